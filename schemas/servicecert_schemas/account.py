@@ -1,0 +1,48 @@
+"""Customer accounts of the e-service and who may act for them (topic `accounts`)."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from .event import Actor, EventData, Role
+from .values import BusinessId, Identifier, Text
+
+
+class AccountEvent(EventData):
+    """An event of one account. The account is its key."""
+
+    account_id: Identifier
+    actor: Actor
+
+    def key(self) -> str:
+        return self.account_id
+
+
+class AccountOpened(AccountEvent):
+    """An organisation's account was opened; it is bound to that organisation."""
+
+    TYPE: ClassVar[str] = "servicecert.account.opened.v1"
+
+    business_id: BusinessId
+    organisation_name: Text
+
+
+class AccountMemberAdded(AccountEvent):
+    """A user may act for the account from now on; a technical contact for the one case only."""
+
+    TYPE: ClassVar[str] = "servicecert.account.member-added.v1"
+
+    user_id: Identifier
+    role: Role
+    invited_by: Identifier
+    case_id: UUID | None = None
+
+
+class AccountMemberRemoved(AccountEvent):
+    """A user may no longer act for the account."""
+
+    TYPE: ClassVar[str] = "servicecert.account.member-removed.v1"
+
+    user_id: Identifier
+    role: Role
+    invited_by: Identifier
+    case_id: UUID | None = None

@@ -1,0 +1,147 @@
+"""What the e-service publishes of an application: the form and what happens to it (topic `applications`)."""
+
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field, StringConstraints
+
+from .event import Actor, CaseEvent
+from .values import CertificateType, CsrText, Instant, Language, LongText, Sha256, Text, Usage, Value
+
+
+class ApplyingAs(StrEnum):
+    """In which capacity the applicant says that it applies."""
+
+    CARE_PROVIDER = "care-provider"
+    PHARMACY = "pharmacy"
+    IT_SUPPLIER = "it-supplier"
+    KANTA_INTERMEDIARY = "kanta-intermediary"
+
+
+class Applicant(Value):
+    """The organisation that applies. The business id is as typed: intake judges it (A5)."""
+
+    business_id: Text
+    organisation_oid: Text | None = None
+
+
+class Signatory(Value):
+    """Who signed the application for the organisation (A8)."""
+
+    name: Text
+    title: Text
+    signed_at: Instant
+
+
+class InformationSystem(Value):
+    """The information system that a system signature certificate is for."""
+
+    name: Text
+    system_id: Text
+
+
+class Names(Value):
+    """The names of a server, as typed."""
+
+    dns: Annotated[tuple[Text, ...], Field(max_length=100)] = ()
+    ip: Annotated[tuple[Text, ...], Field(max_length=100)] = ()
+
+
+class Orderer(Value):
+    """Who ordered the certificate, and receives it."""
+
+    name: Text
+    email: Text
+
+
+class TechnicalContact(Value):
+    """Who may attach the CSR, and receives the certificate. `organisation` is the field that A9 reads."""
+
+    name: Text
+    email: Text
+    phone: Text | None = None
+    organisation: Text
+
+
+class Form(Value):
+    """An application as it was filled in. What is typed is bounded here and judged by intake."""
+
+    type: CertificateType
+    language: Language
+    applying_as: ApplyingAs
+    applicant: Applicant
+    unit_long_name: Text
+    signatory: Signatory | None = None
+    information_system: InformationSystem | None = None
+    names: Names = Names()
+    usages: Annotated[tuple[Usage, ...], Field(max_length=2)] = ()
+    orderer: Orderer
+    technical_contact: TechnicalContact
+    shared_mailbox: Text | None = None
+    start_date: date | None = None
+    validity_days: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    follows: Text | None = None
+    customer_reference: Text | None = None
+
+
+class AttachmentKind(StrEnum):
+    """What an attachment proves."""
+
+    CONFORMITY_CERTIFICATE = "conformity-certificate"
+
+
+class Attachment(Value):
+    """A file that the e-service keeps: by reference and hash, never inline."""
+
+    kind: AttachmentKind
+    reference: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*:\S+$", max_length=2_000)]
+    sha256: Sha256
+    size: Annotated[int, Field(ge=1, le=100_000_000)]
+    media_type: Text
+    system_id: Text
+    certificate_number: Text
+    valid_from: date
+    valid_to: date
+
+
+class ApplicationEvent(CaseEvent):
+    """An event of an application, with who brought it about."""
+
+    actor: Actor
+
+
+class ApplicationSubmitted(ApplicationEvent):
+    """A customer applied for one certificate (A1)."""
+
+    TYPE: ClassVar[str] = "servicecert.application.submitted.v1"
+
+    form: Form
+    attachments: Annotated[tuple[Attachment, ...], Field(max_length=50)] = ()
+    csr: CsrText | None = None
+
+
+class ApplicationSupplemented(ApplicationEvent):
+    """The whole form and all attachments anew (A10): nothing is patched."""
+
+    TYPE: ClassVar[str] = "servicecert.application.supplemented.v1"
+
+    form: Form
+    attachments: Annotated[tuple[Attachment, ...], Field(max_length=50)] = ()
+    csr: CsrText | None = None
+
+
+class CsrAttached(ApplicationEvent):
+    """The technical contact attached the certificate request (A3)."""
+
+    TYPE: ClassVar[str] = "servicecert.application.csr-attached.v1"
+
+    csr: CsrText
+
+
+class ApplicationWithdrawn(ApplicationEvent):
+    """The applicant withdrew the case (A15)."""
+
+    TYPE: ClassVar[str] = "servicecert.application.withdrawn.v1"
+
+    reason: LongText | None = None

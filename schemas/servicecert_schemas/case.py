@@ -1,0 +1,146 @@
+"""The customer's view of a case (topic `cases`): the last one of each case is all that a page needs (E1, E4)."""
+
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, ClassVar
+from uuid import UUID
+
+from pydantic import Field
+
+from .certificate import RecipientRole, Recipients
+from .event import CaseEvent
+from .mail import MailKind
+from .revocation import RevocationReason
+from .values import (
+    CertificateType,
+    DecimalSerialNumber,
+    DistinguishedName,
+    Identifier,
+    Instant,
+    Language,
+    SerialNumber,
+    Sha256,
+    Text,
+    Texts,
+    Usage,
+    Value,
+)
+
+
+class CaseState(StrEnum):
+    """Where a case stands (E1)."""
+
+    SUBMITTED = "submitted"
+    WAITING_FOR_CSR = "waiting-for-csr"
+    RETURNED = "returned"
+    ACCEPTED = "accepted"
+    ISSUED = "issued"
+    DELIVERED = "delivered"
+    LAPSED = "lapsed"
+    WITHDRAWN = "withdrawn"
+    REFUSED = "refused"
+    REVOCATION_REQUESTED = "revocation-requested"
+    REVOKED = "revoked"
+
+
+class Deficiency(Value):
+    """One thing that an application lacks (A10): a stable code, the field of the form, and what to do."""
+
+    code: Identifier
+    field: Text
+    texts: Texts
+
+
+class AppliedFor(Value):
+    """What is applied for, as the customer wrote it."""
+
+    business_id: Text
+    unit_long_name: Text
+    dns: Annotated[tuple[Text, ...], Field(max_length=100)] = ()
+    ip: Annotated[tuple[Text, ...], Field(max_length=100)] = ()
+    usages: Annotated[tuple[Usage, ...], Field(max_length=2)] = ()
+    information_system: Text | None = None
+    customer_reference: Text | None = None
+
+
+class GrantedDecision(Value):
+    """The decision (beslut) that grants the application."""
+
+    decision_id: UUID
+    date: date
+
+
+class CaseCertificate(Value):
+    """The certificate of the case, as the opened decision shows it."""
+
+    serial: SerialNumber
+    serial_decimal: DecimalSerialNumber
+    issuer: Identifier
+    subject: DistinguishedName
+    not_before: Instant
+    not_after: Instant
+    fingerprint: Sha256
+
+
+class RevocationState(StrEnum):
+    """Where the revocation of the certificate stands."""
+
+    REQUESTED = "requested"
+    REVOKED = "revoked"
+
+
+class CaseRevocation(Value):
+    """The revocation of the certificate."""
+
+    state: RevocationState
+    reason: RevocationReason
+    requested_at: Instant
+    revoked_at: Instant | None = None
+
+
+class Delivery(Value):
+    """A mail that was handed over, or was refused, by the recipient's role."""
+
+    kind: MailKind
+    recipient: RecipientRole
+    delivered: bool
+    at: Instant
+
+
+class HistoryEntry(Value):
+    """A state that the case came to, and when."""
+
+    state: CaseState
+    at: Instant
+
+
+class Answer(Value):
+    """The answer to an event that did not fit the case: why nothing changed, and what to do."""
+
+    event_id: UUID
+    code: Identifier
+    texts: Texts
+    at: Instant
+
+
+class CaseChanged(CaseEvent):
+    """The whole view of a case. `version` grows by one with each."""
+
+    TYPE: ClassVar[str] = "servicecert.case.changed.v1"
+
+    account_id: Identifier
+    version: Annotated[int, Field(ge=1)]
+    state: CaseState
+    type: CertificateType
+    language: Language
+    applied_for: AppliedFor
+    deficiencies: Annotated[tuple[Deficiency, ...], Field(max_length=200)] = ()
+    next_step: Texts
+    due: Instant | None = None
+    decision: GrantedDecision | None = None
+    certificate: CaseCertificate | None = None
+    revocation: CaseRevocation | None = None
+    deliveries: Annotated[tuple[Delivery, ...], Field(max_length=100)] = ()
+    answer: Answer | None = None
+    history: Annotated[tuple[HistoryEntry, ...], Field(min_length=1, max_length=200)]
+    recipients: Recipients = ()

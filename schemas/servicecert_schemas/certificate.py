@@ -1,0 +1,140 @@
+"""Accepted applications and what issuing made of them (topics `accepted-applications` and `certificates`)."""
+
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, ClassVar
+from uuid import UUID
+
+from pydantic import Field
+
+from .event import CaseEvent
+from .values import (
+    Base64,
+    BusinessId,
+    CertificateType,
+    DecimalSerialNumber,
+    DistinguishedName,
+    DnsName,
+    EmailAddress,
+    Identifier,
+    Instant,
+    Language,
+    SerialNumber,
+    Sha256,
+    Text,
+    Texts,
+    Usage,
+    Value,
+)
+
+
+class RecipientRole(StrEnum):
+    """In which capacity somebody receives a mail. Outside the events that address a person, only the role is named."""
+
+    ORDERER = "orderer"
+    TECHNICAL_CONTACT = "technical-contact"
+    SHARED_MAILBOX = "shared-mailbox"
+
+
+class Recipient(Value):
+    """Somebody whom the service writes to."""
+
+    role: RecipientRole
+    email: EmailAddress
+    name: Text | None = None
+
+
+Recipients = Annotated[tuple[Recipient, ...], Field(max_length=10)]
+
+
+class Subject(Value):
+    """The subject as decided from the application and the registers, never from the CSR. C is always FI.
+
+    At most 64 characters each (RFC 5280 appendix A.1: ub-organization-name and its neighbours count characters).
+    """
+
+    organisation: Annotated[str, Field(min_length=1, max_length=64)]
+    organisational_unit: Annotated[str, Field(min_length=1, max_length=64)]
+    business_id: BusinessId
+    common_name: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class ServerNames(Value):
+    """The subject alternative names of a server, as accepted: A-labels, and addresses in their canonical text."""
+
+    dns: Annotated[tuple[DnsName, ...], Field(max_length=100)] = ()
+    ip: Annotated[tuple[Text, ...], Field(max_length=100)] = ()
+
+
+class ApplicationAccepted(CaseEvent):
+    """All that issuing needs, and nothing more."""
+
+    TYPE: ClassVar[str] = "servicecert.application.accepted.v1"
+
+    account_id: Identifier
+    decision_id: UUID
+    type: CertificateType
+    subject: Subject
+    names: ServerNames = ServerNames()
+    usages: Annotated[tuple[Usage, ...], Field(max_length=2)] = ()
+    csr: Base64
+    start_date: date | None = None
+    validity_days: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    due: Instant
+    language: Language
+    recipients: Recipients
+
+
+class AcceptedWithdrawn(CaseEvent):
+    """The applicant withdraws an application that was accepted; whether in time, the issuer says (A15)."""
+
+    TYPE: ClassVar[str] = "servicecert.accepted-application.withdrawn.v1"
+
+
+class CertificateIssued(CaseEvent):
+    """A certificate was signed, verified and recorded.
+
+    `partition` is the number of its partitioned CRL, 0 where only the full one covers it. `chain` holds the issuing CA's certificate and its root's.
+    """
+
+    TYPE: ClassVar[str] = "servicecert.certificate.issued.v1"
+
+    account_id: Identifier
+    decision_id: UUID
+    type: CertificateType
+    issuer: Identifier
+    serial: SerialNumber
+    serial_decimal: DecimalSerialNumber
+    subject: DistinguishedName
+    not_before: Instant
+    not_after: Instant
+    fingerprint: Sha256
+    key_sha256: Sha256
+    profile: Identifier
+    profile_version: Annotated[int, Field(ge=1)]
+    partition: Annotated[int, Field(ge=0)] = 0
+    certificate: Base64
+    chain: Annotated[tuple[Base64, ...], Field(max_length=5)]
+    due: Instant
+    language: Language
+    recipients: Recipients
+
+
+class IssuingRefused(CaseEvent):
+    """The issuer did not sign: a reason that a person reads."""
+
+    TYPE: ClassVar[str] = "servicecert.certificate.refused.v1"
+
+    code: Identifier
+    texts: Texts
+
+
+class CertificateVoided(CaseEvent):
+    """A serial number was allocated and will never be issued (B2)."""
+
+    TYPE: ClassVar[str] = "servicecert.certificate.voided.v1"
+
+    issuer: Identifier
+    serial: SerialNumber
+    serial_decimal: DecimalSerialNumber
+    code: Identifier

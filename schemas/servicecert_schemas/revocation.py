@@ -1,0 +1,106 @@
+"""Requests for revocation and their outcome (topics `revocations` and `certificate-status`)."""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from .certificate import Recipients
+from .event import Actor, CaseEvent, EventData
+from .values import (
+    DecimalSerialNumber,
+    DistinguishedName,
+    Identifier,
+    Instant,
+    Language,
+    LongText,
+    SerialNumber,
+    Sha256,
+    Text,
+    Texts,
+)
+
+
+class RevocationReason(StrEnum):
+    """Why a certificate is revoked (D2)."""
+
+    KEY_EXPOSED = "key-exposed"
+    NO_LONGER_NEEDED = "no-longer-needed"
+    PURPOSE_OR_DATA_CHANGED = "purpose-or-data-changed"
+    PRIVILEGE_WITHDRAWN = "privilege-withdrawn"
+
+
+class RevocationRequested(CaseEvent):
+    """Somebody asks for the revocation of the certificate of a decision (D1). The serial number is as typed."""
+
+    TYPE: ClassVar[str] = "servicecert.revocation.requested.v1"
+
+    actor: Actor
+    request_id: UUID
+    serial_as_typed: Text
+    reason: RevocationReason
+    exposed_since: Instant | None = None
+    explanation: LongText | None = None
+    sent_at: Instant
+
+
+class RevocationRegistered(CaseEvent):
+    """The request is right: the certificate will be on the next CRL. Nobody is told "revoked" yet (I7)."""
+
+    TYPE: ClassVar[str] = "servicecert.revocation.registered.v1"
+
+    request_id: UUID
+    serial: SerialNumber
+    reason: RevocationReason
+    requested_at: Instant
+    due: Instant
+
+
+class RevocationRefused(CaseEvent):
+    """The request was not granted. The answer does not tell whether another's certificate exists (D1)."""
+
+    TYPE: ClassVar[str] = "servicecert.revocation.refused.v1"
+
+    request_id: UUID
+    code: Identifier
+    texts: Texts
+
+
+class CertificateRevoked(CaseEvent):
+    """A published CRL says that the certificate is revoked (I7)."""
+
+    TYPE: ClassVar[str] = "servicecert.certificate.revoked.v1"
+
+    request_id: UUID
+    issuer: Identifier
+    serial: SerialNumber
+    serial_decimal: DecimalSerialNumber
+    subject: DistinguishedName
+    reason: RevocationReason
+    requested_at: Instant
+    revoked_at: Instant
+    invalid_since: Instant | None = None
+    crl_number: Annotated[int, Field(ge=1)]
+    crl_url: Annotated[str, StringConstraints(pattern=r"^https?://\S+$", max_length=500)]
+    published_at: Instant
+    language: Language
+    recipients: Recipients
+
+
+class CrlPublished(EventData):
+    """A CRL was published and fetched back. Its key is its CA and partition."""
+
+    TYPE: ClassVar[str] = "servicecert.crl.published.v1"
+
+    issuer: Identifier
+    partition: Annotated[int, Field(ge=0)] = 0
+    number: Annotated[int, Field(ge=1)]
+    this_update: Instant
+    next_update: Instant
+    entries: Annotated[int, Field(ge=0)]
+    url: Annotated[str, StringConstraints(pattern=r"^https?://\S+$", max_length=500)]
+    sha256: Sha256
+
+    def key(self) -> str:
+        return f"crl/{self.issuer}/{self.partition}"

@@ -1,0 +1,161 @@
+"""The topic catalogue: names, keys, partitions, retention, who writes and who reads. The one place that says all this."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from types import MappingProxyType
+
+from .account import AccountMemberAdded, AccountMemberRemoved, AccountOpened
+from .application import ApplicationSubmitted, ApplicationSupplemented, ApplicationWithdrawn, CsrAttached
+from .case import CaseChanged
+from .certificate import (
+    AcceptedWithdrawn,
+    ApplicationAccepted,
+    CertificateIssued,
+    CertificateVoided,
+    IssuingRefused,
+)
+from .event import EventData
+from .mail import MailGivenUp, MailHandedOver, MailRefused
+from .register import RegisterEntry
+from .revocation import (
+    CertificateRevoked,
+    CrlPublished,
+    RevocationRefused,
+    RevocationRegistered,
+    RevocationRequested,
+)
+
+MAX_EVENT_BYTES = 262_144
+"""The largest value of a record that a service reads. A larger one is parked unread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic of Kafka. `retention` is None where records are kept for ever (compacted: the last one of each key)."""
+
+    name: str
+    key: str
+    events: tuple[type[EventData], ...]
+    writers: tuple[str, ...]
+    readers: tuple[str, ...]
+    partitions: int = 12
+    retention: timedelta | None = timedelta(days=90)
+    compacted: bool = False
+
+    @property
+    def config(self) -> dict[str, str]:
+        """The topic's own settings, in Kafka's names.
+
+        The index files are small: a broker pays for the preallocated size at each segment's first entry.
+        """
+        return {
+            "cleanup.policy": "compact" if self.compacted else "delete",
+            "retention.ms": "-1" if self.retention is None else str(int(self.retention.total_seconds() * 1000)),
+            "segment.index.bytes": "1048576",
+            "segment.bytes": "268435456",
+            "max.message.bytes": "1048576",
+            "min.insync.replicas": "1",
+            "message.timestamp.type": "CreateTime",
+        }
+
+
+APPLICATIONS = Topic(
+    "applications",
+    key="case",
+    events=(ApplicationSubmitted, ApplicationSupplemented, CsrAttached, ApplicationWithdrawn),
+    writers=("e-service",),
+    readers=("intake",),
+)
+ACCOUNTS = Topic(
+    "accounts",
+    key="account",
+    events=(AccountOpened, AccountMemberAdded, AccountMemberRemoved),
+    writers=("e-service",),
+    readers=("intake", "revoker"),
+    retention=None,
+)
+REGISTERS = Topic(
+    "registers",
+    key="register entry",
+    events=(RegisterEntry,),
+    writers=("registers loader",),
+    readers=("intake",),
+    retention=None,
+    compacted=True,
+)
+ACCEPTED_APPLICATIONS = Topic(
+    "accepted-applications",
+    key="case",
+    events=(ApplicationAccepted, AcceptedWithdrawn),
+    writers=("intake",),
+    readers=("issuer",),
+)
+CERTIFICATES = Topic(
+    "certificates",
+    key="case",
+    events=(CertificateIssued, IssuingRefused, CertificateVoided),
+    writers=("issuer",),
+    readers=("notifier", "revoker", "intake"),
+)
+REVOCATIONS = Topic(
+    "revocations",
+    key="case",
+    events=(RevocationRequested,),
+    writers=("e-service", "operators"),
+    readers=("revoker",),
+)
+CERTIFICATE_STATUS = Topic(
+    "certificate-status",
+    key="case; of a CRL its CA and partition",
+    events=(RevocationRegistered, RevocationRefused, CertificateRevoked, CrlPublished),
+    writers=("revoker",),
+    readers=("notifier", "intake", "issuer"),
+)
+NOTIFICATIONS = Topic(
+    "notifications",
+    key="case",
+    events=(MailHandedOver, MailRefused, MailGivenUp),
+    writers=("notifier",),
+    readers=("intake",),
+)
+CASES = Topic(
+    "cases",
+    key="case",
+    events=(CaseChanged,),
+    writers=("intake",),
+    readers=("e-service", "notifier"),
+    retention=None,
+    compacted=True,
+)
+
+SERVICES = ("intake", "issuer", "revoker", "notifier")
+
+
+def parked(service: str) -> Topic:
+    """The topic that tells operators what a service has parked; its records are the parked ones, with origin and reason."""
+    return Topic(
+        f"{service}.parked",
+        key="as the parked record's",
+        events=(),
+        writers=(service,),
+        readers=("operators",),
+        partitions=1,
+        retention=timedelta(days=365),
+    )
+
+
+CATALOGUE = (
+    APPLICATIONS,
+    ACCOUNTS,
+    REGISTERS,
+    ACCEPTED_APPLICATIONS,
+    CERTIFICATES,
+    REVOCATIONS,
+    CERTIFICATE_STATUS,
+    NOTIFICATIONS,
+    CASES,
+    *(parked(service) for service in SERVICES),
+)
+
+TOPIC_OF = MappingProxyType({event.TYPE: topic for topic in CATALOGUE for event in topic.events})
+"""The topic that each event type is published to."""

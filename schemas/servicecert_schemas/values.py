@@ -1,0 +1,133 @@
+"""The values that events carry, each validated once, at the border.
+
+Two kinds stand beside each other. *Strict* values (a business id with its check digit, a serial number) are what our services state.
+*Typed-in* values (`Text`, `LongText`) are bounded and nothing more: a person wrote them, so a rule of intake judges them and answers in words,
+and the event is never refused for them.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+
+_BUSINESS_ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2)
+
+
+def is_business_id(text: str) -> bool:
+    """Whether `text` is a Finnish business id: seven digits, a hyphen and the right check digit (A5)."""
+    digits, hyphen, check = text[:7], text[7:8], text[8:]
+    if not (len(text) == 9 and text.isascii() and digits.isdigit() and hyphen == "-" and check.isdigit()):
+        return False
+    remainder = sum(weight * int(digit) for weight, digit in zip(_BUSINESS_ID_WEIGHTS, digits, strict=True)) % 11
+    return remainder != 1 and int(check) == (11 - remainder if remainder else 0)
+
+
+def organisation_oid(business_id: str) -> str:
+    """The organisation OID that derives from a business id: hyphen and leading zero drop out (A5)."""
+    return f"1.2.246.10.{int(business_id.replace('-', ''))}"
+
+
+def _business_id(text: str) -> str:
+    if not is_business_id(text):
+        raise ValueError("is not a business id: seven digits, a hyphen and a matching check digit, such as 0204819-8")
+    return text
+
+
+def _utc(instant: datetime) -> datetime:
+    return instant.astimezone(UTC)
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
+"""A moment with its time zone, kept in UTC."""
+
+Text = Annotated[str, StringConstraints(max_length=200)]
+"""One line that a person typed: a name, a title, an address as written."""
+
+LongText = Annotated[str, StringConstraints(max_length=4_000)]
+"""Some sentences that a person typed or reads."""
+
+CsrText = Annotated[str, StringConstraints(max_length=65_536)]
+"""A certificate request as it was sent: PEM, or base64 of DER. Wider than A4's 16 KiB, so that too large a one is answered in words."""
+
+Base64 = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]+={0,2}$", max_length=32_768)]
+"""Bytes in base64 (RFC 4648 section 4)."""
+
+Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$")]
+"""A machine's name for a thing: an account, a user, a profile, a certificate authority."""
+
+BusinessId = Annotated[str, StringConstraints(max_length=9), AfterValidator(_business_id)]
+"""A Finnish business id with its check digit (A5)."""
+
+Oid = Annotated[str, StringConstraints(pattern=r"^[0-2](\.(0|[1-9][0-9]{0,38})){1,30}$", max_length=200)]
+"""An object identifier in dotted decimals."""
+
+SerialNumber = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}){1,20}$")]
+"""A certificate's serial number: lower-case hexadecimal, two digits an octet, at most 20 octets (RFC 5280 section 4.1.2.2)."""
+
+DecimalSerialNumber = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,48}$")]
+"""The same serial number as people read it in some tools."""
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""A SHA-256 in lower-case hexadecimal: a certificate's fingerprint, a key's hash, an attachment's hash."""
+
+DistinguishedName = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
+"""A subject as text (RFC 4514)."""
+
+EmailAddress = Annotated[
+    str,
+    StringConstraints(pattern=r"^[^@\s<>,;:\"\\\x00-\x1f]{1,64}@[^@\s<>,;:\"\\\x00-\x1f]{1,255}$", max_length=254),
+]
+"""One mailbox, local part and domain, without display name (RFC 5321 section 4.5.3.1 for the lengths)."""
+
+DnsName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+$", max_length=253)]
+"""A domain name in letters, digits, hyphens and dots; its labels are intake's to judge."""
+
+
+class Language(StrEnum):
+    """The language a case is handled in."""
+
+    SWEDISH = "sv"
+    FINNISH = "fi"
+    ENGLISH = "en"
+
+
+class CertificateType(StrEnum):
+    """The four service certificates."""
+
+    SERVER = "server"
+    TEST_SERVER = "test-server"
+    SYSTEM_SIGNATURE = "system-signature"
+    TEST_SYSTEM_SIGNATURE = "test-system-signature"
+
+    @property
+    def is_test(self) -> bool:
+        return self in (CertificateType.TEST_SERVER, CertificateType.TEST_SYSTEM_SIGNATURE)
+
+    @property
+    def is_server(self) -> bool:
+        return self in (CertificateType.SERVER, CertificateType.TEST_SERVER)
+
+
+class Usage(StrEnum):
+    """What a server certificate is used for: its extended key usages."""
+
+    SERVER_AUTH = "server-auth"
+    CLIENT_AUTH = "client-auth"
+
+
+class Value(BaseModel):
+    """A frozen part of an event. Unknown fields are ignored, so that a newer writer's additions do no harm."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="strings")
+
+
+class Texts(Value):
+    """The same words in the three languages of the service."""
+
+    sv: LongText
+    fi: LongText
+    en: LongText
+
+    def in_language(self, language: Language) -> str:
+        return {Language.SWEDISH: self.sv, Language.FINNISH: self.fi, Language.ENGLISH: self.en}[language]

@@ -1,0 +1,195 @@
+"""What a service is: a decider, and the values it decides with.
+
+A service says what follows from what is known and what happened. The worker does everything else: it reads topics, serialises what happens to
+a key, stores state, publishes events, does acts on the world, keeps deadlines, parks poison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from uuid import UUID
+
+from asyncpg.pool import PoolConnectionProxy
+from pydantic import BaseModel
+from servicecert_schemas.event import EventData
+from servicecert_schemas.topics import Topic
+
+S = TypeVar("S")
+K = TypeVar("K")
+Connection: TypeAlias = "PoolConnectionProxy[Any]"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event from a topic. `facts` is what `examine` found out about it; `time` is when its writer says that it happened."""
+
+    id: UUID
+    key: str
+    data: EventData
+    time: datetime
+    facts: Any = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of an intent. `id` is the intent's."""
+
+    id: UUID
+    key: str
+    kind: str
+    data: BaseModel
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A deadline that passed."""
+
+    id: UUID
+    key: str
+    kind: str
+    at: datetime
+    traceparent: str | None = None
+
+
+Happened = Event | Result | Due
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """An act on the world that is decided: durable before it is done, with all that doing it needs."""
+
+    kind: str
+    data: BaseModel
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A moment at which the key's decider wants to be woken. One of each kind a key: naming it again moves it, None cancels it."""
+
+    kind: str
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision(Generic[S]):
+    """What follows. The same state object as was given means that nothing is to be saved.
+
+    The events' topics and keys follow from their data; their ids from what happened, so that a repetition repeats the ids.
+    """
+
+    state: S | None
+    events: tuple[EventData, ...] = ()
+    intents: tuple[Intent, ...] = ()
+    deadlines: tuple[Deadline, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stored(Generic[S]):
+    """A key's state, with the version that it was loaded at (0: none is stored yet)."""
+
+    key: str
+    version: int
+    state: S
+
+
+class Store(Protocol[S]):
+    """Where a service keeps its states. Called inside the turn's transaction, with the keys locked."""
+
+    async def load(self, connection: Connection, keys: Sequence[str]) -> Sequence[Stored[S]]:
+        """The states of those of the keys that have one."""
+        ...
+
+    async def save(self, connection: Connection, changed: Sequence[Stored[S]]) -> None:
+        """Stores the states, each as the version after the one it was loaded at.
+
+        Raises `Conflict` where a stored version is not the loaded one.
+        """
+        ...
+
+
+class Conflict(Exception):
+    """A state was changed by somebody else between load and save. The turn is tried again."""
+
+
+class Transient(Exception):
+    """Something outside is unavailable for now. What was tried is tried again, with growing pauses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An intent that is being done. `since` is when it was decided, `tries` how often it was tried before."""
+
+    id: UUID
+    key: str
+    kind: str
+    data: Any
+    since: datetime
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The act is done, for better or worse: `data` says what came of it."""
+
+    data: BaseModel
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The act could not be done for now. `reason` holds no personal data; `after` is the pause, if the effect knows better than the worker."""
+
+    reason: str
+    after: timedelta | None = None
+
+
+Outcome = Done | Again
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """How intents of one kind are done: `do` takes up to `batch` of them and answers each, in order.
+
+    `data` is the model of the intents' data. A task whose owner died is done anew, so an act must bear repetition. What `do` raises counts as
+    `Again` for the whole batch.
+    """
+
+    data: type[BaseModel]
+    do: Callable[[Sequence[Task]], Awaitable[Sequence[Outcome]]]
+    batch: int = 50
+    concurrency: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Known(Generic[K]):
+    """A snapshot of compacted topics that a service decides with, e.g. the registers.
+
+    `apply` makes a new snapshot from the old one and what changed: entries by the record's key, None for an entry that is gone.
+    """
+
+    topics: tuple[Topic, ...]
+    empty: K
+    apply: Callable[[K, Sequence[tuple[str, EventData | None]]], K]
+
+
+@dataclass(frozen=True, slots=True)
+class Service(Generic[S, K]):
+    """A service as a value.
+
+    `decide` is pure. `examine` finds out about events what needs computing or randomness, without state and I/O; it answers one event for each,
+    in order. `standing` are deadlines (key, kind) that exist from the first start on, due at once.
+    """
+
+    name: str
+    reads: tuple[Topic, ...]
+    store: Store[S]
+    decide: Callable[[S | None, Happened, K, datetime], Decision[S]]
+    examine: Callable[[Sequence[Event]], Sequence[Event]] | None = None
+    effects: Mapping[str, Effect] = field(default_factory=lambda: MappingProxyType({}))
+    known: Known[K] | None = None
+    standing: tuple[tuple[str, str], ...] = ()
