@@ -1,0 +1,217 @@
+"""Service certificates: the exact bytes to be signed, the signature, and the check of what came of it.
+
+CertificateRefused      the contents break the profile; nothing is built
+CertificateUnsound      a signed certificate is not what was meant to be signed (B4)
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from ipaddress import IPv4Address, IPv6Address
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+from servicecert_pki import der, extensions
+from servicecert_pki.issuer import IssuerInfo
+from servicecert_pki.keys import SIGNATURE_ALGORITHM, PublicKey, SigningKey, family_of_key, verify_signature
+from servicecert_pki.names import (
+    NameRefused,
+    check_business_id,
+    check_dns_name,
+    check_printable,
+    check_subject_text,
+    server_common_name,
+)
+from servicecert_pki.profiles import Profile, Usage
+from servicecert_pki.serials import LARGEST_SERIAL
+from servicecert_pki.spki import family_of, key_identifier
+from servicecert_pki.validity import validity
+
+_URL = re.compile(r"http://[!-~]+")
+
+
+class CertificateRefused(ValueError):
+    """The contents cannot be certified: a stable `code` and one English sentence."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class CertificateUnsound(Exception):
+    """A signed certificate must not be released; the message is one sentence that says what differs."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The subject as decided from the application and the registers, never from the request."""
+
+    organisation: str
+    unit: str
+    business_id: str
+    common_name: str
+
+
+@dataclass(frozen=True)
+class AlternativeNames:
+    """The subject alternative names; DNS names in lower case."""
+
+    dns: tuple[str, ...] = ()
+    ip: tuple[IPv4Address | IPv6Address, ...] = ()
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Everything that a certificate says. `spki` is a DER SubjectPublicKeyInfo, the URLs are absolute HTTP."""
+
+    profile: Profile
+    issuer: IssuerInfo
+    subject: Subject
+    names: AlternativeNames
+    usages: frozenset[Usage]
+    spki: bytes
+    serial: int
+    not_before: datetime
+    not_after: datetime
+    crl_url: str
+    ca_issuers_url: str
+    ocsp_url: str | None = None
+
+
+def build_tbs(contents: Contents) -> bytes:
+    """Return the DER TBSCertificate (RFC 5280, 4.1); raises CertificateRefused.
+
+    The bytes are assembled here and not by `cryptography`, whose builder counts a common name's limit in
+    UTF-8 bytes, lets a longer organisation pass, and takes ten times as long.
+    """
+    check_contents(contents)
+    return der.sequence(
+        der.tlv(0xA0, der.integer(2)),
+        der.integer(contents.serial),
+        SIGNATURE_ALGORITHM[contents.issuer.family],
+        contents.issuer.subject_der,
+        der.sequence(der.time(contents.not_before), der.time(contents.not_after)),
+        subject_name(contents.subject),
+        contents.spki,
+        der.tlv(0xA3, der.sequence(*_extensions(contents))),
+    )
+
+
+def _extensions(contents: Contents) -> list[bytes]:
+    profile, names = contents.profile, contents.names
+    present = [
+        extensions.extension("2.5.29.35", contents.issuer.authority_key_identifier),
+        extensions.subject_key_identifier(key_identifier(contents.spki)),
+        extensions.key_usage(profile.key_usage[contents.issuer.family]),
+    ]
+    if contents.usages:
+        present.append(extensions.extended_key_usage(contents.usages))
+    present.append(extensions.certificate_policies(profile.policy))
+    if names.dns:
+        present.append(extensions.subject_alternative_name(names.dns, names.ip))
+    present += [
+        extensions.end_entity(),
+        extensions.crl_distribution_points(contents.crl_url),
+        extensions.authority_information_access(contents.ca_issuers_url, contents.ocsp_url),
+    ]
+    return present
+
+
+def subject_name(subject: Subject) -> bytes:
+    """Return the DER Name: C, O, OU, serialNumber, CN; C and serialNumber PrintableString, the others UTF8String."""
+    return der.sequence(
+        *(
+            der.tlv(der.SET, der.sequence(der.oid(attribute), der.tlv(string_type, value.encode())))
+            for attribute, string_type, value in (
+                ("2.5.4.6", der.PRINTABLE_STRING, "FI"),
+                ("2.5.4.10", der.UTF8_STRING, subject.organisation),
+                ("2.5.4.11", der.UTF8_STRING, subject.unit),
+                ("2.5.4.5", der.PRINTABLE_STRING, subject.business_id),
+                ("2.5.4.3", der.UTF8_STRING, subject.common_name),
+            )
+        )
+    )
+
+
+def check_contents(contents: Contents) -> None:
+    """Raise CertificateRefused unless the contents keep to their profile and their issuer."""
+    _check_issuer(contents)
+    try:
+        _check_names(contents)
+    except NameRefused as refused:
+        raise CertificateRefused(refused.code, f"{refused.field}: {refused.message}") from None
+    if contents.usages and not contents.usages <= contents.profile.usages:
+        raise CertificateRefused("usage", f"A {contents.profile.type_id} certificate has no extended key usage.")
+    if contents.profile.usages and not contents.usages:
+        raise CertificateRefused("usage", f"A {contents.profile.type_id} certificate needs an extended key usage.")
+    if not 0 < contents.serial <= LARGEST_SERIAL:
+        raise CertificateRefused("serial", "A serial number is positive and has at most 20 octets.")
+    for url in (contents.crl_url, contents.ca_issuers_url, contents.ocsp_url):
+        if url is not None and _URL.fullmatch(url) is None:
+            raise CertificateRefused("url", "The URLs in a certificate are absolute and begin with http://.")
+
+
+def _check_issuer(contents: Contents) -> None:
+    profile, issuer = contents.profile, contents.issuer
+    if issuer.environment is not profile.environment:
+        raise CertificateRefused("environment", f"{issuer.id} does not issue {profile.environment} certificates.")
+    try:
+        family = family_of(contents.spki)
+    except ValueError:
+        family = None
+    if family is not issuer.family:
+        raise CertificateRefused("key-family", f"{issuer.id} signs {issuer.family} keys only.")
+    if not contents.not_before < contents.not_after:
+        raise CertificateRefused("validity", "A certificate ends after it begins.")
+    if contents.not_after > validity(profile, contents.not_before).not_after:
+        raise CertificateRefused("validity", f"The validity is longer than that of a {profile.type_id} certificate.")
+    if contents.not_before < issuer.not_before or contents.not_after > issuer.not_after:
+        raise CertificateRefused("issuer-validity", f"The certificate of {issuer.id} is not valid for so long.")
+
+
+def _check_names(contents: Contents) -> None:
+    subject, names = contents.subject, contents.names
+    check_subject_text(subject.organisation, "organisation")
+    check_subject_text(subject.unit, "unit")
+    check_printable(check_business_id(subject.business_id), "business_id")
+    check_subject_text(subject.common_name, "common_name")
+    if not contents.profile.dns_names:
+        if names.dns or names.ip:
+            raise NameRefused("names", "names", "This certificate type has no alternative names.")
+        return
+    if len({*names.dns, *names.ip}) < len(names.dns) + len(names.ip):
+        raise NameRefused("names", "names", "A name is given twice.")
+    if any(check_dns_name(name) != name for name in names.dns):
+        raise NameRefused("names", "names", "DNS names are written in lower case.")
+    if subject.common_name != server_common_name(names.dns, "names"):
+        raise NameRefused("names", "common_name", "The common name is the first DNS name of at most 64 characters.")
+
+
+def sign_tbs(tbs: bytes, key: SigningKey) -> bytes:
+    """Sign the stored bytes and return the DER certificate."""
+    return der.sequence(tbs, SIGNATURE_ALGORITHM[key.family], der.bit_string(key.sign(tbs)))
+
+
+def verify_certificate(certificate: bytes, tbs: bytes, issuer_key: PublicKey) -> None:
+    """Raise CertificateUnsound unless the certificate holds exactly `tbs` and the issuer's signature (B4)."""
+    try:
+        parsed = x509.load_der_x509_certificate(certificate)
+    except ValueError:
+        raise CertificateUnsound("The signed certificate cannot be read back.") from None
+    if parsed.tbs_certificate_bytes != tbs:
+        raise CertificateUnsound("The signed certificate differs from the stored bytes.")
+    algorithm = SIGNATURE_ALGORITHM[family_of_key(issuer_key)]
+    if certificate != der.sequence(tbs, algorithm, der.bit_string(parsed.signature)):
+        raise CertificateUnsound("The certificate's signature algorithm is not its issuer's.")
+    try:
+        verify_signature(issuer_key, parsed.signature, tbs)
+    except InvalidSignature:
+        raise CertificateUnsound("The certificate's signature does not verify with its issuer's key.") from None
+
+
+def fingerprint(certificate: bytes) -> str:
+    """Return the SHA-256 of a DER certificate in 64 lower-case hexadecimal digits."""
+    return sha256(certificate).hexdigest()

@@ -1,0 +1,120 @@
+"""Certificate revocation lists (RFC 5280, 5): entries made once, lists joined from them, and the check before publishing.
+
+CrlUnsound          a list is not what was meant to be published (D7)
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+
+from cryptography import x509
+
+from servicecert_pki import der
+from servicecert_pki.extensions import extension
+from servicecert_pki.issuer import IssuerInfo
+from servicecert_pki.keys import SIGNATURE_ALGORITHM, SigningKey
+
+
+class CrlUnsound(Exception):
+    """A list must not be published; the message is one sentence that says what differs."""
+
+
+class Reason(IntEnum):
+    """The revocation reasons of this service (D2) with their codes of RFC 5280, 5.3.1.
+
+    certificateHold and removeFromCRL do not exist here: revocation is final.
+    """
+
+    KEY_COMPROMISE = 1
+    AFFILIATION_CHANGED = 3
+    CESSATION_OF_OPERATION = 5
+    PRIVILEGE_WITHDRAWN = 9
+
+
+@dataclass(frozen=True)
+class RevokedCertificate:
+    """One entry of a list; times are aware and count in whole seconds."""
+
+    serial: int
+    revoked_at: datetime
+    reason: Reason
+    invalidity_date: datetime | None = None
+
+
+def entry_der(serial: int, revoked_at: datetime, reason: Reason, invalidity_date: datetime | None = None) -> bytes:
+    """Encode one entry of ``revokedCertificates``; made at revocation, stored, and later only joined."""
+    extensions = [extension("2.5.29.21", der.tlv(0x0A, bytes((reason,))))]
+    if invalidity_date is not None:
+        extensions.append(extension("2.5.29.24", der.generalized_time(invalidity_date)))
+    return der.sequence(der.integer(serial), der.time(revoked_at), der.sequence(*extensions))
+
+
+def build_crl(
+    key: SigningKey,
+    issuer: IssuerInfo,
+    this_update: datetime,
+    next_update: datetime,
+    entries: bytes | Iterable[bytes],
+    number: int,
+) -> bytes:
+    """Return a signed DER CRL of already encoded `entries`.
+
+    The work grows with the bytes, not with the square of the entries as in `cryptography`'s builder. Raises
+    ValueError for a next update that is not later than this one.
+    """
+    if not this_update < next_update:
+        raise ValueError("The next update of a CRL is later than this one.")
+    body = entries if isinstance(entries, bytes) else b"".join(entries)
+    algorithm = SIGNATURE_ALGORITHM[key.family]
+    head = b"".join((der.integer(1), algorithm, issuer.subject_der, der.time(this_update), der.time(next_update)))
+    # An empty list is not written at all (RFC 5280, 5.1.2.6).
+    body_header = der.header(der.SEQUENCE, len(body)) if body else b""
+    tail = der.tlv(
+        0xA0,
+        der.sequence(
+            extension("2.5.29.35", issuer.authority_key_identifier), extension("2.5.29.20", der.integer(number))
+        ),
+    )
+    size = len(head) + len(body_header) + len(body) + len(tail)
+    tbs = (der.header(der.SEQUENCE, size), head, body_header, body, tail)
+    return der.sequence(*tbs, algorithm, der.bit_string(key.sign(*tbs)))
+
+
+def check_crl(crl: bytes, issuer: IssuerInfo, number: int, expected: Iterable[RevokedCertificate]) -> None:
+    """Raise CrlUnsound unless the list, read by another library, is signed, numbered and filled as expected (D7)."""
+    try:
+        parsed = x509.load_der_x509_crl(crl)
+        found_number = parsed.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+        found = [_revoked(entry) for entry in parsed]
+    except (ValueError, x509.ExtensionNotFound):
+        raise CrlUnsound("The CRL cannot be read back.") from None
+    if not parsed.is_signature_valid(issuer.public_key) or parsed.issuer.public_bytes() != issuer.subject_der:
+        raise CrlUnsound(f"The CRL is not signed by {issuer.id}.")
+    if found_number != number:
+        raise CrlUnsound(f"The CRL has number {found_number} and not {number}.")
+    if sorted(map(_in_seconds, expected)) != sorted(map(_in_seconds, found)):
+        raise CrlUnsound("The CRL's entries are not those of the revoked certificates.")
+
+
+def _revoked(entry: x509.RevokedCertificate) -> RevokedCertificate:
+    """Read one entry; an unknown reason or an entry without one raises ValueError or ExtensionNotFound."""
+    reason = entry.extensions.get_extension_for_class(x509.CRLReason).value
+    invalid = [it.value for it in entry.extensions if isinstance(it.value, x509.InvalidityDate)]
+    return RevokedCertificate(
+        entry.serial_number,
+        entry.revocation_date_utc,
+        Reason(int.from_bytes(reason.public_bytes()[2:])),
+        invalid[0].invalidity_date_utc if invalid else None,
+    )
+
+
+def _in_seconds(revoked: RevokedCertificate) -> tuple[int, int, int, int]:
+    """Return an entry as its encoding holds it, without fractions of a second."""
+    invalid = revoked.invalidity_date
+    return (
+        revoked.serial,
+        int(revoked.revoked_at.timestamp()),
+        revoked.reason,
+        -1 if invalid is None else int(invalid.timestamp()),
+    )

@@ -1,0 +1,55 @@
+"""The public half of an issuing CA: all that is needed to build what it signs, and nothing secret."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from servicecert_pki import der
+from servicecert_pki.keys import PublicKey
+from servicecert_pki.profiles import Environment
+from servicecert_pki.spki import KeyFamily, family_of, key_identifier
+
+
+@dataclass(frozen=True, eq=False)
+class IssuerInfo:
+    """An issuing CA's certificate, taken apart once; two values are the same only if they are one object."""
+
+    id: str
+    environment: Environment
+    family: KeyFamily
+    certificate_der: bytes
+    root_der: bytes
+    subject_der: bytes
+    key_id: bytes
+    public_key: PublicKey
+    not_before: datetime
+    not_after: datetime
+
+    @classmethod
+    def of(
+        cls, id: str, environment: Environment, certificate: x509.Certificate, root: x509.Certificate
+    ) -> "IssuerInfo":
+        """Take a CA certificate and its root's apart; a key that is neither RSA nor P-384 raises ValueError."""
+        spki = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        key = certificate.public_key()
+        family = family_of(spki)
+        assert isinstance(key, PublicKey)
+        return cls(
+            id=id,
+            environment=environment,
+            family=family,
+            certificate_der=certificate.public_bytes(Encoding.DER),
+            root_der=root.public_bytes(Encoding.DER),
+            subject_der=certificate.subject.public_bytes(),
+            key_id=key_identifier(spki),
+            public_key=key,
+            not_before=certificate.not_valid_before_utc,
+            not_after=certificate.not_valid_after_utc,
+        )
+
+    @property
+    def authority_key_identifier(self) -> bytes:
+        """The DER AuthorityKeyIdentifier of what this CA signs: the key id alone (RFC 5280, 4.2.1.1)."""
+        return der.sequence(der.tlv(0x80, self.key_id))

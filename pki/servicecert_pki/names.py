@@ -1,0 +1,170 @@
+"""What may stand in a certificate's subject and alternative names.
+
+NameRefused         a name, number or address that cannot be certified; says which field and why
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+import idna
+
+# RFC 5280, appendix A: ub-organization-name, ub-organizational-unit-name, ub-common-name and ub-serial-number
+# count characters, whatever their size in UTF-8.
+SUBJECT_LIMIT = 64
+DNS_NAME_LIMIT = 253
+DNS_LABEL_LIMIT = 63
+
+_ORGANISATION_ARC = "1.2.246.10"
+_CHECK_WEIGHTS = (7, 9, 10, 5, 8, 4, 2)
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+_PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,\-./:=?]+")
+
+# Controls, invisible formatting marks, surrogates, private use, unassigned, and line and paragraph separators.
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+class NameRefused(ValueError):
+    """A stable `code`, the `field` it concerns, and one English sentence that says what to do."""
+
+    def __init__(self, code: str, field: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.field = field
+        self.message = message
+
+
+def check_business_id(text: str, field: str = "business_id") -> str:
+    """Return a Finnish business id (Y-tunnus, ``1234567-1``) whose check digit is right (A5).
+
+    Raises NameRefused with ``business-id-form`` or ``business-id-check-digit``.
+    """
+    if re.fullmatch(r"[0-9]{7}-[0-9]", text) is None:
+        raise NameRefused("business-id-form", field, "A business id is seven digits, a hyphen and a check digit.")
+    remainder = sum(weight * int(digit) for weight, digit in zip(_CHECK_WEIGHTS, text, strict=False)) % 11
+    # Remainder 1 would need the check digit 10, so that such a number is never given to anyone.
+    if remainder == 1 or int(text[-1]) != (11 - remainder) % 11:
+        raise NameRefused(
+            "business-id-check-digit", field, "The check digit of the business id is wrong; check it for typing errors."
+        )
+    return text
+
+
+def organisation_oid(business_id: str) -> str:
+    """Return the organisation OID derived from a business id, without its hyphen and leading zeros (A5).
+
+    Raises NameRefused like `check_business_id`.
+    """
+    return f"{_ORGANISATION_ARC}.{int(check_business_id(business_id).replace('-', ''))}"
+
+
+def check_dns_name(text: str, field: str = "dns") -> str:
+    """Return a host name in lower case: letters, digits and hyphens, at least two labels, IDN as A-labels.
+
+    Raises NameRefused with ``dns-name-`` and one of ``idn``, ``wildcard``, ``underscore``, ``length``,
+    ``labels``, ``form`` or ``address``.
+    """
+    if not text.isascii():
+        raise NameRefused("dns-name-idn", field, _ascii_hint(text))
+    name = text.lower()
+    labels = name.split(".")
+    for wrong, code, message in (
+        ("*" in name, "wildcard", "Wildcards are not certified; list every host name."),
+        ("_" in name, "underscore", "A host name has no underscore; use a hyphen."),
+        (
+            len(name) > DNS_NAME_LIMIT or any(len(label) > DNS_LABEL_LIMIT for label in labels),
+            "length",
+            f"A host name has at most {DNS_NAME_LIMIT} characters, and {DNS_LABEL_LIMIT} between two dots.",
+        ),
+        (len(labels) < 2, "labels", "Give the full host name with its domain, such as host.example.fi."),
+        (
+            not all(_LABEL.fullmatch(label) for label in labels),
+            "form",
+            "A host name consists of letters, digits and inner hyphens, with single dots between its parts.",
+        ),
+        (labels[-1].isdigit(), "address", "This is an IP address; give it as an IP address, beside a host name."),
+        (
+            not all(_is_a_label(label) for label in labels if label.startswith("xn--")),
+            "idn",
+            "A part that begins with xn-- is not a valid internationalised name.",
+        ),
+    ):
+        if wrong:
+            raise NameRefused(f"dns-name-{code}", field, message)
+    return name
+
+
+def _is_a_label(label: str) -> bool:
+    try:
+        return idna.alabel(idna.ulabel(label)) == label.encode()
+    except idna.IDNAError:
+        return False
+
+
+def _ascii_hint(text: str) -> str:
+    try:
+        return f"Write the internationalised name in its ASCII form, {idna.encode(text).decode()}."
+    except idna.IDNAError:
+        return "A host name consists of the letters a to z, digits and hyphens."
+
+
+def check_ip_address(text: str, field: str = "ip") -> IPv4Address | IPv6Address:
+    """Return an IPv4 or IPv6 address without a zone; raises NameRefused with ``ip-address-form``."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        address = None
+    if address is None or (isinstance(address, IPv6Address) and address.scope_id is not None):
+        raise NameRefused("ip-address-form", field, "Give one IPv4 or IPv6 address, without prefix length or zone.")
+    return address
+
+
+def check_subject_text(text: str, field: str) -> str:
+    """Return a text that fits a subject field: 1 to 64 visible characters, no outer blanks.
+
+    Raises NameRefused with ``text-empty``, ``text-too-long`` (the register's abbreviation may fit) or
+    ``text-characters``.
+    """
+    if not text.strip():
+        raise NameRefused("text-empty", field, "The text is empty.")
+    if len(text) > SUBJECT_LIMIT:
+        raise NameRefused(
+            "text-too-long", field, f"The text has {len(text)} characters; a certificate holds {SUBJECT_LIMIT}."
+        )
+    if text != text.strip() or any(unicodedata.category(character) in _UNSEEN for character in text):
+        raise NameRefused(
+            "text-characters", field, "Remove blanks at the ends, line breaks and invisible characters from the text."
+        )
+    return text
+
+
+def fitting_text(name: str, abbreviation: str | None, field: str) -> str:
+    """Return `name`, or the register's `abbreviation` where the name is too long for a subject field.
+
+    Raises NameRefused like `check_subject_text`.
+    """
+    return check_subject_text(abbreviation if abbreviation and len(name) > SUBJECT_LIMIT else name, field)
+
+
+def check_printable(text: str, field: str) -> str:
+    """Return a text of 1 to 64 PrintableString characters (X.680, 41.4); raises NameRefused."""
+    check_subject_text(text, field)
+    if _PRINTABLE.fullmatch(text) is None:
+        raise NameRefused(
+            "printable-characters", field, "Only letters a to z, digits, blanks and '()+,-./:=? may stand here."
+        )
+    return text
+
+
+def server_common_name(dns_names: Iterable[str], field: str = "dns") -> str:
+    """Return the first of the DNS names that fits a common name, 64 characters.
+
+    Raises NameRefused with ``common-name-missing``.
+    """
+    for name in dns_names:
+        if len(name) <= SUBJECT_LIMIT:
+            return name
+    raise NameRefused(
+        "common-name-missing", field, f"Give at least one host name of at most {SUBJECT_LIMIT} characters."
+    )

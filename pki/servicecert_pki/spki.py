@@ -1,0 +1,46 @@
+"""SubjectPublicKeyInfo: the two key families this authority knows and the identifiers made from a key."""
+
+from enum import StrEnum
+from hashlib import sha1, sha256
+
+from servicecert_pki import der
+
+
+class KeyFamily(StrEnum):
+    """Which algorithm a key belongs to; an issuing CA signs keys of its own family only."""
+
+    RSA = "rsa"
+    EC = "ec"
+
+
+# rsaEncryption with NULL (RFC 3279, 2.3.1) and id-ecPublicKey with secp384r1 (RFC 5480, 2.1.1).
+_ALGORITHM = {
+    bytes.fromhex("300d06092a864886f70d0101010500"): KeyFamily.RSA,
+    bytes.fromhex("301006072a8648ce3d020106052b81040022"): KeyFamily.EC,
+}
+
+
+def family_of(spki: bytes) -> KeyFamily:
+    """Return the family of a DER SubjectPublicKeyInfo; one that is neither RSA nor EC P-384 raises ValueError."""
+    algorithm, _ = _parts(spki)
+    family = _ALGORITHM.get(algorithm)
+    if family is None:
+        raise ValueError("the public key is neither RSA nor EC P-384")
+    return family
+
+
+def key_identifier(spki: bytes) -> bytes:
+    """Return the 20-octet key identifier: SHA-1 of the key's bits (RFC 5280, 4.2.1.2, method 1)."""
+    _, bits = _parts(spki)
+    return sha1(bits, usedforsecurity=False).digest()
+
+
+def spki_sha256(spki: bytes) -> str:
+    """Return the SHA-256 of the SubjectPublicKeyInfo in 64 lower-case hexadecimal digits."""
+    return sha256(spki).hexdigest()
+
+
+def _parts(spki: bytes) -> tuple[bytes, bytes]:
+    """Return the DER AlgorithmIdentifier and the key's bits without the count of unused bits."""
+    algorithm, bits = der.members(spki, der.read(spki))
+    return spki[algorithm.start : algorithm.end], spki[bits.content + 1 : bits.end]
