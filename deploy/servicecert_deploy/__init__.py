@@ -1,0 +1,51 @@
+"""Real Kafka and real PostgreSQL for one machine, and the processes beside them.
+
+All calls block until what they ask for is so; from asyncio use `asyncio.to_thread`. Whatever is started here ends with
+the starting process, however that ends, kill -9 included, and its temporary folders go with it.
+
+    import os, sys
+    from pathlib import Path
+    from servicecert_deploy import Child, DeployError, start_parts
+
+    with start_parts(report=print) as parts:           # KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL are used where set
+        parts.bootstrap                                # "127.0.0.1:41234"
+        parts.database_url                             # "postgresql://postgres:…@127.0.0.1:5678/postgres", a superuser
+        environment = {**os.environ, **parts.environment}
+        command = [Path(sys.executable).with_name("servicecert"), "run", "intake"]
+        intake = Child(command, log=Path("intake.log"), environment=environment)
+        intake.pid, intake.alive, intake.returncode    # 128 + n after signal n, None while it runs
+        intake.freeze(); intake.thaw()                 # SIGSTOP, SIGCONT
+        intake.kill()                                  # SIGKILL; returns when it and its own children are gone
+        intake.stop(timeout=10)                        # SIGTERM, then SIGKILL; returns the exit status
+        intake.said(5)                                 # the last lines of its log
+        if parts.kafka and parts.postgres:             # None where the environment named the operator's own
+            parts.kafka.kill(); parts.kafka.restart()  # same address, same records
+            parts.kafka.freeze(); parts.kafka.thaw()
+            parts.postgres.kill(); parts.postgres.restart()
+            parts.postgres.stop_immediate(); parts.postgres.restart()
+            parts.kafka.pid, parts.kafka.log, parts.postgres.pid, parts.postgres.log
+
+Single parts: `Kafka(throughput=False)` and `Postgres(settings={"fsync": "off"})` with `start()`, `bootstrap` or `url`,
+and `stop()`. Benchmarks say `throughput=True`, here or to `start_parts`. What goes wrong is a `DeployError` whose text
+is one sentence for a person: `MissingPart`, `TamperedJar`, `StartFailed`.
+"""
+
+from servicecert_deploy.environment import Parts, start_parts
+from servicecert_deploy.errors import DeployError, MissingPart, StartFailed, TamperedJar
+from servicecert_deploy.kafka import Kafka
+from servicecert_deploy.ports import free_port
+from servicecert_deploy.postgres import Postgres
+from servicecert_deploy.processes import Child
+
+__all__ = [
+    "Child",
+    "DeployError",
+    "Kafka",
+    "MissingPart",
+    "Parts",
+    "Postgres",
+    "StartFailed",
+    "TamperedJar",
+    "free_port",
+    "start_parts",
+]

@@ -1,0 +1,82 @@
+"""Kafka and PostgreSQL for one run: the operator's where the environment names them, our own otherwise."""
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from servicecert_deploy.java import CACHE
+from servicecert_deploy.kafka import Kafka
+from servicecert_deploy.postgres import Postgres
+from servicecert_deploy.reports import Report, silent
+
+KAFKA_BOOTSTRAP_SERVERS = "KAFKA_BOOTSTRAP_SERVERS"
+DATABASE_URL = "DATABASE_URL"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Addresses, and what was started for them: None where the environment named one.
+
+    `bootstrap` is `host:port[,…]`, `database_url` a PostgreSQL URL of a role that may create schemas and roles.
+    """
+
+    bootstrap: str
+    database_url: str
+    kafka: Kafka | None
+    postgres: Postgres | None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The two variables that a service process reads."""
+        return {KAFKA_BOOTSTRAP_SERVERS: self.bootstrap, DATABASE_URL: self.database_url}
+
+    def stop(self) -> None:
+        """Ends what was started, and deletes what it held."""
+        for part in (self.kafka, self.postgres):
+            if part is not None:
+                part.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def start_parts(
+    *,
+    environment: Mapping[str, str] = os.environ,
+    report: Report = silent,
+    throughput: bool = False,
+    cache: Path = CACHE,
+) -> Parts:
+    """Starts what `environment` does not name, both at once, and returns when both answer.
+
+    `report` gets a line whenever something begins, from any thread. `throughput` tunes for benchmarks.
+    Raises MissingPart, TamperedJar, StartFailed; then nothing is left running.
+    """
+    bootstrap, url = environment.get(KAFKA_BOOTSTRAP_SERVERS), environment.get(DATABASE_URL)
+    kafka = None if bootstrap else Kafka(throughput=throughput, cache=cache, report=report)
+    postgres = None if url else Postgres(report=report)
+    parts = [part for part in (kafka, postgres) if part is not None]
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            starts = [pool.submit(part.start) for part in parts]
+        for start in starts:
+            start.result()
+    except BaseException:
+        for part in parts:
+            part.stop()
+        raise
+    return Parts(
+        bootstrap=kafka.bootstrap if kafka else str(bootstrap),
+        database_url=postgres.url if postgres else str(url),
+        kafka=kafka,
+        postgres=postgres,
+    )

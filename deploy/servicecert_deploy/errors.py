@@ -1,0 +1,34 @@
+"""What can go wrong when parts are started.
+
+DeployError
+├── MissingPart      something that the machine lacks: a wheel, the network
+├── TamperedJar      a jar whose SHA-256 is not the listed one
+└── StartFailed      a process that ended, or did not answer in time
+    └── PortTaken    another process took the address first
+"""
+
+
+class DeployError(Exception):
+    """One sentence for a person: what is wrong and the way out."""
+
+
+class MissingPart(DeployError):
+    """The machine lacks what an embedded part needs."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what}: set KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL to a broker and a database of your own,"
+            " or start them with docker-compose.yml."
+        )
+
+
+class TamperedJar(DeployError):
+    """A jar in the cache, or fresh from the network, is not the one that was listed."""
+
+
+class StartFailed(DeployError):
+    """A started process ended at once or did not become ready in time."""
+
+
+class PortTaken(StartFailed):
+    """The process ended because its address is in use."""

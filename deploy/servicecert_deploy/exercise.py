@@ -1,0 +1,35 @@
+"""What a broker does while its start-up cache is made: one record, there and back.
+
+Run as `python -m servicecert_deploy.exercise BOOTSTRAP`, apart from the launcher, for a client has its own event loop
+and its own log.
+"""
+
+import asyncio
+import sys
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+WAIT_SECONDS = 30.0
+
+
+async def exercise(bootstrap: str) -> None:
+    """Creates a topic of 12 partitions, produces a record, consumes it in a group."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic("exercise", 12, 1)])
+    finally:
+        await admin.close()
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True) as producer:
+        await producer.send_and_wait("exercise", b"value", key=b"key")
+    consumer = AIOKafkaConsumer(
+        "exercise", bootstrap_servers=bootstrap, group_id="exercise", auto_offset_reset="earliest"
+    )
+    async with consumer:
+        await asyncio.wait_for(consumer.getone(), WAIT_SECONDS)
+        await consumer.commit()
+
+
+if __name__ == "__main__":
+    asyncio.run(exercise(sys.argv[1]))

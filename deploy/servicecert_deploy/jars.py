@@ -1,0 +1,87 @@
+"""Apache Kafka's own jars, fetched once from the central Maven repository and checked against `SHA256SUMS`.
+
+`jgo` knows the repository's address and fetches single artifacts; which ones, in which versions, is the list's to say:
+a line is a digest and a path in Maven's layout, `group/parts/artifact/version/artifact-version.jar`.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from servicecert_deploy.errors import MissingPart, TamperedJar
+from servicecert_deploy.reports import Report
+
+LISTED = Path(__file__).resolve().parents[1] / "kafka" / "SHA256SUMS"
+FETCHERS = 8
+
+
+@dataclass(frozen=True)
+class Jar:
+    """One line of the list: hex SHA-256 and path in Maven's layout."""
+
+    sha256: str
+    path: str
+
+    @property
+    def coordinate(self) -> tuple[str, str, str]:
+        """Group, artifact, version."""
+        *group, artifact, version, _ = PurePosixPath(self.path).parts
+        return ".".join(group), artifact, version
+
+
+def read_list(path: Path = LISTED) -> list[Jar]:
+    """The jars in their order on the class path."""
+    return [Jar(*line.split()) for line in path.read_text().splitlines()]
+
+
+def check(jar: Jar, file: Path, way_out: str) -> None:
+    """Raises TamperedJar when the file's SHA-256 is not the listed one."""
+    with file.open("rb") as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    if found != jar.sha256:
+        raise TamperedJar(f"{file} is not the listed jar (SHA-256 {found[:16]}…, not {jar.sha256[:16]}…): {way_out}.")
+
+
+def fetch(missing: list[Jar], cache: Path) -> None:
+    """Brings the jars into the cache, each only after its check, so that a broken run leaves nothing half there."""
+    try:
+        from jgo.maven import MavenContext
+    except ImportError:
+        raise MissingPart("The package `jgo`, which fetches Kafka, is not installed") from None
+    arriving = Path(tempfile.mkdtemp(prefix="arriving-", dir=cache))
+    context = MavenContext(repo_cache=arriving, local_repos=[], timeout=60)
+
+    def fetch_one(jar: Jar) -> None:
+        group, artifact, version = jar.coordinate
+        file = context.project(group, artifact).at_version(version).artifact().resolve()
+        check(jar, file, "what the network delivered was thrown away; try again, or from another network")
+        target = cache / jar.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(target)
+
+    try:
+        with ThreadPoolExecutor(FETCHERS) as pool:
+            list(pool.map(fetch_one, missing))
+    except (OSError, RuntimeError) as error:
+        raise MissingPart(f"Kafka's jars could not be fetched ({type(error).__name__})") from error
+    finally:
+        shutil.rmtree(arriving, ignore_errors=True)
+
+
+def class_path(cache: Path, report: Report, listed: Path = LISTED) -> str:
+    """Java's class path of checked jars below `cache`, those that are missing fetched first.
+
+    The caller holds the cache's lock. Raises MissingPart without network and TamperedJar when a digest differs.
+    """
+    jars = read_list(listed)
+    missing = [jar for jar in jars if not (cache / jar.path).exists()]
+    if missing:
+        report(f"fetching Kafka's jars ({len(missing)} of {len(jars)}, 45 MB in all, once)")
+        fetch(missing, cache)
+    for jar in jars:
+        check(jar, cache / jar.path, "delete it, and the next start fetches it anew")
+    return os.pathsep.join(str(cache / jar.path) for jar in jars)

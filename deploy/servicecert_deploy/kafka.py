@@ -1,0 +1,208 @@
+"""One node of Apache Kafka (KRaft) on this machine, for the demo, the tests and the benchmarks."""
+
+import base64
+import shutil
+import signal
+import socket
+import sys
+import uuid
+from pathlib import Path
+
+from servicecert_deploy.accounts import run_folder
+from servicecert_deploy.errors import PortTaken, StartFailed
+from servicecert_deploy.java import CACHE, Java, prepare
+from servicecert_deploy.ports import HOST, FreePort, free_port
+from servicecert_deploy.processes import Child
+from servicecert_deploy.reports import Report, silent
+
+TRIES = 5
+START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+FOR_START = ("-Xms64m", "-Xmx256m", "-XX:TieredStopAtLevel=1")
+FOR_THROUGHPUT = ("-Xms256m", "-Xmx512m")
+API_VERSIONS = bytes.fromhex("0000000a 0012 0000 00000001 ffff")
+
+# The short broker session lets a killed broker come back in 2 s instead of 11; the small cleaner buffer halves the
+# memory; index files of 1 MiB instead of 10 spare each partition's first entry some 40 ms.
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{host}:{controller_port}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
+advertised.listeners=PLAINTEXT://{host}:{port}
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={logs}
+num.partitions=12
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+log.cleaner.dedupe.buffer.size=4194304
+log.index.size.max.bytes=1048576
+broker.session.timeout.ms=1500
+broker.heartbeat.interval.ms=300
+"""
+
+
+class Kafka:
+    """A broker with its own address and records, both kept over `kill` and `restart` until `stop`.
+
+    `throughput` leaves the just-in-time compiler whole: right for benchmarks, 1 s slower to start. `cache` keeps the
+    jars and the start-up cache. Every call blocks until what it asks for is so. Raises MissingPart, TamperedJar,
+    StartFailed.
+    """
+
+    def __init__(
+        self,
+        *,
+        throughput: bool = False,
+        cache: Path = CACHE,
+        report: Report = silent,
+        choose_port: FreePort = free_port,
+    ) -> None:
+        self._tuning = FOR_THROUGHPUT if throughput else FOR_START
+        self._cache = cache.resolve()
+        self._report = report
+        self._choose_port = choose_port
+        self._java: Java | None = None
+        self._folder: Path | None = None
+        self._child: Child | None = None
+        self._port = self._controller_port = 0
+
+    @property
+    def bootstrap(self) -> str:
+        """`host:port` for clients."""
+        return f"{HOST}:{self._port}"
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running broker."""
+        return self._running().pid
+
+    @property
+    def alive(self) -> bool:
+        return self._child is not None and self._child.alive
+
+    @property
+    def log(self) -> Path:
+        """What the broker says: warnings and errors."""
+        return self._home() / "kafka.log"
+
+    def start(self) -> None:
+        """Starts a new, empty broker on free ports; returns when it answers."""
+        java = self._java = prepare(self._cache, self._report, train)
+        self._report("starting Kafka")
+        self._start_new(java, *self._tuning)
+
+    def _start_new(self, java: Java, *flags: str) -> None:
+        self._java, self._flags = java, flags
+        self._folder = run_folder(None, "kafka")
+        format_storage(self._folder)
+        try:
+            for left in reversed(range(TRIES)):
+                self._port, self._controller_port = self._choose_port(), self._choose_port()
+                try:
+                    return self._spawn()
+                except PortTaken:
+                    if not left:
+                        raise
+        except BaseException:
+            self.stop()
+            raise
+
+    def restart(self) -> None:
+        """The same address, the same records: stops it first if it runs. Returns when it answers again."""
+        if self.alive:
+            self._running().stop(STOP_SECONDS)
+        self._spawn()
+
+    def kill(self) -> None:
+        """SIGKILL; its address and records stay for `restart`."""
+        self._running().kill()
+
+    def freeze(self) -> None:
+        """It stands still with its connections open, until `thaw`."""
+        self._running().freeze()
+
+    def thaw(self) -> None:
+        self._running().thaw()
+
+    def stop(self) -> None:
+        """Ends it and deletes its records. Harmless when it does not run."""
+        if self._child is not None:
+            self._child.stop(STOP_SECONDS)
+            self._child = None
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def _home(self) -> Path:
+        assert self._folder is not None, "Kafka was not started"
+        return self._folder
+
+    def _running(self) -> Child:
+        assert self._child is not None, "Kafka was not started"
+        return self._child
+
+    def _spawn(self) -> None:
+        assert self._java is not None
+        folder = self._home()
+        properties = folder / "server.properties"
+        properties.write_text(
+            PROPERTIES.format(host=HOST, port=self._port, controller_port=self._controller_port, logs=folder / "logs")
+        )
+        flags = (*self._flags, f"-Djava.io.tmpdir={folder}")
+        command = self._java.command("kafka.Kafka", properties, flags=flags)
+        self.log.unlink(missing_ok=True)
+        self._child = Child(command, log=self.log, folder=folder, remove=folder)
+        try:
+            self._child.await_ready(self._answers, START_SECONDS)
+        except StartFailed as failed:
+            self._child.stop(STOP_SECONDS)
+            if "BindException" in self.log.read_text(errors="replace"):
+                raise PortTaken(f"Kafka's port {self._port} or {self._controller_port} is in use.") from failed
+            raise
+
+    def _answers(self) -> bool:
+        """Whether the broker answers an ApiVersions request, which it does once it may serve clients."""
+        try:
+            with socket.create_connection((HOST, self._port), timeout=1) as connection:
+                connection.sendall(API_VERSIONS)
+                return len(connection.recv(4)) == 4
+        except OSError:
+            return False
+
+
+def format_storage(folder: Path) -> None:
+    """Makes an empty storage folder, as Kafka's StorageTool does in a second of its own.
+
+    Each gets its own cluster id, so that clients can tell a wiped broker from the one before. Hex, since an id that
+    begins with a hyphen is not accepted everywhere.
+    """
+    logs = folder / "logs"
+    logs.mkdir()
+    directory = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    logs.joinpath("meta.properties").write_text(
+        f"version=1\ncluster.id={uuid.uuid4().hex[:22]}\nnode.id=1\ndirectory.id={directory}\n"
+    )
+
+
+def train(java: Java, file: Path) -> None:
+    """Runs a broker through topic, produce, group and consume, and leaves a start-up cache of it in `file`."""
+    broker = Kafka()
+    broker._start_new(java, *FOR_START, f"-XX:AOTCacheOutput={file}")
+    try:
+        exercise = [sys.executable, "-m", "servicecert_deploy.exercise", broker.bootstrap]
+        Child(exercise, log=broker._home() / "exercise.log").wait(START_SECONDS)
+        # Java writes the cache at its exit, which takes ten seconds and more.
+        broker._running().stop(START_SECONDS, signal.SIGTERM)
+    finally:
+        broker.stop()

