@@ -85,7 +85,7 @@ def build_tbs(contents: Contents) -> bytes:
     """Return the DER TBSCertificate (RFC 5280, 4.1); raises CertificateRefused.
 
     The bytes are assembled here and not by `cryptography`, whose builder counts a common name's limit in
-    UTF-8 bytes, lets a longer organisation pass, and takes ten times as long.
+    UTF-8 bytes and lets a longer organisation pass.
     """
     check_contents(contents)
     return der.sequence(

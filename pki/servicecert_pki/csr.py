@@ -76,8 +76,12 @@ _KEY_ENCODING = CsrFault(
 _KEY_SIZE = CsrFault("key-size", "An RSA key has 2048, 3072 or 4096 bits; make a new key of one of these sizes.")
 _KEY_EXPONENT = CsrFault("key-exponent", "An RSA key has the public exponent 65537; make a new key with it.")
 _KEY_CURVE = CsrFault("key-curve", "The elliptic curve is not P-384 (secp384r1); make a new key on that curve.")
+_KEY_INVALID = CsrFault("key-invalid", "The public key in the request is no valid key; make a new key and its request.")
 _WEAK_HASH = CsrFault(
     "csr-weak-signature-hash", "The request is signed with MD5 or SHA-1; make it anew with SHA-256 or better."
+)
+_ALGORITHM = CsrFault(
+    "csr-signature-algorithm", "The request is signed in a way this service does not know; make it with SHA-256."
 )
 _SIGNATURE = CsrFault(
     "csr-signature-invalid", "The request's signature does not verify; make the request anew with the key it is for."
@@ -110,10 +114,8 @@ def judge_csr(source: str | bytes) -> Csr | tuple[CsrFault, ...]:
         key = _public_key(request, _spki_of(encoded))
     except _Stop as stop:
         return (stop.fault,)
-    faults = (*_key_faults(key), *_hash_faults(request))
-    # A signature is checked last: by a weak hash it proves nothing, and an absurd key makes the check costly.
-    if not faults and not _proves_possession(request):
-        faults = (_SIGNATURE,)
+    faults = _key_faults(key)
+    faults = (*faults, *_signature_faults(request, verify=not faults))
     return faults or _accepted(encoded, key)
 
 
@@ -191,7 +193,7 @@ def _public_key(request: x509.CertificateSigningRequest, spki: bytes) -> PublicK
     except UnsupportedAlgorithm:
         raise _Stop(_KEY_CURVE if _EC_PUBLIC_KEY in spki else _KEY_ALGORITHM) from None
     except ValueError:
-        raise _Stop(_UNREADABLE) from None
+        raise _Stop(_KEY_INVALID) from None
     if not isinstance(key, PublicKey):
         raise _Stop(_KEY_ALGORITHM)
     # A compressed point, a missing NULL or an RSA-PSS key would be certified as something else than was sent.
@@ -213,19 +215,18 @@ def _key_faults(key: PublicKey) -> tuple[CsrFault, ...]:
     return (*size, *exponent)
 
 
-def _hash_faults(request: x509.CertificateSigningRequest) -> tuple[CsrFault, ...]:
+def _signature_faults(request: x509.CertificateSigningRequest, *, verify: bool) -> tuple[CsrFault, ...]:
+    """Judge the hash, and verify the signature only where that proves something.
+
+    A signature by a weak hash proves nothing, and one by an absurd key may be costly to verify.
+    """
     try:
         algorithm = request.signature_hash_algorithm
-    except UnsupportedAlgorithm:
-        return (_SIGNATURE,)
-    return (_WEAK_HASH,) if algorithm is not None and algorithm.name in WEAK_HASHES else ()
-
-
-def _proves_possession(request: x509.CertificateSigningRequest) -> bool:
-    try:
-        return request.is_signature_valid
+        if algorithm is not None and algorithm.name in WEAK_HASHES:
+            return (_WEAK_HASH,)
+        return (_SIGNATURE,) if verify and not request.is_signature_valid else ()
     except (UnsupportedAlgorithm, ValueError):
-        return False
+        return (_ALGORITHM,)
 
 
 def _accepted(encoded: bytes, key: PublicKey) -> Csr:

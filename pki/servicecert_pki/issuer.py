@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -49,7 +50,7 @@ class IssuerInfo:
             not_after=certificate.not_valid_after_utc,
         )
 
-    @property
+    @cached_property
     def authority_key_identifier(self) -> bytes:
         """The DER AuthorityKeyIdentifier of what this CA signs: the key id alone (RFC 5280, 4.2.1.1)."""
         return der.sequence(der.tlv(0x80, self.key_id))

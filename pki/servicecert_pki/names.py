@@ -4,7 +4,6 @@ NameRefused         a name, number or address that cannot be certified; says whi
 """
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -20,9 +19,6 @@ _ORGANISATION_ARC = "1.2.246.10"
 _CHECK_WEIGHTS = (7, 9, 10, 5, 8, 4, 2)
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,\-./:=?]+")
-
-# Controls, invisible formatting marks, surrogates, private use, unassigned, and line and paragraph separators.
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 class NameRefused(ValueError):
@@ -104,7 +100,7 @@ def _is_a_label(label: str) -> bool:
 
 def _ascii_hint(text: str) -> str:
     try:
-        return f"Write the internationalised name in its ASCII form, {idna.encode(text).decode()}."
+        return f"Write the internationalised name in its ASCII form, {idna.encode(text, uts46=True).decode()}."
     except idna.IDNAError:
         return "A host name consists of the letters a to z, digits and hyphens."
 
@@ -132,7 +128,7 @@ def check_subject_text(text: str, field: str) -> str:
         raise NameRefused(
             "text-too-long", field, f"The text has {len(text)} characters; a certificate holds {SUBJECT_LIMIT}."
         )
-    if text != text.strip() or any(unicodedata.category(character) in _UNSEEN for character in text):
+    if text != text.strip() or not text.isprintable():
         raise NameRefused(
             "text-characters", field, "Remove blanks at the ends, line breaks and invisible characters from the text."
         )

@@ -1,0 +1,94 @@
+"""An authority made once for the session, subject keys, and OpenSSL's command line as a second opinion."""
+
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from servicecert_pki.authority import Authority
+from servicecert_pki.ceremony import init_authority
+from servicecert_pki.certificate import AlternativeNames, Contents, Subject
+from servicecert_pki.keys import SigningKey
+from servicecert_pki.profiles import Environment, Profiles, load_profiles
+from servicecert_pki.serials import draw_serial
+from servicecert_pki.spki import KeyFamily
+from servicecert_pki.validity import validity
+
+PASSPHRASES = {Environment.PRODUCTION: b"the production passphrase", Environment.TEST: b"the test passphrase"}
+CEREMONY = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+
+Run = Callable[..., subprocess.CompletedProcess[bytes]]
+MakeContents = Callable[..., Contents]
+
+
+@pytest.fixture(scope="session")
+def passphrases() -> Mapping[Environment, bytes]:
+    return PASSPHRASES
+
+
+@pytest.fixture(scope="session")
+def profiles() -> Profiles:
+    return load_profiles()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory, profiles: Profiles) -> Authority:
+    return init_authority(tmp_path_factory.mktemp("authority") / "ca", PASSPHRASES, profiles, CEREMONY)
+
+
+@pytest.fixture(scope="session")
+def ca_keys(authority: Authority) -> Mapping[str, SigningKey]:
+    return {id: authority.open_key(id, PASSPHRASES[it.environment]) for id, it in authority.issuers.items()}
+
+
+@pytest.fixture(scope="session")
+def subject_keys() -> Mapping[KeyFamily, bytes]:
+    """One SubjectPublicKeyInfo of each family."""
+    keys = {KeyFamily.RSA: rsa.generate_private_key(65537, 2048), KeyFamily.EC: ec.generate_private_key(ec.SECP384R1())}
+    return {
+        family: key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        for family, key in keys.items()
+    }
+
+
+@pytest.fixture(scope="session")
+def make_contents(authority: Authority, profiles: Profiles, subject_keys: Mapping[KeyFamily, bytes]) -> MakeContents:
+    """Return a maker of sound contents of one type and key family, with some of them changed."""
+
+    def make(type_id: str, family: KeyFamily = KeyFamily.EC, **changes: Any) -> Contents:
+        profile = profiles[type_id]
+        valid = validity(profile, CEREMONY)
+        names = AlternativeNames(("kanta.example.fi", "b.example.fi")) if profile.dns_names else AlternativeNames()
+        common_name = "kanta.example.fi" if profile.dns_names else "Esimerkkijärjestelmä Ö"
+        sound = Contents(
+            profile=profile,
+            issuer=authority.issuer_for(profile.environment, family),
+            subject=Subject("Esimerkkiapteekki Oy", "Helsingin VI apteekki", "0204819-8", common_name),
+            names=names,
+            usages=profile.usages,
+            spki=subject_keys[family],
+            serial=draw_serial(),
+            not_before=valid.not_before,
+            not_after=valid.not_after,
+            crl_url="http://crl.example.fi/a.crl",
+            ca_issuers_url="http://ca.example.fi/a.cer",
+            ocsp_url="http://ocsp.example.fi/",
+        )
+        return replace(sound, **changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def openssl() -> Run:
+    """Return a runner of the openssl command; it raises CalledProcessError unless told ``check=False``."""
+
+    def run(*arguments: str | Path, check: bool = True, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(["openssl", *map(str, arguments)], check=check, input=given, capture_output=True)
+
+    return run

@@ -1,0 +1,176 @@
+import re
+from collections.abc import Callable
+from ipaddress import ip_address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from servicecert_pki.names import (
+    NameRefused,
+    check_business_id,
+    check_dns_name,
+    check_ip_address,
+    check_printable,
+    check_subject_text,
+    fitting_text,
+    organisation_oid,
+    server_common_name,
+)
+
+
+def code_of(check: Callable[[str], object], text: str) -> str | None:
+    try:
+        check(text)
+    except NameRefused as refused:
+        return refused.code
+    return None
+
+
+def test_A5_business_ids_with_a_right_check_digit_pass() -> None:
+    for right in ("0204819-8", "0737546-2", "1572860-0", "0000000-0"):
+        assert check_business_id(right) == right
+
+
+@pytest.mark.parametrize(
+    "malformed", ["", "204819-8", "02048198", "0204819-88", "0204819 8", "0204819-8\n", "٠204819-8"]
+)
+def test_A5_a_malformed_business_id_is_told_from_a_wrong_one(malformed: str) -> None:
+    with pytest.raises(NameRefused) as refused:
+        check_business_id(malformed, "applicant")
+    assert (refused.value.code, refused.value.field) == ("business-id-form", "applicant")
+
+
+@given(st.integers(0, 9_999_999))
+def test_A5_at_most_one_check_digit_is_right_and_remainder_one_has_none(number: int) -> None:
+    digits = f"{number:07}"
+    remainder = sum(int(d) * w for d, w in zip(digits, (7, 9, 10, 5, 8, 4, 2), strict=True)) % 11
+    passing = [str(check) for check in range(10) if code_of(check_business_id, f"{digits}-{check}") is None]
+    assert passing == ([] if remainder == 1 else [str((11 - remainder) % 11)])
+
+
+def test_A5_the_organisation_oid_drops_hyphen_and_leading_zero() -> None:
+    assert organisation_oid("0204819-8") == "1.2.246.10.2048198"
+    with pytest.raises(NameRefused):
+        organisation_oid("0204819-7")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "example.fi",
+        "a.b",
+        "kanta.example.fi",
+        "xn--trdgrd-cuak.example.fi",
+        "r3---sn.example.fi",
+        "1.example.fi",
+        "a." * 126 + "a",
+    ],
+)
+def test_host_names_pass_in_lower_case(name: str) -> None:
+    assert check_dns_name(name.upper()) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("", "labels"),
+        ("localhost", "labels"),
+        ("*.example.fi", "wildcard"),
+        ("a_b.example.fi", "underscore"),
+        ("a..fi", "form"),
+        ("example.fi.", "form"),
+        (".fi", "form"),
+        ("-a.fi", "form"),
+        ("a-.fi", "form"),
+        ("a b.fi", "form"),
+        ("a.fi\n", "form"),
+        ("http://a.fi", "form"),
+        ("a." * 127 + "a", "length"),
+        ("a" * 64 + ".fi", "length"),
+        ("192.0.2.1", "address"),
+        ("trädgård.fi", "idn"),
+        ("a\u2028.fi", "idn"),
+        ("xn--a.fi", "idn"),
+        ("xn--.fi", "form"),
+        ("xn--99999999.fi", "idn"),
+    ],
+)
+def test_other_host_names_are_refused_each_for_its_reason(name: str, code: str) -> None:
+    with pytest.raises(NameRefused) as refused:
+        check_dns_name(name, "names.dns[0]")
+    assert (refused.value.code, refused.value.field) == (f"dns-name-{code}", "names.dns[0]")
+
+
+def test_an_internationalised_name_is_answered_with_its_ascii_form() -> None:
+    with pytest.raises(NameRefused, match=r"xn--trdgrd-cuak\.fi"):
+        check_dns_name("Trädgård.fi")
+
+
+@given(st.text(max_size=300))
+def test_whatever_passes_as_a_host_name_has_only_its_characters(text: str) -> None:
+    try:
+        name = check_dns_name(text)
+    except NameRefused:
+        return
+    assert re.fullmatch(r"[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+", name)
+    assert len(name) <= 253
+
+
+def test_ip_addresses_of_both_versions_pass() -> None:
+    assert check_ip_address("192.0.2.1") == ip_address("192.0.2.1")
+    assert check_ip_address("2001:DB8::1") == ip_address("2001:db8::1")
+
+
+@pytest.mark.parametrize("wrong", ["", "192.0.2", "192.0.2.1/32", "fe80::1%eth0", "example.fi", "192.0.2.01"])
+def test_other_ip_addresses_are_refused(wrong: str) -> None:
+    with pytest.raises(NameRefused, match="IPv4 or IPv6") as refused:
+        check_ip_address(wrong)
+    assert refused.value.code == "ip-address-form"
+
+
+def test_a_subject_text_is_counted_in_characters_and_not_in_bytes() -> None:
+    assert check_subject_text("ö" * 64, "unit") == "ö" * 64
+    with pytest.raises(NameRefused, match="65 characters") as refused:
+        check_subject_text("ö" * 65, "unit")
+    assert refused.value.code == "text-too-long"
+
+
+@pytest.mark.parametrize("text", ["", "  ", "\t"])
+def test_an_empty_subject_text_is_refused(text: str) -> None:
+    with pytest.raises(NameRefused) as refused:
+        check_subject_text(text, "unit")
+    assert refused.value.code == "text-empty"
+
+
+@pytest.mark.parametrize("text", [" a", "a ", "a\nb", "a\0", "a\u202eb", "a\ud800", "a\u200b", "a\u2028b"])
+def test_invisible_characters_are_refused(text: str) -> None:
+    with pytest.raises(NameRefused) as refused:
+        check_subject_text(text, "unit")
+    assert refused.value.code == "text-characters"
+
+
+def test_the_abbreviation_stands_in_for_a_name_that_is_too_long() -> None:
+    assert fitting_text("Long enough", "LE", "unit") == "Long enough"
+    assert fitting_text("L" * 65, "LE", "unit") == "LE"
+    for name, abbreviation in (("L" * 65, None), ("L" * 65, "l" * 65)):
+        with pytest.raises(NameRefused) as refused:
+            fitting_text(name, abbreviation, "unit")
+        assert (refused.value.code, refused.value.field) == ("text-too-long", "unit")
+
+
+def test_printable_strings_have_their_own_alphabet() -> None:
+    assert check_printable("0204819-8 (a)", "business_id")
+    for wrong in ("ö", "a@b", "a_b", "a*"):
+        with pytest.raises(NameRefused) as refused:
+            check_printable(wrong, "business_id")
+        assert refused.value.code == "printable-characters"
+
+
+def test_the_common_name_is_the_first_host_name_that_fits() -> None:
+    long = "a" * 62 + ".fi"
+    assert server_common_name([long, "b.fi", "c.fi"]) == "b.fi"
+    assert server_common_name(["a" * 61 + ".fi"]) == "a" * 61 + ".fi"
+    for names in ([], [long]):
+        with pytest.raises(NameRefused) as refused:
+            server_common_name(names)
+        assert refused.value.code == "common-name-missing"
