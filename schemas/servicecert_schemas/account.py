@@ -38,11 +38,11 @@ class AccountMemberAdded(AccountEvent):
 
 
 class AccountMemberRemoved(AccountEvent):
-    """A user may no longer act for the account."""
+    """A user may no longer act for the account, or, where a case is named, for that case."""
 
     TYPE: ClassVar[str] = "servicecert.account.member-removed.v1"
 
     user_id: Identifier
     role: Role
-    invited_by: Identifier
+    invited_by: Identifier | None = None
     case_id: UUID | None = None

@@ -95,7 +95,7 @@ class Attachment(Value):
     """A file that the e-service keeps: by reference and hash, never inline."""
 
     kind: AttachmentKind
-    reference: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*:\S+$", max_length=2_000)]
+    reference: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*:[^\s\x00]+$", max_length=2_000)]
     sha256: Sha256
     size: Annotated[int, Field(ge=1, le=100_000_000)]
     media_type: Text

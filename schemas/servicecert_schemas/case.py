@@ -18,6 +18,7 @@ from .values import (
     Identifier,
     Instant,
     Language,
+    Number,
     SerialNumber,
     Sha256,
     Text,
@@ -129,7 +130,7 @@ class CaseChanged(CaseEvent):
     TYPE: ClassVar[str] = "servicecert.case.changed.v1"
 
     account_id: Identifier
-    version: Annotated[int, Field(ge=1)]
+    version: Number
     state: CaseState
     type: CertificateType
     language: Language

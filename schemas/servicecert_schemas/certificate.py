@@ -9,6 +9,7 @@ from pydantic import Field
 
 from .event import CaseEvent
 from .values import (
+    AttributeText,
     Base64,
     BusinessId,
     CertificateType,
@@ -18,7 +19,9 @@ from .values import (
     EmailAddress,
     Identifier,
     Instant,
+    IpAddress,
     Language,
+    Number,
     SerialNumber,
     Sha256,
     Text,
@@ -48,22 +51,19 @@ Recipients = Annotated[tuple[Recipient, ...], Field(max_length=10)]
 
 
 class Subject(Value):
-    """The subject as decided from the application and the registers, never from the CSR. C is always FI.
+    """The subject as decided from the application and the registers, never from the CSR. C is always FI."""
 
-    At most 64 characters each (RFC 5280 appendix A.1: ub-organization-name and its neighbours count characters).
-    """
-
-    organisation: Annotated[str, Field(min_length=1, max_length=64)]
-    organisational_unit: Annotated[str, Field(min_length=1, max_length=64)]
+    organisation: AttributeText
+    organisational_unit: AttributeText
     business_id: BusinessId
-    common_name: Annotated[str, Field(min_length=1, max_length=64)]
+    common_name: AttributeText
 
 
 class ServerNames(Value):
     """The subject alternative names of a server, as accepted: A-labels, and addresses in their canonical text."""
 
     dns: Annotated[tuple[DnsName, ...], Field(max_length=100)] = ()
-    ip: Annotated[tuple[Text, ...], Field(max_length=100)] = ()
+    ip: Annotated[tuple[IpAddress, ...], Field(max_length=100)] = ()
 
 
 class ApplicationAccepted(CaseEvent):
@@ -111,8 +111,8 @@ class CertificateIssued(CaseEvent):
     fingerprint: Sha256
     key_sha256: Sha256
     profile: Identifier
-    profile_version: Annotated[int, Field(ge=1)]
-    partition: Annotated[int, Field(ge=0)] = 0
+    profile_version: Number
+    partition: Number = 0
     certificate: Base64
     chain: Annotated[tuple[Base64, ...], Field(max_length=5)]
     due: Instant

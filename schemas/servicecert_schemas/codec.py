@@ -1,10 +1,15 @@
 """Events as records of Kafka: CloudEvents 1.0, binary mode of its Kafka protocol binding.
 
 The attributes are headers named `ce_*`, the value is the data in JSON, the record's key is the attribute `partitionkey`.
+
+    ValueError
+    ├── Undecodable    a record that is no event of ours
+    └── TooLarge       an event that no reader would take
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 from uuid import UUID
@@ -12,18 +17,48 @@ from uuid import UUID
 from pydantic import TypeAdapter, ValidationError
 
 from .event import Envelope, EventData
-from .topics import CATALOGUE, MAX_EVENT_BYTES
+from .topics import CATALOGUE, MAX_EVENT_BYTES, TOPIC_OF
+from .upcasting import UPCASTERS, Upcasters, upcast
+from .values import in_utc
 
 Headers = Sequence[tuple[str, bytes | None]]
 
 CONTENT_TYPE = "application/json"
-_TRACEPARENT = re.compile(r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
-_SOURCE = re.compile(r"^[!-~]{1,200}$")
+MAX_HEADER_BYTES = 1_000
+TRACEPARENT = r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"
+"""W3C Trace Context section 3.2."""
+SOURCE = r"[!-~]{1,200}"
+"""A URI reference such as `/e-service`."""
+
+_TRACEPARENT = re.compile(TRACEPARENT)
+_SOURCE = re.compile(SOURCE)
 
 EVENTS = MappingProxyType({event.TYPE: event for topic in CATALOGUE for event in topic.events})
-"""Every event type that this package knows, by its CloudEvents type."""
+"""Every event type in its newest version, by its CloudEvents type."""
 
-_READERS = {name: TypeAdapter(event) for name, event in EVENTS.items()}
+# What pydantic says of these faults names expectations and sizes only. What it says of others may quote the value.
+_SPEAKING_OF_SHAPES = frozenset(
+    (
+        "missing",
+        "string_type",
+        "string_too_long",
+        "string_too_short",
+        "string_pattern_mismatch",
+        "int_type",
+        "greater_than_equal",
+        "less_than_equal",
+        "enum",
+        "literal_error",
+        "too_long",
+        "too_short",
+        "tuple_type",
+        "model_type",
+        "timezone_aware",
+        "value_error",
+        "json_invalid",
+        "union_tag_not_found",
+    )
+)
 
 
 class Undecodable(ValueError):
@@ -35,13 +70,32 @@ class Undecodable(ValueError):
         self.text = text
 
 
+class TooLarge(ValueError):
+    """An event whose data are larger than any reader takes. Nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as a Kafka producer takes it."""
+
+    topic: str
+    key: bytes
+    headers: list[tuple[str, bytes]]
+    value: bytes
+
+
 def dataschema(event_type: str) -> str:
     """The URI that names the JSON Schema of an event type."""
     return f"urn:servicecert:schema:{event_type.removeprefix('servicecert.')}"
 
 
 def encode(envelope: Envelope, data: EventData) -> tuple[list[tuple[str, bytes]], bytes]:
-    """The headers and the value of the record that carries an event."""
+    """The headers and the value of the record that carries an event. Raises `TooLarge`."""
+    value = data.model_dump_json().encode()
+    if len(value) > MAX_EVENT_BYTES:
+        raise TooLarge(
+            f"The data of {envelope.type} have {len(value)} bytes, more than {MAX_EVENT_BYTES}: shorten lists or texts."
+        )
     headers = [
         ("ce_specversion", b"1.0"),
         ("ce_id", str(envelope.id).encode()),
@@ -55,30 +109,53 @@ def encode(envelope: Envelope, data: EventData) -> tuple[list[tuple[str, bytes]]
     ]
     if envelope.traceparent is not None:
         headers.append(("traceparent", envelope.traceparent.encode()))
-    return headers, data.model_dump_json().encode()
+    return headers, value
 
 
-def decode(key: bytes | None, headers: Headers, value: bytes | None) -> tuple[Envelope, EventData]:
-    """The event that a record carries.
+def to_record(data: EventData, *, source: str, id: UUID, time: datetime, traceparent: str | None = None) -> Record:
+    """The record that carries `data`, with topic and key. Raises `TooLarge`.
 
-    Raises `Undecodable` with one of the codes `no-value`, `too-large`, `no-event` (a CloudEvents attribute is missing or malformed), `unknown-type`,
-    `wrong-schema`, `wrong-key`.
+    `id` names the event for ever: whoever sends it again after a doubtful outcome sends the same id, and it has one effect. `source` says who
+    writes (`/e-service`); `time`, with its time zone, is when it happened.
     """
-    if value is None:
-        raise Undecodable("no-value", "The record has no value.")
-    if len(value) > MAX_EVENT_BYTES:
-        raise Undecodable("too-large", f"The value has {len(value)} bytes, more than {MAX_EVENT_BYTES}.")
-    envelope = read_envelope(key, headers)
-    reader = _READERS.get(envelope.type)
-    if reader is None:
-        raise Undecodable("unknown-type", f"The event type {envelope.type!r} is not known to this version.")
-    try:
-        data = reader.validate_json(value)
-    except ValidationError as error:
-        raise Undecodable("wrong-schema", _without_values(error)) from None
-    if data.key() != envelope.partitionkey:
-        raise Undecodable("wrong-key", "The record's key is not the one that the data name.")
-    return envelope, data
+    key = data.key()
+    headers, value = encode(Envelope(id, source, data.TYPE, key, time, key, traceparent), data)
+    return Record(TOPIC_OF[data.TYPE].name, key.encode(), headers, value)
+
+
+class Reader:
+    """Makes events, in their newest version, of records of any version."""
+
+    def __init__(self, events: Iterable[type[EventData]], upcasters: Upcasters) -> None:
+        self._adapters = {event.TYPE: TypeAdapter(event) for event in (*events, *upcasters)}
+        self._upcasters = upcasters
+
+    def decode(self, key: bytes | None, headers: Headers, value: bytes | None) -> tuple[Envelope, EventData]:
+        """The event that a record carries.
+
+        Raises `Undecodable` with one of the codes `no-value`, `too-large`, `no-event` (a CloudEvents attribute is missing or malformed),
+        `unknown-type`, `wrong-schema`, `wrong-key`.
+        """
+        if value is None:
+            raise Undecodable("no-value", "The record has no value.")
+        if len(value) > MAX_EVENT_BYTES:
+            raise Undecodable("too-large", f"The value has {len(value)} bytes, more than {MAX_EVENT_BYTES}.")
+        envelope = read_envelope(key, headers)
+        adapter = self._adapters.get(envelope.type)
+        if adapter is None:
+            raise Undecodable("unknown-type", "The header ce_type names no event type that this version knows.")
+        try:
+            # Strict: a reader in another language sees the same value, so "12" is no number and 0 no moment.
+            data = upcast(adapter.validate_json(value, strict=True), self._upcasters)
+        except ValidationError as error:
+            raise Undecodable("wrong-schema", _without_values(error)) from None
+        if data.key() != envelope.partitionkey:
+            raise Undecodable("wrong-key", "The record's key is not the one that the data name.")
+        return envelope, data
+
+
+_reader = Reader(EVENTS.values(), UPCASTERS)
+decode = _reader.decode
 
 
 def read_envelope(key: bytes | None, headers: Headers) -> Envelope:
@@ -89,8 +166,8 @@ def read_envelope(key: bytes | None, headers: Headers) -> Envelope:
         raw = attributes.get(name)
         if raw is None:
             raise Undecodable("no-event", f"The header {name} is missing.")
-        if len(raw) > 1_000:
-            raise Undecodable("no-event", f"The header {name} is longer than 1,000 bytes.")
+        if len(raw) > MAX_HEADER_BYTES:
+            raise Undecodable("no-event", f"The header {name} is longer than {MAX_HEADER_BYTES} bytes.")
         try:
             return raw.decode()
         except UnicodeDecodeError:
@@ -98,34 +175,54 @@ def read_envelope(key: bytes | None, headers: Headers) -> Envelope:
 
     if text("ce_specversion") != "1.0":
         raise Undecodable("no-event", "The header ce_specversion is not 1.0.")
-    try:
-        event_id = UUID(text("ce_id"))
-    except ValueError:
-        raise Undecodable("no-event", "The header ce_id is not a UUID.") from None
-    try:
-        time = datetime.fromisoformat(text("ce_time"))
-    except ValueError:
-        raise Undecodable("no-event", "The header ce_time is not a time (RFC 3339).") from None
-    if time.tzinfo is None:
-        raise Undecodable("no-event", "The header ce_time has no time zone.")
+    event_id = _uuid(text("ce_id"))
     source = text("ce_source")
-    if not _SOURCE.match(source):
+    if not _SOURCE.fullmatch(source):
         raise Undecodable("no-event", "The header ce_source is not a URI reference.")
     if key is None:
         raise Undecodable("no-event", "The record has no key.")
+    if len(key) > MAX_HEADER_BYTES:
+        raise Undecodable("no-event", f"The record's key is longer than {MAX_HEADER_BYTES} bytes.")
     try:
         partition_key = key.decode()
     except UnicodeDecodeError:
         raise Undecodable("no-event", "The record's key is not UTF-8.") from None
     subject = text("ce_subject") if "ce_subject" in attributes else partition_key
     traceparent = text("traceparent") if "traceparent" in attributes else None
-    if traceparent is not None and not _TRACEPARENT.match(traceparent):
+    if traceparent is not None and not _TRACEPARENT.fullmatch(traceparent):
         traceparent = None
-    return Envelope(event_id, source, text("ce_type"), subject, time.astimezone(UTC), partition_key, traceparent)
+    return Envelope(event_id, source, text("ce_type"), subject, _time(text("ce_time")), partition_key, traceparent)
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Undecodable("no-event", "The header ce_id is not a UUID.") from None
+
+
+def _time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise Undecodable("no-event", "The header ce_time is not a time (RFC 3339).") from None
+    if time.tzinfo is None:
+        raise Undecodable("no-event", "The header ce_time has no time zone.")
+    try:
+        return in_utc(time)
+    except ValueError as error:
+        raise Undecodable("no-event", f"The header ce_time {error}.") from None
 
 
 def _without_values(error: ValidationError) -> str:
     """The fields that failed and why, without what stood there: it may be personal."""
     faults = error.errors(include_url=False, include_context=False, include_input=False)
-    shown = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'the value'}: {fault['msg']}" for fault in faults[:10])
+    shown = "; ".join(
+        f"{'.'.join(map(str, fault['loc'])) or 'the value'}: {_fault(fault['type'], fault['msg'])}"
+        for fault in faults[:10]
+    )
     return f"{shown}; and {len(faults) - 10} more" if len(faults) > 10 else shown
+
+
+def _fault(kind: str, message: str) -> str:
+    return message.removeprefix("Value error, ") if kind in _SPEAKING_OF_SHAPES else f"is malformed ({kind})"

@@ -1,5 +1,6 @@
 """What every event is: data of one type, in an envelope of CloudEvents 1.0."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,13 +11,14 @@ from .values import Identifier, Value
 
 
 class EventData(Value):
-    """The data of an event. `TYPE` is the CloudEvents type and ends in the version; `EXAMPLE` is shown and tested."""
+    """The data of an event. `TYPE` is the CloudEvents type and ends in the version."""
 
     TYPE: ClassVar[str]
 
+    @abstractmethod
     def key(self) -> str:
         """The key of the record that carries the event: what its order is kept by."""
-        raise NotImplementedError
+        ...
 
 
 class CaseEvent(EventData):

@@ -1,21 +1,25 @@
 """What became of a mail (topic `notifications`). The address itself is never named."""
 
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import ClassVar
 from uuid import UUID
-
-from pydantic import Field
 
 from .certificate import RecipientRole
 from .event import CaseEvent
-from .values import Instant
+from .values import Instant, Number
 
 
 class MailKind(StrEnum):
-    """What a mail tells."""
+    """What a mail tells (C1, C4, D5). One of each kind is handed over to a recipient, so each reminder is a kind of its own."""
 
-    CERTIFICATE_ISSUED = "certificate-issued"
+    CSR_INVITED = "csr-invited"
     APPLICATION_RETURNED = "application-returned"
+    APPLICATION_LAPSED = "application-lapsed"
+    APPLICATION_REFUSED = "application-refused"
+    CERTIFICATE_ISSUED = "certificate-issued"
+    EXPIRES_IN_60_DAYS = "expires-in-60-days"
+    EXPIRES_IN_30_DAYS = "expires-in-30-days"
+    EXPIRES_IN_7_DAYS = "expires-in-7-days"
     CERTIFICATE_REVOKED = "certificate-revoked"
 
 
@@ -35,7 +39,7 @@ class MailEvent(CaseEvent):
     kind: MailKind
     recipient: RecipientRole
     answer: AnswerClass
-    attempts: Annotated[int, Field(ge=1)]
+    attempts: Number
     at: Instant
 
 

@@ -1,20 +1,20 @@
 """Requests for revocation and their outcome (topics `revocations` and `certificate-status`)."""
 
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import ClassVar
 from uuid import UUID
-
-from pydantic import Field, StringConstraints
 
 from .certificate import Recipients
 from .event import Actor, CaseEvent, EventData
 from .values import (
     DecimalSerialNumber,
     DistinguishedName,
+    HttpUrl,
     Identifier,
     Instant,
     Language,
     LongText,
+    Number,
     SerialNumber,
     Sha256,
     Text,
@@ -81,25 +81,25 @@ class CertificateRevoked(CaseEvent):
     requested_at: Instant
     revoked_at: Instant
     invalid_since: Instant | None = None
-    crl_number: Annotated[int, Field(ge=1)]
-    crl_url: Annotated[str, StringConstraints(pattern=r"^https?://\S+$", max_length=500)]
+    crl_number: Number
+    crl_url: HttpUrl
     published_at: Instant
     language: Language
     recipients: Recipients
 
 
 class CrlPublished(EventData):
-    """A CRL was published and fetched back. Its key is its CA and partition."""
+    """A CRL was published and fetched back. Its key is its CA and partition; partition 0 is the full one."""
 
     TYPE: ClassVar[str] = "servicecert.crl.published.v1"
 
     issuer: Identifier
-    partition: Annotated[int, Field(ge=0)] = 0
-    number: Annotated[int, Field(ge=1)]
+    partition: Number = 0
+    number: Number
     this_update: Instant
     next_update: Instant
-    entries: Annotated[int, Field(ge=0)]
-    url: Annotated[str, StringConstraints(pattern=r"^https?://\S+$", max_length=500)]
+    entries: Number
+    url: HttpUrl
     sha256: Sha256
 
     def key(self) -> str:

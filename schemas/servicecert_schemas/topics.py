@@ -16,6 +16,7 @@ from .certificate import (
 )
 from .event import EventData
 from .mail import MailGivenUp, MailHandedOver, MailRefused
+from .parked import RecordParked
 from .register import RegisterEntry
 from .revocation import (
     CertificateRevoked,
@@ -66,6 +67,7 @@ APPLICATIONS = Topic(
     writers=("e-service",),
     readers=("intake",),
 )
+# Kept for ever but not compacted: an account's members are events under one key, and compaction would keep the last only.
 ACCOUNTS = Topic(
     "accounts",
     key="account",
@@ -132,11 +134,11 @@ SERVICES = ("intake", "issuer", "revoker", "notifier")
 
 
 def parked(service: str) -> Topic:
-    """The topic that tells operators what a service has parked; its records are the parked ones, with origin and reason."""
+    """The topic that tells operators what a service has parked, with origin and reason."""
     return Topic(
         f"{service}.parked",
         key="as the parked record's",
-        events=(),
+        events=(RecordParked,),
         writers=(service,),
         readers=("operators",),
         partitions=1,
@@ -157,5 +159,7 @@ CATALOGUE = (
     *(parked(service) for service in SERVICES),
 )
 
-TOPIC_OF = MappingProxyType({event.TYPE: topic for topic in CATALOGUE for event in topic.events})
-"""The topic that each event type is published to."""
+TOPIC_OF = MappingProxyType(
+    {event.TYPE: topic for topic in CATALOGUE for event in topic.events if event is not RecordParked}
+)
+"""The topic that each event type is published to. What is parked goes to the topic of the service that parks it."""

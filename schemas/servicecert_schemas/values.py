@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 _BUSINESS_ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2)
 
@@ -34,29 +34,40 @@ def _business_id(text: str) -> str:
     return text
 
 
-def _utc(instant: datetime) -> datetime:
+def in_utc(instant: datetime) -> datetime:
+    """The same moment in UTC. Raises ValueError for a year that would overflow in another time zone or after an added term."""
+    if not 1950 <= instant.year < 3000:
+        raise ValueError("is not between the years 1950 and 2999")
     return instant.astimezone(UTC)
 
 
-Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
+Instant = Annotated[AwareDatetime, AfterValidator(in_utc)]
 """A moment with its time zone, kept in UTC."""
 
-Text = Annotated[str, StringConstraints(max_length=200)]
+# PostgreSQL stores every character but U+0000, so a text that holds one could be parked only after it was read.
+_STORABLE = r"^[^\x00]*$"
+
+Text = Annotated[str, StringConstraints(pattern=_STORABLE, max_length=200)]
 """One line that a person typed: a name, a title, an address as written."""
 
-LongText = Annotated[str, StringConstraints(max_length=4_000)]
+LongText = Annotated[str, StringConstraints(pattern=_STORABLE, max_length=4_000)]
 """Some sentences that a person typed or reads."""
 
-CsrText = Annotated[str, StringConstraints(max_length=65_536)]
+CsrText = Annotated[str, StringConstraints(pattern=_STORABLE, max_length=65_536)]
 """A certificate request as it was sent: PEM, or base64 of DER. Wider than A4's 16 KiB, so that too large a one is answered in words."""
 
-Base64 = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]+={0,2}$", max_length=32_768)]
+Base64 = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)$", max_length=32_768
+    ),
+]
 """Bytes in base64 (RFC 4648 section 4)."""
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$")]
 """A machine's name for a thing: an account, a user, a profile, a certificate authority."""
 
-BusinessId = Annotated[str, StringConstraints(max_length=9), AfterValidator(_business_id)]
+BusinessId = Annotated[str, StringConstraints(pattern=r"^[0-9]{7}-[0-9]$", max_length=9), AfterValidator(_business_id)]
 """A Finnish business id with its check digit (A5)."""
 
 Oid = Annotated[str, StringConstraints(pattern=r"^[0-2](\.(0|[1-9][0-9]{0,38})){1,30}$", max_length=200)]
@@ -71,17 +82,29 @@ DecimalSerialNumber = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """A SHA-256 in lower-case hexadecimal: a certificate's fingerprint, a key's hash, an attachment's hash."""
 
-DistinguishedName = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
+DistinguishedName = Annotated[str, StringConstraints(pattern=_STORABLE, min_length=1, max_length=1_000)]
 """A subject as text (RFC 4514)."""
+
+AttributeText = Annotated[str, StringConstraints(pattern=_STORABLE, min_length=1, max_length=64)]
+"""The text of one attribute of a subject (RFC 5280 appendix A.1: ub-organization-name and its neighbours count characters)."""
 
 EmailAddress = Annotated[
     str,
-    StringConstraints(pattern=r"^[^@\s<>,;:\"\\\x00-\x1f]{1,64}@[^@\s<>,;:\"\\\x00-\x1f]{1,255}$", max_length=254),
+    StringConstraints(pattern=r'^[^@\s<>,;:"\\\x00-\x1f]{1,64}@[^@\s<>,;:"\\\x00-\x1f]{1,255}$', max_length=254),
 ]
 """One mailbox, local part and domain, without display name (RFC 5321 section 4.5.3.1 for the lengths)."""
 
 DnsName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+$", max_length=253)]
 """A domain name in letters, digits, hyphens and dots; its labels are intake's to judge."""
+
+HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s\x00]+$", max_length=500)]
+"""The address of something published."""
+
+IpAddress = Annotated[str, StringConstraints(pattern=r"^[0-9a-f.:]{2,45}$")]
+"""An IPv4 or IPv6 address in its canonical text (RFC 5952)."""
+
+Number = Annotated[int, Field(ge=0, le=2**53 - 1)]
+"""A count, or a number that grows: within what every JSON reader keeps exactly (RFC 8259 section 6)."""
 
 
 class Language(StrEnum):
@@ -119,7 +142,7 @@ class Usage(StrEnum):
 class Value(BaseModel):
     """A frozen part of an event. Unknown fields are ignored, so that a newer writer's additions do no harm."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="strings")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Texts(Value):
