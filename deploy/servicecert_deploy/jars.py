@@ -52,10 +52,8 @@ def fetch(missing: list[Jar], cache: Path) -> None:
         from jgo.maven import MavenContext
     except ImportError:
         raise MissingPart("The package `jgo`, which fetches Kafka, is not installed") from None
-    arriving = Path(tempfile.mkdtemp(prefix="arriving-", dir=cache))
-    context = MavenContext(repo_cache=arriving, local_repos=[], timeout=60)
 
-    def fetch_one(jar: Jar) -> None:
+    def fetch_one(context: MavenContext, jar: Jar) -> None:
         group, artifact, version = jar.coordinate
         file = context.project(group, artifact).at_version(version).artifact().resolve()
         check(jar, file, "what the network delivered was thrown away; try again, or from another network")
@@ -64,12 +62,14 @@ def fetch(missing: list[Jar], cache: Path) -> None:
         file.replace(target)
 
     try:
-        with ThreadPoolExecutor(FETCHERS) as pool:
-            list(pool.map(fetch_one, missing))
+        for broken_off in cache.glob("arriving-*"):
+            shutil.rmtree(broken_off)
+        with tempfile.TemporaryDirectory(prefix="arriving-", dir=cache) as arriving:
+            context = MavenContext(repo_cache=Path(arriving), local_repos=[], timeout=60)
+            with ThreadPoolExecutor(FETCHERS) as pool:
+                list(pool.map(fetch_one, [context] * len(missing), missing))
     except (OSError, RuntimeError) as error:
-        raise MissingPart(f"Kafka's jars could not be fetched ({type(error).__name__})") from error
-    finally:
-        shutil.rmtree(arriving, ignore_errors=True)
+        raise MissingPart(f"Kafka's jars could not be fetched into {cache} ({type(error).__name__})") from error
 
 
 def class_path(cache: Path, report: Report, listed: Path = LISTED) -> str:

@@ -59,7 +59,7 @@ def program() -> Path:
 
 
 @contextmanager
-def locked(cache: Path) -> Iterator[None]:
+def locked(cache: Path, report: Report) -> Iterator[None]:
     """Holds the cache folder against other starts on this machine, from other processes or threads."""
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,11 @@ def locked(cache: Path) -> Iterator[None]:
     except OSError as error:
         raise DeployError(f"Kafka's cache folder {cache} cannot be used: {error.strerror}.") from error
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            report("waiting for another start to make Kafka ready")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
     finally:
         os.close(lock)
@@ -103,7 +107,7 @@ def prepare(cache: Path, report: Report, train: Train) -> Java:
     `train(java, file)` runs Kafka once so that it leaves a start-up cache in `file`.
     """
     found = program()
-    with locked(cache):
+    with locked(cache, report):
         java = Java(found, class_path(cache, report))
         file = start_cache_file(cache, found, java.class_path)
         if not file.exists() and os.access(cache, os.W_OK):

@@ -67,7 +67,7 @@ class Child:
     @property
     def returncode(self) -> int | None:
         """None while it runs, then its exit status: 128 + n after signal n."""
-        return self._guard.poll()
+        return None if self._guard.poll() is None else self._end()
 
     @property
     def alive(self) -> bool:

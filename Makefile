@@ -1,0 +1,59 @@
+# `make` alone lists the targets. Nothing here needs more than Python 3.11 with venv.
+
+PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do command -v $$p && break; done)
+BIN := .venv/bin
+N ?= 2000
+SEED ?= 1
+ROOMS := */decide.py,*/examine.py,*/rules/*,*/issuance.py,*/crl_plan.py,*/mail.py,*/fold.py
+
+# Names of package registries and folders of a developer's own machine: neither belongs into a file.
+FOREIGN := pyp[i]\.|pythonh[o]sted|de[b]\.debian|np[m]js\.|repo1?\.m[a]ven|ma[v]en\.apache|proxy\.g[o]lang|crat[e]s\.io|/hom[e]/|/roo[t]/|/User[s]/|/wor[k]/
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test chaos bench check format lock clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.ready ## install everything into .venv; leaves .venv/bin/servicecert
+
+.venv/.ready: requirements.lock pyproject.toml schemas/pyproject.toml deploy/bootstrap.py
+	@test -n "$(PYTHON)" || { echo "setup: Python 3.11 or newer is needed and there is no python3; install one." >&2; exit 1; }
+	@$(PYTHON) deploy/bootstrap.py
+
+demo: setup ## four applications all the way to certificates, told as it happens; leaves var/demo/
+	@$(BIN)/servicecert demo
+
+up: setup ## everything running until Ctrl-C, with a live board
+	@$(BIN)/servicecert up
+
+test: setup ## all tests, on real Kafka and PostgreSQL, with the coverage gates
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && export COVERAGE_FILE="$$folder/coverage" && \
+	$(BIN)/pytest -q --cov --cov-report= && \
+	$(BIN)/coverage report --skip-covered --show-missing --fail-under=90 && \
+	$(BIN)/coverage report --skip-covered --show-missing --fail-under=100 --include='$(ROOMS)'
+
+chaos: setup ## N=… applications while everything is killed at random, drawn from SEED=…
+	@$(BIN)/python -m chaos --applications $(N) --seed $(SEED)
+
+bench: setup ## measure throughput, latency and memory; leaves var/bench/*.json
+	@$(BIN)/python -m bench
+
+check: setup ## lint, format, types, import contracts, foreign names
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@! git -c safe.directory='*' grep -nIE '$(FOREIGN)' -- . || { echo "check: these lines name a registry or a folder of one machine." >&2; exit 1; }
+
+format: setup ## format the code and mend what the linter can mend
+	@$(BIN)/ruff format --quiet
+	@$(BIN)/ruff check --fix --quiet
+
+lock: setup ## pin the newest versions that pyproject.toml allows, with hashes
+	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --upgrade \
+		--no-emit-index-url --no-emit-package servicecert-schemas --no-header --quiet -o requirements.lock
+
+clean: ## remove what was made, the environment and Kafka's jars included
+	@rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
