@@ -96,6 +96,11 @@ def encode(envelope: Envelope, data: EventData) -> tuple[list[tuple[str, bytes]]
         raise TooLarge(
             f"The data of {envelope.type} have {len(value)} bytes, more than {MAX_EVENT_BYTES}: shorten lists or texts."
         )
+    return headers_of(envelope), value
+
+
+def headers_of(envelope: Envelope) -> list[tuple[str, bytes]]:
+    """The headers that carry an envelope."""
     headers = [
         ("ce_specversion", b"1.0"),
         ("ce_id", str(envelope.id).encode()),
@@ -109,7 +114,7 @@ def encode(envelope: Envelope, data: EventData) -> tuple[list[tuple[str, bytes]]
     ]
     if envelope.traceparent is not None:
         headers.append(("traceparent", envelope.traceparent.encode()))
-    return headers, value
+    return headers
 
 
 def to_record(data: EventData, *, source: str, id: UUID, time: datetime, traceparent: str | None = None) -> Record:
