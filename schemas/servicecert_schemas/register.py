@@ -2,9 +2,9 @@
 
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from .event import EventData
 from .values import BusinessId, Identifier, Oid, Text, Value
@@ -33,7 +33,22 @@ class LongNames(Value):
     abbreviation: Text | None = None
 
 
-class Organisation(Value):
+def _require_kind(schema: dict[str, Any]) -> None:
+    schema["required"] = ["kind", *schema["required"]]
+
+
+def _leave_discriminator(schema: dict[str, Any]) -> None:
+    # A keyword of OpenAPI, not of JSON Schema, and of another shape in AsyncAPI; each kind's constant says the same.
+    del schema["discriminator"]
+
+
+class Entry(Value):
+    """What is registered. `kind`, which a constructor knows by itself, must stand in the data: it tells which entry it is."""
+
+    model_config = ConfigDict(json_schema_extra=_require_kind)
+
+
+class Organisation(Entry):
     """An organisation or unit of the code service of Kela and THL (A6).
 
     `registered_name` is the name of the organisation whose business id it is: the subject's O; `names` are the long names: the OU.
@@ -50,7 +65,7 @@ class Organisation(Value):
     valid_to: date | None = None
 
 
-class Intermediary(Value):
+class Intermediary(Entry):
     """A Kanta intermediary of THL's register (A9)."""
 
     kind: Literal["intermediary"] = "intermediary"
@@ -69,7 +84,7 @@ class ConformityCertificate(Value):
     withdrawn: date | None = None
 
 
-class RegisteredSystem(Value):
+class RegisteredSystem(Entry):
     """An information system of the register, with its conformity certificates."""
 
     kind: Literal["information-system"] = "information-system"
@@ -85,7 +100,10 @@ class RegisterEntry(EventData):
     TYPE: ClassVar[str] = "servicecert.register.entry.v1"
 
     entry_id: Identifier
-    entry: Annotated[Organisation | Intermediary | RegisteredSystem, Field(discriminator="kind")]
+    entry: Annotated[
+        Organisation | Intermediary | RegisteredSystem,
+        Field(discriminator="kind", json_schema_extra=_leave_discriminator),
+    ]
 
     def key(self) -> str:
         return self.entry_id

@@ -1,0 +1,117 @@
+"""The whole contract as one AsyncAPI 3.0 document: channels, messages, and who writes and reads them."""
+
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from .codec import CONTENT_TYPE, EVENTS, MAX_HEADER_BYTES, SOURCE, TRACEPARENT, dataschema
+from .event import EventData
+from .topics import CATALOGUE, Topic
+
+Document = dict[str, Any]
+"""JSON as it is written to a file."""
+
+BINDING = "0.5.0"
+"""The version of AsyncAPI's Kafka bindings."""
+
+
+def document(version: str, examples: dict[str, list[Document]]) -> Document:
+    """The document of the package's `version`, with the stored example records of each event type."""
+    references, schemas = models_json_schema(
+        [(event, "validation") for event in EVENTS.values()], ref_template="#/components/schemas/{model}"
+    )
+    payloads = {event.TYPE: references[event, "validation"] for event in EVENTS.values()}
+    return {
+        "asyncapi": "3.0.0",
+        "id": "urn:servicecert",
+        "info": {
+            "title": "Service certificates",
+            "version": version,
+            "description": "CloudEvents 1.0 over Kafka, binary content mode: attributes are headers, the value is the data in JSON.",
+        },
+        "defaultContentType": CONTENT_TYPE,
+        "channels": {_id(topic): _channel(topic) for topic in CATALOGUE},
+        "operations": {name: operation for topic in CATALOGUE for name, operation in _operations(topic)},
+        "components": {
+            "messages": {
+                event.__name__: _message(event, payloads[event.TYPE], examples.get(event.TYPE, []))
+                for event in EVENTS.values()
+            },
+            "schemas": schemas["$defs"],
+        },
+    }
+
+
+def _channel(topic: Topic) -> Document:
+    config = topic.config
+    kept = "for ever" if topic.retention is None else f"for {topic.retention.days} days"
+    return {
+        "address": topic.name,
+        "description": f"Key: {topic.key}. Kept {kept}{', compacted: the last record of each key stays' if topic.compacted else ''}.",
+        "messages": {event.__name__: {"$ref": f"#/components/messages/{event.__name__}"} for event in topic.events},
+        "bindings": {
+            "kafka": {
+                "topic": topic.name,
+                "partitions": topic.partitions,
+                "topicConfiguration": {
+                    "cleanup.policy": [config["cleanup.policy"]],
+                    "retention.ms": int(config["retention.ms"]),
+                    "max.message.bytes": int(config["max.message.bytes"]),
+                },
+                "bindingVersion": BINDING,
+            }
+        },
+    }
+
+
+def _id(topic: Topic) -> str:
+    """AsyncAPI's name of the channel: letters, digits, hyphens, underscores."""
+    return topic.name.replace(".", "-")
+
+
+def _operations(topic: Topic) -> list[tuple[str, Document]]:
+    messages = [{"$ref": f"#/channels/{_id(topic)}/messages/{event.__name__}"} for event in topic.events]
+    return [
+        (
+            f"{who.replace(' ', '-')}-{verb}-{_id(topic)}",
+            {"action": action, "channel": {"$ref": f"#/channels/{_id(topic)}"}, "messages": messages},
+        )
+        for action, verb, people in (("send", "writes", topic.writers), ("receive", "reads", topic.readers))
+        for who in people
+    ]
+
+
+def _message(event: type[EventData], payload: Document, examples: list[Document]) -> Document:
+    return {
+        "name": event.TYPE,
+        "title": event.__name__,
+        "summary": (event.__doc__ or "").partition("\n")[0],
+        "contentType": CONTENT_TYPE,
+        "headers": _headers(event.TYPE),
+        "payload": payload,
+        "bindings": {"kafka": {"key": {"type": "string", "maxLength": MAX_HEADER_BYTES}, "bindingVersion": BINDING}},
+        "examples": [{"headers": example["headers"], "payload": example["value"]} for example in examples],
+    }
+
+
+def _headers(event_type: str) -> Document:
+    return {
+        "type": "object",
+        "required": ["ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time"],
+        "properties": {
+            "ce_specversion": {"const": "1.0"},
+            "ce_id": {
+                "type": "string",
+                "format": "uuid",
+                "description": "Unique for each event, the same on a repeat.",
+            },
+            "ce_source": {"type": "string", "pattern": f"^{SOURCE}$", "description": "Who writes, e.g. /e-service."},
+            "ce_type": {"const": event_type},
+            "ce_subject": {"type": "string", "description": "The case, or what else the event is about."},
+            "ce_time": {"type": "string", "format": "date-time", "description": "When it happened, with time zone."},
+            "ce_partitionkey": {"type": "string", "description": "The record's key."},
+            "ce_dataschema": {"const": dataschema(event_type)},
+            "content-type": {"const": CONTENT_TYPE},
+            "traceparent": {"type": "string", "pattern": f"^{TRACEPARENT}$", "description": "W3C Trace Context."},
+        },
+    }

@@ -1,0 +1,114 @@
+"""Writes what the models say to files that need no Python: JSON Schemas, the topic catalogue, an AsyncAPI document.
+
+    python -m servicecert_schemas.export            writes them into this package's folder `exported`
+    python -m servicecert_schemas.export --check    exit code 1 where a file differs from the models
+
+The stored examples beside them are written by hand and never change.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from .asyncapi import Document, document
+from .codec import EVENTS, dataschema
+from .event import EventData
+from .topics import CATALOGUE, Topic
+from .upcasting import UPCASTERS
+
+EXPORTED = Path(__file__).parent / "exported"
+COMMAND = "python -m servicecert_schemas.export"
+
+
+def json_schema(event: type[EventData]) -> Document:
+    """The JSON Schema 2020-12 of an event's data, as readers judge them.
+
+    What has a default may be missing and what is unknown is ignored, whoever wrote it, so this one schema holds for writers and readers.
+    """
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": dataschema(event.TYPE),
+        **event.model_json_schema(mode="validation"),
+    }
+
+
+def stored_examples(folder: Path = EXPORTED) -> dict[str, list[Document]]:
+    """The example records of each event type: files `examples/<type>.json` and `examples/<type>.<what>.json`."""
+    examples: dict[str, list[Document]] = {}
+    for path in sorted((folder / "examples").glob("*.json")):
+        example = json.loads(path.read_text())
+        examples.setdefault(example["headers"]["ce_type"], []).append(example)
+    return examples
+
+
+def exported_files() -> dict[str, str]:
+    """What the files hold, by path below `exported`."""
+    schemas = {f"json/{event.TYPE}.json": json_schema(event) for event in (*EVENTS.values(), *UPCASTERS)}
+    return {
+        name: json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        for name, content in {
+            **schemas,
+            "topics.json": [_topic(topic) for topic in CATALOGUE],
+            "asyncapi.json": document(version("servicecert-schemas"), stored_examples()),
+        }.items()
+    }
+
+
+def _topic(topic: Topic) -> dict[str, Any]:
+    return {
+        "name": topic.name,
+        "key": topic.key,
+        "partitions": topic.partitions,
+        "config": topic.config,
+        "writers": topic.writers,
+        "readers": topic.readers,
+        "events": [event.TYPE for event in topic.events],
+    }
+
+
+def differing(folder: Path = EXPORTED) -> list[str]:
+    """The files below `folder` that are not as the models say: changed, missing, or of a type that is no longer read."""
+    files = exported_files()
+    stale = [f"json/{path.name}" for path in (folder / "json").glob("*.json") if f"json/{path.name}" not in files]
+    changed = [
+        name for name, text in files.items() if not (folder / name).exists() or (folder / name).read_text() != text
+    ]
+    return sorted(stale + changed)
+
+
+def write(folder: Path = EXPORTED) -> list[str]:
+    """Brings the files below `folder` to what the models say. Returns those that it changed."""
+    files = exported_files()
+    names = differing(folder)
+    for name in names:
+        path = folder / name
+        if name in files:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(files[name])
+        else:
+            path.unlink()
+    return names
+
+
+def main(arguments: Sequence[str], folder: Path = EXPORTED) -> int:
+    """The command. Returns its exit code: 1 where a check finds a difference, 2 for a wrong argument."""
+    match arguments:
+        case []:
+            for name in write(folder):
+                print(f"wrote {name}")
+            return 0
+        case ["--check"]:
+            names = differing(folder)
+            if names:
+                print(f"The models and their export differ in {', '.join(names)}: run `{COMMAND}`.", file=sys.stderr)
+            return 1 if names else 0
+        case _:
+            print(f"Usage: {COMMAND} [--check]", file=sys.stderr)
+            return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
