@@ -65,6 +65,7 @@ from .codec import (
     dataschema,
     decode,
     encode,
+    headers_of,
     read_envelope,
     to_record,
 )
@@ -105,7 +106,9 @@ from .topics import (
     SERVICES,
     TOPIC_OF,
     Topic,
-    parked,
+)
+from .topics import (
+    parked as parked_topic,
 )
 from .upcasting import UPCASTERS, Upcasters, upcast
 from .values import (
@@ -258,10 +261,11 @@ __all__ = [
     "dataschema",
     "decode",
     "encode",
+    "headers_of",
     "in_utc",
     "is_business_id",
     "organisation_oid",
-    "parked",
+    "parked_topic",
     "read_envelope",
     "to_record",
     "upcast",
