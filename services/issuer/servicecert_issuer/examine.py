@@ -1,0 +1,130 @@
+"""What can be found out about an accepted application before deciding: the serial number, and the certificate that bears it.
+
+The moment of issuing is drawn here, as the serial number is: so the bytes to be signed are built outside the transaction, and `decide` needs
+neither the CAs nor a clock. Nothing drawn here binds before it is intended.
+"""
+
+from base64 import b64decode
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time
+from zoneinfo import ZoneInfo
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from servicecert_pki.authority import Authority, AuthorityMissing
+from servicecert_pki.certificate import AlternativeNames, CertificateRefused, Contents, Subject, build_tbs
+from servicecert_pki.names import NameRefused, check_ip_address
+from servicecert_pki.profiles import Profiles, Usage
+from servicecert_pki.serials import draw_serial
+from servicecert_pki.spki import family_of, spki_sha256
+from servicecert_pki.validity import ValidityRefused, validity
+from servicecert_schemas.certificate import ApplicationAccepted
+from servicecert_worker.decider import Event
+
+from .issuance import Allocated
+from .refusals import Unissuable, unissuable
+
+HELSINKI = ZoneInfo("Europe/Helsinki")
+
+
+@dataclass(frozen=True)
+class Office:
+    """What certificates are made with. `base_url` is where each issuing CA's CRL and certificate are fetched."""
+
+    authority: Authority
+    profiles: Profiles
+    base_url: str
+    ocsp_url: str | None = None
+
+
+@dataclass(frozen=True)
+class Examine:
+    """Draws and builds, for each accepted application of a batch."""
+
+    office: Office
+    random: Callable[[int], bytes]
+    clock: Callable[[], datetime]
+
+    def __call__(self, events: Sequence[Event]) -> Sequence[Event]:
+        return [self._with_facts(event) for event in events]
+
+    def _with_facts(self, event: Event) -> Event:
+        if not isinstance(event.data, ApplicationAccepted):
+            return event
+        return replace(event, facts=allocate(self.office, event.data, draw_serial(self.random), self.clock()))
+
+
+def allocate(office: Office, application: ApplicationAccepted, serial: int, moment: datetime) -> Allocated | Unissuable:
+    """The certificate to be signed for `application`, with this serial number, begun at this moment; or why there can be none."""
+    try:
+        return _allocate(office, application, serial, moment)
+    except ValidityRefused:
+        return unissuable("validity")
+    except (CertificateRefused, NameRefused) as refused:
+        return unissuable(refused.code)
+    except AuthorityMissing:
+        return unissuable("no-issuer")
+
+
+def _allocate(office: Office, application: ApplicationAccepted, serial: int, moment: datetime) -> Allocated:
+    profile = office.profiles.by_type.get(application.type)
+    if profile is None:
+        raise CertificateRefused("no-profile", f"There is no profile for {application.type}.")
+    spki = public_key_of(b64decode(application.csr))
+    issuer = office.authority.issuer_for(profile.environment, family_of(spki))
+    period = validity(profile, starting(application, moment), application.validity_days)
+    contents = Contents(
+        profile=profile,
+        issuer=issuer,
+        subject=Subject(
+            application.subject.organisation,
+            application.subject.organisational_unit,
+            application.subject.business_id,
+            application.subject.common_name,
+        ),
+        names=AlternativeNames(
+            tuple(name.lower() for name in application.names.dns), tuple(map(check_ip_address, application.names.ip))
+        ),
+        usages=frozenset(map(Usage, application.usages)),
+        spki=spki,
+        serial=serial,
+        not_before=period.not_before,
+        not_after=period.not_after,
+        crl_url=f"{office.base_url}/{issuer.id}.crl",
+        ca_issuers_url=f"{office.base_url}/{issuer.id}.cer",
+        ocsp_url=office.ocsp_url,
+    )
+    return Allocated(
+        issuer=issuer.id,
+        serial=serial,
+        profile=profile.type_id,
+        profile_version=profile.version,
+        not_before=period.not_before,
+        not_after=period.not_after,
+        key_sha256=spki_sha256(spki),
+        tbs=build_tbs(contents),
+    )
+
+
+def public_key_of(request: bytes) -> bytes:
+    """The DER SubjectPublicKeyInfo of a DER request; raises CertificateRefused with the code `key`.
+
+    Possession of the key is not proved anew: intake accepts no request without that proof (A4), and it is the dearest step of all.
+    """
+    try:
+        key = x509.load_der_x509_csr(request).public_key()
+        spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        family_of(spki)
+    except (ValueError, UnsupportedAlgorithm):
+        raise CertificateRefused("key", "The request holds neither an RSA nor an EC P-384 key.") from None
+    return spki
+
+
+def starting(application: ApplicationAccepted, moment: datetime) -> datetime:
+    """The first second of validity: now, or the beginning of a later day that was asked for (A14)."""
+    now = moment.astimezone(UTC).replace(microsecond=0)
+    if application.start_date is None:
+        return now
+    return max(now, datetime.combine(application.start_date, time(), HELSINKI).astimezone(UTC))

@@ -1,0 +1,64 @@
+"""Why an accepted application cannot be issued, in words for the applicant."""
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from servicecert_schemas.values import Texts
+
+
+@dataclass(frozen=True, slots=True)
+class Unissuable:
+    """A stable code and what to do."""
+
+    code: str
+    texts: Texts
+
+
+_SUBJECT = Texts(
+    sv="Certifikatet kan inte utfärdas: namnet på organisationen, enheten eller systemet ryms inte i ett certifikat eller innehåller otillåtna tecken. Gör en ny ansökan med ett namn på högst 64 tecken.",
+    fi="Varmennetta ei voida myöntää: organisaation, yksikön tai järjestelmän nimi ei mahdu varmenteeseen tai sisältää kiellettyjä merkkejä. Tee uusi hakemus, jossa nimi on enintään 64 merkkiä pitkä.",
+    en="The certificate cannot be issued: the name of the organisation, unit or system does not fit into a certificate or holds forbidden characters. Make a new application with a name of at most 64 characters.",
+)
+_NAMES = Texts(
+    sv="Certifikatet kan inte utfärdas: serverns namn eller adresser kan inte certifieras. Kontrollera dem och gör en ny ansökan.",
+    fi="Varmennetta ei voida myöntää: palvelimen nimiä tai osoitteita ei voida varmentaa. Tarkista ne ja tee uusi hakemus.",
+    en="The certificate cannot be issued: the server's names or addresses cannot be certified. Check them and make a new application.",
+)
+_USAGE = Texts(
+    sv="Certifikatet kan inte utfärdas: de valda användningsändamålen passar inte certifikattypen. Gör en ny ansökan med de användningsändamål som typen har.",
+    fi="Varmennetta ei voida myöntää: valitut käyttötarkoitukset eivät sovi varmennetyyppiin. Tee uusi hakemus, jossa on tyypin mukaiset käyttötarkoitukset.",
+    en="The certificate cannot be issued: the chosen usages do not fit its type. Make a new application with the usages that the type has.",
+)
+_VALIDITY = Texts(
+    sv="Certifikatet kan inte utfärdas: den begärda giltighetstiden är längre än vad certifikattypen tillåter. Gör en ny ansökan med en kortare giltighetstid, eller lämna den öppen.",
+    fi="Varmennetta ei voida myöntää: pyydetty voimassaoloaika on pidempi kuin varmennetyyppi sallii. Tee uusi hakemus, jossa voimassaoloaika on lyhyempi tai jätetty avoimeksi.",
+    en="The certificate cannot be issued: the validity asked for is longer than its type allows. Make a new application with a shorter validity, or leave it open.",
+)
+_KEY = Texts(
+    sv="Certifikatet kan inte utfärdas: nyckeln i certifikatbegäran är varken en RSA-nyckel eller en EC-nyckel på kurvan P-384. Gör en ny nyckel och certifikatbegäran samt en ny ansökan.",
+    fi="Varmennetta ei voida myöntää: varmennepyynnön avain ei ole RSA-avain eikä P-384-käyrän EC-avain. Tee uusi avain ja varmennepyyntö sekä uusi hakemus.",
+    en="The certificate cannot be issued: the key of the certificate request is neither RSA nor EC on the curve P-384. Make a new key and request, and a new application.",
+)
+_AUTHORITY = Texts(
+    sv="Certifikatet kan inte utfärdas på grund av ett fel hos utfärdaren. Kontakta utfärdaren och uppge ärendets nummer.",
+    fi="Varmennetta ei voida myöntää varmentajan puolella olevan virheen vuoksi. Ota yhteyttä varmentajaan ja ilmoita asian numero.",
+    en="The certificate cannot be issued because of a fault on the authority's side. Contact the authority and state the number of the case.",
+)
+
+_BY_CODE = MappingProxyType(
+    {
+        "key": _KEY,
+        "names": _NAMES,
+        "common-name-missing": _NAMES,
+        "ip-address-form": _NAMES,
+        "usage": _USAGE,
+        "validity": _VALIDITY,
+    }
+)
+_BY_PREFIX = (("text-", _SUBJECT), ("printable-", _SUBJECT), ("business-id-", _SUBJECT), ("dns-name-", _NAMES))
+
+
+def unissuable(code: str) -> Unissuable:
+    """The refusal with this code. One that no applicant can mend is laid at the authority's door."""
+    by_prefix = (texts for prefix, texts in _BY_PREFIX if code.startswith(prefix))
+    return Unissuable(code, _BY_CODE.get(code) or next(by_prefix, _AUTHORITY))

@@ -1,0 +1,109 @@
+"""Accepted applications, and a CA made once for the session."""
+
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from servicecert_issuer.examine import Office
+from servicecert_pki.authority import Authority
+from servicecert_pki.ceremony import init_authority
+from servicecert_pki.keyring import open_keys, read_passphrases
+from servicecert_pki.keys import SigningKey
+from servicecert_pki.profiles import load_profiles
+from servicecert_schemas.certificate import ApplicationAccepted, Recipient, RecipientRole, ServerNames, Subject
+from servicecert_schemas.values import CertificateType, Language, Usage
+from servicecert_worker.decider import Event
+
+NOW = datetime(2026, 11, 24, 10, 30, 15, 250_000, tzinfo=UTC)
+CASE = UUID("7d2c1c52-1f0e-4d1e-9a44-0c2f8f2f6a01")
+
+Accepted = Callable[..., ApplicationAccepted]
+
+
+@pytest.fixture(scope="session")
+def passphrase_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("passphrases") / "passphrases"
+    file.write_text("production=a production passphrase\ntest=a test passphrase\n")
+    return file
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory, passphrase_file: Path) -> Authority:
+    return init_authority(
+        tmp_path_factory.mktemp("ca"),
+        read_passphrases(passphrase_file),
+        load_profiles(),
+        datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+
+@pytest.fixture(scope="session")
+def ca_keys(authority: Authority, passphrase_file: Path) -> Mapping[str, SigningKey]:
+    return open_keys(authority, read_passphrases(passphrase_file))
+
+
+@pytest.fixture(scope="session")
+def office(authority: Authority) -> Office:
+    return Office(authority, load_profiles(), "http://crl.example.fi")
+
+
+@pytest.fixture(scope="session")
+def requests() -> Mapping[str, str]:
+    """A request of each kind of key, in base64 of DER. Its subject is one that no certificate may repeat."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.STATE_OR_PROVINCE_NAME, "Some-State")])
+    builder = x509.CertificateSigningRequestBuilder().subject_name(name)
+    made = {
+        "ec": builder.sign(ec.generate_private_key(ec.SECP384R1()), hashes.SHA384()),
+        "rsa": builder.sign(rsa.generate_private_key(65537, 2048), hashes.SHA256()),
+        "ed25519": builder.sign(ed25519.Ed25519PrivateKey.generate(), None),
+    }
+    return {kind: b64encode(request.public_bytes(Encoding.DER)).decode() for kind, request in made.items()}
+
+
+@pytest.fixture(scope="session")
+def accepted(requests: Mapping[str, str]) -> Accepted:
+    """A maker of accepted applications, by type and kind of key, with some of it changed."""
+
+    def make(
+        type: CertificateType = CertificateType.SERVER, key: str = "ec", case_id: UUID = CASE, **changes: Any
+    ) -> ApplicationAccepted:
+        name = "kanta.example.fi" if type.is_server else "Esimerkkijärjestelmä"
+        sound = ApplicationAccepted(
+            case_id=case_id,
+            account_id="account-1",
+            decision_id=UUID("0b0b7c61-50a5-4f5d-a1a6-3d7e3f1b9b11"),
+            type=type,
+            subject=Subject(
+                organisation="Esimerkkiapteekki Oy",
+                organisational_unit="Helsingin VI apteekki",
+                business_id="0204819-8",
+                common_name=name,
+            ),
+            names=ServerNames(dns=(name, "b.example.fi"), ip=("192.0.2.7",)) if type.is_server else ServerNames(),
+            usages=(Usage.SERVER_AUTH, Usage.CLIENT_AUTH) if type.is_server else (),
+            csr=requests[key],
+            due=datetime(2026, 12, 1, 22, tzinfo=UTC),
+            language=Language.SWEDISH,
+            recipients=(Recipient(role=RecipientRole.ORDERER, email="a@example.fi", name="A"),),
+        )
+        return sound.model_copy(update=changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def event() -> Callable[..., Event]:
+    """A maker of events of a case, with the facts that are known of it."""
+
+    def make(data: Any, facts: Any = None) -> Event:
+        return Event(uuid4(), data.key(), data, NOW, facts)
+
+    return make

@@ -1,0 +1,74 @@
+"""Opening the issuer: the keys once, and one sentence where that cannot be."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from pydantic import ValidationError
+from servicecert_issuer.service import NAME, Settings, open_service
+from servicecert_pki.authority import Authority, AuthorityMissing
+from servicecert_pki.keys import KeyUnavailable
+from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued
+from servicecert_worker.decider import Done, Event, Result, Task
+
+NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
+NO_POOL = cast("asyncpg.Pool[Any]", None)
+
+
+def settings(ca: Path, passphrases: Path) -> Settings:
+    return Settings(ca_dir=ca, ca_passphrase_file=passphrases, crl_base_url="http://crl.example.fi")
+
+
+async def test_application_becomes_a_certificate(
+    authority: Authority, passphrase_file: Path, accepted: Callable[..., ApplicationAccepted]
+) -> None:
+    application = accepted()
+    arrival = Event(uuid4(), application.key(), application, NOW)
+    async with open_service(settings(authority.directory, passphrase_file), NO_POOL) as service:
+        assert service.name == NAME
+        assert service.examine is not None
+        (examined,) = service.examine([arrival])
+        intended = service.decide(None, examined, None, NOW)
+        (intent,) = intended.intents
+        (outcome,) = await service.effects[intent.kind].do([Task(uuid4(), arrival.key, intent.kind, intent.data, NOW)])
+        assert isinstance(outcome, Done)
+        issued = service.decide(intended.state, Result(uuid4(), arrival.key, intent.kind, outcome.data), None, NOW)
+    assert [type(event) for event in issued.events] == [CertificateIssued]
+    assert service.decide(issued.state, replace(examined), None, NOW).events == ()
+
+
+async def test_ca_that_was_never_initialised_is_one_sentence(tmp_path: Path, passphrase_file: Path) -> None:
+    with pytest.raises(AuthorityMissing, match="ca init"):
+        async with open_service(settings(tmp_path, passphrase_file), NO_POOL):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("production=wrong\ntest=wrong\n", "passphrase does not open"),
+        ("production=only\n", "needs the two lines"),
+        (None, "cannot be read"),
+    ],
+)
+async def test_I10_passphrase_that_opens_nothing_is_one_sentence_without_it(
+    authority: Authority, tmp_path: Path, content: str | None, sentence: str
+) -> None:
+    file = tmp_path / "passphrases"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(KeyUnavailable, match=sentence) as refused:
+        async with open_service(settings(authority.directory, file), NO_POOL):
+            pass
+    assert "wrong" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["https://crl.example.fi", "http://crl.example.fi/", "crl.example.fi", ""])
+def test_address_that_no_certificate_can_name_is_refused_at_start(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ValidationError, match="crl_base_url"):
+        Settings(ca_dir=tmp_path, ca_passphrase_file=tmp_path, crl_base_url=url)

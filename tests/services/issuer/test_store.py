@@ -1,0 +1,126 @@
+"""The issuer's table refuses what must not be (B2, I3, I4)."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import asyncpg
+import pytest
+from servicecert_issuer.examine import Office, allocate
+from servicecert_issuer.issuance import Allocated, Intended, Recorded, Refused, Signed, SigningOrder, State
+from servicecert_issuer.service import MIGRATIONS
+from servicecert_issuer.store import CertificateStore
+from servicecert_pki.authority import Authority
+from servicecert_pki.keys import SigningKey
+from servicecert_schemas.certificate import ApplicationAccepted
+from servicecert_worker.decider import Conflict, Stored
+
+Accepted = Callable[..., ApplicationAccepted]
+Pool: TypeAlias = "asyncpg.Pool[Any]"
+ServicePool: TypeAlias = "Callable[[str, Path], Awaitable[Pool]]"
+
+NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
+STORE = CertificateStore()
+
+
+@pytest.fixture
+async def pool(service_pool: ServicePool) -> Pool:
+    return await service_pool("issuer", MIGRATIONS)
+
+
+@pytest.fixture(scope="module")
+def intended(office: Office, accepted: Accepted) -> Intended:
+    found = allocate(office, accepted(), 0x4A01, NOW)
+    assert isinstance(found, Allocated)
+    return Intended.of(found, accepted())
+
+
+@pytest.fixture(scope="module")
+def recorded(intended: Intended, authority: Authority, ca_keys: Mapping[str, SigningKey]) -> Recorded:
+    issuer = intended.allocated.issuer
+    signed = Signed.by(authority.issuer(issuer), ca_keys[issuer], SigningOrder.of(intended))
+    return Recorded.of(intended, signed)
+
+
+async def save(pool: Pool, *changed: Stored[State]) -> None:
+    async with pool.acquire() as connection, connection.transaction():
+        await STORE.save(connection, changed)
+
+
+async def load(pool: Pool, *keys: str) -> list[Stored[State]]:
+    async with pool.acquire() as connection:
+        return sorted(await STORE.load(connection, keys), key=lambda stored: stored.key)
+
+
+async def test_what_is_saved_is_loaded_with_the_next_version(
+    pool: Pool, intended: Intended, recorded: Recorded
+) -> None:
+    await save(pool, Stored("a", 0, intended), Stored("b", 0, Refused("validity")))
+    assert await load(pool, "a", "b", "c") == [Stored("a", 1, intended), Stored("b", 1, Refused("validity"))]
+    await save(pool, Stored("a", 1, recorded))
+    assert await load(pool, "a") == [Stored("a", 2, recorded)]
+
+
+@pytest.mark.parametrize("version", [0, 2])
+async def test_moved_version_conflicts(pool: Pool, intended: Intended, recorded: Recorded, version: int) -> None:
+    await save(pool, Stored("a", 0, intended))
+    state = recorded if version else intended
+    with pytest.raises(Conflict):
+        await save(pool, Stored("a", version, state))
+    assert await load(pool, "a") == [Stored("a", 1, intended)]
+
+
+async def test_I4_nothing_is_issued_that_was_not_intended(pool: Pool, recorded: Recorded) -> None:
+    with pytest.raises(Conflict):
+        await save(pool, Stored("a", 1, recorded))
+
+
+async def test_I3_serial_is_unique_in_its_ca(pool: Pool, intended: Intended) -> None:
+    await save(pool, Stored("a", 0, intended))
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await save(pool, Stored("b", 0, intended))
+    other = replace(intended, allocated=replace(intended.allocated, issuer="test-ec"))
+    await save(pool, Stored("b", 0, other))
+
+
+async def test_B2_what_is_intended_never_changes(pool: Pool, intended: Intended) -> None:
+    await save(pool, Stored("a", 0, intended))
+    for step in ("", "state = 'issued', certificate = 'x', "):
+        for change in (
+            "tbs = 'other'",
+            "serial = '4a02'",
+            "issuer = 'test-ec'",
+            "key = 'b'",
+            "not_after = now()",
+            "profile_version = 2",
+        ):
+            with pytest.raises(asyncpg.CheckViolationError):
+                await pool.execute(f"update certificates set {step}{change}")
+    assert await load(pool, "a") == [Stored("a", 1, intended)]
+
+
+async def test_issued_certificate_stays(pool: Pool, intended: Intended, recorded: Recorded) -> None:
+    await save(pool, Stored("a", 0, intended))
+    await save(pool, Stored("a", 1, recorded))
+    for statement in (
+        "update certificates set state = 'intended', certificate = null",
+        "update certificates set state = 'refused', refusal = 'x'",
+        "update certificates set certificate = 'another'",
+        "delete from certificates",
+    ):
+        with pytest.raises(asyncpg.CheckViolationError):
+            await pool.execute(statement)
+    assert await load(pool, "a") == [Stored("a", 2, recorded)]
+
+
+async def test_row_that_skips_a_step_is_refused(pool: Pool) -> None:
+    for row in (
+        "(key, version, state, certificate) values ('a', 1, 'issued', 'x')",
+        "(key, version, state) values ('a', 1, 'intended')",
+        "(key, version, state, refusal, tbs) values ('a', 1, 'refused', 'x', 'x')",
+        "(key, version, state) values ('a', 1, 'refused')",
+    ):
+        with pytest.raises(asyncpg.CheckViolationError):
+            await pool.execute(f"insert into certificates {row}")
