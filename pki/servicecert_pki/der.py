@@ -110,7 +110,7 @@ def read(encoded: bytes, start: int = 0, limit: int | None = None) -> Element:
         size = int.from_bytes(encoded[start + 2 : content], "big")
     if content + size > limit:
         raise ValueError("the encoding ends inside a value")
-    if content > start + 2 and encoded[start:content] != header(tag, size):
+    if encoded[start + 1] >= 0x80 and encoded[start:content] != header(tag, size):
         raise ValueError("the length is not written in the shortest form")
     return Element(tag, start, content, content + size)
 

@@ -78,9 +78,6 @@ class Profile:
     usages: frozenset[Usage]
     key_usage: Mapping[KeyFamily, frozenset[KeyUsage]]
 
-    def __hash__(self) -> int:
-        return hash((self.type_id, self.version))
-
     def years_on(self, day: date) -> int:
         """Return the longest validity in years of a certificate that starts on `day`."""
         return max((limit for limit in self.longest_validity if limit.since <= day), key=lambda it: it.since).years

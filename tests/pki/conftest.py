@@ -10,14 +10,19 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import settings
 from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import init_authority
 from servicecert_pki.certificate import AlternativeNames, Contents, Subject
-from servicecert_pki.keys import SigningKey
+from servicecert_pki.keys import PublicKey, SigningKey
 from servicecert_pki.profiles import Environment, Profiles, load_profiles
 from servicecert_pki.serials import draw_serial
 from servicecert_pki.spki import KeyFamily
 from servicecert_pki.validity import validity
+
+# A machine that does much else at the same time makes an example slow, not wrong.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 PASSPHRASES = {Environment.PRODUCTION: b"the production passphrase", Environment.TEST: b"the test passphrase"}
 CEREMONY = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -49,11 +54,12 @@ def ca_keys(authority: Authority) -> Mapping[str, SigningKey]:
 @pytest.fixture(scope="session")
 def subject_keys() -> Mapping[KeyFamily, bytes]:
     """One SubjectPublicKeyInfo of each family."""
-    keys = {KeyFamily.RSA: rsa.generate_private_key(65537, 2048), KeyFamily.EC: ec.generate_private_key(ec.SECP384R1())}
-    return {
-        family: key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        for family, key in keys.items()
-    }
+    rsa_key, ec_key = rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP384R1())
+    return {KeyFamily.RSA: spki_of(rsa_key.public_key()), KeyFamily.EC: spki_of(ec_key.public_key())}
+
+
+def spki_of(key: PublicKey) -> bytes:
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,194 @@
+import json
+import shutil
+import stat
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from servicecert_pki.authority import Authority, AuthorityDamaged, AuthorityExists, AuthorityMissing, AuthorityRefused
+from servicecert_pki.ceremony import init_authority
+from servicecert_pki.keys import KeyUnavailable
+from servicecert_pki.profiles import Environment, Profiles
+from servicecert_pki.spki import KeyFamily
+
+Run = Callable[..., CompletedProcess[bytes]]
+
+NOW = datetime(2028, 2, 29, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def copy(authority: Authority, tmp_path: Path) -> Path:
+    return shutil.copytree(authority.directory, tmp_path / "copy")
+
+
+def certificate(authority: Authority, folder: str, name: str) -> x509.Certificate:
+    return x509.load_pem_x509_certificate((authority.directory / folder / f"{name}.pem").read_bytes())
+
+
+@pytest.mark.parametrize("environment", Environment)
+@pytest.mark.parametrize("family", KeyFamily)
+def test_each_environment_and_family_has_an_issuing_ca_of_path_length_zero_under_its_root(
+    authority: Authority, profiles: Profiles, environment: Environment, family: KeyFamily
+) -> None:
+    issuer = authority.issuer_for(environment, family)
+    issuing = certificate(authority, "issuing", f"{environment}-{family}")
+    root = certificate(authority, "roots", f"{environment}-root-{family}")
+    issuing.verify_directly_issued_by(root)
+    root.verify_directly_issued_by(root)
+    for ca, path_length in ((issuing, 0), (root, None)):
+        assert ca.extensions.get_extension_for_class(x509.BasicConstraints).value == x509.BasicConstraints(
+            ca=True, path_length=path_length
+        )
+        key = ca.public_key()
+        if family is KeyFamily.RSA:
+            assert isinstance(key, rsa.RSAPublicKey)
+            assert key.key_size == 4096
+        else:
+            assert isinstance(key, ec.EllipticCurvePublicKey)
+            assert key.curve.name == "secp384r1"
+    policies = issuing.extensions.get_extension_for_class(x509.CertificatePolicies).value
+    assert tuple(it.policy_identifier.dotted_string for it in policies) == profiles.policies(environment)
+    assert issuer.public_key == issuing.public_key()
+    assert issuer.key_id == x509.SubjectKeyIdentifier.from_public_key(issuing.public_key()).digest
+
+
+def test_I11_production_and_test_share_no_key_and_no_name(authority: Authority) -> None:
+    folders = ("roots", "issuing")
+    paths = [path for folder in folders for path in (authority.directory / folder).iterdir()]
+    all_of_them = [x509.load_pem_x509_certificate(path.read_bytes()) for path in paths]
+    key_ids = {x509.SubjectKeyIdentifier.from_public_key(it.public_key()).digest for it in all_of_them}
+    assert len({it.subject for it in all_of_them}) == len(key_ids) == 8
+    assert all("Demonstration" in it.subject.rfc4514_string() for it in all_of_them)
+
+
+def test_I10_keys_are_encrypted_and_readable_by_their_owner_only(
+    authority: Authority, passphrases: Mapping[Environment, bytes]
+) -> None:
+    keys = authority.directory / "keys"
+    assert stat.S_IMODE(keys.stat().st_mode) == 0o700
+    for path in keys.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert path.read_bytes().startswith(b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
+    everything = b"".join(path.read_bytes() for path in authority.directory.rglob("*") if path.is_file())
+    assert not any(passphrase in everything for passphrase in passphrases.values())
+
+
+def test_I11_a_production_key_does_not_open_with_the_test_passphrase(
+    authority: Authority, passphrases: Mapping[Environment, bytes]
+) -> None:
+    for id in ("production-rsa", "production-ec"):
+        with pytest.raises(KeyUnavailable, match="does not open"):
+            authority.open_key(id, passphrases[Environment.TEST])
+
+
+def test_certificates_load_without_any_key(copy: Path, passphrases: Mapping[Environment, bytes]) -> None:
+    shutil.rmtree(copy / "keys")
+    loaded = Authority.load(copy)
+    assert set(loaded.issuers) == {"production-rsa", "production-ec", "test-rsa", "test-ec"}
+    with pytest.raises(KeyUnavailable, match="cannot be read"):
+        loaded.open_key("test-ec", passphrases[Environment.TEST])
+
+
+def test_a_key_of_another_certificate_is_refused(
+    copy: Path, authority: Authority, passphrases: Mapping[Environment, bytes]
+) -> None:
+    shutil.copy(copy / "keys/test-root-ec.pem", copy / "keys/test-ec.pem")
+    with pytest.raises(KeyUnavailable, match="belongs to another certificate"):
+        Authority.load(copy).open_key("test-ec", passphrases[Environment.TEST])
+
+
+def test_an_authority_that_was_never_made_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(AuthorityMissing, match=r"There is no CA in .*servicecert ca init"):
+        Authority.load(tmp_path)
+
+
+def test_an_unknown_issuer_is_one_sentence(authority: Authority) -> None:
+    with pytest.raises(AuthorityMissing, match="has no issuing CA production-dsa"):
+        authority.issuer("production-dsa")
+
+
+def test_nothing_overwrites_an_authority(
+    copy: Path, profiles: Profiles, passphrases: Mapping[Environment, bytes]
+) -> None:
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    with pytest.raises(AuthorityExists, match="There is a CA in"):
+        init_authority(copy, passphrases, profiles, NOW)
+    assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
+
+
+def test_two_runs_at_once_make_one_authority_and_an_interrupted_one_is_repeated(
+    copy: Path, profiles: Profiles, passphrases: Mapping[Environment, bytes]
+) -> None:
+    (copy / "authority.json").unlink()
+    (copy / "keys/test-ec.partial").write_bytes(b"half a k")
+
+    def run() -> Authority | AuthorityExists:
+        try:
+            return init_authority(copy, passphrases, profiles, NOW)
+        except AuthorityExists as exists:
+            return exists
+
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = [future.result() for future in [pool.submit(run) for _ in range(2)]]
+    assert sorted(type(it).__name__ for it in outcomes) == ["Authority", "AuthorityExists"]
+    made = Authority.load(copy)
+    for id, issuer in made.issuers.items():
+        assert made.open_key(id, passphrases[issuer.environment]).public_key() == issuer.public_key
+    assert made.issuer("test-ec").not_before == NOW
+    assert made.issuer("test-ec").not_after == datetime(2038, 2, 28, 12, 0, tzinfo=UTC)
+    assert not list(copy.rglob("*.partial"))
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({Environment.TEST: b"t"}, "Give a passphrase for the production keys"),
+        ({Environment.TEST: b"t", Environment.PRODUCTION: b""}, "Give a passphrase for the production keys"),
+        ({Environment.TEST: b"t", Environment.PRODUCTION: b"t"}, "different passphrases"),
+    ],
+)
+def test_I11_passphrases_are_given_and_different(
+    tmp_path: Path, profiles: Profiles, given: Mapping[Environment, bytes], sentence: str
+) -> None:
+    with pytest.raises(AuthorityRefused, match=sentence):
+        init_authority(tmp_path / "ca", given, profiles, NOW)
+    assert not (tmp_path / "ca").exists()
+
+
+@pytest.mark.parametrize(
+    ("manifest", "sentence"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "is damaged"),
+        ('{"version": 2}', "version 2 is unknown"),
+        ('{"version": 1}', "'issuing'"),
+        ('{"version": 1, "issuing": [{}]}', "'certificate'"),
+    ],
+)
+def test_a_manifest_that_is_none_is_one_sentence(copy: Path, manifest: str, sentence: str) -> None:
+    (copy / "authority.json").write_text(manifest)
+    with pytest.raises(AuthorityDamaged, match=sentence):
+        Authority.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("certificate", "issuing/test-ec.pem", "is not signed by"),
+        ("certificate", "issuing/none.pem", "No such file"),
+        ("certificate", "authority.json", "is damaged"),
+        ("id", "production-ec", "which is not production-ec's"),
+        ("environment", "staging", "'staging' is not a valid"),
+    ],
+)
+def test_files_that_do_not_belong_together_are_one_sentence(copy: Path, field: str, value: str, sentence: str) -> None:
+    manifest = json.loads((copy / "authority.json").read_text())
+    manifest["issuing"][0][field] = value
+    (copy / "authority.json").write_text(json.dumps(manifest))
+    with pytest.raises(AuthorityDamaged, match=sentence):
+        Authority.load(copy)

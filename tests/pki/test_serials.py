@@ -1,0 +1,46 @@
+import pytest
+from asn1crypto.core import Integer
+from hypothesis import given
+from hypothesis import strategies as st
+from servicecert_pki import der
+from servicecert_pki.serials import LARGEST_SERIAL, draw_serial, serial_hex, serial_readings
+
+
+@given(st.binary(min_size=16, max_size=16))
+def test_a_drawn_serial_is_positive_has_sixteen_octets_and_keeps_126_random_bits(drawn: bytes) -> None:
+    serial = draw_serial(lambda size: drawn[:size])
+    assert Integer.load(der.integer(serial), strict=True).native == serial > 0
+    assert len(der.integer(serial)) == 2 + 16
+    assert serial % (1 << 126) == int.from_bytes(drawn, "big") % (1 << 126)
+
+
+def test_serials_are_drawn_from_the_systems_randomness_by_default() -> None:
+    assert len({draw_serial() for _ in range(1000)}) == 1000
+
+
+@given(
+    st.integers(1, LARGEST_SERIAL),
+    st.sampled_from(["", "0", "00", "0x"]),
+    st.booleans(),
+    st.sampled_from(["", ":", " "]),
+)
+def test_D1_a_serial_is_read_however_it_is_typed(serial: int, prefix: str, lower: bool, separator: str) -> None:
+    written = serial_hex(serial)
+    pairs = separator.join(written[at : at + 2] for at in range(0, len(written), 2))
+    assert serial in serial_readings(prefix + (pairs.lower() if lower else pairs) + "\n")
+    assert serial in serial_readings(str(serial))
+
+
+def test_D1_digits_alone_have_two_readings() -> None:
+    assert serial_readings("10") == {10, 16}
+    assert serial_readings("1A") == {26}
+
+
+@pytest.mark.parametrize("typed", ["", "0", "-1", "xyz", "1.5", "f" * 41, "٣", "9" * 100])
+def test_D1_what_is_no_serial_has_no_reading(typed: str) -> None:
+    assert serial_readings(typed) == frozenset()
+
+
+def test_hexadecimal_has_an_even_number_of_digits() -> None:
+    assert serial_hex(0xABC) == "0ABC"
+    assert serial_hex(0xAB) == "AB"

@@ -1,0 +1,69 @@
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from servicecert_pki.profiles import LongestValidity, Profile, Profiles
+from servicecert_pki.validity import ValidityRefused, validity
+
+
+@pytest.fixture(scope="session")
+def profile(profiles: Profiles) -> Profile:
+    return profiles["server"]
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("2026-11-24T10:00:00", "2028-11-24T09:59:59"),
+        ("2027-01-01T00:00:00", "2028-12-31T23:59:59"),
+        ("2028-02-29T12:00:00", "2030-02-28T11:59:59"),
+        ("2026-02-28T12:00:00", "2028-02-28T11:59:59"),
+        ("2026-03-01T00:00:00", "2028-02-29T23:59:59"),
+        ("2048-06-01T00:00:00", "2050-05-31T23:59:59"),
+    ],
+)
+def test_B1_two_years_count_the_last_second(profile: Profile, start: str, end: str) -> None:
+    given_start, expected = (datetime.fromisoformat(it).replace(tzinfo=UTC) for it in (start, end))
+    valid = validity(profile, given_start)
+    assert (valid.not_before, valid.not_after) == (given_start, expected)
+
+
+def test_B1_days_are_counted_inclusively_and_no_more_than_the_limit(profile: Profile) -> None:
+    start = datetime(2026, 11, 24, 10, 0, 0, 999_999, tzinfo=UTC)
+    assert validity(profile, start, 1).not_after == datetime(2026, 11, 25, 9, 59, 59, tzinfo=UTC)
+    assert validity(profile, start, 731).not_after == validity(profile, start).not_after
+    with pytest.raises(ValidityRefused, match="at most 731 days"):
+        validity(profile, start, 732)
+    for none in (0, -1):
+        with pytest.raises(ValidityRefused, match="at least one day"):
+            validity(profile, start, none)
+
+
+def test_B1_a_time_of_another_zone_is_the_same_second(profile: Profile) -> None:
+    helsinki = timezone(timedelta(hours=2))
+    valid = validity(profile, datetime(2027, 1, 1, 1, tzinfo=helsinki))
+    assert valid.not_before == datetime(2026, 12, 31, 23, tzinfo=UTC)
+
+
+def test_B1_a_stricter_limit_holds_from_its_day(profile: Profile) -> None:
+    strict = Profile(
+        **{**vars(profile), "longest_validity": (LongestValidity(2), LongestValidity(1, date(2020, 9, 1)))}
+    )
+    assert validity(strict, datetime(2020, 8, 31, tzinfo=UTC)).not_after.year == 2022
+    assert validity(strict, datetime(2020, 9, 1, tzinfo=UTC)).not_after.year == 2021
+
+
+@given(
+    st.datetimes(datetime.fromisoformat("2000-01-01"), datetime.fromisoformat("2100-01-01"), timezones=st.just(UTC)),
+    st.integers(1, 800),
+)
+def test_B1_no_validity_is_longer_than_the_longest(profile: Profile, start: datetime, days: int) -> None:
+    longest = validity(profile, start)
+    try:
+        asked = validity(profile, start, days)
+    except ValidityRefused:
+        assert start + timedelta(days=days) - timedelta(seconds=1) > longest.not_after
+        return
+    assert asked.not_after <= longest.not_after
+    assert asked.not_after - asked.not_before + timedelta(seconds=1) == timedelta(days=days)
