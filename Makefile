@@ -1,6 +1,8 @@
 # `make` alone lists the targets. Nothing here needs more than Python 3.11 with venv.
 
-PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do command -v $$p && break; done)
+# The first Python that is new enough: a name may be there without a Python behind it.
+PYTHON = $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 N ?= 2000
 SEED ?= 1
@@ -18,8 +20,8 @@ help: ## list these targets
 setup: .venv/.ready ## install everything into .venv; leaves .venv/bin/servicecert
 
 .venv/.ready: requirements.lock pyproject.toml schemas/pyproject.toml deploy/bootstrap.py
-	@test -n "$(PYTHON)" || { echo "setup: Python 3.11 or newer is needed and there is no python3; install one." >&2; exit 1; }
-	@$(PYTHON) deploy/bootstrap.py
+	@python='$(PYTHON)'; test -n "$$python" || { echo "setup: Python 3.11 or newer is needed; install one." >&2; exit 1; }; \
+	$$python deploy/bootstrap.py
 
 demo: setup ## four applications all the way to certificates, told as it happens; leaves var/demo/
 	@$(BIN)/servicecert demo
@@ -42,7 +44,7 @@ bench: setup ## measure throughput, latency and memory; leaves var/bench/*.json
 check: setup ## lint, format, types, import contracts, foreign names
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
-	@$(BIN)/mypy
+	@$(BIN)/mypy schemas worker pki services cli deploy tests $(wildcard bench/*.py)
 	@$(BIN)/lint-imports
 	@! git -c safe.directory='*' grep -nIE '$(FOREIGN)' -- . || { echo "check: these lines name a registry or a folder of one machine." >&2; exit 1; }
 
