@@ -130,6 +130,7 @@ class Task:
     kind: str
     data: Any
     since: datetime
+    traceparent: str | None = None
     tries: int = 0
 
 

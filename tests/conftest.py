@@ -1,0 +1,63 @@
+"""Real parts for all tests: one broker and one database server a session, a schema and topics of its own for each test that asks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import psycopg
+import pytest
+from servicecert_deploy import Parts, start_parts
+from servicecert_worker import database
+
+ServicePool = Callable[[str, Path], Awaitable["asyncpg.Pool[Any]"]]
+
+
+@pytest.fixture(scope="session")
+def parts() -> Iterator[Parts]:
+    """A broker and a database server: the operator's own where the environment names them."""
+    with start_parts() as started:
+        yield started
+
+
+@pytest.fixture
+def database_url(parts: Parts) -> Iterator[str]:
+    """A database of its own for one test, as its administrator."""
+    name = f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(parts.database_url, autocommit=True) as connection:
+        connection.execute(f'create database "{name}"')
+    yield parts.database_url.rpartition("/")[0] + f"/{name}"
+    with psycopg.connect(parts.database_url, autocommit=True) as connection:
+        connection.execute(f'drop database "{name}" with (force)')
+        roles = connection.execute("select rolname from pg_roles where rolname like %s", (name + "_%",)).fetchall()
+        for (role,) in roles:
+            connection.execute(f'drop role "{role}"')
+
+
+@pytest.fixture
+async def service_pool(database_url: str) -> AsyncIterator[ServicePool]:
+    """Gives a pool on a fresh schema with the worker's and a service's tables: `await service_pool("issuer", MIGRATIONS)`."""
+    pools: list[asyncpg.Pool[Any]] = []
+
+    async def make(service: str, migrations: Path) -> asyncpg.Pool[Any]:
+        (url,) = database.prepare(database_url, {service: database.new_password()}).values()
+        database.migrate(url, service, [migrations])
+        pool = await database.open_pool(url, service)
+        pools.append(pool)
+        return pool
+
+    yield make
+    for pool in pools:
+        pool.terminate()
+
+
+@pytest.fixture(autouse=True)
+def _no_leaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Services' settings come from the test, never from the environment that the tests are started in."""
+    for name in list(os.environ):
+        if name.startswith(("SERVICECERT_", "SMTP_")):
+            monkeypatch.delenv(name)

@@ -1,0 +1,77 @@
+"""Roles, schemas and migrations of the services."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import psycopg
+import pytest
+from servicecert_deploy import free_port
+from servicecert_worker import database
+from servicecert_worker.faults import OperatorError
+
+
+def prepared(url: str, *services: str) -> dict[str, str]:
+    return database.prepare(url, {service: database.new_password() for service in services})
+
+
+def test_several_workers_may_migrate_at_once(database_url: str) -> None:
+    (url,) = prepared(database_url, "intake").values()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: database.migrate(url, "intake", []), range(8)))
+    with psycopg.connect(url) as connection:
+        assert connection.execute("select count(*) from inbox").fetchone() == (0,)
+
+
+async def test_a_service_cannot_read_anothers_schema(database_url: str) -> None:
+    urls = prepared(database_url, "intake", "issuer")
+    for service, url in urls.items():
+        database.migrate(url, service, [])
+    pool = await database.open_pool(urls["intake"], "intake")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await pool.fetch("select * from issuer.inbox")
+    await pool.close()
+
+
+def test_preparing_again_changes_the_password_and_keeps_what_is_there(database_url: str) -> None:
+    (first,) = prepared(database_url, "intake").values()
+    database.migrate(first, "intake", [])
+    (second,) = prepared(database_url, "intake").values()
+    database.migrate(second, "intake", [])
+    with pytest.raises(OperatorError, match="refuses the password"):
+        database.migrate(first, "intake", [])
+
+
+def test_a_schema_of_a_newer_version_is_left_alone(database_url: str, tmp_path: Path) -> None:
+    (url,) = prepared(database_url, "intake").values()
+    (tmp_path / "0099.newer.sql").write_text("create table newer (id int);")
+    database.migrate(url, "intake", [tmp_path])
+    with pytest.raises(OperatorError, match="newer version of servicecert"):
+        database.migrate(url, "intake", [])
+
+
+def test_a_schema_that_nobody_prepared_is_named(database_url: str) -> None:
+    with pytest.raises(OperatorError, match="run `servicecert db prepare`"):
+        database.migrate(database_url, "intake", [])
+
+
+def test_a_wrong_password_is_one_sentence_without_it(database_url: str) -> None:
+    wrong = database.url_of(database_url, urlsplit(database_url).username or "", "n0t-the-0ne")
+    with pytest.raises(OperatorError, match="refuses the password of") as caught:
+        database.prepare(wrong, {})
+    assert "n0t-the-0ne" not in str(caught.value)
+    assert caught.value.exit_code == 77
+
+
+def test_a_database_that_does_not_exist_is_named(database_url: str) -> None:
+    with pytest.raises(OperatorError, match="has no database 'nowhere'"):
+        database.prepare(database_url.rpartition("/")[0] + "/nowhere", {})
+
+
+def test_no_database_is_one_sentence() -> None:
+    with pytest.raises(OperatorError, match=r"PostgreSQL does not answer at 127\.0\.0\.1") as caught:
+        database.prepare(f"postgresql://someone@127.0.0.1:{free_port()}/db", {})
+    assert caught.value.exit_code == 69

@@ -1,0 +1,90 @@
+"""Which faults pass by themselves, which need an operator, and how each is told.
+
+OperatorError   something outside must be put right first; its text says what and how
+Transient       (see decider) something is unavailable for now
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import traceback
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+from aiokafka.errors import KafkaError
+
+from .decider import Conflict, Transient
+
+log = logging.getLogger(__name__)
+
+_TRANSIENT = (
+    Transient,
+    Conflict,
+    KafkaError,
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.PostgresIOError,
+)
+
+
+class OperatorError(Exception):
+    """One sentence (or two) for the operator: what is wrong and the way out. `exit_code` follows sysexits.h."""
+
+    def __init__(self, text: str, exit_code: int = 78) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether trying again later can help.
+
+    asyncpg reports an argument that it cannot encode as an `InterfaceError` that is a `ValueError` too: that one stays.
+    """
+    return isinstance(error, _TRANSIENT) and not isinstance(error, ValueError)
+
+
+def named(error: BaseException) -> str:
+    """An error's type and the line it came from. Never its text: that may quote a value."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}"
+
+
+async def pauses(first: float = 0.05, longest: float = 5.0) -> AsyncIterator[int]:
+    """Numbers the tries of something, with pauses between them that grow from `first` to `longest` seconds."""
+    pause, number = first, 0
+    while True:
+        yield number
+        number += 1
+        await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  -- a pause is no secret
+        pause = min(longest, pause * 2)
+
+
+class Outage:
+    """Tells once that something is gone, and once that it is back."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self.since: datetime | None = None
+
+    def began(self, error: BaseException) -> None:
+        if self.since is None:
+            self.since = datetime.now(UTC)
+            log.warning("%s is unavailable (%s); trying again until it is back", self.what, named(error))
+
+    def ended(self) -> None:
+        if self.since is not None:
+            log.warning("%s is back after %.1f s", self.what, (datetime.now(UTC) - self.since).total_seconds())
+            self.since = None

@@ -1,0 +1,97 @@
+"""Follows the compacted topics that a service decides with, and keeps the snapshot of what they say.
+
+Every worker reads them whole, from the first record to the end, before its first turn, and follows from then on. Nothing is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, Generic, TypeVar
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+from servicecert_schemas.codec import Undecodable, decode
+from servicecert_schemas.event import EventData
+
+from .decider import Known
+from .faults import Outage, pauses
+
+log = logging.getLogger(__name__)
+K = TypeVar("K")
+
+
+class Follower(Generic[K]):
+    """The snapshot of a `Known`. `ready` is set once all that stood in the topics at the start is in it."""
+
+    def __init__(self, known: Known[K] | None, bootstrap_servers: str) -> None:
+        self._known = known
+        self._bootstrap = bootstrap_servers
+        self.snapshot: Any = None if known is None else known.empty
+        self.ready = asyncio.Event()
+        self.faulty = 0
+        self._outage = Outage("Kafka, for the topics that are followed")
+
+    async def run(self) -> None:
+        """Follows for ever."""
+        if self._known is None:
+            self.ready.set()
+            return
+        async for _ in pauses():
+            consumer = AIOKafkaConsumer(
+                bootstrap_servers=self._bootstrap, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
+            )
+            try:
+                await asyncio.wait_for(consumer.start(), 30)
+                await self._follow(consumer, self._known)
+            except (KafkaError, OSError, TimeoutError) as error:
+                self._outage.began(error)
+            finally:
+                await asyncio.wait_for(consumer.stop(), 5)
+
+    async def _follow(self, consumer: AIOKafkaConsumer, known: Known[K]) -> None:
+        partitions = [
+            TopicPartition(topic.name, number)
+            for topic in known.topics
+            for number in consumer.partitions_for_topic(topic.name) or await _partitions(consumer, topic.name)
+        ]
+        consumer.assign(partitions)
+        ends = await consumer.end_offsets(partitions)
+        self._outage.ended()
+        snapshot = known.empty
+        while True:
+            batches = await consumer.getmany(timeout_ms=500, max_records=5_000)
+            changes = [change for records in batches.values() for change in self._changes(records)]
+            if changes:
+                snapshot = known.apply(snapshot, changes)
+            if not self.ready.is_set():
+                behind = [p for p in partitions if await consumer.position(p) < ends[p]]
+                if behind:
+                    continue
+                self.ready.set()
+            self.snapshot = snapshot
+
+    def _changes(self, records: list[ConsumerRecord]) -> list[tuple[str, EventData | None]]:
+        changes: list[tuple[str, EventData | None]] = []
+        for record in records:
+            key = (record.key or b"").decode(errors="replace")
+            if record.value is None:
+                changes.append((key, None))
+                continue
+            try:
+                changes.append((key, decode(record.key, record.headers, record.value)[1]))
+            except Undecodable as fault:
+                self.faulty += 1
+                log.error(
+                    "An entry of %s is no event of ours (%s) and is left out",
+                    record.topic,
+                    fault.code,
+                    extra={"partition": record.partition, "offset": record.offset},
+                )
+        return changes
+
+
+async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
+    """The partitions of a topic that the consumer has not heard of yet."""
+    await consumer.topics()
+    return consumer.partitions_for_topic(topic) or set()

@@ -1,0 +1,211 @@
+"""The loop: takes what is there from all sources, and turns it into effects.
+
+Three kinds of things happen: records, results of acts, deadlines. A turn handles what is there of all of them. What is transient is tried again with
+the same items; what is not is halved until the culprit stands alone, and that is parked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from .decider import Due, Event, Result, Service
+from .faults import Outage, is_transient, named, pauses
+from .fold import Item, Stuck
+from .record import Arrival, Poison, arrive
+from .source import Source
+from .steps import step
+from .turn import Outcome
+
+log = logging.getLogger(__name__)
+S = TypeVar("S")
+K = TypeVar("K")
+
+_STUCK_SECONDS = 10.0
+_GAP_SECONDS = 0.01
+
+Take = Callable[[Sequence[Item], datetime], Awaitable[Outcome]]
+
+
+class Loop(Generic[S, K]):
+    """Takes turns with `take` until it is told to stop. `done` is given each turn's outcome."""
+
+    def __init__(
+        self,
+        service: Service[S, K],
+        batch: int,
+        take: Take,
+        done: Callable[[Outcome, Sequence[Item]], None],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._service = service
+        self._batch = batch
+        self._take = take
+        self._done = done
+        self._clock = clock
+        self._results: deque[Result] = deque()
+        self._given: deque[Due | Arrival] = deque()
+        self._in_hand: set[UUID] = set()
+        self._held: set[UUID] = set()
+        self._wake = asyncio.Event()
+        self._outage = Outage("PostgreSQL")
+        self.stuck = 0
+        self.busy_since: datetime | None = None
+        self.progressed = clock()
+
+    @property
+    def unavailable(self) -> bool:
+        """Whether turns fail for now, for a reason outside."""
+        return self._outage.since is not None
+
+    @property
+    def waiting(self) -> int:
+        """How many results and deadlines wait for a turn."""
+        return len(self._results) + len(self._given)
+
+    def wake(self) -> None:
+        """Says that there is something to take."""
+        self._wake.set()
+
+    def give_result(self, result: Result) -> None:
+        """Takes in what came of an act."""
+        self._results.append(result)
+        self._wake.set()
+
+    def give(self, items: Sequence[Due | Arrival]) -> None:
+        """Takes in deadlines and released records; those that are in hand already are not taken twice."""
+        for item in items:
+            if item.id not in self._in_hand:
+                self._in_hand.add(item.id)
+                self._given.append(item)
+        self._wake.set()
+
+    async def run(self, source: Source, stopping: asyncio.Event) -> None:
+        """Takes turns until `stopping` is set; the turn that is under way is finished."""
+        pause = asyncio.get_running_loop().time
+        last = 0.0
+        while not stopping.is_set():
+            if not (len(source) or self.waiting):
+                self._wake.clear()
+                await _either(self._wake, stopping)
+                continue
+            if (gap := last + _GAP_SECONDS - pause()) > 0 and len(source) + self.waiting < self._batch:
+                await asyncio.sleep(gap)
+            last = pause()
+            self.busy_since = self._clock()
+            await self._round(source)
+            self.busy_since = None
+            self.progressed = self._clock()
+
+    async def _round(self, source: Source) -> None:
+        results = [self._results.popleft() for _ in range(min(self._batch, len(self._results)))]
+        given = [self._given.popleft() for _ in range(min(self._batch, len(self._given)))]
+        records = source.take(self._batch)
+        step("fetched")
+        arrivals = [item for item in given if isinstance(item, Arrival)] + [arrive(record) for record in records]
+        step("decoded")
+        examined = await self._examine(arrivals)
+        step("examined")
+        items: list[Item] = [*results, *(item for item in given if isinstance(item, Due)), *examined]
+        await self._handle(items)
+        source.handled(records)
+        step("offsets")
+        self._in_hand.difference_update({item.id for item in given} - self._held)
+
+    async def _examine(self, arrivals: Sequence[Arrival]) -> list[Arrival]:
+        """Facts for the events, found off the event loop; an event that `examine` raises at is poison, in its place."""
+        examine = self._service.examine
+        events = [arrival.what for arrival in arrivals if isinstance(arrival.what, Event)]
+        if examine is None or not events:
+            return list(arrivals)
+        found = iter(await asyncio.to_thread(_examined, examine, events))
+        return [
+            Arrival(arrival.record, next(found), arrival.parked) if isinstance(arrival.what, Event) else arrival
+            for arrival in arrivals
+        ]
+
+    async def _handle(self, items: Sequence[Item]) -> None:
+        """Turns the items into effects, in order, whatever it takes."""
+        if not items:
+            return
+        async for _ in pauses():
+            now = self._clock()
+            try:
+                outcome = await self._take(items, now)
+            except Stuck as stuck:
+                self._set_aside(stuck)
+                items = [item for item in items if item.id != stuck.item.id]
+                if not items:
+                    return
+            except Exception as error:
+                if is_transient(error):
+                    self._outage.began(error)
+                    continue
+                await self._halve(items, error)
+                return
+            else:
+                self._outage.ended()
+                self._done(outcome, items)
+                return
+
+    async def _halve(self, items: Sequence[Item], error: Exception) -> None:
+        """Finds the item that the database refuses, and puts it aside."""
+        if len(items) > 1:
+            middle = len(items) // 2
+            await self._handle(items[:middle])
+            await self._handle(items[middle:])
+            return
+        (item,) = items
+        if isinstance(item, Arrival):
+            log.error("Storing what follows from a record raised %s; it is parked", named(error), extra=_about(item))
+            poison = Poison(item.id, item.key, "storing-raised", f"Storing raised {named(error)}.")
+            await self._handle([Arrival(item.record, poison, item.parked)])
+            return
+        self._set_aside(Stuck(item, error))
+
+    def _set_aside(self, stuck: Stuck) -> None:
+        """Keeps a result or deadline open, and tries it again later: it is no record that could be parked."""
+        self.stuck += 1
+        log.error("%s cannot be decided (%s); it stays open", stuck.item.kind, named(stuck.error))
+        self._held.add(stuck.item.id)
+        asyncio.get_running_loop().call_later(_STUCK_SECONDS, self._try_again, stuck.item)
+
+    def _try_again(self, item: Result | Due) -> None:
+        self._held.discard(item.id)
+        self._in_hand.discard(item.id)
+        if isinstance(item, Result):
+            self.give_result(item)
+        else:
+            self.give([item])
+
+
+def _examined(examine: Callable[[Sequence[Event]], Sequence[Event]], events: Sequence[Event]) -> list[Event | Poison]:
+    try:
+        return list(examine(events))
+    except Exception as error:
+        if is_transient(error):
+            raise
+        if len(events) > 1:
+            middle = len(events) // 2
+            return _examined(examine, events[:middle]) + _examined(examine, events[middle:])
+        log.error("Examining an event raised %s; it is parked", named(error))
+        return [Poison(events[0].id, events[0].key, "examine-raised", f"Examining raised {named(error)}.")]
+
+
+def _about(arrival: Arrival) -> dict[str, Any]:
+    record = arrival.record
+    return {"event": str(arrival.id), "topic": record.topic, "partition": record.partition, "offset": record.offset}
+
+
+async def _either(*events: asyncio.Event) -> None:
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

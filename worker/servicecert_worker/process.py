@@ -1,0 +1,132 @@
+"""A service as a process: settings, logs, migrations, signals, exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from time import monotonic
+from typing import Any, Protocol
+
+import asyncpg
+from aiokafka.client import AIOKafkaClient
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
+
+from . import database, logs
+from .decider import Service
+from .faults import OperatorError, is_transient, named, pauses
+from .settings import WorkerSettings
+from .worker import Worker
+
+log = logging.getLogger(__name__)
+
+
+class ServiceModule(Protocol):
+    """What the module `service` of each service offers."""
+
+    NAME: str
+    MIGRATIONS: Path
+    Settings: type[BaseSettings]
+    open_service: Callable[..., AbstractAsyncContextManager[Service[Any, Any]]]
+
+
+def run(module: ServiceModule) -> int:
+    """Runs a service until it is told to stop (SIGTERM, SIGINT). Answers the exit code; an operator's fault is one sentence on standard error."""
+    try:
+        worker_settings, settings = WorkerSettings(), module.Settings()
+    except ValidationError as error:
+        print(f"{module.NAME}: {settings_fault(error)}", file=sys.stderr)
+        return 78
+    logs.configure(module.NAME, worker_settings.log_format, worker_settings.log_level)
+    code = 0
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_main(module, worker_settings, settings))
+    except* OperatorError as group:
+        fault = _first(group)
+        print(f"{module.NAME}: {fault}", file=sys.stderr)
+        code = fault.exit_code
+    return code
+
+
+def settings_fault(error: ValidationError) -> str:
+    """Which environment variables are missing or wrong, without their values."""
+    return "; ".join(
+        f"set {fault['loc'][0]}" if fault["type"] == "missing" else f"{fault['loc'][0]}: {fault['msg']}"
+        for fault in error.errors(include_url=False, include_input=False, include_context=False)
+    )
+
+
+async def _main(module: ServiceModule, worker_settings: WorkerSettings, settings: BaseSettings) -> None:
+    url = worker_settings.database_url.get_secret_value()
+    await _answering(worker_settings, url)
+    await asyncio.to_thread(database.migrate, url, module.NAME, [module.MIGRATIONS])
+    pool = await database.open_pool(url, module.NAME)
+    try:
+        async with module.open_service(settings, pool) as service:
+            worker = Worker(service, worker_settings, pool)
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, worker.stop)
+            await worker.run()
+    finally:
+        pool.terminate()
+
+
+async def _answering(settings: WorkerSettings, url: str) -> None:
+    """Waits for broker and database, as long as the patience lasts. Raises `OperatorError` after that, or for what no waiting mends."""
+    until = monotonic() + settings.patience_seconds
+    async for number in pauses(first=0.2, longest=2.0):
+        fault = await _broker_fault(settings.bootstrap_servers) or await _database_fault(url)
+        if fault is None:
+            return
+        if fault.exit_code != 69 or monotonic() > until:
+            raise fault
+        if number == 0:
+            log.warning("Waiting: %s", fault)
+
+
+async def _broker_fault(bootstrap_servers: str) -> OperatorError | None:
+    client = AIOKafkaClient(bootstrap_servers=bootstrap_servers)
+    try:
+        await asyncio.wait_for(client.bootstrap(), 5)
+    except Exception as error:
+        if not is_transient(error) and not isinstance(error, ValueError):
+            raise
+        return OperatorError(
+            f"Kafka does not answer at {bootstrap_servers}: start it, or correct KAFKA_BOOTSTRAP_SERVERS.", 69
+        )
+    finally:
+        await client.close()
+    return None
+
+
+async def _database_fault(url: str) -> OperatorError | None:
+    try:
+        connection = await asyncpg.connect(url, timeout=database.CONNECT_SECONDS)
+    except Exception as error:
+        log.debug("PostgreSQL: %s", named(error))
+        return database.database_refused(url, str(error))
+    connection.terminate()
+    return None
+
+
+def _first(group: BaseExceptionGroup[OperatorError]) -> OperatorError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, OperatorError)
+    return error
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop

@@ -1,0 +1,70 @@
+"""The relay: publishes a service's outbox, in order, and deletes what the broker acknowledged.
+
+One per service (an advisory lock), so that the events of a key keep their order. What dies between acknowledgement and deletion is published again
+under the same ids.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC
+from typing import Any
+
+import asyncpg
+from aiokafka import AIOKafkaProducer
+from servicecert_schemas.codec import headers_of
+from servicecert_schemas.event import Envelope
+
+from .sql import statement
+from .steps import step
+
+SEND_SECONDS = 30.0
+STOP_SECONDS = 5.0
+_ROWS = 500
+
+
+async def relay(
+    connection: asyncpg.Connection[Any], producer: AIOKafkaProducer, source: str, wake: asyncio.Event
+) -> None:
+    """Publishes for ever. `wake` says that there may be something new.
+
+    Raises `TimeoutError` when the broker does not acknowledge within 30 s (aiokafka's own sends wait for ever), and what asyncpg and aiokafka raise.
+    """
+    while True:
+        wake.clear()
+        rows = await connection.fetch(statement("outbox"), _ROWS)
+        if not rows:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(wake.wait(), 1)
+            continue
+        step("relay-read")
+        async with asyncio.timeout(SEND_SECONDS):
+            await asyncio.gather(*[await _send(producer, source, row) for row in rows])
+        step("relay-acked")
+        await connection.execute("delete from outbox where id = any($1::bigint[])", [row["id"] for row in rows])
+        step("relay-deleted")
+
+
+async def _send(producer: AIOKafkaProducer, source: str, row: asyncpg.Record) -> asyncio.Future[Any]:
+    key = row["key"]
+    at = row["at"].astimezone(UTC)
+    envelope = Envelope(row["event_id"], source, row["type"], key, at, key, row["traceparent"])
+    sent: asyncio.Future[Any] = await producer.send(
+        row["topic"],
+        value=row["payload"],
+        key=key.encode(),
+        headers=headers_of(envelope),
+        timestamp_ms=int(at.timestamp() * 1000),
+    )
+    return sent
+
+
+async def stop(producer: AIOKafkaProducer) -> None:
+    """Stops a producer, or leaves it after 5 s: while the broker is down it would wait for ever."""
+    with suppress(Exception):
+        await asyncio.wait_for(producer.stop(), STOP_SECONDS)
+
+
+Producers = Callable[[], AIOKafkaProducer]

@@ -1,0 +1,201 @@
+"""The way in from Kafka: fetches ahead, remembers what is handled, commits it.
+
+Offsets are committed explicitly, per partition, after the transaction that handled their records: at least once. The inbox makes it once in effect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+
+from .faults import Outage, named, pauses
+from .record import Record
+
+log = logging.getLogger(__name__)
+
+_COMMIT_SECONDS = 0.2
+_FETCH_BYTES = 8 * 1024 * 1024
+
+
+class Source:
+    """The records of a service's topics, in order within each partition. `room` says how many more may be fetched now."""
+
+    def __init__(
+        self,
+        topics: Sequence[str],
+        group: str,
+        bootstrap_servers: str,
+        session_seconds: float,
+        wake: Callable[[], None],
+        room: Callable[[], int],
+    ) -> None:
+        self._topics = topics
+        self._group = group
+        self._bootstrap = bootstrap_servers
+        self._session_ms = int(session_seconds * 1000)
+        self._wake = wake
+        self._room = room
+        self._records: deque[Record] = deque()
+        self._handled: dict[TopicPartition, int] = {}
+        self._committed: dict[TopicPartition, int] = {}
+        self._consumer: AIOKafkaConsumer | None = None
+        self._outage = Outage("Kafka")
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def take(self, limit: int) -> list[Record]:
+        """The next records, at most `limit`."""
+        return [self._records.popleft() for _ in range(min(limit, len(self._records)))]
+
+    def handled(self, records: Sequence[Record]) -> None:
+        """Says that the records had their effect, or are parked: their offsets may be committed."""
+        for record in records:
+            partition = TopicPartition(record.topic, record.partition)
+            self._handled[partition] = max(record.offset + 1, self._handled.get(partition, 0))
+
+    def oldest(self) -> datetime | None:
+        """When the oldest record that waits here was written."""
+        return min((record.written for record in self._records), default=None)
+
+    def lag(self) -> dict[tuple[str, int], int]:
+        """How many records of each assigned partition are not handled yet, as far as the broker has told this consumer."""
+        if self._consumer is None:
+            return {}
+        lags: dict[tuple[str, int], int] = {}
+        for partition in self._consumer.assignment():
+            end = self._consumer.highwater(partition)
+            state = self._consumer._subscription.subscription.assignment.state_value(partition)
+            if end is not None and state is not None and state.has_valid_position:
+                waiting = sum(
+                    1 for r in self._records if r.topic == partition.topic and r.partition == partition.partition
+                )
+                lags[partition.topic, partition.partition] = max(0, end - state.position) + waiting
+        return lags
+
+    def assigned(self) -> int:
+        """How many partitions this worker reads."""
+        return 0 if self._consumer is None else len(self._consumer.assignment())
+
+    async def run(self) -> None:
+        """Reads for ever; what fails is opened anew, with growing pauses."""
+        async for _ in pauses():
+            consumer = self._open()
+            try:
+                await asyncio.wait_for(consumer.start(), 30)
+                self._consumer = consumer
+                self._outage.ended()
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._fetch(consumer))
+                    group.create_task(self._commit(consumer))
+            except* (KafkaError, OSError, TimeoutError) as errors:
+                self._outage.began(errors.exceptions[0])
+            finally:
+                self._consumer = None
+                self._committed.clear()
+                await _stop(consumer)
+
+    def _open(self) -> AIOKafkaConsumer:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            group_id=self._group,
+            client_id=self._group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=self._session_ms,
+            heartbeat_interval_ms=max(200, self._session_ms // 3),
+            max_poll_interval_ms=1_800_000,
+            fetch_max_bytes=_FETCH_BYTES,
+            request_timeout_ms=15_000,
+        )
+        consumer.subscribe(self._topics, listener=_Forget(self))
+        return consumer
+
+    async def lose(self) -> None:
+        """Forgets what waits here before partitions are dealt out anew: whoever gets them reads from the committed offset on."""
+        if self._consumer is not None:
+            await self.commit(self._consumer)
+        self._records.clear()
+        self._handled.clear()
+        self._committed.clear()
+
+    async def _fetch(self, consumer: AIOKafkaConsumer) -> None:
+        while True:
+            room = self._room() - len(self._records)
+            if room <= 0:
+                await asyncio.sleep(0.01)
+                continue
+            batches = await consumer.getmany(timeout_ms=250, max_records=room)
+            for records in batches.values():
+                self._records.extend(_record(record) for record in records)
+            if batches:
+                self._wake()
+
+    async def _commit(self, consumer: AIOKafkaConsumer) -> None:
+        while True:
+            await asyncio.sleep(_COMMIT_SECONDS)
+            await self.commit(consumer)
+
+    async def commit(self, consumer: AIOKafkaConsumer) -> None:
+        """Commits what is handled of the partitions that are still ours. A commit that a rebalance overtakes is dropped."""
+        ours = consumer.assignment()
+        offsets = {
+            partition: offset
+            for partition, offset in self._handled.items()
+            if partition in ours and self._committed.get(partition, -1) < offset
+        }
+        if not offsets:
+            return
+        try:
+            await asyncio.wait_for(consumer.commit(offsets), 15)
+        except (KafkaError, TimeoutError) as error:
+            log.info("Offsets are not committed (%s); they are with the next ones", named(error))
+            return
+        self._committed.update(offsets)
+
+    async def leave(self) -> None:
+        """Commits a last time and leaves the group, so that others take over at once."""
+        if (consumer := self._consumer) is not None:
+            await self.commit(consumer)
+            self._consumer = None
+            await _stop(consumer)
+
+
+class _Forget(ConsumerRebalanceListener):
+    """Tells the source that its partitions are taken back."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        if revoked:
+            await self._source.lose()
+
+    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        log.info("Reads %d partitions", len(assigned))
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    try:
+        await asyncio.wait_for(consumer.stop(), 5)
+    except Exception as error:
+        log.info("The consumer did not stop cleanly (%s)", named(error))
+
+
+def _record(record: Any) -> Record:
+    return Record(
+        record.topic,
+        record.partition,
+        record.offset,
+        record.key,
+        record.headers,
+        record.value,
+        datetime.fromtimestamp(record.timestamp / 1000, UTC),
+    )

@@ -1,0 +1,1 @@
+update parked set released = true where culprit and event_id = any($1::uuid[]) returning event_id

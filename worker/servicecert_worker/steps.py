@@ -1,0 +1,44 @@
+"""The named steps of the worker, so that a test can end the process at each of them.
+
+In production `step` is a name that nothing listens to. With `SERVICECERT_DIE_AT=written:2` the process kills itself (SIGKILL) when it comes to the
+step `written` for the second time.
+"""
+
+import os
+import signal
+from collections import Counter
+
+STEPS = (
+    "fetched",
+    "decoded",
+    "examined",
+    "begun",
+    "inboxed",
+    "locked",
+    "loaded",
+    "claimed",
+    "decided",
+    "saved",
+    "written",
+    "committed",
+    "dispatched",
+    "offsets",
+    "effect-start",
+    "effect-done",
+    "adopted",
+    "relay-read",
+    "relay-acked",
+    "relay-deleted",
+    "due-read",
+)
+
+_fatal, _, _count = os.environ.get("SERVICECERT_DIE_AT", "").partition(":")
+_seen: Counter[str] = Counter()
+
+
+def step(name: str) -> None:
+    """Says that the process has come to a step."""
+    if name == _fatal:
+        _seen[name] += 1
+        if _seen[name] == int(_count or 1):
+            os.kill(os.getpid(), signal.SIGKILL)

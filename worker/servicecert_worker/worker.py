@@ -1,0 +1,233 @@
+"""A worker: all parts of the runtime around one service, from start to orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any, Generic, TypeVar
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+from asyncpg import Pool
+
+from . import health, origins
+from .decider import Service
+from .effects import Effects
+from .faults import OperatorError, is_transient
+from .fold import Item
+from .known import Follower
+from .leader import Leader
+from .loop import Loop
+from .metrics import Metrics
+from .settings import WorkerSettings
+from .source import Source
+from .sql import statement
+from .steps import step
+from .turn import Outcome, Turns
+
+log = logging.getLogger(__name__)
+S = TypeVar("S")
+K = TypeVar("K")
+
+_LOOK_SECONDS = 5.0
+_STOP_SECONDS = 10.0
+_OPEN_BATCHES = 4
+
+
+def now_utc() -> datetime:
+    """The machine's clock."""
+    return datetime.now(UTC)
+
+
+class Worker(Generic[S, K]):
+    """Runs a service until `stop` is called, or until going on would do harm."""
+
+    def __init__(
+        self,
+        service: Service[S, K],
+        settings: WorkerSettings,
+        pool: Pool[Any],
+        clock: Callable[[], datetime] = now_utc,
+    ) -> None:
+        url = settings.database_url.get_secret_value()
+        self._service = service
+        self._settings = settings
+        self._pool = pool
+        self._clock = clock
+        self._stopping = asyncio.Event()
+        self._metrics = Metrics(service.name)
+        self._turns = Turns(service, pool)
+        self._follower: Follower[K] = Follower(service.known, settings.bootstrap_servers)
+        self._loop = Loop(service, settings.batch, self._take, self._done, clock)
+        self._effects = Effects(url, service.name, service.effects, self._loop.give_result)
+        self._source = Source(
+            [topic.name for topic in service.reads],
+            service.name,
+            settings.bootstrap_servers,
+            settings.session_seconds,
+            self._loop.wake,
+            self._room,
+        )
+        self._leader = Leader(
+            service, url, pool, self._producer, self._effects, self._loop.give, self._room, clock, settings.inbox_days
+        )
+        self._kafka_answers = True
+
+    def stop(self) -> None:
+        """Asks for an orderly end: the turn under way is finished, the group left."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Works until it is stopped. Raises `OperatorError` where an operator must act, and whatever is a defect."""
+        runner, address = await self._serve_health()
+        log.info("Ready to work", extra={"health": address})
+        try:
+            async with asyncio.TaskGroup() as group:
+                parts = [
+                    group.create_task(part, name=name)
+                    for name, part in {
+                        "topics that are followed": self._follower.run(),
+                        "effects": self._effects.run(),
+                        "leader": self._leader.run(),
+                        "source": self._source.run(),
+                        "origins": self._watch_origins(),
+                        "watchdog": self._watch_progress(),
+                    }.items()
+                ]
+                await self._follower.ready.wait()
+                await self._work()
+                for part in parts:
+                    part.cancel()
+        finally:
+            await runner.cleanup()
+
+    async def _work(self) -> None:
+        turns = asyncio.create_task(self._loop.run(self._source, self._stopping))
+        stopped = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait([turns, stopped], return_when=asyncio.FIRST_COMPLETED)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(turns, _STOP_SECONDS)
+        stopped.cancel()
+        await self._source.leave()
+        log.info("Stopped")
+
+    async def _take(self, items: Sequence[Item], now: datetime) -> Outcome:
+        started = perf_counter()
+        outcome = await self._turns.take(items, self._follower.snapshot, now, self._effects.owner, self._leader.channel)
+        self._metrics.count(outcome, items, self._clock(), perf_counter() - started)
+        return outcome
+
+    def _done(self, outcome: Outcome, _: Sequence[Item]) -> None:
+        self._effects.submit(outcome.tasks)
+        step("dispatched")
+        if outcome.published or outcome.aside:
+            self._leader.woken()
+        for aside in outcome.aside:
+            log.error(
+                "A record is parked: %s",
+                aside.reason,
+                extra={"event": str(aside.arrival.id), "key": aside.arrival.key, "error": aside.error},
+            )
+
+    def _room(self) -> int:
+        """How many more happenings may be taken in, so that memory stays bounded whatever the backlog."""
+        open_here = self._effects.open + self._loop.waiting
+        return 0 if open_here >= _OPEN_BATCHES * self._settings.batch else 2 * self._settings.batch
+
+    def _producer(self) -> AIOKafkaProducer:
+        return AIOKafkaProducer(
+            bootstrap_servers=self._settings.bootstrap_servers,
+            client_id=self._service.name,
+            acks="all",
+            enable_idempotence=True,
+            max_batch_size=256 * 1024,
+            request_timeout_ms=15_000,
+        )
+
+    async def _watch_origins(self) -> None:
+        """Looks at the ids of cluster and topics now and then: a broker that is another one ends the worker."""
+        topics = [*self._service.reads, *(self._service.known.topics if self._service.known else ())]
+        while True:
+            client = AIOKafkaClient(bootstrap_servers=self._settings.bootstrap_servers, request_timeout_ms=10_000)
+            try:
+                await asyncio.wait_for(client.bootstrap(), 15)
+                while True:
+                    found = await asyncio.wait_for(origins.look(client, topics), 15)
+                    origins.require(found, topics)
+                    await origins.compare(self._pool, self._service.name, found)
+                    self._kafka_answers = True
+                    await asyncio.sleep(_LOOK_SECONDS)
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                self._kafka_answers = False
+            finally:
+                with suppress(KafkaError, OSError):
+                    await client.close()
+            await asyncio.sleep(1)
+
+    async def _watch_progress(self) -> None:
+        """Ends a process that has something to do, whose parts answer, and that does not get on: a supervisor starts a better one."""
+        while True:
+            await asyncio.sleep(1)
+            live, why = self._live()
+            if not live:
+                log.critical("No progress: %s; the process ends, so that a supervisor starts it anew", why)
+                os._exit(70)
+
+    def _live(self) -> tuple[bool, str]:
+        idle = (self._clock() - self._loop.progressed).total_seconds()
+        waiting = bool(len(self._source) or self._loop.waiting or any(self._source.lag().values()))
+        outside = self._loop.unavailable or not self._kafka_answers
+        if waiting and idle > self._settings.stall_seconds and not outside and self._room() > 0:
+            return False, f"something waits, and nothing was handled for {idle:.0f} s"
+        return True, "live"
+
+    def _ready(self) -> tuple[bool, str]:
+        if not self._follower.ready.is_set():
+            return False, "reads the topics that it follows"
+        if self._loop.unavailable:
+            return False, "PostgreSQL is unavailable"
+        if not self._kafka_answers:
+            return False, "Kafka is unavailable"
+        if self._stopping.is_set():
+            return False, "is stopping"
+        return True, "ready"
+
+    async def _serve_health(self) -> tuple[Any, str]:
+        host, port = self._settings.health_host, self._settings.health_port
+        try:
+            runner, address = await health.serve(host, port, self._show, self._live, self._ready)
+        except OSError:
+            raise OperatorError(
+                f"Port {port} is in use: free it, or set SERVICECERT_HEALTH_PORT to another (0 takes any free one).", 69
+            ) from None
+        if self._settings.health_file is not None:
+            self._settings.health_file.write_text(address)
+        return runner, address
+
+    async def _show(self) -> bytes:
+        metrics, group = self._metrics, self._service.name
+        metrics.lag.clear()
+        for (topic, partition), lag in self._source.lag().items():
+            metrics.lag.labels(group, topic, partition).set(lag)
+        oldest = self._source.oldest()
+        metrics.lag_seconds.labels(group).set(
+            0 if oldest is None else max(0.0, (self._clock() - oldest).total_seconds())
+        )
+        metrics.partitions.labels(group).set(self._source.assigned())
+        metrics.ready.labels(group).set(int(self._ready()[0]))
+        metrics.stuck.labels(group).set(self._loop.stuck)
+        with suppress(Exception):
+            (row,) = await self._pool.fetch(statement("backlog"))
+            for kind in ("outbox", "intents", "parked", "culprits", "overdue"):
+                metrics.backlog.labels(group, kind).set(row[kind])
+            for kind in ("outbox", "intents"):
+                metrics.backlog_age.labels(group, kind).set(row[f"{kind}_age"])
+        return metrics.text()
