@@ -1,6 +1,6 @@
 """The public half of an issuing CA: all that is needed to build what it signs, and nothing secret."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
@@ -20,11 +20,11 @@ class IssuerInfo:
     id: str
     environment: Environment
     family: KeyFamily
-    certificate_der: bytes
-    root_der: bytes
-    subject_der: bytes
-    key_id: bytes
-    public_key: PublicKey
+    certificate_der: bytes = field(repr=False)
+    root_der: bytes = field(repr=False)
+    subject_der: bytes = field(repr=False)
+    key_id: bytes = field(repr=False)
+    public_key: PublicKey = field(repr=False)
     not_before: datetime
     not_after: datetime
 
