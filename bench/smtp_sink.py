@@ -1,0 +1,88 @@
+"""An SMTP server that accepts everything, fast, and forgets it: what benchmarks hand their mails to.
+
+    python bench/smtp_sink.py [--port N]
+
+Prints `port N` once it listens and, when it is ended by SIGTERM or SIGINT, `accepted N`. It speaks EHLO, HELO, MAIL, RCPT, DATA, RSET, NOOP, QUIT
+and PIPELINING (RFC 2920), and keeps no more of a mail than the last bytes that tell its end.
+"""
+
+import argparse
+import asyncio
+import signal
+
+import uvloop
+
+_END = b"\r\n.\r\n"
+_REPLIES = {
+    b"HELO": b"250 sink\r\n",
+    b"EHLO": b"250-sink\r\n250-PIPELINING\r\n250 8BITMIME\r\n",
+    b"MAIL": b"250 2.1.0 Ok\r\n",
+    b"RCPT": b"250 2.1.5 Ok\r\n",
+    b"RSET": b"250 2.0.0 Ok\r\n",
+    b"NOOP": b"250 2.0.0 Ok\r\n",
+    b"QUIT": b"221 2.0.0 Bye\r\n",
+    b"DATA": b"354 End with a dot\r\n",
+}
+
+
+class Sink(asyncio.Protocol):
+    """One client's connection. All connections of a process count into one list of a single number."""
+
+    def __init__(self, accepted: list[int]) -> None:
+        self._accepted = accepted
+        self._buffer = b""
+        self._in_content = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.write(b"220 sink ESMTP\r\n")
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        answer = bytearray()
+        while self._take_content(answer) if self._in_content else self._take_command(answer):
+            pass
+        if answer:
+            self._transport.write(bytes(answer))
+        if answer.endswith(_REPLIES[b"QUIT"]):
+            self._transport.close()
+
+    def _take_command(self, answer: bytearray) -> bool:
+        line, found, rest = self._buffer.partition(b"\r\n")
+        if not found:
+            return False
+        verb = line[:4].upper()
+        answer += _REPLIES.get(verb, b"500 5.5.2 Unknown\r\n")
+        # The content's end may follow at once, so the line end before it is kept.
+        self._in_content = verb == b"DATA"
+        self._buffer = b"\r\n" + rest if self._in_content else rest
+        return True
+
+    def _take_content(self, answer: bytearray) -> bool:
+        _, found, rest = self._buffer.partition(_END)
+        if not found:
+            self._buffer = self._buffer[-len(_END) :]
+            return False
+        self._buffer, self._in_content = rest, False
+        self._accepted[0] += 1
+        answer += b"250 2.0.0 Ok: taken\r\n"
+        return True
+
+
+async def serve(port: int) -> None:
+    """Listens until the process is told to end."""
+    loop, accepted, ended = asyncio.get_running_loop(), [0], asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    server = await loop.create_server(lambda: Sink(accepted), "127.0.0.1", port)
+    print(f"port {server.sockets[0].getsockname()[1]}", flush=True)
+    await ended.wait()
+    server.close()
+    print(f"accepted {accepted[0]}", flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Accepts every mail and forgets it.")
+    parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
+    uvloop.run(serve(parser.parse_args().port))

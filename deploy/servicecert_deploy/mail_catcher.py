@@ -1,0 +1,128 @@
+"""A mail server that keeps what it gets, for the demo, for `up` and for tests. It delivers nothing.
+
+async with MailCatcher(Path("var/mail")) as catcher:
+    print(catcher.host, catcher.port)
+"""
+
+import asyncio
+import re
+import ssl
+from dataclasses import dataclass
+from email import message_from_bytes
+from pathlib import Path
+from types import SimpleNamespace, TracebackType
+from typing import Any, Self
+
+from aiosmtpd.smtp import SMTP, Envelope
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class CaughtMail:
+    """A mail as it came over the wire, dot-stuffing undone. `number` counts from 1; `path` is None where mails are kept in memory."""
+
+    number: int
+    sender: str
+    recipients: tuple[str, ...]
+    content: bytes
+    path: Path | None
+
+
+class MailCatcher:
+    """Listens on a free port of one address, in the running event loop.
+
+    With a folder each mail is written to `<number>-<message id>.eml` before it is accepted, without one it stays in memory; `mails` holds them
+    in the order they were accepted. With a TLS context it offers STARTTLS. A new catcher in a folder goes on counting where the last one ended.
+    """
+
+    def __init__(
+        self, folder: Path | None = None, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self.host = host
+        self.port = port
+        self.mails: list[CaughtMail] = []
+        self._folder = folder
+        self._tls = tls
+        self._number = 0
+        self._server: asyncio.Server | None = None
+        self._transports: set[asyncio.Transport] = set()
+        self._changed = asyncio.Condition()
+
+    async def __aenter__(self) -> Self:
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._number = max(
+                (int(path.name.partition("-")[0]) for path in self._folder.glob("[0-9]*-*.eml")), default=0
+            )
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._conversation, self.host, self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        self._server.close()
+        for transport in tuple(self._transports):
+            transport.abort()
+        await self._server.wait_closed()
+
+    async def wait_for(self, count: int) -> list[CaughtMail]:
+        """All mails, once there are at least `count`."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self.mails) >= count)
+        return self.mails
+
+    async def _keep(self, _server: SMTP, _session: Any, envelope: Envelope) -> str:
+        """Keeps one mail; aiosmtpd answers the client with what this returns."""
+        content = envelope.content
+        assert isinstance(content, bytes)
+        self._number += 1
+        mail = CaughtMail(
+            self._number,
+            envelope.mail_from or "",
+            tuple(envelope.rcpt_tos),
+            content,
+            self._written(self._number, content),
+        )
+        self.mails.append(mail)
+        async with self._changed:
+            self._changed.notify_all()
+        return f"250 2.0.0 Kept as number {mail.number}"
+
+    def _written(self, number: int, content: bytes) -> Path | None:
+        if self._folder is None:
+            return None
+        named = (
+            _UNSAFE.sub("_", str(message_from_bytes(content)["Message-ID"] or "").strip("<> "))[:120] or "without-id"
+        )
+        path = self._folder / f"{number:04}-{named}.eml"
+        path.write_bytes(content)
+        return path
+
+    def _conversation(self) -> SMTP:
+        return _Conversation(SimpleNamespace(handle_DATA=self._keep), self._transports, self._tls)
+
+
+class _Conversation(SMTP):
+    """A conversation whose connection can be ended with its server."""
+
+    def __init__(
+        self, handler: SimpleNamespace, transports: set[asyncio.Transport], tls: ssl.SSLContext | None
+    ) -> None:
+        super().__init__(
+            handler, hostname="mail-catcher", ident="mail catcher", tls_context=tls, loop=asyncio.get_running_loop()
+        )
+        self._transports = transports
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._own = transport
+        self._transports.add(transport)
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._transports.discard(self._own)
+        super().connection_lost(error)

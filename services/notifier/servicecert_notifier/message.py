@@ -1,0 +1,180 @@
+"""A mail as bytes: RFC 5322 headers and MIME parts (RFC 2045 to 2047, 2183), assembled without the standard library's slow message objects.
+
+All that comes in is made harmless here: a header value is either printable ASCII or an encoded word, so nothing in it ends a line.
+Bodies are quoted-printable or base64, where `=_` cannot occur: a boundary that begins with it cannot stand in a part.
+"""
+
+import re
+from base64 import b64encode
+from binascii import b2a_base64, b2a_qp
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime, parseaddr
+from uuid import UUID
+
+from servicecert_schemas.certificate import Recipient
+from servicecert_schemas.values import Language
+
+DEFAULT_SENDER_NAME = "Service certificates / Palveluvarmenteet / Servicecertifikat"
+
+_UNSEEN = re.compile("[\\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
+_DOT_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_DOMAIN = re.compile(r"(?=.{1,255}$)[A-Za-z0-9]([A-Za-z0-9-]{0,62})?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62})?)*")
+_PRINTABLE = re.compile(r"[ -~]*")
+_WORD_OCTETS = 39
+"""Octets in one encoded word, so that it fits behind a header's name in 76 characters (RFC 2047 section 2)."""
+
+
+class UnsendableAddress(ValueError):
+    """An address that SMTP without SMTPUTF8 (RFC 6531) cannot carry. The text does not hold it."""
+
+
+def one_line(text: str) -> str:
+    """Text as one line: every run of spaces, line ends, control and invisible direction characters becomes one space."""
+    return _UNSEEN.sub(" ", text).strip()
+
+
+def mailbox(address: str) -> str:
+    """An address as RFC 5321 and 5322 write it: a domain in A-labels, a local part quoted where it must be. Raises `UnsendableAddress`."""
+    local, at, domain = address.rpartition("@")
+    try:
+        ascii_domain = domain if domain.isascii() else domain.encode("idna").decode()
+    except UnicodeError:
+        raise UnsendableAddress("The address has a domain that is no domain name.") from None
+    if not at or not local or not _DOMAIN.fullmatch(ascii_domain):
+        raise UnsendableAddress("The address is not of the form name@domain.")
+    if _DOT_ATOM.fullmatch(local):
+        return f"{local}@{ascii_domain}"
+    if not _PRINTABLE.fullmatch(local):
+        raise UnsendableAddress("The address has a character before the @ that is not ASCII.")
+    return f"{_quoted(local)}@{ascii_domain}"
+
+
+def masked(address: str) -> str:
+    """An address as it may stand in a log: `a***@example.fi`."""
+    local, _, domain = address.rpartition("@")
+    return f"{one_line(local)[:1]}***@{one_line(domain)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Whom mails are from. `header` is the From header's value; message ids end in `domain`."""
+
+    address: str
+    domain: str
+    header: bytes
+
+    @staticmethod
+    def read(text: str) -> "Sender":
+        """Reads `name@domain` or `Name <name@domain>`. Raises `ValueError` with a sentence."""
+        name, address = parseaddr(text)
+        try:
+            checked = mailbox(address)
+        except UnsendableAddress:
+            raise ValueError(
+                "is not an address to send from: write it as name@domain or as Name <name@domain>"
+            ) from None
+        return Sender(checked, checked.rpartition("@")[2], _named(name or DEFAULT_SENDER_NAME, checked))
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file: a safe name in ASCII, its media type, its content in base64 lines of a MIME body."""
+
+    name: str
+    media_type: str
+    encoded: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What a mail says: a subject, the same body as text and as HTML with lines that end in a line feed, and files."""
+
+    subject: str
+    text: str
+    html: str
+    attachments: tuple[Attachment, ...] = ()
+
+
+def encoded_file(content: bytes) -> bytes:
+    """A file's content as a MIME body in base64, in lines of 76 characters (RFC 2045 section 6.8)."""
+    return b"\r\n".join(b2a_base64(content[at : at + 57], newline=False) for at in range(0, len(content), 57))
+
+
+def compose(
+    letter: Letter, sender: Sender, recipient: Recipient, mail_id: UUID, date: datetime, language: Language
+) -> bytes:
+    """The mail as it goes over the wire, before dot-stuffing. The same arguments give the same bytes. Raises `UnsendableAddress`."""
+    head = b"\r\n".join(
+        (
+            b"From: " + sender.header,
+            b"To: " + _named(recipient.name or "", mailbox(recipient.email)),
+            b"Subject: " + _unstructured(one_line(letter.subject)),
+            b"Date: " + format_datetime(date.astimezone(UTC)).encode(),
+            f"Message-ID: <{mail_id}@{sender.domain}>".encode(),
+            b"MIME-Version: 1.0",
+            b"Auto-Submitted: auto-generated",
+            b"Content-Language: " + language.encode(),
+            b"",
+        )
+    )
+    inner, outer = f"=_{mail_id.hex}_body".encode(), f"=_{mail_id.hex}_mail".encode()
+    bodies = _multipart(b"alternative", inner, (_body(b"plain", letter.text), _body(b"html", letter.html)))
+    if not letter.attachments:
+        return head + bodies
+    return head + _multipart(b"mixed", outer, (bodies, *map(_file, letter.attachments)))
+
+
+def _multipart(kind: bytes, boundary: bytes, parts: tuple[bytes, ...]) -> bytes:
+    opening = b'Content-Type: multipart/%b;\r\n boundary="%b"\r\n\r\n--%b\r\n' % (kind, boundary, boundary)
+    return opening + (b"\r\n--%b\r\n" % boundary).join(parts) + b"\r\n--%b--\r\n" % boundary
+
+
+def _body(kind: bytes, text: str) -> bytes:
+    encoded = b2a_qp(text.replace("\n", "\r\n").encode())
+    return (
+        b"Content-Type: text/%b; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" % kind + encoded
+    )
+
+
+def _file(attachment: Attachment) -> bytes:
+    name = attachment.name.encode("ascii")
+    return (
+        b'Content-Type: %b;\r\n name="%b"\r\nContent-Disposition: attachment;\r\n filename="%b"\r\n'
+        b"Content-Transfer-Encoding: base64\r\n\r\n%b"
+        % (attachment.media_type.encode("ascii"), name, name, attachment.encoded)
+    )
+
+
+def _named(name: str, address: str) -> bytes:
+    shown = one_line(name)
+    if not shown:
+        return address.encode("ascii")
+    if _is_plain(shown):
+        return f"{_quoted(shown)}\r\n <{address}>".encode("ascii")
+    return _encoded_words(shown) + f"\r\n <{address}>".encode("ascii")
+
+
+def _unstructured(text: str) -> bytes:
+    return text.encode("ascii") if _is_plain(text) else _encoded_words(text)
+
+
+def _is_plain(text: str) -> bool:
+    return len(text) <= 64 and "=?" not in text and _PRINTABLE.fullmatch(text) is not None
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _encoded_words(text: str) -> bytes:
+    """Text in base64 encoded words, each of whole characters (RFC 2047 section 5), one a line."""
+    octets, words, start = text.encode(), [], 0
+    while start < len(octets):
+        end = min(start + _WORD_OCTETS, len(octets))
+        while end < len(octets) and octets[end] & 0xC0 == 0x80:
+            end -= 1
+        words.append(b"=?utf-8?b?" + b64encode(octets[start:end]) + b"?=")
+        start = end
+    return b"\r\n ".join(words)

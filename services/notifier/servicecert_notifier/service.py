@@ -1,0 +1,41 @@
+"""The notifier as a value: what it reads, decides and does."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+
+import asyncpg
+from servicecert_schemas.topics import CASES, CERTIFICATE_STATUS, CERTIFICATES
+from servicecert_worker.decider import Effect, Service
+
+from .decide import INTENT, decide
+from .effects import Postman
+from .ledger import Ledger
+from .settings import Settings
+from .store import LedgerStore
+from .task import MailTask
+
+NAME = "notifier"
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+@asynccontextmanager
+async def open_service(settings: Settings, pool: asyncpg.Pool) -> AsyncIterator[Service[Ledger, None]]:
+    """The notifier, with conversations to the mail server that open with the first mail and end with the service."""
+    del pool  # No act of the notifier needs the database.
+    postman = Postman(settings, clock=lambda: datetime.now(UTC))
+    try:
+        yield Service(
+            name=NAME,
+            reads=(CERTIFICATES, CERTIFICATE_STATUS, CASES),
+            store=LedgerStore(),
+            decide=decide,
+            effects=MappingProxyType({INTENT: Effect(MailTask, postman.deliver)}),
+        )
+    finally:
+        await postman.close()
+
+
+__all__ = ["MIGRATIONS", "NAME", "Settings", "open_service"]

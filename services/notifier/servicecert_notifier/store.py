@@ -1,0 +1,68 @@
+"""The mail ledger in PostgreSQL: the rows of a case are loaded and saved together, under one version."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from itertools import groupby
+from operator import itemgetter
+
+from asyncpg import Record
+from servicecert_schemas.certificate import RecipientRole
+from servicecert_schemas.mail import MailKind
+from servicecert_worker.decider import Conflict, Connection, Stored
+
+from .ledger import Ledger, Row
+from .task import MailState
+
+_SQL = files(__package__) / "sql"
+_LOAD = (_SQL / "load.sql").read_text()
+_SAVE = (_SQL / "save.sql").read_text()
+
+
+class LedgerStore:
+    """The notifier's states, by case."""
+
+    async def load(self, connection: Connection, keys: Sequence[str]) -> Sequence[Stored[Ledger]]:
+        """The ledgers of those keys that have one. A CRL's key is no case, and has none."""
+        cases = [key for key in keys if not key.startswith("crl/")]
+        found = await connection.fetch(_LOAD, cases)
+        return [
+            Stored(str(case_id), version, Ledger(case_id, tuple(_row(record) for record in records)))
+            for (case_id, version), records in groupby(found, key=itemgetter("case_id", "version"))
+        ]
+
+    async def save(self, connection: Connection, changed: Sequence[Stored[Ledger]]) -> None:
+        """Stores the ledgers, each as the version after the loaded one. Raises `Conflict` where a stored version is another."""
+        rows = [(stored.state.case_id, row) for stored in changed for row in stored.state.rows]
+        kept = await connection.fetchval(
+            _SAVE,
+            [stored.state.case_id for stored in changed],
+            [stored.version for stored in changed],
+            [case_id for case_id, _ in rows],
+            [row.mail_id for _, row in rows],
+            [row.kind for _, row in rows],
+            [row.occasion for _, row in rows],
+            [row.recipient for _, row in rows],
+            [row.place for _, row in rows],
+            [row.planned_at for _, row in rows],
+            [row.state for _, row in rows],
+            [row.attempts for _, row in rows],
+            [row.answer for _, row in rows],
+            [row.settled_at for _, row in rows],
+        )
+        if kept != len(changed):
+            raise Conflict(f"{len(changed) - kept} mail ledgers were changed since they were loaded.")
+
+
+def _row(record: Record) -> Row:
+    return Row(
+        mail_id=record["mail_id"],
+        kind=MailKind(record["kind"]),
+        occasion=record["occasion"],
+        recipient=RecipientRole(record["recipient"]),
+        place=record["place"],
+        planned_at=record["planned_at"],
+        state=MailState(record["state"]),
+        attempts=record["attempts"],
+        answer=record["answer"],
+        settled_at=record["settled_at"],
+    )
