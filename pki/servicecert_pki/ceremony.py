@@ -71,11 +71,24 @@ def init_authority(
     AuthorityExists or AuthorityRefused.
     """
     _check_passphrases(passphrases)
+    try:
+        _make_all(directory, passphrases, profiles, now.astimezone(UTC).replace(microsecond=0), random)
+    except OSError as fault:
+        raise AuthorityRefused(f"No CA can be written to {directory} ({fault.strerror}).") from None
+    return Authority.load(directory)
+
+
+def _make_all(
+    directory: Path,
+    passphrases: Mapping[Environment, bytes],
+    profiles: Profiles,
+    now: datetime,
+    random: Callable[[int], bytes],
+) -> None:
     (directory / "keys").mkdir(parents=True, exist_ok=True, mode=0o700)
     with _alone_in(directory):
         if (directory / MANIFEST).exists():
             raise AuthorityExists(f"There is a CA in {directory} already; name another directory for a new one.")
-        now = now.astimezone(UTC).replace(microsecond=0)
         entries = [
             _make_pair(directory, environment, family, passphrases[environment], profiles, now, random)
             for environment in Environment
@@ -83,7 +96,6 @@ def init_authority(
         ]
         manifest = {"version": MANIFEST_VERSION, "made": now.isoformat(), "issuing": entries}
         _write(directory / MANIFEST, json.dumps(manifest, indent=2).encode() + b"\n")
-    return Authority.load(directory)
 
 
 def _check_passphrases(passphrases: Mapping[Environment, bytes]) -> None:

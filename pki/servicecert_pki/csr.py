@@ -8,7 +8,7 @@ Nothing of a request's subject or extensions is used: it proves the possession o
 import base64
 import binascii
 import codecs
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -25,8 +25,7 @@ RSA_SIZES = (2048, 3072, 4096)
 RSA_EXPONENT = 65537
 WEAK_HASHES = frozenset({"md5", "sha1"})
 
-_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
-_OPENING = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----")
+_BEGIN = "-----BEGIN "
 _EC_PUBLIC_KEY = der.oid("1.2.840.10045.2.1")
 _REQUEST_LABELS = frozenset({"CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"})
 
@@ -128,10 +127,9 @@ def _unwrap(source: str | bytes) -> bytes:
     if len(octets) > 1 and octets[0] == der.SEQUENCE and octets[1] >= 0x80:
         return octets
     text = _decode(octets)
-    labels = _OPENING.findall(text)
-    if any("PRIVATE KEY" in label for label in labels):
+    if "PRIVATE KEY-----" in text:
         raise _Stop(_PRIVATE_KEY)
-    return _from_base64(_only_request(text) if labels else text)
+    return _from_base64(_only_request(text) if _BEGIN in text else text)
 
 
 def _decode(octets: bytes) -> str:
@@ -142,14 +140,23 @@ def _decode(octets: bytes) -> str:
 
 
 def _only_request(text: str) -> str:
-    blocks = _BLOCK.findall(text)
+    blocks = list(_blocks(text))
     requests = [body for label, body in blocks if label in _REQUEST_LABELS]
     if len(requests) > 1:
         raise _Stop(_SEVERAL)
     if requests:
-        return str(requests[0])
+        return requests[0]
     is_certificate = any(label.endswith("CERTIFICATE") for label, _ in blocks)
     raise _Stop(_CERTIFICATE if is_certificate else _UNREADABLE)
+
+
+def _blocks(text: str) -> Iterator[tuple[str, str]]:
+    """Find label and body of each armoured block that is closed, in time that grows with the text alone."""
+    for piece in text.split(_BEGIN)[1:]:
+        label, _, rest = piece.partition("-----")
+        body, closing, _ = rest.partition(f"-----END {label}-----")
+        if closing:
+            yield label, body
 
 
 def _from_base64(text: str) -> bytes:

@@ -103,7 +103,11 @@ def load_profiles(directory: Path = SHIPPED_PROFILES) -> Profiles:
     files = sorted(directory.glob("*.toml"))
     if not files:
         raise ProfileUnsafe(f"There is no certificate profile in {directory}.")
-    profiles = [read_profile(path.read_text(encoding="utf-8"), path.name) for path in files]
+    try:
+        texts = {path.name: path.read_text(encoding="utf-8") for path in files}
+    except (OSError, UnicodeDecodeError) as fault:
+        raise ProfileUnsafe(f"The certificate profiles in {directory} cannot be read ({fault}).") from None
+    profiles = [read_profile(text, name) for name, text in texts.items()]
     check_together(profiles)
     return Profiles({profile.type_id: profile for profile in profiles})
 

@@ -160,6 +160,14 @@ def test_I11_passphrases_are_given_and_different(
     assert not (tmp_path / "ca").exists()
 
 
+def test_a_place_that_cannot_be_written_is_one_sentence(
+    tmp_path: Path, profiles: Profiles, passphrases: Mapping[Environment, bytes]
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(AuthorityRefused, match=r"No CA can be written to .*Not a directory"):
+        init_authority(tmp_path / "file" / "ca", passphrases, profiles, NOW)
+
+
 @pytest.mark.parametrize(
     ("manifest", "sentence"),
     [

@@ -47,6 +47,12 @@ def test_a_folder_without_profiles_is_refused(tmp_path: Path) -> None:
         load_profiles(tmp_path)
 
 
+def test_a_profile_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_bytes(b"\xff")
+    with pytest.raises(ProfileUnsafe, match="cannot be read"):
+        load_profiles(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
