@@ -86,6 +86,24 @@ _SIGNATURE = CsrFault(
     "csr-signature-invalid", "The request's signature does not verify; make the request anew with the key it is for."
 )
 
+# Every fault that `judge_csr` can return, for those who have a text in the customer's language for each.
+FAULTS = (
+    _TOO_LARGE,
+    _UNREADABLE,
+    _CERTIFICATE,
+    _PRIVATE_KEY,
+    _SEVERAL,
+    _KEY_ALGORITHM,
+    _KEY_ENCODING,
+    _KEY_SIZE,
+    _KEY_EXPONENT,
+    _KEY_CURVE,
+    _KEY_INVALID,
+    _WEAK_HASH,
+    _ALGORITHM,
+    _SIGNATURE,
+)
+
 
 class _Stop(Exception):
     """A fault after which there is nothing more to look at."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from servicecert_pki import der
-from servicecert_pki.csr import LARGEST_CSR, Csr, CsrRefused, judge_csr, read_csr
+from servicecert_pki.csr import FAULTS, LARGEST_CSR, Csr, CsrRefused, judge_csr, read_csr
 from servicecert_pki.spki import KeyFamily
 
 Run = Callable[..., CompletedProcess[bytes]]
@@ -63,6 +63,7 @@ def requests(openssl: Run, tmp_path_factory: pytest.TempPathFactory) -> Requests
 def codes(source: str | bytes) -> tuple[str, ...]:
     judged = judge_csr(source)
     assert not isinstance(judged, Csr)
+    assert set(judged) <= set(FAULTS)
     return tuple(fault.code for fault in judged)
 
 
