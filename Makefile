@@ -52,9 +52,12 @@ format: setup ## format the code and mend what the linter can mend
 	@$(BIN)/ruff format --quiet
 	@$(BIN)/ruff check --fix --quiet
 
+LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet --no-header \
+	--no-emit-index-url --no-emit-package servicecert-schemas
+
 lock: setup ## pin the newest versions that pyproject.toml allows, with hashes
-	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --upgrade \
-		--no-emit-index-url --no-emit-package servicecert-schemas --no-header --quiet -o requirements.lock
+	@$(LOCK) --all-extras --upgrade -o requirements.lock
+	@$(LOCK) --constraint requirements.lock --no-annotate -o deploy/requirements.lock
 
 clean: ## remove what was made, the environment and Kafka's jars included
 	@rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

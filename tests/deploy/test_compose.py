@@ -1,0 +1,125 @@
+"""docker-compose.yml is what Compose understands, gives no secret away, and keeps the CA's keys to who signs."""
+
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from check_jsonschema.builtin_schemas import get_builtin_schema
+from pydantic_settings import BaseSettings
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+TEXT = (CHECKOUT / "docker-compose.yml").read_text()
+COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+WORKERS = ("intake", "issuer", "revoker", "notifier")
+# What the worker runtime reads, the same for every service.
+RUNTIMES = {"KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "SERVICECERT_HEALTH_PORT"}
+VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)")
+DOCKERFILE = (CHECKOUT / "deploy" / "Dockerfile").read_text()
+
+
+def test_it_fits_the_compose_schema() -> None:
+    jsonschema.validate(COMPOSE, get_builtin_schema("vendor.compose-spec"))
+
+
+@pytest.mark.parametrize(
+    "break_it",
+    [
+        pytest.param(lambda compose: compose["services"]["kafka"].update(imagee="x"), id="unknown name"),
+        pytest.param(lambda compose: compose["services"]["kafka"].update(ports=9092), id="wrong type"),
+    ],
+)
+def test_the_schema_would_notice(break_it: Any) -> None:
+    compose = yaml.safe_load(TEXT)
+    break_it(compose)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(compose, get_builtin_schema("vendor.compose-spec"))
+
+
+def test_what_it_refers_to_is_there() -> None:
+    for name, service in SERVICES.items():
+        assert set(service.get("depends_on", {})) <= set(SERVICES), name
+        assert set(service.get("secrets", [])) <= set(COMPOSE["secrets"]), name
+        assert {volume.split(":")[0] for volume in service.get("volumes", [])} <= set(COMPOSE["volumes"]), name
+    for name, service in OURS.items():
+        assert (CHECKOUT / service["build"]["dockerfile"]).is_file(), name
+
+
+@pytest.mark.parametrize("worker", WORKERS)
+def test_each_service_waits_for_the_preparation_and_says_when_it_is_ready(worker: str) -> None:
+    service = SERVICES[worker]
+    assert service["depends_on"]["prepare"] == {"condition": "service_completed_successfully"}
+    port = service["environment"]["SERVICECERT_HEALTH_PORT"]
+    assert f":{port}/ready" in " ".join(service["healthcheck"]["test"])
+
+
+@pytest.mark.parametrize("worker", ["issuer", "revoker", "notifier"])
+def test_the_settings_of_a_service_take_its_environment(worker: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings: type[BaseSettings] = import_module(f"servicecert_{worker}.settings").Settings
+    given: dict[str, str] = SERVICES[worker]["environment"]
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    settings()
+    prefix = settings.model_config.get("env_prefix") or ""
+    known = {f"{prefix}{field}".upper() for field in settings.model_fields}
+    assert set(given) <= known | RUNTIMES
+
+
+def test_every_secret_comes_from_the_environment_file_and_none_is_written_down() -> None:
+    example = dict(
+        line.split("=", 1)
+        for line in (CHECKOUT / "deploy" / ".env.example").read_text().splitlines()
+        if line and not line.startswith("#")
+    )
+    needed = set(VARIABLE.findall(TEXT)) | {secret["environment"] for secret in COMPOSE["secrets"].values()}
+    assert set(example) == needed
+    assert set(example.values()) == {""}
+    for service in SERVICES.values():
+        for name, value in service.get("environment", {}).items():
+            assert "PASS" not in name or str(value).startswith("/run/secrets/"), name
+            assert "://postgres:" not in str(value) or "://postgres:${POSTGRES_PASSWORD:?" in value
+
+
+def test_I10_only_who_signs_holds_the_keys_and_their_passphrase() -> None:
+    holders = {name for name, service in SERVICES.items() if "ca-passphrase" in service.get("secrets", [])}
+    mounted = {
+        name for name, service in SERVICES.items() if any(v.startswith("ca:") for v in service.get("volumes", []))
+    }
+    assert holders == mounted == {"prepare", "issuer", "revoker"}
+
+
+def test_ports_are_opened_to_this_machine_alone() -> None:
+    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_kafka_is_the_version_that_is_embedded() -> None:
+    listed = (CHECKOUT / "deploy" / "kafka" / "SHA256SUMS").read_text()
+    version = SERVICES["kafka"]["image"].partition(":")[2]
+    assert f"kafka_2.13-{version}.jar" in listed
+
+
+def test_the_image_copies_what_exists_and_runs_as_nobody_special() -> None:
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
+    sources = [source for line in copied for source in line.split()]
+    assert sources
+    assert all((CHECKOUT / source).exists() for source in sources)
+    assert "\nUSER servicecert\n" in DOCKERFILE
+    assert all(
+        "--require-hashes" in line or "/wheels" in line for line in DOCKERFILE.splitlines() if "pip install" in line
+    )
+
+
+def test_the_image_is_given_only_what_the_lock_of_the_checkout_pins() -> None:
+    pin = re.compile(r"^(\S+==\S+)", re.MULTILINE)
+    small, whole = (
+        set(pin.findall((CHECKOUT / path).read_text())) for path in ("deploy/requirements.lock", "requirements.lock")
+    )
+    assert small
+    assert small < whole
