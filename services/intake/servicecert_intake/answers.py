@@ -1,0 +1,88 @@
+"""What is answered to an event that did not fit its case: why nothing changed, and what to do."""
+
+from types import MappingProxyType
+
+from servicecert_schemas.case import CaseState
+
+from .rules.wording import Wording
+
+NOT_STRONGLY_AUTHENTICATED = Wording(
+    "not-strongly-authenticated",
+    sv="Användaren var inte starkt autentiserad. Logga in i e-tjänsten med stark autentisering och gör om det.",
+    fi="Käyttäjää ei ollut tunnistettu vahvasti. Kirjaudu verkkoasiointiin vahvasti tunnistautuneena ja tee asia uudelleen.",
+    en="The user was not strongly authenticated. Log in to the e-service with strong authentication and do it again.",
+)
+ANOTHER_ACCOUNT = Wording(
+    "another-account",
+    sv="Åtgärden gjordes från ett annat kundkonto än ärendets och ändrade ingenting. Gör den från det kundkonto som ärendet hör till.",
+    fi="Toimenpide tehtiin muulta kuin asian asiakastililtä eikä muuttanut mitään. Tee se asiakastililtä, jolle asia kuuluu.",
+    en="This was done from another customer account than the case's and changed nothing. Do it from the account that the case belongs to.",
+)
+ROLE_NOT_ALLOWED = Wording(
+    "role-not-allowed",
+    sv="Användaren får inte göra detta i ärendet. En teknisk kontaktperson kan endast bifoga certifikatbegäran; be den som beställde certifikatet.",
+    fi="Käyttäjällä ei ole oikeutta tähän asiassa. Tekninen yhteyshenkilö voi vain liittää varmennepyynnön; pyydä varmenteen tilaajaa.",
+    en="The user may not do this in the case. A technical contact can only attach the certificate request; ask the orderer of the certificate.",
+)
+ALREADY_SUBMITTED = Wording(
+    "already-submitted",
+    sv="Ansökan har redan lämnats in i detta ärende och leder till högst ett certifikat. Komplettera ärendet, eller gör en ny ansökan för ett annat certifikat.",
+    fi="Hakemus on jo jätetty tässä asiassa, ja se johtaa enintään yhteen varmenteeseen. Täydennä asiaa tai tee uusi hakemus toista varmennetta varten.",
+    en="An application was already submitted in this case, and it leads to at most one certificate. Supplement the case, or apply anew for another certificate.",
+)
+NO_SUCH_CASE = Wording(
+    "no-such-case",
+    sv="Ärendet som skulle kompletteras finns inte. Lämna in en ny ansökan.",
+    fi="Täydennettävää asiaa ei ole. Jätä uusi hakemus.",
+    en="The case to be supplemented does not exist. Submit a new application.",
+)
+_ACCEPTED = Wording(
+    "too-late-accepted",
+    sv="Ansökan har redan godkänts och kan inte längre ändras eller återkallas. När certifikatet har utfärdats kan ni begära att det spärras.",
+    fi="Hakemus on jo hyväksytty, eikä sitä voi enää muuttaa tai peruuttaa. Kun varmenne on myönnetty, voitte pyytää sen sulkemista.",
+    en="The application was already accepted and can no longer be changed or withdrawn. Once the certificate is issued, you can request its revocation.",
+)
+_ISSUED = Wording(
+    "too-late-issued",
+    sv="Certifikatet har redan utfärdats. Gör en ny ansökan om uppgifterna ska ändras, eller begär att certifikatet spärras.",
+    fi="Varmenne on jo myönnetty. Tee uusi hakemus, jos tietoja pitää muuttaa, tai pyydä varmenteen sulkemista.",
+    en="The certificate was already issued. Apply anew if something has to change, or request the certificate's revocation.",
+)
+_REVOKED = Wording(
+    "too-late-revoked",
+    sv="Certifikatet i ärendet är spärrat eller håller på att spärras, och det kan inte tas i bruk igen. Gör en ny ansökan.",
+    fi="Asian varmenne on suljettu tai sitä ollaan sulkemassa, eikä sitä voi ottaa uudelleen käyttöön. Tee uusi hakemus.",
+    en="The certificate of the case is revoked or about to be, and cannot be taken into use again. Apply anew.",
+)
+_WITHDRAWN = Wording(
+    "too-late-withdrawn",
+    sv="Ärendet har återkallats och är avslutat. Gör en ny ansökan.",
+    fi="Asia on peruutettu ja päättynyt. Tee uusi hakemus.",
+    en="The case was withdrawn and is closed. Apply anew.",
+)
+_REFUSED = Wording(
+    "too-late-refused",
+    sv="Ansökan har avslagits och ärendet är avslutat. Gör en ny ansökan.",
+    fi="Hakemus on hylätty ja asia on päättynyt. Tee uusi hakemus.",
+    en="The application was refused and the case is closed. Apply anew.",
+)
+_LAPSED = Wording(
+    "too-late-lapsed",
+    sv="Ärendet har förfallit och är avslutat. Gör en ny ansökan.",
+    fi="Asia on rauennut ja päättynyt. Tee uusi hakemus.",
+    en="The case has lapsed and is closed. Apply anew.",
+)
+
+TOO_LATE = MappingProxyType(
+    {
+        CaseState.ACCEPTED: _ACCEPTED,
+        CaseState.ISSUED: _ISSUED,
+        CaseState.DELIVERED: _ISSUED,
+        CaseState.REVOCATION_REQUESTED: _REVOKED,
+        CaseState.REVOKED: _REVOKED,
+        CaseState.WITHDRAWN: _WITHDRAWN,
+        CaseState.REFUSED: _REFUSED,
+        CaseState.LAPSED: _LAPSED,
+    }
+)
+"""The answer to a supplement, a request or a withdrawal in a case that is no longer open (A15)."""

@@ -1,0 +1,40 @@
+"""Days and due times as the authority counts them: in Europe/Helsinki, by Finnish weekdays (A13)."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+import holidays
+
+HELSINKI = ZoneInfo("Europe/Helsinki")
+DELIVERY_WEEKDAYS = 5
+
+# Counts Midsummer Eve and Christmas Eve among the holidays, as A13 does.
+_HOLIDAYS = holidays.country_holidays("FI")
+_END_OF_DAY = time(23, 59, 59)
+
+
+def day_of(instant: datetime) -> date:
+    """The day on which a moment falls in Finland."""
+    return instant.astimezone(HELSINKI).date()
+
+
+def is_weekday(day: date) -> bool:
+    """Whether `day` is one of Monday to Friday and no public holiday, Midsummer Eve or Christmas Eve."""
+    return day.weekday() < 5 and day not in _HOLIDAYS
+
+
+@lru_cache(maxsize=64)
+def due_day(complete: date) -> date:
+    """The fifth weekday after the day on which an application became complete."""
+    day = complete
+    for _ in range(DELIVERY_WEEKDAYS):
+        day += timedelta(days=1)
+        while not is_weekday(day):
+            day += timedelta(days=1)
+    return day
+
+
+def due_time(complete: datetime) -> datetime:
+    """The last second, in UTC, of the fifth weekday after the day of `complete`."""
+    return datetime.combine(due_day(day_of(complete)), _END_OF_DAY, HELSINKI).astimezone(UTC)

@@ -1,0 +1,165 @@
+"""Intake as a decider: what follows from what happened to a case.
+
+An application's events are judged by the rules. What other services report is folded in as facts (`outcomes`). Every change is one `CaseChanged`,
+whose version grows by one.
+
+An event that does not fit its case is answered in it. Where there is no case yet, a submission opens one, also if it is refused (A2), and so does a
+supplement, which is refused: its form says all that the view needs. Any other event without a case changes nothing: there is neither an
+application to show nor anybody known to tell, and the request that was attached can be attached anew.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+from uuid import uuid5
+
+from servicecert_pki.profiles import Profiles
+from servicecert_schemas.application import (
+    ApplicationEvent,
+    ApplicationSubmitted,
+    ApplicationSupplemented,
+    ApplicationWithdrawn,
+)
+from servicecert_schemas.case import CaseState, GrantedDecision, HistoryEntry
+from servicecert_schemas.certificate import ApplicationAccepted
+from servicecert_schemas.event import EventData
+from servicecert_worker.decider import Decision, Event, Happened
+
+from . import answers
+from .case import Case
+from .deadlines import day_of, due_time
+from .outcomes import answered, reported
+from .registers import Registers
+from .rules.actor import objection
+from .rules.application import Application, JudgedCsr
+from .rules.judgement import Grant, is_final, judge
+from .rules.recipients import recipients
+from .rules.wording import Wording
+from .view import case_changed
+
+MOST_ENTERED = 150
+
+
+def decide(
+    profiles: Profiles, case: Case | None, happened: Happened, registers: Registers, now: datetime
+) -> Decision[Case]:
+    """What follows. Pure: the same arguments give the same decision, ids included."""
+    if not isinstance(happened, Event):
+        return Decision(case)
+    data = happened.data
+    if not isinstance(data, ApplicationEvent):
+        return Decision(None) if case is None else _changed(case, reported(case, happened, now))
+    if case is None:
+        return _without_case(profiles, happened, data, registers, now)
+    if (objected := objection(data, case.account_id) or _misfit(case, data)) is not None:
+        return _answer(case, happened, objected, now)
+    if isinstance(data, ApplicationWithdrawn):
+        return _changed(case, replace(_entered(case, CaseState.WITHDRAWN, now), deficiencies=()))
+    return _checked(profiles, case, _renewed(case, happened, data, now), happened, registers, now)
+
+
+def _without_case(
+    profiles: Profiles, happened: Event, data: ApplicationEvent, registers: Registers, now: datetime
+) -> Decision[Case]:
+    if not isinstance(data, ApplicationSubmitted | ApplicationSupplemented):
+        return Decision(None)
+    received_at = min(happened.time, now)
+    opened = Case(
+        case_id=data.case_id,
+        account_id=data.actor.account_id,
+        version=0,
+        filed=CaseState.SUBMITTED,
+        entered=(HistoryEntry(state=CaseState.SUBMITTED, at=received_at),),
+        received_at=received_at,
+        form=data.form,
+        recipients=recipients(data.form),
+        attachments=data.attachments,
+        csr=_judged_csr(happened),
+    )
+    objected = objection(data, opened.account_id)
+    if objected is None and isinstance(data, ApplicationSupplemented):
+        objected = answers.NO_SUCH_CASE
+    if objected is not None:
+        return _answer(replace(_entered(opened, CaseState.REFUSED, now), csr=None), happened, objected, now)
+    return _checked(profiles, opened, opened, happened, registers, now)
+
+
+def _misfit(case: Case, data: ApplicationEvent) -> Wording | None:
+    """Why the event does not fit the case as it stands (A1, A15), if there is a reason."""
+    if isinstance(data, ApplicationSubmitted):
+        return answers.ALREADY_SUBMITTED
+    return answers.TOO_LATE.get(case.state)
+
+
+def _renewed(case: Case, happened: Event, data: ApplicationEvent, now: datetime) -> Case:
+    """The case with the newest form, attachments and request. A supplement without a request leaves the earlier one (A10)."""
+    renewed = replace(
+        case, received_at=max(case.received_at, min(happened.time, now)), csr=_judged_csr(happened) or case.csr
+    )
+    if isinstance(data, ApplicationSupplemented):
+        return replace(renewed, form=data.form, attachments=data.attachments, recipients=recipients(data.form))
+    return renewed
+
+
+def _judged_csr(happened: Event) -> JudgedCsr | None:
+    """What `examine` found out about the request that came with the event."""
+    judged = happened.facts
+    return judged if isinstance(judged, JudgedCsr) else None
+
+
+def _checked(
+    profiles: Profiles, before: Case, case: Case, happened: Event, registers: Registers, now: datetime
+) -> Decision[Case]:
+    """The case after all rules were asked, as of the day on which its newest part was sent."""
+    application = Application(case.form, case.attachments, case.csr)
+    judged = judge(application, registers, profiles, day_of(case.received_at))
+    if not isinstance(judged, Grant):
+        state = CaseState.REFUSED if is_final(judged) else CaseState.RETURNED
+        return _changed(before, replace(_entered(case, state, now), deficiencies=judged))
+    if case.csr is None or case.csr.der is None:
+        return _changed(before, replace(_entered(case, CaseState.WAITING_FOR_CSR, now), deficiencies=()))
+    return _accepted(before, case, case.csr.der, judged, happened, now)
+
+
+def _accepted(before: Case, case: Case, csr: str, grant: Grant, happened: Event, now: datetime) -> Decision[Case]:
+    """The case with its decision and due time (A13), and all that issuing needs. The request goes on with it and is not kept here."""
+    decision = GrantedDecision(decision_id=uuid5(case.case_id, str(happened.id)), date=day_of(now))
+    due = due_time(case.received_at)
+    form = case.form
+    accepted = ApplicationAccepted(
+        case_id=case.case_id,
+        account_id=case.account_id,
+        decision_id=decision.decision_id,
+        type=form.type,
+        subject=grant.subject,
+        names=grant.names,
+        usages=grant.usages,
+        csr=csr,
+        start_date=form.start_date,
+        validity_days=form.validity_days,
+        due=due,
+        language=form.language,
+        recipients=grant.recipients,
+    )
+    entered = _entered(case, CaseState.ACCEPTED, now)
+    return _changed(before, replace(entered, deficiencies=(), csr=None, due=due, decision=decision), accepted)
+
+
+def _answer(case: Case, happened: Event, wording: Wording, now: datetime) -> Decision[Case]:
+    return _changed(case, answered(case, happened.id, wording.code, wording.texts(), now))
+
+
+def _entered(case: Case, state: CaseState, now: datetime) -> Case:
+    """The case in a state of intake's own. Staying in a state is no new entry; of very many entries the first and the newest are kept."""
+    if case.filed is state:
+        return case
+    entry = HistoryEntry(state=state, at=now)
+    first, *later = (*case.entered, entry)
+    return replace(case, filed=state, entered=(first, *later[-MOST_ENTERED:]))
+
+
+def _changed(before: Case, after: Case, *events: EventData) -> Decision[Case]:
+    """The decision for a case that is another than before, with its new version; nothing where it is the same."""
+    if after is before:
+        return Decision(before)
+    new = replace(after, version=before.version + 1)
+    return Decision(new, (case_changed(new), *events))

@@ -1,0 +1,91 @@
+"""What issuer, notifier and revoker report of a case. Each fact is folded in so that the order of their arrival does not matter."""
+
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from servicecert_schemas.case import Answer, CaseCertificate, CaseRevocation, Delivery, RevocationState
+from servicecert_schemas.certificate import CertificateIssued, IssuingRefused
+from servicecert_schemas.mail import MailEvent, MailHandedOver
+from servicecert_schemas.revocation import CertificateRevoked, RevocationReason, RevocationRefused, RevocationRegistered
+from servicecert_schemas.values import Texts
+from servicecert_worker.decider import Event
+
+from .case import Case
+
+MOST_DELIVERIES = 100
+MOST_ANSWERS = 10
+
+
+def reported(case: Case, event: Event, now: datetime) -> Case:
+    """The case with what the event reports; the same one where that is nothing new, or nothing that a customer sees.
+
+    A voided serial number is the issuer's matter: the customer sees a certificate or a refusal. A CRL is no case's.
+    """
+    match event.data:
+        case CertificateIssued() as data:
+            return _issued(case, data, event.time)
+        case IssuingRefused() as data if case.unissued_at is None:
+            return answered(replace(case, unissued_at=event.time), event.id, data.code, data.texts, now)
+        case MailEvent() as data:
+            return _mailed(case, data)
+        case RevocationRegistered() as data:
+            return _revoked(case, RevocationState.REQUESTED, data)
+        case CertificateRevoked() as data:
+            return _revoked(case, RevocationState.REVOKED, data)
+        case RevocationRefused() as data:
+            return answered(case, event.id, data.code, data.texts, now)
+        case _:
+            return case
+
+
+def answered(case: Case, event_id: UUID, code: str, texts: Texts, now: datetime) -> Case:
+    """The case with an answer to an event that changed nothing else."""
+    answer = Answer(event_id=event_id, code=code, texts=texts, at=now)
+    newest = sorted((*case.answers, answer), key=lambda each: (each.at, each.event_id))
+    return replace(case, answers=tuple(newest[-MOST_ANSWERS:]))
+
+
+def _issued(case: Case, data: CertificateIssued, at: datetime) -> Case:
+    if case.certificate is not None:
+        return case
+    certificate = CaseCertificate(
+        serial=data.serial,
+        serial_decimal=data.serial_decimal,
+        issuer=data.issuer,
+        subject=data.subject,
+        not_before=data.not_before,
+        not_after=data.not_after,
+        fingerprint=data.fingerprint,
+    )
+    return replace(case, certificate=certificate, certified_at=at)
+
+
+def _mailed(case: Case, data: MailEvent) -> Case:
+    handed_over = isinstance(data, MailHandedOver)
+    delivery = Delivery(kind=data.kind, recipient=data.recipient, delivered=handed_over, at=data.at)
+    if delivery in case.deliveries:
+        return case
+    known = sorted((*case.deliveries, delivery), key=lambda each: (each.at, each.kind, each.recipient, each.delivered))
+    return replace(case, deliveries=tuple(known[-MOST_DELIVERIES:]))
+
+
+def _revoked(case: Case, state: RevocationState, data: RevocationRegistered | CertificateRevoked) -> Case:
+    revocation = CaseRevocation(
+        state=state,
+        reason=data.reason,
+        requested_at=data.requested_at,
+        revoked_at=data.revoked_at if isinstance(data, CertificateRevoked) else None,
+    )
+    if case.revocation is not None and _weight(revocation) <= _weight(case.revocation):
+        return case
+    return replace(case, revocation=revocation)
+
+
+def _weight(revocation: CaseRevocation) -> tuple[bool, bool, float]:
+    """Which of two says more: being revoked, an exposed key (D3: it overrides a weaker reason), the earlier request."""
+    return (
+        revocation.state is RevocationState.REVOKED,
+        revocation.reason is RevocationReason.KEY_EXPOSED,
+        -revocation.requested_at.timestamp(),
+    )

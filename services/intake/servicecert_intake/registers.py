@@ -1,0 +1,216 @@
+"""The national registers as they stand: an immutable snapshot that every application is judged by.
+
+A snapshot shares its parts with the one before it, so that a batch of changes costs only what it changes, however large the registers are.
+"""
+
+import sys
+import unicodedata
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+
+from immutables import Map, MapMutation
+from servicecert_schemas.event import EventData
+from servicecert_schemas.register import (
+    Intermediary,
+    Organisation,
+    OrganisationKind,
+    RegisteredSystem,
+    RegisterEntry,
+    Sector,
+)
+from servicecert_schemas.values import organisation_oid
+
+EntryIds = tuple[str, ...]
+
+
+def normalised(text: str) -> str:
+    """A name as it is compared: composed characters (Unicode NFC), so that two spellings of the same letters are one."""
+    return unicodedata.normalize("NFC", text)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """An organisation or a unit of one, as the code service has it (A6). `registered_name` is that of the organisation it belongs to."""
+
+    oid: str
+    business_id: str
+    registered_name: str
+    name_fi: str
+    name_sv: str | None
+    abbreviation: str | None
+    sector: Sector
+    kind: OrganisationKind
+    valid_from: date
+    valid_to: date | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The long names in either language."""
+        return (self.name_fi,) if self.name_sv in (None, self.name_fi) else (self.name_fi, str(self.name_sv))
+
+    def is_valid(self, day: date) -> bool:
+        """Whether the entry is in force on `day`, both ends included."""
+        return self.valid_from <= day and (self.valid_to is None or day <= self.valid_to)
+
+
+@dataclass(frozen=True)
+class Names:
+    """All long names in order of their length, to look for close ones among those of a similar length only."""
+
+    names: tuple[str, ...]
+    folded: tuple[str, ...]
+    lengths: tuple[int, ...]
+
+    def of_length(self, least: float, most: float) -> slice:
+        """Where the names of `least` to `most` characters stand."""
+        return slice(bisect_left(self.lengths, least), bisect_right(self.lengths, most))
+
+
+def sorted_names(names: Iterator[str]) -> Names:
+    """The names in order of length and then of the alphabet."""
+    pairs = sorted((len(folded := name.casefold()), folded, name) for name in names)
+    return Names(tuple(pair[2] for pair in pairs), tuple(pair[1] for pair in pairs), tuple(pair[0] for pair in pairs))
+
+
+@dataclass(frozen=True)
+class Registers:
+    """What is known of organisations, Kanta intermediaries and information systems.
+
+    Each entry is kept under its id; the indexes hold the ids, since entries of different days may have the same OID, business id or name.
+    """
+
+    units: Map[str, Unit] = field(default_factory=Map)
+    intermediaries: Map[str, Intermediary] = field(default_factory=Map)
+    systems: Map[str, RegisteredSystem] = field(default_factory=Map)
+    by_oid: Map[str, EntryIds] = field(default_factory=Map)
+    by_business_id: Map[str, EntryIds] = field(default_factory=Map)
+    by_name: Map[str, EntryIds] = field(default_factory=Map)
+    intermediary_ids: Map[str, EntryIds] = field(default_factory=Map)
+    system_ids: Map[str, EntryIds] = field(default_factory=Map)
+
+    def units_of(self, business_id: str, day: date) -> Iterator[Unit]:
+        """The units of an organisation that are in force on `day`."""
+        return self._in_force(self.by_business_id.get(business_id, ()), day)
+
+    def organisation(self, business_id: str, day: date) -> Unit | None:
+        """The organisation itself, which has the OID that derives from its business id (A5), or else any unit of it."""
+        itself = self._in_force(self.by_oid.get(organisation_oid(business_id), ()), day)
+        return next(itself, None) or next(self.units_of(business_id, day), None)
+
+    def units_named(self, name: str, day: date) -> tuple[Unit, ...]:
+        """The units with exactly this long name in either language."""
+        return tuple(self._in_force(self.by_name.get(normalised(name), ()), day))
+
+    def is_intermediary(self, business_id: str, day: date) -> bool:
+        """Whether THL's register lists a Kanta intermediary on `day` (A9)."""
+        listed = (self.intermediaries[entry] for entry in self.intermediary_ids.get(business_id, ()))
+        return any(each.valid_from <= day and (each.valid_to is None or day <= each.valid_to) for each in listed)
+
+    def system(self, system_id: str) -> RegisteredSystem | None:
+        """The information system with this id in the register."""
+        entries = self.system_ids.get(system_id, ())
+        return self.systems[entries[0]] if entries else None
+
+    @cached_property
+    def names(self) -> Names:
+        """All long names, found once for each snapshot that somebody asks it of."""
+        return sorted_names(iter(self.by_name))
+
+    def _in_force(self, entries: EntryIds, day: date) -> Iterator[Unit]:
+        return (unit for entry in entries if (unit := self.units[entry]).is_valid(day))
+
+
+NO_REGISTERS = Registers()
+
+
+def apply(registers: Registers, changes: Sequence[tuple[str, EventData | None]]) -> Registers:
+    """A new snapshot: entries by their id, None for one that is gone. An event of another type changes nothing."""
+    draft = _Draft(registers)
+    for entry_id, event in changes:
+        draft.remove(entry_id)
+        if isinstance(event, RegisterEntry):
+            draft.add(entry_id, event.entry)
+    return draft.finish()
+
+
+class _Draft:
+    """A snapshot in the making. The mutations are of copies that nobody else sees."""
+
+    def __init__(self, old: Registers) -> None:
+        self._units = old.units.mutate()
+        self._intermediaries = old.intermediaries.mutate()
+        self._systems = old.systems.mutate()
+        self._by_oid = old.by_oid.mutate()
+        self._by_business_id = old.by_business_id.mutate()
+        self._by_name = old.by_name.mutate()
+        self._intermediary_ids = old.intermediary_ids.mutate()
+        self._system_ids = old.system_ids.mutate()
+
+    def add(self, entry_id: str, entry: Organisation | Intermediary | RegisteredSystem) -> None:
+        if isinstance(entry, Organisation):
+            self._units[entry_id] = unit = _unit(entry)
+            for index, value in self._places(unit):
+                index[value] = (*index.get(value, ()), entry_id)
+        elif isinstance(entry, Intermediary):
+            self._intermediaries[entry_id] = entry
+            ids = self._intermediary_ids
+            ids[entry.business_id] = (*ids.get(entry.business_id, ()), entry_id)
+        else:
+            self._systems[entry_id] = entry
+            self._system_ids[entry.system_id] = (*self._system_ids.get(entry.system_id, ()), entry_id)
+
+    def remove(self, entry_id: str) -> None:
+        if (unit := self._units.pop(entry_id, None)) is not None:
+            for index, value in self._places(unit):
+                _drop(index, value, entry_id)
+        elif (intermediary := self._intermediaries.pop(entry_id, None)) is not None:
+            _drop(self._intermediary_ids, intermediary.business_id, entry_id)
+        elif (system := self._systems.pop(entry_id, None)) is not None:
+            _drop(self._system_ids, system.system_id, entry_id)
+
+    def finish(self) -> Registers:
+        return Registers(
+            self._units.finish(),
+            self._intermediaries.finish(),
+            self._systems.finish(),
+            self._by_oid.finish(),
+            self._by_business_id.finish(),
+            self._by_name.finish(),
+            self._intermediary_ids.finish(),
+            self._system_ids.finish(),
+        )
+
+    def _places(self, unit: Unit) -> Iterator[tuple[MapMutation[str, EntryIds], str]]:
+        """Where in the indexes a unit stands."""
+        yield self._by_oid, unit.oid
+        yield self._by_business_id, unit.business_id
+        for name in unit.names:
+            yield self._by_name, name
+
+
+def _drop(index: MapMutation[str, EntryIds], value: str, entry_id: str) -> None:
+    left = tuple(each for each in index[value] if each != entry_id)
+    if left:
+        index[value] = left
+    else:
+        del index[value]
+
+
+def _unit(entry: Organisation) -> Unit:
+    """The entry with its repeated texts shared: 80,000 of them stay small."""
+    names = entry.names
+    return Unit(
+        entry.oid,
+        sys.intern(entry.business_id),
+        sys.intern(normalised(entry.registered_name)),
+        normalised(names.fi),
+        None if names.sv is None else normalised(names.sv),
+        None if names.abbreviation is None else normalised(names.abbreviation),
+        entry.sector,
+        entry.organisation_kind,
+        entry.valid_from,
+        entry.valid_to,
+    )

@@ -1,0 +1,68 @@
+"""Who applies, and whether that organisation may (A5, A8, A11)."""
+
+from datetime import date
+
+from servicecert_pki.names import NameRefused, check_business_id
+from servicecert_schemas.application import ApplyingAs, Form
+from servicecert_schemas.register import OrganisationKind
+from servicecert_schemas.values import is_business_id
+
+from ..registers import Registers, Unit
+from . import deficiencies as lacking
+from .deficiencies import Deficiencies
+
+_REGISTERED_AS = {
+    ApplyingAs.CARE_PROVIDER: OrganisationKind.CARE_PROVIDER,
+    ApplyingAs.PHARMACY: OrganisationKind.PHARMACY,
+}
+
+
+def registered(form: Form, registers: Registers, day: date) -> Unit | None:
+    """The applicant's organisation in the code service on `day`."""
+    typed = form.applicant.business_id
+    return registers.organisation(typed, day) if is_business_id(typed) else None
+
+
+def business_id(form: Form, organisation: Unit | None) -> Deficiencies:
+    """The business id is right (A5), and the code service has the organisation (A11: or will have it tomorrow)."""
+    if organisation is not None:
+        return ()
+    try:
+        check_business_id(form.applicant.business_id)
+    except NameRefused as refused:
+        wrong_digit = refused.code == lacking.BUSINESS_ID_CHECK_DIGIT.code
+        return ((lacking.BUSINESS_ID_CHECK_DIGIT if wrong_digit else lacking.BUSINESS_ID_FORM).deficiency(),)
+    return (lacking.APPLICANT_NOT_REGISTERED.deficiency(),)
+
+
+def organisation_oid(form: Form, organisation: Unit | None, registers: Registers, day: date) -> Deficiencies:
+    """An organisation OID that was given is one of the applicant's (A5)."""
+    oid = form.applicant.organisation_oid
+    if not oid or organisation is None or oid == organisation.oid:
+        return ()
+    if any(unit.oid == oid for unit in registers.units_of(organisation.business_id, day)):
+        return ()
+    return (lacking.ORGANISATION_OID_MISMATCH.deficiency(),)
+
+
+def capacity(form: Form, organisation: Unit | None, registers: Registers, day: date) -> Deficiencies:
+    """The organisation is registered in the capacity that it applies in: what the register says counts, not the applicant (A8)."""
+    kind = _REGISTERED_AS.get(form.applying_as)
+    if kind is None or organisation is None or organisation.kind is kind:
+        return ()
+    if any(unit.kind is kind for unit in registers.units_of(organisation.business_id, day)):
+        return ()
+    return (lacking.CAPACITY_MISMATCH.deficiency(),)
+
+
+def supplier(form: Form) -> Deficiencies:
+    """A supplier does not apply for a system signature certificate in its own name (A8)."""
+    if form.type.is_server or form.applying_as is not ApplyingAs.IT_SUPPLIER:
+        return ()
+    return (lacking.SUPPLIER_CANNOT_APPLY.deficiency(),)
+
+
+def signatory(form: Form) -> Deficiencies:
+    """An application for a system signature certificate is signed (A8)."""
+    signed = form.signatory is not None and form.signatory.name.strip() and form.signatory.title.strip()
+    return () if form.type.is_server or signed else (lacking.SIGNATORY_MISSING.deficiency(),)

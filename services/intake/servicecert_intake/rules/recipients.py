@@ -1,0 +1,55 @@
+"""Who receives the certificate and the mails of a case (C1)."""
+
+from pydantic import ValidationError
+from servicecert_schemas.application import Form
+from servicecert_schemas.certificate import Recipient, RecipientRole
+
+from . import deficiencies as lacking
+from .deficiencies import Deficiencies
+
+
+def recipients(form: Form) -> tuple[Recipient, ...]:
+    """Orderer, technical contact and shared mailbox, those whose addresses are right, each address once in its first role."""
+    found: dict[str, Recipient] = {}
+    for role, _, email, name in _addressed(form):
+        recipient = _recipient(role, email, name)
+        if recipient is not None:
+            found.setdefault(_same_mailbox(recipient.email), recipient)
+    return tuple(found.values())
+
+
+def addresses(form: Form) -> Deficiencies:
+    """Every e-mail address is one that can be delivered to."""
+    return tuple(
+        lacking.EMAIL_WRONG.deficiency(field)
+        for role, field, email, name in _addressed(form)
+        if _recipient(role, email, name) is None
+    )
+
+
+def _addressed(form: Form) -> tuple[tuple[RecipientRole, str, str, str | None], ...]:
+    """The role, the field, the address as typed, and the name of each."""
+    people = (
+        (RecipientRole.ORDERER, "orderer.email", form.orderer.email.strip(), form.orderer.name),
+        (
+            RecipientRole.TECHNICAL_CONTACT,
+            "technical_contact.email",
+            form.technical_contact.email.strip(),
+            form.technical_contact.name,
+        ),
+    )
+    shared = (form.shared_mailbox or "").strip()
+    return (*people, (RecipientRole.SHARED_MAILBOX, "shared_mailbox", shared, None)) if shared else people
+
+
+def _recipient(role: RecipientRole, email: str, name: str | None) -> Recipient | None:
+    try:
+        return Recipient(role=role, email=email, name=name)
+    except ValidationError:
+        return None
+
+
+def _same_mailbox(email: str) -> str:
+    """What is equal for the same mailbox: a domain has no case, a local part may have (RFC 5321 section 2.4)."""
+    local, _, domain = email.rpartition("@")
+    return f"{local}@{domain.lower()}"

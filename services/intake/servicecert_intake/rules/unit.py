@@ -1,0 +1,68 @@
+"""The organisational unit: the long name exactly as the code service has it on the day (A6)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from rapidfuzz import fuzz, process
+from servicecert_schemas.application import Form
+from servicecert_schemas.case import Deficiency
+
+from ..registers import Names, Registers, Unit, normalised, sorted_names
+from . import deficiencies as lacking
+from .deficiencies import Deficiencies
+
+SUGGESTIONS = 3
+SIMILARITY = 60
+"""How similar a name is at least, in per cent of its characters, to be suggested."""
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedUnit:
+    """The unit and its long name in the language that was matched."""
+
+    unit: Unit
+    long_name: str
+
+
+def matched_unit(
+    form: Form, organisation: Unit | None, registers: Registers, day: date
+) -> tuple[MatchedUnit | None, Deficiencies]:
+    """The applicant's unit with exactly the long name that was typed."""
+    named = registers.units_named(form.unit_long_name, day)
+    if not named:
+        return None, (_not_found(form.unit_long_name, organisation, registers, day),)
+    # Without a registered applicant nothing can be said about whose unit it is: the business id has its own deficiency.
+    if organisation is None:
+        return None, ()
+    own = [unit for unit in named if unit.business_id == organisation.business_id]
+    if not own:
+        return None, (lacking.UNIT_OF_ANOTHER.deficiency(),)
+    return MatchedUnit(min(own, key=lambda unit: unit.oid), normalised(form.unit_long_name)), ()
+
+
+def _not_found(typed: str, organisation: Unit | None, registers: Registers, day: date) -> Deficiency:
+    suggestions = suggested(typed, organisation, registers, day)
+    if not suggestions:
+        return lacking.UNIT_NOT_FOUND.deficiency()
+    return lacking.UNIT_NOT_FOUND_BUT_CLOSE.deficiency(suggestions=", ".join(f"”{name}”" for name in suggestions))
+
+
+def suggested(typed: str, organisation: Unit | None, registers: Registers, day: date) -> tuple[str, ...]:
+    """The closest long names that are in force: the applicant's own where any is close, else of the whole register."""
+    if organisation is not None:
+        own = {name for unit in registers.units_of(organisation.business_id, day) for name in unit.names}
+        if close := _closest(typed, sorted_names(iter(own)))[:SUGGESTIONS]:
+            return tuple(close)
+    in_force = (name for name in _closest(typed, registers.names) if registers.units_named(name, day))
+    return tuple(name for name, _ in zip(in_force, range(SUGGESTIONS), strict=False))
+
+
+def _closest(typed: str, names: Names) -> Sequence[str]:
+    """Up to ten names by falling similarity, equal ones in a fixed order."""
+    folded = normalised(typed).casefold()
+    # Of two texts whose lengths differ more than this, too few characters can be the same.
+    least = len(folded) * SIMILARITY / (200 - SIMILARITY)
+    span = names.of_length(least, len(folded) * (200 - SIMILARITY) / SIMILARITY)
+    found = process.extract(folded, names.folded[span], scorer=fuzz.ratio, score_cutoff=SIMILARITY, limit=10)
+    return [name for _, name in sorted((-score, names.names[span.start + index]) for _, score, index in found)]

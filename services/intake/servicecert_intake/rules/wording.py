@@ -1,0 +1,32 @@
+"""Words with a stable code, in the three languages of the service."""
+
+from dataclasses import dataclass
+
+from servicecert_schemas.case import Deficiency
+from servicecert_schemas.values import Texts
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """A code and its texts. A text may hold places such as `{value}` that are filled in when it is used."""
+
+    code: str
+    sv: str
+    fi: str
+    en: str
+
+    def texts(self, **values: str) -> Texts:
+        """The texts with their places filled in."""
+        return Texts(sv=self.sv.format(**values), fi=self.fi.format(**values), en=self.en.format(**values))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lack(Wording):
+    """The wording of a deficiency (A10). `field` is the field of the form; `final` where no supplement can help, so that the case is refused."""
+
+    field: str
+    final: bool = False
+
+    def deficiency(self, field: str | None = None, **values: str) -> Deficiency:
+        """The deficiency itself; `field` where one of several is meant, such as `names.dns[2]`."""
+        return Deficiency(code=self.code, field=field or self.field, texts=self.texts(**values))

@@ -1,0 +1,35 @@
+"""Intake: application events in; accepted applications and the customer's view of every case out."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from servicecert_pki.profiles import load_profiles
+from servicecert_schemas.topics import APPLICATIONS, CERTIFICATE_STATUS, CERTIFICATES, NOTIFICATIONS, REGISTERS
+from servicecert_worker.decider import Known, Service
+
+from .case import Case
+from .decide import decide
+from .examine import examine
+from .registers import NO_REGISTERS, Registers, apply
+from .settings import Settings
+from .store import CaseStore
+
+NAME = "intake"
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+@asynccontextmanager
+async def open_service(_settings: Settings, _pool: "asyncpg.Pool[Any]") -> AsyncIterator[Service[Case, Registers]]:
+    """The service. It has no acts on the world, so that it needs neither setting nor database of its own. Raises `ProfileUnsafe`."""
+    yield Service(
+        name=NAME,
+        reads=(APPLICATIONS, CERTIFICATES, CERTIFICATE_STATUS, NOTIFICATIONS),
+        store=CaseStore(),
+        decide=partial(decide, load_profiles()),
+        examine=examine,
+        known=Known(topics=(REGISTERS,), empty=NO_REGISTERS, apply=apply),
+    )

@@ -1,0 +1,3 @@
+SELECT case_id, version, body::text
+FROM cases
+WHERE case_id = ANY ($1::text[])

@@ -1,0 +1,37 @@
+"""Where cases are kept: one row each, with the state that the database guards in a column of its own."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+
+from pydantic import TypeAdapter
+from servicecert_worker.decider import Conflict, Connection, Stored
+
+from .case import Case
+
+_SQL = files(__package__).joinpath("sql")
+_LOAD = _SQL.joinpath("load.sql").read_text(encoding="utf-8")
+_SAVE = _SQL.joinpath("save.sql").read_text(encoding="utf-8")
+_CASE = TypeAdapter(Case)
+
+
+class CaseStore:
+    """The store of cases: PostgreSQL's table `cases`."""
+
+    async def load(self, connection: Connection, keys: Sequence[str]) -> Sequence[Stored[Case]]:
+        """The cases that exist among the keys. A key that is no case, such as a CRL's, has none."""
+        rows = await connection.fetch(_LOAD, list(keys))
+        return [Stored(row["case_id"], row["version"], _CASE.validate_json(row["body"])) for row in rows]
+
+    async def save(self, connection: Connection, changed: Sequence[Stored[Case]]) -> None:
+        """Stores the cases. Raises `Conflict` where one was changed since it was loaded."""
+        status = await connection.execute(
+            _SAVE,
+            [stored.key for stored in changed],
+            [stored.version for stored in changed],
+            [stored.state.state for stored in changed],
+            [stored.state.account_id for stored in changed],
+            [_CASE.dump_json(stored.state).decode() for stored in changed],
+        )
+        written = int(status.rsplit(" ", 1)[-1])
+        if written != len(changed):
+            raise Conflict(f"{len(changed) - written} of {len(changed)} cases were changed by somebody else.")
