@@ -1,0 +1,46 @@
+"""A small HTTP server for CRLs and CA certificates: these files of one folder, and nothing else."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import MappingProxyType
+
+from aiohttp import web
+
+MEDIA_TYPES = MappingProxyType({".crl": "application/pkix-crl", ".cer": "application/pkix-cert"})
+"""RFC 2585, 4."""
+
+# Long enough to spare a busy server, short enough for "revoked within a minute" (D4).
+_CACHE = "public, max-age=30"
+_NAME = r"[a-z0-9][a-z0-9-]*\.(?:crl|cer)"
+
+
+@asynccontextmanager
+async def serve(folder: Path, host: str, port: int) -> AsyncIterator[str]:
+    """Serve the folder until the context ends, and give the address, `http://host:port`, without a slash at its end.
+
+    Port 0 takes a free one. Raises OSError where the address is in use or not this machine's.
+    """
+    runner = web.AppRunner(application(folder), access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        await site.start()
+        bound, taken, *_ = runner.addresses[0]
+        yield f"http://[{bound}]:{taken}" if ":" in bound else f"http://{bound}:{taken}"
+    finally:
+        await runner.cleanup()
+
+
+def application(folder: Path) -> web.Application:
+    """GET and HEAD of `/<issuer>.crl` and `/<issuer>.cer`, with ETag and Last-Modified; 404 for all else."""
+
+    async def file(request: web.Request) -> web.StreamResponse:
+        path = folder / request.match_info["name"]
+        if not path.is_file():
+            raise web.HTTPNotFound
+        return web.FileResponse(path, headers={"Content-Type": MEDIA_TYPES[path.suffix], "Cache-Control": _CACHE})
+
+    served = web.Application()
+    served.router.add_get(f"/{{name:{_NAME}}}", file)
+    return served

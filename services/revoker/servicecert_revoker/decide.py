@@ -1,0 +1,168 @@
+"""What follows from what happened to a case at the revoker, and to a CA's schedule of CRLs. Pure."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import TypeAlias
+from uuid import UUID
+
+from servicecert_schemas.certificate import CertificateIssued
+from servicecert_schemas.event import EventData
+from servicecert_schemas.revocation import (
+    CertificateRevoked,
+    CrlPublished,
+    RevocationReason,
+    RevocationRegistered,
+    RevocationRequested,
+)
+from servicecert_worker.decider import Deadline, Decision, Due, Event, Happened, Intent, Result
+
+from .publication import FULL, Published, PublishOrder, scheduled_issuer
+from .requests import EXPIRED, NO_SUCH_CERTIFICATE, TAKES_EFFECT_WITHIN, fault_of, invalid_since, refusal, revocation
+from .status import Asked, Awaited, Certificate, Registered, Revoked, Status, Valid
+
+Decided: TypeAlias = Decision[Status]
+
+PUBLISH = "publish"
+ANSWER = "answer"
+
+MOST_AWAITED = 20
+"""How many requests wait for one certificate; nobody sends more in earnest."""
+
+
+def decide(status: Status | None, happened: Happened, _known: None, now: datetime) -> Decided:
+    """One case's certificate, or the schedule of one CA (key `crl/<issuer>/0`), which has no state of its own."""
+    match happened:
+        case Event(data=CertificateIssued() as issued):
+            return _learn(status, Certificate.of(issued, happened.time), now)
+        case Event(data=RevocationRequested() as request):
+            return _ask(status, Asked(request, happened.time), now)
+        case Result(data=Published() as published):
+            return _publish(status, happened.key, published)
+        case Due(kind="publish") if issuer := scheduled_issuer(happened.key):
+            return Decision(status, intents=(Intent(PUBLISH, PublishOrder(issuer=issuer)),))
+        case Due(kind="answer") if isinstance(status, Awaited):
+            refused = tuple(refusal(asked.request, NO_SUCH_CERTIFICATE) for asked in status.asked)
+            return Decision(Awaited(()), events=refused)
+        case _:
+            return Decision(status)
+
+
+def _learn(status: Status | None, certificate: Certificate, now: datetime) -> Decided:
+    """The certificate is issued: what was asked before is answered now, in its order. A second certificate of a case is none (I3)."""
+    if not (status is None or isinstance(status, Awaited)):
+        return Decision(status)
+    decided: Decided = Decision(Valid(certificate))
+    if status is None:
+        return decided
+    for asked in status.asked:
+        decided = _then(decided, _ask(decided.state, asked, now))
+    return replace(decided, deadlines=(Deadline(ANSWER, None),))
+
+
+def _ask(status: Status | None, asked: Asked, now: datetime) -> Decided:
+    """A request that comes before its certificate waits, as long as a right one may take (D4), and is then answered that there is none."""
+    if not (status is None or isinstance(status, Awaited)):
+        return _judge(status, asked, now)
+    before = status.asked if status else ()
+    if any(each.request.request_id == asked.request.request_id for each in before):
+        return Decision(status)
+    if len(before) == MOST_AWAITED:
+        return Decision(status, events=(refusal(asked.request, NO_SUCH_CERTIFICATE),))
+    deadlines = () if before else (Deadline(ANSWER, now + TAKES_EFFECT_WITHIN),)
+    return Decision(Awaited((*before, asked)), deadlines=deadlines)
+
+
+def _judge(status: Valid | Registered | Revoked, asked: Asked, now: datetime) -> Decided:
+    request, certificate = asked.request, status.certificate
+    if fault := fault_of(request, certificate):
+        return Decision(status, events=(refusal(request, fault),))
+    if not isinstance(status, Valid):
+        return _ask_again(status, request, now)
+    if certificate.not_after < now:
+        return Decision(status, events=(refusal(request, EXPIRED),))
+    return _entered(Registered(certificate, revocation(asked, certificate, now)), request)
+
+
+def _ask_again(status: Registered | Revoked, request: RevocationRequested, now: datetime) -> Decided:
+    """The first result is the answer, with its reason and times, and nobody is mailed again; only an exposed key overrides (D3)."""
+    first = status.revocation
+    if request.request_id == first.request_id:
+        return Decision(status)
+    if request.reason is not RevocationReason.KEY_EXPOSED or first.reason is RevocationReason.KEY_EXPOSED:
+        return Decision(status, events=(_registered(status, request),))
+    worse = replace(
+        first,
+        request_id=request.request_id,
+        reason=request.reason,
+        invalid_since=invalid_since(request, status.certificate, now),
+    )
+    return _entered(replace(status, revocation=worse), request)
+
+
+def _entered(status: Registered | Revoked, request: RevocationRequested) -> Decided:
+    """The entry of a CRL is new or changed: it is to be published."""
+    order = PublishOrder(
+        issuer=status.certificate.issuer, serial=status.certificate.serial, request_id=status.revocation.request_id
+    )
+    return Decision(status, events=(_registered(status, request),), intents=(Intent(PUBLISH, order),))
+
+
+def _registered(status: Registered | Revoked, request: RevocationRequested) -> RevocationRegistered:
+    return RevocationRegistered(
+        case_id=request.case_id,
+        request_id=request.request_id,
+        serial=status.certificate.serial,
+        reason=status.revocation.reason,
+        requested_at=status.revocation.requested_at,
+        due=status.revocation.due,
+    )
+
+
+def _publish(status: Status | None, key: str, published: Published) -> Decided:
+    """A CRL is published. One that an exposed key's entry has overtaken waits for that entry's own CRL before anybody is told (I7)."""
+    announced = (_crl(published),) if published.announce else ()
+    if scheduled_issuer(key):
+        return Decision(status, events=announced, deadlines=(Deadline(PUBLISH, published.next_planned),))
+    if isinstance(status, Registered) and published.request_id == status.revocation.request_id:
+        return Decision(
+            Revoked(status.certificate, status.revocation), events=(_revoked(status, key, published), *announced)
+        )
+    return Decision(status, events=announced)
+
+
+def _crl(published: Published) -> EventData:
+    return CrlPublished(
+        issuer=published.issuer,
+        partition=FULL,
+        number=published.number,
+        this_update=published.this_update,
+        next_update=published.next_update,
+        entries=published.entries,
+        url=published.url,
+        sha256=published.sha256,
+    )
+
+
+def _revoked(status: Registered, key: str, published: Published) -> EventData:
+    certificate, entry = status.certificate, status.revocation
+    return CertificateRevoked(
+        case_id=UUID(key),
+        request_id=entry.request_id,
+        issuer=certificate.issuer,
+        serial=certificate.serial,
+        serial_decimal=str(int(certificate.serial, 16)),
+        subject=certificate.subject,
+        reason=entry.reason,
+        requested_at=entry.requested_at,
+        revoked_at=entry.revoked_at,
+        invalid_since=entry.invalid_since,
+        crl_number=published.number,
+        crl_url=published.url,
+        published_at=published.published_at,
+        language=certificate.language,
+        recipients=certificate.recipients,
+    )
+
+
+def _then(first: Decided, second: Decided) -> Decided:
+    return Decision(second.state, first.events + second.events, first.intents + second.intents)

@@ -1,0 +1,69 @@
+"""The revoker as a value: its parts put together, and nothing else."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+from servicecert_pki.authority import Authority
+from servicecert_pki.keyring import open_keys, read_passphrases
+from servicecert_schemas.topics import CERTIFICATES, REVOCATIONS
+from servicecert_worker.decider import Effect, Service
+
+from .crl_files import CrlFiles
+from .decide import PUBLISH, decide
+from .effects import Publish, Timing
+from .publication import PublishOrder, schedule_key
+from .settings import Settings
+from .status import Status
+from .store import StatusStore
+
+__all__ = ["MIGRATIONS", "NAME", "Settings", "open_service"]
+
+NAME = "revoker"
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+# One CRL serves all the orders of a batch.
+_BATCH = 1_000
+_FETCH_SECONDS = 10.0
+
+
+@asynccontextmanager
+async def open_service(settings: Settings, pool: "asyncpg.Pool[Any]") -> AsyncIterator[Service[Status, None]]:
+    """The revoker, with its keys opened and the CAs' certificates published.
+
+    Raises KeyUnavailable, AuthorityMissing, AuthorityDamaged or FolderUnusable, each with one sentence that says the way out.
+    """
+    authority = Authority.load(settings.ca_dir)
+    keys = await asyncio.to_thread(open_keys, authority, read_passphrases(settings.ca_passphrase_file))
+    files = CrlFiles(settings.crl_dir)
+    await asyncio.to_thread(_publish_certificates, files, authority)
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_FETCH_SECONDS)) as session:
+        publish = Publish(
+            authority=authority,
+            keys=keys,
+            files=files,
+            base_url=settings.crl_base_url,
+            timing=Timing(settings.interval, settings.validity),
+            pool=pool,
+            session=session,
+            clock=lambda: datetime.now(UTC),
+        )
+        yield Service(
+            NAME,
+            reads=(REVOCATIONS, CERTIFICATES),
+            store=StatusStore(),
+            decide=decide,
+            effects={PUBLISH: Effect(PublishOrder, publish, batch=_BATCH, concurrency=1)},
+            standing=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers)),
+        )
+
+
+def _publish_certificates(files: CrlFiles, authority: Authority) -> None:
+    files.prepare()
+    for issuer in authority.issuers.values():
+        files.put_certificate(issuer.id, issuer.certificate_der)

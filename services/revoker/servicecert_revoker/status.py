@@ -1,0 +1,88 @@
+"""What is known of a case's certificate: awaited, valid, registered for revocation, revoked. Each comes from the one before, never back (D3)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+from uuid import UUID
+
+from servicecert_schemas.certificate import CertificateIssued, Recipients
+from servicecert_schemas.revocation import RevocationReason, RevocationRequested
+from servicecert_schemas.values import Language
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What revoking needs of an issued certificate. `serial` is lower-case hexadecimal, `subject` RFC 4514 text."""
+
+    issuer: str
+    serial: str
+    account_id: str
+    subject: str
+    issued_at: datetime
+    not_after: datetime
+    language: Language
+    recipients: Recipients
+
+    @classmethod
+    def of(cls, issued: CertificateIssued, issued_at: datetime) -> "Certificate":
+        return cls(
+            issuer=issued.issuer,
+            serial=issued.serial,
+            account_id=issued.account_id,
+            subject=issued.subject,
+            issued_at=issued_at,
+            not_after=issued.not_after,
+            language=issued.language,
+            recipients=issued.recipients,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, and when its writer says that it was written."""
+
+    request: RevocationRequested
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """A request that was right. `request_id` is the one that gave the reason; the times are the first request's (D3)."""
+
+    request_id: UUID
+    reason: RevocationReason
+    requested_at: datetime
+    due: datetime
+    revoked_at: datetime
+    invalid_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """Requests that came before the certificate: two topics have no order between them."""
+
+    asked: tuple[Asked, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Valid:
+    certificate: Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The revocation is decided and its entry stored; no published CRL is known to say so yet."""
+
+    certificate: Certificate
+    revocation: Revocation
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """A published CRL says so."""
+
+    certificate: Certificate
+    revocation: Revocation
+
+
+Status: TypeAlias = Awaited | Valid | Registered | Revoked

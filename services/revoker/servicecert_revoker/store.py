@@ -1,0 +1,93 @@
+"""Where the revoker keeps what it knows of certificates, and the entries of its CRLs, guarded by the database (migrations/)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from asyncpg import Record
+from pydantic import TypeAdapter
+from servicecert_schemas.revocation import RevocationReason
+from servicecert_worker.decider import Conflict, Connection, Stored
+
+from .entries import encoded, entry
+from .status import Asked, Awaited, Certificate, Registered, Revocation, Revoked, Status, Valid
+
+_SQL = Path(__file__).parent / "sql"
+_LOAD = (_SQL / "load.sql").read_text()
+_SAVE = (_SQL / "save.sql").read_text()
+
+_CERTIFICATE = TypeAdapter(Certificate)
+_ASKED = TypeAdapter(tuple[Asked, ...])
+
+_STANDING: dict[type[Status], str] = {Valid: "valid", Registered: "registered", Revoked: "revoked"}
+_STATUS_COLUMNS = 7
+_ENTRY_COLUMNS = 11
+
+
+class StatusStore:
+    """A `Store` in the tables `statuses` and `revocations`."""
+
+    async def load(self, connection: Connection, keys: Sequence[str]) -> Sequence[Stored[Status]]:
+        rows = await connection.fetch(_LOAD, keys)
+        return [Stored(row["key"], row["version"], _status(row)) for row in rows]
+
+    async def save(self, connection: Connection, changed: Sequence[Stored[Status]]) -> None:
+        """Raises Conflict; asyncpg's constraint violations where a revocation would be undone."""
+        statuses = [_row(stored) for stored in changed]
+        entries = [
+            _entry(stored.key, stored.state.certificate, stored.state.revocation)
+            for stored in changed
+            if isinstance(stored.state, Registered | Revoked)
+        ]
+        saved = await connection.fetchval(
+            _SAVE, *_columns(statuses, _STATUS_COLUMNS), *_columns(entries, _ENTRY_COLUMNS)
+        )
+        if saved != len(changed):
+            raise Conflict(f"{len(changed) - saved} of {len(changed)} certificates were changed by another worker.")
+
+
+def _columns(rows: list[tuple[Any, ...]], count: int) -> list[Sequence[Any]]:
+    return list(zip(*rows, strict=True)) if rows else [()] * count
+
+
+def _row(stored: Stored[Status]) -> tuple[Any, ...]:
+    status = stored.state
+    if isinstance(status, Awaited):
+        asked = _ASKED.dump_json(status.asked).decode()
+        return (stored.key, stored.version, "awaited", None, None, None, asked)
+    certificate = status.certificate
+    known = _CERTIFICATE.dump_json(certificate).decode()
+    return (stored.key, stored.version, _STANDING[type(status)], certificate.issuer, certificate.serial, known, None)
+
+
+def _entry(key: str, certificate: Certificate, revocation: Revocation) -> tuple[Any, ...]:
+    return (
+        certificate.issuer,
+        certificate.serial,
+        key,
+        revocation.request_id,
+        revocation.reason,
+        revocation.requested_at,
+        revocation.due,
+        revocation.revoked_at,
+        revocation.invalid_since,
+        certificate.not_after,
+        encoded(entry(certificate, revocation)),
+    )
+
+
+def _status(row: Record) -> Status:
+    if row["standing"] == "awaited":
+        return Awaited(_ASKED.validate_json(row["asked"]))
+    certificate = _CERTIFICATE.validate_json(row["certificate"])
+    if row["standing"] == "valid":
+        return Valid(certificate)
+    revocation = Revocation(
+        request_id=row["request_id"],
+        reason=RevocationReason(row["reason"]),
+        requested_at=row["requested_at"],
+        due=row["due"],
+        revoked_at=row["revoked_at"],
+        invalid_since=row["invalid_since"],
+    )
+    return Registered(certificate, revocation) if row["standing"] == "registered" else Revoked(certificate, revocation)

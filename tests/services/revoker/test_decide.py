@@ -1,0 +1,279 @@
+"""What the revoker decides (D1, D3, D4, D5, I3, I7)."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from servicecert_revoker.decide import MOST_AWAITED, decide
+from servicecert_revoker.publication import Published, PublishOrder
+from servicecert_revoker.status import Asked, Awaited, Certificate, Registered, Revocation, Revoked, Status, Valid
+from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
+from servicecert_schemas.revocation import (
+    CertificateRevoked,
+    CrlPublished,
+    RevocationReason,
+    RevocationRefused,
+    RevocationRegistered,
+    RevocationRequested,
+)
+from servicecert_worker.decider import Deadline, Decision, Due, Event, Intent, Result
+
+Requested = Callable[..., RevocationRequested]
+MakeAsked = Callable[..., Asked]
+MakeEvent = Callable[..., Event]
+
+ISSUED_AT = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+SENT_AT = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+WRITTEN_AT = datetime(2026, 11, 24, 10, 1, tzinfo=UTC)
+NOW = datetime(2026, 11, 24, 10, 2, 3, tzinfo=UTC)
+SERIAL = "4a00000000000000000000000000000b"
+SCHEDULE = "crl/test-ec/0"
+
+
+def published(request_id: UUID | None, *, announce: bool = False) -> Published:
+    return Published(
+        issuer="test-ec",
+        number=7,
+        url="http://crl.example.fi/test-ec.crl",
+        this_update=NOW,
+        next_update=NOW + timedelta(hours=72),
+        next_planned=NOW + timedelta(hours=24),
+        published_at=NOW,
+        sha256="a" * 64,
+        entries=3,
+        request_id=request_id,
+        announce=announce,
+    )
+
+
+def result(key: str, data: Published) -> Result:
+    return Result(uuid4(), key, "publish", data)
+
+
+def revoked(registered: Registered) -> Revoked:
+    return Revoked(registered.certificate, registered.revocation)
+
+
+@pytest.fixture(params=["registered", "revoked"])
+def final(request: pytest.FixtureRequest, registered: Registered) -> Registered | Revoked:
+    return registered if request.param == "registered" else revoked(registered)
+
+
+def test_issued_certificate_becomes_known(
+    issued: CertificateIssued, certificate: Certificate, event: MakeEvent
+) -> None:
+    assert decide(None, event(issued, ISSUED_AT), None, NOW) == Decision(Valid(certificate))
+
+
+def test_I3_second_certificate_of_a_case_is_none(
+    final: Registered | Revoked, certificate: Certificate, issued: CertificateIssued, event: MakeEvent
+) -> None:
+    for status in (Valid(certificate), final):
+        decision = decide(status, event(issued.model_copy(update={"serial": "77"})), None, NOW)
+        assert decision.state is status
+        assert decision == Decision(status)
+
+
+def test_D4_right_request_is_registered_and_to_be_published(
+    certificate: Certificate, requested: Requested, event: MakeEvent
+) -> None:
+    request = requested()
+    decision = decide(Valid(certificate), event(request), None, NOW)
+    entry = Revocation(
+        request_id=request.request_id,
+        reason=RevocationReason.NO_LONGER_NEEDED,
+        requested_at=SENT_AT,
+        due=SENT_AT + timedelta(hours=24),
+        revoked_at=NOW,
+    )
+    told = RevocationRegistered(
+        case_id=request.case_id,
+        request_id=request.request_id,
+        serial=SERIAL,
+        reason=RevocationReason.NO_LONGER_NEEDED,
+        requested_at=SENT_AT,
+        due=SENT_AT + timedelta(hours=24),
+    )
+    order = PublishOrder(issuer="test-ec", serial=SERIAL, request_id=request.request_id)
+    assert decision == Decision(Registered(certificate, entry), events=(told,), intents=(Intent("publish", order),))
+
+
+def test_D1_wrong_request_is_refused_whatever_the_standing(
+    final: Registered | Revoked, certificate: Certificate, requested: Requested, event: MakeEvent
+) -> None:
+    for status in (Valid(certificate), final):
+        decision = decide(status, event(requested(account="account-2")), None, NOW)
+        (refused,) = decision.events
+        assert isinstance(refused, RevocationRefused)
+        assert refused.code == "no-such-certificate"
+        assert decision.state is status
+        assert decision.intents == ()
+
+
+def test_expired_certificate_need_not_be_revoked(
+    certificate: Certificate, requested: Requested, event: MakeEvent
+) -> None:
+    later = certificate.not_after + timedelta(seconds=1)
+    (refused,) = decide(Valid(certificate), event(requested()), None, later).events
+    assert isinstance(refused, RevocationRefused)
+    assert refused.code == "certificate-expired"
+
+
+def test_D3_asking_again_is_answered_with_the_first_result(
+    final: Registered | Revoked, requested: Requested, event: MakeEvent
+) -> None:
+    again = requested(reason=RevocationReason.PURPOSE_OR_DATA_CHANGED, sent_at=SENT_AT + timedelta(seconds=30))
+    decision = decide(final, event(again), None, final.certificate.not_after + timedelta(days=1))
+    first = final.revocation
+    told = RevocationRegistered(
+        case_id=again.case_id,
+        request_id=again.request_id,
+        serial=SERIAL,
+        reason=first.reason,
+        requested_at=first.requested_at,
+        due=first.due,
+    )
+    assert decision.state is final
+    assert decision == Decision(final, events=(told,))
+
+
+def test_D3_the_same_request_again_is_nothing_new(
+    final: Registered | Revoked, requested: Requested, event: MakeEvent
+) -> None:
+    decision = decide(final, event(requested(request_id=final.revocation.request_id)), None, NOW)
+    assert decision.state is final
+    assert decision == Decision(final)
+
+
+def test_D3_exposed_key_overrides_a_weaker_reason_once(
+    final: Registered | Revoked, requested: Requested, event: MakeEvent
+) -> None:
+    worse = requested(reason=RevocationReason.KEY_EXPOSED, exposed_since=SENT_AT)
+    decision = decide(final, event(worse), None, NOW + timedelta(hours=1))
+    entry = replace(
+        final.revocation,
+        request_id=worse.request_id,
+        reason=RevocationReason.KEY_EXPOSED,
+        invalid_since=SENT_AT,
+    )
+    overridden = replace(final, revocation=entry)
+    order = PublishOrder(issuer="test-ec", serial=SERIAL, request_id=worse.request_id)
+    assert decision.state == overridden
+    assert decision.intents == (Intent("publish", order),)
+    assert [type(told) for told in decision.events] == [RevocationRegistered]
+    once_more = decide(overridden, event(requested(reason=RevocationReason.KEY_EXPOSED)), None, NOW)
+    assert once_more.state is overridden
+    assert once_more.intents == ()
+
+
+def test_I7_revoked_is_said_when_a_published_crl_says_so(registered: Registered, requested: Requested) -> None:
+    key = requested().key()
+    decision = decide(registered, result(key, published(registered.revocation.request_id)), None, NOW)
+    (told,) = decision.events
+    assert isinstance(told, CertificateRevoked)
+    assert decision.state == revoked(registered)
+    assert (told.crl_number, told.crl_url, told.published_at) == (7, "http://crl.example.fi/test-ec.crl", NOW)
+    assert (told.requested_at, told.revoked_at) == (SENT_AT, NOW)
+    assert (told.serial, int(told.serial_decimal)) == (SERIAL, int(SERIAL, 16))
+    assert (told.language, told.recipients) == (registered.certificate.language, registered.certificate.recipients)
+    assert CertificateRevoked.model_validate_json(told.model_dump_json()) == told
+
+
+def test_I7_crl_with_an_overtaken_entry_tells_nobody(registered: Registered, requested: Requested) -> None:
+    decision = decide(registered, result(requested().key(), published(uuid4())), None, NOW)
+    assert decision.state is registered
+    assert decision == Decision(registered)
+
+
+def test_D5_crl_with_the_worse_reason_mails_nobody_twice(registered: Registered, requested: Requested) -> None:
+    status = revoked(registered)
+    decision = decide(status, result(requested().key(), published(status.revocation.request_id)), None, NOW)
+    assert decision.state is status
+    assert decision == Decision(status)
+
+
+def test_crl_is_announced_by_whom_it_falls_to(registered: Registered, requested: Requested) -> None:
+    key = requested().key()
+    request_id = registered.revocation.request_id
+    first = decide(registered, result(key, published(request_id, announce=True)), None, NOW)
+    assert [type(told) for told in first.events] == [CertificateRevoked, CrlPublished]
+    late = decide(revoked(registered), result(key, published(request_id, announce=True)), None, NOW)
+    assert [type(told) for told in late.events] == [CrlPublished]
+
+
+def test_D7_schedule_publishes_and_plans_the_next() -> None:
+    due = decide(None, Due(uuid4(), SCHEDULE, "publish", NOW), None, NOW)
+    assert due == Decision(None, intents=(Intent("publish", PublishOrder(issuer="test-ec")),))
+    done = decide(None, result(SCHEDULE, published(None, announce=True)), None, NOW)
+    (told,) = done.events
+    assert isinstance(told, CrlPublished)
+    assert told.key() == SCHEDULE
+    assert (told.number, told.entries, told.next_update) == (7, 3, NOW + timedelta(hours=72))
+    assert done.deadlines == (Deadline("publish", NOW + timedelta(hours=24)),)
+
+
+def test_request_before_its_certificate_waits_and_is_judged_then(
+    issued: CertificateIssued, requested: Requested, event: MakeEvent
+) -> None:
+    wrong, right = requested(account="account-2"), requested()
+    first = decide(None, event(wrong), None, NOW)
+    assert first == Decision(
+        Awaited((Asked(wrong, WRITTEN_AT),)), deadlines=(Deadline("answer", NOW + timedelta(days=1)),)
+    )
+    second = decide(first.state, event(right), None, NOW)
+    assert second == Decision(Awaited((Asked(wrong, WRITTEN_AT), Asked(right, WRITTEN_AT))))
+    repeated = decide(second.state, event(right), None, NOW)
+    assert repeated.state is second.state
+    known = decide(second.state, event(issued, ISSUED_AT), None, NOW)
+    assert isinstance(known.state, Registered)
+    assert known.state.revocation.requested_at == SENT_AT
+    assert [type(told) for told in known.events] == [RevocationRefused, RevocationRegistered]
+    assert [intent.kind for intent in known.intents] == ["publish"]
+    assert known.deadlines == (Deadline("answer", None),)
+
+
+def test_D4_request_without_a_certificate_is_answered_in_time(asked: MakeAsked, requested: Requested) -> None:
+    waiting = Awaited((asked(), asked()))
+    decision = decide(waiting, Due(uuid4(), requested().key(), "answer", NOW), None, NOW)
+    assert decision.state == Awaited(())
+    assert [told.code for told in decision.events if isinstance(told, RevocationRefused)] == ["no-such-certificate"] * 2
+
+
+def test_waiting_requests_are_bounded(asked: MakeAsked, requested: Requested, event: MakeEvent) -> None:
+    full = Awaited(tuple(asked() for _ in range(MOST_AWAITED)))
+    decision = decide(full, event(requested()), None, NOW)
+    assert decision.state is full
+    assert [type(told) for told in decision.events] == [RevocationRefused]
+
+
+def test_I12_order_of_request_and_certificate_does_not_matter(
+    issued: CertificateIssued, requested: Requested, event: MakeEvent
+) -> None:
+    happened = [event(issued, ISSUED_AT), event(requested())]
+
+    def outcome(events: list[Event]) -> tuple[Status | None, list[Any], list[Any]]:
+        state: Status | None = None
+        told: list[Any] = []
+        intents: list[Any] = []
+        for each in events:
+            decision = decide(state, each, None, NOW)
+            state = decision.state
+            told += decision.events
+            intents += decision.intents
+        return state, told, intents
+
+    assert outcome(happened) == outcome(happened[::-1])
+
+
+@pytest.mark.parametrize("kind", ["answer", "publish", "unknown"])
+def test_what_it_does_not_wait_for_changes_nothing(
+    final: Registered | Revoked, requested: Requested, event: MakeEvent, kind: str
+) -> None:
+    voided = CertificateVoided(
+        case_id=requested().case_id, issuer="test-ec", serial="77", serial_decimal="119", code="x"
+    )
+    assert decide(final, event(voided), None, NOW) == Decision(final)
+    assert decide(final, Due(uuid4(), requested().key(), kind, NOW), None, NOW) == Decision(final)
