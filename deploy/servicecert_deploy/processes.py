@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from servicecert_deploy.accounts import Account
@@ -110,8 +111,13 @@ class Child:
             return self.kill()
 
     def freeze(self) -> None:
-        """SIGSTOP: it stands still but keeps its connections."""
+        """SIGSTOP: it stands still but keeps its connections. Returns when it does."""
+        import psutil
+
         self.send(signal.SIGSTOP)
+        with suppress(psutil.NoSuchProcess):
+            while psutil.Process(self.pid).status() != psutil.STATUS_STOPPED:
+                time.sleep(PAUSE)
 
     def thaw(self) -> None:
         """SIGCONT: it goes on."""

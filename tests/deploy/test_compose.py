@@ -58,7 +58,7 @@ def test_each_service_waits_for_the_preparation_and_says_when_it_is_ready(worker
     assert f":{port}/ready" in " ".join(service["healthcheck"]["test"])
 
 
-@pytest.mark.parametrize("worker", ["issuer", "revoker", "notifier"])
+@pytest.mark.parametrize("worker", WORKERS)
 def test_the_settings_of_a_service_take_its_environment(worker: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings: type[BaseSettings] = import_module(f"servicecert_{worker}.settings").Settings
     given: dict[str, str] = SERVICES[worker]["environment"]
