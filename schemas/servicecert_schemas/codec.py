@@ -193,9 +193,9 @@ def read_envelope(key: bytes | None, headers: Headers) -> Envelope:
     except UnicodeDecodeError:
         raise Undecodable("no-event", "The record's key is not UTF-8.") from None
     subject = text("ce_subject") if "ce_subject" in attributes else partition_key
-    traceparent = text("traceparent") if "traceparent" in attributes else None
-    if traceparent is not None and not _TRACEPARENT.fullmatch(traceparent):
-        traceparent = None
+    # Tracing libraries write the first; libraries of CloudEvents, for which it is an extension attribute, the second.
+    traces = (text(name) for name in ("traceparent", "ce_traceparent") if name in attributes)
+    traceparent = next(filter(_TRACEPARENT.fullmatch, traces), None)
     return Envelope(event_id, source, text("ce_type"), subject, _time(text("ce_time")), partition_key, traceparent)
 
 

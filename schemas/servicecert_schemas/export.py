@@ -98,7 +98,7 @@ def main(arguments: Sequence[str], folder: Path = EXPORTED) -> int:
     match arguments:
         case []:
             for name in write(folder):
-                print(f"wrote {name}")
+                print(f"{'wrote' if (folder / name).exists() else 'removed'} {name}")
             return 0
         case ["--check"]:
             names = differing(folder)

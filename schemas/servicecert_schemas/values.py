@@ -64,7 +64,7 @@ Base64 = Annotated[
 ]
 """Bytes in base64 (RFC 4648 section 4)."""
 
-Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$")]
+Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$", max_length=128)]
 """A machine's name for a thing: an account, a user, a profile, a certificate authority."""
 
 BusinessId = Annotated[str, StringConstraints(pattern=r"^[0-9]{7}-[0-9]$", max_length=9), AfterValidator(_business_id)]
@@ -73,13 +73,13 @@ BusinessId = Annotated[str, StringConstraints(pattern=r"^[0-9]{7}-[0-9]$", max_l
 Oid = Annotated[str, StringConstraints(pattern=r"^[0-2](\.(0|[1-9][0-9]{0,38})){1,30}$", max_length=200)]
 """An object identifier in dotted decimals."""
 
-SerialNumber = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}){1,20}$")]
+SerialNumber = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}){1,20}$", max_length=40)]
 """A certificate's serial number: lower-case hexadecimal, two digits an octet, at most 20 octets (RFC 5280 section 4.1.2.2)."""
 
-DecimalSerialNumber = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,48}$")]
+DecimalSerialNumber = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,48}$", max_length=49)]
 """The same serial number as people read it in some tools."""
 
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", max_length=64)]
 """A SHA-256 in lower-case hexadecimal: a certificate's fingerprint, a key's hash, an attachment's hash."""
 
 DistinguishedName = Annotated[str, StringConstraints(pattern=_STORABLE, min_length=1, max_length=1_000)]
@@ -100,7 +100,7 @@ DnsName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+$", max_leng
 HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s\x00]+$", max_length=500)]
 """The address of something published."""
 
-IpAddress = Annotated[str, StringConstraints(pattern=r"^[0-9a-f.:]{2,45}$")]
+IpAddress = Annotated[str, StringConstraints(pattern=r"^[0-9a-f.:]{2,45}$", max_length=45)]
 """An IPv4 or IPv6 address in its canonical text (RFC 5952)."""
 
 Number = Annotated[int, Field(ge=0, le=2**53 - 1)]

@@ -1,0 +1,179 @@
+"""A change of a released schema is allowed only if old readers read new writers and new readers read old writers.
+
+`schemas/released/<version>/` holds the schemas of every released version of the package; nothing in there changes or goes. A writer may leave
+out what has a default and adds nothing that its schema does not know, so its side of the comparison is closed; a reader ignores what it does
+not know, so its side is open.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import servicecert_schemas
+from jsoncompat import check_compat
+from servicecert_schemas.export import EXPORTED
+
+Schema = dict[str, Any]
+
+RELEASED = Path(servicecert_schemas.__file__).parents[1] / "released"
+FILES = sorted(RELEASED.glob("*/*.json"))
+
+
+def load(path: Path) -> Schema:
+    """A schema without `$id`, beside which the comparison takes no reference for local."""
+    schema: Schema = json.loads(path.read_text())
+    return {name: part for name, part in schema.items() if name != "$id"}
+
+
+def any_of(node: Any) -> Any:
+    """The same schema with `anyOf` for `oneOf`, whose alternatives, told apart by a constant, the comparison does not see to be distinct."""
+    if isinstance(node, list):
+        return [any_of(part) for part in node]
+    if not isinstance(node, dict):
+        return node
+    return {"anyOf" if name == "oneOf" else name: any_of(part) for name, part in node.items()}
+
+
+def closed(node: Any) -> Any:
+    """The same schema for a writer: an object has no field but the named ones."""
+    if isinstance(node, list):
+        return [closed(part) for part in node]
+    if not isinstance(node, dict):
+        return node
+    parts = {name: closed(part) for name, part in node.items()}
+    return {**parts, "additionalProperties": False} if node.get("type") == "object" else parts
+
+
+def shapes(node: Schema, definitions: Schema, path: str = "") -> Iterator[tuple[str, frozenset[str]]]:
+    """The patterns and formats of each field by its place: the comparison of JSON Schemas does not look into them."""
+    kinds = list(alternatives(node, definitions))
+    yield path, frozenset(kind[keyword] for kind in kinds for keyword in ("pattern", "format") if keyword in kind)
+    for kind in kinds:
+        for name, part in kind.get("properties", {}).items():
+            yield from shapes(part, definitions, f"{path}/{name}")
+        if "items" in kind:
+            yield from shapes(kind["items"], definitions, f"{path}/*")
+
+
+def shapes_by_place(schema: Schema) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for path, here in shapes(schema, schema.get("$defs", {})):
+        found[path] = found.get(path, frozenset()) | here
+    return found
+
+
+def alternatives(node: Schema, definitions: Schema) -> Iterator[Schema]:
+    """What a value of this place may be, references followed."""
+    match node:
+        case {"$ref": reference}:
+            yield from alternatives(definitions[reference.removeprefix("#/$defs/")], definitions)
+        case {"anyOf": kinds} | {"oneOf": kinds}:
+            for kind in kinds:
+                yield from alternatives(kind, definitions)
+        case _:
+            yield node
+
+
+def faults(old: Schema, new: Schema) -> list[str]:
+    """Why `new` may not replace `old`."""
+    found = []
+    if not check_compat(json.dumps(closed(any_of(old))), json.dumps(any_of(new)), "deserializer"):
+        found.append("the new version does not read what the old one writes")
+    if not check_compat(json.dumps(closed(any_of(new))), json.dumps(any_of(old)), "deserializer"):
+        found.append("the old version does not read what the new one writes")
+    before, after = (shapes_by_place(schema) for schema in (old, new))
+    return found + [
+        f"another pattern or format at {path}" for path in before.keys() & after.keys() if before[path] != after[path]
+    ]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_a_released_version_and_the_present_one_read_each_other(path: Path) -> None:
+    present = EXPORTED / "json" / path.name
+    assert present.exists(), "a released event type is read for ever: give it an upcaster"
+    assert faults(load(path), load(present)) == [], "make it a new version of the event type instead"
+
+
+def test_every_released_version_is_whole() -> None:
+    assert (RELEASED / "1.0.0").is_dir()
+    assert all(path.parent.name.count(".") == 2 for path in FILES)
+
+
+SUBMITTED = load(RELEASED / "1.0.0" / "servicecert.application.submitted.v1.json")
+REGISTER = load(RELEASED / "1.0.0" / "servicecert.register.entry.v1.json")
+
+
+def changed(change: Callable[[Schema], Any], schema: Schema = SUBMITTED) -> Schema:
+    copy = deepcopy(schema)
+    change(copy)
+    return copy
+
+
+def form(schema: Schema) -> Schema:
+    found: Schema = schema["$defs"]["Form"]
+    return found
+
+
+ALLOWED: dict[str, Callable[[Schema], Any]] = {
+    "nothing": lambda schema: None,
+    "another description": lambda schema: schema.update(description="Other words."),
+    "an optional field": lambda schema: form(schema)["properties"].update(more={"type": "string", "maxLength": 5}),
+    "an optional object": lambda schema: form(schema)["properties"].update(
+        more={"type": "object", "properties": {"a": {"type": "string", "format": "uuid"}}, "required": ["a"]}
+    ),
+    "an optional field less": lambda schema: form(schema)["properties"].pop("customer_reference"),
+}
+
+FORBIDDEN: dict[str, Callable[[Schema], Any]] = {
+    "a required field": lambda schema: (
+        form(schema)["properties"].update(more={"type": "string"}),
+        form(schema)["required"].append("more"),
+    ),
+    "a required field less": lambda schema: (
+        form(schema)["properties"].pop("language"),
+        form(schema)["required"].remove("language"),
+    ),
+    "a required field that becomes optional": lambda schema: form(schema)["required"].remove("language"),
+    "an optional field that becomes required": lambda schema: form(schema)["required"].append("follows"),
+    "another name": lambda schema: (
+        form(schema)["properties"].update(tongue=form(schema)["properties"].pop("language")),
+        form(schema)["required"].remove("language"),
+        form(schema)["required"].append("tongue"),
+    ),
+    "another type": lambda schema: schema["$defs"]["Applicant"]["properties"].update(business_id={"type": "integer"}),
+    "a member more": lambda schema: schema["$defs"]["Language"]["enum"].append("se"),
+    "a member less": lambda schema: schema["$defs"]["Language"]["enum"].remove("en"),
+    "a longer text": lambda schema: schema["$defs"]["Applicant"]["properties"]["business_id"].update(maxLength=201),
+    "a shorter text": lambda schema: schema["$defs"]["Applicant"]["properties"]["business_id"].update(maxLength=199),
+    "a longer list": lambda schema: schema["properties"]["attachments"].update(maxItems=51),
+    "a shorter list": lambda schema: schema["properties"]["attachments"].update(maxItems=49),
+    "a larger number": lambda schema: schema["$defs"]["Attachment"]["properties"]["size"].update(maximum=10**9),
+    "a null": lambda schema: schema["properties"].update(
+        case_id={"anyOf": [schema["properties"]["case_id"], {"type": "null"}]}
+    ),
+    "a null less": lambda schema: schema["properties"].update(csr=schema["properties"]["csr"]["anyOf"][0]),
+    "another pattern": lambda schema: schema["$defs"]["Actor"]["properties"]["user_id"].update(pattern="^[a-z]+$"),
+    "no pattern": lambda schema: schema["$defs"]["Actor"]["properties"]["user_id"].pop("pattern"),
+    "another format": lambda schema: schema["$defs"]["Attachment"]["properties"]["valid_to"].update(format="date-time"),
+}
+
+
+@pytest.mark.parametrize("change", ALLOWED)
+def test_the_check_allows(change: str) -> None:
+    assert faults(SUBMITTED, changed(ALLOWED[change])) == []
+
+
+@pytest.mark.parametrize("change", FORBIDDEN)
+def test_the_check_forbids(change: str) -> None:
+    assert faults(SUBMITTED, changed(FORBIDDEN[change])) != []
+
+
+def test_the_check_forbids_another_kind_of_entry_in_either_direction() -> None:
+    def less(schema: Schema) -> None:
+        schema["properties"]["entry"]["oneOf"].pop()
+
+    assert faults(REGISTER, changed(less, REGISTER)) != []
+    assert faults(changed(less, REGISTER), REGISTER) != []

@@ -1,0 +1,79 @@
+"""Stored records of every version are read for ever."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servicecert_schemas import EVENTS, TOPIC_OF, UPCASTERS, decode, encode
+from servicecert_schemas.export import EXPORTED, stored_examples
+
+EXAMPLES = sorted((EXPORTED / "examples").glob("*.json"))
+
+
+def load(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def lost(stored: Any, written: Any, path: str = "") -> list[str]:
+    """The places where something that is stored is not written again. What a later version adds is none."""
+    match stored:
+        case dict():
+            return [
+                place
+                for name, part in stored.items()
+                for place in (lost(part, written[name], f"{path}/{name}") if name in written else [f"{path}/{name}"])
+            ]
+        case list() if len(stored) == len(written):
+            return [
+                place for index, part in enumerate(stored) for place in lost(part, written[index], f"{path}/{index}")
+            ]
+        case _:
+            return [] if stored == written else [path]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_every_stored_record_is_read_and_written_again(path: Path) -> None:
+    example = load(path)
+    headers = [(name, text.encode()) for name, text in example["headers"].items()]
+    envelope, data = decode(example["key"].encode(), headers, json.dumps(example["value"]).encode())
+    written_headers, written = encode(envelope, data)
+    if envelope.type in EVENTS:
+        assert written_headers == headers
+        assert lost(example["value"], json.loads(written)) == []
+    else:
+        assert type(data) in EVENTS.values()
+    assert decode(example["key"].encode(), written_headers, written)[1] == data
+
+
+def test_what_is_lost_is_found() -> None:
+    assert lost({"a": [1, {"b": 2}], "c": 3}, {"a": [1, {"b": 4}]}) == ["/a/1/b", "/c"]
+    assert lost({"a": [1]}, {"a": [1, 2]}) == ["/a"]
+
+
+def test_every_version_of_every_type_has_a_stored_record() -> None:
+    known = {*EVENTS, *(old.TYPE for old in UPCASTERS)}
+    assert set(stored_examples()) == known
+    assert all((EXPORTED / "examples" / f"{name}.json").exists() for name in known)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_a_stored_record_lies_on_the_topic_of_its_type_under_its_name(path: Path) -> None:
+    example = load(path)
+    event_type = example["headers"]["ce_type"]
+    assert path.name.startswith(f"{event_type}.")
+    if event_type in TOPIC_OF:
+        assert example["topic"] == TOPIC_OF[event_type].name
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_E3_nobody_real_is_in_a_stored_record(path: Path) -> None:
+    def texts(node: Any) -> list[str]:
+        if isinstance(node, dict):
+            return [text for part in node.values() for text in texts(part)]
+        if isinstance(node, list):
+            return [text for part in node for text in texts(part)]
+        return [node] if isinstance(node, str) else []
+
+    for text in texts(load(path)["value"]):
+        assert "@" not in text or text.endswith(".example"), text

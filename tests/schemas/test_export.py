@@ -1,0 +1,129 @@
+import json
+import runpy
+import shutil
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+from servicecert_schemas import CATALOGUE, EVENTS, SERVICES
+from servicecert_schemas.export import COMMAND, EXPORTED, differing, exported_files, main, stored_examples, write
+
+with warnings.catch_warnings():
+    # Two of its fields shadow names of pydantic's base class, which it says when it is imported.
+    warnings.simplefilter("ignore", UserWarning)
+    from asyncapi3.models.asyncapi import AsyncAPI3
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the exported files that a test may spoil."""
+    return Path(shutil.copytree(EXPORTED, tmp_path / "exported"))
+
+
+def test_code_and_export_are_the_same() -> None:
+    assert differing() == [], f"run `{COMMAND}` and commit what it writes"
+
+
+def test_a_difference_is_named_with_the_command_that_mends_it(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (copy / "topics.json").write_text("[]")
+    (copy / "json" / "servicecert.case.changed.v1.json").unlink()
+    (copy / "json" / "servicecert.case.changed.v0.json").write_text("{}")
+    assert main(["--check"], copy) == 1
+    assert capsys.readouterr().err == (
+        "The models and their export differ in json/servicecert.case.changed.v0.json, json/servicecert.case.changed.v1.json, topics.json: "
+        f"run `{COMMAND}`.\n"
+    )
+
+
+def test_the_command_writes_what_differs_and_nothing_else(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (copy / "asyncapi.json").write_text("{}")
+    (copy / "json" / "servicecert.case.changed.v0.json").write_text("{}")
+    assert main([], copy) == 0
+    assert capsys.readouterr().out.split() == [
+        "wrote",
+        "asyncapi.json",
+        "removed",
+        "json/servicecert.case.changed.v0.json",
+    ]
+    assert main(["--check"], copy) == 0
+    assert write(copy) == []
+
+
+def test_all_is_written_where_nothing_is(tmp_path: Path) -> None:
+    assert write(tmp_path) == sorted(exported_files())
+    assert differing(tmp_path) == []
+
+
+def test_the_command_of_the_message_is_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = COMMAND.removeprefix("python -m ")
+    monkeypatch.setattr(sys, "argv", [module, "--check"])
+    monkeypatch.delitem(sys.modules, module)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(module, run_name="__main__")
+    assert ended.value.code == 0
+
+
+def test_an_argument_that_is_none_is_answered_with_the_usage(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--chekc"], copy) == 2
+    assert capsys.readouterr().err == f"Usage: {COMMAND} [--check]\n"
+
+
+def test_the_asyncapi_document_is_one_of_version_3() -> None:
+    document = json.loads((EXPORTED / "asyncapi.json").read_text())
+    AsyncAPI3.model_validate(document)
+    assert document["asyncapi"] == "3.0.0"
+
+
+def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
+    document = json.loads((EXPORTED / "asyncapi.json").read_text())
+
+    def references(node: object) -> list[str]:
+        if isinstance(node, list):
+            return [found for part in node for found in references(part)]
+        if isinstance(node, dict):
+            here = [node["$ref"]] if "$ref" in node else []
+            return here + [found for part in node.values() for found in references(part)]
+        return []
+
+    found = references(document)
+    assert len(found) > 100
+    for reference in found:
+        place = document
+        for step in reference.removeprefix("#/").split("/"):
+            place = place[step]
+
+
+def test_the_asyncapi_document_has_every_topic_event_writer_and_reader() -> None:
+    document = json.loads((EXPORTED / "asyncapi.json").read_text())
+    assert {channel["address"] for channel in document["channels"].values()} == {topic.name for topic in CATALOGUE}
+    assert {message["name"] for message in document["components"]["messages"].values()} == set(EVENTS)
+    assert len(document["operations"]) == sum(len(topic.writers) + len(topic.readers) for topic in CATALOGUE)
+    cases = document["channels"]["cases"]["bindings"]["kafka"]
+    assert cases["partitions"] == 12
+    assert cases["topicConfiguration"]["cleanup.policy"] == ["compact"]
+    assert cases["topicConfiguration"]["retention.ms"] == -1
+    assert document["operations"]["e-service-writes-applications"]["action"] == "send"
+    assert document["operations"]["e-service-reads-cases"]["action"] == "receive"
+    assert all(f"{service}-writes-{service}-parked" in document["operations"] for service in SERVICES)
+
+
+@pytest.mark.parametrize("name", sorted(EVENTS))
+def test_the_headers_of_every_example_are_as_the_asyncapi_document_says(name: str) -> None:
+    document = json.loads((EXPORTED / "asyncapi.json").read_text())
+    (message,) = [message for message in document["components"]["messages"].values() if message["name"] == name]
+    validator = Draft202012Validator(message["headers"])
+    for example in stored_examples()[name]:
+        validator.validate(example["headers"])
+        assert validator.is_valid({**example["headers"], "ce_type": "another"}) is False
+    assert [example["headers"] for example in message["examples"]] == [
+        example["headers"] for example in stored_examples()[name]
+    ]
+
+
+def test_the_catalogue_is_exported_with_the_settings_of_kafka() -> None:
+    topics = {topic["name"]: topic for topic in json.loads((EXPORTED / "topics.json").read_text())}
+    assert topics["applications"]["writers"] == ["e-service"]
+    assert topics["cases"]["config"]["cleanup.policy"] == "compact"
+    assert topics["accounts"]["partitions"] == 12

@@ -1,0 +1,124 @@
+"""What holds for all models at once."""
+
+import ast
+import types
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import servicecert_schemas
+from pydantic import BaseModel, Field, ValidationError
+from servicecert_schemas import EVENTS, CaseEvent, EventData, Value
+from servicecert_schemas.export import json_schema
+
+PACKAGE = Path(servicecert_schemas.__file__).parent
+BOUNDED_FORMATS = {"uuid", "date", "date-time"}
+
+
+def unbounded(node: Any, path: str = "") -> Iterator[str]:
+    """Where a JSON Schema lets a value grow without limit."""
+    if isinstance(node, list):
+        for index, part in enumerate(node):
+            yield from unbounded(part, f"{path}/{index}")
+    if not isinstance(node, dict):
+        return
+    kind = node.get("type")
+    # Among the properties of a model one may itself be named "type".
+    match kind if isinstance(kind, str) else None:
+        case "string":
+            bounded = "maxLength" in node or node.get("format") in BOUNDED_FORMATS or "enum" in node or "const" in node
+        case "integer":
+            bounded = "minimum" in node and "maximum" in node
+        case "array":
+            bounded = "maxItems" in node and "items" in node
+        case "object":
+            bounded = "properties" in node and "additionalProperties" not in node
+        case None | "null" | "boolean":
+            bounded = True
+        case _:
+            bounded = False
+    if not bounded:
+        yield path
+    for name, part in node.items():
+        yield from unbounded(part, f"{path}/{name}")
+
+
+@pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
+def test_every_size_of_every_event_is_bounded(event: type[EventData]) -> None:
+    assert list(unbounded(json_schema(event))) == []
+
+
+def test_the_check_of_bounds_finds_what_is_unbounded() -> None:
+    class Loose(BaseModel):
+        text: str
+        number: int
+        below: int = Field(lt=9)
+        ratio: float
+        raw: bytes
+        texts: tuple[str, ...]
+        mapping: dict[str, int]
+
+    found = {path.split("/")[2] for path in unbounded(Loose.model_json_schema())}
+    assert found == {"text", "number", "below", "ratio", "raw", "texts", "mapping"}
+
+
+def models(of: type[Value] = Value) -> Iterator[type[Value]]:
+    for model in of.__subclasses__():
+        if model.__module__.startswith("servicecert_schemas."):
+            yield model
+            yield from models(model)
+
+
+def test_every_model_is_frozen_ignores_what_it_does_not_know_and_says_what_it_is() -> None:
+    found = set(models())
+    assert len(found) > 50
+    for model in found:
+        assert model.model_config["frozen"] is True, model
+        assert model.model_config["extra"] == "ignore", model
+        assert model.__doc__, model
+
+
+def test_a_value_cannot_be_changed() -> None:
+    names = servicecert_schemas.Names(dns=("kanta.laakaritalo.example",))
+    with pytest.raises(ValidationError, match="frozen"):
+        names.dns = ()  # type: ignore[misc]  # That it is refused is what is tested.
+
+
+def test_every_event_type_is_versioned_and_named_once() -> None:
+    leaves = {model for model in models(EventData) if not model.__subclasses__()}
+    assert leaves == set(EVENTS.values())
+    assert all(name.startswith("servicecert.") and name.endswith(".v1") for name in EVENTS)
+    assert len({event.__name__ for event in EVENTS.values()}) == len(EVENTS)
+
+
+def test_I5_the_case_is_the_key_wherever_there_is_one() -> None:
+    for event in EVENTS.values():
+        fields = event.model_fields
+        if "case_id" in fields and fields["case_id"].is_required():
+            assert issubclass(event, CaseEvent), event
+
+
+def test_the_exports_of_the_package_are_the_public_names_of_its_modules() -> None:
+    defined: dict[str, Any] = {}
+    for path in PACKAGE.glob("*.py"):
+        if path.stem in ("__init__", "asyncapi", "export"):
+            continue
+        module = import_module(f"servicecert_schemas.{path.stem}")
+        for node in ast.parse(path.read_text()).body:
+            match node:
+                case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
+                    pass
+                case ast.Assign(targets=[ast.Name(id=name)]):
+                    pass
+                case _:
+                    continue
+            if not name.startswith("_"):
+                # The module of what is parked has the function's name.
+                defined["parked_topic" if name == "parked" else name] = getattr(module, name)
+    assert sorted(defined) == sorted(servicecert_schemas.__all__)
+    assert len(set(servicecert_schemas.__all__)) == len(servicecert_schemas.__all__)
+    for name, value in defined.items():
+        exported = getattr(servicecert_schemas, name)
+        assert exported is value or (isinstance(value, types.MethodType) and exported == value), name

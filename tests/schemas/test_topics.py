@@ -1,0 +1,49 @@
+import pytest
+from servicecert_schemas import (
+    ACCOUNTS,
+    APPLICATIONS,
+    CASES,
+    CATALOGUE,
+    MAX_EVENT_BYTES,
+    REGISTERS,
+    SERVICES,
+    TOPIC_OF,
+    RecordParked,
+    Topic,
+)
+
+
+def test_every_event_type_goes_to_one_topic_and_what_is_parked_to_its_service_s() -> None:
+    flowing = [event.TYPE for topic in CATALOGUE for event in topic.events if event is not RecordParked]
+    assert sorted(flowing) == sorted(TOPIC_OF)
+    assert len(set(flowing)) == len(flowing)
+    assert [topic.name for topic in CATALOGUE if topic.events == (RecordParked,)] == [
+        f"{service}.parked" for service in SERVICES
+    ]
+
+
+def test_every_topic_has_a_name_of_its_own_a_writer_and_a_reader() -> None:
+    assert len({topic.name for topic in CATALOGUE}) == len(CATALOGUE)
+    assert all(topic.writers and topic.readers and topic.events and topic.partitions >= 1 for topic in CATALOGUE)
+
+
+def test_E1_one_writer_per_state_cases_are_written_by_intake_alone() -> None:
+    assert CASES.writers == ("intake",)
+
+
+@pytest.mark.parametrize(
+    ("topic", "policy", "retention"),
+    [
+        (APPLICATIONS, "delete", str(90 * 24 * 3600 * 1000)),
+        (CASES, "compact", "-1"),
+        (REGISTERS, "compact", "-1"),
+        (ACCOUNTS, "delete", "-1"),
+    ],
+    ids=lambda part: getattr(part, "name", part),
+)
+def test_the_settings_of_a_topic_say_how_long_its_records_stay(topic: Topic, policy: str, retention: str) -> None:
+    assert (topic.config["cleanup.policy"], topic.config["retention.ms"]) == (policy, retention)
+
+
+def test_a_broker_takes_every_event_that_a_service_reads() -> None:
+    assert all(int(topic.config["max.message.bytes"]) > 2 * MAX_EVENT_BYTES for topic in CATALOGUE)

@@ -1,0 +1,90 @@
+"""How a superseded version is read: with a version that exists in this test alone."""
+
+from datetime import UTC, datetime
+from typing import ClassVar
+from uuid import UUID
+
+import pytest
+from servicecert_schemas import (
+    CaseEvent,
+    Envelope,
+    EventData,
+    LongText,
+    Reader,
+    Text,
+    Undecodable,
+    Upcasters,
+    encode,
+    upcast,
+)
+from servicecert_schemas.codec import dataschema
+
+CASE = UUID("6f1c9d52-8f0a-4c58-9b3e-0d9b6a3c7e11")
+
+
+class CommentedV1(CaseEvent):
+    """The first version: one text."""
+
+    TYPE: ClassVar[str] = "servicecert.test.commented.v1"
+
+    comment: Text
+
+
+class CommentedV2(CaseEvent):
+    """The second: several."""
+
+    TYPE: ClassVar[str] = "servicecert.test.commented.v2"
+
+    comments: tuple[Text, ...]
+
+
+class Commented(CaseEvent):
+    """The newest: a longer text."""
+
+    TYPE: ClassVar[str] = "servicecert.test.commented.v3"
+
+    text: LongText
+
+
+def to_v2(old: CommentedV1) -> CommentedV2:
+    return CommentedV2(case_id=old.case_id, comments=(old.comment,))
+
+
+def to_v3(old: CommentedV2) -> Commented:
+    return Commented(case_id=old.case_id, text="\n".join(old.comments))
+
+
+UPCASTERS: Upcasters = {CommentedV1: to_v2, CommentedV2: to_v3}
+READER = Reader([Commented], UPCASTERS)
+
+
+def read(data: EventData, value: bytes | None = None) -> EventData:
+    envelope = Envelope(CASE, "/test", data.TYPE, data.key(), datetime.now(UTC), data.key())
+    headers, encoded = encode(envelope, data)
+    found, newest = READER.decode(data.key().encode(), headers, encoded if value is None else value)
+    assert found.type == data.TYPE
+    assert dict(headers)["ce_dataschema"].decode() == dataschema(data.TYPE)
+    return newest
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        CommentedV1(case_id=CASE, comment="a"),
+        CommentedV2(case_id=CASE, comments=("a",)),
+        Commented(case_id=CASE, text="a"),
+    ],
+    ids=lambda data: data.TYPE,
+)
+def test_every_version_is_read_as_the_newest(data: EventData) -> None:
+    assert read(data) == Commented(case_id=CASE, text="a")
+
+
+def test_a_fault_of_an_old_record_is_named_in_the_words_of_its_own_version() -> None:
+    with pytest.raises(Undecodable, match=r"^comment: Field required$"):
+        read(CommentedV1(case_id=CASE, comment="a"), b'{"case_id": "%s"}' % str(CASE).encode())
+
+
+def test_the_newest_version_is_left_as_it_is() -> None:
+    newest = Commented(case_id=CASE, text="a")
+    assert upcast(newest, UPCASTERS) is newest
