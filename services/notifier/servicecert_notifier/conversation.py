@@ -18,6 +18,7 @@ from .settings import Settings, StartTls
 
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?= |$)")
 START_CONTENT = 354
+NOT_SMTP = "What answers at SMTP_HOST and SMTP_PORT does not speak SMTP: are they right?"
 _MAX_REPLY = 65_536
 _FAREWELL_SECONDS = 1.0
 
@@ -170,7 +171,7 @@ class Conversation(asyncio.Protocol):
         try:
             self._replies.append(Reply.read(line))
         except ValueError:
-            self._end("What answers at SMTP_HOST and SMTP_PORT does not speak SMTP.")
+            self._end(NOT_SMTP)
             self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -243,6 +244,8 @@ def _sentence(fault: Exception, where: str) -> str:
             return f"SMTP_USERNAME with the password of SMTP_PASSWORD_FILE is not accepted by {where} ({fault.code})."
         case ssl.SSLCertVerificationError():
             return f"The certificate of {where} does not verify ({fault.verify_message}): set SMTP_CA_FILE to the CA that signed it."
+        case SMTPResponseException(code=code) if code < 0:
+            return NOT_SMTP
         case SMTPResponseException():
             return f"Opening a conversation, {where} answered {fault.code}."
         case SMTPTimeoutError():

@@ -12,7 +12,7 @@ from servicecert_schemas.mail import MailKind
 from servicecert_schemas.values import Language
 
 from . import markup
-from .message import Attachment, Letter, encoded_file, one_line
+from .message import Attachment, Letter, encoded, one_line
 from .task import KINDS, Content, IssuedContent, MailTask, ReturnedContent, RevokedContent
 from .wording import WORDING, Wording
 
@@ -61,29 +61,30 @@ _TEMPLATES = _compile()
 def write(task: MailTask, contact: str) -> Letter:
     """The letter for one recipient, in the case's language. `contact` is whom the reader may ask."""
     wording = WORDING[task.language]
-    filled = _filled(task.content, wording) | {"case_id": str(task.case_id), "contact": contact}
-    templates = _TEMPLATES[task.language, task.content.kind]
+    content = task.content
+    filled = _filled(content, wording) | {"case_id": str(task.case_id), "contact": contact}
+    templates = _TEMPLATES[task.language, content.kind]
     subject = templates.subject.render(filled)
     return Letter(
         subject=subject,
         text=templates.text.render(filled),
         html=templates.html.render(filled, title=subject),
-        attachments=_attachments(task.content) if isinstance(task.content, IssuedContent) else (),
+        attachments=_attachments(content, str(filled["file"])) if isinstance(content, IssuedContent) else (),
     )
 
 
 def common_name(subject: str) -> str:
     """The common name in a distinguished name as text (RFC 4514), the whole text where it has none."""
-    for part in _RDN.findall(subject):
-        kind, _, value = part.strip().partition("=")
+    for part in _RDN.finditer(subject):
+        kind, _, value = part[0].strip().partition("=")
         if kind.upper() == "CN":
             return one_line(_ESCAPED.sub(_unescaped, value) if "\\" in value else value)
     return one_line(subject)
 
 
-def file_stem(subject: str, serial: str) -> str:
+def file_stem(name: str, serial: str) -> str:
     """The name of a certificate's files without its ending, `<CN>_<serial>`: letters, digits, dots, hyphens, safe on every system."""
-    ascii_name = unicodedata.normalize("NFKD", common_name(subject)).encode("ascii", "ignore").decode()
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     return f"{_UNSAFE.sub('-', ascii_name).strip('.-')[:64] or 'certificate'}_{serial}"
 
 
@@ -101,14 +102,13 @@ def pem(certificate: str) -> bytes:
 @lru_cache(maxsize=64)
 def _chain(chain: tuple[str, ...]) -> bytes:
     """The chain's file, encoded once for each issuing CA."""
-    return encoded_file(b"".join(map(pem, chain)))
+    return encoded(b"".join(map(pem, chain)))
 
 
-def _attachments(content: IssuedContent) -> tuple[Attachment, ...]:
-    stem = file_stem(content.subject, content.serial)
+def _attachments(content: IssuedContent, stem: str) -> tuple[Attachment, ...]:
     return (
-        Attachment(f"{stem}.der", "application/pkix-cert", encoded_file(b64decode(content.certificate))),
-        Attachment(f"{stem}.pem", "application/x-pem-file", encoded_file(pem(content.certificate))),
+        Attachment(f"{stem}.der", "application/pkix-cert", encoded(b64decode(content.certificate))),
+        Attachment(f"{stem}.pem", "application/x-pem-file", encoded(pem(content.certificate))),
         Attachment(f"{stem}_chain.pem", "application/pem-certificate-chain", _chain(content.chain)),
     )
 
@@ -123,9 +123,11 @@ def _filled(content: Content, wording: Wording) -> dict[str, object]:
             "deficiencies": tuple(map(one_line, content.deficiencies)),
             "due": wording.day_of(content.due) if content.due else None,
         }
+    name = common_name(content.subject)
     named = {
-        "name": common_name(content.subject),
-        "subject": one_line(content.subject),
+        "name": name,
+        "file": file_stem(name, content.serial),
+        "subject": one_line(content.subject).replace("2.5.4.5=", "serialNumber="),
         "serial": content.serial,
         "serial_decimal": content.serial_decimal,
     }
@@ -140,7 +142,6 @@ def _issued(content: IssuedContent, wording: Wording) -> dict[str, object]:
         "not_before": wording.moment_of(content.not_before),
         "not_after": wording.moment_of(content.not_after),
         "fingerprint": fingerprint_of(content.fingerprint),
-        "file": file_stem(content.subject, content.serial),
     }
 
 

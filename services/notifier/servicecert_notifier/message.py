@@ -9,7 +9,7 @@ from base64 import b64encode
 from binascii import b2a_base64, b2a_qp
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime
 from uuid import UUID
 
 from servicecert_schemas.certificate import Recipient
@@ -20,6 +20,8 @@ DEFAULT_SENDER_NAME = "Service certificates / Palveluvarmenteet / Servicecertifi
 _UNSEEN = re.compile("[\\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
 _DOT_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _DOMAIN = re.compile(r"(?=.{1,255}$)[A-Za-z0-9]([A-Za-z0-9-]{0,62})?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62})?)*")
+_SENDER = re.compile(r'"?(?P<name>[^"<>]*?)"?\s*<(?P<address>[^<>\s]+)>|(?P<alone>[^<>\s]+)')
+_LINE = re.compile(rb".{1,76}")
 _PRINTABLE = re.compile(r"[ -~]*")
 _WORD_OCTETS = 39
 """Octets in one encoded word, so that it fits behind a header's name in 76 characters (RFC 2047 section 2)."""
@@ -67,14 +69,14 @@ class Sender:
     @staticmethod
     def read(text: str) -> "Sender":
         """Reads `name@domain` or `Name <name@domain>`. Raises `ValueError` with a sentence."""
-        name, address = parseaddr(text)
+        form = _SENDER.fullmatch(text.strip())
         try:
-            checked = mailbox(address)
+            checked = mailbox((form["address"] or form["alone"]) if form else "")
         except UnsendableAddress:
             raise ValueError(
                 "is not an address to send from: write it as name@domain or as Name <name@domain>"
             ) from None
-        return Sender(checked, checked.rpartition("@")[2], _named(name or DEFAULT_SENDER_NAME, checked))
+        return Sender(checked, checked.rpartition("@")[2], _named((form and form["name"]) or DEFAULT_SENDER_NAME, checked))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +98,9 @@ class Letter:
     attachments: tuple[Attachment, ...] = ()
 
 
-def encoded_file(content: bytes) -> bytes:
-    """A file's content as a MIME body in base64, in lines of 76 characters (RFC 2045 section 6.8)."""
-    return b"\r\n".join(b2a_base64(content[at : at + 57], newline=False) for at in range(0, len(content), 57))
+def encoded(content: bytes) -> bytes:
+    """Content as a MIME body in base64, in lines of 76 characters (RFC 2045 section 6.8)."""
+    return b"\r\n".join(_LINE.findall(b2a_base64(content, newline=False)))
 
 
 def compose(
@@ -119,7 +121,7 @@ def compose(
         )
     )
     inner, outer = f"=_{mail_id.hex}_body".encode(), f"=_{mail_id.hex}_mail".encode()
-    bodies = _multipart(b"alternative", inner, (_body(b"plain", letter.text), _body(b"html", letter.html)))
+    bodies = _multipart(b"alternative", inner, (_text(letter.text), _page(letter.html)))
     if not letter.attachments:
         return head + bodies
     return head + _multipart(b"mixed", outer, (bodies, *map(_file, letter.attachments)))
@@ -130,11 +132,21 @@ def _multipart(kind: bytes, boundary: bytes, parts: tuple[bytes, ...]) -> bytes:
     return opening + (b"\r\n--%b\r\n" % boundary).join(parts) + b"\r\n--%b--\r\n" % boundary
 
 
-def _body(kind: bytes, text: str) -> bytes:
-    encoded = b2a_qp(text.replace("\n", "\r\n").encode())
-    return (
-        b"Content-Type: text/%b; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" % kind + encoded
-    )
+def _text(text: str) -> bytes:
+    """The text, legible also where a mail is looked at as it is stored."""
+    legible = b2a_qp(_with_line_ends(text))
+    return b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" + legible
+
+
+def _page(html: str) -> bytes:
+    """The HTML, in the encoding that costs less."""
+    content = encoded(_with_line_ends(html))
+    return b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n" + content
+
+
+def _with_line_ends(text: str) -> bytes:
+    """Text in UTF-8 with the line ends of mail; a carriage return of its own has no place in one."""
+    return text.replace("\r", "").replace("\n", "\r\n").encode()
 
 
 def _file(attachment: Attachment) -> bytes:

@@ -1,0 +1,213 @@
+"""The events that the contract's examples hold, what the notifier makes of them, and mail servers that answer as a test wants."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from ipaddress import ip_address
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import NAMESPACE_OID, uuid5
+
+import pytest
+from aiosmtpd.smtp import SMTP
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from servicecert_notifier.decide import decide
+from servicecert_notifier.effects import Postman
+from servicecert_notifier.settings import Settings
+from servicecert_notifier.task import MailTask
+from servicecert_schemas import EVENTS, CaseChanged, CertificateIssued, CertificateRevoked, EventData, Language, Recipient
+from servicecert_worker.decider import Event, Task
+
+NOW = datetime(2026, 11, 24, 10, 15, 30, tzinfo=UTC)
+
+
+def example(name: str) -> EventData:
+    """The event of one of the contract's stored examples."""
+    record = json.loads((files("servicecert_schemas") / "exported" / "examples" / f"{name}.json").read_text("utf-8"))
+    return EVENTS[record["headers"]["ce_type"]].model_validate_json(json.dumps(record["value"]))
+
+
+@pytest.fixture
+def now() -> datetime:
+    return NOW
+
+
+@pytest.fixture
+def issued() -> CertificateIssued:
+    event = example("servicecert.certificate.issued.v1")
+    assert isinstance(event, CertificateIssued)
+    return event
+
+
+@pytest.fixture
+def returned() -> CaseChanged:
+    event = example("servicecert.case.changed.v1.returned")
+    assert isinstance(event, CaseChanged)
+    return event
+
+
+@pytest.fixture
+def revoked() -> CertificateRevoked:
+    event = example("servicecert.certificate.revoked.v1")
+    assert isinstance(event, CertificateRevoked)
+    return event
+
+
+@pytest.fixture
+def heard() -> Callable[..., Event]:
+    """An event as the worker hands it to the decider; its id follows from its data."""
+
+    def make(data: EventData, time: datetime = NOW) -> Event:
+        return Event(uuid5(NAMESPACE_OID, data.model_dump_json()), data.key(), data, time)
+
+    return make
+
+
+@pytest.fixture
+def planned(heard: Callable[..., Event]) -> Callable[..., MailTask]:
+    """The first mail that an event makes owed."""
+
+    def make(data: EventData, language: Language = Language.SWEDISH, **recipient: object) -> MailTask:
+        wanted = data.model_copy(update={"language": language})
+        task = decide(None, heard(wanted), None, NOW).intents[0].data
+        assert isinstance(task, MailTask)
+        return task.model_copy(update={"recipient": Recipient(**(task.recipient.model_dump() | recipient))})
+
+    return make
+
+
+@pytest.fixture
+def mails(planned: Callable[..., MailTask], issued: CertificateIssued) -> Callable[[int], list[Task]]:
+    """Any number of tasks, each with a mail and an address of its own: `a0@example.fi`, `a1@example.fi`, …"""
+
+    def make(count: int, tries: int = 0) -> list[Task]:
+        found = []
+        for number in range(count):
+            mail = planned(issued, email=f"a{number}@example.fi")
+            mail = mail.model_copy(update={"mail_id": uuid5(NAMESPACE_OID, str(number)), "give_up_at": NOW + timedelta(hours=1)})
+            found.append(Task(mail.mail_id, str(mail.case_id), "mail", mail, since=NOW, tries=tries))
+        return found
+
+    return make
+
+
+@pytest.fixture
+async def postman() -> AsyncIterator[Callable[..., Postman]]:
+    """A postman for a mail server, closed at the end. The clock stands still."""
+    made: list[Postman] = []
+
+    def make(port: int, at: datetime = NOW, **settings: Any) -> Postman:
+        chosen = {"smtp_starttls": "off", "smtp_timeout_seconds": 5} | settings
+        postman = Postman(Settings(smtp_host="127.0.0.1", smtp_port=port, servicecert_mail_from="ca@example.fi", **chosen), lambda: at)
+        made.append(postman)
+        return postman
+
+    yield make
+    for one in made:
+        await one.close()
+
+
+DIES = "dies"
+
+
+@dataclass
+class Desk:
+    """What a mail server does: answers to recipients and contents in turn (then 250), and what it has seen."""
+
+    rcpt: list[str] = field(default_factory=list)
+    data: list[str] = field(default_factory=list)
+    contents: list[bytes] = field(default_factory=list)
+    recipients: list[str] = field(default_factory=list)
+    logins: list[str] = field(default_factory=list)
+    connections: int = 0
+    port: int = 0
+
+    def handler(self) -> SimpleNamespace:
+        async def handle_RCPT(server: SMTP, session: Any, envelope: Any, address: str, options: list[str]) -> str:
+            self.recipients.append(address)
+            answer = self.rcpt.pop(0) if self.rcpt else "250 2.1.5 Ok"
+            if answer.startswith("250"):
+                envelope.rcpt_tos.append(address)
+            return answer
+
+        async def handle_DATA(server: SMTP, session: Any, envelope: Any) -> str:
+            self.contents.append(envelope.content)
+            answer = self.data.pop(0) if self.data else "250 2.0.0 Ok"
+            if answer == DIES:
+                server.transport.abort()
+            return answer
+
+        return SimpleNamespace(handle_RCPT=handle_RCPT, handle_DATA=handle_DATA)
+
+
+@pytest.fixture
+def mail_server() -> Callable[..., Any]:
+    """A real mail server (aiosmtpd): `async with mail_server(Desk(...)) as desk: desk.port`."""
+
+    @asynccontextmanager
+    async def serve(desk: Desk | None = None, port: int = 0, **smtp: Any) -> AsyncIterator[Desk]:
+        desk = desk or Desk()
+        loop = asyncio.get_running_loop()
+        open_ones: list[SMTP] = []
+
+        def conversation() -> SMTP:
+            desk.connections += 1
+            open_ones.append(SMTP(desk.handler(), hostname="test", loop=loop, **smtp))
+            return open_ones[-1]
+
+        server = await loop.create_server(conversation, "127.0.0.1", port)
+        desk.port = server.sockets[0].getsockname()[1]
+        try:
+            yield desk
+        finally:
+            server.close()
+            for one in open_ones:
+                if one.transport is not None:
+                    one.transport.abort()
+            await server.wait_closed()
+
+    return serve
+
+
+@dataclass(frozen=True)
+class ServerKey:
+    """A TLS certificate for 127.0.0.1, signed by itself."""
+
+    pem: Path
+    context: ssl.SSLContext
+
+
+@pytest.fixture(scope="session")
+def server_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerKey]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mail server of the tests")])
+    start = datetime.now(UTC) - timedelta(days=1)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), start, start + timedelta(days=2))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    folder = tmp_path_factory.mktemp("tls")
+    pem, key_pem = folder / "certificate.pem", folder / "key.pem"
+    pem.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    plain = serialization.NoEncryption()
+    key_pem.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pem, key_pem)
+    yield ServerKey(pem, context)
+
+
+@pytest.fixture
+def desk() -> type[Desk]:
+    return Desk

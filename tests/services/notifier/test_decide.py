@@ -1,0 +1,185 @@
+"""What the notifier decides (C1, C3, C4, D5)."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from servicecert_notifier.decide import LATE_PATIENCE, PATIENCE, decide
+from servicecert_notifier.ledger import Ledger
+from servicecert_notifier.task import NO_ANSWER, MailOutcome, MailState
+from servicecert_schemas import (
+    AnswerClass,
+    CaseState,
+    HistoryEntry,
+    MailGivenUp,
+    MailHandedOver,
+    MailKind,
+    MailRefused,
+    Recipient,
+    RecipientRole,
+)
+from servicecert_worker.decider import Due, Result
+
+ORDERER = Recipient(role=RecipientRole.ORDERER, email="orderer@example.fi", name="Maija Mallikas")
+CONTACT = Recipient(role=RecipientRole.TECHNICAL_CONTACT, email="contact@example.fi")
+SHARED = Recipient(role=RecipientRole.SHARED_MAILBOX, email="shared@example.fi")
+
+
+def to(event, *recipients):
+    return event.model_copy(update={"recipients": recipients})
+
+
+def roles(decision):
+    return [intent.data.recipient.role for intent in decision.intents]
+
+
+def test_C1_a_certificate_goes_to_every_recipient(issued, heard, now):
+    decision = decide(None, heard(to(issued, ORDERER, CONTACT, SHARED)), None, now)
+    assert roles(decision) == [ORDERER.role, CONTACT.role, SHARED.role]
+    assert [row.recipient for row in decision.state.rows] == roles(decision)
+    assert {row.kind for row in decision.state.rows} == {MailKind.CERTIFICATE_ISSUED}
+    assert len({intent.data.mail_id for intent in decision.intents}) == 3
+    assert decision.events == ()
+
+
+def test_C1_equal_addresses_get_one_mail(issued, heard, now):
+    same = CONTACT.model_copy(update={"email": "Orderer@Example.FI"})
+    assert roles(decide(None, heard(to(issued, ORDERER, same)), None, now)) == [ORDERER.role]
+
+
+def test_C1_two_people_in_one_role_get_one_mail_each(issued, heard, now):
+    other = CONTACT.model_copy(update={"email": "other@example.fi"})
+    decision = decide(None, heard(to(issued, CONTACT, other)), None, now)
+    assert [(row.recipient, row.place) for row in decision.state.rows] == [(CONTACT.role, 1), (CONTACT.role, 2)]
+
+
+def test_D5_a_revocation_on_a_published_list_is_told(revoked, heard, now):
+    decision = decide(None, heard(to(revoked, ORDERER)), None, now)
+    assert decision.intents[0].data.content.crl_number == revoked.crl_number
+    assert decision.intents[0].data.give_up_at == now + PATIENCE
+
+
+def test_C4_a_returned_case_is_told_with_all_deficiencies_in_its_language(returned, heard, now):
+    decision = decide(None, heard(to(returned, ORDERER)), None, now)
+    content = decision.intents[0].data.content
+    assert content.deficiencies == tuple(item.texts.in_language(returned.language) for item in returned.deficiencies)
+
+
+@pytest.mark.parametrize("kind", ["issued", "returned", "revoked"])
+def test_I2_the_same_event_plans_nothing_twice(kind, request, heard, now):
+    event = heard(to(request.getfixturevalue(kind), ORDERER, CONTACT))
+    first = decide(None, event, None, now)
+    again = decide(first.state, replace(event, id=uuid4(), time=now + timedelta(days=1)), None, now + timedelta(days=1))
+    assert again.state is first.state
+    assert again.intents == ()
+
+
+def test_C4_a_newer_version_of_the_same_returning_plans_nothing(returned, heard, now):
+    """The view also changes when a mail was handed over: no mail may bring about the next."""
+    first = decide(None, heard(to(returned, ORDERER)), None, now)
+    newer = to(returned.model_copy(update={"version": returned.version + 1}), ORDERER)
+    assert decide(first.state, heard(newer), None, now).intents == ()
+
+
+def test_C4_a_case_returned_again_is_told_again(returned, heard, now):
+    first = decide(None, heard(to(returned, ORDERER)), None, now)
+    later = HistoryEntry(state=CaseState.RETURNED, at=now + timedelta(days=30))
+    again = to(returned.model_copy(update={"version": 9, "history": (*returned.history, later)}), ORDERER)
+    second = decide(first.state, heard(again), None, now)
+    assert len(second.intents) == 1
+    assert len(second.state.rows) == 2
+
+
+def test_C4_other_deficiencies_are_told_also_without_a_new_entry_in_the_history(returned, heard, now):
+    first = decide(None, heard(to(returned, ORDERER)), None, now)
+    other = returned.deficiencies[0].model_copy(update={"code": "another"})
+    changed = to(returned.model_copy(update={"version": 9, "deficiencies": (other,)}), ORDERER)
+    assert len(decide(first.state, heard(changed), None, now).intents) == 1
+
+
+@pytest.mark.parametrize("change", [{"state": CaseState.ACCEPTED}, {"deficiencies": ()}, {"recipients": ()}])
+def test_other_views_of_a_case_plan_nothing(returned, heard, now, change):
+    decision = decide(None, heard(returned.model_copy(update=change)), None, now)
+    assert decision.state is None
+    assert decision.intents == ()
+
+
+def test_a_deadline_changes_nothing(issued, now):
+    ledger = Ledger(issued.case_id)
+    assert decide(ledger, Due(uuid4(), "key", "kind", now), None, now).state is ledger
+
+
+def test_C3_a_certificate_is_tried_until_its_delivery_is_due(issued, heard, now):
+    far = issued.model_copy(update={"due": now + timedelta(days=3)})
+    assert decide(None, heard(far), None, now).intents[0].data.give_up_at == far.due
+
+
+def test_C3_an_overdue_certificate_is_still_tried_for_a_day(issued, heard, now):
+    late = issued.model_copy(update={"due": now - timedelta(days=3)})
+    assert decide(None, heard(late), None, now).intents[0].data.give_up_at == now + LATE_PATIENCE
+
+
+@pytest.fixture
+def one_mail(issued, heard, now):
+    decision = decide(None, heard(to(issued, CONTACT)), None, now)
+    return decision.state, decision.intents[0].data
+
+
+def result(task, state, answer, now, attempts=1):
+    outcome = MailOutcome(mail_id=task.mail_id, state=state, answer=answer, attempts=attempts, at=now)
+    return Result(uuid4(), str(task.case_id), "mail", outcome)
+
+
+@pytest.mark.parametrize(
+    ("state", "answer", "event", "said"),
+    [
+        (MailState.HANDED_OVER, "250 2.0.0", MailHandedOver, AnswerClass.ACCEPTED),
+        (MailState.REFUSED, "550 5.1.1", MailRefused, AnswerClass.PERMANENT),
+        (MailState.REFUSED, NO_ANSWER, MailRefused, AnswerClass.NO_ANSWER),
+        (MailState.GIVEN_UP, "451", MailGivenUp, AnswerClass.TEMPORARY),
+        (MailState.GIVEN_UP, NO_ANSWER, MailGivenUp, AnswerClass.NO_ANSWER),
+    ],
+)
+def test_C3_what_came_of_a_mail_is_recorded_and_told(one_mail, now, state, answer, event, said):
+    ledger, task = one_mail
+    decision = decide(ledger, result(task, state, answer, now, attempts=3), None, now)
+    (row,) = decision.state.rows
+    assert (row.state, row.answer, row.attempts, row.settled_at) == (state, answer, 3, now)
+    (told,) = decision.events
+    assert type(told) is event
+    assert (told.answer, told.recipient, told.kind, told.mail_id) == (said, CONTACT.role, row.kind, task.mail_id)
+
+
+def test_I9_the_first_outcome_counts(one_mail, now):
+    ledger, task = one_mail
+    first = decide(ledger, result(task, MailState.HANDED_OVER, "250", now), None, now)
+    second = decide(first.state, result(task, MailState.REFUSED, "550", now), None, now)
+    assert second.state is first.state
+    assert second.events == ()
+
+
+def test_a_result_of_one_mail_leaves_the_others(issued, heard, now):
+    planned = decide(None, heard(to(issued, ORDERER, CONTACT)), None, now)
+    done = decide(planned.state, result(planned.intents[1].data, MailState.HANDED_OVER, "250", now), None, now)
+    assert [row.state for row in done.state.rows] == [MailState.PLANNED, MailState.HANDED_OVER]
+
+
+def test_a_result_that_no_ledger_knows_is_a_fault(one_mail, now):
+    ledger, task = one_mail
+    with pytest.raises(LookupError, match="no mail of this case"):
+        decide(None, result(task, MailState.HANDED_OVER, "250", now), None, now)
+    stranger = task.model_copy(update={"mail_id": uuid4()})
+    with pytest.raises(LookupError, match="has no mail"):
+        decide(ledger, result(stranger, MailState.HANDED_OVER, "250", now), None, now)
+
+
+def test_E3_no_address_is_in_the_ledger_or_in_what_is_told(one_mail, now):
+    ledger, task = one_mail
+    decision = decide(ledger, result(task, MailState.REFUSED, "550", now), None, now)
+    assert "@" not in repr(decision.state) + repr(decision.events)
+
+
+def test_a_mail_carries_the_time_of_its_event(issued, heard):
+    time = datetime(2026, 11, 24, 8, 15, 2, tzinfo=UTC)
+    assert decide(None, heard(issued, time), None, time + timedelta(hours=9)).intents[0].data.date == time

@@ -1,0 +1,251 @@
+"""Real conversations with mail servers (C3)."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from servicecert_notifier.task import NO_ANSWER, MailState
+from servicecert_worker.decider import Again, Done
+from structlog.testing import capture_logs
+
+DIES = "dies"
+
+
+def states(outcomes):
+    return [outcome.data.state if isinstance(outcome, Done) else "again" for outcome in outcomes]
+
+
+@pytest.fixture
+def scripted():
+    """A server that offers PIPELINING and answers each line it knows with a fixed reply, and any content with `taken`."""
+
+    def make(answers, greeting="220 test", taken="250 2.0.0 Ok"):
+        seen = []
+
+        async def talk(reader, writer):
+            replies = {"EHLO": "250-test\r\n250 PIPELINING", "QUIT": "221 Bye", "RSET": "250 Ok", "MAIL": "250 Ok"} | answers
+            writer.write(f"{greeting}\r\n".encode())
+            while line := (await reader.readline()).decode():
+                verb = line[:4].strip()
+                seen.append(verb)
+                if replies.get(verb) == DIES:
+                    break
+                writer.write(f"{replies[verb]}\r\n".encode())
+                if replies[verb].startswith("354"):
+                    content = await reader.readuntil(b".\r\n") if replies["RCPT"].startswith("5") else await reader.readuntil(b"\r\n.\r\n")
+                    seen.append(content)
+                    writer.write(f"{taken}\r\n".encode())
+            writer.close()
+
+        return talk, seen
+
+    return make
+
+
+async def listening(talk):
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    return server, server.sockets[0].getsockname()[1]
+
+
+async def test_C3_mails_are_handed_over_through_few_connections(mail_server, postman, mails):
+    async with mail_server() as desk:
+        carrier = postman(desk.port)
+        for _ in range(3):
+            assert states(await carrier.deliver(mails(10))) == [MailState.HANDED_OVER] * 10
+        assert desk.connections == 2
+        assert sorted(desk.recipients) == sorted(f"a{number}@example.fi" for number in range(10) for _ in range(3))
+
+
+async def test_C3_a_refused_address_is_final_and_the_others_go_on(mail_server, postman, mails, desk):
+    async with mail_server(desk(rcpt=["250 Ok", "550 5.1.1 <a1@example.fi> is unknown"])) as server:
+        outcomes = await postman(server.port, smtp_connections=1).deliver(mails(3))
+    assert states(outcomes) == [MailState.HANDED_OVER, MailState.REFUSED, MailState.HANDED_OVER]
+    assert outcomes[1].data.answer == "550 5.1.1"
+    assert len(server.contents) == 2
+    assert server.connections == 1
+
+
+async def test_C3_a_refused_content_is_final(mail_server, postman, mails, desk):
+    async with mail_server(desk(data=["554 5.6.0 No"])) as server:
+        (outcome,) = await postman(server.port).deliver(mails(1, tries=4))
+    assert (outcome.data.state, outcome.data.answer, outcome.data.attempts) == (MailState.REFUSED, "554 5.6.0", 5)
+
+
+@pytest.mark.parametrize("script", [{"rcpt": ["450 4.2.1 Later"]}, {"data": ["451 4.3.0 Later"]}])
+async def test_C3_a_temporary_answer_is_tried_again(mail_server, postman, mails, desk, script):
+    async with mail_server(desk(**script)) as server:
+        carrier = postman(server.port)
+        (first,) = await carrier.deliver(mails(1))
+        assert isinstance(first, Again)
+        assert "answered 45" in first.reason
+        (second,) = await carrier.deliver(mails(1, tries=1))
+    assert (second.data.state, second.data.attempts) == (MailState.HANDED_OVER, 2)
+
+
+async def test_C3_a_mail_is_given_up_when_its_time_is_over(mail_server, postman, mails, now, desk):
+    late = now + timedelta(hours=2)
+    async with mail_server(desk(rcpt=["450 4.2.1 Later"])) as server:
+        (outcome,) = await postman(server.port, at=late).deliver(mails(1))
+    assert (outcome.data.state, outcome.data.answer) == (MailState.GIVEN_UP, "450 4.2.1")
+    (unreached,) = await postman(server.port, at=late).deliver(mails(1))
+    assert (unreached.data.state, unreached.data.answer) == (MailState.GIVEN_UP, NO_ANSWER)
+
+
+async def test_C3_a_server_that_is_gone_is_found_again_when_it_is_back(mail_server, postman, mails):
+    async with mail_server() as desk:
+        carrier = postman(desk.port)
+        assert states(await carrier.deliver(mails(2))) == [MailState.HANDED_OVER] * 2
+    gone = await carrier.deliver(mails(5))
+    assert states(gone) == ["again"] * 5
+    async with mail_server(desk, port=desk.port):
+        for _ in range(2):  # A conversation that was open when the server went may be noticed only now.
+            outcomes = await carrier.deliver(mails(5))
+        assert states(outcomes) == [MailState.HANDED_OVER] * 5
+
+
+async def test_I9_a_mail_whose_answer_got_lost_is_repeated_byte_for_byte(mail_server, postman, mails, desk):
+    async with mail_server(desk(data=[DIES])) as server:
+        carrier = postman(server.port, smtp_connections=1)
+        assert states(await carrier.deliver(mails(2))) == ["again", MailState.HANDED_OVER]
+        assert states(await carrier.deliver(mails(1, tries=1))) == [MailState.HANDED_OVER]
+    first, _, repeated = server.contents
+    assert first == repeated
+    assert b"Message-ID: <" in first
+
+
+async def test_one_bad_mail_does_not_hold_up_the_others(mail_server, postman, mails):
+    tasks = mails(3)
+    spoilt = tasks[0].data.content.model_copy(update={"fingerprint": "no hexadecimal"})
+    strange = tasks[1].data.recipient.model_copy(update={"email": "mäija@example.fi"})
+    object.__setattr__(tasks[0], "data", tasks[0].data.model_copy(update={"content": spoilt}))
+    object.__setattr__(tasks[1], "data", tasks[1].data.model_copy(update={"recipient": strange}))
+    async with mail_server() as desk:
+        outcomes = await postman(desk.port).deliver(tasks)
+    assert states(outcomes) == ["again", MailState.REFUSED, MailState.HANDED_OVER]
+    assert outcomes[0].reason == "The mail could not be written (ValueError)."
+    assert outcomes[1].data.answer == NO_ANSWER
+
+
+async def test_starttls_that_is_required_and_not_offered_is_a_sentence(mail_server, postman, mails):
+    async with mail_server() as desk:
+        (outcome,) = await postman(desk.port, smtp_starttls="required").deliver(mails(1))
+    assert "STARTTLS is required" in outcome.reason
+    assert "SMTP_STARTTLS=off" in outcome.reason
+    assert desk.recipients == []
+
+
+async def test_required_starttls_verifies_the_server(mail_server, postman, mails, server_key):
+    async with mail_server(tls_context=server_key.context, require_starttls=True) as desk:
+        (unknown,) = await postman(desk.port, smtp_starttls="required").deliver(mails(1))
+        assert "SMTP_CA_FILE" in unknown.reason
+        known = postman(desk.port, smtp_starttls="required", smtp_ca_file=server_key.pem)
+        assert states(await known.deliver(mails(3))) == [MailState.HANDED_OVER] * 3
+
+
+async def test_opportunistic_starttls_takes_what_there_is(mail_server, postman, mails, server_key):
+    async with mail_server(tls_context=server_key.context, require_starttls=True) as desk:
+        assert states(await postman(desk.port, smtp_starttls="opportunistic").deliver(mails(1))) == [MailState.HANDED_OVER]
+    async with mail_server() as desk:
+        assert states(await postman(desk.port, smtp_starttls="opportunistic").deliver(mails(1))) == [MailState.HANDED_OVER]
+
+
+@pytest.mark.parametrize(("password", "expected"), [("right", MailState.HANDED_OVER), ("wrong", "again")])
+async def test_a_login_that_fails_refuses_no_mail(mail_server, postman, mails, server_key, tmp_path, password, expected):
+    from aiosmtpd.smtp import AuthResult, LoginPassword
+
+    def authenticator(server, session, envelope, mechanism, given):
+        return AuthResult(success=given == LoginPassword(b"notifier", b"right"), handled=False)
+
+    file = tmp_path / "password"
+    file.write_text(password + "\n")
+    tls = {"tls_context": server_key.context, "auth_required": True, "authenticator": authenticator}
+    async with mail_server(**tls) as desk:
+        carrier = postman(
+            desk.port, smtp_starttls="required", smtp_ca_file=server_key.pem, smtp_username="notifier", smtp_password_file=file
+        )
+        (outcome,) = await carrier.deliver(mails(1))
+    assert states([outcome]) == [expected]
+    if expected == "again":
+        assert "SMTP_PASSWORD_FILE" in outcome.reason
+        assert password not in outcome.reason
+
+
+@pytest.mark.parametrize(
+    ("answers", "taken", "expected", "content"),
+    [
+        ({"RCPT": "550 5.1.1 No", "DATA": "554 5.5.1 No"}, "250 Ok", MailState.REFUSED, None),
+        ({"RCPT": "550 5.1.1 No", "DATA": "354 Go"}, "554 5.5.1 No", MailState.REFUSED, b".\r\n"),
+        ({"RCPT": "450 4.2.1 Later", "DATA": "503 5.5.1 No"}, "250 Ok", "again", None),
+        ({"RCPT": "250 Ok", "DATA": "250 What"}, "250 Ok", "again", None),
+        ({"MAIL": "530 5.7.0 Log in", "RCPT": "503 No", "DATA": "503 No"}, "250 Ok", "again", None),
+        ({"MAIL": "421 4.3.2 Going", "RCPT": "421 4.3.2 Going", "DATA": "421 4.3.2 Going"}, "250 Ok", "again", None),
+        ({"RCPT": "hello", "DATA": "354 Go"}, "250 Ok", "again", None),
+        ({"RCPT": DIES}, "250 Ok", "again", None),
+    ],
+)
+async def test_pipelined_commands_are_each_answered(scripted, postman, mails, answers, taken, expected, content):
+    talk, seen = scripted(answers, taken=taken)
+    server, port = await listening(talk)
+    async with server:
+        (outcome,) = await postman(port).deliver(mails(1))
+    assert states([outcome]) == [expected]
+    assert [part for part in seen if isinstance(part, bytes)] == ([content] if content else [])
+
+
+async def test_a_pipelined_mail_arrives_with_its_dots(scripted, postman, mails):
+    talk, seen = scripted({"RCPT": "250 Ok", "DATA": "354 Go"})
+    server, port = await listening(talk)
+    tasks = mails(1)
+    recipient = tasks[0].data.recipient.model_copy(update={"name": None})
+    object.__setattr__(tasks[0], "data", tasks[0].data.model_copy(update={"recipient": recipient}))
+    async with server:
+        assert states(await postman(port).deliver(tasks)) == [MailState.HANDED_OVER]
+    (content,) = [part for part in seen if isinstance(part, bytes)]
+    assert content.endswith(b"_mail--\r\n.\r\n")
+
+
+@pytest.mark.parametrize(
+    ("greeting", "sentence"),
+    [("554 Go away", "answered 554"), ("hello", "does not speak SMTP"), ("", "did not answer in time")],
+)
+async def test_a_server_that_does_not_open_is_a_sentence(scripted, postman, mails, greeting, sentence):
+    talk, _ = scripted({}, greeting=greeting)
+
+    async def silent(reader, writer):
+        await reader.read()
+        writer.close()
+
+    server, port = await listening(talk if greeting else silent)
+    async with server:
+        outcomes = await postman(port, smtp_timeout_seconds=0.3).deliver(mails(3))
+    assert states(outcomes) == ["again"] * 3
+    assert all(sentence in outcome.reason for outcome in outcomes)
+
+
+async def test_a_silent_server_costs_a_batch_one_time_out(scripted, postman, mails):
+    async def talk(reader, writer):
+        writer.write(b"220 test\r\n")
+        await reader.readline()
+        writer.write(b"250 test\r\n")
+        await reader.read()
+        writer.close()
+
+    server, port = await listening(talk)
+    loop = asyncio.get_running_loop()
+    async with server:
+        start = loop.time()
+        outcomes = await postman(port, smtp_timeout_seconds=0.3).deliver(mails(20))
+        assert loop.time() - start < 3
+    assert states(outcomes) == ["again"] * 20
+    assert all("did not answer within 0.3 s" in outcome.reason for outcome in outcomes)
+
+
+async def test_E3_no_address_is_logged_or_answered(mail_server, postman, mails, desk):
+    script = desk(rcpt=["550 5.1.1 <a0@example.fi> is unknown", "450 <a1@example.fi> is busy"])
+    with capture_logs() as logs:
+        async with mail_server(script) as server:
+            outcomes = await postman(server.port, smtp_connections=1).deliver(mails(3))
+    told = repr(logs) + repr(outcomes)
+    assert {entry["event"] for entry in logs} == {"mail refused", "mail deferred", "mail handed over"}
+    assert "a***@example.fi" in told
+    assert not any(f"a{number}@" in told for number in range(3))

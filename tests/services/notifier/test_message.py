@@ -1,0 +1,167 @@
+"""A mail as bytes: what a strict parser and the standard library make of it, and that nothing gets out of a header."""
+
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.header import decode_header, make_header
+from email.message import EmailMessage
+from email.utils import parseaddr
+from uuid import UUID
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from servicecert_notifier.message import (
+    DEFAULT_SENDER_NAME,
+    Attachment,
+    Letter,
+    Sender,
+    UnsendableAddress,
+    compose,
+    encoded,
+    mailbox,
+    masked,
+    one_line,
+)
+from servicecert_schemas import Language, Recipient, RecipientRole
+
+STRICT = policy.SMTP.clone(raise_on_defect=True)
+SENDER = Sender.read("ca@example.fi")
+ID = UUID("07a18cb6-73a0-59ee-88c4-2f3707a5eac9")
+DATE = datetime(2026, 11, 24, 10, 15, 30, tzinfo=UTC)
+HEADERS = {
+    "From",
+    "To",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "MIME-Version",
+    "Auto-Submitted",
+    "Content-Language",
+    "Content-Type",
+}
+ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=300)
+
+
+def recipient(name="Maija Mallikas", email="maija@example.fi"):
+    return Recipient(role=RecipientRole.ORDERER, email=email, name=name)
+
+
+def parsed(raw: bytes) -> EmailMessage:
+    message = message_from_bytes(raw, policy=STRICT)
+    assert isinstance(message, EmailMessage)
+    assert not [defect for part in message.walk() for defect in part.defects]
+    return message
+
+
+def shown_name(raw: bytes) -> str:
+    """The recipient's name, encoded words joined as RFC 2047 section 6.2 says; the address parser of Python 3.11 leaves spaces between."""
+    phrase = message_from_bytes(raw)["To"].rpartition("<")[0].strip()
+    return str(make_header(decode_header(phrase))) if "=?" in phrase else parseaddr(f"{phrase} <a@b>")[0]
+
+
+def composed(letter, to=None, sender=SENDER):
+    return compose(letter, sender, to or recipient(), ID, DATE, Language.FINNISH)
+
+
+def by_the_standard_library(letter: Letter, to: Recipient) -> EmailMessage:
+    message = EmailMessage(policy=STRICT)
+    message["From"] = f'"{DEFAULT_SENDER_NAME}" <ca@example.fi>'
+    message["To"] = f'"{to.name}" <{to.email}>'
+    message["Subject"] = letter.subject
+    message["Date"] = DATE
+    message["Message-ID"] = f"<{ID}@example.fi>"
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(letter.text)
+    message.add_alternative(letter.html, subtype="html")
+    for attachment in letter.attachments:
+        main, _, sub = attachment.media_type.partition("/")
+        message.add_attachment(b"der \x00\n.\r\n bytes", maintype=main, subtype=sub, filename=attachment.name)
+    message["Content-Language"] = "fi"
+    return message
+
+
+def contents(message: EmailMessage):
+    return [
+        (part.get_content_type(), part.get_filename(), part.get_content() if not part.is_multipart() else None)
+        for part in message.walk()
+    ]
+
+
+@pytest.mark.parametrize("files", [(), (Attachment("a_1.der", "application/pkix-cert", encoded(b"der \x00\n.\r\n bytes")),)])
+def test_a_mail_is_what_the_standard_library_would_make(files):
+    letter = Letter("Käyttöön: ää", "Hei!\n\n.\nFrom here\n  rivi = 1 \n", "<p>Hei &amp; ä</p>\n", files)
+    ours, theirs = parsed(composed(letter)), parsed(by_the_standard_library(letter, recipient()).as_bytes())
+    assert contents(ours) == contents(theirs)
+    assert {name: ours[name] for name in HEADERS - {"Content-Type"}} == {
+        name: theirs[name] for name in HEADERS - {"Content-Type"}
+    }
+
+
+@given(subject=ANY_TEXT, name=ANY_TEXT, text=ANY_TEXT)
+@example(subject="Hi\r\nBcc: a@b", name='x"\r\nBcc: a@b\r\n\r\nbody', text="x")
+@example(subject="=?utf-8?b?SGk=?=", name="=?utf-8?q?=0D=0ABcc:_a?=", text=".")
+@example(subject="ä" * 200, name="\\", text="=_07a18cb673a059ee88c42f3707a5eac9_mail")
+def test_nothing_gets_out_of_a_header(subject, name, text):
+    raw = composed(Letter(subject, text + "\n", text), recipient(name[:200]))
+    message = parsed(raw)
+    assert set(message.keys()) == HEADERS
+    assert len(message.keys()) == len(HEADERS)
+    assert message["Subject"] == one_line(subject)
+    (address,) = message["To"].addresses
+    assert address.addr_spec == "maija@example.fi"
+    assert shown_name(raw) == one_line(name[:200])
+    head = raw.partition(b"\r\n\r\n")[0]
+    assert all(len(line) <= 78 and line.isascii() for line in head.split(b"\r\n"))
+    assert b"\n" not in raw.replace(b"\r\n", b"") and b"\r" not in raw.replace(b"\r\n", b"")
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=500))
+def test_bodies_come_out_as_they_went_in(text):
+    letter = Letter("s", text + "\n", text + "\n", (Attachment("f.pem", "application/x-pem-file", encoded(text.encode())),))
+    plain, html, file = (part for part in parsed(composed(letter)).walk() if not part.is_multipart())
+    for body in (plain, html):
+        assert body.get_payload(decode=True).decode().replace("\r\n", "\n") == text + "\n"
+    assert file.get_content() == text.encode()
+
+
+def test_C3_the_same_mail_has_the_same_bytes():
+    assert composed(Letter("s", "t\n", "h\n")) == composed(Letter("s", "t\n", "h\n"))
+
+
+@pytest.mark.parametrize(
+    ("address", "on_the_wire"),
+    [
+        ("maija.mallikas+x@example.fi", "maija.mallikas+x@example.fi"),
+        ("a..b@example.fi", '"a..b"@example.fi'),
+        ("(comment)@example.fi", '"(comment)"@example.fi'),
+        ("maija@bücher.example", "maija@xn--bcher-kva.example"),
+    ],
+)
+def test_an_address_is_written_so_that_it_is_read_as_one(address, on_the_wire):
+    assert mailbox(address) == on_the_wire
+    (read,) = parsed(composed(Letter("s", "t", "h"), recipient(None, address)))["To"].addresses
+    assert f"{read.username}@{read.domain}" == on_the_wire.replace('"', "")
+
+
+@pytest.mark.parametrize("address", ["mäija@example.fi", "a\x7f@example.fi", "a@-x.fi", "a@x..fi", "a@" + "ä" * 70 + ".fi", "a", "@b", "a@[1"])
+def test_an_address_that_smtp_cannot_carry_is_no_address(address):
+    with pytest.raises(UnsendableAddress) as caught:
+        mailbox(address)
+    assert address not in str(caught.value).split()
+
+
+def test_E3_an_address_in_a_log_is_masked():
+    assert masked("maija.mallikas@example.fi") == "m***@example.fi"
+    assert masked("\r\nx") == "***@x"
+
+
+@pytest.mark.parametrize("text", ["", "x", "Name <x>", "a@b c"])
+def test_a_sender_without_an_address_is_refused(text):
+    with pytest.raises(ValueError, match="write it as"):
+        Sender.read(text)
+
+
+def test_a_sender_may_have_a_name():
+    sender = Sender.read("Varmenteet Ää <ca@example.fi>")
+    (read,) = parsed(composed(Letter("s", "t", "h"), sender=sender))["From"].addresses
+    assert (read.display_name, read.addr_spec, sender.domain) == ("Varmenteet Ää", "ca@example.fi", "example.fi")
