@@ -10,6 +10,7 @@ import pytest
 import yaml
 from check_jsonschema.builtin_schemas import get_builtin_schema
 from pydantic_settings import BaseSettings
+from servicecert_worker.settings import WorkerSettings
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TEXT = (CHECKOUT / "docker-compose.yml").read_text()
@@ -17,8 +18,9 @@ COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
 WORKERS = ("intake", "issuer", "revoker", "notifier")
-# What the worker runtime reads, the same for every service.
-RUNTIMES = {"KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "SERVICECERT_HEALTH_PORT"}
+RUNTIMES = {field.alias for field in WorkerSettings.model_fields.values()}
+# A secret is read from a file of Compose, or is a variable that has to be set.
+REFERENCE = re.compile(r"/run/secrets/[\w-]+$|\$\{\w+:\?[^}]+\}$")
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)")
 DOCKERFILE = (CHECKOUT / "deploy" / "Dockerfile").read_text()
 
@@ -81,8 +83,17 @@ def test_every_secret_comes_from_the_environment_file_and_none_is_written_down()
     assert set(example.values()) == {""}
     for service in SERVICES.values():
         for name, value in service.get("environment", {}).items():
-            assert "PASS" not in name or str(value).startswith("/run/secrets/"), name
-            assert "://postgres:" not in str(value) or "://postgres:${POSTGRES_PASSWORD:?" in value
+            assert "PASS" not in name or REFERENCE.match(str(value)), name
+            assert "://" not in value or "@" not in value or re.search(r"//\w+:\$\{\w+:\?[^}]+\}@", value), name
+
+
+def test_each_service_has_a_database_role_of_its_own_that_is_prepared() -> None:
+    prepared = SERVICES["prepare-database"]["environment"]
+    database = re.escape(SERVICES["postgres"]["environment"]["POSTGRES_DB"])
+    for worker in WORKERS:
+        url = SERVICES[worker]["environment"]["DATABASE_URL"]
+        password = prepared[f"SERVICECERT_{worker.upper()}_DATABASE_PASSWORD"]
+        assert re.fullmatch(rf"postgresql://{database}_{worker}:{re.escape(password)}@postgres:5432/{database}", url)
 
 
 def test_I10_only_who_signs_holds_the_keys_and_their_passphrase() -> None:

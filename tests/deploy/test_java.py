@@ -30,7 +30,7 @@ def test_a_cache_folder_that_cannot_be_one_is_a_sentence(tmp_path: Path) -> None
     file = tmp_path / "file"
     file.touch()
     with (
-        pytest.raises(DeployError, match="cache folder .* cannot be used: Not a directory"),
+        pytest.raises(DeployError, match=r"cache folder .* cannot be used: Not a directory"),
         locked(file / "in", silent),
     ):
         pass
