@@ -1,0 +1,56 @@
+"""Where broker and database are, by the environment names that the services use too."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from servicecert_schemas.topics import CATALOGUE, Topic
+
+from servicecert_cli.faults import Told
+
+EX_CONFIG = 78
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A Kafka cluster, and what stands there before the name of each topic and group of this installation."""
+
+    bootstrap: str
+    prefix: str = ""
+
+    def name(self, topic: Topic) -> str:
+        """What the topic is called in this cluster."""
+        return self.prefix + topic.name
+
+    def group(self, service: str) -> str:
+        """What the service's consumer group is called in this cluster."""
+        return self.prefix + service
+
+    def topic(self, name: str) -> Topic | None:
+        """The topic of the catalogue that is called so in this cluster."""
+        return next((topic for topic in CATALOGUE if self.name(topic) == name), None)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that name this cluster to a service."""
+        return {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap, "SERVICECERT_TOPIC_PREFIX": self.prefix}
+
+
+def cluster() -> Cluster:
+    """The cluster that the environment names. Raises Told."""
+    return Cluster(
+        _named("KAFKA_BOOTSTRAP_SERVERS", "the broker's host:port"), os.environ.get("SERVICECERT_TOPIC_PREFIX", "")
+    )
+
+
+def database_url() -> str:
+    """The database that the environment names. Raises Told."""
+    return _named("DATABASE_URL", "postgresql://user:password@host:port/database")
+
+
+def _named(name: str, shape: str) -> str:
+    value = os.environ.get(name, "")
+    if not value:
+        raise Told(f"set {name} to {shape}, or start everything on this machine with `servicecert up`.", EX_CONFIG)
+    return value

@@ -1,0 +1,52 @@
+"""`servicecert crl`: the published CRLs over HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from servicecert_cli.faults import Told
+
+EX_UNAVAILABLE = 69
+
+
+@click.group()
+def command() -> None:
+    """The published CRLs over HTTP."""
+
+
+@command.command()
+@click.argument(
+    "folder", metavar="DIR", envvar="SERVICECERT_CRL_DIR", type=click.Path(path_type=Path, file_okay=False, exists=True)
+)
+@click.option("--host", default="", help="The address to listen at; all of this machine's where none is given.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="0 takes any free one.")
+def serve(folder: Path, host: str, port: int) -> None:
+    """Serve the CRLs and CA certificates of a folder until it is told to stop.
+
+    DIR may also be given as SERVICECERT_CRL_DIR: the folder that the revoker publishes
+    to. Nothing else in it is served.
+
+    \b
+    Example:
+      servicecert crl serve crls --host 127.0.0.1 --port 8080
+    """
+    import asyncio
+
+    from servicecert_revoker import crl_server
+
+    from servicecert_cli import interruption
+
+    async def serving() -> None:
+        try:
+            async with crl_server.serve(folder, host, port) as address:
+                click.echo(f"CRLs are served at {address}/<CA>.crl")
+                await asyncio.Event().wait()
+        except OSError:
+            raise Told(
+                f"Port {port} is in use, or {host or 'an address'} is not this machine's: choose another by --port or --host.",
+                EX_UNAVAILABLE,
+            ) from None
+
+    interruption.run(serving())

@@ -1,0 +1,78 @@
+"""`servicecert db`: the services' roles and schemas."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from servicecert_cli.faults import Told
+from servicecert_cli.output import as_json, print_json
+from servicecert_cli.private_files import write_private
+
+EX_NOINPUT = 66
+
+
+@click.group()
+def command() -> None:
+    """Roles and schemas of the services in PostgreSQL."""
+
+
+@command.command()
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write each service's DATABASE_URL here.")
+@as_json
+def prepare(out: Path | None, as_json: bool) -> None:
+    """Make a role and a schema of its own for each service.
+
+    DATABASE_URL names a role that may create roles. May be run again: schemas stay as they
+    are, roles get the password given. A service's password is the value of
+    SERVICECERT_<SERVICE>_DATABASE_PASSWORD, or the first line of the file named by
+    SERVICECERT_<SERVICE>_DATABASE_PASSWORD_FILE; without either one is drawn, which only
+    --out tells: a file of lines <SERVICE>_DATABASE_URL=…, that its owner alone can read.
+
+    \b
+    Examples:
+      servicecert db prepare --out service-urls
+      SERVICECERT_INTAKE_DATABASE_PASSWORD_FILE=intake.secret servicecert db prepare
+    """
+    from servicecert_worker import database
+
+    from servicecert_cli.addresses import database_url
+    from servicecert_cli.names import SERVICES
+
+    given = {service: password_given(service, os.environ) for service in SERVICES}
+    passwords = {service: password or database.new_password() for service, password in given.items()}
+    urls = database.prepare(database_url(), passwords)
+    if out is not None:
+        lines = [f"{service.upper()}_DATABASE_URL={url}\n" for service, url in urls.items()]
+        write_private(out, "".join(lines).encode(), replace=True)
+    if as_json:
+        print_json({"services": list(urls), "urls": None if out is None else str(out)})
+        return
+    click.echo(f"Roles and schemas are there for {', '.join(urls)}.")
+    if out is not None:
+        click.echo(f"Their database URLs are in {out}.")
+    elif drawn := [service for service, password in given.items() if password is None]:
+        click.echo(
+            f"The passwords of {', '.join(drawn)} were drawn and are told to nobody: name a file by --out to have them."
+        )
+
+
+def password_given(service: str, environment: Mapping[str, str]) -> str | None:
+    """The password that the environment gives a service's role. Raises Told where a file cannot be read or is empty."""
+    name = f"SERVICECERT_{service.upper()}_DATABASE_PASSWORD"
+    if password := environment.get(name):
+        return password
+    if not (path := environment.get(f"{name}_FILE")):
+        return None
+    try:
+        password = Path(path).read_text().partition("\n")[0].rstrip("\r")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise Told(
+            f"{name}_FILE: {path} cannot be read ({getattr(fault, 'strerror', 'not UTF-8')}).", EX_NOINPUT
+        ) from None
+    if not password:
+        raise Told(f"{name}_FILE: the first line of {path} is empty; write the password there.", EX_NOINPUT)
+    return password

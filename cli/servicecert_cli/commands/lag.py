@@ -1,0 +1,95 @@
+"""`servicecert lag`: what the services have not handled yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+from servicecert_cli.names import SERVICES
+from servicecert_cli.output import as_json, print_json, print_table
+
+if TYPE_CHECKING:
+    from servicecert_worker.lag import PartitionLag
+
+    from servicecert_cli.addresses import Cluster
+
+
+@click.command()
+@click.argument("services", nargs=-1, type=click.Choice(SERVICES))
+@click.option("--partitions", is_flag=True, help="Each partition with something waiting, not only sums.")
+@as_json
+def command(services: tuple[str, ...], partitions: bool, as_json: bool) -> None:
+    """What the services have not handled yet, in messages and seconds.
+
+    Seconds are the age of the oldest record that waits. Works whether workers run or
+    not.
+
+    \b
+    Examples:
+      servicecert lag
+      servicecert lag issuer --partitions
+    """
+    from servicecert_cli import interruption
+    from servicecert_cli.addresses import cluster
+
+    found = interruption.run(_measured(cluster(), services or SERVICES))
+    if as_json:
+        print_json(
+            {
+                "partitions": [
+                    {
+                        "group": each.group,
+                        "topic": each.topic,
+                        "partition": each.partition,
+                        "messages": each.messages,
+                        "seconds": each.seconds,
+                    }
+                    for each in found
+                ],
+                "messages": sum(each.messages for each in found),
+                "seconds": _oldest(found),
+            }
+        )
+        return
+    if partitions:
+        behind = [each for each in found if each.messages]
+        rows = [
+            (each.group, each.topic, str(each.partition), str(each.messages), _shown(each.seconds)) for each in behind
+        ]
+        print_table(("service", "topic", "partition", "messages", "seconds"), rows, right=frozenset({2, 3, 4}))
+    else:
+        print_table(("service", "topic", "messages", "seconds"), _sums(found), right=frozenset({2, 3}))
+    click.echo(f"{sum(each.messages for each in found)} messages wait, the oldest for {_shown(_oldest(found))} s.")
+
+
+async def _measured(place: Cluster, services: tuple[str, ...]) -> list[PartitionLag]:
+    from datetime import UTC, datetime
+
+    from servicecert_worker.lag import measure
+
+    from servicecert_cli import kafka
+
+    async with kafka.admin(place) as admin, kafka.reader(place) as reader:
+        return await measure(admin, reader, place.prefix, services, datetime.now(UTC))
+
+
+def _sums(found: Iterable[PartitionLag]) -> list[tuple[str, str, str, str]]:
+    by_topic: dict[tuple[str, str], list[PartitionLag]] = {}
+    for each in found:
+        by_topic.setdefault((each.group, each.topic), []).append(each)
+    return [
+        (group, topic, str(sum(each.messages for each in parts)), _shown(_oldest(parts)))
+        for (group, topic), parts in by_topic.items()
+    ]
+
+
+def _oldest(found: Iterable[PartitionLag]) -> float | None:
+    """The greatest age, None where it could not be told of a partition that waits."""
+    ages = [each.seconds for each in found]
+    return None if None in ages else max((age for age in ages if age is not None), default=0.0)
+
+
+def _shown(seconds: float | None) -> str:
+    return "?" if seconds is None else f"{seconds:.1f}"

@@ -1,0 +1,216 @@
+"""`servicecert parked`: records that a service could not handle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+import click
+
+from servicecert_cli.faults import Told
+from servicecert_cli.names import SERVICES
+from servicecert_cli.output import as_json, print_json, print_table
+
+if TYPE_CHECKING:
+    from servicecert_worker.parking import ParkedRecord, Selection
+
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@click.group()
+def command() -> None:
+    """Records that a service could not handle.
+
+    Each was put aside with its reason; later records of the same case wait behind it,
+    all others go on. DATABASE_URL names the service's role, or an administrator's with
+    --service.
+    """
+
+
+def selecting(function: F) -> F:
+    """The options that say which parked records are meant."""
+    for option in (
+        click.option(
+            "--before",
+            type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]),
+            help="Parked first before this moment (UTC where it names no zone).",
+        ),
+        click.option("--reason", help="With this reason, e.g. decide-raised."),
+        click.option("--case", "key", help="Of this case (the record's key)."),
+        click.option("--id", "event_id", type=click.UUID, help="The event with this id."),
+        click.option(
+            "--service",
+            type=click.Choice(SERVICES),
+            help="Whose records; needed where DATABASE_URL is not a service's role.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+@command.command("list")
+@selecting
+@as_json
+def list_parked(service: str | None, as_json: bool, **wanted: Any) -> None:
+    """List parked records, oldest first.
+
+    \b
+    Examples:
+      servicecert parked list --service intake
+      servicecert parked list --service issuer --reason examine-raised --json
+    """
+    from servicecert_worker import parking
+
+    async def look(connection: Any) -> list[ParkedRecord]:
+        return await parking.find(connection, _selection(**wanted))
+
+    found = _in_database(service, look)
+    if as_json:
+        print_json([asdict(each) for each in found])
+        return
+    rows = [
+        (
+            str(each.event_id),
+            f"{each.topic}/{each.partition}/{each.offset}",
+            each.reason + (" (released)" if each.released else ""),
+            str(each.waiting),
+            f"{each.first_at:%Y-%m-%d %H:%M}",
+        )
+        for each in found
+    ]
+    if rows:
+        print_table(("event", "from", "reason", "behind", "since (UTC)"), rows, right=frozenset({3}))
+    click.echo(f"{len(rows)} records are parked.")
+
+
+@command.command()
+@click.argument("event_id", type=click.UUID)
+@click.option("--service", type=click.Choice(SERVICES), help="Whose record.")
+@as_json
+def show(event_id: UUID, service: str | None, as_json: bool) -> None:
+    """Show one parked record with its value, as it came.
+
+    The value can hold personal data.
+
+    \b
+    Example:
+      servicecert parked show --service intake 3f2b8c1e-7d40-4b58-9a55-0c6b7c3b1f11
+    """
+    from servicecert_worker import parking
+
+    async def look(connection: Any) -> tuple[list[ParkedRecord], bytes | None]:
+        return await parking.find(connection, parking.Selection(event_id)), await parking.value(connection, event_id)
+
+    found, value = _in_database(service, look)
+    if not found:
+        raise Told(f"No record with the id {event_id} is parked here: see `servicecert parked list`.", 1)
+    facts = asdict(found[0])
+    text = None if value is None else value.decode(errors="backslashreplace")
+    if as_json:
+        print_json({**facts, "value": text})
+        return
+    print_table(("", ""), [(name, str(fact)) for name, fact in facts.items()])
+    click.echo()
+    click.echo("(no value)" if text is None else _readable(text))
+
+
+@command.command()
+@selecting
+@click.option("--all", "everything", is_flag=True, help="All parked records.")
+@click.option("--yes", is_flag=True, help="Do it. Without this nothing is changed.")
+@as_json
+def replay(yes: bool, **options: Any) -> None:
+    """Let parked records be handled anew, with what waits behind them.
+
+    Do this when the cause is mended. An event that had its effect meanwhile has no
+    second one.
+
+    \b
+    Examples:
+      servicecert parked replay --service intake --reason decide-raised
+      servicecert parked replay --service intake --reason decide-raised --yes
+    """
+    from servicecert_worker import parking
+
+    _act("replayed", parking.replay, yes=yes, **options)
+
+
+@command.command()
+@selecting
+@click.option("--all", "everything", is_flag=True, help="All parked records.")
+@click.option("--yes", is_flag=True, help="Do it. Without this nothing is changed.")
+@as_json
+def discard(yes: bool, **options: Any) -> None:
+    """Drop parked records for ever; what waits behind them goes on.
+
+    \b
+    Example:
+      servicecert parked discard --service intake --id 3f2b8c1e-7d40-4b58-9a55-0c6b7c3b1f11 --yes
+    """
+    from servicecert_worker import parking
+
+    _act("discarded", parking.discard, yes=yes, **options)
+
+
+def _act(
+    done: str,
+    act: Callable[[Any, list[UUID]], Coroutine[None, None, int]],
+    *,
+    yes: bool,
+    everything: bool,
+    service: str | None,
+    as_json: bool,
+    **wanted: Any,
+) -> None:
+    if not everything and not any(wanted.values()):
+        raise click.UsageError("Say which records: by --id, --case, --reason or --before, or --all.")
+
+    async def work(connection: Any) -> tuple[list[ParkedRecord], int]:
+        from servicecert_worker import parking
+
+        found = await parking.find(connection, _selection(**wanted))
+        return found, await act(connection, [each.event_id for each in found]) if yes else 0
+
+    found, count = _in_database(service, work)
+    if as_json:
+        print_json({"selected": [str(each.event_id) for each in found], done: count})
+    elif yes:
+        click.echo(f"{count} records are {done}.")
+    else:
+        for each in found:
+            click.echo(f"{each.event_id}  {each.reason}  {each.waiting} behind it")
+        click.echo(f"{len(found)} records would be {done}; add --yes to do it.")
+
+
+def _selection(event_id: UUID | None, key: str | None, reason: str | None, before: datetime | None) -> Selection:
+    from datetime import UTC
+
+    from servicecert_worker.parking import Selection
+
+    return Selection(event_id, key, reason, before if before is None or before.tzinfo else before.replace(tzinfo=UTC))
+
+
+def _in_database(service: str | None, work: Callable[[Any], Coroutine[None, None, T]]) -> T:
+    """Runs `work` on a connection to the service's schema, in one transaction."""
+    from servicecert_cli import interruption
+    from servicecert_cli.addresses import database_url
+    from servicecert_cli.schema import connected
+
+    async def run() -> T:
+        async with connected(database_url(), service) as connection, connection.transaction():
+            return await work(connection)
+
+    return interruption.run(run())
+
+
+def _readable(text: str) -> str:
+    try:
+        return json.dumps(json.loads(text), ensure_ascii=False, indent=2)
+    except ValueError:
+        return text

@@ -1,0 +1,105 @@
+"""`servicecert topics`: the catalogue's topics in a cluster."""
+
+from __future__ import annotations
+
+import click
+
+from servicecert_cli.names import SERVICES
+from servicecert_cli.output import as_json, print_json, print_table
+
+
+@click.group()
+def command() -> None:
+    """The topics of the catalogue in Kafka."""
+
+
+@command.command()
+@click.option(
+    "--replication",
+    type=click.IntRange(1, 15),
+    default=1,
+    show_default=True,
+    help="Copies of each record; 3 in production.",
+)
+@as_json
+def create(replication: int, as_json: bool) -> None:
+    """Make the topics that are missing, with their own settings.
+
+    May be run again: a topic that exists stays as it is.
+
+    \b
+    Example:
+      KAFKA_BOOTSTRAP_SERVERS=localhost:9092 servicecert topics create
+    """
+    from servicecert_schemas.topics import CATALOGUE
+    from servicecert_worker import topic_creation
+
+    from servicecert_cli import interruption
+    from servicecert_cli.addresses import cluster
+
+    place = cluster()
+    made = interruption.run(topic_creation.create(place.bootstrap, CATALOGUE, place.prefix, replication))
+    if as_json:
+        print_json({"made": made, "there": [place.name(topic) for topic in CATALOGUE]})
+        return
+    click.echo(f"{len(made)} topics are made, {len(CATALOGUE) - len(made)} were there already.")
+
+
+@command.command("list")
+@as_json
+def list_topics(as_json: bool) -> None:
+    """Compare the catalogue with the cluster.
+
+    Exit code 1 when a topic is missing.
+
+    \b
+    Example:
+      servicecert topics list
+    """
+    from servicecert_cli import interruption
+    from servicecert_cli.addresses import cluster
+    from servicecert_cli.topics import survey
+
+    found = interruption.run(survey(cluster()))
+    if as_json:
+        print_json([each.facts() for each in found])
+    else:
+        print_table(
+            ("topic", "partitions", "kept", "written by", "read by"),
+            [each.row() for each in found],
+            right=frozenset({1}),
+        )
+    if any(each.partitions is None for each in found):
+        raise SystemExit(1)
+
+
+@command.command()
+@click.argument("service", type=click.Choice(SERVICES))
+@click.option("--yes", is_flag=True, help="Do it. Without this nothing is changed.")
+@as_json
+def accept(service: str, yes: bool, as_json: bool) -> None:
+    """Accept that a service's topics are others than its state was made from.
+
+    A worker stops when the cluster or a topic is not the one it knows: a topic was
+    deleted and made anew, or the address leads elsewhere. Where that is meant, this
+    forgets the known ones and sets the service to the first record of each topic; what
+    it handled before has no second effect. Its workers must be stopped. DATABASE_URL
+    names the service's role.
+
+    \b
+    Example:
+      servicecert topics accept intake --yes
+    """
+    from servicecert_cli import interruption
+    from servicecert_cli.addresses import cluster, database_url
+    from servicecert_cli.topics import accept as accept_topics
+
+    partitions = interruption.run(accept_topics(cluster(), database_url(), service, act=yes))
+    if as_json:
+        print_json({"service": service, "partitions": partitions, "done": yes})
+    elif yes:
+        click.echo(
+            f"{service} starts at the first record of {partitions} partitions, and remembers these topics from its next start on."
+        )
+    else:
+        click.echo(f"{service} would start at the first record of {partitions} partitions; add --yes to do it.")

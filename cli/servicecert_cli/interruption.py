@@ -1,0 +1,42 @@
+"""Coroutines that end in order when somebody presses Ctrl-C or the process is told to end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import TypeVar
+
+import uvloop
+
+T = TypeVar("T")
+
+
+def run(work: Coroutine[None, None, T]) -> T:
+    """Runs `work`. SIGINT and SIGTERM cancel it; then its clean-up runs, and the process exits with 128 + the signal's number."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_interruptible(work))
+
+
+async def _interruptible(work: Coroutine[None, None, T]) -> T:
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work)
+    caught: list[signal.Signals] = []
+
+    def interrupt(number: signal.Signals) -> None:
+        if not caught:
+            task.cancel()
+        caught.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupt, number)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if not caught:
+            raise
+        sys.exit(128 + caught[0])
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,72 @@
+"""Clients of Kafka for commands: opened and closed in order, silent, and with a sentence where the broker does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from servicecert_worker.faults import OperatorError
+
+from servicecert_cli.addresses import Cluster
+
+OPEN_SECONDS = 15.0
+
+# What aiokafka says of an outage by the second, a command says once.
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
+@asynccontextmanager
+async def admin(place: Cluster) -> AsyncIterator[AIOKafkaAdminClient]:
+    """An admin client. Raises OperatorError where the broker does not answer, at the start or later."""
+    client = AIOKafkaAdminClient(bootstrap_servers=place.bootstrap, request_timeout_ms=15_000)
+    async with _opened(place, client.start, client.close):
+        yield client
+
+
+@asynccontextmanager
+async def producer(place: Cluster) -> AsyncIterator[AIOKafkaProducer]:
+    """An idempotent producer. Raises OperatorError where the broker does not answer."""
+    client = AIOKafkaProducer(
+        bootstrap_servers=place.bootstrap, acks="all", enable_idempotence=True, request_timeout_ms=15_000
+    )
+    async with _opened(place, client.start, client.stop):
+        yield client
+
+
+@asynccontextmanager
+async def reader(place: Cluster, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer of no group, or one that commits in a group's name. Raises OperatorError where the broker does not answer."""
+    client = AIOKafkaConsumer(
+        bootstrap_servers=place.bootstrap,
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        request_timeout_ms=15_000,
+        fetch_max_wait_ms=100,
+    )
+    async with _opened(place, client.start, client.stop):
+        yield client
+
+
+@asynccontextmanager
+async def _opened(place: Cluster, start: Any, stop: Any) -> AsyncIterator[None]:
+    try:
+        await asyncio.wait_for(start(), OPEN_SECONDS)
+        yield
+    except (KafkaError, OSError, TimeoutError):
+        raise unanswered(place) from None
+    finally:
+        await asyncio.wait_for(stop(), OPEN_SECONDS)
+
+
+def unanswered(place: Cluster) -> OperatorError:
+    """The broker does not answer."""
+    return OperatorError(
+        f"Kafka does not answer at {place.bootstrap}: start it, or correct KAFKA_BOOTSTRAP_SERVERS.", 69
+    )

@@ -1,0 +1,81 @@
+"""The group of all commands. A command's module is imported when it is asked for, so that help is quick."""
+
+import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import click
+
+from servicecert_cli.faults import told
+
+SUBJECTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "See it": {
+            "demo": "Four applications all the way to certificates, told as it happens.",
+            "up": "Everything running on this machine until Ctrl-C, with a live board.",
+        },
+        "Be the e-service": {
+            "submit": "Publish an application, as the e-service would.",
+            "revoke": "Ask for the revocation of a case's certificate.",
+            "watch": "Follow a case and print each of its states.",
+        },
+        "Prepare": {
+            "db": "Roles and schemas of the services in PostgreSQL.",
+            "topics": "The topics of the catalogue in Kafka.",
+            "registers": "The registers that applications are judged by.",
+            "ca": "The certificate authority's keys and certificates.",
+        },
+        "Operate": {
+            "run": "Run one worker of a service until it is told to stop.",
+            "crl": "Serve the published CRLs over HTTP.",
+            "lag": "What the services have not handled yet, in messages and seconds.",
+            "parked": "Records that a service could not handle.",
+        },
+    }
+)
+"""The commands by subject, each with the first sentence of its help."""
+
+SENTENCES = {name: sentence for commands in SUBJECTS.values() for name, sentence in commands.items()}
+
+
+class Commands(click.Group):
+    """Finds commands by name in `servicecert_cli.commands`, and tells foreseeable faults in one sentence."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return list(SENTENCES)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in SENTENCES:
+            return None
+        found = importlib.import_module(f"servicecert_cli.commands.{cmd_name}").command
+        assert isinstance(found, click.Command)
+        return found
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for subject, commands in SUBJECTS.items():
+            with formatter.section(subject):
+                formatter.write_dl(list(commands.items()))
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            fault = told(error)
+            if fault is None:
+                raise
+            click.echo(f"servicecert: {fault}", err=True)
+            ctx.exit(fault.exit_code)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.version_option(package_name="servicecert", message="%(version)s")
+def main() -> None:
+    """Workers that issue and revoke the service certificates of Finnish social welfare and healthcare.
+
+    \b
+    Exit codes: 0 done, 1 not achieved, 2 wrong usage, 65 wrong input, 69 a part
+    does not answer, 73 cannot be written, 77 refused, 78 wrong configuration.
+    """
+
+
+__all__ = ["SENTENCES", "main"]

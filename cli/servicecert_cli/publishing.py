@@ -1,0 +1,60 @@
+"""Publishing events from outside the services: as the e-service, or as the registers' loader."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import UnknownTopicOrPartitionError
+from servicecert_intake.register_loading import SOURCE as REGISTERS_LOADER
+from servicecert_intake.register_loading import event_id
+from servicecert_schemas.codec import Record, to_record
+from servicecert_schemas.event import EventData
+from servicecert_schemas.register import RegisterEntry
+from servicecert_worker.faults import OperatorError
+
+from servicecert_cli import kafka
+from servicecert_cli.addresses import Cluster
+
+E_SERVICE = "/e-service"
+SEND_SECONDS = 30.0
+
+
+async def publish(place: Cluster, *events: EventData) -> list[UUID]:
+    """Publishes events as the e-service does, in order; answers their ids. Raises OperatorError."""
+    now = datetime.now(UTC)
+    ids = [uuid4() for _ in events]
+    records = [to_record(data, source=E_SERVICE, id=id, time=now) for id, data in zip(ids, events, strict=True)]
+    async with kafka.producer(place) as producer:
+        await send(producer, place, records)
+    return ids
+
+
+async def load_registers(place: Cluster, entries: Iterable[RegisterEntry]) -> None:
+    """Publishes register entries. An entry that was published before has the same event id. Raises OperatorError."""
+    now = datetime.now(UTC)
+    records = [to_record(each, source=REGISTERS_LOADER, id=event_id(each), time=now) for each in entries]
+    async with kafka.producer(place) as producer:
+        await send(producer, place, records)
+
+
+async def send(producer: AIOKafkaProducer, place: Cluster, records: Sequence[Record]) -> None:
+    """Sends records in order and returns when the broker has them all. Raises OperatorError where a topic is missing."""
+    topics = {place.prefix + record.topic for record in records}
+    for topic in sorted(topics):
+        try:
+            await asyncio.wait_for(producer.partitions_for(topic), SEND_SECONDS)
+        except UnknownTopicOrPartitionError:
+            raise OperatorError(f"Kafka has no topic {topic}: run `servicecert topics create`.", 78) from None
+    async with asyncio.timeout(SEND_SECONDS):
+        await asyncio.gather(
+            *[
+                await producer.send(
+                    place.prefix + record.topic, value=record.value, key=record.key, headers=record.headers
+                )
+                for record in records
+            ]
+        )

@@ -1,0 +1,40 @@
+"""A connection to one service's schema, for commands."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import asyncpg
+from servicecert_worker import database
+from servicecert_worker.faults import OperatorError
+
+from servicecert_cli.names import SERVICES
+
+
+@asynccontextmanager
+async def connected(url: str, service: str | None) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """A connection whose search path is the schema of `service`, or of the service whose role `url` names. Raises OperatorError."""
+    service = service or _service_of(url)
+    try:
+        connection = await asyncpg.connect(url, **database.connection_options(service))
+    except (OSError, TimeoutError, asyncpg.PostgresError) as fault:
+        raise database.database_refused(url, str(fault)) from None
+    try:
+        if not await connection.fetchval("select to_regclass('parked') is not null"):
+            raise OperatorError(
+                f"The schema {service!r} is not prepared: run `servicecert db prepare`, then start {service} once."
+            )
+        yield connection
+    finally:
+        connection.terminate()
+
+
+def _service_of(url: str) -> str:
+    role = unquote(urlsplit(url).username or "")
+    for service in SERVICES:
+        if role == service or role.endswith(f"_{service}"):
+            return service
+    raise OperatorError("DATABASE_URL names no service's role: add --service.", 2)
