@@ -27,9 +27,14 @@ async def serve(folder: Path, host: str, port: int) -> AsyncIterator[str]:
         site = web.TCPSite(runner, host, port)
         await site.start()
         bound, taken, *_ = runner.addresses[0]
-        yield f"http://[{bound}]:{taken}" if ":" in bound else f"http://{bound}:{taken}"
+        yield address(bound, taken)
     finally:
         await runner.cleanup()
+
+
+def address(host: str, port: int) -> str:
+    """The URL of a host, an IPv6 one in brackets (RFC 3986, 3.2.2)."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def application(folder: Path) -> web.Application:

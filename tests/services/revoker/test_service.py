@@ -1,0 +1,92 @@
+"""Opening the revoker: keys, folder and schedule, and one sentence where that cannot be."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from pydantic import ValidationError
+from servicecert_pki.authority import Authority, AuthorityMissing
+from servicecert_pki.keys import KeyUnavailable
+from servicecert_revoker.crl_files import CrlFiles, FolderUnusable
+from servicecert_revoker.crl_server import serve
+from servicecert_revoker.service import MIGRATIONS, Settings, open_service
+from servicecert_schemas.revocation import CrlPublished
+from servicecert_worker.decider import Done, Due, Result, Task
+
+ServicePool: TypeAlias = "Callable[[str, Path], Awaitable[asyncpg.Pool[Any]]]"
+
+NOW = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
+NO_POOL = cast("asyncpg.Pool[Any]", None)
+
+
+def settings(
+    ca: Path, passphrases: Path, crls: Path, base: str = "http://crl.example.fi", *, validity: int = 72
+) -> Settings:
+    return Settings(
+        ca_dir=ca, ca_passphrase_file=passphrases, crl_dir=crls, crl_base_url=base, crl_validity_hours=validity
+    )
+
+
+async def test_each_issuing_ca_has_its_certificate_served_and_its_crl_scheduled(
+    authority: Authority, passphrase_file: Path, tmp_path: Path, service_pool: ServicePool
+) -> None:
+    pool = await service_pool("revoker", MIGRATIONS)
+    async with (
+        serve(tmp_path, "127.0.0.1", 0) as base,
+        open_service(settings(authority.directory, passphrase_file, tmp_path, base), pool) as service,
+    ):
+        assert {key for key, _ in service.standing} == {f"crl/{issuer}/0" for issuer in authority.issuers}
+        for issuer in authority.issuers.values():
+            assert (tmp_path / f"{issuer.id}.cer").read_bytes() == issuer.certificate_der
+        for key, kind in service.standing:
+            (intent,) = service.decide(None, Due(uuid4(), key, kind, NOW), None, NOW).intents
+            effect = service.effects[intent.kind]
+            assert isinstance(intent.data, effect.data)
+            (outcome,) = await effect.do([Task(uuid4(), key, intent.kind, intent.data, NOW)])
+            assert isinstance(outcome, Done)
+            decision = service.decide(None, Result(uuid4(), key, intent.kind, outcome.data), None, NOW)
+            (told,) = decision.events
+            assert isinstance(told, CrlPublished)
+            assert told.key() == key
+            (deadline,) = decision.deadlines
+            assert deadline.at == told.this_update + timedelta(hours=24)
+            assert told.next_update == told.this_update + timedelta(hours=72)
+
+
+async def test_ca_that_was_never_initialised_is_one_sentence(tmp_path: Path, passphrase_file: Path) -> None:
+    with pytest.raises(AuthorityMissing, match="ca init"):
+        async with open_service(settings(tmp_path / "none", passphrase_file, tmp_path), NO_POOL):
+            pass
+
+
+async def test_wrong_passphrase_is_one_sentence(authority: Authority, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong"
+    wrong.write_text("production=wrong\ntest=wrong\n")
+    with pytest.raises(KeyUnavailable, match="passphrase does not open"):
+        async with open_service(settings(authority.directory, wrong, tmp_path), NO_POOL):
+            pass
+
+
+async def test_folder_that_cannot_be_made_is_one_sentence(
+    authority: Authority, passphrase_file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(FolderUnusable, match="SERVICECERT_CRL_DIR"):
+        async with open_service(settings(authority.directory, passphrase_file, tmp_path / "file"), NO_POOL):
+            pass
+
+
+def test_D7_crl_that_could_end_before_the_next_is_refused_at_start(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="at least twice"):
+        settings(tmp_path, tmp_path, tmp_path, validity=47)
+    assert settings(tmp_path, tmp_path, tmp_path, validity=48).validity == timedelta(hours=48)
+
+
+def test_crl_that_cannot_be_read_has_no_number(tmp_path: Path) -> None:
+    (tmp_path / "test-ec.crl").write_bytes(b"no list")
+    assert CrlFiles(tmp_path).number("test-ec") == 0
+    assert CrlFiles(tmp_path).number("test-rsa") == 0
