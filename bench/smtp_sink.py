@@ -9,6 +9,7 @@ and PIPELINING (RFC 2920), and keeps no more of a mail than the last bytes that 
 import argparse
 import asyncio
 import signal
+from typing import cast
 
 import uvloop
 
@@ -34,9 +35,8 @@ class Sink(asyncio.Protocol):
         self._in_content = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(b"220 sink ESMTP\r\n")
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.write(b"220 sink ESMTP\r\n")
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from email import message_from_bytes
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from aiosmtpd.smtp import SMTP, Envelope
 
@@ -118,9 +118,8 @@ class _Conversation(SMTP):
         self._transports = transports
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._own = transport
-        self._transports.add(transport)
+        self._own = cast(asyncio.Transport, transport)
+        self._transports.add(self._own)
         super().connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:

@@ -76,7 +76,9 @@ class Sender:
             raise ValueError(
                 "is not an address to send from: write it as name@domain or as Name <name@domain>"
             ) from None
-        return Sender(checked, checked.rpartition("@")[2], _named((form and form["name"]) or DEFAULT_SENDER_NAME, checked))
+        return Sender(
+            checked, checked.rpartition("@")[2], _named((form and form["name"]) or DEFAULT_SENDER_NAME, checked)
+        )
 
 
 @dataclass(frozen=True, slots=True)

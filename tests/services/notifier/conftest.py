@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,15 @@ from servicecert_notifier.decide import decide
 from servicecert_notifier.effects import Postman
 from servicecert_notifier.settings import Settings
 from servicecert_notifier.task import MailTask
-from servicecert_schemas import EVENTS, CaseChanged, CertificateIssued, CertificateRevoked, EventData, Language, Recipient
+from servicecert_schemas import (
+    EVENTS,
+    CaseChanged,
+    CertificateIssued,
+    CertificateRevoked,
+    EventData,
+    Language,
+    Recipient,
+)
 from servicecert_worker.decider import Event, Task
 
 NOW = datetime(2026, 11, 24, 10, 15, 30, tzinfo=UTC)
@@ -94,7 +102,9 @@ def mails(planned: Callable[..., MailTask], issued: CertificateIssued) -> Callab
         found = []
         for number in range(count):
             mail = planned(issued, email=f"a{number}@example.fi")
-            mail = mail.model_copy(update={"mail_id": uuid5(NAMESPACE_OID, str(number)), "give_up_at": NOW + timedelta(hours=1)})
+            mail = mail.model_copy(
+                update={"mail_id": uuid5(NAMESPACE_OID, str(number)), "give_up_at": NOW + timedelta(hours=1)}
+            )
             found.append(Task(mail.mail_id, str(mail.case_id), "mail", mail, since=NOW, tries=tries))
         return found
 
@@ -108,7 +118,9 @@ async def postman() -> AsyncIterator[Callable[..., Postman]]:
 
     def make(port: int, at: datetime = NOW, **settings: Any) -> Postman:
         chosen = {"smtp_starttls": "off", "smtp_timeout_seconds": 5} | settings
-        postman = Postman(Settings(smtp_host="127.0.0.1", smtp_port=port, servicecert_mail_from="ca@example.fi", **chosen), lambda: at)
+        postman = Postman(
+            Settings(smtp_host="127.0.0.1", smtp_port=port, servicecert_mail_from="ca@example.fi", **chosen), lambda: at
+        )
         made.append(postman)
         return postman
 
@@ -188,12 +200,14 @@ class ServerKey:
 
 
 @pytest.fixture(scope="session")
-def server_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerKey]:
+def server_key(tmp_path_factory: pytest.TempPathFactory) -> ServerKey:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mail server of the tests")])
     start = datetime.now(UTC) - timedelta(days=1)
     certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), start, start + timedelta(days=2))
+        x509.CertificateBuilder(
+            name, name, key.public_key(), x509.random_serial_number(), start, start + timedelta(days=2)
+        )
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
@@ -205,7 +219,7 @@ def server_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerKey]:
     key_pem.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(pem, key_pem)
-    yield ServerKey(pem, context)
+    return ServerKey(pem, context)
 
 
 @pytest.fixture

@@ -23,7 +23,12 @@ def scripted():
         seen = []
 
         async def talk(reader, writer):
-            replies = {"EHLO": "250-test\r\n250 PIPELINING", "QUIT": "221 Bye", "RSET": "250 Ok", "MAIL": "250 Ok"} | answers
+            replies = {
+                "EHLO": "250-test\r\n250 PIPELINING",
+                "QUIT": "221 Bye",
+                "RSET": "250 Ok",
+                "MAIL": "250 Ok",
+            } | answers
             writer.write(f"{greeting}\r\n".encode())
             while line := (await reader.readline()).decode():
                 verb = line[:4].strip()
@@ -32,7 +37,11 @@ def scripted():
                     break
                 writer.write(f"{replies[verb]}\r\n".encode())
                 if replies[verb].startswith("354"):
-                    content = await reader.readuntil(b".\r\n") if replies["RCPT"].startswith("5") else await reader.readuntil(b"\r\n.\r\n")
+                    content = (
+                        await reader.readuntil(b".\r\n")
+                        if replies["RCPT"].startswith("5")
+                        else await reader.readuntil(b"\r\n.\r\n")
+                    )
                     seen.append(content)
                     writer.write(f"{taken}\r\n".encode())
             writer.close()
@@ -144,13 +153,19 @@ async def test_required_starttls_verifies_the_server(mail_server, postman, mails
 
 async def test_opportunistic_starttls_takes_what_there_is(mail_server, postman, mails, server_key):
     async with mail_server(tls_context=server_key.context, require_starttls=True) as desk:
-        assert states(await postman(desk.port, smtp_starttls="opportunistic").deliver(mails(1))) == [MailState.HANDED_OVER]
+        assert states(await postman(desk.port, smtp_starttls="opportunistic").deliver(mails(1))) == [
+            MailState.HANDED_OVER
+        ]
     async with mail_server() as desk:
-        assert states(await postman(desk.port, smtp_starttls="opportunistic").deliver(mails(1))) == [MailState.HANDED_OVER]
+        assert states(await postman(desk.port, smtp_starttls="opportunistic").deliver(mails(1))) == [
+            MailState.HANDED_OVER
+        ]
 
 
 @pytest.mark.parametrize(("password", "expected"), [("right", MailState.HANDED_OVER), ("wrong", "again")])
-async def test_a_login_that_fails_refuses_no_mail(mail_server, postman, mails, server_key, tmp_path, password, expected):
+async def test_a_login_that_fails_refuses_no_mail(
+    mail_server, postman, mails, server_key, tmp_path, password, expected
+):
     from aiosmtpd.smtp import AuthResult, LoginPassword
 
     def authenticator(server, session, envelope, mechanism, given):
@@ -161,7 +176,11 @@ async def test_a_login_that_fails_refuses_no_mail(mail_server, postman, mails, s
     tls = {"tls_context": server_key.context, "auth_required": True, "authenticator": authenticator}
     async with mail_server(**tls) as desk:
         carrier = postman(
-            desk.port, smtp_starttls="required", smtp_ca_file=server_key.pem, smtp_username="notifier", smtp_password_file=file
+            desk.port,
+            smtp_starttls="required",
+            smtp_ca_file=server_key.pem,
+            smtp_username="notifier",
+            smtp_password_file=file,
         )
         (outcome,) = await carrier.deliver(mails(1))
     assert states([outcome]) == [expected]

@@ -87,7 +87,9 @@ def contents(message: EmailMessage):
     ]
 
 
-@pytest.mark.parametrize("files", [(), (Attachment("a_1.der", "application/pkix-cert", encoded(b"der \x00\n.\r\n bytes")),)])
+@pytest.mark.parametrize(
+    "files", [(), (Attachment("a_1.der", "application/pkix-cert", encoded(b"der \x00\n.\r\n bytes")),)]
+)
 def test_a_mail_is_what_the_standard_library_would_make(files):
     letter = Letter("Käyttöön: ää", "Hei!\n\n.\nFrom here\n  rivi = 1 \n", "<p>Hei &amp; ä</p>\n", files)
     ours, theirs = parsed(composed(letter)), parsed(by_the_standard_library(letter, recipient()).as_bytes())
@@ -112,12 +114,14 @@ def test_nothing_gets_out_of_a_header(subject, name, text):
     assert shown_name(raw) == one_line(name[:200])
     head = raw.partition(b"\r\n\r\n")[0]
     assert all(len(line) <= 78 and line.isascii() for line in head.split(b"\r\n"))
-    assert b"\n" not in raw.replace(b"\r\n", b"") and b"\r" not in raw.replace(b"\r\n", b"")
+    assert not {10, 13} & set(raw.replace(b"\r\n", b""))
 
 
 @given(text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=500))
 def test_bodies_come_out_as_they_went_in(text):
-    letter = Letter("s", text + "\n", text + "\n", (Attachment("f.pem", "application/x-pem-file", encoded(text.encode())),))
+    letter = Letter(
+        "s", text + "\n", text + "\n", (Attachment("f.pem", "application/x-pem-file", encoded(text.encode())),)
+    )
     plain, html, file = (part for part in parsed(composed(letter)).walk() if not part.is_multipart())
     for body in (plain, html):
         assert body.get_payload(decode=True).decode().replace("\r\n", "\n") == text + "\n"
@@ -143,7 +147,10 @@ def test_an_address_is_written_so_that_it_is_read_as_one(address, on_the_wire):
     assert f"{read.username}@{read.domain}" == on_the_wire.replace('"', "")
 
 
-@pytest.mark.parametrize("address", ["mäija@example.fi", "a\x7f@example.fi", "a@-x.fi", "a@x..fi", "a@" + "ä" * 70 + ".fi", "a", "@b", "a@[1"])
+@pytest.mark.parametrize(
+    "address",
+    ["mäija@example.fi", "a\x7f@example.fi", "a@-x.fi", "a@x..fi", "a@" + "ä" * 70 + ".fi", "a", "@b", "a@[1"],
+)
 def test_an_address_that_smtp_cannot_carry_is_no_address(address):
     with pytest.raises(UnsendableAddress) as caught:
         mailbox(address)

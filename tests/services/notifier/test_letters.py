@@ -1,0 +1,227 @@
+"""What the mails say (C1, C2, C4, D5)."""
+
+import re
+import subprocess
+from base64 import b64decode
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from servicecert_notifier import markup
+from servicecert_notifier.letters import common_name, file_stem, fingerprint_of, pem, write
+from servicecert_notifier.wording import WORDING
+from servicecert_schemas import CertificateType, Language, RevocationReason
+
+EVERY_LANGUAGE = pytest.mark.parametrize("language", list(Language))
+CONTACT = "help@example.fi"
+
+
+class Page(HTMLParser):
+    """The elements of a page, its words, and what is still open at its end."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.words = ""
+        self.attributes: dict[str, str | None] = {}
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes |= dict(attrs)
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+        self.words += " " if tag in ("dt", "dd") else ""
+
+    def handle_data(self, data):
+        if not {"style", "title"} & set(self.open):
+            self.words += data
+
+
+def said(text: str) -> str:
+    """Words without layout."""
+    return re.sub(r"[\s:-]+", " ", text).strip()
+
+
+@pytest.fixture(params=["issued", "returned", "revoked"])
+def event(request):
+    return request.getfixturevalue(request.param)
+
+
+@EVERY_LANGUAGE
+def test_C2_the_certificate_is_described(planned, issued, language):
+    letter = write(planned(issued, language), CONTACT)
+    facts = (issued.serial, issued.serial_decimal, fingerprint_of(issued.fingerprint), CONTACT, str(issued.case_id))
+    assert all(fact in letter.text and fact in letter.html for fact in facts)
+    assert WORDING[language].moment_of(issued.not_before) in letter.text
+    assert WORDING[language].moment_of(issued.not_after) in letter.text
+
+
+@EVERY_LANGUAGE
+def test_text_and_page_say_the_same(planned, event, language):
+    letter = write(planned(event, language), CONTACT)
+    assert said(Page(letter.html).words) == said(re.sub(r"^- ", "", letter.text, flags=re.MULTILINE))
+
+
+@EVERY_LANGUAGE
+def test_a_page_is_whole_names_its_language_and_loads_nothing(planned, event, language):
+    page = Page(write(planned(event, language), CONTACT).html)
+    assert page.open == []
+    assert page.attributes["lang"] == language
+    assert page.attributes["content"] == "light dark"
+    assert page.tags.count("h1") == page.tags.count("title") == 1
+    assert not {"src", "href"} & page.attributes.keys()
+
+
+@EVERY_LANGUAGE
+def test_D5_a_revocation_names_reason_moment_and_list(planned, revoked, language):
+    for reason in RevocationReason:
+        letter = write(planned(revoked.model_copy(update={"reason": reason}), language), CONTACT)
+        facts = (
+            WORDING[language].reasons[reason],
+            str(revoked.crl_number),
+            revoked.crl_url,
+            revoked.serial,
+            revoked.serial_decimal,
+        )
+        assert all(fact in letter.text for fact in facts)
+        assert WORDING[language].moment_of(revoked.revoked_at) in letter.text
+
+
+def test_D5_since_when_a_key_was_exposed_is_told_where_it_is_known(planned, revoked):
+    unknown = write(planned(revoked.model_copy(update={"invalid_since": None})), CONTACT).text
+    known = write(planned(revoked.model_copy(update={"invalid_since": revoked.requested_at})), CONTACT).text
+    assert "antas ha avslöjats" in known
+    assert "antas ha avslöjats" not in unknown
+
+
+@EVERY_LANGUAGE
+def test_C4_every_deficiency_is_told_and_the_rule_of_lapsing(planned, returned, language):
+    letter = write(planned(returned, language), CONTACT)
+    assert all(item.texts.in_language(language) in letter.text for item in returned.deficiencies)
+    assert re.search(r"\b6 (månader|kuukautta|months)\b", letter.text)
+
+
+def test_A12_the_day_a_case_lapses_is_told_where_the_case_says_it(planned, returned):
+    due = datetime(2027, 5, 23, 21, 59, 59, tzinfo=UTC)
+    assert "senast 24 maj 2027" in write(planned(returned.model_copy(update={"due": due})), CONTACT).text
+    assert "senast" not in write(planned(returned.model_copy(update={"due": None})), CONTACT).text
+
+
+def test_a_reference_is_repeated_where_there_is_one(planned, returned):
+    applied = returned.applied_for.model_copy(update={"customer_reference": "PO\n12 <3>"})
+    letter = write(planned(returned.model_copy(update={"applied_for": applied})), CONTACT)
+    assert "Er referens: PO 12 <3>\n" in letter.text
+    assert "PO 12 &lt;3&gt;" in letter.html
+    nothing = applied.model_copy(update={"customer_reference": None})
+    assert "Er referens" not in write(planned(returned.model_copy(update={"applied_for": nothing})), CONTACT).text
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"dns": ("a.example", "b.example"), "information_system": "S"}, "a.example"),
+        ({"dns": (), "information_system": "S"}, "S"),
+        ({"dns": (), "information_system": None, "unit_long_name": "U"}, "U"),
+    ],
+)
+def test_a_returned_application_is_known_by_its_name(planned, returned, changes, name):
+    applied = returned.applied_for.model_copy(update=changes)
+    assert write(planned(returned.model_copy(update={"applied_for": applied})), CONTACT).subject.endswith(f": {name}")
+
+
+@EVERY_LANGUAGE
+@pytest.mark.parametrize("kind", list(CertificateType))
+def test_installing_and_testing_follow_the_type(planned, issued, language, kind):
+    text = write(planned(issued.model_copy(update={"type": kind}), language), CONTACT).text
+    assert WORDING[language].types[kind] in text
+    assert bool(re.search("testcertifikat\\.|testivarmenne\\.|test certificate\\.", text)) is kind.is_test
+    assert bool(re.search("på servern|palvelimelle|on the server", text)) is kind.is_server
+
+
+def test_C1_both_files_and_the_chain_are_attached(planned, issued, tmp_path):
+    der, pem_file, chain = write(planned(issued), CONTACT).attachments
+    stem = f"kanta.laakaritalo.example_{issued.serial}"
+    assert [file.name for file in (der, pem_file, chain)] == [f"{stem}.der", f"{stem}.pem", f"{stem}_chain.pem"]
+    assert b64decode(der.encoded) == b64decode(issued.certificate)
+    (tmp_path / "c.pem").write_bytes(b64decode(pem_file.encoded))
+    printed = subprocess.run(
+        ["openssl", "x509", "-in", tmp_path / "c.pem", "-outform", "DER"], capture_output=True, check=True
+    )
+    assert printed.stdout == b64decode(issued.certificate)
+    assert b64decode(chain.encoded) == b"".join(map(pem, issued.chain))
+
+
+def test_what_a_person_typed_is_never_markup(planned, returned):
+    evil = returned.deficiencies[0].model_copy(
+        update={"texts": returned.deficiencies[0].texts.model_copy(update={"sv": "<b>{{ contact }}</b>\n# x\n- y: z"})}
+    )
+    letter = write(planned(returned.model_copy(update={"deficiencies": (evil,)})), CONTACT)
+    assert "1. <b>{{ contact }}</b> # x - y: z\n" in letter.text
+    assert "&lt;b&gt;{{ contact }}&lt;/b&gt; # x - y: z" in letter.html
+
+
+@pytest.mark.parametrize(
+    ("subject", "name"),
+    [
+        ("CN=a.example,O=x", "a.example"),
+        ("O=x\\,CN=no,cn=A\\, B\\\\,C=FI", "A, B\\"),
+        ("O=x+CN=L\\C3\\A4\\C3\\A4k\\C3\\A4ri", "Lääkäri"),
+        ("CN=\\FF", "\N{REPLACEMENT CHARACTER}"),
+        ("O=nobody", "O=nobody"),
+    ],
+)
+def test_the_common_name_is_read_from_the_subject(subject, name):
+    assert common_name(subject) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("a.example", "a.example_0a"),
+        ("Lääkäri Oy / ../x", "Laakari-Oy-..-x_0a"),
+        ("../../etc/passwd", "etc-passwd_0a"),
+        ("中", "certificate_0a"),
+        ("-rf", "rf_0a"),
+    ],
+)
+def test_a_file_name_is_the_common_name_made_safe(name, stem):
+    assert file_stem(name, "0a") == stem
+
+
+@given(st.text(max_size=200))
+def test_a_file_name_is_safe_on_every_system(name):
+    assert re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,63})_0a", file_stem(name, "0a"))
+
+
+def test_moments_follow_summer_time():
+    summer, winter = datetime(2027, 7, 1, 9, tzinfo=UTC), datetime(2027, 1, 1, 9, tzinfo=UTC)
+    assert WORDING[Language.SWEDISH].moment_of(summer) == "1 juli 2027 kl. 12.00.00 finsk tid (UTC+3)"
+    assert WORDING[Language.FINNISH].moment_of(winter) == "1. tammikuuta 2027 klo 11.00.00 Suomen aikaa (UTC+2)"
+    assert WORDING[Language.ENGLISH].moment_of(winter) == "1 January 2027 at 11:00:00 Finnish time (UTC+2)"
+
+
+def test_a_source_without_a_subject_is_refused():
+    with pytest.raises(ValueError, match="Subject: "):
+        markup.read("# Heading")
+
+
+def test_a_source_becomes_text_and_page():
+    source = "Subject: s {{ x }}\n# A & B\n\np <q>\n{{ a > b }}\n\n- k: v: w\n{% if x %}\n- l: m\n{% endif %}\n\n    a > b\n    c\n## z\n"
+    read = markup.read(source)
+    assert read.subject == "s {{ x }}"
+    assert (
+        read.text
+        == "A & B\n\np <q>\n{{ a > b }}\n\n- k: v: w\n{% if x %}\n- l: m\n{% endif %}\n\n    a > b\n    c\nz\n"
+    )
+    assert read.html == (
+        "<h1>A &amp; B</h1>\n\n<p>p &lt;q&gt;\n{{ a > b }}</p>\n\n<dl>\n<dt>k</dt><dd>v: w</dd>\n</dl>\n{% if x %}\n"
+        "<dl>\n<dt>l</dt><dd>m</dd>\n</dl>\n{% endif %}\n\n<pre><code>a &gt; b\nc</code></pre>\n<h2>z</h2>"
+    )

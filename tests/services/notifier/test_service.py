@@ -1,0 +1,22 @@
+"""The notifier as the worker gets it."""
+
+from servicecert_notifier.service import MIGRATIONS, NAME, Settings, open_service
+from servicecert_notifier.task import MailState, MailTask
+
+
+async def test_the_service_reads_its_topics_and_hands_mails_over(service_pool, mail_server, mails):
+    pool = await service_pool(NAME, MIGRATIONS)
+    async with mail_server() as desk:
+        settings = Settings(
+            smtp_host="127.0.0.1", smtp_port=desk.port, smtp_starttls="off", servicecert_mail_from="ca@example.fi"
+        )
+        async with open_service(settings, pool) as service:
+            assert [topic.name for topic in service.reads] == ["certificates", "certificate-status", "cases"]
+            assert all(NAME in topic.readers for topic in service.reads)
+            effect = service.effects["mail"]
+            (task,) = mails(1)
+            assert effect.data.model_validate_json(task.data.model_dump_json()) == task.data
+            # The clock is the real one here, so the mail's time is over: one try is made all the same.
+            (outcome,) = await effect.do([task])
+        assert outcome.data.state is MailState.HANDED_OVER
+    assert effect.data is MailTask
