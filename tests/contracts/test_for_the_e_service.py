@@ -1,0 +1,203 @@
+"""What docs/for-the-e-service.md shows is run as it stands there, against a real broker."""
+
+import asyncio
+import json
+import os
+import re
+import shlex
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from cryptography import x509
+from servicecert_deploy import Kafka
+from servicecert_deploy.jars import class_path
+from servicecert_deploy.java import CACHE, Java, locked, prepare
+from servicecert_deploy.kafka import train
+from servicecert_deploy.reports import silent
+from servicecert_schemas import (
+    APPLICATIONS,
+    CASES,
+    CATALOGUE,
+    ApplicationSubmitted,
+    CaseChanged,
+    CaseState,
+    decode,
+    to_record,
+)
+from servicecert_schemas.export import stored_examples
+from servicecert_worker import topic_creation
+
+PAGE = (Path(__file__).parents[2] / "docs" / "for-the-e-service.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+TOOLS = Path(__file__).parent / "kafka-tools.sha256"
+MAIN_CLASSES = {
+    "kafka-console-producer.sh": "org.apache.kafka.tools.ConsoleProducer",
+    "kafka-console-consumer.sh": "org.apache.kafka.tools.consumer.ConsoleConsumer",
+}
+
+
+def shown(language: str, word: str) -> str:
+    """The one block of the page in that language which has the word."""
+    (block,) = [text for name, text in BLOCKS if name == language and word in text]
+    return str(block)
+
+
+@pytest.fixture(scope="module")
+def bootstrap() -> Iterator[str]:
+    """The address of a broker with the topics of the page: one of our own, unless the environment names another."""
+    address = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    kafka = Kafka()
+    try:
+        if address is None:
+            kafka.start()
+            address = kafka.bootstrap
+        asyncio.run(topic_creation.create(address, [APPLICATIONS, CASES]))
+        yield address
+    finally:
+        kafka.stop()
+
+
+@pytest.fixture(scope="module")
+def console() -> Java:
+    """Kafka's console tools, which are in a jar of their own."""
+    java = prepare(CACHE, silent, train)
+    with locked(CACHE, silent):
+        tools = class_path(CACHE, silent, TOOLS)
+    return replace(java, class_path=f"{java.class_path}{os.pathsep}{tools}", start_cache=None)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, bootstrap: str, console: Java) -> Path:
+    """A folder with the page's request, and commands named as in Kafka's distribution."""
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    for name, main_class in MAIN_CLASSES.items():
+        script = commands / name
+        script.write_text(f'#!/bin/sh\nexec {shlex.join(console.command(main_class))} "$@"\n')
+        script.chmod(0o755)
+    return tmp_path
+
+
+async def start(desk: Path, bootstrap: str, *command: str) -> asyncio.subprocess.Process:
+    path = f"{desk / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "KAFKA_BOOTSTRAP_SERVERS": bootstrap}
+    return await asyncio.create_subprocess_exec(
+        *command,
+        cwd=desk,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+async def run(desk: Path, bootstrap: str, *command: str) -> str:
+    """What a command says. It must end well."""
+    process = await start(desk, bootstrap, *command)
+    out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    return out.decode()
+
+
+async def shell(desk: Path, bootstrap: str, block: str) -> str:
+    return await run(desk, bootstrap, "sh", "-eu", "-c", block)
+
+
+async def published(bootstrap: str, case_id: UUID) -> ApplicationSubmitted:
+    """The application of that case, as intake reads it."""
+    async with (
+        AIOKafkaConsumer(APPLICATIONS.name, bootstrap_servers=bootstrap, auto_offset_reset="earliest") as consumer,
+        asyncio.timeout(60),
+    ):
+        async for record in consumer:
+            if record.key == str(case_id).encode():
+                envelope, data = decode(record.key, record.headers, record.value)
+                assert isinstance(data, ApplicationSubmitted)
+                assert envelope.source == "/e-service"
+                return data
+    raise AssertionError("unreachable: the consumer does not end by itself")
+
+
+async def publish(bootstrap: str, case: CaseChanged) -> None:
+    record = to_record(case, source="/intake", id=uuid4(), time=datetime.now(UTC))
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+        await producer.send_and_wait(record.topic, record.value, key=record.key, headers=record.headers)
+
+
+def view(case_id: UUID, version: int, state: str, example: int) -> CaseChanged:
+    stored = stored_examples()[CaseChanged.TYPE][example]["value"]
+    return CaseChanged.model_validate_json(
+        json.dumps({**stored, "case_id": str(case_id), "version": version, "state": state})
+    )
+
+
+def is_the_application(data: ApplicationSubmitted) -> None:
+    """Both ways of the page send the same application."""
+    assert data.form.names.dns == ("kanta.laakaritalo.example",)
+    assert data.form.unit_long_name == "Exempelby läkarstation"
+    assert data.form.technical_contact.organisation == "Esimerkkiylläpito Oy"
+
+
+async def test_A1_an_application_from_python_arrives(desk: Path, bootstrap: str) -> None:
+    await shell(desk, bootstrap, shown("sh", "openssl req -new"))
+    (desk / "submit.py").write_text(shown("python", "AIOKafkaProducer"))
+    case_id = UUID((await run(desk, bootstrap, sys.executable, "submit.py")).strip())
+    data = await published(bootstrap, case_id)
+    is_the_application(data)
+    assert data.csr is not None
+    assert x509.load_pem_x509_csr(data.csr.encode()).is_signature_valid
+
+
+async def test_A1_an_application_from_the_console_tools_arrives(desk: Path, bootstrap: str) -> None:
+    await shell(desk, bootstrap, shown("sh", "openssl req -new"))
+    case_id = UUID((await shell(desk, bootstrap, shown("sh", "kafka-console-producer"))).split()[-1])
+    is_the_application(await published(bootstrap, case_id))
+
+
+async def test_E1_the_states_of_a_case_are_told_from_python(desk: Path, bootstrap: str) -> None:
+    case_id = uuid4()
+    (desk / "watch.py").write_text(shown("python", "AIOKafkaConsumer"))
+    for case in (
+        view(case_id, 1, "returned", 1),
+        view(uuid4(), 1, "delivered", 0),
+        view(case_id, 2, "accepted", 1),
+        view(case_id, 2, "accepted", 1),
+        view(case_id, 3, "delivered", 0),
+    ):
+        await publish(bootstrap, case)
+    told = await run(desk, bootstrap, sys.executable, "watch.py", str(case_id))
+    assert re.findall(r"^([a-z-]+) -", told, re.MULTILINE) == ["returned", "accepted", "delivered"]
+    assert "attachments - Liitä tietojärjestelmän vaatimustenmukaisuustodistus." in told
+    assert "4d8a31f07c5be29461a0d3c97e18f2b5" in told
+
+
+async def test_E1_the_cases_are_seen_with_the_console_tools(desk: Path, bootstrap: str) -> None:
+    case_id = uuid4()
+    await publish(bootstrap, view(case_id, 1, "returned", 1))
+    process = await start(desk, bootstrap, "sh", "-eu", "-c", shown("sh", "kafka-console-consumer"))
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(60):
+            while not (line := await process.stdout.readline()).startswith(str(case_id).encode()):
+                assert line, "the console tool ended"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        await process.communicate()
+    assert json.loads(line.partition(b"\t")[2])["state"] == "returned"
+
+
+def test_the_page_names_every_state_and_every_topic_of_the_e_service() -> None:
+    for state in CaseState:
+        assert f"| `{state}` |" in PAGE
+    for topic in CATALOGUE:
+        if "e-service" in topic.writers:
+            for event in topic.events:
+                assert f"`{event.TYPE.removeprefix('servicecert.').removesuffix('.v1')}`" in PAGE
+                assert f"`{topic.name}`" in PAGE
