@@ -1,21 +1,31 @@
-"""What an operator tells the issuer, by environment variables whose names begin with SERVICECERT_."""
+"""What an operator tells the issuer, by environment variables. Their names are given as aliases."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import StringConstraints
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-HttpUrl = Annotated[str, StringConstraints(pattern=r"^http://[!-~]*[!-.0-~]$", max_length=400)]
-"""An absolute HTTP address without a slash at its end. A certificate names no https address (RFC 5280, 8)."""
+
+def _http_url(text: str) -> str:
+    """An https address has no place in a certificate: fetching it would need another certificate (RFC 5280, 8)."""
+    if not re.fullmatch(r"http://[!-~]*[!-.0-~]", text):
+        raise ValueError(
+            "give an address that begins with http:// and ends without a slash, such as http://crl.example.fi"
+        )
+    return text
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
 class Settings(BaseSettings):
     """`crl_base_url` is where relying parties fetch `<issuer>.crl` and `<issuer>.cer`; without `ocsp_url` none is named."""
 
-    model_config = SettingsConfigDict(env_prefix="SERVICECERT_", frozen=True)
+    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, extra="ignore")
 
-    ca_dir: Path
-    ca_passphrase_file: Path
-    crl_base_url: HttpUrl
-    ocsp_url: HttpUrl | None = None
+    ca_dir: Annotated[Path, Field(alias="SERVICECERT_CA_DIR")]
+    ca_passphrase_file: Annotated[Path, Field(alias="SERVICECERT_CA_PASSPHRASE_FILE")]
+    crl_base_url: Annotated[HttpUrl, Field(alias="SERVICECERT_CRL_BASE_URL")]
+    ocsp_url: Annotated[HttpUrl | None, Field(alias="SERVICECERT_OCSP_URL")] = None

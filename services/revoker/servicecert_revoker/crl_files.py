@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from servicecert_worker.faults import OperatorError
 
 
 class CrlFilesRefused(Exception):
     """The message is one sentence that names the folder and the way out."""
 
 
-class FolderUnusable(CrlFilesRefused):
+class FolderUnusable(CrlFilesRefused, OperatorError):
     """Nothing can be written there."""
 
 

@@ -1,14 +1,21 @@
-"""What an operator tells the revoker, by environment variables whose names begin with SERVICECERT_."""
+"""What an operator tells the revoker, by environment variables. Their names are given as aliases."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-HttpUrl = Annotated[str, StringConstraints(pattern=r"^http://[!-~]*[!-.0-~]$", max_length=400)]
-"""An absolute HTTP address without a slash at its end. A certificate names no https address (RFC 5280, 8)."""
+
+def _http_url(text: str) -> str:
+    """An https address has no place in a certificate: fetching it would need another certificate (RFC 5280, 8)."""
+    if not re.fullmatch(r"http://[!-~]*[!-.0-~]", text):
+        raise ValueError(
+            "give an address that begins with http:// and ends without a slash, such as http://crl.example.fi"
+        )
+    return text
 
 
 class Settings(BaseSettings):
@@ -17,24 +24,22 @@ class Settings(BaseSettings):
     A CRL is planned every `crl_interval_hours` and says that the next one comes within `crl_validity_hours`.
     """
 
-    model_config = SettingsConfigDict(env_prefix="SERVICECERT_", frozen=True)
+    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, validate_default=True, extra="ignore")
 
-    ca_dir: Path
-    ca_passphrase_file: Path
-    crl_dir: Path
-    crl_base_url: HttpUrl
-    crl_interval_hours: Annotated[int, Field(ge=1, le=24 * 7)] = 24
-    crl_validity_hours: Annotated[int, Field(ge=2, le=24 * 30)] = 72
+    ca_dir: Annotated[Path, Field(alias="SERVICECERT_CA_DIR")]
+    ca_passphrase_file: Annotated[Path, Field(alias="SERVICECERT_CA_PASSPHRASE_FILE")]
+    crl_dir: Annotated[Path, Field(alias="SERVICECERT_CRL_DIR")]
+    crl_base_url: Annotated[str, AfterValidator(_http_url), Field(alias="SERVICECERT_CRL_BASE_URL")]
+    crl_interval_hours: Annotated[int, Field(alias="SERVICECERT_CRL_INTERVAL_HOURS", ge=1, le=24 * 7)] = 24
+    crl_validity_hours: Annotated[int, Field(alias="SERVICECERT_CRL_VALIDITY_HOURS", ge=2, le=24 * 30)] = 72
 
-    @model_validator(mode="after")
-    def _generous(self) -> Self:
-        """A CRL that ends before the next one can have failed twice stops whoever checks it (D7)."""
-        if self.crl_validity_hours < 2 * self.crl_interval_hours:
-            raise ValueError(
-                "SERVICECERT_CRL_VALIDITY_HOURS must be at least twice SERVICECERT_CRL_INTERVAL_HOURS: "
-                "raise the one or lower the other"
-            )
-        return self
+    @field_validator("crl_validity_hours")
+    @classmethod
+    def _generous(cls, validity: int, info: ValidationInfo) -> int:
+        """A CRL that ends before the next one can have failed once stops whoever checks it (D7)."""
+        if validity < 2 * (interval := info.data.get("crl_interval_hours", 0)):
+            raise ValueError(f"give at least {2 * interval}, twice SERVICECERT_CRL_INTERVAL_HOURS, or lower that one")
+        return validity
 
     @property
     def interval(self) -> timedelta:

@@ -15,6 +15,7 @@ from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.keys import KeyUnavailable
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued
 from servicecert_worker.decider import Done, Event, Result, Task
+from servicecert_worker.process import settings_fault
 
 NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
 NO_POOL = cast("asyncpg.Pool[Any]", None)
@@ -68,7 +69,26 @@ async def test_I10_passphrase_that_opens_nothing_is_one_sentence_without_it(
     assert "wrong" not in str(refused.value)
 
 
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """What every issuer is told."""
+    for name in ("CA_DIR", "CA_PASSPHRASE_FILE"):
+        monkeypatch.setenv(f"SERVICECERT_{name}", str(tmp_path / name))
+    monkeypatch.setenv("SERVICECERT_CRL_BASE_URL", "http://crl.example.fi")
+    return monkeypatch
+
+
 @pytest.mark.parametrize("url", ["https://crl.example.fi", "http://crl.example.fi/", "crl.example.fi", ""])
-def test_address_that_no_certificate_can_name_is_refused_at_start(tmp_path: Path, url: str) -> None:
-    with pytest.raises(ValidationError, match="crl_base_url"):
-        Settings(ca_dir=tmp_path, ca_passphrase_file=tmp_path, crl_base_url=url)
+def test_address_that_no_certificate_can_name_is_refused_at_start(environment: pytest.MonkeyPatch, url: str) -> None:
+    environment.setenv("SERVICECERT_CRL_BASE_URL", url)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    sentence = settings_fault(refused.value)
+    assert sentence.startswith("SERVICECERT_CRL_BASE_URL: ")
+    assert "http://crl.example.fi" in sentence
+
+
+def test_settings_come_from_the_environment(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert Settings().ocsp_url is None
+    environment.setenv("SERVICECERT_OCSP_URL", "http://ocsp.example.fi")
+    assert (Settings().ca_dir, Settings().ocsp_url) == (tmp_path / "CA_DIR", "http://ocsp.example.fi")

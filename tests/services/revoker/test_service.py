@@ -16,6 +16,7 @@ from servicecert_revoker.crl_server import serve
 from servicecert_revoker.service import MIGRATIONS, Settings, open_service
 from servicecert_schemas.revocation import CrlPublished
 from servicecert_worker.decider import Done, Due, Result, Task
+from servicecert_worker.process import settings_fault
 
 ServicePool: TypeAlias = "Callable[[str, Path], Awaitable[asyncpg.Pool[Any]]]"
 
@@ -23,12 +24,8 @@ NOW = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
 NO_POOL = cast("asyncpg.Pool[Any]", None)
 
 
-def settings(
-    ca: Path, passphrases: Path, crls: Path, base: str = "http://crl.example.fi", *, validity: int = 72
-) -> Settings:
-    return Settings(
-        ca_dir=ca, ca_passphrase_file=passphrases, crl_dir=crls, crl_base_url=base, crl_validity_hours=validity
-    )
+def settings(ca: Path, passphrases: Path, crls: Path, base: str = "http://crl.example.fi") -> Settings:
+    return Settings(ca_dir=ca, ca_passphrase_file=passphrases, crl_dir=crls, crl_base_url=base)
 
 
 async def test_each_issuing_ca_has_its_certificate_served_and_its_crl_scheduled(
@@ -80,13 +77,48 @@ async def test_folder_that_cannot_be_made_is_one_sentence(
             pass
 
 
-def test_D7_crl_that_could_end_before_the_next_is_refused_at_start(tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match="at least twice"):
-        settings(tmp_path, tmp_path, tmp_path, validity=47)
-    assert settings(tmp_path, tmp_path, tmp_path, validity=48).validity == timedelta(hours=48)
-
-
 def test_crl_that_cannot_be_read_has_no_number(tmp_path: Path) -> None:
     (tmp_path / "test-ec.crl").write_bytes(b"no list")
     assert CrlFiles(tmp_path).number("test-ec") == 0
     assert CrlFiles(tmp_path).number("test-rsa") == 0
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """What every revoker is told."""
+    for name in ("CA_DIR", "CA_PASSPHRASE_FILE", "CRL_DIR"):
+        monkeypatch.setenv(f"SERVICECERT_{name}", str(tmp_path / name))
+    monkeypatch.setenv("SERVICECERT_CRL_BASE_URL", "http://crl.example.fi")
+    return monkeypatch
+
+
+@pytest.mark.parametrize("url", ["https://crl.example.fi", "http://crl.example.fi/", "crl.example.fi", ""])
+def test_address_that_no_certificate_can_name_is_refused_at_start(environment: pytest.MonkeyPatch, url: str) -> None:
+    environment.setenv("SERVICECERT_CRL_BASE_URL", url)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    sentence = settings_fault(refused.value)
+    assert sentence.startswith("SERVICECERT_CRL_BASE_URL: ")
+    assert "http://crl.example.fi" in sentence
+
+
+def test_settings_come_from_the_environment(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    environment.setenv("SERVICECERT_CRL_INTERVAL_HOURS", "2")
+    read = Settings()
+    assert (read.crl_dir, read.interval, read.validity) == (
+        tmp_path / "CRL_DIR",
+        timedelta(hours=2),
+        timedelta(hours=72),
+    )
+
+
+@pytest.mark.parametrize("interval", ["37", "not a number"])
+def test_D7_crl_that_could_end_before_the_next_is_refused_at_start(
+    environment: pytest.MonkeyPatch, interval: str
+) -> None:
+    environment.setenv("SERVICECERT_CRL_INTERVAL_HOURS", "36")
+    assert Settings().validity == timedelta(hours=72)
+    environment.setenv("SERVICECERT_CRL_INTERVAL_HOURS", interval)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    assert "SERVICECERT_CRL_INTERVAL_HOURS" in settings_fault(refused.value)
