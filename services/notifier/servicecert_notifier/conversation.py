@@ -49,7 +49,7 @@ class Reply:
     @staticmethod
     def read(line: bytes) -> "Reply":
         """Reads the last line of a reply. Raises `ValueError` where it is none."""
-        if not line[:3].isdigit() or not b"2" <= line[:1] <= b"5":
+        if not line[:3].isdigit() or not b"2" <= line[:1] <= b"5" or line[3:4].strip():
             raise ValueError("is no reply of SMTP")
         enhanced = _ENHANCED.match(line[4:].decode("latin-1"))
         return Reply(int(line[:3]), enhanced[0] if enhanced else "")
@@ -206,9 +206,6 @@ async def open_conversation(settings: Settings, tls: ssl.SSLContext) -> Conversa
             await _encrypt(client, settings.smtp_starttls, tls, where)
         if settings.smtp_username is not None:
             await client.login(settings.smtp_username, settings.password() or "")
-    except ConversationFailed:
-        client.close()
-        raise
     except (SMTPException, OSError, ValueError) as fault:
         client.close()
         raise ConversationFailed(_sentence(fault, where)) from None

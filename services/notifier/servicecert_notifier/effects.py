@@ -14,9 +14,9 @@ from servicecert_worker.decider import Again, Done, Outcome, Task
 
 from .conversation import Answer, Conversation, ConversationFailed, NoAnswer, Step, open_conversation, tls_context
 from .letters import write
-from .message import UnsendableAddress, compose, mailbox, masked
+from .message import Letter, UnsendableAddress, compose, mailbox, masked
 from .settings import Settings
-from .task import NO_ANSWER, MailOutcome, MailState, MailTask
+from .task import NO_ANSWER, Content, MailOutcome, MailState, MailTask
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +45,7 @@ class Postman:
         self._clock = clock
         self._tls = tls_context(settings)
         self._idle: list[Conversation] = []
+        self._written: tuple[Content, Letter] | None = None
 
     async def deliver(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
         """Hands over each task's mail (`MailTask`) in a transaction of its own, and answers each, in order. Bears repetition."""
@@ -98,8 +99,7 @@ class Postman:
         mail: MailTask = task.data
         try:
             recipient = mailbox(mail.recipient.email)
-            letter = write(mail, self._contact)
-            message = compose(letter, self._sender, mail.recipient, mail.mail_id, mail.date, mail.language)
+            message = compose(self._letter(mail), self._sender, mail.recipient, mail.mail_id, mail.date, mail.language)
         except UnsendableAddress:
             return self._done(task, MailState.REFUSED, NO_ANSWER)
         except Exception as fault:
@@ -111,6 +111,12 @@ class Postman:
             raise
         except ConversationFailed as failed:
             return Deferred(str(failed))
+
+    def _letter(self, mail: MailTask) -> Letter:
+        """The letter of a mail. Recipients of one case share the content and come one after another, so it is written once for them."""
+        if self._written is None or self._written[0] is not mail.content:
+            self._written = (mail.content, write(mail, self._contact))
+        return self._written[1]
 
     def _judge(self, task: Task, answer: Answer) -> Done | Deferred:
         """What the answer means. A refused sender, login or encryption concerns our own set-up, so the mail waits for an operator."""

@@ -18,6 +18,7 @@ from .wording import WORDING, Wording
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 _RDN = re.compile(r"(?:\\.|[^,+\\])+", re.DOTALL)
+_NEXT_RDN = re.compile(r"(?<!\\),")
 _ESCAPED = re.compile(r"((?:\\[0-9A-Fa-f]{2})+)|\\(.)", re.DOTALL)
 
 
@@ -127,7 +128,7 @@ def _filled(content: Content, wording: Wording) -> dict[str, object]:
     named = {
         "name": name,
         "file": file_stem(name, content.serial),
-        "subject": one_line(content.subject).replace("2.5.4.5=", "serialNumber="),
+        "subject": _NEXT_RDN.sub(", ", one_line(content.subject)).replace("2.5.4.5=", "serialNumber="),
         "serial": content.serial,
         "serial_decimal": content.serial_decimal,
     }

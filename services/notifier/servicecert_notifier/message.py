@@ -10,6 +10,7 @@ from binascii import b2a_base64, b2a_qp
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from uuid import UUID
 
 from servicecert_schemas.certificate import Recipient
@@ -134,12 +135,14 @@ def _multipart(kind: bytes, boundary: bytes, parts: tuple[bytes, ...]) -> bytes:
     return opening + (b"\r\n--%b\r\n" % boundary).join(parts) + b"\r\n--%b--\r\n" % boundary
 
 
+@lru_cache(maxsize=16)
 def _text(text: str) -> bytes:
-    """The text, legible also where a mail is looked at as it is stored."""
+    """The text, legible also where a mail is looked at as it is stored. Remembered, as is the page: a case's recipients get the same."""
     legible = b2a_qp(_with_line_ends(text))
     return b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" + legible
 
 
+@lru_cache(maxsize=16)
 def _page(html: str) -> bytes:
     """The HTML, in the encoding that costs less."""
     content = encoded(_with_line_ends(html))

@@ -1,7 +1,9 @@
 """Real conversations with mail servers (C3)."""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
+from email import message_from_bytes, policy
 
 import pytest
 from servicecert_notifier.task import NO_ANSWER, MailState
@@ -122,6 +124,18 @@ async def test_I9_a_mail_whose_answer_got_lost_is_repeated_byte_for_byte(mail_se
     assert b"Message-ID: <" in first
 
 
+async def test_recipients_of_one_case_get_the_same_letter_and_other_cases_their_own(mail_server, postman, mails):
+    first, second, third = mails(3)
+    object.__setattr__(second, "data", second.data.model_copy(update={"content": first.data.content}))
+    other = third.data.content.model_copy(update={"serial": "0b", "subject": "CN=other.example"})
+    object.__setattr__(third, "data", third.data.model_copy(update={"content": other}))
+    async with mail_server() as desk:
+        await postman(desk.port, smtp_connections=1).deliver([first, second, third, first])
+    names = [message_from_bytes(content, policy=policy.default)["Subject"].split()[2] for content in desk.contents]
+    assert names == ["kanta.laakaritalo.example"] * 2 + ["other.example", "kanta.laakaritalo.example"]
+    assert desk.contents[0] == desk.contents[3] != desk.contents[1]
+
+
 async def test_one_bad_mail_does_not_hold_up_the_others(mail_server, postman, mails):
     tasks = mails(3)
     spoilt = tasks[0].data.content.model_copy(update={"fingerprint": "no hexadecimal"})
@@ -239,6 +253,45 @@ async def test_a_server_that_does_not_open_is_a_sentence(scripted, postman, mail
         outcomes = await postman(port, smtp_timeout_seconds=0.3).deliver(mails(3))
     assert states(outcomes) == ["again"] * 3
     assert all(sentence in outcome.reason for outcome in outcomes)
+
+
+async def test_replies_of_several_lines_are_one_reply(scripted, postman, mails):
+    talk, _ = scripted({"RCPT": "250-2.1.5 It\r\n250-is\r\n250 2.1.5 Ok", "DATA": "354-Go\r\n354 on"})
+    server, port = await listening(talk)
+    async with server:
+        assert states(await postman(port).deliver(mails(2))) == [MailState.HANDED_OVER] * 2
+
+
+async def test_a_reply_without_end_is_cut_off(scripted, postman, mails):
+    talk, _ = scripted({"MAIL": "2" * 2_000_000})
+    server, port = await listening(talk)
+    async with server:
+        assert states(await postman(port).deliver(mails(1))) == ["again"]
+
+
+@pytest.mark.parametrize("waits_for", ["EHLO", "MAIL"])
+async def test_a_delivery_that_is_abandoned_leaves_no_connection(postman, mails, waits_for):
+    connected, ended = asyncio.Event(), asyncio.Event()
+
+    async def talk(reader, writer):
+        writer.write(b"220 test\r\n")
+        while not (await reader.readline()).startswith(waits_for.encode()):
+            writer.write(b"250 test\r\n")
+        connected.set()
+        with suppress(ConnectionError):
+            await reader.read()
+        ended.set()
+        writer.close()
+
+    server, port = await listening(talk)
+    async with server:
+        delivery = asyncio.create_task(postman(port).deliver(mails(1)))
+        await connected.wait()
+        delivery.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await delivery
+        async with asyncio.timeout(5):
+            await ended.wait()
 
 
 async def test_a_silent_server_costs_a_batch_one_time_out(scripted, postman, mails):

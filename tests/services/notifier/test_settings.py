@@ -1,10 +1,12 @@
 """What an operator can set wrongly, and what is said then."""
 
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 from servicecert_notifier.settings import Settings
 
-GOOD = {"smtp_host": "mail.example", "servicecert_mail_from": "ca@example.fi"}
+GOOD: dict[str, Any] = {"smtp_host": "mail.example", "servicecert_mail_from": "ca@example.fi"}
 
 
 def test_the_environment_names_are_the_documented_ones(monkeypatch, tmp_path):
