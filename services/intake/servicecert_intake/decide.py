@@ -10,6 +10,7 @@ application to show nor anybody known to tell, and the request that was attached
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from uuid import uuid5
 
 from servicecert_pki.profiles import Profiles
@@ -37,6 +38,7 @@ from .rules.wording import Wording
 from .view import case_changed
 
 MOST_ENTERED = 150
+"""How many states of intake's own a history holds at most."""
 
 
 def decide(
@@ -53,8 +55,8 @@ def decide(
     if (objected := objection(data, case.account_id) or _misfit(case, data)) is not None:
         return _answer(case, happened, objected, now)
     if isinstance(data, ApplicationWithdrawn):
-        return _changed(case, replace(_entered(case, CaseState.WITHDRAWN, now), deficiencies=()))
-    return _checked(profiles, case, _renewed(case, happened, data, now), happened, registers, now)
+        return _moved(case, CaseState.WITHDRAWN, now, csr=None, deficiencies=())
+    return _checked(profiles, _renewed(case, happened, data, now), happened, registers, now)
 
 
 def _without_case(
@@ -79,8 +81,9 @@ def _without_case(
     if objected is None and isinstance(data, ApplicationSupplemented):
         objected = answers.NO_SUCH_CASE
     if objected is not None:
-        return _answer(replace(_entered(opened, CaseState.REFUSED, now), csr=None), happened, objected, now)
-    return _checked(profiles, opened, opened, happened, registers, now)
+        refused = answered(opened, happened.id, objected.code, objected.texts(), now)
+        return _moved(refused, CaseState.REFUSED, now, csr=None)
+    return _checked(profiles, opened, happened, registers, now)
 
 
 def _misfit(case: Case, data: ApplicationEvent) -> Wording | None:
@@ -92,12 +95,18 @@ def _misfit(case: Case, data: ApplicationEvent) -> Wording | None:
 
 def _renewed(case: Case, happened: Event, data: ApplicationEvent, now: datetime) -> Case:
     """The case with the newest form, attachments and request. A supplement without a request leaves the earlier one (A10)."""
-    renewed = replace(
-        case, received_at=max(case.received_at, min(happened.time, now)), csr=_judged_csr(happened) or case.csr
+    received_at = max(case.received_at, min(happened.time, now))
+    csr = _judged_csr(happened) or case.csr
+    if not isinstance(data, ApplicationSupplemented):
+        return replace(case, received_at=received_at, csr=csr)
+    return replace(
+        case,
+        received_at=received_at,
+        csr=csr,
+        form=data.form,
+        attachments=data.attachments,
+        recipients=recipients(data.form),
     )
-    if isinstance(data, ApplicationSupplemented):
-        return replace(renewed, form=data.form, attachments=data.attachments, recipients=recipients(data.form))
-    return renewed
 
 
 def _judged_csr(happened: Event) -> JudgedCsr | None:
@@ -106,21 +115,19 @@ def _judged_csr(happened: Event) -> JudgedCsr | None:
     return judged if isinstance(judged, JudgedCsr) else None
 
 
-def _checked(
-    profiles: Profiles, before: Case, case: Case, happened: Event, registers: Registers, now: datetime
-) -> Decision[Case]:
-    """The case after all rules were asked, as of the day on which its newest part was sent."""
+def _checked(profiles: Profiles, case: Case, happened: Event, registers: Registers, now: datetime) -> Decision[Case]:
+    """The case after all rules were asked, as of the day on which its newest part was sent (A10)."""
     application = Application(case.form, case.attachments, case.csr)
     judged = judge(application, registers, profiles, day_of(case.received_at))
     if not isinstance(judged, Grant):
         state = CaseState.REFUSED if is_final(judged) else CaseState.RETURNED
-        return _changed(before, replace(_entered(case, state, now), deficiencies=judged))
+        return _moved(case, state, now, deficiencies=judged)
     if case.csr is None or case.csr.der is None:
-        return _changed(before, replace(_entered(case, CaseState.WAITING_FOR_CSR, now), deficiencies=()))
-    return _accepted(before, case, case.csr.der, judged, happened, now)
+        return _moved(case, CaseState.WAITING_FOR_CSR, now, deficiencies=())
+    return _accepted(case, case.csr.der, judged, happened, now)
 
 
-def _accepted(before: Case, case: Case, csr: str, grant: Grant, happened: Event, now: datetime) -> Decision[Case]:
+def _accepted(case: Case, csr: str, grant: Grant, happened: Event, now: datetime) -> Decision[Case]:
     """The case with its decision and due time (A13), and all that issuing needs. The request goes on with it and is not kept here."""
     decision = GrantedDecision(decision_id=uuid5(case.case_id, str(happened.id)), date=day_of(now))
     due = due_time(case.received_at)
@@ -138,28 +145,33 @@ def _accepted(before: Case, case: Case, csr: str, grant: Grant, happened: Event,
         validity_days=form.validity_days,
         due=due,
         language=form.language,
-        recipients=grant.recipients,
+        recipients=case.recipients,
     )
-    entered = _entered(case, CaseState.ACCEPTED, now)
-    return _changed(before, replace(entered, deficiencies=(), csr=None, due=due, decision=decision), accepted)
+    return _moved(case, CaseState.ACCEPTED, now, accepted, csr=None, deficiencies=(), due=due, decision=decision)
+
+
+def _moved(case: Case, state: CaseState, now: datetime, *events: EventData, **parts: Any) -> Decision[Case]:
+    """The decision that brings a case to a state of intake's own, with those parts of it that change."""
+    entered = _entered(case, state, now)
+    return _published(replace(case, version=case.version + 1, filed=state, entered=entered, **parts), *events)
+
+
+def _entered(case: Case, state: CaseState, now: datetime) -> tuple[HistoryEntry, ...]:
+    """When intake came to which state. Staying in a state is no new entry; of very many entries the first and the newest are kept."""
+    if case.filed is state:
+        return case.entered
+    first, *later = case.entered
+    return (first, *later[1 - MOST_ENTERED :], HistoryEntry(state=state, at=now))
 
 
 def _answer(case: Case, happened: Event, wording: Wording, now: datetime) -> Decision[Case]:
     return _changed(case, answered(case, happened.id, wording.code, wording.texts(), now))
 
 
-def _entered(case: Case, state: CaseState, now: datetime) -> Case:
-    """The case in a state of intake's own. Staying in a state is no new entry; of very many entries the first and the newest are kept."""
-    if case.filed is state:
-        return case
-    entry = HistoryEntry(state=state, at=now)
-    first, *later = (*case.entered, entry)
-    return replace(case, filed=state, entered=(first, *later[-MOST_ENTERED:]))
+def _changed(before: Case, after: Case) -> Decision[Case]:
+    """The decision for a case that may be another than before; nothing where it is the same."""
+    return Decision(before) if after is before else _published(replace(after, version=before.version + 1))
 
 
-def _changed(before: Case, after: Case, *events: EventData) -> Decision[Case]:
-    """The decision for a case that is another than before, with its new version; nothing where it is the same."""
-    if after is before:
-        return Decision(before)
-    new = replace(after, version=before.version + 1)
-    return Decision(new, (case_changed(new), *events))
+def _published(case: Case, *events: EventData) -> Decision[Case]:
+    return Decision(case, (case_changed(case), *events))

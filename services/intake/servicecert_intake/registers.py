@@ -75,7 +75,7 @@ def sorted_names(names: Iterator[str]) -> Names:
     return Names(tuple(pair[2] for pair in pairs), tuple(pair[1] for pair in pairs), tuple(pair[0] for pair in pairs))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Registers:
     """What is known of organisations, Kanta intermediaries and information systems.
 

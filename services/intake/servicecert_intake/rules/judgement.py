@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from servicecert_pki.profiles import Profiles
-from servicecert_schemas.certificate import Recipient, ServerNames, Subject
+from servicecert_schemas.certificate import ServerNames, Subject
 from servicecert_schemas.values import Usage
 
 from ..registers import Registers
@@ -18,12 +18,11 @@ MOST_DEFICIENCIES = 50
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What will be certified, apart from the key, and for whom."""
+    """What will be certified, apart from the key."""
 
     subject: Subject
     names: ServerNames
     usages: tuple[Usage, ...]
-    recipients: tuple[Recipient, ...]
 
 
 def judge(application: Application, registers: Registers, profiles: Profiles, day: date) -> Grant | Deficiencies:
@@ -62,7 +61,6 @@ def judge(application: Application, registers: Registers, profiles: Profiles, da
         Subject(organisation=o, organisational_unit=ou, business_id=organisation.business_id, common_name=cn),
         server_names,
         usages,
-        recipients.recipients(form),
     )
 
 

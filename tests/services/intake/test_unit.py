@@ -1,0 +1,120 @@
+"""A6: the organisational unit, and the texts of the subject that come from the registers."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+from servicecert_intake.registers import NO_REGISTERS, Registers, apply
+from servicecert_intake.rules.unit import suggested
+from servicecert_schemas.register import LongNames, Organisation, RegisterEntry
+from servicecert_schemas.values import is_business_id, organisation_oid
+
+DAY = date(2026, 11, 24)
+PROVIDER = {"applying_as": "care-provider", "applicant": {"business_id": "9900001-8"}}
+
+
+@pytest.mark.parametrize("name", ["Onnelan VI apteekki", "Apoteket Lyckebo VI"])
+def test_A6_the_unit_is_the_long_name_in_the_language_that_was_typed(accepts, name):
+    subject = accepts(unit_long_name=name).events[1].subject
+    assert (subject.organisational_unit, subject.organisation) == (name, "Apteekkari Urho Kuviteltu")
+    assert (subject.business_id, subject.common_name) == ("9900058-7", "kanta.onnela.example.fi")
+
+
+def test_A6_two_spellings_of_the_same_letters_are_the_same_name(accepts):
+    form = {"applicant": {"business_id": "9900074-7"}, "applying_as": "it-supplier"}
+    decision = accepts(unit_long_name="Pa\u030ahittad Datateknik Ab", **form)
+    assert decision.events[1].subject.organisational_unit == "Påhittad Datateknik Ab"
+
+
+@pytest.mark.parametrize("typed", ["onnelan vi apteekki", "Onnelan VI  apteekki", "Onnelan VI apteekki."])
+def test_A6_a_name_that_is_not_exact_is_returned_with_the_closest_names(returns, typed):
+    (deficiency,) = returns("unit-not-found", unit_long_name=typed).deficiencies
+    assert "”Onnelan VI apteekki”" in deficiency.texts.sv
+    assert deficiency.field == "unit_long_name"
+
+
+def test_A6_a_name_that_resembles_none_is_returned_without_suggestions(returns):
+    (deficiency,) = returns("unit-not-found", unit_long_name="xyz").deficiencies
+    assert "”" not in deficiency.texts.fi
+
+
+def test_A6_the_units_of_the_applicant_are_suggested_first(registers: Registers):
+    applicant = registers.organisation("9900058-7", DAY)
+    assert suggested("Onnelan IV apteekki", applicant, registers, DAY)[0] == "Onnelan VI apteekki"
+    assert "Onnelan I apteekki" not in suggested("Onnelan IV apteekki", applicant, registers, DAY)
+
+
+def test_A6_the_whole_register_is_searched_where_the_applicant_has_nothing_close(registers: Registers):
+    applicant = registers.organisation("9900017-3", DAY)
+    assert suggested("Onnelan IV apteekki", applicant, registers, DAY) == ("Onnelan I apteekki", "Onnelan VI apteekki")
+
+
+def test_A6_a_name_that_is_no_longer_in_force_is_neither_matched_nor_suggested(returns, registers: Registers):
+    (deficiency,) = returns("unit-not-found", unit_long_name="Vanhan Taruvaaran terveysasema", **PROVIDER).deficiencies
+    assert "”Taruvaaran terveysasema”" in deficiency.texts.en
+    assert "”Vanhan" not in deficiency.texts.en
+    assert suggested("Vanhan Taruvaaran terveysasema", None, registers, DAY)[0] == "Taruvaaran terveysasema"
+
+
+def test_A6_the_register_of_the_day_counts(accepts, returns):
+    then = datetime(2024, 12, 31, 12, tzinfo=UTC)
+    accepts(unit_long_name="Vanhan Taruvaaran terveysasema", at=then, **PROVIDER)
+    returns("unit-not-found", unit_long_name="Taruvaaran terveysasema", at=then, **PROVIDER)
+
+
+def test_A6_the_unit_of_another_organisation_is_returned(returns):
+    returns("unit-of-another-organisation", unit_long_name="Onnelan I apteekki")
+
+
+def test_A6_whose_unit_it_is_is_not_judged_without_a_known_applicant(returns):
+    returns("applicant-not-registered", applicant={"business_id": "0204819-8"}, unit_long_name="Onnelan I apteekki")
+
+
+def test_A6_a_unit_name_over_64_characters_is_abbreviated(accepts):
+    name = "Kuvitelman hyvinvointialue, Saduniemen keskussairaalan kuvantamisyksikkö"
+    decision = accepts(unit_long_name=name, **PROVIDER)
+    assert decision.events[1].subject.organisational_unit == "Kuvitelman hva, Saduniemen ks kuvantaminen"
+
+
+def test_A6_a_unit_name_over_64_characters_without_abbreviation_is_returned(returns):
+    name = "Taruvaaran pitkäaikaishoidon ja kotisairaanhoidon yhteinen toimintayksikkö"
+    returns("unit-name-too-long", unit_long_name=name, **PROVIDER)
+
+
+def test_A6_an_organisation_name_over_64_characters_is_abbreviated(accepts):
+    form = {"applying_as": "care-provider", "applicant": {"business_id": "9900082-7"}}
+    decision = accepts(unit_long_name="Tarinalaakson kuntayhtymä", **form)
+    assert decision.events[1].subject.organisation == "Tarinalaakson sote-kuntayhtymä"
+
+
+def test_A6_suggestions_come_in_20_ms_from_80000_names_and_in_a_fixed_order(timed):
+    names = (f"{first} {second} {number}" for number in range(4_000) for first in FIRST for second in SECOND)
+    many = apply(NO_REGISTERS, [registered(number, name) for number, name in enumerate(names)])
+    assert len(many.names.names) == 80_000
+    found = suggested("Onela terveysasem 3999", None, many, DAY)
+    assert found == suggested("Onela terveysasem 3999", None, many, DAY)
+    assert found[0] == "Onnela terveysasema 3999"
+    assert timed(lambda: suggested("Onela terveysasem 3999", None, many, DAY)) < 0.02
+
+
+FIRST = ("Onnela", "Satuniemi", "Taruvaara", "Peikkola", "Keijula")
+SECOND = ("terveysasema", "hammashoitola", "hoitokoti", "apteekki")
+
+
+BUSINESS_IDS = [
+    f"{number:07}-{check}" for number in range(4_000) for check in range(10) if is_business_id(f"{number:07}-{check}")
+]
+
+
+def registered(number: int, name: str) -> tuple[str, RegisterEntry]:
+    business_id = BUSINESS_IDS[number % len(BUSINESS_IDS)]
+    oid = f"{organisation_oid(business_id)}.{number}"
+    entry = Organisation(
+        oid=oid,
+        business_id=business_id,
+        registered_name="Onnela",
+        names=LongNames(fi=name),
+        sector="public",
+        organisation_kind="other",
+        valid_from=date(2020, 1, 1),
+    )
+    return oid, RegisterEntry(entry_id=oid, entry=entry)

@@ -1,0 +1,35 @@
+"""A10: every text exists in three languages, is plain, and says what to do."""
+
+import re
+
+import pytest
+from servicecert_intake import answers
+from servicecert_intake.rules import csr, deficiencies
+from servicecert_intake.rules.wording import Lack, Wording
+from servicecert_pki import csr as requests
+from servicecert_pki.csr import CsrFault
+
+LACKS = [each for module in (deficiencies, csr) for each in vars(module).values() if isinstance(each, Lack)]
+LACKS += csr.FAULTS.values()
+ANSWERS = [each for each in vars(answers).values() if isinstance(each, Wording)]
+
+
+def test_A10_a_code_stands_for_one_field_and_one_thing():
+    by_code = {each.code: each for each in LACKS}
+    variants = [each for each in LACKS if by_code[each.code] is not each]
+    assert [each.code for each in variants] == ["unit-not-found"]
+    assert len({each.code for each in ANSWERS}) == len(ANSWERS)
+
+
+@pytest.mark.parametrize("wording", [*LACKS, *ANSWERS], ids=lambda wording: wording.code)
+def test_A10_a_wording_says_the_same_in_three_languages(wording):
+    texts = (wording.sv, wording.fi, wording.en)
+    assert len(set(texts)) == 3
+    assert len({tuple(re.findall(r"{\w+}", text)) for text in texts}) == 1
+    assert all(re.fullmatch(r"[A-ZÅÄÖ”“].*[.]|”.*[.]|“.*[.]", text) for text in texts)
+
+
+def test_A4_every_fault_of_a_request_has_its_wording():
+    faults = {each.code for each in vars(requests).values() if isinstance(each, CsrFault)}
+    assert faults
+    assert faults <= csr.FAULTS.keys()
