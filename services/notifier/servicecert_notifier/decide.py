@@ -108,11 +108,15 @@ def _settle(state: Ledger | None, result: Result) -> Decision[Ledger]:
 
 
 def _addressed_once(recipients: Recipients) -> Iterator[tuple[Recipient, int]]:
-    """The recipients with different addresses, each with its place among those of its role. Case does not tell addresses apart."""
-    seen: set[str] = set()
+    """The recipients with different addresses, each with its place among those of its role. A domain has no case, a local part may have
+
+    (RFC 5321 section 2.4): who waits for the outcome of every recipient's mail counts addresses the same way.
+    """
+    seen: set[tuple[str, str]] = set()
     places: dict[RecipientRole, int] = {}
     for recipient in recipients:
-        address = recipient.email.casefold()
+        local, _, domain = recipient.email.rpartition("@")
+        address = (local, domain.lower())
         if address not in seen:
             seen.add(address)
             places[recipient.role] = places.get(recipient.role, 0) + 1

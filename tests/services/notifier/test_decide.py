@@ -44,8 +44,9 @@ def test_C1_a_certificate_goes_to_every_recipient(issued, heard, now):
 
 
 def test_C1_equal_addresses_get_one_mail(issued, heard, now):
-    same = CONTACT.model_copy(update={"email": "Orderer@Example.FI"})
-    assert roles(decide(None, heard(to(issued, ORDERER, same)), None, now)) == [ORDERER.role]
+    same = CONTACT.model_copy(update={"email": "orderer@Example.FI"})
+    other = SHARED.model_copy(update={"email": "Orderer@example.fi"})
+    assert roles(decide(None, heard(to(issued, ORDERER, same, other)), None, now)) == [ORDERER.role, SHARED.role]
 
 
 def test_C1_two_people_in_one_role_get_one_mail_each(issued, heard, now):
