@@ -10,13 +10,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
-from asyncpg.pool import PoolConnectionProxy
 from pydantic import BaseModel
 from servicecert_schemas.event import EventData
 from servicecert_schemas.topics import Topic
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
 
 S = TypeVar("S")
 K = TypeVar("K")

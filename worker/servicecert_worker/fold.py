@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID, uuid5
 
 from servicecert_schemas.event import EventData
+from servicecert_schemas.topics import MAX_EVENT_BYTES
 
 from .decider import Decision, Due, Event, Happened, Intent, Result, Stored, Transient
 from .faults import named
@@ -35,6 +35,7 @@ class Published:
 
     id: UUID
     data: EventData
+    payload: bytes
     traceparent: str | None
 
 
@@ -84,21 +85,21 @@ def fold(
     decide: Callable[[S | None, Happened, K, datetime], Decision[S]],
     items: Sequence[Item],
     stored: Mapping[str, Stored[S]],
-    parked: AbstractSet[str],
+    parked: Mapping[str, int],
     known: K,
     now: datetime,
 ) -> Folded[S]:
-    """Decides each item in order. `parked` are the keys that have parked records: later events of theirs wait behind those (I5).
+    """Decides each item in order. `parked` are the keys that have parked records, with the place of the first: later ones wait behind it (I5).
 
     Raises `Stuck` for a result or a deadline that `decide` raises at, and `Transient` as it comes. An event that `decide` raises at is put aside.
     """
     folded: Folded[S] = Folded()
     states: dict[str, S | None] = {key: entry.state for key, entry in stored.items()}
-    waiting = set(parked)
+    waiting: set[str] = set()
     for item in items:
         happened: Happened
         if isinstance(item, Arrival):
-            if item.key in waiting:
+            if item.key in waiting or _waits(item, parked.get(item.key)):
                 folded.aside.append(Aside(item, False, "behind", "An earlier event of the same key is parked."))
                 continue
             if isinstance(item.what, Poison):
@@ -111,6 +112,7 @@ def fold(
         state = states.get(happened.key)
         try:
             decision = decide(state, happened, known, now)
+            published = [_published(happened, place, data) for place, data in enumerate(decision.events)]
         except Transient:
             raise
         except Exception as error:
@@ -122,7 +124,7 @@ def fold(
             raise Stuck(happened, error) from error
         if decision.state is not state:
             states[happened.key] = decision.state
-        _collect(folded, happened, decision)
+        _collect(folded, happened, decision, published)
     for key, state in states.items():
         entry = stored.get(key)
         if state is not None and (entry is None or entry.state is not state):
@@ -130,10 +132,21 @@ def fold(
     return folded
 
 
-def _collect(folded: Folded[S], happened: Happened, decision: Decision[S]) -> None:
-    for place, data in enumerate(decision.events):
-        identity = uuid5(happened.id, f"{data.TYPE}/{place}")
-        folded.published.append(Published(identity, data, child_trace(happened.traceparent, identity)))
+def _published(happened: Happened, place: int, data: EventData) -> Published:
+    """The event that is the `place`-th to follow from what happened. Raises `ValueError` for one that no reader would take."""
+    identity = uuid5(happened.id, f"{data.TYPE}/{place}")
+    payload = data.model_dump_json().encode()
+    if len(payload) > MAX_EVENT_BYTES:
+        raise ValueError(f"{data.TYPE} has {len(payload)} bytes")
+    return Published(identity, data, payload, child_trace(happened.traceparent, identity))
+
+
+def _waits(arrival: Arrival, first: int | None) -> bool:
+    return first is not None and (arrival.parked is None or first < arrival.parked.seq)
+
+
+def _collect(folded: Folded[S], happened: Happened, decision: Decision[S], published: Sequence[Published]) -> None:
+    folded.published += published
     for place, intent in enumerate(decision.intents):
         identity = uuid5(happened.id, f"intent/{intent.kind}/{place}")
         folded.intended.append(Intended(identity, happened.key, intent, happened.traceparent))

@@ -24,9 +24,10 @@ K = TypeVar("K")
 class Follower(Generic[K]):
     """The snapshot of a `Known`. `ready` is set once all that stood in the topics at the start is in it."""
 
-    def __init__(self, known: Known[K] | None, bootstrap_servers: str) -> None:
+    def __init__(self, known: Known[K] | None, bootstrap_servers: str, prefix: str) -> None:
         self._known = known
         self._bootstrap = bootstrap_servers
+        self._topics = [prefix + topic.name for topic in known.topics] if known else []
         self.snapshot: Any = None if known is None else known.empty
         self.ready = asyncio.Event()
         self.faulty = 0
@@ -51,9 +52,9 @@ class Follower(Generic[K]):
 
     async def _follow(self, consumer: AIOKafkaConsumer, known: Known[K]) -> None:
         partitions = [
-            TopicPartition(topic.name, number)
-            for topic in known.topics
-            for number in consumer.partitions_for_topic(topic.name) or await _partitions(consumer, topic.name)
+            TopicPartition(topic, number)
+            for topic in self._topics
+            for number in consumer.partitions_for_topic(topic) or await _partitions(consumer, topic)
         ]
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)

@@ -41,6 +41,7 @@ class Leader:
         url: str,
         pool: asyncpg.Pool[Any],
         producers: Producers,
+        prefix: str,
         effects: Effects,
         give: Callable[[Sequence[Due | Arrival]], None],
         room: Callable[[], int],
@@ -51,6 +52,7 @@ class Leader:
         self._url = url
         self._pool = pool
         self._producers = producers
+        self._prefix = prefix
         self._effects = effects
         self._give = give
         self._room = room
@@ -100,7 +102,7 @@ class Leader:
         self._leading = True
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(relay(connection, producer, f"/{self._service.name}", self._wake))
+                group.create_task(relay(connection, producer, self._prefix, f"/{self._service.name}", self._wake))
                 group.create_task(_every(_POLL_SECONDS, self._poll))
                 group.create_task(_every(_ADOPT_SECONDS, self._adopt))
                 group.create_task(_every(_PRUNE_SECONDS, self._prune))

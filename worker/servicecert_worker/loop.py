@@ -14,6 +14,8 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+import asyncpg
+
 from .decider import Due, Event, Result, Service
 from .faults import Outage, is_transient, named, pauses
 from .fold import Item, Stuck
@@ -154,7 +156,13 @@ class Loop(Generic[S, K]):
                 return
 
     async def _halve(self, items: Sequence[Item], error: Exception) -> None:
-        """Finds the item that the database refuses, and puts it aside."""
+        """Finds the item that the database refuses, and puts it aside.
+
+        Raises the error where no item can be to blame: a statement that the database does not understand or allow, or a record that cannot even be
+        parked. The process ends then, before it parks what is good.
+        """
+        if isinstance(error, asyncpg.SyntaxOrAccessError):
+            raise error
         if len(items) > 1:
             middle = len(items) // 2
             await self._handle(items[:middle])
@@ -162,6 +170,8 @@ class Loop(Generic[S, K]):
             return
         (item,) = items
         if isinstance(item, Arrival):
+            if isinstance(item.what, Poison):
+                raise error
             log.error("Storing what follows from a record raised %s; it is parked", named(error), extra=_about(item))
             poison = Poison(item.id, item.key, "storing-raised", f"Storing raised {named(error)}.")
             await self._handle([Arrival(item.record, poison, item.parked)])
@@ -199,7 +209,13 @@ def _examined(examine: Callable[[Sequence[Event]], Sequence[Event]], events: Seq
 
 def _about(arrival: Arrival) -> dict[str, Any]:
     record = arrival.record
-    return {"event": str(arrival.id), "topic": record.topic, "partition": record.partition, "offset": record.offset}
+    return {
+        "event_id": str(arrival.id),
+        "key": arrival.key,
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+    }
 
 
 async def _either(*events: asyncio.Event) -> None:

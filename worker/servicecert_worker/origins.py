@@ -11,7 +11,6 @@ from typing import Any
 
 from aiokafka.client import AIOKafkaClient
 from asyncpg import Pool
-from servicecert_schemas.topics import Topic
 
 from .faults import OperatorError
 from .metadata_request import TopicIdsRequest
@@ -19,17 +18,17 @@ from .metadata_request import TopicIdsRequest
 CLUSTER = "the cluster"
 
 
-async def look(client: AIOKafkaClient, topics: Sequence[Topic]) -> dict[str, str]:
+async def look(client: AIOKafkaClient, topics: Sequence[str]) -> dict[str, str]:
     """The ids of the cluster and of the topics that exist, by name. Raises what aiokafka raises."""
     node = client.get_random_node()
-    answer = await client.send(node, TopicIdsRequest([topic.name for topic in topics]))
+    answer = await client.send(node, TopicIdsRequest(list(topics)))
     found = {topic[1]: str(topic[2]) for topic in answer.topics if topic[0] == 0}
     return {CLUSTER: answer.cluster_id, **found}
 
 
-def require(found: Mapping[str, str], topics: Sequence[Topic]) -> None:
+def require(found: Mapping[str, str], topics: Sequence[str]) -> None:
     """Raises `OperatorError` where a topic is missing."""
-    missing = sorted(topic.name for topic in topics if topic.name not in found)
+    missing = sorted(set(topics) - set(found))
     if missing:
         raise OperatorError(f"Kafka has no topic {', '.join(missing)}: run `servicecert topics create`.", exit_code=78)
 

@@ -44,8 +44,9 @@ async def park(connection: Connection, service: str, asides: Sequence[Aside], no
 
 def _row(aside: Aside, now: datetime) -> tuple[Any, ...]:
     arrival, record = aside.arrival, aside.arrival.record
-    past = arrival.parked or Parked(0, now)
+    past = arrival.parked
     return (
+        None if past is None else past.seq,
         arrival.id,
         arrival.key,
         record.topic,
@@ -58,15 +59,15 @@ def _row(aside: Aside, now: datetime) -> tuple[Any, ...]:
         aside.culprit,
         aside.reason,
         aside.error[:2_000],
-        past.attempts + 1,
-        past.first_at,
+        1 if past is None else past.attempts + 1,
+        now if past is None else past.first_at,
         now,
     )
 
 
 def _notice(service: str, aside: Aside, now: datetime) -> RecordParked:
     arrival, record = aside.arrival, aside.arrival.record
-    past = arrival.parked or Parked(0, now)
+    past = arrival.parked
     return RecordParked(
         service=service,
         event_id=arrival.id,
@@ -77,8 +78,8 @@ def _notice(service: str, aside: Aside, now: datetime) -> RecordParked:
         culprit=aside.culprit,
         reason=aside.reason,
         error=aside.error[:2_000],
-        attempts=past.attempts + 1,
-        first_at=past.first_at,
+        attempts=1 if past is None else past.attempts + 1,
+        first_at=now if past is None else past.first_at,
         last_at=now,
     )
 
@@ -93,7 +94,7 @@ def _arrival(row: Row) -> Arrival:
     record = Record(
         row["topic"], row["partition"], row["offset"], row["record_key"], headers, row["value"], row["first_at"]
     )
-    arrival = arrive(record, Parked(row["attempts"], row["first_at"]))
+    arrival = arrive(record, Parked(row["seq"], row["attempts"], row["first_at"]))
     if arrival.id != row["event_id"]:
         poison = Poison(row["event_id"], row["key"], "changed", "The record decodes to another event than before.")
         return Arrival(record, poison, arrival.parked)

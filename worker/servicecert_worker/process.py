@@ -31,8 +31,12 @@ class ServiceModule(Protocol):
 
     NAME: str
     MIGRATIONS: Path
-    Settings: type[BaseSettings]
-    open_service: Callable[..., AbstractAsyncContextManager[Service[Any, Any]]]
+
+    @property
+    def Settings(self) -> type[BaseSettings]: ...  # noqa: N802  -- a class
+
+    @property
+    def open_service(self) -> Callable[..., AbstractAsyncContextManager[Service[Any, Any]]]: ...
 
 
 def run(module: ServiceModule) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from servicecert_schemas.codec import Undecodable, decode, read_envelope
+from servicecert_schemas.codec import MAX_HEADER_BYTES, Undecodable, decode, read_envelope
 
 from .decider import Event
 
@@ -37,8 +37,9 @@ class Poison:
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """How often and since when a record was parked before it was released."""
+    """A record's past: its place among the parked, how often and since when it was parked."""
 
+    seq: int
     attempts: int
     first_at: datetime
 
@@ -71,9 +72,9 @@ def arrive(record: Record, parked: Parked | None = None) -> Arrival:
 
 
 def key_of(record: Record) -> str:
-    """The key that a record's order is kept by. One without a readable key has a place of its own, so that nothing waits behind it."""
+    """The key that a record's order is kept by. One without a readable key, or with a huge one, has a place of its own, so that nothing waits behind it."""
     try:
-        if record.key:
+        if record.key and len(record.key) <= MAX_HEADER_BYTES:
             return record.key.decode().replace("\0", "")
     except UnicodeDecodeError:
         pass

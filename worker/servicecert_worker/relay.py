@@ -26,9 +26,9 @@ _ROWS = 500
 
 
 async def relay(
-    connection: asyncpg.Connection[Any], producer: AIOKafkaProducer, source: str, wake: asyncio.Event
+    connection: asyncpg.Connection[Any], producer: AIOKafkaProducer, prefix: str, source: str, wake: asyncio.Event
 ) -> None:
-    """Publishes for ever. `wake` says that there may be something new.
+    """Publishes for ever. `prefix` stands before each topic's name, `wake` says that there may be something new.
 
     Raises `TimeoutError` when the broker does not acknowledge within 30 s (aiokafka's own sends wait for ever), and what asyncpg and aiokafka raise.
     """
@@ -41,18 +41,18 @@ async def relay(
             continue
         step("relay-read")
         async with asyncio.timeout(SEND_SECONDS):
-            await asyncio.gather(*[await _send(producer, source, row) for row in rows])
+            await asyncio.gather(*[await _send(producer, prefix, source, row) for row in rows])
         step("relay-acked")
         await connection.execute("delete from outbox where id = any($1::bigint[])", [row["id"] for row in rows])
         step("relay-deleted")
 
 
-async def _send(producer: AIOKafkaProducer, source: str, row: asyncpg.Record) -> asyncio.Future[Any]:
+async def _send(producer: AIOKafkaProducer, prefix: str, source: str, row: asyncpg.Record) -> asyncio.Future[Any]:
     key = row["key"]
     at = row["at"].astimezone(UTC)
     envelope = Envelope(row["event_id"], source, row["type"], key, at, key, row["traceparent"])
     sent: asyncio.Future[Any] = await producer.send(
-        row["topic"],
+        prefix + row["topic"],
         value=row["payload"],
         key=key.encode(),
         headers=headers_of(envelope),

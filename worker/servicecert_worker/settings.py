@@ -14,6 +14,14 @@ class WorkerSettings(BaseSettings):
 
     bootstrap_servers: Annotated[str, Field(alias="KAFKA_BOOTSTRAP_SERVERS", description="Kafka, as host:port,…")]
     database_url: Annotated[SecretStr, Field(alias="DATABASE_URL", description="The service's own PostgreSQL role")]
+    topic_prefix: Annotated[
+        str,
+        Field(
+            alias="SERVICECERT_TOPIC_PREFIX",
+            pattern=r"^[a-zA-Z0-9._-]{0,40}$",
+            description="before the name of every topic and group, so that installations share a cluster",
+        ),
+    ] = ""
     health_host: Annotated[str, Field(alias="SERVICECERT_HEALTH_HOST")] = "127.0.0.1"
     health_port: Annotated[int, Field(alias="SERVICECERT_HEALTH_PORT", ge=0, le=65_535, description="0: any")] = 0
     health_file: Annotated[

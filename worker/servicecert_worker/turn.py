@@ -16,7 +16,7 @@ from uuid import UUID
 from asyncpg import Pool
 from servicecert_schemas.topics import TOPIC_OF
 
-from .decider import Connection, Result, Service, Task
+from .decider import Connection, Due, Result, Service, Task
 from .fold import Aside, Folded, Item, fold
 from .parking import park
 from .record import Arrival
@@ -63,6 +63,8 @@ class Turns(Generic[S, K]):
             claimed, parked = await _claim(connection, fresh, keys)
             step("claimed")
             current = [item for item in fresh if _counts(item, claimed)]
+            if stale := [item.id for item in fresh if isinstance(item, Arrival) and not _counts(item, claimed)]:
+                await connection.execute(statement("unhandled"), stale)
             folded = fold(self._service.decide, current, stored, parked, known, now)
             step("decided")
             if folded.changed:
@@ -112,7 +114,7 @@ class Turns(Generic[S, K]):
                 [event.id for event in folded.published],
                 [event.data.TYPE for event in folded.published],
                 [event.traceparent for event in folded.published],
-                [event.data.model_dump_json().encode() for event in folded.published],
+                [event.payload for event in folded.published],
                 [made.id for made in folded.intended],
                 [made.key for made in folded.intended],
                 [made.intent.kind for made in folded.intended],
@@ -130,18 +132,19 @@ class Turns(Generic[S, K]):
             await park(connection, self._service.name, folded.aside, now)
 
 
-async def _claim(connection: Connection, items: Sequence[Item], keys: Sequence[str]) -> tuple[set[str], set[str]]:
-    """The ids of what counts (each can be claimed once), and the keys that have parked records."""
-    claims: dict[str, list[UUID]] = {"result": [], "due": [], "released": []}
-    for item in items:
-        if isinstance(item, Arrival):
-            if item.parked is not None:
-                claims["released"].append(item.id)
-        else:
-            claims["result" if isinstance(item, Result) else "due"].append(item.id)
-    rows = await connection.fetch(statement("claim"), *claims.values(), keys)
-    claimed = {row["name"] for row in rows if row["what"] == "claimed"}
-    return claimed, {row["name"] for row in rows if row["what"] == "parked"}
+async def _claim(connection: Connection, items: Sequence[Item], keys: Sequence[str]) -> tuple[set[str], dict[str, int]]:
+    """The ids of what counts (each can be claimed once), and the keys that have parked records, with the place of the first."""
+    pasts = [item.parked for item in items if isinstance(item, Arrival) and item.parked is not None]
+    rows = await connection.fetch(
+        statement("claim"),
+        [item.id for item in items if isinstance(item, Result)],
+        [item.id for item in items if isinstance(item, Due)],
+        [past.seq for past in pasts],
+        [past.attempts for past in pasts],
+        keys,
+    )
+    claimed = {row["claimed"] for row in rows if row["claimed"] is not None}
+    return claimed, {row["key"]: row["first"] for row in rows if row["claimed"] is None}
 
 
 def _counts(item: Item, claimed: set[str]) -> bool:

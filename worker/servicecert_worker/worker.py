@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from asyncpg import Pool
+from servicecert_schemas.topics import CATALOGUE, Topic, parked
 
 from . import health, origins
 from .decider import Service
@@ -45,6 +46,13 @@ def now_utc() -> datetime:
     return datetime.now(UTC)
 
 
+def used_topics(service: Service[Any, Any]) -> list[Topic]:
+    """All topics that a service reads, follows or writes."""
+    followed = service.known.topics if service.known else ()
+    written = (topic for topic in CATALOGUE if service.name in topic.writers)
+    return list({t.name: t for t in (*service.reads, *followed, *written, parked(service.name))}.values())
+
+
 class Worker(Generic[S, K]):
     """Runs a service until `stop` is called, or until going on would do harm."""
 
@@ -63,19 +71,28 @@ class Worker(Generic[S, K]):
         self._stopping = asyncio.Event()
         self._metrics = Metrics(service.name)
         self._turns = Turns(service, pool)
-        self._follower: Follower[K] = Follower(service.known, settings.bootstrap_servers)
+        self._follower: Follower[K] = Follower(service.known, settings.bootstrap_servers, settings.topic_prefix)
         self._loop = Loop(service, settings.batch, self._take, self._done, clock)
         self._effects = Effects(url, service.name, service.effects, self._loop.give_result)
         self._source = Source(
-            [topic.name for topic in service.reads],
-            service.name,
+            [settings.topic_prefix + topic.name for topic in service.reads],
+            settings.topic_prefix + service.name,
             settings.bootstrap_servers,
             settings.session_seconds,
             self._loop.wake,
             self._room,
         )
         self._leader = Leader(
-            service, url, pool, self._producer, self._effects, self._loop.give, self._room, clock, settings.inbox_days
+            service,
+            url,
+            pool,
+            self._producer,
+            settings.topic_prefix,
+            self._effects,
+            self._loop.give,
+            self._room,
+            clock,
+            settings.inbox_days,
         )
         self._kafka_answers = True
 
@@ -132,7 +149,7 @@ class Worker(Generic[S, K]):
             log.error(
                 "A record is parked: %s",
                 aside.reason,
-                extra={"event": str(aside.arrival.id), "key": aside.arrival.key, "error": aside.error},
+                extra={"event_id": str(aside.arrival.id), "key": aside.arrival.key, "error": aside.error},
             )
 
     def _room(self) -> int:
@@ -152,7 +169,7 @@ class Worker(Generic[S, K]):
 
     async def _watch_origins(self) -> None:
         """Looks at the ids of cluster and topics now and then: a broker that is another one ends the worker."""
-        topics = [*self._service.reads, *(self._service.known.topics if self._service.known else ())]
+        topics = [self._settings.topic_prefix + topic.name for topic in used_topics(self._service)]
         while True:
             client = AIOKafkaClient(bootstrap_servers=self._settings.bootstrap_servers, request_timeout_ms=10_000)
             try:

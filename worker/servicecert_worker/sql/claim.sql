@@ -1,8 +1,16 @@
--- A result, a deadline or a released record counts only if its row is deleted here; and which of the keys have parked records before them.
+-- A result, a deadline or a released record counts only if its row is deleted here, as it was read; and which of the keys have parked records,
+-- and from which place on.
 with result as (delete from intents where id = any($1::uuid[]) returning id),
 due as (delete from deadlines where id = any($2::uuid[]) returning id),
-released as (delete from parked where event_id = any($3::uuid[]) returning event_id)
-select 'claimed' as what, id::text as name from result
-union all select 'claimed', id::text from due
-union all select 'claimed', event_id::text from released
-union all select 'parked', key from parked where key = any($4::text[]) and event_id <> all($3::uuid[])
+released as (
+    delete from parked using unnest($3::bigint[], $4::int[]) as r (seq, attempts)
+    where parked.seq = r.seq and parked.attempts = r.attempts
+    returning parked.seq, parked.event_id
+)
+select id::text as claimed, null::text as key, null::bigint as first from result
+union all select id::text, null, null from due
+union all select event_id::text, null, null from released
+union all
+select null, key, min(seq) from parked
+where key = any($5::text[]) and seq not in (select seq from released)
+group by key

@@ -1,0 +1,163 @@
+"""A service small enough to be right at sight, with everything a service may have: it notes numbers of a case, acts, and wakes up.
+
+An `ApplicationWithdrawn` carries a number in its reason. The toy keeps the numbers of a case in the order in which they came, says each once on
+`certificates`, does an act for each and says its result on `certificates` too. Some reasons make it misbehave.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from pydantic import BaseModel, Field
+from pydantic_settings import BaseSettings
+from servicecert_schemas import topics
+from servicecert_schemas.application import ApplicationWithdrawn
+from servicecert_schemas.certificate import CertificateVoided, IssuingRefused
+from servicecert_schemas.values import Texts
+from servicecert_worker.decider import (
+    Conflict,
+    Connection,
+    Deadline,
+    Decision,
+    Done,
+    Due,
+    Effect,
+    Event,
+    Happened,
+    Intent,
+    Outcome,
+    Result,
+    Service,
+    Stored,
+    Task,
+)
+
+NAME = "toy"
+MIGRATIONS = Path(__file__).with_name("migrations")
+NO_TEXTS = Texts(sv="-", fi="-", en="-")
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What is known of a case: the numbers that came, those that were acted on, how often it woke."""
+
+    case_id: str
+    numbers: tuple[str, ...] = ()
+    acted: tuple[str, ...] = ()
+    woken: int = 0
+
+
+class Act(BaseModel):
+    case_id: str
+    number: str
+
+
+def decide(state: Tally | None, happened: Happened, known: None, now: datetime) -> Decision[Tally]:
+    match happened:
+        case Event(data=ApplicationWithdrawn() as data):
+            return _number(state or Tally(str(data.case_id)), data, now)
+        case Result(data=Act() as act) if state is not None:
+            acted = replace(state, acted=(*state.acted, act.number))
+            return Decision(acted, events=(_acted(act),))
+        case Due() if state is not None:
+            return Decision(replace(state, woken=state.woken + 1))
+    raise AssertionError(f"The toy does not know {type(happened)}.")
+
+
+def _number(state: Tally, data: ApplicationWithdrawn, now: datetime) -> Decision[Tally]:
+    number = data.reason or ""
+    if number.startswith("ignore"):
+        return Decision(state)
+    if number.startswith("raise-in-decide"):
+        raise ValueError("This text may be personal and must not be seen.")
+    return Decision(
+        replace(state, numbers=(*state.numbers, number)),
+        events=(IssuingRefused(case_id=data.case_id, code=f"n{number}", texts=NO_TEXTS),),
+        intents=(Intent("act", Act(case_id=str(data.case_id), number=number)),),
+        deadlines=(Deadline("wake", now + timedelta(seconds=0.2)),),
+    )
+
+
+def _acted(act: Act) -> CertificateVoided:
+    return CertificateVoided(
+        case_id=act.case_id, issuer="toy", serial="01", serial_decimal="1", code=f"acted-{act.number}"
+    )
+
+
+class TallyStore:
+    """One table; a state with a number that says so makes the database refuse it."""
+
+    async def load(self, connection: Connection, keys: Sequence[str]) -> Sequence[Stored[Tally]]:
+        rows = await connection.fetch("select key, version, body from tally where key = any($1::text[])", keys)
+        return [
+            Stored(row["key"], row["version"], Tally(**{k: _frozen(v) for k, v in json.loads(row["body"]).items()}))
+            for row in rows
+        ]
+
+    async def save(self, connection: Connection, changed: Sequence[Stored[Tally]]) -> None:
+        for entry in changed:
+            state = entry.state
+            body = json.dumps(
+                {"case_id": state.case_id, "numbers": state.numbers, "acted": state.acted, "woken": state.woken}
+            )
+            saved = await connection.fetchval(
+                """insert into tally (key, version, body) values ($1, $2 + 1, $3)
+                   on conflict (key) do update set version = excluded.version, body = excluded.body
+                   where tally.version = $2 returning 1""",
+                entry.key,
+                entry.version,
+                body,
+            )
+            if saved is None:
+                raise Conflict(entry.key)
+
+
+def _frozen(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def toy(acts: Path) -> Service[Tally, None]:
+    """The toy as a service. Each act is a line of the file `acts`, written before its result is known."""
+
+    async def act(tasks: Sequence[Task]) -> Sequence[Outcome]:
+        with acts.open("a") as file:
+            for task in tasks:
+                file.write(f"{task.data.case_id} {task.data.number}\n")
+        return [Done(task.data) for task in tasks]
+
+    return Service(
+        NAME,
+        reads=(topics.APPLICATIONS, topics.ACCOUNTS),
+        store=TallyStore(),
+        decide=decide,
+        examine=examine,
+        effects={"act": Effect(Act, act)},
+    )
+
+
+def examine(events: Sequence[Event]) -> Sequence[Event]:
+    """Refuses a batch that holds an event which says so."""
+    if any(
+        isinstance(e.data, ApplicationWithdrawn) and (e.data.reason or "").startswith("raise-in-examine")
+        for e in events
+    ):
+        raise RuntimeError("This text may be personal and must not be seen.")
+    return events
+
+
+class Settings(BaseSettings):
+    """Where the toy writes its acts."""
+
+    acts: Path = Field(alias="TOY_ACTS")
+
+
+@asynccontextmanager
+async def open_service(settings: Settings, pool: asyncpg.Pool[Any]) -> AsyncIterator[Service[Tally, None]]:
+    yield toy(settings.acts)

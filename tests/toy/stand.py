@@ -1,0 +1,171 @@
+"""A stand for the toy service: topics and a schema of its own, workers as processes, and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from servicecert_deploy import Child, Parts
+from servicecert_schemas import topics
+from servicecert_schemas.application import ApplicationWithdrawn
+from servicecert_schemas.codec import decode, encode
+from servicecert_schemas.event import Actor, Assurance, Envelope, EventData, Role
+from servicecert_worker import database, topic_creation
+
+from toy import service as toy
+
+ACTOR = Actor(user_id="user-1", account_id="account-1", assurance=Assurance.HIGH, role=Role.COLLEAGUE)
+PATIENCE_SECONDS = 60.0
+PARTITIONS = 4
+TOPICS = [
+    *(replace(topic, partitions=PARTITIONS) for topic in (topics.APPLICATIONS, topics.ACCOUNTS, topics.CERTIFICATES)),
+    topics.parked(toy.NAME),
+]
+
+
+def numbered(case_id: UUID, *texts: str) -> list[tuple[UUID, EventData]]:
+    """An event of the case for each text, each with an id of its own."""
+    return [(uuid4(), ApplicationWithdrawn(case_id=case_id, actor=ACTOR, reason=text)) for text in texts]
+
+
+class Stand:
+    """What a test of the runtime needs around it."""
+
+    def __init__(self, parts: Parts, database_url: str, folder: Path) -> None:
+        self.parts = parts
+        self.bootstrap = parts.bootstrap
+        self.prefix = f"t{uuid4().hex[:8]}-"
+        self.folder = folder
+        self.acts = folder / "acts"
+        self.acts.touch()
+        self.workers: list[Child] = []
+        self.url = database.prepare(database_url, {toy.NAME: database.new_password()})[toy.NAME]
+        database.migrate(self.url, toy.NAME, [toy.MIGRATIONS])
+        self.pool: asyncpg.Pool[Any]
+        self.producer: AIOKafkaProducer
+
+    async def open(self) -> None:
+        await topic_creation.create(self.bootstrap, TOPICS, self.prefix)
+        self.pool = await database.open_pool(self.url, toy.NAME)
+        self.producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap, acks="all", enable_idempotence=True)
+        await self.producer.start()
+
+    async def close(self) -> None:
+        await self.producer.stop()
+        self.pool.terminate()
+        for worker in self.workers:
+            worker.kill()
+
+    def work(self, **environment: str) -> Child:
+        """Starts a worker of the toy."""
+        log = self.folder / f"worker-{len(self.workers)}.log"
+        worker = Child(
+            [Path(sys.executable), "-m", "toy"],
+            log=log,
+            environment={
+                **os.environ,
+                "PYTHONPATH": str(Path(toy.__file__).parents[1]),
+                "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
+                "DATABASE_URL": self.url,
+                "SERVICECERT_TOPIC_PREFIX": self.prefix,
+                "SERVICECERT_SESSION_SECONDS": "1",
+                "SERVICECERT_HEALTH_FILE": str(self.health_file(len(self.workers))),
+                "TOY_ACTS": str(self.acts),
+                **environment,
+            },
+        )
+        self.workers.append(worker)
+        return worker
+
+    def health_file(self, number: int) -> Path:
+        return self.folder / f"worker-{number}.health"
+
+    async def send(self, events: Iterable[tuple[UUID, EventData]], topic: str = topics.APPLICATIONS.name) -> None:
+        """Publishes events under the ids given, in order."""
+        sent = []
+        for event_id, data in events:
+            headers, value = encode(
+                Envelope(event_id, "/test", data.TYPE, data.key(), datetime.now(UTC), data.key()), data
+            )
+            sent.append(
+                await self.producer.send(self.prefix + topic, value=value, key=data.key().encode(), headers=headers)
+            )
+        await asyncio.gather(*sent)
+
+    async def send_raw(self, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]] = ()) -> None:
+        await self.producer.send_and_wait(
+            self.prefix + topics.APPLICATIONS.name, value=value, key=key, headers=list(headers)
+        )
+
+    async def published(self, topic: str = topics.CERTIFICATES.name) -> list[tuple[UUID, EventData]]:
+        """All events of a topic, in order within each key; copies of the same event once."""
+        events: dict[UUID, EventData] = {}
+        for record in await self.records(topic):
+            envelope, data = decode(record.key, record.headers, record.value)
+            assert events.setdefault(envelope.id, data) == data, "two events under one id"
+        return list(events.items())
+
+    async def records(self, topic: str) -> list[Any]:
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, group_id=None, auto_offset_reset="earliest")
+        await consumer.start()
+        try:
+            partitions = [TopicPartition(self.prefix + topic, n) for n in range(1 if "parked" in topic else PARTITIONS)]
+            consumer.assign(partitions)
+            ends = await consumer.end_offsets(partitions)
+            records: list[Any] = []
+            while any([await consumer.position(p) < ends[p] for p in partitions]):
+                for batch in (await consumer.getmany(timeout_ms=200)).values():
+                    records += batch
+            return sorted(records, key=lambda record: record.timestamp)
+        finally:
+            await consumer.stop()
+
+    async def codes(self) -> dict[UUID, list[str]]:
+        """What was said of each case on `certificates`, in order."""
+        said: dict[UUID, list[str]] = defaultdict(list)
+        for _, data in await self.published():
+            said[data.case_id].append(data.code)  # type: ignore[attr-defined]  # both of the toy's events have it
+        return said
+
+    async def one(self, query: str) -> Any:
+        return await self.pool.fetchval(query)
+
+    async def until(self, query: str, wanted: Any = True) -> None:
+        """Waits until a query's value is the wanted one."""
+        await eventually(lambda: self._is(query, wanted), lambda: self.workers[-1].said(20) if self.workers else "")
+
+    async def _is(self, query: str, wanted: Any) -> bool:
+        try:
+            return bool(await self.one(query) == wanted)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False
+
+    async def settled(self, events: int) -> None:
+        """Waits until that many events are handled and nothing is left to do."""
+        await self.until(
+            f"select (select count(*) from inbox) = {events} and not exists (select from outbox) "
+            "and not exists (select from intents) and not exists (select from deadlines)"
+        )
+
+
+async def eventually(condition: Callable[[], Any], otherwise: Callable[[], str] = str) -> None:
+    """Waits until a condition holds, and fails with what `otherwise` says after a minute."""
+    async with asyncio.timeout(PATIENCE_SECONDS) as limit:
+        try:
+            while not await condition():  # noqa: ASYNC110  -- the condition is the broker's or the database's
+                await asyncio.sleep(0.05)
+        except TimeoutError:
+            if limit.expired():
+                pytest.fail(f"waited {PATIENCE_SECONDS} s in vain\n{otherwise()}")
+            raise

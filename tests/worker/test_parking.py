@@ -1,0 +1,129 @@
+"""Poison is harmless (I6), keeps its case waiting and no other (I5), and an operator lets it go on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import pytest
+from servicecert_schemas.codec import decode, encode
+from servicecert_schemas.event import Envelope
+from servicecert_schemas.parked import RecordParked
+from servicecert_worker import parking
+from toy.stand import Stand, numbered
+
+PERSONAL = "This text may be personal"
+
+
+async def parked(stand: Stand) -> list[parking.ParkedRecord]:
+    async with stand.pool.acquire() as connection:
+        return await parking.find(connection, parking.Selection())
+
+
+def headers(**changed: str | None) -> list[tuple[str, bytes]]:
+    event_id, data = numbered(uuid4(), "1")[0]
+    made = dict(encode(Envelope(event_id, "/test", data.TYPE, data.key(), datetime.now(UTC), data.key()), data)[0])
+    for name, text in changed.items():
+        if text is None:
+            del made[name]
+        else:
+            made[name] = text.encode()
+    return list(made.items())
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "given", "reason"),
+    [
+        (b"k", b"no event at all", [], "no-event"),
+        (b"k", None, headers(), "no-value"),
+        (b"k", b"{}", headers(), "wrong-schema"),
+        (b"k", b"\xff\xfe\x00", headers(), "wrong-schema"),
+        (b"k", b"{}", headers(ce_type="servicecert.application.withdrawn.v99"), "unknown-type"),
+        (b"k", b"{}", headers(ce_id="not a uuid"), "no-event"),
+        (b"k", b"{}", headers(ce_time=None), "no-event"),
+        (b"k", b" " * 300_000, headers(), "too-large"),
+        (None, b"{}", headers(), "no-event"),
+        (b"\xff\x00", b"{}", headers(), "no-event"),
+    ],
+)
+async def test_I6_what_is_no_event_is_parked_and_the_partition_goes_on(
+    stand: Stand, key: bytes | None, value: bytes | None, given: list[tuple[str, bytes]], reason: str
+) -> None:
+    stand.work()
+    await stand.send_raw(key, value, given)
+    await stand.send([event for _ in range(8) for event in numbered(uuid4(), "1")])
+    await stand.settled(8)
+    (record,) = await parked(stand)
+    assert (record.reason, record.culprit, record.attempts) == (reason, True, 1)
+    (notice,) = await stand.records("toy.parked")
+    _, told = decode(notice.key, notice.headers, notice.value)
+    assert isinstance(told, RecordParked)
+    assert (told.topic, told.partition, told.offset) == (record.topic, record.partition, record.offset)
+
+
+@pytest.mark.parametrize("where", ["decide", "examine", "save"])
+async def test_I6_one_event_that_a_handler_raises_at_is_found_among_many(stand: Stand, where: str) -> None:
+    good = [uuid4() for _ in range(30)]
+    bad = uuid4()
+    events = [event for case in good[:15] for event in numbered(case, "1")]
+    events += numbered(bad, f"raise-in-{where}")
+    events += [event for case in good[15:] for event in numbered(case, "1")]
+    await stand.send(events)
+    stand.work()
+    await stand.settled(30)
+    (record,) = await parked(stand)
+    storing = {"decide": "decide-raised", "examine": "examine-raised", "save": "storing-raised"}
+    assert (record.key, record.reason) == (str(bad), storing[where])
+    log = (stand.folder / "worker-0.log").read_text()
+    assert PERSONAL not in record.error
+    assert PERSONAL not in log
+    assert (await stand.codes()).keys() == set(good)
+
+
+async def test_I5_later_events_of_a_parked_case_wait_behind_it_and_other_cases_go_on(stand: Stand) -> None:
+    bad, good = uuid4(), uuid4()
+    stand.work()
+    await stand.send(numbered(bad, "1", "raise-in-decide", "2"))
+    await stand.send(numbered(good, "1", "2"))
+    await stand.settled(3)
+    await stand.until("select count(*) from parked", 2)
+    await stand.send(numbered(bad, "3"))
+    await stand.until("select count(*) from parked", 3)
+    (culprit,) = await parked(stand)
+    assert (culprit.reason, culprit.waiting) == ("decide-raised", 2)
+    async with stand.pool.acquire() as connection:
+        assert await parking.discard(connection, [culprit.event_id]) == 1
+    await stand.settled(6)
+    assert [c for c in (await stand.codes())[bad] if c.startswith("n")] == ["n1", "n2", "n3"]
+
+
+async def test_a_replay_repairs_in_order_and_a_culprit_that_stays_one_is_counted(stand: Stand) -> None:
+    bad = uuid4()
+    await stand.pool.execute("alter table tally add constraint later check (body->>'numbers' not like '%not-yet%')")
+    stand.work()
+    await stand.send(numbered(bad, "1", "not-yet", "2"))
+    await stand.until("select count(*) from parked", 2)
+    (culprit,) = await parked(stand)
+    await replay(stand, culprit.event_id)
+    await stand.until("select max(attempts) from parked where not released", 2)
+    await stand.pool.execute("alter table tally drop constraint later")
+    await replay(stand, culprit.event_id)
+    await stand.settled(3)
+    assert [c for c in (await stand.codes())[bad] if c.startswith("n")] == ["n1", "nnot-yet", "n2"]
+    assert await stand.one("select count(*) from parked") == 0
+
+
+async def replay(stand: Stand, event_id: UUID) -> None:
+    async with stand.pool.acquire() as connection:
+        assert await parking.replay(connection, [event_id]) == 1
+
+
+async def test_I2_a_second_copy_of_a_parked_event_changes_nothing(stand: Stand) -> None:
+    bad = uuid4()
+    events = numbered(bad, "raise-in-decide", "2")
+    stand.work()
+    await stand.send(events * 3)
+    await stand.send(numbered(uuid4(), "1"))
+    await stand.settled(1)
+    await stand.until("select count(*) from parked", 2)
+    assert await stand.one("select count(*) from inbox") == 1

@@ -1,0 +1,57 @@
+"""Makes the catalogue's topics, and waits until each partition has a leader."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from servicecert_schemas.topics import Topic
+
+from .faults import OperatorError, pauses
+
+_LEADER_SECONDS = 30.0
+
+
+async def create(bootstrap_servers: str, topics: Sequence[Topic], prefix: str = "", replication: int = 1) -> list[str]:
+    """Makes those of the topics that do not exist, and answers their names. Raises `OperatorError`.
+
+    The admin client reports what went wrong in its answer, not by raising.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    try:
+        await asyncio.wait_for(admin.start(), 15)
+        answer = await admin.create_topics(
+            [
+                NewTopic(prefix + topic.name, topic.partitions, replication, topic_configs=topic.config)
+                for topic in topics
+            ]
+        )
+        made = [name for name, code, *_ in answer.topic_errors if _is_made(name, code)]
+        await asyncio.wait_for(_led(admin, [prefix + topic.name for topic in topics]), _LEADER_SECONDS)
+    except (KafkaError, OSError, TimeoutError):
+        raise OperatorError(
+            f"Kafka does not answer at {bootstrap_servers}: start it, or correct KAFKA_BOOTSTRAP_SERVERS.", 69
+        ) from None
+    finally:
+        await admin.close()
+    return made
+
+
+def _is_made(name: str, code: int) -> bool:
+    if code == 0:
+        return True
+    fault = for_code(code)
+    if fault is TopicAlreadyExistsError:
+        return False
+    raise OperatorError(f"Kafka refuses to make the topic {name}: {fault.description or fault.__name__}", 77)
+
+
+async def _led(admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:
+    async for _ in pauses(first=0.02, longest=0.5):
+        described = await admin.describe_topics(list(names))
+        if all(
+            topic["error_code"] == 0 and all(part["leader"] >= 0 for part in topic["partitions"]) for topic in described
+        ):
+            return
