@@ -1,24 +1,37 @@
 """Issued certificates, requests for revocation, and a CA made once for the session."""
 
 from base64 import b64encode
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
+import aiohttp
+import asyncpg
 import pytest
 from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import init_authority
 from servicecert_pki.keyring import open_keys, read_passphrases
-from servicecert_pki.keys import SigningKey
+from servicecert_pki.keys import KeyUnavailable, PublicKey, SigningKey
 from servicecert_pki.profiles import load_profiles
+from servicecert_pki.spki import KeyFamily
+from servicecert_revoker.crl_files import CrlFiles
+from servicecert_revoker.crl_server import serve
+from servicecert_revoker.effects import Publish, Timing
+from servicecert_revoker.publication import PublishOrder
+from servicecert_revoker.service import MIGRATIONS
 from servicecert_revoker.status import Asked, Certificate, Registered, Revocation
+from servicecert_revoker.store import StatusStore
 from servicecert_schemas.certificate import CertificateIssued, Recipient, RecipientRole
 from servicecert_schemas.event import Actor, Assurance, Role
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
 from servicecert_schemas.values import CertificateType, Language
-from servicecert_worker.decider import Event
+from servicecert_worker.decider import Event, Stored, Task
+
+Pool: TypeAlias = "asyncpg.Pool[Any]"
+ServicePool: TypeAlias = "Callable[[str, Path], Awaitable[Pool]]"
 
 CASE = UUID("7d2c1c52-1f0e-4d1e-9a44-0c2f8f2f6a01")
 SERIAL = "4a00000000000000000000000000000b"
@@ -26,6 +39,7 @@ ISSUED_AT = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 SENT_AT = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 WRITTEN_AT = datetime(2026, 11, 24, 10, 1, tzinfo=UTC)
 NOW = datetime(2026, 11, 24, 10, 2, 3, tzinfo=UTC)
+NOW_EXACTLY = datetime(2026, 11, 24, 10, 2, 3, 450_000, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")
@@ -131,3 +145,90 @@ def registered(certificate: Certificate) -> Registered:
         revoked_at=NOW,
     )
     return Registered(certificate, revocation)
+
+
+@dataclass
+class Clock:
+    now: datetime = NOW_EXACTLY
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class Token:
+    """A key that refuses, or whose arithmetic slips."""
+
+    family = KeyFamily.EC
+
+    def __init__(self, key: SigningKey, refuses: bool) -> None:
+        self._key = key
+        self._refuses = refuses
+
+    def public_key(self) -> PublicKey:
+        return self._key.public_key()
+
+    def sign(self, *parts: bytes) -> bytes:
+        if self._refuses:
+            raise KeyUnavailable("The token is not there; put it back.")
+        return self._key.sign(*parts, b"a slip")
+
+
+@pytest.fixture
+async def pool(service_pool: ServicePool) -> Pool:
+    return await service_pool("revoker", MIGRATIONS)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> CrlFiles:
+    files = CrlFiles(tmp_path / "crls")
+    files.prepare()
+    return files
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def publish(
+    pool: Pool, files: CrlFiles, clock: Clock, authority: Authority, ca_keys: Mapping[str, SigningKey]
+) -> AsyncIterator[Publish]:
+    async with serve(files.folder, "127.0.0.1", 0) as base, aiohttp.ClientSession() as session:
+        yield Publish(
+            authority=authority,
+            keys=ca_keys,
+            files=files,
+            base_url=base,
+            timing=Timing(timedelta(hours=24), timedelta(hours=72)),
+            pool=pool,
+            session=session,
+            clock=clock,
+        )
+
+
+@pytest.fixture
+def register(pool: Pool, registered: Registered) -> Callable[..., Awaitable[Task]]:
+    """Stores a revocation as a turn does, and gives the task that follows from it."""
+
+    async def store(serial: int, issuer: str = "test-ec", not_after: datetime | None = None) -> Task:
+        certificate = replace(
+            registered.certificate,
+            issuer=issuer,
+            serial=f"{serial:04x}",
+            not_after=not_after or registered.certificate.not_after,
+        )
+        status = replace(registered, certificate=certificate)
+        key = str(uuid4())
+        async with pool.acquire() as connection, connection.transaction():
+            await StatusStore().save(connection, [Stored(key, 0, status)])
+        order = PublishOrder(issuer=issuer, serial=certificate.serial, request_id=status.revocation.request_id)
+        return Task(uuid4(), key, "publish", order, NOW)
+
+    return store
+
+
+@pytest.fixture(scope="session")
+def token() -> Callable[..., SigningKey]:
+    """A maker of keys that refuse, or whose arithmetic slips."""
+    return Token

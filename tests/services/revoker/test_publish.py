@@ -1,116 +1,27 @@
-"""Publishing CRLs with real keys, a real database and a real HTTP server (D7, I7, I8)."""
+"""Publishing CRLs with real keys, a real database and a real HTTP server (D7, I7)."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
-import aiohttp
 import asyncpg
 import pytest
 from cryptography import x509
 from servicecert_pki.authority import Authority
-from servicecert_pki.keys import KeyUnavailable, PublicKey, SigningKey
-from servicecert_pki.spki import KeyFamily
-from servicecert_revoker.crl_files import CrlFiles, Superseded
+from servicecert_pki.keys import SigningKey
+from servicecert_revoker.crl_files import CrlFiles
 from servicecert_revoker.crl_server import serve
-from servicecert_revoker.effects import Publish, Timing
+from servicecert_revoker.effects import Publish
 from servicecert_revoker.publication import Published, PublishOrder, schedule_key
-from servicecert_revoker.service import MIGRATIONS
-from servicecert_revoker.status import Registered
-from servicecert_revoker.store import StatusStore
-from servicecert_worker.decider import Again, Done, Outcome, Stored, Task
-from servicecert_worker.faults import is_transient
+from servicecert_worker.decider import Again, Done, Outcome, Task
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
-ServicePool: TypeAlias = "Callable[[str, Path], Awaitable[Pool]]"
 
 NOW = datetime(2026, 11, 24, 10, 2, 3, 450_000, tzinfo=UTC)
-
-
-@dataclass
-class Clock:
-    now: datetime = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-class Token:
-    """A key that refuses, or whose arithmetic slips."""
-
-    family = KeyFamily.EC
-
-    def __init__(self, key: SigningKey, refuses: bool) -> None:
-        self._key = key
-        self._refuses = refuses
-
-    def public_key(self) -> PublicKey:
-        return self._key.public_key()
-
-    def sign(self, *parts: bytes) -> bytes:
-        if self._refuses:
-            raise KeyUnavailable("The token is not there; put it back.")
-        return self._key.sign(*parts, b"a slip")
-
-
-@pytest.fixture
-async def pool(service_pool: ServicePool) -> Pool:
-    return await service_pool("revoker", MIGRATIONS)
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> CrlFiles:
-    files = CrlFiles(tmp_path / "crls")
-    files.prepare()
-    return files
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def publish(
-    pool: Pool, files: CrlFiles, clock: Clock, authority: Authority, ca_keys: Mapping[str, SigningKey]
-) -> AsyncIterator[Publish]:
-    async with serve(files.folder, "127.0.0.1", 0) as base, aiohttp.ClientSession() as session:
-        yield Publish(
-            authority=authority,
-            keys=ca_keys,
-            files=files,
-            base_url=base,
-            timing=Timing(timedelta(hours=24), timedelta(hours=72)),
-            pool=pool,
-            session=session,
-            clock=clock,
-        )
-
-
-@pytest.fixture
-def register(pool: Pool, registered: Registered) -> Callable[..., Awaitable[Task]]:
-    """Stores a revocation as a turn does, and gives the task that follows from it."""
-
-    async def store(serial: int, issuer: str = "test-ec", not_after: datetime | None = None) -> Task:
-        certificate = replace(
-            registered.certificate,
-            issuer=issuer,
-            serial=f"{serial:04x}",
-            not_after=not_after or registered.certificate.not_after,
-        )
-        status = replace(registered, certificate=certificate)
-        key = str(uuid4())
-        async with pool.acquire() as connection, connection.transaction():
-            await StatusStore().save(connection, [Stored(key, 0, status)])
-        order = PublishOrder(issuer=issuer, serial=certificate.serial, request_id=status.revocation.request_id)
-        return Task(uuid4(), key, "publish", order, NOW)
-
-    return store
 
 
 Register = Callable[..., Awaitable[Task]]
@@ -190,102 +101,17 @@ async def test_many_orders_share_one_crl_of_each_ca_and_one_tells_of_it(
     assert await pool.fetchval("select count(*) from crls") == 2
 
 
-async def test_I8_number_of_a_crl_that_came_to_nothing_is_a_gap(
-    publish: Publish, register: Register, ca_keys: Mapping[str, SigningKey], files: CrlFiles, pool: Pool
-) -> None:
-    task = await register(1)
-    dying = replace(publish, keys={"test-ec": Token(ca_keys["test-ec"], refuses=True)})
-    (failed,) = await dying([task])
-    assert failed == Again("The token is not there; put it back.")
-    assert not (files.folder / "test-ec.crl").exists()
-    (outcome,) = await publish([task])
-    assert done(outcome).number == 2
-    assert await numbers(pool) == [1, 2]
-
-
-async def test_I8_publisher_that_dies_before_recording_repeats_no_number(
-    publish: Publish, register: Register, pool: Pool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    task = await register(1)
-    reached = asyncio.Event()
-
-    async def never(self: Publish, url: str, crl: bytes) -> None:
-        reached.set()
-        await asyncio.Event().wait()
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Publish, "_fetch_back", never)
-        dying = asyncio.create_task(publish([task]))
-        await asyncio.wait_for(reached.wait(), 20)
-        dying.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await dying
-    (outcome,) = await publish([task])
-    assert done(outcome).number == 2
-    assert await pool.fetchval("select published_at is null from crls where number = 1")
-
-
-async def test_I8_publisher_that_loses_its_lock_is_overtaken_and_repeats_no_number(
-    publish: Publish, register: Register, pool: Pool, files: CrlFiles, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    task = await register(1)
-
-    async def lose(self: Publish, url: str, crl: bytes) -> None:
-        await self.pool.execute("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Publish, "_fetch_back", lose)
-        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)) as lost:
-            await publish([task])
-    assert is_transient(lost.value)
-    (outcome,) = await publish([task])
-    assert done(outcome).number == files.number("test-ec") == 2
-
-
-async def test_I8_number_grows_over_a_published_one_that_the_database_forgot(
-    publish: Publish, pool: Pool, files: CrlFiles
-) -> None:
-    await publish([scheduled()])
-    await publish([scheduled()])
-    await pool.execute("truncate crls")
-    (outcome,) = await publish([scheduled()])
-    assert done(outcome).number == 3
-
-
-async def test_D7_two_publishers_at_once_keep_numbers_growing_and_the_last_has_all(
-    publish: Publish, register: Register, pool: Pool, files: CrlFiles
-) -> None:
-    other = replace(publish)
-    tasks = [await register(serial) for serial in range(1, 13)]
-    rounds = await asyncio.gather(*(each([task]) for task, each in zip(tasks, [publish, other] * 6, strict=True)))
-    outcomes = [done(outcome) for (outcome,) in rounds]
-    assert sorted(outcome.number for outcome in outcomes) == list(range(1, 13))
-    assert await numbers(pool) == list(range(1, 13))
-    assert files.number("test-ec") == 12
-    assert serials(crl_in(files)) == set(range(1, 13))
-
-
-async def test_I7_sleeper_does_not_bring_back_an_older_list(
-    publish: Publish, files: CrlFiles, register: Register
-) -> None:
-    await publish([scheduled()])
-    older = (files.folder / "test-ec.crl").read_bytes()
-    await publish([await register(1)])
-    with pytest.raises(Superseded, match="number 2 is published"):
-        files.put_crl("test-ec", older, 1)
-    assert serials(crl_in(files)) == {1}
-
-
 async def test_D7_crl_that_fails_its_check_leaves_the_old_one_and_alarms(
     publish: Publish,
     register: Register,
     ca_keys: Mapping[str, SigningKey],
     files: CrlFiles,
     caplog: pytest.LogCaptureFixture,
+    token: Callable[..., SigningKey],
 ) -> None:
     await publish([scheduled()])
     before = (files.folder / "test-ec.crl").read_bytes()
-    slipping = replace(publish, keys={"test-ec": Token(ca_keys["test-ec"], refuses=False)})
+    slipping = replace(publish, keys={"test-ec": token(ca_keys["test-ec"], refuses=False)})
     (outcome,) = await slipping([await register(1)])
     assert isinstance(outcome, Again)
     assert outcome.reason.startswith("alarm")
@@ -316,7 +142,7 @@ async def test_D7_changed_entry_is_found_before_publishing(
 
 
 async def test_D7_entry_stays_until_one_scheduled_crl_after_expiry(
-    publish: Publish, register: Register, files: CrlFiles, clock: Clock
+    publish: Publish, register: Register, files: CrlFiles, clock: Any
 ) -> None:
     expiry = NOW + timedelta(hours=1)
     task = await register(1, not_after=expiry)

@@ -1,0 +1,138 @@
+"""CRL numbers only grow, whoever publishes and whatever dies (D7, I8)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from cryptography import x509
+from servicecert_pki.keys import SigningKey
+from servicecert_revoker.crl_files import CrlFiles, Superseded
+from servicecert_revoker.effects import Publish
+from servicecert_revoker.publication import Published, PublishOrder, schedule_key
+from servicecert_worker.decider import Again, Done, Outcome, Task
+from servicecert_worker.faults import is_transient
+
+Pool: TypeAlias = "asyncpg.Pool[Any]"
+
+NOW = datetime(2026, 11, 24, 10, 2, 3, 450_000, tzinfo=UTC)
+
+
+Register = Callable[..., Awaitable[Task]]
+
+
+def scheduled(issuer: str = "test-ec") -> Task:
+    return Task(uuid4(), schedule_key(issuer), "publish", PublishOrder(issuer=issuer), NOW)
+
+
+def done(outcome: Outcome) -> Published:
+    assert isinstance(outcome, Done), outcome
+    assert isinstance(outcome.data, Published)
+    return outcome.data
+
+
+def crl_in(files: CrlFiles, issuer: str = "test-ec") -> x509.CertificateRevocationList:
+    return x509.load_der_x509_crl((files.folder / f"{issuer}.crl").read_bytes())
+
+
+def serials(crl: x509.CertificateRevocationList) -> set[int]:
+    return {entry.serial_number for entry in crl}
+
+
+async def numbers(pool: Pool) -> list[int]:
+    return [row["number"] for row in await pool.fetch("select number from crls order by allocated_at")]
+
+
+async def test_I8_number_of_a_crl_that_came_to_nothing_is_a_gap(
+    publish: Publish,
+    register: Register,
+    ca_keys: Mapping[str, SigningKey],
+    files: CrlFiles,
+    pool: Pool,
+    token: Callable[..., SigningKey],
+) -> None:
+    task = await register(1)
+    dying = replace(publish, keys={"test-ec": token(ca_keys["test-ec"], refuses=True)})
+    (failed,) = await dying([task])
+    assert failed == Again("The token is not there; put it back.")
+    assert not (files.folder / "test-ec.crl").exists()
+    (outcome,) = await publish([task])
+    assert done(outcome).number == 2
+    assert await numbers(pool) == [1, 2]
+
+
+async def test_I8_publisher_that_dies_before_recording_repeats_no_number(
+    publish: Publish, register: Register, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = await register(1)
+    reached = asyncio.Event()
+
+    async def never(self: Publish, url: str, crl: bytes) -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Publish, "_fetch_back", never)
+        dying = asyncio.create_task(publish([task]))
+        await asyncio.wait_for(reached.wait(), 20)
+        dying.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await dying
+    (outcome,) = await publish([task])
+    assert done(outcome).number == 2
+    assert await pool.fetchval("select published_at is null from crls where number = 1")
+
+
+async def test_I8_publisher_that_loses_its_lock_is_overtaken_and_repeats_no_number(
+    publish: Publish, register: Register, pool: Pool, files: CrlFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = await register(1)
+
+    async def lose(self: Publish, url: str, crl: bytes) -> None:
+        await self.pool.execute("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Publish, "_fetch_back", lose)
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)) as lost:
+            await publish([task])
+    assert is_transient(lost.value)
+    (outcome,) = await publish([task])
+    assert done(outcome).number == files.number("test-ec") == 2
+
+
+async def test_I8_number_grows_over_a_published_one_that_the_database_forgot(
+    publish: Publish, pool: Pool, files: CrlFiles
+) -> None:
+    await publish([scheduled()])
+    await publish([scheduled()])
+    await pool.execute("truncate crls")
+    (outcome,) = await publish([scheduled()])
+    assert done(outcome).number == 3
+
+
+async def test_D7_two_publishers_at_once_keep_numbers_growing_and_the_last_has_all(
+    publish: Publish, register: Register, pool: Pool, files: CrlFiles
+) -> None:
+    other = replace(publish)
+    tasks = [await register(serial) for serial in range(1, 13)]
+    rounds = await asyncio.gather(*(each([task]) for task, each in zip(tasks, [publish, other] * 6, strict=True)))
+    outcomes = [done(outcome) for (outcome,) in rounds]
+    assert sorted(outcome.number for outcome in outcomes) == list(range(1, 13))
+    assert await numbers(pool) == list(range(1, 13))
+    assert files.number("test-ec") == 12
+    assert serials(crl_in(files)) == set(range(1, 13))
+
+
+async def test_I7_sleeper_does_not_bring_back_an_older_list(
+    publish: Publish, files: CrlFiles, register: Register
+) -> None:
+    await publish([scheduled()])
+    older = (files.folder / "test-ec.crl").read_bytes()
+    await publish([await register(1)])
+    with pytest.raises(Superseded, match="number 2 is published"):
+        files.put_crl("test-ec", older, 1)
+    assert serials(crl_in(files)) == {1}
