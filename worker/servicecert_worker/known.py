@@ -54,7 +54,7 @@ class Follower(Generic[K]):
         partitions = [
             TopicPartition(topic, number)
             for topic in self._topics
-            for number in consumer.partitions_for_topic(topic) or await _partitions(consumer, topic)
+            for number in await _partitions(consumer, topic)
         ]
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
@@ -93,6 +93,12 @@ class Follower(Generic[K]):
 
 
 async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
-    """The partitions of a topic that the consumer has not heard of yet."""
-    await consumer.topics()
-    return consumer.partitions_for_topic(topic) or set()
+    """The partitions of a topic. Raises `KafkaError` where there is none, since nothing could be followed then.
+
+    A consumer that subscribes to nothing hears of a topic's partitions only once its client tracks the topic.
+    """
+    await consumer._client.add_topic(topic)
+    partitions: set[int] | None = consumer.partitions_for_topic(topic)
+    if not partitions:
+        raise KafkaError(f"the topic {topic} has no partitions yet")
+    return partitions
