@@ -57,7 +57,7 @@ class Case:
     """A case. `filed` is the state that intake itself brought it to, `entered` when it came to each such state.
 
     `received_at` is when the newest form or request was sent, `certified_at` when the certificate was issued, `unissued_at` when issuing was
-    refused. `version` is that of the last `CaseChanged`.
+    refused. `answer` is to the last event that did not fit, until intake decides on the case again. `version` is that of the last `CaseChanged`.
     """
 
     case_id: UUID
@@ -78,7 +78,7 @@ class Case:
     unissued_at: datetime | None = None
     revocation: CaseRevocation | None = None
     deliveries: tuple[Delivery, ...] = ()
-    answers: tuple[Answer, ...] = ()
+    answer: Answer | None = None
 
     @property
     def state(self) -> CaseState:

@@ -82,7 +82,7 @@ def _without_case(
         objected = answers.NO_SUCH_CASE
     if objected is not None:
         refused = answered(opened, happened.id, objected.code, objected.texts(), now)
-        return _moved(refused, CaseState.REFUSED, now, csr=None)
+        return _moved(refused, CaseState.REFUSED, now, csr=None, answer=refused.answer)
     return _checked(profiles, opened, happened, registers, now)
 
 
@@ -151,9 +151,10 @@ def _accepted(case: Case, csr: str, grant: Grant, happened: Event, now: datetime
 
 
 def _moved(case: Case, state: CaseState, now: datetime, *events: EventData, **parts: Any) -> Decision[Case]:
-    """The decision that brings a case to a state of intake's own, with those parts of it that change."""
+    """The decision that brings a case to a state of intake's own, with those parts of it that change. An earlier answer is over with it."""
+    change: dict[str, Any] = {"answer": None, **parts}
     entered = _entered(case, state, now)
-    return _published(replace(case, version=case.version + 1, filed=state, entered=entered, **parts), *events)
+    return _published(replace(case, version=case.version + 1, filed=state, entered=entered, **change), *events)
 
 
 def _entered(case: Case, state: CaseState, now: datetime) -> tuple[HistoryEntry, ...]:
@@ -161,7 +162,7 @@ def _entered(case: Case, state: CaseState, now: datetime) -> tuple[HistoryEntry,
     if case.filed is state:
         return case.entered
     first, *later = case.entered
-    return (first, *later[1 - MOST_ENTERED :], HistoryEntry(state=state, at=now))
+    return (first, *later[2 - MOST_ENTERED :], HistoryEntry(state=state, at=now))
 
 
 def _answer(case: Case, happened: Event, wording: Wording, now: datetime) -> Decision[Case]:

@@ -14,7 +14,6 @@ from servicecert_worker.decider import Event
 from .case import Case
 
 MOST_DELIVERIES = 100
-MOST_ANSWERS = 10
 
 
 def reported(case: Case, event: Event, now: datetime) -> Case:
@@ -41,9 +40,7 @@ def reported(case: Case, event: Event, now: datetime) -> Case:
 
 def answered(case: Case, event_id: UUID, code: str, texts: Texts, now: datetime) -> Case:
     """The case with an answer to an event that changed nothing else."""
-    answer = Answer(event_id=event_id, code=code, texts=texts, at=now)
-    newest = sorted((*case.answers, answer), key=lambda each: (each.at, each.event_id))
-    return replace(case, answers=tuple(newest[-MOST_ANSWERS:]))
+    return replace(case, answer=Answer(event_id=event_id, code=code, texts=texts, at=now))
 
 
 def _issued(case: Case, data: CertificateIssued, at: datetime) -> Case:

@@ -1,6 +1,6 @@
 """The customer's view of a case (E1, E4)."""
 
-from servicecert_schemas.case import Answer, AppliedFor, CaseChanged, HistoryEntry
+from servicecert_schemas.case import AppliedFor, CaseChanged
 
 from .case import Case, history
 from .next_steps import next_step
@@ -11,7 +11,7 @@ MOST_TYPED_CHARACTERS = 20_000
 
 def case_changed(case: Case) -> CaseChanged:
     """The whole view."""
-    state, entries = case.state, history(case)
+    state = case.state
     return CaseChanged(
         case_id=case.case_id,
         account_id=case.account_id,
@@ -27,8 +27,8 @@ def case_changed(case: Case) -> CaseChanged:
         certificate=case.certificate,
         revocation=case.revocation,
         deliveries=case.deliveries,
-        answer=_newest_answer(case, entries),
-        history=entries,
+        answer=case.answer,
+        history=history(case),
         recipients=case.recipients,
     )
 
@@ -57,10 +57,3 @@ def _first(names: tuple[str, ...], characters: int) -> tuple[str, ...]:
             break
         shown.append(name)
     return tuple(shown)
-
-
-def _newest_answer(case: Case, entries: tuple[HistoryEntry, ...]) -> Answer | None:
-    """The newest answer, unless the case has moved on since."""
-    if not case.answers or case.answers[-1].at < entries[-1].at:
-        return None
-    return case.answers[-1]

@@ -1,7 +1,8 @@
 """An application that is right in all respects, the fictitious registers, and the assertions that most tests of the rules share."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from time import thread_time
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,9 +15,19 @@ from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
 from servicecert_intake.registers import NO_REGISTERS, Registers, apply
 from servicecert_intake.rules.application import JudgedCsr
 from servicecert_pki.profiles import Profiles, load_profiles
-from servicecert_schemas.application import ApplicationSubmitted, Attachment, Form
+from servicecert_schemas.application import (
+    ApplicationSubmitted,
+    ApplicationSupplemented,
+    ApplicationWithdrawn,
+    Attachment,
+    CsrAttached,
+    Form,
+)
 from servicecert_schemas.case import CaseChanged, CaseState
+from servicecert_schemas.certificate import CertificateIssued, CertificateVoided, IssuingRefused
 from servicecert_schemas.event import Actor, EventData
+from servicecert_schemas.mail import MailGivenUp, MailHandedOver, MailRefused
+from servicecert_schemas.revocation import CertificateRevoked, RevocationRefused, RevocationRegistered
 from servicecert_worker.decider import Decision, Event, Happened
 
 # A machine that does much else at the same time makes an example slow, not wrong.
@@ -24,6 +35,7 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
 CASE_ID = UUID("0d9bb3a2-5d0a-4c5e-8a43-4b7d6c1c9f10")
 GOOD_CSR = JudgedCsr(der="MIIB")
 COLLEAGUE = {"user_id": "user-1", "account_id": "account-1", "assurance": "substantial", "role": "colleague"}
@@ -197,3 +209,120 @@ def timed() -> Callable[[Callable[[], object]], float]:
         return min(spent)
 
     return timed
+
+
+# What happens to the one case of these tests, by name.
+def reports() -> dict[str, EventData]:
+    """What other services report of the case: each kind of event once."""
+    mail = {"case_id": CASE_ID, "mail_id": UUID(int=7), "kind": "certificate-issued", "answer": "2xx", "attempts": 1}
+    issued = CertificateIssued(
+        case_id=CASE_ID,
+        account_id="account-1",
+        decision_id=UUID(int=2),
+        type="server",
+        issuer="production-ec",
+        serial="0a" * 16,
+        serial_decimal="123456789",
+        subject="CN=kanta.onnela.example.fi",
+        not_before=NOW,
+        not_after=NOW + timedelta(days=730),
+        fingerprint="0" * 64,
+        key_sha256="1" * 64,
+        profile="server",
+        profile_version=1,
+        certificate="MIIB",
+        chain=("MIIB",),
+        due=NOW,
+        language="sv",
+        recipients=(),
+    )
+    revocation = {
+        "case_id": CASE_ID,
+        "request_id": UUID(int=3),
+        "serial": issued.serial,
+        "requested_at": NOW + 5 * MINUTE,
+    }
+    revoked = {
+        **revocation,
+        "issuer": issued.issuer,
+        "serial_decimal": issued.serial_decimal,
+        "subject": issued.subject,
+        "revoked_at": NOW + 6 * MINUTE,
+        "crl_number": 1,
+        "crl_url": "http://crl.example.fi/1.crl",
+        "published_at": NOW + 6 * MINUTE,
+        "language": "sv",
+        "recipients": (),
+    }
+    texts = {"sv": "a", "fi": "b", "en": "c"}
+    return {
+        "issued": issued,
+        "not issued": IssuingRefused(case_id=CASE_ID, code="no-signing", texts=texts),
+        "voided": CertificateVoided(
+            case_id=CASE_ID, issuer=issued.issuer, serial="0b" * 16, serial_decimal="1", code="crashed"
+        ),
+        "orderer has it": MailHandedOver(**mail, recipient="orderer", at=NOW + 2 * MINUTE),
+        "contact has it": MailHandedOver(**mail, recipient="technical-contact", at=NOW + 3 * MINUTE),
+        "contact refused": MailRefused(**mail, recipient="technical-contact", at=NOW + 3 * MINUTE),
+        "orderer given up": MailGivenUp(**mail, recipient="orderer", at=NOW + 4 * MINUTE),
+        "return told": MailHandedOver(
+            **{**mail, "kind": "application-returned"}, recipient="orderer", at=NOW + 1 * MINUTE
+        ),
+        "to be revoked": RevocationRegistered(**revocation, reason="no-longer-needed", due=NOW + timedelta(days=1)),
+        "key exposed": RevocationRegistered(**revocation, reason="key-exposed", due=NOW + timedelta(days=1)),
+        "revoked": CertificateRevoked(**revoked, reason="no-longer-needed"),
+        "revoked for exposure": CertificateRevoked(**revoked, reason="key-exposed"),
+        "not revoked": RevocationRefused(case_id=CASE_ID, request_id=UUID(int=4), code="no-such-serial", texts=texts),
+    }
+
+
+def customer_events() -> dict[str, Event]:
+    """What the e-service reports of the case, by a colleague but where said."""
+    actor = Actor.model_validate(COLLEAGUE)
+    form = Form.model_validate(SERVER_FORM)
+    about = {"case_id": CASE_ID, "actor": actor}
+
+    def by(**changes: str) -> dict[str, Any]:
+        return {"case_id": CASE_ID, "actor": Actor.model_validate({**COLLEAGUE, **changes})}
+
+    wrong = form.model_copy(update={"usages": ()})
+    return {
+        "submitted": event(ApplicationSubmitted(**about, form=form, csr="sent"), GOOD_CSR),
+        "submitted without request": event(ApplicationSubmitted(**about, form=form)),
+        "submitted wrongly": event(ApplicationSubmitted(**about, form=wrong, csr="sent"), GOOD_CSR),
+        "submitted weakly": event(ApplicationSubmitted(**by(assurance="low"), form=form, csr="sent"), GOOD_CSR),
+        "submitted by contact": event(ApplicationSubmitted(**by(role="technical-contact"), form=form)),
+        "supplemented": event(ApplicationSupplemented(**about, form=form)),
+        "supplemented with request": event(ApplicationSupplemented(**about, form=form, csr="sent"), GOOD_CSR),
+        "supplemented wrongly": event(ApplicationSupplemented(**about, form=wrong)),
+        "supplemented by another": event(ApplicationSupplemented(**by(account_id="account-2"), form=form)),
+        "supplemented by contact": event(ApplicationSupplemented(**by(role="technical-contact"), form=form)),
+        "request attached": event(CsrAttached(**about, csr="sent"), GOOD_CSR),
+        "request attached by contact": event(CsrAttached(**by(role="technical-contact"), csr="sent"), GOOD_CSR),
+        "request attached by another": event(CsrAttached(**by(account_id="account-2"), csr="sent"), GOOD_CSR),
+        "request attached by operator": event(CsrAttached(**by(role="operator"), csr="sent"), GOOD_CSR),
+        "bad request attached": event(CsrAttached(**about, csr="sent"), JudgedCsr(faults=("key-size",))),
+        "withdrawn": event(ApplicationWithdrawn(**about)),
+        "withdrawn weakly": event(ApplicationWithdrawn(**by(assurance="low"))),
+        "withdrawn by contact": event(ApplicationWithdrawn(**by(role="technical-contact"))),
+    }
+
+
+@pytest.fixture(scope="session")
+def happenings() -> dict[str, Event]:
+    """Everything that can happen to the case, by name, with fixed ids."""
+    reported = {name: event(data, at=NOW + MINUTE) for name, data in reports().items()}
+    both = {**customer_events(), **reported}
+    return {name: replace(each, id=UUID(int=100 + place)) for place, (name, each) in enumerate(both.items())}
+
+
+@pytest.fixture(scope="session")
+def after(happen: Happen, happenings: dict[str, Event]) -> Callable[..., Case | None]:
+    """The case after the named things happened, one after the other."""
+
+    def after(*names: str, case: Case | None = None) -> Case | None:
+        for name in names:
+            case = happen(happenings[name], case).state
+        return case
+
+    return after

@@ -1,0 +1,298 @@
+"""The way of a case: A1 to A3, A10, A13, A15, E1."""
+
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID, uuid5
+
+import pytest
+from servicecert_schemas.application import ApplicationSubmitted
+from servicecert_schemas.case import CaseState
+from servicecert_schemas.certificate import ApplicationAccepted
+from servicecert_schemas.revocation import CrlPublished
+from servicecert_worker.decider import Due, Event
+
+NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+
+
+def view(decision):
+    return decision.events[0]
+
+
+def states(decision):
+    return [entry.state for entry in view(decision).history]
+
+
+def test_A1_an_accepted_application_says_all_that_issuing_needs(accepts):
+    decision = accepts(customer_reference="ref-1", validity_days=365, start_date="2026-12-01")
+    changed, accepted = decision.events
+    assert isinstance(accepted, ApplicationAccepted)
+    assert (accepted.account_id, accepted.csr, accepted.language) == ("account-1", "MIIB", "sv")
+    assert (accepted.validity_days, accepted.start_date) == (365, date(2026, 12, 1))
+    assert accepted.decision_id == changed.decision.decision_id == uuid5(accepted.case_id, str(UUID(int=1)))
+    assert accepted.due == changed.due == datetime(2026, 12, 1, 21, 59, 59, tzinfo=UTC)
+    assert changed.decision.date == date(2026, 11, 24)
+    assert changed.applied_for.customer_reference == "ref-1"
+
+
+def test_A1_the_same_event_is_decided_alike(submit):
+    assert submit() == submit()
+
+
+def test_A1_a_second_submission_is_answered(after, happen, happenings):
+    decision = happen(happenings["submitted wrongly"], after("submitted"))
+    assert view(decision).answer.code == "already-submitted"
+    assert (view(decision).state, view(decision).version) == (CaseState.ACCEPTED, 2)
+    assert len(decision.events) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("submitted weakly", "not-strongly-authenticated"), ("submitted by contact", "role-not-allowed")]
+)
+def test_A2_a_submission_by_the_wrong_user_is_a_refused_case(happen, happenings, name, code):
+    decision = happen(happenings[name])
+    assert states(decision) == [CaseState.SUBMITTED, CaseState.REFUSED]
+    assert view(decision).answer.code == code
+
+
+@pytest.mark.parametrize("assurance", ["substantial", "high"])
+def test_A2_strong_authentication_is_substantial_or_high(accepts, assurance):
+    accepts(actor={"user_id": "u", "account_id": "account-1", "assurance": assurance, "role": "technical-partner"})
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("withdrawn weakly", "not-strongly-authenticated"),
+        ("supplemented by another", "another-account"),
+        ("request attached by another", "another-account"),
+        ("request attached by operator", "role-not-allowed"),
+        ("withdrawn by contact", "role-not-allowed"),
+        ("supplemented by contact", "role-not-allowed"),
+    ],
+)
+def test_A2_the_wrong_user_is_answered_and_changes_nothing_else(after, happen, happenings, name, code):
+    before = after("submitted without request")
+    decision = happen(happenings[name], before)
+    assert view(decision).answer.code == code
+    assert view(decision).answer.event_id == happenings[name].id
+    assert (decision.state.form, decision.state.csr, decision.state.state) == (before.form, before.csr, before.state)
+
+
+def test_A3_without_a_request_the_case_waits_for_it(happen, happenings):
+    decision = happen(happenings["submitted without request"])
+    assert states(decision) == [CaseState.SUBMITTED, CaseState.WAITING_FOR_CSR]
+    assert "technical contact" in view(decision).next_step.en
+
+
+@pytest.mark.parametrize("name", ["request attached", "request attached by contact"])
+def test_A3_the_request_completes_the_application(after, happen, happenings, name):
+    decision = happen(happenings[name], after("submitted without request"))
+    assert states(decision) == [CaseState.SUBMITTED, CaseState.WAITING_FOR_CSR, CaseState.ACCEPTED]
+    assert isinstance(decision.events[1], ApplicationAccepted)
+
+
+def test_A3_a_bad_request_returns_the_case_and_a_good_one_mends_it(after, happen, happenings):
+    returned = happen(happenings["bad request attached"], after("submitted without request"))
+    assert [each.code for each in view(returned).deficiencies] == ["key-size"]
+    assert happen(happenings["request attached"], returned.state).state.state is CaseState.ACCEPTED
+
+
+def test_A10_a_returned_case_says_what_to_do(happen, happenings):
+    decision = happen(happenings["submitted wrongly"])
+    assert states(decision) == [CaseState.SUBMITTED, CaseState.RETURNED]
+    assert [each.role for each in view(decision).recipients] == ["orderer", "technical-contact"]
+    assert "deficiencies" in view(decision).next_step.en
+
+
+def test_A10_a_supplement_is_checked_from_the_start_with_the_earlier_request(after, happen, happenings):
+    decision = happen(happenings["supplemented"], after("submitted wrongly"))
+    assert states(decision) == [CaseState.SUBMITTED, CaseState.RETURNED, CaseState.ACCEPTED]
+    assert (view(decision).deficiencies, view(decision).version) == ((), 2)
+
+
+def test_A10_a_supplement_that_mends_all_but_the_request_waits_for_it(after, happen, happenings):
+    returned = after("submitted without request", "supplemented wrongly")
+    assert "CSR" in happen(happenings["supplemented wrongly"], returned).events[0].next_step.en
+    decision = happen(happenings["supplemented"], returned)
+    assert view(decision).state is CaseState.WAITING_FOR_CSR
+    assert view(decision).deficiencies == ()
+
+
+def test_A10_a_supplement_may_bring_the_request(after):
+    assert after("submitted without request", "supplemented with request").state is CaseState.ACCEPTED
+
+
+def test_A10_a_supplement_that_mends_nothing_is_a_change_but_no_new_state(after, happen, happenings):
+    decision = happen(happenings["supplemented wrongly"], after("submitted wrongly"))
+    assert states(decision) == [CaseState.SUBMITTED, CaseState.RETURNED]
+    assert view(decision).version == 2
+
+
+def test_A13_the_clock_starts_with_the_last_part(after, happen, happenings):
+    later = happenings["request attached"].time + timedelta(days=1)
+    attached = Event(UUID(int=9), "", happenings["request attached"].data, later, happenings["request attached"].facts)
+    decision = happen(attached, after("submitted without request"), now=later)
+    assert view(decision).due == datetime(2026, 12, 2, 21, 59, 59, tzinfo=UTC)
+
+
+def test_A13_the_clock_starts_when_it_was_sent_not_when_it_is_handled(accepts):
+    decision = accepts(now=NOW + timedelta(days=3))
+    assert view(decision).due == datetime(2026, 12, 1, 21, 59, 59, tzinfo=UTC)
+    assert view(decision).decision.date == date(2026, 11, 27)
+
+
+def test_A13_a_sender_whose_clock_is_ahead_gains_nothing(accepts):
+    assert view(accepts(at=NOW + timedelta(days=30))).due == datetime(2026, 12, 1, 21, 59, 59, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("before", ["submitted without request", "submitted wrongly"])
+def test_A15_a_case_is_withdrawn_before_it_is_accepted(after, happen, happenings, before):
+    decision = happen(happenings["withdrawn"], after(before))
+    assert states(decision)[-1] is CaseState.WITHDRAWN
+    assert (view(decision).deficiencies, len(decision.events)) == ((), 1)
+
+
+@pytest.mark.parametrize("name", ["withdrawn", "supplemented", "request attached"])
+@pytest.mark.parametrize(
+    ("before", "code"),
+    [
+        (("submitted",), "too-late-accepted"),
+        (("submitted", "issued"), "too-late-issued"),
+        (("submitted", "issued", "orderer has it", "contact has it"), "too-late-issued"),
+        (("submitted", "issued", "to be revoked"), "too-late-revoked"),
+        (("submitted", "issued", "revoked"), "too-late-revoked"),
+        (("submitted", "not issued"), "too-late-refused"),
+        (("submitted wrongly", "withdrawn"), "too-late-withdrawn"),
+        (("submitted weakly",), "too-late-refused"),
+    ],
+)
+def test_A15_who_comes_too_late_is_told_so(after, happen, happenings, before, code, name):
+    case = after(*before)
+    decision = happen(happenings[name], case)
+    assert view(decision).answer.code == code
+    assert (view(decision).state, len(decision.events)) == (case.state, 1)
+
+
+def test_a_supplement_of_no_case_opens_a_refused_one(happen, happenings):
+    decision = happen(happenings["supplemented"])
+    assert (view(decision).state, view(decision).answer.code) == (CaseState.REFUSED, "no-such-case")
+
+
+@pytest.mark.parametrize(
+    "name", ["request attached", "withdrawn", "issued", "orderer has it", "revoked", "not revoked"]
+)
+def test_whatever_else_happens_to_no_case_changes_nothing(happen, happenings, name):
+    assert happen(happenings[name]).state is None
+    assert happen(happenings[name]).events == ()
+
+
+def test_a_published_crl_is_no_case(happen):
+    crl = CrlPublished(
+        issuer="production-ec",
+        number=1,
+        this_update=NOW,
+        next_update=NOW,
+        entries=0,
+        url="http://crl.example.fi/1.crl",
+        sha256="0" * 64,
+    )
+    assert happen(crl).state is None
+
+
+def test_a_deadline_that_intake_did_not_set_changes_nothing(after, happen):
+    case = after("submitted")
+    assert happen(Due(UUID(int=5), str(case.case_id), "unknown", NOW), case).state is case
+
+
+def test_E1_the_certificate_is_shown_when_it_is_issued(after, happen, happenings):
+    decision = happen(happenings["issued"], after("submitted"))
+    assert states(decision) == [CaseState.SUBMITTED, CaseState.ACCEPTED, CaseState.ISSUED]
+    assert view(decision).certificate.serial == "0a" * 16
+    assert view(decision).history[-1].at == happenings["issued"].time
+
+
+def test_E1_delivered_means_that_every_mail_has_come_to_its_end(after):
+    assert after("submitted", "issued", "orderer has it").state is CaseState.ISSUED
+    assert after("submitted", "issued", "orderer has it", "contact refused").state is CaseState.DELIVERED
+    assert after("submitted", "issued", "orderer has it", "contact has it").state is CaseState.DELIVERED
+
+
+def test_E1_nothing_is_delivered_where_no_mail_was_handed_over(after, happen, happenings):
+    case = after("submitted", "issued", "contact refused")
+    decision = happen(happenings["orderer given up"], case)
+    assert view(decision).state is CaseState.ISSUED
+    assert "could not be delivered" in view(decision).next_step.en
+    assert [each.delivered for each in view(decision).deliveries] == [False, False]
+
+
+def test_E1_other_mails_are_shown_and_deliver_nothing(after):
+    case = after("submitted wrongly", "return told", "supplemented", "issued", "orderer has it")
+    assert [mail.kind for mail in case.deliveries] == ["application-returned", "certificate-issued"]
+    assert case.state is CaseState.ISSUED
+
+
+def test_E1_mail_may_overtake_the_certificate(after, happen, happenings):
+    decision = happen(happenings["issued"], after("submitted", "orderer has it", "contact has it"))
+    assert states(decision)[-2:] == [CaseState.ISSUED, CaseState.DELIVERED]
+
+
+def test_E1_revocation_is_shown_as_requested_and_as_revoked(after, happen, happenings):
+    requested = happen(happenings["to be revoked"], after("submitted", "issued"))
+    assert (view(requested).state, view(requested).revocation.state) == (CaseState.REVOCATION_REQUESTED, "requested")
+    revoked = happen(happenings["revoked"], requested.state)
+    assert states(revoked)[-2:] == [CaseState.REVOCATION_REQUESTED, CaseState.REVOKED]
+    assert view(revoked).revocation.revoked_at is not None
+
+
+def test_D3_an_exposed_key_overrides_a_weaker_reason_and_nothing_overrides_it(after):
+    case = after("submitted", "issued", "to be revoked", "key exposed")
+    assert case.revocation.reason == "key-exposed"
+    assert after("to be revoked", case=case) is case
+    assert after("revoked", "revoked for exposure", "revoked", case=case).revocation.reason == "key-exposed"
+
+
+def test_E1_a_refused_revocation_is_answered(after, happen, happenings):
+    decision = happen(happenings["not revoked"], after("submitted", "issued"))
+    assert (view(decision).state, view(decision).answer.code) == (CaseState.ISSUED, "no-such-serial")
+
+
+def test_E1_refused_issuing_is_a_refused_case_that_says_why(after, happen, happenings):
+    decision = happen(happenings["not issued"], after("submitted"))
+    assert (view(decision).state, view(decision).answer.code) == (CaseState.REFUSED, "no-signing")
+
+
+def test_E1_an_answer_is_shown_until_the_case_moves_on(after, happen, happenings):
+    case = after("submitted without request", "withdrawn weakly")
+    moved = happen(happenings["request attached"], case, now=NOW + timedelta(minutes=1))
+    assert moved.events[0].answer is None
+
+
+@pytest.mark.parametrize("name", ["voided", "issued", "not issued", "orderer has it", "to be revoked", "revoked"])
+def test_I2_what_is_known_already_changes_nothing(after, happen, happenings, name):
+    case = after("submitted", "not issued", "issued", "orderer has it", "to be revoked", "revoked")
+    assert happen(happenings[name], case).state is case
+    assert happen(happenings[name], case).events == ()
+
+
+def test_a_long_history_keeps_its_first_and_newest_states(after, happenings, happen):
+    case = after("submitted without request")
+    for _ in range(120):
+        case = after("supplemented wrongly", "supplemented", case=case)
+    changed = happen(happenings["request attached"], case).events[0]
+    assert (changed.history[0].state, changed.history[-1].state) == (CaseState.SUBMITTED, CaseState.ACCEPTED)
+    assert len(changed.history) == 150
+    assert changed.version == 242
+
+
+def test_a_case_of_any_size_fits_an_event(submit, happen):
+    worst = "\x01" * 200
+    decision = submit(names={"dns": [worst] * 100, "ip": [worst] * 100}, unit_long_name=worst)
+    changed = decision.events[0]
+    assert len(changed.deficiencies) == 50
+    assert (len(changed.applied_for.dns), len(changed.applied_for.ip)) == (100, 0)
+    assert len(changed.model_dump_json().encode()) < 262_144
+
+
+def test_a_request_that_was_not_examined_counts_as_none(happen, happenings):
+    sent = happenings["submitted"]
+    assert isinstance(sent.data, ApplicationSubmitted)
+    assert happen(Event(UUID(int=1), sent.key, sent.data, sent.time)).state.state is CaseState.WAITING_FOR_CSR

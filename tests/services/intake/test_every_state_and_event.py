@@ -1,0 +1,109 @@
+"""Every state, everything that can happen: a defined outcome, a version that grows with each change, and no step that is not foreseen."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from servicecert_intake.case import STEPS, Case
+from servicecert_schemas.application import ApplicationEvent
+from servicecert_schemas.case import CaseChanged, CaseState, HistoryEntry
+from servicecert_schemas.codec import decode, to_record
+from servicecert_worker.decider import Decision
+
+NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+WAYS = {
+    CaseState.WAITING_FOR_CSR: ("submitted without request",),
+    CaseState.RETURNED: ("submitted wrongly",),
+    CaseState.ACCEPTED: ("submitted",),
+    CaseState.ISSUED: ("submitted", "issued"),
+    CaseState.DELIVERED: ("submitted", "issued", "orderer has it", "contact has it"),
+    CaseState.WITHDRAWN: ("submitted wrongly", "withdrawn"),
+    CaseState.REFUSED: ("submitted weakly",),
+    CaseState.REVOCATION_REQUESTED: ("submitted", "issued", "to be revoked"),
+    CaseState.REVOKED: ("submitted", "issued", "revoked"),
+}
+TOPICS = (
+    ("submitted wrongly", "withdrawn weakly", "supplemented by another"),
+    ("voided", "issued"),
+    ("not revoked", "to be revoked", "key exposed", "revoked for exposure"),
+    ("orderer has it", "contact refused", "return told"),
+)
+"""What each topic may tell of an accepted case, in its order."""
+
+
+@pytest.fixture(scope="session")
+def cases(after: Callable[..., Case]) -> dict[CaseState, Case]:
+    """A case in each state. Nothing lapses yet, so that one is made."""
+    reached = {state: after(*way) for state, way in WAYS.items()}
+    returned = reached[CaseState.RETURNED]
+    lapsed = HistoryEntry(state=CaseState.LAPSED, at=NOW)
+    made = replace(returned, filed=CaseState.LAPSED, entered=(*returned.entered, lapsed), deficiencies=())
+    submitted = replace(returned, filed=CaseState.SUBMITTED, entered=returned.entered[:1], deficiencies=())
+    return {**reached, CaseState.LAPSED: made, CaseState.SUBMITTED: submitted}
+
+
+def test_every_state_is_there(cases):
+    assert cases.keys() == set(CaseState) == STEPS.keys()
+    assert all(case.state is state for state, case in cases.items())
+
+
+def assert_defined(before: Case, decision: Decision[Case]) -> None:
+    """Nothing changed and nothing is said, or the case changed by one version to a foreseen state and its view can be read."""
+    after = decision.state
+    if after is before:
+        assert decision.events == ()
+        return
+    changed = decision.events[0]
+    assert isinstance(changed, CaseChanged)
+    assert (changed.version, changed.state) == (before.version + 1, after.state)
+    assert changed.state is before.state or changed.state in STEPS[before.state]
+    assert changed.history[-1].state is changed.state or before.state in (
+        CaseState.REVOKED,
+        CaseState.REVOCATION_REQUESTED,
+    )
+    record = to_record(changed, source="/intake", id=before.case_id, time=NOW)
+    assert decode(record.key, record.headers, record.value)[1] == changed
+
+
+@pytest.mark.parametrize("state", CaseState)
+def test_I8_whatever_happens_has_a_defined_outcome(cases, happen, happenings, state):
+    for happened in happenings.values():
+        assert_defined(cases[state], happen(happened, cases[state]))
+
+
+@pytest.mark.parametrize("state", CaseState)
+def test_I1_everything_that_a_customer_does_is_answered(cases, happen, happenings, state):
+    customers = [each for each in happenings.values() if isinstance(each.data, ApplicationEvent)]
+    assert all(happen(each, cases[state]).events for each in customers)
+
+
+def test_everything_can_happen_first(happen, happenings):
+    for happened in happenings.values():
+        decision = happen(happened)
+        assert (decision.state is None) == (decision.events == ())
+
+
+@given(data=st.data())
+def test_I12_topics_may_overtake_one_another(after, data):
+    """What each topic tells comes in its own order; how they mingle changes nothing."""
+    left = [list(topic) for topic in TOPICS]
+    mingled = []
+    while left := [topic for topic in left if topic]:
+        mingled.append(data.draw(st.sampled_from(left)).pop(0))
+    one, other = after("submitted", *mingled), after("submitted", *(name for topic in TOPICS for name in topic))
+    # Of two answers the one that was given last is shown.
+    assert replace(one, answer=None) == replace(other, answer=None)
+
+
+@given(data=st.data())
+def test_I8_along_any_way_versions_grow_and_states_do_not_go_back(happen, happenings, data):
+    names = data.draw(st.lists(st.sampled_from(sorted(happenings)), max_size=25))
+    case = None
+    for name in names:
+        decision = happen(happenings[name], case)
+        if case is not None:
+            assert_defined(case, decision)
+        case = decision.state

@@ -1,0 +1,110 @@
+"""Cases in PostgreSQL: what is saved is loaded, two writers conflict, and no step back is stored."""
+
+from dataclasses import replace
+from uuid import UUID
+
+import asyncpg
+import pytest
+from servicecert_intake.case import STEPS, Case
+from servicecert_intake.service import MIGRATIONS, NAME, open_service
+from servicecert_intake.settings import Settings
+from servicecert_intake.store import CaseStore
+from servicecert_schemas.case import CaseState
+from servicecert_worker.decider import Conflict, Connection, Stored
+
+STORE = CaseStore()
+CASE_IDS = [UUID(int=number) for number in range(1, 31)]
+WAYS = (
+    ("submitted without request",),
+    ("submitted wrongly", "withdrawn"),
+    ("submitted", "issued", "orderer has it", "contact has it", "to be revoked", "not revoked"),
+)
+
+
+@pytest.fixture
+async def connection(service_pool):
+    pool = await service_pool(NAME, MIGRATIONS)
+    async with pool.acquire() as connection:
+        yield connection
+
+
+def stored(case: Case, version: int = 0, key: str | None = None) -> Stored[Case]:
+    return Stored(key or str(case.case_id), version, case)
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way[-1])
+async def test_a_case_is_loaded_as_it_was_saved(connection, after, way):
+    case = after(*way)
+    await STORE.save(connection, [stored(case)])
+    assert await STORE.load(connection, [str(case.case_id), "crl/production-ec/0"]) == [stored(case, 1)]
+
+
+async def test_many_cases_are_saved_and_loaded_at_once(connection, cases):
+    changed = [stored(case) for case in cases]
+    await STORE.save(connection, changed)
+    loaded = await STORE.load(connection, [each.key for each in changed])
+    assert {each.key: each.state for each in loaded} == {each.key: each.state for each in changed}
+    await STORE.save(connection, loaded)
+    assert {each.version for each in await STORE.load(connection, [each.key for each in changed])} == {2}
+
+
+async def test_I12_two_writers_of_a_version_conflict(connection, cases):
+    await STORE.save(connection, [stored(cases[0])])
+    with pytest.raises(Conflict):
+        await STORE.save(connection, [stored(cases[0]), stored(cases[1])])
+    with pytest.raises(Conflict):
+        await STORE.save(connection, [stored(cases[0], 2)])
+
+
+async def test_a_case_that_was_loaded_and_is_gone_conflicts(connection, cases):
+    with pytest.raises(Conflict):
+        await STORE.save(connection, [stored(cases[0], 1)])
+
+
+async def test_E1_the_database_refuses_every_step_that_is_not_foreseen(connection, cases):
+    await connection.execute("ALTER TABLE cases DROP CONSTRAINT cases_check")
+    for check in range(1, 5):
+        await connection.execute(f"ALTER TABLE cases DROP CONSTRAINT IF EXISTS cases_check{check}")
+    await STORE.save(connection, [stored(cases[0])])
+    allowed = {
+        (old, new) for old in CaseState for new in CaseState if old is not new and await steps(connection, old, new)
+    }
+    assert allowed == {(old, new) for old, targets in STEPS.items() for new in targets}
+
+
+async def steps(connection: Connection, old: CaseState, new: CaseState) -> bool:
+    """Whether a case may step from `old` to `new`; what it was is put back."""
+    await connection.execute("ALTER TABLE cases DISABLE TRIGGER no_step_back")
+    await connection.execute("UPDATE cases SET state = $1::text::case_state", old)
+    await connection.execute("ALTER TABLE cases ENABLE TRIGGER no_step_back")
+    try:
+        await connection.execute("UPDATE cases SET state = $1::text::case_state", new)
+    except asyncpg.CheckViolationError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("state", [CaseState.ISSUED, CaseState.DELIVERED, CaseState.REVOKED, CaseState.ACCEPTED])
+async def test_E1_no_state_is_stored_without_what_it_stands_for(connection, after, state):
+    await STORE.save(connection, [stored(after("submitted without request"))])
+    with pytest.raises(asyncpg.CheckViolationError):
+        await connection.execute("UPDATE cases SET state = $1::text::case_state", state)
+
+
+async def test_the_service_reads_what_happens_to_cases(service_pool):
+    pool = await service_pool(NAME, MIGRATIONS)
+    async with open_service(Settings(), pool) as service:
+        assert service.name == NAME
+        assert {topic.name for topic in service.reads} == {
+            "applications",
+            "certificates",
+            "certificate-status",
+            "notifications",
+        }
+        assert [topic.name for topic in service.known.topics] == ["registers"]
+
+
+@pytest.fixture
+def cases(after) -> list[Case]:
+    """Some cases of different ids."""
+    return [replace(after(*WAYS[number % 3]), case_id=CASE_IDS[number]) for number in range(len(CASE_IDS))]
