@@ -132,10 +132,11 @@ class System:
         )
         await topic_creation.create(self.cluster.bootstrap, CATALOGUE, self.cluster.prefix)
         self._stack.push_async_callback(self.stop_all)
+        # Before intake starts: it is ready once it has what stands in the registers then.
+        await load_registers(self.cluster, await asyncio.to_thread(_fictitious))
         signing = ("issuer", "revoker")
         self._report.began("services", "Services")
         self._start_all([name for name in self.workers if service_of(name) not in signing])
-        await load_registers(self.cluster, await asyncio.to_thread(_fictitious))
         await authority
         self._start_all([name for name in self.workers if service_of(name) in signing])
         await self.ready(*self.workers)

@@ -1,0 +1,38 @@
+"""`servicecert demo`: the whole service in half a minute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("var/demo"),
+    show_default=True,
+    help="Emptied first; gets certificates, CRLs, mails and every event.",
+)
+def command(folder: Path) -> None:
+    """Four applications all the way to certificates, told as it happens.
+
+    Starts Kafka, PostgreSQL, a mail catcher and the four services, acts as the
+    e-service, revokes one of the certificates, has OpenSSL judge them all, and stops
+    everything. KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL are used where they are set.
+
+    \b
+    Examples:
+      servicecert demo
+      NO_COLOR=1 servicecert demo | less
+    """
+    from servicecert_cli import interruption
+    from servicecert_cli.demo.souvenirs import emptied
+    from servicecert_cli.demo.story import tell
+    from servicecert_cli.demo.telling import Teller
+    from servicecert_cli.output import console
+
+    teller = Teller(console())
+    teller.title("Service certificates: four applications, four certificates, one revocation")
+    interruption.run(tell(emptied(folder), teller))

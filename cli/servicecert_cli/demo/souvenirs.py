@@ -1,0 +1,58 @@
+"""What the demonstration leaves: certificates, CAs, CRLs, mails and every event, as files to look at with any tool."""
+
+from __future__ import annotations
+
+import shutil
+from base64 import b64decode
+from collections.abc import Sequence
+from pathlib import Path
+
+from servicecert_schemas.certificate import CertificateIssued
+
+from servicecert_cli.faults import Told
+from servicecert_cli.witness import Witness
+
+EX_CANTCREAT = 73
+
+
+def emptied(folder: Path) -> Path:
+    """The folder, with nothing in it. Raises Told where it cannot be emptied, or holds what no demonstration left."""
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+    except OSError as fault:
+        raise Told(f"{folder} cannot be emptied ({fault.strerror}): free it, or make it yours.", EX_CANTCREAT) from None
+    return folder
+
+
+def keep_authority(authority: Path, folder: Path) -> None:
+    """Copies the certificates of roots and issuing CAs, and no key."""
+    for kind in ("roots", "issuing"):
+        shutil.copytree(authority / kind, folder / "ca" / kind)
+
+
+def keep_certificate(issued: CertificateIssued, folder: Path) -> str:
+    """Writes a certificate as .pem and .der, named by its type, and with a number where there is one already. Answers the name."""
+    certificates = folder / "certificates"
+    certificates.mkdir(exist_ok=True)
+    name, number = str(issued.type), 1
+    while (certificates / f"{name}.pem").exists():
+        number += 1
+        name = f"{issued.type}-{number}"
+    (certificates / f"{name}.der").write_bytes(b64decode(issued.certificate))
+    (certificates / f"{name}.pem").write_text(pem(issued.certificate))
+    return name
+
+
+def pem(certificate: str) -> str:
+    """A certificate, given as base64 of DER, in PEM (RFC 7468)."""
+    lines = [certificate[at : at + 64] for at in range(0, len(certificate), 64)]
+    return "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""])
+
+
+def keep_events(witness: Witness, folder: Path) -> int:
+    """Writes every event that was said, in order of time, a line of JSON each. Answers how many."""
+    lines: Sequence[str] = [seen.line() for seen in witness.in_order()]
+    (folder / "events.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return len(lines)
