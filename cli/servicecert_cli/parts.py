@@ -76,9 +76,7 @@ async def _started(report: Report, throughput: bool) -> Parts:
         if starting.exception() is None:
             await asyncio.to_thread(starting.result().stop)
         raise
-    report.done(
-        "parts", f"Kafka at {parts.bootstrap}, PostgreSQL at {urlsplit(parts.database_url).netloc.rpartition('@')[2]}"
-    )
+    report.done("parts", f"at {parts.bootstrap} and {urlsplit(parts.database_url).netloc.rpartition('@')[2]}")
     return parts
 
 

@@ -158,7 +158,7 @@ class System:
             return
         self._report.began("authority", "Certificate authority")
         await asyncio.to_thread(make_authority, self.ca_folder, self.passphrase_file)
-        self._report.done("authority", "4 roots, 4 issuing CAs: RSA 4096 and EC P-384")
+        self._report.done("authority", "4 roots, 4 issuing CAs: RSA 4096, EC P-384")
 
     def environment(self, name: str) -> dict[str, str]:
         """The whole environment of a worker. Only the services that sign are told where the CA's keys are."""

@@ -56,22 +56,20 @@ class Seen:
 class Witness:
     """All records of the catalogue's topics, in the order in which they came here."""
 
-    def __init__(self, place: Cluster) -> None:
+    def __init__(self, place: Cluster, consumer: AIOKafkaConsumer) -> None:
         self.seen: list[Seen] = []
         self._place = place
+        self._consumer = consumer
+        self._partitions = [
+            TopicPartition(place.name(topic), number) for topic in CATALOGUE for number in range(topic.partitions)
+        ]
         self._more = asyncio.Condition()
 
-    async def read(self, consumer: AIOKafkaConsumer) -> None:
+    async def read(self) -> None:
         """Reads for ever."""
-        consumer.assign(
-            [
-                TopicPartition(self._place.name(topic), number)
-                for topic in CATALOGUE
-                for number in range(topic.partitions)
-            ]
-        )
+        self._consumer.assign(self._partitions)
         while True:
-            batches = await consumer.getmany(timeout_ms=1_000)
+            batches = await self._consumer.getmany(timeout_ms=1_000)
             records = sorted((each for batch in batches.values() for each in batch), key=lambda each: each.timestamp)
             async with self._more:
                 self.seen += [_seen(record, self._place.prefix) for record in records]
@@ -87,6 +85,13 @@ class Witness:
                         return seen.data
                 looked = len(self.seen)
                 await self._more.wait()
+
+    async def caught_up(self) -> None:
+        """Waits until all that is in the topics now is read."""
+        ends: dict[TopicPartition, int] = await self._consumer.end_offsets(self._partitions)
+        records = sum(ends.values()) - sum((await self._consumer.beginning_offsets(self._partitions)).values())
+        async with self._more:
+            await self._more.wait_for(lambda: len(self.seen) >= records)
 
     def of_case(self, case_id: UUID, kind: type[C]) -> list[C]:
         """The events of one kind that were said of a case, in order."""
@@ -104,9 +109,9 @@ class Witness:
 @asynccontextmanager
 async def witnessing(place: Cluster) -> AsyncIterator[Witness]:
     """A witness who reads until the context ends. Raises OperatorError."""
-    witness = Witness(place)
     async with kafka.reader(place) as consumer:
-        reading = asyncio.create_task(witness.read(consumer))
+        witness = Witness(place, consumer)
+        reading = asyncio.create_task(witness.read())
         try:
             yield witness
         finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from base64 import b64decode
-from collections.abc import Sequence
 from pathlib import Path
 
 from servicecert_schemas.certificate import CertificateIssued
@@ -16,7 +15,7 @@ EX_CANTCREAT = 73
 
 
 def emptied(folder: Path) -> Path:
-    """The folder, with nothing in it. Raises Told where it cannot be emptied, or holds what no demonstration left."""
+    """The folder, with nothing in it. Raises Told where it cannot be emptied."""
     try:
         if folder.exists():
             shutil.rmtree(folder)
@@ -51,8 +50,9 @@ def pem(certificate: str) -> str:
     return "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""])
 
 
-def keep_events(witness: Witness, folder: Path) -> int:
+async def keep_events(witness: Witness, folder: Path) -> int:
     """Writes every event that was said, in order of time, a line of JSON each. Answers how many."""
-    lines: Sequence[str] = [seen.line() for seen in witness.in_order()]
+    await witness.caught_up()
+    lines = [seen.line() for seen in witness.in_order()]
     (folder / "events.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return len(lines)

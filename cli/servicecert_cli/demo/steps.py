@@ -1,0 +1,75 @@
+"""The steps that prepare a system, shown at once: on a terminal each with a spinner, elsewhere a line when it is done."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.text import Text
+
+NAME, NOTE = 23, 43
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step: since when it runs, and how long it took once it is done."""
+
+    name: str
+    note: str
+    since: float
+    seconds: float | None = None
+
+    def line(self, now: float) -> Text:
+        """The step as a line of 79 columns, without its mark."""
+        seconds = now - self.since if self.seconds is None else self.seconds
+        note = self.note if len(self.note) <= NOTE else self.note[: NOTE - 1] + "…"
+        return Text(f" {self.name:<{NAME}} ") + Text(f"{note:<{NOTE}} {seconds:5.1f} s", style="dim")
+
+
+class Steps:
+    """A report of steps that can run beside each other."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._steps: dict[str, Step] = {}
+        self._spinner = Spinner("dots", style="cyan")
+        self._live = Live(console=console, get_renderable=self._shown, refresh_per_second=12, transient=True)
+
+    def __enter__(self) -> Steps:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+            for step in self._steps.values():
+                self._print(step)
+
+    def began(self, step: str, text: str) -> None:
+        known = self._steps.get(step)
+        self._steps[step] = Step(text, "", time.monotonic()) if known is None else replace(known, note=text)
+
+    def done(self, step: str, note: str) -> None:
+        began = self._steps[step]
+        self._steps[step] = replace(began, note=note, seconds=time.monotonic() - began.since)
+        if not self._console.is_terminal:
+            self._print(self._steps[step])
+
+    def _print(self, step: Step) -> None:
+        mark = Text("   …" if step.seconds is None else "   ✓", style="dim" if step.seconds is None else "green")
+        self._console.print(mark + step.line(time.monotonic()))
+
+    def _shown(self) -> Group:
+        now = time.monotonic()
+        return Group(*(self._marked(step, now) for step in tuple(self._steps.values())))
+
+    def _marked(self, step: Step, now: float) -> Text:
+        if step.seconds is not None:
+            return Text("   ✓", style="green") + step.line(now)
+        spinning = self._spinner.render(now)
+        assert isinstance(spinning, Text)
+        return Text("   ") + spinning + step.line(now)
