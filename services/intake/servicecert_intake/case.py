@@ -105,17 +105,26 @@ def delivered_at(case: Case) -> datetime | None:
     return max(mail.at for mail in mails)
 
 
+def revocation_times(case: Case) -> tuple[datetime | None, datetime | None]:
+    """When revocation was requested, and when it came, which a CRL tells in whole seconds: so it can seem to lie before the request."""
+    if case.revocation is None:
+        return None, None
+    requested, revoked = case.revocation.requested_at, case.revocation.revoked_at
+    return requested, None if revoked is None else max(requested, revoked)
+
+
 def history(case: Case) -> tuple[HistoryEntry, ...]:
     """The states that the case came to, and when: intake's own in their order, then what the other services reported, by time."""
     delivered = delivered_at(case)
     if delivered is not None and case.certified_at is not None:
         delivered = max(delivered, case.certified_at)
+    requested, revoked = revocation_times(case)
     reported = (
         (CaseState.REFUSED, case.unissued_at),
         (CaseState.ISSUED, case.certified_at),
         (CaseState.DELIVERED, delivered if case.certificate is not None else None),
-        (CaseState.REVOCATION_REQUESTED, case.revocation.requested_at if case.revocation is not None else None),
-        (CaseState.REVOKED, case.revocation.revoked_at if case.revocation is not None else None),
+        (CaseState.REVOCATION_REQUESTED, requested),
+        (CaseState.REVOKED, revoked),
     )
     entries = [HistoryEntry(state=state, at=at) for state, at in reported if at is not None]
     return (*case.entered, *sorted(entries, key=lambda entry: entry.at))

@@ -1,5 +1,6 @@
 """The way of a case: A1 to A3, A10, A13, A15, E1."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid5
 
@@ -241,6 +242,13 @@ def test_E1_revocation_is_shown_as_requested_and_as_revoked(after, happen, happe
     revoked = happen(happenings["revoked"], requested.state)
     assert states(revoked)[-2:] == [CaseState.REVOCATION_REQUESTED, CaseState.REVOKED]
     assert view(revoked).revocation.revoked_at is not None
+
+
+def test_E1_revocation_in_the_second_of_its_request_is_shown_after_it(after, happen, happenings):
+    revoked = happenings["revoked"]
+    second = revoked.data.model_copy(update={"revoked_at": revoked.data.requested_at - timedelta(milliseconds=570)})
+    at_once = happen(replace(revoked, data=second), after("submitted", "issued", "to be revoked"))
+    assert states(at_once)[-2:] == [CaseState.REVOCATION_REQUESTED, CaseState.REVOKED]
 
 
 def test_D3_an_exposed_key_overrides_a_weaker_reason_and_nothing_overrides_it(after):
