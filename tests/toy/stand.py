@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -151,6 +151,23 @@ class Stand:
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             return False
 
+    async def gone(self, worker: Child, why: str) -> None:
+        """Waits until a worker has died."""
+
+        async def dead() -> bool:
+            return not worker.alive
+
+        await eventually(dead, lambda: f"the worker did not die at {why}\n{worker.said(20)}")
+
+    async def rewind(self) -> None:
+        """Puts the toy's group back to the first records. The group must be empty."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, group_id=self.prefix + toy.NAME)
+        await consumer.start()
+        partitions = [TopicPartition(self.prefix + topics.APPLICATIONS.name, n) for n in range(PARTITIONS)]
+        consumer.assign(partitions)
+        await consumer.commit(dict.fromkeys(partitions, 0))
+        await consumer.stop()
+
     async def settled(self, events: int) -> None:
         """Waits until that many events are handled and nothing is left to do."""
         await self.until(
@@ -169,3 +186,17 @@ async def eventually(condition: Callable[[], Any], otherwise: Callable[[], str] 
             if limit.expired():
                 pytest.fail(f"waited {PATIENCE_SECONDS} s in vain\n{otherwise()}")
             raise
+
+
+async def exact(stand: Stand, cases: dict[UUID, list[str]]) -> None:
+    """Each case said and acted on its numbers once, in order; every act was of a decided number; nothing was parked or left."""
+    await stand.settled(sum(map(len, cases.values())))
+    said = await stand.codes()
+    for case, numbers in cases.items():
+        assert [code[1:] for code in said[case] if code.startswith("n")] == numbers
+        assert Counter(code for code in said[case] if code.startswith("acted")) == Counter(
+            f"acted-{number}" for number in numbers
+        )
+    assert await stand.one("select count(*) from parked") == 0
+    acts = {tuple(line.split()) for line in stand.acts.read_text().splitlines()}
+    assert acts == {(str(case), number) for case, numbers in cases.items() for number in numbers}

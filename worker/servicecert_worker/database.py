@@ -152,7 +152,7 @@ def connection_options(service: str) -> dict[str, Any]:
             "application_name": f"servicecert-{service}",
             "statement_timeout": "20s",
             "lock_timeout": "15s",
-            "idle_in_transaction_session_timeout": "60s",
+            "idle_in_transaction_session_timeout": "15s",
             "jit": "off",
         },
     }

@@ -52,9 +52,7 @@ class Follower(Generic[K]):
 
     async def _follow(self, consumer: AIOKafkaConsumer, known: Known[K]) -> None:
         partitions = [
-            TopicPartition(topic, number)
-            for topic in self._topics
-            for number in await _partitions(consumer, topic)
+            TopicPartition(topic, number) for topic in self._topics for number in await _partitions(consumer, topic)
         ]
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)

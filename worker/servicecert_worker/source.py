@@ -85,22 +85,28 @@ class Source:
         return 0 if self._consumer is None else len(self._consumer.assignment())
 
     async def run(self) -> None:
-        """Reads for ever; what fails is opened anew, with growing pauses."""
+        """Reads until it is cancelled; what fails is opened anew, with growing pauses. Leaves the group at the end."""
         async for _ in pauses():
             consumer = self._open()
             try:
                 await asyncio.wait_for(consumer.start(), 30)
-                self._consumer = consumer
-                self._outage.ended()
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(self._fetch(consumer))
-                    group.create_task(self._commit(consumer))
-            except* (KafkaError, OSError, TimeoutError) as errors:
-                self._outage.began(errors.exceptions[0])
+                await self._read(consumer)
+            except (KafkaError, OSError, TimeoutError) as error:
+                self._outage.began(error)
             finally:
                 self._consumer = None
                 self._committed.clear()
                 await _stop(consumer)
+
+    async def _read(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+        self._outage.ended()
+        committing = asyncio.create_task(self._commit(consumer))
+        try:
+            await self._fetch(consumer)
+        finally:
+            committing.cancel()
+            await self.commit(consumer)
 
     def _open(self) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(
@@ -159,13 +165,6 @@ class Source:
             log.info("Offsets are not committed (%s); they are with the next ones", named(error))
             return
         self._committed.update(offsets)
-
-    async def leave(self) -> None:
-        """Commits a last time and leaves the group, so that others take over at once."""
-        if (consumer := self._consumer) is not None:
-            await self.commit(consumer)
-            self._consumer = None
-            await _stop(consumer)
 
 
 class _Forget(ConsumerRebalanceListener):

@@ -20,7 +20,7 @@ from servicecert_schemas.topics import CATALOGUE, Topic, parked
 from . import health, origins
 from .decider import Service
 from .effects import Effects
-from .faults import OperatorError, is_transient
+from .faults import OperatorError, Outage, is_transient
 from .fold import Item
 from .known import Follower
 from .leader import Leader
@@ -94,7 +94,7 @@ class Worker(Generic[S, K]):
             clock,
             settings.inbox_days,
         )
-        self._kafka_answers = True
+        self._kafka = Outage("Kafka")
 
     def stop(self) -> None:
         """Asks for an orderly end: the turn under way is finished, the group left."""
@@ -131,8 +131,7 @@ class Worker(Generic[S, K]):
         with suppress(TimeoutError):
             await asyncio.wait_for(turns, _STOP_SECONDS)
         stopped.cancel()
-        await self._source.leave()
-        log.info("Stopped")
+        log.info("Stops")
 
     async def _take(self, items: Sequence[Item], now: datetime) -> Outcome:
         started = perf_counter()
@@ -178,12 +177,12 @@ class Worker(Generic[S, K]):
                     found = await asyncio.wait_for(origins.look(client, topics), 15)
                     origins.require(found, topics)
                     await origins.compare(self._pool, self._service.name, found)
-                    self._kafka_answers = True
+                    self._kafka.ended()
                     await asyncio.sleep(_LOOK_SECONDS)
             except Exception as error:
                 if not is_transient(error):
                     raise
-                self._kafka_answers = False
+                self._kafka.began(error)
             finally:
                 with suppress(KafkaError, OSError):
                     await client.close()
@@ -201,7 +200,7 @@ class Worker(Generic[S, K]):
     def _live(self) -> tuple[bool, str]:
         idle = (self._clock() - self._loop.progressed).total_seconds()
         waiting = bool(len(self._source) or self._loop.waiting or any(self._source.lag().values()))
-        outside = self._loop.unavailable or not self._kafka_answers
+        outside = self._loop.unavailable or self._kafka.since is not None
         if waiting and idle > self._settings.stall_seconds and not outside and self._room() > 0:
             return False, f"something waits, and nothing was handled for {idle:.0f} s"
         return True, "live"
@@ -211,7 +210,7 @@ class Worker(Generic[S, K]):
             return False, "reads the topics that it follows"
         if self._loop.unavailable:
             return False, "PostgreSQL is unavailable"
-        if not self._kafka_answers:
+        if self._kafka.since is not None:
             return False, "Kafka is unavailable"
         if self._stopping.is_set():
             return False, "is stopping"
@@ -230,7 +229,7 @@ class Worker(Generic[S, K]):
         return runner, address
 
     async def _show(self) -> bytes:
-        metrics, group = self._metrics, self._service.name
+        metrics, service, group = self._metrics, self._service.name, self._settings.topic_prefix + self._service.name
         metrics.lag.clear()
         for (topic, partition), lag in self._source.lag().items():
             metrics.lag.labels(group, topic, partition).set(lag)
@@ -239,12 +238,12 @@ class Worker(Generic[S, K]):
             0 if oldest is None else max(0.0, (self._clock() - oldest).total_seconds())
         )
         metrics.partitions.labels(group).set(self._source.assigned())
-        metrics.ready.labels(group).set(int(self._ready()[0]))
-        metrics.stuck.labels(group).set(self._loop.stuck)
+        metrics.ready.labels(service).set(int(self._ready()[0]))
+        metrics.stuck.labels(service).set(self._loop.stuck)
         with suppress(Exception):
             (row,) = await self._pool.fetch(statement("backlog"))
             for kind in ("outbox", "intents", "parked", "culprits", "overdue"):
-                metrics.backlog.labels(group, kind).set(row[kind])
+                metrics.backlog.labels(service, kind).set(row[kind])
             for kind in ("outbox", "intents"):
-                metrics.backlog_age.labels(group, kind).set(row[f"{kind}_age"])
+                metrics.backlog_age.labels(service, kind).set(row[f"{kind}_age"])
         return metrics.text()

@@ -1,0 +1,146 @@
+"""What is gone comes back, and nobody has to start anything by hand; what is another one is noticed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from uuid import UUID, uuid4
+
+import aiohttp
+import psycopg
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from servicecert_deploy import Kafka, Parts
+from servicecert_schemas import topics
+from servicecert_worker import topic_creation
+from toy.stand import TOPICS, Stand, eventually, exact, numbered
+
+
+async def steadily(stand: Stand, disturb: Callable[[], object]) -> None:
+    """Publishes for a while, disturbs in the middle, and wants everything exact and the worker alive in the end."""
+    cases: dict[UUID, list[str]] = {uuid4(): ["1", "2", "3"] for _ in range(40)}
+    worker = stand.work(SERVICECERT_BATCH="10")
+    for place in range(3):
+        sent = asyncio.create_task(stand.send([e for case in cases for e in numbered(case, cases[case][place])]))
+        if place == 1:
+            await stand.until("select count(*) > 10 from inbox")
+            await asyncio.to_thread(disturb)
+        await sent
+    await exact(stand, cases)
+    assert worker.alive
+
+
+async def test_I1_a_broker_that_is_killed_and_comes_back(stand: Stand, own_kafka: Kafka) -> None:
+    def disturb() -> None:
+        own_kafka.kill()
+        own_kafka.restart()
+
+    await steadily(stand, disturb)
+
+
+async def test_I1_a_database_that_stops_at_once_and_comes_back(stand: Stand, parts: Parts) -> None:
+    assert parts.postgres is not None
+
+    def disturb() -> None:
+        parts.postgres.stop_immediate()
+        parts.postgres.restart()
+
+    await steadily(stand, disturb)
+
+
+async def test_I1_all_database_connections_are_terminated(stand: Stand, parts: Parts) -> None:
+    def disturb() -> None:
+        with psycopg.connect(parts.database_url, autocommit=True) as connection:
+            for _ in range(5):
+                connection.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'servicecert-toy'"
+                )
+
+    await steadily(stand, disturb)
+
+
+async def test_a_lost_owner_connection_lets_another_owner_adopt(stand: Stand, parts: Parts) -> None:
+    def disturb() -> None:
+        with psycopg.connect(parts.database_url, autocommit=True) as connection:
+            connection.execute(
+                "select pg_terminate_backend(l.pid) from pg_locks l where l.locktype = 'advisory' and l.classid = 7077"
+            )
+
+    await steadily(stand, disturb)
+
+
+async def test_a_topic_that_is_made_anew_stops_the_worker_with_a_sentence(stand: Stand) -> None:
+    worker = stand.work()
+    await stand.send(numbered(uuid4(), "1"))
+    await stand.settled(1)
+    await stand.until("select count(*) = 4 from origins")
+    admin = AIOKafkaAdminClient(bootstrap_servers=stand.bootstrap)
+    await admin.start()
+    await admin.delete_topics([stand.prefix + topics.APPLICATIONS.name])
+    await admin.close()
+    await topic_creation.create(stand.bootstrap, TOPICS, stand.prefix)
+    await stand.gone(worker, "the look at the topics' ids")
+    assert worker.returncode == 65
+    (sentence,) = worker.said(1).splitlines()
+    assert f"topic {stand.prefix}applications was deleted and made anew" in sentence
+    assert "servicecert topics accept toy" in sentence
+
+
+async def test_a_missing_topic_is_named_with_the_way_out(stand: Stand) -> None:
+    worker = stand.work(SERVICECERT_TOPIC_PREFIX="nowhere-")
+    await stand.gone(worker, "the look for its topics")
+    assert worker.returncode == 78
+    assert "run `servicecert topics create`" in worker.said(1)
+
+
+async def test_the_worker_says_whether_it_is_live_and_ready_and_what_it_counts(stand: Stand) -> None:
+    worker = stand.work()
+    await stand.send(numbered(uuid4(), "1", "2"))
+    await stand.settled(2)
+    address = stand.health_file(0).read_text()
+    async with aiohttp.ClientSession() as session:
+        for path, said in (("live", "live"), ("ready", "ready")):
+            async with session.get(f"http://{address}/{path}") as answer:
+                assert (answer.status, (await answer.text()).strip()) == (200, said)
+        async with session.get(f"http://{address}/metrics") as answer:
+            metrics = await answer.text()
+    assert (
+        f'servicecert_events_total{{outcome="handled",service="toy",topic="{stand.prefix}applications"}} 2.0' in metrics
+    )
+    assert f'servicecert_consumer_lag_seconds{{group="{stand.prefix}toy"}} 0.0' in metrics
+    assert 'servicecert_backlog{kind="outbox",service="toy"} 0.0' in metrics
+    assert worker.stop(10) == 0
+
+
+async def test_an_outage_is_told_once_and_shows_in_readiness(stand: Stand, own_kafka: Kafka) -> None:
+    worker = stand.work()
+    await stand.send(numbered(uuid4(), "1"))
+    await stand.settled(1)
+    await asyncio.to_thread(own_kafka.kill)
+
+    async def ready() -> int:
+        address = stand.health_file(0).read_text()
+        async with aiohttp.ClientSession() as session, session.get(f"http://{address}/ready") as answer:
+            return answer.status
+
+    async def unready() -> bool:
+        return await ready() == 503
+
+    async def well() -> bool:
+        return await ready() == 200
+
+    await eventually(unready)
+    await asyncio.to_thread(own_kafka.restart)
+    await eventually(well)
+    await stand.send(numbered(uuid4(), "1"))
+    await stand.settled(2)
+    assert worker.alive
+    told = [line for line in worker.said(500).splitlines() if "unavailable" in line]
+    assert 1 <= len(told) <= 3
+
+
+@pytest.fixture
+def own_kafka(parts: Parts) -> Kafka:
+    """The broker, for tests that kill it: only where it is ours."""
+    assert parts.kafka is not None
+    return parts.kafka
