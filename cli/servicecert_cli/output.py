@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 WIDTH = 80
 
@@ -28,13 +27,15 @@ def print_json(facts: Any) -> None:
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()) -> None:
-    """A table without lines; `right` names the columns of numbers."""
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-    for number, title in enumerate(head):
-        table.add_column(title, justify="right" if number in right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    console().print(table)
+    """A table without lines, its head dim on a terminal; `right` names the columns of numbers."""
+    table = [tuple(head), *map(tuple, rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for number, row in enumerate(table):
+        cells = [
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        click.secho("   ".join(cells).rstrip(), dim=number == 0)
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text for people.")

@@ -38,18 +38,18 @@ class Surveyed:
             "events": [event.TYPE for event in topic.events],
         }
 
-    def row(self) -> tuple[str, str, str, str, str]:
+    def row(self) -> tuple[str, str, str, str]:
         """For a table."""
         topic = self.topic
         kept = (
-            "the last of each key"
+            "last of each key"
             if topic.compacted
             else "for ever"
             if topic.retention is None
             else f"{topic.retention.days} days"
         )
         partitions = "missing" if self.partitions is None else str(self.partitions)
-        return self.name, partitions, kept, ", ".join(topic.writers), ", ".join(topic.readers)
+        return self.name, partitions, kept, ", ".join(topic.readers)
 
 
 async def survey(place: Cluster) -> list[Surveyed]:

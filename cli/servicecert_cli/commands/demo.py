@@ -30,8 +30,8 @@ def command(folder: Path) -> None:
     from servicecert_cli import interruption
     from servicecert_cli.demo.souvenirs import emptied
     from servicecert_cli.demo.story import tell
-    from servicecert_cli.demo.telling import Teller
     from servicecert_cli.output import console
+    from servicecert_cli.telling import Teller
 
     teller = Teller(console())
     teller.title("Service certificates: four applications, four certificates, one revocation")

@@ -61,7 +61,10 @@ def command(services: tuple[str, ...], partitions: bool, as_json: bool) -> None:
         print_table(("service", "topic", "partition", "messages", "seconds"), rows, right=frozenset({2, 3, 4}))
     else:
         print_table(("service", "topic", "messages", "seconds"), _sums(found), right=frozenset({2, 3}))
-    click.echo(f"{sum(each.messages for each in found)} messages wait, the oldest for {_shown(_oldest(found))} s.")
+    messages = sum(each.messages for each in found)
+    click.echo(
+        f"{messages} messages wait, the oldest for {_shown(_oldest(found))} s." if messages else "Nothing waits."
+    )
 
 
 async def _measured(place: Cluster, services: tuple[str, ...]) -> list[PartitionLag]:

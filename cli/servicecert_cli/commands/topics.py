@@ -65,7 +65,7 @@ def list_topics(as_json: bool) -> None:
         print_json([each.facts() for each in found])
     else:
         print_table(
-            ("topic", "partitions", "kept", "written by", "read by"),
+            ("topic", "partitions", "kept", "read by"),
             [each.row() for each in found],
             right=frozenset({1}),
         )

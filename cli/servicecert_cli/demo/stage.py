@@ -12,9 +12,9 @@ from servicecert_schemas.event import EventData
 from servicecert_schemas.mail import MailHandedOver, MailKind
 from servicecert_schemas.revocation import CrlPublished
 
-from servicecert_cli.demo.telling import Teller
 from servicecert_cli.faults import Told
 from servicecert_cli.system import System
+from servicecert_cli.telling import Teller
 from servicecert_cli.witness import Witness
 
 PATIENCE_SECONDS = 30.0

@@ -21,12 +21,12 @@ from servicecert_schemas.values import CertificateType
 from servicecert_cli import openssl
 from servicecert_cli.demo.souvenirs import keep_authority, keep_certificate, keep_events
 from servicecert_cli.demo.stage import Stage
-from servicecert_cli.demo.steps import Steps
-from servicecert_cli.demo.telling import Teller
 from servicecert_cli.e_service import Application, Customer, example, read_csr
 from servicecert_cli.faults import Told, told
 from servicecert_cli.publishing import publish
+from servicecert_cli.steps import Steps
 from servicecert_cli.system import System
+from servicecert_cli.telling import Teller
 from servicecert_cli.witness import witnessing
 
 KEYS = {

@@ -1,0 +1,77 @@
+"""`servicecert revoke`: a request for revocation, published as the e-service would."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import click
+
+from servicecert_cli.output import as_json, print_json
+
+REASONS = ("key-exposed", "no-longer-needed", "purpose-or-data-changed", "privilege-withdrawn")
+
+
+@click.command()
+@click.argument("case_id", metavar="CASE", type=click.UUID)
+@click.option(
+    "--serial", required=True, help="The certificate's serial number, hexadecimal or decimal, as a person types it."
+)
+@click.option("--reason", type=click.Choice(REASONS), required=True, help="privilege-withdrawn is the authority's own.")
+@click.option("--account", help="The customer account that asks; by default the case's own.")
+@click.option("--user", default="user-1", show_default=True, help="Who acts.")
+@click.option("--operator", is_flag=True, help="Ask as the authority's operator.")
+@click.option("--explanation", help="What the customer writes about it.")
+@as_json
+def command(
+    case_id: UUID,
+    serial: str,
+    reason: str,
+    account: str | None,
+    user: str,
+    operator: bool,
+    explanation: str | None,
+    as_json: bool,
+) -> None:
+    """Ask for the revocation of a case's certificate.
+
+    Whether it is granted, the case says: see `servicecert watch CASE`. A revocation is
+    final.
+
+    \b
+    Example:
+      servicecert revoke 0d9e6f5e-… --serial 5B:2F:52:CF:… --reason key-exposed
+    """
+    from pydantic import ValidationError
+    from servicecert_schemas.event import Role
+    from servicecert_schemas.revocation import RevocationReason
+
+    from servicecert_cli import interruption
+    from servicecert_cli.addresses import Cluster, cluster
+    from servicecert_cli.cases import newest
+    from servicecert_cli.e_service import Customer
+    from servicecert_cli.faults import Told
+    from servicecert_cli.publishing import publish
+
+    async def asked(place: Cluster) -> str:
+        asking = account
+        if asking is None:
+            case = await newest(place, case_id)
+            if case is None:
+                raise Told(f"Nothing is known of the case {case_id}: correct it, or name the --account.", 1)
+            asking = case.account_id
+        customer = Customer(asking, user, Role.OPERATOR if operator else Role.COLLEAGUE)
+        try:
+            request = customer.revocation(case_id, serial, RevocationReason(reason), explanation)
+        except ValidationError as fault:
+            field = fault.errors(include_url=False, include_input=False)[0]
+            raise Told(
+                f"The request is malformed: {'.'.join(map(str, field['loc']))}: {field['msg'].lower()}.", 65
+            ) from None
+        await publish(place, request)
+        return str(request.request_id)
+
+    request_id = interruption.run(asked(cluster()))
+    if as_json:
+        print_json({"case_id": str(case_id), "request_id": request_id})
+    else:
+        click.echo(f"The request {request_id} is published.")

@@ -1,0 +1,104 @@
+"""`servicecert submit`: an application, published as the e-service would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+import click
+
+from servicecert_cli.output import as_json, print_json
+
+if TYPE_CHECKING:
+    from servicecert_schemas.event import CaseEvent
+
+    from servicecert_cli.e_service import Application, Customer
+
+TYPES = ("server", "test-server", "system-signature", "test-system-signature")
+A_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@click.argument("path", metavar="[FILE]", required=False, type=A_FILE)
+@click.option("--csr", "csr_path", type=A_FILE, help="The certificate request, PEM or DER; it may also come later.")
+@click.option(
+    "--case", "case_id", type=click.UUID, help="Add to this case: a FILE supplements it, a request alone is attached."
+)
+@click.option("--account", help="The customer account; by default one named by the business id.")
+@click.option("--user", default="user-1", show_default=True, help="Who acts.")
+@click.option(
+    "--assurance",
+    type=click.Choice(["low", "substantial", "high"]),
+    default="substantial",
+    show_default=True,
+    help="How strongly that user is authenticated.",
+)
+@click.option(
+    "--example",
+    "example_type",
+    type=click.Choice(TYPES),
+    help="Print an application to begin with, and publish nothing.",
+)
+@as_json
+def command(
+    path: Path | None,
+    csr_path: Path | None,
+    case_id: UUID | None,
+    account: str | None,
+    user: str,
+    assurance: str,
+    example_type: str | None,
+    as_json: bool,
+) -> None:
+    """Publish an application, as the e-service would.
+
+    FILE holds the form, in TOML or JSON. Prints the case's id. KAFKA_BOOTSTRAP_SERVERS
+    names the broker.
+
+    \b
+    Examples:
+      servicecert submit --example server > server.toml
+      openssl req -new -newkey rsa:3072 -nodes -keyout server.key \\
+        -subj /CN=server -out server.csr
+      servicecert submit server.toml --csr server.csr
+      servicecert submit --case 0d9e… --account account-9900001-8 --csr late.csr
+    """
+    from servicecert_schemas.event import Assurance
+    from servicecert_schemas.values import CertificateType
+
+    from servicecert_cli import interruption
+    from servicecert_cli.addresses import cluster
+    from servicecert_cli.e_service import Customer, example_text, read_application, read_csr
+    from servicecert_cli.publishing import publish
+
+    if example_type is not None:
+        click.echo(example_text(CertificateType(example_type)), nl=False)
+        return
+    if path is None and (case_id is None or csr_path is None or account is None):
+        raise click.UsageError(
+            "Name a FILE, or a --case with its --account and a --csr to attach; --example prints a FILE."
+        )
+    application = None if path is None else read_application(path)
+    csr = None if csr_path is None else read_csr(csr_path)
+    if application is not None and account is None:
+        account = Customer.of(application.applicant.business_id).account_id
+    customer = Customer(str(account), user, assurance=Assurance(assurance))
+    event = _event(customer, case_id, application, csr)
+    interruption.run(publish(cluster(), event))
+    if as_json:
+        print_json({"case_id": str(event.case_id), "account_id": customer.account_id, "type": event.TYPE})
+        return
+    click.echo(event.case_id)
+    click.echo(f"Follow it: servicecert watch {event.case_id}", err=True)
+
+
+def _event(customer: Customer, case_id: UUID | None, application: Application | None, csr: str | None) -> CaseEvent:
+    """What the e-service publishes: an application, a supplement to one, or a request alone."""
+    if application is None:
+        assert case_id is not None
+        assert csr is not None
+        return customer.attached(case_id, csr)
+    if case_id is not None:
+        return customer.supplemented(case_id, application, csr)
+    return customer.submitted(uuid4(), application, csr)

@@ -1,0 +1,142 @@
+"""`servicecert up`: everything running on this machine, with a live board."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from servicecert_cli.system import System
+    from servicecert_cli.telling import Teller
+
+LOOK_SECONDS = 1.0
+LINE_SECONDS = 10.0
+
+
+@click.command()
+@click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True, help="Processes of each service.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("var/up"),
+    show_default=True,
+    help="For mails, CRLs, logs and the environment file. Emptied first, unless DATABASE_URL names a database of your own.",
+)
+def command(workers: int, folder: Path) -> None:
+    """Everything running on this machine until Ctrl-C, with a live board.
+
+    Kafka, PostgreSQL, a certificate authority, fictitious registers, a mail catcher, a
+    server for CRLs and the four services. A service that dies is started again. With
+    KAFKA_BOOTSTRAP_SERVERS or DATABASE_URL set, those are used. The file `environment`
+    in the folder tells other terminals where everything is.
+
+    \b
+    Examples:
+      servicecert up --workers 2
+      . var/up/environment && servicecert lag      (in another terminal)
+    """
+    import os
+
+    from servicecert_cli import interruption
+    from servicecert_cli.demo.souvenirs import emptied
+    from servicecert_cli.output import console
+
+    if not os.environ.get("DATABASE_URL"):
+        emptied(folder)
+    interruption.run(_run(folder, workers, console()))
+
+
+async def _run(folder: Path, workers: int, console: Console) -> None:
+    from servicecert_cli.steps import Steps
+    from servicecert_cli.system import System
+    from servicecert_cli.telling import Teller
+
+    teller = Teller(console)
+    teller.title("Service certificates on this machine")
+    steps = Steps(console)
+    system = System(folder, workers=workers, apart=False, authority=folder / "ca", report=steps)
+    with steps:
+        await system.__aenter__()
+    try:
+        _announce(teller, system)
+        await _watch(system, console)
+    finally:
+        with teller.waiting("stopping everything"):
+            await system.__aexit__(None, None, None)
+        teller.say("Everything is stopped.")
+
+
+def _announce(teller: Teller, system: System) -> None:
+    """Where everything is, for people, and for their shells."""
+    environment = write_environment(system)
+    teller.blank()
+    for name, value in (
+        ("Kafka", system.cluster.bootstrap),
+        ("CRLs", f"{system.crl_url}/production-rsa.crl, production-ec, test-rsa, test-ec"),
+        ("mails", f"{system.mail_folder}/*.eml"),
+        ("logs", f"{system.folder}/logs/"),
+        ("passwords", f"{environment}: the DATABASE_URL of each service"),
+    ):
+        teller.fact(name, value)
+    teller.blank()
+    teller.say("In another terminal:")
+    teller.blank()
+    for line in (
+        f". {environment}",
+        "servicecert submit --example server > server.toml",
+        "openssl req -new -newkey rsa:3072 -nodes -keyout server.key \\",
+        "    -subj /CN=server -out server.csr",
+        "servicecert watch $(servicecert submit server.toml --csr server.csr)",
+        "servicecert lag",
+    ):
+        teller.fact("", line, "cyan", width=0)
+    teller.blank()
+
+
+def write_environment(system: System) -> Path:
+    """The file that a shell reads to use this system: its own commands, and each service's DATABASE_URL."""
+    from shlex import quote
+
+    from servicecert_cli.private_files import write_private
+
+    variables = {
+        **system.cluster.environment,
+        "DATABASE_URL": system.place.admin_url,
+        **{f"{service.upper()}_DATABASE_URL": url for service, url in system.urls.items()},
+    }
+    path = system.folder / "environment"
+    write_private(
+        path, "".join(f"export {name}={quote(value)}\n" for name, value in variables.items()).encode(), replace=True
+    )
+    return path
+
+
+async def _watch(system: System, console: Console) -> None:
+    """Shows the board, or prints a line now and then where nobody looks at a terminal; starts what has died. For ever."""
+    import asyncio
+    import time
+
+    from rich.live import Live
+
+    from servicecert_cli.board import Rates, board, rows
+    from servicecert_cli.supervision import Supervisor
+
+    supervisor, rates = Supervisor(system, time.monotonic), Rates()
+    printed, last = [""], -LINE_SECONDS
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        while True:
+            for line in await asyncio.to_thread(supervisor.look):
+                console.print(f"   {line}", style="yellow", markup=False, soft_wrap=True)
+            found = [(row, rates.of(row, time.monotonic())) for row in await rows(system, supervisor.restarts)]
+            if console.is_terminal:
+                live.update(board(found), refresh=True)
+            elif (
+                lines := [row.line(rate) for row, rate in found]
+            ) != printed and time.monotonic() - last >= LINE_SECONDS:
+                printed, last = lines, time.monotonic()
+                console.print("\n".join(lines), soft_wrap=True)
+            await asyncio.sleep(LOOK_SECONDS)

@@ -1,0 +1,105 @@
+"""`servicecert watch`: a case as its owner sees it, as it changes."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import click
+
+from servicecert_cli.faults import Told
+from servicecert_cli.output import as_json
+
+if TYPE_CHECKING:
+    from servicecert_schemas.case import CaseChanged
+
+    from servicecert_cli.addresses import Cluster
+
+STATES = (
+    "submitted",
+    "waiting-for-csr",
+    "returned",
+    "accepted",
+    "issued",
+    "delivered",
+    "lapsed",
+    "withdrawn",
+    "refused",
+    "revocation-requested",
+    "revoked",
+)
+
+
+@click.command()
+@click.argument("case_id", metavar="CASE", type=click.UUID)
+@click.option(
+    "--until",
+    "wanted",
+    type=click.Choice(STATES),
+    multiple=True,
+    help="End when the case has come to this state; may be given more than once.",
+)
+@click.option(
+    "--timeout", type=click.FloatRange(0, min_open=True), help="End after this many seconds, with exit code 1."
+)
+@as_json
+def command(case_id: UUID, wanted: tuple[str, ...], timeout: float | None, as_json: bool) -> None:
+    """Follow a case and print each of its states.
+
+    With the time, the next step and what is to be mended. Begins with what is known and
+    goes on until Ctrl-C. With --json every view of the case is a line.
+
+    \b
+    Examples:
+      servicecert watch 0d9e6f5e-4c1b-4a7e-9a27-6f1d2f0c5b11
+      servicecert watch 0d9e… --until delivered --until returned --timeout 60
+    """
+    from servicecert_cli import interruption
+    from servicecert_cli.addresses import cluster
+
+    interruption.run(_follow(cluster(), case_id, wanted, timeout, as_json=as_json))
+
+
+async def _follow(
+    place: Cluster, case_id: UUID, wanted: tuple[str, ...], seconds: float | None, *, as_json: bool
+) -> None:
+    import asyncio
+
+    from servicecert_cli.cases import changes
+
+    told = 0
+    try:
+        async with asyncio.timeout(seconds) as limit, aclosing(changes(place, case_id)) as views:
+            async for case in views:
+                if as_json:
+                    click.echo(case.model_dump_json())
+                elif len(case.history) > told:
+                    _tell(case, told)
+                told = len(case.history)
+                if any(entry.state in wanted for entry in case.history):
+                    return
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        what = f"has not come to {' or '.join(wanted)}" if wanted else "was followed"
+        raise Told(
+            f"The case {case_id} {what} for {seconds:g} s."
+            if told
+            else f"Nothing was said of the case {case_id} for {seconds:g} s."
+        ) from None
+
+
+def _tell(case: CaseChanged, told: int) -> None:
+    from servicecert_cli.output import console
+    from servicecert_cli.telling import Teller
+
+    teller = Teller(console())
+    teller.states(case, told)
+    teller.deficiencies(case.deficiencies)
+    if case.state == "issued" and case.certificate is not None:
+        teller.fact("serial", case.certificate.serial)
+        teller.fact("subject", case.certificate.subject)
+    teller.fact("next", case.next_step.in_language(case.language))
+    if case.answer is not None:
+        teller.fact("answer", case.answer.texts.in_language(case.language))

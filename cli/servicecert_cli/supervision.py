@@ -1,0 +1,46 @@
+"""Starting anew what has died, sooner or later: at once the first time, with growing pauses where it dies again soon."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from servicecert_cli.system import System
+
+STEADY_SECONDS = 30.0
+LONGEST_PAUSE = 30.0
+
+
+class Supervisor:
+    """Looks after a system's workers. `look` is to be called every now and then; `clock` is monotonic, in seconds."""
+
+    def __init__(self, system: System, clock: Callable[[], float]) -> None:
+        self.restarts: Counter[str] = Counter()
+        self._system = system
+        self._clock = clock
+        self._started = dict.fromkeys(system.workers, clock())
+        self._soon: Counter[str] = Counter()
+        self._due: dict[str, float] = {}
+
+    def look(self) -> list[str]:
+        """Starts the workers that have died and whose pause is over. Answers a line for each that was found dead."""
+        now = self._clock()
+        found = [self._found_dead(name, now) for name in self._system.workers if self._is_newly_dead(name)]
+        for name in [name for name, due in self._due.items() if due <= now]:
+            del self._due[name]
+            self._system.start(name)
+            self._started[name] = now
+            self.restarts[name] += 1
+        return found
+
+    def _is_newly_dead(self, name: str) -> bool:
+        return name not in self._due and not self._system.children[name].alive
+
+    def _found_dead(self, name: str, now: float) -> str:
+        soon = now - self._started[name] < STEADY_SECONDS
+        self._soon[name] = self._soon[name] + 1 if soon else 0
+        pause = min(LONGEST_PAUSE, 2.0 ** (self._soon[name] - 1)) if self._soon[name] > 1 else 0.0
+        self._due[name] = now + pause
+        child = self._system.children[name]
+        last = child.said(1)
+        return f"{name} ended with status {child.returncode} and starts again in {pause:.0f} s: {last}"
