@@ -239,11 +239,3 @@ def test_a_request_that_was_not_examined_counts_as_none(happen, happenings):
     sent = happenings["submitted"]
     assert isinstance(sent.data, ApplicationSubmitted)
     assert happen(Event(UUID(int=1), sent.key, sent.data, sent.time)).state.state is CaseState.WAITING_FOR_CSR
-
-
-def test_a_decision_costs_little(happen, happenings, timed):
-    def decide_100() -> None:
-        for _ in range(100):
-            happen(happenings["submitted"])
-
-    assert timed(decide_100) / 100 < 0.00015

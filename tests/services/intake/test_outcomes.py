@@ -1,5 +1,8 @@
 """E1, D3: what other services report of a case."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 from servicecert_schemas.case import CaseState
 
 
