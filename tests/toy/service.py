@@ -138,6 +138,7 @@ def toy(acts: Path) -> Service[Tally, None]:
         store=TallyStore(),
         decide=decide,
         examine=examine,
+        heeds=lambda data: getattr(data, "reason", None) != "pass over",
         effects={"act": Effect(Act, act)},
     )
 

@@ -34,6 +34,13 @@ async def test_I2_an_event_that_comes_again_has_one_effect(stand: Stand) -> None
     assert await stand.one("select body->>'numbers' from tally") == '["1", "2", "3"]'
 
 
+async def test_what_a_service_does_not_heed_is_passed_over(stand: Stand) -> None:
+    stand.work()
+    await stand.send(numbered(uuid4(), "pass over", "1", "pass over"))
+    await stand.settled(1)
+    assert await stand.one("select body->>'numbers' from tally") == '["1"]'
+
+
 async def test_a_decision_that_changes_nothing_stores_nothing(stand: Stand) -> None:
     stand.work()
     await stand.send(numbered(uuid4(), "ignore"))

@@ -123,6 +123,17 @@ class Transient(Exception):
     """Something outside is unavailable for now. What was tried is tried again, with growing pauses."""
 
 
+class Unanswerable(Exception):
+    """An event that nobody can be answered about, e.g. of a case that does not exist. It is parked for an operator, so that it is not lost (I1).
+
+    `code` is stable; the text holds no personal data.
+    """
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """An intent that is being done. `since` is when it was decided, `tries` how often it was tried before."""
@@ -180,12 +191,17 @@ class Known(Generic[K]):
     apply: Callable[[K, Sequence[tuple[str, EventData | None]]], K]
 
 
+def _everything(_: EventData) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Service(Generic[S, K]):
     """A service as a value.
 
     `decide` is pure. `examine` finds out about events what needs computing or randomness, without state and I/O; it answers one event for each,
-    in order. `standing` are deadlines (key, kind) that exist from the first start on, due at once.
+    in order. `heeds` says of an event whether anything can follow from it: what a topic holds for others only is passed over, without a trace in
+    the inbox. `standing` are deadlines (key, kind) that exist from the first start on, due at once.
     """
 
     name: str
@@ -193,6 +209,7 @@ class Service(Generic[S, K]):
     store: Store[S]
     decide: Callable[[S | None, Happened, K, datetime], Decision[S]]
     examine: Callable[[Sequence[Event]], Sequence[Event]] | None = None
+    heeds: Callable[[EventData], bool] = _everything
     effects: Mapping[str, Effect] = field(default_factory=lambda: MappingProxyType({}))
     known: Known[K] | None = None
     standing: tuple[tuple[str, str], ...] = ()

@@ -11,7 +11,7 @@ from uuid import UUID, uuid5
 from servicecert_schemas.event import EventData
 from servicecert_schemas.topics import MAX_EVENT_BYTES
 
-from .decider import Decision, Due, Event, Happened, Intent, Result, Stored, Transient
+from .decider import Decision, Due, Happened, Intent, Result, Stored, Transient, Unanswerable
 from .faults import named
 from .record import Arrival, Poison
 
@@ -116,12 +116,11 @@ def fold(
         except Transient:
             raise
         except Exception as error:
-            if isinstance(happened, Event) and isinstance(item, Arrival):
-                folded.aside.append(Aside(item, True, "decide-raised", f"Deciding raised {named(error)}."))
+            if isinstance(item, Arrival):
+                folded.aside.append(_aside(item, error))
                 waiting.add(item.key)
                 continue
-            assert not isinstance(happened, Event)
-            raise Stuck(happened, error) from error
+            raise Stuck(item, error) from error
         if decision.state is not state:
             states[happened.key] = decision.state
         _collect(folded, happened, decision, published)
@@ -130,6 +129,12 @@ def fold(
         if state is not None and (entry is None or entry.state is not state):
             folded.changed.append(Stored(key, 0 if entry is None else entry.version, state))
     return folded
+
+
+def _aside(arrival: Arrival, error: Exception) -> Aside:
+    if isinstance(error, Unanswerable):
+        return Aside(arrival, True, error.code, str(error))
+    return Aside(arrival, True, "decide-raised", f"Deciding raised {named(error)}.")
 
 
 def _published(happened: Happened, place: int, data: EventData) -> Published:

@@ -109,7 +109,8 @@ class Loop(Generic[S, K]):
         given = [self._given.popleft() for _ in range(min(self._batch, len(self._given)))]
         records = source.take(self._batch)
         step("fetched")
-        arrivals = [item for item in given if isinstance(item, Arrival)] + [arrive(record) for record in records]
+        came = [item for item in given if isinstance(item, Arrival)] + [arrive(record) for record in records]
+        arrivals = [arrival for arrival in came if self._heeds(arrival)]
         step("decoded")
         examined = await self._examine(arrivals)
         step("examined")
@@ -118,6 +119,9 @@ class Loop(Generic[S, K]):
         source.handled(records)
         step("offsets")
         self._in_hand.difference_update({item.id for item in given} - self._held)
+
+    def _heeds(self, arrival: Arrival) -> bool:
+        return isinstance(arrival.what, Poison) or self._service.heeds(arrival.what.data)
 
     async def _examine(self, arrivals: Sequence[Arrival]) -> list[Arrival]:
         """Facts for the events, found off the event loop; an event that `examine` raises at is poison, in its place."""

@@ -4,8 +4,8 @@ An application's events are judged by the rules. What other services report is f
 whose version grows by one.
 
 An event that does not fit its case is answered in it. Where there is no case yet, a submission opens one, also if it is refused (A2), and so does a
-supplement, which is refused: its form says all that the view needs. Any other event without a case changes nothing: there is neither an
-application to show nor anybody known to tell, and the request that was attached can be attached anew.
+supplement, which is refused: its form says all that the view needs. Any other event without a case is unanswerable: there is neither an
+application to show nor anybody known to tell, so an operator is.
 """
 
 from dataclasses import replace
@@ -21,9 +21,10 @@ from servicecert_schemas.application import (
     ApplicationWithdrawn,
 )
 from servicecert_schemas.case import CaseState, GrantedDecision, HistoryEntry
-from servicecert_schemas.certificate import ApplicationAccepted
+from servicecert_schemas.certificate import ApplicationAccepted, CertificateVoided
 from servicecert_schemas.event import EventData
-from servicecert_worker.decider import Decision, Event, Happened
+from servicecert_schemas.revocation import CrlPublished
+from servicecert_worker.decider import Decision, Event, Happened, Unanswerable
 
 from . import answers
 from .case import Case
@@ -49,7 +50,9 @@ def decide(
         return Decision(case)
     data = happened.data
     if not isinstance(data, ApplicationEvent):
-        return Decision(None) if case is None else _changed(case, reported(case, happened, now))
+        if case is None:
+            raise _no_such_case()
+        return _changed(case, reported(case, happened, now))
     if case is None:
         return _without_case(profiles, happened, data, registers, now)
     if (objected := objection(data, case.account_id) or _misfit(case, data)) is not None:
@@ -59,11 +62,16 @@ def decide(
     return _checked(profiles, _renewed(case, happened, data, now), happened, registers, now)
 
 
+def heeds(data: EventData) -> bool:
+    """Whether a customer's view can change with an event: a CRL is no case's, and a voided serial number is the issuer's matter."""
+    return not isinstance(data, CrlPublished | CertificateVoided)
+
+
 def _without_case(
     profiles: Profiles, happened: Event, data: ApplicationEvent, registers: Registers, now: datetime
 ) -> Decision[Case]:
     if not isinstance(data, ApplicationSubmitted | ApplicationSupplemented):
-        return Decision(None)
+        raise _no_such_case()
     received_at = min(happened.time, now)
     opened = Case(
         case_id=data.case_id,
@@ -84,6 +92,10 @@ def _without_case(
         refused = answered(opened, happened.id, objected.code, objected.texts(), now)
         return _moved(refused, CaseState.REFUSED, now, csr=None, answer=refused.answer)
     return _checked(profiles, opened, happened, registers, now)
+
+
+def _no_such_case() -> Unanswerable:
+    return Unanswerable("no-such-case", "No application of this case was ever submitted.")
 
 
 def _misfit(case: Case, data: ApplicationEvent) -> Wording | None:

@@ -12,7 +12,7 @@ from servicecert_schemas.topics import APPLICATIONS, CERTIFICATE_STATUS, CERTIFI
 from servicecert_worker.decider import Known, Service
 
 from .case import Case
-from .decide import decide
+from .decide import decide, heeds
 from .examine import examine
 from .registers import NO_REGISTERS, Registers, apply
 from .settings import Settings
@@ -30,6 +30,7 @@ async def open_service(_settings: Settings, _pool: "asyncpg.Pool[Any]") -> Async
         reads=(APPLICATIONS, CERTIFICATES, CERTIFICATE_STATUS, NOTIFICATIONS),
         store=CaseStore(),
         decide=partial(decide, load_profiles()),
+        heeds=heeds,
         examine=examine,
         known=Known(topics=(REGISTERS,), empty=NO_REGISTERS, apply=apply),
     )

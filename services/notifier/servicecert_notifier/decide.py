@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import CertificateIssued, Recipient, RecipientRole, Recipients
+from servicecert_schemas.event import EventData
 from servicecert_schemas.mail import MailEvent, MailGivenUp, MailHandedOver, MailRefused
 from servicecert_schemas.revocation import CertificateRevoked
 from servicecert_worker.decider import Decision, Event, Happened, Intent, Result
@@ -41,6 +42,17 @@ def decide(state: Ledger | None, happened: Happened, _known: object, now: dateti
     return Decision(state)
 
 
+def heeds(data: EventData) -> bool:
+    """Whether a mail can follow from an event."""
+    match data:
+        case CertificateIssued() | CertificateRevoked():
+            return True
+        case CaseChanged(state=CaseState.RETURNED) as case:
+            return bool(case.deficiencies)
+        case _:
+            return False
+
+
 def _hear(state: Ledger | None, event: Event, now: datetime) -> Decision[Ledger]:
     match event.data:
         case CertificateIssued() as issued:
@@ -48,7 +60,7 @@ def _hear(state: Ledger | None, event: Event, now: datetime) -> Decision[Ledger]
             return _plan(state, event, issued, issued.serial, _issued(issued), give_up_at)
         case CertificateRevoked() as revoked:
             return _plan(state, event, revoked, str(revoked.request_id), _revoked(revoked), now + PATIENCE)
-        case CaseChanged(state=CaseState.RETURNED) as case if case.deficiencies:
+        case CaseChanged() as case if heeds(case):
             return _plan(state, event, case, returning(case), _returned(case), now + PATIENCE)
         case _:
             return Decision(state)

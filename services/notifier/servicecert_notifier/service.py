@@ -10,7 +10,7 @@ import asyncpg
 from servicecert_schemas.topics import CASES, CERTIFICATE_STATUS, CERTIFICATES
 from servicecert_worker.decider import Effect, Service
 
-from .decide import INTENT, decide
+from .decide import INTENT, decide, heeds
 from .effects import Postman
 from .ledger import Ledger
 from .settings import Settings
@@ -32,6 +32,7 @@ async def open_service(settings: Settings, pool: asyncpg.Pool) -> AsyncIterator[
             reads=(CERTIFICATES, CERTIFICATE_STATUS, CASES),
             store=LedgerStore(),
             decide=decide,
+            heeds=heeds,
             effects=MappingProxyType({INTENT: Effect(MailTask, postman.deliver)}),
         )
     finally:

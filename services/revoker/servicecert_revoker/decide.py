@@ -47,6 +47,11 @@ def decide(status: Status | None, happened: Happened, _known: None, now: datetim
             return Decision(status)
 
 
+def heeds(data: EventData) -> bool:
+    """Whether anything can follow from an event."""
+    return isinstance(data, CertificateIssued | RevocationRequested)
+
+
 def _learn(status: Status | None, certificate: Certificate, now: datetime) -> Decided:
     """The certificate is issued: what was asked before is answered now, in its order. A second certificate of a case is none (I3)."""
     if not (status is None or isinstance(status, Awaited)):

@@ -15,7 +15,7 @@ from servicecert_schemas.topics import CERTIFICATES, REVOCATIONS
 from servicecert_worker.decider import Effect, Service
 
 from .crl_files import CrlFiles
-from .decide import PUBLISH, decide
+from .decide import PUBLISH, decide, heeds
 from .effects import Publish, Timing
 from .publication import PublishOrder, schedule_key
 from .settings import Settings
@@ -58,6 +58,7 @@ async def open_service(settings: Settings, pool: "asyncpg.Pool[Any]") -> AsyncIt
             reads=(REVOCATIONS, CERTIFICATES),
             store=StatusStore(),
             decide=decide,
+            heeds=heeds,
             effects={PUBLISH: Effect(PublishOrder, publish, batch=_BATCH, concurrency=1)},
             standing=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers)),
         )

@@ -4,11 +4,12 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid5
 
 import pytest
+from servicecert_intake.decide import heeds
 from servicecert_schemas.application import ApplicationSubmitted
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.revocation import CrlPublished
-from servicecert_worker.decider import Due, Event
+from servicecert_worker.decider import Due, Event, Unanswerable
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 
@@ -180,12 +181,13 @@ def test_a_supplement_of_no_case_opens_a_refused_one(happen, happenings):
 @pytest.mark.parametrize(
     "name", ["request attached", "withdrawn", "issued", "orderer has it", "revoked", "not revoked"]
 )
-def test_whatever_else_happens_to_no_case_changes_nothing(happen, happenings, name):
-    assert happen(happenings[name]).state is None
-    assert happen(happenings[name]).events == ()
+def test_I1_whatever_else_happens_to_no_case_is_put_before_an_operator(happen, happenings, name):
+    with pytest.raises(Unanswerable) as caught:
+        happen(happenings[name])
+    assert caught.value.code == "no-such-case"
 
 
-def test_a_published_crl_is_no_case(happen):
+def test_what_no_view_can_change_with_is_not_heeded(happenings):
     crl = CrlPublished(
         issuer="production-ec",
         number=1,
@@ -195,7 +197,9 @@ def test_a_published_crl_is_no_case(happen):
         url="http://crl.example.fi/1.crl",
         sha256="0" * 64,
     )
-    assert happen(crl).state is None
+    assert not heeds(crl)
+    assert not heeds(happenings["voided"].data)
+    assert heeds(happenings["issued"].data)
 
 
 def test_a_deadline_that_intake_did_not_set_changes_nothing(after, happen):

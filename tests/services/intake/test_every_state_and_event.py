@@ -11,7 +11,7 @@ from servicecert_intake.case import STEPS, Case
 from servicecert_schemas.application import ApplicationEvent
 from servicecert_schemas.case import CaseChanged, CaseState, HistoryEntry
 from servicecert_schemas.codec import decode, to_record
-from servicecert_worker.decider import Decision
+from servicecert_worker.decider import Decision, Unanswerable
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 WAYS = {
@@ -82,8 +82,12 @@ def test_I1_everything_that_a_customer_does_is_answered(cases, happen, happening
 
 def test_everything_can_happen_first(happen, happenings):
     for happened in happenings.values():
-        decision = happen(happened)
-        assert (decision.state is None) == (decision.events == ())
+        try:
+            decision = happen(happened)
+        except Unanswerable:
+            continue
+        assert decision.state is not None
+        assert decision.events
 
 
 @given(data=st.data())
@@ -103,7 +107,11 @@ def test_I8_along_any_way_versions_grow_and_states_do_not_go_back(happen, happen
     names = data.draw(st.lists(st.sampled_from(sorted(happenings)), max_size=25))
     case = None
     for name in names:
-        decision = happen(happenings[name], case)
+        try:
+            decision = happen(happenings[name], case)
+        except Unanswerable:
+            assert case is None
+            continue
         if case is not None:
             assert_defined(case, decision)
         case = decision.state

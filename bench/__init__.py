@@ -1,0 +1,1 @@
+"""What the system does, against what the machine can do at most."""
