@@ -13,13 +13,16 @@ import uvloop
 T = TypeVar("T")
 
 
-def run(work: Coroutine[None, None, T]) -> T:
-    """Runs `work`. SIGINT and SIGTERM cancel it; then its clean-up runs, and the process exits with 128 + the signal's number."""
+def run(work: Coroutine[None, None, T], *, is_end: bool = False) -> T:
+    """Runs `work`. SIGINT and SIGTERM cancel it; then its clean-up runs, and the process exits with 128 + the signal's number.
+
+    Where an interruption is the only end there is (`is_end`), it exits with 0.
+    """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_interruptible(work))
+        return runner.run(_interruptible(work, is_end=is_end))
 
 
-async def _interruptible(work: Coroutine[None, None, T]) -> T:
+async def _interruptible(work: Coroutine[None, None, T], *, is_end: bool) -> T:
     loop = asyncio.get_running_loop()
     task = loop.create_task(work)
     caught: list[signal.Signals] = []
@@ -36,7 +39,7 @@ async def _interruptible(work: Coroutine[None, None, T]) -> T:
     except asyncio.CancelledError:
         if not caught:
             raise
-        sys.exit(128 + caught[0])
+        sys.exit(0 if is_end else 128 + caught[0])
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)

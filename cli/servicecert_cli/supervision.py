@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+from servicecert_deploy import Child
+
 from servicecert_cli.system import System
 
 STEADY_SECONDS = 30.0
@@ -41,6 +43,14 @@ class Supervisor:
         self._soon[name] = self._soon[name] + 1 if soon else 0
         pause = min(LONGEST_PAUSE, 2.0 ** (self._soon[name] - 1)) if self._soon[name] > 1 else 0.0
         self._due[name] = now + pause
-        child = self._system.children[name]
-        last = child.said(1)
-        return f"{name} ended with status {child.returncode} and starts again in {pause:.0f} s: {last}"
+        again = "at once" if pause == 0 else f"in {pause:.0f} s"
+        return f"{name} {_end_of(self._system.children[name])} and starts again {again}."
+
+
+def _end_of(child: Child) -> str:
+    """How it ended, with its last words where they are a sentence and no line of its log."""
+    status = child.returncode or 0
+    if status > 128:
+        return f"was ended by signal {status - 128}"
+    words = child.said(1)
+    return f"ended with status {status}" + (f" ({words})" if words and not words.startswith("{") else "")

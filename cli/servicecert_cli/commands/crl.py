@@ -49,4 +49,4 @@ def serve(folder: Path, host: str, port: int) -> None:
                 EX_UNAVAILABLE,
             ) from None
 
-    interruption.run(serving())
+    interruption.run(serving(), is_end=True)

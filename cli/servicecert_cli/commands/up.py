@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,15 +41,13 @@ def command(workers: int, folder: Path) -> None:
       servicecert up --workers 2
       . var/up/environment && servicecert lag      (in another terminal)
     """
-    import os
-
     from servicecert_cli import interruption
     from servicecert_cli.demo.souvenirs import emptied
     from servicecert_cli.output import console
 
     if not os.environ.get("DATABASE_URL"):
         emptied(folder)
-    interruption.run(_run(folder, workers, console()))
+    interruption.run(_run(folder, workers, console()), is_end=True)
 
 
 async def _run(folder: Path, workers: int, console: Console) -> None:
@@ -57,26 +57,28 @@ async def _run(folder: Path, workers: int, console: Console) -> None:
 
     teller = Teller(console)
     teller.title("Service certificates on this machine")
-    steps = Steps(console)
-    system = System(folder, workers=workers, apart=False, authority=folder / "ca", report=steps)
-    with steps:
-        await system.__aenter__()
-    try:
-        _announce(teller, system)
+    own_database = not os.environ.get("DATABASE_URL")
+    stopping = teller.waiting("stopping everything")
+    async with AsyncExitStack() as stack:
+        stack.callback(stopping.stop)
+        with Steps(console) as steps:
+            authority = None if own_database else folder / "ca"
+            system = await stack.enter_async_context(
+                System(folder, workers=workers, apart=False, authority=authority, report=steps)
+            )
+        stack.callback(stopping.start)
+        environment = write_environment(system)
+        stack.callback(environment.unlink, missing_ok=True)
+        _announce(teller, system, environment)
         await _watch(system, console)
-    finally:
-        with teller.waiting("stopping everything"):
-            await system.__aexit__(None, None, None)
-        teller.say("Everything is stopped.")
 
 
-def _announce(teller: Teller, system: System) -> None:
-    """Where everything is, for people, and for their shells."""
-    environment = write_environment(system)
+def _announce(teller: Teller, system: System, environment: Path) -> None:
+    """Where everything is, for people and for their shells."""
     teller.blank()
     for name, value in (
         ("Kafka", system.cluster.bootstrap),
-        ("CRLs", f"{system.crl_url}/production-rsa.crl, production-ec, test-rsa, test-ec"),
+        ("CRLs", f"{system.crl_url}/<CA>.crl"),
         ("mails", f"{system.mail_folder}/*.eml"),
         ("logs", f"{system.folder}/logs/"),
         ("passwords", f"{environment}: the DATABASE_URL of each service"),
