@@ -13,7 +13,7 @@ EX_UNAVAILABLE = 69
 
 @click.group()
 def command() -> None:
-    """The published CRLs over HTTP."""
+    """Serve the published CRLs over HTTP."""
 
 
 @command.command()

@@ -35,7 +35,7 @@ def prepare(out: Path | None, as_json: bool) -> None:
     \b
     Examples:
       servicecert db prepare --out service-urls
-      SERVICECERT_INTAKE_DATABASE_PASSWORD_FILE=intake.secret servicecert db prepare
+      SERVICECERT_INTAKE_DATABASE_PASSWORD_FILE=secret servicecert db prepare
     """
     from servicecert_worker import database
 

@@ -39,7 +39,8 @@ def selecting(function: F) -> F:
         click.option(
             "--before",
             type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]),
-            help="Parked first before this moment (UTC where it names no zone).",
+            metavar="MOMENT",
+            help="First parked before then: 2026-01-31 or 2026-01-31T12:00:00 (UTC), or with a zone.",
         ),
         click.option("--reason", help="With this reason, e.g. decide-raised."),
         click.option("--case", "key", help="Of this case (the record's key)."),
@@ -100,7 +101,7 @@ def show(event_id: UUID, service: str | None, as_json: bool) -> None:
 
     \b
     Example:
-      servicecert parked show --service intake 3f2b8c1e-7d40-4b58-9a55-0c6b7c3b1f11
+      servicecert parked show --service intake 3f2b8c1e-…
     """
     from servicecert_worker import parking
 
@@ -151,7 +152,7 @@ def discard(yes: bool, **options: Any) -> None:
 
     \b
     Example:
-      servicecert parked discard --service intake --id 3f2b8c1e-7d40-4b58-9a55-0c6b7c3b1f11 --yes
+      servicecert parked discard --service intake --id 3f2b8c1e-… --yes
     """
     from servicecert_worker import parking
 

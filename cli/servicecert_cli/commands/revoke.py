@@ -16,7 +16,13 @@ REASONS = ("key-exposed", "no-longer-needed", "purpose-or-data-changed", "privil
 @click.option(
     "--serial", required=True, help="The certificate's serial number, hexadecimal or decimal, as a person types it."
 )
-@click.option("--reason", type=click.Choice(REASONS), required=True, help="privilege-withdrawn is the authority's own.")
+@click.option(
+    "--reason",
+    type=click.Choice(REASONS),
+    required=True,
+    metavar="REASON",
+    help="key-exposed, no-longer-needed, purpose-or-data-changed, or, for an operator, privilege-withdrawn.",
+)
 @click.option("--account", help="The customer account that asks; by default the case's own.")
 @click.option("--user", default="user-1", show_default=True, help="Who acts.")
 @click.option("--operator", is_flag=True, help="Ask as the authority's operator.")

@@ -38,6 +38,7 @@ STATES = (
     "wanted",
     type=click.Choice(STATES),
     multiple=True,
+    metavar="STATE",
     help="End when the case has come to this state; may be given more than once.",
 )
 @click.option(

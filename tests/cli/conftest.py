@@ -1,0 +1,88 @@
+"""The command as a person uses it: in this process where that is enough, as a process of its own where it lives on."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from click.testing import CliRunner, Result
+from servicecert_cli import kafka
+from servicecert_cli.addresses import Cluster
+from servicecert_cli.authority import make_authority
+from servicecert_cli.main import main
+from servicecert_deploy import Parts
+from servicecert_schemas.topics import CATALOGUE
+from servicecert_worker import topic_creation
+
+Servicecert = Callable[..., Result]
+
+
+@pytest.fixture
+def servicecert() -> Servicecert:
+    """Runs the command in this process: `servicecert("topics", "list").stdout`."""
+
+    def run(*arguments: object) -> Result:
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def no_broker(monkeypatch: pytest.MonkeyPatch, free_port: int) -> str:
+    """The environment names a broker that does not answer."""
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{free_port}")
+    return f"127.0.0.1:{free_port}"
+
+
+@pytest.fixture
+def empty_cluster(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """The environment names the broker, under a prefix that no topic has yet."""
+    cluster = Cluster(parts.bootstrap, f"cli-{uuid4().hex[:8]}.")
+    for name, value in cluster.environment.items():
+        monkeypatch.setenv(name, value)
+    yield cluster
+    asyncio.run(_delete_topics(cluster))
+
+
+async def _delete_topics(cluster: Cluster) -> None:
+    async with kafka.admin(cluster) as admin:
+        there = [name for name in await admin.list_topics() if name.startswith(cluster.prefix)]
+        if there:
+            await admin.delete_topics(there)
+
+
+@pytest.fixture
+def cluster(empty_cluster: Cluster) -> Cluster:
+    """The same, with the catalogue's topics."""
+    asyncio.run(topic_creation.create(empty_cluster.bootstrap, CATALOGUE, empty_cluster.prefix))
+    return empty_cluster
+
+
+@pytest.fixture
+def admin_url(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The environment names an administrator of a database of the test's own."""
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    return database_url
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate authority for all tests; its passphrases are beside it in `ca.passphrases`."""
+    directory = tmp_path_factory.mktemp("authority") / "ca"
+    make_authority(directory, directory.with_name("ca.passphrases"))
+    return directory

@@ -1,0 +1,79 @@
+import importlib
+import subprocess
+import sys
+
+import click
+import pytest
+from servicecert_cli import names
+from servicecert_cli.commands import revoke, submit, watch
+from servicecert_cli.main import SENTENCES, main
+from servicecert_schemas.case import CaseState
+from servicecert_schemas.revocation import RevocationReason
+from servicecert_schemas.topics import SERVICES
+from servicecert_schemas.values import CertificateType
+
+
+def leaves(command: click.Command, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], click.Command]]:
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        return [
+            leaf
+            for name in command.list_commands(context)
+            if (child := command.get_command(context, name)) is not None
+            for leaf in leaves(child, (*path, name))
+        ]
+    return [(path, command)]
+
+
+LEAVES = leaves(main)
+
+
+@pytest.mark.parametrize("path", [path for path, _ in LEAVES], ids=" ".join)
+def test_every_command_has_help_with_an_example_in_80_columns(servicecert, path):
+    shown = servicecert(*path, "--help")
+    assert shown.exit_code == 0
+    assert "Example" in shown.stdout
+    assert f"servicecert {path[0]}" in shown.stdout.split("Example")[1]
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+def test_the_list_of_commands_says_what_each_command_says_first(name):
+    command = importlib.import_module(f"servicecert_cli.commands.{name}").command
+    assert (command.help or "").splitlines()[0] == SENTENCES[name]
+
+
+def test_help_lists_every_command(servicecert):
+    shown = servicecert("--help").stdout
+    assert all(f"  {name} " in shown for name in SENTENCES)
+
+
+def test_help_is_quick_since_it_loads_none_of_the_large_libraries():
+    code = "import sys, servicecert_cli.main; print(*{'aiokafka', 'asyncpg', 'pydantic', 'cryptography', 'rich'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == []
+
+
+def test_an_unknown_command_is_wrong_usage(servicecert):
+    assert servicecert("frobnicate").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("told", "known"),
+    [
+        (names.SERVICES, SERVICES),
+        (watch.STATES, CaseState),
+        (revoke.REASONS, RevocationReason),
+        (submit.TYPES, CertificateType),
+    ],
+)
+def test_what_is_told_without_the_schemas_is_what_they_say(told, known):
+    assert list(told) == list(known)
+
+
+def test_what_nobody_foresaw_is_not_hidden(servicecert, monkeypatch):
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("servicecert_cli.e_service.example_text", fail)
+    with pytest.raises(ZeroDivisionError):
+        servicecert("submit", "--example", "server")

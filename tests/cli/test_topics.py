@@ -1,0 +1,107 @@
+import asyncio
+import json
+
+import asyncpg
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.structs import OffsetAndMetadata
+from commandline import do, one_sentence, run_process
+from servicecert_cli import kafka
+from servicecert_schemas.topics import CATALOGUE
+from servicecert_worker import database, lag
+
+
+def test_topics_are_made_once_with_their_settings(servicecert, empty_cluster):
+    assert json.loads(servicecert("topics", "create", "--json").stdout)["made"] == [
+        empty_cluster.name(topic) for topic in CATALOGUE
+    ]
+    again = servicecert("topics", "create")
+    assert again.exit_code == 0
+    assert again.stdout == f"0 topics are made, {len(CATALOGUE)} were there already.\n"
+    facts = {each["topic"]: each for each in json.loads(servicecert("topics", "list", "--json").stdout)}
+    cases = facts[f"{empty_cluster.prefix}cases"]
+    assert (cases["partitions"], cases["compacted"], cases["readers"]) == (12, True, ["e-service", "notifier"])
+
+
+def test_a_missing_topic_is_shown_and_is_a_failure(servicecert, empty_cluster):
+    done = servicecert("topics", "list")
+    assert done.exit_code == 1
+    assert done.stdout.count("missing") == len(CATALOGUE)
+
+
+@pytest.mark.parametrize("command", [("create",), ("list",), ("accept", "intake")])
+def test_a_broker_that_does_not_answer_is_told(servicecert, no_broker, admin_url, command):
+    done = servicecert("topics", *command)
+    assert done.exit_code == 69
+    assert no_broker in one_sentence(done.stderr)
+
+
+def test_without_a_broker_it_says_what_to_set(servicecert, monkeypatch):
+    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
+    done = servicecert("topics", "create")
+    assert done.exit_code == 78
+    assert "set KAFKA_BOOTSTRAP_SERVERS" in one_sentence(done.stderr)
+
+
+@pytest.fixture
+def intake_url(admin_url, monkeypatch):
+    """The environment names intake's role, on a schema that remembers an origin."""
+    (url,) = database.prepare(admin_url, {"intake": database.new_password()}).values()
+    database.migrate(url, "intake", [])
+    do(lambda: execute(url, "insert into origins values ('the cluster', 'another one')"))
+    monkeypatch.setenv("DATABASE_URL", url)
+    return url
+
+
+async def execute(url, statement):
+    connection = await asyncpg.connect(url, server_settings={"search_path": "intake"})
+    try:
+        return await connection.fetch(statement)
+    finally:
+        await connection.close()
+
+
+async def commit(cluster, offset):
+    async with kafka.reader(cluster, cluster.group("intake")) as consumer:
+        partition = TopicPartition(f"{cluster.prefix}applications", 3)
+        consumer.assign([partition])
+        await consumer.commit({partition: OffsetAndMetadata(offset, "")})
+
+
+async def committed(cluster):
+    async with kafka.admin(cluster) as admin:
+        return list((await lag.committed(admin, cluster.group("intake"))).values())
+
+
+def test_accepting_other_topics_forgets_the_known_ones_and_rewinds(servicecert, cluster, intake_url):
+    do(lambda: commit(cluster, 7))
+    dry = servicecert("topics", "accept", "intake")
+    assert "add --yes" in dry.stdout
+    assert do(lambda: committed(cluster)) == [7]
+    assert do(lambda: execute(intake_url, "select from origins"))
+    done = json.loads(servicecert("topics", "accept", "intake", "--yes", "--json").stdout)
+    assert done == {"service": "intake", "partitions": 1, "done": True}
+    assert do(lambda: committed(cluster)) == [0]
+    assert not do(lambda: execute(intake_url, "select from origins"))
+
+
+def test_accepting_is_possible_where_the_broker_knows_nothing_of_the_group(servicecert, cluster, intake_url):
+    assert servicecert("topics", "accept", "intake", "--yes").exit_code == 0
+    assert not do(lambda: execute(intake_url, "select from origins"))
+
+
+def test_nothing_is_accepted_while_workers_run(cluster, intake_url):
+    async def with_a_member():
+        consumer = AIOKafkaConsumer(
+            f"{cluster.prefix}applications", bootstrap_servers=cluster.bootstrap, group_id=cluster.group("intake")
+        )
+        await consumer.start()
+        try:
+            return await asyncio.to_thread(run_process, "topics", "accept", "intake", "--yes")
+        finally:
+            await consumer.stop()
+
+    done = do(with_a_member)
+    assert done.code == 75
+    assert "1 worker" in one_sentence(done.err)
+    assert do(lambda: execute(intake_url, "select from origins"))
