@@ -6,8 +6,10 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+import time
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -43,10 +45,37 @@ def one_sentence(text: str) -> str:
     return line
 
 
-def do(work: Callable[[], Awaitable[T]]) -> T:
+def do(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Runs a coroutine in a test that is not one, since a command has an event loop of its own."""
+    return asyncio.run(work())
 
-    async def run() -> Any:
-        return await work()
 
-    return asyncio.run(run())
+def until(condition: Callable[[], T], process: subprocess.Popen[Any]) -> T:
+    """Waits until something is so, while a process runs."""
+    deadline = time.monotonic() + 90
+    while not (found := condition()):
+        assert process.poll() is None, "the process ended before"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
+def processes_of(folder: Path) -> dict[int, list[str]]:
+    """The processes whose command line or environment names the folder, apart from this one: their command lines by id."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command, environment = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
+        except OSError:
+            continue
+        if str(folder).encode() in command + environment and int(process.name) != os.getpid():
+            found[int(process.name)] = command.decode().split("\0")[:-1]
+    return found
+
+
+def worker_of(service: str, folder: Path) -> int | None:
+    """The process of a service that works for the folder's system, once there is one."""
+    for pid, words in processes_of(folder).items():
+        if words[-2:] == ["run", service] and not any("guard.py" in word for word in words):
+            return pid
+    return None

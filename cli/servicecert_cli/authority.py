@@ -11,8 +11,7 @@ from servicecert_pki.ceremony import init_authority
 from servicecert_pki.keyring import read_passphrases
 from servicecert_pki.profiles import Environment, load_profiles
 
-from servicecert_cli.faults import Told
-from servicecert_cli.private_files import EX_CANTCREAT, write_private
+from servicecert_cli.private_files import write_private
 
 
 def make_authority(directory: Path, passphrase_file: Path) -> Authority:
@@ -24,9 +23,4 @@ def make_authority(directory: Path, passphrase_file: Path) -> Authority:
         drawn = "".join(f"{environment}={secrets.token_urlsafe(24)}\n" for environment in Environment)
         write_private(passphrase_file, drawn.encode())
     passphrases = read_passphrases(passphrase_file)
-    try:
-        return init_authority(directory, passphrases, load_profiles(), datetime.now(UTC))
-    except OSError as fault:
-        raise Told(
-            f"The CA cannot be written to {directory} ({fault.strerror}): name another directory.", EX_CANTCREAT
-        ) from None
+    return init_authority(directory, passphrases, load_profiles(), datetime.now(UTC))

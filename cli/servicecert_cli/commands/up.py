@@ -60,6 +60,7 @@ async def _run(folder: Path, workers: int, console: Console) -> None:
     own_database = not os.environ.get("DATABASE_URL")
     stopping = teller.waiting("stopping everything")
     async with AsyncExitStack() as stack:
+        stack.callback(teller.say, "Everything is stopped.")
         stack.callback(stopping.stop)
         with Steps(console) as steps:
             authority = None if own_database else folder / "ca"

@@ -1,0 +1,118 @@
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+from servicecert_cli.board import HANDLED, MESSAGES, PARKED, SECONDS, Rates, Row, board, rows
+from servicecert_cli.supervision import Supervisor
+
+ROW = Row("intake", 1, 2, restarts=3, handled=1_000, messages=12_345, oldest=6.5, intents=7, parked=2)
+
+
+class Worker:
+    """A process that has not ended, until somebody says so."""
+
+    alive = True
+    returncode: int | None = None
+    words = ""
+
+    def end(self, status: int, words: str = "") -> None:
+        self.alive, self.returncode, self.words = False, status, words
+
+    def said(self, lines: int) -> str:
+        return self.words
+
+
+class Workers:
+    """Two workers of intake, whose numbers are given."""
+
+    workers = ("intake", "intake-2")
+
+    def __init__(self, **samples: dict[str, float]) -> None:
+        self.children = {name: Worker() for name in self.workers}
+        self.samples = samples
+
+    def start(self, name: str) -> None:
+        self.children[name] = Worker()
+
+    async def metrics(self, name: str) -> dict[str, float]:
+        return self.samples.get(name.replace("-", "_"), {})
+
+
+async def test_a_service_is_the_sum_of_its_workers_and_its_tables_count_once():
+    workers = Workers(
+        intake={"servicecert_ready": 1, HANDLED: 10, MESSAGES: 3, SECONDS: 1.5, PARKED: 4},
+        intake_2={"servicecert_ready": 1, HANDLED: 20, MESSAGES: 2, SECONDS: 2.5, PARKED: 4},
+    )
+    found = await rows(workers, {"intake-2": 6})
+    assert found[0] == Row("intake", 2, 2, restarts=6, handled=30, messages=5, oldest=2.5, intents=0, parked=4)
+    assert [row.service for row in found] == ["intake", "issuer", "revoker", "notifier"]
+
+
+def test_a_rate_is_what_came_since_the_last_look():
+    rates = Rates()
+    assert rates.of(ROW, 10.0) == 0
+    assert rates.of(replace(ROW, handled=1_050), 12.0) == 25
+    assert rates.of(replace(ROW, handled=0), 13.0) == 0, "a worker began anew"
+
+
+def test_the_board_fits_80_columns():
+    console = Console(width=80, record=True, force_terminal=True)
+    console.print(board([(ROW, 123.4), (replace(ROW, service="notifier"), 0.0)]))
+    lines = [line.rstrip() for line in console.export_text().splitlines()]
+    assert max(map(len, lines)) <= 80
+    assert lines[0].split() == [
+        "service",
+        "workers",
+        "restarts",
+        "events/s",
+        "events",
+        "waiting",
+        "oldest",
+        "intents",
+        "parked",
+    ]
+    assert lines[1].split() == ["intake", "1/2", "3", "123.4", "1000", "12345", "6.5", "s", "7", "2"]
+
+
+@pytest.fixture
+def clock():
+    return [100.0]
+
+
+@pytest.fixture
+def supervisor(clock):
+    return Supervisor(Workers(), lambda: clock[0])
+
+
+def test_who_lives_is_left_alone(supervisor):
+    assert supervisor.look() == []
+
+
+def test_what_has_died_starts_at_once_and_is_counted(supervisor):
+    supervisor._system.children["intake"].end(137)
+    assert supervisor.look() == ["intake was ended by signal 9 and starts again at once."]
+    assert supervisor._system.children["intake"].alive
+    assert supervisor.restarts == {"intake": 1}
+
+
+def test_what_dies_again_soon_waits_longer_each_time_and_is_told_once(supervisor, clock):
+    lines = []
+    for _ in range(3):
+        supervisor._system.children["intake"].end(78, "intake: set X")
+        lines += supervisor.look()
+        assert supervisor.look() == []
+        clock[0] += 5
+        supervisor.look()
+    assert lines == [
+        "intake ended with status 78 (intake: set X) and starts again at once.",
+        "intake ended with status 78 (intake: set X) and starts again in 2 s.",
+        "intake ended with status 78 (intake: set X) and starts again in 4 s.",
+    ]
+    assert supervisor.restarts == {"intake": 3}
+
+
+def test_what_worked_for_a_while_starts_at_once_again(supervisor, clock):
+    for _ in range(3):
+        supervisor._system.children["intake-2"].end(70, '{"event": "a line of its log"}')
+        assert supervisor.look() == ["intake-2 ended with status 70 and starts again at once."]
+        clock[0] += 60

@@ -1,0 +1,73 @@
+import json
+
+import pytest
+from commandline import one_sentence
+from cryptography import x509
+
+
+def test_a_dry_run_makes_nothing(servicecert, tmp_path):
+    shown = servicecert("ca", "init", tmp_path / "ca", "--dry-run").stdout
+    assert "4 roots and 4 issuing CAs" in shown
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_I11_a_made_authority_is_shown_with_its_four_issuing_cas(servicecert, tmp_path, monkeypatch):
+    monkeypatch.setenv("SERVICECERT_CA_DIR", str(tmp_path / "ca"))
+    made = servicecert("ca", "init", "--json")
+    assert made.exit_code == 0
+    passphrases = tmp_path / "ca.passphrases"
+    assert passphrases.stat().st_mode & 0o777 == 0o600
+    assert [line.partition("=")[0] for line in passphrases.read_text().splitlines()] == ["production", "test"]
+    shown = json.loads(servicecert("ca", "show", "--json").stdout)["issuing"]
+    assert shown == json.loads(made.stdout)["issuing"]
+    assert [each["id"] for each in shown] == ["production-rsa", "production-ec", "test-rsa", "test-ec"]
+    certificate = x509.load_pem_x509_certificate((tmp_path / "ca" / "issuing" / "test-ec.pem").read_bytes())
+    assert shown[3]["serial"] == f"{certificate.serial_number:x}"
+    assert "production-ec" in servicecert("ca", "show").stdout
+
+
+def test_an_authority_is_never_overwritten(servicecert, authority):
+    done = servicecert("ca", "init", authority, "--dry-run")
+    assert done.exit_code == 73
+    assert str(authority) in one_sentence(done.stderr)
+
+
+def test_an_authority_that_was_never_made_is_told(servicecert, tmp_path):
+    done = servicecert("ca", "show", tmp_path)
+    assert done.exit_code == 78
+    assert "servicecert ca init" in one_sentence(done.stderr)
+
+
+def test_a_damaged_authority_is_told(servicecert, tmp_path):
+    (tmp_path / "authority.json").write_text("{}")
+    done = servicecert("ca", "show", tmp_path)
+    assert done.exit_code == 65
+    assert str(tmp_path) in one_sentence(done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("content", "code"), [("production=only\n", 77), ("production=same\ntest=same\n", 65)], ids=["one", "twice"]
+)
+def test_unfit_passphrases_are_told_and_not_shown(servicecert, tmp_path, content, code):
+    file = tmp_path / "passphrases"
+    file.write_text(content)
+    done = servicecert("ca", "init", tmp_path / "ca", "--passphrase-file", file)
+    assert done.exit_code == code
+    assert "same" not in one_sentence(done.stderr)
+
+
+def test_a_folder_that_cannot_be_written_is_told(servicecert, tmp_path):
+    (tmp_path / "file").touch()
+    done = servicecert("ca", "init", tmp_path / "file" / "ca", "--passphrase-file", tmp_path / "passphrases")
+    assert done.exit_code == 65
+    assert str(tmp_path / "file") in one_sentence(done.stderr)
+
+
+def test_passphrases_that_cannot_be_written_are_told(servicecert, tmp_path):
+    done = servicecert("ca", "init", tmp_path / "ca", "--passphrase-file", tmp_path / "no" / "folder")
+    assert done.exit_code == 73
+    assert "cannot be written" in one_sentence(done.stderr)
+
+
+def test_a_directory_must_be_named(servicecert):
+    assert servicecert("ca", "show").exit_code == 2

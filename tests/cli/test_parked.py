@@ -1,0 +1,146 @@
+import json
+from datetime import UTC, datetime
+from functools import partial
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from commandline import do, one_sentence
+from servicecert_worker import database
+
+CASE, OTHER = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+FIRST, BEHIND, SECOND = UUID(int=1), UUID(int=2), UUID(int=3)
+
+
+async def ask(url, statement, *arguments):
+    connection = await asyncpg.connect(url, server_settings={"search_path": "intake"})
+    try:
+        return await connection.fetch(statement, *arguments)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+def prepared(admin_url, monkeypatch):
+    """The environment names intake's role on its own schema."""
+    (url,) = database.prepare(admin_url, {"intake": database.new_password()}).values()
+    database.migrate(url, "intake", [])
+    monkeypatch.setenv("DATABASE_URL", url)
+    return url
+
+
+@pytest.fixture
+def parked(prepared):
+    """Two culprits, one with a record behind it."""
+    insert = """insert into parked (event_id, key, topic, partition, "offset", headers, value, culprit, reason, error, first_at, last_at)
+        values ($1, $2, 'applications', 4, 7, '[]', $3, $4, $5, 'It raised.', $6, $6)"""
+    rows = (
+        (FIRST, CASE, b'{"name": "Saga"}', True, "decide-raised", datetime(2026, 11, 1, tzinfo=UTC)),
+        (BEHIND, CASE, b"", False, "waits", datetime(2026, 11, 2, tzinfo=UTC)),
+        (SECOND, OTHER, b"\xff", True, "wrong-schema", datetime(2026, 11, 3, tzinfo=UTC)),
+    )
+    for row in rows:
+        do(partial(ask, prepared, insert, *row))
+    return prepared
+
+
+def ids(result):
+    return [each["event_id"] for each in json.loads(result.stdout)]
+
+
+def released(url):
+    return {row["event_id"] for row in do(lambda: ask(url, "select event_id from parked where released"))}
+
+
+def test_I6_culprits_are_listed_with_what_waits_behind_them(servicecert, parked):
+    shown = servicecert("parked", "list").stdout
+    assert str(FIRST) in shown
+    assert str(BEHIND) not in shown
+    assert "applications/4/7" in shown
+    assert shown.endswith("2 records are parked.\n")
+    assert [each["waiting"] for each in json.loads(servicecert("parked", "list", "--json").stdout)] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        (("--id", FIRST), [FIRST]),
+        (("--case", OTHER), [SECOND]),
+        (("--reason", "decide-raised"), [FIRST]),
+        (("--before", "2026-11-02"), [FIRST]),
+        (("--before", "2026-11-02T00:00:00+0000"), [FIRST]),
+        (("--reason", "decide-raised", "--case", OTHER), []),
+    ],
+)
+def test_records_are_found_by_id_case_reason_and_time(servicecert, parked, options, found):
+    assert ids(servicecert("parked", "list", *options, "--json")) == [str(event_id) for event_id in found]
+
+
+def test_one_is_shown_with_its_value_as_it_came(servicecert, parked):
+    shown = servicecert("parked", "show", FIRST).stdout
+    assert "It raised." in shown
+    assert '"name": "Saga"' in shown
+    assert json.loads(servicecert("parked", "show", SECOND, "--json").stdout)["value"] == "\\xff"
+
+
+def test_one_that_is_not_parked_is_not_found(servicecert, parked):
+    done = servicecert("parked", "show", uuid4())
+    assert done.exit_code == 1
+    assert "servicecert parked list" in one_sentence(done.stderr)
+
+
+@pytest.mark.parametrize("command", ["replay", "discard"])
+def test_nothing_is_done_without_yes(servicecert, parked, command):
+    shown = servicecert("parked", command, "--reason", "decide-raised").stdout
+    assert str(FIRST) in shown
+    assert "add --yes" in shown
+    assert not released(parked)
+    assert len(do(lambda: ask(parked, "select from parked"))) == 3
+
+
+@pytest.mark.parametrize("command", ["replay", "discard"])
+def test_which_records_must_be_said(servicecert, parked, command):
+    assert servicecert("parked", command, "--yes").exit_code == 2
+
+
+def test_a_replay_releases_the_chosen_culprits(servicecert, parked):
+    assert servicecert("parked", "replay", "--id", FIRST, "--yes").stdout == "1 records are replayed.\n"
+    assert released(parked) == {FIRST}
+    assert json.loads(servicecert("parked", "replay", "--all", "--yes", "--json").stdout)["replayed"] == 2
+    assert released(parked) == {FIRST, SECOND}
+    assert "(released)" in servicecert("parked", "list").stdout
+
+
+def test_a_discarded_one_is_gone_and_what_waited_goes_on(servicecert, parked):
+    assert servicecert("parked", "discard", "--id", FIRST, "--yes").exit_code == 0
+    assert ids(servicecert("parked", "list", "--json")) == [str(SECOND)]
+    assert released(parked) == {BEHIND}
+    assert do(lambda: ask(parked, "select from inbox where event_id = $1", FIRST))
+
+
+def test_an_administrator_says_which_service(servicecert, parked, admin_url, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", admin_url)
+    done = servicecert("parked", "list")
+    assert done.exit_code == 2
+    assert "--service" in one_sentence(done.stderr)
+    assert len(ids(servicecert("parked", "list", "--service", "intake", "--json"))) == 2
+
+
+def test_a_schema_that_is_not_prepared_is_told(servicecert, admin_url):
+    done = servicecert("parked", "list", "--service", "intake")
+    assert done.exit_code == 78
+    assert "servicecert db prepare" in one_sentence(done.stderr)
+
+
+def test_a_database_that_does_not_answer_is_told(servicecert, monkeypatch, free_port):
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://a_intake:secret@127.0.0.1:{free_port}/a")
+    done = servicecert("parked", "list")
+    assert done.exit_code == 69
+    assert "does not answer" in one_sentence(done.stderr)
+
+
+def test_I10_a_wrong_password_is_told_and_not_shown(servicecert, prepared, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", database.url_of(prepared, "postgres", "mistyped"))
+    done = servicecert("parked", "list", "--service", "intake")
+    assert done.exit_code == 77
+    assert "mistyped" not in one_sentence(done.stderr)

@@ -1,0 +1,97 @@
+"""The assembled system, with parts that others use too."""
+
+import asyncio
+from uuid import uuid4
+
+import psycopg
+import pytest
+from servicecert_cli import kafka
+from servicecert_cli.addresses import Cluster
+from servicecert_cli.e_service import Customer, example
+from servicecert_cli.faults import Told
+from servicecert_cli.publishing import publish
+from servicecert_cli.system import System, summed, worker_names
+from servicecert_cli.witness import witnessing
+from servicecert_schemas.case import CaseChanged, CaseState
+from servicecert_schemas.values import CertificateType
+
+
+@pytest.fixture
+def system(parts, authority, tmp_path):
+    return System(tmp_path, parts=parts, authority=authority)
+
+
+async def topics(cluster):
+    async with kafka.admin(Cluster(cluster.bootstrap)) as admin:
+        return {name for name in await admin.list_topics() if name.startswith(cluster.prefix)}
+
+
+def databases(parts):
+    with psycopg.connect(parts.database_url) as connection:
+        rows = connection.execute("select datname from pg_database union select rolname from pg_roles").fetchall()
+    return {name for (name,) in rows if name.startswith("servicecert_")}
+
+
+async def test_it_works_and_leaves_nothing_in_parts_that_others_use(system, parts, tmp_path):
+    before = databases(parts)
+    async with system:
+        assert system.cluster.prefix
+        assert len(databases(parts)) == len(before) + 5
+        customer, case_id = Customer("account-1"), uuid4()
+        async with witnessing(system.cluster) as witness:
+            await publish(system.cluster, customer.submitted(case_id, example(CertificateType.SERVER), None))
+            waiting = await witness.until(lambda data: isinstance(data, CaseChanged) and data.case_id == case_id)
+        assert waiting.state is CaseState.WAITING_FOR_CSR
+        assert (await system.metrics("intake"))["servicecert_events_total:handled"] == 1
+        children = list(system.children.values())
+    assert not any(child.alive for child in children)
+    assert [child.returncode for child in children] == [0, 0, 0, 0]
+    assert await topics(system.cluster) == set()
+    assert databases(parts) == before
+    assert not (tmp_path / "private").exists()
+
+
+async def test_a_worker_that_was_killed_is_started_under_its_name(system):
+    async with system:
+        system.children["intake"].kill()
+        assert await system.metrics("intake") == {}
+        with pytest.raises(Told, match="intake ended with status 137"):
+            system.require_alive()
+        system.start("intake")
+        await system.ready("intake")
+        system.require_alive()
+
+
+async def test_a_worker_that_cannot_start_is_told_with_its_last_words(parts, authority, tmp_path):
+    broken = System(tmp_path, parts=parts, authority=authority, environment={"SMTP_PORT": "none"})
+    with pytest.raises(Told, match=r"(?i)notifier ended with status 78: notifier: .*SMTP_PORT"):
+        await broken.__aenter__()
+    assert not any(child.alive for child in broken.children.values())
+
+
+async def test_a_folder_that_cannot_be_made_is_told(parts, authority, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(Told, match="cannot be written"):
+        await System(tmp_path / "file", parts=parts, authority=authority).__aenter__()
+
+
+async def test_I10_only_the_services_that_sign_know_where_the_keys_are(system):
+    async with system:
+        environments = {name: await asyncio.to_thread(system.environment, name) for name in system.workers}
+    told = {name for name, environment in environments.items() if "SERVICECERT_CA_PASSPHRASE_FILE" in environment}
+    assert told == {"issuer", "revoker"}
+    passwords = {environment["DATABASE_URL"] for environment in environments.values()}
+    assert len(passwords) == 4
+
+
+def test_workers_have_the_name_of_their_service_and_then_numbers():
+    assert worker_names("issuer", 3) == ["issuer", "issuer-2", "issuer-3"]
+
+
+def test_samples_are_added_up_apart_from_the_labels_that_tell_kinds():
+    text = (
+        "# TYPE a_total counter\n"
+        'a_total{topic="x",outcome="handled"} 2\na_total{topic="y",outcome="handled"} 3\na_total{topic="y",outcome="parked"} 1\n'
+        '# TYPE b gauge\nb{partition="0"} 4\nb{partition="1"} 5\n'
+    )
+    assert summed(text) == {"a_total:handled": 5, "a_total:parked": 1, "b": 9}
