@@ -30,6 +30,7 @@ K = TypeVar("K")
 
 _STUCK_SECONDS = 10.0
 _GAP_SECONDS = 0.01
+_FEW = 4
 
 Take = Callable[[Sequence[Item], datetime], Awaitable[Outcome]]
 
@@ -124,12 +125,16 @@ class Loop(Generic[S, K]):
         return isinstance(arrival.what, Poison) or self._service.heeds(arrival.what.data)
 
     async def _examine(self, arrivals: Sequence[Arrival]) -> list[Arrival]:
-        """Facts for the events, found off the event loop; an event that `examine` raises at is poison, in its place."""
+        """Facts for the events; an event that `examine` raises at is poison, in its place.
+
+        Many are examined off the event loop. For a few the way to another thread and back would cost more than it frees.
+        """
         examine = self._service.examine
         events = [arrival.what for arrival in arrivals if isinstance(arrival.what, Event)]
         if examine is None or not events:
             return list(arrivals)
-        found = iter(await asyncio.to_thread(_examined, examine, events))
+        few = len(events) <= _FEW
+        found = iter(_examined(examine, events) if few else await asyncio.to_thread(_examined, examine, events))
         return [
             Arrival(arrival.record, next(found), arrival.parked) if isinstance(arrival.what, Event) else arrival
             for arrival in arrivals

@@ -35,16 +35,26 @@ async def relay(
     while True:
         wake.clear()
         rows = await connection.fetch(statement("outbox"), _ROWS)
-        if not rows:
+        if rows:
+            await _publish(connection, producer, prefix, source, rows)
+        if len(rows) < _ROWS:
             with suppress(TimeoutError):
                 await asyncio.wait_for(wake.wait(), 1)
-            continue
-        step("relay-read")
-        async with asyncio.timeout(SEND_SECONDS):
-            await asyncio.gather(*[await _send(producer, prefix, source, row) for row in rows])
-        step("relay-acked")
-        await connection.execute("delete from outbox where id = any($1::bigint[])", [row["id"] for row in rows])
-        step("relay-deleted")
+
+
+async def _publish(
+    connection: asyncpg.Connection[Any],
+    producer: AIOKafkaProducer,
+    prefix: str,
+    source: str,
+    rows: list[asyncpg.Record],
+) -> None:
+    step("relay-read")
+    async with asyncio.timeout(SEND_SECONDS):
+        await asyncio.gather(*[await _send(producer, prefix, source, row) for row in rows])
+    step("relay-acked")
+    await connection.execute("delete from outbox where id = any($1::bigint[])", [row["id"] for row in rows])
+    step("relay-deleted")
 
 
 async def _send(producer: AIOKafkaProducer, prefix: str, source: str, row: asyncpg.Record) -> asyncio.Future[Any]:

@@ -20,7 +20,7 @@ from .record import Record
 
 log = logging.getLogger(__name__)
 
-_COMMIT_SECONDS = 0.2
+_COMMIT_SECONDS = 1.0
 _FETCH_BYTES = 8 * 1024 * 1024
 
 

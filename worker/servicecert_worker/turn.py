@@ -1,7 +1,7 @@
 """A turn: what happened, decided and stored in one transaction.
 
-The order of locks is the inbox's rows, the keys' advisory locks, everything else by key. Nothing holds a row lock before the key locks but the
-inbox's, and those are taken sorted: so two turns wait for each other and never deadlock.
+The keys' advisory locks come first, in the order of their hashes; everything else is by key and comes after. So two turns that share a key, or an
+event, wait for each other and never deadlock.
 """
 
 from __future__ import annotations
@@ -50,29 +50,51 @@ class Turns(Generic[S, K]):
 
         Raises what the database raises, `Conflict`, `Transient`, and `Stuck` for a result or deadline that the decider cannot take.
         """
-        async with self._pool.acquire() as connection, connection.transaction():
-            step("begun")
-            fresh = await self._fresh(connection, items)
-            if not fresh:
-                return Outcome((), frozenset(item.id for item in items), (), 0)
-            keys = sorted({item.key for item in fresh})
-            await connection.fetch(statement("lock_keys"), sorted(key_lock(self._service.name, key) for key in keys))
-            step("locked")
-            stored = {entry.key: entry for entry in await self._service.store.load(connection, keys)}
-            step("loaded")
-            claimed, parked = await _claim(connection, fresh, keys)
-            step("claimed")
-            current = [item for item in fresh if _counts(item, claimed)]
-            if stale := [item.id for item in fresh if isinstance(item, Arrival) and not _counts(item, claimed)]:
-                await connection.execute(statement("unhandled"), stale)
-            folded = fold(self._service.decide, current, stored, parked, known, now)
-            step("decided")
-            if folded.changed:
-                await self._service.store.save(connection, folded.changed)
-            step("saved")
-            await self._write(connection, folded, now, owner, wake)
-            step("written")
+        async with self._pool.acquire() as connection:
+            keys = sorted({item.key for item in items})
+            await self._begin(connection, keys)
+            try:
+                outcome = await self._decide(connection, items, keys, known, now, owner, wake)
+                await connection.execute("commit")
+            except BaseException:
+                await _roll_back(connection)
+                raise
         step("committed")
+        return outcome
+
+    async def _begin(self, connection: Connection, keys: Sequence[str]) -> None:
+        """Begins the transaction and locks the keys in one round trip, in the locks' order: so two turns wait for each other and never deadlock.
+
+        Every statement after it sees what the turn before on one of the keys committed.
+        """
+        locks = sorted(key_lock(self._service.name, key) for key in keys)
+        step("begun")
+        await connection.execute("begin; " + "; ".join(f"select pg_advisory_xact_lock({lock})" for lock in locks))
+        step("locked")
+
+    async def _decide(
+        self,
+        connection: Connection,
+        items: Sequence[Item],
+        keys: Sequence[str],
+        known: K,
+        now: datetime,
+        owner: int,
+        wake: str,
+    ) -> Outcome:
+        current, parked = await _claim(connection, items, keys)
+        step("claimed")
+        if not current:
+            return Outcome((), frozenset(item.id for item in items), (), 0)
+        stored = {entry.key: entry for entry in await self._service.store.load(connection, keys)}
+        step("loaded")
+        folded = fold(self._service.decide, current, stored, parked, known, now)
+        step("decided")
+        if folded.changed:
+            await self._service.store.save(connection, folded.changed)
+        step("saved")
+        await self._write(connection, folded, now, owner, wake)
+        step("written")
         return Outcome(
             tasks=tuple(
                 Task(made.id, made.key, made.intent.kind, made.intent.data, now, made.traceparent)
@@ -82,23 +104,6 @@ class Turns(Generic[S, K]):
             aside=tuple(folded.aside),
             published=len(folded.published),
         )
-
-    async def _fresh(self, connection: Connection, items: Sequence[Item]) -> list[Item]:
-        """The items without the events that had their effect before, or come twice."""
-        ids = {item.id for item in items if isinstance(item, Arrival)}
-        if not ids:
-            return list(items)
-        rows = await connection.fetch(statement("inbox"), list(ids))
-        step("inboxed")
-        new = {row["event_id"] for row in rows}
-        fresh: list[Item] = []
-        for item in items:
-            if isinstance(item, Arrival):
-                if item.id not in new:
-                    continue
-                new.discard(item.id)
-            fresh.append(item)
-        return fresh
 
     async def _write(self, connection: Connection, folded: Folded[S], now: datetime, owner: int, wake: str) -> None:
         if folded.published or folded.intended or folded.armed:
@@ -132,8 +137,10 @@ class Turns(Generic[S, K]):
             await park(connection, self._service.name, folded.aside, now)
 
 
-async def _claim(connection: Connection, items: Sequence[Item], keys: Sequence[str]) -> tuple[set[str], dict[str, int]]:
-    """The ids of what counts (each can be claimed once), and the keys that have parked records, with the place of the first."""
+async def _claim(
+    connection: Connection, items: Sequence[Item], keys: Sequence[str]
+) -> tuple[list[Item], dict[str, int]]:
+    """The items that count (each can be claimed once), and the keys that have parked records, with the place of the first."""
     pasts = [item.parked for item in items if isinstance(item, Arrival) and item.parked is not None]
     rows = await connection.fetch(
         statement("claim"),
@@ -141,15 +148,24 @@ async def _claim(connection: Connection, items: Sequence[Item], keys: Sequence[s
         [item.id for item in items if isinstance(item, Due)],
         [past.seq for past in pasts],
         [past.attempts for past in pasts],
+        [item.id for item in items if isinstance(item, Arrival) and item.parked is None],
         keys,
     )
-    claimed = {row["claimed"] for row in rows if row["claimed"] is not None}
-    return claimed, {row["key"]: row["first"] for row in rows if row["claimed"] is None}
+    claimed = {row["claimed"] for row in rows if row["key"] is None}
+    current: list[Item] = []
+    for item in items:
+        if item.id in claimed:
+            claimed.discard(item.id)
+            current.append(item)
+    return current, {row["key"]: row["first"] for row in rows if row["key"] is not None}
 
 
-def _counts(item: Item, claimed: set[str]) -> bool:
-    """Whether an item is ours to handle: an event that is new to the inbox, or something whose row was claimed."""
-    return (isinstance(item, Arrival) and item.parked is None) or str(item.id) in claimed
+async def _roll_back(connection: Connection) -> None:
+    """Ends a transaction that failed. A connection that cannot is broken, and the server ends it."""
+    try:
+        await connection.execute("rollback")
+    except Exception:
+        connection.terminate()
 
 
 def key_lock(service: str, key: str) -> int:

@@ -1,0 +1,85 @@
+"""The whole way, from the event that is produced to the mail that is handed over: as fast as it goes, and at fixed rates."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from statistics import quantiles
+from time import perf_counter
+
+from servicecert_cli import kafka
+from servicecert_cli.publishing import send
+from servicecert_cli.system import System
+from servicecert_schemas.topics import NOTIFICATIONS
+
+from bench import load, raw_signing
+from bench.results import Measurement, Reference
+from bench.stand import cpu_seconds, measured_system, memory
+
+BACKLOG = {"ec": 8_000, "rsa": 5_000}
+CA_KEYS = {"ec": "p384", "rsa": "rsa4096"}
+WARM_UP = 1_500
+LATENCY_LIMITS = {"p50": 40.0, "p99": 200.0}
+LATENCY_SECONDS = 20
+MEMORY_LIMIT = 150.0
+PATIENCE = 600.0
+
+
+async def measure() -> None:
+    """Measures everything of the whole way, in one system."""
+    raw = {family: raw_signing.rate(family) for family in CA_KEYS}
+    async with measured_system() as system:
+        with tempfile.TemporaryDirectory() as folder:
+            csrs = {family: await load.requests(family, Path(folder)) for family in CA_KEYS}
+        for family in CA_KEYS:
+            await _backlog(system, csrs[family], WARM_UP)
+        before = memory(system)
+        for rate in (50, 200):
+            await _latency(system, csrs["ec"], rate)
+        for family, key in CA_KEYS.items():
+            used = cpu_seconds(system)
+            speed = await _backlog(system, csrs[family], BACKLOG[family])
+            Measurement(f"whole-way-{key}", speed, "per second", Reference(f"raw {key} signing", raw[family])).keep()
+            _say_where_time_goes(used, cpu_seconds(system), BACKLOG[family])
+        _keep_memory(before, memory(system))
+
+
+async def _backlog(system: System, csrs: list[str], count: int) -> float:
+    """Certificates a second, from the first application sent to the last mail handed over."""
+    records = load.records(count, csrs)
+    async with kafka.producer(system.cluster) as producer, load.watching(system.cluster, NOTIFICATIONS) as watch:
+        started = perf_counter()
+        await send(producer, system.cluster, records)
+        await watch.until(count, PATIENCE)
+        return count / (max(watch.came.values()) - started)
+
+
+async def _latency(system: System, csrs: list[str], rate: int) -> None:
+    """Milliseconds from an application's sending to the event that its mail is handed over, at a steady rate."""
+    records = load.records(rate * LATENCY_SECONDS, csrs)
+    sent: dict[bytes, float] = {}
+    async with kafka.producer(system.cluster) as producer, load.watching(system.cluster, NOTIFICATIONS) as watch:
+        started = perf_counter()
+        for number, record in enumerate(records):
+            await asyncio.sleep(max(0.0, started + number / rate - perf_counter()))
+            sent[record.key] = perf_counter()
+            await producer.send(
+                system.cluster.prefix + record.topic, value=record.value, key=record.key, headers=record.headers
+            )
+        await watch.until(len(records), PATIENCE)
+    hundredths = quantiles([(watch.came[key] - at) * 1000 for key, at in sent.items()], n=100)
+    for name, value in (("p50", hundredths[49]), ("p99", hundredths[98])):
+        Measurement(f"latency-{rate}-{name}", value, "ms", Reference("limit at 50/s", LATENCY_LIMITS[name])).keep()
+
+
+def _say_where_time_goes(before: dict[str, float], after: dict[str, float], count: int) -> None:
+    spent = {name: (after[name] - before[name]) / count * 1000 for name in after}
+    told = ", ".join(f"{name} {milliseconds:.2f}" for name, milliseconds in spent.items())
+    print(f"  processor ms a certificate: {told}, in all {sum(spent.values()):.2f}", flush=True)
+
+
+def _keep_memory(before: dict[str, float], after: dict[str, float]) -> None:
+    for name, megabytes in after.items():
+        print(f"  memory of {name}: {before[name]:.0f} MB warm, {megabytes:.0f} MB at the end", flush=True)
+    Measurement("worker-memory", max(after.values()), "MB", Reference("limit", MEMORY_LIMIT)).keep()
