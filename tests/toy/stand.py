@@ -135,7 +135,7 @@ class Stand:
         """What was said of each case on `certificates`, in order."""
         said: dict[UUID, list[str]] = defaultdict(list)
         for _, data in await self.published():
-            said[data.case_id].append(data.code)  # type: ignore[attr-defined]  # both of the toy's events have it
+            said[data.case_id].append(data.code)
         return said
 
     async def one(self, query: str) -> Any:
