@@ -36,7 +36,7 @@ test: setup ## all tests, on real Kafka and PostgreSQL, with the coverage gates
 	$(BIN)/coverage report --skip-covered --show-missing --fail-under=100 --include='$(ROOMS)'
 
 chaos: setup ## N=… applications while everything is killed at random, drawn from SEED=…
-	@$(BIN)/python -m chaos --applications $(N) --seed $(SEED)
+	@PYTHONPATH=tests $(BIN)/python -m chaos --applications $(N) --seed $(SEED)
 
 bench: setup ## measure throughput, latency and memory; leaves var/bench/*.json
 	@$(BIN)/python -m bench

@@ -1,0 +1,75 @@
+"""`make chaos`: a run on parts of its own. Exit status 0 only where nothing is lost, doubled, orphaned or wrongly parked, and all else is right."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from servicecert_cli import interruption
+from servicecert_cli.faults import told
+from servicecert_cli.names import SERVICES
+from servicecert_cli.output import console
+from servicecert_cli.system import worker_names
+from servicecert_deploy import start_parts
+
+from chaos import plan, scene, telling
+from chaos.run import Outcome, run
+
+WORKERS = 2
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="chaos", description="Applications while everything is killed at random.")
+    parser.add_argument("--applications", type=int, default=2_000, metavar="N")
+    parser.add_argument(
+        "--seed", type=int, default=None, help="replays the plan of an earlier run; drawn where not given"
+    )
+    parser.add_argument("--keep", type=Path, default=None, help="a folder that keeps the workers' logs")
+    arguments = parser.parse_args()
+    seed = random.SystemRandom().randrange(1_000_000) if arguments.seed is None else arguments.seed
+    try:
+        outcome = interruption.run(_run(arguments.applications, seed, arguments.keep))
+    except Exception as error:
+        if (fault := told(error)) is None:
+            raise
+        print(f"chaos: {fault} Play it again with SEED={seed}.", file=sys.stderr)
+        return 1
+    _show(outcome)
+    return 0 if outcome.verdict.is_clean else 1
+
+
+async def _run(applications: int, seed: int, keep: Path | None) -> Outcome:
+    out = console()
+    workers = [name for service in SERVICES for name in worker_names(service, WORKERS)]
+    planned = plan.draw(seed, applications, workers, plan.blows_for(applications))
+    out.print(f"{applications} applications, {WORKERS} workers of each service, SEED={seed}")
+    parts = await asyncio.to_thread(start_parts, environment={})
+    folder = Path(tempfile.mkdtemp(prefix="servicecert-chaos-"))
+    try:
+        async with scene.opened(folder, parts, workers=WORKERS) as opened:
+            progress = telling.Progress(out, planned)
+            try:
+                return await run(opened, planned, progress)
+            finally:
+                progress.end()
+    finally:
+        if keep is not None:
+            shutil.copytree(folder / "logs", keep, dirs_exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        await asyncio.to_thread(parts.stop)
+
+
+def _show(outcome: Outcome) -> None:
+    for name, value in telling.table(outcome):
+        print(f"  {name:<28}{value}")
+    for line in (*telling.findings(outcome.verdict), *outcome.unasked):
+        print(f"chaos: {line}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""What the database tells in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+from servicecert_cli.names import SERVICES
+from servicecert_cli.system import System
+
+Place = tuple[str, int, int]
+"""A record's topic, as the cluster calls it, its partition and offset."""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateRow:
+    """A row of the issuer: SHA-256 of what was intended, and of the certificate, if it was signed."""
+
+    state: str
+    issuer: str
+    serial: str
+    tbs: str
+    certificate: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedRow:
+    """A parked record: who parked it, where it stands, and why."""
+
+    service: str
+    place: Place
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TablesTold:
+    """Certificates and standings by case, mails by id (case and state), numbers of CRLs given out by CA, what is parked and what is open."""
+
+    certificates: Mapping[UUID, CertificateRow]
+    standings: Mapping[UUID, str]
+    views: Mapping[UUID, tuple[int, str]]
+    mails: Mapping[UUID, tuple[UUID, str]]
+    crl_numbers: Mapping[str, frozenset[int]]
+    parked: Sequence[ParkedRow]
+    open: Mapping[str, int]
+
+
+_CERTIFICATES = """
+select key, state::text, issuer, serial, encode(sha256(tbs), 'hex') as tbs, encode(sha256(certificate), 'hex') as certificate
+from issuer.certificates
+"""
+_CRLS = "select issuer, array_agg(number) as numbers from revoker.crls group by issuer"
+_PARKED = " union all ".join(
+    f"""select '{service}' as service, topic, partition, "offset", reason from {service}.parked"""
+    for service in SERVICES
+)
+# Each CA has a standing deadline, its next planned CRL.
+_OPEN = " union all ".join(
+    f"select '{service}.{table}', count(*) from {service}.{table} {where}"
+    for service in SERVICES
+    for table, where in (("outbox", ""), ("intents", ""), ("deadlines", "where key not like 'crl/%'"))
+)
+
+
+async def read_tables(system: System) -> TablesTold:
+    """Reads it, as the administrator."""
+    connection = await asyncpg.connect(system.place.admin_url)
+    try:
+        return TablesTold(
+            certificates={
+                UUID(row["key"]): CertificateRow(
+                    row["state"], row["issuer"], row["serial"], row["tbs"], row["certificate"]
+                )
+                for row in await connection.fetch(_CERTIFICATES)
+            },
+            standings={
+                UUID(row["key"]): row["standing"]
+                for row in await connection.fetch("select key, standing::text from revoker.statuses")
+            },
+            views={
+                UUID(row["case_id"]): (row["version"], row["state"])
+                for row in await connection.fetch(
+                    "select case_id, (body ->> 'version')::int as version, state::text from intake.cases"
+                )
+            },
+            mails={
+                row["mail_id"]: (row["case_id"], row["state"])
+                for row in await connection.fetch("select mail_id, case_id, state from notifier.mails")
+            },
+            crl_numbers={row["issuer"]: frozenset(row["numbers"]) for row in await connection.fetch(_CRLS)},
+            parked=[
+                ParkedRow(row["service"], (row["topic"], row["partition"], row["offset"]), row["reason"])
+                for row in await connection.fetch(_PARKED)
+            ],
+            open={row[0]: row[1] for row in await connection.fetch(_OPEN) if row[1]},
+        )
+    finally:
+        connection.terminate()

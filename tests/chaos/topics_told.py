@@ -1,0 +1,137 @@
+"""What the topics tell in the end, read from their first record on, and kept small: some lines for each case, however large the events."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections import defaultdict
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from aiokafka import TopicPartition
+from asn1crypto.x509 import Certificate
+from servicecert_cli import kafka
+from servicecert_cli.addresses import Cluster
+from servicecert_schemas.case import CaseChanged, CaseState
+from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued
+from servicecert_schemas.codec import Undecodable, decode
+from servicecert_schemas.event import EventData
+from servicecert_schemas.mail import MailHandedOver
+from servicecert_schemas.revocation import CertificateRevoked, CrlPublished
+from servicecert_schemas.topics import CATALOGUE, REGISTERS
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A certificate as its event shows it: SHA-256 of the whole and of what was signed."""
+
+    issuer: str
+    serial: str
+    certificate: str
+    tbs: str
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """A certificate's revocation as its event shows it."""
+
+    issuer: str
+    serial: str
+    crl_number: int
+
+
+@dataclass(slots=True)
+class Told:
+    """What was told of one case. Of each event there is one entry, by its id, however often it stands in its topic."""
+
+    accepted: set[UUID] = field(default_factory=set)
+    issued: dict[UUID, Issued] = field(default_factory=dict)
+    revoked: dict[UUID, Revoked] = field(default_factory=dict)
+    handed_over: dict[UUID, set[UUID]] = field(default_factory=lambda: defaultdict(set))
+    view_ids: set[UUID] = field(default_factory=set)
+    versions: list[int] = field(default_factory=list)
+    end: CaseState | None = None
+    serial: str | None = None
+    deliveries: int = 0
+
+
+@dataclass(slots=True)
+class TopicsTold:
+    """What was told of all cases, and of the CRLs: their numbers by CA, in order. `copies` counts events that stand in a topic twice."""
+
+    cases: dict[UUID, Told] = field(default_factory=lambda: defaultdict(Told))
+    crl_numbers: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    crl_ids: set[UUID] = field(default_factory=set)
+    records: int = 0
+    copies: int = 0
+
+    def hear(self, event_id: UUID, data: EventData) -> None:
+        """Takes in one event."""
+        match data:
+            case ApplicationAccepted():
+                self._count(event_id, self.cases[data.case_id].accepted)
+                self.cases[data.case_id].accepted.add(event_id)
+            case CertificateIssued():
+                self._count(event_id, self.cases[data.case_id].issued)
+                self.cases[data.case_id].issued[event_id] = _issued(data)
+            case CertificateRevoked():
+                self._count(event_id, self.cases[data.case_id].revoked)
+                self.cases[data.case_id].revoked[event_id] = Revoked(data.issuer, data.serial, data.crl_number)
+            case MailHandedOver():
+                self._count(event_id, self.cases[data.case_id].handed_over[data.mail_id])
+                self.cases[data.case_id].handed_over[data.mail_id].add(event_id)
+            case CaseChanged():
+                self._see(event_id, data)
+            case CrlPublished():
+                self._count(event_id, self.crl_ids)
+                if event_id not in self.crl_ids:
+                    self.crl_ids.add(event_id)
+                    self.crl_numbers[data.issuer].append(data.number)
+
+    def _count(self, event_id: UUID, known: Any) -> None:
+        self.copies += event_id in known
+
+    def _see(self, event_id: UUID, view: CaseChanged) -> None:
+        told = self.cases[view.case_id]
+        self._count(event_id, told.view_ids)
+        if event_id in told.view_ids:
+            return
+        told.view_ids.add(event_id)
+        told.versions.append(view.version)
+        told.end, told.deliveries = view.state, sum(each.delivered for each in view.deliveries)
+        told.serial = None if view.certificate is None else view.certificate.serial
+
+
+def _issued(data: CertificateIssued) -> Issued:
+    whole = b64decode(data.certificate)
+    tbs = Certificate.load(whole)["tbs_certificate"].dump()
+    return Issued(data.issuer, data.serial, sha256(whole).hexdigest(), sha256(tbs).hexdigest())
+
+
+async def read_topics(cluster: Cluster) -> TopicsTold:
+    """Reads all that the topics hold now, one partition after the other. Raises OperatorError."""
+    told = TopicsTold()
+    async with kafka.reader(cluster) as reader:
+        for topic in CATALOGUE:
+            if topic is REGISTERS:
+                continue
+            partitions = [TopicPartition(cluster.name(topic), number) for number in range(topic.partitions)]
+            reader.assign(partitions)
+            await reader.seek_to_beginning(*partitions)
+            ends = await reader.end_offsets(partitions)
+            for partition, end in ends.items():
+                await _read(reader, partition, end, told)
+    return told
+
+
+async def _read(reader: Any, partition: TopicPartition, end: int, told: TopicsTold) -> None:
+    while await reader.position(partition) < end:
+        for records in (await reader.getmany(partition, timeout_ms=500, max_records=500)).values():
+            for record in records:
+                told.records += 1
+                try:
+                    envelope, data = decode(record.key, record.headers, record.value)
+                except Undecodable:
+                    continue
+                told.hear(envelope.id, data)

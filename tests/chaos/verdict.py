@@ -1,0 +1,192 @@
+"""The judgement: what was planned against what topics, tables and witnesses tell. Pure; every finding is a line that names its case."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from uuid import UUID
+
+from servicecert_schemas.case import CaseState
+
+from chaos.customers import recipients
+from chaos.plan import READERS, Case, PoisonRecord, Way
+from chaos.tables_told import Place, TablesTold
+from chaos.topics_told import Told, TopicsTold
+from chaos.witnesses import Mail, Signature
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that there is to judge by. `poison` are the poisonous records with their places, `published` the last CRLs (number, serials) by CA,
+    `fetched` every CRL that was fetched, in `fetch_order`, `ca_keys` the CAs by the SHA-256 of their keys."""
+
+    topics: TopicsTold
+    tables: TablesTold
+    poison: Sequence[tuple[PoisonRecord, Place]]
+    mails: Mapping[UUID, Mail]
+    published: Mapping[str, tuple[int, frozenset[int]]]
+    fetched: Mapping[tuple[str, int], frozenset[int]]
+    fetch_order: Sequence[tuple[str, int]]
+    signatures: Iterable[Signature]
+    ca_keys: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found wrong. `faults` is what is neither lost, doubled, orphaned nor parked: a wrong view, a hole, something left open."""
+
+    lost: tuple[str, ...]
+    doubled: tuple[str, ...]
+    orphans: tuple[str, ...]
+    wrongly_parked: tuple[str, ...]
+    faults: tuple[str, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        return not (self.lost or self.doubled or self.orphans or self.wrongly_parked or self.faults)
+
+
+def judge(cases: Sequence[Case], evidence: Evidence) -> Verdict:
+    """Finds whatever is not as it must be."""
+    return Verdict(
+        lost=(*_lost(cases, evidence), *_poison_lost(evidence)),
+        doubled=tuple(_doubled(evidence)),
+        orphans=tuple(_orphans(evidence)),
+        wrongly_parked=tuple(_wrongly_parked(evidence)),
+        faults=(*_wrong_views(cases, evidence), *_wrong_mails(evidence), *_wrong_crls(evidence), *_left_open(evidence)),
+    )
+
+
+def _lost(cases: Sequence[Case], evidence: Evidence) -> Iterator[str]:
+    """I1: every application came to its end, with its certificate, its mails and its revocation."""
+    mails = Counter(case_id for case_id, state in evidence.tables.mails.values() if state == "handed-over")
+    for case in cases:
+        told = evidence.topics.cases.get(case.case_id, Told())
+        row = evidence.tables.certificates.get(case.case_id)
+        if told.end is not case.way.end:
+            yield f"{case.case_id} ({case.way}) ended as {told.end} and not as {case.way.end}"
+        if case.way.is_certified and not (told.issued and row is not None and row.state == "issued"):
+            yield f"{case.case_id} ({case.way}) has no certificate"
+        if mails[case.case_id] < (owed := case.way.mailings * recipients(case.type)):
+            yield f"{case.case_id} ({case.way}) had {mails[case.case_id]} mails handed over and not {owed}"
+        if case.way is Way.REVOKED and not (told.revoked and evidence.tables.standings.get(case.case_id) == "revoked"):
+            yield f"{case.case_id} was not revoked"
+
+
+def _poison_lost(evidence: Evidence) -> Iterator[str]:
+    """I6: what nobody can take is parked by every service that reads it."""
+    parked = {(row.service, row.place) for row in evidence.tables.parked}
+    for planned, place in evidence.poison:
+        for service in READERS[planned.topic]:
+            if (service, place) not in parked:
+                yield f"the {planned.poison} at {place} is not parked by {service}"
+
+
+def _doubled(evidence: Evidence) -> Iterator[str]:
+    """I2, I3, I9: one decision, one certificate, one serial number; a mail that came twice is the same mail."""
+    serials: Counter[tuple[str, str]] = Counter()
+    for case_id, told in evidence.topics.cases.items():
+        for what, events in (("accepted", told.accepted), ("issued", told.issued), ("revoked", told.revoked)):
+            if len(events) > 1:
+                yield f"{case_id} was {what} {len(events)} times"
+        for mail_id, events in told.handed_over.items():
+            if len(events) > 1:
+                yield f"{case_id}'s mail {mail_id} was told as handed over {len(events)} times"
+        serials.update({(issued.issuer, issued.serial) for issued in told.issued.values()})
+    yield from (
+        f"{serial} of {issuer} was issued {times} times" for (issuer, serial), times in serials.items() if times > 1
+    )
+    yield from (
+        f"mail {mail_id} came as {len(mail.texts)} different texts"
+        for mail_id, mail in evidence.mails.items()
+        if len(mail.texts) > 1
+    )
+
+
+def _orphans(evidence: Evidence) -> Iterator[str]:
+    """I4: whatever a CA's key signed, or anybody was shown, was intended first."""
+    intended = {row.tbs for row in evidence.tables.certificates.values()}
+    for signature in evidence.signatures:
+        issuer = evidence.ca_keys.get(signature.key)
+        numbers = evidence.tables.crl_numbers.get(issuer or "", frozenset())
+        if issuer is not None and signature.signed not in intended and signature.crl_number not in numbers:
+            yield f"{issuer} signed {signature.signed}, which nothing had intended"
+    for case_id, told in evidence.topics.cases.items():
+        row = evidence.tables.certificates.get(case_id)
+        for issued in told.issued.values():
+            if row is None or (row.tbs, row.serial, row.certificate) != (issued.tbs, issued.serial, issued.certificate):
+                yield f"{case_id}'s published certificate {issued.serial} is not the intended one"
+    released = {row.certificate for row in evidence.tables.certificates.values()}
+    for mail_id, mail in evidence.mails.items():
+        if mail.certificate is not None and mail.certificate not in released:
+            yield f"mail {mail_id} brought a certificate that is not recorded"
+
+
+def _wrongly_parked(evidence: Evidence) -> Iterator[str]:
+    """I6: nothing else is parked."""
+    poison = {(service, place) for planned, place in evidence.poison for service in READERS[planned.topic]}
+    for row in evidence.tables.parked:
+        if (row.service, row.place) not in poison:
+            yield f"{row.service} parked the record at {row.place}: {row.reason}"
+
+
+def _wrong_views(cases: Sequence[Case], evidence: Evidence) -> Iterator[str]:
+    """I8, I11: what the customer sees grows by one and is what the tables have; test certificates come from test CAs."""
+    planned = {case.case_id: case for case in cases}
+    for case_id, told in evidence.topics.cases.items():
+        if told.versions != list(range(1, len(told.versions) + 1)):
+            yield f"{case_id} has the versions {told.versions}"
+        if (case := planned.get(case_id)) is None:
+            yield f"{case_id} was never applied for"
+            continue
+        if (seen := evidence.tables.views.get(case_id)) != (len(told.versions), told.end):
+            yield f"{case_id} is told as version {len(told.versions)}, {told.end}, and stored as {seen}"
+        if {issued.serial for issued in told.issued.values()} != ({told.serial} - {None}):
+            yield f"{case_id} shows the serial {told.serial}, which is not its certificate's"
+        if not case.way.is_certified and (told.issued or case_id in evidence.tables.certificates):
+            yield f"{case_id} ({case.way}) has a certificate"
+        if any(issued.issuer.startswith("test-") is not case.type.is_test for issued in told.issued.values()):
+            yield f"{case_id}, a {case.type}, was issued by a CA of the other kind"
+        if told.end in _ENDED and told.deliveries != case.way.mailings * recipients(case.type):
+            yield f"{case_id} shows {told.deliveries} mails"
+
+
+_ENDED = frozenset({way.end for way in Way} | {CaseState.DELIVERED})
+
+
+def _wrong_mails(evidence: Evidence) -> Iterator[str]:
+    """I9: every row of the ledger was handed over, told, and is with the recipient; nobody got anything else."""
+    told = {mail_id for each in evidence.topics.cases.values() for mail_id in each.handed_over}
+    for mail_id, (case_id, state) in evidence.tables.mails.items():
+        if state != "handed-over":
+            yield f"{case_id}'s mail {mail_id} is {state}"
+        if mail_id not in evidence.mails:
+            yield f"{case_id}'s mail {mail_id} never came"
+    yield from (f"mail {mail_id} is in no ledger" for mail_id in evidence.mails if mail_id not in evidence.tables.mails)
+    if told != set(evidence.tables.mails):
+        yield f"{len(told ^ set(evidence.tables.mails))} mails are in the ledger or told of, and not both"
+
+
+def _wrong_crls(evidence: Evidence) -> Iterator[str]:
+    """I7, I8: who is told to be revoked is on the CRL that is named, and stays; numbers grow."""
+    for case_id, told in evidence.topics.cases.items():
+        for revoked in told.revoked.values():
+            serial = int(revoked.serial, 16)
+            if serial not in evidence.fetched.get((revoked.issuer, revoked.crl_number), ()):
+                yield f"{case_id} is told to be on CRL {revoked.crl_number} of {revoked.issuer} and is not"
+            if serial not in evidence.published.get(revoked.issuer, (0, frozenset()))[1]:
+                yield f"{case_id} is not on the last CRL of {revoked.issuer}"
+    for issuer in evidence.ca_keys.values():
+        numbers = evidence.topics.crl_numbers[issuer]
+        if not numbers or any(later <= earlier for earlier, later in pairwise(numbers)):
+            yield f"CRLs of {issuer} were told with the numbers {numbers}"
+        fetched = [number for by, number in evidence.fetch_order if by == issuer]
+        if fetched != sorted(fetched):
+            yield f"CRLs of {issuer} were fetched in the order {fetched}"
+
+
+def _left_open(evidence: Evidence) -> Iterator[str]:
+    for what, number in evidence.tables.open.items():
+        yield f"{number} rows are left in {what}"

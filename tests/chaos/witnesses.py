@@ -1,0 +1,141 @@
+"""What the world saw: the mails that were accepted, the CRLs that were fetched, the signatures that were made. Small, however many there are."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from hashlib import sha256
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+from aiohttp import web
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from asn1crypto.crl import CertificateList
+from servicecert_revoker.crl_server import MEDIA_TYPES, address
+
+SIGNATURE_HOOK = Path(__file__).with_name("signature_log")
+HOST = "127.0.0.1"
+
+
+@dataclass(slots=True)
+class Mail:
+    """A mail as it came: how often, as how many different texts, and the certificate in it (SHA-256), if there is one."""
+
+    times: int
+    texts: set[bytes]
+    certificate: str | None
+
+
+@dataclass(eq=False)
+class MailServer:
+    """Accepts every mail. `lose` answers get lost on the way back, each with its connection: the sender cannot know that the mail was taken."""
+
+    mails: dict[UUID, Mail] = field(default_factory=dict)
+    lose: int = 0
+    lost: int = 0
+
+    async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:
+        content = bytes(envelope.content or b"")
+        (message_id,) = re.findall(rb"^Message-ID: <([0-9a-f-]{36})@", content, re.MULTILINE)
+        mail = self.mails.setdefault(UUID(message_id.decode()), Mail(0, set(), _certificate(content)))
+        mail.times += 1
+        mail.texts.add(sha256(content).digest())
+        if self.lose:
+            self.lose -= 1
+            self.lost += 1
+            server.transport.abort()
+        return "250 2.0.0 Taken"
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[dict[str, str]]:
+        """Serves; gives the environment that leads the notifier here."""
+        handler = SimpleNamespace(handle_DATA=self.handle_DATA)
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: SMTP(handler, hostname="catcher", loop=loop), HOST, 0)
+        try:
+            yield {"SMTP_HOST": HOST, "SMTP_PORT": str(server.sockets[0].getsockname()[1])}
+        finally:
+            server.close()
+
+
+def _certificate(content: bytes) -> str | None:
+    for part in message_from_bytes(content).walk():
+        if (part.get_filename() or "").endswith(".der"):
+            whole = part.get_payload(decode=True)
+            assert isinstance(whole, bytes)
+            return sha256(whole).hexdigest()
+    return None
+
+
+@dataclass(eq=False)
+class CrlArchive:
+    """Serves the folder of CRLs and remembers, by CA and number, the serial numbers on each that was fetched."""
+
+    folder: Path
+    fetched: dict[tuple[str, int], frozenset[int]] = field(default_factory=dict)
+    order: list[tuple[str, int]] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[dict[str, str]]:
+        """Serves; gives the environment that tells the services this address."""
+        served = web.Application()
+        served.router.add_get("/{name}", self._get)
+        runner = web.AppRunner(served, access_log=None)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, HOST, 0).start()
+            yield {"SERVICECERT_CRL_BASE_URL": address(*runner.addresses[0][:2])}
+        finally:
+            await runner.cleanup()
+
+    async def _get(self, request: web.Request) -> web.Response:
+        path = self.folder / request.match_info["name"]
+        if not path.is_file():
+            raise web.HTTPNotFound
+        content = path.read_bytes()
+        if path.suffix == ".crl":
+            self._remember(path.stem, content)
+        return web.Response(body=content, content_type=MEDIA_TYPES[path.suffix])
+
+    def _remember(self, issuer: str, content: bytes) -> None:
+        number, serials = read_crl(content)
+        self.order.append((issuer, number))
+        self.fetched.setdefault((issuer, number), serials)
+
+
+def read_crl(content: bytes) -> tuple[int, frozenset[int]]:
+    """A CRL's number and serial numbers, read by another library than the one that writes it."""
+    crl: Any = CertificateList.load(content)
+    entries = crl["tbs_cert_list"]["revoked_certificates"]
+    return crl.crl_number_value.native, frozenset(entry["user_certificate"].native for entry in entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A signature that a service was about to make: with which key, of which bytes (SHA-256), and their end."""
+
+    key: str
+    signed: str
+    tail: bytes
+
+    @property
+    def crl_number(self) -> int | None:
+        """The number that a CRL's to-be-signed part ends with: an OCTET STRING with an INTEGER in it. None for a certificate's."""
+        for size in range(1, 21):
+            if self.tail[-size - 4 : -size] == bytes((4, size + 2, 2, size)):
+                return int.from_bytes(self.tail[-size:])
+        return None
+
+
+def signatures(log: Path) -> set[Signature]:
+    """All lines of a log of signatures."""
+    if not log.exists():
+        return set()
+    lines = (line.split() for line in log.read_text().splitlines())
+    return {Signature(key, signed, bytes.fromhex(tail)) for key, signed, tail in lines}
