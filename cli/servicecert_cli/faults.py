@@ -16,6 +16,8 @@ def told(error: BaseException) -> Told | None:
     from servicecert_deploy import DeployError
     from servicecert_pki.authority import AuthorityExists, AuthorityMissing, AuthorityRefused
     from servicecert_pki.keys import KeyUnavailable
+    from servicecert_pki.profiles import ProfileUnsafe
+    from servicecert_revoker.crl_files import FolderUnusable
     from servicecert_worker.faults import OperatorError
 
     while isinstance(error, BaseExceptionGroup):
@@ -27,9 +29,9 @@ def told(error: BaseException) -> Told | None:
             return Told(str(error), error.exit_code)
         case DeployError():
             return Told(str(error), 69)
-        case AuthorityExists():
+        case AuthorityExists() | FolderUnusable():
             return Told(str(error), 73)
-        case AuthorityMissing():
+        case AuthorityMissing() | ProfileUnsafe():
             return Told(str(error), 78)
         case AuthorityRefused():
             return Told(str(error), 65)

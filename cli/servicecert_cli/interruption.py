@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Coroutine
@@ -14,7 +15,7 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[None, None, T], *, is_end: bool = False) -> T:
-    """Runs `work`. SIGINT and SIGTERM cancel it; then its clean-up runs, and the process exits with 128 + the signal's number.
+    """Runs `work`. SIGINT and SIGTERM cancel it; then its clean-up runs, and the process exits with 128 + the signal's number; a second one ends it at once.
 
     Where an interruption is the only end there is (`is_end`), it exits with 0.
     """
@@ -28,9 +29,11 @@ async def _interruptible(work: Coroutine[None, None, T], *, is_end: bool) -> T:
     caught: list[signal.Signals] = []
 
     def interrupt(number: signal.Signals) -> None:
-        if not caught:
-            task.cancel()
+        if caught:
+            # Whoever asks twice will not wait for the clean-up; what was started ends with its starter all the same.
+            os._exit(128 + number)
         caught.append(number)
+        task.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupt, number)

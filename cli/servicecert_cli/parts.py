@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -43,7 +44,8 @@ async def opened_place(given: Parts | None, report: Report, *, apart: bool, thro
         mine = uuid4().hex[:8]
         foreign_kafka = apart and (given is not None or parts.kafka is None)
         foreign_postgres = apart and (given is not None or parts.postgres is None)
-        cluster = Cluster(parts.bootstrap, f"servicecert-{mine}." if foreign_kafka else "")
+        named = os.environ.get("SERVICECERT_TOPIC_PREFIX", "")
+        cluster = Cluster(parts.bootstrap, f"servicecert-{mine}." if foreign_kafka else named)
         admin_url = (
             await asyncio.to_thread(_own_database, parts.database_url, mine) if foreign_postgres else parts.database_url
         )
@@ -72,6 +74,7 @@ async def _started(report: Report, throughput: bool) -> Parts:
     try:
         parts = await asyncio.shield(starting)
     except asyncio.CancelledError:
+        report.began("parts", "ends once it has started; Ctrl-C ends now")
         await asyncio.wait([starting])
         if starting.exception() is None:
             await asyncio.to_thread(starting.result().stop)

@@ -26,7 +26,7 @@ class Step:
         """The step as a line of 79 columns, without its mark."""
         seconds = now - self.since if self.seconds is None else self.seconds
         note = self.note if len(self.note) <= NOTE else self.note[: NOTE - 1] + "…"
-        return Text(f" {self.name:<{NAME}} ") + Text(f"{note:<{NOTE}} {seconds:5.1f} s", style="dim")
+        return Text.assemble(f" {self.name:<{NAME}} ", (f"{note:<{NOTE}} {seconds:5.1f} s", "dim"))
 
 
 class Steps:
@@ -60,8 +60,8 @@ class Steps:
             self._print(self._steps[step])
 
     def _print(self, step: Step) -> None:
-        mark = Text("   …" if step.seconds is None else "   ✓", style="dim" if step.seconds is None else "green")
-        self._console.print(mark + step.line(time.monotonic()))
+        mark = ("   …", "dim") if step.seconds is None else ("   ✓", "green")
+        self._console.print(Text.assemble(mark, step.line(time.monotonic())))
 
     def _shown(self) -> Group:
         now = time.monotonic()
@@ -69,7 +69,7 @@ class Steps:
 
     def _marked(self, step: Step, now: float) -> Text:
         if step.seconds is not None:
-            return Text("   ✓", style="green") + step.line(now)
+            return Text.assemble(("   ✓", "green"), step.line(now))
         spinning = self._spinner.render(now)
         assert isinstance(spinning, Text)
-        return Text("   ") + spinning + step.line(now)
+        return Text.assemble("   ", spinning, step.line(now))

@@ -54,7 +54,7 @@ class Teller:
     def chapter(self, number: int, text: str) -> None:
         head = f" {number}  {text} "
         self.console.print()
-        self.console.print(Text(head, style="bold cyan") + Text("─" * max(0, WIDTH - len(head)), style="cyan dim"))
+        self.console.print(Text.assemble((head, "bold cyan"), ("─" * max(0, WIDTH - len(head)), "cyan dim")))
 
     def say(self, text: str) -> None:
         """Sentences, indented and wrapped."""
@@ -75,16 +75,15 @@ class Teller:
 
     def _line(self, margin: str, line: Text) -> None:
         line.rstrip()
-        self.console.print(Text(margin, style="dim") + line, soft_wrap=True)
+        self.console.print(Text.assemble((margin, "dim"), line), soft_wrap=True)
 
     def states(self, case: CaseChanged, told: int) -> None:
         """The states that a case came to after those that were told, and when."""
         for entry in case.history[told:]:
             remark = _remark(case) if entry is case.history[-1] else ""
             moment = f"{entry.at.astimezone(HELSINKI):%H:%M:%S.%f}"[:-3]
-            state = Text(f"{entry.state.replace('-', ' '):<22}" if remark else entry.state.replace("-", " "))
-            state.stylize(STYLES.get(entry.state, ""))
-            self._line(f"    {moment}  ", state + Text(remark))
+            state = f"{entry.state.replace('-', ' '):<22}"
+            self._line(f"    {moment}  ", Text.assemble((state, STYLES.get(entry.state, "")), remark))
 
     def certificate(self, issued: CertificateIssued, file: str) -> None:
         self.fact("subject", "\n".join(_RDN.findall(issued.subject)))

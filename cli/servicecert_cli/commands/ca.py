@@ -83,16 +83,17 @@ def show(directory: Path, as_json: bool) -> None:
         print_json({"directory": str(directory), "issuing": _facts(authority.issuers)})
         return
     rows = [
-        (facts["id"], facts["subject"], facts["not_after"][:10], facts["sha256"][:16] + "…")
+        (facts["id"], facts["name"], facts["not_after"][:10], facts["sha256"][:16] + "…")
         for facts in _facts(authority.issuers)
     ]
-    print_table(("CA", "subject", "until", "SHA-256"), rows)
+    print_table(("CA", "name", "until", "SHA-256"), rows)
 
 
 def _facts(issuers: Mapping[str, IssuerInfo]) -> list[dict[str, Any]]:
     from hashlib import sha256
 
     from cryptography import x509
+    from cryptography.x509.oid import NameOID
 
     facts = []
     for id, issuer in issuers.items():
@@ -100,6 +101,7 @@ def _facts(issuers: Mapping[str, IssuerInfo]) -> list[dict[str, Any]]:
         facts.append(
             {
                 "id": id,
+                "name": str(certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value),
                 "subject": certificate.subject.rfc4514_string(),
                 "root": certificate.issuer.rfc4514_string(),
                 "serial": f"{certificate.serial_number:x}",

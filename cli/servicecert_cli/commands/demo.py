@@ -35,4 +35,6 @@ def command(folder: Path) -> None:
 
     teller = Teller(console())
     teller.title("Service certificates: four applications, four certificates, one revocation")
+    teller.say("The organisations are invented. Times of day are those of Helsinki.")
+    teller.blank()
     interruption.run(tell(emptied(folder), teller))
