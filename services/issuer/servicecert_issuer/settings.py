@@ -25,7 +25,19 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, populate_by_name=True, extra="ignore")
 
-    ca_dir: Annotated[Path, Field(alias="SERVICECERT_CA_DIR")]
-    ca_passphrase_file: Annotated[Path, Field(alias="SERVICECERT_CA_PASSPHRASE_FILE")]
-    crl_base_url: Annotated[HttpUrl, Field(alias="SERVICECERT_CRL_BASE_URL")]
-    ocsp_url: Annotated[HttpUrl | None, Field(alias="SERVICECERT_OCSP_URL")] = None
+    ca_dir: Annotated[Path, Field(alias="SERVICECERT_CA_DIR", description="the folder of the CA")]
+    ca_passphrase_file: Annotated[
+        Path,
+        Field(
+            alias="SERVICECERT_CA_PASSPHRASE_FILE",
+            description="a file of two lines, production=<passphrase> and test=<passphrase>",
+        ),
+    ]
+    crl_base_url: Annotated[
+        HttpUrl,
+        Field(alias="SERVICECERT_CRL_BASE_URL", description="where the folder of the CRLs is served, as http://host"),
+    ]
+    ocsp_url: Annotated[
+        HttpUrl | None,
+        Field(alias="SERVICECERT_OCSP_URL", description="the OCSP responder that certificates name; none without it"),
+    ] = None

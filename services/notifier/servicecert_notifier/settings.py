@@ -30,16 +30,29 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
-    smtp_host: Annotated[str, Field(min_length=1)]
-    smtp_port: Annotated[int, Field(ge=1, le=65_535)] = 587
-    smtp_starttls: StartTls = StartTls.REQUIRED
-    smtp_ca_file: FilePath | None = None
-    smtp_username: str | None = None
-    smtp_password_file: FilePath | None = None
-    smtp_connections: Annotated[int, Field(ge=1, le=8)] = 2
-    smtp_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 60
-    servicecert_mail_from: Annotated[str, AfterValidator(_sender)]
-    servicecert_mail_contact: str | None = None
+    smtp_host: Annotated[str, Field(min_length=1, description="the mail server")]
+    smtp_port: Annotated[int, Field(ge=1, le=65_535, description="its port")] = 587
+    smtp_starttls: Annotated[
+        StartTls,
+        Field(description="required (verified), opportunistic (unverified, where offered) or off"),
+    ] = StartTls.REQUIRED
+    smtp_ca_file: Annotated[
+        FilePath | None, Field(description="the CAs that verify the mail server; the system's without it")
+    ] = None
+    smtp_username: Annotated[str | None, Field(description="needs SMTP_STARTTLS=required")] = None
+    smtp_password_file: Annotated[
+        FilePath | None, Field(description="a file whose first line is the password; goes with SMTP_USERNAME")
+    ] = None
+    smtp_connections: Annotated[int, Field(ge=1, le=8, description="conversations at once, for each worker")] = 2
+    smtp_timeout_seconds: Annotated[
+        float, Field(gt=0, le=600, description="seconds to wait for each answer of the mail server")
+    ] = 60
+    servicecert_mail_from: Annotated[
+        str, AfterValidator(_sender), Field(description="the sender, as Name <address> or an address")
+    ]
+    servicecert_mail_contact: Annotated[
+        str | None, Field(description="whom the mails say to ask; the sender's address without it")
+    ] = None
 
     @model_validator(mode="after")
     def _login_is_whole_and_safe(self) -> Self:

@@ -26,12 +26,40 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, populate_by_name=True, validate_default=True, extra="ignore")
 
-    ca_dir: Annotated[Path, Field(alias="SERVICECERT_CA_DIR")]
-    ca_passphrase_file: Annotated[Path, Field(alias="SERVICECERT_CA_PASSPHRASE_FILE")]
-    crl_dir: Annotated[Path, Field(alias="SERVICECERT_CRL_DIR")]
-    crl_base_url: Annotated[str, AfterValidator(_http_url), Field(alias="SERVICECERT_CRL_BASE_URL")]
-    crl_interval_hours: Annotated[int, Field(alias="SERVICECERT_CRL_INTERVAL_HOURS", ge=1, le=24 * 7)] = 24
-    crl_validity_hours: Annotated[int, Field(alias="SERVICECERT_CRL_VALIDITY_HOURS", ge=2, le=24 * 30)] = 72
+    ca_dir: Annotated[Path, Field(alias="SERVICECERT_CA_DIR", description="the folder of the CA")]
+    ca_passphrase_file: Annotated[
+        Path,
+        Field(
+            alias="SERVICECERT_CA_PASSPHRASE_FILE",
+            description="a file of two lines, production=<passphrase> and test=<passphrase>",
+        ),
+    ]
+    crl_dir: Annotated[
+        Path, Field(alias="SERVICECERT_CRL_DIR", description="the folder that the CRLs are published to")
+    ]
+    crl_base_url: Annotated[
+        str,
+        AfterValidator(_http_url),
+        Field(alias="SERVICECERT_CRL_BASE_URL", description="where the folder of the CRLs is served, as http://host"),
+    ]
+    crl_interval_hours: Annotated[
+        int,
+        Field(
+            alias="SERVICECERT_CRL_INTERVAL_HOURS",
+            ge=1,
+            le=24 * 7,
+            description="hours between planned CRLs; a revocation publishes one at once",
+        ),
+    ] = 24
+    crl_validity_hours: Annotated[
+        int,
+        Field(
+            alias="SERVICECERT_CRL_VALIDITY_HOURS",
+            ge=2,
+            le=24 * 30,
+            description="hours until a CRL's next update: at least twice the interval",
+        ),
+    ] = 72
 
     @field_validator("crl_validity_hours")
     @classmethod
