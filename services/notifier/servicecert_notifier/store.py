@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from itertools import groupby
 from operator import itemgetter
+from uuid import UUID
 
 from asyncpg import Record
 from servicecert_schemas.certificate import RecipientRole
@@ -22,9 +23,8 @@ class LedgerStore:
     """The notifier's states, by case."""
 
     async def load(self, connection: Connection, keys: Sequence[str]) -> Sequence[Stored[Ledger]]:
-        """The ledgers of those keys that have one. A CRL's key is no case, and has none."""
-        cases = [key for key in keys if not key.startswith("crl/")]
-        found = await connection.fetch(_LOAD, cases)
+        """The ledgers of those keys that have one. A CRL's key names no case, and that of a record which is no event may be anything (I6)."""
+        found = await connection.fetch(_LOAD, [key for key in keys if _is_case(key)])
         return [
             Stored(str(case_id), version, Ledger(case_id, tuple(_row(record) for record in records)))
             for (case_id, version), records in groupby(found, key=itemgetter("case_id", "version"))
@@ -51,6 +51,14 @@ class LedgerStore:
         )
         if kept != len(changed):
             raise Conflict(f"{len(changed) - kept} mail ledgers were changed since they were loaded.")
+
+
+def _is_case(key: str) -> bool:
+    """Whether a key is a case id as events write it."""
+    try:
+        return str(UUID(key)) == key
+    except ValueError:
+        return False
 
 
 def _row(record: Record) -> Row:

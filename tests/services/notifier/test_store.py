@@ -54,6 +54,14 @@ async def test_ledgers_come_back_as_they_were_saved(connection, ledgers):
     }
 
 
+@pytest.mark.parametrize("key", ["certificates/0/104", "", "crl/test-ec/0", "A" * 36, str(uuid4()).upper()])
+async def test_I6_the_key_of_a_record_that_is_no_event_has_no_ledger(connection, ledgers, key):
+    (ledger,) = ledgers(1)
+    await STORE.save(connection, [Stored(str(ledger.case_id), 0, ledger)])
+    loaded = await STORE.load(connection, [key, str(ledger.case_id)])
+    assert [stored.key for stored in loaded] == [str(ledger.case_id)]
+
+
 async def test_a_settled_row_is_saved_with_the_next_version(connection, ledgers, now):
     (ledger,) = ledgers(1)
     key = str(ledger.case_id)
