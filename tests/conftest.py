@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ from uuid import uuid4
 import asyncpg
 import psycopg
 import pytest
+from chaos.customers import Customers, customers
+from servicecert_cli.authority import make_authority
 from servicecert_deploy import Parts, start_parts
 from servicecert_worker import database
 
@@ -22,6 +25,20 @@ def parts() -> Iterator[Parts]:
     """A broker and a database server: the operator's own where the environment names them."""
     with start_parts() as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate authority for all tests; its passphrases are beside it in `ca.passphrases`."""
+    directory = tmp_path_factory.mktemp("authority") / "ca"
+    make_authority(directory, directory.with_name("ca.passphrases"))
+    return directory
+
+
+@pytest.fixture(scope="session")
+def known_customers() -> Customers:
+    """Four organisations, one for each type of certificate, with keys and requests that OpenSSL made."""
+    return asyncio.run(customers())
 
 
 @pytest.fixture

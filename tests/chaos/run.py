@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from servicecert_cli.faults import Told
+
 from chaos.plan import Blow, Plan
 from chaos.quiet import Open, Quiet
 from chaos.scene import Scene
@@ -65,6 +67,9 @@ async def run(scene: Scene, plan: Plan, tell: Callable[[State], None] = lambda _
                 await asyncio.sleep(burst.pause)
         teller.cancel()
         await Quiet(scene.system, scene.traffic).wait(lambda open: tell(state(open)))
+    except Told as restless:
+        words = f" {len(harm.unasked)} times a worker ended by itself: {harm.unasked[-1]}" if harm.unasked else ""
+        raise Told(f"{restless}{words}") from None
     finally:
         teller.cancel()
         supervising.cancel()

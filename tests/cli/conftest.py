@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner, Result
 from servicecert_cli import kafka
 from servicecert_cli.addresses import Cluster
-from servicecert_cli.authority import make_authority
 from servicecert_cli.main import main
 from servicecert_deploy import Parts
 from servicecert_schemas.topics import CATALOGUE
@@ -78,11 +76,3 @@ def admin_url(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The environment names an administrator of a database of the test's own."""
     monkeypatch.setenv("DATABASE_URL", database_url)
     return database_url
-
-
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate authority for all tests; its passphrases are beside it in `ca.passphrases`."""
-    directory = tmp_path_factory.mktemp("authority") / "ca"
-    make_authority(directory, directory.with_name("ca.passphrases"))
-    return directory

@@ -1,0 +1,194 @@
+"""The judgement finds whatever is wrong: each test spoils one thing of a run in which all was right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from uuid import UUID, uuid4
+
+import pytest
+from servicecert_schemas.case import CaseState
+from servicecert_schemas.values import CertificateType
+
+from chaos.plan import Case, Poison, PoisonRecord, Way
+from chaos.tables_told import CertificateRow, ParkedRow, TablesTold
+from chaos.topics_told import Issued, Revoked, Told, TopicsTold
+from chaos.verdict import Evidence, judge
+from chaos.witnesses import Mail, Signature
+
+CASE = Case(UUID(int=1), CertificateType.TEST_SERVER, 0, Way.REVOKED, (uuid4(), uuid4(), uuid4()), False, False)
+POISON = PoisonRecord(Poison.NOISE, "applications", uuid4(), uuid4())
+MAILS = tuple(UUID(int=n) for n in range(10, 14))
+PLACE = ("applications", 3, 8)
+
+
+def good() -> Evidence:
+    """One case that is issued, mailed and revoked, and one poisonous record that is parked."""
+    told = Told(
+        accepted={uuid4()},
+        issued={uuid4(): Issued("test-ec", "0a", "whole", "tbs")},
+        revoked={uuid4(): Revoked("test-ec", "0a", 2)},
+        versions=[1, 2, 3],
+        end=CaseState.REVOKED,
+        serial="0a",
+        deliveries=4,
+    )
+    for mail in MAILS:
+        told.handed_over[mail] = {uuid4()}
+    topics = TopicsTold()
+    topics.cases[CASE.case_id] = told
+    topics.crl_numbers["test-ec"] = [1, 2]
+    return Evidence(
+        topics=topics,
+        tables=TablesTold(
+            certificates={CASE.case_id: CertificateRow("issued", "test-ec", "0a", "tbs", "whole")},
+            standings={CASE.case_id: "revoked"},
+            views={CASE.case_id: (3, "revoked")},
+            mails=dict.fromkeys(MAILS, (CASE.case_id, "handed-over")),
+            crl_numbers={"test-ec": frozenset({1, 2})},
+            parked=[ParkedRow("intake", PLACE, "no-event")],
+            open={},
+        ),
+        poison=[(POISON, PLACE)],
+        mails={mail: Mail(1, {b"text"}, "whole") for mail in MAILS},
+        published={"test-ec": (2, frozenset({10}))},
+        fetched={("test-ec", 1): frozenset(), ("test-ec", 2): frozenset({10})},
+        fetch_order=[("test-ec", 1), ("test-ec", 2)],
+        signatures=[Signature("key", "tbs", b""), Signature("key", "crl", bytes((4, 3, 2, 1, 2)))],
+        ca_keys={"key": "test-ec"},
+    )
+
+
+def told(evidence: Evidence) -> Told:
+    return evidence.topics.cases[CASE.case_id]
+
+
+def test_a_good_run_is_clean() -> None:
+    assert judge([CASE], good()).is_clean
+
+
+def no_certificate(evidence: Evidence) -> Evidence:
+    told(evidence).issued.clear()
+    return evidence
+
+
+def ended_otherwise(evidence: Evidence) -> Evidence:
+    told(evidence).end = CaseState.DELIVERED
+    return evidence
+
+
+def one_mail_less(evidence: Evidence) -> Evidence:
+    return replace(evidence, tables=replace(evidence.tables, mails=dict(list(evidence.tables.mails.items())[1:])))
+
+
+def not_revoked(evidence: Evidence) -> Evidence:
+    return replace(evidence, tables=replace(evidence.tables, standings={CASE.case_id: "registered"}))
+
+
+def poison_vanished(evidence: Evidence) -> Evidence:
+    return replace(evidence, tables=replace(evidence.tables, parked=[]))
+
+
+def issued_twice(evidence: Evidence) -> Evidence:
+    told(evidence).issued[uuid4()] = Issued("test-ec", "0b", "other", "other")
+    return evidence
+
+
+def accepted_twice(evidence: Evidence) -> Evidence:
+    told(evidence).accepted.add(uuid4())
+    return evidence
+
+
+def another_text(evidence: Evidence) -> Evidence:
+    return replace(evidence, mails={**evidence.mails, MAILS[0]: Mail(2, {b"text", b"other"}, "whole")})
+
+
+def serial_twice(evidence: Evidence) -> Evidence:
+    evidence.topics.cases[uuid4()].issued[uuid4()] = Issued("test-ec", "0a", "other", "other")
+    return evidence
+
+
+def other_bytes_signed(evidence: Evidence) -> Evidence:
+    return replace(evidence, signatures=[*evidence.signatures, Signature("key", "unheard of", b"")])
+
+
+def crl_without_a_number(evidence: Evidence) -> Evidence:
+    return replace(evidence, signatures=[*evidence.signatures, Signature("key", "crl", bytes((4, 3, 2, 1, 3)))])
+
+
+def other_certificate_published(evidence: Evidence) -> Evidence:
+    row = CertificateRow("issued", "test-ec", "0a", "other tbs", "whole")
+    return replace(evidence, tables=replace(evidence.tables, certificates={CASE.case_id: row}), signatures=[])
+
+
+def other_certificate_mailed(evidence: Evidence) -> Evidence:
+    return replace(evidence, mails={**evidence.mails, MAILS[0]: Mail(1, {b"text"}, "other")})
+
+
+def good_event_parked(evidence: Evidence) -> Evidence:
+    row = ParkedRow("issuer", ("accepted-applications", 0, 0), "storing-raised")
+    return replace(evidence, tables=replace(evidence.tables, parked=[*evidence.tables.parked, row]))
+
+
+def version_missing(evidence: Evidence) -> Evidence:
+    told(evidence).versions = [1, 3]
+    return evidence
+
+
+def production_ca(evidence: Evidence) -> Evidence:
+    told(evidence).issued = {uuid4(): Issued("production-ec", "0a", "whole", "tbs")}
+    return evidence
+
+
+def mail_never_came(evidence: Evidence) -> Evidence:
+    return replace(evidence, mails={mail: evidence.mails[mail] for mail in MAILS[1:]})
+
+
+def not_on_the_named_crl(evidence: Evidence) -> Evidence:
+    return replace(evidence, fetched={("test-ec", 2): frozenset()})
+
+
+def off_the_last_crl(evidence: Evidence) -> Evidence:
+    return replace(evidence, published={"test-ec": (3, frozenset())})
+
+
+def crl_number_falls(evidence: Evidence) -> Evidence:
+    evidence.topics.crl_numbers["test-ec"] = [2, 1]
+    return evidence
+
+
+def outbox_left(evidence: Evidence) -> Evidence:
+    return replace(evidence, tables=replace(evidence.tables, open={"issuer.outbox": 1}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "spoil"),
+    [
+        *(("lost", each) for each in (no_certificate, ended_otherwise, one_mail_less, not_revoked, poison_vanished)),
+        *(("doubled", each) for each in (issued_twice, accepted_twice, another_text, serial_twice)),
+        *(
+            ("orphans", each)
+            for each in (
+                other_bytes_signed,
+                crl_without_a_number,
+                other_certificate_published,
+                other_certificate_mailed,
+            )
+        ),
+        ("wrongly_parked", good_event_parked),
+        *(
+            ("faults", each)
+            for each in (
+                version_missing,
+                production_ca,
+                mail_never_came,
+                not_on_the_named_crl,
+                off_the_last_crl,
+                crl_number_falls,
+                outbox_left,
+            )
+        ),
+    ],
+)
+def test_what_is_wrong_is_found_under_its_name(kind: str, spoil: Callable[[Evidence], Evidence]) -> None:
+    assert getattr(judge([CASE], spoil(good())), kind)
