@@ -1,0 +1,82 @@
+"""What a certificate says, read by asn1crypto and judged by OpenSSL: by nothing that had a part in making it."""
+
+from __future__ import annotations
+
+import subprocess
+from base64 import b64decode
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from asn1crypto import pem
+from asn1crypto.csr import CertificationRequest
+from asn1crypto.x509 import Certificate
+from servicecert_cli.system import System
+from servicecert_schemas.certificate import CertificateIssued
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Subject by attribute, alternative DNS names, extended and plain key usages, the policy."""
+
+    subject: dict[str, str]
+    dns: tuple[str, ...]
+    usages: set[str]
+    key_usage: set[str]
+    policy: str
+
+
+def facts(der: bytes) -> Facts:
+    """The facts of a DER certificate."""
+    certificate: Any = Certificate.load(der, strict=True)
+    alternative = certificate.subject_alt_name_value
+    extended = certificate.extended_key_usage_value
+    (policy,) = certificate.certificate_policies_value.native
+    return Facts(
+        subject=dict(certificate.subject.native),
+        dns=() if alternative is None else tuple(alternative.native),
+        usages=set() if extended is None else set(extended.native),
+        key_usage=set(certificate.key_usage_value.native),
+        policy=policy["policy_identifier"],
+    )
+
+
+def verified(der: bytes, system: System, issued: CertificateIssued, request: str) -> None:
+    """Asserts that the certificate is that of the event and of the request's key, two years long, and that OpenSSL accepts it with its CRL."""
+    certificate: Any = Certificate.load(der, strict=True)
+    asked: Any = CertificationRequest.load(pem.unarmor(request.encode())[2])
+    validity = certificate["tbs_certificate"]["validity"].native
+    key = certificate.public_key
+    assert key.dump() == asked["certification_request_info"]["subject_pk_info"].dump()
+    assert sha256(key.dump()).hexdigest() == issued.key_sha256
+    assert certificate.serial_number == int(issued.serial, 16) == int(issued.serial_decimal)
+    assert sha256(der).hexdigest() == issued.fingerprint
+    assert (validity["not_before"], validity["not_after"]) == (issued.not_before, issued.not_after)
+    assert abs(validity["not_before"] - datetime.now(UTC)) < timedelta(minutes=2)
+    assert validity["not_after"] == _two_years_inclusive(validity["not_before"])
+    assert certificate.ca is False
+    assert certificate.basic_constraints_value.native["ca"] is False
+    (point,) = certificate.crl_distribution_points
+    assert point.url == f"{system.crl_url}/{issued.issuer}.crl"
+    with TemporaryDirectory() as folder:
+        _openssl_accepts(Path(folder), der, system, issued)
+
+
+def _two_years_inclusive(start: datetime) -> datetime:
+    return start.replace(year=start.year + 2) - timedelta(seconds=1)
+
+
+def _openssl_accepts(folder: Path, der: bytes, system: System, issued: CertificateIssued) -> None:
+    issuing, root = (b64decode(each) for each in issued.chain)
+    for name, content in (("certificate", der), ("issuing", issuing), ("root", root)):
+        (folder / f"{name}.pem").write_bytes(pem.armor("CERTIFICATE", content))
+    environment, family = issued.issuer.split("-")
+    assert pem.unarmor((system.ca_folder / "roots" / f"{environment}-root-{family}.pem").read_bytes())[2] == root
+    crl = system.crl_folder / f"{issued.issuer}.crl"
+    trust = ["-CAfile", "root.pem", "-untrusted", "issuing.pem", "-CRLfile", str(crl)]
+    command = ["openssl", "verify", "-x509_strict", "-crl_check", *trust, "certificate.pem"]
+    judged = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert judged.returncode == 0, judged.stdout + judged.stderr

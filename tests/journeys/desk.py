@@ -1,0 +1,82 @@
+"""The desk of a customer: applies, supplements, revokes, and waits for what the topics say of a case."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import TypeVar
+from uuid import UUID, uuid4
+
+from chaos.customers import Customers, customer_of
+from servicecert_cli.e_service import Application, Customer, example
+from servicecert_cli.publishing import publish
+from servicecert_cli.system import System
+from servicecert_cli.witness import Witness, witnessing
+from servicecert_schemas.case import CaseChanged, CaseState
+from servicecert_schemas.event import CaseEvent, EventData
+from servicecert_schemas.values import CertificateType
+
+C = TypeVar("C", bound=CaseEvent)
+PATIENCE_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A running system, somebody who reads all its topics, and customers with their requests."""
+
+    system: System
+    witness: Witness
+    customers: Customers
+
+    def request(self, type: CertificateType, number: int = 0) -> str:
+        """The certificate request of the customer who applies for this type."""
+        return self.customers.requests[type][number]
+
+    async def send(self, *events: EventData) -> list[UUID]:
+        return await publish(self.system.cluster, *events)
+
+    async def apply(self, type: CertificateType, *, number: int = 0, application: Application | None = None) -> UUID:
+        """Submits an application with the customer's request of that number; answers the case."""
+        case_id, form = uuid4(), application or example(type)
+        await self.send(customer_of(form).submitted(case_id, form, self.request(type, number)))
+        return case_id
+
+    async def view(self, case_id: UUID, state: CaseState, wanted: Callable[[CaseChanged], bool] = bool) -> CaseChanged:
+        """The first view of a case in this state that is wanted, once it was published."""
+
+        def is_it(data: EventData) -> bool:
+            return isinstance(data, CaseChanged) and (data.case_id, data.state) == (case_id, state) and wanted(data)
+
+        found = await asyncio.wait_for(self.witness.until(is_it), PATIENCE_SECONDS)
+        assert isinstance(found, CaseChanged)
+        return found
+
+    async def said(self, case_id: UUID, kind: type[C], count: int = 1) -> C:
+        """The newest event of a kind about a case, once there are so many."""
+        waiting = self.witness.until(lambda _: len(self.witness.of_case(case_id, kind)) >= count)
+        await asyncio.wait_for(waiting, PATIENCE_SECONDS)
+        return self.witness.of_case(case_id, kind)[-1]
+
+    def mails(self, case_id: UUID) -> list[EmailMessage]:
+        """The mails that were handed over for a case, as the mail server took them."""
+        from servicecert_schemas.mail import MailHandedOver
+
+        ids = {str(each.mail_id) for each in self.witness.of_case(case_id, MailHandedOver)}
+        taken = (message_from_bytes(mail.content, policy=policy.default) for mail in self.system.mails.mails)
+        return [mail for mail in taken if mail["Message-ID"].strip("<>").partition("@")[0] in ids]
+
+
+def applicant(type: CertificateType) -> Customer:
+    """The customer of the example of this type."""
+    return customer_of(example(type))
+
+
+@asynccontextmanager
+async def opened_desk(system: System, customers: Customers):
+    """A desk at a running system."""
+    async with witnessing(system.cluster) as witness:
+        yield Desk(system, witness, customers)

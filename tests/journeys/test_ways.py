@@ -1,0 +1,207 @@
+"""The ways of an application through the whole system: from the e-service's event to the mail, and to a published CRL."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from asn1crypto.pem import unarmor
+from chaos.customers import Customers
+from chaos.witnesses import read_crl
+from journeys.certificate import Facts, facts, verified
+from journeys.desk import Desk, applicant, opened_desk
+from servicecert_cli.demo.story import mistaken
+from servicecert_cli.e_service import Customer, example
+from servicecert_cli.system import System
+from servicecert_deploy import Parts
+from servicecert_schemas.case import CaseState
+from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued
+from servicecert_schemas.event import Assurance, Role
+from servicecert_schemas.mail import MailHandedOver, MailKind
+from servicecert_schemas.revocation import CertificateRevoked, CrlPublished, RevocationReason, RevocationRefused
+from servicecert_schemas.values import CertificateType
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SERVER, TEST_SERVER = CertificateType.SERVER, CertificateType.TEST_SERVER
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def desk(
+    parts: Parts, authority: Path, known_customers: Customers, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Desk]:
+    folder = tmp_path_factory.mktemp("ways")
+    async with System(folder, parts=parts, authority=authority) as system, opened_desk(system, known_customers) as desk:
+        yield desk
+
+
+EXPECTED = {
+    SERVER: Facts(
+        subject={
+            "country_name": "FI",
+            "organization_name": "Kuvitelman hyvinvointialue",
+            "organizational_unit_name": "Sagouddens hälsostation",
+            "serial_number": "9900001-8",
+            "common_name": "kanta.sagoudden.example",
+        },
+        dns=("kanta.sagoudden.example", "kanta-reserv.sagoudden.example"),
+        usages={"server_auth"},
+        key_usage={"digital_signature"},
+        policy="1.3.6.1.4.1.32473.1.1",
+    ),
+    TEST_SERVER: Facts(
+        subject={
+            "country_name": "FI",
+            "organization_name": "Apteekkari Urho Kuviteltu",
+            "organizational_unit_name": "Onnelan VI apteekki",
+            "serial_number": "9900058-7",
+            "common_name": "testi.onnelan6.example",
+        },
+        dns=("testi.onnelan6.example",),
+        usages={"server_auth", "client_auth"},
+        key_usage={"digital_signature"},
+        policy="1.3.6.1.4.1.32473.1.2",
+    ),
+    CertificateType.SYSTEM_SIGNATURE: Facts(
+        subject={
+            "country_name": "FI",
+            "organization_name": "Lääkärikeskus Satulinna Oy",
+            "organizational_unit_name": "Lääkärikeskus Satulinna, Onnelan toimipiste",
+            "serial_number": "9900025-3",
+            "common_name": "Mielikuva Potilastieto",
+        },
+        dns=(),
+        usages=set(),
+        key_usage={"digital_signature", "non_repudiation"},
+        policy="1.3.6.1.4.1.32473.1.3",
+    ),
+    CertificateType.TEST_SYSTEM_SIGNATURE: Facts(
+        subject={
+            "country_name": "FI",
+            "organization_name": "Unelmasilta Välityspalvelut Oy",
+            "organizational_unit_name": "Unelmasilta Välityspalvelut Oy",
+            "serial_number": "9900066-7",
+            "common_name": "Taikasauva Apteekkijärjestelmä",
+        },
+        dns=(),
+        usages=set(),
+        key_usage={"digital_signature", "non_repudiation"},
+        policy="1.3.6.1.4.1.32473.1.4",
+    ),
+}
+
+
+@pytest.mark.parametrize(("number", "family"), [(0, "ec"), (1, "rsa")])
+@pytest.mark.parametrize("type", CertificateType)
+async def test_A1_C1_I11_the_certificate_says_what_was_applied_for_and_is_mailed_as_der_and_pem(
+    desk: Desk, type: CertificateType, number: int, family: str
+) -> None:
+    case_id = await desk.apply(type, number=number)
+    view = await desk.view(case_id, CaseState.DELIVERED)
+    issued = await desk.said(case_id, CertificateIssued)
+    der = b64decode(issued.certificate)
+    expected = EXPECTED[type]
+    if family == "rsa" and type.is_server:
+        expected = replace(expected, key_usage={"digital_signature", "key_encipherment"})
+    assert facts(der) == expected
+    environment = "test" if type.is_test else "production"
+    assert issued.issuer == f"{environment}-{family}"
+    await desk.witness.until(lambda e: isinstance(e, CrlPublished) and e.issuer == issued.issuer)
+    verified(der, desk.system, issued, desk.request(type, number))
+    assert view.certificate is not None
+    assert (view.certificate.serial, view.certificate.fingerprint) == (issued.serial, issued.fingerprint)
+    mails = desk.mails(case_id)
+    addresses = {each.email for each in issued.recipients}
+    assert {mail["To"].addresses[0].addr_spec for mail in mails} == addresses
+    assert len(mails) == len(addresses)
+    for mail in mails:
+        files = {part.get_filename(): part.get_content() for part in mail.iter_attachments()}
+        (name,) = (name for name in files if name.endswith(".der"))
+        assert files[name] == der
+        pem = files[f"{name.removesuffix('.der')}.pem"]
+        assert unarmor(pem if isinstance(pem, bytes) else pem.encode())[2] == der
+
+
+async def test_A10_a_returned_case_is_supplemented_and_delivered(desk: Desk) -> None:
+    type = CertificateType.TEST_SYSTEM_SIGNATURE
+    case_id = await desk.apply(type, application=mistaken(example(type)))
+    returned = await desk.view(case_id, CaseState.RETURNED, lambda view: len(view.deliveries) == 2)
+    assert {(each.code, each.field) for each in returned.deficiencies} == {
+        ("unit-not-found", "unit_long_name"),
+        ("intermediary-mark-missing", "technical_contact.organisation"),
+    }
+    await desk.send(applicant(type).supplemented(case_id, example(type), None))
+    view = await desk.view(case_id, CaseState.DELIVERED)
+    assert [entry.state for entry in view.history] == ["submitted", "returned", "accepted", "issued", "delivered"]
+    kinds = sorted(each.kind for each in desk.witness.of_case(case_id, MailHandedOver))
+    assert kinds == ["application-returned"] * 2 + ["certificate-issued"] * 2
+
+
+async def test_A3_a_request_can_come_later_from_the_technical_contact(desk: Desk) -> None:
+    case_id, customer = uuid4(), applicant(TEST_SERVER)
+    await desk.send(customer.submitted(case_id, example(TEST_SERVER), None))
+    await desk.view(case_id, CaseState.WAITING_FOR_CSR)
+    contact = replace(customer, user_id="contact-1", role=Role.TECHNICAL_CONTACT)
+    await desk.send(contact.attached(case_id, desk.request(TEST_SERVER)))
+    view = await desk.view(case_id, CaseState.DELIVERED)
+    assert [entry.state for entry in view.history][:3] == ["submitted", "waiting-for-csr", "accepted"]
+
+
+async def test_A2_who_was_not_strongly_authenticated_is_refused(desk: Desk) -> None:
+    case_id, weak = uuid4(), replace(applicant(SERVER), assurance=Assurance.LOW)
+    await desk.send(weak.submitted(case_id, example(SERVER), desk.request(SERVER)))
+    view = await desk.view(case_id, CaseState.REFUSED)
+    assert view.answer is not None
+    assert view.answer.code == "not-strongly-authenticated"
+    assert not desk.witness.of_case(case_id, ApplicationAccepted)
+
+
+async def test_I7_D1_D5_a_revoked_certificate_is_on_the_crl_before_anybody_is_told(desk: Desk) -> None:
+    case_id = await desk.apply(SERVER)
+    await desk.view(case_id, CaseState.DELIVERED)
+    issued = await desk.said(case_id, CertificateIssued)
+    typed = bytes.fromhex(issued.serial).hex(":").upper()
+    await desk.send(applicant(SERVER).revocation(case_id, typed, RevocationReason.KEY_EXPOSED))
+    revoked = await desk.said(case_id, CertificateRevoked)
+    number, serials = read_crl((desk.system.crl_folder / f"{issued.issuer}.crl").read_bytes())
+    assert int(issued.serial, 16) in serials
+    assert number >= revoked.crl_number
+    view = await desk.view(case_id, CaseState.REVOKED, lambda view: len(view.deliveries) == 4)
+    assert {each.kind for each in view.deliveries} == {MailKind.CERTIFICATE_ISSUED, MailKind.CERTIFICATE_REVOKED}
+    assert [entry.state for entry in view.history][-2:] == ["revocation-requested", "revoked"]
+    told = [
+        mail.get_body(("plain",)).get_content() for mail in desk.mails(case_id) if not list(mail.iter_attachments())
+    ]
+    assert len(told) == 2
+    assert all(revoked.crl_url in text for text in told)
+
+
+async def test_D1_D3_another_account_learns_nothing_and_a_second_request_changes_nothing(desk: Desk) -> None:
+    case_id = await desk.apply(TEST_SERVER)
+    issued = await desk.said(case_id, CertificateIssued)
+    reason = RevocationReason.NO_LONGER_NEEDED
+    await desk.send(Customer("account-of-others").revocation(case_id, issued.serial, reason))
+    refused = await desk.said(case_id, RevocationRefused)
+    await desk.send(applicant(TEST_SERVER).revocation(case_id, "00", reason))
+    unknown = await desk.said(case_id, RevocationRefused, 2)
+    assert (refused.code, refused.texts) == (unknown.code, unknown.texts)
+    assert not desk.witness.of_case(case_id, CertificateRevoked)
+    for _ in range(2):
+        await desk.send(applicant(TEST_SERVER).revocation(case_id, str(int(issued.serial, 16)), reason))
+    await desk.view(case_id, CaseState.REVOKED, lambda view: len(view.deliveries) == 4)
+    assert len(desk.witness.of_case(case_id, CertificateRevoked)) == 1
+
+
+async def test_I2_I3_an_application_that_is_sent_again_is_answered_and_issued_once(desk: Desk) -> None:
+    case_id = await desk.apply(SERVER)
+    await desk.view(case_id, CaseState.DELIVERED)
+    await desk.send(applicant(SERVER).submitted(case_id, example(SERVER), desk.request(SERVER, 2)))
+    view = await desk.view(case_id, CaseState.DELIVERED, lambda view: view.answer is not None)
+    assert view.answer.code == "already-submitted"
+    assert len(desk.witness.of_case(case_id, ApplicationAccepted)) == 1
+    assert len(desk.witness.of_case(case_id, CertificateIssued)) == 1
