@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
-from servicecert_worker.faults import OperatorError
+from servicecert_worker.faults import OperatorError, within
 
 from servicecert_cli.addresses import Cluster
 
@@ -57,12 +56,12 @@ async def reader(place: Cluster, group: str | None = None) -> AsyncIterator[AIOK
 @asynccontextmanager
 async def _opened(place: Cluster, start: Any, stop: Any) -> AsyncIterator[None]:
     try:
-        await asyncio.wait_for(start(), OPEN_SECONDS)
+        await within(OPEN_SECONDS, start())
         yield
     except (KafkaError, OSError, TimeoutError):
         raise unanswered(place) from None
     finally:
-        await asyncio.wait_for(stop(), OPEN_SECONDS)
+        await within(OPEN_SECONDS, stop())
 
 
 def unanswered(place: Cluster) -> OperatorError:

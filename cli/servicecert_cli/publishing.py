@@ -14,7 +14,7 @@ from servicecert_intake.register_loading import event_id
 from servicecert_schemas.codec import Record, to_record
 from servicecert_schemas.event import EventData
 from servicecert_schemas.register import RegisterEntry
-from servicecert_worker.faults import OperatorError
+from servicecert_worker.faults import OperatorError, within
 
 from servicecert_cli import kafka
 from servicecert_cli.addresses import Cluster
@@ -46,7 +46,7 @@ async def send(producer: AIOKafkaProducer, place: Cluster, records: Sequence[Rec
     topics = {place.prefix + record.topic for record in records}
     for topic in sorted(topics):
         try:
-            await asyncio.wait_for(producer.partitions_for(topic), SEND_SECONDS)
+            await within(SEND_SECONDS, producer.partitions_for(topic))
         except UnknownTopicOrPartitionError:
             raise OperatorError(f"Kafka has no topic {topic}: run `servicecert topics create`.", 78) from None
     async with asyncio.timeout(SEND_SECONDS):

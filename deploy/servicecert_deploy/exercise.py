@@ -26,8 +26,8 @@ async def exercise(bootstrap: str) -> None:
     consumer = AIOKafkaConsumer(
         "exercise", bootstrap_servers=bootstrap, group_id="exercise", auto_offset_reset="earliest"
     )
-    async with consumer:
-        await asyncio.wait_for(consumer.getone(), WAIT_SECONDS)
+    async with consumer, asyncio.timeout(WAIT_SECONDS):
+        await consumer.getone()
         await consumer.commit()
 
 

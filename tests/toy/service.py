@@ -6,6 +6,7 @@ An `ApplicationWithdrawn` carries a number in its reason. The toy keeps the numb
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -123,13 +124,14 @@ def _frozen(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-def toy(acts: Path) -> Service[Tally, None]:
-    """The toy as a service. Each act is a line of the file `acts`, written before its result is known."""
+def toy(acts: Path, seconds: float) -> Service[Tally, None]:
+    """The toy as a service. Each act is a line of the file `acts`, written `seconds` before its result is known."""
 
     async def act(tasks: Sequence[Task]) -> Sequence[Outcome]:
         with acts.open("a") as file:
             for task in tasks:
                 file.write(f"{task.data.case_id} {task.data.number}\n")
+        await asyncio.sleep(seconds)
         return [Done(task.data) for task in tasks]
 
     return Service(
@@ -154,11 +156,12 @@ def examine(events: Sequence[Event]) -> Sequence[Event]:
 
 
 class Settings(BaseSettings):
-    """Where the toy writes its acts."""
+    """Where the toy writes its acts, and how long one takes."""
 
     acts: Path = Field(alias="TOY_ACTS")
+    act_seconds: float = Field(0.0, alias="TOY_ACT_SECONDS")
 
 
 @asynccontextmanager
 async def open_service(settings: Settings, pool: asyncpg.Pool[Any]) -> AsyncIterator[Service[Tally, None]]:
-    yield toy(settings.acts)
+    yield toy(settings.acts, settings.act_seconds)

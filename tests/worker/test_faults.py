@@ -144,3 +144,18 @@ def own_kafka(parts: Parts) -> Kafka:
     """The broker, for tests that kill it: only where it is ours."""
     assert parts.kafka is not None
     return parts.kafka
+
+
+async def test_an_act_under_way_is_finished_and_recorded_before_the_worker_stops(stand: Stand) -> None:
+    case = uuid4()
+    worker = stand.work(TOY_ACT_SECONDS="2")
+    await stand.send(numbered(case, "1"))
+
+    async def acting() -> bool:
+        return stand.acts.read_text() != ""
+
+    await eventually(acting)
+    assert await asyncio.to_thread(worker.stop, 10) == 0
+    stand.work()
+    await exact(stand, {case: ["1"]})
+    assert stand.acts.read_text().count("\n") == 1

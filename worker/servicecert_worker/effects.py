@@ -18,7 +18,7 @@ import asyncpg
 
 from .database import connection_options
 from .decider import Again, Done, Effect, Outcome, Result, Task
-from .faults import Outage, is_transient, named, pauses
+from .faults import Outage, is_transient, named, pauses, within
 from .sql import statement
 from .steps import step
 
@@ -42,6 +42,8 @@ class Effects:
         self._give = give
         self._queues: dict[str, asyncio.Queue[Task]] = {}
         self._open = 0
+        self._busy = 0
+        self._closing = False
         self._outage = Outage("The database connection that owns acts on the world")
 
     @property
@@ -56,6 +58,14 @@ class Effects:
         for task in tasks:
             self._open += 1
             self._queues[task.kind].put_nowait(task)
+
+    async def drain(self, seconds: float) -> None:
+        """Begins no further act and waits for those under way, so that their results can still be recorded. Others adopt the rest."""
+        self._closing = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._busy:  # noqa: ASYNC110  -- at the end of a process, for seconds at most
+                    await asyncio.sleep(0.02)
 
     async def run(self) -> None:
         """Owns and does intents, for ever; a lost connection is opened anew."""
@@ -103,15 +113,24 @@ class Effects:
             tasks = [await queue.get()]
             while len(tasks) < effect.batch and not queue.empty():
                 tasks.append(queue.get_nowait())
-            step("effect-start")
-            outcomes = await _outcomes(effect, tasks)
-            step("effect-done")
-            for task, outcome in zip(tasks, outcomes, strict=True):
-                if isinstance(outcome, Done):
-                    self._open -= 1
-                    self._give(Result(task.id, task.key, kind, outcome.data, task.traceparent))
-                else:
-                    self._again(queue, task, outcome)
+            if self._closing:
+                return
+            self._busy += 1
+            try:
+                await self._do_once(kind, effect, tasks)
+            finally:
+                self._busy -= 1
+
+    async def _do_once(self, kind: str, effect: Effect, tasks: Sequence[Task]) -> None:
+        step("effect-start")
+        outcomes = await _outcomes(effect, tasks)
+        step("effect-done")
+        for task, outcome in zip(tasks, outcomes, strict=True):
+            if isinstance(outcome, Done):
+                self._open -= 1
+                self._give(Result(task.id, task.key, kind, outcome.data, task.traceparent))
+            else:
+                self._again(self._queues[kind], task, outcome)
 
     def _again(self, queue: asyncio.Queue[Task], task: Task, outcome: Again) -> None:
         pause = outcome.after or timedelta(seconds=min(60.0, 0.5 * 2 ** min(task.tries, 10)))
@@ -125,7 +144,7 @@ async def watch(connection: asyncpg.Connection[Any], lost: asyncio.Event) -> Non
     """Returns when the connection is gone. A query now and then finds a broken one that nothing reports."""
     while not lost.is_set():
         with suppress(TimeoutError):
-            await asyncio.wait_for(lost.wait(), 5)
+            await within(5, lost.wait())
             return
         try:
             await connection.fetchval("select 1")

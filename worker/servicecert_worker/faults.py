@@ -10,9 +10,10 @@ import asyncio
 import logging
 import random
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import asyncpg
 from aiokafka.errors import KafkaError
@@ -20,6 +21,7 @@ from aiokafka.errors import KafkaError
 from .decider import Conflict, Transient
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _TRANSIENT = (
     Transient,
@@ -70,6 +72,15 @@ async def pauses(first: float = 0.05, longest: float = 5.0) -> AsyncIterator[int
         number += 1
         await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  -- a pause is no secret
         pause = min(longest, pause * 2)
+
+
+async def within(seconds: float, act: Awaitable[T]) -> T:
+    """Awaits `act` for so long at most. Raises TimeoutError.
+
+    asyncio.wait_for does not do: up to Python 3.11 it swallows a cancellation that comes together with the result, and the process never ends.
+    """
+    async with asyncio.timeout(seconds):
+        return await act
 
 
 class Outage:

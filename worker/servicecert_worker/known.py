@@ -15,7 +15,7 @@ from servicecert_schemas.codec import Undecodable, decode
 from servicecert_schemas.event import EventData
 
 from .decider import Known
-from .faults import Outage, pauses
+from .faults import Outage, pauses, within
 
 log = logging.getLogger(__name__)
 K = TypeVar("K")
@@ -43,12 +43,12 @@ class Follower(Generic[K]):
                 bootstrap_servers=self._bootstrap, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
             )
             try:
-                await asyncio.wait_for(consumer.start(), 30)
+                await within(30, consumer.start())
                 await self._follow(consumer, self._known)
             except (KafkaError, OSError, TimeoutError) as error:
                 self._outage.began(error)
             finally:
-                await asyncio.wait_for(consumer.stop(), 5)
+                await within(5, consumer.stop())
 
     async def _follow(self, consumer: AIOKafkaConsumer, known: Known[K]) -> None:
         partitions = [

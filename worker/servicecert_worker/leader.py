@@ -17,7 +17,7 @@ import asyncpg
 from .database import connection_options
 from .decider import Due, Service
 from .effects import NOBODY, Effects, adopt
-from .faults import Outage, is_transient, pauses
+from .faults import Outage, is_transient, pauses, within
 from .parking import released
 from .record import Arrival
 from .relay import Producers, relay, stop
@@ -98,7 +98,7 @@ class Leader:
         await connection.add_listener(f"outbox_{self._service.name}", lambda *_: self._wake.set())
         await self._stand_deadlines()
         producer = self._producers()
-        await asyncio.wait_for(producer.start(), 15)
+        await within(15, producer.start())
         self._leading = True
         try:
             async with asyncio.TaskGroup() as group:

@@ -88,6 +88,11 @@ class Loop(Generic[S, K]):
                 self._given.append(item)
         self._wake.set()
 
+    async def finish(self, source: Source) -> None:
+        """Takes the last turns: what came of acts, so that nobody does them again. Records are left to others."""
+        while self._results:
+            await self._round(source, records=0)
+
     async def run(self, source: Source, stopping: asyncio.Event) -> None:
         """Takes turns until `stopping` is set; the turn that is under way is finished."""
         pause = asyncio.get_running_loop().time
@@ -101,28 +106,29 @@ class Loop(Generic[S, K]):
                 await asyncio.sleep(gap)
             last = pause()
             self.busy_since = self._clock()
-            await self._round(source)
+            await self._round(source, self._batch)
             self.busy_since = None
             self.progressed = self._clock()
 
-    async def _round(self, source: Source) -> None:
+    async def _round(self, source: Source, records: int) -> None:
         results = [self._results.popleft() for _ in range(min(self._batch, len(self._results)))]
         given = [self._given.popleft() for _ in range(min(self._batch, len(self._given)))]
-        records = source.take(self._batch)
+        taken = source.take(records)
         step("fetched")
-        came = [item for item in given if isinstance(item, Arrival)] + [arrive(record) for record in records]
+        came = [item for item in given if isinstance(item, Arrival)] + [arrive(record) for record in taken]
         arrivals = [arrival for arrival in came if self._heeds(arrival)]
         step("decoded")
         examined = await self._examine(arrivals)
         step("examined")
         items: list[Item] = [*results, *(item for item in given if isinstance(item, Due)), *examined]
         await self._handle(items)
-        source.handled(records)
+        source.handled(taken)
         step("offsets")
         self._in_hand.difference_update({item.id for item in given} - self._held)
 
     def _heeds(self, arrival: Arrival) -> bool:
-        return isinstance(arrival.what, Poison) or self._service.heeds(arrival.what.data)
+        """Whether an arrival is worth a turn. One that was parked is, so that it leaves its place."""
+        return isinstance(arrival.what, Poison) or arrival.parked is not None or self._service.heeds(arrival.what.data)
 
     async def _examine(self, arrivals: Sequence[Arrival]) -> list[Arrival]:
         """Facts for the events; an event that `examine` raises at is poison, in its place.

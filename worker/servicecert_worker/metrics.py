@@ -28,7 +28,7 @@ class Metrics:
         )
         self.age = Histogram(
             "servicecert_event_age_seconds",
-            "From the time that an event states to the commit of its effect.",
+            "From the timestamp of a record to the commit of its effect.",
             ["service"],
             buckets=_AGE_BUCKETS,
             registry=self.registry,

@@ -14,13 +14,14 @@ from time import monotonic
 from typing import Any, Protocol
 
 import asyncpg
+import psycopg
 from aiokafka.client import AIOKafkaClient
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from . import database, logs
 from .decider import Service
-from .faults import OperatorError, is_transient, named, pauses
+from .faults import OperatorError, is_transient, named, pauses, within
 from .settings import WorkerSettings
 from .worker import Worker
 
@@ -76,9 +77,7 @@ def settings_fault(error: ValidationError) -> str:
 
 async def _main(module: ServiceModule, worker_settings: WorkerSettings, settings: BaseSettings) -> None:
     url = worker_settings.database_url.get_secret_value()
-    await _answering(worker_settings, url)
-    await asyncio.to_thread(database.migrate, url, module.NAME, [module.MIGRATIONS])
-    pool = await database.open_pool(url, module.NAME)
+    pool = await _prepared(module, worker_settings, url)
     try:
         async with module.open_service(settings, pool) as service:
             worker = Worker(service, worker_settings, pool)
@@ -90,23 +89,34 @@ async def _main(module: ServiceModule, worker_settings: WorkerSettings, settings
         pool.terminate()
 
 
-async def _answering(settings: WorkerSettings, url: str) -> None:
-    """Waits for broker and database, as long as the patience lasts. Raises `OperatorError` after that, or for what no waiting mends."""
+async def _prepared(module: ServiceModule, settings: WorkerSettings, url: str) -> asyncpg.Pool[Any]:
+    """Waits for broker and database, as long as the patience lasts, and brings the schema up to date.
+
+    Raises `OperatorError` when the patience is over, or for what no waiting mends.
+    """
     until = monotonic() + settings.patience_seconds
     async for number in pauses(first=0.2, longest=2.0):
         fault = await _broker_fault(settings.bootstrap_servers) or await _database_fault(url)
         if fault is None:
-            return
+            try:
+                await asyncio.to_thread(database.migrate, url, module.NAME, [module.MIGRATIONS])
+                return await database.open_pool(url, module.NAME)
+            except Exception as error:
+                if not (is_transient(error) or isinstance(error, psycopg.OperationalError)):
+                    raise
+                log.debug("PostgreSQL: %s", named(error))
+                fault = database.database_refused(url, "")
         if fault.exit_code != 69 or monotonic() > until:
             raise fault
         if number == 0:
             log.warning("Waiting: %s", fault)
+    raise AssertionError("The pauses never end.")
 
 
 async def _broker_fault(bootstrap_servers: str) -> OperatorError | None:
     client = AIOKafkaClient(bootstrap_servers=bootstrap_servers)
     try:
-        await asyncio.wait_for(client.bootstrap(), 5)
+        await within(5, client.bootstrap())
     except Exception as error:
         if not is_transient(error) and not isinstance(error, ValueError):
             raise

@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaProducer
 from servicecert_schemas.codec import headers_of
 from servicecert_schemas.event import Envelope
 
+from .faults import within
 from .sql import statement
 from .steps import step
 
@@ -39,7 +40,7 @@ async def relay(
             await _publish(connection, producer, prefix, source, rows)
         if len(rows) < _ROWS:
             with suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), 1)
+                await within(1, wake.wait())
 
 
 async def _publish(
@@ -74,7 +75,7 @@ async def _send(producer: AIOKafkaProducer, prefix: str, source: str, row: async
 async def stop(producer: AIOKafkaProducer) -> None:
     """Stops a producer, or leaves it after 5 s: while the broker is down it would wait for ever."""
     with suppress(Exception):
-        await asyncio.wait_for(producer.stop(), STOP_SECONDS)
+        await within(STOP_SECONDS, producer.stop())
 
 
 Producers = Callable[[], AIOKafkaProducer]

@@ -15,7 +15,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
-from .faults import Outage, named, pauses
+from .faults import Outage, named, pauses, within
 from .record import Record
 
 log = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ class Source:
         async for _ in pauses():
             consumer = self._open()
             try:
-                await asyncio.wait_for(consumer.start(), 30)
+                await within(30, consumer.start())
                 await self._read(consumer)
             except (KafkaError, OSError, TimeoutError) as error:
                 self._outage.began(error)
@@ -160,7 +160,7 @@ class Source:
         if not offsets:
             return
         try:
-            await asyncio.wait_for(consumer.commit(offsets), 15)
+            await within(15, consumer.commit(offsets))
         except (KafkaError, TimeoutError) as error:
             log.info("Offsets are not committed (%s); they are with the next ones", named(error))
             return
@@ -183,7 +183,7 @@ class _Forget(ConsumerRebalanceListener):
 
 async def _stop(consumer: AIOKafkaConsumer) -> None:
     try:
-        await asyncio.wait_for(consumer.stop(), 5)
+        await within(5, consumer.stop())
     except Exception as error:
         log.info("The consumer did not stop cleanly (%s)", named(error))
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from servicecert_schemas.topics import Topic
 
-from .faults import OperatorError, pauses
+from .faults import OperatorError, pauses, within
 
 _LEADER_SECONDS = 30.0
 
@@ -21,7 +20,7 @@ async def create(bootstrap_servers: str, topics: Sequence[Topic], prefix: str = 
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     try:
-        await asyncio.wait_for(admin.start(), 15)
+        await within(15, admin.start())
         answer = await admin.create_topics(
             [
                 NewTopic(prefix + topic.name, topic.partitions, replication, topic_configs=topic.config)
@@ -29,7 +28,7 @@ async def create(bootstrap_servers: str, topics: Sequence[Topic], prefix: str = 
             ]
         )
         made = [name for name, code, *_ in answer.topic_errors if _is_made(name, code)]
-        await asyncio.wait_for(_led(admin, [prefix + topic.name for topic in topics]), _LEADER_SECONDS)
+        await within(_LEADER_SECONDS, _led(admin, [prefix + topic.name for topic in topics]))
     except (KafkaError, OSError, TimeoutError):
         raise OperatorError(
             f"Kafka does not answer at {bootstrap_servers}: start it, or correct KAFKA_BOOTSTRAP_SERVERS.", 69

@@ -20,7 +20,7 @@ from servicecert_schemas.topics import CATALOGUE, Topic, parked
 from . import health, origins
 from .decider import Service
 from .effects import Effects
-from .faults import OperatorError, Outage, is_transient
+from .faults import OperatorError, Outage, is_transient, within
 from .fold import Item
 from .known import Follower
 from .leader import Leader
@@ -37,7 +37,8 @@ S = TypeVar("S")
 K = TypeVar("K")
 
 _LOOK_SECONDS = 5.0
-_STOP_SECONDS = 10.0
+_STOP_SECONDS = 9.0
+_DRAIN_SECONDS = 5.0
 _OPEN_BATCHES = 4
 
 
@@ -128,9 +129,12 @@ class Worker(Generic[S, K]):
         turns = asyncio.create_task(self._loop.run(self._source, self._stopping))
         stopped = asyncio.create_task(self._stopping.wait())
         await asyncio.wait([turns, stopped], return_when=asyncio.FIRST_COMPLETED)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(turns, _STOP_SECONDS)
         stopped.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_SECONDS):
+                await turns
+                await self._effects.drain(_DRAIN_SECONDS)
+                await self._loop.finish(self._source)
         log.info("Stops")
 
     async def _take(self, items: Sequence[Item], now: datetime) -> Outcome:
@@ -172,9 +176,9 @@ class Worker(Generic[S, K]):
         while True:
             client = AIOKafkaClient(bootstrap_servers=self._settings.bootstrap_servers, request_timeout_ms=10_000)
             try:
-                await asyncio.wait_for(client.bootstrap(), 15)
+                await within(15, client.bootstrap())
                 while True:
-                    found = await asyncio.wait_for(origins.look(client, topics), 15)
+                    found = await within(15, origins.look(client, topics))
                     origins.require(found, topics)
                     await origins.compare(self._pool, self._service.name, found)
                     self._kafka.ended()
