@@ -6,16 +6,17 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import asyncpg
 import psycopg
 import pytest
-from chaos.customers import Customers, customers
-from servicecert_cli.authority import make_authority
 from servicecert_deploy import Parts, start_parts
 from servicecert_worker import database
+
+if TYPE_CHECKING:
+    from chaos.customers import Customers
 
 ServicePool = Callable[[str, Path], Awaitable["asyncpg.Pool[Any]"]]
 
@@ -30,6 +31,8 @@ def parts() -> Iterator[Parts]:
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate authority for all tests; its passphrases are beside it in `ca.passphrases`."""
+    from servicecert_cli.authority import make_authority
+
     directory = tmp_path_factory.mktemp("authority") / "ca"
     make_authority(directory, directory.with_name("ca.passphrases"))
     return directory
@@ -38,6 +41,8 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def known_customers() -> Customers:
     """Four organisations, one for each type of certificate, with keys and requests that OpenSSL made."""
+    from chaos.customers import customers
+
     return asyncio.run(customers())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -87,7 +88,9 @@ async def opened(
                 **await stack.enter_async_context(mail_server.serving()),
                 **await stack.enter_async_context(archive.serving()),
                 "SIGNATURE_LOG": str(log),
-                "PYTHONPATH": str(SIGNATURE_HOOK),
+                "PYTHONPATH": os.pathsep.join(
+                    [str(SIGNATURE_HOOK), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+                ),
                 "SERVICECERT_SESSION_SECONDS": SESSION_SECONDS,
                 **(environment or {}),
             },
