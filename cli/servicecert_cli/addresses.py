@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from servicecert_schemas.topics import CATALOGUE, Topic
+from servicecert_schemas.topics import Topic
 
 from servicecert_cli.faults import Told
 
@@ -26,10 +26,6 @@ class Cluster:
     def group(self, service: str) -> str:
         """What the service's consumer group is called in this cluster."""
         return self.prefix + service
-
-    def topic(self, name: str) -> Topic | None:
-        """The topic of the catalogue that is called so in this cluster."""
-        return next((topic for topic in CATALOGUE if self.name(topic) == name), None)
 
     @property
     def environment(self) -> dict[str, str]:
