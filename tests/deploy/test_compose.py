@@ -67,8 +67,7 @@ def test_the_settings_of_a_service_take_its_environment(worker: str, monkeypatch
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     settings()
-    prefix = settings.model_config.get("env_prefix") or ""
-    known = {f"{prefix}{field}".upper() for field in settings.model_fields}
+    known = {field.alias or name.upper() for name, field in settings.model_fields.items()}
     assert set(given) <= known | RUNTIMES
 
 

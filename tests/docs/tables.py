@@ -1,0 +1,167 @@
+"""The tables of the pages that say what the code says: environment, metrics, and which tests hold which rule.
+
+    .venv/bin/python tests/docs/tables.py       writes them anew
+
+A table stands between `<!-- NAME -->` and `<!-- end -->`. In a table of rules only the last column is written.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from docs.pages import CHECKOUT
+from prometheus_client.metrics import MetricWrapperBase
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
+from servicecert_schemas.topics import CATALOGUE, SERVICES
+from servicecert_worker.metrics import Metrics
+from servicecert_worker.settings import WorkerSettings
+
+DOCS = CHECKOUT / "docs"
+_TEST = re.compile(r"^ *(?:async )?def test((?:_[A-EI]\d+)+)_", re.MULTILINE)
+_MARK = re.compile(r"mark\.rule\(\"([A-E]\d+)\"\)")
+
+
+def environment() -> list[str]:
+    """Each variable that a service reads, once, with who reads it."""
+    readers: dict[str, list[str]] = defaultdict(list)
+    fields: dict[str, FieldInfo] = {}
+    for who, settings in (("all", WorkerSettings), *((service, _settings(service)) for service in SERVICES)):
+        for name, field in settings.model_fields.items():
+            variable = field.alias or name.upper()
+            readers[variable].append(who)
+            fields.setdefault(variable, field)
+    return _table(
+        ("variable", "read by", "default", "meaning"),
+        (
+            (f"`{variable}`", ", ".join(readers[variable]), _default(field), field.description or "")
+            for variable, field in fields.items()
+        ),
+    )
+
+
+def metrics() -> list[str]:
+    """Each metric of a worker, as Prometheus names it."""
+    found = [each for each in vars(Metrics("")).values() if isinstance(each, MetricWrapperBase)]
+    return _table(
+        ("metric", "type", "labels", "meaning"),
+        (
+            (
+                f"`{each._name}{'_total' if each._type == 'counter' else ''}`",
+                each._type,
+                ", ".join(each._labelnames),
+                each._documentation,
+            )
+            for each in found
+        ),
+    )
+
+
+def topics() -> list[str]:
+    """The catalogue."""
+    return _table(
+        ("topic", "key", "written by", "read by", "kept"),
+        (
+            (
+                f"`{topic.name}`",
+                topic.key,
+                ", ".join(topic.writers),
+                ", ".join(topic.readers),
+                "the last of each key"
+                if topic.compacted
+                else f"{topic.retention.days} days"
+                if topic.retention
+                else "for ever",
+            )
+            for topic in CATALOGUE
+        ),
+    )
+
+
+def holding(rule: str) -> str:
+    """The test files that have a test named for a rule or an invariant, as links."""
+    return ", ".join(
+        f"[{path.parent.name}/{path.stem.removeprefix('test_')}](../{path.relative_to(CHECKOUT)})"
+        for path in _held()[rule]
+    )
+
+
+def _held() -> dict[str, list[Path]]:
+    held: dict[str, list[Path]] = defaultdict(list)
+    for path in sorted((CHECKOUT / "tests").rglob("test_*.py")):
+        text = path.read_text()
+        named = {name for names in _TEST.findall(text) for name in names.split("_")[1:]} | set(_MARK.findall(text))
+        for rule in named:
+            held[rule].append(path)
+    return held
+
+
+def written(page: Path) -> str:
+    """A page with its tables as they must be."""
+    text = page.read_text()
+    for name, table in WHOLE.items():
+        head = f"<!-- {name} -->\n"
+        if head in text:
+            before, _, rest = text.partition(head)
+            _, end, after = rest.partition("<!-- end -->")
+            text = "".join((before, head, *(f"{line}\n" for line in table()), end, after))
+    return re.sub(r"<!-- rules -->\n.*?<!-- end -->", lambda found: _with_tests(found[0]), text, flags=re.DOTALL)
+
+
+def _with_tests(table: str) -> str:
+    return re.sub(
+        r"^(\| (?:\*\*)?([A-EI]\d+)\b.*\|)[^|\n]*\|$",
+        lambda row: f"{row[1]} {holding(row[2]) or '-'} |",
+        table,
+        flags=re.MULTILINE,
+    )
+
+
+def _settings(service: str) -> type[BaseSettings]:
+    found: type[BaseSettings] = import_module(f"servicecert_{service}.settings").Settings
+    return found
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "must be set"
+    value = field.default
+    assert not isinstance(value, SecretStr)
+    if value is None or value == "":
+        return "none"
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+
+
+def _table(head: Iterable[str], lines: Iterable[Iterable[Any]]) -> list[str]:
+    head = tuple(head)
+    return [
+        f"| {' | '.join(head)} |",
+        f"|{'---|' * len(head)}",
+        *(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines),
+    ]
+
+
+def _cell(text: object) -> str:
+    """What Markdown shows as the text."""
+    return str(text).replace("|", "\\|").replace("<", "&lt;")
+
+
+WHOLE: dict[str, Callable[[], list[str]]] = {"environment": environment, "metrics": metrics, "topics": topics}
+
+
+if __name__ == "__main__":
+    os.chdir(CHECKOUT)
+    for each in sorted(DOCS.rglob("*.md")):
+        if (text := written(each)) != each.read_text():
+            each.write_text(text)
+            print(f"{each.relative_to(CHECKOUT)} is written anew")

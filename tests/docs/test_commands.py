@@ -1,0 +1,100 @@
+"""The commands that the pages show are run, in order, against real parts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from uuid import uuid4
+
+import aiohttp
+import pytest
+from docs.pages import CHECKOUT, PAGES, Block
+from prometheus_client.parser import text_string_to_metric_families
+from servicecert_cli.commands.up import write_environment
+from servicecert_cli.system import System
+from servicecert_deploy import Parts
+
+from docs import pages
+
+OPERATIONS = CHECKOUT / "docs" / "operations.md"
+AWAIT_SECONDS = 60
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+
+def shown(page: Path, *, bare: bool) -> list[Block]:
+    """The blocks of a page that are to be run."""
+    found = [block for block in pages.blocks(page) if {"run", "await"} & set(block.words)]
+    return [block for block in found if ("bare" in block.words) is bare]
+
+
+def script(blocks: list[Block]) -> str:
+    """One script of all blocks. What is awaited is tried until it succeeds, or for a minute."""
+    lines = ["set -euo pipefail"]
+    for block in blocks:
+        if "await" in block.words:
+            lines.append(
+                f"SECONDS=0; until {{ {block.text.rstrip()}; }}; do test $SECONDS -lt {AWAIT_SECONDS}; sleep 0.2; done"
+            )
+        else:
+            lines.append(block.text)
+    return "\n".join(lines)
+
+
+async def served(system: System) -> set[str]:
+    """The names of the metrics that a worker serves, as Prometheus names them, without the times at which they began."""
+    async with aiohttp.ClientSession() as session, session.get(f"http://{system.health('intake')}/metrics") as answer:
+        families = list(text_string_to_metric_families(await answer.text()))
+    return {
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for family in families
+        if not family.name.endswith("_created")
+    }
+
+
+def run(blocks: list[Block], folder: Path, environment: Mapping[str, str], before: str = ":") -> str:
+    """What the blocks print. They must end well."""
+    done = subprocess.run(
+        ["bash", "-c", f"{before}\n{script(blocks)}"],
+        cwd=folder,
+        env={**os.environ, "PATH": PATH, **environment},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_a_first_start_prepares_everything(parts: Parts, database_url: str, tmp_path: Path) -> None:
+    environment = {
+        "KAFKA_BOOTSTRAP_SERVERS": parts.bootstrap,
+        "SERVICECERT_TOPIC_PREFIX": f"docs-{uuid4().hex[:8]}.",
+        "DATABASE_URL": database_url,
+    }
+    blocks = shown(OPERATIONS, bare=True)
+    assert blocks
+    said = run(blocks, tmp_path, environment)
+    assert "missing" not in said
+    assert (tmp_path / "service-urls").stat().st_mode & 0o077 == 0
+
+
+async def test_what_operators_do_works(parts: Parts, authority: Path, tmp_path: Path) -> None:
+    async with System(tmp_path, parts=parts, authority=authority) as system:
+        environment = write_environment(system)
+        blocks = shown(OPERATIONS, bare=False)
+        assert any("await" in block.words for block in blocks)
+        said = await asyncio.to_thread(run, blocks, tmp_path, {}, f". {environment}")
+        assert "0 records are parked." in said
+        assert await served(system) == {row[0].strip("`") for row in pages.rows(OPERATIONS, "metrics")}
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page != OPERATIONS and shown(page, bare=False)], ids=lambda p: p.stem
+)
+def test_what_other_pages_show_works(page: Path, tmp_path: Path) -> None:
+    run(shown(page, bare=False), tmp_path, {})

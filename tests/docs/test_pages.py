@@ -1,0 +1,152 @@
+"""What the pages say is so: links lead somewhere, commands and targets exist, tables and sentences are the code's."""
+
+from __future__ import annotations
+
+import ast
+import html
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import click
+import pytest
+from docs.pages import CHECKOUT, PAGES
+from servicecert_cli.main import main
+
+from docs import pages, tables
+
+OPERATIONS = CHECKOUT / "docs" / "operations.md"
+ROOMS = ("schemas", "worker", "pki", "services", "cli", "deploy")
+README_LINES = 120
+
+
+def relative(page: Path) -> str:
+    return str(page.relative_to(CHECKOUT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in pages.links(page):
+        if link.startswith(("http://", "https://")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{link} leads nowhere"
+        assert not anchor or anchor in pages.anchors(target), f"{link} names no heading of {target.name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_tables_are_current(page: Path) -> None:
+    assert page.read_text() == tables.written(page), "run .venv/bin/python tests/docs/tables.py"
+
+
+def test_every_page_is_found_from_the_readme() -> None:
+    found, new = set(), {CHECKOUT / "README.md"}
+    while new:
+        page = new.pop()
+        found.add(page)
+        for link in pages.links(page):
+            target = (page.parent / link.partition("#")[0]).resolve()
+            if target.suffix == ".md" and target not in found:
+                new.add(target)
+    assert set(PAGES) - found == {CHECKOUT / "schemas" / "README.md"}
+
+
+def test_the_readme_is_short_and_names_both_commands() -> None:
+    text = (CHECKOUT / "README.md").read_text()
+    assert len(text.splitlines()) <= README_LINES
+    assert "    make demo\n" in text
+    assert "    make test\n" in text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_targets_of_make_exist(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
+    for target in re.findall(r"(?:`|    )make ([a-z]+)", page.read_text()):
+        assert target in targets
+
+
+@pytest.mark.parametrize(
+    ("page", "line"), [pytest.param(*shown, id=f"{shown[0].stem}: {shown[1]}") for shown in pages.commands()]
+)
+def test_commands_and_their_options_exist(page: Path, line: str) -> None:
+    command: click.Command = main
+    words = shlex.split(line.replace("…", ""))[1:]
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        found = command.get_command(click.Context(command), words.pop(0))
+        assert found is not None, f"{line} is no command"
+        command = found
+    known = {name for parameter in command.params for name in parameter.opts} | {"-h", "--help"}
+    assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known
+
+
+@pytest.mark.parametrize(
+    "row", pages.rows(OPERATIONS, "faults") + pages.rows(OPERATIONS, "told"), ids=lambda row: row[0]
+)
+def test_sentences_are_what_the_code_says(row: list[str]) -> None:
+    sentence = html.unescape(row[0])
+    parts = [part for part in sentence.split("…") if part.strip(" .:")]
+    assert any(_in_order(parts, said) for said in sentences()), f"nothing says: {sentence}"
+
+
+def _in_order(parts: list[str], text: str) -> bool:
+    place = 0
+    for part in parts:
+        place = text.find(part, place)
+        if place < 0:
+            return False
+        place += len(part)
+    return True
+
+
+@cache
+def sentences() -> tuple[str, ...]:
+    """All texts of the code, with … for what is put into them."""
+    return tuple(
+        said
+        for room in ROOMS
+        for path in sorted((CHECKOUT / room).rglob("*.py"))
+        for said in _texts(ast.parse(path.read_text()))
+    )
+
+
+def _texts(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            parts = [part.value if isinstance(part, ast.Constant) else "…" for part in node.values]
+            yield "".join(map(str, parts))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield re.sub(r"%(?:\.\d)?[sdf]", "…", node.value)
+
+
+def test_every_variable_that_the_pages_name_is_known() -> None:
+    code = "\n".join(
+        path.read_text() for room in ROOMS for path in (CHECKOUT / room).rglob("*") if path.suffix in (".py", ".yml")
+    )
+    listed = {row[0].strip("`") for row in pages.rows(OPERATIONS, "environment")}
+    for page in PAGES:
+        for name in re.findall(r"`((?:SERVICECERT|SMTP)_[A-Z_]+)`", page.read_text()):
+            assert name in listed or name in code, f"{page.name} names {name}"
+
+
+def test_every_metric_that_the_pages_name_is_one() -> None:
+    metrics = {row[0].strip("`") for row in pages.rows(OPERATIONS, "metrics")}
+    for page in PAGES:
+        for name in re.findall(r"`[^`]*?\b(servicecert_[a-z_]+)\b[^`]*`", page.read_text()):
+            assert name in metrics or re.match(
+                r"servicecert_(schemas|worker|pki|cli|deploy|intake|issuer|revoker|notifier)", name
+            ), name
+
+
+def test_each_dependency_has_its_reason_and_nothing_else_has() -> None:
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    wanted = [
+        *project["dependencies"],
+        *(each for extra in project["optional-dependencies"].values() for each in extra),
+    ]
+    page = CHECKOUT / "docs" / "dependencies.md"
+    told = [row[0].strip("`") for name in ("runtime", "embedded", "development") for row in pages.rows(page, name)]
+    assert sorted(told) == sorted(each.partition("[")[0] for each in wanted)
