@@ -73,8 +73,9 @@ def main() -> None:
     """Workers that issue and revoke the service certificates of Finnish social welfare and healthcare.
 
     \b
-    Exit codes: 0 done, 1 not achieved, 2 wrong usage, 65 wrong input, 69 a part
-    does not answer, 73 cannot be written, 77 refused, 78 wrong configuration.
+    Exit codes: 0 done, 1 not achieved, 2 wrong usage, 65 wrong input, 66 an input
+    cannot be read, 69 something does not answer, 70 a part failed, 73 cannot be
+    written, 75 try later, 77 refused, 78 wrong configuration.
     """
 
 

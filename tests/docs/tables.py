@@ -1,6 +1,6 @@
 """The tables of the pages that say what the code says: environment, metrics, and which tests hold which rule.
 
-    .venv/bin/python tests/docs/tables.py       writes them anew
+    .venv/bin/python tests/docs/tables.py       writes them anew, as `make format` does
 
 A table stands between `<!-- NAME -->` and `<!-- end -->`. In a table of rules only the last column is written.
 """

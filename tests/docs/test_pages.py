@@ -40,7 +40,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
 def test_tables_are_current(page: Path) -> None:
-    assert page.read_text() == tables.written(page), "run .venv/bin/python tests/docs/tables.py"
+    assert page.read_text() == tables.written(page), "run `make format`"
 
 
 def test_every_page_is_found_from_the_readme() -> None:
