@@ -18,6 +18,7 @@ from servicecert_cli.system import System
 from servicecert_cli.witness import Witness, witnessing
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.event import CaseEvent, EventData
+from servicecert_schemas.mail import MailHandedOver
 from servicecert_schemas.values import CertificateType
 
 C = TypeVar("C", bound=CaseEvent)
@@ -51,20 +52,19 @@ class Desk:
         def is_it(data: EventData) -> bool:
             return isinstance(data, CaseChanged) and (data.case_id, data.state) == (case_id, state) and wanted(data)
 
-        found = await asyncio.wait_for(self.witness.until(is_it), PATIENCE_SECONDS)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            found = await self.witness.until(is_it)
         assert isinstance(found, CaseChanged)
         return found
 
     async def said(self, case_id: UUID, kind: type[C], count: int = 1) -> C:
         """The newest event of a kind about a case, once there are so many."""
-        waiting = self.witness.until(lambda _: len(self.witness.of_case(case_id, kind)) >= count)
-        await asyncio.wait_for(waiting, PATIENCE_SECONDS)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self.witness.until(lambda _: len(self.witness.of_case(case_id, kind)) >= count)
         return self.witness.of_case(case_id, kind)[-1]
 
     def mails(self, case_id: UUID) -> list[EmailMessage]:
         """The mails that were handed over for a case, as the mail server took them."""
-        from servicecert_schemas.mail import MailHandedOver
-
         ids = {str(each.mail_id) for each in self.witness.of_case(case_id, MailHandedOver)}
         taken = (message_from_bytes(mail.content, policy=policy.default) for mail in self.system.mails.mails)
         return [mail for mail in taken if mail["Message-ID"].strip("<>").partition("@")[0] in ids]

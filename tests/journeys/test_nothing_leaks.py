@@ -1,0 +1,174 @@
+"""I10: keys stay home; E3: personal data stay out of what is said. A system that had faults, poison and a wrong passphrase is searched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from urllib.parse import unquote, urlsplit
+from uuid import uuid4
+
+import psutil
+import psycopg
+import pytest
+import pytest_asyncio
+from asn1crypto import pem
+from chaos.customers import customer_of
+from chaos.quiet import Quiet
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from journeys import everything
+from journeys.conftest import Played
+from servicecert_cli import kafka
+from servicecert_cli.e_service import example
+from servicecert_cli.publishing import E_SERVICE, send
+from servicecert_cli.system import System, service_of
+from servicecert_pki.keyring import read_passphrases
+from servicecert_schemas.codec import Record, to_record
+from servicecert_schemas.values import CertificateType
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+PEOPLE = (
+    b"Saga P\xc3\xa5hittad",
+    b"Urho Keksitty",
+    b"Taru Tarinainen",
+    b"Impi Olematon",
+    b"Urho Kuviteltu",
+    b"Aava Unelma",
+    b"Into Kuvitelma",
+    b"saga.pahittad",
+    b"urho.keksitty",
+    b"taru.tarinainen",
+    b"impi.olematon",
+    b"urho.kuviteltu",
+    b"aava.unelma",
+    b"into.kuvitelma",
+    b"tekniikka@",
+)
+"""All who are named in the examples' applications, and their addresses before the at sign."""
+
+
+def secrets(system: System) -> Iterator[tuple[str, bytes]]:
+    """What must never be seen: passphrases, passwords of the database, private keys in whatever form."""
+    passphrases = read_passphrases(system.passphrase_file)
+    yield from ((f"the passphrase of {name}", secret) for name, secret in passphrases.items())
+    for service, url in {**system.urls, "the administrator": system.place.admin_url}.items():
+        password = urlsplit(url).password
+        assert password
+        yield f"the database password of {service}", unquote(password).encode()
+    for path in (system.ca_folder / "keys").iterdir():
+        encrypted = path.read_bytes()
+        yield f"the encrypted key {path.name}", encrypted.splitlines()[3]
+        yield f"the encrypted key {path.name}, in DER", pem.unarmor(encrypted)[2][100:140]
+        environment = path.stem.partition("-")[0]
+        secret = next(value for name, value in passphrases.items() if str(name) == environment)
+        yield from _forms(path.name, encrypted, secret)
+
+
+def _forms(name: str, encrypted: bytes, passphrase: bytes) -> Iterator[tuple[str, bytes]]:
+    """The secret number of a key: raw, in hexadecimal, in decimal."""
+    key = load_pem_private_key(encrypted, passphrase)
+    number = key.private_numbers()
+    secret = getattr(number, "private_value", None) or number.d
+    raw = secret.to_bytes((secret.bit_length() + 7) // 8)
+    yield f"the key {name}", raw[:24]
+    yield f"the key {name} in hexadecimal", raw[:24].hex().encode()
+    yield f"the key {name} in decimal", str(secret)[:40].encode()
+    clear = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    yield f"the key {name} in PEM", clear.splitlines()[3]
+
+
+def found(wanted: Iterator[tuple[str, bytes]], places: Mapping[str, bytes]) -> list[str]:
+    """Which of what is wanted stands where."""
+    return [
+        f"{what} is in {place}" for what, secret in wanted for place, content in places.items() if secret in content
+    ]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def faulty(played: Played, tmp_path_factory: pytest.TempPathFactory) -> Played:
+    """The system after poison with people in it, lost connections, and workers that could not start."""
+    system = played.scene.system
+    await _send_poison_with_people(system)
+    wrong = tmp_path_factory.mktemp("wrong") / "passphrases"
+    wrong.write_bytes(system.passphrase_file.read_bytes().replace(b"=", b"=not-"))
+    said = await _fail(system, "issuer-wrong", SERVICECERT_CA_PASSPHRASE_FILE=str(wrong))
+    assert b"passphrase does not open" in said
+    said = await _fail(system, "notifier-wrong", DATABASE_URL=system.urls["notifier"].replace("@", "not@"))
+    assert b"refuses the password" in said
+    with psycopg.connect(system.place.admin_url, autocommit=True) as connection:
+        connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()")
+    await asyncio.to_thread(system.children["issuer"].kill)
+    system.start("issuer")
+    await system.ready(*system.children)
+    await Quiet(system, played.scene.traffic).wait()
+    return played
+
+
+async def _send_poison_with_people(system: System) -> None:
+    """Applications whose names and addresses stand where a schema forbids them, and one that is cut off."""
+    application = example(CertificateType.SERVER)
+    event = customer_of(application).submitted(uuid4(), application, None)
+    good = to_record(event, source=E_SERVICE, id=uuid4(), time=datetime.now(UTC))
+    name, address = application.orderer.name, application.orderer.email
+    values = [
+        good.value.replace(b'"sv"', f'"{name}"'.encode()),
+        good.value.replace(b'"substantial"', f'"{address}"'.encode()),
+        good.value.replace(b'"names":', f'"names": "{name}", "x":'.encode()),
+        good.value[:-20],
+    ]
+    records = [Record(good.topic, str(uuid4()).encode(), good.headers, value) for value in values]
+    async with kafka.producer(system.cluster) as producer:
+        await send(producer, system.cluster, records)
+
+
+async def _fail(system: System, name: str, **environment: str) -> bytes:
+    """What a worker says that cannot start with these settings."""
+    child = system.start(name, **environment)
+    assert await asyncio.to_thread(child.wait, 60) != 0
+    del system.children[name]
+    return system.log(name).read_bytes()
+
+
+async def test_I10_no_key_passphrase_or_password_is_in_a_log_metric_event_row_mail_or_crl(faulty: Played) -> None:
+    system = faulty.scene.system
+    places = {
+        **await everything.logs(system),
+        **await everything.stores(system),
+        **everything.files(system.mail_folder),
+        **everything.files(system.crl_folder),
+    }
+    assert not found(secrets(system), places)
+
+
+async def test_E3_no_person_is_in_a_log_a_metric_or_a_parked_record_s_error(faulty: Played) -> None:
+    stores = await everything.stores(faulty.scene.system)
+    told = {name: content for name, content in stores.items() if name.endswith(".parked") and name.startswith("topic")}
+    assert len(told) == 4
+    assert b"wrong-schema" in told["topic intake.parked"]
+    assert not found(
+        ((str(person), person) for person in PEOPLE), {**await everything.logs(faulty.scene.system), **told}
+    )
+
+
+async def test_the_search_finds_what_is_there(faulty: Played) -> None:
+    system = faulty.scene.system
+    stores = await everything.stores(system)
+    assert {"topic applications", "topic cases", "table intake.cases"} <= {
+        place for place, content in stores.items() if PEOPLE[0] in content
+    }
+    certificate = next(iter((await faulty.scene.evidence()).topics.cases.values()))
+    serial = next(iter(certificate.issued.values())).serial.encode()
+    assert {"topic certificates", "table issuer.certificates"} <= {
+        place for place, content in stores.items() if serial in content
+    }
+    assert all(content for place, content in (await everything.logs(system)).items())
+
+
+async def test_I10_only_issuer_and_revoker_are_told_where_the_keys_are(faulty: Played) -> None:
+    system = faulty.scene.system
+    told = {
+        name: any(str(system.ca_folder) in value for value in psutil.Process(child.pid).environ().values())
+        for name, child in system.children.items()
+    }
+    assert told == {name: service_of(name) in ("issuer", "revoker") for name in system.children}

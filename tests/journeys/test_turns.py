@@ -1,0 +1,108 @@
+"""I2 and I12: how the same events are cut into turns, and how often they come, has no effect; I5: nor in which order topics are heard."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from chaos.customers import Customers
+from chaos.plan import Way, draw
+from chaos.quiet import Quiet
+from chaos.scene import Scene, opened
+from chaos.telling import findings
+from chaos.topics_told import TopicsTold, read_topics
+from journeys.conftest import Played
+from servicecert_cli import kafka
+from servicecert_cli.addresses import Cluster
+from servicecert_cli.names import SERVICES
+from servicecert_deploy import Parts
+from servicecert_worker.lag import committed
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def essence(told: TopicsTold) -> dict[UUID, tuple[object, ...]]:
+    """What a case came to, without what is drawn or read from a clock."""
+    return {
+        case_id: (each.end, len(each.versions), each.deliveries, len(each.issued), len(each.revoked))
+        for case_id, each in told.cases.items()
+    }
+
+
+async def test_I3_I6_I7_I8_I9_I11_I12_two_workers_that_cut_differently_make_what_was_planned(played: Played) -> None:
+    assert not list(findings(played.verdict))
+
+
+async def test_I12_one_worker_that_takes_large_turns_makes_the_same(
+    played: Played, parts: Parts, authority: Path, known_customers: Customers, tmp_path: Path
+) -> None:
+    async with opened(
+        tmp_path, parts, authority=authority, known=known_customers, environment={"SERVICECERT_BATCH": "500"}
+    ) as scene:
+        assert not list(findings(await scene.play(played.plan)))
+        whole = essence(await read_topics(scene.system.cluster))
+    first = essence(await read_topics(played.scene.system.cluster))
+    assert whole == {case_id: first[case_id] for case_id in whole}
+    assert set(whole) == {case.case_id for case in played.plan.cases}
+
+
+async def test_I2_a_replay_of_everything_from_the_first_record_has_no_effect(played: Played) -> None:
+    system = played.scene.system
+    before = await _state(played.scene)
+    await system.stop_all()
+    for service in SERVICES:
+        await _rewind(system.cluster, service)
+    await _started(played.scene, list(system.children))
+    await Quiet(system, played.scene.traffic).wait()
+    assert await _state(played.scene) == before
+
+
+async def _state(scene: Scene) -> object:
+    """All that an effect would show in: how many records there are, how often each mail came, which CRLs, how many signatures."""
+    told = await read_topics(scene.system.cluster)
+    mails = {mail_id: mail.times for mail_id, mail in scene.mail_server.mails.items()}
+    return told.records, mails, sorted(scene.crls.fetched), scene.signature_log.read_text()
+
+
+async def _rewind(cluster: Cluster, service: str) -> None:
+    """Puts a service's group, which must be empty, back to the first record of all that it ever read."""
+    async with kafka.admin(cluster) as admin, kafka.reader(cluster, cluster.group(service)) as consumer:
+        partitions = list(await committed(admin, cluster.group(service)))
+        assert partitions
+        consumer.assign(partitions)
+        await consumer.commit(dict.fromkeys(partitions, 0))
+
+
+@pytest.mark.parametrize("away", ["intake", "revoker", "notifier"])
+async def test_I5_a_service_that_was_away_hears_all_topics_at_once_and_comes_to_the_same(
+    played: Played, away: str
+) -> None:
+    """Intake leaves when the first certificates are issued, so that mails and revocations go on without it; the others before."""
+    scene, workers = played.scene, [away, f"{away}-2"]
+    plan = draw(sum(map(ord, away)), 12, [], blows=0, ways=(Way.STRAIGHT, Way.REVOKED, Way.SUPPLEMENTED))
+    certified = len(scene.traffic.issued)
+    if away != "intake":
+        await _stop(scene, workers)
+    await scene.traffic.send(plan.bursts[0])
+    await _until(lambda: len(scene.traffic.issued) >= certified + (1 if away == "intake" else 12))
+    await _stop(scene, workers)
+    await _started(scene, workers)
+    assert not list(findings(await played.judged(plan)))
+
+
+async def _stop(scene: Scene, names: list[str]) -> None:
+    await asyncio.gather(*(asyncio.to_thread(scene.system.children[name].stop) for name in names))
+
+
+async def _started(scene: Scene, names: list[str]) -> None:
+    await asyncio.gather(*(asyncio.to_thread(scene.system.start, name) for name in names))
+    await scene.system.ready(*names)
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110  -- what is waited for are events of other processes
+            await asyncio.sleep(0.05)
