@@ -1,6 +1,7 @@
 """docker-compose.yml is what Compose understands, gives no secret away, and keeps the CA's keys to who signs."""
 
 import re
+import tomllib
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -133,3 +134,10 @@ def test_the_image_is_given_only_what_the_lock_of_the_checkout_pins() -> None:
     )
     assert small
     assert small < whole
+
+
+def test_the_image_is_given_all_that_the_project_needs() -> None:
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    needed = {wanted.partition("[")[0] for wanted in project["dependencies"]} - {"servicecert-schemas"}
+    given = set(re.findall(r"^([\w.-]+)", (CHECKOUT / "deploy" / "requirements.lock").read_text(), re.MULTILINE))
+    assert needed <= given
