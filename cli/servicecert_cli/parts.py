@@ -60,7 +60,15 @@ async def opened_place(given: Parts | None, report: Report, *, apart: bool, thro
                 await asyncio.to_thread(_drop_database, parts.database_url, mine)
     finally:
         if given is None:
-            await asyncio.to_thread(parts.stop)
+            await asyncio.to_thread(_end, parts)
+
+
+def _end(parts: Parts) -> None:
+    """Ends what was started at once: its records and rows go with it, so there is nothing to put in order."""
+    for part in (parts.kafka, parts.postgres):
+        if part is not None:
+            part.kill()
+    parts.stop()
 
 
 async def _started(report: Report, throughput: bool) -> Parts:
