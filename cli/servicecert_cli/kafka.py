@@ -10,7 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
-from servicecert_worker.faults import OperatorError, within
+from servicecert_worker.faults import OperatorError, no_broker, within
 
 from servicecert_cli.addresses import Cluster
 
@@ -66,6 +66,4 @@ async def _opened(place: Cluster, start: Any, stop: Any) -> AsyncIterator[None]:
 
 def unanswered(place: Cluster) -> OperatorError:
     """The broker does not answer."""
-    return OperatorError(
-        f"Kafka does not answer at {place.bootstrap}: start it, or correct KAFKA_BOOTSTRAP_SERVERS.", 69
-    )
+    return no_broker(place.bootstrap)

@@ -102,7 +102,8 @@ def migrate(url: str, service: str, folders: Sequence[Path]) -> None:
 def _yoyo_url(url: str, service: str) -> str:
     parts = urlsplit(url)
     options = quote(f"-c search_path={service} -c lock_timeout=10s -c statement_timeout=60s")
-    return urlunsplit(parts._replace(scheme="postgresql+psycopg", query=f"schema={service}&options={options}"))
+    query = "&".join(filter(None, (parts.query, f"schema={service}", f"options={options}")))
+    return urlunsplit(parts._replace(scheme="postgresql+psycopg", query=query))
 
 
 def _connect(url: str) -> psycopg.Connection[tuple[Any, ...]]:

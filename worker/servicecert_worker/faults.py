@@ -49,6 +49,13 @@ class OperatorError(Exception):
         self.exit_code = exit_code
 
 
+def no_broker(bootstrap_servers: str) -> OperatorError:
+    """Kafka cannot be reached."""
+    return OperatorError(
+        f"Kafka does not answer at {bootstrap_servers}: start it, or correct KAFKA_BOOTSTRAP_SERVERS.", 69
+    )
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether trying again later can help.
 

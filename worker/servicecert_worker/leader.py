@@ -85,8 +85,6 @@ class Leader:
     async def _stand(self) -> None:
         connection = await asyncpg.connect(self._url, **connection_options(self._service.name))
         try:
-            lost = asyncio.Event()
-            connection.add_termination_listener(lambda _: lost.set())
             async for _ in pauses(longest=0.5):
                 if await connection.fetchval(statement("elect"), _RELAYS, self._service.name):
                     await self._lead(connection)

@@ -21,7 +21,7 @@ from pydantic_settings import BaseSettings
 
 from . import database, logs
 from .decider import Service
-from .faults import OperatorError, is_transient, named, pauses, within
+from .faults import OperatorError, is_transient, named, no_broker, pauses, within
 from .settings import WorkerSettings
 from .worker import Worker
 
@@ -120,9 +120,7 @@ async def _broker_fault(bootstrap_servers: str) -> OperatorError | None:
     except Exception as error:
         if not is_transient(error) and not isinstance(error, ValueError):
             raise
-        return OperatorError(
-            f"Kafka does not answer at {bootstrap_servers}: start it, or correct KAFKA_BOOTSTRAP_SERVERS.", 69
-        )
+        return no_broker(bootstrap_servers)
     finally:
         await client.close()
     return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -43,6 +43,7 @@ class Source:
         self._wake = wake
         self._room = room
         self._records: deque[Record] = deque()
+        self._taken: list[Record] = []
         self._handled: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}
         self._consumer: AIOKafkaConsumer | None = None
@@ -52,32 +53,33 @@ class Source:
         return len(self._records)
 
     def take(self, limit: int) -> list[Record]:
-        """The next records, at most `limit`."""
-        return [self._records.popleft() for _ in range(min(limit, len(self._records)))]
+        """The next records, at most `limit`. They count as waiting until they are handled."""
+        self._taken = [self._records.popleft() for _ in range(min(limit, len(self._records)))]
+        return self._taken
 
     def handled(self, records: Sequence[Record]) -> None:
         """Says that the records had their effect, or are parked: their offsets may be committed."""
+        self._taken = []
         for record in records:
             partition = TopicPartition(record.topic, record.partition)
             self._handled[partition] = max(record.offset + 1, self._handled.get(partition, 0))
 
     def oldest(self) -> datetime | None:
         """When the oldest record that waits here was written."""
-        return min((record.written for record in self._records), default=None)
+        return min((record.written for record in (*self._taken, *self._records)), default=None)
 
     def lag(self) -> dict[tuple[str, int], int]:
         """How many records of each assigned partition are not handled yet, as far as the broker has told this consumer."""
         if self._consumer is None:
             return {}
+        waiting = Counter((record.topic, record.partition) for record in (*self._taken, *self._records))
         lags: dict[tuple[str, int], int] = {}
         for partition in self._consumer.assignment():
             end = self._consumer.highwater(partition)
             state = self._consumer._subscription.subscription.assignment.state_value(partition)
             if end is not None and state is not None and state.has_valid_position:
-                waiting = sum(
-                    1 for r in self._records if r.topic == partition.topic and r.partition == partition.partition
-                )
-                lags[partition.topic, partition.partition] = max(0, end - state.position) + waiting
+                place = (partition.topic, partition.partition)
+                lags[place] = max(0, end - state.position) + waiting[place]
         return lags
 
     def assigned(self) -> int:

@@ -8,7 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from servicecert_schemas.topics import Topic
 
-from .faults import OperatorError, pauses, within
+from .faults import OperatorError, no_broker, pauses, within
 
 _LEADER_SECONDS = 30.0
 
@@ -30,9 +30,7 @@ async def create(bootstrap_servers: str, topics: Sequence[Topic], prefix: str = 
         made = [name for name, code, *_ in answer.topic_errors if _is_made(name, code)]
         await within(_LEADER_SECONDS, _led(admin, [prefix + topic.name for topic in topics]))
     except (KafkaError, OSError, TimeoutError):
-        raise OperatorError(
-            f"Kafka does not answer at {bootstrap_servers}: start it, or correct KAFKA_BOOTSTRAP_SERVERS.", 69
-        ) from None
+        raise no_broker(bootstrap_servers) from None
     finally:
         await admin.close()
     return made

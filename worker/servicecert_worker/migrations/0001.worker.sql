@@ -17,7 +17,9 @@ create table outbox (
     traceparent text,
     at timestamptz not null,
     payload bytea not null
-);
+) with (toast_tuple_target = 8160);
+-- Rows live for milliseconds: what fits into a page stays in it, and nothing is compressed.
+alter table outbox alter column payload set storage external;
 
 -- Acts on the world that are decided and whose result is not yet known. The owner is the worker that does it: the key of its session lock.
 create table intents (
@@ -28,7 +30,8 @@ create table intents (
     traceparent text,
     owner bigint not null,
     since timestamptz not null
-);
+) with (toast_tuple_target = 8160);
+alter table intents alter column data set storage external;
 create index intents_owner on intents (owner);
 
 -- Moments at which a key is to be woken. A new id at each arming, so that one that is moved does not fire twice.

@@ -24,7 +24,7 @@ CREATE TABLE cases (
     CHECK (state NOT IN ('revocation-requested', 'revoked') OR body -> 'revocation' <> 'null'),
     CHECK (state <> 'accepted' OR body -> 'decision' <> 'null'),
     CHECK (state <> 'returned' OR jsonb_array_length(body -> 'deficiencies') > 0)
-);
+) WITH (toast_tuple_target = 8160); -- A body of some kilobytes stays in the row: it is read and written whole each time.
 
 CREATE INDEX cases_of_account ON cases (account_id);
 

@@ -22,7 +22,7 @@ create table certificates (
     check ((state = 'refused') = (refusal is not null)),
     check (num_nulls(issuer, serial, tbs, profile, profile_version, partition, not_before, not_after, key_sha256, "grant")
            = case state when 'refused' then 10 else 0 end)
-);
+) with (toast_tuple_target = 8160); -- Certificates do not compress, and a row is read whole.
 create index certificates_key_sha256 on certificates (key_sha256);
 
 -- B2: bytes that are not durable as intended are never signed, so a row begins without a certificate, and its only step is to have one.
