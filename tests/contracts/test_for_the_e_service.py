@@ -178,6 +178,22 @@ async def test_E1_the_states_of_a_case_are_told_from_python(desk: Path, bootstra
     assert "4d8a31f07c5be29461a0d3c97e18f2b5" in told
 
 
+async def test_E1_a_portal_built_on_faststream_reads_the_cases(desk: Path, bootstrap: str) -> None:
+    case_id = uuid4()
+    (desk / "portal.py").write_text(shown("python", "FastStream"))
+    await publish(bootstrap, view(case_id, 1, "returned", 1))
+    process = await start(desk, bootstrap, sys.executable, "portal.py")
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(60):
+            while not (line := await process.stdout.readline()).startswith(str(case_id).encode()):
+                assert line, "the portal ended"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        await process.communicate()
+    assert line.decode().split() == [str(case_id), "1", "returned"]
+
+
 async def test_E1_the_cases_are_seen_with_the_console_tools(desk: Path, bootstrap: str) -> None:
     case_id = uuid4()
     await publish(bootstrap, view(case_id, 1, "returned", 1))
