@@ -127,3 +127,18 @@ async def test_I2_a_second_copy_of_a_parked_event_changes_nothing(stand: Stand) 
     await stand.settled(1)
     await stand.until("select count(*) from parked", 2)
     assert await stand.one("select count(*) from inbox") == 1
+
+
+async def test_I2_I6_a_parked_record_that_is_read_again_is_told_once(stand: Stand) -> None:
+    worker = stand.work()
+    await stand.send_raw(b"k", b"{}", headers())
+    await stand.until("select count(*) = 1 from parked")
+    await stand.until("select count(*) = 0 from outbox")
+    before = await parked(stand)
+    assert worker.stop(10) == 0
+    await stand.rewind()
+    stand.work()
+    await stand.send([event for _ in range(8) for event in numbered(uuid4(), "1")])
+    await stand.settled(8)
+    assert await parked(stand) == before
+    assert len(await stand.records("toy.parked")) == 1

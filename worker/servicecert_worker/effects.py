@@ -72,25 +72,24 @@ class Effects:
         if not self._effects:
             return
         async for _ in pauses():
+            owner = random.randint(1, 2**31 - 1)  # noqa: S311  -- a name, not a secret
             try:
                 connection = await asyncpg.connect(self._url, **connection_options(self._service))
+                try:
+                    if await connection.fetchval("select pg_try_advisory_lock($1, $2)", OWNERS, owner):
+                        self._outage.ended()
+                        await self._own(connection, owner)
+                finally:
+                    connection.terminate()
             except Exception as error:
                 if not is_transient(error):
                     raise
                 self._outage.began(error)
-                continue
-            self._outage.ended()
-            try:
-                await self._own(connection)
-            finally:
-                connection.terminate()
 
-    async def _own(self, connection: asyncpg.Connection[Any]) -> None:
+    async def _own(self, connection: asyncpg.Connection[Any], owner: int) -> None:
+        """Does intents as this owner until the connection, and the lock with it, is gone."""
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _: lost.set())
-        owner = random.randint(1, 2**31 - 1)  # noqa: S311  -- a name, not a secret
-        if not await connection.fetchval("select pg_try_advisory_lock($1, $2)", OWNERS, owner):
-            return
         self._queues = {kind: asyncio.Queue() for kind in self._effects}
         self._open = 0
         self.owner = owner

@@ -12,7 +12,7 @@ import structlog
 def configure(service: str, form: Literal["auto", "json", "text"], level: str) -> None:
     """Sends structlog's and the standard library's records through one chain to standard error.
 
-    aiokafka's own lines are left out: while a broker is down it writes some 65 of them a second, and the worker tells an outage once.
+    aiokafka's and asyncpg's own lines are left out: while a broker is down they are some 65 a second, and the worker tells an outage once.
     """
     readable = form == "text" or (form == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
@@ -38,7 +38,7 @@ def configure(service: str, form: Literal["auto", "json", "text"], level: str) -
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for noisy in ("aiokafka", "aiohttp.access", "yoyo", "asyncio"):
+    for noisy in ("aiokafka", "aiohttp.access", "asyncpg", "yoyo", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -1,5 +1,5 @@
 -- What of a turn's items counts: a result, a deadline or a released record if its row is deleted here as it was read, an event if it is new to the
--- inbox. And which of the keys have parked records, and from which place on. The keys are locked.
+-- inbox and not parked. And which of the keys have parked records, and from which place on. The keys are locked.
 with result as (delete from intents where id = any($1::uuid[]) returning id),
 due as (delete from deadlines where id = any($2::uuid[]) returning id),
 released as (
@@ -9,7 +9,11 @@ released as (
 ),
 fresh as (
     insert into inbox (event_id)
-    select id from (select unnest($5::uuid[]) as id union select event_id from released) as event
+    select id from (
+        select id from unnest($5::uuid[]) as id where not exists (select from parked where event_id = id)
+        union
+        select event_id from released
+    ) as event
     order by id
     on conflict do nothing
     returning event_id
