@@ -10,8 +10,7 @@ import asyncpg
 from servicecert_cli.names import SERVICES
 from servicecert_cli.system import System
 
-Place = tuple[str, int, int]
-"""A record's topic, as the cluster calls it, its partition and offset."""
+from chaos.topics_told import Place
 
 
 @dataclass(frozen=True, slots=True)

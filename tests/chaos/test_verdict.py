@@ -38,6 +38,7 @@ def good() -> Evidence:
     topics = TopicsTold()
     topics.cases[CASE.case_id] = told
     topics.crl_numbers["test-ec"] = [1, 2]
+    topics.parked["intake", PLACE] = {"no-event"}
     return Evidence(
         topics=topics,
         tables=TablesTold(
@@ -87,6 +88,16 @@ def not_revoked(evidence: Evidence) -> Evidence:
 
 def poison_vanished(evidence: Evidence) -> Evidence:
     return replace(evidence, tables=replace(evidence.tables, parked=[]))
+
+
+def poison_told_twice(evidence: Evidence) -> Evidence:
+    evidence.topics.parked["intake", PLACE].add("behind")
+    return evidence
+
+
+def poison_not_told(evidence: Evidence) -> Evidence:
+    evidence.topics.parked.clear()
+    return evidence
 
 
 def issued_twice(evidence: Evidence) -> Evidence:
@@ -164,8 +175,11 @@ def outbox_left(evidence: Evidence) -> Evidence:
 @pytest.mark.parametrize(
     ("kind", "spoil"),
     [
-        *(("lost", each) for each in (no_certificate, ended_otherwise, one_mail_less, not_revoked, poison_vanished)),
-        *(("doubled", each) for each in (issued_twice, accepted_twice, another_text, serial_twice)),
+        *(
+            ("lost", each)
+            for each in (no_certificate, ended_otherwise, one_mail_less, not_revoked, poison_vanished, poison_not_told)
+        ),
+        *(("doubled", each) for each in (issued_twice, accepted_twice, another_text, serial_twice, poison_told_twice)),
         *(
             ("orphans", each)
             for each in (

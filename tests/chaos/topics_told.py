@@ -18,8 +18,12 @@ from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssu
 from servicecert_schemas.codec import Undecodable, decode
 from servicecert_schemas.event import EventData
 from servicecert_schemas.mail import MailHandedOver
+from servicecert_schemas.parked import RecordParked
 from servicecert_schemas.revocation import CertificateRevoked, CrlPublished
 from servicecert_schemas.topics import CATALOGUE, REGISTERS
+
+Place = tuple[str, int, int]
+"""A record's topic, as the cluster calls it, its partition and offset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +62,15 @@ class Told:
 
 @dataclass(slots=True)
 class TopicsTold:
-    """What was told of all cases, and of the CRLs: their numbers by CA, in order. `copies` counts events that stand in a topic twice."""
+    """What was told of all cases; of the CRLs, their numbers by CA, in order; of each record that a service parked, why, in all words that were used.
+
+    `copies` counts events that stand in a topic twice.
+    """
 
     cases: dict[UUID, Told] = field(default_factory=lambda: defaultdict(Told))
     crl_numbers: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     crl_ids: set[UUID] = field(default_factory=set)
+    parked: dict[tuple[str, Place], set[str]] = field(default_factory=lambda: defaultdict(set))
     records: int = 0
     copies: int = 0
 
@@ -83,6 +91,8 @@ class TopicsTold:
                 self.cases[data.case_id].handed_over[data.mail_id].add(event_id)
             case CaseChanged():
                 self._see(event_id, data)
+            case RecordParked():
+                self.parked[data.service, (data.topic, data.partition, data.offset)].add(f"{event_id} {data.reason}")
             case CrlPublished():
                 self._count(event_id, self.crl_ids)
                 if event_id not in self.crl_ids:

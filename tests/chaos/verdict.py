@@ -12,8 +12,8 @@ from servicecert_schemas.case import CaseState
 
 from chaos.customers import recipients
 from chaos.plan import READERS, Case, PoisonRecord, Way
-from chaos.tables_told import Place, TablesTold
-from chaos.topics_told import Told, TopicsTold
+from chaos.tables_told import TablesTold
+from chaos.topics_told import Place, Told, TopicsTold
 from chaos.witnesses import Mail, Signature
 
 
@@ -76,12 +76,12 @@ def _lost(cases: Sequence[Case], evidence: Evidence) -> Iterator[str]:
 
 
 def _poison_lost(evidence: Evidence) -> Iterator[str]:
-    """I6: what nobody can take is parked by every service that reads it."""
-    parked = {(row.service, row.place) for row in evidence.tables.parked}
+    """I6: what nobody can take is parked by every service that reads it, and operators are told."""
+    parked = {(row.service, row.place) for row in evidence.tables.parked} & set(evidence.topics.parked)
     for planned, place in evidence.poison:
         for service in READERS[planned.topic]:
             if (service, place) not in parked:
-                yield f"the {planned.poison} at {place} is not parked by {service}"
+                yield f"the {planned.poison} at {place} is not parked, or not told of, by {service}"
 
 
 def _doubled(evidence: Evidence) -> Iterator[str]:
@@ -98,6 +98,9 @@ def _doubled(evidence: Evidence) -> Iterator[str]:
     yield from (
         f"{serial} of {issuer} was issued {times} times" for (issuer, serial), times in serials.items() if times > 1
     )
+    for (service, place), words in evidence.topics.parked.items():
+        if len(words) > 1:
+            yield f"{service} told {len(words)} times that it parked the record at {place}"
     yield from (
         f"mail {mail_id} came as {len(mail.texts)} different texts"
         for mail_id, mail in evidence.mails.items()
