@@ -163,9 +163,17 @@ def off_the_last_crl(evidence: Evidence) -> Evidence:
     return replace(evidence, published={"test-ec": (3, frozenset())})
 
 
-def crl_number_falls(evidence: Evidence) -> Evidence:
-    evidence.topics.crl_numbers["test-ec"] = [2, 1]
+def crl_told_twice(evidence: Evidence) -> Evidence:
+    evidence.topics.crl_numbers["test-ec"] = [1, 2, 2]
     return evidence
+
+
+def crl_number_falls(evidence: Evidence) -> Evidence:
+    return replace(evidence, fetch_order=[("test-ec", 2), ("test-ec", 1)])
+
+
+def crl_only_told_of(evidence: Evidence) -> Evidence:
+    return replace(evidence, fetch_order=[("test-ec", 2)])
 
 
 def outbox_left(evidence: Evidence) -> Evidence:
@@ -198,7 +206,9 @@ def outbox_left(evidence: Evidence) -> Evidence:
                 mail_never_came,
                 not_on_the_named_crl,
                 off_the_last_crl,
+                crl_told_twice,
                 crl_number_falls,
+                crl_only_told_of,
                 outbox_left,
             )
         ),

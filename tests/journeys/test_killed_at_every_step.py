@@ -124,6 +124,6 @@ async def _plan_crls_now(system: System) -> None:
     """Makes the next CRLs due, a day early."""
     connection = await asyncpg.connect(system.place.admin_url)
     try:
-        await connection.execute("update revoker.deadlines set at = now()")
+        await connection.execute("update revoker.deadlines set at = now() where kind = 'publish'")
     finally:
         connection.terminate()
