@@ -34,6 +34,7 @@ class Traffic:
         self._customers = customers
         self._producer = producer
         self._to_revoke: dict[UUID, Case] = {}
+        self._more = asyncio.Condition()
         self._partitions = [TopicPartition(cluster.name(CERTIFICATES), n) for n in range(CERTIFICATES.partitions)]
         self._positions = dict.fromkeys(self._partitions, 0)
 
@@ -86,9 +87,16 @@ class Traffic:
         if _ISSUED not in tuple(record.headers):
             return
         case_id = UUID(record.key.decode())
-        self.issued.add(case_id)
+        async with self._more:
+            self.issued.add(case_id)
+            self._more.notify_all()
         if (case := self._to_revoke.pop(case_id, None)) is not None:
             await (await self._send(revocation(case, json.loads(record.value)["serial"])))
+
+    async def until_issued(self, count: int) -> None:
+        """Returns when it has heard of so many certificates. Raises TimeoutError after a minute."""
+        async with asyncio.timeout(60), self._more:
+            await self._more.wait_for(lambda: len(self.issued) >= count)
 
     def unheard(self, ends: dict[TopicPartition, int]) -> int:
         """How many records about certificates are not heard yet."""

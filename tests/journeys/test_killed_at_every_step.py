@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -22,8 +23,9 @@ from servicecert_worker.steps import STEPS
 
 KILLED = 128 + 9
 WAYS = (Way.STRAIGHT, Way.SUPPLEMENTED, Way.REVOKED, Way.REVOKED)
-AT_ONCE = 4
-PAUSE_SECONDS = 0.4
+AT_FIRST = 60
+AT_ONCE = 2
+PAUSE_SECONDS = 0.2
 PATIENCE_SECONDS = 180.0
 
 DECISIVE = ("written", "committed", "effect-start", "effect-done", "adopted", "relay-acked")
@@ -86,7 +88,7 @@ class Deaths:
 async def test_I1_I2_I3_I4_I7_I8_I9_services_die_at_every_step_and_nothing_comes_of_it(
     parts: Parts, authority: Path, known_customers: Customers, tmp_path: Path
 ) -> None:
-    environment = {"SERVICECERT_SESSION_SECONDS": "1"}
+    environment = {"SERVICECERT_SESSION_SECONDS": "1", "SERVICECERT_BATCH": "5"}
     async with opened(tmp_path, parts, authority=authority, known=known_customers, environment=environment) as scene:
         deaths = Deaths(scene.system)
         sent = await _die(scene, deaths)
@@ -102,15 +104,16 @@ async def test_I1_I2_I3_I4_I7_I8_I9_services_die_at_every_step_and_nothing_comes
 
 
 async def _die(scene: Scene, deaths: Deaths) -> list[Case]:
-    """Sends a few cases now and then until all deaths are died; answers the cases."""
+    """Sends a few cases now and then until all deaths are died; answers the cases. Those who wait for certificates have some from the start."""
     ahead = iter(draw(3, 4_000, [], blows=0, ways=WAYS).cases)
-    sent: list[Case] = []
     until = time.monotonic() + PATIENCE_SECONDS
+    for service in ("revoker", "notifier"):
+        await asyncio.to_thread(scene.system.children[service].kill)
+    sent = await _send(scene, ahead, AT_FIRST)
+    await scene.traffic.until_issued(AT_FIRST)
     await asyncio.to_thread(deaths.begin)
     while not deaths.over:
-        burst = Burst(tuple(next(ahead) for _ in range(AT_ONCE)), (), None, 0.0)
-        await scene.traffic.send(burst)
-        sent += burst.cases
+        sent += await _send(scene, ahead, AT_ONCE)
         await asyncio.sleep(PAUSE_SECONDS)
         await asyncio.to_thread(deaths.look)
         if deaths.next("revoker") == "due-read":
@@ -118,6 +121,12 @@ async def _die(scene: Scene, deaths: Deaths) -> list[Case]:
         if time.monotonic() > until:
             raise Told(f"nobody dies any more: {deaths.waits()}.")
     return sent
+
+
+async def _send(scene: Scene, ahead: Iterator[Case], count: int) -> list[Case]:
+    burst = Burst(tuple(next(ahead) for _ in range(count)), (), None, 0.0)
+    await scene.traffic.send(burst)
+    return list(burst.cases)
 
 
 async def _plan_crls_now(system: System) -> None:

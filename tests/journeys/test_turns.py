@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
@@ -87,7 +86,7 @@ async def test_I5_a_service_that_was_away_hears_all_topics_at_once_and_comes_to_
     if away != "intake":
         await _stop(scene, workers)
     await scene.traffic.send(plan.bursts[0])
-    await _until(lambda: len(scene.traffic.issued) >= certified + (1 if away == "intake" else 12))
+    await scene.traffic.until_issued(certified + (1 if away == "intake" else 12))
     await _stop(scene, workers)
     await _started(scene, workers)
     assert not list(findings(await played.judged(plan)))
@@ -100,9 +99,3 @@ async def _stop(scene: Scene, names: list[str]) -> None:
 async def _started(scene: Scene, names: list[str]) -> None:
     await asyncio.gather(*(asyncio.to_thread(scene.system.start, name) for name in names))
     await scene.system.ready(*names)
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110  -- what is waited for are events of other processes
-            await asyncio.sleep(0.05)
