@@ -78,7 +78,8 @@ async def test_I8_publisher_that_dies_before_recording_repeats_no_number(
     with monkeypatch.context() as patch:
         patch.setattr(Publish, "_fetch_back", never)
         dying = asyncio.create_task(publish([task]))
-        await asyncio.wait_for(reached.wait(), 20)
+        async with asyncio.timeout(20):
+            await reached.wait()
         dying.cancel()
         with pytest.raises(asyncio.CancelledError):
             await dying
