@@ -23,9 +23,9 @@ from servicecert_worker.steps import STEPS
 
 KILLED = 128 + 9
 WAYS = (Way.STRAIGHT, Way.SUPPLEMENTED, Way.REVOKED, Way.REVOKED)
-AT_FIRST = 60
-AT_ONCE = 2
-PAUSE_SECONDS = 0.2
+AT_FIRST = 40
+AT_ONCE = 1
+PAUSE_SECONDS = 0.25
 PATIENCE_SECONDS = 180.0
 
 DECISIVE = ("written", "committed", "effect-start", "effect-done", "adopted", "relay-acked")
@@ -88,7 +88,7 @@ class Deaths:
 async def test_I1_I2_I3_I4_I7_I8_I9_services_die_at_every_step_and_nothing_comes_of_it(
     parts: Parts, authority: Path, known_customers: Customers, tmp_path: Path
 ) -> None:
-    environment = {"SERVICECERT_SESSION_SECONDS": "1", "SERVICECERT_BATCH": "5"}
+    environment = {"SERVICECERT_SESSION_SECONDS": "1", "SERVICECERT_BATCH": "10"}
     async with opened(tmp_path, parts, authority=authority, known=known_customers, environment=environment) as scene:
         deaths = Deaths(scene.system)
         sent = await _die(scene, deaths)
