@@ -76,6 +76,8 @@ def _number(state: Tally, data: ApplicationWithdrawn, now: datetime) -> Decision
     number = data.reason or ""
     if number.startswith("ignore"):
         return Decision(state)
+    while number == "hang-in-decide":
+        pass
     if number.startswith("raise-in-decide"):
         raise ValueError("This text may be personal and must not be seen.")
     return Decision(
@@ -128,6 +130,8 @@ def toy(acts: Path, seconds: float) -> Service[Tally, None]:
     """The toy as a service. Each act is a line of the file `acts`, written `seconds` before its result is known."""
 
     async def act(tasks: Sequence[Task]) -> Sequence[Outcome]:
+        if any(task.data.number == "act-raises" and task.tries == 0 for task in tasks):
+            raise RuntimeError("This text may be personal and must not be seen.")
         with acts.open("a") as file:
             for task in tasks:
                 file.write(f"{task.data.case_id} {task.data.number}\n")

@@ -107,7 +107,9 @@ async def test_the_worker_says_whether_it_is_live_and_ready_and_what_it_counts(s
     assert (
         f'servicecert_events_total{{outcome="handled",service="toy",topic="{stand.prefix}applications"}} 2.0' in metrics
     )
-    assert f'servicecert_consumer_lag_seconds{{group="{stand.prefix}toy"}} 0.0' in metrics
+    where = f'group="{stand.prefix}toy",partition="0",topic="{stand.prefix}applications"'
+    assert f"servicecert_consumer_lag_messages{{{where}}} 0.0" in metrics
+    assert f"servicecert_consumer_lag_seconds{{{where}}} 0.0" in metrics
     assert 'servicecert_backlog{kind="outbox",service="toy"} 0.0' in metrics
     assert worker.stop(10) == 0
 
@@ -159,3 +161,20 @@ async def test_an_act_under_way_is_finished_and_recorded_before_the_worker_stops
     stand.work()
     await exact(stand, {case: ["1"]})
     assert stand.acts.read_text().count("\n") == 1
+
+
+async def test_a_worker_that_hangs_ends_for_a_supervisor_to_start_a_better_one(stand: Stand) -> None:
+    worker = stand.work(SERVICECERT_STALL_SECONDS="2")
+    await stand.send(numbered(uuid4(), "hang-in-decide"))
+    await stand.gone(worker, "the watchdog")
+    assert worker.returncode == 70
+    assert "the event loop is blocked" in worker.said(1)
+
+
+async def test_an_act_that_raises_is_tried_again_and_says_nothing_personal(stand: Stand) -> None:
+    case = uuid4()
+    worker = stand.work()
+    await stand.send(numbered(case, "act-raises", "2"))
+    await exact(stand, {case: ["act-raises", "2"]})
+    assert "An act raised RuntimeError at service.py" in worker.said(50)
+    assert "personal" not in worker.said(50)

@@ -49,8 +49,8 @@ class Metrics:
         )
         self.lag_seconds = Gauge(
             "servicecert_consumer_lag_seconds",
-            "Age of the oldest record that was read and is not handled.",
-            ["group"],
+            "Age of the oldest record that was read and is not handled yet.",
+            ["group", "topic", "partition"],
             registry=self.registry,
         )
         self.partitions = Gauge(

@@ -7,11 +7,12 @@ import gc
 import logging
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import asyncpg
 import psycopg
@@ -26,6 +27,9 @@ from .settings import WorkerSettings
 from .worker import Worker
 
 log = logging.getLogger(__name__)
+E = TypeVar("E", bound=Exception)
+
+EX_SOFTWARE = 70
 
 
 class ServiceModule(Protocol):
@@ -42,7 +46,11 @@ class ServiceModule(Protocol):
 
 
 def run(module: ServiceModule) -> int:
-    """Runs a service until it is told to stop (SIGTERM, SIGINT). Answers the exit code; an operator's fault is one sentence on standard error."""
+    """Runs a service until it is told to stop (SIGTERM, SIGINT). Answers the exit code.
+
+    An operator's fault is one sentence on standard error. A defect is told by its kind and the lines it came through, never by its text: that may
+    quote what somebody wrote (E3).
+    """
     try:
         worker_settings, settings = WorkerSettings(), module.Settings()
     except ValidationError as error:
@@ -55,9 +63,13 @@ def run(module: ServiceModule) -> int:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_main(module, worker_settings, settings))
     except* OperatorError as group:
-        fault = _first(group)
+        fault = first(group)
         print(f"{module.NAME}: {fault}", file=sys.stderr)
         code = fault.exit_code
+    except* Exception as group:
+        defect = first(group)
+        log.critical("Ended by a defect: %s\n%s", named(defect), "".join(traceback.format_tb(defect.__traceback__)))
+        code = EX_SOFTWARE
     return code
 
 
@@ -136,11 +148,11 @@ async def _database_fault(url: str) -> OperatorError | None:
     return None
 
 
-def _first(group: BaseExceptionGroup[OperatorError]) -> OperatorError:
-    error: BaseException = group
+def first(group: BaseExceptionGroup[E]) -> E:
+    """The first error of a group, however deep."""
+    error: E | BaseExceptionGroup[E] = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    assert isinstance(error, OperatorError)
     return error
 
 

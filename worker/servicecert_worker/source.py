@@ -64,9 +64,12 @@ class Source:
             partition = TopicPartition(record.topic, record.partition)
             self._handled[partition] = max(record.offset + 1, self._handled.get(partition, 0))
 
-    def oldest(self) -> datetime | None:
-        """When the oldest record that waits here was written."""
-        return min((record.written for record in (*self._taken, *self._records)), default=None)
+    def oldest(self) -> dict[tuple[str, int], datetime]:
+        """When the oldest record that waits here was written, by topic and partition."""
+        oldest: dict[tuple[str, int], datetime] = {}
+        for record in (*self._taken, *self._records):
+            oldest.setdefault((record.topic, record.partition), record.written)
+        return oldest
 
     def lag(self) -> dict[tuple[str, int], int]:
         """How many records of each assigned partition are not handled yet, as far as the broker has told this consumer."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any, Generic, TypeVar
 
+import asyncpg
 from aiokafka import AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
@@ -31,6 +31,7 @@ from .source import Source
 from .sql import statement
 from .steps import step
 from .turn import Outcome, Turns
+from .watchdog import give_up, heartbeat
 
 log = logging.getLogger(__name__)
 S = TypeVar("S")
@@ -186,7 +187,8 @@ class Worker(Generic[S, K]):
             except Exception as error:
                 if not is_transient(error):
                     raise
-                self._kafka.began(error)
+                if not isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
+                    self._kafka.began(error)
             finally:
                 with suppress(KafkaError, OSError):
                     await client.close()
@@ -194,12 +196,13 @@ class Worker(Generic[S, K]):
 
     async def _watch_progress(self) -> None:
         """Ends a process that has something to do, whose parts answer, and that does not get on: a supervisor starts a better one."""
-        while True:
-            await asyncio.sleep(1)
-            live, why = self._live()
-            if not live:
-                log.critical("No progress: %s; the process ends, so that a supervisor starts it anew", why)
-                os._exit(70)
+        with heartbeat(self._settings.stall_seconds) as beat:
+            while True:
+                await asyncio.sleep(1)
+                beat()
+                live, why = self._live()
+                if not live:
+                    give_up(why)
 
     def _live(self) -> tuple[bool, str]:
         idle = (self._clock() - self._loop.progressed).total_seconds()
@@ -235,12 +238,12 @@ class Worker(Generic[S, K]):
     async def _show(self) -> bytes:
         metrics, service, group = self._metrics, self._service.name, self._settings.topic_prefix + self._service.name
         metrics.lag.clear()
+        metrics.lag_seconds.clear()
+        now, oldest = self._clock(), self._source.oldest()
         for (topic, partition), lag in self._source.lag().items():
             metrics.lag.labels(group, topic, partition).set(lag)
-        oldest = self._source.oldest()
-        metrics.lag_seconds.labels(group).set(
-            0 if oldest is None else max(0.0, (self._clock() - oldest).total_seconds())
-        )
+            age = now - oldest.get((topic, partition), now)
+            metrics.lag_seconds.labels(group, topic, partition).set(max(0.0, age.total_seconds()))
         metrics.partitions.labels(group).set(self._source.assigned())
         metrics.ready.labels(service).set(int(self._ready()[0]))
         metrics.stuck.labels(service).set(self._loop.stuck)
