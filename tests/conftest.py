@@ -12,11 +12,16 @@ from uuid import uuid4
 import asyncpg
 import psycopg
 import pytest
+from hypothesis import settings
 from servicecert_deploy import Parts, start_parts
 from servicecert_worker import database
 
 if TYPE_CHECKING:
     from chaos.customers import Customers
+
+# A machine that does much else at the same time makes an example slow, not wrong.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 ServicePool = Callable[[str, Path], Awaitable["asyncpg.Pool[Any]"]]
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hypothesis import settings
 from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import init_authority
 from servicecert_pki.certificate import AlternativeNames, Contents, Subject
@@ -19,10 +18,6 @@ from servicecert_pki.profiles import Environment, Profiles, load_profiles
 from servicecert_pki.serials import draw_serial
 from servicecert_pki.spki import KeyFamily
 from servicecert_pki.validity import validity
-
-# A machine that does much else at the same time makes an example slow, not wrong.
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
 
 PASSPHRASES = {Environment.PRODUCTION: b"the production passphrase", Environment.TEST: b"the test passphrase"}
 CEREMONY = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
