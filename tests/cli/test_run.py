@@ -6,7 +6,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 from commandline import one_sentence, run_process
-from servicecert_worker import database
+from servicecert_worker import database, process
 
 
 @pytest.fixture
@@ -109,3 +109,14 @@ def test_a_setting_that_is_missing(around):
 
 def test_an_unknown_service(servicecert):
     assert servicecert("run", "baker").exit_code == 2
+
+
+def test_E3_a_defect_is_told_by_its_lines_and_never_by_its_text(monkeypatch, servicecert):
+    def broken(_: object) -> int:
+        raise RuntimeError("Aino Esimerkki wrote this")
+
+    monkeypatch.setattr(process, "run", broken)
+    result = servicecert("run", "intake")
+    assert result.exit_code == 70
+    assert "ended by a defect: RuntimeError at test_run.py" in result.stderr
+    assert "Aino" not in result.stderr

@@ -71,6 +71,13 @@ def named(error: BaseException) -> str:
     return f"{type(error).__name__}{place}"
 
 
+def traced(error: BaseException) -> str:
+    """A defect by its kind and the lines it came through. Never by its text: that may quote what somebody wrote (E3)."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{named(error)}\n{''.join(traceback.format_tb(error.__traceback__))}".rstrip()
+
+
 async def pauses(first: float = 0.05, longest: float = 5.0) -> AsyncIterator[int]:
     """Numbers the tries of something, with pauses between them that grow from `first` to `longest` seconds."""
     pause, number = first, 0

@@ -7,12 +7,11 @@ import gc
 import logging
 import signal
 import sys
-import traceback
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from time import monotonic
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import asyncpg
 import psycopg
@@ -27,9 +26,6 @@ from .settings import WorkerSettings
 from .worker import Worker
 
 log = logging.getLogger(__name__)
-E = TypeVar("E", bound=Exception)
-
-EX_SOFTWARE = 70
 
 
 class ServiceModule(Protocol):
@@ -46,10 +42,9 @@ class ServiceModule(Protocol):
 
 
 def run(module: ServiceModule) -> int:
-    """Runs a service until it is told to stop (SIGTERM, SIGINT). Answers the exit code.
+    """Runs a service until it is told to stop (SIGTERM, SIGINT). Answers the exit code; an operator's fault is one sentence on standard error.
 
-    An operator's fault is one sentence on standard error. A defect is told by its kind and the lines it came through, never by its text: that may
-    quote what somebody wrote (E3).
+    Raises what the service's opening raises, and what is a defect.
     """
     try:
         worker_settings, settings = WorkerSettings(), module.Settings()
@@ -63,13 +58,9 @@ def run(module: ServiceModule) -> int:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_main(module, worker_settings, settings))
     except* OperatorError as group:
-        fault = first(group)
+        fault = _first(group)
         print(f"{module.NAME}: {fault}", file=sys.stderr)
         code = fault.exit_code
-    except* Exception as group:
-        defect = first(group)
-        log.critical("Ended by a defect: %s\n%s", named(defect), "".join(traceback.format_tb(defect.__traceback__)))
-        code = EX_SOFTWARE
     return code
 
 
@@ -148,9 +139,8 @@ async def _database_fault(url: str) -> OperatorError | None:
     return None
 
 
-def first(group: BaseExceptionGroup[E]) -> E:
-    """The first error of a group, however deep."""
-    error: E | BaseExceptionGroup[E] = group
+def _first(group: BaseExceptionGroup[OperatorError]) -> OperatorError:
+    error: OperatorError | BaseExceptionGroup[OperatorError] = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

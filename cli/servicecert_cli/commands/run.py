@@ -7,7 +7,10 @@ import sys
 
 import click
 
+from servicecert_cli.faults import told
 from servicecert_cli.names import SERVICES
+
+EX_SOFTWARE = 70
 
 
 @click.command()
@@ -24,5 +27,12 @@ def command(service: str) -> None:
       servicecert run intake
     """
     from servicecert_worker import process
+    from servicecert_worker.faults import traced
 
-    sys.exit(process.run(importlib.import_module(f"servicecert_{service}.service")))
+    try:
+        sys.exit(process.run(importlib.import_module(f"servicecert_{service}.service")))
+    except Exception as error:
+        if told(error) is not None:
+            raise
+        click.echo(f"servicecert: {service} ended by a defect: {traced(error)}", err=True)
+        sys.exit(EX_SOFTWARE)
