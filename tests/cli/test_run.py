@@ -112,8 +112,10 @@ def test_an_unknown_service(servicecert):
 
 
 def test_E3_a_defect_is_told_by_its_lines_and_never_by_its_text(monkeypatch, servicecert):
+    typed_in = "Aino Esimerkki"
+
     def broken(_: object) -> int:
-        raise RuntimeError("Aino Esimerkki wrote this")
+        raise RuntimeError(typed_in)
 
     monkeypatch.setattr(process, "run", broken)
     result = servicecert("run", "intake")
