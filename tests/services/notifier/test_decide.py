@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from servicecert_notifier.decide import LATE_PATIENCE, PATIENCE, decide
+from servicecert_notifier.decide import LATE_PATIENCE, PATIENCE, decide, heeds
 from servicecert_notifier.ledger import Ledger
 from servicecert_notifier.task import NO_ANSWER, MailOutcome, MailState
 from servicecert_schemas import (
@@ -184,3 +184,11 @@ def test_E3_no_address_is_in_the_ledger_or_in_what_is_told(one_mail, now):
 def test_a_mail_carries_the_time_of_its_event(issued, heard):
     time = datetime(2026, 11, 24, 8, 15, 2, tzinfo=UTC)
     assert decide(None, heard(issued, time), None, time + timedelta(hours=9)).intents[0].data.date == time
+
+
+def test_only_what_a_mail_can_follow_from_is_heeded(issued, revoked, returned):
+    assert heeds(issued)
+    assert heeds(revoked)
+    assert heeds(returned)
+    assert not heeds(returned.model_copy(update={"state": CaseState.ACCEPTED}))
+    assert not heeds(returned.model_copy(update={"deficiencies": ()}))

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from servicecert_revoker.decide import MOST_AWAITED, decide
+from servicecert_revoker.decide import MOST_AWAITED, decide, heeds
 from servicecert_revoker.publication import Published, PublishOrder
 from servicecert_revoker.status import Asked, Awaited, Certificate, Registered, Revocation, Revoked, Status, Valid
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
@@ -277,3 +277,9 @@ def test_what_it_does_not_wait_for_changes_nothing(
     )
     assert decide(final, event(voided), None, NOW) == Decision(final)
     assert decide(final, Due(uuid4(), requested().key(), kind, NOW), None, NOW) == Decision(final)
+
+
+def test_only_certificates_and_requests_are_heeded(issued: CertificateIssued, requested: Requested) -> None:
+    assert heeds(issued)
+    assert heeds(requested())
+    assert not heeds(CertificateVoided.model_construct())
