@@ -268,13 +268,15 @@ def test_I12_order_of_request_and_certificate_does_not_matter(
     assert outcome(happened) == outcome(happened[::-1])
 
 
+def voided_of(request: RevocationRequested) -> CertificateVoided:
+    return CertificateVoided(case_id=request.case_id, issuer="test-ec", serial="77", serial_decimal="119", code="x")
+
+
 @pytest.mark.parametrize("kind", ["answer", "publish", "unknown"])
 def test_what_it_does_not_wait_for_changes_nothing(
     final: Registered | Revoked, requested: Requested, event: MakeEvent, kind: str
 ) -> None:
-    voided = CertificateVoided(
-        case_id=requested().case_id, issuer="test-ec", serial="77", serial_decimal="119", code="x"
-    )
+    voided = voided_of(requested())
     assert decide(final, event(voided), None, NOW) == Decision(final)
     assert decide(final, Due(uuid4(), requested().key(), kind, NOW), None, NOW) == Decision(final)
 
@@ -282,4 +284,4 @@ def test_what_it_does_not_wait_for_changes_nothing(
 def test_only_certificates_and_requests_are_heeded(issued: CertificateIssued, requested: Requested) -> None:
     assert heeds(issued)
     assert heeds(requested())
-    assert not heeds(CertificateVoided.model_construct())
+    assert not heeds(voided_of(requested()))
