@@ -51,9 +51,9 @@ class Effects:
         """How many intents are in this worker's hands and have no result yet."""
         return self._open
 
-    def submit(self, tasks: Sequence[Task]) -> None:
-        """Takes intents into this worker's hands. Those decided while it owns nothing are left for whoever adopts them."""
-        if self.owner == NOBODY:
+    def submit(self, tasks: Sequence[Task], owner: int) -> None:
+        """Takes intents into this worker's hands. Those written for an owner that it is no more are left for whoever adopts them."""
+        if owner == NOBODY or owner != self.owner:
             return
         for task in tasks:
             self._open += 1

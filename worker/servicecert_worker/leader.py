@@ -134,8 +134,7 @@ class Leader:
         owner, room = self._effects.owner, self._room()
         if owner != NOBODY and room > 0:
             tasks = await adopt(self._pool, self._service.effects, owner, room)
-            if owner == self._effects.owner:
-                self._effects.submit(tasks)
+            self._effects.submit(tasks, owner)
 
     async def _prune(self) -> None:
         await self._pool.execute(statement("prune"), self._inbox)

@@ -100,7 +100,7 @@ class Loop(Generic[S, K]):
         while not stopping.is_set():
             if not (len(source) or self.waiting):
                 self._wake.clear()
-                await _either(self._wake, stopping)
+                await either(self._wake, stopping)
                 continue
             # A turn costs the same for one record as for some: under load they gather for a moment. What came of an act does not wait.
             if (gap := last + _GAP_SECONDS - pause()) > 0 and not self._results and len(source) < self._batch:
@@ -234,7 +234,8 @@ def _about(arrival: Arrival) -> dict[str, Any]:
     }
 
 
-async def _either(*events: asyncio.Event) -> None:
+async def either(*events: asyncio.Event) -> None:
+    """Waits until one of the events is set."""
     waits = [asyncio.ensure_future(event.wait()) for event in events]
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -33,6 +33,7 @@ class Outcome:
     aside, how many events it decided."""
 
     tasks: tuple[Task, ...]
+    owner: int
     repeated: frozenset[UUID]
     aside: tuple[Aside, ...]
     published: int
@@ -85,7 +86,7 @@ class Turns(Generic[S, K]):
         current, parked = await _claim(connection, items, keys)
         step("claimed")
         if not current:
-            return Outcome((), frozenset(item.id for item in items), (), 0)
+            return Outcome((), owner, frozenset(item.id for item in items), (), 0)
         stored = {entry.key: entry for entry in await self._service.store.load(connection, keys)}
         step("loaded")
         folded = fold(self._service.decide, current, stored, parked, known, now)
@@ -100,6 +101,7 @@ class Turns(Generic[S, K]):
                 Task(made.id, made.key, made.intent.kind, made.intent.data, now, made.traceparent)
                 for made in folded.intended
             ),
+            owner=owner,
             repeated=frozenset(item.id for item in items) - {item.id for item in current},
             aside=tuple(folded.aside),
             published=len(folded.published),

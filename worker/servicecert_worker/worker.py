@@ -24,7 +24,7 @@ from .faults import OperatorError, Outage, is_transient, within
 from .fold import Item
 from .known import Follower
 from .leader import Leader
-from .loop import Loop
+from .loop import Loop, either
 from .metrics import Metrics
 from .settings import WorkerSettings
 from .source import Source
@@ -119,7 +119,7 @@ class Worker(Generic[S, K]):
                         "watchdog": self._watch_progress(),
                     }.items()
                 ]
-                await self._follower.ready.wait()
+                await either(self._follower.ready, self._stopping)
                 await self._work()
                 for part in parts:
                     part.cancel()
@@ -145,7 +145,7 @@ class Worker(Generic[S, K]):
         return outcome
 
     def _done(self, outcome: Outcome, _: Sequence[Item]) -> None:
-        self._effects.submit(outcome.tasks)
+        self._effects.submit(outcome.tasks, outcome.owner)
         step("dispatched")
         if outcome.published or outcome.aside:
             self._leader.woken()
@@ -205,10 +205,13 @@ class Worker(Generic[S, K]):
                     give_up(why)
 
     def _live(self) -> tuple[bool, str]:
+        """Whether the worker gets on. A time in which there is nothing to do, or nothing that can be done, counts as getting on."""
         idle = (self._clock() - self._loop.progressed).total_seconds()
         waiting = bool(len(self._source) or self._loop.waiting or any(self._source.lag().values()))
         outside = self._loop.unavailable or self._kafka.since is not None
-        if waiting and idle > self._settings.stall_seconds and not outside and self._room() > 0:
+        if not waiting or outside or self._room() <= 0:
+            self._loop.progressed = self._clock()
+        elif idle > self._settings.stall_seconds:
             return False, f"something waits, and nothing was handled for {idle:.0f} s"
         return True, "live"
 

@@ -1,0 +1,26 @@
+"""When a worker counts as one that does not get on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from servicecert_worker.decider import Result
+from servicecert_worker.settings import WorkerSettings
+from servicecert_worker.worker import Worker
+from toy import service as toy
+
+
+async def test_a_long_time_without_work_is_no_stall_and_work_that_waits_too_long_is(tmp_path: Path) -> None:
+    now = [datetime(2026, 11, 24, tzinfo=UTC)]
+    settings = WorkerSettings(bootstrap_servers="nowhere:1", database_url="postgresql://nowhere", stall_seconds=60)
+    no_pool: Any = None
+    worker = Worker(toy.toy(tmp_path / "acts", 0), settings, no_pool, clock=lambda: now[0])
+    now[0] += timedelta(hours=1)
+    assert worker._live() == (True, "live")
+    worker._loop.give_result(Result(uuid4(), "k", "act", toy.Act(case_id="k", number="1")))
+    assert worker._live() == (True, "live")
+    now[0] += timedelta(seconds=61)
+    assert worker._live() == (False, "something waits, and nothing was handled for 61 s")
