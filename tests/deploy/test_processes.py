@@ -86,7 +86,7 @@ def test_an_ended_child_takes_every_call(tmp_path: Path) -> None:
 
 def test_a_command_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(StartFailed, match=r"no-such-command did not start.*No such file"):
-        Child(["no-such-command"], log=tmp_path / "log")
+        Child([tmp_path / "no-such-command"], log=tmp_path / "log")
 
 
 def test_an_early_end_says_what_the_command_said_last(tmp_path: Path) -> None:
