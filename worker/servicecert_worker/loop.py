@@ -58,7 +58,6 @@ class Loop(Generic[S, K]):
         self._wake = asyncio.Event()
         self._outage = Outage("PostgreSQL")
         self.stuck = 0
-        self.busy_since: datetime | None = None
         self.progressed = clock()
 
     @property
@@ -106,9 +105,7 @@ class Loop(Generic[S, K]):
             if (gap := last + _GAP_SECONDS - pause()) > 0 and not self._results and len(source) < self._batch:
                 await asyncio.sleep(gap)
             last = pause()
-            self.busy_since = self._clock()
             await self._round(source, self._batch)
-            self.busy_since = None
             self.progressed = self._clock()
 
     async def _round(self, source: Source, records: int) -> None:
