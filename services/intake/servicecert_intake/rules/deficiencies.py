@@ -4,7 +4,7 @@ from types import MappingProxyType
 
 from servicecert_schemas.case import Deficiency
 
-from .wording import Lack
+from .wording import Lack, Severity
 
 BUSINESS_ID_FORM = Lack(
     code="business-id-form",
@@ -23,6 +23,7 @@ BUSINESS_ID_CHECK_DIGIT = Lack(
 APPLICANT_NOT_REGISTERED = Lack(
     code="applicant-not-registered",
     field="applicant.business_id",
+    severity=Severity.RECHECKED,
     sv="FO-numret finns inte i kodtjänstens organisationsregister. En nyregistrerad organisation syns där först nästa dag. Kontrollera numret eller anmäl organisationen till registret.",
     fi="Y-tunnusta ei ole koodistopalvelun organisaatiorekisterissä. Uusi organisaatio näkyy rekisterissä vasta seuraavana päivänä. Tarkista tunnus tai ilmoita organisaatio rekisteriin.",
     en="The business ID is not in the code service's register of organisations. A newly registered organisation appears there the next day. Check the number, or have the organisation registered.",
@@ -44,7 +45,7 @@ CAPACITY_MISMATCH = Lack(
 SUPPLIER_CANNOT_APPLY = Lack(
     code="supplier-cannot-apply",
     field="applying_as",
-    final=True,
+    severity=Severity.REFUSED,
     sv="Ett systemsignaturcertifikat söks och ansökan undertecknas av den serviceleverantör inom social- och hälsovården som administrerar datasystemet, även när det tekniska underhållet har lagts ut. Be serviceleverantören göra en egen ansökan; ni kan bjudas in som teknisk kontakt.",
     fi="Järjestelmäallekirjoitusvarmennetta hakee ja hakemuksen allekirjoittaa se sosiaali- ja terveydenhuollon palvelunantaja, joka hallinnoi tietojärjestelmää, myös silloin, kun tekninen ylläpito on ulkoistettu. Pyydä palvelunantajaa tekemään oma hakemus; teidät voidaan kutsua tekniseksi yhteyshenkilöksi.",
     en="A system signature certificate is applied for and signed by the care provider that administers the information system, even where its technical upkeep is outsourced. Ask the care provider to apply; you can be invited as its technical contact.",
@@ -80,6 +81,7 @@ INTERMEDIARY_MARK_UNFOUNDED = Lack(
 UNIT_NOT_FOUND = Lack(
     code="unit-not-found",
     field="unit_long_name",
+    severity=Severity.RECHECKED,
     sv="Organisationsenhetens namn finns inte i kodtjänsten. Skriv det långa namnet exakt så som det står där.",
     fi="Organisaatioyksikön nimeä ei ole koodistopalvelussa. Kirjoita pitkä nimi täsmälleen niin kuin se on siellä.",
     en="The name of the organisational unit is not in the code service. Write the long name exactly as it stands there.",
@@ -87,6 +89,7 @@ UNIT_NOT_FOUND = Lack(
 UNIT_NOT_FOUND_BUT_CLOSE = Lack(
     code="unit-not-found",
     field="unit_long_name",
+    severity=Severity.RECHECKED,
     sv="Organisationsenhetens namn finns inte i kodtjänsten. Skriv det långa namnet exakt så som det står där. De närmaste namnen är: {suggestions}.",
     fi="Organisaatioyksikön nimeä ei ole koodistopalvelussa. Kirjoita pitkä nimi täsmälleen niin kuin se on siellä. Lähimmät nimet ovat: {suggestions}.",
     en="The name of the organisational unit is not in the code service. Write the long name exactly as it stands there. The closest names are: {suggestions}.",
@@ -289,9 +292,6 @@ DNS_NAMES = MappingProxyType(
     }
 )
 """What is wrong with a host name, by the code of `servicecert_pki.names`."""
-
-FINAL_CODES = frozenset({SUPPLIER_CANNOT_APPLY.code})
-"""Deficiencies that no supplement can mend: the case is refused (A8)."""
 
 Deficiencies = tuple[Deficiency, ...]
 """What a rule finds: none where the rule is kept. A rule that also finds a value gives both, and no value where there are deficiencies."""

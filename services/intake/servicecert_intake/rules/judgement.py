@@ -10,7 +10,9 @@ from servicecert_schemas.values import Usage
 from ..registers import Registers
 from . import applicant, csr, intermediary, names, recipients, subject, system, unit, validity
 from .application import Application
-from .deficiencies import FINAL_CODES, Deficiencies
+from .catalogue import SEVERITIES
+from .deficiencies import Deficiencies
+from .wording import Severity
 
 MOST_DEFICIENCIES = 50
 """How many deficiencies are told, so that a case always fits an event. The next check tells the others."""
@@ -66,4 +68,4 @@ def judge(application: Application, registers: Registers, profiles: Profiles, da
 
 def is_final(deficiencies: Deficiencies) -> bool:
     """Whether one of them cannot be mended by a supplement (A8)."""
-    return any(deficiency.code in FINAL_CODES for deficiency in deficiencies)
+    return any(SEVERITIES[deficiency.code] is Severity.REFUSED for deficiency in deficiencies)

@@ -1,6 +1,7 @@
 """Words with a stable code, in the three languages of the service."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from servicecert_schemas.case import Deficiency
 from servicecert_schemas.values import Texts
@@ -20,12 +21,20 @@ class Wording:
         return Texts(sv=self.sv.format(**values), fi=self.fi.format(**values), en=self.en.format(**values))
 
 
+class Severity(StrEnum):
+    """What a deficiency does to its case: returned to be mended (A10), returned and checked again each night without the applicant (A11), refused (A8)."""
+
+    RETURNED = "returned"
+    RECHECKED = "rechecked"
+    REFUSED = "refused"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lack(Wording):
-    """The wording of a deficiency (A10). `field` is the field of the form; `final` where no supplement can help, so that the case is refused."""
+    """The wording of a deficiency (A10). `field` is the field of the form; `severity` is REFUSED where no supplement can help."""
 
     field: str
-    final: bool = False
+    severity: Severity = Severity.RETURNED
 
     def deficiency(self, field: str | None = None, **values: str) -> Deficiency:
         """The deficiency itself; `field` where one of several is meant, such as `names.dns[2]`."""
