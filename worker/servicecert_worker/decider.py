@@ -123,6 +123,18 @@ class Transient(Exception):
     """Something outside is unavailable for now. What was tried is tried again, with growing pauses."""
 
 
+class Refuted(Transient):
+    """What `examine` found does not hold: a number that it drew is taken, the clock that it read is wrong. Raised by `decide` or by a `Store`.
+
+    The turn is tried again with its events examined anew; one whose key is in `instead` gets those facts, and is not examined. The text says why
+    turns fail, for an operator, and holds no personal data.
+    """
+
+    def __init__(self, text: str, instead: Mapping[str, Any] = MappingProxyType({})) -> None:
+        super().__init__(text)
+        self.instead = instead
+
+
 class Unanswerable(Exception):
     """An event that nobody can be answered about, e.g. of a case that does not exist. It is parked for an operator, so that it is not lost (I1).
 
@@ -180,6 +192,16 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
+class Gauge:
+    """A number that a service shows beside the worker's own. `read` is asked at each scrape, and answers the values by label."""
+
+    name: str
+    text: str
+    label: str
+    read: Callable[[], Awaitable[Mapping[str, float]]]
+
+
+@dataclass(frozen=True, slots=True)
 class Known(Generic[K]):
     """A snapshot of compacted topics that a service decides with, e.g. the registers.
 
@@ -213,3 +235,4 @@ class Service(Generic[S, K]):
     effects: Mapping[str, Effect] = field(default_factory=lambda: MappingProxyType({}))
     known: Known[K] | None = None
     standing: tuple[tuple[str, str], ...] = ()
+    gauges: tuple[Gauge, ...] = ()

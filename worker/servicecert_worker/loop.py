@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import asyncpg
 
-from .decider import Due, Event, Result, Service
+from .decider import Due, Event, Refuted, Result, Service
 from .faults import Outage, is_transient, named, pauses
 from .fold import Item, Stuck
 from .record import Arrival, Poison, arrive
@@ -57,13 +58,16 @@ class Loop(Generic[S, K]):
         self._held: set[UUID] = set()
         self._wake = asyncio.Event()
         self._outage = Outage("PostgreSQL")
+        self._refuted: Refuted | None = None
         self.stuck = 0
         self.progressed = clock()
 
     @property
-    def unavailable(self) -> bool:
-        """Whether turns fail for now, for a reason outside."""
-        return self._outage.since is not None
+    def unavailable(self) -> str | None:
+        """Why turns fail for now, where the reason is outside."""
+        if self._refuted is not None:
+            return str(self._refuted)
+        return None if self._outage.since is None else "PostgreSQL is unavailable"
 
     @property
     def waiting(self) -> int:
@@ -148,6 +152,7 @@ class Loop(Generic[S, K]):
         """Turns the items into effects, in order, whatever it takes."""
         if not items:
             return
+        instead: dict[str, Any] = {}
         async for _ in pauses():
             now = self._clock()
             try:
@@ -157,6 +162,10 @@ class Loop(Generic[S, K]):
                 items = [item for item in items if item.id != stuck.item.id]
                 if not items:
                     return
+            except Refuted as refuted:
+                self._tell_refuted(refuted)
+                instead |= refuted.instead
+                items = await self._examined_anew(items, instead)
             except Exception as error:
                 if is_transient(error):
                     self._outage.began(error)
@@ -165,8 +174,20 @@ class Loop(Generic[S, K]):
                 return
             else:
                 self._outage.ended()
+                self._refuted = None
                 self._done(outcome, items)
                 return
+
+    def _tell_refuted(self, refuted: Refuted) -> None:
+        if self._refuted is None:
+            log.warning("Events are examined anew until a turn succeeds: %s", refuted)
+        self._refuted = refuted
+
+    async def _examined_anew(self, items: Sequence[Item], instead: Mapping[str, Any]) -> list[Item]:
+        """The items with what `examine` finds now about their events, or what holds instead."""
+        anew = [item for item in items if isinstance(item, Arrival) and item.key not in instead]
+        found = {id(item): after for item, after in zip(anew, await self._examine(anew), strict=True)}
+        return [found.get(id(item)) or _with_facts(item, instead) for item in items]
 
     async def _halve(self, items: Sequence[Item], error: Exception) -> None:
         """Finds the item that the database refuses, and puts it aside.
@@ -218,6 +239,12 @@ def _examined(examine: Callable[[Sequence[Event]], Sequence[Event]], events: Seq
             return _examined(examine, events[:middle]) + _examined(examine, events[middle:])
         log.error("Examining an event raised %s; it is parked", named(error))
         return [Poison(events[0].id, events[0].key, "examine-raised", f"Examining raised {named(error)}.")]
+
+
+def _with_facts(item: Item, facts: Mapping[str, Any]) -> Item:
+    if isinstance(item, Arrival) and isinstance(item.what, Event):
+        return replace(item, what=replace(item.what, facts=facts[item.key]))
+    return item
 
 
 def _about(arrival: Arrival) -> dict[str, Any]:

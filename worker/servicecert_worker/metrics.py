@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from .decider import Gauge as ServiceGauge
 from .fold import Item
 from .record import Arrival
 from .turn import Outcome
@@ -17,7 +19,7 @@ _AGE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
 class Metrics:
     """The metrics of one worker, in a registry of their own."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, gauges: Sequence[ServiceGauge] = ()) -> None:
         self.registry = CollectorRegistry()
         self._service = service
         self.events = Counter(
@@ -40,7 +42,9 @@ class Metrics:
             buckets=_AGE_BUCKETS[:12],
             registry=self.registry,
         )
-        self.published = Counter("servicecert_published", "Events decided.", ["service"], registry=self.registry)
+        self.published = Counter(
+            "servicecert_published", "Events decided, by type.", ["service", "type"], registry=self.registry
+        )
         self.lag = Gauge(
             "servicecert_consumer_lag_messages",
             "Records not handled yet.",
@@ -74,17 +78,33 @@ class Metrics:
             ["service"],
             registry=self.registry,
         )
+        self.clock_ahead = Gauge(
+            "servicecert_clock_ahead_seconds",
+            "How far the worker's clock is set ahead of the machine's: never in production.",
+            ["service"],
+            registry=self.registry,
+        )
         self.ready = Gauge(
             "servicecert_ready",
             "1 while the worker takes turns and its parts answer.",
             ["service"],
             registry=self.registry,
         )
+        self._own = [(each, Gauge(each.name, each.text, [each.label], registry=self.registry)) for each in gauges]
+
+    async def read_own(self) -> None:
+        """Asks for the service's own numbers. One that cannot be read is not shown."""
+        for asked, shown in self._own:
+            shown.clear()
+            with suppress(Exception):
+                for label, value in (await asked.read()).items():
+                    shown.labels(label).set(value)
 
     def count(self, outcome: Outcome, items: Sequence[Item], now: datetime, seconds: float) -> None:
         """Counts a turn that is committed."""
         self.turn.labels(self._service).observe(seconds)
-        self.published.labels(self._service).inc(outcome.published)
+        for type in outcome.published:
+            self.published.labels(self._service, type).inc()
         aside = {each.arrival.id for each in outcome.aside}
         age = self.age.labels(self._service)
         for item in items:

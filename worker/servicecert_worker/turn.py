@@ -30,13 +30,13 @@ K = TypeVar("K")
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a turn that is committed leaves to do (intents, ours to do now), and what it did: items that had their effect before, records put
-    aside, how many events it decided."""
+    aside, the types of the events that it decided."""
 
     tasks: tuple[Task, ...]
     owner: int
     repeated: frozenset[UUID]
     aside: tuple[Aside, ...]
-    published: int
+    published: tuple[str, ...]
 
 
 class Turns(Generic[S, K]):
@@ -86,7 +86,7 @@ class Turns(Generic[S, K]):
         current, parked = await _claim(connection, items, keys)
         step("claimed")
         if not current:
-            return Outcome((), owner, frozenset(item.id for item in items), (), 0)
+            return Outcome((), owner, frozenset(item.id for item in items), (), ())
         stored = {entry.key: entry for entry in await self._service.store.load(connection, keys)}
         step("loaded")
         folded = fold(self._service.decide, current, stored, parked, known, now)
@@ -104,7 +104,7 @@ class Turns(Generic[S, K]):
             owner=owner,
             repeated=frozenset(item.id for item in items) - {item.id for item in current},
             aside=tuple(folded.aside),
-            published=len(folded.published),
+            published=tuple(event.data.TYPE for event in folded.published),
         )
 
     async def _write(self, connection: Connection, folded: Folded[S], now: datetime, owner: int, wake: str) -> None:

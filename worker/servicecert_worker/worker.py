@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +18,7 @@ from asyncpg import Pool
 from servicecert_schemas.topics import CATALOGUE, Topic, parked
 
 from . import health, origins
+from .clock import Clock, machine_clock
 from .decider import Service
 from .effects import Effects
 from .faults import OperatorError, Outage, is_transient, within
@@ -43,11 +44,6 @@ _DRAIN_SECONDS = 5.0
 _OPEN_BATCHES = 4
 
 
-def now_utc() -> datetime:
-    """The machine's clock."""
-    return datetime.now(UTC)
-
-
 def used_topics(service: Service[Any, Any]) -> list[Topic]:
     """All topics that a service reads, follows or writes."""
     followed = service.known.topics if service.known else ()
@@ -63,7 +59,7 @@ class Worker(Generic[S, K]):
         service: Service[S, K],
         settings: WorkerSettings,
         pool: Pool[Any],
-        clock: Callable[[], datetime] = now_utc,
+        clock: Clock = machine_clock,
     ) -> None:
         url = settings.database_url.get_secret_value()
         self._service = service
@@ -71,7 +67,7 @@ class Worker(Generic[S, K]):
         self._pool = pool
         self._clock = clock
         self._stopping = asyncio.Event()
-        self._metrics = Metrics(service.name)
+        self._metrics = Metrics(service.name, service.gauges)
         self._turns = Turns(service, pool)
         self._follower: Follower[K] = Follower(service.known, settings.bootstrap_servers, settings.topic_prefix)
         self._loop = Loop(service, settings.batch, self._take, self._done, clock)
@@ -141,7 +137,7 @@ class Worker(Generic[S, K]):
     async def _take(self, items: Sequence[Item], now: datetime) -> Outcome:
         started = perf_counter()
         outcome = await self._turns.take(items, self._follower.snapshot, now, self._effects.owner, self._leader.channel)
-        self._metrics.count(outcome, items, self._clock(), perf_counter() - started)
+        self._metrics.count(outcome, items, machine_clock(), perf_counter() - started)
         return outcome
 
     def _done(self, outcome: Outcome, _: Sequence[Item]) -> None:
@@ -208,7 +204,7 @@ class Worker(Generic[S, K]):
         """Whether the worker gets on. A time in which there is nothing to do, or nothing that can be done, counts as getting on."""
         idle = (self._clock() - self._loop.progressed).total_seconds()
         waiting = bool(len(self._source) or self._loop.waiting or any(self._source.lag().values()))
-        outside = self._loop.unavailable or self._kafka.since is not None
+        outside = self._loop.unavailable is not None or self._kafka.since is not None
         if not waiting or outside or self._room() <= 0:
             self._loop.progressed = self._clock()
         elif idle > self._settings.stall_seconds:
@@ -218,12 +214,14 @@ class Worker(Generic[S, K]):
     def _ready(self) -> tuple[bool, str]:
         if not self._follower.ready.is_set():
             return False, "reads the topics that it follows"
-        if self._loop.unavailable:
-            return False, "PostgreSQL is unavailable"
+        if self._loop.unavailable is not None:
+            return False, self._loop.unavailable
         if self._kafka.since is not None:
             return False, "Kafka is unavailable"
         if self._stopping.is_set():
             return False, "is stopping"
+        if ahead := self._settings.clock_ahead:
+            return True, f"ready, with a clock that runs {ahead} ahead"
         return True, "ready"
 
     async def _serve_health(self) -> tuple[Any, str]:
@@ -242,7 +240,7 @@ class Worker(Generic[S, K]):
         metrics, service, group = self._metrics, self._service.name, self._settings.topic_prefix + self._service.name
         metrics.lag.clear()
         metrics.lag_seconds.clear()
-        now, oldest = self._clock(), self._source.oldest()
+        now, oldest = machine_clock(), self._source.oldest()
         for (topic, partition), lag in self._source.lag().items():
             metrics.lag.labels(group, topic, partition).set(lag)
             age = now - oldest.get((topic, partition), now)
@@ -250,8 +248,10 @@ class Worker(Generic[S, K]):
         metrics.partitions.labels(group).set(self._source.assigned())
         metrics.ready.labels(service).set(int(self._ready()[0]))
         metrics.stuck.labels(service).set(self._loop.stuck)
+        metrics.clock_ahead.labels(service).set((self._settings.clock_ahead or timedelta()).total_seconds())
+        await metrics.read_own()
         with suppress(Exception):
-            (row,) = await self._pool.fetch(statement("backlog"))
+            (row,) = await self._pool.fetch(statement("backlog"), self._clock())
             for kind in ("outbox", "intents", "parked", "culprits", "overdue"):
                 metrics.backlog.labels(service, kind).set(row[kind])
             for kind in ("outbox", "intents"):

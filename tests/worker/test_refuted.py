@@ -1,0 +1,98 @@
+"""What `examine` found and does not hold: the turn is tried again with its events examined anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from servicecert_schemas.codec import to_record
+from servicecert_worker.decider import Event, Refuted, Result, Service
+from servicecert_worker.fold import Item
+from servicecert_worker.loop import Loop
+from servicecert_worker.record import Arrival, Poison, Record
+from servicecert_worker.turn import Outcome
+from toy.service import Act
+from toy.stand import numbered
+
+NOW = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
+
+
+@dataclass
+class Draws:
+    """A service that draws a number for each event, and turns that refuse some of what was drawn."""
+
+    refutations: list[Refuted]
+    turns: list[list[Any]] = field(default_factory=list)
+    numbers: Any = field(default_factory=lambda: count(1))
+    hindered: list[str | None] = field(default_factory=list)
+
+    def examine(self, events: Sequence[Event]) -> Sequence[Event]:
+        return [replace(event, facts=next(self.numbers)) for event in events]
+
+    async def take(self, items: Sequence[Item], _: datetime) -> Outcome:
+        self.hindered.append(self.loop.unavailable)
+        self.turns.append(
+            [item.what.facts for item in items if isinstance(item, Arrival) and isinstance(item.what, Event)]
+        )
+        if self.refutations:
+            raise self.refutations.pop(0)
+        return Outcome((), 0, frozenset(), (), ())
+
+    def __post_init__(self) -> None:
+        service: Service[Any, Any] = Service("toy", (), None, None, examine=self.examine)
+        self.loop: Loop[Any, Any] = Loop(service, 10, self.take, lambda *_: None, lambda: NOW)
+
+
+def arrived(case: UUID) -> Arrival:
+    ((_, event),) = numbered(case, "1")
+    made = to_record(event, source="/e-service", id=uuid4(), time=NOW)
+    record = Record(made.topic, 0, 0, made.key, made.headers, made.value, NOW)
+    return Arrival(record, Event(uuid4(), str(case), event, NOW))
+
+
+class NoSource:
+    """Nothing comes from topics."""
+
+    def take(self, _: int) -> list[Record]:
+        return []
+
+    def handled(self, _: Sequence[Record]) -> None:
+        pass
+
+
+async def turned(draws: Draws, *items: Arrival | Result) -> None:
+    for item in items:
+        if isinstance(item, Result):
+            draws.loop.give_result(item)
+        else:
+            draws.loop.give([item])
+    await draws.loop._round(NoSource(), 0)
+
+
+async def test_events_are_examined_anew_until_the_turn_succeeds(caplog: pytest.LogCaptureFixture) -> None:
+    draws = Draws([Refuted("A number is taken."), Refuted("A number is taken.")])
+    await turned(draws, arrived(uuid4()), arrived(uuid4()))
+    assert draws.turns == [[1, 2], [3, 4], [5, 6]]
+    assert draws.hindered == [None, "A number is taken.", "A number is taken."]
+    assert draws.loop.unavailable is None
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+async def test_what_holds_instead_stays_through_later_tries() -> None:
+    one, other = uuid4(), uuid4()
+    draws = Draws([Refuted("x", {str(one): "taken"}), Refuted("y", {str(other): "gone"}), Refuted("z")])
+    await turned(draws, arrived(one), arrived(other))
+    assert draws.turns == [[1, 2], ["taken", 3], ["taken", "gone"], ["taken", "gone"]]
+
+
+async def test_what_is_no_event_is_left_as_it_is() -> None:
+    draws = Draws([Refuted("x", {"poisoned": "facts"})])
+    poison = replace(arrived(uuid4()), what=Poison(uuid4(), "poisoned", "reason", "error"))
+    result = Result(uuid4(), "poisoned", "act", Act(case_id="a", number="1"))
+    await turned(draws, poison, result)
+    assert draws.turns == [[], []]
