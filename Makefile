@@ -6,13 +6,14 @@ PYTHON = $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; d
 BIN := .venv/bin
 N ?= 2000
 SEED ?= 1
+SECONDS ?= 60
 ROOMS := */decide.py,*/examine.py,*/rules/*,*/issuance.py,*/crl_plan.py,*/mail.py,*/fold.py
 
 # Names of package registries and folders of a developer's own machine: neither belongs into a file.
 FOREIGN := pyp[i]\.|pythonh[o]sted|de[b]\.debian|np[m]js\.|repo1?\.m[a]ven|ma[v]en\.apache|proxy\.g[o]lang|crat[e]s\.io|/hom[e]/|/roo[t]/|/User[s]/|/wor[k]/
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test chaos bench check format lock clean
+.PHONY: help setup demo up test chaos fuzz bench check format lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +39,10 @@ test: setup ## all tests, on real Kafka and PostgreSQL, with the coverage gates
 chaos: setup ## N=… applications while everything is killed at random, drawn from SEED=…
 	@PYTHONPATH=tests $(BIN)/python -m chaos --applications $(N) --seed $(SEED)
 
+fuzz: setup ## SECONDS=… of inputs found by coverage, against the reader of requests and the decoders of events
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --quiet --require-hashes -r tests/fuzz/requirements.lock
+	@PYTHONPATH=tests nice $(BIN)/python -m fuzz --seconds $(SECONDS)
+
 bench: setup ## measure throughput, latency and memory; leaves var/bench/*.json
 	@$(BIN)/python -m bench
 
@@ -57,8 +62,9 @@ LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --
 	--no-emit-index-url --no-emit-package servicecert-schemas
 
 lock: setup ## pin the newest versions that pyproject.toml allows, with hashes
-	@$(LOCK) --all-extras --upgrade -o requirements.lock
+	@$(LOCK) --extra embedded --extra dev --upgrade -o requirements.lock
 	@$(LOCK) --constraint requirements.lock --no-annotate -o deploy/requirements.lock
+	@echo atheris | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --no-annotate --upgrade -o tests/fuzz/requirements.lock
 
 clean: ## remove what was made, the environment and Kafka's jars included
 	@rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

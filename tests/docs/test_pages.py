@@ -148,5 +148,5 @@ def test_each_dependency_has_its_reason_and_nothing_else_has() -> None:
         *(each for extra in project["optional-dependencies"].values() for each in extra),
     ]
     page = CHECKOUT / "docs" / "dependencies.md"
-    told = [row[0].strip("`") for name in ("runtime", "embedded", "development") for row in pages.rows(page, name)]
+    told = [row[0].strip("`") for name in ("runtime", "embedded", "development", "fuzz") for row in pages.rows(page, name)]
     assert sorted(told) == sorted(each.partition("[")[0] for each in wanted)
