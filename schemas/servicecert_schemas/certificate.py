@@ -129,8 +129,20 @@ class IssuingRefused(CaseEvent):
     texts: Texts
 
 
+class IssuingStopped(CaseEvent):
+    """The certificate did not pass the checks before signing (B3): nothing is signed until the authority has found the fault and tried anew."""
+
+    TYPE: ClassVar[str] = "servicecert.certificate.stopped.v1"
+
+    code: Identifier
+    texts: Texts
+
+
 class CertificateVoided(CaseEvent):
-    """A serial number was allocated and will never be issued (B2)."""
+    """A serial number was allocated and will never be issued (B2).
+
+    Whether its certificate was signed before is not known, so that it can be listed as revoked until `not_after`.
+    """
 
     TYPE: ClassVar[str] = "servicecert.certificate.voided.v1"
 
@@ -138,3 +150,4 @@ class CertificateVoided(CaseEvent):
     serial: SerialNumber
     serial_decimal: DecimalSerialNumber
     code: Identifier
+    not_after: Instant | None = None

@@ -13,6 +13,7 @@ from .certificate import (
     CertificateIssued,
     CertificateVoided,
     IssuingRefused,
+    IssuingStopped,
 )
 from .event import EventData
 from .mail import MailGivenUp, MailHandedOver, MailRefused
@@ -95,7 +96,7 @@ ACCEPTED_APPLICATIONS = Topic(
 CERTIFICATES = Topic(
     "certificates",
     key="case",
-    events=(CertificateIssued, IssuingRefused, CertificateVoided),
+    events=(CertificateIssued, IssuingRefused, IssuingStopped, CertificateVoided),
     writers=("issuer",),
     readers=("notifier", "revoker", "intake"),
 )
