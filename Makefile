@@ -64,7 +64,7 @@ LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --
 lock: setup ## pin the newest versions that pyproject.toml allows, with hashes
 	@$(LOCK) --extra embedded --extra dev --upgrade -o requirements.lock
 	@$(LOCK) --constraint requirements.lock --no-annotate -o deploy/requirements.lock
-	@echo atheris | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --no-annotate --upgrade -o tests/fuzz/requirements.lock
+	@$(BIN)/uv pip compile tests/fuzz/requirements.in --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --no-annotate --upgrade -o tests/fuzz/requirements.lock
 
 clean: ## remove what was made, the environment and Kafka's jars included
 	@rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
