@@ -26,6 +26,7 @@ from .application import (
     Signatory,
     TechnicalContact,
 )
+from .audit import AuditCheckpoint
 from .case import (
     Answer,
     AppliedFor,
@@ -96,6 +97,7 @@ from .topics import (
     ACCEPTED_APPLICATIONS,
     ACCOUNTS,
     APPLICATIONS,
+    AUDIT_CHECKPOINTS,
     CASES,
     CATALOGUE,
     CERTIFICATE_STATUS,
@@ -145,6 +147,7 @@ __all__ = [
     "ACCEPTED_APPLICATIONS",
     "ACCOUNTS",
     "APPLICATIONS",
+    "AUDIT_CHECKPOINTS",
     "CASES",
     "CATALOGUE",
     "CERTIFICATES",
@@ -181,6 +184,7 @@ __all__ = [
     "Attachment",
     "AttachmentKind",
     "AttributeText",
+    "AuditCheckpoint",
     "Base64",
     "BusinessId",
     "CaseCertificate",

@@ -128,6 +128,7 @@ class CaseChanged(CaseEvent):
     """The whole view of a case. `version` grows by one with each."""
 
     TYPE: ClassVar[str] = "servicecert.case.changed.v1"
+    AUDITED: ClassVar[tuple[str, ...]] = ("state", "version")
 
     account_id: Identifier
     version: Number

@@ -70,6 +70,7 @@ class ApplicationAccepted(CaseEvent):
     """All that issuing needs, and nothing more."""
 
     TYPE: ClassVar[str] = "servicecert.application.accepted.v1"
+    AUDITED: ClassVar[tuple[str, ...]] = ("decision_id", "type")
 
     account_id: Identifier
     decision_id: UUID
@@ -98,6 +99,16 @@ class CertificateIssued(CaseEvent):
     """
 
     TYPE: ClassVar[str] = "servicecert.certificate.issued.v1"
+    AUDITED: ClassVar[tuple[str, ...]] = (
+        "decision_id",
+        "type",
+        "issuer",
+        "serial",
+        "fingerprint",
+        "key_sha256",
+        "profile",
+        "profile_version",
+    )
 
     account_id: Identifier
     decision_id: UUID
@@ -124,6 +135,7 @@ class IssuingRefused(CaseEvent):
     """The issuer did not sign: a reason that a person reads."""
 
     TYPE: ClassVar[str] = "servicecert.certificate.refused.v1"
+    AUDITED: ClassVar[tuple[str, ...]] = ("code",)
 
     code: Identifier
     texts: Texts
@@ -145,6 +157,7 @@ class CertificateVoided(CaseEvent):
     """
 
     TYPE: ClassVar[str] = "servicecert.certificate.voided.v1"
+    AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial", "code")
 
     issuer: Identifier
     serial: SerialNumber

@@ -11,9 +11,13 @@ from .values import Identifier, Value
 
 
 class EventData(Value):
-    """The data of an event. `TYPE` is the CloudEvents type and ends in the version."""
+    """The data of an event. `TYPE` is the CloudEvents type and ends in the version.
+
+    `AUDITED` names the fields that the audit chain repeats for ever (B6): never one that could tell of a person (E3).
+    """
 
     TYPE: ClassVar[str]
+    AUDITED: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def key(self) -> str:

@@ -47,15 +47,18 @@ class MailHandedOver(MailEvent):
     """The mail server took responsibility for the mail."""
 
     TYPE: ClassVar[str] = "servicecert.mail.handed-over.v1"
+    AUDITED: ClassVar[tuple[str, ...]] = ("kind", "recipient", "answer")
 
 
 class MailRefused(MailEvent):
     """The mail server refused the mail for good."""
 
     TYPE: ClassVar[str] = "servicecert.mail.refused.v1"
+    AUDITED: ClassVar[tuple[str, ...]] = ("kind", "recipient", "answer")
 
 
 class MailGivenUp(MailEvent):
     """The mail could not be handed over for as long as delivery was due."""
 
     TYPE: ClassVar[str] = "servicecert.mail.given-up.v1"
+    AUDITED: ClassVar[tuple[str, ...]] = ("kind", "recipient", "answer")

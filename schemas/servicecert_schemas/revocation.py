@@ -35,6 +35,7 @@ class RevocationRequested(CaseEvent):
     """Somebody asks for the revocation of the certificate of a decision (D1). The serial number is as typed."""
 
     TYPE: ClassVar[str] = "servicecert.revocation.requested.v1"
+    AUDITED: ClassVar[tuple[str, ...]] = ("request_id", "reason", "sent_at")
 
     actor: Actor
     request_id: UUID
@@ -49,6 +50,7 @@ class RevocationRegistered(CaseEvent):
     """The request is right: the certificate will be on the next CRL. Nobody is told "revoked" yet (I7)."""
 
     TYPE: ClassVar[str] = "servicecert.revocation.registered.v1"
+    AUDITED: ClassVar[tuple[str, ...]] = ("request_id", "serial", "reason")
 
     request_id: UUID
     serial: SerialNumber
@@ -61,6 +63,7 @@ class RevocationRefused(CaseEvent):
     """The request was not granted. The answer does not tell whether another's certificate exists (D1)."""
 
     TYPE: ClassVar[str] = "servicecert.revocation.refused.v1"
+    AUDITED: ClassVar[tuple[str, ...]] = ("request_id", "code")
 
     request_id: UUID
     code: Identifier
@@ -71,6 +74,7 @@ class CertificateRevoked(CaseEvent):
     """A published CRL says that the certificate is revoked (I7)."""
 
     TYPE: ClassVar[str] = "servicecert.certificate.revoked.v1"
+    AUDITED: ClassVar[tuple[str, ...]] = ("request_id", "issuer", "serial", "reason", "revoked_at", "crl_number")
 
     request_id: UUID
     issuer: Identifier
@@ -92,6 +96,7 @@ class CrlPublished(EventData):
     """A CRL was published and fetched back. Its key is its CA and partition; partition 0 is the full one."""
 
     TYPE: ClassVar[str] = "servicecert.crl.published.v1"
+    AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "partition", "number", "entries", "sha256")
 
     issuer: Identifier
     partition: Number = 0

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from .account import AccountMemberAdded, AccountMemberRemoved, AccountOpened
 from .application import ApplicationSubmitted, ApplicationSupplemented, ApplicationWithdrawn, CsrAttached
+from .audit import AuditCheckpoint
 from .case import CaseChanged
 from .certificate import (
     AcceptedWithdrawn,
@@ -130,6 +131,16 @@ CASES = Topic(
     retention=None,
     compacted=True,
 )
+# Kept for ever and never compacted: a checkpoint that is gone is what its readers must notice.
+AUDIT_CHECKPOINTS = Topic(
+    "audit-checkpoints",
+    key="service",
+    events=(AuditCheckpoint,),
+    writers=("intake", "issuer", "revoker", "notifier"),
+    readers=("auditors",),
+    partitions=1,
+    retention=None,
+)
 
 SERVICES = ("intake", "issuer", "revoker", "notifier")
 
@@ -157,6 +168,7 @@ CATALOGUE = (
     CERTIFICATE_STATUS,
     NOTIFICATIONS,
     CASES,
+    AUDIT_CHECKPOINTS,
     *(parked(service) for service in SERVICES),
 )
 

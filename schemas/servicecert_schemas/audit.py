@@ -1,0 +1,26 @@
+"""What a service's audit chains come to, signed (topic `audit-checkpoints`): whoever keeps these notices when history is rewritten."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import StringConstraints
+
+from .event import EventData
+from .values import Identifier, Number, Sha256
+
+
+class AuditCheckpoint(EventData):
+    """The heads of the chains that grew since the checkpoint before. `text` is what is signed (Ed25519), JSON that holds no personal data.
+
+    `key_id` is the SHA-256 of the signing key's SubjectPublicKeyInfo, `signature` is base64.
+    """
+
+    TYPE: ClassVar[str] = "servicecert.audit.checkpoint.v1"
+
+    service: Identifier
+    number: Number
+    text: Annotated[str, StringConstraints(pattern=r"^[ -~]*$", max_length=100_000)]
+    key_id: Sha256
+    signature: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{86}==$", max_length=88)]
+
+    def key(self) -> str:
+        return self.service
