@@ -24,12 +24,32 @@ from servicecert_pki.names import (
     check_subject_text,
     server_common_name,
 )
-from servicecert_pki.profiles import Profile, Usage
+from servicecert_pki.profile import Attribute, ExtensionName, Profile, StringType, SubjectField, Usage
 from servicecert_pki.serials import LARGEST_SERIAL
-from servicecert_pki.spki import family_of, key_identifier
+from servicecert_pki.spki import family_of, key_identifier, key_size
 from servicecert_pki.validity import validity
 
 _URL = re.compile(r"http://[!-~]+")
+
+_STRING_TYPE = {StringType.PRINTABLE: der.PRINTABLE_STRING, StringType.UTF8: der.UTF8_STRING}
+_ATTRIBUTE_OID = {
+    Attribute.COUNTRY: "2.5.4.6",
+    Attribute.ORGANISATION: "2.5.4.10",
+    Attribute.UNIT: "2.5.4.11",
+    Attribute.SERIAL_NUMBER: "2.5.4.5",
+    Attribute.COMMON_NAME: "2.5.4.3",
+}
+_EXTENSION_OID = {
+    ExtensionName.AUTHORITY_KEY_IDENTIFIER: "2.5.29.35",
+    ExtensionName.SUBJECT_KEY_IDENTIFIER: "2.5.29.14",
+    ExtensionName.KEY_USAGE: "2.5.29.15",
+    ExtensionName.EXTENDED_KEY_USAGE: "2.5.29.37",
+    ExtensionName.CERTIFICATE_POLICIES: "2.5.29.32",
+    ExtensionName.SUBJECT_ALTERNATIVE_NAME: "2.5.29.17",
+    ExtensionName.BASIC_CONSTRAINTS: "2.5.29.19",
+    ExtensionName.CRL_DISTRIBUTION_POINTS: "2.5.29.31",
+    ExtensionName.AUTHORITY_INFORMATION_ACCESS: "1.3.6.1.5.5.7.1.1",
+}
 
 
 class CertificateRefused(ValueError):
@@ -94,46 +114,66 @@ def build_tbs(contents: Contents) -> bytes:
         SIGNATURE_ALGORITHM[contents.issuer.family],
         contents.issuer.subject_der,
         der.sequence(der.time(contents.not_before), der.time(contents.not_after)),
-        subject_name(contents.subject),
+        subject_name(contents.profile, contents.subject),
         contents.spki,
         der.tlv(0xA3, der.sequence(*_extensions(contents))),
     )
 
 
 def _extensions(contents: Contents) -> list[bytes]:
-    profile, names = contents.profile, contents.names
-    present = [
-        extensions.extension("2.5.29.35", contents.issuer.authority_key_identifier),
-        extensions.subject_key_identifier(key_identifier(contents.spki)),
-        extensions.key_usage(profile.key_usage[contents.issuer.family]),
+    return [
+        extensions.extension(_EXTENSION_OID[it.name], _extension_value(it.name, contents), critical=it.critical)
+        for it in contents.profile.extensions
     ]
-    if contents.usages:
-        present.append(extensions.extended_key_usage(contents.usages))
-    present.append(extensions.certificate_policies(profile.policy))
-    if names.dns:
-        present.append(extensions.subject_alternative_name(names.dns, names.ip))
-    present += [
-        extensions.end_entity(),
-        extensions.crl_distribution_points(contents.crl_url),
-        extensions.authority_information_access(contents.ca_issuers_url, contents.ocsp_url),
-    ]
-    return present
 
 
-def subject_name(subject: Subject) -> bytes:
-    """Return the DER Name: C, O, OU, serialNumber, CN; C and serialNumber PrintableString, the others UTF8String."""
+def _extension_value(name: ExtensionName, contents: Contents) -> bytes:
+    profile = contents.profile
+    match name:
+        case ExtensionName.AUTHORITY_KEY_IDENTIFIER:
+            return contents.issuer.authority_key_identifier
+        case ExtensionName.SUBJECT_KEY_IDENTIFIER:
+            return extensions.subject_key_identifier(key_identifier(contents.spki))
+        case ExtensionName.KEY_USAGE:
+            return extensions.key_usage(profile.keys[contents.issuer.family].usage)
+        case ExtensionName.EXTENDED_KEY_USAGE:
+            return extensions.extended_key_usage(contents.usages)
+        case ExtensionName.CERTIFICATE_POLICIES:
+            return extensions.certificate_policies(profile.policy)
+        case ExtensionName.SUBJECT_ALTERNATIVE_NAME:
+            return extensions.subject_alternative_name(contents.names.dns, contents.names.ip)
+        case ExtensionName.BASIC_CONSTRAINTS:
+            return extensions.end_entity()
+        case ExtensionName.CRL_DISTRIBUTION_POINTS:
+            return extensions.crl_distribution_points(contents.crl_url)
+        case ExtensionName.AUTHORITY_INFORMATION_ACCESS:
+            return extensions.authority_information_access(contents.ca_issuers_url, contents.ocsp_url)
+
+
+def subject_name(profile: Profile, subject: Subject) -> bytes:
+    """Return the DER Name, with the attributes and the string types of the profile in its order."""
+    said = _said(subject)
     return der.sequence(
         *(
-            der.tlv(der.SET, der.sequence(der.oid(attribute), der.tlv(string_type, value.encode())))
-            for attribute, string_type, value in (
-                ("2.5.4.6", der.PRINTABLE_STRING, "FI"),
-                ("2.5.4.10", der.UTF8_STRING, subject.organisation),
-                ("2.5.4.11", der.UTF8_STRING, subject.unit),
-                ("2.5.4.5", der.PRINTABLE_STRING, subject.business_id),
-                ("2.5.4.3", der.UTF8_STRING, subject.common_name),
+            der.tlv(
+                der.SET,
+                der.sequence(
+                    der.oid(_ATTRIBUTE_OID[it.attribute]),
+                    der.tlv(_STRING_TYPE[it.string], (said[it.field] if it.field else it.text).encode()),
+                ),
             )
+            for it in profile.subject
         )
     )
+
+
+def _said(subject: Subject) -> dict[SubjectField, str]:
+    return {
+        SubjectField.ORGANISATION: subject.organisation,
+        SubjectField.UNIT: subject.unit,
+        SubjectField.BUSINESS_ID: subject.business_id,
+        SubjectField.COMMON_NAME: subject.common_name,
+    }
 
 
 def check_contents(contents: Contents) -> None:
@@ -158,12 +198,19 @@ def _check_issuer(contents: Contents) -> None:
     profile, issuer = contents.profile, contents.issuer
     if issuer.environment is not profile.environment:
         raise CertificateRefused("environment", f"{issuer.id} does not issue {profile.environment} certificates.")
+    rules = profile.keys[issuer.family]
+    if not issuer.is_of(rules.ca):
+        raise CertificateRefused("issuer", f"{issuer.id} does not issue {profile.type_id} certificates.")
     try:
         family = family_of(contents.spki)
     except ValueError:
         family = None
     if family is not issuer.family:
         raise CertificateRefused("key-family", f"{issuer.id} signs {issuer.family} keys only.")
+    if key_size(contents.spki) not in rules.sizes:
+        raise CertificateRefused(
+            "key-size", f"A {profile.type_id} certificate holds no {issuer.family} key of this size."
+        )
     if not contents.not_before < contents.not_after:
         raise CertificateRefused("validity", "A certificate ends after it begins.")
     if contents.not_after > validity(profile, contents.not_before).not_after:
@@ -174,14 +221,17 @@ def _check_issuer(contents: Contents) -> None:
 
 def _check_names(contents: Contents) -> None:
     subject, names = contents.subject, contents.names
-    check_subject_text(subject.organisation, "organisation")
-    check_subject_text(subject.unit, "unit")
+    said = _said(subject)
+    for it in contents.profile.subject:
+        if it.field is not None:
+            check_subject_text(said[it.field], it.field.replace("-", "_"), it.longest)
     check_printable(check_business_id(subject.business_id), "business_id")
-    check_subject_text(subject.common_name, "common_name")
     if not contents.profile.dns_names:
         if names.dns or names.ip:
             raise NameRefused("names", "names", "This certificate type has no alternative names.")
         return
+    if max(len(names.dns), len(names.ip)) > contents.profile.most_names:
+        raise NameRefused("names", "names", f"At most {contents.profile.most_names} names of each kind fit.")
     if len({*names.dns, *names.ip}) < len(names.dns) + len(names.ip):
         raise NameRefused("names", "names", "A name is given twice.")
     if any(check_dns_name(name) != name for name in names.dns):

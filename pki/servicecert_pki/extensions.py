@@ -1,13 +1,14 @@
 """DER of the certificate extensions of RFC 5280, 4.2, as far as service certificates have them.
 
-Each function returns a whole Extension. Those that are the same for many certificates remember their bytes.
+Each function returns the value of an Extension, without the wrapping that says which it is and whether it is critical.
+Those that are the same for many certificates remember their bytes.
 """
 
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 from servicecert_pki import der
-from servicecert_pki.profiles import KeyUsage, Usage
+from servicecert_pki.profile import KeyUsage, Usage
 
 # The bit numbers of RFC 5280, 4.2.1.3, and the key purposes of 4.2.1.12.
 _KEY_USAGE_BIT = {KeyUsage.DIGITAL_SIGNATURE: 0, KeyUsage.NON_REPUDIATION: 1, KeyUsage.KEY_ENCIPHERMENT: 2}
@@ -26,47 +27,44 @@ def extension(dotted: str, value: bytes, *, critical: bool = False) -> bytes:
 
 def subject_key_identifier(key_id: bytes) -> bytes:
     """RFC 5280, 4.2.1.2."""
-    return extension("2.5.29.14", der.tlv(der.OCTET_STRING, key_id))
+    return der.tlv(der.OCTET_STRING, key_id)
 
 
 @lru_cache(maxsize=64)
 def key_usage(usages: frozenset[KeyUsage]) -> bytes:
-    """RFC 5280, 4.2.1.3; critical."""
-    return extension("2.5.29.15", der.named_bits(*(_KEY_USAGE_BIT[usage] for usage in usages)), critical=True)
+    """RFC 5280, 4.2.1.3."""
+    return der.named_bits(*(_KEY_USAGE_BIT[usage] for usage in usages))
 
 
 @lru_cache(maxsize=64)
 def extended_key_usage(usages: frozenset[Usage]) -> bytes:
     """RFC 5280, 4.2.1.12; the purposes in their numbers' order."""
-    return extension(
-        "2.5.29.37", der.sequence(*(der.oid(purpose) for purpose in sorted(_PURPOSE[it] for it in usages)))
-    )
+    return der.sequence(*(der.oid(purpose) for purpose in sorted(_PURPOSE[it] for it in usages)))
 
 
 @lru_cache(maxsize=64)
 def certificate_policies(policy: str) -> bytes:
     """RFC 5280, 4.2.1.4; one policy without qualifiers."""
-    return extension("2.5.29.32", der.sequence(der.sequence(der.oid(policy))))
+    return der.sequence(der.sequence(der.oid(policy)))
 
 
 def subject_alternative_name(dns: tuple[str, ...], ip: tuple[IPv4Address | IPv6Address, ...]) -> bytes:
-    """RFC 5280, 4.2.1.6; not critical, because the subject is never empty."""
+    """RFC 5280, 4.2.1.6."""
     names = [der.tlv(_DNS_NAME, name.encode("ascii")) for name in dns]
     addresses = [der.tlv(_IP_ADDRESS, address.packed) for address in ip]
-    return extension("2.5.29.17", der.sequence(*names, *addresses))
+    return der.sequence(*names, *addresses)
 
 
-@lru_cache(maxsize=1)
 def end_entity() -> bytes:
-    """RFC 5280, 4.2.1.9; critical, CA:FALSE, which DER writes as an empty SEQUENCE."""
-    return extension("2.5.29.19", der.sequence(), critical=True)
+    """RFC 5280, 4.2.1.9; CA:FALSE, which DER writes as an empty SEQUENCE."""
+    return der.sequence()
 
 
 @lru_cache(maxsize=1024)
 def crl_distribution_points(url: str) -> bytes:
     """RFC 5280, 4.2.1.13; one point with one URL."""
     full_name = der.tlv(0xA0, der.tlv(_URI, url.encode("ascii")))
-    return extension("2.5.29.31", der.sequence(der.sequence(der.tlv(0xA0, full_name))))
+    return der.sequence(der.sequence(der.tlv(0xA0, full_name)))
 
 
 @lru_cache(maxsize=64)
@@ -74,7 +72,4 @@ def authority_information_access(ca_issuers_url: str, ocsp_url: str | None) -> b
     """RFC 5280, 4.2.2.1; the responder, where there is one, before the issuer's certificate."""
     methods = [("1.3.6.1.5.5.7.48.1", ocsp_url)] if ocsp_url else []
     methods.append(("1.3.6.1.5.5.7.48.2", ca_issuers_url))
-    return extension(
-        "1.3.6.1.5.5.7.1.1",
-        der.sequence(*(der.sequence(der.oid(method), der.tlv(_URI, url.encode("ascii"))) for method, url in methods)),
-    )
+    return der.sequence(*(der.sequence(der.oid(method), der.tlv(_URI, url.encode("ascii"))) for method, url in methods))

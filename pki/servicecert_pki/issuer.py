@@ -1,5 +1,6 @@
 """The public half of an issuing CA: all that is needed to build what it signs, and nothing secret."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -9,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from servicecert_pki import der
 from servicecert_pki.keys import PublicKey
-from servicecert_pki.profiles import Environment
+from servicecert_pki.profile import Environment
 from servicecert_pki.spki import KeyFamily, family_of, key_identifier
 
 
@@ -49,6 +50,10 @@ class IssuerInfo:
             not_before=certificate.not_valid_before_utc,
             not_after=certificate.not_valid_after_utc,
         )
+
+    def is_of(self, ca: str) -> bool:
+        """Whether this is the CA that profiles call `ca`, or a later generation of it: ``test-ec``, ``test-ec-2``."""
+        return re.fullmatch(rf"{re.escape(ca)}(-[0-9]+)?", self.id) is not None
 
     @cached_property
     def authority_key_identifier(self) -> bytes:

@@ -81,6 +81,11 @@ def check_dns_name(text: str, field: str = "dns") -> str:
         ),
         (labels[-1].isdigit(), "address", "This is an IP address; give it as an IP address, beside a host name."),
         (
+            re.fullmatch(r"[a-z]{2,}|xn--.*", labels[-1]) is None,
+            "form",
+            "A host name ends with a top-level domain, which has two or more letters and no digits, such as fi.",
+        ),
+        (
             not all(_is_a_label(label) for label in labels if label.startswith("xn--")),
             "idn",
             "A part that begins with xn-- is not a valid internationalised name.",
@@ -116,17 +121,17 @@ def check_ip_address(text: str, field: str = "ip") -> IPv4Address | IPv6Address:
     return address
 
 
-def check_subject_text(text: str, field: str) -> str:
-    """Return a text that fits a subject field: 1 to 64 visible characters, no outer blanks.
+def check_subject_text(text: str, field: str, longest: int = SUBJECT_LIMIT) -> str:
+    """Return a text that fits a subject field: 1 to `longest` visible characters, no outer blanks.
 
     Raises NameRefused with ``text-empty``, ``text-too-long`` (the register's abbreviation may fit) or
     ``text-characters``.
     """
     if not text.strip():
         raise NameRefused("text-empty", field, "The text is empty.")
-    if len(text) > SUBJECT_LIMIT:
+    if len(text) > longest:
         raise NameRefused(
-            "text-too-long", field, f"The text has {len(text)} characters; a certificate holds {SUBJECT_LIMIT}."
+            "text-too-long", field, f"The text has {len(text)} characters; a certificate holds {longest}."
         )
     if text != text.strip() or not text.isprintable():
         raise NameRefused(

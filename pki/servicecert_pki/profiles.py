@@ -3,84 +3,47 @@
 ProfileUnsafe       a profile that would break a rule; raised when profiles are loaded
 """
 
+import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
-from enum import StrEnum
+from datetime import date, timedelta
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from servicecert_pki import der
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
+
+from servicecert_pki.profile import (
+    Attribute,
+    Environment,
+    ExtensionName,
+    ExtensionRule,
+    KeyRules,
+    KeyUsage,
+    LongestValidity,
+    Profile,
+    StringType,
+    SubjectAttribute,
+    SubjectField,
+    Usage,
+)
+from servicecert_pki.profile_safety import ProfileUnsafe, check_alone, check_together
 from servicecert_pki.spki import KeyFamily
 
+__all__ = [
+    "SHIPPED_PROFILES",
+    "Environment",
+    "KeyUsage",
+    "Profile",
+    "ProfileUnsafe",
+    "Profiles",
+    "Usage",
+    "load_profiles",
+    "read_profile",
+]
+
 SHIPPED_PROFILES = Path(__file__).parent / "profiles"
-
-# The longest validity that any certificate of this service may have (B1).
-_MOST_YEARS = 2
-
-_FIELDS = {
-    "type",
-    "version",
-    "environment",
-    "policy",
-    "longest_validity",
-    "dns_names",
-    "extended_key_usage",
-    "key_usage",
-}
-
-
-class ProfileUnsafe(ValueError):
-    """The profiles cannot be used; the message is one sentence that names the profile and the field."""
-
-
-class Environment(StrEnum):
-    """Production and test never share a CA key, a CRL or a policy identifier (I11)."""
-
-    PRODUCTION = "production"
-    TEST = "test"
-
-
-class KeyUsage(StrEnum):
-    """The bits of RFC 5280, 4.2.1.3 that a service certificate may have."""
-
-    DIGITAL_SIGNATURE = "digital-signature"
-    NON_REPUDIATION = "non-repudiation"
-    KEY_ENCIPHERMENT = "key-encipherment"
-
-
-class Usage(StrEnum):
-    """The extended key usages of RFC 5280, 4.2.1.12 that an applicant may choose."""
-
-    SERVER_AUTH = "server-auth"
-    CLIENT_AUTH = "client-auth"
-
-
-@dataclass(frozen=True)
-class LongestValidity:
-    """A limit in whole years for certificates that start on `since` or later."""
-
-    years: int
-    since: date = date.min
-
-
-@dataclass(frozen=True)
-class Profile:
-    """What one certificate type may hold; `usages` is empty where the type has no extended key usage."""
-
-    type_id: str
-    version: int
-    environment: Environment
-    policy: str
-    longest_validity: tuple[LongestValidity, ...]
-    dns_names: bool
-    usages: frozenset[Usage]
-    key_usage: Mapping[KeyFamily, frozenset[KeyUsage]]
-
-    def years_on(self, day: date) -> int:
-        """Return the longest validity in years of a certificate that starts on `day`."""
-        return max((limit for limit in self.longest_validity if limit.since <= day), key=lambda it: it.since).years
 
 
 @dataclass(frozen=True)
@@ -115,62 +78,85 @@ def load_profiles(directory: Path = SHIPPED_PROFILES) -> Profiles:
 def read_profile(text: str, name: str) -> Profile:
     """Read one profile from TOML; `name` stands in the sentence of ProfileUnsafe."""
     try:
-        table = tomllib.loads(text)
-        if table.keys() != _FIELDS:
-            raise ValueError(f"these fields are missing or unknown: {', '.join(sorted(table.keys() ^ _FIELDS))}")
-        profile = _profile(table)
-        _check_alone(profile)
-    except (ValueError, TypeError, KeyError, AttributeError) as fault:
+        profile = _File.model_validate(tomllib.loads(text)).profile()
+        check_alone(profile)
+    except ValidationError as wrong:
+        first = wrong.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ProfileUnsafe(f"The certificate profile {name} cannot be used: {where}: {first['msg']}.") from None
+    except ValueError as fault:
         raise ProfileUnsafe(f"The certificate profile {name} cannot be used: {fault}.") from None
     return profile
 
 
-def check_together(profiles: Iterable[Profile]) -> None:
-    """Raise ProfileUnsafe where two profiles have the same type or policy (I11)."""
-    seen: dict[str, Profile] = {}
-    for profile in profiles:
-        for shared in (profile.type_id, profile.policy):
-            other = seen.setdefault(shared, profile)
-            if other is not profile:
-                raise ProfileUnsafe(
-                    f"The profiles of {other.type_id} ({other.environment}) and {profile.type_id} "
-                    f"({profile.environment}) share {shared}; give each its own."
-                )
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def _profile(table: dict[str, Any]) -> Profile:
-    return Profile(
-        type_id=table["type"],
-        version=table["version"],
-        environment=Environment(table["environment"]),
-        policy=table["policy"],
-        longest_validity=tuple(
-            LongestValidity(limit["years"], limit.get("from", date.min)) for limit in table["longest_validity"]
-        ),
-        dns_names=table["dns_names"],
-        usages=frozenset(Usage(usage) for usage in table["extended_key_usage"]),
-        key_usage={
-            KeyFamily(family): frozenset(KeyUsage(usage) for usage in usages)
-            for family, usages in table["key_usage"].items()
-        },
-    )
+class _Limit(_Table):
+    years: StrictInt
+    since: Annotated[date, Field(alias="from")] = date.min
 
 
-def _check_alone(profile: Profile) -> None:
-    der.oid(profile.policy)
-    if not profile.type_id:
-        raise ValueError("type is empty")
-    if type(profile.version) is not int or profile.version < 1:
-        raise ValueError("version is not a whole number from 1")
-    if type(profile.dns_names) is not bool:
-        raise ValueError("dns_names is neither true nor false")
-    if profile.dns_names != bool(profile.usages):
-        raise ValueError("extended_key_usage belongs to a type with dns_names, and only to such a type")
-    if not any(limit.since == date.min for limit in profile.longest_validity):
-        raise ValueError("longest_validity has no entry without a from day")
-    if not all(type(limit.years) is int and 1 <= limit.years <= _MOST_YEARS for limit in profile.longest_validity):
-        raise ValueError(f"longest_validity must be 1 to {_MOST_YEARS} years")
-    if profile.key_usage.keys() != set(KeyFamily) or not all(profile.key_usage.values()):
-        raise ValueError("key_usage must say what rsa and ec keys are for")
-    if KeyUsage.KEY_ENCIPHERMENT in profile.key_usage[KeyFamily.EC]:
-        raise ValueError("key_usage lets an ec key encipher keys, which it cannot do")
+class _Validity(_Table):
+    longest: tuple[_Limit, ...]
+    backdated_minutes: StrictInt
+
+
+class _Names(_Table):
+    dns: StrictBool
+    most: Annotated[StrictInt, Field(ge=0)]
+    extended_key_usage: tuple[Usage, ...]
+
+
+class _Attribute(_Table):
+    attribute: Attribute
+    string: StringType
+    field: Annotated[SubjectField | None, Field(alias="from")] = None
+    text: StrictStr = ""
+    longest: StrictInt = 0
+
+
+class _Extension(_Table):
+    name: ExtensionName
+    critical: StrictBool = False
+
+
+class _Keys(_Table):
+    ca: StrictStr
+    sizes: tuple[StrictInt, ...]
+    usage: tuple[KeyUsage, ...]
+
+
+class _File(_Table):
+    """A profile as it is written; every field but the marked ones must stand there."""
+
+    type: Annotated[StrictStr, Field(min_length=1)]
+    version: Annotated[StrictInt, Field(ge=1)]
+    environment: Environment
+    policy: StrictStr
+    subject: tuple[_Attribute, ...]
+    extensions: tuple[_Extension, ...]
+    names: _Names
+    validity: _Validity
+    keys: Mapping[KeyFamily, _Keys]
+
+    def profile(self) -> Profile:
+        said = json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()
+        return Profile(
+            type_id=self.type,
+            version=self.version,
+            environment=self.environment,
+            policy=self.policy,
+            longest_validity=tuple(LongestValidity(limit.years, limit.since) for limit in self.validity.longest),
+            backdating=timedelta(minutes=self.validity.backdated_minutes),
+            keys={
+                family: KeyRules(rules.ca, rules.sizes, frozenset(rules.usage)) for family, rules in self.keys.items()
+            },
+            dns_names=self.names.dns,
+            most_names=self.names.most,
+            usages=frozenset(self.names.extended_key_usage),
+            subject=tuple(SubjectAttribute(**vars(attribute)) for attribute in self.subject),
+            extensions=tuple(ExtensionRule(extension.name, extension.critical) for extension in self.extensions),
+            digest=sha256(said).hexdigest(),
+        )

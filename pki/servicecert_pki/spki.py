@@ -29,6 +29,15 @@ def family_of(spki: bytes) -> KeyFamily:
     return family
 
 
+def key_size(spki: bytes) -> int:
+    """Return the size in bits of an RSA modulus or of the curve P-384; see `family_of` for what is raised."""
+    if family_of(spki) is KeyFamily.EC:
+        return 384
+    _, bits = _parts(spki)
+    modulus, _ = der.members(bits, der.read(bits))
+    return int.from_bytes(bits[modulus.content : modulus.end], "big").bit_length()
+
+
 def key_identifier(spki: bytes) -> bytes:
     """Return the 20-octet key identifier: SHA-1 of the key's bits (RFC 5280, 4.2.1.2, method 1)."""
     _, bits = _parts(spki)

@@ -6,7 +6,7 @@ ValidityRefused     a longer validity was asked for than the type allows, or non
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from servicecert_pki.profiles import Profile
+from servicecert_pki.profile import Profile
 
 _SECOND = timedelta(seconds=1)
 

@@ -99,7 +99,7 @@ class ThrowAway(ec.EllipticCurvePrivateKey):
 
 def encoded_by_cryptography(it: Contents) -> bytes:
     """Return the TBSCertificate as `cryptography`'s builder writes it for an EC issuer."""
-    subject, usage = it.subject, it.profile.key_usage[it.issuer.family]
+    subject, usage = it.subject, it.profile.keys[it.issuer.family].usage
     attributes = (
         (NameOID.COUNTRY_NAME, "FI"),
         (NameOID.ORGANIZATION_NAME, subject.organisation),

@@ -1,6 +1,10 @@
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from servicecert_pki.authority import Authority
+from servicecert_pki.profile_safety import check_issuers
 from servicecert_pki.profiles import (
     SHIPPED_PROFILES,
     Environment,
@@ -10,6 +14,7 @@ from servicecert_pki.profiles import (
     read_profile,
 )
 
+CEREMONY = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 SERVER = (SHIPPED_PROFILES / "server.toml").read_text(encoding="utf-8")
 
 
@@ -17,7 +22,7 @@ def test_the_four_types_are_shipped(profiles: Profiles) -> None:
     assert set(profiles.by_type) == {"server", "test-server", "system-signature", "test-system-signature"}
 
 
-def test_I11_production_and_test_differ_in_their_policies_and_environment_only(profiles: Profiles) -> None:
+def test_I11_production_and_test_differ_in_environment_policy_and_ca_only(profiles: Profiles) -> None:
     assert not {*profiles.policies(Environment.PRODUCTION)} & {*profiles.policies(Environment.TEST)}
     for name in ("server", "system-signature"):
         production, test = vars(profiles[name]), vars(profiles[f"test-{name}"])
@@ -25,6 +30,8 @@ def test_I11_production_and_test_differ_in_their_policies_and_environment_only(p
             "type_id",
             "environment",
             "policy",
+            "keys",
+            "digest",
         }
 
 
@@ -56,24 +63,51 @@ def test_a_profile_that_is_not_text_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("years = 2", "years = 3", "longest_validity must be 1 to 2 years"),
-        ("years = 2", "years = 0", "longest_validity must be 1 to 2 years"),
-        ("years = 2", "years = true", "longest_validity must be 1 to 2 years"),
+        ("years = 2", "years = 3", "validity: longest must be 1 to 2 years"),
+        ("years = 2", "years = 0", "validity: longest must be 1 to 2 years"),
+        ("years = 2", "years = true", "validity.longest.0.years: Input should be a valid integer"),
         ("years = 2", "from = 2020-09-01, years = 2", "no entry without a from day"),
-        ("version = 1", "version = 0", "version is not a whole number"),
-        ("version = 1", "", "missing or unknown: version"),
-        ("version = 1", "version = 1\nextra = 1", "missing or unknown: extra"),
-        ('"production"', '"staging"', "'staging' is not a valid Environment"),
+        ("{ years = 2 }", "{ years = 2 }, { years = 1 }", "two entries from the same day"),
+        ("backdated_minutes = 0", "backdated_minutes = 61", "backdated_minutes must be 0 to 60"),
+        ("backdated_minutes = 0", "backdated_minutes = -1", "backdated_minutes must be 0 to 60"),
+        ("version = 1", "version = 0", "version: Input should be greater than or equal to 1"),
+        ("version = 1", "", "version: Field required"),
+        ("version = 1", "version = 1\nextra = 1", "extra: Extra inputs are not permitted"),
+        ('"production"', '"staging"', "environment: Input should be 'production' or 'test'"),
         ("1.3.6.1.4.1.32473.1.1", "9.9", "9.9 is no object identifier"),
         ("1.3.6.1.4.1.32473.1.1", "policy", "policy"),
-        ('type = "server"', 'type = ""', "type is empty"),
-        ("dns_names = true", 'dns_names = "yes"', "dns_names is neither"),
-        ("dns_names = true", "dns_names = false", "extended_key_usage belongs to"),
-        ('"server-auth"', '"code-signing"', "'code-signing' is not a valid Usage"),
-        ('ec = ["digital-signature"]', "", "key_usage must say"),
-        ('ec = ["digital-signature"]', "ec = []", "key_usage must say"),
-        ('ec = ["digital-signature"]', 'ec = ["key-encipherment"]', "which it cannot do"),
-        ("[key_usage]", "[", "cannot be used"),
+        ('type = "server"', 'type = ""', "type: String should have at least 1 character"),
+        ("dns = true", 'dns = "yes"', "names.dns: Input should be a valid boolean"),
+        ("dns = true", "dns = false", "extended_key_usage belongs to"),
+        ("most = 100", "most = 0", "names: most is at least 1"),
+        ('["server-auth", "client-auth"]', '["code-signing"]', "names.extended_key_usage.0: Input should be"),
+        ("[keys.ec]", "[keys.dsa]", "keys.dsa"),
+        ('[keys.ec]\nca = "production-ec"\nsizes = [384]\nusage = ["digital-signature"]\n', "", "what rsa and ec keys"),
+        ('ca = "production-ec"', 'ca = ""', "keys.ec: ca names no CA"),
+        ("sizes = [384]", "sizes = [256]", r"keys.ec: sizes must be some of \[384\]"),
+        ("2048, 3072, 4096", "1024", "keys.rsa: sizes must be some of"),
+        ("2048, 3072, 4096", "", "keys.rsa: sizes must be some of"),
+        ("[384]\nusage = [", '[384]\nusage = ["key-encipherment", ', "keys.ec: usage must be digital-signature, which"),
+        (', "key-encipherment"]', "]", "keys.rsa: usage must be digital-signature and key-encipherment"),
+        (', "key-encipherment"]', ', "non-repudiation"]', "keys.rsa: usage must be digital-signature and key-enc"),
+        ('"key-usage", critical = true', '"key-usage"', "extensions: key-usage must be critical"),
+        (
+            '"certificate-policies"',
+            '"certificate-policies", critical = true',
+            "certificate-policies must not be critical",
+        ),
+        ('    { name = "crl-distribution-points" },\n', "", "crl-distribution-points must stand there once"),
+        ('    { name = "authority-information-access" },\n', "", "authority-information-access must stand there once"),
+        ('"key-usage", critical', '"basic-constraints", critical', "key-usage must stand there once"),
+        ('attribute = "OU"', 'attribute = "O"', "subject: say each of C, O, OU, serialNumber, CN once"),
+        ('from = "unit"', 'from = "organisation"', "subject: OU must come from unit"),
+        ('text = "FI"', 'from = "unit"', "subject: C must come from a text of its own"),
+        ('text = "FI"', 'text = "Suomi"', "subject: C is a country code of two letters"),
+        ('text = "FI"', 'text = ""', "subject: C is a country code of two letters"),
+        ('attribute = "CN", string = "utf8"', 'attribute = "CN", string = "printable"', "CN has the wrong string type"),
+        ('"unit", longest = 64', '"unit", longest = 65', "OU has no text of its own, and longest is 1 to 64"),
+        ('"unit", longest = 64', '"unit"', "OU has no text of its own, and longest is 1 to 64"),
+        ("[validity]", "[", "cannot be used"),
     ],
 )
 def test_an_unsafe_profile_is_refused_with_a_sentence(old: str, new: str, sentence: str) -> None:
@@ -81,3 +115,41 @@ def test_an_unsafe_profile_is_refused_with_a_sentence(old: str, new: str, senten
     with pytest.raises(ProfileUnsafe, match=sentence) as refused:
         read_profile(SERVER.replace(old, new), "server.toml")
     assert str(refused.value).startswith("The certificate profile server.toml cannot be used: ")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_signature_type_has_no_names_and_must_be_non_repudiable() -> None:
+    signature = (SHIPPED_PROFILES / "system-signature.toml").read_text(encoding="utf-8")
+    with pytest.raises(ProfileUnsafe, match="extensions: subject-alternative-name must stand there not at all"):
+        read_profile(signature.replace('"key-usage", c', '"subject-alternative-name" }, { name = "key-usage", c'), "s")
+    with pytest.raises(ProfileUnsafe, match=r"keys.rsa: usage must be digital-signature and non-repudiation"):
+        read_profile(signature.replace(', "non-repudiation"', ""), "s")
+
+
+def test_I11_a_ca_shared_by_production_and_test_is_refused(tmp_path: Path) -> None:
+    for file in SHIPPED_PROFILES.glob("*.toml"):
+        (tmp_path / file.name).write_text(file.read_text().replace('"test-ec"', '"production-ec"'))
+    with pytest.raises(ProfileUnsafe, match=r"\(production\) and .* \(test\) share the CA production-ec"):
+        load_profiles(tmp_path)
+
+
+def test_profiles_without_an_active_ca_of_their_kind_are_refused(profiles: Profiles, authority: Authority) -> None:
+    issuers, each = authority.issuers.values(), profiles.by_type.values()
+    check_issuers(each, issuers, CEREMONY)
+    for present, moment in (
+        (issuers, CEREMONY.replace(year=2100)),
+        (issuers, CEREMONY.replace(year=2000)),
+        ([], CEREMONY),
+    ):
+        with pytest.raises(ProfileUnsafe, match=r"no CA of that name is active on"):
+            check_issuers(each, present, moment)
+    mistaken = replace(authority.issuer("production-rsa"), id="production-ec-2")
+    with pytest.raises(ProfileUnsafe, match="production-ec to sign production certificates of ec keys, and that CA is"):
+        check_issuers(each, [*issuers, mistaken], CEREMONY)
+
+
+def test_a_later_generation_of_a_ca_takes_its_place(profiles: Profiles, authority: Authority) -> None:
+    later = [replace(it, id=f"{it.id}-2") for it in authority.issuers.values()]
+    check_issuers(profiles.by_type.values(), later, CEREMONY)
+    with pytest.raises(ProfileUnsafe, match="no CA of that name"):
+        check_issuers(profiles.by_type.values(), [replace(it, id=f"{it.id}x") for it in later], CEREMONY)

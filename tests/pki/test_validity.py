@@ -3,7 +3,8 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from servicecert_pki.profiles import LongestValidity, Profile, Profiles
+from servicecert_pki.profile import LongestValidity, Profile
+from servicecert_pki.profiles import Profiles
 from servicecert_pki.validity import ValidityRefused, validity
 
 

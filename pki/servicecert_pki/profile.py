@@ -1,0 +1,133 @@
+"""What one certificate type may hold, as a value. `profiles.py` reads it from a file, `profile_safety.py` says which are safe."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+
+from servicecert_pki.spki import KeyFamily
+
+
+class Environment(StrEnum):
+    """Production and test never share a CA key, a CRL or a policy identifier (I11)."""
+
+    PRODUCTION = "production"
+    TEST = "test"
+
+
+class KeyUsage(StrEnum):
+    """The bits of RFC 5280, 4.2.1.3 that a service certificate may have."""
+
+    DIGITAL_SIGNATURE = "digital-signature"
+    NON_REPUDIATION = "non-repudiation"
+    KEY_ENCIPHERMENT = "key-encipherment"
+
+
+class Usage(StrEnum):
+    """The extended key usages of RFC 5280, 4.2.1.12 that an applicant may choose."""
+
+    SERVER_AUTH = "server-auth"
+    CLIENT_AUTH = "client-auth"
+
+
+class Attribute(StrEnum):
+    """The attribute types of a subject (RFC 5280, appendix A)."""
+
+    COUNTRY = "C"
+    ORGANISATION = "O"
+    UNIT = "OU"
+    SERIAL_NUMBER = "serialNumber"
+    COMMON_NAME = "CN"
+
+
+class StringType(StrEnum):
+    """How an attribute's text is written (RFC 5280, 4.1.2.4)."""
+
+    PRINTABLE = "printable"
+    UTF8 = "utf8"
+
+
+class SubjectField(StrEnum):
+    """What the application and the registers say for a subject."""
+
+    ORGANISATION = "organisation"
+    UNIT = "unit"
+    BUSINESS_ID = "business-id"
+    COMMON_NAME = "common-name"
+
+
+class ExtensionName(StrEnum):
+    """The extensions of RFC 5280, 4.2 that a service certificate may have."""
+
+    AUTHORITY_KEY_IDENTIFIER = "authority-key-identifier"
+    SUBJECT_KEY_IDENTIFIER = "subject-key-identifier"
+    KEY_USAGE = "key-usage"
+    EXTENDED_KEY_USAGE = "extended-key-usage"
+    CERTIFICATE_POLICIES = "certificate-policies"
+    SUBJECT_ALTERNATIVE_NAME = "subject-alternative-name"
+    BASIC_CONSTRAINTS = "basic-constraints"
+    CRL_DISTRIBUTION_POINTS = "crl-distribution-points"
+    AUTHORITY_INFORMATION_ACCESS = "authority-information-access"
+
+
+@dataclass(frozen=True)
+class LongestValidity:
+    """A limit in whole years for certificates that start on `since` or later."""
+
+    years: int
+    since: date = date.min
+
+
+@dataclass(frozen=True)
+class KeyRules:
+    """For one family of the applicant's keys: the CA that signs them, their sizes in bits, and what they are for."""
+
+    ca: str
+    sizes: tuple[int, ...]
+    usage: frozenset[KeyUsage]
+
+
+@dataclass(frozen=True)
+class SubjectAttribute:
+    """One attribute of the subject: a text of its own, or what is said for `field`, of at most `longest` characters."""
+
+    attribute: Attribute
+    string: StringType
+    field: SubjectField | None = None
+    text: str = ""
+    longest: int = 0
+
+
+@dataclass(frozen=True)
+class ExtensionRule:
+    """One extension, at its place."""
+
+    name: ExtensionName
+    critical: bool = False
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What one certificate type may hold.
+
+    `usages` is empty where the type has no extended key usage; `most_names` counts DNS names and IP addresses
+    each. `digest` is the SHA-256 of everything that the profile says, in 64 lower-case hexadecimal digits.
+    """
+
+    type_id: str
+    version: int
+    environment: Environment
+    policy: str
+    longest_validity: tuple[LongestValidity, ...]
+    backdating: timedelta
+    keys: Mapping[KeyFamily, KeyRules]
+    dns_names: bool
+    most_names: int
+    usages: frozenset[Usage]
+    subject: tuple[SubjectAttribute, ...]
+    extensions: tuple[ExtensionRule, ...]
+    digest: str
+
+    def years_on(self, day: date) -> int:
+        """Return the longest validity in years of a certificate that starts on `day`."""
+        return max((limit for limit in self.longest_validity if limit.since <= day), key=lambda it: it.since).years

@@ -1,0 +1,167 @@
+"""Which profiles are safe: each alone, all beside each other, and all with the CAs that are there.
+
+ProfileUnsafe       a profile that would break a rule; raised before anything is issued by it
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+
+from servicecert_pki import der
+from servicecert_pki.issuer import IssuerInfo
+from servicecert_pki.names import SUBJECT_LIMIT, NameRefused, check_printable
+from servicecert_pki.profile import (
+    Attribute,
+    ExtensionName,
+    KeyRules,
+    KeyUsage,
+    Profile,
+    StringType,
+    SubjectAttribute,
+    SubjectField,
+)
+from servicecert_pki.spki import KeyFamily
+
+# The longest validity that any certificate of this service may have (B1), and the most that it may begin early.
+_MOST_YEARS = 2
+_MOST_BACKDATING = timedelta(hours=1)
+
+# A4: the keys that the service knows.
+_SIZES = {KeyFamily.RSA: {2048, 3072, 4096}, KeyFamily.EC: {384}}
+
+# RFC 5280, 4.2.1.3 and 4.2.1.9 want these critical, and the others of a service certificate not.
+_CRITICAL = {ExtensionName.KEY_USAGE, ExtensionName.BASIC_CONSTRAINTS}
+_OF_SERVERS = {ExtensionName.EXTENDED_KEY_USAGE, ExtensionName.SUBJECT_ALTERNATIVE_NAME}
+
+# RFC 5280, appendix A: these two are PrintableString.
+_PRINTABLE = {Attribute.COUNTRY, Attribute.SERIAL_NUMBER}
+_SAYS = {
+    Attribute.COUNTRY: None,
+    Attribute.ORGANISATION: SubjectField.ORGANISATION,
+    Attribute.UNIT: SubjectField.UNIT,
+    Attribute.SERIAL_NUMBER: SubjectField.BUSINESS_ID,
+    Attribute.COMMON_NAME: SubjectField.COMMON_NAME,
+}
+
+
+class ProfileUnsafe(ValueError):
+    """The profiles cannot be used; the message is one sentence that names the profile and the field."""
+
+
+def check_alone(profile: Profile) -> None:
+    """Raise ValueError with half a sentence that names the field, where a profile breaks a rule by itself."""
+    der.oid(profile.policy)
+    if profile.dns_names != bool(profile.usages):
+        raise ValueError("names: extended_key_usage belongs to a type with dns, and only to such a type")
+    if profile.dns_names != bool(profile.most_names):
+        raise ValueError("names: most is at least 1 for a type with dns, and 0 for another")
+    _check_validity(profile)
+    _check_subject(profile.subject)
+    _check_extensions(profile)
+    if profile.keys.keys() != set(KeyFamily):
+        raise ValueError("keys: say what rsa and ec keys are for")
+    for family, rules in profile.keys.items():
+        _check_keys(family, rules, _fitting(profile.dns_names, family))
+
+
+def _check_validity(profile: Profile) -> None:
+    if not any(limit.since == date.min for limit in profile.longest_validity):
+        raise ValueError("validity: longest has no entry without a from day")
+    if len({limit.since for limit in profile.longest_validity}) < len(profile.longest_validity):
+        raise ValueError("validity: longest has two entries from the same day")
+    if not all(1 <= limit.years <= _MOST_YEARS for limit in profile.longest_validity):
+        raise ValueError(f"validity: longest must be 1 to {_MOST_YEARS} years")
+    if not timedelta() <= profile.backdating <= _MOST_BACKDATING:
+        raise ValueError("validity: backdated_minutes must be 0 to 60")
+
+
+def _check_subject(subject: tuple[SubjectAttribute, ...]) -> None:
+    if Counter(it.attribute for it in subject) != Counter(Attribute):
+        raise ValueError(f"subject: say each of {', '.join(Attribute)} once")
+    for it in subject:
+        if it.field is not _SAYS[it.attribute]:
+            raise ValueError(f"subject: {it.attribute} must come from {_SAYS[it.attribute] or 'a text of its own'}")
+        if (it.string is StringType.PRINTABLE) != (it.attribute in _PRINTABLE):
+            raise ValueError(f"subject: {it.attribute} has the wrong string type")
+        if it.field is None:
+            _check_country(it.text)
+        elif it.text or not 1 <= it.longest <= SUBJECT_LIMIT:
+            raise ValueError(f"subject: {it.attribute} has no text of its own, and longest is 1 to {SUBJECT_LIMIT}")
+
+
+def _check_country(text: str) -> None:
+    """RFC 5280, appendix A: two letters of ISO 3166."""
+    try:
+        check_printable(text, "C")
+    except NameRefused:
+        text = ""
+    if len(text) != 2:
+        raise ValueError("subject: C is a country code of two letters")
+
+
+def _check_extensions(profile: Profile) -> None:
+    wanted = set(ExtensionName) if profile.dns_names else set(ExtensionName) - _OF_SERVERS
+    names = Counter(it.name for it in profile.extensions)
+    for name in ExtensionName:
+        if names[name] != (name in wanted):
+            raise ValueError(f"extensions: {name} must stand there {'once' if name in wanted else 'not at all'}")
+    for it in profile.extensions:
+        if it.critical != (it.name in _CRITICAL):
+            raise ValueError(f"extensions: {it.name} must {'' if it.name in _CRITICAL else 'not '}be critical")
+
+
+def _check_keys(family: KeyFamily, rules: KeyRules, fitting: set[KeyUsage]) -> None:
+    if not rules.ca:
+        raise ValueError(f"keys.{family}: ca names no CA")
+    if not rules.sizes or not set(rules.sizes) <= _SIZES[family]:
+        raise ValueError(f"keys.{family}: sizes must be some of {sorted(_SIZES[family])}")
+    if rules.usage != fitting:
+        raise ValueError(f"keys.{family}: usage must be {' and '.join(sorted(fitting))}, which is what the type is for")
+
+
+def _fitting(is_server: bool, family: KeyFamily) -> set[KeyUsage]:
+    """The usages of the table of types: a server proves who it is, and by RSA also receives keys; the others sign."""
+    if not is_server:
+        return {KeyUsage.DIGITAL_SIGNATURE, KeyUsage.NON_REPUDIATION}
+    if family is KeyFamily.RSA:
+        return {KeyUsage.DIGITAL_SIGNATURE, KeyUsage.KEY_ENCIPHERMENT}
+    return {KeyUsage.DIGITAL_SIGNATURE}
+
+
+def check_together(profiles: Iterable[Profile]) -> None:
+    """Raise ProfileUnsafe where two profiles have one type or policy, or two environments one CA (I11)."""
+    seen: dict[str, Profile] = {}
+    for profile in profiles:
+        for shared in (profile.type_id, profile.policy):
+            other = seen.setdefault(shared, profile)
+            if other is not profile:
+                raise ProfileUnsafe(_share(other, profile, shared))
+        for ca in {rules.ca for rules in profile.keys.values()}:
+            other = seen.setdefault(f"the CA {ca}", profile)
+            if other.environment is not profile.environment:
+                raise ProfileUnsafe(_share(other, profile, f"the CA {ca}"))
+
+
+def _share(one: Profile, other: Profile, shared: str) -> str:
+    return (
+        f"The profiles of {one.type_id} ({one.environment}) and {other.type_id} ({other.environment}) "
+        f"share {shared}; give each its own."
+    )
+
+
+def check_issuers(profiles: Iterable[Profile], issuers: Iterable[IssuerInfo], now: datetime) -> None:
+    """Raise ProfileUnsafe where a profile's CA is not there, not valid `now` (aware), or not what the profile needs."""
+    present = list(issuers)
+    for profile in profiles:
+        for family, rules in profile.keys.items():
+            named = [issuer for issuer in present if issuer.is_of(rules.ca)]
+            if any((it.environment, it.family) != (profile.environment, family) for it in named):
+                raise ProfileUnsafe(
+                    f"The profile of {profile.type_id} wants {rules.ca} to sign {profile.environment} certificates of "
+                    f"{family} keys, and that CA is for others; name another."
+                )
+            if not any(it.not_before <= now <= it.not_after for it in named):
+                raise ProfileUnsafe(
+                    f"The profile of {profile.type_id} wants {rules.ca} to sign {family} keys, and no CA of that name "
+                    f"is active on {now:%Y-%m-%d}; make one with `servicecert ca init`, or name another."
+                )
