@@ -43,9 +43,12 @@ class Draws:
             raise self.refutations.pop(0)
         return Outcome((), 0, frozenset(), (), ())
 
+    async def settle(self) -> None:
+        pass
+
     def __post_init__(self) -> None:
         service: Service[Any, Any] = Service("toy", (), None, None, examine=self.examine)
-        self.loop: Loop[Any, Any] = Loop(service, 10, self.take, lambda *_: None, lambda: NOW)
+        self.loop: Loop[Any, Any] = Loop(service, 10, self.take, lambda *_: None, self.settle, lambda: NOW)
 
 
 def arrived(case: UUID) -> Arrival:

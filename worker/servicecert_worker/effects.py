@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -32,17 +33,32 @@ NOBODY = 0
 
 
 class Effects:
-    """Does a service's intents. `owner` is the lock that this worker holds, `NOBODY` while it holds none."""
+    """Does a service's intents. `owner` is the lock that this worker holds, `NOBODY` while it holds none.
 
-    def __init__(self, url: str, service: str, effects: Mapping[str, Effect], give: Callable[[Result], None]) -> None:
+    A transaction whose answer is lost may have made intents this worker's own without its knowing. Nobody else may take them, so after a doubt it
+    looks for them itself (`settle`): `wake` asks for that.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        service: str,
+        effects: Mapping[str, Effect],
+        give: Callable[[Result], None],
+        wake: Callable[[], None],
+    ) -> None:
         self.owner = NOBODY
         self._url = url
         self._service = service
         self._effects = effects
         self._give = give
+        self._wake = wake
         self._queues: dict[str, asyncio.Queue[Task]] = {}
         self._open = 0
         self._busy = 0
+        self._hand: set[UUID] = set()
+        self._doubtful = False
+        self._adopting = asyncio.Lock()
         self._closing = False
         self._outage = Outage("The database connection that owns acts on the world")
 
@@ -57,7 +73,54 @@ class Effects:
             return
         for task in tasks:
             self._open += 1
+            self._hand.add(task.id)
             self._queues[task.kind].put_nowait(task)
+
+    def recorded(self, ids: Iterable[UUID]) -> None:
+        """Says that the results of these intents are recorded: their rows are gone."""
+        self._hand.difference_update(ids)
+
+    def doubt(self) -> None:
+        """Says that a transaction failed and may yet have been committed."""
+        self._doubtful = True
+        self._wake()
+
+    async def adopt(self, pool: asyncpg.Pool[Any], limit: int) -> None:
+        """Takes over up to `limit` intents whose owner is gone, and does them. Raises what asyncpg raises; then there is a doubt."""
+        async with self._adopting:
+            if (owner := self.owner) == NOBODY:
+                return
+            try:
+                tasks = await _adopt(pool, self._effects, owner, limit)
+            except BaseException:
+                self.doubt()
+                raise
+            self.submit(tasks, owner)
+
+    async def settle(self, pool: asyncpg.Pool[Any]) -> None:
+        """After a doubt, does the intents that are this worker's own and not in its hands. No turn may be under way meanwhile.
+
+        What is transient is tried again until the database answers.
+        """
+        if not self._doubtful:
+            return
+        async for _ in pauses():
+            try:
+                async with self._adopting:
+                    await self._find(pool)
+                return
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+
+    async def _find(self, pool: asyncpg.Pool[Any]) -> None:
+        owner = self.owner
+        if owner != NOBODY:
+            rows = await pool.fetch(statement("own"), owner, list(self._hand))
+            self.submit([_task(self._effects, row) for row in rows], owner)
+            if rows:
+                log.warning("%d acts were decided in a transaction whose answer was lost; they are done now", len(rows))
+        self._doubtful = False
 
     async def drain(self, seconds: float) -> None:
         """Begins no further act and waits for those under way, so that their results can still be recorded. Others adopt the rest."""
@@ -92,6 +155,7 @@ class Effects:
         connection.add_termination_listener(lambda _: lost.set())
         self._queues = {kind: asyncio.Queue() for kind in self._effects}
         self._open = 0
+        self._hand = set()
         self.owner = owner
         async with asyncio.TaskGroup() as group:
             doers = [
@@ -161,8 +225,8 @@ async def _outcomes(effect: Effect, tasks: Sequence[Task]) -> Sequence[Outcome]:
         return [Again(f"it raised {named(error)}")] * len(tasks)
 
 
-async def adopt(pool: asyncpg.Pool[Any], effects: Mapping[str, Effect], owner: int, limit: int) -> list[Task]:
-    """Takes over intents whose owner is gone: up to `limit`, oldest first."""
+async def _adopt(pool: asyncpg.Pool[Any], effects: Mapping[str, Effect], owner: int, limit: int) -> list[Task]:
+    """Makes intents whose owner is gone this owner's: up to `limit`, oldest first."""
     adopted: list[Task] = []
     async with pool.acquire() as connection:
         others = await connection.fetch("select distinct owner from intents where owner <> $1", owner)
@@ -173,12 +237,12 @@ async def adopt(pool: asyncpg.Pool[Any], effects: Mapping[str, Effect], owner: i
                 )
                 if gone and len(adopted) < limit:
                     rows = await connection.fetch(statement("adopt"), owner, row["owner"], limit - len(adopted))
-                    adopted += [_adopted(effects, found) for found in rows]
+                    adopted += [_task(effects, found) for found in rows]
     if adopted:
         step("adopted")
     return adopted
 
 
-def _adopted(effects: Mapping[str, Effect], row: asyncpg.Record) -> Task:
+def _task(effects: Mapping[str, Effect], row: asyncpg.Record) -> Task:
     data = effects[row["kind"]].data.model_validate_json(row["data"])
     return Task(row["id"], row["key"], row["kind"], data, row["since"], row["traceparent"])

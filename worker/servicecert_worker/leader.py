@@ -16,7 +16,7 @@ import asyncpg
 
 from .database import connection_options
 from .decider import Due, Service
-from .effects import NOBODY, Effects, adopt
+from .effects import Effects
 from .faults import Outage, is_transient, pauses, within
 from .parking import released
 from .record import Arrival
@@ -131,10 +131,8 @@ class Leader:
             self._give([Due(row["id"], row["key"], row["kind"], row["at"], row["traceparent"]) for row in rows])
 
     async def _adopt(self) -> None:
-        owner, room = self._effects.owner, self._room()
-        if owner != NOBODY and room > 0:
-            tasks = await adopt(self._pool, self._service.effects, owner, room)
-            self._effects.submit(tasks, owner)
+        if (room := self._room()) > 0:
+            await self._effects.adopt(self._pool, room)
 
     async def _prune(self) -> None:
         await self._pool.execute(statement("prune"), self._inbox)

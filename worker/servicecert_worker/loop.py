@@ -37,7 +37,7 @@ Take = Callable[[Sequence[Item], datetime], Awaitable[Outcome]]
 
 
 class Loop(Generic[S, K]):
-    """Takes turns with `take` until it is told to stop. `done` is given each turn's outcome."""
+    """Takes turns with `take` until it is told to stop. `done` is given each turn's outcome; `settle` is called between two turns."""
 
     def __init__(
         self,
@@ -45,12 +45,14 @@ class Loop(Generic[S, K]):
         batch: int,
         take: Take,
         done: Callable[[Outcome, Sequence[Item]], None],
+        settle: Callable[[], Awaitable[None]],
         clock: Callable[[], datetime],
     ) -> None:
         self._service = service
         self._batch = batch
         self._take = take
         self._done = done
+        self._settle = settle
         self._clock = clock
         self._results: deque[Result] = deque()
         self._given: deque[Due | Arrival] = deque()
@@ -101,6 +103,7 @@ class Loop(Generic[S, K]):
         pause = asyncio.get_running_loop().time
         last = 0.0
         while not stopping.is_set():
+            await self._settle()
             if not (len(source) or self.waiting):
                 self._wake.clear()
                 await either(self._wake, stopping)

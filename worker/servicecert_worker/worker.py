@@ -18,7 +18,7 @@ from asyncpg import Pool
 from servicecert_schemas.topics import CATALOGUE, Topic, parked
 
 from . import health, origins
-from .decider import Service
+from .decider import Result, Service
 from .effects import Effects
 from .faults import OperatorError, Outage, is_transient, within
 from .fold import Item
@@ -74,8 +74,8 @@ class Worker(Generic[S, K]):
         self._metrics = Metrics(service.name, service.gauges)
         self._turns = Turns(service, pool)
         self._follower: Follower[K] = Follower(service.known, settings.bootstrap_servers, settings.topic_prefix)
-        self._loop = Loop(service, settings.batch, self._take, self._done, clock)
-        self._effects = Effects(url, service.name, service.effects, self._loop.give_result)
+        self._loop = Loop(service, settings.batch, self._take, self._done, self._settle, clock)
+        self._effects = Effects(url, service.name, service.effects, self._loop.give_result, self._loop.wake)
         self._source = Source(
             [settings.topic_prefix + topic.name for topic in service.reads],
             settings.topic_prefix + service.name,
@@ -140,11 +140,20 @@ class Worker(Generic[S, K]):
 
     async def _take(self, items: Sequence[Item], now: datetime) -> Outcome:
         started = perf_counter()
-        outcome = await self._turns.take(items, self._follower.snapshot, now, self._effects.owner, self._leader.channel)
+        owner, channel = self._effects.owner, self._leader.channel
+        try:
+            outcome = await self._turns.take(items, self._follower.snapshot, now, owner, channel)
+        except BaseException:
+            self._effects.doubt()
+            raise
         self._metrics.count(outcome, items, self._clock(), perf_counter() - started)
         return outcome
 
-    def _done(self, outcome: Outcome, _: Sequence[Item]) -> None:
+    async def _settle(self) -> None:
+        await self._effects.settle(self._pool)
+
+    def _done(self, outcome: Outcome, items: Sequence[Item]) -> None:
+        self._effects.recorded(item.id for item in items if isinstance(item, Result))
         self._effects.submit(outcome.tasks, outcome.owner)
         step("dispatched")
         if outcome.published or outcome.aside:

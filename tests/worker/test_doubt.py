@@ -1,0 +1,143 @@
+"""A transaction whose answer is lost: what it decided is done all the same, and what is in hand is not done twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from servicecert_worker.decider import Done, Effect, Result, Task
+from servicecert_worker.effects import NOBODY, Effects
+from toy.service import MIGRATIONS, Act
+
+NOW = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
+
+
+class Acts:
+    """The acts of a worker on a database of its own. One that is numbered `slow` ends when it is let go."""
+
+    def __init__(self, pool: asyncpg.Pool[Any], url: str) -> None:
+        self.pool = pool
+        self.began: list[UUID] = []
+        self.results: asyncio.Queue[Result] = asyncio.Queue()
+        self.let_go = asyncio.Event()
+        self.woken = asyncio.Event()
+        effect = Effect(Act, self._act, batch=1, concurrency=2)
+        self.effects = Effects(url, "toy", {"act": effect}, self.results.put_nowait, self.woken.set)
+
+    async def _act(self, tasks: Sequence[Task]) -> Sequence[Done]:
+        self.began += [task.id for task in tasks]
+        if tasks[0].data.number == "slow":
+            await self.let_go.wait()
+        return [Done(task.data) for task in tasks]
+
+    async def intend(self, number: str = "1", owner: int | None = None) -> Task:
+        """An intent as a turn writes it, by default of this worker."""
+        task = Task(uuid4(), "case", "act", Act(case_id="case", number=number), NOW)
+        await self.pool.execute(
+            "insert into intents (id, key, kind, data, owner, since) values ($1, $2, $3, $4, $5, $6)",
+            task.id,
+            task.key,
+            task.kind,
+            task.data.model_dump_json().encode(),
+            self.effects.owner if owner is None else owner,
+            NOW,
+        )
+        return task
+
+    async def ended(self) -> UUID:
+        async with asyncio.timeout(20):
+            return (await self.results.get()).id
+
+
+@pytest.fixture
+async def acts(
+    service_pool: Callable[[str, Path], Awaitable[asyncpg.Pool[Any]]], database_url: str
+) -> AsyncIterator[Acts]:
+    pool = await service_pool("toy", MIGRATIONS)
+    acts = Acts(pool, pool._connect_args[0])
+    running = asyncio.create_task(acts.effects.run())
+    async with asyncio.timeout(20):
+        while acts.effects.owner == NOBODY:  # noqa: ASYNC110  -- the owner is drawn within milliseconds
+            await asyncio.sleep(0.01)
+    yield acts
+    acts.let_go.set()
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+async def test_I1_an_act_of_a_turn_whose_answer_was_lost_is_done(acts: Acts) -> None:
+    lost = await acts.intend()
+    acts.effects.doubt()
+    assert acts.woken.is_set()
+    await acts.effects.settle(acts.pool)
+    assert await acts.ended() == lost.id
+
+
+async def test_I2_what_is_in_hand_is_not_done_twice(acts: Acts) -> None:
+    slow, told = await acts.intend("slow"), await acts.intend()
+    acts.effects.submit([slow, told], acts.effects.owner)
+    assert await acts.ended() == told.id
+    lost = await acts.intend()
+    acts.effects.doubt()
+    await acts.effects.settle(acts.pool)
+    assert await acts.ended() == lost.id
+    acts.let_go.set()
+    assert await acts.ended() == slow.id
+    assert sorted(acts.began) == sorted([slow.id, told.id, lost.id])
+
+
+async def test_without_a_doubt_nothing_is_looked_for(acts: Acts) -> None:
+    left, later = await acts.intend(), await acts.intend()
+    await acts.effects.settle(acts.pool)
+    acts.effects.submit([later], acts.effects.owner)
+    assert await acts.ended() == later.id
+    assert left.id not in acts.began
+
+
+async def test_a_result_that_is_recorded_leaves_the_hand(acts: Acts) -> None:
+    task = await acts.intend()
+    acts.effects.submit([task], acts.effects.owner)
+    assert await acts.ended() == task.id
+    acts.effects.recorded([task.id])
+    acts.effects.doubt()
+    await acts.effects.settle(acts.pool)
+    assert await acts.ended() == task.id, "the row is still there, so nothing was recorded"
+
+
+class LostAnswer:
+    """A pool whose connections commit and then say that they are gone."""
+
+    def __init__(self, pool: asyncpg.Pool[Any]) -> None:
+        self._pool = pool
+
+    def acquire(self) -> Any:
+        return self._Acquired(self._pool)
+
+    class _Acquired:
+        def __init__(self, pool: asyncpg.Pool[Any]) -> None:
+            self._acquiring = pool.acquire()
+
+        async def __aenter__(self) -> Any:
+            return await self._acquiring.__aenter__()
+
+        async def __aexit__(self, *_: object) -> None:
+            await self._acquiring.__aexit__(None, None, None)
+            raise ConnectionResetError
+
+
+async def test_I1_what_was_adopted_without_an_answer_is_done(acts: Acts) -> None:
+    orphan = await acts.intend(owner=NOBODY)
+    with pytest.raises(ConnectionResetError):
+        await acts.effects.adopt(LostAnswer(acts.pool), 10)
+    assert acts.woken.is_set()
+    assert acts.began == []
+    await acts.effects.settle(acts.pool)
+    assert await acts.ended() == orphan.id
