@@ -22,6 +22,7 @@ from servicecert_schemas import topics
 from servicecert_schemas.application import ApplicationWithdrawn
 from servicecert_schemas.certificate import CertificateVoided, IssuingRefused
 from servicecert_schemas.values import Texts
+from servicecert_worker.clock import Clock
 from servicecert_worker.decider import (
     Conflict,
     Connection,
@@ -167,5 +168,7 @@ class Settings(BaseSettings):
 
 
 @asynccontextmanager
-async def open_service(settings: Settings, pool: asyncpg.Pool[Any]) -> AsyncIterator[Service[Tally, None]]:
+async def open_service(
+    settings: Settings, pool: asyncpg.Pool[Any], _clock: Clock
+) -> AsyncIterator[Service[Tally, None]]:
     yield toy(settings.acts, settings.act_seconds)

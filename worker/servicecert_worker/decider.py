@@ -202,15 +202,24 @@ class Gauge:
 
 
 @dataclass(frozen=True, slots=True)
-class Known(Generic[K]):
-    """A snapshot of compacted topics that a service decides with, e.g. the registers.
+class Change:
+    """A record of a followed topic: its key, what it says (None: that the entry is gone), and when its writer says that it happened."""
 
-    `apply` makes a new snapshot from the old one and what changed: entries by the record's key, None for an entry that is gone.
+    key: str
+    data: EventData | None
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Known(Generic[K]):
+    """A snapshot of topics that are kept for ever, which a service decides with, e.g. the registers.
+
+    `apply` makes a new snapshot from the old one and what changed. A record may come more than once.
     """
 
     topics: tuple[Topic, ...]
     empty: K
-    apply: Callable[[K, Sequence[tuple[str, EventData | None]]], K]
+    apply: Callable[[K, Sequence[Change]], K]
 
 
 def _everything(_: EventData) -> bool:

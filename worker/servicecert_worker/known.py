@@ -1,4 +1,4 @@
-"""Follows the compacted topics that a service decides with, and keeps the snapshot of what they say.
+"""Follows the topics that a service decides with, and keeps the snapshot of what they say.
 
 Every worker reads them whole, from the first record to the end, before its first turn, and follows from then on. Nothing is committed.
 """
@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from servicecert_schemas.codec import Undecodable, decode
-from servicecert_schemas.event import EventData
 
-from .decider import Known
-from .faults import Outage, pauses, within
+from .decider import Change, Known
+from .faults import Outage, is_transient, pauses, within
 
 log = logging.getLogger(__name__)
 K = TypeVar("K")
+
+_TELL_SECONDS = 30.0
 
 
 class Follower(Generic[K]):
@@ -31,7 +33,9 @@ class Follower(Generic[K]):
         self.snapshot: Any = None if known is None else known.empty
         self.ready = asyncio.Event()
         self.faulty = 0
+        self._told: tuple[Any, float] = (None, 0.0)
         self._outage = Outage("Kafka, for the topics that are followed")
+        self._untold = Outage("What is told of the topics that are followed")
 
     async def run(self) -> None:
         """Follows for ever."""
@@ -69,16 +73,35 @@ class Follower(Generic[K]):
                     continue
                 self.ready.set()
             self.snapshot = snapshot
+            if not changes:
+                await self._settle(known, snapshot)
 
-    def _changes(self, records: list[ConsumerRecord]) -> list[tuple[str, EventData | None]]:
-        changes: list[tuple[str, EventData | None]] = []
+    async def _settle(self, known: Known[K], snapshot: K) -> None:
+        """Tells the service of a snapshot that is new, or that it was told of a while ago. What fails for now is tried in the next round."""
+        at = asyncio.get_running_loop().time()
+        told, when = self._told
+        if known.settled is None or (told is snapshot and at < when + _TELL_SECONDS):
+            return
+        try:
+            await within(_TELL_SECONDS, known.settled(snapshot))
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            self._untold.began(error)
+        else:
+            self._untold.ended()
+            self._told = snapshot, at
+
+    def _changes(self, records: list[ConsumerRecord]) -> list[Change]:
+        changes: list[Change] = []
         for record in records:
             key = (record.key or b"").decode(errors="replace")
             if record.value is None:
-                changes.append((key, None))
+                changes.append(Change(key, None, datetime.fromtimestamp(record.timestamp / 1000, UTC)))
                 continue
             try:
-                changes.append((key, decode(record.key, record.headers, record.value)[1]))
+                envelope, data = decode(record.key, record.headers, record.value)
+                changes.append(Change(key, data, envelope.time))
             except Undecodable as fault:
                 self.faulty += 1
                 log.error(

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
@@ -20,6 +21,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from . import database, logs
+from .clock import clock_ahead
 from .decider import Service
 from .faults import OperatorError, is_transient, named, no_broker, pauses, within
 from .settings import WorkerSettings
@@ -80,10 +82,14 @@ def settings_fault(error: ValidationError) -> str:
 
 async def _main(module: ServiceModule, worker_settings: WorkerSettings, settings: BaseSettings) -> None:
     url = worker_settings.database_url.get_secret_value()
+    ahead = worker_settings.clock_ahead or timedelta()
+    if ahead:
+        log.warning("The clock runs %s ahead of the machine's, by SERVICECERT_CLOCK_AHEAD: never in production", ahead)
+    clock = clock_ahead(ahead)
     pool = await _prepared(module, worker_settings, url)
     try:
-        async with module.open_service(settings, pool) as service:
-            worker = Worker(service, worker_settings, pool)
+        async with module.open_service(settings, pool, clock) as service:
+            worker = Worker(service, worker_settings, pool, clock)
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, worker.stop)

@@ -1,10 +1,16 @@
 """What a worker is told from outside, by environment variables."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _seconds(duration: object) -> object:
+    """A plain number is one of seconds."""
+    return int(duration) if isinstance(duration, str) and duration.isascii() and duration.isdigit() else duration
 
 
 class WorkerSettings(BaseSettings):
@@ -69,3 +75,14 @@ class WorkerSettings(BaseSettings):
         float,
         Field(alias="SERVICECERT_STALL_SECONDS", ge=1, description="seconds without progress until the process ends"),
     ] = 60.0
+    clock_ahead: Annotated[
+        timedelta | None,
+        BeforeValidator(_seconds),
+        Field(
+            alias="SERVICECERT_CLOCK_AHEAD",
+            ge=timedelta(),
+            le=timedelta(days=36_500),
+            description="for tests and demonstrations only: how far the worker's clock runs ahead of the machine's, "
+            "as an ISO 8601 duration such as P184D, or in seconds",
+        ),
+    ] = None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +18,7 @@ from asyncpg import Pool
 from servicecert_schemas.topics import CATALOGUE, Topic, parked
 
 from . import health, origins
+from .clock import Clock, machine_clock
 from .decider import Result, Service
 from .effects import Effects
 from .faults import OperatorError, Outage, is_transient, within
@@ -43,11 +44,6 @@ _DRAIN_SECONDS = 5.0
 _OPEN_BATCHES = 4
 
 
-def now_utc() -> datetime:
-    """The machine's clock."""
-    return datetime.now(UTC)
-
-
 def used_topics(service: Service[Any, Any]) -> list[Topic]:
     """All topics that a service reads, follows or writes."""
     followed = service.known.topics if service.known else ()
@@ -63,7 +59,7 @@ class Worker(Generic[S, K]):
         service: Service[S, K],
         settings: WorkerSettings,
         pool: Pool[Any],
-        clock: Callable[[], datetime] = now_utc,
+        clock: Clock = machine_clock,
     ) -> None:
         url = settings.database_url.get_secret_value()
         self._service = service
@@ -146,7 +142,7 @@ class Worker(Generic[S, K]):
         except BaseException:
             self._effects.doubt()
             raise
-        self._metrics.count(outcome, items, self._clock(), perf_counter() - started)
+        self._metrics.count(outcome, items, machine_clock(), perf_counter() - started)
         return outcome
 
     async def _settle(self) -> None:
@@ -233,6 +229,8 @@ class Worker(Generic[S, K]):
             return False, "Kafka is unavailable"
         if self._stopping.is_set():
             return False, "is stopping"
+        if ahead := self._settings.clock_ahead:
+            return True, f"ready, with a clock that runs {ahead} ahead"
         return True, "ready"
 
     async def _serve_health(self) -> tuple[Any, str]:
@@ -251,7 +249,7 @@ class Worker(Generic[S, K]):
         metrics, service, group = self._metrics, self._service.name, self._settings.topic_prefix + self._service.name
         metrics.lag.clear()
         metrics.lag_seconds.clear()
-        now, oldest = self._clock(), self._source.oldest()
+        now, oldest = machine_clock(), self._source.oldest()
         for (topic, partition), lag in self._source.lag().items():
             metrics.lag.labels(group, topic, partition).set(lag)
             age = now - oldest.get((topic, partition), now)
@@ -259,9 +257,10 @@ class Worker(Generic[S, K]):
         metrics.partitions.labels(group).set(self._source.assigned())
         metrics.ready.labels(service).set(int(self._ready()[0]))
         metrics.stuck.labels(service).set(self._loop.stuck)
+        metrics.clock_ahead.labels(service).set((self._settings.clock_ahead or timedelta()).total_seconds())
         await metrics.read_own()
         with suppress(Exception):
-            (row,) = await self._pool.fetch(statement("backlog"))
+            (row,) = await self._pool.fetch(statement("backlog"), self._clock())
             for kind in ("outbox", "intents", "parked", "culprits", "overdue"):
                 metrics.backlog.labels(service, kind).set(row[kind])
             for kind in ("outbox", "intents"):

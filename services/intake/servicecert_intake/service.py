@@ -1,6 +1,6 @@
 """Intake: application events in; accepted applications and the customer's view of every case out."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -9,7 +9,8 @@ from typing import Any
 import asyncpg
 from servicecert_pki.profiles import load_profiles
 from servicecert_schemas.topics import APPLICATIONS, CERTIFICATE_STATUS, CERTIFICATES, NOTIFICATIONS, REGISTERS
-from servicecert_worker.decider import Known, Service
+from servicecert_worker.clock import Clock, machine_clock
+from servicecert_worker.decider import Change, Known, Service
 
 from .case import Case
 from .decide import decide, heeds
@@ -23,7 +24,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 @asynccontextmanager
-async def open_service(_settings: Settings, _pool: "asyncpg.Pool[Any]") -> AsyncIterator[Service[Case, Registers]]:
+async def open_service(
+    _settings: Settings, _pool: "asyncpg.Pool[Any]", _clock: Clock = machine_clock
+) -> AsyncIterator[Service[Case, Registers]]:
     """The service. It has no acts on the world, so that it needs neither setting nor database of its own. Raises `ProfileUnsafe`."""
     yield Service(
         name=NAME,
@@ -32,5 +35,9 @@ async def open_service(_settings: Settings, _pool: "asyncpg.Pool[Any]") -> Async
         decide=partial(decide, load_profiles()),
         heeds=heeds,
         examine=examine,
-        known=Known(topics=(REGISTERS,), empty=NO_REGISTERS, apply=apply),
+        known=Known(topics=(REGISTERS,), empty=NO_REGISTERS, apply=_followed),
     )
+
+
+def _followed(registers: Registers, changes: Sequence[Change]) -> Registers:
+    return apply(registers, [(change.key, change.data) for change in changes])

@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
@@ -12,6 +11,7 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.keyring import open_keys, read_passphrases
 from servicecert_pki.profiles import load_profiles
 from servicecert_schemas.topics import ACCEPTED_APPLICATIONS
+from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Service
 
 from .decide import decide
@@ -33,7 +33,7 @@ _THREADS = 2
 
 @asynccontextmanager
 async def open_service(
-    settings: Settings, _pool: "asyncpg.Pool[asyncpg.Record]"
+    settings: Settings, _pool: "asyncpg.Pool[asyncpg.Record]", clock: Clock = machine_clock
 ) -> AsyncIterator[Service[State, None]]:
     """The issuer, with its keys opened.
 
@@ -47,6 +47,6 @@ async def open_service(
         reads=(ACCEPTED_APPLICATIONS,),
         store=CertificateStore(),
         decide=decide,
-        examine=Examine(office, random=os.urandom, clock=lambda: datetime.now(UTC)),
+        examine=Examine(office, random=os.urandom, clock=clock),
         effects={"sign": Effect(SigningOrder, Sign(authority, keys), batch=_BATCH, concurrency=_THREADS)},
     )

@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 
 import asyncpg
 from servicecert_schemas.topics import CASES, CERTIFICATE_STATUS, CERTIFICATES
+from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Service
 
 from .decide import INTENT, decide, heeds
@@ -22,10 +22,12 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 @asynccontextmanager
-async def open_service(settings: Settings, pool: asyncpg.Pool) -> AsyncIterator[Service[Ledger, None]]:
+async def open_service(
+    settings: Settings, pool: asyncpg.Pool, clock: Clock = machine_clock
+) -> AsyncIterator[Service[Ledger, None]]:
     """The notifier, with conversations to the mail server that open with the first mail and end with the service."""
     del pool  # No act of the notifier needs the database.
-    postman = Postman(settings, clock=lambda: datetime.now(UTC))
+    postman = Postman(settings, clock=clock)
     try:
         yield Service(
             name=NAME,

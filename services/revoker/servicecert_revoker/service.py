@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import asyncpg
 from servicecert_pki.authority import Authority
 from servicecert_pki.keyring import open_keys, read_passphrases
 from servicecert_schemas.topics import CERTIFICATES, REVOCATIONS
+from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Service
 
 from .crl_files import CrlFiles
@@ -33,7 +33,9 @@ _FETCH_SECONDS = 10.0
 
 
 @asynccontextmanager
-async def open_service(settings: Settings, pool: "asyncpg.Pool[Any]") -> AsyncIterator[Service[Status, None]]:
+async def open_service(
+    settings: Settings, pool: "asyncpg.Pool[Any]", clock: Clock = machine_clock
+) -> AsyncIterator[Service[Status, None]]:
     """The revoker, with its keys opened and the CAs' certificates published.
 
     Raises KeyUnavailable, AuthorityMissing, AuthorityDamaged or FolderUnusable, each with one sentence that says the way out.
@@ -51,7 +53,7 @@ async def open_service(settings: Settings, pool: "asyncpg.Pool[Any]") -> AsyncIt
             timing=Timing(settings.interval, settings.validity),
             pool=pool,
             session=session,
-            clock=lambda: datetime.now(UTC),
+            clock=clock,
         )
         yield Service(
             NAME,

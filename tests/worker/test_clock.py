@@ -1,0 +1,60 @@
+"""The worker's clock, and that it can run ahead: a deadline of months fires once, though several workers see it at once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import aiohttp
+import pytest
+from pydantic import ValidationError
+from servicecert_worker.clock import clock_ahead
+from servicecert_worker.process import settings_fault
+from servicecert_worker.settings import WorkerSettings
+from toy.stand import Stand, numbered
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+PLACES = {"KAFKA_BOOTSTRAP_SERVERS": "nowhere:1", "DATABASE_URL": "postgresql://nowhere"}
+
+
+def test_a_clock_runs_ahead_of_another():
+    assert clock_ahead(timedelta(days=1), lambda: NOW)() == NOW + timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("written", "ahead"), [("P184D", timedelta(days=184)), ("PT2H", timedelta(hours=2)), ("90", timedelta(seconds=90))]
+)
+def test_how_far_it_runs_ahead_is_a_duration_or_seconds(written, ahead):
+    assert WorkerSettings(**PLACES, SERVICECERT_CLOCK_AHEAD=written).clock_ahead == ahead
+
+
+@pytest.mark.parametrize("written", ["-P1D", "half a year", "P200000D"])
+def test_another_value_is_named_with_its_variable(written):
+    with pytest.raises(ValidationError) as caught:
+        WorkerSettings(**PLACES, SERVICECERT_CLOCK_AHEAD=written)
+    assert settings_fault(caught.value).startswith("SERVICECERT_CLOCK_AHEAD: ")
+
+
+async def test_E2_a_deadline_fires_once_for_workers_whose_clock_has_run_past_it(stand: Stand) -> None:
+    case = uuid4()
+    await stand.send(numbered(case, "1"))
+    workers = [stand.work()]
+    await stand.settled(1)
+    workers[0].stop(10)
+    key = str(case)
+    await stand.pool.execute(
+        "insert into deadlines (key, kind, id, at) values ($1, 'wake', $2, now() + interval '6 months')", key, uuid4()
+    )
+    workers = [stand.work(SERVICECERT_CLOCK_AHEAD="P190D") for _ in range(3)]
+    await stand.until(
+        "select not exists (select from deadlines) and (select (body::jsonb ->> 'woken')::int from tally) = 2"
+    )
+    address = stand.health_file(3).read_text()
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"http://{address}/ready") as answer:
+            assert (await answer.text()).strip() == "ready, with a clock that runs 190 days, 0:00:00 ahead"
+        async with session.get(f"http://{address}/metrics") as answer:
+            assert 'servicecert_clock_ahead_seconds{service="toy"} 1.6416e+07' in await answer.text()
+    assert all(worker.stop(10) == 0 for worker in workers)
+    assert await stand.one("select (body::jsonb ->> 'woken')::int from tally") == 2
+    assert "SERVICECERT_CLOCK_AHEAD" in workers[-1].said(50)
