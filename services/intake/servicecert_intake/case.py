@@ -58,6 +58,7 @@ class Case:
 
     `received_at` is when the newest form or request was sent, `certified_at` when the certificate was issued, `unissued_at` when issuing was
     refused. `answer` is to the last event that did not fit, until intake decides on the case again. `version` is that of the last `CaseChanged`.
+    `judged_by` is the fingerprint of the registers that a case which waits for them was judged by (A11).
     """
 
     case_id: UUID
@@ -79,6 +80,7 @@ class Case:
     revocation: CaseRevocation | None = None
     deliveries: tuple[Delivery, ...] = ()
     answer: Answer | None = None
+    judged_by: str | None = None
 
     @property
     def state(self) -> CaseState:

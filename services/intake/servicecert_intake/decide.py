@@ -24,13 +24,14 @@ from servicecert_schemas.case import CaseState, GrantedDecision, HistoryEntry
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateVoided
 from servicecert_schemas.event import EventData
 from servicecert_schemas.revocation import CrlPublished
-from servicecert_worker.decider import Decision, Event, Happened, Unanswerable
+from servicecert_worker.decider import Deadline, Decision, Due, Event, Happened, Unanswerable
 
 from . import answers
 from .case import Case
 from .deadlines import day_of, due_time
 from .outcomes import answered, reported
 from .registers import Registers
+from .rules import recheck
 from .rules.actor import objection
 from .rules.application import Application, JudgedCsr
 from .rules.judgement import Grant, is_final, judge
@@ -46,6 +47,8 @@ def decide(
     profiles: Profiles, case: Case | None, happened: Happened, registers: Registers, now: datetime
 ) -> Decision[Case]:
     """What follows. Pure: the same arguments give the same decision, ids included."""
+    if isinstance(happened, Due) and happened.kind == recheck.RECHECK and case is not None:
+        return _rechecked(profiles, case, happened, registers, now)
     if not isinstance(happened, Event):
         return Decision(case)
     data = happened.data
@@ -59,7 +62,8 @@ def decide(
         return _answer(case, happened, objected, now)
     if isinstance(data, ApplicationWithdrawn):
         return _moved(case, CaseState.WITHDRAWN, now, csr=None, deficiencies=())
-    return _checked(profiles, _renewed(case, happened, data, now), happened, registers, now)
+    renewed = _renewed(case, happened, data, now)
+    return _checked(profiles, renewed, happened, registers, now, renewed.received_at)
 
 
 def heeds(data: EventData) -> bool:
@@ -91,7 +95,7 @@ def _without_case(
     if objected is not None:
         refused = answered(opened, happened.id, objected.code, objected.texts(), now)
         return _moved(refused, CaseState.REFUSED, now, csr=None, answer=refused.answer)
-    return _checked(profiles, opened, happened, registers, now)
+    return _checked(profiles, opened, happened, registers, now, received_at)
 
 
 def _no_such_case() -> Unanswerable:
@@ -127,22 +131,42 @@ def _judged_csr(happened: Event) -> JudgedCsr | None:
     return judged if isinstance(judged, JudgedCsr) else None
 
 
-def _checked(profiles: Profiles, case: Case, happened: Event, registers: Registers, now: datetime) -> Decision[Case]:
-    """The case after all rules were asked, as of the day on which its newest part was sent (A10)."""
+def _rechecked(profiles: Profiles, case: Case, happened: Due, registers: Registers, now: datetime) -> Decision[Case]:
+    """The case judged anew by the registers of today, if it still waits for them (A11). Where the same is lacking as before, nobody is told."""
+    if not recheck.waits(case.state, case.deficiencies):
+        return Decision(case)
+    decision = _checked(profiles, case, happened, registers, now, now)
+    after = decision.state
+    if after is not None and after.filed is case.filed and recheck.same(case.deficiencies, after.deficiencies):
+        return Decision(replace(case, judged_by=after.judged_by), deadlines=decision.deadlines)
+    return decision
+
+
+def _checked(
+    profiles: Profiles, case: Case, happened: Event | Due, registers: Registers, now: datetime, as_of: datetime
+) -> Decision[Case]:
+    """The case after all rules were asked, as of a moment's day: that on which its newest part was sent (A10), or that of a recheck (A11)."""
     application = Application(case.form, case.attachments, case.csr)
-    judged = judge(application, registers, profiles, day_of(case.received_at))
+    judged = judge(application, registers, profiles, day_of(as_of))
     if not isinstance(judged, Grant):
         state = CaseState.REFUSED if is_final(judged) else CaseState.RETURNED
-        return _moved(case, state, now, deficiencies=judged)
+        judged_by = registers.fingerprint if recheck.waits(state, judged) else None
+        return _moved(case, state, now, deficiencies=judged, judged_by=judged_by)
     if case.csr is None or case.csr.der is None:
         return _moved(case, CaseState.WAITING_FOR_CSR, now, deficiencies=())
-    return _accepted(case, case.csr.der, judged, happened, now)
+    return _accepted(case, case.csr.der, judged, happened, now, as_of)
 
 
-def _accepted(case: Case, csr: str, grant: Grant, happened: Event, now: datetime) -> Decision[Case]:
-    """The case with its decision and due time (A13), and all that issuing needs. The request goes on with it and is not kept here."""
+def _accepted(
+    case: Case, csr: str, grant: Grant, happened: Event | Due, now: datetime, complete: datetime
+) -> Decision[Case]:
+    """The case with its decision and due time (A13), and all that issuing needs. The request goes on with it and is not kept here.
+
+    An application is `complete` when its last part was sent. One that waited for a register was not correct before, so its clock starts on the day of
+    the recheck that finds it so (A11).
+    """
     decision = GrantedDecision(decision_id=uuid5(case.case_id, str(happened.id)), date=day_of(now))
-    due = due_time(case.received_at)
+    due = due_time(complete)
     form = case.form
     accepted = ApplicationAccepted(
         case_id=case.case_id,
@@ -164,9 +188,18 @@ def _accepted(case: Case, csr: str, grant: Grant, happened: Event, now: datetime
 
 def _moved(case: Case, state: CaseState, now: datetime, *events: EventData, **parts: Any) -> Decision[Case]:
     """The decision that brings a case to a state of intake's own, with those parts of it that change. An earlier answer is over with it."""
-    change: dict[str, Any] = {"answer": None, **parts}
+    change: dict[str, Any] = {"answer": None, "judged_by": None, **parts}
     entered = _entered(case, state, now)
-    return _published(replace(case, version=case.version + 1, filed=state, entered=entered, **change), *events)
+    after = replace(case, version=case.version + 1, filed=state, entered=entered, **change)
+    return replace(_published(after, *events), deadlines=_deadlines(case, after, now))
+
+
+def _deadlines(before: Case, after: Case, now: datetime) -> tuple[Deadline, ...]:
+    """When the case is to be looked at again by itself: the next night while it waits for the registers (A11)."""
+    if recheck.waits(after.state, after.deficiencies):
+        return (Deadline(recheck.RECHECK, recheck.next_night(after.case_id, now)),)
+    waited = recheck.waits(before.state, before.deficiencies)
+    return (Deadline(recheck.RECHECK, None),) if waited else ()
 
 
 def _entered(case: Case, state: CaseState, now: datetime) -> tuple[HistoryEntry, ...]:

@@ -5,11 +5,11 @@ A snapshot shares its parts with the one before it, so that a batch of changes c
 
 import sys
 import unicodedata
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
+from hashlib import blake2b
 
 from immutables import Map, MapMutation
 from servicecert_schemas.event import EventData
@@ -22,6 +22,8 @@ from servicecert_schemas.register import (
     Sector,
 )
 from servicecert_schemas.values import organisation_oid
+
+from .name_index import NameIndex, indexed
 
 EntryIds = tuple[str, ...]
 
@@ -56,25 +58,6 @@ class Unit:
         return self.valid_from <= day and (self.valid_to is None or day <= self.valid_to)
 
 
-@dataclass(frozen=True)
-class Names:
-    """All long names in order of their length, to look for close ones among those of a similar length only."""
-
-    names: tuple[str, ...]
-    folded: tuple[str, ...]
-    lengths: tuple[int, ...]
-
-    def of_length(self, least: float, most: float) -> slice:
-        """Where the names of `least` to `most` characters stand."""
-        return slice(bisect_left(self.lengths, least), bisect_right(self.lengths, most))
-
-
-def sorted_names(names: Iterator[str]) -> Names:
-    """The names in order of length and then of the alphabet."""
-    pairs = sorted((len(folded := name.casefold()), folded, name) for name in names)
-    return Names(tuple(pair[2] for pair in pairs), tuple(pair[1] for pair in pairs), tuple(pair[0] for pair in pairs))
-
-
 @dataclass(frozen=True, repr=False)
 class Registers:
     """What is known of organisations, Kanta intermediaries and information systems.
@@ -90,6 +73,12 @@ class Registers:
     by_name: Map[str, EntryIds] = field(default_factory=Map)
     intermediary_ids: Map[str, EntryIds] = field(default_factory=Map)
     system_ids: Map[str, EntryIds] = field(default_factory=Map)
+    content: int = 0
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells whether two workers' registers are the same, whatever order and batches they came in."""
+        return f"{self.content:032x}"
 
     def units_of(self, business_id: str, day: date) -> Iterator[Unit]:
         """The units of an organisation that are in force on `day`."""
@@ -115,9 +104,9 @@ class Registers:
         return self.systems[entries[0]] if entries else None
 
     @cached_property
-    def names(self) -> Names:
-        """All long names, found once for each snapshot that somebody asks it of."""
-        return sorted_names(iter(self.by_name))
+    def names(self) -> NameIndex:
+        """All long names of any day, made when somebody first asks, and handed on to the snapshots that follow. Some may be gone."""
+        return indexed(self.by_name)
 
     def _in_force(self, entries: EntryIds, day: date) -> Iterator[Unit]:
         return (unit for entry in entries if (unit := self.units[entry]).is_valid(day))
@@ -148,10 +137,14 @@ class _Draft:
         self._by_name = old.by_name.mutate()
         self._intermediary_ids = old.intermediary_ids.mutate()
         self._system_ids = old.system_ids.mutate()
+        self._content = old.content
+        self._old = old
+        self._added: list[str] = []
 
     def add(self, entry_id: str, entry: Organisation | Intermediary | RegisteredSystem) -> None:
         if isinstance(entry, Organisation):
             self._units[entry_id] = unit = _unit(entry)
+            self._added += (name for name in unit.names if name not in self._old.by_name)
             for index, value in self._places(unit):
                 index[value] = (*index.get(value, ()), entry_id)
         elif isinstance(entry, Intermediary):
@@ -161,8 +154,11 @@ class _Draft:
         else:
             self._systems[entry_id] = entry
             self._system_ids[entry.system_id] = (*self._system_ids.get(entry.system_id, ()), entry_id)
+        self._content ^= _digest(entry_id, self._kept(entry_id))
 
     def remove(self, entry_id: str) -> None:
+        if (kept := self._kept(entry_id)) is not None:
+            self._content ^= _digest(entry_id, kept)
         if (unit := self._units.pop(entry_id, None)) is not None:
             for index, value in self._places(unit):
                 _drop(index, value, entry_id)
@@ -172,7 +168,7 @@ class _Draft:
             _drop(self._system_ids, system.system_id, entry_id)
 
     def finish(self) -> Registers:
-        return Registers(
+        registers = Registers(
             self._units.finish(),
             self._intermediaries.finish(),
             self._systems.finish(),
@@ -181,7 +177,15 @@ class _Draft:
             self._by_name.finish(),
             self._intermediary_ids.finish(),
             self._system_ids.finish(),
+            self._content,
         )
+        if (names := vars(self._old).get("names")) is not None and (more := names.with_added(self._added)) is not None:
+            # What a frozen value computes once may be known from the start.
+            vars(registers)["names"] = more
+        return registers
+
+    def _kept(self, entry_id: str) -> Unit | Intermediary | RegisteredSystem | None:
+        return self._units.get(entry_id) or self._intermediaries.get(entry_id) or self._systems.get(entry_id)
 
     def _places(self, unit: Unit) -> Iterator[tuple[MapMutation[str, EntryIds], str]]:
         """Where in the indexes a unit stands."""
@@ -197,6 +201,11 @@ def _drop(index: MapMutation[str, EntryIds], value: str, entry_id: str) -> None:
         index[value] = left
     else:
         del index[value]
+
+
+def _digest(entry_id: str, kept: object) -> int:
+    """An entry's part of the fingerprint. Of parts that are combined by exclusive or, an entry that goes takes its own away."""
+    return int.from_bytes(blake2b(f"{entry_id} {kept!r}".encode(), digest_size=16).digest())
 
 
 def _unit(entry: Organisation) -> Unit:

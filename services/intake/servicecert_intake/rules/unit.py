@@ -1,20 +1,18 @@
 """The organisational unit: the long name exactly as the code service has it on the day (A6)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import islice
 
-from rapidfuzz import fuzz, process
 from servicecert_schemas.application import Form
 from servicecert_schemas.case import Deficiency
 
-from ..registers import Names, Registers, Unit, normalised, sorted_names
+from ..name_index import ranked
+from ..registers import Registers, Unit, normalised
 from . import deficiencies as lacking
 from .deficiencies import Deficiencies
 
 SUGGESTIONS = 3
-SIMILARITY = 60
-"""How similar a name is at least, in per cent of its characters, to be suggested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +50,7 @@ def suggested(typed: str, organisation: Unit | None, registers: Registers, day: 
     """The closest long names that are in force: the applicant's own where any is close, else of the whole register."""
     if organisation is not None:
         own = {name for unit in registers.units_of(organisation.business_id, day) for name in unit.names}
-        if close := _closest(typed, sorted_names(iter(own)))[:SUGGESTIONS]:
-            return tuple(close)
-    in_force = (name for name in _closest(typed, registers.names) if registers.units_named(name, day))
-    return tuple(name for name, _ in zip(in_force, range(SUGGESTIONS), strict=False))
-
-
-def _closest(typed: str, names: Names) -> Sequence[str]:
-    """Up to ten names by falling similarity, equal ones in a fixed order."""
-    folded = normalised(typed).casefold()
-    # Of two texts whose lengths differ more than this, too few characters can be the same.
-    least = len(folded) * SIMILARITY / (200 - SIMILARITY)
-    span = names.of_length(least, len(folded) * (200 - SIMILARITY) / SIMILARITY)
-    found = process.extract(folded, names.folded[span], scorer=fuzz.ratio, score_cutoff=SIMILARITY, limit=10)
-    return [name for _, name in sorted((-score, names.names[span.start + index]) for _, score, index in found)]
+        if close := ranked(typed, own):
+            return tuple(close[:SUGGESTIONS])
+    in_force = (name for name in registers.names.closest(typed) if registers.units_named(name, day))
+    return tuple(islice(in_force, SUGGESTIONS))
