@@ -214,12 +214,14 @@ class Change:
 class Known(Generic[K]):
     """A snapshot of topics that are kept for ever, which a service decides with, e.g. the registers.
 
-    `apply` makes a new snapshot from the old one and what changed. A record may come more than once.
+    `apply` makes a new snapshot from the old one and what changed. A record may come more than once. `settled`, where there is one, is told by every
+    worker of a snapshot after which nothing more comes, and of the same again twice a minute. It bears repetition.
     """
 
     topics: tuple[Topic, ...]
     empty: K
     apply: Callable[[K, Sequence[Change]], K]
+    settled: Callable[[K], Awaitable[None]] | None = None
 
 
 def _everything(_: EventData) -> bool:

@@ -18,6 +18,7 @@ from .examine import examine
 from .registers import NO_REGISTERS, Registers, apply
 from .settings import Settings
 from .store import CaseStore
+from .waking import wake
 
 NAME = "intake"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -25,9 +26,13 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 @asynccontextmanager
 async def open_service(
-    _settings: Settings, _pool: "asyncpg.Pool[Any]", _clock: Clock = machine_clock
+    _settings: Settings, pool: "asyncpg.Pool[Any]", clock: Clock = machine_clock
 ) -> AsyncIterator[Service[Case, Registers]]:
-    """The service. It has no acts on the world, so that it needs neither setting nor database of its own. Raises `ProfileUnsafe`."""
+    """The service. It has no acts on the world. Raises `ProfileUnsafe`."""
+
+    async def settled(registers: Registers) -> None:
+        await wake(pool, registers, clock())
+
     yield Service(
         name=NAME,
         reads=(APPLICATIONS, CERTIFICATES, CERTIFICATE_STATUS, NOTIFICATIONS),
@@ -35,7 +40,7 @@ async def open_service(
         decide=partial(decide, load_profiles()),
         heeds=heeds,
         examine=examine,
-        known=Known(topics=(REGISTERS,), empty=NO_REGISTERS, apply=_followed),
+        known=Known(topics=(REGISTERS,), empty=NO_REGISTERS, apply=_followed, settled=settled),
     )
 
 
