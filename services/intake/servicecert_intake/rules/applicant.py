@@ -6,6 +6,7 @@ from servicecert_pki.names import NameRefused, check_business_id
 from servicecert_schemas.application import ApplyingAs, Form
 from servicecert_schemas.register import OrganisationKind
 from servicecert_schemas.values import is_business_id
+from servicecert_schemas.values import organisation_oid as derived_oid
 
 from ..registers import Registers, Unit
 from . import deficiencies as lacking
@@ -36,9 +37,9 @@ def business_id(form: Form, organisation: Unit | None) -> Deficiencies:
 
 
 def organisation_oid(form: Form, organisation: Unit | None, registers: Registers, day: date) -> Deficiencies:
-    """An organisation OID that was given is one of the applicant's (A5)."""
+    """An organisation OID that was given derives from the business id, or is that of one of the applicant's units (A5)."""
     oid = form.applicant.organisation_oid
-    if not oid or organisation is None or oid == organisation.oid:
+    if not oid or organisation is None or oid == derived_oid(organisation.business_id):
         return ()
     if any(unit.oid == oid for unit in registers.units_of(organisation.business_id, day)):
         return ()
@@ -46,20 +47,24 @@ def organisation_oid(form: Form, organisation: Unit | None, registers: Registers
 
 
 def capacity(form: Form, organisation: Unit | None, registers: Registers, day: date) -> Deficiencies:
-    """The organisation is registered in the capacity that it applies in: what the register says counts, not the applicant (A8)."""
+    """Whether the organisation may apply in the capacity that it states: what the registers say counts, not the applicant (A8).
+
+    A supplier that applies for a system signature certificate in its own name is refused. An organisation that may apply for one, and only stated the
+    wrong capacity, is no such supplier.
+    """
+    if form.applying_as is ApplyingAs.IT_SUPPLIER and not form.type.is_server:
+        provides_care = not _kinds(organisation, registers, day).isdisjoint(_REGISTERED_AS.values())
+        may_apply = provides_care or registers.is_intermediary(form.applicant.business_id, day)
+        return ((lacking.CAPACITY_MISMATCH if may_apply else lacking.SUPPLIER_CANNOT_APPLY).deficiency(),)
     kind = _REGISTERED_AS.get(form.applying_as)
-    if kind is None or organisation is None or organisation.kind is kind:
-        return ()
-    if any(unit.kind is kind for unit in registers.units_of(organisation.business_id, day)):
+    if kind is None or organisation is None or kind in _kinds(organisation, registers, day):
         return ()
     return (lacking.CAPACITY_MISMATCH.deficiency(),)
 
 
-def supplier(form: Form) -> Deficiencies:
-    """A supplier does not apply for a system signature certificate in its own name (A8)."""
-    if form.type.is_server or form.applying_as is not ApplyingAs.IT_SUPPLIER:
-        return ()
-    return (lacking.SUPPLIER_CANNOT_APPLY.deficiency(),)
+def _kinds(organisation: Unit | None, registers: Registers, day: date) -> set[OrganisationKind]:
+    """What the organisation and its units are registered as."""
+    return set() if organisation is None else {unit.kind for unit in registers.units_of(organisation.business_id, day)}
 
 
 def signatory(form: Form) -> Deficiencies:

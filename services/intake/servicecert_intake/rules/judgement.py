@@ -38,7 +38,6 @@ def judge(application: Application, registers: Registers, profiles: Profiles, da
     ou, unfit_ou = subject.unit_name(matched)
     cn, unfit_cn = subject.common_name(form, o, server_names, registers)
     deficiencies = (
-        *applicant.supplier(form),
         *applicant.business_id(form, organisation),
         *applicant.organisation_oid(form, organisation, registers, day),
         *applicant.capacity(form, organisation, registers, day),

@@ -3,6 +3,7 @@
 from servicecert_pki.names import NameRefused, fitting_text, server_common_name
 from servicecert_schemas.application import Form
 from servicecert_schemas.certificate import ServerNames
+from servicecert_schemas.values import organisation_oid
 
 from ..registers import Registers, Unit
 from . import deficiencies as lacking
@@ -17,7 +18,10 @@ def organisation_name(organisation: Unit | None) -> Fitting:
     """O: the registered name, or where it is too long the abbreviation of the organisation itself."""
     if organisation is None:
         return None, ()
-    return _fitting(organisation.registered_name, organisation.abbreviation, lacking.ORGANISATION_NAME_TOO_LONG)
+    # Where the code service lists units alone, their abbreviations are not the organisation's.
+    itself = organisation.oid == organisation_oid(organisation.business_id)
+    abbreviation = organisation.abbreviation if itself else None
+    return _fitting(organisation.registered_name, abbreviation, lacking.ORGANISATION_NAME_TOO_LONG)
 
 
 def unit_name(matched: MatchedUnit | None) -> Fitting:
@@ -28,14 +32,17 @@ def unit_name(matched: MatchedUnit | None) -> Fitting:
 
 
 def common_name(form: Form, organisation: str | None, names: ServerNames | None, registers: Registers) -> Fitting:
-    """CN: a server's first host name that fits; else the information system's name; else the organisation's."""
+    """CN: a server's first host name that fits; else the information system's name; else the organisation's.
+
+    A registered system has its registered name, or the applicant's where that is too long: no register holds an abbreviation.
+    """
     if form.type.is_server:
         return None if names is None else server_common_name(names.dns), ()
     system = form.information_system
     if system is None:
         return organisation, ()
-    entry = registers.system(system.system_id)
-    return _fitting(system.name.strip() if entry is None else entry.name, None, lacking.SYSTEM_NAME_UNFIT)
+    entry, typed = registers.system(system.system_id), system.name.strip()
+    return _fitting(typed if entry is None else entry.name, typed, lacking.SYSTEM_NAME_UNFIT)
 
 
 def _fitting(name: str, abbreviation: str | None, lack: Lack) -> Fitting:

@@ -1,0 +1,110 @@
+"""Carries a case of the table through intake as it is: `examine`, then the worker's fold over `decide`, all in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID, uuid5
+
+from journeys.judged.table import FIRST_DAY, FOLDER, By, Step, form_and_attachments, request
+from servicecert_intake.case import Case
+from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
+from servicecert_schemas.application import (
+    ApplicationEvent,
+    ApplicationSubmitted,
+    ApplicationSupplemented,
+    ApplicationWithdrawn,
+    Attachment,
+    CsrAttached,
+    Form,
+)
+from servicecert_schemas.case import CaseChanged
+from servicecert_schemas.certificate import ApplicationAccepted
+from servicecert_schemas.event import Actor
+from servicecert_worker.decider import Change, Due, Event, Service, Stored
+from servicecert_worker.fold import Folded, fold
+from servicecert_worker.record import Arrival, Record
+
+CASE = UUID(int=0x0D9BB3A2)
+PLACE = Record("applications", 0, 0, None, (), None, FIRST_DAY)
+
+
+@dataclass
+class Caseworker:
+    """Intake with the registers, and the one case that it works on."""
+
+    service: Service[Case, Any]
+    known: Any
+    stored: dict[str, Stored[Case]] = field(default_factory=dict)
+    deadlines: dict[str, tuple[UUID, datetime]] = field(default_factory=dict)
+    view: CaseChanged | None = None
+    accepted: ApplicationAccepted | None = None
+    parked: str | None = None
+    events: int = 0
+
+    def judge(self, step: Step, base: str, day: datetime) -> None:
+        """What the step says happens. Deadlines that pass before it come first."""
+        now = step.handled or day
+        self.accepted = self.parked = None
+        self._wait(now)
+        if (data := _event(step, base)) is not None:
+            self.events += 1
+            event = Event(uuid5(CASE, str(self.events)), data.key(), data, day)
+            assert self.service.examine is not None
+            (examined,) = self.service.examine([event])
+            self._happened(Arrival(PLACE, examined), now)
+
+    def _wait(self, until: datetime) -> None:
+        """Every deadline that passes until then, in order."""
+        while due := [(at, kind, id) for kind, (id, at) in self.deadlines.items() if at <= until]:
+            at, kind, id = min(due)
+            del self.deadlines[kind]
+            self._happened(Due(id, str(CASE), kind, at), at)
+
+    def _happened(self, item: Arrival | Due, now: datetime) -> None:
+        folded: Folded[Case] = fold(self.service.decide, [item], self.stored, {}, self.known, now)
+        for aside in folded.aside:
+            self.parked = aside.reason
+        for changed in folded.changed:
+            self.stored[changed.key] = Stored(changed.key, changed.version + 1, changed.state)
+        for armed in folded.armed.values():
+            self.deadlines.pop(armed.kind, None)
+            if armed.at is not None:
+                self.deadlines[armed.kind] = (armed.id, armed.at)
+        for published in folded.published:
+            if isinstance(published.data, CaseChanged):
+                self.view = published.data
+            elif isinstance(published.data, ApplicationAccepted):
+                self.accepted = published.data
+
+
+def caseworker(service: Service[Case, Any]) -> Caseworker:
+    """A caseworker who knows the fictitious registers and those of the table."""
+    assert service.known is not None
+    return Caseworker(service, service.known.apply(service.known.empty, _changes()))
+
+
+@cache
+def _changes() -> tuple[Change, ...]:
+    entries = (each for folder in (FICTITIOUS_REGISTERS, FOLDER / "registers") for each in read_register(folder))
+    return tuple(Change(each.key(), each, FIRST_DAY) for each in entries)
+
+
+def _event(step: Step, base: str) -> ApplicationEvent | None:
+    about: dict[str, Any] = {"case_id": CASE, "actor": _actor(step.by)}
+    if step.does == "attaches":
+        return CsrAttached(**about, csr=request(step.request) or "")
+    if step.does == "withdraws":
+        return ApplicationWithdrawn(**about)
+    if step.does == "waits":
+        return None
+    written, attached = form_and_attachments(base, step)
+    kind = ApplicationSubmitted if step.does == "submits" else ApplicationSupplemented
+    attachments = tuple(Attachment.model_validate(each) for each in attached)
+    return kind(**about, form=Form.model_validate(written), attachments=attachments, csr=request(step.request))
+
+
+def _actor(by: By) -> Actor:
+    return Actor(user_id=by.user, account_id=by.account, role=by.role, assurance=by.assurance)

@@ -1,0 +1,92 @@
+"""A1 to A15, B1, C1: applications as a caseworker judges them who knows the rules by heart, in words in `judged/*.yaml`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from journeys.judged.caseworker import Caseworker, caseworker
+from journeys.judged.table import FIRST_DAY, Case, Step, cases
+from servicecert_intake.deadlines import HELSINKI
+from servicecert_intake.rules.catalogue import LACKS
+from servicecert_intake.service import open_service
+from servicecert_intake.settings import Settings
+from servicecert_schemas.case import CaseState
+from servicecert_worker.decider import Service
+
+CASES = tuple(cases())
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def service() -> Any:
+    """Intake as its worker runs it; deciding takes no database."""
+    async with open_service(Settings(), None) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_A1_A2_A3_A4_A5_A6_A7_A8_A9_A10_A11_A13_A14_A15_B1_C1_an_application_is_judged_by_the_rules(
+    service: Service[Any, Any], case: Case
+) -> None:
+    worker, day, base = caseworker(service), FIRST_DAY, case.application or "server"
+    for place, step in enumerate(case.steps):
+        day, base = step.day or day, step.application or base
+        worker.judge(step, base, day)
+        assert found(worker, step) == wanted(step), f"{case.judged} (step {place + 1}, {step.does})"
+
+
+def wanted(step: Step) -> dict[str, Any]:
+    """What the table says. Whatever is never left open is there, said or not."""
+    always = {"outcome": step.outcome, "parked": step.parked, "lacks": step.lacking, "answer": step.answer}
+    sometimes = ("due", "subject", "dns", "ip", "usages", "start_date", "validity_days", "recipients")
+    said = {name: getattr(step, name) for name in sometimes if getattr(step, name) is not None}
+    return {**always, **said, "says": [True] * len(step.says), "next": True}
+
+
+def found(worker: Caseworker, step: Step) -> dict[str, Any]:
+    """What intake says."""
+    view, accepted = worker.view, worker.accepted
+    if worker.parked is not None or view is None:
+        return {**wanted(step), "parked": worker.parked, "outcome": view and view.state}
+    texts = [each.texts.en for each in view.deficiencies]
+    granted: dict[str, Any] = {}
+    if accepted is not None:
+        granted = {
+            "subject": {
+                "O": accepted.subject.organisation,
+                "OU": accepted.subject.organisational_unit,
+                "serialNumber": accepted.subject.business_id,
+                "CN": accepted.subject.common_name,
+            },
+            "dns": list(accepted.names.dns),
+            "ip": list(accepted.names.ip),
+            "usages": list(accepted.usages),
+            "start_date": accepted.start_date,
+            "validity_days": accepted.validity_days,
+        }
+    else:
+        assert not (view.state is CaseState.ACCEPTED and step.answer is None), "accepted without telling the issuer"
+    due: date | None = None if view.due is None else view.due.astimezone(HELSINKI).date()
+    everything = {**granted, "due": due, "recipients": [each.role for each in view.recipients]}
+    return {
+        "outcome": view.state,
+        "parked": None,
+        "lacks": {(each.code, each.field) for each in view.deficiencies},
+        "answer": view.answer and view.answer.code,
+        **{name: value for name, value in everything.items() if getattr(step, name) is not None},
+        "says": [any(part in text for text in texts) for part in step.says],
+        "next": step.next is None or step.next in view.next_step.en,
+    }
+
+
+def test_the_table_is_large_and_names_each_case_once() -> None:
+    assert len(CASES) >= 150
+    assert [id for id, count in Counter(case.id for case in CASES).items() if count > 1] == []
+
+
+def test_A10_every_deficiency_comes_of_an_application_of_the_table() -> None:
+    told = {code for case in CASES for step in case.steps for code in step.lacks}
+    assert {lack.code for lack in LACKS if lack.field != "csr"} - told == set()
