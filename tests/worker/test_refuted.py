@@ -93,9 +93,15 @@ async def test_what_holds_instead_stays_through_later_tries() -> None:
     assert draws.turns == [[1, 2], ["taken", 3], ["taken", "gone"], ["taken", "gone"]]
 
 
-async def test_what_is_no_event_is_left_as_it_is() -> None:
+async def test_poison_is_left_as_it_is() -> None:
     draws = Draws([Refuted("x", {"poisoned": "facts"})])
-    poison = replace(arrived(uuid4()), what=Poison(uuid4(), "poisoned", "reason", "error"))
-    result = Result(uuid4(), "poisoned", "act", Act(case_id="a", number="1"))
-    await turned(draws, poison, result)
+    await turned(draws, replace(arrived(uuid4()), what=Poison(uuid4(), "poisoned", "reason", "error")))
     assert draws.turns == [[], []]
+
+
+async def test_result_that_is_refuted_is_set_aside_and_holds_up_nobody() -> None:
+    refuted = Refuted("A number is taken.")
+    draws = Draws([refuted] * 2)
+    await turned(draws, arrived(uuid4()), Result(uuid4(), "case", "act", Act(case_id="a", number="1")))
+    assert draws.turns == [[1], [], [1]]
+    assert (draws.loop.stuck, draws.loop.unavailable) == (1, None)

@@ -167,8 +167,14 @@ class Loop(Generic[S, K]):
                     return
             except Refuted as refuted:
                 self._tell_refuted(refuted)
+                others, arrivals = _parted(items)
+                if others:
+                    # Only events can be examined anew, and these come after all else.
+                    await (self._handle(others) if arrivals else self._halve(others, refuted))
+                    await self._handle(arrivals)
+                    return
                 instead |= refuted.instead
-                items = await self._examined_anew(items, instead)
+                items = await self._examined_anew(arrivals, instead)
             except Exception as error:
                 if is_transient(error):
                     self._outage.began(error)
@@ -186,11 +192,10 @@ class Loop(Generic[S, K]):
             log.warning("Events are examined anew until a turn succeeds: %s", refuted)
         self._refuted = refuted
 
-    async def _examined_anew(self, items: Sequence[Item], instead: Mapping[str, Any]) -> list[Item]:
-        """The items with what `examine` finds now about their events, or what holds instead."""
-        anew = [item for item in items if isinstance(item, Arrival) and item.key not in instead]
-        found = {id(item): after for item, after in zip(anew, await self._examine(anew), strict=True)}
-        return [found.get(id(item)) or _with_facts(item, instead) for item in items]
+    async def _examined_anew(self, arrivals: Sequence[Arrival], instead: Mapping[str, Any]) -> list[Item]:
+        """The arrivals with what `examine` finds now about their events, or what holds instead."""
+        found = iter(await self._examine([arrival for arrival in arrivals if arrival.key not in instead]))
+        return [_with_facts(each, instead[each.key]) if each.key in instead else next(found) for each in arrivals]
 
     async def _halve(self, items: Sequence[Item], error: Exception) -> None:
         """Finds the item that the database refuses, and puts it aside.
@@ -244,10 +249,13 @@ def _examined(examine: Callable[[Sequence[Event]], Sequence[Event]], events: Seq
         return [Poison(events[0].id, events[0].key, "examine-raised", f"Examining raised {named(error)}.")]
 
 
-def _with_facts(item: Item, facts: Mapping[str, Any]) -> Item:
-    if isinstance(item, Arrival) and isinstance(item.what, Event):
-        return replace(item, what=replace(item.what, facts=facts[item.key]))
-    return item
+def _parted(items: Sequence[Item]) -> tuple[list[Item], list[Arrival]]:
+    others: list[Item] = [item for item in items if not isinstance(item, Arrival)]
+    return others, [item for item in items if isinstance(item, Arrival)]
+
+
+def _with_facts(arrival: Arrival, facts: Any) -> Arrival:
+    return replace(arrival, what=replace(arrival.what, facts=facts)) if isinstance(arrival.what, Event) else arrival
 
 
 def _about(arrival: Arrival) -> dict[str, Any]:
