@@ -19,6 +19,10 @@ LOOK_SECONDS = 0.1
 LOST_ANSWERS = 5
 
 
+UNAVAILABLE = 69
+"""The exit status of a worker that found no broker or no database, as in sysexits.h."""
+
+
 class Harm:
     """Strikes a system's parts. Two blows on the same part come one after the other, on different ones they may overlap."""
 
@@ -84,13 +88,16 @@ class Harm:
             )
 
     async def supervise(self) -> None:
-        """Starts what has ended, for ever. Who ended without being struck is remembered with its last words."""
+        """Starts what has ended, for ever. Who ended without being struck is remembered with its last words.
+
+        A worker that starts while a blow keeps broker or database away for longer than its patience ends with 69, and rightly so.
+        """
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             for name, child in tuple(self._system.children.items()):
                 if child.alive:
                     continue
-                if child.pid not in self._ours:
+                if child.pid not in self._ours and child.returncode != UNAVAILABLE:
                     self.unasked.append(f"{name} ended with status {child.returncode}: {child.said(1)}")
                 await asyncio.to_thread(self._system.start, name)
 
