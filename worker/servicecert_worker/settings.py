@@ -76,12 +76,10 @@ class WorkerSettings(BaseSettings):
         Field(alias="SERVICECERT_STALL_SECONDS", ge=1, description="seconds without progress until the process ends"),
     ] = 60.0
     clock_ahead: Annotated[
-        timedelta | None,
+        Annotated[timedelta, Field(ge=timedelta(), le=timedelta(days=36_500))] | None,
         BeforeValidator(_seconds),
         Field(
             alias="SERVICECERT_CLOCK_AHEAD",
-            ge=timedelta(),
-            le=timedelta(days=36_500),
             description="for tests and demonstrations only: how far the worker's clock runs ahead of the machine's, "
             "as an ISO 8601 duration such as P184D, or in seconds",
         ),
