@@ -1,4 +1,5 @@
 import base64
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -7,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from servicecert_pki import der
-from servicecert_pki.csr import FAULTS, LARGEST_CSR, Csr, CsrRefused, judge_csr, read_csr
+from servicecert_pki.csr import Csr, judge_csr, read_csr
+from servicecert_pki.csr_faults import FAULTS, LARGEST_CSR, CsrRefused
 from servicecert_pki.spki import KeyFamily
 
 Run = Callable[..., CompletedProcess[bytes]]
@@ -91,6 +93,13 @@ def test_A4_every_form_a_person_sends_is_read(requests: Requests) -> None:
         text.replace("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"),
         b"\xef\xbb\xbf" + pem,
         text.encode("utf-16"),
+        text.encode("utf-16-le"),
+        b"\xfe\xff" + text.encode("utf-16-be"),
+        base64.b64encode(encoded).decode().encode("utf-16"),
+        base64.b64encode(pem),
+        base64.b64encode(text.encode("utf-16")).decode(),
+        pem.replace(b"\n", b"\n  "),
+        re.sub(rb"(?m)^([A-Za-z0-9+/=]{3})([A-Za-z0-9+/=]+)$", rb"\1\n\2", pem),
         b"0\n" + pem,
     ):
         assert read_csr(form).der == encoded
@@ -117,7 +126,9 @@ def test_A4_pss_signatures_of_an_rsa_key_are_accepted(requests: Requests) -> Non
         ("EC P-384", ("-sha1",), ("csr-weak-signature-hash",)),
         ("EC P-256", (), ("key-curve",)),
         ("EC prime239v1", (), ("key-curve",)),
-        ("EC explicit", (), ("key-encoding",)),
+        ("EC explicit", (), ("key-explicit-curve",)),
+        ("EC P-256", ("-sha1",), ("key-curve", "csr-weak-signature-hash")),
+        ("EC explicit", ("-sha1",), ("key-explicit-curve", "csr-weak-signature-hash")),
         ("Ed25519", (), ("key-algorithm",)),
         ("Ed448", (), ("key-algorithm",)),
         ("RSA-PSS", (), ("key-encoding",)),
@@ -183,7 +194,7 @@ def test_A4_a_signature_algorithm_that_is_not_the_keys_is_refused(
 def test_A4_a_point_off_the_curve_is_refused(requests: Requests) -> None:
     encoded = requests.der("EC P-384")
     point = encoded.index(bytes.fromhex("03620004")) + 20
-    assert codes(encoded[:point] + bytes((encoded[point] ^ 1,)) + encoded[point + 1 :]) == ("key-invalid",)
+    assert codes(encoded[:point] + bytes((encoded[point] ^ 1,)) + encoded[point + 1 :]) == ("key-off-curve",)
 
 
 @pytest.mark.parametrize("form", ["PEM", "DER", "base64"])
@@ -202,7 +213,25 @@ def test_I10_a_private_key_is_recognised_and_never_echoed(
     encoded = openssl(*arguments, "-in", requests.key(kind), "-outform", "DER").stdout
     secret = base64.b64encode(encoded).decode()[40:]
     truncated = pem.replace(b"-----END", b"")
-    for source in (pem, pem + requests.pem(kind), truncated, encoded, base64.b64encode(encoded)):
+    for source in (
+        *(
+            pem,
+            pem + requests.pem(kind),
+            truncated,
+            pem[200:],
+            pem[:300],
+            encoded,
+            encoded[:100],
+            base64.b64encode(encoded),
+        ),
+        *(
+            base64.b64encode(encoded)[:100],
+            base64.b64encode(pem),
+            pem.decode().encode("utf-16"),
+            b"#" * LARGEST_CSR + pem,
+        ),
+        *(pem.decode().encode("utf-16-le"), base64.b64encode(pem.decode().encode("utf-16")).decode()),
+    ):
         with pytest.raises(CsrRefused, match="must never be sent") as refused:
             read_csr(source)
         assert [fault.code for fault in refused.value.faults] == ["csr-is-private-key"]
@@ -211,13 +240,27 @@ def test_I10_a_private_key_is_recognised_and_never_echoed(
 
 
 def test_A4_several_requests_in_one_file_are_refused(requests: Requests) -> None:
-    assert codes(requests.pem("EC P-384") * 2) == ("csr-several",)
+    pem = requests.pem("EC P-384")
+    for several in (pem * 2, pem + pem[:100], pem.replace(b"CERTIFICATE", b"NEW CERTIFICATE") + pem):
+        assert codes(several) == ("csr-several",)
+
+
+@pytest.mark.parametrize("nothing", ["", " \r\n", b"\xef\xbb\xbf\n", b"\xff\xfe", b"\0\0"])
+def test_A4_an_empty_file_is_told_as_such(nothing: str | bytes) -> None:
+    assert codes(nothing) == ("csr-empty",)
+
+
+def test_A4_a_file_that_is_cut_off_is_told_as_such(requests: Requests) -> None:
+    pem, encoded = requests.pem("EC P-384"), requests.der("EC P-384")
+    unarmoured = base64.b64encode(encoded)
+    closed = pem.replace(pem.splitlines()[-2] + b"\n", b"")
+    for cut in (pem[:-40], pem[:200], encoded[:-1], encoded[:40], unarmoured[:-9], unarmoured[:-8], closed):
+        assert codes(cut) == ("csr-cut",)
 
 
 @pytest.mark.parametrize(
     "junk",
     [
-        b"",
         b"0",
         b"0\x80",
         b"hello",
@@ -226,8 +269,9 @@ def test_A4_several_requests_in_one_file_are_refused(requests: Requests) -> None
         b"AAAA",
         "ö",
         "\ud800",
-        b"\xff\xfe\x00",
         b"0\x80" * 8000,
+        b"-----BEGIN CERTIFICATE REQUEST-----\n=\n-----END CERTIFICATE REQUEST-----",
+        base64.b64encode(b"-----BEGIN X-----"),
     ],
 )
 def test_A4_what_is_no_request_is_unreadable(junk: str | bytes) -> None:
@@ -243,7 +287,7 @@ def test_A4_inside_der_is_strict(requests: Requests) -> None:
     nested = der.sequence()
     for _ in range(100):
         nested = der.sequence(nested)
-    for wrong in (encoded + b"\0", encoded[:-1], long_form, indefinite, version_two, nested):
+    for wrong in (encoded + b"\0", long_form, indefinite, version_two, nested):
         assert codes(wrong) == ("csr-unreadable",)
 
 

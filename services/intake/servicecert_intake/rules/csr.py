@@ -28,6 +28,18 @@ FAULTS = MappingProxyType(
                 "The certificate request is larger than 16 KiB. Send a file with one request only.",
             ),
             _lack(
+                "csr-empty",
+                "Filen är tom. Skicka csr-filen som skapades tillsammans med nyckeln.",
+                "Tiedosto on tyhjä. Lähetä csr-tiedosto, joka luotiin avaimen kanssa.",
+                "The file is empty. Send the .csr file that was made together with the key.",
+            ),
+            _lack(
+                "csr-cut",
+                "Certifikatbegäran är avbruten, slutet saknas. Skicka hela csr-filen.",
+                "Varmennepyyntö on katkennut, sen loppu puuttuu. Lähetä koko csr-tiedosto.",
+                "The certificate request is cut off, its end is missing. Send the whole .csr file.",
+            ),
+            _lack(
                 "csr-unreadable",
                 "Filen är inte en certifikatbegäran (PKCS#10) i PEM- eller DER-format. Skicka csr-filen oförändrad.",
                 "Tiedosto ei ole varmennepyyntö (PKCS#10) PEM- tai DER-muodossa. Lähetä csr-tiedosto sellaisenaan.",
@@ -105,10 +117,82 @@ FAULTS = MappingProxyType(
                 "Pyynnön julkinen avain ei ole kelvollinen. Luo uusi avainpari ja uusi pyyntö.",
                 "The public key in the request is no valid key. Make a new key pair and a new request.",
             ),
+            _lack(
+                "key-explicit-curve",
+                "Den elliptiska kurvan är utskriven som parametrar. Gör en ny nyckel på den namngivna kurvan P-384 (secp384r1).",
+                "Elliptinen käyrä on kirjoitettu auki parametreina. Luo uusi avain nimetyllä käyrällä P-384 (secp384r1).",
+                "The elliptic curve is written out as parameters. Make a new key on the named curve P-384 (secp384r1).",
+            ),
+            _lack(
+                "key-off-curve",
+                "Den publika nyckeln är ingen punkt på sin elliptiska kurva. Gör ett nytt nyckelpar och en ny begäran.",
+                "Julkinen avain ei ole elliptisen käyränsä piste. Luo uusi avainpari ja uusi pyyntö.",
+                "The public key is no point of its elliptic curve. Make a new key pair and a new request.",
+            ),
+            _lack(
+                "key-roca",
+                "Nyckeln är skapad av ett felaktigt chip eller programbibliotek (ROCA) och kan knäckas. Gör ett nytt nyckelpar på något annat sätt.",
+                "Avain on luotu viallisella sirulla tai ohjelmakirjastolla (ROCA), ja se voidaan murtaa. Luo uusi avainpari muulla tavalla.",
+                "The key was made by a faulty chip or library (ROCA) and can be broken. Make a new key pair in another way.",
+            ),
+            _lack(
+                "key-close-primes",
+                "Nyckelns primtal ligger så nära varandra att nyckeln kan knäckas. Gör ett nytt nyckelpar med ett annat program, till exempel OpenSSL.",
+                "Avaimen alkuluvut ovat niin lähellä toisiaan, että avain voidaan murtaa. Luo uusi avainpari toisella ohjelmalla, esimerkiksi OpenSSL:llä.",
+                "The primes of the key lie so close together that it can be broken. Make a new key pair with another program, such as OpenSSL.",
+            ),
+            _lack(
+                "key-small-factor",
+                "Nyckeln är skadad: den är delbar med ett litet tal. Gör ett nytt nyckelpar och en ny begäran.",
+                "Avain on vioittunut: se on jaollinen pienellä luvulla. Luo uusi avainpari ja uusi pyyntö.",
+                "The key is damaged: a small number divides it. Make a new key pair and a new request.",
+            ),
+            _lack(
+                "key-pattern",
+                "Nyckeln har ett mönster som gör att den kan knäckas. Gör ett nytt nyckelpar med ett annat program.",
+                "Avaimessa on säännönmukaisuus, jonka avulla se voidaan murtaa. Luo uusi avainpari toisella ohjelmalla.",
+                "The key has a pattern by which it can be broken. Make a new key pair with another program.",
+            ),
+            _lack(
+                "key-known-prime",
+                "Ett av nyckelns primtal är allmänt känt. Gör ett nytt nyckelpar på en dator med tillförlitliga slumptal.",
+                "Yksi avaimen alkuluvuista on yleisesti tiedossa. Luo uusi avainpari koneella, jonka satunnaisluvut ovat luotettavia.",
+                "A prime of the key is publicly known. Make a new key pair on a machine with good randomness.",
+            ),
+            _lack(
+                "key-debian-weak",
+                "Nyckeln är en av de få som Debians felaktiga OpenSSL skapade åren 2006–2008. Gör ett nytt nyckelpar med en aktuell version av OpenSSL.",
+                "Avain on yksi niistä harvoista, joita Debianin viallinen OpenSSL loi vuosina 2006–2008. Luo uusi avainpari OpenSSL:n nykyisellä versiolla.",
+                "The key is one of the few that Debian's faulty OpenSSL made in 2006 to 2008. Make a new key pair with a current version of OpenSSL.",
+            ),
+            _lack(
+                "key-leaked",
+                "Den privata nyckeln är allmänt känd. Gör ett nytt nyckelpar och håll den privata nyckeln hemlig.",
+                "Yksityinen avain on yleisesti tiedossa. Luo uusi avainpari ja pidä yksityinen avain salassa.",
+                "The private key is publicly known. Make a new key pair and keep the private key secret.",
+            ),
+            _lack(
+                "key-compromised",
+                "Nyckeln är känd som röjd och kan aldrig mer certifieras. Gör ett nytt nyckelpar och en ny begäran.",
+                "Avaimen tiedetään paljastuneen, eikä sille voida enää myöntää varmennetta. Luo uusi avainpari ja uusi pyyntö.",
+                "The key is known to be compromised and is never certified again. Make a new key pair and a new request.",
+            ),
+            _lack(
+                "key-of-another-organisation",
+                "Nyckeln har redan certifierats för en annan organisation. Gör ett eget nyckelpar; en privat nyckel delas inte mellan organisationer.",
+                "Avaimelle on jo myönnetty varmenne toiselle organisaatiolle. Luo oma avainpari; yksityistä avainta ei jaeta organisaatioiden kesken.",
+                "The key was already certified for another organisation. Make a key pair of your own; organisations do not share a private key.",
+            ),
+            _lack(
+                "key-shared-prime",
+                "Nyckeln har ett primtal gemensamt med en annan nyckel, så att båda kan knäckas. Gör ett nytt nyckelpar på en dator med tillförlitliga slumptal.",
+                "Avaimella on yhteinen alkuluku toisen avaimen kanssa, joten molemmat voidaan murtaa. Luo uusi avainpari koneella, jonka satunnaisluvut ovat luotettavia.",
+                "The key shares a prime with another key, so that both can be broken. Make a new key pair on a machine with good randomness.",
+            ),
         )
     }
 )
-"""The faults of a request by the code of `servicecert_pki.csr`."""
+"""The faults of a request by the code of `servicecert_pki.csr_faults`, and those that only who knows all keys can see."""
 
 
 def request(application: Application) -> Deficiencies:

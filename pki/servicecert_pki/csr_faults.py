@@ -1,0 +1,120 @@
+"""Every reason for which a certificate request is refused (A4), each with a stable code and what to do.
+
+CsrRefused          what `csr.read_csr` raises; carries the same faults that `csr.judge_csr` returns
+"""
+
+from dataclasses import dataclass
+
+LARGEST_CSR = 16 * 1024
+
+
+@dataclass(frozen=True)
+class CsrFault:
+    """Why a request is refused: a stable `code` and one English sentence that says what to do."""
+
+    code: str
+    message: str
+
+
+class CsrRefused(ValueError):
+    """A request with at least one fault; the message holds nothing of the request's bytes."""
+
+    def __init__(self, faults: tuple[CsrFault, ...]) -> None:
+        super().__init__(" ".join(fault.message for fault in faults))
+        self.faults = faults
+
+
+class Stop(Exception):
+    """A fault after which there is nothing more to look at."""
+
+    def __init__(self, fault: CsrFault) -> None:
+        self.fault = fault
+
+
+TOO_LARGE = CsrFault("csr-too-large", f"The request is larger than {LARGEST_CSR // 1024} KiB; send one request only.")
+EMPTY = CsrFault("csr-empty", "The file is empty; send the .csr file that was made with the key.")
+CUT = CsrFault("csr-cut", "The request is cut off, its end is missing; send the whole .csr file.")
+UNREADABLE = CsrFault("csr-unreadable", "The file is no PKCS#10 request in PEM or DER; send the .csr file unchanged.")
+CERTIFICATE = CsrFault("csr-is-certificate", "This is a certificate; send the request (.csr) it is to be made from.")
+PRIVATE_KEY = CsrFault(
+    "csr-is-private-key",
+    "This is or contains a private key, which must never be sent to anyone: discard it, make a new key and send its request.",
+)
+SEVERAL = CsrFault("csr-several", "The file holds several requests; send one application for each.")
+WEAK_HASH = CsrFault(
+    "csr-weak-signature-hash", "The request is signed with MD5 or SHA-1; make it anew with SHA-256 or better."
+)
+ALGORITHM = CsrFault(
+    "csr-signature-algorithm", "The request is signed in a way this service does not know; make it with SHA-256."
+)
+SIGNATURE = CsrFault(
+    "csr-signature-invalid", "The request's signature does not verify; make the request anew with the key it is for."
+)
+KEY_ALGORITHM = CsrFault("key-algorithm", "The key is neither RSA nor elliptic curve; make an RSA or an EC P-384 key.")
+KEY_ENCODING = CsrFault(
+    "key-encoding", "The public key is not written in its standard form; make the request with another program."
+)
+KEY_SIZE = CsrFault("key-size", "An RSA key has 2048, 3072 or 4096 bits; make a new key of one of these sizes.")
+KEY_EXPONENT = CsrFault("key-exponent", "An RSA key has the public exponent 65537; make a new key with it.")
+KEY_CURVE = CsrFault("key-curve", "The elliptic curve is not P-384 (secp384r1); make a new key on that curve.")
+KEY_EXPLICIT_CURVE = CsrFault(
+    "key-explicit-curve",
+    "The elliptic curve is written out as parameters; make a new key on the named curve P-384 (secp384r1).",
+)
+KEY_OFF_CURVE = CsrFault(
+    "key-off-curve", "The public key is no point of its elliptic curve; make a new key and its request."
+)
+KEY_INVALID = CsrFault("key-invalid", "The public key in the request is no valid key; make a new key and its request.")
+KEY_ROCA = CsrFault(
+    "key-roca",
+    "The key was made by a faulty chip or library (ROCA); make a new key in another way, and no other there.",
+)
+KEY_CLOSE_PRIMES = CsrFault(
+    "key-close-primes",
+    "The primes of the key lie so close together that it can be broken; make a new key with OpenSSL.",
+)
+KEY_SMALL_FACTOR = CsrFault(
+    "key-small-factor", "The key is damaged, since a small number divides it; make a new key and its request."
+)
+KEY_PATTERN = CsrFault(
+    "key-pattern", "The key has a pattern by which it can be broken; make a new key with another program."
+)
+KEY_KNOWN_PRIME = CsrFault(
+    "key-known-prime", "A prime of the key is publicly known; make a new key with good randomness."
+)
+KEY_DEBIAN_WEAK = CsrFault(
+    "key-debian-weak",
+    "The key is one of the few that Debian's faulty OpenSSL of 2006 to 2008 made; make a new key with a current OpenSSL.",
+)
+KEY_LEAKED = CsrFault("key-leaked", "The private key is publicly known; make a new key and keep it secret.")
+KEY_COMPROMISED = CsrFault("key-compromised", "The key is known to be compromised; make a new key and its request.")
+
+FAULTS = (
+    TOO_LARGE,
+    EMPTY,
+    CUT,
+    UNREADABLE,
+    CERTIFICATE,
+    PRIVATE_KEY,
+    SEVERAL,
+    WEAK_HASH,
+    ALGORITHM,
+    SIGNATURE,
+    KEY_ALGORITHM,
+    KEY_ENCODING,
+    KEY_SIZE,
+    KEY_EXPONENT,
+    KEY_CURVE,
+    KEY_EXPLICIT_CURVE,
+    KEY_OFF_CURVE,
+    KEY_INVALID,
+    KEY_ROCA,
+    KEY_CLOSE_PRIMES,
+    KEY_SMALL_FACTOR,
+    KEY_PATTERN,
+    KEY_KNOWN_PRIME,
+    KEY_DEBIAN_WEAK,
+    KEY_LEAKED,
+    KEY_COMPROMISED,
+)
+"""Every fault that `csr.judge_csr` can return, for those who have a text in the customer's language for each."""

@@ -1,0 +1,95 @@
+"""The forms in which people send a certificate request, brought back to its DER (A4)."""
+
+import base64
+import binascii
+from collections.abc import Iterator
+
+from servicecert_pki import der
+from servicecert_pki.csr_faults import (
+    CERTIFICATE,
+    CUT,
+    EMPTY,
+    LARGEST_CSR,
+    PRIVATE_KEY,
+    SEVERAL,
+    TOO_LARGE,
+    UNREADABLE,
+    Stop,
+)
+from servicecert_pki.private_keys import as_text, holds_private_key
+
+_BEGIN = "-----BEGIN "
+_REQUEST_LABELS = frozenset({"CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"})
+
+
+def unwrapped(source: str | bytes) -> bytes:
+    """Return the DER inside whatever a person sent: PEM with any text around it, base64 of either, or DER. It is not parsed here.
+
+    Raises `Stop`. Larger than 16 KiB it is not decoded; a private key in it is looked for all the same.
+    """
+    octets = source.encode("utf-8", "surrogatepass") if isinstance(source, str) else source
+    if holds_private_key(octets):
+        raise Stop(PRIVATE_KEY)
+    if len(octets) > LARGEST_CSR:
+        raise Stop(TOO_LARGE)
+    if not octets.strip(b"\0\t\n\v\f\r \xef\xbb\xbf\xff\xfe"):
+        raise Stop(EMPTY)
+    return _from_octets(octets)
+
+
+def ends_early(encoded: bytes) -> bool:
+    """Whether DER announces more octets than there are."""
+    if len(encoded) < 4 or encoded[0] != der.SEQUENCE or not 0x80 < encoded[1] < 0x85:
+        return False
+    content = 2 + (encoded[1] & 0x7F)
+    return content + int.from_bytes(encoded[2:content], "big") > len(encoded)
+
+
+def _from_octets(octets: bytes) -> bytes:
+    # Base64 and text are ASCII, so that a SEQUENCE with a long length can be nothing but DER.
+    if len(octets) > 1 and octets[0] == der.SEQUENCE and octets[1] >= 0x80:
+        return octets
+    text = as_text(octets)
+    if _BEGIN in text:
+        return _from_base64(_only_request(text))
+    decoded = _from_base64(text)
+    # A portal may put a whole PEM file into base64.
+    inner = as_text(decoded)
+    return _from_base64(_only_request(inner)) if _BEGIN in inner else decoded
+
+
+def _only_request(text: str) -> str:
+    begun = [label for label, _ in _armours(text)]
+    requests = [body for label, body in _armours(text) if label in _REQUEST_LABELS]
+    if len(requests) > 1:
+        raise Stop(SEVERAL)
+    if not requests:
+        raise Stop(CERTIFICATE if any(label.endswith("CERTIFICATE") for label in begun) else UNREADABLE)
+    (body,) = requests
+    if body is None:
+        raise Stop(CUT)
+    return body
+
+
+def _armours(text: str) -> Iterator[tuple[str, str | None]]:
+    """Find label and body of each armoured block, None for one that is not closed, in time that grows with the text alone."""
+    for piece in text.split(_BEGIN)[1:]:
+        label, _, rest = piece.partition("-----")
+        body, closing, _ = rest.partition(f"-----END {label}-----")
+        yield label, body if closing else None
+
+
+def _from_base64(text: str) -> bytes:
+    compact = "".join(text.split())
+    try:
+        return base64.b64decode(compact, validate=True)
+    except (binascii.Error, ValueError):
+        raise Stop(CUT if _is_cut(compact) else UNREADABLE) from None
+
+
+def _is_cut(compact: str) -> bool:
+    """Whether base64 that does not come out even is the beginning of something longer."""
+    try:
+        return ends_early(base64.b64decode(compact[: len(compact) // 4 * 4], validate=True))
+    except (binascii.Error, ValueError):
+        return False

@@ -1,0 +1,100 @@
+"""A4: the battery. Each weakness is found, told by its own reason, beside whatever else is wrong; a strong key has none."""
+
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from time import thread_time
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from servicecert_pki.csr import judge_csr
+from servicecert_pki.key_checks import CHECKS, KeyBattery, no_check, weaknesses
+
+from pki import weak_keys
+
+WEAK: dict[str, Callable[[], int]] = {
+    "key-roca": weak_keys.roca,
+    "key-close-primes": lambda: weak_keys.close_primes(0),
+    "key-small-factor": weak_keys.small_factor,
+    "key-pattern": weak_keys.patterned,
+}
+
+
+BATTERY = KeyBattery()
+
+
+def codes(modulus: int, check=BATTERY) -> tuple[str, ...]:
+    return tuple(fault.code for fault in judge_csr(weak_keys.request(modulus), check))
+
+
+def public_key(modulus: int) -> rsa.RSAPublicKey:
+    return rsa.RSAPublicNumbers(65537, modulus).public_key()
+
+
+@pytest.mark.parametrize("code", WEAK)
+def test_A4_a_weak_key_is_refused_for_its_own_reason(code):
+    assert codes(WEAK[code]()) == (code,)
+
+
+@pytest.mark.parametrize("bits", [2048, 3072, 4096])
+def test_A4_weaknesses_are_found_in_every_size(bits):
+    assert codes(weak_keys.roca(bits)) == ("key-roca",)
+    assert codes(weak_keys.close_primes(1, bits)) == ("key-close-primes",)
+    assert codes(weak_keys.small_factor(bits)) == ("key-small-factor",)
+    assert weaknesses(public_key(weak_keys.strong(bits))) == ()
+
+
+def test_A4_fermat_s_method_goes_on_for_a_hundred_rounds():
+    assert codes(weak_keys.close_primes(95)) == ("key-close-primes",)
+    assert codes(weak_keys.close_primes(300)) == ("csr-signature-invalid",)
+
+
+def test_A4_a_prime_that_others_gave_away_is_known(monkeypatch):
+    modulus = weak_keys.strong()
+    prime = weak_keys.strong(1024, seed=9)
+    codes(modulus)
+    known = sys.modules["badkeys.rsakeys.sharedprimes"]._moduli
+    monkeypatch.setitem(known, 2048, known[2048] * prime)
+    shared = weak_keys._search(5, lambda random: prime * random.getrandbits(1024), 2048)
+    assert codes(shared) == ("key-known-prime",)
+    assert codes(modulus) == ("csr-signature-invalid",)
+
+
+def test_A4_all_that_is_wrong_with_a_key_is_told_at_once():
+    assert codes(weak_keys.roca(1024)) == ("key-size", "key-roca")
+    assert codes(weak_keys.small_factor(1024)) == ("key-size", "key-small-factor")
+
+
+def test_a_key_of_absurd_size_is_refused_unlooked_at():
+    assert codes(weak_keys.strong(8192) * 3) == ("key-size",)
+
+
+def test_elliptic_keys_have_no_such_weakness():
+    assert KeyBattery()(ec.generate_private_key(ec.SECP384R1()).public_key()) == ()
+
+
+def test_without_the_battery_nothing_is_looked_for():
+    assert codes(weak_keys.roca(), no_check) == ("csr-signature-invalid",)
+
+
+def test_threads_find_the_same():
+    wanted = {code: public_key(make()) for code, make in WEAK.items()}
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(weaknesses, list(wanted.values()) * 50))
+    assert [each.code for (each,) in found] == list(wanted) * 50
+
+
+def test_A4_the_battery_takes_less_than_a_millisecond_for_a_key_of_2048_bits():
+    keys = [public_key(weak_keys.strong(2048, seed)) for seed in range(10, 20)]
+    weaknesses(keys[0])
+    spent = []
+    for _ in range(5):
+        before = thread_time()
+        for key in keys:
+            assert weaknesses(key) == ()
+        spent.append((thread_time() - before) / len(keys))
+    assert min(spent) < 0.001
+
+
+def test_each_check_has_its_reason():
+    assert len(set(CHECKS.values())) == len(CHECKS)
