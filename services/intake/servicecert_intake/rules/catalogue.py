@@ -2,11 +2,16 @@
 
 from types import MappingProxyType
 
-from . import csr, deficiencies
+from . import csr, deficiencies, server_deficiencies
 from .wording import Lack
 
 LACKS: tuple[Lack, ...] = (
-    *(each for module in (deficiencies, csr) for each in vars(module).values() if isinstance(each, Lack)),
+    *(
+        each
+        for module in (deficiencies, server_deficiencies, csr)
+        for each in vars(module).values()
+        if isinstance(each, Lack)
+    ),
     *csr.FAULTS.values(),
 )
 """Each wording once. A code has a second one where there is more to say, such as the closest names."""

@@ -6,7 +6,7 @@ from servicecert_schemas.case import Deficiency
 from servicecert_schemas.certificate import ServerNames
 from servicecert_schemas.values import Usage
 
-from . import deficiencies as lacking
+from . import server_deficiencies as lacking
 from .deficiencies import Deficiencies
 
 _SHOWN = 60
@@ -63,5 +63,6 @@ def usages(form: Form) -> tuple[tuple[Usage, ...], Deficiencies]:
 
 
 def shown(typed: str) -> str:
-    """A typed text as a deficiency repeats it: cut where it is long, so that many deficiencies fit an event."""
-    return typed if len(typed) <= _SHOWN else f"{typed[:_SHOWN]}…"
+    """A typed text as a deficiency repeats it: cut where it is long, so that many deficiencies fit an event, and without what cannot be seen."""
+    visible = "".join(character if character.isprintable() else "\ufffd" for character in typed[:_SHOWN])
+    return visible if len(typed) <= _SHOWN else f"{visible}…"
