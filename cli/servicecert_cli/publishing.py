@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from uuid import UUID, uuid4
 
 from aiokafka import AIOKafkaProducer
@@ -21,6 +22,7 @@ from servicecert_cli.addresses import Cluster
 
 E_SERVICE = "/e-service"
 SEND_SECONDS = 30.0
+_AT_ONCE = 5_000
 
 
 async def publish(place: Cluster, *events: EventData) -> list[UUID]:
@@ -34,11 +36,12 @@ async def publish(place: Cluster, *events: EventData) -> list[UUID]:
 
 
 async def load_registers(place: Cluster, entries: Iterable[RegisterEntry]) -> None:
-    """Publishes register entries. An entry that was published before has the same event id. Raises OperatorError."""
+    """Publishes register entries, in order and some at a time. One that was published before has the same event id. Raises OperatorError."""
     now = datetime.now(UTC)
-    records = [to_record(each, source=REGISTERS_LOADER, id=event_id(each), time=now) for each in entries]
+    records = (to_record(each, source=REGISTERS_LOADER, id=event_id(each), time=now) for each in entries)
     async with kafka.producer(place) as producer:
-        await send(producer, place, records)
+        while some := list(islice(records, _AT_ONCE)):
+            await send(producer, place, some)
 
 
 async def send(producer: AIOKafkaProducer, place: Cluster, records: Sequence[Record]) -> None:

@@ -1,32 +1,93 @@
 import json
+from pathlib import Path
 
 import pytest
 from aiokafka import TopicPartition
 from commandline import do, one_sentence
 from servicecert_cli import kafka
+from servicecert_cli.publishing import load_registers
+from servicecert_cli.standing_registers import standing
+from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
+from servicecert_intake.register_loading import event_id
+from servicecert_schemas.codec import decode
+
+HEADER = "business_id;name;valid_from;valid_to\n"
+SILTA = "9900066-7;Unelmasilta Oy;2021-03-01;\n"
+ENTINEN = "9900090-7;Entinen Oy;2019-01-01;2030-12-31\n"
 
 
-async def count(cluster):
+async def records(cluster):
+    """Every record of the topic, as it was published."""
+    found = []
     async with kafka.reader(cluster) as reader:
         partitions = [TopicPartition(f"{cluster.prefix}registers", number) for number in range(12)]
-        return sum((await reader.end_offsets(partitions)).values())
+        reader.assign(partitions)
+        ends = await reader.end_offsets(partitions)
+        while any([await reader.position(each) < ends[each] for each in partitions]):
+            batches = await reader.getmany(timeout_ms=200)
+            found += [each for batch in batches.values() for each in batch]
+    return found
 
 
-def test_the_fictitious_registers_are_published(servicecert, cluster):
-    entries = json.loads(servicecert("registers", "load", "--fictitious", "--json").stdout)["entries"]
-    assert entries > 10
-    assert do(lambda: count(cluster)) == entries
+def count(cluster) -> int:
+    return len(do(lambda: records(cluster)))
 
 
-def test_a_file_is_published(servicecert, cluster, tmp_path):
-    file = tmp_path / "intermediaries.csv"
-    file.write_text("business_id;name;valid_from;valid_to\n9900066-7;Unelmasilta Oy;2021-03-01;\n")
-    assert servicecert("registers", "load", file).stdout == "1 entries are published.\n"
-    assert do(lambda: count(cluster)) == 1
+@pytest.fixture
+def file(tmp_path: Path):
+    def file(*lines: str) -> Path:
+        path = tmp_path / "intermediaries.csv"
+        path.write_text("".join((HEADER, *lines)))
+        return path
+
+    return file
+
+
+def test_I2_the_fictitious_registers_are_published_once(servicecert, cluster):
+    said = json.loads(servicecert("registers", "load", "--fictitious", "--json").stdout)
+    assert said["entries"] == said["added"] == said["published"] > 10
+    assert count(cluster) == said["entries"]
+    said = json.loads(servicecert("registers", "load", "--fictitious", "--json").stdout)
+    assert (said["unchanged"], said["published"]) == (said["entries"], 0)
+    assert count(cluster) == said["entries"]
+
+
+async def test_I2_an_entry_that_is_published_again_is_the_same_event(cluster):
+    entries = list(read_register(FICTITIOUS_REGISTERS))
+    for _ in range(2):
+        await load_registers(cluster, iter(entries))
+    seen = [decode(each.key, each.headers, each.value) for each in await records(cluster)]
+    assert sorted(str(envelope.id) for envelope, _ in seen) == sorted(str(event_id(each)) for each in entries * 2)
+    assert await standing(cluster) == {each.entry_id: each for each in entries}
+
+
+def test_what_a_file_changes_is_said_published_and_kept(servicecert, cluster, file):
+    assert servicecert("registers", "load", file(SILTA, ENTINEN)).stdout == (
+        "2 added, 0 changed, 0 ended, 0 unchanged: 2 entries are published.\n"
+    )
+    said = servicecert("registers", "load", file(SILTA), "--day", "2026-11-24", "--dry-run").stdout
+    assert said == (
+        "- intermediary/9900090-7/2019-01-01 Entinen Oy (2019-01-01 to 2026-11-23)\n"
+        "0 added, 0 changed, 1 ended, 1 unchanged: nothing is published.\n"
+    )
+    refused = servicecert("registers", "load", file(SILTA), "--day", "2026-11-24")
+    assert refused.exit_code == 65
+    assert "would end 1 of the 2 entries in force (50.0 %), more than 5 %" in one_sentence(refused.stderr)
+    assert count(cluster) == 2
+    servicecert("registers", "load", file(SILTA), "--day", "2026-11-24", "--end-at-most", "50")
+    ended = do(lambda: standing(cluster))["intermediary/9900090-7/2019-01-01"].entry
+    assert str(ended.valid_to) == "2026-11-23"
+
+
+def test_of_very_many_changes_some_are_shown(servicecert, cluster):
+    shown = servicecert("registers", "load", "--fictitious", "--dry-run").stdout.splitlines()
+    assert shown[0].startswith("+ information-system/FIKTIO-1001 Mielikuva Potilastieto")
+    assert len(shown) == 22
+    assert shown[20].endswith(" more")
 
 
 @pytest.mark.parametrize(
-    "content", [None, "", "business_id;name;valid_from;valid_to\n9900066-6;Wrong digit;2021-03-01;\n"]
+    "content", [None, "", f"{HEADER}9900066-6;Wrong digit;2021-03-01;\n", f"{HEADER}{SILTA}".rstrip()]
 )
 def test_a_file_that_cannot_be_read_publishes_nothing(servicecert, cluster, tmp_path, content):
     file = tmp_path / "register.csv"
@@ -35,7 +96,7 @@ def test_a_file_that_cannot_be_read_publishes_nothing(servicecert, cluster, tmp_
     done = servicecert("registers", "load", file)
     assert done.exit_code == 65
     assert "register.csv" in one_sentence(done.stderr)
-    assert do(lambda: count(cluster)) == 0
+    assert count(cluster) == 0
 
 
 def test_topics_that_are_missing_are_told(servicecert, empty_cluster):

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from servicecert_cli.faults import Told
 from servicecert_cli.output import as_json, print_json
 
+if TYPE_CHECKING:
+    from servicecert_intake.register_changes import Changes
+    from servicecert_schemas.register import RegisterEntry
+
+    from servicecert_cli.addresses import Cluster
+
 EX_DATAERR = 65
+_SHOWN = 20
 
 
 @click.group()
@@ -20,24 +30,38 @@ def command() -> None:
 @command.command()
 @click.argument("path", metavar="FILE", required=False, type=click.Path(path_type=Path))
 @click.option("--fictitious", is_flag=True, help="The invented organisations of the demonstration.")
+@click.option("--dry-run", is_flag=True, help="Say what would change, and publish nothing.")
+@click.option(
+    "--end-at-most",
+    metavar="PERCENT",
+    type=click.FloatRange(0, 100),
+    default=5.0,
+    show_default=True,
+    help="How much of the entries in force a file may end.",
+)
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="The day that changes hold from.  [default: today]")
 @as_json
-def load(path: Path | None, fictitious: bool, as_json: bool) -> None:
-    """Publish the entries of a register file to the topic `registers`.
+def load(
+    path: Path | None, fictitious: bool, dry_run: bool, end_at_most: float, day: datetime | None, as_json: bool
+) -> None:
+    """Publish what a register file changes to the topic `registers`.
 
     FILE is a CSV export of organisations, Kanta intermediaries or information systems
-    (its header tells which), or a folder of such files. The whole file is checked first;
-    loading it again does no harm.
+    (its header tells which), or a folder of such files. It holds a register whole: what
+    it has no more ends on the day before, and is kept. The whole file is checked before
+    anything is published; loading it again changes nothing.
 
     \b
     Examples:
-      servicecert registers load organisations.csv
+      servicecert registers load organisations.csv --dry-run
       servicecert registers load --fictitious
     """
-    from servicecert_intake.register_file import FICTITIOUS_REGISTERS, RegisterFileError, read_register
+    from servicecert_intake.deadlines import HELSINKI
+    from servicecert_intake.register_csv import RegisterFileError
+    from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
 
     from servicecert_cli import interruption
     from servicecert_cli.addresses import cluster
-    from servicecert_cli.publishing import load_registers
 
     if (path is None) is not fictitious:
         raise click.UsageError("Name a FILE, or say --fictitious.")
@@ -45,8 +69,62 @@ def load(path: Path | None, fictitious: bool, as_json: bool) -> None:
         entries = list(read_register(path or FICTITIOUS_REGISTERS))
     except RegisterFileError as fault:
         raise Told(str(fault), EX_DATAERR) from None
-    interruption.run(load_registers(cluster(), entries))
+    today = datetime.now(HELSINKI).date() if day is None else day.date()
+    found = interruption.run(_loaded(cluster(), entries, today, None if dry_run else end_at_most))
     if as_json:
-        print_json({"entries": len(entries)})
+        print_json({"entries": len(entries), **_counts(found), "published": 0 if dry_run else len(found.entries)})
+    elif dry_run:
+        _show(found)
     else:
-        click.echo(f"{len(entries)} entries are published.")
+        click.echo(_sentence(found))
+
+
+async def _loaded(place: Cluster, entries: Sequence[RegisterEntry], day: date, end_at_most: float | None) -> Changes:
+    """What the entries change, after it is published; with None nothing is. Raises Told, OperatorError."""
+    from servicecert_intake.register_changes import changes
+
+    from servicecert_cli.publishing import load_registers
+    from servicecert_cli.standing_registers import standing
+
+    found = changes(await standing(place), entries, day)
+    if end_at_most is None:
+        return found
+    if found.ended_percent > end_at_most:
+        raise Told(
+            f"the file would end {len(found.ended)} of the {found.in_force} entries in force ({found.ended_percent:.1f} %), "
+            f"more than {end_at_most:g} %: look at it with --dry-run, and if it is right load it with --end-at-most 100.",
+            EX_DATAERR,
+        )
+    await load_registers(place, found.entries)
+    return found
+
+
+def _counts(found: Changes) -> dict[str, int]:
+    counted = {"added": found.added, "changed": found.changed, "ended": found.ended}
+    return {**{name: len(entries) for name, entries in counted.items()}, "unchanged": found.unchanged}
+
+
+def _sentence(found: Changes) -> str:
+    """Of changed entries every record counts: one that goes on with another content is two."""
+    said = ", ".join(f"{count} {name}" for name, count in _counts(found).items())
+    return f"{said}: {len(found.entries)} entries are published."
+
+
+def _show(found: Changes) -> None:
+    for sign, entries in (("+", found.added), ("~", found.changed), ("-", found.ended)):
+        for entry in entries[:_SHOWN]:
+            click.echo(f"{sign} {entry.entry_id} {_told(entry)}")
+        if len(entries) > _SHOWN:
+            click.echo(f"{sign} and {len(entries) - _SHOWN} more")
+    said = ", ".join(f"{count} {name}" for name, count in _counts(found).items())
+    click.echo(f"{said}: nothing is published.")
+
+
+def _told(entry: RegisterEntry) -> str:
+    from servicecert_schemas.register import Organisation, RegisteredSystem
+
+    what = entry.entry
+    if isinstance(what, RegisteredSystem):
+        return what.name
+    name = what.names.fi if isinstance(what, Organisation) else what.name
+    return f"{name} ({what.valid_from} to {what.valid_to or 'further notice'})"

@@ -85,9 +85,15 @@ class Registers:
         return self._in_force(self.by_business_id.get(business_id, ()), day)
 
     def organisation(self, business_id: str, day: date) -> Unit | None:
-        """The organisation itself, which has the OID that derives from its business id (A5), or else any unit of it."""
-        itself = self._in_force(self.by_oid.get(organisation_oid(business_id), ()), day)
-        return next(itself, None) or next(self.units_of(business_id, day), None)
+        """The organisation itself, which has the OID that derives from its business id (A5), or else the first of its units.
+
+        A pharmacy may keep its OID while its business id, the pharmacist's, changes.
+        """
+        entries = self.by_oid.get(organisation_oid(business_id), ())
+        itself = (unit for unit in self._in_force(entries, day) if unit.business_id == business_id)
+        return max(itself, key=lambda unit: unit.valid_from, default=None) or min(
+            self.units_of(business_id, day), key=lambda unit: unit.oid, default=None
+        )
 
     def units_named(self, name: str, day: date) -> tuple[Unit, ...]:
         """The units with exactly this long name in either language."""
