@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,15 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
+from servicecert_intake.rules.catalogue import LACKS
+from servicecert_intake.rules.wording import Wording
 from servicecert_schemas.topics import CATALOGUE, SERVICES
+from servicecert_schemas.values import Texts
 from servicecert_worker.metrics import Metrics
 from servicecert_worker.settings import WorkerSettings
 
 DOCS = CHECKOUT / "docs"
+LANGUAGES = ("svenska", "suomi", "English")
 _TEST = re.compile(r"^ *(?:async )?def test((?:_[A-EI]\d+)+)_", re.MULTILINE)
 _MARK = re.compile(r"mark\.rule\(\"([A-E]\d+)\"\)")
 
@@ -86,6 +90,48 @@ def topics() -> list[str]:
             for topic in CATALOGUE
         ),
     )
+
+
+def deficiencies() -> list[str]:
+    """Everything that an application can lack."""
+    return _table(
+        ("code", "field", "the case is", *LANGUAGES),
+        ((f"`{each.code}`", f"`{each.field}`", each.severity, each.sv, each.fi, each.en) for each in LACKS),
+    )
+
+
+def answers() -> list[str]:
+    """Everything that is answered to what does not fit a case."""
+    return _table(
+        ("code", *LANGUAGES), ((f"`{each.code}`", each.sv, each.fi, each.en) for each in _wordings("answers"))
+    )
+
+
+def notes() -> list[str]:
+    """Everything that is noted of a renewal."""
+    found = _wordings("rules.renewal")
+    return _table(("code", *LANGUAGES), ((f"`{each.code}`", each.sv, each.fi, each.en) for each in found))
+
+
+def next_steps() -> list[str]:
+    """Who has to do what next."""
+    found: dict[str, Texts] = {}
+    for name, value in vars(import_module("servicecert_intake.next_steps")).items():
+        if isinstance(value, Texts):
+            found[name.strip("_").lower().replace("_", " ")] = value
+        elif isinstance(value, Mapping):
+            found |= {f"`{state}`": texts for state, texts in value.items() if isinstance(texts, Texts)}
+    return _table(("when", *LANGUAGES), ((when, texts.sv, texts.fi, texts.en) for when, texts in found.items()))
+
+
+def _wordings(module: str) -> list[Wording]:
+    """The wordings of a module of intake, each once, also those that a mapping holds."""
+    found: dict[str, Wording] = {}
+    for value in vars(import_module(f"servicecert_intake.{module}")).values():
+        for each in value.values() if isinstance(value, Mapping) else (value,):
+            if isinstance(each, Wording):
+                found.setdefault(each.code, each)
+    return list(found.values())
 
 
 def holding(rule: str) -> str:
@@ -156,7 +202,15 @@ def _cell(text: object) -> str:
     return str(text).replace("|", "\\|").replace("<", "&lt;")
 
 
-WHOLE: dict[str, Callable[[], list[str]]] = {"environment": environment, "metrics": metrics, "topics": topics}
+WHOLE: dict[str, Callable[[], list[str]]] = {
+    "environment": environment,
+    "metrics": metrics,
+    "topics": topics,
+    "deficiencies": deficiencies,
+    "answers": answers,
+    "notes": notes,
+    "next-steps": next_steps,
+}
 
 
 if __name__ == "__main__":
