@@ -1,0 +1,31 @@
+"""What the fuzzer was led to, kept: none of it makes a reader raise, hang or take much memory."""
+
+from base64 import b64decode
+from pathlib import Path
+
+import pytest
+
+from fuzz.targets import CORPUS, TARGETS, TooLarge, TooSlow, run
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_I6_nothing_that_was_found_crashes_hangs_or_takes_much(name):
+    target = TARGETS[name]
+    kept = [b64decode(line) for line in (CORPUS / f"{name}.b64").read_text().splitlines()]
+    assert kept
+    for given in (*kept, *target.seeds()):
+        run(target.read, given)
+
+
+def test_each_kept_corpus_has_its_target():
+    assert {path.stem for path in Path(CORPUS).glob("*.b64")} == set(TARGETS)
+
+
+def test_what_hangs_or_takes_much_would_be_found(monkeypatch):
+    monkeypatch.setattr("fuzz.targets.MOST_SECONDS", 0.0)
+    with pytest.raises(TooSlow):
+        run(lambda given: sum(given), b"1" * 1000)
+    monkeypatch.setattr("fuzz.targets.MOST_SECONDS", 1000.0)
+    monkeypatch.setattr("fuzz.targets.MOST_BYTES", -1)
+    with pytest.raises(TooLarge):
+        run(len, b"1")
