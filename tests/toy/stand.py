@@ -22,6 +22,7 @@ from servicecert_schemas.application import ApplicationWithdrawn
 from servicecert_schemas.codec import decode, encode
 from servicecert_schemas.event import Actor, Assurance, Envelope, EventData, Role
 from servicecert_worker import database, topic_creation
+from servicecert_worker.checkpoints import make_keys
 
 from toy import service as toy
 
@@ -30,6 +31,7 @@ PATIENCE_SECONDS = 60.0
 PARTITIONS = 4
 TOPICS = [
     *(replace(topic, partitions=PARTITIONS) for topic in (topics.APPLICATIONS, topics.ACCOUNTS, topics.CERTIFICATES)),
+    topics.AUDIT_CHECKPOINTS,
     topics.parked(toy.NAME),
 ]
 
@@ -49,6 +51,8 @@ class Stand:
         self.folder = folder
         self.acts = folder / "acts"
         self.acts.touch()
+        self.audit_keys = folder / "audit"
+        make_keys(self.audit_keys, [toy.NAME])
         self.workers: list[Child] = []
         self.url = database.prepare(database_url, {toy.NAME: database.new_password()})[toy.NAME]
         database.migrate(self.url, toy.NAME, [toy.MIGRATIONS])
@@ -81,6 +85,8 @@ class Stand:
                 "SERVICECERT_TOPIC_PREFIX": self.prefix,
                 "SERVICECERT_SESSION_SECONDS": "1",
                 "SERVICECERT_HEALTH_FILE": str(self.health_file(len(self.workers))),
+                "SERVICECERT_AUDIT_KEY_FILE": str(self.audit_keys / f"{toy.NAME}.key"),
+                "SERVICECERT_AUDIT_SECONDS": "0.3",
                 "TOY_ACTS": str(self.acts),
                 **environment,
             },
@@ -120,7 +126,10 @@ class Stand:
         consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, group_id=None, auto_offset_reset="earliest")
         await consumer.start()
         try:
-            partitions = [TopicPartition(self.prefix + topic, n) for n in range(1 if "parked" in topic else PARTITIONS)]
+            partitions = [
+                TopicPartition(self.prefix + topic, n)
+                for n in range(1 if "-" in topic or "parked" in topic else PARTITIONS)
+            ]
             consumer.assign(partitions)
             ends = await consumer.end_offsets(partitions)
             records: list[Any] = []

@@ -73,7 +73,7 @@ async def test_a_topic_that_is_made_anew_stops_the_worker_with_a_sentence(stand:
     worker = stand.work()
     await stand.send(numbered(uuid4(), "1"))
     await stand.settled(1)
-    await stand.until("select count(*) = 4 from origins")
+    await stand.until("select count(*) = 5 from origins")
     admin = AIOKafkaAdminClient(bootstrap_servers=stand.bootstrap)
     await admin.start()
     await admin.delete_topics([stand.prefix + topics.APPLICATIONS.name])

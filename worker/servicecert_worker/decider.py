@@ -234,7 +234,8 @@ class Service(Generic[S, K]):
 
     `decide` is pure. `examine` finds out about events what needs computing or randomness, without state and I/O; it answers one event for each,
     in order. `heeds` says of an event whether anything can follow from it: what a topic holds for others only is passed over, without a trace in
-    the inbox. `standing` are deadlines (key, kind) that exist from the first start on, due at once.
+    the inbox. `standing` are deadlines (key, kind) that exist from the first start on, due at once. `audited` is what the first row of each audit
+    chain says of the service, e.g. which keys it opened (B6).
     """
 
     name: str
@@ -247,3 +248,4 @@ class Service(Generic[S, K]):
     known: Known[K] | None = None
     standing: tuple[tuple[str, str], ...] = ()
     gauges: tuple[Gauge, ...] = ()
+    audited: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))

@@ -11,7 +11,7 @@ from uuid import UUID, uuid5
 from servicecert_schemas.event import EventData
 from servicecert_schemas.topics import MAX_EVENT_BYTES
 
-from .decider import Decision, Due, Happened, Intent, Result, Stored, Transient, Unanswerable
+from .decider import Deadline, Decision, Due, Happened, Intent, Result, Stored, Transient, Unanswerable
 from .faults import named
 from .record import Arrival, Poison
 
@@ -46,6 +46,7 @@ class Intended:
     id: UUID
     key: str
     intent: Intent
+    payload: bytes
     traceparent: str | None
 
 
@@ -70,15 +71,32 @@ class Aside:
     error: str
 
 
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What followed from one item, as the audit chain tells it (B6). `state` names the type of a state that is new, `parked` why a record is put aside."""
+
+    item: Item
+    published: Sequence[Published] = ()
+    intended: Sequence[Intended] = ()
+    deadlines: Sequence[Deadline] = ()
+    state: str | None = None
+    parked: str | None = None
+
+
 @dataclass(slots=True)
 class Folded(Generic[S]):
-    """All that a turn decided."""
+    """All that a turn decided. `decided` tells the same item by item."""
 
     changed: list[Stored[S]] = field(default_factory=list)
     published: list[Published] = field(default_factory=list)
     intended: list[Intended] = field(default_factory=list)
     armed: dict[tuple[str, str], Armed] = field(default_factory=dict)
     aside: list[Aside] = field(default_factory=list)
+    decided: list[Decided] = field(default_factory=list)
+
+    def put_aside(self, aside: Aside) -> None:
+        self.aside.append(aside)
+        self.decided.append(Decided(aside.arrival, parked=aside.reason))
 
 
 def fold(
@@ -100,10 +118,10 @@ def fold(
         happened: Happened
         if isinstance(item, Arrival):
             if item.key in waiting or _waits(item, parked.get(item.key)):
-                folded.aside.append(Aside(item, False, "behind", "An earlier event of the same key is parked."))
+                folded.put_aside(Aside(item, False, "behind", "An earlier event of the same key is parked."))
                 continue
             if isinstance(item.what, Poison):
-                folded.aside.append(Aside(item, True, item.what.reason, item.what.error))
+                folded.put_aside(Aside(item, True, item.what.reason, item.what.error))
                 waiting.add(item.key)
                 continue
             happened = item.what
@@ -113,17 +131,21 @@ def fold(
         try:
             decision = decide(state, happened, known, now)
             published = [_published(happened, place, data) for place, data in enumerate(decision.events)]
+            intended = [_intended(happened, place, intent) for place, intent in enumerate(decision.intents)]
         except Transient:
             raise
         except Exception as error:
             if isinstance(item, Arrival):
-                folded.aside.append(_aside(item, error))
+                folded.put_aside(_aside(item, error))
                 waiting.add(item.key)
                 continue
             raise Stuck(item, error) from error
-        if decision.state is not state:
+        changed = decision.state is not state
+        if changed:
             states[happened.key] = decision.state
-        _collect(folded, happened, decision, published)
+        name = type(decision.state).__name__ if changed else None
+        folded.decided.append(Decided(item, published, intended, decision.deadlines, name))
+        _collect(folded, happened, decision, published, intended)
     for key, state in states.items():
         entry = stored.get(key)
         if state is not None and (entry is None or entry.state is not state):
@@ -150,11 +172,20 @@ def _waits(arrival: Arrival, first: int | None) -> bool:
     return first is not None and (arrival.parked is None or first < arrival.parked.seq)
 
 
-def _collect(folded: Folded[S], happened: Happened, decision: Decision[S], published: Sequence[Published]) -> None:
+def _intended(happened: Happened, place: int, intent: Intent) -> Intended:
+    identity = uuid5(happened.id, f"intent/{intent.kind}/{place}")
+    return Intended(identity, happened.key, intent, intent.data.model_dump_json().encode(), happened.traceparent)
+
+
+def _collect(
+    folded: Folded[S],
+    happened: Happened,
+    decision: Decision[S],
+    published: Sequence[Published],
+    intended: Sequence[Intended],
+) -> None:
     folded.published += published
-    for place, intent in enumerate(decision.intents):
-        identity = uuid5(happened.id, f"intent/{intent.kind}/{place}")
-        folded.intended.append(Intended(identity, happened.key, intent, happened.traceparent))
+    folded.intended += intended
     for deadline in decision.deadlines:
         identity = uuid5(happened.id, f"deadline/{deadline.kind}")
         slot = (happened.key, deadline.kind)

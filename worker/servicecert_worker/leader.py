@@ -1,4 +1,4 @@
-"""What one worker of a service does for all: the relay, deadlines, released records, adoption, pruning.
+"""What one worker of a service does for all: the relay, deadlines, released records, adoption, checkpoints of the audit, pruning.
 
 The leader holds an advisory lock on the connection that the relay reads with: who has lost the one has lost the other.
 """
@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import asyncpg
 
+from .checkpoints import Attestor
 from .database import connection_options
 from .decider import Due, Service
 from .effects import Effects
@@ -47,6 +48,8 @@ class Leader:
         room: Callable[[], int],
         clock: Callable[[], datetime],
         inbox_days: int,
+        attestor: Attestor | None,
+        audit_seconds: float,
     ) -> None:
         self._service = service
         self._url = url
@@ -58,6 +61,8 @@ class Leader:
         self._room = room
         self._clock = clock
         self._inbox = timedelta(days=inbox_days)
+        self._attestor = attestor
+        self._audit_seconds = audit_seconds
         self._wake = asyncio.Event()
         self._leading = False
         self._outage = Outage("The relay's database or broker")
@@ -104,6 +109,7 @@ class Leader:
                 group.create_task(_every(_POLL_SECONDS, self._poll))
                 group.create_task(_every(_ADOPT_SECONDS, self._adopt))
                 group.create_task(_every(_PRUNE_SECONDS, self._prune))
+                group.create_task(_every(self._audit_seconds, self.attest))
                 self._outage.ended()
         finally:
             await stop(producer)
@@ -133,6 +139,11 @@ class Leader:
     async def _adopt(self) -> None:
         if (room := self._room()) > 0:
             await self._effects.adopt(self._pool, room)
+
+    async def attest(self) -> None:
+        """Signs a checkpoint of the audit chains, where this worker leads and has the key (B6)."""
+        if self._leading and self._attestor is not None and await self._attestor.attest():
+            self._wake.set()
 
     async def _prune(self) -> None:
         await self._pool.execute(statement("prune"), self._inbox)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
@@ -80,6 +81,16 @@ def settings_fault(error: ValidationError) -> str:
     )
 
 
+def configuration(*settings: BaseSettings) -> dict[str, object]:
+    """What the audit chain says of the settings: of each by its variable a digest of the value, which tells that it changed and not what it is."""
+    values = {
+        field.alias or name.upper(): getattr(of, name)
+        for of in settings
+        for name, field in type(of).model_fields.items()
+    }
+    return {"settings": {name: sha256(str(value).encode()).hexdigest()[:16] for name, value in sorted(values.items())}}
+
+
 async def _main(module: ServiceModule, worker_settings: WorkerSettings, settings: BaseSettings) -> None:
     url = worker_settings.database_url.get_secret_value()
     ahead = worker_settings.clock_ahead or timedelta()
@@ -89,7 +100,7 @@ async def _main(module: ServiceModule, worker_settings: WorkerSettings, settings
     pool = await _prepared(module, worker_settings, url)
     try:
         async with module.open_service(settings, pool, clock) as service:
-            worker = Worker(service, worker_settings, pool, clock)
+            worker = Worker(service, worker_settings, pool, clock, configuration(worker_settings, settings))
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, worker.stop)

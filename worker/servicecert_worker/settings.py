@@ -71,6 +71,18 @@ class WorkerSettings(BaseSettings):
             description="days that handled event ids are kept: longer than any topic is kept or replayed",
         ),
     ] = 100
+    audit_key_file: Annotated[
+        Path | None,
+        Field(
+            alias="SERVICECERT_AUDIT_KEY_FILE",
+            description="the Ed25519 key that signs the audit's checkpoints (`servicecert audit init`): "
+            "out of reach for the database's administrators. Without it none is signed",
+        ),
+    ] = None
+    audit_seconds: Annotated[
+        float,
+        Field(alias="SERVICECERT_AUDIT_SECONDS", gt=0, le=3600, description="seconds between two such checkpoints"),
+    ] = 60.0
     stall_seconds: Annotated[
         float,
         Field(alias="SERVICECERT_STALL_SECONDS", ge=1, description="seconds without progress until the process ends"),

@@ -13,9 +13,10 @@ from hashlib import blake2b
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from asyncpg import Pool
+from asyncpg import Pool, PostgresError
 from servicecert_schemas.topics import TOPIC_OF
 
+from .audit import Chain, Head
 from .decider import Connection, Due, Result, Service, Task
 from .fold import Aside, Folded, Item, fold
 from .parking import park
@@ -40,14 +41,15 @@ class Outcome:
 
 
 class Turns(Generic[S, K]):
-    """Takes turns for a service. `owner` is the owner that new intents get."""
+    """Takes turns for a service, and tells each in the audit chain."""
 
-    def __init__(self, service: Service[S, K], pool: Pool[Any]) -> None:
+    def __init__(self, service: Service[S, K], pool: Pool[Any], chain: Chain) -> None:
         self._service = service
         self._pool = pool
+        self._chain = chain
 
     async def take(self, items: Sequence[Item], known: K, now: datetime, owner: int, wake: str) -> Outcome:
-        """Handles the items in one transaction.
+        """Handles the items in one transaction. `owner` is the owner that new intents get.
 
         Raises what the database raises, `Conflict`, `Transient`, and `Stuck` for a result or deadline that the decider cannot take.
         """
@@ -55,8 +57,11 @@ class Turns(Generic[S, K]):
             keys = sorted({item.key for item in items})
             await self._begin(connection, keys)
             try:
-                outcome = await self._decide(connection, items, keys, known, now, owner, wake)
+                outcome, head = await self._decide(connection, items, keys, known, now, owner, wake)
+                # Until the commit is answered, nobody knows where the chain ends.
+                self._chain.head = None
                 await connection.execute("commit")
+                self._chain.head = head
             except BaseException:
                 await _roll_back(connection)
                 raise
@@ -82,11 +87,12 @@ class Turns(Generic[S, K]):
         now: datetime,
         owner: int,
         wake: str,
-    ) -> Outcome:
+    ) -> tuple[Outcome, Head | None]:
+        """What the turn does, and where the audit chain ends if it is committed."""
         current, parked = await _claim(connection, items, keys)
         step("claimed")
         if not current:
-            return Outcome((), owner, frozenset(item.id for item in items), (), ())
+            return Outcome((), owner, frozenset(item.id for item in items), (), ()), self._chain.head
         stored = {entry.key: entry for entry in await self._service.store.load(connection, keys)}
         step("loaded")
         folded = fold(self._service.decide, current, stored, parked, known, now)
@@ -94,9 +100,9 @@ class Turns(Generic[S, K]):
         if folded.changed:
             await self._service.store.save(connection, folded.changed)
         step("saved")
-        await self._write(connection, folded, now, owner, wake)
+        head = await self._write(connection, folded, now, owner, wake)
         step("written")
-        return Outcome(
+        outcome = Outcome(
             tasks=tuple(
                 Task(made.id, made.key, made.intent.kind, made.intent.data, now, made.traceparent)
                 for made in folded.intended
@@ -106,11 +112,13 @@ class Turns(Generic[S, K]):
             aside=tuple(folded.aside),
             published=tuple(event.data.TYPE for event in folded.published),
         )
+        return outcome, head
 
-    async def _write(self, connection: Connection, folded: Folded[S], now: datetime, owner: int, wake: str) -> None:
-        if folded.published or folded.intended or folded.armed:
-            armed = [deadline for deadline in folded.armed.values() if deadline.at is not None]
-            cancelled = [deadline for deadline in folded.armed.values() if deadline.at is None]
+    async def _write(self, connection: Connection, folded: Folded[S], now: datetime, owner: int, wake: str) -> Head:
+        armed = [deadline for deadline in folded.armed.values() if deadline.at is not None]
+        cancelled = [deadline for deadline in folded.armed.values() if deadline.at is None]
+        rows = await self._chain.rows(connection, folded.decided, now)
+        try:
             await connection.execute(
                 statement("write"),
                 now,
@@ -125,7 +133,7 @@ class Turns(Generic[S, K]):
                 [made.id for made in folded.intended],
                 [made.key for made in folded.intended],
                 [made.intent.kind for made in folded.intended],
-                [made.intent.data.model_dump_json().encode() for made in folded.intended],
+                [made.payload for made in folded.intended],
                 [made.traceparent for made in folded.intended],
                 [deadline.id for deadline in armed],
                 [deadline.key for deadline in armed],
@@ -134,9 +142,18 @@ class Turns(Generic[S, K]):
                 [deadline.traceparent for deadline in armed],
                 [deadline.key for deadline in cancelled],
                 [deadline.kind for deadline in cancelled],
+                self._chain.id,
+                [row.seq for row in rows],
+                [row.key for row in rows],
+                [row.entry for row in rows],
+                [row.hash for row in rows],
+                [row.salt for row in rows],
             )
+        except PostgresError as error:
+            raise self._chain.refused(error) from error
         if folded.aside:
             await park(connection, self._service.name, folded.aside, now)
+        return Head(rows[-1].seq, rows[-1].hash)
 
 
 async def _claim(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from time import perf_counter
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 import asyncpg
@@ -15,13 +17,15 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from asyncpg import Pool
-from servicecert_schemas.topics import CATALOGUE, Topic, parked
+from servicecert_schemas.topics import AUDIT_CHECKPOINTS, CATALOGUE, Topic, parked
 
 from . import health, origins
+from .audit import Chain
+from .checkpoints import Attestor, read_key
 from .clock import Clock, machine_clock
 from .decider import Result, Service
 from .effects import Effects
-from .faults import OperatorError, Outage, is_transient, within
+from .faults import OperatorError, Outage, is_transient, pauses, within
 from .fold import Item
 from .known import Follower
 from .leader import Leader
@@ -48,11 +52,16 @@ def used_topics(service: Service[Any, Any]) -> list[Topic]:
     """All topics that a service reads, follows or writes."""
     followed = service.known.topics if service.known else ()
     written = (topic for topic in CATALOGUE if service.name in topic.writers)
-    return list({t.name: t for t in (*service.reads, *followed, *written, parked(service.name))}.values())
+    return list(
+        {t.name: t for t in (*service.reads, *followed, *written, AUDIT_CHECKPOINTS, parked(service.name))}.values()
+    )
 
 
 class Worker(Generic[S, K]):
-    """Runs a service until `stop` is called, or until going on would do harm."""
+    """Runs a service until `stop` is called, or until going on would do harm.
+
+    `configuration` is what the audit chain's first row says of the settings. Raises `OperatorError` where the audit key is none.
+    """
 
     def __init__(
         self,
@@ -60,6 +69,7 @@ class Worker(Generic[S, K]):
         settings: WorkerSettings,
         pool: Pool[Any],
         clock: Clock = machine_clock,
+        configuration: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
         url = settings.database_url.get_secret_value()
         self._service = service
@@ -68,7 +78,8 @@ class Worker(Generic[S, K]):
         self._clock = clock
         self._stopping = asyncio.Event()
         self._metrics = Metrics(service.name, service.gauges)
-        self._turns = Turns(service, pool)
+        self._chain = Chain(service.name, {**service.audited, **configuration}, os.urandom)
+        self._turns = Turns(service, pool, self._chain)
         self._follower: Follower[K] = Follower(service.known, settings.bootstrap_servers, settings.topic_prefix)
         self._loop = Loop(service, settings.batch, self._take, self._done, self._settle, clock)
         self._effects = Effects(url, service.name, service.effects, self._loop.give_result, self._loop.wake)
@@ -91,6 +102,8 @@ class Worker(Generic[S, K]):
             self._room,
             clock,
             settings.inbox_days,
+            self._attestor(),
+            settings.audit_seconds,
         )
         self._kafka = Outage("Kafka")
 
@@ -103,6 +116,7 @@ class Worker(Generic[S, K]):
         runner, address = await self._serve_health()
         log.info("Ready to work", extra={"health": address})
         try:
+            await self._begin_chain()
             async with asyncio.TaskGroup() as group:
                 parts = [
                     group.create_task(part, name=name)
@@ -122,6 +136,28 @@ class Worker(Generic[S, K]):
         finally:
             await runner.cleanup()
 
+    async def _begin_chain(self) -> None:
+        """Begins the audit chain before anything is read, decided or signed (B6)."""
+        outage = Outage("The audit chain")
+        async for _ in pauses():
+            if self._stopping.is_set():
+                return
+            try:
+                await self._chain.begin(self._pool, self._clock())
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                outage.began(error)
+            else:
+                outage.ended()
+                return
+
+    def _attestor(self) -> Attestor | None:
+        if self._settings.audit_key_file is None:
+            log.warning("No checkpoints of the audit chain are signed: set SERVICECERT_AUDIT_KEY_FILE")
+            return None
+        return Attestor(self._service.name, self._pool, read_key(self._settings.audit_key_file), self._clock)
+
     async def _work(self) -> None:
         turns = asyncio.create_task(self._loop.run(self._source, self._stopping))
         stopped = asyncio.create_task(self._stopping.wait())
@@ -132,6 +168,7 @@ class Worker(Generic[S, K]):
                 await turns
                 await self._effects.drain(_DRAIN_SECONDS)
                 await self._loop.finish(self._source)
+                await self._leader.attest()
         log.info("Stops")
 
     async def _take(self, items: Sequence[Item], now: datetime) -> Outcome:
@@ -221,6 +258,8 @@ class Worker(Generic[S, K]):
         return True, "live"
 
     def _ready(self) -> tuple[bool, str]:
+        if not self._chain.begun:
+            return False, "cannot write its audit chain"
         if not self._follower.ready.is_set():
             return False, "reads the topics that it follows"
         if self._loop.unavailable is not None:

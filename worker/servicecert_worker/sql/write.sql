@@ -1,4 +1,5 @@
--- All that a turn decided, in one round trip. $1 is the moment, $2 the owner of the intents, $3 the channel that wakes the relay, or ''.
+-- All that a turn decided, in one round trip, with its rows of the audit chain $22. $1 is the moment, $2 the owner of the intents, $3 the channel that
+-- wakes the relay, or ''.
 with published as (
     insert into outbox (topic, key, event_id, type, traceparent, payload, at)
     select topic, key, event_id, type, traceparent, payload, $1
@@ -23,5 +24,10 @@ armed as (
 cancelled as (
     delete from deadlines using unnest($20::text[], $21::text[]) as c (key, kind)
     where deadlines.key = c.key and deadlines.kind = c.kind
+),
+audited as (
+    insert into audit (chain, seq, at, key, entry, hash, salt)
+    select $22, seq, $1, key, entry, hash, salt
+    from unnest($23::bigint[], $24::text[], $25::text[], $26::bytea[], $27::bytea[]) as a (seq, key, entry, hash, salt)
 )
 select pg_notify($3, '') where $3 <> ''

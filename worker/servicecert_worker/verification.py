@@ -1,0 +1,240 @@
+"""Whether a service's audit chains are what they were: rows against chains, chains against checkpoints, checkpoints against what was exported (B6)."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from servicecert_schemas.audit import AuditCheckpoint
+
+from .audit import FIRST, Head, line, sealed
+from .checkpoints import Checkpoint, fingerprint, is_signed
+
+_ROWS = 2_000
+_MOST_SORTED_OUT = 100
+
+
+class Kind(StrEnum):
+    """What is wrong."""
+
+    CHANGED = "changed"
+    MISSING = "missing"
+    REORDERED = "reordered"
+    FORGED = "forged"
+    CUT = "cut"
+    UNKNOWN_CHAIN = "unknown-chain"
+    BAD_CHECKPOINT = "bad-checkpoint"
+    BAD_SIGNATURE = "bad-signature"
+    NOT_EXPORTED = "not-exported"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is wrong, where, and in a sentence. `chain` and `number` (of a row, or of a checkpoint) where they apply."""
+
+    kind: Kind
+    text: str
+    chain: UUID | None = None
+    number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A checkpoint as it is stored or was exported."""
+
+    number: int
+    text: str
+    key_id: str
+    signature: bytes
+
+    @classmethod
+    def of(cls, event: AuditCheckpoint) -> Signed:
+        return cls(event.number, event.text, event.key_id, b64decode(event.signature))
+
+
+@dataclass(slots=True)
+class Verified:
+    """What was looked at, and what is wrong. `attested` counts the rows that a signed checkpoint vouches for."""
+
+    rows: int = 0
+    chains: int = 0
+    checkpoints: int = 0
+    attested: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+    def found(self, kind: Kind, text: str, chain: UUID | None = None, number: int | None = None) -> None:
+        self.findings.append(Finding(kind, text, chain, number))
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    seq: int
+    at: datetime
+    key: str
+    entry: str
+    hash: bytes
+
+
+async def verify(
+    connection: asyncpg.Connection[Any],
+    service: str,
+    keys: Mapping[str, Ed25519PublicKey],
+    exported: Sequence[Signed] | None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Verified:
+    """Looks at everything, in one snapshot. `keys` are those that are trusted, by id; `exported` is what the topic holds of this service, None to
+    leave that out.
+
+    Memory grows with the checkpoints, by some 200 bytes for each head, and not with the rows.
+    """
+    verified = Verified()
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        rows = await connection.fetch("select number, body, key_id, signature from audit_checkpoints order by number")
+        stored = [Signed(row["number"], row["body"], row["key_id"], row["signature"]) for row in rows]
+        waiting = await connection.fetchval("select count(*) from outbox where topic = 'audit-checkpoints'")
+        checkpoints = _checkpoints(verified, service, keys, stored)
+        if exported is not None:
+            checkpoints += _compared(verified, service, keys, stored, exported, waiting)
+        attested: dict[UUID, dict[int, bytes]] = {}
+        for checkpoint in checkpoints:
+            for chain, head in checkpoint.heads.items():
+                attested.setdefault(chain, {}).setdefault(head.seq, head.hash)
+        async for chain, links in _chains(connection, progress):
+            await _follow(verified, service, chain, links, attested.pop(chain, {}))
+    for chain, heads in attested.items():
+        verified.found(Kind.CUT, f"all rows up to {max(heads)} are gone, which a checkpoint vouches for", chain)
+    return verified
+
+
+def _checkpoints(
+    verified: Verified, service: str, keys: Mapping[str, Ed25519PublicKey], stored: Iterable[Signed]
+) -> list[Checkpoint]:
+    """The stored checkpoints whose signatures hold; each must follow the one before."""
+    good: list[Checkpoint] = []
+    number, previous = 1, ""
+    for each in stored:
+        verified.checkpoints += 1
+        if each.number != number:
+            verified.found(Kind.BAD_CHECKPOINT, f"checkpoints {number} to {each.number - 1} are missing", None, number)
+        elif (checkpoint := _signed(verified, service, keys, each)) is not None:
+            if checkpoint.previous != previous:
+                verified.found(Kind.BAD_CHECKPOINT, "it does not follow the one before", None, each.number)
+            good.append(checkpoint)
+        number, previous = each.number + 1, fingerprint(each.text)
+    return good
+
+
+def _signed(verified: Verified, service: str, keys: Mapping[str, Ed25519PublicKey], each: Signed) -> Checkpoint | None:
+    key = keys.get(each.key_id)
+    if key is None or not is_signed(each.text, each.signature, key):
+        why = "no trusted key signed it" if key is None else "the signature does not fit"
+        verified.found(Kind.BAD_SIGNATURE, why, None, each.number)
+        return None
+    checkpoint = Checkpoint.read(each.text)
+    if (checkpoint.service, checkpoint.number) != (service, each.number):
+        verified.found(Kind.BAD_CHECKPOINT, "it is signed for another place", None, each.number)
+    return checkpoint
+
+
+def _compared(
+    verified: Verified,
+    service: str,
+    keys: Mapping[str, Ed25519PublicKey],
+    stored: Sequence[Signed],
+    exported: Sequence[Signed],
+    waiting: int,
+) -> list[Checkpoint]:
+    """What was exported against what is stored. Answers the checkpoints that only the export has: their heads count too."""
+    here = {each.number: each.text for each in stored}
+    there: dict[int, str] = {}
+    others: list[Checkpoint] = []
+    for each in exported:
+        if there.setdefault(each.number, each.text) != each.text:
+            verified.found(Kind.BAD_CHECKPOINT, "two different ones were exported under this number", None, each.number)
+        elif here.get(each.number) != each.text and (checkpoint := _signed(verified, service, keys, each)) is not None:
+            gone = each.number not in here
+            what = "it was exported and is no longer stored" if gone else "another was exported"
+            verified.found(Kind.BAD_CHECKPOINT, what, None, each.number)
+            others.append(checkpoint)
+    missing = sorted(here.keys() - there.keys())
+    for number in missing[: len(missing) - waiting]:
+        verified.found(Kind.NOT_EXPORTED, "it never came to the topic audit-checkpoints", None, number)
+    return others
+
+
+async def _chains(
+    connection: asyncpg.Connection[Any], progress: Callable[[int], None]
+) -> AsyncIterator[tuple[UUID, AsyncIterator[_Row]]]:
+    """Each chain with its rows in order; they are read while they are looked at."""
+    chains = await connection.fetch("select distinct chain from audit_chains union select chain from audit order by 1")
+    done = 0
+
+    async def rows(chain: UUID) -> AsyncIterator[_Row]:
+        nonlocal done
+        async for row in connection.cursor(
+            "select seq, at, key, entry, hash from audit where chain = $1 order by seq", chain, prefetch=_ROWS
+        ):
+            done += 1
+            if done % _ROWS == 0:
+                progress(done)
+            yield _Row(row["seq"], row["at"], row["key"], row["entry"], row["hash"])
+
+    for record in chains:
+        yield record["chain"], rows(record["chain"])
+
+
+async def _follow(
+    verified: Verified, service: str, chain: UUID, rows: AsyncIterator[_Row], attested: Mapping[int, bytes]
+) -> None:
+    """Recomputes a chain. A row whose hash does not fit is told once: what comes after it is held against the hash that stands there."""
+    verified.chains += 1
+    head: Head | None = Head(0, FIRST)
+    last = 0
+    wrong: list[tuple[_Row, bytes]] = []
+    async for row in rows:
+        verified.rows += 1
+        if row.seq != last + 1:
+            rows_gone = f"row {last + 1}" if row.seq == last + 2 else f"rows {last + 1} to {row.seq - 1}"
+            verified.found(Kind.MISSING, f"{rows_gone} are gone", chain, last + 1)
+            head = None
+        if (
+            head is not None
+            and sealed(head.hash, line(service, chain, row.seq, row.at, row.key, row.entry)) != row.hash
+        ):
+            wrong.append((row, head.hash))
+        elif attested.get(row.seq, row.hash) != row.hash:
+            verified.found(Kind.FORGED, "it is not the row that a checkpoint vouches for", chain, row.seq)
+        if row.seq == 1 and not row.entry.startswith('{"begun":'):
+            verified.found(Kind.UNKNOWN_CHAIN, "it does not begin as a worker's chain begins", chain, 1)
+        last, head = row.seq, Head(row.seq, row.hash)
+    if gone := [seq for seq in attested if seq > last]:
+        verified.found(
+            Kind.CUT, f"rows {last + 1} to {max(gone)} are gone, which a checkpoint vouches for", chain, last + 1
+        )
+    verified.attested += max((seq for seq in attested if seq <= last), default=0)
+    _sort_out(verified, service, chain, wrong)
+
+
+def _sort_out(verified: Verified, service: str, chain: UUID, wrong: Sequence[tuple[_Row, bytes]]) -> None:
+    """Which of the rows that do not fit stand in one another's place, and which have other content."""
+    few = wrong[:_MOST_SORTED_OUT]
+    before = {row.seq: hash for row, hash in few}
+    hashes = [row.hash for row, _ in few]
+    for row, _ in wrong:
+        fits = any(
+            sealed(previous, line(service, chain, seq, row.at, row.key, row.entry)) == row.hash
+            for seq, standing in before.items()
+            if seq != row.seq
+            for previous in (standing, *hashes)
+        )
+        if fits:
+            verified.found(Kind.REORDERED, "it stood in another place", chain, row.seq)
+        else:
+            verified.found(Kind.CHANGED, "its content or its hash is not what it was", chain, row.seq)
