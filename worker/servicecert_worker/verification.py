@@ -123,8 +123,8 @@ def _checkpoints(
         verified.checkpoints += 1
         if each.number != number:
             verified.found(Kind.BAD_CHECKPOINT, f"checkpoints {number} to {each.number - 1} are missing", None, number)
-        elif (checkpoint := _signed(verified, service, keys, each)) is not None:
-            if checkpoint.previous != previous:
+        if (checkpoint := _signed(verified, service, keys, each)) is not None:
+            if each.number == number and checkpoint.previous != previous:
                 verified.found(Kind.BAD_CHECKPOINT, "it does not follow the one before", None, each.number)
             good.append(checkpoint)
         number, previous = each.number + 1, fingerprint(each.text)
@@ -223,18 +223,18 @@ async def _follow(
 
 
 def _sort_out(verified: Verified, service: str, chain: UUID, wrong: Sequence[tuple[_Row, bytes]]) -> None:
-    """Which of the rows that do not fit stand in one another's place, and which have other content."""
+    """Which of the rows that do not fit stand in one another's place, and which have other content. One that only follows such a row is right."""
     few = wrong[:_MOST_SORTED_OUT]
     before = {row.seq: hash for row, hash in few}
-    hashes = [row.hash for row, _ in few]
+    hashes = {row.hash for row, _ in few}
+
+    def fits(row: _Row, seq: int, previous: bytes) -> bool:
+        return sealed(previous, line(service, chain, seq, row.at, row.key, row.entry)) == row.hash
+
     for row, _ in wrong:
-        fits = any(
-            sealed(previous, line(service, chain, seq, row.at, row.key, row.entry)) == row.hash
-            for seq, standing in before.items()
-            if seq != row.seq
-            for previous in (standing, *hashes)
-        )
-        if fits:
+        if any(fits(row, row.seq, hash) for hash in hashes):
+            continue
+        if any(fits(row, seq, hash) for seq, standing in before.items() for hash in (standing, *hashes)):
             verified.found(Kind.REORDERED, "it stood in another place", chain, row.seq)
         else:
             verified.found(Kind.CHANGED, "its content or its hash is not what it was", chain, row.seq)

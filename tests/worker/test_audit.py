@@ -1,0 +1,292 @@
+"""The audit chain (B6): what its rows say, and that nobody changes, drops or reorders one unnoticed."""
+
+from __future__ import annotations
+
+import json
+import os
+from base64 import b64decode
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from conftest import ServicePool
+from servicecert_schemas.audit import AuditCheckpoint
+from servicecert_worker.audit import Chain, Unrecorded, digest
+from servicecert_worker.checkpoints import Attestor, make_keys, read_key, read_public_keys
+from servicecert_worker.decider import Conflict, Due, Result
+from servicecert_worker.faults import OperatorError, is_transient
+from servicecert_worker.fold import Item
+from servicecert_worker.record import Arrival, Poison, Record
+from servicecert_worker.turn import Turns
+from servicecert_worker.verification import Kind, Signed, Verified, verify
+from toy import service as toy
+from worker.test_fold import arrival
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+CASES = [UUID(int=n) for n in range(1, 5)]
+
+
+@dataclass
+class Book:
+    """A service's chains, written by workers that are not there: their turns are taken by hand."""
+
+    pool: asyncpg.Pool[Any]
+    admin: asyncpg.Connection[Any]
+    keys: Path
+    chains: list[Chain] = field(default_factory=list)
+
+    async def begin(self) -> Chain:
+        chain = Chain(toy.NAME, {"keys": ["a-key"]}, os.urandom)
+        await chain.begin(self.pool, NOW)
+        self.chains.append(chain)
+        return chain
+
+    async def take(self, chain: Chain, items: Sequence[Item]) -> None:
+        await Turns(toy.toy(Path(os.devnull), 0), self.pool, chain).take(items, None, NOW, 0, "")
+
+    async def attest(self) -> bool:
+        return await Attestor(toy.NAME, self.pool, read_key(self.keys / "toy.key"), lambda: NOW).attest()
+
+    async def exported(self) -> list[Signed]:
+        rows = await self.admin.fetch("select payload from outbox where topic = 'audit-checkpoints' order by id")
+        return [Signed.of(AuditCheckpoint.model_validate_json(row["payload"])) for row in rows]
+
+    async def verified(self, exported: Sequence[Signed] | None = None) -> Verified:
+        return await verify(self.admin, toy.NAME, read_public_keys(self.keys), exported)
+
+    async def entries(self, chain: Chain) -> list[dict[str, Any]]:
+        rows = await self.pool.fetch("select entry from audit where chain = $1 order by seq", chain.id)
+        return [json.loads(row["entry"]) for row in rows]
+
+
+@pytest.fixture
+async def book(service_pool: ServicePool, database_url: str, tmp_path: Path) -> AsyncIterator[Book]:
+    pool = await service_pool(toy.NAME, toy.MIGRATIONS)
+    make_keys(tmp_path / "keys", [toy.NAME])
+    admin = await asyncpg.connect(database_url, server_settings={"search_path": toy.NAME})
+    yield Book(pool, admin, tmp_path / "keys")
+    admin.terminate()
+
+
+async def test_B6_a_row_tells_what_happened_and_what_followed(book: Book) -> None:
+    chain = await book.begin()
+    event = arrival(CASES[0], "1")
+    await book.take(chain, [event])
+    begun, row = await book.entries(chain)
+    assert begun["begun"]["keys"] == ["a-key"]
+    assert row["happened"]["event"] == "servicecert.application.withdrawn.v1"
+    assert row["happened"]["id"] == str(event.id)
+    assert row["state"] == "Tally"
+    (published,) = row["events"]
+    assert (published["type"], published["facts"]) == ("servicecert.certificate.refused.v1", {"code": "n1"})
+    assert [intent["kind"] for intent in row["intents"]] == ["act"]
+    assert row["deadlines"][0]["kind"] == "wake"
+    payload = await book.admin.fetchval("select payload from outbox where event_id = $1", UUID(published["id"]))
+    salt = await book.admin.fetchval("select salt from audit where seq = 2")
+    assert published["sha256"] == digest(salt, payload)
+
+
+async def test_B6_results_deadlines_and_what_is_parked_have_rows_too(book: Book) -> None:
+    chain = await book.begin()
+    await book.take(chain, [arrival(CASES[0], "1")])
+    (intent,) = await book.pool.fetch("select id, key from intents")
+    (due,) = await book.pool.fetch("select id, key, kind, at from deadlines")
+    act = toy.Act(case_id=str(CASES[0]), number="1")
+    record = Record("applications", 3, 9, b"Saga", (), b"Saga", NOW)
+    await book.take(
+        chain,
+        [
+            Result(intent["id"], intent["key"], "act", act),
+            Due(due["id"], due["key"], due["kind"], due["at"]),
+            Arrival(record, Poison(uuid4(), "Saga", "no-event", "")),
+        ],
+    )
+    result, woken, parked = (await book.entries(chain))[2:]
+    assert (result["happened"]["result"], result["events"][0]["facts"]["code"]) == ("act", "acted-1")
+    assert woken["happened"]["deadline"] == "wake"
+    assert (parked["parked"], parked["happened"]["event"]) == ("no-event", None)
+    keys = await book.pool.fetch("select distinct key from audit where key <> ''")
+    assert {row["key"] for row in keys} == {str(CASES[0]), "applications/3/9"}
+
+
+async def test_B6_chains_and_their_checkpoints_verify(book: Book) -> None:
+    await written(book)
+    verified = await book.verified(await book.exported())
+    assert verified == Verified(rows=9, chains=2, checkpoints=2, attested=8)
+    assert not (await book.verified([])).findings  # What waits in the outbox is on its way.
+
+
+async def written(book: Book) -> None:
+    """Two chains that grew in turns, with two checkpoints, and a row after the last."""
+    one, other = await book.begin(), await book.begin()
+    await book.take(one, [arrival(CASES[0], "1"), arrival(CASES[1], "1")])
+    await book.take(other, [arrival(CASES[2], "1")])
+    assert await book.attest()
+    await book.take(one, [arrival(CASES[0], "2"), arrival(CASES[1], "2")])
+    await book.take(other, [arrival(CASES[3], "1")])
+    assert await book.attest()
+    assert not await book.attest()
+    await book.take(one, [arrival(CASES[0], "3")])
+
+
+MUTATIONS = {
+    "an entry": ("update audit set entry = replace(entry, 'n2', 'n3') where chain = $1 and seq = 4", {("changed", 4)}),
+    "a time": ("update audit set at = at + interval '1 microsecond' where chain = $1 and seq = 2", {("changed", 2)}),
+    "a key": ("update audit set key = 'x' where chain = $1 and seq = 2", {("changed", 2)}),
+    "a hash": (
+        "update audit set hash = sha256(hash) where chain = $1 and seq = 4",
+        {("changed", 4), ("changed", 5)},
+    ),
+    "a row of the middle": ("delete from audit where chain = $1 and seq = 3", {("missing", 3)}),
+    "the first row": ("delete from audit where chain = $1 and seq = 1", {("missing", 1)}),
+    "two rows that follow each other": (
+        "update audit set seq = case seq when 3 then 4 else 3 end where chain = $1 and seq in (3, 4)",
+        {("reordered", 3), ("reordered", 4)},
+    ),
+    "two rows apart": (
+        "update audit set seq = case seq when 2 then 5 else 2 end where chain = $1 and seq in (2, 5)",
+        {("reordered", 2), ("reordered", 5)},
+    ),
+    "the last rows": ("delete from audit where chain = $1 and seq >= 5", {("cut", 5)}),
+    "a whole chain": (
+        "with a as (delete from audit where chain = $1) delete from audit_chains where chain = $1",
+        {("cut", None)},
+    ),
+    "a chain of nobody": (
+        "insert into audit select gen_random_uuid(), 1, at, key, entry, hash from audit where chain = $1 and seq = 2",
+        {("changed", 1), ("unknown-chain", 1)},
+    ),
+    "a checkpoint's text": (
+        "update audit_checkpoints set body = replace(body, '12:00', '12:01') where number = 1 and $1::uuid is not null",
+        {("bad-signature", 1), ("bad-checkpoint", 1), ("bad-checkpoint", 2)},
+    ),
+    "a checkpoint": (
+        "delete from audit_checkpoints where number = 1 and $1::uuid is not null",
+        {("bad-checkpoint", 1)},
+    ),
+    "the last checkpoint": (
+        "delete from audit_checkpoints where number = 2 and $1::uuid is not null",
+        {("bad-checkpoint", 2)},
+    ),
+}
+
+
+async def test_B6_each_kind_of_tampering_is_found(book: Book) -> None:
+    await written(book)
+    exported = await book.exported()
+    for table in ("audit", "audit_chains", "audit_checkpoints"):
+        await book.admin.execute(f"create table saved_{table} as table {table}")
+    await book.admin.execute("set session_replication_role = replica")  # No trigger stops this administrator.
+    await book.admin.execute("alter table audit drop constraint audit_pkey")
+    for what, (mutation, expected) in MUTATIONS.items():
+        await book.admin.execute(mutation, book.chains[0].id)
+        found = {(finding.kind.value, finding.number) for finding in (await book.verified(exported)).findings}
+        if what == "the first row":
+            found -= {("unknown-chain", 2)}
+        assert found == expected, what
+        for table in ("audit", "audit_chains", "audit_checkpoints"):
+            await book.admin.execute(f"delete from {table}; insert into {table} select * from saved_{table}")
+    assert not (await book.verified(exported)).findings
+
+
+async def test_B6_history_that_is_written_anew_contradicts_its_checkpoint(book: Book) -> None:
+    """An administrator who recomputes every hash, and makes checkpoints of his own, does not have the key."""
+    await written(book)
+    exported = await book.exported()
+    await book.admin.execute("set session_replication_role = replica")
+    await book.admin.execute("delete from audit; delete from audit_chains; delete from outbox")
+    honest, book.chains = book.chains, []
+    forged = Chain(toy.NAME, {}, lambda count: honest[0].id.bytes if count == 16 else os.urandom(count))
+    await forged.begin(book.pool, NOW)
+    await book.take(forged, [arrival(CASES[0], str(n)) for n in range(7, 13)])
+    found = {finding.kind for finding in (await book.verified(exported)).findings}
+    assert found == {Kind.FORGED, Kind.CUT}
+    await book.admin.execute("delete from audit_checkpoints")
+    make_keys(book.keys.with_name("mallory"), [toy.NAME])
+    await Attestor(toy.NAME, book.pool, read_key(book.keys.with_name("mallory") / "toy.key"), lambda: NOW).attest()
+    kinds = {finding.kind for finding in (await book.verified(exported)).findings}
+    assert {Kind.BAD_SIGNATURE, Kind.BAD_CHECKPOINT, Kind.FORGED} <= kinds
+
+
+async def test_B6_a_checkpoint_that_never_came_out_and_two_of_one_number_are_found(book: Book) -> None:
+    await written(book)
+    first, second = await book.exported()
+    await book.admin.execute("delete from outbox")
+    (finding,) = (await book.verified([first])).findings
+    assert (finding.kind, finding.number) == (Kind.NOT_EXPORTED, 2)
+    again = Signed(2, second.text.replace("12:00", "12:01"), second.key_id, second.signature)
+    (finding,) = (await book.verified([first, second, again])).findings
+    assert (finding.kind, finding.number) == (Kind.BAD_CHECKPOINT, 2)
+    (finding,) = (await verify(book.admin, "issuer", read_public_keys(book.keys), None)).findings[:1]
+    assert finding.text == "it is signed for another place"
+
+
+async def test_B6_rows_stay_but_for_the_salt(book: Book) -> None:
+    await written(book)
+    for statement in (
+        "update audit set entry = '{}'",
+        "delete from audit",
+        "truncate audit",
+        "delete from audit_checkpoints",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await book.pool.execute(statement)
+        with pytest.raises(asyncpg.CheckViolationError):
+            await book.admin.execute(statement)
+    await book.pool.execute("update audit set salt = null")
+    assert not (await book.verified()).findings
+    with pytest.raises(asyncpg.CheckViolationError):
+        await book.pool.execute("update audit set salt = 'anew'")
+
+
+async def test_B6_nothing_is_decided_while_the_chain_cannot_be_written(book: Book) -> None:
+    chain = await book.begin()
+    await book.admin.execute("revoke insert on audit from current_user; alter table audit owner to current_user")
+    with pytest.raises(Unrecorded) as failed:
+        await book.take(chain, [arrival(CASES[0], "1")])
+    assert is_transient(failed.value)  # So the event is tried again, and never parked.
+    with pytest.raises(Unrecorded):
+        await Chain(toy.NAME, {}, os.urandom).begin(book.pool, NOW)
+    for table in ("tally", "inbox", "outbox", "intents", "parked"):
+        assert await book.admin.fetchval(f"select count(*) from {table}") == 0
+    role = await book.pool.fetchval("select current_user")
+    await book.admin.execute(f'grant insert on audit, audit_chains to "{role}"')
+    await book.take(chain, [arrival(CASES[0], "1")])
+    assert await book.admin.fetchval("select count(*) from intents") == 1
+
+
+async def test_B6_after_a_commit_of_unknown_outcome_the_chain_goes_on_where_it_ends(book: Book) -> None:
+    chain = await book.begin()
+    await book.take(chain, [arrival(CASES[0], "1")])
+    chain.head = None
+    await book.take(chain, [arrival(CASES[0], "2")])
+    assert not (await book.verified()).findings
+    await book.admin.execute("insert into audit select chain, 4, at, key, entry, hash, salt from audit where seq = 3")
+    with pytest.raises(Conflict):
+        await book.take(chain, [arrival(CASES[0], "3")])
+    await book.take(chain, [arrival(CASES[0], "3")])
+    assert [(f.kind, f.number) for f in (await book.verified()).findings] == [(Kind.CHANGED, 4)]
+
+
+def test_an_audit_key_that_is_none_is_told(tmp_path: Path) -> None:
+    made = make_keys(tmp_path, ["issuer"])
+    assert [path.name for path in made] == ["issuer.key", "issuer.pub"]
+    assert made[0].stat().st_mode & 0o777 == 0o600
+    with pytest.raises(OperatorError, match="stays as it is"):
+        make_keys(tmp_path, ["issuer"])
+    with pytest.raises(OperatorError, match="cannot be read"):
+        read_key(tmp_path / "nothing")
+    with pytest.raises(OperatorError, match="holds no Ed25519 private key"):
+        read_key(made[1])
+    with pytest.raises(OperatorError, match="There is no public key"):
+        read_public_keys(tmp_path / "nowhere")
+    made[1].write_bytes(b64decode("AAAA"))
+    with pytest.raises(OperatorError, match="holds no Ed25519 public key"):
+        read_public_keys(tmp_path)
+    with pytest.raises(OperatorError, match="cannot be written"):
+        make_keys(made[1] / "below", ["issuer"])
