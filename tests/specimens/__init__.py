@@ -1,0 +1,126 @@
+"""A specimen of every certificate that the service can issue, with chains and CRLs, for any linter and verifier to judge.
+
+certificates/<type>-<key>-<ca>.pem and .der     ca/roots, ca/issuing     crls/<ca>.crl
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from servicecert_pki.authority import Authority
+from servicecert_pki.certificate import AlternativeNames, Contents, Subject, build_tbs, sign_tbs, verify_certificate
+from servicecert_pki.crl import Reason, build_crl, check_crl, entry_der
+from servicecert_pki.crl import RevokedCertificate as Revoked
+from servicecert_pki.issuer import IssuerInfo
+from servicecert_pki.keys import PublicKey, SigningKey
+from servicecert_pki.profiles import Profile, Profiles
+from servicecert_pki.serials import draw_serial
+from servicecert_pki.spki import family_of
+from servicecert_pki.validity import validity
+
+_CRL_DAYS = 7
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """A certificate and what it was meant to say. `name` is ``<type>-<key>-<ca>``."""
+
+    name: str
+    contents: Contents
+    certificate: bytes
+
+
+def draw_keys() -> Mapping[str, bytes]:
+    """Draw a key of each kind that may be certified; answer their DER SubjectPublicKeyInfo. It takes a second or two."""
+    keys: dict[str, PublicKey] = {
+        f"rsa{bits}": rsa.generate_private_key(65537, bits).public_key() for bits in (2048, 3072, 4096)
+    }
+    keys["p384"] = ec.generate_private_key(ec.SECP384R1()).public_key()
+    return {name: key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) for name, key in keys.items()}
+
+
+def make(
+    authority: Authority,
+    ca_keys: Mapping[str, SigningKey],
+    profiles: Profiles,
+    keys: Mapping[str, bytes],
+    now: datetime,
+) -> list[Specimen]:
+    """Sign a certificate of each type for each key, by the CA that the profile names for it."""
+    made = []
+    for profile in profiles.by_type.values():
+        for name, spki in keys.items():
+            contents = _contents(profile, authority.issuer(profile.keys[family_of(spki)].ca), spki, now)
+            tbs = build_tbs(contents)
+            certificate = sign_tbs(tbs, ca_keys[contents.issuer.id])
+            verify_certificate(certificate, tbs, contents.issuer.public_key)
+            made.append(Specimen(f"{profile.type_id}-{name}-{contents.issuer.family}", contents, certificate))
+    return made
+
+
+def _contents(profile: Profile, issuer: IssuerInfo, spki: bytes, now: datetime) -> Contents:
+    valid = validity(profile, now)
+    dns = ("kanta.example.fi", "xn--trdgrd-cuak.example.fi", "r3---sn.example.fi")
+    addresses = (ip_address("192.0.2.7"), ip_address("2001:db8::7"))
+    common_name = dns[0] if profile.dns_names else "Esimerkkijärjestelmä Ångström"
+    return Contents(
+        profile=profile,
+        issuer=issuer,
+        subject=Subject("Esimerkkiapteekki Oy", "Apoteket Helsingfors VI", "0204819-8", common_name),
+        names=AlternativeNames(dns, addresses) if profile.dns_names else AlternativeNames(),
+        usages=profile.usages,
+        spki=spki,
+        serial=draw_serial(),
+        not_before=valid.not_before,
+        not_after=valid.not_after,
+        crl_url=f"http://crl.example.fi/{issuer.id}.crl",
+        ca_issuers_url=f"http://crl.example.fi/{issuer.id}.cer",
+        ocsp_url="http://ocsp.example.fi",
+    )
+
+
+def make_crls(
+    authority: Authority, ca_keys: Mapping[str, SigningKey], revoked: list[Specimen], now: datetime
+) -> Mapping[str, bytes]:
+    """Sign a CRL of each issuing CA: with those of `revoked` that it issued, and a certificate that is none of the specimens."""
+    crls = {}
+    for id, issuer in authority.issuers.items():
+        serials = [it.contents.serial for it in revoked if it.contents.issuer is issuer]
+        entries = [Revoked(serial, now, Reason.CESSATION_OF_OPERATION) for serial in (draw_serial(), *serials)]
+        encoded = [entry_der(it.serial, it.revoked_at, it.reason) for it in entries]
+        crls[id] = build_crl(ca_keys[id], issuer, now, now + timedelta(days=_CRL_DAYS), encoded, 1)
+        check_crl(crls[id], issuer, 1, entries)
+    return crls
+
+
+def write(folder: Path, authority: Authority, specimens: list[Specimen], crls: Mapping[str, bytes]) -> None:
+    """Write it all as files; PEM beside DER for the certificates, PEM for the CAs, DER for the CRLs."""
+    for it in specimens:
+        _write(folder / "certificates" / f"{it.name}.der", it.certificate)
+        _write(folder / "certificates" / f"{it.name}.pem", pem(it.certificate))
+    for id, issuer in authority.issuers.items():
+        _write(folder / "ca" / "issuing" / f"{id}.pem", pem(issuer.certificate_der))
+        _write(folder / "ca" / "roots" / f"{root_name(id)}.pem", pem(issuer.root_der))
+    for id, crl in crls.items():
+        _write(folder / "crls" / f"{id}.crl", crl)
+
+
+def root_name(issuer: str) -> str:
+    """The file of the root above an issuing CA: ``production-root-ec`` above ``production-ec``."""
+    environment, _, rest = issuer.partition("-")
+    return f"{environment}-root-{rest}"
+
+
+def pem(certificate: bytes) -> bytes:
+    """A DER certificate in PEM."""
+    return x509.load_der_x509_certificate(certificate).public_bytes(Encoding.PEM)
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)

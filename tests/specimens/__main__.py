@@ -1,0 +1,31 @@
+"""`make specimens`: every kind of certificate, fresh from a CA of its own, into var/specimens."""
+
+import shutil
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from servicecert_pki.ceremony import init_authority
+from servicecert_pki.profiles import Environment, load_profiles
+
+import specimens
+
+FOLDER = Path("var/specimens")
+
+
+def main() -> None:
+    """Makes the CA and the specimens, and keeps no key."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    profiles = load_profiles()
+    passphrases = {environment: environment.encode() for environment in Environment}
+    with TemporaryDirectory() as folder:
+        authority = init_authority(Path(folder) / "ca", passphrases, profiles, now)
+        keys = {id: authority.open_key(id, passphrases[it.environment]) for id, it in authority.issuers.items()}
+    made = specimens.make(authority, keys, profiles, specimens.draw_keys(), now)
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    specimens.write(FOLDER, authority, made, specimens.make_crls(authority, keys, [], now))
+    sys.stdout.write(f"{len(made)} certificates, their chains and CRLs are in {FOLDER}.\n")
+
+
+main()
