@@ -1,4 +1,4 @@
-"""What is said of one case on the topic `cases`, from the first record on."""
+"""What the topic `cases` says: of one case from the first record on, or of all cases of an account as they now stand (E4)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def newest(place: Cluster, case_id: UUID) -> CaseChanged | None:
         async with asyncio.timeout(SECONDS):
             while await consumer.position(partition) < end:
                 for case in _changes(await consumer.getmany(timeout_ms=500), case_id):
-                    found = case
+                    found = case if case is None or found is None or case.version > found.version else found
     return found
 
 
@@ -38,32 +38,63 @@ async def changes(place: Cluster, case_id: UUID) -> AsyncGenerator[CaseChanged, 
     async with _reading(place, case_id) as (consumer, _):
         while True:
             for case in _changes(await consumer.getmany(timeout_ms=500), case_id):
-                yield case
+                if case is not None:
+                    yield case
 
 
-@asynccontextmanager
-async def _reading(place: Cluster, case_id: UUID) -> AsyncIterator[tuple[AIOKafkaConsumer, TopicPartition]]:
-    """A consumer of the one partition that the case's records are in."""
+async def of_account(place: Cluster, account_id: str) -> list[CaseChanged]:
+    """The cases of an account as they now stand, the newest first. A case that was erased is not among them. Raises OperatorError."""
+    found: dict[bytes, CaseChanged] = {}
+    topic = place.name(CASES)
+    partitions = [TopicPartition(topic, number) for number in await _partitions(place)]
+    async with kafka.reader(place) as consumer:
+        consumer.assign(partitions)
+        ends = await consumer.end_offsets(partitions)
+        async with asyncio.timeout(SECONDS) as limit:
+            while [each for each in partitions if await consumer.position(each) < ends[each]]:
+                batches = await consumer.getmany(timeout_ms=500)
+                if batches:
+                    limit.reschedule(asyncio.get_running_loop().time() + SECONDS)
+                for record in (each for batch in batches.values() for each in batch):
+                    if record.value is None:
+                        found.pop(record.key, None)
+                    elif (case := _decoded(record)) is not None and case.account_id == account_id:
+                        found[record.key] = max(found.get(record.key, case), case, key=lambda each: each.version)
+    return sorted(found.values(), key=lambda case: case.history[0].at, reverse=True)
+
+
+async def _partitions(place: Cluster) -> list[int]:
+    """The numbers of the topic's partitions."""
     topic = place.name(CASES)
     async with kafka.admin(place) as admin:
         (described,) = await admin.describe_topics([topic])
     if described["error_code"] != 0:
         raise OperatorError(f"Kafka has no topic {topic}: run `servicecert topics create`.", 78)
-    numbers = sorted(part["partition"] for part in described["partitions"])
-    partition = TopicPartition(topic, DefaultPartitioner()(str(case_id).encode(), numbers, numbers))
+    return sorted(part["partition"] for part in described["partitions"])
+
+
+@asynccontextmanager
+async def _reading(place: Cluster, case_id: UUID) -> AsyncIterator[tuple[AIOKafkaConsumer, TopicPartition]]:
+    """A consumer of the one partition that the case's records are in."""
+    numbers = await _partitions(place)
+    partition = TopicPartition(place.name(CASES), DefaultPartitioner()(str(case_id).encode(), numbers, numbers))
     async with kafka.reader(place) as consumer:
         consumer.assign([partition])
         yield consumer, partition
 
 
-def _changes(batches: dict[TopicPartition, list[Any]], case_id: UUID) -> list[CaseChanged]:
+def _changes(batches: dict[TopicPartition, list[Any]], case_id: UUID) -> list[CaseChanged | None]:
+    """What the records say of the case, None for that it is erased."""
     key = str(case_id).encode()
-    found = []
-    for record in (each for batch in batches.values() for each in batch if each.key == key):
-        try:
-            data = decode(record.key, record.headers, record.value)[1]
-        except Undecodable:
-            continue
-        if isinstance(data, CaseChanged):
-            found.append(data)
-    return found
+    records = [each for batch in batches.values() for each in batch if each.key == key]
+    said = [(record, None if record.value is None else _decoded(record)) for record in records]
+    return [case for record, case in said if record.value is None or case is not None]
+
+
+def _decoded(record: Any) -> CaseChanged | None:
+    """A case's view, None for any other record."""
+    try:
+        data = decode(record.key, record.headers, record.value)[1]
+    except Undecodable:
+        return None
+    return data if isinstance(data, CaseChanged) else None

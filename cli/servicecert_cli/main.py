@@ -18,6 +18,7 @@ SUBJECTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "submit": "Publish an application, as the e-service would.",
             "revoke": "Ask for the revocation of a case's certificate.",
             "watch": "Follow a case and print each of its states.",
+            "cases": "Granted permits and unfinished matters of a customer account.",
         },
         "Prepare": {
             "db": "Roles and schemas of the services in PostgreSQL.",

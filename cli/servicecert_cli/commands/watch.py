@@ -69,15 +69,15 @@ async def _follow(
 
     from servicecert_cli.cases import changes
 
-    told = 0
+    told: CaseChanged | None = None
     try:
         async with asyncio.timeout(seconds) as limit, aclosing(changes(place, case_id)) as views:
             async for case in views:
                 if as_json:
                     click.echo(case.model_dump_json())
-                elif len(case.history) > told:
+                else:
                     _tell(case, told)
-                told = len(case.history)
+                told = case
                 if any(entry.state in wanted for entry in case.history):
                     return
     except TimeoutError:
@@ -91,16 +91,21 @@ async def _follow(
         ) from None
 
 
-def _tell(case: CaseChanged, told: int) -> None:
+def _tell(case: CaseChanged, before: CaseChanged | None) -> None:
+    """What is new in a case: its states, and what is to be mended, done or was answered, where that is another than before."""
     from servicecert_cli.output import console
     from servicecert_cli.telling import Teller
 
     teller = Teller(console())
+    told = 0 if before is None else len(before.history)
+    moved = len(case.history) > told
     teller.states(case, told)
-    teller.deficiencies(case.deficiencies)
-    if case.state == "issued" and case.certificate is not None:
+    if before is None or case.deficiencies != before.deficiencies:
+        teller.deficiencies(case.deficiencies)
+    if case.certificate is not None and (before is None or before.certificate is None):
         teller.fact("serial", case.certificate.serial)
         teller.fact("subject", case.certificate.subject)
-    teller.fact("next", case.next_step.in_language(case.language))
-    if case.answer is not None:
+    if moved or (before is not None and case.next_step != before.next_step):
+        teller.fact("next", case.next_step.in_language(case.language))
+    if case.answer is not None and (before is None or case.answer != before.answer):
         teller.fact("answer", case.answer.texts.in_language(case.language))

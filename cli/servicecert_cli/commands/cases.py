@@ -1,0 +1,84 @@
+"""`servicecert cases`: the customer's page, drawn from the topic `cases` alone."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import click
+
+from servicecert_cli.output import as_json, print_json
+
+_language = click.option(
+    "--language",
+    type=click.Choice(["sv", "fi", "en"]),
+    help="Of the page; by default the one that the newest case is handled in.",
+)
+
+
+@click.group(invoke_without_command=True)
+@click.option("--account", help="The customer account whose cases are listed.")
+@_language
+@as_json
+@click.pass_context
+def command(context: click.Context, account: str | None, language: str | None, as_json: bool) -> None:
+    """Granted permits and unfinished matters of a customer account.
+
+    As the e-service shows them to the customer, from what is published on `cases` and
+    from nothing else. A case that was erased is not shown.
+
+    \b
+    Examples:
+      servicecert cases --account account-9900001-8
+      servicecert cases open 0d9e6f5e-4c1b-4a7e-9a27-6f1d2f0c5b11 --language fi
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if account is None:
+        raise click.UsageError("Name the --account whose cases are listed, or `open` a CASE.")
+    from servicecert_schemas.values import Language
+
+    from servicecert_cli import interruption
+    from servicecert_cli.addresses import cluster
+    from servicecert_cli.cases import of_account
+    from servicecert_cli.customer_page import Page
+    from servicecert_cli.output import console
+
+    found = interruption.run(of_account(cluster(), account))
+    if as_json:
+        print_json([case.model_dump(mode="json") for case in found])
+        return
+    newest = found[0].language if found else Language.ENGLISH
+    Page(console(), newest if language is None else Language(language)).listed(account, found)
+
+
+@command.command("open")
+@click.argument("case_id", metavar="CASE", type=click.UUID)
+@_language
+@as_json
+def opened(case_id: UUID, language: str | None, as_json: bool) -> None:
+    """Open one case: the decision with its certificate, or what is to be mended.
+
+    With the case's history, and the command that requests the certificate's revocation.
+
+    \b
+    Example:
+      servicecert cases open 0d9e6f5e-4c1b-4a7e-9a27-6f1d2f0c5b11
+    """
+    from servicecert_schemas.values import Language
+
+    from servicecert_cli import interruption
+    from servicecert_cli.addresses import cluster
+    from servicecert_cli.cases import newest
+    from servicecert_cli.customer_page import Page
+    from servicecert_cli.faults import Told
+    from servicecert_cli.output import console
+
+    case = interruption.run(newest(cluster(), case_id))
+    if case is None:
+        raise Told(
+            f"Nothing is known of the case {case_id}: `servicecert cases --account …` lists those of an account."
+        )
+    if as_json:
+        print_json(case.model_dump(mode="json"))
+        return
+    Page(console(), case.language if language is None else Language(language)).opened(case)

@@ -1,0 +1,124 @@
+"""`cases`: the customer's page from the topic `cases` alone (E4)."""
+
+import json
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import pytest
+from commandline import do, one_sentence
+from servicecert_cli import customer_words as words
+from servicecert_cli import kafka
+from servicecert_cli.publishing import publish
+from servicecert_schemas.case import CaseChanged, CaseState
+from servicecert_schemas.certificate import RecipientRole
+from servicecert_schemas.export import stored_examples
+from servicecert_schemas.topics import CASES
+from servicecert_schemas.values import CertificateType
+
+GRANTED, RETURNED = (each["value"] for each in stored_examples()[CaseChanged.TYPE][:2])
+ACCOUNT = GRANTED["account_id"]
+AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+def view(example, **changes):
+    return CaseChanged.model_validate_json(json.dumps({**example, **changes}, default=str))
+
+
+def valid(**changes):
+    """A delivered certificate that is not revoked."""
+    history = [each for each in GRANTED["history"] if not each["state"].startswith("revo")]
+    return view(GRANTED, **{"state": "delivered", "revocation": None, "answer": None, "history": history, **changes})
+
+
+async def erase(cluster, case_id):
+    async with kafka.producer(cluster) as producer:
+        await producer.send_and_wait(cluster.name(CASES), None, key=str(case_id).encode())
+
+
+@pytest.fixture
+def published(cluster):
+    """A granted permit, a returned matter, a refused one, one of another account, and one that was erased."""
+    refused = view(RETURNED, case_id=UUID(int=3), account_id=ACCOUNT, version=1, state="refused")
+    returned = view(RETURNED, account_id=ACCOUNT, version=2)
+    other = view(RETURNED, case_id=UUID(int=4), account_id="account-of-another")
+    erased = valid(case_id=UUID(int=5))
+    do(
+        lambda: publish(
+            cluster, valid(), refused, returned, view(RETURNED, account_id=ACCOUNT, version=1), other, erased
+        )
+    )
+    do(lambda: erase(cluster, erased.case_id))
+    return cluster
+
+
+def test_E4_the_list_of_an_account_has_its_permits_and_matters_and_no_others(servicecert, published):
+    for language in ("sv", "fi", "en"):
+        shown = servicecert("cases", "--account", ACCOUNT, "--language", language).stdout
+        title, granted, unfinished, closed = (
+            shown.index(getattr(each, language))
+            for each in (words.TITLE, words.GRANTED, words.UNFINISHED, words.CLOSED)
+        )
+        permit, matter, refused = (
+            shown.index(f"     {id}") for id in (GRANTED["case_id"], RETURNED["case_id"], UUID(int=3))
+        )
+        assert title <= granted < permit < unfinished < matter < closed < refused
+        assert str(UUID(int=4)) not in shown, "of another account"
+        assert str(UUID(int=5)) not in shown, "erased"
+        assert max(map(len, shown.splitlines())) <= 80
+        assert "\x1b" not in shown
+    assert "Myönnetyt luvat" in servicecert("cases", "--account", ACCOUNT).stdout, "the newest case is in Finnish"
+    assert servicecert("cases", "--account", "nobody", "--language", "sv").stdout.count("Inga") == 2
+    found = json.loads(servicecert("cases", "--account", ACCOUNT, "--json").stdout)
+    newest = {GRANTED["case_id"]: GRANTED["version"], RETURNED["case_id"]: 2, str(UUID(int=3)): 1}
+    assert {each["case_id"]: each["version"] for each in found} == newest
+
+
+def test_E4_a_permit_opens_as_a_decision_and_a_matter_with_what_is_to_be_mended(servicecert, published):
+    text = servicecert("cases", "open", GRANTED["case_id"], "--language", "sv").stdout
+    certificate = GRANTED["certificate"]
+    assert text.splitlines()[0].split() == ["Beslut", "24.11.2026", "Servercertifikat"]
+    for value in (certificate["serial"], certificate["serial_decimal"], "O=Esimerkkilän Lääkäritalo Oy", "beställaren"):
+        assert value in text
+    assert "Gör begäran om spärrning av certifikatet" in text
+    command = f"servicecert revoke {GRANTED['case_id']} --serial {certificate['serial']} --reason no-longer-needed"
+    assert command in " ".join(text.replace("\\\n", " ").split())
+    assert max(map(len, text.splitlines())) <= 80
+    do(lambda: publish(published, view(GRANTED, version=GRANTED["version"] + 1)))
+    revoked = servicecert("cases", "open", GRANTED["case_id"], "--language", "en").stdout
+    assert "revoked" in revoked
+    assert "servicecert revoke" not in revoked
+    returned = servicecert("cases", "open", RETURNED["case_id"], "--language", "fi").stdout
+    (lack,) = RETURNED["deficiencies"]
+    assert f"{lack['field']}: {lack['code']}" in returned
+    assert lack["texts"]["fi"] in returned
+    assert "Asia 24.11.2026" in returned
+    assert json.loads(servicecert("cases", "open", RETURNED["case_id"], "--json").stdout)["version"] == 2
+    for case_id in (uuid4(), UUID(int=5)):
+        done = servicecert("cases", "open", case_id)
+        assert done.exit_code == 1
+        assert "Nothing is known" in one_sentence(done.stderr)
+
+
+def test_an_account_or_a_case_is_needed(servicecert):
+    assert servicecert("cases").exit_code == 2
+
+
+def test_each_state_type_and_role_has_its_words():
+    assert words.STATES.keys() == set(CaseState)
+    assert words.TYPES.keys() == set(CertificateType)
+    assert words.ROLES.keys() == set(RecipientRole)
+
+
+def test_E4_an_answer_that_moves_nothing_is_told_by_watch(servicecert, cluster):
+    late = {
+        "event_id": UUID(int=1),
+        "code": "too-late-issued",
+        "texts": {"sv": "a", "fi": "Sent.", "en": "Late."},
+        "at": AT,
+    }
+    first = valid(version=1, language="en")
+    answered = valid(version=2, language="en", answer=late)
+    revoked = view(GRANTED, version=3, language="en")
+    do(lambda: publish(cluster, first, answered, revoked))
+    lines = servicecert("watch", first.case_id, "--until", "revoked", "--timeout", 30).stdout.splitlines()
+    assert [line.split() for line in lines].count(["answer", "Late."]) == 1
