@@ -1,42 +1,118 @@
 """What follows from what happened to a case at the issuer. Pure."""
 
 from base64 import b64encode
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
 from uuid import UUID
 
-from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued, IssuingRefused
-from servicecert_worker.decider import Decision, Event, Happened, Intent, Result
+from servicecert_schemas.certificate import (
+    AcceptedWithdrawn,
+    ApplicationAccepted,
+    CertificateIssued,
+    CertificateVoided,
+    IssuingRefused,
+    IssuingStopped,
+)
+from servicecert_worker.decider import Decision, Due, Event, Happened, Intent, Refuted, Result
 
-from .issuance import Allocated, Intended, Recorded, Refused, Signed, SigningOrder, State
-from .refusals import Unissuable
+from .issuance import (
+    Examined,
+    Intended,
+    Linted,
+    Recorded,
+    Refused,
+    Signed,
+    SigningOrder,
+    State,
+    Stopped,
+    Unsigned,
+    Untimely,
+    Voided,
+)
+from .refusals import STOPPED, VOIDED, WITHDRAWN, Unissuable
+
+Decided: TypeAlias = Decision[State]
+
+SIGN = "sign"
+EXAMINE = "examine"
+RETRY = "retry"
 
 
-def decide(state: State | None, happened: Happened, _known: None, _now: datetime) -> Decision[State]:
-    """Intend once, record once.
+@dataclass(frozen=True, slots=True)
+class Decide:
+    """Intends once, and ends what is intended once: with a certificate, or void.
 
-    A case that is intended, issued or refused stays so whatever else is accepted for it (I3). A withdrawal comes too late: what is accepted
-    is intended in the same step (A15). A second signature of the same bytes is dropped, the first is the certificate.
+    `sign_within` is how long an intention may wait for its CA's key.
     """
-    match happened:
-        case Event(data=ApplicationAccepted() as application, facts=facts) if state is None:
-            return _refuse(application, facts) if isinstance(facts, Unissuable) else _intend(application, facts)
-        case Result(data=Signed() as signed) if isinstance(state, Intended):
-            return _record(happened.key, state, signed)
-        case _:
-            return Decision(state)
+
+    sign_within: timedelta
+
+    def __call__(self, state: State | None, happened: Happened, _known: None, now: datetime) -> Decided:
+        """A case that is intended, or has come to its end, stays so whatever else is accepted or withdrawn for it (I3, A15).
+
+        A second result of the same act is dropped: the first is what came of it.
+        """
+        match happened:
+            case Event(data=ApplicationAccepted() as application, facts=facts) if state is None:
+                return self._begin(None, application, facts, now)
+            case Event(data=AcceptedWithdrawn() as withdrawn) if state is None or isinstance(state, Stopped):
+                return _refuse(withdrawn.case_id, WITHDRAWN)
+            case Due(kind="retry") if isinstance(state, Stopped):
+                return Decision(state, intents=(Intent(EXAMINE, state.application),))
+            case Result(data=Examined(facts=facts)) if isinstance(state, Stopped):
+                return self._begin(state, state.application, facts, now)
+            case Result(data=Signed() as signed) if isinstance(state, Intended):
+                return _record(happened.key, state, signed)
+            case Result(data=Unsigned() as unsigned) if isinstance(state, Intended):
+                return _void(happened.key, state, unsigned)
+            case _:
+                return Decision(state)
+
+    def _begin(self, state: Stopped | None, application: ApplicationAccepted, facts: Any, now: datetime) -> Decided:
+        """What follows from what was found out about an application. Raises Refuted where it was found out under a wrong clock."""
+        match facts:
+            case Linted():
+                intended = Intended.of(facts, application, now + self.sign_within)
+                return Decision(intended, intents=(Intent(SIGN, SigningOrder.of(intended)),))
+            case Unissuable():
+                return _refuse(application.case_id, facts)
+            case Stopped():
+                return _stop(state, facts)
+            case Untimely(text=text):
+                raise Refuted(text)
+        raise TypeError(f"An accepted application is examined to {type(facts).__name__}.")
 
 
-def _intend(application: ApplicationAccepted, allocated: Allocated) -> Decision[State]:
-    intended = Intended.of(allocated, application)
-    return Decision(intended, intents=(Intent("sign", SigningOrder.of(intended)),))
-
-
-def _refuse(application: ApplicationAccepted, reason: Unissuable) -> Decision[State]:
-    refused = IssuingRefused(case_id=application.case_id, code=reason.code, texts=reason.texts)
+def _refuse(case_id: UUID, reason: Unissuable) -> Decided:
+    refused = IssuingRefused(case_id=case_id, code=reason.code, texts=reason.texts)
     return Decision(Refused(reason.code), events=(refused,))
 
 
-def _record(key: str, intended: Intended, signed: Signed) -> Decision[State]:
+def _stop(before: Stopped | None, stopped: Stopped) -> Decided:
+    """The same findings as before are no news."""
+    if before == stopped:
+        return Decision(before)
+    told = IssuingStopped(case_id=stopped.application.case_id, code=STOPPED.code, texts=STOPPED.texts)
+    return Decision(stopped, events=(told,))
+
+
+def _void(key: str, intended: Intended, unsigned: Unsigned) -> Decided:
+    """The serial number is told as void, and the applicant that nothing comes (B2)."""
+    allocated, case_id = intended.allocated, UUID(key)
+    voided = CertificateVoided(
+        case_id=case_id,
+        issuer=allocated.issuer,
+        serial=allocated.serial_hex,
+        serial_decimal=str(allocated.serial),
+        code=unsigned.code,
+        not_after=allocated.not_after,
+    )
+    refused = IssuingRefused(case_id=case_id, code=VOIDED.code, texts=VOIDED.texts)
+    return Decision(Voided(intended, unsigned.code), events=(voided, refused))
+
+
+def _record(key: str, intended: Intended, signed: Signed) -> Decided:
     recorded = Recorded.of(intended, signed)
     allocated, grant = intended.allocated, intended.grant
     issued = CertificateIssued(

@@ -1,4 +1,4 @@
-"""What can be found out about an accepted application before deciding: the serial number, and the certificate that bears it.
+"""What can be found out about an accepted application before deciding: the serial number, and the certificate that bears it, checked.
 
 The moment of issuing is drawn here, as the serial number is: so the bytes to be signed are built outside the transaction, and `decide` needs
 neither the CAs nor a clock. Nothing drawn here binds before it is intended.
@@ -8,6 +8,7 @@ from base64 import b64decode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from cryptography import x509
@@ -23,7 +24,7 @@ from servicecert_pki.validity import ValidityRefused, validity
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.decider import Event
 
-from .issuance import Allocated
+from .issuance import Allocated, Lint, Linted, LintFailed, Stopped, Untimely
 from .refusals import Unissuable, unissuable
 
 HELSINKI = ZoneInfo("Europe/Helsinki")
@@ -31,51 +32,68 @@ HELSINKI = ZoneInfo("Europe/Helsinki")
 
 @dataclass(frozen=True)
 class Office:
-    """What certificates are made with. `base_url` is where each issuing CA's CRL and certificate are fetched."""
+    """What certificates are made with. `base_url` is where each issuing CA's CRL and certificate are fetched, `lint` checks each (B3)."""
 
     authority: Authority
     profiles: Profiles
     base_url: str
+    lint: Lint
     ocsp_url: str | None = None
+
+
+Facts: TypeAlias = Linted | Unissuable | Stopped | Untimely
 
 
 @dataclass(frozen=True)
 class Examine:
-    """Draws and builds, for each accepted application of a batch."""
+    """Draws, builds and checks, for each accepted application of a batch. `clock_fault` says why the clock cannot be trusted, if so."""
 
     office: Office
     random: Callable[[int], bytes]
     clock: Callable[[], datetime]
+    clock_fault: Callable[[], str | None]
 
     def __call__(self, events: Sequence[Event]) -> Sequence[Event]:
-        return [self._with_facts(event) for event in events]
+        return [
+            replace(event, facts=self.facts(event.data)) if isinstance(event.data, ApplicationAccepted) else event
+            for event in events
+        ]
 
-    def _with_facts(self, event: Event) -> Event:
-        if not isinstance(event.data, ApplicationAccepted):
-            return event
-        return replace(event, facts=allocate(self.office, event.data, draw_serial(self.random), self.clock()))
+    def facts(self, application: ApplicationAccepted) -> Facts:
+        """What the case is decided with."""
+        if fault := self.clock_fault():
+            return Untimely(fault)
+        return examined(self.office, application, draw_serial(self.random), self.clock())
 
 
-def allocate(office: Office, application: ApplicationAccepted, serial: int, moment: datetime) -> Allocated | Unissuable:
-    """The certificate to be signed for `application`, with this serial number, begun at this moment; or why there can be none."""
+def examined(
+    office: Office, application: ApplicationAccepted, serial: int, moment: datetime
+) -> Linted | Unissuable | Stopped:
+    """The checked certificate for `application`, with this serial number, begun at this moment; or why there can be none, or none for now."""
     try:
-        return _allocate(office, application, serial, moment)
+        contents = contents_of(office, application, serial, moment)
+        allocated = allocate(contents, application.subject.business_id)
     except ValidityRefused:
         return unissuable("validity")
     except (CertificateRefused, NameRefused) as refused:
         return unissuable(refused.code)
     except AuthorityMissing:
         return unissuable("no-issuer")
+    try:
+        return Linted.by(allocated, contents, office.lint)
+    except LintFailed as failed:
+        return Stopped(application, allocated.issuer, failed.findings)
 
 
-def _allocate(office: Office, application: ApplicationAccepted, serial: int, moment: datetime) -> Allocated:
+def contents_of(office: Office, application: ApplicationAccepted, serial: int, moment: datetime) -> Contents:
+    """All that the certificate will say. Raises CertificateRefused, NameRefused, ValidityRefused and AuthorityMissing."""
     profile = office.profiles.by_type.get(application.type)
     if profile is None:
         raise CertificateRefused("no-profile", f"There is no profile for {application.type}.")
     spki = public_key_of(b64decode(application.csr))
-    issuer = office.authority.issuer_for(profile.environment, family_of(spki))
+    issuer = office.authority.issuer_for(profile.environment, family_of(spki), moment)
     period = validity(profile, starting(application, moment), application.validity_days)
-    contents = Contents(
+    return Contents(
         profile=profile,
         issuer=issuer,
         subject=Subject(
@@ -96,14 +114,19 @@ def _allocate(office: Office, application: ApplicationAccepted, serial: int, mom
         ca_issuers_url=f"{office.base_url}/{issuer.id}.cer",
         ocsp_url=office.ocsp_url,
     )
+
+
+def allocate(contents: Contents, business_id: str) -> Allocated:
+    """The draft of a certificate that says all this. Raises CertificateRefused."""
     return Allocated(
-        issuer=issuer.id,
-        serial=serial,
-        profile=profile.type_id,
-        profile_version=profile.version,
-        not_before=period.not_before,
-        not_after=period.not_after,
-        key_sha256=spki_sha256(spki),
+        issuer=contents.issuer.id,
+        serial=contents.serial,
+        profile=contents.profile.type_id,
+        profile_version=contents.profile.version,
+        not_before=contents.not_before,
+        not_after=contents.not_after,
+        key_sha256=spki_sha256(contents.spki),
+        business_id=business_id,
         tbs=build_tbs(contents),
     )
 

@@ -1,20 +1,27 @@
-"""The order of issuing as types: Allocated -> Intended -> Signed -> Recorded, each made only from the one before (B2, B4).
+"""The order of issuing as types: Allocated -> Linted -> Intended -> Signed -> Recorded, each made only from the one before (B2 to B4).
 
-An `Allocated` is a draft that binds nobody. It becomes `Intended` in the transaction that makes it durable; only what is intended is signed,
-and only what holds the intended bytes is recorded.
+An `Allocated` is a draft that binds nobody, and a `Linted` one that was checked. It becomes `Intended` in the transaction that makes it durable;
+only what is intended is signed, and only what holds the intended bytes is recorded.
+
+How an intention ends: it is finished, with the same bytes and the same serial number, whenever its CA's key answers until `sign_by`. After that, or
+where an operator has asked for it before, its serial number is void, and nothing is signed for its case any more. The one result of the one act
+decides which, so it is never both.
+
+LintFailed      the certificate to be signed did not pass the checks (B3)
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import TypeAlias
+from typing import Any, ClassVar, TypeAlias
 from uuid import UUID
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 from pydantic import BaseModel, ConfigDict
 from servicecert_pki import der
-from servicecert_pki.certificate import CertificateUnsound, sign_tbs, verify_certificate
+from servicecert_pki.certificate import CertificateUnsound, Contents, sign_tbs, verify_certificate
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted, Recipients
@@ -35,6 +42,7 @@ class Allocated:
     not_before: datetime
     not_after: datetime
     key_sha256: str
+    business_id: str
     tbs: bytes
     partition: int = FULL_CRL
 
@@ -43,6 +51,32 @@ class Allocated:
         """The serial number in lower-case hexadecimal, two digits an octet."""
         digits = f"{self.serial:x}"
         return digits if len(digits) % 2 == 0 else f"0{digits}"
+
+
+Lint: TypeAlias = Callable[[Contents, bytes], Sequence[str]]
+"""Checks the DER certificate to be signed against what it is to say; answers the findings of error level or worse, each by its code."""
+
+
+class LintFailed(Exception):
+    """The certificate to be signed has findings. They are codes, and quote nothing of the certificate."""
+
+    def __init__(self, findings: tuple[str, ...]) -> None:
+        super().__init__(f"{len(findings)} findings")
+        self.findings = findings
+
+
+@dataclass(frozen=True, slots=True)
+class Linted:
+    """A draft that passed the checks (B3)."""
+
+    allocated: Allocated
+
+    @classmethod
+    def by(cls, allocated: Allocated, contents: Contents, lint: Lint) -> "Linted":
+        """Raises LintFailed."""
+        if findings := tuple(lint(contents, allocated.tbs)):
+            raise LintFailed(findings)
+        return cls(allocated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +93,16 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Intended:
-    """The point of no return: these bytes, and no others, will be signed for this case."""
+    """The point of no return: these bytes, and no others, will be signed for this case, until `sign_by`."""
 
     allocated: Allocated
     grant: Grant
+    sign_by: datetime
 
     @classmethod
-    def of(cls, allocated: Allocated, application: ApplicationAccepted) -> "Intended":
+    def of(cls, linted: Linted, application: ApplicationAccepted, sign_by: datetime) -> "Intended":
         return cls(
-            allocated,
+            linted.allocated,
             Grant(
                 account_id=application.account_id,
                 decision_id=application.decision_id,
@@ -76,6 +111,7 @@ class Intended:
                 language=application.language,
                 recipients=application.recipients,
             ),
+            sign_by,
         )
 
 
@@ -84,12 +120,20 @@ class SigningOrder(BaseModel):
 
     model_config = ConfigDict(frozen=True, ser_json_bytes="base64", val_json_bytes="base64")
 
+    AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "tbs_sha256")
+
     issuer: str
     tbs: bytes
+    sign_by: datetime | None = None
+
+    @property
+    def tbs_sha256(self) -> str:
+        """What the audit chain says of the bytes to be signed (B6)."""
+        return sha256(self.tbs).hexdigest()
 
     @classmethod
     def of(cls, intended: Intended) -> "SigningOrder":
-        return cls(issuer=intended.allocated.issuer, tbs=intended.allocated.tbs)
+        return cls(issuer=intended.allocated.issuer, tbs=intended.allocated.tbs, sign_by=intended.sign_by)
 
 
 class Signed(BaseModel):
@@ -99,6 +143,8 @@ class Signed(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, ser_json_bytes="base64", val_json_bytes="base64")
+
+    AUDITED: ClassVar[tuple[str, ...]] = ("fingerprint",)
 
     certificate: bytes
     chain: tuple[bytes, ...]
@@ -117,6 +163,14 @@ class Signed(BaseModel):
             subject=subject.rfc4514_string({NameOID.SERIAL_NUMBER: "serialNumber"}),
             fingerprint=sha256(certificate).hexdigest(),
         )
+
+
+class Unsigned(BaseModel):
+    """The end of an order that is not signed: its time is over (`deadline`), or an operator asked for it (`operator`)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,4 +196,36 @@ class Refused:
     code: str
 
 
-State: TypeAlias = Intended | Recorded | Refused
+@dataclass(frozen=True, slots=True)
+class Voided:
+    """An intention that ended without a certificate; `code` says why."""
+
+    intended: Intended
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """An application whose certificate did not pass the checks (B3). Nothing is intended for it: the serial number that was drawn is forgotten."""
+
+    application: ApplicationAccepted
+    issuer: str
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Untimely:
+    """What was found out under a clock that is wrong: nothing is to be decided with it. `text` is for an operator."""
+
+    text: str
+
+
+class Examined(BaseModel):
+    """What is found out about a stopped application that is tried anew: the facts that an accepted event comes with."""
+
+    model_config = ConfigDict(frozen=True, ser_json_bytes="base64")
+
+    facts: Any
+
+
+State: TypeAlias = Intended | Recorded | Refused | Voided | Stopped

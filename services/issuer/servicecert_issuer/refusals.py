@@ -45,6 +45,27 @@ _AUTHORITY = Texts(
     en="The certificate cannot be issued because of a fault on the authority's side. Contact the authority and state the number of the case.",
 )
 
+_WITHDRAWN = Texts(
+    sv="Ansökan har återkallats innan certifikatet undertecknades. Inget certifikat utfärdas; gör en ny ansökan om ett certifikat ändå behövs.",
+    fi="Hakemus on peruutettu ennen varmenteen allekirjoittamista. Varmennetta ei myönnetä; tee uusi hakemus, jos varmenne kuitenkin tarvitaan.",
+    en="The application was withdrawn before the certificate was signed. No certificate is issued; apply anew if one is needed after all.",
+)
+_VOIDED = Texts(
+    sv="Certifikatet kunde inte undertecknas i tid på grund av ett fel hos utfärdaren, och ärendet har avslutats. Gör en ny ansökan; vi beklagar dröjsmålet.",
+    fi="Varmennetta ei voitu allekirjoittaa ajoissa varmentajan puolella olevan vian vuoksi, ja asia on päätetty. Tee uusi hakemus; pahoittelemme viivästystä.",
+    en="The certificate could not be signed in time because of a fault on the authority's side, and the case is closed. Apply anew; we are sorry for the delay.",
+)
+_STOPPED = Texts(
+    sv="Certifikatet klarade inte kontrollen före undertecknandet, och ingenting har undertecknats. Certifikattjänsten utreder felet; ni behöver inte göra något.",
+    fi="Varmenne ei läpäissyt allekirjoitusta edeltävää tarkastusta, eikä mitään ole allekirjoitettu. Varmennepalvelu selvittää vian; teidän ei tarvitse tehdä mitään.",
+    en="The certificate did not pass the check before signing, and nothing was signed. The certificate service looks into the fault; you need not do anything.",
+)
+_KEY_OF_ANOTHER = Texts(
+    sv="Certifikatet kan inte utfärdas: nyckeln i certifikatbegäran har redan certifierats för en annan organisation. Gör en ny nyckel och certifikatbegäran samt en ny ansökan.",
+    fi="Varmennetta ei voida myöntää: varmennepyynnön avain on jo varmennettu toiselle organisaatiolle. Tee uusi avain ja varmennepyyntö sekä uusi hakemus.",
+    en="The certificate cannot be issued: the key of the certificate request was already certified for another organisation. Make a new key and request, and a new application.",
+)
+
 _BY_CODE = MappingProxyType(
     {
         "key": _KEY,
@@ -53,6 +74,10 @@ _BY_CODE = MappingProxyType(
         "ip-address-form": _NAMES,
         "usage": _USAGE,
         "validity": _VALIDITY,
+        "withdrawn": _WITHDRAWN,
+        "voided": _VOIDED,
+        "stopped": _STOPPED,
+        "key-of-another-organisation": _KEY_OF_ANOTHER,
     }
 )
 _BY_PREFIX = (("text-", _SUBJECT), ("printable-", _SUBJECT), ("business-id-", _SUBJECT), ("dns-name-", _NAMES))
@@ -62,3 +87,16 @@ def unissuable(code: str) -> Unissuable:
     """The refusal with this code. One that no applicant can mend is laid at the authority's door."""
     by_prefix = (texts for prefix, texts in _BY_PREFIX if code.startswith(prefix))
     return Unissuable(code, _BY_CODE.get(code) or next(by_prefix, _AUTHORITY))
+
+
+WITHDRAWN = unissuable("withdrawn")
+"""The applicant withdrew in time (A15)."""
+
+VOIDED = unissuable("voided")
+"""What was intended is not signed any more (B2)."""
+
+STOPPED = unissuable("stopped")
+"""The certificate did not pass the checks; this is not the end of the case (B3)."""
+
+KEY_OF_ANOTHER = unissuable("key-of-another-organisation")
+"""Two organisations applied with one key, and the other's was intended first (A4)."""

@@ -4,22 +4,28 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 from servicecert_pki.authority import Authority
 from servicecert_pki.keyring import open_keys, read_passphrases
+from servicecert_pki.lint import Linter
 from servicecert_pki.profiles import load_profiles
+from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.topics import ACCEPTED_APPLICATIONS
 from servicecert_worker.clock import Clock, machine_clock
-from servicecert_worker.decider import Effect, Service
+from servicecert_worker.decider import Effect, Gauge, Service
 
-from .decide import decide
-from .effects import Sign
+from .clock_sense import ClockSense
+from .decide import EXAMINE, SIGN, Decide
+from .effects import ExamineAnew, Sign
 from .examine import Examine, Office
 from .issuance import SigningOrder, State
 from .settings import Settings
-from .store import CertificateStore
+from .store import CertificateStore, count_open, unwanted
 
 __all__ = ["MIGRATIONS", "NAME", "Settings", "open_service"]
 
@@ -33,7 +39,7 @@ _THREADS = 2
 
 @asynccontextmanager
 async def open_service(
-    settings: Settings, _pool: "asyncpg.Pool[asyncpg.Record]", clock: Clock = machine_clock
+    settings: Settings, pool: "asyncpg.Pool[Any]", clock: Clock = machine_clock
 ) -> AsyncIterator[Service[State, None]]:
     """The issuer, with its keys opened.
 
@@ -41,12 +47,36 @@ async def open_service(
     """
     authority = Authority.load(settings.ca_dir)
     keys = await asyncio.to_thread(open_keys, authority, read_passphrases(settings.ca_passphrase_file))
-    office = Office(authority, load_profiles(), settings.crl_base_url, settings.ocsp_url)
-    yield Service(
-        NAME,
-        reads=(ACCEPTED_APPLICATIONS,),
-        store=CertificateStore(),
-        decide=decide,
-        examine=Examine(office, random=os.urandom, clock=clock),
-        effects={"sign": Effect(SigningOrder, Sign(authority, keys), batch=_BATCH, concurrency=_THREADS)},
-    )
+    linter = await asyncio.to_thread(Linter.with_new_keys, settings.lint)
+    office = Office(authority, load_profiles(), settings.crl_base_url, linter, settings.ocsp_url)
+    sense = ClockSense(timedelta(seconds=settings.clock_limit_seconds))
+    await sense.look(pool)
+    examine = Examine(office, os.urandom, clock, sense.fault)
+    sign = Sign(authority, keys, clock, sense.fault, partial(unwanted, pool))
+    watch = asyncio.create_task(sense.watch(pool))
+    try:
+        yield Service(
+            NAME,
+            reads=(ACCEPTED_APPLICATIONS,),
+            store=CertificateStore(),
+            decide=Decide(timedelta(hours=settings.sign_within_hours)),
+            examine=examine,
+            effects={
+                SIGN: Effect(SigningOrder, sign, batch=_BATCH, concurrency=_THREADS),
+                EXAMINE: Effect(ApplicationAccepted, ExamineAnew(examine)),
+            },
+            gauges=(
+                Gauge(
+                    "servicecert_issuances_open",
+                    "Cases whose issuing is not at its end: intended, stopped.",
+                    "state",
+                    partial(count_open, pool),
+                ),
+                Gauge(
+                    "servicecert_ca_key_away", "1 for each CA whose key did not answer last.", "issuer", sign.keys_away
+                ),
+                Gauge("servicecert_clock_wrong", "1 while the clock is not trusted.", "service", sense.shown),
+            ),
+        )
+    finally:
+        watch.cancel()

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from servicecert_pki.lint import LintSetting
 
 
 def _http_url(text: str) -> str:
@@ -37,6 +38,29 @@ class Settings(BaseSettings):
         HttpUrl,
         Field(alias="SERVICECERT_CRL_BASE_URL", description="where the folder of the CRLs is served, as http://host"),
     ]
+    lint: Annotated[
+        LintSetting,
+        Field(
+            alias="SERVICECERT_LINT",
+            description="which certificates pkilint sees before they are signed: every one, or the first of each shape",
+        ),
+    ] = LintSetting.SHAPE
+    sign_within_hours: Annotated[
+        float,
+        Field(
+            alias="SERVICECERT_SIGN_WITHIN_HOURS",
+            gt=0,
+            description="hours that an intended certificate waits for its CA's key until its serial number is void",
+        ),
+    ] = 168
+    clock_limit_seconds: Annotated[
+        float,
+        Field(
+            alias="SERVICECERT_CLOCK_LIMIT_SECONDS",
+            ge=1,
+            description="seconds that the clock may jump, or differ from PostgreSQL's, until issuing stops",
+        ),
+    ] = 60
     ocsp_url: Annotated[
         HttpUrl | None,
         Field(alias="SERVICECERT_OCSP_URL", description="the OCSP responder that certificates name; none without it"),

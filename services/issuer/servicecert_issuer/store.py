@@ -1,22 +1,48 @@
 """Where the issuer keeps its certificates: one row a case, guarded by the database (migrations/)."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from asyncpg import Record
+import asyncpg
+from asyncpg import Pool, Record
 from pydantic import TypeAdapter
-from servicecert_worker.decider import Conflict, Connection, Stored
+from servicecert_schemas.certificate import ApplicationAccepted
+from servicecert_worker.decider import Conflict, Connection, Refuted, Stored
 
-from .issuance import Allocated, Grant, Intended, Recorded, Refused, State
+from .issuance import Allocated, Grant, Intended, Recorded, Refused, State, Stopped, Voided
+from .refusals import KEY_OF_ANOTHER
 
 _SQL = Path(__file__).parent / "sql"
 _LOAD = (_SQL / "load.sql").read_text()
 _SAVE = (_SQL / "save.sql").read_text()
+_UNWANTED = (_SQL / "unwanted.sql").read_text()
+_OPEN = (_SQL / "open.sql").read_text()
 
 _GRANT = TypeAdapter(Grant)
-_BEGUN_COLUMNS = 13
-_ISSUED_COLUMNS = 3
+_BEGUN = (
+    "key",
+    "version",
+    "state",
+    "issuer",
+    "serial",
+    "tbs",
+    "profile",
+    "profile_version",
+    "partition",
+    "not_before",
+    "not_after",
+    "key_sha256",
+    "business_id",
+    "sign_by",
+    "grant",
+    "refusal",
+    "application",
+    "findings",
+)
+_ENDED = ("key", "version", "state", "certificate", "refusal")
 
 
 class CertificateStore:
@@ -27,44 +53,91 @@ class CertificateStore:
         return [Stored(row["key"], row["version"], _state(row)) for row in rows]
 
     async def save(self, connection: Connection, changed: Sequence[Stored[State]]) -> None:
-        """Raises Conflict; asyncpg's constraint violations where the order of issuing would be broken."""
-        begun = [_begun(each.key, each.state) for each in changed if not isinstance(each.state, Recorded)]
-        issued = [
-            (each.key, each.version, each.state.certificate) for each in changed if isinstance(each.state, Recorded)
-        ]
-        saved = await connection.fetchval(_SAVE, *_columns(begun, _BEGUN_COLUMNS), *_columns(issued, _ISSUED_COLUMNS))
+        """Raises Conflict; Refuted where a serial number is taken or a key is another organisation's; asyncpg's constraint violations where
+        the order of issuing would be broken."""
+        begun = [_begun(each) for each in changed if not isinstance(each.state, Recorded | Voided)]
+        ended = [_ended(each) for each in changed if isinstance(each.state, Recorded | Voided)]
+        try:
+            saved = await connection.fetchval(_SAVE, *_columns(begun, _BEGUN), *_columns(ended, _ENDED))
+        except asyncpg.UniqueViolationError as taken:
+            raise _refuted(taken) from None
         if saved != len(changed):
             raise Conflict(f"{len(changed) - saved} of {len(changed)} certificates were changed by another worker.")
 
 
-def _columns(rows: list[tuple[Any, ...]], count: int) -> list[Sequence[Any]]:
-    return list(zip(*rows, strict=True)) if rows else [()] * count
+def _refuted(taken: asyncpg.UniqueViolationError) -> Exception:
+    if taken.constraint_name == "certificates_issuer_serial_key":
+        return Refuted("A serial number that was drawn is taken: see whether the machine's randomness can be trusted.")
+    if taken.constraint_name == "key_of_another_organisation" and taken.detail is not None:
+        text = "A key was certified for another organisation meanwhile."
+        return Refuted(text, MappingProxyType({taken.detail: KEY_OF_ANOTHER}))
+    return taken
 
 
-def _begun(key: str, state: Intended | Refused) -> tuple[Any, ...]:
-    if isinstance(state, Refused):
-        return (key, "refused", *(None,) * 10, state.code)
-    it = state.allocated
-    return (
-        key,
-        "intended",
-        it.issuer,
-        it.serial_hex,
-        it.tbs,
-        it.profile,
-        it.profile_version,
-        it.partition,
-        it.not_before,
-        it.not_after,
-        it.key_sha256,
-        _GRANT.dump_json(state.grant).decode(),
-        None,
-    )
+async def unwanted(pool: "Pool[Any]", keys: Sequence[str]) -> frozenset[str]:
+    """Which of the cases operators want void."""
+    return frozenset(row["key"] for row in await pool.fetch(_UNWANTED, list(keys)))
+
+
+async def count_open(pool: "Pool[Any]") -> Mapping[str, float]:
+    """How many issuances are not at their end: intended, stopped."""
+    row = await pool.fetchrow(_OPEN)
+    assert row is not None
+    return {name: float(value) for name, value in row.items()}
+
+
+def _columns(rows: list[Mapping[str, Any]], names: Sequence[str]) -> list[Sequence[Any]]:
+    return [[row.get(name) for row in rows] for name in names]
+
+
+def _begun(entry: Stored[State]) -> Mapping[str, Any]:
+    row: dict[str, Any] = {"key": entry.key, "version": entry.version}
+    match entry.state:
+        case Refused(code=code):
+            return {**row, "state": "refused", "refusal": code}
+        case Stopped() as stopped:
+            return {
+                **row,
+                "state": "stopped",
+                "issuer": stopped.issuer,
+                "application": stopped.application.model_dump_json(),
+                "findings": json.dumps(stopped.findings),
+            }
+        case Intended(allocated=it) as intended:
+            return {
+                **row,
+                "state": "intended",
+                "issuer": it.issuer,
+                "serial": it.serial_hex,
+                "tbs": it.tbs,
+                "profile": it.profile,
+                "profile_version": it.profile_version,
+                "partition": it.partition,
+                "not_before": it.not_before,
+                "not_after": it.not_after,
+                "key_sha256": it.key_sha256,
+                "business_id": it.business_id,
+                "sign_by": intended.sign_by,
+                "grant": _GRANT.dump_json(intended.grant).decode(),
+            }
+    raise TypeError(f"A case does not begin as {type(entry.state).__name__}.")
+
+
+def _ended(entry: Stored[State]) -> Mapping[str, Any]:
+    row = {"key": entry.key, "version": entry.version}
+    if isinstance(entry.state, Voided):
+        return {**row, "state": "voided", "refusal": entry.state.code}
+    assert isinstance(entry.state, Recorded)
+    return {**row, "state": "issued", "certificate": entry.state.certificate}
 
 
 def _state(row: Record) -> State:
-    if row["state"] == "refused":
-        return Refused(row["refusal"])
+    match row["state"]:
+        case "refused":
+            return Refused(row["refusal"])
+        case "stopped":
+            application = ApplicationAccepted.model_validate_json(row["application"])
+            return Stopped(application, row["issuer"], tuple(json.loads(row["findings"])))
     intended = Intended(
         Allocated(
             issuer=row["issuer"],
@@ -74,9 +147,16 @@ def _state(row: Record) -> State:
             not_before=row["not_before"],
             not_after=row["not_after"],
             key_sha256=row["key_sha256"],
+            business_id=row["business_id"],
             tbs=row["tbs"],
             partition=row["partition"],
         ),
         _GRANT.validate_json(row["grant"]),
+        row["sign_by"],
     )
-    return intended if row["state"] == "intended" else Recorded(intended, row["certificate"])
+    match row["state"]:
+        case "intended":
+            return intended
+        case "voided":
+            return Voided(intended, row["refusal"])
+    return Recorded(intended, row["certificate"])

@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,7 +12,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from servicecert_issuer.examine import Office
+from servicecert_issuer.examine import Office, examined
+from servicecert_issuer.issuance import Intended, Linted
 from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import init_authority
 from servicecert_pki.keyring import open_keys, read_passphrases
@@ -26,6 +27,7 @@ NOW = datetime(2026, 11, 24, 10, 30, 15, 250_000, tzinfo=UTC)
 CASE = UUID("7d2c1c52-1f0e-4d1e-9a44-0c2f8f2f6a01")
 
 Accepted = Callable[..., ApplicationAccepted]
+SIGN_BY = NOW + timedelta(days=7)
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +54,7 @@ def ca_keys(authority: Authority, passphrase_file: Path) -> Mapping[str, Signing
 
 @pytest.fixture(scope="session")
 def office(authority: Authority) -> Office:
-    return Office(authority, load_profiles(), "http://crl.example.fi")
+    return Office(authority, load_profiles(), "http://crl.example.fi", lint=lambda *_: ())
 
 
 @pytest.fixture(scope="session")
@@ -105,5 +107,20 @@ def event() -> Callable[..., Event]:
 
     def make(data: Any, facts: Any = None) -> Event:
         return Event(uuid4(), data.key(), data, NOW, facts)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def intend(office: Office, accepted: Accepted) -> Callable[..., Intended]:
+    """A maker of intentions: of an application and a serial number."""
+
+    def make(
+        application: ApplicationAccepted | None = None, serial: int = 0x4A01, sign_by: datetime = SIGN_BY
+    ) -> Intended:
+        application = application or accepted()
+        found = examined(office, application, serial, NOW)
+        assert isinstance(found, Linted)
+        return Intended.of(found, application, sign_by)
 
     return make

@@ -1,40 +1,64 @@
-"""What the issuer decides (I3, A15, B2, B4)."""
+"""What the issuer decides (I3, A15, B2 to B4)."""
 
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 from cryptography import x509
-from servicecert_issuer.decide import decide
-from servicecert_issuer.examine import Office, allocate
-from servicecert_issuer.issuance import Allocated, Intended, Recorded, Refused, Signed, SigningOrder, State
-from servicecert_issuer.refusals import unissuable
+from servicecert_issuer.decide import EXAMINE, RETRY, Decide
+from servicecert_issuer.issuance import (
+    Examined,
+    Intended,
+    Linted,
+    Recorded,
+    Refused,
+    Signed,
+    SigningOrder,
+    State,
+    Stopped,
+    Unsigned,
+    Untimely,
+    Voided,
+)
+from servicecert_issuer.refusals import STOPPED, VOIDED, WITHDRAWN, unissuable
 from servicecert_pki.authority import Authority
 from servicecert_pki.certificate import CertificateUnsound
 from servicecert_pki.keys import SigningKey
-from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted, CertificateIssued, IssuingRefused
-from servicecert_worker.decider import Decision, Due, Event, Intent, Result
+from servicecert_schemas.certificate import (
+    AcceptedWithdrawn,
+    ApplicationAccepted,
+    CertificateIssued,
+    CertificateVoided,
+    IssuingRefused,
+    IssuingStopped,
+)
+from servicecert_worker.decider import Decision, Due, Event, Intent, Refuted, Result
 
 Accepted = Callable[..., ApplicationAccepted]
 MakeEvent = Callable[..., Event]
 
 NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
 SERIAL = 0x4A00_0000_0000_0000_0000_0000_0000_0001
+WEEK = timedelta(days=7)
+decide = Decide(WEEK)
 
 
 @pytest.fixture(scope="module")
-def allocated(office: Office, accepted: Accepted) -> Allocated:
-    found = allocate(office, accepted(), SERIAL, NOW)
-    assert isinstance(found, Allocated)
-    return found
+def intended(intend: Callable[..., Intended]) -> Intended:
+    return intend(serial=SERIAL, sign_by=NOW + WEEK)
 
 
 @pytest.fixture(scope="module")
-def intended(allocated: Allocated, accepted: Accepted) -> Intended:
-    return Intended.of(allocated, accepted())
+def linted(intended: Intended) -> Linted:
+    return Linted(intended.allocated)
+
+
+@pytest.fixture(scope="module")
+def stopped(accepted: Accepted) -> Stopped:
+    return Stopped(accepted(), "production-ec", ("pkix.a", "pkix.b"))
 
 
 @pytest.fixture(scope="module")
@@ -43,40 +67,39 @@ def signed(intended: Intended, authority: Authority, ca_keys: Mapping[str, Signi
     return Signed.by(authority.issuer(issuer), ca_keys[issuer], SigningOrder.of(intended))
 
 
-@pytest.fixture(params=["intended", "issued", "refused"])
+@pytest.fixture(params=["intended", "issued", "refused", "voided"])
 def settled(request: pytest.FixtureRequest, intended: Intended, signed: Signed) -> State:
     states: dict[str, State] = {
         "intended": intended,
         "issued": Recorded.of(intended, signed),
         "refused": Refused("validity"),
+        "voided": Voided(intended, "deadline"),
     }
     return states[request.param]
 
 
-def result(accepted: Accepted, signed: Signed) -> Result:
-    return Result(uuid4(), accepted().key(), "sign", signed)
+def result(accepted: Accepted, data: Signed | Unsigned | Examined) -> Result:
+    return Result(uuid4(), accepted().key(), "act", data)
 
 
 def test_B2_accepted_application_is_intended_with_its_exact_bytes(
-    allocated: Allocated, accepted: Accepted, event: MakeEvent
+    linted: Linted, accepted: Accepted, event: MakeEvent
 ) -> None:
-    decision = decide(None, event(accepted(), allocated), None, NOW)
-    assert decision == Decision(
-        Intended.of(allocated, accepted()),
-        intents=(Intent("sign", SigningOrder(issuer="production-ec", tbs=allocated.tbs)),),
-    )
+    decision = decide(None, event(accepted(), linted), None, NOW)
+    order = SigningOrder(issuer="production-ec", tbs=linted.allocated.tbs, sign_by=NOW + WEEK)
+    assert decision == Decision(Intended.of(linted, accepted(), NOW + WEEK), intents=(Intent("sign", order),))
 
 
 def test_I3_second_accepted_event_changes_nothing(
-    settled: State, allocated: Allocated, accepted: Accepted, event: MakeEvent
+    settled: State, linted: Linted, accepted: Accepted, event: MakeEvent
 ) -> None:
-    again = replace(allocated, serial=SERIAL + 1, tbs=b"other")
+    again = Linted(replace(linted.allocated, serial=SERIAL + 1, tbs=b"other"))
     decision = decide(settled, event(accepted(), again), None, NOW)
     assert decision.state is settled
     assert decision == Decision(settled)
 
 
-def test_A15_withdrawal_of_what_is_accepted_comes_too_late(
+def test_A15_withdrawal_of_what_is_intended_or_ended_comes_too_late(
     settled: State, accepted: Accepted, event: MakeEvent
 ) -> None:
     decision = decide(settled, event(AcceptedWithdrawn(case_id=accepted().case_id)), None, NOW)
@@ -84,11 +107,59 @@ def test_A15_withdrawal_of_what_is_accepted_comes_too_late(
     assert decision == Decision(settled)
 
 
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_A15_withdrawal_before_the_intention_is_in_time_and_holds(
+    is_stopped: bool, stopped: Stopped, linted: Linted, accepted: Accepted, event: MakeEvent
+) -> None:
+    before = stopped if is_stopped else None
+    decision = decide(before, event(AcceptedWithdrawn(case_id=accepted().case_id)), None, NOW)
+    refused = IssuingRefused(case_id=accepted().case_id, code="withdrawn", texts=WITHDRAWN.texts)
+    assert decision == Decision(Refused("withdrawn"), events=(refused,))
+    late = decide(decision.state, event(accepted(), linted), None, NOW)
+    assert late == Decision(decision.state)
+
+
 def test_what_cannot_be_issued_is_refused_in_words(accepted: Accepted, event: MakeEvent) -> None:
     reason = unissuable("validity")
     decision = decide(None, event(accepted(), reason), None, NOW)
     refused = IssuingRefused(case_id=accepted().case_id, code="validity", texts=reason.texts)
     assert decision == Decision(Refused("validity"), events=(refused,))
+
+
+def test_B3_what_fails_the_checks_is_stopped_and_told_and_nothing_is_intended(
+    stopped: Stopped, accepted: Accepted, event: MakeEvent
+) -> None:
+    decision = decide(None, event(accepted(), stopped), None, NOW)
+    told = IssuingStopped(case_id=accepted().case_id, code="stopped", texts=STOPPED.texts)
+    assert decision == Decision(stopped, events=(told,))
+
+
+def test_B3_stopped_application_is_examined_anew_when_an_operator_says_so(
+    stopped: Stopped, linted: Linted, accepted: Accepted
+) -> None:
+    asked = decide(stopped, Due(uuid4(), accepted().key(), RETRY, NOW), None, NOW)
+    assert asked == Decision(stopped, intents=(Intent(EXAMINE, accepted()),))
+    passed = decide(stopped, result(accepted, Examined(facts=linted)), None, NOW)
+    assert isinstance(passed.state, Intended)
+    assert [intent.kind for intent in passed.intents] == ["sign"]
+
+
+def test_B3_same_findings_again_are_no_news(stopped: Stopped, accepted: Accepted) -> None:
+    again = decide(stopped, result(accepted, Examined(facts=replace(stopped))), None, NOW)
+    assert again == Decision(stopped)
+    assert again.state is stopped
+    other = decide(stopped, result(accepted, Examined(facts=replace(stopped, findings=("pkix.c",)))), None, NOW)
+    assert [type(event) for event in other.events] == [IssuingStopped]
+
+
+def test_nothing_is_decided_with_what_was_found_under_a_wrong_clock(accepted: Accepted, event: MakeEvent) -> None:
+    with pytest.raises(Refuted, match="The clock jumped"):
+        decide(None, event(accepted(), Untimely("The clock jumped.")), None, NOW)
+
+
+def test_event_that_was_not_examined_is_a_defect(accepted: Accepted, event: MakeEvent) -> None:
+    with pytest.raises(TypeError, match="NoneType"):
+        decide(None, event(accepted(), None), None, NOW)
 
 
 def test_signed_certificate_is_recorded_and_told(
@@ -110,6 +181,31 @@ def test_signed_certificate_is_recorded_and_told(
     assert (issued.account_id, issued.recipients) == (accepted().account_id, accepted().recipients)
 
 
+def test_B2_order_that_was_not_signed_makes_the_serial_void_and_ends_the_case(
+    intended: Intended, accepted: Accepted
+) -> None:
+    decision = decide(intended, result(accepted, Unsigned(code="deadline")), None, NOW)
+    assert decision.state == Voided(intended, "deadline")
+    voided, refused = decision.events
+    assert voided == CertificateVoided(
+        case_id=accepted().case_id,
+        issuer="production-ec",
+        serial=f"{SERIAL:x}",
+        serial_decimal=str(SERIAL),
+        code="deadline",
+        not_after=intended.allocated.not_after,
+    )
+    assert refused == IssuingRefused(case_id=accepted().case_id, code="voided", texts=VOIDED.texts)
+    assert not decision.intents
+
+
+def test_B2_never_both_void_and_issued(intended: Intended, signed: Signed, accepted: Accepted) -> None:
+    voided = Voided(intended, "deadline")
+    assert decide(voided, result(accepted, signed), None, NOW) == Decision(voided)
+    recorded = Recorded.of(intended, signed)
+    assert decide(recorded, result(accepted, Unsigned(code="operator")), None, NOW) == Decision(recorded)
+
+
 def test_I3_second_signature_is_dropped(intended: Intended, signed: Signed, accepted: Accepted) -> None:
     recorded = Recorded.of(intended, signed)
     decision = decide(recorded, result(accepted, signed), None, NOW)
@@ -123,13 +219,14 @@ def test_B4_certificate_over_other_bytes_is_never_recorded(intended: Intended, s
         Recorded.of(other, signed)
 
 
-def test_what_it_does_not_wait_for_changes_nothing(settled: State, accepted: Accepted) -> None:
-    assert decide(settled, Due(uuid4(), accepted().key(), "unknown", NOW), None, NOW) == Decision(settled)
+def test_what_it_does_not_wait_for_changes_nothing(settled: State, linted: Linted, accepted: Accepted) -> None:
+    assert decide(settled, Due(uuid4(), accepted().key(), RETRY, NOW), None, NOW) == Decision(settled)
+    assert decide(settled, result(accepted, Examined(facts=linted)), None, NOW) == Decision(settled)
 
 
-def test_serial_number_is_written_with_two_digits_an_octet(allocated: Allocated) -> None:
-    assert replace(allocated, serial=0xABC).serial_hex == "0abc"
-    assert replace(allocated, serial=0xABCD).serial_hex == "abcd"
+def test_serial_number_is_written_with_two_digits_an_octet(linted: Linted) -> None:
+    assert replace(linted.allocated, serial=0xABC).serial_hex == "0abc"
+    assert replace(linted.allocated, serial=0xABCD).serial_hex == "abcd"
 
 
 def test_signing_order_survives_its_storage(intended: Intended) -> None:

@@ -1,13 +1,14 @@
 """Signing with real keys."""
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
-from servicecert_issuer.effects import Sign
-from servicecert_issuer.examine import Office, allocate
-from servicecert_issuer.issuance import Allocated, Signed, SigningOrder
+from servicecert_issuer.effects import ExamineAnew, Sign
+from servicecert_issuer.examine import Examine, Office, examined
+from servicecert_issuer.issuance import Examined, Intended, Linted, Signed, SigningOrder, Unsigned
 from servicecert_pki.authority import Authority
 from servicecert_pki.certificate import verify_certificate
 from servicecert_pki.keys import KeyUnavailable, PublicKey, SigningKey
@@ -21,14 +22,32 @@ Accepted = Callable[..., ApplicationAccepted]
 NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
 
 
+WEEK = timedelta(days=7)
+
+
 def order(office: Office, application: ApplicationAccepted) -> SigningOrder:
-    found = allocate(office, application, 77, NOW)
-    assert isinstance(found, Allocated)
-    return SigningOrder(issuer=found.issuer, tbs=found.tbs)
+    found = examined(office, application, 77, NOW)
+    assert isinstance(found, Linted)
+    return SigningOrder.of(Intended.of(found, application, NOW + WEEK))
 
 
-def task(data: SigningOrder) -> Task:
-    return Task(uuid4(), "case", "sign", data, NOW)
+def task(data: Any, since: datetime = NOW, tries: int = 0) -> Task:
+    return Task(uuid4(), "case", "sign", data, since, tries=tries)
+
+
+class Desk:
+    """What the signing is told: the moment, the clock's fault, what operators do not want; it counts how often it asked for that."""
+
+    def __init__(self, authority: Authority, keys: Mapping[str, SigningKey]) -> None:
+        self.now = NOW
+        self.fault: str | None = None
+        self.unwanted: frozenset[str] = frozenset()
+        self.asked = 0
+        self.sign = Sign(authority, keys, lambda: self.now, lambda: self.fault, self._unwanted)
+
+    async def _unwanted(self, keys: Sequence[str]) -> frozenset[str]:
+        self.asked += 1
+        return self.unwanted & set(keys)
 
 
 class Token:
@@ -36,24 +55,25 @@ class Token:
 
     family = KeyFamily.EC
 
-    def __init__(self, key: SigningKey, away: bool) -> None:
+    def __init__(self, key: SigningKey, away: bool, slips: bool = True) -> None:
         self._key = key
-        self._away = away
+        self.away = away
+        self._slip = (b"a slip",) if slips else ()
 
     def public_key(self) -> PublicKey:
         return self._key.public_key()
 
     def sign(self, *parts: bytes) -> bytes:
-        if self._away:
+        if self.away:
             raise KeyUnavailable("The token is not there; put it back.")
-        return self._key.sign(*parts, b"a slip")
+        return self._key.sign(*parts, *self._slip)
 
 
 async def test_I4_signs_exactly_what_is_ordered_each_by_its_own_ca(
     office: Office, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
 ) -> None:
     orders = [order(office, accepted(type, key)) for type in CertificateType for key in ("ec", "rsa")]
-    outcomes = await Sign(authority, ca_keys)([task(each) for each in orders])
+    outcomes = await Desk(authority, ca_keys).sign([task(each) for each in orders])
     for each, outcome in zip(orders, outcomes, strict=True):
         assert isinstance(outcome, Done)
         assert isinstance(outcome.data, Signed)
@@ -65,22 +85,94 @@ async def test_rsa_signature_is_the_same_when_repeated(
     office: Office, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
 ) -> None:
     twice = [task(order(office, accepted(key="rsa")))] * 2
-    first, second = await Sign(authority, ca_keys)(twice)
+    first, second = await Desk(authority, ca_keys).sign(twice)
     assert first == second
 
 
-async def test_key_that_is_away_is_tried_again(
+async def test_key_that_is_away_alarms_once_and_is_tried_again_until_it_is_back(
+    office: Office,
+    accepted: Accepted,
+    authority: Authority,
+    ca_keys: Mapping[str, SigningKey],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    token = Token(ca_keys["production-ec"], away=True, slips=False)
+    desk = Desk(authority, {"production-ec": token})
+    outcomes = await desk.sign([task(order(office, accepted()))] * 2)
+    assert outcomes == [Again("The token is not there; put it back.")] * 2
+    assert await desk.sign.keys_away() == {"production-ec": 1.0}
+    token.away = False
+    (outcome,) = await desk.sign([task(order(office, accepted()), tries=1)])
+    assert isinstance(outcome, Done)
+    assert await desk.sign.keys_away() == {}
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
+
+
+async def test_B2_order_whose_time_is_over_is_not_signed(
     office: Office, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
 ) -> None:
-    away = {"production-ec": Token(ca_keys["production-ec"], away=True)}
-    (outcome,) = await Sign(authority, away)([task(order(office, accepted()))])
-    assert outcome == Again("The token is not there; put it back.")
+    desk = Desk(authority, ca_keys)
+    desk.now = NOW + WEEK
+    (just,) = await desk.sign([task(order(office, accepted()))])
+    assert isinstance(just, Done)
+    assert isinstance(just.data, Signed)
+    desk.now += timedelta(seconds=1)
+    assert await desk.sign([task(order(office, accepted()))]) == [Done(Unsigned(code="deadline"))]
+
+
+@pytest.mark.parametrize(("since", "tries"), [(NOW, 1), (NOW - timedelta(minutes=2), 0)])
+async def test_B2_order_that_an_operator_does_not_want_is_not_signed(
+    office: Office,
+    accepted: Accepted,
+    authority: Authority,
+    ca_keys: Mapping[str, SigningKey],
+    since: datetime,
+    tries: int,
+) -> None:
+    desk = Desk(authority, ca_keys)
+    desk.unwanted = frozenset({"case"})
+    waiting = task(order(office, accepted()), since, tries)
+    assert await desk.sign([waiting]) == [Done(Unsigned(code="operator"))]
+    desk.unwanted = frozenset({"another"})
+    (outcome,) = await desk.sign([waiting])
+    assert isinstance(outcome, Done)
+    assert isinstance(outcome.data, Signed)
+
+
+async def test_fresh_orders_cost_no_question(
+    office: Office, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
+) -> None:
+    desk = Desk(authority, ca_keys)
+    await desk.sign([task(order(office, accepted()))])
+    assert desk.asked == 0
+
+
+async def test_nothing_is_signed_or_given_up_under_a_wrong_clock(
+    office: Office, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
+) -> None:
+    desk = Desk(authority, ca_keys)
+    desk.now, desk.fault = NOW + 2 * WEEK, "The clock jumped."
+    (outcome,) = await desk.sign([task(order(office, accepted()))])
+    assert isinstance(outcome, Again)
+    assert outcome.reason == "The clock jumped."
+
+
+async def test_stopped_application_is_examined_with_another_serial(office: Office, accepted: Accepted) -> None:
+    fault: list[str] = []
+    examine = Examine(office, lambda count: bytes(count), lambda: NOW, lambda: fault[0] if fault else None)
+    (outcome,) = await ExamineAnew(examine)([task(accepted())])
+    assert isinstance(outcome, Done)
+    assert isinstance(outcome.data, Examined)
+    assert outcome.data.facts == examine.facts(accepted())
+    fault.append("The clock jumped.")
+    (outcome,) = await ExamineAnew(examine)([task(accepted())])
+    assert isinstance(outcome, Again)
 
 
 async def test_ca_that_was_taken_away_is_asked_back(
     office: Office, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
 ) -> None:
-    (outcome,) = await Sign(authority, {})([task(order(office, accepted()))])
+    (outcome,) = await Desk(authority, {}).sign([task(order(office, accepted()))])
     assert isinstance(outcome, Again)
     assert "production-ec" in outcome.reason
     assert "SERVICECERT_CA_DIR" in outcome.reason
@@ -94,11 +186,11 @@ async def test_B4_wrong_signature_is_not_released_and_alarms(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     slipping = {"production-ec": Token(ca_keys["production-ec"], away=False)}
-    (outcome,) = await Sign(authority, slipping)([task(order(office, accepted()))])
+    (outcome,) = await Desk(authority, slipping).sign([task(order(office, accepted()))])
     assert isinstance(outcome, Again)
     assert outcome.reason.startswith("alarm")
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
 def test_I10_representation_shows_no_key(authority: Authority, ca_keys: Mapping[str, SigningKey]) -> None:
-    assert "keys" not in repr(Sign(authority, ca_keys))
+    assert "keys" not in repr(Desk(authority, ca_keys).sign)

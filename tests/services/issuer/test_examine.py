@@ -1,18 +1,19 @@
 """What the issuer finds out about an accepted application before it decides."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from cryptography import x509
-from servicecert_issuer.examine import Examine, Office, allocate, starting
-from servicecert_issuer.issuance import Allocated
+from servicecert_issuer.examine import Examine, Office, examined, starting
+from servicecert_issuer.issuance import Allocated, Linted, Stopped, Untimely
 from servicecert_issuer.refusals import Unissuable
-from servicecert_pki.authority import Authority
-from servicecert_pki.certificate import sign_tbs
+from servicecert_pki.certificate import Contents, sign_tbs
 from servicecert_pki.keys import SigningKey
+from servicecert_pki.lint import Linter, LintSetting
 from servicecert_pki.profiles import Profiles
 from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted, ServerNames
 from servicecert_schemas.values import CertificateType, Usage
@@ -25,9 +26,21 @@ NOW = datetime(2026, 11, 24, 10, 30, 15, 250_000, tzinfo=UTC)
 SERIAL = 0x4A00_0000_0000_0000_0000_0000_0000_0001
 
 
+def allocate(office: Office, application: ApplicationAccepted, serial: int, moment: datetime) -> Allocated | Unissuable:
+    """What is drafted, of what passes the checks."""
+    found = examined(office, application, serial, moment)
+    assert not isinstance(found, Stopped)
+    return found.allocated if isinstance(found, Linted) else found
+
+
 def certificate_of(found: Allocated | Unissuable, keys: Mapping[str, SigningKey]) -> x509.Certificate:
     assert isinstance(found, Allocated)
     return x509.load_der_x509_certificate(sign_tbs(found.tbs, keys[found.issuer]))
+
+
+@pytest.fixture(scope="module")
+def linter() -> Linter:
+    return Linter.with_new_keys(LintSetting.SHAPE)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +148,7 @@ def test_missing_profile_is_the_authoritys_fault(office: Office, accepted: Accep
 
 
 def test_missing_issuing_ca_is_the_authoritys_fault(office: Office, accepted: Accepted) -> None:
-    bare = replace(office, authority=Authority(office.authority.directory, {}))
+    bare = replace(office, authority=replace(office.authority, issuers={}))
     found = allocate(bare, accepted(usages=(Usage.SERVER_AUTH,)), SERIAL, NOW)
     assert isinstance(found, Unissuable)
     assert found.code == "no-issuer"
@@ -144,10 +157,100 @@ def test_missing_issuing_ca_is_the_authoritys_fault(office: Office, accepted: Ac
 def test_each_accepted_application_gets_its_own_serial(office: Office, accepted: Accepted, event: MakeEvent) -> None:
     drawn = iter([b"\x01" * 16, b"\x02" * 16])
     withdrawn = event(AcceptedWithdrawn(case_id=accepted().case_id))
-    examine = Examine(office, random=lambda _: next(drawn), clock=lambda: NOW)
+    examine = Examine(office, random=lambda _: next(drawn), clock=lambda: NOW, clock_fault=lambda: None)
     first, second, third = examine([event(accepted()), withdrawn, event(accepted())])
     assert second is withdrawn
-    assert {first.facts.serial, third.facts.serial} == {
+    assert {first.facts.allocated.serial, third.facts.allocated.serial} == {
         int.from_bytes(b"\x41" + b"\x01" * 15),
         int.from_bytes(b"\x42" + b"\x02" * 15),
     }
+
+
+def test_B3_certificate_with_findings_is_stopped(office: Office, accepted: Accepted) -> None:
+    seen = []
+
+    def lint(contents: Contents, tbs: bytes) -> list[str]:
+        seen.append((contents.serial, tbs))
+        return ["pkix.a", "pkix.b"]
+
+    found = examined(replace(office, lint=lint), accepted(), SERIAL, NOW)
+    assert found == Stopped(accepted(), "production-ec", ("pkix.a", "pkix.b"))
+    drafted = allocate(office, accepted(), SERIAL, NOW)
+    assert isinstance(drafted, Allocated)
+    assert seen == [(SERIAL, drafted.tbs)]
+
+
+@pytest.mark.parametrize("key", ["ec", "rsa"])
+@pytest.mark.parametrize("type", CertificateType)
+def test_B3_every_kind_passes_the_real_checks(
+    office: Office, accepted: Accepted, linter: Linter, type: CertificateType, key: str
+) -> None:
+    assert isinstance(examined(replace(office, lint=linter), accepted(type, key), SERIAL, NOW), Linted)
+
+
+def test_B3_mistaken_profile_signs_nothing(office: Office, accepted: Accepted, linter: Linter) -> None:
+    """Whoever tells the first encoder something else than the second is stopped."""
+
+    def mistaken(contents: Contents, tbs: bytes) -> Sequence[str]:
+        return linter(replace(contents, crl_url="http://other.example.fi/x.crl"), tbs)
+
+    found = examined(replace(office, lint=mistaken), accepted(), SERIAL, NOW)
+    assert isinstance(found, Stopped)
+    assert found.findings == ("second-encoder.differs",)
+
+
+def test_nothing_is_drawn_while_the_clock_is_wrong(office: Office, accepted: Accepted, event: MakeEvent) -> None:
+    def never(_: int) -> bytes:
+        raise AssertionError("A serial number was drawn.")
+
+    examine = Examine(office, random=never, clock=lambda: NOW, clock_fault=lambda: "The clock jumped.")
+    (examined_event,) = examine([event(accepted())])
+    assert examined_event.facts == Untimely("The clock jumped.")
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends"),
+    [
+        # 29 February has no anniversary: the day before, so never more than two years.
+        (datetime(2028, 2, 29, 12, tzinfo=UTC), datetime(2030, 2, 28, 11, 59, 59, tzinfo=UTC)),
+        (datetime(2028, 2, 29, tzinfo=UTC), datetime(2030, 2, 27, 23, 59, 59, tzinfo=UTC)),
+        (datetime(2026, 3, 1, tzinfo=UTC), datetime(2028, 2, 29, 23, 59, 59, tzinfo=UTC)),
+        # Daylight saving begins and ends between the two: UTC does not care.
+        (datetime(2026, 3, 29, 0, 59, 59, tzinfo=UTC), datetime(2028, 3, 29, 0, 59, 58, tzinfo=UTC)),
+        (datetime(2026, 10, 25, 1, 0, 0, tzinfo=UTC), datetime(2028, 10, 25, 0, 59, 59, tzinfo=UTC)),
+    ],
+)
+def test_B1_two_years_from_odd_days(
+    office: Office, accepted: Accepted, ca_keys: Mapping[str, SigningKey], begins: datetime, ends: datetime
+) -> None:
+    certificate = certificate_of(allocate(office, accepted(), SERIAL, begins), ca_keys)
+    assert (certificate.not_valid_before_utc, certificate.not_valid_after_utc) == (begins, ends)
+
+
+@pytest.mark.parametrize(
+    ("asked", "begins"),
+    [
+        # The night in which the clock is put forward, and the one in which it is put back.
+        (date(2027, 3, 28), datetime(2027, 3, 27, 22, tzinfo=UTC)),
+        (date(2027, 3, 29), datetime(2027, 3, 28, 21, tzinfo=UTC)),
+        (date(2027, 10, 31), datetime(2027, 10, 30, 21, tzinfo=UTC)),
+        (date(2027, 11, 1), datetime(2027, 10, 31, 22, tzinfo=UTC)),
+    ],
+)
+def test_A14_start_date_beside_daylight_saving(accepted: Accepted, asked: date, begins: datetime) -> None:
+    assert starting(accepted(start_date=asked), NOW) == begins
+
+
+def test_year_2050_is_written_as_generalized_time(office: Office, accepted: Accepted, linter: Linter) -> None:
+    """RFC 5280, 4.1.2.5: UTCTime through 2049."""
+    late = SimpleNamespace(not_before=NOW, not_after=datetime(2060, 1, 1, tzinfo=UTC))
+    issuers = {id: replace(it, **vars(late)) for id, it in office.authority.issuers.items()}
+    lasting = replace(office, lint=linter, authority=replace(office.authority, issuers=issuers))
+    for begins, validity in (
+        (datetime(2047, 12, 31, 23, 59, 59, tzinfo=UTC), b"\x30\x1e\x17\x0d471231235959Z\x17\x0d491231235958Z"),
+        (datetime(2048, 1, 1, 0, 0, 1, tzinfo=UTC), b"\x30\x20\x17\x0d480101000001Z\x18\x0f20500101000000Z"),
+        (datetime(2050, 1, 1, tzinfo=UTC), b"\x30\x22\x18\x0f20500101000000Z\x18\x0f20511231235959Z"),
+    ):
+        found = allocate(lasting, accepted(), SERIAL, begins)
+        assert isinstance(found, Allocated), found
+        assert validity in found.tbs

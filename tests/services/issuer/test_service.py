@@ -1,8 +1,9 @@
 """Opening the issuer: the keys once, and one sentence where that cannot be."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
@@ -14,11 +15,23 @@ from servicecert_issuer.service import NAME, Settings, open_service
 from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.keys import KeyUnavailable
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued
-from servicecert_worker.decider import Done, Event, Result, Task
+from servicecert_worker.decider import Done, Event, Refuted, Result, Task
 from servicecert_worker.process import settings_fault
 
 NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
-NO_POOL = cast("asyncpg.Pool[Any]", None)
+
+
+class ClockPool:
+    """A pool that knows what time it is, and nothing else."""
+
+    def __init__(self, off: timedelta = timedelta()) -> None:
+        self._off = off
+
+    async def fetchrow(self, _: str) -> dict[str, datetime | None]:
+        return {"now": datetime.now(UTC) + self._off, "last": None}
+
+
+NO_POOL = cast("asyncpg.Pool[Any]", ClockPool())
 
 
 def settings(ca: Path, passphrases: Path) -> Settings:
@@ -36,11 +49,34 @@ async def test_application_becomes_a_certificate(
         (examined,) = service.examine([arrival])
         intended = service.decide(None, examined, None, NOW)
         (intent,) = intended.intents
-        (outcome,) = await service.effects[intent.kind].do([Task(uuid4(), arrival.key, intent.kind, intent.data, NOW)])
+        (outcome,) = await service.effects[intent.kind].do(
+            [Task(uuid4(), arrival.key, intent.kind, intent.data, datetime.now(UTC))]
+        )
         assert isinstance(outcome, Done)
         issued = service.decide(intended.state, Result(uuid4(), arrival.key, intent.kind, outcome.data), None, NOW)
     assert [type(event) for event in issued.events] == [CertificateIssued]
     assert service.decide(issued.state, replace(examined), None, NOW).events == ()
+
+
+async def test_clock_that_is_not_postgresqls_stops_issuing_and_alarms(
+    authority: Authority,
+    passphrase_file: Path,
+    accepted: Callable[..., ApplicationAccepted],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    application = accepted()
+    arrival = Event(uuid4(), application.key(), application, NOW)
+    pool = cast("asyncpg.Pool[Any]", ClockPool(timedelta(hours=-1)))
+    async with open_service(settings(authority.directory, passphrase_file), pool) as service:
+        assert service.examine is not None
+        (examined,) = service.examine([arrival])
+        with pytest.raises(Refuted, match="differs from PostgreSQL's by"):
+            service.decide(None, examined, None, NOW)
+        shown = {gauge.name: gauge for gauge in service.gauges}
+        assert await shown["servicecert_clock_wrong"].read() == {"issuer": 1.0}
+        while not caplog.records:  # noqa: ASYNC110  -- nothing else tells when it is logged
+            await asyncio.sleep(0)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
 async def test_ca_that_was_never_initialised_is_one_sentence(tmp_path: Path, passphrase_file: Path) -> None:

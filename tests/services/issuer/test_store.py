@@ -8,14 +8,14 @@ from typing import Any, TypeAlias
 
 import asyncpg
 import pytest
-from servicecert_issuer.examine import Office, allocate
-from servicecert_issuer.issuance import Allocated, Intended, Recorded, Refused, Signed, SigningOrder, State
+from servicecert_issuer.issuance import Intended, Recorded, Refused, Signed, SigningOrder, State, Stopped, Voided
+from servicecert_issuer.refusals import KEY_OF_ANOTHER
 from servicecert_issuer.service import MIGRATIONS
-from servicecert_issuer.store import CertificateStore
+from servicecert_issuer.store import CertificateStore, count_open, unwanted
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted
-from servicecert_worker.decider import Conflict, Stored
+from servicecert_worker.decider import Conflict, Refuted, Stored
 
 Accepted = Callable[..., ApplicationAccepted]
 Pool: TypeAlias = "asyncpg.Pool[Any]"
@@ -31,10 +31,8 @@ async def pool(service_pool: ServicePool) -> Pool:
 
 
 @pytest.fixture(scope="module")
-def intended(office: Office, accepted: Accepted) -> Intended:
-    found = allocate(office, accepted(), 0x4A01, NOW)
-    assert isinstance(found, Allocated)
-    return Intended.of(found, accepted())
+def intended(intend: Callable[..., Intended]) -> Intended:
+    return intend(serial=0x4A01)
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +61,31 @@ async def test_what_is_saved_is_loaded_with_the_next_version(
     assert await load(pool, "a") == [Stored("a", 2, recorded)]
 
 
+async def test_stopped_application_goes_on_or_is_refused(pool: Pool, intended: Intended, accepted: Accepted) -> None:
+    stopped = Stopped(accepted(), "production-ec", ("pkix.a", 'with "quotes", {braces} and \\'))
+    await save(pool, *(Stored(key, 0, stopped) for key in "abc"))
+    assert await load(pool, "a", "b") == [Stored("a", 1, stopped), Stored("b", 1, stopped)]
+    changed: dict[str, State] = {"a": intended, "b": Refused("withdrawn"), "c": replace(stopped, findings=("pkix.b",))}
+    await save(pool, *(Stored(key, 1, state) for key, state in changed.items()))
+    assert await load(pool, "a", "b", "c") == [Stored(key, 2, state) for key, state in changed.items()]
+    with pytest.raises(Conflict):
+        await save(pool, Stored("c", 1, stopped))
+
+
+async def test_B2_intention_ends_void_and_stays_so(pool: Pool, intended: Intended) -> None:
+    voided = Voided(intended, "deadline")
+    await save(pool, Stored("a", 0, intended))
+    await save(pool, Stored("a", 1, voided))
+    assert await load(pool, "a") == [Stored("a", 2, voided)]
+    for statement in (
+        "update certificates set state = 'issued', certificate = 'x', refusal = null",
+        "update certificates set state = 'intended', refusal = null",
+        "update certificates set refusal = 'other'",
+    ):
+        with pytest.raises(asyncpg.CheckViolationError):
+            await pool.execute(statement)
+
+
 @pytest.mark.parametrize("version", [0, 2])
 async def test_moved_version_conflicts(pool: Pool, intended: Intended, recorded: Recorded, version: int) -> None:
     await save(pool, Stored("a", 0, intended))
@@ -79,10 +102,22 @@ async def test_I4_nothing_is_issued_that_was_not_intended(pool: Pool, recorded: 
 
 async def test_I3_serial_is_unique_in_its_ca(pool: Pool, intended: Intended) -> None:
     await save(pool, Stored("a", 0, intended))
-    with pytest.raises(asyncpg.UniqueViolationError):
+    with pytest.raises(Refuted, match="is taken") as refuted:
         await save(pool, Stored("b", 0, intended))
+    assert not refuted.value.instead
     other = replace(intended, allocated=replace(intended.allocated, issuer="test-ec"))
     await save(pool, Stored("b", 0, other))
+
+
+async def test_A4_key_belongs_to_the_organisation_that_it_was_first_intended_for(
+    pool: Pool, intend: Callable[..., Intended], accepted: Accepted
+) -> None:
+    other = accepted(subject=accepted().subject.model_copy(update={"business_id": "0116297-6"}))
+    await save(pool, Stored("a", 0, intend(serial=1)))
+    with pytest.raises(Refuted, match="another organisation") as refuted:
+        await save(pool, Stored("b", 0, intend(other, serial=2)))
+    assert refuted.value.instead == {"b": KEY_OF_ANOTHER}
+    await save(pool, Stored("c", 0, intend(serial=3)))
 
 
 async def test_B2_what_is_intended_never_changes(pool: Pool, intended: Intended) -> None:
@@ -95,6 +130,8 @@ async def test_B2_what_is_intended_never_changes(pool: Pool, intended: Intended)
             "key = 'b'",
             "not_after = now()",
             "profile_version = 2",
+            "sign_by = now()",
+            "business_id = '0116297-6'",
         ):
             with pytest.raises(asyncpg.CheckViolationError):
                 await pool.execute(f"update certificates set {step}{change}")
@@ -121,6 +158,23 @@ async def test_row_that_skips_a_step_is_refused(pool: Pool) -> None:
         "(key, version, state) values ('a', 1, 'intended')",
         "(key, version, state, refusal, tbs) values ('a', 1, 'refused', 'x', 'x')",
         "(key, version, state) values ('a', 1, 'refused')",
+        "(key, version, state, refusal) values ('a', 1, 'voided', 'x')",
+        "(key, version, state, application) values ('a', 1, 'stopped', '{}')",
     ):
         with pytest.raises(asyncpg.CheckViolationError):
             await pool.execute(f"insert into certificates {row}")
+
+
+async def test_open_issuances_are_counted(pool: Pool, accepted: Accepted) -> None:
+    assert await count_open(pool) == {"intended": 0, "stopped": 0}
+    await save(pool, Stored("a", 0, Stopped(accepted(), "production-ec", ("x",))))
+    await pool.execute(
+        "insert into intents (id, key, kind, data, owner, since) values (gen_random_uuid(), 'b', 'sign', '', 0, now())"
+    )
+    assert await count_open(pool) == {"intended": 1, "stopped": 1}
+
+
+async def test_unwanted_intentions_are_known(pool: Pool, intended: Intended) -> None:
+    await save(pool, Stored("a", 0, intended))
+    await pool.execute("insert into unwanted (key, reason) values ('a', 'the token is destroyed')")
+    assert await unwanted(pool, ["a", "b"]) == {"a"}

@@ -1,0 +1,1 @@
+select key from unwanted where key = any($1::text[])

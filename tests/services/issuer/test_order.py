@@ -1,0 +1,268 @@
+"""The order of issuing does not break, whatever fails between (B2, B4, I3, I4, A15)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from servicecert_issuer.examine import Office
+from servicecert_issuer.issuance import Intended, Recorded, Refused, Stopped, Unsigned, Voided
+from servicecert_issuer.service import MIGRATIONS
+from servicecert_pki.keys import KeyUnavailable, SigningKey
+from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted
+from servicecert_worker.decider import Due, Event, Result
+from services.issuer.stand import Stand
+
+Accepted = Callable[..., ApplicationAccepted]
+Pool: TypeAlias = "asyncpg.Pool[Any]"
+
+WEEK = timedelta(days=7)
+REFUSING = """
+create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no' using errcode = 'check_violation'; end $$;
+create trigger refuse before update on certificates for each row execute function refuse();
+"""
+
+
+class Token:
+    """A key that can be taken away."""
+
+    def __init__(self, key: SigningKey) -> None:
+        self._key = key
+        self.family = key.family
+        self.public_key = key.public_key
+        self.signed: list[bytes] = []
+        self.away = False
+
+    def sign(self, *parts: bytes) -> bytes:
+        if self.away:
+            raise KeyUnavailable("The token is away; put it back.")
+        self.signed.append(b"".join(parts))
+        return self._key.sign(*parts)
+
+
+@pytest.fixture
+def token(ca_keys: Mapping[str, SigningKey]) -> Token:
+    return Token(ca_keys["production-ec"])
+
+
+@pytest.fixture
+async def pool(service_pool: Callable[[str, Path], Awaitable[Pool]]) -> Pool:
+    return await service_pool("issuer", MIGRATIONS)
+
+
+@pytest.fixture
+def stand(pool: Pool, office: Office, token: Token) -> Callable[..., Stand]:
+    """A maker of issuers on one database: a second one is a second worker, or the first after its restart."""
+
+    def make(**changes: Any) -> Stand:
+        return Stand(pool, changes.pop("office", office), {"production-ec": token}, **changes)
+
+    return make
+
+
+@pytest.fixture
+def case() -> UUID:
+    return uuid4()
+
+
+async def test_B2_final_write_that_fails_is_repeated_with_the_same_bytes_and_serial(
+    stand: Callable[..., Stand], pool: Pool, accepted: Accepted, case: UUID, token: Token
+) -> None:
+    before = stand()
+    await before.happen(accepted(case_id=case))
+    intended = await before.state(case)
+    await pool.execute(REFUSING)
+    await before.finish()
+    assert await before.state(case) == intended
+    assert (await before.told(), await before.intents(), await before.parked()) == ([], 1, 0)
+    await pool.execute("drop trigger refuse on certificates")
+    after = stand(random=lambda octets: b"\xff" * octets)
+    await after.adopt()
+    await after.finish()
+    recorded = await after.state(case)
+    assert isinstance(recorded, Recorded)
+    assert recorded.intended == intended
+    assert (await after.told(), await after.intents()) == (["issued"], 0)
+    assert token.signed == [recorded.intended.allocated.tbs] * 2
+
+
+async def test_B2_token_that_fails_between_leaves_the_intention_to_be_finished_later(
+    stand: Callable[..., Stand], accepted: Accepted, case: UUID, token: Token
+) -> None:
+    token.away = True
+    before = stand()
+    await before.issue(accepted(case_id=case))
+    intended = await before.state(case)
+    assert isinstance(intended, Intended)
+    await before.finish()
+    assert len(before.tasks) == 1
+    token.away = False
+    after = stand()
+    await after.adopt()
+    await after.finish()
+    recorded = await after.state(case)
+    assert isinstance(recorded, Recorded)
+    assert recorded.intended == intended
+    assert await after.told() == ["issued"]
+
+
+@pytest.mark.parametrize("same_event", [True, False])
+async def test_I3_two_issuers_on_one_application_make_one_certificate(
+    stand: Callable[..., Stand], accepted: Accepted, case: UUID, token: Token, same_event: bool
+) -> None:
+    application = accepted(case_id=case)
+    first, second = (Event(uuid4(), str(case), application, stand().now) for _ in range(2))
+    one, other = stand(), stand(random=lambda octets: b"\xff" * octets)
+    await asyncio.gather(one.happen(first), other.happen(first if same_event else second))
+    await asyncio.gather(one.finish(), other.finish())
+    assert isinstance(await one.state(case), Recorded)
+    assert await one.told() == ["issued"]
+    assert len(token.signed) == 1
+
+
+async def test_I3_act_that_two_do_counts_once(
+    stand: Callable[..., Stand], accepted: Accepted, case: UUID, token: Token
+) -> None:
+    one, other = stand(), stand()
+    await one.happen(accepted(case_id=case))
+    other.tasks = list(one.tasks)
+    await asyncio.gather(one.finish(), other.finish())
+    assert await one.told() == ["issued"]
+    assert token.signed == [token.signed[0]] * 2
+
+
+async def test_serial_that_is_taken_is_drawn_anew(
+    stand: Callable[..., Stand], accepted: Accepted, case: UUID, caplog: pytest.LogCaptureFixture
+) -> None:
+    drawn = iter([b"\x01" * 16, b"\x01" * 16, b"\x01" * 16, b"\x02" * 16, b"\x03" * 16])
+    repeating = stand(random=lambda _: next(drawn))
+    await repeating.issue(accepted(case_id=case))
+    others = [uuid4(), uuid4()]
+    await repeating.issue(*(accepted(case_id=other) for other in others))
+    states = [await repeating.state(each) for each in (case, *others)]
+    serials = [state.intended.allocated.serial_hex for state in states if isinstance(state, Recorded)]
+    assert serials == ["41" + "01" * 15, "42" + "02" * 15, "43" + "03" * 15]
+    assert await repeating.parked() == 0
+    assert any("randomness" in record.message for record in caplog.records)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_A4_key_of_another_organisation_is_refused_also_in_a_race(
+    stand: Callable[..., Stand], accepted: Accepted, at_once: bool
+) -> None:
+    subject = accepted().subject
+    one, other = stand(), stand(random=lambda octets: b"\xff" * octets)
+    mine = accepted(case_id=uuid4())
+    theirs = accepted(case_id=uuid4(), subject=subject.model_copy(update={"business_id": "0116297-6"}))
+    again = accepted(case_id=uuid4())
+    if at_once:
+        await asyncio.gather(one.issue(mine), other.issue(theirs))
+    else:
+        await one.issue(mine, theirs)
+    ends = [await one.state(each.case_id) for each in (mine, theirs)]
+    assert sorted(type(end).__name__ for end in ends) == ["Recorded", "Refused"]
+    assert Refused("key-of-another-organisation") in ends
+    assert sorted(await one.told()) == ["issued", "refused"]
+    assert await one.parked() == 0
+    if not at_once:
+        await one.issue(again)
+        assert isinstance(await one.state(again.case_id), Recorded), "an organisation may renew with its key"
+
+
+async def test_B2_intention_whose_time_is_over_ends_void_and_is_never_signed(
+    stand: Callable[..., Stand], accepted: Accepted, case: UUID, token: Token
+) -> None:
+    token.away = True
+    before = stand()
+    await before.issue(accepted(case_id=case))
+    token.away = False
+    after = stand(now=before.now + WEEK + timedelta(seconds=1))
+    await after.adopt()
+    await after.finish()
+    voided = await after.state(case)
+    assert isinstance(voided, Voided)
+    assert voided.code == "deadline"
+    assert (await after.told(), await after.intents(), token.signed) == (["voided", "refused"], 0, [])
+    await after.issue(accepted(case_id=case))
+    assert await after.state(case) == voided
+
+
+async def test_B2_void_and_signed_at_once_is_one_of_them(
+    stand: Callable[..., Stand], accepted: Accepted, case: UUID
+) -> None:
+    one, other = stand(), stand()
+    await one.happen(accepted(case_id=case))
+    (task,) = one.tasks
+    (signed,) = await one.act()
+    await asyncio.gather(
+        one.happen(signed), other.happen(Result(task.id, task.key, task.kind, Unsigned(code="deadline")))
+    )
+    end = await one.state(case)
+    told = await one.told()
+    assert told == (["issued"] if isinstance(end, Recorded) else ["voided", "refused"])
+
+
+async def test_B3_stopped_application_signs_nothing_and_goes_on_when_tried_anew(
+    stand: Callable[..., Stand], office: Office, accepted: Accepted, case: UUID, token: Token
+) -> None:
+    findings = ["pkix.a", 'with "quotes", {braces} and \\']
+    strict = stand(office=replace(office, lint=lambda *_: tuple(findings)))
+    await strict.issue(accepted(case_id=case))
+    stopped = await strict.state(case)
+    assert stopped == Stopped(accepted(case_id=case), "production-ec", tuple(findings))
+    assert (await strict.told(), await strict.intents(), token.signed) == (["stopped"], 0, [])
+    retry = "insert into deadlines (key, kind, id, at) values ($1, 'retry', $2, now())"
+    for round_ in range(2):
+        if round_:
+            findings.clear()
+        due = Due(uuid4(), str(case), "retry", strict.now)
+        await strict.pool.execute(retry, str(case), due.id)
+        await strict.happen(due)
+        await strict.finish()
+        if not round_:
+            assert await strict.state(case) == stopped
+            assert (await strict.told(), await strict.intents()) == (["stopped"], 0)
+    await strict.finish()
+    assert isinstance(await strict.state(case), Recorded)
+    assert await strict.told() == ["stopped", "issued"]
+
+
+async def test_A15_stopped_application_can_be_withdrawn(
+    stand: Callable[..., Stand], office: Office, accepted: Accepted, case: UUID
+) -> None:
+    strict = stand(office=replace(office, lint=lambda *_: ("pkix.a",)))
+    await strict.issue(accepted(case_id=case))
+    await strict.happen(AcceptedWithdrawn(case_id=case))
+    assert await strict.state(case) == Refused("withdrawn")
+    assert await strict.told() == ["stopped", "refused"]
+
+
+async def test_A15_withdrawal_in_the_same_turn_as_the_acceptance_is_too_late(
+    stand: Callable[..., Stand], accepted: Accepted, case: UUID
+) -> None:
+    one = stand()
+    await one.happen(accepted(case_id=case), AcceptedWithdrawn(case_id=case))
+    await one.finish()
+    assert await one.told() == ["issued"]
+
+
+async def test_nothing_is_intended_under_a_wrong_clock_and_all_of_it_once_it_is_right(
+    stand: Callable[..., Stand], accepted: Accepted, case: UUID
+) -> None:
+    one = stand(fault="The clock jumped.")
+    issuing = asyncio.create_task(one.issue(accepted(case_id=case)))
+    while one.loop.unavailable is None:  # noqa: ASYNC110  -- nothing tells when it is set
+        await asyncio.sleep(0)
+    assert one.loop.unavailable == "The clock jumped."
+    assert await one.state(case) is None
+    one.fault = None
+    await issuing
+    assert isinstance(await one.state(case), Recorded)
+    assert (await one.told(), await one.parked()) == (["issued"], 0)
