@@ -31,6 +31,7 @@ SUBJECTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "crl": "Serve the published CRLs over HTTP.",
             "lag": "What the services have not handled yet, in messages and seconds.",
             "parked": "Records that a service could not handle.",
+            "audit": "The record of every decision and signature.",
         },
     }
 )

@@ -35,6 +35,7 @@ from servicecert_revoker import crl_server
 from servicecert_schemas.register import RegisterEntry
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_worker import topic_creation
+from servicecert_worker.checkpoints import make_keys
 
 from servicecert_cli.addresses import Cluster
 from servicecert_cli.authority import make_authority
@@ -79,6 +80,7 @@ class System:
         self.crl_folder = folder / "crls"
         self.ca_folder = authority or folder / "private" / "ca"
         self.passphrase_file = self.ca_folder.with_name(f"{self.ca_folder.name}.passphrases")
+        self.audit_folder = self.ca_folder.with_name("audit-keys")
         self.children: dict[str, Child] = {}
         self.workers = [name for service in SERVICES for name in worker_names(service, workers)]
         self.place: Place
@@ -152,6 +154,8 @@ class System:
         except OSError as fault:
             raise Told(f"{self.folder} cannot be written ({fault.strerror}): free it, or make it yours.", 73) from None
         self._stack.callback(shutil.rmtree, private, ignore_errors=True)
+        if not self.audit_folder.exists():
+            make_keys(self.audit_folder, SERVICES)
 
     async def _make_authority(self) -> None:
         if (self.ca_folder / MANIFEST).exists():
@@ -178,6 +182,8 @@ class System:
             **self.cluster.environment,
             "DATABASE_URL": self.urls[service],
             "SERVICECERT_HEALTH_FILE": str(self._health_file(name)),
+            "SERVICECERT_AUDIT_KEY_FILE": str(self.audit_folder / f"{service}.key"),
+            "SERVICECERT_AUDIT_SECONDS": "10",
             **own.get(service, {}),
             **self._overrides,
         }

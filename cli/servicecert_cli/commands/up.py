@@ -109,6 +109,7 @@ def write_environment(system: System) -> Path:
     variables = {
         **system.cluster.environment,
         "DATABASE_URL": system.place.admin_url,
+        "SERVICECERT_AUDIT_KEYS": str(system.audit_folder),
         **{f"{service.upper()}_DATABASE_URL": url for service, url in system.urls.items()},
     }
     path = system.folder / "environment"

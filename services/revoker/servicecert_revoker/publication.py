@@ -1,6 +1,7 @@
 """The order to publish a CRL, and what comes of it."""
 
 from datetime import datetime
+from typing import ClassVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -13,6 +14,7 @@ class PublishOrder(BaseModel):
     """A CRL of `issuer` is wanted: with this serial number on it for this request, or, on schedule, with neither."""
 
     model_config = ConfigDict(frozen=True)
+    AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial")
 
     issuer: str
     serial: str | None = None
@@ -26,6 +28,7 @@ class Published(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True)
+    AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "number", "entries", "sha256")
 
     issuer: str
     number: int

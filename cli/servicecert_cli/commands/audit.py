@@ -1,0 +1,168 @@
+"""`servicecert audit`: the record of every decision and signature."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from servicecert_cli.faults import Told
+from servicecert_cli.names import SERVICES
+from servicecert_cli.output import as_json, console, print_json, print_table
+
+if TYPE_CHECKING:
+    from servicecert_schemas.audit import AuditCheckpoint
+    from servicecert_worker.verification import Verified
+
+
+@click.group()
+def command() -> None:
+    """The record of every decision and signature.
+
+    DATABASE_URL names an administrator. What is recorded, and what that proves, is in
+    docs/audit.md.
+    """
+
+
+@command.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@as_json
+def init(folder: Path, as_json: bool) -> None:
+    """Make the keys that sign checkpoints: <service>.key and <service>.pub for each.
+
+    Give each service its own .key by SERVICECERT_AUDIT_KEY_FILE, on a machine that the
+    database's administrators cannot read; keep the .pub files for whoever verifies.
+
+    \b
+    Example:
+      servicecert audit init audit-keys
+    """
+    from servicecert_worker.checkpoints import make_keys
+
+    made = make_keys(folder, SERVICES)
+    if as_json:
+        print_json({"made": [str(path) for path in made]})
+    else:
+        click.echo(f"Made {len(made)} files in {folder}: the .key of each service for that service alone.")
+
+
+@command.command()
+@click.option(
+    "--keys",
+    envvar="SERVICECERT_AUDIT_KEYS",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder of the public keys (*.pub). Or SERVICECERT_AUDIT_KEYS.",
+)
+@click.option(
+    "--exported",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Checkpoints that `audit export` wrote and you kept, instead of those of the topic.",
+)
+@click.option("--service", "services", multiple=True, type=click.Choice(SERVICES), help="Only this service.")
+@as_json
+def verify(keys: Path, file: Path | None, services: tuple[str, ...], as_json: bool) -> None:
+    """Recompute all chains and hold them against the signed checkpoints.
+
+    Says each row that was changed, taken away, put elsewhere or forged; exits with 1 if
+    there is any. The checkpoints are read from Kafka, or from --exported.
+
+    \b
+    Examples:
+      servicecert audit verify --keys audit-keys
+      servicecert audit verify --keys audit-keys --exported kept.jsonl --json
+    """
+    from servicecert_worker.checkpoints import read_public_keys
+
+    from servicecert_cli import auditing, interruption
+    from servicecert_cli.addresses import cluster, database_url
+
+    trusted = read_public_keys(keys)
+
+    async def look() -> dict[str, Verified]:
+        out = await auditing.exported(cluster()) if file is None else auditing.read_exported(file)
+        return await auditing.verified(database_url(), services or SERVICES, trusted, out, _progress)
+
+    found = interruption.run(look())
+    _progress("", 0)
+    if as_json:
+        print_json({service: asdict(verified) for service, verified in found.items()})
+    else:
+        _print(found)
+    if any(verified.findings for verified in found.values()):
+        sys.exit(1)
+
+
+def _print(found: dict[str, Verified]) -> None:
+    rows = [
+        (service, str(it.chains), str(it.rows), str(it.attested), str(it.checkpoints), str(len(it.findings)))
+        for service, it in found.items()
+    ]
+    head = ("service", "chains", "rows", "attested", "checkpoints", "findings")
+    print_table(head, rows, right=frozenset(range(1, 6)))
+    for service, verified in found.items():
+        for finding in verified.findings:
+            place = f" {finding.number}" if finding.number else ""
+            click.echo(f"\n{service}: {finding.kind}{place}" + (f" of {finding.chain}" if finding.chain else ""))
+            click.echo(f"  {finding.text}")
+    count = sum(len(verified.findings) for verified in found.values())
+    click.echo(f"\n{count} findings." if count else "\nNothing was changed, taken away or put elsewhere.")
+
+
+def _progress(service: str, rows: int) -> None:
+    """A line that a terminal shows while it waits."""
+    if sys.stderr.isatty():
+        click.echo(f"\r\033[K{service}: {rows} rows" if service else "\r\033[K", nl=False, err=True)
+
+
+@command.command()
+@click.argument("what", metavar="CASE|SERIAL")
+@as_json
+def show(what: str, as_json: bool) -> None:
+    """Tell the life of a case or certificate across all services, in order of time.
+
+    \b
+    Examples:
+      servicecert audit show 7b1f0c9e-…
+      servicecert audit show 3A:F0:… --json
+    """
+    from servicecert_cli import auditing, interruption
+    from servicecert_cli.addresses import database_url
+
+    rows = interruption.run(auditing.life(database_url(), what))
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    if not rows:
+        raise Told(f"Nothing is recorded of {what}: give a case id, or the serial number of a certificate.", 1)
+    shown = console()
+    for row in rows:
+        (happened, facts), *followed = auditing.told(row)
+        shown.print(
+            f"{row.at:%Y-%m-%d %H:%M:%S.%f}"[:-3] + f"  {row.service:<9} {happened}", markup=False, soft_wrap=True
+        )
+        for text in filter(None, (facts, *(f"{text}: {facts}" if facts else text for text, facts in followed))):
+            for line in shown.render_str(text, markup=False, emoji=False, highlight=False).wrap(
+                shown, shown.width - 27
+            ):
+                shown.print(" " * 25, line, soft_wrap=True)
+
+
+@command.command()
+def export() -> None:
+    """Print the signed checkpoints, one JSON a line, to be kept where nobody can change them.
+
+    \b
+    Example:
+      servicecert audit export > /media/write-once/2026-11-24.jsonl
+    """
+    from servicecert_cli import auditing, interruption
+    from servicecert_cli.addresses import cluster
+
+    found: list[AuditCheckpoint] = interruption.run(auditing.exported(cluster()))
+    for each in found:
+        click.echo(each.model_dump_json())
