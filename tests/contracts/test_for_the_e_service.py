@@ -125,17 +125,17 @@ async def published(bootstrap: str, case_id: UUID) -> ApplicationSubmitted:
     raise AssertionError("unreachable: the consumer does not end by itself")
 
 
-async def publish(bootstrap: str, case: CaseChanged) -> None:
+async def publish(bootstrap: str, case: CaseChanged, *, erased: bool = False) -> None:
     record = to_record(case, source="/intake", id=uuid4(), time=datetime.now(UTC))
+    value = None if erased else record.value
     async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
-        await producer.send_and_wait(record.topic, record.value, key=record.key, headers=record.headers)
+        await producer.send_and_wait(record.topic, value, key=record.key, headers=record.headers)
 
 
-def view(case_id: UUID, version: int, state: str, example: int) -> CaseChanged:
+def view(case_id: UUID, version: int, state: str, example: int, account: str = "account-3107") -> CaseChanged:
     stored = stored_examples()[CaseChanged.TYPE][example]["value"]
-    return CaseChanged.model_validate_json(
-        json.dumps({**stored, "case_id": str(case_id), "version": version, "state": state})
-    )
+    about = {"case_id": str(case_id), "account_id": account, "version": version, "state": state}
+    return CaseChanged.model_validate_json(json.dumps({**stored, **about}))
 
 
 def is_the_application(data: ApplicationSubmitted) -> None:
@@ -163,7 +163,7 @@ async def test_A1_an_application_from_the_console_tools_arrives(desk: Path, boot
 
 async def test_E1_the_states_of_a_case_are_told_from_python(desk: Path, bootstrap: str) -> None:
     case_id = uuid4()
-    (desk / "watch.py").write_text(shown("python", "AIOKafkaConsumer"))
+    (desk / "watch.py").write_text(shown("python", "async def watch"))
     for case in (
         view(case_id, 1, "returned", 1),
         view(uuid4(), 1, "delivered", 0),
@@ -176,6 +176,29 @@ async def test_E1_the_states_of_a_case_are_told_from_python(desk: Path, bootstra
     assert re.findall(r"^([a-z-]+) -", told, re.MULTILINE) == ["returned", "accepted", "delivered"]
     assert "attachments - Liitä tietojärjestelmän vaatimustenmukaisuustodistus." in told
     assert "4d8a31f07c5be29461a0d3c97e18f2b5" in told
+
+
+async def test_E4_the_customers_page_is_drawn_from_the_cases_alone(desk: Path, bootstrap: str) -> None:
+    account = f"account-{uuid4()}"
+    granted, unfinished, closed, erased, foreign = (uuid4() for _ in range(5))
+    (desk / "page.py").write_text(shown("python", "async def cases_of"))
+    for case in (
+        view(granted, 1, "accepted", 0, account),
+        view(erased, 1, "delivered", 0, account),
+        view(unfinished, 2, "returned", 1, account),
+        view(closed, 1, "withdrawn", 1, account),
+        view(foreign, 1, "delivered", 0),
+        view(granted, 3, "delivered", 0, account),
+        view(granted, 2, "issued", 0, account),
+        view(unfinished, 2, "returned", 1, account),
+    ):
+        await publish(bootstrap, case)
+    await publish(bootstrap, view(erased, 2, "delivered", 0, account), erased=True)
+    told = await run(desk, bootstrap, sys.executable, "page.py", account)
+    assert sorted(line.split()[:4] for line in told.splitlines()) == [
+        ["granted", str(granted), "server", "delivered"],
+        ["unfinished", str(unfinished), "system-signature", "returned"],
+    ]
 
 
 async def test_E1_a_portal_built_on_faststream_reads_the_cases(desk: Path, bootstrap: str) -> None:
