@@ -147,6 +147,7 @@ def toy(acts: Path, seconds: float) -> Service[Tally, None]:
         examine=examine,
         heeds=lambda data: getattr(data, "reason", None) != "pass over",
         effects={"act": Effect(Act, act)},
+        storable=lambda value: value.replace(b"secret", b"hidden"),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -111,6 +112,22 @@ async def test_a_replay_repairs_in_order_and_a_culprit_that_stays_one_is_counted
     await stand.settled(3)
     assert [c for c in (await stand.codes())[bad] if c.startswith("n")] == ["n1", "nnot-yet", "n2"]
     assert await stand.one("select count(*) from parked") == 0
+
+
+async def test_I10_of_a_parked_record_only_what_is_storable_is_kept_and_it_goes_on_with_that(stand: Stand) -> None:
+    bad = uuid4()
+    stand.work()
+    await stand.send(numbered(bad, "1", "raise-in-decide secret", "secret"))
+    await stand.send_raw(b"k", b"{secret", [*headers(), ("note", b"secret")])
+    await stand.until("select count(*) from parked", 3)
+    assert await stand.one("select count(*) from parked where position('hidden' in encode(value, 'escape')) > 0") == 3
+    assert await stand.one("select count(*) from parked where position('secret' in encode(value, 'escape')) > 0") == 0
+    assert b64encode(b"secret").decode() not in str(await stand.pool.fetch("select headers from parked"))
+    (culprit,) = [each for each in await parked(stand) if each.key == str(bad)]
+    async with stand.pool.acquire() as connection:
+        assert await parking.discard(connection, [culprit.event_id]) == 1
+    await stand.settled(3)
+    assert [c for c in (await stand.codes())[bad] if c.startswith("n")] == ["n1", "nhidden"]
 
 
 async def replay(stand: Stand, event_id: UUID) -> None:

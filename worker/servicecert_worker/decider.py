@@ -116,7 +116,7 @@ class Store(Protocol[S]):
 
 
 class Conflict(Exception):
-    """A state was changed by somebody else between load and save. The turn is tried again."""
+    """A state was changed by somebody else between load and save, or two states of a turn cannot both be stored. Smaller turns are tried."""
 
 
 class Transient(Exception):
@@ -236,6 +236,10 @@ class Service(Generic[S, K]):
     in order. `heeds` says of an event whether anything can follow from it: what a topic holds for others only is passed over, without a trace in
     the inbox. `standing` are deadlines (key, kind) that exist from the first start on, due at once. `audited` is what the first row of each audit
     chain says of the service, e.g. which keys it opened (B6).
+
+    `recall` completes what is known by what the service's own tables say of the turn's items and their stored states. It is asked in the turn's
+    transaction, and may lock what it reads: so `decide` sees what another turn stored in the same moment. `storable` makes of the value or a header of
+    a record that is parked what may be kept of it; it is decoded from that when it is tried again.
     """
 
     name: str
@@ -249,3 +253,5 @@ class Service(Generic[S, K]):
     standing: tuple[tuple[str, str], ...] = ()
     gauges: tuple[Gauge, ...] = ()
     audited: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    recall: Callable[[Connection, Sequence[Happened], Mapping[str, Stored[S]], K], Awaitable[K]] | None = None
+    storable: Callable[[bytes], bytes] = bytes

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import asyncpg
 
-from .decider import Due, Event, Refuted, Result, Service
+from .decider import Conflict, Due, Event, Refuted, Result, Service
 from .faults import Outage, is_transient, named, pauses
 from .fold import Item, Stuck
 from .record import Arrival, Poison, arrive
@@ -176,7 +176,8 @@ class Loop(Generic[S, K]):
                 instead |= refuted.instead
                 items = await self._examined_anew(arrivals, instead)
             except Exception as error:
-                if is_transient(error):
+                # Two items of one turn may be what conflicts: alone, each sees what the other stored.
+                if is_transient(error) and not (isinstance(error, Conflict) and len(items) > 1):
                     self._outage.began(error)
                     continue
                 await self._halve(items, error)
@@ -198,7 +199,7 @@ class Loop(Generic[S, K]):
         return [_with_facts(each, instead[each.key]) if each.key in instead else next(found) for each in arrivals]
 
     async def _halve(self, items: Sequence[Item], error: Exception) -> None:
-        """Finds the item that the database refuses, and puts it aside.
+        """Takes the items in smaller turns, to find the one that the database refuses, and put it aside, or until none conflict.
 
         Raises the error where no item can be to blame: a statement that the database does not understand or allow, or a record that cannot even be
         parked. The process ends then, before it parks what is good.

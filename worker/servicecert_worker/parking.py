@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,9 +26,11 @@ from .sql import statement
 _NOTICE = uuid5(UUID(int=0), "servicecert.record.parked")
 
 
-async def park(connection: Connection, service: str, asides: Sequence[Aside], now: datetime) -> None:
-    """Puts records aside, in the turn's transaction, and tells the service's parked topic."""
-    rows = [_row(aside, now) for aside in asides]
+async def park(
+    connection: Connection, service: str, storable: Callable[[bytes], bytes], asides: Sequence[Aside], now: datetime
+) -> None:
+    """Puts records aside, in the turn's transaction, and tells the service's parked topic. Of each value and header only what is `storable` is kept."""
+    rows = [_row(aside, storable, now) for aside in asides]
     await connection.execute(statement("park"), *map(list, zip(*rows, strict=True)))
     notices = [_notice(service, aside, now) for aside in asides]
     await connection.execute(
@@ -42,7 +44,7 @@ async def park(connection: Connection, service: str, asides: Sequence[Aside], no
     )
 
 
-def _row(aside: Aside, now: datetime) -> tuple[Any, ...]:
+def _row(aside: Aside, storable: Callable[[bytes], bytes], now: datetime) -> tuple[Any, ...]:
     arrival, record = aside.arrival, aside.arrival.record
     past = arrival.parked
     return (
@@ -53,8 +55,10 @@ def _row(aside: Aside, now: datetime) -> tuple[Any, ...]:
         record.partition,
         record.offset,
         record.key,
-        json.dumps([[name, None if raw is None else b64encode(raw).decode()] for name, raw in record.headers]),
-        record.value,
+        json.dumps(
+            [[name, None if raw is None else b64encode(storable(raw)).decode()] for name, raw in record.headers]
+        ),
+        None if record.value is None else storable(record.value),
         None if isinstance(arrival.what, Poison) else arrival.what.data.TYPE,
         aside.culprit,
         aside.reason,

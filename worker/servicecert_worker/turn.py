@@ -17,10 +17,10 @@ from asyncpg import Pool, PostgresError
 from servicecert_schemas.topics import TOPIC_OF
 
 from .audit import Chain, Head
-from .decider import Connection, Due, Result, Service, Task
+from .decider import Connection, Due, Happened, Result, Service, Task
 from .fold import Aside, Folded, Item, fold
 from .parking import park
-from .record import Arrival
+from .record import Arrival, Poison
 from .sql import statement
 from .steps import step
 
@@ -94,6 +94,9 @@ class Turns(Generic[S, K]):
         if not current:
             return Outcome((), owner, frozenset(item.id for item in items), (), ()), self._chain.head
         stored = {entry.key: entry for entry in await self._service.store.load(connection, keys)}
+        if self._service.recall is not None:
+            happened = [what for item in current if not isinstance(what := _what(item), Poison)]
+            known = await self._service.recall(connection, happened, stored, known)
         step("loaded")
         folded = fold(self._service.decide, current, stored, parked, known, now)
         step("decided")
@@ -152,8 +155,12 @@ class Turns(Generic[S, K]):
         except PostgresError as error:
             raise self._chain.refused(error) from error
         if folded.aside:
-            await park(connection, self._service.name, folded.aside, now)
+            await park(connection, self._service.name, self._service.storable, folded.aside, now)
         return Head(rows[-1].seq, rows[-1].hash)
+
+
+def _what(item: Item) -> Happened | Poison:
+    return item.what if isinstance(item, Arrival) else item
 
 
 async def _claim(

@@ -1,0 +1,41 @@
+"""States that cannot both be stored: smaller turns are tried, until what conflicts stands alone and sees what the other stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from servicecert_worker.decider import Conflict, Due, Service
+from servicecert_worker.fold import Item
+from servicecert_worker.loop import Loop
+from servicecert_worker.turn import Outcome
+
+NOW = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
+
+
+async def test_I12_items_that_conflict_with_each_other_are_taken_in_turns_of_their_own():
+    done: list[UUID] = []
+    turns: list[int] = []
+    others = iter([True])
+
+    async def take(items: Sequence[Item], _: datetime) -> Outcome:
+        turns.append(len(items))
+        names = {item.key for item in items}
+        if {"a", "b"} <= names or (names == {"b"} and next(others, False)):
+            raise Conflict("They cannot both be stored.")
+        return Outcome((), 0, frozenset(), (), ())
+
+    async def settle() -> None:
+        pass
+
+    service: Service[Any, Any] = Service("toy", (), None, None)
+    loop: Loop[Any, Any] = Loop(
+        service, 10, take, lambda _, items: done.extend(item.id for item in items), settle, lambda: NOW
+    )
+    items = [Due(UUID(int=place), key, "wake", NOW) for place, key in enumerate("axbyz")]
+    await loop._handle(items)
+    assert done == [item.id for item in items]
+    assert turns[0] == 5
+    assert loop.unavailable is None
