@@ -1,30 +1,42 @@
-"""The authority's CAs in a directory: certificates and manifest that anyone may read, and the keys beside them.
+"""The authority's CAs in a directory: certificates and manifest that anyone may read.
 
 AuthorityRefused
 ├── AuthorityMissing    the directory holds no CA, or not the one asked for
 ├── AuthorityExists     a CA would be overwritten
 └── AuthorityDamaged    the manifest, the certificates and the keys do not belong together
 
-authority.json                      which CA is for what, and the files below by name
+authority.json                      which CA is for what, where its key is, from when it issues: `manifest`
 roots/production-root-rsa.pem …     certificates
 issuing/production-rsa.pem …
-keys/production-rsa.pem …           encrypted PKCS#8, mode 0600
+keys/production-rsa.pem …           encrypted PKCS#8, mode 0600; nothing here where keys live in a token
+requests/production-rsa.csr …       requests to the roots
+protocols/…                         what each ceremony did
+
+The roots' keys are never here: `ceremony` keeps them in a folder of their own.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
 
 from servicecert_pki.issuer import IssuerInfo
-from servicecert_pki.keys import KeyUnavailable, SigningKey, open_key
-from servicecert_pki.profiles import Environment
+from servicecert_pki.manifest import MANIFEST, Entry, KeyPlace, active, issuer_id, kind_of, read_manifest, root_id
+from servicecert_pki.profile import Environment
 from servicecert_pki.spki import KeyFamily
 
-MANIFEST = "authority.json"
-MANIFEST_VERSION = 1
+__all__ = [
+    "MANIFEST",
+    "Authority",
+    "AuthorityDamaged",
+    "AuthorityExists",
+    "AuthorityMissing",
+    "AuthorityRefused",
+    "issuer_id",
+    "root_id",
+]
 
 
 class AuthorityRefused(Exception):
@@ -43,41 +55,39 @@ class AuthorityDamaged(AuthorityRefused):
     """What is in the directory does not belong together."""
 
 
-def issuer_id(environment: Environment, family: KeyFamily) -> str:
-    """Return the name of an issuing CA and of its files, for instance ``test-ec``."""
-    return f"{environment}-{family}"
-
-
-def root_id(environment: Environment, family: KeyFamily) -> str:
-    """Return the name of a root CA and of its files, for instance ``test-root-ec``."""
-    return f"{environment}-root-{family}"
-
-
 @dataclass(frozen=True)
 class Authority:
-    """The public part of all issuing CAs; keys are opened one by one with their passphrase."""
+    """The public part of all issuing CAs, of every generation.
+
+    `places` says where each one's key is, `active_from` from when each one issues: None of one that waits for its date.
+    """
 
     directory: Path
     issuers: Mapping[str, IssuerInfo]
+    places: Mapping[str, KeyPlace]
+    active_from: Mapping[str, datetime | None]
 
     @classmethod
     def load(cls, directory: Path) -> "Authority":
         """Read the manifest and the certificates, no key; raises AuthorityMissing or AuthorityDamaged."""
         try:
-            manifest = json.loads((directory / MANIFEST).read_bytes())
-        except FileNotFoundError:
+            entries = read_manifest(directory).issuing
+            issuers = [_issuer(directory, entry) for entry in entries]
+            _check_apart(issuers)
+        except FileNotFoundError as fault:
+            if (directory / MANIFEST).exists():
+                raise AuthorityDamaged(f"The CA in {directory} is damaged: {fault.filename} is missing.") from None
             raise AuthorityMissing(
                 f"There is no CA in {directory}: create one with `servicecert ca init`, or name its directory."
             ) from None
         except (OSError, ValueError) as fault:
-            raise AuthorityDamaged(f"The manifest of the CA in {directory} cannot be read ({fault}).") from None
-        try:
-            if manifest["version"] != MANIFEST_VERSION:
-                raise ValueError(f"version {manifest['version']} is unknown")
-            issuers = [_issuer(directory, entry) for entry in manifest["issuing"]]
-        except (OSError, ValueError, KeyError, TypeError) as fault:
             raise AuthorityDamaged(f"The CA in {directory} is damaged: {fault}.") from None
-        return cls(directory, {issuer.id: issuer for issuer in issuers})
+        return cls(
+            directory,
+            {issuer.id: issuer for issuer in issuers},
+            {entry.id: entry.key for entry in entries},
+            {entry.id: entry.active_from for entry in entries},
+        )
 
     def issuer(self, id: str) -> IssuerInfo:
         """Return an issuing CA by its name; raises AuthorityMissing."""
@@ -86,31 +96,44 @@ class Authority:
         except KeyError:
             raise AuthorityMissing(f"The CA in {self.directory} has no issuing CA {id}.") from None
 
-    def issuer_for(self, environment: Environment, family: KeyFamily) -> IssuerInfo:
-        """Return the issuing CA for keys of `family`; raises AuthorityMissing."""
-        return self.issuer(issuer_id(environment, family))
+    def issuer_for(self, environment: Environment, family: KeyFamily, moment: datetime) -> IssuerInfo:
+        """Return the CA that issues for keys of `family` at `moment` (aware): the generation whose date came last.
 
-    def open_key(self, id: str, passphrase: bytes) -> SigningKey:
-        """Open an issuing CA's key, which takes a while: keep it. Raises KeyUnavailable or AuthorityMissing."""
-        issuer = self.issuer(id)
-        key = open_key(self.directory / "keys" / f"{id}.pem", passphrase)
-        if key.public_key() != issuer.public_key:
-            raise KeyUnavailable(f"The key file of {id} in {self.directory} belongs to another certificate.")
-        return key
+        Raises AuthorityMissing where none is active.
+        """
+        of_kind = {id: self.active_from[id] for id in self.issuers if kind_of(id)[:2] == (environment, family)}
+        found = active(of_kind, moment)
+        if found is None:
+            raise AuthorityMissing(
+                f"The CA in {self.directory} has no active issuing CA {issuer_id(environment, family)}: "
+                "activate one with `servicecert ca activate`."
+            )
+        return self.issuers[found]
 
 
-def _issuer(directory: Path, entry: Mapping[str, str]) -> IssuerInfo:
+def _issuer(directory: Path, entry: Entry) -> IssuerInfo:
     """Read one issuing CA and check that its root signed it and that it is what the manifest says."""
-    certificate = _certificate(directory / entry["certificate"])
-    root = _certificate(directory / entry["root"])
+    certificate = _certificate(directory / entry.certificate)
+    root = _certificate(directory / entry.root)
     try:
         certificate.verify_directly_issued_by(root)
     except Exception as fault:
-        raise ValueError(f"{entry['certificate']} is not signed by {entry['root']}") from fault
-    issuer = IssuerInfo.of(entry["id"], Environment(entry["environment"]), certificate, root)
-    if issuer.id != issuer_id(issuer.environment, issuer.family):
-        raise ValueError(f"{entry['certificate']} holds an {issuer.family} key, which is not {issuer.id}'s")
+        raise ValueError(f"{entry.certificate} is not signed by {entry.root}") from fault
+    issuer = IssuerInfo.of(entry.id, entry.environment, certificate, root)
+    if kind_of(entry.id)[:2] != (issuer.environment, issuer.family):
+        raise ValueError(f"{entry.certificate} holds an {issuer.family} key, which is not {issuer.id}'s")
     return issuer
+
+
+def _check_apart(issuers: list[IssuerInfo]) -> None:
+    """No two CAs share a name or a key; production and test share no root either (I11)."""
+    roots = {
+        environment: {it.root_der for it in issuers if it.environment is environment} for environment in Environment
+    }
+    if roots[Environment.PRODUCTION] & roots[Environment.TEST]:
+        raise ValueError("production and test have a root in common")
+    if len({it.id for it in issuers}) < len(issuers) or len({it.key_id for it in issuers}) < len(issuers):
+        raise ValueError("two issuing CAs have the same name or the same key")
 
 
 def _certificate(path: Path) -> x509.Certificate:

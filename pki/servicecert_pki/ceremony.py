@@ -1,224 +1,286 @@
-"""Making the authority: keys and certificates of the roots and of the issuing CAs under them.
+"""Making the authority, step by step: roots offline, requests out, certificates in, a date from which each issues.
 
-The names are fictitious and say so; an authority of its own name makes its CAs by its own ceremony.
+    make_roots(offline)                     on the offline machine: root keys and certificates
+    request_cas(directory, ids)             beside the services: keys of issuing CAs, and requests for them
+    sign_requests(offline, requests)        on the offline machine: their certificates
+    install(directory, certificates)        beside the services: a certificate joins its key
+    activate(directory, id, moment)         from when a later generation issues
+
+`init_authority` does all of them on one machine, for a demonstration. Each step returns what it did, for the protocol.
+All raise AuthorityRefused and its kinds, and KeyUnavailable. Nothing is overwritten.
 """
 
-import fcntl
-import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
+from pydantic import TypeAdapter
 
-from servicecert_pki.authority import (
+from servicecert_pki.authority import Authority, AuthorityExists, AuthorityMissing, AuthorityRefused
+from servicecert_pki.ca_certificate import issuing_name, make_issuing, make_request, make_root, root_name
+from servicecert_pki.ceremony_files import alone_in, kind_of_file, read_certificate, read_request, second
+from servicecert_pki.key_store import KeyStore, PemStore
+from servicecert_pki.keys import PublicKey
+from servicecert_pki.manifest import (
     MANIFEST,
-    MANIFEST_VERSION,
-    Authority,
-    AuthorityExists,
-    AuthorityRefused,
+    Entry,
+    KeyPlace,
+    Manifest,
     issuer_id,
+    kind_of,
+    read_manifest,
     root_id,
+    write_manifest,
+    write_whole,
 )
-from servicecert_pki.keys import PrivateKey, encrypted_pem
-from servicecert_pki.profiles import Environment, Profiles
+from servicecert_pki.profile import Environment
+from servicecert_pki.profiles import Profiles
+from servicecert_pki.protocol import Deed, place_text
 from servicecert_pki.serials import draw_serial
+from servicecert_pki.software_key import encrypted_pem, generate, read_private_key
 from servicecert_pki.spki import KeyFamily
 
-_ROOT_YEARS = 20
-_ISSUING_YEARS = 10
+Passphrases = Mapping[Environment, bytes]
+Random = Callable[[int], bytes]
 
-_KEY_USAGE = x509.KeyUsage(
-    digital_signature=False,
-    content_commitment=False,
-    key_encipherment=False,
-    data_encipherment=False,
-    key_agreement=False,
-    key_cert_sign=True,
-    crl_sign=True,
-    encipher_only=False,
-    decipher_only=False,
-)
+KINDS = tuple((environment, family) for environment in Environment for family in KeyFamily)
+
+_PLACE: TypeAdapter[KeyPlace] = TypeAdapter(KeyPlace)
 
 
-@dataclass(frozen=True, repr=False)
-class _Made:
-    """A CA that has just been made; its representation shows nothing of the key."""
-
-    key: PrivateKey
-    certificate: x509.Certificate
+def offline_folder(directory: Path) -> Path:
+    """Return where the one-step form keeps the roots of the authority in `directory`: beside it, not in it."""
+    return directory.with_name(f"{directory.name}.offline")
 
 
 def init_authority(
     directory: Path,
-    passphrases: Mapping[Environment, bytes],
+    passphrases: Passphrases,
     profiles: Profiles,
     now: datetime,
-    random: Callable[[int], bytes] = os.urandom,
+    random: Random = os.urandom,
+    store: KeyStore | None = None,
 ) -> Authority:
-    """Make, for production and test each, an RSA 4096 and an EC P-384 root and an issuing CA under each.
+    """Make the roots and the first generation of issuing CAs in one go, and let them issue at once.
 
-    `passphrases` encrypt the keys of one environment each; `profiles` give the policies that an issuing CA may
-    certify; `now` (aware) is the first second of validity; `random` draws the serial numbers. The manifest is
-    written last, and without it there is no CA, so that an interrupted run is simply repeated. Raises
-    AuthorityExists or AuthorityRefused.
+    `passphrases` encrypt the roots' keys, and the issuing CAs' where no other `store` is given; `profiles` give the
+    policies that an issuing CA may certify; `now` (aware) is the first second of validity; `random` draws the serial
+    numbers. The manifest is written last, so that an interrupted run is simply repeated.
     """
-    _check_passphrases(passphrases)
-    try:
-        _make_all(directory, passphrases, profiles, now.astimezone(UTC).replace(microsecond=0), random)
-    except OSError as fault:
-        raise AuthorityRefused(f"No CA can be written to {directory} ({fault.strerror}).") from None
+    make_authority(directory, passphrases, profiles, now, random, store)
     return Authority.load(directory)
 
 
-def _make_all(
+def make_authority(
     directory: Path,
-    passphrases: Mapping[Environment, bytes],
+    passphrases: Passphrases,
     profiles: Profiles,
     now: datetime,
-    random: Callable[[int], bytes],
-) -> None:
-    (directory / "keys").mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _alone_in(directory):
+    random: Random = os.urandom,
+    store: KeyStore | None = None,
+) -> list[Deed]:
+    """See `init_authority`; returns what was done."""
+    check_passphrases(passphrases)
+    offline, ids = offline_folder(directory), [issuer_id(*kind) for kind in KINDS]
+    with alone_in(directory):
         if (directory / MANIFEST).exists():
             raise AuthorityExists(f"There is a CA in {directory} already; name another directory for a new one.")
-        entries = [
-            _make_pair(directory, environment, family, passphrases[environment], profiles, now, random)
-            for environment in Environment
-            for family in KeyFamily
-        ]
-        manifest = {"version": MANIFEST_VERSION, "made": now.isoformat(), "issuing": entries}
-        _write(directory / MANIFEST, json.dumps(manifest, indent=2).encode() + b"\n")
+        deeds = make_roots(offline, passphrases, now, random, again=True)
+        deeds += _request(directory, ids, store or PemStore(directory, passphrases), again=True)
+        requests = [directory / "requests" / f"{id}.csr" for id in ids]
+        deeds += sign_requests(offline, requests, passphrases, profiles, now, random, again=True)
+        return deeds + _install(directory, [offline / "issued" / f"{id}.pem" for id in ids], now)
 
 
-def _check_passphrases(passphrases: Mapping[Environment, bytes]) -> None:
+def make_roots(
+    offline: Path, passphrases: Passphrases, now: datetime, random: Random = os.urandom, *, again: bool = False
+) -> list[Deed]:
+    """Make an RSA 4096 and an EC P-384 root for production and test each, in a folder that is kept offline.
+
+    With `again`, roots that are there are kept; without, they are refused.
+    """
+    check_passphrases(passphrases)
+    deeds = []
+    with alone_in(offline):
+        ids = {root_id(*kind): kind for kind in KINDS}
+        there = [id for id in ids if (offline / "roots" / f"{id}.pem").exists()]
+        if there and not again:
+            raise AuthorityExists(f"There are roots in {offline} already; name another folder for new ones.")
+        for id, (environment, family) in ids.items():
+            if id in there:
+                certificate = read_certificate(offline / "roots" / f"{id}.pem")
+            else:
+                key = generate(family)
+                certificate = make_root(key, root_name(environment, family), second(now), draw_serial(random))
+                pem = encrypted_pem(key, passphrases[environment])
+                write_whole(offline / "keys" / f"{id}.pem", pem, mode=0o600)
+                write_whole(offline / "roots" / f"{id}.pem", certificate.public_bytes(Encoding.PEM))
+            deeds.append(Deed.certified("root", id, f"{offline}/keys/{id}.pem, encrypted", certificate))
+    return deeds
+
+
+def next_ids(directory: Path, kinds: Sequence[tuple[Environment, KeyFamily]]) -> list[str]:
+    """Return the names that the next generation of each kind gets; raises AuthorityDamaged."""
+    installed = Authority.load(directory).issuers if (directory / MANIFEST).exists() else {}
+    taken = [kind_of(id) for id in installed]
+    return [
+        issuer_id(*kind, 1 + max((number for *its, number in taken if tuple(its) == kind), default=0)) for kind in kinds
+    ]
+
+
+def request_cas(directory: Path, ids: Sequence[str], store: KeyStore) -> list[Deed]:
+    """Make the keys of issuing CAs in their store, and a request for each in `requests/`, to carry to the roots."""
+    with alone_in(directory):
+        return _request(directory, ids, store)
+
+
+def _request(directory: Path, ids: Sequence[str], store: KeyStore, *, again: bool = False) -> list[Deed]:
+    deeds = []
+    for id in ids:
+        file = directory / "requests" / f"{id}.csr"
+        if file.exists():
+            if not again:
+                raise AuthorityExists(f"{file} waits for its certificate: install that first, or remove the request.")
+        else:
+            key, place = store.make(id)
+            write_whole(file.with_suffix(".json"), _PLACE.dump_json(place) + b"\n")
+            request = x509.load_der_x509_csr(make_request(key, id))
+            write_whole(file, request.public_bytes(Encoding.PEM))
+        place = _PLACE.validate_json(file.with_suffix(".json").read_bytes())
+        deeds.append(Deed.requested(id, place_text(place), read_request(file)))
+    return deeds
+
+
+def sign_requests(
+    offline: Path,
+    requests: Sequence[Path],
+    passphrases: Passphrases,
+    profiles: Profiles,
+    now: datetime,
+    random: Random = os.urandom,
+    *,
+    again: bool = False,
+) -> list[Deed]:
+    """Sign requests, each named `<id>.csr`, with the root of its environment and family.
+
+    `issued/<id>.pem` then holds the certificate and its root's, to carry back. A name is certified once.
+    """
+    check_passphrases(passphrases)
+    deeds = []
+    with alone_in(offline):
+        for path in requests:
+            id, request = path.stem, read_request(path)
+            environment, family = kind_of_file(path)
+            root_file = root_id(environment, family)
+            if not (offline / "roots" / f"{root_file}.pem").exists():
+                raise AuthorityMissing(
+                    f"There is no root {root_file} in {offline}: make it with `servicecert ca root init`."
+                )
+            root = read_certificate(offline / "roots" / f"{root_file}.pem")
+            issued = offline / "issued" / f"{id}.pem"
+            if issued.exists() and not again:
+                raise AuthorityExists(f"{id} is certified already, in {issued}; nothing is certified twice.")
+            root_key = read_private_key(offline / "keys" / f"{root_file}.pem", passphrases[environment])
+            if root_key.public_key() != root.public_key():
+                raise AuthorityRefused(f"The key of {root_file} in {offline} belongs to another root.")
+            public_key, policies = request.public_key(), profiles.policies(environment)
+            assert isinstance(public_key, PublicKey)
+            certificate = make_issuing(root, root_key, public_key, id, policies, second(now), draw_serial(random))
+            write_whole(issued, certificate.public_bytes(Encoding.PEM) + root.public_bytes(Encoding.PEM))
+            deeds.append(Deed.certified("issuing CA", id, "as requested", certificate))
+    return deeds
+
+
+def install(directory: Path, certificates: Sequence[Path], now: datetime) -> list[Deed]:
+    """Join certificates that came back from the roots to the keys that were made for them.
+
+    The first generation of a kind issues from its first second on; a later one waits for `activate`.
+    """
+    with alone_in(directory):
+        return _install(directory, certificates, now)
+
+
+def _install(directory: Path, certificates: Sequence[Path], now: datetime) -> list[Deed]:
+    there = (directory / MANIFEST).exists()
+    manifest = read_manifest(directory) if there else Manifest(made=second(now), issuing=())
+    deeds = []
+    for path in certificates:
+        entry, certificate = _entry(directory, path, manifest)
+        manifest = manifest.model_copy(update={"issuing": (*manifest.issuing, entry)})
+        since = f"issues from {entry.active_from:%Y-%m-%dT%H:%M:%SZ}" if entry.active_from else "issues nothing yet"
+        deeds.append(Deed.certified("installed", entry.id, f"{place_text(entry.key)}; {since}", certificate))
+    write_manifest(directory, manifest)
+    return deeds
+
+
+def _entry(directory: Path, path: Path, manifest: Manifest) -> tuple[Entry, x509.Certificate]:
+    """Check that a certificate is the one that was asked for, store it and its root's, and return its entry."""
+    id = path.stem
+    environment, family = kind_of_file(path)
+    if id in {entry.id for entry in manifest.issuing}:
+        raise AuthorityExists(f"{id} is installed in {directory} already; nothing overwrites it.")
+    asked = directory / "requests" / f"{id}.csr"
+    if not asked.exists():
+        raise AuthorityMissing(f"No request of {id} waits in {directory}: make one with `servicecert ca request`.")
+    try:
+        certificate, root = x509.load_pem_x509_certificates(path.read_bytes())
+        certificate.verify_directly_issued_by(root)
+    except Exception:
+        raise AuthorityRefused(
+            f"{path} does not hold a CA's certificate and that of the root that signed it."
+        ) from None
+    if certificate.public_key() != read_request(asked).public_key() or certificate.subject != issuing_name(id):
+        raise AuthorityRefused(f"{path} is not the certificate that {asked} asks for.")
+    if root.subject != root_name(environment, family):
+        raise AuthorityRefused(f"{path} is signed by a root of another kind than {root_id(environment, family)}.")
+    place = _PLACE.validate_json(asked.with_suffix(".json").read_bytes())
+    root_file = f"roots/{root_id(environment, family)}.pem"
+    if (directory / root_file).exists() and read_certificate(directory / root_file) != root:
+        raise AuthorityRefused(f"{path} is signed by another root than {directory / root_file}.")
+    write_whole(directory / root_file, root.public_bytes(Encoding.PEM))
+    write_whole(directory / "issuing" / f"{id}.pem", certificate.public_bytes(Encoding.PEM))
+    first = kind_of(id)[2] == 1
+    entry = Entry(
+        id=id,
+        environment=environment,
+        certificate=f"issuing/{id}.pem",
+        root=root_file,
+        key=place,
+        active_from=certificate.not_valid_before_utc if first else None,
+    )
+    return entry, certificate
+
+
+def activate(directory: Path, id: str, moment: datetime, now: datetime) -> list[Deed]:
+    """Let an installed CA issue from `moment` (aware) on, which lies ahead; the generation before stays for its CRLs."""
+    with alone_in(directory):
+        authority = Authority.load(directory)
+        issuer, since = authority.issuer(id), authority.active_from[id]
+        if since is not None and since <= now:
+            raise AuthorityExists(f"{id} issues since {since:%Y-%m-%dT%H:%M:%SZ}; that cannot be taken back.")
+        if moment < now:
+            raise AuthorityRefused(f"{moment:%Y-%m-%dT%H:%M:%SZ} has passed: name a time that lies ahead.")
+        if not issuer.not_before <= moment < issuer.not_after:
+            raise AuthorityRefused(
+                f"{id} is valid from {issuer.not_before:%Y-%m-%d} to {issuer.not_after:%Y-%m-%d}: name a time within."
+            )
+        manifest = read_manifest(directory)
+        entries = tuple(
+            entry.model_copy(update={"active_from": moment.astimezone(UTC)}) if entry.id == id else entry
+            for entry in manifest.issuing
+        )
+        write_manifest(directory, manifest.model_copy(update={"issuing": entries}))
+    text = f"issues from {moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return [Deed.certified("activated", id, text, x509.load_der_x509_certificate(issuer.certificate_der))]
+
+
+def check_passphrases(passphrases: Passphrases) -> None:
+    """Raise AuthorityRefused unless each environment has a passphrase of its own (I11)."""
     given = [passphrases.get(environment) for environment in Environment]
     if not all(given):
         raise AuthorityRefused("Give a passphrase for the production keys and one for the test keys.")
     if len(set(given)) < len(given):
         raise AuthorityRefused("Production and test keys need different passphrases.")
-
-
-def _make_pair(
-    directory: Path,
-    environment: Environment,
-    family: KeyFamily,
-    passphrase: bytes,
-    profiles: Profiles,
-    now: datetime,
-    random: Callable[[int], bytes],
-) -> dict[str, str]:
-    """Make a root and its issuing CA, write their files, and return the manifest's entry."""
-    kind = f"{environment.capitalize()} {'RSA 4096' if family is KeyFamily.RSA else 'EC P-384'}"
-    root = _make_root(_generate(family), f"Demonstration Root CA {kind}", now, draw_serial(random))
-    issuing = _make_issuing(
-        root,
-        _generate(family),
-        f"Demonstration Issuing CA {kind}",
-        profiles.policies(environment),
-        now,
-        draw_serial(random),
-    )
-    files = {}
-    for folder, id, made in (
-        ("roots", root_id(environment, family), root),
-        ("issuing", issuer_id(environment, family), issuing),
-    ):
-        _write(directory / "keys" / f"{id}.pem", encrypted_pem(made.key, passphrase), mode=0o600)
-        files[folder] = f"{folder}/{id}.pem"
-        _write(directory / files[folder], made.certificate.public_bytes(Encoding.PEM))
-    return {
-        "id": issuer_id(environment, family),
-        "environment": environment,
-        "certificate": files["issuing"],
-        "root": files["roots"],
-    }
-
-
-def _generate(family: KeyFamily) -> PrivateKey:
-    if family is KeyFamily.RSA:
-        return rsa.generate_private_key(65537, 4096)
-    return ec.generate_private_key(ec.SECP384R1())
-
-
-def _make_root(key: PrivateKey, name: str, now: datetime, serial: int) -> _Made:
-    subject = _name(name)
-    builder = _builder(key, subject, now, _ROOT_YEARS, serial).issuer_name(subject)
-    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    return _Made(key, builder.sign(key, _hash(key)))
-
-
-def _make_issuing(
-    root: _Made, key: PrivateKey, name: str, policies: tuple[str, ...], now: datetime, serial: int
-) -> _Made:
-    """The policies of the environment stand in the CA certificate, so that its chain holds for no other."""
-    root_key_id = root.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    information = [x509.PolicyInformation(x509.ObjectIdentifier(policy), None) for policy in policies]
-    builder = (
-        _builder(key, _name(name), now, _ISSUING_YEARS, serial)
-        .issuer_name(root.certificate.subject)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(x509.CertificatePolicies(information), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(root_key_id), critical=False)
-    )
-    return _Made(key, builder.sign(root.key, _hash(root.key)))
-
-
-def _builder(key: PrivateKey, subject: x509.Name, now: datetime, years: int, serial: int) -> x509.CertificateBuilder:
-    """Begin a certificate with what roots and issuing CAs have in common; 29 February counts as the 28th."""
-    day = 28 if (now.month, now.day) == (2, 29) else now.day
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .public_key(key.public_key())
-        .serial_number(serial)
-        .not_valid_before(now)
-        .not_valid_after(now.replace(year=now.year + years, day=day))
-        .add_extension(_KEY_USAGE, critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-    )
-
-
-def _name(common_name: str) -> x509.Name:
-    return x509.Name(
-        [
-            x509.NameAttribute(NameOID.COUNTRY_NAME, "FI"),
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Fictitious Certificate Authority"),
-            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
-        ]
-    )
-
-
-def _hash(key: PrivateKey) -> hashes.SHA384 | hashes.SHA512:
-    return hashes.SHA512() if isinstance(key, rsa.RSAPrivateKey) else hashes.SHA384()
-
-
-@contextmanager
-def _alone_in(directory: Path) -> Iterator[None]:
-    """Hold the directory's lock, so that two runs at once cannot mix their files."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _write(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Write a file so that it is there whole and on disk, or not at all."""
-    path.parent.mkdir(exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

@@ -1,34 +1,99 @@
-"""All issuing keys of an authority, opened at once with the operator's passphrase file.
+"""All issuing keys of an authority, opened at once: only the issuer, the revoker and the ceremony may do this (I10).
 
-The file has one line for each environment: ``production=<passphrase>`` and ``test=<passphrase>``.
+Passphrases and PINs come from files of two lines, ``production=<secret>`` and ``test=<secret>``: a process that has
+one environment's cannot open the other's (I11).
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import KeyUnavailable, SigningKey
-from servicecert_pki.profiles import Environment
+from servicecert_pki.manifest import KeyPlace, PemPlace
+from servicecert_pki.pkcs11_module import load_module
+from servicecert_pki.profile import Environment
+from servicecert_pki.software_key import open_key
+from servicecert_pki.token_key import Token, open_token_key
+
+
+@dataclass(frozen=True)
+class TokenAccess:
+    """How tokens are reached: the PKCS#11 library, and the file of the PINs, which is read at each login."""
+
+    module: Path
+    pin_file: Path
+
+    def token(self, label: str, environment: Environment) -> Token:
+        """Give the token of that label, not opened yet; raises KeyUnavailable where the library cannot be loaded."""
+        return Token(load_module(self.module), label, lambda: read_secrets(self.pin_file, "PIN")[environment])
 
 
 def read_passphrases(path: Path) -> Mapping[Environment, bytes]:
     """Return the passphrase of each environment; raises KeyUnavailable."""
+    return read_secrets(path, "passphrase")
+
+
+def read_secrets(path: Path, kind: str) -> Mapping[Environment, bytes]:
+    """Return the secret of each environment from the `kind` file; raises KeyUnavailable, which shows none of it."""
     try:
         lines = path.read_bytes().splitlines()
     except OSError as fault:
-        raise KeyUnavailable(f"The passphrase file {path} cannot be read ({fault.strerror}).") from None
+        raise KeyUnavailable(f"The {kind} file {path} cannot be read ({fault.strerror}).") from None
     named = dict(line.split(b"=", 1) for line in lines if b"=" in line)
-    passphrases = {environment: named.get(environment.encode(), b"") for environment in Environment}
-    if not all(passphrases.values()):
-        raise KeyUnavailable(
-            f"The passphrase file {path} needs the two lines production=<passphrase> and test=<passphrase>."
-        )
-    return passphrases
+    found = {environment: named.get(environment.encode(), b"") for environment in Environment}
+    if not all(found.values()):
+        raise KeyUnavailable(f"The {kind} file {path} needs the two lines production=<{kind}> and test=<{kind}>.")
+    return found
 
 
-def open_keys(authority: Authority, passphrases: Mapping[Environment, bytes]) -> Mapping[str, SigningKey]:
-    """Open the key of every issuing CA, by its name; raises KeyUnavailable. It takes about a second."""
+def open_keys(
+    authority: Authority, passphrases: Mapping[Environment, bytes] | None, tokens: TokenAccess | None = None
+) -> Mapping[str, SigningKey]:
+    """Open the key of every issuing CA, of every generation, by its name; raises KeyUnavailable.
+
+    `passphrases` are for keys in files, `tokens` for keys in tokens; what an authority does not need may be left out.
+    """
+    opened: dict[tuple[str, Environment], Token] = {}
     return {
-        issuer.id: authority.open_key(issuer.id, passphrases[issuer.environment])
+        issuer.id: _open(authority, issuer.id, authority.places[issuer.id], passphrases, tokens, opened)
         for issuer in authority.issuers.values()
     }
+
+
+def _open(
+    authority: Authority,
+    id: str,
+    place: KeyPlace,
+    passphrases: Mapping[Environment, bytes] | None,
+    tokens: TokenAccess | None,
+    opened: dict[tuple[str, Environment], Token],
+) -> SigningKey:
+    issuer = authority.issuer(id)
+    key: SigningKey
+    if isinstance(place, PemPlace):
+        if passphrases is None:
+            raise KeyUnavailable(
+                f"The key of {id} is in a file: name its passphrases in SERVICECERT_CA_PASSPHRASE_FILE."
+            )
+        key = open_key(authority.directory / place.file, passphrases[issuer.environment])
+    else:
+        if tokens is None:
+            raise KeyUnavailable(
+                f"The key of {id} is in the token {place.token}: set SERVICECERT_PKCS11_MODULE and SERVICECERT_PKCS11_PIN_FILE."
+            )
+        at = (place.token, issuer.environment)
+        if at not in opened:
+            opened[at] = tokens.token(*at)
+        key = open_token_key(opened[at], place.label)
+    if key.public_key() != issuer.public_key:
+        raise KeyUnavailable(f"The key of {id} in {authority.directory} belongs to another certificate.")
+    return key
+
+
+def access(
+    passphrase_file: Path | None, module: Path | None, pin_file: Path | None
+) -> tuple[Mapping[Environment, bytes] | None, TokenAccess | None]:
+    """Return what `open_keys` takes, from a service's settings; raises KeyUnavailable where a file cannot be read."""
+    passphrases = read_passphrases(passphrase_file) if passphrase_file else None
+    return passphrases, TokenAccess(module, pin_file) if module and pin_file else None

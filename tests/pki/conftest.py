@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import init_authority
 from servicecert_pki.certificate import AlternativeNames, Contents, Subject
+from servicecert_pki.keyring import open_keys
 from servicecert_pki.keys import PublicKey, SigningKey
 from servicecert_pki.profiles import Environment, Profiles, load_profiles
 from servicecert_pki.serials import draw_serial
@@ -43,7 +44,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory, profiles: Profiles) -> A
 
 @pytest.fixture(scope="session")
 def ca_keys(authority: Authority) -> Mapping[str, SigningKey]:
-    return {id: authority.open_key(id, PASSPHRASES[it.environment]) for id, it in authority.issuers.items()}
+    return open_keys(authority, PASSPHRASES)
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +69,7 @@ def make_contents(authority: Authority, profiles: Profiles, subject_keys: Mappin
         common_name = "kanta.example.fi" if profile.dns_names else "Esimerkkijärjestelmä Ö"
         sound = Contents(
             profile=profile,
-            issuer=authority.issuer_for(profile.environment, family),
+            issuer=authority.issuer_for(profile.environment, family, CEREMONY),
             subject=Subject("Esimerkkiapteekki Oy", "Helsingin VI apteekki", "0204819-8", common_name),
             names=names,
             usages=profile.usages,

@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 from servicecert_pki.authority import Authority
-from servicecert_pki.keyring import open_keys, read_passphrases
+from servicecert_pki.keyring import access, open_keys
 from servicecert_pki.lint import Linter
 from servicecert_pki.profiles import load_profiles
 from servicecert_schemas.certificate import ApplicationAccepted
@@ -46,7 +46,8 @@ async def open_service(
     Raises KeyUnavailable, AuthorityMissing, AuthorityDamaged or ProfileUnsafe, each with one sentence that says the way out.
     """
     authority = Authority.load(settings.ca_dir)
-    keys = await asyncio.to_thread(open_keys, authority, read_passphrases(settings.ca_passphrase_file))
+    reached = access(settings.ca_passphrase_file, settings.pkcs11_module, settings.pkcs11_pin_file)
+    keys = await asyncio.to_thread(open_keys, authority, *reached)
     linter = await asyncio.to_thread(Linter.with_new_keys, settings.lint)
     office = Office(authority, load_profiles(), settings.crl_base_url, linter, settings.ocsp_url)
     sense = ClockSense(timedelta(seconds=settings.clock_limit_seconds))

@@ -28,12 +28,23 @@ class Settings(BaseSettings):
 
     ca_dir: Annotated[Path, Field(alias="SERVICECERT_CA_DIR", description="the folder of the CA")]
     ca_passphrase_file: Annotated[
-        Path,
+        Path | None,
         Field(
             alias="SERVICECERT_CA_PASSPHRASE_FILE",
-            description="a file of two lines, production=<passphrase> and test=<passphrase>",
+            description="for keys in files: two lines, production=<passphrase> and test=<passphrase>",
         ),
-    ]
+    ] = None
+    pkcs11_module: Annotated[
+        Path | None,
+        Field(alias="SERVICECERT_PKCS11_MODULE", description="for keys in a token: the path of its PKCS#11 library"),
+    ] = None
+    pkcs11_pin_file: Annotated[
+        Path | None,
+        Field(
+            alias="SERVICECERT_PKCS11_PIN_FILE",
+            description="for keys in a token: two lines, production=<PIN> and test=<PIN>",
+        ),
+    ] = None
     crl_base_url: Annotated[
         HttpUrl,
         Field(alias="SERVICECERT_CRL_BASE_URL", description="where the folder of the CRLs is served, as http://host"),

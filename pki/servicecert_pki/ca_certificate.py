@@ -1,0 +1,112 @@
+"""Certificates of roots and issuing CAs, and the requests between them.
+
+The names are fictitious and say so; an authority puts its own here before its ceremony.
+"""
+
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import NameOID
+
+from servicecert_pki import der
+from servicecert_pki.keys import SIGNATURE_ALGORITHM, PrivateKey, PublicKey, SigningKey
+from servicecert_pki.manifest import kind_of
+from servicecert_pki.profile import Environment
+from servicecert_pki.spki import KeyFamily
+
+_ROOT_YEARS = 20
+_ISSUING_YEARS = 10
+
+_KEY = {KeyFamily.RSA: "RSA 4096", KeyFamily.EC: "EC P-384"}
+
+_KEY_USAGE = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
+def root_name(environment: Environment, family: KeyFamily) -> x509.Name:
+    """Return the subject of a root."""
+    return _name(f"Demonstration Root CA {environment.capitalize()} {_KEY[family]}")
+
+
+def issuing_name(id: str) -> x509.Name:
+    """Return the subject of an issuing CA; each generation has one of its own, or their CRLs would be mistaken."""
+    environment, family, generation = kind_of(id)
+    number = f", Generation {generation}" if generation > 1 else ""
+    return _name(f"Demonstration Issuing CA {environment.capitalize()} {_KEY[family]}{number}")
+
+
+def make_root(key: PrivateKey, name: x509.Name, now: datetime, serial: int) -> x509.Certificate:
+    """Sign a root's certificate with its own key."""
+    builder = _builder(key.public_key(), name, now, _ROOT_YEARS, serial).issuer_name(name)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    return builder.sign(key, _hash(key))
+
+
+def make_request(key: SigningKey, id: str) -> bytes:
+    """Return a DER PKCS#10 request (RFC 2986) for an issuing CA, signed by a key that may sit in a token."""
+    spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    information = der.sequence(der.integer(0), issuing_name(id).public_bytes(), spki, der.tlv(0xA0))
+    return der.sequence(information, SIGNATURE_ALGORITHM[key.family], der.bit_string(key.sign(information)))
+
+
+def make_issuing(
+    root: x509.Certificate,
+    root_key: PrivateKey,
+    key: PublicKey,
+    id: str,
+    policies: tuple[str, ...],
+    now: datetime,
+    serial: int,
+) -> x509.Certificate:
+    """Sign an issuing CA's certificate. It names the environment's policies, so that its chain holds for no other."""
+    root_key_id = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    information = [x509.PolicyInformation(x509.ObjectIdentifier(policy), None) for policy in policies]
+    builder = (
+        _builder(key, issuing_name(id), now, _ISSUING_YEARS, serial)
+        .issuer_name(root.subject)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.CertificatePolicies(information), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(root_key_id), critical=False)
+    )
+    return builder.sign(root_key, _hash(root_key))
+
+
+def _builder(key: PublicKey, subject: x509.Name, now: datetime, years: int, serial: int) -> x509.CertificateBuilder:
+    """Begin a certificate with what roots and issuing CAs have in common; 29 February counts as the 28th."""
+    day = 28 if (now.month, now.day) == (2, 29) else now.day
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .public_key(key)
+        .serial_number(serial)
+        .not_valid_before(now)
+        .not_valid_after(now.replace(year=now.year + years, day=day))
+        .add_extension(_KEY_USAGE, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    )
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.COUNTRY_NAME, "FI"),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Fictitious Certificate Authority"),
+            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
+        ]
+    )
+
+
+def _hash(key: PrivateKey) -> hashes.SHA384 | hashes.SHA512:
+    return hashes.SHA512() if isinstance(key, rsa.RSAPrivateKey) else hashes.SHA384()

@@ -1,0 +1,70 @@
+"""What a ceremony reads and locks: requests and certificates by the names of their files, one run at a time in a folder."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+
+from servicecert_pki.authority import AuthorityRefused
+from servicecert_pki.ca_certificate import issuing_name
+from servicecert_pki.keys import PublicKey
+from servicecert_pki.manifest import kind_of
+from servicecert_pki.profile import Environment
+from servicecert_pki.spki import KeyFamily
+
+
+def kind_of_file(path: Path) -> tuple[Environment, KeyFamily]:
+    """Take the kind of an issuing CA from the name of its file; raises AuthorityRefused."""
+    try:
+        return kind_of(path.stem)[:2]
+    except ValueError as fault:
+        raise AuthorityRefused(f"{path} is not named after an issuing CA: {fault}.") from None
+
+
+def read_request(path: Path) -> x509.CertificateSigningRequest:
+    """Read a request and check that it is made with its own key, of the kind and the name that its file has."""
+    environment, family = kind_of_file(path)
+    try:
+        request = x509.load_pem_x509_csr(path.read_bytes())
+        sound = request.is_signature_valid
+    except (OSError, ValueError):
+        raise AuthorityRefused(f"{path} is not a readable PKCS#10 request in PEM.") from None
+    key = request.public_key()
+    of_kind = isinstance(key, PublicKey) and key.key_size == (4096 if family is KeyFamily.RSA else 384)
+    if not sound or not of_kind or request.subject != issuing_name(path.stem):
+        raise AuthorityRefused(f"{path} is not a request of {path.stem}, an {environment} CA with an {family} key.")
+    return request
+
+
+def read_certificate(path: Path) -> x509.Certificate:
+    """Read a certificate in PEM; raises AuthorityRefused."""
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError):
+        raise AuthorityRefused(f"{path} is not a readable certificate in PEM.") from None
+
+
+def second(now: datetime) -> datetime:
+    """Cut a time to its second, in UTC."""
+    return now.astimezone(UTC).replace(microsecond=0)
+
+
+@contextmanager
+def alone_in(directory: Path) -> Iterator[None]:
+    """Hold the directory's lock, so that two runs at once cannot mix their files; tell what the disk refuses."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(directory, os.O_RDONLY)
+    except OSError as fault:
+        raise AuthorityRefused(f"No CA can be written to {directory} ({fault.strerror}).") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    except OSError as fault:
+        raise AuthorityRefused(f"No CA can be written to {directory} ({fault.strerror}).") from None
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,56 @@
+"""Where a ceremony makes the keys of issuing CAs: in encrypted files, or inside tokens."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from servicecert_pki.keyring import TokenAccess
+from servicecert_pki.keys import SigningKey
+from servicecert_pki.manifest import KeyPlace, PemPlace, TokenPlace, kind_of, write_whole
+from servicecert_pki.profile import Environment
+from servicecert_pki.software_key import SoftwareKey, encrypted_pem, generate
+from servicecert_pki.token_key import generate_in_token
+
+
+class KeyStore(Protocol):
+    """A place for new keys."""
+
+    def make(self, id: str) -> tuple[SigningKey, KeyPlace]:
+        """Make the key of an issuing CA; raises KeyUnavailable or OSError."""
+        ...
+
+
+@dataclass(frozen=True, repr=False)
+class PemStore:
+    """Encrypted files in the authority's directory, each environment under a passphrase of its own."""
+
+    directory: Path
+    passphrases: Mapping[Environment, bytes]
+
+    def make(self, id: str) -> tuple[SigningKey, KeyPlace]:
+        """See `KeyStore.make`."""
+        environment, family, _ = kind_of(id)
+        place = PemPlace(file=f"keys/{id}.pem")
+        key = generate(family)
+        write_whole(self.directory / place.file, encrypted_pem(key, self.passphrases[environment]), mode=0o600)
+        return SoftwareKey(key), place
+
+
+@dataclass(frozen=True)
+class TokenStore:
+    """A token for each environment: `servicecert-production` and `servicecert-test` with the default prefix."""
+
+    access: TokenAccess
+    prefix: str = "servicecert"
+
+    def make(self, id: str) -> tuple[SigningKey, KeyPlace]:
+        """See `KeyStore.make`; a label that is taken is refused."""
+        environment, family, _ = kind_of(id)
+        place = TokenPlace(token=token_label(self.prefix, environment), label=id)
+        return generate_in_token(self.access.token(place.token, environment), id, family), place
+
+
+def token_label(prefix: str, environment: Environment) -> str:
+    """Return the label of the token that holds an environment's keys."""
+    return f"{prefix}-{environment}"

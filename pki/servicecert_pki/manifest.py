@@ -1,0 +1,117 @@
+"""The manifest of an authority: which CAs there are, where their keys live, and from when each one issues.
+
+A CA's name is its kind and its generation: ``production-ec``, then ``production-ec-2``. A later generation takes over
+at its date; the earlier one stays for its certificates' revocations and CRLs.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from servicecert_pki.profile import Environment
+from servicecert_pki.spki import KeyFamily
+
+MANIFEST = "authority.json"
+
+_NAME = re.compile(r"(production|test)-(rsa|ec)(?:-([1-9][0-9]{0,3}))?")
+
+CaName = Annotated[str, Field(pattern=rf"^{_NAME.pattern}$")]
+_File = Annotated[str, Field(pattern=r"^(issuing|roots|keys)/[a-z0-9-]+\.pem$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PemPlace(_Part):
+    """A key in an encrypted file below the authority's directory."""
+
+    kind: Literal["pem"] = "pem"
+    file: _File
+
+
+class TokenPlace(_Part):
+    """A key in a PKCS#11 token, found by the labels of both."""
+
+    kind: Literal["pkcs11"] = "pkcs11"
+    token: Annotated[str, Field(min_length=1, max_length=32)]
+    label: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+KeyPlace = Annotated[PemPlace | TokenPlace, Field(discriminator="kind")]
+
+
+class Entry(_Part):
+    """One issuing CA. Without `active_from` it is installed and issues nothing yet."""
+
+    id: CaName
+    environment: Environment
+    certificate: _File
+    root: _File
+    key: KeyPlace
+    active_from: AwareDatetime | None = None
+
+
+class Manifest(_Part):
+    """All issuing CAs of a directory, in the order in which they were installed."""
+
+    version: Literal[2] = 2
+    made: AwareDatetime
+    issuing: tuple[Entry, ...]
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Read the manifest; raises OSError, and ValueError with one line that names the field."""
+    try:
+        return Manifest.model_validate_json((directory / MANIFEST).read_bytes())
+    except ValidationError as invalid:
+        first = invalid.errors(include_input=False, include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise ValueError(f"{where}: {first['msg']}") from None
+
+
+def write_manifest(directory: Path, manifest: Manifest) -> None:
+    """Replace the manifest, whole or not at all."""
+    write_whole(directory / MANIFEST, manifest.model_dump_json(indent=2).encode() + b"\n")
+
+
+def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Write a file so that it is there whole and on disk, or not at all."""
+    path.parent.mkdir(exist_ok=True, mode=0o700 if path.parent.name == "keys" else 0o755)
+    partial = path.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def issuer_id(environment: Environment, family: KeyFamily, generation: int = 1) -> str:
+    """Return the name of an issuing CA and of its files, for instance ``test-ec`` or ``test-ec-2``."""
+    return f"{environment}-{family}" + (f"-{generation}" if generation > 1 else "")
+
+
+def root_id(environment: Environment, family: KeyFamily) -> str:
+    """Return the name of a root CA and of its files, for instance ``test-root-ec``."""
+    return f"{environment}-root-{family}"
+
+
+def kind_of(id: str) -> tuple[Environment, KeyFamily, int]:
+    """Take the name of an issuing CA apart: its environment, its key family, its generation. Raises ValueError."""
+    found = _NAME.fullmatch(id)
+    if found is None:
+        raise ValueError(f"{id} is no name of an issuing CA, such as production-ec or production-ec-2")
+    return Environment(found[1]), KeyFamily(found[2]), int(found[3] or 1)
+
+
+def active(entries: Mapping[str, datetime | None], moment: datetime) -> str | None:
+    """Return the name of the CA whose time has come last, of equal times the last one given; None where none is active."""
+    begun = [(since, place, id) for place, (id, since) in enumerate(entries.items()) if since and since <= moment]
+    return max(begun)[2] if begun else None

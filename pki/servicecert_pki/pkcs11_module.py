@@ -1,0 +1,99 @@
+"""A PKCS#11 library in this process: loaded once, with locking, and begun anew when its tokens have gone.
+
+A library's state belongs to the whole process (PKCS#11 3.1, 5.4): after `C_Finalize` every session of every token
+is gone. So signatures share the library, and whoever begins it anew waits until it is alone.
+"""
+
+import ctypes
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import pkcs11
+
+from servicecert_pki.keys import KeyUnavailable
+
+_CKF_OS_LOCKING_OK = 2
+
+
+class _InitializeArguments(ctypes.Structure):
+    """CK_C_INITIALIZE_ARGS: four mutex functions that stay null, flags, and a reserved pointer."""
+
+    _fields_ = (("functions", ctypes.c_void_p * 4), ("flags", ctypes.c_ulong), ("reserved", ctypes.c_void_p))
+
+
+class Pkcs11Module:
+    """One library. `epoch` grows whenever it was begun anew; what was opened in an earlier epoch is void."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.epoch = 0
+        self._pid = os.getpid()
+        self._condition = threading.Condition()
+        self._users = 0
+        self._leaving = 0
+        try:
+            self._functions = ctypes.CDLL(str(path))
+            self.library = pkcs11.lib(str(path))
+        except (OSError, pkcs11.PKCS11Error, AttributeError):
+            raise KeyUnavailable(
+                f"The PKCS#11 library {path} cannot be loaded: name the token's library in SERVICECERT_PKCS11_MODULE."
+            ) from None
+        self._begin()
+
+    def _begin(self) -> None:
+        """Initialise the library so that it locks for itself.
+
+        python-pkcs11 initialises it without locks and calls it without Python's global lock: two threads that
+        sign then corrupt the library's memory.
+        """
+        self._functions.C_Finalize(None)
+        arguments = _InitializeArguments(flags=_CKF_OS_LOCKING_OK)
+        if self._functions.C_Initialize(ctypes.byref(arguments)):
+            raise KeyUnavailable(f"The PKCS#11 library {self.path} cannot be initialised: look at its configuration.")
+        self.epoch += 1
+
+    @contextmanager
+    def shared(self) -> Iterator[int]:
+        """Use the library beside others; gives the epoch. Raises KeyUnavailable in a process that was forked off."""
+        if os.getpid() != self._pid:
+            raise KeyUnavailable("The PKCS#11 library was loaded before this process was forked: open the keys in it.")
+        with self._condition:
+            self._condition.wait_for(lambda: not self._leaving)
+            self._users += 1
+        try:
+            yield self.epoch
+        finally:
+            with self._condition:
+                self._users -= 1
+                self._condition.notify_all()
+
+    def begin_anew(self, epoch: int) -> None:
+        """Initialise the library again, unless somebody has done so since `epoch`. Raises KeyUnavailable."""
+        with self._condition:
+            # Who comes from now on waits, and nobody else moves while the lock is held.
+            self._leaving += 1
+            try:
+                self._condition.wait_for(lambda: self._users == 0)
+                if self.epoch == epoch:
+                    self._begin()
+            finally:
+                self._leaving -= 1
+                self._condition.notify_all()
+
+
+@cache
+def _loaded(path: Path, _pid: int) -> Pkcs11Module:
+    return Pkcs11Module(path)
+
+
+_LOADING = threading.Lock()
+
+
+def load_module(path: Path) -> Pkcs11Module:
+    """Return the library, loaded at most once in a process; raises KeyUnavailable."""
+    with _LOADING:
+        return _loaded(path.resolve(), os.getpid())

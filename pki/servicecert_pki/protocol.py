@@ -1,0 +1,103 @@
+"""The protocol of a ceremony: who did what, when and where, with the fingerprints to compare by eye and voice."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from servicecert_pki.manifest import KeyPlace, PemPlace, write_whole
+from servicecert_pki.serials import serial_hex
+
+
+@dataclass(frozen=True)
+class Deed:
+    """One thing that a ceremony did: what, to which CA, and the facts about it by name."""
+
+    what: str
+    id: str
+    facts: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def certified(cls, what: str, id: str, place: str, certificate: x509.Certificate) -> "Deed":
+        """Tell of a certificate."""
+        der = certificate.public_bytes(Encoding.DER)
+        return cls(
+            what,
+            id,
+            (
+                ("subject", certificate.subject.rfc4514_string()),
+                ("issuer", certificate.issuer.rfc4514_string()),
+                ("serial", serial_hex(certificate.serial_number)),
+                (
+                    "valid",
+                    f"{certificate.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ} to {certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}",
+                ),
+                ("key", _key_text(certificate)),
+                ("key is in", place),
+                ("certificate SHA-256", _pairs(der)),
+                ("public key SHA-256", _pairs(_spki(certificate))),
+            ),
+        )
+
+    @classmethod
+    def requested(cls, id: str, place: str, request: x509.CertificateSigningRequest) -> "Deed":
+        """Tell of a key that was made, and the request for it."""
+        return cls(
+            "request",
+            id,
+            (
+                ("subject", request.subject.rfc4514_string()),
+                ("key", _key_text(request)),
+                ("key is in", place),
+                ("request SHA-256", _pairs(request.public_bytes(Encoding.DER))),
+                ("public key SHA-256", _pairs(_spki(request))),
+            ),
+        )
+
+
+def protocol(step: str, operator: str, host: str, when: datetime, deeds: Sequence[Deed]) -> str:
+    """Write the protocol of one step, with a line to sign at its end."""
+    lines = [
+        f"Protocol of: {step}",
+        f"When:        {when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        f"Host:        {host}",
+        f"Operator:    {operator}",
+    ]
+    for deed in deeds:
+        lines += ["", f"{deed.what}: {deed.id}", *(f"  {name + ':':<21}{value}" for name, value in deed.facts)]
+    return "\n".join([*lines, "", "Signed: ______________________   Witness: ______________________", ""])
+
+
+def store_protocol(directory: Path, step: str, when: datetime, text: str) -> Path:
+    """Keep the protocol in `protocols/`, under the time and the step; never over another one. Returns its path."""
+    (directory / "protocols").mkdir(exist_ok=True)
+    stem, number = f"{when.astimezone(UTC):%Y-%m-%dT%H%M%SZ}-{step.replace(' ', '-')}", 1
+    while (path := directory / "protocols" / f"{stem}{f'-{number}' if number > 1 else ''}.txt").exists():
+        number += 1
+    write_whole(path, text.encode())
+    return path
+
+
+def place_text(place: KeyPlace) -> str:
+    """Say where a key is."""
+    if isinstance(place, PemPlace):
+        return f"the encrypted file {place.file}"
+    return f"the token {place.token}, as {place.label}"
+
+
+def _key_text(holder: x509.Certificate | x509.CertificateSigningRequest) -> str:
+    key = holder.public_key()
+    return f"RSA {key.key_size}" if isinstance(key, rsa.RSAPublicKey) else "EC P-384"
+
+
+def _spki(holder: x509.Certificate | x509.CertificateSigningRequest) -> bytes:
+    return holder.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _pairs(content: bytes) -> str:
+    return sha256(content).digest().hex(":").upper()

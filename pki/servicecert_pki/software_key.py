@@ -1,0 +1,78 @@
+"""CA keys in encrypted PKCS#8 PEM files: for development, and for roots that are kept offline."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+
+from servicecert_pki.keys import KeyUnavailable, PrivateKey, PublicKey, digest_of, family_of_key
+from servicecert_pki.spki import KeyFamily
+
+
+@dataclass(frozen=True, repr=False)
+class SoftwareKey:
+    """A signing key in this process's memory; its representation shows nothing of the key."""
+
+    _key: PrivateKey
+
+    @property
+    def family(self) -> KeyFamily:
+        """See `SigningKey.family`."""
+        return family_of_key(self._key.public_key())
+
+    def public_key(self) -> PublicKey:
+        """See `SigningKey.public_key`."""
+        return self._key.public_key()
+
+    def sign(self, *parts: bytes) -> bytes:
+        """See `SigningKey.sign`."""
+        algorithm, digest = digest_of(self.family, parts)
+        if isinstance(self._key, rsa.RSAPrivateKey):
+            return self._key.sign(digest, padding.PKCS1v15(), Prehashed(algorithm))
+        return self._key.sign(digest, ec.ECDSA(Prehashed(algorithm)))
+
+
+def open_key(path: Path, passphrase: bytes) -> SoftwareKey:
+    """Open an encrypted PKCS#8 PEM file; raises KeyUnavailable.
+
+    The primes of an RSA key are validated, which takes a quarter of a second for 4096 bits: open a key once
+    in a process and keep it.
+    """
+    return SoftwareKey(read_private_key(path, passphrase))
+
+
+def read_private_key(path: Path, passphrase: bytes) -> PrivateKey:
+    """Read the key itself, which only a ceremony needs; see `open_key`."""
+    try:
+        pem = path.read_bytes()
+    except OSError as fault:
+        raise KeyUnavailable(f"The key file {path} cannot be read ({fault.strerror}).") from None
+    if b"BEGIN ENCRYPTED PRIVATE KEY" not in pem:
+        raise KeyUnavailable(f"The key file {path} is not an encrypted PKCS#8 PEM file; encrypt it first.")
+    try:
+        key = serialization.load_pem_private_key(pem, passphrase)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        # The cause is left out: an exception's text about key material belongs in no log.
+        raise KeyUnavailable(f"The passphrase does not open the key file {path}.") from None
+    if not isinstance(key, PrivateKey):
+        raise KeyUnavailable(f"The key file {path} holds neither an RSA nor an EC key.")
+    return key
+
+
+def generate(family: KeyFamily) -> PrivateKey:
+    """Make a key as a CA has it: RSA 4096 or EC P-384."""
+    if family is KeyFamily.RSA:
+        return rsa.generate_private_key(65537, 4096)
+    return ec.generate_private_key(ec.SECP384R1())
+
+
+def encrypted_pem(key: PrivateKey, passphrase: bytes) -> bytes:
+    """Encode `key` as PKCS#8 PEM encrypted with `passphrase`."""
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(passphrase),
+    )

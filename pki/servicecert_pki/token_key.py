@@ -1,0 +1,229 @@
+"""CA keys in a PKCS#11 token: a signing key never leaves it.
+
+Each signature borrows one of the token's sessions, so that as many threads sign at once as ask. A token that has
+gone is looked for again, at most every few seconds, and its keys work as before once it is back.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TypeVar
+
+import pkcs11
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
+from pkcs11.types import SignMixin
+from pkcs11.util.ec import encode_ec_public_key, encode_named_curve_parameters
+
+from servicecert_pki.keys import KeyUnavailable, PublicKey, digest_of, family_of_key
+from servicecert_pki.pkcs11_module import Pkcs11Module
+from servicecert_pki.spki import KeyFamily
+
+T = TypeVar("T")
+
+# The DER DigestInfo before a SHA-512 digest (RFC 8017, 9.2): the token pads it and signs.
+_SHA512_DIGEST_INFO = bytes.fromhex("3051300d060960864801650304020305000440")
+
+_NEVER_LEAVES = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False}
+
+
+@dataclass
+class _Session:
+    """An open session with the handles of the keys that were used in it; void outside of its epoch."""
+
+    epoch: int
+    session: pkcs11.Session
+    handles: dict[str, SignMixin] = field(default_factory=dict)
+
+    def handle(self, label: str) -> SignMixin:
+        if label not in self.handles:
+            found = self.session.get_key(object_class=ObjectClass.PRIVATE_KEY, label=label)
+            if not isinstance(found, SignMixin):
+                raise pkcs11.FunctionNotSupported
+            self.handles[label] = found
+        return self.handles[label]
+
+
+class Token:
+    """A token found by its label. `read_pin` gives the user's PIN, which is asked for at each login and not kept.
+
+    A PIN that was refused is not tried again, for a token locks itself after a few wrong ones; another PIN is.
+    Sessions are never closed: closing the one that logged in logs all of them out.
+    """
+
+    def __init__(
+        self, module: Pkcs11Module, label: str, read_pin: Callable[[], bytes], look_again_after: float = 2.0
+    ) -> None:
+        self.label = label
+        self._module = module
+        self._read_pin = read_pin
+        self._look_again_after = look_again_after
+        self._looked_at = float("-inf")
+        self._idle: deque[_Session] = deque()
+        self._login = threading.Lock()
+        self._logged_in_at = 0
+        self._refused: bytes | None = None
+
+    def __repr__(self) -> str:
+        return f"<Token {self.label}>"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a token does not travel between processes")
+
+    def use(self, act: Callable[[_Session], T], *, writing: bool = False) -> T:
+        """Do something in a session; where the token has gone, begin its library anew and try once more.
+
+        Raises KeyUnavailable.
+        """
+        epoch = self._module.epoch
+        try:
+            return self._once(act, writing)
+        except pkcs11.PKCS11Error as fault:
+            if time.monotonic() - self._looked_at < self._look_again_after:
+                raise self._unavailable(fault) from None
+        self._looked_at = time.monotonic()
+        self._module.begin_anew(epoch)
+        try:
+            done = self._once(act, writing)
+        except pkcs11.PKCS11Error as fault:
+            raise self._unavailable(fault) from None
+        self._looked_at = float("-inf")
+        return done
+
+    def _once(self, act: Callable[[_Session], T], writing: bool) -> T:
+        with self._module.shared() as epoch:
+            session = self._open(epoch, writing) if writing else self._borrow(epoch)
+            done = act(session)
+            # A session that failed is not used again.
+            if not writing:
+                self._idle.append(session)
+            return done
+
+    def _borrow(self, epoch: int) -> _Session:
+        while True:
+            try:
+                session = self._idle.pop()
+            except IndexError:
+                return self._open(epoch, writing=False)
+            if session.epoch == epoch:
+                return session
+
+    def _open(self, epoch: int, writing: bool) -> _Session:
+        token = self._module.library.get_token(token_label=self.label)
+        with self._login:
+            if self._logged_in_at == epoch:
+                return _Session(epoch, token.open(rw=writing))
+            pin = self._read_pin()
+            digest = sha256(pin).digest()
+            if digest == self._refused:
+                raise pkcs11.PinIncorrect
+            try:
+                session = token.open(rw=writing, user_pin=pin.decode())
+            except pkcs11.UserAlreadyLoggedIn:
+                session = token.open(rw=writing)
+            except (pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange):
+                self._refused = digest
+                raise
+            self._logged_in_at = epoch
+            return _Session(epoch, session)
+
+    def _unavailable(self, fault: pkcs11.PKCS11Error) -> KeyUnavailable:
+        return KeyUnavailable(
+            _SENTENCES.get(type(fault), _OTHERWISE).format(label=self.label, fault=type(fault).__name__)
+        )
+
+
+_OTHERWISE = "The token {label} cannot be used ({fault}); once it is back it is used again."
+_PIN_REFUSED = "The PIN does not open the token {label}: put the right one into the PIN file, it is not tried again."
+_SENTENCES: dict[type[pkcs11.PKCS11Error], str] = {
+    pkcs11.PinIncorrect: _PIN_REFUSED,
+    pkcs11.PinInvalid: _PIN_REFUSED,
+    pkcs11.PinLenRange: _PIN_REFUSED,
+    pkcs11.PinLocked: "The PIN of the token {label} is locked: unlock it as its security officer.",
+    pkcs11.NoSuchToken: "There is no token {label}: connect it; once it is back it is used again.",
+    pkcs11.MultipleTokensReturned: "There are several tokens {label}: give each a label of its own.",
+    pkcs11.NoSuchKey: "The token {label} does not hold that key: bring it there, or correct the manifest of the CA.",
+    pkcs11.MultipleObjectsReturned: "The token {label} holds several keys of one label: give each its own.",
+}
+
+
+@dataclass(frozen=True, repr=False)
+class TokenKey:
+    """A signing key in a token; its representation shows nothing of it."""
+
+    _token: Token
+    _label: str
+    _public_key: PublicKey
+
+    @property
+    def family(self) -> KeyFamily:
+        """See `SigningKey.family`."""
+        return family_of_key(self._public_key)
+
+    def public_key(self) -> PublicKey:
+        """See `SigningKey.public_key`."""
+        return self._public_key
+
+    def sign(self, *parts: bytes) -> bytes:
+        """See `SigningKey.sign`; the digest is made here, for not every token hashes."""
+        _, digest = digest_of(self.family, parts)
+        if self.family is KeyFamily.RSA:
+            return self._token.use(
+                lambda it: it.handle(self._label).sign(_SHA512_DIGEST_INFO + digest, mechanism=Mechanism.RSA_PKCS)
+            )
+        numbers = self._token.use(lambda it: it.handle(self._label).sign(digest, mechanism=Mechanism.ECDSA))
+        half = len(numbers) // 2
+        return encode_dss_signature(int.from_bytes(numbers[:half], "big"), int.from_bytes(numbers[half:], "big"))
+
+
+def open_token_key(token: Token, label: str) -> TokenKey:
+    """Find a key, and its public half beside it, by its label; raises KeyUnavailable."""
+    token.use(lambda it: it.handle(label))
+    return TokenKey(token, label, token.use(lambda it: _public_key(it.session, label)))
+
+
+def generate_in_token(token: Token, label: str, family: KeyFamily) -> TokenKey:
+    """Make a CA's key inside the token, RSA 4096 or EC P-384, never to leave it; raises KeyUnavailable.
+
+    A label that is taken is refused, for a key that is there may be a CA's.
+    """
+
+    def make(opened: _Session) -> None:
+        session = opened.session
+        if any(True for _ in session.get_objects({Attribute.LABEL: label})):
+            raise KeyUnavailable(f"The token {token.label} holds a key {label} already; nothing overwrites it.")
+        private = {**_NEVER_LEAVES, Attribute.SIGN: True}
+        if family is KeyFamily.RSA:
+            session.generate_keypair(
+                KeyType.RSA,
+                4096,
+                label=label,
+                store=True,
+                capabilities=MechanismFlag.SIGN | MechanismFlag.VERIFY,
+                private_template=private,
+            )
+            return
+        curve = {Attribute.EC_PARAMS: encode_named_curve_parameters("secp384r1")}
+        session.create_domain_parameters(KeyType.EC, curve, local=True).generate_keypair(
+            label=label, store=True, capabilities=MechanismFlag.SIGN | MechanismFlag.VERIFY, private_template=private
+        )
+
+    token.use(make, writing=True)
+    return open_token_key(token, label)
+
+
+def _public_key(session: pkcs11.Session, label: str) -> PublicKey:
+    found = session.get_key(object_class=ObjectClass.PUBLIC_KEY, label=label)
+    assert isinstance(found, pkcs11.PublicKey)
+    if found.key_type is KeyType.RSA:
+        return rsa.RSAPublicNumbers(
+            int.from_bytes(found[Attribute.PUBLIC_EXPONENT], "big"), int.from_bytes(found[Attribute.MODULUS], "big")
+        ).public_key()
+    key = load_der_public_key(encode_ec_public_key(found))
+    assert isinstance(key, PublicKey)
+    return key
