@@ -3,51 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from servicecert_cli import ceremony_options as options
+from servicecert_cli.commands.ca_ceremony import activate, install, request, root
 from servicecert_cli.output import as_json, print_json, print_table
 
 if TYPE_CHECKING:
-    from servicecert_pki.issuer import IssuerInfo
-
-directory = click.argument(
-    "directory", metavar="DIR", envvar="SERVICECERT_CA_DIR", type=click.Path(path_type=Path, file_okay=False)
-)
+    from servicecert_pki.authority import Authority
 
 
 @click.group()
 def command() -> None:
     """The certificate authority's keys and certificates.
 
-    DIR may also be given as SERVICECERT_CA_DIR.
+    `init` makes everything on one machine. An authority in earnest keeps its roots
+    offline and goes step by step: `root init`, `request`, `root sign`, `install`,
+    and for a later generation `activate`. DIR may also be given as
+    SERVICECERT_CA_DIR.
     """
 
 
+for step in (root, request, install, activate):
+    command.add_command(step)
+
+
 @command.command()
-@directory
-@click.option(
-    "--passphrase-file",
-    envvar="SERVICECERT_CA_PASSPHRASE_FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Two lines, production=<passphrase> and test=<passphrase>; drawn and written where the file does not exist. Default: DIR.passphrases.",
-)
-@click.option("--dry-run", is_flag=True, help="Say what would be made, and make nothing.")
+@options.directory
+@options.passphrase_file
+@options.key_place
+@options.operator
+@options.dry_run
 @as_json
-def init(directory: Path, passphrase_file: Path | None, dry_run: bool, as_json: bool) -> None:
+def init(
+    directory: Path,
+    passphrase_file: Path | None,
+    place: options.KeyPlaces,
+    operator: str,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
     """Make the roots and the issuing CAs, for production and test each in RSA 4096 and EC P-384.
 
-    The keys are encrypted with the passphrases. Nothing is ever overwritten. The names
-    are those of a demonstration; an authority makes its own CAs by its own ceremony.
+    The roots stay in DIR.offline, to be taken off the machine. Keys in files are
+    encrypted with the passphrases; with --keys pkcs11 the issuing CAs' keys are made
+    inside the tokens servicecert-production and servicecert-test, which must exist.
+    Nothing is ever overwritten. The protocol is printed and kept in DIR/protocols.
 
     \b
     Examples:
       servicecert ca init ca --dry-run
       servicecert ca init ca --passphrase-file ca.passphrases
     """
-    from servicecert_pki.authority import MANIFEST, AuthorityExists
+    from servicecert_pki.authority import MANIFEST, Authority, AuthorityExists
+    from servicecert_pki.ceremony import offline_folder
 
     from servicecert_cli.authority import make_authority
 
@@ -56,21 +69,34 @@ def init(directory: Path, passphrase_file: Path | None, dry_run: bool, as_json: 
         raise AuthorityExists(f"There is a CA in {directory} already; name another directory for a new one.")
     if dry_run:
         where = f"with the passphrases in {file}" if file.exists() else f"with passphrases drawn and written to {file}"
-        click.echo(f"Would make 4 roots and 4 issuing CAs in {directory}, {where}.")
+        click.echo(f"Would make 4 roots in {offline_folder(directory)}, {where}.")
+        click.echo(f"Would make 4 roots and 4 issuing CAs in all, the latter in {directory}, their keys in {place}.")
         return
-    authority = make_authority(directory, file)
+    make_authority(directory, file, place.store(directory, file), operator)
+    authority = Authority.load(directory)
+    (written,) = (directory / "protocols").iterdir()
     if as_json:
-        print_json({"directory": str(directory), "passphrases": str(file), "issuing": _facts(authority.issuers)})
+        print_json(
+            {
+                "directory": str(directory),
+                "offline": str(offline_folder(directory)),
+                "passphrases": str(file),
+                "protocol": str(written),
+                "issuing": _facts(authority),
+            }
+        )
         return
+    click.echo(written.read_text())
     click.echo(f"{len(authority.issuers)} issuing CAs, each under a root of its own, are in {directory}.")
-    click.echo(f"The passphrases of their keys are in {file}: keep it apart from the keys.")
+    click.echo(f"The roots' keys are in {offline_folder(directory)}: take it off this machine.")
+    click.echo(f"The passphrases are in {file}: keep it apart from the keys.")
 
 
 @command.command()
-@directory
+@options.directory
 @as_json
 def show(directory: Path, as_json: bool) -> None:
-    """Show the issuing CAs of a directory and the roots above them.
+    """Show the issuing CAs of a directory: every generation, where its key is, and since when it issues.
 
     \b
     Example:
@@ -80,23 +106,34 @@ def show(directory: Path, as_json: bool) -> None:
 
     authority = Authority.load(directory)
     if as_json:
-        print_json({"directory": str(directory), "issuing": _facts(authority.issuers)})
+        print_json({"directory": str(directory), "issuing": _facts(authority)})
         return
     rows = [
-        (facts["id"], facts["name"], facts["not_after"][:10], facts["sha256"][:16] + "…")
-        for facts in _facts(authority.issuers)
+        (
+            facts["id"],
+            facts["name"],
+            (facts["active_from"] or "not yet")[:16],
+            facts["not_after"][:10],
+            facts["key"],
+            facts["sha256"][:16] + "…",
+        )
+        for facts in _facts(authority)
     ]
-    print_table(("CA", "name", "until", "SHA-256"), rows)
+    print_table(("CA", "name", "issues from", "until", "key in", "SHA-256"), rows)
 
 
-def _facts(issuers: Mapping[str, IssuerInfo]) -> list[dict[str, Any]]:
+def _facts(authority: Authority) -> list[Mapping[str, Any]]:
     from hashlib import sha256
 
     from cryptography import x509
     from cryptography.x509.oid import NameOID
+    from servicecert_pki.protocol import place_text
 
-    facts = []
-    for id, issuer in issuers.items():
+    def when(moment: datetime | None) -> str | None:
+        return moment.isoformat() if moment else None
+
+    facts: list[Mapping[str, Any]] = []
+    for id, issuer in authority.issuers.items():
         certificate = x509.load_der_x509_certificate(issuer.certificate_der)
         facts.append(
             {
@@ -107,6 +144,8 @@ def _facts(issuers: Mapping[str, IssuerInfo]) -> list[dict[str, Any]]:
                 "serial": f"{certificate.serial_number:x}",
                 "not_before": certificate.not_valid_before_utc.isoformat(),
                 "not_after": certificate.not_valid_after_utc.isoformat(),
+                "active_from": when(authority.active_from[id]),
+                "key": place_text(authority.places[id]),
                 "sha256": sha256(issuer.certificate_der).hexdigest(),
             }
         )

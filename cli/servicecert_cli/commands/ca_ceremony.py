@@ -1,0 +1,200 @@
+"""The steps of a key ceremony in earnest: roots offline, requests to them, certificates back, a date for each new generation."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import click
+
+from servicecert_cli import ceremony_options as options
+from servicecert_cli.ceremony_options import default_passphrase_file
+
+if TYPE_CHECKING:
+    from servicecert_pki.protocol import Deed
+
+_FILES = click.Path(path_type=Path, dir_okay=False, exists=True)
+_KINDS = ("production-rsa", "production-ec", "test-rsa", "test-ec")
+
+
+@click.group()
+def root() -> None:
+    """The roots, on a machine without a network.
+
+    OFFLINE is a folder that never meets the services' DIR: its keys are encrypted
+    files, its passphrases are others than those of the issuing CAs.
+    """
+
+
+@root.command("init")
+@options.offline
+@options.passphrase_file
+@options.operator
+@options.dry_run
+def root_init(offline: Path, passphrase_file: Path | None, operator: str, dry_run: bool) -> None:
+    """Make the four roots: production and test, RSA 4096 and EC P-384.
+
+    \b
+    Example:
+      servicecert ca root init roots --operator "A. Operator" --dry-run
+    """
+    from servicecert_pki.ceremony import make_roots
+    from servicecert_pki.keyring import read_passphrases
+
+    from servicecert_cli.authority import draw_passphrases
+
+    file = default_passphrase_file(offline, passphrase_file)
+    if dry_run:
+        click.echo(f"Would make 4 roots in {offline}, encrypted with the passphrases of {file}.")
+        return
+    draw_passphrases(file)
+    _tell(offline, "root init", operator, make_roots(offline, read_passphrases(file), datetime.now(UTC)))
+
+
+@root.command("sign")
+@options.offline
+@click.argument("requests", metavar="REQUEST...", nargs=-1, required=True, type=_FILES)
+@options.passphrase_file
+@options.operator
+@options.dry_run
+def root_sign(
+    offline: Path, requests: tuple[Path, ...], passphrase_file: Path | None, operator: str, dry_run: bool
+) -> None:
+    """Certify issuing CAs: each REQUEST becomes OFFLINE/issued/<its name>.pem.
+
+    Compare the public key's SHA-256 of the protocol with that of the request's
+    protocol, by eye and voice, before the certificate leaves the room.
+
+    \b
+    Example:
+      servicecert ca root sign roots production-ec.csr --operator "A. Operator"
+    """
+    from servicecert_pki.ceremony import sign_requests
+    from servicecert_pki.keyring import read_passphrases
+    from servicecert_pki.profiles import load_profiles
+
+    if dry_run:
+        click.echo(f"Would certify {_names(requests)} by the roots in {offline}.")
+        return
+    passphrases = read_passphrases(default_passphrase_file(offline, passphrase_file))
+    deeds = sign_requests(offline, requests, passphrases, load_profiles(), datetime.now(UTC))
+    _tell(offline, "root sign", operator, deeds)
+
+
+@click.command()
+@options.directory
+@click.argument("kinds", metavar="[KIND]...", nargs=-1, type=click.Choice(_KINDS))
+@options.passphrase_file
+@options.key_place
+@options.operator
+@options.dry_run
+def request(
+    directory: Path,
+    kinds: tuple[str, ...],
+    passphrase_file: Path | None,
+    place: options.KeyPlaces,
+    operator: str,
+    dry_run: bool,
+) -> None:
+    """Make keys of issuing CAs, and requests for them in DIR/requests.
+
+    KIND is production-rsa, production-ec, test-rsa or test-ec; without one, all four.
+    Where a kind has a CA already, its next generation is made: production-ec-2.
+
+    \b
+    Examples:
+      servicecert ca request ca
+      servicecert ca request ca production-ec --keys pkcs11
+    """
+    from servicecert_pki.ceremony import next_ids, request_cas
+    from servicecert_pki.manifest import kind_of
+
+    from servicecert_cli.authority import draw_passphrases
+
+    ids = next_ids(directory, [kind_of(kind)[:2] for kind in kinds or _KINDS])
+    file = default_passphrase_file(directory, passphrase_file)
+    if dry_run:
+        click.echo(f"Would make the keys of {', '.join(ids)} in {place}, and requests in {directory / 'requests'}.")
+        return
+    if place.kind == "pem":
+        draw_passphrases(file)
+    store = place.store(directory, file)
+    assert store is not None
+    _tell(directory, "request", operator, request_cas(directory, ids, store))
+
+
+@click.command()
+@options.directory
+@click.argument("certificates", metavar="CERTIFICATE...", nargs=-1, required=True, type=_FILES)
+@options.operator
+@options.dry_run
+def install(directory: Path, certificates: tuple[Path, ...], operator: str, dry_run: bool) -> None:
+    """Join certificates that the roots signed to the keys that were made for them.
+
+    The first generation of a kind issues at once, a later one waits for `activate`.
+    Restart first the revokers, then the issuers.
+
+    \b
+    Example:
+      servicecert ca install ca production-ec-2.pem
+    """
+    from servicecert_pki import ceremony
+
+    if dry_run:
+        click.echo(f"Would install {_names(certificates)} in {directory}.")
+        return
+    _tell(directory, "install", operator, ceremony.install(directory, certificates, datetime.now(UTC)))
+
+
+@click.command()
+@options.directory
+@click.argument("id", metavar="CA")
+@click.option(
+    "--from", "since", required=True, metavar="DATE", help="A day, which begins in Finland, or a time with its zone."
+)
+@options.operator
+@options.dry_run
+def activate(directory: Path, id: str, since: str, operator: str, dry_run: bool) -> None:
+    """Let a later generation issue from DATE on; the one before keeps its CRLs.
+
+    Restart the issuers before DATE, so that they know of it.
+
+    \b
+    Example:
+      servicecert ca activate ca production-ec-2 --from 2027-03-01
+    """
+    from servicecert_pki import ceremony
+
+    moment = _moment(since)
+    if dry_run:
+        click.echo(f"Would let {id} issue from {moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ} on.")
+        return
+    _tell(directory, "activate", operator, ceremony.activate(directory, id, moment, datetime.now(UTC)))
+
+
+def _moment(text: str) -> datetime:
+    try:
+        if "T" not in text:
+            return datetime.combine(date.fromisoformat(text), time(), ZoneInfo("Europe/Helsinki"))
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise click.BadParameter(
+            "give a day such as 2027-03-01, or a time with its zone such as 2027-03-01T08:00+02:00"
+        )
+    return moment
+
+
+def _names(files: tuple[Path, ...]) -> str:
+    return ", ".join(file.stem for file in files)
+
+
+def _tell(folder: Path, step: str, operator: str, deeds: list[Deed]) -> None:
+    from servicecert_cli.authority import record
+
+    text, file = record(folder, step, operator, deeds)
+    click.echo(text)
+    click.echo(f"This protocol is kept in {file}.")

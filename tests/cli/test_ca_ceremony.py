@@ -1,0 +1,153 @@
+"""The ceremony as operators run it: roots apart, requests and certificates carried between, a second generation."""
+
+import json
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from commandline import one_sentence
+from servicecert_pki.authority import Authority
+from servicecert_pki.ceremony import offline_folder
+from servicecert_pki.profiles import Environment
+from servicecert_pki.spki import KeyFamily
+
+
+@pytest.fixture
+def ca(authority, tmp_path) -> Path:
+    """A CA with its roots and its passphrases beside it."""
+    shutil.copytree(offline_folder(authority), tmp_path / "ca.offline")
+    shutil.copy(authority.with_name("ca.passphrases"), tmp_path / "ca.passphrases")
+    shutil.copy(authority.with_name("ca.passphrases"), tmp_path / "ca.offline.passphrases")
+    return shutil.copytree(authority, tmp_path / "ca")
+
+
+def second_generation(servicecert, ca):
+    """Requests, certifies and installs production-ec-2."""
+    servicecert("ca", "request", ca, "production-ec", "--operator", "Wilma Vahti")
+    request = ca / "requests" / "production-ec-2.csr"
+    servicecert("ca", "root", "sign", ca.with_name("ca.offline"), request)
+    return servicecert("ca", "install", ca, ca.with_name("ca.offline") / "issued" / "production-ec-2.pem")
+
+
+def test_B5_the_roots_keys_are_never_beside_the_services(ca):
+    assert sorted(path.stem for path in (ca / "keys").iterdir()) == [
+        "production-ec",
+        "production-rsa",
+        "test-ec",
+        "test-rsa",
+    ]
+    assert all("root" in path.stem for path in (ca.with_name("ca.offline") / "keys").iterdir())
+
+
+def test_B5_a_second_generation_takes_over_at_its_date_and_the_first_stays(servicecert, ca):
+    installed = second_generation(servicecert, ca)
+    assert installed.exit_code == 0, installed.stderr
+    assert "issues nothing yet" in installed.stdout
+    noon = (datetime.now(UTC) + timedelta(days=30)).replace(hour=12, minute=0, second=0, microsecond=0)
+    done = servicecert("ca", "activate", ca, "production-ec-2", "--from", noon.isoformat())
+    assert done.exit_code == 0, done.stderr
+    authority = Authority.load(ca)
+
+    def issues_at(moment):
+        return authority.issuer_for(Environment.PRODUCTION, KeyFamily.EC, moment).id
+
+    assert issues_at(noon - timedelta(seconds=1)) == "production-ec"
+    assert issues_at(noon) == "production-ec-2"
+    assert {"production-ec", "production-ec-2"} <= set(authority.issuers)
+    shown = json.loads(servicecert("ca", "show", ca, "--json").stdout)["issuing"][-1]
+    assert datetime.fromisoformat(shown["active_from"]) == noon
+    assert "the encrypted file keys/production-ec-2.pem" in servicecert("ca", "show", ca, "--json").stdout
+
+
+def test_B5_the_protocol_says_who_when_and_the_fingerprints(servicecert, ca):
+    said = servicecert("ca", "request", ca, "test-ec", "--operator", "Wilma Vahti").stdout
+    (kept,) = (ca / "protocols").glob("*-request.txt")
+    assert kept.read_text().strip() in said
+    assert "Operator:    Wilma Vahti" in said
+    signed = servicecert("ca", "root", "sign", ca.with_name("ca.offline"), ca / "requests" / "test-ec-2.csr").stdout
+
+    def public_key(text):
+        return next(line for line in text.splitlines() if "public key SHA-256" in line)
+
+    assert public_key(said) == public_key(signed)
+    for fact in ("EC P-384", "serial:", "valid:", "certificate SHA-256:", "Generation 2"):
+        assert fact in signed
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("root", "init", "new-roots"),
+        ("request", "ca", "test-rsa"),
+        ("root", "sign", "ca.offline", "ca/requests/test-ec.csr"),
+        ("install", "ca", "ca/issuing/test-ec.pem"),
+        ("activate", "ca", "test-ec", "--from", "2030-01-01"),
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)
+def test_B5_a_dry_run_changes_nothing(servicecert, ca, monkeypatch, arguments):
+    monkeypatch.chdir(ca.parent)
+    before = {path: path.stat().st_mtime_ns for path in ca.parent.rglob("*")}
+    done = servicecert("ca", *arguments, "--dry-run")
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.startswith("Would ")
+    assert {path: path.stat().st_mtime_ns for path in ca.parent.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("root", "init", "ca.offline"), "There are roots in ca.offline already"),
+        (("root", "sign", "ca.offline", "ca/requests/test-ec.csr"), "test-ec is certified already"),
+        (("root", "sign", "ca", "ca/requests/test-ec.csr"), None),
+        (("root", "sign", "ca.offline", "ca/requests/test-ec.json"), "is not a readable PKCS#10 request"),
+        (("root", "sign", "ca.offline", "ca/authority.json"), "is not named after an issuing CA"),
+        (("install", "ca", "ca.offline/issued/test-ec.pem"), "test-ec is installed in ca already"),
+        (("activate", "ca", "test-ec", "--from", "2030-01-01"), "that cannot be taken back"),
+        (("activate", "ca", "test-ec-2", "--from", "2030-01-01"), "no issuing CA test-ec-2"),
+        (("request", "ca", "--keys", "pkcs11"), "SERVICECERT_PKCS11_MODULE"),
+    ],
+    ids=str,
+)
+def test_unsafe_steps_are_refused_in_one_sentence_and_nothing_is_overwritten(
+    servicecert, ca, monkeypatch, arguments, sentence
+):
+    monkeypatch.chdir(ca.parent)
+    before = {path: path.read_bytes() for path in ca.parent.rglob("*") if path.is_file()}
+    done = servicecert("ca", *arguments)
+    assert done.exit_code != 0
+    assert (sentence or "cannot be read") in one_sentence(done.stderr)
+    assert {path: path.read_bytes() for path in ca.parent.rglob("*") if path.is_file()} == before
+
+
+def test_a_request_that_waits_is_not_made_twice(servicecert, ca):
+    servicecert("ca", "request", ca, "test-ec")
+    assert "waits for its certificate" in one_sentence(servicecert("ca", "request", ca, "test-ec").stderr)
+
+
+def test_a_certificate_of_another_request_is_refused(servicecert, ca):
+    for kind in ("test-ec", "production-ec"):
+        servicecert("ca", "request", ca, kind)
+    offline = ca.with_name("ca.offline")
+    servicecert("ca", "root", "sign", offline, ca / "requests" / "test-ec-2.csr")
+    (offline / "issued" / "test-ec-2.pem").rename(offline / "issued" / "production-ec-2.pem")
+    done = servicecert("ca", "install", ca, offline / "issued" / "production-ec-2.pem")
+    assert "is not the certificate that" in one_sentence(done.stderr)
+    request = ca / "requests" / "test-ec-2.csr"
+    disguised = shutil.copy(request, ca / "requests" / "production-ec-3.csr")
+    done = servicecert("ca", "root", "sign", offline, disguised)
+    assert "is not a request of production-ec-3" in one_sentence(done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("since", "sentence"), [("2020-01-01", "has passed"), ("2099-01-01", "name a time within")], ids=["past", "late"]
+)
+def test_a_date_that_cannot_be_is_refused(servicecert, ca, since, sentence):
+    second_generation(servicecert, ca)
+    assert sentence in one_sentence(servicecert("ca", "activate", ca, "production-ec-2", "--from", since).stderr)
+
+
+@pytest.mark.parametrize("since", ["soon", "2030-01-01T12:00"])
+def test_a_date_that_is_none_is_wrong_usage(servicecert, ca, since):
+    assert servicecert("ca", "activate", ca, "test-ec", "--from", since).exit_code == 2
