@@ -7,6 +7,7 @@ and the event is never refused for them.
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from operator import mul
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
@@ -19,7 +20,7 @@ def is_business_id(text: str) -> bool:
     digits, hyphen, check = text[:7], text[7:8], text[8:]
     if not (len(text) == 9 and text.isascii() and digits.isdigit() and hyphen == "-" and check.isdigit()):
         return False
-    remainder = sum(weight * int(digit) for weight, digit in zip(_BUSINESS_ID_WEIGHTS, digits, strict=True)) % 11
+    remainder = sum(map(mul, _BUSINESS_ID_WEIGHTS, map(int, digits))) % 11
     return remainder != 1 and int(check) == (11 - remainder if remainder else 0)
 
 
