@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from collections import Counter, defaultdict
@@ -19,10 +20,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from servicecert_deploy import Child, Parts
 from servicecert_schemas import topics
 from servicecert_schemas.application import ApplicationWithdrawn
+from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_schemas.codec import decode, encode
 from servicecert_schemas.event import Actor, Assurance, Envelope, EventData, Role
 from servicecert_worker import database, topic_creation
-from servicecert_worker.checkpoints import make_keys
+from servicecert_worker.checkpoints import make_keys, read_public_keys
+from servicecert_worker.verification import Signed, Verified, verify
 
 from toy import service as toy
 
@@ -128,7 +131,7 @@ class Stand:
         try:
             partitions = [
                 TopicPartition(self.prefix + topic, n)
-                for n in range(1 if "-" in topic or "parked" in topic else PARTITIONS)
+                for n in range(1 if topic in ("audit-checkpoints", "toy.parked") else PARTITIONS)
             ]
             consumer.assign(partitions)
             ends = await consumer.end_offsets(partitions)
@@ -146,6 +149,13 @@ class Stand:
         for _, data in await self.published():
             said[data.case_id].append(data.code)
         return said
+
+    async def verified(self) -> Verified:
+        """What the audit chains say of themselves, held against the checkpoints of the topic."""
+        events = [event for _, event in await self.published(topics.AUDIT_CHECKPOINTS.name)]
+        exported = [Signed.of(event) for event in events if isinstance(event, AuditCheckpoint)]
+        async with self.pool.acquire() as connection:
+            return await verify(connection, toy.NAME, read_public_keys(self.audit_keys), exported)
 
     async def one(self, query: str) -> Any:
         return await self.pool.fetchval(query)
@@ -209,3 +219,20 @@ async def exact(stand: Stand, cases: dict[UUID, list[str]]) -> None:
     assert await stand.one("select count(*) from parked") == 0
     acts = {tuple(line.split()) for line in stand.acts.read_text().splitlines()}
     assert acts == {(str(case), number) for case, numbers in cases.items() for number in numbers}
+    await audited(stand, cases)
+
+
+async def audited(stand: Stand, cases: dict[UUID, list[str]]) -> None:
+    """The audit chains verify, and tell each number's event, act and result once, whatever died (B6)."""
+    verified = await stand.verified()
+    assert not verified.findings
+    rows = await stand.pool.fetch("select key, entry from audit where key <> ''")
+    told = Counter(
+        (row["key"], event["facts"]["code"]) for row in rows for event in json.loads(row["entry"]).get("events", ())
+    )
+    assert told == Counter(
+        (str(case), f"{what}{number}")
+        for case, numbers in cases.items()
+        for number in numbers
+        for what in ("n", "acted-")
+    )
