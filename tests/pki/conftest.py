@@ -15,6 +15,7 @@ from servicecert_pki.ceremony import init_authority
 from servicecert_pki.certificate import AlternativeNames, Contents, Subject
 from servicecert_pki.keyring import open_keys
 from servicecert_pki.keys import PublicKey, SigningKey
+from servicecert_pki.lint import Linter, LintSetting
 from servicecert_pki.profiles import Environment, Profiles, load_profiles
 from servicecert_pki.serials import draw_serial
 from servicecert_pki.spki import KeyFamily
@@ -84,6 +85,12 @@ def make_contents(authority: Authority, profiles: Profiles, subject_keys: Mappin
         return replace(sound, **changes)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def linter() -> Linter:
+    """The check before signing as the issuer makes it."""
+    return Linter.with_new_keys(LintSetting.SHAPE)
 
 
 @pytest.fixture(scope="session")

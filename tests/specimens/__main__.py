@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from servicecert_pki.ceremony import init_authority
+from servicecert_pki.keyring import open_keys
 from servicecert_pki.profiles import Environment, load_profiles
 
 import specimens
@@ -21,7 +22,7 @@ def main() -> None:
     passphrases = {environment: environment.encode() for environment in Environment}
     with TemporaryDirectory() as folder:
         authority = init_authority(Path(folder) / "ca", passphrases, profiles, now)
-        keys = {id: authority.open_key(id, passphrases[it.environment]) for id, it in authority.issuers.items()}
+        keys = open_keys(authority, passphrases)
     made = specimens.make(authority, keys, profiles, specimens.draw_keys(), now)
     shutil.rmtree(FOLDER, ignore_errors=True)
     specimens.write(FOLDER, authority, made, specimens.make_crls(authority, keys, [], now))

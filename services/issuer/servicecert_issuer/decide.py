@@ -30,6 +30,7 @@ from .issuance import (
     Untimely,
     Voided,
 )
+from .recheck_plan import Rechecked, plan
 from .refusals import STOPPED, VOIDED, WITHDRAWN, Unissuable
 
 Decided: TypeAlias = Decision[State]
@@ -66,6 +67,8 @@ class Decide:
                 return _record(happened.key, state, signed)
             case Result(data=Unsigned() as unsigned) if isinstance(state, Intended):
                 return _void(happened.key, state, unsigned)
+            case Due(kind="recheck") | Result(data=Rechecked()):
+                return plan(happened, now)
             case _:
                 return Decision(state)
 

@@ -13,6 +13,7 @@ import asyncpg
 from servicecert_pki.authority import Authority
 from servicecert_pki.keyring import access, open_keys
 from servicecert_pki.lint import Linter
+from servicecert_pki.profile_safety import check_issuers
 from servicecert_pki.profiles import load_profiles
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.topics import ACCEPTED_APPLICATIONS
@@ -24,6 +25,8 @@ from .decide import EXAMINE, SIGN, Decide
 from .effects import ExamineAnew, Sign
 from .examine import Examine, Office
 from .issuance import SigningOrder, State
+from .recheck import Recheck
+from .recheck_plan import RECHECK, STANDING, RecheckOrder
 from .settings import Settings
 from .store import CertificateStore, count_open, unwanted
 
@@ -49,7 +52,9 @@ async def open_service(
     reached = access(settings.ca_passphrase_file, settings.pkcs11_module, settings.pkcs11_pin_file)
     keys = await asyncio.to_thread(open_keys, authority, *reached)
     linter = await asyncio.to_thread(Linter.with_new_keys, settings.lint)
-    office = Office(authority, load_profiles(), settings.crl_base_url, linter, settings.ocsp_url)
+    profiles = load_profiles()
+    check_issuers(profiles.by_type.values(), authority.issuers.values(), clock())
+    office = Office(authority, profiles, settings.crl_base_url, linter, settings.ocsp_url)
     sense = ClockSense(timedelta(seconds=settings.clock_limit_seconds))
     await sense.look(pool)
     examine = Examine(office, os.urandom, clock, sense.fault)
@@ -65,7 +70,9 @@ async def open_service(
             effects={
                 SIGN: Effect(SigningOrder, sign, batch=_BATCH, concurrency=_THREADS),
                 EXAMINE: Effect(ApplicationAccepted, ExamineAnew(examine)),
+                RECHECK: Effect(RecheckOrder, Recheck(pool, authority), batch=1),
             },
+            standing=(STANDING,),
             gauges=(
                 Gauge(
                     "servicecert_issuances_open",

@@ -1,0 +1,72 @@
+"""`servicecert ca recheck`: the whole stock of certificates, verified and linted anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from servicecert_cli.output import as_json, print_json, print_table
+
+if TYPE_CHECKING:
+    from servicecert_issuer.recheck import Bad
+    from servicecert_pki.authority import Authority
+
+
+@click.command()
+@click.argument(
+    "directory", metavar="DIR", envvar="SERVICECERT_CA_DIR", type=click.Path(path_type=Path, file_okay=False)
+)
+@click.option(
+    "--part", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="Certificates at a time."
+)
+@as_json
+def recheck(directory: Path, part: int, as_json: bool) -> None:
+    """Verify and lint every certificate that was issued, as the issuer does by night.
+
+    DATABASE_URL names the issuer's role or an administrator's. A run that was stopped is
+    gone on with, also one of the issuer. Exit code 1 where a certificate is bad.
+
+    \b
+    Examples:
+      servicecert ca recheck ca
+      servicecert ca recheck ca --json
+    """
+    from servicecert_pki.authority import Authority
+
+    from servicecert_cli import interruption
+
+    good, bad, found = interruption.run(_through(Authority.load(directory), part, quiet=as_json))
+    if as_json:
+        print_json({"good": good, "bad": bad, "found": [_facts(it) for it in found]})
+    else:
+        if found:
+            print_table(
+                ("CA", "serial number", "findings"), [(it.issuer, it.serial, " ".join(it.codes)) for it in found]
+            )
+        click.echo(f"{good} certificates are good, {bad} bad.")
+    if bad:
+        raise SystemExit(1)
+
+
+async def _through(authority: Authority, part: int, *, quiet: bool) -> tuple[int, int, list[Bad]]:
+    """Go through to the end. Answers the counts of the whole run, and what is bad of what was checked now."""
+    from servicecert_issuer.recheck import next_part
+
+    from servicecert_cli.addresses import database_url
+    from servicecert_cli.schema import connected
+
+    found: list[Bad] = []
+    async with connected(database_url(), "issuer") as connection:
+        while True:
+            progress = await next_part(connection, authority, part)
+            found += progress.found
+            if progress.ended:
+                return progress.good, progress.bad, found
+            if not quiet:
+                click.echo(f"{progress.good + progress.bad} checked, {progress.bad} of them bad …", err=True)
+
+
+def _facts(bad: Bad) -> dict[str, Any]:
+    return {"issuer": bad.issuer, "serial": bad.serial, "case_id": bad.key, "codes": list(bad.codes)}

@@ -1,0 +1,49 @@
+"""A third pair of eyes, after the fact: whether a certificate of the stock is still what was intended, signed and free of findings."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+
+from servicecert_pki.certificate import CertificateUnsound, verify_certificate
+from servicecert_pki.issuer import IssuerInfo
+from servicecert_pki.pkix_lint import lint_certificate
+
+
+@dataclass(frozen=True, slots=True)
+class Stocked:
+    """A certificate as the records have it: what was to be signed, what was signed, and what is said of it beside."""
+
+    key: str
+    issuer: str
+    serial: int
+    not_before: datetime
+    not_after: datetime
+    tbs: bytes
+    certificate: bytes
+
+
+def recheck(stocked: Stocked, issuer: IssuerInfo | None) -> tuple[str, ...]:
+    """Return what is wrong, each by its code: those of this module, and pkilint's of warning level or worse.
+
+    `issuer` is the CA that is said to have signed it, None where that is gone. The codes quote nothing of the certificate.
+    """
+    if issuer is None:
+        return ("recheck.issuer-missing",)
+    try:
+        verify_certificate(stocked.certificate, stocked.tbs, issuer.public_key)
+    except CertificateUnsound:
+        return ("recheck.unsound",)
+    read = x509.load_der_x509_certificate(stocked.certificate)
+    wrong = [] if _said(read) == _recorded(stocked) else ["recheck.record-differs"]
+    if read.issuer.public_bytes() != issuer.subject_der:
+        wrong.append("recheck.issuer-differs")
+    return (*wrong, *(finding.code for finding in lint_certificate(stocked.certificate)))
+
+
+def _said(read: x509.Certificate) -> tuple[int, datetime, datetime]:
+    return read.serial_number, read.not_valid_before_utc, read.not_valid_after_utc
+
+
+def _recorded(stocked: Stocked) -> tuple[int, datetime, datetime]:
+    return stocked.serial, stocked.not_before, stocked.not_after

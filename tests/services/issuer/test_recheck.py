@@ -1,0 +1,137 @@
+"""The stock, gone through anew (B3, B4)."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from servicecert_issuer.examine import Office, contents_of
+from servicecert_issuer.recheck import Recheck, next_part
+from servicecert_issuer.recheck_plan import RECHECK, Rechecked, RecheckOrder, plan
+from servicecert_issuer.service import MIGRATIONS
+from servicecert_pki.authority import Authority
+from servicecert_pki.certificate import Contents, build_tbs, sign_tbs
+from servicecert_pki.keys import SigningKey
+from servicecert_pki.recheck import Stocked, recheck
+from servicecert_schemas.certificate import ApplicationAccepted
+from servicecert_worker.decider import Deadline, Due, Intent, Result, Task
+
+Pool: TypeAlias = "asyncpg.Pool[Any]"
+ServicePool: TypeAlias = "Callable[[str, Path], Awaitable[Pool]]"
+NOW = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
+
+INSERT = """
+insert into certificates (key, version, state, issuer, serial, tbs, profile, profile_version, partition, not_before, not_after,
+                          key_sha256, "grant", certificate)
+select $1, 2, 'issued', $2, $3, $4, 'server', 1, 0, $5, $6, repeat('0', 64), '{}', $7
+"""
+
+
+@pytest.fixture(scope="module")
+def draft(office: Office, accepted: Callable[..., ApplicationAccepted]) -> Callable[[int], Contents]:
+    """A maker of what a certificate with this serial number says."""
+    return lambda serial: contents_of(office, accepted(), serial, NOW)
+
+
+@pytest.fixture(scope="module")
+def stocked(draft: Callable[[int], Contents], ca_keys: Mapping[str, SigningKey]) -> Callable[..., Stocked]:
+    """A maker of sound certificates in the stock, with some of a record changed."""
+
+    def make(key: str = "a", **changes: Any) -> Stocked:
+        contents = draft(0x4A00 + ord(key[0]))
+        tbs = build_tbs(contents)
+        certificate = sign_tbs(tbs, ca_keys[contents.issuer.id])
+        sound = Stocked(
+            key, contents.issuer.id, contents.serial, contents.not_before, contents.not_after, tbs, certificate
+        )
+        return replace(sound, **changes)
+
+    return make
+
+
+def test_B4_a_sound_certificate_has_nothing_wrong(stocked: Callable[..., Stocked], authority: Authority) -> None:
+    sound = stocked()
+    assert recheck(sound, authority.issuers[sound.issuer]) == ()
+
+
+def test_B4_each_thing_that_is_wrong_is_told(stocked: Callable[..., Stocked], authority: Authority) -> None:
+    sound = stocked()
+    issuer, another = authority.issuers[sound.issuer], stocked("b")
+    broken = sound.certificate[:-1] + bytes((sound.certificate[-1] ^ 1,))
+    for wrong, ca, code in (
+        (sound, None, "recheck.issuer-missing"),
+        (replace(sound, certificate=broken), issuer, "recheck.unsound"),
+        (replace(sound, certificate=another.certificate), issuer, "recheck.unsound"),
+        (replace(sound, serial=1), issuer, "recheck.record-differs"),
+        (replace(sound, not_after=NOW), issuer, "recheck.record-differs"),
+        (sound, replace(issuer, subject_der=b"\x30\x00"), "recheck.issuer-differs"),
+    ):
+        assert recheck(wrong, ca) == (code,)
+
+
+def test_B3_a_finding_of_pkilint_is_told(
+    draft: Callable[[int], Contents],
+    ca_keys: Mapping[str, SigningKey],
+    stocked: Callable[..., Stocked],
+    authority: Authority,
+) -> None:
+    contents = replace(draft(0x4A61), crl_url="http://under_score/a.crl")
+    tbs = build_tbs(contents)
+    odd = stocked(tbs=tbs, certificate=sign_tbs(tbs, ca_keys[contents.issuer.id]))
+    assert recheck(odd, contents.issuer) == ("pkix.invalid_uri_syntax",)
+
+
+@pytest.fixture
+async def stock(service_pool: ServicePool, stocked: Callable[..., Stocked]) -> Pool:
+    """Five certificates, the third of them with another's bytes."""
+    pool = await service_pool("issuer", MIGRATIONS)
+    await pool.execute("alter table certificates disable trigger user")
+    for key in "abcde":
+        it = stocked(key)
+        certificate = stocked("x").certificate if key == "c" else it.certificate
+        await pool.execute(INSERT, key, it.issuer, f"{it.serial:x}", it.tbs, it.not_before, it.not_after, certificate)
+    return pool
+
+
+async def test_a_run_that_is_stopped_is_gone_on_with_and_counts_the_whole_stock(
+    stock: Pool, authority: Authority
+) -> None:
+    async with stock.acquire() as connection:
+        first = await next_part(connection, authority, 2)
+        assert (first.good, first.bad, first.ended, first.found) == (2, 0, False, ())
+    async with stock.acquire() as another:
+        second = await next_part(another, authority, 2)
+        assert (second.good, second.bad, second.ended) == (3, 1, False)
+        assert [(it.key, it.codes) for it in second.found] == [("c", ("recheck.unsound",))]
+        last = await next_part(another, authority, 2)
+        assert (last.good, last.bad, last.ended) == (4, 1, True)
+        anew = await next_part(another, authority, 10)
+        assert (anew.good, anew.bad, anew.ended) == (4, 1, True)
+    runs = await stock.fetch("select position, good, bad, ended_at is not null as ended from rechecks order by id")
+    assert [tuple(run) for run in runs] == [("e", 4, 1, True)] * 2
+    assert await stock.fetchval("select count(*) from recheck_findings where codes = '{recheck.unsound}'") == 2
+
+
+async def test_the_nightly_run_raises_an_alarm_for_a_bad_certificate(
+    stock: Pool, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "servicecert_issuer"):
+        (outcome,) = await Recheck(stock, authority)([Task(uuid4(), RECHECK, RECHECK, RecheckOrder(), NOW)])
+    assert outcome.data == Rechecked(ended=True)
+    assert "alarm: the certificate 4a63" in caplog.text
+    assert "4 certificates are good, 1 bad" in caplog.text
+
+
+def test_the_stock_is_checked_each_night_part_after_part() -> None:
+    order = (Intent(RECHECK, RecheckOrder()),)
+    due = plan(Due(uuid4(), RECHECK, RECHECK, NOW), NOW)
+    assert due.intents == order
+    assert due.deadlines == (Deadline(RECHECK, datetime(2026, 11, 25, 0, tzinfo=UTC)),)
+    for ended, intents in ((False, order), (True, ())):
+        decision = plan(Result(uuid4(), RECHECK, RECHECK, Rechecked(ended=ended)), NOW + timedelta(hours=1))
+        assert (decision.state, decision.intents, decision.deadlines) == (None, intents, ())
