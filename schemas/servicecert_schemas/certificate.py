@@ -145,6 +145,7 @@ class IssuingStopped(CaseEvent):
     """The certificate did not pass the checks before signing (B3): nothing is signed until the authority has found the fault and tried anew."""
 
     TYPE: ClassVar[str] = "servicecert.certificate.stopped.v1"
+    AUDITED: ClassVar[tuple[str, ...]] = ("code",)
 
     code: Identifier
     texts: Texts

@@ -11,6 +11,7 @@ import click
 
 from servicecert_cli import ceremony_options as options
 from servicecert_cli.commands.ca_ceremony import activate, install, request, root
+from servicecert_cli.commands.ca_issuing import reconcile, retry, status, void
 from servicecert_cli.output import as_json, print_json, print_table
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def command() -> None:
     """
 
 
-for step in (root, request, install, activate):
+for step in (root, request, install, activate, status, reconcile, retry, void):
     command.add_command(step)
 
 

@@ -1,19 +1,23 @@
 """Accepted applications, and a CA made once for the session."""
 
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
+import psycopg
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
+from servicecert_deploy import Parts
 from servicecert_issuer.examine import Office, examined
 from servicecert_issuer.issuance import Intended, Linted
+from servicecert_issuer.service import MIGRATIONS
 from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import init_authority
 from servicecert_pki.keyring import open_keys, read_passphrases
@@ -21,6 +25,7 @@ from servicecert_pki.keys import SigningKey
 from servicecert_pki.profiles import load_profiles
 from servicecert_schemas.certificate import ApplicationAccepted, Recipient, RecipientRole, ServerNames, Subject
 from servicecert_schemas.values import CertificateType, Language, Usage
+from servicecert_worker import database
 from servicecert_worker.decider import Event
 
 NOW = datetime(2026, 11, 24, 10, 30, 15, 250_000, tzinfo=UTC)
@@ -124,3 +129,28 @@ def intend(office: Office, accepted: Accepted) -> Callable[..., Intended]:
         return Intended.of(found, application, sign_by)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def issuer_url(parts: Parts) -> Iterator[str]:
+    """A database with the issuer's tables, for all its tests: the role's URL."""
+    name = f"issuer_{uuid4().hex[:12]}"
+    with psycopg.connect(parts.database_url, autocommit=True) as connection:
+        connection.execute(f'create database "{name}"')
+    admin = parts.database_url.rpartition("/")[0] + f"/{name}"
+    (url,) = database.prepare(admin, {"issuer": database.new_password()}).values()
+    database.migrate(url, "issuer", [MIGRATIONS])
+    yield url
+    with psycopg.connect(parts.database_url, autocommit=True) as connection:
+        connection.execute(f'drop database "{name}" with (force)')
+        connection.execute(f'drop role "{name}_issuer"')
+
+
+@pytest.fixture
+async def pool(issuer_url: str) -> "AsyncIterator[asyncpg.Pool[Any]]":
+    """The issuer's tables, empty but for the audit chains, which nobody empties."""
+    pool = await database.open_pool(issuer_url, "issuer")
+    names = "select string_agg(quote_ident(tablename), ', ') from pg_tables where schemaname = 'issuer' and tablename !~ 'yoyo|audit'"
+    await pool.execute(f"truncate {await pool.fetchval(names)} restart identity")
+    yield pool
+    pool.terminate()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
@@ -14,7 +13,6 @@ import asyncpg
 import pytest
 from servicecert_issuer.examine import Office
 from servicecert_issuer.issuance import Intended, Recorded, Refused, Stopped, Unsigned, Voided
-from servicecert_issuer.service import MIGRATIONS
 from servicecert_pki.keys import KeyUnavailable, SigningKey
 from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted
 from servicecert_worker.decider import Due, Event, Result
@@ -53,11 +51,6 @@ def token(ca_keys: Mapping[str, SigningKey]) -> Token:
 
 
 @pytest.fixture
-async def pool(service_pool: Callable[[str, Path], Awaitable[Pool]]) -> Pool:
-    return await service_pool("issuer", MIGRATIONS)
-
-
-@pytest.fixture
 def stand(pool: Pool, office: Office, token: Token) -> Callable[..., Stand]:
     """A maker of issuers on one database: a second one is a second worker, or the first after its restart."""
 
@@ -82,7 +75,7 @@ async def test_B2_final_write_that_fails_is_repeated_with_the_same_bytes_and_ser
     await before.finish()
     assert await before.state(case) == intended
     assert (await before.told(), await before.intents(), await before.parked()) == ([], 1, 0)
-    await pool.execute("drop trigger refuse on certificates")
+    await pool.execute("drop trigger refuse on certificates; drop function refuse")
     after = stand(random=lambda octets: b"\xff" * octets)
     await after.adopt()
     await after.finish()

@@ -1,16 +1,14 @@
 """The issuer's table refuses what must not be (B2, I3, I4)."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import asyncpg
 import pytest
 from servicecert_issuer.issuance import Intended, Recorded, Refused, Signed, SigningOrder, State, Stopped, Voided
 from servicecert_issuer.refusals import KEY_OF_ANOTHER
-from servicecert_issuer.service import MIGRATIONS
 from servicecert_issuer.store import CertificateStore, count_open, unwanted
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
@@ -19,15 +17,9 @@ from servicecert_worker.decider import Conflict, Refuted, Stored
 
 Accepted = Callable[..., ApplicationAccepted]
 Pool: TypeAlias = "asyncpg.Pool[Any]"
-ServicePool: TypeAlias = "Callable[[str, Path], Awaitable[Pool]]"
 
 NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
 STORE = CertificateStore()
-
-
-@pytest.fixture
-async def pool(service_pool: ServicePool) -> Pool:
-    return await service_pool("issuer", MIGRATIONS)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,243 @@
+"""`servicecert ca status`, `reconcile`, `retry` and `void`: what became of what was to be issued."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+import click
+
+from servicecert_cli.faults import Told
+from servicecert_cli.output import as_json, print_json, print_table
+
+if TYPE_CHECKING:
+    from servicecert_issuer.reconciliation import Difference, Serials
+    from servicecert_issuer.wishes import StoppedCase
+
+T = TypeVar("T")
+
+
+@click.command()
+@click.option(
+    "--ca-dir",
+    envvar="SERVICECERT_CA_DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder of the CA: shows until when each is valid.",
+)
+@as_json
+def status(ca_dir: Path | None, as_json: bool) -> None:
+    """What was issued, what waits, and what was not issued and why.
+
+    DATABASE_URL names the issuer's role or an administrator's. Counts the whole table.
+
+    \b
+    Examples:
+      servicecert ca status
+      servicecert ca status --json
+    """
+    from servicecert_issuer import reconciliation, wishes
+
+    async def look(connection: Any) -> tuple[list[Serials], dict[str, int], list[StoppedCase]]:
+        serials = await reconciliation.count_serials(connection)
+        return serials, await reconciliation.count_refused(connection), await wishes.find_stopped(connection)
+
+    serials, refused, stopped = _in_snapshot(look)
+    until = _valid_until(ca_dir)
+    if as_json:
+        cas = [{**asdict(each), "valid_until": until.get(each.issuer)} for each in serials]
+        print_json({"cas": cas, "refused": refused, "stopped": [asdict(each) for each in stopped]})
+        return
+    _show_cas(serials, until)
+    told = ", ".join(f"{count} {code}" for code, count in refused.items())
+    click.echo(f"{sum(refused.values())} applications are refused{f': {told}' if told else ''}.")
+    click.echo(f"{len(stopped)} applications are stopped.")
+    for each in stopped:
+        click.echo(f"  {each.key}  {each.since:%Y-%m-%d %H:%M}  {each.findings}")
+
+
+@click.command()
+@click.option("--published", is_flag=True, help="Also read the whole topic of certificates, and compare.")
+@as_json
+def reconcile(published: bool, as_json: bool) -> None:
+    """Prove that the books agree: allocated = issued + void + open.
+
+    No certificate without its intention, none with other bytes or another serial number
+    than intended, no intention that nobody will end or that is late. Workers may go on
+    meanwhile. Ends with exit code 1 where anything differs, and lists it.
+
+    \b
+    Examples:
+      servicecert ca reconcile
+      servicecert ca reconcile --published
+    """
+    from servicecert_issuer import reconciliation
+
+    from servicecert_cli import interruption
+    from servicecert_cli.addresses import cluster
+    from servicecert_cli.certificates import read_ends
+
+    told = reconciliation.Published() if published else None
+    if told is not None:
+        interruption.run(read_ends(cluster(), told.take))
+
+    async def compare(connection: Any) -> tuple[list[Serials], list[Difference]]:
+        found = await reconciliation.differences(connection)
+        if told is not None:
+            found += await told.differences(connection)
+        return await reconciliation.count_serials(connection), found
+
+    serials, found = _in_snapshot(compare)
+    if as_json:
+        print_json(
+            {
+                "cas": [asdict(each) for each in serials],
+                "published": None if told is None else told.told,
+                "differences": [asdict(each) for each in found],
+            }
+        )
+    else:
+        for each in serials:
+            click.echo(
+                f"{each.issuer}: {each.allocated} allocated = {each.issued} issued + {each.void} void + {each.open} open"
+            )
+        if told is not None:
+            click.echo(f"{told.told} ends of cases are published.")
+        for line in reconciliation.sentences(found):
+            click.echo(line)
+        click.echo(f"{len(found)} differences.")
+    if found:
+        raise click.exceptions.Exit(1)
+
+
+@click.command()
+@click.argument("case_id", metavar="[CASE]", type=click.UUID, required=False)
+@click.option("--all", "everything", is_flag=True, help="All that are stopped.")
+@as_json
+def retry(case_id: UUID | None, everything: bool, as_json: bool) -> None:
+    """Try a stopped application anew, when what was found is mended.
+
+    It gets a new serial number, and is checked again before anything is signed.
+
+    \b
+    Examples:
+      servicecert ca retry 7d2c1c52-1f0e-4d1e-9a44-0c2f8f2f6a01
+      servicecert ca retry --all
+    """
+    from servicecert_issuer import wishes
+
+    if (case_id is None) is not everything:
+        raise click.UsageError("Name a case, or say --all.")
+
+    async def ask(connection: Any) -> int:
+        found = await wishes.find_stopped(connection, None if case_id is None else str(case_id))
+        return await wishes.retry(connection, [each.key for each in found])
+
+    count = _in_database(ask)
+    if case_id is not None and not count:
+        raise Told(f"The case {case_id} is not stopped: see `servicecert ca status`.", 1)
+    if as_json:
+        print_json({"retried": count})
+    else:
+        click.echo(f"{count} applications are tried anew.")
+
+
+@click.command()
+@click.argument("case_id", metavar="CASE", type=click.UUID)
+@click.option("--reason", required=True, help="Why, for the record; name no person.")
+@click.option("--yes", is_flag=True, help="Do it. Without this nothing is changed.")
+@as_json
+def void(case_id: UUID, reason: str, yes: bool, as_json: bool) -> None:
+    """Give up an intention whose CA's key does not come back.
+
+    Its serial number becomes void, and the customer is told to apply anew. Where the key
+    signs it before, the certificate is issued and stays.
+
+    \b
+    Example:
+      servicecert ca void 7d2c1c52-… --reason "the token is destroyed" --yes
+    """
+    from servicecert_issuer import wishes
+
+    if not yes:
+        click.echo(f"The intention of {case_id} would be given up; add --yes to do it.")
+        return
+
+    async def ask(connection: Any) -> bool:
+        return await wishes.give_up(connection, str(case_id), reason)
+
+    if not _in_database(ask):
+        raise Told(f"Nothing of the case {case_id} waits for a key for longer than a minute.", 1)
+    if as_json:
+        print_json({"void": str(case_id)})
+    else:
+        click.echo(f"The intention of {case_id} is given up, unless it is signed at this moment.")
+
+
+def _show_cas(serials: list[Serials], until: Mapping[str, datetime]) -> None:
+    now = datetime.now(UTC)
+    head = ("CA", "until", "open", "oldest", "issued", "void", "stopped", "last issued (UTC)")
+    rows = [
+        (
+            each.issuer,
+            f"{until[each.issuer]:%Y-%m-%d}" if each.issuer in until else "-",
+            str(each.open),
+            "-" if each.open_since is None else _age((now - each.open_since).total_seconds()),
+            str(each.issued),
+            str(each.void),
+            str(each.stopped),
+            "-" if each.last_issued is None else f"{each.last_issued:%Y-%m-%d %H:%M}",
+        )
+        for each in serials
+    ]
+    if rows:
+        print_table(head, rows, right=frozenset({2, 3, 4, 5, 6}))
+        click.echo()
+
+
+def _age(seconds: float) -> str:
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
+def _valid_until(ca_dir: Path | None) -> Mapping[str, datetime]:
+    if ca_dir is None:
+        return {}
+    from servicecert_pki.authority import Authority
+
+    return {id: issuer.not_after for id, issuer in Authority.load(ca_dir).issuers.items()}
+
+
+def _in_database(work: Callable[[Any], Coroutine[None, None, T]]) -> T:
+    """Runs `work` in the issuer's schema, in one transaction."""
+    from servicecert_cli import interruption
+    from servicecert_cli.addresses import database_url
+    from servicecert_cli.schema import connected
+
+    async def run() -> T:
+        async with connected(database_url(), "issuer") as connection, connection.transaction():
+            return await work(connection)
+
+    return interruption.run(run())
+
+
+def _in_snapshot(work: Callable[[Any], Coroutine[None, None, T]]) -> T:
+    """Runs `work` in the issuer's schema as it is at one moment, for as long as that takes."""
+    from servicecert_cli import interruption
+    from servicecert_cli.addresses import database_url
+    from servicecert_cli.schema import connected
+
+    async def run() -> T:
+        async with (
+            connected(database_url(), "issuer") as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            await connection.execute("set local statement_timeout = 0")
+            return await work(connection)
+
+    return interruption.run(run())

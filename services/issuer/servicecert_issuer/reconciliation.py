@@ -1,0 +1,112 @@
+"""Whether the books agree (B2): every serial number that was allocated is issued, void or open, and nothing is that was not intended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
+
+from .issuance import SigningOrder
+
+_PATIENCE = 3600.0
+"""Seconds for a statement that reads the whole table."""
+
+_SQL = Path(__file__).parent / "sql"
+_RECONCILE = (_SQL / "reconcile.sql").read_text()
+_SERIALS = (_SQL / "count_serials.sql").read_text()
+_REFUSED = (_SQL / "count_refused.sql").read_text()
+_OPEN_ACTS = (_SQL / "open_acts.sql").read_text()
+_RECORDED = (_SQL / "recorded.sql").read_text()
+
+
+@dataclass(frozen=True, slots=True)
+class Serials:
+    """What became of the serial numbers of a CA. `stopped` applications have none."""
+
+    issuer: str
+    allocated: int
+    issued: int
+    void: int
+    open: int
+    stopped: int
+    last_issued: datetime | None
+    open_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something that must not be: a stable word for it, the case, and a sentence's end."""
+
+    what: str
+    key: str
+    words: str
+
+
+async def count_serials(connection: asyncpg.Connection[Any]) -> list[Serials]:
+    """Of each CA that ever had an application. Reads the whole table."""
+    return [Serials(**dict(row)) for row in await connection.fetch(_SERIALS, timeout=_PATIENCE)]
+
+
+async def count_refused(connection: asyncpg.Connection[Any]) -> dict[str, int]:
+    """How many applications were refused, by the refusal's code, the most frequent first."""
+    return {row["code"]: row["count"] for row in await connection.fetch(_REFUSED, timeout=_PATIENCE)}
+
+
+async def differences(connection: asyncpg.Connection[Any]) -> list[Difference]:
+    """Everything in the tables that must not be. Called in one transaction of one snapshot, so that workers may go on meanwhile."""
+    found = [Difference(**dict(row)) for row in await connection.fetch(_RECONCILE, timeout=_PATIENCE)]
+    for row in await connection.fetch(_OPEN_ACTS):
+        order = SigningOrder.model_validate_json(row["data"])
+        if (order.tbs, order.issuer) != (row["tbs"], row["issuer"]):
+            found.append(
+                Difference("other-act", row["key"], "has an act open that would sign other bytes than intended")
+            )
+    return found + [
+        Difference(
+            "unaccounted", each.issuer, f"has {each.allocated} serial numbers, of which {_sum(each)} are accounted for"
+        )
+        for each in await count_serials(connection)
+        if each.allocated != _sum(each)
+    ]
+
+
+def _sum(serials: Serials) -> int:
+    return serials.issued + serials.void + serials.open
+
+
+class Published:
+    """What the topic tells, held against the tables: each case has one end, and it is the recorded one."""
+
+    def __init__(self) -> None:
+        self.told = 0
+        self._ends: dict[str, tuple[str, str, str, str | None]] = {}
+        self._found: list[Difference] = []
+
+    def take(self, data: CertificateIssued | CertificateVoided) -> None:
+        """Takes in an event. It may come more than once."""
+        end: tuple[str, str, str, str | None] = (data.issuer, data.serial, "voided", None)
+        if isinstance(data, CertificateIssued):
+            end = (data.issuer, data.serial, "issued", data.fingerprint)
+        if self._ends.setdefault(data.key(), end) != end:
+            self._found.append(Difference("told-twice", data.key(), "is told with two ends"))
+        self.told = len(self._ends)
+
+    async def differences(self, connection: asyncpg.Connection[Any]) -> list[Difference]:
+        """What is told and not recorded so."""
+        for key, end in self._ends.items():
+            row = await connection.fetchrow(_RECORDED, key)
+            if row is None or tuple(row) != end:
+                self._found.append(
+                    Difference("told-otherwise", key, f"is told as {end[2]} with another record, or none")
+                )
+        return self._found
+
+
+def sentences(found: list[Difference]) -> Iterator[str]:
+    """A line for each difference."""
+    return (f"{each.key} {each.words}" for each in found)

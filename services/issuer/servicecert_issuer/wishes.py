@@ -1,0 +1,44 @@
+"""What operators may ask of the issuer: to try a stopped application anew, and to give an intention up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from .effects import SETTLES_AFTER
+
+_SQL = Path(__file__).parent / "sql"
+_STOPPED = (_SQL / "stopped.sql").read_text()
+_RETRY = (_SQL / "retry.sql").read_text()
+_GIVE_UP = (_SQL / "give_up.sql").read_text()
+
+
+@dataclass(frozen=True, slots=True)
+class StoppedCase:
+    """An application whose certificate did not pass the checks, and what was found."""
+
+    key: str
+    issuer: str
+    type: str
+    findings: str
+    since: datetime
+
+
+async def find_stopped(connection: asyncpg.Connection[Any], key: str | None = None) -> list[StoppedCase]:
+    """The stopped applications, or the one of a case, the oldest first."""
+    return [StoppedCase(**dict(row)) for row in await connection.fetch(_STOPPED, key)]
+
+
+async def retry(connection: asyncpg.Connection[Any], keys: Sequence[str]) -> int:
+    """Has stopped applications examined anew, soon. Answers how many."""
+    return len(await connection.fetch(_RETRY, list(keys)))
+
+
+async def give_up(connection: asyncpg.Connection[Any], key: str, reason: str) -> bool:
+    """Has an intention end void unless it is signed before; whether there is one that is not about to be signed anyway."""
+    return bool(await connection.fetchval(_GIVE_UP, key, reason, SETTLES_AFTER))

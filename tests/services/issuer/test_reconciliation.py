@@ -1,0 +1,98 @@
+"""Whether the books agree (B2): a healthy book does, and each way of breaking it is found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeAlias
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from servicecert_issuer.examine import Office
+from servicecert_issuer.issuance import Recorded, Unsigned
+from servicecert_issuer.reconciliation import Published, count_refused, count_serials, differences, sentences
+from servicecert_pki.keys import SigningKey
+from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued, CertificateVoided
+from servicecert_worker.decider import Result
+from services.issuer.stand import Stand
+
+Accepted = Callable[..., ApplicationAccepted]
+Pool: TypeAlias = "asyncpg.Pool[Any]"
+
+
+@pytest.fixture
+def stand(pool: Pool, office: Office, ca_keys: Mapping[str, SigningKey]) -> Stand:
+    return Stand(pool, office, ca_keys)
+
+
+async def found(pool: Pool) -> set[str]:
+    async with pool.acquire() as connection:
+        return {each.what for each in await differences(connection)}
+
+
+async def test_B2_books_of_every_end_agree(stand: Stand, office: Office, accepted: Accepted) -> None:
+    await stand.issue(*(accepted(case_id=uuid4(), key=key) for key in ("ec", "ec", "rsa")))
+    await stand.happen(accepted(case_id=uuid4()))
+    (task,) = stand.tasks
+    await stand.happen(Result(task.id, task.key, task.kind, Unsigned(code="deadline")))
+    stand.tasks.clear()
+    await stand.happen(accepted(case_id=uuid4()), accepted(case_id=uuid4(), validity_days=9_999))
+    strict = Stand(stand.pool, replace(office, lint=lambda *_: ("x",)), {})
+    await strict.happen(accepted(case_id=uuid4()))
+    assert await found(stand.pool) == set()
+    async with stand.pool.acquire() as connection:
+        ec, rsa = await count_serials(connection)
+        assert await count_refused(connection) == {"validity": 1}
+    assert (ec.issuer, ec.allocated, ec.issued, ec.void, ec.open, ec.stopped) == ("production-ec", 4, 2, 1, 1, 1)
+    assert (rsa.issuer, rsa.allocated, rsa.issued, rsa.void, rsa.open, rsa.stopped) == ("production-rsa", 1, 1, 0, 0, 0)
+    assert ec.last_issued is not None
+    assert ec.open_since is not None
+    assert rsa.open_since is None
+
+
+BREACHES = {
+    "never-finished": "delete from intents",
+    "nothing-intended": "update certificates set state = 'voided', refusal = 'x' where state = 'intended'",
+    "late": "update certificates set sign_by = now() - interval '1 second' where state = 'intended'",
+    "other-bytes": "update certificates set certificate = set_byte(certificate, 40, 0) where state = 'issued'",
+    "other-serial": "update certificates set serial = '4b' || substr(serial, 3) where state = 'issued'",
+    "other-act": "update intents set data = convert_to(regexp_replace(convert_from(data, 'utf8'), 'AQ', 'AR'), 'utf8')",
+}
+
+
+async def test_B2_each_way_of_breaking_the_books_is_found(stand: Stand, accepted: Accepted) -> None:
+    await stand.issue(accepted(case_id=uuid4()))
+    await stand.happen(accepted(case_id=uuid4()))
+    assert await found(stand.pool) == set()
+    async with stand.pool.acquire() as connection:
+        for what, statement in BREACHES.items():
+            transaction = connection.transaction()
+            await transaction.start()
+            await connection.execute("alter table certificates disable trigger user")
+            await connection.execute(statement)
+            assert {each.what for each in await differences(connection)} == {what}
+            await transaction.rollback()
+
+
+async def test_B2_what_is_published_is_held_against_the_tables(
+    stand: Stand, accepted: Accepted, intend: Any, ca_keys: Mapping[str, SigningKey]
+) -> None:
+    await stand.issue(accepted(case_id=uuid4()))
+    (row,) = await stand.pool.fetch("select payload from outbox where type like '%.issued.%'")
+    issued = CertificateIssued.model_validate_json(row["payload"])
+    state = await stand.state(issued.case_id)
+    assert isinstance(state, Recorded)
+    told = Published()
+    for _ in range(2):
+        told.take(issued)
+    async with stand.pool.acquire() as connection:
+        assert (told.told, await told.differences(connection)) == (1, [])
+        void = CertificateVoided(
+            case_id=issued.case_id, issuer=issued.issuer, serial=issued.serial, serial_decimal="1", code="x"
+        )
+        told.take(void)
+        told.take(issued.model_copy(update={"case_id": uuid4()}))
+        differing = await told.differences(connection)
+    assert {each.what for each in differing} == {"told-twice", "told-otherwise"}
+    assert all(line.split()[1] == "is" for line in sentences(differing))
