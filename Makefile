@@ -36,8 +36,8 @@ test: setup ## all tests, on real Kafka and PostgreSQL, with the coverage gates
 	$(BIN)/coverage report --skip-covered --show-missing --fail-under=90 && \
 	$(BIN)/coverage report --skip-covered --show-missing --fail-under=100 --include='$(ROOMS)'
 
-chaos: setup ## N=… applications while everything is killed at random, drawn from SEED=…
-	@PYTHONPATH=tests $(BIN)/python -m chaos --applications $(N) --seed $(SEED)
+chaos: setup ## N=… applications while everything is killed at random, drawn from SEED=…; TOKEN=1 keeps the CA keys in SoftHSM2
+	@PYTHONPATH=tests $(BIN)/python -m chaos --applications $(N) --seed $(SEED) $(if $(TOKEN),--token)
 
 fuzz: setup ## SECONDS=… of inputs found by coverage, against the reader of requests and the decoders of events
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --quiet --require-hashes -r tests/fuzz/requirements.lock

@@ -44,6 +44,7 @@ from servicecert_cli.names import SERVICES
 from servicecert_cli.parts import Place, opened_place
 from servicecert_cli.progress import Report, silent
 from servicecert_cli.publishing import load_registers
+from servicecert_cli.token_authority import make_token_authority
 
 EX_SOFTWARE = 70
 READY_SECONDS = 60.0
@@ -59,8 +60,8 @@ class System:
     `folder` gets `mail/`, `crls/`, `logs/` and, while it runs, `private/`. `workers` is how many processes each service has. `parts` are a broker and
     a database server that run already; without them they are started, or those of the environment taken. Where they are not this system's alone it
     has a database and a topic prefix `apart`, gone afterwards. `authority` is a folder with a CA and, beside it, its passphrase file; it is made
-    where it does not exist, and without one a CA is made for this run. `environment` is added to each service's. Raises Told, OperatorError,
-    DeployError and what the authority raises, each one sentence.
+    where it does not exist, and without one a CA is made for this run. With `token` the CA is made for this run in any case, and its keys are in
+    SoftHSM2. `environment` is added to each service's. Raises Told, OperatorError, DeployError and what the authority raises, each one sentence.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class System:
         parts: Parts | None = None,
         apart: bool = True,
         authority: Path | None = None,
+        token: bool = False,
         throughput: bool = False,
         environment: Mapping[str, str] | None = None,
         report: Report = silent,
@@ -78,7 +80,7 @@ class System:
         self.folder = folder
         self.mail_folder = folder / "mail"
         self.crl_folder = folder / "crls"
-        self.ca_folder = authority or folder / "private" / "ca"
+        self.ca_folder = authority if authority and not token else folder / "private" / "ca"
         self.passphrase_file = self.ca_folder.with_name(f"{self.ca_folder.name}.passphrases")
         self.audit_folder = self.ca_folder.with_name("audit-keys")
         self.children: dict[str, Child] = {}
@@ -88,6 +90,8 @@ class System:
         self.crl_url: str
         self._parts = parts
         self._apart = apart
+        self._token = token
+        self._token_environment: Mapping[str, str] = {}
         self._throughput = throughput
         self._overrides = dict(environment or {})
         self._report = report
@@ -161,8 +165,14 @@ class System:
         if (self.ca_folder / MANIFEST).exists():
             return
         self._report.began("authority", "Certificate authority")
-        await asyncio.to_thread(make_authority, self.ca_folder, self.passphrase_file)
-        self._report.done("authority", "4 roots, 4 issuing CAs: RSA 4096, EC P-384")
+        if self._token:
+            self._token_environment = await asyncio.to_thread(
+                make_token_authority, self.ca_folder, self.passphrase_file, self.folder / "private" / "softhsm"
+            )
+        else:
+            await asyncio.to_thread(make_authority, self.ca_folder, self.passphrase_file)
+        where = ", keys in SoftHSM2" if self._token else ""
+        self._report.done("authority", f"4 roots, 4 issuing CAs: RSA 4096, EC P-384{where}")
 
     def environment(self, name: str) -> dict[str, str]:
         """The whole environment of a worker. Only the services that sign are told where the CA's keys are."""
@@ -191,7 +201,7 @@ class System:
     def _authority_environment(self) -> dict[str, str]:
         return {
             "SERVICECERT_CA_DIR": str(self.ca_folder),
-            "SERVICECERT_CA_PASSPHRASE_FILE": str(self.passphrase_file),
+            **(self._token_environment or {"SERVICECERT_CA_PASSPHRASE_FILE": str(self.passphrase_file)}),
             "SERVICECERT_CRL_BASE_URL": self.crl_url,
         }
 

@@ -30,10 +30,11 @@ def main() -> int:
         "--seed", type=int, default=None, help="replays the plan of an earlier run; drawn where not given"
     )
     parser.add_argument("--keep", type=Path, default=None, help="a folder that keeps the workers' logs")
+    parser.add_argument("--token", action="store_true", help="the CA's keys are in SoftHSM2")
     arguments = parser.parse_args()
     seed = random.SystemRandom().randrange(1_000_000) if arguments.seed is None else arguments.seed
     try:
-        outcome = interruption.run(_run(arguments.applications, seed, arguments.keep))
+        outcome = interruption.run(_run(arguments.applications, seed, arguments.keep, token=arguments.token))
     except Exception as error:
         if (fault := told(error)) is None:
             raise
@@ -43,7 +44,7 @@ def main() -> int:
     return 0 if outcome.verdict.is_clean else 1
 
 
-async def _run(applications: int, seed: int, keep: Path | None) -> Outcome:
+async def _run(applications: int, seed: int, keep: Path | None, *, token: bool) -> Outcome:
     out = console()
     workers = [name for service in SERVICES for name in worker_names(service, WORKERS)]
     planned = plan.draw(seed, applications, workers, plan.blows_for(applications))
@@ -51,7 +52,7 @@ async def _run(applications: int, seed: int, keep: Path | None) -> Outcome:
     parts = await asyncio.to_thread(start_parts, environment={})
     folder = Path(tempfile.mkdtemp(prefix="servicecert-chaos-"))
     try:
-        async with scene.opened(folder, parts, workers=WORKERS) as opened:
+        async with scene.opened(folder, parts, workers=WORKERS, token=token) as opened:
             progress = telling.Progress(out, planned)
             try:
                 return await run(opened, planned, progress)

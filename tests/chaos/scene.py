@@ -71,6 +71,7 @@ async def opened(
     *,
     workers: int = 1,
     authority: Path | None = None,
+    token: bool = False,
     known: Customers | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Scene]:
@@ -84,6 +85,7 @@ async def opened(
             workers=workers,
             parts=parts,
             authority=authority,
+            token=token,
             environment={
                 **await stack.enter_async_context(mail_server.serving()),
                 **await stack.enter_async_context(archive.serving()),

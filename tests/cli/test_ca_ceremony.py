@@ -19,7 +19,8 @@ def ca(authority, tmp_path) -> Path:
     shutil.copytree(offline_folder(authority), tmp_path / "ca.offline")
     shutil.copy(authority.with_name("ca.passphrases"), tmp_path / "ca.passphrases")
     shutil.copy(authority.with_name("ca.passphrases"), tmp_path / "ca.offline.passphrases")
-    return shutil.copytree(authority, tmp_path / "ca")
+    shutil.copytree(authority, tmp_path / "ca")
+    return tmp_path / "ca"
 
 
 def second_generation(servicecert, ca):
