@@ -1,11 +1,13 @@
-"""I2 and I12: how the same events are cut into turns, and how often they come, has no effect; I5: nor in which order topics are heard."""
+"""I2 and I12: how the same events are cut into turns, and how often they come, has no effect; I5: nor in which order topics are heard; B6: the audit tells all."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from uuid import UUID
 
+import asyncpg
 import pytest
 from chaos.customers import Customers
 from chaos.plan import Way, draw
@@ -14,10 +16,11 @@ from chaos.scene import Scene, opened
 from chaos.telling import findings
 from chaos.topics_told import TopicsTold, read_topics
 from journeys.conftest import Played
-from servicecert_cli import kafka
+from servicecert_cli import auditing, kafka
 from servicecert_cli.addresses import Cluster
 from servicecert_cli.names import SERVICES
 from servicecert_deploy import Parts
+from servicecert_worker.checkpoints import read_public_keys
 from servicecert_worker.lag import committed
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -99,3 +102,36 @@ async def _stop(scene: Scene, names: list[str]) -> None:
 async def _started(scene: Scene, names: list[str]) -> None:
     await asyncio.gather(*(asyncio.to_thread(scene.system.start, name) for name in names))
     await scene.system.ready(*names)
+
+
+async def test_B6_the_chains_of_all_services_verify_and_tell_each_certificate_s_life(played: Played) -> None:
+    system = played.scene.system
+    exported = await auditing.exported(system.cluster)
+    verified = await auditing.verified(
+        system.place.admin_url, SERVICES, read_public_keys(system.audit_folder), exported, lambda *_: None
+    )
+    assert {service: it.findings for service, it in verified.items()} == {service: [] for service in SERVICES}
+    assert all(it.chains >= 2 and it.rows > it.chains for it in verified.values())
+    evidence = (await played.scene.evidence()).topics
+    case, told = next((case, told) for case, told in evidence.cases.items() if told.issued)
+    (certificate,) = told.issued.values()
+    rows = await auditing.life(system.place.admin_url, certificate.serial)
+    assert rows == await auditing.life(system.place.admin_url, str(case))
+    lines = [f"{row.service} {text}" for row in rows for text, _ in auditing.told(row)]
+    wanted = ["intake publishes application.accepted", "issuer intends sign", "issuer result of sign"]
+    wanted += ["issuer publishes certificate.issued", "notifier intends mail", "notifier publishes mail.handed-over"]
+    places = [lines.index(line) for line in wanted]
+    assert places == sorted(places)
+    assert certificate.serial in json.dumps([row.entry for row in rows])
+
+
+async def test_B6_every_issued_certificate_has_a_row_and_every_row_a_certificate(played: Played) -> None:
+    connection = await asyncpg.connect(played.scene.system.place.admin_url)
+    try:
+        rows = await connection.fetch("select entry from issuer.audit where key <> ''")
+        issued = await connection.fetch("select issuer, serial from issuer.certificates where certificate is not null")
+    finally:
+        connection.terminate()
+    events = [event for row in rows for event in json.loads(row["entry"]).get("events", ())]
+    told = [(e["facts"]["issuer"], e["facts"]["serial"]) for e in events if "certificate.issued" in e["type"]]
+    assert sorted(told) == sorted((row["issuer"], row["serial"]) for row in issued)
