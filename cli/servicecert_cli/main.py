@@ -17,6 +17,7 @@ SUBJECTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "Be the e-service": {
             "submit": "Publish an application, as the e-service would.",
             "revoke": "Ask for the revocation of a case's certificate.",
+            "csr": "Certificate requests, judged without applying.",
             "watch": "Follow a case and print each of its states.",
             "cases": "Granted permits and unfinished matters of a customer account.",
         },
@@ -30,6 +31,7 @@ SUBJECTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "run": "Run one worker of a service until it is told to stop.",
             "crl": "Serve the published CRLs over HTTP.",
             "lag": "What the services have not handled yet, in messages and seconds.",
+            "keys": "The keys that applications came with.",
             "parked": "Records that a service could not handle.",
             "audit": "The record of every decision and signature.",
         },

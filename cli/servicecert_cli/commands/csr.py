@@ -1,0 +1,110 @@
+"""`servicecert csr`: certificate requests, judged without applying."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from servicecert_cli.faults import Told
+from servicecert_cli.output import as_json, print_json
+
+if TYPE_CHECKING:
+    from servicecert_pki.csr import Csr
+    from servicecert_pki.csr_faults import CsrFault
+    from servicecert_pki.key_lists import KeyLists
+
+UNREADABLE = 2
+EX_CONFIG = 78
+_MOST = 256 * 1024
+
+
+@click.group()
+def command() -> None:
+    """Certificate requests, judged without applying."""
+
+
+@command.command()
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path, allow_dash=True))
+@click.option(
+    "--lists",
+    "lists_dir",
+    metavar="DIR",
+    envvar="SERVICECERT_KEY_LISTS_DIR",
+    type=click.Path(path_type=Path),
+    help="Lists of leaked and compromised keys (*.dat).",
+)
+@click.option("--language", type=click.Choice(["sv", "fi", "en"]), default="en", show_default=True)
+@as_json
+def check(path: Path, lists_dir: Path | None, language: str, as_json: bool) -> None:
+    """Judge a certificate request as an application with it would be (rule A4).
+
+    FILE is a request in PEM or DER, or - for standard input. Nothing of it is kept or
+    sent. Exit code 0: acceptable, 1: refused, with all reasons, 2: the file cannot be
+    read. Whether the key is another organisation's, or blocked, only an application
+    tells.
+
+    \b
+    Examples:
+      servicecert csr check server.csr
+      servicecert csr check server.csr --language fi --json
+    """
+    from servicecert_pki.csr import Csr, judge_csr
+    from servicecert_pki.key_checks import KeyBattery
+
+    lists = _lists(lists_dir)
+    judged = judge_csr(_read(path), KeyBattery(lists))
+    if as_json:
+        print_json(_facts(judged, lists, language))
+    elif isinstance(judged, Csr):
+        click.echo(f"Acceptable: {judged.key}, SHA-256 of the key {judged.spki_sha256}")
+    else:
+        click.echo("Refused:")
+        for fault in judged:
+            click.echo(f"  {fault.code}: {_text(fault, language)}")
+    if not lists.lists:
+        click.echo(
+            "No list of lost keys was looked at, so that Debian's weak keys and leaked ones are not recognised: name one by --lists.",
+            err=True,
+        )
+    if not isinstance(judged, Csr):
+        raise SystemExit(1)
+
+
+def _read(path: Path) -> bytes:
+    """The file, or as much of it as is looked at."""
+    try:
+        with click.open_file(str(path), "rb") as file:
+            content: bytes = file.read(_MOST)
+    except OSError as fault:
+        raise Told(f"{path} cannot be read: {fault.strerror}.", UNREADABLE) from None
+    return content
+
+
+def _lists(folder: Path | None) -> KeyLists:
+    from servicecert_pki.key_lists import NO_LISTS, KeyListDamaged, load_key_lists
+
+    if folder is None:
+        return NO_LISTS
+    try:
+        return load_key_lists(folder)
+    except KeyListDamaged as damaged:
+        raise Told(str(damaged), EX_CONFIG) from None
+
+
+def _facts(judged: Csr | tuple[CsrFault, ...], lists: KeyLists, language: str) -> dict[str, object]:
+    from servicecert_pki.csr import Csr
+
+    about = {"acceptable": isinstance(judged, Csr), "lists": dict(lists.sizes())}
+    if isinstance(judged, Csr):
+        return {**about, "key": judged.key, "key_sha256": judged.spki_sha256, "faults": []}
+    return {**about, "faults": [{"code": fault.code, "text": _text(fault, language)} for fault in judged]}
+
+
+def _text(fault: CsrFault, language: str) -> str:
+    """What an applicant would be told."""
+    from servicecert_intake.rules.csr import FAULTS
+
+    text: str = getattr(FAULTS[fault.code], language)
+    return text

@@ -1,0 +1,49 @@
+"""`servicecert keys shared-primes`: keys that share a prime are found, blocked and shown with their cases."""
+
+import asyncio
+import json
+
+import asyncpg
+import pytest
+from servicecert_intake.service import MIGRATIONS
+from servicecert_pki.csr import public_key_info
+from servicecert_pki.spki import spki_sha256
+from servicecert_worker import database
+
+from pki import weak_keys
+
+
+@pytest.fixture
+def prepared(admin_url, monkeypatch):
+    """The environment names intake's role on its own schema."""
+    (url,) = database.prepare(admin_url, {"intake": database.new_password()}).values()
+    database.migrate(url, "intake", [MIGRATIONS])
+    monkeypatch.setenv("DATABASE_URL", url)
+    return url
+
+
+def put(url: str, *moduli: int) -> list[str]:
+    keys = [public_key_info(weak_keys.request(modulus)) for modulus in moduli]
+
+    async def insert() -> None:
+        connection = await asyncpg.connect(url, server_settings={"search_path": "intake"})
+        for key in keys:
+            await connection.execute("INSERT INTO keys (key_sha256, rsa_spki) VALUES ($1, $2)", spki_sha256(key), key)
+        await connection.close()
+
+    asyncio.run(insert())
+    return [spki_sha256(key) for key in keys]
+
+
+def test_A4_keys_that_share_a_prime_are_shown(servicecert, prepared):
+    assert servicecert("keys", "shared-primes").stdout == "0 RSA keys are searched; 0 share a prime.\n"
+    prime = weak_keys.strong(1024, seed=21)
+    keys = put(prepared, weak_keys.strong(), *(prime * weak_keys.strong(1024, seed=seed) for seed in (22, 23)))
+    result = servicecert("keys", "shared-primes", "--json")
+    assert result.exit_code == 1
+    told = json.loads(result.stdout)
+    assert told["searched"] == 3
+    assert [sorted(each["key_sha256"] for each in group) for group in told["groups"]] == [sorted(keys[1:])]
+    shown = servicecert("keys", "shared-primes")
+    assert "3 RSA keys are searched; 2 share a prime." in shown.stdout
+    assert f"1       {keys[1][:16]}   none accepted" in shown.stdout
