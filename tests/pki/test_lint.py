@@ -43,7 +43,7 @@ def every(linter: Linter) -> Linter:
     return Linter(LintSetting.EVERY, linter.throw_away)
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(st.data())
 def test_B3_whatever_a_profile_allows_passes_both_encoders_and_pkilint(
     make_contents: MakeContents, every: Linter, data: st.DataObject
@@ -161,7 +161,7 @@ def respelled(text: str) -> str:
     return "".join(letters.get(it, it) for it in text)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.data())
 def test_certificates_of_one_shape_have_the_same_findings(
     make_contents: MakeContents, ca_keys: Mapping[str, SigningKey], data: st.DataObject

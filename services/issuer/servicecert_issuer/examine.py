@@ -7,7 +7,7 @@ neither the CAs nor a clock. Nothing drawn here binds before it is intended.
 from base64 import b64decode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.certificate import AlternativeNames, CertificateRefused, Contents, Subject, build_tbs
+from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.names import NameRefused, check_ip_address
 from servicecert_pki.profiles import Profiles, Usage
 from servicecert_pki.serials import draw_serial
@@ -39,6 +40,10 @@ class Office:
     base_url: str
     lint: Lint
     ocsp_url: str | None = None
+
+    def addresses(self, issuer: IssuerInfo) -> tuple[str, str, str | None]:
+        """Where the CRL, the CA's certificate and the OCSP responder are, for what `issuer` signs."""
+        return f"{self.base_url}/{issuer.id}.crl", f"{self.base_url}/{issuer.id}.cer", self.ocsp_url
 
 
 Facts: TypeAlias = Linted | Unissuable | Stopped | Untimely
@@ -92,7 +97,9 @@ def contents_of(office: Office, application: ApplicationAccepted, serial: int, m
         raise CertificateRefused("no-profile", f"There is no profile for {application.type}.")
     spki = public_key_of(b64decode(application.csr))
     issuer = office.authority.issuer_for(profile.environment, family_of(spki), moment)
-    period = validity(profile, starting(application, moment), application.validity_days)
+    begins = max(starting(application, moment, profile.backdating), issuer.not_before)
+    period = validity(profile, begins, application.validity_days)
+    crl_url, ca_issuers_url, ocsp_url = office.addresses(issuer)
     return Contents(
         profile=profile,
         issuer=issuer,
@@ -110,9 +117,9 @@ def contents_of(office: Office, application: ApplicationAccepted, serial: int, m
         serial=serial,
         not_before=period.not_before,
         not_after=period.not_after,
-        crl_url=f"{office.base_url}/{issuer.id}.crl",
-        ca_issuers_url=f"{office.base_url}/{issuer.id}.cer",
-        ocsp_url=office.ocsp_url,
+        crl_url=crl_url,
+        ca_issuers_url=ca_issuers_url,
+        ocsp_url=ocsp_url,
     )
 
 
@@ -145,9 +152,11 @@ def public_key_of(request: bytes) -> bytes:
     return spki
 
 
-def starting(application: ApplicationAccepted, moment: datetime) -> datetime:
-    """The first second of validity: now, or the beginning of a later day that was asked for (A14)."""
+def starting(application: ApplicationAccepted, moment: datetime, backdating: timedelta = timedelta()) -> datetime:
+    """The first second of validity: now, less what the profile dates back, or the beginning of a later day that was asked for (A14)."""
     now = moment.astimezone(UTC).replace(microsecond=0)
-    if application.start_date is None:
-        return now
-    return max(now, datetime.combine(application.start_date, time(), HELSINKI).astimezone(UTC))
+    if application.start_date is not None:
+        asked = datetime.combine(application.start_date, time(), HELSINKI).astimezone(UTC)
+        if asked > now:
+            return asked
+    return now - backdating

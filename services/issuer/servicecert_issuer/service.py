@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.keyring import access, open_keys
 from servicecert_pki.lint import Linter
 from servicecert_pki.profile_safety import check_issuers
-from servicecert_pki.profiles import load_profiles
+from servicecert_pki.profiles import SHIPPED_PROFILES, load_profiles
+from servicecert_pki.rehearsal import rehearse
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.topics import ACCEPTED_APPLICATIONS
 from servicecert_worker.clock import Clock, machine_clock
@@ -51,10 +53,11 @@ async def open_service(
     authority = Authority.load(settings.ca_dir)
     reached = access(settings.ca_passphrase_file, settings.pkcs11_module, settings.pkcs11_pin_file)
     keys = await asyncio.to_thread(open_keys, authority, *reached)
-    linter = await asyncio.to_thread(Linter.with_new_keys, settings.lint)
     profiles = load_profiles()
-    check_issuers(profiles.by_type.values(), authority.issuers.values(), clock())
+    linter = await asyncio.to_thread(Linter.with_new_keys, settings.lint)
     office = Office(authority, profiles, settings.crl_base_url, linter, settings.ocsp_url)
+    check_issuers(profiles.by_type.values(), authority.issuers.values(), clock())
+    rehearse(linter, profiles.by_type.values(), authority.issuers.values(), office.addresses, clock())
     sense = ClockSense(timedelta(seconds=settings.clock_limit_seconds))
     await sense.look(pool)
     examine = Examine(office, os.urandom, clock, sense.fault)
@@ -85,6 +88,12 @@ async def open_service(
                 ),
                 Gauge("servicecert_clock_wrong", "1 while the clock is not trusted.", "service", sense.shown),
             ),
+            audited={
+                "keys": {name: sha256(ca.certificate_der).hexdigest() for name, ca in authority.issuers.items()},
+                "profiles": {
+                    path.stem: sha256(path.read_bytes()).hexdigest() for path in sorted(SHIPPED_PROFILES.glob("*.toml"))
+                },
+            },
         )
     finally:
         watch.cancel()

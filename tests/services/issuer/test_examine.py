@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from servicecert_issuer.examine import Examine, Office, examined, starting
+from servicecert_issuer.examine import Examine, Office, contents_of, examined, starting
 from servicecert_issuer.issuance import Allocated, Linted, Stopped, Untimely
 from servicecert_issuer.refusals import Unissuable
 from servicecert_pki.certificate import Contents, sign_tbs
@@ -108,6 +108,23 @@ def test_B1_shorter_validity_is_given(office: Office, accepted: Accepted) -> Non
 )
 def test_A14_start_date_is_midnight_in_helsinki(accepted: Accepted, asked: date | None, begins: datetime) -> None:
     assert starting(accepted(start_date=asked), NOW) == begins
+
+
+def test_B1_a_certificate_that_begins_at_once_is_dated_back_by_its_profile(office: Office, accepted: Accepted) -> None:
+    """And is no longer valid for it; one that begins later begins when it was asked to, and none before its CA."""
+    hour = timedelta(hours=1)
+    profiles = Profiles({it: replace(profile, backdating=hour) for it, profile in office.profiles.by_type.items()})
+    early = replace(office, profiles=profiles)
+    now = NOW.replace(microsecond=0)
+    contents = contents_of(early, accepted(), SERIAL, NOW)
+    assert (contents.not_before, contents.not_after) == (
+        now - hour,
+        now.replace(year=2028) - hour - timedelta(seconds=1),
+    )
+    later = contents_of(early, accepted(start_date=date(2026, 12, 24)), SERIAL, NOW)
+    assert later.not_before == datetime(2026, 12, 23, 22, tzinfo=UTC)
+    born = contents.issuer.not_before
+    assert contents_of(early, accepted(), SERIAL, born + timedelta(minutes=5)).not_before == born
 
 
 @pytest.mark.parametrize(
