@@ -2,7 +2,8 @@
 
 import asyncio
 
-from bench import whole_way
+from bench import issuer, whole_way
 
 if __name__ == "__main__":
+    asyncio.run(issuer.measure())
     asyncio.run(whole_way.measure())

@@ -1,0 +1,190 @@
+"""The issuer alone, from accepted applications that lie in the topic to certificates that are published, beside raw signing in the same run."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import tempfile
+from base64 import b64encode
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import perf_counter
+from uuid import uuid4
+
+import psutil
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from servicecert_cli import kafka
+from servicecert_cli.publishing import send
+from servicecert_cli.system import System, service_of
+from servicecert_pki.authority import Authority, issuer_id
+from servicecert_pki.keyring import access, open_keys
+from servicecert_pki.profile import Environment
+from servicecert_pki.spki import KeyFamily
+from servicecert_schemas.certificate import ApplicationAccepted, Recipient, RecipientRole, ServerNames, Subject
+from servicecert_schemas.codec import Record, to_record
+from servicecert_schemas.topics import CERTIFICATES
+from servicecert_schemas.values import CertificateType, Language, Usage
+from servicecert_worker.faults import pauses
+
+from bench import load, raw_signing
+from bench.results import Measurement, Reference
+from bench.stand import cpu_seconds
+
+CA_KEYS = {"ec": "p384", "rsa": "rsa4096"}
+BACKLOG = {"ec": 8_000, "rsa": 4_000}
+WARM_UP = 800
+PATIENCE = 300.0
+_STILL_SECONDS = "60"
+"""How long an issuer may stand still while its backlog is laid before it, and is not missed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way to run the issuer: where the keys are, which certificates pkilint sees, how many workers."""
+
+    name: str = ""
+    token: bool = False
+    lint: str = "shape"
+    workers: int = 1
+
+
+WAYS = (
+    Way(),
+    Way("-lint-every", lint="every"),
+    Way("-two-workers", workers=2),
+    Way("-softhsm", token=True),
+    Way("-softhsm-two-workers", token=True, workers=2),
+)
+
+
+async def measure(share: float = 1.0) -> None:
+    """Measures every way with either kind of key; `share` of the backlog is for a trial."""
+    with tempfile.TemporaryDirectory() as folder:
+        csrs = {family: await load.requests(family, Path(folder)) for family in CA_KEYS}
+    raw = {family: raw_signing.rate(family) for family in CA_KEYS}
+    for way in WAYS:
+        async with _issuing(way) as system:
+            for family, key in CA_KEYS.items():
+                reference = Reference(f"raw {key} signing", raw[family])
+                if way.token:
+                    reference = Reference(f"raw {key} signing in SoftHSM", await _token_rate(system, family))
+                await _backlog(system, csrs[family], max(1, int(WARM_UP * share)))
+                used, count = cpu_seconds(system), max(1, int(BACKLOG[family] * share))
+                speed = await _backlog(system, csrs[family], count)
+                Measurement(f"issuer-{key}{way.name}", speed, "per second", reference).keep()
+                _say_where_time_goes(used, cpu_seconds(system), count)
+
+
+@asynccontextmanager
+async def _issuing(way: Way) -> AsyncIterator[System]:
+    """A system of which only the issuers run."""
+    with tempfile.TemporaryDirectory(prefix="servicecert-bench-") as folder:
+        environment = {"SERVICECERT_LINT": way.lint, "SERVICECERT_SESSION_SECONDS": _STILL_SECONDS}
+        async with System(Path(folder), workers=way.workers, token=way.token, environment=environment) as system:
+            for name in [name for name in system.children if service_of(name) != "issuer"]:
+                await asyncio.to_thread(system.children.pop(name).kill)
+            await _shared(system)
+            yield system
+
+
+async def _shared(system: System) -> None:
+    """Waits until each issuer reads its part of the topic."""
+    async with asyncio.timeout(PATIENCE):
+        async for _ in pauses(longest=0.5):
+            numbers = [await system.metrics(name) for name in system.children]
+            if all(each.get("servicecert_assigned_partitions", 0) for each in numbers):
+                return
+
+
+async def _backlog(system: System, csrs: list[str], count: int) -> float:
+    """Certificates a second, from the moment at which the issuers see all of the backlog."""
+    records = _accepted(count, csrs)
+    async with kafka.producer(system.cluster) as producer, load.watching(system.cluster, CERTIFICATES) as watch:
+        with _standing_still(system):
+            await send(producer, system.cluster, records)
+            started = perf_counter()
+        await watch.until(count, PATIENCE)
+        return count / (max(watch.came.values()) - started)
+
+
+@contextmanager
+def _standing_still(system: System) -> Iterator[None]:
+    processes = [each for child in system.children.values() for each in _family(child.pid)]
+    for process in processes:
+        process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGCONT)
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    process = psutil.Process(pid)
+    return [process, *process.children(recursive=True)]
+
+
+def _accepted(count: int, csrs: list[str]) -> list[Record]:
+    """Accepted applications of as many cases, for a server certificate each."""
+    requests = [b64encode(x509.load_pem_x509_csr(csr.encode()).public_bytes(Encoding.DER)).decode() for csr in csrs]
+    now = datetime.now(UTC)
+    return [
+        to_record(
+            ApplicationAccepted(
+                case_id=uuid4(),
+                account_id="account-1",
+                decision_id=uuid4(),
+                type=CertificateType.TEST_SERVER,
+                subject=Subject(
+                    organisation="Esimerkkiapteekki Oy",
+                    organisational_unit="Helsingin VI apteekki",
+                    business_id="0204819-8",
+                    common_name="kanta.bench.fi",
+                ),
+                names=ServerNames(dns=("kanta.bench.fi", f"n{number}.bench.fi")),
+                usages=(Usage.SERVER_AUTH, Usage.CLIENT_AUTH),
+                csr=requests[number % len(requests)],
+                due=now + timedelta(days=7),
+                language=Language.SWEDISH,
+                recipients=(Recipient(role=RecipientRole.ORDERER, email="a@bench.example"),),
+            ),
+            source="/intake",
+            id=uuid4(),
+            time=now,
+        )
+        for number in range(count)
+    ]
+
+
+async def _token_rate(system: System, family: str) -> float:
+    """Signatures a second of the token, over as many processes as there are cores."""
+    environment = system.environment("issuer")
+    return await asyncio.to_thread(_rate_of_token, environment, family)
+
+
+def _rate_of_token(environment: dict[str, str], family: str) -> float:
+    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
+        return sum(pool.starmap(_sign_in_token, [(environment, family)] * (os.cpu_count() or 1)))
+
+
+def _sign_in_token(environment: dict[str, str], family: str) -> float:
+    os.environ.update(environment)
+    authority = Authority.load(Path(environment["SERVICECERT_CA_DIR"]))
+    named = (
+        environment.get(f"SERVICECERT_{name}") for name in ("CA_PASSPHRASE_FILE", "PKCS11_MODULE", "PKCS11_PIN_FILE")
+    )
+    keys = open_keys(authority, *access(*(Path(path) if path else None for path in named)))
+    key = keys[issuer_id(Environment.TEST, KeyFamily(family))]
+    return raw_signing.rate_of(lambda: key.sign(raw_signing.TO_BE_SIGNED))
+
+
+def _say_where_time_goes(before: dict[str, float], after: dict[str, float], count: int) -> None:
+    spent = {name: (after[name] - before[name]) / count * 1000 for name in after}
+    told = ", ".join(f"{name} {milliseconds:.2f}" for name, milliseconds in spent.items())
+    print(f"  processor ms a certificate: {told}, in all {sum(spent.values()):.2f}", flush=True)
