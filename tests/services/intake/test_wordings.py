@@ -4,12 +4,12 @@ import re
 
 import pytest
 from servicecert_intake import answers
-from servicecert_intake.rules import csr, deficiencies
-from servicecert_intake.rules.wording import Lack, Wording
+from servicecert_intake.rules import csr
+from servicecert_intake.rules.catalogue import LACKS, SEVERITIES
+from servicecert_intake.rules.deficiencies import SUPPLIER_CANNOT_APPLY
+from servicecert_intake.rules.wording import Severity, Wording
 from servicecert_pki.csr_faults import FAULTS
 
-LACKS = [each for module in (deficiencies, csr) for each in vars(module).values() if isinstance(each, Lack)]
-LACKS += csr.FAULTS.values()
 ONLY_INTAKE_S = {"key-of-another-organisation", "key-shared-prime"}
 ANSWERS = [each for each in vars(answers).values() if isinstance(each, Wording)]
 
@@ -19,6 +19,11 @@ def test_A10_a_code_stands_for_one_field_and_one_thing():
     variants = [each for each in LACKS if by_code[each.code] is not each]
     assert [each.code for each in variants] == ["unit-not-found"]
     assert len({each.code for each in ANSWERS}) == len(ANSWERS)
+
+
+def test_A8_A10_nothing_but_a_supplier_s_own_application_is_refused_for_good():
+    refused = {code for code, severity in SEVERITIES.items() if severity is Severity.REFUSED}
+    assert refused == {SUPPLIER_CANNOT_APPLY.code}
 
 
 @pytest.mark.parametrize("wording", [*LACKS, *ANSWERS], ids=lambda wording: wording.code)
