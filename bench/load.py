@@ -15,6 +15,7 @@ from servicecert_cli import openssl
 from servicecert_cli.addresses import Cluster
 from servicecert_cli.e_service import Application, Customer, example, read_csr
 from servicecert_schemas.codec import Record, to_record
+from servicecert_schemas.event import EventData
 from servicecert_schemas.topics import Topic
 from servicecert_schemas.values import CertificateType
 
@@ -41,6 +42,13 @@ def records(count: int, csrs: list[str]) -> list[Record]:
         )
         for n in range(count)
     ]
+
+
+def opening() -> EventData:
+    """The account of those applications is opened. Opening it again does nothing."""
+    application = example(CertificateType.TEST_SERVER)
+    business_id = application.applicant.business_id
+    return Customer.of(business_id).opened(business_id, application.unit_long_name)
 
 
 def _one_recipient(application: Application) -> Application:

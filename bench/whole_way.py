@@ -9,7 +9,7 @@ from statistics import quantiles
 from time import perf_counter
 
 from servicecert_cli import kafka
-from servicecert_cli.publishing import send
+from servicecert_cli.publishing import publish, send
 from servicecert_cli.system import System
 from servicecert_schemas.topics import NOTIFICATIONS
 from servicecert_worker.faults import pauses
@@ -49,6 +49,7 @@ async def measure() -> None:
 async def _backlog(system: System, csrs: list[str], count: int) -> float:
     """Certificates a second, from the first application sent to the last mail handed over. Returns when nothing is left to do."""
     records = load.records(count, csrs)
+    await publish(system.cluster, load.opening())
     async with kafka.producer(system.cluster) as producer, load.watching(system.cluster, NOTIFICATIONS) as watch:
         started = perf_counter()
         await send(producer, system.cluster, records)

@@ -13,8 +13,15 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from pydantic import ValidationError
-from servicecert_schemas.account import AccountOpened
-from servicecert_schemas.application import ApplicationSubmitted, ApplicationSupplemented, Attachment, CsrAttached, Form
+from servicecert_schemas.account import AccountMemberAdded, AccountMemberRemoved, AccountOpened
+from servicecert_schemas.application import (
+    ApplicationSubmitted,
+    ApplicationSupplemented,
+    ApplicationWithdrawn,
+    Attachment,
+    CsrAttached,
+    Form,
+)
 from servicecert_schemas.event import Actor, Assurance, Role
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
 from servicecert_schemas.values import CertificateType
@@ -98,8 +105,26 @@ class Customer:
         return Customer("account-" + "".join(letter for letter in business_id if letter.isalnum() or letter == "-"))
 
     def opened(self, business_id: str, name: str) -> AccountOpened:
+        """The account is opened for an organisation; this user is its first member."""
         return AccountOpened(
             account_id=self.account_id, actor=self.actor, business_id=business_id, organisation_name=name
+        )
+
+    def invited(self, user_id: str, role: Role = Role.COLLEAGUE, case_id: UUID | None = None) -> AccountMemberAdded:
+        """This user invites another: into the account, or as the technical contact of one case."""
+        return AccountMemberAdded(
+            account_id=self.account_id,
+            actor=self.actor,
+            user_id=user_id,
+            role=role,
+            invited_by=self.user_id,
+            case_id=case_id,
+        )
+
+    def removed(self, user_id: str, role: Role = Role.COLLEAGUE, case_id: UUID | None = None) -> AccountMemberRemoved:
+        """This user removes another."""
+        return AccountMemberRemoved(
+            account_id=self.account_id, actor=self.actor, user_id=user_id, role=role, case_id=case_id
         )
 
     def submitted(self, case_id: UUID, application: Application, csr: str | None) -> ApplicationSubmitted:
@@ -114,6 +139,9 @@ class Customer:
 
     def attached(self, case_id: UUID, csr: str) -> CsrAttached:
         return CsrAttached(case_id=case_id, actor=self.actor, csr=csr)
+
+    def withdrawn(self, case_id: UUID) -> ApplicationWithdrawn:
+        return ApplicationWithdrawn(case_id=case_id, actor=self.actor)
 
     def revocation(
         self, case_id: UUID, serial: str, reason: RevocationReason, explanation: str | None = None

@@ -36,8 +36,11 @@ from .case import (
     CaseState,
     Deficiency,
     Delivery,
+    Difference,
+    EventRefused,
     GrantedDecision,
     HistoryEntry,
+    Renewal,
     RevocationState,
 )
 from .certificate import (
@@ -71,6 +74,7 @@ from .codec import (
     read_envelope,
     to_record,
 )
+from .deadline import DeadlineKind, DeadlineMark, DeadlineWarned
 from .event import Actor, Assurance, CaseEvent, Envelope, EventData, Role
 from .mail import AnswerClass, MailEvent, MailGivenUp, MailHandedOver, MailKind, MailRefused
 from .parked import RecordParked
@@ -102,6 +106,7 @@ from .topics import (
     CATALOGUE,
     CERTIFICATE_STATUS,
     CERTIFICATES,
+    DEADLINES,
     MAX_EVENT_BYTES,
     NOTIFICATIONS,
     REGISTERS,
@@ -153,6 +158,7 @@ __all__ = [
     "CERTIFICATES",
     "CERTIFICATE_STATUS",
     "CONTENT_TYPE",
+    "DEADLINES",
     "EVENTS",
     "MAX_EVENT_BYTES",
     "MAX_HEADER_BYTES",
@@ -200,15 +206,20 @@ __all__ = [
     "CrlPublished",
     "CsrAttached",
     "CsrText",
+    "DeadlineKind",
+    "DeadlineMark",
+    "DeadlineWarned",
     "DecimalSerialNumber",
     "Deficiency",
     "Delivery",
+    "Difference",
     "DistinguishedName",
     "DnsName",
     "EmailAddress",
     "Entry",
     "Envelope",
     "EventData",
+    "EventRefused",
     "Form",
     "GrantedDecision",
     "Headers",
@@ -243,6 +254,7 @@ __all__ = [
     "RecordParked",
     "RegisterEntry",
     "RegisteredSystem",
+    "Renewal",
     "RevocationReason",
     "RevocationRefused",
     "RevocationRegistered",

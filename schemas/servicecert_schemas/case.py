@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from .certificate import RecipientRole, Recipients
-from .event import CaseEvent
+from .event import CaseEvent, EventData
 from .mail import MailKind
 from .revocation import RevocationReason
 from .values import (
@@ -18,6 +18,7 @@ from .values import (
     Identifier,
     Instant,
     Language,
+    LongText,
     Number,
     SerialNumber,
     Sha256,
@@ -124,6 +125,23 @@ class Answer(Value):
     at: Instant
 
 
+class Difference(Value):
+    """What a renewal has otherwise than the certificate that it follows (A14): which part, and both values as text."""
+
+    field: Text
+    before: LongText
+    now: LongText
+    texts: Texts
+
+
+class Renewal(Value):
+    """The certificate that an application follows, what differs, and a warning where its key is used again (A14)."""
+
+    serial: SerialNumber
+    differences: Annotated[tuple[Difference, ...], Field(max_length=20)] = ()
+    key_reused: Texts | None = None
+
+
 class CaseChanged(CaseEvent):
     """The whole view of a case. `version` grows by one with each."""
 
@@ -146,3 +164,25 @@ class CaseChanged(CaseEvent):
     answer: Answer | None = None
     history: Annotated[tuple[HistoryEntry, ...], Field(min_length=1, max_length=200)]
     recipients: Recipients = ()
+    lapses: Instant | None = None
+    renewal: Renewal | None = None
+
+
+class EventRefused(EventData):
+    """An event of the e-service that nobody's case answers: its user may not act there, or there is no such case (A2).
+
+    The words are the same for both, so that nobody learns which cases exist. It is keyed by the account that the user acted for, and displaces no case.
+    """
+
+    TYPE: ClassVar[str] = "servicecert.event.refused.v1"
+    AUDITED: ClassVar[tuple[str, ...]] = ("event_id", "case_id", "code")
+
+    event_id: UUID
+    case_id: UUID
+    account_id: Identifier
+    code: Identifier
+    texts: Texts
+    at: Instant
+
+    def key(self) -> str:
+        return f"account/{self.account_id}"

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from .account import AccountMemberAdded, AccountMemberRemoved, AccountOpened
 from .application import ApplicationSubmitted, ApplicationSupplemented, ApplicationWithdrawn, CsrAttached
 from .audit import AuditCheckpoint
-from .case import CaseChanged
+from .case import CaseChanged, EventRefused
 from .certificate import (
     AcceptedWithdrawn,
     ApplicationAccepted,
@@ -16,6 +16,7 @@ from .certificate import (
     IssuingRefused,
     IssuingStopped,
 )
+from .deadline import DeadlineWarned
 from .event import EventData
 from .mail import MailGivenUp, MailHandedOver, MailRefused
 from .parked import RecordParked
@@ -124,8 +125,8 @@ NOTIFICATIONS = Topic(
 )
 CASES = Topic(
     "cases",
-    key="case",
-    events=(CaseChanged,),
+    key="case; of a refused event its account",
+    events=(CaseChanged, EventRefused),
     writers=("intake",),
     readers=("e-service", "notifier"),
     retention=None,
@@ -140,6 +141,15 @@ AUDIT_CHECKPOINTS = Topic(
     readers=("auditors",),
     partitions=1,
     retention=None,
+)
+
+DEADLINES = Topic(
+    "deadlines",
+    key="case",
+    events=(DeadlineWarned,),
+    writers=("intake", "revoker"),
+    readers=("operators",),
+    retention=timedelta(days=365),
 )
 
 SERVICES = ("intake", "issuer", "revoker", "notifier")
@@ -168,6 +178,7 @@ CATALOGUE = (
     CERTIFICATE_STATUS,
     NOTIFICATIONS,
     CASES,
+    DEADLINES,
     AUDIT_CHECKPOINTS,
     *(parked(service) for service in SERVICES),
 )

@@ -61,6 +61,12 @@ class Customers:
                 yield replace(customer, assurance=Assurance.LOW).submitted(case.case_id, application, csr)
 
 
+def openings() -> list[EventData]:
+    """The accounts of the four organisations are opened, as they were before anybody applies."""
+    applications = [example(type) for type in CertificateType]
+    return [customer_of(each).opened(each.applicant.business_id, each.unit_long_name) for each in applications]
+
+
 def customer_of(application: Application) -> Customer:
     return Customer.of(application.applicant.business_id)
 
@@ -96,8 +102,6 @@ def poisonous(planned: PoisonRecord) -> tuple[bytes | None, list[tuple[str, byte
             return good.key, good.headers, b'{"case_id": 7}'
         case Poison.TOO_LARGE:
             return good.key, good.headers, b" " * (MAX_EVENT_BYTES + 1)
-        case Poison.NO_SUCH_CASE:
-            return good.key, good.headers, good.value
 
 
 async def customers() -> Customers:

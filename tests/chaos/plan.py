@@ -87,7 +87,6 @@ class Poison(StrEnum):
     UNKNOWN_TYPE = "unknown-type"
     WRONG_SCHEMA = "wrong-schema"
     TOO_LARGE = "too-large"
-    NO_SUCH_CASE = "no-such-case"
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,9 +222,7 @@ def _poison(dice: random.Random) -> Iterator[PoisonRecord]:
 
 
 def _places(poison: Poison) -> list[str]:
-    """Where a record can be poison: an unknown case is intake's matter, and the broker itself takes no record without a key into a compacted topic."""
-    if poison is Poison.NO_SUCH_CASE:
-        return ["applications"]
+    """Where a record can be poison: the broker itself takes no record without a key into a compacted topic."""
     return [topic for topic in READERS if not (poison is Poison.NO_KEY and topic == "cases")]
 
 

@@ -11,11 +11,12 @@ from hashlib import sha256
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from servicecert_cli.publishing import publish
 from servicecert_cli.system import System
 from servicecert_deploy import Parts
 from servicecert_pki.authority import Authority
 
-from chaos.customers import Customers, customers
+from chaos.customers import Customers, customers, openings
 from chaos.plan import Plan
 from chaos.quiet import Quiet
 from chaos.tables_told import read_tables
@@ -98,6 +99,7 @@ async def opened(
             },
         )
         await stack.enter_async_context(system)
+        await publish(system.cluster, *openings())
         who = known if making is None else await making
         assert who is not None
         sending = await stack.enter_async_context(traffic(system.cluster, who))

@@ -39,6 +39,7 @@ async def test_it_works_and_leaves_nothing_in_parts_that_others_use(system, part
         assert len(databases(parts)) == len(before) + 5
         customer, case_id = Customer("account-1"), uuid4()
         async with witnessing(system.cluster) as witness:
+            await publish(system.cluster, customer.opened("9900001-8", "Kuvitelman hyvinvointialue"))
             await publish(system.cluster, customer.submitted(case_id, example(CertificateType.SERVER), None))
             waiting = await witness.until(lambda data: isinstance(data, CaseChanged) and data.case_id == case_id)
         assert waiting.state is CaseState.WAITING_FOR_CSR

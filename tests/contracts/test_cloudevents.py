@@ -31,7 +31,8 @@ def test_another_reader_sees_our_attributes_and_data(event_type: str) -> None:
     assert event.get_datacontenttype() == "application/json"
     assert event.get_dataschema() == f"urn:servicecert:schema:{event_type.removeprefix('servicecert.')}"
     assert event.get_extension("partitionkey") == example["key"]
-    assert event.get_data() == example["value"]
+    # What a later version adds is none of the stored example's.
+    assert event.get_data().items() >= example["value"].items()
 
 
 def test_we_read_what_another_writer_writes() -> None:

@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from typing import TypeVar
 from uuid import UUID, uuid4
 
-from chaos.customers import Customers, customer_of
+from chaos.customers import Customers, customer_of, openings
 from servicecert_cli.e_service import Application, Customer, example
 from servicecert_cli.publishing import publish
 from servicecert_cli.system import System
@@ -79,4 +79,5 @@ def applicant(type: CertificateType) -> Customer:
 async def opened_desk(system: System, customers: Customers):
     """A desk at a running system."""
     async with witnessing(system.cluster) as witness:
+        await publish(system.cluster, *openings())
         yield Desk(system, witness, customers)

@@ -18,6 +18,16 @@ from servicecert_schemas.case import CaseState
 from servicecert_worker.decider import Service
 
 CASES = tuple(cases())
+NEEDS_MORE = {
+    "csr-refused",  # words for a fault that only a newer reader of requests knows
+    "key-debian-weak",  # lists of keys, and what was certified or revoked before
+    "key-leaked",
+    "key-known-prime",
+    "key-shared-prime",
+    "key-compromised",
+    "key-of-another-organisation",
+}
+"""What no application brings about by itself: tests/pki/test_key_lists.py, tests/pki/test_shared_primes.py and tests/services/intake do."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -28,7 +38,7 @@ async def service() -> Any:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_A1_A2_A3_A4_A5_A6_A7_A8_A9_A10_A11_A13_A14_A15_B1_C1_an_application_is_judged_by_the_rules(
+def test_A1_A2_A3_A4_A5_A6_A7_A8_A9_A10_A11_A12_A13_A14_A15_B1_C1_an_application_is_judged_by_the_rules(
     service: Service[Any, Any], case: Case
 ) -> None:
     worker, day, base = caseworker(service), FIRST_DAY, case.application or "server"
@@ -50,7 +60,8 @@ def found(worker: Caseworker, step: Step) -> dict[str, Any]:
     """What intake says."""
     view, accepted = worker.view, worker.accepted
     if worker.parked is not None or view is None:
-        return {**wanted(step), "parked": worker.parked, "outcome": view and view.state}
+        answer = None if worker.refused is None else worker.refused.code
+        return {**wanted(step), "parked": worker.parked, "outcome": view and view.state, "answer": answer}
     texts = [each.texts.en for each in view.deficiencies]
     granted: dict[str, Any] = {}
     if accepted is not None:
@@ -68,14 +79,14 @@ def found(worker: Caseworker, step: Step) -> dict[str, Any]:
             "validity_days": accepted.validity_days,
         }
     else:
-        assert not (view.state is CaseState.ACCEPTED and step.answer is None), "accepted without telling the issuer"
+        assert view.state is worker.was or view.state is not CaseState.ACCEPTED, "accepted without telling the issuer"
     due: date | None = None if view.due is None else view.due.astimezone(HELSINKI).date()
     everything = {**granted, "due": due, "recipients": [each.role for each in view.recipients]}
     return {
         "outcome": view.state,
         "parked": None,
         "lacks": {(each.code, each.field) for each in view.deficiencies},
-        "answer": view.answer and view.answer.code,
+        "answer": worker.refused.code if worker.refused else view.answer and view.answer.code,
         **{name: value for name, value in everything.items() if getattr(step, name) is not None},
         "says": [any(part in text for text in texts) for part in step.says],
         "next": step.next is None or step.next in view.next_step.en,
@@ -89,4 +100,4 @@ def test_the_table_is_large_and_names_each_case_once() -> None:
 
 def test_A10_every_deficiency_comes_of_an_application_of_the_table() -> None:
     told = {code for case in CASES for step in case.steps for code in step.lacks}
-    assert {lack.code for lack in LACKS if lack.field != "csr"} - told == set()
+    assert {lack.code for lack in LACKS} - told == NEEDS_MORE

@@ -147,6 +147,7 @@ async def test_A3_a_request_can_come_later_from_the_technical_contact(desk: Desk
     await desk.send(customer.submitted(case_id, example(TEST_SERVER), None))
     await desk.view(case_id, CaseState.WAITING_FOR_CSR)
     contact = replace(customer, user_id="contact-1", role=Role.TECHNICAL_CONTACT)
+    await desk.send(customer.invited("contact-1", Role.TECHNICAL_CONTACT, case_id))
     await desk.send(contact.attached(case_id, desk.request(TEST_SERVER)))
     view = await desk.view(case_id, CaseState.DELIVERED)
     assert [entry.state for entry in view.history][:3] == ["submitted", "waiting-for-csr", "accepted"]

@@ -11,7 +11,9 @@ import click
 from servicecert_cli.output import as_json, print_json
 
 if TYPE_CHECKING:
-    from servicecert_schemas.event import CaseEvent
+    from collections.abc import Sequence
+
+    from servicecert_schemas.event import CaseEvent, EventData
 
     from servicecert_cli.e_service import Application, Customer
 
@@ -85,12 +87,23 @@ def command(
         account = Customer.of(application.applicant.business_id).account_id
     customer = Customer(str(account), user, assurance=Assurance(assurance))
     event = _event(customer, case_id, application, csr)
-    interruption.run(publish(cluster(), event))
+    interruption.run(publish(cluster(), *_opening(customer, application, event), event))
     if as_json:
         print_json({"case_id": str(event.case_id), "account_id": customer.account_id, "type": event.TYPE})
         return
     click.echo(event.case_id)
     click.echo(f"Follow it: servicecert watch {event.case_id}", err=True)
+
+
+def _opening(customer: Customer, application: Application | None, event: CaseEvent) -> Sequence[EventData]:
+    """The account of a new application is opened with its organisation, which does nothing where it is open already."""
+    from servicecert_schemas.application import ApplicationSubmitted
+    from servicecert_schemas.values import is_business_id
+
+    if application is None or not isinstance(event, ApplicationSubmitted):
+        return ()
+    business_id = application.applicant.business_id
+    return (customer.opened(business_id, application.unit_long_name),) if is_business_id(business_id) else ()
 
 
 def _event(customer: Customer, case_id: UUID | None, application: Application | None, csr: str | None) -> CaseEvent:

@@ -12,11 +12,11 @@ NOT_STRONGLY_AUTHENTICATED = Wording(
     fi="Käyttäjää ei ollut tunnistettu vahvasti. Kirjaudu verkkoasiointiin vahvasti tunnistautuneena ja tee asia uudelleen.",
     en="The user was not strongly authenticated. Log in to the e-service with strong authentication and do it again.",
 )
-ANOTHER_ACCOUNT = Wording(
-    "another-account",
-    sv="Åtgärden gjordes från ett annat kundkonto än ärendets och ändrade ingenting. Gör den från det kundkonto som ärendet hör till.",
-    fi="Toimenpide tehtiin muulta kuin asian asiakastililtä eikä muuttanut mitään. Tee se asiakastililtä, jolle asia kuuluu.",
-    en="This was done from another customer account than the case's and changed nothing. Do it from the account that the case belongs to.",
+NOT_A_MEMBER = Wording(
+    "not-a-member",
+    sv="Användaren har inte bjudits in till kundkontot. Be en kollega på kundkontot om en inbjudan och gör en ny ansökan.",
+    fi="Käyttäjää ei ole kutsuttu asiakastilille. Pyydä kutsu asiakastilin jäseneltä ja tee uusi hakemus.",
+    en="The user was not invited to the customer account. Ask a colleague of the account for an invitation, and apply anew.",
 )
 ROLE_NOT_ALLOWED = Wording(
     "role-not-allowed",
@@ -30,17 +30,35 @@ ALREADY_SUBMITTED = Wording(
     fi="Hakemus on jo jätetty tässä asiassa, ja se johtaa enintään yhteen varmenteeseen. Täydennä asiaa tai tee uusi hakemus toista varmennetta varten.",
     en="An application was already submitted in this case, and it leads to at most one certificate. Supplement the case, or apply anew for another certificate.",
 )
+ALREADY_RECEIVED = Wording(
+    "already-received",
+    sv="Samma ansökan har redan tagits emot i detta ärende. Inget mer behöver göras.",
+    fi="Sama hakemus on jo vastaanotettu tässä asiassa. Muuta ei tarvitse tehdä.",
+    en="The same application was already received in this case. Nothing more needs to be done.",
+)
 NO_SUCH_CASE = Wording(
     "no-such-case",
-    sv="Ärendet som skulle kompletteras finns inte. Lämna in en ny ansökan.",
-    fi="Täydennettävää asiaa ei ole. Jätä uusi hakemus.",
-    en="The case to be supplemented does not exist. Submit a new application.",
+    sv="Det finns inget ärende med detta nummer som användaren får handlägga, och ingenting ändrades. Kontrollera numret, be en kollega på kundkontot om en inbjudan, eller gör en ny ansökan.",
+    fi="Tällä numerolla ei ole asiaa, jota käyttäjä saa hoitaa, eikä mitään muutettu. Tarkista numero, pyydä kutsu asiakastilin jäseneltä tai tee uusi hakemus.",
+    en="There is no case with this number that the user may act in, and nothing was changed. Check the number, ask a colleague of the account for an invitation, or apply anew.",
+)
+TOO_MANY_AT_ONCE = Wording(
+    "too-many-at-once",
+    sv="Flera åtgärder i ärendet väntar ännu på att behandlas, och denna ändrade ingenting. Gör om den om några minuter.",
+    fi="Useita asian toimenpiteitä odottaa vielä käsittelyä, eikä tämä muuttanut mitään. Tee se uudelleen muutaman minuutin kuluttua.",
+    en="Several actions in the case still wait to be handled, and this one changed nothing. Do it again in a few minutes.",
+)
+WITHDRAWAL_UNDER_WAY = Wording(
+    "withdrawal-under-way",
+    sv="Återkallelsen har tagits emot. Om certifikatet inte redan undertecknas, återkallas ärendet; annars får ni besked om att återkallelsen kom för sent.",
+    fi="Peruutus on vastaanotettu. Jos varmennetta ei jo allekirjoiteta, asia peruutetaan; muuten saatte tiedon siitä, että peruutus tuli liian myöhään.",
+    en="The withdrawal was received. If the certificate is not being signed already, the case is withdrawn; else you are told that it came too late.",
 )
 _ACCEPTED = Wording(
     "too-late-accepted",
-    sv="Ansökan har redan godkänts och kan inte längre ändras eller återkallas. När certifikatet har utfärdats kan ni begära att det spärras.",
-    fi="Hakemus on jo hyväksytty, eikä sitä voi enää muuttaa tai peruuttaa. Kun varmenne on myönnetty, voitte pyytää sen sulkemista.",
-    en="The application was already accepted and can no longer be changed or withdrawn. Once the certificate is issued, you can request its revocation.",
+    sv="Ansökan har redan godkänts och kan inte längre ändras. Den kan återkallas tills certifikatet undertecknas; därefter kan ni begära att certifikatet spärras.",
+    fi="Hakemus on jo hyväksytty, eikä sitä voi enää muuttaa. Sen voi peruuttaa, kunnes varmenne allekirjoitetaan; sen jälkeen voitte pyytää varmenteen sulkemista.",
+    en="The application was already accepted and can no longer be changed. It can be withdrawn until the certificate is signed; after that you can request its revocation.",
 )
 _ISSUED = Wording(
     "too-late-issued",

@@ -19,12 +19,16 @@ from servicecert_schemas.case import (
     Delivery,
     GrantedDecision,
     HistoryEntry,
+    Renewal,
     RevocationState,
 )
 from servicecert_schemas.certificate import Recipient
+from servicecert_schemas.deadline import DeadlineMark
 from servicecert_schemas.mail import MailKind
 
-from .rules.application import JudgedCsr
+from .rules.application import Grant, JudgedCsr, JudgedKey
+from .rules.renewal import Followed
+from .waiting import Waiting
 
 _REPORTED = frozenset(
     {CaseState.ISSUED, CaseState.DELIVERED, CaseState.REVOCATION_REQUESTED, CaseState.REVOKED, CaseState.REFUSED}
@@ -35,7 +39,7 @@ STEPS = MappingProxyType(
         CaseState.SUBMITTED: frozenset(CaseState) - {CaseState.SUBMITTED},
         CaseState.WAITING_FOR_CSR: frozenset(CaseState) - {CaseState.SUBMITTED, CaseState.WAITING_FOR_CSR},
         CaseState.RETURNED: frozenset(CaseState) - {CaseState.SUBMITTED, CaseState.RETURNED},
-        CaseState.ACCEPTED: _REPORTED,
+        CaseState.ACCEPTED: _REPORTED | {CaseState.WITHDRAWN},
         CaseState.LAPSED: _REPORTED,
         CaseState.WITHDRAWN: _REPORTED,
         CaseState.REFUSED: _REPORTED - {CaseState.REFUSED},
@@ -51,6 +55,33 @@ A closed case is never open again, and what the authority has done is never take
 is shown whatever intake had decided: the customer must see what exists.
 """
 
+WAYS = MappingProxyType(
+    {
+        (CaseState.SUBMITTED, CaseState.WAITING_FOR_CSR): ("application.submitted",),
+        (CaseState.SUBMITTED, CaseState.RETURNED): ("application.submitted",),
+        (CaseState.SUBMITTED, CaseState.REFUSED): ("application.submitted",),
+        (CaseState.SUBMITTED, CaseState.ACCEPTED): ("application.submitted",),
+        (CaseState.WAITING_FOR_CSR, CaseState.ACCEPTED): ("application.csr-attached", "application.supplemented"),
+        (CaseState.WAITING_FOR_CSR, CaseState.RETURNED): ("application.csr-attached", "application.supplemented"),
+        (CaseState.WAITING_FOR_CSR, CaseState.REFUSED): ("application.csr-attached", "application.supplemented"),
+        (CaseState.WAITING_FOR_CSR, CaseState.WITHDRAWN): ("application.withdrawn",),
+        (CaseState.WAITING_FOR_CSR, CaseState.LAPSED): ("6 months",),
+        (CaseState.RETURNED, CaseState.ACCEPTED): ("application.supplemented", "application.csr-attached", "recheck"),
+        (CaseState.RETURNED, CaseState.WAITING_FOR_CSR): ("application.supplemented", "recheck"),
+        (CaseState.RETURNED, CaseState.REFUSED): ("application.supplemented", "application.csr-attached", "recheck"),
+        (CaseState.RETURNED, CaseState.WITHDRAWN): ("application.withdrawn",),
+        (CaseState.RETURNED, CaseState.LAPSED): ("6 months",),
+        (CaseState.ACCEPTED, CaseState.ISSUED): ("certificate.issued",),
+        (CaseState.ACCEPTED, CaseState.REFUSED): ("certificate.refused",),
+        (CaseState.ACCEPTED, CaseState.WITHDRAWN): ("application.withdrawn, certificate.refused (withdrawn)",),
+        (CaseState.ISSUED, CaseState.DELIVERED): ("mail.handed-over",),
+        (CaseState.ISSUED, CaseState.REVOCATION_REQUESTED): ("revocation.registered",),
+        (CaseState.DELIVERED, CaseState.REVOCATION_REQUESTED): ("revocation.registered",),
+        (CaseState.REVOCATION_REQUESTED, CaseState.REVOKED): ("certificate.revoked",),
+    }
+)
+"""The single steps of an orderly case, and the events that lead there. What other services report may come earlier than told, and skips steps."""
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -59,6 +90,10 @@ class Case:
     `received_at` is when the newest form or request was sent, `certified_at` when the certificate was issued, `unissued_at` when issuing was
     refused. `answer` is to the last event that did not fit, until intake decides on the case again. `version` is that of the last `CaseChanged`.
     `judged_by` is the fingerprint of the registers that a case which waits for them was judged by (A11).
+
+    `waiting` are events that are not decided yet, in their order. `told` is the last mark of the running clock that was warned of (E2), `complete_at`
+    when the application was complete (A13). `withdrawal` is the event that asks the issuer to let go of an accepted application (A15). `followed` is what
+    was found of the certificate that the form names, `renewal` what it comes to, `grant` and `key` what was granted for which key (A14).
     """
 
     case_id: UUID
@@ -81,6 +116,14 @@ class Case:
     deliveries: tuple[Delivery, ...] = ()
     answer: Answer | None = None
     judged_by: str | None = None
+    waiting: tuple[Waiting, ...] = ()
+    told: DeadlineMark | None = None
+    complete_at: datetime | None = None
+    withdrawal: UUID | None = None
+    followed: Followed | None = None
+    renewal: Renewal | None = None
+    grant: Grant | None = None
+    key: JudgedKey | None = None
 
     @property
     def state(self) -> CaseState:

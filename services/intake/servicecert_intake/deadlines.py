@@ -1,5 +1,6 @@
-"""Days and due times as the authority counts them: in Europe/Helsinki, by Finnish weekdays (A13)."""
+"""Days, months and due times as the authority counts them: in Europe/Helsinki, by Finnish weekdays (A12, A13)."""
 
+from calendar import monthrange
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -8,6 +9,7 @@ import holidays
 
 HELSINKI = ZoneInfo("Europe/Helsinki")
 DELIVERY_WEEKDAYS = 5
+PENDING_MONTHS = 6
 
 # Counts Midsummer Eve and Christmas Eve among the holidays, as A13 does.
 _HOLIDAYS = holidays.country_holidays("FI")
@@ -38,3 +40,16 @@ def due_day(complete: date) -> date:
 def due_time(complete: datetime) -> datetime:
     """The last second, in UTC, of the fifth weekday after the day of `complete`."""
     return datetime.combine(due_day(day_of(complete)), _END_OF_DAY, HELSINKI).astimezone(UTC)
+
+
+def months_after(day: date, months: int) -> date:
+    """The same-numbered day so many months later, or that month's last day (A12)."""
+    years, month = divmod(day.month - 1 + months, 12)
+    year = day.year + years
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+
+
+def lapse_time(submitted: datetime) -> datetime:
+    """The last second, in UTC, of the day on which an application has been pending for 6 months: it lapses when that is over (A12)."""
+    last = months_after(day_of(submitted), PENDING_MONTHS)
+    return datetime.combine(last, _END_OF_DAY, HELSINKI).astimezone(UTC)

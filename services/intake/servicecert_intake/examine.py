@@ -8,7 +8,7 @@ from servicecert_pki.csr import Csr, judge_csr
 from servicecert_schemas.application import ApplicationSubmitted, ApplicationSupplemented, CsrAttached
 from servicecert_worker.decider import Event
 
-from .rules.application import JudgedCsr
+from .rules.application import JudgedCsr, JudgedKey
 
 
 def examine(events: Sequence[Event]) -> Sequence[Event]:
@@ -27,5 +27,5 @@ def judged(text: str) -> JudgedCsr:
     """The request judged. Of one that is refused only the reasons are kept, since it may hold a private key."""
     found = judge_csr(text)
     if isinstance(found, Csr):
-        return JudgedCsr(der=b64encode(found.der).decode())
+        return JudgedCsr(der=b64encode(found.der).decode(), key=JudgedKey(found.spki_sha256, str(found.family)))
     return JudgedCsr(faults=tuple(fault.code for fault in found))

@@ -4,13 +4,22 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from servicecert_schemas.case import Answer, CaseCertificate, CaseRevocation, Delivery, RevocationState
+from servicecert_schemas.case import (
+    Answer,
+    CaseCertificate,
+    CaseRevocation,
+    CaseState,
+    Delivery,
+    HistoryEntry,
+    RevocationState,
+)
 from servicecert_schemas.certificate import CertificateIssued, IssuingRefused
 from servicecert_schemas.mail import MailEvent, MailHandedOver
 from servicecert_schemas.revocation import CertificateRevoked, RevocationReason, RevocationRefused, RevocationRegistered
 from servicecert_schemas.values import Texts
 from servicecert_worker.decider import Event
 
+from . import answers
 from .case import Case
 
 MOST_DELIVERIES = 100
@@ -23,9 +32,12 @@ def reported(case: Case, event: Event, now: datetime) -> Case:
     """
     match event.data:
         case CertificateIssued() as data:
-            return _issued(case, data, event.time)
+            return _too_late(_issued(case, data, event.time), now)
+        case IssuingRefused(code="withdrawn"):
+            return _withdrawn(case, event.time)
         case IssuingRefused() as data if case.unissued_at is None:
-            return answered(replace(case, unissued_at=event.time), event.id, data.code, data.texts, now)
+            refused = replace(case, unissued_at=event.time, withdrawal=None)
+            return answered(refused, event.id, data.code, data.texts, now)
         case MailEvent() as data:
             return _mailed(case, data)
         case RevocationRegistered() as data:
@@ -41,6 +53,22 @@ def reported(case: Case, event: Event, now: datetime) -> Case:
 def answered(case: Case, event_id: UUID, code: str, texts: Texts, now: datetime) -> Case:
     """The case with an answer to an event that changed nothing else."""
     return replace(case, answer=Answer(event_id=event_id, code=code, texts=texts, at=now))
+
+
+def _withdrawn(case: Case, at: datetime) -> Case:
+    """The withdrawal came in time: nothing was signed (A15)."""
+    if case.filed is not CaseState.ACCEPTED:
+        return case
+    entered = (*case.entered, HistoryEntry(state=CaseState.WITHDRAWN, at=max(at, case.entered[-1].at)))
+    return replace(case, filed=CaseState.WITHDRAWN, entered=entered, withdrawal=None, answer=None)
+
+
+def _too_late(case: Case, now: datetime) -> Case:
+    """The case, with the answer to a withdrawal that came after the signing was intended (A15)."""
+    if case.withdrawal is None:
+        return case
+    wording = answers.TOO_LATE[CaseState.ISSUED]
+    return answered(replace(case, withdrawal=None), case.withdrawal, wording.code, wording.texts(), now)
 
 
 def _issued(case: Case, data: CertificateIssued, at: datetime) -> Case:

@@ -1,6 +1,6 @@
 """Intake: application events in; accepted applications and the customer's view of every case out."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -8,14 +8,23 @@ from typing import Any
 
 import asyncpg
 from servicecert_pki.profiles import load_profiles
-from servicecert_schemas.topics import APPLICATIONS, CERTIFICATE_STATUS, CERTIFICATES, NOTIFICATIONS, REGISTERS
+from servicecert_schemas.topics import (
+    ACCOUNTS,
+    APPLICATIONS,
+    CERTIFICATE_STATUS,
+    CERTIFICATES,
+    NOTIFICATIONS,
+    REGISTERS,
+)
 from servicecert_worker.clock import Clock, machine_clock
-from servicecert_worker.decider import Change, Known, Service
+from servicecert_worker.decider import Effect, Known, Service
 
 from .case import Case
 from .decide import decide, heeds
+from .effects import Find
 from .examine import examine
-from .registers import NO_REGISTERS, Registers, apply
+from .knowledge import NOTHING_KNOWN, Knowledge, apply
+from .look_up import LOOK_UP, LookUp
 from .settings import Settings
 from .store import CaseStore
 from .waking import wake
@@ -27,11 +36,11 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 @asynccontextmanager
 async def open_service(
     _settings: Settings, pool: "asyncpg.Pool[Any]", clock: Clock = machine_clock
-) -> AsyncIterator[Service[Case, Registers]]:
-    """The service. It has no acts on the world. Raises `ProfileUnsafe`."""
+) -> AsyncIterator[Service[Case, Knowledge]]:
+    """The service. Its one act reads its own cases. Raises `ProfileUnsafe`."""
 
-    async def settled(registers: Registers) -> None:
-        await wake(pool, registers, clock())
+    async def settled(known: Knowledge) -> None:
+        await wake(pool, known.registers, clock())
 
     yield Service(
         name=NAME,
@@ -40,9 +49,6 @@ async def open_service(
         decide=partial(decide, load_profiles()),
         heeds=heeds,
         examine=examine,
-        known=Known(topics=(REGISTERS,), empty=NO_REGISTERS, apply=_followed, settled=settled),
+        effects={LOOK_UP: Effect(LookUp, Find(pool))},
+        known=Known(topics=(REGISTERS, ACCOUNTS), empty=NOTHING_KNOWN, apply=apply, settled=settled),
     )
-
-
-def _followed(registers: Registers, changes: Sequence[Change]) -> Registers:
-    return apply(registers, [(change.key, change.data) for change in changes])

@@ -1,8 +1,10 @@
 """The customer's view of a case (E1, E4)."""
 
 from servicecert_schemas.case import AppliedFor, CaseChanged
+from servicecert_schemas.deadline import DeadlineKind
 
 from .case import Case, history
+from .clocks import clock_of
 from .next_steps import next_step
 
 MOST_TYPED_CHARACTERS = 20_000
@@ -11,7 +13,7 @@ MOST_TYPED_CHARACTERS = 20_000
 
 def case_changed(case: Case) -> CaseChanged:
     """The whole view."""
-    state = case.state
+    state, clock = case.state, clock_of(case)
     return CaseChanged(
         case_id=case.case_id,
         account_id=case.account_id,
@@ -30,6 +32,8 @@ def case_changed(case: Case) -> CaseChanged:
         answer=case.answer,
         history=history(case),
         recipients=case.recipients,
+        lapses=clock.until if clock is not None and clock.kind is DeadlineKind.COMPLETION else None,
+        renewal=case.renewal,
     )
 
 

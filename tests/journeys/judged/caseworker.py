@@ -10,7 +10,10 @@ from uuid import UUID, uuid5
 
 from journeys.judged.table import FIRST_DAY, FOLDER, By, Step, form_and_attachments, request
 from servicecert_intake.case import Case
+from servicecert_intake.look_up import LookedUp
 from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
+from servicecert_intake.rules.renewal import Followed
+from servicecert_schemas.account import AccountMemberAdded, AccountOpened
 from servicecert_schemas.application import (
     ApplicationEvent,
     ApplicationSubmitted,
@@ -20,10 +23,10 @@ from servicecert_schemas.application import (
     CsrAttached,
     Form,
 )
-from servicecert_schemas.case import CaseChanged
+from servicecert_schemas.case import CaseChanged, CaseState, EventRefused
 from servicecert_schemas.certificate import ApplicationAccepted
-from servicecert_schemas.event import Actor
-from servicecert_worker.decider import Change, Due, Event, Service, Stored
+from servicecert_schemas.event import Actor, Assurance, Role
+from servicecert_worker.decider import Change, Due, Event, Result, Service, Stored
 from servicecert_worker.fold import Folded, fold
 from servicecert_worker.record import Arrival, Record
 
@@ -40,14 +43,17 @@ class Caseworker:
     stored: dict[str, Stored[Case]] = field(default_factory=dict)
     deadlines: dict[str, tuple[UUID, datetime]] = field(default_factory=dict)
     view: CaseChanged | None = None
+    was: CaseState | None = None
     accepted: ApplicationAccepted | None = None
     parked: str | None = None
+    refused: EventRefused | None = None
     events: int = 0
 
     def judge(self, step: Step, base: str, day: datetime) -> None:
         """What the step says happens. Deadlines that pass before it come first."""
         now = step.handled or day
-        self.accepted = self.parked = None
+        self.was = None if self.view is None else self.view.state
+        self.accepted = self.parked = self.refused = None
         self._wait(now)
         if (data := _event(step, base)) is not None:
             self.events += 1
@@ -63,7 +69,7 @@ class Caseworker:
             del self.deadlines[kind]
             self._happened(Due(id, str(CASE), kind, at), at)
 
-    def _happened(self, item: Arrival | Due, now: datetime) -> None:
+    def _happened(self, item: Arrival | Due | Result, now: datetime) -> None:
         folded: Folded[Case] = fold(self.service.decide, [item], self.stored, {}, self.known, now)
         for aside in folded.aside:
             self.parked = aside.reason
@@ -78,6 +84,12 @@ class Caseworker:
                 self.view = published.data
             elif isinstance(published.data, ApplicationAccepted):
                 self.accepted = published.data
+            elif isinstance(published.data, EventRefused):
+                self.refused = published.data
+        for intended in folded.intended:
+            # The account has no certificate yet.
+            found = LookedUp(followed=Followed(intended.intent.data.typed, None))
+            self._happened(Result(intended.id, intended.key, intended.intent.kind, found), now)
 
 
 def caseworker(service: Service[Case, Any]) -> Caseworker:
@@ -89,7 +101,43 @@ def caseworker(service: Service[Case, Any]) -> Caseworker:
 @cache
 def _changes() -> tuple[Change, ...]:
     entries = (each for folder in (FICTITIOUS_REGISTERS, FOLDER / "registers") for each in read_register(folder))
-    return tuple(Change(each.key(), each, FIRST_DAY) for each in entries)
+    registers = tuple(Change(each.key(), each, FIRST_DAY) for each in entries)
+    return (*registers, *(_member(account) for account in ("account-1", "account-2")), _opened(OWN_ACCOUNT), _contact())
+
+
+OWN_ACCOUNT = "account-9900001-8"
+"""An account that is bound to an organisation. Of the others it is not known whose they are, so that any organisation applies."""
+
+
+def _actor_of(account: str) -> Actor:
+    return Actor(user_id="user-1", account_id=account, role=Role.COLLEAGUE, assurance=Assurance.HIGH)
+
+
+def _member(account: str) -> Change:
+    added = AccountMemberAdded(
+        account_id=account, actor=_actor_of(account), user_id="user-1", role=Role.COLLEAGUE, invited_by="user-1"
+    )
+    return Change(account, added, FIRST_DAY)
+
+
+def _contact() -> Change:
+    added = AccountMemberAdded(
+        account_id="account-1",
+        actor=_actor_of("account-1"),
+        user_id="contact-1",
+        role=Role.TECHNICAL_CONTACT,
+        invited_by="user-1",
+        case_id=CASE,
+    )
+    return Change("account-1", added, FIRST_DAY)
+
+
+def _opened(account: str) -> Change:
+    business_id = account.removeprefix("account-")
+    opened = AccountOpened(
+        account_id=account, actor=_actor_of(account), business_id=business_id, organisation_name="Exempel"
+    )
+    return Change(account, opened, FIRST_DAY)
 
 
 def _event(step: Step, base: str) -> ApplicationEvent | None:

@@ -9,12 +9,16 @@ from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import settings
+from servicecert_intake.accounts import NO_ACCOUNTS, Accounts
+from servicecert_intake.accounts import apply as apply_accounts
 from servicecert_intake.case import Case
 from servicecert_intake.decide import decide
+from servicecert_intake.knowledge import Knowledge
 from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
 from servicecert_intake.registers import NO_REGISTERS, Registers, apply
 from servicecert_intake.rules.application import JudgedCsr
 from servicecert_pki.profiles import Profiles, load_profiles
+from servicecert_schemas.account import AccountMemberAdded
 from servicecert_schemas.application import (
     ApplicationSubmitted,
     ApplicationSupplemented,
@@ -28,7 +32,7 @@ from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.event import Actor, EventData
 from servicecert_schemas.mail import MailGivenUp, MailHandedOver, MailRefused
 from servicecert_schemas.revocation import CertificateRevoked, RevocationRefused, RevocationRegistered
-from servicecert_worker.decider import Decision, Event, Happened
+from servicecert_worker.decider import Change, Decision, Event, Happened
 
 # A machine that does much else at the same time makes an example slow, not wrong.
 settings.register_profile("patient", deadline=None)
@@ -103,15 +107,39 @@ def registers() -> Registers:
     return apply(NO_REGISTERS, [(entry.key(), entry) for entry in read_register(FICTITIOUS_REGISTERS)])
 
 
+def member(user_id: str, account_id: str = "account-1", **about: Any) -> Change:
+    """The event that adds a user to an account, some time ago."""
+    actor = Actor.model_validate({**COLLEAGUE, "account_id": account_id})
+    added = {"account_id": account_id, "user_id": user_id, "role": "colleague", "invited_by": "user-1", **about}
+    return Change(account_id, AccountMemberAdded(actor=actor, **added), NOW - timedelta(days=30))
+
+
 @pytest.fixture(scope="session")
-def happen(profiles: Profiles, registers: Registers) -> Happen:
-    """`decide` with the shipped profiles and the fictitious registers: by default what happens now, to no case."""
+def accounts() -> Accounts:
+    """Two accounts with members, whose organisations are not known here, so that any may apply."""
+    return apply_accounts(NO_ACCOUNTS, [member("user-1"), member("u"), member("user-1", "account-2")])
+
+
+@pytest.fixture(scope="session")
+def known(registers: Registers, accounts: Accounts) -> Knowledge:
+    """The fictitious registers and those accounts."""
+    return Knowledge(registers, accounts)
+
+
+@pytest.fixture(scope="session")
+def happen(profiles: Profiles, known: Knowledge) -> Happen:
+    """`decide` with the shipped profiles, the fictitious registers and the accounts: by default what happens now, to no case."""
+    usual = known
 
     def happen(
-        what: EventData | Happened, case: Case | None = None, now: datetime = NOW, **about: Any
+        what: EventData | Happened,
+        case: Case | None = None,
+        now: datetime = NOW,
+        known: Knowledge | None = None,
+        **about: Any,
     ) -> Decision[Case]:
         happened = event(what, **about) if isinstance(what, EventData) else what
-        return decide(profiles, case, happened, registers, now)
+        return decide(profiles, case, happened, known or usual, now)
 
     return happen
 

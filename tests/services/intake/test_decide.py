@@ -6,7 +6,7 @@ from uuid import UUID, uuid5
 import pytest
 from servicecert_intake.decide import heeds
 from servicecert_schemas.application import ApplicationSubmitted
-from servicecert_schemas.case import CaseState
+from servicecert_schemas.case import CaseState, EventRefused
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.revocation import CrlPublished
 from servicecert_worker.decider import Due, Event, Unanswerable
@@ -63,8 +63,6 @@ def test_A2_strong_authentication_is_substantial_or_high(accepts, assurance):
     ("name", "code"),
     [
         ("withdrawn weakly", "not-strongly-authenticated"),
-        ("supplemented by another", "another-account"),
-        ("request attached by another", "another-account"),
         ("request attached by operator", "role-not-allowed"),
         ("withdrawn by contact", "role-not-allowed"),
         ("supplemented by contact", "role-not-allowed"),
@@ -152,11 +150,15 @@ def test_A15_a_case_is_withdrawn_before_it_is_accepted(after, happen, happenings
     assert (view(decision).deficiencies, len(decision.events)) == ((), 1)
 
 
+@pytest.mark.parametrize("name", ["supplemented", "request attached"])
+def test_A15_what_is_accepted_cannot_be_changed(after, happen, happenings, name):
+    assert view(happen(happenings[name], after("submitted"))).answer.code == "too-late-accepted"
+
+
 @pytest.mark.parametrize("name", ["withdrawn", "supplemented", "request attached"])
 @pytest.mark.parametrize(
     ("before", "code"),
     [
-        (("submitted",), "too-late-accepted"),
         (("submitted", "issued"), "too-late-issued"),
         (("submitted", "issued", "orderer has it", "contact has it"), "too-late-issued"),
         (("submitted", "issued", "to be revoked"), "too-late-revoked"),
@@ -173,14 +175,44 @@ def test_A15_who_comes_too_late_is_told_so(after, happen, happenings, before, co
     assert (view(decision).state, len(decision.events)) == (case.state, 1)
 
 
-def test_a_supplement_of_no_case_opens_a_refused_one(happen, happenings):
-    decision = happen(happenings["supplemented"])
-    assert (view(decision).state, view(decision).answer.code) == (CaseState.REFUSED, "no-such-case")
+def refused(decision):
+    """The one event, which refuses another beside all cases."""
+    (event,) = decision.events
+    assert isinstance(event, EventRefused)
+    return event
 
 
+OUTSIDERS = ("supplemented by another", "request attached by another")
+
+
+@pytest.mark.parametrize("name", ["supplemented", "request attached", "withdrawn", *OUTSIDERS])
+def test_A2_an_event_of_no_case_is_refused_under_the_account_of_its_user(happen, happenings, name):
+    happened = happenings[name]
+    decision = happen(happened)
+    event = refused(decision)
+    assert decision.state is None
+    assert (event.event_id, event.account_id, event.code) == (
+        happened.id,
+        happened.data.actor.account_id,
+        "no-such-case",
+    )
+    assert event.key() == f"account/{event.account_id}"
+
+
+@pytest.mark.parametrize("name", OUTSIDERS)
 @pytest.mark.parametrize(
-    "name", ["request attached", "withdrawn", "issued", "orderer has it", "revoked", "not revoked"]
+    "before", [("submitted wrongly",), ("submitted", "issued"), ("submitted wrongly", "withdrawn")]
 )
+def test_A2_an_outsider_does_not_learn_whether_a_case_exists_and_changes_nothing(
+    after, happen, happenings, before, name
+):
+    case = after(*before)
+    decision = happen(happenings[name], case)
+    assert decision.state is case
+    assert refused(decision) == refused(happen(happenings[name]))
+
+
+@pytest.mark.parametrize("name", ["issued", "orderer has it", "revoked", "not revoked"])
 def test_I1_whatever_else_happens_to_no_case_is_put_before_an_operator(happen, happenings, name):
     with pytest.raises(Unanswerable) as caught:
         happen(happenings[name])

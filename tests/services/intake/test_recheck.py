@@ -8,6 +8,7 @@ import pytest
 from servicecert_intake.case import Case
 from servicecert_intake.deadlines import HELSINKI, due_time
 from servicecert_intake.decide import decide
+from servicecert_intake.knowledge import Knowledge
 from servicecert_intake.registers import Registers, apply
 from servicecert_intake.rules import recheck
 from servicecert_intake.rules.catalogue import SEVERITIES
@@ -38,34 +39,39 @@ def later(registers: Registers) -> Registers:
 
 
 @pytest.fixture
-def night(profiles):
+def night(profiles, accounts):
     """What follows when a case's recheck is due."""
 
     def night(case: Case | None, registers: Registers, now: datetime = NIGHT, kind: str = "recheck") -> Decision[Case]:
-        return decide(profiles, case, Due(uuid4(), "case", kind, now), registers, now)
+        return decide(profiles, case, Due(uuid4(), "case", kind, now), Knowledge(registers, accounts), now)
 
     return night
 
 
+def rechecks(decision):
+    """The moments at which the case is to be judged again; None where it is not any more."""
+    return [each.at for each in decision.deadlines if each.kind == recheck.RECHECK]
+
+
 def test_A11_what_the_registers_can_mend_is_judged_again_the_next_night(submit, registers):
     decision = submit(**MISSING)
-    (deadline,) = decision.deadlines
-    assert (deadline.kind, decision.state.state) == ("recheck", CaseState.RETURNED)
-    assert NOW < deadline.at < NOW + timedelta(hours=20)
-    assert 2 <= deadline.at.astimezone(HELSINKI).hour < 4
+    (at,) = rechecks(decision)
+    assert decision.state.state is CaseState.RETURNED
+    assert NOW < at < NOW + timedelta(hours=20)
+    assert 2 <= at.astimezone(HELSINKI).hour < 4
     assert decision.state.judged_by == registers.fingerprint
 
 
 def test_A11_what_only_the_applicant_can_mend_is_not(submit):
     decision = submit(usages=[])
     assert decision.state.state is CaseState.RETURNED
-    assert (decision.deadlines, decision.state.judged_by) == ((), None)
+    assert (rechecks(decision), decision.state.judged_by) == ([], None)
 
 
 def test_A11_an_application_that_is_refused_or_accepted_does_not_wait(submit, signature_form):
     refused = submit({**signature_form, **MISSING, "applying_as": "it-supplier"})
     assert refused.state.state is CaseState.REFUSED
-    assert refused.deadlines == submit().deadlines == ()
+    assert rechecks(refused) == rechecks(submit()) == []
 
 
 def test_A11_A13_a_case_that_became_right_is_accepted_and_its_clock_starts_that_day(submit, night, later):
@@ -76,7 +82,7 @@ def test_A11_A13_a_case_that_became_right_is_accepted_and_its_clock_starts_that_
     assert accepted.subject.organisational_unit == "Uudensadun apteekki"
     assert accepted.due == due_time(NIGHT) != due_time(NOW)
     assert (view.state, view.version) == (CaseState.ACCEPTED, case.version + 1)
-    assert [(each.kind, each.at) for each in decision.deadlines] == [("recheck", None)]
+    assert rechecks(decision) == [None]
     assert decision.state.judged_by is None
 
 
@@ -90,8 +96,8 @@ def test_A11_where_the_same_is_lacking_nobody_is_told_and_the_next_night_is_anot
     decision = night(case, registers)
     assert decision.events == ()
     assert decision.state == replace(case, judged_by=registers.fingerprint)
-    (deadline,) = decision.deadlines
-    assert NIGHT + timedelta(hours=20) < deadline.at < NIGHT + timedelta(hours=28)
+    (at,) = rechecks(decision)
+    assert NIGHT + timedelta(hours=20) < at < NIGHT + timedelta(hours=28)
 
 
 def test_A11_where_something_else_is_lacking_than_before_the_applicant_is_told(submit, night, later):
@@ -100,7 +106,7 @@ def test_A11_where_something_else_is_lacking_than_before_the_applicant_is_told(s
     (view,) = decision.events
     assert isinstance(view, CaseChanged)
     assert [each.code for each in view.deficiencies] == ["usages-missing"]
-    assert [each.at for each in decision.deadlines] == [None]
+    assert rechecks(decision) == [None]
 
 
 @pytest.mark.parametrize("kind", ["recheck", "another"])
@@ -113,7 +119,7 @@ def test_A11_a_case_that_does_not_wait_stays_as_it_is(submit, night, later, kind
 
 def test_A11_a_withdrawn_case_waits_no_more(submit, happen, happenings):
     decision = happen(happenings["withdrawn"], submit(**MISSING).state)
-    assert [(each.kind, each.at) for each in decision.deadlines] == [("recheck", None)]
+    assert rechecks(decision) == [None]
 
 
 def test_A11_a_supplement_is_judged_as_of_its_own_day(submit, happen, happenings):

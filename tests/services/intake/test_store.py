@@ -101,10 +101,30 @@ async def test_the_service_reads_what_happens_to_cases(service_pool):
             "certificate-status",
             "notifications",
         }
-        assert [topic.name for topic in service.known.topics] == ["registers"]
+        assert [topic.name for topic in service.known.topics] == ["registers", "accounts"]
 
 
 @pytest.fixture
 def cases(after) -> list[Case]:
     """Some cases of different ids."""
-    return [replace(after(*WAYS[number % 3]), case_id=CASE_IDS[number]) for number in range(len(CASE_IDS))]
+    return [numbered(after(*WAYS[number % 3]), number) for number in range(len(CASE_IDS))]
+
+
+def numbered(case: Case, number: int) -> Case:
+    """The case under an id of its own and, where it has one, with a certificate of its own."""
+    certificate = case.certificate and case.certificate.model_copy(update={"serial": f"{number:032x}"})
+    return replace(case, case_id=CASE_IDS[number], certificate=certificate)
+
+
+async def test_I3_a_certificate_is_stored_in_one_case(connection, cases):
+    one, other = cases[2], replace(cases[5], certificate=cases[2].certificate)
+    await STORE.save(connection, [stored(one)])
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await STORE.save(connection, [stored(other)])
+
+
+async def test_A12_cases_from_before_there_were_clocks_are_looked_at_once(connection, cases):
+    migration = (MIGRATIONS / "0002.clocks_and_accounts.sql").read_text()
+    await STORE.save(connection, [stored(each) for each in cases[:3]])
+    await connection.execute(migration[migration.index("INSERT INTO deadlines") :])
+    assert [row["key"] for row in await connection.fetch("SELECT key FROM deadlines")] == [str(CASE_IDS[0])]

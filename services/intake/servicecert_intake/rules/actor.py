@@ -1,24 +1,33 @@
 """Who may bring an event of an application about (A2, A3)."""
 
+from datetime import datetime
+
 from servicecert_schemas.application import ApplicationEvent, CsrAttached
 from servicecert_schemas.event import Assurance, Role
 
 from .. import answers
+from ..accounts import Accounts
 from .wording import Wording
 
 _STRONG = frozenset({Assurance.SUBSTANTIAL, Assurance.HIGH})
 _APPLICANTS = frozenset({Role.COLLEAGUE, Role.TECHNICAL_PARTNER})
 
 
-def objection(event: ApplicationEvent, account_id: str) -> Wording | None:
-    """Why this user may not do this in a case of `account_id`, if there is a reason.
+def membership(event: ApplicationEvent, accounts: Accounts, sent: datetime) -> Role | None:
+    """The role in which the event's user was invited to act in its case, if at all."""
+    account = accounts.get(event.actor.account_id)
+    return None if account is None else account.member(event.actor.user_id, event.case_id, sent)
 
-    A technical contact was invited for the certificate request alone (A3).
+
+def objection(event: ApplicationEvent, invited_as: Role) -> Wording | None:
+    """Why a user who was invited may not do this, if there is a reason.
+
+    A technical contact was invited for the certificate request alone (A3). Who acts in a lesser role than the invitation's has the lesser's rights.
     """
     actor = event.actor
     if actor.assurance not in _STRONG:
         return answers.NOT_STRONGLY_AUTHENTICATED
-    if actor.account_id != account_id:
-        return answers.ANOTHER_ACCOUNT
-    attaches_request = isinstance(event, CsrAttached) and actor.role is Role.TECHNICAL_CONTACT
-    return None if actor.role in _APPLICANTS or attaches_request else answers.ROLE_NOT_ALLOWED
+    if invited_as in _APPLICANTS and actor.role in _APPLICANTS:
+        return None
+    attaches_request = isinstance(event, CsrAttached) and actor.role is not Role.OPERATOR
+    return None if attaches_request else answers.ROLE_NOT_ALLOWED

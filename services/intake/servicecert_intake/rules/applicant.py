@@ -10,6 +10,7 @@ from servicecert_schemas.values import organisation_oid as derived_oid
 
 from ..registers import Registers, Unit
 from . import deficiencies as lacking
+from .application import Application
 from .deficiencies import Deficiencies
 
 _REGISTERED_AS = {
@@ -34,6 +35,14 @@ def business_id(form: Form, organisation: Unit | None) -> Deficiencies:
         wrong_digit = refused.code == lacking.BUSINESS_ID_CHECK_DIGIT.code
         return ((lacking.BUSINESS_ID_CHECK_DIGIT if wrong_digit else lacking.BUSINESS_ID_FORM).deficiency(),)
     return (lacking.APPLICANT_NOT_REGISTERED.deficiency(),)
+
+
+def of_account(application: Application) -> Deficiencies:
+    """The applicant is the organisation whose account applies (A2): everybody applies in its own name (A8, A9), also a supplier or an intermediary."""
+    typed = application.form.applicant.business_id
+    if application.account_of in (None, typed) or not is_business_id(typed):
+        return ()
+    return (lacking.APPLICANT_OF_ANOTHER_ACCOUNT.deficiency(),)
 
 
 def organisation_oid(form: Form, organisation: Unit | None, registers: Registers, day: date) -> Deficiencies:

@@ -1,22 +1,48 @@
-"""What the rules judge."""
+"""What the rules judge, and what they find."""
 
 from dataclasses import dataclass
 
 from servicecert_schemas.application import Attachment, Form
+from servicecert_schemas.certificate import ServerNames, Subject
+from servicecert_schemas.values import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedKey:
+    """The public key of a request: the SHA-256 of its SubjectPublicKeyInfo in hexadecimal, and its family, `rsa` or `ec`."""
+
+    sha256: str
+    family: str
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedCsr:
-    """A certificate request after it was examined: its DER in base64 where it is accepted, else the codes of its faults (A4)."""
+    """A certificate request after it was examined: its DER in base64 and its key where it is accepted, else the codes of its faults (A4)."""
 
     der: str | None = None
     faults: tuple[str, ...] = ()
+    key: JudgedKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """An application as it stands: the newest form and attachments, and the newest request, if one came."""
+    """An application as it stands: the newest form and attachments, and the newest request, if one came.
+
+    `account_of` is the business id of the organisation whose account applies, where it is known. `follows_unknown` says that the certificate which is
+    followed was looked up in vain.
+    """
 
     form: Form
     attachments: tuple[Attachment, ...] = ()
     csr: JudgedCsr | None = None
+    account_of: str | None = None
+    follows_unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What will be certified, apart from the key."""
+
+    subject: Subject
+    names: ServerNames
+    usages: tuple[Usage, ...]

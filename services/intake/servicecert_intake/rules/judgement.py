@@ -1,30 +1,20 @@
 """All rules together: an application is granted, or every deficiency is told at once (A10)."""
 
-from dataclasses import dataclass
+from collections import Counter
 from datetime import date
 
 from servicecert_pki.profiles import Profiles
-from servicecert_schemas.certificate import ServerNames, Subject
-from servicecert_schemas.values import Usage
+from servicecert_schemas.certificate import Subject
 
 from ..registers import Registers
 from . import applicant, csr, intermediary, names, recipients, subject, system, unit, validity
-from .application import Application
+from .application import Application, Grant
 from .catalogue import SEVERITIES
 from .deficiencies import Deficiencies
 from .wording import Severity
 
 MOST_DEFICIENCIES = 50
-"""How many deficiencies are told, so that a case always fits an event. The next check tells the others."""
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """What will be certified, apart from the key."""
-
-    subject: Subject
-    names: ServerNames
-    usages: tuple[Usage, ...]
+"""How many deficiencies are told, so that a case always fits an event."""
 
 
 def judge(application: Application, registers: Registers, profiles: Profiles, day: date) -> Grant | Deficiencies:
@@ -39,6 +29,7 @@ def judge(application: Application, registers: Registers, profiles: Profiles, da
     cn, unfit_cn = subject.common_name(form, o, server_names, registers)
     deficiencies = (
         *applicant.business_id(form, organisation),
+        *applicant.of_account(application),
         *applicant.organisation_oid(form, organisation, registers, day),
         *applicant.capacity(form, organisation, registers, day),
         *applicant.signatory(form),
@@ -52,17 +43,29 @@ def judge(application: Application, registers: Registers, profiles: Profiles, da
         *system.conformity(application, organisation, registers, day),
         *validity.start_date(form, day),
         *validity.validity_days(form, profiles[form.type], day),
+        *validity.follows(application),
         *recipients.addresses(form),
         *csr.request(application),
     )
     # Every value is found where nothing lacks: the one condition says to the type checker what the rules say.
     if deficiencies or organisation is None or server_names is None or o is None or ou is None or cn is None:
-        return deficiencies[:MOST_DEFICIENCIES]
+        return _told(deficiencies)
     return Grant(
         Subject(organisation=o, organisational_unit=ou, business_id=organisation.business_id, common_name=cn),
         server_names,
         usages,
     )
+
+
+def _told(deficiencies: Deficiencies) -> Deficiencies:
+    """All deficiencies, or of very many the first ones of each code: a hundred wrong host names crowd out nothing else (A10)."""
+    seen = Counter[str]()
+    ranked = []
+    for place, deficiency in enumerate(deficiencies):
+        seen[deficiency.code] += 1
+        ranked.append((seen[deficiency.code], place))
+    kept = sorted(place for _, place in sorted(ranked)[:MOST_DEFICIENCIES])
+    return tuple(deficiencies[place] for place in kept)
 
 
 def is_final(deficiencies: Deficiencies) -> bool:

@@ -7,6 +7,7 @@ from servicecert_pki.validity import validity
 from servicecert_schemas.application import Form
 
 from . import deficiencies as lacking
+from .application import Application
 from .deficiencies import Deficiencies
 
 LATEST_START = timedelta(days=60)
@@ -31,3 +32,8 @@ def validity_days(form: Form, profile: Profile, day: date) -> Deficiencies:
     longest = validity(profile, datetime.combine(start, time(), UTC))
     most = (longest.not_after - longest.not_before).days + 1
     return () if form.validity_days <= most else (lacking.VALIDITY_TOO_LONG.deficiency(days=str(most)),)
+
+
+def follows(application: Application) -> Deficiencies:
+    """The certificate that an application follows is one of the account's (A14). Of another account's nothing is told."""
+    return (lacking.FOLLOWS_UNKNOWN.deficiency(),) if application.follows_unknown else ()

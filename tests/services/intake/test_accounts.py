@@ -1,0 +1,209 @@
+"""A2, A3: who may act for an account, and in which case; and what becomes of an event that comes before its user's invitation."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from servicecert_intake.accounts import NO_ACCOUNTS, apply
+from servicecert_intake.knowledge import NOTHING_KNOWN, Knowledge
+from servicecert_intake.knowledge import apply as apply_all
+from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
+from servicecert_intake.waiting import ASK_AGAIN, ASKED_AFTER, MOST_WAITING
+from servicecert_schemas.account import AccountMemberAdded, AccountMemberRemoved, AccountOpened
+from servicecert_schemas.case import CaseState, EventRefused
+from servicecert_schemas.certificate import ApplicationAccepted
+from servicecert_schemas.event import Actor, Role
+from servicecert_worker.decider import Change, Due
+
+NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+CASE, OTHER = UUID("0d9bb3a2-5d0a-4c5e-8a43-4b7d6c1c9f10"), UUID(int=8)
+ACTOR = Actor(user_id="user-1", account_id="account-1", assurance="high", role="colleague")
+
+
+def opened(business_id="9900058-7", at=NOW - HOUR, by="user-1"):
+    actor = ACTOR.model_copy(update={"user_id": by})
+    return Change(
+        "account-1",
+        AccountOpened(
+            account_id="account-1", actor=actor, business_id=business_id, organisation_name="Onnelan VI apteekki"
+        ),
+        at,
+    )
+
+
+def added(user, role="colleague", case=None, at=NOW - HOUR):
+    return Change(
+        "account-1",
+        AccountMemberAdded(
+            account_id="account-1", actor=ACTOR, user_id=user, role=role, invited_by="user-1", case_id=case
+        ),
+        at,
+    )
+
+
+def removed(user, case=None, at=NOW):
+    return Change(
+        "account-1",
+        AccountMemberRemoved(account_id="account-1", actor=ACTOR, user_id=user, role="colleague", case_id=case),
+        at,
+    )
+
+
+def role(user, *changes, case=CASE, sent=NOW):
+    return apply(NO_ACCOUNTS, changes)["account-1"].member(user, case, sent)
+
+
+def test_A2_who_opened_the_account_and_who_was_invited_may_act():
+    assert role("user-1", opened()) == role("user-2", opened(), added("user-2")) == Role.COLLEAGUE
+    assert role("user-3", opened(), added("user-2")) is None
+
+
+def test_A2_an_account_is_bound_to_the_first_organisation_for_ever():
+    book = apply(NO_ACCOUNTS, [opened(), opened("9900001-8")])
+    assert book["account-1"].business_id == "9900058-7"
+
+
+def test_A3_a_technical_contact_reaches_the_one_case():
+    invited = (opened(), added("contact", "technical-contact", CASE))
+    assert role("contact", *invited) is Role.TECHNICAL_CONTACT
+    assert role("contact", *invited, case=OTHER) is None
+    assert role("contact", opened(), added("contact", "technical-contact")) is None
+
+
+def test_A2_a_removed_member_is_refused_from_then_on_and_what_was_sent_before_counts():
+    gone = (opened(), added("user-2"), removed("user-2"))
+    assert role("user-2", *gone, sent=NOW - timedelta(seconds=1)) is Role.COLLEAGUE
+    assert role("user-2", *gone, sent=NOW) is None
+    assert role("user-2", *gone, sent=NOW - 2 * HOUR) is None
+    assert role("user-2", *gone, added("user-2", at=NOW + HOUR)) is Role.COLLEAGUE
+
+
+def test_A3_who_is_removed_from_one_case_keeps_the_others_and_who_is_removed_from_the_account_keeps_none():
+    both = (opened(), *(added("contact", "technical-contact", case) for case in (CASE, OTHER)))
+    assert role("contact", *both, removed("contact", CASE)) is None
+    assert role("contact", *both, removed("contact", CASE), case=OTHER) is Role.TECHNICAL_CONTACT
+    assert role("contact", *both, removed("contact"), case=OTHER) is None
+
+
+def test_I2_what_is_repeated_or_older_than_what_is_known_changes_nothing():
+    gone = (opened(), added("user-2"), removed("user-2"))
+    assert role("user-2", *gone, *gone) is None
+    back = (*gone, added("user-2", at=NOW + HOUR))
+    assert apply(NO_ACCOUNTS, (*back, *back)) == apply(NO_ACCOUNTS, back)
+
+
+def test_registers_and_accounts_are_one_snapshot_of_two_topics():
+    (entry, *_) = read_register(FICTITIOUS_REGISTERS)
+    registers = apply_all(NOTHING_KNOWN, [Change(entry.key(), entry, NOW)])
+    both = apply_all(registers, [opened()])
+    assert both.registers is registers.registers
+    assert both.accounts["account-1"].business_id == "9900058-7"
+    assert apply_all(both, [Change(entry.key(), None, NOW)]).accounts is both.accounts
+
+
+@pytest.fixture
+def nobody(registers):
+    """Nobody is known yet."""
+    return Knowledge(registers)
+
+
+@pytest.fixture
+def invited(registers):
+    """The account is open, its organisation known, and its first member too."""
+    return Knowledge(registers, apply(NO_ACCOUNTS, [opened()]))
+
+
+def asked(happen, case, known, after):
+    return happen(Due(uuid4(), str(CASE), ASK_AGAIN, NOW), case, NOW + timedelta(seconds=after), known)
+
+
+def wakes(decision):
+    return [deadline.at - NOW for deadline in decision.deadlines if deadline.kind == ASK_AGAIN]
+
+
+def test_A2_an_application_that_overtakes_its_account_waits_and_is_decided_when_it_is_known(
+    happen, happenings, nobody, invited
+):
+    held = happen(happenings["submitted"], known=nobody)
+    assert (held.events[0].state, held.events[0].version) == (CaseState.SUBMITTED, 1)
+    assert wakes(held) == [ASKED_AFTER[0]]
+    again = asked(happen, held.state, nobody, 0.3)
+    assert (again.state, again.events, wakes(again)) == (held.state, (), [ASKED_AFTER[1]])
+    decided = asked(happen, again.state, invited, 1)
+    changed, accepted = decided.events
+    assert isinstance(accepted, ApplicationAccepted)
+    assert (changed.state, changed.version) == (CaseState.ACCEPTED, 2)
+    assert decided.state.waiting == ()
+
+
+def test_A2_after_a_minute_it_is_refused(happen, happenings, nobody):
+    case = happen(happenings["submitted"], known=nobody).state
+    for after in ASKED_AFTER[:-1]:
+        case = asked(happen, case, nobody, after.total_seconds()).state
+        assert case.state is CaseState.SUBMITTED
+    refused = asked(happen, case, nobody, 60).events[0]
+    assert (refused.state, refused.answer.code) == (CaseState.REFUSED, "not-a-member")
+    assert refused.answer.event_id == happenings["submitted"].id
+
+
+def test_A3_a_contact_of_another_case_is_refused_after_a_minute_and_the_case_stays_as_it_was(
+    after, happen, happenings, invited
+):
+    case = after("submitted without request")
+    stranger = happenings["request attached by contact"]
+    actor = stranger.data.actor.model_copy(update={"user_id": "contact-of-another-case"})
+    sent = replace(stranger, data=stranger.data.model_copy(update={"actor": actor}))
+    held = happen(sent, case, known=invited)
+    assert held.events == ()
+    last = asked(happen, held.state, invited, 60)
+    assert last.state == case
+    assert [(type(each), each.code) for each in last.events] == [(EventRefused, "no-such-case")]
+
+
+def test_I5_what_comes_behind_an_event_that_waits_is_decided_after_it(happen, happenings, nobody, invited):
+    case = None
+    for name in ("submitted without request", "request attached", "withdrawn"):
+        case = happen(happenings[name], case, known=nobody).state
+    assert case.version == 1
+    decided = asked(happen, case, invited, 1)
+    views = [event for event in decided.events if hasattr(event, "version")]
+    assert [(each.state, each.version) for each in views] == [
+        (CaseState.WAITING_FOR_CSR, 2),
+        (CaseState.ACCEPTED, 3),
+        (CaseState.ACCEPTED, 4),
+    ]
+    assert views[-1].answer.code == "withdrawal-under-way"
+
+
+def test_I10_the_text_of_a_request_is_not_kept_while_it_waits(happen, happenings, nobody):
+    for name in ("submitted", "request attached"):
+        sent = happenings[name].data.model_copy(update={"csr": "-----BEGIN PRIVATE KEY-----"})
+        case = happen(happenings["submitted"], known=nobody).state
+        held = happen(replace(happenings[name], data=sent), None if name == "submitted" else case, known=nobody)
+        assert "PRIVATE KEY" not in str(held.state)
+
+
+def test_no_more_than_some_events_wait_and_the_next_is_answered(happen, happenings, nobody):
+    case = happen(happenings["submitted"], known=nobody).state
+    for _ in range(MOST_WAITING - 1):
+        case = happen(happenings["withdrawn"], case, known=nobody).state
+    decision = happen(happenings["withdrawn"], case, known=nobody)
+    assert decision.state is case
+    assert [each.code for each in decision.events] == ["too-many-at-once"]
+
+
+def test_A2_everybody_applies_for_the_own_organisation(submit, happen, happenings, registers):
+    others = Knowledge(registers, apply(NO_ACCOUNTS, [opened("9900001-8")]))
+    returned = happen(happenings["submitted"], known=others).events[0]
+    assert [each.code for each in returned.deficiencies] == ["applicant-of-another-account"]
+    mistyped = happenings["submitted"].data.form.model_copy(
+        update={
+            "applicant": happenings["submitted"].data.form.applicant.model_copy(update={"business_id": "9900001-9"})
+        }
+    )
+    sent = replace(happenings["submitted"], data=happenings["submitted"].data.model_copy(update={"form": mistyped}))
+    codes = {each.code for each in happen(sent, known=others).events[0].deficiencies}
+    assert "business-id-check-digit" in codes
+    assert "applicant-of-another-account" not in codes
