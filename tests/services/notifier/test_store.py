@@ -54,7 +54,9 @@ async def test_ledgers_come_back_as_they_were_saved(connection, ledgers):
     }
 
 
-@pytest.mark.parametrize("key", ["certificates/0/104", "", "crl/test-ec/0", "A" * 36, "728DA14B-6256-4109-BC06-D184911E1327"])
+@pytest.mark.parametrize(
+    "key", ["certificates/0/104", "", "crl/test-ec/0", "A" * 36, "728DA14B-6256-4109-BC06-D184911E1327"]
+)
 async def test_I6_the_key_of_a_record_that_is_no_event_has_no_ledger(connection, ledgers, key):
     (ledger,) = ledgers(1)
     await STORE.save(connection, [Stored(str(ledger.case_id), 0, ledger)])
