@@ -102,7 +102,13 @@ def caseworker(service: Service[Case, Any]) -> Caseworker:
 def _changes() -> tuple[Change, ...]:
     entries = (each for folder in (FICTITIOUS_REGISTERS, FOLDER / "registers") for each in read_register(folder))
     registers = tuple(Change(each.key(), each, FIRST_DAY) for each in entries)
-    return (*registers, *(_member(account) for account in ("account-1", "account-2")), _opened(OWN_ACCOUNT), _contact())
+    return (
+        *registers,
+        *(_member(account) for account in ("account-1", "account-2")),
+        _opened(OWN_ACCOUNT),
+        _contact("contact-1", CASE),
+        _contact("contact-2", UUID(int=2)),
+    )
 
 
 OWN_ACCOUNT = "account-9900001-8"
@@ -120,14 +126,14 @@ def _member(account: str) -> Change:
     return Change(account, added, FIRST_DAY)
 
 
-def _contact() -> Change:
+def _contact(user: str, case_id: UUID) -> Change:
     added = AccountMemberAdded(
         account_id="account-1",
         actor=_actor_of("account-1"),
-        user_id="contact-1",
+        user_id=user,
         role=Role.TECHNICAL_CONTACT,
         invited_by="user-1",
-        case_id=CASE,
+        case_id=case_id,
     )
     return Change("account-1", added, FIRST_DAY)
 
