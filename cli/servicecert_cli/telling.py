@@ -14,6 +14,7 @@ from rich.text import Text
 from servicecert_deploy.mail_catcher import CaughtMail
 from servicecert_schemas.case import CaseChanged, CaseState, Deficiency
 from servicecert_schemas.certificate import CertificateIssued
+from servicecert_schemas.values import Texts
 
 from servicecert_cli.openssl import Answer
 
@@ -37,6 +38,7 @@ STYLES = {
     CaseState.REVOCATION_REQUESTED: "yellow",
     CaseState.REVOKED: "bold red",
     CaseState.REFUSED: "red",
+    CaseState.LAPSED: "red",
 }
 
 
@@ -82,7 +84,7 @@ class Teller:
         for entry in case.history[told:]:
             remark = _remark(case) if entry is case.history[-1] else ""
             moment = f"{entry.at.astimezone(HELSINKI):%H:%M:%S.%f}"[:-3]
-            state = f"{entry.state.replace('-', ' '):<22}"
+            state = f"{entry.state.replace('-', ' ').replace('csr', 'CSR'):<22}"
             self._line(f"    {moment}  ", Text.assemble((state, STYLES.get(entry.state, "")), remark))
 
     def certificate(self, issued: CertificateIssued, file: str) -> None:
@@ -131,12 +133,20 @@ class Teller:
         self.say("Next: `servicecert up` keeps everything running, to be used.")
         self.blank()
 
+    def answer(self, case: CaseChanged) -> None:
+        """What was answered to an event that did not fit, in the three languages."""
+        if case.answer is not None:
+            self._texts(case.answer.texts)
+
     def deficiencies(self, lacks: Iterable[Deficiency]) -> None:
         for lack in lacks:
             self.blank()
             self.fact("to mend", f"{lack.field}: {lack.code}", "yellow")
-            for language, text in (("svenska", lack.texts.sv), ("suomi", lack.texts.fi), ("English", lack.texts.en)):
-                self.fact(language, text)
+            self._texts(lack.texts)
+
+    def _texts(self, texts: Texts) -> None:
+        for language, text in (("svenska", texts.sv), ("suomi", texts.fi), ("English", texts.en)):
+            self.fact(language, text)
 
 
 def fingerprint(sha256: str) -> str:
@@ -157,7 +167,10 @@ def _remark(case: CaseChanged) -> str:
         case CaseState.ACCEPTED if case.due is not None:
             return f"delivery due {case.due.astimezone(HELSINKI):%A %-d %B}"
         case CaseState.RETURNED:
-            return f"{len(case.deficiencies)} things are to be mended"
+            number = len(case.deficiencies)
+            return "one thing is to be mended" if number == 1 else f"{number} things are to be mended"
+        case CaseState.LAPSED:
+            return f"on {case.history[-1].at.astimezone(HELSINKI):%-d %B %Y}, by intake's clock"
         case CaseState.DELIVERED:
             return f"by mail to {len({each.recipient for each in case.deliveries if each.delivered})} recipients"
     return ""

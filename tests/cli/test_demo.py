@@ -70,29 +70,43 @@ def test_it_is_told_in_80_columns_without_colour(demo):
     assert "\x1b" not in demo[1].out
     assert [line.strip(" ─") for line in lines if "──" in line and line.strip("─ ")] == [
         "1  A server certificate",
-        "2  A test server certificate",
-        "3  A system signature certificate",
+        "2  A test server certificate, whose request comes later",
+        "3  A system signature certificate, whose attachment was forgotten",
         "4  A test system signature certificate, at the second try",
         "5  A revocation",
         "6  What OpenSSL says",
+        "7  An application that lapses",
     ]
 
 
 def test_E1_states_are_told_in_order_with_their_times(demo):
-    moments = re.findall(r"^    (\d\d:\d\d:\d\d\.\d{3})  ([a-z]+(?: [a-z]+)?)(?:  |$)", demo[1].out, re.MULTILINE)
-    plain = ["submitted", "accepted", "issued", "delivered"]
+    moments = re.findall(r"^    (\d\d:\d\d:\d\d\.\d{3})  (\w+(?: \w+)*)(?:  |$)", demo[1].out, re.MULTILINE)
+    to_the_end = ["accepted", "issued", "delivered"]
     assert [state for _, state in moments] == [
-        *plain * 3,
-        *("submitted", "returned", "accepted", "issued", "delivered"),
+        *("submitted", *to_the_end),
+        *("submitted", "waiting for CSR", *to_the_end),
+        *("submitted", "returned", *to_the_end) * 2,
         *("revocation requested", "revoked"),
+        *("submitted", "waiting for CSR", "lapsed"),
     ]
-    assert moments == sorted(moments, key=lambda moment: moment[0])
+    # The last one is told by a clock that runs half a year ahead.
+    assert moments[:-1] == sorted(moments[:-1], key=lambda moment: moment[0])
+
+
+def test_A12_six_months_without_a_request_end_in_a_lapse_and_who_comes_later_is_told(demo, events):
+    ahead = re.search(r"with its clock (\d+) days ahead", demo[1].out)
+    assert ahead is not None
+    assert 180 <= int(ahead[1]) <= 185
+    views = [event["value"] for event in events if event["headers"]["ce_type"] == "servicecert.case.changed.v1"]
+    (late,) = [view["answer"]["code"] for view in views if view["state"] == "lapsed" and view["answer"]]
+    assert late == "too-late-lapsed"
+    assert "The case has lapsed and is closed." in demo[1].out
 
 
 def test_A10_what_is_to_be_mended_is_told_in_three_languages(demo):
-    assert demo[1].out.count("to mend") == 2
+    assert demo[1].out.count("to mend") == 3
     for language in ("svenska", "suomi", "English"):
-        assert demo[1].out.count(f"    {language} ") == 2
+        assert demo[1].out.count(f"    {language} ") == 4, "three deficiencies and an answer"
 
 
 def test_only_what_it_made_is_in_its_folder(folder):
@@ -187,7 +201,7 @@ def test_every_event_is_kept_in_order_with_its_headers(demo, events):
 
 def test_I3_each_application_led_to_one_certificate_and_nothing_was_parked(events):
     types = [event["headers"]["ce_type"] for event in events]
-    assert types.count("servicecert.application.submitted.v1") == 4
+    assert types.count("servicecert.application.submitted.v1") == 5
     assert types.count("servicecert.certificate.issued.v1") == 4
     assert types.count("servicecert.certificate.revoked.v1") == 1
     assert types.count("servicecert.record.parked.v1") == 0

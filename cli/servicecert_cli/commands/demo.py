@@ -19,8 +19,9 @@ def command(folder: Path) -> None:
     """Four applications all the way to certificates, told as it happens.
 
     Starts Kafka, PostgreSQL, a mail catcher and the four services, acts as the
-    e-service, revokes one of the certificates, has OpenSSL judge them all, and stops
-    everything. KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL are used where they are set.
+    e-service, revokes one of the certificates, has OpenSSL judge them all, lets half a
+    year pass by for one more application, and stops everything.
+    KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL are used where they are set.
 
     \b
     Examples:
@@ -34,7 +35,7 @@ def command(folder: Path) -> None:
     from servicecert_cli.telling import Teller
 
     teller = Teller(console())
-    teller.title("Service certificates: four applications, four certificates, one revocation")
+    teller.title("Service certificates: four certificates, one revocation, one lapse")
     teller.say("The organisations are invented. Times of day are those of Helsinki.")
     teller.blank()
     interruption.run(tell(emptied(folder), teller))

@@ -53,6 +53,16 @@ class Stage:
         assert isinstance(case, CaseChanged)
         return case
 
+    async def answered(self, case_id: UUID) -> CaseChanged:
+        """The case once something was answered to what did not fit it."""
+
+        def has_answer(data: EventData) -> bool:
+            return isinstance(data, CaseChanged) and data.case_id == case_id and data.answer is not None
+
+        case = await self.until(has_answer, "intake")
+        assert isinstance(case, CaseChanged)
+        return case
+
     async def mails(self, case: CaseChanged, kind: MailKind) -> None:
         """Tells the mails of one kind that are handed over for a case, one to each recipient."""
 

@@ -1,10 +1,11 @@
-"""The story: four organisations apply, one of them twice; all get their certificates; one certificate is revoked; OpenSSL judges."""
+"""The story: four organisations apply, each in its own way; all get their certificates; one is revoked; OpenSSL judges; a fifth application lapses."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID, uuid4
@@ -13,6 +14,7 @@ from cryptography import x509
 from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import CertificateIssued
+from servicecert_schemas.event import Role
 from servicecert_schemas.mail import MailKind
 from servicecert_schemas.register import Organisation
 from servicecert_schemas.revocation import CertificateRevoked, RevocationReason
@@ -26,7 +28,7 @@ from servicecert_cli.faults import Told, told
 from servicecert_cli.publishing import publish
 from servicecert_cli.steps import Steps
 from servicecert_cli.system import System
-from servicecert_cli.telling import Teller
+from servicecert_cli.telling import HELSINKI, Teller
 from servicecert_cli.witness import witnessing
 
 KEYS = {
@@ -37,10 +39,15 @@ KEYS = {
 }
 TITLES = {
     CertificateType.SERVER: "A server certificate",
-    CertificateType.TEST_SERVER: "A test server certificate",
-    CertificateType.SYSTEM_SIGNATURE: "A system signature certificate",
+    CertificateType.TEST_SERVER: "A test server certificate, whose request comes later",
+    CertificateType.SYSTEM_SIGNATURE: "A system signature certificate, whose attachment was forgotten",
     CertificateType.TEST_SYSTEM_SIGNATURE: "A test system signature certificate, at the second try",
 }
+MENDED = {
+    CertificateType.SYSTEM_SIGNATURE: "The applicant, who is private as the code service has it, attaches the certificate.",
+    CertificateType.TEST_SYSTEM_SIGNATURE: "The applicant mends both and sends the form anew.",
+}
+"""How those mend their application that sent a wrong one at first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,9 @@ async def tell(folder: Path, teller: Teller) -> None:
             step = "the judgement of OpenSSL"
             teller.chapter(6, "What OpenSSL says")
             await judge(stage, [*granted[1:], granted[0]])
+            step = "the lapse"
+            teller.chapter(7, "An application that lapses")
+            await lapse(stage)
             step = "stopping"
             with teller.waiting("stopping everything"):
                 await stage.system.stop_all()
@@ -108,21 +118,25 @@ async def _requests(folder: Path, steps: Steps) -> dict[CertificateType, str]:
 
 
 async def apply(stage: Stage, type: CertificateType, csr: str) -> Granted:
-    """One application until its certificate is delivered. That of the last type is returned at first."""
+    """One application, in the way of its type, until its certificate is delivered."""
     application, teller = example(type), stage.teller
-    first = mistaken(application) if type is CertificateType.TEST_SYSTEM_SIGNATURE else application
+    first = at_first(application)
     case_id, customer = uuid4(), Customer.of(application.applicant.business_id)
     name = registered_name(application.applicant.business_id)
     _introduce(teller, first, name)
+    comes_later = type is CertificateType.TEST_SERVER
     opened = customer.opened(application.applicant.business_id, name)
-    await publish(stage.system.cluster, opened, customer.submitted(case_id, first, csr))
-    if first is not application:
+    submitted = customer.submitted(case_id, first, None if comes_later else csr)
+    await publish(stage.system.cluster, opened, submitted)
+    if comes_later:
+        await _attach(stage, customer, case_id, csr)
+    if type in MENDED:
         returned = await stage.follow(case_id, CaseState.RETURNED, "intake")
         teller.deficiencies(returned.deficiencies)
         teller.blank()
         await stage.mails(returned, MailKind.APPLICATION_RETURNED)
         teller.blank()
-        teller.say("The applicant mends both and sends the form anew.")
+        teller.say(MENDED[type])
         teller.blank()
         await publish(stage.system.cluster, customer.supplemented(case_id, application, csr))
     delivered = await stage.follow(case_id, CaseState.DELIVERED, "notifier")
@@ -133,6 +147,17 @@ async def apply(stage: Stage, type: CertificateType, csr: str) -> Granted:
     teller.blank()
     await stage.mails(delivered, MailKind.CERTIFICATE_ISSUED)
     return Granted(case_id, customer, issued, file)
+
+
+async def _attach(stage: Stage, customer: Customer, case_id: UUID, csr: str) -> None:
+    """The technical contact, whom the orderer invites to this one case, attaches the request."""
+    await stage.follow(case_id, CaseState.WAITING_FOR_CSR, "intake")
+    stage.teller.blank()
+    stage.teller.say("The orderer invites the technical contact, who makes the key and attaches its request.")
+    stage.teller.blank()
+    contact = replace(customer, user_id="contact-1", role=Role.TECHNICAL_CONTACT)
+    invited = customer.invited(contact.user_id, contact.role, case_id)
+    await publish(stage.system.cluster, invited, contact.attached(case_id, csr))
 
 
 def _introduce(teller: Teller, application: Application, name: str) -> None:
@@ -202,6 +227,40 @@ async def judge(stage: Stage, certificates: list[Granted]) -> None:
         stage.teller.command(answer, whole=number == 0)
         if answer.content is revoked:
             raise Told(f"OpenSSL {'accepts a revoked' if revoked else 'refuses a good'} certificate: {answer.said}")
+
+
+async def lapse(stage: Stage) -> None:
+    """Nobody ever attaches the request. Six months pass by intake's clock alone, and what comes then is too late."""
+    application, teller, case_id = example(CertificateType.TEST_SERVER), stage.teller, uuid4()
+    customer = Customer.of(application.applicant.business_id)
+    teller.say("The pharmacy applies for another certificate, and forgets it.")
+    teller.blank()
+    await publish(stage.system.cluster, customer.submitted(case_id, application, None))
+    waiting = await stage.follow(case_id, CaseState.WAITING_FOR_CSR, "intake")
+    assert waiting.lapses is not None
+    ahead = waiting.lapses - datetime.now(UTC) + timedelta(hours=2)
+    teller.fact("lapses on", f"{waiting.lapses.astimezone(HELSINKI):%-d %B %Y}")
+    teller.blank()
+    teller.say(f"Intake is started again, with its clock {ahead.days} days ahead.")
+    teller.blank()
+    with teller.waiting("waiting for the intake of another day"):
+        await asyncio.to_thread(stage.system.children["intake"].stop)
+        stage.system.start("intake", SERVICECERT_CLOCK_AHEAD=f"{ahead.total_seconds():.0f}")
+        await stage.system.ready("intake")
+    await stage.follow(case_id, CaseState.LAPSED, "intake")
+    await publish(stage.system.cluster, customer.withdrawn(case_id))
+    answered = await stage.answered(case_id)
+    teller.blank()
+    teller.say("Who comes now, is told so:")
+    teller.blank()
+    teller.answer(answered)
+
+
+def at_first(application: Application) -> Application:
+    """The application as it is sent at first: two of the four forget or mistake something."""
+    if application.type is CertificateType.SYSTEM_SIGNATURE:
+        return application.model_copy(update={"attachments": ()})
+    return mistaken(application) if application.type is CertificateType.TEST_SYSTEM_SIGNATURE else application
 
 
 def mistaken(application: Application) -> Application:
