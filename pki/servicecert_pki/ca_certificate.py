@@ -43,7 +43,7 @@ def root_name(environment: Environment, family: KeyFamily) -> x509.Name:
 def issuing_name(id: str) -> x509.Name:
     """Return the subject of an issuing CA; each generation has one of its own, or their CRLs would be mistaken."""
     environment, family, generation = kind_of(id)
-    number = f", Generation {generation}" if generation > 1 else ""
+    number = f" Generation {generation}" if generation > 1 else ""
     return _name(f"Demonstration Issuing CA {environment.capitalize()} {_KEY[family]}{number}")
 
 

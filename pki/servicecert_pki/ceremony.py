@@ -118,7 +118,7 @@ def make_roots(
                 pem = encrypted_pem(key, passphrases[environment])
                 write_whole(offline / "keys" / f"{id}.pem", pem, mode=0o600)
                 write_whole(offline / "roots" / f"{id}.pem", certificate.public_bytes(Encoding.PEM))
-            deeds.append(Deed.certified("root", id, f"{offline}/keys/{id}.pem, encrypted", certificate))
+            deeds.append(Deed.certified("root", id, certificate, ("key is in", f"{offline}/keys/{id}.pem, encrypted")))
     return deeds
 
 
@@ -190,7 +190,7 @@ def sign_requests(
             assert isinstance(public_key, PublicKey)
             certificate = make_issuing(root, root_key, public_key, id, policies, second(now), draw_serial(random))
             write_whole(issued, certificate.public_bytes(Encoding.PEM) + root.public_bytes(Encoding.PEM))
-            deeds.append(Deed.certified("issuing CA", id, "as requested", certificate))
+            deeds.append(Deed.certified("issuing CA", id, certificate))
     return deeds
 
 
@@ -210,8 +210,9 @@ def _install(directory: Path, certificates: Sequence[Path], now: datetime) -> li
     for path in certificates:
         entry, certificate = _entry(directory, path, manifest)
         manifest = manifest.model_copy(update={"issuing": (*manifest.issuing, entry)})
-        since = f"issues from {entry.active_from:%Y-%m-%dT%H:%M:%SZ}" if entry.active_from else "issues nothing yet"
-        deeds.append(Deed.certified("installed", entry.id, f"{place_text(entry.key)}; {since}", certificate))
+        since = f"{entry.active_from:%Y-%m-%dT%H:%M:%SZ}" if entry.active_from else "issues nothing yet"
+        facts = (("key is in", place_text(entry.key)), ("issues from", since))
+        deeds.append(Deed.certified("installed", entry.id, certificate, *facts))
     write_manifest(directory, manifest)
     return deeds
 
@@ -273,8 +274,9 @@ def activate(directory: Path, id: str, moment: datetime, now: datetime) -> list[
             for entry in manifest.issuing
         )
         write_manifest(directory, manifest.model_copy(update={"issuing": entries}))
-    text = f"issues from {moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    return [Deed.certified("activated", id, text, x509.load_der_x509_certificate(issuer.certificate_der))]
+    text = f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    certificate = x509.load_der_x509_certificate(issuer.certificate_der)
+    return [Deed.certified("activated", id, certificate, ("issues from", text))]
 
 
 def check_passphrases(passphrases: Passphrases) -> None:

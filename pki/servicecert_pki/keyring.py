@@ -4,6 +4,7 @@ Passphrases and PINs come from files of two lines, ``production=<secret>`` and `
 one environment's cannot open the other's (I11).
 """
 
+import resource
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,9 @@ def open_keys(
     """Open the key of every issuing CA, of every generation, by its name; raises KeyUnavailable.
 
     `passphrases` are for keys in files, `tokens` for keys in tokens; what an authority does not need may be left out.
+    From now on this process leaves no core dump, in which a key would stand.
     """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     opened: dict[tuple[str, Environment], Token] = {}
     return {
         issuer.id: _open(authority, issuer.id, authority.places[issuer.id], passphrases, tokens, opened)

@@ -23,8 +23,8 @@ class Deed:
     facts: tuple[tuple[str, str], ...]
 
     @classmethod
-    def certified(cls, what: str, id: str, place: str, certificate: x509.Certificate) -> "Deed":
-        """Tell of a certificate."""
+    def certified(cls, what: str, id: str, certificate: x509.Certificate, *more: tuple[str, str]) -> "Deed":
+        """Tell of a certificate, and `more` about it."""
         der = certificate.public_bytes(Encoding.DER)
         return cls(
             what,
@@ -38,7 +38,7 @@ class Deed:
                     f"{certificate.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ} to {certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}",
                 ),
                 ("key", _key_text(certificate)),
-                ("key is in", place),
+                *more,
                 ("certificate SHA-256", _pairs(der)),
                 ("public key SHA-256", _pairs(_spki(certificate))),
             ),

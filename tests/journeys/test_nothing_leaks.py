@@ -22,6 +22,7 @@ from servicecert_cli import kafka
 from servicecert_cli.e_service import example
 from servicecert_cli.publishing import E_SERVICE, send
 from servicecert_cli.system import System, service_of
+from servicecert_pki.ceremony import offline_folder
 from servicecert_pki.keyring import read_passphrases
 from servicecert_schemas.codec import Record, to_record
 from servicecert_schemas.values import CertificateType
@@ -56,7 +57,8 @@ def secrets(system: System) -> Iterator[tuple[str, bytes]]:
         password = urlsplit(url).password
         assert password
         yield f"the database password of {service}", unquote(password).encode()
-    for path in (system.ca_folder / "keys").iterdir():
+    folders = (system.ca_folder, offline_folder(system.ca_folder))
+    for path in (path for folder in folders for path in (folder / "keys").iterdir()):
         encrypted = path.read_bytes()
         yield f"the encrypted key {path.name}", encrypted.splitlines()[3]
         yield f"the encrypted key {path.name}, in DER", pem.unarmor(encrypted)[2][100:140]
@@ -163,6 +165,19 @@ async def test_the_search_finds_what_is_there(faulty: Played) -> None:
         place for place, content in stores.items() if serial in content
     }
     assert all(content for place, content in (await everything.logs(system)).items())
+
+
+async def test_I10_no_secret_is_in_a_process_s_arguments_and_no_key_or_passphrase_in_its_environment(
+    faulty: Played,
+) -> None:
+    system = faulty.scene.system
+    processes = [psutil.Process(), *(psutil.Process(child.pid) for child in system.children.values())]
+    processes += [child for process in processes for child in process.children(recursive=True)]
+    arguments = {f"the arguments of {it.pid}": " ".join(it.cmdline()).encode() for it in processes}
+    environments = {f"the environment of {it.pid}": " ".join(it.environ().values()).encode() for it in processes}
+    assert not found(secrets(system), arguments)
+    of_the_ca = [(what, secret) for what, secret in secrets(system) if not what.startswith("the database")]
+    assert not found(iter(of_the_ca), environments)
 
 
 async def test_I10_only_issuer_and_revoker_are_told_where_the_keys_are(faulty: Played) -> None:

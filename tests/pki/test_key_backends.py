@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import resource
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -171,6 +172,11 @@ def test_B5_keys_that_go_away_and_come_back_need_no_restart(backend: Backend, tm
     finally:
         away.rename(backend.hidden)
     verify(backend.open()["production-ec"])
+
+
+def test_I10_a_process_with_open_keys_leaves_no_core_dump(keys: Mapping[str, SigningKey]) -> None:
+    assert keys
+    assert resource.getrlimit(resource.RLIMIT_CORE) == (0, 0)
 
 
 def verify(key: SigningKey) -> None:

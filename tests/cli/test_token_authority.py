@@ -1,0 +1,43 @@
+"""A CA made by the command in SoftHSM2's tokens (B5)."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from servicecert_cli.token_authority import make_token_authority
+from servicecert_deploy.softhsm import TokenMissing
+from servicecert_pki.authority import Authority
+
+OPEN = """
+import os, sys
+from pathlib import Path
+from servicecert_pki.authority import Authority
+from servicecert_pki.keyring import access, open_keys
+module, pins = (Path(os.environ[name]) for name in ("SERVICECERT_PKCS11_MODULE", "SERVICECERT_PKCS11_PIN_FILE"))
+for id, key in open_keys(Authority.load(Path(sys.argv[1])), *access(None, module, pins)).items():
+    print(id, len(key.sign(b"abc")) > 90)
+"""
+
+
+def test_B5_a_ca_is_made_inside_tokens_and_its_environment_opens_it(tmp_path):
+    directory, passphrases = tmp_path / "ca", tmp_path / "ca.passphrases"
+    try:
+        environment = make_token_authority(directory, passphrases, tmp_path / "hsm")
+    except TokenMissing as missing:
+        pytest.skip(str(missing))
+    assert {place.kind for place in Authority.load(directory).places.values()} == {"pkcs11"}
+    assert not (directory / "keys").exists()
+    opened = subprocess.run(
+        [sys.executable, "-c", OPEN, str(directory)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert sorted(opened.stdout.split()) == sorted(
+        ["production-rsa", "True", "production-ec", "True", "test-rsa", "True", "test-ec", "True"]
+    )
+    pins = (tmp_path / "hsm" / "pins").read_text().split()
+    protocol = "".join(path.read_text() for path in directory.rglob("*") if path.is_file())
+    assert not any(pin.partition("=")[2] in protocol for pin in pins)
