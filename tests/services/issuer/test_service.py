@@ -14,8 +14,9 @@ from pydantic import ValidationError
 from servicecert_issuer.service import NAME, Settings, open_service
 from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.keys import KeyUnavailable
+from servicecert_pki.profiles import ProfileUnsafe
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued
-from servicecert_worker.decider import Done, Event, Refuted, Result, Task
+from servicecert_worker.decider import Done, Due, Event, Refuted, Result, Task
 from servicecert_worker.process import settings_fault
 
 NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
@@ -77,6 +78,24 @@ async def test_clock_that_is_not_postgresqls_stops_issuing_and_alarms(
         while not caplog.records:  # noqa: ASYNC110  -- nothing else tells when it is logged
             await asyncio.sleep(0)
     assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+async def test_B3_what_would_stop_every_case_is_one_sentence_at_the_start(
+    authority: Authority, passphrase_file: Path
+) -> None:
+    told = settings(authority.directory, passphrase_file).model_copy(update={"crl_base_url": "http://localhost"})
+    with pytest.raises(
+        ProfileUnsafe, match=r"would have the finding pkix.invalid_uri_syntax: look at the profile, and at"
+    ):
+        async with open_service(told, NO_POOL):
+            pass
+
+
+async def test_the_stock_is_checked_from_the_first_start_on(authority: Authority, passphrase_file: Path) -> None:
+    async with open_service(settings(authority.directory, passphrase_file), NO_POOL) as service:
+        assert service.standing == (("recheck", "recheck"),)
+        (intent,) = service.decide(None, Due(uuid4(), "recheck", "recheck", NOW), None, NOW).intents
+        assert service.effects[intent.kind].data is type(intent.data)
 
 
 async def test_ca_that_was_never_initialised_is_one_sentence(tmp_path: Path, passphrase_file: Path) -> None:
