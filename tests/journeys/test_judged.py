@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from journeys.judged.caseworker import Caseworker, caseworker
+from journeys.judged.caseworker import Caseworker, certified, known_to
 from journeys.judged.table import FIRST_DAY, Case, Step, cases
 from servicecert_intake.deadlines import HELSINKI
 from servicecert_intake.rules.catalogue import LACKS
@@ -31,17 +31,18 @@ NEEDS_MORE = {
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def service() -> Any:
-    """Intake as its worker runs it; deciding takes no database."""
+async def intake() -> Any:
+    """Intake as its worker runs it, which takes no database to decide, and what it knows."""
     async with open_service(Settings(), None) as opened:
-        yield opened
+        yield opened, known_to(opened)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_A1_A2_A3_A4_A5_A6_A7_A8_A9_A10_A11_A12_A13_A14_A15_B1_C1_an_application_is_judged_by_the_rules(
-    service: Service[Any, Any], case: Case
+    intake: tuple[Service[Any, Any], Any], case: Case
 ) -> None:
-    worker, day, base = caseworker(service), FIRST_DAY, case.application or "server"
+    worker, day, base = Caseworker(*intake), FIRST_DAY, case.application or "server"
+    worker.earlier = None if case.earlier is None else certified(*intake, case.earlier)
     for place, step in enumerate(case.steps):
         day, base = step.day or day, step.application or base
         worker.judge(step, base, day)
@@ -51,7 +52,18 @@ def test_A1_A2_A3_A4_A5_A6_A7_A8_A9_A10_A11_A12_A13_A14_A15_B1_C1_an_application
 def wanted(step: Step) -> dict[str, Any]:
     """What the table says. Whatever is never left open is there, said or not."""
     always = {"outcome": step.outcome, "parked": step.parked, "lacks": step.lacking, "answer": step.answer}
-    sometimes = ("due", "subject", "dns", "ip", "usages", "start_date", "validity_days", "recipients")
+    sometimes = (
+        "due",
+        "subject",
+        "dns",
+        "ip",
+        "usages",
+        "start_date",
+        "validity_days",
+        "recipients",
+        "differs",
+        "key_reused",
+    )
     said = {name: getattr(step, name) for name in sometimes if getattr(step, name) is not None}
     return {**always, **said, "says": [True] * len(step.says), "next": True}
 
@@ -81,7 +93,12 @@ def found(worker: Caseworker, step: Step) -> dict[str, Any]:
     else:
         assert view.state is worker.was or view.state is not CaseState.ACCEPTED, "accepted without telling the issuer"
     due: date | None = None if view.due is None else view.due.astimezone(HELSINKI).date()
-    everything = {**granted, "due": due, "recipients": [each.role for each in view.recipients]}
+    renewal = view.renewal
+    shown = {
+        "differs": None if renewal is None else [each.field for each in renewal.differences],
+        "key_reused": renewal is not None and renewal.key_reused is not None,
+    }
+    everything = {**granted, **shown, "due": due, "recipients": [each.role for each in view.recipients]}
     return {
         "outcome": view.state,
         "parked": None,

@@ -12,7 +12,8 @@ from journeys.judged.table import FIRST_DAY, FOLDER, By, Step, form_and_attachme
 from servicecert_intake.case import Case
 from servicecert_intake.look_up import LookedUp
 from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
-from servicecert_intake.rules.renewal import Followed
+from servicecert_intake.rules.application import Grant, JudgedCsr, JudgedKey
+from servicecert_intake.rules.renewal import Earlier, Followed
 from servicecert_schemas.account import AccountMemberAdded, AccountOpened
 from servicecert_schemas.application import (
     ApplicationEvent,
@@ -30,6 +31,7 @@ from servicecert_worker.decider import Change, Due, Event, Result, Service, Stor
 from servicecert_worker.fold import Folded, fold
 from servicecert_worker.record import Arrival, Record
 
+SERIAL = "0a" * 16
 CASE = UUID(int=0x0D9BB3A2)
 PLACE = Record("applications", 0, 0, None, (), None, FIRST_DAY)
 
@@ -47,6 +49,8 @@ class Caseworker:
     accepted: ApplicationAccepted | None = None
     parked: str | None = None
     refused: EventRefused | None = None
+    earlier: Earlier | None = None
+    key: JudgedKey | None = None
     events: int = 0
 
     def judge(self, step: Step, base: str, day: datetime) -> None:
@@ -60,6 +64,7 @@ class Caseworker:
             event = Event(uuid5(CASE, str(self.events)), data.key(), data, day)
             assert self.service.examine is not None
             (examined,) = self.service.examine([event])
+            self.key = examined.facts.key if isinstance(examined.facts, JudgedCsr) else self.key
             self._happened(Arrival(PLACE, examined), now)
 
     def _wait(self, until: datetime) -> None:
@@ -87,15 +92,24 @@ class Caseworker:
             elif isinstance(published.data, EventRefused):
                 self.refused = published.data
         for intended in folded.intended:
-            # The account has no certificate yet.
-            found = LookedUp(followed=Followed(intended.intent.data.typed, None))
+            found = LookedUp(followed=Followed(intended.intent.data.typed, self.earlier))
             self._happened(Result(intended.id, intended.key, intended.intent.kind, found), now)
 
 
-def caseworker(service: Service[Case, Any]) -> Caseworker:
-    """A caseworker who knows the fictitious registers and those of the table."""
+def known_to(service: Service[Case, Any]) -> Any:
+    """What a caseworker knows: the fictitious registers and those of the table, and who may act for which account."""
     assert service.known is not None
-    return Caseworker(service, service.known.apply(service.known.empty, _changes()))
+    return service.known.apply(service.known.empty, _changes())
+
+
+def certified(service: Service[Case, Any], known: Any, step: Step) -> Earlier:
+    """The certificate that an application led to which was right."""
+    worker = Caseworker(service, known)
+    worker.judge(step, step.application or "server", FIRST_DAY)
+    accepted = worker.accepted
+    assert accepted is not None
+    grant = Grant(accepted.subject, accepted.names, accepted.usages)
+    return Earlier(SERIAL, accepted.type, grant, worker.key)
 
 
 @cache

@@ -75,6 +75,8 @@ class Step(Strict):
     start_date: date | None = None
     validity_days: int | None = None
     recipients: list[RecipientRole] | None = None
+    differs: list[str] | None = None
+    key_reused: bool | None = None
     says: list[str] = []
     next: str | None = None
 
@@ -89,10 +91,11 @@ class Step(Strict):
 
 
 class Case(Step):
-    """A case from its first step on. `judged` says in words what is judged."""
+    """A case from its first step on. `judged` says in words what is judged, `earlier` what led to the certificate that it follows."""
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
     judged: Annotated[str, Field(pattern=r"\.$")]
+    earlier: Step | None = None
     then: list[Step] = []
 
     @property
