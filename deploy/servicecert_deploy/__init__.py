@@ -27,15 +27,18 @@ the starting process, however that ends, kill -9 included, and its temporary fol
 
 Single parts: `Kafka(throughput=False)` and `Postgres(settings={"fsync": "off"})` with `start()`, `bootstrap` or `url`,
 and `stop()`. Benchmarks say `throughput=True`, here or to `start_parts`. What goes wrong is a `DeployError` whose text
-is one sentence for a person: `MissingPart`, `TamperedJar`, `StartFailed`.
+is one sentence for a person: `MissingPart`, `TamperedJar`, `StartFailed`, `TokenMissing`.
+
+`SoftHsm.prepare(folder)` is a PKCS#11 token in software: `add_token(label, pin, officer_pin)`, `environment`.
 """
 
 from servicecert_deploy.environment import Parts, start_parts
-from servicecert_deploy.errors import DeployError, MissingPart, StartFailed, TamperedJar
+from servicecert_deploy.errors import DeployError, MissingPart, StartFailed, TamperedJar, TokenMissing
 from servicecert_deploy.kafka import Kafka
 from servicecert_deploy.ports import free_port
 from servicecert_deploy.postgres import Postgres
 from servicecert_deploy.processes import Child
+from servicecert_deploy.softhsm import SoftHsm
 
 __all__ = [
     "Child",
@@ -44,8 +47,10 @@ __all__ = [
     "MissingPart",
     "Parts",
     "Postgres",
+    "SoftHsm",
     "StartFailed",
     "TamperedJar",
+    "TokenMissing",
     "free_port",
     "start_parts",
 ]

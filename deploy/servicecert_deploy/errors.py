@@ -2,6 +2,7 @@
 
 DeployError
 ├── MissingPart      something that the machine lacks: a wheel, the network
+├── TokenMissing     no SoftHSM2, and none can be fetched
 ├── TamperedJar      a jar whose SHA-256 is not the listed one
 └── StartFailed      a process that ended, or did not answer in time
     └── PortTaken    another process took the address first
@@ -20,6 +21,10 @@ class MissingPart(DeployError):
             f"{what}: set KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL to a broker and a database of your own,"
             " or start them with docker-compose.yml."
         )
+
+
+class TokenMissing(DeployError):
+    """There is no SoftHSM2, and none can be fetched."""
 
 
 class TamperedJar(DeployError):

@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from servicecert_deploy.errors import DeployError
+from servicecert_deploy.errors import DeployError, TokenMissing
 from servicecert_deploy.java import CHECKOUT, locked
 from servicecert_deploy.reports import Report, silent
 
@@ -22,10 +22,6 @@ LIBRARY = "libsofthsm2.so"
 PACKAGE = "libsofthsm2"
 
 _INITIALIZER = Path(__file__).with_name("token_initializer.py")
-
-
-class TokenMissing(DeployError):
-    """There is no SoftHSM2, and none can be fetched."""
 
 
 def _installed() -> Path | None:

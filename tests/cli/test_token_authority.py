@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from servicecert_cli.token_authority import make_token_authority
-from servicecert_deploy.softhsm import TokenMissing
+from servicecert_deploy import TokenMissing
 from servicecert_pki.authority import Authority
 
 OPEN = """

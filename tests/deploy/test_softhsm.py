@@ -2,8 +2,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from servicecert_deploy import softhsm
-from servicecert_deploy.softhsm import SoftHsm, TokenMissing
+from servicecert_deploy import SoftHsm, TokenMissing, softhsm
 
 
 @pytest.fixture

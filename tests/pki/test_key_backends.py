@@ -5,7 +5,7 @@ import pickle
 import resource
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -15,8 +15,7 @@ import pkcs11
 import pytest
 from cryptography.exceptions import InvalidSignature
 from pki.conftest import CEREMONY, PASSPHRASES
-from pki.tokens import soft_hsm
-from servicecert_deploy.softhsm import SoftHsm
+from servicecert_deploy import SoftHsm
 from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import install, offline_folder, request_cas, sign_requests
 from servicecert_pki.crl import build_crl, check_crl
@@ -52,11 +51,6 @@ class Backend:
 def write_secrets(path: Path, secrets: Mapping[Environment, bytes]) -> Path:
     path.write_bytes(b"".join(b"%b=%b\n" % (name.encode(), secret) for name, secret in secrets.items()))
     return path
-
-
-@pytest.fixture(scope="session")
-def hsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SoftHsm]:
-    yield from soft_hsm(tmp_path_factory.mktemp("hsm"))
 
 
 @pytest.fixture(scope="session", params=["pem", "pkcs11"])
