@@ -18,6 +18,7 @@ from servicecert_worker import database
 
 if TYPE_CHECKING:
     from chaos.customers import Customers
+    from servicecert_deploy.softhsm import SoftHsm
 
 # A machine that does much else at the same time makes an example slow, not wrong.
 settings.register_profile("patient", deadline=None)
@@ -49,6 +50,14 @@ def known_customers() -> Customers:
     from chaos.customers import customers
 
     return asyncio.run(customers())
+
+
+@pytest.fixture(scope="session")
+def hsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SoftHsm]:
+    """The one SoftHSM2 of this process: the library reads where its tokens are once."""
+    from pki.tokens import soft_hsm
+
+    yield from soft_hsm(tmp_path_factory.mktemp("hsm"))
 
 
 @pytest.fixture

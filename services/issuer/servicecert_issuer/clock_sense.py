@@ -39,6 +39,7 @@ class ClockSense:
         self._limit = limit
         self._clock = clock
         self._steady = steady
+        self._look_seconds = _LOOK_SECONDS
         self._trusted = (clock(), steady())
         self._compared: str | None = "The clock was not compared with PostgreSQL's yet."
 
@@ -72,9 +73,14 @@ class ClockSense:
                 self._trusted = (after, self._steady())
 
     async def look(self, pool: asyncpg.Pool[Any]) -> None:
-        """Asks PostgreSQL. Raises what asyncpg raises."""
+        """Asks PostgreSQL. Where it does not answer, what was known of the clock stays."""
         before = self._clock()
-        row = await pool.fetchrow(_ASK)
+        try:
+            row = await pool.fetchrow(_ASK)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            return
         assert row is not None
         self.compare(before, row["now"], row["last"])
 
@@ -82,18 +88,14 @@ class ClockSense:
         """Asks again and again, and alarms once when the clock is not trusted any more."""
         alarmed = False
         while True:
-            try:
-                await self.look(pool)
-            except Exception as error:
-                if not is_transient(error):
-                    raise
+            await self.look(pool)
             fault = self.fault()
             if fault is not None and not alarmed:
                 log.error("Issuing stops. %s", fault)
             elif fault is None and alarmed:
                 log.warning("The machine's clock is right again; issuing goes on")
             alarmed = fault is not None
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(self._look_seconds)
 
 
 def _seconds(difference: timedelta) -> str:

@@ -1,5 +1,6 @@
 """Whether the machine's clock is trusted."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -96,3 +97,34 @@ async def test_metrics_show_it(clocks: Clocks) -> None:
 def test_steady_clock_goes_on() -> None:
     first = steady_clock()
     assert steady_clock() >= first > 0
+
+
+@pytest.mark.parametrize("error", [OSError(), ValueError()])
+async def test_database_that_does_not_answer_leaves_what_was_known(clocks: Clocks, error: Exception) -> None:
+    class Away:
+        async def fetchrow(self, _: str) -> None:
+            raise error
+
+    if isinstance(error, OSError):
+        await clocks.sense.look(Away())
+        assert clocks.sense.fault() is None
+    else:
+        with pytest.raises(ValueError, match=r"^$"):
+            await clocks.sense.look(Away())
+
+
+async def test_alarm_is_given_once_and_taken_back_once(clocks: Clocks, caplog: pytest.LogCaptureFixture) -> None:
+    class Asked:
+        async def fetchrow(self, _: str) -> dict[str, datetime | None]:
+            return {"now": clocks.database, "last": None}
+
+    clocks.sense._look_seconds = 0.0
+    watching = asyncio.create_task(clocks.sense.watch(Asked()))
+    for jump in (HOUR, -HOUR):
+        clocks.wall += jump
+        seen = len(caplog.records)
+        while len(caplog.records) == seen:  # noqa: ASYNC110  -- nothing else tells when it is logged
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    watching.cancel()
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]

@@ -11,9 +11,14 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from servicecert_deploy.softhsm import SoftHsm
 from servicecert_issuer.examine import Office
 from servicecert_issuer.issuance import Intended, Recorded, Refused, Stopped, Unsigned, Voided
+from servicecert_pki.keyring import TokenAccess
 from servicecert_pki.keys import KeyUnavailable, SigningKey
+from servicecert_pki.profile import Environment
+from servicecert_pki.spki import KeyFamily
+from servicecert_pki.token_key import generate_in_token
 from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted
 from servicecert_worker.decider import Due, Event, Result
 from services.issuer.stand import Stand
@@ -45,17 +50,37 @@ class Token:
         return self._key.sign(*parts)
 
 
+@pytest.fixture(scope="session")
+def soft_token(hsm: SoftHsm, tmp_path_factory: pytest.TempPathFactory) -> SigningKey:
+    """A key in SoftHSM2."""
+    hsm.add_token("servicecert-order", "123456", "officer")
+    pins = tmp_path_factory.mktemp("pins") / "pins"
+    pins.write_text("production=123456\ntest=123456\n")
+    opened = TokenAccess(hsm.module, pins).token("servicecert-order", Environment.PRODUCTION)
+    return generate_in_token(opened, "production-ec", KeyFamily.EC)
+
+
+@pytest.fixture(params=["pem", "softhsm"])
+def back_end(request: pytest.FixtureRequest) -> str:
+    """Asked for by the tests that are for either kind of key."""
+    return str(request.param)
+
+
 @pytest.fixture
-def token(ca_keys: Mapping[str, SigningKey]) -> Token:
-    return Token(ca_keys["production-ec"])
+def token(request: pytest.FixtureRequest, ca_keys: Mapping[str, SigningKey]) -> Token:
+    is_soft = "back_end" in request.fixturenames and request.getfixturevalue("back_end") == "softhsm"
+    return Token(request.getfixturevalue("soft_token") if is_soft else ca_keys["production-ec"])
 
 
 @pytest.fixture
 def stand(pool: Pool, office: Office, token: Token) -> Callable[..., Stand]:
     """A maker of issuers on one database: a second one is a second worker, or the first after its restart."""
+    ca = replace(office.authority.issuer("production-ec"), public_key=token.public_key())
+    authority = replace(office.authority, issuers={**office.authority.issuers, ca.id: ca})
 
     def make(**changes: Any) -> Stand:
-        return Stand(pool, changes.pop("office", office), {"production-ec": token}, **changes)
+        told = replace(changes.pop("office", office), authority=authority)
+        return Stand(pool, told, {"production-ec": token}, **changes)
 
     return make
 
@@ -65,6 +90,7 @@ def case() -> UUID:
     return uuid4()
 
 
+@pytest.mark.usefixtures("back_end")
 async def test_B2_final_write_that_fails_is_repeated_with_the_same_bytes_and_serial(
     stand: Callable[..., Stand], pool: Pool, accepted: Accepted, case: UUID, token: Token
 ) -> None:
@@ -86,6 +112,7 @@ async def test_B2_final_write_that_fails_is_repeated_with_the_same_bytes_and_ser
     assert token.signed == [recorded.intended.allocated.tbs] * 2
 
 
+@pytest.mark.usefixtures("back_end")
 async def test_B2_token_that_fails_between_leaves_the_intention_to_be_finished_later(
     stand: Callable[..., Stand], accepted: Accepted, case: UUID, token: Token
 ) -> None:
@@ -120,6 +147,7 @@ async def test_I3_two_issuers_on_one_application_make_one_certificate(
     assert len(token.signed) == 1
 
 
+@pytest.mark.usefixtures("back_end")
 async def test_I3_act_that_two_do_counts_once(
     stand: Callable[..., Stand], accepted: Accepted, case: UUID, token: Token
 ) -> None:
@@ -169,6 +197,7 @@ async def test_A4_key_of_another_organisation_is_refused_also_in_a_race(
         assert isinstance(await one.state(again.case_id), Recorded), "an organisation may renew with its key"
 
 
+@pytest.mark.usefixtures("back_end")
 async def test_B2_intention_whose_time_is_over_ends_void_and_is_never_signed(
     stand: Callable[..., Stand], accepted: Accepted, case: UUID, token: Token
 ) -> None:

@@ -1,0 +1,102 @@
+"""What operators see and may ask of issuing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from uuid import uuid4
+
+import psycopg
+import pytest
+from click.testing import Result
+from commandline import one_sentence
+from servicecert_issuer.service import MIGRATIONS
+from servicecert_worker import database
+
+STOPPED = """
+insert into certificates (key, version, state, issuer, application, findings)
+values (%s, 1, 'stopped', 'test-ec', '{"type": "test-server"}', '["pkix.a", "pkix.b"]')
+"""
+INTENDED = """
+insert into certificates (key, version, state, issuer, serial, tbs, profile, profile_version, partition, not_before, not_after, key_sha256,
+                          business_id, "grant", begun_at, sign_by)
+values (%s, 1, 'intended', 'test-ec', '4a01', '\\x4a01', 'test-server', 1, 0, now(), now() + interval '1 day', repeat('a', 64),
+        '0204819-8', '{}', now() - interval '3 hours', now() + interval '1 day')
+"""
+ORDER = """
+insert into intents (id, key, kind, data, owner, since)
+values (gen_random_uuid(), %s, 'sign', '{"issuer": "test-ec", "tbs": "SgE="}', 0, now() - interval '3 hours')
+"""
+
+
+@pytest.fixture
+def books(database_url: str, monkeypatch: pytest.MonkeyPatch):
+    """The issuer's tables, as an administrator; the environment names them."""
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    (url,) = database.prepare(database_url, {"issuer": database.new_password()}).values()
+    database.migrate(url, "issuer", [MIGRATIONS])
+    with psycopg.connect(database_url, autocommit=True, options="-c search_path=issuer") as connection:
+        yield connection
+
+
+def test_B2_operators_see_what_waits_and_why_and_can_act(
+    servicecert: Callable[..., Result], books: psycopg.Connection
+) -> None:
+    assert servicecert("ca", "status").stdout.splitlines() == [
+        "0 applications are refused.",
+        "0 applications are stopped.",
+    ]
+    stopped, waiting, refused = (str(uuid4()) for _ in range(3))
+    books.execute(STOPPED, [stopped])
+    books.execute(INTENDED, [waiting])
+    books.execute(ORDER, [waiting])
+    books.execute(
+        "insert into certificates (key, version, state, refusal) values (%s, 1, 'refused', 'validity')", [refused]
+    )
+    shown = servicecert("ca", "status").stdout
+    assert max(map(len, shown.splitlines())) <= 80
+    assert shown.splitlines()[1].split() == ["test-ec", "-", "1", "3", "h", "0", "0", "1", "-"]
+    assert "1 applications are refused: 1 validity." in shown
+    assert f"  {stopped}" in shown
+    assert "pkix.a, pkix.b" in shown
+    told = json.loads(servicecert("ca", "status", "--json").stdout)
+    assert (told["refused"], [each["key"] for each in told["stopped"]]) == ({"validity": 1}, [stopped])
+
+    assert servicecert("ca", "retry").exit_code == 2
+    assert one_sentence(servicecert("ca", "retry", waiting).stderr).startswith(
+        f"servicecert: The case {waiting} is not"
+    )
+    assert "1 applications are tried anew." in servicecert("ca", "retry", stopped).stdout
+    assert json.loads(servicecert("ca", "retry", "--all", "--json").stdout) == {"retried": 1}
+    assert books.execute("select key, kind, at <= now() from deadlines").fetchall() == [(stopped, "retry", True)]
+
+    assert "add --yes" in servicecert("ca", "void", waiting, "--reason", "lost").stdout
+    assert books.execute("select count(*) from unwanted").fetchone() == (0,)
+    assert servicecert("ca", "void", stopped, "--reason", "lost", "--yes").exit_code == 1
+    assert "given up" in servicecert("ca", "void", waiting, "--reason", "lost", "--yes").stdout
+    assert json.loads(servicecert("ca", "void", waiting, "--reason", "gone", "--yes", "--json").stdout) == {
+        "void": waiting
+    }
+    assert books.execute("select key, reason from unwanted").fetchall() == [(waiting, "gone")]
+
+
+def test_B2_books_that_do_not_agree_are_told_and_end_with_1(
+    servicecert: Callable[..., Result], books: psycopg.Connection
+) -> None:
+    waiting = str(uuid4())
+    books.execute(INTENDED, [waiting])
+    books.execute(ORDER, [waiting])
+    done = servicecert("ca", "reconcile")
+    assert (done.exit_code, done.stdout.splitlines()) == (
+        0,
+        ["test-ec: 1 allocated = 0 issued + 0 void + 1 open", "0 differences."],
+    )
+    books.execute("delete from intents")
+    done = servicecert("ca", "reconcile")
+    assert done.exit_code == 1
+    assert f"{waiting} is intended, and no act is open" in done.stdout
+    done = servicecert("ca", "reconcile", "--json")
+    assert done.exit_code == 1
+    told = json.loads(done.stdout)
+    assert [each["what"] for each in told["differences"]] == ["never-finished"]
+    assert told["published"] is None
