@@ -34,6 +34,7 @@ SUBJECTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "keys": "The keys that applications came with.",
             "parked": "Records that a service could not handle.",
             "audit": "The record of every decision and signature.",
+            "erase": "Erase the personal data of cases that ended 5 years ago.",
         },
     }
 )

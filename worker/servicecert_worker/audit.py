@@ -147,7 +147,7 @@ class Chain:
         """Whether the chain has its first row."""
         return self.id.int != 0
 
-    async def begin(self, pool: asyncpg.Pool[Any], now: datetime) -> None:
+    async def begin(self, pool: asyncpg.Pool[Any] | asyncpg.Connection[Any], now: datetime) -> None:
         """Begins a new chain with a row that tells what this worker is. Raises `Unrecorded`, and what the database raises."""
         chain = UUID(bytes=self._random(16), version=4)
         begun = {"begun": {"version": version("servicecert"), "host": socket.gethostname(), **self._facts}}
@@ -168,6 +168,21 @@ class Chain:
             rows.append(row)
             head = Head(row.seq, row.hash)
         return rows
+
+    async def note(self, connection: Connection | asyncpg.Connection[Any], key: str, entry: str, now: datetime) -> None:
+        """Tells what a command did, in the transaction in which it does it."""
+        assert self.head is not None
+        row = self._sealed(self.id, self.head, now, key, entry, None)
+        await connection.execute(
+            "insert into audit (chain, seq, at, key, entry, hash) values ($1, $2, $3, $4, $5, $6)",
+            self.id,
+            row.seq,
+            now,
+            row.key,
+            row.entry,
+            row.hash,
+        )
+        self.head = Head(row.seq, row.hash)
 
     def refused(self, error: asyncpg.PostgresError) -> Exception:
         """What the turn fails with that could not write: the chain's own fault is never taken for a record's."""

@@ -49,6 +49,7 @@ class Loop(Generic[S, K]):
         clock: Callable[[], datetime],
     ) -> None:
         self._service = service
+        self._compacted = tuple(topic.name for topic in service.reads if topic.compacted)
         self._batch = batch
         self._take = take
         self._done = done
@@ -132,8 +133,17 @@ class Loop(Generic[S, K]):
         self._in_hand.difference_update({item.id for item in given} - self._held)
 
     def _heeds(self, arrival: Arrival) -> bool:
-        """Whether an arrival is worth a turn. One that was parked is, so that it leaves its place."""
-        return isinstance(arrival.what, Poison) or arrival.parked is not None or self._service.heeds(arrival.what.data)
+        """Whether an arrival is worth a turn. One that was parked is, so that it leaves its place.
+
+        A record of a compacted topic without a value only says that something is gone (E3).
+        """
+        if arrival.parked is not None:
+            return True
+        if isinstance(arrival.what, Poison):
+            record = arrival.record
+            erases = record.value is None and record.key and record.topic.endswith(self._compacted)
+            return not erases
+        return self._service.heeds(arrival.what.data)
 
     async def _examine(self, arrivals: Sequence[Arrival]) -> list[Arrival]:
         """Facts for the events; an event that `examine` raises at is poison, in its place.

@@ -1,0 +1,57 @@
+"""`servicecert erase`: the personal data of cases that ended long ago."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import click
+
+from servicecert_cli.faults import Told
+from servicecert_cli.output import as_json, print_json
+
+
+@click.command()
+@click.option("--case", type=click.UUID, help="This case, if it is due.")
+@click.option("--due", "everything", is_flag=True, help="All cases that are due: what a nightly job runs.")
+@click.option("--dry-run", is_flag=True, help="Say which, and erase nothing.")
+@as_json
+def command(case: UUID | None, everything: bool, dry_run: bool, as_json: bool) -> None:
+    """Erase the personal data of cases that ended 5 years ago.
+
+    Due are cases 5 years after their certificate's expiry, or after their end where they
+    had none. The certificate, its revocation and the audit stay; the audit verifies as
+    before. DATABASE_URL names an administrator.
+
+    \b
+    Examples:
+      servicecert erase --due --dry-run
+      servicecert erase --case 7b1f0c9e-5d47-4a8e-8d21-b6a7c2e4f905
+    """
+    from datetime import UTC, datetime
+
+    from servicecert_cli import erasing, interruption
+    from servicecert_cli.addresses import cluster, database_url
+
+    if everything == (case is not None):
+        raise click.UsageError("Say which cases: --due, or --case with one case id.")
+    now = datetime.now(UTC)
+
+    async def work() -> tuple[list[str], list[str]]:
+        found = await erasing.due(database_url(), now)
+        if case is not None:
+            if str(case) not in found:
+                raise Told(f"The case {case} is not due, or not there: 5 years must have passed since its end.", 1)
+            found = [str(case)]
+        return found, [] if dry_run else await erasing.erase(database_url(), cluster(), found, now)
+
+    found, left = interruption.run(work())
+    if as_json:
+        print_json({"cases": found, "left": left, "erased": 0 if dry_run else len(found) - len(left)})
+    elif dry_run:
+        for each in found:
+            click.echo(each)
+        click.echo(f"{len(found)} cases are due.")
+    else:
+        for each in left:
+            click.echo(f"{each} is left: something of it is still to be published or done.")
+        click.echo(f"{len(found) - len(left)} cases are erased.")

@@ -1,0 +1,92 @@
+"""Erasing the personal data of cases (E3): which are due, and what goes where.
+
+A case is due 5 years after its certificate's expiry; one that ended without a certificate, 5 years after its end. Erased are the case at intake, the
+recipients at issuer and revoker, what is parked of the case, the salts of its audit rows, and its view on the topic `cases`, by a record without a
+value. The notifier keeps no address. The other topics keep their records for 90 days.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from pydantic_core import to_json
+from servicecert_schemas.topics import CASES
+from servicecert_worker.audit import Chain
+from servicecert_worker.sql import statement
+from servicecert_worker.turn import key_lock
+
+from servicecert_cli import kafka
+from servicecert_cli.addresses import Cluster
+from servicecert_cli.names import SERVICES
+from servicecert_cli.schema import connected
+
+_DUE: Mapping[str, str] = {
+    "issuer": """
+        select key from certificates
+        where state in ('issued', 'voided') and not_after < $1::timestamptz - interval '5 years' and "grant" -> 'recipients' <> '[]'
+    """,
+    "intake": """
+        select case_id from cases
+        where state in ('refused', 'withdrawn', 'lapsed') and serial is null
+          and (body -> 'entered' -> -1 ->> 'at')::timestamptz < $1::timestamptz - interval '5 years'
+    """,
+}
+_ERASING = ("intake", "issuer", "revoker")
+
+
+async def due(url: str, now: datetime) -> list[str]:
+    """The cases that are due, each by its id."""
+    found: set[str] = set()
+    for service, query in _DUE.items():
+        async with connected(url, service) as connection:
+            found |= {row[0] for row in await connection.fetch(query, now)}
+    return sorted(found)
+
+
+async def erase(url: str, place: Cluster, cases: Sequence[str], now: datetime) -> list[str]:
+    """Erases the cases, each at once in all services. Answers those that still have something to do and were left as they are."""
+    left: list[str] = []
+    async with kafka.producer(place) as producer, connected(url, "intake") as connection:
+        chain = Chain("intake", {"command": "erase"}, os.urandom)
+        await chain.begin(connection, now)
+        for case in cases:
+            async with connection.transaction():
+                if await _at_work(connection, case):
+                    left.append(case)
+                    continue
+                # First the topic: a case that is gone from the tables is not found again.
+                await producer.send_and_wait(place.name(CASES), key=case.encode(), value=None)
+                for service in SERVICES:
+                    await _within(connection, service, statement("erase"), case)
+                for service in _ERASING:
+                    await _within(connection, service, statement("erase", _folder(service)), case)
+                await connection.execute("set local search_path = intake")
+                await chain.note(connection, case, to_json({"happened": {"command": "erase"}}).decode(), now)
+    return left
+
+
+async def _at_work(connection: asyncpg.Connection[Any], case: str) -> bool:
+    """Locks the case at all services, and looks whether something of it is still to be published or done."""
+    for service in SERVICES:
+        await connection.execute("select pg_advisory_xact_lock($1)", key_lock(service, case))
+    for service in SERVICES:
+        await connection.execute(f"set local search_path = {service}")
+        query = "select exists (select from outbox where key = $1) or exists (select from intents where key = $1)"
+        if await connection.fetchval(query, case):
+            return True
+    return False
+
+
+async def _within(connection: asyncpg.Connection[Any], service: str, query: str, case: str) -> None:
+    await connection.execute(f"set local search_path = {service}")
+    await connection.execute(query, case)
+
+
+def _folder(service: str) -> Path:
+    return Path(str(import_module(f"servicecert_{service}").__file__)).parent / "sql"

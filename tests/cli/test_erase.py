@@ -1,0 +1,130 @@
+import importlib
+import json
+from functools import partial
+
+import asyncpg
+import pytest
+from aiokafka import TopicPartition
+from commandline import do, one_sentence
+from servicecert_cli import kafka
+from servicecert_cli.names import SERVICES
+from servicecert_schemas.topics import CASES
+from servicecert_worker import database
+from servicecert_worker.checkpoints import make_keys, read_public_keys
+from servicecert_worker.verification import verify
+
+EXPIRED, VALID, WITHDRAWN = (f"{n}1111111-1111-4111-8111-111111111111" for n in (1, 2, 3))
+PEOPLE = """[{"role": "orderer", "email": "saga.pahittad@customer.example", "name": "Saga Påhittad"}]"""
+
+
+def certificate(case, serial, not_after):
+    return f"""
+        insert into issuer.certificates (key, version, state, issuer, serial, tbs, profile, profile_version, partition,
+                                         not_before, not_after, key_sha256, "grant", begun_at)
+        values ('{case}', 1, 'intended', 'ca', '{serial}', 'tbs', 'server', 1, 0, '2018-01-01', '{not_after}',
+                repeat('{serial}', 32), '{{"recipients": {PEOPLE}, "account_id": "a"}}', '2018-01-01');
+        update issuer.certificates set state = 'issued', certificate = 'der', version = 2 where key = '{case}';
+        insert into revoker.statuses (key, version, standing, issuer, serial, certificate)
+        values ('{case}', 1, 'valid', 'ca', '{serial}', '{{"recipients": {PEOPLE}}}');
+        insert into intake.cases (case_id, version, state, account_id, body) values ('{case}', 3, 'delivered', 'a',
+            '{{"case_id": "{case}", "certificate": {{"serial": "{serial}"}}, "form": {{"orderer": "Saga Påhittad"}}}}');
+    """
+
+
+ROWS = f"""
+    {certificate(EXPIRED, "0a", "2020-01-01")}
+    {certificate(VALID, "0b", "2999-01-01")}
+    insert into intake.cases (case_id, version, state, account_id, body) values ('{WITHDRAWN}', 1, 'withdrawn', 'a',
+        '{{"case_id": "{WITHDRAWN}", "entered": [{{"at": "2019-01-01T00:00:00Z"}}], "form": {{"orderer": "Saga Påhittad"}}}}');
+    insert into notifier.parked (event_id, key, topic, partition, "offset", headers, value, culprit, reason, error, first_at, last_at)
+        values (gen_random_uuid(), '{WITHDRAWN}', 'cases', 0, 0, '[]', 'Saga Påhittad'::bytea, true, 'raised', '-', now(), now());
+"""
+
+
+async def run(url, statement):
+    connection = await asyncpg.connect(url)
+    try:
+        return (
+            await connection.fetch(statement) if statement.startswith("select") else await connection.execute(statement)
+        )
+    finally:
+        await connection.close()
+
+
+async def everything(url):
+    """Every row of every table, as text."""
+    connection = await asyncpg.connect(url)
+    tables = await connection.fetch(
+        "select format('%I.%I', schemaname, tablename) from pg_tables where schemaname <> 'pg_catalog' and schemaname <> 'information_schema'"
+    )
+    rows = []
+    for (table,) in tables:
+        found = await connection.fetch(f"select * from {table}")
+        rows += [(table, b" ".join(v if isinstance(v, bytes) else str(v).encode() for v in row)) for row in found]
+    await connection.close()
+    return rows
+
+
+async def gone(cluster):
+    """The keys of the records without a value."""
+    keys = set()
+    async with kafka.reader(cluster) as reader:
+        partitions = [TopicPartition(cluster.name(CASES), n) for n in range(CASES.partitions)]
+        reader.assign(partitions)
+        ends = await reader.end_offsets(partitions)
+        while any([await reader.position(p) < ends[p] for p in partitions]):
+            for records in (await reader.getmany(timeout_ms=200)).values():
+                keys |= {record.key.decode() for record in records if record.value is None}
+    return keys
+
+
+async def audited(url, folder):
+    connection = await asyncpg.connect(url, server_settings={"search_path": "intake"})
+    make_keys(folder, ["intake"])
+    found = await verify(connection, "intake", read_public_keys(folder), [])
+    await connection.close()
+    return found
+
+
+@pytest.fixture
+def held(admin_url, cluster):
+    for service, url in database.prepare(admin_url, {name: database.new_password() for name in SERVICES}).items():
+        database.migrate(url, service, [importlib.import_module(f"servicecert_{service}.service").MIGRATIONS])
+    do(partial(run, admin_url, ROWS))
+    return admin_url
+
+
+def test_E3_after_erasing_what_is_due_a_search_finds_nobody(servicecert, held, cluster, tmp_path):
+    found = servicecert("erase", "--due", "--dry-run").stdout
+    assert found == f"{EXPIRED}\n{WITHDRAWN}\n2 cases are due.\n"
+    assert servicecert("erase", "--due").stdout == "2 cases are erased.\n"
+    rows = do(partial(everything, held))
+    assert {table for table, row in rows if b"Saga" in row or b"saga" in row} == {
+        "intake.cases",
+        "issuer.certificates",
+        "revoker.statuses",
+    }
+    assert all(VALID.encode() in row for _, row in rows if b"Saga" in row or b"saga" in row)
+    assert do(partial(gone, cluster)) == {EXPIRED, WITHDRAWN}
+    kept = do(partial(run, held, "select certificate from issuer.certificates where serial = '0a'"))
+    assert kept[0]["certificate"] == b"der"
+    verified = do(partial(audited, held, tmp_path / "keys"))
+    assert (verified.rows, verified.findings) == (3, [])
+    told = json.loads(servicecert("audit", "show", EXPIRED, "--json").stdout)
+    assert [row["entry"]["happened"] for row in told] == [{"command": "erase"}]
+    assert servicecert("erase", "--due").stdout == "0 cases are erased.\n"
+
+
+def test_E3_what_is_not_due_or_at_work_stays(servicecert, held):
+    done = servicecert("erase", "--case", VALID)
+    assert (done.exit_code, "is not due" in one_sentence(done.stderr)) == (1, True)
+    assert servicecert("erase").exit_code == 2
+    owed = f"insert into notifier.intents values (gen_random_uuid(), '{EXPIRED}', 'mail', '{{}}', null, 1, now())"
+    do(partial(run, held, owed))
+    assert json.loads(servicecert("erase", "--case", EXPIRED, "--json").stdout) == {
+        "cases": [EXPIRED],
+        "left": [EXPIRED],
+        "erased": 0,
+    }
+    with pytest.raises(asyncpg.CheckViolationError):
+        do(partial(run, held, """update issuer.certificates set "grant" = '{}' where serial = '0a'"""))

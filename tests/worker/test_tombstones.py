@@ -1,0 +1,53 @@
+"""Records without a value: of a compacted topic they say that something is gone, and nobody's turn comes of them (E3)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from servicecert_schemas import topics
+from servicecert_worker.fold import Item
+from servicecert_worker.loop import Loop
+from servicecert_worker.record import Arrival, Poison, Record
+from servicecert_worker.turn import Outcome
+from toy import service as toy
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+class Shelf(list[Record]):
+    """A source that holds these records."""
+
+    def take(self, _: int) -> list[Record]:
+        taken = list(self)
+        self.clear()
+        return taken
+
+    def handled(self, records: Sequence[Record]) -> None:
+        assert len(records) == 2
+
+
+async def test_E3_a_record_that_erases_is_passed_over_and_any_other_empty_one_is_parked() -> None:
+    stopping = asyncio.Event()
+    came: list[Item] = []
+
+    async def take(items: Sequence[Item], now: datetime) -> Outcome:
+        came.extend(items)
+        stopping.set()
+        return Outcome((), 0, frozenset(), (), ())
+
+    async def settle() -> None:
+        """There is nothing to settle."""
+
+    service = replace(toy.toy(Path(os.devnull), 0), reads=(topics.CASES, topics.APPLICATIONS))
+    loop = Loop(service, 10, take, lambda *_: None, settle, lambda: NOW)
+    shelf = Shelf(Record(f"x.{name}", 0, 0, b"k", (), None, NOW) for name in ("cases", "applications"))
+    await loop.run(shelf, stopping)
+    (arrival,) = came
+    assert isinstance(arrival, Arrival)
+    assert isinstance(arrival.what, Poison)
+    assert arrival.record.topic == "x.applications"
