@@ -22,6 +22,7 @@ from servicecert_deploy.java import CACHE, Java, locked, prepare
 from servicecert_deploy.kafka import train
 from servicecert_deploy.reports import silent
 from servicecert_schemas import (
+    ACCOUNTS,
     APPLICATIONS,
     CASES,
     CATALOGUE,
@@ -58,7 +59,7 @@ def bootstrap() -> Iterator[str]:
         if address is None:
             kafka.start()
             address = kafka.bootstrap
-        asyncio.run(topic_creation.create(address, [APPLICATIONS, CASES]))
+        asyncio.run(topic_creation.create(address, [ACCOUNTS, APPLICATIONS, CASES]))
         yield address
     finally:
         kafka.stop()

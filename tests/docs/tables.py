@@ -23,8 +23,10 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
+from servicecert_intake.case import WAYS
 from servicecert_intake.rules.catalogue import LACKS
 from servicecert_intake.rules.wording import Wording
+from servicecert_schemas.case import CaseState
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_schemas.values import Texts
 from servicecert_worker.metrics import Metrics
@@ -134,6 +136,21 @@ def _wordings(module: str) -> list[Wording]:
     return list(found.values())
 
 
+def case() -> list[str]:
+    """The states of a case as a diagram, with the events that lead from one to the next."""
+    places = {state: state.replace("-", "_") for state in CaseState}
+    ends = [state for state in CaseState if not any(before is state for before, _ in WAYS)]
+    return [
+        "```mermaid",
+        "stateDiagram-v2",
+        *(f'    state "{state}" as {place}' for state, place in places.items() if state != place),
+        f"    [*] --> {places[CaseState.SUBMITTED]}: application.submitted",
+        *(f"    {places[before]} --> {places[after]}: {', '.join(why)}" for (before, after), why in WAYS.items()),
+        *(f"    {places[state]} --> [*]" for state in ends),
+        "```",
+    ]
+
+
 def holding(rule: str) -> str:
     """The test files that have a test named for a rule or an invariant, as links."""
     return ", ".join(
@@ -210,6 +227,7 @@ WHOLE: dict[str, Callable[[], list[str]]] = {
     "answers": answers,
     "notes": notes,
     "next-steps": next_steps,
+    "case": case,
 }
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from servicecert_intake.case import STEPS, Case
+from servicecert_intake.case import WAYS as DRAWN
 from servicecert_schemas.application import ApplicationEvent
 from servicecert_schemas.case import CaseChanged, CaseState, EventRefused, HistoryEntry
 from servicecert_schemas.codec import decode, to_record
@@ -115,3 +117,27 @@ def test_I8_along_any_way_versions_grow_and_states_do_not_go_back(happen, happen
         if case is not None:
             assert_defined(case, decision)
         case = decision.state
+
+
+def steps_of(decision: Decision[Case], before: CaseState) -> list[tuple[CaseState, CaseState]]:
+    """The single steps that a decision takes, by its views."""
+    shown = [before, *(event.state for event in decision.events if isinstance(event, CaseChanged))]
+    return [(old, new) for old, new in pairwise(shown) if old is not new]
+
+
+def test_E1_the_drawing_has_every_single_step_that_a_customer_or_a_clock_takes(cases, happen, happenings):
+    taken: dict[tuple[CaseState, CaseState], set[str]] = {}
+    for state in (CaseState.WAITING_FOR_CSR, CaseState.RETURNED, CaseState.ACCEPTED):
+        for happened in happenings.values():
+            if isinstance(happened.data, ApplicationEvent):
+                for step in steps_of(happen(happened, cases[state]), state):
+                    taken.setdefault(step, set()).add(
+                        happened.data.TYPE.removeprefix("servicecert.").removesuffix(".v1")
+                    )
+    for step, causes in taken.items():
+        assert causes <= set(DRAWN[step]), step
+
+
+def test_E1_every_step_of_the_drawing_is_one_that_may_follow():
+    assert all(after in STEPS[before] for before, after in DRAWN)
+    assert {state for way in DRAWN for state in way} == set(CaseState)
