@@ -136,6 +136,11 @@ class Case:
         return self.filed if self.unissued_at is None else CaseState.REFUSED
 
 
+def is_stopped(case: Case) -> bool:
+    """Whether the last answer is that issuing is stopped, until the authority has found a fault of its own (B3)."""
+    return case.answer is not None and case.answer.code == "stopped"
+
+
 def mails_ended(case: Case) -> bool:
     """Whether the mail with the certificate has come to its end for every recipient, for better or worse (C3)."""
     ended = {mail.recipient for mail in case.deliveries if mail.kind is MailKind.CERTIFICATE_ISSUED}

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.values import Texts
 
-from .case import Case, mails_ended
+from .case import Case, is_stopped, mails_ended
 
 _RETURNED_WITHOUT_REQUEST = Texts(
     sv="Sökanden: rätta bristerna och komplettera ansökan. Certifikatbegäran (csr) har inte heller bifogats ännu.",
@@ -16,6 +16,11 @@ _UNDELIVERED = Texts(
     sv="Certifikatet har utfärdats men kunde inte levereras till någon av e-postadresserna. Kontakta certifikattjänsten.",
     fi="Varmenne on myönnetty, mutta sitä ei voitu toimittaa yhteenkään sähköpostiosoitteeseen. Ota yhteyttä varmennepalveluun.",
     en="The certificate is issued but could not be delivered to any of the e-mail addresses. Contact the certificate service.",
+)
+_STOPPED = Texts(
+    sv="Certifikattjänsten utreder ett fel hos sig innan certifikatet kan undertecknas. Ni behöver inte göra något.",
+    fi="Varmennepalvelu selvittää omaa vikaansa ennen kuin varmenne voidaan allekirjoittaa. Teidän ei tarvitse tehdä mitään.",
+    en="The certificate service looks into a fault of its own before the certificate can be signed. You need not do anything.",
 )
 _STEPS = MappingProxyType(
     {
@@ -82,6 +87,8 @@ def next_step(case: Case, state: CaseState) -> Texts:
     """The next step of a case in `state`."""
     if state is CaseState.RETURNED and case.csr is None:
         return _RETURNED_WITHOUT_REQUEST
+    if state is CaseState.ACCEPTED and is_stopped(case):
+        return _STOPPED
     if state is CaseState.ISSUED and mails_ended(case):
         return _UNDELIVERED
     return _STEPS[state]

@@ -13,14 +13,14 @@ from servicecert_schemas.case import (
     HistoryEntry,
     RevocationState,
 )
-from servicecert_schemas.certificate import CertificateIssued, IssuingRefused
+from servicecert_schemas.certificate import CertificateIssued, IssuingRefused, IssuingStopped
 from servicecert_schemas.mail import MailEvent, MailHandedOver
 from servicecert_schemas.revocation import CertificateRevoked, RevocationReason, RevocationRefused, RevocationRegistered
 from servicecert_schemas.values import Texts
 from servicecert_worker.decider import Event
 
 from . import answers
-from .case import Case
+from .case import Case, is_stopped
 
 MOST_DELIVERIES = 100
 
@@ -38,6 +38,8 @@ def reported(case: Case, event: Event, now: datetime) -> Case:
         case IssuingRefused() as data if case.unissued_at is None:
             refused = replace(case, unissued_at=event.time, withdrawal=None)
             return answered(refused, event.id, data.code, data.texts, now)
+        case IssuingStopped() as data if case.state is CaseState.ACCEPTED:
+            return answered(case, event.id, data.code, data.texts, now)
         case MailEvent() as data:
             return _mailed(case, data)
         case RevocationRegistered() as data:
@@ -83,7 +85,7 @@ def _issued(case: Case, data: CertificateIssued, at: datetime) -> Case:
         not_after=data.not_after,
         fingerprint=data.fingerprint,
     )
-    return replace(case, certificate=certificate, certified_at=at)
+    return replace(case, certificate=certificate, certified_at=at, answer=None if is_stopped(case) else case.answer)
 
 
 def _mailed(case: Case, data: MailEvent) -> Case:
