@@ -133,7 +133,8 @@ def test_every_variable_that_the_pages_name_is_known() -> None:
 
 
 def test_every_metric_that_the_pages_name_is_one() -> None:
-    metrics = {row[0].strip("`") for row in pages.rows(OPERATIONS, "metrics")}
+    tables = ("metrics", "issuer-metrics")
+    metrics = {row[0].strip("`") for name in tables for row in pages.rows(OPERATIONS, name)}
     for page in PAGES:
         for name in re.findall(r"`[^`]*?\b(servicecert_[a-z_]+)\b[^`]*`", page.read_text()):
             assert name in metrics or re.match(
@@ -148,5 +149,7 @@ def test_each_dependency_has_its_reason_and_nothing_else_has() -> None:
         *(each for extra in project["optional-dependencies"].values() for each in extra),
     ]
     page = CHECKOUT / "docs" / "dependencies.md"
-    told = [row[0].strip("`") for name in ("runtime", "embedded", "development", "fuzz") for row in pages.rows(page, name)]
+    told = [
+        row[0].strip("`") for name in ("runtime", "embedded", "development", "fuzz") for row in pages.rows(page, name)
+    ]
     assert sorted(told) == sorted(each.partition("[")[0] for each in wanted)
