@@ -36,6 +36,8 @@ ROWS = f"""
     {certificate(VALID, "0b", "2999-01-01")}
     insert into intake.cases (case_id, version, state, account_id, body) values ('{WITHDRAWN}', 1, 'withdrawn', 'a',
         '{{"case_id": "{WITHDRAWN}", "entered": [{{"at": "2019-01-01T00:00:00Z"}}], "form": {{"orderer": "Saga Påhittad"}}}}');
+    insert into issuer.certificates (key, version, state, issuer, application, findings)
+        values ('{WITHDRAWN}', 1, 'stopped', 'ca', '{PEOPLE}', '["a"]');
     insert into notifier.parked (event_id, key, topic, partition, "offset", headers, value, culprit, reason, error, first_at, last_at)
         values (gen_random_uuid(), '{WITHDRAWN}', 'cases', 0, 0, '[]', 'Saga Påhittad'::bytea, true, 'raised', '-', now(), now());
 """
