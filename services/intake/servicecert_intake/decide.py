@@ -23,6 +23,7 @@ from .case import Case
 from .clocks import clock_deadline, clock_of, is_of_clock, rearmed, warning
 from .handling import arrived, gone_on, looked_up
 from .judging import rechecked
+from .key_search import SEARCH_KEY, searched
 from .knowledge import Knowledge
 from .look_up import LookedUp
 from .moves import changed, moved
@@ -35,6 +36,8 @@ def decide(
     profiles: Profiles, case: Case | None, happened: Happened, known: Knowledge, now: datetime
 ) -> Decision[Case]:
     """What follows. Pure: the same arguments give the same decision, ids included."""
+    if happened.key == SEARCH_KEY:
+        return searched(happened, now)
     decision = _follows(profiles, case, happened, known, now)
     if decision.state is case:
         return decision

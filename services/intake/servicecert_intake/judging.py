@@ -43,6 +43,7 @@ def checked(
         case.csr,
         account_of=None if account is None else account.business_id,
         follows_unknown=followed is not None and followed.earlier is None,
+        key=None if key is None else known.keys.get(key.sha256),
     )
     registers = known.registers
     judged = judge(application, registers, profiles, day_of(as_of))

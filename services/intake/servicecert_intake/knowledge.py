@@ -1,7 +1,8 @@
 """What intake decides with beside a case: the registers and the accounts, as they stand."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from servicecert_schemas.account import AccountEvent
 from servicecert_worker.decider import Change
@@ -10,14 +11,16 @@ from . import accounts as books
 from .accounts import NO_ACCOUNTS, Accounts
 from .registers import NO_REGISTERS, Registers
 from .registers import apply as apply_entries
+from .rules.keys import KeyRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """A snapshot of both."""
+    """A snapshot of both. `keys` is what is recorded, by their SHA-256, of the keys of the requests that a turn decides on (A4)."""
 
     registers: Registers = NO_REGISTERS
     accounts: Accounts = NO_ACCOUNTS
+    keys: Mapping[str, KeyRecord] = field(default_factory=lambda: MappingProxyType({}))
 
 
 NOTHING_KNOWN = Knowledge()

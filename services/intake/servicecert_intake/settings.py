@@ -1,7 +1,21 @@
 """What intake is told by its environment."""
 
-from pydantic_settings import BaseSettings
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Nothing of its own: broker, database and health port are the worker's."""
+    """Broker, database and health port are the worker's. `key_lists_dir` holds lists of lost keys in badkeys' format (A4)."""
+
+    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, extra="ignore")
+
+    key_lists_dir: Annotated[
+        Path | None,
+        Field(
+            alias="SERVICECERT_KEY_LISTS_DIR",
+            description="a folder of lists of leaked and compromised keys (*.dat); none is looked at without it",
+        ),
+    ] = None

@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 from servicecert_worker.decider import Conflict, Connection, Stored
 
 from .case import Case
+from .key_table import keep
 
 _SQL = files(__package__).joinpath("sql")
 _LOAD = _SQL.joinpath("load.sql").read_text(encoding="utf-8")
@@ -23,7 +24,7 @@ class CaseStore:
         return [Stored(row["case_id"], row["version"], _CASE.validate_json(row["body"])) for row in rows]
 
     async def save(self, connection: Connection, changed: Sequence[Stored[Case]]) -> None:
-        """Stores the cases. Raises `Conflict` where one was changed since it was loaded."""
+        """Stores the cases, and whose their keys are. Raises `Conflict` where one was changed since it was loaded, or two come with one key."""
         status = await connection.execute(
             _SAVE,
             [stored.key for stored in changed],
@@ -35,3 +36,4 @@ class CaseStore:
         written = int(status.rsplit(" ", 1)[-1])
         if written != len(changed):
             raise Conflict(f"{len(changed) - written} of {len(changed)} cases were changed by somebody else.")
+        await keep(connection, changed)

@@ -6,6 +6,8 @@ from servicecert_schemas.application import Attachment, Form
 from servicecert_schemas.certificate import ServerNames, Subject
 from servicecert_schemas.values import Usage
 
+from .keys import KeyRecord
+
 
 @dataclass(frozen=True, slots=True)
 class JudgedKey:
@@ -29,7 +31,7 @@ class Application:
     """An application as it stands: the newest form and attachments, and the newest request, if one came.
 
     `account_of` is the business id of the organisation whose account applies, where it is known. `follows_unknown` says that the certificate which is
-    followed was looked up in vain.
+    followed was looked up in vain. `key` is what is recorded of the request's key beside it.
     """
 
     form: Form
@@ -37,6 +39,7 @@ class Application:
     csr: JudgedCsr | None = None
     account_of: str | None = None
     follows_unknown: bool = False
+    key: KeyRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,10 @@
 
 from types import MappingProxyType
 
+from ..registers import Unit
 from .application import Application
 from .deficiencies import Deficiencies
+from .keys import key_faults
 from .wording import Lack
 
 
@@ -195,8 +197,9 @@ FAULTS = MappingProxyType(
 """The faults of a request by the code of `servicecert_pki.csr_faults`, and those that only who knows all keys can see."""
 
 
-def request(application: Application) -> Deficiencies:
-    """Every fault of the request, if one came. A fault that this version has no words for is told in general ones."""
+def request(application: Application, organisation: Unit | None) -> Deficiencies:
+    """Every fault of the request and of its key, if one came. A fault that this version has no words for is told in general ones."""
     if application.csr is None:
         return ()
-    return tuple(FAULTS.get(code, CSR_REFUSED).deficiency() for code in application.csr.faults)
+    recorded = key_faults(application.key, None if organisation is None else organisation.business_id)
+    return tuple(FAULTS.get(code, CSR_REFUSED).deficiency() for code in (*application.csr.faults, *recorded))

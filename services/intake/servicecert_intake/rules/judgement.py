@@ -45,7 +45,7 @@ def judge(application: Application, registers: Registers, profiles: Profiles, da
         *validity.validity_days(form, profiles[form.type], day),
         *validity.follows(application),
         *recipients.addresses(form),
-        *csr.request(application),
+        *csr.request(application, organisation),
     )
     # Every value is found where nothing lacks: the one condition says to the type checker what the rules say.
     if deficiencies or organisation is None or server_names is None or o is None or ou is None or cn is None:

@@ -1,0 +1,279 @@
+"""A4: a key is one organisation's for ever, and a lost key nobody's, whichever workers and turns the applications come to."""
+
+import asyncio
+import json
+import os
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from servicecert_intake import shared_keys
+from servicecert_intake.key_search import SEARCH, SEARCH_KEY, Searched, SearchOrder, next_search, searched
+from servicecert_intake.rules.application import JudgedCsr, JudgedKey
+from servicecert_intake.rules.keys import Blocked, KeyRecord, key_faults
+from servicecert_intake.service import MIGRATIONS, NAME, open_service
+from servicecert_intake.settings import Settings
+from servicecert_pki.csr import public_key_info
+from servicecert_pki.key_lists import key_digest
+from servicecert_pki.spki import spki_sha256
+from servicecert_schemas.application import ApplicationSubmitted, ApplicationWithdrawn, CsrAttached, Form
+from servicecert_schemas.codec import to_record
+from servicecert_schemas.event import Actor, EventData
+from servicecert_schemas.revocation import RevocationRegistered
+from servicecert_worker.audit import Chain
+from servicecert_worker.decider import Deadline, Due, Event, Intent, Result
+from servicecert_worker.faults import OperatorError
+from servicecert_worker.loop import Loop
+from servicecert_worker.record import Arrival, Record, arrive
+from servicecert_worker.turn import Turns
+
+from pki import weak_keys
+
+from .conftest import COLLEAGUE, NOW, SERVER_FORM
+
+OTHER = {
+    "applicant": {"business_id": "9900001-8"},
+    "unit_long_name": "Taruvaaran terveysasema",
+    "applying_as": "care-provider",
+}
+KEY = ec.derive_private_key(7, ec.SECP384R1())
+
+
+def request(key: Any = KEY, name: str = "x") -> str:
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    made = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    return made.public_bytes(Encoding.PEM).decode()
+
+
+def application(csr: str | None = None, case: UUID | None = None, **fields: Any) -> ApplicationSubmitted:
+    form = Form.model_validate({**SERVER_FORM, **fields})
+    return ApplicationSubmitted(case_id=case or uuid4(), actor=Actor.model_validate(COLLEAGUE), form=form, csr=csr)
+
+
+def arrived(data: EventData) -> Arrival:
+    made = to_record(data, source="/e-service", id=uuid4(), time=NOW)
+    return arrive(Record(made.topic, 0, 0, made.key, made.headers, made.value, NOW))
+
+
+class Desk:
+    """Intake's turns on a database, without topics."""
+
+    def __init__(self, pool: asyncpg.Pool, service: Any, known: Any) -> None:
+        self.pool = pool
+        self.service = service
+        self.known = known
+        self.chain = Chain(NAME, {}, os.urandom)
+
+    async def handle(self, items: Sequence[EventData | Due | Result]) -> None:
+        chain = Chain(NAME, {}, os.urandom)
+        await chain.begin(self.pool, NOW)
+        turns = Turns(self.service, self.pool, chain)
+
+        async def settle() -> None:
+            pass
+
+        loop: Loop[Any, Any] = Loop(
+            self.service,
+            200,
+            lambda given, now: turns.take(given, self.known, now, 0, ""),
+            lambda *_: None,
+            settle,
+            lambda: NOW,
+        )
+        given = [item if isinstance(item, Due | Result) else arrived(item) for item in items]
+        arrivals = await loop._examine([item for item in given if isinstance(item, Arrival)])
+        await loop._handle([*arrivals, *(item for item in given if not isinstance(item, Arrival))])
+
+    async def case(self, data: Any) -> tuple[str, set[str]]:
+        row = await self.pool.fetchrow("SELECT state::text, body FROM cases WHERE case_id = $1", str(data.case_id))
+        return row["state"], {each["code"] for each in json.loads(row["body"])["deficiencies"]}
+
+    async def states(self, *applications: Any) -> list[str]:
+        return sorted([(await self.case(each))[0] for each in applications])
+
+
+@pytest.fixture
+async def desk(service_pool, known):
+    pool = await service_pool(NAME, MIGRATIONS)
+    async with open_service(Settings(), pool) as service:
+        yield Desk(pool, service, known)
+
+
+def test_A4_a_key_is_judged_by_what_is_recorded_of_it():
+    assert key_faults(None, "9900058-7") == ()
+    assert key_faults(KeyRecord(), "9900058-7") == ()
+    assert key_faults(KeyRecord("9900058-7"), "9900058-7") == ()
+    assert key_faults(KeyRecord("9900058-7"), None) == ()
+    assert key_faults(KeyRecord("9900058-7"), "9900001-8") == ("key-of-another-organisation",)
+    assert key_faults(KeyRecord("9900058-7", Blocked.COMPROMISED), "9900058-7") == ("key-compromised",)
+    assert key_faults(KeyRecord("9900058-7", Blocked.SHARED_PRIME), "9900001-8") == (
+        "key-shared-prime",
+        "key-of-another-organisation",
+    )
+
+
+async def test_A4_a_key_that_was_accepted_for_one_organisation_is_refused_to_another(desk):
+    first, again, other = application(request()), application(request(name="y")), application(request(), **OTHER)
+    for each in (first, other, again):
+        await desk.handle([each])
+    assert await desk.states(first, again) == ["accepted", "accepted"]
+    assert await desk.case(other) == ("returned", {"key-of-another-organisation"})
+
+
+async def test_A4_of_two_organisations_in_one_turn_one_gets_the_key(desk):
+    applications = [application(request(), **fields) for fields in ({}, OTHER, {}, OTHER)]
+    free = application(request(ec.generate_private_key(ec.SECP384R1())), **OTHER)
+    await desk.handle([*applications, free])
+    assert [(await desk.case(each))[0] for each in (*applications, free)] == [
+        "accepted",
+        "returned",
+        "accepted",
+        "returned",
+        "accepted",
+    ]
+
+
+async def test_A4_of_two_organisations_at_the_same_time_one_gets_the_key(desk):
+    keys = [request(ec.generate_private_key(ec.SECP384R1())) for _ in range(6)]
+    ours = [application(key) for key in keys]
+    theirs = [application(key, **OTHER) for key in reversed(keys)]
+    await asyncio.gather(desk.handle(ours), desk.handle(theirs))
+    pairs = zip(ours, reversed(theirs), strict=True)
+    assert [await desk.states(*pair) for pair in pairs] == [["accepted", "returned"]] * 6
+
+
+async def test_A4_a_request_that_came_before_is_judged_by_what_is_recorded_when_the_rest_is_right(desk):
+    late = application(request(), **{**OTHER, "usages": []})
+    await desk.handle([late])
+    await desk.handle([application(request())])
+    attached = CsrAttached(case_id=late.case_id, actor=late.actor, csr=request())
+    await desk.handle([attached])
+    assert await desk.case(late) == ("returned", {"usages-missing", "key-of-another-organisation"})
+
+
+async def test_A4_D6_a_key_that_was_exposed_is_refused_for_ever(desk, happenings):
+    first, second = application(request()), application(request())
+    await desk.handle([first])
+    exposed = happenings["key exposed"].data.model_copy(update={"case_id": first.case_id})
+    assert isinstance(exposed, RevocationRegistered)
+    await desk.handle([exposed])
+    await desk.handle([second])
+    assert await desk.case(second) == ("returned", {"key-compromised"})
+    with pytest.raises(asyncpg.CheckViolationError):
+        await desk.pool.execute("UPDATE keys SET blocked = NULL")
+    with pytest.raises(asyncpg.CheckViolationError):
+        await desk.pool.execute("DELETE FROM keys")
+
+
+async def test_another_reason_of_revocation_leaves_the_key_free(desk, happenings):
+    first, second = application(request()), application(request())
+    await desk.handle([first])
+    await desk.handle([happenings["to be revoked"].data.model_copy(update={"case_id": first.case_id})])
+    await desk.handle([second])
+    assert await desk.states(second) == ["accepted"]
+
+
+async def seen(desk: Desk, modulus: int) -> str:
+    spki = public_key_info(weak_keys.request(modulus))
+    key = spki_sha256(spki)
+    await desk.pool.execute("INSERT INTO keys (key_sha256, rsa_spki) VALUES ($1, $2)", key, spki)
+    return key
+
+
+async def test_A4_keys_that_share_a_prime_are_blocked_and_applications_with_them_returned(desk, caplog):
+    key = rsa.generate_private_key(65537, 2048)
+    apart, applied, later = weak_keys.strong(), application(request(key)), application(request(key))
+    await desk.handle([applied])
+    twin = await seen(desk, key.private_numbers().p * weak_keys.strong(1024, seed=8))
+    await seen(desk, apart)
+    order = Intent(SEARCH, SearchOrder())
+    (done,) = await desk.service.effects[SEARCH].do([order])
+    assert done.data == Searched(keys=3, sharing=2)
+    assert "share a prime" in caplog.text
+    await desk.handle([later])
+    assert await desk.case(later) == ("returned", {"key-shared-prime"})
+    async with desk.pool.acquire() as connection:
+        found = await shared_keys.search(connection)
+        assert found.fresh == frozenset()
+        assert twin in found.keys
+        assert [case for _, case, _ in await shared_keys.cases_of(connection, found.keys)] == [str(applied.case_id)]
+    (gauge,) = [each for each in desk.service.gauges if each.name == "servicecert_keys_blocked"]
+    assert await gauge.read() == {"compromised": 0, "shared-prime": 2}
+
+
+async def test_the_search_is_due_at_once_and_then_each_night(desk):
+    due, result = (
+        Due(uuid4(), SEARCH_KEY, SEARCH, NOW),
+        Result(uuid4(), SEARCH_KEY, SEARCH, Searched(keys=0, sharing=0)),
+    )
+    assert (SEARCH_KEY, SEARCH) in desk.service.standing
+    assert searched(due, NOW).intents == (Intent(SEARCH, SearchOrder()),)
+    assert searched(result, NOW).deadlines == (Deadline(SEARCH, next_search(NOW)),)
+    assert 0 < (next_search(NOW) - NOW).total_seconds() <= 86_400
+    assert (
+        searched(
+            Event(
+                uuid4(), SEARCH_KEY, ApplicationWithdrawn(case_id=uuid4(), actor=Actor.model_validate(COLLEAGUE)), NOW
+            ),
+            NOW,
+        ).state
+        is None
+    )
+    await desk.pool.execute(
+        "INSERT INTO deadlines (key, kind, id, at) VALUES ($1, $2, $3, $4)", due.key, due.kind, due.id, due.at
+    )
+    await desk.handle([due])
+    assert await desk.pool.fetchval("SELECT count(*) FROM intents") == 1
+
+
+async def test_I10_a_private_key_is_in_no_table_also_where_its_event_is_parked(desk):
+    pem = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    refused = application(pem + request())
+    orphan = CsrAttached(case_id=uuid4(), actor=refused.actor, csr=pem)
+    await desk.handle([refused, orphan, orphan.model_copy(update={"csr": pem.replace("\n", "\r\n")})])
+    await desk.pool.execute("DELETE FROM inbox")
+    damaged = arrived(application(pem))
+    damaged = arrive(
+        Record("applications", 0, 1, damaged.record.key, damaged.record.headers, damaged.record.value[:-40], NOW)
+    )
+    loop_items = [damaged]
+    chain = Chain(NAME, {}, os.urandom)
+    await chain.begin(desk.pool, NOW)
+    await Turns(desk.service, desk.pool, chain).take(loop_items, desk.known, NOW, 0, "")
+    assert await desk.case(refused) == ("returned", {"csr-is-private-key"})
+    assert await desk.pool.fetchval("SELECT count(*) FROM parked") >= 1
+    secret = [line for line in pem.splitlines() if "-----" not in line]
+    for table in await desk.pool.fetch(
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema"
+    ):
+        rows = await desk.pool.fetch(f'SELECT * FROM "{table["table_name"]}"')
+        content = repr([dict(row) for row in rows])
+        assert not any(line[:20] in content for line in secret), table["table_name"]
+
+
+async def test_A4_lists_of_lost_keys_are_loaded_and_shown(service_pool, tmp_path, caplog):
+    pool = await service_pool(NAME, MIGRATIONS)
+    (tmp_path / "ours.dat").write_bytes(key_digest(KEY.public_key()) + b"\0")
+    async with open_service(Settings(key_lists_dir=tmp_path), pool) as service:
+        (event,) = service.examine([Event(uuid4(), "k", application(request()), NOW)])
+        assert event.facts == JudgedCsr(faults=("key-compromised",))
+        assert await service.gauges[0].read() == {"ours.dat": 1}
+    async with open_service(Settings(), pool) as service:
+        (event,) = service.examine([Event(uuid4(), "k", application(request()), NOW)])
+        assert event.facts.key == JudgedKey(spki_sha256(public_key_info(weak_der())), "ec")
+        assert await service.gauges[0].read() == {"none": 0}
+    assert "No list of leaked and compromised keys is loaded" in caplog.text
+    (tmp_path / "ours.dat").write_bytes(b"x")
+    with pytest.raises(OperatorError, match="sorted records"):
+        async with open_service(Settings(key_lists_dir=tmp_path), pool):
+            pass
+
+
+def weak_der() -> bytes:
+    return x509.load_pem_x509_csr(request().encode()).public_bytes(Encoding.DER)
