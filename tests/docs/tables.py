@@ -26,6 +26,7 @@ from pydantic_settings import BaseSettings
 from servicecert_intake.case import WAYS
 from servicecert_intake.rules.catalogue import LACKS
 from servicecert_intake.rules.wording import Wording
+from servicecert_issuer.gauges import gauges
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_schemas.values import Texts
@@ -70,6 +71,18 @@ def metrics() -> list[str]:
             )
             for each in found
         ),
+    )
+
+
+async def _unread() -> dict[str, float]:
+    return {}
+
+
+def issuer_metrics() -> list[str]:
+    """What the issuer's workers show beside them."""
+    found = gauges(_unread, _unread, _unread)
+    return _table(
+        ("metric", "type", "labels", "meaning"), ((f"`{each.name}`", "gauge", each.label, each.text) for each in found)
     )
 
 
@@ -222,6 +235,7 @@ def _cell(text: object) -> str:
 WHOLE: dict[str, Callable[[], list[str]]] = {
     "environment": environment,
     "metrics": metrics,
+    "issuer-metrics": issuer_metrics,
     "topics": topics,
     "deficiencies": deficiencies,
     "answers": answers,

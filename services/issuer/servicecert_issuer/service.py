@@ -20,12 +20,13 @@ from servicecert_pki.rehearsal import rehearse
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.topics import ACCEPTED_APPLICATIONS
 from servicecert_worker.clock import Clock, machine_clock
-from servicecert_worker.decider import Effect, Gauge, Service
+from servicecert_worker.decider import Effect, Service
 
 from .clock_sense import ClockSense
 from .decide import EXAMINE, SIGN, Decide
 from .effects import ExamineAnew, Sign
 from .examine import Examine, Office
+from .gauges import gauges
 from .issuance import SigningOrder, State
 from .recheck import Recheck
 from .recheck_plan import RECHECK, STANDING, RecheckOrder
@@ -76,18 +77,7 @@ async def open_service(
                 RECHECK: Effect(RecheckOrder, Recheck(pool, authority), batch=1),
             },
             standing=(STANDING,),
-            gauges=(
-                Gauge(
-                    "servicecert_issuances_open",
-                    "Cases whose issuing is not at its end: intended, stopped.",
-                    "state",
-                    partial(count_open, pool),
-                ),
-                Gauge(
-                    "servicecert_ca_key_away", "1 for each CA whose key did not answer last.", "issuer", sign.keys_away
-                ),
-                Gauge("servicecert_clock_wrong", "1 while the clock is not trusted.", "service", sense.shown),
-            ),
+            gauges=gauges(partial(count_open, pool), sign.keys_away, sense.shown),
             audited={
                 "keys": {name: sha256(ca.certificate_der).hexdigest() for name, ca in authority.issuers.items()},
                 "profiles": {

@@ -1,0 +1,22 @@
+"""What the issuer shows beside the worker's numbers: whether anything keeps it from issuing."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
+
+from servicecert_worker.decider import Gauge
+
+Read: TypeAlias = Callable[[], Awaitable[Mapping[str, float]]]
+
+
+def gauges(open_issuances: Read, keys_away: Read, clock_wrong: Read) -> tuple[Gauge, ...]:
+    """The gauges, each with where its values come from."""
+    return (
+        Gauge(
+            "servicecert_issuances_open",
+            "Cases whose issuing is not at its end: intended, stopped.",
+            "state",
+            open_issuances,
+        ),
+        Gauge("servicecert_ca_key_away", "1 for each CA whose key did not answer last.", "issuer", keys_away),
+        Gauge("servicecert_clock_wrong", "1 while the machine's clock is not trusted.", "service", clock_wrong),
+    )
