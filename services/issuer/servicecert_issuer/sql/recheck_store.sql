@@ -5,5 +5,5 @@ with found as (
     on conflict do nothing
 )
 update rechecks
-set position = $2, good = good + $3, bad = bad + $4, ended_at = case when $5 then now() end
+set position = $2, good = good + $3, bad = bad + $4, ended_at = case when $5 then clock_timestamp() end
 where id = $1
