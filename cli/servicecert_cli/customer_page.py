@@ -40,7 +40,7 @@ class Page:
             self._section(words.CLOSED, closed)
         if cases:
             self._print()
-            self._print(Text(f" {self._in(words.OPEN)}: servicecert cases open {cases[0].case_id}", "dim"))
+            self._print(Text(f" {self._in(words.OPEN)}: servicecert cases open {(granted or cases)[0].case_id}", "dim"))
 
     def opened(self, case: CaseChanged) -> None:
         """One case: what was decided, its certificate, and what its owner can do."""

@@ -76,6 +76,7 @@ def test_it_is_told_in_80_columns_without_colour(demo):
         "5  A revocation",
         "6  What OpenSSL says",
         "7  An application that lapses",
+        "8  What the customer sees",
     ]
 
 
@@ -107,6 +108,11 @@ def test_A10_what_is_to_be_mended_is_told_in_three_languages(demo):
     assert demo[1].out.count("to mend") == 3
     for language in ("svenska", "suomi", "English"):
         assert demo[1].out.count(f"    {language} ") == 4, "three deficiencies and an answer"
+
+
+def test_E4_the_customer_s_page_has_the_permit_and_the_lapsed_matter(demo):
+    _, page = demo[1].out.split("What the customer sees")
+    assert re.findall(r"^     (toimitettu|rauennut)", page, re.MULTILINE) == ["toimitettu", "rauennut"]
 
 
 def test_only_what_it_made_is_in_its_folder(folder):

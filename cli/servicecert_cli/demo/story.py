@@ -1,4 +1,4 @@
-"""The story: four organisations apply, each in its own way; all get their certificates; one is revoked; OpenSSL judges; a fifth application lapses."""
+"""The story: four organisations apply, each in its own way; all get their certificates; one is revoked; OpenSSL judges; a fifth application lapses; the customer looks at the page."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from servicecert_schemas.revocation import CertificateRevoked, RevocationReason
 from servicecert_schemas.values import CertificateType
 
 from servicecert_cli import openssl
+from servicecert_cli.cases import of_account
+from servicecert_cli.customer_page import Page
 from servicecert_cli.demo.souvenirs import keep_authority, keep_certificate, keep_events
 from servicecert_cli.demo.stage import Stage
 from servicecert_cli.e_service import Application, Customer, example, read_csr
@@ -80,6 +82,9 @@ async def tell(folder: Path, teller: Teller) -> None:
             step = "the lapse"
             teller.chapter(7, "An application that lapses")
             await lapse(stage)
+            step = "the customer's page"
+            teller.chapter(8, "What the customer sees")
+            await show_page(stage, granted[1].customer.account_id)
             step = "stopping"
             with teller.waiting("stopping everything"):
                 await stage.system.stop_all()
@@ -254,6 +259,14 @@ async def lapse(stage: Stage) -> None:
     teller.say("Who comes now, is told so:")
     teller.blank()
     teller.answer(answered)
+
+
+async def show_page(stage: Stage, account_id: str) -> None:
+    """The page of the customer who applied twice, as it is drawn from `cases` alone (E4)."""
+    stage.teller.say(f"`servicecert cases --account {account_id}` draws it, from the topic `cases` alone:")
+    stage.teller.blank()
+    found = await of_account(stage.system.cluster, account_id)
+    Page(stage.teller.console, found[0].language).listed(account_id, found)
 
 
 def at_first(application: Application) -> Application:
