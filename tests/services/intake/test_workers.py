@@ -1,0 +1,87 @@
+"""A11, A12, E2: a case is woken once, though three workers run and none did when its time came."""
+
+import os
+import sys
+from uuid import uuid4
+
+import pytest
+from servicecert_cli.addresses import Cluster
+from servicecert_cli.e_service import Customer, example
+from servicecert_cli.publishing import load_registers, publish
+from servicecert_cli.witness import witnessing
+from servicecert_deploy import Child
+from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
+from servicecert_intake.service import NAME
+from servicecert_schemas.case import CaseChanged, CaseState
+from servicecert_schemas.topics import CATALOGUE
+from servicecert_schemas.values import CertificateType
+from servicecert_worker import database, topic_creation
+
+
+@pytest.fixture
+async def workers(parts, database_url, tmp_path):
+    """Starts workers of intake, each a process."""
+    prefix = f"t{uuid4().hex[:8]}-"
+    (url,) = database.prepare(database_url, {NAME: database.new_password()}).values()
+    await topic_creation.create(parts.bootstrap, CATALOGUE, prefix)
+    started = []
+
+    def start(**environment):
+        own = {
+            "KAFKA_BOOTSTRAP_SERVERS": parts.bootstrap,
+            "DATABASE_URL": url,
+            "SERVICECERT_TOPIC_PREFIX": prefix,
+            "SERVICECERT_SESSION_SECONDS": "1",
+        }
+        log = tmp_path / f"{len(started)}.log"
+        command = [sys.executable, "-m", "servicecert_cli", "run", NAME]
+        started.append(Child(command, log=log, environment={**os.environ, **own, **environment}))
+        return started[-1]
+
+    yield Cluster(parts.bootstrap, prefix), start
+    for child in started:
+        child.kill()
+
+
+async def test_A12_E2_a_case_lapses_once_after_six_months_in_which_nobody_was_awake(workers):
+    cluster, start = workers
+    application, case_id = example(CertificateType.SERVER), uuid4()
+    customer = Customer.of(application.applicant.business_id)
+
+    def views(state):
+        return [view for view in witness.of_case(case_id, CaseChanged) if view.state is state]
+
+    async with witnessing(cluster) as witness:
+        first = start()
+        opened = customer.opened(application.applicant.business_id, "Kuvitelman hyvinvointialue")
+        await publish(cluster, customer.submitted(case_id, application, None), opened)
+        # No register is loaded, so that the applicant is not found and the case is returned.
+        await witness.until(lambda _: bool(views(CaseState.RETURNED)))
+        assert first.stop(10) == 0
+        late = [start(SERVICECERT_CLOCK_AHEAD="P190D") for _ in range(3)]
+        await witness.until(lambda _: bool(views(CaseState.LAPSED)))
+        await publish(cluster, customer.supplemented(case_id, application, None))
+        await witness.until(lambda _: any(view.answer for view in views(CaseState.LAPSED)))
+        assert [view.answer and view.answer.code for view in views(CaseState.LAPSED)] == [None, "too-late-lapsed"]
+        assert all(worker.stop(10) == 0 for worker in late)
+
+
+async def test_A11_what_is_entered_in_the_registers_wakes_the_case_that_waits_for_it_once(workers):
+    cluster, start = workers
+    application, case_id = example(CertificateType.SERVER), uuid4()
+    customer = Customer.of(application.applicant.business_id)
+    opened = customer.opened(application.applicant.business_id, "Kuvitelman hyvinvointialue")
+    async with witnessing(cluster) as witness:
+        three = [start() for _ in range(3)]
+        await publish(cluster, customer.submitted(case_id, application, None), opened)
+        await witness.until(lambda _: len(witness.of_case(case_id, CaseChanged)) == 1)
+        await load_registers(cluster, read_register(FICTITIOUS_REGISTERS))
+        await witness.until(lambda _: len(witness.of_case(case_id, CaseChanged)) == 2)
+        await publish(cluster, customer.supplemented(case_id, application, None))
+        await witness.until(lambda _: len(witness.of_case(case_id, CaseChanged)) == 3)
+        assert [(view.version, view.state) for view in witness.of_case(case_id, CaseChanged)] == [
+            (1, CaseState.RETURNED),
+            (2, CaseState.WAITING_FOR_CSR),
+            (3, CaseState.WAITING_FOR_CSR),
+        ]
+        assert all(worker.stop(10) == 0 for worker in three)
