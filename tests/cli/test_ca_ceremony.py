@@ -3,7 +3,6 @@
 import json
 import shutil
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from commandline import one_sentence
@@ -14,7 +13,7 @@ from servicecert_pki.spki import KeyFamily
 
 
 @pytest.fixture
-def ca(authority, tmp_path) -> Path:
+def ca(authority, tmp_path):
     """A CA with its roots and its passphrases beside it."""
     shutil.copytree(offline_folder(authority), tmp_path / "ca.offline")
     shutil.copy(authority.with_name("ca.passphrases"), tmp_path / "ca.passphrases")
