@@ -18,7 +18,7 @@ MOST_ADDED = 1_000
 """How many names may be added to an index before it is made anew."""
 
 _WORTH_A_LOOK = 50
-_MOST_RANKED = 200
+_MOST_RANKED = 60
 _MOST_FOUND = 20
 
 

@@ -48,6 +48,13 @@ class Unit:
     valid_from: date
     valid_to: date | None
 
+    def __str__(self) -> str:
+        """All of it, a part a line."""
+        return (
+            f"{self.oid}\n{self.business_id}\n{self.registered_name}\n{self.name_fi}\n{self.name_sv}\n{self.abbreviation}\n"
+            f"{self.sector}\n{self.kind}\n{self.valid_from}\n{self.valid_to}"
+        )
+
     @property
     def names(self) -> tuple[str, ...]:
         """The long names in either language."""
@@ -211,7 +218,7 @@ def _drop(index: MapMutation[str, EntryIds], value: str, entry_id: str) -> None:
 
 def _digest(entry_id: str, kept: object) -> int:
     """An entry's part of the fingerprint. Of parts that are combined by exclusive or, an entry that goes takes its own away."""
-    return int.from_bytes(blake2b(f"{entry_id} {kept!r}".encode(), digest_size=16).digest())
+    return int.from_bytes(blake2b(f"{entry_id}\n{kept}".encode(), digest_size=16).digest())
 
 
 def _unit(entry: Organisation) -> Unit:
