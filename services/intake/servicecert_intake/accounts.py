@@ -68,6 +68,8 @@ def apply(accounts: Accounts, changes: Iterable[Change]) -> Accounts:
                 account = _added(account, data.user_id, data.role, data.case_id, change.time)
             case AccountMemberRemoved() as data:
                 account = _removed(account, data.user_id, data.case_id, change.time)
+            case _:
+                continue
         draft[change.key] = account
     return draft.finish()
 

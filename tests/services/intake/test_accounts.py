@@ -94,6 +94,10 @@ def test_I2_what_is_repeated_or_older_than_what_is_known_changes_nothing():
     assert apply(NO_ACCOUNTS, (*back, *back)) == apply(NO_ACCOUNTS, back)
 
 
+def test_a_record_that_says_nothing_of_an_account_changes_none():
+    assert apply(NO_ACCOUNTS, [Change("account-1", None, NOW)]) == NO_ACCOUNTS
+
+
 def test_registers_and_accounts_are_one_snapshot_of_two_topics():
     (entry, *_) = read_register(FICTITIOUS_REGISTERS)
     registers = apply_all(NOTHING_KNOWN, [Change(entry.key(), entry, NOW)])

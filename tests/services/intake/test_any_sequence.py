@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import pairwise
+from typing import Any
 from uuid import UUID, uuid5
 
 import pytest
@@ -52,8 +53,8 @@ class Intake:
         self.decide = partial(decide, profiles)
         self.known = known
         self.seen: set[UUID] = set()
-        self.stored: dict[str, Stored] = {}
-        self.published: list = []
+        self.stored: dict[str, Stored[Any]] = {}
+        self.published: list[Any] = []
         self.deadlines: dict[str, tuple[UUID, datetime]] = {}
         self.now = NOW
 
@@ -119,7 +120,9 @@ def test_I2_I12_any_batches_with_repetitions_have_the_same_outcome(profiles, kno
 class AnySequence(RuleBasedStateMachine):
     """The model knows: whether the form is right, whether a good request is there, and the state that follows."""
 
-    profiles = known = happenings = None
+    profiles: Any
+    known: Any
+    happenings: Any
 
     def __init__(self) -> None:
         super().__init__()

@@ -74,7 +74,9 @@ def test_A14_another_type_and_unit_are_differences_too(submit, happen, issued, i
         "subject.organisational_unit",
         "subject.business_id",
     }
-    signature = replace(earlier_of(issued), type=CertificateType("test-system-signature"), key=EC)
+    earlier = earlier_of(issued)
+    assert earlier is not None
+    signature = replace(earlier, type=CertificateType("test-system-signature"), key=EC)
     again = found(happen, submit(intermediary_form, follows=SERIAL, csr=with_key(EC)), signature).events[0].renewal
     assert "key_usage" not in {each.field for each in again.differences}
 

@@ -24,7 +24,7 @@ async def workers(parts, database_url, tmp_path):
     prefix = f"t{uuid4().hex[:8]}-"
     (url,) = database.prepare(database_url, {NAME: database.new_password()}).values()
     await topic_creation.create(parts.bootstrap, CATALOGUE, prefix)
-    started = []
+    started: list[Child] = []
 
     def start(**environment):
         own = {
