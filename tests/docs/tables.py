@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,16 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
+from servicecert_intake import lost_keys
 from servicecert_intake.case import WAYS
 from servicecert_intake.rules.catalogue import LACKS
 from servicecert_intake.rules.wording import Wording
 from servicecert_issuer.gauges import gauges
+from servicecert_pki.key_lists import NO_LISTS
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_schemas.values import Texts
+from servicecert_worker.decider import Gauge as ServiceGauge
 from servicecert_worker.metrics import Metrics
 from servicecert_worker.settings import WorkerSettings
 
@@ -80,7 +83,16 @@ async def _unread() -> dict[str, float]:
 
 def issuer_metrics() -> list[str]:
     """What the issuer's workers show beside them."""
-    found = gauges(_unread, _unread, _unread)
+    return _gauges(gauges(_unread, _unread, _unread))
+
+
+def intake_metrics() -> list[str]:
+    """What intake's workers show beside them."""
+    unread: Any = None
+    return _gauges(lost_keys.gauges(NO_LISTS, unread))
+
+
+def _gauges(found: Sequence[ServiceGauge]) -> list[str]:
     return _table(
         ("metric", "type", "labels", "meaning"), ((f"`{each.name}`", "gauge", each.label, each.text) for each in found)
     )
@@ -236,6 +248,7 @@ WHOLE: dict[str, Callable[[], list[str]]] = {
     "environment": environment,
     "metrics": metrics,
     "issuer-metrics": issuer_metrics,
+    "intake-metrics": intake_metrics,
     "topics": topics,
     "deficiencies": deficiencies,
     "answers": answers,

@@ -92,6 +92,7 @@ class Desk:
 
     async def case(self, data: Any) -> tuple[str, set[str]]:
         row = await self.pool.fetchrow("SELECT state::text, body FROM cases WHERE case_id = $1", str(data.case_id))
+        assert row is not None
         return row["state"], {each["code"] for each in json.loads(row["body"])["deficiencies"]}
 
     async def states(self, *applications: Any) -> list[str]:
@@ -240,7 +241,9 @@ async def test_I10_a_private_key_is_in_no_table_also_where_its_event_is_parked(d
     await desk.pool.execute("DELETE FROM inbox")
     damaged = arrived(application(pem))
     damaged = arrive(
-        Record("applications", 0, 1, damaged.record.key, damaged.record.headers, damaged.record.value[:-40], NOW)
+        Record(
+            "applications", 0, 1, damaged.record.key, damaged.record.headers, (damaged.record.value or b"")[:-40], NOW
+        )
     )
     loop_items = [damaged]
     chain = Chain(NAME, {}, os.urandom)
@@ -261,11 +264,11 @@ async def test_A4_lists_of_lost_keys_are_loaded_and_shown(service_pool, tmp_path
     pool = await service_pool(NAME, MIGRATIONS)
     (tmp_path / "ours.dat").write_bytes(key_digest(KEY.public_key()) + b"\0")
     async with open_service(Settings(key_lists_dir=tmp_path), pool) as service:
-        (event,) = service.examine([Event(uuid4(), "k", application(request()), NOW)])
+        (event,) = examined(service, [Event(uuid4(), "k", application(request()), NOW)])
         assert event.facts == JudgedCsr(faults=("key-compromised",))
         assert await service.gauges[0].read() == {"ours.dat": 1}
     async with open_service(Settings(), pool) as service:
-        (event,) = service.examine([Event(uuid4(), "k", application(request()), NOW)])
+        (event,) = examined(service, [Event(uuid4(), "k", application(request()), NOW)])
         assert event.facts.key == JudgedKey(spki_sha256(public_key_info(weak_der())), "ec")
         assert await service.gauges[0].read() == {"none": 0}
     assert "No list of leaked and compromised keys is loaded" in caplog.text
@@ -273,6 +276,11 @@ async def test_A4_lists_of_lost_keys_are_loaded_and_shown(service_pool, tmp_path
     with pytest.raises(OperatorError, match="sorted records"):
         async with open_service(Settings(key_lists_dir=tmp_path), pool):
             pass
+
+
+def examined(service: Any, events: list[Event]) -> Sequence[Event]:
+    found: Sequence[Event] = service.examine(events)
+    return found
 
 
 def weak_der() -> bytes:
