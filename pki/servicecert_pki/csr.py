@@ -14,7 +14,7 @@ from servicecert_pki import csr_faults as fault
 from servicecert_pki import der
 from servicecert_pki.csr_faults import CsrFault, CsrRefused, Stop
 from servicecert_pki.csr_forms import ends_early, unwrapped
-from servicecert_pki.key_checks import KeyBattery, KeyCheck
+from servicecert_pki.key_checks import BATTERY, KeyCheck
 from servicecert_pki.keys import PublicKey, family_of_key
 from servicecert_pki.spki import KeyFamily, spki_sha256
 
@@ -23,7 +23,6 @@ RSA_EXPONENT = 65537
 WEAK_HASHES = frozenset({"md5", "sha1"})
 
 _EC_PUBLIC_KEY = der.oid("1.2.840.10045.2.1")
-_BATTERY = KeyBattery()
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Csr:
     spki_sha256: str
 
 
-def read_csr(source: str | bytes, check: KeyCheck = _BATTERY) -> Csr:
+def read_csr(source: str | bytes, check: KeyCheck = BATTERY) -> Csr:
     """Return the accepted request; raises CsrRefused with all its faults."""
     judged = judge_csr(source, check)
     if isinstance(judged, Csr):
@@ -48,7 +47,7 @@ def read_csr(source: str | bytes, check: KeyCheck = _BATTERY) -> Csr:
     raise CsrRefused(judged)
 
 
-def judge_csr(source: str | bytes, check: KeyCheck = _BATTERY) -> Csr | tuple[CsrFault, ...]:
+def judge_csr(source: str | bytes, check: KeyCheck = BATTERY) -> Csr | tuple[CsrFault, ...]:
     """Return the accepted request, or every fault that can be told at once (A4, A10).
 
     `source` is PEM with any text around it, base64 of DER or of PEM, or DER; text in UTF-8, UTF-16 or an 8-bit encoding. Larger than 16 KiB it

@@ -48,6 +48,10 @@ class KeyBattery:
         return (*weaknesses(key), *self.lists.faults(key))
 
 
+BATTERY = KeyBattery()
+"""The battery without lists."""
+
+
 def weaknesses(key: PublicKey) -> tuple[CsrFault, ...]:
     """Return what computing tells of a key: of RSA keys of up to 4096 bits. Nothing of the kind is known of points on P-384."""
     if not isinstance(key, rsa.RSAPublicKey) or key.key_size > LARGEST_RSA:
