@@ -12,6 +12,7 @@ import click
 from servicecert_cli import ceremony_options as options
 from servicecert_cli.commands.ca_ceremony import activate, install, request, root
 from servicecert_cli.commands.ca_issuing import reconcile, retry, status, void
+from servicecert_cli.commands.ca_recheck import recheck
 from servicecert_cli.output import as_json, print_json, print_table
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def command() -> None:
     """
 
 
-for step in (root, request, install, activate, status, reconcile, retry, void):
+for step in (root, request, install, activate, status, reconcile, retry, void, recheck):
     command.add_command(step)
 
 
