@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from uuid import uuid4
 
 import psycopg
@@ -40,7 +41,7 @@ def books(database_url: str, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_B2_operators_see_what_waits_and_why_and_can_act(
-    servicecert: Callable[..., Result], books: psycopg.Connection
+    servicecert: Callable[..., Result], books: psycopg.Connection, authority: Path
 ) -> None:
     assert servicecert("ca", "status").stdout.splitlines() == [
         "0 applications are refused.",
@@ -53,9 +54,14 @@ def test_B2_operators_see_what_waits_and_why_and_can_act(
     books.execute(
         "insert into certificates (key, version, state, refusal) values (%s, 1, 'refused', 'validity')", [refused]
     )
-    shown = servicecert("ca", "status").stdout
+    books.execute(INTENDED.replace("test-ec", "production-rsa"), [str(uuid4())])
+    books.execute(
+        "update certificates set state = 'issued', certificate = 'x', ended_at = now() where issuer = 'production-rsa'"
+    )
+    shown = servicecert("ca", "status", "--ca-dir", authority).stdout
     assert max(map(len, shown.splitlines())) <= 80
-    assert shown.splitlines()[1].split() == ["test-ec", "-", "1", "3", "h", "0", "0", "1", "-"]
+    assert shown.splitlines()[1].split()[2:5] == ["0", "-", "1"]
+    assert shown.splitlines()[2].split()[2:] == ["1", "3", "h", "0", "0", "-"]
     assert "1 applications are refused: 1 validity." in shown
     assert f"  {stopped}" in shown
     assert "pkix.a, pkix.b" in shown

@@ -179,7 +179,7 @@ def void(case_id: UUID, reason: str, yes: bool, as_json: bool) -> None:
 
 def _show_cas(serials: list[Serials], until: Mapping[str, datetime]) -> None:
     now = datetime.now(UTC)
-    head = ("CA", "until", "open", "oldest", "issued", "void", "stopped", "last issued (UTC)")
+    head = ("CA", "until", "open", "oldest", "issued", "void", "last issued")
     rows = [
         (
             each.issuer,
@@ -188,13 +188,12 @@ def _show_cas(serials: list[Serials], until: Mapping[str, datetime]) -> None:
             "-" if each.open_since is None else _age((now - each.open_since).total_seconds()),
             str(each.issued),
             str(each.void),
-            str(each.stopped),
-            "-" if each.last_issued is None else f"{each.last_issued:%Y-%m-%d %H:%M}",
+            "-" if each.last_issued is None else f"{each.last_issued:%Y-%m-%d}",
         )
         for each in serials
     ]
     if rows:
-        print_table(head, rows, right=frozenset({2, 3, 4, 5, 6}))
+        print_table(head, rows, right=frozenset({2, 3, 4, 5}))
         click.echo()
 
 
