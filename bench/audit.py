@@ -1,0 +1,116 @@
+"""What the audit chain costs: turns of the toy service with it and almost without, by one worker and by two at once.
+
+    python -m bench.audit                     # leaves var/bench/audit-turns.json and audit-two-workers.json
+
+Almost without: one row for a turn instead of one for each event. Both are measured in turn, so that a loaded machine harms them alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from uuid import uuid4
+
+import psycopg
+from servicecert_deploy import Postgres
+from servicecert_worker import database
+from servicecert_worker.audit import Chain, Row
+from servicecert_worker.decider import Connection, Event
+from servicecert_worker.fold import Decided
+from servicecert_worker.record import Arrival, Record
+from servicecert_worker.turn import Turns
+
+sys.path.insert(0, "tests")
+
+from servicecert_schemas.application import ApplicationWithdrawn
+from toy import service as toy
+from toy.stand import ACTOR
+
+from bench.results import Measurement, Reference
+
+TURNS, BATCH, ROUNDS = 20, 200, 3
+
+
+class OneRow(Chain):
+    """A chain that tells of a turn's first item only."""
+
+    async def rows(self, connection: Connection, decided: Sequence[Decided], now: datetime) -> list[Row]:
+        return await super().rows(connection, decided[:1], now)
+
+
+async def work(url: str, kind: type[Chain]) -> float:
+    """Events decided a second by one worker."""
+    pool = await database.open_pool(url, toy.NAME)
+    now = datetime.now(UTC)
+    chain = kind(toy.NAME, {}, os.urandom)
+    await chain.begin(pool, now)
+    turns = Turns(toy.toy(Path(os.devnull), 0), pool, chain)
+    began = 0.0
+    for number in range(TURNS + 5):
+        if number == 5:
+            began = time.perf_counter()
+        await turns.take([_arrival(now) for _ in range(BATCH)], None, now, 0, "")
+    rate = TURNS * BATCH / (time.perf_counter() - began)
+    pool.terminate()
+    return rate
+
+
+def _arrival(now: datetime) -> Arrival:
+    data = ApplicationWithdrawn(case_id=uuid4(), actor=ACTOR, reason="1")
+    record = Record("applications", 0, 0, data.key().encode(), (), data.model_dump_json().encode(), now)
+    return Arrival(record, Event(uuid4(), data.key(), data, now))
+
+
+async def at_once(url: str, kind: str, workers: int) -> float:
+    """Events a second of so many processes together."""
+    command = [sys.executable, "-m", "bench.audit", url, kind]
+    processes = [await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE) for _ in range(workers)]
+    said = [await process.communicate() for process in processes]
+    return sum(float(out) for out, _ in said)
+
+
+async def measure() -> None:
+    """Measures both in turn, and says the medians."""
+    postgres = Postgres()
+    postgres.start()
+    try:
+        (url,) = database.prepare(postgres.url, {toy.NAME: database.new_password()}).values()
+        database.migrate(url, toy.NAME, [toy.MIGRATIONS])
+        rates: dict[tuple[str, int], list[float]] = {}
+        for _ in range(ROUNDS):
+            for workers in (1, 2):
+                for kind in ("whole", "one-row"):
+                    rates.setdefault((kind, workers), []).append(await at_once(url, kind, workers))
+        _say_bytes(postgres.url)
+    finally:
+        postgres.stop()
+    middle = {key: median(values) for key, values in rates.items()}
+    for workers, name in ((1, "audit-turns"), (2, "audit-two-workers")):
+        reference = Reference("one row a turn", middle["one-row", workers])
+        Measurement(name, middle["whole", workers], "events/s", reference).keep()
+    one, two = middle["whole", 1], middle["whole", 2]
+    print(
+        f"two workers to one: {two / one:.2f} with the chain, {middle['one-row', 2] / middle['one-row', 1]:.2f} almost without"
+    )
+
+
+def _say_bytes(url: str) -> None:
+    with psycopg.connect(url) as connection:
+        row = connection.execute(
+            "select pg_total_relation_size('toy.audit')::float8 / count(*), avg(length(entry)) from toy.audit"
+        ).fetchone()
+    assert row is not None
+    print(f"{row[0]:.0f} bytes a row, indexes included; its entry {row[1]:.0f}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        print(asyncio.run(work(sys.argv[1], Chain if sys.argv[2] == "whole" else OneRow)))
+    else:
+        asyncio.run(measure())
