@@ -93,7 +93,8 @@ async def test_what_operators_do_works(parts: Parts, authority: Path, tmp_path: 
         assert any("await" in block.words for block in blocks)
         said = await asyncio.to_thread(run, blocks, tmp_path, {}, f". {environment}")
         assert "0 records are parked." in said
-        assert await served(system) == {row[0].strip("`") for row in pages.rows(OPERATIONS, "metrics")}
+        told = [*pages.rows(OPERATIONS, "metrics"), *pages.rows(OPERATIONS, "intake-metrics")]
+        assert await served(system) == {row[0].strip("`") for row in told}
 
 
 @pytest.mark.parametrize(
