@@ -15,6 +15,7 @@ import pytest_asyncio
 from asn1crypto import pem
 from chaos.customers import customer_of
 from chaos.quiet import Quiet
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from journeys import everything
 from journeys.conftest import Played
@@ -92,6 +93,7 @@ async def faulty(played: Played, tmp_path_factory: pytest.TempPathFactory) -> Pl
     """The system after poison with people in it, lost connections, and workers that could not start."""
     system = played.scene.system
     await _send_poison_with_people(system)
+    await _send_private_keys(system)
     wrong = tmp_path_factory.mktemp("wrong") / "passphrases"
     wrong.write_bytes(system.passphrase_file.read_bytes().replace(b"=", b"=not-"))
     said = await _fail(system, "issuer-wrong", SERVICECERT_CA_PASSPHRASE_FILE=str(wrong))
@@ -124,6 +126,21 @@ async def _send_poison_with_people(system: System) -> None:
         await send(producer, system.cluster, records)
 
 
+SENT = ec.generate_private_key(ec.SECP384R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+"""A private key that a customer sends instead of a request."""
+
+
+async def _send_private_keys(system: System) -> None:
+    """A private key as a request, in an event of no case, and in one that is cut off."""
+    application = example(CertificateType.SERVER)
+    customer = customer_of(application)
+    events = [customer.submitted(uuid4(), application, SENT), customer.attached(uuid4(), SENT)]
+    sent = [to_record(event, source=E_SERVICE, id=uuid4(), time=datetime.now(UTC)) for event in events]
+    cut = Record(sent[0].topic, str(uuid4()).encode(), sent[0].headers, sent[0].value[:-20])
+    async with kafka.producer(system.cluster) as producer:
+        await send(producer, system.cluster, [*sent, cut])
+
+
 async def _fail(system: System, name: str, **environment: str) -> bytes:
     """What a worker says that cannot start with these settings."""
     child = system.start(name, **environment)
@@ -141,6 +158,26 @@ async def test_I10_no_key_passphrase_or_password_is_in_a_log_metric_event_row_ma
         **everything.files(system.crl_folder),
     }
     assert not found(secrets(system), places)
+
+
+async def test_I10_a_private_key_that_a_customer_sends_stays_in_what_the_customer_sent(faulty: Played) -> None:
+    system = faulty.scene.system
+    places = {
+        **await everything.logs(system),
+        **await everything.stores(system),
+        **everything.files(system.mail_folder),
+        **everything.files(system.crl_folder),
+    }
+    lines = [line.encode() for line in SENT.splitlines() if "-----" not in line]
+    raw = pem.unarmor(SENT.encode())[2]
+    wanted = [
+        ("the key in PEM", lines[0][20:50]),
+        ("the key in PEM, in hexadecimal", lines[0][20:50].hex().encode()),
+        ("the key in DER", raw[40:70]),
+        ("the key in hexadecimal", raw[40:70].hex().encode()),
+    ]
+    assert found(iter(wanted), places) == ["the key in PEM is in topic applications"]
+    assert b"csr-is-private-key" in places["topic cases"]
 
 
 async def test_E3_no_person_is_in_a_log_a_metric_or_a_parked_record_s_error(faulty: Played) -> None:
