@@ -120,6 +120,7 @@ from .topics import (
 )
 from .upcasting import UPCASTERS, Upcasters, upcast
 from .values import (
+    AddressText,
     AttributeText,
     Base64,
     BusinessId,
@@ -176,6 +177,7 @@ __all__ = [
     "AccountMemberRemoved",
     "AccountOpened",
     "Actor",
+    "AddressText",
     "Answer",
     "AnswerClass",
     "Applicant",

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, StringConstraints
 
 from .event import Actor, CaseEvent
-from .values import CertificateType, CsrText, Instant, Language, LongText, Sha256, Text, Usage, Value
+from .values import AddressText, CertificateType, CsrText, Instant, Language, LongText, Sha256, Text, Usage, Value
 
 
 class ApplyingAs(StrEnum):
@@ -44,7 +44,7 @@ class InformationSystem(Value):
 class Names(Value):
     """The names of a server, as typed."""
 
-    dns: Annotated[tuple[Text, ...], Field(max_length=100)] = ()
+    dns: Annotated[tuple[AddressText, ...], Field(max_length=100)] = ()
     ip: Annotated[tuple[Text, ...], Field(max_length=100)] = ()
 
 
@@ -52,14 +52,14 @@ class Orderer(Value):
     """Who ordered the certificate, and receives it."""
 
     name: Text
-    email: Text
+    email: AddressText
 
 
 class TechnicalContact(Value):
     """Who may attach the CSR, and receives the certificate. `organisation` is the field that A9 reads."""
 
     name: Text
-    email: Text
+    email: AddressText
     phone: Text | None = None
     organisation: Text
 
@@ -78,7 +78,7 @@ class Form(Value):
     usages: Annotated[tuple[Usage, ...], Field(max_length=2)] = ()
     orderer: Orderer
     technical_contact: TechnicalContact
-    shared_mailbox: Text | None = None
+    shared_mailbox: AddressText | None = None
     start_date: date | None = None
     validity_days: Annotated[int, Field(ge=1, le=100_000)] | None = None
     follows: Text | None = None

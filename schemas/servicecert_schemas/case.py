@@ -12,6 +12,7 @@ from .event import CaseEvent, EventData
 from .mail import MailKind
 from .revocation import RevocationReason
 from .values import (
+    AddressText,
     CertificateType,
     DecimalSerialNumber,
     DistinguishedName,
@@ -58,7 +59,7 @@ class AppliedFor(Value):
 
     business_id: Text
     unit_long_name: Text
-    dns: Annotated[tuple[Text, ...], Field(max_length=100)] = ()
+    dns: Annotated[tuple[AddressText, ...], Field(max_length=100)] = ()
     ip: Annotated[tuple[Text, ...], Field(max_length=100)] = ()
     usages: Annotated[tuple[Usage, ...], Field(max_length=2)] = ()
     information_system: Text | None = None

@@ -51,6 +51,9 @@ _STORABLE = r"^[^\x00]*$"
 Text = Annotated[str, StringConstraints(pattern=_STORABLE, max_length=200)]
 """One line that a person typed: a name, a title, an address as written."""
 
+AddressText = Annotated[str, StringConstraints(pattern=_STORABLE, max_length=500)]
+"""A host name or an e-mail address as a person typed it. Wider than any can be, so that too long a one is answered in words."""
+
 LongText = Annotated[str, StringConstraints(pattern=_STORABLE, max_length=4_000)]
 """Some sentences that a person typed or reads."""
 
