@@ -20,7 +20,7 @@ from servicecert_schemas.event import EventData
 from servicecert_schemas.mail import MailHandedOver
 from servicecert_schemas.parked import RecordParked
 from servicecert_schemas.revocation import CertificateRevoked, CrlPublished
-from servicecert_schemas.topics import CATALOGUE, REGISTERS
+from servicecert_schemas.topics import AUDIT_CHECKPOINTS, CATALOGUE, REGISTERS
 
 Place = tuple[str, int, int]
 """A record's topic, as the cluster calls it, its partition and offset."""
@@ -124,7 +124,8 @@ async def read_topics(cluster: Cluster) -> TopicsTold:
     told = TopicsTold()
     async with kafka.reader(cluster) as reader:
         for topic in CATALOGUE:
-            if topic is REGISTERS:
+            # Neither is of a case: registers are loaded, and each worker that ends adds a checkpoint of the audit.
+            if topic in (REGISTERS, AUDIT_CHECKPOINTS):
                 continue
             partitions = [TopicPartition(cluster.name(topic), number) for number in range(topic.partitions)]
             reader.assign(partitions)

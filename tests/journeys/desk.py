@@ -22,7 +22,7 @@ from servicecert_schemas.mail import MailHandedOver
 from servicecert_schemas.values import CertificateType
 
 C = TypeVar("C", bound=CaseEvent)
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 90.0
 
 
 @dataclass(frozen=True)
