@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from servicecert_worker.clock import clock_ahead
 from servicecert_worker.process import settings_fault
 from servicecert_worker.settings import WorkerSettings
-from toy.stand import Stand, numbered
+from toy.stand import Stand, eventually, numbered
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 PLACES = {"KAFKA_BOOTSTRAP_SERVERS": "nowhere:1", "DATABASE_URL": "postgresql://nowhere"}
@@ -49,7 +49,13 @@ async def test_E2_a_deadline_fires_once_for_workers_whose_clock_has_run_past_it(
     await stand.until(
         "select not exists (select from deadlines) and (select (body::jsonb ->> 'woken')::int from tally) = 2"
     )
-    address = stand.health_file(3).read_text()
+    files = [stand.health_file(number) for number in (1, 2, 3)]
+
+    async def all_serve() -> bool:
+        return all(file.exists() and file.read_text() for file in files)
+
+    await eventually(all_serve)
+    address = files[-1].read_text()
     async with aiohttp.ClientSession() as session:
         async with session.get(f"http://{address}/ready") as answer:
             assert (await answer.text()).strip() == "ready, with a clock that runs 190 days, 0:00:00 ahead"
