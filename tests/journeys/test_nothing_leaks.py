@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from urllib.parse import unquote, urlsplit
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+import asyncpg
 import psutil
 import psycopg
 import pytest
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from journeys import everything
 from journeys.conftest import Played
+from journeys.desk import PATIENCE_SECONDS
 from servicecert_cli import kafka
 from servicecert_cli.e_service import example
 from servicecert_cli.publishing import E_SERVICE, send
@@ -126,6 +128,8 @@ async def _send_poison_with_people(system: System) -> None:
         await send(producer, system.cluster, records)
 
 
+_STATE = "select state::text from intake.cases where case_id = $1"
+
 SENT = ec.generate_private_key(ec.SECP384R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 """A private key that a customer sends instead of a request."""
 
@@ -134,11 +138,24 @@ async def _send_private_keys(system: System) -> None:
     """A private key as a request, in an event of no case, and in one that is cut off."""
     application = example(CertificateType.SERVER)
     customer = customer_of(application)
-    events = [customer.submitted(uuid4(), application, SENT), customer.attached(uuid4(), SENT)]
+    case_id = uuid4()
+    events = [customer.submitted(case_id, application, SENT), customer.attached(uuid4(), SENT)]
     sent = [to_record(event, source=E_SERVICE, id=uuid4(), time=datetime.now(UTC)) for event in events]
     cut = Record(sent[0].topic, str(uuid4()).encode(), sent[0].headers, sent[0].value[:-20])
     async with kafka.producer(system.cluster) as producer:
         await send(producer, system.cluster, [*sent, cut])
+    await _returned(system, case_id)
+
+
+async def _returned(system: System, case_id: UUID) -> None:
+    """Waits until intake has returned a case."""
+    connection = await asyncpg.connect(system.place.admin_url)
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await connection.fetchval(_STATE, str(case_id)) != "returned":  # noqa: ASYNC110  -- the database's
+                await asyncio.sleep(0.1)
+    finally:
+        connection.terminate()
 
 
 async def _fail(system: System, name: str, **environment: str) -> bytes:
