@@ -123,7 +123,9 @@ async def _send_poison_with_people(system: System) -> None:
         good.value.replace(b'"names":', f'"names": "{name}", "x":'.encode()),
         good.value[:-20],
     ]
-    records = [Record(good.topic, str(uuid4()).encode(), good.headers, value) for value in values]
+    records = [
+        _with_value(to_record(event, source=E_SERVICE, id=uuid4(), time=datetime.now(UTC)), value) for value in values
+    ]
     async with kafka.producer(system.cluster) as producer:
         await send(producer, system.cluster, records)
 
@@ -141,10 +143,16 @@ async def _send_private_keys(system: System) -> None:
     case_id = uuid4()
     events = [customer.submitted(case_id, application, SENT), customer.attached(uuid4(), SENT)]
     sent = [to_record(event, source=E_SERVICE, id=uuid4(), time=datetime.now(UTC)) for event in events]
-    cut = Record(sent[0].topic, str(uuid4()).encode(), sent[0].headers, sent[0].value[:-20])
+    whole = to_record(events[0], source=E_SERVICE, id=uuid4(), time=datetime.now(UTC))
+    cut = _with_value(whole, whole.value[:-20])
     async with kafka.producer(system.cluster) as producer:
         await send(producer, system.cluster, [*sent, cut])
     await _returned(system, case_id)
+
+
+def _with_value(record: Record, value: bytes) -> Record:
+    """The record of an event of its own with another value and key: one with the id of another would be its copy."""
+    return Record(record.topic, str(uuid4()).encode(), record.headers, value)
 
 
 async def _returned(system: System, case_id: UUID) -> None:
