@@ -80,4 +80,5 @@ async def opened_desk(system: System, customers: Customers):
     """A desk at a running system."""
     async with witnessing(system.cluster) as witness:
         await publish(system.cluster, *openings())
+        await witness.caught_up()
         yield Desk(system, witness, customers)
