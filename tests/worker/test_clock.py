@@ -57,10 +57,14 @@ async def test_E2_a_deadline_fires_once_for_workers_whose_clock_has_run_past_it(
     await eventually(all_serve)
     address = files[-1].read_text()
     async with aiohttp.ClientSession() as session:
-        async with session.get(f"http://{address}/ready") as answer:
-            assert (await answer.text()).strip() == "ready, with a clock that runs 190 days, 0:00:00 ahead"
+
+        async def ready() -> bool:
+            async with session.get(f"http://{address}/ready") as answer:
+                return (await answer.text()).strip() == "ready, with a clock that runs 190 days, 0:00:00 ahead"
+
+        await eventually(ready)
         async with session.get(f"http://{address}/metrics") as answer:
             assert 'servicecert_clock_ahead_seconds{service="toy"} 1.6416e+07' in await answer.text()
-    assert all(worker.stop(10) == 0 for worker in workers)
+    assert all(worker.stop(60) == 0 for worker in workers)
     assert await stand.one("select (body::jsonb ->> 'woken')::int from tally") == 2
     assert "SERVICECERT_CLOCK_AHEAD" in workers[-1].said(50)

@@ -63,7 +63,7 @@ async def test_A12_E2_a_case_lapses_once_after_six_months_in_which_nobody_was_aw
         await publish(cluster, customer.supplemented(case_id, application, None))
         await witness.until(lambda _: any(view.answer for view in views(CaseState.LAPSED)))
         assert [view.answer and view.answer.code for view in views(CaseState.LAPSED)] == [None, "too-late-lapsed"]
-        assert all(worker.stop(10) == 0 for worker in late)
+        assert all(worker.stop(60) == 0 for worker in late)
 
 
 async def test_A11_what_is_entered_in_the_registers_wakes_the_case_that_waits_for_it_once(workers):
@@ -84,4 +84,4 @@ async def test_A11_what_is_entered_in_the_registers_wakes_the_case_that_waits_fo
             (2, CaseState.WAITING_FOR_CSR),
             (3, CaseState.WAITING_FOR_CSR),
         ]
-        assert all(worker.stop(10) == 0 for worker in three)
+        assert all(worker.stop(60) == 0 for worker in three)
