@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from servicecert_schemas.case import CaseChanged, CaseState
@@ -23,20 +23,20 @@ LOOK_SECONDS = 0.25
 
 @dataclass(frozen=True)
 class Stage:
-    """A running system, a witness of all its events, and the teller of the story."""
+    """A running system, a witness of all its events, and the teller of the story. `told` says how many states of each case were told."""
 
     system: System
     witness: Witness
     teller: Teller
+    told: dict[UUID, int] = field(default_factory=dict)
 
     async def follow(self, case_id: UUID, end: CaseState, service: str) -> CaseChanged:
         """Tells each state of a case until it comes to `end`. Raises Told where it comes to an end that is none, or nothing comes."""
-        known = self.witness.of_case(case_id, CaseChanged)
-        told = len(known[-1].history) if known else 0
+        told = self.told.get(case_id, 0)
         while True:
             case = await self._further(case_id, told, service)
             self.teller.states(case, told)
-            told = len(case.history)
+            told = self.told[case_id] = len(case.history)
             if case.state is end:
                 return case
             if case.state in (CaseState.REFUSED, CaseState.RETURNED):
