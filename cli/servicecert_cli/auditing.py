@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ async def verified(
     for service in services:
         out = [Signed.of(each) for each in checkpoints if each.service == service]
         async with connected(url, service) as connection:
-            found[service] = await verify(connection, service, keys, out, lambda rows, of=service: progress(of, rows))  # type: ignore[misc]
+            found[service] = await verify(connection, service, keys, out, partial(progress, service))
     return found
 
 

@@ -37,7 +37,7 @@ def _fetched(cache: Path) -> Path | None:
     return next(cache.glob(f"package/usr/lib/**/{LIBRARY}"), None)
 
 
-def library(cache: Path = CACHE, report: Report = silent) -> Path:
+def find_library(cache: Path = CACHE, report: Report = silent) -> Path:
     """The path of SoftHSM2's library, fetched at the first call on a machine that has none. Raises TokenMissing."""
     found = _installed() or _fetched(cache)
     if found is None:
@@ -90,7 +90,7 @@ class SoftHsm:
     @classmethod
     def prepare(cls, folder: Path, cache: Path = CACHE, report: Report = silent) -> "SoftHsm":
         """Make the folder, readable by its owner alone, with no token in it. Raises TokenMissing."""
-        module = library(cache, report)
+        module = find_library(cache, report)
         (folder / "tokens").mkdir(parents=True, mode=0o700, exist_ok=True)
         settings = f"directories.tokendir = {folder / 'tokens'}\nobjectstore.backend = file\nlog.level = ERROR\n"
         (folder / "softhsm2.conf").write_text(settings)

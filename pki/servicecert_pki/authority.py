@@ -18,6 +18,7 @@ The roots' keys are never here: `ceremony` keeps them in a folder of their own.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 
 from cryptography import x509
@@ -88,6 +89,11 @@ class Authority:
             {entry.id: entry.key for entry in entries},
             {entry.id: entry.active_from for entry in entries},
         )
+
+    @property
+    def fingerprints(self) -> Mapping[str, str]:
+        """The SHA-256 of each issuing CA's certificate, in hexadecimal, by the CA's name."""
+        return {id: sha256(issuer.certificate_der).hexdigest() for id, issuer in self.issuers.items()}
 
     def issuer(self, id: str) -> IssuerInfo:
         """Return an issuing CA by its name; raises AuthorityMissing."""

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import TypeAdapter
 
@@ -229,7 +230,7 @@ def _entry(directory: Path, path: Path, manifest: Manifest) -> tuple[Entry, x509
     try:
         certificate, root = x509.load_pem_x509_certificates(path.read_bytes())
         certificate.verify_directly_issued_by(root)
-    except Exception:
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         raise AuthorityRefused(
             f"{path} does not hold a CA's certificate and that of the root that signed it."
         ) from None

@@ -149,7 +149,8 @@ def _signature_faults(request: x509.CertificateSigningRequest, *, verify: bool) 
     A signature by a weak hash proves nothing, and one by an absurd key may be costly to verify.
     """
     try:
-        request.signature_hash_algorithm  # noqa: B018  -- it raises where the algorithm is unknown
+        # It raises where the algorithm is unknown, also where nothing is verified.
+        _ = request.signature_hash_algorithm
         return (fault.SIGNATURE,) if verify and not request.is_signature_valid else ()
     except (UnsupportedAlgorithm, ValueError):
         return (fault.ALGORITHM,)

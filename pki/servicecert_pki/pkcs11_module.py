@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-import pkcs11
+from pkcs11 import PKCS11Error
+from pkcs11 import lib as load_cryptoki
 
 from servicecert_pki.keys import KeyUnavailable
 
@@ -37,8 +38,8 @@ class Pkcs11Module:
         self._leaving = 0
         try:
             self._functions = ctypes.CDLL(str(path))
-            self.library = pkcs11.lib(str(path))
-        except (OSError, pkcs11.PKCS11Error, AttributeError):
+            self.cryptoki = load_cryptoki(str(path))
+        except (OSError, PKCS11Error, AttributeError):
             raise KeyUnavailable(
                 f"The PKCS#11 library {path} cannot be loaded: name the token's library in SERVICECERT_PKCS11_MODULE."
             ) from None

@@ -10,6 +10,7 @@ octets where the rules count characters, and warns of what it takes for too long
 import warnings
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
+from typing import NoReturn
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -36,23 +37,14 @@ _STRING = {StringType.PRINTABLE: _ASN1Type.PrintableString, StringType.UTF8: _AS
 _PURPOSE = {Usage.SERVER_AUTH: ExtendedKeyUsageOID.SERVER_AUTH, Usage.CLIENT_AUTH: ExtendedKeyUsageOID.CLIENT_AUTH}
 
 
+def _nothing(*_: object) -> NoReturn:
+    raise TypeError("A key that signs nothing holds nothing.")
+
+
 class _Silent:
-    """What the library asks of a key, and never uses."""
+    """What the library asks of a key: it takes the signature for one, and asks for nothing else."""
 
-    def exchange(self, *_: object) -> bytes:
-        raise NotImplementedError
-
-    def decrypt(self, *_: object) -> bytes:
-        raise NotImplementedError
-
-    def private_numbers(self) -> object:
-        raise NotImplementedError
-
-    def private_bytes(self, *_: object) -> bytes:
-        raise NotImplementedError
-
-    def public_key(self) -> object:
-        raise NotImplementedError
+    exchange = decrypt = private_numbers = private_bytes = public_key = _nothing
 
     def sign(self, *_: object) -> bytes:
         return b"\0"

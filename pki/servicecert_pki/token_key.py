@@ -114,7 +114,7 @@ class Token:
                 return session
 
     def _open(self, epoch: int, writing: bool) -> _Session:
-        token = self._module.library.get_token(token_label=self.label)
+        token = self._module.cryptoki.get_token(token_label=self.label)
         with self._login:
             if self._logged_in_at == epoch:
                 return _Session(epoch, token.open(rw=writing))

@@ -31,7 +31,7 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_what_is_installed_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(softhsm, "_installed", lambda: tmp_path / "libsofthsm2.so")
-    assert softhsm.library(tmp_path / "cache") == tmp_path / "libsofthsm2.so"
+    assert softhsm.find_library(tmp_path / "cache") == tmp_path / "libsofthsm2.so"
     assert not (tmp_path / "cache").exists()
 
 
@@ -40,8 +40,8 @@ def test_it_is_fetched_once_from_the_machine_s_own_sources_and_nothing_else_is_c
     tmp_path: Path, apt: Path
 ) -> None:
     said: list[str] = []
-    first = softhsm.library(tmp_path / "cache", said.append)
-    assert first == softhsm.library(tmp_path / "cache", said.append)
+    first = softhsm.find_library(tmp_path / "cache", said.append)
+    assert first == softhsm.find_library(tmp_path / "cache", said.append)
     assert first.is_relative_to(tmp_path / "cache" / "package")
     calls = (tmp_path / "calls").read_text().splitlines()
     assert [call.split()[-1] for call in calls] == ["update", "libsofthsm2"]
@@ -54,7 +54,7 @@ def test_it_is_fetched_once_from_the_machine_s_own_sources_and_nothing_else_is_c
 def test_a_fetch_that_fails_is_one_sentence_and_leaves_nothing_half_there(tmp_path: Path, apt: Path) -> None:
     executable(apt / "apt-get", "echo 'E: no network' >&2; exit 100")
     with pytest.raises(TokenMissing, match=r"could not be fetched \(E: no network\): install the package softhsm2"):
-        softhsm.library(tmp_path / "cache")
+        softhsm.find_library(tmp_path / "cache")
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["lock"]
 
 
@@ -62,7 +62,7 @@ def test_a_fetch_that_fails_is_one_sentence_and_leaves_nothing_half_there(tmp_pa
 def test_without_apt_the_way_out_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(TokenMissing, match="install the package softhsm2"):
-        softhsm.library(tmp_path / "cache")
+        softhsm.find_library(tmp_path / "cache")
 
 
 def test_tokens_are_their_owner_s_alone_and_a_label_s_folder_is_told(tmp_path: Path) -> None:

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from servicecert_pki.authority import Authority
-from servicecert_pki.keyring import access, open_keys
 from servicecert_pki.lint import Linter
 from servicecert_pki.profile_safety import check_issuers
 from servicecert_pki.profiles import SHIPPED_PROFILES, load_profiles
@@ -51,9 +49,7 @@ async def open_service(
 
     Raises KeyUnavailable, AuthorityMissing, AuthorityDamaged or ProfileUnsafe, each with one sentence that says the way out.
     """
-    authority = Authority.load(settings.ca_dir)
-    reached = access(settings.ca_passphrase_file, settings.pkcs11_module, settings.pkcs11_pin_file)
-    keys = await asyncio.to_thread(open_keys, authority, *reached)
+    authority, keys = await asyncio.to_thread(settings.open_authority)
     profiles = load_profiles()
     linter = await asyncio.to_thread(Linter.with_new_keys, settings.lint)
     office = Office(authority, profiles, settings.crl_base_url, linter, settings.ocsp_url)
@@ -79,7 +75,7 @@ async def open_service(
             standing=(STANDING,),
             gauges=gauges(partial(count_open, pool), sign.keys_away, sense.shown),
             audited={
-                "keys": {name: sha256(ca.certificate_der).hexdigest() for name, ca in authority.issuers.items()},
+                "keys": authority.fingerprints,
                 "profiles": {
                     path.stem: sha256(path.read_bytes()).hexdigest() for path in sorted(SHIPPED_PROFILES.glob("*.toml"))
                 },

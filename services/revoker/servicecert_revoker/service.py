@@ -3,14 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import asyncpg
 from servicecert_pki.authority import Authority
-from servicecert_pki.keyring import access, open_keys
 from servicecert_schemas.topics import CERTIFICATES, REVOCATIONS
 from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Service
@@ -41,9 +39,7 @@ async def open_service(
 
     Raises KeyUnavailable, AuthorityMissing, AuthorityDamaged or FolderUnusable, each with one sentence that says the way out.
     """
-    authority = Authority.load(settings.ca_dir)
-    reached = access(settings.ca_passphrase_file, settings.pkcs11_module, settings.pkcs11_pin_file)
-    keys = await asyncio.to_thread(open_keys, authority, *reached)
+    authority, keys = await asyncio.to_thread(settings.open_authority)
     files = CrlFiles(settings.crl_dir)
     await asyncio.to_thread(_publish_certificates, files, authority)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_FETCH_SECONDS)) as session:
@@ -65,7 +61,7 @@ async def open_service(
             heeds=heeds,
             effects={PUBLISH: Effect(PublishOrder, publish, batch=_BATCH, concurrency=1)},
             standing=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers)),
-            audited={"keys": {name: sha256(ca.certificate_der).hexdigest() for name, ca in authority.issuers.items()}},
+            audited={"keys": authority.fingerprints},
         )
 
 

@@ -1,57 +1,21 @@
 """What an operator tells the revoker, by environment variables. Their names are given as aliases."""
 
-import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationInfo, field_validator
+from servicecert_pki.signing_settings import SigningSettings
 
 
-def _http_url(text: str) -> str:
-    """An https address has no place in a certificate: fetching it would need another certificate (RFC 5280, 8)."""
-    if not re.fullmatch(r"http://[!-~]*[!-.0-~]", text):
-        raise ValueError(
-            "give an address that begins with http:// and ends without a slash, such as http://crl.example.fi"
-        )
-    return text
-
-
-class Settings(BaseSettings):
+class Settings(SigningSettings):
     """`crl_dir` is the folder that is served at `crl_base_url`.
 
     A CRL is planned every `crl_interval_hours` and says that the next one comes within `crl_validity_hours`.
     """
 
-    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, validate_default=True, extra="ignore")
-
-    ca_dir: Annotated[Path, Field(alias="SERVICECERT_CA_DIR", description="the folder of the CA")]
-    ca_passphrase_file: Annotated[
-        Path | None,
-        Field(
-            alias="SERVICECERT_CA_PASSPHRASE_FILE",
-            description="for keys in files: two lines, production=<passphrase> and test=<passphrase>",
-        ),
-    ] = None
-    pkcs11_module: Annotated[
-        Path | None,
-        Field(alias="SERVICECERT_PKCS11_MODULE", description="for keys in a token: the path of its PKCS#11 library"),
-    ] = None
-    pkcs11_pin_file: Annotated[
-        Path | None,
-        Field(
-            alias="SERVICECERT_PKCS11_PIN_FILE",
-            description="for keys in a token: two lines, production=<PIN> and test=<PIN>",
-        ),
-    ] = None
     crl_dir: Annotated[
         Path, Field(alias="SERVICECERT_CRL_DIR", description="the folder that the CRLs are published to")
-    ]
-    crl_base_url: Annotated[
-        str,
-        AfterValidator(_http_url),
-        Field(alias="SERVICECERT_CRL_BASE_URL", description="where the folder of the CRLs is served, as http://host"),
     ]
     crl_interval_hours: Annotated[
         int,

@@ -1,0 +1,64 @@
+"""What an operator tells a service that signs, by environment variables: where the CA is, and what opens its keys."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from servicecert_pki.authority import Authority
+from servicecert_pki.keyring import access, open_keys
+from servicecert_pki.keys import SigningKey
+
+
+def _http_url(text: str) -> str:
+    """An https address has no place in a certificate: fetching it would need another certificate (RFC 5280, 8)."""
+    if not re.fullmatch(r"http://[!-~]*[!-.0-~]", text):
+        raise ValueError(
+            "give an address that begins with http:// and ends without a slash, such as http://crl.example.fi"
+        )
+    return text
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+
+
+class SigningSettings(BaseSettings):
+    """The names of the variables are given as aliases. `crl_base_url` is where relying parties fetch `<issuer>.crl` and `<issuer>.cer`."""
+
+    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, validate_default=True, extra="ignore")
+
+    ca_dir: Annotated[Path, Field(alias="SERVICECERT_CA_DIR", description="the folder of the CA")]
+    ca_passphrase_file: Annotated[
+        Path | None,
+        Field(
+            alias="SERVICECERT_CA_PASSPHRASE_FILE",
+            description="for keys in files: two lines, production=<passphrase> and test=<passphrase>",
+        ),
+    ] = None
+    pkcs11_module: Annotated[
+        Path | None,
+        Field(alias="SERVICECERT_PKCS11_MODULE", description="for keys in a token: the path of its PKCS#11 library"),
+    ] = None
+    pkcs11_pin_file: Annotated[
+        Path | None,
+        Field(
+            alias="SERVICECERT_PKCS11_PIN_FILE",
+            description="for keys in a token: two lines, production=<PIN> and test=<PIN>",
+        ),
+    ] = None
+    crl_base_url: Annotated[
+        HttpUrl,
+        Field(alias="SERVICECERT_CRL_BASE_URL", description="where the folder of the CRLs is served, as http://host"),
+    ]
+
+    def open_authority(self) -> tuple[Authority, Mapping[str, SigningKey]]:
+        """Return the CAs and their keys, by the CA's name. It takes about a second.
+
+        Raises AuthorityMissing, AuthorityDamaged or KeyUnavailable, each with one sentence that says the way out.
+        """
+        authority = Authority.load(self.ca_dir)
+        reached = access(self.ca_passphrase_file, self.pkcs11_module, self.pkcs11_pin_file)
+        return authority, open_keys(authority, *reached)
