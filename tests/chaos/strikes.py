@@ -18,9 +18,11 @@ from chaos.witnesses import MailServer
 LOOK_SECONDS = 0.1
 LOST_ANSWERS = 5
 
-
 UNAVAILABLE = 69
 """The exit status of a worker that found no broker or no database, as in sysexits.h."""
+
+AFTERMATH_SECONDS = 60.0
+"""How long after such a blow a worker may end with it: its patience, and the time that a busy machine needs to be whole again."""
 
 
 class Harm:
@@ -38,11 +40,14 @@ class Harm:
         self._mail_server = mail_server
         self._alone: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._ours: set[int] = set()
+        self._away_until = 0.0
 
     async def strike(self, strike: Strike) -> None:
         await asyncio.sleep(strike.wait)
         part = strike.target or strike.blow.split()[0]
         async with self._alone[part]:
+            if part in ("broker", "database"):
+                self._away_until = time.monotonic() + strike.seconds + AFTERMATH_SECONDS
             await asyncio.to_thread(self._strike, strike)
         self.done[strike.blow] += 1
 
@@ -97,7 +102,8 @@ class Harm:
             for name, child in tuple(self._system.children.items()):
                 if child.alive:
                     continue
-                if child.pid not in self._ours and child.returncode != UNAVAILABLE:
+                away = child.returncode == UNAVAILABLE and time.monotonic() < self._away_until
+                if child.pid not in self._ours and not away:
                     self.unasked.append(f"{name} ended with status {child.returncode}: {child.said(1)}")
                 await asyncio.to_thread(self._system.start, name)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fuzz.targets import CORPUS, TARGETS, TooLarge, TooSlow, run
+from fuzz.targets import CORPUS, MOST_BYTES, TARGETS, TooLarge, TooSlow, run
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -26,6 +26,8 @@ def test_what_hangs_or_takes_much_would_be_found(monkeypatch):
     with pytest.raises(TooSlow):
         run(lambda given: sum(given), b"1" * 1000)
     monkeypatch.setattr("fuzz.targets.MOST_SECONDS", 1000.0)
-    monkeypatch.setattr("fuzz.targets.MOST_BYTES", -1)
+    # Also where more was taken before.
+    assert len(b"1" * len(bytes(4 * MOST_BYTES)))
     with pytest.raises(TooLarge):
-        run(len, b"1")
+        run(lambda given: given * (2 * MOST_BYTES), b"2")
+    run(lambda given: given * (MOST_BYTES // 2), b"2")

@@ -60,8 +60,11 @@ async def test_A11_a_service_is_told_of_each_snapshot_that_has_settled_also_afte
     following = asyncio.create_task(follower(cluster, told).run())
     try:
         assert await told.next() == {entry.entry_id for entry in ENTRIES[:5]}
-        await load_registers(cluster, ENTRIES)
-        assert await told.next() == {entry.entry_id for entry in ENTRIES}
+        await load_registers(cluster, ENTRIES[5:])
+        # A slow broker may let one settle that lacks some of them.
+        while (settled := await told.next()) < {entry.entry_id for entry in ENTRIES}:
+            pass
+        assert settled == {entry.entry_id for entry in ENTRIES}
     finally:
         following.cancel()
     # The same is not told again at once.

@@ -123,8 +123,9 @@ async def test_alarm_is_given_once_and_taken_back_once(clocks: Clocks, caplog: p
     for jump in (HOUR, -HOUR):
         clocks.wall += jump
         seen = len(caplog.records)
-        while len(caplog.records) == seen:  # noqa: ASYNC110  -- nothing else tells when it is logged
-            await asyncio.sleep(0)
+        async with asyncio.timeout(20):
+            while len(caplog.records) == seen:  # noqa: ASYNC110  -- nothing else tells when it is logged
+                await asyncio.sleep(0)
         await asyncio.sleep(0)
     watching.cancel()
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]

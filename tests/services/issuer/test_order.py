@@ -98,10 +98,12 @@ async def test_B2_final_write_that_fails_is_repeated_with_the_same_bytes_and_ser
     await before.happen(accepted(case_id=case))
     intended = await before.state(case)
     await pool.execute(REFUSING)
-    await before.finish()
-    assert await before.state(case) == intended
-    assert (await before.told(), await before.intents(), await before.parked()) == ([], 1, 0)
-    await pool.execute("drop trigger refuse on certificates; drop function refuse")
+    try:
+        await before.finish()
+        assert await before.state(case) == intended
+        assert (await before.told(), await before.intents(), await before.parked()) == ([], 1, 0)
+    finally:
+        await pool.execute("drop trigger refuse on certificates; drop function refuse")
     after = stand(random=lambda octets: b"\xff" * octets)
     await after.adopt()
     await after.finish()
@@ -280,8 +282,9 @@ async def test_nothing_is_intended_under_a_wrong_clock_and_all_of_it_once_it_is_
 ) -> None:
     one = stand(fault="The clock jumped.")
     issuing = asyncio.create_task(one.issue(accepted(case_id=case)))
-    while one.loop.unavailable is None:  # noqa: ASYNC110  -- nothing tells when it is set
-        await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        while one.loop.unavailable is None and not issuing.done():  # noqa: ASYNC110  -- nothing tells when it is set
+            await asyncio.sleep(0)
     assert one.loop.unavailable == "The clock jumped."
     assert await one.state(case) is None
     one.fault = None

@@ -57,7 +57,7 @@ BREACHES = {
     "late": "update certificates set sign_by = now() - interval '1 second' where state = 'intended'",
     "other-bytes": "update certificates set certificate = set_byte(certificate, 40, 0) where state = 'issued'",
     "other-serial": "update certificates set serial = '4b' || substr(serial, 3) where state = 'issued'",
-    "other-act": "update intents set data = convert_to(regexp_replace(convert_from(data, 'utf8'), 'AQ', 'AR'), 'utf8')",
+    "other-act": """update intents set data = convert_to(replace(convert_from(data, 'utf8'), '"tbs":"M', '"tbs":"N'), 'utf8')""",
 }
 
 
