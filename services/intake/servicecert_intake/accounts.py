@@ -16,10 +16,11 @@ from servicecert_worker.decider import Change
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Somebody who may act since a moment, until another where removed."""
+    """Somebody who may act since a moment, until another where removed. `said` is when the role was last said."""
 
     role: Role
     since: datetime
+    said: datetime
     until: datetime | None = None
 
     def acts(self, sent: datetime) -> bool:
@@ -76,10 +77,10 @@ def apply(accounts: Accounts, changes: Iterable[Change]) -> Accounts:
 
 def _added(account: Account, user_id: str, role: Role, case_id: UUID | None, at: datetime) -> Account:
     before = account.members.get((user_id, case_id))
-    if before is not None and at < (before.until or before.since):
+    if before is not None and at < (before.until or before.said):
         return account
     since = at if before is None or before.until is not None else before.since
-    return replace(account, members=account.members.set((user_id, case_id), Member(role, since)))
+    return replace(account, members=account.members.set((user_id, case_id), Member(role, since, at)))
 
 
 def _removed(account: Account, user_id: str, case_id: UUID | None, at: datetime) -> Account:

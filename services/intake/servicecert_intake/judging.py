@@ -35,14 +35,16 @@ def checked(
 ) -> Decision[Case]:
     """The case after all rules were asked, as of a moment's day: that on which its newest part was sent (A10), or that of a recheck (A11)."""
     account = known.accounts.get(case.account_id)
-    followed = case.followed if case.form.follows else None
+    found = case.followed
+    # What was found of another serial number says nothing of this one.
+    earlier = found.earlier if found is not None and found.typed == case.form.follows else None
     key = None if case.csr is None else case.csr.key
     application = Application(
         case.form,
         case.attachments,
         case.csr,
         account_of=None if account is None else account.business_id,
-        follows_unknown=followed is not None and followed.earlier is None,
+        follows_unknown=bool(case.form.follows) and earlier is None,
         key=None if key is None else known.keys.get(key.sha256),
     )
     registers = known.registers
@@ -50,8 +52,9 @@ def checked(
     if not isinstance(judged, Grant):
         state = CaseState.REFUSED if is_final(judged) else CaseState.RETURNED
         judged_by = registers.fingerprint if recheck.waits(state, judged) else None
-        return moved(case, state, now, deficiencies=judged, judged_by=judged_by, renewal=None)
-    earlier = None if followed is None else followed.earlier
+        # What was not found is looked up again with the next supplement (A10).
+        kept = None if earlier is None else found
+        return moved(case, state, now, deficiencies=judged, judged_by=judged_by, renewal=None, followed=kept)
     shown = replace(case, renewal=None if earlier is None else renewal(case.form.type, judged, key, earlier))
     if case.csr is None or case.csr.der is None:
         return moved(shown, CaseState.WAITING_FOR_CSR, now, deficiencies=())

@@ -44,7 +44,8 @@ async def recall(
 async def keep(connection: Connection, changed: Sequence[Stored[Case]]) -> None:
     """Records whose key each accepted request has, and blocks exposed keys (D6).
 
-    Raises `Conflict` where two organisations of this turn come with the same key: taken one after the other, the second is returned.
+    Raises `Conflict` where two organisations of this turn come with the same key, or one with a key that is found exposed: taken one after the
+    other, the second is returned.
     """
     owners: dict[str, str | None] = {}
     exposed: set[str] = set()
@@ -52,10 +53,12 @@ async def keep(connection: Connection, changed: Sequence[Stored[Case]]) -> None:
         if case.key is None or case.grant is None:
             continue
         key, owner = case.key.sha256, case.grant.subject.business_id
-        if case.filed is CaseState.ACCEPTED and owners.setdefault(key, owner) != owner:
+        if case.state is CaseState.ACCEPTED and owners.setdefault(key, owner) != owner:
             raise Conflict("Two organisations were accepted with one key.")
         if case.revocation is not None and case.revocation.reason is RevocationReason.KEY_EXPOSED:
             exposed.add(key)
+    if exposed & owners.keys():
+        raise Conflict("A key was accepted and found exposed in one turn.")
     if keys := sorted(owners.keys() | exposed):
         blocked = [Blocked.COMPROMISED if key in exposed else None for key in keys]
         await connection.execute(_KEEP, keys, [owners.get(key) for key in keys], blocked)

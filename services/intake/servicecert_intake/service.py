@@ -48,6 +48,8 @@ async def open_service(
     lists = await asyncio.to_thread(loaded, settings.key_lists_dir)
 
     async def settled(known: Knowledge) -> None:
+        # The index of names takes a second or two: made here, no turn waits for it.
+        await asyncio.to_thread(lambda: known.registers.names)
         await wake(pool, known.registers, clock())
 
     yield Service(

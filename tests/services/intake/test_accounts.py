@@ -94,6 +94,11 @@ def test_I2_what_is_repeated_or_older_than_what_is_known_changes_nothing():
     assert apply(NO_ACCOUNTS, (*back, *back)) == apply(NO_ACCOUNTS, back)
 
 
+def test_A2_a_role_that_was_changed_is_not_taken_back_by_a_repetition():
+    first, second = added("user-2", at=NOW - 3 * HOUR), added("user-2", "technical-partner", at=NOW - HOUR)
+    assert role("user-2", first, second, first) is Role.TECHNICAL_PARTNER
+
+
 def test_a_record_that_says_nothing_of_an_account_changes_none():
     assert apply(NO_ACCOUNTS, [Change("account-1", None, NOW)]) == NO_ACCOUNTS
 

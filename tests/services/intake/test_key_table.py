@@ -172,6 +172,14 @@ async def test_A4_D6_a_key_that_was_exposed_is_refused_for_ever(desk, happenings
         await desk.pool.execute("DELETE FROM keys")
 
 
+async def test_A4_D6_a_key_that_is_exposed_in_the_turn_in_which_it_is_applied_for_is_refused(desk, happenings):
+    first, second = application(request()), application(request())
+    await desk.handle([first])
+    exposed = happenings["key exposed"].data.model_copy(update={"case_id": first.case_id})
+    await desk.handle([exposed, second])
+    assert await desk.case(second) == ("returned", {"key-compromised"})
+
+
 async def test_another_reason_of_revocation_leaves_the_key_free(desk, happenings):
     first, second = application(request()), application(request())
     await desk.handle([first])

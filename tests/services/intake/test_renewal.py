@@ -111,6 +111,16 @@ def test_A14_a_certificate_that_the_account_does_not_have_is_a_deficiency_that_c
     assert happen(happenings["supplemented"], returned.state).events[0].renewal is None
 
 
+def test_A10_A14_a_certificate_that_was_not_found_is_looked_up_again_with_the_same_number(
+    submit, happen, happenings, issued
+):
+    returned = found(happen, submit(follows=SERIAL), None)
+    supplement = happenings["supplemented"].data
+    form = supplement.form.model_copy(update={"follows": SERIAL})
+    again = replace(happenings["supplemented"], data=supplement.model_copy(update={"form": form}))
+    assert found(happen, happen(again, returned.state), earlier_of(issued)).state.state is CaseState.ACCEPTED
+
+
 def test_A14_an_answer_that_nobody_waits_for_changes_nothing(happen, after):
     case = after("submitted")
     result = Result(uuid4(), str(case.case_id), LOOK_UP, LookedUp(followed=Followed("1", None)))

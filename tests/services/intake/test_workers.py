@@ -1,5 +1,6 @@
 """A11, A12, E2: a case is woken once, though three workers run and none did when its time came."""
 
+import asyncio
 import os
 import sys
 from uuid import uuid4
@@ -43,6 +44,13 @@ async def workers(parts, database_url, tmp_path):
         child.kill()
 
 
+async def begun(workers):
+    """Waits until each has come so far that it can be asked to stop."""
+    async with asyncio.timeout(90):
+        while not all("Ready to work" in worker.said(100) for worker in workers):  # noqa: ASYNC110  -- it is in a file
+            await asyncio.sleep(0.1)
+
+
 async def test_A12_E2_a_case_lapses_once_after_six_months_in_which_nobody_was_awake(workers):
     cluster, start = workers
     application, case_id = example(CertificateType.SERVER), uuid4()
@@ -63,6 +71,7 @@ async def test_A12_E2_a_case_lapses_once_after_six_months_in_which_nobody_was_aw
         await publish(cluster, customer.supplemented(case_id, application, None))
         await witness.until(lambda _: any(view.answer for view in views(CaseState.LAPSED)))
         assert [view.answer and view.answer.code for view in views(CaseState.LAPSED)] == [None, "too-late-lapsed"]
+        await begun(late)
         assert all(worker.stop(60) == 0 for worker in late)
 
 
@@ -84,4 +93,5 @@ async def test_A11_what_is_entered_in_the_registers_wakes_the_case_that_waits_fo
             (2, CaseState.WAITING_FOR_CSR),
             (3, CaseState.WAITING_FOR_CSR),
         ]
+        await begun(three)
         assert all(worker.stop(60) == 0 for worker in three)
