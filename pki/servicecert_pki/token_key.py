@@ -83,6 +83,9 @@ class Token:
         epoch = self._module.epoch
         try:
             return self._once(act, writing)
+        except (pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange, pkcs11.PinLocked) as fault:
+            # To begin anew would log the library's other tokens out, and mends no PIN.
+            raise self._unavailable(fault) from None
         except pkcs11.PKCS11Error as fault:
             if time.monotonic() - self._looked_at < self._look_again_after:
                 raise self._unavailable(fault) from None
@@ -196,7 +199,10 @@ def generate_in_token(token: Token, label: str, family: KeyFamily) -> TokenKey:
     def make(opened: _Session) -> None:
         session = opened.session
         if any(True for _ in session.get_objects({Attribute.LABEL: label})):
-            raise KeyUnavailable(f"The token {token.label} holds a key {label} already; nothing overwrites it.")
+            raise KeyUnavailable(
+                f"The token {token.label} holds a key {label} already; nothing overwrites it. If no "
+                "request or certificate of it exists, a step was interrupted: delete it with the token's own tool."
+            )
         private = {**_NEVER_LEAVES, Attribute.SIGN: True}
         if family is KeyFamily.RSA:
             session.generate_keypair(

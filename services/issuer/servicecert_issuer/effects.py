@@ -21,9 +21,6 @@ log = logging.getLogger(__name__)
 _AFTER_ALARM = timedelta(minutes=1)
 _AFTER_CLOCK = timedelta(seconds=5)
 
-SETTLES_AFTER = timedelta(minutes=1)
-"""How old an intention is when operators' wishes about it are looked for; younger ones are about to be signed."""
-
 
 @dataclass(frozen=True, repr=False)
 class Sign:
@@ -45,8 +42,7 @@ class Sign:
         if fault := self.clock_fault():
             return [Again(fault, _AFTER_CLOCK)] * len(tasks)
         now = self.clock()
-        old = [task.key for task in tasks if task.tries or now - task.since > SETTLES_AFTER]
-        unwanted = await self.unwanted(old) if old else frozenset[str]()
+        unwanted = await self.unwanted([task.key for task in tasks])
         return await asyncio.to_thread(lambda: [self._end(task, task.key in unwanted, now) for task in tasks])
 
     async def keys_away(self) -> Mapping[str, float]:

@@ -51,16 +51,19 @@ async def next_part(connection: Any, authority: Authority, size: int = _PART_SIZ
 
     A certificate that is issued meanwhile, with a key before the part, is left to the next run.
     """
-    async with connection.transaction():
+    while True:
         run = await connection.fetchrow(_BEGIN)
         rows = await connection.fetch(_PART, run["position"], size)
+        # No transaction is open meanwhile: it takes long, and the database ends one that idles.
         found = await asyncio.to_thread(_check, rows, authority)
         ended, good = len(rows) < size, len(rows) - len(found)
         position = rows[-1]["key"] if rows else run["position"]
         columns = [[it.key for it in found], [it.issuer for it in found], [it.serial for it in found]]
         codes = [" ".join(it.codes) for it in found]
-        await connection.execute(_STORE, run["id"], position, good, len(found), ended, *columns, codes)
-    return Progress(run["good"] + good, run["bad"] + len(found), ended, found)
+        part = (run["id"], run["position"], position, good, len(found), ended)
+        # Whoever else took the same part was first where nothing is stored.
+        if await connection.fetchval(_STORE, *part, *columns, codes):
+            return Progress(run["good"] + good, run["bad"] + len(found), ended, found)
 
 
 def _check(rows: Sequence[Record], authority: Authority) -> tuple[Bad, ...]:

@@ -2,15 +2,15 @@
 
 from datetime import datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 from servicecert_worker.decider import Deadline, Decision, Due, Intent, Result
 
+from .examine import HELSINKI
+
 RECHECK = "recheck"
 STANDING = (RECHECK, RECHECK)
 
-_HELSINKI = ZoneInfo("Europe/Helsinki")
 _HOUR = time(2)
 
 
@@ -36,4 +36,4 @@ def plan(happened: Due | Result, now: datetime) -> Decision[Any]:
 
 
 def _night_after(now: datetime) -> datetime:
-    return datetime.combine(now.astimezone(_HELSINKI).date() + timedelta(days=1), _HOUR, _HELSINKI)
+    return datetime.combine(now.astimezone(HELSINKI).date() + timedelta(days=1), _HOUR, HELSINKI)

@@ -6,14 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 from servicecert_pki.lint import Linter
 from servicecert_pki.profile_safety import check_issuers
-from servicecert_pki.profiles import SHIPPED_PROFILES, load_profiles
+from servicecert_pki.profiles import load_profiles
 from servicecert_pki.rehearsal import rehearse
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.topics import ACCEPTED_APPLICATIONS
@@ -53,7 +52,9 @@ async def open_service(
     profiles = load_profiles()
     linter = await asyncio.to_thread(Linter.with_new_keys, settings.lint)
     office = Office(authority, profiles, settings.crl_base_url, linter, settings.ocsp_url)
-    check_issuers(profiles.by_type.values(), authority.issuers.values(), clock())
+    kinds = {(profile.environment, family) for profile in profiles.by_type.values() for family in profile.keys}
+    # Those that would issue now: another generation that is valid, and not activated, does not help.
+    check_issuers(profiles.by_type.values(), [authority.issuer_for(*kind, clock()) for kind in sorted(kinds)], clock())
     rehearse(linter, profiles.by_type.values(), authority.issuers.values(), office.addresses, clock())
     sense = ClockSense(timedelta(seconds=settings.clock_limit_seconds))
     await sense.look(pool)
@@ -76,9 +77,7 @@ async def open_service(
             gauges=gauges(partial(count_open, pool), sign.keys_away, sense.shown),
             audited={
                 "keys": authority.fingerprints,
-                "profiles": {
-                    path.stem: sha256(path.read_bytes()).hexdigest() for path in sorted(SHIPPED_PROFILES.glob("*.toml"))
-                },
+                "profiles": {id: profile.digest for id, profile in profiles.by_type.items()},
             },
         )
     finally:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 
-from .effects import SETTLES_AFTER
-
 _SQL = Path(__file__).parent / "sql"
 _STOPPED = (_SQL / "stopped.sql").read_text()
 _RETRY = (_SQL / "retry.sql").read_text()
 _GIVE_UP = (_SQL / "give_up.sql").read_text()
+
+_SETTLES_AFTER = timedelta(minutes=1)
+"""How old an intention is that may be given up; a younger one is about to be signed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,4 +42,4 @@ async def retry(connection: asyncpg.Connection[Any], keys: Sequence[str]) -> int
 
 async def give_up(connection: asyncpg.Connection[Any], key: str, reason: str) -> bool:
     """Has an intention end void unless it is signed before; whether there is one that is not about to be signed anyway."""
-    return bool(await connection.fetchval(_GIVE_UP, key, reason, SETTLES_AFTER))
+    return bool(await connection.fetchval(_GIVE_UP, key, reason, _SETTLES_AFTER))

@@ -139,12 +139,12 @@ async def test_B2_order_that_an_operator_does_not_want_is_not_signed(
     assert isinstance(outcome.data, Signed)
 
 
-async def test_fresh_orders_cost_no_question(
+async def test_orders_are_asked_of_together(
     office: Office, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
 ) -> None:
     desk = Desk(authority, ca_keys)
-    await desk.sign([task(order(office, accepted()))])
-    assert desk.asked == 0
+    await desk.sign([task(order(office, accepted())), task(order(office, accepted()))])
+    assert desk.asked == 1
 
 
 async def test_nothing_is_signed_or_given_up_under_a_wrong_clock(

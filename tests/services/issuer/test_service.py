@@ -23,13 +23,16 @@ NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
 
 
 class ClockPool:
-    """A pool that knows what time it is, and nothing else."""
+    """A pool that knows what time it is, and of nothing that operators want void."""
 
     def __init__(self, off: timedelta = timedelta()) -> None:
         self._off = off
 
     async def fetchrow(self, _: str) -> dict[str, datetime | None]:
         return {"now": datetime.now(UTC) + self._off, "last": None}
+
+    async def fetch(self, *_: object) -> list[object]:
+        return []
 
 
 NO_POOL = cast("asyncpg.Pool[Any]", ClockPool())
