@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ from servicecert_cli.faults import Told
 from servicecert_cli.names import SERVICES
 from servicecert_cli.schema import connected
 
+SECONDS = 60.0
+"""How long nothing may come."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lived:
@@ -44,12 +48,14 @@ async def exported(place: Cluster) -> list[AuditCheckpoint]:
         reader.assign([partition])
         await reader.seek_to_beginning(partition)
         end = (await reader.end_offsets([partition]))[partition]
-        while await reader.position(partition) < end:
-            for records in (await reader.getmany(timeout_ms=500)).values():
-                for record in records:
-                    _, data = decode(record.key, record.headers, record.value)
-                    assert isinstance(data, AuditCheckpoint)
-                    found.append(data)
+        async with asyncio.timeout(SECONDS) as limit:
+            while await reader.position(partition) < end:
+                for records in (await reader.getmany(timeout_ms=500)).values():
+                    limit.reschedule(asyncio.get_running_loop().time() + SECONDS)
+                    for record in records:
+                        _, data = decode(record.key, record.headers, record.value)
+                        assert isinstance(data, AuditCheckpoint)
+                        found.append(data)
     return found
 
 
@@ -65,19 +71,30 @@ def read_exported(path: Path) -> list[AuditCheckpoint]:
         ) from None
 
 
+def _of(checkpoints: Sequence[AuditCheckpoint], service: str) -> list[Signed]:
+    return [Signed.of(each) for each in checkpoints if each.service == service]
+
+
 async def verified(
     url: str,
     services: Sequence[str],
     keys: Mapping[str, Ed25519PublicKey],
     checkpoints: Sequence[AuditCheckpoint],
     progress: Callable[[str, int], None],
+    topic: Cluster | None = None,
 ) -> dict[str, Verified]:
-    """What was found, by service."""
+    """What was found, by service. `topic` is where the checkpoints were read from, to be asked for later ones; None for those of a file."""
+
+    async def later(service: str) -> list[Signed]:
+        return [] if topic is None else _of(await exported(topic), service)
+
     found: dict[str, Verified] = {}
     for service in services:
-        out = [Signed.of(each) for each in checkpoints if each.service == service]
+        asked = None if topic is None else partial(later, service)
         async with connected(url, service) as connection:
-            found[service] = await verify(connection, service, keys, out, partial(progress, service))
+            found[service] = await verify(
+                connection, service, keys, _of(checkpoints, service), partial(progress, service), asked
+            )
     return found
 
 
@@ -120,9 +137,9 @@ async def _cases(connection: asyncpg.Connection[Any], what: str) -> list[str]:
 def told(lived: Lived) -> Iterator[tuple[str, str]]:
     """A row in words: what happened, then each thing that followed. The facts are beside it."""
     happened = lived.entry["happened"]
-    what = next(name for name in ("event", "result", "deadline") if name in happened)
-    name = {"event": "", "result": "result of ", "deadline": "deadline "}[what]
-    yield name + _short(happened[what] or "a record that is no event"), _facts(happened)
+    kinds = {"event": "", "result": "result of ", "deadline": "deadline ", "command": "command "}
+    what = next(kind for kind in kinds if kind in happened)
+    yield kinds[what] + _short(happened[what] or "a record that is no event"), _facts(happened)
     if reason := lived.entry.get("parked"):
         yield f"is parked: {reason}", ""
     for event in lived.entry.get("events", ()):

@@ -13,7 +13,6 @@ from aiokafka.partitioner import DefaultPartitioner
 from servicecert_schemas.case import CaseChanged
 from servicecert_schemas.codec import Undecodable, decode
 from servicecert_schemas.topics import CASES
-from servicecert_worker.faults import OperatorError
 
 from servicecert_cli import kafka
 from servicecert_cli.addresses import Cluster
@@ -46,7 +45,7 @@ async def of_account(place: Cluster, account_id: str) -> list[CaseChanged]:
     """The cases of an account as they now stand, the newest first. A case that was erased is not among them. Raises OperatorError."""
     found: dict[bytes, CaseChanged] = {}
     topic = place.name(CASES)
-    partitions = [TopicPartition(topic, number) for number in await _partitions(place)]
+    partitions = [TopicPartition(topic, number) for number in await kafka.partitions(place, CASES)]
     async with kafka.reader(place) as consumer:
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
@@ -63,20 +62,10 @@ async def of_account(place: Cluster, account_id: str) -> list[CaseChanged]:
     return sorted(found.values(), key=lambda case: case.history[0].at, reverse=True)
 
 
-async def _partitions(place: Cluster) -> list[int]:
-    """The numbers of the topic's partitions."""
-    topic = place.name(CASES)
-    async with kafka.admin(place) as admin:
-        (described,) = await admin.describe_topics([topic])
-    if described["error_code"] != 0:
-        raise OperatorError(f"Kafka has no topic {topic}: run `servicecert topics create`.", 78)
-    return sorted(part["partition"] for part in described["partitions"])
-
-
 @asynccontextmanager
 async def _reading(place: Cluster, case_id: UUID) -> AsyncIterator[tuple[AIOKafkaConsumer, TopicPartition]]:
     """A consumer of the one partition that the case's records are in."""
-    numbers = await _partitions(place)
+    numbers = await kafka.partitions(place, CASES)
     partition = TopicPartition(place.name(CASES), DefaultPartitioner()(str(case_id).encode(), numbers, numbers))
     async with kafka.reader(place) as consumer:
         consumer.assign([partition])

@@ -20,8 +20,8 @@ SECONDS = 60.0
 async def read_ends(place: Cluster, take: Callable[[CertificateIssued | CertificateVoided], None]) -> None:
     """Gives every certificate that is issued and every serial number that is void, as far as the topic still has them. Raises TimeoutError."""
     topic = place.name(CERTIFICATES)
-    partitions = [TopicPartition(topic, number) for number in range(CERTIFICATES.partitions)]
     async with kafka.reader(place) as consumer:
+        partitions = [TopicPartition(topic, number) for number in await kafka.partitions(place, CERTIFICATES)]
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
         last = await consumer.end_offsets(partitions)

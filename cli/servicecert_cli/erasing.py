@@ -18,12 +18,14 @@ import asyncpg
 from pydantic_core import to_json
 from servicecert_schemas.topics import CASES
 from servicecert_worker.audit import Chain
+from servicecert_worker.faults import within
 from servicecert_worker.sql import statement
 from servicecert_worker.turn import key_lock
 
 from servicecert_cli import kafka
 from servicecert_cli.addresses import Cluster
 from servicecert_cli.names import SERVICES
+from servicecert_cli.publishing import SEND_SECONDS
 from servicecert_cli.schema import connected
 
 _DUE: Mapping[str, str] = {
@@ -61,7 +63,7 @@ async def erase(url: str, place: Cluster, cases: Sequence[str], now: datetime) -
                     left.append(case)
                     continue
                 # First the topic: a case that is gone from the tables is not found again.
-                await producer.send_and_wait(place.name(CASES), key=case.encode(), value=None)
+                await within(SEND_SECONDS, producer.send_and_wait(place.name(CASES), key=case.encode(), value=None))
                 for service in SERVICES:
                     await _within(connection, service, statement("erase"), case)
                 for service in _ERASING:

@@ -10,6 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from servicecert_schemas.topics import Topic
 from servicecert_worker.faults import OperatorError, no_broker, within
 
 from servicecert_cli.addresses import Cluster
@@ -51,6 +52,16 @@ async def reader(place: Cluster, group: str | None = None) -> AsyncIterator[AIOK
     )
     async with _opened(place, client.start, client.stop):
         yield client
+
+
+async def partitions(place: Cluster, topic: Topic) -> list[int]:
+    """The numbers of a topic's partitions, which may be more than the catalogue makes. Raises OperatorError where it is missing."""
+    name = place.name(topic)
+    async with admin(place) as client:
+        (described,) = await client.describe_topics([name])
+    if described["error_code"] != 0:
+        raise OperatorError(f"Kafka has no topic {name}: run `servicecert topics create`.", 78)
+    return sorted(part["partition"] for part in described["partitions"])
 
 
 @asynccontextmanager

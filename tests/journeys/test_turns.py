@@ -113,7 +113,12 @@ async def test_B6_the_chains_of_all_services_verify_and_tell_each_certificate_s_
     system = played.scene.system
     exported = await auditing.exported(system.cluster)
     verified = await auditing.verified(
-        system.place.admin_url, SERVICES, read_public_keys(system.audit_folder), exported, lambda *_: None
+        system.place.admin_url,
+        SERVICES,
+        read_public_keys(system.audit_folder),
+        exported,
+        lambda *_: None,
+        system.cluster,
     )
     assert {service: it.findings for service, it in verified.items()} == {service: [] for service in SERVICES}
     assert all(it.chains >= 2 and it.rows > it.chains for it in verified.values())

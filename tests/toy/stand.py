@@ -152,10 +152,14 @@ class Stand:
 
     async def verified(self) -> Verified:
         """What the audit chains say of themselves, held against the checkpoints of the topic."""
-        events = [event for _, event in await self.published(topics.AUDIT_CHECKPOINTS.name)]
-        exported = [Signed.of(event) for event in events if isinstance(event, AuditCheckpoint)]
+
+        async def exported() -> list[Signed]:
+            events = [event for _, event in await self.published(topics.AUDIT_CHECKPOINTS.name)]
+            return [Signed.of(event) for event in events if isinstance(event, AuditCheckpoint)]
+
+        before = await exported()
         async with self.pool.acquire() as connection:
-            return await verify(connection, toy.NAME, read_public_keys(self.audit_keys), exported)
+            return await verify(connection, toy.NAME, read_public_keys(self.audit_keys), before, later=exported)
 
     async def one(self, query: str) -> Any:
         return await self.pool.fetchval(query)

@@ -57,7 +57,12 @@ class Book:
         return [Signed.of(AuditCheckpoint.model_validate_json(row["payload"])) for row in rows]
 
     async def verified(self, exported: Sequence[Signed] | None = None) -> Verified:
-        return await verify(self.admin, toy.NAME, read_public_keys(self.keys), exported)
+        """What is found where the topic holds these, before and after."""
+
+        async def later() -> Sequence[Signed]:
+            return exported or ()
+
+        return await verify(self.admin, toy.NAME, read_public_keys(self.keys), exported, later=later)
 
     async def entries(self, chain: Chain) -> list[dict[str, Any]]:
         rows = await self.pool.fetch("select entry from audit where chain = $1 order by seq", chain.id)
@@ -219,6 +224,14 @@ async def test_B6_a_checkpoint_that_never_came_out_and_two_of_one_number_are_fou
     await book.admin.execute("delete from outbox")
     (finding,) = (await book.verified([first])).findings
     assert (finding.kind, finding.number) == (Kind.NOT_EXPORTED, 2)
+    keys = read_public_keys(book.keys)
+
+    async def meanwhile() -> Sequence[Signed]:
+        return (first, second)
+
+    assert not (await verify(book.admin, toy.NAME, keys, [first], later=meanwhile)).findings
+    assert not (await verify(book.admin, toy.NAME, keys, [first])).findings, "a file that was kept ends where it ends"
+    assert (await verify(book.admin, toy.NAME, keys, [second])).findings
     again = Signed(2, second.text.replace("12:00", "12:01"), second.key_id, second.signature)
     (finding,) = (await book.verified([first, second, again])).findings
     assert (finding.kind, finding.number) == (Kind.BAD_CHECKPOINT, 2)

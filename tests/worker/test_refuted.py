@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from pydantic import BaseModel
 from servicecert_schemas.codec import to_record
 from servicecert_worker.decider import Event, Refuted, Result, Service
 from servicecert_worker.fold import Item
@@ -28,6 +29,7 @@ class Draws:
 
     refutations: list[Refuted]
     turns: list[list[Any]] = field(default_factory=list)
+    results: list[Any] = field(default_factory=list)
     numbers: Any = field(default_factory=lambda: count(1))
     hindered: list[str | None] = field(default_factory=list)
 
@@ -39,6 +41,7 @@ class Draws:
         self.turns.append(
             [item.what.facts for item in items if isinstance(item, Arrival) and isinstance(item.what, Event)]
         )
+        self.results += [item.data.facts for item in items if isinstance(item, Result) and isinstance(item.data, Found)]
         if self.refutations:
             raise self.refutations.pop(0)
         return Outcome((), 0, frozenset(), (), ())
@@ -97,6 +100,18 @@ async def test_poison_is_left_as_it_is() -> None:
     draws = Draws([Refuted("x", {"poisoned": "facts"})])
     await turned(draws, replace(arrived(uuid4()), what=Poison(uuid4(), "poisoned", "reason", "error")))
     assert draws.turns == [[], []]
+
+
+class Found(BaseModel):
+    """A result that carries facts."""
+
+    facts: Any
+
+
+async def test_a_result_with_facts_gets_what_holds_instead() -> None:
+    draws = Draws([Refuted("x", {"case": "taken"})])
+    await turned(draws, Result(uuid4(), "case", "examine", Found(facts="drawn")))
+    assert draws.results == ["drawn", "taken"]
 
 
 async def test_result_that_is_refuted_is_set_aside_and_holds_up_nobody() -> None:

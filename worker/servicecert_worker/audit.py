@@ -122,9 +122,16 @@ def _told(what: str, name: str, identity: UUID, data: BaseModel, of: str) -> dic
     return {**told, "facts": facts} if facts else told
 
 
+def _is_case(key: str) -> bool:
+    try:
+        return str(UUID(key)) == key
+    except ValueError:
+        return False
+
+
 def key_of(item: Item) -> str:
-    """What a row is found by. A record that is no event may have any key, a person's name too: it is told by its place only."""
-    if isinstance(item, Result | Due) or isinstance(item.what, Event):
+    """What a row is found by. A record that is no event may have any key, a person's name too: it is told by its place, unless its key is a case's."""
+    if isinstance(item, Result | Due) or isinstance(item.what, Event) or _is_case(item.key):
         return item.key
     return f"{item.record.topic}/{item.record.partition}/{item.record.offset}"
 

@@ -35,6 +35,7 @@ from servicecert_schemas.topics import AUDIT_CHECKPOINTS
 from .audit import Head
 from .faults import OperatorError
 from .sql import statement
+from .turn import key_lock
 
 _CHECKPOINT = uuid5(UUID(int=0), "servicecert.audit.checkpoint")
 MOST_HEADS = 500
@@ -167,6 +168,8 @@ class Attestor:
     async def attest(self) -> bool:
         """Signs the heads of the chains that grew, stores it and leaves it to the relay to export. Answers whether there was any."""
         async with self._pool.acquire() as connection, connection.transaction():
+            # A leader that goes and one that comes may both be here: the second sees what the first stored.
+            await connection.execute("select pg_advisory_xact_lock($1)", key_lock(self._service, self._service))
             grown = await connection.fetch(statement("grown"), MOST_HEADS)
             if not grown:
                 return False

@@ -126,8 +126,8 @@ class Transient(Exception):
 class Refuted(Transient):
     """What `examine` found does not hold: a number that it drew is taken, the clock that it read is wrong. Raised by `decide` or by a `Store`.
 
-    The turn is tried again with its events examined anew; one whose key is in `instead` gets those facts, and is not examined. The text says why
-    turns fail, for an operator, and holds no personal data.
+    The turn is tried again with its events examined anew; one whose key is in `instead` gets those facts, and is not examined. A result whose data
+    has `facts` gets them too. The text says why turns fail, for an operator, and holds no personal data.
     """
 
     def __init__(self, text: str, instead: Mapping[str, Any] = MappingProxyType({})) -> None:

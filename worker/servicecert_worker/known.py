@@ -62,15 +62,17 @@ class Follower(Generic[K]):
         ends = await consumer.end_offsets(partitions)
         self._outage.ended()
         snapshot = known.empty
+        caught_up = False
         while True:
             batches = await consumer.getmany(timeout_ms=500, max_records=5_000)
             changes = [change for records in batches.values() for change in self._changes(records)]
             if changes:
                 snapshot = known.apply(snapshot, changes)
-            if not self.ready.is_set():
-                behind = [p for p in partitions if await consumer.position(p) < ends[p]]
-                if behind:
+            if not caught_up:
+                # Also after a fault: what was known before counts until all of it is read again.
+                if [p for p in partitions if await consumer.position(p) < ends[p]]:
                     continue
+                caught_up = True
                 self.ready.set()
             self.snapshot = snapshot
             if not changes:

@@ -180,7 +180,9 @@ class Loop(Generic[S, K]):
                 others, arrivals = _parted(items)
                 if others:
                     # Only events can be examined anew, and these come after all else.
-                    await (self._handle(others) if arrivals else self._halve(others, refuted))
+                    mended = [_with_facts_instead(item, refuted.instead) for item in others]
+                    anew = bool(arrivals) or mended != others
+                    await (self._handle(mended) if anew else self._halve(others, refuted))
                     await self._handle(arrivals)
                     return
                 instead |= refuted.instead
@@ -263,6 +265,12 @@ def _examined(examine: Callable[[Sequence[Event]], Sequence[Event]], events: Seq
 def _parted(items: Sequence[Item]) -> tuple[list[Item], list[Arrival]]:
     others: list[Item] = [item for item in items if not isinstance(item, Arrival)]
     return others, [item for item in items if isinstance(item, Arrival)]
+
+
+def _with_facts_instead(item: Item, instead: Mapping[str, Any]) -> Item:
+    if isinstance(item, Result) and item.key in instead and "facts" in type(item.data).model_fields:
+        return replace(item, data=item.data.model_copy(update={"facts": instead[item.key]}))
+    return item
 
 
 def _with_facts(arrival: Arrival, facts: Any) -> Arrival:

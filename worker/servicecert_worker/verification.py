@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -18,6 +18,10 @@ from .audit import FIRST, Head, line, sealed
 from .checkpoints import Checkpoint, fingerprint, is_signed
 
 _ROWS = 2_000
+_PATIENCE = 3_600.0
+_WAITING = """
+select (convert_from(payload, 'utf8')::jsonb ->> 'number')::int as number from outbox where topic = 'audit-checkpoints'
+"""
 _MOST_SORTED_OUT = 100
 
 
@@ -88,20 +92,24 @@ async def verify(
     keys: Mapping[str, Ed25519PublicKey],
     exported: Sequence[Signed] | None,
     progress: Callable[[int], None] = lambda _: None,
+    later: Callable[[], Awaitable[Sequence[Signed]]] | None = None,
 ) -> Verified:
-    """Looks at everything, in one snapshot. `keys` are those that are trusted, by id; `exported` is what the topic holds of this service, None to
-    leave that out.
+    """Looks at everything, in one snapshot. `keys` are those that are trusted, by id; `exported` is what the topic held of this service before, None
+    to leave that out. `later` answers what it holds by now, and is asked for what came meanwhile; without it what was kept ends where it ends.
 
     Memory grows with the checkpoints, by some 200 bytes for each head, and not with the rows.
     """
     verified = Verified()
     async with connection.transaction(isolation="repeatable_read", readonly=True):
+        # The whole of a large table takes its time, and so does what is computed between two of its parts.
+        await connection.execute("set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0")
         rows = await connection.fetch("select number, body, key_id, signature from audit_checkpoints order by number")
         stored = [Signed(row["number"], row["body"], row["key_id"], row["signature"]) for row in rows]
-        waiting = await connection.fetchval("select count(*) from outbox where topic = 'audit-checkpoints'")
+        waiting = {row["number"] for row in await connection.fetch(_WAITING)}
         checkpoints = _checkpoints(verified, service, keys, stored)
         if exported is not None:
-            checkpoints += _compared(verified, service, keys, stored, exported, waiting)
+            checkpoints += _compared(verified, service, keys, stored, exported)
+            await _find_unexported(verified, stored, exported, waiting, later)
         attested: dict[UUID, dict[int, bytes]] = {}
         for checkpoint in checkpoints:
             for chain, head in checkpoint.heads.items():
@@ -149,7 +157,6 @@ def _compared(
     keys: Mapping[str, Ed25519PublicKey],
     stored: Sequence[Signed],
     exported: Sequence[Signed],
-    waiting: int,
 ) -> list[Checkpoint]:
     """What was exported against what is stored. Answers the checkpoints that only the export has: their heads count too."""
     here = {each.number: each.text for each in stored}
@@ -163,17 +170,33 @@ def _compared(
             what = "it was exported and is no longer stored" if gone else "another was exported"
             verified.found(Kind.BAD_CHECKPOINT, what, None, each.number)
             others.append(checkpoint)
-    missing = sorted(here.keys() - there.keys())
-    for number in missing[: len(missing) - waiting]:
-        verified.found(Kind.NOT_EXPORTED, "it never came to the topic audit-checkpoints", None, number)
     return others
+
+
+async def _find_unexported(
+    verified: Verified,
+    stored: Sequence[Signed],
+    exported: Sequence[Signed],
+    waiting: set[int],
+    later: Callable[[], Awaitable[Sequence[Signed]]] | None,
+) -> None:
+    there = {each.number for each in exported}
+    missing = {each.number for each in stored} - there - waiting
+    if later is None:
+        missing = {number for number in missing if number <= max(there, default=0)}
+    elif missing:
+        missing -= {each.number for each in await later()}
+    for number in sorted(missing):
+        verified.found(Kind.NOT_EXPORTED, "it never came to the topic audit-checkpoints", None, number)
 
 
 async def _chains(
     connection: asyncpg.Connection[Any], progress: Callable[[int], None]
 ) -> AsyncIterator[tuple[UUID, AsyncIterator[_Row]]]:
     """Each chain with its rows in order; they are read while they are looked at."""
-    chains = await connection.fetch("select distinct chain from audit_chains union select chain from audit order by 1")
+    chains = await connection.fetch(
+        "select distinct chain from audit_chains union select chain from audit order by 1", timeout=_PATIENCE
+    )
     done = 0
 
     async def rows(chain: UUID) -> AsyncIterator[_Row]:
@@ -208,7 +231,10 @@ async def _follow(
             head is not None
             and sealed(head.hash, line(service, chain, row.seq, row.at, row.key, row.entry)) != row.hash
         ):
-            wrong.append((row, head.hash))
+            if len(wrong) < _MOST_SORTED_OUT:
+                wrong.append((row, head.hash))
+            else:
+                verified.found(Kind.CHANGED, "its content or its hash is not what it was", chain, row.seq)
         elif attested.get(row.seq, row.hash) != row.hash:
             verified.found(Kind.FORGED, "it is not the row that a checkpoint vouches for", chain, row.seq)
         if row.seq == 1 and not row.entry.startswith('{"begun":'):
@@ -224,9 +250,8 @@ async def _follow(
 
 def _sort_out(verified: Verified, service: str, chain: UUID, wrong: Sequence[tuple[_Row, bytes]]) -> None:
     """Which of the rows that do not fit stand in one another's place, and which have other content. One that only follows such a row is right."""
-    few = wrong[:_MOST_SORTED_OUT]
-    before = {row.seq: hash for row, hash in few}
-    hashes = {row.hash for row, _ in few}
+    before = {row.seq: hash for row, hash in wrong}
+    hashes = {row.hash for row, _ in wrong}
 
     def fits(row: _Row, seq: int, previous: bytes) -> bool:
         return sealed(previous, line(service, chain, seq, row.at, row.key, row.entry)) == row.hash

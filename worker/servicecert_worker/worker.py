@@ -25,7 +25,7 @@ from .checkpoints import Attestor, read_key
 from .clock import Clock, machine_clock
 from .decider import Result, Service
 from .effects import Effects
-from .faults import OperatorError, Outage, is_transient, pauses, within
+from .faults import OperatorError, Outage, is_transient, named, pauses, within
 from .fold import Item
 from .known import Follower
 from .leader import Leader
@@ -168,8 +168,16 @@ class Worker(Generic[S, K]):
                 await turns
                 await self._effects.drain(_DRAIN_SECONDS)
                 await self._loop.finish(self._source)
-                await self._leader.attest()
+                await self._attest_at_last()
         log.info("Stops")
+
+    async def _attest_at_last(self) -> None:
+        try:
+            await self._leader.attest()
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            log.warning("No last checkpoint of the audit chain is signed (%s); the next leader signs it", named(error))
 
     async def _take(self, items: Sequence[Item], now: datetime) -> Outcome:
         started = perf_counter()

@@ -84,8 +84,9 @@ def verify(keys: Path, file: Path | None, services: tuple[str, ...], as_json: bo
     trusted = read_public_keys(keys)
 
     async def look() -> dict[str, Verified]:
-        out = await auditing.exported(cluster()) if file is None else auditing.read_exported(file)
-        return await auditing.verified(database_url(), services or SERVICES, trusted, out, _progress)
+        topic = cluster() if file is None else None
+        out = auditing.read_exported(file) if file is not None else await auditing.exported(cluster())
+        return await auditing.verified(database_url(), services or SERVICES, trusted, out, _progress, topic)
 
     found = interruption.run(look())
     _progress("", 0)
