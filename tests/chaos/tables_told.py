@@ -10,6 +10,7 @@ import asyncpg
 from servicecert_cli.names import SERVICES
 from servicecert_cli.system import System
 
+from chaos.quiet import NO_CHECKPOINTS
 from chaos.topics_told import Place
 
 
@@ -61,7 +62,7 @@ _NOT_LATER = "where key not like 'crl/%' and (at < now() or kind = 'answer')"
 _OPEN = " union all ".join(
     f"select '{service}.{table}', count(*) from {service}.{table} {where}"
     for service in SERVICES
-    for table, where in (("outbox", ""), ("intents", ""), ("deadlines", _NOT_LATER))
+    for table, where in (("outbox", NO_CHECKPOINTS), ("intents", ""), ("deadlines", _NOT_LATER))
 )
 
 
