@@ -50,6 +50,9 @@ EX_SOFTWARE = 70
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.02
 
+PARTITIONS = 4
+"""Of each CA's CRLs."""
+
 Samples = Mapping[str, float]
 """A worker's numbers, summed over their labels' values of no interest: `name{label="value",…}` to value."""
 
@@ -203,6 +206,7 @@ class System:
             "SERVICECERT_CA_DIR": str(self.ca_folder),
             **(self._token_environment or {"SERVICECERT_CA_PASSPHRASE_FILE": str(self.passphrase_file)}),
             "SERVICECERT_CRL_BASE_URL": self.crl_url,
+            "SERVICECERT_CRL_PARTITIONS": str(PARTITIONS),
         }
 
     def start(self, name: str, **environment: str) -> Child:

@@ -11,7 +11,7 @@ from enum import IntEnum
 from cryptography import x509
 
 from servicecert_pki import der
-from servicecert_pki.extensions import extension
+from servicecert_pki.extensions import extension, issuing_distribution_point
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SIGNATURE_ALGORITHM, SigningKey
 
@@ -57,8 +57,9 @@ def build_crl(
     next_update: datetime,
     entries: bytes | Iterable[bytes],
     number: int,
+    url: str | None = None,
 ) -> bytes:
-    """Return a signed DER CRL of already encoded `entries`.
+    """Return a signed DER CRL of already encoded `entries`; with `url`, that of the partition whose certificates name it.
 
     The work grows with the bytes, not with the square of the entries as in `cryptography`'s builder. Raises
     ValueError for a next update that is not later than this one.
@@ -73,7 +74,9 @@ def build_crl(
     tail = der.tlv(
         0xA0,
         der.sequence(
-            extension("2.5.29.35", issuer.authority_key_identifier), extension("2.5.29.20", der.integer(number))
+            extension("2.5.29.35", issuer.authority_key_identifier),
+            *([] if url is None else [extension("2.5.29.28", issuing_distribution_point(url), critical=True)]),
+            extension("2.5.29.20", der.integer(number)),
         ),
     )
     size = len(head) + len(body_header) + len(body) + len(tail)

@@ -67,6 +67,13 @@ def crl_distribution_points(url: str) -> bytes:
     return der.sequence(der.sequence(der.tlv(0xA0, full_name)))
 
 
+@lru_cache(maxsize=1024)
+def issuing_distribution_point(url: str) -> bytes:
+    """RFC 5280, 5.2.5; the one point with one URL that the certificates of a partition name, and none of them a CA's."""
+    full_name = der.tlv(0xA0, der.tlv(_URI, url.encode("ascii")))
+    return der.sequence(der.tlv(0xA0, full_name), der.tlv(0x81, b"\xff"))
+
+
 @lru_cache(maxsize=64)
 def authority_information_access(ca_issuers_url: str, ocsp_url: str | None) -> bytes:
     """RFC 5280, 4.2.2.1; the responder, where there is one, before the issuer's certificate."""

@@ -11,8 +11,10 @@ from servicecert_pki.lint import Linter
 from servicecert_pki.profile import Profile
 from servicecert_pki.profile_safety import ProfileUnsafe
 
-# CRL, CA certificate and OCSP responder, as the certificates of an issuer name them.
-Addresses = Callable[[IssuerInfo], tuple[str, str, str | None]]
+# CRL, CA certificate and OCSP responder, as the certificate of an issuer with that serial number names them.
+Addresses = Callable[[IssuerInfo, int], tuple[str, str, str | None]]
+
+_SERIAL = 1 << 126
 
 _DAY = timedelta(days=1) - timedelta(seconds=1)
 
@@ -46,7 +48,7 @@ def _codes(linter: Linter, contents: Contents) -> Iterable[str]:
 def _contents(
     linter: Linter, profile: Profile, issuer: IssuerInfo, addresses: Addresses, not_before: datetime
 ) -> Contents:
-    crl_url, ca_issuers_url, ocsp_url = addresses(issuer)
+    crl_url, ca_issuers_url, ocsp_url = addresses(issuer, _SERIAL)
     key = linter.throw_away[issuer.family].public_key()
     return Contents(
         profile=profile,
@@ -55,7 +57,7 @@ def _contents(
         names=AlternativeNames(("rehearsal.example.fi",) if profile.dns_names else ()),
         usages=profile.usages,
         spki=key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
-        serial=1 << 126,
+        serial=_SERIAL,
         not_before=not_before,
         not_after=not_before + _DAY,
         crl_url=crl_url,

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from servicecert_pki.authority import Authority
 from servicecert_pki.keyring import access, open_keys
 from servicecert_pki.keys import SigningKey
+from servicecert_pki.partitions import MOST_PARTITIONS
 
 
 def _http_url(text: str) -> str:
@@ -26,7 +27,10 @@ HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
 class SigningSettings(BaseSettings):
-    """The names of the variables are given as aliases. `crl_base_url` is where relying parties fetch `<issuer>.crl` and `<issuer>.cer`."""
+    """The names of the variables are given as aliases. `crl_base_url` is where relying parties fetch `<issuer>.crl` and `<issuer>.cer`.
+
+    Issuer and revoker are told the same number of partitions, and a greater one first to the revoker.
+    """
 
     model_config = SettingsConfigDict(frozen=True, populate_by_name=True, validate_default=True, extra="ignore")
 
@@ -53,6 +57,15 @@ class SigningSettings(BaseSettings):
         HttpUrl,
         Field(alias="SERVICECERT_CRL_BASE_URL", description="where the folder of the CRLs is served, as http://host"),
     ]
+    crl_partitions: Annotated[
+        int,
+        Field(
+            alias="SERVICECERT_CRL_PARTITIONS",
+            ge=1,
+            le=MOST_PARTITIONS,
+            description="over how many partitioned CRLs each CA's new certificates are spread",
+        ),
+    ] = 16
 
     def open_authority(self) -> tuple[Authority, Mapping[str, SigningKey]]:
         """Return the CAs and their keys, by the CA's name. It takes about a second.

@@ -36,13 +36,13 @@ class ParkedRow:
 
 @dataclass(frozen=True, slots=True)
 class TablesTold:
-    """Certificates and standings by case, mails by id (case and state), numbers of CRLs given out by CA, what is parked and what is open."""
+    """Certificates and standings by case, mails by id (case and state), numbers of CRLs given out by CA and partition (0: the full one), what is parked and what is open."""
 
     certificates: Mapping[UUID, CertificateRow]
     standings: Mapping[UUID, str]
     views: Mapping[UUID, tuple[int, str]]
     mails: Mapping[UUID, tuple[UUID, str]]
-    crl_numbers: Mapping[str, frozenset[int]]
+    crl_numbers: Mapping[tuple[str, int], frozenset[int]]
     parked: Sequence[ParkedRow]
     open: Mapping[str, int]
 
@@ -51,7 +51,7 @@ _CERTIFICATES = """
 select key, state::text, issuer, serial, encode(sha256(tbs), 'hex') as tbs, encode(sha256(certificate), 'hex') as certificate
 from issuer.certificates
 """
-_CRLS = "select issuer, array_agg(number) as numbers from revoker.crls group by issuer"
+_CRLS = "select issuer, partition, array_agg(number) as numbers from revoker.crls group by issuer, partition"
 _PARKED = " union all ".join(
     f"""select '{service}' as service, topic, partition, "offset", reason from {service}.parked"""
     for service in SERVICES
@@ -91,7 +91,9 @@ async def read_tables(system: System) -> TablesTold:
                 row["mail_id"]: (row["case_id"], row["state"])
                 for row in await connection.fetch("select mail_id, case_id, state from notifier.mails")
             },
-            crl_numbers={row["issuer"]: frozenset(row["numbers"]) for row in await connection.fetch(_CRLS)},
+            crl_numbers={
+                (row["issuer"], row["partition"]): frozenset(row["numbers"]) for row in await connection.fetch(_CRLS)
+            },
             parked=[
                 ParkedRow(row["service"], (row["topic"], row["partition"], row["offset"]), row["reason"])
                 for row in await connection.fetch(_PARKED)

@@ -27,7 +27,7 @@ def good() -> Evidence:
     told = Told(
         accepted={uuid4()},
         issued={uuid4(): Issued("test-ec", "0a", "whole", "tbs")},
-        revoked={uuid4(): Revoked("test-ec", "0a", 2)},
+        revoked={uuid4(): Revoked("test-ec", "0a", 2, "test-ec.7")},
         versions=[1, 2, 3],
         end=CaseState.REVOKED,
         serial="0a",
@@ -37,7 +37,8 @@ def good() -> Evidence:
         told.handed_over[mail] = {uuid4()}
     topics = TopicsTold()
     topics.cases[CASE.case_id] = told
-    topics.crl_numbers["test-ec"] = [1, 2]
+    topics.crl_numbers["test-ec", 0] = [1, 2]
+    topics.crl_numbers["test-ec", 7] = [2]
     topics.parked["intake", PLACE] = {"no-event"}
     return Evidence(
         topics=topics,
@@ -46,15 +47,15 @@ def good() -> Evidence:
             standings={CASE.case_id: "revoked"},
             views={CASE.case_id: (3, "revoked")},
             mails=dict.fromkeys(MAILS, (CASE.case_id, "handed-over")),
-            crl_numbers={"test-ec": frozenset({1, 2})},
+            crl_numbers={("test-ec", 0): frozenset({1, 2}), ("test-ec", 7): frozenset({2})},
             parked=[ParkedRow("intake", PLACE, "no-event")],
             open={},
         ),
         poison=[(POISON, PLACE)],
         mails={mail: Mail(1, {b"text"}, "whole") for mail in MAILS},
-        published={"test-ec": (2, frozenset({10}))},
-        fetched={("test-ec", 1): frozenset(), ("test-ec", 2): frozenset({10})},
-        fetch_order=[("test-ec", 1), ("test-ec", 2)],
+        published={"test-ec": (2, frozenset({10})), "test-ec.7": (2, frozenset({10}))},
+        fetched={("test-ec", 1): frozenset(), ("test-ec", 2): frozenset({10}), ("test-ec.7", 2): frozenset({10})},
+        fetch_order=[("test-ec", 1), ("test-ec.7", 2), ("test-ec", 2)],
         signatures=[Signature("key", "tbs", b""), Signature("key", "crl", bytes((4, 3, 2, 1, 2)))],
         ca_keys={"key": "test-ec"},
     )
@@ -156,24 +157,32 @@ def mail_never_came(evidence: Evidence) -> Evidence:
 
 
 def not_on_the_named_crl(evidence: Evidence) -> Evidence:
-    return replace(evidence, fetched={("test-ec", 2): frozenset()})
+    return replace(evidence, fetched={**evidence.fetched, ("test-ec.7", 2): frozenset()})
 
 
 def off_the_last_crl(evidence: Evidence) -> Evidence:
-    return replace(evidence, published={"test-ec": (3, frozenset())})
+    return replace(evidence, published={**evidence.published, "test-ec": (3, frozenset())})
+
+
+def off_the_last_partition(evidence: Evidence) -> Evidence:
+    return replace(evidence, published={**evidence.published, "test-ec.7": (3, frozenset())})
+
+
+def more_on_a_partition(evidence: Evidence) -> Evidence:
+    return replace(evidence, published={**evidence.published, "test-ec.6": (2, frozenset({11}))})
 
 
 def crl_told_twice(evidence: Evidence) -> Evidence:
-    evidence.topics.crl_numbers["test-ec"] = [1, 2, 2]
+    evidence.topics.crl_numbers["test-ec", 0] = [1, 2, 2]
     return evidence
 
 
 def crl_number_falls(evidence: Evidence) -> Evidence:
-    return replace(evidence, fetch_order=[("test-ec", 2), ("test-ec", 1)])
+    return replace(evidence, fetch_order=[*evidence.fetch_order, ("test-ec", 1)])
 
 
 def crl_only_told_of(evidence: Evidence) -> Evidence:
-    return replace(evidence, fetch_order=[("test-ec", 2)])
+    return replace(evidence, fetch_order=[("test-ec.7", 2), ("test-ec", 2)])
 
 
 def outbox_left(evidence: Evidence) -> Evidence:
@@ -206,6 +215,8 @@ def outbox_left(evidence: Evidence) -> Evidence:
                 mail_never_came,
                 not_on_the_named_crl,
                 off_the_last_crl,
+                off_the_last_partition,
+                more_on_a_partition,
                 crl_told_twice,
                 crl_number_falls,
                 crl_only_told_of,

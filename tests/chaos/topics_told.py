@@ -6,6 +6,7 @@ from base64 import b64decode
 from collections import defaultdict
 from dataclasses import dataclass, field
 from hashlib import sha256
+from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
 
@@ -43,6 +44,7 @@ class Revoked:
     issuer: str
     serial: str
     crl_number: int
+    crl: str
 
 
 @dataclass(slots=True)
@@ -62,13 +64,13 @@ class Told:
 
 @dataclass(slots=True)
 class TopicsTold:
-    """What was told of all cases; of the CRLs, their numbers by CA, in order; of each record that a service parked, why, in all words that were used.
+    """What was told of all cases; of the CRLs, their numbers by CA and partition, in order; of each record that a service parked, why, in all words that were used.
 
     `copies` counts events that stand in a topic twice.
     """
 
     cases: dict[UUID, Told] = field(default_factory=lambda: defaultdict(Told))
-    crl_numbers: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    crl_numbers: dict[tuple[str, int], list[int]] = field(default_factory=lambda: defaultdict(list))
     crl_ids: set[UUID] = field(default_factory=set)
     parked: dict[tuple[str, Place], set[str]] = field(default_factory=lambda: defaultdict(set))
     records: int = 0
@@ -85,7 +87,9 @@ class TopicsTold:
                 self.cases[data.case_id].issued[event_id] = _issued(data)
             case CertificateRevoked():
                 self._count(event_id, self.cases[data.case_id].revoked)
-                self.cases[data.case_id].revoked[event_id] = Revoked(data.issuer, data.serial, data.crl_number)
+                self.cases[data.case_id].revoked[event_id] = Revoked(
+                    data.issuer, data.serial, data.crl_number, PurePosixPath(data.crl_url).stem
+                )
             case MailHandedOver():
                 self._count(event_id, self.cases[data.case_id].handed_over[data.mail_id])
                 self.cases[data.case_id].handed_over[data.mail_id].add(event_id)
@@ -97,7 +101,7 @@ class TopicsTold:
                 self._count(event_id, self.crl_ids)
                 if event_id not in self.crl_ids:
                     self.crl_ids.add(event_id)
-                    self.crl_numbers[data.issuer].append(data.number)
+                    self.crl_numbers[data.issuer, data.partition].append(data.number)
 
     def _count(self, event_id: UUID, known: Any) -> None:
         self.copies += event_id in known

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from uuid import UUID
 
+from servicecert_pki.partitions import FULL, crl_name
 from servicecert_schemas.case import CaseState
 
 from chaos.customers import recipients
@@ -113,7 +114,7 @@ def _orphans(evidence: Evidence) -> Iterator[str]:
     intended = {row.tbs for row in evidence.tables.certificates.values()}
     for signature in evidence.signatures:
         issuer = evidence.ca_keys.get(signature.key)
-        numbers = evidence.tables.crl_numbers.get(issuer or "", frozenset())
+        numbers = {each for (ca, _), given in evidence.tables.crl_numbers.items() if ca == issuer for each in given}
         if issuer is not None and signature.signed not in intended and signature.crl_number not in numbers:
             yield f"{issuer} signed {signature.signed}, which nothing had intended"
     for case_id, told in evidence.topics.cases.items():
@@ -177,20 +178,33 @@ def _wrong_crls(evidence: Evidence) -> Iterator[str]:
     for case_id, told in evidence.topics.cases.items():
         for revoked in told.revoked.values():
             serial = int(revoked.serial, 16)
-            if serial not in evidence.fetched.get((revoked.issuer, revoked.crl_number), ()):
-                yield f"{case_id} is told to be on CRL {revoked.crl_number} of {revoked.issuer} and is not"
-            if serial not in evidence.published.get(revoked.issuer, (0, frozenset()))[1]:
-                yield f"{case_id} is not on the last CRL of {revoked.issuer}"
+            if serial not in evidence.fetched.get((revoked.crl, revoked.crl_number), ()):
+                yield f"{case_id} is told to be on CRL {revoked.crl_number} of {revoked.crl} and is not"
+            for crl in (revoked.issuer, revoked.crl):
+                if serial not in evidence.published.get(crl, (0, frozenset()))[1]:
+                    yield f"{case_id} is not on the last CRL {crl}"
     for issuer in evidence.ca_keys.values():
-        # Two that follow each other closely may be told of in either order: they are told of by different cases.
-        told_of = evidence.topics.crl_numbers[issuer]
-        if not told_of or len(set(told_of)) < len(told_of):
-            yield f"no CRL of {issuer}, or one twice, was told of: {told_of}"
-        fetched = [number for by, number in evidence.fetch_order if by == issuer]
-        if falls := [f"{later} after {earlier}" for earlier, later in pairwise(fetched) if later < earlier]:
-            yield f"CRLs of {issuer} were published as number {', '.join(falls)}"
-        if not set(told_of) <= set(fetched) <= evidence.tables.crl_numbers.get(issuer, frozenset()):
-            yield f"CRLs of {issuer} were told of and not published, or published without a number of their own"
+        if (issuer, FULL) not in evidence.topics.crl_numbers:
+            yield f"no full CRL of {issuer} was told of"
+        partitions = [partition for ca, partition in evidence.tables.crl_numbers if ca == issuer]
+        for partition in partitions:
+            yield from _wrong_numbers(evidence, issuer, partition)
+        parts = [serials for crl, (_, serials) in evidence.published.items() if crl.rpartition(".")[0] == issuer]
+        if frozenset().union(*parts) != evidence.published.get(issuer, (0, frozenset()))[1]:
+            yield f"the partitions of {issuer} are not its full CRL"
+
+
+def _wrong_numbers(evidence: Evidence, issuer: str, partition: int) -> Iterator[str]:
+    name = crl_name(issuer, partition).removesuffix(".crl")
+    # Two that follow each other closely may be told of in either order: they are told of by different cases.
+    told_of = evidence.topics.crl_numbers[issuer, partition]
+    if not told_of or len(set(told_of)) < len(told_of):
+        yield f"no CRL {name}, or one twice, was told of: {told_of}"
+    fetched = [number for by, number in evidence.fetch_order if by == name]
+    if falls := [f"{later} after {earlier}" for earlier, later in pairwise(fetched) if later < earlier]:
+        yield f"CRLs {name} were published as number {', '.join(falls)}"
+    if not set(told_of) <= set(fetched) <= evidence.tables.crl_numbers[issuer, partition]:
+        yield f"CRLs {name} were told of and not published, or published without a number of their own"
 
 
 def _left_open(evidence: Evidence) -> Iterator[str]:

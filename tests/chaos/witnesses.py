@@ -75,7 +75,7 @@ def _certificate(content: bytes) -> str | None:
 
 @dataclass(eq=False)
 class CrlArchive:
-    """Serves the folder of CRLs and remembers, by CA and number, the serial numbers on each that was fetched."""
+    """Serves the folder of CRLs and remembers, by its name and number, the serial numbers on each that was fetched."""
 
     folder: Path
     fetched: dict[tuple[str, int], frozenset[int]] = field(default_factory=dict)
@@ -103,10 +103,10 @@ class CrlArchive:
             self._remember(path.stem, content)
         return web.Response(body=content, content_type=MEDIA_TYPES[path.suffix])
 
-    def _remember(self, issuer: str, content: bytes) -> None:
+    def _remember(self, crl: str, content: bytes) -> None:
         number, serials = read_crl(content)
-        self.order.append((issuer, number))
-        self.fetched.setdefault((issuer, number), serials)
+        self.order.append((crl, number))
+        self.fetched.setdefault((crl, number), serials)
 
 
 def read_crl(content: bytes) -> tuple[int, frozenset[int]]:

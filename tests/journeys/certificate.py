@@ -15,6 +15,7 @@ from asn1crypto import pem
 from asn1crypto.csr import CertificationRequest
 from asn1crypto.x509 import Certificate
 from servicecert_cli.system import System
+from servicecert_pki.partitions import FULL, crl_name
 from servicecert_schemas.certificate import CertificateIssued
 
 
@@ -60,7 +61,7 @@ def verified(der: bytes, system: System, issued: CertificateIssued, request: str
     assert certificate.ca is False
     assert certificate.basic_constraints_value.native["ca"] is False
     (point,) = certificate.crl_distribution_points
-    assert point.url == f"{system.crl_url}/{issued.issuer}.crl"
+    assert point.url == f"{system.crl_url}/{issued.issuer}.{issued.partition}.crl"
     with TemporaryDirectory() as folder:
         _openssl_accepts(Path(folder), der, system, issued)
 
@@ -75,8 +76,9 @@ def _openssl_accepts(folder: Path, der: bytes, system: System, issued: Certifica
         (folder / f"{name}.pem").write_bytes(pem.armor("CERTIFICATE", content))
     environment, family = issued.issuer.split("-")
     assert pem.unarmor((system.ca_folder / "roots" / f"{environment}-root-{family}.pem").read_bytes())[2] == root
-    crl = system.crl_folder / f"{issued.issuer}.crl"
-    trust = ["-CAfile", "root.pem", "-untrusted", "issuing.pem", "-CRLfile", str(crl)]
-    command = ["openssl", "verify", "-x509_strict", "-crl_check", *trust, "certificate.pem"]
-    judged = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert judged.returncode == 0, judged.stdout + judged.stderr
+    for partition in (FULL, issued.partition):
+        crl = system.crl_folder / crl_name(issued.issuer, partition)
+        trust = ["-CAfile", "root.pem", "-untrusted", "issuing.pem", "-CRLfile", str(crl)]
+        command = ["openssl", "verify", "-x509_strict", "-crl_check", *trust, "certificate.pem"]
+        judged = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert judged.returncode == 0, judged.stdout + judged.stderr

@@ -20,6 +20,7 @@ from servicecert_cli.demo.story import mistaken
 from servicecert_cli.e_service import Customer, example, read_csr
 from servicecert_cli.system import System
 from servicecert_deploy import Parts
+from servicecert_pki.partitions import FULL, crl_name
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued
 from servicecert_schemas.event import Assurance, Role
@@ -112,7 +113,7 @@ async def test_A1_C1_I11_the_certificate_says_what_was_applied_for_and_is_mailed
     assert facts(der) == expected
     environment = "test" if type.is_test else "production"
     assert issued.issuer == f"{environment}-{family}"
-    await desk.witness.until(lambda e: isinstance(e, CrlPublished) and e.issuer == issued.issuer)
+    await desk.witness.until(lambda e: isinstance(e, CrlPublished) and (e.issuer, e.partition) == (issued.issuer, FULL))
     verified(der, desk.system, issued, desk.request(type, number))
     assert view.certificate is not None
     assert (view.certificate.serial, view.certificate.fingerprint) == (issued.serial, issued.fingerprint)
@@ -173,9 +174,11 @@ async def test_I7_D1_D5_a_revoked_certificate_is_on_the_crl_before_anybody_is_to
     typed = bytes.fromhex(issued.serial).hex(":").upper()
     await desk.send(applicant(SERVER).revocation(case_id, typed, RevocationReason.KEY_EXPOSED))
     revoked = await desk.said(case_id, CertificateRevoked)
-    number, serials = read_crl((desk.system.crl_folder / f"{issued.issuer}.crl").read_bytes())
-    assert int(issued.serial, 16) in serials
-    assert number >= revoked.crl_number
+    assert revoked.crl_url == f"{desk.system.crl_url}/{crl_name(issued.issuer, issued.partition)}"
+    for partition in (FULL, issued.partition):
+        number, serials = read_crl((desk.system.crl_folder / crl_name(issued.issuer, partition)).read_bytes())
+        assert int(issued.serial, 16) in serials
+        assert partition == FULL or number >= revoked.crl_number
     view = await desk.view(case_id, CaseState.REVOKED, lambda view: len(view.deliveries) == 4)
     assert {each.kind for each in view.deliveries} == {MailKind.CERTIFICATE_ISSUED, MailKind.CERTIFICATE_REVOKED}
     assert [entry.state for entry in view.history][-2:] == ["revocation-requested", "revoked"]

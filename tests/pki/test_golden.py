@@ -95,7 +95,7 @@ def contents_of(profile: Profile, family: KeyFamily) -> Contents:
         serial=0x4F9D1E2C_00112233_44556677_8899AABB,
         not_before=valid.not_before,
         not_after=valid.not_after,
-        crl_url=f"http://crl.example.fi/{issuer.id}.crl",
+        crl_url=f"http://crl.example.fi/{issuer.id}.12.crl",
         ca_issuers_url=f"http://crl.example.fi/{issuer.id}.cer",
         ocsp_url="http://ocsp.example.fi",
     )

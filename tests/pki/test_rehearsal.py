@@ -15,8 +15,8 @@ from servicecert_pki.rehearsal import rehearse
 NOW = datetime(2026, 11, 24, 9, 30, 0, 500_000, tzinfo=UTC)
 
 
-def addresses(base: str, ocsp: str | None = None) -> Callable[[IssuerInfo], tuple[str, str, str | None]]:
-    return lambda issuer: (f"{base}/{issuer.id}.crl", f"{base}/{issuer.id}.cer", ocsp)
+def addresses(base: str, ocsp: str | None = None) -> Callable[[IssuerInfo, int], tuple[str, str, str | None]]:
+    return lambda issuer, _: (f"{base}/{issuer.id}.7.crl", f"{base}/{issuer.id}.cer", ocsp)
 
 
 @pytest.fixture

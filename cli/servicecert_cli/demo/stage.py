@@ -74,11 +74,11 @@ class Stage:
         kept = [mail for mail in self.system.mails.mails if mail.path is not None]
         self.teller.mails([mail for mail in kept if any(id in str(mail.path) for id in ids)])
 
-    async def crl_of(self, issuer: str) -> None:
-        """Waits for the first CRL of a CA."""
+    async def crl_of(self, issuer: str, partition: int) -> None:
+        """Waits for the first CRL of a CA's partition."""
 
         def is_first(data: EventData) -> bool:
-            return isinstance(data, CrlPublished) and data.issuer == issuer
+            return isinstance(data, CrlPublished) and (data.issuer, data.partition) == (issuer, partition)
 
         await self.until(is_first, "revoker")
 

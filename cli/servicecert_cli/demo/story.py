@@ -6,12 +6,13 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from uuid import UUID, uuid4
 
 from cryptography import x509
 from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
+from servicecert_pki.partitions import crl_name
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.event import Role
@@ -201,7 +202,7 @@ async def revoke(stage: Stage, granted: Granted) -> None:
 
 
 def _show_crl(teller: Teller, folder: Path, revoked: CertificateRevoked) -> None:
-    crl = x509.load_der_x509_crl((folder / f"{revoked.issuer}.crl").read_bytes())
+    crl = x509.load_der_x509_crl((folder / PurePosixPath(revoked.crl_url).name).read_bytes())
     number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
     seconds = (revoked.published_at - revoked.requested_at).total_seconds()
     teller.fact("CRL", f"number {number} of {revoked.issuer}, published {seconds:.2f} s after the request")
@@ -220,13 +221,13 @@ async def judge(stage: Stage, certificates: list[Granted]) -> None:
     for number, granted in enumerate(certificates):
         issuer = granted.issued.issuer
         environment, family = issuer.split("-")
-        await stage.crl_of(issuer)
+        await stage.crl_of(issuer, granted.issued.partition)
         answer = await openssl.verify(
             stage.system.folder,
             f"certificates/{granted.name}.pem",
             root=f"ca/roots/{environment}-root-{family}.pem",
             issuing=f"ca/issuing/{issuer}.pem",
-            crl=f"crls/{issuer}.crl",
+            crl=f"crls/{crl_name(issuer, granted.issued.partition)}",
         )
         revoked = bool(stage.witness.of_case(granted.case_id, CertificateRevoked))
         stage.teller.command(answer, whole=number == 0)

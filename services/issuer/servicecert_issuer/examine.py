@@ -18,6 +18,7 @@ from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.certificate import AlternativeNames, CertificateRefused, Contents, Subject, build_tbs
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.names import NameRefused, check_ip_address
+from servicecert_pki.partitions import crl_url, partition_of
 from servicecert_pki.profiles import Profiles, Usage
 from servicecert_pki.serials import draw_serial
 from servicecert_pki.spki import family_of, spki_sha256
@@ -33,17 +34,19 @@ HELSINKI = ZoneInfo("Europe/Helsinki")
 
 @dataclass(frozen=True)
 class Office:
-    """What certificates are made with. `base_url` is where each issuing CA's CRL and certificate are fetched, `lint` checks each (B3)."""
+    """What certificates are made with. `base_url` is where each issuing CA's CRLs and certificate are fetched, `lint` checks each (B3)."""
 
     authority: Authority
     profiles: Profiles
     base_url: str
     lint: Lint
+    partitions: int
     ocsp_url: str | None = None
 
-    def addresses(self, issuer: IssuerInfo) -> tuple[str, str, str | None]:
-        """Where the CRL, the CA's certificate and the OCSP responder are, for what `issuer` signs."""
-        return f"{self.base_url}/{issuer.id}.crl", f"{self.base_url}/{issuer.id}.cer", self.ocsp_url
+    def addresses(self, issuer: IssuerInfo, serial: int) -> tuple[str, str, str | None]:
+        """Where the CRL of its partition, the CA's certificate and the OCSP responder are, for what `issuer` signs with this number (D7)."""
+        crl = crl_url(self.base_url, issuer.id, partition_of(serial, self.partitions))
+        return crl, f"{self.base_url}/{issuer.id}.cer", self.ocsp_url
 
 
 Facts: TypeAlias = Linted | Unissuable | Stopped | Untimely
@@ -77,7 +80,7 @@ def examined(
     """The checked certificate for `application`, with this serial number, begun at this moment; or why there can be none, or none for now."""
     try:
         contents = contents_of(office, application, serial, moment)
-        allocated = allocate(contents, application.subject.business_id)
+        allocated = allocate(contents, application.subject.business_id, partition_of(serial, office.partitions))
     except ValidityRefused:
         return unissuable("validity")
     except (CertificateRefused, NameRefused) as refused:
@@ -99,7 +102,7 @@ def contents_of(office: Office, application: ApplicationAccepted, serial: int, m
     issuer = office.authority.issuer_for(profile.environment, family_of(spki), moment)
     begins = max(starting(application, moment, profile.backdating), issuer.not_before)
     period = validity(profile, begins, application.validity_days)
-    crl_url, ca_issuers_url, ocsp_url = office.addresses(issuer)
+    crl, ca_issuers_url, ocsp_url = office.addresses(issuer, serial)
     return Contents(
         profile=profile,
         issuer=issuer,
@@ -117,14 +120,14 @@ def contents_of(office: Office, application: ApplicationAccepted, serial: int, m
         serial=serial,
         not_before=period.not_before,
         not_after=period.not_after,
-        crl_url=crl_url,
+        crl_url=crl,
         ca_issuers_url=ca_issuers_url,
         ocsp_url=ocsp_url,
     )
 
 
-def allocate(contents: Contents, business_id: str) -> Allocated:
-    """The draft of a certificate that says all this. Raises CertificateRefused."""
+def allocate(contents: Contents, business_id: str, partition: int) -> Allocated:
+    """The draft of a certificate that says all this, and the CRL that it is in. Raises CertificateRefused."""
     return Allocated(
         issuer=contents.issuer.id,
         serial=contents.serial,
@@ -135,6 +138,7 @@ def allocate(contents: Contents, business_id: str) -> Allocated:
         key_sha256=spki_sha256(contents.spki),
         business_id=business_id,
         tbs=build_tbs(contents),
+        partition=partition,
     )
 
 

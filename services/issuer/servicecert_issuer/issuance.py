@@ -27,9 +27,6 @@ from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted, Recipients
 from servicecert_schemas.values import CertificateType, Language
 
-FULL_CRL = 0
-"""The partition of a certificate that only its CA's full CRL covers."""
-
 
 @dataclass(frozen=True, slots=True)
 class Allocated:
@@ -44,7 +41,7 @@ class Allocated:
     key_sha256: str
     business_id: str
     tbs: bytes
-    partition: int = FULL_CRL
+    partition: int
 
     @property
     def serial_hex(self) -> str:

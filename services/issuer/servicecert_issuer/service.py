@@ -51,7 +51,7 @@ async def open_service(
     authority, keys = await asyncio.to_thread(settings.open_authority)
     profiles = load_profiles()
     linter = await asyncio.to_thread(Linter.with_new_keys, settings.lint)
-    office = Office(authority, profiles, settings.crl_base_url, linter, settings.ocsp_url)
+    office = Office(authority, profiles, settings.crl_base_url, linter, settings.crl_partitions, settings.ocsp_url)
     kinds = {(profile.environment, family) for profile in profiles.by_type.values() for family in profile.keys}
     # Those that would issue now: another generation that is valid, and not activated, does not help.
     check_issuers(profiles.by_type.values(), [authority.issuer_for(*kind, clock()) for kind in sorted(kinds)], clock())

@@ -1,4 +1,4 @@
-"""The folder that relying parties fetch from: `<issuer>.crl` and `<issuer>.cer`, each there whole or not at all.
+"""The folder that relying parties fetch from: `<issuer>.crl`, `<issuer>.<partition>.crl` and `<issuer>.cer`, each there whole or not at all.
 
 CrlFilesRefused
 ├── FolderUnusable      the folder cannot be made or written
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from servicecert_pki.partitions import crl_name
 from servicecert_worker.faults import OperatorError
 
 
@@ -39,20 +40,20 @@ class CrlFiles:
         with self._told():
             self.folder.mkdir(parents=True, exist_ok=True)
 
-    def number(self, issuer: str) -> int:
+    def number(self, issuer: str, partition: int) -> int:
         """The number of the CRL that is published, 0 where none is, or none that can be read."""
         try:
-            crl = x509.load_der_x509_crl((self.folder / f"{issuer}.crl").read_bytes())
+            crl = x509.load_der_x509_crl((self.folder / crl_name(issuer, partition)).read_bytes())
             return crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
         except (OSError, ValueError, x509.ExtensionNotFound):
             return 0
 
-    def put_crl(self, issuer: str, crl: bytes, number: int) -> None:
+    def put_crl(self, issuer: str, partition: int, crl: bytes, number: int) -> None:
         """Replace the published CRL by a newer one. Raises Superseded or FolderUnusable."""
         with self._told(), self._alone():
-            if (published := self.number(issuer)) >= number:
+            if (published := self.number(issuer, partition)) >= number:
                 raise Superseded(f"CRL {number} of {issuer} comes too late: number {published} is published already.")
-            self._write(f"{issuer}.crl", crl)
+            self._write(crl_name(issuer, partition), crl)
 
     def put_certificate(self, issuer: str, certificate: bytes) -> None:
         """Publish a CA's certificate, which certificates name as their issuer's. Raises FolderUnusable."""

@@ -12,7 +12,7 @@ MEDIA_TYPES = MappingProxyType({".crl": "application/pkix-crl", ".cer": "applica
 
 # Long enough to spare a busy server, short enough for "revoked within a minute" (D4).
 _CACHE = "public, max-age=30"
-_NAME = r"[a-z0-9][a-z0-9-]*\.(?:crl|cer)"
+_NAME = r"[a-z0-9][a-z0-9-]*(?:(?:\.[1-9][0-9]{0,3})?\.crl|\.cer)"
 
 
 @asynccontextmanager
@@ -38,7 +38,7 @@ def address(host: str, port: int) -> str:
 
 
 def application(folder: Path) -> web.Application:
-    """GET and HEAD of `/<issuer>.crl` and `/<issuer>.cer`, with ETag and Last-Modified; 404 for all else."""
+    """GET and HEAD of `/<issuer>.crl`, `/<issuer>.<partition>.crl` and `/<issuer>.cer`, with ETag and Last-Modified; 404 for all else."""
 
     async def file(request: web.Request) -> web.StreamResponse:
         path = folder / request.match_info["name"]

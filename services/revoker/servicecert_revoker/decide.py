@@ -16,7 +16,7 @@ from servicecert_schemas.revocation import (
 )
 from servicecert_worker.decider import Deadline, Decision, Due, Event, Happened, Intent, Result
 
-from .publication import FULL, Published, PublishOrder, scheduled_issuer
+from .publication import Published, PublishedCrl, PublishOrder, scheduled_issuer
 from .requests import EXPIRED, NO_SUCH_CERTIFICATE, TAKES_EFFECT_WITHIN, fault_of, invalid_since, refusal, revocation
 from .status import Asked, Awaited, Certificate, Registered, Revoked, Status, Valid
 
@@ -106,8 +106,12 @@ def _ask_again(status: Registered | Revoked, request: RevocationRequested, now: 
 
 def _entered(status: Registered | Revoked, request: RevocationRequested) -> Decided:
     """The entry of a CRL is new or changed: it is to be published."""
+    certificate = status.certificate
     order = PublishOrder(
-        issuer=status.certificate.issuer, serial=status.certificate.serial, request_id=status.revocation.request_id
+        issuer=certificate.issuer,
+        partition=certificate.partition,
+        serial=certificate.serial,
+        request_id=status.revocation.request_id,
     )
     return Decision(status, events=(_registered(status, request),), intents=(Intent(PUBLISH, order),))
 
@@ -125,7 +129,7 @@ def _registered(status: Registered | Revoked, request: RevocationRequested) -> R
 
 def _publish(status: Status | None, key: str, published: Published) -> Decided:
     """A CRL is published. One that an exposed key's entry has overtaken waits for that entry's own CRL before anybody is told (I7)."""
-    announced = (_crl(published),) if published.announce else ()
+    announced = tuple(_crl(published.issuer, crl) for crl in published.announced)
     if scheduled_issuer(key):
         return Decision(status, events=announced, deadlines=(Deadline(PUBLISH, published.next_planned),))
     if isinstance(status, Registered) and published.request_id == status.revocation.request_id:
@@ -135,16 +139,16 @@ def _publish(status: Status | None, key: str, published: Published) -> Decided:
     return Decision(status, events=announced)
 
 
-def _crl(published: Published) -> EventData:
+def _crl(issuer: str, crl: PublishedCrl) -> EventData:
     return CrlPublished(
-        issuer=published.issuer,
-        partition=FULL,
-        number=published.number,
-        this_update=published.this_update,
-        next_update=published.next_update,
-        entries=published.entries,
-        url=published.url,
-        sha256=published.sha256,
+        issuer=issuer,
+        partition=crl.partition,
+        number=crl.number,
+        this_update=crl.this_update,
+        next_update=crl.next_update,
+        entries=crl.entries,
+        url=crl.url,
+        sha256=crl.sha256,
     )
 
 
@@ -161,8 +165,8 @@ def _revoked(status: Registered, key: str, published: Published) -> EventData:
         requested_at=entry.requested_at,
         revoked_at=entry.revoked_at,
         invalid_since=entry.invalid_since,
-        crl_number=published.number,
-        crl_url=published.url,
+        crl_number=published.crl.number,
+        crl_url=published.crl.url,
         published_at=published.published_at,
         language=certificate.language,
         recipients=certificate.recipients,

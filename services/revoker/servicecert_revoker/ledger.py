@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ from servicecert_schemas.revocation import RevocationReason
 from servicecert_worker.decider import Connection
 
 from .entries import REASONS
-from .publication import FULL, Published
+from .publication import PublishedCrl
 
 _SQL = Path(__file__).parent / "sql"
 _ALLOCATE = (_SQL / "allocate.sql").read_text()
 _LISTED = (_SQL / "listed.sql").read_text()
 _RECORD = (_SQL / "record.sql").read_text()
+_PARTITIONS = "select coalesce(max(partition), 0) from statuses where issuer = $1"
 
 # Two keys, so that these locks are never those of a turn, which have one.
 _LOCK = "select pg_advisory_lock(hashtext(current_schema() || '/crl'), hashtext($1))"
@@ -39,14 +41,14 @@ class Ledger:
     connection: Connection
     issuer: str
 
-    async def allocate(self, published: int, *, scheduled: bool) -> int:
+    async def allocate(self, partition: int, published: int, *, scheduled: bool) -> int:
         """The next number, durable before it is used: a CRL that comes to nothing leaves a gap, and nothing repeats it."""
-        number: int = await self.connection.fetchval(_ALLOCATE, self.issuer, FULL, published, scheduled)
+        number: int = await self.connection.fetchval(_ALLOCATE, self.issuer, partition, published, scheduled)
         return number
 
-    async def listed(self, serials: Sequence[str]) -> Listed:
+    async def listed(self, partition: int, serials: Sequence[str]) -> Listed:
         """All that is revoked and still has to be listed, and these serials in any case, if they are revoked."""
-        rows = await self.connection.fetch(_LISTED, self.issuer, FULL, serials)
+        rows = await self.connection.fetch(_LISTED, self.issuer, partition, serials)
         entries = (
             RevokedCertificate(
                 int(row["serial"], 16),
@@ -58,17 +60,22 @@ class Ledger:
         )
         return Listed(tuple(entries), tuple(row["entry"] for row in rows))
 
-    async def record(self, crl: Published) -> None:
+    async def partitions(self) -> int:
+        """The greatest partition that a certificate of this CA has."""
+        greatest: int = await self.connection.fetchval(_PARTITIONS, self.issuer)
+        return greatest
+
+    async def record(self, crl: PublishedCrl, published_at: datetime) -> None:
         await self.connection.execute(
             _RECORD,
             self.issuer,
-            FULL,
+            crl.partition,
             crl.number,
             crl.this_update,
             crl.next_update,
             crl.entries,
             crl.sha256,
-            crl.published_at,
+            published_at,
         )
 
 

@@ -1,50 +1,71 @@
-"""The order to publish a CRL, and what comes of it."""
+"""The order to publish CRLs, and what comes of it."""
 
 from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
-
-FULL = 0
-"""The partition of the full CRL."""
+from servicecert_pki.partitions import FULL
 
 
 class PublishOrder(BaseModel):
-    """A CRL of `issuer` is wanted: with this serial number on it for this request, or, on schedule, with neither."""
+    """CRLs of `issuer` are wanted: with this serial number on the full one and its partition's for this request, or, on schedule, all of them."""
 
     model_config = ConfigDict(frozen=True)
-    AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial")
+    AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "partition", "serial")
 
     issuer: str
+    partition: int = FULL
     serial: str | None = None
     request_id: UUID | None = None
 
 
-class Published(BaseModel):
-    """A CRL that was checked, published and fetched back.
-
-    `request_id` is the order's. One CRL answers many orders and is announced by one of them. The next one is planned for `next_planned`.
-    """
+class PublishedCrl(BaseModel):
+    """A CRL that was checked, published and fetched back. Partition 0 is the full one; `sha256` is of its DER."""
 
     model_config = ConfigDict(frozen=True)
-    AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "number", "entries", "sha256")
 
-    issuer: str
+    partition: int
     number: int
     url: str
     this_update: datetime
     next_update: datetime
+    entries: int
+    sha256: str
+
+
+class Published(BaseModel):
+    """What came of an order, once every CRL that it asked for is published.
+
+    `crl` is the one that the order's certificate names as its distribution point, on schedule the full one. The CRLs of one pass answer many orders;
+    they are announced by one of them, `announced` of the others is empty. `request_id` is the order's. The next pass is planned for `next_planned`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "partition", "number", "sha256")
+
+    issuer: str
+    crl: PublishedCrl
+    announced: tuple[PublishedCrl, ...] = ()
     next_planned: datetime
     published_at: datetime
-    sha256: str
-    entries: int
     request_id: UUID | None = None
-    announce: bool = False
+
+    @property
+    def partition(self) -> int:
+        return self.crl.partition
+
+    @property
+    def number(self) -> int:
+        return self.crl.number
+
+    @property
+    def sha256(self) -> str:
+        return self.crl.sha256
 
 
 def schedule_key(issuer: str) -> str:
-    """The key that a CA's scheduled CRLs belong to: that of its `CrlPublished` events."""
+    """The key that a CA's scheduled CRLs belong to: that of its full one's `CrlPublished` events."""
     return f"crl/{issuer}/{FULL}"
 
 

@@ -48,6 +48,7 @@ async def open_service(
             keys=keys,
             files=files,
             base_url=settings.crl_base_url,
+            partitions=settings.crl_partitions,
             timing=Timing(settings.interval, settings.validity),
             pool=pool,
             session=session,

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
+from servicecert_pki.partitions import FULL
 from servicecert_schemas.certificate import CertificateIssued, Recipients
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
 from servicecert_schemas.values import Language
@@ -12,7 +13,7 @@ from servicecert_schemas.values import Language
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What revoking needs of an issued certificate. `serial` is lower-case hexadecimal, `subject` RFC 4514 text."""
+    """What revoking needs of an issued certificate. `serial` is lower-case hexadecimal, `subject` RFC 4514 text, `partition` its CRL's (D7)."""
 
     issuer: str
     serial: str
@@ -22,6 +23,7 @@ class Certificate:
     not_after: datetime
     language: Language
     recipients: Recipients
+    partition: int = FULL
 
     @classmethod
     def of(cls, issued: CertificateIssued, issued_at: datetime) -> "Certificate":
@@ -34,6 +36,7 @@ class Certificate:
             not_after=issued.not_after,
             language=issued.language,
             recipients=issued.recipients,
+            partition=issued.partition,
         )
 
 

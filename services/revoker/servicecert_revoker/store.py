@@ -6,6 +6,7 @@ from typing import Any
 
 from asyncpg import Record
 from pydantic import TypeAdapter
+from servicecert_pki.partitions import FULL
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_worker.decider import Conflict, Connection, Stored
 
@@ -20,8 +21,8 @@ _CERTIFICATE = TypeAdapter(Certificate)
 _ASKED = TypeAdapter(tuple[Asked, ...])
 
 _STANDING: dict[type[Status], str] = {Valid: "valid", Registered: "registered", Revoked: "revoked"}
-_STATUS_COLUMNS = 7
-_ENTRY_COLUMNS = 11
+_STATUS_COLUMNS = 8
+_ENTRY_COLUMNS = 12
 
 
 class StatusStore:
@@ -54,16 +55,26 @@ def _row(stored: Stored[Status]) -> tuple[Any, ...]:
     status = stored.state
     if isinstance(status, Awaited):
         asked = _ASKED.dump_json(status.asked).decode()
-        return (stored.key, stored.version, "awaited", None, None, None, asked)
+        return (stored.key, stored.version, "awaited", None, None, FULL, None, asked)
     certificate = status.certificate
     known = _CERTIFICATE.dump_json(certificate).decode()
-    return (stored.key, stored.version, _STANDING[type(status)], certificate.issuer, certificate.serial, known, None)
+    return (
+        stored.key,
+        stored.version,
+        _STANDING[type(status)],
+        certificate.issuer,
+        certificate.serial,
+        certificate.partition,
+        known,
+        None,
+    )
 
 
 def _entry(key: str, certificate: Certificate, revocation: Revocation) -> tuple[Any, ...]:
     return (
         certificate.issuer,
         certificate.serial,
+        certificate.partition,
         key,
         revocation.request_id,
         revocation.reason,

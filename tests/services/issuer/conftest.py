@@ -59,7 +59,7 @@ def ca_keys(authority: Authority, passphrase_file: Path) -> Mapping[str, Signing
 
 @pytest.fixture(scope="session")
 def office(authority: Authority) -> Office:
-    return Office(authority, load_profiles(), "http://crl.example.fi", lint=lambda *_: ())
+    return Office(authority, load_profiles(), "http://crl.example.fi", lint=lambda *_: (), partitions=16)
 
 
 @pytest.fixture(scope="session")

@@ -104,7 +104,9 @@ def test_every_field_is_the_applications(office: Office, accepted: Accepted, dat
     assert [ip_address(it.native) for it in names[dns:]] == list(map(ip_address, application.names.ip))
     assert len(names) == dns + ip
     issuer = f"{'test' if application.type.is_test else 'production'}-{family}"
-    assert said["crl_distribution_points"].native[0]["distribution_point"] == [f"http://crl.example.fi/{issuer}.crl"]
+    (crl,) = said["crl_distribution_points"].native[0]["distribution_point"]
+    assert 1 <= found.allocated.partition <= office.partitions
+    assert crl == f"http://crl.example.fi/{issuer}.{found.allocated.partition}.crl"
     assert tbs["issuer"].dump() == office.authority.issuer(issuer).subject_der
     assert said["basic_constraints"].native["ca"] is False
 

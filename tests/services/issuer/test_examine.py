@@ -58,7 +58,7 @@ def test_I11_type_and_key_choose_the_issuing_ca(
     found = allocate(office, accepted(type, key), SERIAL, NOW)
     certificate = certificate_of(found, ca_keys)
     assert isinstance(found, Allocated)
-    assert (found.issuer, found.profile, found.profile_version, found.partition) == (issuer, type, 1, 0)
+    assert (found.issuer, found.profile, found.profile_version, found.partition) == (issuer, type, 1, 2)
     assert found.serial_hex == "4a000000000000000000000000000001"
     assert certificate.serial_number == SERIAL
     assert "Some-State" not in certificate.subject.rfc4514_string()
@@ -71,7 +71,7 @@ def test_certificate_names_where_crl_and_issuer_are_fetched(
     points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
     access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
     assert [name.value for point in points for name in point.full_name or ()] == [
-        "http://crl.example.fi/production-ec.crl"
+        "http://crl.example.fi/production-ec.2.crl"
     ]
     assert [it.access_location.value for it in access] == ["http://crl.example.fi/production-ec.cer"]
 

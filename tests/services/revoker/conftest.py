@@ -15,6 +15,7 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import init_authority
 from servicecert_pki.keyring import open_keys, read_passphrases
 from servicecert_pki.keys import KeyUnavailable, PublicKey, SigningKey
+from servicecert_pki.partitions import FULL
 from servicecert_pki.profiles import load_profiles
 from servicecert_pki.spki import KeyFamily
 from servicecert_revoker.crl_files import CrlFiles
@@ -82,6 +83,7 @@ def issued() -> CertificateIssued:
         key_sha256="1" * 64,
         profile="test-server",
         profile_version=1,
+        partition=5,
         certificate=b64encode(b"der").decode(),
         chain=(),
         due=datetime(2026, 12, 1, 22, tzinfo=UTC),
@@ -200,6 +202,7 @@ async def publish(
             keys=ca_keys,
             files=files,
             base_url=base,
+            partitions=3,
             timing=Timing(timedelta(hours=24), timedelta(hours=72)),
             pool=pool,
             session=session,
@@ -211,18 +214,26 @@ async def publish(
 def register(pool: Pool, registered: Registered) -> Callable[..., Awaitable[Task]]:
     """Stores a revocation as a turn does, and gives the task that follows from it."""
 
-    async def store(serial: int, issuer: str = "test-ec", not_after: datetime | None = None) -> Task:
+    async def store(
+        serial: int, issuer: str = "test-ec", not_after: datetime | None = None, partition: int = FULL
+    ) -> Task:
         certificate = replace(
             registered.certificate,
             issuer=issuer,
             serial=f"{serial:04x}",
+            partition=partition,
             not_after=not_after or registered.certificate.not_after,
         )
         status = replace(registered, certificate=certificate)
         key = str(uuid4())
         async with pool.acquire() as connection, connection.transaction():
             await StatusStore().save(connection, [Stored(key, 0, status)])
-        order = PublishOrder(issuer=issuer, serial=certificate.serial, request_id=status.revocation.request_id)
+        order = PublishOrder(
+            issuer=issuer,
+            partition=partition,
+            serial=certificate.serial,
+            request_id=status.revocation.request_id,
+        )
         return Task(uuid4(), key, "publish", order, NOW)
 
     return store

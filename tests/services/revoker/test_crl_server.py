@@ -14,9 +14,11 @@ def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "crls"
     folder.mkdir()
     (folder / "test-ec.crl").write_bytes(b"a list")
+    (folder / "test-ec.12.crl").write_bytes(b"a part")
     (folder / "test-ec.cer").write_bytes(b"a certificate")
     (folder / ".test-ec.crl.partial").write_bytes(b"half a list")
     (folder / "notes.txt").write_bytes(b"notes")
+    (folder / "test-ec.0.crl").write_bytes(b"nobody")
     (folder / "folder.crl").mkdir()
     (tmp_path / "secret.crl").write_bytes(b"secret")
     return folder
@@ -38,6 +40,7 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
     ("name", "media_type", "content"),
     [
         ("test-ec.crl", "application/pkix-crl", b"a list"),
+        ("test-ec.12.crl", "application/pkix-crl", b"a part"),
         ("test-ec.cer", "application/pkix-cert", b"a certificate"),
     ],
 )
@@ -64,6 +67,7 @@ async def test_files_come_with_their_type_and_may_be_kept_briefly(
         "/.test-ec.crl.partial",
         "/missing.crl",
         "/folder.crl",
+        "/test-ec.0.crl",
         "/..%2fsecret.crl",
         "/%2e%2e/secret.crl",
         "/test-ec.crl/",

@@ -7,8 +7,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from servicecert_pki.partitions import crl_url
 from servicecert_revoker.decide import MOST_AWAITED, decide, heeds
-from servicecert_revoker.publication import Published, PublishOrder
+from servicecert_revoker.publication import Published, PublishedCrl, PublishOrder
 from servicecert_revoker.status import Asked, Awaited, Certificate, Registered, Revocation, Revoked, Status, Valid
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.revocation import (
@@ -33,19 +34,26 @@ SERIAL = "4a00000000000000000000000000000b"
 SCHEDULE = "crl/test-ec/0"
 
 
-def published(request_id: UUID | None, *, announce: bool = False) -> Published:
-    return Published(
-        issuer="test-ec",
+def crl(partition: int) -> PublishedCrl:
+    return PublishedCrl(
+        partition=partition,
         number=7,
-        url="http://crl.example.fi/test-ec.crl",
+        url=crl_url("http://crl.example.fi", "test-ec", partition),
         this_update=NOW,
         next_update=NOW + timedelta(hours=72),
+        entries=3,
+        sha256="a" * 64,
+    )
+
+
+def published(request_id: UUID | None, *, partition: int = 5, announce: bool = False) -> Published:
+    return Published(
+        issuer="test-ec",
+        crl=crl(partition),
+        announced=(crl(0), crl(5)) if announce else (),
         next_planned=NOW + timedelta(hours=24),
         published_at=NOW,
-        sha256="a" * 64,
-        entries=3,
         request_id=request_id,
-        announce=announce,
     )
 
 
@@ -97,7 +105,7 @@ def test_D4_right_request_is_registered_and_to_be_published(
         requested_at=SENT_AT,
         due=SENT_AT + timedelta(hours=24),
     )
-    order = PublishOrder(issuer="test-ec", serial=SERIAL, request_id=request.request_id)
+    order = PublishOrder(issuer="test-ec", partition=5, serial=SERIAL, request_id=request.request_id)
     assert decision == Decision(Registered(certificate, entry), events=(told,), intents=(Intent("publish", order),))
 
 
@@ -160,7 +168,7 @@ def test_D3_exposed_key_overrides_a_weaker_reason_once(
         invalid_since=SENT_AT,
     )
     overridden = replace(final, revocation=entry)
-    order = PublishOrder(issuer="test-ec", serial=SERIAL, request_id=worse.request_id)
+    order = PublishOrder(issuer="test-ec", partition=5, serial=SERIAL, request_id=worse.request_id)
     assert decision.state == overridden
     assert decision.intents == (Intent("publish", order),)
     assert [type(told) for told in decision.events] == [RevocationRegistered]
@@ -175,7 +183,7 @@ def test_I7_revoked_is_said_when_a_published_crl_says_so(registered: Registered,
     (told,) = decision.events
     assert isinstance(told, CertificateRevoked)
     assert decision.state == revoked(registered)
-    assert (told.crl_number, told.crl_url, told.published_at) == (7, "http://crl.example.fi/test-ec.crl", NOW)
+    assert (told.crl_number, told.crl_url, told.published_at) == (7, "http://crl.example.fi/test-ec.5.crl", NOW)
     assert (told.requested_at, told.revoked_at) == (SENT_AT, NOW)
     assert (told.serial, int(told.serial_decimal)) == (SERIAL, int(SERIAL, 16))
     assert (told.language, told.recipients) == (registered.certificate.language, registered.certificate.recipients)
@@ -199,16 +207,17 @@ def test_crl_is_announced_by_whom_it_falls_to(registered: Registered, requested:
     key = requested().key()
     request_id = registered.revocation.request_id
     first = decide(registered, result(key, published(request_id, announce=True)), None, NOW)
-    assert [type(told) for told in first.events] == [CertificateRevoked, CrlPublished]
+    assert [type(told) for told in first.events] == [CertificateRevoked, CrlPublished, CrlPublished]
+    assert [told.key() for told in first.events[1:]] == ["crl/test-ec/0", "crl/test-ec/5"]
     late = decide(revoked(registered), result(key, published(request_id, announce=True)), None, NOW)
-    assert [type(told) for told in late.events] == [CrlPublished]
+    assert [type(told) for told in late.events] == [CrlPublished, CrlPublished]
 
 
 def test_D7_schedule_publishes_and_plans_the_next() -> None:
     due = decide(None, Due(uuid4(), SCHEDULE, "publish", NOW), None, NOW)
     assert due == Decision(None, intents=(Intent("publish", PublishOrder(issuer="test-ec")),))
-    done = decide(None, result(SCHEDULE, published(None, announce=True)), None, NOW)
-    (told,) = done.events
+    done = decide(None, result(SCHEDULE, published(None, partition=0, announce=True)), None, NOW)
+    told, _ = done.events
     assert isinstance(told, CrlPublished)
     assert told.key() == SCHEDULE
     assert (told.number, told.entries, told.next_update) == (7, 3, NOW + timedelta(hours=72))

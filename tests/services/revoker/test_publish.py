@@ -13,10 +13,11 @@ import pytest
 from cryptography import x509
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
+from servicecert_pki.partitions import FULL, crl_name, crl_url
 from servicecert_revoker.crl_files import CrlFiles
 from servicecert_revoker.crl_server import serve
 from servicecert_revoker.effects import Publish
-from servicecert_revoker.publication import Published, PublishOrder, schedule_key
+from servicecert_revoker.publication import Published, PublishedCrl, PublishOrder, schedule_key
 from servicecert_worker.decider import Again, Done, Outcome, Task
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
@@ -37,8 +38,8 @@ def done(outcome: Outcome) -> Published:
     return outcome.data
 
 
-def crl_in(files: CrlFiles, issuer: str = "test-ec") -> x509.CertificateRevocationList:
-    return x509.load_der_x509_crl((files.folder / f"{issuer}.crl").read_bytes())
+def crl_in(files: CrlFiles, issuer: str = "test-ec", partition: int = FULL) -> x509.CertificateRevocationList:
+    return x509.load_der_x509_crl((files.folder / crl_name(issuer, partition)).read_bytes())
 
 
 def serials(crl: x509.CertificateRevocationList) -> set[int]:
@@ -52,32 +53,41 @@ async def numbers(pool: Pool) -> list[int]:
 async def test_D7_crl_lists_what_is_revoked_and_is_fetched_back(
     publish: Publish, register: Register, files: CrlFiles, authority: Authority, pool: Pool
 ) -> None:
-    task = await register(0x1234)
+    task = await register(0x1234, partition=2)
     (outcome,) = await publish([task])
-    crl = crl_in(files)
-    content = (files.folder / "test-ec.crl").read_bytes()
+
+    def told(partition: int) -> PublishedCrl:
+        content = (files.folder / crl_name("test-ec", partition)).read_bytes()
+        return PublishedCrl(
+            partition=partition,
+            number=1,
+            url=crl_url(publish.base_url, "test-ec", partition),
+            this_update=NOW.replace(microsecond=0),
+            next_update=NOW.replace(microsecond=0) + timedelta(hours=72),
+            entries=1,
+            sha256=sha256(content).hexdigest(),
+        )
+
     assert done(outcome) == Published(
         issuer="test-ec",
-        number=1,
-        url=f"{publish.base_url}/test-ec.crl",
-        this_update=NOW.replace(microsecond=0),
-        next_update=NOW.replace(microsecond=0) + timedelta(hours=72),
+        crl=told(2),
+        announced=(told(2), told(0)),
         next_planned=NOW.replace(microsecond=0) + timedelta(hours=24),
         published_at=NOW,
-        sha256=sha256(content).hexdigest(),
-        entries=1,
         request_id=task.data.request_id,
-        announce=True,
     )
-    assert serials(crl) == {0x1234}
-    assert crl.is_signature_valid(authority.issuer("test-ec").public_key)
-    assert await pool.fetchval("select sha256 from crls where published_at is not null") == sha256(content).hexdigest()
-    assert [path.name for path in files.folder.iterdir()] == ["test-ec.crl"]
+    for partition in (0, 2):
+        crl = crl_in(files, partition=partition)
+        assert serials(crl) == {0x1234}
+        assert crl.is_signature_valid(authority.issuer("test-ec").public_key)
+    kept = await pool.fetch("select partition, sha256 from crls where published_at is not null order by partition")
+    assert [tuple(row) for row in kept] == [(0, told(0).sha256), (2, told(2).sha256)]
+    assert {path.name for path in files.folder.iterdir()} == {"test-ec.crl", "test-ec.2.crl"}
 
 
 async def test_empty_crl_is_published_on_schedule(publish: Publish, files: CrlFiles) -> None:
     (outcome,) = await publish([scheduled()])
-    assert (done(outcome).entries, done(outcome).announce) == (0, True)
+    assert {crl.partition: crl.entries for crl in done(outcome).announced} == {0: 0, 1: 0, 2: 0, 3: 0}
     assert len(crl_in(files)) == 0
 
 
@@ -94,11 +104,11 @@ async def test_many_orders_share_one_crl_of_each_ca_and_one_tells_of_it(
     outcomes = [done(outcome) for outcome in await publish(tasks)]
     assert [it.issuer for it in outcomes] == [task.data.issuer for task in tasks]
     assert [it.request_id for it in outcomes] == [task.data.request_id for task in tasks]
-    assert [it.announce for it in outcomes] == [False, True, True, False, False]
+    assert [bool(it.announced) for it in outcomes] == [False, True, True, False, False]
     assert {it.number for it in outcomes} == {1}
     assert serials(crl_in(files)) == {1, 3}
     assert serials(crl_in(files, "test-rsa")) == {2, 4}
-    assert await pool.fetchval("select count(*) from crls") == 2
+    assert await pool.fetchval("select count(*) from crls where partition = 0") == 2
 
 
 async def test_D7_crl_that_fails_its_check_leaves_the_old_one_and_alarms(
@@ -157,7 +167,7 @@ async def test_D7_entry_stays_until_one_scheduled_crl_after_expiry(
     await publish([scheduled()])
     assert serials(crl_in(files)) == {2}
     (repeated,) = await publish([task])
-    assert done(repeated).entries == 2
+    assert done(repeated).crl.entries == 2
 
 
 async def test_I7_crl_that_nobody_can_fetch_is_not_published(publish: Publish, register: Register, pool: Pool) -> None:

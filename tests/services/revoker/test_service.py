@@ -25,7 +25,7 @@ NO_POOL = cast("asyncpg.Pool[Any]", None)
 
 
 def settings(ca: Path, passphrases: Path, crls: Path, base: str = "http://crl.example.fi") -> Settings:
-    return Settings(ca_dir=ca, ca_passphrase_file=passphrases, crl_dir=crls, crl_base_url=base)
+    return Settings(ca_dir=ca, ca_passphrase_file=passphrases, crl_dir=crls, crl_base_url=base, crl_partitions=2)
 
 
 async def test_each_issuing_ca_has_its_certificate_served_and_its_crl_scheduled(
@@ -46,7 +46,8 @@ async def test_each_issuing_ca_has_its_certificate_served_and_its_crl_scheduled(
             (outcome,) = await effect.do([Task(uuid4(), key, intent.kind, intent.data, NOW)])
             assert isinstance(outcome, Done)
             decision = service.decide(None, Result(uuid4(), key, intent.kind, outcome.data), None, NOW)
-            (told,) = decision.events
+            assert [each.partition for each in decision.events if isinstance(each, CrlPublished)] == [2, 1, 0]
+            told = decision.events[-1]
             assert isinstance(told, CrlPublished)
             assert told.key() == key
             (deadline,) = decision.deadlines
@@ -79,8 +80,8 @@ async def test_folder_that_cannot_be_made_is_one_sentence(
 
 def test_crl_that_cannot_be_read_has_no_number(tmp_path: Path) -> None:
     (tmp_path / "test-ec.crl").write_bytes(b"no list")
-    assert CrlFiles(tmp_path).number("test-ec") == 0
-    assert CrlFiles(tmp_path).number("test-rsa") == 0
+    assert CrlFiles(tmp_path).number("test-ec", 0) == 0
+    assert CrlFiles(tmp_path).number("test-rsa", 0) == 0
 
 
 @pytest.fixture
