@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from servicecert_pki import der
 from servicecert_pki.keys import PublicKey
 from servicecert_pki.profile import Environment
-from servicecert_pki.spki import KeyFamily, family_of, key_identifier
+from servicecert_pki.spki import KeyFamily, family_of, key_bits, key_identifier
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +25,7 @@ class IssuerInfo:
     root_der: bytes = field(repr=False)
     subject_der: bytes = field(repr=False)
     key_id: bytes = field(repr=False)
+    key_bits: bytes = field(repr=False)
     public_key: PublicKey = field(repr=False)
     not_before: datetime
     not_after: datetime
@@ -46,6 +47,7 @@ class IssuerInfo:
             root_der=root.public_bytes(Encoding.DER),
             subject_der=certificate.subject.public_bytes(),
             key_id=key_identifier(spki),
+            key_bits=key_bits(spki),
             public_key=key,
             not_before=certificate.not_valid_before_utc,
             not_after=certificate.not_valid_after_utc,

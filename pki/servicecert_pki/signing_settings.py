@@ -29,7 +29,7 @@ HttpUrl = Annotated[str, AfterValidator(_http_url)]
 class SigningSettings(BaseSettings):
     """The names of the variables are given as aliases. `crl_base_url` is where relying parties fetch `<issuer>.crl` and `<issuer>.cer`.
 
-    Issuer and revoker are told the same number of partitions, and a greater one first to the revoker.
+    Without `ocsp_url` certificates name no responder. Issuer and revoker are told the same number of partitions, and a greater one first to the revoker.
     """
 
     model_config = SettingsConfigDict(frozen=True, populate_by_name=True, validate_default=True, extra="ignore")
@@ -66,6 +66,14 @@ class SigningSettings(BaseSettings):
             description="over how many partitioned CRLs each CA's new certificates are spread",
         ),
     ] = 16
+
+    ocsp_url: Annotated[
+        HttpUrl | None,
+        Field(
+            alias="SERVICECERT_OCSP_URL",
+            description="the OCSP responder that certificates name, and that says revoked before anybody else is told; none without it",
+        ),
+    ] = None
 
     def open_authority(self) -> tuple[Authority, Mapping[str, SigningKey]]:
         """Return the CAs and their keys, by the CA's name. It takes about a second.

@@ -38,10 +38,15 @@ def key_size(spki: bytes) -> int:
     return int.from_bytes(bits[modulus.content : modulus.end], "big").bit_length()
 
 
+def key_bits(spki: bytes) -> bytes:
+    """Return the value of the BIT STRING subjectPublicKey: what key identifiers, and OCSP's, are a digest of (RFC 6960, 4.1.1)."""
+    _, bits = _parts(spki)
+    return bits
+
+
 def key_identifier(spki: bytes) -> bytes:
     """Return the 20-octet key identifier: SHA-1 of the key's bits (RFC 5280, 4.2.1.2, method 1)."""
-    _, bits = _parts(spki)
-    return sha1(bits, usedforsecurity=False).digest()
+    return sha1(key_bits(spki), usedforsecurity=False).digest()
 
 
 def spki_sha256(spki: bytes) -> str:

@@ -92,6 +92,35 @@ class CertificateRevoked(CaseEvent):
     recipients: Recipients
 
 
+class Standing(StrEnum):
+    """What OCSP says of a certificate that was issued (RFC 6960, 2.2); there a valid one is called good."""
+
+    VALID = "valid"
+    REVOKED = "revoked"
+
+
+class StandingChanged(EventData):
+    """What OCSP responders answer from: a certificate was issued, or a published CRL says that it is revoked (D8, I7).
+
+    Its key is the certificate. Copies and older records may follow newer ones, so readers never take a revocation back, and a key that is
+    exposed overrides a weaker reason (D3). Of a valid certificate there is neither `reason` nor `revoked_at`.
+    """
+
+    TYPE: ClassVar[str] = "servicecert.certificate.standing.v1"
+    AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial", "standing", "reason", "revoked_at")
+
+    issuer: Identifier
+    serial: SerialNumber
+    standing: Standing
+    reason: RevocationReason | None = None
+    revoked_at: Instant | None = None
+    invalid_since: Instant | None = None
+    not_after: Instant
+
+    def key(self) -> str:
+        return f"{self.issuer}/{self.serial}"
+
+
 class CrlPublished(EventData):
     """A CRL was published and fetched back. Its key is its CA and partition; partition 0 is the full one."""
 

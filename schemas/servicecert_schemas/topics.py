@@ -21,12 +21,14 @@ from .event import EventData
 from .mail import MailGivenUp, MailHandedOver, MailRefused
 from .parked import RecordParked
 from .register import RegisterEntry
+from .responder import ResponderCertified, ResponderRequested
 from .revocation import (
     CertificateRevoked,
     CrlPublished,
     RevocationRefused,
     RevocationRegistered,
     RevocationRequested,
+    StandingChanged,
 )
 
 MAX_EVENT_BYTES = 262_144
@@ -116,6 +118,24 @@ CERTIFICATE_STATUS = Topic(
     writers=("revoker",),
     readers=("notifier", "intake", "issuer"),
 )
+# Kept for ever and not compacted: a relay that stood still may publish an older record last, and compaction would keep that one.
+CERTIFICATE_STANDINGS = Topic(
+    "certificate-standings",
+    key="CA and serial number",
+    events=(StandingChanged,),
+    writers=("revoker",),
+    readers=("ocsp responders",),
+    retention=None,
+)
+OCSP_RESPONDERS = Topic(
+    "ocsp-responders",
+    key="environment and key of the responder",
+    events=(ResponderRequested, ResponderCertified),
+    writers=("ocsp responders", "revoker"),
+    readers=("revoker", "ocsp responders"),
+    partitions=1,
+    retention=timedelta(days=30),
+)
 NOTIFICATIONS = Topic(
     "notifications",
     key="case",
@@ -176,6 +196,8 @@ CATALOGUE = (
     CERTIFICATES,
     REVOCATIONS,
     CERTIFICATE_STATUS,
+    CERTIFICATE_STANDINGS,
+    OCSP_RESPONDERS,
     NOTIFICATIONS,
     CASES,
     DEADLINES,

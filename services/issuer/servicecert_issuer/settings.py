@@ -4,11 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 from servicecert_pki.lint import LintSetting
-from servicecert_pki.signing_settings import HttpUrl, SigningSettings
+from servicecert_pki.signing_settings import SigningSettings
 
 
 class Settings(SigningSettings):
-    """Beside what every signing service is told; without `ocsp_url` certificates name no responder."""
+    """Beside what every signing service is told."""
 
     lint: Annotated[
         LintSetting,
@@ -33,7 +33,3 @@ class Settings(SigningSettings):
             description="seconds that the clock may jump, or differ from PostgreSQL's, until issuing stops",
         ),
     ] = 60
-    ocsp_url: Annotated[
-        HttpUrl | None,
-        Field(alias="SERVICECERT_OCSP_URL", description="the OCSP responder that certificates name; none without it"),
-    ] = None

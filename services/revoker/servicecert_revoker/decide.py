@@ -3,12 +3,10 @@
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias
-from uuid import UUID
 
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.event import EventData
 from servicecert_schemas.revocation import (
-    CertificateRevoked,
     CrlPublished,
     RevocationReason,
     RevocationRegistered,
@@ -16,13 +14,16 @@ from servicecert_schemas.revocation import (
 )
 from servicecert_worker.decider import Deadline, Decision, Due, Event, Happened, Intent, Result
 
+from . import telling
+from .confirmation import Confirmed, ConfirmOrder
 from .publication import Published, PublishedCrl, PublishOrder, scheduled_issuer
 from .requests import EXPIRED, NO_SUCH_CERTIFICATE, TAKES_EFFECT_WITHIN, fault_of, invalid_since, refusal, revocation
-from .status import Asked, Awaited, Certificate, Registered, Revoked, Status, Valid
+from .status import Asked, Awaited, Certificate, Final, Listed, Registered, Revoked, Status, Valid
 
 Decided: TypeAlias = Decision[Status]
 
 PUBLISH = "publish"
+CONFIRM = "confirm"
 ANSWER = "answer"
 
 MOST_AWAITED = 20
@@ -38,6 +39,8 @@ def decide(status: Status | None, happened: Happened, _known: None, now: datetim
             return _ask(status, Asked(request, happened.time), now)
         case Result(data=Published() as published):
             return _publish(status, happened.key, published)
+        case Result(data=Confirmed() as confirmed):
+            return _confirm(status, happened.key, confirmed)
         case Due(kind="publish") if issuer := scheduled_issuer(happened.key):
             return Decision(status, intents=(Intent(PUBLISH, PublishOrder(issuer=issuer)),))
         case Due(kind="answer") if isinstance(status, Awaited):
@@ -56,7 +59,7 @@ def _learn(status: Status | None, certificate: Certificate, now: datetime) -> De
     """The certificate is issued: what was asked before is answered now, in its order. A second certificate of a case is none (I3)."""
     if not (status is None or isinstance(status, Awaited)):
         return Decision(status)
-    decided: Decided = Decision(Valid(certificate))
+    decided: Decided = Decision(Valid(certificate), events=(telling.valid(certificate),))
     if status is None:
         return decided
     for asked in status.asked:
@@ -77,7 +80,7 @@ def _ask(status: Status | None, asked: Asked, now: datetime) -> Decided:
     return Decision(Awaited((*before, asked)), deadlines=deadlines)
 
 
-def _judge(status: Valid | Registered | Revoked, asked: Asked, now: datetime) -> Decided:
+def _judge(status: Valid | Final, asked: Asked, now: datetime) -> Decided:
     request, certificate = asked.request, status.certificate
     if fault := fault_of(request, certificate):
         return Decision(status, events=(refusal(request, fault),))
@@ -88,7 +91,7 @@ def _judge(status: Valid | Registered | Revoked, asked: Asked, now: datetime) ->
     return _entered(Registered(certificate, revocation(asked, certificate, now)), request)
 
 
-def _ask_again(status: Registered | Revoked, request: RevocationRequested, now: datetime) -> Decided:
+def _ask_again(status: Final, request: RevocationRequested, now: datetime) -> Decided:
     """The first result is the answer, with its reason and times, and nobody is mailed again; only an exposed key overrides (D3)."""
     first = status.revocation
     if request.request_id == first.request_id:
@@ -104,7 +107,7 @@ def _ask_again(status: Registered | Revoked, request: RevocationRequested, now: 
     return _entered(replace(status, revocation=worse), request)
 
 
-def _entered(status: Registered | Revoked, request: RevocationRequested) -> Decided:
+def _entered(status: Final, request: RevocationRequested) -> Decided:
     """The entry of a CRL is new or changed: it is to be published."""
     certificate = status.certificate
     order = PublishOrder(
@@ -116,7 +119,7 @@ def _entered(status: Registered | Revoked, request: RevocationRequested) -> Deci
     return Decision(status, events=(_registered(status, request),), intents=(Intent(PUBLISH, order),))
 
 
-def _registered(status: Registered | Revoked, request: RevocationRequested) -> RevocationRegistered:
+def _registered(status: Final, request: RevocationRequested) -> RevocationRegistered:
     return RevocationRegistered(
         case_id=request.case_id,
         request_id=request.request_id,
@@ -128,15 +131,34 @@ def _registered(status: Registered | Revoked, request: RevocationRequested) -> R
 
 
 def _publish(status: Status | None, key: str, published: Published) -> Decided:
-    """A CRL is published. One that an exposed key's entry has overtaken waits for that entry's own CRL before anybody is told (I7)."""
+    """A CRL is published: OCSP may say so, and is asked whether it does before anybody else is told (I7).
+
+    A CRL that an exposed key's entry has overtaken waits for that entry's own CRL. Who was told of the weaker reason is not told again (D5).
+    """
     announced = tuple(_crl(published.issuer, crl) for crl in published.announced)
     if scheduled_issuer(key):
         return Decision(status, events=announced, deadlines=(Deadline(PUBLISH, published.next_planned),))
-    if isinstance(status, Registered) and published.request_id == status.revocation.request_id:
-        return Decision(
-            Revoked(status.certificate, status.revocation), events=(_revoked(status, key, published), *announced)
-        )
-    return Decision(status, events=announced)
+    if not isinstance(status, Final) or published.request_id != status.revocation.request_id:
+        return Decision(status, events=announced)
+    events = (telling.listed(status), *announced)
+    if isinstance(status, Revoked):
+        return Decision(status, events=events)
+    order = ConfirmOrder(
+        issuer=status.certificate.issuer,
+        serial=status.certificate.serial,
+        request_id=status.revocation.request_id,
+        crl_number=published.crl.number,
+        crl_url=published.crl.url,
+        published_at=published.published_at,
+    )
+    return Decision(Listed(status.certificate, status.revocation), events=events, intents=(Intent(CONFIRM, order),))
+
+
+def _confirm(status: Status | None, key: str, confirmed: Confirmed) -> Decided:
+    """OCSP says so too: now it is told (D5). What an exposed key's entry has overtaken is told when that entry is confirmed."""
+    if not isinstance(status, Listed) or confirmed.request_id != status.revocation.request_id:
+        return Decision(status)
+    return Decision(Revoked(status.certificate, status.revocation), events=(telling.revoked(status, key, confirmed),))
 
 
 def _crl(issuer: str, crl: PublishedCrl) -> EventData:
@@ -149,27 +171,6 @@ def _crl(issuer: str, crl: PublishedCrl) -> EventData:
         entries=crl.entries,
         url=crl.url,
         sha256=crl.sha256,
-    )
-
-
-def _revoked(status: Registered, key: str, published: Published) -> EventData:
-    certificate, entry = status.certificate, status.revocation
-    return CertificateRevoked(
-        case_id=UUID(key),
-        request_id=entry.request_id,
-        issuer=certificate.issuer,
-        serial=certificate.serial,
-        serial_decimal=str(int(certificate.serial, 16)),
-        subject=certificate.subject,
-        reason=entry.reason,
-        requested_at=entry.requested_at,
-        revoked_at=entry.revoked_at,
-        invalid_since=entry.invalid_since,
-        crl_number=published.crl.number,
-        crl_url=published.crl.url,
-        published_at=published.published_at,
-        language=certificate.language,
-        recipients=certificate.recipients,
     )
 
 

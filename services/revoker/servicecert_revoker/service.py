@@ -13,8 +13,10 @@ from servicecert_schemas.topics import CERTIFICATES, REVOCATIONS
 from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Service
 
+from .confirm import Confirm
+from .confirmation import ConfirmOrder
 from .crl_files import CrlFiles
-from .decide import PUBLISH, decide, heeds
+from .decide import CONFIRM, PUBLISH, decide, heeds
 from .effects import Publish, Timing
 from .publication import PublishOrder, schedule_key
 from .settings import Settings
@@ -60,7 +62,10 @@ async def open_service(
             store=StatusStore(),
             decide=decide,
             heeds=heeds,
-            effects={PUBLISH: Effect(PublishOrder, publish, batch=_BATCH, concurrency=1)},
+            effects={
+                PUBLISH: Effect(PublishOrder, publish, batch=_BATCH, concurrency=1),
+                CONFIRM: Effect(ConfirmOrder, Confirm(settings.ocsp_url, authority, session, clock)),
+            },
             standing=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers)),
             audited={"keys": authority.fingerprints},
         )

@@ -1,4 +1,4 @@
-"""What is known of a case's certificate: awaited, valid, registered for revocation, revoked. Each comes from the one before, never back (D3)."""
+"""What is known of a case's certificate: awaited, valid, registered for revocation, listed, revoked. Each comes from the one before, never back (D3)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -81,11 +81,22 @@ class Registered:
 
 
 @dataclass(frozen=True, slots=True)
-class Revoked:
-    """A published CRL says so."""
+class Listed:
+    """A published CRL says so; whether OCSP does is being asked."""
 
     certificate: Certificate
     revocation: Revocation
 
 
-Status: TypeAlias = Awaited | Valid | Registered | Revoked
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """A published CRL and OCSP say so, and whom it concerns is told."""
+
+    certificate: Certificate
+    revocation: Revocation
+
+
+Final: TypeAlias = Registered | Listed | Revoked
+"""A revocation that nothing takes back (D3)."""
+
+Status: TypeAlias = Awaited | Valid | Final

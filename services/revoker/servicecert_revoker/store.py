@@ -11,7 +11,7 @@ from servicecert_schemas.revocation import RevocationReason
 from servicecert_worker.decider import Conflict, Connection, Stored
 
 from .entries import encoded, entry
-from .status import Asked, Awaited, Certificate, Registered, Revocation, Revoked, Status, Valid
+from .status import Asked, Awaited, Certificate, Final, Listed, Registered, Revocation, Revoked, Status, Valid
 
 _SQL = Path(__file__).parent / "sql"
 _LOAD = (_SQL / "load.sql").read_text()
@@ -20,7 +20,8 @@ _SAVE = (_SQL / "save.sql").read_text()
 _CERTIFICATE = TypeAdapter(Certificate)
 _ASKED = TypeAdapter(tuple[Asked, ...])
 
-_STANDING: dict[type[Status], str] = {Valid: "valid", Registered: "registered", Revoked: "revoked"}
+_STANDING: dict[type[Status], str] = {Valid: "valid", Registered: "registered", Listed: "listed", Revoked: "revoked"}
+_FINAL: dict[str, type[Final]] = {"registered": Registered, "listed": Listed, "revoked": Revoked}
 _STATUS_COLUMNS = 8
 _ENTRY_COLUMNS = 12
 
@@ -38,7 +39,7 @@ class StatusStore:
         entries = [
             _entry(stored.key, stored.state.certificate, stored.state.revocation)
             for stored in changed
-            if isinstance(stored.state, Registered | Revoked)
+            if isinstance(stored.state, Final)
         ]
         saved = await connection.fetchval(
             _SAVE, *_columns(statuses, _STATUS_COLUMNS), *_columns(entries, _ENTRY_COLUMNS)
@@ -101,4 +102,4 @@ def _status(row: Record) -> Status:
         revoked_at=row["revoked_at"],
         invalid_since=row["invalid_since"],
     )
-    return Registered(certificate, revocation) if row["standing"] == "registered" else Revoked(certificate, revocation)
+    return _FINAL[row["standing"]](certificate, revocation)

@@ -8,9 +8,21 @@ from uuid import UUID, uuid4
 
 import pytest
 from servicecert_pki.partitions import crl_url
+from servicecert_revoker.confirmation import Confirmed, ConfirmOrder
 from servicecert_revoker.decide import MOST_AWAITED, decide, heeds
 from servicecert_revoker.publication import Published, PublishedCrl, PublishOrder
-from servicecert_revoker.status import Asked, Awaited, Certificate, Registered, Revocation, Revoked, Status, Valid
+from servicecert_revoker.status import (
+    Asked,
+    Awaited,
+    Certificate,
+    Final,
+    Listed,
+    Registered,
+    Revocation,
+    Revoked,
+    Status,
+    Valid,
+)
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.revocation import (
     CertificateRevoked,
@@ -19,6 +31,8 @@ from servicecert_schemas.revocation import (
     RevocationRefused,
     RevocationRegistered,
     RevocationRequested,
+    Standing,
+    StandingChanged,
 )
 from servicecert_worker.decider import Deadline, Decision, Due, Event, Intent, Result
 
@@ -57,27 +71,46 @@ def published(request_id: UUID | None, *, partition: int = 5, announce: bool = F
     )
 
 
-def result(key: str, data: Published) -> Result:
-    return Result(uuid4(), key, "publish", data)
+def result(key: str, data: Published | Confirmed) -> Result:
+    return Result(uuid4(), key, "publish" if isinstance(data, Published) else "confirm", data)
+
+
+def confirmed(request_id: UUID) -> Confirmed:
+    return Confirmed(
+        issuer="test-ec",
+        serial=SERIAL,
+        request_id=request_id,
+        crl_number=7,
+        crl_url="http://crl.example.fi/test-ec.5.crl",
+        published_at=NOW,
+        confirmed_at=NOW,
+    )
+
+
+def listed(registered: Registered) -> Listed:
+    return Listed(registered.certificate, registered.revocation)
 
 
 def revoked(registered: Registered) -> Revoked:
     return Revoked(registered.certificate, registered.revocation)
 
 
-@pytest.fixture(params=["registered", "revoked"])
-def final(request: pytest.FixtureRequest, registered: Registered) -> Registered | Revoked:
-    return registered if request.param == "registered" else revoked(registered)
+@pytest.fixture(params=[Registered, Listed, Revoked])
+def final(request: pytest.FixtureRequest, registered: Registered) -> Final:
+    kind: type[Final] = request.param
+    return kind(registered.certificate, registered.revocation)
 
 
 def test_issued_certificate_becomes_known(
     issued: CertificateIssued, certificate: Certificate, event: MakeEvent
 ) -> None:
-    assert decide(None, event(issued, ISSUED_AT), None, NOW) == Decision(Valid(certificate))
+    decision = decide(None, event(issued, ISSUED_AT), None, NOW)
+    told = StandingChanged(issuer="test-ec", serial=SERIAL, standing=Standing.VALID, not_after=certificate.not_after)
+    assert decision == Decision(Valid(certificate), events=(told,))
 
 
 def test_I3_second_certificate_of_a_case_is_none(
-    final: Registered | Revoked, certificate: Certificate, issued: CertificateIssued, event: MakeEvent
+    final: Final, certificate: Certificate, issued: CertificateIssued, event: MakeEvent
 ) -> None:
     for status in (Valid(certificate), final):
         decision = decide(status, event(issued.model_copy(update={"serial": "77"})), None, NOW)
@@ -110,7 +143,7 @@ def test_D4_right_request_is_registered_and_to_be_published(
 
 
 def test_D1_wrong_request_is_refused_whatever_the_standing(
-    final: Registered | Revoked, certificate: Certificate, requested: Requested, event: MakeEvent
+    final: Final, certificate: Certificate, requested: Requested, event: MakeEvent
 ) -> None:
     for status in (Valid(certificate), final):
         decision = decide(status, event(requested(account="account-2")), None, NOW)
@@ -131,7 +164,7 @@ def test_expired_certificate_need_not_be_revoked(
 
 
 def test_D3_asking_again_is_answered_with_the_first_result(
-    final: Registered | Revoked, requested: Requested, event: MakeEvent
+    final: Final, requested: Requested, event: MakeEvent
 ) -> None:
     again = requested(reason=RevocationReason.PURPOSE_OR_DATA_CHANGED, sent_at=SENT_AT + timedelta(seconds=30))
     decision = decide(final, event(again), None, final.certificate.not_after + timedelta(days=1))
@@ -148,17 +181,13 @@ def test_D3_asking_again_is_answered_with_the_first_result(
     assert decision == Decision(final, events=(told,))
 
 
-def test_D3_the_same_request_again_is_nothing_new(
-    final: Registered | Revoked, requested: Requested, event: MakeEvent
-) -> None:
+def test_D3_the_same_request_again_is_nothing_new(final: Final, requested: Requested, event: MakeEvent) -> None:
     decision = decide(final, event(requested(request_id=final.revocation.request_id)), None, NOW)
     assert decision.state is final
     assert decision == Decision(final)
 
 
-def test_D3_exposed_key_overrides_a_weaker_reason_once(
-    final: Registered | Revoked, requested: Requested, event: MakeEvent
-) -> None:
+def test_D3_exposed_key_overrides_a_weaker_reason_once(final: Final, requested: Requested, event: MakeEvent) -> None:
     worse = requested(reason=RevocationReason.KEY_EXPOSED, exposed_since=SENT_AT)
     decision = decide(final, event(worse), None, NOW + timedelta(hours=1))
     entry = replace(
@@ -177,9 +206,31 @@ def test_D3_exposed_key_overrides_a_weaker_reason_once(
     assert once_more.intents == ()
 
 
-def test_I7_revoked_is_said_when_a_published_crl_says_so(registered: Registered, requested: Requested) -> None:
+def test_I7_D8_published_crl_lets_ocsp_say_so_and_nobody_else(registered: Registered, requested: Requested) -> None:
+    entry = registered.revocation
+    decision = decide(registered, result(requested().key(), published(entry.request_id)), None, NOW)
+    told = StandingChanged(
+        issuer="test-ec",
+        serial=SERIAL,
+        standing=Standing.REVOKED,
+        reason=entry.reason,
+        revoked_at=entry.revoked_at,
+        not_after=registered.certificate.not_after,
+    )
+    order = ConfirmOrder(
+        issuer="test-ec",
+        serial=SERIAL,
+        request_id=entry.request_id,
+        crl_number=7,
+        crl_url="http://crl.example.fi/test-ec.5.crl",
+        published_at=NOW,
+    )
+    assert decision == Decision(listed(registered), events=(told,), intents=(Intent("confirm", order),))
+
+
+def test_I7_D5_revoked_is_said_when_crl_and_ocsp_say_so(registered: Registered, requested: Requested) -> None:
     key = requested().key()
-    decision = decide(registered, result(key, published(registered.revocation.request_id)), None, NOW)
+    decision = decide(listed(registered), result(key, confirmed(registered.revocation.request_id)), None, NOW)
     (told,) = decision.events
     assert isinstance(told, CertificateRevoked)
     assert decision.state == revoked(registered)
@@ -190,26 +241,52 @@ def test_I7_revoked_is_said_when_a_published_crl_says_so(registered: Registered,
     assert CertificateRevoked.model_validate_json(told.model_dump_json()) == told
 
 
+def test_I7_confirmation_with_an_overtaken_entry_tells_nobody(registered: Registered, requested: Requested) -> None:
+    for status in (listed(registered), registered, revoked(registered)):
+        request_id = uuid4() if isinstance(status, Listed) else registered.revocation.request_id
+        decision = decide(status, result(requested().key(), confirmed(request_id)), None, NOW)
+        assert decision.state is status
+        assert decision == Decision(status)
+
+
 def test_I7_crl_with_an_overtaken_entry_tells_nobody(registered: Registered, requested: Requested) -> None:
     decision = decide(registered, result(requested().key(), published(uuid4())), None, NOW)
     assert decision.state is registered
     assert decision == Decision(registered)
 
 
-def test_D5_crl_with_the_worse_reason_mails_nobody_twice(registered: Registered, requested: Requested) -> None:
+def test_D5_crl_with_the_worse_reason_mails_nobody_twice_and_ocsp_says_it(
+    registered: Registered, requested: Requested
+) -> None:
     status = revoked(registered)
     decision = decide(status, result(requested().key(), published(status.revocation.request_id)), None, NOW)
     assert decision.state is status
-    assert decision == Decision(status)
+    assert [type(told) for told in decision.events] == [StandingChanged]
+    assert (decision.intents, decision.deadlines) == ((), ())
+
+
+def test_D3_reason_that_is_overridden_while_ocsp_is_asked_is_told_once(
+    registered: Registered, requested: Requested, event: MakeEvent
+) -> None:
+    worse = requested(reason=RevocationReason.KEY_EXPOSED)
+    key, first = worse.key(), registered.revocation.request_id
+    overridden = decide(listed(registered), event(worse), None, NOW).state
+    late = decide(overridden, result(key, confirmed(first)), None, NOW)
+    assert late == Decision(overridden)
+    again = decide(overridden, result(key, published(worse.request_id)), None, NOW)
+    assert [intent.kind for intent in again.intents] == ["confirm"]
+    (told,) = decide(again.state, result(key, confirmed(worse.request_id)), None, NOW).events
+    assert isinstance(told, CertificateRevoked)
+    assert told.reason is RevocationReason.KEY_EXPOSED
 
 
 def test_crl_is_announced_by_whom_it_falls_to(registered: Registered, requested: Requested) -> None:
     key = requested().key()
     request_id = registered.revocation.request_id
     first = decide(registered, result(key, published(request_id, announce=True)), None, NOW)
-    assert [type(told) for told in first.events] == [CertificateRevoked, CrlPublished, CrlPublished]
+    assert [type(told) for told in first.events] == [StandingChanged, CrlPublished, CrlPublished]
     assert [told.key() for told in first.events[1:]] == ["crl/test-ec/0", "crl/test-ec/5"]
-    late = decide(revoked(registered), result(key, published(request_id, announce=True)), None, NOW)
+    late = decide(registered, result(key, published(uuid4(), announce=True)), None, NOW)
     assert [type(told) for told in late.events] == [CrlPublished, CrlPublished]
 
 
@@ -239,7 +316,7 @@ def test_request_before_its_certificate_waits_and_is_judged_then(
     known = decide(second.state, event(issued, ISSUED_AT), None, NOW)
     assert isinstance(known.state, Registered)
     assert known.state.revocation.requested_at == SENT_AT
-    assert [type(told) for told in known.events] == [RevocationRefused, RevocationRegistered]
+    assert [type(told) for told in known.events] == [StandingChanged, RevocationRefused, RevocationRegistered]
     assert [intent.kind for intent in known.intents] == ["publish"]
     assert known.deadlines == (Deadline("answer", None),)
 
@@ -283,7 +360,7 @@ def voided_of(request: RevocationRequested) -> CertificateVoided:
 
 @pytest.mark.parametrize("kind", ["answer", "publish", "unknown"])
 def test_what_it_does_not_wait_for_changes_nothing(
-    final: Registered | Revoked, requested: Requested, event: MakeEvent, kind: str
+    final: Final, requested: Requested, event: MakeEvent, kind: str
 ) -> None:
     voided = voided_of(requested())
     assert decide(final, event(voided), None, NOW) == Decision(final)

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from servicecert_pki.crl import Reason, entry_der
 from servicecert_revoker.service import MIGRATIONS
-from servicecert_revoker.status import Asked, Awaited, Certificate, Registered, Revoked, Status, Valid
+from servicecert_revoker.status import Asked, Awaited, Certificate, Listed, Registered, Revoked, Status, Valid
 from servicecert_revoker.store import StatusStore
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_worker.decider import Conflict, Stored
@@ -56,6 +56,7 @@ async def test_each_standing_is_loaded_as_it_was_saved(
         Valid(certificate),
         registered,
         overridden(registered),
+        Listed(certificate, overridden(registered).revocation),
         Revoked(certificate, overridden(registered).revocation),
     ]
     for version, status in enumerate(steps):
@@ -96,7 +97,7 @@ async def test_D3_no_standing_goes_back(
 ) -> None:
     status = Revoked(certificate, registered.revocation)
     await save(pool, Stored("a", 0, status))
-    for earlier in (registered, Valid(certificate), Awaited((asked(),))):
+    for earlier in (Listed(certificate, registered.revocation), registered, Valid(certificate), Awaited((asked(),))):
         with pytest.raises(asyncpg.CheckViolationError):
             await save(pool, Stored("a", 1, earlier))
     other = replace(certificate, serial="77")

@@ -1,0 +1,101 @@
+"""Asking an OCSP responder as a relying party does (RFC 6960), and judging what it answers.
+
+OcspUnsound         an answer that no relying party would take
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
+
+from servicecert_pki.issuer import IssuerInfo
+from servicecert_pki.keys import verify_signature
+
+# How far the clocks of the two may differ.
+_SKEW = timedelta(minutes=1)
+
+
+class OcspUnsound(Exception):
+    """The message is one sentence that says what is wrong with the answer; it quotes nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One certificate that is asked about, with a nonce of 32 octets, so that the answer was made for it (RFC 9654)."""
+
+    issuer: IssuerInfo
+    serial: int
+    nonce: bytes
+
+    def request(self) -> bytes:
+        """The DER OCSPRequest, with SHA-256 in its CertID."""
+        name, key = self._hashes()
+        builder = ocsp.OCSPRequestBuilder().add_certificate_by_hash(name, key, self.serial, hashes.SHA256())
+        request = builder.add_extension(x509.OCSPNonce(self.nonce), critical=False).build()
+        return request.public_bytes(Encoding.DER)
+
+    def is_revoked(self, answer: bytes, now: datetime) -> bool:
+        """Whether a responder that the CA delegated says revoked, at this moment and to this question. Raises OcspUnsound."""
+        try:
+            read = ocsp.load_der_ocsp_response(answer)
+            if read.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
+                raise OcspUnsound(f"The responder answers {read.response_status.name}.")
+            _check_signature(read, self.issuer, now)
+            self._check_meant(read, now)
+            return read.certificate_status is ocsp.OCSPCertStatus.REVOKED
+        except ValueError:
+            raise OcspUnsound("The answer is no OCSP response.") from None
+
+    def _check_meant(self, read: ocsp.OCSPResponse, now: datetime) -> None:
+        if (read.issuer_name_hash, read.issuer_key_hash) != self._hashes() or read.serial_number != self.serial:
+            raise OcspUnsound("The answer is about another certificate.")
+        try:
+            echoed = read.extensions.get_extension_for_class(x509.OCSPNonce).value.nonce
+        except x509.ExtensionNotFound:
+            echoed = None
+        if echoed != self.nonce:
+            raise OcspUnsound("The answer does not repeat the question's nonce.")
+        until = read.next_update_utc
+        if read.this_update_utc > now + _SKEW or (until is not None and until < now - _SKEW):
+            raise OcspUnsound("The answer is not of this time.")
+
+    def _hashes(self) -> tuple[bytes, bytes]:
+        return sha256(self.issuer.subject_der).digest(), sha256(self.issuer.key_bits).digest()
+
+
+def _check_signature(read: ocsp.OCSPResponse, issuer: IssuerInfo, now: datetime) -> None:
+    """RFC 6960, 4.2.2.2: a certificate that the CA itself issued to a responder signed the answer."""
+    for certificate in read.certificates:
+        key = certificate.public_key()
+        if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(
+            read.signature_hash_algorithm, hashes.SHA256
+        ):
+            continue
+        try:
+            key.verify(read.signature, read.tbs_response_bytes, ec.ECDSA(hashes.SHA256()))
+        except InvalidSignature:
+            continue
+        _check_delegated(certificate, issuer, now)
+        return
+    raise OcspUnsound("No certificate in the answer verifies its signature.")
+
+
+def _check_delegated(certificate: x509.Certificate, issuer: IssuerInfo, now: datetime) -> None:
+    try:
+        verify_signature(issuer.public_key, certificate.signature, certificate.tbs_certificate_bytes)
+        usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except (InvalidSignature, x509.ExtensionNotFound):
+        usages = x509.ExtendedKeyUsage([])
+    if (
+        certificate.issuer.public_bytes() != issuer.subject_der
+        or x509.oid.ExtendedKeyUsageOID.OCSP_SIGNING not in usages
+        or not certificate.not_valid_before_utc <= now + _SKEW
+        or certificate.not_valid_after_utc < now - _SKEW
+    ):
+        raise OcspUnsound(f"The answer's signer has no valid certificate of {issuer.id} for OCSP.")

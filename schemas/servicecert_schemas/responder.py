@@ -1,0 +1,47 @@
+"""Certificates of OCSP responders: asked for by a responder, signed by the revoker (topic `ocsp-responders`, D8)."""
+
+from enum import StrEnum
+from typing import ClassVar
+
+from .event import EventData
+from .values import Base64, Identifier, Instant, SerialNumber, Sha256
+
+
+class ResponderEnvironment(StrEnum):
+    """Which CAs a responder's key answers for: production and test share no key (I11)."""
+
+    PRODUCTION = "production"
+    TEST = "test"
+
+
+class ResponderEvent(EventData):
+    """An event about one key of a responder. `key_sha256` is of its SubjectPublicKeyInfo."""
+
+    environment: ResponderEnvironment
+    key_sha256: Sha256
+
+    def key(self) -> str:
+        return f"ocsp/{self.environment}/{self.key_sha256}"
+
+
+class ResponderRequested(ResponderEvent):
+    """A responder asks for certificates of its key, one of each issuing CA of the environment. `request` is a PKCS#10 request in DER."""
+
+    TYPE: ClassVar[str] = "servicecert.ocsp-responder.requested.v1"
+    AUDITED: ClassVar[tuple[str, ...]] = ("environment", "key_sha256")
+
+    request: Base64
+
+
+class ResponderCertified(ResponderEvent):
+    """An issuing CA certified a responder's key. `issuer_certificate` is the CA's own certificate, both are DER."""
+
+    TYPE: ClassVar[str] = "servicecert.ocsp-responder.certified.v1"
+    AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial", "key_sha256", "fingerprint")
+
+    issuer: Identifier
+    serial: SerialNumber
+    fingerprint: Sha256
+    certificate: Base64
+    issuer_certificate: Base64
+    not_after: Instant
