@@ -1,8 +1,8 @@
 """Erasing the personal data of cases (E3): which are due, and what goes where.
 
 A case is due 5 years after its certificate's expiry; one that ended without a certificate, 5 years after its end. Erased are the case at intake, the
-recipients at issuer and revoker, what is parked of the case, the salts of its audit rows, and its view on the topic `cases`, by a record without a
-value. The notifier keeps no address. The other topics keep their records for 90 days.
+recipients at issuer, revoker and notifier, what is parked of the case, the salts of its audit rows, and its view on the topic `cases`, by a record
+without a value. The other topics keep their records for 90 days.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _DUE: Mapping[str, str] = {
           and (body -> 'entered' -> -1 ->> 'at')::timestamptz < $1::timestamptz - interval '5 years'
     """,
 }
-_ERASING = ("intake", "issuer", "revoker")
+_ERASING = ("intake", "issuer", "revoker", "notifier")
 
 
 async def due(url: str, now: datetime) -> list[str]:

@@ -32,6 +32,7 @@ SUBJECTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "crl": "Serve the published CRLs over HTTP.",
             "lag": "What the services have not handled yet, in messages and seconds.",
             "keys": "The keys that applications came with.",
+            "mail": "The mails to customers.",
             "parked": "Records that a service could not handle.",
             "audit": "The record of every decision and signature.",
             "erase": "Erase the personal data of cases that ended 5 years ago.",

@@ -10,10 +10,11 @@ from .values import Instant, Number
 
 
 class MailKind(StrEnum):
-    """What a mail tells (C1, C4, D5). One of each kind is handed over to a recipient, so each reminder is a kind of its own."""
+    """What a mail tells (C1, C4, D5). Each reminder of a certificate's end is a kind of its own: one of each is handed over to a recipient."""
 
     CSR_INVITED = "csr-invited"
     APPLICATION_RETURNED = "application-returned"
+    APPLICATION_NEARS_LAPSE = "application-nears-lapse"
     APPLICATION_LAPSED = "application-lapsed"
     APPLICATION_REFUSED = "application-refused"
     CERTIFICATE_ISSUED = "certificate-issued"
@@ -21,6 +22,7 @@ class MailKind(StrEnum):
     EXPIRES_IN_30_DAYS = "expires-in-30-days"
     EXPIRES_IN_7_DAYS = "expires-in-7-days"
     CERTIFICATE_REVOKED = "certificate-revoked"
+    ADDRESS_REFUSED = "address-refused"
 
 
 class AnswerClass(StrEnum):

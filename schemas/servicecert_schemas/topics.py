@@ -168,7 +168,7 @@ DEADLINES = Topic(
     key="case",
     events=(DeadlineWarned,),
     writers=("intake", "revoker"),
-    readers=("operators",),
+    readers=("operators", "notifier"),
     retention=timedelta(days=365),
 )
 

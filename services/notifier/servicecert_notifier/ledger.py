@@ -1,4 +1,4 @@
-"""The mail ledger of a case: one row for each mail that is owed, by which a mail is sent once (C3, I9). It holds no address (E3)."""
+"""The mail ledger of a case: one row for each mail that is owed, by which a mail is sent once (C3, I9). No row holds an address (E3)."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -7,6 +7,7 @@ from uuid import UUID, uuid5
 from servicecert_schemas.certificate import RecipientRole
 from servicecert_schemas.mail import MailKind
 
+from .standing import NOTHING, Standing
 from .task import MailState
 
 _MAILS = UUID("6f0b1f0e-6c0e-5d52-9d1c-5f1f6d9f3a51")
@@ -35,10 +36,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """All rows of a case, in the order they were planned."""
+    """All rows of a case, in the order they were planned, and what is known of the case itself."""
 
     case_id: UUID
     rows: tuple[Row, ...] = ()
+    standing: Standing = NOTHING
 
     def row(self, wanted: UUID) -> Row:
         """The row of a mail. Raises `LookupError` where the ledger has none."""

@@ -3,6 +3,7 @@
     Subject: what the mail is about
     # Heading                    ## Smaller heading
     - Name: value                lines of facts
+    1. What to do                a numbered list; in a loop its number is {{ loop.index }}
         command                  four spaces: a line to type
     {% if … %}                   Jinja2's tags on lines of their own
     Any other lines              a paragraph, ended by an empty line
@@ -11,12 +12,13 @@ Only the source is read as markup; what is filled in later never is.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 
 _EXPRESSION = re.compile(r"(\{\{.*?\}\})")
+_NUMBERED = re.compile(r"(?:\d+|\{\{ loop\.index \}\})\. ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,38 +36,58 @@ def read(source: str) -> Sources:
     if not first.startswith("Subject: "):
         raise ValueError("The first line of a mail's source is `Subject: ` and what the mail is about.")
     lines = body.strip("\n").split("\n")
-    html = "\n".join(_block(kind, list(block)) for kind, block in groupby(lines, _kind))
+    html = "\n".join(_run(list(run)) if is_run else "" for is_run, run in groupby(lines, bool))
     return Sources(first.removeprefix("Subject: "), "\n".join(map(_plain, lines)) + "\n", html)
 
 
 def _kind(line: str) -> str:
     starts = (("{%", "tag"), ("# ", "h1"), ("## ", "h2"), ("- ", "facts"), ("    ", "command"))
-    return next((kind for start, kind in starts if line.startswith(start)), "prose" if line else "gap")
+    return next(
+        (kind for start, kind in starts if line.startswith(start)), "steps" if _NUMBERED.match(line) else "prose"
+    )
 
 
 def _plain(line: str) -> str:
     return line.lstrip("#").lstrip() if _kind(line) in ("h1", "h2") else line
 
 
+def _run(lines: Sequence[str]) -> str:
+    """Lines without an empty one between them. A list is one list also where tags choose its lines; those that choose all of it stand outside."""
+    listed = {_kind(line) for line in lines} - {"tag"}
+    if listed not in ({"facts"}, {"steps"}):
+        return "\n".join(_block(kind, list(block)) for kind, block in groupby(lines, _kind))
+    if lines[0].startswith("{% if") and lines[-1] == "{% endif %}":
+        return "\n".join((lines[0], _run(lines[1:-1]), lines[-1]))
+    return _list("dl" if listed == {"facts"} else "ol", lines)
+
+
 def _block(kind: str, lines: list[str]) -> str:
     match kind:
         case "tag":
             return "\n".join(lines)
-        case "gap":
-            return ""
         case "h1" | "h2":
             return "\n".join(f"<{kind}>{_escaped(_plain(line))}</{kind}>" for line in lines)
-        case "facts":
-            return f"<dl>\n{_facts(lines)}\n</dl>"
+        case "facts" | "steps":
+            return _run(lines)
         case "command":
             return f"<pre><code>{_escaped_lines(line[4:] for line in lines)}</code></pre>"
         case _:
             return f"<p>{_escaped_lines(lines)}</p>"
 
 
-def _facts(lines: list[str]) -> str:
-    pairs = (line.removeprefix("- ").partition(": ") for line in lines)
-    return "\n".join(f"<dt>{_escaped(name)}</dt><dd>{_escaped(value)}</dd>" for name, _, value in pairs)
+def _list(element: str, lines: Iterable[str]) -> str:
+    entry = _fact if element == "dl" else _step
+    inside = "\n".join(line if _kind(line) == "tag" else entry(line) for line in lines)
+    return f"<{element}>\n{inside}\n</{element}>"
+
+
+def _fact(line: str) -> str:
+    name, _, value = line.removeprefix("- ").partition(": ")
+    return f"<dt>{_escaped(name)}</dt><dd>{_escaped(value)}</dd>"
+
+
+def _step(line: str) -> str:
+    return f"<li>{_escaped(_NUMBERED.sub('', line, count=1))}</li>"
 
 
 def _escaped_lines(lines: Iterable[str]) -> str:

@@ -6,13 +6,16 @@ from pathlib import Path
 from types import MappingProxyType
 
 import asyncpg
-from servicecert_schemas.topics import CASES, CERTIFICATE_STATUS, CERTIFICATES
+from servicecert_schemas.topics import CASES, CERTIFICATE_STATUS, CERTIFICATES, DEADLINES
 from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Service
 
-from .decide import INTENT, decide, heeds
+from .decide import decide, heeds
 from .effects import Postman
 from .ledger import Ledger
+from .planning import INTENT
+from .recall import Recall
+from .reminders import Recalled
 from .settings import Settings
 from .store import LedgerStore
 from .task import MailTask
@@ -24,18 +27,19 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 @asynccontextmanager
 async def open_service(
     settings: Settings, pool: asyncpg.Pool, clock: Clock = machine_clock
-) -> AsyncIterator[Service[Ledger, None]]:
+) -> AsyncIterator[Service[Ledger, Recalled]]:
     """The notifier, with conversations to the mail server that open with the first mail and end with the service."""
     del pool  # No act of the notifier needs the database.
     postman = Postman(settings, clock=clock)
     try:
         yield Service(
             name=NAME,
-            reads=(CERTIFICATES, CERTIFICATE_STATUS, CASES),
+            reads=(CERTIFICATES, CERTIFICATE_STATUS, CASES, DEADLINES),
             store=LedgerStore(),
             decide=decide,
             heeds=heeds,
             effects=MappingProxyType({INTENT: Effect(MailTask, postman.deliver)}),
+            recall=Recall(settings.limits, clock),
         )
     finally:
         await postman.close()

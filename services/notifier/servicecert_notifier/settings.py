@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, FilePath, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .message import Sender
+from .pace import Limits
 
 
 class StartTls(StrEnum):
@@ -53,6 +54,12 @@ class Settings(BaseSettings):
     servicecert_mail_contact: Annotated[
         str | None, Field(description="whom the mails say to ask; the sender's address without it")
     ] = None
+    servicecert_reminders_per_hour: Annotated[
+        int, Field(ge=1, le=1_000_000, description="reminders handed over in an hour at most, by all workers")
+    ] = 3_600
+    servicecert_reminders_per_hour_to_a_domain: Annotated[
+        int, Field(ge=1, le=1_000_000, description="of these, to the addresses of one domain")
+    ] = 240
 
     @model_validator(mode="after")
     def _login_is_whole_and_safe(self) -> Self:
@@ -71,6 +78,11 @@ class Settings(BaseSettings):
     def contact(self) -> str:
         """Whom a reader may ask, as written in the mails: the sender's address where nothing else is set."""
         return self.servicecert_mail_contact or self.sender.address
+
+    @property
+    def limits(self) -> Limits:
+        """How fast reminders go."""
+        return Limits(self.servicecert_reminders_per_hour, self.servicecert_reminders_per_hour_to_a_domain)
 
     def password(self) -> str | None:
         """The password of the mail server's account: the first line of its file."""

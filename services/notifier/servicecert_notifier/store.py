@@ -1,22 +1,25 @@
 """The mail ledger in PostgreSQL: the rows of a case are loaded and saved together, under one version."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from itertools import groupby
 from operator import itemgetter
 from uuid import UUID
 
 from asyncpg import Record
+from pydantic import TypeAdapter
 from servicecert_schemas.certificate import RecipientRole
 from servicecert_schemas.mail import MailKind
 from servicecert_worker.decider import Conflict, Connection, Stored
 
 from .ledger import Ledger, Row
+from .standing import NOTHING, Standing
 from .task import MailState
 
 _SQL = files(__package__) / "sql"
 _LOAD = (_SQL / "load.sql").read_text()
 _SAVE = (_SQL / "save.sql").read_text()
+_STANDING = TypeAdapter(Standing)
 
 
 class LedgerStore:
@@ -26,8 +29,8 @@ class LedgerStore:
         """The ledgers of those keys that have one. A CRL's key names no case, and that of a record which is no event may be anything (I6)."""
         found = await connection.fetch(_LOAD, [key for key in keys if _is_case(key)])
         return [
-            Stored(str(case_id), version, Ledger(case_id, tuple(_row(record) for record in records)))
-            for (case_id, version), records in groupby(found, key=itemgetter("case_id", "version"))
+            Stored(str(case_id), version, Ledger(case_id, _rows(records), standing_of(known)))
+            for (case_id, version, known), records in groupby(found, key=itemgetter("case_id", "version", "standing"))
         ]
 
     async def save(self, connection: Connection, changed: Sequence[Stored[Ledger]]) -> None:
@@ -37,6 +40,7 @@ class LedgerStore:
             _SAVE,
             [stored.state.case_id for stored in changed],
             [stored.version for stored in changed],
+            [_text(stored.state.standing) for stored in changed],
             [case_id for case_id, _ in rows],
             [row.mail_id for _, row in rows],
             [row.kind for _, row in rows],
@@ -59,6 +63,20 @@ def _is_case(key: str) -> bool:
         return str(UUID(key)) == key
     except ValueError:
         return False
+
+
+def _text(standing: Standing) -> str | None:
+    return None if standing == NOTHING else _STANDING.dump_json(standing).decode()
+
+
+def standing_of(text: str | None) -> Standing:
+    """What is known of a case, as it is stored."""
+    return NOTHING if text is None else _STANDING.validate_json(text)
+
+
+def _rows(records: Iterable[Record]) -> tuple[Row, ...]:
+    """The rows; a case of which no mail was planned yet has none."""
+    return tuple(_row(record) for record in records if record["mail_id"] is not None)
 
 
 def _row(record: Record) -> Row:

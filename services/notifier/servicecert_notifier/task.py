@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 from servicecert_schemas.case import Deficiency
-from servicecert_schemas.certificate import Recipient
+from servicecert_schemas.certificate import Recipient, RecipientRole
 from servicecert_schemas.mail import AnswerClass, MailKind
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_schemas.values import CertificateType, Instant, Language, Value
@@ -28,14 +28,14 @@ class IssuedContent(Value):
 
 
 class ReturnedContent(Value):
-    """What a mail about a returned application tells (A10). `deficiencies` are sentences in the mail's language; `due` is when the case lapses."""
+    """What a mail about a returned application tells (A10). `deficiencies` are sentences in the mail's language; `lapses` is when the case lapses."""
 
     kind: Literal[MailKind.APPLICATION_RETURNED] = MailKind.APPLICATION_RETURNED
     type: CertificateType
     applied_for: str
     customer_reference: str | None
     deficiencies: tuple[str, ...]
-    due: Instant | None
+    lapses: Instant | None
 
 
 class RevokedContent(Value):
@@ -53,10 +53,93 @@ class RevokedContent(Value):
     crl_url: str
 
 
-Content = IssuedContent | ReturnedContent | RevokedContent
+class InvitedContent(Value):
+    """What tells the technical contact that a certificate request is awaited (A3). `unit` is who applies; `lapses` is when the case lapses."""
 
-KINDS = (MailKind.CERTIFICATE_ISSUED, MailKind.APPLICATION_RETURNED, MailKind.CERTIFICATE_REVOKED)
-"""The kinds of mail that are written: one for each content."""
+    kind: Literal[MailKind.CSR_INVITED] = MailKind.CSR_INVITED
+    type: CertificateType
+    applied_for: str
+    unit: str
+    dns: tuple[str, ...]
+    lapses: Instant | None
+
+
+class NearsLapseContent(Value):
+    """What a mail about an application tells that lapses soon (A12, E2). `lacking` are sentences in the mail's language."""
+
+    kind: Literal[MailKind.APPLICATION_NEARS_LAPSE] = MailKind.APPLICATION_NEARS_LAPSE
+    type: CertificateType
+    applied_for: str
+    customer_reference: str | None
+    waits_for_csr: bool
+    lacking: tuple[str, ...]
+    since: Instant
+    lapses: Instant
+
+
+class LapsedContent(Value):
+    """What a mail about a lapsed application tells (A12). `since` is when the application came in."""
+
+    kind: Literal[MailKind.APPLICATION_LAPSED] = MailKind.APPLICATION_LAPSED
+    type: CertificateType
+    applied_for: str
+    customer_reference: str | None
+    since: Instant
+
+
+class RefusedContent(Value):
+    """What a mail about a refused application tells: the reasons, as sentences in the mail's language."""
+
+    kind: Literal[MailKind.APPLICATION_REFUSED] = MailKind.APPLICATION_REFUSED
+    type: CertificateType
+    applied_for: str
+    customer_reference: str | None
+    reasons: tuple[str, ...]
+
+
+class ExpiringContent(Value):
+    """What a mail about a certificate tells that ends soon (C4)."""
+
+    kind: Literal[MailKind.EXPIRES_IN_60_DAYS, MailKind.EXPIRES_IN_30_DAYS, MailKind.EXPIRES_IN_7_DAYS]
+    type: CertificateType
+    serial: str
+    serial_decimal: str
+    subject: str
+    not_after: Instant
+    days_left: int
+
+
+class AddressRefusedContent(Value):
+    """What tells one recipient that a mail to another one was refused for good (C3). It names the other's role, never the address (E3)."""
+
+    kind: Literal[MailKind.ADDRESS_REFUSED] = MailKind.ADDRESS_REFUSED
+    refused: RecipientRole
+    told: MailKind
+    subject: str | None
+    serial: str | None
+
+
+Content = (
+    IssuedContent
+    | ReturnedContent
+    | RevokedContent
+    | InvitedContent
+    | NearsLapseContent
+    | LapsedContent
+    | RefusedContent
+    | ExpiringContent
+    | AddressRefusedContent
+)
+
+REMINDERS = (MailKind.EXPIRES_IN_60_DAYS, MailKind.EXPIRES_IN_30_DAYS, MailKind.EXPIRES_IN_7_DAYS)
+"""The kinds that remind of a certificate's end."""
+
+
+def for_role(content: Content, role: RecipientRole) -> Content:
+    """The content as a recipient of this role may read it (E3): the reference of the customer's own books is for the orderer only."""
+    if role is RecipientRole.ORDERER or getattr(content, "customer_reference", None) is None:
+        return content
+    return content.model_copy(update={"customer_reference": None})
 
 
 class MailTask(Value):

@@ -1,4 +1,4 @@
-"""How each language names things: types, reasons, moments. The words stand in `mails/<language>/words.toml`."""
+"""How each language names things: types, reasons, roles, moments. The words stand in `mails/<language>/words.toml`."""
 
 import tomllib
 from dataclasses import dataclass
@@ -6,6 +6,8 @@ from datetime import datetime
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
+from servicecert_schemas.certificate import RecipientRole
+from servicecert_schemas.mail import MailKind
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_schemas.values import CertificateType, Language
 
@@ -14,13 +16,15 @@ HELSINKI = ZoneInfo("Europe/Helsinki")
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """The words of one language. `months` are in the form that follows a day's number."""
+    """The words of one language. `months` are in the form that follows a day's number; `told` says in short what a mail tells."""
 
     day: str
     moment: str
     months: tuple[str, ...]
     types: dict[CertificateType, str]
     reasons: dict[RevocationReason, str]
+    recipients: dict[RecipientRole, str]
+    told: dict[MailKind, str]
 
     def day_of(self, instant: datetime) -> str:
         """The day, in Finland."""
@@ -42,6 +46,8 @@ def _read(language: Language) -> Wording:
         months=tuple(words["months"]),
         types={kind: words["types"][kind] for kind in CertificateType},
         reasons={reason: words["reasons"][reason] for reason in RevocationReason},
+        recipients={role: words["recipients"][role] for role in RecipientRole},
+        told={kind: words["told"][kind] for kind in MailKind},
     )
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
 from ipaddress import ip_address
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,26 +21,21 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from servicecert_notifier.decide import decide
 from servicecert_notifier.effects import Postman
+from servicecert_notifier.samples import NOW, example
 from servicecert_notifier.settings import Settings
 from servicecert_notifier.task import MailTask
 from servicecert_schemas import (
-    EVENTS,
     CaseChanged,
     CertificateIssued,
     CertificateRevoked,
+    DeadlineKind,
+    DeadlineMark,
+    DeadlineWarned,
     EventData,
     Language,
     Recipient,
 )
 from servicecert_worker.decider import Event, Task
-
-NOW = datetime(2026, 11, 24, 10, 15, 30, tzinfo=UTC)
-
-
-def example(name: str) -> EventData:
-    """The event of one of the contract's stored examples."""
-    record = json.loads((files("servicecert_schemas") / "exported" / "examples" / f"{name}.json").read_text("utf-8"))
-    return EVENTS[record["headers"]["ce_type"]].model_validate_json(json.dumps(record["value"]))
 
 
 @pytest.fixture
@@ -52,23 +45,30 @@ def now() -> datetime:
 
 @pytest.fixture
 def issued() -> CertificateIssued:
-    event = example("servicecert.certificate.issued.v1")
-    assert isinstance(event, CertificateIssued)
-    return event
+    return example("servicecert.certificate.issued.v1", CertificateIssued)
 
 
 @pytest.fixture
 def returned() -> CaseChanged:
-    event = example("servicecert.case.changed.v1.returned")
-    assert isinstance(event, CaseChanged)
-    return event
+    return example("servicecert.case.changed.v1.returned", CaseChanged)
 
 
 @pytest.fixture
 def revoked() -> CertificateRevoked:
-    event = example("servicecert.certificate.revoked.v1")
-    assert isinstance(event, CertificateRevoked)
-    return event
+    return example("servicecert.certificate.revoked.v1", CertificateRevoked)
+
+
+@pytest.fixture
+def warned(returned: CaseChanged) -> DeadlineWarned:
+    """Half of the time is gone in which the returned application has to be complete."""
+    since = returned.history[0].at
+    return DeadlineWarned(
+        case_id=returned.case_id,
+        kind=DeadlineKind.COMPLETION,
+        mark=DeadlineMark.HALF,
+        since=since,
+        until=since + timedelta(days=180),
+    )
 
 
 @pytest.fixture

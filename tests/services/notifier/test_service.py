@@ -11,7 +11,12 @@ async def test_the_service_reads_its_topics_and_hands_mails_over(service_pool, m
             smtp_host="127.0.0.1", smtp_port=desk.port, smtp_starttls="off", servicecert_mail_from="ca@example.fi"
         )
         async with open_service(settings, pool) as service:
-            assert [topic.name for topic in service.reads] == ["certificates", "certificate-status", "cases"]
+            assert [topic.name for topic in service.reads] == [
+                "certificates",
+                "certificate-status",
+                "cases",
+                "deadlines",
+            ]
             assert all(NAME in topic.readers for topic in service.reads)
             effect = service.effects["mail"]
             (task,) = mails(1)

@@ -1,0 +1,44 @@
+"""`servicecert mail`: what is written to customers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from servicecert_cli.faults import Told
+
+EX_CANTCREAT = 73
+
+
+@click.group()
+def command() -> None:
+    """The mails to customers."""
+
+
+@command.command()
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("var/mails"),
+    show_default=True,
+    help="Where the pages are written; made where it is missing.",
+)
+def preview(folder: Path) -> None:
+    """Write a page of all kinds of mails in all languages, with sample data.
+
+    Open index.html in a browser. Beside it lie, for each mail, its page, its text, and
+    the whole mail (.eml) for a mail program. Nothing is sent.
+
+    \b
+    Examples:
+      servicecert mail preview
+      servicecert mail preview --folder /tmp/mails
+    """
+    from servicecert_cli.mail_preview import write_preview
+
+    try:
+        written = write_preview(folder)
+    except OSError as error:
+        raise Told(f"{folder} cannot be written ({error.strerror}): choose another --folder.", EX_CANTCREAT) from None
+    click.echo(f"{written.mails} mails are shown in {written.page}")

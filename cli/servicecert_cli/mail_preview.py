@@ -1,0 +1,83 @@
+"""A page of all mails in all languages, as their readers see them: for whoever changes a mail, and whoever translates one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from servicecert_notifier.letters import write
+from servicecert_notifier.message import Letter, Sender, compose
+from servicecert_notifier.samples import samples
+from servicecert_notifier.task import MailTask
+from servicecert_schemas.values import Language
+
+_SENDER = "servicecertificates@authority.example"
+_NAMES = {Language.SWEDISH: "Svenska", Language.FINNISH: "Suomi", Language.ENGLISH: "English"}
+_HEAD = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>All mails of the certificate service</title>
+<style>
+:root { color-scheme: light dark; }
+body { margin: 0 auto; padding: 16px; max-width: 72em; font: 16px/1.5 sans-serif; overflow-wrap: anywhere; }
+section { border-top: 1px solid; padding: 8px 0 24px; }
+iframe { width: 100%; height: 36em; border: 1px solid; }
+iframe.phone { max-width: 320px; }
+pre { white-space: pre-wrap; padding: 8px; border: 1px solid; }
+</style>
+</head>
+<body>
+<h1>All mails of the certificate service</h1>
+<p>Sample data. Each mail as its reader sees it: the page, the same at the width of a telephone, and the text for who reads no HTML.</p>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What was written: the page, and how many mails it shows."""
+
+    page: Path
+    mails: int
+
+
+def write_preview(folder: Path) -> Preview:
+    """Writes `index.html` and for each mail its page, its text and the whole mail (`.eml`) into a folder. Raises `OSError`."""
+    parts = [_HEAD, "<ul>\n", *(f'<li><a href="#{each}">{_NAMES[each]}</a></li>\n' for each in Language), "</ul>\n"]
+    count = 0
+    for language in Language:
+        (folder / language).mkdir(parents=True, exist_ok=True)
+        parts.append(f'<h2 id="{language}">{_NAMES[language]}</h2>\n')
+        for name, task in samples(language):
+            parts.append(_keep(folder, name, task))
+            count += 1
+    page = folder / "index.html"
+    page.write_text("".join([*parts, "</body>\n</html>\n"]), "utf-8")
+    return Preview(page, count)
+
+
+def _keep(folder: Path, name: str, task: MailTask) -> str:
+    letter = write(task, _SENDER)
+    stem = f"{task.language}/{name}"
+    (folder / f"{stem}.html").write_text(letter.html, "utf-8")
+    (folder / f"{stem}.txt").write_text(letter.text, "utf-8")
+    mail = compose(letter, Sender.read(_SENDER), task.recipient, task.mail_id, task.date, task.language)
+    (folder / f"{stem}.eml").write_bytes(mail)
+    return _section(stem, name, task, letter)
+
+
+def _section(stem: str, name: str, task: MailTask, letter: Letter) -> str:
+    files = "".join(f"<li>{escape(each.name)}</li>\n" for each in letter.attachments)
+    shown = f'src="{stem}.html" title="{escape(letter.subject)}" loading="lazy" sandbox'
+    return f"""<section lang="{task.language}">
+<h3>{escape(letter.subject)}</h3>
+<p lang="en">{name}, to the {task.recipient.role}: <a href="{stem}.html">page</a>, <a href="{stem}.txt">text</a>, <a href="{stem}.eml">mail</a></p>
+{f"<ul>{files}</ul>" if files else ""}
+<iframe {shown}></iframe>
+<iframe class="phone" {shown}></iframe>
+<details><summary lang="en">The text</summary><pre>{escape(letter.text)}</pre></details>
+</section>
+"""
