@@ -74,10 +74,13 @@ from .codec import (
     read_envelope,
     to_record,
 )
+from .compromise import KeyCompromised
 from .deadline import DeadlineKind, DeadlineMark, DeadlineWarned
 from .event import Actor, Assurance, CaseEvent, Envelope, EventData, Role
 from .mail import AnswerClass, MailEvent, MailGivenUp, MailHandedOver, MailKind, MailRefused
+from .membership import Account, Member, account_after
 from .parked import RecordParked
+from .reasons import ALLOWED, REASONS, reason_named
 from .register import (
     ConformityCertificate,
     Entry,
@@ -157,6 +160,7 @@ from .values import (
 __all__ = [
     "ACCEPTED_APPLICATIONS",
     "ACCOUNTS",
+    "ALLOWED",
     "APPLICATIONS",
     "AUDIT_CHECKPOINTS",
     "CASES",
@@ -171,6 +175,7 @@ __all__ = [
     "MAX_HEADER_BYTES",
     "NOTIFICATIONS",
     "OCSP_RESPONDERS",
+    "REASONS",
     "REGISTERS",
     "REVOCATIONS",
     "SERVICES",
@@ -179,6 +184,7 @@ __all__ = [
     "TRACEPARENT",
     "UPCASTERS",
     "AcceptedWithdrawn",
+    "Account",
     "AccountEvent",
     "AccountMemberAdded",
     "AccountMemberRemoved",
@@ -241,6 +247,7 @@ __all__ = [
     "IpAddress",
     "IssuingRefused",
     "IssuingStopped",
+    "KeyCompromised",
     "Language",
     "LongNames",
     "LongText",
@@ -249,6 +256,7 @@ __all__ = [
     "MailHandedOver",
     "MailKind",
     "MailRefused",
+    "Member",
     "Names",
     "Number",
     "Oid",
@@ -291,6 +299,7 @@ __all__ = [
     "Upcasters",
     "Usage",
     "Value",
+    "account_after",
     "dataschema",
     "decode",
     "encode",
@@ -300,6 +309,7 @@ __all__ = [
     "organisation_oid",
     "parked_topic",
     "read_envelope",
+    "reason_named",
     "to_record",
     "upcast",
 ]

@@ -60,12 +60,17 @@ class RevocationRegistered(CaseEvent):
 
 
 class RevocationRefused(CaseEvent):
-    """The request was not granted. The answer does not tell whether another's certificate exists (D1)."""
+    """The request was not granted. The answer does not tell whether another's certificate exists (D1).
+
+    `account_id` is the account that asked. `in_case` says whether its user may act in the case, so that the case may show the answer.
+    """
 
     TYPE: ClassVar[str] = "servicecert.revocation.refused.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("request_id", "code")
 
     request_id: UUID
+    account_id: Identifier
+    in_case: bool
     code: Identifier
     texts: Texts
 

@@ -16,6 +16,7 @@ from .certificate import (
     IssuingRefused,
     IssuingStopped,
 )
+from .compromise import KeyCompromised
 from .deadline import DeadlineWarned
 from .event import EventData
 from .mail import MailGivenUp, MailHandedOver, MailRefused
@@ -108,13 +109,13 @@ REVOCATIONS = Topic(
     "revocations",
     key="case",
     events=(RevocationRequested,),
-    writers=("e-service", "operators"),
+    writers=("e-service", "revoker"),
     readers=("revoker",),
 )
 CERTIFICATE_STATUS = Topic(
     "certificate-status",
-    key="case; of a CRL its CA and partition",
-    events=(RevocationRegistered, RevocationRefused, CertificateRevoked, CrlPublished),
+    key="case; of a CRL its CA and partition; of a compromised key the key",
+    events=(RevocationRegistered, RevocationRefused, CertificateRevoked, CrlPublished, KeyCompromised),
     writers=("revoker",),
     readers=("notifier", "intake", "issuer"),
 )

@@ -14,9 +14,10 @@ from servicecert_pki.profiles import Profiles
 from servicecert_schemas.application import ApplicationEvent
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import CertificateVoided
+from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark
 from servicecert_schemas.event import EventData
-from servicecert_schemas.revocation import CrlPublished
+from servicecert_schemas.revocation import CrlPublished, RevocationRefused
 from servicecert_worker.decider import Decision, Due, Event, Happened, Unanswerable
 
 from .case import Case
@@ -26,7 +27,7 @@ from .judging import rechecked
 from .key_search import SEARCH_KEY, searched
 from .knowledge import Knowledge
 from .look_up import LookedUp
-from .moves import changed, moved
+from .moves import changed, moved, refused_beside
 from .outcomes import reported
 from .rules.recheck import RECHECK
 from .waiting import ASK_AGAIN
@@ -55,6 +56,11 @@ def _follows(
     if isinstance(happened, Event):
         if isinstance(happened.data, ApplicationEvent):
             return arrived(profiles, case, happened, happened.data, known, now)
+        if isinstance(happened.data, KeyCompromised):
+            # It is blocked by now: see `key_table.recall`.
+            return Decision(case)
+        if isinstance(happened.data, RevocationRefused) and not _shows(case, happened.data):
+            return Decision(case, (refused_beside(happened.data, now),))
         if case is None:
             raise Unanswerable("no-such-case", "No application of this case was ever submitted.")
         return changed(case, reported(case, happened, now))
@@ -65,6 +71,11 @@ def _follows(
     if isinstance(happened.data, LookedUp):
         return looked_up(profiles, case, happened.data.followed, known, now)
     return Decision(case)
+
+
+def _shows(case: Case | None, refused: RevocationRefused) -> bool:
+    """Whether a case may show that a revocation was refused: only to those who may act in it (D1)."""
+    return case is not None and refused.in_case and refused.account_id == case.account_id
 
 
 def _due(profiles: Profiles, case: Case, due: Due, known: Knowledge, now: datetime) -> Decision[Case]:

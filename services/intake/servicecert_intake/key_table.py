@@ -12,6 +12,7 @@ from importlib.resources import files
 from servicecert_pki.csr import public_key_info
 from servicecert_pki.spki import KeyFamily
 from servicecert_schemas.case import CaseState
+from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_worker.decider import Conflict, Connection, Event, Happened, Stored
 
@@ -28,7 +29,13 @@ _KEEP = _SQL.joinpath("keep_keys.sql").read_text(encoding="utf-8")
 async def recall(
     connection: Connection, happened: Sequence[Happened], stored: Mapping[str, Stored[Case]], known: Knowledge
 ) -> Knowledge:
-    """What is known, with what the table says of the keys of all requests that this turn may decide on."""
+    """What is known, with what the table says of the keys of all requests that this turn may decide on.
+
+    Keys that are told as compromised are blocked first, so that the turn's own requests find them so (D6).
+    """
+    told = (each.data for each in happened if isinstance(each, Event))
+    if lost := sorted({data.key_sha256 for data in told if isinstance(data, KeyCompromised)}):
+        await connection.execute(_KEEP, lost, [None] * len(lost), [Blocked.COMPROMISED] * len(lost))
     seen = {key: spki for csr in _pending(happened, stored) for key, spki in _key_of(csr)}
     if not seen:
         return known

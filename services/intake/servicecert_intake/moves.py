@@ -7,6 +7,7 @@ from typing import Any
 from servicecert_schemas.application import ApplicationEvent
 from servicecert_schemas.case import CaseState, EventRefused, HistoryEntry
 from servicecert_schemas.event import EventData
+from servicecert_schemas.revocation import RevocationRefused
 from servicecert_worker.decider import Deadline, Decision, Event
 
 from .case import Case
@@ -40,6 +41,18 @@ def refusal(happened: Event, data: ApplicationEvent, wording: Wording, now: date
         account_id=data.actor.account_id,
         code=wording.code,
         texts=wording.texts(),
+        at=now,
+    )
+
+
+def refused_beside(data: RevocationRefused, now: datetime) -> EventRefused:
+    """The answer to a request for revocation that no case may show: whoever asked may not act there, or there is none (A2, D1)."""
+    return EventRefused(
+        event_id=data.request_id,
+        case_id=data.case_id,
+        account_id=data.account_id,
+        code=data.code,
+        texts=data.texts,
         at=now,
     )
 

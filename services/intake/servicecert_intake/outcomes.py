@@ -47,7 +47,7 @@ def reported(case: Case, event: Event, now: datetime) -> Case:
         case CertificateRevoked() as data:
             return _revoked(case, RevocationState.REVOKED, data)
         case RevocationRefused() as data:
-            return answered(case, event.id, data.code, data.texts, now)
+            return answered(case, data.request_id, data.code, data.texts, now)
         case _:
             return case
 

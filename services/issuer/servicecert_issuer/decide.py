@@ -14,6 +14,8 @@ from servicecert_schemas.certificate import (
     IssuingRefused,
     IssuingStopped,
 )
+from servicecert_schemas.compromise import KeyCompromised
+from servicecert_schemas.event import EventData
 from servicecert_worker.decider import Decision, Due, Event, Happened, Intent, Refuted, Result
 
 from .issuance import (
@@ -85,6 +87,11 @@ class Decide:
             case Untimely(text=text):
                 raise Refuted(text)
         raise TypeError(f"An accepted application is examined to {type(facts).__name__}.")
+
+
+def heeds(data: EventData) -> bool:
+    """Whether anything can follow from an event: of what becomes of certificates, only that a key is compromised (D6)."""
+    return isinstance(data, ApplicationAccepted | AcceptedWithdrawn | KeyCompromised)
 
 
 def _refuse(case_id: UUID, reason: Unissuable) -> Decided:

@@ -65,6 +65,11 @@ _KEY_OF_ANOTHER = Texts(
     fi="Varmennetta ei voida myöntää: varmennepyynnön avain on jo varmennettu toiselle organisaatiolle. Tee uusi avain ja varmennepyyntö sekä uusi hakemus.",
     en="The certificate cannot be issued: the key of the certificate request was already certified for another organisation. Make a new key and request, and a new application.",
 )
+_KEY_COMPROMISED = Texts(
+    sv="Certifikatet kan inte utfärdas: nyckeln i certifikatbegäran har avslöjats och är spärrad för alltid. Gör en ny nyckel och certifikatbegäran samt en ny ansökan.",
+    fi="Varmennetta ei voida myöntää: varmennepyynnön avain on paljastunut, ja se on estetty pysyvästi. Tee uusi avain ja varmennepyyntö sekä uusi hakemus.",
+    en="The certificate cannot be issued: the key of the certificate request was exposed and is blocked for ever. Make a new key and request, and a new application.",
+)
 
 _BY_CODE = MappingProxyType(
     {
@@ -78,6 +83,7 @@ _BY_CODE = MappingProxyType(
         "voided": _VOIDED,
         "stopped": _STOPPED,
         "key-of-another-organisation": _KEY_OF_ANOTHER,
+        "key-compromised": _KEY_COMPROMISED,
     }
 )
 _BY_PREFIX = (("text-", _SUBJECT), ("printable-", _SUBJECT), ("business-id-", _SUBJECT), ("dns-name-", _NAMES))
@@ -100,3 +106,6 @@ STOPPED = unissuable("stopped")
 
 KEY_OF_ANOTHER = unissuable("key-of-another-organisation")
 """Two organisations applied with one key, and the other's was intended first (A4)."""
+
+KEY_COMPROMISED = unissuable("key-compromised")
+"""The key is blocked for ever (D6)."""

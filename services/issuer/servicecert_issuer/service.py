@@ -15,12 +15,13 @@ from servicecert_pki.profile_safety import check_issuers
 from servicecert_pki.profiles import load_profiles
 from servicecert_pki.rehearsal import rehearse
 from servicecert_schemas.certificate import ApplicationAccepted
-from servicecert_schemas.topics import ACCEPTED_APPLICATIONS
+from servicecert_schemas.topics import ACCEPTED_APPLICATIONS, CERTIFICATE_STATUS
 from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Service
 
+from .blocked_keys import block
 from .clock_sense import ClockSense
-from .decide import EXAMINE, SIGN, Decide
+from .decide import EXAMINE, SIGN, Decide, heeds
 from .effects import ExamineAnew, Sign
 from .examine import Examine, Office
 from .gauges import gauges
@@ -64,10 +65,12 @@ async def open_service(
     try:
         yield Service(
             NAME,
-            reads=(ACCEPTED_APPLICATIONS,),
+            reads=(ACCEPTED_APPLICATIONS, CERTIFICATE_STATUS),
             store=CertificateStore(),
             decide=Decide(timedelta(hours=settings.sign_within_hours)),
+            heeds=heeds,
             examine=examine,
+            recall=block,
             effects={
                 SIGN: Effect(SigningOrder, sign, batch=_BATCH, concurrency=_THREADS),
                 EXAMINE: Effect(ApplicationAccepted, ExamineAnew(examine)),

@@ -13,7 +13,7 @@ from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.decider import Conflict, Connection, Refuted, Stored
 
 from .issuance import Allocated, Grant, Intended, Recorded, Refused, State, Stopped, Voided
-from .refusals import KEY_OF_ANOTHER
+from .refusals import KEY_COMPROMISED, KEY_OF_ANOTHER
 
 _SQL = Path(__file__).parent / "sql"
 _LOAD = (_SQL / "load.sql").read_text()
@@ -71,6 +71,9 @@ def _refuted(taken: asyncpg.UniqueViolationError) -> Exception:
     if taken.constraint_name == "key_of_another_organisation" and taken.detail is not None:
         text = "A key was certified for another organisation meanwhile."
         return Refuted(text, MappingProxyType({taken.detail: KEY_OF_ANOTHER}))
+    if taken.constraint_name == "key_compromised" and taken.detail is not None:
+        text = "A key was found compromised meanwhile."
+        return Refuted(text, MappingProxyType({taken.detail: KEY_COMPROMISED}))
     return taken
 
 

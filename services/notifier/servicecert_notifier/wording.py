@@ -1,4 +1,5 @@
-"""How each language names things: types, reasons, roles, moments. The words stand in `mails/<language>/words.toml`."""
+"""How each language names things: types, reasons, roles, moments. The words stand in `mails/<language>/words.toml`, those of
+the reasons for a revocation in the schemas."""
 
 import tomllib
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from servicecert_schemas.certificate import RecipientRole
 from servicecert_schemas.mail import MailKind
+from servicecert_schemas.reasons import REASONS
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_schemas.values import CertificateType, Language
 
@@ -45,7 +47,7 @@ def _read(language: Language) -> Wording:
         moment=words["moment"],
         months=tuple(words["months"]),
         types={kind: words["types"][kind] for kind in CertificateType},
-        reasons={reason: words["reasons"][reason] for reason in RevocationReason},
+        reasons={reason: texts.in_language(language) for reason, texts in REASONS.items()},
         recipients={role: words["recipients"][role] for role in RecipientRole},
         told={kind: words["told"][kind] for kind in MailKind},
     )

@@ -64,7 +64,14 @@ def reads_as(typed: str, serial: str) -> bool:
 
 
 def refusal(request: RevocationRequested, code: str) -> RevocationRefused:
-    return RevocationRefused(case_id=request.case_id, request_id=request.request_id, code=code, texts=_TEXTS[code])
+    return RevocationRefused(
+        case_id=request.case_id,
+        request_id=request.request_id,
+        account_id=request.actor.account_id,
+        in_case=True,
+        code=code,
+        texts=_TEXTS[code],
+    )
 
 
 def revocation(asked: Asked, certificate: Certificate, now: datetime) -> Revocation:

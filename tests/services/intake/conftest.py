@@ -300,7 +300,14 @@ def reports() -> dict[str, EventData]:
         "key exposed": RevocationRegistered(**revocation, reason="key-exposed", due=NOW + timedelta(days=1)),
         "revoked": CertificateRevoked(**revoked, reason="no-longer-needed"),
         "revoked for exposure": CertificateRevoked(**revoked, reason="key-exposed"),
-        "not revoked": RevocationRefused(case_id=CASE_ID, request_id=UUID(int=4), code="no-such-serial", texts=texts),
+        "not revoked": RevocationRefused(
+            case_id=CASE_ID,
+            request_id=UUID(int=4),
+            account_id="account-1",
+            in_case=True,
+            code="no-such-certificate",
+            texts=texts,
+        ),
     }
 
 

@@ -212,7 +212,7 @@ def test_A2_an_outsider_does_not_learn_whether_a_case_exists_and_changes_nothing
     assert refused(decision) == refused(happen(happenings[name]))
 
 
-@pytest.mark.parametrize("name", ["issued", "orderer has it", "revoked", "not revoked"])
+@pytest.mark.parametrize("name", ["issued", "orderer has it", "revoked"])
 def test_I1_whatever_else_happens_to_no_case_is_put_before_an_operator(happen, happenings, name):
     with pytest.raises(Unanswerable) as caught:
         happen(happenings[name])

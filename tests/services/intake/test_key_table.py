@@ -24,6 +24,7 @@ from servicecert_pki.key_lists import key_digest
 from servicecert_pki.spki import spki_sha256
 from servicecert_schemas.application import ApplicationSubmitted, ApplicationWithdrawn, CsrAttached, Form
 from servicecert_schemas.codec import to_record
+from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.event import Actor, EventData
 from servicecert_schemas.revocation import RevocationRegistered
 from servicecert_worker.audit import Chain
@@ -178,6 +179,17 @@ async def test_A4_D6_a_key_that_is_exposed_in_the_turn_in_which_it_is_applied_fo
     exposed = happenings["key exposed"].data.model_copy(update={"case_id": first.case_id})
     await desk.handle([exposed, second])
     assert await desk.case(second) == ("returned", {"key-compromised"})
+
+
+async def test_D6_a_key_that_is_told_as_compromised_is_blocked_though_no_application_came_with_it(desk):
+    before, after = application(request()), application(request())
+    lost = KeyCompromised(
+        key_sha256=spki_sha256(public_key_info(x509.load_pem_x509_csr(request().encode()).public_bytes(Encoding.DER))),
+        known_at=NOW,
+    )
+    await desk.handle([before, lost])
+    await desk.handle([lost, after])
+    assert await desk.case(before) == await desk.case(after) == ("returned", {"key-compromised"})
 
 
 async def test_another_reason_of_revocation_leaves_the_key_free(desk, happenings):

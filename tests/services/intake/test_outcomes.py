@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from servicecert_schemas.case import CaseState
+from servicecert_schemas.case import CaseState, EventRefused
 
 
 def view(decision):
@@ -70,7 +70,20 @@ def test_D3_an_exposed_key_overrides_a_weaker_reason_and_nothing_overrides_it(af
 
 def test_E1_a_refused_revocation_is_answered(after, happen, happenings):
     decision = happen(happenings["not revoked"], after("submitted", "issued"))
-    assert (view(decision).state, view(decision).answer.code) == (CaseState.ISSUED, "no-such-serial")
+    assert (view(decision).state, view(decision).answer.code) == (CaseState.ISSUED, "no-such-certificate")
+
+
+def test_D1_a_refused_revocation_of_an_outsider_is_answered_to_the_outsider_alone(after, happen, happenings):
+    case, own = after("submitted", "issued"), happenings["not revoked"]
+    not_invited = own.data.model_copy(update={"in_case": False})
+    of_another = own.data.model_copy(update={"account_id": "account-2"})
+    for data, shown in ((not_invited, case), (of_another, case), (of_another, None), (own.data, None)):
+        decision = happen(replace(own, data=data), shown)
+        assert decision.state is shown
+        (refused,) = decision.events
+        assert isinstance(refused, EventRefused)
+        assert refused.key() == f"account/{data.account_id}"
+        assert (refused.event_id, refused.code) == (data.request_id, "no-such-certificate")
 
 
 def test_E1_refused_issuing_is_a_refused_case_that_says_why(after, happen, happenings):

@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 import asyncpg
-from servicecert_issuer.decide import EXAMINE, SIGN, Decide
+from servicecert_issuer.blocked_keys import block
+from servicecert_issuer.decide import EXAMINE, SIGN, Decide, heeds
 from servicecert_issuer.effects import ExamineAnew, Sign
 from servicecert_issuer.examine import Examine, Office
 from servicecert_issuer.issuance import SigningOrder, State
@@ -20,6 +21,7 @@ from servicecert_issuer.store import CertificateStore, unwanted
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted
 from servicecert_schemas.codec import to_record
+from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.topics import ACCEPTED_APPLICATIONS
 from servicecert_worker.audit import Chain
 from servicecert_worker.decider import Done, Due, Effect, Event, Result, Service, Stored, Task
@@ -57,7 +59,9 @@ class Stand:
             CertificateStore(),
             Decide(timedelta(days=7)),
             examine,
+            heeds,
             effects={SIGN: Effect(SigningOrder, sign), EXAMINE: Effect(ApplicationAccepted, ExamineAnew(examine))},
+            recall=block,
         )
         self.chain = Chain("issuer", {}, os.urandom)
         self.turns = Turns(self.service, self.pool, self.chain)
@@ -74,7 +78,9 @@ class Stand:
     async def _settle(self) -> None:
         """What a turn intended whose answer was lost is adopted by whoever comes next."""
 
-    async def happen(self, *happened: ApplicationAccepted | AcceptedWithdrawn | Event | Due | Result) -> None:
+    async def happen(
+        self, *happened: ApplicationAccepted | AcceptedWithdrawn | KeyCompromised | Event | Due | Result
+    ) -> None:
         """Takes a turn over all of it."""
         for each in happened:
             if isinstance(each, Result):
@@ -140,7 +146,7 @@ class _NoSource:
         pass
 
 
-def _arrival(what: ApplicationAccepted | AcceptedWithdrawn | Event) -> Arrival:
+def _arrival(what: ApplicationAccepted | AcceptedWithdrawn | KeyCompromised | Event) -> Arrival:
     event = what if isinstance(what, Event) else Event(uuid4(), what.key(), what, datetime.now(UTC))
     made = to_record(event.data, source="/intake", id=event.id, time=event.time)
     record = Record(made.topic, 0, 0, made.key, made.headers, made.value, event.time)

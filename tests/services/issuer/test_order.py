@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 from servicecert_deploy.softhsm import SoftHsm
-from servicecert_issuer.examine import Office
+from servicecert_issuer.examine import Office, public_key_of
 from servicecert_issuer.issuance import Intended, Recorded, Refused, Stopped, Unsigned, Voided
 from servicecert_pki.keyring import TokenAccess
 from servicecert_pki.keys import KeyUnavailable, SigningKey
 from servicecert_pki.profile import Environment
-from servicecert_pki.spki import KeyFamily
+from servicecert_pki.spki import KeyFamily, spki_sha256
 from servicecert_pki.token_key import generate_in_token
 from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted
+from servicecert_schemas.compromise import KeyCompromised
 from servicecert_worker.decider import Due, Event, Result
 from services.issuer.stand import Stand
 
@@ -197,6 +199,30 @@ async def test_A4_key_of_another_organisation_is_refused_also_in_a_race(
     if not at_once:
         await one.issue(again)
         assert isinstance(await one.state(again.case_id), Recorded), "an organisation may renew with its key"
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_D6_compromised_key_is_never_certified_also_in_a_race(
+    stand: Callable[..., Stand], accepted: Accepted, case: UUID, at_once: bool
+) -> None:
+    """Whoever was intended before is void unless it is signed already; the revoker revokes what came through."""
+    one, other = stand(), stand(random=lambda octets: b"\xff" * octets)
+    application, later = accepted(case_id=case), accepted(case_id=uuid4())
+    lost = KeyCompromised(key_sha256=spki_sha256(public_key_of(b64decode(application.csr))), known_at=datetime.now(UTC))
+    if at_once:
+        await asyncio.gather(one.happen(application), other.happen(lost))
+    else:
+        await one.happen(lost, application)
+    await one.happen(later)
+    await one.finish()
+    for end in (await one.state(case), await one.state(later.case_id)):
+        assert isinstance(end, Refused | Voided)
+    assert await one.state(later.case_id) == Refused("key-compromised")
+    assert "issued" not in await one.told()
+    assert await one.parked() == 0
+    for statement in ("delete from blocked_keys", "update blocked_keys set key_sha256 = repeat('0', 64)"):
+        with pytest.raises(asyncpg.CheckViolationError):
+            await one.pool.execute(statement)
 
 
 @pytest.mark.usefixtures("back_end")

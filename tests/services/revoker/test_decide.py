@@ -316,7 +316,11 @@ def test_request_before_its_certificate_waits_and_is_judged_then(
     known = decide(second.state, event(issued, ISSUED_AT), None, NOW)
     assert isinstance(known.state, Registered)
     assert known.state.revocation.requested_at == SENT_AT
-    assert [type(told) for told in known.events] == [StandingChanged, RevocationRefused, RevocationRegistered]
+    assert [told.TYPE for told in known.events] == [
+        StandingChanged.TYPE,
+        RevocationRefused.TYPE,
+        RevocationRegistered.TYPE,
+    ]
     assert [intent.kind for intent in known.intents] == ["publish"]
     assert known.deadlines == (Deadline("answer", None),)
 
