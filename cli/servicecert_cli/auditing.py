@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from aiokafka import TopicPartition
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from servicecert_pki.serials import serial_hex, serial_readings
 from servicecert_schemas.audit import AuditCheckpoint
@@ -27,9 +26,6 @@ from servicecert_cli.faults import Told
 from servicecert_cli.names import SERVICES
 from servicecert_cli.schema import connected
 
-SECONDS = 60.0
-"""How long nothing may come."""
-
 
 @dataclass(frozen=True, slots=True)
 class Lived:
@@ -42,20 +38,12 @@ class Lived:
 
 async def exported(place: Cluster) -> list[AuditCheckpoint]:
     """All checkpoints of the topic, in the order in which they were written."""
-    partition = TopicPartition(place.name(AUDIT_CHECKPOINTS), 0)
     found: list[AuditCheckpoint] = []
-    async with kafka.reader(place) as reader:
-        reader.assign([partition])
-        await reader.seek_to_beginning(partition)
-        end = (await reader.end_offsets([partition]))[partition]
-        async with asyncio.timeout(SECONDS) as limit:
-            while await reader.position(partition) < end:
-                for records in (await reader.getmany(timeout_ms=500)).values():
-                    limit.reschedule(asyncio.get_running_loop().time() + SECONDS)
-                    for record in records:
-                        _, data = decode(record.key, record.headers, record.value)
-                        assert isinstance(data, AuditCheckpoint)
-                        found.append(data)
+    async with aclosing(kafka.records(place, AUDIT_CHECKPOINTS)) as records:
+        async for record in records:
+            _, data = decode(record.key, record.headers, record.value)
+            assert isinstance(data, AuditCheckpoint)
+            found.append(data)
     return found
 
 

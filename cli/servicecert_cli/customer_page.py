@@ -108,9 +108,13 @@ class Page:
             self._lines("      ", Text(self._in(lack.texts)))
         if case.renewal is not None and (case.renewal.differences or case.renewal.key_reused):
             self._rule(words.RENEWAL)
-            notes = [each.texts for each in case.renewal.differences]
-            for note in [*notes, *([case.renewal.key_reused] if case.renewal.key_reused else [])]:
-                self._lines("    ", Text(self._in(note)))
+            for each in case.renewal.differences:
+                self._lines("    ", Text(self._in(each.texts)))
+                listed = [f"- {value}" for value in each.removed] + [f"+ {value}" for value in each.added]
+                for line in listed or [f"- {each.before}", f"+ {each.now}"]:
+                    self._lines("      ", Text(line, "dim"))
+            if case.renewal.key_reused:
+                self._lines("    ", Text(self._in(case.renewal.key_reused)))
 
     def _certificate(self, case: CaseChanged, certificate: CaseCertificate) -> None:
         self._rule(words.CERTIFICATE)

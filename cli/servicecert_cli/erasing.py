@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 from pydantic_core import to_json
+from servicecert_intake.deadlines import HELSINKI, day_of
 from servicecert_schemas.topics import CASES
 from servicecert_worker.audit import Chain
 from servicecert_worker.faults import within
@@ -40,6 +43,7 @@ _DUE: Mapping[str, str] = {
     """,
 }
 _ERASING = ("intake", "issuer", "revoker", "notifier")
+_BEGINS = time(3)
 
 
 async def due(url: str, now: datetime) -> list[str]:
@@ -49,6 +53,15 @@ async def due(url: str, now: datetime) -> list[str]:
         async with connected(url, service) as connection:
             found |= {row[0] for row in await connection.fetch(query, now)}
     return sorted(found)
+
+
+def next_night(now: datetime) -> datetime:
+    """Three o'clock in the next night in Helsinki, in UTC."""
+    day = day_of(now)
+    tonight, tomorrow = (
+        datetime.combine(each, _BEGINS, HELSINKI).astimezone(UTC) for each in (day, day + timedelta(days=1))
+    )
+    return tonight if tonight > now else tomorrow
 
 
 async def erase(url: str, place: Cluster, cases: Sequence[str], now: datetime) -> list[str]:
@@ -63,7 +76,7 @@ async def erase(url: str, place: Cluster, cases: Sequence[str], now: datetime) -
                     left.append(case)
                     continue
                 # First the topic: a case that is gone from the tables is not found again.
-                await within(SEND_SECONDS, producer.send_and_wait(place.name(CASES), key=case.encode(), value=None))
+                await _withdraw(producer, place, case)
                 for service in SERVICES:
                     await _within(connection, service, statement("erase"), case)
                 for service in _ERASING:
@@ -71,6 +84,14 @@ async def erase(url: str, place: Cluster, cases: Sequence[str], now: datetime) -
                 await connection.execute("set local search_path = intake")
                 await chain.note(connection, case, to_json({"happened": {"command": "erase"}}).decode(), now)
     return left
+
+
+async def _withdraw(producer: AIOKafkaProducer, place: Cluster, case: str) -> None:
+    """Publishes that the case's view is gone. A broker that does not answer is told here: what fails around it is the database's."""
+    try:
+        await within(SEND_SECONDS, producer.send_and_wait(place.name(CASES), key=case.encode(), value=None))
+    except (KafkaError, OSError, TimeoutError):
+        raise kafka.unanswered(place) from None
 
 
 async def _at_work(connection: asyncpg.Connection[Any], case: str) -> bool:

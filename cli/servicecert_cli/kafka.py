@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from servicecert_schemas.topics import Topic
@@ -16,6 +17,8 @@ from servicecert_worker.faults import OperatorError, no_broker, within
 from servicecert_cli.addresses import Cluster
 
 OPEN_SECONDS = 15.0
+SILENT_SECONDS = 60.0
+"""How long nothing may come of records that are there."""
 
 # What aiokafka says of an outage by the second, a command says once.
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
@@ -62,6 +65,27 @@ async def partitions(place: Cluster, topic: Topic) -> list[int]:
     if described["error_code"] != 0:
         raise OperatorError(f"Kafka has no topic {name}: run `servicecert topics create`.", 78)
     return sorted(part["partition"] for part in described["partitions"])
+
+
+async def records(place: Cluster, topic: Topic, only: Sequence[int] | None = None) -> AsyncGenerator[ConsumerRecord]:
+    """All records that a topic has now, or some of its partitions, those of each partition in order. Raises OperatorError."""
+    numbers = await partitions(place, topic) if only is None else only
+    places = [TopicPartition(place.name(topic), number) for number in numbers]
+    async with reader(place) as consumer:
+        consumer.assign(places)
+        await consumer.seek_to_beginning(*places)
+        ends = await consumer.end_offsets(places)
+        now = asyncio.get_running_loop().time
+        heard = now()
+        while [each for each in places if await consumer.position(each) < ends[each]]:
+            batches = await consumer.getmany(timeout_ms=500, max_records=5_000)
+            if not batches and now() > heard + SILENT_SECONDS:
+                raise unanswered(place)
+            for each, batch in batches.items():
+                for record in batch:
+                    if record.offset < ends[each]:
+                        yield record
+            heard = now() if batches else heard
 
 
 @asynccontextmanager

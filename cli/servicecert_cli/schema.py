@@ -16,7 +16,10 @@ from servicecert_cli.names import SERVICES
 
 @asynccontextmanager
 async def connected(url: str, service: str | None) -> AsyncIterator[asyncpg.Connection[Any]]:
-    """A connection whose search path is the schema of `service`, or of the service whose role `url` names. Raises OperatorError."""
+    """A connection whose search path is the schema of `service`, or of the service whose role `url` names.
+
+    Raises OperatorError, also where the database stops answering later, or something there is locked for long.
+    """
     service = service or _service_of(url)
     try:
         connection = await asyncpg.connect(url, **database.connection_options(service))
@@ -28,6 +31,12 @@ async def connected(url: str, service: str | None) -> AsyncIterator[asyncpg.Conn
                 f"The schema {service!r} is not prepared: run `servicecert db prepare`, then start {service} once."
             )
         yield connection
+    except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.DeadlockDetectedError):
+        raise OperatorError(
+            f"PostgreSQL did not get to it in time, or something of {service!r} is locked: try again later.", 75
+        ) from None
+    except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as fault:
+        raise database.database_refused(url, str(fault)) from None
     finally:
         connection.terminate()
 

@@ -59,12 +59,13 @@ def judge_csr(source: str | bytes, check: KeyCheck = BATTERY) -> Csr | tuple[Csr
     except Stop as stop:
         return (stop.fault,)
     try:
-        key = _public_key(request, public_key_info(encoded))
+        spki = public_key_info(encoded)
+        key = _public_key(request, spki)
     except Stop as stop:
         return (stop.fault, *_hash_faults(request))
     faults = (*_kind_faults(key), *check(key))
     faults = (*faults, *(_hash_faults(request) or _signature_faults(request, verify=not faults)))
-    return faults or _accepted(encoded, key)
+    return faults or _accepted(encoded, key, spki)
 
 
 def public_key_info(request: bytes) -> bytes:
@@ -156,7 +157,6 @@ def _signature_faults(request: x509.CertificateSigningRequest, *, verify: bool) 
         return (fault.ALGORITHM,)
 
 
-def _accepted(encoded: bytes, key: PublicKey) -> Csr:
-    spki = _standard_form(key)
+def _accepted(encoded: bytes, key: PublicKey, spki: bytes) -> Csr:
     name = f"RSA {key.key_size}" if isinstance(key, rsa.RSAPublicKey) else "EC P-384"
     return Csr(encoded, spki, family_of_key(key), name, spki_sha256(spki))

@@ -4,7 +4,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from .event import Actor, EventData, Role
-from .values import BusinessId, Identifier, Text
+from .values import BusinessId, Identifier, Text, UserId
 
 
 class AccountEvent(EventData):
@@ -31,9 +31,9 @@ class AccountMemberAdded(AccountEvent):
 
     TYPE: ClassVar[str] = "servicecert.account.member-added.v1"
 
-    user_id: Identifier
+    user_id: UserId
     role: Role
-    invited_by: Identifier
+    invited_by: UserId
     case_id: UUID | None = None
 
 
@@ -42,7 +42,7 @@ class AccountMemberRemoved(AccountEvent):
 
     TYPE: ClassVar[str] = "servicecert.account.member-removed.v1"
 
-    user_id: Identifier
+    user_id: UserId
     role: Role
-    invited_by: Identifier | None = None
+    invited_by: UserId | None = None
     case_id: UUID | None = None

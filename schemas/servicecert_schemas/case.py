@@ -127,12 +127,17 @@ class Answer(Value):
 
 
 class Difference(Value):
-    """What a renewal has otherwise than the certificate that it follows (A14): which part, and both values as text."""
+    """What a renewal has otherwise than the certificate that it follows (A14): which part, and both values as text.
+
+    Of a list, such as the names, `removed` and `added` are all that differs; `before` and `now` may be cut.
+    """
 
     field: Text
     before: LongText
     now: LongText
     texts: Texts
+    removed: Annotated[tuple[AddressText, ...], Field(max_length=200)] = ()
+    added: Annotated[tuple[AddressText, ...], Field(max_length=200)] = ()
 
 
 class Renewal(Value):

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
 
-from .values import Identifier, Value
+from .values import Identifier, UserId, Value
 
 
 class EventData(Value):
@@ -54,7 +54,7 @@ class Role(StrEnum):
 class Actor(Value):
     """Who acted, for which account, as the e-service asserts it (A2)."""
 
-    user_id: Identifier
+    user_id: UserId
     account_id: Identifier
     assurance: Assurance
     role: Role

@@ -36,6 +36,10 @@ MAX_EVENT_BYTES = 262_144
 """The largest value of a record that a service reads. A larger one is parked unread."""
 
 
+def _milliseconds(period: timedelta) -> str:
+    return str(period // timedelta(milliseconds=1))
+
+
 @dataclass(frozen=True, slots=True)
 class Topic:
     """A topic of Kafka. `retention` is None where records are kept for ever (compacted: the last one of each key)."""
@@ -55,9 +59,15 @@ class Topic:
 
         The index files are small: a broker pays for the preallocated size at each segment's first entry.
         """
+        compaction = {
+            # What is erased is gone from the disk a week later (E3), and its tombstone is there for readers that were away for as long as topics are kept.
+            "max.compaction.lag.ms": _milliseconds(timedelta(days=7)),
+            "delete.retention.ms": _milliseconds(timedelta(days=90)),
+        }
         return {
+            **(compaction if self.compacted else {}),
             "cleanup.policy": "compact" if self.compacted else "delete",
-            "retention.ms": "-1" if self.retention is None else str(int(self.retention.total_seconds() * 1000)),
+            "retention.ms": "-1" if self.retention is None else _milliseconds(self.retention),
             "segment.index.bytes": "1048576",
             "segment.bytes": "268435456",
             "max.message.bytes": "1048576",

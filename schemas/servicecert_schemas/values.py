@@ -5,6 +5,7 @@ Two kinds stand beside each other. *Strict* values (a business id with its check
 and the event is never refused for them.
 """
 
+import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from operator import mul
@@ -45,20 +46,27 @@ def in_utc(instant: datetime) -> datetime:
 Instant = Annotated[AwareDatetime, AfterValidator(in_utc)]
 """A moment with its time zone, kept in UTC."""
 
-# PostgreSQL stores every character but U+0000, so a text that holds one could be parked only after it was read.
+# PostgreSQL stores every character but U+0000. Where a person typed one it is read as U+FFFD, so that the rules answer in words.
 _STORABLE = r"^[^\x00]*$"
 
-Text = Annotated[str, StringConstraints(pattern=_STORABLE, max_length=200)]
+
+def _storable(text: str) -> str:
+    return text.replace("\x00", "\ufffd")
+
+
+Text = Annotated[str, StringConstraints(max_length=200), AfterValidator(_storable)]
 """One line that a person typed: a name, a title, an address as written."""
 
-AddressText = Annotated[str, StringConstraints(pattern=_STORABLE, max_length=500)]
+AddressText = Annotated[str, StringConstraints(max_length=500), AfterValidator(_storable)]
 """A host name or an e-mail address as a person typed it. Wider than any can be, so that too long a one is answered in words."""
 
-LongText = Annotated[str, StringConstraints(pattern=_STORABLE, max_length=4_000)]
+LongText = Annotated[str, StringConstraints(max_length=4_000), AfterValidator(_storable)]
 """Some sentences that a person typed or reads."""
 
-CsrText = Annotated[str, StringConstraints(pattern=_STORABLE, max_length=65_536)]
-"""A certificate request as it was sent: PEM, or base64 of DER. Wider than A4's 16 KiB, so that too large a one is answered in words."""
+CsrText = Annotated[str, StringConstraints(max_length=65_536)]
+"""A certificate request as it was sent: PEM, or base64 of DER, with U+0000 where it was UTF-16. It is judged and not stored as it came.
+
+Wider than A4's 16 KiB, so that too large a one is answered in words."""
 
 Base64 = Annotated[
     str,
@@ -70,6 +78,23 @@ Base64 = Annotated[
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$", max_length=128)]
 """A machine's name for a thing: an account, a user, a profile, a certificate authority."""
+
+# The Finnish personal identity code, by its form and control character (decree 128/2010).
+_PERSONAL_IDENTITY_CODE = re.compile(r"(?<![0-9A-Z])(\d{6})[-+A-FU-Y](\d{3})([0-9A-Y])(?![0-9A-Z])", re.IGNORECASE)
+_CONTROL_CHARACTERS = "0123456789ABCDEFHJKLMNPRSTUVWXY"
+
+
+def _reference(text: str) -> str:
+    for born, number, control in _PERSONAL_IDENTITY_CODE.findall(text):
+        if _CONTROL_CHARACTERS[int(born + number) % 31] == control.upper():
+            raise ValueError(
+                "is a personal identity code: name a user by a reference of your own that says nothing of the person"
+            )
+    return text
+
+
+UserId = Annotated[Identifier, AfterValidator(_reference)]
+"""Who acts, by a reference of the e-service that only it can resolve (E3): never an address, a name or a personal identity code."""
 
 BusinessId = Annotated[str, StringConstraints(pattern=r"^[0-9]{7}-[0-9]$", max_length=9), AfterValidator(_business_id)]
 """A Finnish business id with its check digit (A5)."""

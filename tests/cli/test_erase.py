@@ -1,13 +1,18 @@
 import importlib
 import json
+import os
+import sys
+from datetime import UTC, datetime
 from functools import partial
 
 import asyncpg
+import psycopg
 import pytest
 from aiokafka import TopicPartition
 from commandline import do, one_sentence
-from servicecert_cli import kafka
+from servicecert_cli import erasing, kafka
 from servicecert_cli.names import SERVICES
+from servicecert_deploy import Child
 from servicecert_schemas.topics import CASES
 from servicecert_worker import database
 from servicecert_worker.checkpoints import make_keys, read_public_keys
@@ -131,3 +136,38 @@ def test_E3_what_is_not_due_or_at_work_stays(servicecert, held):
     }
     with pytest.raises(asyncpg.CheckViolationError):
         do(partial(run, held, """update issuer.certificates set "grant" = '{}' where serial = '0a'"""))
+
+
+@pytest.mark.parametrize(
+    ("now", "night"),
+    [
+        (datetime(2026, 11, 24, 0, 59, tzinfo=UTC), datetime(2026, 11, 24, 1, tzinfo=UTC)),
+        (datetime(2026, 11, 24, 1, 0, tzinfo=UTC), datetime(2026, 11, 25, 1, tzinfo=UTC)),
+        (datetime(2026, 6, 24, 21, 30, tzinfo=UTC), datetime(2026, 6, 25, 0, tzinfo=UTC)),
+        (datetime(2026, 10, 24, 12, tzinfo=UTC), datetime(2026, 10, 25, 0, tzinfo=UTC)),
+    ],
+)
+def test_E3_the_job_erases_at_three_in_the_night_in_helsinki(now, night):
+    assert erasing.next_night(now) == night
+
+
+def test_E3_the_job_erases_at_once_and_goes_on(servicecert, held, tmp_path):
+    command = [sys.executable, "-m", "servicecert_cli", "erase", "--due", "--nightly"]
+    job = Child(command, log=tmp_path / "job.log", environment=dict(os.environ))
+    job.await_ready(lambda: "2 cases are erased." in job.said(), 60)
+    assert (job.alive, job.stop()) == (True, 0)
+    assert servicecert("erase", "--due", "--nightly", "--dry-run").exit_code == 2
+
+
+def test_a_database_in_which_something_is_locked_is_told_as_such_and_not_as_kafka(servicecert, held, monkeypatch):
+    patient = database.connection_options
+
+    def hasty(service):
+        options = patient(service)
+        return {**options, "server_settings": {**options["server_settings"], "lock_timeout": "100ms"}}
+
+    monkeypatch.setattr(database, "connection_options", hasty)
+    with psycopg.connect(held) as holding:
+        holding.execute("lock table intake.cases")
+        done = servicecert("erase", "--case", EXPIRED)
+    assert (done.exit_code, "is locked: try again later" in one_sentence(done.stderr)) == (75, True)

@@ -23,7 +23,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
-from servicecert_intake import lost_keys
+from servicecert_intake import lost_keys, open_clocks
 from servicecert_intake.case import WAYS
 from servicecert_intake.rules.catalogue import LACKS
 from servicecert_intake.rules.wording import Wording
@@ -89,7 +89,7 @@ def issuer_metrics() -> list[str]:
 def intake_metrics() -> list[str]:
     """What intake's workers show beside them."""
     unread: Any = None
-    return _gauges(lost_keys.gauges(NO_LISTS, unread))
+    return _gauges([*lost_keys.gauges(NO_LISTS, unread), *open_clocks.gauges(unread, unread)])
 
 
 def _gauges(found: Sequence[ServiceGauge]) -> list[str]:

@@ -31,6 +31,13 @@ def test_E1_one_writer_per_state_cases_are_written_by_intake_alone() -> None:
     assert CASES.writers == ("intake",)
 
 
+def test_E3_compaction_takes_away_what_is_erased_in_a_week_and_readers_who_were_away_still_hear_of_it() -> None:
+    week, quarter = 7 * 86_400_000, 90 * 86_400_000
+    for topic in CATALOGUE:
+        kept = [topic.config.get(name) for name in ("max.compaction.lag.ms", "delete.retention.ms")]
+        assert kept == ([str(week), str(quarter)] if topic.compacted else [None, None])
+
+
 @pytest.mark.parametrize(
     ("topic", "policy", "retention"),
     [

@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from servicecert_schemas import (
+    AddressText,
+    AttributeText,
     Base64,
     BusinessId,
     CertificateType,
@@ -21,6 +23,7 @@ from servicecert_schemas import (
     Sha256,
     Text,
     Texts,
+    UserId,
     is_business_id,
     organisation_oid,
 )
@@ -99,13 +102,31 @@ def test_A5_the_oid_of_an_organisation_drops_hyphen_and_leading_zero() -> None:
         (HttpUrl, "http://crl.varmenne.example/a.crl", "file:///etc/passwd"),
         (IpAddress, "2001:db8::17", "2001:DB8::17"),
         (Text, "å" * 200, "å" * 201),
-        (LongText, "a\nb", "a\x00b"),
-        (Text, "", "\x00"),
+        (LongText, "a\nb", "a" * 4_001),
+        (AttributeText, "Onnela", "On\x00nela"),
     ],
 )
 def test_a_value_is_of_its_shape(kind: object, right: str, wrong: str) -> None:
     accepted(kind, right)
     refused(kind, wrong)
+
+
+@pytest.mark.parametrize("kind", [Text, AddressText, LongText])
+def test_a_null_character_that_somebody_typed_is_read_as_one_that_can_be_stored(kind: object) -> None:
+    adapter = TypeAdapter[str](kind)
+    assert adapter.validate_json(b'"\\u0000On\\u0000nela"', strict=True) == "\ufffdOn\ufffdnela"
+
+
+@pytest.mark.parametrize("id", ["user-3107", "7b1f0c9e-5d47-4a8e-8d21-b6a7c2e4f905", "u131052-308T", "131052-308U"])
+def test_E3_a_user_is_named_by_a_reference(id: str) -> None:
+    accepted(UserId, id)
+
+
+@pytest.mark.parametrize(
+    "id", ["131052-308T", "user:131052-308t", "131052A308T", "siiri@onnela.example", "Siiri Sepitetty"]
+)
+def test_E3_a_user_is_not_named_by_a_personal_identity_code_an_address_or_a_name(id: str) -> None:
+    refused(UserId, id)
 
 
 def test_a_moment_needs_a_time_zone_and_is_kept_in_utc() -> None:

@@ -9,7 +9,7 @@ from .rules.wording import Wording
 NOT_STRONGLY_AUTHENTICATED = Wording(
     "not-strongly-authenticated",
     sv="Användaren var inte starkt autentiserad. Logga in i e-tjänsten med stark autentisering och gör om det.",
-    fi="Käyttäjää ei ollut tunnistettu vahvasti. Kirjaudu verkkoasiointiin vahvasti tunnistautuneena ja tee asia uudelleen.",
+    fi="Käyttäjää ei ollut tunnistettu vahvasti. Kirjaudu verkkoasiointiin vahvasti tunnistautuneena ja tee toimenpide uudelleen.",
     en="The user was not strongly authenticated. Log in to the e-service with strong authentication and do it again.",
 )
 NOT_A_MEMBER = Wording(
@@ -20,9 +20,9 @@ NOT_A_MEMBER = Wording(
 )
 ROLE_NOT_ALLOWED = Wording(
     "role-not-allowed",
-    sv="Användaren får inte göra detta i ärendet. En teknisk kontaktperson kan endast bifoga certifikatbegäran; be den som beställde certifikatet.",
-    fi="Käyttäjällä ei ole oikeutta tähän asiassa. Tekninen yhteyshenkilö voi vain liittää varmennepyynnön; pyydä varmenteen tilaajaa.",
-    en="The user may not do this in the case. A technical contact can only attach the certificate request; ask the orderer of the certificate.",
+    sv="Användaren får inte göra detta i ärendet. En teknisk kontaktperson kan endast bifoga certifikatbegäran; be den som har beställt certifikatet att göra det.",
+    fi="Käyttäjällä ei ole oikeutta tähän asiassa. Tekninen yhteyshenkilö voi vain liittää varmennepyynnön; pyydä varmenteen tilaajaa tekemään se.",
+    en="The user may not do this in the case. A technical contact can only attach the certificate request; ask the orderer of the certificate to do it.",
 )
 ALREADY_SUBMITTED = Wording(
     "already-submitted",
@@ -38,7 +38,7 @@ ALREADY_RECEIVED = Wording(
 )
 NO_SUCH_CASE = Wording(
     "no-such-case",
-    sv="Det finns inget ärende med detta nummer som användaren får handlägga, och ingenting ändrades. Kontrollera numret, be en kollega på kundkontot om en inbjudan, eller gör en ny ansökan.",
+    sv="Det finns inget ärende med detta nummer som användaren får sköta, och ingenting ändrades. Kontrollera numret, be en kollega på kundkontot om en inbjudan, eller gör en ny ansökan.",
     fi="Tällä numerolla ei ole asiaa, jota käyttäjä saa hoitaa, eikä mitään muutettu. Tarkista numero, pyydä kutsu asiakastilin jäseneltä tai tee uusi hakemus.",
     en="There is no case with this number that the user may act in, and nothing was changed. Check the number, ask a colleague of the account for an invitation, or apply anew.",
 )
@@ -50,14 +50,14 @@ TOO_MANY_AT_ONCE = Wording(
 )
 WITHDRAWAL_UNDER_WAY = Wording(
     "withdrawal-under-way",
-    sv="Återkallelsen har tagits emot. Om certifikatet inte redan undertecknas, återkallas ärendet; annars får ni besked om att återkallelsen kom för sent.",
-    fi="Peruutus on vastaanotettu. Jos varmennetta ei jo allekirjoiteta, asia peruutetaan; muuten saatte tiedon siitä, että peruutus tuli liian myöhään.",
-    en="The withdrawal was received. If the certificate is not being signed already, the case is withdrawn; else you are told that it came too late.",
+    sv="Återkallelsen har tagits emot. Om undertecknandet av certifikatet inte redan har börjat är ansökan därmed återkallad; annars får ni besked om att återkallelsen kom för sent.",
+    fi="Peruutus on vastaanotettu. Jos varmenteen allekirjoittaminen ei ole vielä alkanut, hakemus peruutetaan; muussa tapauksessa saat tiedon siitä, että peruutus tuli liian myöhään.",
+    en="The withdrawal was received. If the signing of the certificate has not begun yet, the case is withdrawn; else you are told that it came too late.",
 )
 _ACCEPTED = Wording(
     "too-late-accepted",
     sv="Ansökan har redan godkänts och kan inte längre ändras. Den kan återkallas tills certifikatet undertecknas; därefter kan ni begära att certifikatet spärras.",
-    fi="Hakemus on jo hyväksytty, eikä sitä voi enää muuttaa. Sen voi peruuttaa, kunnes varmenne allekirjoitetaan; sen jälkeen voitte pyytää varmenteen sulkemista.",
+    fi="Hakemus on jo hyväksytty, eikä sitä voi enää muuttaa. Sen voi peruuttaa, kunnes varmenne allekirjoitetaan; sen jälkeen voit pyytää varmenteen sulkemista.",
     en="The application was already accepted and can no longer be changed. It can be withdrawn until the certificate is signed; after that you can request its revocation.",
 )
 _ISSUED = Wording(
@@ -74,9 +74,9 @@ _REVOKED = Wording(
 )
 _WITHDRAWN = Wording(
     "too-late-withdrawn",
-    sv="Ärendet har återkallats och är avslutat. Gör en ny ansökan.",
-    fi="Asia on peruutettu ja päättynyt. Tee uusi hakemus.",
-    en="The case was withdrawn and is closed. Apply anew.",
+    sv="Ansökan har återkallats och ärendet är avslutat. Gör en ny ansökan.",
+    fi="Hakemus on peruutettu ja asia on päättynyt. Tee uusi hakemus.",
+    en="The application was withdrawn and the case is closed. Apply anew.",
 )
 _REFUSED = Wording(
     "too-late-refused",

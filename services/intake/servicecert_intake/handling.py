@@ -189,7 +189,12 @@ def _withdrawn(case: Case, happened: Event, now: datetime) -> Decision[Case]:
 
 
 def _renewed(case: Case, happened: Event, data: ApplicationEvent, since: datetime) -> Case:
-    """The case with the newest form, attachments and request. A supplement without a request leaves the earlier one (A10)."""
+    """The case with the newest form, attachments and request. A supplement without a request leaves the earlier one (A10).
+
+    A submission has opened the case with all that came.
+    """
+    if isinstance(data, ApplicationSubmitted):
+        return case
     received_at = max(case.received_at, min(happened.time, since))
     csr = _judged_csr(happened) or case.csr
     if not isinstance(data, ApplicationSupplemented):

@@ -55,7 +55,8 @@ def checked(
         # What was not found is looked up again with the next supplement (A10).
         kept = None if earlier is None else found
         return moved(case, state, now, deficiencies=judged, judged_by=judged_by, renewal=None, followed=kept)
-    shown = replace(case, renewal=None if earlier is None else renewal(case.form.type, judged, key, earlier))
+    noted = None if earlier is None else renewal(case.form.type, judged, key, earlier)
+    shown = case if noted == case.renewal else replace(case, renewal=noted)
     if case.csr is None or case.csr.der is None:
         return moved(shown, CaseState.WAITING_FOR_CSR, now, deficiencies=())
     return _accepted(shown, case.csr.der, judged, happened, now, as_of)

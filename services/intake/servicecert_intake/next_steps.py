@@ -19,7 +19,7 @@ _UNDELIVERED = Texts(
 )
 _STOPPED = Texts(
     sv="Certifikattjänsten utreder ett fel hos sig innan certifikatet kan undertecknas. Ni behöver inte göra något.",
-    fi="Varmennepalvelu selvittää omaa vikaansa ennen kuin varmenne voidaan allekirjoittaa. Teidän ei tarvitse tehdä mitään.",
+    fi="Varmennepalvelu selvittää omaa vikaansa ennen kuin varmenne voidaan allekirjoittaa. Sinun ei tarvitse tehdä mitään.",
     en="The certificate service looks into a fault of its own before the certificate can be signed. You need not do anything.",
 )
 _STEPS = MappingProxyType(
@@ -60,9 +60,9 @@ _STEPS = MappingProxyType(
             en="The case has lapsed. Apply anew if the certificate is still needed.",
         ),
         CaseState.WITHDRAWN: Texts(
-            sv="Ärendet har återkallats. Ingenting mer behöver göras.",
-            fi="Asia on peruutettu. Muuta ei tarvitse tehdä.",
-            en="The case is withdrawn. Nothing more needs to be done.",
+            sv="Ansökan har återkallats. Ingenting mer behöver göras.",
+            fi="Hakemus on peruutettu. Muuta ei tarvitse tehdä.",
+            en="The application is withdrawn. Nothing more needs to be done.",
         ),
         CaseState.REFUSED: Texts(
             sv="Ansökan har avslagits av de skäl som anges. Gör en ny ansökan när de är åtgärdade.",

@@ -22,6 +22,7 @@ from servicecert_schemas.topics import (
 from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Known, Service
 
+from . import lost_keys, open_clocks
 from .case import Case
 from .decide import decide, heeds
 from .effects import Find
@@ -30,7 +31,6 @@ from .key_search import SEARCH, SEARCH_KEY, SearchOrder
 from .key_table import recall
 from .knowledge import NOTHING_KNOWN, Knowledge, apply
 from .look_up import LOOK_UP, LookUp
-from .lost_keys import gauges, loaded
 from .settings import Settings
 from .shared_keys import Search
 from .store import CaseStore
@@ -45,7 +45,7 @@ async def open_service(
     settings: Settings, pool: "asyncpg.Pool[Any]", clock: Clock = machine_clock
 ) -> AsyncIterator[Service[Case, Knowledge]]:
     """The service. Its acts read and write its own tables only. Raises `ProfileUnsafe`, and `OperatorError` for a list of keys that is damaged."""
-    lists = await asyncio.to_thread(loaded, settings.key_lists_dir)
+    lists = await asyncio.to_thread(lost_keys.loaded, settings.key_lists_dir)
 
     async def settled(known: Knowledge) -> None:
         # The index of names takes a second or two: made here, no turn waits for it.
@@ -61,7 +61,7 @@ async def open_service(
         examine=partial(examine, check=KeyBattery(lists)),
         effects={LOOK_UP: Effect(LookUp, Find(pool)), SEARCH: Effect(SearchOrder, Search(pool))},
         standing=((SEARCH_KEY, SEARCH),),
-        gauges=gauges(lists, pool),
+        gauges=(*lost_keys.gauges(lists, pool), *open_clocks.gauges(pool, clock)),
         recall=recall,
         storable=without_private_keys,
         known=Known(topics=(REGISTERS, ACCOUNTS), empty=NOTHING_KNOWN, apply=apply, settled=settled),

@@ -12,7 +12,6 @@ from journeys.judged.table import FIRST_DAY, FOLDER, By, Step, form_and_attachme
 from servicecert_intake.case import Case
 from servicecert_intake.look_up import LookedUp
 from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
-from servicecert_intake.rules.application import Grant, JudgedCsr, JudgedKey
 from servicecert_intake.rules.renewal import Earlier, Followed
 from servicecert_schemas.account import AccountMemberAdded, AccountOpened
 from servicecert_schemas.application import (
@@ -50,7 +49,6 @@ class Caseworker:
     parked: str | None = None
     refused: EventRefused | None = None
     earlier: Earlier | None = None
-    key: JudgedKey | None = None
     events: int = 0
 
     def judge(self, step: Step, base: str, day: datetime) -> None:
@@ -64,7 +62,6 @@ class Caseworker:
             event = Event(uuid5(CASE, str(self.events)), data.key(), data, day)
             assert self.service.examine is not None
             (examined,) = self.service.examine([event])
-            self.key = examined.facts.key if isinstance(examined.facts, JudgedCsr) else self.key
             self._happened(Arrival(PLACE, examined), now)
 
     def _wait(self, until: datetime) -> None:
@@ -106,10 +103,10 @@ def certified(service: Service[Case, Any], known: Any, step: Step) -> Earlier:
     """The certificate that an application led to which was right."""
     worker = Caseworker(service, known)
     worker.judge(step, step.application or "server", FIRST_DAY)
-    accepted = worker.accepted
+    accepted, case = worker.accepted, worker.stored[str(CASE)].state
     assert accepted is not None
-    grant = Grant(accepted.subject, accepted.names, accepted.usages)
-    return Earlier(SERIAL, accepted.type, grant, worker.key)
+    assert case.grant is not None
+    return Earlier(SERIAL, accepted.type, case.grant, case.key)
 
 
 @cache

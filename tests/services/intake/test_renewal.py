@@ -11,8 +11,8 @@ from servicecert_intake.rules.application import JudgedCsr, JudgedKey
 from servicecert_intake.rules.renewal import Followed
 from servicecert_intake.service import MIGRATIONS, NAME
 from servicecert_intake.store import CaseStore
+from servicecert_pki.profile import KeyUsage
 from servicecert_schemas.case import CaseState
-from servicecert_schemas.values import CertificateType
 from servicecert_worker.decider import Result, Stored, Task
 
 RSA, EC = JudgedKey("1" * 64, "rsa"), JudgedKey("2" * 64, "ec")
@@ -66,6 +66,18 @@ def test_A14_every_difference_in_subject_names_and_key_usage_is_shown(submit, ha
     assert renewal.key_reused is None
 
 
+def test_A14_of_very_many_names_every_one_that_differs_is_told(submit, happen, happenings, accepts):
+    label = "kanta-ja-muut-palvelut-" * 2
+    names = ["kanta.onnela.example.fi", *(f"{label}{number:02}.onnela.example.fi" for number in range(99))]
+    before = happen(happenings["issued"], accepts(names={"dns": names[:99]}).state).state
+    asked = submit(follows=SERIAL, csr=with_key(EC), names={"dns": [*names[:98], names[99]], "ip": ["192.0.2.1"]})
+    (difference,) = [
+        each for each in found(happen, asked, earlier_of(before)).events[0].renewal.differences if each.field == "names"
+    ]
+    assert (difference.removed, difference.added) == ((names[98],), ("192.0.2.1", names[99]))
+    assert all(len(text) <= 1_010 and text.endswith("example.fi, …") for text in (difference.before, difference.now))
+
+
 def test_A14_another_type_and_unit_are_differences_too(submit, happen, issued, intermediary_form):
     renewal = found(happen, submit(intermediary_form, follows=SERIAL), earlier_of(issued)).events[0].renewal
     assert {each.field for each in renewal.differences} >= {
@@ -74,11 +86,15 @@ def test_A14_another_type_and_unit_are_differences_too(submit, happen, issued, i
         "subject.organisational_unit",
         "subject.business_id",
     }
+
+
+def test_A14_the_key_usage_is_that_of_each_certificate_s_own_profile(submit, happen, issued):
     earlier = earlier_of(issued)
     assert earlier is not None
-    signature = replace(earlier, type=CertificateType("test-system-signature"), key=EC)
-    again = found(happen, submit(intermediary_form, follows=SERIAL, csr=with_key(EC)), signature).events[0].renewal
-    assert "key_usage" not in {each.field for each in again.differences}
+    assert (earlier.grant.key_usage, with_key(RSA).key.family) == (("digital-signature", "key-encipherment"), "rsa")
+    signed = replace(earlier, grant=replace(earlier.grant, key_usage=(KeyUsage("digital-signature"),)))
+    (difference,) = found(happen, submit(follows=SERIAL, csr=with_key(RSA)), signed).events[0].renewal.differences
+    assert (difference.field, difference.removed, difference.added) == ("key_usage", (), ("keyEncipherment",))
 
 
 def test_A14_the_same_again_has_no_difference_and_the_same_key_is_warned_of(submit, happen, issued):

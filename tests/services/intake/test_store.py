@@ -1,11 +1,14 @@
 """Cases in PostgreSQL: what is saved is loaded, two writers conflict, and no step back is stored."""
 
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
 import pytest
+from servicecert_intake import open_clocks
 from servicecert_intake.case import STEPS, Case
+from servicecert_intake.deadlines import lapse_time
 from servicecert_intake.service import MIGRATIONS, NAME, open_service
 from servicecert_intake.settings import Settings
 from servicecert_intake.store import CaseStore
@@ -128,3 +131,31 @@ async def test_A12_cases_from_before_there_were_clocks_are_looked_at_once(connec
     await STORE.save(connection, [stored(each) for each in cases[:3]])
     await connection.execute(migration[migration.index("INSERT INTO deadlines") :])
     assert [row["key"] for row in await connection.fetch("SELECT key FROM deadlines")] == [str(CASE_IDS[0])]
+
+
+async def test_E2_the_clocks_that_run_are_counted_and_the_first_end_is_told(service_pool, after):
+    pool = await service_pool(NAME, MIGRATIONS)
+    ways = {
+        1: ("submitted without request",),
+        2: ("submitted wrongly",),
+        3: ("submitted",),
+        4: ("submitted", "issued"),
+        5: ("submitted", "issued", "orderer has it", "contact has it"),
+        6: ("submitted wrongly", "withdrawn"),
+    }
+    cases = {number: replace(after(*way), case_id=UUID(int=number)) for number, way in ways.items()}
+    assert cases[5].certificate is not None
+    another = cases[5].certificate.model_copy(update={"serial": "0b" * 16})
+    cases[5] = replace(cases[5], certificate=another)
+    late = cases[4].due - timedelta(days=9)
+    cases[4] = replace(cases[4], due=late)
+    async with pool.acquire() as connection, connection.transaction():
+        await STORE.save(connection, [stored(case) for case in cases.values()])
+    now = late + timedelta(hours=1)
+    running, left = open_clocks.gauges(pool, lambda: now)
+    assert await running.read() == {"completion": 2, "delivery": 2}
+    lapses = lapse_time(cases[1].entered[0].at)
+    assert await left.read() == {"completion": (lapses - now).total_seconds(), "delivery": -3600}
+    async with pool.acquire() as connection:
+        await connection.execute("delete from cases")
+    assert (await running.read(), await left.read()) == ({"completion": 0, "delivery": 0}, {})

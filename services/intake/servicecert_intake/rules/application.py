@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from servicecert_pki.profile import KeyUsage
 from servicecert_schemas.application import Attachment, Form
 from servicecert_schemas.certificate import ServerNames, Subject
 from servicecert_schemas.values import Usage
@@ -44,8 +45,9 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What will be certified, apart from the key."""
+    """What will be certified, apart from the key. The key usage follows from the type and the key: none is told before a request came."""
 
     subject: Subject
     names: ServerNames
     usages: tuple[Usage, ...]
+    key_usage: tuple[KeyUsage, ...] = ()

@@ -37,7 +37,7 @@ FAULTS = MappingProxyType(
             ),
             _lack(
                 "csr-cut",
-                "Certifikatbegäran är avbruten, slutet saknas. Skicka hela csr-filen.",
+                "Certifikatbegäran är ofullständig: slutet saknas. Skicka hela csr-filen.",
                 "Varmennepyyntö on katkennut, sen loppu puuttuu. Lähetä koko csr-tiedosto.",
                 "The certificate request is cut off, its end is missing. Send the whole .csr file.",
             ),

@@ -18,9 +18,9 @@ BUSINESS_ID_FORM = Lack(
 BUSINESS_ID_CHECK_DIGIT = Lack(
     code="business-id-check-digit",
     field="applicant.business_id",
-    sv="Kontrollsiffran i FO-numret stämmer inte. Jämför numret med företags- och organisationsdatasystemet (FODS) och rätta det.",
-    fi="Y-tunnuksen tarkistusmerkki ei täsmää. Vertaa tunnusta yritys- ja yhteisötietojärjestelmään (YTJ) ja korjaa se.",
-    en="The check digit of the business ID is wrong. Compare the number with the Business Information System (YTJ) and correct it.",
+    sv="Kontrollsiffran i FO-numret stämmer inte. Kontrollera numret i företags- och organisationsdatasystemet (FODS) och rätta det.",
+    fi="Y-tunnuksen tarkistusmerkki ei täsmää. Tarkista tunnus yritys- ja yhteisötietojärjestelmästä (YTJ) ja korjaa se.",
+    en="The check digit of the business ID is wrong. Look it up in the Business Information System (YTJ) and correct it.",
 )
 APPLICANT_NOT_REGISTERED = Lack(
     code="applicant-not-registered",
@@ -34,15 +34,15 @@ APPLICANT_OF_ANOTHER_ACCOUNT = Lack(
     code="applicant-of-another-account",
     field="applicant.business_id",
     sv="FO-numret hör inte till den organisation som kundkontot gäller. Rätta FO-numret, eller ansök från den sökande organisationens eget kundkonto.",
-    fi="Y-tunnus ei kuulu sille organisaatiolle, jonka asiakastili on kyseessä. Korjaa Y-tunnus tai tee hakemus hakijaorganisaation omalta asiakastililtä.",
+    fi="Y-tunnus ei kuulu organisaatiolle, jolle asiakastili on avattu. Korjaa Y-tunnus tai tee hakemus hakijaorganisaation omalta asiakastililtä.",
     en="The business ID is not that of the organisation which the customer account belongs to. Correct it, or apply from the applicant organisation's own account.",
 )
 FOLLOWS_UNKNOWN = Lack(
     code="follows-unknown",
     field="follows",
-    sv="Bland organisationens certifikat finns inget med det serienummer som ansökan uppges följa. Kontrollera serienumret eller lämna fältet tomt.",
-    fi="Organisaation varmenteissa ei ole sarjanumeroa, jota hakemuksen ilmoitetaan jatkavan. Tarkista sarjanumero tai jätä kenttä tyhjäksi.",
-    en="None of the organisation's certificates has the serial number that the application is said to follow. Check it, or leave the field empty.",
+    sv="Organisationen har inget certifikat med det serienummer som ansökan anger som det tidigare certifikatets. Kontrollera serienumret eller lämna fältet tomt.",
+    fi="Organisaatiolla ei ole varmennetta, jonka sarjanumero hakemuksessa on ilmoitettu aiemman varmenteen sarjanumeroksi. Tarkista sarjanumero tai jätä kenttä tyhjäksi.",
+    en="The organisation has no certificate with the serial number that the application gives as the earlier certificate's. Check it, or leave the field empty.",
 )
 ORGANISATION_OID_MISMATCH = Lack(
     code="organisation-oid-mismatch",
@@ -119,7 +119,7 @@ UNIT_OF_ANOTHER = Lack(
     field="unit_long_name",
     severity=Severity.RECHECKED,
     sv="Enheten hör enligt kodtjänsten till en annan organisation än den sökande. Ange en egen enhets långa namn, eller rätta FO-numret.",
-    fi="Yksikkö kuuluu koodistopalvelun mukaan muulle organisaatiolle kuin hakijalle. Anna oman yksikön pitkä nimi tai korjaa Y-tunnus.",
+    fi="Yksikkö kuuluu koodistopalvelun mukaan toiselle organisaatiolle kuin hakijalle. Anna oman yksikön pitkä nimi tai korjaa Y-tunnus.",
     en="According to the code service the unit belongs to another organisation than the applicant. Give the long name of a unit of your own, or correct the business ID.",
 )
 UNIT_NAME_TOO_LONG = Lack(
@@ -156,14 +156,14 @@ CONFORMITY_MISSING = Lack(
     code="conformity-certificate-missing",
     field="attachments",
     sv="Den som ansöker om systemsignaturcertifikat för privat social- och hälsovård ska bifoga datasystemets intyg om överensstämmelse. Bifoga intyget.",
-    fi="Yksityisen sosiaali- ja terveydenhuollon järjestelmäallekirjoitusvarmennetta hakevan on liitettävä hakemukseen tietojärjestelmän vaatimustenmukaisuustodistus. Liitä todistus.",
+    fi="Yksityisen sosiaali- ja terveydenhuollon hakijan on liitettävä järjestelmäallekirjoitusvarmenteen hakemukseen tietojärjestelmän vaatimustenmukaisuustodistus. Liitä todistus.",
     en="Who applies for a system signature certificate for private social or health care has to attach the information system's conformity certificate. Attach it.",
 )
 CONFORMITY_OTHER_SYSTEM = Lack(
     code="conformity-certificate-other-system",
     field="attachments",
     sv="Det bifogade intyget om överensstämmelse gäller ett annat datasystem än ansökan. Bifoga intyget för ansökans system, eller rätta systemets id.",
-    fi="Liitetty vaatimustenmukaisuustodistus koskee muuta tietojärjestelmää kuin hakemus. Liitä hakemuksen järjestelmän todistus tai korjaa järjestelmän tunnus.",
+    fi="Liitetty vaatimustenmukaisuustodistus koskee toista tietojärjestelmää kuin hakemus. Liitä hakemuksen järjestelmän todistus tai korjaa järjestelmän tunnus.",
     en="The conformity certificate attached is for another information system than the application. Attach that of the application's system, or correct the system's id.",
 )
 CONFORMITY_NOT_VALID = Lack(
@@ -199,7 +199,7 @@ START_DATE_TOO_LATE = Lack(
     code="start-date-too-late",
     field="start_date",
     sv="Startdagen ligger för långt fram. Ange en dag inom {days} dagar, eller lämna in ansökan senare.",
-    fi="Alkamispäivä on liian kaukana. Anna päivä {days} päivän kuluessa tai hae myöhemmin.",
+    fi="Alkamispäivä on liian kaukana. Anna päivä, joka on enintään {days} päivän päässä, tai hae myöhemmin.",
     en="The start date is too far ahead. Give a day within {days} days, or apply later.",
 )
 VALIDITY_TOO_LONG = Lack(

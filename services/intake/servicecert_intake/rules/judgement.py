@@ -2,8 +2,11 @@
 
 from collections import Counter
 from datetime import date
+from functools import cache
 
+from servicecert_pki.profile import KeyUsage
 from servicecert_pki.profiles import Profiles
+from servicecert_pki.spki import KeyFamily
 from servicecert_schemas.certificate import Subject
 
 from ..registers import Registers
@@ -54,7 +57,20 @@ def judge(application: Application, registers: Registers, profiles: Profiles, da
         Subject(organisation=o, organisational_unit=ou, business_id=organisation.business_id, common_name=cn),
         server_names,
         usages,
+        _key_usage(application, profiles),
     )
+
+
+def _key_usage(application: Application, profiles: Profiles) -> tuple[KeyUsage, ...]:
+    """What the key of the request will be for, as its profile says."""
+    if application.csr is None or application.csr.key is None:
+        return ()
+    return _in_order(profiles[application.form.type].keys[KeyFamily(application.csr.key.family)].usage)
+
+
+@cache
+def _in_order(usage: frozenset[KeyUsage]) -> tuple[KeyUsage, ...]:
+    return tuple(each for each in KeyUsage if each in usage)
 
 
 def _told(deficiencies: Deficiencies) -> Deficiencies:

@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from servicecert_pki.profile import KeyUsage
 from servicecert_schemas.case import Difference, Renewal
-from servicecert_schemas.certificate import ServerNames
 from servicecert_schemas.values import CertificateType, SerialNumber, Text
 
 from .application import Grant, JudgedKey
 from .wording import Wording
 
 _LONGEST = 1_000
-_EC = "ec"
+"""How many characters of each value are shown; of lists, what differs is told whole beside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +34,17 @@ class Followed:
 
 KEY_REUSED = Wording(
     "key-reused",
-    sv="Certifikatbegäran har samma nyckel som det tidigare certifikatet. Gör helst ett nytt nyckelpar för varje certifikat.",
-    fi="Varmennepyynnössä on sama avain kuin aiemmassa varmenteessa. Luo mieluiten jokaiselle varmenteelle uusi avainpari.",
-    en="The certificate request has the same key as the earlier certificate. Better make a new key pair for each certificate.",
+    sv="Certifikatbegäran har samma nyckel som det tidigare certifikatet. Ett nytt nyckelpar för varje certifikat rekommenderas.",
+    fi="Varmennepyynnössä on sama avain kuin aiemmassa varmenteessa. Suosittelemme uuden avainparin luomista jokaiselle varmenteelle.",
+    en="The certificate request has the same key as the earlier certificate. A new key pair for each certificate is recommended.",
 )
 
 
 def _differs(field: str, sv: str, fi: str, en: str) -> Wording:
     return Wording(
         field,
-        sv=f"{sv} är inte samma som i det tidigare certifikatet. Kontrollera att det är avsikten.",
-        fi=f"{fi} ei ole sama kuin aiemmassa varmenteessa. Tarkista, että tämä on tarkoitus.",
+        sv=f"{sv} skiljer sig från det tidigare certifikatet. Kontrollera att det är avsikten.",
+        fi=f"{fi} poikkeaa aiemmasta varmenteesta. Tarkista, että muutos on tarkoituksellinen.",
         en=f"{en} is not the same as in the earlier certificate. Check that this is intended.",
     )
 
@@ -61,10 +61,10 @@ _COMMON_NAME = _differs(
     "subject.common_name", "Certifikatets namn (CN)", "Varmenteen nimi (CN)", "The common name (CN)"
 )
 _NAMES = _differs("names", "Förteckningen över namn", "Nimien luettelo", "The list of names")
-_KEY_USAGE = _differs("key_usage", "Nyckelns användning", "Avaimen käyttötarkoitus", "The key usage")
+_KEY_USAGE = _differs("key_usage", "Nyckelanvändningen", "Avaimen käyttötarkoitus", "The key usage")
 _USAGES = _differs(
     "extended_key_usage",
-    "Nyckelns utökade användning",
+    "Den utökade nyckelanvändningen",
     "Avaimen laajennettu käyttötarkoitus",
     "The extended key usage",
 )
@@ -75,35 +75,47 @@ def renewal(type: CertificateType, grant: Grant, key: JudgedKey | None, earlier:
     shared = key is not None and earlier.key is not None and key.sha256 == earlier.key.sha256
     return Renewal(
         serial=earlier.serial,
-        differences=tuple(_differences(type, grant, key, earlier)),
+        differences=tuple(_differences(type, grant, earlier)),
         key_reused=KEY_REUSED.texts() if shared else None,
     )
 
 
-def _differences(type: CertificateType, grant: Grant, key: JudgedKey | None, earlier: Earlier) -> Iterator[Difference]:
+def _differences(type: CertificateType, grant: Grant, earlier: Earlier) -> Iterator[Difference]:
     before, now = earlier.grant, grant
-    pairs = [
+    for wording, old, new in (
         (_TYPE, earlier.type, type),
         (_ORGANISATION, before.subject.organisation, now.subject.organisation),
         (_UNIT, before.subject.organisational_unit, now.subject.organisational_unit),
         (_BUSINESS_ID, before.subject.business_id, now.subject.business_id),
         (_COMMON_NAME, before.subject.common_name, now.subject.common_name),
-        (_NAMES, _listed(before.names), _listed(now.names)),
-        (_USAGES, ", ".join(before.usages), ", ".join(now.usages)),
-    ]
-    if key is not None and earlier.key is not None:
-        pairs.append((_KEY_USAGE, _key_usage(earlier.type, earlier.key), _key_usage(type, key)))
-    for wording, old, new in pairs:
+    ):
         if old != new:
-            yield Difference(field=wording.code, before=old[:_LONGEST], now=new[:_LONGEST], texts=wording.texts())
+            yield Difference(field=wording.code, before=old, now=new, texts=wording.texts())
+    yield from _difference(_NAMES, (*before.names.dns, *before.names.ip), (*now.names.dns, *now.names.ip))
+    yield from _difference(_USAGES, before.usages, now.usages)
+    if before.key_usage and now.key_usage:
+        yield from _difference(_KEY_USAGE, *map(_in_rfc_5280, (before.key_usage, now.key_usage)))
 
 
-def _listed(names: ServerNames) -> str:
-    return ", ".join(sorted((*names.dns, *names.ip)))
+def _difference(wording: Wording, before: tuple[str, ...], now: tuple[str, ...]) -> Iterator[Difference]:
+    """How two lists differ, whatever their order: both, cut where they are long, and what is no more and what is new, whole."""
+    gone, come = sorted(set(before) - set(now)), sorted(set(now) - set(before))
+    if gone or come:
+        yield Difference(
+            field=wording.code,
+            before=_listed(before),
+            now=_listed(now),
+            removed=tuple(gone),
+            added=tuple(come),
+            texts=wording.texts(),
+        )
 
 
-def _key_usage(type: CertificateType, key: JudgedKey) -> str:
-    """The key usage as the table of the four types has it."""
-    if not type.is_server:
-        return "digitalSignature, nonRepudiation"
-    return "digitalSignature" if key.family == _EC else "digitalSignature, keyEncipherment"
+def _listed(values: tuple[str, ...]) -> str:
+    text = ", ".join(sorted(values))
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST].rpartition(', ')[0]}, …"
+
+
+def _in_rfc_5280(usages: tuple[KeyUsage, ...]) -> tuple[str, ...]:
+    """The bits' names in RFC 5280, 4.2.1.3: digitalSignature of digital-signature."""
+    return tuple(first + "".join(map(str.capitalize, rest)) for first, *rest in (usage.split("-") for usage in usages))

@@ -7,9 +7,9 @@ from .wording import Lack
 NAMES_NOT_FOR_TYPE = Lack(
     code="names-not-for-type",
     field="names",
-    sv="Ett systemsignaturcertifikat har inga servernamn och IP-adresser. Ta bort dem, eller ansök om ett servercertifikat.",
+    sv="Ett systemsignaturcertifikat har inga servernamn eller IP-adresser. Ta bort dem, eller ansök om ett servercertifikat.",
     fi="Järjestelmäallekirjoitusvarmenteessa ei ole palvelinnimiä eikä IP-osoitteita. Poista ne tai hae palvelinvarmennetta.",
-    en="A system signature certificate has no host names and IP addresses. Remove them, or apply for a server certificate.",
+    en="A system signature certificate has no host names or IP addresses. Remove them, or apply for a server certificate.",
 )
 DNS_NAME_MISSING = Lack(
     code="dns-name-missing",
@@ -70,9 +70,9 @@ DNS_NAME_ADDRESS = Lack(
 COMMON_NAME_MISSING = Lack(
     code="common-name-missing",
     field="names.dns",
-    sv="Inget av servernamnen har högst 64 tecken. Ange minst ett sådant; det blir certifikatets namn (CN).",
-    fi="Yhdessäkään palvelinnimessä ei ole enintään 64 merkkiä. Anna vähintään yksi sellainen; siitä tulee varmenteen nimi (CN).",
-    en="None of the host names has at most 64 characters. Give at least one that does; it becomes the certificate's name (CN).",
+    sv="Alla servernamn har fler än 64 tecken. Ange minst ett på högst 64 tecken; det blir certifikatets namn (CN).",
+    fi="Kaikissa palvelinnimissä on yli 64 merkkiä. Anna vähintään yksi enintään 64 merkin nimi; siitä tulee varmenteen nimi (CN).",
+    en="All host names have more than 64 characters. Give at least one of at most 64; it becomes the certificate's name (CN).",
 )
 IP_ADDRESS_FORM = Lack(
     code="ip-address-form",
