@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64decode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,20 +15,25 @@ import pytest_asyncio
 from asn1crypto.pem import unarmor
 from chaos.customers import Customers
 from chaos.witnesses import read_crl
+from journeys import everything, retention
 from journeys.certificate import Facts, facts, verified
-from journeys.desk import Desk, applicant, opened_desk
-from servicecert_cli import openssl
+from journeys.desk import PATIENCE_SECONDS, Desk, applicant, opened_desk
+from servicecert_cli import auditing, erasing, openssl
 from servicecert_cli.demo.story import mistaken
 from servicecert_cli.e_service import Customer, example, read_csr
+from servicecert_cli.names import SERVICES
 from servicecert_cli.system import System
 from servicecert_deploy import Parts
 from servicecert_pki.partitions import FULL, crl_name
+from servicecert_schemas.application import Orderer
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued
 from servicecert_schemas.event import Assurance, Role
 from servicecert_schemas.mail import MailHandedOver, MailKind
 from servicecert_schemas.revocation import CertificateRevoked, CrlPublished, RevocationReason, RevocationRefused
+from servicecert_schemas.topics import CASES
 from servicecert_schemas.values import CertificateType
+from servicecert_worker.checkpoints import read_public_keys
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -213,3 +220,52 @@ async def test_I2_I3_an_application_that_is_sent_again_is_answered_and_issued_on
     assert view.answer.code == "already-submitted"
     assert len(desk.witness.of_case(case_id, ApplicationAccepted)) == 1
     assert len(desk.witness.of_case(case_id, CertificateIssued)) == 1
+
+
+async def test_E3_once_a_case_is_erased_nobody_is_found_in_any_table_topic_or_log(desk: Desk, tmp_path: Path) -> None:
+    system, application = desk.system, example(SERVER)
+    orderer = Orderer(name="Siiri Satuhahmo", email="siiri.satuhahmo@hahmot.example")
+    people = (b"Siiri Satuhahmo", b"siiri.satuhahmo")
+    request = await openssl.make_request(openssl.EC_P384, "kanta.example", tmp_path, "erased")
+    case_id, application = uuid4(), application.model_copy(update={"orderer": orderer})
+    await desk.send(applicant(SERVER).submitted(case_id, application, read_csr(request)))
+    await desk.view(case_id, CaseState.DELIVERED)
+    issued = await desk.said(case_id, CertificateIssued)
+    reason = RevocationReason.NO_LONGER_NEEDED
+    await desk.send(applicant(SERVER).revocation(case_id, issued.serial, reason, "Siiri Satuhahmo needs it no more."))
+    await desk.view(case_id, CaseState.REVOKED, lambda view: len(view.deliveries) == 4)
+    assert found(people, await everything.stores(system)) >= {
+        *(f"topic {name}" for name in ("applications", "cases", "certificates", "certificate-status", "revocations")),
+        *(f"table {name}" for name in ("intake.cases", "issuer.certificates", "revoker.statuses")),
+    }
+
+    later, url = issued.not_after.replace(year=issued.not_after.year + 5) + timedelta(days=1), system.place.admin_url
+    assert str(case_id) not in await erasing.due(url, later - timedelta(days=2))
+    assert str(case_id) in await erasing.due(url, later)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while await erasing.erase(url, system.cluster, [str(case_id)], later):  # noqa: ASYNC110  -- the workers' acts end
+            await asyncio.sleep(0.2)
+    await desk.witness.caught_up()
+    await retention.expire(system.cluster)
+    await retention.compact(system.cluster, CASES, str(case_id).encode())
+
+    said = {**await everything.logs(system), **await everything.stores(system)}
+    assert found(people, said) == set()
+    assert f"account-{application.applicant.business_id}".encode() in said["topic accounts"]
+    audited = await auditing.verified(
+        url,
+        SERVICES,
+        read_public_keys(system.audit_folder),
+        await auditing.exported(system.cluster),
+        lambda *_: None,
+        system.cluster,
+    )
+    assert {name: each.findings for name, each in audited.items()} == {name: [] for name in SERVICES}
+    assert ("intake", "erase") in [
+        (row.service, row.entry["happened"].get("command")) for row in await auditing.life(url, str(case_id))
+    ]
+
+
+def found(people: tuple[bytes, ...], places: Mapping[str, bytes]) -> set[str]:
+    """Where somebody is named."""
+    return {place for place, content in places.items() if any(person in content for person in people)}
