@@ -186,7 +186,7 @@ class System:
             "notifier": {
                 "SMTP_HOST": self.mails.host,
                 "SMTP_PORT": str(self.mails.port),
-                "SMTP_STARTTLS": "off",
+                "SMTP_TLS": "off",
                 "SERVICECERT_MAIL_FROM": "Service certificates <certificates@authority.example>",
             },
         }

@@ -36,6 +36,7 @@ from .case import (
     CaseState,
     Deficiency,
     Delivery,
+    DeliveryProblem,
     Difference,
     EventRefused,
     GrantedDecision,
@@ -77,7 +78,7 @@ from .codec import (
 from .compromise import KeyCompromised
 from .deadline import DeadlineKind, DeadlineMark, DeadlineWarned
 from .event import Actor, Assurance, CaseEvent, Envelope, EventData, Role
-from .mail import AnswerClass, MailEvent, MailGivenUp, MailHandedOver, MailKind, MailRefused
+from .mail import AnswerClass, MailBounced, MailEvent, MailGivenUp, MailHandedOver, MailKind, MailRefused
 from .membership import Account, Member, account_after
 from .parked import RecordParked
 from .reasons import ALLOWED, REASONS, reason_named
@@ -228,6 +229,7 @@ __all__ = [
     "DecimalSerialNumber",
     "Deficiency",
     "Delivery",
+    "DeliveryProblem",
     "Difference",
     "DistinguishedName",
     "DnsName",
@@ -252,6 +254,7 @@ __all__ = [
     "Language",
     "LongNames",
     "LongText",
+    "MailBounced",
     "MailEvent",
     "MailGivenUp",
     "MailHandedOver",

@@ -101,13 +101,22 @@ class CaseRevocation(Value):
     revoked_at: Instant | None = None
 
 
+class DeliveryProblem(StrEnum):
+    """Why a mail is not with its recipient: the address or the mail was refused, nobody took it in time, or it came back later."""
+
+    REFUSED = "refused"
+    GIVEN_UP = "given-up"
+    BOUNCED = "bounced"
+
+
 class Delivery(Value):
-    """A mail that was handed over, or was refused, by the recipient's role."""
+    """A mail that was handed over, or was not and why, by the recipient's role."""
 
     kind: MailKind
     recipient: RecipientRole
     delivered: bool
     at: Instant
+    problem: DeliveryProblem | None = None
 
 
 class HistoryEntry(Value):

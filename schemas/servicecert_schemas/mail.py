@@ -64,3 +64,10 @@ class MailGivenUp(MailEvent):
 
     TYPE: ClassVar[str] = "servicecert.mail.given-up.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("kind", "recipient", "answer")
+
+
+class MailBounced(MailEvent):
+    """A mail that was handed over came back: a server further on could not deliver it (RFC 3464). `answer` is `5xx`, whatever the first server said."""
+
+    TYPE: ClassVar[str] = "servicecert.mail.bounced.v1"
+    AUDITED: ClassVar[tuple[str, ...]] = ("kind", "recipient", "answer")

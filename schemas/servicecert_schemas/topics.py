@@ -19,7 +19,7 @@ from .certificate import (
 from .compromise import KeyCompromised
 from .deadline import DeadlineWarned
 from .event import EventData
-from .mail import MailGivenUp, MailHandedOver, MailRefused
+from .mail import MailBounced, MailGivenUp, MailHandedOver, MailRefused
 from .parked import RecordParked
 from .register import RegisterEntry
 from .responder import ResponderCertified, ResponderRequested
@@ -150,7 +150,7 @@ OCSP_RESPONDERS = Topic(
 NOTIFICATIONS = Topic(
     "notifications",
     key="case",
-    events=(MailHandedOver, MailRefused, MailGivenUp),
+    events=(MailHandedOver, MailRefused, MailGivenUp, MailBounced),
     writers=("notifier",),
     readers=("intake",),
 )

@@ -26,15 +26,18 @@ PATIENCE_SECONDS = 100.0
 NO_CHECKPOINTS = "where topic <> 'audit-checkpoints'"
 """The audit has a checkpoint on its way at any time."""
 
-_OPEN = " union all ".join(
-    f"select '{service}''s {table}', count(*) from {service}.{table} {where}"
-    for service in SERVICES
-    for table, where in (
-        ("outbox", NO_CHECKPOINTS),
-        ("intents", ""),
-        ("parked", "where released"),
-        ("deadlines", "where at < now() + interval '5 seconds'"),
+_OPEN = (
+    " union all ".join(
+        f"select '{service}''s {table}', count(*) from {service}.{table} {where}"
+        for service in SERVICES
+        for table, where in (
+            ("outbox", NO_CHECKPOINTS),
+            ("intents", ""),
+            ("parked", "where released"),
+            ("deadlines", "where at < now() + interval '5 seconds'"),
+        )
     )
+    + " union all select 'mails to be tried again', count(*) from notifier.mails where state in ('planned', 'deferred')"
 )
 
 Open = Mapping[str, int]

@@ -28,6 +28,8 @@ from servicecert_intake.case import WAYS
 from servicecert_intake.rules.catalogue import LACKS
 from servicecert_intake.rules.wording import Wording
 from servicecert_issuer.gauges import gauges
+from servicecert_notifier.gauges import Waiting
+from servicecert_notifier.gauges import gauges as mail_gauges
 from servicecert_pki.key_lists import NO_LISTS
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.topics import CATALOGUE, SERVICES
@@ -92,9 +94,16 @@ def intake_metrics() -> list[str]:
     return _gauges([*lost_keys.gauges(NO_LISTS, unread), *open_clocks.gauges(unread, unread)])
 
 
+def notifier_metrics() -> list[str]:
+    """What the notifier's workers show beside them."""
+    unread: Any = None
+    return _gauges(mail_gauges(unread, unread, unread, Waiting(unread, unread)))
+
+
 def _gauges(found: Sequence[ServiceGauge]) -> list[str]:
     return _table(
-        ("metric", "type", "labels", "meaning"), ((f"`{each.name}`", "gauge", each.label, each.text) for each in found)
+        ("metric", "type", "labels", "meaning"),
+        ((f"`{each.name}`", "gauge", ", ".join(each.labels), each.text) for each in found),
     )
 
 
@@ -249,6 +258,7 @@ WHOLE: dict[str, Callable[[], list[str]]] = {
     "metrics": metrics,
     "issuer-metrics": issuer_metrics,
     "intake-metrics": intake_metrics,
+    "notifier-metrics": notifier_metrics,
     "topics": topics,
     "deficiencies": deficiencies,
     "answers": answers,

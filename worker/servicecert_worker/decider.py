@@ -193,12 +193,17 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """A number that a service shows beside the worker's own. `read` is asked at each scrape, and answers the values by label."""
+    """A number that a service shows beside the worker's own. `read` is asked at each scrape, and answers the values by label, or by several."""
 
     name: str
     text: str
-    label: str
-    read: Callable[[], Awaitable[Mapping[str, float]]]
+    label: str | tuple[str, ...]
+    read: Callable[[], Awaitable[Mapping[str, float]]] | Callable[[], Awaitable[Mapping[tuple[str, ...], float]]]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels' names."""
+        return (self.label,) if isinstance(self.label, str) else self.label
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ class Metrics:
             ["service"],
             registry=self.registry,
         )
-        self._own = [(each, Gauge(each.name, each.text, [each.label], registry=self.registry)) for each in gauges]
+        self._own = [(each, Gauge(each.name, each.text, each.labels, registry=self.registry)) for each in gauges]
 
     async def read_own(self) -> None:
         """Asks for the service's own numbers. One that cannot be read is not shown."""
@@ -98,7 +98,7 @@ class Metrics:
             shown.clear()
             with suppress(Exception):
                 for label, value in (await asked.read()).items():
-                    shown.labels(label).set(value)
+                    shown.labels(*((label,) if isinstance(label, str) else label)).set(value)
 
     def count(self, outcome: Outcome, items: Sequence[Item], now: datetime, seconds: float) -> None:
         """Counts a turn that is committed."""

@@ -147,6 +147,12 @@ def mails_ended(case: Case) -> bool:
     return bool(ended) and all(each.role in ended for each in case.recipients)
 
 
+def is_missed(case: Case) -> bool:
+    """Whether the last mail to somebody who still receives mails of the case did not come to them."""
+    last = {mail.recipient: mail for mail in case.deliveries}
+    return any(each.role in last and not last[each.role].delivered for each in case.recipients)
+
+
 def delivered_at(case: Case) -> datetime | None:
     """When the certificate was delivered (C1): every recipient's mail has come to its end, and at least one was handed over."""
     mails = [mail for mail in case.deliveries if mail.kind is MailKind.CERTIFICATE_ISSUED]

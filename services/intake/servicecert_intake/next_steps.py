@@ -5,7 +5,7 @@ from types import MappingProxyType
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.values import Texts
 
-from .case import Case, is_stopped, mails_ended
+from .case import Case, is_missed, is_stopped, mails_ended
 
 _RETURNED_WITHOUT_REQUEST = Texts(
     sv="Sökanden: rätta bristerna och komplettera ansökan. Certifikatbegäran (csr) har inte heller bifogats ännu.",
@@ -16,6 +16,16 @@ _UNDELIVERED = Texts(
     sv="Certifikatet har utfärdats men kunde inte levereras till någon av e-postadresserna. Kontakta certifikattjänsten.",
     fi="Varmenne on myönnetty, mutta sitä ei voitu toimittaa yhteenkään sähköpostiosoitteeseen. Ota yhteyttä varmennepalveluun.",
     en="The certificate is issued but could not be delivered to any of the e-mail addresses. Contact the certificate service.",
+)
+_CORRECT_THE_ADDRESS = Texts(
+    sv="Ett meddelande nådde inte fram: se leveranserna, och rätta den e-postadressen i kompletteringen.",
+    fi="Viesti ei mennyt perille: katso toimitukset ja korjaa kyseinen sähköpostiosoite täydennyksessä.",
+    en="A mail did not arrive: see the deliveries, and correct that e-mail address in the supplement.",
+)
+_ADDRESS_MISSED = Texts(
+    sv="Ett meddelande nådde inte fram: se leveranserna, och meddela certifikattjänsten rätt e-postadress.",
+    fi="Viesti ei mennyt perille: katso toimitukset ja ilmoita varmennepalvelulle oikea sähköpostiosoite.",
+    en="A mail did not arrive: see the deliveries, and tell the certificate service the right e-mail address.",
 )
 _STOPPED = Texts(
     sv="Certifikattjänsten utreder ett fel hos sig innan certifikatet kan undertecknas. Ni behöver inte göra något.",
@@ -83,12 +93,29 @@ _STEPS = MappingProxyType(
 )
 
 
+_SUPPLEMENTED = (CaseState.RETURNED, CaseState.WAITING_FOR_CSR)
+_WITH_THE_SERVICE = (CaseState.ACCEPTED, CaseState.ISSUED, CaseState.DELIVERED)
+
+
 def next_step(case: Case, state: CaseState) -> Texts:
-    """The next step of a case in `state`."""
+    """The next step of a case in `state`, and what to do where a mail did not arrive (C3)."""
+    if state is CaseState.ISSUED and mails_ended(case):
+        return _UNDELIVERED
+    step = _step(case, state)
+    if not is_missed(case):
+        return step
+    if state in _SUPPLEMENTED:
+        return _both(step, _CORRECT_THE_ADDRESS)
+    return _both(step, _ADDRESS_MISSED) if state in _WITH_THE_SERVICE else step
+
+
+def _step(case: Case, state: CaseState) -> Texts:
     if state is CaseState.RETURNED and case.csr is None:
         return _RETURNED_WITHOUT_REQUEST
     if state is CaseState.ACCEPTED and is_stopped(case):
         return _STOPPED
-    if state is CaseState.ISSUED and mails_ended(case):
-        return _UNDELIVERED
     return _STEPS[state]
+
+
+def _both(first: Texts, second: Texts) -> Texts:
+    return Texts(sv=f"{first.sv} {second.sv}", fi=f"{first.fi} {second.fi}", en=f"{first.en} {second.en}")

@@ -1,7 +1,9 @@
 """What issuer, notifier and revoker report of a case. Each fact is folded in so that the order of their arrival does not matter."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from uuid import UUID
 
 from servicecert_schemas.case import (
@@ -10,11 +12,12 @@ from servicecert_schemas.case import (
     CaseRevocation,
     CaseState,
     Delivery,
+    DeliveryProblem,
     HistoryEntry,
     RevocationState,
 )
 from servicecert_schemas.certificate import CertificateIssued, IssuingRefused, IssuingStopped
-from servicecert_schemas.mail import MailEvent, MailHandedOver
+from servicecert_schemas.mail import MailBounced, MailEvent, MailGivenUp, MailRefused
 from servicecert_schemas.revocation import CertificateRevoked, RevocationReason, RevocationRefused, RevocationRegistered
 from servicecert_schemas.values import Texts
 from servicecert_worker.decider import Event
@@ -23,6 +26,14 @@ from . import answers
 from .case import Case, is_stopped
 
 MOST_DELIVERIES = 100
+
+_PROBLEMS: Mapping[type[MailEvent], DeliveryProblem] = MappingProxyType(
+    {
+        MailRefused: DeliveryProblem.REFUSED,
+        MailGivenUp: DeliveryProblem.GIVEN_UP,
+        MailBounced: DeliveryProblem.BOUNCED,
+    }
+)
 
 
 def reported(case: Case, event: Event, now: datetime) -> Case:
@@ -89,8 +100,10 @@ def _issued(case: Case, data: CertificateIssued, at: datetime) -> Case:
 
 
 def _mailed(case: Case, data: MailEvent) -> Case:
-    handed_over = isinstance(data, MailHandedOver)
-    delivery = Delivery(kind=data.kind, recipient=data.recipient, delivered=handed_over, at=data.at)
+    problem = _PROBLEMS.get(type(data))
+    delivery = Delivery(
+        kind=data.kind, recipient=data.recipient, delivered=problem is None, at=data.at, problem=problem
+    )
     if delivery in case.deliveries:
         return case
     known = sorted((*case.deliveries, delivery), key=lambda each: (each.at, each.kind, each.recipient, each.delivered))

@@ -1,20 +1,18 @@
-"""One conversation with the mail server, kept open for many mails (RFC 5321).
+"""One conversation with a mail server, kept open for many mails (RFC 5321).
 
-aiosmtplib opens it: greeting, EHLO, STARTTLS, AUTH. Handing over a mail is our own, because a library's call for each command costs several times
-the CPU: MAIL, RCPT and DATA go out in one write where the server offers PIPELINING (RFC 2920).
+Handing over a mail is our own, because a library's call for each command costs several times the CPU: MAIL, RCPT and DATA go out in one write where the
+server offers PIPELINING (RFC 2920). The conversation is opened by a library (see `opening`).
 """
 
 import asyncio
 import re
-import ssl
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import cast
 
-from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPResponseException, SMTPTimeoutError
-
-from .settings import Settings, StartTls
+from .relays import Relay
 
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?= |$)")
 START_CONTENT = 354
@@ -71,13 +69,53 @@ class Answer:
     reply: Reply
 
 
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """What a server said to EHLO that it can do."""
+
+    pipelining: bool = False
+    size: bool = False
+    dsn: bool = False
+    smtputf8: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What is told beside a mail: `id` comes back with a bounce (RFC 3461). An address may have a local part that is not ASCII (RFC 6531)."""
+
+    sender: str
+    recipient: str
+    id: str
+
+    def commands(self, size: int, offers: Offers) -> tuple[bytes, bytes, bytes]:
+        """MAIL, RCPT and DATA, with the parameters that the server offers. The sender is ASCII."""
+        mail, rcpt = f"MAIL FROM:<{self.sender}>", f"RCPT TO:<{self.recipient}>"
+        if offers.size:
+            mail += f" SIZE={size}"
+        if not self.recipient.isascii():
+            mail += " SMTPUTF8 BODY=8BITMIME"
+        if offers.dsn:
+            mail += f" RET=HDRS ENVID={self.id}"
+            rcpt += " NOTIFY=FAILURE"
+        return f"{mail}\r\n".encode(), f"{rcpt}\r\n".encode(), b"DATA\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How many seconds a server may take for an answer, and for the one to a whole mail (RFC 5321 section 4.5.3.2)."""
+
+    answer: float
+    end: float
+
+
 class Conversation(asyncio.Protocol):
     """A conversation past its opening. Used for one mail at a time."""
 
-    def __init__(self, transport: asyncio.Transport, pipelining: bool, timeout: float) -> None:
+    def __init__(self, relay: Relay, transport: asyncio.Transport, offers: Offers, patience: Patience) -> None:
+        self.relay = relay
+        self.offers = offers
         self._transport = transport
-        self._pipelining = pipelining
-        self._timeout = timeout
+        self._patience = patience
         self._buffer = bytearray()
         self._replies: deque[Reply] = deque()
         self._waiter: asyncio.Future[None] | None = None
@@ -89,35 +127,25 @@ class Conversation(asyncio.Protocol):
         """Whether a mail can be tried: a server that said good-bye in a pause has closed, or left a reply that nobody asked for."""
         return self._broken is None and not self._replies and not self._transport.is_closing()
 
-    async def hand_over(self, sender: str, recipient: str, message: bytes) -> Answer:
+    async def hand_over(self, envelope: Envelope, message: bytes) -> Answer:
         """Hands over one mail. Raises `ConversationFailed`; then it is unknown whether the server has the mail, and the conversation is over."""
-        try:
-            async with asyncio.timeout(self._timeout):
-                return await self._transact(sender, recipient, message)
-        except TimeoutError:
-            self.abort()
-            raise NoAnswer(f"The mail server did not answer within {self._timeout:g} s.") from None
-
-    async def _transact(self, sender: str, recipient: str, message: bytes) -> Answer:
-        opening = (
-            f"MAIL FROM:<{sender}>\r\n".encode("ascii"),
-            f"RCPT TO:<{recipient}>\r\n".encode("ascii"),
-            b"DATA\r\n",
-        )
-        if self._pipelining:
+        opening = envelope.commands(len(message), self.offers)
+        if self.offers.pipelining:
             self._transport.write(b"".join(opening))
         refusal: Answer | None = None
-        for step, command in zip(Step, opening, strict=True):
-            if not self._pipelining:
-                self._transport.write(command)
-            reply = await self._reply()
-            refusal = refusal or (None if reply.positive or reply.code == START_CONTENT else Answer(step, reply))
-            if refusal and not self._pipelining:
-                break
+        async with self._waiting(self._patience.answer):
+            for step, command in zip(Step, opening, strict=True):
+                if not self.offers.pipelining:
+                    self._transport.write(command)
+                reply = await self._reply()
+                refusal = refusal or (None if reply.positive or reply.code == START_CONTENT else Answer(step, reply))
+                if refusal and not self.offers.pipelining:
+                    break
         if reply.code == START_CONTENT:
             # A server may ask for the content though it took no recipient: then an empty one is due (RFC 2920 section 3.1).
             self._transport.write(_stuffed(message) if refusal is None else b".\r\n")
-            ended = Answer(Step.CONTENT, await self._reply())
+            async with self._waiting(self._patience.end):
+                ended = Answer(Step.CONTENT, await self._reply())
             return refusal or ended
         if refusal is None:
             self.abort()
@@ -125,8 +153,18 @@ class Conversation(asyncio.Protocol):
                 f"The mail server answered {reply} where it should have asked for the mail's content."
             )
         self._transport.write(b"RSET\r\n")
-        await self._reply()
+        async with self._waiting(self._patience.answer):
+            await self._reply()
         return refusal
+
+    @asynccontextmanager
+    async def _waiting(self, seconds: float) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(seconds):
+                yield
+        except TimeoutError:
+            self.abort()
+            raise NoAnswer(f"The mail server did not answer within {seconds:g} s.") from None
 
     async def _reply(self) -> Reply:
         while not self._replies:
@@ -191,61 +229,3 @@ def _stuffed(message: bytes) -> bytes:
     """The content as DATA carries it: leading dots doubled, a lone dot behind (RFC 5321 section 4.5.2). `message` has CRLF line ends."""
     dotted = message.replace(b"\r\n.", b"\r\n..")
     return b"%b%b.\r\n" % (b"." if dotted.startswith(b".") else b"", dotted)
-
-
-async def open_conversation(settings: Settings, tls: ssl.SSLContext) -> Conversation:
-    """Opens a conversation as the settings ask. Raises `ConversationFailed`."""
-    where = f"the mail server at {settings.smtp_host}:{settings.smtp_port}"
-    client = SMTP(
-        hostname=settings.smtp_host, port=settings.smtp_port, timeout=settings.smtp_timeout_seconds, start_tls=False
-    )
-    try:
-        await client.connect()
-        await client.ehlo()
-        if settings.smtp_starttls is not StartTls.OFF:
-            await _encrypt(client, settings.smtp_starttls, tls, where)
-        if settings.smtp_username is not None:
-            await client.login(settings.smtp_username, settings.password() or "")
-    except (SMTPException, OSError, ValueError) as fault:
-        client.close()
-        raise ConversationFailed(_sentence(fault, where)) from None
-    except BaseException:
-        client.close()
-        raise
-    transport = cast(asyncio.Transport, client.transport)
-    return Conversation(transport, client.supports_extension("pipelining"), settings.smtp_timeout_seconds)
-
-
-async def _encrypt(client: SMTP, wanted: StartTls, tls: ssl.SSLContext, where: str) -> None:
-    if client.supports_extension("starttls"):
-        await client.starttls(tls_context=tls)
-        await client.ehlo()
-    elif wanted is StartTls.REQUIRED:
-        raise ConversationFailed(
-            f"STARTTLS is required and {where} does not offer it: turn it on there, or set SMTP_STARTTLS=off where the network is trusted."
-        )
-
-
-def tls_context(settings: Settings) -> ssl.SSLContext:
-    """What certificates of a mail server are accepted: verified ones where STARTTLS is required, any where it is opportunistic."""
-    context = ssl.create_default_context(cafile=settings.smtp_ca_file)
-    if settings.smtp_starttls is not StartTls.REQUIRED:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _sentence(fault: Exception, where: str) -> str:
-    match fault:
-        case SMTPAuthenticationError():
-            return f"SMTP_USERNAME with the password of SMTP_PASSWORD_FILE is not accepted by {where} ({fault.code})."
-        case ssl.SSLCertVerificationError():
-            return f"The certificate of {where} does not verify ({fault.verify_message}): set SMTP_CA_FILE to the CA that signed it."
-        case SMTPResponseException(code=code) if code < 0:
-            return NOT_SMTP
-        case SMTPResponseException():
-            return f"Opening a conversation, {where} answered {fault.code}."
-        case SMTPTimeoutError():
-            return f"Opening a conversation, {where} did not answer in time."
-        case _:
-            return f"Opening a conversation with {where} failed ({type(fault).__name__}): is it running, and is the address right?"

@@ -2,37 +2,26 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from types import MappingProxyType
 
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark, DeadlineWarned
 from servicecert_schemas.event import EventData
-from servicecert_schemas.mail import MailEvent, MailGivenUp, MailHandedOver, MailRefused
 from servicecert_schemas.revocation import CertificateRevoked
 from servicecert_worker.decider import Deadline, Decision, Due, Event, Happened, Result
 
 from . import contents, reminders
 from .ledger import Ledger
 from .planning import Occasion, planned
-from .refusals import told_of_refusal
 from .reminders import REMIND, Recalled
+from .settling import settled, woken
 from .standing import learned
-from .task import MailOutcome, MailState
 
 PATIENCE = timedelta(days=5)
 """How long a mail without a due time is tried (RFC 5321 section 4.5.4.1 asks for 4 to 5 days)."""
 
 LATE_PATIENCE = timedelta(days=1)
 """How long a certificate is tried at least, also where its delivery is due sooner or overdue."""
-
-_EVENT_OF: MappingProxyType[MailState, type[MailEvent]] = MappingProxyType(
-    {
-        MailState.HANDED_OVER: MailHandedOver,
-        MailState.REFUSED: MailRefused,
-        MailState.GIVEN_UP: MailGivenUp,
-    }
-)
 
 
 def decide(state: Ledger | None, happened: Happened, recalled: Recalled, now: datetime) -> Decision[Ledger]:
@@ -41,11 +30,11 @@ def decide(state: Ledger | None, happened: Happened, recalled: Recalled, now: da
         case Event():
             return _hear(state, happened, now)
         case Result():
-            return _settle(state, happened)
+            return settled(state, happened, now)
         case Due(kind=kind) if kind == REMIND and state is not None:
             return _remind(state, recalled, now)
-        case _:
-            return Decision(state)
+        case Due():
+            return woken(state, happened, recalled, now)
 
 
 def heeds(data: EventData) -> bool:
@@ -118,25 +107,3 @@ def _reminded(ledger: Ledger, now: datetime) -> Decision[Ledger]:
         ledger = replace(ledger, standing=replace(standing, warned=None, slot=None))
     moment = reminders.next_wake(ledger, now)
     return Decision(ledger, deadlines=() if moment is None else (Deadline(REMIND, moment),))
-
-
-def _settle(state: Ledger | None, result: Result) -> Decision[Ledger]:
-    """The first outcome of a mail counts. A mail that no ledger knows is a fault of ours: it raises, so that it is seen."""
-    outcome = result.data
-    if not isinstance(outcome, MailOutcome) or state is None:
-        raise LookupError(f"The result {result.id} belongs to no mail of this case.")
-    row = state.row(outcome.mail_id)
-    if row.state is not MailState.PLANNED:
-        return Decision(state)
-    settled = replace(row, state=outcome.state, attempts=outcome.attempts, answer=outcome.answer, settled_at=outcome.at)
-    said = _EVENT_OF[outcome.state](
-        case_id=state.case_id,
-        mail_id=row.mail_id,
-        kind=row.kind,
-        recipient=row.recipient,
-        answer=outcome.answer_class,
-        attempts=outcome.attempts,
-        at=outcome.at,
-    )
-    after, intents = told_of_refusal(state.with_settled(settled), settled, outcome.at)
-    return Decision(after, events=(said,), intents=intents)

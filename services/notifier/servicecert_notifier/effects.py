@@ -1,20 +1,23 @@
-"""The notifier's act on the world: handing mails over to the mail server (C3).
+"""The notifier's act on the world: handing mails over to a mail server (C3).
 
 SMTP is at least once: where the answer to a mail got lost it is sent again, with the same bytes and the same Message-ID.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 import structlog
-from servicecert_worker.decider import Again, Done, Outcome, Task
+from servicecert_worker.decider import Done, Outcome, Task
 
-from .conversation import Answer, Conversation, ConversationFailed, NoAnswer, Step, open_conversation, tls_context
+from .conversation import Answer, Conversation, ConversationFailed, Envelope, NoAnswer, Step
 from .letters import write
 from .message import Letter, UnsendableAddress, compose, mailbox, masked
+from .opening import open_conversation, tls_context
+from .relays import Relay, Relays
 from .settings import Settings
 from .task import NO_ANSWER, Content, MailOutcome, MailState, MailTask
 
@@ -22,6 +25,9 @@ log = structlog.get_logger(__name__)
 
 _OURS_TO_MEND = frozenset((454, 530, 534, 535, 538))
 """Replies that ask for a login or an encrypted connection (RFC 4954 section 6, RFC 3207 section 4): ours to mend, so no mail is refused for them."""
+
+_TOO_LARGE = 552
+"""The reply to MAIL that refuses the mail for its size (RFC 1870 section 6), and not its sender."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,28 +38,34 @@ class Deferred:
     answer: str = NO_ANSWER
 
 
-Settled = Literal[MailState.HANDED_OVER, MailState.REFUSED, MailState.GIVEN_UP]
+Settled = Literal[MailState.DEFERRED, MailState.HANDED_OVER, MailState.REFUSED, MailState.GIVEN_UP]
 
 
 class Postman:
-    """Hands mails over through a few conversations that it keeps open."""
+    """Hands mails over through a few conversations that it keeps open, with the first mail server that answers."""
 
     def __init__(self, settings: Settings, clock: Callable[[], datetime]) -> None:
         self._settings = settings
         self._sender = settings.sender
+        self._envelope_sender = settings.envelope_sender
         self._contact = settings.contact
+        self._dkim = settings.dkim_key()
         self._clock = clock
         self._tls = tls_context(settings)
+        self._relays = Relays(settings.relays)
         self._idle: list[Conversation] = []
         self._written: tuple[Content, Letter] | None = None
+        self._busy: Counter[str] = Counter()
+        self._outcomes: Counter[tuple[str, str]] = Counter()
+        self._answers: dict[str, float] = {}
 
     async def deliver(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
-        """Hands over each task's mail (`MailTask`) in a transaction of its own, and answers each, in order. Bears repetition."""
-        waiting = iter(range(len(tasks)))
+        """Hands over each task's mail (`MailTask`) in a transaction of its own, and says of each, in order, what came of it. Bears repetition.
+
+        One mail follows another through one conversation: who calls it several times at once has several.
+        """
         outcomes: dict[int, Done | Deferred] = {}
-        lanes = min(self._settings.smtp_connections, len(tasks))
-        troubles = await asyncio.gather(*(self._lane(tasks, waiting, outcomes) for _ in range(lanes)))
-        untried = next((Deferred(trouble) for trouble in troubles if trouble), Deferred("The mail was not tried."))
+        untried = Deferred(await self._all(tasks, outcomes) or "The mail was not tried.")
         return [self._in_time(task, outcomes.get(place, untried)) for place, task in enumerate(tasks)]
 
     async def close(self) -> None:
@@ -61,18 +73,29 @@ class Postman:
         idle, self._idle = self._idle, []
         await asyncio.gather(*(conversation.close() for conversation in idle))
 
-    async def _lane(
-        self, tasks: Sequence[Task], waiting: Iterator[int], outcomes: dict[int, Done | Deferred]
-    ) -> str | None:
-        """Hands over what is waiting, one mail after another. Where no conversation opens, or the server is silent, it answers why:
+    async def outcomes(self) -> Mapping[tuple[str, ...], float]:
+        """How many mails came to which outcome since the start, by kind."""
+        return {(kind, outcome): float(count) for (kind, outcome), count in self._outcomes.items()}
 
-        what it leaves is for the other lanes, or for later.
-        """
+    async def answers(self) -> Mapping[str, float]:
+        """The class of each mail server's last answer to a mail: 2, 4 or 5, and 0 where it does not answer."""
+        return dict(self._answers)
+
+    async def connections(self) -> Mapping[str, float]:
+        """How many conversations are open, by mail server."""
+        idle = Counter(str(conversation.relay) for conversation in self._idle if conversation.usable)
+        return {str(relay): float(self._busy[str(relay)] + idle[str(relay)]) for relay in self._relays.all}
+
+    async def _all(self, tasks: Sequence[Task], outcomes: dict[int, Done | Deferred]) -> str | None:
+        """Hands over what is waiting. Where no conversation opens, or every server was silent lately, it answers why: what it leaves is for later."""
+        waiting = iter(range(len(tasks)))
         while True:
             try:
                 conversation = await self._conversation()
             except ConversationFailed as failed:
                 return str(failed)
+            relay = str(conversation.relay)
+            self._busy[relay] += 1
             try:
                 for place in waiting:
                     outcomes[place] = await self._hand_over(conversation, tasks[place])
@@ -82,35 +105,64 @@ class Postman:
                     self._idle.append(conversation)
                     return None
             except NoAnswer as silent:
-                return str(silent)
+                outcomes[place] = Deferred(str(silent))
+                if self._relays.rest(asyncio.get_running_loop().time()):
+                    return str(silent)
             except BaseException:
                 conversation.abort()
                 raise
+            finally:
+                self._busy[relay] -= 1
 
     async def _conversation(self) -> Conversation:
+        """A conversation that is open, or a new one with the first server that answers. Raises what the last of them raises."""
         while self._idle:
             conversation = self._idle.pop()
             if conversation.usable:
                 return conversation
             conversation.abort()
-        return await open_conversation(self._settings, self._tls)
+        loop = asyncio.get_running_loop()
+        trouble = ConversationFailed("There is no mail server.")
+        for relay in self._relays.preferred(loop.time()):
+            try:
+                conversation = await open_conversation(relay, self._settings, self._tls)
+            except ConversationFailed as failed:
+                trouble = failed
+                self._failed(relay, str(failed))
+            else:
+                self._relays.answered(relay)
+                return conversation
+        raise trouble
 
     async def _hand_over(self, conversation: Conversation, task: Task) -> Done | Deferred:
         mail: MailTask = task.data
         try:
-            recipient = mailbox(mail.recipient.email)
+            recipient = mailbox(mail.recipient.email, utf8=conversation.offers.smtputf8)
             message = compose(self._letter(mail), self._sender, mail.recipient, mail.mail_id, mail.date, mail.language)
+            if self._dkim is not None:
+                message = self._dkim.signed(message, mail.date)
         except UnsendableAddress:
             return self._done(task, MailState.REFUSED, NO_ANSWER)
         except Exception as fault:
             # One mail that cannot be written must not hold up the others. The fault's text may quote the mail, its type does not.
+            log.error("mail cannot be written", **_named(task), fault=type(fault).__name__)
             return Deferred(f"The mail could not be written ({type(fault).__name__}).")
+        envelope = Envelope(self._envelope_sender, recipient, str(mail.mail_id))
         try:
-            return self._judge(task, await conversation.hand_over(self._sender.address, recipient, message))
-        except NoAnswer:
-            raise
+            answer = await conversation.hand_over(envelope, message)
         except ConversationFailed as failed:
+            self._failed(conversation.relay, str(failed))
+            if isinstance(failed, NoAnswer):
+                raise
             return Deferred(str(failed))
+        self._answers[str(conversation.relay)] = float(answer.reply.code // 100)
+        return self._judge(task, answer)
+
+    def _failed(self, relay: Relay, reason: str) -> None:
+        self._relays.failed(relay, asyncio.get_running_loop().time())
+        if self._answers.get(str(relay)) != 0:
+            log.warning("a mail server fails", relay=str(relay), reason=reason)
+        self._answers[str(relay)] = 0.0
 
     def _letter(self, mail: MailTask) -> Letter:
         """The letter of a mail. Recipients of one case share the content and come one after another, so it is written once for them."""
@@ -123,7 +175,8 @@ class Postman:
         reply = answer.reply
         if reply.positive:
             return self._done(task, MailState.HANDED_OVER, str(reply))
-        if reply.code >= 500 and answer.step is not Step.SENDER and reply.code not in _OURS_TO_MEND:
+        ours = reply.code in _OURS_TO_MEND or (answer.step is Step.SENDER and reply.code != _TOO_LARGE)
+        if reply.code >= 500 and not ours:
             return self._done(task, MailState.REFUSED, str(reply))
         return Deferred(f"The mail server answered {reply} to the {answer.step.name.lower()} of the mail.", str(reply))
 
@@ -134,23 +187,24 @@ class Postman:
         mail: MailTask = task.data
         if self._clock() >= mail.give_up_at:
             return self._done(task, MailState.GIVEN_UP, outcome.answer)
-        log.info("mail deferred", **_named(task), reason=outcome.reason)
-        return Again(outcome.reason)
+        return self._done(task, MailState.DEFERRED, outcome.answer, outcome.reason)
 
-    def _done(self, task: Task, state: Settled, answer: str) -> Done:
+    def _done(self, task: Task, state: Settled, answer: str, reason: str | None = None) -> Done:
         mail: MailTask = task.data
-        if state is MailState.HANDED_OVER:
-            log.debug("mail handed over", **_named(task), answer=answer)
-        else:
-            log.warning(f"mail {state}", **_named(task), answer=answer)
-        outcome = MailOutcome(
-            mail_id=mail.mail_id, state=state, answer=answer, attempts=task.tries + 1, at=self._clock()
-        )
-        return Done(outcome)
+        attempts = mail.attempts + task.tries + 1
+        told = {**_named(task), "answer": answer, "attempts": attempts}
+        match state:
+            case MailState.HANDED_OVER:
+                log.debug(f"mail {state}", **told)
+            case MailState.DEFERRED:
+                log.info(f"mail {state}", **told, reason=reason)
+            case _:
+                log.warning(f"mail {state}", **told)
+        self._outcomes[mail.content.kind, state] += 1
+        return Done(MailOutcome(mail_id=mail.mail_id, state=state, answer=answer, attempts=attempts, at=self._clock()))
 
 
 def _named(task: Task) -> dict[str, object]:
     """How a log names a mail: never by its address."""
     mail: MailTask = task.data
-    recipient = masked(mail.recipient.email)
-    return {"mail": str(mail.mail_id), "case": str(mail.case_id), "recipient": recipient, "attempts": task.tries + 1}
+    return {"mail": str(mail.mail_id), "case": str(mail.case_id), "recipient": masked(mail.recipient.email)}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
+from unicodedata import normalize
 from uuid import UUID
 
 from servicecert_schemas.certificate import Recipient
@@ -37,8 +38,11 @@ def one_line(text: str) -> str:
     return _UNSEEN.sub(" ", text).strip()
 
 
-def mailbox(address: str) -> str:
-    """An address as RFC 5321 and 5322 write it: a domain in A-labels, a local part quoted where it must be. Raises `UnsendableAddress`."""
+def mailbox(address: str, *, utf8: bool = False) -> str:
+    """An address as RFC 5321 and 5322 write it: a domain in A-labels, a local part quoted where it must be.
+
+    With `utf8` the local part may hold other than ASCII (RFC 6531). Raises `UnsendableAddress`.
+    """
     local, at, domain = address.rpartition("@")
     try:
         ascii_domain = domain if domain.isascii() else domain.encode("idna").decode()
@@ -46,11 +50,17 @@ def mailbox(address: str) -> str:
         raise UnsendableAddress("The address has a domain that is no domain name.") from None
     if not at or not local or not _DOMAIN.fullmatch(ascii_domain):
         raise UnsendableAddress("The address is not of the form name@domain.")
-    if _DOT_ATOM.fullmatch(local):
+    if _DOT_ATOM.fullmatch(local) or (utf8 and _is_international(local)):
         return f"{local}@{ascii_domain}"
     if not _PRINTABLE.fullmatch(local):
         raise UnsendableAddress("The address has a character before the @ that is not ASCII.")
     return f"{_quoted(local)}@{ascii_domain}"
+
+
+def _is_international(local: str) -> bool:
+    """Whether a local part is a dot-atom of letters and marks beside ASCII's own (RFC 6531 section 3.3), in one form only (RFC 6530 section 10.1)."""
+    atoms = "".join("a" if not c.isascii() and c.isprintable() else c for c in local)
+    return not local.isascii() and normalize("NFC", local) == local and _DOT_ATOM.fullmatch(atoms) is not None
 
 
 def masked(address: str) -> str:
@@ -113,7 +123,7 @@ def compose(
     head = b"\r\n".join(
         (
             b"From: " + sender.header,
-            b"To: " + _named(recipient.name or "", mailbox(recipient.email)),
+            b"To: " + _named(recipient.name or "", mailbox(recipient.email, utf8=True)),
             b"Subject: " + _unstructured(one_line(letter.subject)),
             b"Date: " + format_datetime(date.astimezone(UTC)).encode(),
             f"Message-ID: <{mail_id}@{sender.domain}>".encode(),
@@ -164,12 +174,12 @@ def _file(attachment: Attachment) -> bytes:
 
 
 def _named(name: str, address: str) -> bytes:
+    """A mailbox in a header. One that is not ASCII stands there in UTF-8 (RFC 6532): it is sent only to a server that offers SMTPUTF8."""
     shown = one_line(name)
     if not shown:
-        return address.encode("ascii")
-    if _is_plain(shown):
-        return f"{_quoted(shown)}\r\n <{address}>".encode("ascii")
-    return _encoded_words(shown) + f"\r\n <{address}>".encode("ascii")
+        return address.encode()
+    words = _quoted(shown).encode("ascii") if _is_plain(shown) else _encoded_words(shown)
+    return words + f"\r\n <{address}>".encode()
 
 
 def _unstructured(text: str) -> bytes:

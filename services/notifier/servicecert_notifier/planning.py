@@ -9,6 +9,7 @@ from servicecert_worker.decider import Intent
 
 from .audience import addressed
 from .ledger import Ledger, Row, mail_id
+from .overtaking import overtaken
 from .task import Content, MailTask, for_role
 
 INTENT = "mail"
@@ -27,7 +28,10 @@ class Occasion:
 
 
 def planned(ledger: Ledger, occasion: Occasion) -> tuple[Ledger, tuple[Intent, ...]]:
-    """The ledger with the mails that were not planned before, and the acts that send them; the same ledger where there are none."""
+    """The ledger with the mails that were not planned before, and the acts that send them; the same ledger where there are none.
+
+    Deferred mails that say what holds no more are superseded.
+    """
     planned_before = {row.mail_id for row in ledger.rows}
     kind = occasion.content.kind
     rows: list[Row] = []
@@ -40,7 +44,6 @@ def planned(ledger: Ledger, occasion: Occasion) -> tuple[Ledger, tuple[Intent, .
         # Recipients who read the same share the object, so that it is written once for them.
         is_orderer = recipient.role is RecipientRole.ORDERER
         content = contents.setdefault(is_orderer, for_role(occasion.content, recipient.role))
-        rows.append(Row(identity, kind, occasion.about, recipient.role, place, planned_at=occasion.date))
         task = MailTask(
             mail_id=identity,
             case_id=ledger.case_id,
@@ -51,4 +54,16 @@ def planned(ledger: Ledger, occasion: Occasion) -> tuple[Ledger, tuple[Intent, .
             content=content,
         )
         intents.append(Intent(INTENT, task))
-    return (ledger.with_planned(tuple(rows)) if rows else ledger), tuple(intents)
+        rows.append(
+            Row(
+                identity,
+                kind,
+                occasion.about,
+                recipient.role,
+                place,
+                planned_at=occasion.date,
+                give_up_at=occasion.give_up_at,
+                order=task,
+            )
+        )
+    return (overtaken(ledger, rows).with_planned(tuple(rows)) if rows else ledger), tuple(intents)

@@ -1,20 +1,29 @@
-"""What the notifier's own tables say before it decides on a reminder: which certificates may have taken its place, and when it may go (C4)."""
+"""What the notifier's own tables say before it decides on what a deadline woke.
+
+On a reminder: which certificates may have taken its place, and when it may go (C4). On a mail that is tried or sent again: what is to be sent (C3).
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from importlib.resources import files
+from uuid import UUID
 
 from servicecert_schemas.certificate import Recipient
 from servicecert_worker.decider import Connection, Due, Happened, Stored
 
 from .audience import addressed
-from .ledger import Ledger
+from .ledger import Ledger, Notice, Wanted
 from .pace import Limits, domain_of, give
 from .reminders import NOTHING_RECALLED, REMIND, Other, Recalled, kind_of, other_of, owed
+from .settling import NOTICE, TRY
 from .standing import Standing
 from .store import standing_of
+from .task import MailTask
 
 _SQL = files(__package__) / "sql"
+_NOTICES = (_SQL / "notices.sql").read_text()
+_ORDERS = (_SQL / "orders.sql").read_text()
 _OTHERS = (_SQL / "others.sql").read_text()
 _LOCK_PACES = (_SQL / "lock_paces.sql").read_text()
 _PACES = (_SQL / "paces.sql").read_text()
@@ -35,13 +44,21 @@ class Recall:
         stored: Mapping[str, Stored[Ledger]],
         _known: Recalled,
     ) -> Recalled:
-        due = [each.key for each in happened if isinstance(each, Due) and each.kind == REMIND and each.key in stored]
-        if not due:
+        dues = [each for each in happened if isinstance(each, Due) and each.key in stored]
+        if not dues:
             return NOTHING_RECALLED
+        notices = await _notices(connection, [UUID(due.key) for due in dues if due.kind == NOTICE])
+        again = [UUID(due.kind.removeprefix(TRY)) for due in dues if due.kind.startswith(TRY)]
+        again += [notice.mail_id for found in notices.values() for notice in found if notice.wanted is Wanted.RESEND]
+        recalled = Recalled(notices=notices, orders=await _orders(connection, again))
+        due = [each.key for each in dues if each.kind == REMIND]
+        if not due:
+            return recalled
         ledgers = {key: stored[key].state for key in dict.fromkeys(due)}
         others = await _others(connection, [ledger for ledger in ledgers.values() if ledger.standing.certificate])
         wanted = list(_wanted(ledgers, others, self._clock()))
-        return Recalled(others, await self._give(connection, wanted) if wanted else NOTHING_RECALLED.slots)
+        slots = await self._give(connection, wanted) if wanted else recalled.slots
+        return replace(recalled, others=others, slots=slots)
 
     async def _give(self, connection: Connection, wanted: list[tuple[str, list[str]]]) -> Mapping[str, datetime]:
         now = self._clock()
@@ -50,6 +67,29 @@ class Recall:
         given = give(wanted, {row["domain"]: row["filled_until"] for row in rows}, self._limits, now)
         await connection.execute(_KEEP_PACES, list(given.filled), list(given.filled.values()), now)
         return given.slots
+
+
+async def _notices(connection: Connection, cases: Sequence[UUID]) -> Mapping[str, tuple[Notice, ...]]:
+    """The notices of the cases, each case's in the order in which they came."""
+    found: dict[str, tuple[Notice, ...]] = {}
+    for row in await connection.fetch(_NOTICES, cases) if cases else ():
+        notice = Notice(
+            row["id"],
+            row["case_id"],
+            row["mail_id"],
+            Wanted(row["wanted"]),
+            row["text"],
+            row["at"],
+            row["address"],
+        )
+        found[str(notice.case_id)] = (*found.get(str(notice.case_id), ()), notice)
+    return found
+
+
+async def _orders(connection: Connection, mails: Sequence[UUID]) -> Mapping[UUID, MailTask]:
+    """What is to be sent, of these mails."""
+    rows = await connection.fetch(_ORDERS, mails) if mails else ()
+    return {row["mail_id"]: MailTask.model_validate_json(row["data"]) for row in rows}
 
 
 async def _others(connection: Connection, ledgers: Sequence[Ledger]) -> Mapping[str, Sequence[Other]]:

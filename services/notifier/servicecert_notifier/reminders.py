@@ -5,16 +5,18 @@ urgent, and those that it overtook are not sent any more.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from types import MappingProxyType
+from uuid import UUID
 
 from servicecert_schemas.deadline import DeadlineMark
 from servicecert_schemas.mail import MailKind
 from servicecert_schemas.values import CertificateType
 
-from .ledger import Ledger
+from .ledger import Ledger, Notice
 from .standing import Application, Certificate, Standing, Warned
+from .task import MailTask
 from .wording import HELSINKI
 
 REMIND = "remind"
@@ -49,13 +51,18 @@ class Other:
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """What the tables say for a turn, by case: the other certificates of its account, and the moment that the limits give its reminder."""
+    """What the tables say for a turn, by case: the other certificates of its account, the moment that the limits give its reminder, and the notices.
 
-    others: Mapping[str, Sequence[Other]]
-    slots: Mapping[str, datetime]
+    `orders` is what is to be sent, by mail, of those that are tried or sent again.
+    """
+
+    others: Mapping[str, Sequence[Other]] = field(default_factory=lambda: MappingProxyType({}))
+    slots: Mapping[str, datetime] = field(default_factory=lambda: MappingProxyType({}))
+    notices: Mapping[str, tuple[Notice, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    orders: Mapping[UUID, MailTask] = field(default_factory=lambda: MappingProxyType({}))
 
 
-NOTHING_RECALLED = Recalled(MappingProxyType({}), MappingProxyType({}))
+NOTHING_RECALLED = Recalled()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The notifier as a value: what it reads, decides and does."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
 
@@ -10,8 +10,10 @@ from servicecert_schemas.topics import CASES, CERTIFICATE_STATUS, CERTIFICATES, 
 from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Service
 
+from .bounce_reader import reading
 from .decide import decide, heeds
 from .effects import Postman
+from .gauges import Waiting, gauges
 from .ledger import Ledger
 from .planning import INTENT
 from .recall import Recall
@@ -29,20 +31,24 @@ async def open_service(
     settings: Settings, pool: asyncpg.Pool, clock: Clock = machine_clock
 ) -> AsyncIterator[Service[Ledger, Recalled]]:
     """The notifier, with conversations to the mail server that open with the first mail and end with the service."""
-    del pool  # No act of the notifier needs the database.
     postman = Postman(settings, clock=clock)
-    try:
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(postman.close)
+        if settings.servicecert_bounce_maildir is not None:
+            folder, domain = settings.servicecert_bounce_maildir, settings.sender.domain
+            await stack.enter_async_context(reading(folder, domain, pool, clock))
         yield Service(
             name=NAME,
             reads=(CERTIFICATES, CERTIFICATE_STATUS, CASES, DEADLINES),
             store=LedgerStore(),
             decide=decide,
             heeds=heeds,
-            effects=MappingProxyType({INTENT: Effect(MailTask, postman.deliver)}),
+            effects=MappingProxyType(
+                {INTENT: Effect(MailTask, postman.deliver, concurrency=settings.smtp_connections)}
+            ),
+            gauges=gauges(postman.outcomes, postman.answers, postman.connections, Waiting(pool, clock)),
             recall=Recall(settings.limits, clock),
         )
-    finally:
-        await postman.close()
 
 
 __all__ = ["MIGRATIONS", "NAME", "Settings", "open_service"]

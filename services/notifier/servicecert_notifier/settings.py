@@ -1,28 +1,57 @@
 """What an operator sets for the notifier. Dangerous or incomplete settings are refused before anything starts."""
 
+import re
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, FilePath, model_validator
+from pydantic import AfterValidator, DirectoryPath, Field, FilePath, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from .message import Sender
+from .dkim_key import DkimKey
+from .message import Sender, UnsendableAddress, mailbox
 from .pace import Limits
+from .relays import Relay
+
+_SELECTOR = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*")
 
 
-class StartTls(StrEnum):
-    """Whether the conversation with the mail server is encrypted (RFC 3207).
+class Tls(StrEnum):
+    """How the conversation with a mail server is encrypted.
 
-    `required` verifies the server's certificate; `opportunistic` takes what there is, unverified (RFC 7435).
+    `starttls` (RFC 3207) and `implicit` (RFC 8314) verify the server's certificate; `opportunistic` takes what there is, unverified (RFC 7435).
     """
 
-    REQUIRED = "required"
+    STARTTLS = "starttls"
+    IMPLICIT = "implicit"
     OPPORTUNISTIC = "opportunistic"
     OFF = "off"
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether nothing is said to a server that does not prove who it is."""
+        return self in (Tls.STARTTLS, Tls.IMPLICIT)
 
 
 def _sender(text: str) -> str:
     Sender.read(text)
+    return text
+
+
+def _hosts(text: str) -> str:
+    Relay.read_all(text, 587)
+    return text
+
+
+def _bounces_to(text: str | None) -> str | None:
+    try:
+        return text if text is None else mailbox(text)
+    except UnsendableAddress:
+        raise ValueError("is not an address: write it as name@domain") from None
+
+
+def _selector(text: str | None) -> str | None:
+    if text is not None and not _SELECTOR.fullmatch(text):
+        raise ValueError("is not a selector: letters, digits, hyphens, dots between them")
     return text
 
 
@@ -31,16 +60,25 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
-    smtp_host: Annotated[str, Field(min_length=1, description="the mail server")]
-    smtp_port: Annotated[int, Field(ge=1, le=65_535, description="its port")] = 587
-    smtp_starttls: Annotated[
-        StartTls,
-        Field(description="required (verified), opportunistic (unverified, where offered) or off"),
-    ] = StartTls.REQUIRED
+    smtp_host: Annotated[
+        str,
+        AfterValidator(_hosts),
+        Field(
+            min_length=1,
+            description="the mail server, as host or host:port, or several with commas between: the first that answers is used",
+        ),
+    ]
+    smtp_port: Annotated[int, Field(ge=1, le=65_535, description="the port of those that name none")] = 587
+    smtp_tls: Annotated[
+        Tls,
+        Field(
+            description="starttls (verified), implicit (verified; from the first byte on, as on port 465), opportunistic (unverified, where offered) or off"
+        ),
+    ] = Tls.STARTTLS
     smtp_ca_file: Annotated[
         FilePath | None, Field(description="the CAs that verify the mail server; the system's without it")
     ] = None
-    smtp_username: Annotated[str | None, Field(description="needs SMTP_STARTTLS=required")] = None
+    smtp_username: Annotated[str | None, Field(description="needs SMTP_TLS=starttls or implicit")] = None
     smtp_password_file: Annotated[
         FilePath | None, Field(description="a file whose first line is the password; goes with SMTP_USERNAME")
     ] = None
@@ -48,6 +86,14 @@ class Settings(BaseSettings):
     smtp_timeout_seconds: Annotated[
         float, Field(gt=0, le=600, description="seconds to wait for each answer of the mail server")
     ] = 60
+    smtp_end_timeout_seconds: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=3_600,
+            description="seconds to wait for the answer to a whole mail: giving up earlier than the server sends mails twice",
+        ),
+    ] = 600
     servicecert_mail_from: Annotated[
         str, AfterValidator(_sender), Field(description="the sender, as Name <address> or an address")
     ]
@@ -60,14 +106,56 @@ class Settings(BaseSettings):
     servicecert_reminders_per_hour_to_a_domain: Annotated[
         int, Field(ge=1, le=1_000_000, description="of these, to the addresses of one domain")
     ] = 240
+    servicecert_mail_bounces_to: Annotated[
+        str | None,
+        AfterValidator(_bounces_to),
+        Field(description="the envelope's sender, to whom bounces go; the sender's address without it"),
+    ] = None
+    servicecert_bounce_maildir: Annotated[
+        DirectoryPath | None, Field(description="the Maildir that bounces are delivered to; none is read without it")
+    ] = None
+    servicecert_dkim_key_file: Annotated[
+        FilePath | None,
+        Field(description="the private key (PEM; RSA or Ed25519) that signs mails by DKIM; none is signed without it"),
+    ] = None
+    servicecert_dkim_selector: Annotated[
+        str | None, AfterValidator(_selector), Field(description="the DKIM selector; goes with the key")
+    ] = None
 
     @model_validator(mode="after")
     def _login_is_whole_and_safe(self) -> Self:
         if (self.smtp_username is None) != (self.smtp_password_file is None):
             raise ValueError("SMTP_USERNAME and SMTP_PASSWORD_FILE belong together: set both, or neither")
-        if self.smtp_username is not None and self.smtp_starttls is not StartTls.REQUIRED:
-            raise ValueError("SMTP_USERNAME needs SMTP_STARTTLS=required, so that the password never goes unencrypted")
+        if self.smtp_username is not None and not self.smtp_tls.is_verified:
+            raise ValueError(
+                "SMTP_USERNAME needs SMTP_TLS=starttls or implicit, so that the password never goes unencrypted"
+            )
         return self
+
+    @model_validator(mode="after")
+    def _dkim_is_whole_and_opens(self) -> Self:
+        if (self.servicecert_dkim_key_file is None) != (self.servicecert_dkim_selector is None):
+            raise ValueError(
+                "SERVICECERT_DKIM_KEY_FILE and SERVICECERT_DKIM_SELECTOR belong together: set both, or neither"
+            )
+        self.dkim_key()
+        return self
+
+    def dkim_key(self) -> DkimKey | None:
+        """The key that signs mails. Raises `ValueError` with a sentence."""
+        if self.servicecert_dkim_key_file is None or self.servicecert_dkim_selector is None:
+            return None
+        return DkimKey.read(self.servicecert_dkim_key_file, self.servicecert_dkim_selector, self.sender.domain)
+
+    @property
+    def relays(self) -> tuple[Relay, ...]:
+        """The mail servers, in the order in which they are preferred."""
+        return Relay.read_all(self.smtp_host, self.smtp_port)
+
+    @property
+    def envelope_sender(self) -> str:
+        """To whom bounces go."""
+        return self.servicecert_mail_bounces_to or self.sender.address
 
     @property
     def sender(self) -> Sender:

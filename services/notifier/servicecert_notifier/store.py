@@ -36,6 +36,7 @@ class LedgerStore:
     async def save(self, connection: Connection, changed: Sequence[Stored[Ledger]]) -> None:
         """Stores the ledgers, each as the version after the loaded one. Raises `Conflict` where a stored version is another."""
         rows = [(stored.state.case_id, row) for stored in changed for row in stored.state.rows]
+        orders = [row.order for _, row in rows if row.order is not None]
         kept = await connection.fetchval(
             _SAVE,
             [stored.state.case_id for stored in changed],
@@ -48,10 +49,22 @@ class LedgerStore:
             [row.recipient for _, row in rows],
             [row.place for _, row in rows],
             [row.planned_at for _, row in rows],
+            [row.copy for _, row in rows],
+            [row.give_up_at for _, row in rows],
             [row.state for _, row in rows],
             [row.attempts for _, row in rows],
             [row.answer for _, row in rows],
+            [row.first_tried_at for _, row in rows],
+            [row.tried_at for _, row in rows],
+            [row.next_try_at for _, row in rows],
             [row.settled_at for _, row in rows],
+            [row.resends for _, row in rows],
+            [row.reason for _, row in rows],
+            [row.superseded_by for _, row in rows],
+            [row.bounce for _, row in rows],
+            [row.bounced_at for _, row in rows],
+            [order.mail_id for order in orders],
+            [order.model_dump_json().encode() for order in orders],
         )
         if kept != len(changed):
             raise Conflict(f"{len(changed) - kept} mail ledgers were changed since they were loaded.")
@@ -87,8 +100,18 @@ def _row(record: Record) -> Row:
         recipient=RecipientRole(record["recipient"]),
         place=record["place"],
         planned_at=record["planned_at"],
+        copy=record["copy"],
+        give_up_at=record["give_up_at"],
         state=MailState(record["state"]),
         attempts=record["attempts"],
         answer=record["answer"],
+        first_tried_at=record["first_tried_at"],
+        tried_at=record["tried_at"],
+        next_try_at=record["next_try_at"],
         settled_at=record["settled_at"],
+        resends=record["resends"],
+        reason=record["reason"],
+        superseded_by=record["superseded_by"],
+        bounce=record["bounce"],
+        bounced_at=record["bounced_at"],
     )

@@ -1,7 +1,7 @@
 """What a planned mail carries until it is handed over, and what came of it. Both are durable, so both are models."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import Field, StringConstraints
@@ -143,7 +143,10 @@ def for_role(content: Content, role: RecipientRole) -> Content:
 
 
 class MailTask(Value):
-    """One mail to one recipient. `date` is the event's time, so that a repeat has the same bytes; `give_up_at` ends the tries (C3)."""
+    """One mail to one recipient. `date` is the event's time, so that a repeat has the same bytes; `give_up_at` ends the tries (C3).
+
+    `attempts` is how often it was tried before.
+    """
 
     mail_id: UUID
     case_id: UUID
@@ -152,28 +155,38 @@ class MailTask(Value):
     date: Instant
     give_up_at: Instant
     content: Annotated[Content, Field(discriminator="kind")]
+    attempts: Annotated[int, Field(ge=0)] = 0
 
 
 class MailState(StrEnum):
-    """Where a mail stands. All but `planned` are final."""
+    """Where a mail stands (C3).
+
+    A `planned` one is on its way. A `deferred` one could not be handed over and is tried again. A `superseded` one is tried no more, since a later mail
+    says what holds; where it was under way at that moment it may still end as handed over. What was handed over can come back: `bounced`.
+    """
 
     PLANNED = "planned"
+    DEFERRED = "deferred"
     HANDED_OVER = "handed-over"
     REFUSED = "refused"
     GIVEN_UP = "given-up"
+    SUPERSEDED = "superseded"
+    BOUNCED = "bounced"
 
 
 NO_ANSWER = "none"
 
 
 class MailOutcome(Value):
-    """What came of a mail. `answer` is the reply code, with the enhanced status code if there was one (RFC 3463), and never the server's words:
+    """What came of trying a mail. `answer` is the reply code, with the enhanced status code if there was one (RFC 3463), and never the server's words:
 
     they tend to repeat the address.
     """
 
+    AUDITED: ClassVar[tuple[str, ...]] = ("mail_id", "state", "answer", "attempts")
+
     mail_id: UUID
-    state: Literal[MailState.HANDED_OVER, MailState.REFUSED, MailState.GIVEN_UP]
+    state: Literal[MailState.DEFERRED, MailState.HANDED_OVER, MailState.REFUSED, MailState.GIVEN_UP]
     answer: Annotated[str, StringConstraints(pattern=r"^(none|[2-5]\d\d( [245]\.\d{1,3}\.\d{1,3})?)$")]
     attempts: Annotated[int, Field(ge=1)]
     at: Instant

@@ -30,7 +30,7 @@ from servicecert_schemas.application import (
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided, IssuingRefused
 from servicecert_schemas.event import Actor, EventData
-from servicecert_schemas.mail import MailGivenUp, MailHandedOver, MailRefused
+from servicecert_schemas.mail import MailBounced, MailGivenUp, MailHandedOver, MailRefused
 from servicecert_schemas.revocation import CertificateRevoked, RevocationRefused, RevocationRegistered
 from servicecert_worker.decider import Change, Decision, Event, Happened
 
@@ -293,6 +293,7 @@ def reports() -> dict[str, EventData]:
         "contact has it": MailHandedOver(**mail, recipient="technical-contact", at=NOW + 3 * MINUTE),
         "contact refused": MailRefused(**mail, recipient="technical-contact", at=NOW + 3 * MINUTE),
         "orderer given up": MailGivenUp(**mail, recipient="orderer", at=NOW + 4 * MINUTE),
+        "contact bounced": MailBounced(**mail, recipient="technical-contact", at=NOW + 5 * MINUTE),
         "return told": MailHandedOver(
             **{**mail, "kind": "application-returned"}, recipient="orderer", at=NOW + 1 * MINUTE
         ),

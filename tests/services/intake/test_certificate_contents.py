@@ -231,7 +231,23 @@ def test_C1_a_blank_shared_mailbox_is_none(accepts):
     assert len(accepts(shared_mailbox=" ").events[1].recipients) == 2
 
 
-@pytest.mark.parametrize("email", ["", "urho", "urho@", "a@b@c", "Urho <urho@example.fi>", "a b@example.fi"])
+def test_C1_an_address_is_written_as_a_mail_server_takes_it(accepts):
+    accepted = accepts(
+        orderer={"name": "Urho", "email": "Urho@ONNELA.example.fi"}, shared_mailbox="väinö@hyvinvointialue-ääkköset.fi"
+    )
+    addresses = [each.email for each in accepted.events[1].recipients]
+    assert addresses[0] == "Urho@onnela.example.fi"
+    assert addresses[-1] == "väinö@xn--hyvinvointialue-kkset-l2ba84b.fi"
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        *["", "urho", "urho@", "a@b@c", "Urho <urho@example.fi>", "a b@example.fi", "a..b@example.fi", ".a@example.fi"],
+        *["a@localhost", "a@-example.fi", "a@exa_mple.fi", "a@[192.0.2.1]", '"a b"@example.fi', "a@example.invalid"],
+        *["a@example.fi\r\nBcc: b@example.fi", "a\u202e@example.fi", f"{'a' * 65}@example.fi"],
+    ],
+)
 def test_C1_an_address_that_cannot_be_delivered_to_is_returned(returns, email):
     view = returns("email-wrong", orderer={"name": "Urho", "email": email})
     assert view.deficiencies[0].field == "orderer.email"

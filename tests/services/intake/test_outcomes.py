@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
-from servicecert_schemas.case import CaseState, EventRefused
+from servicecert_schemas.case import CaseState, DeliveryProblem, EventRefused
+from servicecert_schemas.mail import MailRefused
 
 
 def view(decision):
@@ -33,6 +35,39 @@ def test_E1_nothing_is_delivered_where_no_mail_was_handed_over(after, happen, ha
     assert view(decision).state is CaseState.ISSUED
     assert "could not be delivered" in view(decision).next_step.en
     assert [each.delivered for each in view(decision).deliveries] == [False, False]
+
+
+def test_C3_a_mail_that_did_not_arrive_is_seen_at_once_with_its_reason_and_what_to_do(after, happen, happenings):
+    decision = happen(happenings["contact refused"], after("submitted", "issued", "orderer has it"))
+    assert view(decision).state is CaseState.DELIVERED
+    assert [each.problem for each in view(decision).deliveries] == [None, DeliveryProblem.REFUSED]
+    assert "tell the certificate service the right e-mail address" in view(decision).next_step.en
+    given_up = view(happen(happenings["orderer given up"], after("submitted", "issued")))
+    assert given_up.deliveries[0].problem is DeliveryProblem.GIVEN_UP
+
+
+def test_C3_what_came_back_later_is_seen_too_and_what_arrived_at_last(after, happen, happenings):
+    delivered = after("submitted", "issued", "orderer has it", "contact has it")
+    decision = happen(happenings["contact bounced"], delivered)
+    assert view(decision).state is CaseState.DELIVERED
+    assert view(decision).deliveries[-1].problem is DeliveryProblem.BOUNCED
+    assert "did not arrive" in view(decision).next_step.en
+    again = replace(happenings["contact has it"], id=UUID(int=7))
+    later = again.data.model_copy(update={"at": again.data.at + timedelta(hours=1)})
+    assert "did not arrive" not in view(happen(replace(again, data=later), decision.state)).next_step.en
+
+
+def test_C3_who_supplements_corrects_the_address_there(after, happen, happenings):
+    told = happenings["return told"]
+    data = MailRefused(**told.data.model_dump() | {"answer": "5xx"})
+    decision = happen(replace(told, data=data), after("submitted wrongly"))
+    assert view(decision).state is CaseState.RETURNED
+    assert "correct that e-mail address in the supplement" in view(decision).next_step.en
+
+
+def test_E1_a_revoked_case_says_nothing_of_old_mails(after, happen, happenings):
+    revoked = after("submitted", "issued", "orderer has it", "contact refused", "revoked")
+    assert "did not arrive" not in view(happen(happenings["contact bounced"], revoked)).next_step.en
 
 
 def test_E1_other_mails_are_shown_and_deliver_nothing(after):

@@ -110,9 +110,10 @@ def test_other_views_of_a_case_plan_nothing(returned, heard, now, change):
     assert decision.intents == ()
 
 
-def test_a_deadline_changes_nothing(issued, now):
+def test_a_deadline_of_another_kind_or_of_no_case_changes_nothing(issued, now):
     ledger = Ledger(issued.case_id)
     assert decide(ledger, Due(uuid4(), "key", "kind", now), None, now).state is ledger
+    assert decide(None, Due(uuid4(), "key", "notices", now), None, now).state is None
 
 
 def test_C3_a_certificate_is_tried_until_its_delivery_is_due(issued, heard, now):

@@ -8,7 +8,7 @@ async def test_the_service_reads_its_topics_and_hands_mails_over(service_pool, m
     pool = await service_pool(NAME, MIGRATIONS)
     async with mail_server() as desk:
         settings = Settings(
-            smtp_host="127.0.0.1", smtp_port=desk.port, smtp_starttls="off", servicecert_mail_from="ca@example.fi"
+            smtp_host="127.0.0.1", smtp_port=desk.port, smtp_tls="off", servicecert_mail_from="ca@example.fi"
         )
         async with open_service(settings, pool) as service:
             assert [topic.name for topic in service.reads] == [

@@ -15,7 +15,7 @@ def test_the_environment_names_are_the_documented_ones(monkeypatch, tmp_path):
     for name, value in {
         "SMTP_HOST": "mail.example",
         "SMTP_PORT": "2525",
-        "SMTP_STARTTLS": "required",
+        "SMTP_TLS": "starttls",
         "SMTP_USERNAME": "notifier",
         "SMTP_PASSWORD_FILE": str(password),
         "SERVICECERT_MAIL_FROM": "Varmenteet <ca@example.fi>",
@@ -37,7 +37,7 @@ def test_whom_to_ask_can_be_set():
     [
         ({"smtp_username": "x"}, "belong together"),
         ({"servicecert_mail_from": "nobody"}, "write it as name@domain"),
-        ({"smtp_starttls": "maybe"}, "required"),
+        ({"smtp_tls": "maybe"}, "starttls"),
         ({"smtp_port": 0}, "greater than or equal to 1"),
         ({"smtp_password_file": "missing"}, "not point to a file"),
     ],
@@ -49,5 +49,5 @@ def test_a_wrong_setting_is_refused_with_the_way_out(wrong, sentence):
 
 def test_a_password_never_goes_unencrypted(tmp_path):
     (tmp_path / "password").write_text("secret")
-    with pytest.raises(ValidationError, match="SMTP_STARTTLS=required"):
-        Settings(**GOOD, smtp_username="x", smtp_password_file=tmp_path / "password", smtp_starttls="opportunistic")
+    with pytest.raises(ValidationError, match="SMTP_TLS=starttls"):
+        Settings(**GOOD, smtp_username="x", smtp_password_file=tmp_path / "password", smtp_tls="opportunistic")

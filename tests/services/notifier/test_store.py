@@ -1,5 +1,6 @@
 """The mail ledger in the database."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
@@ -7,10 +8,16 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from servicecert_notifier.decide import decide
+from servicecert_notifier.ledger import Notice, Wanted
+from servicecert_notifier.notices import notify
+from servicecert_notifier.pace import Limits
+from servicecert_notifier.recall import Recall
+from servicecert_notifier.reminders import NOTHING_RECALLED, Recalled
 from servicecert_notifier.service import MIGRATIONS, NAME
 from servicecert_notifier.store import LedgerStore
 from servicecert_notifier.task import MailState
-from servicecert_worker.decider import Conflict, Stored
+from servicecert_worker.decider import Conflict, Due, Stored
+from servicecert_worker.sql import statement
 
 STORE = LedgerStore()
 
@@ -39,9 +46,9 @@ def ledgers(issued, revoked, heard, now):
 
 def settled(ledger, now, place=0):
     row = ledger.rows[place]
-    return ledger.with_settled(
-        replace(row, state=MailState.REFUSED, attempts=2, answer="550 5.1.1", settled_at=now + timedelta(seconds=9))
-    )
+    at = now + timedelta(seconds=9)
+    refused = replace(row, state=MailState.REFUSED, attempts=2, answer="550 5.1.1", settled_at=at)
+    return ledger.with_row(replace(refused, first_tried_at=now, tried_at=at))
 
 
 async def test_ledgers_come_back_as_they_were_saved(connection, ledgers):
@@ -92,17 +99,100 @@ async def test_C3_the_database_refuses_a_second_row_for_one_mail(connection, led
         await STORE.save(connection, [Stored(str(ledger.case_id), 0, twice)])
 
 
-async def test_I9_a_settled_row_is_final_in_the_database(connection, ledgers, now):
+MOVES = [
+    (MailState.PLANNED, MailState.DEFERRED),
+    (MailState.PLANNED, MailState.HANDED_OVER),
+    (MailState.PLANNED, MailState.REFUSED),
+    (MailState.PLANNED, MailState.GIVEN_UP),
+    (MailState.DEFERRED, MailState.HANDED_OVER),
+    (MailState.DEFERRED, MailState.REFUSED),
+    (MailState.DEFERRED, MailState.GIVEN_UP),
+    (MailState.DEFERRED, MailState.SUPERSEDED),
+    (MailState.SUPERSEDED, MailState.HANDED_OVER),
+    (MailState.HANDED_OVER, MailState.BOUNCED),
+]
+
+
+def standing(row, state, now, attempts):
+    """A row as it is in a state."""
+    if state is MailState.PLANNED:
+        return row
+    tried = replace(row, state=state, attempts=attempts, answer="451", first_tried_at=now, tried_at=now)
+    if state is MailState.DEFERRED:
+        return replace(tried, next_try_at=now)
+    extra = {
+        MailState.SUPERSEDED: {"superseded_by": uuid4()},
+        MailState.BOUNCED: {"bounce": "5.1.1", "bounced_at": now},
+    }.get(state, {})
+    return replace(tried, settled_at=now, **extra)
+
+
+async def test_I9_a_row_moves_as_the_state_machine_says_and_not_otherwise(connection, ledgers, now):
+    ways = [(before, after) for before in MailState for after in MailState if before is not after]
+    made = ledgers(len(ways))
+    starts = [
+        ledger.with_row(standing(ledger.rows[0], before, now, 1))
+        for (before, _), ledger in zip(ways, made, strict=True)
+    ]
+    await STORE.save(connection, [Stored(str(each.case_id), 0, each) for each in starts])
+    moved = []
+    for (before, after), ledger in zip(ways, starts, strict=True):
+        changed = ledger.with_row(standing(made[ways.index((before, after))].rows[0], after, now, 2))
+        with suppress(asyncpg.IntegrityConstraintViolationError):
+            async with connection.transaction():
+                await STORE.save(connection, [Stored(str(ledger.case_id), 1, changed)])
+            (stored,) = await STORE.load(connection, [str(ledger.case_id)])
+            assert stored.state == changed
+            moved.append((before, after))
+    assert sorted(moved) == sorted(MOVES)
+
+
+async def test_I9_what_a_mail_is_never_changes_in_the_database(connection, ledgers):
     (ledger,) = ledgers(1)
-    key = str(ledger.case_id)
-    await STORE.save(connection, [Stored(key, 0, settled(ledger, now))])
-    other = ledger.with_settled(replace(settled(ledger, now).rows[0], state=MailState.GIVEN_UP))
-    await STORE.save(connection, [Stored(key, 1, other)])
-    (stored,) = await STORE.load(connection, [key])
-    assert stored.state == settled(ledger, now)
+    await STORE.save(connection, [Stored(str(ledger.case_id), 0, ledger)])
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="stays the mail it is"):
+        await connection.execute("update mails set recipient = 'shared-mailbox', place = 9")
 
 
-async def test_E3_no_address_is_in_the_database(connection, ledgers):
+async def test_C3_what_is_to_be_sent_is_recalled_for_a_retry_and_for_a_notice(connection, issued, heard, now):
+    decision = decide(None, heard(issued), None, now)
+    key = str(issued.case_id)
+    await STORE.save(connection, [Stored(key, 0, decision.state)])
+    task = decision.state.rows[0].order
+    stored = {key: Stored(key, 1, decision.state)}
+    recall = Recall(Limits(1, 1), lambda: now)
+
+    async def recalled(*happened):
+        return await recall(connection, happened, stored, NOTHING_RECALLED)
+
+    again = await recalled(Due(uuid4(), key, f"try/{task.mail_id}", now))
+    assert again.orders == {task.mail_id: task}
+    assert again.notices == {}
+    notice = Notice(uuid4(), issued.case_id, task.mail_id, Wanted.RESEND, "the mailbox was full", now)
+    async with connection.transaction():
+        assert await notify(connection, notice)
+    due = await connection.fetchrow("select key, kind, at from deadlines")
+    assert tuple(due) == (key, "notices", now)
+    noticed = await recalled(Due(uuid4(), key, "notices", now))
+    assert noticed == Recalled(notices={key: (notice,)}, orders={task.mail_id: task})
+    assert await recalled(heard(issued), Due(uuid4(), key, "other", now)) == Recalled()
+
+
+async def test_a_mail_bounces_once(connection, issued, heard, now):
+    decision = decide(None, heard(issued), None, now)
+    await STORE.save(connection, [Stored(str(issued.case_id), 0, decision.state)])
+    told = []
+    for _ in range(2):
+        notice = Notice(uuid4(), issued.case_id, decision.state.rows[0].mail_id, Wanted.BOUNCE, "5.1.1", now)
+        async with connection.transaction():
+            told.append(await notify(connection, notice))
+    assert told == [True, False]
+
+
+async def test_E3_no_address_is_in_a_row_and_none_anywhere_once_the_case_is_erased(connection, ledgers):
     (ledger,) = ledgers(1)
     await STORE.save(connection, [Stored(str(ledger.case_id), 0, ledger)])
     assert "@" not in await connection.fetchval("select string_agg(m::text, ' ') from mails m")
+    assert await connection.fetchval("select count(*) from orders") == len(ledger.rows)
+    await connection.execute(statement("erase", MIGRATIONS.parent / "sql"), str(ledger.case_id))
+    assert await connection.fetchval("select count(*) from orders") == 0

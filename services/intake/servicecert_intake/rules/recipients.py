@@ -1,5 +1,6 @@
 """Who receives the certificate and the mails of a case (C1)."""
 
+from email_validator import EmailNotValidError, validate_email
 from pydantic import ValidationError
 from servicecert_schemas.application import Form
 from servicecert_schemas.certificate import Recipient, RecipientRole
@@ -9,12 +10,15 @@ from .deficiencies import Deficiencies
 
 
 def recipients(form: Form) -> tuple[Recipient, ...]:
-    """Orderer, technical contact and shared mailbox, those whose addresses are right, each address once in its first role."""
+    """Orderer, technical contact and shared mailbox, those whose addresses are right, each address once in its first role.
+
+    A domain has no case and is written in small letters, a local part may have one (RFC 5321 section 2.4).
+    """
     found: dict[str, Recipient] = {}
     for role, _, email, name in _addressed(form):
         recipient = _recipient(role, email, name)
         if recipient is not None:
-            found.setdefault(_same_mailbox(recipient.email), recipient)
+            found.setdefault(recipient.email, recipient)
     return tuple(found.values())
 
 
@@ -43,13 +47,12 @@ def _addressed(form: Form) -> tuple[tuple[RecipientRole, str, str, str | None], 
 
 
 def _recipient(role: RecipientRole, email: str, name: str | None) -> Recipient | None:
+    """The recipient, whose address is written as it is handed to a mail server: one mailbox of a domain in the internet, in A-labels.
+
+    Whether there is such a domain or mailbox is not looked up. A local part may have letters beyond ASCII (RFC 6531).
+    """
     try:
-        return Recipient(role=role, email=email, name=name)
-    except ValidationError:
+        found = validate_email(email, check_deliverability=False, allow_smtputf8=True)
+        return Recipient(role=role, email=f"{found.local_part}@{found.ascii_domain}", name=name)
+    except (EmailNotValidError, ValidationError):
         return None
-
-
-def _same_mailbox(email: str) -> str:
-    """What is equal for the same mailbox: a domain has no case, a local part may have (RFC 5321 section 2.4)."""
-    local, _, domain = email.rpartition("@")
-    return f"{local}@{domain.lower()}"

@@ -1,2 +1,9 @@
--- E3: of a case that is erased no recipient, name or reference is kept; its mails' rows name nobody.
-update ledgers set standing = null where case_id = $1::uuid
+-- E3: of a case that is erased no recipient, name, reference or letter is kept, nor what operators wrote; its mails' rows name nobody.
+with known as (
+    update ledgers set standing = null where case_id = $1::text::uuid
+), letters as (
+    delete from orders where mail_id in (select mail_id from mails where case_id = $1::text::uuid)
+), wishes as (
+    delete from notices where case_id = $1::text::uuid
+)
+update mails set reason = null where case_id = $1::text::uuid and reason is not null

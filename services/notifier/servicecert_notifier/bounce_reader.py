@@ -1,0 +1,112 @@
+"""Taking bounces from a Maildir to the ledger: each report is read once, kept as a notice, and moved to `cur`.
+
+Several workers may read the same folder: a mail bounces once, whoever says so first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import structlog
+from servicecert_worker.clock import Clock
+from servicecert_worker.faults import named
+
+from . import bounces
+from .ledger import Notice, Wanted
+from .notices import notify
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 5.0
+_AT_ONCE = 200
+_EARLY_SECONDS = 600.0
+_UNDER_WAY = ("planned", "deferred")
+_ROW = "select case_id, state from mails where mail_id = $1"
+
+
+class BounceReader:
+    """Reads the reports in a Maildir. `domain` is what our Message-IDs end with."""
+
+    def __init__(self, maildir: Path, domain: str, pool: asyncpg.Pool[asyncpg.Record], clock: Clock) -> None:
+        self._new, self._cur = maildir / "new", maildir / "cur"
+        self._domain = domain
+        self._pool = pool
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Looks into the folder, for ever. What cannot be read or stored now is read later."""
+        told = False
+        while True:
+            try:
+                while await self.look() == _AT_ONCE:
+                    pass
+                told = False
+            except Exception as fault:
+                if not told:
+                    log.warning("bounces cannot be read now", fault=named(fault))
+                told = True
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self) -> int:
+        """Takes what is there, at most so many; answers how many."""
+        paths = await asyncio.to_thread(self._waiting)
+        for path in paths:
+            content = await asyncio.to_thread(_read, path)
+            if content is not None and await self._take(content, path.stat().st_mtime):
+                await asyncio.to_thread(self._put_away, path)
+        return len(paths)
+
+    def _waiting(self) -> list[Path]:
+        if not self._new.is_dir():
+            return []
+        return sorted(path for path in self._new.iterdir() if path.is_file())[:_AT_ONCE]
+
+    async def _take(self, content: bytes, came: float) -> bool:
+        """Keeps what a report says. False where it is to be read again: a report can be here before the hand-over is in the ledger."""
+        bounce = await asyncio.to_thread(bounces.read, content, self._domain)
+        if bounce is None:
+            log.info("a mail in the folder of bounces reports no failure of a mail of ours")
+            return True
+        async with self._pool.acquire() as connection, connection.transaction():
+            row = await connection.fetchrow(_ROW, bounce.mail_id)
+            if row is None:
+                log.info("a bounce is of no mail in the ledger", mail=str(bounce.mail_id))
+                return True
+            if row["state"] in _UNDER_WAY and time.time() - came < _EARLY_SECONDS:
+                return False
+            notice = Notice(uuid4(), row["case_id"], bounce.mail_id, Wanted.BOUNCE, bounce.status, self._clock())
+            if await notify(connection, notice):
+                log.warning("mail bounced", mail=str(bounce.mail_id), case=str(row["case_id"]), status=bounce.status)
+        return True
+
+    def _put_away(self, path: Path) -> None:
+        self._cur.mkdir(exist_ok=True)
+        with suppress(FileNotFoundError):
+            path.rename(self._cur / f"{path.name.partition(':')[0]}:2,S")
+
+
+def _read(path: Path) -> bytes | None:
+    """At most one byte more than what is read as a report. None where another worker has taken it."""
+    try:
+        with path.open("rb") as file:
+            return file.read(bounces.MAX_BYTES + 1)
+    except FileNotFoundError:
+        return None
+
+
+@asynccontextmanager
+async def reading(maildir: Path, domain: str, pool: asyncpg.Pool[asyncpg.Record], clock: Clock) -> AsyncIterator[None]:
+    """Reads bounces until the context ends."""
+    task = asyncio.create_task(BounceReader(maildir, domain, pool, clock).run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

@@ -1,0 +1,78 @@
+"""Signing mails by DKIM (RFC 6376, RFC 8463), by dkimpy: so that a receiver can tell that a mail is from the sender's domain and was not changed."""
+
+from __future__ import annotations
+
+import stat
+from base64 import b64encode
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import dkim
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+_SIGNED = (b"from", b"to", b"subject", b"date", b"message-id", b"mime-version", b"content-type", b"auto-submitted")
+_SMALLEST_RSA = 2048
+
+
+class _Dated(dkim.DKIM):  # type: ignore[misc]  # the library has no types
+    """The library's signer, which tells the time of the mail instead of the clock's: a mail that is sent again has the same bytes (I9)."""
+
+    moment = b""
+
+    def gen_header(self, fields: list[tuple[bytes, bytes]], *arguments: Any, **named: Any) -> bytes:
+        dated = [(tag, self.moment if tag == b"t" else value) for tag, value in fields]
+        header: bytes = super().gen_header(dated, *arguments, **named)
+        return header
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class DkimKey:
+    """A private key of a selector, in the form that the library takes. Its representation shows nothing of it (I10)."""
+
+    selector: bytes
+    domain: bytes
+    algorithm: bytes
+    key: bytes
+
+    @staticmethod
+    def read(path: Path, selector: str, domain: str) -> DkimKey:
+        """Reads an RSA or Ed25519 key in PEM, without a passphrase. Raises `ValueError` with a sentence that does not quote the file."""
+        try:
+            mode, content = path.stat().st_mode, path.read_bytes()
+        except OSError as fault:
+            raise ValueError(
+                f"The DKIM key file cannot be read ({type(fault).__name__}): correct its path and rights"
+            ) from None
+        if stat.S_IMODE(mode) & 0o007:
+            raise ValueError(
+                "The DKIM key file is open to everybody on this machine: take those rights away (chmod 600)"
+            )
+        try:
+            key = load_pem_private_key(content, password=None)
+        except (ValueError, TypeError):
+            raise ValueError("The DKIM key file holds no private key in PEM without a passphrase") from None
+        if isinstance(key, Ed25519PrivateKey):
+            raw = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+            return DkimKey(selector.encode(), domain.encode(), b"ed25519-sha256", b64encode(raw))
+        if isinstance(key, RSAPrivateKey) and key.key_size >= _SMALLEST_RSA:
+            pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+            return DkimKey(selector.encode(), domain.encode(), b"rsa-sha256", pem)
+        raise ValueError(f"The DKIM key is neither RSA of at least {_SMALLEST_RSA} bits nor Ed25519")
+
+    def signed(self, message: bytes, date: datetime) -> bytes:
+        """The message with its signature in front. The same message and date give the same bytes."""
+        signer = _Dated(message, signature_algorithm=self.algorithm)
+        signer.moment = str(int(date.timestamp())).encode()
+        header: bytes = signer.sign(
+            self.selector, self.domain, self.key, canonicalize=(b"relaxed", b"relaxed"), include_headers=_SIGNED
+        )
+        return header + message

@@ -1,0 +1,57 @@
+"""What the notifier shows beside the worker's numbers: what becomes of mails, and what keeps them."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
+
+import asyncpg
+from servicecert_worker.clock import Clock
+from servicecert_worker.decider import Gauge
+
+Read: TypeAlias = Callable[[], Awaitable[Mapping[str, float]]]
+ReadPairs: TypeAlias = Callable[[], Awaitable[Mapping[tuple[str, ...], float]]]
+
+_WAITING = """
+select kind, count(*) as mails, max(extract(epoch from $1::timestamptz - planned_at)) as age from mails where state = 'deferred' group by kind
+"""
+
+
+class Waiting:
+    """The deferred mails, as the ledger has them: the same for all workers."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", clock: Clock) -> None:
+        self._pool = pool
+        self._clock = clock
+
+    async def count(self) -> Mapping[str, float]:
+        """How many there are, by kind."""
+        return {row["kind"]: float(row["mails"]) for row in await self._rows()} or {"none": 0.0}
+
+    async def age(self) -> Mapping[str, float]:
+        """For how many seconds the oldest of each kind is owed."""
+        return {row["kind"]: float(row["age"]) for row in await self._rows()} or {"none": 0.0}
+
+    async def _rows(self) -> list[asyncpg.Record]:
+        return await self._pool.fetch(_WAITING, self._clock())
+
+
+def gauges(outcomes: ReadPairs, answers: Read, connections: Read, waiting: Waiting) -> tuple[Gauge, ...]:
+    """The gauges, each with where its values come from."""
+    return (
+        Gauge(
+            "servicecert_mails",
+            "Tries to hand a mail over since the worker's start, by what became of them.",
+            ("kind", "outcome"),
+            outcomes,
+        ),
+        Gauge("servicecert_mails_deferred", "Mails that are tried again.", "kind", waiting.count),
+        Gauge(
+            "servicecert_mails_deferred_age_seconds", "For how long the oldest of them is owed.", "kind", waiting.age
+        ),
+        Gauge(
+            "servicecert_mail_last_answer",
+            "The class of each mail server's last answer to a mail: 2, 4 or 5; 0 where it does not answer.",
+            "relay",
+            answers,
+        ),
+        Gauge("servicecert_mail_connections", "Open conversations.", "relay", connections),
+    )

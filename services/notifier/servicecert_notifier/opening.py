@@ -1,0 +1,78 @@
+"""Opening a conversation with a mail server, by aiosmtplib: greeting, EHLO, TLS, AUTH. What goes wrong is a sentence for an operator."""
+
+import asyncio
+import ssl
+from typing import cast
+
+from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPResponseException, SMTPTimeoutError
+
+from .conversation import NOT_SMTP, Conversation, ConversationFailed, Offers, Patience
+from .relays import Relay
+from .settings import Settings, Tls
+
+
+async def open_conversation(relay: Relay, settings: Settings, tls: ssl.SSLContext) -> Conversation:
+    """Opens a conversation with a mail server as the settings ask. Raises `ConversationFailed`."""
+    where = f"the mail server at {relay}"
+    client = SMTP(
+        hostname=relay.host,
+        port=relay.port,
+        timeout=settings.smtp_timeout_seconds,
+        start_tls=False,
+        use_tls=settings.smtp_tls is Tls.IMPLICIT,
+        tls_context=tls if settings.smtp_tls is Tls.IMPLICIT else None,
+    )
+    try:
+        await client.connect()
+        await client.ehlo()
+        if settings.smtp_tls in (Tls.STARTTLS, Tls.OPPORTUNISTIC):
+            await _encrypt(client, settings.smtp_tls, tls, where)
+        if settings.smtp_username is not None:
+            await client.login(settings.smtp_username, settings.password() or "")
+    except (SMTPException, OSError, ValueError) as fault:
+        client.close()
+        raise ConversationFailed(_sentence(fault, where)) from None
+    except BaseException:
+        client.close()
+        raise
+    transport = cast(asyncio.Transport, client.transport)
+    patience = Patience(settings.smtp_timeout_seconds, settings.smtp_end_timeout_seconds)
+    offers = Offers(*(client.supports_extension(name) for name in ("pipelining", "size", "dsn", "smtputf8")))
+    return Conversation(relay, transport, offers, patience)
+
+
+async def _encrypt(client: SMTP, wanted: Tls, tls: ssl.SSLContext, where: str) -> None:
+    if client.supports_extension("starttls"):
+        await client.starttls(tls_context=tls)
+        await client.ehlo()
+    elif wanted is Tls.STARTTLS:
+        raise ConversationFailed(
+            f"STARTTLS is required and {where} does not offer it: turn it on there, or set SMTP_TLS=off where the network is trusted."
+        )
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext:
+    """What certificates of a mail server are accepted: verified ones where TLS is required, any where it is opportunistic."""
+    context = ssl.create_default_context(cafile=settings.smtp_ca_file)
+    if not settings.smtp_tls.is_verified:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _sentence(fault: Exception, where: str) -> str:
+    # The library wraps what the network raises, and tells of the cause in its words only.
+    cause = fault.__cause__ if isinstance(fault.__cause__, ssl.SSLCertVerificationError) else fault
+    match cause:
+        case SMTPAuthenticationError():
+            return f"SMTP_USERNAME with the password of SMTP_PASSWORD_FILE is not accepted by {where} ({cause.code})."
+        case ssl.SSLCertVerificationError():
+            return f"The certificate of {where} does not verify ({cause.verify_message}): set SMTP_CA_FILE to the CA that signed it."
+        case SMTPResponseException(code=code) if code < 0:
+            return NOT_SMTP
+        case SMTPResponseException():
+            return f"Opening a conversation, {where} answered {cause.code}."
+        case SMTPTimeoutError():
+            return f"Opening a conversation, {where} did not answer in time."
+        case _:
+            return f"Opening a conversation with {where} failed ({type(cause).__name__}): is it running, and is the address right?"
