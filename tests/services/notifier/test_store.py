@@ -159,6 +159,7 @@ async def test_C3_what_is_to_be_sent_is_recalled_for_a_retry_and_for_a_notice(co
     key = str(issued.case_id)
     await STORE.save(connection, [Stored(key, 0, decision.state)])
     task = decision.state.rows[0].order
+    assert task is not None
     stored = {key: Stored(key, 1, decision.state)}
     recall = Recall(Limits(1, 1), lambda: now)
 
