@@ -7,7 +7,6 @@ without a value. The other topics keep their records for 90 days.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from importlib import import_module
@@ -17,11 +16,10 @@ from typing import Any
 import asyncpg
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from pydantic_core import to_json
 from servicecert_intake.deadlines import HELSINKI, day_of
 from servicecert_schemas.topics import CASES
-from servicecert_worker.audit import Chain
 from servicecert_worker.faults import within
+from servicecert_worker.operating import Act, Operation
 from servicecert_worker.sql import statement
 from servicecert_worker.turn import key_lock
 
@@ -68,8 +66,7 @@ async def erase(url: str, place: Cluster, cases: Sequence[str], now: datetime) -
     """Erases the cases, each at once in all services. Answers those that still have something to do and were left as they are."""
     left: list[str] = []
     async with kafka.producer(place) as producer, connected(url, "intake") as connection:
-        chain = Chain("intake", {"command": "erase"}, os.urandom)
-        await chain.begin(connection, now)
+        operation = Operation(connection, "erase", lambda: now)
         for case in cases:
             async with connection.transaction():
                 if await _at_work(connection, case):
@@ -82,7 +79,7 @@ async def erase(url: str, place: Cluster, cases: Sequence[str], now: datetime) -
                 for service in _ERASING:
                     await _within(connection, service, statement("erase", _folder(service)), case)
                 await connection.execute("set local search_path = intake")
-                await chain.note(connection, case, to_json({"happened": {"command": "erase"}}).decode(), now)
+                await operation.tell([Act(case)])
     return left
 
 

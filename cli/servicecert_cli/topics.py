@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 from servicecert_schemas.topics import CATALOGUE, Topic
-from servicecert_worker import database, lag, origins
+from servicecert_worker import lag, origins
 from servicecert_worker.faults import OperatorError
 
 from servicecert_cli import kafka
 from servicecert_cli.addresses import Cluster
+from servicecert_cli.schema import connected
 
 EX_TEMPFAIL = 75
 
@@ -71,11 +72,8 @@ async def accept(place: Cluster, url: str, service: str, *, act: bool) -> int:
             raise OperatorError(f"{service} has {running} workers running: stop them first.", EX_TEMPFAIL)
         partitions = list(await lag.committed(admin, group))
     if act:
-        pool = await database.open_pool(url, service)
-        try:
-            await origins.forget(pool)
-        finally:
-            pool.terminate()
+        async with connected(url, service) as connection:
+            await origins.forget(connection)
         await _rewind(place, group, partitions)
     return len(partitions)
 

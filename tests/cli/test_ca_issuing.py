@@ -84,6 +84,20 @@ def test_B2_operators_see_what_waits_and_why_and_can_act(
         "void": waiting
     }
     assert books.execute("select key, reason from unwanted").fetchall() == [(waiting, "gone")]
+    told = [
+        (key, json.loads(entry)["happened"])
+        for key, entry in books.execute(
+            "select key, entry from audit natural join audit_chains where seq > 1 order by at"
+        )
+    ]
+    (login,) = books.execute("select session_user::text").fetchone() or ("",)
+    # B6: whatever changes what happens is in the audit, and what changes nothing is not.
+    assert told == [
+        (stopped, {"command": "ca retry", "facts": {"operator": login}}),
+        (stopped, {"command": "ca retry", "facts": {"operator": login}}),
+        (waiting, {"command": "ca void", "facts": {"operator": login, "reason": "lost"}}),
+        (waiting, {"command": "ca void", "facts": {"operator": login, "reason": "gone"}}),
+    ]
 
 
 def test_B2_books_that_do_not_agree_are_told_and_end_with_1(

@@ -118,7 +118,7 @@ def test_E3_after_erasing_what_is_due_a_search_finds_nobody(servicecert, held, c
     verified = do(partial(audited, held, tmp_path / "keys"))
     assert (verified.rows, verified.findings) == (3, [])
     told = json.loads(servicecert("audit", "show", EXPIRED, "--json").stdout)
-    assert [row["entry"]["happened"] for row in told] == [{"command": "erase"}]
+    assert [row["entry"]["happened"] for row in told] == [{"command": "erase", "facts": {"operator": "postgres"}}]
     assert "command erase" in servicecert("audit", "show", EXPIRED).stdout
     assert servicecert("erase", "--due").stdout == "0 cases are erased.\n"
 

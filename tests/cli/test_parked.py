@@ -1,6 +1,7 @@
 import json
 from datetime import UTC, datetime
 from functools import partial
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -46,6 +47,11 @@ def parked(prepared):
 
 def ids(result):
     return [each["event_id"] for each in json.loads(result.stdout)]
+
+
+def database_login(url):
+    (row,) = do(lambda: ask(url, "select session_user::text as login"))
+    return row["login"]
 
 
 def released(url):
@@ -116,6 +122,46 @@ def test_a_discarded_one_is_gone_and_what_waited_goes_on(servicecert, parked):
     assert ids(servicecert("parked", "list", "--json")) == [str(SECOND)]
     assert released(parked) == {BEHIND}
     assert do(lambda: ask(parked, "select from inbox where event_id = $1", FIRST))
+
+
+@pytest.mark.parametrize("command", ["replay", "discard"])
+def test_B6_what_an_operator_does_to_a_record_is_in_the_audit_with_who_did_it(
+    servicecert, parked, admin_url, monkeypatch, command
+):
+    servicecert("parked", command, "--id", FIRST)
+    assert not do(lambda: ask(parked, "select from audit"))
+    monkeypatch.setenv("DATABASE_URL", admin_url)
+    assert servicecert("parked", command, "--service", "intake", "--all", "--yes").exit_code == 0
+    rows = do(lambda: ask(parked, "select key, entry from audit order by seq"))
+    begun, *told = [json.loads(row["entry"]) for row in rows]
+    login = database_login(admin_url)
+    assert (begun["begun"]["command"], begun["begun"]["operator"]) == (f"parked {command}", login)
+    assert [row["key"] for row in rows[1:]] == [CASE, OTHER]
+    assert told[0]["happened"] == {
+        "command": f"parked {command}",
+        "facts": {"operator": login, "event": str(FIRST), "reason": "decide-raised"},
+    }
+    shown = servicecert("audit", "show", CASE).stdout
+    assert f"command parked {command}" in shown
+    assert login in shown
+
+
+def test_B6_a_record_that_is_no_event_is_told_by_its_place(servicecert, parked):
+    do(lambda: ask(parked, "update parked set key = 'Maija Meikäläinen', type = null where event_id = $1", FIRST))
+    servicecert("parked", "discard", "--id", FIRST, "--yes")
+    (row,) = do(lambda: ask(parked, "select key, entry from audit where seq = 2"))
+    assert row["key"] == "applications/4/7"
+    assert "Maija" not in row["entry"]
+
+
+@pytest.mark.parametrize("command", ["replay", "discard"])
+def test_B6_nothing_is_done_where_the_audit_cannot_be_written(servicecert, parked, admin_url, command):
+    do(lambda: ask(admin_url, f'revoke insert on intake.audit from "{urlsplit(parked).username}"'))
+    done = servicecert("parked", command, "--all", "--yes")
+    assert done.exit_code == 77
+    assert "may not write the audit of intake" in one_sentence(done.stderr)
+    assert not released(parked)
+    assert len(do(lambda: ask(parked, "select from parked"))) == 3
 
 
 def test_an_administrator_says_which_service(servicecert, parked, admin_url, monkeypatch):

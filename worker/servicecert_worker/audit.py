@@ -122,7 +122,8 @@ def _told(what: str, name: str, identity: UUID, data: BaseModel, of: str) -> dic
     return {**told, "facts": facts} if facts else told
 
 
-def _is_case(key: str) -> bool:
+def is_case(key: str) -> bool:
+    """Whether a key is a case's, and so names no person whatever record bore it."""
     try:
         return str(UUID(key)) == key
     except ValueError:
@@ -131,7 +132,7 @@ def _is_case(key: str) -> bool:
 
 def key_of(item: Item) -> str:
     """What a row is found by. A record that is no event may have any key, a person's name too: it is told by its place, unless its key is a case's."""
-    if isinstance(item, Result | Due) or isinstance(item.what, Event) or _is_case(item.key):
+    if isinstance(item, Result | Due) or isinstance(item.what, Event) or is_case(item.key):
         return item.key
     return f"{item.record.topic}/{item.record.partition}/{item.record.offset}"
 
@@ -154,7 +155,7 @@ class Chain:
         """Whether the chain has its first row."""
         return self.id.int != 0
 
-    async def begin(self, pool: asyncpg.Pool[Any] | asyncpg.Connection[Any], now: datetime) -> None:
+    async def begin(self, pool: asyncpg.Pool[Any] | Connection | asyncpg.Connection[Any], now: datetime) -> None:
         """Begins a new chain with a row that tells what this worker is. Raises `Unrecorded`, and what the database raises."""
         chain = UUID(bytes=self._random(16), version=4)
         begun = {"begun": {"version": version("servicecert"), "host": socket.gethostname(), **self._facts}}

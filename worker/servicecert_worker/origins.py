@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import asyncpg
 from aiokafka.client import AIOKafkaClient
 from asyncpg import Pool
 
 from .faults import OperatorError
 from .metadata_request import TopicIdsRequest
+from .operating import Act, Operation
 
 CLUSTER = "the cluster"
 
@@ -55,6 +57,9 @@ async def compare(pool: Pool[Any], service: str, found: Mapping[str, str]) -> No
         )
 
 
-async def forget(pool: Pool[Any]) -> None:
+async def forget(connection: asyncpg.Connection[Any]) -> None:
     """Drops what is remembered, so that the next start remembers anew."""
-    await pool.execute("delete from origins")
+    async with connection.transaction():
+        rows = await connection.fetch("delete from origins returning name, id")
+        known = {row["name"]: row["id"] for row in rows}
+        await Operation(connection, "topics accept").tell([Act("", {"forgotten": known})] if known else [])

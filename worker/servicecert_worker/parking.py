@@ -18,8 +18,10 @@ from asyncpg import Record as Row
 from servicecert_schemas.parked import RecordParked
 from servicecert_schemas.topics import parked as parked_topic
 
+from .audit import is_case
 from .decider import Connection
 from .fold import Aside
+from .operating import Act, Operation
 from .record import Arrival, Parked, Poison, Record, arrive
 from .sql import statement
 
@@ -152,9 +154,24 @@ async def value(connection: Connection, event_id: UUID) -> bytes | None:
 
 async def replay(connection: Connection, event_ids: Sequence[UUID]) -> int:
     """Lets the keys of the given culprits go on: a worker takes their records anew, in order. Answers how many culprits it found."""
-    return len(await connection.fetch(statement("replay_parked"), list(event_ids)))
+    return await _act(connection, "replay", event_ids)
 
 
 async def discard(connection: Connection, event_ids: Sequence[UUID]) -> int:
     """Drops the given culprits for ever and lets what waits behind them go on. Answers how many it found."""
-    return len(await connection.fetch(statement("discard_parked"), list(event_ids)))
+    return await _act(connection, "discard", event_ids)
+
+
+async def _act(connection: Connection, what: str, event_ids: Sequence[UUID]) -> int:
+    async with connection.transaction():
+        rows = await connection.fetch(statement(f"{what}_parked"), list(event_ids))
+        await Operation(connection, f"parked {what}").tell(
+            Act(_told_by(row), {"event": row["event_id"], "reason": row["reason"]}) for row in rows
+        )
+    return len(rows)
+
+
+def _told_by(row: Row) -> str:
+    """A record that is no event may have any key, a person's name too: the audit tells it by its place, as it does when it is parked."""
+    event = row["type"] is not None or is_case(row["key"])
+    return row["key"] if event else f"{row['topic']}/{row['partition']}/{row['offset']}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+from servicecert_worker.operating import Act, Operation
 
 _SQL = Path(__file__).parent / "sql"
 _STOPPED = (_SQL / "stopped.sql").read_text()
@@ -37,9 +38,15 @@ async def find_stopped(connection: asyncpg.Connection[Any], key: str | None = No
 
 async def retry(connection: asyncpg.Connection[Any], keys: Sequence[str]) -> int:
     """Has stopped applications examined anew, soon. Answers how many."""
-    return len(await connection.fetch(_RETRY, list(keys)))
+    async with connection.transaction():
+        rows = await connection.fetch(_RETRY, list(keys))
+        await Operation(connection, "ca retry").tell(Act(row["key"]) for row in rows)
+    return len(rows)
 
 
 async def give_up(connection: asyncpg.Connection[Any], key: str, reason: str) -> bool:
     """Has an intention end void unless it is signed before; whether there is one that is not about to be signed anyway."""
-    return bool(await connection.fetchval(_GIVE_UP, key, reason, _SETTLES_AFTER))
+    async with connection.transaction():
+        wanted = bool(await connection.fetchval(_GIVE_UP, key, reason, _SETTLES_AFTER))
+        await Operation(connection, "ca void").tell([Act(key, {"reason": reason})] if wanted else [])
+    return wanted
