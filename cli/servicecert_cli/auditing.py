@@ -130,6 +130,8 @@ def told(lived: Lived) -> Iterator[tuple[str, str]]:
     yield kinds[what] + _short(happened[what] or "a record that is no event"), _facts(happened)
     if reason := lived.entry.get("parked"):
         yield f"is parked: {reason}", ""
+    if code := lived.entry.get("belated"):
+        yield f"comes after its act had ended: {code}", ""
     for event in lived.entry.get("events", ()):
         yield f"publishes {_short(event['type'])}", _facts(event)
     for intent in lived.entry.get("intents", ()):

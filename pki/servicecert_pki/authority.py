@@ -95,6 +95,19 @@ class Authority:
         """The SHA-256 of each issuing CA's certificate, in hexadecimal, by the CA's name."""
         return {id: sha256(issuer.certificate_der).hexdigest() for id, issuer in self.issuers.items()}
 
+    @property
+    def audited(self) -> Mapping[str, object]:
+        """What the audit says of it at each start (B6): the CAs, from when each issues, and the SHA-256 of each ceremony's protocol.
+
+        What a ceremony changes is used only after a start, so the audit tells of it before anything is signed with it.
+        """
+        protocols = sorted((self.directory / "protocols").glob("*.txt"))
+        return {
+            "keys": self.fingerprints,
+            "issues_from": dict(self.active_from),
+            "protocols": {path.name: sha256(path.read_bytes()).hexdigest() for path in protocols},
+        }
+
     def issuer(self, id: str) -> IssuerInfo:
         """Return an issuing CA by its name; raises AuthorityMissing."""
         try:

@@ -3,7 +3,9 @@
 docs/lint.md says what is guaranteed in each setting.
 """
 
-from collections.abc import Sequence
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -39,6 +41,8 @@ class Linter:
     throw_away: dict[KeyFamily, SigningKey] = field(repr=False)
     _encoder: SecondEncoder = field(default_factory=SecondEncoder, repr=False)
     _shapes: dict[Shape, tuple[Finding, ...]] = field(default_factory=dict, repr=False)
+    _warned: Counter[str] = field(default_factory=Counter, repr=False)
+    _counting: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @classmethod
     def with_new_keys(cls, setting: LintSetting) -> "Linter":
@@ -48,7 +52,16 @@ class Linter:
 
     def __call__(self, contents: Contents, tbs: bytes) -> Sequence[str]:
         """Return the codes of the findings of error level or worse; what has any must not be signed."""
-        return [it.code for it in self.findings(contents, tbs) if it.severity <= Severity.ERROR]
+        found = self.findings(contents, tbs)
+        if warned := {it.code for it in found if it.severity is Severity.WARNING}:
+            with self._counting:
+                self._warned.update(warned)
+        return [it.code for it in found if it.severity <= Severity.ERROR]
+
+    async def warnings(self) -> Mapping[str, float]:
+        """How many certificates each warning was about, by its code: a warning stops nothing."""
+        with self._counting:
+            return dict(self._warned)
 
     def findings(self, contents: Contents, tbs: bytes) -> tuple[Finding, ...]:
         """Return the findings of warning level or worse about `tbs`, which is to say `contents`. They quote no value of it."""

@@ -11,12 +11,13 @@ import asyncpg
 import pytest
 from commandline import do, one_sentence
 from servicecert_cli import kafka
+from servicecert_cli.names import SERVICES
 from servicecert_cli.publishing import send
 from servicecert_schemas import to_record
 from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_worker import database
 from servicecert_worker.audit import Chain
-from servicecert_worker.checkpoints import Attestor, read_key
+from servicecert_worker.checkpoints import Attestor, read_key, read_public_keys
 from servicecert_worker.decider import Result
 from servicecert_worker.record import Arrival, Poison, Record
 from servicecert_worker.turn import Turns
@@ -32,6 +33,13 @@ def keys(servicecert, tmp_path):
     folder = tmp_path / "keys"
     assert servicecert("audit", "init", folder).stdout.startswith(f"Made 8 files in {folder}")
     return folder
+
+
+def test_B6_each_service_can_be_given_a_folder_that_holds_its_own_key_alone(servicecert, tmp_path):
+    assert servicecert("audit", "init", "--apart", tmp_path / "apart").exit_code == 0
+    for service in SERVICES:
+        assert {path.name for path in (tmp_path / "apart" / service).iterdir()} == {f"{service}.key", f"{service}.pub"}
+    assert len(read_public_keys(tmp_path / "apart")) == len(SERVICES)
 
 
 @pytest.fixture

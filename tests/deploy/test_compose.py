@@ -104,6 +104,20 @@ def test_I10_only_who_signs_holds_the_keys_and_their_passphrase() -> None:
     assert holders == mounted == {"prepare", "issuer", "revoker"}
 
 
+def test_B6_each_service_has_the_key_of_its_own_checkpoints_and_no_other_is_in_its_reach() -> None:
+    made = SERVICES["prepare-audit"]
+    assert "servicecert audit init --apart /var/lib/servicecert/audit" in " ".join(made["command"])
+    for worker in WORKERS:
+        key = SERVICES[worker]["environment"]["SERVICECERT_AUDIT_KEY_FILE"]
+        assert key == f"/var/lib/servicecert/audit/{worker}.key"
+        held = [volume for volume in SERVICES[worker]["volumes"] if volume.startswith("audit")]
+        assert held == [f"audit-{worker}:/var/lib/servicecert/audit:ro"]
+        assert f"audit-{worker}:/var/lib/servicecert/audit/{worker}" in made["volumes"]
+        assert f"/var/lib/servicecert/audit/{worker}" in DOCKERFILE
+    holders = {name for name, service in SERVICES.items() if "audit-" in str(service.get("volumes"))}
+    assert holders == {*WORKERS, "prepare-audit"}
+
+
 def test_ports_are_opened_to_this_machine_alone() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert ports

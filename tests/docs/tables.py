@@ -85,7 +85,7 @@ async def _unread() -> dict[str, float]:
 
 def issuer_metrics() -> list[str]:
     """What the issuer's workers show beside them."""
-    return _gauges(gauges(_unread, _unread, _unread))
+    return _gauges(gauges(_unread, _unread, _unread, _unread))
 
 
 def intake_metrics() -> list[str]:

@@ -3,7 +3,9 @@ import shutil
 import stat
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -27,6 +29,15 @@ NOW = datetime(2028, 2, 29, 12, 0, tzinfo=UTC)
 def copy(authority: Authority, tmp_path: Path) -> Path:
     shutil.copytree(offline_folder(authority.directory), tmp_path / "copy.offline")
     return shutil.copytree(authority.directory, tmp_path / "copy")
+
+
+def test_B6_what_a_ceremony_did_is_told_to_the_audit(authority: Authority, tmp_path: Path) -> None:
+    (tmp_path / "protocols").mkdir()
+    (tmp_path / "protocols" / "2026-11-24T120000Z-activate.txt").write_bytes(b"who, when, what")
+    told = replace(authority, directory=tmp_path).audited
+    assert told["keys"] == authority.fingerprints
+    assert told["issues_from"] == authority.active_from
+    assert told["protocols"] == {"2026-11-24T120000Z-activate.txt": sha256(b"who, when, what").hexdigest()}
 
 
 def certificate(authority: Authority, folder: str, name: str) -> x509.Certificate:

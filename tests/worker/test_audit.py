@@ -7,7 +7,7 @@ import os
 from base64 import b64decode
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -22,12 +22,14 @@ from servicecert_worker.decider import Conflict, Due, Result
 from servicecert_worker.faults import OperatorError, is_transient
 from servicecert_worker.fold import Item
 from servicecert_worker.record import Arrival, Poison, Record
+from servicecert_worker.sql import statement
 from servicecert_worker.turn import Turns
 from servicecert_worker.verification import Kind, Signed, Verified, verify
 from toy import service as toy
 from worker.test_fold import arrival
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+LATER = NOW + timedelta(seconds=90)
 CASES = [UUID(int=n) for n in range(1, 5)]
 
 
@@ -124,6 +126,17 @@ async def test_B6_chains_and_their_checkpoints_verify(book: Book) -> None:
     verified = await book.verified(await book.exported())
     assert verified == Verified(rows=9, chains=2, checkpoints=2, attested=8)
     assert not (await book.verified([])).findings  # What waits in the outbox is on its way.
+
+
+async def test_B6_how_long_nobody_has_vouched_for_a_row_is_counted(book: Book) -> None:
+    async def age() -> float:
+        return float(await book.pool.fetchval(f"select unattested_age from ({statement('backlog')}) as b", LATER))
+
+    assert await age() == 0
+    await written(book)
+    assert await age() == 90
+    assert await book.attest()
+    assert await age() == 0
 
 
 async def written(book: Book) -> None:
@@ -241,16 +254,16 @@ async def test_B6_a_checkpoint_that_never_came_out_and_two_of_one_number_are_fou
 
 async def test_B6_rows_stay_but_for_the_salt(book: Book) -> None:
     await written(book)
-    for statement in (
+    for change in (
         "update audit set entry = '{}'",
         "delete from audit",
         "truncate audit",
         "delete from audit_checkpoints",
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await book.pool.execute(statement)
+            await book.pool.execute(change)
         with pytest.raises(asyncpg.CheckViolationError):
-            await book.admin.execute(statement)
+            await book.admin.execute(change)
     await book.pool.execute("update audit set salt = null")
     assert not (await book.verified()).findings
     with pytest.raises(asyncpg.CheckViolationError):

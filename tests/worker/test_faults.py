@@ -111,6 +111,7 @@ async def test_the_worker_says_whether_it_is_live_and_ready_and_what_it_counts(s
     assert f"servicecert_consumer_lag_messages{{{where}}} 0.0" in metrics
     assert f"servicecert_consumer_lag_seconds{{{where}}} 0.0" in metrics
     assert 'servicecert_backlog{kind="outbox",service="toy"} 0.0' in metrics
+    assert 'servicecert_audit_unattested_seconds{service="toy"}' in metrics
     assert worker.stop(10) == 0
 
 

@@ -82,6 +82,8 @@ def entry_of(decided: Decided, salt: bytes) -> str:
     told: dict[str, Any] = {"happened": _happened(decided.item, salt)}
     if decided.parked is not None:
         told["parked"] = decided.parked
+    if decided.belated is not None:
+        told["belated"] = decided.belated
     if decided.state is not None:
         told["state"] = decided.state
     if decided.published:

@@ -86,20 +86,21 @@ def key_id(key: Ed25519PublicKey) -> str:
     return sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
-def make_keys(folder: Path, services: Sequence[str]) -> list[Path]:
+def make_keys(folder: Path, services: Sequence[str], *, apart: bool = False) -> list[Path]:
     """Makes for each service a key that signs its checkpoints, `<service>.key`, readable by its owner alone, and `<service>.pub` for who verifies them.
 
-    Nothing is ever overwritten. Answers the files made. Raises `OperatorError`.
+    With `apart` each service's are in a folder of its name. Nothing is ever overwritten. Answers the files made. Raises `OperatorError`.
     """
     made: list[Path] = []
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for service in services:
+            own = folder / service if apart else folder
+            own.mkdir(parents=True, exist_ok=True)
             key = Ed25519PrivateKey.generate()
             private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
             public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
             for suffix, mode, content in (("key", 0o600, private), ("pub", 0o644, public)):
-                path = folder / f"{service}.{suffix}"
+                path = own / f"{service}.{suffix}"
                 with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
                     file.write(content)
                 made.append(path)
@@ -127,9 +128,9 @@ def read_key(path: Path) -> Ed25519PrivateKey:
 
 
 def read_public_keys(folder: Path) -> dict[str, Ed25519PublicKey]:
-    """The public keys of a folder (`*.pub`), by id. Raises `OperatorError` where there is none, or a file is none."""
+    """The public keys of a folder (`*.pub`) and of the folders in it, by id. Raises `OperatorError` where there is none, or a file is none."""
     keys: dict[str, Ed25519PublicKey] = {}
-    for path in sorted(folder.glob("*.pub")):
+    for path in sorted(folder.rglob("*.pub")):
         try:
             key = load_pem_public_key(path.read_bytes())
         except (OSError, ValueError):

@@ -233,6 +233,10 @@ def _everything(_: EventData) -> bool:
     return True
 
 
+def _nothing(_state: object, _result: Result) -> str | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Service(Generic[S, K]):
     """A service as a value.
@@ -245,6 +249,9 @@ class Service(Generic[S, K]):
     `recall` completes what is known by what the service's own tables say of the turn's items and their stored states. It is asked in the turn's
     transaction, and may lock what it reads: so `decide` sees what another turn stored in the same moment. `storable` makes of the value or a header of
     a record that is parked what may be kept of it; it is decoded from that when it is tried again.
+
+    `belated` is asked about a result that comes when another has ended its act, with the key's state: a stable code where it contradicts that end, so
+    that it is audited and alarmed, None where it may be dropped.
     """
 
     name: str
@@ -260,3 +267,4 @@ class Service(Generic[S, K]):
     audited: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     recall: Callable[[Connection, Sequence[Happened], Mapping[str, Stored[S]], K], Awaitable[K]] | None = None
     storable: Callable[[bytes], bytes] = bytes
+    belated: Callable[[S | None, Result], str | None] = _nothing

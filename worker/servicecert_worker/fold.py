@@ -73,7 +73,10 @@ class Aside:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What followed from one item, as the audit chain tells it (B6). `state` names the type of a state that is new, `parked` why a record is put aside."""
+    """What followed from one item, as the audit chain tells it (B6).
+
+    `state` names the type of a state that is new, `parked` why a record is put aside, `belated` what a result is that contradicts its act's end.
+    """
 
     item: Item
     published: Sequence[Published] = ()
@@ -81,6 +84,7 @@ class Decided:
     deadlines: Sequence[Deadline] = ()
     state: str | None = None
     parked: str | None = None
+    belated: str | None = None
 
 
 @dataclass(slots=True)

@@ -72,6 +72,18 @@ class Metrics:
             ["service", "kind"],
             registry=self.registry,
         )
+        self.unattested = Gauge(
+            "servicecert_audit_unattested_seconds",
+            "Age of the oldest row of the audit that no signed checkpoint vouches for.",
+            ["service"],
+            registry=self.registry,
+        )
+        self.belated = Counter(
+            "servicecert_belated_results",
+            "Results of acts that came when another had ended the act, and contradict it, by what they are.",
+            ["service", "code"],
+            registry=self.registry,
+        )
         self.stuck = Gauge(
             "servicecert_stuck",
             "Results and deadlines that could not be decided since the start.",
@@ -105,6 +117,8 @@ class Metrics:
         self.turn.labels(self._service).observe(seconds)
         for type in outcome.published:
             self.published.labels(self._service, type).inc()
+        for belated in outcome.belated:
+            self.belated.labels(self._service, belated.code).inc()
         aside = {each.arrival.id for each in outcome.aside}
         age = self.age.labels(self._service)
         for item in items:

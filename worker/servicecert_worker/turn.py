@@ -6,7 +6,7 @@ event, wait for each other and never deadlock.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -17,8 +17,8 @@ from asyncpg import Pool, PostgresError
 from servicecert_schemas.topics import TOPIC_OF
 
 from .audit import Chain, Head
-from .decider import Connection, Due, Happened, Result, Service, Task
-from .fold import Aside, Folded, Item, fold
+from .decider import Connection, Due, Happened, Result, Service, Stored, Task
+from .fold import Aside, Decided, Folded, Item, fold
 from .parking import park
 from .record import Arrival, Poison
 from .sql import statement
@@ -29,15 +29,24 @@ K = TypeVar("K")
 
 
 @dataclass(frozen=True, slots=True)
+class Belated:
+    """A result that came when another had ended its act, and contradicts it: `code` says how."""
+
+    result: Result
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What a turn that is committed leaves to do (intents, ours to do now), and what it did: items that had their effect before, records put
-    aside, the types of the events that it decided."""
+    aside, the types of the events that it decided, results that contradict what is decided."""
 
     tasks: tuple[Task, ...]
     owner: int
     repeated: frozenset[UUID]
     aside: tuple[Aside, ...]
     published: tuple[str, ...]
+    belated: tuple[Belated, ...] = ()
 
 
 class Turns(Generic[S, K]):
@@ -91,7 +100,8 @@ class Turns(Generic[S, K]):
         """What the turn does, and where the audit chain ends if it is committed."""
         current, parked = await _claim(connection, items, keys)
         step("claimed")
-        if not current:
+        late = _late(items, current)
+        if not current and not late:
             return Outcome((), owner, frozenset(item.id for item in items), (), ()), self._chain.head
         stored = {entry.key: entry for entry in await self._service.store.load(connection, keys)}
         if self._service.recall is not None:
@@ -99,11 +109,13 @@ class Turns(Generic[S, K]):
             known = await self._service.recall(connection, happened, stored, known)
         step("loaded")
         folded = fold(self._service.decide, current, stored, parked, known, now)
+        belated = self._belated(late, stored)
+        folded.decided += [Decided(each.result, belated=each.code) for each in belated]
         step("decided")
         if folded.changed:
             await self._service.store.save(connection, folded.changed)
         step("saved")
-        head = await self._write(connection, folded, now, owner, wake)
+        head = await self._write(connection, folded, now, owner, wake) if folded.decided else self._chain.head
         step("written")
         outcome = Outcome(
             tasks=tuple(
@@ -114,8 +126,16 @@ class Turns(Generic[S, K]):
             repeated=frozenset(item.id for item in items) - {item.id for item in current},
             aside=tuple(folded.aside),
             published=tuple(event.data.TYPE for event in folded.published),
+            belated=belated,
         )
         return outcome, head
+
+    def _belated(self, late: Sequence[Result], stored: Mapping[str, Stored[S]]) -> tuple[Belated, ...]:
+        found = [
+            (result, self._service.belated(entry.state if (entry := stored.get(result.key)) else None, result))
+            for result in late
+        ]
+        return tuple(Belated(result, code) for result, code in found if code is not None)
 
     async def _write(self, connection: Connection, folded: Folded[S], now: datetime, owner: int, wake: str) -> Head:
         armed = [deadline for deadline in folded.armed.values() if deadline.at is not None]
@@ -157,6 +177,12 @@ class Turns(Generic[S, K]):
         if folded.aside:
             await park(connection, self._service.name, self._service.storable, folded.aside, now)
         return Head(rows[-1].seq, rows[-1].hash)
+
+
+def _late(items: Sequence[Item], current: Sequence[Item]) -> list[Result]:
+    """The results whose act has its end already."""
+    counted = {item.id for item in current}
+    return [item for item in items if isinstance(item, Result) and item.id not in counted]
 
 
 def _what(item: Item) -> Happened | Poison:

@@ -199,6 +199,12 @@ class Worker(Generic[S, K]):
         step("dispatched")
         if outcome.published or outcome.aside:
             self._leader.woken()
+        for belated in outcome.belated:
+            log.error(
+                "alarm: the result of an act came after the act had ended otherwise: %s",
+                belated.code,
+                extra={"key": belated.result.key},
+            )
         for aside in outcome.aside:
             log.error(
                 "A record is parked: %s",
@@ -310,6 +316,7 @@ class Worker(Generic[S, K]):
             (row,) = await self._pool.fetch(statement("backlog"), self._clock())
             for kind in ("outbox", "intents", "parked", "culprits", "overdue"):
                 metrics.backlog.labels(service, kind).set(row[kind])
+            metrics.unattested.labels(service).set(row["unattested_age"])
             for kind in ("outbox", "intents"):
                 metrics.backlog_age.labels(service, kind).set(row[f"{kind}_age"])
         return metrics.text()

@@ -29,8 +29,9 @@ def command() -> None:
 
 @command.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--apart", is_flag=True, help="Each service's in a folder of its name.")
 @as_json
-def init(folder: Path, as_json: bool) -> None:
+def init(folder: Path, apart: bool, as_json: bool) -> None:
     """Make the keys that sign checkpoints: <service>.key and <service>.pub for each.
 
     Give each service its own .key by SERVICECERT_AUDIT_KEY_FILE, on a machine that the
@@ -42,7 +43,7 @@ def init(folder: Path, as_json: bool) -> None:
     """
     from servicecert_worker.checkpoints import make_keys
 
-    made = make_keys(folder, SERVICES)
+    made = make_keys(folder, SERVICES, apart=apart)
     if as_json:
         print_json({"made": [str(path) for path in made]})
     else:

@@ -94,6 +94,14 @@ def heeds(data: EventData) -> bool:
     return isinstance(data, ApplicationAccepted | AcceptedWithdrawn | KeyCompromised)
 
 
+def belated(state: State | None, result: Result) -> str | None:
+    """A signature that comes after its serial number became void is never released (I3), and somebody must know that it exists.
+
+    Another signature of a certificate that is recorded is as good as the recorded one, and is dropped.
+    """
+    return "signed-after-void" if isinstance(state, Voided) and isinstance(result.data, Signed) else None
+
+
 def _refuse(case_id: UUID, reason: Unissuable) -> Decided:
     refused = IssuingRefused(case_id=case_id, code=reason.code, texts=reason.texts)
     return Decision(Refused(reason.code), events=(refused,))

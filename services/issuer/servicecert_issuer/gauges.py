@@ -8,7 +8,7 @@ from servicecert_worker.decider import Gauge
 Read: TypeAlias = Callable[[], Awaitable[Mapping[str, float]]]
 
 
-def gauges(open_issuances: Read, keys_away: Read, clock_wrong: Read) -> tuple[Gauge, ...]:
+def gauges(open_issuances: Read, keys_away: Read, clock_wrong: Read, warnings: Read) -> tuple[Gauge, ...]:
     """The gauges, each with where its values come from."""
     return (
         Gauge(
@@ -19,4 +19,10 @@ def gauges(open_issuances: Read, keys_away: Read, clock_wrong: Read) -> tuple[Ga
         ),
         Gauge("servicecert_ca_key_away", "1 for each CA whose key did not answer last.", "issuer", keys_away),
         Gauge("servicecert_clock_wrong", "1 while the machine's clock is not trusted.", "service", clock_wrong),
+        Gauge(
+            "servicecert_lint_warnings",
+            "Certificates that this worker checked before signing and that pkilint warns of, by its code.",
+            "code",
+            warnings,
+        ),
     )

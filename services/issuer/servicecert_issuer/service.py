@@ -21,7 +21,7 @@ from servicecert_worker.decider import Effect, Service
 
 from .blocked_keys import block
 from .clock_sense import ClockSense
-from .decide import EXAMINE, SIGN, Decide, heeds
+from .decide import EXAMINE, SIGN, Decide, belated, heeds
 from .effects import ExamineAnew, Sign
 from .examine import Examine, Office
 from .gauges import gauges
@@ -77,9 +77,10 @@ async def open_service(
                 RECHECK: Effect(RecheckOrder, Recheck(pool, authority), batch=1),
             },
             standing=(STANDING,),
-            gauges=gauges(partial(count_open, pool), sign.keys_away, sense.shown),
+            belated=belated,
+            gauges=gauges(partial(count_open, pool), sign.keys_away, sense.shown, linter.warnings),
             audited={
-                "keys": authority.fingerprints,
+                **authority.audited,
                 "profiles": {id: profile.digest for id, profile in profiles.by_type.items()},
             },
         )

@@ -67,7 +67,7 @@ async def open_service(
                 CONFIRM: Effect(ConfirmOrder, Confirm(settings.ocsp_url, authority, session, clock)),
             },
             standing=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers)),
-            audited={"keys": authority.fingerprints},
+            audited=authority.audited,
         )
 
 

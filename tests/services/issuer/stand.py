@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 from servicecert_issuer.blocked_keys import block
-from servicecert_issuer.decide import EXAMINE, SIGN, Decide, heeds
+from servicecert_issuer.decide import EXAMINE, SIGN, Decide, belated, heeds
 from servicecert_issuer.effects import ExamineAnew, Sign
 from servicecert_issuer.examine import Examine, Office
 from servicecert_issuer.issuance import SigningOrder, State
@@ -36,7 +36,8 @@ OWNER = 7
 
 @dataclass
 class Stand:
-    """`now` is the issuer's clock, `fault` what is wrong with it, `tasks` the acts that are decided and not done yet."""
+    """`now` is the issuer's clock, `fault` what is wrong with it, `tasks` the acts that are decided and not done yet,
+    `outcomes` what its turns did."""
 
     pool: Pool
     office: Office
@@ -45,6 +46,7 @@ class Stand:
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     fault: str | None = None
     tasks: list[Task] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         numbers = count(1)
@@ -62,6 +64,7 @@ class Stand:
             heeds,
             effects={SIGN: Effect(SigningOrder, sign), EXAMINE: Effect(ApplicationAccepted, ExamineAnew(examine))},
             recall=block,
+            belated=belated,
         )
         self.chain = Chain("issuer", {}, os.urandom)
         self.turns = Turns(self.service, self.pool, self.chain)
@@ -74,6 +77,7 @@ class Stand:
 
     def _done(self, outcome: Outcome, _: Sequence[Item]) -> None:
         self.tasks += outcome.tasks
+        self.outcomes.append(outcome)
 
     async def _settle(self) -> None:
         """What a turn intended whose answer was lost is adopted by whoever comes next."""

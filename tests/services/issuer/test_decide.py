@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from cryptography import x509
-from servicecert_issuer.decide import EXAMINE, RETRY, Decide
+from servicecert_issuer.decide import EXAMINE, RETRY, Decide, belated
 from servicecert_issuer.issuance import (
     Examined,
     Intended,
@@ -204,6 +204,17 @@ def test_B2_never_both_void_and_issued(intended: Intended, signed: Signed, accep
     assert decide(voided, result(accepted, signed), None, NOW) == Decision(voided)
     recorded = Recorded.of(intended, signed)
     assert decide(recorded, result(accepted, Unsigned(code="operator")), None, NOW) == Decision(recorded)
+
+
+def test_B6_only_a_signature_after_the_void_contradicts_an_end(
+    intended: Intended, signed: Signed, accepted: Accepted
+) -> None:
+    voided, recorded = Voided(intended, "deadline"), Recorded.of(intended, signed)
+    unsigned = result(accepted, Unsigned(code="deadline"))
+    assert belated(voided, result(accepted, signed)) == "signed-after-void"
+    assert belated(recorded, result(accepted, signed)) is None
+    assert belated(voided, unsigned) is None
+    assert belated(None, unsigned) is None
 
 
 def test_I3_second_signature_is_dropped(intended: Intended, signed: Signed, accepted: Accepted) -> None:

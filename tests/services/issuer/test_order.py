@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -242,6 +243,39 @@ async def test_B2_intention_whose_time_is_over_ends_void_and_is_never_signed(
     assert (await after.told(), await after.intents(), token.signed) == (["voided", "refused"], 0, [])
     await after.issue(accepted(case_id=case))
     assert await after.state(case) == voided
+
+
+async def test_B2_B6_a_signature_that_comes_after_the_void_is_not_released_and_does_not_vanish(
+    stand: Callable[..., Stand], accepted: Accepted, case: UUID, pool: Pool
+) -> None:
+    one, other = stand(), stand()
+    await one.happen(accepted(case_id=case))
+    (task,) = one.tasks
+    (signed,) = await one.act()
+    await other.happen(Result(task.id, task.key, task.kind, Unsigned(code="deadline")))
+    await one.happen(signed)
+    assert isinstance(await one.state(case), Voided)
+    assert await one.told() == ["voided", "refused"]
+    ((late,),) = (outcome.belated for outcome in one.outcomes if outcome.belated)
+    assert (late.code, late.result.key) == ("signed-after-void", str(case))
+    row = await pool.fetchrow("select key, entry from audit where entry like '%belated%'")
+    assert row is not None
+    entry = json.loads(row["entry"])
+    assert (row["key"], entry["belated"]) == (str(case), "signed-after-void")
+    assert entry["happened"]["facts"] == {"fingerprint": signed.data.fingerprint}
+
+
+async def test_I3_a_second_signature_of_what_is_recorded_leaves_no_trace(
+    stand: Callable[..., Stand], accepted: Accepted, case: UUID, pool: Pool
+) -> None:
+    one, other = stand(), stand()
+    await one.happen(accepted(case_id=case))
+    other.tasks = list(one.tasks)
+    await one.finish()
+    rows = await pool.fetchval("select count(*) from audit where key = $1", str(case))
+    await other.finish()
+    assert not any(outcome.belated for outcome in other.outcomes)
+    assert await pool.fetchval("select count(*) from audit where key = $1", str(case)) == rows
 
 
 async def test_B2_void_and_signed_at_once_is_one_of_them(

@@ -102,6 +102,15 @@ async def test_the_stock_is_checked_from_the_first_start_on(authority: Authority
         assert service.effects[intent.kind].data is type(intent.data)
 
 
+async def test_B6_the_audit_tells_of_each_ceremony_before_anything_is_signed_with_what_it_made(
+    authority: Authority, passphrase_file: Path
+) -> None:
+    async with open_service(settings(authority.directory, passphrase_file), NO_POOL) as service:
+        told = service.audited
+    assert {name: told[name] for name in authority.audited} == authority.audited
+    assert set(told["profiles"]) == {"server", "test-server", "system-signature", "test-system-signature"}  # type: ignore[call-overload]
+
+
 async def test_ca_that_was_never_initialised_is_one_sentence(tmp_path: Path, passphrase_file: Path) -> None:
     with pytest.raises(AuthorityMissing, match="ca init"):
         async with open_service(settings(tmp_path, passphrase_file), NO_POOL):

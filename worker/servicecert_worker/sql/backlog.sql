@@ -5,4 +5,6 @@ select (select count(*) from outbox) as outbox,
        (select coalesce(extract(epoch from $1 - min(since)), 0)::float8 from intents) as intents_age,
        (select count(*) from parked) as parked,
        (select count(*) from parked where culprit) as culprits,
-       (select count(*) from deadlines where at <= $1) as overdue
+       (select count(*) from deadlines where at <= $1) as overdue,
+       (select coalesce(extract(epoch from $1 - min(a.at)), 0)::float8
+        from audit_chains c join audit a on a.chain = c.chain and a.seq = c.attested + 1) as unattested_age
