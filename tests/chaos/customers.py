@@ -77,10 +77,21 @@ def revocation(case: Case, serial: str) -> Record:
     return _record(case.event_ids[2], asked.model_copy(update={"request_id": case.event_ids[2]}))
 
 
-def recipients(type: CertificateType) -> int:
-    """How many people and mailboxes get the mails of an application of this type."""
-    application = example(type)
-    return 2 + (application.shared_mailbox is not None)
+def mails_owed(case: Case) -> int:
+    """How many mails a case brings about: orderer and technical contact hear of an application, the shared mailbox of the certificate too.
+
+    Who was not strongly authenticated has nothing mailed, and only the technical contact is invited to attach a request.
+    """
+    applicants = 2
+    everybody = applicants + (example(case.type).shared_mailbox is not None)
+    return {
+        Way.STRAIGHT: everybody,
+        Way.CSR_LATER: 1 + everybody,
+        Way.SUPPLEMENTED: applicants + everybody,
+        Way.RETURNED: applicants,
+        Way.REFUSED: 0,
+        Way.REVOKED: 2 * everybody,
+    }[case.way]
 
 
 def _record(event_id: UUID, data: EventData) -> Record:

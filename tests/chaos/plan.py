@@ -40,11 +40,6 @@ class Way(StrEnum):
     def is_certified(self) -> bool:
         return self not in (Way.RETURNED, Way.REFUSED)
 
-    @property
-    def mailings(self) -> int:
-        """How many kinds of mail each recipient gets."""
-        return {Way.REFUSED: 0, Way.SUPPLEMENTED: 2, Way.REVOKED: 2}.get(self, 1)
-
 
 _ENDS = {
     Way.STRAIGHT: CaseState.DELIVERED,

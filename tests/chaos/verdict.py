@@ -11,7 +11,7 @@ from uuid import UUID
 from servicecert_pki.partitions import FULL, crl_name
 from servicecert_schemas.case import CaseState
 
-from chaos.customers import recipients
+from chaos.customers import mails_owed
 from chaos.plan import READERS, Case, PoisonRecord, Way
 from chaos.tables_told import TablesTold
 from chaos.topics_told import Place, Told, TopicsTold
@@ -70,7 +70,7 @@ def _lost(cases: Sequence[Case], evidence: Evidence) -> Iterator[str]:
             yield f"{case.case_id} ({case.way}) ended as {told.end} and not as {case.way.end}"
         if case.way.is_certified and not (told.issued and row is not None and row.state == "issued"):
             yield f"{case.case_id} ({case.way}) has no certificate"
-        if mails[case.case_id] < (owed := case.way.mailings * recipients(case.type)):
+        if mails[case.case_id] < (owed := mails_owed(case)):
             yield f"{case.case_id} ({case.way}) had {mails[case.case_id]} mails handed over or superseded and not {owed}"
         if case.way is Way.REVOKED and not (told.revoked and evidence.tables.standings.get(case.case_id) == "revoked"):
             yield f"{case.case_id} was not revoked"
@@ -154,7 +154,7 @@ def _wrong_views(cases: Sequence[Case], evidence: Evidence) -> Iterator[str]:
             yield f"{case_id} ({case.way}) has a certificate"
         if any(issued.issuer.startswith("test-") is not case.type.is_test for issued in told.issued.values()):
             yield f"{case_id}, a {case.type}, was issued by a CA of the other kind"
-        owed = case.way.mailings * recipients(case.type) - superseded[case_id]
+        owed = mails_owed(case) - superseded[case_id]
         if told.end in _ENDED and told.deliveries != owed:
             yield f"{case_id} shows {told.deliveries} mails and not {owed}"
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from servicecert_notifier.audience import addressed
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.event import EventData
 from servicecert_schemas.mail import MailHandedOver, MailKind
@@ -69,7 +70,7 @@ class Stage:
         def handed_over() -> list[MailHandedOver]:
             return [each for each in self.witness.of_case(case.case_id, MailHandedOver) if each.kind is kind]
 
-        await self.until(lambda _: len(handed_over()) >= len(case.recipients), "notifier")
+        await self.until(lambda _: len(handed_over()) >= len(addressed(case.recipients, kind)), "notifier")
         ids = {str(each.mail_id) for each in handed_over()}
         kept = [mail for mail in self.system.mails.mails if mail.path is not None]
         self.teller.mails([mail for mail in kept if any(id in str(mail.path) for id in ids)])

@@ -59,12 +59,17 @@ def of_view(case: CaseChanged) -> Content | None:
             return LapsedContent(
                 type=case.type, applied_for=name, customer_reference=reference, since=case.history[0].at
             )
-        case CaseState.REFUSED:
+        case CaseState.REFUSED if _was_judged(case):
             return RefusedContent(
                 type=case.type, applied_for=name, customer_reference=reference, reasons=_reasons(case)
             )
         case _:
             return None
+
+
+def _was_judged(case: CaseChanged) -> bool:
+    """Whether a refusal is one of an application, and not of somebody who was not strongly authenticated (A2): nobody else has mails sent by us."""
+    return bool(case.deficiencies) or any(entry.state is CaseState.ACCEPTED for entry in case.history)
 
 
 def _reasons(case: CaseChanged) -> tuple[str, ...]:

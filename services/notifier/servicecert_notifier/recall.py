@@ -14,7 +14,7 @@ from servicecert_worker.decider import Connection, Due, Happened, Stored
 
 from .audience import addressed
 from .ledger import Ledger, Notice, Wanted
-from .pace import Limits, domain_of, give
+from .pace import Limits, Paces, domain_of, give
 from .reminders import NOTHING_RECALLED, REMIND, Other, Recalled, kind_of, other_of, owed
 from .settling import NOTICE, TRY
 from .standing import Standing
@@ -63,9 +63,16 @@ class Recall:
     async def _give(self, connection: Connection, wanted: list[tuple[str, list[str]]]) -> Mapping[str, datetime]:
         now = self._clock()
         await connection.execute(_LOCK_PACES)
-        rows = await connection.fetch(_PACES, sorted({domain for _, domains in wanted for domain in domains}))
-        given = give(wanted, {row["domain"]: row["filled_until"] for row in rows}, self._limits, now)
-        await connection.execute(_KEEP_PACES, list(given.filled), list(given.filled.values()), now)
+        rows = await connection.fetch(_PACES, sorted({domain for _, domains in wanted for domain in domains}), now)
+        paces = Paces(
+            {row["domain"]: row["filled_until"] for row in rows if row["domain"] is not None},
+            {row["minute"]: row["mails"] for row in rows if row["minute"] is not None},
+        )
+        given = give(wanted, paces, self._limits, now)
+        filled, minutes = given.paces.filled, given.paces.minutes
+        await connection.execute(
+            _KEEP_PACES, list(filled), list(filled.values()), list(minutes), list(minutes.values()), now
+        )
         return given.slots
 
 

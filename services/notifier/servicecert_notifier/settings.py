@@ -101,7 +101,7 @@ class Settings(BaseSettings):
         str | None, Field(description="whom the mails say to ask; the sender's address without it")
     ] = None
     servicecert_reminders_per_hour: Annotated[
-        int, Field(ge=1, le=1_000_000, description="reminders handed over in an hour at most, by all workers")
+        int, Field(ge=60, le=1_000_000, description="reminders handed over in an hour at most, by all workers")
     ] = 3_600
     servicecert_reminders_per_hour_to_a_domain: Annotated[
         int, Field(ge=1, le=1_000_000, description="of these, to the addresses of one domain")

@@ -11,9 +11,12 @@ alter table mails add constraint mails_kind_check check (kind in (
     'expires-in-60-days', 'expires-in-30-days', 'expires-in-7-days', 'certificate-revoked', 'address-refused'
 ));
 
--- How far reminders are given out: the moment at which all that were given would have gone at the set rate, for each recipient domain and, as '',
--- over all. Domains only, no addresses.
+-- How fast reminders go: until when what was given out fills each recipient domain's rate, and how many mails each minute to come has. No addresses.
 create table paces (
     domain text primary key,
     filled_until timestamptz not null
+);
+create table pace_minutes (
+    minute timestamptz primary key,
+    mails int not null check (mails > 0)
 );

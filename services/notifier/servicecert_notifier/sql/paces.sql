@@ -1,2 +1,4 @@
--- How far reminders are given out, to these domains and over all.
-select domain, filled_until from paces where domain = '' or domain = any ($1::text[])
+-- What was given out: to these domains, and in the minutes to come.
+select domain, null::timestamptz as minute, filled_until, null::int as mails from paces where domain = any ($1::text[])
+union all
+select null, minute, null, mails from pace_minutes where minute > $2::timestamptz - interval '1 minute'

@@ -1,0 +1,212 @@
+"""Which mails follow from what, and who reads what in them (C1, C4, E3)."""
+
+from dataclasses import replace
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from servicecert_notifier.audience import AUDIENCES, addressed
+from servicecert_notifier.decide import decide
+from servicecert_notifier.letters import write
+from servicecert_notifier.reminders import NOTHING_RECALLED
+from servicecert_notifier.samples import samples
+from servicecert_notifier.task import MailOutcome, MailState, MailTask
+from servicecert_schemas import (
+    Answer,
+    CaseState,
+    HistoryEntry,
+    Language,
+    MailKind,
+    Recipient,
+    RecipientRole,
+    Texts,
+)
+from servicecert_worker.decider import Result
+
+ORDERER = Recipient(role=RecipientRole.ORDERER, email="orderer@example.fi", name="Maija Mallikas")
+CONTACT = Recipient(role=RecipientRole.TECHNICAL_CONTACT, email="contact@example.fi", name="Teppo Testaaja")
+SHARED = Recipient(role=RecipientRole.SHARED_MAILBOX, email="shared@example.fi")
+EVERYBODY = (ORDERER, CONTACT, SHARED)
+REFERENCE = "PO 2026-118"
+
+
+@pytest.fixture
+def case(returned, now):
+    """A view of a case that has just come to a state."""
+
+    def make(state, *before, **changes):
+        history = tuple(HistoryEntry(state=each, at=now) for each in (CaseState.SUBMITTED, *before, state))
+        wanted = returned.applied_for.model_copy(update={"customer_reference": REFERENCE})
+        usual = {"state": state, "history": history, "recipients": EVERYBODY, "applied_for": wanted}
+        return returned.model_copy(update={**usual, "lapses": now + timedelta(days=180), **changes})
+
+    return make
+
+
+@pytest.fixture
+def told(heard, now):
+    """The mails that an event makes owed."""
+
+    def make(data, ledger=None):
+        return [intent.data for intent in decide(ledger, heard(data), NOTHING_RECALLED, now).intents]
+
+    return make
+
+
+def roles(mails):
+    return [mail.recipient.role for mail in mails]
+
+
+def test_C4_the_technical_contact_is_invited_to_attach_a_request_and_nobody_else(case, told):
+    mails = told(case(CaseState.WAITING_FOR_CSR, deficiencies=()))
+    assert roles(mails) == [RecipientRole.TECHNICAL_CONTACT]
+    assert mails[0].content.kind is MailKind.CSR_INVITED
+
+
+def test_C4_who_is_orderer_and_technical_contact_is_invited(case, told):
+    """The application names one address twice: intake keeps it as the orderer's."""
+    mails = told(case(CaseState.WAITING_FOR_CSR, deficiencies=(), recipients=(ORDERER, SHARED)))
+    assert roles(mails) == [RecipientRole.ORDERER]
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [
+        (CaseState.RETURNED, MailKind.APPLICATION_RETURNED),
+        (CaseState.LAPSED, MailKind.APPLICATION_LAPSED),
+        (CaseState.REFUSED, MailKind.APPLICATION_REFUSED),
+    ],
+)
+def test_C4_orderer_and_technical_contact_hear_of_an_application(case, told, state, kind):
+    mails = told(case(state))
+    assert {mail.content.kind for mail in mails} == {kind}
+    assert roles(mails) == [RecipientRole.ORDERER, RecipientRole.TECHNICAL_CONTACT]
+
+
+@pytest.mark.parametrize(
+    "state",
+    [CaseState.ACCEPTED, CaseState.WITHDRAWN, CaseState.ISSUED, CaseState.DELIVERED, CaseState.REVOCATION_REQUESTED],
+)
+def test_C4_other_states_are_told_on_the_page_only(case, told, state):
+    assert told(case(state)) == []
+
+
+def test_A2_who_was_not_strongly_authenticated_has_nothing_mailed(case, told, now):
+    texts = Texts(sv="s", fi="f", en="e")
+    answer = Answer(event_id=uuid4(), code="not-strongly-authenticated", texts=texts, at=now)
+    assert told(case(CaseState.REFUSED, deficiencies=(), answer=answer)) == []
+
+
+def test_C4_a_refusal_of_issuing_is_told_with_its_reason(case, told, now):
+    texts = Texts(sv="s", fi="Syy.", en="e")
+    answer = Answer(event_id=uuid4(), code="validity-too-long", texts=texts, at=now)
+    mails = told(case(CaseState.REFUSED, CaseState.ACCEPTED, deficiencies=(), answer=answer))
+    assert mails[0].content.reasons == ("Syy.",)
+    silent = told(case(CaseState.REFUSED, CaseState.ACCEPTED, deficiencies=(), answer=None))
+    assert silent[0].content.reasons == ()
+
+
+def test_E3_the_reference_of_the_customers_books_is_for_the_orderer_only(case, told):
+    for state in (CaseState.RETURNED, CaseState.LAPSED, CaseState.REFUSED):
+        for mail in told(case(state)):
+            letter = write(mail, "help@example.fi")
+            is_shown = REFERENCE in letter.text or REFERENCE in letter.html
+            assert is_shown is (mail.recipient.role is RecipientRole.ORDERER)
+
+
+@pytest.mark.parametrize("kind", list(MailKind))
+def test_E3_every_kind_has_an_audience(kind):
+    assert AUDIENCES[kind]
+    assert [recipient.role for recipient, _ in addressed(EVERYBODY, kind)] == [
+        role for role in (each.role for each in EVERYBODY) if role in AUDIENCES[kind]
+    ]
+    assert addressed((), kind) == ()
+
+
+@pytest.mark.parametrize(
+    "task",
+    [pytest.param(task, id=f"{name}.{language}") for language in Language for name, task in samples(language)],
+)
+def test_E3_no_mail_names_a_person_or_an_address(task):
+    """Not its own reader's either: the name stands in the header of their own mail, and nowhere else."""
+    letter = write(task, "help@example.fi")
+    said = " ".join((letter.subject, letter.text, letter.html, *(file.name for file in letter.attachments)))
+    people = ("mallikas", "testaaja", "maija", "teppo", "@laakaritalo", "@yllapito")
+    assert not [name for name in people if name in said.lower()]
+
+
+@pytest.mark.parametrize("name", ["certificate-issued", "certificate-issued-system"])
+def test_I10_what_is_attached_holds_no_private_key(name):
+    from base64 import b64decode
+
+    from servicecert_pki.private_keys import without_private_keys
+
+    task = dict(samples(Language.ENGLISH))[name]
+    for file in write(task, "help@example.fi").attachments:
+        content = b64decode(file.encoded)
+        assert b"PRIVATE KEY" not in content
+        assert without_private_keys(content) == content
+
+
+# An address that is refused
+
+
+@pytest.fixture
+def refused(issued, heard, now):
+    """Says of the mails with a certificate to some roles that they were refused, one after the other."""
+
+    def make(*wanted, ledger=None, event=None):
+        event = event or issued.model_copy(update={"recipients": EVERYBODY})
+        ledger = ledger or decide(None, heard(event), NOTHING_RECALLED, now).state
+        mails = []
+        for role in wanted:
+            row = next(row for row in ledger.rows if row.recipient is role and row.state is MailState.PLANNED)
+            outcome = MailOutcome(mail_id=row.mail_id, state=MailState.REFUSED, answer="550 5.1.1", attempts=1, at=now)
+            result = Result(uuid4(), str(ledger.case_id), "mail", outcome)
+            decision = decide(ledger, result, NOTHING_RECALLED, now)
+            ledger, mails = decision.state, [*mails, *(intent.data for intent in decision.intents)]
+        return ledger, mails
+
+    return make
+
+
+def test_C3_the_orderer_hears_that_the_technical_contacts_address_is_refused(refused):
+    _, (mail,) = refused(RecipientRole.TECHNICAL_CONTACT)
+    assert isinstance(mail, MailTask)
+    assert mail.recipient == ORDERER
+    assert (mail.content.kind, mail.content.refused) == (MailKind.ADDRESS_REFUSED, RecipientRole.TECHNICAL_CONTACT)
+    assert mail.content.told is MailKind.CERTIFICATE_ISSUED
+
+
+def test_C3_the_technical_contact_hears_that_the_orderers_address_is_refused(refused):
+    _, mails = refused(RecipientRole.ORDERER)
+    assert [mail.recipient for mail in mails] == [CONTACT]
+
+
+def test_C3_nobody_whose_own_address_is_refused_is_told(refused):
+    _, mails = refused(RecipientRole.ORDERER, RecipientRole.TECHNICAL_CONTACT, RecipientRole.SHARED_MAILBOX)
+    assert [mail.recipient for mail in mails] == [CONTACT, SHARED]
+
+
+def test_C3_an_address_is_told_once_for_a_case(refused, revoked, heard, now):
+    ledger, _ = refused(RecipientRole.TECHNICAL_CONTACT)
+    later = revoked.model_copy(update={"case_id": ledger.case_id, "recipients": EVERYBODY})
+    both = decide(ledger, heard(later), NOTHING_RECALLED, now).state
+    _, mails = refused(RecipientRole.TECHNICAL_CONTACT, ledger=both)
+    assert mails == []
+
+
+def test_C3_that_an_address_is_refused_is_not_told_of_this_mail_itself(refused):
+    ledger, _ = refused(RecipientRole.TECHNICAL_CONTACT)
+    settled = [
+        replace(row, state=MailState.HANDED_OVER) for row in ledger.rows[:3] if row.recipient is not CONTACT.role
+    ]
+    for row in settled:
+        ledger = ledger.with_settled(row)
+    _, mails = refused(RecipientRole.ORDERER, ledger=ledger)
+    assert mails == []
+
+
+def test_C3_nobody_is_told_where_there_is_nobody_else(refused, issued):
+    _, mails = refused(RecipientRole.ORDERER, event=issued.model_copy(update={"recipients": (ORDERER,)}))
+    assert mails == []
