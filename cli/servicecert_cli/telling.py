@@ -103,6 +103,15 @@ class Teller:
         if names := [str(part.get_filename()) for part in messages[0].iter_attachments()]:
             self.fact("with", "\n".join(_SERIAL.sub(r"\1…", name) for name in names))
 
+    def letter(self, mail: CaughtMail) -> None:
+        """A mail as its reader sees it, in the form for who reads no HTML."""
+        message = message_from_bytes(mail.content, policy=policy.default)
+        body = message.get_body(("plain",))
+        assert body is not None
+        for line in (f"To: {message['To']}", f"Subject: {message['Subject']}", "", *body.get_content().splitlines()):
+            for part in Text(line).wrap(self.console, WIDTH - 6) or [Text()]:
+                self._line("    │ ", part)
+
     def command(self, answer: Answer, *, whole: bool) -> None:
         """A command and what it said; the whole command once, then what differs."""
         words = answer.command.split()
@@ -125,6 +134,7 @@ class Teller:
             ("ca/", "the certificates of 4 roots and 4 issuing CAs"),
             ("crls/", "the CRL of each issuing CA"),
             ("mail/", f"{mails} mails as they went over the wire"),
+            ("preview/", "index.html: every kind of mail, in three languages"),
             ("events.jsonl", f"all {events} events of all topics, in order of time"),
             ("logs/", "what the services said"),
         ):

@@ -101,8 +101,9 @@ def test_A12_six_months_without_a_request_end_in_a_lapse_and_who_comes_later_is_
     assert ahead is not None
     assert 180 <= int(ahead[1]) <= 185
     views = [event["value"] for event in events if event["headers"]["ce_type"] == "servicecert.case.changed.v1"]
-    (late,) = [view["answer"]["code"] for view in views if view["state"] == "lapsed" and view["answer"]]
-    assert late == "too-late-lapsed"
+    late = {view["answer"]["code"] for view in views if view["state"] == "lapsed" and view["answer"]}
+    assert late == {"too-late-lapsed"}
+    assert "Hakemus on rauennut: testi.onnelan6.example" in demo[1].out
     assert "The case has lapsed and is closed." in demo[1].out
 
 
@@ -112,6 +113,14 @@ def test_A10_what_is_to_be_mended_is_told_in_three_languages(demo):
         assert demo[1].out.count(f"    {language} ") == 4, "three deficiencies and an answer"
 
 
+def test_C2_one_mail_is_shown_as_its_reader_sees_it_and_all_lie_in_a_preview(demo, folder):
+    shown = "\n".join(re.findall(r"^    │ (.*)$", demo[1].out, re.MULTILINE))
+    assert "Subject: Varmenne on valmis: testi.onnelan6.example" in shown
+    assert "openssl verify" in shown
+    assert "preview/" in demo[1].out
+    assert "All mails" in (folder / "preview" / "index.html").read_text("utf-8")
+
+
 def test_E4_the_customer_s_page_has_the_permit_and_the_lapsed_matter(demo):
     _, page = demo[1].out.split("What the customer sees")
     assert re.findall(r"^     (toimitettu|rauennut)", page, re.MULTILINE) == ["toimitettu", "rauennut"]
@@ -119,7 +128,7 @@ def test_E4_the_customer_s_page_has_the_permit_and_the_lapsed_matter(demo):
 
 def test_only_what_it_made_is_in_its_folder(folder):
     assert sorted(path.name for path in folder.iterdir()) == [
-        *("ca", "certificates", "crls", "events.jsonl", "logs", "mail")
+        *("ca", "certificates", "crls", "events.jsonl", "logs", "mail", "preview")
     ]
     assert sorted(path.name for path in (folder / "certificates").iterdir()) == sorted(
         f"{type}.{ending}" for type in TYPES for ending in ("der", "pem")

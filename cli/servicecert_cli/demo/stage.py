@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from servicecert_deploy.mail_catcher import CaughtMail
 from servicecert_notifier.audience import addressed
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.event import EventData
@@ -64,8 +65,8 @@ class Stage:
         assert isinstance(case, CaseChanged)
         return case
 
-    async def mails(self, case: CaseChanged, kind: MailKind) -> None:
-        """Tells the mails of one kind that are handed over for a case, one to each recipient."""
+    async def mails(self, case: CaseChanged, kind: MailKind) -> list[CaughtMail]:
+        """Tells the mails of one kind that are handed over for a case, one to each recipient, and answers them."""
 
         def handed_over() -> list[MailHandedOver]:
             return [each for each in self.witness.of_case(case.case_id, MailHandedOver) if each.kind is kind]
@@ -73,7 +74,9 @@ class Stage:
         await self.until(lambda _: len(handed_over()) >= len(addressed(case.recipients, kind)), "notifier")
         ids = {str(each.mail_id) for each in handed_over()}
         kept = [mail for mail in self.system.mails.mails if mail.path is not None]
-        self.teller.mails([mail for mail in kept if any(id in str(mail.path) for id in ids)])
+        mails = [mail for mail in kept if any(id in str(mail.path) for id in ids)]
+        self.teller.mails(mails)
+        return mails
 
     async def crl_of(self, issuer: str, partition: int) -> None:
         """Waits for the first CRL of a CA's partition."""

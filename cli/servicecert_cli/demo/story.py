@@ -28,6 +28,7 @@ from servicecert_cli.demo.souvenirs import keep_authority, keep_certificate, kee
 from servicecert_cli.demo.stage import Stage
 from servicecert_cli.e_service import Application, Customer, example, read_csr
 from servicecert_cli.faults import Told, told
+from servicecert_cli.mail_preview import write_preview
 from servicecert_cli.publishing import publish
 from servicecert_cli.steps import Steps
 from servicecert_cli.system import System
@@ -90,6 +91,7 @@ async def tell(folder: Path, teller: Teller) -> None:
             with teller.waiting("stopping everything"):
                 await stage.system.stop_all()
                 events = await keep_events(stage.witness, folder)
+                await asyncio.to_thread(write_preview, folder / "preview")
                 await stack.aclose()
     except Exception as error:
         fault = told(error)
@@ -151,13 +153,20 @@ async def apply(stage: Stage, type: CertificateType, csr: str) -> Granted:
     teller.blank()
     teller.certificate(issued, f"certificates/{file}.pem and .der")
     teller.blank()
-    await stage.mails(delivered, MailKind.CERTIFICATE_ISSUED)
+    mails = await stage.mails(delivered, MailKind.CERTIFICATE_ISSUED)
+    if type is CertificateType.TEST_SERVER:
+        teller.blank()
+        teller.say("This is what the technical contact reads:")
+        teller.blank()
+        teller.letter(mails[-1])
     return Granted(case_id, customer, issued, file)
 
 
 async def _attach(stage: Stage, customer: Customer, case_id: UUID, csr: str) -> None:
     """The technical contact, whom the orderer invites to this one case, attaches the request."""
-    await stage.follow(case_id, CaseState.WAITING_FOR_CSR, "intake")
+    waiting = await stage.follow(case_id, CaseState.WAITING_FOR_CSR, "intake")
+    stage.teller.blank()
+    await stage.mails(waiting, MailKind.CSR_INVITED)
     stage.teller.blank()
     stage.teller.say("The orderer invites the technical contact, who makes the key and attaches its request.")
     stage.teller.blank()
@@ -253,7 +262,9 @@ async def lapse(stage: Stage) -> None:
         await asyncio.to_thread(stage.system.children["intake"].stop)
         stage.system.start("intake", SERVICECERT_CLOCK_AHEAD=f"{ahead.total_seconds():.0f}")
         await stage.system.ready("intake")
-    await stage.follow(case_id, CaseState.LAPSED, "intake")
+    lapsed = await stage.follow(case_id, CaseState.LAPSED, "intake")
+    teller.blank()
+    await stage.mails(lapsed, MailKind.APPLICATION_LAPSED)
     await publish(stage.system.cluster, customer.withdrawn(case_id))
     answered = await stage.answered(case_id)
     teller.blank()

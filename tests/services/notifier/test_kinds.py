@@ -158,7 +158,7 @@ def refused(issued, heard, now):
     def make(*wanted, ledger=None, event=None):
         event = event or issued.model_copy(update={"recipients": EVERYBODY})
         ledger = ledger or decide(None, heard(event), NOTHING_RECALLED, now).state
-        mails = []
+        mails: list[MailTask] = []
         for role in wanted:
             row = next(row for row in ledger.rows if row.recipient is role and row.state is MailState.PLANNED)
             outcome = MailOutcome(mail_id=row.mail_id, state=MailState.REFUSED, answer="550 5.1.1", attempts=1, at=now)

@@ -34,6 +34,7 @@ def known(issued, pool):
             ledger = decide(
                 None, Event(uuid4(), data.key(), data, data.not_before), NOTHING_RECALLED, data.not_before
             ).state
+            assert ledger is not None
             made[str(data.case_id)] = replace(ledger, standing=replace(ledger.standing, **standing))
         async with pool.acquire() as connection:
             await STORE.save(connection, [Stored(key, 0, ledger) for key, ledger in made.items()])
