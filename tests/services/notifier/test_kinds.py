@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from pydantic import BaseModel
 from servicecert_notifier.audience import AUDIENCES, addressed
 from servicecert_notifier.decide import decide
 from servicecert_notifier.letters import write
@@ -158,7 +159,7 @@ def refused(issued, heard, now):
     def make(*wanted, ledger=None, event=None):
         event = event or issued.model_copy(update={"recipients": EVERYBODY})
         ledger = ledger or decide(None, heard(event), NOTHING_RECALLED, now).state
-        mails: list[MailTask] = []
+        mails: list[BaseModel] = []
         for role in wanted:
             row = next(row for row in ledger.rows if row.recipient is role and row.state is MailState.PLANNED)
             outcome = MailOutcome(mail_id=row.mail_id, state=MailState.REFUSED, answer="550 5.1.1", attempts=1, at=now)
