@@ -203,7 +203,7 @@ def test_C3_that_an_address_is_refused_is_not_told_of_this_mail_itself(refused):
         replace(row, state=MailState.HANDED_OVER) for row in ledger.rows[:3] if row.recipient is not CONTACT.role
     ]
     for row in settled:
-        ledger = ledger.with_settled(row)
+        ledger = ledger.with_row(row)
     _, mails = refused(RecipientRole.ORDERER, ledger=ledger)
     assert mails == []
 
