@@ -3,9 +3,9 @@
 CrlUnsound          a list is not what was meant to be published (D7)
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import IntEnum
 
 from cryptography import x509
@@ -14,6 +14,9 @@ from servicecert_pki import der
 from servicecert_pki.extensions import extension, issuing_distribution_point
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SIGNATURE_ALGORITHM, SigningKey
+from servicecert_pki.spki import KeyFamily
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class CrlUnsound(Exception):
@@ -50,6 +53,68 @@ def entry_der(serial: int, revoked_at: datetime, reason: Reason, invalidity_date
     return der.sequence(der.integer(serial), der.time(revoked_at), der.sequence(*extensions))
 
 
+def check_entry(encoded: bytes, expected: RevokedCertificate) -> None:
+    """Raise CrlUnsound unless another library reads exactly this entry of the bytes (D7).
+
+    It reads whole lists only, so the entry is put into one that nobody signed.
+    """
+    algorithm, nobody = SIGNATURE_ALGORITHM[KeyFamily.EC], der.sequence()
+    tbs = der.sequence(der.integer(1), algorithm, nobody, der.time(_EPOCH), der.sequence(encoded))
+    try:
+        (found,) = x509.load_der_x509_crl(der.sequence(tbs, algorithm, der.bit_string(b"")))
+        same = _in_seconds(_revoked(found)) == _in_seconds(expected)
+    except (ValueError, x509.ExtensionNotFound):
+        same = False
+    if not same:
+        raise CrlUnsound("The entry of a revoked certificate cannot be read back.")
+
+
+@dataclass(frozen=True)
+class CrlHead:
+    """All that a list says beside its entries. `url` is where the certificates of a partition say that it is; the full list has none.
+
+    Times are aware and count in whole seconds. Raises ValueError for a next update that is not later than this one.
+    """
+
+    issuer: IssuerInfo
+    number: int
+    this_update: datetime
+    next_update: datetime
+    url: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.this_update < self.next_update:
+            raise ValueError("The next update of a CRL is later than this one.")
+
+    @property
+    def algorithm(self) -> bytes:
+        """The DER AlgorithmIdentifier of its signature."""
+        return SIGNATURE_ALGORITHM[self.issuer.family]
+
+    def around(self, size: int) -> tuple[bytes, bytes]:
+        """Return what of the to-be-signed list comes before and after `size` octets of entries (RFC 5280, 5.1)."""
+        head = b"".join(
+            (
+                der.integer(1),
+                self.algorithm,
+                self.issuer.subject_der,
+                der.time(self.this_update),
+                der.time(self.next_update),
+            )
+        )
+        # An empty list is not written at all (RFC 5280, 5.1.2.6).
+        body_header = der.header(der.SEQUENCE, size) if size else b""
+        tail = der.tlv(0xA0, der.sequence(*self._extensions()))
+        whole = len(head) + len(body_header) + size + len(tail)
+        return der.header(der.SEQUENCE, whole) + head + body_header, tail
+
+    def _extensions(self) -> Iterator[bytes]:
+        yield extension("2.5.29.35", self.issuer.authority_key_identifier)
+        if self.url is not None:
+            yield extension("2.5.29.28", issuing_distribution_point(self.url), critical=True)
+        yield extension("2.5.29.20", der.integer(self.number))
+
+
 def build_crl(
     key: SigningKey,
     issuer: IssuerInfo,
@@ -59,29 +124,14 @@ def build_crl(
     number: int,
     url: str | None = None,
 ) -> bytes:
-    """Return a signed DER CRL of already encoded `entries`; with `url`, that of the partition whose certificates name it.
+    """Return a signed DER CRL of already encoded `entries`, made in memory; `crl_file` writes large ones.
 
-    The work grows with the bytes, not with the square of the entries as in `cryptography`'s builder. Raises
-    ValueError for a next update that is not later than this one.
+    Raises ValueError for a next update that is not later than this one.
     """
-    if not this_update < next_update:
-        raise ValueError("The next update of a CRL is later than this one.")
+    head = CrlHead(issuer, number, this_update, next_update, url)
     body = entries if isinstance(entries, bytes) else b"".join(entries)
-    algorithm = SIGNATURE_ALGORITHM[key.family]
-    head = b"".join((der.integer(1), algorithm, issuer.subject_der, der.time(this_update), der.time(next_update)))
-    # An empty list is not written at all (RFC 5280, 5.1.2.6).
-    body_header = der.header(der.SEQUENCE, len(body)) if body else b""
-    tail = der.tlv(
-        0xA0,
-        der.sequence(
-            extension("2.5.29.35", issuer.authority_key_identifier),
-            *([] if url is None else [extension("2.5.29.28", issuing_distribution_point(url), critical=True)]),
-            extension("2.5.29.20", der.integer(number)),
-        ),
-    )
-    size = len(head) + len(body_header) + len(body) + len(tail)
-    tbs = (der.header(der.SEQUENCE, size), head, body_header, body, tail)
-    return der.sequence(*tbs, algorithm, der.bit_string(key.sign(*tbs)))
+    before, after = head.around(len(body))
+    return der.sequence(before, body, after, head.algorithm, der.bit_string(key.sign(before, body, after)))
 
 
 def check_crl(crl: bytes, issuer: IssuerInfo, number: int, expected: Iterable[RevokedCertificate]) -> None:

@@ -7,18 +7,29 @@ CrlFilesRefused
 
 import fcntl
 import os
+import shutil
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
-from cryptography import x509
+from servicecert_pki.crl_reading import Unreadable, number_of
 from servicecert_pki.partitions import crl_name
 from servicecert_worker.faults import OperatorError
+
+from .publishers import FOLDER
+
+_WORKSHOP = ".making-"
+_FORGOTTEN_SECONDS = 3600.0
 
 
 class CrlFilesRefused(Exception):
     """The message is one sentence that names the folder and the way out."""
+
+    publisher = FOLDER
 
 
 class FolderUnusable(CrlFilesRefused, OperatorError):
@@ -30,35 +41,84 @@ class Superseded(CrlFilesRefused):
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """A CRL that is published: its number, 0 of one that cannot be read, and the SHA-256 of its DER."""
+
+    number: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class CrlFiles:
     """The files of all issuing CAs in one folder."""
 
     folder: Path
+    _known: dict[str, tuple[tuple[int, int, int], Shown]] = field(default_factory=dict, repr=False, compare=False)
 
     def prepare(self) -> None:
-        """Make the folder. Raises FolderUnusable."""
+        """Make the folder, and clear away what a publisher that died has left. Raises FolderUnusable."""
         with self._told():
             self.folder.mkdir(parents=True, exist_ok=True)
+            for left in self.folder.glob(f"{_WORKSHOP}*"):
+                if left.stat().st_mtime < time.time() - _FORGOTTEN_SECONDS:
+                    shutil.rmtree(left, ignore_errors=True)
 
-    def number(self, issuer: str, partition: int) -> int:
-        """The number of the CRL that is published, 0 where none is, or none that can be read."""
+    @contextmanager
+    def workshop(self) -> Iterator[Path]:
+        """A folder of one's own to make files in, beside those that are served. Raises FolderUnusable."""
+        with self._told():
+            made = Path(tempfile.mkdtemp(prefix=_WORKSHOP, dir=self.folder))
         try:
-            crl = x509.load_der_x509_crl((self.folder / crl_name(issuer, partition)).read_bytes())
-            return crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
-        except (OSError, ValueError, x509.ExtensionNotFound):
-            return 0
+            with self._told():
+                yield made
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
 
-    def put_crl(self, issuer: str, partition: int, crl: bytes, number: int) -> None:
-        """Replace the published CRL by a newer one. Raises Superseded or FolderUnusable."""
+    def shown(self, issuer: str, partition: int) -> Shown | None:
+        """The CRL that is published, None where none is. A file that stays as it is is read once."""
+        path = self.folder / crl_name(issuer, partition)
+        try:
+            found = path.stat()
+            same = (found.st_ino, found.st_mtime_ns, found.st_size)
+            if (known := self._known.get(path.name)) and known[0] == same:
+                return known[1]
+            content = path.read_bytes()
+        except OSError:
+            return None
+        try:
+            number = number_of(content)
+        except Unreadable:
+            number = 0
+        shown = Shown(number, sha256(content).hexdigest())
+        self._known[path.name] = (same, shown)
+        return shown
+
+    def content(self, issuer: str, partition: int) -> bytes | None:
+        """The bytes of the CRL that is published, None where none is."""
+        try:
+            return (self.folder / crl_name(issuer, partition)).read_bytes()
+        except OSError:
+            return None
+
+    def put_crl(self, issuer: str, partition: int, made: Path, number: int) -> None:
+        """Move a CRL, which is on the disk, to where the published one is. Raises Superseded or FolderUnusable."""
         with self._told(), self._alone():
-            if (published := self.number(issuer, partition)) >= number:
-                raise Superseded(f"CRL {number} of {issuer} comes too late: number {published} is published already.")
-            self._write(crl_name(issuer, partition), crl)
+            shown = self.shown(issuer, partition)
+            if shown is not None and shown.number >= number:
+                raise Superseded(
+                    f"CRL {number} of {issuer} comes too late: number {shown.number} is published already."
+                )
+            made.replace(self.folder / crl_name(issuer, partition))
 
     def put_certificate(self, issuer: str, certificate: bytes) -> None:
         """Publish a CA's certificate, which certificates name as their issuer's. Raises FolderUnusable."""
-        with self._told(), self._alone():
-            self._write(f"{issuer}.cer", certificate)
+        with self.workshop() as workshop, self._alone():
+            made = workshop / f"{issuer}.cer"
+            with made.open("wb") as file:
+                file.write(certificate)
+                file.flush()
+                os.fsync(file.fileno())
+            made.replace(self.folder / made.name)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -80,11 +140,3 @@ class CrlFiles:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-    def _write(self, name: str, content: bytes) -> None:
-        partial = self.folder / f".{name}.partial"
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self.folder / name)

@@ -2,7 +2,7 @@
 
 from types import MappingProxyType
 
-from servicecert_pki.crl import Reason, RevokedCertificate, entry_der
+from servicecert_pki.crl import Reason, RevokedCertificate, check_entry, entry_der
 from servicecert_schemas.revocation import RevocationReason
 
 from .status import Certificate, Revocation
@@ -25,5 +25,7 @@ def entry(certificate: Certificate, revocation: Revocation) -> RevokedCertificat
 
 
 def encoded(entry: RevokedCertificate) -> bytes:
-    """The entry in DER, as it is stored at revocation and only joined later."""
-    return entry_der(entry.serial, entry.revoked_at, entry.reason, entry.invalidity_date)
+    """The entry in DER, as it is stored at revocation and only joined later: read back by another library. Raises CrlUnsound (D7)."""
+    made = entry_der(entry.serial, entry.revoked_at, entry.reason, entry.invalidity_date)
+    check_entry(made, entry)
+    return made

@@ -1,5 +1,6 @@
 """The order to publish CRLs, and what comes of it."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
@@ -62,6 +63,11 @@ class Published(BaseModel):
     @property
     def sha256(self) -> str:
         return self.crl.sha256
+
+
+def is_scheduled(orders: Iterable[PublishOrder]) -> bool:
+    """Whether one of the orders asks for all CRLs."""
+    return any(order.serial is None for order in orders)
 
 
 def schedule_key(issuer: str) -> str:

@@ -17,7 +17,9 @@ from .confirm import Confirm
 from .confirmation import ConfirmOrder
 from .crl_files import CrlFiles
 from .decide import CONFIRM, PUBLISH, decide, heeds
-from .effects import Publish, Timing
+from .effects import Publish
+from .gauges import LastCrls, Tally, gauges
+from .press import Press, Timing
 from .publication import PublishOrder, schedule_key
 from .settings import Settings
 from .status import Status
@@ -28,8 +30,9 @@ __all__ = ["MIGRATIONS", "NAME", "Settings", "open_service"]
 NAME = "revoker"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-# One CRL serves all the orders of a batch.
+# One pass serves all orders that wait for it; orders for other CAs do not wait for its end.
 _BATCH = 1_000
+_ASKING = 4
 _FETCH_SECONDS = 10.0
 
 
@@ -45,10 +48,10 @@ async def open_service(
     files = CrlFiles(settings.crl_dir)
     await asyncio.to_thread(_publish_certificates, files, authority)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_FETCH_SECONDS)) as session:
-        publish = Publish(
-            authority=authority,
-            keys=keys,
+        publishers = settings.publishers()
+        press = Press(
             files=files,
+            publishers=publishers,
             base_url=settings.crl_base_url,
             partitions=settings.crl_partitions,
             timing=Timing(settings.interval, settings.validity),
@@ -56,6 +59,8 @@ async def open_service(
             session=session,
             clock=clock,
         )
+        tally = Tally([publisher.name for publisher in publishers])
+        publish = Publish(authority, keys, press, tally)
         yield Service(
             NAME,
             reads=(REVOCATIONS, CERTIFICATES),
@@ -63,10 +68,11 @@ async def open_service(
             decide=decide,
             heeds=heeds,
             effects={
-                PUBLISH: Effect(PublishOrder, publish, batch=_BATCH, concurrency=1),
+                PUBLISH: Effect(PublishOrder, publish, batch=_BATCH, concurrency=_ASKING),
                 CONFIRM: Effect(ConfirmOrder, Confirm(settings.ocsp_url, authority, session, clock)),
             },
             standing=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers)),
+            gauges=gauges(LastCrls(pool, sorted(authority.issuers), settings.crl_partitions, clock), tally),
             audited=authority.audited,
         )
 

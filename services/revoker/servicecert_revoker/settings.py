@@ -1,11 +1,14 @@
 """What an operator tells the revoker, by environment variables. Their names are given as aliases."""
 
+import shlex
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 from servicecert_pki.signing_settings import SigningSettings
+
+from .publishers import CommandPublisher, Publisher
 
 
 class Settings(SigningSettings):
@@ -36,6 +39,26 @@ class Settings(SigningSettings):
         ),
     ] = 72
 
+    crl_publish_command: Annotated[
+        str | None,
+        Field(
+            alias="SERVICECERT_CRL_PUBLISH_COMMAND",
+            description="a command that is given the path of each published CRL, without a shell, such as rsync to another machine",
+        ),
+    ] = None
+
+    @field_validator("crl_publish_command")
+    @classmethod
+    def _command(cls, command: str | None) -> str | None:
+        """Words in the quotes of a shell, and no more of a shell."""
+        try:
+            words = shlex.split(command or "")
+        except ValueError:
+            raise ValueError("close each quote") from None
+        if command is not None and not words:
+            raise ValueError("give a command, or leave it out")
+        return command
+
     @field_validator("crl_validity_hours")
     @classmethod
     def _generous(cls, validity: int, info: ValidationInfo) -> int:
@@ -43,6 +66,11 @@ class Settings(SigningSettings):
         if validity < 2 * (interval := info.data.get("crl_interval_hours", 0)):
             raise ValueError(f"give at least {2 * interval}, twice SERVICECERT_CRL_INTERVAL_HOURS, or lower that one")
         return validity
+
+    def publishers(self) -> tuple[Publisher, ...]:
+        """Where CRLs go beside the folder."""
+        command = shlex.split(self.crl_publish_command or "")
+        return (CommandPublisher(tuple(command)),) if command else ()
 
     @property
     def interval(self) -> timedelta:

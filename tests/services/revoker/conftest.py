@@ -20,7 +20,9 @@ from servicecert_pki.profiles import load_profiles
 from servicecert_pki.spki import KeyFamily
 from servicecert_revoker.crl_files import CrlFiles
 from servicecert_revoker.crl_server import serve
-from servicecert_revoker.effects import Publish, Timing
+from servicecert_revoker.effects import Publish
+from servicecert_revoker.gauges import Tally
+from servicecert_revoker.press import Press, Timing
 from servicecert_revoker.publication import PublishOrder
 from servicecert_revoker.service import MIGRATIONS
 from servicecert_revoker.status import Asked, Certificate, Registered, Revocation
@@ -197,10 +199,9 @@ async def publish(
     pool: Pool, files: CrlFiles, clock: Clock, authority: Authority, ca_keys: Mapping[str, SigningKey]
 ) -> AsyncIterator[Publish]:
     async with serve(files.folder, "127.0.0.1", 0) as base, aiohttp.ClientSession() as session:
-        yield Publish(
-            authority=authority,
-            keys=ca_keys,
+        press = Press(
             files=files,
+            publishers=(),
             base_url=base,
             partitions=3,
             timing=Timing(timedelta(hours=24), timedelta(hours=72)),
@@ -208,6 +209,7 @@ async def publish(
             session=session,
             clock=clock,
         )
+        yield Publish(authority, ca_keys, press, Tally())
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """CRL numbers only grow, whoever publishes and whatever dies (D7, I8)."""
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -40,6 +41,12 @@ def crl_in(files: CrlFiles, issuer: str = "test-ec") -> x509.CertificateRevocati
     return x509.load_der_x509_crl((files.folder / f"{issuer}.crl").read_bytes())
 
 
+def number_in(files: CrlFiles) -> int:
+    shown = files.shown("test-ec", FULL)
+    assert shown is not None
+    return shown.number
+
+
 def serials(crl: x509.CertificateRevocationList) -> set[int]:
     return {entry.serial_number for entry in crl}
 
@@ -74,12 +81,12 @@ async def test_I8_publisher_that_dies_before_recording_repeats_no_number(
     task = await register(1)
     reached = asyncio.Event()
 
-    async def never(self: Publish, url: str, crl: bytes) -> None:
+    async def never(*_: object) -> None:
         reached.set()
         await asyncio.Event().wait()
 
     with monkeypatch.context() as patch:
-        patch.setattr(Publish, "_fetch_back", never)
+        patch.setattr("servicecert_revoker.press.fetch_back", never)
         dying = asyncio.create_task(publish([task]))
         async with asyncio.timeout(20):
             await reached.wait()
@@ -96,16 +103,16 @@ async def test_I8_publisher_that_loses_its_lock_is_overtaken_and_repeats_no_numb
 ) -> None:
     task = await register(1)
 
-    async def lose(self: Publish, url: str, crl: bytes) -> None:
-        await self.pool.execute("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'")
+    async def lose(*_: object) -> None:
+        await pool.execute("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Publish, "_fetch_back", lose)
+        patch.setattr("servicecert_revoker.press.fetch_back", lose)
         with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)) as lost:
             await publish([task])
     assert is_transient(lost.value)
     (outcome,) = await publish([task])
-    assert done(outcome).number == files.number("test-ec", FULL) == 2
+    assert done(outcome).number == number_in(files) == 2
 
 
 async def test_I8_number_grows_over_a_published_one_that_the_database_forgot(
@@ -123,11 +130,15 @@ async def test_D7_two_publishers_at_once_keep_numbers_growing_and_the_last_has_a
 ) -> None:
     other = replace(publish)
     tasks = [await register(serial) for serial in range(1, 13)]
-    rounds = await asyncio.gather(*(each([task]) for task, each in zip(tasks, [publish, other] * 6, strict=True)))
-    outcomes = [done(outcome) for (outcome,) in rounds]
+
+    async def one_by_one(each: Publish, tasks: list[Task]) -> list[Published]:
+        return [done(outcome) for task in tasks for outcome in await each([task])]
+
+    rounds = await asyncio.gather(one_by_one(publish, tasks[::2]), one_by_one(other, tasks[1::2]))
+    outcomes = [*rounds[0], *rounds[1]]
     assert sorted(outcome.number for outcome in outcomes) == list(range(1, 13))
     assert await numbers(pool) == list(range(1, 13))
-    assert files.number("test-ec", FULL) == 12
+    assert number_in(files) == 12
     assert serials(crl_in(files)) == set(range(1, 13))
 
 
@@ -135,8 +146,34 @@ async def test_I7_sleeper_does_not_bring_back_an_older_list(
     publish: Publish, files: CrlFiles, register: Register
 ) -> None:
     await publish([scheduled()])
-    older = (files.folder / "test-ec.crl").read_bytes()
+    older = files.folder / "older"
+    shutil.copy(files.folder / "test-ec.crl", older)
     await publish([await register(1)])
     with pytest.raises(Superseded, match="number 2 is published"):
         files.put_crl("test-ec", FULL, older, 1)
     assert serials(crl_in(files)) == {1}
+
+
+async def test_D7_orders_that_come_during_a_pass_share_the_next_one(
+    publish: Publish, register: Register, files: CrlFiles, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At most one pass at a time, whatever number of orders comes meanwhile."""
+    tasks = [await register(serial, partition=1 + serial % 3) for serial in range(1, 10)]
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(*_: object) -> None:
+        reached.set()
+        await go_on.wait()
+
+    monkeypatch.setattr("servicecert_revoker.press.fetch_back", slow)
+    first = asyncio.create_task(publish(tasks[:1]))
+    async with asyncio.timeout(20):
+        await reached.wait()
+    rest = [asyncio.create_task(publish([task])) for task in tasks[1:]]
+    await asyncio.sleep(0)
+    go_on.set()
+    outcomes = [done(outcome) for each in (first, *rest) for outcome in await each]
+    assert [outcome.number for outcome in outcomes] == [1, *[2] * 8]
+    assert [outcome.crl.partition for outcome in outcomes] == [task.data.partition for task in tasks]
+    assert [bool(outcome.announced) for outcome in outcomes] == [True, True, *[False] * 7]
+    assert await numbers(pool) == [1, 2]

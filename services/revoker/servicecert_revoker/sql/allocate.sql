@@ -1,5 +1,6 @@
--- Greater than every number that was given out, and than the one that is published ($3), should the table have been restored from a backup.
+-- Greater than every number that was given out, and than the one that is published ($2), should the table have been restored from a backup. Each pass
+-- makes a full CRL, so its numbers are all that there are.
 insert into crls (issuer, partition, number, scheduled)
-select $1, $2, greatest(coalesce(max(number), 0), $3::bigint) + 1, $4
-from crls where issuer = $1 and partition = $2
+select $1, 0, greatest(coalesce(max(number), 0), $2::bigint) + 1, $3
+from crls where issuer = $1 and partition = 0
 returning number

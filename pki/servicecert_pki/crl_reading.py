@@ -1,0 +1,160 @@
+"""What a list says, read by another library than the one that writes it (D7).
+
+A list of a million entries is read in a second. Its serial numbers are compared as a hash and as a sum, and never held all at once.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+from servicecert_pki import der
+from servicecert_pki.issuer import IssuerInfo
+from servicecert_pki.keys import SIGNATURE_ALGORITHM, verify_signature
+
+OCTETS = 20
+"""Of a serial number, as it is hashed: the longest that there are (RFC 5280, 4.1.2.2)."""
+
+
+class Unreadable(Exception):
+    """Bytes are no list as this service writes them; the message says what is not there, and quotes nothing."""
+
+
+class OutOfOrder(Exception):
+    """The entries of a list are not in the order of their serial numbers."""
+
+
+class OtherOrder(Exception):
+    """Nor are those of the list that it is compared with, which another program may have written."""
+
+
+@dataclass(frozen=True, slots=True)
+class SerialSet:
+    """A set of serial numbers, without holding them: how many, their sum, and the SHA-256 of all in their order."""
+
+    count: int
+    total: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a list says beside its entries. `scope` is the DER of its issuing distribution point, None of a full list."""
+
+    issuer: bytes
+    number: int
+    key_id: bytes | None
+    this_update: datetime
+    next_update: datetime | None
+    scope: bytes | None
+    scope_critical: bool
+    others: frozenset[str]
+
+
+_AKI, _NUMBER, _IDP = (it.oid for it in (x509.AuthorityKeyIdentifier, x509.CRLNumber, x509.IssuingDistributionPoint))
+
+
+def load(encoded: bytes) -> x509.CertificateRevocationList:
+    """Read a DER list. Raises Unreadable."""
+    try:
+        return x509.load_der_x509_crl(encoded)
+    except ValueError:
+        raise Unreadable("it is no CRL") from None
+
+
+def said(crl: x509.CertificateRevocationList) -> Said:
+    """What the list says beside its entries. Raises Unreadable."""
+    try:
+        found = {it.oid: it for it in crl.extensions}
+        number, key_id, scope = found.get(_NUMBER), found.get(_AKI), found.get(_IDP)
+        if number is None:
+            raise Unreadable("it has no number")
+        assert isinstance(number.value, x509.CRLNumber)
+        return Said(
+            issuer=crl.issuer.public_bytes(),
+            number=number.value.crl_number,
+            key_id=key_id.value.key_identifier
+            if key_id and isinstance(key_id.value, x509.AuthorityKeyIdentifier)
+            else None,
+            this_update=crl.last_update_utc,
+            next_update=crl.next_update_utc,
+            scope=scope.value.public_bytes() if scope else None,
+            scope_critical=bool(scope and scope.critical),
+            others=frozenset(oid.dotted_string for oid in found if oid not in (_AKI, _NUMBER, _IDP)),
+        )
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        raise Unreadable("its extensions cannot be read") from None
+
+
+def number_of(encoded: bytes) -> int:
+    """The number of a DER list. Raises Unreadable."""
+    return said(load(encoded)).number
+
+
+def is_signed(encoded: bytes, crl: x509.CertificateRevocationList, issuer: IssuerInfo) -> bool:
+    """Whether the issuer's key signed exactly these bytes, by the algorithm that goes with it.
+
+    `crl` is what was read of them. The library's own check encodes the whole list anew before it verifies, which takes twenty times as long.
+    """
+    try:
+        tbs, algorithm, _ = der.members(encoded, outer := der.read(encoded))
+    except ValueError:
+        return False
+    whole = memoryview(encoded)
+    if outer.end != len(encoded) or bytes(whole[algorithm.start : algorithm.end]) != SIGNATURE_ALGORITHM[issuer.family]:
+        return False
+    try:
+        verify_signature(issuer.public_key, crl.signature, whole[tbs.start : tbs.end])  # type: ignore[arg-type]
+    except InvalidSignature:
+        return False
+    return True
+
+
+def serials(crl: x509.CertificateRevocationList) -> Iterator[int]:
+    """The serial numbers as they stand in the list."""
+    return (entry.serial_number for entry in crl)
+
+
+def compared(new: Iterable[int], old: Iterable[int]) -> tuple[SerialSet, list[int]]:
+    """Return the set of the `new` serial numbers, and those of the `old` that are not among them. Both are in ascending order.
+
+    Raises OutOfOrder, or OtherOrder for the old ones.
+    """
+    hashed, count, total, last, vanished = sha256(), 0, 0, 0, list[int]()
+    before = _ascending(old)
+    waiting = next(before, 0)
+    for serial in new:
+        if serial <= last:
+            raise OutOfOrder
+        last = serial
+        hashed.update(serial.to_bytes(OCTETS, "big"))
+        count += 1
+        total += serial
+        while 0 < waiting < serial:
+            vanished.append(waiting)
+            waiting = next(before, 0)
+        if waiting == serial:
+            waiting = next(before, 0)
+    if waiting:
+        vanished += [waiting, *before]
+    return SerialSet(count, total, hashed.hexdigest()), vanished
+
+
+def _ascending(serials: Iterable[int]) -> Iterator[int]:
+    last = 0
+    for serial in serials:
+        if serial <= last:
+            raise OtherOrder
+        last = serial
+        yield serial
+
+
+def entries(encoded: bytes) -> memoryview:
+    """The DER of the entries of a list that was read, one after the other."""
+    whole = memoryview(encoded)
+    tbs = next(der.members(encoded, der.read(encoded)))
+    listed = [it for it in der.members(encoded, tbs) if it.tag == der.SEQUENCE][2:]
+    return whole[listed[0].content : listed[0].end] if listed else whole[:0]

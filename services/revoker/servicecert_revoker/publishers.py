@@ -1,0 +1,117 @@
+"""Where CRLs go beside the folder: S3-compatible storage, or whatever a command does. And the proof that they arrived: fetched from their address.
+
+NotPublished
+├── PublisherFailed     the storage or the command did not take a CRL; it is tried again
+└── NotFetched          what was published cannot be fetched, or is not what is fetched
+"""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Protocol
+
+import aiohttp
+from servicecert_worker.faults import within
+
+_COMMAND_SECONDS = 60.0
+_CHUNK = 1 << 20
+
+
+FOLDER, ADDRESS = "folder", "address"
+"""What metrics call the folder, and the address that CRLs are fetched back from."""
+
+
+class NotPublished(Exception):
+    """The message is one sentence that says what to look at; `publisher` is what metrics call the one that failed."""
+
+    publisher: str
+
+
+class PublisherFailed(NotPublished):
+    """A publisher did not take a CRL."""
+
+    def __init__(self, publisher: str, text: str) -> None:
+        super().__init__(text)
+        self.publisher = publisher
+
+
+class NotFetched(NotPublished):
+    """What was published cannot be fetched, or is not what is fetched."""
+
+    publisher = ADDRESS
+
+
+class Publisher(Protocol):
+    """Another place for CRLs. `name` is what metrics call it."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def put(self, file: str, made: Path, number: int) -> None:
+        """Take a CRL, whose file name there is `file`, so that the world sees it or the one before. Raises PublisherFailed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CommandPublisher:
+    """A command that is given the path of each CRL as its last argument, without a shell. What it says is not looked at, only its exit code.
+
+    It is also told the CRL's file name and number, as SERVICECERT_CRL_NAME and SERVICECERT_CRL_NUMBER, and of the environment no secret of ours.
+    """
+
+    command: tuple[str, ...]
+    seconds: float = _COMMAND_SECONDS
+    name: str = "command"
+
+    async def put(self, file: str, made: Path, number: int) -> None:
+        told = {"SERVICECERT_CRL_NAME": file, "SERVICECERT_CRL_NUMBER": str(number)}
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self.command,
+                str(made),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+                env={**_harmless(os.environ), **told},
+            )
+        except OSError as fault:
+            raise self._failed(f"cannot be started ({fault.strerror})") from None
+        try:
+            code = await within(self.seconds, process.wait())
+        except TimeoutError:
+            raise self._failed(f"takes longer than {self.seconds:.0f} s") from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if code:
+            raise self._failed(f"ends with exit code {code}")
+
+    def _failed(self, how: str) -> PublisherFailed:
+        return PublisherFailed(self.name, f"The command {self.command[0]} {how}: see SERVICECERT_CRL_PUBLISH_COMMAND.")
+
+
+def _harmless(environment: Mapping[str, str]) -> dict[str, str]:
+    ours = ("SERVICECERT_", "DATABASE_URL", "KAFKA_")
+    return {name: value for name, value in environment.items() if not name.startswith(ours)}
+
+
+async def fetch_back(session: aiohttp.ClientSession, url: str, digest: str) -> None:
+    """Raise NotFetched unless the address gives exactly the bytes with this SHA-256: published is what others can fetch (I7)."""
+    hashed = sha256()
+    try:
+        async with session.get(url, headers={"Cache-Control": "no-cache"}) as response:
+            response.raise_for_status()
+            async for chunk in response.content.iter_chunked(_CHUNK):
+                hashed.update(chunk)
+    except (aiohttp.ClientError, TimeoutError) as fault:
+        raise NotFetched(
+            f"The CRL cannot be fetched from {url} ({type(fault).__name__}): serve SERVICECERT_CRL_DIR at SERVICECERT_CRL_BASE_URL."
+        ) from None
+    if hashed.hexdigest() != digest:
+        raise NotFetched(
+            f"Another CRL than the one published is fetched from {url}: serve SERVICECERT_CRL_DIR there, without a cache between."
+        )

@@ -1,0 +1,1 @@
+select octets, partition from revocations where issuer = $1 and octets = any($2::bytea[])
