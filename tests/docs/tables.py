@@ -31,6 +31,8 @@ from servicecert_issuer.gauges import gauges
 from servicecert_notifier.gauges import Waiting
 from servicecert_notifier.gauges import gauges as mail_gauges
 from servicecert_pki.key_lists import NO_LISTS
+from servicecert_revoker import gauges as crl_gauges
+from servicecert_revoker.gauges import LastCrls
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_schemas.values import Texts
@@ -98,6 +100,12 @@ def notifier_metrics() -> list[str]:
     """What the notifier's workers show beside them."""
     unread: Any = None
     return _gauges(mail_gauges(unread, unread, unread, Waiting(unread, unread)))
+
+
+def revoker_metrics() -> list[str]:
+    """What the revoker's workers show beside them."""
+    unread: Any = None
+    return _gauges(crl_gauges.gauges(LastCrls(unread, (), 0, unread), crl_gauges.Tally()))
 
 
 def _gauges(found: Sequence[ServiceGauge]) -> list[str]:
@@ -259,6 +267,7 @@ WHOLE: dict[str, Callable[[], list[str]]] = {
     "issuer-metrics": issuer_metrics,
     "intake-metrics": intake_metrics,
     "notifier-metrics": notifier_metrics,
+    "revoker-metrics": revoker_metrics,
     "topics": topics,
     "deficiencies": deficiencies,
     "answers": answers,
