@@ -1,0 +1,261 @@
+"""CRLs at size: from the database to published files with all gates, and how soon a revocation is published.
+
+    python -m bench.crl                     # leaves var/bench/crl-*.json and revoke-to-published-*.json
+
+The database holds so many revoked certificates of a CA, over 16 partitions; a pass publishes the full CRL and that of one revoked certificate's
+partition. Each size is measured in a process of its own, so that its memory is seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import median, quantiles
+from uuid import uuid4
+
+import aiohttp
+import asyncpg
+import psycopg
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from servicecert_cli.authority import make_authority
+from servicecert_deploy import Postgres
+from servicecert_pki.authority import Authority
+from servicecert_pki.keyring import open_keys, read_passphrases
+from servicecert_pki.partitions import partition_of
+from servicecert_pki.serials import draw_serial
+from servicecert_revoker.crl_files import CrlFiles
+from servicecert_revoker.crl_server import serve
+from servicecert_revoker.effects import Publish
+from servicecert_revoker.gauges import Tally
+from servicecert_revoker.press import Press, Timing
+from servicecert_revoker.publication import PublishOrder, schedule_key
+from servicecert_revoker.service import MIGRATIONS
+from servicecert_revoker.status import Certificate, Registered, Revocation
+from servicecert_revoker.store import StatusStore
+from servicecert_schemas.revocation import RevocationReason
+from servicecert_schemas.values import Language
+from servicecert_worker import database
+from servicecert_worker.decider import Done, Stored, Task
+
+from bench.results import Measurement, Reference
+
+SIZES = {1_000: "production-ec", 100_000: "production-rsa", 1_000_000: "test-ec"}
+PARTITIONS = 16
+ROUNDS = 3
+LIMIT_SECONDS, LIMIT_MEGABYTES = 5.0, 300.0
+RATE, LASTING = 10, 60
+LATENCY_LIMITS = {"p50": 10.0, "p99": 60.0}
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+# The entry of a serial number of 16 octets, revoked NOW as no longer needed, as `entry_der` makes it.
+_FILL = """
+with drawn as (select '4' || substr(md5($1 || i::text), 2) as serial, i from generate_series(1, $2::int) as i)
+insert into revoker.revocations (issuer, serial, partition, key, request_id, reason, requested_at, due, revoked_at, not_after, entry)
+select $1, serial, 1 + get_byte(decode(serial, 'hex'), 15) % $3::int, $1 || i, gen_random_uuid(), 'no-longer-needed', $4, $4, $4, $5,
+       '\\x302f0210'::bytea || decode(serial, 'hex') || $6
+from drawn
+"""
+
+
+def fill(url: str, issuer: str, count: int) -> None:
+    """Revoked certificates of a CA. Their cases are left out: a pass does not look at them."""
+    tail = f"170d{NOW:%y%m%d%H%M%SZ}".encode()
+    body = bytes.fromhex("170d") + tail[4:] + bytes.fromhex("300c300a0603551d1504030a0105")
+    statement = _FILL
+    for place, name in enumerate(("issuer", "count", "partitions", "now", "end", "tail"), 1):
+        statement = statement.replace(f"${place}", f"%({name})s")
+    values = {"issuer": issuer, "count": count, "partitions": PARTITIONS, "now": NOW, "end": NOW + timedelta(days=700)}
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("set session_replication_role = replica")
+        connection.execute(statement.replace(" % %", " %% %"), {**values, "tail": body})
+        connection.execute("vacuum analyze revoker.revocations")
+
+
+@dataclass(frozen=True)
+class Stand:
+    """A press on real parts."""
+
+    publish: Publish
+    pool: asyncpg.Pool[asyncpg.Record]
+
+
+async def opened(stack: AsyncExitStack, url: str, ca: Path, folder: Path) -> Stand:
+    pool = await database.open_pool(url, "revoker")
+    stack.callback(pool.terminate)
+    authority = Authority.load(ca)
+    keys = open_keys(authority, read_passphrases(ca.with_name(f"{ca.name}.passphrases")))
+    files = CrlFiles(folder)
+    files.prepare()
+    base = await stack.enter_async_context(serve(folder, "127.0.0.1", 0))
+    session = await stack.enter_async_context(aiohttp.ClientSession())
+    timing = Timing(timedelta(hours=24), timedelta(hours=72))
+    press = Press(files, (), base, PARTITIONS, timing, pool, session, lambda: datetime.now(UTC))
+    return Stand(Publish(authority, keys, press, Tally()), pool)
+
+
+async def revoke(stand: Stand, issuer: str) -> Task:
+    """Stores a revocation as a turn does."""
+    serial, now = draw_serial(), datetime.now(UTC).replace(microsecond=0)
+    certificate = Certificate(
+        issuer=issuer,
+        serial=f"{serial:032x}",
+        account_id="account-1",
+        subject="CN=kanta.bench.fi",
+        issued_at=now,
+        not_after=now + timedelta(days=700),
+        language=Language.SWEDISH,
+        recipients=(),
+        partition=partition_of(serial, PARTITIONS),
+    )
+    revocation = Revocation(uuid4(), RevocationReason.NO_LONGER_NEEDED, now, now + timedelta(hours=24), now)
+    key = str(uuid4())
+    async with stand.pool.acquire() as connection, connection.transaction():
+        await StatusStore().save(connection, [Stored(key, 0, Registered(certificate, revocation))])
+    order = PublishOrder(
+        issuer=issuer, partition=certificate.partition, serial=certificate.serial, request_id=revocation.request_id
+    )
+    return Task(uuid4(), key, "publish", order, now)
+
+
+async def _timed(act: Callable[[], Awaitable[object]]) -> float:
+    began = time.perf_counter()
+    await act()
+    return time.perf_counter() - began
+
+
+async def passes(url: str, ca: Path, issuer: str) -> dict[str, float]:
+    """Seconds of a revocation's pass and of a scheduled one, and the process's memory at its highest in MB."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        stand = await opened(stack, url, ca, folder)
+
+        async def publish(task: Task) -> None:
+            (outcome,) = await stand.publish([task])
+            assert isinstance(outcome, Done), outcome
+
+        scheduled = Task(uuid4(), schedule_key(issuer), "publish", PublishOrder(issuer=issuer), NOW)
+        await publish(scheduled)
+        all_of_them = await _timed(lambda: publish(scheduled))
+        tasks = [await revoke(stand, issuer) for _ in range(ROUNDS)]
+        seconds = []
+        for task in tasks:
+            at = time.perf_counter()
+            await publish(task)
+            seconds.append(time.perf_counter() - at)
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+        return {"seconds": median(seconds), "scheduled": all_of_them, "memory": memory}
+
+
+async def built_by_library(url: str, issuer: str) -> float:
+    """Seconds from the database to a signed CRL by `cryptography`'s builder, given all entries at once, without any gate."""
+    connection = await asyncpg.connect(url)
+    key = ec.generate_private_key(ec.SECP384R1())
+    try:
+        began = time.perf_counter()
+        rows = await connection.fetch("select serial, revoked_at from revocations where issuer = $1", issuer)
+        reason = x509.Extension(x509.CRLReason.oid, False, x509.CRLReason(x509.ReasonFlags.cessation_of_operation))
+        entries = [
+            x509.RevokedCertificateBuilder(
+                int(row["serial"], 16), row["revoked_at"].replace(tzinfo=None), [reason]
+            ).build()
+            for row in rows
+        ]
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, issuer)])
+        now = NOW.replace(tzinfo=None)
+        builder = x509.CertificateRevocationListBuilder(name, now, now + timedelta(days=3), [], entries)
+        builder.sign(key, hashes.SHA384()).public_bytes(Encoding.DER)
+        return time.perf_counter() - began
+    finally:
+        await connection.close()
+
+
+async def latencies(url: str, ca: Path, issuer: str) -> list[float]:
+    """Seconds from a revocation's request to its CRL that was published and fetched back, at a steady rate."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        stand = await opened(stack, url, ca, folder)
+        await stand.publish([Task(uuid4(), schedule_key(issuer), "publish", PublishOrder(issuer=issuer), NOW)])
+
+        async def one(number: int, began: float) -> float:
+            await asyncio.sleep(max(0.0, began + number / RATE - time.perf_counter()))
+            sent = time.perf_counter()
+            (outcome,) = await stand.publish([await revoke(stand, issuer)])
+            assert isinstance(outcome, Done), outcome
+            return time.perf_counter() - sent
+
+        began = time.perf_counter()
+        return list(await asyncio.gather(*(one(number, began) for number in range(RATE * LASTING))))
+
+
+async def _child(*arguments: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "bench.crl", *arguments]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    said, _ = await process.communicate()
+    assert process.returncode == 0, arguments
+    answer: dict[str, float] = json.loads(said)
+    return answer
+
+
+async def measure() -> None:
+    """Measures every size, and then at the largest how soon a revocation is published."""
+    postgres = Postgres()
+    postgres.start()
+    with tempfile.TemporaryDirectory() as made:
+        try:
+            ca = Path(made) / "ca"
+            make_authority(ca, ca.with_name("ca.passphrases"))
+            (url,) = database.prepare(postgres.url, {"revoker": database.new_password()}).values()
+            database.migrate(url, "revoker", [MIGRATIONS])
+            for size, issuer in SIZES.items():
+                await asyncio.to_thread(fill, postgres.url, issuer, size)
+                await _measure_size(url, ca, size, issuer)
+            seconds = await _child("latencies", url, str(ca), SIZES[max(SIZES)])
+            for name in LATENCY_LIMITS:
+                reference = Reference("limit", LATENCY_LIMITS[name])
+                Measurement(f"revoke-to-published-{name}", seconds[name], "s", reference).keep()
+        finally:
+            postgres.stop()
+
+
+async def _measure_size(url: str, ca: Path, size: int, issuer: str) -> None:
+    found = await _child("passes", url, str(ca), issuer)
+    library = (await _child("library", url, issuer))["seconds"]
+    reference = Reference("cryptography's builder", library) if size < max(SIZES) else Reference("limit", LIMIT_SECONDS)
+    Measurement(f"crl-{size}", found["seconds"], "s", reference).keep()
+    print(
+        f"  of {size} entries: the full CRL and all {PARTITIONS} partitions {found['scheduled']:.2f} s; "
+        f"cryptography's builder, without gates, {library:.2f} s; memory {found['memory']:.0f} MB",
+        flush=True,
+    )
+    if size == max(SIZES):
+        Measurement(f"crl-{size}-memory", found["memory"], "MB", Reference("limit", LIMIT_MEGABYTES)).keep()
+
+
+async def _answer(kind: str, url: str, *arguments: str) -> dict[str, float]:
+    match kind:
+        case "passes":
+            return await passes(url, Path(arguments[0]), arguments[1])
+        case "library":
+            return {"seconds": await built_by_library(url, arguments[0])}
+        case _:
+            hundredths = quantiles(await latencies(url, Path(arguments[0]), arguments[1]), n=100)
+            return {"p50": hundredths[49], "p99": hundredths[98]}
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        print(json.dumps(asyncio.run(_answer(*sys.argv[1:]))))
+    else:
+        asyncio.run(measure())
