@@ -20,6 +20,7 @@ from servicecert_pki.crl_reading import Unreadable, number_of
 from servicecert_pki.partitions import crl_name
 from servicecert_worker.faults import OperatorError
 
+from .crl_plan import Shown
 from .publishers import FOLDER
 
 _WORKSHOP = ".making-"
@@ -38,14 +39,6 @@ class FolderUnusable(CrlFilesRefused, OperatorError):
 
 class Superseded(CrlFilesRefused):
     """A publisher that was asleep must not bring back an older list, which would take revoked serials off it (I7, I8)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A CRL that is published: its number, 0 of one that cannot be read, and the SHA-256 of its DER."""
-
-    number: int
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,36 @@
 """Which CRLs a pass makes. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from servicecert_pki.partitions import FULL
 
-from .crl_files import Shown
-from .ledger import Recorded, Size
 from .publication import PublishOrder, is_scheduled
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much a CRL is to list: entries, and the octets of their encoding."""
+
+    entries: int = 0
+    octets: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What is known of a partition's last published CRL."""
+
+    entries: int
+    total: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A CRL that is published: its number, 0 of one that cannot be read, and the SHA-256 of its DER."""
+
+    number: int
+    sha256: str
 
 
 def wanted(

@@ -13,9 +13,9 @@ from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL
 
 from . import gates
-from .crl_files import CrlFiles, Shown
-from .crl_plan import wanted
-from .ledger import Ledger, Listing, Size, octets
+from .crl_files import CrlFiles
+from .crl_plan import Shown, Size, wanted
+from .ledger import Ledger, Listing, octets
 from .publication import PublishOrder, is_scheduled
 
 

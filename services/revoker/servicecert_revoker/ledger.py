@@ -12,6 +12,7 @@ from servicecert_pki.crl_reading import OCTETS
 from servicecert_pki.partitions import FULL
 from servicecert_worker.decider import Connection
 
+from .crl_plan import Recorded, Size
 from .publication import PublishedCrl
 
 _SQL = {path.stem: path.read_text() for path in (Path(__file__).parent / "sql").glob("*.sql")}
@@ -28,28 +29,11 @@ def octets(serial: str) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
-    """How much a CRL is to list: entries, and the octets of their encoding."""
-
-    entries: int = 0
-    octets: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Part:
     """Some entries of a CRL in DER, one after the other, and their serial numbers, 20 octets each."""
 
     entries: bytes
     serials: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """What is known of a partition's last published CRL."""
-
-    entries: int
-    total: int
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)

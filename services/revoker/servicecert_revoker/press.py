@@ -17,7 +17,8 @@ from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL, crl_name, crl_url
 
-from .crl_files import CrlFiles, Shown
+from .crl_files import CrlFiles
+from .crl_plan import Shown
 from .drafts import Drafts, Proof
 from .ledger import Ledger, open_ledger
 from .publication import PublishedCrl, PublishOrder, is_scheduled
