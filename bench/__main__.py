@@ -2,9 +2,10 @@
 
 import asyncio
 
-from bench import crl, intake, issuer, whole_way
+from bench import crl, intake, issuer, registers, whole_way
 
 if __name__ == "__main__":
+    asyncio.run(registers.measure())
     asyncio.run(intake.measure())
     asyncio.run(issuer.measure())
     asyncio.run(whole_way.measure())

@@ -1,4 +1,4 @@
-"""Intake alone: applications a second of one worker from a backlog, beside the raw rate of checking their requests' signatures, and what the checks of
+"""Intake alone: applications a second of its workers from a backlog, beside the raw rate of checking their requests' signatures, and what the checks of
 keys cost. Each application has a key of its own where keys are cheap to make, so that what is kept of keys is measured too.
 """
 
@@ -8,7 +8,7 @@ import asyncio
 import multiprocessing
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import perf_counter, thread_time
 
 import psutil
@@ -21,21 +21,24 @@ from servicecert_cli.publishing import publish, send
 from servicecert_cli.system import System
 from servicecert_pki.key_checks import weaknesses
 from servicecert_schemas.topics import ACCEPTED_APPLICATIONS
+from servicecert_worker.lag import members
 
 from bench import load
 from bench.results import Measurement, Reference
-from bench.stand import measured_system
+from bench.stand import cpu_seconds, measured_system
 
-COUNT = 6_000
+COUNT = 8_000
 KEYS = {"ec": COUNT, "rsa": 60}
 RAW_SECONDS = 3.0
 BATTERY_LIMIT = 1.0
 PATIENCE = 300.0
-ALONE = {
-    "intake-ec": ("ec", ()),
-    "intake-rsa2048": ("rsa", ()),
-    "intake-rsa2048-no-battery": ("rsa", ("--no-battery",)),
+ALONE: Mapping[str, tuple[str, int, tuple[str, ...]]] = {
+    "intake-ec": ("ec", 2, ()),
+    "intake-ec-one-worker": ("ec", 1, ()),
+    "intake-rsa2048": ("rsa", 2, ()),
+    "intake-rsa2048-no-battery": ("rsa", 2, ("--no-battery",)),
 }
+"""By name: the family of the keys, how many workers, and what they are told. One that signs nothing uses one core: two are the machine's."""
 
 
 async def measure() -> None:
@@ -47,11 +50,14 @@ async def measure() -> None:
     async with measured_system() as system:
         await system.stop_all()
         await publish(system.cluster, load.opening())
-        for name, (family, arguments) in ALONE.items():
-            speed, spent = await _alone(system, csrs[family], arguments)
-            reference = Reference("raw checks of a request's signature", raw[family])
+        for name, (family, workers, arguments) in ALONE.items():
+            speed, spent = await _alone(system, csrs[family], workers, arguments)
+            reference = Reference("raw checks of a request's signature, on all cores", raw[family])
             Measurement(name, speed, "per second", reference).keep()
-            print(f"  processor ms an application: {spent:.2f} in intake", flush=True)
+            print(
+                f"  processor ms an application: {', '.join(f'{part} {ms:.2f}' for part, ms in spent.items())}",
+                flush=True,
+            )
 
 
 def _requests(family: str, count: int) -> list[str]:
@@ -92,8 +98,10 @@ def _battery(csrs: Sequence[str]) -> float:
     return (thread_time() - started) / len(rsa_keys) * 1000
 
 
-async def _alone(system: System, csrs: list[str], arguments: Sequence[str]) -> tuple[float, float]:
-    """Applications a second that one worker accepts, from the first to the last of a backlog, and its processor time for each in ms."""
+async def _alone(
+    system: System, csrs: list[str], workers: int, arguments: Sequence[str]
+) -> tuple[float, dict[str, float]]:
+    """Applications a second that workers accept of a backlog, once all of them read, and the processor time for each in ms, by part."""
     records = load.records(COUNT, csrs)
     async with (
         kafka.producer(system.cluster) as producer,
@@ -101,24 +109,39 @@ async def _alone(system: System, csrs: list[str], arguments: Sequence[str]) -> t
     ):
         await send(producer, system.cluster, records)
         environment = {**os.environ, **system.environment("intake")}
+        command = (sys.executable, "-m", "bench.intake_worker", *arguments)
         with system.log("intake").open("ab") as log:
-            command = (sys.executable, "-m", "bench.intake_worker", *arguments)
-            worker = await asyncio.create_subprocess_exec(*command, env=environment, stdout=log, stderr=log)
+            started = [
+                await asyncio.create_subprocess_exec(*command, env=environment, stdout=log, stderr=log)
+                for _ in range(workers)
+            ]
         try:
             await watch.until(1, PATIENCE)
-            before = _used(worker.pid)
-            begun = len(watch.came)
+            await _all_read(system, workers)
+            before, begun, since = _used(system, started), len(watch.came), perf_counter()
             await watch.until(COUNT, PATIENCE)
-            spent = _used(worker.pid) - before
+            after = _used(system, started)
         finally:
-            worker.terminate()
-            await worker.wait()
-    return COUNT / (max(watch.came.values()) - min(watch.came.values())), spent / (COUNT - begun) * 1000
+            for worker in started:
+                worker.terminate()
+            for worker in started:
+                await worker.wait()
+    done = COUNT - begun
+    return done / (max(watch.came.values()) - since), {
+        part: (after[part] - before[part]) / done * 1000 for part in after
+    }
 
 
-def _used(pid: int) -> float:
-    times = psutil.Process(pid).cpu_times()
-    return float(times.user + times.system)
+async def _all_read(system: System, workers: int) -> None:
+    """Waits until each worker has partitions of its own."""
+    async with kafka.admin(system.cluster) as admin, asyncio.timeout(PATIENCE):
+        while len([each for each in await members(admin, system.cluster.group("intake")) if each]) < workers:  # noqa: ASYNC110  -- it is Kafka's
+            await asyncio.sleep(0.05)
+
+
+def _used(system: System, workers: Sequence[asyncio.subprocess.Process]) -> dict[str, float]:
+    times = [psutil.Process(worker.pid).cpu_times() for worker in workers]
+    return {**cpu_seconds(system), "intake": sum(each.user + each.system for each in times)}
 
 
 if __name__ == "__main__":

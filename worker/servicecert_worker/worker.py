@@ -31,6 +31,7 @@ from .known import Follower
 from .leader import Leader
 from .loop import Loop, either
 from .metrics import Metrics
+from .placing import placed
 from .settings import WorkerSettings
 from .source import Source
 from .sql import statement
@@ -223,6 +224,7 @@ class Worker(Generic[S, K]):
             client_id=self._service.name,
             acks="all",
             enable_idempotence=True,
+            partitioner=placed,
             max_batch_size=256 * 1024,
             request_timeout_ms=15_000,
         )
