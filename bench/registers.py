@@ -16,7 +16,7 @@ from pathlib import Path
 from time import perf_counter, thread_time
 
 from aiokafka.admin import NewTopic
-from servicecert_cli import kafka
+from servicecert_cli import collector, kafka
 from servicecert_cli.addresses import Cluster
 from servicecert_cli.parts import opened_place
 from servicecert_cli.progress import silent
@@ -99,8 +99,9 @@ async def _plain(path: Path, cluster: Cluster) -> float:
 
 async def _load(path: Path, cluster: Cluster) -> tuple[float, Changes]:
     started = perf_counter()
-    found = changes(await standing(cluster), list(read_register(path)), DAY)
-    await load_registers(cluster, found.entries)
+    with collector.paused():
+        found = changes(await standing(cluster), list(read_register(path)), DAY)
+        await load_registers(cluster, found.entries)
     return perf_counter() - started, found
 
 

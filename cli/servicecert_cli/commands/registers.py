@@ -60,17 +60,18 @@ def load(
     from servicecert_intake.register_csv import RegisterFileError
     from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
 
-    from servicecert_cli import interruption
+    from servicecert_cli import collector, interruption
     from servicecert_cli.addresses import cluster
 
     if (path is None) is not fictitious:
         raise click.UsageError("Name a FILE, or say --fictitious.")
-    try:
-        entries = list(read_register(path or FICTITIOUS_REGISTERS))
-    except RegisterFileError as fault:
-        raise Told(str(fault), EX_DATAERR) from None
     today = datetime.now(HELSINKI).date() if day is None else day.date()
-    found = interruption.run(_loaded(cluster(), entries, today, None if dry_run else end_at_most))
+    with collector.paused():
+        try:
+            entries = list(read_register(path or FICTITIOUS_REGISTERS))
+        except RegisterFileError as fault:
+            raise Told(str(fault), EX_DATAERR) from None
+        found = interruption.run(_loaded(cluster(), entries, today, None if dry_run else end_at_most))
     if as_json:
         print_json({"entries": len(entries), **_counts(found), "published": 0 if dry_run else len(found.entries)})
     elif dry_run:
