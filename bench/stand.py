@@ -41,7 +41,7 @@ def memory(system: System) -> dict[str, float]:
 
 def cpu_seconds(system: System) -> dict[str, float]:
     """The processor time that each part has used since its start."""
-    pids = {name: child.pid for name, child in system.children.items()}
+    pids = {name: child.pid for name, child in system.children.items() if child.alive}
     if system.parts.kafka is not None:
         pids["kafka"] = system.parts.kafka.pid
     if system.parts.postgres is not None:
