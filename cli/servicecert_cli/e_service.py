@@ -144,7 +144,12 @@ class Customer:
         return ApplicationWithdrawn(case_id=case_id, actor=self.actor)
 
     def revocation(
-        self, case_id: UUID, serial: str, reason: RevocationReason, explanation: str | None = None
+        self,
+        case_id: UUID,
+        serial: str,
+        reason: RevocationReason,
+        explanation: str | None = None,
+        exposed_since: datetime | None = None,
     ) -> RevocationRequested:
         return RevocationRequested(
             case_id=case_id,
@@ -153,5 +158,6 @@ class Customer:
             serial_as_typed=serial,
             reason=reason,
             explanation=explanation,
+            exposed_since=exposed_since,
             sent_at=datetime.now(UTC),
         )

@@ -35,6 +35,8 @@ SUBJECTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "mail": "The mails to customers.",
             "parked": "Records that a service could not handle.",
             "audit": "The record of every decision and signature.",
+            "proposals": "The authority's own revocations, which two operators decide.",
+            "incident": "Revoke many certificates after an incident.",
             "erase": "Erase the personal data of cases that ended 5 years ago.",
         },
     }

@@ -60,6 +60,33 @@ def prepare(out: Path | None, as_json: bool) -> None:
         )
 
 
+@command.command()
+@click.argument("name")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="Write the operator's DATABASE_URL here.",
+)
+def operator(name: str, out: Path) -> None:
+    """Make a login of its own for an operator who proposes and confirms revocations.
+
+    DATABASE_URL names a role that may create roles; the revoker has started once. NAME is
+    in lower-case letters, digits and hyphens. May be run again: the login gets another
+    password. The file has one line, DATABASE_URL=…, that its owner alone can read.
+
+    \b
+    Example:
+      servicecert db operator anna --out anna-url
+    """
+    from servicecert_cli.addresses import database_url
+    from servicecert_cli.operators import add_operator
+
+    url = add_operator(database_url(), name)
+    write_private(out, f"DATABASE_URL={url}\n".encode(), replace=True)
+    click.echo(f"The operator {name} has a login; its DATABASE_URL is in {out}.")
+
+
 def password_given(service: str, environment: Mapping[str, str]) -> str | None:
     """The password that the environment gives a service's role. Raises Told where a file cannot be read or is empty."""
     name = f"SERVICECERT_{service.upper()}_DATABASE_PASSWORD"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -64,3 +65,74 @@ async def _search() -> tuple[SharedKeys, dict[str, list[str]]]:
         for key, case, state in await shared_keys.cases_of(connection, found.keys):
             cases.setdefault(key, []).append(f"{case} ({state})")
     return found, cases
+
+
+@command.command()
+@as_json
+def exposed(as_json: bool) -> None:
+    """List the keys that are compromised, and what of them is still valid.
+
+    \b
+    Example:
+      servicecert keys exposed
+    """
+    from servicecert_cli import proposing
+    from servicecert_cli.commands.proposals import in_revoker
+
+    found = in_revoker(proposing.compromised)
+    if as_json:
+        print_json(found)
+        return
+    if found:
+        rows = [
+            (it["key_sha256"], f"{it['since']:%Y-%m-%d %H:%M}", it["source"], str(it["revoked"]), str(it["valid"]))
+            for it in found
+        ]
+        print_table(("key (SHA-256)", "since (UTC)", "by", "revoked", "valid"), rows, right=frozenset({3, 4}))
+    click.echo(f"{len(found)} keys are compromised.")
+
+
+@command.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--why", help="A reference for the record, without names of persons.")
+@click.option("--yes", is_flag=True, help="Propose it. Without this nothing is recorded.")
+@as_json
+def block(file: Path, why: str | None, yes: bool, as_json: bool) -> None:
+    """Propose to block a key for ever and to revoke all its certificates.
+
+    FILE holds the key that was found: a certificate, a request, a public key, or the
+    private key itself, which is not kept. Another operator confirms it. DATABASE_URL
+    names the operator's own login.
+
+    \b
+    Examples:
+      servicecert keys block leaked.pem
+      servicecert keys block leaked.pem --why "found on a public server" --yes
+    """
+    from servicecert_cli import proposing, selection
+    from servicecert_cli.commands.proposals import in_revoker, tell_counts, tell_proposed
+
+    if yes and not why:
+        raise click.UsageError("Say --why, for the record.")
+    key = selection.key_of_file(file)
+
+    async def work(connection: Any) -> tuple[list[str], list[Any], Any]:
+        found = await selection.selected(connection, selection.Selection(key_sha256=key))
+        cases = [case for case, _ in found]
+        counts = await proposing.counts(connection, cases)
+        if not yes:
+            return cases, counts, None
+        made = await proposing.propose(connection, "key", "key-exposed", str(why), cases, rate=600, key_sha256=key)
+        return cases, counts, made
+
+    cases, counts, made = in_revoker(work)
+    if made is not None:
+        tell_proposed(made, as_json)
+    elif as_json:
+        print_json({"key_sha256": key, "cases": cases, "counts": counts})
+    else:
+        if counts:
+            tell_counts(counts)
+        click.echo(
+            f"The key {key} would be blocked for ever, and {len(cases)} certificates revoked; add --yes to propose it."
+        )

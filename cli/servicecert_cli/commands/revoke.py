@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 import click
 
 from servicecert_cli.output import as_json, print_json
-
-REASONS = ("key-exposed", "no-longer-needed", "purpose-or-data-changed", "privilege-withdrawn")
 
 
 @click.command()
@@ -18,14 +17,12 @@ REASONS = ("key-exposed", "no-longer-needed", "purpose-or-data-changed", "privil
 )
 @click.option(
     "--reason",
-    type=click.Choice(REASONS),
     required=True,
-    metavar="REASON",
-    help="key-exposed, no-longer-needed, purpose-or-data-changed, or, for an operator, privilege-withdrawn.",
+    help="key-exposed, no-longer-needed or purpose-or-data-changed, or the words of one in Swedish, Finnish or English.",
 )
 @click.option("--account", help="The customer account that asks; by default the case's own.")
 @click.option("--user", default="user-1", show_default=True, help="Who acts.")
-@click.option("--operator", is_flag=True, help="Ask as the authority's operator.")
+@click.option("--exposed-since", type=click.DateTime(), help="Since when the key may be exposed (UTC).")
 @click.option("--explanation", help="What the customer writes about it.")
 @as_json
 def command(
@@ -34,22 +31,21 @@ def command(
     reason: str,
     account: str | None,
     user: str,
-    operator: bool,
+    exposed_since: datetime | None,
     explanation: str | None,
     as_json: bool,
 ) -> None:
     """Ask for the revocation of a case's certificate.
 
     Whether it is granted, the case says: see `servicecert watch CASE`. A revocation is
-    final.
+    final. What the authority itself revokes is proposed: see `servicecert proposals`.
 
     \b
     Example:
       servicecert revoke 0d9e6f5e-… --serial 5B:2F:52:CF:… --reason key-exposed
     """
     from pydantic import ValidationError
-    from servicecert_schemas.event import Role
-    from servicecert_schemas.revocation import RevocationReason
+    from servicecert_schemas.reasons import REASONS, reason_named
 
     from servicecert_cli import interruption
     from servicecert_cli.addresses import Cluster, cluster
@@ -57,6 +53,11 @@ def command(
     from servicecert_cli.e_service import Customer
     from servicecert_cli.faults import Told
     from servicecert_cli.publishing import publish
+    from servicecert_cli.selection import moment
+
+    chosen = reason_named(reason)
+    if chosen is None:
+        raise click.BadParameter(f"use one of {', '.join(REASONS)}, or its words.", param_hint="--reason")
 
     async def asked(place: Cluster) -> str:
         asking = account
@@ -65,9 +66,9 @@ def command(
             if case is None:
                 raise Told(f"Nothing is known of the case {case_id}: correct it, or name the --account.", 1)
             asking = case.account_id
-        customer = Customer(asking, user, Role.OPERATOR if operator else Role.COLLEAGUE)
+        customer = Customer(asking, user)
         try:
-            request = customer.revocation(case_id, serial, RevocationReason(reason), explanation)
+            request = customer.revocation(case_id, serial, chosen, explanation, moment(exposed_since))
         except ValidationError as fault:
             field = fault.errors(include_url=False, include_input=False)[0]
             raise Told(

@@ -1,133 +1,76 @@
-"""What follows from what happened to a case at the revoker, and to a CA's schedule of CRLs. Pure."""
+"""What follows from what happened to a case at the revoker, to a proposal of its operators, and to a CA's schedule of CRLs. Pure."""
 
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias
+from uuid import UUID
 
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.event import EventData
-from servicecert_schemas.revocation import (
-    CrlPublished,
-    RevocationReason,
-    RevocationRegistered,
-    RevocationRequested,
-)
+from servicecert_schemas.revocation import CrlPublished, RevocationRequested
 from servicecert_worker.decider import Deadline, Decision, Due, Event, Happened, Intent, Result
 
 from . import telling
+from .asking import ANSWER, PUBLISH, Decided, answered_again, asked_for, learnt
+from .cascade_plan import CascadeFound, orders
+from .clocks import CLOCK, open_revocation, rearmed, rung
 from .confirmation import Confirmed, ConfirmOrder
+from .knowledge import Knowledge
+from .proposals import CARRY_OUT, Proposal, gone_on
 from .publication import Published, PublishedCrl, PublishOrder, scheduled_issuer
-from .requests import EXPIRED, NO_SUCH_CERTIFICATE, TAKES_EFFECT_WITHIN, fault_of, invalid_since, refusal, revocation
-from .status import Asked, Awaited, Certificate, Final, Listed, Registered, Revoked, Status, Valid
+from .status import Asked, Certificate, Final, Listed, Revoked, Status, held_of, holding
 
-Decided: TypeAlias = Decision[Status]
+State: TypeAlias = Status | Proposal
 
-PUBLISH = "publish"
 CONFIRM = "confirm"
-ANSWER = "answer"
-
-MOST_AWAITED = 20
-"""How many requests wait for one certificate; nobody sends more in earnest."""
+"""The act of asking OCSP whether it says so too."""
 
 
-def decide(status: Status | None, happened: Happened, _known: None, now: datetime) -> Decided:
-    """One case's certificate, or the schedule of one CA (key `crl/<issuer>/0`), which has no state of its own."""
+def decide(state: State | None, happened: Happened, known: Knowledge, now: datetime) -> Decision[State]:
+    """One case's certificate; a proposal (key `proposal/<id>`); or the schedule of one CA (key `crl/<issuer>/0`), which has no state of its own."""
+    if isinstance(happened, Result) and isinstance(happened.data, CascadeFound):
+        return Decision(state, orders(happened.data, now))
+    if isinstance(state, Proposal):
+        is_due = isinstance(happened, Due) and happened.kind == CARRY_OUT
+        return _as_state(gone_on(state, now)) if is_due else Decision(state)
+    decided = _of_case(state, happened, known, now)
+    decided = replace(decided, deadlines=(*decided.deadlines, *rearmed(state, decided.state)))
+    return _as_state(decided)
+
+
+def _of_case(status: Status | None, happened: Happened, known: Knowledge, now: datetime) -> Decided:
     match happened:
         case Event(data=CertificateIssued() as issued):
-            return _learn(status, Certificate.of(issued, happened.time), now)
+            return learnt(status, issued.case_id, Certificate.of(issued, happened.time), known, now)
         case Event(data=RevocationRequested() as request):
-            return _ask(status, Asked(request, happened.time), now)
+            return asked_for(status, Asked(request, happened.time, now), known, now)
         case Result(data=Published() as published):
-            return _publish(status, happened.key, published)
+            return _still_holding(status, _publish(status, happened.key, published))
         case Result(data=Confirmed() as confirmed):
-            return _confirm(status, happened.key, confirmed)
+            return _still_holding(status, _confirm(status, happened.key, confirmed))
         case Due(kind="publish") if issuer := scheduled_issuer(happened.key):
             return Decision(status, intents=(Intent(PUBLISH, PublishOrder(issuer=issuer)),))
-        case Due(kind="answer") if isinstance(status, Awaited):
-            refused = tuple(refusal(asked.request, NO_SUCH_CERTIFICATE) for asked in status.asked)
-            return Decision(Awaited(()), events=refused)
+        case Due(kind=kind) if kind == ANSWER:
+            return answered_again(status, known, now)
+        case Due(kind=kind) if kind == CLOCK and (entry := open_revocation(status)) is not None:
+            events, intents, deadlines = rung(UUID(happened.key), entry, now)
+            return Decision(status, events, intents, deadlines)
         case _:
             return Decision(status)
+
+
+def _still_holding(before: Status | None, decided: Decided) -> Decided:
+    """What waits goes on waiting, whatever becomes of the certificate."""
+    return replace(decided, state=holding(decided.state, held_of(before)))
+
+
+def _as_state(decided: Decision[Status] | Decision[Proposal]) -> Decision[State]:
+    return Decision(decided.state, decided.events, decided.intents, decided.deadlines)
 
 
 def heeds(data: EventData) -> bool:
     """Whether anything can follow from an event."""
     return isinstance(data, CertificateIssued | RevocationRequested)
-
-
-def _learn(status: Status | None, certificate: Certificate, now: datetime) -> Decided:
-    """The certificate is issued: what was asked before is answered now, in its order. A second certificate of a case is none (I3)."""
-    if not (status is None or isinstance(status, Awaited)):
-        return Decision(status)
-    decided: Decided = Decision(Valid(certificate), events=(telling.valid(certificate),))
-    if status is None:
-        return decided
-    for asked in status.asked:
-        decided = _then(decided, _ask(decided.state, asked, now))
-    return replace(decided, deadlines=(Deadline(ANSWER, None),))
-
-
-def _ask(status: Status | None, asked: Asked, now: datetime) -> Decided:
-    """A request that comes before its certificate waits, as long as a right one may take (D4), and is then answered that there is none."""
-    if not (status is None or isinstance(status, Awaited)):
-        return _judge(status, asked, now)
-    before = status.asked if status else ()
-    if any(each.request.request_id == asked.request.request_id for each in before):
-        return Decision(status)
-    if len(before) == MOST_AWAITED:
-        return Decision(status, events=(refusal(asked.request, NO_SUCH_CERTIFICATE),))
-    deadlines = () if before else (Deadline(ANSWER, now + TAKES_EFFECT_WITHIN),)
-    return Decision(Awaited((*before, asked)), deadlines=deadlines)
-
-
-def _judge(status: Valid | Final, asked: Asked, now: datetime) -> Decided:
-    request, certificate = asked.request, status.certificate
-    if fault := fault_of(request, certificate):
-        return Decision(status, events=(refusal(request, fault),))
-    if not isinstance(status, Valid):
-        return _ask_again(status, request, now)
-    if certificate.not_after < now:
-        return Decision(status, events=(refusal(request, EXPIRED),))
-    return _entered(Registered(certificate, revocation(asked, certificate, now)), request)
-
-
-def _ask_again(status: Final, request: RevocationRequested, now: datetime) -> Decided:
-    """The first result is the answer, with its reason and times, and nobody is mailed again; only an exposed key overrides (D3)."""
-    first = status.revocation
-    if request.request_id == first.request_id:
-        return Decision(status)
-    if request.reason is not RevocationReason.KEY_EXPOSED or first.reason is RevocationReason.KEY_EXPOSED:
-        return Decision(status, events=(_registered(status, request),))
-    worse = replace(
-        first,
-        request_id=request.request_id,
-        reason=request.reason,
-        invalid_since=invalid_since(request, status.certificate, now),
-    )
-    return _entered(replace(status, revocation=worse), request)
-
-
-def _entered(status: Final, request: RevocationRequested) -> Decided:
-    """The entry of a CRL is new or changed: it is to be published."""
-    certificate = status.certificate
-    order = PublishOrder(
-        issuer=certificate.issuer,
-        partition=certificate.partition,
-        serial=certificate.serial,
-        request_id=status.revocation.request_id,
-    )
-    return Decision(status, events=(_registered(status, request),), intents=(Intent(PUBLISH, order),))
-
-
-def _registered(status: Final, request: RevocationRequested) -> RevocationRegistered:
-    return RevocationRegistered(
-        case_id=request.case_id,
-        request_id=request.request_id,
-        serial=status.certificate.serial,
-        reason=status.revocation.reason,
-        requested_at=status.revocation.requested_at,
-        due=status.revocation.due,
-    )
 
 
 def _publish(status: Status | None, key: str, published: Published) -> Decided:
@@ -172,7 +115,3 @@ def _crl(issuer: str, crl: PublishedCrl) -> EventData:
         url=crl.url,
         sha256=crl.sha256,
     )
-
-
-def _then(first: Decided, second: Decided) -> Decided:
-    return Decision(second.state, first.events + second.events, first.intents + second.intents)

@@ -1,61 +1,91 @@
-"""Whether a request for revocation is right, and what it then says (A2, D1, D2, D4). Pure."""
+"""Whether a request for revocation is right, and what it then says (A2, D1, D2, D4). Pure.
 
+Who asks is judged first, then what they ask for, and only then the certificate. Whoever may not act in a case meets the same words, after the same
+time and the same work, whether there is a certificate or not: their request waits as one does whose certificate is under way.
+"""
+
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from types import MappingProxyType
 
 from servicecert_pki.serials import serial_readings
 from servicecert_schemas.event import Assurance, Role
+from servicecert_schemas.reasons import ALLOWED
 from servicecert_schemas.revocation import RevocationReason, RevocationRefused, RevocationRequested
-from servicecert_schemas.values import Texts
 
+from . import answers
+from .knowledge import Knowledge
 from .status import Asked, Certificate, Revocation
 
 TAKES_EFFECT_WITHIN = timedelta(hours=24)
-"""From when the request was sent to a published CRL, at most (D4)."""
+"""From when the request was sent to a published CRL, at most (D4). So long a request waits for its certificate."""
 
-NO_SUCH_CERTIFICATE = "no-such-certificate"
-EXPIRED = "certificate-expired"
+ASKED_AFTER = tuple(timedelta(seconds=seconds) for seconds in (0.2, 1, 3, 10, 30, 60))
+"""When a request whose user is not known is looked at again: the event that invites them may be under way on another topic (A2)."""
 
-_TEXTS = MappingProxyType(
-    {
-        "not-strongly-authenticated": Texts(
-            sv="En spärrning begärs av en starkt autentiserad användare. Logga in i e-tjänsten med stark autentisering och skicka begäran på nytt.",
-            fi="Sulkua pyytää vahvasti tunnistettu käyttäjä. Kirjaudu verkkoasiointiin vahvalla tunnistautumisella ja lähetä pyyntö uudelleen.",
-            en="A revocation is requested by a strongly authenticated user. Log in to the e-service with strong authentication and send the request again.",
-        ),
-        NO_SUCH_CERTIFICATE: Texts(
-            sv="Ert beslut har inget certifikat med det angivna serienumret. Kontrollera serienumret i beslutet eller i det e-postmeddelande som certifikatet kom med och skicka begäran på nytt.",
-            fi="Päätöksellänne ei ole varmennetta, jolla on annettu sarjanumero. Tarkistakaa sarjanumero päätöksestä tai sähköpostiviestistä, jossa varmenne tuli, ja lähettäkää pyyntö uudelleen.",
-            en="Your decision has no certificate with the serial number given. Check the serial number in the decision or in the e-mail that brought the certificate, and send the request again.",
-        ),
-        "reason-reserved": Texts(
-            sv="Denna spärrningsgrund använder endast utfärdaren själv. Välj en annan grund och skicka begäran på nytt.",
-            fi="Tätä sulun syytä käyttää vain varmentaja itse. Valitkaa toinen syy ja lähettäkää pyyntö uudelleen.",
-            en="Only the authority itself gives this reason. Choose another one and send the request again.",
-        ),
-        EXPIRED: Texts(
-            sv="Certifikatets giltighetstid har gått ut, så det behöver inte längre spärras. Ingen åtgärd krävs.",
-            fi="Varmenteen voimassaoloaika on päättynyt, joten sitä ei enää tarvitse sulkea. Toimenpiteitä ei tarvita.",
-            en="The certificate has expired, so it need not be revoked any more. There is nothing to do.",
-        ),
-    }
-)
+_STRONG = frozenset({Assurance.SUBSTANTIAL, Assurance.HIGH})
 
 
-def fault_of(request: RevocationRequested, certificate: Certificate) -> str | None:
-    """The code of what is wrong with a request, None where it is right.
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The code of the answer, and whether the case may show it."""
 
-    Another account and another serial number have one code, and nothing is looked up, so that the answer tells nothing of certificates
-    that are not the requester's (D1).
-    """
-    if request.actor.assurance not in (Assurance.SUBSTANTIAL, Assurance.HIGH):
-        return "not-strongly-authenticated"
-    own = request.actor.account_id == certificate.account_id
-    if not own or not reads_as(request.serial_as_typed, certificate.serial):
-        return NO_SUCH_CERTIFICATE
-    if request.reason is RevocationReason.PRIVILEGE_WITHDRAWN and request.actor.role is not Role.OPERATOR:
-        return "reason-reserved"
+    code: str
+    in_case: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Something may be under way that makes the request right: it is looked at again then."""
+
+    until: datetime
+
+
+def judged(asked: Asked, certificate: Certificate | None, known: Knowledge, now: datetime) -> Refused | Wait | None:
+    """What keeps a request from being granted now; None where it is right."""
+    request = asked.request
+    if request.actor.role is Role.OPERATOR:
+        return _of_the_authority(asked, certificate, known, now)
+    invited_as = membership(asked, known)
+    if request.actor.assurance not in _STRONG:
+        return Refused(answers.NOT_STRONGLY_AUTHENTICATED, in_case=invited_as is not None)
+    if invited_as is None:
+        again = next((asked.since + after for after in ASKED_AFTER if asked.since + after > now), None)
+        return Refused(answers.NO_SUCH_CERTIFICATE, in_case=False) if again is None else Wait(again)
+    if request.reason is RevocationReason.PRIVILEGE_WITHDRAWN:
+        return Refused(answers.REASON_RESERVED, in_case=True)
+    if request.reason not in ALLOWED[invited_as] & ALLOWED[request.actor.role]:
+        return Refused(answers.ROLE_NOT_ALLOWED, in_case=True)
+    if certificate is None or request.actor.account_id != certificate.account_id:
+        return _wait_for_certificate(asked, now)
+    if not reads_as(request.serial_as_typed, certificate.serial):
+        return Refused(answers.NO_SUCH_CERTIFICATE, in_case=True)
     return None
+
+
+def _of_the_authority(
+    asked: Asked, certificate: Certificate | None, known: Knowledge, now: datetime
+) -> Refused | Wait | None:
+    """The authority's own requests: what two operators want, or what follows from a compromised key (D6). A role that is only said counts nothing."""
+    request = asked.request
+    confirmed = known.confirmed.get(request.request_id) == request.reason
+    if certificate is None:
+        return _wait_for_certificate(asked, now) if confirmed else Refused(answers.NOT_CONFIRMED, in_case=False)
+    follows = request.reason is RevocationReason.KEY_EXPOSED and certificate.key_sha256 in known.compromised
+    return None if confirmed or follows else Refused(answers.NOT_CONFIRMED, in_case=False)
+
+
+def _wait_for_certificate(asked: Asked, now: datetime) -> Refused | Wait:
+    """Two topics have no order between them, so the certificate may be under way; another account's is, for whoever asks, not there (D1)."""
+    end = asked.since + TAKES_EFFECT_WITHIN
+    return Wait(end) if now < end else Refused(answers.NO_SUCH_CERTIFICATE, in_case=True)
+
+
+def membership(asked: Asked, known: Knowledge) -> Role | None:
+    """The role in which the request's user was invited to act in its case, if at all."""
+    account = known.accounts.get(asked.request.actor.account_id)
+    if account is None:
+        return None
+    return account.member(asked.request.actor.user_id, asked.request.case_id, min(asked.at, asked.since))
 
 
 def reads_as(typed: str, serial: str) -> bool:
@@ -63,14 +93,14 @@ def reads_as(typed: str, serial: str) -> bool:
     return int(serial, 16) in serial_readings(typed)
 
 
-def refusal(request: RevocationRequested, code: str) -> RevocationRefused:
+def refusal(request: RevocationRequested, refused: Refused) -> RevocationRefused:
     return RevocationRefused(
         case_id=request.case_id,
         request_id=request.request_id,
         account_id=request.actor.account_id,
-        in_case=True,
-        code=code,
-        texts=_TEXTS[code],
+        in_case=refused.in_case,
+        code=refused.code,
+        texts=answers.TEXTS[refused.code],
     )
 
 

@@ -9,21 +9,28 @@ from typing import Any
 import aiohttp
 import asyncpg
 from servicecert_pki.authority import Authority
-from servicecert_schemas.topics import CERTIFICATES, REVOCATIONS
+from servicecert_schemas.topics import ACCOUNTS, CERTIFICATES, REVOCATIONS
 from servicecert_worker.clock import Clock, machine_clock
-from servicecert_worker.decider import Effect, Service
+from servicecert_worker.decider import Effect, Known, Service
 
+from .alarm import alarm
+from .asking import PUBLISH
+from .books import Books
+from .cascade import Cascade
+from .cascade_plan import CASCADE, CascadeOrder
+from .clocks import ALARM, Late
 from .confirm import Confirm
 from .confirmation import ConfirmOrder
 from .crl_files import CrlFiles
-from .decide import CONFIRM, PUBLISH, decide, heeds
+from .decide import CONFIRM, State, decide, heeds
 from .effects import Publish
 from .gauges import LastCrls, Tally, gauges
+from .knowledge import NOTHING_KNOWN, Knowledge, apply
+from .open_gauges import open_gauges
 from .press import Press, Timing
 from .publication import PublishOrder, schedule_key
+from .recall import recall
 from .settings import Settings
-from .status import Status
-from .store import StatusStore
 
 __all__ = ["MIGRATIONS", "NAME", "Settings", "open_service"]
 
@@ -39,7 +46,7 @@ _FETCH_SECONDS = 10.0
 @asynccontextmanager
 async def open_service(
     settings: Settings, pool: "asyncpg.Pool[Any]", clock: Clock = machine_clock
-) -> AsyncIterator[Service[Status, None]]:
+) -> AsyncIterator[Service[State, Knowledge]]:
     """The revoker, with its keys opened and the CAs' certificates published.
 
     Raises KeyUnavailable, AuthorityMissing, AuthorityDamaged or FolderUnusable, each with one sentence that says the way out.
@@ -64,16 +71,23 @@ async def open_service(
         yield Service(
             NAME,
             reads=(REVOCATIONS, CERTIFICATES),
-            store=StatusStore(),
+            store=Books(),
             decide=decide,
             heeds=heeds,
             effects={
                 PUBLISH: Effect(PublishOrder, publish, batch=_BATCH, concurrency=_ASKING),
                 CONFIRM: Effect(ConfirmOrder, Confirm(settings.ocsp_url, authority, session, clock)),
+                CASCADE: Effect(CascadeOrder, Cascade(pool, settings.cascade_most, clock)),
+                ALARM: Effect(Late, alarm),
             },
             standing=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers)),
-            gauges=gauges(LastCrls(pool, sorted(authority.issuers), settings.crl_partitions, clock), tally),
+            gauges=(
+                *gauges(LastCrls(pool, sorted(authority.issuers), settings.crl_partitions, clock), tally),
+                *open_gauges(pool, clock),
+            ),
             audited=authority.audited,
+            recall=recall,
+            known=Known(topics=(ACCOUNTS,), empty=NOTHING_KNOWN, apply=apply),
         )
 
 

@@ -39,6 +39,16 @@ class Settings(SigningSettings):
         ),
     ] = 72
 
+    cascade_most: Annotated[
+        int,
+        Field(
+            alias="SERVICECERT_CASCADE_MOST",
+            ge=0,
+            le=1_000,
+            description="how many other certificates of an exposed key are revoked at once; more wait for an operator",
+        ),
+    ] = 20
+
     crl_publish_command: Annotated[
         str | None,
         Field(

@@ -1,6 +1,6 @@
 """What is known of a case's certificate: awaited, valid, registered for revocation, listed, revoked. Each comes from the one before, never back (D3)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
@@ -8,12 +8,16 @@ from uuid import UUID
 from servicecert_pki.partitions import FULL
 from servicecert_schemas.certificate import CertificateIssued, Recipients
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
-from servicecert_schemas.values import Language
+from servicecert_schemas.values import CertificateType, Language
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What revoking needs of an issued certificate. `serial` is lower-case hexadecimal, `subject` RFC 4514 text, `partition` its CRL's (D7)."""
+    """What revoking needs of an issued certificate.
+
+    `serial` is lower-case hexadecimal, `subject` RFC 4514 text, `partition` its CRL's (D7), `key_sha256` of its SubjectPublicKeyInfo (D6). By type and
+    profile operators select what an incident concerns.
+    """
 
     issuer: str
     serial: str
@@ -23,6 +27,10 @@ class Certificate:
     not_after: datetime
     language: Language
     recipients: Recipients
+    key_sha256: str
+    type: CertificateType
+    profile: str
+    profile_version: int
     partition: int = FULL
 
     @classmethod
@@ -36,16 +44,21 @@ class Certificate:
             not_after=issued.not_after,
             language=issued.language,
             recipients=issued.recipients,
+            key_sha256=issued.key_sha256,
+            type=issued.type,
+            profile=issued.profile,
+            profile_version=issued.profile_version,
             partition=issued.partition,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request, and when its writer says that it was written."""
+    """A request, when its writer says that it was written, and since when it is here."""
 
     request: RevocationRequested
     at: datetime
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +82,10 @@ class Awaited:
 
 @dataclass(frozen=True, slots=True)
 class Valid:
+    """Nobody has asked for its revocation and been right. `held` are, here and below, the requests that wait: see `requests`."""
+
     certificate: Certificate
+    held: tuple[Asked, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +94,7 @@ class Registered:
 
     certificate: Certificate
     revocation: Revocation
+    held: tuple[Asked, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +103,7 @@ class Listed:
 
     certificate: Certificate
     revocation: Revocation
+    held: tuple[Asked, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +112,32 @@ class Revoked:
 
     certificate: Certificate
     revocation: Revocation
+    held: tuple[Asked, ...] = ()
 
 
 Final: TypeAlias = Registered | Listed | Revoked
 """A revocation that nothing takes back (D3)."""
 
-Status: TypeAlias = Awaited | Valid | Final
+Issued: TypeAlias = Valid | Final
+"""There is a certificate."""
+
+Status: TypeAlias = Awaited | Issued
+
+
+def certificate_of(status: Status | None) -> Certificate | None:
+    """The certificate, where it is known."""
+    return status.certificate if isinstance(status, Issued) else None
+
+
+def held_of(status: Status | None) -> tuple[Asked, ...]:
+    """The requests that wait, in their order."""
+    if status is None:
+        return ()
+    return status.asked if isinstance(status, Awaited) else status.held
+
+
+def holding(status: Status | None, held: tuple[Asked, ...]) -> Status | None:
+    """The same with other requests that wait; the same object where they are the same."""
+    if held == held_of(status):
+        return status
+    return replace(status, held=held) if isinstance(status, Issued) else Awaited(held)

@@ -11,7 +11,7 @@ from servicecert_schemas.revocation import RevocationReason
 from servicecert_worker.decider import Conflict, Connection, Stored
 
 from .entries import encoded, entry
-from .status import Asked, Awaited, Certificate, Final, Listed, Registered, Revocation, Revoked, Status, Valid
+from .status import Asked, Awaited, Certificate, Final, Listed, Registered, Revocation, Revoked, Status, Valid, held_of
 
 _SQL = Path(__file__).parent / "sql"
 _LOAD = (_SQL / "load.sql").read_text()
@@ -54,8 +54,9 @@ def _columns(rows: list[tuple[Any, ...]], count: int) -> list[Sequence[Any]]:
 
 def _row(stored: Stored[Status]) -> tuple[Any, ...]:
     status = stored.state
+    held = held_of(status)
+    asked = _ASKED.dump_json(held).decode() if held or isinstance(status, Awaited) else None
     if isinstance(status, Awaited):
-        asked = _ASKED.dump_json(status.asked).decode()
         return (stored.key, stored.version, "awaited", None, None, FULL, None, asked)
     certificate = status.certificate
     known = _CERTIFICATE.dump_json(certificate).decode()
@@ -67,7 +68,7 @@ def _row(stored: Stored[Status]) -> tuple[Any, ...]:
         certificate.serial,
         certificate.partition,
         known,
-        None,
+        asked,
     )
 
 
@@ -89,11 +90,12 @@ def _entry(key: str, certificate: Certificate, revocation: Revocation) -> tuple[
 
 
 def _status(row: Record) -> Status:
+    held = () if row["asked"] is None else _ASKED.validate_json(row["asked"])
     if row["standing"] == "awaited":
-        return Awaited(_ASKED.validate_json(row["asked"]))
+        return Awaited(held)
     certificate = _CERTIFICATE.validate_json(row["certificate"])
     if row["standing"] == "valid":
-        return Valid(certificate)
+        return Valid(certificate, held)
     revocation = Revocation(
         request_id=row["request_id"],
         reason=RevocationReason(row["reason"]),
@@ -102,4 +104,4 @@ def _status(row: Record) -> Status:
         revoked_at=row["revoked_at"],
         invalid_since=row["invalid_since"],
     )
-    return _FINAL[row["standing"]](certificate, revocation)
+    return _FINAL[row["standing"]](certificate, revocation, held)

@@ -22,16 +22,18 @@ from servicecert_revoker.crl_files import CrlFiles
 from servicecert_revoker.crl_server import serve
 from servicecert_revoker.effects import Publish
 from servicecert_revoker.gauges import Tally
+from servicecert_revoker.knowledge import NOTHING_KNOWN, Knowledge, apply
 from servicecert_revoker.press import Press, Timing
 from servicecert_revoker.publication import PublishOrder
 from servicecert_revoker.service import MIGRATIONS
 from servicecert_revoker.status import Asked, Certificate, Registered, Revocation
 from servicecert_revoker.store import StatusStore
+from servicecert_schemas.account import AccountMemberAdded
 from servicecert_schemas.certificate import CertificateIssued, Recipient, RecipientRole
 from servicecert_schemas.event import Actor, Assurance, Role
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
 from servicecert_schemas.values import CertificateType, Language
-from servicecert_worker.decider import Event, Stored, Task
+from servicecert_worker.decider import Change, Event, Stored, Task
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 ServicePool: TypeAlias = "Callable[[str, Path], Awaitable[Pool]]"
@@ -104,11 +106,15 @@ def requested() -> Callable[..., RevocationRequested]:
     """A maker of right requests, with some of it changed; `account`, `assurance` and `role` are the actor's."""
 
     def make(
-        account: str = "account-1", assurance: Assurance = Assurance.HIGH, role: Role = Role.COLLEAGUE, **changes: Any
+        account: str = "account-1",
+        assurance: Assurance = Assurance.HIGH,
+        role: Role = Role.COLLEAGUE,
+        user: str = "user-1",
+        **changes: Any,
     ) -> RevocationRequested:
         right = RevocationRequested(
             case_id=CASE,
-            actor=Actor(user_id="user-1", account_id=account, assurance=assurance, role=role),
+            actor=Actor(user_id=user, account_id=account, assurance=assurance, role=role),
             request_id=uuid4(),
             serial_as_typed=SERIAL,
             reason=RevocationReason.NO_LONGER_NEEDED,
@@ -123,8 +129,8 @@ def requested() -> Callable[..., RevocationRequested]:
 def asked(requested: Callable[..., RevocationRequested]) -> Callable[..., Asked]:
     """A maker of requests with the time of their event."""
 
-    def make(at: datetime = WRITTEN_AT, **changes: Any) -> Asked:
-        return Asked(requested(**changes), at)
+    def make(at: datetime = WRITTEN_AT, since: datetime = NOW, **changes: Any) -> Asked:
+        return Asked(requested(**changes), at, since)
 
     return make
 
@@ -245,3 +251,28 @@ def register(pool: Pool, registered: Registered) -> Callable[..., Awaitable[Task
 def token() -> Callable[..., SigningKey]:
     """A maker of keys that refuse, or whose arithmetic slips."""
     return Token
+
+
+def member(
+    user_id: str, role: Role = Role.COLLEAGUE, account: str = "account-1", case_id: UUID | None = None
+) -> Change:
+    """That a user was invited, an hour before the certificate was issued."""
+    actor = Actor(user_id="user-1", account_id=account, assurance=Assurance.HIGH, role=Role.COLLEAGUE)
+    data = AccountMemberAdded(
+        account_id=account, actor=actor, user_id=user_id, role=role, invited_by="user-1", case_id=case_id
+    )
+    return Change(account, data, ISSUED_AT - timedelta(hours=1))
+
+
+@pytest.fixture(scope="session")
+def known() -> Knowledge:
+    """Two accounts, each with a colleague; the first with a technical contact of its case, too."""
+    return apply(
+        NOTHING_KNOWN,
+        [
+            member("user-1"),
+            member("user-1", account="account-2"),
+            member("contact-1", Role.TECHNICAL_CONTACT, case_id=CASE),
+            member("partner-1", Role.TECHNICAL_PARTNER),
+        ],
+    )

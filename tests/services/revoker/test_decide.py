@@ -8,8 +8,11 @@ from uuid import UUID, uuid4
 
 import pytest
 from servicecert_pki.partitions import crl_url
+from servicecert_revoker.asking import MOST_HELD
+from servicecert_revoker.cascade_plan import CascadeOrder
 from servicecert_revoker.confirmation import Confirmed, ConfirmOrder
-from servicecert_revoker.decide import MOST_AWAITED, decide, heeds
+from servicecert_revoker.decide import decide, heeds
+from servicecert_revoker.knowledge import Knowledge
 from servicecert_revoker.publication import Published, PublishedCrl, PublishOrder
 from servicecert_revoker.status import (
     Asked,
@@ -24,6 +27,7 @@ from servicecert_revoker.status import (
     Valid,
 )
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
+from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.revocation import (
     CertificateRevoked,
     CrlPublished,
@@ -102,27 +106,27 @@ def final(request: pytest.FixtureRequest, registered: Registered) -> Final:
 
 
 def test_issued_certificate_becomes_known(
-    issued: CertificateIssued, certificate: Certificate, event: MakeEvent
+    known: Knowledge, issued: CertificateIssued, certificate: Certificate, event: MakeEvent
 ) -> None:
-    decision = decide(None, event(issued, ISSUED_AT), None, NOW)
+    decision = decide(None, event(issued, ISSUED_AT), known, NOW)
     told = StandingChanged(issuer="test-ec", serial=SERIAL, standing=Standing.VALID, not_after=certificate.not_after)
     assert decision == Decision(Valid(certificate), events=(told,))
 
 
 def test_I3_second_certificate_of_a_case_is_none(
-    final: Final, certificate: Certificate, issued: CertificateIssued, event: MakeEvent
+    known: Knowledge, final: Final, certificate: Certificate, issued: CertificateIssued, event: MakeEvent
 ) -> None:
     for status in (Valid(certificate), final):
-        decision = decide(status, event(issued.model_copy(update={"serial": "77"})), None, NOW)
+        decision = decide(status, event(issued.model_copy(update={"serial": "77"})), known, NOW)
         assert decision.state is status
         assert decision == Decision(status)
 
 
 def test_D4_right_request_is_registered_and_to_be_published(
-    certificate: Certificate, requested: Requested, event: MakeEvent
+    known: Knowledge, certificate: Certificate, requested: Requested, event: MakeEvent
 ) -> None:
     request = requested()
-    decision = decide(Valid(certificate), event(request), None, NOW)
+    decision = decide(Valid(certificate), event(request), known, NOW)
     entry = Revocation(
         request_id=request.request_id,
         reason=RevocationReason.NO_LONGER_NEEDED,
@@ -139,14 +143,17 @@ def test_D4_right_request_is_registered_and_to_be_published(
         due=SENT_AT + timedelta(hours=24),
     )
     order = PublishOrder(issuer="test-ec", partition=5, serial=SERIAL, request_id=request.request_id)
-    assert decision == Decision(Registered(certificate, entry), events=(told,), intents=(Intent("publish", order),))
+    clock = Deadline("revocation-clock", SENT_AT + timedelta(hours=12))
+    assert decision == Decision(
+        Registered(certificate, entry), events=(told,), intents=(Intent("publish", order),), deadlines=(clock,)
+    )
 
 
 def test_D1_wrong_request_is_refused_whatever_the_standing(
-    final: Final, certificate: Certificate, requested: Requested, event: MakeEvent
+    known: Knowledge, final: Final, certificate: Certificate, requested: Requested, event: MakeEvent
 ) -> None:
     for status in (Valid(certificate), final):
-        decision = decide(status, event(requested(account="account-2")), None, NOW)
+        decision = decide(status, event(requested(serial_as_typed="77")), known, NOW)
         (refused,) = decision.events
         assert isinstance(refused, RevocationRefused)
         assert refused.code == "no-such-certificate"
@@ -155,19 +162,19 @@ def test_D1_wrong_request_is_refused_whatever_the_standing(
 
 
 def test_expired_certificate_need_not_be_revoked(
-    certificate: Certificate, requested: Requested, event: MakeEvent
+    known: Knowledge, certificate: Certificate, requested: Requested, event: MakeEvent
 ) -> None:
     later = certificate.not_after + timedelta(seconds=1)
-    (refused,) = decide(Valid(certificate), event(requested()), None, later).events
+    (refused,) = decide(Valid(certificate), event(requested()), known, later).events
     assert isinstance(refused, RevocationRefused)
     assert refused.code == "certificate-expired"
 
 
 def test_D3_asking_again_is_answered_with_the_first_result(
-    final: Final, requested: Requested, event: MakeEvent
+    known: Knowledge, final: Final, requested: Requested, event: MakeEvent
 ) -> None:
     again = requested(reason=RevocationReason.PURPOSE_OR_DATA_CHANGED, sent_at=SENT_AT + timedelta(seconds=30))
-    decision = decide(final, event(again), None, final.certificate.not_after + timedelta(days=1))
+    decision = decide(final, event(again), known, final.certificate.not_after + timedelta(days=1))
     first = final.revocation
     told = RevocationRegistered(
         case_id=again.case_id,
@@ -181,15 +188,19 @@ def test_D3_asking_again_is_answered_with_the_first_result(
     assert decision == Decision(final, events=(told,))
 
 
-def test_D3_the_same_request_again_is_nothing_new(final: Final, requested: Requested, event: MakeEvent) -> None:
-    decision = decide(final, event(requested(request_id=final.revocation.request_id)), None, NOW)
+def test_D3_the_same_request_again_is_nothing_new(
+    known: Knowledge, final: Final, requested: Requested, event: MakeEvent
+) -> None:
+    decision = decide(final, event(requested(request_id=final.revocation.request_id)), known, NOW)
     assert decision.state is final
     assert decision == Decision(final)
 
 
-def test_D3_exposed_key_overrides_a_weaker_reason_once(final: Final, requested: Requested, event: MakeEvent) -> None:
+def test_D3_exposed_key_overrides_a_weaker_reason_once(
+    known: Knowledge, final: Final, requested: Requested, event: MakeEvent
+) -> None:
     worse = requested(reason=RevocationReason.KEY_EXPOSED, exposed_since=SENT_AT)
-    decision = decide(final, event(worse), None, NOW + timedelta(hours=1))
+    decision = decide(final, event(worse), known, NOW + timedelta(hours=1))
     entry = replace(
         final.revocation,
         request_id=worse.request_id,
@@ -199,16 +210,18 @@ def test_D3_exposed_key_overrides_a_weaker_reason_once(final: Final, requested: 
     overridden = replace(final, revocation=entry)
     order = PublishOrder(issuer="test-ec", partition=5, serial=SERIAL, request_id=worse.request_id)
     assert decision.state == overridden
-    assert decision.intents == (Intent("publish", order),)
-    assert [type(told) for told in decision.events] == [RevocationRegistered]
-    once_more = decide(overridden, event(requested(reason=RevocationReason.KEY_EXPOSED)), None, NOW)
+    assert decision.intents == (Intent("publish", order), Intent("cascade", CascadeOrder(key_sha256="1" * 64)))
+    assert [told.TYPE for told in decision.events] == [RevocationRegistered.TYPE, KeyCompromised.TYPE]
+    once_more = decide(overridden, event(requested(reason=RevocationReason.KEY_EXPOSED)), known, NOW)
     assert once_more.state is overridden
     assert once_more.intents == ()
 
 
-def test_I7_D8_published_crl_lets_ocsp_say_so_and_nobody_else(registered: Registered, requested: Requested) -> None:
+def test_I7_D8_published_crl_lets_ocsp_say_so_and_nobody_else(
+    known: Knowledge, registered: Registered, requested: Requested
+) -> None:
     entry = registered.revocation
-    decision = decide(registered, result(requested().key(), published(entry.request_id)), None, NOW)
+    decision = decide(registered, result(requested().key(), published(entry.request_id)), known, NOW)
     told = StandingChanged(
         issuer="test-ec",
         serial=SERIAL,
@@ -228,9 +241,11 @@ def test_I7_D8_published_crl_lets_ocsp_say_so_and_nobody_else(registered: Regist
     assert decision == Decision(listed(registered), events=(told,), intents=(Intent("confirm", order),))
 
 
-def test_I7_D5_revoked_is_said_when_crl_and_ocsp_say_so(registered: Registered, requested: Requested) -> None:
+def test_I7_D5_revoked_is_said_when_crl_and_ocsp_say_so(
+    known: Knowledge, registered: Registered, requested: Requested
+) -> None:
     key = requested().key()
-    decision = decide(listed(registered), result(key, confirmed(registered.revocation.request_id)), None, NOW)
+    decision = decide(listed(registered), result(key, confirmed(registered.revocation.request_id)), known, NOW)
     (told,) = decision.events
     assert isinstance(told, CertificateRevoked)
     assert decision.state == revoked(registered)
@@ -241,59 +256,63 @@ def test_I7_D5_revoked_is_said_when_crl_and_ocsp_say_so(registered: Registered, 
     assert CertificateRevoked.model_validate_json(told.model_dump_json()) == told
 
 
-def test_I7_confirmation_with_an_overtaken_entry_tells_nobody(registered: Registered, requested: Requested) -> None:
+def test_I7_confirmation_with_an_overtaken_entry_tells_nobody(
+    known: Knowledge, registered: Registered, requested: Requested
+) -> None:
     for status in (listed(registered), registered, revoked(registered)):
         request_id = uuid4() if isinstance(status, Listed) else registered.revocation.request_id
-        decision = decide(status, result(requested().key(), confirmed(request_id)), None, NOW)
+        decision = decide(status, result(requested().key(), confirmed(request_id)), known, NOW)
         assert decision.state is status
         assert decision == Decision(status)
 
 
-def test_I7_crl_with_an_overtaken_entry_tells_nobody(registered: Registered, requested: Requested) -> None:
-    decision = decide(registered, result(requested().key(), published(uuid4())), None, NOW)
+def test_I7_crl_with_an_overtaken_entry_tells_nobody(
+    known: Knowledge, registered: Registered, requested: Requested
+) -> None:
+    decision = decide(registered, result(requested().key(), published(uuid4())), known, NOW)
     assert decision.state is registered
     assert decision == Decision(registered)
 
 
 def test_D5_crl_with_the_worse_reason_mails_nobody_twice_and_ocsp_says_it(
-    registered: Registered, requested: Requested
+    known: Knowledge, registered: Registered, requested: Requested
 ) -> None:
     status = revoked(registered)
-    decision = decide(status, result(requested().key(), published(status.revocation.request_id)), None, NOW)
+    decision = decide(status, result(requested().key(), published(status.revocation.request_id)), known, NOW)
     assert decision.state is status
     assert [type(told) for told in decision.events] == [StandingChanged]
     assert (decision.intents, decision.deadlines) == ((), ())
 
 
 def test_D3_reason_that_is_overridden_while_ocsp_is_asked_is_told_once(
-    registered: Registered, requested: Requested, event: MakeEvent
+    known: Knowledge, registered: Registered, requested: Requested, event: MakeEvent
 ) -> None:
     worse = requested(reason=RevocationReason.KEY_EXPOSED)
     key, first = worse.key(), registered.revocation.request_id
-    overridden = decide(listed(registered), event(worse), None, NOW).state
-    late = decide(overridden, result(key, confirmed(first)), None, NOW)
+    overridden = decide(listed(registered), event(worse), known, NOW).state
+    late = decide(overridden, result(key, confirmed(first)), known, NOW)
     assert late == Decision(overridden)
-    again = decide(overridden, result(key, published(worse.request_id)), None, NOW)
+    again = decide(overridden, result(key, published(worse.request_id)), known, NOW)
     assert [intent.kind for intent in again.intents] == ["confirm"]
-    (told,) = decide(again.state, result(key, confirmed(worse.request_id)), None, NOW).events
+    (told,) = decide(again.state, result(key, confirmed(worse.request_id)), known, NOW).events
     assert isinstance(told, CertificateRevoked)
     assert told.reason is RevocationReason.KEY_EXPOSED
 
 
-def test_crl_is_announced_by_whom_it_falls_to(registered: Registered, requested: Requested) -> None:
+def test_crl_is_announced_by_whom_it_falls_to(known: Knowledge, registered: Registered, requested: Requested) -> None:
     key = requested().key()
     request_id = registered.revocation.request_id
-    first = decide(registered, result(key, published(request_id, announce=True)), None, NOW)
+    first = decide(registered, result(key, published(request_id, announce=True)), known, NOW)
     assert [type(told) for told in first.events] == [StandingChanged, CrlPublished, CrlPublished]
     assert [told.key() for told in first.events[1:]] == ["crl/test-ec/0", "crl/test-ec/5"]
-    late = decide(registered, result(key, published(uuid4(), announce=True)), None, NOW)
+    late = decide(registered, result(key, published(uuid4(), announce=True)), known, NOW)
     assert [type(told) for told in late.events] == [CrlPublished, CrlPublished]
 
 
-def test_D7_schedule_publishes_and_plans_the_next() -> None:
-    due = decide(None, Due(uuid4(), SCHEDULE, "publish", NOW), None, NOW)
+def test_D7_schedule_publishes_and_plans_the_next(known: Knowledge) -> None:
+    due = decide(None, Due(uuid4(), SCHEDULE, "publish", NOW), known, NOW)
     assert due == Decision(None, intents=(Intent("publish", PublishOrder(issuer="test-ec")),))
-    done = decide(None, result(SCHEDULE, published(None, partition=0, announce=True)), None, NOW)
+    done = decide(None, result(SCHEDULE, published(None, partition=0, announce=True)), known, NOW)
     told, _ = done.events
     assert isinstance(told, CrlPublished)
     assert told.key() == SCHEDULE
@@ -302,45 +321,55 @@ def test_D7_schedule_publishes_and_plans_the_next() -> None:
 
 
 def test_request_before_its_certificate_waits_and_is_judged_then(
-    issued: CertificateIssued, requested: Requested, event: MakeEvent
+    known: Knowledge, issued: CertificateIssued, requested: Requested, event: MakeEvent
 ) -> None:
-    wrong, right = requested(account="account-2"), requested()
-    first = decide(None, event(wrong), None, NOW)
-    assert first == Decision(
-        Awaited((Asked(wrong, WRITTEN_AT),)), deadlines=(Deadline("answer", NOW + timedelta(days=1)),)
+    wrong, right = requested(serial_as_typed="77"), requested()
+    answer = Deadline("answer", NOW + timedelta(days=1))
+    first = decide(None, event(wrong), known, NOW)
+    assert first == Decision(Awaited((Asked(wrong, WRITTEN_AT, NOW),)), deadlines=(answer,))
+    later = NOW + timedelta(seconds=1)
+    second = decide(first.state, event(right), known, later)
+    assert second == Decision(
+        Awaited((Asked(wrong, WRITTEN_AT, NOW), Asked(right, WRITTEN_AT, later))), deadlines=(answer,)
     )
-    second = decide(first.state, event(right), None, NOW)
-    assert second == Decision(Awaited((Asked(wrong, WRITTEN_AT), Asked(right, WRITTEN_AT))))
-    repeated = decide(second.state, event(right), None, NOW)
+    repeated = decide(second.state, event(right), known, later)
     assert repeated.state is second.state
-    known = decide(second.state, event(issued, ISSUED_AT), None, NOW)
-    assert isinstance(known.state, Registered)
-    assert known.state.revocation.requested_at == SENT_AT
-    assert [told.TYPE for told in known.events] == [
+    learnt = decide(second.state, event(issued, ISSUED_AT), known, later)
+    assert isinstance(learnt.state, Registered)
+    assert learnt.state.revocation.requested_at == SENT_AT
+    assert [told.TYPE for told in learnt.events] == [
         StandingChanged.TYPE,
         RevocationRefused.TYPE,
         RevocationRegistered.TYPE,
     ]
-    assert [intent.kind for intent in known.intents] == ["publish"]
-    assert known.deadlines == (Deadline("answer", None),)
+    assert [intent.kind for intent in learnt.intents] == ["publish"]
+    assert learnt.deadlines == (
+        Deadline("answer", None),
+        Deadline("revocation-clock", SENT_AT + timedelta(hours=12)),
+    )
 
 
-def test_D4_request_without_a_certificate_is_answered_in_time(asked: MakeAsked, requested: Requested) -> None:
+def test_D4_request_without_a_certificate_is_answered_in_time(
+    known: Knowledge, asked: MakeAsked, requested: Requested
+) -> None:
     waiting = Awaited((asked(), asked()))
-    decision = decide(waiting, Due(uuid4(), requested().key(), "answer", NOW), None, NOW)
+    later = NOW + timedelta(days=1)
+    decision = decide(waiting, Due(uuid4(), requested().key(), "answer", later), known, later)
     assert decision.state == Awaited(())
     assert [told.code for told in decision.events if isinstance(told, RevocationRefused)] == ["no-such-certificate"] * 2
 
 
-def test_waiting_requests_are_bounded(asked: MakeAsked, requested: Requested, event: MakeEvent) -> None:
-    full = Awaited(tuple(asked() for _ in range(MOST_AWAITED)))
-    decision = decide(full, event(requested()), None, NOW)
+def test_waiting_requests_are_bounded(
+    known: Knowledge, asked: MakeAsked, requested: Requested, event: MakeEvent
+) -> None:
+    full = Awaited(tuple(asked() for _ in range(MOST_HELD)))
+    decision = decide(full, event(requested()), known, NOW)
     assert decision.state is full
     assert [type(told) for told in decision.events] == [RevocationRefused]
 
 
 def test_I12_order_of_request_and_certificate_does_not_matter(
-    issued: CertificateIssued, requested: Requested, event: MakeEvent
+    known: Knowledge, issued: CertificateIssued, requested: Requested, event: MakeEvent
 ) -> None:
     happened = [event(issued, ISSUED_AT), event(requested())]
 
@@ -349,7 +378,7 @@ def test_I12_order_of_request_and_certificate_does_not_matter(
         told: list[Any] = []
         intents: list[Any] = []
         for each in events:
-            decision = decide(state, each, None, NOW)
+            decision = decide(state, each, known, NOW)
             state = decision.state
             told += decision.events
             intents += decision.intents
@@ -364,11 +393,11 @@ def voided_of(request: RevocationRequested) -> CertificateVoided:
 
 @pytest.mark.parametrize("kind", ["answer", "publish", "unknown"])
 def test_what_it_does_not_wait_for_changes_nothing(
-    final: Final, requested: Requested, event: MakeEvent, kind: str
+    known: Knowledge, final: Final, requested: Requested, event: MakeEvent, kind: str
 ) -> None:
     voided = voided_of(requested())
-    assert decide(final, event(voided), None, NOW) == Decision(final)
-    assert decide(final, Due(uuid4(), requested().key(), kind, NOW), None, NOW) == Decision(final)
+    assert decide(final, event(voided), known, NOW) == Decision(final)
+    assert decide(final, Due(uuid4(), requested().key(), kind, NOW), known, NOW) == Decision(final)
 
 
 def test_only_certificates_and_requests_are_heeded(issued: CertificateIssued, requested: Requested) -> None:

@@ -1,11 +1,29 @@
-"""Which requests are right, and what they say (A2, D1, D2, D4)."""
+"""Which requests are right, and what they say (A2, A3, D1, D2, D4)."""
 
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
 
 import pytest
-from servicecert_revoker.requests import NO_SUCH_CERTIFICATE, fault_of, invalid_since, reads_as, refusal, revocation
-from servicecert_revoker.status import Asked, Certificate
+from servicecert_revoker import answers
+from servicecert_revoker.asking import asked_for
+from servicecert_revoker.knowledge import Knowledge
+from servicecert_revoker.requests import (
+    ASKED_AFTER,
+    TAKES_EFFECT_WITHIN,
+    Refused,
+    Wait,
+    invalid_since,
+    judged,
+    reads_as,
+    refusal,
+    revocation,
+)
+from servicecert_revoker.status import Asked, Certificate, Final, Listed, Registered, Revoked, Valid, held_of
 from servicecert_schemas.event import Assurance, Role
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
 
@@ -15,18 +33,57 @@ MakeAsked = Callable[..., Asked]
 ISSUED_AT = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 SENT_AT = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 WRITTEN_AT = datetime(2026, 11, 24, 10, 1, tzinfo=UTC)
+HERE = datetime(2026, 11, 24, 10, 2, 3, tzinfo=UTC)
 NOW = datetime(2026, 11, 24, 10, 2, 3, 450_000, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+KEY_EXPOSED, WITHDRAWN = RevocationReason.KEY_EXPOSED, RevocationReason.PRIVILEGE_WITHDRAWN
+OTHER_CASE = UUID(int=9)
 
 
 @pytest.mark.parametrize(
     "typed",
-    ["0abc12", "0ABC12", "abc12", "0a:bc:12", "0A BC 12", "0xabc12", "0x0ABC12", "00 0a bc 12", " 0abc12 ", "703506"],
+    [
+        "0abc12",
+        "0ABC12",
+        "abc12",
+        "0a:bc:12",
+        "0A BC 12",
+        "0xabc12",
+        "0x0ABC12",
+        "00 0a bc 12",
+        " 0abc12 ",
+        "703506",
+        "703 506",
+        "serial=0ABC12",
+        "Serial = 0a:bc:12",
+        "serial number: 0xABC12",
+        "SERIAL=0x0abc12",
+        "serienummer: 0abc12",
+        "Sarjanumero: 0A-BC-12",
+        "0a\u00a0bc\u200b12",
+    ],
 )
 def test_D1_serial_is_read_however_it_is_typed(typed: str) -> None:
     assert reads_as(typed, "0abc12")
 
 
-@pytest.mark.parametrize("typed", ["", "0abc13", "0abc1", "0abc12g", "-703506", "703507", "0abc12 0abc12", "٧"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        "0abc13",
+        "0abc1",
+        "0abc12g",
+        "-703506",
+        "703507",
+        "0abc12 0abc12",
+        "٧",
+        "serial=",
+        "0x",
+        "x0abc12",
+        "issuer=0abc12",
+    ],
+)
 def test_D1_another_serial_is_not_read_as_this_one(typed: str) -> None:
     assert not reads_as(typed, "0abc12")
 
@@ -38,41 +95,138 @@ def test_D1_of_two_readings_the_decisions_own_counts() -> None:
 
 
 @pytest.mark.parametrize("assurance", [Assurance.SUBSTANTIAL, Assurance.HIGH])
-def test_A2_strongly_authenticated_user_of_the_account_may_revoke(
-    requested: Requested, certificate: Certificate, assurance: Assurance
+def test_A2_strongly_authenticated_member_of_the_account_may_revoke(
+    known: Knowledge, asked: MakeAsked, certificate: Certificate, assurance: Assurance
 ) -> None:
-    assert fault_of(requested(assurance=assurance), certificate) is None
+    assert judged(asked(assurance=assurance), certificate, known, NOW) is None
 
 
-def test_A2_weakly_authenticated_user_may_not(requested: Requested, certificate: Certificate) -> None:
-    assert fault_of(requested(assurance=Assurance.LOW), certificate) == "not-strongly-authenticated"
+@pytest.mark.parametrize(("user", "in_case"), [("user-1", True), ("stranger", False)])
+def test_A2_weakly_authenticated_user_may_not(
+    known: Knowledge, asked: MakeAsked, certificate: Certificate, user: str, in_case: bool
+) -> None:
+    weak = asked(assurance=Assurance.LOW, user=user)
+    assert judged(weak, certificate, known, NOW) == Refused(answers.NOT_STRONGLY_AUTHENTICATED, in_case)
 
 
-def test_D1_another_account_learns_nothing_of_the_serial(requested: Requested, certificate: Certificate) -> None:
-    faults = {
-        fault_of(request, certificate)
-        for request in (
-            requested(account="account-2"),
-            requested(account="account-2", serial_as_typed="77"),
-            requested(serial_as_typed="77"),
+def test_A2_user_whom_nobody_invited_is_asked_for_again_a_minute_long_and_then_refused(
+    known: Knowledge, asked: MakeAsked, certificate: Certificate
+) -> None:
+    for stranger in (asked(user="stranger"), asked(account="account-3")):
+        now, looks = HERE, 0
+        while isinstance(verdict := judged(stranger, certificate, known, now), Wait):
+            now, looks = verdict.until, looks + 1
+        assert (now, looks) == (HERE + ASKED_AFTER[-1], len(ASKED_AFTER))
+        assert verdict == Refused(answers.NO_SUCH_CERTIFICATE, in_case=False)
+
+
+def test_A3_technical_contact_may_say_that_the_key_of_the_one_case_is_exposed_and_nothing_else(
+    known: Knowledge, asked: MakeAsked, certificate: Certificate
+) -> None:
+    contact: dict[str, Any] = {"user": "contact-1", "role": Role.TECHNICAL_CONTACT}
+    assert judged(asked(**contact, reason=KEY_EXPOSED), certificate, known, NOW) is None
+    assert judged(asked(**contact), certificate, known, NOW) == Refused(answers.ROLE_NOT_ALLOWED, in_case=True)
+    elsewhere = asked(**contact, reason=KEY_EXPOSED, case_id=OTHER_CASE)
+    assert isinstance(judged(elsewhere, certificate, known, NOW), Wait), "nobody invited them there"
+    colleague = asked(user="contact-1", reason=RevocationReason.NO_LONGER_NEEDED)
+    assert judged(colleague, certificate, known, NOW) == Refused(answers.ROLE_NOT_ALLOWED, in_case=True)
+
+
+@pytest.mark.parametrize("reason", [reason for reason in RevocationReason if reason is not WITHDRAWN])
+@pytest.mark.parametrize("user", ["user-1", "partner-1"])
+def test_D2_members_of_the_account_may_give_each_reason_of_customers(
+    known: Knowledge, asked: MakeAsked, certificate: Certificate, user: str, reason: RevocationReason
+) -> None:
+    role = Role.COLLEAGUE if user == "user-1" else Role.TECHNICAL_PARTNER
+    assert judged(asked(user=user, role=role, reason=reason), certificate, known, NOW) is None
+
+
+def test_D2_privilege_withdrawn_is_the_authoritys_own_reason(
+    known: Knowledge, asked: MakeAsked, certificate: Certificate
+) -> None:
+    assert judged(asked(reason=WITHDRAWN), certificate, known, NOW) == Refused(answers.REASON_RESERVED, in_case=True)
+
+
+def test_D2_operators_request_counts_only_where_two_operators_want_it(
+    known: Knowledge, asked: MakeAsked, certificate: Certificate
+) -> None:
+    said = asked(reason=WITHDRAWN, role=Role.OPERATOR)
+    id = said.request.request_id
+    refused = Refused(answers.NOT_CONFIRMED, in_case=False)
+    assert judged(said, certificate, known, NOW) == refused
+    assert judged(said, None, known, NOW) == refused
+    confirmed = replace(known, confirmed=MappingProxyType({id: WITHDRAWN.value}))
+    assert judged(said, certificate, confirmed, NOW) is None
+    assert judged(said, None, confirmed, NOW) == Wait(HERE + TAKES_EFFECT_WITHIN)
+    of_another_reason = replace(known, confirmed=MappingProxyType({id: KEY_EXPOSED.value}))
+    assert judged(said, certificate, of_another_reason, NOW) == refused
+
+
+def test_D6_revokers_own_request_counts_only_where_the_key_is_compromised(
+    known: Knowledge, asked: MakeAsked, certificate: Certificate
+) -> None:
+    following = asked(reason=KEY_EXPOSED, role=Role.OPERATOR, user="revoker")
+    assert judged(following, certificate, known, NOW) == Refused(answers.NOT_CONFIRMED, in_case=False)
+    compromised = replace(known, compromised=frozenset({certificate.key_sha256}))
+    assert judged(following, certificate, compromised, NOW) is None
+    other = asked(reason=WITHDRAWN, role=Role.OPERATOR, user="revoker")
+    assert judged(other, certificate, compromised, NOW) == Refused(answers.NOT_CONFIRMED, in_case=False)
+
+
+def calls(act: Callable[[], Any]) -> tuple[Any, list[str]]:
+    """What an act answers, and the functions that it calls: its work, told without a clock."""
+    called: list[str] = []
+
+    def heard(frame: Any, event: str, argument: Any) -> None:
+        if event == "call" and "servicecert" in frame.f_code.co_filename:
+            called.append(frame.f_code.co_name)
+
+    sys.setprofile(heard)
+    try:
+        return act(), called
+    finally:
+        sys.setprofile(None)
+
+
+def test_D1_serial_of_another_account_is_refused_as_one_that_is_nobodys_with_the_same_work(
+    known: Knowledge, requested: Requested, certificate: Certificate
+) -> None:
+    """The request names a decision of one's own. Nothing is looked up by the serial number, so none that exists can make a difference."""
+    theirs, nobodys = "4a" + "00" * 14 + "0c", "7f" + "ff" * 14 + "ee"
+    request = requested(serial_as_typed=theirs)
+    outcomes = []
+    for typed in (theirs, nobodys):
+        asked = Asked(request.model_copy(update={"serial_as_typed": typed}), WRITTEN_AT, HERE)
+        outcomes.append(calls(lambda asked=asked: asked_for(Valid(certificate), asked, known, NOW)))  # type: ignore[misc]
+    assert outcomes[0] == outcomes[1]
+    assert [told.code for told in outcomes[0][0].events] == [answers.NO_SUCH_CERTIFICATE]
+
+
+@pytest.mark.parametrize("kind", [Valid, Registered, Listed, Revoked])
+def test_D1_case_of_another_account_is_answered_as_one_without_a_certificate_at_the_same_time_with_the_same_work(
+    known: Knowledge, asked: MakeAsked, certificate: Certificate, registered: Registered, kind: type[Valid | Final]
+) -> None:
+    there = Valid(certificate) if kind is Valid else kind(certificate, registered.revocation)
+    request = asked(account="account-2")
+    waits = [asked_for(status, request, known, NOW) for status in (there, None)]
+    assert waits[0].deadlines == waits[1].deadlines
+    assert waits[0].events == waits[1].events == ()
+    assert held_of(waits[0].state) == held_of(waits[1].state) == (request,)
+    for now, verdict in ((NOW, Wait(HERE + TAKES_EFFECT_WITHIN)), (HERE + TAKES_EFFECT_WITHIN, None)):
+        known_one, unknown_one = (
+            calls(lambda found=found, now=now: judged(request, found, known, now))  # type: ignore[misc]
+            for found in (certificate, None)
         )
-    }
-    assert faults == {NO_SUCH_CERTIFICATE}
+        assert known_one == unknown_one
+        assert known_one[0] == (verdict or Refused(answers.NO_SUCH_CERTIFICATE, in_case=True))
 
 
-def test_D2_privilege_withdrawn_is_the_authoritys_own_reason(requested: Requested, certificate: Certificate) -> None:
-    reason = RevocationReason.PRIVILEGE_WITHDRAWN
-    assert fault_of(requested(reason=reason), certificate) == "reason-reserved"
-    assert fault_of(requested(reason=reason, role=Role.OPERATOR), certificate) is None
-
-
-@pytest.mark.parametrize(
-    "code", ["not-strongly-authenticated", "no-such-certificate", "reason-reserved", "certificate-expired"]
-)
+@pytest.mark.parametrize("code", answers.TEXTS)
 def test_refusal_speaks_three_languages(requested: Requested, code: str) -> None:
     request = requested()
-    refused = refusal(request, code)
+    refused = refusal(request, Refused(code, in_case=False))
     assert (refused.case_id, refused.request_id, refused.code) == (request.case_id, request.request_id, code)
+    assert (refused.account_id, refused.in_case) == ("account-1", False)
     assert len({refused.texts.sv, refused.texts.fi, refused.texts.en}) == 3
 
 

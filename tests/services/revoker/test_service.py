@@ -13,6 +13,7 @@ from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.keys import KeyUnavailable
 from servicecert_revoker.crl_files import CrlFiles, FolderUnusable
 from servicecert_revoker.crl_server import serve
+from servicecert_revoker.knowledge import NOTHING_KNOWN
 from servicecert_revoker.service import MIGRATIONS, Settings, open_service
 from servicecert_schemas.revocation import CrlPublished
 from servicecert_worker.decider import Done, Due, Result, Task
@@ -40,12 +41,12 @@ async def test_each_issuing_ca_has_its_certificate_served_and_its_crl_scheduled(
         for issuer in authority.issuers.values():
             assert (tmp_path / f"{issuer.id}.cer").read_bytes() == issuer.certificate_der
         for key, kind in service.standing:
-            (intent,) = service.decide(None, Due(uuid4(), key, kind, NOW), None, NOW).intents
+            (intent,) = service.decide(None, Due(uuid4(), key, kind, NOW), NOTHING_KNOWN, NOW).intents
             effect = service.effects[intent.kind]
             assert isinstance(intent.data, effect.data)
             (outcome,) = await effect.do([Task(uuid4(), key, intent.kind, intent.data, NOW)])
             assert isinstance(outcome, Done)
-            decision = service.decide(None, Result(uuid4(), key, intent.kind, outcome.data), None, NOW)
+            decision = service.decide(None, Result(uuid4(), key, intent.kind, outcome.data), NOTHING_KNOWN, NOW)
             assert [each.partition for each in decision.events if isinstance(each, CrlPublished)] == [2, 1, 0]
             told = decision.events[-1]
             assert isinstance(told, CrlPublished)

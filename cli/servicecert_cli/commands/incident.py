@@ -1,0 +1,210 @@
+"""`servicecert incident`: many certificates that are to be revoked, selected, proposed, and followed until they are."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import click
+
+from servicecert_cli.commands.proposals import in_revoker, tell_counts, tell_proposed
+from servicecert_cli.faults import Told
+from servicecert_cli.output import as_json, print_json
+
+if TYPE_CHECKING:
+    from servicecert_cli.proposing import Proposal
+
+REASONS = ("key-exposed", "no-longer-needed", "purpose-or-data-changed", "privilege-withdrawn")
+TYPES = ("server", "test-server", "system-signature", "test-system-signature")
+EX_DATAERR, EX_NOINPUT, EX_CANTCREAT = 65, 66, 73
+_MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
+
+
+@click.group()
+def command() -> None:
+    """Revoke many certificates after an incident.
+
+    Select them (`plan`, which changes nothing), propose the plan, have another operator
+    confirm it, and follow it with `show`. The revoker carries it out at the chosen rate,
+    whatever is stopped or started meanwhile; the owners are told by mail, each after the
+    CRL. DATABASE_URL names the operator's own login.
+    """
+
+
+@command.command()
+@click.option(
+    "--serials", type=click.Path(path_type=Path, dir_okay=False), help="A file of serial numbers, one a line."
+)
+@click.option(
+    "--key", "key_sha256", metavar="SHA-256", help="Of this public key, by the SHA-256 of its SubjectPublicKeyInfo."
+)
+@click.option(
+    "--key-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Of the key in this certificate, request or key file.",
+)
+@click.option("--ca", "issuer", help="Of this CA, e.g. production-ec.")
+@click.option("--type", "type_", type=click.Choice(TYPES), help="Of this type.")
+@click.option("--profile", help="Made by this profile.")
+@click.option("--profile-version", type=click.IntRange(0), help="Made by this version of its profile.")
+@click.option("--issued-from", type=_MOMENT, help="Issued then or later (UTC, or with a zone).")
+@click.option("--issued-until", type=_MOMENT, help="Issued before then (UTC, or with a zone).")
+@click.option("--account", help="Of this customer account.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Write the plan here.")
+@as_json
+def plan(
+    serials: Path | None,
+    key_sha256: str | None,
+    key_file: Path | None,
+    issuer: str | None,
+    type_: str | None,
+    profile: str | None,
+    profile_version: int | None,
+    issued_from: datetime | None,
+    issued_until: datetime | None,
+    account: str | None,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Select valid certificates and write them to a plan. Nothing is changed.
+
+    What is selected meets every condition that is given.
+
+    \b
+    Examples:
+      servicecert incident plan --serials lost.txt --out plan.json
+      servicecert incident plan --ca test-ec --profile-version 2 \\
+        --issued-from 2026-11-01 --issued-until 2026-11-08 --out plan.json
+    """
+    from servicecert_cli import proposing, selection
+
+    if key_sha256 is not None and key_file is not None:
+        raise click.UsageError("Name the key by --key or by --key-file.")
+    chosen = selection.Selection(
+        serials=None if serials is None else selection.read_serials(serials),
+        key_sha256=key_sha256 if key_file is None else selection.key_of_file(key_file),
+        issuer=issuer,
+        type=type_,
+        profile=profile,
+        profile_version=profile_version,
+        issued_from=selection.moment(issued_from),
+        issued_until=selection.moment(issued_until),
+        account=account,
+    )
+    if not chosen.said():
+        raise click.UsageError("Say which certificates: give at least one condition.")
+
+    async def work(connection: Any) -> tuple[list[tuple[str, str]], list[Any]]:
+        found = await selection.selected(connection, chosen)
+        return found, await proposing.counts(connection, [case for case, _ in found])
+
+    found, counts = in_revoker(work)
+    written = {
+        "selection": chosen.said(),
+        "counts": counts,
+        "certificates": [{"case": case, "serial": serial} for case, serial in found],
+    }
+    try:
+        out.write_text(json.dumps(written, indent=1, default=str) + "\n", encoding="utf-8")
+    except OSError as fault:
+        raise Told(f"{out} cannot be written ({fault.strerror}): name another file.", EX_CANTCREAT) from None
+    if as_json:
+        print_json({"plan": str(out), "certificates": len(found), "counts": counts})
+        return
+    tell_counts(counts)
+    click.echo(f"{len(found)} valid certificates are in {out}; nothing is changed.")
+
+
+@command.command()
+@click.argument("plan", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--reason", type=click.Choice(REASONS), required=True, metavar="REASON", help=", ".join(REASONS) + ".")
+@click.option("--why", required=True, help="A reference for the record, without names of persons.")
+@click.option("--rate", type=click.IntRange(1, 60_000), default=600, show_default=True, help="Certificates a minute.")
+@click.option("--yes", is_flag=True, help="Propose it. Without this nothing is recorded.")
+@as_json
+def propose(plan: Path, reason: str, why: str, rate: int, yes: bool, as_json: bool) -> None:
+    """Propose a plan; another operator confirms it.
+
+    \b
+    Example:
+      servicecert incident propose plan.json --reason key-exposed --why "incident 7" --yes
+    """
+    from servicecert_cli import proposing
+
+    cases = _cases(plan)
+
+    async def work(connection: Any) -> tuple[list[Any], Proposal | None]:
+        if not yes:
+            return await proposing.counts(connection, cases), None
+        return [], await proposing.propose(connection, "incident", reason, why, cases, rate=rate)
+
+    counts, made = in_revoker(work)
+    if made is not None:
+        tell_proposed(made, as_json)
+    elif as_json:
+        print_json({"certificates": len(cases), "counts": counts})
+    else:
+        tell_counts(counts)
+        click.echo(
+            f"{len(cases)} certificates would be proposed, to be revoked in {len(cases) / rate:.0f} minutes; add --yes."
+        )
+
+
+@command.command()
+@click.argument("proposal", type=click.UUID)
+@as_json
+def show(proposal: UUID, as_json: bool) -> None:
+    """Tell how far an incident is carried out, and at its end what came of it.
+
+    \b
+    Example:
+      servicecert incident show 3f2b8c1e-…
+    """
+    from servicecert_cli import proposing
+
+    async def work(connection: Any) -> tuple[Proposal, Any]:
+        return await proposing.proposal(connection, proposal), await proposing.standings(connection, proposal)
+
+    found, standings = in_revoker(work)
+    revoked = standings.get("revoked", 0)
+    under_way = standings.get("registered", 0) + standings.get("listed", 0)
+    left = found.total - found.ordered
+    told = {
+        "state": found.state,
+        "certificates": found.total,
+        "ordered": found.ordered,
+        "under_way": under_way,
+        "revoked": revoked,
+        "not_revoked": found.total - revoked - under_way,
+        "minutes_left": round(left / found.rate, 1),
+        "proposed_by": found.proposed_by,
+        "confirmed_by": found.confirmed_by,
+        "confirmed_at": found.confirmed_at,
+        "done_at": found.done_at,
+    }
+    if as_json:
+        print_json(told)
+        return
+    click.echo(
+        f"{found.state}: of {found.total} certificates {found.ordered} are ordered, {under_way} under way, {revoked} revoked and told."
+    )
+    if found.state == "running":
+        click.echo(f"At {found.rate} a minute the rest is ordered in {told['minutes_left']} minutes.")
+    if found.state == "done":
+        click.echo(
+            f"Proposed by {found.proposed_by}, confirmed by {found.confirmed_by} at {found.confirmed_at:%Y-%m-%d %H:%M:%S},"
+            f" all ordered at {found.done_at:%Y-%m-%d %H:%M:%S} (UTC). {told['not_revoked']} are not revoked: they had expired, or still wait."
+        )
+
+
+def _cases(plan: Path) -> list[str]:
+    try:
+        content = json.loads(plan.read_text(encoding="utf-8"))
+        return [str(UUID(each["case"])) for each in content["certificates"]]
+    except OSError as fault:
+        raise Told(f"{plan} cannot be read ({fault.strerror}): name the plan.", EX_NOINPUT) from None
+    except (ValueError, KeyError, TypeError):
+        raise Told(f"{plan} is no plan: write one by `servicecert incident plan --out {plan}`.", EX_DATAERR) from None

@@ -1,0 +1,199 @@
+"""`servicecert proposals`: the authority's own revocations, which two operators decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+import click
+
+from servicecert_cli.faults import Told
+from servicecert_cli.output import as_json, print_json, print_table
+
+if TYPE_CHECKING:
+    from servicecert_cli.proposing import Proposal
+
+T = TypeVar("T")
+
+
+@click.group()
+def command() -> None:
+    """The authority's own revocations, which two operators decide.
+
+    One proposes, another confirms, each by a login of their own (`servicecert db
+    operator`), which DATABASE_URL names. The revoker then revokes what is confirmed.
+    """
+
+
+@command.command()
+@click.argument("cases", metavar="CASE…", nargs=-1, required=True, type=click.UUID)
+@click.option("--why", required=True, help="A reference for the record, without names of persons.")
+@click.option("--yes", is_flag=True, help="Propose it. Without this nothing is recorded.")
+@as_json
+def withdraw(cases: tuple[UUID, ...], why: str, yes: bool, as_json: bool) -> None:
+    """Propose to withdraw the right to certificates (privilege-withdrawn).
+
+    \b
+    Example:
+      servicecert proposals withdraw 0d9e6f5e-… --why "decision 2026/117" --yes
+    """
+    from servicecert_cli import proposing
+
+    async def work(connection: Any) -> tuple[int, Proposal | None]:
+        wanted = [str(case) for case in cases]
+        count = sum(row["certificates"] for row in await proposing.counts(connection, wanted))
+        if not yes:
+            return count, None
+        return count, await proposing.propose(connection, "withdrawal", "privilege-withdrawn", why, wanted, rate=600)
+
+    count, made = in_revoker(work)
+    if made is None:
+        _say(
+            as_json,
+            {"certificates": count},
+            f"{count} certificates would be proposed for withdrawal; add --yes to do it.",
+        )
+    else:
+        tell_proposed(made, as_json)
+
+
+@command.command("list")
+@click.option("--all", "everything", is_flag=True, help="Also those that are done or dropped.")
+@as_json
+def list_proposals(everything: bool, as_json: bool) -> None:
+    """List what is proposed and not done yet.
+
+    \b
+    Example:
+      servicecert proposals list
+    """
+    from servicecert_cli import proposing
+
+    found = in_revoker(lambda connection: proposing.proposals(connection, everything=everything))
+    if as_json:
+        print_json([facts(each) for each in found])
+        return
+    rows = [
+        (str(it.id), it.kind, it.reason, it.state, f"{it.ordered}/{it.total}", it.proposed_by, it.confirmed_by or "-")
+        for it in found
+    ]
+    if rows:
+        print_table(("proposal", "kind", "reason", "state", "ordered", "proposed by", "confirmed by"), rows)
+    click.echo(f"{len(rows)} proposals.")
+
+
+@command.command()
+@click.argument("proposal", type=click.UUID)
+@as_json
+def show(proposal: UUID, as_json: bool) -> None:
+    """Show one proposal, what it concerns, and how far it is carried out.
+
+    \b
+    Example:
+      servicecert proposals show 3f2b8c1e-…
+    """
+    from servicecert_cli import proposing
+
+    async def work(connection: Any) -> tuple[Proposal, list[Any], Any]:
+        found = await proposing.proposal(connection, proposal)
+        cases = await proposing.cases_of(connection, proposal)
+        return found, await proposing.counts(connection, cases), await proposing.standings(connection, proposal)
+
+    found, counts, standings = in_revoker(work)
+    if as_json:
+        print_json({**facts(found), "concerns": counts, "standings": standings})
+        return
+    print_table(("", ""), [(name, str(fact)) for name, fact in facts(found).items() if fact is not None])
+    if counts:
+        click.echo()
+        tell_counts(counts)
+        click.echo("Standing now: " + ", ".join(f"{count} {name}" for name, count in sorted(standings.items())) + ".")
+
+
+@command.command()
+@click.argument("proposal", type=click.UUID)
+@click.option("--yes", is_flag=True, help="Confirm it. Without this nothing is changed.")
+@as_json
+def confirm(proposal: UUID, yes: bool, as_json: bool) -> None:
+    """Confirm what another operator proposed, or what the revoker stopped at.
+
+    What is confirmed is carried out, and nothing takes it back.
+
+    \b
+    Example:
+      servicecert proposals confirm 3f2b8c1e-… --yes
+    """
+    from servicecert_cli import proposing
+
+    async def work(connection: Any) -> tuple[Proposal, bool]:
+        found = await proposing.proposal(connection, proposal)
+        return found, yes and await proposing.confirm(connection, proposal)
+
+    found, done = in_revoker(work)
+    if not yes:
+        sentence = f"{found.total} certificates would be revoked ({found.reason}); add --yes to confirm it."
+    elif done:
+        sentence = f"Confirmed: {found.total} certificates will be revoked, {found.rate} a minute."
+    else:
+        raise Told(f"The proposal {proposal} is {found.state} already.", 1)
+    _say(as_json, {"proposal": str(proposal), "certificates": found.total, "confirmed": done}, sentence)
+
+
+@command.command()
+@click.argument("proposal", type=click.UUID)
+@as_json
+def drop(proposal: UUID, as_json: bool) -> None:
+    """Drop a proposal that is not confirmed.
+
+    \b
+    Example:
+      servicecert proposals drop 3f2b8c1e-…
+    """
+    from servicecert_cli import proposing
+
+    if not in_revoker(lambda connection: proposing.drop(connection, proposal)):
+        raise Told(f"There is no unconfirmed proposal {proposal}: see `servicecert proposals list`.", 1)
+    _say(as_json, {"proposal": str(proposal), "dropped": True}, "Dropped.")
+
+
+def in_revoker(work: Callable[[Any], Coroutine[None, None, T]]) -> T:
+    """Runs `work` on a connection to the revoker's schema, in one transaction."""
+    from servicecert_cli import interruption
+    from servicecert_cli.addresses import database_url
+    from servicecert_cli.schema import connected
+
+    async def run() -> T:
+        async with connected(database_url(), "revoker") as connection, connection.transaction():
+            return await work(connection)
+
+    return interruption.run(run())
+
+
+def facts(proposal: Proposal) -> dict[str, Any]:
+    """What is told of a proposal."""
+    from dataclasses import asdict
+
+    return {"state": proposal.state, **asdict(proposal)}
+
+
+def tell_proposed(made: Proposal, as_json: bool) -> None:
+    """Says what was recorded, and what is next."""
+    sentence = (
+        f"Proposed as {made.id}: {made.total} certificates. Another operator confirms it by"
+        f" `servicecert proposals confirm {made.id} --yes`."
+    )
+    _say(as_json, facts(made), sentence)
+
+
+def tell_counts(counts: list[Any]) -> None:
+    """The certificates by type and CA."""
+    rows = [(each["type"], each["issuer"], str(each["certificates"]), str(each["accounts"])) for each in counts]
+    print_table(("type", "CA", "certificates", "accounts"), rows, right=frozenset({2, 3}))
+
+
+def _say(as_json: bool, facts: Any, sentence: str) -> None:
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo(sentence)

@@ -1,0 +1,54 @@
+"""Looks for the other certificates of a key that is compromised: an act, so that it sees what every turn before it stored (D6)."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+from servicecert_worker.decider import Done, Outcome, Task
+
+from .cascade_plan import CascadeFound, CascadeOrder, Item, found
+
+log = logging.getLogger(__name__)
+
+_SQL = Path(__file__).parent / "sql"
+_OTHERS = (_SQL / "others.sql").read_text()
+_STANDS = """
+    select exists (select from proposals where key_sha256 = $1 and kind = 'cascade' and confirmed_by is null and dropped_by is null)
+"""
+_PROPOSE = "select propose($1, 'cascade', 'key-exposed', $2, $3, $4, $5)"
+_RATE = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Cascade:
+    """The effect. Beyond `most` certificates it records a proposal that an operator is to confirm, once, and orders nothing."""
+
+    pool: "asyncpg.Pool[Any]"
+    most: int
+    clock: Callable[[], datetime]
+
+    async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
+        return [Done(await self._look(task.data)) for task in tasks]
+
+    async def _look(self, order: CascadeOrder) -> CascadeFound:
+        key = order.key_sha256
+        async with self.pool.acquire() as connection, connection.transaction():
+            rows = await connection.fetch(_OTHERS, key, self.clock(), self.most + 1)
+            items = tuple(Item(UUID(row["case_id"]), row["account_id"], row["serial"]) for row in rows)
+            came = found(key, items, self.most)
+            if not came.stopped or await connection.fetchval(_STANDS, key):
+                return came
+            cases = [row["case_id"] for row in await connection.fetch(_OTHERS, key, self.clock(), None)]
+            why = f"The key {key} is compromised, and more than {self.most} other certificates have it."
+            await connection.execute(_PROPOSE, proposal := uuid4(), why, key, _RATE, cases)
+        log.error(
+            "A compromised key has %d other certificates, too many to revoke unseen: look at them by `servicecert proposals show %s`, and confirm or drop",
+            len(cases),
+            proposal,
+        )
+        return came

@@ -1,0 +1,68 @@
+"""What the revoker's tables say of a turn's keys and of the authority's own requests, looked up in the turn's transaction (D6).
+
+A turn that learns of a certificate and one in which its key is found compromised come one after the other: they lock the key. The locks come after
+those of the turn's own keys, in their order, so that turns wait for each other and never deadlock.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+from servicecert_schemas.certificate import CertificateIssued
+from servicecert_schemas.event import Role
+from servicecert_schemas.revocation import RevocationReason, RevocationRequested
+from servicecert_worker.decider import Connection, Event, Happened, Stored
+from servicecert_worker.turn import key_lock
+
+from .decide import State
+from .knowledge import Knowledge
+from .proposals import Proposal, request_id
+from .status import Issued, held_of
+
+_SQL = Path(__file__).parent / "sql"
+_COMPROMISED = (_SQL / "compromised.sql").read_text()
+_CONFIRMED = (_SQL / "confirmed.sql").read_text()
+_LOCK = "select pg_advisory_xact_lock(lock) from unnest($1::bigint[]) as l (lock)"
+_LOCKED_AS = "revoker/compromised-keys"
+
+
+async def recall(
+    connection: Connection, happened: Sequence[Happened], stored: Mapping[str, Stored[State]], known: Knowledge
+) -> Knowledge:
+    """What is known, with which of the turn's keys are compromised and which of its requests two operators want."""
+    keys: set[str] = set()
+    cases: set[str] = set()
+    for each in happened:
+        if isinstance(each, Event) and isinstance(each.data, CertificateIssued):
+            keys.add(each.data.key_sha256)
+    for request in _requests(happened, stored):
+        state = stored.get(request.key())
+        if request.reason is RevocationReason.KEY_EXPOSED and state is not None and isinstance(state.state, Issued):
+            keys.add(state.state.certificate.key_sha256)
+        if request.actor.role is Role.OPERATOR:
+            cases.add(request.key())
+    keys |= {
+        each.state.key_sha256
+        for each in stored.values()
+        if isinstance(each.state, Proposal) and each.state.key_sha256 is not None
+    }
+    if keys:
+        await connection.execute(_LOCK, sorted(key_lock(_LOCKED_AS, key) for key in keys))
+        rows = await connection.fetch(_COMPROMISED, list(keys))
+        known = replace(known, compromised=frozenset(row["key_sha256"] for row in rows))
+    if cases:
+        rows = await connection.fetch(_CONFIRMED, list(cases))
+        confirmed = {request_id(row["id"], row["key"]): row["reason"] for row in rows}
+        known = replace(known, confirmed=MappingProxyType(confirmed))
+    return known
+
+
+def _requests(happened: Sequence[Happened], stored: Mapping[str, Stored[State]]) -> Iterator[RevocationRequested]:
+    """Those that came in this turn, and those of its cases that wait."""
+    for each in happened:
+        if isinstance(each, Event) and isinstance(each.data, RevocationRequested):
+            yield each.data
+    for entry in stored.values():
+        if not isinstance(entry.state, Proposal):
+            yield from (held.request for held in held_of(entry.state))
