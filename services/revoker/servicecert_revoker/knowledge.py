@@ -16,8 +16,8 @@ class Knowledge:
 
     accounts: Map[str, Account] = field(default_factory=Map)
     compromised: frozenset[str] = frozenset()
-    confirmed: Mapping[UUID, str] = field(default_factory=lambda: MappingProxyType({}))
-    """By the request's id the reason that was confirmed."""
+    confirmed: Mapping[tuple[UUID, UUID], str] = field(default_factory=lambda: MappingProxyType({}))
+    """By the request's id and its case the reason that was confirmed."""
 
 
 NOTHING_KNOWN = Knowledge()

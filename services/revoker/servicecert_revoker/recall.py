@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from uuid import UUID
 
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.event import Role
@@ -53,7 +54,7 @@ async def recall(
         known = replace(known, compromised=frozenset(row["key_sha256"] for row in rows))
     if cases:
         rows = await connection.fetch(_CONFIRMED, list(cases))
-        confirmed = {request_id(row["id"], row["key"]): row["reason"] for row in rows}
+        confirmed = {(request_id(row["id"], row["key"]), UUID(row["key"])): row["reason"] for row in rows}
         known = replace(known, confirmed=MappingProxyType(confirmed))
     return known
 

@@ -67,7 +67,7 @@ def _of_the_authority(
 ) -> Refused | Wait | None:
     """The authority's own requests: what two operators want, or what follows from a compromised key (D6). A role that is only said counts nothing."""
     request = asked.request
-    confirmed = known.confirmed.get(request.request_id) == request.reason
+    confirmed = known.confirmed.get((request.request_id, request.case_id)) == request.reason
     if certificate is None:
         return _wait_for_certificate(asked, now) if confirmed else Refused(answers.NOT_CONFIRMED, in_case=False)
     follows = request.reason is RevocationReason.KEY_EXPOSED and certificate.key_sha256 in known.compromised

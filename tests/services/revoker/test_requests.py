@@ -155,11 +155,11 @@ def test_D2_operators_request_counts_only_where_two_operators_want_it(
     refused = Refused(answers.NOT_CONFIRMED, in_case=False)
     assert judged(said, certificate, known, NOW) == refused
     assert judged(said, None, known, NOW) == refused
-    confirmed = replace(known, confirmed=MappingProxyType({id: WITHDRAWN.value}))
+    confirmed = replace(known, confirmed=MappingProxyType({(id, said.request.case_id): WITHDRAWN.value}))
     assert judged(said, certificate, confirmed, NOW) is None
     assert judged(said, None, confirmed, NOW) == Wait(HERE + TAKES_EFFECT_WITHIN)
-    of_another_reason = replace(known, confirmed=MappingProxyType({id: KEY_EXPOSED.value}))
-    assert judged(said, certificate, of_another_reason, NOW) == refused
+    for else_ in ({(id, said.request.case_id): KEY_EXPOSED.value}, {(id, OTHER_CASE): WITHDRAWN.value}):
+        assert judged(said, certificate, replace(known, confirmed=MappingProxyType(else_)), NOW) == refused
 
 
 def test_D6_revokers_own_request_counts_only_where_the_key_is_compromised(

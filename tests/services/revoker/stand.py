@@ -1,0 +1,192 @@
+"""A revoker without Kafka and without CRLs: its turns on a real database, its acts when a test says so. A new stand on the same database is a restart."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
+from uuid import UUID, uuid4
+
+import asyncpg
+from servicecert_pki.partitions import FULL
+from servicecert_revoker.alarm import alarm
+from servicecert_revoker.books import Books
+from servicecert_revoker.cascade import Cascade
+from servicecert_revoker.cascade_plan import CASCADE, CascadeOrder
+from servicecert_revoker.clocks import ALARM, Late
+from servicecert_revoker.confirmation import Confirmed, ConfirmOrder
+from servicecert_revoker.decide import State, decide, heeds
+from servicecert_revoker.knowledge import Knowledge
+from servicecert_revoker.publication import Published, PublishedCrl, PublishOrder
+from servicecert_revoker.recall import recall
+from servicecert_schemas.certificate import CertificateIssued
+from servicecert_schemas.codec import EVENTS, to_record
+from servicecert_schemas.event import EventData
+from servicecert_schemas.topics import CERTIFICATES, REVOCATIONS
+from servicecert_worker.audit import Chain
+from servicecert_worker.decider import Done, Due, Effect, Event, Outcome, Result, Service, Task
+from servicecert_worker.fold import Item
+from servicecert_worker.loop import Loop
+from servicecert_worker.record import Arrival, Record
+from servicecert_worker.turn import Outcome as Taken
+from servicecert_worker.turn import Turns
+
+Pool: TypeAlias = "asyncpg.Pool[Any]"
+
+
+@dataclass
+class Stand:
+    """`now` is the revoker's clock, `tasks` the acts that are decided and not done yet, `read` how far the outbox was heard."""
+
+    pool: Pool
+    known: Knowledge
+    most: int = 20
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    tasks: list[Task] = field(default_factory=list)
+    read: int = 0
+
+    def __post_init__(self) -> None:
+        self.number = 0
+        self.service: Service[State, Knowledge] = Service(
+            "revoker",
+            (REVOCATIONS, CERTIFICATES),
+            Books(),
+            decide,
+            heeds=heeds,
+            recall=recall,
+            effects={
+                "publish": Effect(PublishOrder, self._publish),
+                "confirm": Effect(ConfirmOrder, self._confirm),
+                CASCADE: Effect(CascadeOrder, Cascade(self.pool, self.most, lambda: self.now)),
+                ALARM: Effect(Late, alarm),
+            },
+        )
+        self.chain = Chain("revoker", {}, os.urandom)
+        self.turns = Turns(self.service, self.pool, self.chain)
+        self.loop: Loop[State, Knowledge] = Loop(
+            self.service, 200, self._take, self._done, self._settle, lambda: self.now
+        )
+
+    async def _take(self, items: Sequence[Item], now: datetime) -> Taken:
+        if not self.chain.begun:
+            await self.chain.begin(self.pool, now)
+        return await self.turns.take(items, self.known, now, 7, "")
+
+    def _done(self, outcome: Taken, _: Sequence[Item]) -> None:
+        self.tasks += outcome.tasks
+
+    async def _settle(self) -> None:
+        """What a turn intended whose answer was lost is adopted by whoever comes next."""
+
+    async def _publish(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
+        self.number += 1
+        crl = PublishedCrl(
+            partition=FULL,
+            number=self.number,
+            url="http://crl.example.fi/test-ec.crl",
+            this_update=self.now,
+            next_update=self.now + timedelta(days=3),
+            entries=1,
+            sha256="a" * 64,
+        )
+        return [
+            Done(
+                Published(
+                    issuer=task.data.issuer,
+                    crl=crl,
+                    announced=(),
+                    next_planned=self.now + timedelta(days=1),
+                    published_at=self.now,
+                    request_id=task.data.request_id,
+                )
+            )
+            for task in tasks
+        ]
+
+    async def _confirm(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
+        return [Done(Confirmed(**task.data.model_dump(), confirmed_at=self.now)) for task in tasks]
+
+    async def happen(self, *happened: EventData | Event | Due | Result) -> None:
+        """Takes a turn over all of it."""
+        for each in happened:
+            if isinstance(each, Result):
+                self.loop.give_result(each)
+            else:
+                self.loop.give([each if isinstance(each, Due) else self._arrival(each)])
+        await self.loop._round(_NoSource(), 0)
+
+    def _arrival(self, what: EventData | Event) -> Arrival:
+        event = what if isinstance(what, Event) else Event(uuid4(), what.key(), what, self.now)
+        made = to_record(event.data, source="/e-service", id=event.id, time=event.time)
+        return Arrival(Record(made.topic, 0, 0, made.key, made.headers, made.value, event.time), event)
+
+    async def act(self) -> None:
+        """Does what is to be done, until nothing is."""
+        while self.tasks:
+            tasks, self.tasks = self.tasks, []
+            for task in tasks:
+                (outcome,) = await self.service.effects[task.kind].do([task])
+                assert isinstance(outcome, Done)
+                await self.happen(Result(task.id, task.key, task.kind, outcome.data))
+
+    async def hear(self) -> list[EventData]:
+        """The events that were decided since, in order; those for the revoker itself come back to it, as from their topic."""
+        rows = await self.pool.fetch(
+            "select id, event_id, type, payload, topic, at from outbox where id > $1 order by id", self.read
+        )
+        told = []
+        for row in rows:
+            self.read = row["id"]
+            data = EVENTS[row["type"]].model_validate_json(row["payload"])
+            told.append(data)
+            if row["topic"] == REVOCATIONS.name:
+                await self.happen(Event(row["event_id"], data.key(), data, row["at"]))
+        return told
+
+    async def settled(self) -> list[EventData]:
+        """Everything that follows, acts included; answers all events that were decided."""
+        told: list[EventData] = []
+        while True:
+            await self.act()
+            heard = await self.hear()
+            told += heard
+            if not heard and not self.tasks:
+                return told
+
+    async def wake(self) -> int:
+        """The deadlines that are due come to pass. Answers how many."""
+        rows = await self.pool.fetch("select id, key, kind, at from deadlines where at <= $1 order by at", self.now)
+        if rows:
+            await self.happen(*(Due(row["id"], row["key"], row["kind"], row["at"]) for row in rows))
+        return len(rows)
+
+    async def standings(self) -> dict[str, int]:
+        rows = await self.pool.fetch("select standing::text as standing, count(*) as cases from statuses group by 1")
+        return {row["standing"]: row["cases"] for row in rows}
+
+    async def parked(self) -> int:
+        found: int = await self.pool.fetchval("select count(*) from parked")
+        return found
+
+
+def another(issued: CertificateIssued, number: int, **changes: Any) -> CertificateIssued:
+    """Another case's certificate, by its number."""
+    own = {"case_id": UUID(int=number), "serial": f"{number:032x}", "serial_decimal": str(number)}
+    return issued.model_copy(update={**own, **changes})
+
+
+def renewed(stand: Stand, **changes: Any) -> Stand:
+    """Another revoker on the same database."""
+    return replace(stand, tasks=[], **changes)
+
+
+class _NoSource:
+    """Nothing comes from topics."""
+
+    def take(self, _: int) -> list[Record]:
+        return []
+
+    def handled(self, _: Sequence[Record]) -> None:
+        pass

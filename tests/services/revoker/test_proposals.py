@@ -1,0 +1,258 @@
+"""D2, D6: what the authority itself revokes, two operators decide, each by a login of their own; and it is carried out once, at the chosen rate."""
+
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from servicecert_cli import proposing
+from servicecert_cli.faults import Told
+from servicecert_cli.operators import add_operator
+from servicecert_revoker.cascade_plan import Item
+from servicecert_revoker.gauges import gauges
+from servicecert_revoker.knowledge import Knowledge
+from servicecert_revoker.proposals import MOST_AT_ONCE, Proposal, gone_on
+from servicecert_schemas.certificate import CertificateIssued
+from servicecert_schemas.compromise import KeyCompromised
+from servicecert_schemas.revocation import CertificateRevoked, RevocationReason, RevocationRefused, RevocationRequested
+from services.revoker.stand import Stand, another, renewed
+
+NOW = datetime(2026, 11, 24, 10, 2, 3, tzinfo=UTC)
+MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
+KEY = "1" * 64
+Login = Callable[[str], Any]
+
+
+@pytest.fixture
+def stand(pool, known: Knowledge) -> Stand:
+    return Stand(pool, known, most=3)
+
+
+@pytest.fixture
+def login(pool, database_url: str) -> Login:
+    """Connections by the operators' own logins."""
+    urls: dict[str, str] = {}
+
+    @asynccontextmanager
+    async def as_operator(name: str):
+        if name not in urls:
+            urls[name] = add_operator(database_url, name)
+        connection = await asyncpg.connect(urls[name])
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    return as_operator
+
+
+async def proposed(login: Login, cases: list[UUID], by: str = "anna", **changes: Any) -> proposing.Proposal:
+    about = {"kind": "withdrawal", "reason": "privilege-withdrawn", "why": "decision 2026/117", "rate": 600, **changes}
+    async with login(by) as connection:
+        return await proposing.propose(connection, cases=[str(case) for case in cases], **about)
+
+
+async def confirmed(login: Login, id: UUID, by: str = "bertil") -> bool:
+    async with login(by) as connection:
+        return await proposing.confirm(connection, id)
+
+
+async def carried_out(stand: Stand) -> list[Any]:
+    told: list[Any] = []
+    while await stand.wake():
+        told += await stand.settled()
+        stand.now += SECOND
+    return told
+
+
+async def test_D2_withdrawal_that_another_operator_confirms_is_carried_out_in_both_names(
+    stand: Stand, issued: CertificateIssued, login: Login
+) -> None:
+    first, second = another(issued, 1), another(issued, 2)
+    await stand.happen(first, second)
+    made = await proposed(login, [first.case_id, UUID(int=77)])
+    assert (made.total, made.state) == (1, "unconfirmed")
+    assert await stand.wake() == 0, "nothing follows from a proposal alone"
+    with pytest.raises(Told, match="another operator"):
+        await confirmed(login, made.id, by="anna")
+    assert await confirmed(login, made.id)
+    assert not await confirmed(login, made.id, by="cecilia")
+    stand.now = datetime.now(UTC) + SECOND
+    told = await carried_out(stand)
+    (order,) = [each for each in told if isinstance(each, RevocationRequested)]
+    assert order.actor.user_id.endswith(
+        "_operator_anna/" + (await stand.pool.fetchval("select confirmed_by from proposals"))
+    )
+    (revoked,) = [each for each in told if isinstance(each, CertificateRevoked)]
+    assert (revoked.case_id, revoked.reason) == (first.case_id, RevocationReason.PRIVILEGE_WITHDRAWN)
+    assert await stand.standings() == {"revoked": 1, "valid": 1}
+    assert await stand.parked() == 0
+    async with login("anna") as connection:
+        done = await proposing.proposal(connection, made.id)
+        assert (done.state, done.ordered) == ("done", 1)
+        assert await proposing.standings(connection, made.id) == {"revoked": 1}
+
+
+async def test_D2_request_without_a_confirmed_proposal_is_not_obeyed(
+    stand: Stand, issued: CertificateIssued, login: Login, requested: Callable[..., RevocationRequested]
+) -> None:
+    """Neither an invented one, nor one for an unconfirmed proposal, nor a confirmed one's id with another reason or for another case."""
+    from servicecert_revoker.proposals import request_id
+    from servicecert_schemas.event import Role
+
+    first, second = another(issued, 1), another(issued, 2)
+    await stand.happen(first, second)
+    made = await proposed(login, [first.case_id])
+    withdrawn = RevocationReason.PRIVILEGE_WITHDRAWN
+
+    def order(id: UUID, case: CertificateIssued, reason: RevocationReason = withdrawn) -> RevocationRequested:
+        return requested(
+            role=Role.OPERATOR, request_id=id, case_id=case.case_id, serial_as_typed=case.serial, reason=reason
+        )
+
+    id = request_id(made.id, first.case_id)
+    await stand.happen(order(uuid4(), first), order(id, first))
+    await confirmed(login, made.id)
+    await stand.happen(order(id, first, RevocationReason.KEY_EXPOSED), order(id, second))
+    refused = [each.code for each in await stand.settled() if isinstance(each, RevocationRefused)]
+    assert refused == ["not-confirmed"] * 4
+    assert await stand.standings() == {"valid": 2}
+
+
+async def test_D2_database_refuses_what_is_not_two_peoples(
+    stand: Stand, issued: CertificateIssued, login: Login
+) -> None:
+    await stand.happen(first := another(issued, 1))
+    made = await proposed(login, [first.case_id])
+    for statement, by in (
+        ("update proposals set confirmed_by = 'somebody', confirmed_at = now()", None),
+        ("update proposals set why = 'x'", None),
+        ("delete from proposals", None),
+        ("delete from proposal_items", None),
+        ("insert into proposal_items select id, 2, '00000000-0000-0000-0000-000000000001' from proposals", None),
+        ("update proposals set confirmed_by = session_user, confirmed_at = now()", "bertil"),
+        (
+            "insert into proposals (id, kind, reason, why, rate, total, proposed_by) values (gen_random_uuid(), 'incident', 'key-exposed', 'x', 1, 0, session_user)",
+            "bertil",
+        ),
+        ("select certificate from statuses", "bertil"),
+        ("select propose(gen_random_uuid(), 'cascade', 'key-exposed', 'x', repeat('1', 64), 1, '{}')", "bertil"),
+    ):
+        async with stand.pool.acquire() if by is None else login(by) as connection:
+            with pytest.raises((asyncpg.CheckViolationError, asyncpg.InsufficientPrivilegeError)):
+                await connection.execute(statement)
+    with pytest.raises(Told, match="operator's own login"):
+        async with stand.pool.acquire() as service:
+            await proposing.propose(service, "incident", "key-exposed", "x", [], rate=1)
+    async with login("bertil") as connection:
+        assert await proposing.drop(connection, made.id)
+    assert not await confirmed(login, made.id)
+
+
+async def test_D6_key_that_was_found_is_blocked_and_its_certificates_are_revoked(
+    stand: Stand, issued: CertificateIssued, login: Login
+) -> None:
+    first, second, free = another(issued, 1), another(issued, 2), another(issued, 3, key_sha256="2" * 64)
+    await stand.happen(first, free)
+    made = await proposed(login, [first.case_id], kind="key", reason="key-exposed", key_sha256=KEY)
+    await stand.happen(second)
+    await confirmed(login, made.id)
+    stand.now = datetime.now(UTC) + SECOND
+    told = await carried_out(stand)
+    assert [each.key_sha256 for each in told if isinstance(each, KeyCompromised)] == [KEY]
+    assert {each.case_id for each in told if isinstance(each, CertificateRevoked)} == {first.case_id, second.case_id}
+    assert await stand.standings() == {"revoked": 2, "valid": 1}
+
+
+async def test_D6_stopped_cascade_goes_on_once_an_operator_confirms(
+    stand: Stand, issued: CertificateIssued, login: Login, requested: Callable[..., RevocationRequested]
+) -> None:
+    certificates = [another(issued, number) for number in range(1, 7)]
+    await stand.happen(*certificates)
+    reason = RevocationReason.KEY_EXPOSED
+    await stand.happen(requested(case_id=certificates[0].case_id, serial_as_typed="01", reason=reason))
+    await stand.settled()
+    shown = {gauge.name: gauge.read for gauge in gauges(stand.pool, lambda: stand.now)}["servicecert_proposals"]
+    assert await shown() == {"unconfirmed": 0, "stopped": 1, "running": 0}
+    async with login("anna") as connection:
+        (waiting,) = await proposing.proposals(connection)
+    assert await confirmed(login, waiting.id)
+    assert (await shown())["running"] == 1
+    stand.now = datetime.now(UTC) + SECOND
+    await carried_out(stand)
+    assert await stand.standings() == {"revoked": 6}
+    assert await shown() == {"unconfirmed": 0, "stopped": 0, "running": 0}
+
+
+async def test_incident_is_carried_out_at_its_rate_and_goes_on_where_a_dead_revoker_left_it(
+    stand: Stand, issued: CertificateIssued, login: Login
+) -> None:
+    certificates = [another(issued, number) for number in range(1, 31)]
+    await stand.happen(*certificates)
+    cases = [each.case_id for each in certificates]
+    made = await proposed(login, [*cases, cases[0]], kind="incident", reason="key-exposed", rate=60)
+    assert made.total == 30
+    await confirmed(login, made.id)
+    stand.now = datetime.now(UTC) + SECOND
+    told: list[Any] = []
+    for second in range(12):
+        await stand.wake()
+        stand.now += SECOND
+        told += await stand.settled()
+        assert len([each for each in told if isinstance(each, RevocationRequested)]) <= second + 1
+    # One dies with what it has in memory; another takes over, after an hour of downtime, and adopts the acts.
+    heir = renewed(stand, now=stand.now + timedelta(hours=1))
+    told += await carried_out(heir)
+    orders = [each for each in told if isinstance(each, RevocationRequested)]
+    assert len(orders) == len({each.request_id for each in orders}) == 30
+    assert len([each for each in told if isinstance(each, CertificateRevoked)]) == 30
+    assert await heir.standings() == {"revoked": 30}
+    assert await heir.parked() == 0
+
+
+def running(**changes: Any) -> Proposal:
+    items = tuple(Item(UUID(int=number), "account-1", f"{number:02x}") for number in range(1, 601))
+    about: dict[str, Any] = {
+        "id": UUID(int=1),
+        "reason": RevocationReason.NO_LONGER_NEEDED,
+        "operators": "anna/bertil",
+        "key_sha256": None,
+        "rate": 60,
+        "total": 600,
+        "ordered": 0,
+        "carried_at": None,
+        "next": items,
+    }
+    return Proposal(**{**about, **changes})
+
+
+@pytest.mark.parametrize(
+    ("rate", "passed", "count"),
+    [
+        (60, SECOND, 1),
+        (60, SECOND / 2, 0),
+        (60, 10 * SECOND, 10),
+        (60, timedelta(days=1), 60),
+        (60_000, MINUTE, MOST_AT_ONCE),
+        (1, SECOND, 0),
+    ],
+)
+def test_rate_is_kept_and_a_pause_is_made_good_for_a_minute_at_most(rate: int, passed: timedelta, count: int) -> None:
+    decision = gone_on(running(rate=rate, carried_at=NOW), NOW + passed)
+    assert len(decision.events) == count
+    assert decision.state is not None
+    assert decision.state.carried_at == (NOW + passed if count else NOW)
+    (again,) = decision.deadlines
+    assert again.at == NOW + passed + max(SECOND, MINUTE / rate)
+
+
+def test_proposal_that_is_done_or_empty_does_nothing_more() -> None:
+    done = running(ordered=600, next=(), done_at=NOW)
+    assert gone_on(done, NOW).state is done
+    empty = gone_on(running(total=0, next=()), NOW)
+    assert (empty.events, empty.deadlines, empty.intents) == ((), (), ())
+    assert empty.state is not None
+    assert empty.state.done_at == NOW
