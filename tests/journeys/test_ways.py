@@ -200,11 +200,16 @@ async def test_D1_D3_another_account_learns_nothing_and_a_second_request_changes
     case_id = await desk.apply(TEST_SERVER)
     issued = await desk.said(case_id, CertificateIssued)
     reason = RevocationReason.NO_LONGER_NEEDED
-    await desk.send(Customer("account-of-others").revocation(case_id, issued.serial, reason))
+    others = Customer("account-of-others")
+    await desk.send(others.opened("9900001-8", "Toisten Oy"), others.revocation(case_id, issued.serial, reason))
+    mistyped = applicant(TEST_SERVER).revocation(case_id, "00", reason)
+    await desk.send(mistyped)
     refused = await desk.said(case_id, RevocationRefused)
-    await desk.send(applicant(TEST_SERVER).revocation(case_id, "00", reason))
-    unknown = await desk.said(case_id, RevocationRefused, 2)
-    assert (refused.code, refused.texts) == (unknown.code, unknown.texts)
+    assert (refused.request_id, refused.code) == (mistyped.request_id, "no-such-certificate"), (
+        "others wait, and are told nothing"
+    )
+    view = await desk.view(case_id, CaseState.DELIVERED, lambda view: view.answer is not None)
+    assert view.answer.event_id == mistyped.request_id
     assert not desk.witness.of_case(case_id, CertificateRevoked)
     for _ in range(2):
         await desk.send(applicant(TEST_SERVER).revocation(case_id, str(int(issued.serial, 16)), reason))
