@@ -35,7 +35,12 @@ def add_operator(admin_url: str, name: str) -> str:
                 _make(connection, role, password)
     except psycopg.OperationalError as fault:
         raise database.database_refused(admin_url, str(fault)) from None
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction, psycopg.errors.InvalidSchemaName):
+    except (
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.UndefinedFunction,
+        psycopg.errors.InvalidSchemaName,
+        psycopg.errors.InvalidParameterValue,
+    ):
         raise Told(
             "The schema 'revoker' is not prepared: run `servicecert db prepare`, then start revoker once.", 78
         ) from None

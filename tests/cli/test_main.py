@@ -5,7 +5,7 @@ import sys
 import click
 import pytest
 from servicecert_cli import names
-from servicecert_cli.commands import revoke, submit, watch
+from servicecert_cli.commands import incident, submit, watch
 from servicecert_cli.main import SENTENCES, main
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.revocation import RevocationReason
@@ -62,8 +62,9 @@ def test_an_unknown_command_is_wrong_usage(servicecert):
     [
         (names.SERVICES, SERVICES),
         (watch.STATES, CaseState),
-        (revoke.REASONS, RevocationReason),
+        (incident.REASONS, RevocationReason),
         (submit.TYPES, CertificateType),
+        (incident.TYPES, CertificateType),
     ],
 )
 def test_what_is_told_without_the_schemas_is_what_they_say(told, known):

@@ -32,8 +32,12 @@ from servicecert_notifier.gauges import Waiting
 from servicecert_notifier.gauges import gauges as mail_gauges
 from servicecert_pki.key_lists import NO_LISTS
 from servicecert_revoker import gauges as crl_gauges
+from servicecert_revoker.answers import TEXTS as REFUSALS
 from servicecert_revoker.gauges import LastCrls
+from servicecert_revoker.open_gauges import open_gauges
 from servicecert_schemas.case import CaseState
+from servicecert_schemas.event import Role
+from servicecert_schemas.reasons import ALLOWED, REASONS
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_schemas.values import Texts
 from servicecert_worker.decider import Gauge as ServiceGauge
@@ -105,7 +109,31 @@ def notifier_metrics() -> list[str]:
 def revoker_metrics() -> list[str]:
     """What the revoker's workers show beside them."""
     unread: Any = None
-    return _gauges(crl_gauges.gauges(LastCrls(unread, (), 0, unread), crl_gauges.Tally()))
+    crls = crl_gauges.gauges(LastCrls(unread, (), 0, unread), crl_gauges.Tally())
+    return _gauges([*crls, *open_gauges(unread, unread)])
+
+
+def reasons() -> list[str]:
+    """The reasons for a revocation, and who may give them."""
+    roles = [role for role in Role if role is not Role.OPERATOR]
+    return _table(
+        ("code", "who may give it", *LANGUAGES),
+        (
+            (
+                f"`{reason}`",
+                ", ".join(f"`{role}`" for role in roles if reason in ALLOWED[role]) or "the authority alone",
+                texts.sv,
+                texts.fi,
+                texts.en,
+            )
+            for reason, texts in REASONS.items()
+        ),
+    )
+
+
+def revocation_answers() -> list[str]:
+    """What is answered to a request for revocation that is not granted."""
+    return _table(("code", *LANGUAGES), ((f"`{code}`", it.sv, it.fi, it.en) for code, it in REFUSALS.items()))
 
 
 def _gauges(found: Sequence[ServiceGauge]) -> list[str]:
@@ -268,6 +296,8 @@ WHOLE: dict[str, Callable[[], list[str]]] = {
     "intake-metrics": intake_metrics,
     "notifier-metrics": notifier_metrics,
     "revoker-metrics": revoker_metrics,
+    "reasons": reasons,
+    "revocation-answers": revocation_answers,
     "topics": topics,
     "deficiencies": deficiencies,
     "answers": answers,

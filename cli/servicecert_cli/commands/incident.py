@@ -130,7 +130,8 @@ def propose(plan: Path, reason: str, why: str, rate: int, yes: bool, as_json: bo
 
     \b
     Example:
-      servicecert incident propose plan.json --reason key-exposed --why "incident 7" --yes
+      servicecert incident propose plan.json --reason key-exposed --rate 600 \\
+        --why "incident 7" --yes
     """
     from servicecert_cli import proposing
 

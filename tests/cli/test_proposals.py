@@ -1,0 +1,197 @@
+"""D2, D6: `proposals`, `incident`, `keys block` and `db operator`, from the command line; and what they say of foreseeable mistakes."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import asyncpg
+import psycopg
+import pytest
+from commandline import do, one_sentence
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from servicecert_pki.spki import spki_sha256
+from servicecert_revoker.service import MIGRATIONS
+from servicecert_revoker.status import Certificate, Valid
+from servicecert_revoker.store import StatusStore
+from servicecert_schemas.values import CertificateType, Language
+from servicecert_worker import database
+from servicecert_worker.decider import Stored
+
+KEY = ec.derive_private_key(7, ec.SECP384R1())
+SPKI = spki_sha256(KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+FIRST = 1 << 126
+ISSUED_AT = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def one(connection: psycopg.Connection, query: str):
+    """The one value of a query."""
+    (row,) = connection.execute(query).fetchall()
+    return row[0]
+
+
+def certificate(number: int, **changes) -> Certificate:
+    about = {
+        "issuer": "test-ec",
+        "serial": f"{FIRST + number:x}",
+        "account_id": f"account-{number % 2}",
+        "subject": "CN=kanta.example.fi,C=FI",
+        "issued_at": ISSUED_AT + timedelta(days=number),
+        "not_after": datetime(2090, 1, 1, tzinfo=UTC),
+        "language": Language.FINNISH,
+        "recipients": (),
+        "key_sha256": f"{number:064x}",
+        "type": CertificateType.SERVER,
+        "profile": "server",
+        "profile_version": 1,
+    }
+    return Certificate(**{**about, **changes})
+
+
+@pytest.fixture
+def revoker(database_url: str) -> str:
+    """The URL of a revoker's role, whose schema is as after its first start."""
+    (url,) = database.prepare(database_url, {"revoker": database.new_password()}).values()
+    database.migrate(url, "revoker", [MIGRATIONS])
+    return url
+
+
+@pytest.fixture
+def stocked(revoker, database_url, servicecert, monkeypatch, tmp_path):
+    """A revoker that knows ten certificates, and two operators with a login each: answers the revoker's rows, and the operators' URLs."""
+    states = [certificate(number) for number in range(1, 10)]
+    states.append(certificate(10, key_sha256=SPKI, type=CertificateType.TEST_SERVER, profile_version=2))
+    stored = [Stored(f"00000000-0000-0000-0000-{number:012d}", 0, Valid(each)) for number, each in enumerate(states, 1)]
+
+    async def save() -> None:
+        connection = await asyncpg.connect(revoker)
+        async with connection.transaction():
+            await StatusStore().save(connection, stored)
+        await connection.close()
+
+    do(save)
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    urls = {}
+    for name in ("anna", "bertil"):
+        file = tmp_path / f"{name}-url"
+        assert servicecert("db", "operator", name, "--out", file).exit_code == 0
+        assert file.stat().st_mode & 0o077 == 0
+        urls[name] = file.read_text().removeprefix("DATABASE_URL=").strip()
+    with psycopg.connect(revoker, autocommit=True) as connection:
+        yield connection, urls
+
+
+def test_D2_incident_is_planned_proposed_and_confirmed_by_another(stocked, servicecert, monkeypatch, tmp_path):
+    connection, urls = stocked
+    monkeypatch.setenv("DATABASE_URL", urls["anna"])
+    serials = tmp_path / "serials"
+    serials.write_text(
+        f"# lost\n0x{FIRST + 1:X}\n\nserial=00:{(FIRST + 2).to_bytes(16).hex(':')}\n{FIRST + 3}\n{FIRST + 10:x}\n"
+    )
+    plan = tmp_path / "plan.json"
+    planned = servicecert("incident", "plan", "--serials", serials, "--out", plan, "--json")
+    counts = json.loads(planned.stdout)["counts"]
+    assert counts == [
+        {"type": "server", "issuer": "test-ec", "certificates": 3, "accounts": 2},
+        {"type": "test-server", "issuer": "test-ec", "certificates": 1, "accounts": 1},
+    ]
+    narrowed = servicecert(
+        *("incident", "plan", "--type", "server", "--ca", "test-ec", "--profile", "server", "--profile-version", 1),
+        *(
+            "--issued-from",
+            "2026-11-03",
+            "--issued-until",
+            "2026-11-06",
+            "--account",
+            "account-0",
+            "--out",
+            tmp_path / "n",
+        ),
+    )
+    assert "2 valid certificates" in narrowed.stdout
+    options = ("incident", "propose", plan, "--reason", "key-exposed", "--why", "incident 7", "--rate", 120)
+    assert "4 certificates would be proposed" in servicecert(*options).stdout
+    assert one(connection, "select count(*) from proposals") == 0
+    made = json.loads(servicecert(*options, "--yes", "--json").stdout)
+    assert (made["total"], made["state"]) == (4, "unconfirmed")
+    refused = servicecert("proposals", "confirm", made["id"], "--yes")
+    assert refused.exit_code == 77
+    assert "another operator" in one_sentence(refused.stderr)
+    monkeypatch.setenv("DATABASE_URL", urls["bertil"])
+    assert made["id"] in servicecert("proposals", "show", made["id"]).stdout
+    assert "add --yes" in servicecert("proposals", "confirm", made["id"]).stdout
+    assert "120 a minute" in servicecert("proposals", "confirm", made["id"], "--yes").stdout
+    assert servicecert("proposals", "confirm", made["id"], "--yes").exit_code == 1
+    assert one(connection, "select key from deadlines") == f"proposal/{made['id']}"
+    shown = servicecert("incident", "show", made["id"])
+    assert shown.stdout.startswith("running: of 4 certificates 0 are ordered")
+    (listed,) = json.loads(servicecert("proposals", "list", "--json").stdout)
+    assert (listed["proposed_by"][-4:], listed["confirmed_by"][-6:]) == ("anna", "bertil")
+
+
+def test_D6_key_that_was_found_is_proposed_from_the_private_key_itself(stocked, servicecert, monkeypatch, tmp_path):
+    connection, urls = stocked
+    monkeypatch.setenv("DATABASE_URL", urls["anna"])
+    leaked = tmp_path / "leaked.pem"
+    leaked.write_bytes(KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    dry = servicecert("keys", "block", leaked)
+    assert f"The key {SPKI} would be blocked for ever, and 1 certificates revoked" in dry.stdout
+    assert servicecert("keys", "block", leaked, "--yes").exit_code == 2, "the record wants a reference"
+    made = json.loads(servicecert("keys", "block", leaked, "--why", "found", "--yes", "--json").stdout)
+    assert (made["kind"], made["key_sha256"], made["total"]) == ("key", SPKI, 1)
+    assert servicecert("proposals", "drop", made["id"]).exit_code == 0
+    assert servicecert("proposals", "drop", made["id"]).exit_code == 1
+    connection.execute("insert into compromised_keys (key_sha256, source) values (%s, 'x')", [SPKI])
+    (told,) = json.loads(servicecert("keys", "exposed", "--json").stdout)
+    assert (told["key_sha256"], told["valid"], told["revoked"]) == (SPKI, 1, 0)
+    assert SPKI in servicecert("keys", "exposed").stdout
+
+
+def test_D2_withdrawal_is_proposed_by_an_operator_alone(stocked, servicecert, monkeypatch):
+    connection, urls = stocked
+    case = "00000000-0000-0000-0000-000000000001"
+    assert "1 certificates would be" in servicecert("proposals", "withdraw", case, "--why", "x").stdout
+    monkeypatch.setenv("DATABASE_URL", urls["anna"])
+    done = servicecert("proposals", "withdraw", case, "--why", "decision 2026/117", "--yes")
+    assert "Another operator confirms it by" in done.stdout
+    assert one(connection, "select reason from proposals") == "privilege-withdrawn"
+    with psycopg.connect(urls["anna"]) as anna, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        anna.execute("select * from statuses")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("incident", "plan", "--serials", "missing", "--out", "p"), 66, "cannot be read"),
+        (("incident", "plan", "--serials", "bad", "--out", "p"), 65, "line 1: this is no serial number"),
+        (("incident", "plan", "--key-file", "bad", "--out", "p"), 65, "holds no key"),
+        (("incident", "plan", "--ca", "x", "--out", "none/p"), 73, "cannot be written"),
+        (("incident", "propose", "bad", "--reason", "key-exposed", "--why", "x"), 65, "is no plan"),
+        (("incident", "propose", "missing", "--reason", "key-exposed", "--why", "x"), 66, "cannot be read"),
+        (("proposals", "show", "00000000-0000-0000-0000-000000000001"), 1, "There is no proposal"),
+        (("db", "operator", "Anna B", "--out", "u"), 2, "is no operator's name"),
+    ],
+)
+def test_foreseeable_mistakes_are_one_sentence(
+    stocked, servicecert, monkeypatch, tmp_path: Path, arguments, code, says
+):
+    monkeypatch.chdir(tmp_path)
+    Path("bad").write_text("no number\n")
+    done = servicecert(*arguments)
+    assert done.exit_code == code
+    assert says in one_sentence(done.stderr)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("incident", "plan", "--out", "p"), ("incident", "plan", "--key", "a", "--key-file", "b", "--out", "p")],
+)
+def test_plan_without_a_condition_or_with_two_keys_is_wrong_usage(servicecert, arguments):
+    assert servicecert(*arguments).exit_code == 2
+
+
+def test_operator_before_the_revokers_first_start_is_one_sentence(servicecert, database_url, monkeypatch, tmp_path):
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    done = servicecert("db", "operator", "anna", "--out", tmp_path / "u")
+    assert done.exit_code == 78
+    assert "start revoker once" in one_sentence(done.stderr)
