@@ -20,8 +20,8 @@ class Books:
         found: list[Stored[State]] = [
             Stored(each.key, each.version, each.state) for each in await self._statuses.load(connection, keys)
         ]
-        proposals = await load_proposals(connection, keys)
-        return [*found, *(Stored(each.key, each.version, each.state) for each in proposals)]
+        found += [Stored(each.key, each.version, each.state) for each in await load_proposals(connection, keys)]
+        return found
 
     async def save(self, connection: Connection, changed: Sequence[Stored[State]]) -> None:
         """Raises Conflict; asyncpg's constraint violations where a revocation would be undone."""

@@ -11,7 +11,7 @@ from servicecert_pki.partitions import crl_url
 from servicecert_revoker.asking import MOST_HELD
 from servicecert_revoker.cascade_plan import CascadeOrder
 from servicecert_revoker.confirmation import Confirmed, ConfirmOrder
-from servicecert_revoker.decide import decide, heeds
+from servicecert_revoker.decide import State, decide, heeds
 from servicecert_revoker.knowledge import Knowledge
 from servicecert_revoker.publication import Published, PublishedCrl, PublishOrder
 from servicecert_revoker.status import (
@@ -23,7 +23,6 @@ from servicecert_revoker.status import (
     Registered,
     Revocation,
     Revoked,
-    Status,
     Valid,
 )
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
@@ -373,8 +372,8 @@ def test_I12_order_of_request_and_certificate_does_not_matter(
 ) -> None:
     happened = [event(issued, ISSUED_AT), event(requested())]
 
-    def outcome(events: list[Event]) -> tuple[Status | None, list[Any], list[Any]]:
-        state: Status | None = None
+    def outcome(events: list[Event]) -> tuple[State | None, list[Any], list[Any]]:
+        state: State | None = None
         told: list[Any] = []
         intents: list[Any] = []
         for each in events:

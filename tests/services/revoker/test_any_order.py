@@ -1,0 +1,180 @@
+"""D3, D4, I7, I12: whatever order requests, the certificate, CRLs, OCSP, clocks and expiry come in, nothing is taken back, told early or left unanswered."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid5
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from servicecert_pki.partitions import FULL
+from servicecert_revoker.asking import ANSWER, MOST_HELD
+from servicecert_revoker.clocks import CLOCK
+from servicecert_revoker.confirmation import Confirmed
+from servicecert_revoker.decide import State, decide
+from servicecert_revoker.knowledge import Knowledge
+from servicecert_revoker.publication import Published, PublishedCrl
+from servicecert_revoker.status import Awaited, Final, Listed, Registered, Revoked, Valid, held_of
+from servicecert_schemas.certificate import CertificateIssued
+from servicecert_schemas.deadline import DeadlineWarned
+from servicecert_schemas.event import Assurance, Role
+from servicecert_schemas.revocation import (
+    CertificateRevoked,
+    RevocationReason,
+    RevocationRefused,
+    RevocationRegistered,
+    StandingChanged,
+)
+from servicecert_worker.decider import Due, Event, Happened, Intent, Result
+
+CASE = UUID("7d2c1c52-1f0e-4d1e-9a44-0c2f8f2f6a01")
+BEGIN = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+ORDER = (Awaited, Valid, Registered, Listed, Revoked)
+
+REQUESTS = st.fixed_dictionaries(
+    {
+        "number": st.integers(0, 5),
+        "account": st.sampled_from(["account-1", "account-1", "account-2", "account-3"]),
+        "user": st.sampled_from(["user-1", "user-1", "contact-1", "stranger"]),
+        "role": st.sampled_from([Role.COLLEAGUE, Role.COLLEAGUE, Role.TECHNICAL_CONTACT, Role.OPERATOR]),
+        "assurance": st.sampled_from([Assurance.HIGH, Assurance.HIGH, Assurance.LOW]),
+        "reason": st.sampled_from(RevocationReason),
+        "serial_as_typed": st.sampled_from(["4a00000000000000000000000000000b", "77"]),
+    }
+)
+STEPS = st.lists(
+    st.one_of(
+        st.just(("issue", None)),
+        st.tuples(st.just("ask"), REQUESTS),
+        st.tuples(st.just("act"), st.integers(0, 10)),
+        st.tuples(st.just("pass"), st.sampled_from([timedelta(seconds=30), timedelta(hours=13), timedelta(days=800)])),
+    ),
+    max_size=30,
+)
+
+
+class World:
+    """One case at one revoker: its state, its acts that are not done, its deadlines, and all that was told."""
+
+    def __init__(self, known: Knowledge) -> None:
+        self.known = known
+        self.now = BEGIN
+        self.state: State | None = None
+        self.acts: list[Intent] = []
+        self.deadlines: dict[str, datetime] = {}
+        self.told: list[Any] = []
+        self.listed: set[UUID] = set()
+        self.asked: set[UUID] = set()
+        self.happenings = 0
+
+    def happen(self, make: Any) -> None:
+        self.happenings += 1
+        happened: Happened = make(uuid5(CASE, str(self.happenings)))
+        before = self.state
+        decision = decide(before, happened, self.known, self.now)
+        self.state = decision.state
+        self.acts += decision.intents
+        for deadline in decision.deadlines:
+            self.deadlines.pop(deadline.kind, None)
+            if deadline.at is not None:
+                self.deadlines[deadline.kind] = deadline.at
+        self.told += decision.events
+        self._check(before, decision.events)
+
+    def _check(self, before: State | None, events: Any) -> None:
+        after = self.state
+        if before is not None:
+            assert ORDER.index(type(after)) >= ORDER.index(type(before)), "D3: never back"
+        if isinstance(before, Final):
+            assert isinstance(after, Final)
+            was, now = before.revocation, after.revocation
+            assert (was.requested_at, was.due, was.revoked_at) == (now.requested_at, now.due, now.revoked_at)
+            assert was.reason is now.reason or now.reason is RevocationReason.KEY_EXPOSED
+            assert was.reason is not RevocationReason.KEY_EXPOSED or was == now
+        for each in events:
+            if isinstance(each, CertificateRevoked):
+                assert isinstance(before, Listed), "I7: told only after the CRL and OCSP"
+                assert each.request_id in self.listed
+                assert each.reason is before.revocation.reason
+            if isinstance(each, StandingChanged) and each.reason is not None:
+                assert isinstance(after, Final)
+                assert after.revocation.request_id in self.listed, "I7: OCSP says it after the CRL"
+        assert len([each for each in self.told if isinstance(each, CertificateRevoked)]) <= 1
+        open_now = isinstance(after, Registered | Listed)
+        warned = [each.mark for each in self.told if isinstance(each, DeadlineWarned)]
+        assert len(warned) == len(set(warned)), "E2: each mark once"
+        assert (CLOCK in self.deadlines) <= open_now, "D4: the clock runs for what is open alone"
+        held = held_of(after)  # type: ignore[arg-type]
+        assert (ANSWER in self.deadlines) == bool(held), "whatever waits is woken"
+        assert len(held) <= MOST_HELD
+
+    def do(self, place: int) -> None:
+        """One of the acts that are to be done, in any order."""
+        if not self.acts:
+            return
+        act = self.acts.pop(place % len(self.acts))
+        if act.kind == "publish":
+            self.listed.add(act.data.request_id)  # type: ignore[attr-defined]
+            crl = PublishedCrl(
+                partition=FULL,
+                number=1,
+                url="http://crl.example.fi/test-ec.crl",
+                this_update=self.now,
+                next_update=self.now + timedelta(days=3),
+                entries=1,
+                sha256="a" * 64,
+            )
+            published = Published(
+                issuer="test-ec",
+                crl=crl,
+                announced=(),
+                next_planned=self.now,
+                published_at=self.now,
+                request_id=act.data.request_id,  # type: ignore[attr-defined]
+            )
+            self.happen(lambda id: Result(id, str(CASE), "publish", published))
+        elif act.kind == "confirm":
+            confirmed = Confirmed(**act.data.model_dump(), confirmed_at=self.now)
+            self.happen(lambda id: Result(id, str(CASE), "confirm", confirmed))
+
+    def wake(self) -> None:
+        """The deadlines that are due, in their order."""
+        for kind, at in sorted(self.deadlines.items(), key=lambda each: each[1]):
+            if at <= self.now and self.deadlines.get(kind) == at:
+                del self.deadlines[kind]
+                self.happen(lambda id, kind=kind, at=at: Due(id, str(CASE), kind, at))
+
+
+@settings(max_examples=150)
+@given(steps=STEPS)
+def test_D3_D4_I7_any_interleaving_takes_nothing_back_and_leaves_nothing_unanswered(
+    known: Knowledge, issued: CertificateIssued, requested: Any, steps: list[tuple[str, Any]]
+) -> None:
+    world = World(known)
+    for step, what in steps:
+        if step == "issue":
+            world.happen(lambda id: Event(id, str(CASE), issued, BEGIN))
+        elif step == "ask":
+            about = {**what, "request_id": UUID(int=what["number"])}
+            del about["number"]
+            # A request that is sent again is the same, whatever else it says.
+            if about["request_id"] not in world.asked:
+                world.asked.add(about["request_id"])
+                request = requested(**about, sent_at=world.now)
+                world.happen(lambda id, request=request: Event(id, str(CASE), request, world.now))
+        elif step == "act":
+            world.do(what)
+        else:
+            world.now += what
+            world.wake()
+    while world.acts:
+        world.do(0)
+    while world.deadlines:
+        world.now = max(world.now, min(world.deadlines.values()))
+        world.wake()
+        while world.acts:
+            world.do(0)
+    answered = {each.request_id for each in world.told if isinstance(each, RevocationRegistered | RevocationRefused)}
+    assert answered == world.asked, "every request is answered in the end"
+    assert not isinstance(world.state, Registered | Listed), "what is right is revoked in the end"
+    if isinstance(world.state, Revoked):
+        assert [each for each in world.told if isinstance(each, CertificateRevoked)]
