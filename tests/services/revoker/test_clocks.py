@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 import pytest
 from servicecert_revoker.clocks import CLOCK
 from servicecert_revoker.decide import decide
-from servicecert_revoker.gauges import gauges
 from servicecert_revoker.knowledge import Knowledge
+from servicecert_revoker.open_gauges import open_gauges
 from servicecert_revoker.status import Certificate, Listed, Registered, Revoked, Valid
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark, DeadlineWarned
@@ -88,7 +88,7 @@ async def test_D4_E2_breach_is_told_once_by_several_revokers_and_after_all_were_
     await one.happen(Event(uuid4(), issued.key(), issued, SENT_AT - HOUR))
     await one.happen(Event(uuid4(), str(CASE), requested(), SENT_AT))
     await one.hear()
-    read = {gauge.name: gauge.read for gauge in gauges(pool, lambda: PASSED + HOUR)}
+    read = {gauge.name: gauge.read for gauge in open_gauges(pool, lambda: PASSED + HOUR)}
     assert await read["servicecert_revocations"]() == {"open": 1, "late": 1}
     assert await read["servicecert_revocation_oldest_seconds"]() == {"revoker": 25 * 3600}
     # The CRL could not be published; everybody was down over the marks, and then two look at once.

@@ -12,8 +12,8 @@ from servicecert_cli import proposing
 from servicecert_cli.faults import Told
 from servicecert_cli.operators import add_operator
 from servicecert_revoker.cascade_plan import Item
-from servicecert_revoker.gauges import gauges
 from servicecert_revoker.knowledge import Knowledge
+from servicecert_revoker.open_gauges import open_gauges
 from servicecert_revoker.proposals import MOST_AT_ONCE, Proposal, gone_on
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.compromise import KeyCompromised
@@ -175,7 +175,7 @@ async def test_D6_stopped_cascade_goes_on_once_an_operator_confirms(
     reason = RevocationReason.KEY_EXPOSED
     await stand.happen(requested(case_id=certificates[0].case_id, serial_as_typed="01", reason=reason))
     await stand.settled()
-    shown = {gauge.name: gauge.read for gauge in gauges(stand.pool, lambda: stand.now)}["servicecert_proposals"]
+    shown = {gauge.name: gauge.read for gauge in open_gauges(stand.pool, lambda: stand.now)}["servicecert_proposals"]
     assert await shown() == {"unconfirmed": 0, "stopped": 1, "running": 0}
     async with login("anna") as connection:
         (waiting,) = await proposing.proposals(connection)
