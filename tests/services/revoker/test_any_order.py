@@ -103,7 +103,7 @@ class World:
         warned = [each.mark for each in self.told if isinstance(each, DeadlineWarned)]
         assert len(warned) == len(set(warned)), "E2: each mark once"
         assert (CLOCK in self.deadlines) <= open_now, "D4: the clock runs for what is open alone"
-        held = held_of(after)  # type: ignore[arg-type]
+        held = held_of(after)
         assert (ANSWER in self.deadlines) == bool(held), "whatever waits is woken"
         assert len(held) <= MOST_HELD
 
@@ -113,7 +113,7 @@ class World:
             return
         act = self.acts.pop(place % len(self.acts))
         if act.kind == "publish":
-            self.listed.add(act.data.request_id)  # type: ignore[attr-defined]
+            self.listed.add(act.data.request_id)
             crl = PublishedCrl(
                 partition=FULL,
                 number=1,
@@ -129,7 +129,7 @@ class World:
                 announced=(),
                 next_planned=self.now,
                 published_at=self.now,
-                request_id=act.data.request_id,  # type: ignore[attr-defined]
+                request_id=act.data.request_id,
             )
             self.happen(lambda id: Result(id, str(CASE), "publish", published))
         elif act.kind == "confirm":

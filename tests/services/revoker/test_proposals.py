@@ -180,7 +180,7 @@ async def test_D6_stopped_cascade_goes_on_once_an_operator_confirms(
     async with login("anna") as connection:
         (waiting,) = await proposing.proposals(connection)
     assert await confirmed(login, waiting.id)
-    assert (await shown())["running"] == 1
+    assert await shown() == {"unconfirmed": 0, "stopped": 0, "running": 1}
     stand.now = datetime.now(UTC) + SECOND
     await carried_out(stand)
     assert await stand.standings() == {"revoked": 6}
