@@ -45,7 +45,7 @@ from servicecert_revoker.service import MIGRATIONS
 from servicecert_revoker.status import Certificate, Registered, Revocation
 from servicecert_revoker.store import StatusStore
 from servicecert_schemas.revocation import RevocationReason
-from servicecert_schemas.values import Language
+from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker import database
 from servicecert_worker.decider import Done, Stored, Task
 
@@ -117,6 +117,10 @@ async def revoke(stand: Stand, issuer: str) -> Task:
         not_after=now + timedelta(days=700),
         language=Language.SWEDISH,
         recipients=(),
+        key_sha256=f"{serial:064x}",
+        type=CertificateType.TEST_SERVER,
+        profile="test-server",
+        profile_version=1,
         partition=partition_of(serial, PARTITIONS),
     )
     revocation = Revocation(uuid4(), RevocationReason.NO_LONGER_NEEDED, now, now + timedelta(hours=24), now)
