@@ -30,6 +30,7 @@ SUBJECTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "Operate": {
             "run": "Run one worker of a service until it is told to stop.",
             "crl": "Serve the published CRLs over HTTP.",
+            "ocsp": "Run one OCSP responder until it is told to stop.",
             "lag": "What the services have not handled yet, in messages and seconds.",
             "keys": "The keys that applications came with.",
             "mail": "The mails to customers.",

@@ -6,7 +6,7 @@ import asyncio
 import shlex
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from servicecert_cli.faults import Told
@@ -55,6 +55,15 @@ async def verify(folder: Path, certificate: str, *, root: str, issuing: str, crl
     """`openssl verify -x509_strict -crl_check` in `folder`, to which all paths are relative."""
     trust = ["-CAfile", root, "-untrusted", issuing, "-CRLfile", crl]
     return await _ask(["verify", "-x509_strict", "-crl_check", *trust, certificate], folder)
+
+
+async def ask_ocsp(folder: Path, certificate: str, *, root: str, issuing: str, url: str) -> Answer:
+    """`openssl ocsp` in `folder`; content where the responder's signature is right and it says good."""
+    about = ["-CAfile", root, "-issuer", issuing, "-cert", certificate]
+    answer = await _ask(["ocsp", *about, "-url", url], folder)
+    said = answer.said.splitlines()
+    good = answer.content and "Response verify OK" in said and f"{certificate}: good" in said
+    return replace(answer, content=good)
 
 
 async def _ask(arguments: Sequence[str], folder: Path) -> Answer:

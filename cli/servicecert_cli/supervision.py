@@ -20,14 +20,14 @@ class Supervisor:
         self.restarts: Counter[str] = Counter()
         self._system = system
         self._clock = clock
-        self._started = dict.fromkeys(system.workers, clock())
+        self._started = dict.fromkeys(system.processes, clock())
         self._soon: Counter[str] = Counter()
         self._due: dict[str, float] = {}
 
     def look(self) -> list[str]:
         """Starts the workers that have died and whose pause is over. Answers a line for each that was found dead."""
         now = self._clock()
-        found = [self._found_dead(name, now) for name in self._system.workers if self._is_newly_dead(name)]
+        found = [self._found_dead(name, now) for name in self._system.processes if self._is_newly_dead(name)]
         for name in [name for name, due in self._due.items() if due <= now]:
             del self._due[name]
             self._system.start(name)

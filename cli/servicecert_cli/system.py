@@ -1,11 +1,11 @@
-"""A whole running system on one machine: broker, database, authority, registers, mail catcher, CRL server and the four services.
+"""A whole running system on one machine: broker, database, authority, registers, mail catcher, CRL server, the four services and an OCSP responder.
 
     async with System(Path("var/demo")) as system:
         system.cluster.bootstrap, system.cluster.prefix    # Kafka, and what stands before the name of each topic
         system.urls["intake"]                              # the DATABASE_URL of a service
         system.mails.mails, system.mail_folder             # what was mailed: in memory, and as files
-        system.crl_url, system.crl_folder
-        system.children["issuer"].kill()                   # workers: "issuer", "issuer-2", …, each a servicecert_deploy.Child
+        system.crl_url, system.crl_folder, system.ocsp_url
+        system.children["issuer"].kill()                   # "issuer", "issuer-2", …, "ocsp", each a servicecert_deploy.Child
         system.start("issuer")                             # a new process under the same name
         await system.ready("issuer")
         await system.metrics("issuer")
@@ -29,6 +29,7 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 from servicecert_deploy import Child, Parts
 from servicecert_deploy.mail_catcher import MailCatcher
+from servicecert_deploy.ports import HOST, free_port
 from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
 from servicecert_pki.authority import MANIFEST
 from servicecert_revoker import crl_server
@@ -46,9 +47,14 @@ from servicecert_cli.progress import Report, silent
 from servicecert_cli.publishing import load_registers
 from servicecert_cli.token_authority import make_token_authority
 
+OCSP = "ocsp"
+"""The name of the OCSP responder's process."""
+
 EX_SOFTWARE = 70
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.02
+
+_OWN = ("SERVICECERT_", "SMTP_", "DATABASE_URL")
 
 PARTITIONS = 4
 """Of each CA's CRLs."""
@@ -88,9 +94,11 @@ class System:
         self.audit_folder = self.ca_folder.with_name("audit-keys")
         self.children: dict[str, Child] = {}
         self.workers = [name for service in SERVICES for name in worker_names(service, workers)]
+        self.processes = [*self.workers, OCSP]
         self.place: Place
         self.mails: MailCatcher
         self.crl_url: str
+        self.ocsp_url: str
         self._parts = parts
         self._apart = apart
         self._token = token
@@ -134,6 +142,8 @@ class System:
         self._session = await self._stack.enter_async_context(aiohttp.ClientSession())
         self.mails = await self._stack.enter_async_context(MailCatcher(self.mail_folder))
         self.crl_url = await self._stack.enter_async_context(crl_server.serve(self.crl_folder, "127.0.0.1", 0))
+        self._ocsp_port = free_port()
+        self.ocsp_url = crl_server.address(HOST, self._ocsp_port)
         authority = asyncio.create_task(self._make_authority())
         self._stack.push_async_callback(_finished, authority)
         self.place = await self._stack.enter_async_context(
@@ -145,11 +155,11 @@ class System:
         await load_registers(self.cluster, await asyncio.to_thread(_fictitious))
         signing = ("issuer", "revoker")
         self._report.began("services", "Services")
-        self._start_all([name for name in self.workers if service_of(name) not in signing])
+        self._start_all([name for name in self.processes if service_of(name) not in signing])
         await authority
         self._start_all([name for name in self.workers if service_of(name) in signing])
-        await self.ready(*self.workers)
-        self._report.done("services", ", ".join(SERVICES))
+        await self.ready(*self.processes)
+        self._report.done("services", ", ".join((*SERVICES, OCSP)))
 
     def _make_folders(self) -> None:
         try:
@@ -189,16 +199,22 @@ class System:
                 "SMTP_TLS": "off",
                 "SERVICECERT_MAIL_FROM": "Service certificates <certificates@authority.example>",
             },
+            OCSP: {"SERVICECERT_OCSP_HOST": HOST, "SERVICECERT_OCSP_PORT": str(self._ocsp_port)},
         }
         return {
-            **{key: value for key, value in os.environ.items() if not key.startswith(("SERVICECERT_", "SMTP_"))},
+            **{key: value for key, value in os.environ.items() if not key.startswith(_OWN)},
             **self.cluster.environment,
-            "DATABASE_URL": self.urls[service],
             "SERVICECERT_HEALTH_FILE": str(self._health_file(name)),
-            "SERVICECERT_AUDIT_KEY_FILE": str(self.audit_folder / f"{service}.key"),
-            "SERVICECERT_AUDIT_SECONDS": "10",
+            **({} if service == OCSP else self._worker_environment(service)),
             **own.get(service, {}),
             **self._overrides,
+        }
+
+    def _worker_environment(self, service: str) -> dict[str, str]:
+        return {
+            "DATABASE_URL": self.urls[service],
+            "SERVICECERT_AUDIT_KEY_FILE": str(self.audit_folder / f"{service}.key"),
+            "SERVICECERT_AUDIT_SECONDS": "10",
         }
 
     def _authority_environment(self) -> dict[str, str]:
@@ -212,7 +228,8 @@ class System:
     def start(self, name: str, **environment: str) -> Child:
         """Starts a worker, also one that has ended, under its name; `environment` is added to its own."""
         self._health_file(name).unlink(missing_ok=True)
-        command = [sys.executable, "-m", "servicecert_cli", "run", service_of(name)]
+        service = service_of(name)
+        command = [sys.executable, "-m", "servicecert_cli", *([service] if service == OCSP else ["run", service])]
         child = Child(command, log=self.log(name), environment={**self.environment(name), **environment})
         self.children[name] = child
         return child

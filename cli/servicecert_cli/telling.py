@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from email import message_from_bytes, policy
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -167,9 +168,15 @@ def fingerprint(sha256: str) -> str:
 
 def _folded(words: Sequence[str]) -> str:
     """A long command in lines that end in a backslash."""
-    head, options, last = words[:4], words[4:-1], words[-1]
-    pairs = [f"{name} {value}" for name, value in zip(options[::2], options[1::2], strict=True)]
-    return " \\\n    ".join([f"$ {' '.join(head)}", *pairs, last])
+    lines = [f"$ {' '.join(words[:2])}"]
+    for before, word in pairwise(words[1:]):
+        is_value = before.startswith("-") and before not in _FLAGS and not word.startswith("-")
+        lines[-1:] = [f"{lines[-1]} {word}"] if is_value or word in _FLAGS else [lines[-1], word]
+    return " \\\n    ".join(lines)
+
+
+_FLAGS = ("-x509_strict", "-crl_check")
+"""The options of OpenSSL that have no value."""
 
 
 def _remark(case: CaseChanged) -> str:

@@ -46,9 +46,8 @@ class Linter:
 
     @classmethod
     def with_new_keys(cls, setting: LintSetting) -> "Linter":
-        """Draw the throw-away keys. An RSA one of 2048 bits is drawn faster than a CA's, and its algorithm is the same."""
-        keys = (rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP384R1()))
-        return cls(setting, {(key := SoftwareKey(each)).family: key for each in keys})
+        """Draw the throw-away keys."""
+        return cls(setting, throw_away_keys())
 
     def __call__(self, contents: Contents, tbs: bytes) -> Sequence[str]:
         """Return the codes of the findings of error level or worse; what has any must not be signed."""
@@ -96,6 +95,12 @@ class Linter:
         if len(self._shapes) >= _REMEMBERED:
             self._shapes.pop(next(iter(self._shapes)), None)
         self._shapes[shape] = found
+
+
+def throw_away_keys() -> dict[KeyFamily, SigningKey]:
+    """Draw a key of each family. An RSA one of 2048 bits is drawn faster than a CA's, and its algorithm is the same."""
+    keys = (rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP384R1()))
+    return {(key := SoftwareKey(each)).family: key for each in keys}
 
 
 def _first_difference(tbs: bytes, expected: bytes) -> str:

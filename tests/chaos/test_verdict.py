@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from servicecert_schemas.case import CaseState
+from servicecert_schemas.revocation import Standing
 from servicecert_schemas.values import CertificateType
 
 from chaos.plan import Case, Poison, PoisonRecord, Way
@@ -40,6 +41,7 @@ def good() -> Evidence:
     topics.crl_numbers["test-ec", 0] = [1, 2]
     topics.crl_numbers["test-ec", 7] = [2]
     topics.parked["intake", PLACE] = {"no-event"}
+    topics.standings["test-ec", "0a"] = [Standing.VALID, Standing.REVOKED]
     return Evidence(
         topics=topics,
         tables=TablesTold(
@@ -185,6 +187,16 @@ def crl_only_told_of(evidence: Evidence) -> Evidence:
     return replace(evidence, fetch_order=[("test-ec.7", 2), ("test-ec", 2)])
 
 
+def told_to_people_only(evidence: Evidence) -> Evidence:
+    evidence.topics.standings["test-ec", "0a"] = [Standing.VALID]
+    return evidence
+
+
+def unknown_to_ocsp(evidence: Evidence) -> Evidence:
+    evidence.topics.standings["test-ec", "0a"] = [Standing.REVOKED]
+    return evidence
+
+
 def outbox_left(evidence: Evidence) -> Evidence:
     return replace(evidence, tables=replace(evidence.tables, open={"issuer.outbox": 1}))
 
@@ -220,6 +232,8 @@ def outbox_left(evidence: Evidence) -> Evidence:
                 crl_told_twice,
                 crl_number_falls,
                 crl_only_told_of,
+                told_to_people_only,
+                unknown_to_ocsp,
                 outbox_left,
             )
         ),

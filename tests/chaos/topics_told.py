@@ -20,7 +20,8 @@ from servicecert_schemas.codec import Undecodable, decode
 from servicecert_schemas.event import EventData
 from servicecert_schemas.mail import MailHandedOver
 from servicecert_schemas.parked import RecordParked
-from servicecert_schemas.revocation import CertificateRevoked, CrlPublished
+from servicecert_schemas.responder import ResponderCertified
+from servicecert_schemas.revocation import CertificateRevoked, CrlPublished, Standing, StandingChanged
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS, CATALOGUE, REGISTERS
 
 Place = tuple[str, int, int]
@@ -66,7 +67,8 @@ class Told:
 class TopicsTold:
     """What was told of all cases; of the CRLs, their numbers by CA and partition, in order; of each record that a service parked, why, in all words that were used.
 
-    `copies` counts events that stand in a topic twice.
+    `copies` counts events that stand in a topic twice. `responders` are the certificates of OCSP responders, by the SHA-256 of the signed bytes;
+    `standings` what responders were told of each certificate, in order.
     """
 
     cases: dict[UUID, Told] = field(default_factory=lambda: defaultdict(Told))
@@ -75,6 +77,8 @@ class TopicsTold:
     parked: dict[tuple[str, Place], set[str]] = field(default_factory=lambda: defaultdict(set))
     records: int = 0
     copies: int = 0
+    responders: set[str] = field(default_factory=set)
+    standings: dict[tuple[str, str], list[Standing]] = field(default_factory=lambda: defaultdict(list))
 
     def hear(self, event_id: UUID, data: EventData) -> None:
         """Takes in one event."""
@@ -97,6 +101,10 @@ class TopicsTold:
                 self._see(event_id, data)
             case RecordParked():
                 self.parked[data.service, (data.topic, data.partition, data.offset)].add(f"{event_id} {data.reason}")
+            case ResponderCertified():
+                self.responders.add(_signed_bytes(b64decode(data.certificate)))
+            case StandingChanged():
+                self.standings[data.issuer, data.serial].append(data.standing)
             case CrlPublished():
                 self._count(event_id, self.crl_ids)
                 if event_id not in self.crl_ids:
@@ -119,8 +127,11 @@ class TopicsTold:
 
 def _issued(data: CertificateIssued) -> Issued:
     whole = b64decode(data.certificate)
-    tbs = Certificate.load(whole)["tbs_certificate"].dump()
-    return Issued(data.issuer, data.serial, sha256(whole).hexdigest(), sha256(tbs).hexdigest())
+    return Issued(data.issuer, data.serial, sha256(whole).hexdigest(), _signed_bytes(whole))
+
+
+def _signed_bytes(certificate: bytes) -> str:
+    return sha256(Certificate.load(certificate)["tbs_certificate"].dump()).hexdigest()
 
 
 async def read_topics(cluster: Cluster) -> TopicsTold:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from servicecert_pki.partitions import FULL, crl_name
 from servicecert_schemas.case import CaseState
+from servicecert_schemas.revocation import Standing
 
 from chaos.customers import mails_owed
 from chaos.plan import READERS, Case, PoisonRecord, Way
@@ -56,7 +57,13 @@ def judge(cases: Sequence[Case], evidence: Evidence) -> Verdict:
         doubled=tuple(_doubled(evidence)),
         orphans=tuple(_orphans(evidence)),
         wrongly_parked=tuple(_wrongly_parked(evidence)),
-        faults=(*_wrong_views(cases, evidence), *_wrong_mails(evidence), *_wrong_crls(evidence), *_left_open(evidence)),
+        faults=(
+            *_wrong_views(cases, evidence),
+            *_wrong_mails(evidence),
+            *_wrong_crls(evidence),
+            *_wrong_standings(evidence),
+            *_left_open(evidence),
+        ),
     )
 
 
@@ -111,7 +118,7 @@ def _doubled(evidence: Evidence) -> Iterator[str]:
 
 def _orphans(evidence: Evidence) -> Iterator[str]:
     """I4: whatever a CA's key signed, or anybody was shown, was intended first."""
-    intended = {row.tbs for row in evidence.tables.certificates.values()}
+    intended = {row.tbs for row in evidence.tables.certificates.values()} | evidence.topics.responders
     for signature in evidence.signatures:
         issuer = evidence.ca_keys.get(signature.key)
         numbers = {each for (ca, _), given in evidence.tables.crl_numbers.items() if ca == issuer for each in given}
@@ -211,6 +218,17 @@ def _wrong_numbers(evidence: Evidence, issuer: str, partition: int) -> Iterator[
         yield f"CRLs {name} were published as number {', '.join(falls)}"
     if not set(told_of) <= set(fetched) <= evidence.tables.crl_numbers[issuer, partition]:
         yield f"CRLs {name} were told of and not published, or published without a number of their own"
+
+
+def _wrong_standings(evidence: Evidence) -> Iterator[str]:
+    """D8, I7: OCSP is told of every certificate, and that one is revoked if its CRL says so."""
+    for case_id, told in evidence.topics.cases.items():
+        for issued in told.issued.values():
+            standings = evidence.topics.standings.get((issued.issuer, issued.serial), [])
+            if Standing.VALID not in standings:
+                yield f"{case_id}'s certificate is not told to OCSP responders"
+            if (Standing.REVOKED in standings) is not bool(told.revoked):
+                yield f"{case_id} is told as revoked to OCSP responders or to people, and not to both"
 
 
 def _left_open(evidence: Evidence) -> Iterator[str]:

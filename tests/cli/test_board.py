@@ -25,7 +25,7 @@ class Worker:
 class Workers:
     """Two workers of intake, whose numbers are given."""
 
-    workers = ("intake", "intake-2")
+    workers = processes = ("intake", "intake-2")
 
     def __init__(self, **samples: dict[str, float]) -> None:
         self.children = {name: Worker() for name in self.workers}

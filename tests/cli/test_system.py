@@ -46,7 +46,7 @@ async def test_it_works_and_leaves_nothing_in_parts_that_others_use(system, part
         assert (await system.metrics("intake"))["servicecert_events_total:handled"] == 1
         children = list(system.children.values())
     assert not any(child.alive for child in children)
-    assert [child.returncode for child in children] == [0, 0, 0, 0]
+    assert [child.returncode for child in children] == [0, 0, 0, 0, 0]
     assert await topics(system.cluster) == set()
     assert databases(parts) == before
     assert not (tmp_path / "private").exists()
@@ -78,11 +78,12 @@ async def test_a_folder_that_cannot_be_made_is_told(parts, authority, tmp_path):
 
 async def test_I10_only_the_services_that_sign_know_where_the_keys_are(system):
     async with system:
-        environments = {name: await asyncio.to_thread(system.environment, name) for name in system.workers}
+        environments = {name: await asyncio.to_thread(system.environment, name) for name in system.processes}
     told = {name for name, environment in environments.items() if "SERVICECERT_CA_PASSPHRASE_FILE" in environment}
     assert told == {"issuer", "revoker"}
-    passwords = {environment["DATABASE_URL"] for environment in environments.values()}
-    assert len(passwords) == 4
+    passwords = {environment.get("DATABASE_URL") for environment in environments.values()}
+    assert len(passwords) == 5
+    assert environments["ocsp"].get("DATABASE_URL") is None
 
 
 def test_workers_have_the_name_of_their_service_and_then_numbers():

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from check_jsonschema.builtin_schemas import get_builtin_schema
 from pydantic_settings import BaseSettings
+from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_worker.settings import WorkerSettings
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -70,6 +71,24 @@ def test_the_settings_of_a_service_take_its_environment(worker: str, monkeypatch
     settings()
     known = {field.alias or name.upper() for name, field in settings.model_fields.items()}
     assert set(given) <= known | RUNTIMES
+
+
+def test_a_responder_takes_its_environment_and_says_when_it_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = SERVICES["ocsp"]
+    for name, value in service["environment"].items():
+        monkeypatch.setenv(name, value)
+    settings = ResponderSettings()
+    assert set(service["environment"]) <= {field.alias for field in ResponderSettings.model_fields.values()}
+    assert f":{settings.health_port}/ready" in " ".join(service["healthcheck"]["test"])
+    assert SERVICES["revoker"]["environment"]["SERVICECERT_OCSP_URL"].endswith(f":{settings.ocsp_port}")
+
+
+def test_crls_and_ocsp_are_where_the_revoker_asks_for_them() -> None:
+    revoker = SERVICES["revoker"]
+    for name, url in (("crl", "SERVICECERT_CRL_BASE_URL"), ("ocsp", "SERVICECERT_OCSP_URL")):
+        address = revoker["environment"][url].removeprefix("http://")
+        assert SERVICES[name]["network_mode"] == "service:revoker"
+        assert f"{address}:{address.rpartition(':')[2]}" in revoker["ports"]
 
 
 def test_every_secret_comes_from_the_environment_file_and_none_is_written_down() -> None:

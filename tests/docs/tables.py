@@ -34,6 +34,8 @@ from servicecert_pki.key_lists import NO_LISTS
 from servicecert_revoker import gauges as crl_gauges
 from servicecert_revoker.answers import TEXTS as REFUSALS
 from servicecert_revoker.gauges import LastCrls
+from servicecert_revoker.ocsp.metrics import Metrics as ResponderMetrics
+from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_revoker.open_gauges import open_gauges
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.event import Role
@@ -42,7 +44,7 @@ from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_schemas.values import Texts
 from servicecert_worker.decider import Gauge as ServiceGauge
 from servicecert_worker.metrics import Metrics
-from servicecert_worker.settings import WorkerSettings
+from servicecert_worker.settings import ProcessSettings, WorkerSettings
 
 DOCS = CHECKOUT / "docs"
 LANGUAGES = ("svenska", "suomi", "English")
@@ -54,8 +56,16 @@ def environment() -> list[str]:
     """Each variable that a service reads, once, with who reads it."""
     readers: dict[str, list[str]] = defaultdict(list)
     fields: dict[str, FieldInfo] = {}
-    for who, settings in (("all", WorkerSettings), *((service, _settings(service)) for service in SERVICES)):
+    everybody = ProcessSettings.model_fields.keys()
+    for who, settings in (
+        ("all", ProcessSettings),
+        ("services", WorkerSettings),
+        *((service, _settings(service)) for service in SERVICES),
+        ("ocsp", ResponderSettings),
+    ):
         for name, field in settings.model_fields.items():
+            if name in everybody and settings is not ProcessSettings:
+                continue
             variable = field.alias or name.upper()
             readers[variable].append(who)
             fields.setdefault(variable, field)
@@ -70,7 +80,16 @@ def environment() -> list[str]:
 
 def metrics() -> list[str]:
     """Each metric of a worker, as Prometheus names it."""
-    found = [each for each in vars(Metrics("")).values() if isinstance(each, MetricWrapperBase)]
+    return _metrics(Metrics(""))
+
+
+def ocsp_metrics() -> list[str]:
+    """What a responder shows."""
+    return _metrics(ResponderMetrics())
+
+
+def _metrics(of: object) -> list[str]:
+    found = [each for each in vars(of).values() if isinstance(each, MetricWrapperBase)]
     return _table(
         ("metric", "type", "labels", "meaning"),
         (
@@ -293,6 +312,7 @@ WHOLE: dict[str, Callable[[], list[str]]] = {
     "environment": environment,
     "metrics": metrics,
     "issuer-metrics": issuer_metrics,
+    "ocsp-metrics": ocsp_metrics,
     "intake-metrics": intake_metrics,
     "notifier-metrics": notifier_metrics,
     "revoker-metrics": revoker_metrics,

@@ -14,8 +14,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509 import ocsp
 from servicecert_pki.csr import Csr, judge_csr
 from servicecert_pki.csr_faults import FAULTS
+from servicecert_pki.ocsp_request import LONGEST_NONCE, MOST_CERTIFICATES, RequestMalformed, read_request
 from servicecert_pki.private_keys import without_private_keys
 from servicecert_schemas import decode
 from servicecert_schemas.codec import Undecodable
@@ -146,11 +148,30 @@ def _kept_seeds() -> Sequence[bytes]:
     )
 
 
+def _ocsp(given: bytes) -> None:
+    """The reader of OCSP requests: what it takes asks about something, within its bounds."""
+    try:
+        read = read_request(given)
+    except RequestMalformed as fault:
+        assert str(fault)  # noqa: PT017
+    else:
+        assert 0 < len(read.certificates) <= MOST_CERTIFICATES
+        assert read.nonce is None or len(read.nonce) <= LONGEST_NONCE + 3
+
+
+def _ocsp_seeds() -> Sequence[bytes]:
+    plain = ocsp.OCSPRequestBuilder().add_certificate_by_hash(bytes(20), bytes(20), 5, hashes.SHA1())
+    long = ocsp.OCSPRequestBuilder().add_certificate_by_hash(bytes(32), bytes(32), 1 << 126, hashes.SHA256())
+    with_nonce = long.add_extension(x509.OCSPNonce(bytes(32)), critical=False)
+    return [each.build().public_bytes(Encoding.DER) for each in (plain, long, with_nonce)]
+
+
 TARGETS: Mapping[str, Target] = MappingProxyType(
     {
-        "requests": Target(_csr, _csr_seeds, 0.5),
-        "events": Target(_event, _event_seeds, 0.35),
+        "requests": Target(_csr, _csr_seeds, 0.4),
+        "events": Target(_event, _event_seeds, 0.3),
         "redaction": Target(_kept, _kept_seeds, 0.15),
+        "ocsp": Target(_ocsp, _ocsp_seeds, 0.15),
     }
 )
 

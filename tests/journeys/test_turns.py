@@ -54,10 +54,10 @@ async def test_I12_one_worker_that_takes_large_turns_makes_the_same(
 async def test_I2_a_replay_of_everything_from_the_first_record_has_no_effect(played: Played) -> None:
     system = played.scene.system
     before = await _state(played.scene)
-    await system.stop_all()
+    await _stop(played.scene, system.workers)
     for service in SERVICES:
         await _rewind(system.cluster, service)
-    await _started(played.scene, list(system.children))
+    await _started(played.scene, system.workers)
     await Quiet(system, played.scene.traffic).wait()
     assert await _state(played.scene) == before
 

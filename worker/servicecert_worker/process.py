@@ -54,11 +54,11 @@ def run(module: ServiceModule) -> int:
     except ValidationError as error:
         print(f"{module.NAME}: {settings_fault(error)}", file=sys.stderr)
         return 78
-    _calm_collector()
+    calm_collector()
     logs.configure(module.NAME, worker_settings.log_format, worker_settings.log_level)
     code = 0
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(_main(module, worker_settings, settings))
     except* OperatorError as group:
         fault = _first(group)
@@ -67,7 +67,7 @@ def run(module: ServiceModule) -> int:
     return code
 
 
-def _calm_collector() -> None:
+def calm_collector() -> None:
     """Leaves what is loaded by now out of garbage collection, and collects what lives on less often: a worker's values are young or frozen."""
     gc.freeze()
     gc.set_threshold(20_000, 20, 100)
@@ -116,7 +116,7 @@ async def _prepared(module: ServiceModule, settings: WorkerSettings, url: str) -
     """
     until = monotonic() + settings.patience_seconds
     async for number in pauses(first=0.2, longest=2.0):
-        fault = await _broker_fault(settings.bootstrap_servers) or await _database_fault(url)
+        fault = await broker_fault(settings.bootstrap_servers) or await _database_fault(url)
         if fault is None:
             try:
                 await asyncio.to_thread(database.migrate, url, module.NAME, [module.MIGRATIONS])
@@ -133,7 +133,8 @@ async def _prepared(module: ServiceModule, settings: WorkerSettings, url: str) -
     raise AssertionError("The pauses never end.")
 
 
-async def _broker_fault(bootstrap_servers: str) -> OperatorError | None:
+async def broker_fault(bootstrap_servers: str) -> OperatorError | None:
+    """What to tell an operator where no broker answers there, None where one does."""
     client = AIOKafkaClient(bootstrap_servers=bootstrap_servers)
     try:
         await within(5, client.bootstrap())
@@ -163,7 +164,8 @@ def _first(group: BaseExceptionGroup[OperatorError]) -> OperatorError:
     return error
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The event loop that processes run on; None for asyncio's own."""
     if sys.platform == "win32":
         return None
     import uvloop

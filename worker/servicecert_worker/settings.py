@@ -13,18 +13,12 @@ def _seconds(duration: object) -> object:
     return int(duration) if isinstance(duration, str) and duration.isascii() and duration.isdigit() else duration
 
 
-class WorkerSettings(BaseSettings):
-    """The settings of every service. The names in the environment are given as aliases."""
+class ProcessSettings(BaseSettings):
+    """The settings of every process that reads from Kafka. The names in the environment are given as aliases."""
 
     model_config = SettingsConfigDict(frozen=True, populate_by_name=True, extra="ignore")
 
     bootstrap_servers: Annotated[str, Field(alias="KAFKA_BOOTSTRAP_SERVERS", description="the brokers, as host:port,…")]
-    database_url: Annotated[
-        SecretStr,
-        Field(
-            alias="DATABASE_URL", description="the service's own role, as postgresql://user:password@host:port/database"
-        ),
-    ]
     topic_prefix: Annotated[
         str,
         Field(
@@ -50,6 +44,32 @@ class WorkerSettings(BaseSettings):
         Literal["debug", "info", "warning", "error"],
         Field(alias="SERVICECERT_LOG_LEVEL", description="debug, info, warning or error"),
     ] = "info"
+    patience_seconds: Annotated[
+        float,
+        Field(
+            alias="SERVICECERT_PATIENCE_SECONDS", ge=0, description="seconds to wait for broker and database at start"
+        ),
+    ] = 30.0
+    clock_ahead: Annotated[
+        Annotated[timedelta, Field(ge=timedelta(), le=timedelta(days=36_500))] | None,
+        BeforeValidator(_seconds),
+        Field(
+            alias="SERVICECERT_CLOCK_AHEAD",
+            description="for tests and demonstrations only: how far the worker's clock runs ahead of the machine's, "
+            "as an ISO 8601 duration such as P184D, or in seconds",
+        ),
+    ] = None
+
+
+class WorkerSettings(ProcessSettings):
+    """The settings of every service."""
+
+    database_url: Annotated[
+        SecretStr,
+        Field(
+            alias="DATABASE_URL", description="the service's own role, as postgresql://user:password@host:port/database"
+        ),
+    ]
     batch: Annotated[
         int, Field(alias="SERVICECERT_BATCH", ge=1, le=500, description="the most records that one turn takes")
     ] = 200
@@ -57,12 +77,6 @@ class WorkerSettings(BaseSettings):
         float,
         Field(alias="SERVICECERT_SESSION_SECONDS", ge=1, le=60, description="seconds until a dead worker is missed"),
     ] = 6.0
-    patience_seconds: Annotated[
-        float,
-        Field(
-            alias="SERVICECERT_PATIENCE_SECONDS", ge=0, description="seconds to wait for broker and database at start"
-        ),
-    ] = 30.0
     inbox_days: Annotated[
         int,
         Field(
@@ -87,12 +101,3 @@ class WorkerSettings(BaseSettings):
         float,
         Field(alias="SERVICECERT_STALL_SECONDS", ge=1, description="seconds without progress until the process ends"),
     ] = 60.0
-    clock_ahead: Annotated[
-        Annotated[timedelta, Field(ge=timedelta(), le=timedelta(days=36_500))] | None,
-        BeforeValidator(_seconds),
-        Field(
-            alias="SERVICECERT_CLOCK_AHEAD",
-            description="for tests and demonstrations only: how far the worker's clock runs ahead of the machine's, "
-            "as an ISO 8601 duration such as P184D, or in seconds",
-        ),
-    ] = None

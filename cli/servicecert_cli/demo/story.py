@@ -192,8 +192,12 @@ def _introduce(teller: Teller, application: Application, name: str) -> None:
 
 
 async def revoke(stage: Stage, granted: Granted) -> None:
-    """The customer fears that a key is exposed, and asks for the certificate's revocation."""
+    """The customer fears that a key is exposed, and asks for the certificate's revocation; somebody relies on the certificate before and after."""
     teller = stage.teller
+    teller.say("Somebody who relies on the server's certificate looks at its CRL, and asks by OCSP:")
+    teller.blank()
+    await rely(stage, granted, whole=True)
+    teller.blank()
     typed = bytes.fromhex(granted.issued.serial).hex(":").upper()
     teller.say("The first customer fears that the server's key is exposed, and asks for its certificate's revocation.")
     teller.blank()
@@ -208,6 +212,33 @@ async def revoke(stage: Stage, granted: Granted) -> None:
     _show_crl(teller, stage.system.crl_folder, revoked)
     teller.blank()
     await stage.mails(case, MailKind.CERTIFICATE_REVOKED)
+    teller.blank()
+    teller.say("Who relies on the certificate now, is told by both:")
+    teller.blank()
+    await rely(stage, granted, whole=False)
+
+
+async def rely(stage: Stage, granted: Granted, *, whole: bool) -> None:
+    """CRL and OCSP as a relying party sees them. Raises Told where they say other than the topics do."""
+    issued, folder = granted.issued, stage.system.folder
+    certificate, chain = f"certificates/{granted.name}.pem", _chain(issued.issuer)
+    await stage.crl_of(issued.issuer, issued.partition)
+    crl = f"crls/{crl_name(issued.issuer, issued.partition)}"
+    answers = (
+        await openssl.verify(folder, certificate, **chain, crl=crl),
+        await openssl.ask_ocsp(folder, certificate, **chain, url=stage.system.ocsp_url),
+    )
+    revoked = bool(stage.witness.of_case(granted.case_id, CertificateRevoked))
+    for answer in answers:
+        stage.teller.command(answer, whole=whole)
+        if answer.content is revoked:
+            raise Told(f"OpenSSL {'accepts a revoked' if revoked else 'refuses a good'} certificate: {answer.said}")
+
+
+def _chain(issuer: str) -> dict[str, str]:
+    """The files of a CA's certificate and of its root's, in the demonstration's folder."""
+    environment, family = issuer.split("-")
+    return {"root": f"ca/roots/{environment}-root-{family}.pem", "issuing": f"ca/issuing/{issuer}.pem"}
 
 
 def _show_crl(teller: Teller, folder: Path, revoked: CertificateRevoked) -> None:
@@ -228,16 +259,11 @@ def _show_crl(teller: Teller, folder: Path, revoked: CertificateRevoked) -> None
 async def judge(stage: Stage, certificates: list[Granted]) -> None:
     """OpenSSL's command line, as a relying party would use it. Raises Told where it finds other than it should."""
     for number, granted in enumerate(certificates):
-        issuer = granted.issued.issuer
-        environment, family = issuer.split("-")
-        await stage.crl_of(issuer, granted.issued.partition)
-        answer = await openssl.verify(
-            stage.system.folder,
-            f"certificates/{granted.name}.pem",
-            root=f"ca/roots/{environment}-root-{family}.pem",
-            issuing=f"ca/issuing/{issuer}.pem",
-            crl=f"crls/{crl_name(issuer, granted.issued.partition)}",
-        )
+        issued = granted.issued
+        await stage.crl_of(issued.issuer, issued.partition)
+        crl = f"crls/{crl_name(issued.issuer, issued.partition)}"
+        certificate = f"certificates/{granted.name}.pem"
+        answer = await openssl.verify(stage.system.folder, certificate, **_chain(issued.issuer), crl=crl)
         revoked = bool(stage.witness.of_case(granted.case_id, CertificateRevoked))
         stage.teller.command(answer, whole=number == 0)
         if answer.content is revoked:

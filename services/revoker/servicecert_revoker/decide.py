@@ -7,10 +7,11 @@ from uuid import UUID
 
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.event import EventData
+from servicecert_schemas.responder import ResponderRequested
 from servicecert_schemas.revocation import CrlPublished, RevocationRequested
 from servicecert_worker.decider import Deadline, Decision, Due, Event, Happened, Intent, Result
 
-from . import telling
+from . import responders, telling
 from .asking import ANSWER, PUBLISH, Decided, answered_again, asked_for, learnt
 from .cascade_plan import CascadeFound, orders
 from .clocks import CLOCK, open_revocation, rearmed, rung
@@ -48,6 +49,10 @@ def _of_case(status: Status | None, happened: Happened, known: Knowledge, now: d
             return _still_holding(status, _publish(status, happened.key, published))
         case Result(data=Confirmed() as confirmed):
             return _still_holding(status, _confirm(status, happened.key, confirmed))
+        case Event(data=ResponderRequested()):
+            return responders.certify(status, happened)
+        case Result(data=responders.Certified() as certified):
+            return responders.certified(status, certified)
         case Due(kind="publish") if issuer := scheduled_issuer(happened.key):
             return Decision(status, intents=(Intent(PUBLISH, PublishOrder(issuer=issuer)),))
         case Due(kind=kind) if kind == ANSWER:
@@ -70,7 +75,7 @@ def _as_state(decided: Decision[Status] | Decision[Proposal]) -> Decision[State]
 
 def heeds(data: EventData) -> bool:
     """Whether anything can follow from an event."""
-    return isinstance(data, CertificateIssued | RevocationRequested)
+    return isinstance(data, CertificateIssued | RevocationRequested | ResponderRequested)
 
 
 def _publish(status: Status | None, key: str, published: Published) -> Decided:

@@ -1,6 +1,7 @@
 """The revoker as a value: its parts put together, and nothing else."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 import aiohttp
 import asyncpg
 from servicecert_pki.authority import Authority
-from servicecert_schemas.topics import ACCOUNTS, CERTIFICATES, REVOCATIONS
+from servicecert_pki.lint import throw_away_keys
+from servicecert_schemas.topics import ACCOUNTS, CERTIFICATES, OCSP_RESPONDERS, REVOCATIONS
 from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Known, Service
 
@@ -18,18 +20,21 @@ from .asking import PUBLISH
 from .books import Books
 from .cascade import Cascade
 from .cascade_plan import CASCADE, CascadeOrder
+from .certify import Certify
 from .clocks import ALARM, Late
 from .confirm import Confirm
 from .confirmation import ConfirmOrder
 from .crl_files import CrlFiles
 from .decide import CONFIRM, State, decide, heeds
 from .effects import Publish
+from .examine import Examine
 from .gauges import LastCrls, Tally, gauges
 from .knowledge import NOTHING_KNOWN, Knowledge, apply
 from .open_gauges import open_gauges
 from .press import Press, Timing
 from .publication import PublishOrder, schedule_key
 from .recall import recall
+from .responders import CERTIFY, CertifyOrder
 from .settings import Settings
 
 __all__ = ["MIGRATIONS", "NAME", "Settings", "open_service"]
@@ -70,15 +75,17 @@ async def open_service(
         publish = Publish(authority, keys, press, tally)
         yield Service(
             NAME,
-            reads=(REVOCATIONS, CERTIFICATES),
+            reads=(REVOCATIONS, CERTIFICATES, OCSP_RESPONDERS),
             store=Books(),
             decide=decide,
+            examine=Examine(authority, await asyncio.to_thread(throw_away_keys), os.urandom, clock),
             heeds=heeds,
             effects={
                 PUBLISH: Effect(PublishOrder, publish, batch=_BATCH, concurrency=_ASKING),
                 CONFIRM: Effect(ConfirmOrder, Confirm(settings.ocsp_url, authority, session, clock)),
                 CASCADE: Effect(CascadeOrder, Cascade(pool, settings.cascade_most, clock)),
                 ALARM: Effect(Late, alarm),
+                CERTIFY: Effect(CertifyOrder, Certify(authority, keys)),
             },
             standing=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers)),
             gauges=(

@@ -1,0 +1,35 @@
+"""`servicecert ocsp`: one OCSP responder, in this process."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from servicecert_cli.faults import told
+
+EX_SOFTWARE = 70
+
+
+@click.command()
+def command() -> None:
+    """Run one OCSP responder until it is told to stop.
+
+    It needs neither database nor CA keys: KAFKA_BOOTSTRAP_SERVERS, and a revoker that
+    certifies its key. Start as many as there are cores to use, with one
+    SERVICECERT_OCSP_PORT on a machine: they share the work. SIGTERM ends one in order.
+
+    \b
+    Example:
+      SERVICECERT_OCSP_PORT=8081 servicecert ocsp
+    """
+    from servicecert_revoker.ocsp import process
+    from servicecert_worker.faults import traced
+
+    try:
+        sys.exit(process.run())
+    except Exception as error:
+        if told(error) is not None:
+            raise
+        click.echo(f"servicecert: ocsp ended by a defect: {traced(error)}", err=True)
+        sys.exit(EX_SOFTWARE)

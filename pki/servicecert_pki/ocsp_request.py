@@ -1,0 +1,167 @@
+"""Reading OCSP requests (RFC 6960, 4.1): what strangers send, so everything is bounded and nothing but DER is taken.
+
+RequestMalformed    the bytes are no request, or one that the RFCs say to refuse
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from servicecert_pki import der
+
+LARGEST_REQUEST = 8 * 1024
+"""Octets of a request; one about a single certificate has some 70 to 150."""
+
+MOST_CERTIFICATES = 20
+"""How many certificates a request may ask about."""
+
+LONGEST_NONCE = 128
+"""RFC 9654, 2.1."""
+
+_NONCE = der.oid("1.3.6.1.5.5.7.48.1.2")
+_KNOWN = frozenset(
+    # The nonce; the preferred signature algorithms and acceptable responses of RFC 6960, 4.4, which change nothing here.
+    (_NONCE, der.oid("1.3.6.1.5.5.7.48.1.8"), der.oid("1.3.6.1.5.5.7.48.1.4"))
+)
+_OID = 0x06
+_BOOLEAN = 0x01
+
+
+class RequestMalformed(ValueError):
+    """A request to be answered with `malformedRequest`; the message says what is wrong and quotes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class CertId:
+    """Which certificate is asked about. `encoded` is its DER, which the answer repeats; `algorithm` the DER of the hash's OBJECT IDENTIFIER."""
+
+    encoded: bytes
+    algorithm: bytes
+    name_hash: bytes
+    key_hash: bytes
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class OcspRequest:
+    """What is asked. `nonce` is the value of its extension as it came, to be repeated; None where there is none."""
+
+    certificates: tuple[CertId, ...]
+    nonce: bytes | None
+
+
+def read_request(encoded: bytes) -> OcspRequest:
+    """Take a DER OCSPRequest apart. Raises RequestMalformed.
+
+    A signature is not looked at: who asks makes no difference.
+    """
+    if len(encoded) > LARGEST_REQUEST:
+        raise RequestMalformed("the request is too large")
+    try:
+        outer = _whole(encoded)
+        parts = list(der.members(encoded, outer))
+        if not parts or len(parts) > 2 or (len(parts) == 2 and parts[1].tag != 0xA0):
+            raise RequestMalformed("the request is no OCSPRequest")
+        return _to_be_signed(encoded, parts[0])
+    except RequestMalformed:
+        raise
+    except ValueError as fault:
+        raise RequestMalformed(str(fault)) from None
+
+
+def _to_be_signed(encoded: bytes, request: der.Element) -> OcspRequest:
+    _expect(request, der.SEQUENCE)
+    parts = list(der.members(encoded, request))
+    if parts and parts[0].tag == 0xA0:
+        if encoded[parts[0].content : parts[0].end] != b"\x02\x01\x00":
+            raise RequestMalformed("the version is unknown")
+        del parts[0]
+    if parts and parts[0].tag == 0xA1:
+        del parts[0]
+    if not parts or len(parts) > 2:
+        raise RequestMalformed("the request asks about nothing")
+    _expect(parts[0], der.SEQUENCE)
+    asked = tuple(_certificates(encoded, parts[0]))
+    if not asked:
+        raise RequestMalformed("the request asks about nothing")
+    return OcspRequest(asked, _nonce(encoded, parts[1]) if len(parts) == 2 else None)
+
+
+def _certificates(encoded: bytes, requests: der.Element) -> Iterator[CertId]:
+    for number, request in enumerate(der.members(encoded, requests)):
+        if number == MOST_CERTIFICATES:
+            raise RequestMalformed(f"the request asks about more than {MOST_CERTIFICATES} certificates")
+        _expect(request, der.SEQUENCE)
+        cert_id, *extensions = der.members(encoded, request)
+        if extensions:
+            _extensions(encoded, extensions[0], 0xA0)
+        if len(extensions) > 1:
+            raise RequestMalformed("something follows a request's extensions")
+        yield _cert_id(encoded, cert_id)
+
+
+def _cert_id(encoded: bytes, cert_id: der.Element) -> CertId:
+    _expect(cert_id, der.SEQUENCE)
+    algorithm, name, key, serial = der.members(encoded, cert_id)
+    _expect(algorithm, der.SEQUENCE)
+    digest, *_ = der.members(encoded, algorithm)
+    for member, tag in ((digest, _OID), (name, der.OCTET_STRING), (key, der.OCTET_STRING), (serial, der.INTEGER)):
+        _expect(member, tag)
+    if not 0 < serial.end - serial.content <= 32:
+        raise RequestMalformed("a serial number has from 1 to 32 octets")
+    return CertId(
+        encoded=encoded[cert_id.start : cert_id.end],
+        algorithm=encoded[digest.start : digest.end],
+        name_hash=encoded[name.content : name.end],
+        key_hash=encoded[key.content : key.end],
+        serial=int.from_bytes(encoded[serial.content : serial.end], "big", signed=True),
+    )
+
+
+def _nonce(encoded: bytes, wrapped: der.Element) -> bytes | None:
+    """The nonce among the request's extensions. Its length is checked as RFC 9654, 2.1 says."""
+    value = _extensions(encoded, wrapped, 0xA2)
+    if value is None:
+        return None
+    inner = _whole(value)
+    _expect(inner, der.OCTET_STRING)
+    if not 0 < inner.end - inner.content <= LONGEST_NONCE:
+        raise RequestMalformed(f"a nonce has from 1 to {LONGEST_NONCE} octets")
+    return value
+
+
+def _extensions(encoded: bytes, wrapped: der.Element, tag: int) -> bytes | None:
+    """The value of the nonce's extension, if it is among them. A critical one that is unknown is not passed over (RFC 5280, 4.2)."""
+    _expect(wrapped, tag)
+    (listed,) = der.members(encoded, wrapped)
+    _expect(listed, der.SEQUENCE)
+    nonce = None
+    for extension in der.members(encoded, listed):
+        _expect(extension, der.SEQUENCE)
+        name, *rest = der.members(encoded, extension)
+        _expect(name, _OID)
+        critical = bool(rest) and rest[0].tag == _BOOLEAN and encoded[rest[0].content : rest[0].end] == b"\xff"
+        value = rest[-1] if rest else name
+        _expect(value, der.OCTET_STRING)
+        which = encoded[name.start : name.end]
+        if critical and which not in _KNOWN:
+            raise RequestMalformed("a critical extension is unknown")
+        if which == _NONCE:
+            if nonce is not None:
+                raise RequestMalformed("the nonce is there twice")
+            nonce = encoded[value.content : value.end]
+    return nonce
+
+
+def _whole(encoded: bytes) -> der.Element:
+    element = der.read(encoded)
+    if element.end != len(encoded):
+        raise RequestMalformed("bytes follow the value")
+    if element.tag == der.SEQUENCE:
+        return element
+    _expect(element, der.OCTET_STRING)
+    return element
+
+
+def _expect(element: der.Element, tag: int) -> None:
+    if element.tag != tag:
+        raise RequestMalformed(f"a value has the tag {element.tag:#04x} where {tag:#04x} belongs")

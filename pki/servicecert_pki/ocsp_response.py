@@ -1,0 +1,113 @@
+"""Writing OCSP responses (RFC 6960, 4.2): what is said of each certificate, and the answer around it, signed by a delegated key."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum
+from hashlib import sha1
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from servicecert_pki import der
+from servicecert_pki.crl import Reason
+from servicecert_pki.extensions import extension
+from servicecert_pki.spki import key_bits
+
+_BASIC = der.oid("1.3.6.1.5.5.7.48.1.1")
+_NONCE = "1.3.6.1.5.5.7.48.1.2"
+_ENUMERATED = 0x0A
+# ecdsa-with-SHA256 (RFC 5758, 3.2): P-256 signs several times as fast as the CAs' keys, and its key lives for days.
+_ECDSA = ec.ECDSA(hashes.SHA256())
+_ALGORITHM = bytes.fromhex("300a06082a8648ce3d040302")
+
+GOOD = b"\x80\x00"
+UNKNOWN = b"\x82\x00"
+"""CertStatus (RFC 6960, 4.2.1)."""
+
+
+class Fault(IntEnum):
+    """OCSPResponseStatus of an answer that answers nothing; such an answer is not signed."""
+
+    MALFORMED_REQUEST = 1
+    INTERNAL_ERROR = 2
+    TRY_LATER = 3
+    UNAUTHORIZED = 6
+
+
+def fault_response(fault: Fault) -> bytes:
+    """The whole DER OCSPResponse."""
+    return der.sequence(der.tlv(_ENUMERATED, bytes((fault,))))
+
+
+def revoked(at: datetime, reason: Reason | None) -> bytes:
+    """CertStatus of a certificate that is revoked since `at`, which is aware."""
+    said = () if reason is None else (der.tlv(0xA0, der.tlv(_ENUMERATED, bytes((reason,)))),)
+    return der.tlv(0xA1, der.generalized_time(at), *said)
+
+
+def single_response(
+    cert_id: bytes,
+    status: bytes,
+    this_update: datetime,
+    next_update: datetime,
+    invalidity_date: datetime | None = None,
+) -> bytes:
+    """What is said of one certificate, from `this_update` until `next_update`. `cert_id` is the request's DER."""
+    extensions: tuple[bytes, ...] = ()
+    if invalidity_date is not None:
+        invalid = extension("2.5.29.24", der.generalized_time(invalidity_date))
+        extensions = (der.tlv(0xA1, der.sequence(invalid)),)
+    until = der.tlv(0xA0, der.generalized_time(next_update))
+    return der.sequence(cert_id, status, der.generalized_time(this_update), until, *extensions)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ResponderKey:
+    """A P-256 key that never leaves this process."""
+
+    private: ec.EllipticCurvePrivateKey
+    spki: bytes = field(init=False)
+    responder_id: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        spki = self.private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        name = sha1(key_bits(spki), usedforsecurity=False).digest()
+        object.__setattr__(self, "spki", spki)
+        object.__setattr__(self, "responder_id", der.tlv(0xA2, der.tlv(der.OCTET_STRING, name)))
+
+    @classmethod
+    def draw(cls) -> "ResponderKey":
+        return cls(ec.generate_private_key(ec.SECP256R1()))
+
+    def request(self) -> bytes:
+        """The DER PKCS#10 request that proves possession of the key."""
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "OCSP responder")])
+        builder = x509.CertificateSigningRequestBuilder().subject_name(name)
+        return builder.sign(self.private, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Signer:
+    """A key with the certificate by which one CA lets it answer, until `not_after`."""
+
+    key: ResponderKey
+    certificate_der: bytes
+    not_after: datetime
+
+    def response(self, responses: Iterable[bytes], produced_at: datetime, nonce: bytes | None = None) -> bytes:
+        """The whole DER OCSPResponse, signed. `nonce` is the request's, DER."""
+        extensions: Sequence[bytes] = ()
+        if nonce is not None:
+            extensions = (der.tlv(0xA1, der.sequence(extension(_NONCE, nonce))),)
+        said = der.sequence(
+            self.key.responder_id, der.generalized_time(produced_at), der.sequence(*responses), *extensions
+        )
+        signature = self.key.private.sign(said, _ECDSA)
+        basic = der.sequence(
+            said, _ALGORITHM, der.bit_string(signature), der.tlv(0xA0, der.sequence(self.certificate_der))
+        )
+        whole = der.tlv(0xA0, der.sequence(_BASIC, der.tlv(der.OCTET_STRING, basic)))
+        return der.sequence(der.tlv(_ENUMERATED, b"\0"), whole)

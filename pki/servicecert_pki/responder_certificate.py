@@ -1,0 +1,82 @@
+"""Certificates by which a CA lets an OCSP responder answer for it (RFC 6960, 4.2.2.2): short-lived, for OCSP and nothing else.
+
+ResponderRefused    a request that is not certified, or contents that a linter finds fault with
+"""
+
+from datetime import datetime
+from hashlib import sha256
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from servicecert_pki import der, extensions
+from servicecert_pki.certificate import sign_tbs
+from servicecert_pki.issuer import IssuerInfo
+from servicecert_pki.keys import SIGNATURE_ALGORITHM, SigningKey
+from servicecert_pki.pkix_lint import lint_certificate
+from servicecert_pki.profile import KeyUsage
+from servicecert_pki.spki import key_identifier
+
+_OCSP_SIGNING = der.sequence(der.oid("1.3.6.1.5.5.7.3.9"))
+# id-pkix-ocsp-nocheck: whoever reads an answer does not ask whether its signer is revoked; it lives for days instead.
+_NO_CHECK = extensions.extension("1.3.6.1.5.5.7.48.1.5", b"\x05\x00")
+
+
+class ResponderRefused(ValueError):
+    """The message is one sentence that says what is wrong and quotes nothing."""
+
+
+def requested_key(request: bytes) -> bytes:
+    """The SubjectPublicKeyInfo of a DER PKCS#10 request that proves possession of a P-256 key. Raises ResponderRefused."""
+    try:
+        read = x509.load_der_x509_csr(request)
+        key = read.public_key()
+        proven = read.is_signature_valid
+    except (ValueError, UnsupportedAlgorithm, InvalidSignature):
+        raise ResponderRefused("The responder's request is no PKCS#10 request that can be read.") from None
+    if not (isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)):
+        raise ResponderRefused("A responder's key is one of P-256.")
+    if not proven:
+        raise ResponderRefused("The responder's request does not prove possession of its key.")
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def build_responder_tbs(
+    issuer: IssuerInfo, spki: bytes, serial: int, not_before: datetime, not_after: datetime
+) -> bytes:
+    """The DER TBSCertificate for a responder's key, within the CA's own validity."""
+    not_before, not_after = max(not_before, issuer.not_before), min(not_after, issuer.not_after)
+    if not not_before < not_after:
+        raise ResponderRefused(f"The certificate of {issuer.id} is not valid any more.")
+    common_name = der.tlv(der.UTF8_STRING, f"OCSP responder {sha256(spki).hexdigest()[:16]}".encode())
+    return der.sequence(
+        der.tlv(0xA0, der.integer(2)),
+        der.integer(serial),
+        SIGNATURE_ALGORITHM[issuer.family],
+        issuer.subject_der,
+        der.sequence(der.time(not_before), der.time(not_after)),
+        der.sequence(der.tlv(der.SET, der.sequence(der.oid("2.5.4.3"), common_name))),
+        spki,
+        der.tlv(
+            0xA3,
+            der.sequence(
+                extensions.extension("2.5.29.35", issuer.authority_key_identifier),
+                extensions.extension("2.5.29.14", extensions.subject_key_identifier(key_identifier(spki))),
+                extensions.extension(
+                    "2.5.29.15", extensions.key_usage(frozenset((KeyUsage.DIGITAL_SIGNATURE,))), critical=True
+                ),
+                extensions.extension("2.5.29.37", _OCSP_SIGNING),
+                _NO_CHECK,
+                extensions.extension("2.5.29.19", extensions.end_entity(), critical=True),
+            ),
+        ),
+    )
+
+
+def lint_responder(tbs: bytes, throw_away: SigningKey) -> None:
+    """Raise ResponderRefused unless pkilint finds no fault with the look-alike that a throw-away key signs (B3)."""
+    found = lint_certificate(sign_tbs(tbs, throw_away))
+    if found:
+        raise ResponderRefused(f"The responder's certificate would have the finding {found[0].code}.")

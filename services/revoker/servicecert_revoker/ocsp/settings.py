@@ -1,0 +1,57 @@
+"""What an operator tells an OCSP responder, by environment variables. Their names are given as aliases."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field
+from servicecert_worker.settings import ProcessSettings
+
+
+class Settings(ProcessSettings):
+    """Any number of responders may serve at one host and port."""
+
+    ocsp_host: Annotated[
+        str,
+        Field(
+            alias="SERVICECERT_OCSP_HOST", description="the address that answers OCSP; all of the machine's when empty"
+        ),
+    ] = ""
+    ocsp_port: Annotated[
+        int,
+        Field(
+            alias="SERVICECERT_OCSP_PORT",
+            ge=0,
+            le=65_535,
+            description="its port, which several responders on one machine share",
+        ),
+    ] = 8081
+    ocsp_validity_minutes: Annotated[
+        int,
+        Field(
+            alias="SERVICECERT_OCSP_VALIDITY_MINUTES",
+            ge=2,
+            le=24 * 60,
+            description="minutes from this to next update of an answer: for so long Kafka may be away until there are none",
+        ),
+    ] = 240
+    ocsp_cache_seconds: Annotated[
+        int,
+        Field(
+            alias="SERVICECERT_OCSP_CACHE_SECONDS",
+            ge=0,
+            le=24 * 3600,
+            description="seconds that HTTP caches may keep an answer: for so long one may hide a revocation",
+        ),
+    ] = 30
+    ocsp_kept: Annotated[
+        int,
+        Field(
+            alias="SERVICECERT_OCSP_KEPT",
+            ge=1,
+            description="how many signed answers are kept, some 2 KB each; others are signed when asked for",
+        ),
+    ] = 100_000
+
+    @property
+    def validity(self) -> timedelta:
+        return timedelta(minutes=self.ocsp_validity_minutes)

@@ -1,0 +1,90 @@
+"""Certificates of OCSP responders: asked for on a topic, intended with their exact bytes, signed, told (D8, I4). Pure."""
+
+from base64 import b64encode
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import ClassVar, TypeAlias
+
+from pydantic import BaseModel, ConfigDict
+from servicecert_schemas.responder import ResponderCertified, ResponderEnvironment
+from servicecert_worker.decider import Decision, Event, Intent, Unanswerable
+
+from .status import Status
+
+CERTIFY = "certify"
+
+
+class CertifyOrder(BaseModel):
+    """The exact bytes that a CA's key is to sign for a responder's key: durable before it does (I4)."""
+
+    model_config = ConfigDict(frozen=True, ser_json_bytes="base64", val_json_bytes="base64")
+    AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial", "tbs_sha256")
+
+    environment: ResponderEnvironment
+    key_sha256: str
+    issuer: str
+    serial: str
+    not_after: datetime
+    tbs: bytes
+
+    @property
+    def tbs_sha256(self) -> str:
+        """What the audit chain says of the bytes to be signed (B6)."""
+        return sha256(self.tbs).hexdigest()
+
+
+class Certified(CertifyOrder):
+    """A certificate whose signature was verified and whose signed bytes are the ordered ones."""
+
+    AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial", "fingerprint")
+
+    certificate: bytes
+    issuer_certificate: bytes
+
+    @property
+    def fingerprint(self) -> str:
+        return sha256(self.certificate).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """What is to be signed for a request that is right, one for each CA of its environment."""
+
+    orders: tuple[CertifyOrder, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a request is not certified, in one sentence for an operator."""
+
+    text: str
+
+
+Facts: TypeAlias = Drafted | Refused
+
+
+def certify(status: Status | None, event: Event) -> Decision[Status]:
+    """Each CA of the environment is to certify the key. Raises Unanswerable: a responder that asks wrongly is an operator's matter."""
+    match event.facts:
+        case Drafted(orders):
+            return Decision(status, intents=tuple(Intent(CERTIFY, order) for order in orders))
+        case Refused(text):
+            raise Unanswerable("responder-refused", text)
+        case _:
+            raise TypeError("A responder's request is examined before it is decided.")
+
+
+def certified(status: Status | None, came: Certified) -> Decision[Status]:
+    """The responder is told."""
+    told = ResponderCertified(
+        environment=came.environment,
+        key_sha256=came.key_sha256,
+        issuer=came.issuer,
+        serial=came.serial,
+        fingerprint=came.fingerprint,
+        certificate=b64encode(came.certificate).decode(),
+        issuer_certificate=b64encode(came.issuer_certificate).decode(),
+        not_after=came.not_after,
+    )
+    return Decision(status, events=(told,))

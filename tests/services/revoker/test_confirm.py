@@ -1,0 +1,79 @@
+"""Asking OCSP whether it says revoked, before anybody is told (I7, D5)."""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import aiohttp
+import pytest
+from servicecert_pki.authority import Authority
+from servicecert_pki.keys import SigningKey
+from servicecert_revoker.confirm import Confirm
+from servicecert_revoker.confirmation import ConfirmOrder
+from servicecert_revoker.ocsp.answering import Answering
+from servicecert_revoker.ocsp.server import serve
+from servicecert_worker.decider import Again, Done, Task
+from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, answering, revoked
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+
+
+def task(serial: int, issuer: str = "test-ec", tries: int = 0) -> Task:
+    order = ConfirmOrder(
+        issuer=issuer,
+        serial=f"{serial:04x}",
+        request_id=uuid4(),
+        crl_number=7,
+        crl_url="http://crl.example.fi/test-ec.crl",
+        published_at=NOW,
+    )
+    return Task(uuid4(), "case", "confirm", order, NOW, tries=tries)
+
+
+@pytest.fixture
+def responder(authority: Authority, ca_keys: Mapping[str, SigningKey]) -> Answering:
+    return answering(authority, ca_keys, NOW)
+
+
+@pytest.fixture
+async def confirm(authority: Authority, responder: Answering) -> AsyncIterator[Confirm]:
+    async with (
+        serve(responder.answer, lambda: NOW, 30, "127.0.0.1", 0) as url,
+        aiohttp.ClientSession() as session,
+    ):
+        yield Confirm(url, authority, session, lambda: NOW)
+
+
+async def test_I7_only_a_responder_that_says_revoked_confirms(confirm: Confirm, responder: Answering) -> None:
+    tasks = [task(REVOKED), task(GOOD), task(NEVER_ISSUED), task(REVOKED, "production-ec"), task(REVOKED, "gone")]
+    done, *others = await confirm(tasks)
+    assert isinstance(done, Done)
+    assert (done.data.confirmed_at, done.data.request_id) == (NOW, tasks[0].data.request_id)
+    assert all(isinstance(other, Again) for other in others)
+    assert [other.reason.partition(" ")[2] for other in others[:1]] == [f"at {confirm.url} does not say revoked yet."]
+    assert responder._standings.take(revoked(GOOD, NOW), NOW)
+    responder.changed("test-ec", GOOD, NOW)
+    (done,) = await confirm([task(GOOD)])
+    assert isinstance(done, Done)
+
+
+async def test_I7_a_responder_that_is_away_is_asked_again_at_growing_intervals_and_alarms_once(
+    authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with aiohttp.ClientSession() as session:
+        away = Confirm("http://127.0.0.1:1", authority, session, lambda: NOW)
+        outcomes = [(await away([task(REVOKED, tries=tries)]))[0] for tries in (0, 1, 8, 9, 200)]
+    assert [outcome.after for outcome in outcomes if isinstance(outcome, Again)] == [
+        timedelta(milliseconds=100),
+        timedelta(milliseconds=200),
+        *[timedelta(seconds=10)] * 3,
+    ]
+    assert "SERVICECERT_OCSP_URL" in outcomes[0].reason
+    assert len([line for line in caplog.messages if "not told to anybody" in line]) == 1
+
+
+async def test_without_a_responder_nobody_is_asked(authority: Authority) -> None:
+    async with aiohttp.ClientSession() as session:
+        (done,) = await Confirm(None, authority, session, lambda: NOW)([task(GOOD)])
+    assert isinstance(done, Done)
+    assert done.data.confirmed_at is None

@@ -1,0 +1,216 @@
+"""Whole responders on a real broker: certified, in step with the topic, several at one port, and honest when it is gone (D8, I7)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import aiohttp
+import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
+from servicecert_cli.addresses import Cluster
+from servicecert_cli.publishing import publish
+from servicecert_deploy.ports import HOST, free_port
+from servicecert_pki.authority import Authority
+from servicecert_pki.keys import SigningKey
+from servicecert_pki.lint import throw_away_keys
+from servicecert_pki.ocsp_client import OcspUnsound, Question
+from servicecert_revoker.certify import Certify
+from servicecert_revoker.decide import decide
+from servicecert_revoker.examine import Examine
+from servicecert_revoker.knowledge import NOTHING_KNOWN
+from servicecert_revoker.ocsp.process import Responder
+from servicecert_revoker.ocsp.settings import Settings
+from servicecert_schemas.codec import decode
+from servicecert_schemas.responder import ResponderRequested
+from servicecert_schemas.topics import CERTIFICATE_STANDINGS, OCSP_RESPONDERS
+from servicecert_worker import topic_creation
+from servicecert_worker.decider import Event, Result, Task
+from servicecert_worker.faults import OperatorError, pauses
+from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, revoked, said
+
+POST = {"Content-Type": "application/ocsp-request"}
+WAIT_SECONDS = 30
+
+
+@pytest.fixture
+async def cluster(parts: Any) -> Cluster:
+    cluster = Cluster(parts.bootstrap, f"t{uuid4().hex[:8]}-")
+    await topic_creation.create(cluster.bootstrap, (CERTIFICATE_STANDINGS, OCSP_RESPONDERS), cluster.prefix)
+    return cluster
+
+
+@pytest.fixture
+async def revoker(cluster: Cluster, authority: Authority, ca_keys: Mapping[str, SigningKey]) -> AsyncIterator[None]:
+    """Answers responders as the revoker does, by its own decisions and acts."""
+    examine = Examine(authority, throw_away_keys(), lambda size: uuid4().bytes[:size], lambda: datetime.now(UTC))
+    certify = Certify(authority, ca_keys)
+
+    async def run() -> None:
+        async with consumer(cluster) as records:
+            async for record in records:
+                _, data = decode(record.key, record.headers, record.value)
+                if isinstance(data, ResponderRequested):
+                    (event,) = examine([Event(uuid4(), data.key(), data, datetime.now(UTC))])
+                    for intent in decide(None, event, NOTHING_KNOWN, event.time).intents:
+                        (done,) = await certify([Task(uuid4(), event.key, intent.kind, intent.data, event.time)])
+                        result = Result(uuid4(), event.key, intent.kind, done.data)
+                        await publish(cluster, *decide(None, result, NOTHING_KNOWN, event.time).events)
+
+    running = asyncio.create_task(run())
+    yield
+    running.cancel()
+    await asyncio.wait([running])
+
+
+@asynccontextmanager
+async def consumer(cluster: Cluster) -> AsyncIterator[AIOKafkaConsumer]:
+    consumer = AIOKafkaConsumer(
+        cluster.name(OCSP_RESPONDERS), bootstrap_servers=cluster.bootstrap, auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+def settings(cluster: Cluster, port: int, **more: Any) -> Settings:
+    return Settings(
+        bootstrap_servers=cluster.bootstrap, topic_prefix=cluster.prefix, ocsp_host=HOST, ocsp_port=port, **more
+    )
+
+
+@asynccontextmanager
+async def answering(*responders: Responder) -> AsyncIterator[list["asyncio.Task[None]"]]:
+    running = [asyncio.create_task(responder.run()) for responder in responders]
+    try:
+        yield running
+    finally:
+        for responder in responders:
+            responder.stop()
+        await asyncio.wait(running)
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(WAIT_SECONDS):
+        async for _ in pauses(first=0.05, longest=0.2):
+            if await holds():
+                return
+
+
+class Asker:
+    """A relying party that opens a connection for each question, so that each of several responders is asked."""
+
+    def __init__(self, authority: Authority, port: int) -> None:
+        self._issuer = authority.issuer("test-ec")
+        self._url = f"http://{HOST}:{port}"
+
+    async def says(self, serial: int) -> str:
+        question = Question(self._issuer, serial, uuid4().bytes * 2)
+        try:
+            async with (
+                aiohttp.ClientSession() as session,
+                session.post(self._url, data=question.request(), headers=POST) as response,
+            ):
+                return "revoked" if question.is_revoked(await response.read(), datetime.now(UTC)) else "not revoked"
+        except OcspUnsound as unsound:
+            return str(unsound)
+        except aiohttp.ClientError:
+            return "nothing"
+
+    async def all_say(self, serial: int, what: str) -> bool:
+        return {await self.says(serial) for _ in range(10)} == {what}
+
+
+async def test_D8_I7_responders_without_state_say_what_the_topic_says(
+    cluster: Cluster, revoker: None, authority: Authority, tmp_path: Path
+) -> None:
+    await publish(cluster, said(GOOD), said(REVOKED), revoked(REVOKED, datetime.now(UTC)))
+    port = free_port()
+    first, second = (
+        Responder(settings(cluster, port, health_file=tmp_path / name), lambda: datetime.now(UTC))
+        for name in ("first", "second")
+    )
+    asker = Asker(authority, port)
+    async with answering(first, second):
+        await until(lambda: asker.all_say(REVOKED, "revoked"))
+        assert await asker.says(GOOD) == "not revoked"
+        assert await asker.says(NEVER_ISSUED) == "not revoked"
+        await publish(cluster, revoked(GOOD, datetime.now(UTC)), said(GOOD))
+        await until(lambda: asker.all_say(GOOD, "revoked"))
+        async with aiohttp.ClientSession() as session:
+            for name in ("first", "second"):
+                address = (tmp_path / name).read_text()
+                async with session.get(f"http://{address}/ready") as response:
+                    assert (response.status, await response.text()) == (200, "Answering.\n")
+                async with session.get(f"http://{address}/metrics") as response:
+                    shown = await response.text()
+                assert "servicecert_ocsp_certificates 2.0" in shown
+                assert 'servicecert_ocsp_certificate_days_left{issuer="production-rsa"} 3.99' in shown
+                assert 'servicecert_ready{service="ocsp"} 1.0' in shown
+
+
+async def test_D8_nothing_is_answered_before_a_ca_has_certified_the_key(
+    cluster: Cluster, authority: Authority, tmp_path: Path
+) -> None:
+    port = free_port()
+    alone = Responder(settings(cluster, port, health_file=tmp_path / "alone"), lambda: datetime.now(UTC))
+    asker = Asker(authority, port)
+    async with answering(alone), aiohttp.ClientSession() as session:
+        await until(lambda: asker.all_say(GOOD, "The responder answers TRY_LATER."))
+
+        async def waits_for_the_revoker() -> bool:
+            async with session.get(f"http://{(tmp_path / 'alone').read_text()}/ready") as response:
+                return response.status == 503 and "revoker" in await response.text()
+
+        await until(waits_for_the_revoker)
+
+
+async def test_D8_a_topic_made_anew_stops_a_responder_with_one_sentence(
+    cluster: Cluster, revoker: None, authority: Authority
+) -> None:
+    await publish(cluster, *(said(serial) for serial in range(1, 200)))
+    port = free_port()
+    responder = Responder(settings(cluster, port), lambda: datetime.now(UTC))
+    asker = Asker(authority, port)
+    async with answering(responder) as (running,):
+        await until(lambda: asker.all_say(GOOD, "not revoked"))
+        admin = AIOKafkaAdminClient(bootstrap_servers=cluster.bootstrap)
+        await admin.start()
+        await admin.delete_topics([cluster.name(CERTIFICATE_STANDINGS)])
+        await admin.close()
+        async with asyncio.timeout(WAIT_SECONDS):
+            await asyncio.wait([running])
+        fault = running.exception()
+        assert isinstance(fault, BaseExceptionGroup)
+        ours, others = fault.split(OperatorError)
+        assert others is None
+        assert "certificate-standings" in repr(ours)
+
+
+async def test_D8_a_responder_that_is_cut_off_says_so_when_its_knowledge_ends(cluster: Cluster, revoker: None) -> None:
+    ahead = timedelta()
+    responder = Responder(settings(cluster, free_port()), lambda: datetime.now(UTC) + ahead)
+    async with answering(responder):
+
+        async def ready() -> bool:
+            return responder._is_ready()[0]
+
+        await until(ready)
+        responder._feed._reached = lambda moment: None
+        ahead = timedelta(hours=4)
+        assert responder._is_ready() == (False, "Kafka has been away for so long that nothing can be answered.")
+
+
+async def test_a_port_that_is_taken_is_one_sentence(cluster: Cluster) -> None:
+    async with asyncio.timeout(WAIT_SECONDS):
+        with pytest.raises(OperatorError, match="SERVICECERT_OCSP_HOST"):
+            await Responder(
+                Settings(bootstrap_servers=cluster.bootstrap, ocsp_host="192.0.2.1", ocsp_port=1),
+                lambda: datetime.now(UTC),
+            ).run()

@@ -1,0 +1,172 @@
+"""OCSP over HTTP, asked by `openssl ocsp` and judged by it (D8, RFC 5019, RFC 6960)."""
+
+import asyncio
+from base64 import b64encode
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from servicecert_pki.authority import Authority
+from servicecert_pki.issuer import IssuerInfo
+from servicecert_pki.keys import SigningKey
+from servicecert_pki.ocsp_request import LARGEST_REQUEST
+from servicecert_revoker.ocsp.answering import INTERNAL_ERROR, MALFORMED, Answering
+from servicecert_revoker.ocsp.server import serve
+from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, answering, request
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+POST = {"Content-Type": "application/ocsp-request"}
+
+
+@pytest.fixture(scope="session")
+def issuer(authority: Authority) -> IssuerInfo:
+    return authority.issuer("test-ec")
+
+
+@pytest.fixture
+def responder(authority: Authority, ca_keys: Mapping[str, SigningKey]) -> Answering:
+    return answering(authority, ca_keys, NOW)
+
+
+@pytest.fixture
+async def url(responder: Answering) -> AsyncIterator[str]:
+    async with serve(responder.answer, lambda: NOW, 30, "127.0.0.1", 0) as address:
+        yield address
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
+def chain(issuer: IssuerInfo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The CA's certificate, and its root's, in PEM files of one folder."""
+    folder = tmp_path_factory.mktemp("chain")
+    for name, der in (("ca", issuer.certificate_der), ("root", issuer.root_der)):
+        (folder / f"{name}.pem").write_bytes(x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM))
+    return folder
+
+
+async def openssl(chain: Path, *arguments: str | Path) -> str:
+    """What `openssl ocsp` says, with its judgement."""
+    command = [
+        "openssl",
+        "ocsp",
+        "-issuer",
+        chain / "ca.pem",
+        "-CAfile",
+        chain / "root.pem",
+        "-verify_other",
+        chain / "ca.pem",
+    ]
+    process = await asyncio.create_subprocess_exec(
+        *map(str, [*command, *arguments]), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    said, _ = await process.communicate()
+    return said.decode()
+
+
+@pytest.mark.parametrize("hash", ["-sha1", "-sha256"])
+@pytest.mark.parametrize("nonce", ["-nonce", "-no_nonce"])
+async def test_D8_openssl_agrees_by_post(url: str, chain: Path, hash: str, nonce: str) -> None:
+    asked = [part for serial in (GOOD, REVOKED, NEVER_ISSUED) for part in ("-serial", str(serial))]
+    said = await openssl(chain, hash, *asked, nonce, "-url", url)
+    assert "Response verify OK" in said
+    assert f"{GOOD}: good" in said
+    assert f"{REVOKED}: revoked" in said
+    assert "Reason: cessationOfOperation" in said
+    assert f"{NEVER_ISSUED}: unknown" in said
+    assert "WARNING" not in said
+
+
+@pytest.mark.parametrize("escaped", [True, False])
+async def test_D8_openssl_agrees_by_get(
+    url: str, session: aiohttp.ClientSession, issuer: IssuerInfo, chain: Path, tmp_path: Path, escaped: bool
+) -> None:
+    for serial, status in ((GOOD, "good"), (REVOKED, "revoked"), (NEVER_ISSUED, "unknown")):
+        path = b64encode(request(issuer, serial)).decode()
+        address = f"{url}/{quote(path, safe='') if escaped else path}"
+        async with session.get(aiohttp.client.URL(address, encoded=True)) as response:
+            assert response.status == 200
+            assert response.content_type == "application/ocsp-response"
+            (tmp_path / "answer").write_bytes(await response.read())
+        said = await openssl(chain, "-serial", str(serial), "-no_nonce", "-respin", tmp_path / "answer")
+        assert "Response verify OK" in said
+        assert f"{serial}: {status}" in said
+
+
+async def got(session: aiohttp.ClientSession, url: str, asked: bytes, **headers: str) -> aiohttp.ClientResponse:
+    address = aiohttp.client.URL(f"{url}/{quote(b64encode(asked).decode(), safe='')}", encoded=True)
+    async with session.get(address, headers=headers) as response:
+        await response.read()
+        return response
+
+
+async def test_D8_caches_keep_an_answer_for_a_short_while(
+    url: str, session: aiohttp.ClientSession, issuer: IssuerInfo, responder: Answering
+) -> None:
+    response = await got(session, url, request(issuer, GOOD))
+    assert response.headers["Cache-Control"] == "max-age=30, public, no-transform, must-revalidate"
+    assert response.headers["Last-Modified"] == f"{NOW:%a, %d %b %Y %H:%M:%S} GMT"
+    assert response.headers["Expires"] == f"{NOW + timedelta(hours=4):%a, %d %b %Y %H:%M:%S} GMT"
+    again = await got(session, url, request(issuer, GOOD), **{"If-None-Match": response.headers["ETag"]})
+    assert again.status == 304
+    assert again.headers["ETag"] == response.headers["ETag"]
+    responder.moment = NOW - timedelta(hours=4) + timedelta(seconds=7)
+    last = await got(session, url, request(issuer, GOOD, hash=sha256))
+    assert last.headers["Cache-Control"].startswith("max-age=7,")
+
+
+async def test_D8_what_is_for_one_or_for_now_is_not_kept(
+    url: str, session: aiohttp.ClientSession, issuer: IssuerInfo
+) -> None:
+    for asked in (request(issuer, GOOD, b"nonce"), request(issuer, NEVER_ISSUED), b"no request"):
+        response = await got(session, url, asked)
+        assert response.status == 200
+        assert response.headers["Cache-Control"] == "no-store"
+        assert "ETag" not in response.headers
+    async with session.post(url, data=request(issuer, GOOD), headers=POST) as response:
+        assert response.headers["Cache-Control"] == "no-store"
+
+
+async def test_D8_what_is_asked_wrongly_is_answered_in_words_or_in_ocsp(
+    url: str, session: aiohttp.ClientSession
+) -> None:
+    async def status(method: str, **more: Any) -> int:
+        async with session.request(method, url, **more) as response:
+            return response.status
+
+    assert await status("POST", data=b"x") == 415
+    assert await status("POST", data=bytes(LARGEST_REQUEST + 1), headers=POST) == 413
+    assert await status("DELETE") == 405
+
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield bytes(LARGEST_REQUEST // 8)
+
+    assert await status("POST", data=endless(), headers=POST) == 413
+    for path in ("", "/", "/no-base64!", "/%ff"):
+        async with session.get(aiohttp.client.URL(url + path, encoded=True)) as response:
+            assert await response.read() == MALFORMED.body
+    async with session.head(f"{url}/MDA=") as response:
+        assert (response.status, await response.read()) == (200, b"")
+
+
+async def test_D8_a_defect_is_an_internal_error(session: aiohttp.ClientSession, issuer: IssuerInfo) -> None:
+    def broken(asked: bytes, now: datetime) -> Any:
+        raise RuntimeError("a defect")
+
+    async with (
+        serve(broken, lambda: NOW, 30, "127.0.0.1", 0) as url,
+        session.post(url, data=b"x", headers=POST) as response,
+    ):
+        assert await response.read() == INTERNAL_ERROR.body
