@@ -15,6 +15,7 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.certificate import build_tbs
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.lint import Linter
+from servicecert_pki.partitions import FULL, crl_name
 from servicecert_pki.pkix_lint import lint_certificate, lint_crl
 from servicecert_pki.profiles import Profiles
 from specimens import Specimen
@@ -63,17 +64,17 @@ def stock(
     crls = specimens.make_crls(authority, ca_keys, [], now)
     specimens.write(folder, authority, made, crls)
     (folder / "all-revoked").mkdir()
-    for id, crl in specimens.make_crls(authority, ca_keys, made, now).items():
-        (folder / "all-revoked" / f"{id}.crl").write_bytes(crl)
+    for file, crl in specimens.make_crls(authority, ca_keys, made, now).items():
+        (folder / "all-revoked" / file).write_bytes(crl)
     return Stock(folder, made, crls, now)
 
 
-def questions(stock: Stock, crls: str) -> list[Question]:
+def questions(stock: Stock, crls: str, partition: int) -> list[Question]:
     return [
         Question(
             stock.folder / "ca" / "roots" / f"{specimens.root_name(it.contents.issuer.id)}.pem",
             stock.folder / "ca" / "issuing" / f"{it.contents.issuer.id}.pem",
-            stock.folder / crls / f"{it.contents.issuer.id}.crl",
+            stock.folder / crls / crl_name(it.contents.issuer.id, partition),
             int(stock.now.timestamp()) + 1,
             it.contents.profile.policy,
             stock.folder / "certificates" / f"{it.name}.pem",
@@ -143,16 +144,33 @@ JUDGES: Mapping[str, tuple[Callable[[list[Question], Path], list[str]], str | No
 }
 
 
-@pytest.mark.parametrize("name", JUDGES)
-def test_every_verifier_accepts_each_certificate_until_it_is_revoked(stock: Stock, tmp_path: Path, name: str) -> None:
+def judge_of(name: str) -> Callable[[list[Question], Path], list[str]]:
     judge, program = JUDGES[name]
     if program is not None and shutil.which(program) is None:
         pytest.skip(f"{program} is not on this machine, so {name} was not asked")
-    good, revoked = questions(stock, "crls"), questions(stock, "all-revoked")
+    return judge
+
+
+@pytest.mark.parametrize("partition", [FULL, specimens.PARTITION], ids=["full", "partition"])
+@pytest.mark.parametrize("name", JUDGES)
+def test_D7_every_verifier_accepts_each_certificate_until_it_is_revoked(
+    stock: Stock, tmp_path: Path, name: str, partition: int
+) -> None:
+    judge = judge_of(name)
+    good, revoked = questions(stock, "crls", partition), questions(stock, "all-revoked", partition)
     answers = judge(good + revoked, tmp_path)
     assert answers[: len(good)] == ["accepted"] * len(good)
     assert [answer[:8] for answer in answers[len(good) :]] == ["refused:"] * len(revoked)
     assert all("revoked" in answer.lower() for answer in answers[len(good) :])
+
+
+@pytest.mark.parametrize("name", ["openssl", "java"])
+def test_D7_another_partitions_list_says_nothing_of_a_certificate(stock: Stock, tmp_path: Path, name: str) -> None:
+    """GnuTLS and Go's example leave it to who fetches the list."""
+    asked = questions(stock, "crls", specimens.OTHER_PARTITION)
+    answers = judge_of(name)(asked, tmp_path)
+    assert [answer[:8] for answer in answers] == ["refused:"] * len(asked)
+    assert not any("revoked" in answer.lower() for answer in answers if name == "openssl")
 
 
 def test_javas_program_is_compiled_from_its_source() -> None:

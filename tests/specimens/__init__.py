@@ -1,6 +1,6 @@
 """A specimen of every certificate that the service can issue, with chains and CRLs, for any linter and verifier to judge.
 
-certificates/<type>-<key>-<ca>.pem and .der     ca/roots, ca/issuing     crls/<ca>.crl
+certificates/<type>-<key>-<ca>.pem and .der     ca/roots, ca/issuing     crls/<ca>.crl and <ca>.<partition>.crl
 """
 
 from collections.abc import Mapping
@@ -18,12 +18,17 @@ from servicecert_pki.crl import Reason, build_crl, check_crl, entry_der
 from servicecert_pki.crl import RevokedCertificate as Revoked
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import PublicKey, SigningKey
+from servicecert_pki.partitions import FULL, crl_name, crl_url
 from servicecert_pki.profiles import Profile, Profiles
 from servicecert_pki.serials import draw_serial
 from servicecert_pki.spki import family_of
 from servicecert_pki.validity import validity
 
 _CRL_DAYS = 7
+
+BASE = "http://crl.example.fi"
+PARTITION, OTHER_PARTITION = 7, 8
+"""All specimens are in the one, and none in the other."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ def _contents(profile: Profile, issuer: IssuerInfo, spki: bytes, now: datetime) 
         serial=draw_serial(),
         not_before=valid.not_before,
         not_after=valid.not_after,
-        crl_url=f"http://crl.example.fi/{issuer.id}.crl",
+        crl_url=crl_url(BASE, issuer.id, PARTITION),
         ca_issuers_url=f"http://crl.example.fi/{issuer.id}.cer",
         ocsp_url="http://ocsp.example.fi",
     )
@@ -87,14 +92,20 @@ def _contents(profile: Profile, issuer: IssuerInfo, spki: bytes, now: datetime) 
 def make_crls(
     authority: Authority, ca_keys: Mapping[str, SigningKey], revoked: list[Specimen], now: datetime
 ) -> Mapping[str, bytes]:
-    """Sign a CRL of each issuing CA: with those of `revoked` that it issued, and a certificate that is none of the specimens."""
+    """Sign the CRLs of each issuing CA, the full one, the specimens' partition's and another's, by their names.
+
+    They list those of `revoked` that it issued, and a certificate that is none of the specimens.
+    """
     crls = {}
     for id, issuer in authority.issuers.items():
         serials = [it.contents.serial for it in revoked if it.contents.issuer is issuer]
         entries = [Revoked(serial, now, Reason.CESSATION_OF_OPERATION) for serial in (draw_serial(), *serials)]
         encoded = [entry_der(it.serial, it.revoked_at, it.reason) for it in entries]
-        crls[id] = build_crl(ca_keys[id], issuer, now, now + timedelta(days=_CRL_DAYS), encoded, 1)
-        check_crl(crls[id], issuer, 1, entries)
+        for partition in (FULL, PARTITION, OTHER_PARTITION):
+            url = None if partition == FULL else crl_url(BASE, id, partition)
+            crl = build_crl(ca_keys[id], issuer, now, now + timedelta(days=_CRL_DAYS), encoded, 1, url)
+            check_crl(crl, issuer, 1, entries)
+            crls[crl_name(id, partition)] = crl
     return crls
 
 
@@ -106,8 +117,8 @@ def write(folder: Path, authority: Authority, specimens: list[Specimen], crls: M
     for id, issuer in authority.issuers.items():
         _write(folder / "ca" / "issuing" / f"{id}.pem", pem(issuer.certificate_der))
         _write(folder / "ca" / "roots" / f"{root_name(id)}.pem", pem(issuer.root_der))
-    for id, crl in crls.items():
-        _write(folder / "crls" / f"{id}.crl", crl)
+    for name, crl in crls.items():
+        _write(folder / "crls" / name, crl)
 
 
 def root_name(issuer: str) -> str:

@@ -1,0 +1,175 @@
+"""Each gate stops the list that it is there for, and lets the right one pass (D7, I7, I8)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+
+import pytest
+from servicecert_pki import der
+from servicecert_pki.authority import Authority
+from servicecert_pki.crl import CrlHead, Reason, build_crl, entry_der
+from servicecert_pki.crl_reading import OCTETS, SerialSet, load, said
+from servicecert_pki.keys import SigningKey
+from servicecert_revoker import gates
+from servicecert_revoker.crl_plan import Recorded, Shown, Size, wanted
+from servicecert_revoker.gates import GateFailed, Meant
+from servicecert_revoker.publication import PublishOrder
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+LATER = NOW + timedelta(days=3)
+URL = "http://crl.example.fi/test-ec.3.crl"
+SERIALS = (5, 1 << 126, (1 << 126) + 9)
+
+
+def entries(*serials: int, reason: Reason = Reason.KEY_COMPROMISE) -> bytes:
+    return b"".join(entry_der(serial, NOW, reason) for serial in serials)
+
+
+@pytest.fixture(scope="session")
+def build(authority: Authority, ca_keys: Mapping[str, SigningKey]) -> Callable[..., bytes]:
+    """A maker of lists, right ones unless told otherwise."""
+
+    def make(
+        key: str = "test-ec",
+        issuer: str = "test-ec",
+        body: bytes = entries(*SERIALS),
+        number: int = 7,
+        url: str | None = URL,
+        this: datetime = NOW,
+        end: datetime = LATER,
+    ) -> bytes:
+        return build_crl(ca_keys[key], authority.issuer(issuer), this, end, body, number, url)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def meant(authority: Authority) -> Meant:
+    return meaning(CrlHead(authority.issuer("test-ec"), 7, NOW, LATER, URL), SERIALS)
+
+
+def meaning(head: CrlHead, serials: tuple[int, ...]) -> Meant:
+    numbers = b"".join(serial.to_bytes(OCTETS, "big") for serial in serials)
+    return Meant(head, len(serials), sha256(entries(*serials)).hexdigest(), sha256(numbers).hexdigest())
+
+
+def stopped_by(act: Callable[[], object]) -> str:
+    with pytest.raises(GateFailed) as failed:
+        act()
+    assert failed.value.gate in gates.GATES
+    assert str(failed.value).endswith(".")
+    return failed.value.gate
+
+
+def test_D7_the_list_that_is_meant_passes(build: Callable[..., bytes], meant: Meant) -> None:
+    passed = gates.check(build(), meant, None)
+    assert passed.vanished == ()
+    assert (passed.listed.count, passed.listed.total) == (3, sum(SERIALS))
+    assert gates.check(build(), meant, b"garbage") == passed
+    assert gates.check(build(), meant, build(body=entries(5), number=6)) == passed
+
+
+def test_I7_what_vanished_is_named_whatever_the_order_of_the_published_list(
+    build: Callable[..., bytes], meant: Meant
+) -> None:
+    for old in ((2, 5, 1 << 127), (1 << 127, 5, 2)):
+        assert gates.check(build(), meant, build(body=entries(*old))).vanished == (2, 1 << 127)
+
+
+@pytest.mark.parametrize(
+    ("gate", "changes"),
+    [
+        ("signature", {"key": "production-ec"}),
+        ("signature", {"key": "test-rsa", "issuer": "test-rsa"}),
+        ("signature", {"key": "production-ec", "issuer": "production-ec"}),
+        ("issuer", {"issuer": "production-ec"}),
+        ("number", {"number": 8}),
+        ("times", {"this": NOW - timedelta(seconds=1)}),
+        ("times", {"end": LATER + timedelta(seconds=1)}),
+        ("scope", {"url": None}),
+        ("scope", {"url": URL.replace("3", "4")}),
+        ("entries", {"body": b""}),
+        ("entries", {"body": entries(*SERIALS[:2])}),
+        ("entries", {"body": entries(*SERIALS, 1 << 127)}),
+        ("entries", {"body": entries(*SERIALS, reason=Reason.PRIVILEGE_WITHDRAWN)}),
+    ],
+)
+def test_D7_each_gate_stops_its_list(
+    build: Callable[..., bytes], meant: Meant, gate: str, changes: Mapping[str, object]
+) -> None:
+    assert stopped_by(lambda: gates.check(build(**changes), meant, None)) == gate
+
+
+def test_D7_what_cannot_be_read_is_stopped(build: Callable[..., bytes], meant: Meant) -> None:
+    for broken in (b"", build()[:-1], b"\x30\x03\x02\x01\x01"):
+        assert stopped_by(lambda broken=broken: gates.check(broken, meant, None)) == "readable"  # type: ignore[misc]
+
+
+def test_D7_entries_out_of_order_or_twice_or_of_other_certificates_are_stopped(
+    build: Callable[..., bytes], meant: Meant
+) -> None:
+    """Also where they are what is stored: the database itself was changed."""
+    for serials in (SERIALS[::-1], (5, 5, 6), (4, *SERIALS[1:])):
+        stored = replace(meant, body_sha256=sha256(entries(*serials)).hexdigest())
+        crl = build(body=entries(*serials))
+        assert stopped_by(lambda crl=crl, stored=stored: gates.check(crl, stored, None)) == "entries"  # type: ignore[misc]
+
+
+def test_D7_unknown_extensions_are_stopped(build: Callable[..., bytes], meant: Meant) -> None:
+    found = said(load(build()))
+    gates.check_head(found, meant.head)
+    others = replace(found, others=frozenset({"1.2.3"}))
+    assert stopped_by(lambda: gates.check_head(others, meant.head)) == "scope"
+    assert stopped_by(lambda: gates.check_head(replace(found, scope_critical=False), meant.head)) == "scope"
+
+
+def test_D7_what_the_linter_finds_is_stopped(meant: Meant) -> None:
+    wrong = der.sequence(der.integer(5), der.tlv(0x18, b"20261124120000Z"))
+    assert stopped_by(lambda: gates.check_lint(meant.head, memoryview(wrong))) == "lint"
+    gates.check_lint(meant.head, memoryview(entries(*SERIALS)))
+    gates.check_lint(meant.head, memoryview(b""))
+
+
+def test_I8_a_number_that_does_not_grow_is_stopped() -> None:
+    gates.check_grows(8, 7)
+    for number in (7, 6):
+        assert stopped_by(lambda number=number: gates.check_grows(number, 7)) == "number"  # type: ignore[misc]
+
+
+def test_D7_what_is_asked_for_and_has_no_entry_is_stopped() -> None:
+    gates.check_asked({b"a": 3}, {b"a": 3, b"b": 4})
+    for revoked in ({}, {b"a": 4}):
+        assert stopped_by(lambda revoked=revoked: gates.check_asked({b"a": 3}, revoked)) == "asked"  # type: ignore[misc]
+
+
+def test_I7_what_vanished_unexpired_is_stopped() -> None:
+    gates.check_vanished(0)
+    assert stopped_by(lambda: gates.check_vanished(1)) == "vanished"
+
+
+def test_D7_partitions_that_are_not_the_full_list_are_stopped() -> None:
+    full = SerialSet(3, 60, "")
+    gates.check_union(full, [(1, 10), (2, 50), (0, 0)])
+    gates.check_union(SerialSet(0, 0, ""), [])
+    for partitions in ([(1, 10), (1, 50)], [(1, 10), (2, 51)], []):
+        assert stopped_by(lambda partitions=partitions: gates.check_union(full, partitions)) == "union"  # type: ignore[misc]
+
+
+def order(partition: int, serial: str | None = "05") -> PublishOrder:
+    return PublishOrder(issuer="test-ec", partition=partition, serial=serial)
+
+
+def test_D7_a_pass_makes_what_is_asked_for_and_what_lacks_something() -> None:
+    whole = {partition: Shown(7, f"{partition}") for partition in range(6)}
+    recorded = {partition: Recorded(10, 100, f"{partition}") for partition in range(6)}
+    sizes = {partition: Size(10, 490) for partition in range(1, 6)}
+    assert wanted([order(3)], sizes, recorded, whole | {0: None}) == {0, 3}
+    shown = {**whole, 1: None, 2: Shown(7, "another"), 6: Shown(7, "6")}
+    assert wanted([order(3)], sizes | {4: Size(11, 539)}, recorded, shown) == {0, 1, 2, 3, 4, 6}
+    assert wanted([order(3)], {1: Size(10, 490)}, recorded, whole) == {0, 2, 3, 4, 5}
+
+
+def test_D7_a_scheduled_pass_makes_all() -> None:
+    whole = {partition: Shown(7, f"{partition}") for partition in range(6)}
+    assert wanted([order(3), order(0, None)], {}, {}, whole) == set(range(6))

@@ -1,0 +1,191 @@
+"""Whatever fails on the way of a CRL, the world sees the old one or the new one, and the failure is seen too (D7, I7)."""
+
+import errno
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+from uuid import uuid4
+
+import aiohttp
+import asyncpg
+import pytest
+from aiohttp import web
+from servicecert_revoker.crl_files import CrlFiles
+from servicecert_revoker.crl_server import serve
+from servicecert_revoker.effects import Publish
+from servicecert_revoker.gauges import LastCrls, Tally, gauges
+from servicecert_revoker.publication import PublishOrder, schedule_key
+from servicecert_revoker.publishers import CommandPublisher, NotFetched, fetch_back
+from servicecert_worker.decider import Again, Done, Outcome, Task
+
+Pool: TypeAlias = "asyncpg.Pool[Any]"
+Register = Callable[..., Awaitable[Task]]
+
+NOW = datetime(2026, 11, 24, 10, 2, 3, tzinfo=UTC)
+
+
+def scheduled(issuer: str = "test-ec") -> Task:
+    return Task(uuid4(), schedule_key(issuer), "publish", PublishOrder(issuer=issuer), NOW)
+
+
+def served(files: CrlFiles) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in files.folder.iterdir()}
+
+
+def stopped(outcome: Outcome) -> str:
+    assert isinstance(outcome, Again), outcome
+    return outcome.reason
+
+
+def command(program: str, *arguments: Path | str) -> CommandPublisher:
+    return CommandPublisher((sys.executable, "-c", program, *map(str, arguments)), seconds=20)
+
+
+def through(publish: Publish, publisher: CommandPublisher, base_url: str | None = None) -> Publish:
+    press = replace(publish.press, publishers=(publisher,), base_url=base_url or publish.press.base_url)
+    return replace(publish, press=press, tally=Tally([publisher.name]))
+
+
+@pytest.mark.parametrize("step", ["servicecert_pki.crl_file.os.fsync", "servicecert_pki.crl_file.CrlFile.add"])
+async def test_D7_full_disk_leaves_the_old_crls_and_nothing_else(
+    publish: Publish, register: Register, files: CrlFiles, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    await publish([scheduled()])
+    before, task = served(files), await register(1, partition=2)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(step, full)
+        (outcome,) = await publish([task])
+    assert "No space left" in stopped(outcome)
+    assert served(files) == before
+    assert (await publish.tally.failures())["folder"] == 1
+    (outcome,) = await publish([task])
+    assert isinstance(outcome, Done)
+
+
+async def test_I7_what_the_database_forgot_is_not_taken_off_the_crl(
+    publish: Publish, register: Register, files: CrlFiles, pool: Pool
+) -> None:
+    """As after a restore from a backup that is older than the revocation."""
+    await publish([await register(1, partition=2)])
+    before = served(files)
+    await pool.execute("alter table revocations disable trigger revocations_stay")
+    await pool.execute("delete from revocations")
+    (outcome,) = await publish([scheduled()])
+    assert "gate vanished: 1 entries" in stopped(outcome)
+    assert served(files) == before
+    assert (await publish.tally.gates())["vanished"] == 1
+
+
+async def test_D7_partition_that_somebody_changed_is_made_anew(
+    publish: Publish, register: Register, files: CrlFiles
+) -> None:
+    await publish([await register(1, partition=2)])
+    (files.folder / "test-ec.2.crl").write_bytes(b"garbage")
+    (files.folder / "test-ec.3.crl").unlink()
+    (outcome,) = await publish([await register(2, partition=1)])
+    assert isinstance(outcome, Done)
+    assert {crl.partition: crl.entries for crl in outcome.data.announced} == {0: 2, 1: 1, 2: 1, 3: 0}
+
+
+async def test_D7_serial_number_moved_to_another_partition_behind_our_back_stops_at_a_gate(
+    publish: Publish, register: Register, files: CrlFiles, pool: Pool
+) -> None:
+    await publish([scheduled()])
+    await publish([await register(1, partition=1), await register(2, partition=2)])
+    before = served(files)
+    await pool.execute("alter table revocations disable trigger revocations_final")
+    await pool.execute("update revocations set partition = 3 - partition")
+    (outcome,) = await publish([await register(3, partition=1)])
+    assert "gate vanished" in stopped(outcome)
+    assert served(files) == before
+
+
+async def test_D7_command_gets_each_crl_and_no_secret(
+    publish: Publish, register: Register, files: CrlFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://secret")
+    there = tmp_path / "there"
+    there.mkdir()
+    copy = (
+        "import os, shutil, sys; assert 'DATABASE_URL' not in os.environ;"
+        "shutil.copy(sys.argv[2], os.path.join(sys.argv[1], os.environ['SERVICECERT_CRL_NAME']))"
+    )
+    async with serve(there, "127.0.0.1", 0) as base:
+        (outcome,) = await through(publish, command(copy, there), base)([await register(1, partition=2)])
+    assert isinstance(outcome, Done), outcome
+    assert {path.name: path.read_bytes() for path in there.iterdir()} == served(files)
+
+
+async def test_D7_truncated_upload_tells_nobody(publish: Publish, register: Register, tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.mkdir()
+    half = (
+        "import os, sys; content = open(sys.argv[2], 'rb').read();"
+        "open(os.path.join(sys.argv[1], os.environ['SERVICECERT_CRL_NAME']), 'wb').write(content[:len(content) // 2])"
+    )
+    async with serve(there, "127.0.0.1", 0) as base:
+        cutting = through(publish, command(half, there), base)
+        (outcome,) = await cutting([await register(1)])
+    assert "Another CRL" in stopped(outcome)
+    assert (await cutting.tally.failures())["address"] == 1
+
+
+@pytest.mark.parametrize(
+    ("publisher", "sentence"),
+    [
+        (command("raise SystemExit(3)"), "ends with exit code 3"),
+        (CommandPublisher(("/nowhere/upload",)), "cannot be started"),
+        (replace(command("import time; time.sleep(60)"), seconds=0.1), "takes longer than"),
+    ],
+)
+async def test_D7_command_that_fails_is_tried_again_and_seen(
+    publish: Publish, register: Register, pool: Pool, publisher: CommandPublisher, sentence: str
+) -> None:
+    failing = through(publish, publisher)
+    (outcome,) = await failing([task := await register(1)])
+    assert sentence in stopped(outcome)
+    assert "SERVICECERT_CRL_PUBLISH_COMMAND" in stopped(outcome)
+    assert await failing.tally.failures() == {"folder": 0, "command": 1, "address": 0}
+    assert await pool.fetchval("select count(*) from crls where published_at is not null") == 0
+    (outcome,) = await publish([task])
+    assert isinstance(outcome, Done)
+
+
+async def test_I7_address_that_answers_500_is_not_published() -> None:
+    async def fail(_: web.Request) -> web.Response:
+        raise web.HTTPInternalServerError
+
+    served = web.Application()
+    served.router.add_get("/x.crl", fail)
+    runner = web.AppRunner(served)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        async with aiohttp.ClientSession() as session:
+            with pytest.raises(NotFetched, match="ClientResponseError"):
+                await fetch_back(session, f"http://127.0.0.1:{runner.addresses[0][1]}/x.crl", "0" * 64)
+    finally:
+        await runner.cleanup()
+
+
+async def test_D7_health_of_the_published_crls_is_shown(
+    publish: Publish, register: Register, pool: Pool, clock: Any
+) -> None:
+    await publish([await register(1, partition=2)])
+    last = LastCrls(pool, ["test-ec", "test-rsa"], 3, clock)
+    clock.now = clock.now.replace(microsecond=0, hour=11)
+    shown = {gauge.name: await gauge.read() for gauge in gauges(last, publish.tally)}
+    names = {"test-ec.crl", "test-ec.1.crl", "test-ec.2.crl", "test-ec.3.crl"}
+    assert set(shown["servicecert_crl_age_seconds"]) == names
+    assert set(shown["servicecert_crl_age_seconds"].values()) == {3600.0}
+    assert set(shown["servicecert_crl_valid_seconds"].values()) == {71 * 3600.0}
+    assert shown["servicecert_crl_entries"] == {name: float(name in ("test-ec.crl", "test-ec.2.crl")) for name in names}
+    assert set(shown["servicecert_crl_pass_seconds"]) == {"test-ec"}
+    assert not any(shown["servicecert_crl_gate_failures"].values())
