@@ -7,13 +7,14 @@ BIN := .venv/bin
 N ?= 2000
 SEED ?= 1
 SECONDS ?= 60
+CERTIFICATES ?= 100000
 ROOMS := */decide.py,*/handling.py,*/judging.py,*/moves.py,*/waiting.py,*/clocks.py,*/membership.py,*/asking.py,*/servicecert_revoker/requests.py,*/servicecert_revoker/proposals.py,*/cascade_plan.py,*/examine.py,*/rules/*,*/issuance.py,*/crl_plan.py,*/settling.py,*/overtaking.py,*/bounces.py,*/relays.py,*/standing.py,*/reminders.py,*/pace.py,*/audience.py,*/contents.py,*/planning.py,*/refusals.py,*/fold.py
 
 # Names of package registries and folders of a developer's own machine: neither belongs into a file.
 FOREIGN := pyp[i]\.|pythonh[o]sted|de[b]\.debian|np[m]js\.|repo1?\.m[a]ven|ma[v]en\.apache|proxy\.g[o]lang|crat[e]s\.io|/hom[e]/|/roo[t]/|/User[s]/|/wor[k]/
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test chaos fuzz bench specimens check format lock clean
+.PHONY: help setup demo up test chaos fuzz bench drill specimens check format lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +46,9 @@ fuzz: setup ## SECONDS=… of inputs found by coverage, against the reader of re
 
 bench: setup ## measure throughput, latency and memory; leaves var/bench/*.json
 	@$(BIN)/python -m bench
+
+drill: setup ## an incident: CERTIFICATES=… are revoked within 24 hours of a hastened clock, with a revoker killed on the way
+	@$(BIN)/python -m bench.drill --certificates $(CERTIFICATES)
 
 specimens: setup ## a certificate of each type and key, with chains and CRLs, into var/specimens/
 	@PYTHONPATH=tests $(BIN)/python -m specimens

@@ -1,0 +1,23 @@
+"""A revoker as it runs in production, whose clock runs faster than the machine's: `python -m bench.drill_worker SINCE FACTOR`."""
+
+import sys
+from datetime import datetime, timedelta
+
+from servicecert_revoker import service
+from servicecert_worker import process
+from servicecert_worker.clock import Clock, machine_clock
+
+
+def hastened(since: datetime, factor: float) -> Clock:
+    """A clock that was right at a moment, and has run so many times too fast from then on."""
+    return lambda: since + (machine_clock() - since) * factor
+
+
+if __name__ == "__main__":
+    since, factor = datetime.fromisoformat(sys.argv.pop(1)), float(sys.argv.pop(1))
+
+    def clock_ahead(by: timedelta, of: Clock = machine_clock) -> Clock:  # noqa: ARG001  -- it stands for another
+        return hastened(since, factor)
+
+    process.clock_ahead = clock_ahead
+    sys.exit(process.run(service))
