@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bench import crl, intake, issuer, registers, whole_way
+from bench import crl, intake, issuer, ocsp, registers, whole_way
 
 if __name__ == "__main__":
     asyncio.run(registers.measure())
@@ -10,3 +10,4 @@ if __name__ == "__main__":
     asyncio.run(issuer.measure())
     asyncio.run(whole_way.measure())
     asyncio.run(crl.measure())
+    ocsp.measure()

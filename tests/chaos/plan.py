@@ -202,7 +202,7 @@ READERS = MappingProxyType(
         "accepted-applications": ("issuer",),
         "certificates": ("intake", "revoker", "notifier"),
         "revocations": ("revoker",),
-        "certificate-status": ("intake", "notifier"),
+        "certificate-status": ("intake", "issuer", "notifier"),
         "notifications": ("intake",),
         "cases": ("notifier",),
     }
