@@ -22,7 +22,7 @@ MOST_AT_ONCE = 500
 """How many certificates are ordered by one turn at most."""
 
 _TICK = timedelta(seconds=1)
-_CATCHES_UP = timedelta(minutes=1)
+_CATCHES_UP = timedelta(minutes=10)
 _KEYS = "proposal/"
 
 
@@ -86,7 +86,7 @@ def gone_on(proposal: Proposal, now: datetime) -> Decision[Proposal]:
 
 
 def _due(proposal: Proposal, now: datetime) -> int:
-    """How many the rate allows since the last ones. After a pause at most a minute's worth comes at once."""
+    """How many the rate allows since the last ones. After a pause at most ten minutes' worth comes at once."""
     if proposal.carried_at is None:
         return 1
     passed = min(now - proposal.carried_at, _CATCHES_UP)

@@ -235,12 +235,15 @@ def running(**changes: Any) -> Proposal:
         (60, SECOND, 1),
         (60, SECOND / 2, 0),
         (60, 10 * SECOND, 10),
-        (60, timedelta(days=1), 60),
+        (10, timedelta(days=1), 100),
+        (60, timedelta(days=1), MOST_AT_ONCE),
         (60_000, MINUTE, MOST_AT_ONCE),
         (1, SECOND, 0),
     ],
 )
-def test_rate_is_kept_and_a_pause_is_made_good_for_a_minute_at_most(rate: int, passed: timedelta, count: int) -> None:
+def test_rate_is_kept_and_a_pause_is_made_good_for_ten_minutes_at_most(
+    rate: int, passed: timedelta, count: int
+) -> None:
     decision = gone_on(running(rate=rate, carried_at=NOW), NOW + passed)
     assert len(decision.events) == count
     assert decision.state is not None
