@@ -33,7 +33,7 @@ SUBJECTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "ocsp": "Run one OCSP responder until it is told to stop.",
             "lag": "What the services have not handled yet, in messages and seconds.",
             "keys": "The keys that applications came with.",
-            "mail": "The mails to customers.",
+            "mail": "The mails to customers: how they look, what became of each, sending one again.",
             "parked": "Records that a service could not handle.",
             "audit": "The record of every decision and signature.",
             "proposals": "The authority's own revocations, which two operators decide.",

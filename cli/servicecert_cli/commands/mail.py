@@ -1,4 +1,4 @@
-"""`servicecert mail`: what is written to customers."""
+"""`servicecert mail`: what is written to customers, and what became of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from servicecert_cli.commands.mail_ledger import list_mails, resend, show
 from servicecert_cli.faults import Told
 
 EX_CANTCREAT = 73
@@ -13,7 +14,11 @@ EX_CANTCREAT = 73
 
 @click.group()
 def command() -> None:
-    """The mails to customers."""
+    """The mails to customers: how they look, what became of each, sending one again."""
+
+
+for each in (list_mails, show, resend):
+    command.add_command(each)
 
 
 @command.command()

@@ -117,10 +117,9 @@ async def postman() -> AsyncIterator[Callable[..., Postman]]:
     made: list[Postman] = []
 
     def make(port: int, at: datetime = NOW, **settings: Any) -> Postman:
-        chosen: dict[str, Any] = {"smtp_tls": "off", "smtp_timeout_seconds": 5} | settings
-        postman = Postman(
-            Settings(smtp_host="127.0.0.1", smtp_port=port, servicecert_mail_from="ca@example.fi", **chosen), lambda: at
-        )
+        server = {"smtp_host": "127.0.0.1", "smtp_port": port, "servicecert_mail_from": "ca@example.fi"}
+        chosen: dict[str, Any] = server | {"smtp_tls": "off", "smtp_timeout_seconds": 5} | settings
+        postman = Postman(Settings(**chosen), lambda: at)
         made.append(postman)
         return postman
 

@@ -1,0 +1,180 @@
+"""`servicecert mail list`, `show` and `resend`: what became of each mail, and how one is sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+import click
+
+from servicecert_cli.faults import Told
+from servicecert_cli.output import as_json, print_json, print_table
+
+if TYPE_CHECKING:
+    from servicecert_notifier.mail_rows import MailRow
+
+T = TypeVar("T")
+STATES = ("planned", "deferred", "handed-over", "refused", "given-up", "superseded", "bounced")
+_LONGEST_REASON = 500
+_UNKNOWN = "The ledger has no mail {}: see `servicecert mail list`."
+
+
+@click.command("list")
+@click.option("--case", "case_id", type=click.UUID, help="Of this case.")
+@click.option("--state", type=click.Choice(STATES), metavar="STATE", help=f"In this state: {', '.join(STATES)}.")
+@click.option("--kind", help="Of this kind, e.g. certificate-issued.")
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]),
+    metavar="MOMENT",
+    help="Planned since then: 2026-01-31 or 2026-01-31T12:00:00 (UTC), or with a zone.",
+)
+@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="At most so many.")
+@as_json
+def list_mails(
+    case_id: UUID | None, state: str | None, kind: str | None, since: datetime | None, limit: int, as_json: bool
+) -> None:
+    """List mails of the ledger, the newest first.
+
+    Each is told by its recipient's role: the ledger holds no address. DATABASE_URL names
+    the notifier's role or an administrator's.
+
+    \b
+    Examples:
+      servicecert mail list --state deferred
+      servicecert mail list --case 7b1f0c9e-5d47-4a8e-8d21-b6a7c2e4f905
+    """
+    from servicecert_notifier import mail_rows
+
+    moment = since if since is None or since.tzinfo else since.replace(tzinfo=UTC)
+    found = _in_database(
+        lambda connection: mail_rows.find(
+            connection, case_id=case_id, state=state, kind=kind, since=moment, limit=limit
+        )
+    )
+    if as_json:
+        print_json([asdict(each) for each in found])
+        return
+    rows = [
+        (
+            str(each.mail_id),
+            each.kind,
+            each.recipient,
+            each.state,
+            each.bounce or each.answer or "-",
+            str(each.attempts),
+            f"{each.planned_at:%Y-%m-%d %H:%M}",
+        )
+        for each in found
+    ]
+    if rows:
+        head = ("mail", "kind", "recipient", "state", "answer", "tries", "planned (UTC)")
+        print_table(head, rows, right=frozenset({5}))
+    click.echo(f"{len(rows)} mails{' at most; raise --limit for more' if len(rows) == limit else ''}.")
+
+
+@click.command()
+@click.argument("mail_id", metavar="MAIL", type=click.UUID)
+@as_json
+def show(mail_id: UUID, as_json: bool) -> None:
+    """Show one mail of the ledger: its times, and the mail server's answer.
+
+    The answer is its code; the server's words are not kept, since they repeat addresses.
+
+    \b
+    Example:
+      servicecert mail show 3f2b8c1e-…
+    """
+    from servicecert_notifier import mail_rows
+
+    found = _in_database(lambda connection: mail_rows.find(connection, mail_id=mail_id))
+    if not found:
+        raise Told(_UNKNOWN.format(mail_id), 1)
+    if as_json:
+        print_json(asdict(found[0]))
+    else:
+        print_table(("", ""), [(name, str(fact)) for name, fact in asdict(found[0]).items() if fact is not None])
+
+
+@click.command()
+@click.argument("mail_id", metavar="MAIL", type=click.UUID)
+@click.option("--reason", required=True, help="Why, for the record; name no person.")
+@click.option("--to", "address", metavar="ADDRESS", help="Send it there instead, where the address was wrong.")
+@as_json
+def resend(mail_id: UUID, reason: str, address: str | None, as_json: bool) -> None:
+    """Send a mail again, under a row of its own.
+
+    The notifier does it, so it must run. A mail that is still tried is superseded by the
+    new one; one that is on its way cannot be sent again yet.
+
+    \b
+    Example:
+      servicecert mail resend 3f2b8c1e-… --reason "the mailbox was full"
+    """
+    from uuid import uuid4
+
+    from servicecert_notifier.ledger import Notice, Wanted, resend_id
+
+    if not reason.strip() or len(reason) > _LONGEST_REASON:
+        raise click.UsageError(f"--reason: say why, in 1 to {_LONGEST_REASON} characters.")
+    if address is not None:
+        address = _checked(address)
+    identity = uuid4()
+
+    async def ask(connection: Any) -> MailRow:
+        import os
+
+        from pydantic_core import to_json
+        from servicecert_notifier import mail_rows
+        from servicecert_notifier.notices import notify
+        from servicecert_worker.audit import Chain
+
+        found = await mail_rows.find(connection, mail_id=mail_id)
+        if not found:
+            raise Told(_UNKNOWN.format(mail_id), 1)
+        (mail,) = found
+        if mail.state == "planned":
+            raise Told(f"The mail {mail_id} is on its way: look again with `servicecert mail show {mail_id}`.", 75)
+        if not mail.can_be_resent:
+            raise Told(f"The mail {mail_id} cannot be sent again: its letter is erased, or of an older version.", 1)
+        now = datetime.now(UTC)
+        await notify(connection, Notice(identity, mail.case_id, mail_id, Wanted.RESEND, reason.strip(), now, address))
+        chain = Chain("notifier", {"command": "mail resend"}, os.urandom)
+        await chain.begin(connection, now)
+        entry = {"command": "mail resend", "mail": mail_id, "as": resend_id(identity)}
+        await chain.note(connection, str(mail.case_id), to_json({"happened": entry}).decode(), now)
+        return mail
+
+    mail = _in_database(ask)
+    again = resend_id(identity)
+    if as_json:
+        print_json({"mail": str(mail_id), "case": str(mail.case_id), "again": str(again)})
+    else:
+        click.echo(f"The mail is sent again as {again}, to the {mail.recipient}: see `servicecert mail show {again}`.")
+
+
+def _checked(address: str) -> str:
+    """The address as it is handed to a mail server."""
+    from email_validator import EmailNotValidError, validate_email
+
+    try:
+        found = validate_email(address, check_deliverability=False)
+    except EmailNotValidError:
+        raise click.UsageError("--to: this is no e-mail address; write it as name@domain.") from None
+    return f"{found.local_part}@{found.ascii_domain}"
+
+
+def _in_database(work: Callable[[Any], Coroutine[None, None, T]]) -> T:
+    """Runs `work` in the notifier's schema, in one transaction."""
+    from servicecert_cli import interruption
+    from servicecert_cli.addresses import database_url
+    from servicecert_cli.schema import connected
+
+    async def run() -> T:
+        async with connected(database_url(), "notifier") as connection, connection.transaction():
+            return await work(connection)
+
+    return interruption.run(run())

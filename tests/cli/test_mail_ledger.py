@@ -1,0 +1,130 @@
+"""What an operator sees of mails, and how one is sent again (C3)."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+from commandline import do, one_sentence
+from servicecert_notifier import contents
+from servicecert_notifier.ledger import Ledger
+from servicecert_notifier.planning import Occasion, planned
+from servicecert_notifier.recall import Recall
+from servicecert_notifier.reminders import NOTHING_RECALLED
+from servicecert_notifier.samples import example
+from servicecert_notifier.service import MIGRATIONS
+from servicecert_notifier.settling import settled, woken
+from servicecert_notifier.store import LedgerStore
+from servicecert_notifier.task import MailOutcome, MailState
+from servicecert_schemas import CertificateIssued, Language
+from servicecert_worker import database
+from servicecert_worker.decider import Due, Result, Stored
+
+NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
+ISSUED = example("servicecert.certificate.issued.v1", CertificateIssued)
+CASE = str(ISSUED.case_id)
+
+
+@pytest.fixture
+def ledger(admin_url, monkeypatch):
+    """The environment names the notifier's role, whose ledger has two mails: the first was refused, the second is on its way."""
+    (url,) = database.prepare(admin_url, {"notifier": database.new_password()}).values()
+    database.migrate(url, "notifier", [MIGRATIONS])
+    monkeypatch.setenv("DATABASE_URL", url)
+    occasion = Occasion(
+        contents.of_issued(ISSUED), "0a", Language.SWEDISH, ISSUED.recipients[:2], NOW, NOW + timedelta(days=1)
+    )
+    found, intents = planned(Ledger(ISSUED.case_id), occasion)
+    outcome = MailOutcome(
+        mail_id=intents[0].data.mail_id, state=MailState.REFUSED, answer="550 5.1.1", attempts=1, at=NOW
+    )
+    after = settled(found, Result(outcome.mail_id, CASE, "mail", outcome), NOW).state
+    do(lambda: on(url, lambda connection: LedgerStore().save(connection, [Stored(CASE, 0, after)])))
+    return url, [str(row.mail_id) for row in after.rows]
+
+
+async def on(url, work):
+    connection = await asyncpg.connect(url, server_settings={"search_path": "notifier"})
+    try:
+        return await work(connection)
+    finally:
+        await connection.close()
+
+
+async def taken(connection):
+    """What the notifier decides when it takes the notices."""
+    row = await connection.fetchrow("select id, key, kind, at from deadlines")
+    due = Due(row["id"], row["key"], row["kind"], row["at"])
+    (stored,) = await LedgerStore().load(connection, [CASE])
+    recalled = await Recall(None, lambda: NOW)(connection, [due], {CASE: stored}, NOTHING_RECALLED)
+    return woken(stored.state, due, recalled, NOW)
+
+
+def test_C3_mails_are_listed_by_what_narrows(servicecert, ledger):
+    _, (refused, planned) = ledger
+    shown = servicecert("mail", "list").stdout
+    assert "550 5.1.1" in shown
+    assert shown.endswith("2 mails.\n")
+    for words, ids in (
+        (("--state", "refused"), [refused]),
+        (("--state", "deferred"), []),
+        (("--case", CASE, "--kind", "certificate-issued"), [planned, refused]),
+        (("--since", "2026-11-25"), []),
+        (("--since", "2026-11-24T12:00:00+0200", "--limit", "1"), [planned]),
+    ):
+        assert [each["mail_id"] for each in json.loads(servicecert("mail", "list", *words, "--json").stdout)] == ids
+
+
+def test_C3_a_mail_is_shown_with_its_times_and_the_answer_s_code(servicecert, ledger):
+    _, (refused, _) = ledger
+    shown = servicecert("mail", "show", refused).stdout
+    assert "550 5.1.1" in shown
+    assert "@" not in shown
+    assert json.loads(servicecert("mail", "show", refused, "--json").stdout)["settled_at"] == str(NOW)
+
+
+def test_C3_a_mail_is_sent_again_through_the_decider_and_on_record(servicecert, ledger):
+    url, (refused, _) = ledger
+    said = json.loads(servicecert("mail", "resend", refused, "--reason", "the mailbox was full", "--json").stdout)
+    decision = do(lambda: on(url, taken))
+    (intent,) = decision.intents
+    assert str(intent.data.mail_id) == said["again"]
+    assert intent.data.recipient == ISSUED.recipients[0]
+    assert decision.state.row(intent.data.mail_id).reason == "the mailbox was full"
+    noted = do(lambda: on(url, lambda c: c.fetchval("select entry from audit where key = $1", CASE)))
+    assert json.loads(noted)["happened"] == {"command": "mail resend", "mail": refused, "as": said["again"]}
+
+
+def test_C3_a_mail_is_sent_to_the_right_address_instead(servicecert, ledger):
+    url, (refused, _) = ledger
+    said = servicecert("mail", "resend", refused, "--reason", "misspelt", "--to", "saga@FANTASIN.example").stdout
+    assert "to the orderer" in said
+    assert do(lambda: on(url, taken)).intents[0].data.recipient.email == "saga@fantasin.example"
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "sentence"),
+    [
+        (None, 75, "is on its way"),
+        ("delete from orders", 1, "its letter is erased"),
+        ("", 1, "The ledger has no mail"),
+    ],
+)
+def test_C3_what_cannot_be_sent_again_is_a_sentence(servicecert, ledger, change, code, sentence):
+    url, (refused, planned) = ledger
+    wanted = {None: planned, "": CASE}.get(change, refused)
+    if change:
+        do(lambda: on(url, lambda connection: connection.execute(change)))
+    result = servicecert("mail", "resend", wanted, "--reason", "why not")
+    assert result.exit_code == code
+    assert sentence in one_sentence(result.stderr)
+
+
+@pytest.mark.parametrize("words", [(), ("--reason", " "), ("--reason", "x" * 501), ("--reason", "x", "--to", "nobody")])
+def test_a_reason_is_needed_and_an_address_is_one(servicecert, ledger, words):
+    assert servicecert("mail", "resend", ledger[1][0], *words).exit_code == 2
+
+
+def test_a_mail_that_is_not_there_is_a_sentence(servicecert, ledger):
+    result = servicecert("mail", "show", CASE)
+    assert (result.exit_code, "has no mail" in one_sentence(result.stderr)) == (1, True)

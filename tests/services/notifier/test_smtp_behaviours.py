@@ -1,0 +1,264 @@
+"""SMTP as it is: what servers do, and the state that a mail's row comes to (C3). Each way is played until the mail is settled, or is seen to wait."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from servicecert_notifier.decide import decide
+from servicecert_notifier.reminders import Recalled
+from servicecert_notifier.settling import TRY
+from servicecert_notifier.task import NO_ANSWER, MailState
+from servicecert_worker.decider import Due, Result, Task
+
+from .smtp_script import DIES, STALLS, Script
+
+QUICK = {"smtp_timeout_seconds": 0.3, "smtp_end_timeout_seconds": 0.3}
+
+
+class Way:
+    """One mail with the decider, its ledger, and the mail servers: tried as often as the deadlines say, by a clock that the test moves."""
+
+    def __init__(self, decision, postman, now, address=None, patience=timedelta(seconds=20)):
+        until = now + patience
+        row = replace(decision.state.rows[0], give_up_at=until)
+        self.ledger = replace(decision.state, rows=(row,))
+        self.task = decision.intents[0].data.model_copy(update={"give_up_at": until})
+        if address is not None:
+            recipient = self.task.recipient.model_copy(update={"email": address})
+            self.task = self.task.model_copy(update={"recipient": recipient})
+        self.now = now
+        self._postman = postman
+
+    @property
+    def row(self):
+        return self.ledger.row(self.task.mail_id)
+
+    async def attempt(self):
+        """Tries it, and answers how long the row then wants to wait."""
+        mail = self.task.model_copy(update={"attempts": self.row.attempts})
+        self._postman._clock = lambda: self.now
+        task = Task(uuid4(), str(mail.case_id), "mail", mail, since=self.now)
+        (done,) = await self._postman.deliver([task])
+        decision = decide(self.ledger, Result(task.id, task.key, "mail", done.data), None, self.now)
+        self.ledger = decision.state
+        if not decision.deadlines:
+            return None
+        (deadline,) = decision.deadlines
+        again = decide(
+            self.ledger,
+            Due(uuid4(), task.key, f"{TRY}{mail.mail_id}", deadline.at),
+            Recalled(orders={mail.mail_id: self.task}),
+            deadline.at,
+        )
+        assert [intent.data for intent in again.intents] == [
+            self.task.model_copy(update={"attempts": self.row.attempts})
+        ]
+        pause, self.now = deadline.at - self.now, deadline.at
+        return pause
+
+    async def played(self, most=150):
+        """Tries until it is settled."""
+        for _ in range(most):
+            if await self.attempt() is None:
+                return self.row
+        raise AssertionError("it is never settled")
+
+
+@pytest.fixture
+def way(postman, issued, heard, now):
+    def make(*ports, address=None, patience=timedelta(seconds=20), **settings):
+        hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
+        decision = decide(
+            None, heard(issued.model_copy(update={"recipients": issued.recipients[:1], "due": now})), None, now
+        )
+        return Way(decision, postman(ports[0], smtp_host=hosts, **QUICK | settings), now, address, patience)
+
+    return make
+
+
+def counted(first, then="250 2.0.0 Ok"):
+    """Answers `first` in turn, then the same for ever."""
+    answers = list(first)
+    return lambda _line: answers.pop(0) if answers else then
+
+
+@pytest.mark.parametrize(
+    ("answers", "state", "answer"),
+    [
+        ({}, MailState.HANDED_OVER, "250 2.0.0"),
+        ({"RCPT": "550 5.1.1 <x@y> unknown"}, MailState.REFUSED, "550 5.1.1"),
+        ({"RCPT": "553 5.1.3 Bad"}, MailState.REFUSED, "553 5.1.3"),
+        ({"RCPT": "552 5.2.2 Full"}, MailState.REFUSED, "552 5.2.2"),
+        ({"DATA": "554 5.7.1 No"}, MailState.REFUSED, "554 5.7.1"),
+        ({"END": "554 5.6.0 No"}, MailState.REFUSED, "554 5.6.0"),
+        ({"MAIL": "552 5.3.4 Too large"}, MailState.REFUSED, "552 5.3.4"),
+        ({"RCPT": "450 4.2.1 Busy"}, MailState.GIVEN_UP, "450 4.2.1"),
+        ({"END": "452 4.3.1 No room"}, MailState.GIVEN_UP, "452 4.3.1"),
+        ({"MAIL": "530 5.7.0 Log in"}, MailState.GIVEN_UP, "530 5.7.0"),
+        ({"MAIL": "550 5.7.1 Sender"}, MailState.GIVEN_UP, "550 5.7.1"),
+        ({"RCPT": "530 5.7.0 STARTTLS first"}, MailState.GIVEN_UP, "530 5.7.0"),
+        ({"MAIL": "421 4.3.2 Going"}, MailState.GIVEN_UP, NO_ANSWER),
+        ({"RCPT": DIES}, MailState.GIVEN_UP, NO_ANSWER),
+        ({"END": DIES}, MailState.GIVEN_UP, NO_ANSWER),
+        ({"EHLO": "502 No"}, MailState.GIVEN_UP, NO_ANSWER),
+        ({"MAIL": "what?"}, MailState.GIVEN_UP, NO_ANSWER),
+        ({"DATA": "250 What"}, MailState.GIVEN_UP, NO_ANSWER),
+    ],
+)
+@pytest.mark.parametrize("offers", [("PIPELINING", "SIZE 10000000", "DSN", "ENHANCEDSTATUSCODES"), ()])
+async def test_C3_whatever_a_server_answers_a_row_comes_to_its_state(way, answers, state, answer, offers):
+    async with Script(answers, offers).serving() as server:
+        tried = way(server.port)
+        row = await tried.played()
+    assert (row.state, row.answer) == (state, answer)
+    assert (row.attempts == 6) is (state is MailState.GIVEN_UP)
+    assert len(set(server.contents)) <= 1, "a repeat has the same bytes"
+
+
+async def test_C3_pauses_grow_and_the_tries_end_when_delivery_is_due(way):
+    async with Script({"RCPT": "451 4.7.1 Later"}).serving() as server:
+        tried = way(server.port, patience=timedelta(days=1))
+        pauses = []
+        while (pause := await tried.attempt()) is not None:
+            assert tried.row.state is MailState.DEFERRED
+            pauses.append(pause.total_seconds())
+    assert pauses[:4] == [1, 2, 4, 8]
+    assert max(pauses) == 900
+    assert tried.row.state is MailState.GIVEN_UP
+    assert tried.row.settled_at == tried.row.give_up_at
+
+
+async def test_C3_a_greylisting_server_takes_the_mail_in_the_end(way, now):
+    tried: Way
+
+    def grey(_line):
+        return "250 Ok" if tried.now >= now + timedelta(minutes=5) else "451 4.7.1 Greylisted, come back"
+
+    async with Script({"RCPT": grey}).serving() as server:
+        tried = way(server.port, patience=timedelta(days=1))
+        row = await tried.played()
+        assert len(server.accepted) == 1
+    assert (row.state, row.attempts) == (MailState.HANDED_OVER, 10)
+
+
+async def test_I9_a_server_that_accepts_and_dies_gets_the_same_bytes_again(way):
+    async with Script({"END": counted([DIES, DIES])}).serving() as server:
+        row = await way(server.port).played()
+    assert (row.state, row.attempts) == (MailState.HANDED_OVER, 3)
+    assert len(server.accepted) == 3
+    assert len(set(server.accepted)) == 1
+
+
+@pytest.mark.parametrize("where", ["EHLO", "MAIL", "RCPT", "DATA", "END", "RSET"])
+async def test_C3_a_server_that_stalls_once_costs_one_time_out(way, where):
+    first_then = {where: counted([STALLS], {"EHLO": "250 script", "DATA": "354 Go"}.get(where, "250 Ok"))}
+    refused = {"RCPT": counted(["550 5.1.1 No"])} if where == "RSET" else {}
+    async with Script({**first_then, **refused}, ()).serving() as server:
+        tried = way(server.port)
+        assert await tried.attempt() is not None
+        assert tried.row.state is MailState.DEFERRED
+        await tried.attempt()
+    assert tried.row.state is MailState.HANDED_OVER
+
+
+async def test_C3_a_slow_server_is_waited_for_at_the_end_of_a_mail(way):
+    async def late():
+        async with Script({"END": STALLS}).serving() as server:
+            tried = way(server.port, smtp_timeout_seconds=0.1, smtp_end_timeout_seconds=0.6)
+            started = asyncio.get_running_loop().time()
+            await tried.attempt()
+            return asyncio.get_running_loop().time() - started
+
+    assert 0.55 < await late() < 3
+
+
+async def test_C3_the_next_server_takes_over_and_the_first_is_asked_again_when_it_has_rested(way, postman, monkeypatch):
+    from servicecert_notifier import relays
+
+    async with Script(greeting="554 Away").serving() as first, Script().serving() as second:
+        tried = way(first.port, second.port)
+        assert await tried.attempt() is None
+        assert (len(first.accepted), len(second.accepted)) == (0, 1)
+        answers = await tried._postman.answers()
+        assert answers == {f"127.0.0.1:{first.port}": 0, f"127.0.0.1:{second.port}": 2}
+        monkeypatch.setattr(relays, "REST_SECONDS", 0.0)
+        first.greeting = "220 back"
+        again = way(first.port, second.port)
+        again._postman = tried._postman
+        for conversation in again._postman._idle:
+            conversation.abort()
+        again._postman._relays.failed(again._postman._relays.all[0], 0.0)
+        await again.attempt()
+        assert len(first.accepted) == 1
+
+
+@pytest.mark.parametrize("trouble", [{"MAIL": STALLS}, {"END": DIES}, {"MAIL": "421 Bye"}])
+async def test_C3_a_server_that_fails_in_the_middle_hands_the_rest_to_the_next(postman, mails, trouble):
+    async with Script(trouble).serving() as first, Script().serving() as second:
+        hosts = f"127.0.0.1:{first.port},127.0.0.1:{second.port}"
+        outcomes = await postman(first.port, smtp_host=hosts, **QUICK).deliver(mails(3))
+    assert [outcome.data.state for outcome in outcomes] == [
+        MailState.DEFERRED,
+        MailState.HANDED_OVER,
+        MailState.HANDED_OVER,
+    ]
+    assert len(second.accepted) == 2
+
+
+async def test_tls_from_the_first_byte(way, server_key):
+    async with Script().serving(server_key.context) as server:
+        row = await way(server.port, smtp_tls="implicit", smtp_ca_file=server_key.pem).played()
+        assert row.state is MailState.HANDED_OVER
+        untrusted = way(server.port, smtp_tls="implicit")
+        await untrusted.attempt()
+        assert untrusted.row.state is MailState.DEFERRED
+    assert len(server.accepted) == 1
+
+
+async def test_what_a_server_offers_is_used_and_nothing_else(way):
+    offers = ("PIPELINING", "SIZE 10000000", "DSN", "SMTPUTF8")
+    async with Script(offers=offers).serving() as able, Script(offers=()).serving() as plain:
+        tried = way(able.port)
+        await tried.played()
+        await way(plain.port).played()
+    mail, rcpt = (next(line for line in able.lines if line.startswith(verb)) for verb in ("MAIL", "RCPT"))
+    # SIZE counts the content as it is, without the dots that DATA doubles and the one that ends it.
+    size = len(able.contents[0].replace(b"\r\n..", b"\r\n.")) - len(b".\r\n")
+    assert mail == f"MAIL FROM:<ca@example.fi> SIZE={size} RET=HDRS ENVID={tried.task.mail_id}"
+    assert rcpt == f"RCPT TO:<{tried.task.recipient.email}> NOTIFY=FAILURE"
+    assert "MAIL FROM:<ca@example.fi>" in plain.lines
+
+
+async def test_C3_an_address_beyond_ascii_goes_to_a_server_that_takes_it_and_is_refused_by_others(way):
+    address = "väinö@hyvinvointialue.fi"
+    async with Script(offers=("SMTPUTF8",)).serving() as able, Script(offers=()).serving() as plain:
+        taken = await way(able.port, address=address).played()
+        refused = await way(plain.port, address=address).played()
+    assert (taken.state, refused.state, refused.answer) == (MailState.HANDED_OVER, MailState.REFUSED, NO_ANSWER)
+    assert any(line.startswith("MAIL") and "SMTPUTF8" in line for line in able.lines)
+    assert f"RCPT TO:<{address}>" in able.lines
+    assert f" <{address}>\r\n".encode() in able.contents[0]
+    assert plain.accepted == []
+
+
+async def test_bounces_go_to_the_envelope_s_sender(way):
+    async with Script().serving() as server:
+        await way(server.port, servicecert_mail_bounces_to="bounces@example.fi").played()
+    assert "MAIL FROM:<bounces@example.fi>" in server.lines
+    assert b"From: " in server.contents[0]
+    assert b"bounces@" not in server.contents[0]
+
+
+async def test_mails_are_counted_by_kind_and_outcome(way):
+    async with Script({"RCPT": counted(["450 No", "550 5.1.1 No"])}).serving() as server:
+        tried = way(server.port)
+        await tried.played()
+        assert await tried._postman.outcomes() == {
+            ("certificate-issued", "deferred"): 1,
+            ("certificate-issued", "refused"): 1,
+        }
+        assert await tried._postman.answers() == {f"127.0.0.1:{server.port}": 5}
