@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bench import crl, intake, issuer, ocsp, registers, whole_way
+from bench import crl, intake, issuer, mail, ocsp, registers, whole_way
 
 if __name__ == "__main__":
     asyncio.run(registers.measure())
@@ -11,3 +11,4 @@ if __name__ == "__main__":
     asyncio.run(whole_way.measure())
     asyncio.run(crl.measure())
     ocsp.measure()
+    mail.run()

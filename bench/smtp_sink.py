@@ -1,14 +1,16 @@
 """An SMTP server that accepts everything, fast, and forgets it: what benchmarks hand their mails to.
 
-    python bench/smtp_sink.py [--port N]
+    python bench/smtp_sink.py [--port N] [--certificate PEM --key PEM]
 
 Prints `port N` once it listens and, when it is ended by SIGTERM or SIGINT, `accepted N`. It speaks EHLO, HELO, MAIL, RCPT, DATA, RSET, NOOP, QUIT
-and PIPELINING (RFC 2920), and keeps no more of a mail than the last bytes that tell its end.
+and PIPELINING (RFC 2920), with a certificate STARTTLS (RFC 3207) too, and keeps no more of a mail than the last bytes that tell its end.
 """
 
 import argparse
 import asyncio
 import signal
+import ssl
+from pathlib import Path
 from typing import cast
 
 import uvloop
@@ -29,14 +31,18 @@ _REPLIES = {
 class Sink(asyncio.Protocol):
     """One client's connection. All connections of a process count into one list of a single number."""
 
-    def __init__(self, accepted: list[int]) -> None:
+    def __init__(self, accepted: list[int], tls: ssl.SSLContext | None = None) -> None:
         self._accepted = accepted
+        self._tls = tls
+        self._starting: asyncio.Task[None] | None = None
         self._buffer = b""
         self._in_content = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._transport.write(b"220 sink ESMTP\r\n")
+        # What is encrypted from here on is the same conversation: it was greeted.
+        if self._starting is None:
+            self._transport.write(b"220 sink ESMTP\r\n")
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -53,11 +59,24 @@ class Sink(asyncio.Protocol):
         if not found:
             return False
         verb = line[:4].upper()
+        if verb == b"STAR" and self._tls is not None:
+            self._buffer = b""
+            self._starting = asyncio.create_task(self._start_tls(self._tls))
+            return False
+        if verb == b"EHLO" and self._tls is not None and self._starting is None:
+            answer += b"250-sink\r\n250 STARTTLS\r\n"
+            self._buffer = rest
+            return True
         answer += _REPLIES.get(verb, b"500 5.5.2 Unknown\r\n")
         # The content's end may follow at once, so the line end before it is kept.
         self._in_content = verb == b"DATA"
         self._buffer = b"\r\n" + rest if self._in_content else rest
         return True
+
+    async def _start_tls(self, tls: ssl.SSLContext) -> None:
+        self._transport.write(b"220 2.0.0 Go\r\n")
+        transport = await asyncio.get_running_loop().start_tls(self._transport, self, tls, server_side=True)
+        self._transport = cast(asyncio.Transport, transport)
 
     def _take_content(self, answer: bytearray) -> bool:
         _, found, rest = self._buffer.partition(_END)
@@ -70,12 +89,12 @@ class Sink(asyncio.Protocol):
         return True
 
 
-async def serve(port: int) -> None:
+async def serve(port: int, tls: ssl.SSLContext | None) -> None:
     """Listens until the process is told to end."""
     loop, accepted, ended = asyncio.get_running_loop(), [0], asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    server = await loop.create_server(lambda: Sink(accepted), "127.0.0.1", port)
+    server = await loop.create_server(lambda: Sink(accepted, tls), "127.0.0.1", port)
     print(f"port {server.sockets[0].getsockname()[1]}", flush=True)
     await ended.wait()
     server.close()
@@ -85,4 +104,11 @@ async def serve(port: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Accepts every mail and forgets it.")
     parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
-    uvloop.run(serve(parser.parse_args().port))
+    parser.add_argument("--certificate", type=Path, help="offers STARTTLS with this certificate")
+    parser.add_argument("--key", type=Path, help="the certificate's key")
+    arguments = parser.parse_args()
+    context = None
+    if arguments.certificate is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(arguments.certificate, arguments.key)
+    uvloop.run(serve(arguments.port, context))

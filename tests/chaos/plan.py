@@ -107,10 +107,13 @@ class Blow(StrEnum):
     FREEZE_DATABASE = "database frozen"
     CUT_CONNECTIONS = "database connections cut"
     LOSE_ANSWERS = "mail server's answers lost"
+    KILL_MAIL = "mail server killed"
+    STALL_MAIL = "mail server stalled"
+    REFUSE_MAIL = "mail server refusing at random"
 
 
 BLOWS = (*[Blow.KILL] * 5, *[Blow.STOP] * 2, *[Blow.FREEZE] * 2, *list(Blow)[3:])
-"""Of sixteen blows, how many are of which kind."""
+"""Of nineteen blows, how many are of which kind."""
 
 _OF_A_WORKER = (Blow.KILL, Blow.STOP, Blow.FREEZE)
 

@@ -1,4 +1,4 @@
-"""Doing harm: to workers, to the broker, to the database, and to the mail server's answers. What dies is started again."""
+"""Doing harm: to workers, to the broker, to the database, and to the mail server. What dies is started again."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from servicecert_cli.system import System
 from servicecert_deploy import Kafka, Postgres
 
 from chaos.plan import Blow, Strike
-from chaos.witnesses import MailServer
+from chaos.witnesses import Ailment, MailServer
 
 LOOK_SECONDS = 0.1
 LOST_ANSWERS = 5
+
+_AILMENTS = {Blow.KILL_MAIL: Ailment.DEAD, Blow.STALL_MAIL: Ailment.STALLED, Blow.REFUSE_MAIL: Ailment.REFUSING}
 
 UNAVAILABLE = 69
 """The exit status of a worker that found no broker or no database, as in sysexits.h."""
@@ -72,6 +74,9 @@ class Harm:
                 self._cut_connections()
             case Blow.LOSE_ANSWERS:
                 self._mail_server.lose += LOST_ANSWERS
+            case Blow.KILL_MAIL | Blow.STALL_MAIL | Blow.REFUSE_MAIL:
+                self._mail_server.ails(_AILMENTS[strike.blow], strike.seconds)
+                time.sleep(strike.seconds)
 
     def _strike_worker(self, strike: Strike) -> None:
         child = self._system.children[strike.target]

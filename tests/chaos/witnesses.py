@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
+from enum import Enum, auto
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +24,8 @@ from servicecert_revoker.crl_server import MEDIA_TYPES, address
 
 SIGNATURE_HOOK = Path(__file__).with_name("signature_log")
 HOST = "127.0.0.1"
+PATIENCE_SECONDS = "2"
+"""How long the notifier waits for an answer: less than most stalls last."""
 
 
 @dataclass(slots=True)
@@ -32,13 +37,57 @@ class Mail:
     certificate: str | None
 
 
+class Ailment(Enum):
+    """What can be wrong with the mail server for a while: it resets every connection, says nothing, or refuses every other recipient for now."""
+
+    DEAD = auto()
+    STALLED = auto()
+    REFUSING = auto()
+
+
 @dataclass(eq=False)
 class MailServer:
-    """Accepts every mail. `lose` answers get lost on the way back, each with its connection: the sender cannot know that the mail was taken."""
+    """Accepts every mail. `lose` answers get lost on the way back, each with its connection: the sender cannot know that the mail was taken.
+
+    `refused` counts the recipients that it refused for now.
+    """
 
     mails: dict[UUID, Mail] = field(default_factory=dict)
     lose: int = 0
     lost: int = 0
+    refused: int = 0
+    _until: dict[Ailment, float] = field(default_factory=dict)
+
+    def ails(self, what: Ailment, seconds: float) -> None:
+        """Something is wrong for so long, from now on."""
+        self._until[what] = time.monotonic() + seconds
+
+    def _left(self, what: Ailment) -> float:
+        return self._until.get(what, 0.0) - time.monotonic()
+
+    async def handle_RCPT(
+        self, server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        if self._left(Ailment.DEAD) > 0:
+            server.transport.abort()
+        await asyncio.sleep(max(0.0, self._left(Ailment.STALLED)))
+        if self._left(Ailment.REFUSING) > 0 and random.random() < 0.5:
+            self.refused += 1
+            return random.choice(("450 4.2.0 Later", "451 4.7.1 Greylisted", "421 4.3.2 Going"))
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 Ok"
+
+    def _conversation(self, loop: asyncio.AbstractEventLoop) -> SMTP:
+        ill = self
+
+        class Conversation(SMTP):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                if ill._left(Ailment.DEAD) > 0:
+                    transport.close()
+                super().connection_made(transport)
+
+        handler = SimpleNamespace(handle_DATA=self.handle_DATA, handle_RCPT=self.handle_RCPT)
+        return Conversation(handler, hostname="catcher", loop=loop)
 
     async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:
         content = bytes(envelope.content or b"")
@@ -46,8 +95,9 @@ class MailServer:
         mail = self.mails.setdefault(UUID(message_id.decode()), Mail(0, set(), _certificate(content)))
         mail.times += 1
         mail.texts.add(sha256(content).digest())
-        if self.lose:
-            self.lose -= 1
+        await asyncio.sleep(max(0.0, self._left(Ailment.STALLED)))
+        if self.lose or self._left(Ailment.DEAD) > 0:
+            self.lose = max(0, self.lose - 1)
             self.lost += 1
             server.transport.abort()
         return "250 2.0.0 Taken"
@@ -55,11 +105,15 @@ class MailServer:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[dict[str, str]]:
         """Serves; gives the environment that leads the notifier here."""
-        handler = SimpleNamespace(handle_DATA=self.handle_DATA)
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: SMTP(handler, hostname="catcher", loop=loop), HOST, 0)
+        server = await loop.create_server(lambda: self._conversation(loop), HOST, 0)
         try:
-            yield {"SMTP_HOST": HOST, "SMTP_PORT": str(server.sockets[0].getsockname()[1])}
+            yield {
+                "SMTP_HOST": HOST,
+                "SMTP_PORT": str(server.sockets[0].getsockname()[1]),
+                "SMTP_TIMEOUT_SECONDS": PATIENCE_SECONDS,
+                "SMTP_END_TIMEOUT_SECONDS": PATIENCE_SECONDS,
+            }
         finally:
             server.close()
 

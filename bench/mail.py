@@ -1,0 +1,210 @@
+"""The notifier's way to the mail server: mails a second with a certificate's files, over TLS, beside what the same server takes from a bare client.
+
+The sink is a process of its own and is measured in the same run, with mails that were written before: what is left of its rate is what writing and
+judging cost. Memory is looked at over 100,000 mails, for part of which the server stands still.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from time import perf_counter
+from uuid import uuid4
+
+import psutil
+import uvloop
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from servicecert_notifier.conversation import Conversation, Envelope
+from servicecert_notifier.effects import Postman
+from servicecert_notifier.letters import write
+from servicecert_notifier.message import compose, mailbox
+from servicecert_notifier.opening import open_conversation, tls_context
+from servicecert_notifier.samples import samples
+from servicecert_notifier.settings import Settings
+from servicecert_notifier.task import IssuedContent, MailState, MailTask
+from servicecert_schemas.values import Language
+from servicecert_worker import logs
+from servicecert_worker.decider import Done, Task
+
+from bench.results import Measurement, Reference
+from bench.stand import SINK
+
+COUNT = 8_000
+ROUNDS = 3
+BATCH = 50
+MEMORY_MAILS = 100_000
+STALL_SECONDS = 10.0
+MEMORY_LIMIT = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A mail server that accepts everything."""
+
+    port: int
+    pid: int
+    certificate: Path
+
+    def settings(self) -> Settings:
+        return Settings(
+            smtp_host="127.0.0.1",
+            smtp_port=self.port,
+            smtp_ca_file=self.certificate,
+            servicecert_mail_from="certificates@example.fi",
+        )
+
+
+async def measure() -> None:
+    """Measures over one and over four connections, and the memory."""
+    async with _serving() as server:
+        for connections in (1, 4):
+            bare, ours = 0.0, 0.0
+            for _ in range(ROUNDS):
+                bare = max(bare, await _bare(server, connections))
+                ours = max(ours, await _rate(server, connections))
+            Measurement(f"mail-{connections}", ours, "per second", Reference("a bare client", bare)).keep()
+        before, after = await _memory(server)
+        grown = max(0.1, after - before)
+        Measurement(
+            "mail-memory", grown, "MB", Reference(f"limit of growth, from {before:.0f} MB", MEMORY_LIMIT)
+        ).keep()
+
+
+def _tasks(count: int) -> list[Task]:
+    """Mails with a certificate, each of a case of its own."""
+    (example,) = (task for _, task in samples(Language.SWEDISH) if isinstance(task.content, IssuedContent))
+    until = datetime.now(UTC) + timedelta(days=1)
+    made = []
+    for number in range(count):
+        # Another object for each, so that each letter is written anew.
+        content = example.content.model_copy(update={"serial_decimal": str(number)})
+        mail = example.model_copy(update={"mail_id": uuid4(), "content": content, "give_up_at": until})
+        made.append(Task(mail.mail_id, str(mail.case_id), "mail", mail, since=until))
+    return made
+
+
+async def _rate(server: Server, connections: int) -> float:
+    """Mails a second that the notifier writes and hands over."""
+    postman = Postman(server.settings(), lambda: datetime.now(UTC))
+    tasks = _tasks(COUNT)
+    await _deliver(postman, _tasks(connections), connections)
+    started = perf_counter()
+    await _deliver(postman, tasks, connections)
+    passed = perf_counter() - started
+    await postman.close()
+    return COUNT / passed
+
+
+async def _deliver(postman: Postman, tasks: Sequence[Task], connections: int) -> None:
+    """Hands all over as the worker does: in batches, so many at once."""
+    batches = iter([tasks[start : start + BATCH] for start in range(0, len(tasks), BATCH)])
+
+    async def lane() -> None:
+        for batch in batches:
+            for outcome in await postman.deliver(batch):
+                assert isinstance(outcome, Done)
+                assert outcome.data.model_dump()["state"] is MailState.HANDED_OVER
+
+    await asyncio.gather(*(lane() for _ in range(connections)))
+
+
+async def _bare(server: Server, connections: int) -> float:
+    """Mails a second that a client hands over which has their bytes already."""
+    settings = server.settings()
+    written = [_bytes(task.data, settings) for task in _tasks(200)]
+    tls = tls_context(settings)
+    conversations = [await open_conversation(settings.relays[0], settings, tls) for _ in range(connections)]
+    left = iter(range(COUNT))
+
+    async def lane(conversation: Conversation) -> None:
+        for number in left:
+            envelope, message = written[number % len(written)]
+            assert (await conversation.hand_over(envelope, message)).reply.positive
+
+    started = perf_counter()
+    await asyncio.gather(*map(lane, conversations))
+    passed = perf_counter() - started
+    await asyncio.gather(*(conversation.close() for conversation in conversations))
+    return COUNT / passed
+
+
+def _bytes(mail: MailTask, settings: Settings) -> tuple[Envelope, bytes]:
+    letter = write(mail, settings.contact)
+    message = compose(letter, settings.sender, mail.recipient, mail.mail_id, mail.date, mail.language)
+    return Envelope(settings.envelope_sender, mailbox(mail.recipient.email), str(mail.mail_id)), message
+
+
+async def _memory(server: Server) -> tuple[float, float]:
+    """The resident memory in MB after the first tenth of the mails, and at the end; the server stands still for a while in between."""
+    postman = Postman(server.settings(), lambda: datetime.now(UTC))
+    part = MEMORY_MAILS // 10
+    await _deliver(postman, _tasks(part), 4)
+    before = psutil.Process().memory_info().rss / 1e6
+    for number in range(9):
+        going = asyncio.create_task(_deliver(postman, _tasks(part), 4))
+        if number == 3:
+            os.kill(server.pid, signal.SIGSTOP)
+            await asyncio.sleep(STALL_SECONDS)
+            os.kill(server.pid, signal.SIGCONT)
+        await going
+    after = psutil.Process().memory_info().rss / 1e6
+    await postman.close()
+    return before, after
+
+
+@asynccontextmanager
+async def _serving() -> AsyncIterator[Server]:
+    with tempfile.TemporaryDirectory() as folder:
+        certificate, key = _certificate(Path(folder))
+        sink = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(SINK), "--certificate", str(certificate), "--key", str(key)),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            assert sink.stdout is not None
+            port = int((await sink.stdout.readline()).split()[1])
+            yield Server(port, sink.pid, certificate)
+        finally:
+            sink.terminate()
+            await sink.wait()
+
+
+def _certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1, signed by itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sink")])
+    start = datetime.now(UTC) - timedelta(days=1)
+    made = (
+        x509.CertificateBuilder(
+            name, name, key.public_key(), x509.random_serial_number(), start, start + timedelta(days=2)
+        )
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    certificate, private = folder / "certificate.pem", folder / "key.pem"
+    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    plain = serialization.NoEncryption()
+    private.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+    return certificate, private
+
+
+def run() -> None:
+    """Measures on the loop that the workers have, with logs as in production: a mail that is handed over is not told."""
+    logs.configure("notifier", "json", "info")
+    uvloop.run(measure())
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,156 @@
+"""Mails that come back (C3): reports by RFC 3464, from whoever sends them, in a Maildir."""
+
+from __future__ import annotations
+
+import random
+from email import message_from_bytes
+from email.policy import SMTP
+from uuid import UUID
+
+import pytest
+from servicecert_notifier import bounces
+from servicecert_notifier.bounce_reader import BounceReader
+from servicecert_notifier.bounces import Bounce, read
+from servicecert_notifier.decide import decide
+from servicecert_notifier.service import MIGRATIONS, NAME
+from servicecert_notifier.store import LedgerStore
+from servicecert_notifier.task import MailOutcome, MailState
+from servicecert_worker.decider import Result, Stored
+
+MAIL = UUID("b873d513-c8e0-52db-8e8d-5cbe4b2db14a")
+
+
+def report(
+    envelope: str | None = f"Original-Envelope-Id: {MAIL}",
+    action: str = "failed",
+    status: str = "5.1.1",
+    returned: str = "text/rfc822-headers",
+    message_id: str = f"<{MAIL}@example.fi>",
+) -> bytes:
+    """A delivery status notification as Postfix writes it."""
+    own = f"{envelope}\n" if envelope else ""
+    return f"""\
+From: MAILER-DAEMON@mail.example.fi
+To: ca@example.fi
+Subject: Undelivered Mail Returned to Sender
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary="B"
+
+--B
+Content-Type: text/plain; charset=us-ascii
+
+I'm sorry to have to inform you that saga@fantasin.example is unknown.
+
+--B
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mail.example.fi
+{own}Arrival-Date: Tue, 24 Nov 2026 10:17:36 +0200 (EET)
+
+Final-Recipient: rfc822; saga@fantasin.example
+Action: {action}
+Status: {status}
+Diagnostic-Code: smtp; 550 5.1.1 <saga@fantasin.example>: unknown
+
+--B
+Content-Type: {returned}
+
+From: ca@example.fi
+Message-ID: {message_id}
+Subject: Your certificate
+
+--B--
+""".replace("\n", "\r\n").encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (report(), Bounce(MAIL, "5.1.1")),
+        (report(envelope=None), Bounce(MAIL, "5.1.1")),
+        (report(envelope=None, returned="message/rfc822"), Bounce(MAIL, "5.1.1")),
+        (report(action="Failed", status="4.4.7 (expired)"), Bounce(MAIL, "4.4.7")),
+        (report(status="nonsense"), Bounce(MAIL, "5.0.0")),
+        (report(action="delayed", status="4.4.1"), None),
+        (report(action="delivered", status="2.0.0"), None),
+        (report(envelope=None, message_id=f"<{MAIL}@elsewhere.example>"), None),
+        (report(envelope="Original-Envelope-Id: something", message_id="<x>"), None),
+        (b"From: a\r\n\r\nI am on holiday.", None),
+        (b"", None),
+        (report() + b" " * bounces.MAX_BYTES, None),
+        (report().replace(b"message/delivery-status", b"text/plain"), None),
+    ],
+)
+def test_C3_a_report_names_a_mail_and_its_status_or_is_nothing(content, found):
+    assert read(content, "example.fi") == found
+
+
+def test_hostile_reports_are_nothing_and_harm_nothing():
+    dice = random.Random(7)
+    good = report()
+    nested = b"Content-Type: multipart/mixed; boundary=X\r\n\r\n--X\r\n" * 3_000
+    many = b"Content-Type: multipart/mixed; boundary=X\r\n\r\n" + b"--X\r\n\r\n\r\n" * 20_000
+    assert read(nested, "example.fi") is None
+    assert read(many, "example.fi") is None
+    for _ in range(300):
+        spoilt = bytearray(good)
+        for _ in range(dice.randrange(1, 30)):
+            spoilt[dice.randrange(len(spoilt))] = dice.randrange(256)
+        found = read(bytes(spoilt), "example.fi")
+        assert found is None or isinstance(found.mail_id, UUID)
+
+
+def test_the_standard_library_reads_the_test_s_own_report():
+    assert message_from_bytes(report(), policy=SMTP)["To"].addresses[0].domain == "example.fi"
+
+
+@pytest.fixture
+async def folder(service_pool, tmp_path, issued, heard, now):
+    """A Maildir with a reader, and a ledger whose first mail was handed over and whose second is on its way."""
+    pool = await service_pool(NAME, MIGRATIONS)
+    decision = decide(None, heard(issued.model_copy(update={"recipients": issued.recipients[:2]})), None, now)
+    first, second = (row.mail_id for row in decision.state.rows)
+    outcome = MailOutcome(mail_id=first, state=MailState.HANDED_OVER, answer="250", attempts=1, at=now)
+    after = decide(decision.state, Result(first, str(issued.case_id), "mail", outcome), None, now).state
+    async with pool.acquire() as connection:
+        await LedgerStore().save(connection, [Stored(str(issued.case_id), 0, after)])
+    (tmp_path / "new").mkdir()
+    return pool, tmp_path, BounceReader(tmp_path, "example.fi", pool, lambda: now), first, second
+
+
+def about(mail):
+    return report(envelope=f"Original-Envelope-Id: {mail}")
+
+
+async def test_C3_a_bounce_in_the_folder_is_kept_once_and_wakes_its_case(folder, issued):
+    pool, maildir, reader, first, _ = folder
+    for name in ("1.a", "2.b"):
+        (maildir / "new" / name).write_bytes(about(first))
+    assert await reader.look() == 2
+    rows = await pool.fetch("select case_id, mail_id, wanted, text from notices")
+    assert [tuple(row) for row in rows] == [(issued.case_id, first, "bounce", "5.1.1")]
+    assert await pool.fetchval("select kind from deadlines") == "notices"
+    assert sorted(path.name for path in (maildir / "cur").iterdir()) == ["1.a:2,S", "2.b:2,S"]
+    assert await reader.look() == 0
+
+
+async def test_C3_a_bounce_that_comes_before_its_hand_over_is_recorded_waits(folder):
+    pool, maildir, reader, _, second = folder
+    (maildir / "new" / "early").write_bytes(about(second))
+    await reader.look()
+    assert await pool.fetchval("select count(*) from notices") == 0
+    assert (maildir / "new" / "early").exists()
+
+
+async def test_what_is_no_bounce_of_ours_is_put_away(folder):
+    pool, maildir, reader, _, _ = folder
+    for name, content in (("holiday", b"Subject: x\r\n\r\nAway."), ("stranger", about(MAIL)), ("huge", b"x" * 300_000)):
+        (maildir / "new" / name).write_bytes(content)
+    await reader.look()
+    assert await pool.fetchval("select count(*) from notices") == 0
+    assert list((maildir / "new").iterdir()) == []
+
+
+async def test_a_folder_that_is_not_there_yet_is_empty(service_pool, tmp_path, now):
+    pool = await service_pool(NAME, MIGRATIONS)
+    assert await BounceReader(tmp_path, "example.fi", pool, lambda: now).look() == 0
