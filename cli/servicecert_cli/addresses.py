@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
+from pydantic import ValidationError
 from servicecert_schemas.topics import Topic
+from servicecert_worker.kafka_access import IN_THE_CLEAR, KafkaAccess
+from servicecert_worker.process import settings_fault
 
 from servicecert_cli.faults import Told
 
@@ -18,6 +22,12 @@ class Cluster:
 
     bootstrap: str
     prefix: str = ""
+    access: KafkaAccess = IN_THE_CLEAR
+
+    @property
+    def client(self) -> dict[str, Any]:
+        """What aiokafka's clients are opened with."""
+        return self.access.to(self.bootstrap)
 
     def name(self, topic: Topic) -> str:
         """What the topic is called in this cluster."""
@@ -35,9 +45,16 @@ class Cluster:
 
 def cluster() -> Cluster:
     """The cluster that the environment names. Raises Told."""
-    return Cluster(
-        _named("KAFKA_BOOTSTRAP_SERVERS", "the broker's host:port"), os.environ.get("SERVICECERT_TOPIC_PREFIX", "")
-    )
+    bootstrap = _named("KAFKA_BOOTSTRAP_SERVERS", "the broker's host:port")
+    return Cluster(bootstrap, os.environ.get("SERVICECERT_TOPIC_PREFIX", ""), kafka_access())
+
+
+def kafka_access() -> KafkaAccess:
+    """How the environment says that Kafka is reached. Raises Told."""
+    try:
+        return KafkaAccess()
+    except ValidationError as fault:
+        raise Told(f"{settings_fault(fault)}.", EX_CONFIG) from None
 
 
 def database_url() -> str:

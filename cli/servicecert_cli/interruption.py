@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from typing import TypeVar
 
 import uvloop
+from servicecert_worker.kafka_access import over_tls
 
 T = TypeVar("T")
 
@@ -19,7 +20,7 @@ def run(work: Coroutine[None, None, T], *, is_end: bool = False) -> T:
 
     Where an interruption is the only end there is (`is_end`), it exits with 0.
     """
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=None if over_tls() else uvloop.new_event_loop) as runner:
         return runner.run(_interruptible(work, is_end=is_end))
 
 

@@ -27,7 +27,7 @@ logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 @asynccontextmanager
 async def admin(place: Cluster) -> AsyncIterator[AIOKafkaAdminClient]:
     """An admin client. Raises OperatorError where the broker does not answer, at the start or later."""
-    client = AIOKafkaAdminClient(bootstrap_servers=place.bootstrap, request_timeout_ms=15_000)
+    client = AIOKafkaAdminClient(**place.client, request_timeout_ms=15_000)
     async with _opened(place, client.start, client.close):
         yield client
 
@@ -35,9 +35,7 @@ async def admin(place: Cluster) -> AsyncIterator[AIOKafkaAdminClient]:
 @asynccontextmanager
 async def producer(place: Cluster) -> AsyncIterator[AIOKafkaProducer]:
     """An idempotent producer. Raises OperatorError where the broker does not answer."""
-    client = AIOKafkaProducer(
-        bootstrap_servers=place.bootstrap, acks="all", enable_idempotence=True, request_timeout_ms=15_000
-    )
+    client = AIOKafkaProducer(**place.client, acks="all", enable_idempotence=True, request_timeout_ms=15_000)
     async with _opened(place, client.start, client.stop):
         yield client
 
@@ -46,7 +44,7 @@ async def producer(place: Cluster) -> AsyncIterator[AIOKafkaProducer]:
 async def reader(place: Cluster, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer of no group, or one that commits in a group's name. Raises OperatorError where the broker does not answer."""
     client = AIOKafkaConsumer(
-        bootstrap_servers=place.bootstrap,
+        **place.client,
         group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -101,4 +99,4 @@ async def _opened(place: Cluster, start: Any, stop: Any) -> AsyncIterator[None]:
 
 def unanswered(place: Cluster) -> OperatorError:
     """The broker does not answer."""
-    return no_broker(place.bootstrap)
+    return no_broker(place.bootstrap, place.access)

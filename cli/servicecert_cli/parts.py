@@ -16,9 +16,10 @@ from servicecert_deploy import Parts, start_parts
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_worker import database
 from servicecert_worker.faults import OperatorError
+from servicecert_worker.kafka_access import IN_THE_CLEAR
 
 from servicecert_cli import kafka
-from servicecert_cli.addresses import Cluster
+from servicecert_cli.addresses import Cluster, kafka_access
 from servicecert_cli.names import SERVICES
 from servicecert_cli.progress import Report
 
@@ -45,7 +46,11 @@ async def opened_place(given: Parts | None, report: Report, *, apart: bool, thro
         foreign_kafka = apart and (given is not None or parts.kafka is None)
         foreign_postgres = apart and (given is not None or parts.postgres is None)
         named = os.environ.get("SERVICECERT_TOPIC_PREFIX", "")
-        cluster = Cluster(parts.bootstrap, f"servicecert-{mine}." if foreign_kafka else named)
+        cluster = Cluster(
+            parts.bootstrap,
+            f"servicecert-{mine}." if foreign_kafka else named,
+            kafka_access() if parts.kafka is None else IN_THE_CLEAR,
+        )
         admin_url = (
             await asyncio.to_thread(_own_database, parts.database_url, mine) if foreign_postgres else parts.database_url
         )

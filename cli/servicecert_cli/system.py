@@ -149,7 +149,7 @@ class System:
         self.place = await self._stack.enter_async_context(
             opened_place(self._parts, self._report, apart=self._apart, throughput=self._throughput)
         )
-        await topic_creation.create(self.cluster.bootstrap, CATALOGUE, self.cluster.prefix)
+        await topic_creation.create(self.cluster.bootstrap, CATALOGUE, self.cluster.prefix, access=self.cluster.access)
         self._stack.push_async_callback(self.stop_all)
         # Before intake starts: it is ready once it has what stands in the registers then.
         await load_registers(self.cluster, await asyncio.to_thread(_fictitious))

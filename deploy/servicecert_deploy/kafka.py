@@ -57,7 +57,7 @@ class Kafka:
     """A broker with its own address and records, both kept over `kill` and `restart` until `stop`.
 
     `throughput` leaves the just-in-time compiler whole: right for benchmarks, 1 s slower to start. `cache` keeps the
-    jars and the start-up cache. Every call blocks until what it asks for is so. Raises MissingPart, TamperedJar,
+    jars and the start-up cache. `properties` are added to its own, and may name {host}, {port} and {controller_port}. Every call blocks until what it asks for is so. Raises MissingPart, TamperedJar,
     StartFailed.
     """
 
@@ -65,11 +65,13 @@ class Kafka:
         self,
         *,
         throughput: bool = False,
+        properties: str = "",
         cache: Path = CACHE,
         report: Report = silent,
         choose_port: FreePort = free_port,
     ) -> None:
         self._tuning = FOR_THROUGHPUT if throughput else FOR_START
+        self._properties = PROPERTIES + properties
         self._cache = cache.resolve()
         self._report = report
         self._choose_port = choose_port
@@ -158,7 +160,9 @@ class Kafka:
         folder = self._home()
         properties = folder / "server.properties"
         properties.write_text(
-            PROPERTIES.format(host=HOST, port=self._port, controller_port=self._controller_port, logs=folder / "logs")
+            self._properties.format(
+                host=HOST, port=self._port, controller_port=self._controller_port, logs=folder / "logs"
+            )
         )
         flags = (*self._flags, f"-Djava.io.tmpdir={folder}")
         command = self._java.command("kafka.Kafka", properties, flags=flags)

@@ -19,6 +19,7 @@ import asyncpg
 from aiokafka.errors import KafkaError
 
 from .decider import Conflict, Transient
+from .kafka_access import IN_THE_CLEAR, KafkaAccess, SecurityProtocol
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -49,8 +50,14 @@ class OperatorError(Exception):
         self.exit_code = exit_code
 
 
-def no_broker(bootstrap_servers: str) -> OperatorError:
-    """Kafka cannot be reached."""
+def no_broker(bootstrap_servers: str, access: KafkaAccess = IN_THE_CLEAR) -> OperatorError:
+    """Kafka cannot be reached, or does not let us in: its client does not tell the one from the other."""
+    if access.security_protocol is not SecurityProtocol.PLAINTEXT:
+        return OperatorError(
+            f"Kafka does not answer at {bootstrap_servers}, or refuses {access.security_protocol}: start it, or correct "
+            "KAFKA_BOOTSTRAP_SERVERS, KAFKA_SECURITY_PROTOCOL, KAFKA_CA_FILE, or the user and the password.",
+            69,
+        )
     return OperatorError(
         f"Kafka does not answer at {bootstrap_servers}: start it, or correct KAFKA_BOOTSTRAP_SERVERS.", 69
     )

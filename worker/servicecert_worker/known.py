@@ -16,6 +16,7 @@ from servicecert_schemas.codec import Undecodable, decode
 
 from .decider import Change, Known
 from .faults import Outage, is_transient, pauses, within
+from .kafka_access import IN_THE_CLEAR, KafkaAccess
 
 log = logging.getLogger(__name__)
 K = TypeVar("K")
@@ -26,9 +27,11 @@ _TELL_SECONDS = 30.0
 class Follower(Generic[K]):
     """The snapshot of a `Known`. `ready` is set once all that stood in the topics at the start is in it."""
 
-    def __init__(self, known: Known[K] | None, bootstrap_servers: str, prefix: str) -> None:
+    def __init__(
+        self, known: Known[K] | None, bootstrap_servers: str, prefix: str, access: KafkaAccess = IN_THE_CLEAR
+    ) -> None:
         self._known = known
-        self._bootstrap = bootstrap_servers
+        self._client = access.to(bootstrap_servers)
         self._topics = [prefix + topic.name for topic in known.topics] if known else []
         self.snapshot: Any = None if known is None else known.empty
         self.ready = asyncio.Event()
@@ -44,7 +47,7 @@ class Follower(Generic[K]):
             return
         async for _ in pauses():
             consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._bootstrap, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
+                **self._client, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
             )
             try:
                 await within(30, consumer.start())

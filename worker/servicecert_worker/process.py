@@ -25,7 +25,8 @@ from . import database, logs
 from .clock import clock_ahead
 from .decider import Service
 from .faults import OperatorError, is_transient, named, no_broker, pauses, within
-from .settings import WorkerSettings
+from .kafka_access import over_tls
+from .settings import ProcessSettings, WorkerSettings
 from .worker import Worker
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,9 @@ def calm_collector() -> None:
 def settings_fault(error: ValidationError) -> str:
     """Which environment variables are missing or wrong, without their values."""
     return "; ".join(
-        f"set {fault['loc'][0]}" if fault["type"] == "missing" else f"{fault['loc'][0]}: {fault['msg']}"
+        f"set {fault['loc'][0]}"
+        if fault["type"] == "missing"
+        else ": ".join((*map(str, fault["loc"][:1]), fault["msg"].removeprefix("Value error, ")))
         for fault in error.errors(include_url=False, include_input=False, include_context=False)
     )
 
@@ -116,7 +119,7 @@ async def _prepared(module: ServiceModule, settings: WorkerSettings, url: str) -
     """
     until = monotonic() + settings.patience_seconds
     async for number in pauses(first=0.2, longest=2.0):
-        fault = await broker_fault(settings.bootstrap_servers) or await _database_fault(url)
+        fault = await broker_fault(settings) or await _database_fault(url)
         if fault is None:
             try:
                 await asyncio.to_thread(database.migrate, url, module.NAME, [module.MIGRATIONS])
@@ -133,15 +136,15 @@ async def _prepared(module: ServiceModule, settings: WorkerSettings, url: str) -
     raise AssertionError("The pauses never end.")
 
 
-async def broker_fault(bootstrap_servers: str) -> OperatorError | None:
+async def broker_fault(settings: ProcessSettings) -> OperatorError | None:
     """What to tell an operator where no broker answers there, None where one does."""
-    client = AIOKafkaClient(bootstrap_servers=bootstrap_servers)
+    client = AIOKafkaClient(**settings.to(settings.bootstrap_servers))
     try:
         await within(5, client.bootstrap())
     except Exception as error:
         if not is_transient(error) and not isinstance(error, ValueError):
             raise
-        return no_broker(bootstrap_servers)
+        return no_broker(settings.bootstrap_servers, settings)
     finally:
         await client.close()
     return None
@@ -166,7 +169,7 @@ def _first(group: BaseExceptionGroup[OperatorError]) -> OperatorError:
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """The event loop that processes run on; None for asyncio's own."""
-    if sys.platform == "win32":
+    if sys.platform == "win32" or over_tls():
         return None
     import uvloop
 

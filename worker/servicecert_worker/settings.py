@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from .kafka_access import KafkaAccess
 
 
 def _seconds(duration: object) -> object:
@@ -13,10 +14,8 @@ def _seconds(duration: object) -> object:
     return int(duration) if isinstance(duration, str) and duration.isascii() and duration.isdigit() else duration
 
 
-class ProcessSettings(BaseSettings):
+class ProcessSettings(KafkaAccess):
     """The settings of every process that reads from Kafka. The names in the environment are given as aliases."""
-
-    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, extra="ignore")
 
     bootstrap_servers: Annotated[str, Field(alias="KAFKA_BOOTSTRAP_SERVERS", description="the brokers, as host:port,…")]
     topic_prefix: Annotated[

@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from .faults import Outage, named, pauses, within
+from .kafka_access import IN_THE_CLEAR, KafkaAccess
 from .record import Record
 
 log = logging.getLogger(__name__)
@@ -35,10 +36,11 @@ class Source:
         session_seconds: float,
         wake: Callable[[], None],
         room: Callable[[], int],
+        access: KafkaAccess = IN_THE_CLEAR,
     ) -> None:
         self._topics = topics
         self._group = group
-        self._bootstrap = bootstrap_servers
+        self._client = access.to(bootstrap_servers)
         self._session_ms = int(session_seconds * 1000)
         self._wake = wake
         self._room = room
@@ -115,7 +117,7 @@ class Source:
 
     def _open(self) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **self._client,
             group_id=self._group,
             client_id=self._group,
             enable_auto_commit=False,

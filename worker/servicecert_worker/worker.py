@@ -81,7 +81,9 @@ class Worker(Generic[S, K]):
         self._metrics = Metrics(service.name, service.gauges)
         self._chain = Chain(service.name, {**service.audited, **configuration}, os.urandom)
         self._turns = Turns(service, pool, self._chain)
-        self._follower: Follower[K] = Follower(service.known, settings.bootstrap_servers, settings.topic_prefix)
+        self._follower: Follower[K] = Follower(
+            service.known, settings.bootstrap_servers, settings.topic_prefix, settings
+        )
         self._loop = Loop(service, settings.batch, self._take, self._done, self._settle, clock)
         self._effects = Effects(url, service.name, service.effects, self._loop.give_result, self._loop.wake)
         self._source = Source(
@@ -91,6 +93,7 @@ class Worker(Generic[S, K]):
             settings.session_seconds,
             self._loop.wake,
             self._room,
+            settings,
         )
         self._leader = Leader(
             service,
@@ -220,7 +223,7 @@ class Worker(Generic[S, K]):
 
     def _producer(self) -> AIOKafkaProducer:
         return AIOKafkaProducer(
-            bootstrap_servers=self._settings.bootstrap_servers,
+            **self._settings.to(self._settings.bootstrap_servers),
             client_id=self._service.name,
             acks="all",
             enable_idempotence=True,
@@ -233,7 +236,7 @@ class Worker(Generic[S, K]):
         """Looks at the ids of cluster and topics now and then: a broker that is another one ends the worker."""
         topics = [self._settings.topic_prefix + topic.name for topic in used_topics(self._service)]
         while True:
-            client = AIOKafkaClient(bootstrap_servers=self._settings.bootstrap_servers, request_timeout_ms=10_000)
+            client = AIOKafkaClient(**self._settings.to(self._settings.bootstrap_servers), request_timeout_ms=10_000)
             try:
                 await within(15, client.bootstrap())
                 while True:

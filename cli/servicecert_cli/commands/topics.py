@@ -21,8 +21,13 @@ def command() -> None:
     show_default=True,
     help="Copies of each record; 3 in production.",
 )
+@click.option(
+    "--min-in-sync",
+    type=click.IntRange(1, 15),
+    help="Brokers that must have a record before it counts as written.  [default: one less than the copies, at least 1]",
+)
 @as_json
-def create(replication: int, as_json: bool) -> None:
+def create(replication: int, min_in_sync: int | None, as_json: bool) -> None:
     """Make the topics that are missing, with their own settings.
 
     May be run again: a topic that exists stays as it is.
@@ -37,8 +42,14 @@ def create(replication: int, as_json: bool) -> None:
     from servicecert_cli import interruption
     from servicecert_cli.addresses import cluster
 
+    if min_in_sync is None:
+        min_in_sync = max(1, replication - 1)
+    if min_in_sync > replication:
+        raise click.UsageError("--min-in-sync is at most --replication: else nothing could be written.")
     place = cluster()
-    made = interruption.run(topic_creation.create(place.bootstrap, CATALOGUE, place.prefix, replication))
+    made = interruption.run(
+        topic_creation.create(place.bootstrap, CATALOGUE, place.prefix, replication, min_in_sync, place.access)
+    )
     if as_json:
         print_json({"made": made, "there": [place.name(topic) for topic in CATALOGUE]})
         return

@@ -19,6 +19,7 @@ from servicecert_schemas.event import EventData
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS, OCSP_RESPONDERS
 from servicecert_worker import origins
 from servicecert_worker.faults import OperatorError, Outage, pauses, within
+from servicecert_worker.kafka_access import IN_THE_CLEAR, KafkaAccess
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +42,9 @@ class Feed:
         take: Callable[[EventData, datetime], None],
         reached: Callable[[datetime], None],
         clock: Callable[[], datetime],
+        access: KafkaAccess = IN_THE_CLEAR,
     ) -> None:
-        self._bootstrap = bootstrap_servers
+        self._client = access.to(bootstrap_servers)
         self._topics = [prefix + topic.name for topic in TOPICS]
         self._take = take
         self._reached = reached
@@ -56,7 +58,7 @@ class Feed:
         """Follows for ever. Raises OperatorError where a topic is missing, or was deleted and made anew."""
         async for _ in pauses(longest=2.0):
             consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._bootstrap, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
+                **self._client, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
             )
             try:
                 await within(_ANSWER_SECONDS, consumer.start())

@@ -80,7 +80,7 @@ async def _broker_there(settings: Settings) -> None:
     """Waits for the broker as long as the patience lasts. Raises OperatorError."""
     until = monotonic() + settings.patience_seconds
     async for _ in pauses(first=0.2, longest=2.0):
-        fault = await broker_fault(settings.bootstrap_servers)
+        fault = await broker_fault(settings)
         if fault is None:
             return
         if monotonic() > until:
@@ -98,7 +98,9 @@ class Responder:
         self._answering = Answering(self._standings, settings.validity, settings.ocsp_kept)
         self._enrolment = Enrolment()
         self._metrics = Metrics()
-        self._feed = Feed(settings.bootstrap_servers, settings.topic_prefix, self._take, self._reached, clock)
+        self._feed = Feed(
+            settings.bootstrap_servers, settings.topic_prefix, self._take, self._reached, clock, access=settings
+        )
         self._asking = Outage("Kafka, for the responder's certificates")
 
     def stop(self) -> None:
@@ -162,7 +164,7 @@ class Responder:
 
     async def _publish(self, asked: Asked) -> None:
         record = to_record(asked.data, source="/ocsp", id=asked.id, time=asked.at)
-        producer = AIOKafkaProducer(bootstrap_servers=self._settings.bootstrap_servers, acks="all")
+        producer = AIOKafkaProducer(**self._settings.to(self._settings.bootstrap_servers), acks="all")
         try:
             await within(_PUBLISH_SECONDS, producer.start())
             sent = producer.send_and_wait(

@@ -1,0 +1,146 @@
+"""A broker that talks TLS only and wants a password: commands and workers reach it, and say what is wrong where they do not."""
+
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+
+import pytest
+from commandline import one_sentence, run_process
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from servicecert_deploy import Kafka
+from servicecert_worker import database
+from servicecert_worker.checkpoints import make_keys
+
+SECONDS = 60
+PASSWORD = "only-we-know"
+PROPERTIES = """
+listeners=SECURE://{host}:{port},CONTROLLER://{host}:{controller_port}
+advertised.listeners=SECURE://{host}:{port}
+inter.broker.listener.name=SECURE
+listener.security.protocol.map=SECURE:SASL_SSL,CONTROLLER:PLAINTEXT
+sasl.enabled.mechanisms=PLAIN
+sasl.mechanism.inter.broker.protocol=PLAIN
+listener.name.secure.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username="broker" password="PASSWORD" user_broker="PASSWORD" user_us="PASSWORD";
+ssl.keystore.type=PEM
+ssl.truststore.type=PEM
+ssl.keystore.certificate.chain=CERTIFICATE
+ssl.keystore.key=KEY
+ssl.truststore.certificates=CERTIFICATE
+"""
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """The broker's certificate, which is its own CA, and its key: as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "broker")]), datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return made.public_bytes(Encoding.PEM), private
+
+
+@pytest.fixture(scope="module")
+def broker(certificate):
+    public, private = (pem.decode().replace("\n", "\\n") for pem in certificate)
+    properties = (
+        PROPERTIES.replace("CERTIFICATE", public).replace("KEY\n", f"{private}\n").replace("PASSWORD", PASSWORD)
+    )
+    kafka = Kafka(properties=properties)
+    kafka.start()
+    yield kafka
+    kafka.stop()
+
+
+@pytest.fixture
+def secured(broker, certificate, tmp_path, monkeypatch):
+    """The environment names the broker, its CA and a login."""
+    (tmp_path / "ca.pem").write_bytes(certificate[0])
+    (tmp_path / "password").write_text(f"{PASSWORD}\n")
+    environment = {
+        "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
+        "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "KAFKA_CA_FILE": str(tmp_path / "ca.pem"),
+        "KAFKA_SASL_MECHANISM": "PLAIN",
+        "KAFKA_SASL_USERNAME": "us",
+        "KAFKA_SASL_PASSWORD_FILE": str(tmp_path / "password"),
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return environment
+
+
+def test_commands_and_a_worker_reach_it(servicecert, secured, database_url, tmp_path, monkeypatch):
+    made = servicecert("topics", "create")
+    assert made.exit_code == 0, made.output
+    (url,) = database.prepare(database_url, {"intake": database.new_password()}).values()
+    make_keys(tmp_path / "audit", ["intake"])
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "servicecert_cli", "run", "intake"],
+        env={
+            **secured,
+            "PATH": "",
+            "DATABASE_URL": url,
+            "SERVICECERT_AUDIT_KEY_FILE": str(tmp_path / "audit" / "intake.key"),
+            "SERVICECERT_AUDIT_SECONDS": "0.5",
+        },
+    )
+    try:
+        # A checkpoint in the topic: the worker follows its registers, leads, and its producer writes.
+        until = time.monotonic() + SECONDS
+        while not servicecert("audit", "export").stdout:
+            assert worker.poll() is None
+            assert time.monotonic() < until
+        monkeypatch.setenv("DATABASE_URL", url)
+        while servicecert("lag", "intake").exit_code:
+            assert time.monotonic() < until
+    finally:
+        worker.terminate()
+        assert worker.wait(20) == 0
+
+
+def test_I10_a_wrong_password_and_an_unknown_ca_are_told_and_not_shown(
+    servicecert, secured, database_url, tmp_path, monkeypatch
+):
+    (tmp_path / "password").write_text("mistyped\n")
+    (url,) = database.prepare(database_url, {"intake": database.new_password()}).values()
+    done = run_process(
+        "run",
+        "intake",
+        environment={
+            **secured,
+            "DATABASE_URL": url,
+            "SERVICECERT_PATIENCE_SECONDS": "0",
+            "SERVICECERT_LOG_LEVEL": "error",
+        },
+    )
+    assert done.code == 69
+    assert "or refuses SASL_SSL" in one_sentence(done.err.splitlines()[-1] + "\n")
+    assert "mistyped" not in done.err
+    monkeypatch.delenv("KAFKA_CA_FILE")
+    refused = servicecert("topics", "list")
+    assert refused.exit_code == 69
+    assert "KAFKA_CA_FILE" in one_sentence(refused.stderr)
+
+
+def test_an_incomplete_login_is_one_sentence(servicecert, secured, monkeypatch):
+    monkeypatch.delenv("KAFKA_SASL_USERNAME")
+    refused = servicecert("topics", "list")
+    assert refused.exit_code == 78
+    assert "set all three, or none" in one_sentence(refused.stderr)

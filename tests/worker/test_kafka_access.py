@@ -1,0 +1,79 @@
+"""What an operator can say of how Kafka is reached, and what is said where it is wrong."""
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from servicecert_worker.kafka_access import IN_THE_CLEAR, KafkaAccess
+from servicecert_worker.process import settings_fault
+
+
+@pytest.fixture
+def password(tmp_path: Path) -> Path:
+    file = tmp_path / "password"
+    file.write_text("secret\nand a remark\n")
+    return file
+
+
+def test_nothing_said_is_in_the_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = {"bootstrap_servers": "a:1,b:2", "security_protocol": "PLAINTEXT"}
+    assert KafkaAccess().to("a:1,b:2") == plain
+    monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SSL")
+    assert IN_THE_CLEAR.to("a:1,b:2") == plain
+
+
+def test_tls_verifies_the_brokers() -> None:
+    context = KafkaAccess(security_protocol="SSL").to("a:1")["ssl_context"]
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+def test_I10_a_login_comes_from_a_file_and_is_not_shown(password: Path) -> None:
+    access = KafkaAccess(security_protocol="SASL_SSL", sasl_username="us", sasl_password_file=password)
+    options = access.to("a:1")
+    assert (options["sasl_mechanism"], options["sasl_plain_username"]) == ("SCRAM-SHA-512", "us")
+    assert options["sasl_plain_password"] == "secret"
+    assert "secret" not in repr(access)
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ({"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_USERNAME": "us"}, "set all three, or none"),
+        ({"KAFKA_SASL_USERNAME": "us", "KAFKA_SASL_PASSWORD_FILE": "{password}"}, "set all three, or none"),
+        ({"KAFKA_CA_FILE": "{password}"}, "KAFKA_CA_FILE needs KAFKA_SECURITY_PROTOCOL=SSL or SASL_SSL"),
+        (
+            {"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_CA_FILE": "{password}"},
+            "KAFKA_CA_FILE cannot be read, or holds no",
+        ),
+        (
+            {"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_CA_FILE": "/nowhere"},
+            "KAFKA_CA_FILE: Path does not point to a file",
+        ),
+        ({"KAFKA_SECURITY_PROTOCOL": "TLS"}, "KAFKA_SECURITY_PROTOCOL: Input should be 'PLAINTEXT'"),
+        (
+            {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_USERNAME": "us", "KAFKA_SASL_PASSWORD_FILE": "{empty}"},
+            "KAFKA_SASL_PASSWORD_FILE cannot be read, or its first line is empty",
+        ),
+        (
+            {
+                "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+                "KAFKA_SASL_MECHANISM": "PLAIN",
+                "KAFKA_SASL_USERNAME": "us",
+                "KAFKA_SASL_PASSWORD_FILE": "{password}",
+            },
+            "so that the password never goes unencrypted",
+        ),
+    ],
+)
+def test_what_is_incomplete_or_unsafe_is_refused_in_a_sentence(
+    password: Path, tmp_path: Path, said: dict[str, Any], sentence: str
+) -> None:
+    (tmp_path / "empty").touch()
+    given = {name: value.format(password=password, empty=tmp_path / "empty") for name, value in said.items()}
+    with pytest.raises(ValidationError) as refused:
+        KafkaAccess(**given)
+    told = settings_fault(refused.value)
+    assert sentence in told
+    assert "Value error" not in told

@@ -1,0 +1,127 @@
+"""How Kafka is reached: in the clear, or by TLS and SASL. Every client of ours, of workers and of commands, is opened with this."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from enum import StrEnum
+from functools import cached_property
+from typing import Annotated, Any, Self
+
+from pydantic import Field, FilePath, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SecurityProtocol(StrEnum):
+    """Kafka's own names."""
+
+    PLAINTEXT = "PLAINTEXT"
+    SSL = "SSL"
+    SASL_PLAINTEXT = "SASL_PLAINTEXT"
+    SASL_SSL = "SASL_SSL"
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the broker proves who it is, by a certificate."""
+        return self in (SecurityProtocol.SSL, SecurityProtocol.SASL_SSL)
+
+    @property
+    def has_login(self) -> bool:
+        """Whether the client proves who it is, by a password."""
+        return self in (SecurityProtocol.SASL_PLAINTEXT, SecurityProtocol.SASL_SSL)
+
+
+class SaslMechanism(StrEnum):
+    """Those of RFC 4616, RFC 5802 and RFC 7677 that Kafka has."""
+
+    PLAIN = "PLAIN"
+    SCRAM_SHA_256 = "SCRAM-SHA-256"
+    SCRAM_SHA_512 = "SCRAM-SHA-512"
+
+
+class KafkaAccess(BaseSettings):
+    """The environment names are given as aliases. Raises pydantic's `ValidationError`, whose messages name the way out."""
+
+    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, extra="ignore")
+
+    security_protocol: Annotated[
+        SecurityProtocol,
+        Field(alias="KAFKA_SECURITY_PROTOCOL", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"),
+    ] = SecurityProtocol.PLAINTEXT
+    kafka_ca_file: Annotated[
+        FilePath | None,
+        Field(alias="KAFKA_CA_FILE", description="the CAs that verify the brokers, in PEM; the system's without it"),
+    ] = None
+    sasl_mechanism: Annotated[
+        SaslMechanism,
+        Field(alias="KAFKA_SASL_MECHANISM", description="PLAIN (with SASL_SSL only), SCRAM-SHA-256 or SCRAM-SHA-512"),
+    ] = SaslMechanism.SCRAM_SHA_512
+    sasl_username: Annotated[
+        str | None, Field(alias="KAFKA_SASL_USERNAME", min_length=1, description="for SASL: the user")
+    ] = None
+    sasl_password_file: Annotated[
+        FilePath | None,
+        Field(alias="KAFKA_SASL_PASSWORD_FILE", description="for SASL: a file whose first line is the password"),
+    ] = None
+
+    @model_validator(mode="after")
+    def _is_whole_and_safe(self) -> Self:
+        protocol = self.security_protocol
+        if protocol.has_login != (self.sasl_username is not None and self.sasl_password_file is not None):
+            raise ValueError(
+                "KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD_FILE go with KAFKA_SECURITY_PROTOCOL=SASL_SSL or SASL_PLAINTEXT: "
+                "set all three, or none"
+            )
+        if self.kafka_ca_file is not None and not protocol.is_encrypted:
+            raise ValueError("KAFKA_CA_FILE needs KAFKA_SECURITY_PROTOCOL=SSL or SASL_SSL")
+        if protocol is SecurityProtocol.SASL_PLAINTEXT and self.sasl_mechanism is SaslMechanism.PLAIN:
+            raise ValueError(
+                "KAFKA_SASL_MECHANISM=PLAIN needs KAFKA_SECURITY_PROTOCOL=SASL_SSL, so that the password never goes unencrypted"
+            )
+        _ = self._secrets
+        return self
+
+    def to(self, bootstrap_servers: str) -> dict[str, Any]:
+        """What aiokafka's clients are opened with, for these brokers."""
+        return {
+            "bootstrap_servers": bootstrap_servers,
+            "security_protocol": self.security_protocol.value,
+            **self._secrets,
+        }
+
+    @cached_property
+    def _secrets(self) -> dict[str, Any]:
+        """Read once: a password or a CA that is changed is read at the next start."""
+        found: dict[str, Any] = {}
+        if self.security_protocol.is_encrypted:
+            try:
+                found["ssl_context"] = ssl.create_default_context(cafile=self.kafka_ca_file)
+            except (OSError, ssl.SSLError):
+                raise ValueError("KAFKA_CA_FILE cannot be read, or holds no certificate in PEM") from None
+        if self.sasl_password_file is not None:
+            found["sasl_mechanism"] = self.sasl_mechanism.value
+            found["sasl_plain_username"] = self.sasl_username
+            found["sasl_plain_password"] = _first_line(self)
+        return found
+
+
+def _first_line(access: KafkaAccess) -> str:
+    assert access.sasl_password_file is not None
+    try:
+        lines = access.sasl_password_file.read_text().splitlines()
+    except (OSError, UnicodeDecodeError):
+        lines = []
+    if not lines or not lines[0]:
+        raise ValueError("KAFKA_SASL_PASSWORD_FILE cannot be read, or its first line is empty")
+    return lines[0]
+
+
+def over_tls() -> bool:
+    """Whether the environment names TLS. asyncio's own event loop is taken then: under uvloop a TLS connection to a broker that the client has left
+    can hold the loop's end until the broker drops it, after 10 minutes.
+    """
+    return os.environ.get("KAFKA_SECURITY_PROTOCOL", "").upper().endswith("SSL")
+
+
+IN_THE_CLEAR = KafkaAccess.model_construct()
+"""Without TLS and without a login, whatever the environment says."""
