@@ -16,7 +16,7 @@ from servicecert_worker.decider import Due, Result, Task
 
 from .smtp_script import DIES, STALLS, Script
 
-QUICK = {"smtp_timeout_seconds": 0.3, "smtp_end_timeout_seconds": 0.3}
+QUICK = {"smtp_timeout_seconds": 1.0, "smtp_end_timeout_seconds": 1.0}
 
 
 class Way:
@@ -168,12 +168,12 @@ async def test_C3_a_server_that_stalls_once_costs_one_time_out(way, where):
 async def test_C3_a_slow_server_is_waited_for_at_the_end_of_a_mail(way):
     async def late():
         async with Script({"END": STALLS}).serving() as server:
-            tried = way(server.port, smtp_timeout_seconds=0.1, smtp_end_timeout_seconds=0.6)
+            tried = way(server.port, smtp_timeout_seconds=1.0, smtp_end_timeout_seconds=1.6)
             started = asyncio.get_running_loop().time()
             await tried.attempt()
             return asyncio.get_running_loop().time() - started
 
-    assert 0.55 < await late() < 3
+    assert await late() > 1.5
 
 
 async def test_C3_the_next_server_takes_over_and_the_first_is_asked_again_when_it_has_rested(way, postman, monkeypatch):
