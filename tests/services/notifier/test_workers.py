@@ -1,0 +1,94 @@
+"""C4: three weeks and more in which nobody was awake, on real Kafka, PostgreSQL and SMTP: the right reminder comes once, though three workers run."""
+
+import os
+import sys
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from servicecert_cli.addresses import Cluster
+from servicecert_cli.publishing import publish
+from servicecert_cli.witness import witnessing
+from servicecert_deploy import Child
+from servicecert_deploy.mail_catcher import MailCatcher
+from servicecert_notifier.samples import example
+from servicecert_notifier.service import NAME
+from servicecert_schemas import CertificateIssued, MailHandedOver, MailKind
+from servicecert_schemas.topics import CATALOGUE
+from servicecert_worker import database, topic_creation
+
+
+@pytest.fixture
+async def workers(parts, database_url, tmp_path):
+    """Starts workers of the notifier, each a process, with a clock that runs ahead."""
+    prefix = f"t{uuid4().hex[:8]}-"
+    (url,) = database.prepare(database_url, {NAME: database.new_password()}).values()
+    await topic_creation.create(parts.bootstrap, CATALOGUE, prefix)
+    started: list[Child] = []
+    async with MailCatcher() as mails:
+
+        def start(ahead=timedelta()):
+            own = {
+                "KAFKA_BOOTSTRAP_SERVERS": parts.bootstrap,
+                "DATABASE_URL": url,
+                "SERVICECERT_TOPIC_PREFIX": prefix,
+                "SERVICECERT_SESSION_SECONDS": "1",
+                "SERVICECERT_CLOCK_AHEAD": f"{ahead.total_seconds():.0f}",
+                "SMTP_HOST": mails.host,
+                "SMTP_PORT": str(mails.port),
+                "SMTP_TLS": "off",
+                "SERVICECERT_MAIL_FROM": "certificates@authority.example",
+            }
+            command = [sys.executable, "-m", "servicecert_cli", "run", NAME]
+            log = tmp_path / f"{len(started)}.log"
+            started.append(Child(command, log=log, environment={**os.environ, **own}))
+            return started[-1]
+
+        yield Cluster(parts.bootstrap, prefix), start
+        for child in started:
+            child.kill()
+
+
+async def test_C4_after_weeks_of_downtime_the_right_reminders_come_once(workers):
+    cluster, start = workers
+    now = datetime.now(UTC)
+    end = now + timedelta(days=365)
+    issued = example("servicecert.certificate.issued.v1", CertificateIssued)
+    validity = {"not_before": now, "not_after": end, "due": now + timedelta(days=5)}
+    kept, renewed = (
+        issued.model_copy(update={**validity, "case_id": uuid4(), "serial": serial, "account_id": f"account-{serial}"})
+        for serial in ("0a" * 16, "0b" * 16)
+    )
+    follower = renewed.model_copy(
+        update={
+            "case_id": uuid4(),
+            "serial": "0c" * 16,
+            "not_before": end - timedelta(days=40),
+            "not_after": end + timedelta(days=300),
+        }
+    )
+    everybody = len(issued.recipients)
+
+    def told(data):
+        """How many mails of each kind were handed over. A topic may hold an event twice, when a worker stops just then."""
+        return Counter({each.mail_id: each.kind for each in witness.of_case(data.case_id, MailHandedOver)}.values())
+
+    async with witnessing(cluster) as witness:
+        first = start()
+        await publish(cluster, kept, renewed)
+        await witness.until(lambda _: told(kept).total() + told(renewed).total() == 2 * everybody)
+        assert first.stop(20) == 0
+        # Down since before the first reminder; the 60 days' and the 30 days' are over.
+        late = [start(timedelta(days=365 - 25)) for _ in range(3)]
+        await publish(cluster, follower)
+        await witness.until(lambda _: told(kept)[MailKind.EXPIRES_IN_30_DAYS] == everybody)
+        await witness.until(lambda _: told(follower)[MailKind.CERTIFICATE_ISSUED] == everybody)
+        assert all(worker.stop(60) == 0 for worker in late)
+        last = start(timedelta(days=365 - 6))
+        await witness.until(lambda _: told(kept)[MailKind.EXPIRES_IN_7_DAYS] == everybody)
+        assert last.stop(20) == 0
+        assert told(kept) == dict.fromkeys(
+            (MailKind.CERTIFICATE_ISSUED, MailKind.EXPIRES_IN_30_DAYS, MailKind.EXPIRES_IN_7_DAYS), everybody
+        )
+        assert told(renewed)[MailKind.EXPIRES_IN_7_DAYS] == 0, "a successor was issued meanwhile"
