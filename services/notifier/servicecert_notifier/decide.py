@@ -33,7 +33,7 @@ def decide(state: Ledger | None, happened: Happened, recalled: Recalled, now: da
             return settled(state, happened, now)
         case Due(kind=kind) if kind == REMIND and state is not None:
             return _remind(state, recalled, now)
-        case Due():
+        case _:
             return woken(state, happened, recalled, now)
 
 

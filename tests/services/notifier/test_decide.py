@@ -201,3 +201,9 @@ def test_only_what_a_mail_can_follow_from_is_heeded(issued, revoked, returned, w
     assert not heeds(warned.model_copy(update={"mark": DeadlineMark.PASSED}))
     assert not heeds(warned.model_copy(update={"kind": DeadlineKind.DELIVERY}))
     assert not heeds(example("servicecert.crl.published.v1", CrlPublished))
+
+
+def test_an_event_that_no_mail_follows_from_changes_nothing(heard, now):
+    """It is not heeded; a parked record that is released comes here all the same."""
+    decision = decide(None, heard(example("servicecert.crl.published.v1", CrlPublished)), None, now)
+    assert (decision.state, decision.intents, decision.deadlines) == (None, (), ())

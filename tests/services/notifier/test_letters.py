@@ -226,6 +226,9 @@ def test_a_source_becomes_text_and_page():
         "Subject: s {{ x }}\n# A & B\n\np <q>\n{{ a > b }}\n\n- k: v: w\n{% if x %}\n- l: m\n{% endif %}\n\n\n"
         "{% if x %}\n1. y\n2. z\n{% endif %}\n\n{% for n in x %}\n{{ loop.index }}. {{ n }}\n{% endfor %}\n\n    a > b\n    c\n## z\n"
     )
+    assert markup.read("Subject: s\nWhat follows:\n- k: v\n1. w").html == (
+        "<p>What follows:</p>\n<dl>\n<dt>k</dt><dd>v</dd>\n</dl>\n<ol>\n<li>w</li>\n</ol>"
+    )
     read = markup.read(source)
     assert read.subject == "s {{ x }}"
     assert read.text == source.partition("\n")[2].replace("# A", "A").replace("## z", "z")
