@@ -10,6 +10,7 @@ roots/production-root-rsa.pem …     certificates
 issuing/production-rsa.pem …
 keys/production-rsa.pem …           encrypted PKCS#8, mode 0600; nothing here where keys live in a token
 requests/production-rsa.csr …       requests to the roots
+crls/production-root-rsa.crl …      the roots' CRLs, which ceremonies make
 protocols/…                         what each ceremony did
 
 The roots' keys are never here: `ceremony` keeps them in a folder of their own.
@@ -89,6 +90,18 @@ class Authority:
             {entry.id: entry.key for entry in entries},
             {entry.id: entry.active_from for entry in entries},
         )
+
+    @property
+    def roots(self) -> Mapping[str, IssuerInfo]:
+        """The roots of these CAs by their names: they sign certificates of CAs, and CRLs of these."""
+        found = {}
+        for issuer in self.issuers.values():
+            id, certificate = (
+                root_id(issuer.environment, issuer.family),
+                x509.load_der_x509_certificate(issuer.root_der),
+            )
+            found[id] = IssuerInfo.of(id, issuer.environment, certificate, certificate)
+        return found
 
     @property
     def fingerprints(self) -> Mapping[str, str]:

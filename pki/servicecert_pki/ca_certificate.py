@@ -3,6 +3,7 @@
 The names are fictitious and say so; an authority puts its own here before its ceremony.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from cryptography import x509
@@ -69,8 +70,9 @@ def make_issuing(
     policies: tuple[str, ...],
     now: datetime,
     serial: int,
+    crl_url: str | None = None,
 ) -> x509.Certificate:
-    """Sign an issuing CA's certificate. It names the environment's policies, so that its chain holds for no other."""
+    """Sign an issuing CA's certificate. It names the environment's policies, so that its chain holds for no other, and its root's CRL, if `crl_url` says where that is."""
     root_key_id = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     information = [x509.PolicyInformation(x509.ObjectIdentifier(policy), None) for policy in policies]
     builder = (
@@ -80,6 +82,32 @@ def make_issuing(
         .add_extension(x509.CertificatePolicies(information), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(root_key_id), critical=False)
     )
+    if crl_url is not None:
+        point = x509.DistributionPoint([x509.UniformResourceIdentifier(crl_url)], None, None, None)
+        builder = builder.add_extension(x509.CRLDistributionPoints([point]), critical=False)
+    return builder.sign(root_key, _hash(root_key))
+
+
+def sign_root_crl(
+    root: x509.Certificate,
+    root_key: PrivateKey,
+    number: int,
+    this_update: datetime,
+    next_update: datetime,
+    entries: Iterable[x509.RevokedCertificate],
+) -> x509.CertificateRevocationList:
+    """Sign a root's CRL. Times are aware and in whole seconds."""
+    root_key_id = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(root.subject)
+        .last_update(this_update)
+        .next_update(next_update)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(root_key_id), critical=False)
+        .add_extension(x509.CRLNumber(number), critical=False)
+    )
+    for entry in entries:
+        builder = builder.add_revoked_certificate(entry)
     return builder.sign(root_key, _hash(root_key))
 
 

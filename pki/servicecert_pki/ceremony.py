@@ -3,6 +3,7 @@
     make_roots(offline)                     on the offline machine: root keys and certificates
     request_cas(directory, ids)             beside the services: keys of issuing CAs, and requests for them
     sign_requests(offline, requests)        on the offline machine: their certificates
+    make_root_crls(offline)                 on the offline machine: the roots' CRLs, in `root_crl`
     install(directory, certificates)        beside the services: a certificate joins its key
     activate(directory, id, moment)         from when a later generation issues
 
@@ -40,6 +41,7 @@ from servicecert_pki.manifest import (
 from servicecert_pki.profile import Environment
 from servicecert_pki.profiles import Profiles
 from servicecert_pki.protocol import Deed, place_text
+from servicecert_pki.root_crl import copy_root_crls, make_root_crls
 from servicecert_pki.serials import draw_serial
 from servicecert_pki.software_key import encrypted_pem, generate, read_private_key
 from servicecert_pki.spki import KeyFamily
@@ -93,6 +95,8 @@ def make_authority(
         deeds += _request(directory, ids, store or PemStore(directory, passphrases), again=True)
         requests = [directory / "requests" / f"{id}.csr" for id in ids]
         deeds += sign_requests(offline, requests, passphrases, profiles, now, random, again=True)
+        deeds += make_root_crls(offline, passphrases, now)
+        copy_root_crls(offline, directory)
         return deeds + _install(directory, [offline / "issued" / f"{id}.pem" for id in ids], now)
 
 
@@ -164,10 +168,12 @@ def sign_requests(
     random: Random = os.urandom,
     *,
     again: bool = False,
+    crl_base_url: str | None = None,
 ) -> list[Deed]:
     """Sign requests, each named `<id>.csr`, with the root of its environment and family.
 
-    `issued/<id>.pem` then holds the certificate and its root's, to carry back. A name is certified once.
+    `issued/<id>.pem` then holds the certificate and its root's, to carry back. A name is certified once. With `crl_base_url` the certificate says that
+    its root's CRL is there.
     """
     check_passphrases(passphrases)
     deeds = []
@@ -189,7 +195,8 @@ def sign_requests(
                 raise AuthorityRefused(f"The key of {root_file} in {offline} belongs to another root.")
             public_key, policies = request.public_key(), profiles.policies(environment)
             assert isinstance(public_key, PublicKey)
-            certificate = make_issuing(root, root_key, public_key, id, policies, second(now), draw_serial(random))
+            url = f"{crl_base_url.rstrip('/')}/{root_file}.crl" if crl_base_url else None
+            certificate = make_issuing(root, root_key, public_key, id, policies, second(now), draw_serial(random), url)
             write_whole(issued, certificate.public_bytes(Encoding.PEM) + root.public_bytes(Encoding.PEM))
             deeds.append(Deed.certified("issuing CA", id, certificate))
     return deeds

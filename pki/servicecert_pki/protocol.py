@@ -59,6 +59,21 @@ class Deed:
             ),
         )
 
+    @classmethod
+    def listed(cls, id: str, number: int, crl: x509.CertificateRevocationList) -> "Deed":
+        """Tell of a root's CRL, and which certificates it revokes."""
+        return cls(
+            "root CRL",
+            id,
+            (
+                ("number", str(number)),
+                ("this update", f"{crl.last_update_utc:%Y-%m-%dT%H:%M:%SZ}"),
+                ("next update", f"{crl.next_update_utc:%Y-%m-%dT%H:%M:%SZ}"),
+                ("revoked", ", ".join(serial_hex(entry.serial_number) for entry in crl) or "none"),
+                ("CRL SHA-256", _pairs(crl.public_bytes(Encoding.DER))),
+            ),
+        )
+
 
 def protocol(step: str, operator: str, host: str, when: datetime, deeds: Sequence[Deed]) -> str:
     """Write the protocol of one step, with a line to sign at its end."""

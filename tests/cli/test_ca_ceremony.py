@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from commandline import one_sentence
+from cryptography import x509
 from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import offline_folder
 from servicecert_pki.profiles import Environment
@@ -79,6 +80,7 @@ def test_B5_the_protocol_says_who_when_and_the_fingerprints(servicecert, ca):
     "arguments",
     [
         ("root", "init", "new-roots"),
+        ("root", "crl", "ca.offline", "--revoke", "test-ec", "superseded"),
         ("request", "ca", "test-rsa"),
         ("root", "sign", "ca.offline", "ca/requests/test-ec.csr"),
         ("install", "ca", "ca/issuing/test-ec.pem"),
@@ -103,6 +105,7 @@ def test_B5_a_dry_run_changes_nothing(servicecert, ca, monkeypatch, arguments):
         (("root", "sign", "ca", "ca/requests/test-ec.csr"), None),
         (("root", "sign", "ca.offline", "ca/requests/test-ec.json"), "is not a readable PKCS#10 request"),
         (("root", "sign", "ca.offline", "ca/authority.json"), "is not named after an issuing CA"),
+        (("root", "crl", "ca.offline", "--revoke", "test-ec-9", "superseded"), "certified test-ec-9"),
         (("install", "ca", "ca.offline/issued/test-ec.pem"), "test-ec is installed in ca already"),
         (("activate", "ca", "test-ec", "--from", "2030-01-01"), "that cannot be taken back"),
         (("activate", "ca", "test-ec-2", "--from", "2030-01-01"), "no issuing CA test-ec-2"),
@@ -151,3 +154,29 @@ def test_a_date_that_cannot_be_is_refused(servicecert, ca, since, sentence):
 @pytest.mark.parametrize("since", ["soon", "2030-01-01T12:00"])
 def test_a_date_that_is_none_is_wrong_usage(servicecert, ca, since):
     assert servicecert("ca", "activate", ca, "test-ec", "--from", since).exit_code == 2
+
+
+def test_D7_a_roots_crls_grow_and_repeat_what_they_list(servicecert, ca):
+    offline = ca.with_name("ca.offline")
+    revoked = servicecert("ca", "root", "crl", offline, "--revoke", "test-ec", "ca-compromise", "--days", "30")
+    assert revoked.exit_code == 0, revoked.stderr
+    assert "root CRL: test-root-ec" in revoked.stdout
+    servicecert("ca", "root", "crl", offline)
+    crl = x509.load_der_x509_crl((offline / "crls" / "test-root-ec.crl").read_bytes())
+    assert crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number == 3
+    (entry,) = crl
+    assert entry.extensions.get_extension_for_class(x509.CRLReason).value.reason is x509.ReasonFlags.ca_compromise
+    again = servicecert("ca", "root", "crl", offline, "--revoke", "test-ec", "superseded")
+    assert "revoked it stays" in one_sentence(again.stderr)
+
+
+def test_D7_an_issuing_ca_says_where_its_roots_crl_is_if_the_ceremony_knows(servicecert, ca):
+    offline = ca.with_name("ca.offline")
+    servicecert("ca", "request", ca, "test-ec")
+    request = ca / "requests" / "test-ec-2.csr"
+    assert servicecert("ca", "root", "sign", offline, request, "--crl-base-url", "nowhere").exit_code == 2
+    done = servicecert("ca", "root", "sign", offline, request, "--crl-base-url", "http://crl.example.fi")
+    assert done.exit_code == 0, done.stderr
+    certificate = x509.load_pem_x509_certificate((offline / "issued" / "test-ec-2.pem").read_bytes())
+    (point,) = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+    assert point.full_name[0].value == "http://crl.example.fi/test-root-ec.crl"

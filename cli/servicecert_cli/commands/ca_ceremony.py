@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from servicecert_pki.protocol import Deed
 
 _FILES = click.Path(path_type=Path, dir_okay=False, exists=True)
+_REASONS = ("ca-compromise", "superseded", "cessation-of-operation")
 _KINDS = ("production-rsa", "production-ec", "test-rsa", "test-ec")
 
 
@@ -56,11 +57,19 @@ def root_init(offline: Path, passphrase_file: Path | None, operator: str, dry_ru
 @root.command("sign")
 @options.offline
 @click.argument("requests", metavar="REQUEST...", nargs=-1, required=True, type=_FILES)
+@click.option(
+    "--crl-base-url", metavar="URL", help="Where the roots' CRLs will be served, for the certificates to say."
+)
 @options.passphrase_file
 @options.operator
 @options.dry_run
 def root_sign(
-    offline: Path, requests: tuple[Path, ...], passphrase_file: Path | None, operator: str, dry_run: bool
+    offline: Path,
+    requests: tuple[Path, ...],
+    crl_base_url: str | None,
+    passphrase_file: Path | None,
+    operator: str,
+    dry_run: bool,
 ) -> None:
     """Certify issuing CAs: each REQUEST becomes OFFLINE/issued/<its name>.pem.
 
@@ -79,8 +88,55 @@ def root_sign(
         click.echo(f"Would certify {_names(requests)} by the roots in {offline}.")
         return
     passphrases = read_passphrases(default_passphrase_file(offline, passphrase_file))
-    deeds = sign_requests(offline, requests, passphrases, load_profiles(), datetime.now(UTC))
+    url = _http(crl_base_url)
+    deeds = sign_requests(offline, requests, passphrases, load_profiles(), datetime.now(UTC), crl_base_url=url)
     _tell(offline, "root sign", operator, deeds)
+
+
+@root.command("crl")
+@options.offline
+@click.option(
+    "--revoke",
+    "revoked",
+    metavar="CA REASON",
+    type=(str, click.Choice(_REASONS)),
+    multiple=True,
+    help=f"An issuing CA that is revoked for ever. REASON is one of {', '.join(_REASONS)}.",
+)
+@click.option(
+    "--days", type=click.IntRange(1, 3650), default=365, show_default=True, help="From now to the CRLs' next update."
+)
+@options.passphrase_file
+@options.operator
+@options.dry_run
+def root_crl(
+    offline: Path,
+    revoked: tuple[tuple[str, str], ...],
+    days: int,
+    passphrase_file: Path | None,
+    operator: str,
+    dry_run: bool,
+) -> None:
+    """Make the roots' next CRLs, into OFFLINE/crls.
+
+    Carry them to DIR/crls: the revoker publishes them at its next planned CRLs, or
+    when it is restarted. They repeat what the ones before list.
+
+    \b
+    Examples:
+      servicecert ca root crl roots --operator "A. Operator"
+      servicecert ca root crl roots --revoke production-ec ca-compromise --dry-run
+    """
+    from servicecert_pki.keyring import read_passphrases
+    from servicecert_pki.root_crl import make_root_crls
+
+    if dry_run:
+        which = ", ".join(f"{id} ({reason})" for id, reason in revoked) or "no further CA"
+        click.echo(f"Would make the next CRLs of the roots in {offline}, good for {days} days, and revoke {which}.")
+        return
+    passphrases = read_passphrases(default_passphrase_file(offline, passphrase_file))
+    deeds = make_root_crls(offline, passphrases, datetime.now(UTC), days, revoked)
+    _tell(offline, "root crl", operator, deeds)
 
 
 @click.command()
@@ -186,6 +242,12 @@ def _moment(text: str) -> datetime:
             "give a day such as 2027-03-01, or a time with its zone such as 2027-03-01T08:00+02:00"
         )
     return moment
+
+
+def _http(url: str | None) -> str | None:
+    if url is not None and not (url.isascii() and url.startswith("http://") and len(url.split("/")[2]) > 0):
+        raise click.BadParameter("give an address that begins with http:// and a host", param_hint="--crl-base-url")
+    return url
 
 
 def _names(files: tuple[Path, ...]) -> str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import asyncpg
 from servicecert_pki.partitions import crl_name
@@ -76,7 +76,33 @@ class LastCrls:
         return [(crl_name(row["issuer"], row["partition"]), row) for row in rows]
 
 
-def gauges(last: LastCrls, tally: Tally) -> tuple[Gauge, ...]:
+class Crls(Protocol):
+    """Published CRLs, by the names of their files."""
+
+    async def ages(self) -> Mapping[str, float]: ...
+
+    async def valid(self) -> Mapping[str, float]: ...
+
+    async def entries(self) -> Mapping[str, float]: ...
+
+
+@dataclass(frozen=True, repr=False)
+class AllCrls:
+    """Those of several kinds."""
+
+    kinds: Sequence[Crls]
+
+    async def ages(self) -> Mapping[str, float]:
+        return {name: value for each in self.kinds for name, value in (await each.ages()).items()}
+
+    async def valid(self) -> Mapping[str, float]:
+        return {name: value for each in self.kinds for name, value in (await each.valid()).items()}
+
+    async def entries(self) -> Mapping[str, float]:
+        return {name: value for each in self.kinds for name, value in (await each.entries()).items()}
+
+
+def gauges(last: Crls, tally: Tally) -> tuple[Gauge, ...]:
     """The gauges, each with where its values come from."""
     return (
         Gauge("servicecert_crl_age_seconds", "Since this update of each published CRL.", "crl", last.ages),

@@ -28,13 +28,14 @@ from .crl_files import CrlFiles
 from .decide import CONFIRM, State, decide, heeds
 from .effects import Publish
 from .examine import Examine
-from .gauges import LastCrls, Tally, gauges
+from .gauges import AllCrls, LastCrls, Tally, gauges
 from .knowledge import NOTHING_KNOWN, Knowledge, apply
 from .open_gauges import open_gauges
 from .press import Press, Timing
 from .publication import PublishOrder, schedule_key
 from .recall import recall
 from .responders import CERTIFY, CertifyOrder
+from .root_crls import RootCrls
 from .settings import Settings
 
 __all__ = ["MIGRATIONS", "NAME", "Settings", "open_service"]
@@ -73,6 +74,9 @@ async def open_service(
         )
         tally = Tally([publisher.name for publisher in publishers])
         publish = Publish(authority, keys, press, tally)
+        roots = RootCrls(authority, files, publishers, settings.crl_base_url, session, tally, clock)
+        await roots.begin()
+        last = LastCrls(pool, sorted(authority.issuers), settings.crl_partitions, clock)
         yield Service(
             NAME,
             reads=(REVOCATIONS, CERTIFICATES, OCSP_RESPONDERS),
@@ -81,7 +85,7 @@ async def open_service(
             examine=Examine(authority, await asyncio.to_thread(throw_away_keys), os.urandom, clock),
             heeds=heeds,
             effects={
-                PUBLISH: Effect(PublishOrder, publish, batch=_BATCH, concurrency=_ASKING),
+                PUBLISH: Effect(PublishOrder, roots.beside(publish), batch=_BATCH, concurrency=_ASKING),
                 CONFIRM: Effect(ConfirmOrder, Confirm(settings.ocsp_url, authority, session, clock)),
                 CASCADE: Effect(CascadeOrder, Cascade(pool, settings.cascade_most, clock)),
                 ALARM: Effect(Late, alarm),
@@ -89,7 +93,7 @@ async def open_service(
             },
             standing=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers)),
             gauges=(
-                *gauges(LastCrls(pool, sorted(authority.issuers), settings.crl_partitions, clock), tally),
+                *gauges(AllCrls((last, roots)), tally),
                 *open_gauges(pool, clock),
             ),
             audited=authority.audited,
@@ -100,5 +104,5 @@ async def open_service(
 
 def _publish_certificates(files: CrlFiles, authority: Authority) -> None:
     files.prepare()
-    for issuer in authority.issuers.values():
+    for issuer in (*authority.roots.values(), *authority.issuers.values()):
         files.put_certificate(issuer.id, issuer.certificate_der)

@@ -1,0 +1,115 @@
+"""The roots' CRLs: made in a ceremony, since the roots' keys are offline, and good for long (D7).
+
+They lie in `crls/<root>.crl` of the offline folder, DER, and are carried to the same place in the services' folder. Each repeats what the one before
+lists, so that no CA comes back.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import MappingProxyType
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from servicecert_pki.authority import AuthorityExists, AuthorityMissing, AuthorityRefused
+from servicecert_pki.ca_certificate import sign_root_crl
+from servicecert_pki.ceremony_files import alone_in, kind_of_file, read_certificate, second
+from servicecert_pki.crl_reading import Unreadable, load, said
+from servicecert_pki.manifest import root_id, write_whole
+from servicecert_pki.profile import Environment
+from servicecert_pki.protocol import Deed
+from servicecert_pki.software_key import read_private_key
+from servicecert_pki.spki import KeyFamily
+
+DAYS = 365
+"""From a root's CRL to its next update, where the ceremony is not told otherwise."""
+
+REASONS: Mapping[str, x509.ReasonFlags] = MappingProxyType(
+    {
+        "ca-compromise": x509.ReasonFlags.ca_compromise,
+        "superseded": x509.ReasonFlags.superseded,
+        "cessation-of-operation": x509.ReasonFlags.cessation_of_operation,
+    }
+)
+"""Why an issuing CA is revoked (RFC 5280, 5.3.1)."""
+
+
+def root_crl_file(folder: Path, root: str) -> Path:
+    """Return where a root's CRL is, in the offline folder as in the services'."""
+    return folder / "crls" / f"{root}.crl"
+
+
+def make_root_crls(
+    offline: Path,
+    passphrases: Mapping[Environment, bytes],
+    now: datetime,
+    days: int = DAYS,
+    revoked: Sequence[tuple[str, str]] = (),
+) -> list[Deed]:
+    """Make the next CRL of each root, with what the one before lists and the issuing CAs `revoked` now, each with one of REASONS.
+
+    Nothing is written unless all of them can be made. Raises AuthorityRefused and its kinds.
+    """
+    with alone_in(offline):
+        added = dict(_entry(offline, id, reason, now) for id, reason in revoked)
+        kinds = [(environment, family) for environment in Environment for family in KeyFamily]
+        crls = {}
+        for environment, family in kinds:
+            id = root_id(environment, family)
+            entries = [entry for (root, _), entry in added.items() if root == id]
+            crls[id] = _next(offline, id, passphrases[environment], second(now), days, entries)
+        for id, crl in crls.items():
+            write_whole(root_crl_file(offline, id), crl.public_bytes(Encoding.DER))
+    return [Deed.listed(id, said(crl).number, crl) for id, crl in crls.items()]
+
+
+def copy_root_crls(offline: Path, directory: Path) -> None:
+    """Bring the roots' CRLs to the services' folder, where both are on one machine."""
+    for file in sorted((offline / "crls").glob("*.crl")):
+        write_whole(directory / "crls" / file.name, file.read_bytes())
+
+
+def _entry(offline: Path, id: str, reason: str, now: datetime) -> tuple[tuple[str, str], x509.RevokedCertificate]:
+    """Return the entry of an issuing CA, by the names of its root and of itself."""
+    file = offline / "issued" / f"{id}.pem"
+    root = root_id(*kind_of_file(file))
+    if not file.exists():
+        raise AuthorityMissing(f"No root in {offline} certified {id}: {file} is not there.")
+    builder = x509.RevokedCertificateBuilder(read_certificate(file).serial_number, second(now))
+    return (root, id), builder.add_extension(x509.CRLReason(REASONS[reason]), critical=False).build()
+
+
+def _next(
+    offline: Path,
+    id: str,
+    passphrase: bytes,
+    now: datetime,
+    days: int,
+    added: Iterable[x509.RevokedCertificate],
+) -> x509.CertificateRevocationList:
+    certificate_file = offline / "roots" / f"{id}.pem"
+    if not certificate_file.exists():
+        raise AuthorityMissing(f"There is no root {id} in {offline}: make it with `servicecert ca root init`.")
+    root = read_certificate(certificate_file)
+    number, entries = 0, dict[int, x509.RevokedCertificate]()
+    if (file := root_crl_file(offline, id)).exists():
+        try:
+            before = load(file.read_bytes())
+            last = said(before)
+        except Unreadable:
+            raise AuthorityRefused(f"{file} is not readable as a CRL: bring back the last one that was made.") from None
+        if now < last.this_update:
+            raise AuthorityRefused(
+                f"{file} is from {last.this_update:%Y-%m-%dT%H:%M:%SZ}, which lies ahead: set this machine's clock."
+            )
+        number, entries = last.number, {it.serial_number: it for it in before}
+    for entry in added:
+        if entry.serial_number in entries:
+            raise AuthorityExists(f"One of the CAs is on {file} already: leave it out, revoked it stays.")
+        entries[entry.serial_number] = entry
+    key = read_private_key(offline / "keys" / f"{id}.pem", passphrase)
+    if key.public_key() != root.public_key():
+        raise AuthorityRefused(f"The key of {id} in {offline} belongs to another root.")
+    ordered = [entries[serial] for serial in sorted(entries)]
+    return sign_root_crl(root, key, number + 1, now, now + timedelta(days=days), ordered)
