@@ -50,13 +50,13 @@ TOO_MANY_AT_ONCE = Wording(
 )
 WITHDRAWAL_UNDER_WAY = Wording(
     "withdrawal-under-way",
-    sv="Återkallelsen har tagits emot. Om undertecknandet av certifikatet inte redan har börjat är ansökan därmed återkallad; annars får ni besked om att återkallelsen kom för sent.",
+    sv="Återkallelsen har tagits emot. Om undertecknandet av certifikatet inte redan har börjat är ansökan därmed återkallad; annars får du besked om att återkallelsen kom för sent.",
     fi="Peruutus on vastaanotettu. Jos varmenteen allekirjoittaminen ei ole vielä alkanut, hakemus peruutetaan; muussa tapauksessa saat tiedon siitä, että peruutus tuli liian myöhään.",
     en="The withdrawal was received. If the signing of the certificate has not begun yet, the case is withdrawn; else you are told that it came too late.",
 )
 _ACCEPTED = Wording(
     "too-late-accepted",
-    sv="Ansökan har redan godkänts och kan inte längre ändras. Den kan återkallas tills certifikatet undertecknas; därefter kan ni begära att certifikatet spärras.",
+    sv="Ansökan har redan godkänts och kan inte längre ändras. Den kan återkallas tills certifikatet undertecknas; därefter kan du begära att certifikatet spärras.",
     fi="Hakemus on jo hyväksytty, eikä sitä voi enää muuttaa. Sen voi peruuttaa, kunnes varmenne allekirjoitetaan; sen jälkeen voit pyytää varmenteen sulkemista.",
     en="The application was already accepted and can no longer be changed. It can be withdrawn until the certificate is signed; after that you can request its revocation.",
 )

@@ -28,8 +28,8 @@ _ADDRESS_MISSED = Texts(
     en="A mail did not arrive: see the deliveries, and tell the certificate service the right e-mail address.",
 )
 _STOPPED = Texts(
-    sv="Certifikattjänsten utreder ett fel hos sig innan certifikatet kan undertecknas. Ni behöver inte göra något.",
-    fi="Varmennepalvelu selvittää omaa vikaansa ennen kuin varmenne voidaan allekirjoittaa. Sinun ei tarvitse tehdä mitään.",
+    sv="Certifikattjänsten utreder ett fel hos sig innan certifikatet kan undertecknas. Du behöver inte göra något.",
+    fi="Varmennepalvelu selvittää omaa vikaansa, ennen kuin varmenne voidaan allekirjoittaa. Sinun ei tarvitse tehdä mitään.",
     en="The certificate service looks into a fault of its own before the certificate can be signed. You need not do anything.",
 )
 _STEPS = MappingProxyType(
@@ -86,7 +86,7 @@ _STEPS = MappingProxyType(
         ),
         CaseState.REVOKED: Texts(
             sv="Certifikatet är spärrat och kan inte tas i bruk igen. Gör en ny ansökan om ett nytt certifikat behövs.",
-            fi="Varmenne on suljettu, eikä sitä voi ottaa uudelleen käyttöön. Tee uusi hakemus, jos uusi varmenne tarvitaan.",
+            fi="Varmenne on suljettu, eikä sitä voi ottaa uudelleen käyttöön. Tee uusi hakemus, jos uutta varmennetta tarvitaan.",
             en="The certificate is revoked and cannot be taken into use again. Apply anew if a new certificate is needed.",
         ),
     }

@@ -41,23 +41,23 @@ _KEY = Texts(
 )
 _AUTHORITY = Texts(
     sv="Certifikatet kan inte utfärdas på grund av ett fel hos utfärdaren. Kontakta utfärdaren och uppge ärendets nummer.",
-    fi="Varmennetta ei voida myöntää varmentajan puolella olevan virheen vuoksi. Ota yhteyttä varmentajaan ja ilmoita asian numero.",
+    fi="Varmennetta ei voida myöntää varmentajan virheen vuoksi. Ota yhteyttä varmentajaan ja ilmoita asian numero.",
     en="The certificate cannot be issued because of a fault on the authority's side. Contact the authority and state the number of the case.",
 )
 
 _WITHDRAWN = Texts(
     sv="Ansökan har återkallats innan certifikatet undertecknades. Inget certifikat utfärdas; gör en ny ansökan om ett certifikat ändå behövs.",
-    fi="Hakemus on peruutettu ennen varmenteen allekirjoittamista. Varmennetta ei myönnetä; tee uusi hakemus, jos varmenne kuitenkin tarvitaan.",
+    fi="Hakemus on peruutettu ennen varmenteen allekirjoittamista. Varmennetta ei myönnetä; tee uusi hakemus, jos varmennetta kuitenkin tarvitaan.",
     en="The application was withdrawn before the certificate was signed. No certificate is issued; apply anew if one is needed after all.",
 )
 _VOIDED = Texts(
     sv="Certifikatet kunde inte undertecknas i tid på grund av ett fel hos utfärdaren, och ärendet har avslutats. Gör en ny ansökan; vi beklagar dröjsmålet.",
-    fi="Varmennetta ei voitu allekirjoittaa ajoissa varmentajan puolella olevan vian vuoksi, ja asia on päätetty. Tee uusi hakemus; pahoittelemme viivästystä.",
+    fi="Varmennetta ei voitu allekirjoittaa ajoissa varmentajan järjestelmän vian vuoksi, ja asia on päätetty. Tee uusi hakemus; pahoittelemme viivästystä.",
     en="The certificate could not be signed in time because of a fault on the authority's side, and the case is closed. Apply anew; we are sorry for the delay.",
 )
 _STOPPED = Texts(
-    sv="Certifikatet klarade inte kontrollen före undertecknandet, och ingenting har undertecknats. Certifikattjänsten utreder felet; ni behöver inte göra något.",
-    fi="Varmenne ei läpäissyt allekirjoitusta edeltävää tarkastusta, eikä mitään ole allekirjoitettu. Varmennepalvelu selvittää vian; teidän ei tarvitse tehdä mitään.",
+    sv="Certifikatet klarade inte kontrollen före undertecknandet, och ingenting har undertecknats. Certifikattjänsten utreder felet; du behöver inte göra något.",
+    fi="Varmenne ei läpäissyt allekirjoitusta edeltävää tarkastusta, eikä mitään ole allekirjoitettu. Varmennepalvelu selvittää vian; sinun ei tarvitse tehdä mitään.",
     en="The certificate did not pass the check before signing, and nothing was signed. The certificate service looks into the fault; you need not do anything.",
 )
 _KEY_OF_ANOTHER = Texts(

@@ -6,7 +6,7 @@
     1. What to do                a numbered list; in a loop its number is {{ loop.index }}
         command                  four spaces: a line to type
     {% if … %}                   Jinja2's tags on lines of their own
-    Any other lines              a paragraph, ended by an empty line
+    Any other lines              a paragraph, ended by an empty line; one line of the text, which mail programs wrap
 
 Only the source is read as markup; what is filled in later never is.
 """
@@ -36,8 +36,9 @@ def read(source: str) -> Sources:
     if not first.startswith("Subject: "):
         raise ValueError("The first line of a mail's source is `Subject: ` and what the mail is about.")
     lines = body.strip("\n").split("\n")
+    text = (line for _, block in groupby(lines, lambda line: (_kind(line), line == "")) for line in _text(list(block)))
     html = "\n".join(_run(list(run)) if is_run else "" for is_run, run in groupby(lines, bool))
-    return Sources(first.removeprefix("Subject: "), "\n".join(map(_plain, lines)) + "\n", html)
+    return Sources(first.removeprefix("Subject: "), "\n".join(text) + "\n", html)
 
 
 def _kind(line: str) -> str:
@@ -49,6 +50,11 @@ def _kind(line: str) -> str:
 
 def _plain(line: str) -> str:
     return line.lstrip("#").lstrip() if _kind(line) in ("h1", "h2") else line
+
+
+def _text(block: list[str]) -> list[str]:
+    """Lines of one kind for the text. A paragraph becomes one line: what is filled in is of any length, so no end of a line can be chosen for it."""
+    return [" ".join(block)] if block[0] and _kind(block[0]) == "prose" else list(map(_plain, block))
 
 
 def _run(lines: Sequence[str]) -> str:

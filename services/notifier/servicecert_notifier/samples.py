@@ -32,21 +32,21 @@ _PEOPLE = (
     Recipient(role=RecipientRole.SHARED_MAILBOX, email="varmenteet@yllapito.example"),
 )
 _UNIT = Deficiency(
-    code="unit-unknown",
+    code="unit-not-found",
     field="unit_long_name",
     texts=Texts(
-        sv="Kodtjänsten har inte enheten ”Exempelby läkarst.” den här dagen. Skriv enhetens långa namn precis som i kodtjänsten. Närmast är: Exempelby läkarstation.",
-        fi="Koodistopalvelussa ei tänään ole yksikköä ”Esimerkkilän lääkäriasem”. Kirjoita yksikön pitkä nimi täsmälleen niin kuin se on koodistopalvelussa. Lähin nimi: Esimerkkilän lääkäriasema.",
-        en="The code service does not have the unit “Exempelby läkarst.” on this day. Write the unit's long name exactly as it is there. The closest is: Exempelby läkarstation.",
+        sv="Organisationsenhetens namn finns inte i kodtjänsten. Skriv enhetens långa namn exakt som det står där. De närmaste namnen är Exempelby läkarstation och Exempelby hälsostation.",
+        fi="Organisaatioyksikön nimeä ei ole koodistopalvelussa. Kirjoita yksikön pitkä nimi täsmälleen niin kuin se on siellä. Lähimmät nimet ovat Esimerkkilän lääkäriasema ja Esimerkkilän terveysasema.",
+        en="The name of the organisational unit is not in the code service. Write the unit's long name exactly as it stands there. The closest names are Exempelby läkarstation and Exempelby hälsostation.",
     ),
 )
 _SUPPLIER = Deficiency(
-    code="supplier-may-not-apply",
+    code="supplier-cannot-apply",
     field="applying_as",
     texts=Texts(
-        sv="Systemsignaturcertifikat ansöks av den tjänsteleverantör inom social- och hälsovården som administrerar systemet, inte av leverantören av det tekniska underhållet.",
-        fi="Järjestelmäallekirjoitusvarmennetta hakee se sosiaali- tai terveydenhuollon palvelunantaja, joka hallinnoi järjestelmää, ei teknisen ylläpidon toimittaja.",
-        en="A system signature certificate is applied for by the care provider that administers the system, not by the supplier of its technical upkeep.",
+        sv="Systemsignaturcertifikat söks av den serviceleverantör inom social- och hälsovården som administrerar datasystemet. Be serviceleverantören göra en egen ansökan.",
+        fi="Järjestelmäallekirjoitusvarmennetta hakee se sosiaali- ja terveydenhuollon palvelunantaja, joka hallinnoi tietojärjestelmää. Pyydä palvelunantajaa tekemään oma hakemus.",
+        en="A system signature certificate is applied for by the care provider that administers the information system. Ask it to apply.",
     ),
 )
 

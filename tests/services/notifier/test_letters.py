@@ -126,10 +126,10 @@ def test_A12_the_day_a_case_lapses_is_told_where_the_case_says_it(planned, retur
 def test_a_reference_is_repeated_where_there_is_one(planned, returned):
     applied = returned.applied_for.model_copy(update={"customer_reference": "PO\n12 <3>"})
     letter = write(planned(returned.model_copy(update={"applied_for": applied})), CONTACT)
-    assert "Er referens: PO 12 <3>\n" in letter.text
+    assert "Din referens: PO 12 <3>\n" in letter.text
     assert "PO 12 &lt;3&gt;" in letter.html
     nothing = applied.model_copy(update={"customer_reference": None})
-    assert "Er referens" not in write(planned(returned.model_copy(update={"applied_for": nothing})), CONTACT).text
+    assert "Din referens" not in write(planned(returned.model_copy(update={"applied_for": nothing})), CONTACT).text
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ SUPPLIER_CANNOT_APPLY = Lack(
     code="supplier-cannot-apply",
     field="applying_as",
     severity=Severity.REFUSED,
-    sv="Systemsignaturcertifikat söks av den serviceleverantör inom social- och hälsovården som administrerar datasystemet. Den undertecknar också ansökan, även om det tekniska underhållet och driften har lagts ut på en annan organisation. Be serviceleverantören göra en egen ansökan. Den kan bjuda in en representant för er som teknisk kontaktperson.",
+    sv="Systemsignaturcertifikat söks av den serviceleverantör inom social- och hälsovården som administrerar datasystemet. Den undertecknar också ansökan, även om det tekniska underhållet och driften har lagts ut på en annan organisation. Be serviceleverantören göra en egen ansökan. Den kan bjuda in en representant för leverantören som teknisk kontaktperson.",
     fi="Järjestelmäallekirjoitusvarmennetta hakee se sosiaali- ja terveydenhuollon palvelunantaja, joka hallinnoi tietojärjestelmää. Palvelunantaja myös allekirjoittaa hakemuksen, vaikka tekninen ylläpito ja käyttö olisi ulkoistettu toiselle organisaatiolle. Pyydä palvelunantajaa tekemään oma hakemus. Se voi kutsua toimittajan edustajan tekniseksi yhteyshenkilöksi.",
     en="A system signature certificate is applied for by the care provider that administers the information system. The care provider also signs the application, even where the technical upkeep is outsourced to another organisation. Ask it to apply. It can invite somebody of yours as the technical contact.",
 )
