@@ -173,11 +173,12 @@ def test_D7_another_partitions_list_says_nothing_of_a_certificate(stock: Stock, 
     assert not any("revoked" in answer.lower() for answer in answers if name == "openssl")
 
 
-def test_javas_program_is_compiled_from_its_source() -> None:
-    source = hashlib.sha256((VERIFIERS / "java" / "Verify.java").read_bytes()).hexdigest()
-    compiled = (VERIFIERS / "java" / "Verify.class.source").read_text().strip()
+@pytest.mark.parametrize("program", ["Verify", "Ocsp"])
+def test_javas_program_is_compiled_from_its_source(program: str) -> None:
+    source = hashlib.sha256((VERIFIERS / "java" / f"{program}.java").read_bytes()).hexdigest()
+    compiled = (VERIFIERS / "java" / f"{program}.class.source").read_text().strip()
     assert compiled == source, (
-        "javac --release 17 tests/verifiers/java/Verify.java, and write the source's SHA-256 anew"
+        f"javac --release 17 tests/verifiers/java/{program}.java, and write the source's SHA-256 anew"
     )
 
 

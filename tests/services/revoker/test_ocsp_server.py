@@ -3,6 +3,7 @@
 import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +20,7 @@ from servicecert_pki.keys import SigningKey
 from servicecert_pki.ocsp_request import LARGEST_REQUEST
 from servicecert_revoker.ocsp.answering import INTERNAL_ERROR, MALFORMED, Answering
 from servicecert_revoker.ocsp.server import serve
+from servicecert_worker.faults import pauses
 from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, answering, request
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -170,3 +172,50 @@ async def test_D8_a_defect_is_an_internal_error(session: aiohttp.ClientSession, 
         session.post(url, data=b"x", headers=POST) as response,
     ):
         assert await response.read() == INTERNAL_ERROR.body
+
+
+async def test_D8_a_client_that_is_slow_is_let_go_and_one_that_asks_is_kept(
+    responder: Answering, session: aiohttp.ClientSession, issuer: IssuerInfo
+) -> None:
+    async with serve(responder.answer, lambda: NOW, 30, "127.0.0.1", 0, patience_seconds=0.3) as url:
+        slow = [await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2])) for _ in range(3)]
+        for (_, writer), sent in zip(
+            slow,
+            (
+                b"",
+                b"GET /",
+                b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/ocsp-request\r\nContent-Length: 9\r\n\r\nx",
+            ),
+            strict=True,
+        ):
+            writer.write(sent)
+        ends = asyncio.gather(*(reader.read() for reader, _ in slow), return_exceptions=True)
+        async with asyncio.timeout(20):
+            while not ends.done():
+                response = await got(session, url, request(issuer, GOOD))
+                assert response.status == 200
+                await asyncio.wait([ends], timeout=0.05)
+        assert [end for end in await ends if end and not isinstance(end, ConnectionError)] == []
+        for _, writer in slow:
+            writer.close()
+
+
+async def test_D8_one_connection_too_many_is_closed_and_its_place_is_given_again(
+    responder: Answering, issuer: IssuerInfo, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with (
+        asyncio.timeout(20),
+        serve(responder.answer, lambda: NOW, 30, "127.0.0.1", 0, most_connections=1, patience_seconds=0.3) as url,
+        aiohttp.ClientSession() as session,
+    ):
+        _, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        with pytest.raises(aiohttp.ClientError):
+            await got(session, url, request(issuer, GOOD))
+        async for _ in pauses(first=0.05, longest=0.05):
+            with suppress(aiohttp.ClientError):
+                assert (await got(session, url, request(issuer, GOOD))).status == 200
+                break
+        async for _ in pauses(first=0.05, longest=0.05):
+            if "turned away" in caplog.text:
+                break
+        writer.close()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from base64 import b64decode
 from collections.abc import AsyncIterator, Callable
@@ -18,6 +19,7 @@ from servicecert_pki.ocsp_request import LARGEST_REQUEST
 from servicecert_worker.faults import traced
 
 from ..crl_server import address
+from .admission import MOST_CONNECTIONS, PATIENCE_SECONDS, Admission, close_the_slow
 from .answering import INTERNAL_ERROR, MALFORMED, Answer
 
 log = logging.getLogger(__name__)
@@ -33,21 +35,33 @@ Respond = Callable[[bytes, datetime], Answer]
 
 @asynccontextmanager
 async def serve(
-    respond: Respond, clock: Callable[[], datetime], cache_seconds: int, host: str, port: int
+    respond: Respond,
+    clock: Callable[[], datetime],
+    cache_seconds: int,
+    host: str,
+    port: int,
+    *,
+    most_connections: int = MOST_CONNECTIONS,
+    patience_seconds: float = PATIENCE_SECONDS,
 ) -> AsyncIterator[str]:
     """Serve until the context ends, and give the address, `http://host:port`.
 
-    Any number of processes may serve at one port: the system shares the connections out. Raises OSError where the address is taken or not ours.
+    Any number of processes may serve at one port: the system shares the connections out. One connection too many is closed at once, and one that
+    asks nothing whole within `patience_seconds` soon after. Raises OSError where the address is taken or not ours.
     """
     handler = Handler(respond, clock, cache_seconds)
-    runner = web.ServerRunner(web.Server(handler, access_log=None))
+    server = Admission(handler, most_connections)
+    runner = web.ServerRunner(server)
     await runner.setup()
+    closing = asyncio.create_task(close_the_slow(server, patience_seconds))
     try:
         site = web.TCPSite(runner, host, port, reuse_port=True, backlog=1024)
         await site.start()
         bound, taken, *_ = runner.addresses[0]
         yield address(bound, taken)
     finally:
+        closing.cancel()
+        await asyncio.wait([closing])
         await runner.cleanup()
 
 
