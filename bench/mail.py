@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from servicecert_notifier.conversation import Conversation, Envelope
 from servicecert_notifier.effects import Postman
-from servicecert_notifier.letters import write
+from servicecert_notifier.letters import bodies
 from servicecert_notifier.message import compose, mailbox
 from servicecert_notifier.opening import open_conversation, tls_context
 from servicecert_notifier.samples import samples
@@ -140,7 +140,7 @@ async def _bare(server: Server, connections: int) -> float:
 
 
 def _bytes(mail: MailTask, settings: Settings) -> tuple[Envelope, bytes]:
-    letter = write(mail, settings.contact)
+    letter = bodies(mail, settings.contact)
     message = compose(letter, settings.sender, mail.recipient, mail.mail_id, mail.date, mail.language)
     return Envelope(settings.envelope_sender, mailbox(mail.recipient.email), str(mail.mail_id)), message
 

@@ -41,7 +41,8 @@ def configure(service: str, form: Literal["auto", "json", "text"], level: str) -
     for noisy in ("aiokafka", "aiohttp.access", "asyncpg", "yoyo", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        # What is below the level ends here, before it costs anything.
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,

@@ -14,8 +14,8 @@ import structlog
 from servicecert_worker.decider import Done, Outcome, Task
 
 from .conversation import Answer, Conversation, ConversationFailed, Envelope, NoAnswer, Step
-from .letters import write
-from .message import Letter, UnsendableAddress, compose, mailbox, masked
+from .letters import bodies
+from .message import Bodies, UnsendableAddress, compose, mailbox, masked
 from .opening import open_conversation, tls_context
 from .relays import Relay, Relays
 from .settings import Settings
@@ -54,7 +54,7 @@ class Postman:
         self._tls = tls_context(settings)
         self._relays = Relays(settings.relays)
         self._idle: list[Conversation] = []
-        self._written: tuple[Content, Letter] | None = None
+        self._written: tuple[Content, Bodies] | None = None
         self._busy: Counter[str] = Counter()
         self._outcomes: Counter[tuple[str, str]] = Counter()
         self._answers: dict[str, float] = {}
@@ -138,7 +138,7 @@ class Postman:
         mail: MailTask = task.data
         try:
             recipient = mailbox(mail.recipient.email, utf8=conversation.offers.smtputf8)
-            message = compose(self._letter(mail), self._sender, mail.recipient, mail.mail_id, mail.date, mail.language)
+            message = compose(self._bodies(mail), self._sender, mail.recipient, mail.mail_id, mail.date, mail.language)
             if self._dkim is not None:
                 message = self._dkim.signed(message, mail.date)
         except UnsendableAddress:
@@ -164,10 +164,10 @@ class Postman:
             log.warning("a mail server fails", relay=str(relay), reason=reason)
         self._answers[str(relay)] = 0.0
 
-    def _letter(self, mail: MailTask) -> Letter:
+    def _bodies(self, mail: MailTask) -> Bodies:
         """The letter of a mail. Recipients of one case share the content and come one after another, so it is written once for them."""
         if self._written is None or self._written[0] is not mail.content:
-            self._written = (mail.content, write(mail, self._contact))
+            self._written = (mail.content, bodies(mail, self._contact))
         return self._written[1]
 
     def _judge(self, task: Task, answer: Answer) -> Done | Deferred:

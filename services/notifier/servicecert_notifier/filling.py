@@ -122,6 +122,6 @@ def _revoked(content: RevokedContent, wording: Wording) -> Filling:
         "requested_at": wording.moment_of(content.requested_at),
         "revoked_at": wording.moment_of(content.revoked_at),
         "invalid_since": wording.moment_of(content.invalid_since) if content.invalid_since else None,
-        "crl_number": content.crl_number,
+        "crl_number": str(content.crl_number),
         "crl_url": content.crl_url,
     }

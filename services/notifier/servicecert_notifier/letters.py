@@ -1,7 +1,7 @@
 """What each mail says: the templates in `mails/`, compiled once, filled with what a task carries (C1, C2, C4, D5). Pure."""
 
 from base64 import b64decode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
 
@@ -10,9 +10,10 @@ from servicecert_schemas.mail import MailKind
 from servicecert_schemas.values import Language
 
 from . import markup
-from .filling import filling
-from .message import Attachment, Letter, encoded
-from .task import REMINDERS, IssuedContent, MailTask
+from .filling import Filling, filling
+from .message import Attachment, Bodies, Letter, encoded
+from .prepared import Prepared, Shape, marked, shape_of
+from .task import REMINDERS, Content, IssuedContent, MailTask
 from .wording import WORDING
 
 
@@ -61,17 +62,34 @@ _TEMPLATES = _compile()
 
 
 def write(task: MailTask, contact: str) -> Letter:
-    """The letter for one recipient, in the case's language. `contact` is whom the reader may ask."""
-    content = task.content
-    filled = filling(content, WORDING[task.language]) | {"case_id": str(task.case_id), "contact": contact}
-    templates = _TEMPLATES[task.language, template_of(content.kind)]
+    """The letter for one recipient, in the case's language, as a person reads it. `contact` is whom the reader may ask."""
+    filled = _filled(task, contact)
+    subject, text, html = _rendered(task.language, template_of(task.content.kind), filled)
+    return Letter(subject, text, html, _attachments(task.content, filled))
+
+
+def bodies(task: MailTask, contact: str) -> Bodies:
+    """The same letter as it stands in a mail, from the template made ready for what the letter tells."""
+    filled = _filled(task, contact)
+    shape, words = shape_of(filled)
+    ready = _prepared(task.language, template_of(task.content.kind), shape)
+    return replace(ready.filled(words), attachments=_attachments(task.content, filled))
+
+
+@lru_cache(maxsize=256)
+def _prepared(language: Language, name: str, shape: Shape) -> Prepared:
+    return Prepared.read(*_rendered(language, name, marked(shape)))
+
+
+def _filled(task: MailTask, contact: str) -> Filling:
+    return filling(task.content, WORDING[task.language]) | {"case_id": str(task.case_id), "contact": contact}
+
+
+def _rendered(language: Language, name: str, filled: Filling) -> tuple[str, str, str]:
+    """A template's subject, text and page."""
+    templates = _TEMPLATES[language, name]
     subject = templates.subject.render(filled)
-    return Letter(
-        subject=subject,
-        text=templates.text.render(filled),
-        html=templates.html.render(filled, title=subject),
-        attachments=_attachments(content, str(filled["file"])) if isinstance(content, IssuedContent) else (),
-    )
+    return subject, templates.text.render(filled), templates.html.render(filled, title=subject)
 
 
 def pem(certificate: str) -> bytes:
@@ -86,7 +104,10 @@ def _chain(chain: tuple[str, ...]) -> bytes:
     return encoded(b"".join(map(pem, chain)))
 
 
-def _attachments(content: IssuedContent, stem: str) -> tuple[Attachment, ...]:
+def _attachments(content: Content, filled: Filling) -> tuple[Attachment, ...]:
+    if not isinstance(content, IssuedContent):
+        return ()
+    stem = filled["file"]
     return (
         Attachment(f"{stem}.der", "application/pkix-cert", encoded(b64decode(content.certificate))),
         Attachment(f"{stem}.pem", "application/x-pem-file", encoded(pem(content.certificate))),

@@ -10,7 +10,6 @@ from binascii import b2a_base64, b2a_qp
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from functools import lru_cache
 from unicodedata import normalize
 from uuid import UUID
 
@@ -27,6 +26,9 @@ _LINE = re.compile(rb".{1,76}")
 _PRINTABLE = re.compile(r"[ -~]*")
 _WORD_OCTETS = 39
 """Octets in one encoded word, so that it fits behind a header's name in 76 characters (RFC 2047 section 2)."""
+
+_TEXT = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+_PAGE = b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
 
 
 class UnsendableAddress(ValueError):
@@ -116,15 +118,40 @@ def encoded(content: bytes) -> bytes:
     return b"\r\n".join(_LINE.findall(b2a_base64(content, newline=False)))
 
 
+@dataclass(frozen=True, slots=True)
+class Bodies:
+    """What a mail says, as it stands in the mail: the subject, the text in quoted-printable, the page and the files in base64."""
+
+    subject: str
+    text: bytes
+    page: bytes
+    attachments: tuple[Attachment, ...] = ()
+
+
+def bodies_of(letter: Letter) -> Bodies:
+    """A letter's bodies, encoded."""
+    return Bodies(letter.subject, legible(letter.text), page(letter.html), letter.attachments)
+
+
+def legible(text: str) -> bytes:
+    """Text in quoted-printable, legible also where a mail is looked at as it is stored."""
+    return b2a_qp(_with_line_ends(text))
+
+
+def page(html: str) -> bytes:
+    """A page in base64, the encoding that costs it less."""
+    return encoded(_with_line_ends(html))
+
+
 def compose(
-    letter: Letter, sender: Sender, recipient: Recipient, mail_id: UUID, date: datetime, language: Language
+    bodies: Bodies, sender: Sender, recipient: Recipient, mail_id: UUID, date: datetime, language: Language
 ) -> bytes:
     """The mail as it goes over the wire, before dot-stuffing. The same arguments give the same bytes. Raises `UnsendableAddress`."""
     head = b"\r\n".join(
         (
             b"From: " + sender.header,
             b"To: " + _named(recipient.name or "", mailbox(recipient.email, utf8=True)),
-            b"Subject: " + _unstructured(one_line(letter.subject)),
+            b"Subject: " + _unstructured(one_line(bodies.subject)),
             b"Date: " + format_datetime(date.astimezone(UTC)).encode(),
             f"Message-ID: <{mail_id}@{sender.domain}>".encode(),
             b"MIME-Version: 1.0",
@@ -134,29 +161,15 @@ def compose(
         )
     )
     inner, outer = f"=_{mail_id.hex}_body".encode(), f"=_{mail_id.hex}_mail".encode()
-    bodies = _multipart(b"alternative", inner, (_text(letter.text), _page(letter.html)))
-    if not letter.attachments:
-        return head + bodies
-    return head + _multipart(b"mixed", outer, (bodies, *map(_file, letter.attachments)))
+    told = _multipart(b"alternative", inner, (_TEXT + bodies.text, _PAGE + bodies.page))
+    if not bodies.attachments:
+        return head + told
+    return head + _multipart(b"mixed", outer, (told, *map(_file, bodies.attachments)))
 
 
 def _multipart(kind: bytes, boundary: bytes, parts: tuple[bytes, ...]) -> bytes:
     opening = b'Content-Type: multipart/%b;\r\n boundary="%b"\r\n\r\n--%b\r\n' % (kind, boundary, boundary)
     return opening + (b"\r\n--%b\r\n" % boundary).join(parts) + b"\r\n--%b--\r\n" % boundary
-
-
-@lru_cache(maxsize=16)
-def _text(text: str) -> bytes:
-    """The text, legible also where a mail is looked at as it is stored. Remembered, as is the page: a case's recipients get the same."""
-    legible = b2a_qp(_with_line_ends(text))
-    return b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" + legible
-
-
-@lru_cache(maxsize=16)
-def _page(html: str) -> bytes:
-    """The HTML, in the encoding that costs less."""
-    content = encoded(_with_line_ends(html))
-    return b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n" + content
 
 
 def _with_line_ends(text: str) -> bytes:
