@@ -31,5 +31,7 @@ def test_a_shape_tells_what_conditions_see_and_no_words():
     same, others = shape_of({"a": "other", "b": "", "c": ("1", "2"), "d": None, "e": 7})
     assert (same, others) == (shape, ("other", "1", "2"))
     filling = marked(shape)
-    text = f"{filling['c'][1]} 5 %\nfixed\n{filling['a']}{filling['b']}\n"
+    several = filling["c"]
+    assert isinstance(several, tuple)
+    text = f"{several[1]} 5 %\nfixed\n{filling['a']}{filling['b']}\n"
     assert Prepared.read("s", text, text).filled(words).text == b"z 5 %\r\nfixed\r\nx\r\n"
