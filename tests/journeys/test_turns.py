@@ -19,6 +19,7 @@ from journeys.conftest import Played
 from servicecert_cli import auditing, kafka
 from servicecert_cli.addresses import Cluster
 from servicecert_cli.names import SERVICES
+from servicecert_cli.system import service_of
 from servicecert_deploy import Parts
 from servicecert_worker.checkpoints import read_public_keys
 from servicecert_worker.lag import committed
@@ -54,10 +55,11 @@ async def test_I12_one_worker_that_takes_large_turns_makes_the_same(
 async def test_I2_a_replay_of_everything_from_the_first_record_has_no_effect(played: Played) -> None:
     system = played.scene.system
     before = await _state(played.scene)
-    await _stop(played.scene, system.workers)
+    workers = [name for name in system.children if service_of(name) in SERVICES]
+    await _stop(played.scene, workers)
     for service in SERVICES:
         await _rewind(system.cluster, service)
-    await _started(played.scene, system.workers)
+    await _started(played.scene, workers)
     await Quiet(system, played.scene.traffic).wait()
     assert await _state(played.scene) == before
 
