@@ -133,7 +133,7 @@ class Teller:
         for name, what in (
             ("certificates/", "each certificate as .pem and .der"),
             ("ca/", "the certificates of 4 roots and 4 issuing CAs"),
-            ("crls/", "the CRL of each issuing CA"),
+            ("crls/", "the CRLs of 4 roots and 4 issuing CAs"),
             ("mail/", f"{mails} mails as they went over the wire"),
             ("preview/", "index.html: every kind of mail, in three languages"),
             ("events.jsonl", f"all {events} events of all topics, in order of time"),

@@ -135,7 +135,8 @@ def test_only_what_it_made_is_in_its_folder(folder):
     )
     assert len(list((folder / "ca" / "roots").glob("*.pem"))) == 4
     assert len(list((folder / "ca" / "issuing").glob("*.pem"))) == 4
-    assert len(list((folder / "crls").glob("*.crl"))) == 4 * (1 + PARTITIONS)
+    assert len(list((folder / "crls").glob("*-root-*.crl"))) == 4
+    assert len(list((folder / "crls").glob("*.crl"))) == 4 + 4 * (1 + PARTITIONS)
 
 
 def test_I10_no_private_key_and_no_passphrase_is_left(folder):
