@@ -100,6 +100,14 @@ def test_hostile_reports_are_nothing_and_harm_nothing():
         assert found is None or isinstance(found.mail_id, UUID)
 
 
+def test_a_report_that_the_parser_trips_over_is_nothing(monkeypatch):
+    def tripped(*_, **__):
+        raise IndexError("string index out of range")
+
+    monkeypatch.setattr(bounces, "message_from_bytes", tripped)
+    assert read(b"anything", "example.fi") is None
+
+
 def test_the_standard_library_reads_the_test_s_own_report():
     assert message_from_bytes(report(), policy=SMTP)["To"].addresses[0].domain == "example.fi"
 
