@@ -152,16 +152,18 @@ class IssuingStopped(CaseEvent):
 
 
 class CertificateVoided(CaseEvent):
-    """A serial number was allocated and will never be issued (B2).
+    """A serial number that was intended will never be issued (B2).
 
-    Whether its certificate was signed before is not known, so that it can be listed as revoked until `not_after`.
+    A worker that died may have signed its certificate, which was given to nobody. So it is listed as revoked, on the full CRL and that of the
+    `partition` that it was drawn for, until `not_after`; 0 is the full one alone. What was never intended was never signed, and is not told.
     """
 
     TYPE: ClassVar[str] = "servicecert.certificate.voided.v1"
-    AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial", "code")
+    AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial", "partition", "code")
 
     issuer: Identifier
     serial: SerialNumber
     serial_decimal: DecimalSerialNumber
     code: Identifier
     not_after: Instant | None = None
+    partition: Number = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,7 +15,7 @@ from servicecert_schemas.values import CertificateType
 from chaos.plan import Case, Poison, PoisonRecord, Way
 from chaos.tables_told import CertificateRow, ParkedRow, TablesTold
 from chaos.topics_told import Issued, Revoked, Told, TopicsTold
-from chaos.verdict import Evidence, judge
+from chaos.verdict import Evidence, _wrong_voids, judge
 from chaos.witnesses import Mail, Signature
 
 CASE = Case(UUID(int=1), CertificateType.TEST_SERVER, 0, Way.REVOKED, (uuid4(), uuid4(), uuid4()), False, False)
@@ -195,6 +196,55 @@ def told_to_people_only(evidence: Evidence) -> Evidence:
 def unknown_to_ocsp(evidence: Evidence) -> Evidence:
     evidence.topics.standings["test-ec", "0a"] = [Standing.REVOKED]
     return evidence
+
+
+VOID = UUID(int=2)
+
+
+def with_a_void(evidence: Evidence) -> Evidence:
+    """A second case, that ended void."""
+    evidence.topics.cases[VOID].voided.add(("test-ec", "0c"))
+    evidence.topics.standings["test-ec", "0c"] = [Standing.REVOKED]
+    tables = evidence.tables
+    row = CertificateRow("voided", "test-ec", "0c", "void tbs", None)
+    return replace(
+        evidence,
+        tables=replace(
+            tables,
+            certificates={**tables.certificates, VOID: row},
+            standings={**tables.standings, VOID: "revoked"},
+            views={**tables.views, VOID: (1, "refused")},
+        ),
+        published={"test-ec": (2, frozenset({10, 12})), "test-ec.7": (2, frozenset({10, 12}))},
+    )
+
+
+def voids(evidence: Evidence) -> list[str]:
+    return list(_wrong_voids(evidence))
+
+
+def test_B2_a_void_that_is_revoked_without_a_word_is_clean() -> None:
+    assert voids(with_a_void(good())) == []
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda of: of.topics.cases[VOID].voided.clear(),
+        lambda of: of.topics.cases[VOID].revoked.update({uuid4(): Revoked("test-ec", "0c", 2, "test-ec.7")}),
+        lambda of: of.topics.standings.pop(("test-ec", "0c")),
+        lambda of: of.topics.standings["test-ec", "0c"].append(Standing.VALID),
+        lambda of: of.tables.standings.update({VOID: "listed"}),
+        lambda of: of.tables.certificates.pop(VOID),
+        lambda of: of.published.update({"test-ec": (3, frozenset({10}))}),
+    ],
+)
+def test_B2_a_void_that_is_not_revoked_or_told_is_found(spoil: Callable[[Any], object]) -> None:
+    evidence = with_a_void(good())
+    spoil(evidence)
+    found = voids(evidence)
+    assert found
+    assert set(found) <= set(judge([CASE], evidence).faults)
 
 
 def outbox_left(evidence: Evidence) -> Evidence:

@@ -15,7 +15,7 @@ from asn1crypto.x509 import Certificate
 from servicecert_cli import kafka
 from servicecert_cli.addresses import Cluster
 from servicecert_schemas.case import CaseChanged, CaseState
-from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued
+from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued, CertificateVoided
 from servicecert_schemas.codec import Undecodable, decode
 from servicecert_schemas.event import EventData
 from servicecert_schemas.mail import MailHandedOver
@@ -50,10 +50,11 @@ class Revoked:
 
 @dataclass(slots=True)
 class Told:
-    """What was told of one case. Of each event there is one entry, by its id, however often it stands in its topic."""
+    """What was told of one case. Of each event there is one entry, by its id, however often it stands in its topic. `voided` are CA and serial number."""
 
     accepted: set[UUID] = field(default_factory=set)
     issued: dict[UUID, Issued] = field(default_factory=dict)
+    voided: set[tuple[str, str]] = field(default_factory=set)
     revoked: dict[UUID, Revoked] = field(default_factory=dict)
     handed_over: dict[UUID, set[UUID]] = field(default_factory=lambda: defaultdict(set))
     view_ids: set[UUID] = field(default_factory=set)
@@ -89,6 +90,8 @@ class TopicsTold:
             case CertificateIssued():
                 self._count(event_id, self.cases[data.case_id].issued)
                 self.cases[data.case_id].issued[event_id] = _issued(data)
+            case CertificateVoided():
+                self.cases[data.case_id].voided.add((data.issuer, data.serial))
             case CertificateRevoked():
                 self._count(event_id, self.cases[data.case_id].revoked)
                 self.cases[data.case_id].revoked[event_id] = Revoked(

@@ -62,6 +62,7 @@ def judge(cases: Sequence[Case], evidence: Evidence) -> Verdict:
             *_wrong_mails(evidence),
             *_wrong_crls(evidence),
             *_wrong_standings(evidence),
+            *_wrong_voids(evidence),
             *_left_open(evidence),
         ),
     )
@@ -229,6 +230,26 @@ def _wrong_standings(evidence: Evidence) -> Iterator[str]:
                 yield f"{case_id}'s certificate is not told to OCSP responders"
             if (Standing.REVOKED in standings) is not bool(told.revoked):
                 yield f"{case_id} is told as revoked to OCSP responders or to people, and not to both"
+
+
+def _wrong_voids(evidence: Evidence) -> Iterator[str]:
+    """B2, I7: what is void is told so, is revoked on the CRLs and for OCSP as if it were signed, and nobody is told that it was."""
+    told = {case_id: each.voided for case_id, each in evidence.topics.cases.items() if each.voided}
+    rows = {
+        case_id: {(row.issuer, row.serial)}
+        for case_id, row in evidence.tables.certificates.items()
+        if row.state == "voided"
+    }
+    for case_id in sorted(told.keys() | rows.keys()):
+        if told.get(case_id) != rows.get(case_id):
+            yield f"{case_id} is void in the tables or in the topics, and not in both"
+        for issuer, serial in rows.get(case_id, ()):
+            if evidence.tables.standings.get(case_id) != "revoked" or evidence.topics.cases[case_id].revoked:
+                yield f"{case_id} is void and not revoked, or somebody was told"
+            if int(serial, 16) not in evidence.published.get(issuer, (0, frozenset()))[1]:
+                yield f"{case_id} is void and not on the last CRL {issuer}"
+            if set(evidence.topics.standings.get((issuer, serial), ())) != {Standing.REVOKED}:
+                yield f"{case_id} is void and not told to OCSP responders, or as valid"
 
 
 def _left_open(evidence: Evidence) -> Iterator[str]:

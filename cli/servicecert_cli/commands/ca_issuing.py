@@ -60,14 +60,15 @@ def status(ca_dir: Path | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--published", is_flag=True, help="Also read the whole topic of certificates, and compare.")
+@click.option("--published", is_flag=True, help="Also read the topics of certificates and standings, and compare.")
 @as_json
 def reconcile(published: bool, as_json: bool) -> None:
     """Prove that the books agree: allocated = issued + void + open.
 
     No certificate without its intention, none with other bytes or another serial number
-    than intended, no intention that nobody will end or that is late. Workers may go on
-    meanwhile. Ends with exit code 1 where anything differs, and lists it.
+    than intended, no intention that nobody will end or that is late. With --published
+    also: each case is told with its recorded end, and what was void a day ago is revoked.
+    Workers may go on meanwhile. Ends with exit code 1 where anything differs, and lists it.
 
     \b
     Examples:
@@ -78,11 +79,12 @@ def reconcile(published: bool, as_json: bool) -> None:
 
     from servicecert_cli import interruption
     from servicecert_cli.addresses import cluster
-    from servicecert_cli.certificates import read_ends
+    from servicecert_cli.certificates import read_ends, read_standings
 
     told = reconciliation.Published() if published else None
     if told is not None:
         interruption.run(read_ends(cluster(), told.take))
+        interruption.run(read_standings(cluster(), lambda said, _: told.hear(said)))
 
     async def compare(connection: Any) -> tuple[list[Serials], list[Difference]]:
         found = await reconciliation.differences(connection)

@@ -116,7 +116,7 @@ def _stop(before: Stopped | None, stopped: Stopped) -> Decided:
 
 
 def _void(key: str, intended: Intended, unsigned: Unsigned) -> Decided:
-    """The serial number is told as void, and the applicant that nothing comes (B2)."""
+    """The serial number is told as void, so that it is listed as revoked whether a key used it or not, and the applicant that nothing comes (B2)."""
     allocated, case_id = intended.allocated, UUID(key)
     voided = CertificateVoided(
         case_id=case_id,
@@ -125,6 +125,7 @@ def _void(key: str, intended: Intended, unsigned: Unsigned) -> Decided:
         serial_decimal=str(allocated.serial),
         code=unsigned.code,
         not_after=allocated.not_after,
+        partition=allocated.partition,
     )
     refused = IssuingRefused(case_id=case_id, code=VOIDED.code, texts=VOIDED.texts)
     return Decision(Voided(intended, unsigned.code), events=(voided, refused))

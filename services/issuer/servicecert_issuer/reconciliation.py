@@ -10,6 +10,7 @@ from typing import Any
 
 import asyncpg
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
+from servicecert_schemas.revocation import Standing, StandingChanged
 
 from .issuance import SigningOrder
 
@@ -22,6 +23,7 @@ _SERIALS = (_SQL / "count_serials.sql").read_text()
 _REFUSED = (_SQL / "count_refused.sql").read_text()
 _OPEN_ACTS = (_SQL / "open_acts.sql").read_text()
 _RECORDED = (_SQL / "recorded.sql").read_text()
+_VOIDS = (_SQL / "voids.sql").read_text()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +82,12 @@ def _sum(serials: Serials) -> int:
 
 
 class Published:
-    """What the topic tells, held against the tables: each case has one end, and it is the recorded one."""
+    """What the topics tell, held against the tables: each case has one end, it is the recorded one, and what is void is revoked."""
 
     def __init__(self) -> None:
         self.told = 0
         self._ends: dict[str, tuple[str, str, str, str | None]] = {}
+        self._revoked: set[tuple[str, str]] = set()
         self._found: list[Difference] = []
 
     def take(self, data: CertificateIssued | CertificateVoided) -> None:
@@ -96,14 +99,22 @@ class Published:
             self._found.append(Difference("told-twice", data.key(), "is told with two ends"))
         self.told = len(self._ends)
 
+    def hear(self, said: StandingChanged) -> None:
+        """Takes in what OCSP responders are told."""
+        if said.standing is Standing.REVOKED:
+            self._revoked.add((said.issuer, said.serial))
+
     async def differences(self, connection: asyncpg.Connection[Any]) -> list[Difference]:
-        """What is told and not recorded so."""
+        """What is told and not recorded so, and what is void and not told as revoked within a day (D4)."""
         for key, end in self._ends.items():
             row = await connection.fetchrow(_RECORDED, key)
             if row is None or tuple(row) != end:
                 self._found.append(
                     Difference("told-otherwise", key, f"is told as {end[2]} with another record, or none")
                 )
+        for row in await connection.fetch(_VOIDS):
+            if (row["issuer"], row["serial"]) not in self._revoked:
+                self._found.append(Difference("void-valid", row["key"], "is void for 24 hours, and not revoked"))
         return self._found
 
 

@@ -20,7 +20,7 @@ from .status import (
     Asked,
     Certificate,
     Final,
-    Issued,
+    Numbered,
     Registered,
     Status,
     Valid,
@@ -63,13 +63,13 @@ def learnt(status: Status | None, case_id: UUID, certificate: Certificate, known
 
     One whose key is compromised is revoked at once, though nobody asks (D6).
     """
-    if isinstance(status, Issued):
+    if isinstance(status, Numbered):
         return Decision(status)
     held = held_of(status)
     first: Decided = Decision(Valid(certificate, held), events=(telling.valid(certificate),))
     if certificate.key_sha256 in known.compromised and now <= certificate.not_after:
         following = _following(case_id, certificate, now)
-        first = _then(first, _granted(Valid(certificate, held), following, known, now))
+        first = _then(first, _granted(Valid(certificate, held), certificate, following, known, now))
     return _then(first, _settled(first.state, held, known, now))
 
 
@@ -100,24 +100,28 @@ def _settled(status: Status | None, asked: Sequence[Asked], known: Knowledge, no
 def _answered(status: Status | None, asked: Asked, refused: Refused | None, known: Knowledge, now: datetime) -> Decided:
     if refused is not None:
         return Decision(status, events=(refusal(asked.request, refused),))
-    assert isinstance(status, Issued), "a request is right only for a certificate that is known"
-    return _granted(status, asked, known, now)
+    certificate = certificate_of(status)
+    assert isinstance(status, Numbered)
+    assert certificate is not None, "a request is right only for a certificate that is known"
+    return _granted(status, certificate, asked, known, now)
 
 
-def _granted(status: Issued, asked: Asked, known: Knowledge, now: datetime) -> Decided:
-    request, certificate = asked.request, status.certificate
+def _granted(status: Numbered, certificate: Certificate, asked: Asked, known: Knowledge, now: datetime) -> Decided:
+    request = asked.request
     if not isinstance(status, Valid):
-        return _asked_again(status, request, known, now)
+        return _asked_again(status, certificate, request, known, now)
     if certificate.not_after < now:
         # Of the authority's own orders nobody is told that they came too late: the certificate's owner did not ask.
         expired = refusal(request, Refused(answers.EXPIRED, in_case=True))
         return Decision(status, events=() if request.actor.role is Role.OPERATOR else (expired,))
-    return _entered(Registered(certificate, revocation(asked, certificate, now), status.held), request, known, now)
+    entered = Registered(certificate, revocation(asked, certificate, now), status.held)
+    return _entered(entered, certificate, request, known, now)
 
 
-def _asked_again(status: Issued, request: RevocationRequested, known: Knowledge, now: datetime) -> Decided:
+def _asked_again(
+    status: Final, certificate: Certificate, request: RevocationRequested, known: Knowledge, now: datetime
+) -> Decided:
     """The first result is the answer, with its reason and times, and nobody is mailed again; only an exposed key overrides (D3)."""
-    assert not isinstance(status, Valid)
     first = status.revocation
     if request.request_id == first.request_id:
         return Decision(status)
@@ -127,13 +131,26 @@ def _asked_again(status: Issued, request: RevocationRequested, known: Knowledge,
         first,
         request_id=request.request_id,
         reason=request.reason,
-        invalid_since=invalid_since(request, status.certificate, now),
+        invalid_since=invalid_since(request, certificate, now),
     )
-    return _entered(replace(status, revocation=worse), request, known, now)
+    return _entered(replace(status, revocation=worse), certificate, request, known, now)
 
 
-def _entered(status: Final, request: RevocationRequested, known: Knowledge, now: datetime) -> Decided:
+def _entered(
+    status: Final, certificate: Certificate, request: RevocationRequested, known: Knowledge, now: datetime
+) -> Decided:
     """The entry of a CRL is new or changed: it is to be published. A key that is exposed is told, and its other certificates are looked for (D6)."""
+    events: tuple[EventData, ...] = (_registered(status, request),)
+    intents: tuple[Intent, ...] = (to_be_listed(status),)
+    key = certificate.key_sha256
+    if request.reason is RevocationReason.KEY_EXPOSED and key not in known.compromised:
+        events += (KeyCompromised(key_sha256=key, known_at=now),)
+        intents += (Intent(CASCADE, CascadeOrder(key_sha256=key)),)
+    return Decision(status, events, intents)
+
+
+def to_be_listed(status: Final) -> Intent:
+    """The order to bring its entry onto published CRLs."""
     certificate = status.certificate
     order = PublishOrder(
         issuer=certificate.issuer,
@@ -141,13 +158,7 @@ def _entered(status: Final, request: RevocationRequested, known: Knowledge, now:
         serial=certificate.serial,
         request_id=status.revocation.request_id,
     )
-    events: tuple[EventData, ...] = (_registered(status, request),)
-    intents: tuple[Intent, ...] = (Intent(PUBLISH, order),)
-    key = certificate.key_sha256
-    if request.reason is RevocationReason.KEY_EXPOSED and key not in known.compromised:
-        events += (KeyCompromised(key_sha256=key, known_at=now),)
-        intents += (Intent(CASCADE, CascadeOrder(key_sha256=key)),)
-    return Decision(status, events, intents)
+    return Intent(PUBLISH, order)
 
 
 def _registered(status: Final, request: RevocationRequested) -> RevocationRegistered:

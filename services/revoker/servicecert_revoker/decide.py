@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
-from servicecert_schemas.certificate import CertificateIssued
+from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.event import EventData
 from servicecert_schemas.responder import ResponderRequested
 from servicecert_schemas.revocation import CrlPublished, RevocationRequested
 from servicecert_worker.decider import Deadline, Decision, Due, Event, Happened, Intent, Result
 
-from . import responders, telling
+from . import responders, telling, voiding
 from .asking import ANSWER, PUBLISH, Decided, answered_again, asked_for, learnt
 from .cascade_plan import CascadeFound, orders
 from .clocks import CLOCK, open_revocation, rearmed, rung
@@ -43,6 +43,8 @@ def _of_case(status: Status | None, happened: Happened, known: Knowledge, now: d
     match happened:
         case Event(data=CertificateIssued() as issued):
             return learnt(status, issued.case_id, Certificate.of(issued, happened.time), known, now)
+        case Event(data=CertificateVoided() as voided):
+            return voiding.registered(status, voided, happened.time, now)
         case Event(data=RevocationRequested() as request):
             return asked_for(status, Asked(request, happened.time, now), known, now)
         case Result(data=Published() as published):
@@ -75,7 +77,7 @@ def _as_state(decided: Decision[Status] | Decision[Proposal]) -> Decision[State]
 
 def heeds(data: EventData) -> bool:
     """Whether anything can follow from an event."""
-    return isinstance(data, CertificateIssued | RevocationRequested | ResponderRequested)
+    return isinstance(data, CertificateIssued | CertificateVoided | RevocationRequested | ResponderRequested)
 
 
 def _publish(status: Status | None, key: str, published: Published) -> Decided:
@@ -106,7 +108,7 @@ def _confirm(status: Status | None, key: str, confirmed: Confirmed) -> Decided:
     """OCSP says so too: now it is told (D5). What an exposed key's entry has overtaken is told when that entry is confirmed."""
     if not isinstance(status, Listed) or confirmed.request_id != status.revocation.request_id:
         return Decision(status)
-    return Decision(Revoked(status.certificate, status.revocation), events=(telling.revoked(status, key, confirmed),))
+    return Decision(Revoked(status.certificate, status.revocation), events=telling.revoked(status, key, confirmed))
 
 
 def _crl(issuer: str, crl: PublishedCrl) -> EventData:

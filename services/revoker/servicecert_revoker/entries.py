@@ -5,7 +5,7 @@ from types import MappingProxyType
 from servicecert_pki.crl import Reason, RevokedCertificate, check_entry, entry_der
 from servicecert_schemas.revocation import RevocationReason
 
-from .status import Certificate, Revocation
+from .status import Certificate, Revocation, Void
 
 REASONS = MappingProxyType(
     {
@@ -18,7 +18,7 @@ REASONS = MappingProxyType(
 """The reasons of D2 as RFC 5280, 5.3.1 codes them."""
 
 
-def entry(certificate: Certificate, revocation: Revocation) -> RevokedCertificate:
+def entry(certificate: Certificate | Void, revocation: Revocation) -> RevokedCertificate:
     return RevokedCertificate(
         int(certificate.serial, 16), revocation.revoked_at, REASONS[revocation.reason], revocation.invalid_since
     )

@@ -19,7 +19,7 @@ from servicecert_worker.turn import key_lock
 from .decide import State
 from .knowledge import Knowledge
 from .proposals import Proposal, request_id
-from .status import Issued, held_of
+from .status import Certificate, certificate_of, held_of
 
 _SQL = Path(__file__).parent / "sql"
 _COMPROMISED = (_SQL / "compromised.sql").read_text()
@@ -38,9 +38,9 @@ async def recall(
         if isinstance(each, Event) and isinstance(each.data, CertificateIssued):
             keys.add(each.data.key_sha256)
     for request in _requests(happened, stored):
-        state = stored.get(request.key())
-        if request.reason is RevocationReason.KEY_EXPOSED and state is not None and isinstance(state.state, Issued):
-            keys.add(state.state.certificate.key_sha256)
+        certificate = _certificate_in(stored.get(request.key()))
+        if request.reason is RevocationReason.KEY_EXPOSED and certificate is not None:
+            keys.add(certificate.key_sha256)
         if request.actor.role is Role.OPERATOR:
             cases.add(request.key())
     keys |= {
@@ -57,6 +57,10 @@ async def recall(
         confirmed = {(request_id(row["id"], row["key"]), UUID(row["key"])): row["reason"] for row in rows}
         known = replace(known, confirmed=MappingProxyType(confirmed))
     return known
+
+
+def _certificate_in(entry: Stored[State] | None) -> Certificate | None:
+    return None if entry is None or isinstance(entry.state, Proposal) else certificate_of(entry.state)
 
 
 def _requests(happened: Sequence[Happened], stored: Mapping[str, Stored[State]]) -> Iterator[RevocationRequested]:

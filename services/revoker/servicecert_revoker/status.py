@@ -53,6 +53,16 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True)
+class Void:
+    """A serial number that is void, and all that its CRL's entry needs: its certificate was given to nobody, and may have been signed (B2)."""
+
+    issuer: str
+    serial: str
+    not_after: datetime
+    partition: int = FULL
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """A request, when its writer says that it was written, and since when it is here."""
 
@@ -92,7 +102,7 @@ class Valid:
 class Registered:
     """The revocation is decided and its entry stored; no published CRL is known to say so yet."""
 
-    certificate: Certificate
+    certificate: Certificate | Void
     revocation: Revocation
     held: tuple[Asked, ...] = ()
 
@@ -101,7 +111,7 @@ class Registered:
 class Listed:
     """A published CRL says so; whether OCSP does is being asked."""
 
-    certificate: Certificate
+    certificate: Certificate | Void
     revocation: Revocation
     held: tuple[Asked, ...] = ()
 
@@ -110,7 +120,7 @@ class Listed:
 class Revoked:
     """A published CRL and OCSP say so, and whom it concerns is told."""
 
-    certificate: Certificate
+    certificate: Certificate | Void
     revocation: Revocation
     held: tuple[Asked, ...] = ()
 
@@ -118,15 +128,16 @@ class Revoked:
 Final: TypeAlias = Registered | Listed | Revoked
 """A revocation that nothing takes back (D3)."""
 
-Issued: TypeAlias = Valid | Final
-"""There is a certificate."""
+Numbered: TypeAlias = Valid | Final
+"""There is a serial number: a certificate's, or a void one, and for ever the same."""
 
-Status: TypeAlias = Awaited | Issued
+Status: TypeAlias = Awaited | Numbered
 
 
 def certificate_of(status: Status | None) -> Certificate | None:
-    """The certificate, where it is known."""
-    return status.certificate if isinstance(status, Issued) else None
+    """The certificate that was issued, where it is known. A void one is nobody's: whoever asks for it meets a case without a certificate."""
+    found = status.certificate if isinstance(status, Numbered) else None
+    return found if isinstance(found, Certificate) else None
 
 
 def held_of(status: Status | None) -> tuple[Asked, ...]:
@@ -140,4 +151,4 @@ def holding(status: Status | None, held: tuple[Asked, ...]) -> Status | None:
     """The same with other requests that wait; the same object where they are the same."""
     if held == held_of(status):
         return status
-    return replace(status, held=held) if isinstance(status, Issued) else Awaited(held)
+    return replace(status, held=held) if isinstance(status, Numbered) else Awaited(held)

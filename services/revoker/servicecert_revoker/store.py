@@ -2,22 +2,38 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from asyncpg import Record
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 from servicecert_pki.partitions import FULL
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_worker.decider import Conflict, Connection, Stored
 
 from .entries import encoded, entry
-from .status import Asked, Awaited, Certificate, Final, Listed, Registered, Revocation, Revoked, Status, Valid, held_of
+from .status import (
+    Asked,
+    Awaited,
+    Certificate,
+    Final,
+    Listed,
+    Registered,
+    Revocation,
+    Revoked,
+    Status,
+    Valid,
+    Void,
+    held_of,
+)
 
 _SQL = Path(__file__).parent / "sql"
 _LOAD = (_SQL / "load.sql").read_text()
 _SAVE = (_SQL / "save.sql").read_text()
 
-_CERTIFICATE = TypeAdapter(Certificate)
+# What lacks what every certificate has is void.
+_CERTIFICATE: TypeAdapter[Certificate | Void] = TypeAdapter(
+    Annotated[Certificate | Void, Field(union_mode="left_to_right")]
+)
 _ASKED = TypeAdapter(tuple[Asked, ...])
 
 _STANDING: dict[type[Status], str] = {Valid: "valid", Registered: "registered", Listed: "listed", Revoked: "revoked"}
@@ -72,7 +88,7 @@ def _row(stored: Stored[Status]) -> tuple[Any, ...]:
     )
 
 
-def _entry(key: str, certificate: Certificate, revocation: Revocation) -> tuple[Any, ...]:
+def _entry(key: str, certificate: Certificate | Void, revocation: Revocation) -> tuple[Any, ...]:
     return (
         certificate.issuer,
         certificate.serial,
@@ -95,6 +111,7 @@ def _status(row: Record) -> Status:
         return Awaited(held)
     certificate = _CERTIFICATE.validate_json(row["certificate"])
     if row["standing"] == "valid":
+        assert isinstance(certificate, Certificate)
         return Valid(certificate, held)
     revocation = Revocation(
         request_id=row["request_id"],

@@ -5,7 +5,7 @@ from uuid import UUID
 from servicecert_schemas.revocation import CertificateRevoked, Standing, StandingChanged
 
 from .confirmation import Confirmed
-from .status import Certificate, Final
+from .status import Certificate, Final, certificate_of
 
 
 def valid(certificate: Certificate) -> StandingChanged:
@@ -19,7 +19,7 @@ def valid(certificate: Certificate) -> StandingChanged:
 
 
 def listed(status: Final) -> StandingChanged:
-    """A published CRL lists the certificate: OCSP says revoked, and not before (I7)."""
+    """A published CRL lists the certificate, or the void serial number: OCSP says revoked, and not before (I7)."""
     certificate, entry = status.certificate, status.revocation
     return StandingChanged(
         issuer=certificate.issuer,
@@ -32,10 +32,12 @@ def listed(status: Final) -> StandingChanged:
     )
 
 
-def revoked(status: Final, key: str, confirmed: Confirmed) -> CertificateRevoked:
-    """CRL and OCSP both say so: mail and the customer's view follow (D5, I7). `key` is the case."""
-    certificate, entry = status.certificate, status.revocation
-    return CertificateRevoked(
+def revoked(status: Final, key: str, confirmed: Confirmed) -> tuple[CertificateRevoked, ...]:
+    """CRL and OCSP both say so: mail and the customer's view follow (D5, I7). `key` is the case. Of what is void nobody has ever heard."""
+    certificate, entry = certificate_of(status), status.revocation
+    if certificate is None:
+        return ()
+    told = CertificateRevoked(
         case_id=UUID(key),
         request_id=entry.request_id,
         issuer=certificate.issuer,
@@ -52,3 +54,4 @@ def revoked(status: Final, key: str, confirmed: Confirmed) -> CertificateRevoked
         language=certificate.language,
         recipients=certificate.recipients,
     )
+    return (told,)

@@ -194,6 +194,7 @@ def test_B2_order_that_was_not_signed_makes_the_serial_void_and_ends_the_case(
         serial_decimal=str(SERIAL),
         code="deadline",
         not_after=intended.allocated.not_after,
+        partition=intended.allocated.partition,
     )
     assert refused == IssuingRefused(case_id=accepted().case_id, code="voided", texts=VOIDED.texts)
     assert not decision.intents

@@ -14,6 +14,7 @@ from servicecert_issuer.issuance import Recorded, Unsigned
 from servicecert_issuer.reconciliation import Published, count_refused, count_serials, differences, sentences
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued, CertificateVoided
+from servicecert_schemas.revocation import Standing, StandingChanged
 from servicecert_worker.decider import Result
 from services.issuer.stand import Stand
 
@@ -96,3 +97,27 @@ async def test_B2_what_is_published_is_held_against_the_tables(
         differing = await told.differences(connection)
     assert {each.what for each in differing} == {"told-twice", "told-otherwise"}
     assert all(line.split()[1] == "is" for line in sentences(differing))
+
+
+async def test_B2_D4_what_is_void_for_a_day_and_not_revoked_is_found(stand: Stand, accepted: Accepted) -> None:
+    await stand.happen(accepted(case_id=uuid4()))
+    (task,) = stand.tasks
+    await stand.happen(Result(task.id, task.key, task.kind, Unsigned(code="deadline")))
+    (row,) = await stand.pool.fetch("select payload from outbox where type like '%.voided.%'")
+    void = CertificateVoided.model_validate_json(row["payload"])
+    assert void.not_after is not None
+    said = StandingChanged(issuer=void.issuer, serial=void.serial, standing=Standing.VALID, not_after=void.not_after)
+    listed = said.model_copy(update={"standing": Standing.REVOKED})
+
+    async def found(*heard: StandingChanged) -> set[str]:
+        told = Published()
+        told.take(void)
+        for each in heard:
+            told.hear(each)
+        async with stand.pool.acquire() as connection:
+            return {each.what for each in await told.differences(connection)}
+
+    assert await found() == set(), "it may be under way"
+    await stand.pool.execute("alter table certificates disable trigger user")
+    await stand.pool.execute("update certificates set ended_at = now() - interval '25 hours'")
+    assert (await found(), await found(said), await found(said, listed)) == ({"void-valid"}, {"void-valid"}, set())

@@ -26,7 +26,7 @@ from servicecert_revoker.knowledge import NOTHING_KNOWN, Knowledge, apply
 from servicecert_revoker.press import Press, Timing
 from servicecert_revoker.publication import PublishOrder
 from servicecert_revoker.service import MIGRATIONS
-from servicecert_revoker.status import Asked, Certificate, Registered, Revocation
+from servicecert_revoker.status import Asked, Certificate, Registered, Revocation, Void
 from servicecert_revoker.store import StatusStore
 from servicecert_schemas.account import AccountMemberAdded
 from servicecert_schemas.certificate import CertificateIssued, Recipient, RecipientRole
@@ -223,14 +223,19 @@ def register(pool: Pool, registered: Registered) -> Callable[..., Awaitable[Task
     """Stores a revocation as a turn does, and gives the task that follows from it."""
 
     async def store(
-        serial: int, issuer: str = "test-ec", not_after: datetime | None = None, partition: int = FULL
+        serial: int,
+        issuer: str = "test-ec",
+        not_after: datetime | None = None,
+        partition: int = FULL,
+        void: bool = False,
     ) -> Task:
-        certificate = replace(
-            registered.certificate,
-            issuer=issuer,
-            serial=f"{serial:04x}",
-            partition=partition,
-            not_after=not_after or registered.certificate.not_after,
+        until = not_after or registered.certificate.not_after
+        certificate = (
+            Void(issuer, f"{serial:04x}", until, partition)
+            if void
+            else replace(
+                registered.certificate, issuer=issuer, serial=f"{serial:04x}", partition=partition, not_after=until
+            )
         )
         status = replace(registered, certificate=certificate)
         key = str(uuid4())

@@ -25,9 +25,9 @@ Register = Callable[..., Awaitable[Task]]
 NOW = datetime(2026, 11, 24, 10, 2, 3, tzinfo=UTC)
 PARTITIONS = 3
 
-# A revocation of a certificate that lives so many hours more; a pass with what was ordered; a scheduled one; hours that go by; a death in a pass.
+# A revocation of a certificate, or the void of one that may have been signed, that lives so many hours more; a pass with what was ordered; a scheduled one; hours that go by; a death in a pass.
 steps = st.one_of(
-    st.tuples(st.just("revoke"), st.integers(1, 90)),
+    st.tuples(st.sampled_from(["revoke", "void"]), st.integers(1, 90)),
     st.tuples(st.just("publish"), st.just(0)),
     st.tuples(st.just("schedule"), st.just(0)),
     st.tuples(st.just("wait"), st.integers(1, 40)),
@@ -67,10 +67,12 @@ class History:
         self.publish, self.register, self.clock = publish, register, clock
         self.files, self.model, self.drawn = publish.press.files, Model(), 0
 
-    async def revoke(self, hours: int) -> None:
+    async def revoke(self, hours: int, *, void: bool) -> None:
         self.drawn += 1
         until = self.clock.now + timedelta(hours=hours)
-        task = await self.register(self.drawn, not_after=until, partition=partition_of(self.drawn, PARTITIONS))
+        task = await self.register(
+            self.drawn, not_after=until, partition=partition_of(self.drawn, PARTITIONS), void=void
+        )
         self.model.expiry[self.drawn] = until
         self.model.asked[self.drawn] = task
 
@@ -150,8 +152,8 @@ async def test_I7_I8_D7_crls_are_those_of_a_naive_model(
     played = History(publish, register, clock)
     for step, number in history:
         match step:
-            case "revoke":
-                await played.revoke(number)
+            case "revoke" | "void":
+                await played.revoke(number, void=step == "void")
             case "wait":
                 clock.now += timedelta(hours=number)
             case "die":

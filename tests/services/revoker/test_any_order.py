@@ -13,8 +13,8 @@ from servicecert_revoker.confirmation import Confirmed
 from servicecert_revoker.decide import State, decide
 from servicecert_revoker.knowledge import Knowledge
 from servicecert_revoker.publication import Published, PublishedCrl
-from servicecert_revoker.status import Awaited, Final, Listed, Registered, Revoked, Valid, held_of
-from servicecert_schemas.certificate import CertificateIssued
+from servicecert_revoker.status import Awaited, Final, Listed, Registered, Revoked, Valid, certificate_of, held_of
+from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.deadline import DeadlineWarned
 from servicecert_schemas.event import Assurance, Role
 from servicecert_schemas.revocation import (
@@ -22,6 +22,7 @@ from servicecert_schemas.revocation import (
     RevocationReason,
     RevocationRefused,
     RevocationRegistered,
+    Standing,
     StandingChanged,
 )
 from servicecert_worker.decider import Due, Event, Happened, Intent, Result
@@ -44,6 +45,7 @@ REQUESTS = st.fixed_dictionaries(
 STEPS = st.lists(
     st.one_of(
         st.just(("issue", None)),
+        st.just(("void", None)),
         st.tuples(st.just("ask"), REQUESTS),
         st.tuples(st.just("act"), st.integers(0, 10)),
         st.tuples(st.just("pass"), st.sampled_from([timedelta(seconds=30), timedelta(hours=13), timedelta(days=800)])),
@@ -150,9 +152,14 @@ def test_D3_D4_I7_any_interleaving_takes_nothing_back_and_leaves_nothing_unanswe
     known: Knowledge, issued: CertificateIssued, requested: Any, steps: list[tuple[str, Any]]
 ) -> None:
     world = World(known)
+    voided = CertificateVoided(
+        case_id=CASE, issuer="test-ec", serial="0c", serial_decimal="12", code="deadline", not_after=issued.not_after
+    )
     for step, what in steps:
         if step == "issue":
             world.happen(lambda id: Event(id, str(CASE), issued, BEGIN))
+        elif step == "void":
+            world.happen(lambda id: Event(id, str(CASE), voided, BEGIN))
         elif step == "ask":
             about = {**what, "request_id": UUID(int=what["number"])}
             del about["number"]
@@ -177,4 +184,8 @@ def test_D3_D4_I7_any_interleaving_takes_nothing_back_and_leaves_nothing_unanswe
     assert answered == world.asked, "every request is answered in the end"
     assert not isinstance(world.state, Registered | Listed), "what is right is revoked in the end"
     if isinstance(world.state, Revoked):
-        assert [each for each in world.told if isinstance(each, CertificateRevoked)]
+        is_told = any(isinstance(each, CertificateRevoked) for each in world.told)
+        assert is_told is (certificate_of(world.state) is not None), "B2: of what is void nobody is told"
+    if isinstance(world.state, Final) and certificate_of(world.state) is None:
+        assert not [each for each in world.told if isinstance(each, RevocationRegistered)]
+        assert [each.standing for each in world.told if isinstance(each, StandingChanged)] == [Standing.REVOKED]

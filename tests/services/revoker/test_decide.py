@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from servicecert_pki.partitions import crl_url
+from servicecert_revoker import answers
 from servicecert_revoker.asking import MOST_HELD
 from servicecert_revoker.cascade_plan import CascadeOrder
 from servicecert_revoker.confirmation import Confirmed, ConfirmOrder
@@ -25,7 +26,7 @@ from servicecert_revoker.status import (
     Revoked,
     Valid,
 )
-from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
+from servicecert_schemas.certificate import CertificateIssued, IssuingRefused
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.revocation import (
     CertificateRevoked,
@@ -386,20 +387,14 @@ def test_I12_order_of_request_and_certificate_does_not_matter(
     assert outcome(happened) == outcome(happened[::-1])
 
 
-def voided_of(request: RevocationRequested) -> CertificateVoided:
-    return CertificateVoided(case_id=request.case_id, issuer="test-ec", serial="77", serial_decimal="119", code="x")
-
-
 @pytest.mark.parametrize("kind", ["answer", "publish", "unknown"])
 def test_what_it_does_not_wait_for_changes_nothing(
-    known: Knowledge, final: Final, requested: Requested, event: MakeEvent, kind: str
+    known: Knowledge, final: Final, requested: Requested, kind: str
 ) -> None:
-    voided = voided_of(requested())
-    assert decide(final, event(voided), known, NOW) == Decision(final)
     assert decide(final, Due(uuid4(), requested().key(), kind, NOW), known, NOW) == Decision(final)
 
 
-def test_only_certificates_and_requests_are_heeded(issued: CertificateIssued, requested: Requested) -> None:
+def test_only_ends_of_cases_and_requests_are_heeded(issued: CertificateIssued, requested: Requested) -> None:
     assert heeds(issued)
     assert heeds(requested())
-    assert not heeds(voided_of(requested()))
+    assert not heeds(IssuingRefused(case_id=issued.case_id, code="x", texts=answers.TEXTS[answers.EXPIRED]))
