@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -57,12 +57,18 @@ async def reader(place: Cluster, group: str | None = None) -> AsyncIterator[AIOK
 
 async def partitions(place: Cluster, topic: Topic) -> list[int]:
     """The numbers of a topic's partitions, which may be more than the catalogue makes. Raises OperatorError where it is missing."""
-    name = place.name(topic)
+    (numbers,) = (await partitions_of(place, [place.name(topic)])).values()
+    return numbers
+
+
+async def partitions_of(place: Cluster, names: Collection[str]) -> dict[str, list[int]]:
+    """The numbers of the partitions of topics by their whole names. Raises OperatorError where one is missing, at once."""
     async with admin(place) as client:
-        (described,) = await client.describe_topics([name])
-    if described["error_code"] != 0:
-        raise OperatorError(f"Kafka has no topic {name}: run `servicecert topics create`.", 78)
-    return sorted(part["partition"] for part in described["partitions"])
+        described = {each["topic"]: each for each in await client.describe_topics(sorted(names))}
+    for name in sorted(names):
+        if described[name]["error_code"] != 0:
+            raise OperatorError(f"Kafka has no topic {name}: run `servicecert topics create`.", 78)
+    return {name: sorted(part["partition"] for part in each["partitions"]) for name, each in described.items()}
 
 
 async def records(place: Cluster, topic: Topic, only: Sequence[int] | None = None) -> AsyncGenerator[ConsumerRecord]:

@@ -9,13 +9,11 @@ from itertools import islice
 from uuid import UUID, uuid4
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import UnknownTopicOrPartitionError
 from servicecert_intake.register_loading import SOURCE as REGISTERS_LOADER
 from servicecert_intake.register_loading import event_id
 from servicecert_schemas.codec import Record, to_record
 from servicecert_schemas.event import EventData
 from servicecert_schemas.register import RegisterEntry
-from servicecert_worker.faults import OperatorError, within
 
 from servicecert_cli import kafka
 from servicecert_cli.addresses import Cluster
@@ -46,12 +44,8 @@ async def load_registers(place: Cluster, entries: Iterable[RegisterEntry]) -> No
 
 async def send(producer: AIOKafkaProducer, place: Cluster, records: Sequence[Record]) -> None:
     """Sends records in order and returns when the broker has them all. Raises OperatorError where a topic is missing."""
-    topics = {place.prefix + record.topic for record in records}
-    for topic in sorted(topics):
-        try:
-            await within(SEND_SECONDS, producer.partitions_for(topic))
-        except UnknownTopicOrPartitionError:
-            raise OperatorError(f"Kafka has no topic {topic}: run `servicecert topics create`.", 78) from None
+    # A producer waits long for a topic that is missing.
+    await kafka.partitions_of(place, {place.prefix + record.topic for record in records})
     async with asyncio.timeout(SEND_SECONDS):
         await asyncio.gather(
             *[
