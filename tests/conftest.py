@@ -26,6 +26,27 @@ settings.load_profile("patient")
 
 ServicePool = Callable[[str, Path], Awaitable["asyncpg.Pool[Any]"]]
 
+MEASURED = "COVERAGE_PROCESS_CONFIG"
+"""Where coverage tells a process that is started to measure itself too."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def measuring() -> Iterator[str | None]:
+    """Processes that tests start are not measured, since that doubles the time of their start; `measured_processes` are. Gives how."""
+    with pytest.MonkeyPatch.context() as patch:
+        how = os.environ.get(MEASURED)
+        patch.delenv(MEASURED, raising=False)
+        yield how
+
+
+@pytest.fixture(scope="module")
+def measured_processes(measuring: str | None) -> Iterator[None]:
+    """The processes that a module's tests start are measured, where what runs in them runs nowhere else."""
+    with pytest.MonkeyPatch.context() as patch:
+        if measuring is not None:
+            patch.setenv(MEASURED, measuring)
+        yield
+
 
 @pytest.fixture(scope="session")
 def parts() -> Iterator[Parts]:

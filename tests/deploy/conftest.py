@@ -41,7 +41,7 @@ class Launcher:
 
     def end(self, signal: int) -> None:
         self.process.send_signal(signal)
-        self.process.wait()
+        self.process.wait(PATIENCE_SECONDS)
         assert self.process.stdout is not None
         self.process.stdout.close()
 
