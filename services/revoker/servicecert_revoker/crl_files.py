@@ -94,14 +94,18 @@ class CrlFiles:
             return None
 
     def put_crl(self, issuer: str, partition: int, made: Path, number: int) -> None:
-        """Move a CRL, which is on the disk, to where the published one is. Raises Superseded or FolderUnusable."""
+        """Move a CRL, which is on the disk, to where the published one is, as changed now and after that one. Raises Superseded or FolderUnusable."""
+        target = self.folder / crl_name(issuer, partition)
         with self._told(), self._alone():
             shown = self.shown(issuer, partition)
             if shown is not None and shown.number >= number:
                 raise Superseded(
                     f"CRL {number} of {issuer} comes too late: number {shown.number} is published already."
                 )
-            made.replace(self.folder / crl_name(issuer, partition))
+            # A server tells its clients by this time which file they have: it grows even where the clock goes back.
+            changed = max(time.time_ns(), target.stat().st_mtime_ns + 1 if shown else 0)
+            os.utime(made, ns=(changed, changed))
+            made.replace(target)
 
     def put_certificate(self, issuer: str, certificate: bytes) -> None:
         """Publish a CA's certificate, which certificates name as their issuer's. Raises FolderUnusable."""

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
@@ -12,6 +13,7 @@ MEDIA_TYPES = MappingProxyType({".crl": "application/pkix-crl", ".cer": "applica
 
 # Long enough to spare a busy server, short enough for "revoked within a minute" (D4).
 _CACHE = "public, max-age=30"
+_RESOLUTION = timedelta(seconds=1)
 _NAME = r"[a-z0-9][a-z0-9-]*(?:(?:\.[1-9][0-9]{0,3})?\.crl|\.cer)"
 
 
@@ -38,7 +40,7 @@ def address(host: str, port: int) -> str:
 
 
 def application(folder: Path) -> web.Application:
-    """GET and HEAD of `/<issuer>.crl`, `/<issuer>.<partition>.crl` and `/<issuer>.cer`, with ETag and Last-Modified; 404 for all else."""
+    """GET and HEAD of `/<issuer>.crl`, `/<issuer>.<partition>.crl` and `/<issuer>.cer`, with ETag and, once that is sure, Last-Modified; 404 for all else."""
 
     async def file(request: web.Request) -> web.StreamResponse:
         path = folder / request.match_info["name"]
@@ -47,5 +49,15 @@ def application(folder: Path) -> web.Application:
         return web.FileResponse(path, headers={"Content-Type": MEDIA_TYPES[path.suffix], "Cache-Control": _CACHE})
 
     served = web.Application()
+    served.on_response_prepare.append(_only_if_strong)
     served.router.add_get(f"/{{name:{_NAME}}}", file)
     return served
+
+
+async def _only_if_strong(_: web.Request, response: web.StreamResponse) -> None:
+    """Leaves out Last-Modified within the second of a change: another CRL may follow in it, and the tag alone tells them apart (RFC 9110, 8.8.2.2).
+
+    Whoever got no date asks with none, so that nobody is told that an older CRL is the present one.
+    """
+    if response.last_modified is not None and datetime.now(UTC) < response.last_modified + _RESOLUTION:
+        response.last_modified = None

@@ -1,10 +1,13 @@
 """What relying parties fetch, and what nobody fetches."""
 
+import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 import pytest
+from servicecert_revoker.crl_files import CrlFiles
 from servicecert_revoker.crl_server import address, serve
 from yarl import URL
 
@@ -20,6 +23,8 @@ def folder(tmp_path: Path) -> Path:
     (folder / "notes.txt").write_bytes(b"notes")
     (folder / "test-ec.0.crl").write_bytes(b"nobody")
     (folder / "folder.crl").mkdir()
+    for path in folder.iterdir():
+        os.utime(path, (time.time() - 9, time.time() - 9))
     (tmp_path / "secret.crl").write_bytes(b"secret")
     return folder
 
@@ -57,6 +62,39 @@ async def test_files_come_with_their_type_and_may_be_kept_briefly(
         assert response.status == 304
     async with session.head(f"{base}/{name}") as response:
         assert (response.status, response.headers["Content-Length"]) == (200, str(len(content)))
+
+
+async def fetched(session: aiohttp.ClientSession, url: str, **since: str) -> tuple[int, str, str | None, str]:
+    """Status, content, Last-Modified and ETag."""
+    headers = {name.replace("_", "-"): value for name, value in since.items()}
+    async with session.get(url, headers=headers) as response:
+        kept = response.headers.get("Last-Modified"), response.headers["ETag"]
+        return response.status, (await response.read()).decode(), *kept
+
+
+async def test_D7_two_crls_of_one_second_are_told_apart_by_their_tags_alone(
+    base: str, session: aiohttp.ClientSession, folder: Path
+) -> None:
+    files, url = CrlFiles(folder), f"{base}/test-ec.12.crl"
+    _, _, date, tag = await fetched(session, url)
+    assert date is not None
+    assert await fetched(session, url, If_Modified_Since=date) == (304, "", date, tag)
+    tags = {tag}
+    for number, content in enumerate((b"first.", b"second", b"third."), 1):
+        made = folder / ".made"
+        made.write_bytes(content)
+        # A clock that went back makes no file older than the one before it.
+        before = time.time_ns() if number < 3 else time.time_ns() + 30_000_000_000
+        os.utime(folder / "test-ec.12.crl", ns=(before, before))
+        files.put_crl("test-ec", 12, made, number)
+        changed = (folder / "test-ec.12.crl").stat().st_mtime_ns
+        assert changed > before
+        status, fresh, none, own = await fetched(session, url, If_Modified_Since=date, If_None_Match=tag)
+        assert (status, fresh, none) == (200, content.decode(), None), "a date would not tell it from the next one"
+        tags.add(own)
+        assert (await fetched(session, url, If_None_Match=own))[0] == 304
+        assert (await fetched(session, url, If_Modified_Since=date))[0] == 200
+    assert len(tags) == 4
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,9 @@ from servicecert_revoker.crl_files import CrlFiles
 from servicecert_revoker.crl_server import serve
 from servicecert_revoker.effects import Publish
 from servicecert_revoker.publication import Published, PublishedCrl, PublishOrder, schedule_key
-from servicecert_worker.decider import Again, Done, Outcome, Task
+from servicecert_revoker.status import Certificate, Valid
+from servicecert_revoker.store import StatusStore
+from servicecert_worker.decider import Again, Done, Outcome, Stored, Task
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 
@@ -93,6 +95,31 @@ async def test_empty_crl_is_published_on_schedule(publish: Publish, files: CrlFi
     (outcome,) = await publish([scheduled()])
     assert {crl.partition: crl.entries for crl in done(outcome).announced} == {0: 0, 1: 0, 2: 0, 3: 0}
     assert len(crl_in(files)) == 0
+
+
+async def test_D7_certificates_keep_their_partition_whatever_number_is_configured(
+    publish: Publish, register: Register, files: CrlFiles, pool: Pool, certificate: Certificate
+) -> None:
+    """Lowered and raised: partitions that certificates name are published as long as there are any, also where none of them is revoked."""
+    valid = replace(certificate, serial="77", partition=6)
+    async with pool.acquire() as connection, connection.transaction():
+        await StatusStore().save(connection, [Stored(str(uuid4()), 0, Valid(valid))])
+    asked = [await register(0x05, partition=5)]
+    for configured, number in ((1, 1), (9, 2), (2, 3)):
+        press = replace(publish.press, partitions=configured)
+        # A new one, as after a restart with another setting.
+        (outcome, *_) = await replace(publish, press=press)([*asked, scheduled()])
+        assert done(outcome).crl.number == number
+        for partition in range(max(6, configured) + 1):
+            assert serials(crl_in(files, partition=partition)) == ({0x05} if partition in (FULL, 5) else set())
+        asked = []
+    # What was made for the greater number goes on being published only where a certificate names it.
+    kept = await pool.fetch("select partition from crls where number = 3 and published_at is not null")
+    assert {row["partition"] for row in kept} == set(range(7))
+    task = await register(0x06, partition=5)
+    (outcome,) = await replace(publish, press=replace(publish.press, partitions=1))([task])
+    assert done(outcome).crl.partition == 5
+    assert serials(crl_in(files, partition=5)) == {0x05, 0x06}
 
 
 async def test_many_orders_share_one_crl_of_each_ca_and_one_tells_of_it(
