@@ -32,6 +32,7 @@ SUBJECTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "run": "Run one worker of a service until it is told to stop.",
             "crl": "Serve the published CRLs over HTTP.",
             "ocsp": "Run one OCSP responder until it is told to stop.",
+            "standings": "Hold what OCSP responders are told against the database, and publish what is missing.",
             "lag": "What the services have not handled yet, in messages and seconds.",
             "keys": "The keys that applications came with.",
             "mail": "The mails to customers: how they look, what became of each, sending one again.",

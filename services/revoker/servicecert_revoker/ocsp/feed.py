@@ -123,7 +123,7 @@ class Feed:
         if changed := [name for name in sorted(before) if found.get(name) != before[name]]:
             raise OperatorError(
                 f"Kafka is not the one that was read from: {', '.join(changed)} was deleted and made anew. Nothing is "
-                "answered from what may not be all: bring the topic back, and start the responder again.",
+                "answered from what may not be all: fill it by `servicecert standings --yes`, then start the responder again.",
                 exit_code=65,
             )
         self._origins = found

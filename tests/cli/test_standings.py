@@ -1,0 +1,118 @@
+"""D8: what OCSP responders are told, published again from the revoker's database."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import psycopg
+import pytest
+from commandline import do, one_sentence
+from servicecert_cli.certificates import read_standings
+from servicecert_cli.publishing import publish
+from servicecert_pki.crl import Reason
+from servicecert_revoker.ocsp.standings import Known, Standings
+from servicecert_revoker.ocsp.standings import Revoked as Said
+from servicecert_revoker.service import MIGRATIONS
+from servicecert_revoker.standings import read_standings as stored_standings
+from servicecert_revoker.status import Awaited, Certificate, Listed, Registered, Revocation, Revoked, Valid, Void
+from servicecert_revoker.store import StatusStore
+from servicecert_schemas.revocation import RevocationReason, Standing, StandingChanged
+from servicecert_schemas.values import CertificateType, Language
+from servicecert_worker import database
+from servicecert_worker.decider import Stored
+
+AT = datetime(2026, 11, 24, 10, tzinfo=UTC)
+ENTRY = Revocation(uuid4(), RevocationReason.KEY_EXPOSED, AT, AT + timedelta(days=1), AT, AT - timedelta(hours=1))
+OVER = AT - timedelta(days=100)
+
+
+def certificate(number: int, not_after: datetime = datetime(2090, 1, 1, tzinfo=UTC)) -> Certificate:
+    return Certificate(
+        issuer="test-ec",
+        serial=f"{number:02x}",
+        account_id="account-1",
+        subject="CN=kanta.example.fi,C=FI",
+        issued_at=AT,
+        not_after=not_after,
+        language=Language.FINNISH,
+        recipients=(),
+        key_sha256="1" * 64,
+        type=CertificateType.TEST_SERVER,
+        profile="test-server",
+        profile_version=1,
+    )
+
+
+def void(number: int) -> Void:
+    return Void("test-ec", f"{number:02x}", datetime(2090, 1, 1, tzinfo=UTC), 1)
+
+
+STATES = (
+    Awaited(()),
+    Valid(certificate(1, OVER)),
+    Registered(certificate(2), replace(ENTRY, request_id=UUID(int=2))),
+    Listed(certificate(3), replace(ENTRY, request_id=UUID(int=3))),
+    Revoked(certificate(4), replace(ENTRY, request_id=UUID(int=4), reason=RevocationReason.NO_LONGER_NEEDED)),
+    Registered(void(5), replace(ENTRY, request_id=UUID(int=5))),
+    Revoked(void(6), replace(ENTRY, request_id=UUID(int=6))),
+)
+SAID = {
+    1: Known.VALID,
+    2: Known.VALID,
+    3: Said(Reason.KEY_COMPROMISE, AT, ENTRY.invalid_since),
+    4: Said(Reason.CESSATION_OF_OPERATION, AT, ENTRY.invalid_since),
+    5: Known.NEVER_ISSUED,
+    6: Said(Reason.KEY_COMPROMISE, AT, ENTRY.invalid_since),
+}
+
+
+@pytest.fixture
+def revoker(admin_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The environment names a revoker's role, which knows certificates of every standing."""
+    (url,) = database.prepare(admin_url, {"revoker": database.new_password()}).values()
+    database.migrate(url, "revoker", [MIGRATIONS])
+    stored = [Stored(str(UUID(int=number)), 0, state) for number, state in enumerate(STATES)]
+
+    async def save() -> None:
+        connection = await asyncpg.connect(url)
+        async with connection.transaction():
+            await StatusStore().save(connection, stored)
+        assert [len(some) async for some in stored_standings(connection, 2)] == [2, 2, 1]
+        await connection.close()
+
+    do(save)
+    monkeypatch.setenv("DATABASE_URL", url)
+    return url
+
+
+def test_D8_I7_topic_that_was_lost_is_told_again_what_a_published_crl_says(servicecert, cluster, revoker):
+    def told() -> dict[int, Any]:
+        topic = Standings()
+        do(lambda: read_standings(cluster, topic.take))
+        return {number: topic.of("test-ec", number) for number in SAID}
+
+    # Somebody was told before that one is valid, and of one whatever is to be said.
+    whole = StandingChanged(issuer="test-ec", serial="01", standing=Standing.VALID, not_after=OVER)
+    do(lambda: publish(cluster, whole, whole.model_copy(update={"serial": "03"})))
+    assert servicecert("standings").stdout == "4 of 5 standings are missing; add --yes to publish them.\n"
+    assert told()[4] is Known.NEVER_ISSUED
+    assert servicecert("standings", "--yes").stdout.startswith("4 of 5 standings are published again")
+    assert told() == SAID
+    again = json.loads(servicecert("standings", "--yes", "--json").stdout)
+    assert again == {"known": 5, "missing": 0, "published": 0}
+    with psycopg.connect(revoker) as connection:
+        rows = connection.execute("select entry from audit order by chain, seq").fetchall()
+        (login,) = connection.execute("select session_user::text").fetchone() or ("",)
+    acts = [entry["happened"] for (row,) in rows if "happened" in (entry := json.loads(row))]
+    assert acts == [{"command": "standings", "facts": {"operator": login, "standings": 4}}], (
+        "B6: what changed nothing is not"
+    )
+
+
+def test_topic_that_is_missing_is_told_before_anything_is_done(servicecert, empty_cluster, revoker):
+    done = servicecert("standings", "--yes")
+    assert done.exit_code == 78
+    assert "topics create" in one_sentence(done.stderr)
