@@ -26,6 +26,13 @@ from servicecert_cli.faults import Told
 from servicecert_cli.names import SERVICES
 from servicecert_cli.schema import connected
 
+_BY_OPERATORS = """
+    select a.at, a.entry from revoker.audit as a
+    where a.key in (select 'proposal/' || i.proposal from revoker.proposal_items as i where i.key = any($1::text[]))
+      and a.entry::jsonb -> 'happened' ? 'command'
+    order by a.at, a.chain, a.seq
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Lived:
@@ -87,7 +94,10 @@ async def verified(
 
 
 async def life(url: str, what: str) -> list[Lived]:
-    """The rows of a case, or of the certificate with a serial number, in order of time. Raises Told and OperatorError."""
+    """The rows of a case, or of the certificate with a serial number, in order of time; also who proposed and confirmed its revocation.
+
+    Raises Told and OperatorError.
+    """
     try:
         connection = await asyncpg.connect(url, **database.connection_options("public"))
     except (OSError, TimeoutError, asyncpg.PostgresError) as fault:
@@ -98,8 +108,9 @@ async def life(url: str, what: str) -> list[Lived]:
             for service in SERVICES
             if await connection.fetchval("select has_table_privilege(to_regclass($1), 'select')", f"{service}.audit")
         ]
-        rows: list[Lived] = []
-        for key in await _cases(connection, what):
+        cases = await _cases(connection, what)
+        rows = await _decided_by_operators(connection, cases) if "revoker" in services else []
+        for key in cases:
             for service in services:
                 rows += [
                     Lived(row["at"], service, json.loads(row["entry"]))
@@ -120,6 +131,12 @@ async def _cases(connection: asyncpg.Connection[Any], what: str) -> list[str]:
         return [what]
     found = await connection.fetch("select key from issuer.certificates where serial = any($1::text[])", serials)
     return [what, *(row["key"] for row in found)]
+
+
+async def _decided_by_operators(connection: asyncpg.Connection[Any], cases: Sequence[str]) -> list[Lived]:
+    """What operators did with the proposals that these cases are in (D2)."""
+    found = await connection.fetch(_BY_OPERATORS, cases)
+    return [Lived(row["at"], "revoker", json.loads(row["entry"])) for row in found]
 
 
 def told(lived: Lived) -> Iterator[tuple[str, str]]:

@@ -81,7 +81,9 @@ def stocked(revoker, database_url, servicecert, monkeypatch, tmp_path):
         yield connection, urls
 
 
-def test_D2_incident_is_planned_proposed_and_confirmed_by_another(stocked, servicecert, monkeypatch, tmp_path):
+def test_D2_incident_is_planned_proposed_and_confirmed_by_another(
+    stocked, servicecert, monkeypatch, tmp_path, database_url
+):
     connection, urls = stocked
     monkeypatch.setenv("DATABASE_URL", urls["anna"])
     serials = tmp_path / "serials"
@@ -127,6 +129,16 @@ def test_D2_incident_is_planned_proposed_and_confirmed_by_another(stocked, servi
     assert shown.stdout.startswith("running: of 4 certificates 0 are ordered")
     (listed,) = json.loads(servicecert("proposals", "list", "--json").stdout)
     assert (listed["proposed_by"][-4:], listed["confirmed_by"][-6:]) == ("anna", "bertil")
+    # B6: what they did is found by the proposal, and by each of its cases.
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    for what in (f"proposal/{made['id']}", "00000000-0000-0000-0000-000000000001"):
+        rows = json.loads(servicecert("audit", "show", what, "--json").stdout)
+        acts = [row["entry"]["happened"] for row in rows]
+        assert [(act["command"], act["facts"]["operator"]) for act in acts] == [
+            ("proposals propose", listed["proposed_by"]),
+            ("proposals confirm", listed["confirmed_by"]),
+        ]
+    assert "command proposals confirm" in servicecert("audit", "show", f"proposal/{made['id']}").stdout
 
 
 def test_D6_key_that_was_found_is_proposed_from_the_private_key_itself(stocked, servicecert, monkeypatch, tmp_path):

@@ -1,8 +1,10 @@
 """D2, D6: what the authority itself revokes, two operators decide, each by a login of their own; and it is carried out once, at the chosen rate."""
 
+import json
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,6 +20,7 @@ from servicecert_revoker.proposals import MOST_AT_ONCE, Proposal, gone_on
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.revocation import CertificateRevoked, RevocationReason, RevocationRefused, RevocationRequested
+from servicecert_worker.verification import verify
 from services.revoker.stand import Stand, another, renewed
 
 NOW = datetime(2026, 11, 24, 10, 2, 3, tzinfo=UTC)
@@ -139,6 +142,8 @@ async def test_D2_database_refuses_what_is_not_two_peoples(
             "bertil",
         ),
         ("select certificate from statuses", "bertil"),
+        ("select tell_operation('proposals confirm', 'proposal/1', '{}')", "bertil"),
+        ("insert into audit_chains (chain) values (gen_random_uuid())", "bertil"),
         ("select propose(gen_random_uuid(), 'cascade', 'key-exposed', 'x', repeat('1', 64), 1, '{}')", "bertil"),
     ):
         async with stand.pool.acquire() if by is None else login(by) as connection:
@@ -150,6 +155,46 @@ async def test_D2_database_refuses_what_is_not_two_peoples(
     async with login("bertil") as connection:
         assert await proposing.drop(connection, made.id)
     assert not await confirmed(login, made.id)
+
+
+async def test_B6_D2_who_proposed_and_who_confirmed_is_in_the_audit_chain_by_the_database_itself(
+    stand: Stand, issued: CertificateIssued, login: Login
+) -> None:
+    """Whatever client they use: these are the functions that operators may call, and nothing of it is written by their command."""
+    first, second = another(issued, 1), another(issued, 2)
+    await stand.happen(first, second)
+    cases = [second.case_id, first.case_id]
+    why = 'beslut "2026/117" ä\n\\'
+    made = await proposed(login, cases, kind="key", reason="key-exposed", key_sha256=KEY, why=why)
+    other = await proposed(login, [first.case_id])
+    with pytest.raises(Told, match="another operator"):
+        await confirmed(login, made.id, by="anna")
+    assert await confirmed(login, made.id)
+    assert not await confirmed(login, made.id, by="cecilia")
+    async with login("cecilia") as connection:
+        assert await proposing.drop(connection, other.id)
+    async with stand.pool.acquire() as connection:
+        verified = await verify(connection, "revoker", {}, None)
+        rows = await connection.fetch("select key, entry from audit where key like 'proposal/%' order by at")
+        name = await connection.fetchval("select current_database()")
+    assert (verified.findings, verified.chains) == ([], 5), "the revoker's own chain, and one for each act"
+
+    def by(who: str, command: str, **facts: Any) -> Any:
+        return {"happened": {"command": f"proposals {command}", "facts": {"operator": operator(who), **facts}}}
+
+    def operator(who: str) -> str:
+        return f"{name}_operator_{who}"
+
+    listed = "".join(f"{case}\n" for case in cases)
+    about = {"kind": "key", "reason": "key-exposed", "key_sha256": KEY, "rate": 600, "total": 2}
+    withdrawal = {"kind": "withdrawal", "reason": "privilege-withdrawn", "rate": 600, "total": 1}
+    digest = sha256(listed.encode()).hexdigest()
+    assert [(row["key"], json.loads(row["entry"])) for row in rows] == [
+        (f"proposal/{made.id}", by("anna", "propose", why=why, **about)),
+        (f"proposal/{other.id}", by("anna", "propose", why="decision 2026/117", **withdrawal)),
+        (f"proposal/{made.id}", by("bertil", "confirm", proposed_by=operator("anna"), total=2, cases_sha256=digest)),
+        (f"proposal/{other.id}", by("cecilia", "drop", proposed_by=operator("anna"))),
+    ]
 
 
 async def test_D6_key_that_was_found_is_blocked_and_its_certificates_are_revoked(
