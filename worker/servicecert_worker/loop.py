@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -33,7 +32,6 @@ K = TypeVar("K")
 _STUCK_SECONDS = 10.0
 _GAP_SECONDS = 0.02
 _FEW = 4
-_GIVE_WAY_SECONDS = 1e-5
 
 Take = Callable[[Sequence[Item], datetime], Awaitable[Outcome]]
 
@@ -157,9 +155,7 @@ class Loop(Generic[S, K]):
         if examine is None or not events:
             return list(arrivals)
         few = len(events) <= _FEW
-        found = iter(
-            _examined(examine, events) if few else await asyncio.to_thread(_examined_in_pieces, examine, events)
-        )
+        found = iter(_examined(examine, events) if few else await asyncio.to_thread(_examined, examine, events))
         return [
             Arrival(arrival.record, next(found), arrival.parked) if isinstance(arrival.what, Event) else arrival
             for arrival in arrivals
@@ -251,21 +247,6 @@ class Loop(Generic[S, K]):
             self.give_result(item)
         else:
             self.give([item])
-
-
-def _examined_in_pieces(
-    examine: Callable[[Sequence[Event]], Sequence[Event]], events: Sequence[Event]
-) -> list[Event | Poison]:
-    """Examines some at a time, and gives way in between.
-
-    What is examined holds the interpreter. A thread that comes back from arithmetic, as from each signature, would wait 5 ms for it, longer than the
-    arithmetic takes; so acts would stand still for as long as a turn is examined.
-    """
-    found: list[Event | Poison] = []
-    for start in range(0, len(events), _FEW):
-        found += _examined(examine, events[start : start + _FEW])
-        time.sleep(_GIVE_WAY_SECONDS)
-    return found
 
 
 def _examined(examine: Callable[[Sequence[Event]], Sequence[Event]], events: Sequence[Event]) -> list[Event | Poison]:

@@ -31,6 +31,8 @@ from .worker import Worker
 
 log = logging.getLogger(__name__)
 
+_SWITCH_SECONDS = 0.0005
+
 
 class ServiceModule(Protocol):
     """What the module `service` of each service offers."""
@@ -56,6 +58,7 @@ def run(module: ServiceModule) -> int:
         print(f"{module.NAME}: {settings_fault(error)}", file=sys.stderr)
         return 78
     calm_collector()
+    share_interpreter()
     logs.configure(module.NAME, worker_settings.log_format, worker_settings.log_level)
     code = 0
     try:
@@ -72,6 +75,15 @@ def calm_collector() -> None:
     """Leaves what is loaded by now out of garbage collection, and collects what lives on less often: a worker's values are young or frozen."""
     gc.freeze()
     gc.set_threshold(20_000, 20, 100)
+
+
+def share_interpreter() -> None:
+    """Lets a thread that comes back from arithmetic, as from each signature, have the interpreter soon.
+
+    By default it waits 5 ms for a thread that examines or decides, longer than the arithmetic takes: acts would stand still for as long as a turn is
+    examined.
+    """
+    sys.setswitchinterval(_SWITCH_SECONDS)
 
 
 def settings_fault(error: ValidationError) -> str:
