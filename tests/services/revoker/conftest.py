@@ -26,7 +26,7 @@ from servicecert_revoker.knowledge import NOTHING_KNOWN, Knowledge, apply
 from servicecert_revoker.press import Press, Timing
 from servicecert_revoker.publication import PublishOrder
 from servicecert_revoker.service import MIGRATIONS
-from servicecert_revoker.status import Asked, Certificate, Registered, Revocation, Void
+from servicecert_revoker.status import Asked, Certificate, Final, Listed, Registered, Revocation, Revoked, Void
 from servicecert_revoker.store import StatusStore
 from servicecert_schemas.account import AccountMemberAdded
 from servicecert_schemas.certificate import CertificateIssued, Recipient, RecipientRole
@@ -155,6 +155,12 @@ def registered(certificate: Certificate) -> Registered:
         revoked_at=NOW,
     )
     return Registered(certificate, revocation)
+
+
+@pytest.fixture(params=[Registered, Listed, Revoked])
+def final(request: pytest.FixtureRequest, registered: Registered) -> Final:
+    kind: type[Final] = request.param
+    return kind(registered.certificate, registered.revocation)
 
 
 @dataclass
