@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
 from click.testing import Result
-from commandline import one_sentence
+from commandline import do, one_sentence
+from servicecert_cli.addresses import Cluster
+from servicecert_cli.publishing import publish
 from servicecert_issuer.service import MIGRATIONS
-from servicecert_worker import database
+from servicecert_schemas.certificate import CertificateVoided
+from servicecert_schemas.revocation import Standing, StandingChanged
+from servicecert_schemas.topics import CERTIFICATE_STANDINGS, CERTIFICATES
+from servicecert_worker import database, topic_creation
 
 STOPPED = """
 insert into certificates (key, version, state, issuer, application, findings)
@@ -120,3 +126,26 @@ def test_B2_books_that_do_not_agree_are_told_and_end_with_1(
     told = json.loads(done.stdout)
     assert [each["what"] for each in told["differences"]] == ["never-finished"]
     assert told["published"] is None
+
+
+def test_B2_D4_published_ends_are_compared_and_what_is_void_is_revoked(
+    servicecert: Callable[..., Result], books: psycopg.Connection, empty_cluster: Cluster
+) -> None:
+    case = uuid4()
+    books.execute(INTENDED, [str(case)])
+    books.execute("update certificates set state = 'voided', refusal = 'x', ended_at = now() - interval '25 hours'")
+    until = datetime(2090, 1, 1, tzinfo=UTC)
+    void = CertificateVoided(
+        case_id=case, issuer="test-ec", serial="4a01", serial_decimal="18945", code="x", not_after=until
+    )
+    topics = (CERTIFICATES, CERTIFICATE_STANDINGS)
+    do(lambda: topic_creation.create(empty_cluster.bootstrap, topics, empty_cluster.prefix))
+    do(lambda: publish(empty_cluster, void))
+    done = servicecert("ca", "reconcile", "--published")
+    assert (done.exit_code, done.stdout.splitlines()[1:]) == (
+        1,
+        ["1 ends of cases are published.", f"{case} is void for 24 hours, and not revoked", "1 differences."],
+    )
+    revoked = StandingChanged(issuer="test-ec", serial="4a01", standing=Standing.REVOKED, not_after=until)
+    do(lambda: publish(empty_cluster, revoked))
+    assert servicecert("ca", "reconcile", "--published").exit_code == 0
