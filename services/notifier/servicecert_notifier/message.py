@@ -27,8 +27,17 @@ _PRINTABLE = re.compile(r"[ -~]*")
 _WORD_OCTETS = 39
 """Octets in one encoded word, so that it fits behind a header's name in 76 characters (RFC 2047 section 2)."""
 
+SOFT_BREAK = b"=\r\n"
+"""What breaks a line in quoted-printable without being part of the text."""
+
+_ENCODED_LINE = 76
+"""Octets in a line of quoted-printable, with the sign that it is broken (RFC 2045 section 6.7)."""
+
+_LITERAL = re.compile(r"[ !-<>-~]*[!-<>-~]")
+"""What quoted-printable leaves as it is."""
+
 _TEXT = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
-_PAGE = b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+_PAGE = b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
 
 
 class UnsendableAddress(ValueError):
@@ -120,7 +129,7 @@ def encoded(content: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Bodies:
-    """What a mail says, as it stands in the mail: the subject, the text in quoted-printable, the page and the files in base64."""
+    """What a mail says, as it stands in the mail: the subject, the text and the page in quoted-printable, the files in base64."""
 
     subject: str
     text: bytes
@@ -130,17 +139,24 @@ class Bodies:
 
 def bodies_of(letter: Letter) -> Bodies:
     """A letter's bodies, encoded."""
-    return Bodies(letter.subject, legible(letter.text), page(letter.html), letter.attachments)
+    return Bodies(letter.subject, legible(letter.text), legible(letter.html), letter.attachments)
 
 
 def legible(text: str) -> bytes:
-    """Text in quoted-printable, legible also where a mail is looked at as it is stored."""
-    return b2a_qp(_with_line_ends(text))
+    """Text in UTF-8 and quoted-printable (RFC 2045 section 6.7), with the line ends of mail; a carriage return of its own has no place in one.
+
+    It can be read also where a mail is looked at as it is stored.
+    """
+    # The encoder breaks lines as the first one ends.
+    return b2a_qp(b"\r\n" + text.replace("\r", "").replace("\n", "\r\n").encode())[2:]
 
 
-def page(html: str) -> bytes:
-    """A page in base64, the encoding that costs it less."""
-    return encoded(_with_line_ends(html))
+def continued(text: str) -> bytes:
+    """The same for text that stands at the beginning of a line, and behind which the line is broken or ended."""
+    if len(text) < _ENCODED_LINE and _LITERAL.fullmatch(text):
+        return text.encode()
+    made = legible(text)
+    return made if len(made) - made.rfind(b"\n") <= _ENCODED_LINE else made + SOFT_BREAK
 
 
 def compose(
@@ -170,11 +186,6 @@ def compose(
 def _multipart(kind: bytes, boundary: bytes, parts: tuple[bytes, ...]) -> bytes:
     opening = b'Content-Type: multipart/%b;\r\n boundary="%b"\r\n\r\n--%b\r\n' % (kind, boundary, boundary)
     return opening + (b"\r\n--%b\r\n" % boundary).join(parts) + b"\r\n--%b--\r\n" % boundary
-
-
-def _with_line_ends(text: str) -> bytes:
-    """Text in UTF-8 with the line ends of mail; a carriage return of its own has no place in one."""
-    return text.replace("\r", "").replace("\n", "\r\n").encode()
 
 
 def _file(attachment: Attachment) -> bytes:

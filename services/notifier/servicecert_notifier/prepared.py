@@ -7,20 +7,22 @@ once, over marks in place of the values; what it leaves between the marks is the
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import count, groupby, islice
+from itertools import count, islice, pairwise
 from operator import itemgetter
+from typing import AnyStr, Generic
 
 from markupsafe import escape
 
 from .filling import Filling
-from .message import Bodies, legible, page
+from .message import SOFT_BREAK, Bodies, continued
 
 _FIRST_MARK = 0xF0000
 """Marks are characters of a private plane: no template has one."""
 
 _MARK = re.compile("([\U000f0000-\U000fffff])")
 
-_LINE = re.compile(r".*\n?")
+_SPECIAL = re.compile("[&<>'\"]")
+"""What a page must not have as it is."""
 
 Shape = tuple[tuple[str, object], ...]
 """A filling without its words: of each text only that there is one, of several their number, all else as it is."""
@@ -57,50 +59,65 @@ def marked(shape: Shape) -> Filling:
 
 
 @dataclass(frozen=True, slots=True)
-class Slots:
-    """A text with slots for words. `chosen` picks those of a filling that stand there, in the text's order."""
+class Slots(Generic[AnyStr]):
+    """A text, or what it is in a mail, with slots for words. `chosen` picks those of a filling that stand there, in the text's order."""
 
-    form: str
-    chosen: Callable[[Sequence[str]], tuple[str, ...]]
+    form: AnyStr
+    chosen: Callable[[Sequence[AnyStr]], tuple[AnyStr, ...]]
 
-    @staticmethod
-    def read(text: str) -> "Slots":
-        """Cuts a text where its marks stand."""
-        pieces = _MARK.split(text)
-        places = [ord(mark) - _FIRST_MARK for mark in pieces[1::2]]
-        form = "%s".join(piece.replace("%", "%%") for piece in pieces[::2])
-        if len(places) > 1:
-            return Slots(form, itemgetter(*places))
-        return Slots(form, lambda words: tuple(words[place] for place in places))
-
-    def filled(self, words: Sequence[str]) -> str:
+    def filled(self, words: Sequence[AnyStr]) -> AnyStr:
         """The text with its words."""
         return self.form % self.chosen(words)
 
 
+def _legible(text: str) -> Slots[str]:
+    """Cuts a text where its marks stand."""
+    pieces = _MARK.split(text)
+    return Slots("%s".join(piece.replace("%", "%%") for piece in pieces[::2]), _chosen(pieces[1::2]))
+
+
+def _encoded(text: str) -> Slots[bytes]:
+    """The same in quoted-printable. Each word stands in a line of its own, between soft line breaks, so that what is around it is the same in every mail."""
+    pieces = _MARK.split(text)
+    form = [_fixed(pieces[0])]
+    for before, after in pairwise(pieces[::2]):
+        # The first piece may be empty; a later one is so where one word follows another.
+        form += (
+            b"" if before.endswith("\n") or len(form) == 1 and not before else SOFT_BREAK,
+            b"%b",
+            b"" if after.startswith("\n") or not after else SOFT_BREAK,
+            _fixed(after),
+        )
+    return Slots(b"".join(form), _chosen(pieces[1::2]))
+
+
+def _fixed(piece: str) -> bytes:
+    return continued(piece).replace(b"%", b"%%")
+
+
+def _chosen(marks: Sequence[str]) -> Callable[[Sequence[AnyStr]], tuple[AnyStr, ...]]:
+    places = [ord(mark) - _FIRST_MARK for mark in marks]
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda words: tuple(words[place] for place in places)
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """One template in one shape. `text` is in order: lines in quoted-printable, and lines that are yet to be filled."""
+    """One template in one shape: its subject, and its text and page in quoted-printable."""
 
-    subject: Slots
-    text: tuple[bytes | Slots, ...]
-    html: Slots
+    subject: Slots[str]
+    text: Slots[bytes]
+    page: Slots[bytes]
 
     @staticmethod
     def read(subject: str, text: str, html: str) -> "Prepared":
-        """Prepares what the engine made with marks in place of values."""
-        # Quoted-printable is told line by line, so that runs of lines can be encoded apart.
-        runs = ((is_open, "".join(lines)) for is_open, lines in groupby(_LINE.findall(text), _is_marked))
-        parts = tuple(Slots.read(lines) if is_open else legible(lines) for is_open, lines in runs)
-        return Prepared(Slots.read(subject), parts, Slots.read(html))
+        """Prepares what the engine made with marks in place of words."""
+        return Prepared(_legible(subject), _encoded(text), _encoded(html))
 
     def filled(self, words: tuple[str, ...]) -> Bodies:
         """The subject, and the text and the page as a mail has them."""
-        text = [part if isinstance(part, bytes) else legible(part.filled(words)) for part in self.text]
-        return Bodies(
-            self.subject.filled(words), b"".join(text), page(self.html.filled([str(escape(word)) for word in words]))
-        )
-
-
-def _is_marked(line: str) -> bool:
-    return _MARK.search(line) is not None
+        told = shown = list(map(continued, words))
+        if _SPECIAL.search("".join(words)):
+            shown = [continued(str(escape(word))) for word in words]
+        return Bodies(self.subject.filled(words), self.text.filled(told), self.page.filled(shown))
