@@ -7,7 +7,7 @@ server offers PIPELINING (RFC 2920). The conversation is opened by a library (se
 import asyncio
 import re
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -127,8 +127,13 @@ class Conversation(asyncio.Protocol):
         """Whether a mail can be tried: a server that said good-bye in a pause has closed, or left a reply that nobody asked for."""
         return self._broken is None and not self._replies and not self._transport.is_closing()
 
-    async def hand_over(self, envelope: Envelope, message: bytes) -> Answer:
-        """Hands over one mail. Raises `ConversationFailed`; then it is unknown whether the server has the mail, and the conversation is over."""
+    async def hand_over(
+        self, envelope: Envelope, message: bytes, meanwhile: Callable[[], None] | None = None
+    ) -> Answer:
+        """Hands over one mail. Raises `ConversationFailed`; then it is unknown whether the server has the mail, and the conversation is over.
+
+        `meanwhile` is called while the server is busy with the content.
+        """
         opening = envelope.commands(len(message), self.offers)
         if self.offers.pipelining:
             self._transport.write(b"".join(opening))
@@ -145,6 +150,10 @@ class Conversation(asyncio.Protocol):
             # A server may ask for the content though it took no recipient: then an empty one is due (RFC 2920 section 3.1).
             self._transport.write(_stuffed(message) if refusal is None else b".\r\n")
             async with self._waiting(self._patience.end):
+                if meanwhile is not None:
+                    # The loop sends what is written before it goes on here.
+                    await asyncio.sleep(0)
+                    meanwhile()
                 ended = Answer(Step.CONTENT, await self._reply())
             return refusal or ended
         if refusal is None:

@@ -4,7 +4,8 @@ SMTP is at least once: where the answer to a mail got lost it is sent again, wit
 """
 
 import asyncio
-from collections import Counter
+import logging
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,7 @@ from typing import Literal
 import structlog
 from servicecert_worker.decider import Done, Outcome, Task
 
-from .conversation import Answer, Conversation, ConversationFailed, Envelope, NoAnswer, Step
+from .conversation import Answer, Conversation, ConversationFailed, Envelope, NoAnswer, Offers, Step
 from .letters import bodies
 from .message import Bodies, UnsendableAddress, compose, mailbox, masked
 from .opening import open_conversation, tls_context
@@ -38,7 +39,25 @@ class Deferred:
     answer: str = NO_ANSWER
 
 
+@dataclass(frozen=True, slots=True)
+class _Mail:
+    """A mail that is ready to be handed over."""
+
+    envelope: Envelope
+    message: bytes
+
+
+_Written = _Mail | Exception
+
 Settled = Literal[MailState.DEFERRED, MailState.HANDED_OVER, MailState.REFUSED, MailState.GIVEN_UP]
+
+_LEVELS = {
+    MailState.HANDED_OVER: logging.DEBUG,
+    MailState.DEFERRED: logging.INFO,
+    MailState.REFUSED: logging.WARNING,
+    MailState.GIVEN_UP: logging.WARNING,
+}
+"""How loud a log tells what came of a mail."""
 
 
 class Postman:
@@ -88,7 +107,7 @@ class Postman:
 
     async def _all(self, tasks: Sequence[Task], outcomes: dict[int, Done | Deferred]) -> str | None:
         """Hands over what is waiting. Where no conversation opens, or every server was silent lately, it answers why: what it leaves is for later."""
-        waiting = iter(range(len(tasks)))
+        waiting = deque(range(len(tasks)))
         while True:
             try:
                 conversation = await self._conversation()
@@ -97,15 +116,12 @@ class Postman:
             relay = str(conversation.relay)
             self._busy[relay] += 1
             try:
-                for place in waiting:
-                    outcomes[place] = await self._hand_over(conversation, tasks[place])
-                    if not conversation.usable:
-                        break
-                else:
+                await self._through(conversation, tasks, waiting, outcomes)
+                if conversation.usable:
                     self._idle.append(conversation)
+                if not waiting:
                     return None
             except NoAnswer as silent:
-                outcomes[place] = Deferred(str(silent))
                 if self._relays.rest(asyncio.get_running_loop().time()):
                     return str(silent)
             except BaseException:
@@ -113,6 +129,34 @@ class Postman:
                 raise
             finally:
                 self._busy[relay] -= 1
+
+    async def _through(
+        self,
+        conversation: Conversation,
+        tasks: Sequence[Task],
+        waiting: deque[int],
+        outcomes: dict[int, Done | Deferred],
+    ) -> None:
+        """Hands over what is waiting for as long as the conversation goes on. Each mail is written while the server takes the one before."""
+        offers = conversation.offers
+        ahead: dict[int, _Written] = {}
+
+        def write_ahead() -> None:
+            if waiting:
+                ahead[waiting[0]] = self._write(tasks[waiting[0]].data, offers)
+
+        while waiting and conversation.usable:
+            place = waiting.popleft()
+            task = tasks[place]
+            written = ahead.pop(place, None) or self._write(task.data, offers)
+            if isinstance(written, _Mail):
+                try:
+                    outcomes[place] = await self._hand_over(conversation, task, written, write_ahead)
+                except NoAnswer as silent:
+                    outcomes[place] = Deferred(str(silent))
+                    raise
+            else:
+                outcomes[place] = self._unwritten(task, written)
 
     async def _conversation(self) -> Conversation:
         """A conversation that is open, or a new one with the first server that answers. Raises what the last of them raises."""
@@ -134,22 +178,29 @@ class Postman:
                 return conversation
         raise trouble
 
-    async def _hand_over(self, conversation: Conversation, task: Task) -> Done | Deferred:
-        mail: MailTask = task.data
+    def _write(self, mail: MailTask, offers: Offers) -> _Written:
+        """The mail as bytes, for a server that offers this; or what is wrong with it: one mail that cannot be written must not hold up the others."""
         try:
-            recipient = mailbox(mail.recipient.email, utf8=conversation.offers.smtputf8)
+            recipient = mailbox(mail.recipient.email, utf8=offers.smtputf8)
             message = compose(self._bodies(mail), self._sender, mail.recipient, mail.mail_id, mail.date, mail.language)
             if self._dkim is not None:
                 message = self._dkim.signed(message, mail.date)
-        except UnsendableAddress:
-            return self._done(task, MailState.REFUSED, NO_ANSWER)
         except Exception as fault:
-            # One mail that cannot be written must not hold up the others. The fault's text may quote the mail, its type does not.
-            log.error("mail cannot be written", **_named(task), fault=type(fault).__name__)
-            return Deferred(f"The mail could not be written ({type(fault).__name__}).")
-        envelope = Envelope(self._envelope_sender, recipient, str(mail.mail_id))
+            return fault
+        return _Mail(Envelope(self._envelope_sender, recipient, str(mail.mail_id)), message)
+
+    def _unwritten(self, task: Task, fault: Exception) -> Done | Deferred:
+        if isinstance(fault, UnsendableAddress):
+            return self._done(task, MailState.REFUSED, NO_ANSWER)
+        # The fault's text may quote the mail, its type does not.
+        log.error("mail cannot be written", **_named(task), fault=type(fault).__name__)
+        return Deferred(f"The mail could not be written ({type(fault).__name__}).")
+
+    async def _hand_over(
+        self, conversation: Conversation, task: Task, mail: _Mail, meanwhile: Callable[[], None]
+    ) -> Done | Deferred:
         try:
-            answer = await conversation.hand_over(envelope, message)
+            answer = await conversation.hand_over(mail.envelope, mail.message, meanwhile)
         except ConversationFailed as failed:
             self._failed(conversation.relay, str(failed))
             if isinstance(failed, NoAnswer):
@@ -192,14 +243,10 @@ class Postman:
     def _done(self, task: Task, state: Settled, answer: str, reason: str | None = None) -> Done:
         mail: MailTask = task.data
         attempts = mail.attempts + task.tries + 1
-        told = {**_named(task), "answer": answer, "attempts": attempts}
-        match state:
-            case MailState.HANDED_OVER:
-                log.debug(f"mail {state}", **told)
-            case MailState.DEFERRED:
-                log.info(f"mail {state}", **told, reason=reason)
-            case _:
-                log.warning(f"mail {state}", **told)
+        level = _LEVELS[state]
+        # Most mails are handed over, and few look at that: what a line holds is gathered only where somebody does.
+        if logging.getLogger(__name__).isEnabledFor(level):
+            log.log(level, f"mail {state}", **_named(task), answer=answer, attempts=attempts, reason=reason)
         self._outcomes[mail.content.kind, state] += 1
         return Done(MailOutcome(mail_id=mail.mail_id, state=state, answer=answer, attempts=attempts, at=self._clock()))
 

@@ -1,6 +1,5 @@
 """What each mail says: the templates in `mails/`, compiled once, filled with what a task carries (C1, C2, C4, D5). Pure."""
 
-from base64 import b64decode
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
@@ -11,7 +10,7 @@ from servicecert_schemas.values import Language
 
 from . import markup
 from .filling import Filling, filling
-from .message import Attachment, Bodies, Letter, encoded
+from .message import Attachment, Bodies, Letter, encoded, in_lines
 from .prepared import Prepared, Shape, marked, shape_of
 from .task import REMINDERS, Content, IssuedContent, MailTask
 from .wording import WORDING
@@ -109,7 +108,7 @@ def _attachments(content: Content, filled: Filling) -> tuple[Attachment, ...]:
         return ()
     stem = filled["file"]
     return (
-        Attachment(f"{stem}.der", "application/pkix-cert", encoded(b64decode(content.certificate))),
+        Attachment(f"{stem}.der", "application/pkix-cert", in_lines(content.certificate.encode("ascii"))),
         Attachment(f"{stem}.pem", "application/x-pem-file", encoded(pem(content.certificate))),
         Attachment(f"{stem}-chain.pem", "application/pem-certificate-chain", _chain(content.chain)),
     )

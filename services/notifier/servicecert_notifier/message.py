@@ -124,7 +124,12 @@ class Letter:
 
 def encoded(content: bytes) -> bytes:
     """Content as a MIME body in base64, in lines of 76 characters (RFC 2045 section 6.8)."""
-    return b"\r\n".join(_LINE.findall(b2a_base64(content, newline=False)))
+    return in_lines(b2a_base64(content, newline=False))
+
+
+def in_lines(base64: bytes) -> bytes:
+    """Base64 in lines of 76 characters."""
+    return b"\r\n".join(_LINE.findall(base64))
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ def _encoded(text: str) -> Slots[bytes]:
     for before, after in pairwise(pieces[::2]):
         # The first piece may be empty; a later one is so where one word follows another.
         form += (
-            b"" if before.endswith("\n") or len(form) == 1 and not before else SOFT_BREAK,
+            b"" if before.endswith("\n") or (len(form) == 1 and not before) else SOFT_BREAK,
             b"%b",
             b"" if after.startswith("\n") or not after else SOFT_BREAK,
             _fixed(after),

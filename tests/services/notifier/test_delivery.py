@@ -1,6 +1,7 @@
 """Real conversations with mail servers (C3)."""
 
 import asyncio
+import logging
 from contextlib import suppress
 from datetime import timedelta
 from email import message_from_bytes, policy
@@ -17,8 +18,9 @@ def states(outcomes):
 
 
 @pytest.fixture
-def reasons():
+def reasons(caplog):
     """Why mails were deferred, as the log says."""
+    caplog.set_level(logging.INFO, "servicecert_notifier.effects")
     with capture_logs() as logs:
         yield lambda: [entry["reason"] for entry in logs if entry["event"] == "mail deferred"]
 
@@ -327,7 +329,8 @@ async def test_a_silent_server_costs_a_batch_one_time_out(postman, mails, reason
     assert ["did not answer within 0.3 s" in reason for reason in reasons()] == [True] * 20
 
 
-async def test_E3_no_address_is_logged_or_answered(mail_server, postman, mails, desk):
+async def test_E3_no_address_is_logged_or_answered(mail_server, postman, mails, desk, caplog):
+    caplog.set_level(logging.DEBUG, "servicecert_notifier.effects")
     script = desk(rcpt=["550 5.1.1 <a0@example.fi> is unknown", "450 <a1@example.fi> is busy"])
     with capture_logs() as logs:
         async with mail_server(script) as server:
