@@ -123,7 +123,7 @@ class Page:
         self._fact(words.DECIMAL, certificate.serial_decimal)
         first, last = (words.moment(at, self._language) for at in (certificate.not_before, certificate.not_after))
         self._fact(words.VALID, f"{first} – {last}")
-        self._fact(words.FINGERPRINT, f"SHA-256\n{fingerprint(certificate.fingerprint)}")
+        self._fact(words.FINGERPRINT, fingerprint(certificate.fingerprint))
         self._fact(words.ISSUER, certificate.issuer)
         mails = [each for each in case.deliveries if each.kind is words.CERTIFICATE_MAIL]
         told = [

@@ -1,4 +1,4 @@
-"""I3, I4 and the others, whatever dies at whatever named step: the issuer at each, the others at those that decide, one after the other, under way."""
+"""I3, I4, I9 and the others, whatever dies at whatever named step: issuer and notifier at each, the others at those that decide, one after the other, under way."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DECISIVE = ("written", "committed", "effect-start", "effect-done", "adopted", "r
 
 
 def steps_of(service: str) -> list[str]:
-    """The steps at which a service dies, in order. Only the revoker has deadlines, its next CRLs, and intake has no acts on the world."""
+    """The steps at which a service dies, in order. The issuer has no deadlines, and intake has no acts on the world."""
     match service:
         case "issuer":
             return [step for step in STEPS if step != "due-read"]
@@ -45,7 +45,7 @@ def steps_of(service: str) -> list[str]:
         case "revoker":
             return [step for step in STEPS if step in (*DECISIVE, "due-read")]
         case _:
-            return [step for step in STEPS if step in DECISIVE]
+            return list(STEPS)
 
 
 class Deaths:
@@ -120,7 +120,9 @@ async def _die(scene: Scene, deaths: Deaths) -> list[Case]:
         await asyncio.sleep(PAUSE_SECONDS)
         await asyncio.to_thread(deaths.look)
         if deaths.next("revoker") == "due-read":
-            await _plan_crls_now(scene.system)
+            await _due_now(scene.system, "revoker", "publish")
+        if deaths.next("notifier") == "due-read":
+            await _due_now(scene.system, "notifier", "remind")
         if time.monotonic() > until:
             raise Told(f"nobody dies any more: {deaths.waits()}.")
     return sent
@@ -140,10 +142,10 @@ async def _differences(system: System) -> list[Difference]:
         connection.terminate()
 
 
-async def _plan_crls_now(system: System) -> None:
-    """Makes the next CRLs due, a day early."""
+async def _due_now(system: System, service: str, kind: str) -> None:
+    """Makes deadlines due before their time: the next CRLs a day early, a look at a certificate's end, which finds that nothing is owed yet, a year."""
     connection = await asyncpg.connect(system.place.admin_url)
     try:
-        await connection.execute("update revoker.deadlines set at = now() where kind = 'publish'")
+        await connection.execute(f"update {service}.deadlines set at = now() where kind = $1", kind)
     finally:
         connection.terminate()

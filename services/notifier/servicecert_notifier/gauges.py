@@ -14,9 +14,15 @@ _WAITING = """
 select kind, count(*) as mails, max(extract(epoch from $1::timestamptz - planned_at)) as age from mails where state = 'deferred' group by kind
 """
 
+_HELD = """
+select coalesce(sum(mails) filter (where minute <= $1::timestamptz + interval '1 hour'), 0) as soon,
+       coalesce(sum(mails) filter (where minute > $1::timestamptz + interval '1 hour'), 0) as later
+from pace_minutes where minute > $1::timestamptz
+"""
+
 
 class Waiting:
-    """The deferred mails, as the ledger has them: the same for all workers."""
+    """The mails that wait, as the tables have them: the same for all workers."""
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", clock: Clock) -> None:
         self._pool = pool
@@ -29,6 +35,12 @@ class Waiting:
     async def age(self) -> Mapping[str, float]:
         """For how many seconds the oldest of each kind is owed."""
         return {row["kind"]: float(row["age"]) for row in await self._rows()} or {"none": 0.0}
+
+    async def held(self) -> Mapping[str, float]:
+        """How many reminders were given a minute to come, by when that is."""
+        row = await self._pool.fetchrow(_HELD, self._clock())
+        assert row is not None
+        return {"within an hour": float(row["soon"]), "later": float(row["later"])}
 
     async def _rows(self) -> list[asyncpg.Record]:
         return await self._pool.fetch(_WAITING, self._clock())
@@ -46,6 +58,12 @@ def gauges(outcomes: ReadPairs, answers: Read, connections: Read, waiting: Waiti
         Gauge("servicecert_mails_deferred", "Mails that are tried again.", "kind", waiting.count),
         Gauge(
             "servicecert_mails_deferred_age_seconds", "For how long the oldest of them is owed.", "kind", waiting.age
+        ),
+        Gauge(
+            "servicecert_reminders_held_back",
+            "Reminders that the rates hold back, by when they go.",
+            "goes",
+            waiting.held,
         ),
         Gauge(
             "servicecert_mail_last_answer",

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from servicecert_notifier.decide import decide
+from servicecert_notifier.gauges import Waiting
 from servicecert_notifier.pace import Limits
 from servicecert_notifier.recall import Recall
 from servicecert_notifier.reminders import NOTHING_RECALLED, REMIND
@@ -80,6 +81,17 @@ async def test_C4_moments_are_given_once_over_turns_workers_and_restarts(pool, k
     slots = [slot for turn in await asyncio.gather(*turns) for slot in turn.slots.values()]
     start = now.replace(second=0, microsecond=0)
     assert sorted(slots) == [now, *(start + timedelta(minutes=number) for number in range(1, 6))]
+
+
+async def test_C4_what_the_limits_hold_back_is_counted_by_when_it_goes(pool, known, issued):
+    ledgers = await known(*[{"subject": f"CN={number}"} for number in range(70)])
+    now, mails = issued.not_after - timedelta(days=59), len(issued.recipients)
+    waiting = Waiting(pool, lambda: now)
+    assert await waiting.held() == {"within an hour": 0.0, "later": 0.0}
+    await recalled(pool, ledgers, list(ledgers), now, Limits(over_all=60 * mails, to_a_domain=100_000))
+    assert await waiting.held() == {"within an hour": 60.0 * mails, "later": 9.0 * mails}
+    later = Waiting(pool, lambda: now + timedelta(hours=2))
+    assert await later.held() == {"within an hour": 0.0, "later": 0.0}
 
 
 async def test_C4_a_turn_that_is_not_committed_gives_nothing_out(pool, known, issued):
