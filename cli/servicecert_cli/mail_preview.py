@@ -25,8 +25,10 @@ _HEAD = """<!DOCTYPE html>
 :root { color-scheme: light dark; }
 body { margin: 0 auto; padding: 16px; max-width: 72em; font: 16px/1.5 sans-serif; overflow-wrap: anywhere; }
 section { border-top: 1px solid; padding: 8px 0 24px; }
-iframe { width: 100%; height: 36em; border: 1px solid; }
-iframe.phone { max-width: 320px; }
+.widths { display: flex; flex-wrap: wrap; gap: 16px; }
+iframe { box-sizing: border-box; flex: 1 1 32em; min-width: 0; max-width: 100%; height: 36em; border: 1px solid; }
+iframe.phone { flex: 0 1 320px; }
+summary { padding: 8px 0; }
 pre { white-space: pre-wrap; padding: 8px; border: 1px solid; }
 </style>
 </head>
@@ -76,8 +78,10 @@ def _section(stem: str, name: str, task: MailTask, letter: Letter) -> str:
 <h3>{escape(letter.subject)}</h3>
 <p lang="en">{name}, to the {task.recipient.role}: <a href="{stem}.html">page</a>, <a href="{stem}.txt">text</a>, <a href="{stem}.eml">mail</a></p>
 {f"<ul>{files}</ul>" if files else ""}
+<div class="widths">
 <iframe {shown}></iframe>
 <iframe class="phone" {shown}></iframe>
+</div>
 <details><summary lang="en">The text</summary><pre>{escape(letter.text)}</pre></details>
 </section>
 """

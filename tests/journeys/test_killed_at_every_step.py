@@ -1,4 +1,4 @@
-"""I3, I4, I9 and the others, whatever dies at whatever named step: issuer and notifier at each, the others at those that decide, one after the other, under way."""
+"""I3, I4, I9 and the others, whatever dies at whatever named step: the issuer at each, the others at those that decide, one after the other, under way."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def steps_of(service: str) -> list[str]:
         case "revoker":
             return [step for step in STEPS if step in (*DECISIVE, "due-read")]
         case _:
-            return list(STEPS)
+            # Where its ledger is saved, and where a look at what is due is too.
+            return [step for step in STEPS if step in (*DECISIVE, "saved", "relay-deleted", "due-read")]
 
 
 class Deaths:

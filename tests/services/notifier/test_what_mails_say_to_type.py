@@ -2,8 +2,11 @@
 
 import os
 import re
+import shutil
+import socket
 import ssl
 import subprocess
+import time
 from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -106,6 +109,88 @@ def test_C2_the_certificate_is_checked_and_installed_by_what_the_mail_says(deliv
     typed(pkcs12, folder)
     assert "PrivateKeyEntry" in typed(keytool, folder)
     serve(folder)
+    (older,) = re.findall(r"(?<=: )-keypbe .*", write(task, "help@example.fi").text)
+    typed(f"{pkcs12} {older}", folder)
+    (made,) = (word for word in pkcs12.split() if word.endswith(".p12"))
+    told = typed(f"openssl pkcs12 -in {made} -info -nodes -passin stdin 2>&1", folder)
+    # What Windows Server 2016 reads, which does not know the AES of OpenSSL 3.
+    assert re.findall(r"pbeWith\w+", told) == ["pbeWithSHA1And3"] * 2
+    assert "MAC: sha1" in told
+
+
+def nginx(folder: Path, lines: list[str], port: int) -> list[str]:
+    """A configuration around the lines of the mail; how the server is tried with it and run."""
+    kept = "".join(
+        f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    (folder / "nginx.conf").write_text(
+        f"daemon off; pid {folder}/nginx.pid; error_log stderr;"
+        f"events {{}} http {{ access_log off; {kept} server {{ listen 127.0.0.1:{port} ssl; {' '.join(lines)} }} }}"
+    )
+    return ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")]
+
+
+def apache2(folder: Path, lines: list[str], port: int) -> list[str]:
+    """The same for Apache, with the modules where the program was built to look for them."""
+    modules = Path("/usr/lib/apache2/modules")
+    if not (modules / "mod_ssl.so").exists():
+        pytest.skip("Apache is there without its modules")
+    loaded = [f"LoadModule {name}_module {modules}/mod_{name}.so" for name in ("mpm_event", "authz_core", "ssl")]
+    (folder / "apache.conf").write_text(
+        "\n".join(
+            (
+                *(*loaded, f"ServerRoot {folder}", f"PidFile {folder}/apache.pid", f"Listen 127.0.0.1:{port}"),
+                *(f"ServerName {NAME}", "ErrorLog /dev/stderr", "Mutex pthread", "SSLEngine on", *lines, ""),
+            )
+        )
+    )
+    return ["apache2", "-f", str(folder / "apache.conf"), "-DFOREGROUND"]
+
+
+@pytest.mark.parametrize(("server", "named"), [(nginx, "ssl_certificate"), (apache2, "SSLCertificate")])
+def test_C2_a_web_server_takes_the_lines_of_the_mail(delivered, server, named):
+    """The real server reads the lines as they stand in the mail, and a client that knows the root alone believes it."""
+    program = shutil.which(server.__name__, path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        pytest.skip(f"{server.__name__} is not installed on this machine: its lines of the mail are not tried")
+    folder, task = delivered
+    lines = [line for line in commands(write(task, "help@example.fi").text) if line.startswith(named)]
+    (join,) = (line for line in commands(write(task, "help@example.fi").text) if line.startswith("cat "))
+    typed(join, folder)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [program, *server(folder, lines, port)[1:]]
+    tried = subprocess.run([*command, "-t"], capture_output=True, text=True, timeout=60, check=False)
+    assert tried.returncode == 0, tried.stderr
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        (chain,) = folder.glob("*-chain.pem")
+        client = ssl.create_default_context(cadata=root_of(chain))
+        with connected(port, running) as plain, client.wrap_socket(plain, server_hostname=NAME) as secure:
+            peer = secure.getpeercert(binary_form=True)
+        assert peer == b64decode(task.content.certificate)
+    finally:
+        running.terminate()
+        running.wait(30)
+
+
+def root_of(chain: Path) -> str:
+    """The last certificate of a chain's file, in PEM."""
+    found: list[str] = re.findall(r"-----BEGIN.*?END CERTIFICATE-----\n", chain.read_text(), re.DOTALL)
+    return found[-1]
+
+
+def connected(port: int, running: subprocess.Popen[bytes]) -> socket.socket:
+    """A connection to a server that has just been started."""
+    until = time.monotonic() + 30
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port), timeout=30)
+        except ConnectionRefusedError:
+            assert running.poll() is None, "the server ended by itself"
+            assert time.monotonic() < until, "the server does not listen"
+            time.sleep(0.05)
 
 
 def serve(folder: Path) -> None:
@@ -114,8 +199,7 @@ def serve(folder: Path) -> None:
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(joined, folder / "key.pem")
     (chain,) = folder.glob("*-chain.pem")
-    root = re.findall(r"-----BEGIN.*?END CERTIFICATE-----\n", chain.read_text(), re.DOTALL)[-1]
-    client = ssl.create_default_context(cadata=root)
+    client = ssl.create_default_context(cadata=root_of(chain))
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     theirs = client.wrap_bio(to_client, to_server, server_hostname=NAME)
     ours = server.wrap_bio(to_server, to_client, server_side=True)
