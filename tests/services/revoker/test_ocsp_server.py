@@ -23,7 +23,6 @@ from servicecert_revoker.ocsp.server import serve
 from servicecert_worker.faults import pauses
 from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, answering, request
 
-NOW = datetime.now(UTC).replace(microsecond=0)
 POST = {"Content-Type": "application/ocsp-request"}
 
 
@@ -33,13 +32,19 @@ def issuer(authority: Authority) -> IssuerInfo:
 
 
 @pytest.fixture
-def responder(authority: Authority, ca_keys: Mapping[str, SigningKey]) -> Answering:
-    return answering(authority, ca_keys, NOW)
+def now() -> datetime:
+    """When the test begins: OpenSSL judges by its own clock, and an answer about what nobody knows lives for minutes."""
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 @pytest.fixture
-async def url(responder: Answering) -> AsyncIterator[str]:
-    async with serve(responder.answer, lambda: NOW, 30, "127.0.0.1", 0) as address:
+def responder(authority: Authority, ca_keys: Mapping[str, SigningKey], now: datetime) -> Answering:
+    return answering(authority, ca_keys, now)
+
+
+@pytest.fixture
+async def url(responder: Answering, now: datetime) -> AsyncIterator[str]:
+    async with serve(responder.answer, lambda: now, 30, "127.0.0.1", 0) as address:
         yield address
 
 
@@ -114,16 +119,16 @@ async def got(session: aiohttp.ClientSession, url: str, asked: bytes, **headers:
 
 
 async def test_D8_caches_keep_an_answer_for_a_short_while(
-    url: str, session: aiohttp.ClientSession, issuer: IssuerInfo, responder: Answering
+    url: str, session: aiohttp.ClientSession, issuer: IssuerInfo, responder: Answering, now: datetime
 ) -> None:
     response = await got(session, url, request(issuer, GOOD))
     assert response.headers["Cache-Control"] == "max-age=30, public, no-transform, must-revalidate"
-    assert response.headers["Last-Modified"] == f"{NOW:%a, %d %b %Y %H:%M:%S} GMT"
-    assert response.headers["Expires"] == f"{NOW + timedelta(hours=4):%a, %d %b %Y %H:%M:%S} GMT"
+    assert response.headers["Last-Modified"] == f"{now:%a, %d %b %Y %H:%M:%S} GMT"
+    assert response.headers["Expires"] == f"{now + timedelta(hours=4):%a, %d %b %Y %H:%M:%S} GMT"
     again = await got(session, url, request(issuer, GOOD), **{"If-None-Match": response.headers["ETag"]})
     assert again.status == 304
     assert again.headers["ETag"] == response.headers["ETag"]
-    responder.moment = NOW - timedelta(hours=4) + timedelta(seconds=7)
+    responder.moment = now - timedelta(hours=4) + timedelta(seconds=7)
     last = await got(session, url, request(issuer, GOOD, hash=sha256))
     assert last.headers["Cache-Control"].startswith("max-age=7,")
 
@@ -163,21 +168,21 @@ async def test_D8_what_is_asked_wrongly_is_answered_in_words_or_in_ocsp(
         assert (response.status, await response.read()) == (200, b"")
 
 
-async def test_D8_a_defect_is_an_internal_error(session: aiohttp.ClientSession, issuer: IssuerInfo) -> None:
-    def broken(asked: bytes, now: datetime) -> Any:
+async def test_D8_a_defect_is_an_internal_error(session: aiohttp.ClientSession, now: datetime) -> None:
+    def broken(asked: bytes, at: datetime) -> Any:
         raise RuntimeError("a defect")
 
     async with (
-        serve(broken, lambda: NOW, 30, "127.0.0.1", 0) as url,
+        serve(broken, lambda: now, 30, "127.0.0.1", 0) as url,
         session.post(url, data=b"x", headers=POST) as response,
     ):
         assert await response.read() == INTERNAL_ERROR.body
 
 
 async def test_D8_a_client_that_is_slow_is_let_go_and_one_that_asks_is_kept(
-    responder: Answering, session: aiohttp.ClientSession, issuer: IssuerInfo
+    responder: Answering, session: aiohttp.ClientSession, issuer: IssuerInfo, now: datetime
 ) -> None:
-    async with serve(responder.answer, lambda: NOW, 30, "127.0.0.1", 0, patience_seconds=0.3) as url:
+    async with serve(responder.answer, lambda: now, 30, "127.0.0.1", 0, patience_seconds=0.3) as url:
         slow = [await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2])) for _ in range(3)]
         for (_, writer), sent in zip(
             slow,
@@ -201,11 +206,11 @@ async def test_D8_a_client_that_is_slow_is_let_go_and_one_that_asks_is_kept(
 
 
 async def test_D8_one_connection_too_many_is_closed_and_its_place_is_given_again(
-    responder: Answering, issuer: IssuerInfo, caplog: pytest.LogCaptureFixture
+    responder: Answering, issuer: IssuerInfo, now: datetime, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with (
         asyncio.timeout(20),
-        serve(responder.answer, lambda: NOW, 30, "127.0.0.1", 0, most_connections=1, patience_seconds=0.3) as url,
+        serve(responder.answer, lambda: now, 30, "127.0.0.1", 0, most_connections=1, patience_seconds=0.3) as url,
         aiohttp.ClientSession() as session,
     ):
         _, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
