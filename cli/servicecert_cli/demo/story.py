@@ -104,7 +104,9 @@ async def tell(folder: Path, teller: Teller) -> None:
 async def _set(folder: Path, teller: Teller, stack: AsyncExitStack) -> tuple[Stage, dict[CertificateType, str]]:
     """Starts everything, while OpenSSL makes the customers' requests."""
     with Steps(teller.console) as steps, TemporaryDirectory() as customers:
-        requests = asyncio.create_task(_requests(Path(customers), steps))
+        # Asked before anything is started, which would take a while to be of no use.
+        version = await openssl.version()
+        requests = asyncio.create_task(_requests(Path(customers), steps, version))
         try:
             system = await stack.enter_async_context(System(folder, report=steps))
             csrs = await requests
@@ -115,9 +117,8 @@ async def _set(folder: Path, teller: Teller, stack: AsyncExitStack) -> tuple[Sta
     return Stage(system, witness, teller), csrs
 
 
-async def _requests(folder: Path, steps: Steps) -> dict[CertificateType, str]:
+async def _requests(folder: Path, steps: Steps, version: str) -> dict[CertificateType, str]:
     steps.began("requests", "Certificate requests")
-    version = await openssl.version()
     # Nothing of a request's subject is copied, so the customers need not know what it must be.
     subject = "nothing of this is copied"
     made = await asyncio.gather(*(openssl.make_request(kind, subject, folder, type) for type, kind in KEYS.items()))
