@@ -11,7 +11,7 @@ from toy.stand import Stand
 
 
 @pytest.fixture
-async def stand(parts: Parts, database_url: str, tmp_path: Path, measured_processes: None) -> AsyncIterator[Stand]:
+async def stand(parts: Parts, database_url: str, tmp_path: Path) -> AsyncIterator[Stand]:
     made = Stand(parts, database_url, tmp_path)
     await made.open()
     yield made

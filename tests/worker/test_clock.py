@@ -13,6 +13,8 @@ from servicecert_worker.process import settings_fault
 from servicecert_worker.settings import WorkerSettings
 from toy.stand import Stand, eventually, numbered
 
+pytestmark = pytest.mark.usefixtures("measured_processes")
+
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 PLACES = {"KAFKA_BOOTSTRAP_SERVERS": "nowhere:1", "DATABASE_URL": "postgresql://nowhere"}
 

@@ -15,6 +15,8 @@ from servicecert_schemas import topics
 from servicecert_worker import topic_creation
 from toy.stand import TOPICS, Stand, eventually, exact, numbered
 
+pytestmark = pytest.mark.usefixtures("measured_processes")
+
 
 async def steadily(stand: Stand, disturb: Callable[[], object]) -> None:
     """Publishes for a while, disturbs in the middle, and wants everything exact and the worker alive in the end."""

@@ -13,6 +13,8 @@ from servicecert_schemas.parked import RecordParked
 from servicecert_worker import parking
 from toy.stand import Stand, numbered
 
+pytestmark = pytest.mark.usefixtures("measured_processes")
+
 PERSONAL = "This text may be personal"
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from uuid import uuid4
 
+import pytest
 from toy.stand import Stand, numbered
+
+pytestmark = pytest.mark.usefixtures("measured_processes")
 
 
 async def test_I5_what_happens_to_a_case_keeps_its_order(stand: Stand) -> None:

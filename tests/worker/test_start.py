@@ -5,8 +5,11 @@ from __future__ import annotations
 from uuid import uuid4
 
 import psycopg
+import pytest
 from servicecert_deploy import Parts
 from toy.stand import Stand, exact, numbered
+
+pytestmark = pytest.mark.usefixtures("measured_processes")
 
 
 async def test_I1_a_database_that_goes_away_during_the_migration_is_waited_for(stand: Stand, parts: Parts) -> None:
