@@ -33,7 +33,7 @@ up: setup ## everything running until Ctrl-C, with a live board
 
 test: setup ## all tests, on real Kafka and PostgreSQL, with the coverage gates
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && export COVERAGE_FILE="$$folder/coverage" && \
-	$(BIN)/pytest -q -n 2 --dist loadfile --cov --cov-report= && \
+	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report= && \
 	$(BIN)/coverage report --skip-covered --show-missing --fail-under=90 && \
 	$(BIN)/coverage report --skip-covered --show-missing --fail-under=100 --include='$(ROOMS)'
 

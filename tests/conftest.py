@@ -26,8 +26,40 @@ settings.load_profile("patient")
 
 ServicePool = Callable[[str, Path], Awaitable["asyncpg.Pool[Any]"]]
 
+OF_POSTGRES = {"fsync": "off"}
+"""Tests kill the server and not the machine, and what was written survives that also while it is on its way to the disk."""
+
+LONGEST = (
+    "journeys/test_killed_at_every_step.py",
+    "cli/test_demo.py",
+    "journeys/test_turns.py",
+    "worker/test_crash.py",
+    "chaos/test_small_run.py",
+    "docs/test_commands.py",
+    "worker/test_faults.py",
+    "journeys/test_nothing_leaks.py",
+    "deploy/test_kafka.py",
+    "cli/test_system.py",
+    "worker/test_parking.py",
+    "services/revoker/test_any_history.py",
+    "cli/test_up.py",
+    "bench/test_drill.py",
+    "contracts/test_for_the_e_service.py",
+    "journeys/test_ways.py",
+    "cli/test_run.py",
+    "services/intake/test_workers.py",
+)
+"""The files that take longest, which come first, so that the workers of `make test` end together."""
+
 MEASURED = "COVERAGE_PROCESS_CONFIG"
 """Where coverage tells a process that is started to measure itself too."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, after everything was put into random order."""
+    ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -51,7 +83,7 @@ def measured_processes(measuring: str | None) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def parts() -> Iterator[Parts]:
     """A broker and a database server: the operator's own where the environment names them."""
-    with start_parts() as started:
+    with start_parts(settings=OF_POSTGRES) as started:
         yield started
 
 

@@ -54,16 +54,18 @@ def start_parts(
     environment: Mapping[str, str] = os.environ,
     report: Report = silent,
     throughput: bool = False,
+    settings: Mapping[str, str] = {},
     cache: Path = CACHE,
 ) -> Parts:
     """Starts what `environment` does not name, both at once, and returns when both answer.
 
-    `report` gets a line whenever something begins, from any thread. `throughput` tunes for benchmarks.
+    `report` gets a line whenever something begins, from any thread. `throughput` tunes for benchmarks,
+    `settings` are added to PostgreSQL's.
     Raises MissingPart, TamperedJar, StartFailed; then nothing is left running.
     """
     bootstrap, url = environment.get(KAFKA_BOOTSTRAP_SERVERS), environment.get(DATABASE_URL)
     kafka = None if bootstrap else Kafka(throughput=throughput, cache=cache, report=report)
-    postgres = None if url else Postgres(report=report)
+    postgres = None if url else Postgres(settings=settings, report=report)
     parts = [part for part in (kafka, postgres) if part is not None]
     try:
         with ThreadPoolExecutor(2) as pool:

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+import pytest_asyncio
 from servicecert_cli import kafka
 from servicecert_cli.addresses import Cluster
 from servicecert_cli.e_service import Customer, example
@@ -19,6 +20,13 @@ from servicecert_schemas.values import CertificateType
 @pytest.fixture
 def system(parts, authority, tmp_path):
     return System(tmp_path, parts=parts, authority=authority)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(parts, authority, tmp_path_factory):
+    """A system for the tests that leave it as it was."""
+    async with System(tmp_path_factory.mktemp("running"), parts=parts, authority=authority) as system:
+        yield system
 
 
 async def topics(cluster):
@@ -52,15 +60,15 @@ async def test_it_works_and_leaves_nothing_in_parts_that_others_use(system, part
     assert not (tmp_path / "private").exists()
 
 
-async def test_a_worker_that_was_killed_is_started_under_its_name(system):
-    async with system:
-        system.children["intake"].kill()
-        assert await system.metrics("intake") == {}
-        with pytest.raises(Told, match="intake ended with status 137"):
-            system.require_alive()
-        system.start("intake")
-        await system.ready("intake")
-        system.require_alive()
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_worker_that_was_killed_is_started_under_its_name(running):
+    running.children["intake"].kill()
+    assert await running.metrics("intake") == {}
+    with pytest.raises(Told, match="intake ended with status 137"):
+        running.require_alive()
+    running.start("intake")
+    await running.ready("intake")
+    running.require_alive()
 
 
 async def test_a_worker_that_cannot_start_is_told_with_its_last_words(parts, authority, tmp_path):
@@ -76,9 +84,9 @@ async def test_a_folder_that_cannot_be_made_is_told(parts, authority, tmp_path):
         await System(tmp_path / "file", parts=parts, authority=authority).__aenter__()
 
 
-async def test_I10_only_the_services_that_sign_know_where_the_keys_are(system):
-    async with system:
-        environments = {name: await asyncio.to_thread(system.environment, name) for name in system.processes}
+@pytest.mark.asyncio(loop_scope="module")
+async def test_I10_only_the_services_that_sign_know_where_the_keys_are(running):
+    environments = {name: await asyncio.to_thread(running.environment, name) for name in running.processes}
     told = {name for name, environment in environments.items() if "SERVICECERT_CA_PASSPHRASE_FILE" in environment}
     assert told == {"issuer", "revoker"}
     passwords = {environment.get("DATABASE_URL") for environment in environments.values()}
