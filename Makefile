@@ -31,6 +31,8 @@ demo: setup ## four applications all the way to certificates, told as it happens
 up: setup ## everything running until Ctrl-C, with a live board
 	@$(BIN)/servicecert up
 
+# The tests start hundreds of processes: none of them is to compile all modules anew.
+test: export PYTHONDONTWRITEBYTECODE =
 test: setup ## all tests, on real Kafka and PostgreSQL, with the coverage gates
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && export COVERAGE_FILE="$$folder/coverage" && \
 	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report= && \
