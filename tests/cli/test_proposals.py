@@ -171,6 +171,29 @@ def test_D2_withdrawal_is_proposed_by_an_operator_alone(stocked, servicecert, mo
         anna.execute("select * from statuses")
 
 
+def test_D2_an_operators_own_tables_never_stand_in_for_the_revokers(stocked):
+    connection, urls = stocked
+    with psycopg.connect(urls["anna"], autocommit=True) as anna:
+        anna.execute("create temporary table proposals (like revoker.proposals including defaults)")
+        anna.execute("grant all on proposals to public")
+        anna.execute(
+            """
+            create function pg_temp.seize() returns trigger language plpgsql as $$
+            begin
+                alter table revoker.proposals disable trigger user;
+                return new;
+            end $$
+            """
+        )
+        anna.execute("create trigger seize before insert on proposals for each row execute function pg_temp.seize()")
+        anna.execute("select propose(gen_random_uuid(), 'withdrawal', 'privilege-withdrawn', 'x', null, 600, '{}')")
+    guards = "select count(*) from pg_trigger where tgrelid = 'proposals'::regclass and not tgisinternal and tgenabled <> 'O'"
+    assert one(connection, guards) == 0
+    assert one(connection, "select count(*) from proposals") == 1
+    unsafe = "select count(*) from pg_proc where prosecdef and not coalesce(proconfig::text, '') like '%pg_temp%'"
+    assert one(connection, unsafe) == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
