@@ -58,4 +58,10 @@ class Confirm:
     async def _ask(self, url: str, request: bytes) -> bytes:
         async with self.session.post(url, data=request, headers=_HEADERS) as response:
             response.raise_for_status()
-            return await response.content.read(_LARGEST)
+            answer = bytearray()
+            # One read gives what has come by then, and a network brings an answer in pieces.
+            async for piece in response.content.iter_any():
+                answer += piece
+                if len(answer) > _LARGEST:
+                    raise OcspUnsound("The answer is too large.")
+            return bytes(answer)

@@ -1,11 +1,13 @@
 """Asking OCSP whether it says revoked, before anybody is told (I7, D5)."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import aiohttp
 import pytest
+from aiohttp import web
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
 from servicecert_revoker.confirm import Confirm
@@ -77,3 +79,31 @@ async def test_without_a_responder_nobody_is_asked(authority: Authority) -> None
         (done,) = await Confirm(None, authority, session, lambda: NOW)([task(GOOD)])
     assert isinstance(done, Done)
     assert done.data.confirmed_at is None
+
+
+@pytest.mark.parametrize(("padding", "confirms"), [(0, True), (70_000, False)])
+async def test_I7_an_answer_that_comes_in_pieces_is_read_whole_and_an_endless_one_is_not(
+    authority: Authority, responder: Answering, padding: int, confirms: bool
+) -> None:
+    async def piecemeal(request: web.Request) -> web.StreamResponse:
+        body = responder.answer(await request.read(), NOW).body + bytes(padding)
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for start in range(0, len(body), 500):
+            await response.write(body[start : start + 500])
+            # The client takes each piece by itself.
+            await asyncio.sleep(0)
+        return response
+
+    application = web.Application()
+    application.router.add_post("/", piecemeal)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        async with aiohttp.ClientSession() as session:
+            (outcome,) = await Confirm(url, authority, session, lambda: NOW)([task(REVOKED)])
+    finally:
+        await runner.cleanup()
+    assert isinstance(outcome, Done) is confirms
