@@ -22,6 +22,7 @@ _KNOWN = frozenset(
     # The nonce; the preferred signature algorithms and acceptable responses of RFC 6960, 4.4, which change nothing here.
     (_NONCE, der.oid("1.3.6.1.5.5.7.48.1.8"), der.oid("1.3.6.1.5.5.7.48.1.4"))
 )
+_NULL = b"\x05\x00"
 _OID = 0x06
 _BOOLEAN = 0x01
 
@@ -32,7 +33,10 @@ class RequestMalformed(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CertId:
-    """Which certificate is asked about. `encoded` is its DER, which the answer repeats; `algorithm` the DER of the hash's OBJECT IDENTIFIER."""
+    """Which certificate is asked about. `encoded` is its DER, which the answer repeats; `algorithm` the DER of the hash's OBJECT IDENTIFIER.
+
+    There are few ways to ask about one certificate, so that who keeps answers by `encoded` keeps few of each.
+    """
 
     encoded: bytes
     algorithm: bytes
@@ -103,17 +107,23 @@ def _cert_id(encoded: bytes, cert_id: der.Element) -> CertId:
     _expect(cert_id, der.SEQUENCE)
     algorithm, name, key, serial = der.members(encoded, cert_id)
     _expect(algorithm, der.SEQUENCE)
-    digest, *_ = der.members(encoded, algorithm)
+    digest, *parameters = der.members(encoded, algorithm)
+    # There are two ways to write that a hash has no parameters, and clients use both (RFC 5754, 2).
+    if parameters and encoded[digest.end : algorithm.end] != _NULL:
+        raise RequestMalformed("a hash has parameters")
     for member, tag in ((digest, _OID), (name, der.OCTET_STRING), (key, der.OCTET_STRING), (serial, der.INTEGER)):
         _expect(member, tag)
     if not 0 < serial.end - serial.content <= 32:
         raise RequestMalformed("a serial number has from 1 to 32 octets")
+    number = int.from_bytes(encoded[serial.content : serial.end], "big", signed=True)
+    if serial.end - serial.content != (number + (number < 0)).bit_length() // 8 + 1:
+        raise RequestMalformed("a serial number is not written in the shortest form")
     return CertId(
         encoded=encoded[cert_id.start : cert_id.end],
         algorithm=encoded[digest.start : digest.end],
         name_hash=encoded[name.content : name.end],
         key_hash=encoded[key.content : key.end],
-        serial=int.from_bytes(encoded[serial.content : serial.end], "big", signed=True),
+        serial=number,
     )
 
 

@@ -96,6 +96,15 @@ CERT_ID = der.sequence(
 ONE = der.sequence(CERT_ID)
 
 
+def id_with(parameters: bytes = b"\x05\x00", serial: bytes = b"\x05") -> bytes:
+    return der.sequence(
+        der.sequence(der.oid("1.3.14.3.2.26"), parameters),
+        der.tlv(der.OCTET_STRING, bytes(20)),
+        der.tlv(der.OCTET_STRING, bytes(20)),
+        der.tlv(der.INTEGER, serial),
+    )
+
+
 def with_nonce(octets: bytes, times: int = 1) -> bytes:
     nonce = extension("1.3.6.1.5.5.7.48.1.2", der.tlv(der.OCTET_STRING, octets))
     return tbs_request(ONE, after=der.tlv(0xA2, der.sequence(*[nonce] * times)))
@@ -123,6 +132,12 @@ def test_D8_version_requestor_and_extensions_that_change_nothing_are_passed_over
     assert read.nonce is None
     signed = der.sequence(written[3:], der.tlv(0xA0, der.sequence(b"\x05\x00")))
     assert len(read_request(signed).certificates) == 2
+
+
+def test_D8_a_hash_has_no_parameters_written_in_either_way() -> None:
+    written = [id_with(b""), id_with(b"\x05\x00", b"\0\x85")]
+    read = read_request(tbs_request(*map(der.sequence, written)))
+    assert [(it.encoded, it.serial) for it in read.certificates] == [(written[0], 5), (written[1], 0x85)]
 
 
 @pytest.mark.parametrize("size", [1, 16, 32, LONGEST_NONCE])
@@ -159,14 +174,11 @@ MALFORMED = {
     "extensions twice": tbs_request(der.sequence(CERT_ID, *[der.tlv(0xA0, der.sequence())] * 2)),
     "id cut off": tbs_request(der.sequence(der.sequence(der.sequence(der.oid("1.2.3"))))),
     "id without algorithm": tbs_request(der.sequence(CERT_ID.replace(der.oid("1.3.14.3.2.26"), b"\x04" * 7))),
-    "serial too long": tbs_request(
-        der.sequence(
-            der.sequence(
-                *(CERT_ID[it.start : it.end] for it in list(der.members(CERT_ID, der.read(CERT_ID)))[:3]),
-                der.tlv(2, bytes(33)),
-            )
-        )
-    ),
+    "serial too long": tbs_request(der.sequence(id_with(serial=b"\1" + bytes(32)))),
+    "serial with a zero before": tbs_request(der.sequence(id_with(serial=b"\0\5"))),
+    "serial with a sign twice": tbs_request(der.sequence(id_with(serial=b"\xff\x85"))),
+    "parameters of the hash": tbs_request(der.sequence(id_with(b"\x04\x00"))),
+    "parameters of the hash twice": tbs_request(der.sequence(id_with(b"\x05\x00" * 2))),
 }
 
 
