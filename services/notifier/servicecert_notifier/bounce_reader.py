@@ -6,8 +6,9 @@ Several workers may read the same folder: a mail bounces once, whoever says so f
 from __future__ import annotations
 
 import asyncio
+import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
@@ -24,7 +25,6 @@ from .notices import notify
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 5.0
-_AT_ONCE = 200
 _EARLY_SECONDS = 600.0
 _UNDER_WAY = ("planned", "deferred")
 _ROW = "select case_id, state from mails where mail_id = $1"
@@ -44,28 +44,37 @@ class BounceReader:
         told = False
         while True:
             try:
-                while await self.look() == _AT_ONCE:
-                    pass
-                told = False
+                faults = await self.look()
             except Exception as fault:
-                if not told:
-                    log.warning("bounces cannot be read now", fault=named(fault))
-                told = True
+                faults = [fault]
+            if faults and not told:
+                log.warning("bounces cannot be read now", fault=named(faults[0]), reports=len(faults))
+            told = bool(faults)
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def look(self) -> int:
-        """Takes what is there, at most so many; answers how many."""
-        paths = await asyncio.to_thread(self._waiting)
-        for path in paths:
-            content = await asyncio.to_thread(_read, path)
-            if content is not None and await self._take(content, path.stat().st_mtime):
-                await asyncio.to_thread(self._put_away, path)
-        return len(paths)
+    async def look(self) -> Sequence[Exception]:
+        """Takes what is there, each report once; answers what kept it from taking some. Those that are to be read later hold up no others."""
+        faults: list[Exception] = []
+        for path in await asyncio.to_thread(self._waiting):
+            try:
+                content, came = await asyncio.to_thread(_read, path)
+            except FileNotFoundError:
+                # Another worker has taken it.
+                continue
+            except OSError as fault:
+                faults.append(fault)
+                continue
+            if await self._take(content, came):
+                try:
+                    await asyncio.to_thread(self._put_away, path)
+                except OSError as fault:
+                    faults.append(fault)
+        return faults
 
     def _waiting(self) -> list[Path]:
         if not self._new.is_dir():
             return []
-        return sorted(path for path in self._new.iterdir() if path.is_file())[:_AT_ONCE]
+        return sorted(path for path in self._new.iterdir() if path.is_file())
 
     async def _take(self, content: bytes, came: float) -> bool:
         """Keeps what a report says. False where it is to be read again: a report can be here before the hand-over is in the ledger."""
@@ -91,13 +100,10 @@ class BounceReader:
             path.rename(self._cur / f"{path.name.partition(':')[0]}:2,S")
 
 
-def _read(path: Path) -> bytes | None:
-    """At most one byte more than what is read as a report. None where another worker has taken it."""
-    try:
-        with path.open("rb") as file:
-            return file.read(bounces.MAX_BYTES + 1)
-    except FileNotFoundError:
-        return None
+def _read(path: Path) -> tuple[bytes, float]:
+    """At most one byte more than what is read as a report, and when it came. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(bounces.MAX_BYTES + 1), os.fstat(file.fileno()).st_mtime
 
 
 @asynccontextmanager

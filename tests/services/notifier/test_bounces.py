@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from email import message_from_bytes
 from email.policy import SMTP
 from uuid import UUID
 
 import pytest
-from servicecert_notifier import bounces
+from servicecert_notifier import bounce_reader, bounces
 from servicecert_notifier.bounce_reader import BounceReader
 from servicecert_notifier.bounces import Bounce, read
 from servicecert_notifier.decide import decide
@@ -134,12 +135,12 @@ async def test_C3_a_bounce_in_the_folder_is_kept_once_and_wakes_its_case(folder,
     pool, maildir, reader, first, _ = folder
     for name in ("1.a", "2.b"):
         (maildir / "new" / name).write_bytes(about(first))
-    assert await reader.look() == 2
+    assert await reader.look() == []
     rows = await pool.fetch("select case_id, mail_id, wanted, text from notices")
     assert [tuple(row) for row in rows] == [(issued.case_id, first, "bounce", "5.1.1")]
     assert await pool.fetchval("select kind from deadlines") == "notices"
     assert sorted(path.name for path in (maildir / "cur").iterdir()) == ["1.a:2,S", "2.b:2,S"]
-    assert await reader.look() == 0
+    assert await reader.look() == []
 
 
 async def test_C3_a_bounce_that_comes_before_its_hand_over_is_recorded_waits(folder):
@@ -148,6 +149,39 @@ async def test_C3_a_bounce_that_comes_before_its_hand_over_is_recorded_waits(fol
     await reader.look()
     assert await pool.fetchval("select count(*) from notices") == 0
     assert (maildir / "new" / "early").exists()
+
+
+async def test_C3_reports_that_wait_or_cannot_be_read_hold_up_no_others_and_no_processor(folder, monkeypatch):
+    pool, maildir, reader, first, second = folder
+    for number in range(200):
+        (maildir / "new" / f"1.{number}").write_bytes(about(second))
+    (maildir / "new" / "2.theirs").write_bytes(about(first))
+    (maildir / "new" / "3.ours").write_bytes(about(first))
+    monkeypatch.setattr(bounce_reader, "_read", unless("2.theirs", bounce_reader._read))
+    looking = asyncio.create_task(reader.run())
+    rests = asyncio.Event()
+
+    async def rest(_seconds):
+        rests.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(bounce_reader.asyncio, "sleep", rest)
+    async with asyncio.timeout(30):
+        await rests.wait()
+    looking.cancel()
+    assert await pool.fetchval("select count(*) from notices") == 1
+    assert len(list((maildir / "new").iterdir())) == 201
+
+
+def unless(name, read):
+    """Reads as before, but for one file, which is somebody else's."""
+
+    def tried(path):
+        if path.name == name:
+            raise PermissionError
+        return read(path)
+
+    return tried
 
 
 async def test_what_is_no_bounce_of_ours_is_put_away(folder):
@@ -161,4 +195,4 @@ async def test_what_is_no_bounce_of_ours_is_put_away(folder):
 
 async def test_a_folder_that_is_not_there_yet_is_empty(service_pool, tmp_path, now):
     pool = await service_pool(NAME, MIGRATIONS)
-    assert await BounceReader(tmp_path, "example.fi", pool, lambda: now).look() == 0
+    assert await BounceReader(tmp_path, "example.fi", pool, lambda: now).look() == []

@@ -23,6 +23,7 @@ from servicecert_worker import health, logs
 from servicecert_worker.clock import clock_ahead
 from servicecert_worker.faults import OperatorError, Outage, pauses, within
 from servicecert_worker.process import broker_fault, calm_collector, loop_factory, settings_fault
+from servicecert_worker.relay import stop
 
 from .answering import Answer, Answering
 from .enrolment import Asked, Enrolment, NotOurs
@@ -175,7 +176,7 @@ class Responder:
         except (KafkaError, OSError, TimeoutError) as error:
             self._asking.began(error)
         finally:
-            await producer.stop()
+            await stop(producer)
 
     async def _refresh(self) -> None:
         """Signs kept answers anew ahead of time, a few at once."""
