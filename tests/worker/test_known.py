@@ -8,7 +8,8 @@ from servicecert_cli.addresses import Cluster
 from servicecert_cli.publishing import load_registers
 from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
 from servicecert_schemas.topics import REGISTERS
-from servicecert_worker import topic_creation
+from servicecert_worker import known as known_topics
+from servicecert_worker import relay, topic_creation
 from servicecert_worker.decider import Known
 from servicecert_worker.known import Follower
 
@@ -52,6 +53,32 @@ def follower(cluster: Cluster, told: Told) -> Follower[frozenset[str]]:
         settled=told,
     )
     return Follower(known, cluster.bootstrap, cluster.prefix)
+
+
+class Hanging:
+    """A consumer of a broker that is away, which does not come to an end."""
+
+    def __init__(self, tries: asyncio.Semaphore) -> None:
+        self.tries = tries
+
+    async def start(self) -> None:
+        self.tries.release()
+        raise ConnectionRefusedError
+
+    async def stop(self) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_a_consumer_that_does_not_end_ends_no_following(monkeypatch):
+    tries = asyncio.Semaphore(0)
+    monkeypatch.setattr(relay, "STOP_SECONDS", 0.01)
+    monkeypatch.setattr(known_topics, "AIOKafkaConsumer", lambda **_: Hanging(tries))
+    following = asyncio.create_task(follower(Cluster("nowhere:1", ""), Told(ConnectionError())).run())
+    async with asyncio.timeout(30):
+        for _ in range(3):
+            await tries.acquire()
+    assert not following.done()
+    following.cancel()
 
 
 async def test_A11_a_service_is_told_of_each_snapshot_that_has_settled_also_after_a_fault(cluster):

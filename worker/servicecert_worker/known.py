@@ -17,6 +17,7 @@ from servicecert_schemas.codec import Undecodable, decode
 from .decider import Change, Known
 from .faults import Outage, is_transient, pauses, within
 from .kafka_access import IN_THE_CLEAR, KafkaAccess
+from .relay import stop
 
 log = logging.getLogger(__name__)
 K = TypeVar("K")
@@ -55,7 +56,7 @@ class Follower(Generic[K]):
             except (KafkaError, OSError, TimeoutError) as error:
                 self._outage.began(error)
             finally:
-                await within(5, consumer.stop())
+                await stop(consumer)
 
     async def _follow(self, consumer: AIOKafkaConsumer, known: Known[K]) -> None:
         partitions = [

@@ -13,7 +13,7 @@ from datetime import UTC
 from typing import Any
 
 import asyncpg
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from servicecert_schemas.codec import headers_of
 from servicecert_schemas.event import Envelope
 
@@ -74,10 +74,10 @@ async def _send(producer: AIOKafkaProducer, prefix: str, source: str, row: async
     return sent
 
 
-async def stop(producer: AIOKafkaProducer) -> None:
-    """Stops a producer, or leaves it after 5 s: while the broker is down it would wait for ever."""
+async def stop(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+    """Stops a producer or a consumer, or leaves it after 5 s: while the broker is down it would wait for ever."""
     with suppress(Exception):
-        await within(STOP_SECONDS, producer.stop())
+        await within(STOP_SECONDS, client.stop())
 
 
 Producers = Callable[[], AIOKafkaProducer]

@@ -20,6 +20,7 @@ from servicecert_schemas.topics import CERTIFICATE_STANDINGS, OCSP_RESPONDERS
 from servicecert_worker import origins
 from servicecert_worker.faults import OperatorError, Outage, pauses, within
 from servicecert_worker.kafka_access import IN_THE_CLEAR, KafkaAccess
+from servicecert_worker.relay import stop
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class Feed:
             except (KafkaError, OSError, TimeoutError) as error:
                 self._outage.began(error)
             finally:
-                await within(_ANSWER_SECONDS, consumer.stop())
+                await stop(consumer)
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         await self._check_origins(consumer._client)

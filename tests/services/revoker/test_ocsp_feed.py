@@ -1,0 +1,29 @@
+"""A responder's feed while Kafka is away: it goes on trying (D8)."""
+
+import asyncio
+from datetime import UTC, datetime
+
+from servicecert_revoker.ocsp import feed
+from servicecert_worker import relay
+
+
+async def test_D8_a_consumer_that_does_not_end_ends_no_responder(monkeypatch) -> None:
+    tries = asyncio.Semaphore(0)
+
+    class Hanging:
+        async def start(self) -> None:
+            tries.release()
+            raise ConnectionRefusedError
+
+        async def stop(self) -> None:
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(relay, "STOP_SECONDS", 0.01)
+    monkeypatch.setattr(feed, "AIOKafkaConsumer", lambda **_: Hanging())
+    followed = feed.Feed("nowhere:1", "", lambda *_: None, lambda _: None, lambda: datetime.now(UTC))
+    following = asyncio.create_task(followed.run())
+    async with asyncio.timeout(30):
+        for _ in range(3):
+            await tries.acquire()
+    assert not following.done()
+    following.cancel()
