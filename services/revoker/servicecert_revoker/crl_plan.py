@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from servicecert_pki.partitions import FULL
 
@@ -31,6 +32,21 @@ class Shown:
 
     number: int
     sha256: str
+
+
+class Placing(Enum):
+    """What becomes of a CRL where another one may be published."""
+
+    PUT = auto()
+    KEPT = auto()
+    LATE = auto()
+
+
+def placing(there: Shown | None, crl: Shown) -> Placing:
+    """PUT in the place of what is there; KEPT where it is that one; LATE where the number there is as great, which must not come to be smaller (I7, I8)."""
+    if there == crl:
+        return Placing.KEPT
+    return Placing.LATE if there is not None and there.number >= crl.number else Placing.PUT
 
 
 def wanted(

@@ -12,7 +12,7 @@ MEDIA_TYPES = MappingProxyType({".crl": "application/pkix-crl", ".cer": "applica
 """RFC 2585, 4."""
 
 # Long enough to spare a busy server, short enough for "revoked within a minute" (D4).
-_CACHE = "public, max-age=30"
+CACHE = "public, max-age=30"
 _RESOLUTION = timedelta(seconds=1)
 _NAME = r"[a-z0-9][a-z0-9-]*(?:(?:\.[1-9][0-9]{0,3})?\.crl|\.cer)"
 
@@ -46,7 +46,7 @@ def application(folder: Path) -> web.Application:
         path = folder / request.match_info["name"]
         if not path.is_file():
             raise web.HTTPNotFound
-        return web.FileResponse(path, headers={"Content-Type": MEDIA_TYPES[path.suffix], "Cache-Control": _CACHE})
+        return web.FileResponse(path, headers={"Content-Type": MEDIA_TYPES[path.suffix], "Cache-Control": CACHE})
 
     served = web.Application()
     served.on_response_prepare.append(_only_if_strong)

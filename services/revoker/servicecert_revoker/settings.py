@@ -9,9 +9,10 @@ from pydantic import Field, ValidationInfo, field_validator
 from servicecert_pki.signing_settings import SigningSettings
 
 from .publishers import CommandPublisher, Publisher
+from .s3_settings import S3Settings
 
 
-class Settings(SigningSettings):
+class Settings(SigningSettings, S3Settings):
     """`crl_dir` is the folder that is served at `crl_base_url`.
 
     A CRL is planned every `crl_interval_hours` and says that the next one comes within `crl_validity_hours`.
@@ -80,7 +81,8 @@ class Settings(SigningSettings):
     def publishers(self) -> tuple[Publisher, ...]:
         """Where CRLs go beside the folder."""
         command = shlex.split(self.crl_publish_command or "")
-        return (CommandPublisher(tuple(command)),) if command else ()
+        found = (self.s3_publisher, CommandPublisher(tuple(command)) if command else None)
+        return tuple(publisher for publisher in found if publisher is not None)
 
     @property
     def interval(self) -> timedelta:

@@ -1,7 +1,7 @@
 """Issued certificates, requests for revocation, and a CA made once for the session."""
 
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import init_authority
+from servicecert_pki.crl import build_crl
 from servicecert_pki.keyring import open_keys, read_passphrases
 from servicecert_pki.keys import KeyUnavailable, PublicKey, SigningKey
 from servicecert_pki.partitions import FULL
@@ -34,6 +35,8 @@ from servicecert_schemas.event import Actor, Assurance, Role
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
 from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.decider import Change, Event, Stored, Task
+
+from .bucket import Storage, storage
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 ServicePool: TypeAlias = "Callable[[str, Path], Awaitable[Pool]]"
@@ -199,6 +202,25 @@ def files(tmp_path: Path) -> CrlFiles:
     files = CrlFiles(tmp_path / "crls")
     files.prepare()
     return files
+
+
+@pytest.fixture(scope="session")
+def object_storage() -> Iterator[Storage]:
+    with storage() as running:
+        yield running
+
+
+@pytest.fixture
+def numbered(authority: Authority, ca_keys: Mapping[str, SigningKey], tmp_path: Path) -> Callable[[int], Path]:
+    """A maker of CRLs, as files, by their number."""
+
+    def make(number: int) -> Path:
+        made = tmp_path / f"made-{number}.crl"
+        until = NOW + timedelta(hours=72)
+        made.write_bytes(build_crl(ca_keys["test-ec"], authority.issuer("test-ec"), NOW, until, (), number))
+        return made
+
+    return make
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from servicecert_pki.crl import CrlHead, Reason, build_crl, entry_der
 from servicecert_pki.crl_reading import OCTETS, SerialSet, load, said
 from servicecert_pki.keys import SigningKey
 from servicecert_revoker import gates
-from servicecert_revoker.crl_plan import Recorded, Shown, Size, wanted
+from servicecert_revoker.crl_plan import Placing, Recorded, Shown, Size, placing, wanted
 from servicecert_revoker.gates import GateFailed, Meant
 from servicecert_revoker.publication import PublishOrder
 
@@ -173,3 +173,18 @@ def test_D7_a_pass_makes_what_is_asked_for_and_what_lacks_something() -> None:
 def test_D7_a_scheduled_pass_makes_all() -> None:
     whole = {partition: Shown(7, f"{partition}") for partition in range(6)}
     assert wanted([order(3), order(0, None)], {}, {}, whole) == set(range(6))
+
+
+@pytest.mark.parametrize(
+    ("there", "becomes"),
+    [
+        (None, Placing.PUT),
+        (Shown(0, "unreadable"), Placing.PUT),
+        (Shown(6, "a"), Placing.PUT),
+        (Shown(7, "a"), Placing.KEPT),
+        (Shown(7, "b"), Placing.LATE),
+        (Shown(8, "a"), Placing.LATE),
+    ],
+)
+def test_I8_a_number_that_the_world_saw_comes_to_be_no_smaller(there: Shown | None, becomes: Placing) -> None:
+    assert placing(there, Shown(7, "a")) is becomes

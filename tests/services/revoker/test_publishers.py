@@ -18,8 +18,10 @@ from servicecert_revoker.crl_server import serve
 from servicecert_revoker.effects import Publish
 from servicecert_revoker.gauges import LastCrls, Tally, gauges
 from servicecert_revoker.publication import PublishOrder, schedule_key
-from servicecert_revoker.publishers import CommandPublisher, NotFetched, fetch_back
+from servicecert_revoker.publishers import CommandPublisher, NotFetched, Publisher, fetch_back
 from servicecert_worker.decider import Again, Done, Outcome, Task
+
+from .bucket import Storage
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 Register = Callable[..., Awaitable[Task]]
@@ -44,7 +46,7 @@ def command(program: str, *arguments: Path | str) -> CommandPublisher:
     return CommandPublisher((sys.executable, "-c", program, *map(str, arguments)), seconds=20)
 
 
-def through(publish: Publish, publisher: CommandPublisher, base_url: str | None = None) -> Publish:
+def through(publish: Publish, publisher: Publisher, base_url: str | None = None) -> Publish:
     press = replace(publish.press, publishers=(publisher,), base_url=base_url or publish.press.base_url)
     return replace(publish, press=press, tally=Tally([publisher.name]))
 
@@ -135,6 +137,22 @@ async def test_D7_truncated_upload_tells_nobody(publish: Publish, register: Regi
         (outcome,) = await cutting([await register(1)])
     assert "Another CRL" in stopped(outcome)
     assert (await cutting.tally.failures())["address"] == 1
+
+
+async def test_D7_truncated_upload_to_a_bucket_tells_nobody_and_the_next_one_arrives(
+    publish: Publish, register: Register, files: CrlFiles, object_storage: Storage, tmp_path: Path, pool: Pool
+) -> None:
+    bucket = object_storage.bucket(tmp_path)
+    into = through(publish, bucket.publisher)
+    object_storage.gateway.keeps = 0.5
+    (outcome,) = await into([task := await register(1, partition=2)])
+    object_storage.gateway.heal()
+    assert "Another CRL than the one put is read back from bucket" in stopped(outcome)
+    assert await into.tally.failures() == {"folder": 0, "s3": 1, "address": 0}
+    assert await pool.fetchval("select count(*) from crls where published_at is not null") == 0
+    (outcome,) = await into([task])
+    assert isinstance(outcome, Done), outcome
+    assert {name: bucket.read(name) for name in served(files)} == served(files)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,221 @@
+"""CRLs in a bucket of S3-compatible storage (D7): what lies there, who may replace it, and what an operator is told when it fails."""
+
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from pydantic import ValidationError
+from servicecert_revoker.publishers import PublisherFailed
+from servicecert_revoker.s3_settings import S3Settings
+
+from .bucket import Bucket, Gateway, Storage, serving
+
+CRL = "test-ec.crl"
+Numbered = Callable[[int], Path]
+
+
+@pytest.fixture
+def storage(object_storage: Storage) -> Iterator[Storage]:
+    """The session's, without the faults of the test before."""
+    yield object_storage
+    object_storage.gateway.heal()
+
+
+@pytest.fixture
+def bucket(storage: Storage, tmp_path: Path) -> Bucket:
+    return storage.bucket(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
+    """A server's side of TLS for 127.0.0.1, and the CA that verifies it."""
+    folder, name, start = tmp_path_factory.mktemp("tls"), x509.Name([]), datetime.now(UTC) - timedelta(hours=1)
+    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    ca_name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "CA of the storage")])
+    until, serial = start + timedelta(days=1), x509.random_serial_number()
+    ca = (
+        x509.CertificateBuilder(ca_name, ca_name, ca_key.public_key(), serial, start, until)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(ca_key, hashes.SHA256())
+    )
+    certificate = (
+        x509.CertificateBuilder(ca_name, name, key.public_key(), serial + 1, start, until)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=True)
+        .sign(ca_key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "server.pem").write_bytes(certificate.public_bytes(Encoding.PEM) + private)
+    (folder / "ca.pem").write_bytes(ca.public_bytes(Encoding.PEM))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(folder / "server.pem")
+    return context, folder / "ca.pem"
+
+
+async def failing(bucket: Bucket, made: Path, number: int = 1) -> str:
+    with pytest.raises(PublisherFailed) as failed:
+        await bucket.publisher.put(CRL, made, number)
+    assert failed.value.publisher == "s3"
+    told = str(failed.value)
+    assert bucket.storage.secret not in told
+    assert "secret of the storage" not in told
+    assert "\n" not in told
+    return told
+
+
+async def test_D7_bucket_serves_a_crl_as_what_it_is_and_no_cache_keeps_it_long(
+    bucket: Bucket, numbered: Numbered
+) -> None:
+    await bucket.given(crl_s3_prefix="pki/crl/").publisher.put(CRL, made := numbered(1), 1)
+    assert bucket.read(f"pki/crl/{CRL}") == made.read_bytes()
+    assert bucket.headers(f"pki/crl/{CRL}") == {
+        "Content-Type": "application/pkix-crl",
+        "Cache-Control": "public, max-age=30",
+    }
+
+
+async def test_D7_what_is_there_already_is_not_put_again_nor_read_twice(
+    bucket: Bucket, numbered: Numbered, storage: Storage
+) -> None:
+    publisher, made = bucket.publisher, numbered(1)
+    await publisher.put(CRL, made, 1)
+    storage.gateway.answered.clear()
+    await publisher.put(CRL, made, 1)
+    assert storage.gateway.answered == [("GET", 304)]
+
+
+async def test_I8_of_two_revokers_the_second_does_not_undo_what_the_first_put_between(
+    bucket: Bucket, numbered: Numbered, storage: Storage
+) -> None:
+    """The stale one read number 1, slept while number 3 was put, and wakes with its number 2."""
+    await bucket.publisher.put(CRL, numbered(1), 1)
+    newer, stale = numbered(3), numbered(2)
+    storage.gateway.before = lambda: bucket.lay(CRL, newer.read_bytes())
+    assert "Another revoker changed test-ec.crl" in await failing(bucket, stale, 2)
+    assert bucket.read(CRL) == newer.read_bytes()
+
+
+async def test_I8_of_two_revokers_that_find_nothing_one_puts(
+    bucket: Bucket, numbered: Numbered, storage: Storage
+) -> None:
+    first = numbered(1)
+    storage.gateway.before = lambda: bucket.lay(CRL, first.read_bytes())
+    assert "Another revoker changed" in await failing(bucket, numbered(2), 2)
+    assert bucket.read(CRL) == first.read_bytes()
+
+
+async def test_D7_what_another_program_left_there_is_replaced(bucket: Bucket, numbered: Numbered) -> None:
+    bucket.lay(CRL, b"garbage")
+    await bucket.publisher.put(CRL, made := numbered(1), 1)
+    assert bucket.read(CRL) == made.read_bytes()
+
+
+async def test_D7_storage_without_conditional_puts_is_named_and_can_be_used_all_the_same(
+    bucket: Bucket, numbered: Numbered, storage: Storage
+) -> None:
+    storage.gateway.conditional, made = False, numbered(1)
+    assert "set SERVICECERT_CRL_S3_CONDITIONAL=false" in await failing(bucket, made)
+    told = bucket.given(crl_s3_conditional=False)
+    await told.publisher.put(CRL, made, 1)
+    await told.publisher.put(CRL, newer := numbered(2), 2)
+    assert bucket.read(CRL) == newer.read_bytes()
+    assert "comes too late" in await failing(told, made, 1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (500, "The storage answers 500 InternalError for bucket"),
+        (503, "The storage answers 503"),
+        (301, "see SERVICECERT_CRL_S3_REGION"),
+        (401, "see SERVICECERT_CRL_S3_ACCESS_KEY_ID"),
+    ],
+)
+async def test_D7_fault_of_the_storage_is_a_sentence_and_passes(
+    bucket: Bucket, numbered: Numbered, storage: Storage, fault: int, sentence: str
+) -> None:
+    await bucket.publisher.put(CRL, old := numbered(1), 1)
+    storage.gateway.fault, newer = fault, numbered(2)
+    assert sentence in await failing(bucket, newer, 2)
+    storage.gateway.heal()
+    assert bucket.read(CRL) == old.read_bytes()
+    await bucket.publisher.put(CRL, newer, 2)
+    assert bucket.read(CRL) == newer.read_bytes()
+
+
+async def test_I10_wrong_key_is_a_sentence_without_the_key(bucket: Bucket, numbered: Numbered, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong"
+    wrong.write_text("wrong-secret\n")
+    told = await failing(bucket.given(crl_s3_secret_access_key_file=wrong), numbered(1))
+    assert "(403 SignatureDoesNotMatch)" in told
+    assert "SERVICECERT_CRL_S3_SECRET_ACCESS_KEY_FILE" in told
+    assert "wrong-secret" not in told
+    told = await failing(bucket.given(crl_s3_access_key_id="stranger"), numbered(1))
+    assert "(403 InvalidAccessKeyId)" in told
+    assert bucket.read(CRL) is None
+
+
+async def test_D7_endpoint_that_is_not_there_is_named(bucket: Bucket, numbered: Numbered) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        nowhere = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        told = await failing(bucket.given(crl_s3_endpoint=nowhere), numbered(1))
+    assert told == f"No connection is made to bucket {bucket.name} at {nowhere}: see SERVICECERT_CRL_S3_ENDPOINT."
+
+
+async def test_D7_storage_that_does_not_answer_is_not_waited_for(bucket: Bucket, numbered: Numbered) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        told = await failing(bucket.given(crl_s3_endpoint=endpoint, crl_s3_timeout_seconds=0.2), numbered(1))
+    assert "No answer comes in time" in told
+
+
+async def test_D7_storage_that_ends_in_the_middle_is_a_sentence(
+    bucket: Bucket, numbered: Numbered, storage: Storage
+) -> None:
+    await bucket.publisher.put(CRL, numbered(1), 1)
+    storage.gateway.ends = True
+    assert "broke off" in await failing(bucket, numbered(2), 2)
+
+
+async def test_D7_storage_is_verified_by_the_ca_that_is_given(
+    bucket: Bucket, numbered: Numbered, storage: Storage, tls: tuple[ssl.SSLContext, Path]
+) -> None:
+    context, ca = tls
+    made = numbered(1)
+    with serving(Gateway(storage.gateway.storage), context) as port:
+        secure = bucket.given(crl_s3_endpoint=f"https://127.0.0.1:{port}")
+        assert "set SERVICECERT_CRL_S3_CA_FILE" in await failing(secure, made)
+        assert bucket.read(CRL) is None
+        await secure.given(crl_s3_ca_file=ca).publisher.put(CRL, made, 1)
+    assert bucket.read(CRL) == made.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"crl_s3_bucket": None}, "belong together"),
+        ({"crl_s3_endpoint": None}, "belong together"),
+        ({"crl_s3_endpoint": "s3.example.fi"}, "such as https://s3.example.fi"),
+        ({"crl_s3_endpoint": "https://user:word@s3.example.fi"}, "such as https://s3.example.fi"),
+        ({"crl_s3_bucket": "CRLs"}, "lower-case letters"),
+        ({"crl_s3_prefix": "crl"}, "a slash at its end"),
+        ({"crl_s3_secret_access_key_file": Path("/nowhere")}, "cannot be read, or its first line is empty"),
+        ({"crl_s3_ca_file": Path(__file__)}, "holds no certificate"),
+    ],
+)
+def test_D7_settings_that_do_not_fit_are_named(bucket: Bucket, changed: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValidationError, match=sentence):
+        bucket.given(**changed)
+
+
+def test_D7_without_an_endpoint_there_is_no_bucket() -> None:
+    assert S3Settings().s3_publisher is None
