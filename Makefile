@@ -8,7 +8,7 @@ N ?= 2000
 SEED ?= 1
 SECONDS ?= 60
 CERTIFICATES ?= 100000
-ROOMS := */decide.py,*/handling.py,*/judging.py,*/moves.py,*/waiting.py,*/clocks.py,*/membership.py,*/asking.py,*/voiding.py,*/servicecert_revoker/requests.py,*/servicecert_revoker/proposals.py,*/cascade_plan.py,*/examine.py,*/rules/*,*/issuance.py,*/crl_plan.py,*/settling.py,*/overtaking.py,*/bounces.py,*/relays.py,*/standing.py,*/reminders.py,*/pace.py,*/audience.py,*/contents.py,*/planning.py,*/refusals.py,*/fold.py,*/ocsp/answering.py,*/ocsp/standings.py
+ROOMS := */decide.py,*/handling.py,*/judging.py,*/moves.py,*/waiting.py,*/clocks.py,*/membership.py,*/asking.py,*/voiding.py,*/servicecert_revoker/requests.py,*/servicecert_revoker/proposals.py,*/cascade_plan.py,*/examine.py,*/rules/*,*/issuance.py,*/crl_plan.py,*/root_gates.py,*/settling.py,*/overtaking.py,*/bounces.py,*/relays.py,*/standing.py,*/reminders.py,*/pace.py,*/audience.py,*/contents.py,*/planning.py,*/refusals.py,*/fold.py,*/ocsp/answering.py,*/ocsp/standings.py
 
 # Names of package registries and folders of a developer's own machine: neither belongs into a file.
 FOREIGN := pyp[i]\.|pythonh[o]sted|de[b]\.debian|np[m]js\.|repo1?\.m[a]ven|ma[v]en\.apache|proxy\.g[o]lang|crat[e]s\.io|/hom[e]/|/roo[t]/|/User[s]/|/wor[k]/

@@ -11,13 +11,16 @@ from pathlib import Path
 
 import pytest
 import specimens
+from pki.conftest import PASSPHRASES
 from servicecert_pki.authority import Authority
+from servicecert_pki.ceremony import offline_folder
 from servicecert_pki.certificate import build_tbs
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.lint import Linter
 from servicecert_pki.partitions import FULL, crl_name
 from servicecert_pki.pkix_lint import lint_certificate, lint_crl
 from servicecert_pki.profiles import Profiles
+from servicecert_pki.root_crl import make_root_crls
 from specimens import Specimen
 
 VERIFIERS = Path(__file__).parents[1] / "verifiers"
@@ -61,10 +64,15 @@ def stock(
     now = max(CEREMONY, datetime.now(UTC).replace(microsecond=0))
     folder = tmp_path_factory.mktemp("specimens")
     made = specimens.make(authority, ca_keys, profiles, specimens.draw_keys(), now)
-    crls = specimens.make_crls(authority, ca_keys, [], now)
+    roots = Path(shutil.copytree(offline_folder(authority.directory), folder / "offline"))
+    make_root_crls(roots, PASSPHRASES, now)
+    crls = {**specimens.make_crls(authority, ca_keys, [], now), **specimens.root_crls(roots, authority)}
     specimens.write(folder, authority, made, crls)
     (folder / "all-revoked").mkdir()
     for file, crl in specimens.make_crls(authority, ca_keys, made, now).items():
+        (folder / "all-revoked" / file).write_bytes(crl)
+    make_root_crls(roots, PASSPHRASES, now, revoked=[(id, "superseded") for id in authority.issuers])
+    for file, crl in specimens.root_crls(roots, authority).items():
         (folder / "all-revoked" / file).write_bytes(crl)
     return Stock(folder, made, crls, now)
 
@@ -162,6 +170,29 @@ def test_D7_every_verifier_accepts_each_certificate_until_it_is_revoked(
     assert answers[: len(good)] == ["accepted"] * len(good)
     assert [answer[:8] for answer in answers[len(good) :]] == ["refused:"] * len(revoked)
     assert all("revoked" in answer.lower() for answer in answers[len(good) :])
+
+
+def openssl_of_the_chain(it: Question, *root_crl: Path) -> str:
+    """What OpenSSL says of a customer's certificate and of the CA above it, by the lists of both who issued them."""
+    trust = ("-CAfile", it.root, "-untrusted", it.issuing, "-CRLfile", it.crl)
+    lists = [word for file in root_crl for word in ("-CRLfile", file)]
+    how = ("-x509_strict", "-crl_check_all", "-attime", str(it.seconds))
+    return " ".join(run("openssl", "verify", *how, *trust, *lists, it.certificate))
+
+
+def test_D7_openssl_checks_the_whole_chain_by_the_partitions_list_and_the_roots(stock: Stock) -> None:
+    for it in questions(stock, "crls", specimens.PARTITION):
+        said = openssl_of_the_chain(it, stock.folder / "crls" / f"{it.root.stem}.crl")
+        assert said == f"{it.certificate}: OK"
+
+
+def test_D7_openssl_refuses_what_a_revoked_ca_has_issued_and_wants_the_roots_list(stock: Stock) -> None:
+    by_issuing = {it.issuing: it for it in questions(stock, "crls", specimens.PARTITION)}
+    assert len(by_issuing) == 4
+    for it in by_issuing.values():
+        said = openssl_of_the_chain(it, stock.folder / "all-revoked" / f"{it.root.stem}.crl")
+        assert "error 23 at 1 depth lookup: certificate revoked" in said
+        assert "error 3 at 1 depth lookup: unable to get certificate CRL" in openssl_of_the_chain(it)
 
 
 @pytest.mark.parametrize("name", ["openssl", "java"])

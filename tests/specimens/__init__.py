@@ -1,6 +1,6 @@
 """A specimen of every certificate that the service can issue, with chains and CRLs, for any linter and verifier to judge.
 
-certificates/<type>-<key>-<ca>.pem and .der     ca/roots, ca/issuing     crls/<ca>.crl and <ca>.<partition>.crl
+certificates/<type>-<key>-<ca>.pem and .der     ca/roots, ca/issuing     crls/<ca>.crl, <ca>.<partition>.crl and <root>.crl
 """
 
 from collections.abc import Mapping
@@ -20,6 +20,7 @@ from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import PublicKey, SigningKey
 from servicecert_pki.partitions import FULL, crl_name, crl_url
 from servicecert_pki.profiles import Profile, Profiles
+from servicecert_pki.root_crl import root_crl_file
 from servicecert_pki.serials import draw_serial
 from servicecert_pki.spki import family_of
 from servicecert_pki.validity import validity
@@ -107,6 +108,11 @@ def make_crls(
             check_crl(crl, issuer, 1, entries)
             crls[crl_name(id, partition)] = crl
     return crls
+
+
+def root_crls(folder: Path, authority: Authority) -> Mapping[str, bytes]:
+    """The CRLs of the roots, which a ceremony has left in `folder`, by their names."""
+    return {crl_name(id, FULL): root_crl_file(folder, id).read_bytes() for id in authority.roots}
 
 
 def write(folder: Path, authority: Authority, specimens: list[Specimen], crls: Mapping[str, bytes]) -> None:

@@ -23,9 +23,10 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         authority = init_authority(Path(folder) / "ca", passphrases, profiles, now)
         keys = open_keys(authority, passphrases)
+        root_crls = specimens.root_crls(authority.directory, authority)
     made = specimens.make(authority, keys, profiles, specimens.draw_keys(), now)
     shutil.rmtree(FOLDER, ignore_errors=True)
-    specimens.write(FOLDER, authority, made, specimens.make_crls(authority, keys, [], now))
+    specimens.write(FOLDER, authority, made, {**specimens.make_crls(authority, keys, [], now), **root_crls})
     sys.stdout.write(f"{len(made)} certificates, their chains and CRLs are in {FOLDER}.\n")
 
 

@@ -1,4 +1,5 @@
-"""The roots' CRLs, which ceremonies make and the revoker only publishes (D7): looked for at the start and with the planned CRLs, checked, and put beside the others.
+"""The roots' CRLs, which ceremonies make and the revoker only publishes (D7): looked for at the start, every half minute and with the planned CRLs,
+checked, and put beside the others.
 
 One that must not or cannot be published leaves the old one where it is, is told to the log and the metrics, and holds up no CRL of an issuing CA.
 """
@@ -6,70 +7,40 @@ One that must not or cannot be published leaves the old one where it is, is told
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
 import aiohttp
 from servicecert_pki.authority import Authority
-from servicecert_pki.crl_reading import Said, Unreadable, is_signed, load, said
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.manifest import root_id
 from servicecert_pki.partitions import FULL, crl_name, crl_url
-from servicecert_pki.pkix_lint import lint_crl
 from servicecert_pki.root_crl import root_crl_file
 from servicecert_worker.decider import Outcome, Task
 
-from .crl_files import CrlFiles, CrlFilesRefused
+from .crl_files import CrlFiles, CrlFilesRefused, Superseded
 from .effects import Publish
-from .gates import GateFailed, check_grows, check_vanished
+from .gates import GateFailed
 from .gauges import Tally
 from .publication import PublishOrder, is_scheduled
 from .publishers import NotPublished, Publisher, fetch_back
+from .root_gates import RootCrl, check_root, days_left, readable
 
 log = logging.getLogger(__name__)
 
-_WARNED = timedelta(days=30)
-
-
-def check_root(crl: bytes, root: IssuerInfo, published: bytes | None, now: datetime) -> Said:
-    """Raise GateFailed unless a root's CRL may be published in the place of the `published` one; return what it says of itself."""
-    try:
-        read = load(crl)
-        found, listed = said(read), {it.serial_number for it in read}
-    except (Unreadable, ValueError):
-        raise GateFailed("readable", "It cannot be read.") from None
-    if not is_signed(crl, read, root):
-        raise GateFailed("signature", f"It is not signed by {root.id}.")
-    if (found.issuer, found.key_id) != (root.subject_der, root.key_id):
-        raise GateFailed("issuer", f"It does not name {root.id} and its key.")
-    if found.next_update is None or not found.this_update <= now < found.next_update:
-        raise GateFailed("times", "It does not hold now: make another one with `servicecert ca root crl`.")
-    if found.scope is not None or found.others:
-        raise GateFailed("scope", "It is not of all that the root certifies.")
-    if findings := lint_crl(crl):
-        raise GateFailed("lint", f"The linter finds {', '.join(sorted({it.code for it in findings}))}.")
-    old = _readable(published)
-    if old is not None:
-        check_grows(found.number, old[0].number)
-        # A root's list is short: an entry stays on it for ever.
-        check_vanished(len(old[1] - listed))
-    return found
-
-
-def _readable(crl: bytes | None) -> tuple[Said, frozenset[int]] | None:
-    try:
-        read = load(crl) if crl is not None else None
-        return (said(read), frozenset(it.serial_number for it in read)) if read is not None else None
-    except (Unreadable, ValueError):
-        return None
+_EVERY_SECONDS = 30.0
 
 
 @dataclass(frozen=True, repr=False)
 class RootCrls:
-    """Brings the CRLs from the authority's folder to where the others are."""
+    """Brings the CRLs from the authority's folder to where the others are.
+
+    `_owed` are the roots whose CRL is not known to have arrived everywhere, `_seen` what was looked at last in the authority's folder.
+    """
 
     authority: Authority
     files: CrlFiles
@@ -78,11 +49,47 @@ class RootCrls:
     session: aiohttp.ClientSession
     tally: Tally
     clock: Callable[[], datetime]
+    every: float = _EVERY_SECONDS
+    _owed: set[str] = field(default_factory=set, init=False)
+    _seen: dict[str, tuple[int, ...]] = field(default_factory=dict, init=False)
+    _alone: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def begin(self) -> None:
-        """At a start, publish those that are newer. Their address may not be served yet, so that nothing is fetched back."""
+        """At a start, bring those that are newer into the folder. Their address may not be served yet: the rest waits for the next look."""
         for root in self.authority.roots.values():
-            await self._told(root, planned=False)
+            self._owed.add(root.id)
+            self._seen[root.id] = await asyncio.to_thread(self._signature, root.id)
+            await self._told(root, self._bring_newer)
+            await self._warn(root)
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """Look every half minute until the context ends: a revoked CA does not wait for a planned CRL."""
+        watching = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self.every)
+            try:
+                await self.look()
+            except Exception:
+                log.exception("The roots' CRLs could not be looked at; that is done again in %.0f s", self.every)
+
+    async def look(self) -> None:
+        """Publish those whose file changed since the last look, and those that have not arrived everywhere."""
+        for root in self.authority.roots.values():
+            signature = await asyncio.to_thread(self._signature, root.id)
+            changed, self._seen[root.id] = signature != self._seen.get(root.id), signature
+            if changed or root.id in self._owed:
+                await self._told(root, self._publish)
+            if changed:
+                await self._warn(root)
 
     def beside(self, publish: Publish) -> Callable[[Sequence[Task]], Awaitable[Sequence[Outcome]]]:
         """The effect that publishes CRLs, and after the planned ones of a CA its root's."""
@@ -94,38 +101,57 @@ class RootCrls:
             wanted = {root_id(it.environment, it.family) for it in issuers}
             for id, root in self.authority.roots.items():
                 if id in wanted:
-                    await self._told(root, planned=True)
+                    self._owed.add(id)
+                    await self._told(root, self._publish)
+                    await self._warn(root)
             return outcomes
 
         return both
 
-    async def _told(self, root: IssuerInfo, *, planned: bool) -> None:
-        """Publish one, and say what keeps it from being published."""
+    async def _told(self, root: IssuerInfo, act: Callable[[IssuerInfo], Awaitable[None]]) -> None:
+        """Do it, one at a time, and say what keeps a CRL from being published."""
         try:
-            await self._publish(root, planned=planned)
+            async with self._alone:
+                await act(root)
         except GateFailed as failed:
             self.tally.gate_failed(failed.gate)
             log.error("The CRL of %s is not published, the old one stays: gate %s: %s", root.id, failed.gate, failed)
         except (CrlFilesRefused, NotPublished) as fault:
             self.tally.publisher_failed(fault.publisher)
             log.error("The CRL of %s is not published: %s", root.id, fault)
-        last = await asyncio.to_thread(self._last, root.id)
-        if last is None or last.next_update is None:
-            log.warning("%s has no CRL: make one with `servicecert ca root crl` and carry it to crls/.", root.id)
-        elif (left := last.next_update - self.clock()) < _WARNED:
-            log.error("alarm: the CRL of %s is good for %d days: make the next one in a ceremony", root.id, left.days)
 
-    async def _publish(self, root: IssuerInfo, *, planned: bool) -> None:
-        newer = await asyncio.to_thread(self._bring, root)
-        name = crl_name(root.id, FULL)
+    async def _warn(self, root: IssuerInfo) -> None:
+        """Say where the next one is wanted."""
+        published = readable(await asyncio.to_thread(self.files.content, root.id, FULL))
+        left = days_left(published, self.clock())
+        if published is None:
+            log.warning("%s has no CRL: make one with `servicecert ca root crl` and carry it to crls/.", root.id)
+        elif left is not None:
+            log.error("alarm: the CRL of %s is good for %d days: make the next one in a ceremony", root.id, left)
+
+    async def _bring_newer(self, root: IssuerInfo) -> None:
+        await asyncio.to_thread(self._bring, root)
+
+    async def _publish(self, root: IssuerInfo) -> None:
+        """Bring a newer one if there is one, and what is published then to all places."""
+        if await asyncio.to_thread(self._bring, root):
+            self._owed.add(root.id)
         content = await asyncio.to_thread(self.files.content, root.id, FULL)
-        found = _readable(content)
-        if found is None or content is None or not (newer or planned):
-            return
-        for publisher in self.publishers:
-            await publisher.put(name, self.files.folder / name, found[0].number)
-        if planned:
+        found = readable(content)
+        if root.id in self._owed and found is not None and content is not None:
+            name = crl_name(root.id, FULL)
+            for publisher in self.publishers:
+                await publisher.put(name, self.files.folder / name, found.says.number)
             await fetch_back(self.session, crl_url(self.base_url, root.id, FULL), sha256(content).hexdigest())
+        self._owed.discard(root.id)
+
+    def _signature(self, id: str) -> tuple[int, ...]:
+        """Tells whether the file in the authority's folder is another one."""
+        try:
+            found = root_crl_file(self.authority.directory, id).stat()
+        except OSError:
+            return ()
+        return found.st_ino, found.st_mtime_ns, found.st_size
 
     def _bring(self, root: IssuerInfo) -> bool:
         """Put a newer CRL into the folder that is served; say whether there is one."""
@@ -142,30 +168,31 @@ class RootCrls:
         with self.files.workshop() as workshop:
             path = workshop / "root"
             _write(path, made)
-            self.files.put_crl(root.id, FULL, path, number)
+            try:
+                self.files.put_crl(root.id, FULL, path, number)
+            except Superseded:
+                # Another revoker brought the same one meanwhile.
+                if self.files.content(root.id, FULL) != made:
+                    raise
         return True
 
-    def _last(self, id: str) -> Said | None:
-        found = _readable(self.files.content(id, FULL))
-        return found[0] if found else None
-
-    def _published(self) -> Mapping[str, tuple[Said, frozenset[int]]]:
-        found = {id: _readable(self.files.content(id, FULL)) for id in self.authority.roots}
+    def _published(self) -> Mapping[str, RootCrl]:
+        found = {id: readable(self.files.content(id, FULL)) for id in self.authority.roots}
         return {crl_name(id, FULL): read for id, read in found.items() if read is not None}
 
     async def valid(self) -> Mapping[str, float]:
         """Seconds until the next update of each published one, by its file's name."""
         found, now = await asyncio.to_thread(self._published), self.clock()
-        return {name: (it.next_update - now).total_seconds() for name, (it, _) in found.items() if it.next_update}
+        return {name: (it.says.next_update - now).total_seconds() for name, it in found.items() if it.says.next_update}
 
     async def ages(self) -> Mapping[str, float]:
         """Seconds since this update of each, by its file's name."""
         found, now = await asyncio.to_thread(self._published), self.clock()
-        return {name: (now - it.this_update).total_seconds() for name, (it, _) in found.items()}
+        return {name: (now - it.says.this_update).total_seconds() for name, it in found.items()}
 
     async def entries(self) -> Mapping[str, float]:
         """Revoked CAs on each, by its file's name."""
-        return {name: float(len(listed)) for name, (_, listed) in (await asyncio.to_thread(self._published)).items()}
+        return {name: float(len(it.listed)) for name, it in (await asyncio.to_thread(self._published)).items()}
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -77,7 +77,7 @@ async def open_service(
         roots = RootCrls(authority, files, publishers, settings.crl_base_url, session, tally, clock)
         await roots.begin()
         last = LastCrls(pool, sorted(authority.issuers), settings.crl_partitions, clock)
-        yield Service(
+        service = Service(
             NAME,
             reads=(REVOCATIONS, CERTIFICATES, OCSP_RESPONDERS),
             store=Books(),
@@ -100,6 +100,8 @@ async def open_service(
             recall=recall,
             known=Known(topics=(ACCOUNTS,), empty=NOTHING_KNOWN, apply=apply),
         )
+        async with roots.watched():
+            yield service
 
 
 def _publish_certificates(files: CrlFiles, authority: Authority) -> None:

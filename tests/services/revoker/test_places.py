@@ -11,8 +11,7 @@ from typing import Protocol
 import pytest
 from servicecert_revoker.crl_files import CrlFiles, CrlFilesRefused
 from servicecert_revoker.publishers import CommandPublisher, NotPublished
-
-from .bucket import Bucket, Storage
+from services.revoker.bucket import Bucket, Storage
 
 CRL = "test-ec.crl"
 Numbered = Callable[[int], Path]

@@ -20,8 +20,7 @@ from servicecert_revoker.gauges import LastCrls, Tally, gauges
 from servicecert_revoker.publication import PublishOrder, schedule_key
 from servicecert_revoker.publishers import CommandPublisher, NotFetched, Publisher, fetch_back
 from servicecert_worker.decider import Again, Done, Outcome, Task
-
-from .bucket import Storage
+from services.revoker.bucket import Storage
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 Register = Callable[..., Awaitable[Task]]

@@ -2,7 +2,9 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping
+from asyncio import timeout
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,11 +22,12 @@ from servicecert_pki.root_crl import copy_root_crls, make_root_crls
 from servicecert_revoker.crl_files import CrlFiles
 from servicecert_revoker.crl_server import serve
 from servicecert_revoker.effects import Publish
-from servicecert_revoker.gates import GateFailed
 from servicecert_revoker.gauges import Tally
 from servicecert_revoker.publication import PublishOrder
-from servicecert_revoker.root_crls import RootCrls, check_root
+from servicecert_revoker.publishers import Publisher
+from servicecert_revoker.root_crls import RootCrls
 from servicecert_worker.decider import Task
+from services.revoker.bucket import Storage
 
 MADE = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = MADE + timedelta(days=100)
@@ -51,6 +54,27 @@ def secrets(passphrase_file: Path) -> Mapping[Environment, bytes]:
 async def roots(ca: Authority, files: CrlFiles) -> AsyncIterator[RootCrls]:
     async with serve(files.folder, "127.0.0.1", 0) as base, aiohttp.ClientSession() as session:
         yield RootCrls(ca, files, (), base, session, Tally(), lambda: LATER)
+
+
+@dataclass(frozen=True)
+class Telling:
+    """Hands on to another publisher, and tells of what that one took."""
+
+    publisher: Publisher
+    took: "asyncio.Queue[tuple[str, int]]" = field(default_factory=asyncio.Queue)
+
+    @property
+    def name(self) -> str:
+        return self.publisher.name
+
+    async def put(self, file: str, made: Path, number: int) -> None:
+        await self.publisher.put(file, made, number)
+        self.took.put_nowait((file, number))
+
+    async def of(self, file: str, number: int) -> None:
+        """Return once it took that one."""
+        while await self.took.get() != (file, number):
+            pass
 
 
 def served(files: CrlFiles) -> x509.CertificateRevocationList:
@@ -105,41 +129,85 @@ async def test_D7_an_older_crl_of_a_root_leaves_the_newer_one_and_an_alarm_says_
     assert "gate number" in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("gate", "spoilt"),
-    [
-        ("readable", lambda crl, _: crl[:-1]),
-        ("signature", lambda crl, _: crl[:-1] + bytes([crl[-1] ^ 1])),
-        ("signature", lambda _, ca: (ca.directory / "crls" / "production-root-ec.crl").read_bytes()),
-    ],
-)
-def test_D7_what_is_not_the_roots_is_stopped(
-    ca: Authority, gate: str, spoilt: Callable[[bytes, Authority], bytes]
+async def test_D7_revoked_ca_does_not_wait_for_a_planned_crl(
+    roots: RootCrls,
+    files: CrlFiles,
+    offline: Path,
+    ca: Authority,
+    secrets: Mapping[Environment, bytes],
+    object_storage: Storage,
+    tmp_path: Path,
 ) -> None:
-    crl = (ca.directory / "crls" / "test-root-ec.crl").read_bytes()
-    with pytest.raises(GateFailed) as failed:
-        check_root(spoilt(crl, ca), ca.roots["test-root-ec"], None, LATER)
-    assert failed.value.gate == gate
+    bucket = object_storage.bucket(tmp_path)
+    told = Telling(bucket.publisher)
+    watching = replace(roots, publishers=(told,), every=0.01)
+    await watching.begin()
+    async with watching.watched(), timeout(30):
+        await told.of("test-root-ec.crl", 1)
+        make_root_crls(offline, secrets, LATER, 30, [("test-ec", "ca-compromise")])
+        copy_root_crls(offline, ca.directory)
+        await told.of("test-root-ec.crl", 2)
+    assert len(served(files)) == 1
+    assert bucket.read("test-root-ec.crl") == (files.folder / "test-root-ec.crl").read_bytes()
 
 
-@pytest.mark.parametrize("now", [MADE - timedelta(seconds=1), MADE + timedelta(days=365)])
-def test_D7_a_crl_of_a_root_that_does_not_hold_now_is_stopped(ca: Authority, now: datetime) -> None:
-    crl = (ca.directory / "crls" / "test-root-ec.crl").read_bytes()
-    with pytest.raises(GateFailed, match="does not hold now"):
-        check_root(crl, ca.roots["test-root-ec"], None, now)
-
-
-def test_D7_no_revoked_ca_comes_back(
-    ca: Authority, offline: Path, tmp_path: Path, secrets: Mapping[Environment, bytes]
+async def test_D7_publisher_that_fails_is_seen_and_gets_the_roots_crls_at_the_next_look(
+    roots: RootCrls, object_storage: Storage, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    another = shutil.copytree(offline, tmp_path / "another")
-    make_root_crls(offline, secrets, LATER, 30, [("test-ec", "superseded")])
-    for _ in range(2):
-        make_root_crls(another, secrets, LATER, 30)
-    published, forgetful = ((folder / "crls" / "test-root-ec.crl").read_bytes() for folder in (offline, another))
-    with pytest.raises(GateFailed) as failed:
-        check_root(forgetful, ca.roots["test-root-ec"], published, LATER)
-    assert failed.value.gate == "vanished"
+    bucket = object_storage.bucket(tmp_path)
+    into = replace(roots, publishers=(bucket.publisher,), tally=Tally(["s3"]))
+    await into.begin()
+    object_storage.gateway.fault = 500
+    await into.look()
+    object_storage.gateway.heal()
+    assert await into.tally.failures() == {"folder": 0, "s3": 4, "address": 0}
+    assert "The CRL of test-root-ec is not published: The storage answers 500" in caplog.text
+    await into.look()
+    assert bucket.read("test-root-ec.crl") == (into.files.folder / "test-root-ec.crl").read_bytes()
+    object_storage.gateway.answered.clear()
+    await into.look()
+    assert object_storage.gateway.answered == [], "What has arrived is left alone until it changes."
+
+
+async def test_I7_root_crl_that_is_not_fetched_back_is_seen_and_tried_again(roots: RootCrls, tmp_path: Path) -> None:
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    async with serve(elsewhere, "127.0.0.1", 0) as base:
+        astray = replace(roots, base_url=base)
+        await astray.begin()
+        for looks in (1, 2):
+            await astray.look()
+            assert (await astray.tally.failures())["address"] == 4 * looks
+        for file in roots.files.folder.glob("*-root-*.crl"):
+            shutil.copy(file, elsewhere)
+        await astray.look()
+        await astray.look()
+    assert (await astray.tally.failures())["address"] == 8
+
+
+async def test_I8_same_crl_that_another_revoker_brings_meanwhile_is_no_failure(
+    roots: RootCrls, files: CrlFiles
+) -> None:
+    class Busy(CrlFiles):
+        """Another revoker is always a little earlier."""
+
+        def put_crl(self, issuer: str, partition: int, made: Path, number: int) -> None:
+            files.put_crl(issuer, partition, shutil.copy(made, made.with_suffix(".first")), number)
+            super().put_crl(issuer, partition, made, number)
+
+    second = replace(roots, files=Busy(files.folder))
+    await second.begin()
+    assert number(files) == 1
+    assert not any((await second.tally.failures()).values())
+
+
+async def test_D7_file_that_cannot_be_read_is_a_gate_that_fails(
+    roots: RootCrls, ca: Authority, files: CrlFiles
+) -> None:
+    (ca.directory / "crls" / "test-root-ec.crl").unlink()
+    (ca.directory / "crls" / "test-root-ec.crl").mkdir()
+    await roots.begin()
+    assert (await roots.tally.gates())["readable"] == 1
+    assert (files.folder / "test-root-rsa.crl").exists()
 
 
 async def test_D7_openssl_checks_an_issuing_ca_with_the_published_crl_of_its_root(

@@ -16,8 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pydantic import ValidationError
 from servicecert_revoker.publishers import PublisherFailed
 from servicecert_revoker.s3_settings import S3Settings
-
-from .bucket import Bucket, Gateway, Storage, serving
+from services.revoker.bucket import Bucket, Gateway, Storage, serving
 
 CRL = "test-ec.crl"
 Numbered = Callable[[int], Path]
