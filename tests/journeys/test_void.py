@@ -1,0 +1,101 @@
+"""A certificate that was signed, and whose issuance was given up before anybody knew: relying parties learn that it is not good, and nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from uuid import UUID
+
+import aiohttp
+import asyncpg
+from chaos.customers import Customers
+from chaos.scene import SIGNATURE_HOOK
+from chaos.witnesses import read_crl
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from journeys.desk import PATIENCE_SECONDS, Desk, opened_desk
+from servicecert_cli.system import System
+from servicecert_deploy import Parts
+from servicecert_issuer import wishes
+from servicecert_pki.authority import Authority
+from servicecert_pki.ocsp_client import Question
+from servicecert_pki.partitions import FULL, crl_name
+from servicecert_schemas.case import CaseState
+from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
+from servicecert_schemas.mail import MailHandedOver
+from servicecert_schemas.revocation import CertificateRevoked, RevocationRegistered, StandingChanged
+from servicecert_schemas.values import CertificateType
+
+KILLED = 128 + 9
+NONCE = bytes(32)
+
+
+async def test_B2_I7_what_was_signed_and_then_given_up_is_revoked_for_relying_parties(
+    parts: Parts, authority: Path, known_customers: Customers, tmp_path: Path
+) -> None:
+    log = tmp_path / "signatures"
+    environment = {"SIGNATURE_LOG": str(log), "PYTHONPATH": str(SIGNATURE_HOOK), "SERVICECERT_SESSION_SECONDS": "1"}
+    async with (
+        System(tmp_path, parts=parts, authority=authority, environment=environment) as system,
+        opened_desk(system, known_customers) as desk,
+    ):
+        case_id = await _signed_by_one_who_dies(desk)
+        issuer, tbs = await _given_up(system.place.admin_url, case_id)
+        signature = f"{_ca_key(system, issuer)} {sha256(tbs).hexdigest()}"
+        assert log.read_text().count(signature) == 1
+        system.start("issuer")
+        voided = await desk.said(case_id, CertificateVoided)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await desk.witness.until(lambda it: isinstance(it, StandingChanged) and it.serial == voided.serial)
+        for partition in {FULL, voided.partition}:
+            _, listed = read_crl((system.crl_folder / crl_name(voided.issuer, partition)).read_bytes())
+            assert int(voided.serial, 16) in listed
+        await _until_ocsp_says_revoked(system, voided)
+        await desk.view(case_id, CaseState.REFUSED)
+        assert log.read_text().count(signature) == 1, "what is given up is not signed again"
+        for kind in (CertificateIssued, RevocationRegistered, CertificateRevoked):
+            assert not desk.witness.of_case(case_id, kind)
+        assert {it.kind for it in desk.witness.of_case(case_id, MailHandedOver)} <= {"application-refused"}
+
+
+async def _signed_by_one_who_dies(desk: Desk) -> UUID:
+    """A case whose certificate is signed by an issuer that dies before it stores so."""
+    await asyncio.to_thread(desk.system.children["issuer"].kill)
+    child = desk.system.start("issuer", SERVICECERT_DIE_AT="effect-done")
+    case_id = await desk.apply(CertificateType.TEST_SERVER)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while child.alive:  # noqa: ASYNC110  -- a process ends
+            await asyncio.sleep(0.05)
+    assert child.returncode == KILLED, child.said(5)
+    return case_id
+
+
+async def _given_up(url: str, case_id: UUID) -> tuple[str, bytes]:
+    """What `servicecert ca void` does, once its minute is over. Answers the CA, and the bytes that were to be signed."""
+    connection = await asyncpg.connect(url, server_settings={"search_path": "issuer"})
+    try:
+        await connection.execute("update intents set since = since - interval '2 minutes'")
+        assert await wishes.give_up(connection, str(case_id), "the token is destroyed")
+        row = await connection.fetchrow("select issuer, tbs from certificates where key = $1", str(case_id))
+        assert row is not None
+        return row["issuer"], row["tbs"]
+    finally:
+        await connection.close()
+
+
+def _ca_key(system: System, issuer: str) -> str:
+    """A CA's key as the log of signatures names it; what is linted is signed by a key that is thrown away."""
+    public = Authority.load(system.ca_folder).issuer(issuer).public_key
+    return sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+async def _until_ocsp_says_revoked(system: System, voided: CertificateVoided) -> None:
+    question = Question(Authority.load(system.ca_folder).issuer(voided.issuer), int(voided.serial, 16), NONCE)
+    headers = {"Content-Type": "application/ocsp-request"}
+    async with aiohttp.ClientSession(headers=headers) as session, asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            async with session.post(system.ocsp_url, data=question.request()) as response:
+                if question.is_revoked(await response.read(), datetime.now(UTC)):
+                    return
+            await asyncio.sleep(0.05)
