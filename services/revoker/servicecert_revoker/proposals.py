@@ -71,11 +71,10 @@ def gone_on(proposal: Proposal, now: datetime) -> Decision[Proposal]:
     ]
     so_far = proposal.ordered + count
     done = so_far == proposal.total
-    # What is less than one certificate's time is kept for the next tick.
     after = replace(
         proposal,
         ordered=so_far,
-        carried_at=now if count or proposal.carried_at is None else proposal.carried_at,
+        carried_at=_carried(proposal, count, now),
         next=proposal.next[count:],
         done_at=now if done else None,
     )
@@ -91,6 +90,15 @@ def _due(proposal: Proposal, now: datetime) -> int:
         return 1
     passed = min(now - proposal.carried_at, _CATCHES_UP)
     return min(int(passed / timedelta(minutes=1) * proposal.rate), MOST_AT_ONCE)
+
+
+def _carried(proposal: Proposal, count: int, now: datetime) -> datetime:
+    """The moment up to which the rate is used: what is less than one certificate's time is kept for the next tick."""
+    if proposal.carried_at is None:
+        return now
+    if not count:
+        return proposal.carried_at
+    return max(proposal.carried_at, now - _CATCHES_UP) + count * timedelta(minutes=1) / proposal.rate
 
 
 def _pause(proposal: Proposal) -> timedelta:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -292,9 +293,22 @@ def test_rate_is_kept_and_a_pause_is_made_good_for_ten_minutes_at_most(
     decision = gone_on(running(rate=rate, carried_at=NOW), NOW + passed)
     assert len(decision.events) == count
     assert decision.state is not None
-    assert decision.state.carried_at == (NOW + passed if count else NOW)
+    assert decision.state.carried_at == NOW + max(timedelta(), passed - timedelta(minutes=10)) + count * MINUTE / rate
     (again,) = decision.deadlines
     assert again.at == NOW + passed + max(SECOND, MINUTE / rate)
+
+
+@pytest.mark.parametrize("tick", [SECOND, 1.25 * SECOND])
+@pytest.mark.parametrize("rate", [60, 70, 90, 100, 119, 600, 7_777])
+def test_rate_is_kept_where_a_tick_is_no_whole_number_of_certificates(rate: int, tick: timedelta) -> None:
+    proposal, ordered, now = running(rate=rate, total=10**9, carried_at=NOW), 0, NOW
+    while now < NOW + 5 * MINUTE:
+        now += tick
+        decision = gone_on(proposal, now)
+        assert decision.state is not None
+        ordered += len(decision.events)
+        proposal = replace(decision.state, next=proposal.next)
+    assert ordered == pytest.approx(5 * rate, abs=1 + rate / 48)
 
 
 def test_proposal_that_is_done_or_empty_does_nothing_more() -> None:
