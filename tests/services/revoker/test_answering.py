@@ -178,7 +178,7 @@ def test_D3_standings_only_get_worse_in_whatever_order_they_come() -> None:
     backwards = Standings()
     assert [backwards.take(each, NOW) for each in reversed(steps)] == [True] + 5 * [False]
     assert standings.of("test-ec", GOOD) == backwards.of("test-ec", GOOD)
-    assert (len(standings), list(standings.issuers())) == (1, ["test-ec"])
+    assert (len(standings), list(standings.issuers(NOW))) == (1, ["test-ec"])
 
 
 def test_D8_a_revocation_without_details_counts_from_when_it_was_said() -> None:
@@ -187,3 +187,12 @@ def test_D8_a_revocation_without_details_counts_from_when_it_was_said() -> None:
     assert standings.take(bare, NOW)
     found = standings.of("test-ec", GOOD)
     assert (found.reason, found.revoked_at) == (None, NOW)
+
+
+def test_D8_a_ca_all_of_whose_certificates_expired_is_not_asked_to_certify_a_responder() -> None:
+    standings = Standings()
+    for each in (said(GOOD), said(REVOKED).model_copy(update={"not_after": NOW}), said(1, issuer="test-rsa")):
+        standings.take(each, NOW)
+    last = said(GOOD).not_after
+    assert list(standings.issuers(last)) == ["test-ec", "test-rsa"]
+    assert list(standings.issuers(last + timedelta(seconds=1))) == []

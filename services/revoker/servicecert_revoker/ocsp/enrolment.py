@@ -57,7 +57,7 @@ class Enrolment:
         self._of = {environment: _Enrolled() for environment in ResponderEnvironment}
 
     def due(self, now: datetime, wanted: Iterable[str]) -> list[Asked]:
-        """The requests to be published now. `wanted` are the CAs that have issued something."""
+        """The requests to be published now. `wanted` are the CAs that have issued something that has not expired."""
         wanted = set(wanted)
         return [asked for environment, of in self._of.items() if (asked := self._due(environment, of, now, wanted))]
 
@@ -79,7 +79,7 @@ class Enrolment:
         return of.asked
 
     def _misses(self, environment: ResponderEnvironment, of: _Enrolled, now: datetime, wanted: set[str]) -> bool:
-        """Whether a CA of the environment has issued something and has not certified the newest key for a long time: it is a new one."""
+        """Whether a CA of the environment that is wanted has not certified the newest key for a long time: it is a new one."""
         assert of.asked is not None
         ours = {issuer for issuer in wanted if issuer.startswith("test-") is (environment is ResponderEnvironment.TEST)}
         return bool(of.certified) and not ours <= of.certified and now >= of.asked.at + MISSING_AGAIN

@@ -159,7 +159,7 @@ class Responder:
     async def _ask(self) -> None:
         """Asks for certificates whenever there is reason to."""
         while True:
-            for asked in self._enrolment.due(self._clock(), self._standings.issuers()):
+            for asked in self._enrolment.due(now := self._clock(), self._standings.issuers(now)):
                 await self._publish(asked)
             await asyncio.sleep(_LOOK_SECONDS)
 

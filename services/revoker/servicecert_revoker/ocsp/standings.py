@@ -32,13 +32,14 @@ class Standings:
 
     def __init__(self) -> None:
         self._of: dict[str, dict[int, Revoked | None]] = {}
+        self._until: dict[str, datetime] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._of.values()))
 
-    def issuers(self) -> Iterator[str]:
-        """The CAs that have issued anything."""
-        return iter(self._of)
+    def issuers(self, now: datetime) -> Iterator[str]:
+        """The CAs that have issued anything that has not expired."""
+        return (issuer for issuer, until in self._until.items() if until >= now)
 
     def of(self, issuer: str, serial: int) -> Revoked | Known:
         found = self._of.get(issuer, _NOTHING).get(serial, Known.NEVER_ISSUED)
@@ -47,6 +48,7 @@ class Standings:
     def take(self, said: StandingChanged, at: datetime) -> bool:
         """Merges what is said, and whether that changed anything. `at` is when it was said."""
         of = self._of.setdefault(said.issuer, {})
+        self._until[said.issuer] = max(said.not_after, self._until.get(said.issuer, said.not_after))
         serial = int(said.serial, 16)
         before = of.get(serial, Known.NEVER_ISSUED)
         if said.standing is Standing.VALID:
