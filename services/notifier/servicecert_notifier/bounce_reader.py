@@ -87,8 +87,12 @@ class BounceReader:
             if row is None:
                 log.info("a bounce is of no mail in the ledger", mail=str(bounce.mail_id))
                 return True
-            if row["state"] in _UNDER_WAY and time.time() - came < _EARLY_SECONDS:
-                return False
+            if row["state"] in _UNDER_WAY:
+                if time.time() - came < _EARLY_SECONDS:
+                    return False
+                # It is tried again, so this report is not of its end; one that is has to count.
+                log.info("a bounce is of a mail that is still tried", mail=str(bounce.mail_id))
+                return True
             notice = Notice(uuid4(), row["case_id"], bounce.mail_id, Wanted.BOUNCE, bounce.status, self._clock())
             if await notify(connection, notice):
                 log.warning("mail bounced", mail=str(bounce.mail_id), case=str(row["case_id"]), status=bounce.status)

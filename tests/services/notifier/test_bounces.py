@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from email import message_from_bytes
 from email.policy import SMTP
@@ -149,6 +150,22 @@ async def test_C3_a_bounce_that_comes_before_its_hand_over_is_recorded_waits(fol
     await reader.look()
     assert await pool.fetchval("select count(*) from notices") == 0
     assert (maildir / "new" / "early").exists()
+
+
+async def test_C3_a_bounce_of_a_mail_that_is_still_tried_does_not_stand_for_the_one_of_its_end(folder, issued):
+    pool, maildir, reader, _, second = folder
+    (maildir / "new" / "1.old").write_bytes(about(second))
+    os.utime(maildir / "new" / "1.old", (0, 0))
+    await reader.look()
+    assert list((maildir / "new").iterdir()) == []
+    await pool.execute(
+        "update mails set state = 'handed-over', answer = '250', attempts = 1, settled_at = planned_at where mail_id = $1",
+        second,
+    )
+    (maildir / "new" / "2.end").write_bytes(about(second))
+    assert await pool.fetchval("select count(*) from deadlines") == 0
+    await reader.look()
+    assert await pool.fetchval("select kind from deadlines") == "notices"
 
 
 async def test_C3_reports_that_wait_or_cannot_be_read_hold_up_no_others_and_no_processor(folder, monkeypatch):
