@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
@@ -96,7 +97,7 @@ def key_of_file(path: Path) -> str:
     for read in _READERS:
         try:
             key = read(content)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, UnsupportedAlgorithm):
             continue
         return spki_sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
     raise Told(

@@ -92,7 +92,9 @@ def test_C3_a_mail_is_sent_again_through_the_decider_and_on_record(servicecert, 
     assert intent.data.recipient == ISSUED.recipients[0]
     assert decision.state.row(intent.data.mail_id).reason == "the mailbox was full"
     noted = do(lambda: on(url, lambda c: c.fetchval("select entry from audit where key = $1", CASE)))
-    assert json.loads(noted)["happened"] == {"command": "mail resend", "mail": refused, "as": said["again"]}
+    login = do(lambda: on(url, lambda c: c.fetchval("select session_user::text")))
+    facts = {"operator": login, "mail": refused, "as": said["again"]}
+    assert json.loads(noted)["happened"] == {"command": "mail resend", "facts": facts}
 
 
 def test_C3_a_mail_is_sent_to_the_right_address_instead(servicecert, ledger):

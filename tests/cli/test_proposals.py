@@ -10,6 +10,7 @@ import pytest
 from commandline import do, one_sentence
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from servicecert_pki import der
 from servicecert_pki.spki import spki_sha256
 from servicecert_revoker.service import MIGRATIONS
 from servicecert_revoker.status import Certificate, Valid
@@ -200,6 +201,7 @@ def test_D2_an_operators_own_tables_never_stand_in_for_the_revokers(stocked):
         (("incident", "plan", "--serials", "missing", "--out", "p"), 66, "cannot be read"),
         (("incident", "plan", "--serials", "bad", "--out", "p"), 65, "line 1: this is no serial number"),
         (("incident", "plan", "--key-file", "bad", "--out", "p"), 65, "holds no key"),
+        (("incident", "plan", "--key-file", "strange", "--out", "p"), 65, "holds no key"),
         (("incident", "plan", "--ca", "x", "--out", "none/p"), 73, "cannot be written"),
         (("incident", "propose", "bad", "--reason", "key-exposed", "--why", "x"), 65, "is no plan"),
         (("incident", "propose", "missing", "--reason", "key-exposed", "--why", "x"), 66, "cannot be read"),
@@ -212,6 +214,8 @@ def test_foreseeable_mistakes_are_one_sentence(
 ):
     monkeypatch.chdir(tmp_path)
     Path("bad").write_text("no number\n")
+    of_no_known_kind = der.sequence(der.sequence(der.oid("1.2.3.4")), der.bit_string(b"key"))
+    Path("strange").write_bytes(of_no_known_kind)
     done = servicecert(*arguments)
     assert done.exit_code == code
     assert says in one_sentence(done.stderr)

@@ -125,12 +125,9 @@ def resend(mail_id: UUID, reason: str, address: str | None, as_json: bool) -> No
     identity = uuid4()
 
     async def ask(connection: Any) -> MailRow:
-        import os
-
-        from pydantic_core import to_json
         from servicecert_notifier import mail_rows
         from servicecert_notifier.notices import notify
-        from servicecert_worker.audit import Chain
+        from servicecert_worker.operating import Act, Operation
 
         found = await mail_rows.find(connection, mail_id=mail_id)
         if not found:
@@ -142,10 +139,8 @@ def resend(mail_id: UUID, reason: str, address: str | None, as_json: bool) -> No
             raise Told(f"The mail {mail_id} cannot be sent again: its letter is erased, or of an older version.", 1)
         now = datetime.now(UTC)
         await notify(connection, Notice(identity, mail.case_id, mail_id, Wanted.RESEND, reason.strip(), now, address))
-        chain = Chain("notifier", {"command": "mail resend"}, os.urandom)
-        await chain.begin(connection, now)
-        entry = {"command": "mail resend", "mail": mail_id, "as": resend_id(identity)}
-        await chain.note(connection, str(mail.case_id), to_json({"happened": entry}).decode(), now)
+        act = Act(str(mail.case_id), {"mail": mail_id, "as": resend_id(identity)})
+        await Operation(connection, "mail resend", lambda: now).tell([act])
         return mail
 
     mail = _in_database(ask)
