@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Literal
 
 import structlog
@@ -29,6 +30,10 @@ _OURS_TO_MEND = frozenset((454, 530, 534, 535, 538))
 
 _TOO_LARGE = 552
 """The reply to MAIL that refuses the mail for its size (RFC 1870 section 6), and not its sender."""
+
+
+_WRITTEN_AT_ONCE = 10
+"""Mails that a conversation has in memory at most: enough for those of one case to be written one after another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,21 +142,27 @@ class Postman:
         waiting: deque[int],
         outcomes: dict[int, Done | Deferred],
     ) -> None:
-        """Hands over what is waiting for as long as the conversation goes on. Each mail is written while the server takes the one before."""
+        """Hands over what is waiting for as long as the conversation goes on.
+
+        A mail is written while the server takes the one before. Where other conversations use that time, several are written at once, which costs less.
+        """
         offers = conversation.offers
         ahead: dict[int, _Written] = {}
 
-        def write_ahead() -> None:
-            if waiting:
-                ahead[waiting[0]] = self._write(tasks[waiting[0]].data, offers)
+        def write_ahead(count: int = 1) -> None:
+            for place in islice(waiting, count):
+                if place not in ahead:
+                    ahead[place] = self._write(tasks[place].data, offers)
 
         while waiting and conversation.usable:
+            alone = self._busy.total() == 1
+            if waiting[0] not in ahead:
+                write_ahead(1 if alone else _WRITTEN_AT_ONCE)
             place = waiting.popleft()
-            task = tasks[place]
-            written = ahead.pop(place, None) or self._write(task.data, offers)
+            task, written = tasks[place], ahead.pop(place)
             if isinstance(written, _Mail):
                 try:
-                    outcomes[place] = await self._hand_over(conversation, task, written, write_ahead)
+                    outcomes[place] = await self._hand_over(conversation, task, written, write_ahead if alone else None)
                 except NoAnswer as silent:
                     outcomes[place] = Deferred(str(silent))
                     raise
@@ -197,7 +208,7 @@ class Postman:
         return Deferred(f"The mail could not be written ({type(fault).__name__}).")
 
     async def _hand_over(
-        self, conversation: Conversation, task: Task, mail: _Mail, meanwhile: Callable[[], None]
+        self, conversation: Conversation, task: Task, mail: _Mail, meanwhile: Callable[[], None] | None
     ) -> Done | Deferred:
         try:
             answer = await conversation.hand_over(mail.envelope, mail.message, meanwhile)
