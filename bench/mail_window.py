@@ -1,0 +1,51 @@
+"""The window in which a mail is with the server and not yet in the ledger: a worker that dies within it hands the mail over again (C3, I9)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from statistics import quantiles
+
+import asyncpg
+from servicecert_cli.system import System
+
+from bench.results import Measurement, Reference
+
+LIMIT_MS = {"p50": 50.0, "p99": 250.0}
+
+_OPEN = """
+create unlogged table public.mail_window (ms double precision not null);
+grant insert on public.mail_window to public;
+create function public.note_mail_window() returns trigger language plpgsql as $$
+begin
+    insert into public.mail_window values (1000 * extract(epoch from clock_timestamp() - new.settled_at));
+    return null;
+end
+$$;
+-- A constraint that is deferred is looked at when the transaction is about to be committed.
+create constraint trigger mail_window after update on notifier.mails deferrable initially deferred
+    for each row when (old.state = 'planned' and new.state = 'handed-over') execute function public.note_mail_window();
+"""
+_CLOSE = """
+drop trigger mail_window on notifier.mails;
+drop function public.note_mail_window();
+drop table public.mail_window;
+"""
+
+
+@asynccontextmanager
+async def watched_window(system: System) -> AsyncIterator[None]:
+    """Measures for each mail how long after the server's answer its row is about to be committed."""
+    connection = await asyncpg.connect(system.place.admin_url)
+    try:
+        await connection.execute(_OPEN)
+        try:
+            yield
+            took = [row["ms"] for row in await connection.fetch("select ms from public.mail_window")]
+        finally:
+            await connection.execute(_CLOSE)
+    finally:
+        await connection.close()
+    hundredths = quantiles(took, n=100)
+    for name, value in (("p50", hundredths[49]), ("p99", hundredths[98])):
+        Measurement(f"mail-window-{name}", value, "ms", Reference("limit at 50/s", LIMIT_MS[name])).keep()
