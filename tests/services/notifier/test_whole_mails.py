@@ -77,12 +77,15 @@ def test_any_mail_is_read_as_the_one_that_the_standard_library_makes(task, words
     to = Recipient.model_construct(role=RecipientRole.ORDERER, email=address, name=name)
     task = changed(task, words).model_copy(update={"recipient": to})
     raw = compose(bodies(task, one_line(contact)), SENDER, to, task.mail_id, task.date, task.language)
-    theirs_raw = by_the_standard_library(task, write(task, one_line(contact)), "")
+    letter = write(task, one_line(contact))
+    theirs_raw = by_the_standard_library(task, letter, "")
     (ours, parts), (theirs, their_parts) = read(raw), read(theirs_raw)
     assert parts == their_parts
     # The parser of Python 3.11 leaves spaces between the encoded words of a name, so names are looked at in the tests of headers.
-    for header in ("From", "Subject", "Date", "Message-ID", "MIME-Version", "Auto-Submitted", "Content-Language"):
+    for header in ("From", "Date", "Message-ID", "MIME-Version", "Auto-Submitted", "Content-Language"):
         assert ours[header] == theirs[header]
+    # Python 3.11 loses a space of some subjects where it folds them, so ours is held against what was meant.
+    assert ours["Subject"] == one_line(letter.subject)
     assert [each.addr_spec for each in ours["To"].addresses] == [each.addr_spec for each in theirs["To"].addresses]
     # Seven bits as declared, lines that end as mail's do, and none near the 998 octets of RFC 5322 section 2.1.1.
     lines = raw.split(b"\r\n")
