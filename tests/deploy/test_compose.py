@@ -73,6 +73,19 @@ def test_the_settings_of_a_service_take_its_environment(worker: str, monkeypatch
     assert set(given) <= known | RUNTIMES
 
 
+def test_the_revoker_takes_the_bucket_of_the_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    page = (CHECKOUT / "docs" / "operations.md").read_text()
+    more = yaml.safe_load(page.partition("### CRLs in a bucket")[2].partition("```yaml\n")[2].partition("```")[0])
+    jsonschema.validate(more, get_builtin_schema("vendor.compose-spec"))
+    given = more["services"]["revoker"]
+    assert set(given["secrets"]) == {*SERVICES["revoker"]["secrets"], *more["secrets"]}
+    (secret := tmp_path / "secret").write_text("a secret\n")
+    for name, value in {**SERVICES["revoker"]["environment"], **given["environment"]}.items():
+        monkeypatch.setenv(name, str(secret) if value == "/run/secrets/crl-s3" else value)
+    (publisher,) = import_module("servicecert_revoker.settings").Settings().publishers()
+    assert publisher.where == "bucket crls at https://s3.example.fi"
+
+
 def test_a_responder_takes_its_environment_and_says_when_it_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     service = SERVICES["ocsp"]
     for name, value in service["environment"].items():

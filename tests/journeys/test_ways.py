@@ -22,7 +22,7 @@ from servicecert_cli import auditing, erasing, openssl
 from servicecert_cli.demo.story import mistaken
 from servicecert_cli.e_service import Customer, example, read_csr
 from servicecert_cli.names import SERVICES
-from servicecert_cli.system import System
+from servicecert_cli.system import OCSP, System
 from servicecert_deploy import Parts
 from servicecert_pki.partitions import FULL, crl_name
 from servicecert_schemas.application import Orderer
@@ -194,6 +194,33 @@ async def test_I7_D1_D5_a_revoked_certificate_is_on_the_crl_before_anybody_is_to
     ]
     assert len(told) == 2
     assert all(revoked.crl_url in text for text in told)
+
+
+async def test_I7_D5_nobody_is_told_of_a_revocation_while_the_responder_is_away(desk: Desk) -> None:
+    case_id, system = await desk.apply(TEST_SERVER, number=1), desk.system
+    await desk.view(case_id, CaseState.DELIVERED)
+    issued = await desk.said(case_id, CertificateIssued)
+    await asyncio.to_thread(system.children["revoker"].stop)
+    system.start("revoker", SERVICECERT_OCSP_URL=system.ocsp_url)
+    await system.ready("revoker")
+    system.children[OCSP].kill()
+    asked_before = system.log("revoker").read_text().count("does not answer")
+    await desk.send(applicant(TEST_SERVER).revocation(case_id, issued.serial, RevocationReason.NO_LONGER_NEEDED))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while system.log("revoker").read_text().count("does not answer") == asked_before:  # noqa: ASYNC110  -- a file tells
+            await asyncio.sleep(0.05)
+    _, serials = read_crl((system.crl_folder / crl_name(issued.issuer, issued.partition)).read_bytes())
+    assert int(issued.serial, 16) in serials
+    await desk.witness.caught_up()
+    assert not desk.witness.of_case(case_id, CertificateRevoked)
+    assert {each.kind for each in desk.witness.of_case(case_id, MailHandedOver)} == {MailKind.CERTIFICATE_ISSUED}
+    system.start(OCSP)
+    await system.ready(OCSP)
+    view = await desk.view(case_id, CaseState.REVOKED, lambda view: len(view.deliveries) == 4)
+    assert MailKind.CERTIFICATE_REVOKED in {each.kind for each in view.deliveries}
+    await asyncio.to_thread(system.children["revoker"].stop)
+    system.start("revoker")
+    await system.ready("revoker")
 
 
 async def test_D1_D3_another_account_learns_nothing_and_a_second_request_changes_nothing(desk: Desk) -> None:
