@@ -223,6 +223,7 @@ class System:
             **(self._token_environment or {"SERVICECERT_CA_PASSPHRASE_FILE": str(self.passphrase_file)}),
             "SERVICECERT_CRL_BASE_URL": self.crl_url,
             "SERVICECERT_CRL_PARTITIONS": str(PARTITIONS),
+            "SERVICECERT_OCSP_URL": self.ocsp_url,
         }
 
     def start(self, name: str, **environment: str) -> Child:

@@ -14,7 +14,7 @@ from servicecert_cli import interruption
 from servicecert_cli.faults import told
 from servicecert_cli.names import SERVICES
 from servicecert_cli.output import console
-from servicecert_cli.system import worker_names
+from servicecert_cli.system import OCSP, worker_names
 from servicecert_deploy import start_parts
 
 from chaos import plan, scene, telling
@@ -46,9 +46,9 @@ def main() -> int:
 
 async def _run(applications: int, seed: int, keep: Path | None, *, token: bool) -> Outcome:
     out = console()
-    workers = [name for service in SERVICES for name in worker_names(service, WORKERS)]
-    planned = plan.draw(seed, applications, workers, plan.blows_for(applications))
-    out.print(f"{applications} applications, {WORKERS} workers of each service, SEED={seed}")
+    processes = [OCSP, *(name for service in SERVICES for name in worker_names(service, WORKERS))]
+    planned = plan.draw(seed, applications, processes, plan.blows_for(applications))
+    out.print(f"{applications} applications, {WORKERS} workers of each service, an OCSP responder, SEED={seed}")
     parts = await asyncio.to_thread(start_parts, environment={})
     folder = Path(tempfile.mkdtemp(prefix="servicecert-chaos-"))
     try:

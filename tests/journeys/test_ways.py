@@ -200,9 +200,6 @@ async def test_I7_D5_nobody_is_told_of_a_revocation_while_the_responder_is_away(
     case_id, system = await desk.apply(TEST_SERVER, number=1), desk.system
     await desk.view(case_id, CaseState.DELIVERED)
     issued = await desk.said(case_id, CertificateIssued)
-    await asyncio.to_thread(system.children["revoker"].stop)
-    system.start("revoker", SERVICECERT_OCSP_URL=system.ocsp_url)
-    await system.ready("revoker")
     system.children[OCSP].kill()
     asked_before = system.log("revoker").read_text().count("does not answer")
     await desk.send(applicant(TEST_SERVER).revocation(case_id, issued.serial, RevocationReason.NO_LONGER_NEEDED))
@@ -218,9 +215,6 @@ async def test_I7_D5_nobody_is_told_of_a_revocation_while_the_responder_is_away(
     await system.ready(OCSP)
     view = await desk.view(case_id, CaseState.REVOKED, lambda view: len(view.deliveries) == 4)
     assert MailKind.CERTIFICATE_REVOKED in {each.kind for each in view.deliveries}
-    await asyncio.to_thread(system.children["revoker"].stop)
-    system.start("revoker")
-    await system.ready("revoker")
 
 
 async def test_D1_D3_another_account_learns_nothing_and_a_second_request_changes_nothing(desk: Desk) -> None:

@@ -8,8 +8,8 @@ from servicecert_cli.addresses import Cluster
 from servicecert_cli.publishing import load_registers
 from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
 from servicecert_schemas.topics import REGISTERS
+from servicecert_worker import clients, topic_creation
 from servicecert_worker import known as known_topics
-from servicecert_worker import relay, topic_creation
 from servicecert_worker.decider import Known
 from servicecert_worker.known import Follower
 
@@ -71,7 +71,7 @@ class Hanging:
 
 async def test_a_consumer_that_does_not_end_ends_no_following(monkeypatch):
     tries = asyncio.Semaphore(0)
-    monkeypatch.setattr(relay, "STOP_SECONDS", 0.01)
+    monkeypatch.setattr(clients, "STOP_SECONDS", 0.01)
     monkeypatch.setattr(known_topics, "AIOKafkaConsumer", lambda **_: Hanging(tries))
     following = asyncio.create_task(follower(Cluster("nowhere:1", ""), Told(ConnectionError())).run())
     async with asyncio.timeout(30):

@@ -19,7 +19,7 @@ import asyncpg
 
 from .database import connection_options
 from .decider import Again, Done, Effect, Outcome, Result, Task
-from .faults import Outage, is_transient, named, pauses, within
+from .faults import Outage, is_transient, named, pauses, uncancelled, within
 from .sql import statement
 from .steps import step
 
@@ -219,7 +219,7 @@ async def watch(connection: asyncpg.Connection[Any], lost: asyncio.Event) -> Non
 
 async def _outcomes(effect: Effect, tasks: Sequence[Task]) -> Sequence[Outcome]:
     try:
-        return await effect.do(tasks)
+        return await uncancelled(effect.do(tasks))
     except Exception as error:
         log.error("An act raised %s; it is tried again", named(error))
         return [Again(f"it raised {named(error)}")] * len(tasks)

@@ -95,13 +95,31 @@ async def pauses(first: float = 0.05, longest: float = 5.0) -> AsyncIterator[int
         pause = min(longest, pause * 2)
 
 
+class Abandoned(ConnectionError):
+    """What was awaited was cancelled, and whoever awaits it was not."""
+
+
+async def uncancelled(act: Awaitable[T]) -> T:
+    """Awaits `act`. Raises Abandoned for a cancellation that nobody asked of this task.
+
+    A client that is closed cancels what others await, and a TaskGroup takes a part that ends by a cancellation for one that it ended itself.
+    """
+    try:
+        return await act
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise Abandoned from None
+
+
 async def within(seconds: float, act: Awaitable[T]) -> T:
-    """Awaits `act` for so long at most. Raises TimeoutError.
+    """Awaits `act` for so long at most. Raises TimeoutError, and Abandoned as `uncancelled` does.
 
     asyncio.wait_for does not do: up to Python 3.11 it swallows a cancellation that comes together with the result, and the process never ends.
     """
     async with asyncio.timeout(seconds):
-        return await act
+        return await uncancelled(act)
 
 
 class Outage:

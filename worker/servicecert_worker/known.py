@@ -14,10 +14,10 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from servicecert_schemas.codec import Undecodable, decode
 
+from .clients import stop
 from .decider import Change, Known
-from .faults import Outage, is_transient, pauses, within
+from .faults import Outage, is_transient, pauses, uncancelled, within
 from .kafka_access import IN_THE_CLEAR, KafkaAccess
-from .relay import stop
 
 log = logging.getLogger(__name__)
 K = TypeVar("K")
@@ -52,7 +52,7 @@ class Follower(Generic[K]):
             )
             try:
                 await within(30, consumer.start())
-                await self._follow(consumer, self._known)
+                await uncancelled(self._follow(consumer, self._known))
             except (KafkaError, OSError, TimeoutError) as error:
                 self._outage.began(error)
             finally:

@@ -15,13 +15,14 @@ from uuid import uuid4
 import asyncpg
 
 from .checkpoints import Attestor
+from .clients import stop
 from .database import connection_options
 from .decider import Due, Service
 from .effects import Effects
-from .faults import Outage, is_transient, pauses, within
+from .faults import Outage, is_transient, pauses, uncancelled, within
 from .parking import released
 from .record import Arrival
-from .relay import Producers, relay, stop
+from .relay import Producers, relay
 from .sql import statement
 from .steps import step
 
@@ -101,15 +102,18 @@ class Leader:
         await connection.add_listener(f"outbox_{self._service.name}", lambda *_: self._wake.set())
         await self._stand_deadlines()
         producer = self._producers()
-        await within(15, producer.start())
-        self._leading = True
         try:
+            await within(15, producer.start())
+            self._leading = True
             async with asyncio.TaskGroup() as group:
-                group.create_task(relay(connection, producer, self._prefix, f"/{self._service.name}", self._wake))
-                group.create_task(_every(_POLL_SECONDS, self._poll))
-                group.create_task(_every(_ADOPT_SECONDS, self._adopt))
-                group.create_task(_every(_PRUNE_SECONDS, self._prune))
-                group.create_task(_every(self._audit_seconds, self.attest))
+                for part in (
+                    relay(connection, producer, self._prefix, f"/{self._service.name}", self._wake),
+                    _every(_POLL_SECONDS, self._poll),
+                    _every(_ADOPT_SECONDS, self._adopt),
+                    _every(_PRUNE_SECONDS, self._prune),
+                    _every(self._audit_seconds, self.attest),
+                ):
+                    group.create_task(uncancelled(part))
                 self._outage.ended()
         finally:
             await stop(producer)

@@ -13,7 +13,7 @@ from datetime import UTC
 from typing import Any
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaProducer
 from servicecert_schemas.codec import headers_of
 from servicecert_schemas.event import Envelope
 
@@ -23,7 +23,6 @@ from .sql import statement
 from .steps import step
 
 SEND_SECONDS = 30.0
-STOP_SECONDS = 5.0
 _ROWS = 500
 
 
@@ -72,12 +71,6 @@ async def _send(producer: AIOKafkaProducer, prefix: str, source: str, row: async
         timestamp_ms=int(min(at, machine_clock()).timestamp() * 1000),
     )
     return sent
-
-
-async def stop(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
-    """Stops a producer or a consumer, or leaves it after 5 s: while the broker is down it would wait for ever."""
-    with suppress(Exception):
-        await within(STOP_SECONDS, client.stop())
 
 
 Producers = Callable[[], AIOKafkaProducer]

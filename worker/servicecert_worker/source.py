@@ -15,7 +15,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
-from .faults import Outage, named, pauses, within
+from .clients import stop
+from .faults import Outage, named, pauses, uncancelled, within
 from .kafka_access import IN_THE_CLEAR, KafkaAccess
 from .record import Record
 
@@ -97,13 +98,13 @@ class Source:
             consumer = self._open()
             try:
                 await within(30, consumer.start())
-                await self._read(consumer)
+                await uncancelled(self._read(consumer))
             except (KafkaError, OSError, TimeoutError) as error:
                 self._outage.began(error)
             finally:
                 self._consumer = None
                 self._committed.clear()
-                await _stop(consumer)
+                await stop(consumer)
 
     async def _read(self, consumer: AIOKafkaConsumer) -> None:
         self._consumer = consumer
@@ -186,13 +187,6 @@ class _Forget(ConsumerRebalanceListener):
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         log.info("Reads %d partitions", len(assigned))
-
-
-async def _stop(consumer: AIOKafkaConsumer) -> None:
-    try:
-        await within(5, consumer.stop())
-    except Exception as error:
-        log.info("The consumer did not stop cleanly (%s)", named(error))
 
 
 def _record(record: Any) -> Record:

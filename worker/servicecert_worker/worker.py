@@ -25,7 +25,7 @@ from .checkpoints import Attestor, read_key
 from .clock import Clock, machine_clock
 from .decider import Result, Service
 from .effects import Effects
-from .faults import OperatorError, Outage, is_transient, named, pauses, within
+from .faults import OperatorError, Outage, is_transient, named, pauses, uncancelled, within
 from .fold import Item
 from .known import Follower
 from .leader import Leader
@@ -123,7 +123,7 @@ class Worker(Generic[S, K]):
             await self._begin_chain()
             async with asyncio.TaskGroup() as group:
                 parts = [
-                    group.create_task(part, name=name)
+                    group.create_task(uncancelled(part), name=name)
                     for name, part in {
                         "topics that are followed": self._follower.run(),
                         "effects": self._effects.run(),

@@ -18,9 +18,9 @@ from servicecert_schemas.codec import Undecodable, decode
 from servicecert_schemas.event import EventData
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS, OCSP_RESPONDERS
 from servicecert_worker import origins
-from servicecert_worker.faults import OperatorError, Outage, pauses, within
+from servicecert_worker.clients import stop
+from servicecert_worker.faults import OperatorError, Outage, pauses, uncancelled, within
 from servicecert_worker.kafka_access import IN_THE_CLEAR, KafkaAccess
-from servicecert_worker.relay import stop
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Feed:
             )
             try:
                 await within(_ANSWER_SECONDS, consumer.start())
-                await self._follow(consumer)
+                await uncancelled(self._follow(consumer))
             except (KafkaError, OSError, TimeoutError) as error:
                 self._outage.began(error)
             finally:

@@ -20,10 +20,10 @@ from servicecert_schemas.event import EventData
 from servicecert_schemas.responder import ResponderCertified
 from servicecert_schemas.revocation import StandingChanged
 from servicecert_worker import health, logs
+from servicecert_worker.clients import stop
 from servicecert_worker.clock import clock_ahead
-from servicecert_worker.faults import OperatorError, Outage, pauses, within
+from servicecert_worker.faults import OperatorError, Outage, pauses, uncancelled, within
 from servicecert_worker.process import broker_fault, calm_collector, loop_factory, settings_fault
-from servicecert_worker.relay import stop
 
 from .answering import Answer, Answering
 from .enrolment import Asked, Enrolment, NotOurs
@@ -121,7 +121,10 @@ class Responder:
             ) as address:
                 log.info("Ready to answer", extra={"health": health_address, "ocsp": address})
                 async with asyncio.TaskGroup() as group:
-                    parts = [group.create_task(part) for part in (self._feed.run(), self._ask(), self._refresh())]
+                    parts = [
+                        group.create_task(uncancelled(part))
+                        for part in (self._feed.run(), self._ask(), self._refresh())
+                    ]
                     await self._stopping.wait()
                     for part in parts:
                         part.cancel()
