@@ -34,7 +34,7 @@ is one sentence for a person: `MissingPart`, `TamperedJar`, `StartFailed`, `Toke
 
 from servicecert_deploy.environment import Parts, start_parts
 from servicecert_deploy.errors import DeployError, MissingPart, StartFailed, TamperedJar, TokenMissing
-from servicecert_deploy.kafka import Kafka
+from servicecert_deploy.kafka import Kafka, Node
 from servicecert_deploy.ports import free_port
 from servicecert_deploy.postgres import Postgres
 from servicecert_deploy.processes import Child
@@ -45,6 +45,7 @@ __all__ = [
     "DeployError",
     "Kafka",
     "MissingPart",
+    "Node",
     "Parts",
     "Postgres",
     "SoftHsm",

@@ -1,4 +1,4 @@
-"""One node of Apache Kafka (KRaft) on this machine, for the demo, the tests and the benchmarks."""
+"""Nodes of Apache Kafka (KRaft) on this machine, mostly one alone, for the demo, the tests and the benchmarks."""
 
 import base64
 import shutil
@@ -6,6 +6,8 @@ import signal
 import socket
 import sys
 import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from servicecert_deploy.accounts import run_folder
@@ -26,8 +28,8 @@ API_VERSIONS = bytes.fromhex("0000000a 0012 0000 00000001 ffff")
 # memory, and it looks each second; index files of 1 MiB instead of 10 spare each partition's first entry some 40 ms.
 PROPERTIES = """\
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@{host}:{controller_port}
+node.id={node}
+controller.quorum.voters={voters}
 listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
 advertised.listeners=PLAINTEXT://{host}:{port}
 controller.listener.names=CONTROLLER
@@ -53,12 +55,30 @@ broker.heartbeat.interval.ms=300
 """
 
 
+def _cluster_id() -> str:
+    """Hex, since an id that begins with a hyphen is not accepted everywhere."""
+    return uuid.uuid4().hex[:22]
+
+
+@dataclass(frozen=True)
+class Node:
+    """Which node of which cluster a broker is. `controllers` are the controllers' ports by node; none where it is alone.
+
+    Each cluster has an id of its own, so that clients can tell a wiped broker from the one before.
+    """
+
+    id: int = 1
+    cluster_id: str = field(default_factory=_cluster_id)
+    controllers: Mapping[int, int] = field(default_factory=dict)
+
+
 class Kafka:
     """A broker with its own address and records, both kept over `kill` and `restart` until `stop`.
 
     `throughput` leaves the just-in-time compiler whole: right for benchmarks, 1 s slower to start. `cache` keeps the
-    jars and the start-up cache. `properties` are added to its own, and may name {host}, {port} and {controller_port}. Every call blocks until what it asks for is so. Raises MissingPart, TamperedJar,
-    StartFailed.
+    jars and the start-up cache. `properties` are added to its own, and may name {host}, {port} and {controller_port}.
+    With a `node` it is one of several, which are started side by side: it answers once the most of them do. Every call
+    blocks until what it asks for is so. Raises MissingPart, TamperedJar, StartFailed.
     """
 
     def __init__(
@@ -66,12 +86,14 @@ class Kafka:
         *,
         throughput: bool = False,
         properties: str = "",
+        node: Node | None = None,
         cache: Path = CACHE,
         report: Report = silent,
         choose_port: FreePort = free_port,
     ) -> None:
         self._tuning = FOR_THROUGHPUT if throughput else FOR_START
         self._properties = PROPERTIES + properties
+        self._node = node
         self._cache = cache.resolve()
         self._report = report
         self._choose_port = choose_port
@@ -108,10 +130,13 @@ class Kafka:
     def _start_new(self, java: Java, *flags: str) -> None:
         self._java, self._flags = java, flags
         self._folder = run_folder(None, "kafka")
-        format_storage(self._folder)
+        node = self._node or Node()
+        format_storage(self._folder, node)
         try:
             for left in reversed(range(TRIES)):
-                self._port, self._controller_port = self._choose_port(), self._choose_port()
+                self._port = self._choose_port()
+                self._controller_port = node.controllers.get(node.id) or self._choose_port()
+                self._identity = replace(node, controllers={**node.controllers, node.id: self._controller_port})
                 try:
                     return self._spawn()
                 except PortTaken:
@@ -161,7 +186,12 @@ class Kafka:
         properties = folder / "server.properties"
         properties.write_text(
             self._properties.format(
-                host=HOST, port=self._port, controller_port=self._controller_port, logs=folder / "logs"
+                host=HOST,
+                port=self._port,
+                controller_port=self._controller_port,
+                logs=folder / "logs",
+                node=self._identity.id,
+                voters=",".join(f"{id}@{HOST}:{port}" for id, port in self._identity.controllers.items()),
             )
         )
         flags = (*self._flags, f"-Djava.io.tmpdir={folder}")
@@ -186,17 +216,13 @@ class Kafka:
             return False
 
 
-def format_storage(folder: Path) -> None:
-    """Makes an empty storage folder, as Kafka's StorageTool does in a second of its own.
-
-    Each gets its own cluster id, so that clients can tell a wiped broker from the one before. Hex, since an id that
-    begins with a hyphen is not accepted everywhere.
-    """
+def format_storage(folder: Path, node: Node) -> None:
+    """Makes an empty storage folder, as Kafka's StorageTool does in a second of its own."""
     logs = folder / "logs"
     logs.mkdir()
     directory = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     logs.joinpath("meta.properties").write_text(
-        f"version=1\ncluster.id={uuid.uuid4().hex[:22]}\nnode.id=1\ndirectory.id={directory}\n"
+        f"version=1\ncluster.id={node.cluster_id}\nnode.id={node.id}\ndirectory.id={directory}\n"
     )
 
 

@@ -62,8 +62,8 @@ class Stand:
         self.pool: asyncpg.Pool[Any]
         self.producer: AIOKafkaProducer
 
-    async def open(self) -> None:
-        await topic_creation.create(self.bootstrap, TOPICS, self.prefix)
+    async def open(self, *, replication: int = 1, min_in_sync: int = 1) -> None:
+        await topic_creation.create(self.bootstrap, TOPICS, self.prefix, replication, min_in_sync)
         self.pool = await database.open_pool(self.url, toy.NAME)
         self.producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap, acks="all", enable_idempotence=True)
         await self.producer.start()

@@ -1,0 +1,37 @@
+"""Three brokers of one cluster, as production has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+
+from servicecert_deploy import Kafka, Node, free_port
+
+COUNT = 3
+_REPLICATED = """\
+offsets.topic.replication.factor=3
+transaction.state.log.replication.factor=3
+transaction.state.log.min.isr=2
+default.replication.factor=3
+"""
+
+
+@contextmanager
+def three_brokers() -> Iterator[list[Kafka]]:
+    """The brokers of a new cluster; ends them at the end. Raises what Kafka raises."""
+    first = Node(1, controllers={node: free_port() for node in range(1, COUNT + 1)})
+    brokers = [
+        Kafka(properties=_REPLICATED, node=Node(node, first.cluster_id, first.controllers))
+        for node in first.controllers
+    ]
+    with ExitStack() as stack, ThreadPoolExecutor(COUNT) as threads:
+        for broker in brokers:
+            stack.callback(broker.stop)
+        list(threads.map(Kafka.start, brokers))
+        try:
+            yield brokers
+        finally:
+            # Who is the last of a cluster does not end in order: there is nobody to hand over to.
+            for broker in brokers:
+                broker.kill()
