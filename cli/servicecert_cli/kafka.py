@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -100,7 +100,9 @@ async def _opened(place: Cluster, start: Any, stop: Any) -> AsyncIterator[None]:
     except (KafkaError, OSError, TimeoutError):
         raise unanswered(place) from None
     finally:
-        await within(OPEN_SECONDS, stop())
+        # What is wrong is told already, or was done.
+        with suppress(Exception):
+            await within(OPEN_SECONDS, stop())
 
 
 def unanswered(place: Cluster) -> OperatorError:

@@ -14,9 +14,19 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    NotCoordinatorForGroupError,
+    for_code,
+)
 from servicecert_schemas.topics import CATALOGUE, REGISTERS
 
+from .faults import pauses
+
 _FETCH_SECONDS = 10.0
+_COORDINATOR_SECONDS = 15.0
+_NOT_YET = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +42,37 @@ class PartitionLag:
 
 async def committed(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, int]:
     """The offset that a group goes on from, for each partition of which it has handled something. Raises what aiokafka raises."""
-    return {partition: meta.offset for partition, meta in (await admin.list_consumer_group_offsets(group)).items()}
+    coordinator, _ = await _described(admin, group)
+    found = await admin.list_consumer_group_offsets(group, coordinator)
+    return {partition: meta.offset for partition, meta in found.items()}
 
 
 async def members(admin: AIOKafkaAdminClient, group: str) -> list[set[TopicPartition]]:
     """The partitions that each running worker of a group reads. Raises what aiokafka raises."""
-    (answer,) = await admin.describe_consumer_groups([group])
-    return [_assigned(member[4]) for member in answer.groups[0][5]]
+    _, workers = await _described(admin, group)
+    return [_assigned(worker[4]) for worker in workers]
+
+
+async def _described(admin: AIOKafkaAdminClient, group: str) -> tuple[int, Sequence[Any]]:
+    """Which broker coordinates a group, and the group's members as that broker describes them.
+
+    A cluster that is new, or has lost a broker, has no coordinator for a moment, and one that has just begun knows of no member and no offset: it
+    says so, and is asked again for some seconds. Raises what aiokafka raises.
+    """
+    until = asyncio.get_running_loop().time() + _COORDINATOR_SECONDS
+    async for _ in pauses(longest=1.0):
+        try:
+            coordinator = await admin.find_coordinator(group)
+            (answer,) = await admin.describe_consumer_groups([group], coordinator)
+            code, _, _, _, _, workers, *_ = answer.groups[0]
+            if code:
+                raise for_code(code)
+        except _NOT_YET:
+            if asyncio.get_running_loop().time() > until:
+                raise
+        else:
+            return coordinator, workers
+    raise AssertionError("The pauses never end.")
 
 
 def _assigned(raw: bytes) -> set[TopicPartition]:

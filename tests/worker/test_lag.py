@@ -1,0 +1,67 @@
+"""A group's coordinator that is not there yet, or has not read what it knows yet, is asked again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupAuthorizationFailedError, GroupCoordinatorNotAvailableError
+from servicecert_deploy import Kafka
+from servicecert_worker import lag
+
+LOADING, NOT_COORDINATOR, NOT_ALLOWED = 14, 16, 30
+WORKER = ("member", "client", "/host", b"", b"")
+
+
+class Admin:
+    """Answers as a cluster does that has just lost a broker: at first there is no coordinator, then it answers with these codes in turn."""
+
+    def __init__(self, *codes: int) -> None:
+        self._codes = iter(codes)
+        self._is_there = False
+
+    async def find_coordinator(self, group: str) -> int:
+        if not self._is_there:
+            self._is_there = True
+            raise GroupCoordinatorNotAvailableError
+        return 1
+
+    async def describe_consumer_groups(self, groups: list[str], coordinator: int) -> list[Any]:
+        code = next(self._codes)
+        return [SimpleNamespace(groups=[(code, groups[0], "", "", "", [] if code else [WORKER], None)])]
+
+
+async def test_workers_are_not_overlooked_while_the_coordinator_reads_what_it_knows() -> None:
+    assert await lag.members(Admin(LOADING, NOT_COORDINATOR, LOADING, 0), "toy") == [set()]
+
+
+async def test_what_no_waiting_mends_is_told_at_once() -> None:
+    with pytest.raises(GroupAuthorizationFailedError):
+        await lag.members(Admin(NOT_ALLOWED), "toy")
+
+
+async def test_a_coordinator_that_does_not_come_is_told(monkeypatch) -> None:
+    monkeypatch.setattr(lag, "_COORDINATOR_SECONDS", 0.0)
+    with pytest.raises(GroupCoordinatorNotAvailableError):
+        await lag.members(Admin(), "toy")
+
+
+@pytest.fixture
+def new_broker() -> Iterator[Kafka]:
+    broker = Kafka()
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+async def test_the_first_question_after_a_group_makes_the_topic_of_offsets(new_broker: Kafka) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=new_broker.bootstrap)
+    await admin.start()
+    try:
+        assert await lag.committed(admin, "toy") == {}
+        assert await lag.members(admin, "toy") == []
+    finally:
+        await admin.close()
