@@ -37,6 +37,10 @@ class Step(Enum):
     CONTENT = auto()
 
 
+_MOST_REPLIES = len(Step)
+"""Replies that can be due at once: one to each command of those that go out in one write."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A reply to one command: its code, and the enhanced status code if it has one (RFC 3463). The server's words are dropped here."""
@@ -210,6 +214,11 @@ class Conversation(asyncio.Protocol):
             del self._buffer[: end + 1]
             if line[3:4] != b"-":
                 self._take(line)
+            if len(self._replies) > _MOST_REPLIES:
+                # Who is not stopped here fills the memory of a conversation that nobody reads.
+                self._buffer.clear()
+                self._end("The mail server answered more than it was asked.")
+                self._transport.abort()
         if len(self._buffer) > _MAX_REPLY:
             self.abort()
         self._wake()

@@ -38,7 +38,12 @@ async def open_conversation(relay: Relay, settings: Settings, tls: ssl.SSLContex
     transport = cast(asyncio.Transport, client.transport)
     patience = Patience(settings.smtp_timeout_seconds, settings.smtp_end_timeout_seconds)
     offers = Offers(*(client.supports_extension(name) for name in ("pipelining", "size", "dsn", "smtputf8")))
-    return Conversation(relay, transport, offers, patience)
+    conversation = Conversation(relay, transport, offers, patience)
+    if not conversation.usable:
+        # Who says good-bye with its answer to EHLO would be asked again at once, for ever, and no mail were tried.
+        conversation.abort()
+        raise ConversationFailed(f"Opening a conversation, {where} ended it.")
+    return conversation
 
 
 async def _encrypt(client: SMTP, wanted: Tls, tls: ssl.SSLContext, where: str) -> None:

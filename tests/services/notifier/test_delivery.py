@@ -286,6 +286,46 @@ async def test_a_reply_without_end_is_cut_off(scripted, postman, mails):
         assert states(await postman(port).deliver(mails(1))) == [MailState.DEFERRED]
 
 
+@pytest.mark.parametrize("more", ["", "250 And this\r\n", "421 4.3.2 Going\r\n"])
+async def test_a_server_that_ends_as_it_opens_is_not_asked_for_ever(postman, mails, reasons, more):
+    connections = 0
+
+    async def talk(reader, writer):
+        nonlocal connections
+        connections += 1
+        writer.write(b"220 test\r\n")
+        await reader.readline()
+        writer.write(f"250 test\r\n{more}".encode())
+        writer.close()
+
+    server, port = await listening(talk)
+    async with server, asyncio.timeout(30):
+        assert states(await postman(port).deliver(mails(3))) == [MailState.DEFERRED] * 3
+    assert connections <= 3
+    assert ["ended" in reason or "421" in reason or "broke off" in reason for reason in reasons()] == [True] * 3
+
+
+async def test_a_server_that_goes_on_answering_is_cut_off(postman, mails):
+    ended = asyncio.Event()
+
+    async def talk(reader, writer):
+        for answer in ("220 test", "250 test", "250 Ok", "250 Ok", "354 Go"):
+            writer.write(f"{answer}\r\n".encode())
+            await reader.readline()
+        await reader.readuntil(b"\r\n.\r\n")
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b"250 2.0.0 Ok\r\n" * 1_000)
+                await writer.drain()
+        ended.set()
+        writer.close()
+
+    server, port = await listening(talk)
+    async with server, asyncio.timeout(30):
+        assert states(await postman(port).deliver(mails(1))) == [MailState.HANDED_OVER]
+        await ended.wait()
+
+
 @pytest.mark.parametrize("waits_for", ["EHLO", "MAIL"])
 async def test_a_delivery_that_is_abandoned_leaves_no_connection(postman, mails, waits_for):
     connected, ended = asyncio.Event(), asyncio.Event()
