@@ -10,6 +10,11 @@ from .conversation import NOT_SMTP, Conversation, ConversationFailed, Offers, Pa
 from .relays import Relay
 from .settings import Settings, Tls
 
+_RENEW = "have it renewed there"
+_NAME = "write SMTP_HOST as the certificate names it"
+_WAYS_OUT = {9: _RENEW, 10: _RENEW, 62: _NAME, 64: _NAME}
+"""What to do about a certificate, by OpenSSL's X509_V_ERR numbers: not yet valid, expired, of another name, of another IP address."""
+
 
 async def open_conversation(relay: Relay, settings: Settings, tls: ssl.SSLContext) -> Conversation:
     """Opens a conversation with a mail server as the settings ask. Raises `ConversationFailed`."""
@@ -72,7 +77,8 @@ def _sentence(fault: Exception, where: str) -> str:
         case SMTPAuthenticationError():
             return f"SMTP_USERNAME with the password of SMTP_PASSWORD_FILE is not accepted by {where} ({cause.code})."
         case ssl.SSLCertVerificationError():
-            return f"The certificate of {where} does not verify ({cause.verify_message}): set SMTP_CA_FILE to the CA that signed it."
+            way_out = _WAYS_OUT.get(cause.verify_code, "set SMTP_CA_FILE to the CA that signed it")
+            return f"The certificate of {where} does not verify ({cause.verify_message.rstrip('.')}): {way_out}."
         case SMTPResponseException(code=code) if code < 0:
             return NOT_SMTP
         case SMTPResponseException():

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from types import SimpleNamespace
@@ -199,15 +200,32 @@ class ServerKey:
 
 
 @pytest.fixture(scope="session")
-def server_key(tmp_path_factory: pytest.TempPathFactory) -> ServerKey:
+def make_server_key(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ServerKey]:
+    """Makes a key whose certificate is valid for so many days before and after now, and for an IP address."""
+    return partial(_server_key, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def server_key(make_server_key: Callable[..., ServerKey]) -> ServerKey:
+    return make_server_key()
+
+
+def _server_key(
+    tmp_path_factory: pytest.TempPathFactory, since: int = -1, until: int = 1, ip: str = "127.0.0.1"
+) -> ServerKey:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mail server of the tests")])
-    start = datetime.now(UTC) - timedelta(days=1)
+    now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder(
-            name, name, key.public_key(), x509.random_serial_number(), start, start + timedelta(days=2)
+            name,
+            name,
+            key.public_key(),
+            x509.random_serial_number(),
+            now + timedelta(days=since),
+            now + timedelta(days=until),
         )
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(ip))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )

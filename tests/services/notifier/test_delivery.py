@@ -181,6 +181,26 @@ async def test_required_starttls_verifies_the_server(mail_server, postman, mails
         assert states(await known.deliver(mails(3))) == [MailState.HANDED_OVER] * 3
 
 
+@pytest.mark.parametrize(
+    ("wrong", "way_out"),
+    [
+        ({"since": -2, "until": -1}, "have it renewed there"),
+        ({"since": 1, "until": 2}, "have it renewed there"),
+        ({"ip": "127.0.0.2"}, "write SMTP_HOST as the certificate names it"),
+    ],
+)
+async def test_a_certificate_that_does_not_verify_is_a_sentence_with_the_way_out(
+    mail_server, postman, mails, make_server_key, reasons, wrong, way_out
+):
+    key = make_server_key(**wrong)
+    async with mail_server(tls_context=key.context, require_starttls=True) as desk:
+        carrier = postman(desk.port, smtp_tls="starttls", smtp_ca_file=key.pem)
+        assert states(await carrier.deliver(mails(1))) == [MailState.DEFERRED]
+    assert desk.recipients == []
+    assert way_out in reasons()[0]
+    assert "SMTP_CA_FILE" not in reasons()[0]
+
+
 async def test_opportunistic_starttls_takes_what_there_is(mail_server, postman, mails, server_key):
     async with mail_server(tls_context=server_key.context, require_starttls=True) as desk:
         assert states(await postman(desk.port, smtp_tls="opportunistic").deliver(mails(1))) == [MailState.HANDED_OVER]
