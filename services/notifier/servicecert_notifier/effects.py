@@ -31,6 +31,8 @@ _OURS_TO_MEND = frozenset((454, 530, 534, 535, 538))
 _TOO_LARGE = 552
 """The reply to MAIL that refuses the mail for its size (RFC 1870 section 6), and not its sender."""
 
+_SYSTEM_TROUBLE = "4.3."
+"""How an enhanced status begins that tells of a temporary trouble of the server itself, as a full disk (RFC 3463 section 3.4)."""
 
 _WRITTEN_AT_ONCE = 10
 """Mails that a conversation has in memory at most: enough for those of one case to be written one after another."""
@@ -218,7 +220,16 @@ class Postman:
                 raise
             return Deferred(str(failed))
         self._answers[str(conversation.relay)] = float(answer.reply.code // 100)
+        if _takes_no_mail(answer):
+            await self._pass_over(conversation)
         return self._judge(task, answer)
+
+    async def _pass_over(self, conversation: Conversation) -> None:
+        """Has the next server asked, where there is one that has not failed lately."""
+        now = asyncio.get_running_loop().time()
+        self._relays.failed(conversation.relay, now)
+        if not self._relays.rest(now):
+            await conversation.close()
 
     def _failed(self, relay: Relay, reason: str) -> None:
         self._relays.failed(relay, asyncio.get_running_loop().time())
@@ -237,8 +248,7 @@ class Postman:
         reply = answer.reply
         if reply.positive:
             return self._done(task, MailState.HANDED_OVER, str(reply))
-        ours = reply.code in _OURS_TO_MEND or (answer.step is Step.SENDER and reply.code != _TOO_LARGE)
-        if reply.code >= 500 and not ours:
+        if reply.code >= 500 and not _is_ours_to_mend(answer):
             return self._done(task, MailState.REFUSED, str(reply))
         return Deferred(f"The mail server answered {reply} to the {answer.step.name.lower()} of the mail.", str(reply))
 
@@ -260,6 +270,17 @@ class Postman:
             log.log(level, f"mail {state}", **_named(task), answer=answer, attempts=attempts, reason=reason)
         self._outcomes[mail.content.kind, state] += 1
         return Done(MailOutcome(mail_id=mail.mail_id, state=state, answer=answer, attempts=attempts, at=self._clock()))
+
+
+def _is_ours_to_mend(answer: Answer) -> bool:
+    """Whether the server takes nothing from us, for now or at all: what it says to MAIL, other than that this mail is too large, or of our login."""
+    code = answer.reply.code
+    return code in _OURS_TO_MEND or (answer.step is Step.SENDER and not answer.reply.positive and code != _TOO_LARGE)
+
+
+def _takes_no_mail(answer: Answer) -> bool:
+    """Whether an answer is about the server or about us, and not about the mail: another server may take it."""
+    return _is_ours_to_mend(answer) or answer.reply.enhanced.startswith(_SYSTEM_TROUBLE)
 
 
 def _named(task: Task) -> dict[str, object]:

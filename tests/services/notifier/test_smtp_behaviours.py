@@ -209,6 +209,41 @@ async def test_C3_a_server_that_fails_in_the_middle_hands_the_rest_to_the_next(p
     assert len(second.accepted) == 2
 
 
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"MAIL": "452 4.3.1 No room"},
+        {"MAIL": "550 5.7.1 Sender"},
+        {"RCPT": "451 4.3.0 Lookup"},
+        {"END": "452 4.3.1 No room"},
+    ],
+)
+async def test_C3_a_server_that_takes_no_mails_hands_them_to_the_next(postman, mails, answers):
+    async with Script(answers).serving() as first, Script().serving() as second:
+        carrier = postman(first.port, smtp_host=f"127.0.0.1:{first.port},127.0.0.1:{second.port}", **QUICK)
+        outcomes = await carrier.deliver(mails(3))
+        again = await carrier.deliver(mails(1))
+    assert [outcome.data.state for outcome in (*outcomes, *again)] == [MailState.DEFERRED] + 3 * [MailState.HANDED_OVER]
+    assert len(second.accepted) == 3
+
+
+async def test_C3_a_server_that_refuses_one_address_stays_the_first(postman, mails):
+    script = Script({"RCPT": counted(["550 5.1.1 No", "450 4.2.1 Busy"])})
+    async with script.serving() as first, Script().serving() as second:
+        hosts = f"127.0.0.1:{first.port},127.0.0.1:{second.port}"
+        await postman(first.port, smtp_host=hosts, **QUICK).deliver(mails(3))
+    assert (len(first.accepted), second.connections, first.connections) == (1, 0, 1)
+
+
+async def test_C3_servers_that_all_take_no_mails_are_not_connected_to_for_each(postman, mails):
+    busy = {"MAIL": "452 4.3.1 No room"}
+    async with Script(busy).serving() as first, Script(busy).serving() as second:
+        hosts = f"127.0.0.1:{first.port},127.0.0.1:{second.port}"
+        outcomes = await postman(first.port, smtp_host=hosts, **QUICK).deliver(mails(9))
+    assert {outcome.data.answer for outcome in outcomes} == {"452 4.3.1"}
+    assert (first.connections, second.connections) == (1, 1)
+
+
 async def test_tls_from_the_first_byte(way, server_key):
     async with Script().serving(server_key.context) as server:
         row = await way(server.port, smtp_tls="implicit", smtp_ca_file=server_key.pem).played()
