@@ -23,8 +23,8 @@ Servicecert = Callable[..., Result]
 def servicecert() -> Servicecert:
     """Runs the command in this process: `servicecert("topics", "list").stdout`."""
 
-    def run(*arguments: object) -> Result:
-        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    def run(*arguments: object, typed: str | None = None) -> Result:
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments], input=typed)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result

@@ -104,6 +104,16 @@ def test_C3_a_mail_is_sent_to_the_right_address_instead(servicecert, ledger):
     assert do(lambda: on(url, taken)).intents[0].data.recipient.email == "saga@fantasin.example"
 
 
+def test_E3_an_address_need_not_stand_in_the_command(servicecert, ledger):
+    url, (refused, _) = ledger
+    words = ("mail", "resend", refused, "--reason", "misspelt", "--to", "-")
+    assert servicecert(*words, typed="saga@FANTASIN.example\n").exit_code == 0
+    assert do(lambda: on(url, taken)).intents[0].data.recipient.email == "saga@fantasin.example"
+    for nothing in ("", "\n", "saga at fantasin\n"):
+        result = servicecert(*words, typed=nothing)
+        assert (result.exit_code, "fantasin" in result.stderr) == (2, False)
+
+
 @pytest.mark.parametrize(
     ("change", "code", "sentence"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 STATES = ("planned", "deferred", "handed-over", "refused", "given-up", "superseded", "bounced")
+_STANDARD_INPUT = "-"
 _LONGEST_REASON = 500
 _UNKNOWN = "The ledger has no mail {}: see `servicecert mail list`."
 
@@ -102,17 +104,24 @@ def show(mail_id: UUID, as_json: bool) -> None:
 @click.command()
 @click.argument("mail_id", metavar="MAIL", type=click.UUID)
 @click.option("--reason", required=True, help="Why, for the record; name no person.")
-@click.option("--to", "address", metavar="ADDRESS", help="Send it there instead, where the address was wrong.")
+@click.option(
+    "--to",
+    "address",
+    metavar="ADDRESS",
+    help="Send it there instead, where the address was wrong; with -, it is read from the standard input.",
+)
 @as_json
 def resend(mail_id: UUID, reason: str, address: str | None, as_json: bool) -> None:
     """Send a mail again, under a row of its own.
 
     The notifier does it, so it must run. A mail that is still tried is superseded by the
-    new one; one that is on its way cannot be sent again yet.
+    new one; one that is on its way cannot be sent again yet. Who else works on this machine
+    may see an address that stands in the command, so let it be read: --to -
 
     \b
-    Example:
+    Examples:
       servicecert mail resend 3f2b8c1e-… --reason "the mailbox was full"
+      servicecert mail resend 3f2b8c1e-… --reason "it was misspelt" --to - < address.txt
     """
     from uuid import uuid4
 
@@ -121,7 +130,7 @@ def resend(mail_id: UUID, reason: str, address: str | None, as_json: bool) -> No
     if not reason.strip() or len(reason) > _LONGEST_REASON:
         raise click.UsageError(f"--reason: say why, in 1 to {_LONGEST_REASON} characters.")
     if address is not None:
-        address = _checked(address)
+        address = _checked(sys.stdin.readline() if address == _STANDARD_INPUT else address)
     identity = uuid4()
 
     async def ask(connection: Any) -> MailRow:
@@ -152,11 +161,11 @@ def resend(mail_id: UUID, reason: str, address: str | None, as_json: bool) -> No
 
 
 def _checked(address: str) -> str:
-    """The address as it is handed to a mail server."""
+    """The address as it is handed to a mail server. Raises `click.UsageError`, which does not quote it."""
     from email_validator import EmailNotValidError, validate_email
 
     try:
-        found = validate_email(address, check_deliverability=False)
+        found = validate_email(address.strip(), check_deliverability=False)
     except EmailNotValidError:
         raise click.UsageError("--to: this is no e-mail address; write it as name@domain.") from None
     return f"{found.local_part}@{found.ascii_domain}"
