@@ -1,6 +1,7 @@
 """What the templates name, in words: a task's content as one language writes it. Pure."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import assert_never
 
 from .message import one_line
@@ -22,11 +23,11 @@ from .wording import Wording
 Filling = dict[str, object]
 
 
-def filling(content: Content, wording: Wording) -> Filling:
-    """The values that a template of this content may name."""
+def filling(content: Content, wording: Wording, date: datetime) -> Filling:
+    """The values that a template of this content may name, in a mail of that date."""
     match content:
         case IssuedContent():
-            return _certificate(content) | _typed(content, wording) | _issued(content, wording)
+            return _certificate(content) | _typed(content, wording) | _issued(content, wording, date)
         case RevokedContent():
             return _certificate(content) | _revoked(content, wording)
         case ExpiringContent():
@@ -99,8 +100,9 @@ def _typed(content: IssuedContent | ExpiringContent | InvitedContent, wording: W
     }
 
 
-def _issued(content: IssuedContent, wording: Wording) -> Filling:
+def _issued(content: IssuedContent, wording: Wording, date: datetime) -> Filling:
     return {
+        "starts_later": content.not_before > date,
         "not_before": wording.moment_of(content.not_before),
         "not_after": wording.moment_of(content.not_after),
         "fingerprint": fingerprint_of(content.fingerprint),

@@ -81,7 +81,8 @@ def _prepared(language: Language, name: str, shape: Shape) -> Prepared:
 
 
 def _filled(task: MailTask, contact: str) -> Filling:
-    return filling(task.content, WORDING[task.language]) | {"case_id": str(task.case_id), "contact": contact}
+    known = {"case_id": str(task.case_id), "contact": contact}
+    return filling(task.content, WORDING[task.language], task.date) | known
 
 
 def _rendered(language: Language, name: str, filled: Filling) -> tuple[str, str, str]:

@@ -83,9 +83,10 @@ def _issued(language: Language, type: CertificateType = CertificateType.SERVER) 
     event = example("servicecert.certificate.issued.v1", CertificateIssued)
     name = "Potilastieto Esimerkki" if not type.is_server else "kanta.laakaritalo.example"
     subject = event.subject.replace("kanta.laakaritalo.example", name)
-    return event.model_copy(
-        update={"language": language, "recipients": _PEOPLE, "type": type, "subject": subject, "due": NOW}
-    )
+    # The one begins at once, the other on a day that was asked for (A14).
+    begins = NOW if type.is_server else event.not_before
+    who = {"language": language, "recipients": _PEOPLE}
+    return event.model_copy(update={**who, "type": type, "subject": subject, "not_before": begins, "due": NOW})
 
 
 def _case(language: Language, state: CaseState, *lacking: Deficiency, **changes: object) -> CaseChanged:

