@@ -1,9 +1,13 @@
-"""The page around every mail: what is written can be read against what is behind it, by day and in the dark."""
+"""The page of every mail: what is written can be read against what is behind it, by day and in the dark, and nothing is loaded from elsewhere."""
 
 import re
+from html.parser import HTMLParser
 from importlib.resources import files
 
 import pytest
+from servicecert_notifier.letters import write
+from servicecert_notifier.samples import samples
+from servicecert_schemas import Language
 
 STYLE = (files("servicecert_notifier") / "mails" / "page.html.j2").read_text("utf-8")
 DAY, DARK = STYLE.split("@media (prefers-color-scheme: dark)")
@@ -26,3 +30,36 @@ def test_C4_words_stand_out_from_every_background(scheme):
     for background in backgrounds:
         dark, bright = sorted((light_of(words[0]), light_of(background)))
         assert (bright + 0.05) / (dark + 0.05) >= 4.5
+
+
+class Elements(HTMLParser):
+    """What a page is made of: its elements and their attributes."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_E3_a_page_loads_nothing_and_leads_nowhere_whatever_is_filled_in(language):
+    """Who opens a mail tells nobody so: no picture, style or script comes from elsewhere, and no link waits to be followed."""
+    words = {"head", "meta", "title", "style", "html", "body"}
+    told = {"h1", "h2", "p", "dl", "dt", "dd", "ol", "li", "pre", "code"}
+    evil = "<img src=http://evil.example/><a href='http://evil.example'>x</a>\"><style>@import url(//evil.example)"
+    typed = {"applied_for", "unit", "dns", "customer_reference", "deficiencies", "lacking", "reasons", "subject"}
+    for _, task in samples(language):
+        changes = {
+            name: (evil,) if isinstance(getattr(task.content, name), tuple) else evil
+            for name in typed & set(type(task.content).model_fields)
+        }
+        page = write(task.model_copy(update={"content": task.content.model_copy(update=changes)}), "help@x.fi").html
+        found = Elements(page)
+        assert found.tags <= words | told
+        assert found.attributes <= {"lang", "charset", "name", "content"}
+    assert not re.search(r"url\(|@import", STYLE)
