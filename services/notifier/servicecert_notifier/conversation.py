@@ -25,6 +25,10 @@ class ConversationFailed(Exception):
     """The conversation cannot be opened, or broke off. The text is a sentence for an operator, without personal data."""
 
 
+class LoginRefused(ConversationFailed):
+    """The mail server does not accept our login. Who tries again at once, and for each mail, has the account locked."""
+
+
 class NoAnswer(ConversationFailed):
     """The mail server is silent. To try the next mail at once would only wait as long again."""
 

@@ -15,7 +15,7 @@ from typing import Literal
 import structlog
 from servicecert_worker.decider import Done, Outcome, Task
 
-from .conversation import Answer, Conversation, ConversationFailed, Envelope, NoAnswer, Offers, Step
+from .conversation import Answer, Conversation, ConversationFailed, Envelope, LoginRefused, NoAnswer, Offers, Step
 from .letters import bodies
 from .message import Bodies, UnsendableAddress, compose, mailbox, masked
 from .opening import open_conversation, tls_context
@@ -181,11 +181,16 @@ class Postman:
         loop = asyncio.get_running_loop()
         trouble = ConversationFailed("There is no mail server.")
         for relay in self._relays.preferred(loop.time()):
+            if (why := self._relays.refusal(relay, loop.time())) is not None:
+                trouble = LoginRefused(why)
+                continue
             try:
                 conversation = await open_conversation(relay, self._settings, self._tls)
             except ConversationFailed as failed:
                 trouble = failed
                 self._failed(relay, str(failed))
+                if isinstance(failed, LoginRefused):
+                    self._relays.refused(relay, str(failed), loop.time())
             else:
                 self._relays.answered(relay)
                 return conversation

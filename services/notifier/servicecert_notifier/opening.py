@@ -6,7 +6,7 @@ from typing import cast
 
 from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPResponseException, SMTPTimeoutError
 
-from .conversation import NOT_SMTP, Conversation, ConversationFailed, Offers, Patience
+from .conversation import NOT_SMTP, Conversation, ConversationFailed, LoginRefused, Offers, Patience
 from .relays import Relay
 from .settings import Settings, Tls
 
@@ -17,7 +17,7 @@ _WAYS_OUT = {9: _RENEW, 10: _RENEW, 62: _NAME, 64: _NAME}
 
 
 async def open_conversation(relay: Relay, settings: Settings, tls: ssl.SSLContext) -> Conversation:
-    """Opens a conversation with a mail server as the settings ask. Raises `ConversationFailed`."""
+    """Opens a conversation with a mail server as the settings ask. Raises `ConversationFailed`, and of its kinds `LoginRefused`."""
     where = f"the mail server at {relay}"
     client = SMTP(
         hostname=relay.host,
@@ -36,7 +36,8 @@ async def open_conversation(relay: Relay, settings: Settings, tls: ssl.SSLContex
             await client.login(settings.smtp_username, settings.password() or "")
     except (SMTPException, OSError, ValueError) as fault:
         client.close()
-        raise ConversationFailed(_sentence(fault, where)) from None
+        refused = isinstance(fault, SMTPAuthenticationError)
+        raise (LoginRefused if refused else ConversationFailed)(_sentence(fault, where)) from None
     except BaseException:
         client.close()
         raise

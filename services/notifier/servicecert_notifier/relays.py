@@ -40,6 +40,7 @@ class Relays:
     def __init__(self, relays: tuple[Relay, ...]) -> None:
         self.all = relays
         self._rests_until: dict[Relay, float] = {}
+        self._refusals: dict[Relay, tuple[float, str]] = {}
 
     def preferred(self, now: float) -> tuple[Relay, ...]:
         """All of them in the order in which they are to be asked: who failed lately comes last, the longest ago first."""
@@ -52,6 +53,15 @@ class Relays:
     def failed(self, relay: Relay, now: float) -> None:
         """Says that a server did not answer, or ended a conversation."""
         self._rests_until[relay] = now + REST_SECONDS
+
+    def refused(self, relay: Relay, why: str, now: float) -> None:
+        """Says that a server refused our login: it is not asked again before it has rested, also where no other is there."""
+        self._refusals[relay] = (now + REST_SECONDS, why)
+
+    def refusal(self, relay: Relay, now: float) -> str | None:
+        """Why a server is not to be asked yet, or None."""
+        until, why = self._refusals.get(relay, (now, ""))
+        return why if until > now else None
 
     def answered(self, relay: Relay) -> None:
         """Says that a server opened a conversation."""

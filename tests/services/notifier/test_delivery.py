@@ -7,6 +7,7 @@ from datetime import timedelta
 from email import message_from_bytes, policy
 
 import pytest
+from servicecert_notifier import relays
 from servicecert_notifier.task import NO_ANSWER, MailState
 from structlog.testing import capture_logs
 
@@ -233,6 +234,35 @@ async def test_a_login_that_fails_refuses_no_mail(
     if expected is MailState.DEFERRED:
         assert "SMTP_PASSWORD_FILE" in reasons()[0]
         assert password not in reasons()[0]
+
+
+async def test_a_login_that_is_refused_is_not_tried_for_each_mail(
+    mail_server, postman, mails, server_key, tmp_path, reasons
+):
+    """A server locks an account that is tried too often with a wrong password."""
+    from aiosmtpd.smtp import AuthResult
+
+    tried = []
+
+    def authenticator(server, session, envelope, mechanism, given):
+        tried.append(given.password)
+        return AuthResult(success=given.password == b"right", handled=False)
+
+    file = tmp_path / "password"
+    file.write_text("wrong\n")
+    tls = {"tls_context": server_key.context, "auth_required": True, "authenticator": authenticator}
+    login = {"smtp_tls": "starttls", "smtp_ca_file": server_key.pem, "smtp_username": "notifier"}
+    async with mail_server(**tls) as desk:
+        carrier = postman(desk.port, **login, smtp_password_file=file)
+        for _ in range(5):
+            assert states(await carrier.deliver(mails(2))) == [MailState.DEFERRED] * 2
+        once = len(tried)
+        assert set(tried) == {b"wrong"}
+        assert all("SMTP_PASSWORD_FILE" in reason for reason in reasons())
+        file.write_text("right\n")
+        carrier._relays.refused(carrier._relays.all[0], "long ago", -relays.REST_SECONDS)
+        assert states(await carrier.deliver(mails(2))) == [MailState.HANDED_OVER] * 2
+    assert once <= 2, "each way to log in that the server offers is tried once"
 
 
 @pytest.mark.parametrize(

@@ -41,3 +41,11 @@ def test_the_first_is_asked_unless_it_failed_lately():
     relays.answered(SECOND)
     assert relays.preferred(3) == (SECOND, FIRST)
     assert relays.preferred(REST_SECONDS) == (FIRST, SECOND)
+
+
+def test_C3_a_server_that_refused_our_login_is_not_asked_before_it_has_rested():
+    relays = Relays((FIRST, SECOND))
+    relays.refused(FIRST, "The login is not accepted.", 100.0)
+    assert relays.refusal(FIRST, 100.0) == "The login is not accepted."
+    assert relays.refusal(FIRST, 100.0 + REST_SECONDS) is None
+    assert relays.refusal(SECOND, 100.0) is None
