@@ -10,10 +10,11 @@ import asyncio
 import logging
 import random
 import traceback
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Coroutine
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import asyncpg
 from aiokafka.errors import KafkaError
@@ -111,6 +112,26 @@ async def uncancelled(act: Awaitable[T]) -> T:
         if task is None or task.cancelling():
             raise
         raise Abandoned from None
+
+
+@asynccontextmanager
+async def beside(part: Coroutine[Any, Any, NoReturn]) -> AsyncIterator[None]:
+    """Runs `part`, which never ends by itself, until the context ends.
+
+    A part that fails ends the context too, which then raises what the part raised: else nobody would notice that it is gone.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(uncancelled(part))
+            try:
+                yield
+            finally:
+                task.cancel()
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    finally:
+        # One that was cancelled before it began.
+        part.close()
 
 
 async def within(seconds: float, act: Awaitable[T]) -> T:

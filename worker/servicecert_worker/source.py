@@ -10,13 +10,13 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from .clients import stop
-from .faults import Outage, named, pauses, uncancelled, within
+from .faults import Outage, beside, named, pauses, uncancelled, within
 from .kafka_access import IN_THE_CLEAR, KafkaAccess
 from .record import Record
 
@@ -109,11 +109,10 @@ class Source:
     async def _read(self, consumer: AIOKafkaConsumer) -> None:
         self._consumer = consumer
         self._outage.ended()
-        committing = asyncio.create_task(self._commit(consumer))
         try:
-            await self._fetch(consumer)
+            async with beside(self._commit(consumer)):
+                await self._fetch(consumer)
         finally:
-            committing.cancel()
             await self.commit(consumer)
 
     def _open(self) -> AIOKafkaConsumer:
@@ -152,7 +151,7 @@ class Source:
             if batches:
                 self._wake()
 
-    async def _commit(self, consumer: AIOKafkaConsumer) -> None:
+    async def _commit(self, consumer: AIOKafkaConsumer) -> NoReturn:
         while True:
             await asyncio.sleep(_COMMIT_SECONDS)
             await self.commit(consumer)
@@ -169,7 +168,7 @@ class Source:
             return
         try:
             await within(15, consumer.commit(offsets))
-        except (KafkaError, TimeoutError) as error:
+        except (KafkaError, OSError, TimeoutError) as error:
             log.info("Offsets are not committed (%s); they are with the next ones", named(error))
             return
         self._committed.update(offsets)

@@ -18,6 +18,7 @@ from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.topics import ACCEPTED_APPLICATIONS, CERTIFICATE_STATUS
 from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Service
+from servicecert_worker.faults import beside
 
 from .blocked_keys import block
 from .clock_sense import ClockSense
@@ -61,8 +62,7 @@ async def open_service(
     await sense.look(pool)
     examine = Examine(office, os.urandom, clock, sense.fault)
     sign = Sign(authority, keys, clock, sense.fault, partial(unwanted, pool))
-    watch = asyncio.create_task(sense.watch(pool))
-    try:
+    async with beside(sense.watch(pool)):
         yield Service(
             NAME,
             reads=(ACCEPTED_APPLICATIONS, CERTIFICATE_STATUS),
@@ -84,5 +84,3 @@ async def open_service(
                 "profiles": {id: profile.digest for id, profile in profiles.by_type.items()},
             },
         )
-    finally:
-        watch.cancel()

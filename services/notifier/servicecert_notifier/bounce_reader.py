@@ -11,12 +11,13 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 from uuid import uuid4
 
 import asyncpg
 import structlog
 from servicecert_worker.clock import Clock
-from servicecert_worker.faults import named
+from servicecert_worker.faults import beside, named
 
 from . import bounces
 from .ledger import Notice, Wanted
@@ -39,7 +40,7 @@ class BounceReader:
         self._pool = pool
         self._clock = clock
 
-    async def run(self) -> None:
+    async def run(self) -> NoReturn:
         """Looks into the folder, for ever. What cannot be read or stored now is read later."""
         told = False
         while True:
@@ -113,10 +114,5 @@ def _read(path: Path) -> tuple[bytes, float]:
 @asynccontextmanager
 async def reading(maildir: Path, domain: str, pool: asyncpg.Pool[asyncpg.Record], clock: Clock) -> AsyncIterator[None]:
     """Reads bounces until the context ends."""
-    task = asyncio.create_task(BounceReader(maildir, domain, pool, clock).run())
-    try:
+    async with beside(BounceReader(maildir, domain, pool, clock).run()):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

@@ -8,11 +8,12 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import NoReturn
 
 import aiohttp
 from servicecert_pki.authority import Authority
@@ -21,6 +22,7 @@ from servicecert_pki.manifest import root_id
 from servicecert_pki.partitions import FULL, crl_name, crl_url
 from servicecert_pki.root_crl import root_crl_file
 from servicecert_worker.decider import Outcome, Task
+from servicecert_worker.faults import beside, uncancelled
 
 from .crl_files import CrlFiles, CrlFilesRefused, Superseded
 from .effects import Publish
@@ -65,19 +67,14 @@ class RootCrls:
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
         """Look every half minute until the context ends: a revoked CA does not wait for a planned CRL."""
-        watching = asyncio.create_task(self._watch())
-        try:
+        async with beside(self._watch()):
             yield
-        finally:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
 
-    async def _watch(self) -> None:
+    async def _watch(self) -> NoReturn:
         while True:
             await asyncio.sleep(self.every)
             try:
-                await self.look()
+                await uncancelled(self.look())
             except Exception:
                 log.exception("The roots' CRLs could not be looked at; that is done again in %.0f s", self.every)
 

@@ -62,6 +62,22 @@ async def test_application_becomes_a_certificate(
     assert service.decide(issued.state, replace(examined), None, NOW).events == ()
 
 
+async def test_issuer_whose_clock_cannot_be_compared_any_more_ends(authority: Authority, passphrase_file: Path) -> None:
+    answers = iter([{"now": datetime.now(UTC), "last": None}])
+
+    class Refusing(ClockPool):
+        async def fetchrow(self, _: str) -> dict[str, datetime | None]:
+            if (answer := next(answers, None)) is None:
+                raise asyncpg.InsufficientPrivilegeError
+            return answer
+
+    pool = cast("asyncpg.Pool[Any]", Refusing())
+    async with asyncio.timeout(60):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with open_service(settings(authority.directory, passphrase_file), pool):
+                await asyncio.Event().wait()
+
+
 async def test_clock_that_is_not_postgresqls_stops_issuing_and_alarms(
     authority: Authority,
     passphrase_file: Path,

@@ -18,6 +18,7 @@ from servicecert_notifier.service import MIGRATIONS, NAME
 from servicecert_notifier.store import LedgerStore
 from servicecert_notifier.task import MailOutcome, MailState
 from servicecert_worker.decider import Result, Stored
+from servicecert_worker.faults import Abandoned
 
 MAIL = UUID("b873d513-c8e0-52db-8e8d-5cbe4b2db14a")
 
@@ -213,3 +214,14 @@ async def test_what_is_no_bounce_of_ours_is_put_away(folder):
 async def test_a_folder_that_is_not_there_yet_is_empty(service_pool, tmp_path, now):
     pool = await service_pool(NAME, MIGRATIONS)
     assert await BounceReader(tmp_path, "example.fi", pool, lambda: now).look() == []
+
+
+async def test_C3_a_reader_of_bounces_that_dies_does_so_where_it_is_noticed(tmp_path, monkeypatch, now):
+    async def dies(_):
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(BounceReader, "look", dies)
+    async with asyncio.timeout(30):
+        with pytest.raises(Abandoned):
+            async with bounce_reader.reading(tmp_path, "example.fi", None, lambda: now):
+                await asyncio.Event().wait()

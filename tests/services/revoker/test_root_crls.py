@@ -151,6 +151,31 @@ async def test_D7_revoked_ca_does_not_wait_for_a_planned_crl(
     assert bucket.read("test-root-ec.crl") == (files.folder / "test-root-ec.crl").read_bytes()
 
 
+@dataclass(frozen=True)
+class Failing:
+    """A publisher that raises what no publisher should, and tells how often."""
+
+    raised: BaseException
+    name: str = "s3"
+    tries: "asyncio.Queue[str]" = field(default_factory=asyncio.Queue)
+
+    async def put(self, file: str, made: Path, number: int) -> None:
+        self.tries.put_nowait(file)
+        raise self.raised
+
+
+@pytest.mark.parametrize("fault", [ZeroDivisionError(), asyncio.CancelledError()], ids=["defect", "cancelled"])
+async def test_D7_the_roots_crls_are_looked_at_again_whatever_ends_a_look(
+    roots: RootCrls, fault: BaseException
+) -> None:
+    failing = Failing(fault)
+    watching = replace(roots, publishers=(failing,), every=0.01)
+    await watching.begin()
+    async with watching.watched(), timeout(30):
+        for _ in range(3):
+            await failing.tries.get()
+
+
 async def test_D7_publisher_that_fails_is_seen_and_gets_the_roots_crls_at_the_next_look(
     roots: RootCrls, object_storage: Storage, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
