@@ -32,7 +32,7 @@ from servicecert_deploy.mail_catcher import MailCatcher
 from servicecert_deploy.ports import HOST, free_port
 from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
 from servicecert_pki.authority import MANIFEST
-from servicecert_revoker import crl_server
+from servicecert_revoker import admission, crl_server
 from servicecert_schemas.register import RegisterEntry
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_worker import topic_creation
@@ -143,7 +143,7 @@ class System:
         self.mails = await self._stack.enter_async_context(MailCatcher(self.mail_folder))
         self.crl_url = await self._stack.enter_async_context(crl_server.serve(self.crl_folder, "127.0.0.1", 0))
         self._ocsp_port = free_port()
-        self.ocsp_url = crl_server.address(HOST, self._ocsp_port)
+        self.ocsp_url = admission.address(HOST, self._ocsp_port)
         authority = asyncio.create_task(self._make_authority())
         self._stack.push_async_callback(_finished, authority)
         self.place = await self._stack.enter_async_context(

@@ -1,14 +1,19 @@
 """What relying parties fetch, and what nobody fetches."""
 
+import asyncio
 import os
+import socket
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
 import pytest
+from servicecert_revoker.admission import address
 from servicecert_revoker.crl_files import CrlFiles
-from servicecert_revoker.crl_server import address, serve
+from servicecert_revoker.crl_server import serve
+from servicecert_worker.faults import pauses
 from yarl import URL
 
 
@@ -125,3 +130,80 @@ async def test_nothing_is_changed_from_outside(base: str, session: aiohttp.Clien
 def test_address_of_the_newer_protocol_is_written_in_brackets() -> None:
     assert address("::1", 80) == "http://[::1]:80"
     assert address("127.0.0.1", 80) == "http://127.0.0.1:80"
+
+
+LARGE = b"a list" * 5_000_000
+
+
+async def connected(base: str, sent: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A client that sends this and reads, of its own accord, next to nothing."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.setblocking(False)
+    port = URL(base).port
+    await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", port))
+    reader, writer = await asyncio.open_connection(sock=client, limit=1024)
+    writer.write(sent)
+    return reader, writer
+
+
+async def test_D7_a_client_that_is_slow_to_ask_is_let_go_and_one_that_asks_is_kept(
+    folder: Path, session: aiohttp.ClientSession
+) -> None:
+    async with asyncio.timeout(30), serve(folder, "127.0.0.1", 0, patience_seconds=0.3) as base:
+        slow = [await connected(base, sent) for sent in (b"", b"GET /", b"GET /test-ec.crl HTTP/1.1\r\nHost: x\r\n")]
+        ends = asyncio.gather(*(reader.read() for reader, _ in slow), return_exceptions=True)
+        while not ends.done():
+            async with session.get(f"{base}/test-ec.crl") as response:
+                assert await response.read() == b"a list"
+            await asyncio.wait([ends], timeout=0.05)
+        assert [end for end in await ends if end and not isinstance(end, ConnectionError)] == []
+        for _, writer in slow:
+            writer.close()
+
+
+async def test_D7_a_large_crl_may_take_longer_than_a_question(folder: Path) -> None:
+    (folder / "test-ec.crl").write_bytes(LARGE)
+    async with asyncio.timeout(60), serve(folder, "127.0.0.1", 0, patience_seconds=0.1) as base:
+        reader, writer = await connected(base, b"GET /test-ec.crl HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        for _ in range(2):
+            # One that comes later and asks nothing is let go, so the patience with the first is over too.
+            other, its_writer = await connected(base, b"")
+            with suppress(ConnectionError):
+                await other.read()
+            its_writer.close()
+        assert await reader.read() == LARGE
+        writer.close()
+
+
+async def served_at_last(base: str) -> None:
+    """Returns once a client is served, which needs a place."""
+    async with aiohttp.ClientSession() as session:
+        async for _ in pauses(first=0.05, longest=0.05):
+            with suppress(aiohttp.ClientError):
+                async with session.get(f"{base}/test-ec.cer") as response:
+                    assert response.status == 200
+                    return
+
+
+async def test_D7_who_never_reads_what_it_asked_for_is_let_go(folder: Path) -> None:
+    (folder / "test-ec.crl").write_bytes(LARGE)
+    async with (
+        asyncio.timeout(30),
+        serve(folder, "127.0.0.1", 0, most_connections=1, patience_seconds=0.1, download_seconds=0.3) as base,
+    ):
+        reader, writer = await connected(base, b"GET /test-ec.crl HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        await served_at_last(base)
+        writer.transport.abort()
+
+
+async def test_D7_one_connection_too_many_is_closed_and_its_place_is_given_again(folder: Path) -> None:
+    async with asyncio.timeout(30), serve(folder, "127.0.0.1", 0, most_connections=1, patience_seconds=0.3) as base:
+        _, writer = await connected(base, b"")
+        async with aiohttp.ClientSession() as session:
+            with pytest.raises(aiohttp.ClientError):
+                await session.get(f"{base}/test-ec.cer")
+        await served_at_last(base)
+        writer.close()

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from base64 import b64decode
 from collections.abc import AsyncIterator, Callable
@@ -18,8 +17,7 @@ from aiohttp import web
 from servicecert_pki.ocsp_request import LARGEST_REQUEST
 from servicecert_worker.faults import traced
 
-from ..crl_server import address
-from .admission import MOST_CONNECTIONS, PATIENCE_SECONDS, Admission, close_the_slow
+from ..admission import MOST_CONNECTIONS, PATIENCE_SECONDS, Admission, serving
 from .answering import INTERNAL_ERROR, MALFORMED, Answer
 
 log = logging.getLogger(__name__)
@@ -49,20 +47,9 @@ async def serve(
     Any number of processes may serve at one port: the system shares the connections out. One connection too many is closed at once, and one that
     asks nothing whole within `patience_seconds` soon after. Raises OSError where the address is taken or not ours.
     """
-    handler = Handler(respond, clock, cache_seconds)
-    server = Admission(handler, most_connections)
-    runner = web.ServerRunner(server)
-    await runner.setup()
-    closing = asyncio.create_task(close_the_slow(server, patience_seconds))
-    try:
-        site = web.TCPSite(runner, host, port, reuse_port=True, backlog=1024)
-        await site.start()
-        bound, taken, *_ = runner.addresses[0]
-        yield address(bound, taken)
-    finally:
-        closing.cancel()
-        await asyncio.wait([closing])
-        await runner.cleanup()
+    server = Admission(Handler(respond, clock, cache_seconds), most_connections)
+    async with serving(server, host, port, patience_seconds, reuse_port=True) as address:
+        yield address
 
 
 class Handler:

@@ -1,12 +1,15 @@
-"""Bounds what clients can hold of a responder: how many connections, and for how long without asking anything."""
+"""Bounds what clients can hold of a server of ours: how many connections, and for how long without asking anything."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import NoReturn
 
 from aiohttp import web
+from servicecert_worker.faults import beside
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +33,17 @@ class Admission(web.Server):
         self._most = most
         self.open: dict[web.RequestHandler, asyncio.Transport] = {}
         self.answered: set[web.RequestHandler] = set()
+        self.sending: set[web.RequestHandler] = set()
         self.turned_away = 0
+
+    @contextmanager
+    def sends(self, handler: web.RequestHandler) -> Iterator[None]:
+        """Spares a connection meanwhile: something large is on its way to a client that asked for it."""
+        self.sending.add(handler)
+        try:
+            yield
+        finally:
+            self.sending.discard(handler)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
@@ -45,7 +58,7 @@ class Admission(web.Server):
         super().connection_lost(handler, exc)
 
 
-async def close_the_slow(server: Admission, patience_seconds: float) -> None:
+async def close_the_slow(server: Admission, patience_seconds: float) -> NoReturn:
     """Close, for ever, what was open for `patience_seconds` and not answered meanwhile; at the latest after twice as long.
 
     It makes no difference whether a client sends slowly, reads slowly or only waits: an idle one can connect anew.
@@ -53,7 +66,7 @@ async def close_the_slow(server: Admission, patience_seconds: float) -> None:
     before: set[web.RequestHandler] = set()
     while True:
         await asyncio.sleep(patience_seconds)
-        for slow in before - server.answered:
+        for slow in before - server.answered - server.sending:
             if transport := server.open.get(slow):
                 transport.abort()
         before = set(server.open)
@@ -61,3 +74,28 @@ async def close_the_slow(server: Admission, patience_seconds: float) -> None:
         if server.turned_away:
             log.warning("%d connections were turned away: as many are open as may be", server.turned_away)
             server.turned_away = 0
+
+
+@asynccontextmanager
+async def serving(
+    server: Admission, host: str | None, port: int, patience_seconds: float, *, reuse_port: bool = False
+) -> AsyncIterator[str]:
+    """Serve until the context ends, and give the address, `http://host:port`. Port 0 takes a free one.
+
+    Raises OSError where the address is in use or not this machine's.
+    """
+    runner = web.ServerRunner(server)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port, reuse_port=reuse_port, backlog=1024)
+        await site.start()
+        bound, taken, *_ = runner.addresses[0]
+        async with beside(close_the_slow(server, patience_seconds)):
+            yield address(bound, taken)
+    finally:
+        await runner.cleanup()
+
+
+def address(host: str, port: int) -> str:
+    """The URL of a host, an IPv6 one in brackets (RFC 3986, 3.2.2)."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
