@@ -6,15 +6,18 @@ import asyncio
 from base64 import b64decode
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from asn1crypto.pem import unarmor
 from chaos.customers import Customers
 from chaos.witnesses import read_crl
+from cryptography.x509.ocsp import OCSPCertStatus, load_der_ocsp_response
 from journeys import everything, retention
 from journeys.certificate import Facts, facts, verified
 from journeys.desk import PATIENCE_SECONDS, Desk, applicant, opened_desk
@@ -24,6 +27,9 @@ from servicecert_cli.e_service import Customer, example, read_csr
 from servicecert_cli.names import SERVICES
 from servicecert_cli.system import OCSP, System
 from servicecert_deploy import Parts
+from servicecert_pki.authority import Authority
+from servicecert_pki.issuer import IssuerInfo
+from servicecert_pki.ocsp_client import Question
 from servicecert_pki.partitions import FULL, crl_name
 from servicecert_schemas.application import Orderer
 from servicecert_schemas.case import CaseState
@@ -215,6 +221,49 @@ async def test_I7_D5_nobody_is_told_of_a_revocation_while_the_responder_is_away(
     await system.ready(OCSP)
     view = await desk.view(case_id, CaseState.REVOKED, lambda view: len(view.deliveries) == 4)
     assert MailKind.CERTIFICATE_REVOKED in {each.kind for each in view.deliveries}
+
+
+async def standing(ocsp_url: str, issuer: IssuerInfo, serial: int) -> OCSPCertStatus:
+    """What the responder says of a serial number in a sound answer that was made for this question. Raises OcspUnsound."""
+    question = Question(issuer, serial, uuid4().bytes * 2)
+    async with (
+        aiohttp.ClientSession(headers={"Content-Type": "application/ocsp-request"}) as session,
+        session.post(ocsp_url, data=question.request()) as response,
+    ):
+        answer = await response.read()
+    question.is_revoked(answer, datetime.now(UTC))
+    return load_der_ocsp_response(answer).certificate_status
+
+
+async def test_D8_ocsp_answers_while_the_broker_is_away_and_knows_of_a_revocation_after_it_is_back(
+    desk: Desk, parts: Parts, authority: Path
+) -> None:
+    case_id, system = await desk.apply(TEST_SERVER, number=1), desk.system
+    await desk.view(case_id, CaseState.DELIVERED)
+    issued = await desk.said(case_id, CertificateIssued)
+    ask = partial(standing, system.ocsp_url, Authority.load(authority).issuer(issued.issuer), int(issued.serial, 16))
+
+    def told(what: str) -> int:
+        return system.log(OCSP).read_text().count(what)
+
+    unavailable, back = told("Kafka is unavailable"), told("Kafka is back")
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while await ask() is not OCSPCertStatus.GOOD:  # noqa: ASYNC110  -- an answer tells
+            await asyncio.sleep(0.05)
+        assert parts.kafka is not None
+        await asyncio.to_thread(parts.kafka.kill)
+        try:
+            while told("Kafka is unavailable") == unavailable:
+                assert await ask() is OCSPCertStatus.GOOD
+            assert await ask() is OCSPCertStatus.GOOD
+        finally:
+            await asyncio.to_thread(parts.kafka.restart)
+        while told("Kafka is back") == back:
+            assert await ask() is OCSPCertStatus.GOOD
+    await desk.send(applicant(TEST_SERVER).revocation(case_id, issued.serial, RevocationReason.NO_LONGER_NEEDED))
+    await desk.view(case_id, CaseState.REVOKED)
+    assert await ask() is OCSPCertStatus.REVOKED
+    system.require_alive()
 
 
 async def test_D1_D3_another_account_learns_nothing_and_a_second_request_changes_nothing(desk: Desk) -> None:
