@@ -113,7 +113,9 @@ def _granted(status: Numbered, certificate: Certificate, asked: Asked, known: Kn
     if certificate.not_after < now:
         # Of the authority's own orders nobody is told that they came too late: the certificate's owner did not ask.
         expired = refusal(request, Refused(answers.EXPIRED, in_case=True))
-        return Decision(status, events=() if request.actor.role is Role.OPERATOR else (expired,))
+        told: tuple[EventData, ...] = () if request.actor.role is Role.OPERATOR else (expired,)
+        compromised, looked_for = _compromised(certificate, request, known, now)
+        return Decision(status, told + compromised, looked_for)
     entered = Registered(certificate, revocation(asked, certificate, now), status.held)
     return _entered(entered, certificate, request, known, now)
 
@@ -139,14 +141,19 @@ def _asked_again(
 def _entered(
     status: Final, certificate: Certificate, request: RevocationRequested, known: Knowledge, now: datetime
 ) -> Decided:
-    """The entry of a CRL is new or changed: it is to be published. A key that is exposed is told, and its other certificates are looked for (D6)."""
-    events: tuple[EventData, ...] = (_registered(status, request),)
-    intents: tuple[Intent, ...] = (to_be_listed(status),)
+    """The entry of a CRL is new or changed: it is to be published."""
+    compromised, looked_for = _compromised(certificate, request, known, now)
+    return Decision(status, (_registered(status, request), *compromised), (to_be_listed(status), *looked_for))
+
+
+def _compromised(
+    certificate: Certificate, request: RevocationRequested, known: Knowledge, now: datetime
+) -> tuple[tuple[EventData, ...], tuple[Intent, ...]]:
+    """A key that is exposed is told, and its other certificates are looked for (D6): an expired certificate's too, since another one may have it."""
     key = certificate.key_sha256
-    if request.reason is RevocationReason.KEY_EXPOSED and key not in known.compromised:
-        events += (KeyCompromised(key_sha256=key, known_at=now),)
-        intents += (Intent(CASCADE, CascadeOrder(key_sha256=key)),)
-    return Decision(status, events, intents)
+    if request.reason is not RevocationReason.KEY_EXPOSED or key in known.compromised:
+        return (), ()
+    return (KeyCompromised(key_sha256=key, known_at=now),), (Intent(CASCADE, CascadeOrder(key_sha256=key)),)
 
 
 def to_be_listed(status: Final) -> Intent:

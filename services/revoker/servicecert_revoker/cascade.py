@@ -1,4 +1,8 @@
-"""Looks for the other certificates of a key that is compromised: an act, so that it sees what every turn before it stored (D6)."""
+"""Looks for the other certificates of a key that is compromised: an act, so that it sees what every turn before it stored (D6).
+
+It writes the key down where nothing else has, as where an expired certificate's key is exposed, and locks it as turns do: a certificate that a turn
+learns of meanwhile is found here, or by that turn.
+"""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -12,6 +16,7 @@ import asyncpg
 from servicecert_worker.decider import Done, Outcome, Task
 
 from .cascade_plan import CascadeFound, CascadeOrder, Item, found
+from .recall import lock_keys
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +25,7 @@ _OTHERS = (_SQL / "others.sql").read_text()
 _STANDS = """
     select exists (select from proposals where key_sha256 = $1 and kind = 'cascade' and confirmed_by is null and dropped_by is null)
 """
+_COMPROMISED = "insert into compromised_keys (key_sha256, source) values ($1, $2) on conflict do nothing"
 _PROPOSE = "select propose($1, 'cascade', 'key-exposed', $2, $3, $4, $5)"
 _RATE = 600
 
@@ -33,11 +39,13 @@ class Cascade:
     clock: Callable[[], datetime]
 
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
-        return [Done(await self._look(task.data)) for task in tasks]
+        return [Done(await self._look(task.data, task.key)) for task in tasks]
 
-    async def _look(self, order: CascadeOrder) -> CascadeFound:
+    async def _look(self, order: CascadeOrder, source: str) -> CascadeFound:
         key = order.key_sha256
         async with self.pool.acquire() as connection, connection.transaction():
+            await lock_keys(connection, [key])
+            await connection.execute(_COMPROMISED, key, source)
             rows = await connection.fetch(_OTHERS, key, self.clock(), self.most + 1)
             items = tuple(Item(UUID(row["case_id"]), row["account_id"], row["serial"]) for row in rows)
             came = found(key, items, self.most)

@@ -4,7 +4,7 @@ A turn that learns of a certificate and one in which its key is found compromise
 those of the turn's own keys, in their order, so that turns wait for each other and never deadlock.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -49,7 +49,7 @@ async def recall(
         if isinstance(each.state, Proposal) and each.state.key_sha256 is not None
     }
     if keys:
-        await connection.execute(_LOCK, sorted(key_lock(_LOCKED_AS, key) for key in keys))
+        await lock_keys(connection, keys)
         rows = await connection.fetch(_COMPROMISED, list(keys))
         known = replace(known, compromised=frozenset(row["key_sha256"] for row in rows))
     if cases:
@@ -57,6 +57,11 @@ async def recall(
         confirmed = {(request_id(row["id"], row["key"]), UUID(row["key"])): row["reason"] for row in rows}
         known = replace(known, confirmed=MappingProxyType(confirmed))
     return known
+
+
+async def lock_keys(connection: Connection, keys: Iterable[str]) -> None:
+    """Lock keys, in an order, until the transaction ends."""
+    await connection.execute(_LOCK, sorted(key_lock(_LOCKED_AS, key) for key in keys))
 
 
 def _certificate_in(entry: Stored[State] | None) -> Certificate | None:

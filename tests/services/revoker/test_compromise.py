@@ -81,6 +81,37 @@ async def test_D6_certificate_that_is_issued_later_with_an_exposed_key_is_revoke
 
 
 @pytest.mark.parametrize("order", ["exposed first", "issued first", "at once"])
+async def test_D6_exposed_key_of_an_expired_certificate_takes_those_that_are_valid_with_it(
+    stand: Stand, issued: CertificateIssued, requested: Requested, order: str
+) -> None:
+    expired, renewal = another(issued, 1), another(issued, 2)
+    await stand.happen(expired)
+    stand.now = expired.not_after + timedelta(days=1)
+    renewal = renewal.model_copy(update={"not_after": stand.now + timedelta(days=700)})
+    request = exposed(requested, expired)
+    other = renewed(stand)
+    if order == "issued first":
+        await stand.happen(renewal)
+    await stand.happen(request)
+    if order == "at once":
+        await asyncio.gather(stand.act(), other.happen(renewal))
+        stand.tasks += other.tasks
+    told = await stand.settled()
+    if order == "exposed first":
+        await stand.happen(renewal)
+        told += await stand.settled()
+    assert [each.code for each in told if isinstance(each, RevocationRefused)] == ["certificate-expired"]
+    assert {each.key_sha256 for each in told if isinstance(each, KeyCompromised)} == {KEY}
+    revoked = [each for each in told if isinstance(each, CertificateRevoked)]
+    assert [(each.case_id, each.reason) for each in revoked] == [(renewal.case_id, RevocationReason.KEY_EXPOSED)]
+    assert await stand.standings() == {"valid": 1, "revoked": 1}
+    await stand.happen(exposed(requested, expired).model_copy(update={"request_id": uuid4()}))
+    again = await stand.settled()
+    assert not [each for each in again if isinstance(each, KeyCompromised)], "once is enough"
+    assert await stand.parked() == 0
+
+
+@pytest.mark.parametrize("order", ["exposed first", "issued first", "at once"])
 async def test_D6_whichever_turn_comes_first_the_certificate_does_not_slip_through(
     stand: Stand, issued: CertificateIssued, requested: Requested, order: str
 ) -> None:
