@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn, cast
 
 import pytest
+from pydantic import SecretStr
 from servicecert_worker.faults import Abandoned, beside
+from servicecert_worker.settings import WorkerSettings
+from servicecert_worker.worker import Worker
+from toy.service import toy
 
 
 async def for_ever() -> NoReturn:
@@ -51,3 +56,16 @@ async def test_whoever_is_cancelled_beside_a_part_stays_cancelled() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert task.cancelled()
+
+
+async def test_turns_that_end_by_a_timeout_are_no_orderly_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = WorkerSettings(bootstrap_servers="nowhere:1", database_url=SecretStr("postgresql://nowhere:1/none"))
+    worker = Worker(toy(tmp_path / "acts", 0), settings, cast("Any", None))
+
+    async def times_out(*_: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(worker._loop, "run", times_out)
+    async with asyncio.timeout(30):
+        with pytest.raises(TimeoutError):
+            await worker._work()

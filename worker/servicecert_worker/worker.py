@@ -167,6 +167,9 @@ class Worker(Generic[S, K]):
         stopped = asyncio.create_task(self._stopping.wait())
         await asyncio.wait([turns, stopped], return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
+        if turns.done():
+            # Here, since a TimeoutError is no orderly end unless it is that of what follows.
+            turns.result()
         with suppress(TimeoutError):
             async with asyncio.timeout(_STOP_SECONDS):
                 await turns
