@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
@@ -14,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from servicecert_schemas.codec import Undecodable, decode
 
-from .clients import stop
+from .clients import fetched, stop
 from .decider import Change, Known
 from .faults import Outage, is_transient, pauses, uncancelled, within
 from .kafka_access import IN_THE_CLEAR, KafkaAccess
@@ -68,7 +69,7 @@ class Follower(Generic[K]):
         snapshot = known.empty
         caught_up = False
         while True:
-            batches = await consumer.getmany(timeout_ms=500, max_records=5_000)
+            batches = await fetched(consumer, 500, 5_000)
             changes = [change for records in batches.values() for change in self._changes(records)]
             if changes:
                 snapshot = known.apply(snapshot, changes)
@@ -98,7 +99,7 @@ class Follower(Generic[K]):
             self._untold.ended()
             self._told = snapshot, at
 
-    def _changes(self, records: list[ConsumerRecord]) -> list[Change]:
+    def _changes(self, records: Sequence[ConsumerRecord]) -> list[Change]:
         changes: list[Change] = []
         for record in records:
             key = (record.key or b"").decode(errors="replace")

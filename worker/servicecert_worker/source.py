@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
-from .clients import stop
+from .clients import fetched, stop
 from .faults import Outage, beside, named, pauses, uncancelled, within
 from .kafka_access import IN_THE_CLEAR, KafkaAccess
 from .record import Record
@@ -145,7 +145,7 @@ class Source:
             if room <= 0:
                 await asyncio.sleep(0.01)
                 continue
-            batches = await consumer.getmany(timeout_ms=250, max_records=room)
+            batches = await fetched(consumer, 250, room)
             for records in batches.values():
                 self._records.extend(_record(record) for record in records)
             if batches:

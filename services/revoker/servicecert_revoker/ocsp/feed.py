@@ -18,7 +18,7 @@ from servicecert_schemas.codec import Undecodable, decode
 from servicecert_schemas.event import EventData
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS, OCSP_RESPONDERS
 from servicecert_worker import origins
-from servicecert_worker.clients import stop
+from servicecert_worker.clients import fetched, stop
 from servicecert_worker.faults import OperatorError, Outage, pauses, uncancelled, within
 from servicecert_worker.kafka_access import IN_THE_CLEAR, KafkaAccess
 
@@ -82,7 +82,7 @@ class Feed:
         self._outage.ended()
         looked = 0.0
         while True:
-            batches = await consumer.getmany(timeout_ms=100, max_records=_AT_ONCE)
+            batches = await fetched(consumer, 100, _AT_ONCE)
             for partition, records in batches.items():
                 await self._give(records)
                 self._positions[partition] = records[-1].offset + 1
