@@ -163,9 +163,11 @@ def _misfit(case: Case, happened: Event, data: ApplicationEvent, since: datetime
 
 def _is_same(case: Case, happened: Event, data: ApplicationSubmitted) -> bool:
     """Whether the whole application is the one that the case has."""
-    csr = _judged_csr(happened)
-    key = case.key if case.csr is None else case.csr.key
-    return (data.form, data.attachments) == (case.form, case.attachments) and key == (None if csr is None else csr.key)
+    sent = _judged_csr(happened) or JudgedCsr()
+    # Of an accepted application the key alone is kept of its request.
+    kept = case.csr or JudgedCsr(key=case.key)
+    same_request = (sent.key, sent.faults) == (kept.key, kept.faults)
+    return same_request and (data.form, data.attachments) == (case.form, case.attachments)
 
 
 def _unfit(case: Case, happened: Event, misfit: Wording, now: datetime) -> Decision[Case]:
