@@ -31,6 +31,7 @@ from .rules.actor import membership, objection
 from .rules.application import JudgedCsr
 from .rules.recipients import recipients
 from .rules.renewal import Followed
+from .rules.typed import attachments_as_meant, form_as_meant
 from .rules.wording import Wording
 from .waiting import ASK_AGAIN, MOST_WAITING, Waiting, next_asking
 
@@ -130,9 +131,9 @@ def _opened(happened: Event, data: ApplicationSubmitted, now: datetime) -> Case:
         filed=CaseState.SUBMITTED,
         entered=(HistoryEntry(state=CaseState.SUBMITTED, at=received_at),),
         received_at=received_at,
-        form=data.form,
+        form=form_as_meant(data.form),
         recipients=recipients(data.form),
-        attachments=data.attachments,
+        attachments=attachments_as_meant(data.attachments),
         csr=_judged_csr(happened),
     )
 
@@ -167,7 +168,8 @@ def _is_same(case: Case, happened: Event, data: ApplicationSubmitted) -> bool:
     # Of an accepted application the key alone is kept of its request.
     kept = case.csr or JudgedCsr(key=case.key)
     same_request = (sent.key, sent.faults) == (kept.key, kept.faults)
-    return same_request and (data.form, data.attachments) == (case.form, case.attachments)
+    meant = form_as_meant(data.form), attachments_as_meant(data.attachments)
+    return same_request and meant == (case.form, case.attachments)
 
 
 def _unfit(case: Case, happened: Event, misfit: Wording, now: datetime) -> Decision[Case]:
@@ -205,8 +207,8 @@ def _renewed(case: Case, happened: Event, data: ApplicationEvent, since: datetim
         case,
         received_at=received_at,
         csr=csr,
-        form=data.form,
-        attachments=data.attachments,
+        form=form_as_meant(data.form),
+        attachments=attachments_as_meant(data.attachments),
         recipients=recipients(data.form),
     )
 
