@@ -55,7 +55,7 @@ def arrived(
     elif data.actor.account_id != case.account_id:
         return Decision(case, (refusal(happened, data, answers.NO_SUCH_CASE, now),))
     elif case.waiting:
-        return _queued(case, happened, data, now)
+        return _queued(case, happened, data, known, now)
     followed = _handled(profiles, case, happened, data, now, known, now)
     if isinstance(followed, Decision):
         return followed
@@ -88,9 +88,12 @@ def looked_up(profiles: Profiles, case: Case, found: Followed, known: Knowledge,
     return gone_on(profiles, replace(case, followed=found), known, now) if case.waiting else Decision(case)
 
 
-def _queued(case: Case, happened: Event, data: ApplicationEvent, now: datetime) -> Decision[Case]:
+def _queued(case: Case, happened: Event, data: ApplicationEvent, known: Knowledge, now: datetime) -> Decision[Case]:
     if len(case.waiting) >= MOST_WAITING:
-        return Decision(case, (refusal(happened, data, answers.TOO_MANY_AT_ONCE, now),))
+        # Who was not invited does not learn that there is a case in which something waits (A2).
+        invited = membership(data, known.accounts, min(happened.time, now)) is not None
+        wording = answers.TOO_MANY_AT_ONCE if invited else answers.NO_SUCH_CASE
+        return Decision(case, (refusal(happened, data, wording, now),))
     return Decision(replace(case, waiting=(*case.waiting, Waiting.of(happened, now))))
 
 

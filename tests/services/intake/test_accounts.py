@@ -194,13 +194,25 @@ def test_I10_the_text_of_a_request_is_not_kept_while_it_waits(happen, happenings
         assert "PRIVATE KEY" not in str(held.state)
 
 
-def test_no_more_than_some_events_wait_and_the_next_is_answered(happen, happenings, nobody):
+@pytest.fixture
+def full(happen, happenings, nobody):
+    """A case in which as many events wait as may."""
     case = happen(happenings["submitted"], known=nobody).state
     for _ in range(MOST_WAITING - 1):
         case = happen(happenings["withdrawn"], case, known=nobody).state
-    decision = happen(happenings["withdrawn"], case, known=nobody)
-    assert decision.state is case
+    return case
+
+
+def test_no_more_than_some_events_wait_and_the_next_is_answered(happen, happenings, invited, full):
+    decision = happen(happenings["withdrawn"], full, known=invited)
+    assert decision.state is full
     assert [each.code for each in decision.events] == ["too-many-at-once"]
+
+
+def test_A2_who_was_not_invited_does_not_learn_that_others_wait_in_a_case(happen, happenings, nobody, full):
+    decision = happen(happenings["withdrawn"], full, known=nobody)
+    assert decision.state is full
+    assert decision.events == happen(happenings["withdrawn"], known=nobody).events
 
 
 def test_A2_everybody_applies_for_the_own_organisation(submit, happen, happenings, registers):
