@@ -56,7 +56,7 @@ DNS_NAME_LABELS = Lack(
 DNS_NAME_FORM = Lack(
     code="dns-name-form",
     field="names.dns",
-    sv="Servernamnet ”{value}” är inte rätt skrivet. Ange endast namnet, till exempel server.exempel.fi: delar av bokstäver, siffror och bindestreck, med punkt emellan. En del börjar och slutar inte med bindestreck, och den sista är en toppdomän såsom fi.",
+    sv="Servernamnet ”{value}” är inte rätt skrivet. Ange endast namnet, till exempel server.exempel.fi: delar av bokstäver, siffror och bindestreck, med punkt emellan. Ingen del får börja eller sluta med bindestreck, och den sista ska vara en toppdomän såsom fi.",
     fi="Palvelinnimi ”{value}” ei ole oikein kirjoitettu. Anna pelkkä nimi, esimerkiksi palvelin.esimerkki.fi: kirjaimista, numeroista ja yhdysmerkeistä koostuvia osia, joiden välissä on piste. Osan alussa ja lopussa ei ole yhdysmerkkiä, ja viimeinen osa on ylätason verkkotunnus, kuten fi.",
     en="The host name “{value}” is not written rightly. Give the name alone, such as host.example.fi: parts of letters, digits and hyphens with dots between them. A part neither begins nor ends with a hyphen, and the last is a top-level domain such as fi.",
 )
