@@ -26,6 +26,7 @@ from servicecert_schemas.application import (
 from servicecert_schemas.case import CaseChanged, CaseState, EventRefused
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.event import Actor, Assurance, Role
+from servicecert_schemas.values import is_business_id
 from servicecert_worker.decider import Change, Due, Event, Result, Service, Stored
 from servicecert_worker.fold import Folded, fold
 from servicecert_worker.record import Arrival, Record
@@ -58,11 +59,21 @@ class Caseworker:
         self.accepted = self.parked = self.refused = None
         self._wait(now)
         if (data := _event(step, base)) is not None:
+            self._open_account(data)
             self.events += 1
             event = Event(uuid5(CASE, str(self.events)), data.key(), data, day)
             assert self.service.examine is not None
             (examined,) = self.service.examine([event])
             self._happened(Arrival(PLACE, examined), now)
+
+    def _open_account(self, data: ApplicationEvent) -> None:
+        """With the first application its account is known as the applicant's, unless the table says whose it is."""
+        account = self.known.accounts.get(APPLICANTS_ACCOUNT)
+        if account is not None and account.business_id is None and isinstance(data, ApplicationSubmitted):
+            typed = data.form.applicant.business_id.strip()
+            opened = _opened(APPLICANTS_ACCOUNT, typed if is_business_id(typed) else ANY_ORGANISATION)
+            assert self.service.known is not None
+            self.known = self.service.known.apply(self.known, (opened,))
 
     def _wait(self, until: datetime) -> None:
         """Every deadline that passes until then, in order."""
@@ -115,26 +126,24 @@ def _changes() -> tuple[Change, ...]:
     registers = tuple(Change(each.key(), each, FIRST_DAY) for each in entries)
     return (
         *registers,
-        *(_member(account) for account in ("account-1", "account-2")),
-        _opened(OWN_ACCOUNT),
+        _opened("account-2", ANY_ORGANISATION),
+        _opened(OWN_ACCOUNT, OWN_ACCOUNT.removeprefix("account-")),
         _contact("contact-1", CASE),
         _contact("contact-2", UUID(int=2)),
     )
 
 
+APPLICANTS_ACCOUNT = "account-1"
+"""The account of whichever organisation applies first."""
+
 OWN_ACCOUNT = "account-9900001-8"
-"""An account that is bound to an organisation. Of the others it is not known whose they are, so that any organisation applies."""
+"""An account of one organisation, which another cannot apply from."""
+
+ANY_ORGANISATION = "9900001-8"
 
 
 def _actor_of(account: str) -> Actor:
     return Actor(user_id="user-1", account_id=account, role=Role.COLLEAGUE, assurance=Assurance.HIGH)
-
-
-def _member(account: str) -> Change:
-    added = AccountMemberAdded(
-        account_id=account, actor=_actor_of(account), user_id="user-1", role=Role.COLLEAGUE, invited_by="user-1"
-    )
-    return Change(account, added, FIRST_DAY)
 
 
 def _contact(user: str, case_id: UUID) -> Change:
@@ -149,8 +158,7 @@ def _contact(user: str, case_id: UUID) -> Change:
     return Change("account-1", added, FIRST_DAY)
 
 
-def _opened(account: str) -> Change:
-    business_id = account.removeprefix("account-")
+def _opened(account: str, business_id: str) -> Change:
     opened = AccountOpened(
         account_id=account, actor=_actor_of(account), business_id=business_id, organisation_name="Exempel"
     )

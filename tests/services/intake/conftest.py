@@ -18,7 +18,7 @@ from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
 from servicecert_intake.registers import NO_REGISTERS, Registers, apply
 from servicecert_intake.rules.application import JudgedCsr
 from servicecert_pki.profiles import Profiles, load_profiles
-from servicecert_schemas.account import AccountMemberAdded
+from servicecert_schemas.account import AccountMemberAdded, AccountOpened
 from servicecert_schemas.application import (
     ApplicationSubmitted,
     ApplicationSupplemented,
@@ -32,6 +32,7 @@ from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.event import Actor, EventData
 from servicecert_schemas.mail import MailBounced, MailGivenUp, MailHandedOver, MailRefused
 from servicecert_schemas.revocation import CertificateRevoked, RevocationRefused, RevocationRegistered
+from servicecert_schemas.values import is_business_id
 from servicecert_worker.decider import Change, Decision, Event, Happened
 
 # A machine that does much else at the same time makes an example slow, not wrong.
@@ -107,6 +108,13 @@ def registers() -> Registers:
     return apply(NO_REGISTERS, [(entry.key(), entry) for entry in read_register(FICTITIOUS_REGISTERS)])
 
 
+def opened(account_id: str, business_id: str = SERVER_FORM["applicant"]["business_id"]) -> Change:
+    """The event that opens an account of an organisation, some time ago. Its first member is user-1."""
+    actor = Actor.model_validate({**COLLEAGUE, "account_id": account_id})
+    about = {"account_id": account_id, "business_id": business_id, "organisation_name": "Exempel"}
+    return Change(account_id, AccountOpened(actor=actor, **about), NOW - timedelta(days=30))
+
+
 def member(user_id: str, account_id: str = "account-1", **about: Any) -> Change:
     """The event that adds a user to an account, some time ago."""
     actor = Actor.model_validate({**COLLEAGUE, "account_id": account_id})
@@ -114,10 +122,18 @@ def member(user_id: str, account_id: str = "account-1", **about: Any) -> Change:
     return Change(account_id, AccountMemberAdded(actor=actor, **added), NOW - timedelta(days=30))
 
 
+def from_own_account(known: Knowledge, form: Form) -> Knowledge:
+    """What is known, where the account that applies is the applicant's."""
+    typed = form.applicant.business_id
+    if not is_business_id(typed):
+        return known
+    return replace(known, accounts=apply_accounts(NO_ACCOUNTS, [opened("account-1", typed), member("u")]))
+
+
 @pytest.fixture(scope="session")
 def accounts() -> Accounts:
-    """Two accounts with members, whose organisations are not known here, so that any may apply."""
-    return apply_accounts(NO_ACCOUNTS, [member("user-1"), member("u"), member("user-1", "account-2")])
+    """Two accounts, the applicant's and another organisation's, each with its members."""
+    return apply_accounts(NO_ACCOUNTS, [opened("account-1"), member("u"), opened("account-2", "9900001-8")])
 
 
 @pytest.fixture(scope="session")
@@ -145,8 +161,8 @@ def happen(profiles: Profiles, known: Knowledge) -> Happen:
 
 
 @pytest.fixture(scope="session")
-def submit(happen: Happen) -> Submit:
-    """Submits a form with those of its fields changed that are named."""
+def submit(happen: Happen, known: Knowledge) -> Submit:
+    """Submits a form with those of its fields changed that are named, from an account of the organisation that applies."""
 
     def submit(
         base: Mapping[str, Any] = SERVER_FORM,
@@ -164,7 +180,7 @@ def submit(happen: Happen) -> Submit:
             attachments=tuple(Attachment.model_validate(each) for each in attachments),
             csr=None if csr is None else "as sent",
         )
-        return happen(data, facts=csr, at=at, now=now, id=UUID(int=1))
+        return happen(data, facts=csr, at=at, now=now, id=UUID(int=1), known=from_own_account(known, data.form))
 
     return submit
 

@@ -157,6 +157,15 @@ def test_A2_after_a_minute_it_is_refused(happen, happenings, nobody):
     assert refused.answer.event_id == happenings["submitted"].id
 
 
+def test_A2_nobody_applies_from_an_account_of_which_it_is_not_known_whose_it_is(happen, happenings, registers):
+    """What opens an account may be no event of ours and be left out; its members are then told all the same."""
+    unbound = Knowledge(registers, apply(NO_ACCOUNTS, [added("user-1")]))
+    held = happen(happenings["submitted"], known=unbound)
+    assert held.events[0].state is CaseState.SUBMITTED
+    refused = asked(happen, held.state, unbound, 60).events[0]
+    assert (refused.state, refused.answer.code) == (CaseState.REFUSED, "not-a-member")
+
+
 def test_A3_a_contact_of_another_case_is_refused_after_a_minute_and_the_case_stays_as_it_was(
     after, happen, happenings, invited
 ):

@@ -38,8 +38,9 @@ from pki import weak_keys
 
 from .conftest import COLLEAGUE, NOW, SERVER_FORM
 
+OTHER_ID = "9900001-8"
 OTHER = {
-    "applicant": {"business_id": "9900001-8"},
+    "applicant": {"business_id": OTHER_ID},
     "unit_long_name": "Taruvaaran terveysasema",
     "applying_as": "care-provider",
 }
@@ -53,8 +54,11 @@ def request(key: Any = KEY, name: str = "x") -> str:
 
 
 def application(csr: str | None = None, case: UUID | None = None, **fields: Any) -> ApplicationSubmitted:
+    """An application of either organisation from its own account."""
     form = Form.model_validate({**SERVER_FORM, **fields})
-    return ApplicationSubmitted(case_id=case or uuid4(), actor=Actor.model_validate(COLLEAGUE), form=form, csr=csr)
+    account = "account-2" if form.applicant.business_id == OTHER_ID else "account-1"
+    actor = Actor.model_validate({**COLLEAGUE, "account_id": account})
+    return ApplicationSubmitted(case_id=case or uuid4(), actor=actor, form=form, csr=csr)
 
 
 def arrived(data: EventData) -> Arrival:

@@ -18,6 +18,8 @@ from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.register import LongNames, Organisation, RegisterEntry
 from servicecert_worker.decider import Decision, Due
 
+from .conftest import from_own_account
+
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 NIGHT = datetime(2026, 11, 25, 2, 5, tzinfo=UTC)
 MISSING = {"applicant": {"business_id": "0204819-8"}, "unit_long_name": "Uudensadun apteekki"}
@@ -39,11 +41,12 @@ def later(registers: Registers) -> Registers:
 
 
 @pytest.fixture
-def night(profiles, accounts):
-    """What follows when a case's recheck is due."""
+def night(profiles):
+    """What follows when a recheck is due of a case of the applicant's own account."""
 
     def night(case: Case | None, registers: Registers, now: datetime = NIGHT, kind: str = "recheck") -> Decision[Case]:
-        return decide(profiles, case, Due(uuid4(), "case", kind, now), Knowledge(registers, accounts), now)
+        known = Knowledge(registers) if case is None else from_own_account(Knowledge(registers), case.form)
+        return decide(profiles, case, Due(uuid4(), "case", kind, now), known, now)
 
     return night
 

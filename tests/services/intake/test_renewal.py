@@ -15,6 +15,8 @@ from servicecert_pki.profile import KeyUsage
 from servicecert_schemas.case import CaseState
 from servicecert_worker.decider import Result, Stored, Task
 
+from .conftest import from_own_account
+
 RSA, EC = JudgedKey("1" * 64, "rsa"), JudgedKey("2" * 64, "ec")
 SERIAL = "0a" * 16
 
@@ -29,12 +31,12 @@ def issued(accepts, happen, happenings):
     return happen(happenings["issued"], accepts(csr=with_key(RSA)).state).state
 
 
-def found(happen, decision, earlier):
+def found(happen, decision, earlier, known=None):
     """What follows once the certificate was looked up."""
     (intent,) = decision.intents
     assert intent.kind == LOOK_UP
     result = LookedUp(followed=Followed(intent.data.typed, earlier))
-    return happen(Result(uuid4(), str(decision.state.case_id), LOOK_UP, result), decision.state)
+    return happen(Result(uuid4(), str(decision.state.case_id), LOOK_UP, result), decision.state, known=known)
 
 
 def test_A14_the_followed_certificate_is_looked_up_before_the_application_is_judged(submit, happen, issued):
@@ -78,8 +80,10 @@ def test_A14_of_very_many_names_every_one_that_differs_is_told(submit, happen, h
     assert all(len(text) <= 1_010 and text.endswith("example.fi, …") for text in (difference.before, difference.now))
 
 
-def test_A14_another_type_and_unit_are_differences_too(submit, happen, issued, intermediary_form):
-    renewal = found(happen, submit(intermediary_form, follows=SERIAL), earlier_of(issued)).events[0].renewal
+def test_A14_another_type_and_unit_are_differences_too(submit, happen, issued, intermediary_form, known):
+    asked = submit(intermediary_form, follows=SERIAL)
+    own = from_own_account(known, asked.state.form)
+    renewal = found(happen, asked, earlier_of(issued), own).events[0].renewal
     assert {each.field for each in renewal.differences} >= {
         "type",
         "subject.organisation",

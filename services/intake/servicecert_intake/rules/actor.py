@@ -14,9 +14,14 @@ _APPLICANTS = frozenset({Role.COLLEAGUE, Role.TECHNICAL_PARTNER})
 
 
 def membership(event: ApplicationEvent, accounts: Accounts, sent: datetime) -> Role | None:
-    """The role in which the event's user was invited to act in its case, if at all."""
+    """The role in which the event's user was invited to act in its case, if at all.
+
+    Nobody acts for an account of which it is not known whose it is: it could apply for any organisation.
+    """
     account = accounts.get(event.actor.account_id)
-    return None if account is None else account.member(event.actor.user_id, event.case_id, sent)
+    if account is None or account.business_id is None:
+        return None
+    return account.member(event.actor.user_id, event.case_id, sent)
 
 
 def objection(event: ApplicationEvent, invited_as: Role) -> Wording | None:
