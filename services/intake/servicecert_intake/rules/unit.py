@@ -2,17 +2,21 @@
 
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from itertools import islice
 
 from servicecert_schemas.application import Form
 from servicecert_schemas.case import Deficiency
 
-from ..name_index import ranked
+from ..name_index import NameIndex, indexed, ranked
 from ..registers import Registers, Unit, normalised
 from . import deficiencies as lacking
 from .deficiencies import Deficiencies
 
 SUGGESTIONS = 3
+
+MANY = 1_000
+"""From how many names of an organisation on they are indexed: to spell each anew takes some 10 ms for so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,15 @@ def _not_found(typed: str, organisation: Unit | None, registers: Registers, day:
 def suggested(typed: str, organisation: Unit | None, registers: Registers, day: date) -> tuple[str, ...]:
     """The closest long names that are in force: the applicant's own where any is close, else of the whole register."""
     if organisation is not None:
-        own = {name for unit in registers.units_of(organisation.business_id, day) for name in unit.names}
-        if close := ranked(typed, own):
+        own = frozenset(name for unit in registers.units_of(organisation.business_id, day) for name in unit.names)
+        close = ranked(typed, own) if len(own) <= MANY else _index_of_many(own).closest(typed)
+        if close:
             return tuple(close[:SUGGESTIONS])
     in_force = (name for name in registers.names.closest(typed) if registers.units_named(name, day))
     return tuple(islice(in_force, SUGGESTIONS))
+
+
+@lru_cache(maxsize=4)
+def _index_of_many(names: frozenset[str]) -> NameIndex:
+    """The index of the names of one of the few organisations that have so many."""
+    return indexed(names)
