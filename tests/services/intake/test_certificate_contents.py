@@ -201,7 +201,7 @@ def test_B1_two_years_without_a_leap_day_are_a_day_shorter(accepts, returns):
 
 
 def test_B1_the_two_years_begin_with_the_start_date(accepts):
-    accepts(validity_days=731, at=datetime(2026, 2, 20, 12, tzinfo=UTC), start_date="2026-03-01")
+    accepts(validity_days=731, at=datetime(2026, 2, 20, 12, tzinfo=UTC), start_date="2026-03-02")
 
 
 def test_B1_an_absurd_start_date_does_not_disturb_the_judgement(returns):

@@ -6,6 +6,7 @@ from servicecert_pki.profiles import Profile
 from servicecert_pki.validity import validity
 from servicecert_schemas.application import Form
 
+from ..deadlines import HELSINKI, due_day
 from . import deficiencies as lacking
 from .application import Application
 from .deficiencies import Deficiencies
@@ -25,13 +26,36 @@ def start_date(form: Form, day: date) -> Deficiencies:
 
 
 def validity_days(form: Form, profile: Profile, day: date) -> Deficiencies:
-    """A longer validity than the type has is refused (B1). A start date that cannot be is counted as today."""
+    """A longer validity than the type has is refused (B1). A start date that cannot be is counted as none.
+
+    How many days two years are depends on when they begin: what is accepted can be granted whenever the certificate is made in time.
+    """
     if form.validity_days is None:
         return ()
-    start = day if form.start_date is None or start_date(form, day) else form.start_date
-    longest = validity(profile, datetime.combine(start, time(), UTC))
-    most = (longest.not_after - longest.not_before).days + 1
+    most = min(_longest(profile, begins) for begins in _beginnings(form, profile, day))
     return () if form.validity_days <= most else (lacking.VALIDITY_TOO_LONG.deficiency(days=str(most)),)
+
+
+def _longest(profile: Profile, begins: datetime) -> int:
+    """How many days a certificate of the type is valid at most."""
+    longest = validity(profile, begins)
+    return (longest.not_after - longest.not_before).days + 1
+
+
+def _beginnings(form: Form, profile: Profile, day: date) -> tuple[datetime, datetime]:
+    """The first and the last moment at which the certificate can begin: when it is made, until delivery is due (A13), or on a later day that was asked for.
+
+    The number of days changes once at most between the two.
+    """
+    first, last = _begin_of(day) - profile.backdating, _begin_of(due_day(day) + timedelta(days=1))
+    if form.start_date is None or form.start_date <= day or start_date(form, day):
+        return first, last
+    asked = _begin_of(form.start_date)
+    return asked, max(asked, last)
+
+
+def _begin_of(day: date) -> datetime:
+    return datetime.combine(day, time(), HELSINKI).astimezone(UTC)
 
 
 def follows(application: Application) -> Deficiencies:
