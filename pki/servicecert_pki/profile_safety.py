@@ -9,9 +9,10 @@ from datetime import date, datetime, timedelta
 
 from servicecert_pki import der
 from servicecert_pki.issuer import IssuerInfo
-from servicecert_pki.names import SUBJECT_LIMIT, NameRefused, check_printable
+from servicecert_pki.names import SUBJECT_LIMIT
 from servicecert_pki.profile import (
     Attribute,
+    Environment,
     ExtensionName,
     KeyRules,
     KeyUsage,
@@ -21,6 +22,20 @@ from servicecert_pki.profile import (
     SubjectField,
 )
 from servicecert_pki.spki import KeyFamily
+
+# The table of types: for which environment each is, and whether it is a server's. A file cannot say otherwise (I11).
+_TYPES = {
+    "server": (Environment.PRODUCTION, True),
+    "test-server": (Environment.TEST, True),
+    "system-signature": (Environment.PRODUCTION, False),
+    "test-system-signature": (Environment.TEST, False),
+}
+
+# RFC 5280, 4.2.1.4: it stands for the policies of both environments.
+_ANY_POLICY = "2.5.29.32.0"
+
+# What the subject of every type says.
+_COUNTRY = "FI"
 
 # The longest validity that any certificate of this service may have (B1), and the most that it may begin early.
 _MOST_YEARS = 2
@@ -51,10 +66,13 @@ class ProfileUnsafe(ValueError):
 def check_alone(profile: Profile) -> None:
     """Raise ValueError with half a sentence that names the field, where a profile breaks a rule by itself."""
     der.oid(profile.policy)
+    if profile.policy == _ANY_POLICY:
+        raise ValueError("policy: anyPolicy says nothing; name the type's own")
     if profile.dns_names != bool(profile.usages):
         raise ValueError("names: extended_key_usage belongs to a type with dns, and only to such a type")
     if profile.dns_names != bool(profile.most_names):
         raise ValueError("names: most is at least 1 for a type with dns, and 0 for another")
+    _check_type(profile)
     _check_validity(profile)
     _check_subject(profile.subject)
     _check_extensions(profile)
@@ -62,6 +80,16 @@ def check_alone(profile: Profile) -> None:
         raise ValueError("keys: say what rsa and ec keys are for")
     for family, rules in profile.keys.items():
         _check_keys(family, rules, _fitting(profile.dns_names, family))
+
+
+def _check_type(profile: Profile) -> None:
+    if profile.type_id not in _TYPES:
+        raise ValueError(f"type: it must be one of {', '.join(_TYPES)}")
+    environment, is_server = _TYPES[profile.type_id]
+    if profile.environment is not environment:
+        raise ValueError(f"environment: {profile.type_id} certificates are {environment} certificates")
+    if profile.dns_names != is_server:
+        raise ValueError(f"names: {profile.type_id} certificates have {'' if is_server else 'no '}dns names")
 
 
 def _check_validity(profile: Profile) -> None:
@@ -84,19 +112,10 @@ def _check_subject(subject: tuple[SubjectAttribute, ...]) -> None:
         if (it.string is StringType.PRINTABLE) != (it.attribute in _PRINTABLE):
             raise ValueError(f"subject: {it.attribute} has the wrong string type")
         if it.field is None:
-            _check_country(it.text)
+            if it.text != _COUNTRY:
+                raise ValueError(f"subject: C must be {_COUNTRY}")
         elif it.text or not 1 <= it.longest <= SUBJECT_LIMIT:
             raise ValueError(f"subject: {it.attribute} has no text of its own, and longest is 1 to {SUBJECT_LIMIT}")
-
-
-def _check_country(text: str) -> None:
-    """RFC 5280, appendix A: two letters of ISO 3166."""
-    try:
-        check_printable(text, "C")
-    except NameRefused:
-        text = ""
-    if len(text) != 2:
-        raise ValueError("subject: C is a country code of two letters")
 
 
 def _check_extensions(profile: Profile) -> None:
@@ -129,7 +148,7 @@ def _fitting(is_server: bool, family: KeyFamily) -> set[KeyUsage]:
 
 
 def check_together(profiles: Iterable[Profile]) -> None:
-    """Raise ProfileUnsafe where two profiles have one type or policy, or two environments one CA (I11)."""
+    """Raise ProfileUnsafe where two profiles have one type or policy, two environments one CA (I11), or a type has no profile."""
     seen: dict[str, Profile] = {}
     for profile in profiles:
         for shared in (profile.type_id, profile.policy):
@@ -140,6 +159,11 @@ def check_together(profiles: Iterable[Profile]) -> None:
             other = seen.setdefault(f"the CA {ca}", profile)
             if other.environment is not profile.environment:
                 raise ProfileUnsafe(_share(other, profile, f"the CA {ca}"))
+    for type_id in _TYPES:
+        if type_id not in seen:
+            raise ProfileUnsafe(
+                f"There is no certificate profile of {type_id}, so that every application for one would be refused."
+            )
 
 
 def _share(one: Profile, other: Profile, shared: str) -> str:

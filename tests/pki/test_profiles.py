@@ -76,7 +76,13 @@ def test_a_profile_that_is_not_text_is_refused(tmp_path: Path) -> None:
         ('"production"', '"staging"', "environment: Input should be 'production' or 'test'"),
         ("1.3.6.1.4.1.32473.1.1", "9.9", "9.9 is no object identifier"),
         ("1.3.6.1.4.1.32473.1.1", "policy", "policy"),
+        ("1.3.6.1.4.1.32473.1.1", "2.5.29.32.0", "policy: anyPolicy says nothing"),
         ('type = "server"', 'type = ""', "type: String should have at least 1 character"),
+        (
+            'type = "server"',
+            'type = "servers"',
+            "type: it must be one of server, test-server, system-signature, test-sys",
+        ),
         ("dns = true", 'dns = "yes"', "names.dns: Input should be a valid boolean"),
         ("dns = true", "dns = false", "extended_key_usage belongs to"),
         ("most = 100", "most = 0", "names: most is at least 1"),
@@ -102,8 +108,8 @@ def test_a_profile_that_is_not_text_is_refused(tmp_path: Path) -> None:
         ('attribute = "OU"', 'attribute = "O"', "subject: say each of C, O, OU, serialNumber, CN once"),
         ('from = "unit"', 'from = "organisation"', "subject: OU must come from unit"),
         ('text = "FI"', 'from = "unit"', "subject: C must come from a text of its own"),
-        ('text = "FI"', 'text = "Suomi"', "subject: C is a country code of two letters"),
-        ('text = "FI"', 'text = ""', "subject: C is a country code of two letters"),
+        ('text = "FI"', 'text = "SE"', "subject: C must be FI"),
+        ('text = "FI"', 'text = ""', "subject: C must be FI"),
         ('attribute = "CN", string = "utf8"', 'attribute = "CN", string = "printable"', "CN has the wrong string type"),
         ('"unit", longest = 64', '"unit", longest = 65', "OU has no text of its own, and longest is 1 to 64"),
         ('"unit", longest = 64', '"unit"', "OU has no text of its own, and longest is 1 to 64"),
@@ -124,6 +130,30 @@ def test_a_signature_type_has_no_names_and_must_be_non_repudiable() -> None:
         read_profile(signature.replace('"key-usage", c', '"subject-alternative-name" }, { name = "key-usage", c'), "s")
     with pytest.raises(ProfileUnsafe, match=r"keys.rsa: usage must be digital-signature and non-repudiation"):
         read_profile(signature.replace(', "non-repudiation"', ""), "s")
+
+
+@pytest.mark.parametrize(("type_id", "environment"), [("test-server", "test"), ("server", "production")])
+def test_I11_a_type_of_the_other_environment_is_refused(type_id: str, environment: str) -> None:
+    """A profile copied from the other environment, and told only its own type, would sign with the other's CA."""
+    other = "production" if type_id.startswith("test-") else "test"
+    copied = SERVER.replace('"server"', f'"{type_id}"').replace("production", other)
+    with pytest.raises(ProfileUnsafe, match=f"environment: {type_id} certificates are {environment} certificates"):
+        read_profile(copied, "copied.toml")
+
+
+def test_a_type_that_is_given_the_contents_of_another_is_refused() -> None:
+    """Its key usages would fit what it says, and not what it is for."""
+    signature = (SHIPPED_PROFILES / "system-signature.toml").read_text(encoding="utf-8")
+    with pytest.raises(ProfileUnsafe, match="names: server certificates have dns names"):
+        read_profile(signature.replace('type = "system-signature"', 'type = "server"'), "s")
+    with pytest.raises(ProfileUnsafe, match="names: system-signature certificates have no dns names"):
+        read_profile(SERVER.replace('type = "server"', 'type = "system-signature"'), "s")
+
+
+def test_a_type_without_a_profile_is_told(tmp_path: Path) -> None:
+    (tmp_path / "server.toml").write_text(SERVER)
+    with pytest.raises(ProfileUnsafe, match="no certificate profile of test-server, so that every application"):
+        load_profiles(tmp_path)
 
 
 def test_I11_a_ca_shared_by_production_and_test_is_refused(tmp_path: Path) -> None:
