@@ -142,6 +142,10 @@ class Authority:
             )
         return self.issuers[found]
 
+    def takes_over_after(self, moment: datetime) -> tuple[IssuerInfo, ...]:
+        """Return the CAs that are to issue from a date after `moment` (aware) on."""
+        return tuple(self.issuers[id] for id, since in self.active_from.items() if since is not None and since > moment)
+
 
 def _issuer(directory: Path, entry: Entry) -> IssuerInfo:
     """Read one issuing CA and check that its root signed it and that it is what the manifest says."""

@@ -13,6 +13,9 @@ from servicecert_pki.keys import PublicKey
 from servicecert_pki.profile import Environment
 from servicecert_pki.spki import KeyFamily, family_of, key_bits, key_identifier
 
+ANY_POLICY = "2.5.29.32.0"
+"""RFC 5280, 4.2.1.4."""
+
 
 @dataclass(frozen=True, eq=False)
 class IssuerInfo:
@@ -29,6 +32,8 @@ class IssuerInfo:
     public_key: PublicKey = field(repr=False)
     not_before: datetime
     not_after: datetime
+    policies: frozenset[str]
+    """The policy identifiers for which a chain through this CA holds (RFC 5280, 6.1.3): none where its certificate names none."""
 
     @classmethod
     def of(
@@ -51,7 +56,12 @@ class IssuerInfo:
             public_key=key,
             not_before=certificate.not_valid_before_utc,
             not_after=certificate.not_valid_after_utc,
+            policies=_policies(certificate),
         )
+
+    def allows(self, policy: str) -> bool:
+        """Whether a certificate of this policy has a chain that holds for it."""
+        return bool(self.policies & {policy, ANY_POLICY})
 
     def is_of(self, ca: str) -> bool:
         """Whether this is the CA that profiles call `ca`, or a later generation of it: ``test-ec``, ``test-ec-2``."""
@@ -61,3 +71,11 @@ class IssuerInfo:
     def authority_key_identifier(self) -> bytes:
         """The DER AuthorityKeyIdentifier of what this CA signs: the key id alone (RFC 5280, 4.2.1.1)."""
         return der.sequence(der.tlv(0x80, self.key_id))
+
+
+def _policies(certificate: x509.Certificate) -> frozenset[str]:
+    try:
+        value = certificate.extensions.get_extension_for_class(x509.CertificatePolicies).value
+    except x509.ExtensionNotFound:
+        return frozenset()
+    return frozenset(it.policy_identifier.dotted_string for it in value)

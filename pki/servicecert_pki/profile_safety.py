@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
 from servicecert_pki import der
-from servicecert_pki.issuer import IssuerInfo
+from servicecert_pki.issuer import ANY_POLICY, IssuerInfo
 from servicecert_pki.names import SUBJECT_LIMIT
 from servicecert_pki.profile import (
     Attribute,
@@ -30,9 +30,6 @@ _TYPES = {
     "system-signature": (Environment.PRODUCTION, False),
     "test-system-signature": (Environment.TEST, False),
 }
-
-# RFC 5280, 4.2.1.4: it stands for the policies of both environments.
-_ANY_POLICY = "2.5.29.32.0"
 
 # What the subject of every type says.
 _COUNTRY = "FI"
@@ -66,7 +63,8 @@ class ProfileUnsafe(ValueError):
 def check_alone(profile: Profile) -> None:
     """Raise ValueError with half a sentence that names the field, where a profile breaks a rule by itself."""
     der.oid(profile.policy)
-    if profile.policy == _ANY_POLICY:
+    if profile.policy == ANY_POLICY:
+        # It would stand for the policies of both environments.
         raise ValueError("policy: anyPolicy says nothing; name the type's own")
     if profile.dns_names != bool(profile.usages):
         raise ValueError("names: extended_key_usage belongs to a type with dns, and only to such a type")
@@ -174,7 +172,10 @@ def _share(one: Profile, other: Profile, shared: str) -> str:
 
 
 def check_issuers(profiles: Iterable[Profile], issuers: Iterable[IssuerInfo], now: datetime) -> None:
-    """Raise ProfileUnsafe where a profile's CA is not there, not valid `now` (aware), or not what the profile needs."""
+    """Raise ProfileUnsafe where a profile's CA is not there, not valid `now` (aware), or not what the profile needs.
+
+    A CA whose certificate does not name the profile's policy would sign what no relying party that asks for that policy accepts.
+    """
     present = list(issuers)
     for profile in profiles:
         for family, rules in profile.keys.items():
@@ -184,8 +185,15 @@ def check_issuers(profiles: Iterable[Profile], issuers: Iterable[IssuerInfo], no
                     f"The profile of {profile.type_id} wants {rules.ca} to sign {profile.environment} certificates of "
                     f"{family} keys, and that CA is for others; name another."
                 )
-            if not any(it.not_before <= now <= it.not_after for it in named):
+            valid = [it for it in named if it.not_before <= now <= it.not_after]
+            if not valid:
                 raise ProfileUnsafe(
                     f"The profile of {profile.type_id} wants {rules.ca} to sign {family} keys, and no CA of that name "
                     f"is active on {now:%Y-%m-%d}; make one with `servicecert ca init`, or name another."
                 )
+            for issuer in valid:
+                if not issuer.allows(profile.policy):
+                    raise ProfileUnsafe(
+                        f"The profile of {profile.type_id} has the policy {profile.policy}, which the certificate of "
+                        f"{issuer.id} does not name: begin a new generation of that CA, or name a policy that it has."
+                    )

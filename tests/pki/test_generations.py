@@ -67,6 +67,12 @@ def test_B5_before_the_first_generation_s_date_nobody_issues(two: TwoGenerations
         two.authority.issuer_for(*KIND, CEREMONY - timedelta(seconds=1))
 
 
+def test_B5_a_generation_whose_date_lies_ahead_is_known_before_it_issues(two: TwoGenerations) -> None:
+    ahead = two.authority.takes_over_after
+    assert [issuer.id for issuer in ahead(SWITCH - timedelta(seconds=1))] == ["production-ec-2"]
+    assert ahead(SWITCH) == ()
+
+
 def test_B5_D7_an_old_generation_s_certificate_is_revoked_on_its_own_crl_after_the_switch(
     two: TwoGenerations,
     make_contents: Callable[..., Contents],

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from servicecert_pki.authority import Authority
+from servicecert_pki.issuer import ANY_POLICY
 from servicecert_pki.profile_safety import check_issuers
 from servicecert_pki.profiles import (
     SHIPPED_PROFILES,
@@ -183,3 +184,16 @@ def test_a_later_generation_of_a_ca_takes_its_place(profiles: Profiles, authorit
     check_issuers(profiles.by_type.values(), later, CEREMONY)
     with pytest.raises(ProfileUnsafe, match="no CA of that name"):
         check_issuers(profiles.by_type.values(), [replace(it, id=f"{it.id}x") for it in later], CEREMONY)
+
+
+def test_a_policy_that_the_ca_was_not_certified_for_is_refused(profiles: Profiles, authority: Authority) -> None:
+    """Every certificate would be valid for no policy at all: the chain's policies are those of all its certificates (RFC 5280, 6.1.3)."""
+    issuers = list(authority.issuers.values())
+    changed = replace(profiles["server"], policy="1.3.6.1.4.1.32473.1.99")
+    with pytest.raises(
+        ProfileUnsafe, match=r"server has the policy 1\.3\.6\.1\.4\.1\.32473\.1\.99, which the certificate of prod"
+    ):
+        check_issuers([changed], issuers, CEREMONY)
+    check_issuers([changed], [replace(it, policies=frozenset({ANY_POLICY})) for it in issuers], CEREMONY)
+    with pytest.raises(ProfileUnsafe, match="does not name: begin a new generation"):
+        check_issuers([profiles["server"]], [replace(it, policies=frozenset()) for it in issuers], CEREMONY)

@@ -55,9 +55,11 @@ async def open_service(
     linter = await asyncio.to_thread(Linter.with_new_keys, settings.lint)
     office = Office(authority, profiles, settings.crl_base_url, linter, settings.crl_partitions, settings.ocsp_url)
     kinds = {(profile.environment, family) for profile in profiles.by_type.values() for family in profile.keys}
-    # Those that would issue now: another generation that is valid, and not activated, does not help.
-    check_issuers(profiles.by_type.values(), [authority.issuer_for(*kind, clock()) for kind in sorted(kinds)], clock())
-    rehearse(linter, profiles.by_type.values(), authority.issuers.values(), office.addresses, clock())
+    now = clock()
+    # Those that would issue now: another generation that is valid, and not activated, does not help. One that takes over later does so without a start.
+    issuing = [authority.issuer_for(*kind, now) for kind in sorted(kinds)]
+    check_issuers(profiles.by_type.values(), [*issuing, *authority.takes_over_after(now)], now)
+    rehearse(linter, profiles.by_type.values(), authority.issuers.values(), office.addresses, now)
     sense = ClockSense(timedelta(seconds=settings.clock_limit_seconds))
     await sense.look(pool)
     examine = Examine(office, os.urandom, clock, sense.fault)

@@ -111,6 +111,17 @@ async def test_B3_what_would_stop_every_case_is_one_sentence_at_the_start(
             pass
 
 
+async def test_a_generation_that_takes_over_later_is_judged_at_the_start(
+    authority: Authority, passphrase_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody starts the issuer at its date: what is wrong with it would be found in its certificates."""
+    (later,) = (replace(it, id="test-ec-2", policies=frozenset()) for it in [authority.issuer("test-ec")])
+    monkeypatch.setattr(Authority, "takes_over_after", lambda *_: (later,))
+    with pytest.raises(ProfileUnsafe, match="which the certificate of test-ec-2 does not name"):
+        async with open_service(settings(authority.directory, passphrase_file), NO_POOL):
+            pass
+
+
 async def test_the_stock_is_checked_from_the_first_start_on(authority: Authority, passphrase_file: Path) -> None:
     async with open_service(settings(authority.directory, passphrase_file), NO_POOL) as service:
         assert service.standing == (("recheck", "recheck"),)
