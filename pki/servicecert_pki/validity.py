@@ -1,12 +1,18 @@
 """How long a certificate is valid (B1).
 
+Years are counted in UTC, as those who read a certificate count them. From which day a limit holds is told by Finland's calendar, as every day in the
+rules is (A12): a certificate that is to start on that day begins at its midnight in Helsinki, when it is still the day before in UTC.
+
 ValidityRefused     a longer validity was asked for than the type allows, or none at all
 """
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from servicecert_pki.profile import Profile
+
+HELSINKI = ZoneInfo("Europe/Helsinki")
 
 _SECOND = timedelta(seconds=1)
 
@@ -30,7 +36,7 @@ def validity(profile: Profile, start: datetime, days: int | None = None) -> Vali
     Raises ValidityRefused.
     """
     not_before = start.astimezone(UTC).replace(microsecond=0)
-    years = profile.years_on(not_before.date())
+    years = profile.years_on(not_before.astimezone(HELSINKI).date())
     longest = _years_later(not_before, years) - _SECOND
     if days is None:
         return Validity(not_before, longest)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servicecert_pki.profile import LongestValidity, Profile
 from servicecert_pki.profiles import Profiles
-from servicecert_pki.validity import ValidityRefused, validity
+from servicecert_pki.validity import HELSINKI, ValidityRefused, validity
 
 
 @pytest.fixture(scope="session")
@@ -51,8 +51,10 @@ def test_B1_a_stricter_limit_holds_from_its_day(profile: Profile) -> None:
     strict = Profile(
         **{**vars(profile), "longest_validity": (LongestValidity(2), LongestValidity(1, date(2020, 9, 1)))}
     )
-    assert validity(strict, datetime(2020, 8, 31, tzinfo=UTC)).not_after.year == 2022
+    assert validity(strict, datetime(2020, 8, 31, 20, 59, 59, tzinfo=UTC)).not_after.year == 2022
     assert validity(strict, datetime(2020, 9, 1, tzinfo=UTC)).not_after.year == 2021
+    midnight = datetime(2020, 9, 1, tzinfo=HELSINKI)
+    assert validity(strict, midnight).not_after == datetime(2021, 8, 31, 20, 59, 59, tzinfo=UTC)
 
 
 @given(

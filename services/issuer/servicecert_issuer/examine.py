@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import TypeAlias
-from zoneinfo import ZoneInfo
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -22,14 +21,12 @@ from servicecert_pki.partitions import crl_url, partition_of
 from servicecert_pki.profiles import Profiles, Usage
 from servicecert_pki.serials import draw_serial
 from servicecert_pki.spki import family_of, spki_sha256
-from servicecert_pki.validity import ValidityRefused, validity
+from servicecert_pki.validity import HELSINKI, ValidityRefused, validity
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.decider import Event
 
 from .issuance import Allocated, Lint, Linted, LintFailed, Stopped, Untimely
 from .refusals import Unissuable, unissuable
-
-HELSINKI = ZoneInfo("Europe/Helsinki")
 
 
 @dataclass(frozen=True)

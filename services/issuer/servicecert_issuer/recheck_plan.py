@@ -4,9 +4,8 @@ from datetime import datetime, time, timedelta
 from typing import Any
 
 from pydantic import BaseModel
+from servicecert_pki.validity import HELSINKI
 from servicecert_worker.decider import Deadline, Decision, Due, Intent, Result
-
-from .examine import HELSINKI
 
 RECHECK = "recheck"
 STANDING = (RECHECK, RECHECK)

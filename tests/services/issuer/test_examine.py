@@ -14,6 +14,7 @@ from servicecert_issuer.refusals import Unissuable
 from servicecert_pki.certificate import Contents, sign_tbs
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.lint import Linter, LintSetting
+from servicecert_pki.profile import LongestValidity
 from servicecert_pki.profiles import Profiles
 from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted, ServerNames
 from servicecert_schemas.values import CertificateType, Usage
@@ -108,6 +109,18 @@ def test_B1_shorter_validity_is_given(office: Office, accepted: Accepted) -> Non
 )
 def test_A14_start_date_is_midnight_in_helsinki(accepted: Accepted, asked: date | None, begins: datetime) -> None:
     assert starting(accepted(start_date=asked), NOW) == begins
+
+
+def test_B1_a_stricter_limit_holds_for_a_certificate_that_is_to_start_on_its_day(
+    office: Office, accepted: Accepted
+) -> None:
+    limits = (LongestValidity(2), LongestValidity(1, date(2026, 12, 24)))
+    profiles = {it: replace(profile, longest_validity=limits) for it, profile in office.profiles.by_type.items()}
+    strict = replace(office, profiles=Profiles(profiles))
+    until = [
+        contents_of(strict, accepted(start_date=date(2026, 12, day)), SERIAL, NOW).not_after.year for day in (23, 24)
+    ]
+    assert until == [2028, 2027]
 
 
 def test_B1_a_certificate_that_begins_at_once_is_dated_back_by_its_profile(office: Office, accepted: Accepted) -> None:
