@@ -35,6 +35,13 @@ insert into intents (id, key, kind, data, owner, since)
 values (gen_random_uuid(), %s, 'sign', '{"issuer": "test-ec", "tbs": "SgE="}', 0, now() - interval '3 hours')
 """
 
+AUDITED = """
+insert into audit (chain, seq, at, key, entry, hash)
+select gen_random_uuid(), 1, now(), key, json_build_object('intents', json_build_array(json_build_object('kind', 'sign', 'facts',
+       json_build_object('issuer', issuer, 'tbs_sha256', encode(sha256(tbs), 'hex')))))::text, sha256('')
+from certificates
+"""
+
 
 @pytest.fixture
 def books(database_url: str, monkeypatch: pytest.MonkeyPatch):
@@ -113,6 +120,10 @@ def test_B2_books_that_do_not_agree_are_told_and_end_with_1(
     books.execute(INTENDED, [waiting])
     books.execute(ORDER, [waiting])
     done = servicecert("ca", "reconcile")
+    assert done.exit_code == 1
+    assert f"{waiting} has a serial number, and the audit does not tell that it was intended" in done.stdout
+    books.execute(AUDITED)
+    done = servicecert("ca", "reconcile")
     assert (done.exit_code, done.stdout.splitlines()) == (
         0,
         ["test-ec: 1 allocated = 0 issued + 0 void + 1 open", "0 differences."],
@@ -133,6 +144,7 @@ def test_B2_D4_published_ends_are_compared_and_what_is_void_is_revoked(
 ) -> None:
     case = uuid4()
     books.execute(INTENDED, [str(case)])
+    books.execute(AUDITED)
     books.execute("update certificates set state = 'voided', refusal = 'x', ended_at = now() - interval '25 hours'")
     until = datetime(2090, 1, 1, tzinfo=UTC)
     void = CertificateVoided(

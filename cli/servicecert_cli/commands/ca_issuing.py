@@ -66,7 +66,8 @@ def reconcile(published: bool, as_json: bool) -> None:
     """Prove that the books agree: allocated = issued + void + open.
 
     No certificate without its intention, none with other bytes or another serial number
-    than intended, no intention that nobody will end or that is late. With --published
+    than intended, no intention that nobody will end or that is late; and the audit tells
+    of each intention and each signature, and of no other. With --published
     also: each case is told with its recorded end, and what was void a day ago is revoked.
     Workers may go on meanwhile. Ends with exit code 1 where anything differs, and lists it.
 

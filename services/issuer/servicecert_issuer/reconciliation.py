@@ -1,4 +1,8 @@
-"""Whether the books agree (B2): every serial number that was allocated is issued, void or open, and nothing is that was not intended."""
+"""Whether the books agree (B2): every serial number that was allocated is issued, void or open, and nothing is that was not intended.
+
+The audit tells of each intention and each signature in the transaction that made it (B6), and its checkpoints are out of the reach of whoever may write
+the tables. So the tables are held against it: what was put into them, or taken out, by another hand than a worker's is a difference.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,7 @@ _PATIENCE = 3600.0
 
 _SQL = Path(__file__).parent / "sql"
 _RECONCILE = (_SQL / "reconcile.sql").read_text()
+_RECONCILE_AUDIT = (_SQL / "reconcile_audit.sql").read_text()
 _SERIALS = (_SQL / "count_serials.sql").read_text()
 _REFUSED = (_SQL / "count_refused.sql").read_text()
 _OPEN_ACTS = (_SQL / "open_acts.sql").read_text()
@@ -60,8 +65,12 @@ async def count_refused(connection: asyncpg.Connection[Any]) -> dict[str, int]:
 
 
 async def differences(connection: asyncpg.Connection[Any]) -> list[Difference]:
-    """Everything in the tables that must not be. Called in one transaction of one snapshot, so that workers may go on meanwhile."""
-    found = [Difference(**dict(row)) for row in await connection.fetch(_RECONCILE, timeout=_PATIENCE)]
+    """Everything in the tables that must not be, or is not in the audit. Called in one transaction of one snapshot, so that workers may go on meanwhile."""
+    found = [
+        Difference(**dict(row))
+        for statement in (_RECONCILE, _RECONCILE_AUDIT)
+        for row in await connection.fetch(statement, timeout=_PATIENCE)
+    ]
     for row in await connection.fetch(_OPEN_ACTS):
         order = SigningOrder.model_validate_json(row["data"])
         if (order.tbs, order.issuer) != (row["tbs"], row["issuer"]):
