@@ -14,7 +14,7 @@ from servicecert_pki.keys import KeyUnavailable, SigningKey
 from servicecert_worker.decider import Again, Done, Outcome, Task
 
 from .examine import Examine
-from .issuance import Examined, Signed, SigningOrder, Unsigned, Untimely
+from .issuance import Examined, OnRecord, Signed, SigningOrder, Unsigned, Untimely
 
 log = logging.getLogger(__name__)
 
@@ -27,33 +27,42 @@ class Sign:
     """Signs and verifies orders in a thread, where the arithmetic leaves the event loop free.
 
     A repetition signs the same bytes: RSA makes the same signature, ECDSA another that is as good; the first one recorded counts. An order whose
-    time is over, or whose case is among those that `unwanted` answers, is not signed. Nothing is signed, and nothing given up, while `clock_fault`
-    answers why the clock cannot be trusted.
+    time is over, or that an operator does not want, is not signed. Nor is one whose bytes are not those that `on_record` answers for its case (B2): it was
+    written by somebody else than a turn. Nothing is signed, and nothing given up, while `clock_fault` answers why the clock cannot be trusted.
     """
 
     authority: Authority
     keys: Mapping[str, SigningKey]
     clock: Callable[[], datetime]
     clock_fault: Callable[[], str | None]
-    unwanted: Callable[[Sequence[str]], Awaitable[frozenset[str]]]
+    on_record: Callable[[Sequence[str]], Awaitable[Mapping[str, OnRecord]]]
     away: set[str] = field(default_factory=set)
 
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
         if fault := self.clock_fault():
             return [Again(fault, _AFTER_CLOCK)] * len(tasks)
         now = self.clock()
-        unwanted = await self.unwanted([task.key for task in tasks])
-        return await asyncio.to_thread(lambda: [self._end(task, task.key in unwanted, now) for task in tasks])
+        recorded = await self.on_record([task.key for task in tasks])
+        return await asyncio.to_thread(lambda: [self._end(task, recorded.get(task.key), now) for task in tasks])
 
     async def keys_away(self) -> Mapping[str, float]:
         """The CAs whose keys did not answer the last time."""
         return dict.fromkeys(sorted(self.away), 1.0)
 
-    def _end(self, task: Task, unwanted: bool, now: datetime) -> Outcome:
+    def _end(self, task: Task, recorded: OnRecord | None, now: datetime) -> Outcome:
         """B2: one outcome ends an order, signed or not."""
         order: SigningOrder = task.data
-        if unwanted or (order.sign_by is not None and now > order.sign_by):
-            return Done(Unsigned(code="operator" if unwanted else "deadline"))
+        if recorded is None or not recorded.is_of(order):
+            log.error(
+                "An act would have %s sign what is not intended for the case %s; it signs nothing",
+                order.issuer,
+                task.key,
+            )
+            return Again("alarm: it would sign what is not intended", _AFTER_ALARM)
+        if not recorded.open:
+            return Done(Unsigned(code="ended"))
+        if recorded.unwanted or (order.sign_by is not None and now > order.sign_by):
+            return Done(Unsigned(code="operator" if recorded.unwanted else "deadline"))
         key = self.keys.get(order.issuer)
         if key is None:
             self._alarm_away(order.issuer)

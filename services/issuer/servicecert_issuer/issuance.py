@@ -133,6 +133,20 @@ class SigningOrder(BaseModel):
         return cls(issuer=intended.allocated.issuer, tbs=intended.allocated.tbs, sign_by=intended.sign_by)
 
 
+@dataclass(frozen=True, slots=True)
+class OnRecord:
+    """What the certificates' table says of an intention: its CA, its bytes to be signed, whether it is `open` still, and whether an operator wants it void."""
+
+    issuer: str
+    tbs_sha256: str
+    open: bool = True
+    unwanted: bool = False
+
+    def is_of(self, order: SigningOrder) -> bool:
+        """Whether an order would sign these bytes by this CA, and no others."""
+        return (self.issuer, self.tbs_sha256) == (order.issuer, order.tbs_sha256)
+
+
 class Signed(BaseModel):
     """A certificate whose signature was verified and whose signed bytes are the ordered ones (B4).
 
@@ -163,7 +177,8 @@ class Signed(BaseModel):
 
 
 class Unsigned(BaseModel):
-    """The end of an order that is not signed: its time is over (`deadline`), or an operator asked for it (`operator`)."""
+    """The end of an order that is not signed: its time is over (`deadline`), an operator asked for it (`operator`), or it has an end
+    already (`ended`), which stays."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -30,7 +30,7 @@ from .issuance import SigningOrder, State
 from .recheck import Recheck
 from .recheck_plan import RECHECK, STANDING, RecheckOrder
 from .settings import Settings
-from .store import CertificateStore, count_open, unwanted
+from .store import CertificateStore, count_open, on_record
 
 __all__ = ["MIGRATIONS", "NAME", "Settings", "open_service"]
 
@@ -63,7 +63,7 @@ async def open_service(
     sense = ClockSense(timedelta(seconds=settings.clock_limit_seconds))
     await sense.look(pool)
     examine = Examine(office, os.urandom, clock, sense.fault)
-    sign = Sign(authority, keys, clock, sense.fault, partial(unwanted, pool))
+    sign = Sign(authority, keys, clock, sense.fault, partial(on_record, pool))
     async with beside(sense.watch(pool)):
         yield Service(
             NAME,

@@ -12,13 +12,13 @@ from pydantic import TypeAdapter
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.decider import Conflict, Connection, Refuted, Stored
 
-from .issuance import Allocated, Grant, Intended, Recorded, Refused, State, Stopped, Voided
+from .issuance import Allocated, Grant, Intended, OnRecord, Recorded, Refused, State, Stopped, Voided
 from .refusals import KEY_COMPROMISED, KEY_OF_ANOTHER
 
 _SQL = Path(__file__).parent / "sql"
 _LOAD = (_SQL / "load.sql").read_text()
 _SAVE = (_SQL / "save.sql").read_text()
-_UNWANTED = (_SQL / "unwanted.sql").read_text()
+_ON_RECORD = (_SQL / "on_record.sql").read_text()
 _OPEN = (_SQL / "open.sql").read_text()
 
 _GRANT = TypeAdapter(Grant)
@@ -77,9 +77,12 @@ def _refuted(taken: asyncpg.UniqueViolationError) -> Exception:
     return taken
 
 
-async def unwanted(pool: "Pool[Any]", keys: Sequence[str]) -> frozenset[str]:
-    """Which of the cases operators want void."""
-    return frozenset(row["key"] for row in await pool.fetch(_UNWANTED, list(keys)))
+async def on_record(pool: "Pool[Any]", keys: Sequence[str]) -> Mapping[str, OnRecord]:
+    """What is recorded of the intentions of cases, by case."""
+    return {
+        row["key"]: OnRecord(row["issuer"], row["tbs_sha256"], row["open"], row["unwanted"])
+        for row in await pool.fetch(_ON_RECORD, list(keys))
+    }
 
 
 async def count_open(pool: "Pool[Any]") -> Mapping[str, float]:

@@ -17,7 +17,7 @@ from servicecert_issuer.decide import EXAMINE, SIGN, Decide, belated, heeds
 from servicecert_issuer.effects import ExamineAnew, Sign
 from servicecert_issuer.examine import Examine, Office
 from servicecert_issuer.issuance import SigningOrder, State
-from servicecert_issuer.store import CertificateStore, unwanted
+from servicecert_issuer.store import CertificateStore, on_record
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted
 from servicecert_schemas.codec import to_record
@@ -53,7 +53,7 @@ class Stand:
         random = self.random or (lambda octets: next(numbers).to_bytes(octets))
         examine = Examine(self.office, random, lambda: self.now, lambda: self.fault)
         sign = Sign(
-            self.office.authority, self.keys, lambda: self.now, lambda: self.fault, partial(unwanted, self.pool)
+            self.office.authority, self.keys, lambda: self.now, lambda: self.fault, partial(on_record, self.pool)
         )
         self.service: Service[State, None] = Service(
             "issuer",

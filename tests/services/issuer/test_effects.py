@@ -1,6 +1,7 @@
 """Signing with real keys."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -8,14 +9,14 @@ from uuid import uuid4
 import pytest
 from servicecert_issuer.effects import ExamineAnew, Sign
 from servicecert_issuer.examine import Examine, Office, examined
-from servicecert_issuer.issuance import Examined, Intended, Linted, Signed, SigningOrder, Unsigned
+from servicecert_issuer.issuance import Examined, Intended, Linted, OnRecord, Signed, SigningOrder, Unsigned
 from servicecert_pki.authority import Authority
 from servicecert_pki.certificate import verify_certificate
 from servicecert_pki.keys import KeyUnavailable, PublicKey, SigningKey
 from servicecert_pki.spki import KeyFamily
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.values import CertificateType
-from servicecert_worker.decider import Again, Done, Task
+from servicecert_worker.decider import Again, Done, Outcome, Task
 
 Accepted = Callable[..., ApplicationAccepted]
 
@@ -32,22 +33,27 @@ def order(office: Office, application: ApplicationAccepted) -> SigningOrder:
 
 
 def task(data: Any, since: datetime = NOW, tries: int = 0) -> Task:
-    return Task(uuid4(), "case", "sign", data, since, tries=tries)
+    return Task(uuid4(), str(uuid4()), "sign", data, since, tries=tries)
 
 
 class Desk:
-    """What the signing is told: the moment, the clock's fault, what operators do not want; it counts how often it asked for that."""
+    """What the signing is told: the moment, the clock's fault, what is recorded: what it is given, but for `otherwise`. It counts how often it asked for that."""
 
     def __init__(self, authority: Authority, keys: Mapping[str, SigningKey]) -> None:
         self.now = NOW
         self.fault: str | None = None
-        self.unwanted: frozenset[str] = frozenset()
+        self.otherwise: dict[str, OnRecord | None] = {}
         self.asked = 0
-        self.sign = Sign(authority, keys, lambda: self.now, lambda: self.fault, self._unwanted)
+        self.act = Sign(authority, keys, lambda: self.now, lambda: self.fault, self._on_record)
 
-    async def _unwanted(self, keys: Sequence[str]) -> frozenset[str]:
+    async def sign(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
+        given = {it.key: OnRecord(it.data.issuer, it.data.tbs_sha256) for it in tasks}
+        self._recorded = {**given, **self.otherwise}
+        return await self.act(tasks)
+
+    async def _on_record(self, keys: Sequence[str]) -> Mapping[str, OnRecord]:
         self.asked += 1
-        return self.unwanted & set(keys)
+        return {key: found for key in keys if (found := self._recorded[key]) is not None}
 
 
 class Token:
@@ -100,11 +106,11 @@ async def test_key_that_is_away_alarms_once_and_is_tried_again_until_it_is_back(
     desk = Desk(authority, {"production-ec": token})
     outcomes = await desk.sign([task(order(office, accepted()))] * 2)
     assert outcomes == [Again("The token is not there; put it back.")] * 2
-    assert await desk.sign.keys_away() == {"production-ec": 1.0}
+    assert await desk.act.keys_away() == {"production-ec": 1.0}
     token.away = False
     (outcome,) = await desk.sign([task(order(office, accepted()), tries=1)])
     assert isinstance(outcome, Done)
-    assert await desk.sign.keys_away() == {}
+    assert await desk.act.keys_away() == {}
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
 
 
@@ -130,13 +136,45 @@ async def test_B2_order_that_an_operator_does_not_want_is_not_signed(
     tries: int,
 ) -> None:
     desk = Desk(authority, ca_keys)
-    desk.unwanted = frozenset({"case"})
     waiting = task(order(office, accepted()), since, tries)
+    recorded = OnRecord(waiting.data.issuer, waiting.data.tbs_sha256)
+    desk.otherwise = {waiting.key: replace(recorded, unwanted=True)}
     assert await desk.sign([waiting]) == [Done(Unsigned(code="operator"))]
-    desk.unwanted = frozenset({"another"})
+    desk.otherwise = {"another": replace(recorded, unwanted=True)}
     (outcome,) = await desk.sign([waiting])
     assert isinstance(outcome, Done)
     assert isinstance(outcome.data, Signed)
+
+
+async def test_B2_order_that_has_an_end_already_is_not_signed_again(
+    office: Office, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
+) -> None:
+    desk, waiting = Desk(authority, ca_keys), task(order(office, accepted()))
+    desk.otherwise = {waiting.key: OnRecord(waiting.data.issuer, waiting.data.tbs_sha256, open=False)}
+    assert await desk.sign([waiting]) == [Done(Unsigned(code="ended"))]
+
+
+@pytest.mark.parametrize(
+    "recorded", [None, OnRecord("production-ec", "00" * 32), OnRecord("production-ec", "00" * 32, open=False)]
+)
+async def test_B2_I4_order_of_other_bytes_than_are_intended_signs_nothing_and_alarms(
+    office: Office,
+    accepted: Accepted,
+    authority: Authority,
+    ca_keys: Mapping[str, SigningKey],
+    caplog: pytest.LogCaptureFixture,
+    recorded: OnRecord | None,
+) -> None:
+    """An act that was put beside the certificates' table, by somebody who may write to the database."""
+    desk, planted = Desk(authority, ca_keys), task(order(office, accepted()))
+    desk.otherwise = {planted.key: recorded}
+    (outcome,) = await desk.sign([planted])
+    assert isinstance(outcome, Again)
+    assert outcome.reason.startswith("alarm")
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    desk.otherwise = {planted.key: OnRecord("test-ec", planted.data.tbs_sha256)}
+    (outcome,) = await desk.sign([planted])
+    assert isinstance(outcome, Again), "by another CA"
 
 
 async def test_orders_are_asked_of_together(
@@ -193,4 +231,4 @@ async def test_B4_wrong_signature_is_not_released_and_alarms(
 
 
 def test_I10_representation_shows_no_key(authority: Authority, ca_keys: Mapping[str, SigningKey]) -> None:
-    assert "keys" not in repr(Desk(authority, ca_keys).sign)
+    assert "keys" not in repr(Desk(authority, ca_keys).act)

@@ -159,7 +159,8 @@ async def test_I3_act_that_two_do_counts_once(
     one, other = stand(), stand()
     await one.happen(accepted(case_id=case))
     other.tasks = list(one.tasks)
-    await asyncio.gather(one.finish(), other.finish())
+    ones, others = await asyncio.gather(one.act(), other.act())
+    await asyncio.gather(one.happen(*ones), other.happen(*others))
     assert await one.told() == ["issued"]
     assert token.signed == [token.signed[0]] * 2
 
@@ -266,14 +267,17 @@ async def test_B2_B6_a_signature_that_comes_after_the_void_is_not_released_and_d
 
 
 async def test_I3_a_second_signature_of_what_is_recorded_leaves_no_trace(
-    stand: Callable[..., Stand], accepted: Accepted, case: UUID, pool: Pool
+    stand: Callable[..., Stand], accepted: Accepted, case: UUID, pool: Pool, token: Token
 ) -> None:
-    one, other = stand(), stand()
+    one, other, late = stand(), stand(), stand()
     await one.happen(accepted(case_id=case))
-    other.tasks = list(one.tasks)
+    other.tasks, late.tasks = list(one.tasks), list(one.tasks)
+    second = await other.act()
     await one.finish()
     rows = await pool.fetchval("select count(*) from audit where key = $1", str(case))
-    await other.finish()
+    await other.happen(*second)
+    await late.finish()
+    assert len(token.signed) == 2, "who comes when it is recorded signs nothing"
     assert not any(outcome.belated for outcome in other.outcomes)
     assert await pool.fetchval("select count(*) from audit where key = $1", str(case)) == rows
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import uuid4
 
 import asyncpg
 import pytest
-from servicecert_issuer.examine import Office, examined
-from servicecert_issuer.issuance import Linted, Recorded, SigningOrder, Unsigned
+from servicecert_issuer.examine import Office
+from servicecert_issuer.issuance import Intended, Recorded, SigningOrder, Unsigned
 from servicecert_issuer.reconciliation import Published, count_refused, count_serials, differences, sentences
+from servicecert_issuer.store import CertificateStore
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued, CertificateVoided
 from servicecert_schemas.revocation import Standing, StandingChanged
-from servicecert_worker.decider import Result
+from servicecert_worker.decider import Result, Stored
 from services.issuer.stand import Stand
 
 Accepted = Callable[..., ApplicationAccepted]
@@ -101,24 +103,42 @@ async def test_B2_B6_each_way_of_breaking_the_books_is_found(stand: Stand, accep
             await connection.execute("alter table certificates enable trigger user")
 
 
-async def test_B6_what_an_act_that_nobody_decided_had_signed_is_found(
-    stand: Stand, office: Office, accepted: Accepted
-) -> None:
-    """Whoever may write the tables can have bytes signed by planting an act. What came of it is in the audit, and what led to it is not."""
+@pytest.fixture
+def plant(stand: Stand, intend: Callable[..., Intended]) -> Callable[..., Awaitable[Intended]]:
+    """A hand that may write the tables, and puts an act there that signs, with its certificate or without."""
+
+    async def put(application: ApplicationAccepted, *, with_certificate: bool) -> Intended:
+        intended = intend(application, sign_by=datetime.now(UTC) + timedelta(days=1))
+        async with stand.pool.acquire() as connection:
+            if with_certificate:
+                await CertificateStore().save(connection, [Stored(application.key(), 0, intended)])
+            await connection.execute(
+                "insert into intents (id, key, kind, data, owner, since) values ($1, $2, 'sign', $3, 0, now())",
+                uuid4(),
+                application.key(),
+                SigningOrder.of(intended).model_dump_json().encode(),
+            )
+        await stand.adopt()
+        return intended
+
+    return put
+
+
+async def test_I4_a_planted_act_signs_nothing(stand: Stand, accepted: Accepted, plant: Any) -> None:
     planted = accepted(case_id=uuid4())
-    (facts,) = (examined(office, planted, 0x4A02, stand.now),)
-    assert isinstance(facts, Linted)
-    order = SigningOrder(issuer=facts.allocated.issuer, tbs=facts.allocated.tbs)
-    await stand.pool.execute(
-        "insert into intents (id, key, kind, data, owner, since) values ($1, $2, 'sign', $3, 0, now())",
-        uuid4(),
-        planted.key(),
-        order.model_dump_json().encode(),
-    )
-    await stand.adopt()
+    await plant(planted, with_certificate=False)
     await stand.finish()
-    assert await stand.state(planted.case_id) is None
-    assert await found(stand.pool) == {"not-decided"}
+    assert (await stand.state(planted.case_id), len(stand.tasks)) == (None, 1)
+    assert await found(stand.pool) == {"nothing-intended"}
+
+
+async def test_B6_a_planted_certificate_is_found(stand: Stand, accepted: Accepted, plant: Any) -> None:
+    """What came of it is in the audit, and what led to it is not."""
+    planted = accepted(case_id=uuid4())
+    await plant(planted, with_certificate=True)
+    await stand.finish()
+    assert isinstance(await stand.state(planted.case_id), Recorded)
+    assert await found(stand.pool) == {"not-audited", "not-decided"}
 
 
 async def test_B2_what_is_published_is_held_against_the_tables(

@@ -11,6 +11,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from pydantic import ValidationError
+from servicecert_issuer.issuance import SigningOrder
 from servicecert_issuer.service import NAME, Settings, open_service
 from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.keys import KeyUnavailable
@@ -23,16 +24,17 @@ NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
 
 
 class ClockPool:
-    """A pool that knows what time it is, and of nothing that operators want void."""
+    """A pool that knows what time it is, and the intentions that it is told of."""
 
     def __init__(self, off: timedelta = timedelta()) -> None:
         self._off = off
+        self.recorded: list[dict[str, object]] = []
 
     async def fetchrow(self, _: str) -> dict[str, datetime | None]:
         return {"now": datetime.now(UTC) + self._off, "last": None}
 
-    async def fetch(self, *_: object) -> list[object]:
-        return []
+    async def fetch(self, *_: object) -> list[dict[str, object]]:
+        return self.recorded
 
 
 NO_POOL = cast("asyncpg.Pool[Any]", ClockPool())
@@ -47,12 +49,23 @@ async def test_application_becomes_a_certificate(
 ) -> None:
     application = accepted()
     arrival = Event(uuid4(), application.key(), application, NOW)
-    async with open_service(settings(authority.directory, passphrase_file), NO_POOL) as service:
+    pool = ClockPool()
+    async with open_service(settings(authority.directory, passphrase_file), cast("asyncpg.Pool[Any]", pool)) as service:
         assert service.name == NAME
         assert service.examine is not None
         (examined,) = service.examine([arrival])
         intended = service.decide(None, examined, None, NOW)
         (intent,) = intended.intents
+        order = cast("SigningOrder", intent.data)
+        pool.recorded = [
+            {
+                "key": arrival.key,
+                "issuer": order.issuer,
+                "tbs_sha256": order.tbs_sha256,
+                "open": True,
+                "unwanted": False,
+            }
+        ]
         (outcome,) = await service.effects[intent.kind].do(
             [Task(uuid4(), arrival.key, intent.kind, intent.data, datetime.now(UTC))]
         )

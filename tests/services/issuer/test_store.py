@@ -7,9 +7,19 @@ from typing import Any, TypeAlias
 
 import asyncpg
 import pytest
-from servicecert_issuer.issuance import Intended, Recorded, Refused, Signed, SigningOrder, State, Stopped, Voided
+from servicecert_issuer.issuance import (
+    Intended,
+    OnRecord,
+    Recorded,
+    Refused,
+    Signed,
+    SigningOrder,
+    State,
+    Stopped,
+    Voided,
+)
 from servicecert_issuer.refusals import KEY_OF_ANOTHER
-from servicecert_issuer.store import CertificateStore, count_open, unwanted
+from servicecert_issuer.store import CertificateStore, count_open, on_record
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted
@@ -166,7 +176,17 @@ async def test_open_issuances_are_counted(pool: Pool, accepted: Accepted) -> Non
     assert await count_open(pool) == {"intended": 1, "stopped": 1}
 
 
-async def test_unwanted_intentions_are_known(pool: Pool, intended: Intended) -> None:
-    await save(pool, Stored("a", 0, intended))
+async def test_what_is_recorded_of_intentions_is_known(pool: Pool, intended: Intended) -> None:
+    order = SigningOrder.of(intended)
+    await save(pool, Stored("a", 0, intended), Stored("refused", 0, Refused("x")))
+
+    async def recorded() -> OnRecord:
+        (found,) = (await on_record(pool, ["a", "b", "refused"])).values()
+        assert found.is_of(order)
+        return found
+
+    assert await recorded() == OnRecord(order.issuer, order.tbs_sha256, open=True, unwanted=False)
     await pool.execute("insert into unwanted (key, reason) values ('a', 'the token is destroyed')")
-    assert await unwanted(pool, ["a", "b"]) == {"a"}
+    assert (await recorded()).unwanted
+    await save(pool, Stored("a", 1, Voided(intended, "operator")))
+    assert not (await recorded()).open

@@ -1,1 +1,0 @@
-select key from unwanted where key = any($1::text[])
