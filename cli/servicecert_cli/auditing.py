@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from servicecert_pki.serials import serial_hex, serial_readings
 from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_schemas.codec import decode
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS
 from servicecert_worker import database
+from servicecert_worker.checkpoints import TrustedKey
 from servicecert_worker.verification import Signed, Verified, verify
 
 from servicecert_cli import kafka
@@ -73,7 +73,7 @@ def _of(checkpoints: Sequence[AuditCheckpoint], service: str) -> list[Signed]:
 async def verified(
     url: str,
     services: Sequence[str],
-    keys: Mapping[str, Ed25519PublicKey],
+    keys: Mapping[str, TrustedKey],
     checkpoints: Sequence[AuditCheckpoint],
     progress: Callable[[str, int], None],
     topic: Cluster | None = None,

@@ -17,7 +17,7 @@ import pytest
 from conftest import ServicePool
 from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_worker.audit import Chain, Unrecorded, digest
-from servicecert_worker.checkpoints import Attestor, make_keys, read_key, read_public_keys
+from servicecert_worker.checkpoints import Attestor, TrustedKey, make_keys, read_key, read_public_keys
 from servicecert_worker.decider import Conflict, Due, Result
 from servicecert_worker.faults import OperatorError, is_transient
 from servicecert_worker.fold import Item
@@ -248,8 +248,21 @@ async def test_B6_a_checkpoint_that_never_came_out_and_two_of_one_number_are_fou
     again = Signed(2, second.text.replace("12:00", "12:01"), second.key_id, second.signature)
     (finding,) = (await book.verified([first, second, again])).findings
     assert (finding.kind, finding.number) == (Kind.BAD_CHECKPOINT, 2)
-    (finding,) = (await verify(book.admin, "issuer", read_public_keys(book.keys), None)).findings[:1]
+    shared = {id: TrustedKey(each.key, frozenset({"issuer"})) for id, each in keys.items()}
+    (finding,) = (await verify(book.admin, "issuer", shared, None)).findings[:1]
     assert finding.text == "it is signed for another place"
+
+
+async def test_B6_a_service_s_key_vouches_for_its_own_checkpoints_alone(book: Book) -> None:
+    """Else whoever has the key of one service, and the database, could write the history of another anew."""
+    await written(book)
+    made = book.keys / f"{toy.NAME}.pub"
+    kept = made.rename(made.with_name("notifier.pub"))
+    verified = await book.verified()
+    assert {(it.kind, it.text) for it in verified.findings} == {(Kind.BAD_SIGNATURE, "the key of notifier signed it")}
+    assert verified.attested == 0
+    kept.rename(made.with_name(f"{toy.NAME}-2026.pub"))
+    assert not (await book.verified()).findings, "one of several of a service"
 
 
 async def test_B6_rows_stay_but_for_the_salt(book: Book) -> None:

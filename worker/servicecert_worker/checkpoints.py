@@ -127,9 +127,20 @@ def read_key(path: Path) -> Ed25519PrivateKey:
     return key
 
 
-def read_public_keys(folder: Path) -> dict[str, Ed25519PublicKey]:
-    """The public keys of a folder (`*.pub`) and of the folders in it, by id. Raises `OperatorError` where there is none, or a file is none."""
-    keys: dict[str, Ed25519PublicKey] = {}
+@dataclass(frozen=True, slots=True)
+class TrustedKey:
+    """A public key, and the services whose checkpoints it vouches for: each service's worker can read its own key alone."""
+
+    key: Ed25519PublicKey
+    services: frozenset[str]
+
+
+def read_public_keys(folder: Path) -> dict[str, TrustedKey]:
+    """The public keys of a folder and of the folders in it, by id: `<service>.pub`, or `<service>-<anything>.pub` for one of several.
+
+    Raises `OperatorError` where there is none, or a file is none.
+    """
+    keys: dict[str, TrustedKey] = {}
     for path in sorted(folder.rglob("*.pub")):
         try:
             key = load_pem_public_key(path.read_bytes())
@@ -137,7 +148,9 @@ def read_public_keys(folder: Path) -> dict[str, Ed25519PublicKey]:
             key = None
         if not isinstance(key, Ed25519PublicKey):
             raise OperatorError(f"{path} holds no Ed25519 public key: take it away, or name another folder.", 65)
-        keys[key_id(key)] = key
+        id, service = key_id(key), path.stem.partition("-")[0]
+        others = keys[id].services if id in keys else frozenset()
+        keys[id] = TrustedKey(key, others | {service})
     if not keys:
         raise OperatorError(
             f"There is no public key (*.pub) in {folder}: name the folder that `servicecert audit init` made.", 66

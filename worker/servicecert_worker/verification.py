@@ -11,11 +11,10 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from servicecert_schemas.audit import AuditCheckpoint
 
 from .audit import FIRST, Head, line, sealed
-from .checkpoints import Checkpoint, fingerprint, is_signed
+from .checkpoints import Checkpoint, TrustedKey, fingerprint, is_signed
 
 _ROWS = 2_000
 _PATIENCE = 3_600.0
@@ -89,7 +88,7 @@ class _Row:
 async def verify(
     connection: asyncpg.Connection[Any],
     service: str,
-    keys: Mapping[str, Ed25519PublicKey],
+    keys: Mapping[str, TrustedKey],
     exported: Sequence[Signed] | None,
     progress: Callable[[int], None] = lambda _: None,
     later: Callable[[], Awaitable[Sequence[Signed]]] | None = None,
@@ -122,7 +121,7 @@ async def verify(
 
 
 def _checkpoints(
-    verified: Verified, service: str, keys: Mapping[str, Ed25519PublicKey], stored: Iterable[Signed]
+    verified: Verified, service: str, keys: Mapping[str, TrustedKey], stored: Iterable[Signed]
 ) -> list[Checkpoint]:
     """The stored checkpoints whose signatures hold; each must follow the one before."""
     good: list[Checkpoint] = []
@@ -139,11 +138,17 @@ def _checkpoints(
     return good
 
 
-def _signed(verified: Verified, service: str, keys: Mapping[str, Ed25519PublicKey], each: Signed) -> Checkpoint | None:
-    key = keys.get(each.key_id)
-    if key is None or not is_signed(each.text, each.signature, key):
-        why = "no trusted key signed it" if key is None else "the signature does not fit"
-        verified.found(Kind.BAD_SIGNATURE, why, None, each.number)
+def _signed(verified: Verified, service: str, keys: Mapping[str, TrustedKey], each: Signed) -> Checkpoint | None:
+    trusted = keys.get(each.key_id)
+    if trusted is None:
+        verified.found(Kind.BAD_SIGNATURE, "no trusted key signed it", None, each.number)
+        return None
+    if service not in trusted.services:
+        others = " and ".join(sorted(trusted.services))
+        verified.found(Kind.BAD_SIGNATURE, f"the key of {others} signed it", None, each.number)
+        return None
+    if not is_signed(each.text, each.signature, trusted.key):
+        verified.found(Kind.BAD_SIGNATURE, "the signature does not fit", None, each.number)
         return None
     checkpoint = Checkpoint.read(each.text)
     if (checkpoint.service, checkpoint.number) != (service, each.number):
@@ -154,7 +159,7 @@ def _signed(verified: Verified, service: str, keys: Mapping[str, Ed25519PublicKe
 def _compared(
     verified: Verified,
     service: str,
-    keys: Mapping[str, Ed25519PublicKey],
+    keys: Mapping[str, TrustedKey],
     stored: Sequence[Signed],
     exported: Sequence[Signed],
 ) -> list[Checkpoint]:
