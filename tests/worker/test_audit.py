@@ -177,7 +177,7 @@ MUTATIONS = {
     ),
     "a chain of nobody": (
         "insert into audit select gen_random_uuid(), 1, at, key, entry, hash from audit where chain = $1 and seq = 2",
-        {("changed", 1), ("unknown-chain", 1)},
+        {("changed", 1), ("unknown-chain", 1), ("kept-back", None)},
     ),
     "a checkpoint's text": (
         "update audit_checkpoints set body = replace(body, '12:00', '12:01') where number = 1 and $1::uuid is not null",
@@ -251,6 +251,27 @@ async def test_B6_a_checkpoint_that_never_came_out_and_two_of_one_number_are_fou
     shared = {id: TrustedKey(each.key, frozenset({"issuer"})) for id, each in keys.items()}
     (finding,) = (await verify(book.admin, "issuer", shared, None)).findings[:1]
     assert finding.text == "it is signed for another place"
+
+
+@pytest.mark.parametrize(
+    ("statement", "text"),
+    [
+        (
+            "update audit_chains set attested = 1000 where chain = $1",
+            "rows up to 1000 pass for vouched for, and no checkpoint names them",
+        ),
+        ("delete from audit_chains where chain = $1", "it is not among the chains that the next checkpoint looks at"),
+    ],
+)
+async def test_B6_rows_that_are_kept_from_the_next_checkpoint_are_found(book: Book, statement: str, text: str) -> None:
+    """What no checkpoint will ever name could be written anew when its worker has ended, and no metric would tell."""
+    await written(book)
+    chain = book.chains[0]
+    await book.admin.execute(statement, chain.id)
+    await book.take(chain, [arrival(CASES[0], "13")])
+    await book.attest()
+    (finding,) = (await book.verified()).findings
+    assert (finding.kind, finding.text, finding.chain) == (Kind.KEPT_BACK, text, chain.id)
 
 
 async def test_B6_a_service_s_key_vouches_for_its_own_checkpoints_alone(book: Book) -> None:

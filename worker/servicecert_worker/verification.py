@@ -21,6 +21,9 @@ _PATIENCE = 3_600.0
 _WAITING = """
 select (convert_from(payload, 'utf8')::jsonb ->> 'number')::int as number from outbox where topic = 'audit-checkpoints'
 """
+_KEPT = """
+select chain, attested from audit_chains right join (select distinct chain from audit) as written using (chain) order by 1
+"""
 _MOST_SORTED_OUT = 100
 
 
@@ -36,6 +39,7 @@ class Kind(StrEnum):
     BAD_CHECKPOINT = "bad-checkpoint"
     BAD_SIGNATURE = "bad-signature"
     NOT_EXPORTED = "not-exported"
+    KEPT_BACK = "kept-back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,7 @@ async def verify(
         if exported is not None:
             checkpoints += _compared(verified, service, keys, stored, exported)
             await _find_unexported(verified, stored, exported, waiting, later)
+        await _find_kept_back(verified, connection, [*stored, *(exported or ())])
         attested: dict[UUID, dict[int, bytes]] = {}
         for checkpoint in checkpoints:
             for chain, head in checkpoint.heads.items():
@@ -193,6 +198,26 @@ async def _find_unexported(
         missing -= {each.number for each in await later()}
     for number in sorted(missing):
         verified.found(Kind.NOT_EXPORTED, "it never came to the topic audit-checkpoints", None, number)
+
+
+async def _find_kept_back(
+    verified: Verified, connection: asyncpg.Connection[Any], checkpoints: Iterable[Signed]
+) -> None:
+    """The next checkpoint names the chains that grew, by the database's own bookkeeping: whoever changes that keeps rows from ever being vouched for."""
+    named: dict[UUID, int] = {}
+    for each in checkpoints:
+        try:
+            heads = Checkpoint.read(each.text).heads
+        except ValueError:
+            continue
+        for chain, head in heads.items():
+            named[chain] = max(named.get(chain, 0), head.seq)
+    for row in await connection.fetch(_KEPT, timeout=_PATIENCE):
+        if row["attested"] is None:
+            verified.found(Kind.KEPT_BACK, "it is not among the chains that the next checkpoint looks at", row["chain"])
+        elif row["attested"] > named.get(row["chain"], 0):
+            text = f"rows up to {row['attested']} pass for vouched for, and no checkpoint names them"
+            verified.found(Kind.KEPT_BACK, text, row["chain"], named.get(row["chain"], 0) + 1)
 
 
 async def _chains(
