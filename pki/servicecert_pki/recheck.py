@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from servicecert_pki.certificate import CertificateUnsound, verify_certificate
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.pkix_lint import lint_certificate
+from servicecert_pki.spki import spki_sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,7 @@ class Stocked:
     serial: int
     not_before: datetime
     not_after: datetime
+    key_sha256: str
     tbs: bytes
     certificate: bytes
 
@@ -38,12 +42,28 @@ def recheck(stocked: Stocked, issuer: IssuerInfo | None) -> tuple[str, ...]:
     wrong = [] if _said(read) == _recorded(stocked) else ["recheck.record-differs"]
     if read.issuer.public_bytes() != issuer.subject_der:
         wrong.append("recheck.issuer-differs")
+    if not _is_end_entity(read, issuer):
+        wrong.append("recheck.no-service-certificate")
     return (*wrong, *(finding.code for finding in lint_certificate(stocked.certificate)))
 
 
-def _said(read: x509.Certificate) -> tuple[int, datetime, datetime]:
-    return read.serial_number, read.not_valid_before_utc, read.not_valid_after_utc
+def _is_end_entity(read: x509.Certificate, issuer: IssuerInfo) -> bool:
+    """Whether it can sign no certificates, and is for a policy that its CA is for: what pkilint takes for sound in a CA's certificate too."""
+    try:
+        constraints = read.extensions.get_extension_for_class(x509.BasicConstraints).value
+        policies = read.extensions.get_extension_for_class(x509.CertificatePolicies).value
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        return False
+    return not constraints.ca and all(issuer.allows(it.policy_identifier.dotted_string) for it in policies)
 
 
-def _recorded(stocked: Stocked) -> tuple[int, datetime, datetime]:
-    return stocked.serial, stocked.not_before, stocked.not_after
+def _said(read: x509.Certificate) -> tuple[int, datetime, datetime, str]:
+    try:
+        key = spki_sha256(read.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    except (ValueError, UnsupportedAlgorithm):
+        key = ""
+    return read.serial_number, read.not_valid_before_utc, read.not_valid_after_utc, key
+
+
+def _recorded(stocked: Stocked) -> tuple[int, datetime, datetime, str]:
+    return stocked.serial, stocked.not_before, stocked.not_after, stocked.key_sha256

@@ -14,10 +14,12 @@ from servicecert_issuer.examine import Office, contents_of
 from servicecert_issuer.recheck import Recheck, next_part
 from servicecert_issuer.recheck_plan import RECHECK, Rechecked, RecheckOrder, plan
 from servicecert_issuer.service import MIGRATIONS
+from servicecert_pki import der
 from servicecert_pki.authority import Authority
 from servicecert_pki.certificate import Contents, build_tbs, sign_tbs
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.recheck import Stocked, recheck
+from servicecert_pki.spki import spki_sha256
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.decider import Deadline, Due, Intent, Result, Task
 
@@ -28,7 +30,7 @@ NOW = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
 INSERT = """
 insert into certificates (key, version, state, issuer, serial, tbs, profile, profile_version, partition, not_before, not_after,
                           key_sha256, "grant", certificate)
-select $1, 2, 'issued', $2, $3, $4, 'server', 1, 0, $5, $6, repeat('0', 64), '{}', $7
+select $1, 2, 'issued', $2, $3, $4, 'server', 1, 0, $5, $6, $8, '{}', $7
 """
 
 
@@ -47,7 +49,14 @@ def stocked(draft: Callable[[int], Contents], ca_keys: Mapping[str, SigningKey])
         tbs = build_tbs(contents)
         certificate = sign_tbs(tbs, ca_keys[contents.issuer.id])
         sound = Stocked(
-            key, contents.issuer.id, contents.serial, contents.not_before, contents.not_after, tbs, certificate
+            key,
+            contents.issuer.id,
+            contents.serial,
+            contents.not_before,
+            contents.not_after,
+            spki_sha256(contents.spki),
+            tbs,
+            certificate,
         )
         return replace(sound, **changes)
 
@@ -69,9 +78,53 @@ def test_B4_each_thing_that_is_wrong_is_told(stocked: Callable[..., Stocked], au
         (replace(sound, certificate=another.certificate), issuer, "recheck.unsound"),
         (replace(sound, serial=1), issuer, "recheck.record-differs"),
         (replace(sound, not_after=NOW), issuer, "recheck.record-differs"),
+        (replace(sound, key_sha256="00" * 32), issuer, "recheck.record-differs"),
+        (sound, replace(issuer, policies=frozenset({"1.3.6.1.4.1.32473.1.2"})), "recheck.no-service-certificate"),
         (sound, replace(issuer, subject_der=b"\x30\x00"), "recheck.issuer-differs"),
     ):
         assert recheck(wrong, ca) == (code,)
+
+
+def members(encoded: bytes) -> list[bytes]:
+    """What stands in a constructed value, each with its header."""
+    return [encoded[it.start : it.end] for it in der.members(encoded, der.read(encoded))]
+
+
+def test_B4_a_key_that_nobody_knows_is_told_and_ends_no_run(
+    draft: Callable[[int], Contents], ca_keys: Mapping[str, SigningKey], stocked: Callable[..., Stocked]
+) -> None:
+    contents = draft(0x4A61)
+    *before, key, extensions = members(build_tbs(contents))
+    unknown = key.replace(bytes.fromhex("2a8648ce3d0201"), bytes.fromhex("2a8648ce3d0209"))
+    tbs = der.sequence(*before, unknown, extensions)
+    odd = stocked(tbs=tbs, certificate=sign_tbs(tbs, ca_keys[contents.issuer.id]))
+    assert "recheck.record-differs" in recheck(odd, contents.issuer)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        # basicConstraints: CA:TRUE, and one extension that means nothing instead.
+        ("30 0c 06 03 55 1d 13 01 01 ff 04 02 30 00", "30 0f 06 03 55 1d 13 01 01 ff 04 05 30 03 01 01 ff"),
+        ("30 0c 06 03 55 1d 13 01 01 ff 04 02 30 00", "30 09 06 03 2a 03 04 04 02 05 00"),
+    ],
+)
+def test_B3_what_could_sign_certificates_itself_is_told(
+    draft: Callable[[int], Contents],
+    ca_keys: Mapping[str, SigningKey],
+    stocked: Callable[..., Stocked],
+    before: str,
+    after: str,
+) -> None:
+    """Nobody's profile makes such a certificate, and its signature and its record may be right all the same."""
+    contents = draft(0x4A61)
+    *fields, wrapped = members(build_tbs(contents))
+    (extensions,) = members(wrapped)
+    changed = [bytes.fromhex(after) if it == bytes.fromhex(before) else it for it in members(extensions)]
+    tbs = der.sequence(*fields, der.tlv(0xA3, der.sequence(*changed)))
+    assert tbs != build_tbs(contents)
+    planted = stocked(tbs=tbs, certificate=sign_tbs(tbs, ca_keys[contents.issuer.id]))
+    assert "recheck.no-service-certificate" in recheck(planted, contents.issuer)
 
 
 def test_B3_a_finding_of_pkilint_is_told(
@@ -94,7 +147,8 @@ async def stock(service_pool: ServicePool, stocked: Callable[..., Stocked]) -> P
     for key in "abcde":
         it = stocked(key)
         certificate = stocked("x").certificate if key == "c" else it.certificate
-        await pool.execute(INSERT, key, it.issuer, f"{it.serial:x}", it.tbs, it.not_before, it.not_after, certificate)
+        columns = (it.tbs, it.not_before, it.not_after, certificate, it.key_sha256)
+        await pool.execute(INSERT, key, it.issuer, f"{it.serial:x}", *columns)
     return pool
 
 
