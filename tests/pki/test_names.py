@@ -145,7 +145,9 @@ def test_an_empty_subject_text_is_refused(text: str) -> None:
     assert refused.value.code == "text-empty"
 
 
-@pytest.mark.parametrize("text", [" a", "a ", "a\nb", "a\0", "a\u202eb", "a\ud800", "a\u200b", "a\u2028b"])
+@pytest.mark.parametrize(
+    "text", [" a", "a ", "a\nb", "a\0", "a\u202eb", "a\ud800", "a\u200b", "a\u2028b", "\u3164", "a\u2800b", "a\u034fb"]
+)
 def test_invisible_characters_are_refused(text: str) -> None:
     with pytest.raises(NameRefused) as refused:
         check_subject_text(text, "unit")
