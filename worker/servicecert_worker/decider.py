@@ -250,6 +250,9 @@ class Service(Generic[S, K]):
     transaction, and may lock what it reads: so `decide` sees what another turn stored in the same moment. `storable` makes of the value or a header of
     a record that is parked what may be kept of it; it is decoded from that when it is tried again.
 
+    `hears_first` are kinds of deadlines that may end what an event could have saved: such a one is decided only when all that was written up to so
+    long before has had its effect, however long nobody was awake.
+
     `belated` is asked about a result that comes when another has ended its act, with the key's state: a stable code where it contradicts that end, so
     that it is audited and alarmed, None where it may be dropped.
     """
@@ -267,4 +270,5 @@ class Service(Generic[S, K]):
     audited: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     recall: Callable[[Connection, Sequence[Happened], Mapping[str, Stored[S]], K], Awaitable[K]] | None = None
     storable: Callable[[bytes], bytes] = bytes
+    hears_first: Mapping[str, timedelta] = field(default_factory=lambda: MappingProxyType({}))
     belated: Callable[[S | None, Result], str | None] = _nothing

@@ -51,6 +51,7 @@ class Leader:
         inbox_days: int,
         attestor: Attestor | None,
         audit_seconds: float,
+        heard: Callable[[datetime], Awaitable[bool]],
     ) -> None:
         self._service = service
         self._url = url
@@ -64,6 +65,7 @@ class Leader:
         self._inbox = timedelta(days=inbox_days)
         self._attestor = attestor
         self._audit_seconds = audit_seconds
+        self._heard = heard
         self._wake = asyncio.Event()
         self._leading = False
         self._outage = Outage("The relay's database or broker")
@@ -138,7 +140,16 @@ class Leader:
         if rows or arrivals:
             step("due-read")
             self._give(arrivals)
-            self._give([Due(row["id"], row["key"], row["kind"], row["at"], row["traceparent"]) for row in rows])
+            due = [Due(row["id"], row["key"], row["kind"], row["at"], row["traceparent"]) for row in rows]
+            self._give(await self._after_what_was_written(due))
+
+    async def _after_what_was_written(self, due: Sequence[Due]) -> Sequence[Due]:
+        """The deadlines that need not wait for records which were written before."""
+        first = self._service.hears_first
+        slacks = [first[each.kind] for each in due if each.kind in first]
+        if not slacks or await self._heard(self._clock() - min(slacks)):
+            return due
+        return [each for each in due if each.kind not in first]
 
     async def _adopt(self) -> None:
         if (room := self._room()) > 0:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from time import perf_counter
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
@@ -27,6 +28,7 @@ from .decider import Result, Service
 from .effects import Effects
 from .faults import OperatorError, Outage, is_transient, named, pauses, uncancelled, within
 from .fold import Item
+from .hearing import heard
 from .known import Follower
 from .leader import Leader
 from .loop import Loop, either
@@ -108,6 +110,7 @@ class Worker(Generic[S, K]):
             settings.inbox_days,
             self._attestor(),
             settings.audit_seconds,
+            partial(heard, settings.bootstrap_servers, settings, settings.topic_prefix, service.name),
         )
         self._kafka = Outage("Kafka")
 

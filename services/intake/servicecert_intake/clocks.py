@@ -6,6 +6,7 @@ nobody was awake, only the last is told. The kind of the deadline names the cloc
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark, DeadlineWarned
@@ -16,6 +17,9 @@ from .deadlines import lapse_time
 
 GRACE = timedelta(hours=1)
 """How long after its end a case still does not lapse, so that a supplement which was sent in time and is under way is heard."""
+
+HEARS_FIRST = MappingProxyType({f"{DeadlineKind.COMPLETION}/{mark}": GRACE for mark in DeadlineMark})
+"""Before an application lapses all is heard that was sent until its end, also where nobody was awake for longer. Any mark may be the last."""
 
 _PENDING = frozenset({CaseState.SUBMITTED, CaseState.WAITING_FOR_CSR, CaseState.RETURNED})
 _UNDELIVERED = frozenset({CaseState.ACCEPTED, CaseState.ISSUED})

@@ -24,6 +24,7 @@ from servicecert_worker.decider import Effect, Known, Service
 
 from . import lost_keys, open_clocks
 from .case import Case
+from .clocks import HEARS_FIRST
 from .decide import decide, heeds
 from .effects import Find
 from .examine import examine
@@ -63,6 +64,7 @@ async def open_service(
         standing=((SEARCH_KEY, SEARCH),),
         gauges=(*lost_keys.gauges(lists, pool), *open_clocks.gauges(pool, clock)),
         recall=recall,
+        hears_first=HEARS_FIRST,
         storable=without_private_keys,
         known=Known(topics=(REGISTERS, ACCOUNTS), empty=NOTHING_KNOWN, apply=apply, settled=settled),
     )

@@ -75,6 +75,28 @@ async def test_A12_E2_a_case_lapses_once_after_six_months_in_which_nobody_was_aw
         assert all(worker.stop(60) == 0 for worker in late)
 
 
+async def test_A12_what_was_sent_in_time_is_heard_before_the_case_lapses_though_nobody_was_awake(workers):
+    cluster, start = workers
+    application, case_id = example(CertificateType.SERVER), uuid4()
+    customer = Customer.of(application.applicant.business_id)
+    async with witnessing(cluster) as witness:
+
+        def views(*states):
+            return [view for view in witness.of_case(case_id, CaseChanged) if view.state in states]
+
+        first = start()
+        opened = customer.opened(application.applicant.business_id, "Kuvitelman hyvinvointialue")
+        await publish(cluster, customer.submitted(case_id, application, None), opened)
+        await witness.until(lambda _: bool(views(CaseState.RETURNED)))
+        assert first.stop(10) == 0
+        await publish(cluster, customer.supplemented(case_id, application, None))
+        start(SERVICECERT_CLOCK_AHEAD="P190D")
+        await witness.until(lambda _: bool(views(CaseState.LAPSED)))
+        (late,) = await publish(cluster, customer.supplemented(case_id, application, None))
+        await witness.until(lambda _: any(view.answer for view in views(CaseState.LAPSED)))
+        assert [view.answer.event_id for view in views(CaseState.LAPSED) if view.answer] == [late]
+
+
 async def test_A11_what_is_entered_in_the_registers_wakes_the_case_that_waits_for_it_once(workers):
     cluster, start = workers
     application, case_id = example(CertificateType.SERVER), uuid4()
