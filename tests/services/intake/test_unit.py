@@ -30,6 +30,7 @@ def test_A6_two_spellings_of_the_same_letters_are_the_same_name(accepts):
 def test_A6_a_name_that_is_not_exact_is_returned_with_the_closest_names(returns, typed):
     (deficiency,) = returns("unit-not-found", unit_long_name=typed).deficiencies
     assert "”Onnelan VI apteekki”" in deficiency.texts.sv
+    assert "“Onnelan VI apteekki”" in deficiency.texts.en
     assert deficiency.field == "unit_long_name"
 
 
@@ -73,8 +74,8 @@ def test_A6_the_units_of_an_organisation_that_has_thousands_are_suggested_in_20_
 
 def test_A6_a_name_that_is_no_longer_in_force_is_neither_matched_nor_suggested(returns, registers: Registers):
     (deficiency,) = returns("unit-not-found", unit_long_name="Vanhan Taruvaaran terveysasema", **PROVIDER).deficiencies
-    assert "”Taruvaaran terveysasema”" in deficiency.texts.en
-    assert "”Vanhan" not in deficiency.texts.en
+    assert "“Taruvaaran terveysasema”" in deficiency.texts.en
+    assert "“Vanhan" not in deficiency.texts.en
     assert suggested("Vanhan Taruvaaran terveysasema", None, registers, DAY)[0] == "Taruvaaran terveysasema"
 
 

@@ -47,7 +47,7 @@ def _not_found(typed: str, organisation: Unit | None, registers: Registers, day:
     suggestions = suggested(typed, organisation, registers, day)
     if not suggestions:
         return lacking.UNIT_NOT_FOUND.deficiency()
-    return lacking.UNIT_NOT_FOUND_BUT_CLOSE.deficiency(suggestions=", ".join(f"”{name}”" for name in suggestions))
+    return lacking.UNIT_NOT_FOUND_BUT_CLOSE.deficiency(suggestions=suggestions)
 
 
 def suggested(typed: str, organisation: Unit | None, registers: Registers, day: date) -> tuple[str, ...]:
