@@ -14,7 +14,9 @@ offsets.topic.replication.factor=3
 transaction.state.log.replication.factor=3
 transaction.state.log.min.isr=2
 default.replication.factor=3
+broker.session.timeout.ms=4000
 """
+"""Three on a busy machine need longer than one to be missed."""
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from servicecert_worker.verification import Signed, Verified, verify
 from toy import service as toy
 
 ACTOR = Actor(user_id="user-1", account_id="account-1", assurance=Assurance.HIGH, role=Role.COLLEAGUE)
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 PARTITIONS = 4
 TOPICS = [
     *(replace(topic, partitions=PARTITIONS) for topic in (topics.APPLICATIONS, topics.ACCOUNTS, topics.CERTIFICATES)),
@@ -200,15 +200,16 @@ class Stand:
 
 
 async def eventually(condition: Callable[[], Any], otherwise: Callable[[], str] = str) -> None:
-    """Waits until a condition holds, and fails with what `otherwise` says after a minute."""
-    async with asyncio.timeout(PATIENCE_SECONDS) as limit:
-        try:
+    """Waits until a condition holds, and fails with what `otherwise` says after two minutes."""
+    limit = asyncio.timeout(PATIENCE_SECONDS)
+    try:
+        async with limit:
             while not await condition():  # noqa: ASYNC110  -- the condition is the broker's or the database's
                 await asyncio.sleep(0.05)
-        except TimeoutError:
-            if limit.expired():
-                pytest.fail(f"waited {PATIENCE_SECONDS} s in vain\n{otherwise()}")
-            raise
+    except TimeoutError:
+        if limit.expired():
+            pytest.fail(f"waited {PATIENCE_SECONDS} s in vain\n{otherwise()}")
+        raise
 
 
 async def exact(stand: Stand, cases: dict[UUID, list[str]]) -> None:

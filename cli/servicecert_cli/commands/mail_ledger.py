@@ -121,7 +121,7 @@ def resend(mail_id: UUID, reason: str, address: str | None, as_json: bool) -> No
     \b
     Examples:
       servicecert mail resend 3f2b8c1e-… --reason "the mailbox was full"
-      servicecert mail resend 3f2b8c1e-… --reason "it was misspelt" --to - < address.txt
+      servicecert mail resend 3f2b8c1e-… --reason "misspelt" --to - < address
     """
     from uuid import uuid4
 

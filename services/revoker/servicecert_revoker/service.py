@@ -1,6 +1,7 @@
 """The revoker as a value: its parts put together, and nothing else."""
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -40,6 +41,8 @@ from .settings import Settings
 
 __all__ = ["MIGRATIONS", "NAME", "Settings", "open_service"]
 
+log = logging.getLogger(__name__)
+
 NAME = "revoker"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -57,6 +60,10 @@ async def open_service(
 
     Raises KeyUnavailable, AuthorityMissing, AuthorityDamaged or FolderUnusable, each with one sentence that says the way out.
     """
+    if settings.ocsp_url is None:
+        log.warning(
+            "Revocations are told without asking an OCSP responder: set SERVICECERT_OCSP_URL where certificates name one"
+        )
     authority, keys = await asyncio.to_thread(settings.open_authority)
     files = CrlFiles(settings.crl_dir)
     await asyncio.to_thread(_publish_certificates, files, authority)
