@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -134,8 +134,8 @@ class Kafka:
         format_storage(self._folder, node)
         try:
             for left in reversed(range(TRIES)):
-                self._port = self._choose_port()
-                self._controller_port = node.controllers.get(node.id) or self._choose_port()
+                self._port = self._another_port(node.controllers.values())
+                self._controller_port = node.controllers.get(node.id) or self._another_port([self._port])
                 self._identity = replace(node, controllers={**node.controllers, node.id: self._controller_port})
                 try:
                     return self._spawn()
@@ -145,6 +145,10 @@ class Kafka:
         except BaseException:
             self.stop()
             raise
+
+    def _another_port(self, taken: Collection[int]) -> int:
+        """A port that nobody listens on yet: the system may well give one out that is meant for another listener."""
+        return next(port for port in iter(self._choose_port, None) if port not in taken)
 
     def restart(self) -> None:
         """The same address, the same records: stops it first if it runs. Returns when it answers again."""

@@ -105,6 +105,17 @@ async def test_two_brokers_at_once_have_nothing_in_common(kafka: Kafka) -> None:
         other.stop()
 
 
+def test_a_port_that_is_given_out_twice_serves_one_listener() -> None:
+    port, other = free_port(), free_port()
+    ports = iter([port, port, other])
+    broker = Kafka(choose_port=lambda: next(ports))
+    broker.start()
+    try:
+        assert broker.bootstrap.endswith(f":{port}")
+    finally:
+        broker.stop()
+
+
 def test_a_port_in_use_is_healed() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -22,7 +22,10 @@ broker.session.timeout.ms=4000
 @contextmanager
 def three_brokers() -> Iterator[list[Kafka]]:
     """The brokers of a new cluster; ends them at the end. Raises what Kafka raises."""
-    first = Node(1, controllers={node: free_port() for node in range(1, COUNT + 1)})
+    ports: set[int] = set()
+    while len(ports) < COUNT:
+        ports.add(free_port())
+    first = Node(1, controllers=dict(enumerate(ports, start=1)))
     brokers = [
         Kafka(properties=_REPLICATED, node=Node(node, first.cluster_id, first.controllers))
         for node in first.controllers
