@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,7 @@ from servicecert_schemas import (
     Recipient,
 )
 from servicecert_worker.decider import Event, Task
+from structlog.testing import capture_logs
 
 
 @pytest.fixture
@@ -242,3 +244,11 @@ def _server_key(
 @pytest.fixture
 def desk() -> type[Desk]:
     return Desk
+
+
+@pytest.fixture
+def reasons(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], list[str]]]:
+    """Why mails were deferred, as the log says."""
+    caplog.set_level(logging.INFO, "servicecert_notifier.effects")
+    with capture_logs() as logs:
+        yield lambda: [entry["reason"] for entry in logs if entry["event"] == "mail deferred"]

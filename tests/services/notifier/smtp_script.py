@@ -4,14 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
+
+from servicecert_notifier.task import MailState
 
 DIES = "dies"
 STALLS = "stalls"
 
 Answer = str | Callable[[str], str]
+
+
+def states(outcomes: Sequence[Any]) -> list[MailState]:
+    """What became of mails, in their order."""
+    return [outcome.data.state for outcome in outcomes]
+
+
+async def listening(
+    talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> tuple[asyncio.Server, int]:
+    """A server of this conduct, and its port."""
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    return server, server.sockets[0].getsockname()[1]
 
 
 @dataclass
