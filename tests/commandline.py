@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+from servicecert_deploy import Child
 
 T = TypeVar("T")
 FAULT = "servicecert: "
@@ -79,3 +81,10 @@ def worker_of(service: str, folder: Path) -> int | None:
         if words[-2:] == ["run", service] and not any("guard.py" in word for word in words):
             return pid
     return None
+
+
+async def begun(workers: Iterable[Child]) -> None:
+    """Waits until each worker has come so far that it can be asked to finish what it does."""
+    async with asyncio.timeout(90):
+        while not all("Ready to work" in worker.said(100) for worker in workers):  # noqa: ASYNC110  -- it is in a file
+            await asyncio.sleep(0.1)

@@ -1,27 +1,54 @@
-"""A worker that starts while the database goes away waits for it, and does not end."""
+"""A worker that starts while something is away waits for it, and ends when it is told to."""
 
 from __future__ import annotations
 
+import signal
 from uuid import uuid4
 
 import psycopg
 import pytest
 from servicecert_deploy import Parts
-from toy.stand import Stand, exact, numbered
+from servicecert_deploy.ports import free_port
+from toy.stand import Stand, eventually, exact, numbered
 
 pytestmark = pytest.mark.usefixtures("measured_processes")
 
+LOCK = "select pg_advisory_lock(7078, hashtext('toy'))"
+WAITING = "wait_event_type = 'Lock' and query like 'select pg_advisory_lock%' and datname = current_database()"
+
+
+def admin_url(stand: Stand, parts: Parts) -> str:
+    """The stand's database, for who owns it."""
+    return f"{parts.database_url.rpartition('/')[0]}/{stand.url.rpartition('/')[2]}"
+
 
 async def test_I1_a_database_that_goes_away_during_the_migration_is_waited_for(stand: Stand, parts: Parts) -> None:
-    waiting = "wait_event_type = 'Lock' and query like 'select pg_advisory_lock%' and datname = current_database()"
-    database = stand.url.rpartition("/")[2]
-    with psycopg.connect(parts.database_url.rpartition("/")[0] + f"/{database}", autocommit=True) as admin:
-        admin.execute("select pg_advisory_lock(7078, hashtext('toy'))")
+    with psycopg.connect(admin_url(stand, parts), autocommit=True) as admin:
+        admin.execute(LOCK)
         worker = stand.work()
-        await stand.until(f"select exists (select from pg_stat_activity where {waiting})")
-        admin.execute(f"select pg_terminate_backend(pid) from pg_stat_activity where {waiting}")
-        await stand.until(f"select exists (select from pg_stat_activity where {waiting})")
+        await stand.until(f"select exists (select from pg_stat_activity where {WAITING})")
+        admin.execute(f"select pg_terminate_backend(pid) from pg_stat_activity where {WAITING}")
+        await stand.until(f"select exists (select from pg_stat_activity where {WAITING})")
     case = uuid4()
     await stand.send(numbered(case, "1"))
     await exact(stand, {case: ["1"]})
     assert worker.alive
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_worker_that_waits_for_the_broker_ends_in_order_when_it_is_told_to(stand: Stand, number) -> None:
+    worker = stand.work(KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{free_port()}")
+
+    async def waits() -> bool:
+        return "Waiting: Kafka does not answer" in worker.said(20)
+
+    await eventually(waits, lambda: worker.said(20))
+    assert worker.stop(60, number) == 0
+
+
+async def test_a_worker_that_waits_for_its_schema_ends_in_order_when_it_is_told_to(stand: Stand, parts: Parts) -> None:
+    with psycopg.connect(admin_url(stand, parts), autocommit=True) as admin:
+        admin.execute(LOCK)
+        worker = stand.work()
+        await stand.until(f"select exists (select from pg_stat_activity where {WAITING})")
+        assert worker.stop(60) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -57,6 +58,7 @@ def run(module: ServiceModule) -> int:
     except ValidationError as error:
         print(f"{module.NAME}: {settings_fault(error)}", file=sys.stderr)
         return 78
+    stop_at_once()
     calm_collector()
     share_interpreter()
     logs.configure(module.NAME, worker_settings.log_format, worker_settings.log_level)
@@ -69,6 +71,15 @@ def run(module: ServiceModule) -> int:
         print(f"{module.NAME}: {fault}", file=sys.stderr)
         code = fault.exit_code
     return code
+
+
+def stop_at_once() -> None:
+    """Lets SIGTERM and SIGINT end the process with 0, until a worker hears them: before it works there is nothing to end in order.
+
+    Without this the first process of a container would not hear them at all, and a supervisor would take the end for a failure.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(0))
 
 
 def calm_collector() -> None:

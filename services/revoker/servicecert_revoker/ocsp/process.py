@@ -23,7 +23,7 @@ from servicecert_worker import health, logs
 from servicecert_worker.clients import stop
 from servicecert_worker.clock import clock_ahead
 from servicecert_worker.faults import OperatorError, Outage, pauses, uncancelled, within
-from servicecert_worker.process import broker_fault, calm_collector, loop_factory, settings_fault
+from servicecert_worker.process import broker_fault, calm_collector, loop_factory, settings_fault, stop_at_once
 
 from .answering import Answer, Answering
 from .enrolment import Asked, Enrolment, NotOurs
@@ -52,6 +52,7 @@ def run() -> int:
         return 78
     # A core dump would hold the responder's key (I10).
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    stop_at_once()
     calm_collector()
     logs.configure(NAME, settings.log_format, settings.log_level)
     code = 0
