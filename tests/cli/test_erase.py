@@ -155,7 +155,7 @@ def test_E3_the_job_erases_at_once_and_goes_on(servicecert, held, tmp_path):
     command = [sys.executable, "-m", "servicecert_cli", "erase", "--due", "--nightly"]
     job = Child(command, log=tmp_path / "job.log", environment=dict(os.environ))
     job.await_ready(lambda: "2 cases are erased." in job.said(), 60)
-    assert (job.alive, job.stop()) == (True, 0)
+    assert (job.alive, job.stop(60)) == (True, 0)
     assert servicecert("erase", "--due", "--nightly", "--dry-run").exit_code == 2
 
 

@@ -6,6 +6,7 @@ import random
 from uuid import UUID, uuid4
 
 import pytest
+from commandline import begun
 from servicecert_schemas import topics
 from servicecert_worker.steps import STEPS
 from toy.stand import Stand, exact, numbered
@@ -50,7 +51,7 @@ async def test_I2_a_replay_from_the_first_record_has_no_second_effect(stand: Sta
     await play(stand, cases)
     await exact(stand, cases)
     before = len(await stand.records(topics.CERTIFICATES.name))
-    assert worker.stop(10) == 0
+    assert worker.stop(60) == 0
     await stand.rewind()
     stand.work()
     more = uuid4()
@@ -68,7 +69,8 @@ async def test_I12_two_workers_that_come_and_go_have_the_outcome_of_one(stand: S
     first.kill()
     stand.work(SERVICECERT_BATCH="11")
     await stand.until("select count(*) > 100 from inbox")
-    assert second.stop(10) == 0
+    await begun([second])
+    assert second.stop(60) == 0
     await exact(stand, cases)
 
 

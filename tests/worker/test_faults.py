@@ -114,7 +114,7 @@ async def test_the_worker_says_whether_it_is_live_and_ready_and_what_it_counts(s
     assert f"servicecert_consumer_lag_seconds{{{where}}} 0.0" in metrics
     assert 'servicecert_backlog{kind="outbox",service="toy"} 0.0' in metrics
     assert 'servicecert_audit_unattested_seconds{service="toy"}' in metrics
-    assert worker.stop(10) == 0
+    assert worker.stop(60) == 0
 
 
 async def test_an_outage_is_told_once_and_shows_in_readiness(stand: Stand, own_kafka: Kafka) -> None:

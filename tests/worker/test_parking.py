@@ -154,7 +154,7 @@ async def test_I2_I6_a_parked_record_that_is_read_again_is_told_once(stand: Stan
     await stand.until("select count(*) = 1 from parked")
     await stand.until("select count(*) = 0 from outbox")
     before = await parked(stand)
-    assert worker.stop(10) == 0
+    assert worker.stop(60) == 0
     await stand.rewind()
     stand.work()
     await stand.send([event for _ in range(8) for event in numbered(uuid4(), "1")])
