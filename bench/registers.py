@@ -1,6 +1,7 @@
 """`python -m bench.registers`: 80,000 organisations from a file to the topic, in memory, and searched for the closest names.
 
-Loading is held against the same rows read by Python's csv module and produced as they are.
+Loading is held against the same rows read by Python's csv module and produced as they are; changes that come one by one, against those that come 500
+at once.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import gc
 import random
 import tempfile
 import tracemalloc
+from collections.abc import Callable
 from datetime import date
+from functools import partial
 from pathlib import Path
 from time import perf_counter, thread_time
 
@@ -24,9 +27,9 @@ from servicecert_cli.publishing import load_registers
 from servicecert_cli.standing_registers import standing
 from servicecert_intake.register_changes import Changes, changes
 from servicecert_intake.register_file import read_register
-from servicecert_intake.registers import NO_REGISTERS, Registers, apply
+from servicecert_intake.registers import NO_REGISTERS, Registers, Unit, apply
 from servicecert_intake.rules.unit import suggested
-from servicecert_schemas.register import RegisterEntry
+from servicecert_schemas.register import LongNames, Organisation, RegisterEntry
 from servicecert_schemas.topics import CATALOGUE, REGISTERS
 from servicecert_schemas.values import is_business_id, organisation_oid
 from servicecert_worker import topic_creation
@@ -34,6 +37,7 @@ from servicecert_worker import topic_creation
 from bench.results import Measurement, Reference
 
 ROWS = 80_000
+COUNTY = 4_000
 DAY = date(2026, 11, 24)
 COLUMNS = "oid;business_id;registered_name;name_fi;name_sv;abbreviation;sector;kind;valid_from;valid_to"
 _PLACES = ("Onnela", "Satuniemi", "Taruvaara", "Peikkola", "Keijula", "Haltiala", "Hopeajärvi", "Öljymäki", "Åholma")
@@ -126,15 +130,37 @@ def _keep_memory_and_times(entries: list[RegisterEntry]) -> None:
     ).keep()
     tracemalloc.stop()
     for name, typed in zip(("slip", "words", "abbreviation"), _TYPED, strict=True):
-        Measurement(f"registers-suggest-{name}", _quickest(typed, registers), "ms", Reference("limit", 20.0)).keep()
+        quickest = _quickest(partial(suggested, typed, None, registers, DAY))
+        Measurement(f"registers-suggest-{name}", quickest, "ms", Reference("limit", 20.0)).keep()
+    registers, owner = _with_county(registers, entries[0])
+    quickest = _quickest(partial(suggested, "Kuvitelman HVA hamashoitola 1016", owner, registers, DAY))
+    Measurement("registers-suggest-county", quickest, "ms", Reference("limit", 20.0)).keep()
+    changes = [(entry.key(), entry) for entry in entries[:4_000]]
+    alone = _quickest(lambda: [apply(registers, [change]) for change in changes], 3)
+    together = _quickest(lambda: [apply(registers, changes[first : first + 500]) for first in range(0, 4_000, 500)], 3)
+    Measurement("registers-one-by-one", alone / 4, "µs", Reference("500 at once", together / 4)).keep()
 
 
-def _quickest(typed: str, registers: Registers) -> float:
-    """The processor time in milliseconds of the quickest of some searches, which the machine's other work lengthens least."""
+def _with_county(registers: Registers, entry: RegisterEntry) -> tuple[Registers, Unit]:
+    """The registers with 4,000 units more of one organisation, as a wellbeing services county has them; and one of these."""
+    of = entry.entry
+    assert isinstance(of, Organisation)
+    units = []
+    for number in range(COUNTY):
+        names = LongNames(
+            fi=f"Kuvitelman hyvinvointialue, {_KINDS[number % len(_KINDS)]} {number}", sv=f"Enhet {number}"
+        )
+        unit = of.model_copy(update={"oid": f"{organisation_oid(of.business_id)}.11.{number}", "names": names})
+        units.append((f"county/{number}", RegisterEntry(entry_id=f"county/{number}", entry=unit)))
+    return (many := apply(registers, units)), many.units["county/0"]
+
+
+def _quickest(call: Callable[[], object], calls: int = 20) -> float:
+    """The processor time in milliseconds of the quickest of some calls, which the machine's other work lengthens least."""
     spent = []
-    for _ in range(20):
+    for _ in range(calls):
         before = thread_time()
-        suggested(typed, None, registers, DAY)
+        call()
         spent.append(thread_time() - before)
     return min(spent) * 1_000
 

@@ -49,7 +49,6 @@ def filling(content: Content, wording: Wording, date: datetime) -> Filling:
                 "waits_for_csr": content.waits_for_csr,
                 "lacking": _lines(content.lacking),
                 "since": wording.day_of(content.since),
-                "lapse_day": wording.day_of(content.lapses),
                 "lapses": wording.day_of(content.lapses),
             }
         case LapsedContent():

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from time import thread_time
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -238,21 +237,6 @@ def contact() -> Mapping[str, Any]:
 def conformity() -> Mapping[str, Any]:
     """A conformity certificate that is right."""
     return CONFORMITY
-
-
-@pytest.fixture
-def timed() -> Callable[[Callable[[], object]], float]:
-    """The processor time in seconds of the quickest of some calls, which the machine's other work lengthens least."""
-
-    def timed(call: Callable[[], object], calls: int = 7) -> float:
-        spent = []
-        for _ in range(calls):
-            before = thread_time()
-            call()
-            spent.append(thread_time() - before)
-        return min(spent)
-
-    return timed
 
 
 # What happens to the one case of these tests, by name.

@@ -1,6 +1,5 @@
 """The snapshot of the registers: immutable, indexed, quick to change."""
 
-from collections.abc import Iterator
 from datetime import date
 
 import pytest
@@ -71,28 +70,6 @@ def test_an_event_that_is_no_entry_and_a_tombstone_of_nothing_change_nothing(reg
 def test_a_name_that_is_the_same_in_both_languages_is_indexed_once():
     entry = organisation(1, LongNames(fi="Sama", sv="Sama"))
     assert len(apply(NO_REGISTERS, [(entry.key(), entry)]).by_name["Sama"]) == 1
-
-
-def test_80000_entries_load_in_seconds_also_one_by_one(timed):
-    changes = [(entry.key(), entry) for entry in many(80_000)]
-
-    def in_batches() -> None:
-        registers = NO_REGISTERS
-        for start in range(0, len(changes), 500):
-            registers = apply(registers, changes[start : start + 500])
-        assert len(registers.units) == 80_000
-
-    def one_by_one() -> None:
-        registers = NO_REGISTERS
-        for change in changes[:8_000]:
-            registers = apply(registers, [change])
-
-    assert timed(in_batches, 1) < 8
-    assert timed(one_by_one, 1) < 2
-
-
-def many(number: int) -> Iterator[RegisterEntry]:
-    return (organisation(each, LongNames(fi=f"Yksikkö {each}", sv=f"Enhet {each}")) for each in range(number))
 
 
 def organisation(number: int, names: LongNames) -> RegisterEntry:
