@@ -145,12 +145,15 @@ async def test_a_delivery_that_is_abandoned_leaves_no_connection(postman, mails,
         delivery.cancel()
         with pytest.raises(asyncio.CancelledError):
             await delivery
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await ended.wait()
 
 
 async def test_a_silent_server_costs_a_batch_one_time_out(postman, mails, reasons):
+    conversations = []
+
     async def talk(reader, writer):
+        conversations.append(writer)
         writer.write(b"220 test\r\n")
         await reader.readline()
         writer.write(b"250 test\r\n")
@@ -158,10 +161,8 @@ async def test_a_silent_server_costs_a_batch_one_time_out(postman, mails, reason
         writer.close()
 
     server, port = await listening(talk)
-    loop = asyncio.get_running_loop()
     async with server:
-        start = loop.time()
         outcomes = await postman(port, smtp_timeout_seconds=0.3).deliver(mails(20))
-        assert loop.time() - start < 3
+    assert len(conversations) == 1
     assert states(outcomes) == [MailState.DEFERRED] * 20
     assert ["did not answer within 0.3 s" in reason for reason in reasons()] == [True] * 20
