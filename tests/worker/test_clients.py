@@ -36,6 +36,50 @@ async def test_a_cancellation_that_was_asked_for_stays_one(guard) -> None:
         await task
 
 
+async def swallows(fault: Exception | None) -> str:
+    """Takes no notice of a cancellation, as asyncio.wait_for does up to Python 3.11 where what it awaits has just ended."""
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        if fault:
+            raise fault from None
+    return "done"
+
+
+@pytest.mark.parametrize("fault", [None, ConnectionResetError()], ids=["a result", "a fault"])
+@pytest.mark.parametrize("guard", [uncancelled, lambda act: within(5, act)], ids=["uncancelled", "within"])
+async def test_a_cancellation_that_was_asked_for_is_not_swallowed(guard, fault) -> None:
+    task = asyncio.create_task(guard(swallows(fault)))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_what_a_cancelled_task_cleans_up_is_not_cancelled() -> None:
+    async def cleans_up() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await within(5, asyncio.sleep(0))
+            with pytest.raises(Abandoned):
+                await within(5, cancelled_by_its_owner())
+            cleaned.set()
+
+    cleaned = asyncio.Event()
+    task = asyncio.create_task(cleans_up())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert cleaned.is_set()
+
+
+async def test_a_timeout_that_is_swallowed_is_one_all_the_same() -> None:
+    with pytest.raises(TimeoutError):
+        await within(0.01, swallows(None))
+
+
 async def test_a_timeout_is_a_timeout() -> None:
     with pytest.raises(TimeoutError):
         await within(0.01, asyncio.Event().wait())

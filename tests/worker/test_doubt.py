@@ -13,14 +13,14 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from servicecert_worker.decider import Done, Effect, Result, Task
-from servicecert_worker.effects import NOBODY, Effects
+from servicecert_worker.effects import NOBODY, OWNERS, Effects
 from toy.service import MIGRATIONS, Act
 
 NOW = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
 
 
 class Acts:
-    """The acts of a worker on a database of its own. One that is numbered `slow` ends when it is let go."""
+    """The acts of a worker on a database of its own. One that is numbered `slow` ends when it is let go, a `deaf` one when it is cancelled, as if nothing were."""
 
     def __init__(self, pool: asyncpg.Pool[Any], url: str) -> None:
         self.pool = pool
@@ -35,6 +35,9 @@ class Acts:
         self.began += [task.id for task in tasks]
         if tasks[0].data.number == "slow":
             await self.let_go.wait()
+        if tasks[0].data.number == "deaf":
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
         return [Done(task.data) for task in tasks]
 
     async def intend(self, number: str = "1", owner: int | None = None) -> Task:
@@ -141,3 +144,22 @@ async def test_I1_what_was_adopted_without_an_answer_is_done(acts: Acts) -> None
     assert acts.began == []
     await acts.effects.settle(acts.pool)
     assert await acts.ended() == orphan.id
+
+
+async def test_I1_an_act_that_heeds_no_cancellation_does_not_hold_up_what_follows_a_lost_connection(acts: Acts) -> None:
+    before = acts.effects.owner
+    deaf = await acts.intend("deaf")
+    acts.effects.submit([deaf], before)
+    async with asyncio.timeout(20):
+        while not acts.began:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await acts.pool.execute(
+            "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and (classid, objid) = ($1, $2)",
+            OWNERS,
+            before,
+        )
+        while acts.effects.owner in (before, NOBODY):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    later = await acts.intend()
+    acts.effects.submit([later], acts.effects.owner)
+    assert await acts.ended() == later.id

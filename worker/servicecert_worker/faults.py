@@ -101,17 +101,31 @@ class Abandoned(ConnectionError):
 
 
 async def uncancelled(act: Awaitable[T]) -> T:
-    """Awaits `act`. Raises Abandoned for a cancellation that nobody asked of this task.
+    """Awaits `act`, and sees to it that this task is cancelled where that was asked of it, and only then.
 
-    A client that is closed cancels what others await, and a TaskGroup takes a part that ends by a cancellation for one that it ended itself.
+    Raises Abandoned for a cancellation that nobody asked of this task: a client that is closed cancels what others await, and a TaskGroup takes a part
+    that ends by a cancellation for one that it ended itself. Raises CancelledError for one that `act` swallowed, as asyncio.wait_for does up to
+    Python 3.11 where what it awaits ends just then: who goes on unaware is waited for without end.
     """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+
+    def is_asked() -> bool:
+        return task is not None and task.cancelling() > before
+
     try:
-        return await act
+        result = await act
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
+        if is_asked():
             raise
         raise Abandoned from None
+    except Exception as error:
+        if is_asked():
+            raise asyncio.CancelledError from error
+        raise
+    if is_asked():
+        raise asyncio.CancelledError
+    return result
 
 
 @asynccontextmanager
@@ -135,10 +149,7 @@ async def beside(part: Coroutine[Any, Any, NoReturn]) -> AsyncIterator[None]:
 
 
 async def within(seconds: float, act: Awaitable[T]) -> T:
-    """Awaits `act` for so long at most. Raises TimeoutError, and Abandoned as `uncancelled` does.
-
-    asyncio.wait_for does not do: up to Python 3.11 it swallows a cancellation that comes together with the result, and the process never ends.
-    """
+    """Awaits `act` for so long at most, as `uncancelled` does. Raises TimeoutError, and Abandoned."""
     async with asyncio.timeout(seconds):
         return await uncancelled(act)
 

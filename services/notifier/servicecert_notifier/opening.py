@@ -5,6 +5,7 @@ import ssl
 from typing import cast
 
 from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPResponseException, SMTPTimeoutError
+from servicecert_worker.faults import uncancelled
 
 from .conversation import NOT_SMTP, Conversation, ConversationFailed, LoginRefused, Offers, Patience
 from .relays import Relay
@@ -28,12 +29,7 @@ async def open_conversation(relay: Relay, settings: Settings, tls: ssl.SSLContex
         tls_context=tls if settings.smtp_tls is Tls.IMPLICIT else None,
     )
     try:
-        await client.connect()
-        await client.ehlo()
-        if settings.smtp_tls in (Tls.STARTTLS, Tls.OPPORTUNISTIC):
-            await _encrypt(client, settings.smtp_tls, tls, where)
-        if settings.smtp_username is not None:
-            await client.login(settings.smtp_username, settings.password() or "")
+        await uncancelled(_greet(client, settings, tls, where))
     except (SMTPException, OSError, ValueError) as fault:
         client.close()
         refused = isinstance(fault, SMTPAuthenticationError)
@@ -50,6 +46,15 @@ async def open_conversation(relay: Relay, settings: Settings, tls: ssl.SSLContex
         conversation.abort()
         raise ConversationFailed(f"Opening a conversation, {where} ended it.")
     return conversation
+
+
+async def _greet(client: SMTP, settings: Settings, tls: ssl.SSLContext, where: str) -> None:
+    await client.connect()
+    await client.ehlo()
+    if settings.smtp_tls in (Tls.STARTTLS, Tls.OPPORTUNISTIC):
+        await _encrypt(client, settings.smtp_tls, tls, where)
+    if settings.smtp_username is not None:
+        await client.login(settings.smtp_username, settings.password() or "")
 
 
 async def _encrypt(client: SMTP, wanted: Tls, tls: ssl.SSLContext, where: str) -> None:

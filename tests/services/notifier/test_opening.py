@@ -1,8 +1,10 @@
 """Opening a conversation with a real mail server: encryption, login, and servers that do not open (C3)."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
+from aiosmtplib import SMTP
 from servicecert_notifier import relays
 from servicecert_notifier.task import MailState
 
@@ -144,3 +146,25 @@ async def test_a_server_that_ends_as_it_opens_is_not_asked_for_ever(postman, mai
         assert states(await postman(port).deliver(mails(3))) == [MailState.DEFERRED] * 3
     assert connections <= 3
     assert ["ended" in reason or "421" in reason or "broke off" in reason for reason in reasons()] == [True] * 3
+
+
+async def test_whoever_is_cancelled_while_a_server_is_asked_hands_nothing_over(
+    mail_server, postman, mails, monkeypatch
+):
+    """aiosmtplib waits by asyncio.wait_for, which up to Python 3.11 swallows a cancellation that comes just as the server answers."""
+    asking, connect = asyncio.Event(), SMTP.connect
+
+    async def deaf(client):
+        asking.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return await connect(client)
+
+    monkeypatch.setattr(SMTP, "connect", deaf)
+    async with mail_server() as desk:
+        delivery = asyncio.create_task(postman(desk.port).deliver(mails(3)))
+        await asking.wait()
+        delivery.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await delivery
+    assert desk.recipients == []
