@@ -67,7 +67,7 @@ async def _run(applications: int, seed: int, keep: Path | None, *, token: bool) 
 
 def _show(outcome: Outcome) -> None:
     for name, value in telling.table(outcome):
-        print(f"  {name:<28}{value}")
+        print(f"  {name:<32}{value}")
     for line in (*telling.findings(outcome.verdict), *outcome.unasked):
         print(f"chaos: {line}")
 
