@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -210,6 +210,16 @@ async def eventually(condition: Callable[[], Any], otherwise: Callable[[], str] 
         if limit.expired():
             pytest.fail(f"waited {PATIENCE_SECONDS} s in vain\n{otherwise()}")
         raise
+
+
+async def cancelled(act: Coroutine[Any, Any, Any]) -> None:
+    """Cancels an act once it has begun, and sees that it ends as one that was cancelled."""
+    task = asyncio.create_task(act)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert task.cancelled()
 
 
 async def exact(stand: Stand, cases: dict[UUID, list[str]]) -> None:

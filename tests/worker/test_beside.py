@@ -12,6 +12,7 @@ from servicecert_worker.faults import Abandoned, beside
 from servicecert_worker.settings import WorkerSettings
 from servicecert_worker.worker import Worker
 from toy.service import toy
+from toy.stand import cancelled
 
 
 async def for_ever() -> NoReturn:
@@ -50,12 +51,7 @@ async def test_whoever_is_cancelled_beside_a_part_stays_cancelled() -> None:
         async with beside(for_ever()):
             await asyncio.Event().wait()
 
-    task = asyncio.create_task(runs())
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert task.cancelled()
+    await cancelled(runs())
 
 
 async def test_turns_that_end_by_a_timeout_are_no_orderly_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from servicecert_schemas import topics
 from servicecert_worker import clients
 from servicecert_worker.faults import Abandoned, uncancelled, within
 from servicecert_worker.source import Source
-from toy.stand import Stand, eventually, numbered
+from toy.stand import Stand, cancelled, eventually, numbered
 
 
 async def cancelled_by_its_owner() -> None:
@@ -29,11 +29,7 @@ async def test_a_cancellation_that_nobody_asked_for_is_a_fault(guard) -> None:
 
 @pytest.mark.parametrize("guard", [uncancelled, lambda act: within(5, act)], ids=["uncancelled", "within"])
 async def test_a_cancellation_that_was_asked_for_stays_one(guard) -> None:
-    task = asyncio.create_task(guard(asyncio.Event().wait()))
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    await cancelled(guard(asyncio.Event().wait()))
 
 
 async def swallows(fault: Exception | None) -> str:
@@ -49,11 +45,7 @@ async def swallows(fault: Exception | None) -> str:
 @pytest.mark.parametrize("fault", [None, ConnectionResetError()], ids=["a result", "a fault"])
 @pytest.mark.parametrize("guard", [uncancelled, lambda act: within(5, act)], ids=["uncancelled", "within"])
 async def test_a_cancellation_that_was_asked_for_is_not_swallowed(guard, fault) -> None:
-    task = asyncio.create_task(guard(swallows(fault)))
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    await cancelled(guard(swallows(fault)))
 
 
 async def test_what_a_cancelled_task_cleans_up_is_not_cancelled() -> None:
@@ -67,11 +59,7 @@ async def test_what_a_cancelled_task_cleans_up_is_not_cancelled() -> None:
             cleaned.set()
 
     cleaned = asyncio.Event()
-    task = asyncio.create_task(cleans_up())
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    await cancelled(cleans_up())
     assert cleaned.is_set()
 
 

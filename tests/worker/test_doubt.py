@@ -27,6 +27,7 @@ class Acts:
         self.began: list[UUID] = []
         self.results: asyncio.Queue[Result] = asyncio.Queue()
         self.let_go = asyncio.Event()
+        self.deaf = asyncio.Event()
         self.woken = asyncio.Event()
         effect = Effect(Act, self._act, batch=1, concurrency=2)
         self.effects = Effects(url, "toy", {"act": effect}, self.results.put_nowait, self.woken.set)
@@ -36,6 +37,7 @@ class Acts:
         if tasks[0].data.number == "slow":
             await self.let_go.wait()
         if tasks[0].data.number == "deaf":
+            self.deaf.set()
             with suppress(asyncio.CancelledError):
                 await asyncio.Event().wait()
         return [Done(task.data) for task in tasks]
@@ -54,6 +56,12 @@ class Acts:
         )
         return task
 
+    async def owned(self, before: int = NOBODY) -> None:
+        """Waits until the acts have an owner, other than the one before."""
+        async with asyncio.timeout(20):
+            while self.effects.owner in (before, NOBODY):  # noqa: ASYNC110  -- the owner is drawn within a second
+                await asyncio.sleep(0.01)
+
     async def ended(self) -> UUID:
         async with asyncio.timeout(20):
             return (await self.results.get()).id
@@ -66,9 +74,7 @@ async def acts(
     pool = await service_pool("toy", MIGRATIONS)
     acts = Acts(pool, pool._connect_args[0])
     running = asyncio.create_task(acts.effects.run())
-    async with asyncio.timeout(20):
-        while acts.effects.owner == NOBODY:  # noqa: ASYNC110  -- the owner is drawn within milliseconds
-            await asyncio.sleep(0.01)
+    await acts.owned()
     yield acts
     acts.let_go.set()
     running.cancel()
@@ -150,16 +156,12 @@ async def test_I1_an_act_that_heeds_no_cancellation_does_not_hold_up_what_follow
     before = acts.effects.owner
     deaf = await acts.intend("deaf")
     acts.effects.submit([deaf], before)
-    async with asyncio.timeout(20):
-        while not acts.began:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-        await acts.pool.execute(
-            "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and (classid, objid) = ($1, $2)",
-            OWNERS,
-            before,
-        )
-        while acts.effects.owner in (before, NOBODY):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await acts.deaf.wait()
+    holders = (
+        "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and (classid, objid) = ($1, $2)"
+    )
+    assert await acts.pool.fetchval(holders, OWNERS, before)
+    await acts.owned(before)
     later = await acts.intend()
     acts.effects.submit([later], acts.effects.owner)
     assert await acts.ended() == later.id

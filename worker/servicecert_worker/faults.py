@@ -104,8 +104,8 @@ async def uncancelled(act: Awaitable[T]) -> T:
     """Awaits `act`, and sees to it that this task is cancelled where that was asked of it, and only then.
 
     Raises Abandoned for a cancellation that nobody asked of this task: a client that is closed cancels what others await, and a TaskGroup takes a part
-    that ends by a cancellation for one that it ended itself. Raises CancelledError for one that `act` swallowed, as asyncio.wait_for does up to
-    Python 3.11 where what it awaits ends just then: who goes on unaware is waited for without end.
+    that ends by a cancellation for one that it ended itself. Raises CancelledError also where `act` answered it by a result or a fault, as
+    asyncio.wait_for does up to Python 3.11 where what it awaits ends just then: who goes on unaware is waited for without end.
     """
     task = asyncio.current_task()
     before = task.cancelling() if task else 0
@@ -121,6 +121,7 @@ async def uncancelled(act: Awaitable[T]) -> T:
         raise Abandoned from None
     except Exception as error:
         if is_asked():
+            log.info("What was told to end ended by %s", named(error))
             raise asyncio.CancelledError from error
         raise
     if is_asked():

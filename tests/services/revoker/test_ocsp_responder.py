@@ -1,6 +1,8 @@
 """Whole responders on a real broker: certified, in step with the topic, several at one port, and honest when it is gone (D8, I7)."""
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,6 +16,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from servicecert_cli.addresses import Cluster
 from servicecert_cli.publishing import publish
+from servicecert_deploy import Child
 from servicecert_deploy.ports import HOST, free_port
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
@@ -214,3 +217,22 @@ async def test_a_port_that_is_taken_is_one_sentence(cluster: Cluster) -> None:
                 Settings(bootstrap_servers=cluster.bootstrap, ocsp_host="192.0.2.1", ocsp_port=1),
                 lambda: datetime.now(UTC),
             ).run()
+
+
+async def test_a_responder_that_waits_for_the_broker_ends_in_order_when_it_is_told_to(tmp_path):
+    asked = asyncio.Event()
+
+    async def says_nothing(reader, writer):
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    silent = await asyncio.start_server(says_nothing, "127.0.0.1", 0)
+    async with silent:
+        bootstrap = f"127.0.0.1:{silent.sockets[0].getsockname()[1]}"
+        command = [sys.executable, "-m", "servicecert_cli", "ocsp"]
+        environment = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": bootstrap}
+        responder = Child(command, log=tmp_path / "ocsp.log", environment=environment)
+        async with asyncio.timeout(60):
+            await asked.wait()
+        assert await asyncio.to_thread(responder.stop, 60) == 0
