@@ -19,12 +19,12 @@ from uuid import uuid4
 
 import psycopg
 from servicecert_deploy import Postgres
-from servicecert_worker import database
-from servicecert_worker.audit import Chain, Row
+from servicecert_worker.audit.chain import Chain, Row
 from servicecert_worker.decider import Connection, Event
-from servicecert_worker.fold import Decided
-from servicecert_worker.record import Arrival, Record
-from servicecert_worker.turn import Turns
+from servicecert_worker.runtime.fold import Decided
+from servicecert_worker.runtime.record import Arrival, Record
+from servicecert_worker.runtime.turn import Turns
+from servicecert_worker.storage import database
 
 sys.path.insert(0, "tests")
 

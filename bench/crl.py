@@ -35,19 +35,19 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.keyring import open_keys, read_passphrases
 from servicecert_pki.partitions import partition_of
 from servicecert_pki.serials import draw_serial
-from servicecert_revoker.crl_files import CrlFiles
-from servicecert_revoker.crl_server import serve
-from servicecert_revoker.effects import Publish
-from servicecert_revoker.gauges import Tally
-from servicecert_revoker.press import Press, Timing
-from servicecert_revoker.publication import PublishOrder, schedule_key
+from servicecert_revoker.crl.domain.publication import PublishOrder, schedule_key
+from servicecert_revoker.crl.effects.files import CrlFiles
+from servicecert_revoker.crl.effects.publish import Publish
+from servicecert_revoker.crl.effects.run import Press, Timing
+from servicecert_revoker.crl.effects.server import serve
+from servicecert_revoker.crl.operator.gauges import Tally
+from servicecert_revoker.domain.status import Certificate, Registered, Revocation
 from servicecert_revoker.service import MIGRATIONS
-from servicecert_revoker.status import Certificate, Registered, Revocation
-from servicecert_revoker.store import StatusStore
+from servicecert_revoker.storage.store import StatusStore
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_schemas.values import CertificateType, Language
-from servicecert_worker import database
 from servicecert_worker.decider import Done, Stored, Task
+from servicecert_worker.storage import database
 
 from bench.results import Measurement, Reference
 

@@ -27,18 +27,19 @@ from servicecert_cli.authority import make_authority
 from servicecert_cli.kafka import records
 from servicecert_cli.operators import add_operator
 from servicecert_deploy import Child, Parts, start_parts
-from servicecert_revoker.crl_server import serve
+from servicecert_revoker.crl.effects.server import serve
+from servicecert_revoker.domain.status import Certificate, Valid
 from servicecert_revoker.service import MIGRATIONS, NAME
-from servicecert_revoker.status import Certificate, Valid
-from servicecert_revoker.store import StatusStore
+from servicecert_revoker.storage.store import StatusStore
 from servicecert_schemas.certificate import Recipient, RecipientRole
 from servicecert_schemas.codec import decode
 from servicecert_schemas.deadline import DeadlineWarned
 from servicecert_schemas.revocation import CertificateRevoked
 from servicecert_schemas.topics import CATALOGUE, CERTIFICATE_STATUS, DEADLINES
 from servicecert_schemas.values import CertificateType, Language
-from servicecert_worker import database, topic_creation
 from servicecert_worker.decider import Stored
+from servicecert_worker.kafka import topic_creation
+from servicecert_worker.storage import database
 
 _FIRST = 1 << 126
 _AT_ONCE = 5_000

@@ -4,8 +4,8 @@ import sys
 from datetime import datetime, timedelta
 
 from servicecert_revoker import service
-from servicecert_worker import process
 from servicecert_worker.clock import Clock, machine_clock
+from servicecert_worker.process import run as process
 
 
 def hastened(since: datetime, factor: float) -> Clock:

@@ -21,7 +21,7 @@ from servicecert_cli.publishing import publish, send
 from servicecert_cli.system import System
 from servicecert_pki.key_checks import weaknesses
 from servicecert_schemas.topics import ACCEPTED_APPLICATIONS
-from servicecert_worker.lag import members
+from servicecert_worker.kafka.lag import members
 
 from bench import load
 from bench.results import Measurement, Reference

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from servicecert_intake import service
-from servicecert_intake.examine import examine
+from servicecert_intake.domain.examine import examine
 from servicecert_pki.key_checks import no_check
-from servicecert_worker import process
 from servicecert_worker.decider import Service
+from servicecert_worker.process import run as process
 
 
 @asynccontextmanager

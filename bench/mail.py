@@ -29,17 +29,17 @@ import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from servicecert_notifier.conversation import Conversation, Envelope
-from servicecert_notifier.effects import Postman
-from servicecert_notifier.letters import bodies
-from servicecert_notifier.message import compose, mailbox
-from servicecert_notifier.opening import open_conversation, tls_context
-from servicecert_notifier.samples import samples
+from servicecert_notifier.domain.task import IssuedContent, MailState, MailTask
+from servicecert_notifier.mail.domain.letters import bodies
+from servicecert_notifier.mail.domain.message import compose, mailbox
+from servicecert_notifier.mail.domain.samples import samples
 from servicecert_notifier.settings import Settings
-from servicecert_notifier.task import IssuedContent, MailState, MailTask
+from servicecert_notifier.smtp.effects.conversation import Conversation, Envelope
+from servicecert_notifier.smtp.effects.handover import Postman
+from servicecert_notifier.smtp.effects.opening import open_conversation, tls_context
 from servicecert_schemas.values import Language
-from servicecert_worker import logs
 from servicecert_worker.decider import Done, Task
+from servicecert_worker.process import logs
 
 from bench.results import Measurement, Reference
 from bench.stand import SINK

@@ -36,9 +36,9 @@ from servicecert_pki.keys import SigningKey
 from servicecert_pki.ocsp_response import Signer
 from servicecert_pki.profile import Environment
 from servicecert_pki.profiles import load_profiles
-from servicecert_revoker.ocsp.answering import Answering
-from servicecert_revoker.ocsp.server import serve
-from servicecert_revoker.ocsp.standings import Standings
+from servicecert_revoker.ocsp.domain.answering import Answering
+from servicecert_revoker.ocsp.domain.standings import Standings
+from servicecert_revoker.ocsp.effects.server import serve
 
 sys.path.insert(0, "tests")
 

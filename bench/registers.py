@@ -25,14 +25,14 @@ from servicecert_cli.parts import opened_place
 from servicecert_cli.progress import silent
 from servicecert_cli.publishing import load_registers
 from servicecert_cli.standing_registers import standing
+from servicecert_intake.domain.registers.snapshot import NO_REGISTERS, Registers, Unit, apply
+from servicecert_intake.domain.rules.unit import suggested
 from servicecert_intake.register_changes import Changes, changes
 from servicecert_intake.register_file import read_register
-from servicecert_intake.registers import NO_REGISTERS, Registers, Unit, apply
-from servicecert_intake.rules.unit import suggested
 from servicecert_schemas.register import LongNames, Organisation, RegisterEntry
 from servicecert_schemas.topics import CATALOGUE, REGISTERS
 from servicecert_schemas.values import is_business_id, organisation_oid
-from servicecert_worker import topic_creation
+from servicecert_worker.kafka import topic_creation
 
 from bench.results import Measurement, Reference
 

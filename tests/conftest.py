@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from hypothesis import settings
 from servicecert_deploy import Parts, start_parts
-from servicecert_worker import database
+from servicecert_worker.storage import database
 
 if TYPE_CHECKING:
     from chaos.customers import Customers

@@ -1,6 +1,6 @@
 """`python -m servicecert_cli` is the command `servicecert`: how the services are started as processes of the same Python."""
 
-from servicecert_cli.main import main
+from .main import main
 
 if __name__ == "__main__":
     main(prog_name="servicecert")

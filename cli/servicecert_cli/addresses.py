@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 from servicecert_schemas.topics import Topic
-from servicecert_worker.kafka_access import IN_THE_CLEAR, KafkaAccess
-from servicecert_worker.process import settings_fault
+from servicecert_worker.kafka.access import IN_THE_CLEAR, KafkaAccess
+from servicecert_worker.process.run import settings_fault
 
-from servicecert_cli.faults import Told
+from .faults import Told
 
 EX_CONFIG = 78
 

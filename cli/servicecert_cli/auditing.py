@@ -16,15 +16,15 @@ from servicecert_pki.serials import serial_hex, serial_readings
 from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_schemas.codec import decode
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS
-from servicecert_worker import database
-from servicecert_worker.checkpoints import TrustedKey
-from servicecert_worker.verification import Signed, Verified, verify
+from servicecert_worker.audit.checkpoints import TrustedKey
+from servicecert_worker.audit.verification import Signed, Verified, verify
+from servicecert_worker.storage import database
 
-from servicecert_cli import kafka
-from servicecert_cli.addresses import Cluster
-from servicecert_cli.faults import Told
-from servicecert_cli.names import SERVICES
-from servicecert_cli.schema import connected
+from . import kafka
+from .addresses import Cluster
+from .faults import Told
+from .names import SERVICES
+from .schema import connected
 
 _BY_OPERATORS = """
     select a.at, a.entry from revoker.audit as a

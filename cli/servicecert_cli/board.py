@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
-from servicecert_cli.names import SERVICES
-from servicecert_cli.system import Samples, System, service_of
+from .names import SERVICES
+from .system import Samples, System, service_of
 
 HANDLED = "servicecert_events_total:handled"
 MESSAGES = "servicecert_consumer_lag_messages"

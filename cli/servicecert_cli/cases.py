@@ -12,8 +12,8 @@ from servicecert_schemas.case import CaseChanged
 from servicecert_schemas.codec import Undecodable, decode
 from servicecert_schemas.topics import CASES
 
-from servicecert_cli import kafka
-from servicecert_cli.addresses import Cluster
+from . import kafka
+from .addresses import Cluster
 
 
 async def newest(place: Cluster, case_id: UUID) -> CaseChanged | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from servicecert_cli.faults import Told
+from .faults import Told
 
 if TYPE_CHECKING:
     from servicecert_pki.key_store import KeyStore

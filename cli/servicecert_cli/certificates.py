@@ -12,8 +12,8 @@ from servicecert_schemas.event import EventData
 from servicecert_schemas.revocation import StandingChanged
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS, CERTIFICATES, Topic
 
-from servicecert_cli import kafka
-from servicecert_cli.addresses import Cluster
+from . import kafka
+from .addresses import Cluster
 
 
 async def read_ends(place: Cluster, take: Callable[[CertificateIssued | CertificateVoided], None]) -> None:

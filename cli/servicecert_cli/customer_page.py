@@ -10,8 +10,8 @@ from rich.text import Text
 from servicecert_schemas.case import CaseCertificate, CaseChanged, CaseState
 from servicecert_schemas.values import Language, Texts
 
-from servicecert_cli import customer_words as words
-from servicecert_cli.telling import STYLES, fingerprint
+from . import customer_words as words
+from .telling import STYLES, fingerprint
 
 WIDTH = 79
 LABEL = 24

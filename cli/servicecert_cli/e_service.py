@@ -26,7 +26,7 @@ from servicecert_schemas.event import Actor, Assurance, Role
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
 from servicecert_schemas.values import CertificateType
 
-from servicecert_cli.faults import Told
+from .faults import Told
 
 EX_DATAERR, EX_NOINPUT = 65, 66
 MOST_CSR_BYTES = 65_536

@@ -9,25 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from servicecert_intake.deadlines import HELSINKI, day_of
+from servicecert_intake.domain.deadlines import HELSINKI, day_of
 from servicecert_schemas.topics import CASES
 from servicecert_worker.faults import within
-from servicecert_worker.operating import Act, Operation
-from servicecert_worker.sql import statement
-from servicecert_worker.turn import key_lock
+from servicecert_worker.runtime.turn import key_lock
+from servicecert_worker.storage import QUERIES
+from servicecert_worker.storage.operator_requests import Act, Operation
+from servicecert_worker.storage.queries import read_queries
 
-from servicecert_cli import kafka
-from servicecert_cli.addresses import Cluster
-from servicecert_cli.names import SERVICES
-from servicecert_cli.publishing import SEND_SECONDS
-from servicecert_cli.schema import connected
+from . import kafka
+from .addresses import Cluster
+from .names import SERVICES
+from .publishing import SEND_SECONDS
+from .schema import connected
 
 _DUE: Mapping[str, str] = {
     "issuer": """
@@ -75,9 +74,9 @@ async def erase(url: str, place: Cluster, cases: Sequence[str], now: datetime) -
                 # First the topic: a case that is gone from the tables is not found again.
                 await _withdraw(producer, place, case)
                 for service in SERVICES:
-                    await _within(connection, service, statement("erase"), case)
+                    await _within(connection, service, QUERIES["erase"], case)
                 for service in _ERASING:
-                    await _within(connection, service, statement("erase", _folder(service)), case)
+                    await _within(connection, service, _queries(service)["erase"], case)
                 await connection.execute("set local search_path = intake")
                 await operation.tell([Act(case)])
     return left
@@ -108,5 +107,5 @@ async def _within(connection: asyncpg.Connection[Any], service: str, query: str,
     await connection.execute(query, case)
 
 
-def _folder(service: str) -> Path:
-    return Path(str(import_module(f"servicecert_{service}").__file__)).parent / "sql"
+def _queries(service: str) -> Mapping[str, str]:
+    return read_queries(f"servicecert_{service}.storage")

@@ -17,7 +17,7 @@ def told(error: BaseException) -> Told | None:
     from servicecert_pki.authority import AuthorityExists, AuthorityMissing, AuthorityRefused
     from servicecert_pki.keys import KeyUnavailable
     from servicecert_pki.profiles import ProfileUnsafe
-    from servicecert_revoker.crl_files import FolderUnusable
+    from servicecert_revoker.crl.effects.files import FolderUnusable
     from servicecert_worker.faults import OperatorError
 
     while isinstance(error, BaseExceptionGroup):

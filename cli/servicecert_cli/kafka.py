@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from servicecert_schemas.topics import Topic
 from servicecert_worker.faults import OperatorError, no_broker, within
 
-from servicecert_cli.addresses import Cluster
+from .addresses import Cluster
 
 OPEN_SECONDS = 15.0
 SILENT_SECONDS = 60.0

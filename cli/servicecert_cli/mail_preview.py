@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from servicecert_notifier.letters import bodies, write
-from servicecert_notifier.message import Letter, Sender, compose
-from servicecert_notifier.samples import samples
-from servicecert_notifier.task import MailTask
+from servicecert_notifier.domain.task import MailTask
+from servicecert_notifier.mail.domain.letters import bodies, write
+from servicecert_notifier.mail.domain.message import Letter, Sender, compose
+from servicecert_notifier.mail.domain.samples import samples
 from servicecert_schemas.values import Language
 
 _SENDER = "servicecertificates@authority.example"

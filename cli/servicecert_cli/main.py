@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import click
 
-from servicecert_cli.faults import told
+from .faults import told
 
 SUBJECTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from servicecert_cli.faults import Told
+from .faults import Told
 
 EX_UNAVAILABLE = 69
 

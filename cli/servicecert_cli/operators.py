@@ -8,9 +8,9 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from servicecert_worker import database
+from servicecert_worker.storage import database
 
-from servicecert_cli.faults import Told
+from .faults import Told
 
 EX_USAGE = 2
 MOST_LETTERS = 63

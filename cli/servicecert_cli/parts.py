@@ -14,14 +14,14 @@ import psycopg
 from psycopg import sql
 from servicecert_deploy import Parts, start_parts
 from servicecert_schemas.topics import CATALOGUE
-from servicecert_worker import database
 from servicecert_worker.faults import OperatorError
-from servicecert_worker.kafka_access import IN_THE_CLEAR
+from servicecert_worker.kafka.access import IN_THE_CLEAR
+from servicecert_worker.storage import database
 
-from servicecert_cli import kafka
-from servicecert_cli.addresses import Cluster, kafka_access
-from servicecert_cli.names import SERVICES
-from servicecert_cli.progress import Report
+from . import kafka
+from .addresses import Cluster, kafka_access
+from .names import SERVICES
+from .progress import Report
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from servicecert_cli.faults import Told
+from .faults import Told
 
 EX_CANTCREAT = 73
 

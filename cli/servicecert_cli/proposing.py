@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from servicecert_cli.faults import Told
+from .faults import Told
 
 EX_NOPERM = 77
 NO_LOGIN = (

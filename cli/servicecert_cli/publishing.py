@@ -15,8 +15,8 @@ from servicecert_schemas.codec import Record, to_record
 from servicecert_schemas.event import EventData
 from servicecert_schemas.register import RegisterEntry
 
-from servicecert_cli import kafka
-from servicecert_cli.addresses import Cluster
+from . import kafka
+from .addresses import Cluster
 
 E_SERVICE = "/e-service"
 SEND_SECONDS = 30.0

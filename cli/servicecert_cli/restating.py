@@ -9,17 +9,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
-from servicecert_revoker.ocsp.standings import Standings
+from servicecert_revoker.ocsp.domain.standings import Standings
+from servicecert_revoker.operator.standings import event_id, read_standings
 from servicecert_revoker.service import NAME
-from servicecert_revoker.standings import event_id, read_standings
 from servicecert_schemas.codec import to_record
 from servicecert_schemas.revocation import StandingChanged
-from servicecert_worker.operating import Act, Operation
+from servicecert_worker.storage.operator_requests import Act, Operation
 
-from servicecert_cli import certificates, kafka
-from servicecert_cli.addresses import Cluster
-from servicecert_cli.publishing import send
-from servicecert_cli.schema import connected
+from . import certificates, kafka
+from .addresses import Cluster
+from .publishing import send
+from .schema import connected
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
-from servicecert_worker import database
 from servicecert_worker.faults import OperatorError
+from servicecert_worker.storage import database
 
-from servicecert_cli.names import SERVICES
+from .names import SERVICES
 
 
 @asynccontextmanager

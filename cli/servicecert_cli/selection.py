@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from servicecert_pki.serials import serial_hex, serial_readings
 from servicecert_pki.spki import spki_sha256
 
-from servicecert_cli.faults import Told
+from .faults import Told
 
 EX_DATAERR, EX_NOINPUT = 65, 66
 MOST_BYTES = 64 * 1024 * 1024

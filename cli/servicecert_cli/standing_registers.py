@@ -9,8 +9,8 @@ from servicecert_schemas.codec import Undecodable, decode
 from servicecert_schemas.register import RegisterEntry
 from servicecert_schemas.topics import REGISTERS
 
-from servicecert_cli import kafka
-from servicecert_cli.addresses import Cluster
+from . import kafka
+from .addresses import Cluster
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from servicecert_deploy import Child
 
-from servicecert_cli.system import System
+from .system import System
 
 STEADY_SECONDS = 30.0
 LONGEST_PAUSE = 30.0

@@ -32,20 +32,21 @@ from servicecert_deploy.mail_catcher import MailCatcher
 from servicecert_deploy.ports import HOST, free_port
 from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
 from servicecert_pki.authority import MANIFEST
-from servicecert_revoker import admission, crl_server
+from servicecert_revoker.crl.effects import server as crl_server
+from servicecert_revoker.effects import admission
 from servicecert_schemas.register import RegisterEntry
 from servicecert_schemas.topics import CATALOGUE
-from servicecert_worker import topic_creation
-from servicecert_worker.checkpoints import make_keys
+from servicecert_worker.audit.checkpoints import make_keys
+from servicecert_worker.kafka import topic_creation
 
-from servicecert_cli.addresses import Cluster
-from servicecert_cli.authority import make_authority
-from servicecert_cli.faults import Told
-from servicecert_cli.names import SERVICES
-from servicecert_cli.parts import Place, opened_place
-from servicecert_cli.progress import Report, silent
-from servicecert_cli.publishing import load_registers
-from servicecert_cli.token_authority import make_token_authority
+from .addresses import Cluster
+from .authority import make_authority
+from .faults import Told
+from .names import SERVICES
+from .parts import Place, opened_place
+from .progress import Report, silent
+from .publishing import load_registers
+from .token_authority import make_token_authority
 
 OCSP = "ocsp"
 """The name of the OCSP responder's process."""

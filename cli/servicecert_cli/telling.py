@@ -17,7 +17,7 @@ from servicecert_schemas.case import CaseChanged, CaseState, Deficiency
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.values import Texts
 
-from servicecert_cli.openssl import Answer
+from .openssl import Answer
 
 HELSINKI = ZoneInfo("Europe/Helsinki")
 WIDTH = 79

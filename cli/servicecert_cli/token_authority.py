@@ -13,8 +13,8 @@ from servicecert_deploy import SoftHsm
 from servicecert_pki.key_store import token_label
 from servicecert_pki.profiles import Environment
 
-from servicecert_cli.faults import Told
-from servicecert_cli.private_files import write_private
+from .faults import Told
+from .private_files import write_private
 
 EX_SOFTWARE = 70
 

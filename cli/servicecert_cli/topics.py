@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 from servicecert_schemas.topics import CATALOGUE, Topic
-from servicecert_worker import lag, origins
 from servicecert_worker.faults import OperatorError
+from servicecert_worker.kafka import lag, origins
 
-from servicecert_cli import kafka
-from servicecert_cli.addresses import Cluster
-from servicecert_cli.schema import connected
+from . import kafka
+from .addresses import Cluster
+from .schema import connected
 
 EX_TEMPFAIL = 75
 

@@ -17,8 +17,8 @@ from servicecert_schemas.codec import Undecodable, decode
 from servicecert_schemas.event import CaseEvent, EventData
 from servicecert_schemas.topics import CATALOGUE
 
-from servicecert_cli import kafka
-from servicecert_cli.addresses import Cluster
+from . import kafka
+from .addresses import Cluster
 
 D = TypeVar("D", bound=EventData)
 C = TypeVar("C", bound=CaseEvent)

@@ -32,13 +32,13 @@ is one sentence for a person: `MissingPart`, `TamperedJar`, `StartFailed`, `Toke
 `SoftHsm.prepare(folder)` is a PKCS#11 token in software: `add_token(label, pin, officer_pin)`, `environment`.
 """
 
-from servicecert_deploy.environment import Parts, start_parts
-from servicecert_deploy.errors import DeployError, MissingPart, StartFailed, TamperedJar, TokenMissing
-from servicecert_deploy.kafka import Kafka, Node
-from servicecert_deploy.ports import free_port
-from servicecert_deploy.postgres import Postgres
-from servicecert_deploy.processes import Child
-from servicecert_deploy.softhsm import SoftHsm
+from .environment import Parts, start_parts
+from .errors import DeployError, MissingPart, StartFailed, TamperedJar, TokenMissing
+from .kafka import Kafka, Node
+from .ports import free_port
+from .postgres import Postgres
+from .processes import Child
+from .softhsm import SoftHsm
 
 __all__ = [
     "Child",

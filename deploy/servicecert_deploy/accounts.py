@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from servicecert_deploy.errors import MissingPart
+from .errors import MissingPart
 
 EVERYONE_READS = 0o444
 EVERYONE_ENTERS = 0o555

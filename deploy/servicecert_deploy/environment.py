@@ -8,10 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from servicecert_deploy.java import CACHE
-from servicecert_deploy.kafka import Kafka
-from servicecert_deploy.postgres import Postgres
-from servicecert_deploy.reports import Report, silent
+from .java import CACHE
+from .kafka import Kafka
+from .postgres import Postgres
+from .reports import Report, silent
 
 KAFKA_BOOTSTRAP_SERVERS = "KAFKA_BOOTSTRAP_SERVERS"
 DATABASE_URL = "DATABASE_URL"

@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from servicecert_deploy.errors import MissingPart, TamperedJar
-from servicecert_deploy.reports import Report
+from .errors import MissingPart, TamperedJar
+from .reports import Report
 
 LISTED = Path(__file__).resolve().parents[1] / "kafka" / "SHA256SUMS"
 FETCHERS = 8

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from servicecert_deploy.errors import DeployError, MissingPart
-from servicecert_deploy.jars import class_path
-from servicecert_deploy.reports import Report
+from .errors import DeployError, MissingPart
+from .jars import class_path
+from .reports import Report
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CACHE = CHECKOUT / "var" / "cache" / "kafka"

@@ -10,12 +10,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from servicecert_deploy.accounts import run_folder
-from servicecert_deploy.errors import PortTaken, StartFailed
-from servicecert_deploy.java import CACHE, Java, prepare
-from servicecert_deploy.ports import HOST, FreePort, free_port
-from servicecert_deploy.processes import Child
-from servicecert_deploy.reports import Report, silent
+from .accounts import run_folder
+from .errors import PortTaken, StartFailed
+from .java import CACHE, Java, prepare
+from .ports import HOST, FreePort, free_port
+from .processes import Child
+from .reports import Report, silent
 
 TRIES = 5
 START_SECONDS = 60.0

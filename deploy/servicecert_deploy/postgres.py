@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from servicecert_deploy.accounts import Account, copy_for_everyone, reachable, run_folder, unprivileged
-from servicecert_deploy.errors import MissingPart, PortTaken, StartFailed
-from servicecert_deploy.ports import HOST, FreePort, free_port
-from servicecert_deploy.processes import Child
-from servicecert_deploy.reports import Report, silent
+from .accounts import Account, copy_for_everyone, reachable, run_folder, unprivileged
+from .errors import MissingPart, PortTaken, StartFailed
+from .ports import HOST, FreePort, free_port
+from .processes import Child
+from .reports import Report, silent
 
 TRIES = 5
 START_SECONDS = 60.0

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from servicecert_deploy.accounts import Account
-from servicecert_deploy.errors import StartFailed
+from .accounts import Account
+from .errors import StartFailed
 
 GUARD = Path(__file__).with_name("guard.py")
 PAUSE = 0.02

@@ -13,9 +13,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from servicecert_deploy.errors import DeployError, TokenMissing
-from servicecert_deploy.java import CHECKOUT, locked
-from servicecert_deploy.reports import Report, silent
+from .errors import DeployError, TokenMissing
+from .java import CHECKOUT, locked
+from .reports import Report, silent
 
 CACHE = CHECKOUT / "var" / "cache" / "softhsm"
 LIBRARY = "libsofthsm2.so"

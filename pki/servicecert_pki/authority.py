@@ -24,10 +24,10 @@ from pathlib import Path
 
 from cryptography import x509
 
-from servicecert_pki.issuer import IssuerInfo
-from servicecert_pki.manifest import MANIFEST, Entry, KeyPlace, active, issuer_id, kind_of, read_manifest, root_id
-from servicecert_pki.profile import Environment
-from servicecert_pki.spki import KeyFamily
+from .issuer import IssuerInfo
+from .manifest import MANIFEST, Entry, KeyPlace, active, issuer_id, kind_of, read_manifest, root_id
+from .profile import Environment
+from .spki import KeyFamily
 
 __all__ = [
     "MANIFEST",

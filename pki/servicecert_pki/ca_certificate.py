@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
-from servicecert_pki import der
-from servicecert_pki.keys import SIGNATURE_ALGORITHM, PrivateKey, PublicKey, SigningKey
-from servicecert_pki.manifest import kind_of
-from servicecert_pki.profile import Environment
-from servicecert_pki.spki import KeyFamily
+from . import der
+from .keys import SIGNATURE_ALGORITHM, PrivateKey, PublicKey, SigningKey
+from .manifest import kind_of
+from .profile import Environment
+from .spki import KeyFamily
 
 _ROOT_YEARS = 20
 _ISSUING_YEARS = 10

@@ -21,12 +21,12 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import TypeAdapter
 
-from servicecert_pki.authority import Authority, AuthorityExists, AuthorityMissing, AuthorityRefused
-from servicecert_pki.ca_certificate import issuing_name, make_issuing, make_request, make_root, root_name
-from servicecert_pki.ceremony_files import alone_in, kind_of_file, read_certificate, read_request, second
-from servicecert_pki.key_store import KeyStore, PemStore
-from servicecert_pki.keys import PublicKey
-from servicecert_pki.manifest import (
+from .authority import Authority, AuthorityExists, AuthorityMissing, AuthorityRefused
+from .ca_certificate import issuing_name, make_issuing, make_request, make_root, root_name
+from .ceremony_files import alone_in, kind_of_file, read_certificate, read_request, second
+from .key_store import KeyStore, PemStore
+from .keys import PublicKey
+from .manifest import (
     MANIFEST,
     Entry,
     KeyPlace,
@@ -38,13 +38,13 @@ from servicecert_pki.manifest import (
     write_manifest,
     write_whole,
 )
-from servicecert_pki.profile import Environment
-from servicecert_pki.profiles import Profiles
-from servicecert_pki.protocol import Deed, place_text
-from servicecert_pki.root_crl import copy_root_crls, make_root_crls
-from servicecert_pki.serials import draw_serial
-from servicecert_pki.software_key import encrypted_pem, generate, read_private_key
-from servicecert_pki.spki import KeyFamily
+from .profile import Environment
+from .profiles import Profiles
+from .protocol import Deed, place_text
+from .root_crl import copy_root_crls, make_root_crls
+from .serials import draw_serial
+from .software_key import encrypted_pem, generate, read_private_key
+from .spki import KeyFamily
 
 Passphrases = Mapping[Environment, bytes]
 Random = Callable[[int], bytes]

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from cryptography import x509
 
-from servicecert_pki.authority import AuthorityRefused
-from servicecert_pki.ca_certificate import issuing_name
-from servicecert_pki.keys import PublicKey
-from servicecert_pki.manifest import kind_of
-from servicecert_pki.profile import Environment
-from servicecert_pki.spki import KeyFamily
+from .authority import AuthorityRefused
+from .ca_certificate import issuing_name
+from .keys import PublicKey
+from .manifest import kind_of
+from .profile import Environment
+from .spki import KeyFamily
 
 
 def kind_of_file(path: Path) -> tuple[Environment, KeyFamily]:

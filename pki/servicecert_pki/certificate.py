@@ -13,10 +13,10 @@ from ipaddress import IPv4Address, IPv6Address
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from servicecert_pki import der, extensions
-from servicecert_pki.issuer import IssuerInfo
-from servicecert_pki.keys import SIGNATURE_ALGORITHM, PublicKey, SigningKey, family_of_key, verify_signature
-from servicecert_pki.names import (
+from . import der, extensions
+from .issuer import IssuerInfo
+from .keys import SIGNATURE_ALGORITHM, PublicKey, SigningKey, family_of_key, verify_signature
+from .names import (
     NameRefused,
     check_business_id,
     check_dns_name,
@@ -24,10 +24,10 @@ from servicecert_pki.names import (
     check_subject_text,
     server_common_name,
 )
-from servicecert_pki.profile import Attribute, ExtensionName, Profile, StringType, SubjectField, Usage
-from servicecert_pki.serials import LARGEST_SERIAL
-from servicecert_pki.spki import family_of, key_identifier, key_size
-from servicecert_pki.validity import validity
+from .profile import Attribute, ExtensionName, Profile, StringType, SubjectField, Usage
+from .serials import LARGEST_SERIAL
+from .spki import family_of, key_identifier, key_size
+from .validity import validity
 
 _URL = re.compile(r"http://[!-~]+")
 

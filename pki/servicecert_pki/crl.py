@@ -10,11 +10,11 @@ from enum import IntEnum
 
 from cryptography import x509
 
-from servicecert_pki import der
-from servicecert_pki.extensions import extension, issuing_distribution_point
-from servicecert_pki.issuer import IssuerInfo
-from servicecert_pki.keys import SIGNATURE_ALGORITHM, SigningKey
-from servicecert_pki.spki import KeyFamily
+from . import der
+from .extensions import extension, issuing_distribution_point
+from .issuer import IssuerInfo
+from .keys import SIGNATURE_ALGORITHM, SigningKey
+from .spki import KeyFamily
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

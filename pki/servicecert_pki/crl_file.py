@@ -9,9 +9,9 @@ import os
 from pathlib import Path
 from typing import BinaryIO, Self, cast
 
-from servicecert_pki import der
-from servicecert_pki.crl import CrlHead
-from servicecert_pki.keys import SigningKey
+from . import der
+from .crl import CrlHead
+from .keys import SigningKey
 
 
 class CrlFile:

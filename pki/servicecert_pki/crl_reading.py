@@ -11,9 +11,9 @@ from hashlib import sha256
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from servicecert_pki import der
-from servicecert_pki.issuer import IssuerInfo
-from servicecert_pki.keys import SIGNATURE_ALGORITHM, verify_signature
+from . import der
+from .issuer import IssuerInfo
+from .keys import SIGNATURE_ALGORITHM, verify_signature
 
 OCTETS = 20
 """Of a serial number, as it is hashed: the longest that there are (RFC 5280, 4.1.2.2)."""

@@ -10,13 +10,13 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from servicecert_pki import csr_faults as fault
-from servicecert_pki import der
-from servicecert_pki.csr_faults import CsrFault, CsrRefused, Stop
-from servicecert_pki.csr_forms import ends_early, unwrapped
-from servicecert_pki.key_checks import BATTERY, KeyCheck
-from servicecert_pki.keys import PublicKey, family_of_key
-from servicecert_pki.spki import KeyFamily, spki_sha256
+from . import csr_faults as fault
+from . import der
+from .csr_faults import CsrFault, CsrRefused, Stop
+from .csr_forms import ends_early, unwrapped
+from .key_checks import BATTERY, KeyCheck
+from .keys import PublicKey, family_of_key
+from .spki import KeyFamily, spki_sha256
 
 RSA_SIZES = (2048, 3072, 4096)
 RSA_EXPONENT = 65537

@@ -4,19 +4,9 @@ import base64
 import binascii
 from collections.abc import Iterator
 
-from servicecert_pki import der
-from servicecert_pki.csr_faults import (
-    CERTIFICATE,
-    CUT,
-    EMPTY,
-    LARGEST_CSR,
-    PRIVATE_KEY,
-    SEVERAL,
-    TOO_LARGE,
-    UNREADABLE,
-    Stop,
-)
-from servicecert_pki.private_keys import as_text, holds_private_key
+from . import der
+from .csr_faults import CERTIFICATE, CUT, EMPTY, LARGEST_CSR, PRIVATE_KEY, SEVERAL, TOO_LARGE, UNREADABLE, Stop
+from .private_keys import as_text, holds_private_key
 
 _BEGIN = "-----BEGIN "
 _REQUEST_LABELS = frozenset({"CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"})

@@ -7,8 +7,8 @@ Those that are the same for many certificates remember their bytes.
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
-from servicecert_pki import der
-from servicecert_pki.profile import KeyUsage, Usage
+from . import der
+from .profile import KeyUsage, Usage
 
 # The bit numbers of RFC 5280, 4.2.1.3, and the key purposes of 4.2.1.12.
 _KEY_USAGE_BIT = {KeyUsage.DIGITAL_SIGNATURE: 0, KeyUsage.NON_REPUDIATION: 1, KeyUsage.KEY_ENCIPHERMENT: 2}

@@ -8,10 +8,10 @@ from functools import cached_property
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from servicecert_pki import der
-from servicecert_pki.keys import PublicKey
-from servicecert_pki.profile import Environment
-from servicecert_pki.spki import KeyFamily, family_of, key_bits, key_identifier
+from . import der
+from .keys import PublicKey
+from .profile import Environment
+from .spki import KeyFamily, family_of, key_bits, key_identifier
 
 ANY_POLICY = "2.5.29.32.0"
 """RFC 5280, 4.2.1.4."""

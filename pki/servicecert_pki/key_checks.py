@@ -8,16 +8,9 @@ from typing import TypeAlias
 import badkeys
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from servicecert_pki.csr_faults import (
-    KEY_CLOSE_PRIMES,
-    KEY_KNOWN_PRIME,
-    KEY_PATTERN,
-    KEY_ROCA,
-    KEY_SMALL_FACTOR,
-    CsrFault,
-)
-from servicecert_pki.key_lists import NO_LISTS, KeyLists
-from servicecert_pki.keys import PublicKey
+from .csr_faults import KEY_CLOSE_PRIMES, KEY_KNOWN_PRIME, KEY_PATTERN, KEY_ROCA, KEY_SMALL_FACTOR, CsrFault
+from .key_lists import NO_LISTS, KeyLists
+from .keys import PublicKey
 
 LARGEST_RSA = 4096
 """The largest RSA key that the checks look at: larger ones are refused for their size, and dear to look at."""

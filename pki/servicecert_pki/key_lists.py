@@ -17,8 +17,8 @@ from types import MappingProxyType
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from servicecert_pki.csr_faults import KEY_COMPROMISED, KEY_DEBIAN_WEAK, KEY_LEAKED, CsrFault
-from servicecert_pki.keys import PublicKey
+from .csr_faults import KEY_COMPROMISED, KEY_DEBIAN_WEAK, KEY_LEAKED, CsrFault
+from .keys import PublicKey
 
 PUBLIC_LIST = "blocklist.dat"
 """The list that badkeys keeps (`badkeys --update-bl`). Every other `*.dat` of the folder is an operator's own, of compromised keys."""

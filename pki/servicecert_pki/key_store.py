@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from servicecert_pki.keyring import TokenAccess
-from servicecert_pki.keys import SigningKey
-from servicecert_pki.manifest import KeyPlace, PemPlace, TokenPlace, kind_of, write_whole
-from servicecert_pki.profile import Environment
-from servicecert_pki.software_key import SoftwareKey, encrypted_pem, generate
-from servicecert_pki.token_key import generate_in_token
+from .keyring import TokenAccess
+from .keys import SigningKey
+from .manifest import KeyPlace, PemPlace, TokenPlace, kind_of, write_whole
+from .profile import Environment
+from .software_key import SoftwareKey, encrypted_pem, generate
+from .token_key import generate_in_token
 
 
 class KeyStore(Protocol):

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from servicecert_pki.authority import Authority
-from servicecert_pki.keys import KeyUnavailable, SigningKey
-from servicecert_pki.manifest import KeyPlace, PemPlace
-from servicecert_pki.pkcs11_module import load_module
-from servicecert_pki.profile import Environment
-from servicecert_pki.software_key import open_key
-from servicecert_pki.token_key import Token, open_token_key
+from .authority import Authority
+from .keys import KeyUnavailable, SigningKey
+from .manifest import KeyPlace, PemPlace
+from .pkcs11_module import load_module
+from .profile import Environment
+from .software_key import open_key
+from .token_key import Token, open_token_key
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ from enum import StrEnum
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from servicecert_pki import der
-from servicecert_pki.certificate import Contents, sign_tbs
-from servicecert_pki.keys import SigningKey
-from servicecert_pki.pkix_lint import Finding, Severity, lint_certificate
-from servicecert_pki.second_encoder import SecondEncoder
-from servicecert_pki.shape import Shape, shape_of
-from servicecert_pki.software_key import SoftwareKey
-from servicecert_pki.spki import KeyFamily
+from . import der
+from .certificate import Contents, sign_tbs
+from .keys import SigningKey
+from .pkix_lint import Finding, Severity, lint_certificate
+from .second_encoder import SecondEncoder
+from .shape import Shape, shape_of
+from .software_key import SoftwareKey
+from .spki import KeyFamily
 
 # Shapes are few where certificates are ordinary; the oldest is forgotten, and then linted again when it comes back.
 _REMEMBERED = 4096

@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from servicecert_pki.profile import Environment
-from servicecert_pki.spki import KeyFamily
+from .profile import Environment
+from .spki import KeyFamily
 
 MANIFEST = "authority.json"
 

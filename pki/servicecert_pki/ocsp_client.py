@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
-from servicecert_pki.issuer import IssuerInfo
-from servicecert_pki.keys import verify_signature
+from .issuer import IssuerInfo
+from .keys import verify_signature
 
 # How far the clocks of the two may differ.
 _SKEW = timedelta(minutes=1)

@@ -6,7 +6,7 @@ RequestMalformed    the bytes are no request, or one that the RFCs say to refuse
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from servicecert_pki import der
+from . import der
 
 LARGEST_REQUEST = 8 * 1024
 """Octets of a request; one about a single certificate has some 70 to 150."""

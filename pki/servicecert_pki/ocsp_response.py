@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from servicecert_pki import der
-from servicecert_pki.crl import Reason
-from servicecert_pki.extensions import extension
-from servicecert_pki.spki import key_bits
+from . import der
+from .crl import Reason
+from .extensions import extension
+from .spki import key_bits
 
 _BASIC = der.oid("1.3.6.1.5.5.7.48.1.1")
 _NONCE = "1.3.6.1.5.5.7.48.1.2"

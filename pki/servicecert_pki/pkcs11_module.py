@@ -15,7 +15,7 @@ from pathlib import Path
 from pkcs11 import PKCS11Error
 from pkcs11 import lib as load_cryptoki
 
-from servicecert_pki.keys import KeyUnavailable
+from .keys import KeyUnavailable
 
 _CKF_OS_LOCKING_OK = 2
 

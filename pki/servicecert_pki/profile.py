@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
-from servicecert_pki.spki import KeyFamily
+from .spki import KeyFamily
 
 
 class Environment(StrEnum):

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
-from servicecert_pki import der
-from servicecert_pki.issuer import ANY_POLICY, IssuerInfo
-from servicecert_pki.names import SUBJECT_LIMIT
-from servicecert_pki.profile import (
+from . import der
+from .issuer import ANY_POLICY, IssuerInfo
+from .names import SUBJECT_LIMIT
+from .profile import (
     Attribute,
     Environment,
     ExtensionName,
@@ -21,7 +21,7 @@ from servicecert_pki.profile import (
     SubjectAttribute,
     SubjectField,
 )
-from servicecert_pki.spki import KeyFamily
+from .spki import KeyFamily
 
 # The table of types: for which environment each is, and whether it is a server's. A file cannot say otherwise (I11).
 _TYPES = {

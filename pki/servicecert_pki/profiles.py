@@ -14,7 +14,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
 
-from servicecert_pki.profile import (
+from .profile import (
     Attribute,
     Environment,
     ExtensionName,
@@ -28,8 +28,8 @@ from servicecert_pki.profile import (
     SubjectField,
     Usage,
 )
-from servicecert_pki.profile_safety import ProfileUnsafe, check_alone, check_together
-from servicecert_pki.spki import KeyFamily
+from .profile_safety import ProfileUnsafe, check_alone, check_together
+from .spki import KeyFamily
 
 __all__ = [
     "SHIPPED_PROFILES",

@@ -10,8 +10,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from servicecert_pki.manifest import KeyPlace, PemPlace, write_whole
-from servicecert_pki.serials import serial_hex
+from .manifest import KeyPlace, PemPlace, write_whole
+from .serials import serial_hex
 
 
 @dataclass(frozen=True)

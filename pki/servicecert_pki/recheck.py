@@ -7,10 +7,10 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from servicecert_pki.certificate import CertificateUnsound, verify_certificate
-from servicecert_pki.issuer import IssuerInfo
-from servicecert_pki.pkix_lint import lint_certificate
-from servicecert_pki.spki import spki_sha256
+from .certificate import CertificateUnsound, verify_certificate
+from .issuer import IssuerInfo
+from .pkix_lint import lint_certificate
+from .spki import spki_sha256
 
 
 @dataclass(frozen=True, slots=True)

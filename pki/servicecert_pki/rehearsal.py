@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from servicecert_pki.certificate import AlternativeNames, CertificateRefused, Contents, Subject, build_tbs
-from servicecert_pki.issuer import IssuerInfo
-from servicecert_pki.lint import Linter
-from servicecert_pki.profile import Profile
-from servicecert_pki.profile_safety import ProfileUnsafe
+from .certificate import AlternativeNames, CertificateRefused, Contents, Subject, build_tbs
+from .issuer import IssuerInfo
+from .lint import Linter
+from .profile import Profile
+from .profile_safety import ProfileUnsafe
 
 # CRL, CA certificate and OCSP responder, as the certificate of an issuer with that serial number names them.
 Addresses = Callable[[IssuerInfo, int], tuple[str, str, str | None]]

@@ -11,13 +11,13 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from servicecert_pki import der, extensions
-from servicecert_pki.certificate import sign_tbs
-from servicecert_pki.issuer import IssuerInfo
-from servicecert_pki.keys import SIGNATURE_ALGORITHM, SigningKey
-from servicecert_pki.pkix_lint import lint_certificate
-from servicecert_pki.profile import KeyUsage
-from servicecert_pki.spki import key_identifier
+from . import der, extensions
+from .certificate import sign_tbs
+from .issuer import IssuerInfo
+from .keys import SIGNATURE_ALGORITHM, SigningKey
+from .pkix_lint import lint_certificate
+from .profile import KeyUsage
+from .spki import key_identifier
 
 _OCSP_SIGNING = der.sequence(der.oid("1.3.6.1.5.5.7.3.9"))
 # id-pkix-ocsp-nocheck: whoever reads an answer does not ask whether its signer is revoked; it lives for days instead.

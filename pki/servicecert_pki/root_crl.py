@@ -12,15 +12,15 @@ from types import MappingProxyType
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from servicecert_pki.authority import AuthorityExists, AuthorityMissing, AuthorityRefused
-from servicecert_pki.ca_certificate import sign_root_crl
-from servicecert_pki.ceremony_files import alone_in, kind_of_file, read_certificate, second
-from servicecert_pki.crl_reading import Unreadable, load, said
-from servicecert_pki.manifest import root_id, write_whole
-from servicecert_pki.profile import Environment
-from servicecert_pki.protocol import Deed
-from servicecert_pki.software_key import read_private_key
-from servicecert_pki.spki import KeyFamily
+from .authority import AuthorityExists, AuthorityMissing, AuthorityRefused
+from .ca_certificate import sign_root_crl
+from .ceremony_files import alone_in, kind_of_file, read_certificate, second
+from .crl_reading import Unreadable, load, said
+from .manifest import root_id, write_whole
+from .profile import Environment
+from .protocol import Deed
+from .software_key import read_private_key
+from .spki import KeyFamily
 
 DAYS = 365
 """From a root's CRL to its next update, where the ceremony is not told otherwise."""

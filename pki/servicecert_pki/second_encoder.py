@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
-from servicecert_pki.certificate import Contents
-from servicecert_pki.keys import PublicKey
-from servicecert_pki.profile import Attribute, ExtensionName, KeyUsage, StringType, SubjectField, Usage
-from servicecert_pki.spki import KeyFamily
+from .certificate import Contents
+from .keys import PublicKey
+from .profile import Attribute, ExtensionName, KeyUsage, StringType, SubjectField, Usage
+from .spki import KeyFamily
 
 warnings.filterwarnings("ignore", message="Attribute's length must be", module=__name__)
 

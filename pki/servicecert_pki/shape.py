@@ -10,8 +10,8 @@ from collections.abc import Hashable, Iterable
 from functools import lru_cache
 from typing import TypeAlias
 
-from servicecert_pki.certificate import Contents
-from servicecert_pki.spki import key_size
+from .certificate import Contents
+from .spki import key_size
 
 Shape: TypeAlias = Hashable
 

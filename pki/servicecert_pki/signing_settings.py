@@ -8,10 +8,10 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from servicecert_pki.authority import Authority
-from servicecert_pki.keyring import access, open_keys
-from servicecert_pki.keys import SigningKey
-from servicecert_pki.partitions import MOST_PARTITIONS
+from .authority import Authority
+from .keyring import access, open_keys
+from .keys import SigningKey
+from .partitions import MOST_PARTITIONS
 
 
 def _http_url(text: str) -> str:

@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
-from servicecert_pki.keys import KeyUnavailable, PrivateKey, PublicKey, digest_of, family_of_key
-from servicecert_pki.spki import KeyFamily
+from .keys import KeyUnavailable, PrivateKey, PublicKey, digest_of, family_of_key
+from .spki import KeyFamily
 
 
 @dataclass(frozen=True, repr=False)

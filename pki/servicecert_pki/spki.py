@@ -3,7 +3,7 @@
 from enum import StrEnum
 from hashlib import sha1, sha256
 
-from servicecert_pki import der
+from . import der
 
 
 class KeyFamily(StrEnum):

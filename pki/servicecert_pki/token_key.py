@@ -20,9 +20,9 @@ from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
 from pkcs11.types import SignMixin
 from pkcs11.util.ec import encode_ec_public_key, encode_named_curve_parameters
 
-from servicecert_pki.keys import KeyUnavailable, PublicKey, digest_of, family_of_key
-from servicecert_pki.pkcs11_module import Pkcs11Module
-from servicecert_pki.spki import KeyFamily
+from .keys import KeyUnavailable, PublicKey, digest_of, family_of_key
+from .pkcs11_module import Pkcs11Module
+from .spki import KeyFamily
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from servicecert_pki.profile import Profile
+from .profile import Profile
 
 HELSINKI = ZoneInfo("Europe/Helsinki")
 

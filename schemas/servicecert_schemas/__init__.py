@@ -124,9 +124,7 @@ from .topics import (
     TOPIC_OF,
     Topic,
 )
-from .topics import (
-    parked as parked_topic,
-)
+from .topics import parked as parked_topic
 from .upcasting import UPCASTERS, Upcasters, upcast
 from .values import (
     AddressText,

@@ -15,7 +15,7 @@ from servicecert_cli.faults import Told
 from servicecert_cli.names import SERVICES
 from servicecert_cli.system import System
 from servicecert_worker.faults import OperatorError
-from servicecert_worker.lag import measure
+from servicecert_worker.kafka.lag import measure
 
 from chaos.traffic import Traffic
 

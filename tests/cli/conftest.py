@@ -14,7 +14,7 @@ from servicecert_cli.addresses import Cluster
 from servicecert_cli.main import main
 from servicecert_deploy import Parts
 from servicecert_schemas.topics import CATALOGUE
-from servicecert_worker import topic_creation
+from servicecert_worker.kafka import topic_creation
 
 Servicecert = Callable[..., Result]
 

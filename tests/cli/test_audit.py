@@ -15,12 +15,12 @@ from servicecert_cli.names import SERVICES
 from servicecert_cli.publishing import send
 from servicecert_schemas import to_record
 from servicecert_schemas.audit import AuditCheckpoint
-from servicecert_worker import database
-from servicecert_worker.audit import Chain
-from servicecert_worker.checkpoints import Attestor, read_key, read_public_keys
+from servicecert_worker.audit.chain import Chain
+from servicecert_worker.audit.checkpoints import Attestor, read_key, read_public_keys
 from servicecert_worker.decider import Result
-from servicecert_worker.record import Arrival, Poison, Record
-from servicecert_worker.turn import Turns
+from servicecert_worker.runtime.record import Arrival, Poison, Record
+from servicecert_worker.runtime.turn import Turns
+from servicecert_worker.storage import database
 from toy import service as toy
 from worker.test_fold import arrival
 

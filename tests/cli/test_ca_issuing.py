@@ -18,7 +18,8 @@ from servicecert_issuer.service import MIGRATIONS
 from servicecert_schemas.certificate import CertificateVoided
 from servicecert_schemas.revocation import Standing, StandingChanged
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS, CERTIFICATES
-from servicecert_worker import database, topic_creation
+from servicecert_worker.kafka import topic_creation
+from servicecert_worker.storage import database
 
 STOPPED = """
 insert into certificates (key, version, state, issuer, application, findings)

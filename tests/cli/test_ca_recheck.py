@@ -13,7 +13,7 @@ from click.testing import Result
 from commandline import do
 from servicecert_issuer.service import MIGRATIONS
 from servicecert_pki.authority import Authority
-from servicecert_worker import database
+from servicecert_worker.storage import database
 
 Servicecert = Callable[..., Result]
 

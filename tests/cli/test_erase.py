@@ -14,9 +14,9 @@ from servicecert_cli import erasing, kafka
 from servicecert_cli.names import SERVICES
 from servicecert_deploy import Child
 from servicecert_schemas.topics import CASES
-from servicecert_worker import database
-from servicecert_worker.checkpoints import make_keys, read_public_keys
-from servicecert_worker.verification import verify
+from servicecert_worker.audit.checkpoints import make_keys, read_public_keys
+from servicecert_worker.audit.verification import verify
+from servicecert_worker.storage import database
 
 EXPIRED, VALID, WITHDRAWN = (f"{n}1111111-1111-4111-8111-111111111111" for n in (1, 2, 3))
 PEOPLE = """[{"role": "orderer", "email": "saga.pahittad@customer.example", "name": "Saga Påhittad"}]"""

@@ -8,7 +8,7 @@ import pytest
 from servicecert_intake.service import MIGRATIONS
 from servicecert_pki.csr import public_key_info
 from servicecert_pki.spki import spki_sha256
-from servicecert_worker import database
+from servicecert_worker.storage import database
 
 from pki import weak_keys
 

@@ -6,19 +6,19 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 from commandline import do, one_sentence
-from servicecert_notifier import contents
-from servicecert_notifier.ledger import Ledger
-from servicecert_notifier.planning import Occasion, planned
-from servicecert_notifier.recall import Recall
-from servicecert_notifier.reminders import NOTHING_RECALLED
-from servicecert_notifier.samples import example
+from servicecert_notifier.domain.ledger import Ledger
+from servicecert_notifier.domain.planning import Occasion, planned
+from servicecert_notifier.domain.reminders import NOTHING_RECALLED
+from servicecert_notifier.domain.settling import settled, woken
+from servicecert_notifier.domain.task import MailOutcome, MailState
+from servicecert_notifier.mail.domain import contents
+from servicecert_notifier.mail.domain.samples import example
 from servicecert_notifier.service import MIGRATIONS
-from servicecert_notifier.settling import settled, woken
-from servicecert_notifier.store import LedgerStore
-from servicecert_notifier.task import MailOutcome, MailState
+from servicecert_notifier.storage.prepare import Recall
+from servicecert_notifier.storage.store import LedgerStore
 from servicecert_schemas import CertificateIssued, Language
-from servicecert_worker import database
 from servicecert_worker.decider import Due, Result, Stored
+from servicecert_worker.storage import database
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 ISSUED = example("servicecert.certificate.issued.v1", CertificateIssued)

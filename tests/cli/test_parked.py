@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from commandline import do, one_sentence
-from servicecert_worker import database
+from servicecert_worker.storage import database
 
 CASE, OTHER = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
 FIRST, BEHIND, SECOND = UUID(int=1), UUID(int=2), UUID(int=3)

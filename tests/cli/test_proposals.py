@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from servicecert_pki import der
 from servicecert_pki.spki import spki_sha256
+from servicecert_revoker.domain.status import Certificate, Valid
 from servicecert_revoker.service import MIGRATIONS
-from servicecert_revoker.status import Certificate, Valid
-from servicecert_revoker.store import StatusStore
+from servicecert_revoker.storage.store import StatusStore
 from servicecert_schemas.values import CertificateType, Language
-from servicecert_worker import database
 from servicecert_worker.decider import Stored
+from servicecert_worker.storage import database
 
 KEY = ec.derive_private_key(7, ec.SECP384R1())
 SPKI = spki_sha256(KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))

@@ -6,7 +6,8 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 from commandline import one_sentence, run_process
-from servicecert_worker import database, process
+from servicecert_worker.process import run as process
+from servicecert_worker.storage import database
 
 
 @pytest.fixture

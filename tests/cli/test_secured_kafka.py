@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from servicecert_deploy import Kafka
-from servicecert_worker import database
-from servicecert_worker.checkpoints import make_keys
+from servicecert_worker.audit.checkpoints import make_keys
+from servicecert_worker.storage import database
 
 SECONDS = 60
 PASSWORD = "only-we-know"

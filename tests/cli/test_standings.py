@@ -13,17 +13,27 @@ from commandline import do, one_sentence
 from servicecert_cli.certificates import read_standings
 from servicecert_cli.publishing import publish
 from servicecert_pki.crl import Reason
-from servicecert_revoker.ocsp.standings import Known, Standings
-from servicecert_revoker.ocsp.standings import Revoked as Said
+from servicecert_revoker.domain.status import (
+    Awaited,
+    Certificate,
+    Listed,
+    Registered,
+    Revocation,
+    Revoked,
+    Valid,
+    Void,
+)
+from servicecert_revoker.ocsp.domain.standings import Known, Standings
+from servicecert_revoker.ocsp.domain.standings import Revoked as Said
+from servicecert_revoker.operator.standings import read_standings as stored_standings
 from servicecert_revoker.service import MIGRATIONS
-from servicecert_revoker.standings import read_standings as stored_standings
-from servicecert_revoker.status import Awaited, Certificate, Listed, Registered, Revocation, Revoked, Valid, Void
-from servicecert_revoker.store import StatusStore
+from servicecert_revoker.storage.store import StatusStore
 from servicecert_schemas.revocation import RevocationReason, Standing, StandingChanged
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS
 from servicecert_schemas.values import CertificateType, Language
-from servicecert_worker import database, topic_creation
 from servicecert_worker.decider import Stored
+from servicecert_worker.kafka import topic_creation
+from servicecert_worker.storage import database
 
 AT = datetime(2026, 11, 24, 10, tzinfo=UTC)
 ENTRY = Revocation(uuid4(), RevocationReason.KEY_EXPOSED, AT, AT + timedelta(days=1), AT, AT - timedelta(hours=1))

@@ -8,7 +8,8 @@ from aiokafka.structs import OffsetAndMetadata
 from commandline import do, one_sentence, run_process
 from servicecert_cli import kafka
 from servicecert_schemas.topics import CATALOGUE
-from servicecert_worker import database, lag
+from servicecert_worker.kafka import lag
+from servicecert_worker.storage import database
 
 
 def test_topics_are_made_once_with_their_settings(servicecert, empty_cluster):

@@ -33,7 +33,7 @@ from servicecert_schemas import (
     to_record,
 )
 from servicecert_schemas.export import stored_examples
-from servicecert_worker import topic_creation
+from servicecert_worker.kafka import topic_creation
 
 PAGE = (Path(__file__).parents[2] / "docs" / "for-the-e-service.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)

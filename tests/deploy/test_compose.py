@@ -12,7 +12,7 @@ import yaml
 from check_jsonschema.builtin_schemas import get_builtin_schema
 from pydantic_settings import BaseSettings
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
-from servicecert_worker.settings import WorkerSettings
+from servicecert_worker.process.settings import WorkerSettings
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TEXT = (CHECKOUT / "docker-compose.yml").read_text()

@@ -23,28 +23,28 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
-from servicecert_intake import lost_keys, open_clocks
-from servicecert_intake.case import WAYS
-from servicecert_intake.rules.catalogue import LACKS
-from servicecert_intake.rules.wording import Wording
-from servicecert_issuer.gauges import gauges
-from servicecert_notifier.gauges import Waiting
-from servicecert_notifier.gauges import gauges as mail_gauges
+from servicecert_intake.domain.case import WAYS
+from servicecert_intake.domain.rules.catalogue import LACKS
+from servicecert_intake.domain.rules.wording import Wording
+from servicecert_intake.operator import lost_keys, open_clocks
+from servicecert_issuer.operator.gauges import gauges
+from servicecert_notifier.operator.gauges import Waiting
+from servicecert_notifier.operator.gauges import gauges as mail_gauges
 from servicecert_pki.key_lists import NO_LISTS
-from servicecert_revoker import gauges as crl_gauges
-from servicecert_revoker.answers import TEXTS as REFUSALS
-from servicecert_revoker.gauges import LastCrls
-from servicecert_revoker.ocsp.metrics import Metrics as ResponderMetrics
+from servicecert_revoker.crl.operator import gauges as crl_gauges
+from servicecert_revoker.crl.operator.gauges import LastCrls
+from servicecert_revoker.domain.answers import TEXTS as REFUSALS
+from servicecert_revoker.ocsp.operator.metrics import Metrics as ResponderMetrics
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
-from servicecert_revoker.open_gauges import open_gauges
+from servicecert_revoker.operator.gauges import open_gauges
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.event import Role
 from servicecert_schemas.reasons import ALLOWED, REASONS
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_schemas.values import Texts
 from servicecert_worker.decider import Gauge as ServiceGauge
-from servicecert_worker.metrics import Metrics
-from servicecert_worker.settings import ProcessSettings, WorkerSettings
+from servicecert_worker.process.metrics import Metrics
+from servicecert_worker.process.settings import ProcessSettings, WorkerSettings
 
 DOCS = CHECKOUT / "docs"
 LANGUAGES = ("svenska", "suomi", "English")
@@ -207,7 +207,7 @@ def notes() -> list[str]:
 def next_steps() -> list[str]:
     """Who has to do what next."""
     found: dict[str, Texts] = {}
-    for name, value in vars(import_module("servicecert_intake.next_steps")).items():
+    for name, value in vars(import_module("servicecert_intake.domain.next_steps")).items():
         if isinstance(value, Texts):
             found[name.strip("_").lower().replace("_", " ")] = value
         elif isinstance(value, Mapping):
@@ -218,7 +218,7 @@ def next_steps() -> list[str]:
 def _wordings(module: str) -> list[Wording]:
     """The wordings of a module of intake, each once, also those that a mapping holds."""
     found: dict[str, Wording] = {}
-    for value in vars(import_module(f"servicecert_intake.{module}")).values():
+    for value in vars(import_module(f"servicecert_intake.domain.{module}")).values():
         for each in value.values() if isinstance(value, Mapping) else (value,):
             if isinstance(each, Wording):
                 found.setdefault(each.code, each)

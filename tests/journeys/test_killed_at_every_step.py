@@ -19,8 +19,8 @@ from servicecert_cli.faults import Told
 from servicecert_cli.names import SERVICES
 from servicecert_cli.system import System
 from servicecert_deploy import Parts
-from servicecert_issuer.reconciliation import Difference, differences
-from servicecert_worker.steps import STEPS
+from servicecert_issuer.operator.reconciliation import Difference, differences
+from servicecert_worker.runtime.steps import STEPS
 
 KILLED = 128 + 9
 WAYS = (Way.STRAIGHT, Way.SUPPLEMENTED, Way.REVOKED, Way.REVOKED)

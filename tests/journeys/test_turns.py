@@ -21,8 +21,8 @@ from servicecert_cli.addresses import Cluster
 from servicecert_cli.names import SERVICES
 from servicecert_cli.system import service_of
 from servicecert_deploy import Parts
-from servicecert_worker.checkpoints import read_public_keys
-from servicecert_worker.lag import committed
+from servicecert_worker.audit.checkpoints import read_public_keys
+from servicecert_worker.kafka.lag import committed
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from journeys.desk import PATIENCE_SECONDS, Desk, opened_desk
 from servicecert_cli.system import System
 from servicecert_deploy import Parts
-from servicecert_issuer import wishes
+from servicecert_issuer.operator import requests as wishes
 from servicecert_pki.authority import Authority
 from servicecert_pki.ocsp_client import Question
 from servicecert_pki.partitions import FULL, crl_name

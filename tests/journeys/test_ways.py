@@ -39,7 +39,7 @@ from servicecert_schemas.mail import MailHandedOver, MailKind
 from servicecert_schemas.revocation import CertificateRevoked, CrlPublished, RevocationReason, RevocationRefused
 from servicecert_schemas.topics import CASES
 from servicecert_schemas.values import CertificateType
-from servicecert_worker.checkpoints import read_public_keys
+from servicecert_worker.audit.checkpoints import read_public_keys
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

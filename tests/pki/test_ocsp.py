@@ -44,12 +44,7 @@ from servicecert_pki.ocsp_response import (
     single_response,
 )
 from servicecert_pki.pkix_lint import lint_ocsp
-from servicecert_pki.responder_certificate import (
-    ResponderRefused,
-    build_responder_tbs,
-    lint_responder,
-    requested_key,
-)
+from servicecert_pki.responder_certificate import ResponderRefused, build_responder_tbs, lint_responder, requested_key
 
 NOW = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=4)

@@ -2,7 +2,7 @@
 
 import sys
 
-from servicecert_worker import process
+from servicecert_worker.process import run as process
 
 from toy import service
 

@@ -23,9 +23,10 @@ from servicecert_schemas.application import ApplicationWithdrawn
 from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_schemas.codec import decode, encode
 from servicecert_schemas.event import Actor, Assurance, Envelope, EventData, Role
-from servicecert_worker import database, topic_creation
-from servicecert_worker.checkpoints import make_keys, read_public_keys
-from servicecert_worker.verification import Signed, Verified, verify
+from servicecert_worker.audit.checkpoints import make_keys, read_public_keys
+from servicecert_worker.audit.verification import Signed, Verified, verify
+from servicecert_worker.kafka import topic_creation
+from servicecert_worker.storage import database
 
 from toy import service as toy
 

@@ -16,15 +16,15 @@ import asyncpg
 import pytest
 from conftest import ServicePool
 from servicecert_schemas.audit import AuditCheckpoint
-from servicecert_worker.audit import Chain, Unrecorded, digest
-from servicecert_worker.checkpoints import Attestor, TrustedKey, make_keys, read_key, read_public_keys
+from servicecert_worker.audit.chain import Chain, Unrecorded, digest
+from servicecert_worker.audit.checkpoints import Attestor, TrustedKey, make_keys, read_key, read_public_keys
+from servicecert_worker.audit.verification import Kind, Signed, Verified, verify
 from servicecert_worker.decider import Conflict, Due, Result
 from servicecert_worker.faults import OperatorError, is_transient
-from servicecert_worker.fold import Item
-from servicecert_worker.record import Arrival, Poison, Record
-from servicecert_worker.sql import statement
-from servicecert_worker.turn import Turns
-from servicecert_worker.verification import Kind, Signed, Verified, verify
+from servicecert_worker.runtime.fold import Item
+from servicecert_worker.runtime.record import Arrival, Poison, Record
+from servicecert_worker.runtime.turn import Turns
+from servicecert_worker.storage import QUERIES
 from toy import service as toy
 from worker.test_fold import arrival
 
@@ -130,7 +130,7 @@ async def test_B6_chains_and_their_checkpoints_verify(book: Book) -> None:
 
 async def test_B6_how_long_nobody_has_vouched_for_a_row_is_counted(book: Book) -> None:
     async def age() -> float:
-        return float(await book.pool.fetchval(f"select unattested_age from ({statement('backlog')}) as b", LATER))
+        return float(await book.pool.fetchval(f"select unattested_age from ({QUERIES['backlog']}) as b", LATER))
 
     assert await age() == 0
     await written(book)

@@ -9,8 +9,8 @@ from typing import Any, NoReturn, cast
 import pytest
 from pydantic import SecretStr
 from servicecert_worker.faults import Abandoned, beside
-from servicecert_worker.settings import WorkerSettings
-from servicecert_worker.worker import Worker
+from servicecert_worker.process.settings import WorkerSettings
+from servicecert_worker.runtime.worker import Worker
 from toy.service import toy
 from toy.stand import cancelled
 

@@ -9,9 +9,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from servicecert_deploy import Parts
 from servicecert_schemas import topics
-from servicecert_worker import clients
 from servicecert_worker.faults import Abandoned, uncancelled, within
-from servicecert_worker.source import Source
+from servicecert_worker.kafka import clients
+from servicecert_worker.kafka.source import Source
 from toy.stand import Stand, cancelled, eventually, numbered
 
 

@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from servicecert_worker.decider import Conflict, Due, Service
-from servicecert_worker.fold import Item
-from servicecert_worker.loop import Loop
-from servicecert_worker.turn import Outcome
+from servicecert_worker.runtime.fold import Item
+from servicecert_worker.runtime.loop import Loop
+from servicecert_worker.runtime.turn import Outcome
 
 NOW = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
 

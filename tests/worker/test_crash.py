@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from commandline import begun
 from servicecert_schemas import topics
-from servicecert_worker.steps import STEPS
+from servicecert_worker.runtime.steps import STEPS
 from toy.stand import Stand, exact, numbered
 
 

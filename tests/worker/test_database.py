@@ -10,8 +10,8 @@ import asyncpg
 import psycopg
 import pytest
 from servicecert_deploy import free_port
-from servicecert_worker import database
 from servicecert_worker.faults import OperatorError
+from servicecert_worker.storage import database
 
 
 def prepared(url: str, *services: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from servicecert_worker.decider import Done, Effect, Result, Task
-from servicecert_worker.effects import NOBODY, OWNERS, Effects
+from servicecert_worker.runtime.effects import NOBODY, OWNERS, Effects
 from toy.service import MIGRATIONS, Act
 
 NOW = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)

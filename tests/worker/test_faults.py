@@ -12,7 +12,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from servicecert_deploy import Kafka, Parts
 from servicecert_schemas import topics
-from servicecert_worker import topic_creation
+from servicecert_worker.kafka import topic_creation
 from toy.stand import TOPICS, Stand, eventually, exact, numbered
 
 pytestmark = pytest.mark.usefixtures("measured_processes")

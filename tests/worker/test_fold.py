@@ -24,8 +24,8 @@ from servicecert_worker.decider import (
     Transient,
     Unanswerable,
 )
-from servicecert_worker.fold import Folded, Item, Stuck, child_trace, fold
-from servicecert_worker.record import Arrival, Parked, Poison, Record
+from servicecert_worker.runtime.fold import Folded, Item, Stuck, child_trace, fold
+from servicecert_worker.runtime.record import Arrival, Parked, Poison, Record
 from toy import service as toy
 from toy.stand import ACTOR
 

@@ -6,8 +6,8 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from servicecert_worker.hearing import heard
-from servicecert_worker.kafka_access import IN_THE_CLEAR
+from servicecert_worker.kafka.access import IN_THE_CLEAR
+from servicecert_worker.kafka.caught_up import heard
 from toy import service as toy
 from toy.stand import Stand, eventually, numbered
 

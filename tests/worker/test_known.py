@@ -8,10 +8,10 @@ from servicecert_cli.addresses import Cluster
 from servicecert_cli.publishing import load_registers
 from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
 from servicecert_schemas.topics import REGISTERS
-from servicecert_worker import clients, topic_creation
-from servicecert_worker import known as known_topics
 from servicecert_worker.decider import Known
-from servicecert_worker.known import Follower
+from servicecert_worker.kafka import clients, topic_creation
+from servicecert_worker.kafka import follower as known_topics
+from servicecert_worker.kafka.follower import Follower
 
 ENTRIES = list(read_register(FICTITIOUS_REGISTERS))
 

@@ -10,7 +10,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupAuthorizationFailedError, GroupCoordinatorNotAvailableError
 from servicecert_deploy import Kafka
-from servicecert_worker import lag
+from servicecert_worker.kafka import lag
 
 LOADING, NOT_COORDINATOR, NOT_ALLOWED = 14, 16, 30
 WORKER = ("member", "client", "/host", b"", b"")

@@ -10,7 +10,7 @@ import pytest
 from servicecert_schemas.codec import decode, encode
 from servicecert_schemas.event import Envelope
 from servicecert_schemas.parked import RecordParked
-from servicecert_worker import parking
+from servicecert_worker.runtime import parking
 from toy.stand import Stand, numbered
 
 pytestmark = pytest.mark.usefixtures("measured_processes")

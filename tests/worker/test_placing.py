@@ -1,7 +1,7 @@
 from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given
 from hypothesis import strategies as st
-from servicecert_worker.placing import placed
+from servicecert_worker.kafka.partitioner import placed
 
 
 @given(key=st.binary(max_size=200), count=st.integers(1, 50))

@@ -13,10 +13,10 @@ import pytest
 from pydantic import BaseModel
 from servicecert_schemas.codec import to_record
 from servicecert_worker.decider import Event, Refuted, Result, Service
-from servicecert_worker.fold import Item
-from servicecert_worker.loop import Loop
-from servicecert_worker.record import Arrival, Poison, Record
-from servicecert_worker.turn import Outcome
+from servicecert_worker.runtime.fold import Item
+from servicecert_worker.runtime.loop import Loop
+from servicecert_worker.runtime.record import Arrival, Poison, Record
+from servicecert_worker.runtime.turn import Outcome
 from toy.service import Act
 from toy.stand import numbered
 

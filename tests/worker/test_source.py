@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from servicecert_worker import source
-from servicecert_worker.record import Record
+from servicecert_worker.kafka import source
+from servicecert_worker.runtime.record import Record
 
 PARTITION = TopicPartition("applications", 0)
 

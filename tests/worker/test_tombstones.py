@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from servicecert_schemas import topics
-from servicecert_worker.fold import Item
-from servicecert_worker.loop import Loop
-from servicecert_worker.record import Arrival, Poison, Record
-from servicecert_worker.turn import Outcome
+from servicecert_worker.runtime.fold import Item
+from servicecert_worker.runtime.loop import Loop
+from servicecert_worker.runtime.record import Arrival, Poison, Record
+from servicecert_worker.runtime.turn import Outcome
 from toy import service as toy
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

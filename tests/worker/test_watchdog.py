@@ -8,8 +8,8 @@ from typing import Any
 from uuid import uuid4
 
 from servicecert_worker.decider import Result
-from servicecert_worker.settings import WorkerSettings
-from servicecert_worker.worker import Worker
+from servicecert_worker.process.settings import WorkerSettings
+from servicecert_worker.runtime.worker import Worker
 from toy import service as toy
 
 

@@ -20,7 +20,7 @@ import asyncpg
 from aiokafka.errors import KafkaError
 
 from .decider import Conflict, Transient
-from .kafka_access import IN_THE_CLEAR, KafkaAccess, SecurityProtocol
+from .kafka.access import IN_THE_CLEAR, KafkaAccess, SecurityProtocol
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from servicecert_cli.faults import Told
-from servicecert_cli.names import SERVICES
-from servicecert_cli.output import as_json, console, print_json, print_table
+from ..faults import Told
+from ..names import SERVICES
+from ..output import as_json, console, print_json, print_table
 
 if TYPE_CHECKING:
     from servicecert_schemas.audit import AuditCheckpoint
-    from servicecert_worker.verification import Verified
+    from servicecert_worker.audit.verification import Verified
 
 
 @click.group()
@@ -41,7 +41,7 @@ def init(folder: Path, apart: bool, as_json: bool) -> None:
     Example:
       servicecert audit init audit-keys
     """
-    from servicecert_worker.checkpoints import make_keys
+    from servicecert_worker.audit.checkpoints import make_keys
 
     made = make_keys(folder, SERVICES, apart=apart)
     if as_json:
@@ -77,10 +77,10 @@ def verify(keys: Path, file: Path | None, services: tuple[str, ...], as_json: bo
       servicecert audit verify --keys audit-keys
       servicecert audit verify --keys audit-keys --exported kept.jsonl --json
     """
-    from servicecert_worker.checkpoints import read_public_keys
+    from servicecert_worker.audit.checkpoints import read_public_keys
 
-    from servicecert_cli import auditing, interruption
-    from servicecert_cli.addresses import cluster, database_url
+    from .. import auditing, interruption
+    from ..addresses import cluster, database_url
 
     trusted = read_public_keys(keys)
 
@@ -132,8 +132,8 @@ def show(what: str, as_json: bool) -> None:
       servicecert audit show 7b1f0c9e-…
       servicecert audit show 3A:F0:… --json
     """
-    from servicecert_cli import auditing, interruption
-    from servicecert_cli.addresses import database_url
+    from .. import auditing, interruption
+    from ..addresses import database_url
 
     rows = interruption.run(auditing.life(database_url(), what))
     if as_json:
@@ -162,8 +162,8 @@ def export() -> None:
     Example:
       servicecert audit export > /media/write-once/2026-11-24.jsonl
     """
-    from servicecert_cli import auditing, interruption
-    from servicecert_cli.addresses import cluster
+    from .. import auditing, interruption
+    from ..addresses import cluster
 
     found: list[AuditCheckpoint] = interruption.run(auditing.exported(cluster()))
     for each in found:

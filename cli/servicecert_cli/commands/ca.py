@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from servicecert_cli import ceremony_options as options
-from servicecert_cli.commands.ca_ceremony import activate, install, request, root
-from servicecert_cli.commands.ca_issuing import reconcile, retry, status, void
-from servicecert_cli.commands.ca_recheck import recheck
-from servicecert_cli.output import as_json, print_json, print_table
+from .. import ceremony_options as options
+from ..output import as_json, print_json, print_table
+from .ca_ceremony import activate, install, request, root
+from .ca_issuing import reconcile, retry, status, void
+from .ca_recheck import recheck
 
 if TYPE_CHECKING:
     from servicecert_pki.authority import Authority
@@ -64,7 +64,7 @@ def init(
     from servicecert_pki.authority import MANIFEST, Authority, AuthorityExists
     from servicecert_pki.ceremony import offline_folder
 
-    from servicecert_cli.authority import make_authority
+    from ..authority import make_authority
 
     file = passphrase_file or directory.with_name(f"{directory.name}.passphrases")
     if (directory / MANIFEST).exists():

@@ -11,12 +11,12 @@ from uuid import UUID
 
 import click
 
-from servicecert_cli.faults import Told
-from servicecert_cli.output import as_json, print_json, print_table
+from ..faults import Told
+from ..output import as_json, print_json, print_table
 
 if TYPE_CHECKING:
-    from servicecert_issuer.reconciliation import Difference, Serials
-    from servicecert_issuer.wishes import StoppedCase
+    from servicecert_issuer.operator.reconciliation import Difference, Serials
+    from servicecert_issuer.operator.requests import StoppedCase
 
 T = TypeVar("T")
 
@@ -39,7 +39,8 @@ def status(ca_dir: Path | None, as_json: bool) -> None:
       servicecert ca status
       servicecert ca status --json
     """
-    from servicecert_issuer import reconciliation, wishes
+    from servicecert_issuer.operator import reconciliation
+    from servicecert_issuer.operator import requests as wishes
 
     async def look(connection: Any) -> tuple[list[Serials], dict[str, int], list[StoppedCase]]:
         serials = await reconciliation.count_serials(connection)
@@ -76,11 +77,11 @@ def reconcile(published: bool, as_json: bool) -> None:
       servicecert ca reconcile
       servicecert ca reconcile --published
     """
-    from servicecert_issuer import reconciliation
+    from servicecert_issuer.operator import reconciliation
 
-    from servicecert_cli import interruption
-    from servicecert_cli.addresses import cluster
-    from servicecert_cli.certificates import read_ends, read_standings
+    from .. import interruption
+    from ..addresses import cluster
+    from ..certificates import read_ends, read_standings
 
     told = reconciliation.Published() if published else None
     if told is not None:
@@ -130,7 +131,7 @@ def retry(case_id: UUID | None, everything: bool, as_json: bool) -> None:
       servicecert ca retry 7d2c1c52-1f0e-4d1e-9a44-0c2f8f2f6a01
       servicecert ca retry --all
     """
-    from servicecert_issuer import wishes
+    from servicecert_issuer.operator import requests as wishes
 
     if (case_id is None) is not everything:
         raise click.UsageError("Name a case, or say --all.")
@@ -163,7 +164,7 @@ def void(case_id: UUID, reason: str, yes: bool, as_json: bool) -> None:
     Example:
       servicecert ca void 7d2c1c52-… --reason "the token is destroyed" --yes
     """
-    from servicecert_issuer import wishes
+    from servicecert_issuer.operator import requests as wishes
 
     if not yes:
         click.echo(f"The intention of {case_id} would be given up; add --yes to do it.")
@@ -217,9 +218,9 @@ def _valid_until(ca_dir: Path | None) -> Mapping[str, datetime]:
 
 def _in_database(work: Callable[[Any], Coroutine[None, None, T]]) -> T:
     """Runs `work` in the issuer's schema, in one transaction."""
-    from servicecert_cli import interruption
-    from servicecert_cli.addresses import database_url
-    from servicecert_cli.schema import connected
+    from .. import interruption
+    from ..addresses import database_url
+    from ..schema import connected
 
     async def run() -> T:
         async with connected(database_url(), "issuer") as connection, connection.transaction():
@@ -230,9 +231,9 @@ def _in_database(work: Callable[[Any], Coroutine[None, None, T]]) -> T:
 
 def _in_snapshot(work: Callable[[Any], Coroutine[None, None, T]]) -> T:
     """Runs `work` in the issuer's schema as it is at one moment, for as long as that takes."""
-    from servicecert_cli import interruption
-    from servicecert_cli.addresses import database_url
-    from servicecert_cli.schema import connected
+    from .. import interruption
+    from ..addresses import database_url
+    from ..schema import connected
 
     async def run() -> T:
         async with (

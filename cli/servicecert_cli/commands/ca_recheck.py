@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from servicecert_cli.output import as_json, print_json, print_table
+from ..output import as_json, print_json, print_table
 
 if TYPE_CHECKING:
-    from servicecert_issuer.recheck import Bad
+    from servicecert_issuer.effects.recheck import Bad
     from servicecert_pki.authority import Authority
 
 
@@ -35,7 +35,7 @@ def recheck(directory: Path, part: int, as_json: bool) -> None:
     """
     from servicecert_pki.authority import Authority
 
-    from servicecert_cli import interruption
+    from .. import interruption
 
     good, bad, found = interruption.run(_through(Authority.load(directory), part, quiet=as_json))
     if as_json:
@@ -52,10 +52,10 @@ def recheck(directory: Path, part: int, as_json: bool) -> None:
 
 async def _through(authority: Authority, part: int, *, quiet: bool) -> tuple[int, int, list[Bad]]:
     """Go through to the end. Answers the counts of the whole run, and what is bad of what was checked now."""
-    from servicecert_issuer.recheck import next_part
+    from servicecert_issuer.effects.recheck import next_part
 
-    from servicecert_cli.addresses import database_url
-    from servicecert_cli.schema import connected
+    from ..addresses import database_url
+    from ..schema import connected
 
     found: list[Bad] = []
     async with connected(database_url(), "issuer") as connection:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import click
 
-from servicecert_cli.output import as_json, print_json
+from ..output import as_json, print_json
 
 _language = click.option(
     "--language",
@@ -37,11 +37,11 @@ def command(context: click.Context, account: str | None, language: str | None, a
         raise click.UsageError("Name the --account whose cases are listed, or `open` a CASE.")
     from servicecert_schemas.values import Language
 
-    from servicecert_cli import interruption
-    from servicecert_cli.addresses import cluster
-    from servicecert_cli.cases import of_account
-    from servicecert_cli.customer_page import Page
-    from servicecert_cli.output import console
+    from .. import interruption
+    from ..addresses import cluster
+    from ..cases import of_account
+    from ..customer_page import Page
+    from ..output import console
 
     found = interruption.run(of_account(cluster(), account))
     if as_json:
@@ -66,12 +66,12 @@ def opened(case_id: UUID, language: str | None, as_json: bool) -> None:
     """
     from servicecert_schemas.values import Language
 
-    from servicecert_cli import interruption
-    from servicecert_cli.addresses import cluster
-    from servicecert_cli.cases import newest
-    from servicecert_cli.customer_page import Page
-    from servicecert_cli.faults import Told
-    from servicecert_cli.output import console
+    from .. import interruption
+    from ..addresses import cluster
+    from ..cases import newest
+    from ..customer_page import Page
+    from ..faults import Told
+    from ..output import console
 
     case = interruption.run(newest(cluster(), case_id))
     if case is None:

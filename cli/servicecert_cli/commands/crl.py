@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from servicecert_cli.faults import Told
+from ..faults import Told
 
 EX_UNAVAILABLE = 69
 
@@ -34,9 +34,9 @@ def serve(folder: Path, host: str, port: int) -> None:
     """
     import asyncio
 
-    from servicecert_revoker import crl_server
+    from servicecert_revoker.crl.effects import server as crl_server
 
-    from servicecert_cli import interruption
+    from .. import interruption
 
     async def serving() -> None:
         try:

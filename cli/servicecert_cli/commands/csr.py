@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from servicecert_cli.faults import Told
-from servicecert_cli.output import as_json, print_json
+from ..faults import Told
+from ..output import as_json, print_json
 
 if TYPE_CHECKING:
     from servicecert_pki.csr import Csr
@@ -104,7 +104,7 @@ def _facts(judged: Csr | tuple[CsrFault, ...], lists: KeyLists, language: str) -
 
 def _text(fault: CsrFault, language: str) -> str:
     """What an applicant would be told."""
-    from servicecert_intake.rules.csr import FAULTS
+    from servicecert_intake.domain.rules.csr import FAULTS
 
     text: str = getattr(FAULTS[fault.code], language)
     return text

@@ -28,11 +28,11 @@ def command(folder: Path) -> None:
       servicecert demo
       NO_COLOR=1 servicecert demo | less
     """
-    from servicecert_cli import interruption
-    from servicecert_cli.demo.souvenirs import emptied
-    from servicecert_cli.demo.story import tell
-    from servicecert_cli.output import console
-    from servicecert_cli.telling import Teller
+    from .. import interruption
+    from ..demo.souvenirs import emptied
+    from ..demo.story import tell
+    from ..output import console
+    from ..telling import Teller
 
     teller = Teller(console())
     teller.title("Service certificates: four certificates, one revocation, one lapse")

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import click
 
-from servicecert_cli.faults import Told
-from servicecert_cli.output import as_json, print_json
+from ..faults import Told
+from ..output import as_json, print_json
 
 
 @click.command()
@@ -31,7 +31,7 @@ def command(case: UUID | None, everything: bool, nightly: bool, dry_run: bool, a
       servicecert erase --due --nightly
       servicecert erase --case 7b1f0c9e-5d47-4a8e-8d21-b6a7c2e4f905
     """
-    from servicecert_cli import interruption
+    from .. import interruption
 
     if everything == (case is not None):
         raise click.UsageError("Say which cases: --due, or --case with one case id.")
@@ -42,7 +42,7 @@ def command(case: UUID | None, everything: bool, nightly: bool, dry_run: bool, a
         import asyncio
         from datetime import UTC, datetime
 
-        from servicecert_cli.erasing import next_night
+        from ..erasing import next_night
 
         _tell(*await _erased(case, dry_run), dry_run=dry_run, as_json=as_json)
         while nightly:
@@ -57,8 +57,8 @@ async def _erased(case: UUID | None, dry_run: bool) -> tuple[list[str], list[str
     """The cases that are due, or the one that was asked for, and those that were left. Raises Told, OperatorError."""
     from datetime import UTC, datetime
 
-    from servicecert_cli import erasing
-    from servicecert_cli.addresses import cluster, database_url
+    from .. import erasing
+    from ..addresses import cluster, database_url
 
     now = datetime.now(UTC)
     found = await erasing.due(database_url(), now)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from servicecert_cli.output import as_json, print_json, print_table
+from ..output import as_json, print_json, print_table
 
 if TYPE_CHECKING:
-    from servicecert_intake.shared_keys import SharedKeys
+    from servicecert_intake.effects.shared_keys import SharedKeys
 
 
 @click.group()
@@ -33,7 +33,7 @@ def shared_primes(as_json: bool) -> None:
       servicecert keys shared-primes
       servicecert keys shared-primes --json
     """
-    from servicecert_cli import interruption
+    from .. import interruption
 
     found, cases = interruption.run(_search())
     if as_json:
@@ -54,10 +54,10 @@ def shared_primes(as_json: bool) -> None:
 
 async def _search() -> tuple[SharedKeys, dict[str, list[str]]]:
     """What a search finds, and by key the cases that were accepted with it."""
-    from servicecert_intake import shared_keys
+    from servicecert_intake.effects import shared_keys
 
-    from servicecert_cli.addresses import database_url
-    from servicecert_cli.schema import connected
+    from ..addresses import database_url
+    from ..schema import connected
 
     cases: dict[str, list[str]] = {}
     async with connected(database_url(), "intake") as connection:
@@ -76,8 +76,8 @@ def exposed(as_json: bool) -> None:
     Example:
       servicecert keys exposed
     """
-    from servicecert_cli import proposing
-    from servicecert_cli.commands.proposals import in_revoker
+    from .. import proposing
+    from .proposals import in_revoker
 
     found = in_revoker(proposing.compromised)
     if as_json:
@@ -109,8 +109,8 @@ def block(file: Path, why: str | None, yes: bool, as_json: bool) -> None:
       servicecert keys block leaked.pem
       servicecert keys block leaked.pem --why "found on a public server" --yes
     """
-    from servicecert_cli import proposing, selection
-    from servicecert_cli.commands.proposals import in_revoker, tell_counts, tell_proposed
+    from .. import proposing, selection
+    from .proposals import in_revoker, tell_counts, tell_proposed
 
     if yes and not why:
         raise click.UsageError("Say --why, for the record.")

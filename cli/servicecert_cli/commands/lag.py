@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from servicecert_cli.names import SERVICES
-from servicecert_cli.output import as_json, print_json, print_table
+from ..names import SERVICES
+from ..output import as_json, print_json, print_table
 
 if TYPE_CHECKING:
-    from servicecert_worker.lag import PartitionLag
+    from servicecert_worker.kafka.lag import PartitionLag
 
-    from servicecert_cli.addresses import Cluster
+    from ..addresses import Cluster
 
 
 @click.command()
@@ -31,8 +31,8 @@ def command(services: tuple[str, ...], partitions: bool, as_json: bool) -> None:
       servicecert lag
       servicecert lag issuer --partitions
     """
-    from servicecert_cli import interruption
-    from servicecert_cli.addresses import cluster
+    from .. import interruption
+    from ..addresses import cluster
 
     found = interruption.run(_measured(cluster(), services or SERVICES))
     if as_json:
@@ -70,9 +70,9 @@ def command(services: tuple[str, ...], partitions: bool, as_json: bool) -> None:
 async def _measured(place: Cluster, services: tuple[str, ...]) -> list[PartitionLag]:
     from datetime import UTC, datetime
 
-    from servicecert_worker.lag import measure
+    from servicecert_worker.kafka.lag import measure
 
-    from servicecert_cli import kafka
+    from .. import kafka
 
     async with kafka.admin(place) as admin, kafka.reader(place) as reader:
         return await measure(admin, reader, place.prefix, services, datetime.now(UTC))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from servicecert_cli.commands.mail_ledger import list_mails, resend, show
-from servicecert_cli.faults import Told
+from ..faults import Told
+from .mail_ledger import list_mails, resend, show
 
 EX_CANTCREAT = 73
 
@@ -40,7 +40,7 @@ def preview(folder: Path) -> None:
       servicecert mail preview
       servicecert mail preview --folder /tmp/mails
     """
-    from servicecert_cli.mail_preview import write_preview
+    from ..mail_preview import write_preview
 
     try:
         written = write_preview(folder)

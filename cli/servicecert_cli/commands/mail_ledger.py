@@ -11,11 +11,11 @@ from uuid import UUID
 
 import click
 
-from servicecert_cli.faults import Told
-from servicecert_cli.output import as_json, print_json, print_table
+from ..faults import Told
+from ..output import as_json, print_json, print_table
 
 if TYPE_CHECKING:
-    from servicecert_notifier.mail_rows import MailRow
+    from servicecert_notifier.operator.mail_rows import MailRow
 
 T = TypeVar("T")
 STATES = ("planned", "deferred", "handed-over", "refused", "given-up", "superseded", "bounced")
@@ -49,7 +49,7 @@ def list_mails(
       servicecert mail list --state deferred
       servicecert mail list --case 7b1f0c9e-5d47-4a8e-8d21-b6a7c2e4f905
     """
-    from servicecert_notifier import mail_rows
+    from servicecert_notifier.operator import mail_rows
 
     moment = since if since is None or since.tzinfo else since.replace(tzinfo=UTC)
     found = _in_database(
@@ -90,7 +90,7 @@ def show(mail_id: UUID, as_json: bool) -> None:
     Example:
       servicecert mail show 3f2b8c1e-…
     """
-    from servicecert_notifier import mail_rows
+    from servicecert_notifier.operator import mail_rows
 
     found = _in_database(lambda connection: mail_rows.find(connection, mail_id=mail_id))
     if not found:
@@ -125,7 +125,7 @@ def resend(mail_id: UUID, reason: str, address: str | None, as_json: bool) -> No
     """
     from uuid import uuid4
 
-    from servicecert_notifier.ledger import Notice, Wanted, resend_id
+    from servicecert_notifier.domain.ledger import Notice, Wanted, resend_id
 
     if not reason.strip() or len(reason) > _LONGEST_REASON:
         raise click.UsageError(f"--reason: say why, in 1 to {_LONGEST_REASON} characters.")
@@ -134,9 +134,9 @@ def resend(mail_id: UUID, reason: str, address: str | None, as_json: bool) -> No
     identity = uuid4()
 
     async def ask(connection: Any) -> MailRow:
-        from servicecert_notifier import mail_rows
-        from servicecert_notifier.notices import notify
-        from servicecert_worker.operating import Act, Operation
+        from servicecert_notifier.operator import mail_rows
+        from servicecert_notifier.operator.mail_requests import notify
+        from servicecert_worker.storage.operator_requests import Act, Operation
 
         found = await mail_rows.find(connection, mail_id=mail_id)
         if not found:
@@ -173,9 +173,9 @@ def _checked(address: str) -> str:
 
 def _in_database(work: Callable[[Any], Coroutine[None, None, T]]) -> T:
     """Runs `work` in the notifier's schema, in one transaction."""
-    from servicecert_cli import interruption
-    from servicecert_cli.addresses import database_url
-    from servicecert_cli.schema import connected
+    from .. import interruption
+    from ..addresses import database_url
+    from ..schema import connected
 
     async def run() -> T:
         async with connected(database_url(), "notifier") as connection, connection.transaction():

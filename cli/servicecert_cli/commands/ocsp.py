@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from servicecert_cli.faults import told
+from ..faults import told
 
 EX_SOFTWARE = 70
 
@@ -23,7 +23,7 @@ def command() -> None:
     Example:
       SERVICECERT_OCSP_PORT=8081 servicecert ocsp
     """
-    from servicecert_revoker.ocsp import process
+    from servicecert_revoker.ocsp import app as process
     from servicecert_worker.faults import traced
 
     try:

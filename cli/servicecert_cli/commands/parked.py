@@ -11,12 +11,12 @@ from uuid import UUID
 
 import click
 
-from servicecert_cli.faults import Told
-from servicecert_cli.names import SERVICES
-from servicecert_cli.output import as_json, print_json, print_table
+from ..faults import Told
+from ..names import SERVICES
+from ..output import as_json, print_json, print_table
 
 if TYPE_CHECKING:
-    from servicecert_worker.parking import ParkedRecord, Selection
+    from servicecert_worker.runtime.parking import ParkedRecord, Selection
 
 
 T = TypeVar("T")
@@ -66,7 +66,7 @@ def list_parked(service: str | None, as_json: bool, **wanted: Any) -> None:
       servicecert parked list --service intake
       servicecert parked list --service issuer --reason examine-raised --json
     """
-    from servicecert_worker import parking
+    from servicecert_worker.runtime import parking
 
     async def look(connection: Any) -> list[ParkedRecord]:
         return await parking.find(connection, _selection(**wanted))
@@ -103,7 +103,7 @@ def show(event_id: UUID, service: str | None, as_json: bool) -> None:
     Example:
       servicecert parked show --service intake 3f2b8c1e-…
     """
-    from servicecert_worker import parking
+    from servicecert_worker.runtime import parking
 
     async def look(connection: Any) -> tuple[list[ParkedRecord], bytes | None]:
         return await parking.find(connection, parking.Selection(event_id)), await parking.value(connection, event_id)
@@ -137,7 +137,7 @@ def replay(yes: bool, **options: Any) -> None:
       servicecert parked replay --service intake --reason decide-raised
       servicecert parked replay --service intake --reason decide-raised --yes
     """
-    from servicecert_worker import parking
+    from servicecert_worker.runtime import parking
 
     _act("replayed", parking.replay, yes=yes, **options)
 
@@ -154,7 +154,7 @@ def discard(yes: bool, **options: Any) -> None:
     Example:
       servicecert parked discard --service intake --id 3f2b8c1e-… --yes
     """
-    from servicecert_worker import parking
+    from servicecert_worker.runtime import parking
 
     _act("discarded", parking.discard, yes=yes, **options)
 
@@ -173,7 +173,7 @@ def _act(
         raise click.UsageError("Say which records: by --id, --case, --reason or --before, or --all.")
 
     async def work(connection: Any) -> tuple[list[ParkedRecord], int]:
-        from servicecert_worker import parking
+        from servicecert_worker.runtime import parking
 
         found = await parking.find(connection, _selection(**wanted))
         return found, await act(connection, [each.event_id for each in found]) if yes else 0
@@ -192,16 +192,16 @@ def _act(
 def _selection(event_id: UUID | None, key: str | None, reason: str | None, before: datetime | None) -> Selection:
     from datetime import UTC
 
-    from servicecert_worker.parking import Selection
+    from servicecert_worker.runtime.parking import Selection
 
     return Selection(event_id, key, reason, before if before is None or before.tzinfo else before.replace(tzinfo=UTC))
 
 
 def _in_database(service: str | None, work: Callable[[Any], Coroutine[None, None, T]]) -> T:
     """Runs `work` on a connection to the service's schema, in one transaction."""
-    from servicecert_cli import interruption
-    from servicecert_cli.addresses import database_url
-    from servicecert_cli.schema import connected
+    from .. import interruption
+    from ..addresses import database_url
+    from ..schema import connected
 
     async def run() -> T:
         async with connected(database_url(), service) as connection, connection.transaction():

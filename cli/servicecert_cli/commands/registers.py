@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from servicecert_cli.faults import Told
-from servicecert_cli.output import as_json, print_json
+from ..faults import Told
+from ..output import as_json, print_json
 
 if TYPE_CHECKING:
     from servicecert_intake.register_changes import Changes
     from servicecert_schemas.register import RegisterEntry
 
-    from servicecert_cli.addresses import Cluster
+    from ..addresses import Cluster
 
 EX_DATAERR = 65
 _SHOWN = 20
@@ -56,12 +56,12 @@ def load(
       servicecert registers load organisations.csv --dry-run
       servicecert registers load --fictitious
     """
-    from servicecert_intake.deadlines import HELSINKI
+    from servicecert_intake.domain.deadlines import HELSINKI
     from servicecert_intake.register_csv import RegisterFileError
     from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
 
-    from servicecert_cli import collector, interruption
-    from servicecert_cli.addresses import cluster
+    from .. import collector, interruption
+    from ..addresses import cluster
 
     if (path is None) is not fictitious:
         raise click.UsageError("Name a FILE, or say --fictitious.")
@@ -84,8 +84,8 @@ async def _loaded(place: Cluster, entries: Sequence[RegisterEntry], day: date, e
     """What the entries change, after it is published; with None nothing is. Raises Told, OperatorError."""
     from servicecert_intake.register_changes import changes
 
-    from servicecert_cli.publishing import load_registers
-    from servicecert_cli.standing_registers import standing
+    from ..publishing import load_registers
+    from ..standing_registers import standing
 
     found = changes(await standing(place), entries, day)
     if end_at_most is None:

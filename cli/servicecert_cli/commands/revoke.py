@@ -7,7 +7,7 @@ from uuid import UUID
 
 import click
 
-from servicecert_cli.output import as_json, print_json
+from ..output import as_json, print_json
 
 
 @click.command()
@@ -47,13 +47,13 @@ def command(
     from pydantic import ValidationError
     from servicecert_schemas.reasons import REASONS, reason_named
 
-    from servicecert_cli import interruption
-    from servicecert_cli.addresses import Cluster, cluster
-    from servicecert_cli.cases import newest
-    from servicecert_cli.e_service import Customer
-    from servicecert_cli.faults import Told
-    from servicecert_cli.publishing import publish
-    from servicecert_cli.selection import moment
+    from .. import interruption
+    from ..addresses import Cluster, cluster
+    from ..cases import newest
+    from ..e_service import Customer
+    from ..faults import Told
+    from ..publishing import publish
+    from ..selection import moment
 
     chosen = reason_named(reason)
     if chosen is None:

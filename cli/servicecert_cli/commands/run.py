@@ -7,8 +7,8 @@ import sys
 
 import click
 
-from servicecert_cli.faults import told
-from servicecert_cli.names import SERVICES
+from ..faults import told
+from ..names import SERVICES
 
 EX_SOFTWARE = 70
 
@@ -26,8 +26,8 @@ def command(service: str) -> None:
     Example:
       servicecert run intake
     """
-    from servicecert_worker import process
     from servicecert_worker.faults import traced
+    from servicecert_worker.process import run as process
 
     try:
         sys.exit(process.run(importlib.import_module(f"servicecert_{service}.service")))

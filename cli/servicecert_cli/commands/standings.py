@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from servicecert_cli.output import as_json, print_json
+from ..output import as_json, print_json
 
 
 @click.command()
@@ -23,9 +23,9 @@ def command(yes: bool, as_json: bool) -> None:
       servicecert standings
       servicecert standings --yes
     """
-    from servicecert_cli import interruption
-    from servicecert_cli.addresses import cluster, database_url
-    from servicecert_cli.restating import restate
+    from .. import interruption
+    from ..addresses import cluster, database_url
+    from ..restating import restate
 
     came = interruption.run(restate(database_url(), cluster(), act=yes))
     if as_json:

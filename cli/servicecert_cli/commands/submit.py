@@ -8,14 +8,14 @@ from uuid import UUID, uuid4
 
 import click
 
-from servicecert_cli.output import as_json, print_json
+from ..output import as_json, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from servicecert_schemas.event import CaseEvent, EventData
 
-    from servicecert_cli.e_service import Application, Customer
+    from ..e_service import Application, Customer
 
 TYPES = ("server", "test-server", "system-signature", "test-system-signature")
 A_FILE = click.Path(path_type=Path, dir_okay=False)
@@ -69,10 +69,10 @@ def command(
     from servicecert_schemas.event import Assurance
     from servicecert_schemas.values import CertificateType
 
-    from servicecert_cli import interruption
-    from servicecert_cli.addresses import cluster
-    from servicecert_cli.e_service import Customer, example_text, read_application, read_csr
-    from servicecert_cli.publishing import publish
+    from .. import interruption
+    from ..addresses import cluster
+    from ..e_service import Customer, example_text, read_application, read_csr
+    from ..publishing import publish
 
     if example_type is not None:
         click.echo(example_text(CertificateType(example_type)), nl=False)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from servicecert_cli.names import SERVICES
-from servicecert_cli.output import as_json, print_json, print_table
+from ..names import SERVICES
+from ..output import as_json, print_json, print_table
 
 
 @click.group()
@@ -37,10 +37,10 @@ def create(replication: int, min_in_sync: int | None, as_json: bool) -> None:
       KAFKA_BOOTSTRAP_SERVERS=localhost:9092 servicecert topics create
     """
     from servicecert_schemas.topics import CATALOGUE
-    from servicecert_worker import topic_creation
+    from servicecert_worker.kafka import topic_creation
 
-    from servicecert_cli import interruption
-    from servicecert_cli.addresses import cluster
+    from .. import interruption
+    from ..addresses import cluster
 
     if min_in_sync is None:
         min_in_sync = max(1, replication - 1)
@@ -67,9 +67,9 @@ def list_topics(as_json: bool) -> None:
     Example:
       servicecert topics list
     """
-    from servicecert_cli import interruption
-    from servicecert_cli.addresses import cluster
-    from servicecert_cli.topics import survey
+    from .. import interruption
+    from ..addresses import cluster
+    from ..topics import survey
 
     found = interruption.run(survey(cluster()))
     if as_json:
@@ -101,9 +101,9 @@ def accept(service: str, yes: bool, as_json: bool) -> None:
     Example:
       servicecert topics accept intake --yes
     """
-    from servicecert_cli import interruption
-    from servicecert_cli.addresses import cluster, database_url
-    from servicecert_cli.topics import accept as accept_topics
+    from .. import interruption
+    from ..addresses import cluster, database_url
+    from ..topics import accept as accept_topics
 
     partitions = interruption.run(accept_topics(cluster(), database_url(), service, act=yes))
     if as_json:

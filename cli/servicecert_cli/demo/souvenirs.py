@@ -8,8 +8,8 @@ from pathlib import Path
 
 from servicecert_schemas.certificate import CertificateIssued
 
-from servicecert_cli.faults import Told
-from servicecert_cli.witness import Witness
+from ..faults import Told
+from ..witness import Witness
 
 EX_CANTCREAT = 73
 

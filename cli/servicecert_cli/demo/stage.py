@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from servicecert_deploy.mail_catcher import CaughtMail
-from servicecert_notifier.audience import addressed
+from servicecert_notifier.domain.audience import addressed
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.event import EventData
 from servicecert_schemas.mail import MailHandedOver, MailKind
 from servicecert_schemas.revocation import CrlPublished
 
-from servicecert_cli.faults import Told
-from servicecert_cli.system import System
-from servicecert_cli.telling import Teller
-from servicecert_cli.witness import Witness
+from ..faults import Told
+from ..system import System
+from ..telling import Teller
+from ..witness import Witness
 
 PATIENCE_SECONDS = 30.0
 LOOK_SECONDS = 0.25

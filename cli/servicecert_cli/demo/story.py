@@ -21,19 +21,19 @@ from servicecert_schemas.register import Organisation
 from servicecert_schemas.revocation import CertificateRevoked, RevocationReason
 from servicecert_schemas.values import CertificateType
 
-from servicecert_cli import openssl
-from servicecert_cli.cases import of_account
-from servicecert_cli.customer_page import Page
-from servicecert_cli.demo.souvenirs import keep_authority, keep_certificate, keep_events
-from servicecert_cli.demo.stage import Stage
-from servicecert_cli.e_service import Application, Customer, example, read_csr
-from servicecert_cli.faults import Told, told
-from servicecert_cli.mail_preview import write_preview
-from servicecert_cli.publishing import publish
-from servicecert_cli.steps import Steps
-from servicecert_cli.system import System
-from servicecert_cli.telling import HELSINKI, Teller
-from servicecert_cli.witness import witnessing
+from .. import openssl
+from ..cases import of_account
+from ..customer_page import Page
+from ..e_service import Application, Customer, example, read_csr
+from ..faults import Told, told
+from ..mail_preview import write_preview
+from ..publishing import publish
+from ..steps import Steps
+from ..system import System
+from ..telling import HELSINKI, Teller
+from ..witness import witnessing
+from .souvenirs import keep_authority, keep_certificate, keep_events
+from .stage import Stage
 
 KEYS = {
     CertificateType.SERVER: openssl.RSA_3072,

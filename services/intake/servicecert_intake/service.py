@@ -22,23 +22,23 @@ from servicecert_schemas.topics import (
 from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Known, Service
 
-from . import lost_keys, open_clocks
-from .case import Case
-from .clocks import HEARS_FIRST
-from .decide import decide, heeds
-from .effects import Find
-from .examine import examine
-from .key_search import SEARCH, SEARCH_KEY, SearchOrder
-from .key_table import recall
-from .knowledge import NOTHING_KNOWN, Knowledge, apply
-from .look_up import LOOK_UP, LookUp
+from .domain.case import Case
+from .domain.clocks import HEARS_FIRST
+from .domain.decide import decide, heeds
+from .domain.examine import examine
+from .domain.key_search import SEARCH, SEARCH_KEY, SearchOrder
+from .domain.knowledge import NOTHING_KNOWN, Knowledge, apply
+from .domain.look_up import LOOK_UP, LookUp
+from .effects.follow import Find
+from .effects.shared_keys import Search
+from .operator import lost_keys, open_clocks
 from .settings import Settings
-from .shared_keys import Search
-from .store import CaseStore
-from .waking import wake
+from .storage.prepare import recall
+from .storage.store import CaseStore
+from .storage.waking import wake
 
 NAME = "intake"
-MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
 
 
 @asynccontextmanager

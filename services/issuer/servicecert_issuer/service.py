@@ -20,22 +20,22 @@ from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Service
 from servicecert_worker.faults import beside
 
-from .blocked_keys import block
-from .clock_sense import ClockSense
-from .decide import EXAMINE, SIGN, Decide, belated, heeds
-from .effects import ExamineAnew, Sign
-from .examine import Examine, Office
-from .gauges import gauges
-from .issuance import SigningOrder, State
-from .recheck import Recheck
-from .recheck_plan import RECHECK, STANDING, RecheckOrder
+from .domain.decide import EXAMINE, SIGN, Decide, belated, heeds
+from .domain.examine import Examine, Office
+from .domain.issuance import SigningOrder, State
+from .domain.recheck_plan import RECHECK, STANDING, RecheckOrder
+from .effects.clock_sense import ClockSense
+from .effects.recheck import Recheck
+from .effects.sign import ExamineAnew, Sign
+from .operator.gauges import gauges
 from .settings import Settings
-from .store import CertificateStore, count_open, on_record
+from .storage.prepare import block
+from .storage.store import CertificateStore, count_open, on_record
 
 __all__ = ["MIGRATIONS", "NAME", "Settings", "open_service"]
 
 NAME = "issuer"
-MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
 
 # One thread for each batch and two at a time: the signatures of one core do not wait for another's batch to fill.
 _BATCH = 25

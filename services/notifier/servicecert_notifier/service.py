@@ -10,20 +10,20 @@ from servicecert_schemas.topics import CASES, CERTIFICATE_STATUS, CERTIFICATES, 
 from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Service
 
-from .bounce_reader import reading
-from .decide import decide, heeds
-from .effects import Postman
-from .gauges import Waiting, gauges
-from .ledger import Ledger
-from .planning import INTENT
-from .recall import Recall
-from .reminders import Recalled
+from .domain.decide import decide, heeds
+from .domain.ledger import Ledger
+from .domain.planning import INTENT
+from .domain.reminders import Recalled
+from .domain.task import MailTask
+from .effects.bounce_reader import reading
+from .operator.gauges import Waiting, gauges
 from .settings import Settings
-from .store import LedgerStore
-from .task import MailTask
+from .smtp.effects.handover import Postman
+from .storage.prepare import Recall
+from .storage.store import LedgerStore
 
 NAME = "notifier"
-MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
 
 
 @asynccontextmanager

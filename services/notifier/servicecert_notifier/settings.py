@@ -7,10 +7,10 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, DirectoryPath, Field, FilePath, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from .dkim_key import DkimKey
-from .message import Sender, UnsendableAddress, mailbox
-from .pace import Limits
-from .relays import Relay
+from .domain.pace import Limits
+from .mail.domain.message import Sender, UnsendableAddress, mailbox
+from .mail.effects.dkim_key import DkimKey
+from .smtp.domain.relays import Relay
 
 _SELECTOR = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*")
 

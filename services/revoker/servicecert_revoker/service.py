@@ -16,35 +16,35 @@ from servicecert_schemas.topics import ACCOUNTS, CERTIFICATES, OCSP_RESPONDERS, 
 from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Known, Service
 
-from .alarm import alarm
-from .asking import PUBLISH
-from .books import Books
-from .cascade import Cascade
-from .cascade_plan import CASCADE, CascadeOrder
-from .certify import Certify
-from .clocks import ALARM, Late
-from .confirm import Confirm
-from .confirmation import ConfirmOrder
-from .crl_files import CrlFiles
-from .decide import CONFIRM, State, decide, heeds
-from .effects import Publish
-from .examine import Examine
-from .gauges import AllCrls, LastCrls, Tally, gauges
-from .knowledge import NOTHING_KNOWN, Knowledge, apply
-from .open_gauges import open_gauges
-from .press import Press, Timing
-from .publication import PublishOrder, schedule_key
-from .recall import recall
-from .responders import CERTIFY, CertifyOrder
-from .root_crls import RootCrls
+from .crl.domain.publication import PublishOrder, schedule_key
+from .crl.effects.files import CrlFiles
+from .crl.effects.publish import Publish
+from .crl.effects.root_crls import RootCrls
+from .crl.effects.run import Press, Timing
+from .crl.operator.gauges import AllCrls, LastCrls, Tally, gauges
+from .domain.asking import PUBLISH
+from .domain.cascade_plan import CASCADE, CascadeOrder
+from .domain.clocks import ALARM, Late
+from .domain.confirmation import ConfirmOrder
+from .domain.decide import CONFIRM, State, decide, heeds
+from .domain.examine import Examine
+from .domain.knowledge import NOTHING_KNOWN, Knowledge, apply
+from .domain.responders import CERTIFY, CertifyOrder
+from .effects.alarm import alarm
+from .effects.cascade import Cascade
+from .effects.certify import Certify
+from .effects.confirm import Confirm
+from .operator.gauges import open_gauges
 from .settings import Settings
+from .storage.books import Books
+from .storage.prepare import recall
 
 __all__ = ["MIGRATIONS", "NAME", "Settings", "open_service"]
 
 log = logging.getLogger(__name__)
 
 NAME = "revoker"
-MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
 
 # One pass serves all orders that wait for it; orders for other CAs do not wait for its end.
 _BATCH = 1_000

@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, field_validator
 from servicecert_pki.signing_settings import SigningSettings
 
-from .publishers import CommandPublisher, Publisher
-from .s3_settings import S3Settings
+from .crl.effects.publishers import CommandPublisher, Publisher
+from .crl.s3_settings import S3Settings
 
 
 class Settings(SigningSettings, S3Settings):

@@ -9,10 +9,10 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from journeys.judged.table import FIRST_DAY, FOLDER, By, Step, form_and_attachments, request
-from servicecert_intake.case import Case
-from servicecert_intake.look_up import LookedUp
+from servicecert_intake.domain.case import Case
+from servicecert_intake.domain.look_up import LookedUp
+from servicecert_intake.domain.rules.renewal import Earlier, Followed
 from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
-from servicecert_intake.rules.renewal import Earlier, Followed
 from servicecert_schemas.account import AccountMemberAdded, AccountOpened
 from servicecert_schemas.application import (
     ApplicationEvent,
@@ -28,8 +28,8 @@ from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.event import Actor, Assurance, Role
 from servicecert_schemas.values import is_business_id
 from servicecert_worker.decider import Change, Due, Event, Result, Service, Stored
-from servicecert_worker.fold import Folded, fold
-from servicecert_worker.record import Arrival, Record
+from servicecert_worker.runtime.fold import Folded, fold
+from servicecert_worker.runtime.record import Arrival, Record
 
 SERIAL = "0a" * 16
 CASE = UUID(int=0x0D9BB3A2)

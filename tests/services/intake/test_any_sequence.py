@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from servicecert_intake.decide import decide
+from servicecert_intake.domain.decide import decide
 from servicecert_schemas.application import ApplicationEvent
 from servicecert_schemas.case import CaseChanged, CaseState, EventRefused
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.decider import Due, Stored
-from servicecert_worker.fold import fold
-from servicecert_worker.record import Arrival, Record
+from servicecert_worker.runtime.fold import fold
+from servicecert_worker.runtime.record import Arrival, Record
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 PLACE = Record("applications", 0, 0, None, (), None, NOW)

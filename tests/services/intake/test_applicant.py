@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime
 
 import pytest
-from servicecert_intake.registers import Registers
+from servicecert_intake.domain.registers.snapshot import Registers
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import ApplicationAccepted
 

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 import pytest
-from servicecert_intake.rules.application import JudgedCsr
-from servicecert_intake.rules.csr import FAULTS
+from servicecert_intake.domain.rules.application import JudgedCsr
+from servicecert_intake.domain.rules.csr import FAULTS
 from servicecert_schemas.certificate import RecipientRole
 
 DOCTORS = {

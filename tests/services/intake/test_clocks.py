@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from servicecert_intake.clocks import clock_deadline, clock_of
-from servicecert_intake.deadlines import due_day, is_weekday, lapse_time, months_after
+from servicecert_intake.domain.clocks import clock_deadline, clock_of
+from servicecert_intake.domain.deadlines import due_day, is_weekday, lapse_time, months_after
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.deadline import DeadlineWarned
 from servicecert_worker.decider import Due

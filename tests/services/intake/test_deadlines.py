@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime
 
 import pytest
-from servicecert_intake.deadlines import day_of, due_day, due_time, is_weekday
+from servicecert_intake.domain.deadlines import day_of, due_day, due_time, is_weekday
 
 
 @pytest.mark.parametrize(

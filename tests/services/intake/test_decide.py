@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid5
 
 import pytest
-from servicecert_intake.decide import heeds
+from servicecert_intake.domain.decide import heeds
 from servicecert_schemas.application import ApplicationSubmitted
 from servicecert_schemas.case import CaseState, EventRefused
 from servicecert_schemas.certificate import ApplicationAccepted

@@ -8,8 +8,8 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from servicecert_intake.case import STEPS, Case
-from servicecert_intake.case import WAYS as DRAWN
+from servicecert_intake.domain.case import STEPS, Case
+from servicecert_intake.domain.case import WAYS as DRAWN
 from servicecert_schemas.application import ApplicationEvent
 from servicecert_schemas.case import CaseChanged, CaseState, EventRefused, HistoryEntry
 from servicecert_schemas.codec import decode, to_record

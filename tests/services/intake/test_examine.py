@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from servicecert_intake.examine import examine, judged
+from servicecert_intake.domain.examine import examine, judged
 from servicecert_schemas.application import CsrAttached
 from servicecert_schemas.event import Actor
 from servicecert_worker.decider import Event

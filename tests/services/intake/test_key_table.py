@@ -13,10 +13,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from servicecert_intake import shared_keys
-from servicecert_intake.key_search import SEARCH, SEARCH_KEY, Searched, SearchOrder, next_search, searched
-from servicecert_intake.rules.application import JudgedCsr, JudgedKey
-from servicecert_intake.rules.keys import Blocked, KeyRecord, key_faults
+from servicecert_intake.domain.key_search import SEARCH, SEARCH_KEY, Searched, SearchOrder, next_search, searched
+from servicecert_intake.domain.rules.application import JudgedCsr, JudgedKey
+from servicecert_intake.domain.rules.keys import Blocked, KeyRecord, key_faults
+from servicecert_intake.effects import shared_keys
 from servicecert_intake.service import MIGRATIONS, NAME, open_service
 from servicecert_intake.settings import Settings
 from servicecert_pki.csr import public_key_info
@@ -27,16 +27,15 @@ from servicecert_schemas.codec import to_record
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.event import Actor, EventData
 from servicecert_schemas.revocation import RevocationRegistered
-from servicecert_worker.audit import Chain
+from servicecert_worker.audit.chain import Chain
 from servicecert_worker.decider import Deadline, Due, Event, Intent, Result
 from servicecert_worker.faults import OperatorError
-from servicecert_worker.loop import Loop
-from servicecert_worker.record import Arrival, Record, arrive
-from servicecert_worker.turn import Turns
+from servicecert_worker.runtime.loop import Loop
+from servicecert_worker.runtime.record import Arrival, Record, arrive
+from servicecert_worker.runtime.turn import Turns
+from services.intake.conftest import COLLEAGUE, NOW, SERVER_FORM
 
 from pki import weak_keys
-
-from .conftest import COLLEAGUE, NOW, SERVER_FORM
 
 OTHER_ID = "9900001-8"
 OTHER = {

@@ -5,20 +5,19 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from servicecert_intake.case import Case
-from servicecert_intake.deadlines import HELSINKI, due_time
-from servicecert_intake.decide import decide
-from servicecert_intake.knowledge import Knowledge
-from servicecert_intake.registers import Registers, apply
-from servicecert_intake.rules import recheck
-from servicecert_intake.rules.catalogue import SEVERITIES
-from servicecert_intake.rules.wording import Severity
+from servicecert_intake.domain.case import Case
+from servicecert_intake.domain.deadlines import HELSINKI, due_time
+from servicecert_intake.domain.decide import decide
+from servicecert_intake.domain.knowledge import Knowledge
+from servicecert_intake.domain.registers.snapshot import Registers, apply
+from servicecert_intake.domain.rules import recheck
+from servicecert_intake.domain.rules.catalogue import SEVERITIES
+from servicecert_intake.domain.rules.wording import Severity
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.register import LongNames, Organisation, RegisterEntry
 from servicecert_worker.decider import Decision, Due
-
-from .conftest import from_own_account
+from services.intake.conftest import from_own_account
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 NIGHT = datetime(2026, 11, 25, 2, 5, tzinfo=UTC)

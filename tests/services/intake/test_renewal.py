@@ -5,17 +5,16 @@ from uuid import UUID, uuid4
 
 import pytest
 from pydantic import TypeAdapter
-from servicecert_intake.effects import Find, earlier_of
-from servicecert_intake.look_up import LOOK_UP, LookedUp, LookUp
-from servicecert_intake.rules.application import JudgedCsr, JudgedKey
-from servicecert_intake.rules.renewal import Followed
+from servicecert_intake.domain.look_up import LOOK_UP, LookedUp, LookUp
+from servicecert_intake.domain.rules.application import JudgedCsr, JudgedKey
+from servicecert_intake.domain.rules.renewal import Followed
+from servicecert_intake.effects.follow import Find, earlier_of
 from servicecert_intake.service import MIGRATIONS, NAME
-from servicecert_intake.store import CaseStore
+from servicecert_intake.storage.store import CaseStore
 from servicecert_pki.profile import KeyUsage
 from servicecert_schemas.case import CaseState
 from servicecert_worker.decider import Result, Stored, Task
-
-from .conftest import from_own_account
+from services.intake.conftest import from_own_account
 
 RSA, EC = JudgedKey("1" * 64, "rsa"), JudgedKey("2" * 64, "ec")
 SERIAL = "0a" * 16

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from servicecert_intake.case import Case
+from servicecert_intake.domain.case import Case
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import IssuingStopped
 from servicecert_schemas.event import EventData

@@ -6,12 +6,12 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from servicecert_intake import open_clocks
-from servicecert_intake.case import STEPS, Case
-from servicecert_intake.deadlines import lapse_time
+from servicecert_intake.domain.case import STEPS, Case
+from servicecert_intake.domain.deadlines import lapse_time
+from servicecert_intake.operator import open_clocks
 from servicecert_intake.service import MIGRATIONS, NAME, open_service
 from servicecert_intake.settings import Settings
-from servicecert_intake.store import CaseStore
+from servicecert_intake.storage.store import CaseStore
 from servicecert_schemas.case import CaseState
 from servicecert_worker.decider import Conflict, Connection, Stored
 

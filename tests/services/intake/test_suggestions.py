@@ -4,8 +4,8 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from servicecert_intake.name_index import MOST_ADDED, NameIndex, indexed, ranked
-from servicecert_intake.spelling import spelt
+from servicecert_intake.domain.registers.name_index import MOST_ADDED, NameIndex, indexed, ranked
+from servicecert_intake.domain.registers.spelling import spelt
 
 PLACES: tuple[str, ...] = (
     "Onnela",

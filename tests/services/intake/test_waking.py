@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from servicecert_intake import waking
-from servicecert_intake.registers import NO_REGISTERS
-from servicecert_intake.rules.recheck import RECHECK
+from servicecert_intake.domain.registers.snapshot import NO_REGISTERS
+from servicecert_intake.domain.rules.recheck import RECHECK
 from servicecert_intake.service import MIGRATIONS, NAME
-from servicecert_intake.store import CaseStore
+from servicecert_intake.storage import waking
+from servicecert_intake.storage.store import CaseStore
 from servicecert_worker.decider import Stored
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)

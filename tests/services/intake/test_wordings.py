@@ -3,11 +3,11 @@
 import re
 
 import pytest
-from servicecert_intake import answers
-from servicecert_intake.rules import csr
-from servicecert_intake.rules.catalogue import LACKS, SEVERITIES
-from servicecert_intake.rules.deficiencies import SUPPLIER_CANNOT_APPLY
-from servicecert_intake.rules.wording import Severity, Wording
+from servicecert_intake.domain import answers
+from servicecert_intake.domain.rules import csr
+from servicecert_intake.domain.rules.catalogue import LACKS, SEVERITIES
+from servicecert_intake.domain.rules.deficiencies import SUPPLIER_CANNOT_APPLY
+from servicecert_intake.domain.rules.wording import Severity, Wording
 from servicecert_pki.csr_faults import FAULTS
 
 ONLY_INTAKE_S = {"key-of-another-organisation", "key-shared-prime"}

@@ -16,7 +16,8 @@ from servicecert_intake.service import NAME
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_schemas.values import CertificateType
-from servicecert_worker import database, topic_creation
+from servicecert_worker.kafka import topic_creation
+from servicecert_worker.storage import database
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from servicecert_deploy import Parts
-from servicecert_issuer.examine import Office, examined
-from servicecert_issuer.issuance import Intended, Linted
+from servicecert_issuer.domain.examine import Office, examined
+from servicecert_issuer.domain.issuance import Intended, Linted
 from servicecert_issuer.service import MIGRATIONS
 from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import init_authority
@@ -25,8 +25,8 @@ from servicecert_pki.keys import SigningKey
 from servicecert_pki.profiles import load_profiles
 from servicecert_schemas.certificate import ApplicationAccepted, Recipient, RecipientRole, ServerNames, Subject
 from servicecert_schemas.values import CertificateType, Language, Usage
-from servicecert_worker import database
 from servicecert_worker.decider import Event
+from servicecert_worker.storage import database
 
 NOW = datetime(2026, 11, 24, 10, 30, 15, 250_000, tzinfo=UTC)
 CASE = UUID("7d2c1c52-1f0e-4d1e-9a44-0c2f8f2f6a01")

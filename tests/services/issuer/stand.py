@@ -12,23 +12,23 @@ from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 import asyncpg
-from servicecert_issuer.blocked_keys import block
-from servicecert_issuer.decide import EXAMINE, SIGN, Decide, belated, heeds
-from servicecert_issuer.effects import ExamineAnew, Sign
-from servicecert_issuer.examine import Examine, Office
-from servicecert_issuer.issuance import SigningOrder, State
-from servicecert_issuer.store import CertificateStore, on_record
+from servicecert_issuer.domain.decide import EXAMINE, SIGN, Decide, belated, heeds
+from servicecert_issuer.domain.examine import Examine, Office
+from servicecert_issuer.domain.issuance import SigningOrder, State
+from servicecert_issuer.effects.sign import ExamineAnew, Sign
+from servicecert_issuer.storage.prepare import block
+from servicecert_issuer.storage.store import CertificateStore, on_record
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted
 from servicecert_schemas.codec import to_record
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.topics import ACCEPTED_APPLICATIONS
-from servicecert_worker.audit import Chain
+from servicecert_worker.audit.chain import Chain
 from servicecert_worker.decider import Done, Due, Effect, Event, Result, Service, Stored, Task
-from servicecert_worker.fold import Item
-from servicecert_worker.loop import Loop
-from servicecert_worker.record import Arrival, Record
-from servicecert_worker.turn import Outcome, Turns
+from servicecert_worker.runtime.fold import Item
+from servicecert_worker.runtime.loop import Loop
+from servicecert_worker.runtime.record import Arrival, Record
+from servicecert_worker.runtime.turn import Outcome, Turns
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 OWNER = 7

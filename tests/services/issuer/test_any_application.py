@@ -12,9 +12,9 @@ from asn1crypto import csr as asn1_csr
 from asn1crypto import x509 as asn1
 from hypothesis import given
 from hypothesis import strategies as st
-from servicecert_issuer.examine import Office, examined
-from servicecert_issuer.issuance import Linted
-from servicecert_issuer.refusals import Unissuable
+from servicecert_issuer.domain.examine import Office, examined
+from servicecert_issuer.domain.issuance import Linted
+from servicecert_issuer.domain.refusals import Unissuable
 from servicecert_pki.names import UNSEEN
 from servicecert_schemas.certificate import ApplicationAccepted, ServerNames, Subject
 from servicecert_schemas.values import CertificateType, Usage

@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from servicecert_issuer.clock_sense import ClockSense, steady_clock
+from servicecert_issuer.effects.clock_sense import ClockSense, steady_clock
 
 NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 from cryptography import x509
-from servicecert_issuer.decide import EXAMINE, RETRY, Decide, belated
-from servicecert_issuer.issuance import (
+from servicecert_issuer.domain.decide import EXAMINE, RETRY, Decide, belated
+from servicecert_issuer.domain.issuance import (
     Examined,
     Intended,
     Linted,
@@ -23,7 +23,7 @@ from servicecert_issuer.issuance import (
     Untimely,
     Voided,
 )
-from servicecert_issuer.refusals import STOPPED, VOIDED, WITHDRAWN, unissuable
+from servicecert_issuer.domain.refusals import STOPPED, VOIDED, WITHDRAWN, unissuable
 from servicecert_pki.authority import Authority
 from servicecert_pki.certificate import CertificateUnsound
 from servicecert_pki.keys import SigningKey

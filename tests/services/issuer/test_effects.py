@@ -7,9 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from servicecert_issuer.effects import ExamineAnew, Sign
-from servicecert_issuer.examine import Examine, Office, examined
-from servicecert_issuer.issuance import Examined, Intended, Linted, OnRecord, Signed, SigningOrder, Unsigned
+from servicecert_issuer.domain.examine import Examine, Office, examined
+from servicecert_issuer.domain.issuance import Examined, Intended, Linted, OnRecord, Signed, SigningOrder, Unsigned
+from servicecert_issuer.effects.sign import ExamineAnew, Sign
 from servicecert_pki.authority import Authority
 from servicecert_pki.certificate import verify_certificate
 from servicecert_pki.keys import KeyUnavailable, PublicKey, SigningKey

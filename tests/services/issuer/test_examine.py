@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from servicecert_issuer.examine import Examine, Office, contents_of, examined, starting
-from servicecert_issuer.issuance import Allocated, Linted, Stopped, Untimely
-from servicecert_issuer.refusals import Unissuable
+from servicecert_issuer.domain.examine import Examine, Office, contents_of, examined, starting
+from servicecert_issuer.domain.issuance import Allocated, Linted, Stopped, Untimely
+from servicecert_issuer.domain.refusals import Unissuable
 from servicecert_pki.certificate import Contents, sign_tbs
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.lint import Linter, LintSetting

@@ -14,8 +14,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from servicecert_deploy.softhsm import SoftHsm
-from servicecert_issuer.examine import Office, public_key_of
-from servicecert_issuer.issuance import Intended, Recorded, Refused, Stopped, Unsigned, Voided
+from servicecert_issuer.domain.examine import Office, public_key_of
+from servicecert_issuer.domain.issuance import Intended, Recorded, Refused, Stopped, Unsigned, Voided
 from servicecert_pki.keyring import TokenAccess
 from servicecert_pki.keys import KeyUnavailable, SigningKey
 from servicecert_pki.profile import Environment

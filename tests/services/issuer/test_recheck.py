@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from servicecert_issuer.examine import Office, contents_of
-from servicecert_issuer.recheck import Recheck, next_part
-from servicecert_issuer.recheck_plan import RECHECK, Rechecked, RecheckOrder, plan
+from servicecert_issuer.domain.examine import Office, contents_of
+from servicecert_issuer.domain.recheck_plan import RECHECK, Rechecked, RecheckOrder, plan
+from servicecert_issuer.effects.recheck import Recheck, next_part
 from servicecert_issuer.service import MIGRATIONS
 from servicecert_pki import der
 from servicecert_pki.authority import Authority

@@ -10,10 +10,10 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from servicecert_issuer.examine import Office
-from servicecert_issuer.issuance import Intended, Recorded, SigningOrder, Unsigned
-from servicecert_issuer.reconciliation import Published, count_refused, count_serials, differences, sentences
-from servicecert_issuer.store import CertificateStore
+from servicecert_issuer.domain.examine import Office
+from servicecert_issuer.domain.issuance import Intended, Recorded, SigningOrder, Unsigned
+from servicecert_issuer.operator.reconciliation import Published, count_refused, count_serials, differences, sentences
+from servicecert_issuer.storage.store import CertificateStore
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued, CertificateVoided
 from servicecert_schemas.revocation import Standing, StandingChanged

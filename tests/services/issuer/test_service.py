@@ -11,14 +11,14 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from pydantic import ValidationError
-from servicecert_issuer.issuance import SigningOrder
+from servicecert_issuer.domain.issuance import SigningOrder
 from servicecert_issuer.service import NAME, Settings, open_service
 from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.keys import KeyUnavailable
 from servicecert_pki.profiles import ProfileUnsafe
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued
 from servicecert_worker.decider import Done, Due, Event, Refuted, Result, Task
-from servicecert_worker.process import settings_fault
+from servicecert_worker.process.run import settings_fault
 
 NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import asyncpg
 import pytest
-from servicecert_issuer.issuance import (
+from servicecert_issuer.domain.issuance import (
     Intended,
     OnRecord,
     Recorded,
@@ -18,8 +18,8 @@ from servicecert_issuer.issuance import (
     Stopped,
     Voided,
 )
-from servicecert_issuer.refusals import KEY_OF_ANOTHER
-from servicecert_issuer.store import CertificateStore, count_open, on_record
+from servicecert_issuer.domain.refusals import KEY_OF_ANOTHER
+from servicecert_issuer.storage.store import CertificateStore, count_open, on_record
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted

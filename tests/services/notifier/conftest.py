@@ -21,11 +21,11 @@ from aiosmtpd.smtp import SMTP
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from servicecert_notifier.decide import decide
-from servicecert_notifier.effects import Postman
-from servicecert_notifier.samples import NOW, example
+from servicecert_notifier.domain.decide import decide
+from servicecert_notifier.domain.task import MailTask
+from servicecert_notifier.mail.domain.samples import NOW, example
 from servicecert_notifier.settings import Settings
-from servicecert_notifier.task import MailTask
+from servicecert_notifier.smtp.effects.handover import Postman
 from servicecert_schemas import (
     CaseChanged,
     CertificateIssued,
@@ -249,6 +249,6 @@ def desk() -> type[Desk]:
 @pytest.fixture
 def reasons(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], list[str]]]:
     """Why mails were deferred, as the log says."""
-    caplog.set_level(logging.INFO, "servicecert_notifier.effects")
+    caplog.set_level(logging.INFO, "servicecert_notifier.smtp.effects.handover")
     with capture_logs() as logs:
         yield lambda: [entry["reason"] for entry in logs if entry["event"] == "mail deferred"]

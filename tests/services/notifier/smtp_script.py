@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from servicecert_notifier.task import MailState
+from servicecert_notifier.domain.task import MailState
 
 DIES = "dies"
 STALLS = "stalls"

@@ -10,13 +10,14 @@ from email.policy import SMTP
 from uuid import UUID
 
 import pytest
-from servicecert_notifier import bounce_reader, bounces
-from servicecert_notifier.bounce_reader import BounceReader
-from servicecert_notifier.bounces import Bounce, read
-from servicecert_notifier.decide import decide
+from servicecert_notifier.domain import bounces
+from servicecert_notifier.domain.bounces import Bounce, read
+from servicecert_notifier.domain.decide import decide
+from servicecert_notifier.domain.task import MailOutcome, MailState
+from servicecert_notifier.effects import bounce_reader
+from servicecert_notifier.effects.bounce_reader import BounceReader
 from servicecert_notifier.service import MIGRATIONS, NAME
-from servicecert_notifier.store import LedgerStore
-from servicecert_notifier.task import MailOutcome, MailState
+from servicecert_notifier.storage.store import LedgerStore
 from servicecert_worker.decider import Result, Stored
 from servicecert_worker.faults import Abandoned
 

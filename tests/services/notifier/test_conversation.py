@@ -4,9 +4,8 @@ import asyncio
 from contextlib import suppress
 
 import pytest
-from servicecert_notifier.task import MailState
-
-from .smtp_script import DIES, listening, states
+from servicecert_notifier.domain.task import MailState
+from services.notifier.smtp_script import DIES, listening, states
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from servicecert_notifier.decide import LATE_PATIENCE, PATIENCE, decide, heeds
-from servicecert_notifier.ledger import Ledger
-from servicecert_notifier.samples import example
-from servicecert_notifier.task import NO_ANSWER, MailOutcome, MailState
+from servicecert_notifier.domain.decide import LATE_PATIENCE, PATIENCE, decide, heeds
+from servicecert_notifier.domain.ledger import Ledger
+from servicecert_notifier.domain.task import NO_ANSWER, MailOutcome, MailState
+from servicecert_notifier.mail.domain.samples import example
 from servicecert_schemas import (
     AnswerClass,
     CaseState,

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 from pydantic import ValidationError
-from servicecert_notifier.dkim_key import DkimKey
+from servicecert_notifier.domain.task import MailState
+from servicecert_notifier.mail.effects.dkim_key import DkimKey
 from servicecert_notifier.settings import Settings
-from servicecert_notifier.task import MailState
 
 GOOD = {"smtp_host": "mail.example", "servicecert_mail_from": "ca@example.fi"}
 KEYS = {

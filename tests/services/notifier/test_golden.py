@@ -10,9 +10,9 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from servicecert_notifier.letters import bodies
-from servicecert_notifier.message import Sender, compose
-from servicecert_notifier.samples import samples
+from servicecert_notifier.mail.domain.letters import bodies
+from servicecert_notifier.mail.domain.message import Sender, compose
+from servicecert_notifier.mail.domain.samples import samples
 from servicecert_schemas import Language
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -4,9 +4,9 @@ from email import message_from_bytes, policy
 
 from hypothesis import given
 from hypothesis import strategies as st
-from servicecert_notifier.letters import bodies
-from servicecert_notifier.message import Sender, UnsendableAddress, compose
-from servicecert_notifier.samples import samples
+from servicecert_notifier.mail.domain.letters import bodies
+from servicecert_notifier.mail.domain.message import Sender, UnsendableAddress, compose
+from servicecert_notifier.mail.domain.samples import samples
 from servicecert_schemas import Language, Recipient, RecipientRole
 
 STRICT = policy.SMTP.clone(raise_on_defect=True)

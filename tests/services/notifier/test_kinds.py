@@ -6,22 +6,13 @@ from uuid import uuid4
 
 import pytest
 from pydantic import BaseModel
-from servicecert_notifier.audience import AUDIENCES, addressed
-from servicecert_notifier.decide import decide
-from servicecert_notifier.letters import write
-from servicecert_notifier.reminders import NOTHING_RECALLED
-from servicecert_notifier.samples import samples
-from servicecert_notifier.task import MailOutcome, MailState, MailTask
-from servicecert_schemas import (
-    Answer,
-    CaseState,
-    HistoryEntry,
-    Language,
-    MailKind,
-    Recipient,
-    RecipientRole,
-    Texts,
-)
+from servicecert_notifier.domain.audience import AUDIENCES, addressed
+from servicecert_notifier.domain.decide import decide
+from servicecert_notifier.domain.reminders import NOTHING_RECALLED
+from servicecert_notifier.domain.task import MailOutcome, MailState, MailTask
+from servicecert_notifier.mail.domain.letters import write
+from servicecert_notifier.mail.domain.samples import samples
+from servicecert_schemas import Answer, CaseState, HistoryEntry, Language, MailKind, Recipient, RecipientRole, Texts
 from servicecert_worker.decider import Result
 
 ORDERER = Recipient(role=RecipientRole.ORDERER, email="orderer@example.fi", name="Maija Mallikas")

@@ -9,11 +9,11 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from servicecert_notifier import markup
-from servicecert_notifier.letters import pem, write
-from servicecert_notifier.names import common_name, file_stem, fingerprint_of
-from servicecert_notifier.samples import samples
-from servicecert_notifier.wording import WORDING
+from servicecert_notifier.mail.domain import markup
+from servicecert_notifier.mail.domain.letters import pem, write
+from servicecert_notifier.mail.domain.names import common_name, file_stem, fingerprint_of
+from servicecert_notifier.mail.domain.samples import samples
+from servicecert_notifier.mail.domain.wording import WORDING
 from servicecert_schemas import CertificateType, Language, RevocationReason
 
 EVERY_LANGUAGE = pytest.mark.parametrize("language", list(Language))

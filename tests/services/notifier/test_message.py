@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from servicecert_notifier.message import (
+from servicecert_notifier.mail.domain.message import (
     DEFAULT_SENDER_NAME,
     Attachment,
     Letter,

@@ -5,10 +5,9 @@ from contextlib import suppress
 
 import pytest
 from aiosmtplib import SMTP
-from servicecert_notifier import relays
-from servicecert_notifier.task import MailState
-
-from .smtp_script import listening, states
+from servicecert_notifier.domain.task import MailState
+from servicecert_notifier.smtp.domain import relays
+from services.notifier.smtp_script import listening, states
 
 
 async def test_starttls_that_is_required_and_not_offered_is_a_sentence(mail_server, postman, mails, reasons):

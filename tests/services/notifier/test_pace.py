@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
-from servicecert_notifier.pace import MINUTE, Limits, Paces, domain_of, give
+from servicecert_notifier.domain.pace import MINUTE, Limits, Paces, domain_of, give
 
 NOW = datetime(2027, 1, 1, 9, tzinfo=UTC)
 LIMITS = Limits(over_all=600, to_a_domain=60)

@@ -5,11 +5,11 @@ from html.parser import HTMLParser
 from importlib.resources import files
 
 import pytest
-from servicecert_notifier.letters import write
-from servicecert_notifier.samples import samples
+from servicecert_notifier.mail.domain.letters import write
+from servicecert_notifier.mail.domain.samples import samples
 from servicecert_schemas import Language
 
-STYLE = (files("servicecert_notifier") / "mails" / "page.html.j2").read_text("utf-8")
+STYLE = (files("servicecert_notifier") / "mail" / "domain" / "texts" / "page.html.j2").read_text("utf-8")
 DAY, DARK = STYLE.split("@media (prefers-color-scheme: dark)")
 
 

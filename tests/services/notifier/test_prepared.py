@@ -5,10 +5,10 @@ from binascii import a2b_qp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from servicecert_notifier.letters import bodies, write
-from servicecert_notifier.message import Bodies, bodies_of
-from servicecert_notifier.prepared import Prepared, marked, shape_of
-from servicecert_notifier.samples import samples
+from servicecert_notifier.mail.domain.letters import bodies, write
+from servicecert_notifier.mail.domain.message import Bodies, bodies_of
+from servicecert_notifier.mail.domain.prepared import Prepared, marked, shape_of
+from servicecert_notifier.mail.domain.samples import samples
 from servicecert_schemas import Language
 
 SAMPLES = [(name, language, task) for language in Language for name, task in samples(language)]

@@ -6,13 +6,13 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from servicecert_notifier.decide import decide
-from servicecert_notifier.gauges import Waiting
-from servicecert_notifier.pace import Limits
-from servicecert_notifier.recall import Recall
-from servicecert_notifier.reminders import NOTHING_RECALLED, REMIND
+from servicecert_notifier.domain.decide import decide
+from servicecert_notifier.domain.pace import Limits
+from servicecert_notifier.domain.reminders import NOTHING_RECALLED, REMIND
+from servicecert_notifier.operator.gauges import Waiting
 from servicecert_notifier.service import MIGRATIONS, NAME
-from servicecert_notifier.store import LedgerStore
+from servicecert_notifier.storage.prepare import Recall
+from servicecert_notifier.storage.store import LedgerStore
 from servicecert_schemas import MailKind
 from servicecert_worker.decider import Due, Event, Stored
 

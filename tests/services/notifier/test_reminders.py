@@ -7,8 +7,9 @@ from uuid import uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from servicecert_notifier.decide import decide
-from servicecert_notifier.reminders import (
+from servicecert_notifier.domain.case_facts import NOTHING
+from servicecert_notifier.domain.decide import decide
+from servicecert_notifier.domain.reminders import (
     DAYS,
     NOTHING_RECALLED,
     REMIND,
@@ -23,9 +24,8 @@ from servicecert_notifier.reminders import (
     owed,
     wake,
 )
-from servicecert_notifier.samples import example
-from servicecert_notifier.standing import NOTHING
-from servicecert_notifier.wording import HELSINKI
+from servicecert_notifier.mail.domain.samples import example
+from servicecert_notifier.mail.domain.wording import HELSINKI
 from servicecert_schemas import (
     CaseChanged,
     CaseState,

@@ -1,7 +1,7 @@
 """The notifier as the worker gets it."""
 
+from servicecert_notifier.domain.task import MailState, MailTask
 from servicecert_notifier.service import MIGRATIONS, NAME, Settings, open_service
-from servicecert_notifier.task import MailState, MailTask
 
 
 async def test_the_service_reads_its_topics_and_hands_mails_over(service_pool, mail_server, mails):

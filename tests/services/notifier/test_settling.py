@@ -5,12 +5,12 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from servicecert_notifier.decide import decide
-from servicecert_notifier.ledger import Ledger, Notice, Wanted
-from servicecert_notifier.overtaking import overtaken
-from servicecert_notifier.reminders import Recalled
-from servicecert_notifier.settling import NOTICE, pause
-from servicecert_notifier.task import NO_ANSWER, MailOutcome, MailState
+from servicecert_notifier.domain.decide import decide
+from servicecert_notifier.domain.ledger import Ledger, Notice, Wanted
+from servicecert_notifier.domain.overtaking import overtaken
+from servicecert_notifier.domain.reminders import Recalled
+from servicecert_notifier.domain.settling import NOTICE, pause
+from servicecert_notifier.domain.task import NO_ANSWER, MailOutcome, MailState
 from servicecert_schemas import AnswerClass, CaseState, HistoryEntry, MailBounced, MailHandedOver, MailKind
 from servicecert_worker.decider import Deadline, Due, Result
 

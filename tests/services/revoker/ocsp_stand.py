@@ -15,8 +15,8 @@ from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.ocsp_response import ResponderKey, Signer
 from servicecert_pki.responder_certificate import build_responder_tbs
-from servicecert_revoker.ocsp.answering import Answering
-from servicecert_revoker.ocsp.standings import Standings
+from servicecert_revoker.ocsp.domain.answering import Answering
+from servicecert_revoker.ocsp.domain.standings import Standings
 from servicecert_schemas.revocation import RevocationReason, Standing, StandingChanged
 
 GOOD = 0x4A01

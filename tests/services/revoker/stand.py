@@ -11,27 +11,27 @@ from uuid import UUID, uuid4
 
 import asyncpg
 from servicecert_pki.partitions import FULL
-from servicecert_revoker.alarm import alarm
-from servicecert_revoker.books import Books
-from servicecert_revoker.cascade import Cascade
-from servicecert_revoker.cascade_plan import CASCADE, CascadeOrder
-from servicecert_revoker.clocks import ALARM, Late
-from servicecert_revoker.confirmation import Confirmed, ConfirmOrder
-from servicecert_revoker.decide import State, decide, heeds
-from servicecert_revoker.knowledge import Knowledge
-from servicecert_revoker.publication import Published, PublishedCrl, PublishOrder
-from servicecert_revoker.recall import recall
+from servicecert_revoker.crl.domain.publication import Published, PublishedCrl, PublishOrder
+from servicecert_revoker.domain.cascade_plan import CASCADE, CascadeOrder
+from servicecert_revoker.domain.clocks import ALARM, Late
+from servicecert_revoker.domain.confirmation import Confirmed, ConfirmOrder
+from servicecert_revoker.domain.decide import State, decide, heeds
+from servicecert_revoker.domain.knowledge import Knowledge
+from servicecert_revoker.effects.alarm import alarm
+from servicecert_revoker.effects.cascade import Cascade
+from servicecert_revoker.storage.books import Books
+from servicecert_revoker.storage.prepare import recall
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.codec import EVENTS, to_record
 from servicecert_schemas.event import EventData
 from servicecert_schemas.topics import CERTIFICATES, REVOCATIONS
-from servicecert_worker.audit import Chain
+from servicecert_worker.audit.chain import Chain
 from servicecert_worker.decider import Done, Due, Effect, Event, Outcome, Result, Service, Task
-from servicecert_worker.fold import Item
-from servicecert_worker.loop import Loop
-from servicecert_worker.record import Arrival, Record
-from servicecert_worker.turn import Outcome as Taken
-from servicecert_worker.turn import Turns
+from servicecert_worker.runtime.fold import Item
+from servicecert_worker.runtime.loop import Loop
+from servicecert_worker.runtime.record import Arrival, Record
+from servicecert_worker.runtime.turn import Outcome as Taken
+from servicecert_worker.runtime.turn import Turns
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 

@@ -13,8 +13,8 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.ocsp_request import read_request
-from servicecert_revoker.ocsp.answering import MALFORMED, TRY_LATER, UNAUTHORIZED, UNKNOWN_FOR, Answering, Kind
-from servicecert_revoker.ocsp.standings import Standings
+from servicecert_revoker.ocsp.domain.answering import MALFORMED, TRY_LATER, UNAUTHORIZED, UNKNOWN_FOR, Answering, Kind
+from servicecert_revoker.ocsp.domain.standings import Standings
 from servicecert_schemas.revocation import RevocationReason
 from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, answering, request, revoked, said, signer
 

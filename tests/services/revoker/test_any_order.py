@@ -7,13 +7,22 @@ from uuid import UUID, uuid5
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from servicecert_pki.partitions import FULL
-from servicecert_revoker.asking import ANSWER, MOST_HELD
-from servicecert_revoker.clocks import CLOCK
-from servicecert_revoker.confirmation import Confirmed
-from servicecert_revoker.decide import State, decide
-from servicecert_revoker.knowledge import Knowledge
-from servicecert_revoker.publication import Published, PublishedCrl
-from servicecert_revoker.status import Awaited, Final, Listed, Registered, Revoked, Valid, certificate_of, held_of
+from servicecert_revoker.crl.domain.publication import Published, PublishedCrl
+from servicecert_revoker.domain.asking import ANSWER, MOST_HELD
+from servicecert_revoker.domain.clocks import CLOCK
+from servicecert_revoker.domain.confirmation import Confirmed
+from servicecert_revoker.domain.decide import State, decide
+from servicecert_revoker.domain.knowledge import Knowledge
+from servicecert_revoker.domain.status import (
+    Awaited,
+    Final,
+    Listed,
+    Registered,
+    Revoked,
+    Valid,
+    certificate_of,
+    held_of,
+)
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.deadline import DeadlineWarned
 from servicecert_schemas.event import Assurance, Role

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from servicecert_revoker.clocks import CLOCK
-from servicecert_revoker.decide import decide
-from servicecert_revoker.knowledge import Knowledge
-from servicecert_revoker.open_gauges import open_gauges
-from servicecert_revoker.status import Certificate, Listed, Registered, Revoked, Valid
+from servicecert_revoker.domain.clocks import CLOCK
+from servicecert_revoker.domain.decide import decide
+from servicecert_revoker.domain.knowledge import Knowledge
+from servicecert_revoker.domain.status import Certificate, Listed, Registered, Revoked, Valid
+from servicecert_revoker.operator.gauges import open_gauges
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark, DeadlineWarned
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested

@@ -8,13 +8,18 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from servicecert_revoker.cascade_plan import CascadeFound, Item, found, orders
-from servicecert_revoker.decide import decide
-from servicecert_revoker.knowledge import Knowledge
-from servicecert_revoker.status import Registered
+from servicecert_revoker.domain.cascade_plan import CascadeFound, Item, found, orders
+from servicecert_revoker.domain.decide import decide
+from servicecert_revoker.domain.knowledge import Knowledge
+from servicecert_revoker.domain.status import Registered
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.compromise import KeyCompromised
-from servicecert_schemas.revocation import CertificateRevoked, RevocationReason, RevocationRefused, RevocationRequested
+from servicecert_schemas.revocation import (
+    CertificateRevoked,
+    RevocationReason,
+    RevocationRefused,
+    RevocationRequested,
+)
 from servicecert_worker.decider import Result
 from services.revoker.stand import Stand, another, renewed
 

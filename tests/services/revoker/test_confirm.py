@@ -10,10 +10,10 @@ import pytest
 from aiohttp import web
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
-from servicecert_revoker.confirm import Confirm
-from servicecert_revoker.confirmation import ConfirmOrder
-from servicecert_revoker.ocsp.answering import Answering
-from servicecert_revoker.ocsp.server import serve
+from servicecert_revoker.domain.confirmation import ConfirmOrder
+from servicecert_revoker.effects.confirm import Confirm
+from servicecert_revoker.ocsp.domain.answering import Answering
+from servicecert_revoker.ocsp.effects.server import serve
 from servicecert_worker.decider import Again, Done, Task
 from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, answering, revoked
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from servicecert_revoker.admission import address
-from servicecert_revoker.crl_files import CrlFiles
-from servicecert_revoker.crl_server import serve
+from servicecert_revoker.crl.effects.files import CrlFiles
+from servicecert_revoker.crl.effects.server import serve
+from servicecert_revoker.effects.admission import address
 from servicecert_worker.faults import pauses
 from yarl import URL
 

@@ -6,18 +6,12 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from servicecert_revoker import answers
-from servicecert_revoker.cascade_plan import CascadeOrder
-from servicecert_revoker.decide import decide, heeds
-from servicecert_revoker.knowledge import Knowledge
-from servicecert_revoker.publication import PublishOrder
-from servicecert_revoker.status import (
-    Certificate,
-    Final,
-    Registered,
-    Revocation,
-    Valid,
-)
+from servicecert_revoker.crl.domain.publication import PublishOrder
+from servicecert_revoker.domain import answers
+from servicecert_revoker.domain.cascade_plan import CascadeOrder
+from servicecert_revoker.domain.decide import decide, heeds
+from servicecert_revoker.domain.knowledge import Knowledge
+from servicecert_revoker.domain.status import Certificate, Final, Registered, Revocation, Valid
 from servicecert_schemas.certificate import CertificateIssued, IssuingRefused
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.revocation import (

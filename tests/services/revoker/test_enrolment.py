@@ -13,12 +13,12 @@ from servicecert_pki.keys import SigningKey
 from servicecert_pki.lint import throw_away_keys
 from servicecert_pki.ocsp_response import ResponderKey
 from servicecert_pki.spki import spki_sha256
-from servicecert_revoker.certify import Certify
-from servicecert_revoker.decide import decide, heeds
-from servicecert_revoker.examine import LIFE, Examine
-from servicecert_revoker.knowledge import NOTHING_KNOWN
-from servicecert_revoker.ocsp.enrolment import ASK_AGAIN, MISSING_AGAIN, Enrolment, NotOurs
-from servicecert_revoker.responders import Certified, Drafted, Refused
+from servicecert_revoker.domain.decide import decide, heeds
+from servicecert_revoker.domain.examine import LIFE, Examine
+from servicecert_revoker.domain.knowledge import NOTHING_KNOWN
+from servicecert_revoker.domain.responders import Certified, Drafted, Refused
+from servicecert_revoker.effects.certify import Certify
+from servicecert_revoker.ocsp.effects.enrolment import ASK_AGAIN, MISSING_AGAIN, Enrolment, NotOurs
 from servicecert_schemas.responder import ResponderCertified, ResponderEnvironment, ResponderRequested
 from servicecert_worker.decider import Again, Decision, Done, Event, Result, Task, Unanswerable
 

@@ -11,10 +11,10 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.crl import CrlHead, Reason, build_crl, entry_der
 from servicecert_pki.crl_reading import OCTETS, SerialSet, load, said
 from servicecert_pki.keys import SigningKey
-from servicecert_revoker import gates
-from servicecert_revoker.crl_plan import Placing, Recorded, Shown, Size, placing, wanted
-from servicecert_revoker.gates import GateFailed, Meant
-from servicecert_revoker.publication import PublishOrder
+from servicecert_revoker.crl.domain import gates
+from servicecert_revoker.crl.domain.gates import GateFailed, Meant
+from servicecert_revoker.crl.domain.plan import Placing, Recorded, Shown, Size, placing, wanted
+from servicecert_revoker.crl.domain.publication import PublishOrder
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 LATER = NOW + timedelta(days=3)

@@ -15,7 +15,7 @@ from servicecert_pki.ceremony import activate, install, offline_folder, request_
 from servicecert_pki.key_store import PemStore
 from servicecert_pki.keyring import read_passphrases
 from servicecert_pki.profiles import load_profiles
-from servicecert_revoker.crl_server import serve
+from servicecert_revoker.crl.effects.server import serve
 from servicecert_revoker.service import MIGRATIONS, Settings, open_service
 from servicecert_worker.decider import Done, Due, Task
 

@@ -5,15 +5,11 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from servicecert_pki.partitions import crl_url
-from servicecert_revoker.confirmation import Confirmed, ConfirmOrder
-from servicecert_revoker.decide import decide
-from servicecert_revoker.knowledge import Knowledge
-from servicecert_revoker.publication import Published, PublishedCrl, PublishOrder
-from servicecert_revoker.status import (
-    Listed,
-    Registered,
-    Revoked,
-)
+from servicecert_revoker.crl.domain.publication import Published, PublishedCrl, PublishOrder
+from servicecert_revoker.domain.confirmation import Confirmed, ConfirmOrder
+from servicecert_revoker.domain.decide import decide
+from servicecert_revoker.domain.knowledge import Knowledge
+from servicecert_revoker.domain.status import Listed, Registered, Revoked
 from servicecert_schemas.revocation import (
     CertificateRevoked,
     CrlPublished,

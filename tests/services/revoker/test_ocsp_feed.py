@@ -4,8 +4,8 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
-from servicecert_revoker.ocsp import feed
-from servicecert_worker import clients
+from servicecert_revoker.ocsp.effects import feed
+from servicecert_worker.kafka import clients
 
 
 async def hangs() -> None:

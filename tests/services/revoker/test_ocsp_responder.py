@@ -22,18 +22,18 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.lint import throw_away_keys
 from servicecert_pki.ocsp_client import OcspUnsound, Question
-from servicecert_revoker.certify import Certify
-from servicecert_revoker.decide import decide
-from servicecert_revoker.examine import Examine
-from servicecert_revoker.knowledge import NOTHING_KNOWN
-from servicecert_revoker.ocsp.process import Responder
+from servicecert_revoker.domain.decide import decide
+from servicecert_revoker.domain.examine import Examine
+from servicecert_revoker.domain.knowledge import NOTHING_KNOWN
+from servicecert_revoker.effects.certify import Certify
+from servicecert_revoker.ocsp.app import Responder
 from servicecert_revoker.ocsp.settings import Settings
 from servicecert_schemas.codec import decode
 from servicecert_schemas.responder import ResponderRequested
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS, OCSP_RESPONDERS
-from servicecert_worker import topic_creation
 from servicecert_worker.decider import Event, Result, Task
 from servicecert_worker.faults import OperatorError, pauses
+from servicecert_worker.kafka import topic_creation
 from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, revoked, said
 
 POST = {"Content-Type": "application/ocsp-request"}

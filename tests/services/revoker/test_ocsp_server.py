@@ -18,8 +18,8 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.ocsp_request import LARGEST_REQUEST
-from servicecert_revoker.ocsp.answering import INTERNAL_ERROR, MALFORMED, Answering
-from servicecert_revoker.ocsp.server import serve
+from servicecert_revoker.ocsp.domain.answering import INTERNAL_ERROR, MALFORMED, Answering
+from servicecert_revoker.ocsp.effects.server import serve
 from servicecert_worker.faults import pauses
 from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, answering, request
 

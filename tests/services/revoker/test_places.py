@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from servicecert_revoker.crl_files import CrlFiles, CrlFilesRefused
-from servicecert_revoker.publishers import CommandPublisher, NotPublished
+from servicecert_revoker.crl.effects.files import CrlFiles, CrlFilesRefused
+from servicecert_revoker.crl.effects.publishers import CommandPublisher, NotPublished
 from services.revoker.bucket import Bucket, Storage
 
 CRL = "test-ec.crl"

@@ -15,14 +15,19 @@ from servicecert_cli import proposing
 from servicecert_cli.commands.incident import FASTEST
 from servicecert_cli.faults import Told
 from servicecert_cli.operators import add_operator
-from servicecert_revoker.cascade_plan import Item
-from servicecert_revoker.knowledge import Knowledge
-from servicecert_revoker.open_gauges import open_gauges
-from servicecert_revoker.proposals import MOST_AT_ONCE, Proposal, gone_on
+from servicecert_revoker.domain.cascade_plan import Item
+from servicecert_revoker.domain.knowledge import Knowledge
+from servicecert_revoker.operator.gauges import open_gauges
+from servicecert_revoker.proposals.domain.proposal import MOST_AT_ONCE, Proposal, gone_on
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.compromise import KeyCompromised
-from servicecert_schemas.revocation import CertificateRevoked, RevocationReason, RevocationRefused, RevocationRequested
-from servicecert_worker.verification import verify
+from servicecert_schemas.revocation import (
+    CertificateRevoked,
+    RevocationReason,
+    RevocationRefused,
+    RevocationRequested,
+)
+from servicecert_worker.audit.verification import verify
 from services.revoker.stand import Stand, another, renewed
 
 NOW = datetime(2026, 11, 24, 10, 2, 3, tzinfo=UTC)
@@ -105,7 +110,7 @@ async def test_D2_request_without_a_confirmed_proposal_is_not_obeyed(
     stand: Stand, issued: CertificateIssued, login: Login, requested: Callable[..., RevocationRequested]
 ) -> None:
     """Neither an invented one, nor one for an unconfirmed proposal, nor a confirmed one's id with another reason or for another case."""
-    from servicecert_revoker.proposals import request_id
+    from servicecert_revoker.proposals.domain.proposal import request_id
     from servicecert_schemas.event import Role
 
     first, second = another(issued, 1), another(issued, 2)

@@ -14,12 +14,12 @@ from cryptography import x509
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL, crl_name, crl_url
-from servicecert_revoker.crl_files import CrlFiles
-from servicecert_revoker.crl_server import serve
-from servicecert_revoker.effects import Publish
-from servicecert_revoker.publication import Published, PublishedCrl, PublishOrder, schedule_key
-from servicecert_revoker.status import Certificate, Valid
-from servicecert_revoker.store import StatusStore
+from servicecert_revoker.crl.domain.publication import Published, PublishedCrl, PublishOrder, schedule_key
+from servicecert_revoker.crl.effects.files import CrlFiles
+from servicecert_revoker.crl.effects.publish import Publish
+from servicecert_revoker.crl.effects.server import serve
+from servicecert_revoker.domain.status import Certificate, Valid
+from servicecert_revoker.storage.store import StatusStore
 from servicecert_worker.decider import Again, Done, Outcome, Stored, Task
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
@@ -157,7 +157,9 @@ async def test_D7_crl_that_fails_its_check_leaves_the_old_one_and_alarms(
     assert isinstance(outcome, Again)
     assert outcome.reason.startswith("alarm")
     assert "old one stays" in caplog.text
-    assert [record.levelname for record in caplog.records if record.name == "servicecert_revoker.effects"] == ["ERROR"]
+    assert [
+        record.levelname for record in caplog.records if record.name == "servicecert_revoker.crl.effects.publish"
+    ] == ["ERROR"]
     assert (files.folder / "test-ec.crl").read_bytes() == before
 
 

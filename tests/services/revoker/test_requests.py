@@ -9,10 +9,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from servicecert_revoker import answers
-from servicecert_revoker.asking import asked_for
-from servicecert_revoker.knowledge import Knowledge
-from servicecert_revoker.requests import (
+from servicecert_revoker.domain import answers
+from servicecert_revoker.domain.asking import asked_for
+from servicecert_revoker.domain.knowledge import Knowledge
+from servicecert_revoker.domain.requests import (
     ASKED_AFTER,
     TAKES_EFFECT_WITHIN,
     Refused,
@@ -23,7 +23,7 @@ from servicecert_revoker.requests import (
     refusal,
     revocation,
 )
-from servicecert_revoker.status import Asked, Certificate, Final, Listed, Registered, Revoked, Valid, held_of
+from servicecert_revoker.domain.status import Asked, Certificate, Final, Listed, Registered, Revoked, Valid, held_of
 from servicecert_schemas.event import Assurance, Role
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
 

@@ -19,13 +19,13 @@ from servicecert_pki.ceremony import offline_folder
 from servicecert_pki.keyring import read_passphrases
 from servicecert_pki.profile import Environment
 from servicecert_pki.root_crl import copy_root_crls, make_root_crls
-from servicecert_revoker.crl_files import CrlFiles
-from servicecert_revoker.crl_server import serve
-from servicecert_revoker.effects import Publish
-from servicecert_revoker.gauges import Tally
-from servicecert_revoker.publication import PublishOrder
-from servicecert_revoker.publishers import Publisher
-from servicecert_revoker.root_crls import RootCrls
+from servicecert_revoker.crl.domain.publication import PublishOrder
+from servicecert_revoker.crl.effects.files import CrlFiles
+from servicecert_revoker.crl.effects.publish import Publish
+from servicecert_revoker.crl.effects.publishers import Publisher
+from servicecert_revoker.crl.effects.root_crls import RootCrls
+from servicecert_revoker.crl.effects.server import serve
+from servicecert_revoker.crl.operator.gauges import Tally
 from servicecert_worker.decider import Task
 from services.revoker.bucket import Storage
 

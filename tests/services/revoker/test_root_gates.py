@@ -16,8 +16,8 @@ from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keyring import read_passphrases
 from servicecert_pki.profile import Environment
 from servicecert_pki.software_key import read_private_key
-from servicecert_revoker.gates import GateFailed
-from servicecert_revoker.root_gates import check_root, days_left, readable
+from servicecert_revoker.crl.domain.gates import GateFailed
+from servicecert_revoker.crl.domain.root_gates import check_root, days_left, readable
 
 MADE = datetime(2026, 6, 1, tzinfo=UTC)
 NOW = MADE + timedelta(days=100)

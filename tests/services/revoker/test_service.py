@@ -11,13 +11,13 @@ import pytest
 from pydantic import ValidationError
 from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.keys import KeyUnavailable
-from servicecert_revoker.crl_files import CrlFiles, FolderUnusable
-from servicecert_revoker.crl_server import serve
-from servicecert_revoker.knowledge import NOTHING_KNOWN
+from servicecert_revoker.crl.effects.files import CrlFiles, FolderUnusable
+from servicecert_revoker.crl.effects.server import serve
+from servicecert_revoker.domain.knowledge import NOTHING_KNOWN
 from servicecert_revoker.service import MIGRATIONS, Settings, open_service
 from servicecert_schemas.revocation import CrlPublished
 from servicecert_worker.decider import Done, Due, Result, Task
-from servicecert_worker.process import settings_fault
+from servicecert_worker.process.run import settings_fault
 
 ServicePool: TypeAlias = "Callable[[str, Path], Awaitable[asyncpg.Pool[Any]]]"
 

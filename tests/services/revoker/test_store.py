@@ -9,9 +9,9 @@ from uuid import UUID
 import asyncpg
 import pytest
 from servicecert_pki.crl import Reason, entry_der
+from servicecert_revoker.domain.status import Asked, Awaited, Certificate, Listed, Registered, Revoked, Status, Valid
 from servicecert_revoker.service import MIGRATIONS
-from servicecert_revoker.status import Asked, Awaited, Certificate, Listed, Registered, Revoked, Status, Valid
-from servicecert_revoker.store import StatusStore
+from servicecert_revoker.storage.store import StatusStore
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_worker.decider import Conflict, Stored
 

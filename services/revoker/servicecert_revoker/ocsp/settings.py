@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Annotated
 
 from pydantic import Field
-from servicecert_worker.settings import ProcessSettings
+from servicecert_worker.process.settings import ProcessSettings
 
 
 class Settings(ProcessSettings):

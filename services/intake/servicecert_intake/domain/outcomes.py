@@ -1,0 +1,136 @@
+"""What issuer, notifier and revoker report of a case. Each fact is folded in so that the order of their arrival does not matter."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from types import MappingProxyType
+from uuid import UUID
+
+from servicecert_schemas.case import (
+    Answer,
+    CaseCertificate,
+    CaseRevocation,
+    CaseState,
+    Delivery,
+    DeliveryProblem,
+    HistoryEntry,
+    RevocationState,
+)
+from servicecert_schemas.certificate import CertificateIssued, IssuingRefused, IssuingStopped
+from servicecert_schemas.mail import MailBounced, MailEvent, MailGivenUp, MailRefused
+from servicecert_schemas.revocation import (
+    CertificateRevoked,
+    RevocationReason,
+    RevocationRefused,
+    RevocationRegistered,
+)
+from servicecert_schemas.values import Texts
+from servicecert_worker.decider import Event
+
+from . import answers
+from .case import Case, is_stopped
+
+MOST_DELIVERIES = 100
+
+_PROBLEMS: Mapping[type[MailEvent], DeliveryProblem] = MappingProxyType(
+    {
+        MailRefused: DeliveryProblem.REFUSED,
+        MailGivenUp: DeliveryProblem.GIVEN_UP,
+        MailBounced: DeliveryProblem.BOUNCED,
+    }
+)
+
+
+def reported(case: Case, event: Event, now: datetime) -> Case:
+    """The case with what the event reports; the same one where that is nothing new, or nothing that a customer sees.
+
+    A voided serial number is the issuer's matter: the customer sees a certificate or a refusal. A CRL is no case's.
+    """
+    match event.data:
+        case CertificateIssued() as data:
+            return _too_late(_issued(case, data, event.time), now)
+        case IssuingRefused(code="withdrawn"):
+            return _withdrawn(case, event.time)
+        case IssuingRefused() as data if case.unissued_at is None:
+            refused = replace(case, unissued_at=event.time, withdrawal=None)
+            return answered(refused, event.id, data.code, data.texts, now)
+        case IssuingStopped() as data if case.state is CaseState.ACCEPTED:
+            return answered(case, event.id, data.code, data.texts, now)
+        case MailEvent() as data:
+            return _mailed(case, data)
+        case RevocationRegistered() as data:
+            return _revoked(case, RevocationState.REQUESTED, data)
+        case CertificateRevoked() as data:
+            return _revoked(case, RevocationState.REVOKED, data)
+        case RevocationRefused() as data:
+            return answered(case, data.request_id, data.code, data.texts, now)
+        case _:
+            return case
+
+
+def answered(case: Case, event_id: UUID, code: str, texts: Texts, now: datetime) -> Case:
+    """The case with an answer to an event that changed nothing else."""
+    return replace(case, answer=Answer(event_id=event_id, code=code, texts=texts, at=now))
+
+
+def _withdrawn(case: Case, at: datetime) -> Case:
+    """The withdrawal came in time: nothing was signed (A15)."""
+    if case.filed is not CaseState.ACCEPTED:
+        return case
+    entered = (*case.entered, HistoryEntry(state=CaseState.WITHDRAWN, at=max(at, case.entered[-1].at)))
+    return replace(case, filed=CaseState.WITHDRAWN, entered=entered, withdrawal=None, answer=None)
+
+
+def _too_late(case: Case, now: datetime) -> Case:
+    """The case, with the answer to a withdrawal that came after the signing was intended (A15)."""
+    if case.withdrawal is None:
+        return case
+    wording = answers.TOO_LATE[CaseState.ISSUED]
+    return answered(replace(case, withdrawal=None), case.withdrawal, wording.code, wording.texts(), now)
+
+
+def _issued(case: Case, data: CertificateIssued, at: datetime) -> Case:
+    if case.certificate is not None:
+        return case
+    certificate = CaseCertificate(
+        serial=data.serial,
+        serial_decimal=data.serial_decimal,
+        issuer=data.issuer,
+        subject=data.subject,
+        not_before=data.not_before,
+        not_after=data.not_after,
+        fingerprint=data.fingerprint,
+    )
+    return replace(case, certificate=certificate, certified_at=at, answer=None if is_stopped(case) else case.answer)
+
+
+def _mailed(case: Case, data: MailEvent) -> Case:
+    problem = _PROBLEMS.get(type(data))
+    delivery = Delivery(
+        kind=data.kind, recipient=data.recipient, delivered=problem is None, at=data.at, problem=problem
+    )
+    if delivery in case.deliveries:
+        return case
+    known = sorted((*case.deliveries, delivery), key=lambda each: (each.at, each.kind, each.recipient, each.delivered))
+    return replace(case, deliveries=tuple(known[-MOST_DELIVERIES:]))
+
+
+def _revoked(case: Case, state: RevocationState, data: RevocationRegistered | CertificateRevoked) -> Case:
+    revocation = CaseRevocation(
+        state=state,
+        reason=data.reason,
+        requested_at=data.requested_at,
+        revoked_at=data.revoked_at if isinstance(data, CertificateRevoked) else None,
+    )
+    if case.revocation is not None and _weight(revocation) <= _weight(case.revocation):
+        return case
+    return replace(case, revocation=revocation)
+
+
+def _weight(revocation: CaseRevocation) -> tuple[bool, bool, float]:
+    """Which of two says more: being revoked, an exposed key (D3: it overrides a weaker reason), the earlier request."""
+    return (
+        revocation.state is RevocationState.REVOKED,
+        revocation.reason is RevocationReason.KEY_EXPOSED,
+        -revocation.requested_at.timestamp(),
+    )

@@ -1,0 +1,1 @@
+"""The national registers as a snapshot that applications are judged by."""

@@ -1,0 +1,82 @@
+"""Who applies, and whether that organisation may (A5, A8, A11)."""
+
+from datetime import date
+
+from servicecert_pki.names import NameRefused, check_business_id
+from servicecert_schemas.application import ApplyingAs, Form
+from servicecert_schemas.register import OrganisationKind
+from servicecert_schemas.values import is_business_id
+from servicecert_schemas.values import organisation_oid as derived_oid
+
+from ..registers.snapshot import Registers, Unit
+from . import deficiencies as lacking
+from .application import Application
+from .deficiencies import Deficiencies
+
+_REGISTERED_AS = {
+    ApplyingAs.CARE_PROVIDER: OrganisationKind.CARE_PROVIDER,
+    ApplyingAs.PHARMACY: OrganisationKind.PHARMACY,
+}
+
+
+def registered(form: Form, registers: Registers, day: date) -> Unit | None:
+    """The applicant's organisation in the code service on `day`."""
+    typed = form.applicant.business_id
+    return registers.organisation(typed, day) if is_business_id(typed) else None
+
+
+def business_id(form: Form, organisation: Unit | None) -> Deficiencies:
+    """The business id is right (A5), and the code service has the organisation (A11: or will have it tomorrow)."""
+    if organisation is not None:
+        return ()
+    try:
+        check_business_id(form.applicant.business_id)
+    except NameRefused as refused:
+        wrong_digit = refused.code == lacking.BUSINESS_ID_CHECK_DIGIT.code
+        return ((lacking.BUSINESS_ID_CHECK_DIGIT if wrong_digit else lacking.BUSINESS_ID_FORM).deficiency(),)
+    return (lacking.APPLICANT_NOT_REGISTERED.deficiency(),)
+
+
+def of_account(application: Application) -> Deficiencies:
+    """The applicant is the organisation whose account applies (A2): everybody applies in its own name (A8, A9), also a supplier or an intermediary."""
+    typed = application.form.applicant.business_id
+    if application.account_of in (None, typed) or not is_business_id(typed):
+        return ()
+    return (lacking.APPLICANT_OF_ANOTHER_ACCOUNT.deficiency(),)
+
+
+def organisation_oid(form: Form, organisation: Unit | None, registers: Registers, day: date) -> Deficiencies:
+    """An organisation OID that was given derives from the business id, or is that of one of the applicant's units (A5)."""
+    oid = form.applicant.organisation_oid
+    if not oid or organisation is None or oid == derived_oid(organisation.business_id):
+        return ()
+    if any(unit.oid == oid for unit in registers.units_of(organisation.business_id, day)):
+        return ()
+    return (lacking.ORGANISATION_OID_MISMATCH.deficiency(),)
+
+
+def capacity(form: Form, organisation: Unit | None, registers: Registers, day: date) -> Deficiencies:
+    """Whether the organisation may apply in the capacity that it states: what the registers say counts, not the applicant (A8).
+
+    A supplier that applies for a system signature certificate in its own name is refused. An organisation that may apply for one, and only stated the
+    wrong capacity, is no such supplier.
+    """
+    if form.applying_as is ApplyingAs.IT_SUPPLIER and not form.type.is_server:
+        provides_care = not _kinds(organisation, registers, day).isdisjoint(_REGISTERED_AS.values())
+        may_apply = provides_care or registers.is_intermediary(form.applicant.business_id, day)
+        return ((lacking.CAPACITY_MISMATCH if may_apply else lacking.SUPPLIER_CANNOT_APPLY).deficiency(),)
+    kind = _REGISTERED_AS.get(form.applying_as)
+    if kind is None or organisation is None or kind in _kinds(organisation, registers, day):
+        return ()
+    return (lacking.CAPACITY_MISMATCH.deficiency(),)
+
+
+def _kinds(organisation: Unit | None, registers: Registers, day: date) -> set[OrganisationKind]:
+    """What the organisation and its units are registered as."""
+    return set() if organisation is None else {unit.kind for unit in registers.units_of(organisation.business_id, day)}
+
+
+def signatory(form: Form) -> Deficiencies:
+    """An application for a system signature certificate is signed (A8)."""
+    signed = form.signatory is not None and form.signatory.name.strip() and form.signatory.title.strip()
+    return () if form.type.is_server or signed else (lacking.SIGNATORY_MISSING.deficiency(),)

@@ -1,0 +1,89 @@
+"""All rules together: an application is granted, or every deficiency is told at once (A10)."""
+
+from collections import Counter
+from datetime import date
+from functools import cache
+
+from servicecert_pki.profile import KeyUsage
+from servicecert_pki.profiles import Profiles
+from servicecert_pki.spki import KeyFamily
+from servicecert_schemas.certificate import Subject
+
+from ..registers.snapshot import Registers
+from . import applicant, csr, intermediary, names, recipients, subject, system, unit, validity
+from .application import Application, Grant
+from .catalogue import SEVERITIES
+from .deficiencies import Deficiencies
+from .wording import Severity
+
+MOST_DEFICIENCIES = 50
+"""How many deficiencies are told, so that a case always fits an event."""
+
+
+def judge(application: Application, registers: Registers, profiles: Profiles, day: date) -> Grant | Deficiencies:
+    """Judges the application as of `day`. A request that has not come is no deficiency: the case waits for it (A3)."""
+    form = application.form
+    organisation = applicant.registered(form, registers, day)
+    matched, wrong_unit = unit.matched_unit(form, organisation, registers, day)
+    server_names, wrong_names = names.server_names(form)
+    usages, wrong_usages = names.usages(form)
+    o, unfit_o = subject.organisation_name(organisation)
+    ou, unfit_ou = subject.unit_name(matched)
+    cn, unfit_cn = subject.common_name(form, o, server_names, registers)
+    deficiencies = (
+        *applicant.business_id(form, organisation),
+        *applicant.of_account(application),
+        *applicant.organisation_oid(form, organisation, registers, day),
+        *applicant.capacity(form, organisation, registers, day),
+        *applicant.signatory(form),
+        *intermediary.intermediary(form, registers, day),
+        *wrong_unit,
+        *unfit_o,
+        *unfit_ou,
+        *unfit_cn,
+        *wrong_names,
+        *wrong_usages,
+        *system.conformity(application, organisation, registers, day),
+        *validity.start_date(form, day),
+        *validity.validity_days(form, profiles[form.type], day),
+        *validity.follows(application),
+        *recipients.addresses(form),
+        *csr.request(application, organisation),
+    )
+    # Every value is found where nothing lacks: the one condition says to the type checker what the rules say.
+    if deficiencies or organisation is None or server_names is None or o is None or ou is None or cn is None:
+        return _told(deficiencies)
+    return Grant(
+        Subject(organisation=o, organisational_unit=ou, business_id=organisation.business_id, common_name=cn),
+        server_names,
+        usages,
+        _key_usage(application, profiles),
+    )
+
+
+def _key_usage(application: Application, profiles: Profiles) -> tuple[KeyUsage, ...]:
+    """What the key of the request will be for, as its profile says."""
+    if application.csr is None or application.csr.key is None:
+        return ()
+    return _in_order(profiles[application.form.type].keys[KeyFamily(application.csr.key.family)].usage)
+
+
+@cache
+def _in_order(usage: frozenset[KeyUsage]) -> tuple[KeyUsage, ...]:
+    return tuple(each for each in KeyUsage if each in usage)
+
+
+def _told(deficiencies: Deficiencies) -> Deficiencies:
+    """All deficiencies, or of very many the first ones of each code: a hundred wrong host names crowd out nothing else (A10)."""
+    seen = Counter[str]()
+    ranked = []
+    for place, deficiency in enumerate(deficiencies):
+        seen[deficiency.code] += 1
+        ranked.append((seen[deficiency.code], place))
+    kept = sorted(place for _, place in sorted(ranked)[:MOST_DEFICIENCIES])
+    return tuple(deficiencies[place] for place in kept)
+
+
+def is_final(deficiencies: Deficiencies) -> bool:
+    """Whether one of them cannot be mended by a supplement (A8)."""
+    return any(SEVERITIES[deficiency.code] is Severity.REFUSED for deficiency in deficiencies)

@@ -1,0 +1,52 @@
+"""The texts of the subject: from the registers and the form, never from the request. At most 64 characters each."""
+
+from servicecert_pki.names import NameRefused, fitting_text, server_common_name
+from servicecert_schemas.application import Form
+from servicecert_schemas.certificate import ServerNames
+from servicecert_schemas.values import organisation_oid
+
+from ..registers.snapshot import Registers, Unit
+from . import deficiencies as lacking
+from .deficiencies import Deficiencies
+from .unit import MatchedUnit
+from .wording import Lack
+
+Fitting = tuple[str | None, Deficiencies]
+
+
+def organisation_name(organisation: Unit | None) -> Fitting:
+    """O: the registered name, or where it is too long the abbreviation of the organisation itself."""
+    if organisation is None:
+        return None, ()
+    # Where the code service lists units alone, their abbreviations are not the organisation's.
+    itself = organisation.oid == organisation_oid(organisation.business_id)
+    abbreviation = organisation.abbreviation if itself else None
+    return _fitting(organisation.registered_name, abbreviation, lacking.ORGANISATION_NAME_TOO_LONG)
+
+
+def unit_name(matched: MatchedUnit | None) -> Fitting:
+    """OU: the long name as matched (A6), or where it is too long its abbreviation."""
+    if matched is None:
+        return None, ()
+    return _fitting(matched.long_name, matched.unit.abbreviation, lacking.UNIT_NAME_TOO_LONG)
+
+
+def common_name(form: Form, organisation: str | None, names: ServerNames | None, registers: Registers) -> Fitting:
+    """CN: a server's first host name that fits; else the information system's name; else the organisation's.
+
+    A registered system has its registered name, or the applicant's where that is too long: no register holds an abbreviation.
+    """
+    if form.type.is_server:
+        return None if names is None else server_common_name(names.dns), ()
+    system = form.information_system
+    if system is None:
+        return organisation, ()
+    entry, typed = registers.system(system.system_id), system.name.strip()
+    return _fitting(typed if entry is None else entry.name, typed, lacking.SYSTEM_NAME_UNFIT)
+
+
+def _fitting(name: str, abbreviation: str | None, lack: Lack) -> Fitting:
+    try:
+        return fitting_text(name, abbreviation, lack.field), ()
+    except NameRefused:
+        return None, (lack.deficiency(),)

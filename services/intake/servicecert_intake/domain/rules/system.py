@@ -1,0 +1,60 @@
+"""The information system and its conformity certificate (A7)."""
+
+from datetime import date
+
+from servicecert_schemas.application import Attachment, AttachmentKind, InformationSystem
+from servicecert_schemas.register import Sector
+from servicecert_schemas.values import CertificateType
+
+from ..registers.snapshot import Registers, Unit
+from . import deficiencies as lacking
+from .application import Application
+from .deficiencies import Deficiencies
+from .wording import Lack
+
+
+def conformity(application: Application, organisation: Unit | None, registers: Registers, day: date) -> Deficiencies:
+    """A private applicant's system signature certificate needs the system's conformity certificate, in force on `day`.
+
+    Private or public is what the code service says. The test type needs none.
+    """
+    form = application.form
+    if (
+        form.type is not CertificateType.SYSTEM_SIGNATURE
+        or organisation is None
+        or organisation.sector is not Sector.PRIVATE
+    ):
+        return ()
+    system = form.information_system
+    attached = [each for each in application.attachments if each.kind is AttachmentKind.CONFORMITY_CERTIFICATE]
+    lack = _lack(system, attached, registers, day)
+    unnamed = () if system is not None else (lacking.SYSTEM_MISSING.deficiency(),)
+    return unnamed if lack is None else (*unnamed, lack.deficiency())
+
+
+def _lack(system: InformationSystem | None, attached: list[Attachment], registers: Registers, day: date) -> Lack | None:
+    """What is missing for one of the attached certificates to count: the last of the conditions that none of them meets.
+
+    Where no system is named, a certificate of any may be the right one.
+    """
+    if not attached:
+        return lacking.CONFORMITY_MISSING
+    of_system = [each for each in attached if system is None or each.system_id == system.system_id]
+    if not of_system:
+        return lacking.CONFORMITY_OTHER_SYSTEM
+    in_force = [each for each in of_system if each.valid_from <= day <= each.valid_to]
+    if not in_force:
+        return lacking.CONFORMITY_NOT_VALID
+    if not any(_is_registered(each, registers, day) for each in in_force):
+        return lacking.CONFORMITY_UNKNOWN
+    return None
+
+
+def _is_registered(attached: Attachment, registers: Registers, day: date) -> bool:
+    entry = registers.system(attached.system_id)
+    return entry is not None and any(
+        each.number == attached.certificate_number
+        and each.valid_from <= day <= each.valid_to
+        and (each.withdrawn is None or day < each.withdrawn)
+        for each in entry.certificates
+    )

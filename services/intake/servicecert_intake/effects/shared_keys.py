@@ -1,0 +1,84 @@
+"""Searches all RSA keys ever seen for shared primes, and blocks those that have one: intake's nightly act, and the operators' command."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from threading import Event
+from typing import Any
+
+import asyncpg
+from servicecert_pki.shared_primes import find_shared_primes, modulus_of
+from servicecert_worker.decider import Connection, Done, Outcome, Task
+
+from ..domain.key_search import Searched
+from ..storage import QUERIES
+
+log = logging.getLogger(__name__)
+
+_BLOCKED = "SELECT blocked, count(*) AS keys FROM keys WHERE blocked IS NOT NULL GROUP BY blocked"
+
+
+@dataclass(frozen=True, slots=True)
+class SharedKeys:
+    """What a search found: the number of keys searched, groups of keys that share a prime, by their SHA-256, and which were not blocked before."""
+
+    searched: int
+    groups: tuple[tuple[str, ...], ...]
+    fresh: frozenset[str]
+
+    @property
+    def keys(self) -> list[str]:
+        """All that share."""
+        return [key for group in self.groups for key in group]
+
+
+async def search(connection: "asyncpg.Connection[Any] | Connection") -> SharedKeys:
+    """Searches in a thread, and blocks what is found. A search that is cancelled ends within seconds."""
+    rows = await connection.fetch(QUERIES["rsa_keys"])
+    stopped = Event()
+    try:
+        found = await asyncio.to_thread(_search, [row["rsa_spki"] for row in rows], stopped)
+    finally:
+        stopped.set()
+    groups = tuple(tuple(rows[place]["key_sha256"] for place in group) for group in found)
+    sharing = [key for group in groups for key in group]
+    fresh = await connection.fetch(QUERIES["block_keys"], sharing) if sharing else []
+    return SharedKeys(len(rows), groups, frozenset(row["key_sha256"] for row in fresh))
+
+
+def _search(keys: Sequence[bytes], stopped: Event) -> list[tuple[int, ...]]:
+    return find_shared_primes([modulus_of(key) for key in keys], go_on=lambda: not stopped.is_set())
+
+
+async def cases_of(
+    connection: "asyncpg.Connection[Any] | Connection", keys: Sequence[str]
+) -> list[tuple[str, str, str]]:
+    """The cases whose requests were accepted with these keys: key, case, state."""
+    return [
+        (row["key_sha256"], row["case_id"], row["state"])
+        for row in await connection.fetch(QUERIES["cases_of_keys"], keys)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The nightly act. Doing it again does no harm: what is blocked stays so."""
+
+    pool: "asyncpg.Pool[Any]"
+
+    async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
+        async with self.pool.acquire() as connection:
+            found = await search(connection)
+        if found.fresh:
+            log.error(
+                "%d RSA keys share a prime with another and are blocked: look at them by `servicecert keys shared-primes`, and revoke their certificates",
+                len(found.fresh),
+                extra={"keys": sorted(found.fresh)[:20]},
+            )
+        return [Done(Searched(keys=found.searched, sharing=len(found.keys))) for _ in tasks]
+
+
+async def blocked_keys(pool: "asyncpg.Pool[Any]") -> Mapping[str, float]:
+    """How many keys are blocked, by reason."""
+    return {"compromised": 0, "shared-prime": 0} | {row["blocked"]: row["keys"] for row in await pool.fetch(_BLOCKED)}

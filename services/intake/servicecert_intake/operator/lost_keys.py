@@ -1,0 +1,43 @@
+"""The lists of lost keys that intake looks at, and what its metrics tell of keys (A4)."""
+
+import logging
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from servicecert_pki.key_lists import NO_LISTS, KeyListDamaged, KeyLists, load_key_lists
+from servicecert_worker.decider import Gauge
+from servicecert_worker.faults import OperatorError
+
+from ..effects.shared_keys import blocked_keys
+
+log = logging.getLogger(__name__)
+
+
+def loaded(folder: Path | None) -> KeyLists:
+    """The lists of a folder, told in the log: without any, Debian's weak keys and leaked ones are not recognised. Raises `OperatorError`."""
+    if folder is None:
+        log.warning("No list of leaked and compromised keys is loaded: set SERVICECERT_KEY_LISTS_DIR")
+        return NO_LISTS
+    try:
+        lists = load_key_lists(folder)
+    except KeyListDamaged as damaged:
+        raise OperatorError(str(damaged)) from None
+    log.info("Lists of leaked and compromised keys are loaded", extra={"keys": dict(lists.sizes())})
+    return lists
+
+
+def gauges(lists: KeyLists, pool: "asyncpg.Pool[Any]") -> tuple[Gauge, ...]:
+    """What intake shows beside the worker's own metrics."""
+
+    async def sizes() -> Mapping[str, float]:
+        return dict(lists.sizes()) or {"none": 0}
+
+    return (
+        Gauge("servicecert_key_list_records", "Keys in the lists of lost keys, by file; 0 of none.", "list", sizes),
+        Gauge(
+            "servicecert_keys_blocked", "Keys that are never certified again.", "reason", partial(blocked_keys, pool)
+        ),
+    )

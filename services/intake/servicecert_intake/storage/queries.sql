@@ -1,0 +1,88 @@
+-- name: block_keys
+-- Blocks keys for a shared prime, those that are not blocked for something else, and says which were not blocked before.
+WITH fresh AS (SELECT key_sha256 FROM keys WHERE key_sha256 = ANY ($1::text[]) AND blocked IS NULL ORDER BY key_sha256 FOR UPDATE)
+UPDATE keys SET blocked = 'shared-prime' FROM fresh WHERE keys.key_sha256 = fresh.key_sha256 RETURNING keys.key_sha256
+
+-- name: cases_of_keys
+SELECT body -> 'key' ->> 'sha256' AS key_sha256, case_id, state::text
+FROM cases
+WHERE body -> 'key' ->> 'sha256' = ANY ($1::text[])
+ORDER BY case_id
+
+-- name: erase
+-- E3: nothing is kept of a case that is erased. Its keys stay blocked or owned: they name nobody.
+delete from cases where case_id = $1
+
+-- name: find_certificate
+-- The case of an account that has a certificate with one of these serial numbers.
+SELECT body::text FROM cases WHERE serial = ANY ($1::text[]) AND account_id = $2 ORDER BY serial LIMIT 1
+
+-- name: keep_keys
+-- Whose the keys are and which are blocked. What is known already stays.
+INSERT INTO keys (key_sha256, business_id, blocked)
+SELECT kept.key_sha256, kept.business_id, kept.blocked
+FROM unnest($1::text[], $2::text[], $3::text[]) AS kept (key_sha256, business_id, blocked)
+ORDER BY kept.key_sha256
+ON CONFLICT (key_sha256) DO UPDATE
+SET business_id = coalesce(keys.business_id, excluded.business_id), blocked = coalesce(excluded.blocked, keys.blocked)
+WHERE (keys.business_id IS NULL AND excluded.business_id IS NOT NULL)
+   OR (excluded.blocked IS NOT NULL AND keys.blocked IS DISTINCT FROM excluded.blocked)
+
+-- name: load
+SELECT case_id, version, body::text
+FROM cases
+WHERE case_id = ANY ($1::text[])
+
+-- name: open_clocks
+-- The clocks that run (`clocks.clock_of`): how many of each kind, and the moment from which the one that ends first is reckoned.
+SELECT 'completion' AS kind, count(*) AS open, min((body -> 'entered' -> 0 ->> 'at')::timestamptz) AS first
+FROM cases
+WHERE state IN ('submitted', 'waiting-for-csr', 'returned')
+UNION ALL
+SELECT 'delivery', count(*), min((body ->> 'due')::timestamptz)
+FROM cases
+WHERE state IN ('accepted', 'issued') AND body ->> 'due' IS NOT NULL
+
+-- name: rsa_keys
+SELECT key_sha256, rsa_spki FROM keys WHERE rsa_spki IS NOT NULL ORDER BY key_sha256
+
+-- name: save
+INSERT INTO cases (case_id, version, state, account_id, body)
+SELECT changed.case_id, changed.loaded + 1, changed.state::case_state, changed.account_id, changed.body::jsonb
+FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[]) AS changed (case_id, loaded, state, account_id, body)
+LEFT JOIN cases AS stored USING (case_id)
+WHERE coalesce(stored.version, 0) = changed.loaded
+ON CONFLICT (case_id) DO UPDATE
+SET version = excluded.version, state = excluded.state, body = excluded.body
+WHERE cases.version = excluded.version - 1
+
+-- name: see_keys
+-- Records keys as seen, in the order of their locks, and says what is known of each. The rows stay locked until the turn is committed.
+INSERT INTO keys (key_sha256, rsa_spki)
+SELECT seen.key_sha256, seen.rsa_spki
+FROM unnest($1::text[], $2::bytea[]) AS seen (key_sha256, rsa_spki)
+ORDER BY seen.key_sha256
+ON CONFLICT (key_sha256) DO UPDATE SET seen_at = now()
+RETURNING key_sha256, business_id, blocked
+
+-- name: wake
+-- Brings forward the deadlines $1 of returned cases that other registers than $2 judged: one each $6 from $3 on. Those due before $4 come soon enough.
+-- A deadline that a turn holds is left out: waiting for it, among many others that are held here, could end in a deadlock.
+with stale as (
+    select deadlines.key, deadlines.kind
+    from deadlines join cases on cases.case_id = deadlines.key
+    where deadlines.kind = $1 and deadlines.at > $4
+      and cases.state = 'returned' and cases.body ->> 'judged_by' is distinct from $2
+    order by deadlines.at
+    limit $5
+    for update of deadlines skip locked
+),
+spread as (
+    select key, kind, $3::timestamptz + $6::interval * (row_number() over ()) as at from stale
+),
+woken as (
+    update deadlines set at = spread.at from spread
+    where deadlines.key = spread.key and deadlines.kind = spread.kind
+    returning 1
+)
+select count(*)::int from woken

@@ -1,0 +1,5 @@
+"""Where the issuer keeps its state: its tables, and its statements by name."""
+
+from servicecert_worker.storage.queries import read_queries
+
+QUERIES = read_queries(__package__)

@@ -1,0 +1,162 @@
+"""Where the issuer keeps its certificates: one row a case, guarded by the database (migrations/)."""
+
+import json
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import asyncpg
+from asyncpg import Pool, Record
+from pydantic import TypeAdapter
+from servicecert_schemas.certificate import ApplicationAccepted
+from servicecert_worker.decider import Conflict, Connection, Refuted, Stored
+
+from ..domain.issuance import Allocated, Grant, Intended, OnRecord, Recorded, Refused, State, Stopped, Voided
+from ..domain.refusals import KEY_COMPROMISED, KEY_OF_ANOTHER
+from . import QUERIES
+
+_GRANT = TypeAdapter(Grant)
+_BEGUN = (
+    "key",
+    "version",
+    "state",
+    "issuer",
+    "serial",
+    "tbs",
+    "profile",
+    "profile_version",
+    "partition",
+    "not_before",
+    "not_after",
+    "key_sha256",
+    "business_id",
+    "sign_by",
+    "grant",
+    "refusal",
+    "application",
+    "findings",
+)
+_ENDED = ("key", "version", "state", "certificate", "refusal")
+
+
+class CertificateStore:
+    """A `Store` in the table `certificates`."""
+
+    async def load(self, connection: Connection, keys: Sequence[str]) -> Sequence[Stored[State]]:
+        rows = await connection.fetch(QUERIES["load"], keys)
+        return [Stored(row["key"], row["version"], _state(row)) for row in rows]
+
+    async def save(self, connection: Connection, changed: Sequence[Stored[State]]) -> None:
+        """Raises Conflict; Refuted where a serial number is taken or a key is another organisation's; asyncpg's constraint violations where
+        the order of issuing would be broken."""
+        begun = [_begun(each) for each in changed if not isinstance(each.state, Recorded | Voided)]
+        ended = [_ended(each) for each in changed if isinstance(each.state, Recorded | Voided)]
+        try:
+            saved = await connection.fetchval(QUERIES["save"], *_columns(begun, _BEGUN), *_columns(ended, _ENDED))
+        except asyncpg.UniqueViolationError as taken:
+            raise _refuted(taken) from None
+        if saved != len(changed):
+            raise Conflict(f"{len(changed) - saved} of {len(changed)} certificates were changed by another worker.")
+
+
+def _refuted(taken: asyncpg.UniqueViolationError) -> Exception:
+    if taken.constraint_name == "certificates_issuer_serial_key":
+        return Refuted("A serial number that was drawn is taken: see whether the machine's randomness can be trusted.")
+    if taken.constraint_name == "key_of_another_organisation" and taken.detail is not None:
+        text = "A key was certified for another organisation meanwhile."
+        return Refuted(text, MappingProxyType({taken.detail: KEY_OF_ANOTHER}))
+    if taken.constraint_name == "key_compromised" and taken.detail is not None:
+        text = "A key was found compromised meanwhile."
+        return Refuted(text, MappingProxyType({taken.detail: KEY_COMPROMISED}))
+    return taken
+
+
+async def on_record(pool: "Pool[Any]", keys: Sequence[str]) -> Mapping[str, OnRecord]:
+    """What is recorded of the intentions of cases, by case."""
+    return {
+        row["key"]: OnRecord(row["issuer"], row["tbs_sha256"], row["open"], row["unwanted"])
+        for row in await pool.fetch(QUERIES["on_record"], list(keys))
+    }
+
+
+async def count_open(pool: "Pool[Any]") -> Mapping[str, float]:
+    """How many issuances are not at their end: intended, stopped."""
+    row = await pool.fetchrow(QUERIES["open"])
+    assert row is not None
+    return {name: float(value) for name, value in row.items()}
+
+
+def _columns(rows: list[Mapping[str, Any]], names: Sequence[str]) -> list[Sequence[Any]]:
+    return [[row.get(name) for row in rows] for name in names]
+
+
+def _begun(entry: Stored[State]) -> Mapping[str, Any]:
+    row: dict[str, Any] = {"key": entry.key, "version": entry.version}
+    match entry.state:
+        case Refused(code=code):
+            return {**row, "state": "refused", "refusal": code}
+        case Stopped() as stopped:
+            return {
+                **row,
+                "state": "stopped",
+                "issuer": stopped.issuer,
+                "application": stopped.application.model_dump_json(),
+                "findings": json.dumps(stopped.findings),
+            }
+        case Intended(allocated=it) as intended:
+            return {
+                **row,
+                "state": "intended",
+                "issuer": it.issuer,
+                "serial": it.serial_hex,
+                "tbs": it.tbs,
+                "profile": it.profile,
+                "profile_version": it.profile_version,
+                "partition": it.partition,
+                "not_before": it.not_before,
+                "not_after": it.not_after,
+                "key_sha256": it.key_sha256,
+                "business_id": it.business_id,
+                "sign_by": intended.sign_by,
+                "grant": _GRANT.dump_json(intended.grant).decode(),
+            }
+    raise TypeError(f"A case does not begin as {type(entry.state).__name__}.")
+
+
+def _ended(entry: Stored[State]) -> Mapping[str, Any]:
+    row = {"key": entry.key, "version": entry.version}
+    if isinstance(entry.state, Voided):
+        return {**row, "state": "voided", "refusal": entry.state.code}
+    assert isinstance(entry.state, Recorded)
+    return {**row, "state": "issued", "certificate": entry.state.certificate}
+
+
+def _state(row: Record) -> State:
+    match row["state"]:
+        case "refused":
+            return Refused(row["refusal"])
+        case "stopped":
+            application = ApplicationAccepted.model_validate_json(row["application"])
+            return Stopped(application, row["issuer"], tuple(json.loads(row["findings"])))
+    intended = Intended(
+        Allocated(
+            issuer=row["issuer"],
+            serial=int(row["serial"], 16),
+            profile=row["profile"],
+            profile_version=row["profile_version"],
+            not_before=row["not_before"],
+            not_after=row["not_after"],
+            key_sha256=row["key_sha256"],
+            business_id=row["business_id"],
+            tbs=row["tbs"],
+            partition=row["partition"],
+        ),
+        _GRANT.validate_json(row["grant"]),
+        row["sign_by"],
+    )
+    match row["state"]:
+        case "intended":
+            return intended
+        case "voided":
+            return Voided(intended, row["refusal"])
+    return Recorded(intended, row["certificate"])

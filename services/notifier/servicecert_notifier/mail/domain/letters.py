@@ -1,0 +1,115 @@
+"""What each mail says: the templates in `mails/`, compiled once, filled with what a task carries (C1, C2, C4, D5). Pure."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib.resources import files
+
+from jinja2 import Environment, StrictUndefined, Template, select_autoescape
+from servicecert_schemas.mail import MailKind
+from servicecert_schemas.values import Language
+
+from ...domain.task import REMINDERS, Content, IssuedContent, MailTask
+from . import markup
+from .filling import Filling, filling
+from .message import Attachment, Bodies, Letter, encoded, in_lines
+from .prepared import Prepared, Shape, marked, shape_of
+from .wording import WORDING
+
+
+@dataclass(frozen=True, slots=True)
+class Templates:
+    """The compiled templates of one kind of mail in one language."""
+
+    subject: Template
+    text: Template
+    html: Template
+
+
+def _compile() -> dict[tuple[Language, str], Templates]:
+    plain, html = _environment(escapes=False), _environment(escapes=True)
+    folder = files(__package__) / "texts"
+    page = (folder / "page.html.j2").read_text("utf-8")
+    compiled = {}
+    for language in Language:
+        closing = (folder / language / "closing.j2").read_text("utf-8")
+        for name in sorted({template_of(kind) for kind in MailKind}):
+            source = (folder / language / f"{name}.j2").read_text("utf-8")
+            sources = markup.read(f"{source}\n{closing}")
+            compiled[language, name] = Templates(
+                plain.from_string(sources.subject),
+                plain.from_string(sources.text),
+                html.from_string(page.replace("<!-- language -->", language).replace("<!-- body -->", sources.html)),
+            )
+    return compiled
+
+
+def template_of(kind: MailKind) -> str:
+    """The name of the template of a kind of mail: the reminders of a certificate's end share one."""
+    return "certificate-expires" if kind in REMINDERS else kind
+
+
+def _environment(escapes: bool) -> Environment:
+    return Environment(
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=select_autoescape(default_for_string=escapes),
+    )
+
+
+_TEMPLATES = _compile()
+
+
+def write(task: MailTask, contact: str) -> Letter:
+    """The letter for one recipient, in the case's language, as a person reads it. `contact` is whom the reader may ask."""
+    filled = _filled(task, contact)
+    subject, text, html = _rendered(task.language, template_of(task.content.kind), filled)
+    return Letter(subject, text, html, _attachments(task.content, filled))
+
+
+def bodies(task: MailTask, contact: str) -> Bodies:
+    """The same letter as it stands in a mail, from the template made ready for what the letter tells."""
+    filled = _filled(task, contact)
+    shape, words = shape_of(filled)
+    ready = _prepared(task.language, template_of(task.content.kind), shape)
+    return replace(ready.filled(words), attachments=_attachments(task.content, filled))
+
+
+@lru_cache(maxsize=256)
+def _prepared(language: Language, name: str, shape: Shape) -> Prepared:
+    return Prepared.read(*_rendered(language, name, marked(shape)))
+
+
+def _filled(task: MailTask, contact: str) -> Filling:
+    known = {"case_id": str(task.case_id), "contact": contact}
+    return filling(task.content, WORDING[task.language], task.date) | known
+
+
+def _rendered(language: Language, name: str, filled: Filling) -> tuple[str, str, str]:
+    """A template's subject, text and page."""
+    templates = _TEMPLATES[language, name]
+    subject = templates.subject.render(filled)
+    return subject, templates.text.render(filled), templates.html.render(filled, title=subject)
+
+
+def pem(certificate: str) -> bytes:
+    """A certificate, given as base64 of DER, in PEM (RFC 7468)."""
+    lines = "\n".join(certificate[at : at + 64] for at in range(0, len(certificate), 64))
+    return f"-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n".encode("ascii")
+
+
+@lru_cache(maxsize=64)
+def _chain(chain: tuple[str, ...]) -> bytes:
+    """The chain's file, encoded once for each issuing CA."""
+    return encoded(b"".join(map(pem, chain)))
+
+
+def _attachments(content: Content, filled: Filling) -> tuple[Attachment, ...]:
+    if not isinstance(content, IssuedContent):
+        return ()
+    stem = filled["file"]
+    return (
+        Attachment(f"{stem}.der", "application/pkix-cert", in_lines(content.certificate.encode("ascii"))),
+        Attachment(f"{stem}.pem", "application/x-pem-file", encoded(pem(content.certificate))),
+        Attachment(f"{stem}-chain.pem", "application/pem-certificate-chain", _chain(content.chain)),
+    )

@@ -1,0 +1,162 @@
+"""One mail of each kind as a customer would get it, for the preview and for the golden mails: made by the decider from the contract's stored examples."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from importlib.resources import files
+from types import MappingProxyType
+from typing import TypeVar
+from uuid import UUID, uuid5
+
+from servicecert_schemas.case import CaseChanged, CaseState, Deficiency, HistoryEntry
+from servicecert_schemas.certificate import CertificateIssued, Recipient, RecipientRole
+from servicecert_schemas.deadline import DeadlineKind, DeadlineMark, DeadlineWarned
+from servicecert_schemas.event import EventData
+from servicecert_schemas.revocation import CertificateRevoked
+from servicecert_schemas.values import CertificateType, Language, Texts
+from servicecert_worker.decider import Due, Event, Happened, Result
+
+from ...domain.decide import decide
+from ...domain.ledger import Ledger
+from ...domain.reminders import DAYS, NOTHING_RECALLED, REMIND
+from ...domain.task import MailOutcome, MailState, MailTask
+
+E = TypeVar("E", bound=EventData)
+
+NOW = datetime(2026, 11, 24, 10, 15, 30, tzinfo=UTC)
+_IDS = UUID("0c0fbd8e-4a56-5a3b-9d3c-4b1f6d0a7e11")
+_PEOPLE = (
+    Recipient(role=RecipientRole.ORDERER, email="maija.mallikas@laakaritalo.example", name="Maija Mallikas"),
+    Recipient(role=RecipientRole.TECHNICAL_CONTACT, email="teppo.testaaja@yllapito.example", name="Teppo Testaaja"),
+    Recipient(role=RecipientRole.SHARED_MAILBOX, email="varmenteet@yllapito.example"),
+)
+_UNIT = Deficiency(
+    code="unit-not-found",
+    field="unit_long_name",
+    texts=Texts(
+        sv="Organisationsenhetens namn finns inte i kodtjänsten. Skriv enhetens långa namn exakt som det står där. De närmaste namnen är Exempelby läkarstation och Exempelby hälsostation.",
+        fi="Organisaatioyksikön nimeä ei ole koodistopalvelussa. Kirjoita yksikön pitkä nimi täsmälleen niin kuin se on siellä. Lähimmät nimet ovat Esimerkkilän lääkäriasema ja Esimerkkilän terveysasema.",
+        en="The name of the organisational unit is not in the code service. Write the unit's long name exactly as it stands there. The closest names are Exempelby läkarstation and Exempelby hälsostation.",
+    ),
+)
+_SUPPLIER = Deficiency(
+    code="supplier-cannot-apply",
+    field="applying_as",
+    texts=Texts(
+        sv="Systemsignaturcertifikat söks av den serviceleverantör inom social- och hälsovården som administrerar datasystemet. Be serviceleverantören göra en egen ansökan.",
+        fi="Järjestelmäallekirjoitusvarmennetta hakee se sosiaali- ja terveydenhuollon palvelunantaja, joka hallinnoi tietojärjestelmää. Pyydä palvelunantajaa tekemään oma hakemus.",
+        en="A system signature certificate is applied for by the care provider that administers the information system. Ask it to apply.",
+    ),
+)
+
+
+def example(name: str, model: type[E]) -> E:
+    """The event of one of the contract's stored examples."""
+    folder = files("servicecert_schemas") / "exported" / "examples"
+    record = json.loads((folder / f"{name}.json").read_text("utf-8"))
+    return model.model_validate_json(json.dumps(record["value"]))
+
+
+def samples(language: Language) -> Iterator[tuple[str, MailTask]]:
+    """Each kind of mail in one language, by a name: what its most concerned reader gets."""
+    for name, make in _SAMPLES.items():
+        yield name, make(language)
+
+
+def _mails(*happenings: Happened, now: datetime = NOW) -> tuple[MailTask, ...]:
+    """The mails that the last of these makes owed."""
+    ledger: Ledger | None = None
+    tasks: tuple[MailTask, ...] = ()
+    for happened in happenings:
+        decision = decide(ledger, happened, NOTHING_RECALLED, now)
+        ledger = decision.state
+        tasks = tuple(intent.data for intent in decision.intents if isinstance(intent.data, MailTask))
+    return tasks
+
+
+def _heard(data: EventData) -> Event:
+    return Event(uuid5(_IDS, data.model_dump_json()), data.key(), data, NOW)
+
+
+def _issued(language: Language, type: CertificateType = CertificateType.SERVER) -> CertificateIssued:
+    event = example("servicecert.certificate.issued.v1", CertificateIssued)
+    name = "Potilastieto Esimerkki" if not type.is_server else "kanta.laakaritalo.example"
+    subject = event.subject.replace("kanta.laakaritalo.example", name)
+    # The one begins at once, the other on a day that was asked for (A14).
+    begins = NOW if type.is_server else event.not_before
+    who = {"language": language, "recipients": _PEOPLE}
+    return event.model_copy(update={**who, "type": type, "subject": subject, "not_before": begins, "due": NOW})
+
+
+def _case(language: Language, state: CaseState, *lacking: Deficiency, **changes: object) -> CaseChanged:
+    event = example("servicecert.case.changed.v1.returned", CaseChanged)
+    history = (event.history[0], HistoryEntry(state=state, at=NOW))
+    wanted = event.applied_for.model_copy(update={"customer_reference": "PO 2026-118"})
+    common = {"language": language, "recipients": _PEOPLE, "state": state, "deficiencies": lacking, "history": history}
+    lapses = datetime(2027, 5, 24, 20, 59, 59, tzinfo=UTC)
+    return event.model_copy(update={**common, "applied_for": wanted, "lapses": lapses, **changes})
+
+
+def _waiting(language: Language) -> CaseChanged:
+    case = _case(language, CaseState.WAITING_FOR_CSR, type=CertificateType.TEST_SERVER)
+    names = ("test.apteekki.example", "test2.apteekki.example")
+    wanted = case.applied_for.model_copy(update={"dns": names, "unit_long_name": "Apoteket Exempelby I"})
+    return case.model_copy(update={"applied_for": wanted})
+
+
+def _returned(language: Language) -> CaseChanged:
+    event = example("servicecert.case.changed.v1.returned", CaseChanged)
+    return _case(language, CaseState.RETURNED, _UNIT, *event.deficiencies)
+
+
+def _nearing(case: CaseChanged, mark: DeadlineMark, at: datetime) -> MailTask:
+    assert case.lapses is not None
+    warned = DeadlineWarned(
+        case_id=case.case_id, kind=DeadlineKind.COMPLETION, mark=mark, since=case.history[0].at, until=case.lapses
+    )
+    return _mails(_heard(case), _heard(warned), Due(case.case_id, case.key(), REMIND, at), now=at)[0]
+
+
+def _expiring(language: Language, days: int) -> MailTask:
+    issued = _issued(language)
+    at = issued.not_after - timedelta(days=days, hours=-12)
+    return _mails(_heard(issued), Due(issued.case_id, issued.key(), REMIND, at), now=at)[0]
+
+
+def _revoked(language: Language) -> MailTask:
+    event = example("servicecert.certificate.revoked.v1", CertificateRevoked)
+    return _mails(_heard(event.model_copy(update={"language": language, "recipients": _PEOPLE})))[0]
+
+
+def _undelivered(language: Language) -> MailTask:
+    issued = _heard(_issued(language))
+    mail = _mails(issued)[1]
+    outcome = MailOutcome(mail_id=mail.mail_id, state=MailState.REFUSED, answer="550 5.1.1", attempts=1, at=NOW)
+    return _mails(issued, Result(mail.mail_id, issued.key, "mail", outcome))[0]
+
+
+def _of(data: EventData) -> MailTask:
+    return _mails(_heard(data))[0]
+
+
+_SAMPLES: MappingProxyType[str, Callable[[Language], MailTask]] = MappingProxyType(
+    {
+        "csr-invited": lambda language: _of(_waiting(language)),
+        "application-returned": lambda language: _of(_returned(language)),
+        "application-nears-lapse-half": lambda language: _nearing(
+            _waiting(language), DeadlineMark.HALF, datetime(2027, 2, 22, 8, tzinfo=UTC)
+        ),
+        "application-nears-lapse": lambda language: _nearing(
+            _returned(language), DeadlineMark.NINE_TENTHS, datetime(2027, 5, 6, 8, tzinfo=UTC)
+        ),
+        "application-lapsed": lambda language: _of(_case(language, CaseState.LAPSED)),
+        "application-refused": lambda language: _of(_case(language, CaseState.REFUSED, _SUPPLIER)),
+        "certificate-issued": lambda language: _of(_issued(language)),
+        "certificate-issued-system": lambda language: _of(_issued(language, CertificateType.TEST_SYSTEM_SIGNATURE)),
+        **{kind: partial(_expiring, days=days) for kind, days in DAYS.items()},
+        "certificate-expires-tomorrow": partial(_expiring, days=1),
+        "certificate-revoked": _revoked,
+        "address-refused": _undelivered,
+    }
+)

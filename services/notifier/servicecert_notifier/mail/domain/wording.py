@@ -1,0 +1,57 @@
+"""How each language names things: types, reasons, roles, moments. The words stand in `mails/<language>/words.toml`, those of
+the reasons for a revocation in the schemas."""
+
+import tomllib
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.resources import files
+from zoneinfo import ZoneInfo
+
+from servicecert_schemas.certificate import RecipientRole
+from servicecert_schemas.mail import MailKind
+from servicecert_schemas.reasons import REASONS
+from servicecert_schemas.revocation import RevocationReason
+from servicecert_schemas.values import CertificateType, Language
+
+HELSINKI = ZoneInfo("Europe/Helsinki")
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """The words of one language. `months` are in the form that follows a day's number; `told` says in short what a mail tells."""
+
+    day: str
+    moment: str
+    months: tuple[str, ...]
+    types: dict[CertificateType, str]
+    reasons: dict[RevocationReason, str]
+    recipients: dict[RecipientRole, str]
+    told: dict[MailKind, str]
+
+    def day_of(self, instant: datetime) -> str:
+        """The day, in Finland."""
+        local = instant.astimezone(HELSINKI)
+        return self.day.format(at=local, month=self.months[local.month - 1])
+
+    def moment_of(self, instant: datetime) -> str:
+        """The moment to the second in Finnish time, with its distance from UTC."""
+        local = instant.astimezone(HELSINKI)
+        hours = "+3" if local.dst() else "+2"
+        return self.moment.format(at=local, month=self.months[local.month - 1], hours=hours)
+
+
+def _read(language: Language) -> Wording:
+    words = tomllib.loads((files(__package__) / "texts" / language / "words.toml").read_text("utf-8"))
+    return Wording(
+        day=words["day"],
+        moment=words["moment"],
+        months=tuple(words["months"]),
+        types={kind: words["types"][kind] for kind in CertificateType},
+        reasons={reason: texts.in_language(language) for reason, texts in REASONS.items()},
+        recipients={role: words["recipients"][role] for role in RecipientRole},
+        told={kind: words["told"][kind] for kind in MailKind},
+    )
+
+
+WORDING = {language: _read(language) for language in Language}
+"""The words of every language, read once."""

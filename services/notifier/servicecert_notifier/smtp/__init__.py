@@ -1,0 +1,1 @@
+"""Handing mails over to a mail server."""

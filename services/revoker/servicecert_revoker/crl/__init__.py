@@ -1,0 +1,1 @@
+"""The CRLs of the CAs: planned, made, checked, published."""

@@ -1,0 +1,31 @@
+"""The revoked certificates as a CRL lists them."""
+
+from types import MappingProxyType
+
+from servicecert_pki.crl import Reason, RevokedCertificate, check_entry, entry_der
+from servicecert_schemas.revocation import RevocationReason
+
+from ...domain.status import Certificate, Revocation, Void
+
+REASONS = MappingProxyType(
+    {
+        RevocationReason.KEY_EXPOSED: Reason.KEY_COMPROMISE,
+        RevocationReason.NO_LONGER_NEEDED: Reason.CESSATION_OF_OPERATION,
+        RevocationReason.PURPOSE_OR_DATA_CHANGED: Reason.AFFILIATION_CHANGED,
+        RevocationReason.PRIVILEGE_WITHDRAWN: Reason.PRIVILEGE_WITHDRAWN,
+    }
+)
+"""The reasons of D2 as RFC 5280, 5.3.1 codes them."""
+
+
+def entry(certificate: Certificate | Void, revocation: Revocation) -> RevokedCertificate:
+    return RevokedCertificate(
+        int(certificate.serial, 16), revocation.revoked_at, REASONS[revocation.reason], revocation.invalid_since
+    )
+
+
+def encoded(entry: RevokedCertificate) -> bytes:
+    """The entry in DER, as it is stored at revocation and only joined later: read back by another library. Raises CrlUnsound (D7)."""
+    made = entry_der(entry.serial, entry.revoked_at, entry.reason, entry.invalidity_date)
+    check_entry(made, entry)
+    return made

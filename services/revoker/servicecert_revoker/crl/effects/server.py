@@ -1,0 +1,96 @@
+"""A small HTTP server for CRLs and CA certificates: these files of one folder, and nothing else."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+
+from ...effects.admission import PATIENCE_SECONDS, Admission, serving
+
+MEDIA_TYPES = MappingProxyType({".crl": "application/pkix-crl", ".cer": "application/pkix-cert"})
+"""RFC 2585, 4."""
+
+MOST_CONNECTIONS = 450
+"""Each may have a file open too: together below the 1,024 that most systems allow a process that asks for no more."""
+DOWNLOAD_SECONDS = 600.0
+"""How long a client may take to read a CRL of a million entries, some 40 MB."""
+
+# Long enough to spare a busy server, short enough for "revoked within a minute" (D4).
+CACHE = "public, max-age=30"
+_RESOLUTION = timedelta(seconds=1)
+_NAME = re.compile(r"/([a-z0-9][a-z0-9-]*(?:(?:\.[1-9][0-9]{0,3})?\.crl|\.cer))")
+_METHODS = ("GET", "HEAD")
+_DATE: Any = web.FileResponse.last_modified
+
+
+@asynccontextmanager
+async def serve(
+    folder: Path,
+    host: str | None,
+    port: int,
+    *,
+    most_connections: int = MOST_CONNECTIONS,
+    patience_seconds: float = PATIENCE_SECONDS,
+    download_seconds: float = DOWNLOAD_SECONDS,
+) -> AsyncIterator[str]:
+    """Serve the folder until the context ends, and give the address, `http://host:port`, without a slash at its end.
+
+    GET and HEAD of `/<issuer>.crl`, `/<issuer>.<partition>.crl` and `/<issuer>.cer`, with ETag and, once that is sure, Last-Modified; 404 for all
+    else. One connection too many is closed at once, one that asks nothing whole within `patience_seconds` soon after, and one that has not read its
+    file after `download_seconds`. Port 0 takes a free one. Raises OSError where the address is in use or not this machine's.
+    """
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        named = _NAME.fullmatch(request.path)
+        path = folder / named[1] if named else None
+        if path is None or not path.is_file():
+            return web.Response(status=404, text="Not found.\n")
+        if request.method not in _METHODS:
+            return web.Response(status=405, text="Ask by GET.\n", headers={"Allow": ", ".join(_METHODS)})
+        return _File(path, server, download_seconds)
+
+    server = Admission(answer, most_connections)
+    async with serving(server, host, port, patience_seconds) as address:
+        yield address
+
+
+class _File(web.FileResponse):
+    """A file on its way: whoever asked for it has as long as it says to read it."""
+
+    def __init__(self, path: Path, server: Admission, seconds: float) -> None:
+        super().__init__(path, headers={"Content-Type": MEDIA_TYPES[path.suffix], "Cache-Control": CACHE})
+        self._server = server
+        self._seconds = seconds
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Sends it. Raises ConnectionResetError where it takes too long."""
+        transport = request.transport
+        try:
+            with self._server.sends(request.protocol):
+                async with asyncio.timeout(self._seconds):
+                    return await super().prepare(request)
+        except TimeoutError:
+            if transport is not None:
+                transport.abort()
+            raise ConnectionResetError from None
+
+    @property
+    def last_modified(self) -> datetime | None:
+        """None within the second of a change: another CRL may follow in it, and the tag alone tells them apart (RFC 9110, 8.8.2.2).
+
+        Whoever got no date asks with none, so that nobody is told that an older CRL is the present one.
+        """
+        return super().last_modified
+
+    @last_modified.setter
+    def last_modified(self, value: Any) -> None:
+        _DATE.__set__(self, value)
+        if (shown := super().last_modified) is not None and datetime.now(UTC) < shown + _RESOLUTION:
+            _DATE.__set__(self, None)

@@ -1,0 +1,60 @@
+"""Looks for the other certificates of a key that is compromised: an act, so that it sees what every turn before it stored (D6).
+
+It writes the key down where nothing else has, as where an expired certificate's key is exposed, and locks it as turns do: a certificate that a turn
+learns of meanwhile is found here, or by that turn.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+from servicecert_worker.decider import Done, Outcome, Task
+
+from ..domain.cascade_plan import CascadeFound, CascadeOrder, Item, found
+from ..storage import QUERIES
+from ..storage.prepare import lock_keys
+
+log = logging.getLogger(__name__)
+
+_STANDS = """
+    select exists (select from proposals where key_sha256 = $1 and kind = 'cascade' and confirmed_by is null and dropped_by is null)
+"""
+_COMPROMISED = "insert into compromised_keys (key_sha256, source) values ($1, $2) on conflict do nothing"
+_PROPOSE = "select propose($1, 'cascade', 'key-exposed', $2, $3, $4, $5)"
+_RATE = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Cascade:
+    """The effect. Beyond `most` certificates it records a proposal that an operator is to confirm, once, and orders nothing."""
+
+    pool: "asyncpg.Pool[Any]"
+    most: int
+    clock: Callable[[], datetime]
+
+    async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
+        return [Done(await self._look(task.data, task.key)) for task in tasks]
+
+    async def _look(self, order: CascadeOrder, source: str) -> CascadeFound:
+        key = order.key_sha256
+        async with self.pool.acquire() as connection, connection.transaction():
+            await lock_keys(connection, [key])
+            await connection.execute(_COMPROMISED, key, source)
+            rows = await connection.fetch(QUERIES["others"], key, self.clock(), self.most + 1)
+            items = tuple(Item(UUID(row["case_id"]), row["account_id"], row["serial"]) for row in rows)
+            came = found(key, items, self.most)
+            if not came.stopped or await connection.fetchval(_STANDS, key):
+                return came
+            cases = [row["case_id"] for row in await connection.fetch(QUERIES["others"], key, self.clock(), None)]
+            why = f"The key {key} is compromised, and more than {self.most} other certificates have it."
+            await connection.execute(_PROPOSE, proposal := uuid4(), why, key, _RATE, cases)
+        log.error(
+            "A compromised key has %d other certificates, too many to revoke unseen: look at them by `servicecert proposals show %s`, and confirm or drop",
+            len(cases),
+            proposal,
+        )
+        return came

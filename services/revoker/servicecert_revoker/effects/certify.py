@@ -1,0 +1,36 @@
+"""The act of signing a responder's certificate with a CA's key."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from servicecert_pki.authority import Authority, AuthorityMissing
+from servicecert_pki.certificate import CertificateUnsound, sign_tbs, verify_certificate
+from servicecert_pki.keys import KeyUnavailable, SigningKey
+from servicecert_worker.decider import Again, Done, Outcome, Task
+
+from ..domain.responders import Certified, CertifyOrder
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, repr=False)
+class Certify:
+    """Signs and verifies the ordered bytes, in a thread. A repetition signs the same bytes; the first one recorded is told."""
+
+    authority: Authority
+    keys: Mapping[str, SigningKey]
+
+    async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
+        return await asyncio.to_thread(lambda: [self._outcome(task.data) for task in tasks])
+
+    def _outcome(self, order: CertifyOrder) -> Outcome:
+        try:
+            issuer = self.authority.issuer(order.issuer)
+            certificate = sign_tbs(order.tbs, self.keys[order.issuer])
+            verify_certificate(certificate, order.tbs, issuer.public_key)
+        except (KeyUnavailable, AuthorityMissing, CertificateUnsound) as fault:
+            log.error("An OCSP responder gets no certificate of %s for now: %s", order.issuer, fault)
+            return Again(str(fault))
+        return Done(Certified(**dict(order), certificate=certificate, issuer_certificate=issuer.certificate_der))

@@ -1,0 +1,1 @@
+"""What two operators of the authority want revoked."""

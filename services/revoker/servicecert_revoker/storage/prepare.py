@@ -1,0 +1,75 @@
+"""What the revoker's tables say of a turn's keys and of the authority's own requests, looked up in the turn's transaction (D6).
+
+A turn that learns of a certificate and one in which its key is found compromised come one after the other: they lock the key. The locks come after
+those of the turn's own keys, in their order, so that turns wait for each other and never deadlock.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from uuid import UUID
+
+from servicecert_schemas.certificate import CertificateIssued
+from servicecert_schemas.event import Role
+from servicecert_schemas.revocation import RevocationReason, RevocationRequested
+from servicecert_worker.decider import Connection, Event, Happened, Stored
+from servicecert_worker.runtime.turn import key_lock
+
+from ..domain.decide import State
+from ..domain.knowledge import Knowledge
+from ..domain.status import Certificate, certificate_of, held_of
+from ..proposals.domain.proposal import Proposal, request_id
+from . import QUERIES
+
+_LOCK = "select pg_advisory_xact_lock(lock) from unnest($1::bigint[]) as l (lock)"
+_LOCKED_AS = "revoker/compromised-keys"
+
+
+async def recall(
+    connection: Connection, happened: Sequence[Happened], stored: Mapping[str, Stored[State]], known: Knowledge
+) -> Knowledge:
+    """What is known, with which of the turn's keys are compromised and which of its requests two operators want."""
+    keys: set[str] = set()
+    cases: set[str] = set()
+    for each in happened:
+        if isinstance(each, Event) and isinstance(each.data, CertificateIssued):
+            keys.add(each.data.key_sha256)
+    for request in _requests(happened, stored):
+        certificate = _certificate_in(stored.get(request.key()))
+        if request.reason is RevocationReason.KEY_EXPOSED and certificate is not None:
+            keys.add(certificate.key_sha256)
+        if request.actor.role is Role.OPERATOR:
+            cases.add(request.key())
+    keys |= {
+        each.state.key_sha256
+        for each in stored.values()
+        if isinstance(each.state, Proposal) and each.state.key_sha256 is not None
+    }
+    if keys:
+        await lock_keys(connection, keys)
+        rows = await connection.fetch(QUERIES["compromised"], list(keys))
+        known = replace(known, compromised=frozenset(row["key_sha256"] for row in rows))
+    if cases:
+        rows = await connection.fetch(QUERIES["confirmed"], list(cases))
+        confirmed = {(request_id(row["id"], row["key"]), UUID(row["key"])): row["reason"] for row in rows}
+        known = replace(known, confirmed=MappingProxyType(confirmed))
+    return known
+
+
+async def lock_keys(connection: Connection, keys: Iterable[str]) -> None:
+    """Lock keys, in an order, until the transaction ends."""
+    await connection.execute(_LOCK, sorted(key_lock(_LOCKED_AS, key) for key in keys))
+
+
+def _certificate_in(entry: Stored[State] | None) -> Certificate | None:
+    return None if entry is None or isinstance(entry.state, Proposal) else certificate_of(entry.state)
+
+
+def _requests(happened: Sequence[Happened], stored: Mapping[str, Stored[State]]) -> Iterator[RevocationRequested]:
+    """Those that came in this turn, and those of its cases that wait."""
+    for each in happened:
+        if isinstance(each, Event) and isinstance(each.data, RevocationRequested):
+            yield each.data
+    for entry in stored.values():
+        if not isinstance(entry.state, Proposal):
+            yield from (held.request for held in held_of(entry.state))

@@ -1,0 +1,181 @@
+-- name: allocate
+-- Greater than every number that was given out, and than the one that is published ($2), should the table have been restored from a backup. Each pass
+-- makes a full CRL, so its numbers are all that there are.
+insert into crls (issuer, partition, number, scheduled)
+select $1, 0, greatest(coalesce(max(number), 0), $2::bigint) + 1, $3
+from crls where issuer = $1 and partition = 0
+returning number
+
+-- name: asked
+select octets, partition from revocations where issuer = $1 and octets = any($2::bytea[])
+
+-- name: compromised
+select key_sha256 from compromised_keys where key_sha256 = any($1::text[])
+
+-- name: confirmed
+-- What two operators want of these cases.
+select p.id, i.key, p.reason from proposal_items as i join proposals as p on p.id = i.proposal where i.key = any($1::text[]) and p.confirmed_by is not null
+
+-- name: count_proposals
+select count(*) filter (where confirmed_by is null and kind <> 'cascade') as unconfirmed,
+       count(*) filter (where confirmed_by is null and kind = 'cascade') as stopped,
+       count(*) filter (where confirmed_by is not null) as running
+from proposals where done_at is null and dropped_by is null
+
+-- name: erase
+-- E3: of a certificate that is erased the recipients go, and who asked for its revocation and still waits.
+update statuses set certificate = jsonb_set(certificate, '{recipients}', '[]'), asked = null where key = $1 and certificate is not null
+
+-- name: intend
+-- The partitions' CRLs of a pass have the number of its full one.
+insert into crls (issuer, partition, number, scheduled) select $1, partition, $3, $4 from unnest($2::int[]) as n (partition)
+
+-- name: last_crls
+-- The last published CRL of each CA ($1) and partition, up to the greatest that is in use, which is at least $2.
+select issuer, partition, last.this_update, last.next_update, last.entries
+from unnest($1::text[]) as ca (issuer)
+cross join lateral generate_series(0, greatest($2::int, (select max(s.partition) from statuses as s where s.issuer = ca.issuer))) as n (partition)
+cross join lateral (
+    select this_update, next_update, entries
+    from crls
+    where crls.issuer = ca.issuer and crls.partition = n.partition and published_at is not null
+    order by number desc
+    limit 1
+) as last
+
+-- name: load
+select s.key, s.version, s.standing::text as standing, s.certificate::text as certificate, s.asked::text as asked,
+       r.request_id, r.reason, r.requested_at, r.due, r.revoked_at, r.invalid_since
+from statuses as s left join revocations as r using (key)
+where s.key = any($1::text[])
+
+-- name: load_proposals
+-- Confirmed proposals that are not dropped, each with the first $2 of the certificates that are left.
+select p.id, p.version, p.reason, p.proposed_by || '/' || p.confirmed_by as operators, p.key_sha256, p.rate, p.total, p.ordered, p.carried_at, p.done_at,
+       coalesce((
+           select jsonb_agg(jsonb_build_object('case_id', s.key, 'account_id', s.certificate ->> 'account_id', 'serial', s.serial) order by i.place)
+           from proposal_items as i join statuses as s on s.key = i.key
+           where i.proposal = p.id and i.place > p.ordered and i.place <= p.ordered + $2
+       ), '[]')::text as next
+from proposals as p
+where p.id = any($1::uuid[]) and p.confirmed_by is not null
+
+-- name: open
+select count(*) as open, count(*) filter (where r.due < $1) as late,
+       coalesce(extract(epoch from $1 - min(r.requested_at)), 0)::float as oldest
+from statuses as s join revocations as r using (key)
+where s.standing > 'valid' and s.standing < 'revoked'
+
+-- name: others
+-- The valid certificates of a key that no confirmed proposal about it holds, at most $3.
+select s.key as case_id, s.certificate ->> 'account_id' as account_id, s.serial
+from statuses as s
+where s.key_sha256 = $1 and s.standing = 'valid' and (s.certificate ->> 'not_after')::timestamptz > $2
+  and not exists (
+      select from proposal_items as i join proposals as p on p.id = i.proposal
+      where i.key = s.key and p.key_sha256 = $1 and p.confirmed_by is not null
+  )
+order by s.key limit $3
+
+-- name: part_of_full
+-- The next entries of a full CRL, in the order of their serial numbers, after that of the last part ($4).
+select string_agg(entry, ''::bytea order by octets) as entries, string_agg(octets, ''::bytea order by octets) as serials
+from (
+    select octets, entry
+    from revocations
+    where issuer = $1 and octets > $4 and (not_after >= $2 or octets = any($3::bytea[]))
+    order by octets
+    limit 20000
+) as part
+
+-- name: part_of_partition
+-- The next entries of a partition's CRL, in the order of their serial numbers, after that of the last part ($4).
+select string_agg(entry, ''::bytea order by octets) as entries, string_agg(octets, ''::bytea order by octets) as serials
+from (
+    select octets, entry
+    from revocations
+    where issuer = $1 and partition = $5 and octets > $4 and (not_after >= $2 or octets = any($3::bytea[]))
+    order by octets
+    limit 20000
+) as part
+
+-- name: record
+update crls as c
+set this_update = $3, next_update = $4, published_at = $5, entries = n.entries, sha256 = n.sha256, serial_sum = n.serial_sum
+from unnest($6::int[], $7::int[], $8::text[], $9::numeric[]) as n (partition, entries, sha256, serial_sum)
+where c.issuer = $1 and c.number = $2 and c.partition = n.partition
+
+-- name: recorded
+-- The last published CRL of each of these partitions.
+select partition, entries, sha256, serial_sum
+from unnest($2::int[]) as asked (partition)
+cross join lateral (
+    select entries, sha256, serial_sum
+    from crls
+    where issuer = $1 and crls.partition = asked.partition and published_at is not null
+    order by number desc
+    limit 1
+) as last
+where serial_sum is not null
+
+-- name: save
+-- A row whose version moved is not saved and not counted. An entry changes only with the request that gave its reason.
+with saved as (
+    insert into statuses as s (key, version, standing, issuer, serial, partition, certificate, asked)
+    select key, version + 1, standing::standing, issuer, serial, partition, certificate::jsonb, asked::jsonb
+    from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[])
+        as n (key, version, standing, issuer, serial, partition, certificate, asked)
+    on conflict (key) do update
+        set version = excluded.version, standing = excluded.standing, issuer = excluded.issuer, serial = excluded.serial,
+            partition = excluded.partition, certificate = excluded.certificate, asked = excluded.asked
+        where s.version = excluded.version - 1
+    returning 1
+),
+entered as (
+    insert into revocations as r (issuer, serial, partition, key, request_id, reason, requested_at, due, revoked_at, invalid_since, not_after, entry)
+    select * from unnest($9::text[], $10::text[], $11::int[], $12::text[], $13::uuid[], $14::text[], $15::timestamptz[], $16::timestamptz[],
+                         $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::bytea[])
+    on conflict (issuer, serial) do update
+        set request_id = excluded.request_id, reason = excluded.reason, invalid_since = excluded.invalid_since, entry = excluded.entry
+        where r.request_id <> excluded.request_id
+)
+select count(*) from saved
+
+-- name: save_proposals
+-- How far proposals are carried out; a key that one is about is compromised from its first step on. A row whose version moved is not saved and not counted.
+with saved as (
+    update proposals as p set version = p.version + 1, ordered = n.ordered, carried_at = n.carried_at, done_at = n.done_at
+    from unnest($1::uuid[], $2::int[], $3::int[], $4::timestamptz[], $5::timestamptz[]) as n (id, version, ordered, carried_at, done_at)
+    where p.id = n.id and p.version = n.version
+    returning p.id, p.key_sha256
+),
+compromised as (
+    insert into compromised_keys (key_sha256, source)
+    select key_sha256, 'proposal/' || id from saved where key_sha256 is not null
+    on conflict do nothing
+)
+select count(*) from saved
+
+-- name: since
+-- What expired before this moment was on a scheduled CRL from after its expiry, and is listed no more (RFC 5280, 3.3).
+select coalesce(max(this_update), '-infinity') from crls where issuer = $1 and partition = 0 and scheduled
+
+-- name: sizes
+-- How much each partition lists: what is revoked and has not expired before $2, and what is asked for ($3).
+select partition, count(*) as entries, sum(length(entry)) as octets
+from revocations
+where issuer = $1 and (not_after >= $2 or octets = any($3::bytea[]))
+group by partition
+
+-- name: standings
+-- What OCSP responders are to know of the next cases after $1: every certificate, and of what is void what a published CRL lists (D8, I7).
+select s.key, s.issuer, s.serial, (s.certificate ->> 'not_after')::timestamptz as not_after, s.standing >= 'listed' as listed,
+       r.reason, r.revoked_at, r.invalid_since
+from statuses as s left join revocations as r on r.key = s.key
+where s.key > $1 and (s.standing >= 'listed' or s.standing >= 'valid' and s.certificate ? 'account_id')
+order by s.key
+limit $2
+
+-- name: vanished
+-- Of serial numbers that are on a CRL no more, those that may be missing: they expired before this moment.
+select octets from revocations where issuer = $1 and octets = any($2::bytea[]) and not_after < $3

@@ -1,0 +1,1 @@
+"""What was done, in a chain that shows where it was changed (B6)."""

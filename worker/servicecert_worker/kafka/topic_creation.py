@@ -1,0 +1,68 @@
+"""Makes the catalogue's topics, and waits until each partition has a leader."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from servicecert_schemas.topics import Topic
+
+from ..faults import OperatorError, no_broker, pauses, within
+from .access import IN_THE_CLEAR, KafkaAccess
+
+_LEADER_SECONDS = 30.0
+
+
+async def create(
+    bootstrap_servers: str,
+    topics: Sequence[Topic],
+    prefix: str = "",
+    replication: int = 1,
+    min_in_sync: int = 1,
+    access: KafkaAccess = IN_THE_CLEAR,
+) -> list[str]:
+    """Makes those of the topics that do not exist, and answers their names. Raises `OperatorError`.
+
+    `replication` is how many copies there are of each record, `min_in_sync` how many brokers must have one before a record counts as written.
+
+    The admin client reports what went wrong in its answer, not by raising.
+    """
+    admin = AIOKafkaAdminClient(**access.to(bootstrap_servers))
+    try:
+        await within(15, admin.start())
+        answer = await admin.create_topics(
+            [
+                NewTopic(prefix + topic.name, topic.partitions, replication, topic_configs=_config(topic, min_in_sync))
+                for topic in topics
+            ]
+        )
+        made = [name for name, code, *_ in answer.topic_errors if _is_made(name, code)]
+        await within(_LEADER_SECONDS, _led(admin, [prefix + topic.name for topic in topics]))
+    except (KafkaError, OSError, TimeoutError):
+        raise no_broker(bootstrap_servers, access) from None
+    finally:
+        await admin.close()
+    return made
+
+
+def _config(topic: Topic, min_in_sync: int) -> dict[str, str]:
+    return {**topic.config, "min.insync.replicas": str(min_in_sync)}
+
+
+def _is_made(name: str, code: int) -> bool:
+    if code == 0:
+        return True
+    fault = for_code(code)
+    if fault is TopicAlreadyExistsError:
+        return False
+    raise OperatorError(f"Kafka refuses to make the topic {name}: {fault.description or fault.__name__}", 77)
+
+
+async def _led(admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:
+    async for _ in pauses(first=0.02, longest=0.5):
+        described = await admin.describe_topics(list(names))
+        if all(
+            topic["error_code"] == 0 and all(part["leader"] >= 0 for part in topic["partitions"]) for topic in described
+        ):
+            return

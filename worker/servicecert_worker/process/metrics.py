@@ -1,0 +1,133 @@
+"""What a worker counts and shows to Prometheus, with the names of its metrics in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from ..decider import Gauge as ServiceGauge
+from ..runtime.fold import Item
+from ..runtime.record import Arrival
+from ..runtime.turn import Outcome
+
+_AGE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
+
+
+class Metrics:
+    """The metrics of one worker, in a registry of their own."""
+
+    def __init__(self, service: str, gauges: Sequence[ServiceGauge] = ()) -> None:
+        self.registry = CollectorRegistry()
+        self._service = service
+        self.events = Counter(
+            "servicecert_events",
+            "Records taken, by what became of them: handled, duplicate, parked.",
+            ["service", "topic", "outcome"],
+            registry=self.registry,
+        )
+        self.age = Histogram(
+            "servicecert_event_age_seconds",
+            "From the timestamp of a record to the commit of its effect.",
+            ["service"],
+            buckets=_AGE_BUCKETS,
+            registry=self.registry,
+        )
+        self.turn = Histogram(
+            "servicecert_turn_seconds",
+            "How long turns take.",
+            ["service"],
+            buckets=_AGE_BUCKETS[:12],
+            registry=self.registry,
+        )
+        self.published = Counter(
+            "servicecert_published", "Events decided, by type.", ["service", "type"], registry=self.registry
+        )
+        self.lag = Gauge(
+            "servicecert_consumer_lag_messages",
+            "Records not handled yet.",
+            ["group", "topic", "partition"],
+            registry=self.registry,
+        )
+        self.lag_seconds = Gauge(
+            "servicecert_consumer_lag_seconds",
+            "Age of the oldest record that was read and is not handled yet.",
+            ["group", "topic", "partition"],
+            registry=self.registry,
+        )
+        self.partitions = Gauge(
+            "servicecert_assigned_partitions", "Partitions read by this worker.", ["group"], registry=self.registry
+        )
+        self.backlog = Gauge(
+            "servicecert_backlog",
+            "What is open in the service's tables: outbox, intents, parked, culprits, overdue deadlines.",
+            ["service", "kind"],
+            registry=self.registry,
+        )
+        self.backlog_age = Gauge(
+            "servicecert_backlog_age_seconds",
+            "Age of the oldest row of the outbox and of the intents.",
+            ["service", "kind"],
+            registry=self.registry,
+        )
+        self.unattested = Gauge(
+            "servicecert_audit_unattested_seconds",
+            "Age of the oldest row of the audit that no signed checkpoint vouches for.",
+            ["service"],
+            registry=self.registry,
+        )
+        self.belated = Counter(
+            "servicecert_belated_results",
+            "Results of acts that came when another had ended the act, and contradict it, by what they are.",
+            ["service", "code"],
+            registry=self.registry,
+        )
+        self.stuck = Gauge(
+            "servicecert_stuck",
+            "Results and deadlines that could not be decided since the start.",
+            ["service"],
+            registry=self.registry,
+        )
+        self.clock_ahead = Gauge(
+            "servicecert_clock_ahead_seconds",
+            "How far the worker's clock is set ahead of the machine's: never in production.",
+            ["service"],
+            registry=self.registry,
+        )
+        self.ready = Gauge(
+            "servicecert_ready",
+            "1 while the worker takes turns and its parts answer.",
+            ["service"],
+            registry=self.registry,
+        )
+        self._own = [(each, Gauge(each.name, each.text, each.labels, registry=self.registry)) for each in gauges]
+
+    async def read_own(self) -> None:
+        """Asks for the service's own numbers. One that cannot be read is not shown."""
+        for asked, shown in self._own:
+            shown.clear()
+            with suppress(Exception):
+                for label, value in (await asked.read()).items():
+                    shown.labels(*((label,) if isinstance(label, str) else label)).set(value)
+
+    def count(self, outcome: Outcome, items: Sequence[Item], now: datetime, seconds: float) -> None:
+        """Counts a turn that is committed."""
+        self.turn.labels(self._service).observe(seconds)
+        for type in outcome.published:
+            self.published.labels(self._service, type).inc()
+        for belated in outcome.belated:
+            self.belated.labels(self._service, belated.code).inc()
+        aside = {each.arrival.id for each in outcome.aside}
+        age = self.age.labels(self._service)
+        for item in items:
+            if isinstance(item, Arrival):
+                what = "parked" if item.id in aside else "duplicate" if item.id in outcome.repeated else "handled"
+                self.events.labels(self._service, item.record.topic, what).inc()
+                if what == "handled":
+                    age.observe(max(0.0, (now - item.record.written).total_seconds()))
+
+    def text(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,1 @@
+"""What every service runs on: turns, acts, deadlines, parking, the relay."""

@@ -1,0 +1,177 @@
+"""What one worker of a service does for all: the relay, deadlines, released records, adoption, checkpoints of the audit, pruning.
+
+The leader holds an advisory lock on the connection that the relay reads with: who has lost the one has lost the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+
+from ..audit.checkpoints import Attestor
+from ..decider import Due, Service
+from ..faults import Outage, is_transient, pauses, uncancelled, within
+from ..kafka.clients import stop
+from ..storage import QUERIES
+from ..storage.database import connection_options
+from .effects import Effects
+from .parking import released
+from .record import Arrival
+from .relay import Producers, relay
+from .steps import step
+
+log = logging.getLogger(__name__)
+
+_RELAYS = 7079
+_POLL_SECONDS = 0.25
+_ADOPT_SECONDS = 0.5
+_PRUNE_SECONDS = 30.0
+
+
+class Leader:
+    """Stands for election, for ever, and leads while elected."""
+
+    def __init__(
+        self,
+        service: Service[Any, Any],
+        url: str,
+        pool: asyncpg.Pool[Any],
+        producers: Producers,
+        prefix: str,
+        effects: Effects,
+        give: Callable[[Sequence[Due | Arrival]], None],
+        room: Callable[[], int],
+        clock: Callable[[], datetime],
+        inbox_days: int,
+        attestor: Attestor | None,
+        audit_seconds: float,
+        heard: Callable[[datetime], Awaitable[bool]],
+    ) -> None:
+        self._service = service
+        self._url = url
+        self._pool = pool
+        self._producers = producers
+        self._prefix = prefix
+        self._effects = effects
+        self._give = give
+        self._room = room
+        self._clock = clock
+        self._inbox = timedelta(days=inbox_days)
+        self._attestor = attestor
+        self._audit_seconds = audit_seconds
+        self._heard = heard
+        self._wake = asyncio.Event()
+        self._leading = False
+        self._outage = Outage("The relay's database or broker")
+
+    @property
+    def channel(self) -> str:
+        """What a turn notifies so that the relay wakes: nothing where the relay is in this process."""
+        return "" if self._leading else f"outbox_{self._service.name}"
+
+    def woken(self) -> None:
+        """Says that the outbox may hold something new."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Leads whenever it can; what is transient is tried again."""
+        async for _ in pauses(longest=1.0):
+            try:
+                await self._stand()
+            except* Exception as group:
+                for error in _leaves(group):
+                    if not is_transient(error):
+                        raise
+                    self._outage.began(error)
+
+    async def _stand(self) -> None:
+        connection = await asyncpg.connect(self._url, **connection_options(self._service.name))
+        try:
+            async for _ in pauses(longest=0.5):
+                if await connection.fetchval(QUERIES["elect"], _RELAYS, self._service.name):
+                    await self._lead(connection)
+        finally:
+            self._leading = False
+            connection.terminate()
+
+    async def _lead(self, connection: asyncpg.Connection[Any]) -> None:
+        await connection.add_listener(f"outbox_{self._service.name}", lambda *_: self._wake.set())
+        await self._stand_deadlines()
+        producer = self._producers()
+        try:
+            await within(15, producer.start())
+            self._leading = True
+            async with asyncio.TaskGroup() as group:
+                for part in (
+                    relay(connection, producer, self._prefix, f"/{self._service.name}", self._wake),
+                    _every(_POLL_SECONDS, self._poll),
+                    _every(_ADOPT_SECONDS, self._adopt),
+                    _every(_PRUNE_SECONDS, self._prune),
+                    _every(self._audit_seconds, self.attest),
+                ):
+                    group.create_task(uncancelled(part))
+                self._outage.ended()
+        finally:
+            await stop(producer)
+
+    async def _stand_deadlines(self) -> None:
+        for key, kind in self._service.standing:
+            await self._pool.execute(
+                "insert into deadlines (key, kind, id, at) values ($1, $2, $3, $4) on conflict do nothing",
+                key,
+                kind,
+                uuid4(),
+                self._clock(),
+            )
+
+    async def _poll(self) -> None:
+        room = self._room()
+        if room <= 0:
+            return
+        async with self._pool.acquire() as connection:
+            rows = await connection.fetch(QUERIES["due"], self._clock(), room)
+            arrivals = await released(connection, 20)
+        if rows or arrivals:
+            step("due-read")
+            self._give(arrivals)
+            due = [Due(row["id"], row["key"], row["kind"], row["at"], row["traceparent"]) for row in rows]
+            self._give(await self._after_what_was_written(due))
+
+    async def _after_what_was_written(self, due: Sequence[Due]) -> Sequence[Due]:
+        """The deadlines that need not wait for records which were written before."""
+        first = self._service.hears_first
+        slacks = [first[each.kind] for each in due if each.kind in first]
+        if not slacks or await self._heard(self._clock() - min(slacks)):
+            return due
+        return [each for each in due if each.kind not in first]
+
+    async def _adopt(self) -> None:
+        if (room := self._room()) > 0:
+            await self._effects.adopt(self._pool, room)
+
+    async def attest(self) -> None:
+        """Signs a checkpoint of the audit chains, where this worker leads and has the key (B6)."""
+        if self._leading and self._attestor is not None and await self._attestor.attest():
+            self._wake.set()
+
+    async def _prune(self) -> None:
+        await self._pool.execute(QUERIES["prune"], self._inbox)
+
+
+async def _every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await act()
+        await asyncio.sleep(seconds)
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    leaves: list[BaseException] = []
+    for error in group.exceptions:
+        leaves += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return leaves

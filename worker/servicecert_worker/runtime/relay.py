@@ -1,0 +1,76 @@
+"""The relay: publishes a service's outbox, in order, and deletes what the broker acknowledged.
+
+One per service (an advisory lock), so that the events of a key keep their order. What dies between acknowledgement and deletion is published again
+under the same ids.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC
+from typing import Any
+
+import asyncpg
+from aiokafka import AIOKafkaProducer
+from servicecert_schemas.codec import headers_of
+from servicecert_schemas.event import Envelope
+
+from ..clock import machine_clock
+from ..faults import within
+from ..storage import QUERIES
+from .steps import step
+
+SEND_SECONDS = 30.0
+_ROWS = 500
+
+
+async def relay(
+    connection: asyncpg.Connection[Any], producer: AIOKafkaProducer, prefix: str, source: str, wake: asyncio.Event
+) -> None:
+    """Publishes for ever. `prefix` stands before each topic's name, `wake` says that there may be something new.
+
+    Raises `TimeoutError` when the broker does not acknowledge within 30 s (aiokafka's own sends wait for ever), and what asyncpg and aiokafka raise.
+    """
+    while True:
+        wake.clear()
+        rows = await connection.fetch(QUERIES["outbox"], _ROWS)
+        if rows:
+            await _publish(connection, producer, prefix, source, rows)
+        if len(rows) < _ROWS:
+            with suppress(TimeoutError):
+                await within(1, wake.wait())
+
+
+async def _publish(
+    connection: asyncpg.Connection[Any],
+    producer: AIOKafkaProducer,
+    prefix: str,
+    source: str,
+    rows: list[asyncpg.Record],
+) -> None:
+    step("relay-read")
+    async with asyncio.timeout(SEND_SECONDS):
+        await asyncio.gather(*[await _send(producer, prefix, source, row) for row in rows])
+    step("relay-acked")
+    await connection.execute("delete from outbox where id = any($1::bigint[])", [row["id"] for row in rows])
+    step("relay-deleted")
+
+
+async def _send(producer: AIOKafkaProducer, prefix: str, source: str, row: asyncpg.Record) -> asyncio.Future[Any]:
+    key = row["key"]
+    at = row["at"].astimezone(UTC)
+    envelope = Envelope(row["event_id"], source, row["type"], key, at, key, row["traceparent"])
+    sent: asyncio.Future[Any] = await producer.send(
+        prefix + row["topic"],
+        value=row["payload"],
+        key=key.encode(),
+        headers=headers_of(envelope),
+        # A broker refuses what is stamped more than an hour ahead of it, as a clock may be that runs ahead (SERVICECERT_CLOCK_AHEAD).
+        timestamp_ms=int(min(at, machine_clock()).timestamp() * 1000),
+    )
+    return sent
+
+
+Producers = Callable[[], AIOKafkaProducer]

@@ -1,0 +1,225 @@
+"""A turn: what happened, decided and stored in one transaction.
+
+The keys' advisory locks come first, in the order of their hashes; everything else is by key and comes after. So two turns that share a key, or an
+event, wait for each other and never deadlock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from asyncpg import Pool, PostgresError
+from servicecert_schemas.topics import TOPIC_OF
+
+from ..audit.chain import Chain, Head
+from ..decider import Connection, Due, Happened, Result, Service, Stored, Task
+from ..storage import QUERIES
+from .fold import Aside, Decided, Folded, Item, fold
+from .parking import park
+from .record import Arrival, Poison
+from .steps import step
+
+S = TypeVar("S")
+K = TypeVar("K")
+
+
+@dataclass(frozen=True, slots=True)
+class Belated:
+    """A result that came when another had ended its act, and contradicts it: `code` says how."""
+
+    result: Result
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a turn that is committed leaves to do (intents, ours to do now), and what it did: items that had their effect before, records put
+    aside, the types of the events that it decided, results that contradict what is decided."""
+
+    tasks: tuple[Task, ...]
+    owner: int
+    repeated: frozenset[UUID]
+    aside: tuple[Aside, ...]
+    published: tuple[str, ...]
+    belated: tuple[Belated, ...] = ()
+
+
+class Turns(Generic[S, K]):
+    """Takes turns for a service, and tells each in the audit chain."""
+
+    def __init__(self, service: Service[S, K], pool: Pool[Any], chain: Chain) -> None:
+        self._service = service
+        self._pool = pool
+        self._chain = chain
+
+    async def take(self, items: Sequence[Item], known: K, now: datetime, owner: int, wake: str) -> Outcome:
+        """Handles the items in one transaction. `owner` is the owner that new intents get.
+
+        Raises what the database raises, `Conflict`, `Transient`, and `Stuck` for a result or deadline that the decider cannot take.
+        """
+        async with self._pool.acquire() as connection:
+            keys = sorted({item.key for item in items})
+            await self._begin(connection, keys)
+            try:
+                outcome, head = await self._decide(connection, items, keys, known, now, owner, wake)
+                # Until the commit is answered, nobody knows where the chain ends.
+                self._chain.head = None
+                await connection.execute("commit")
+                self._chain.head = head
+            except BaseException:
+                await _roll_back(connection)
+                raise
+        step("committed")
+        return outcome
+
+    async def _begin(self, connection: Connection, keys: Sequence[str]) -> None:
+        """Begins the transaction and locks the keys in one round trip, in the locks' order: so two turns wait for each other and never deadlock.
+
+        Every statement after it sees what the turn before on one of the keys committed.
+        """
+        locks = sorted(key_lock(self._service.name, key) for key in keys)
+        step("begun")
+        await connection.execute("begin; " + "; ".join(f"select pg_advisory_xact_lock({lock})" for lock in locks))
+        step("locked")
+
+    async def _decide(
+        self,
+        connection: Connection,
+        items: Sequence[Item],
+        keys: Sequence[str],
+        known: K,
+        now: datetime,
+        owner: int,
+        wake: str,
+    ) -> tuple[Outcome, Head | None]:
+        """What the turn does, and where the audit chain ends if it is committed."""
+        current, parked = await _claim(connection, items, keys)
+        step("claimed")
+        late = _late(items, current)
+        if not current and not late:
+            return Outcome((), owner, frozenset(item.id for item in items), (), ()), self._chain.head
+        stored = {entry.key: entry for entry in await self._service.store.load(connection, keys)}
+        if self._service.recall is not None:
+            happened = [what for item in current if not isinstance(what := _what(item), Poison)]
+            known = await self._service.recall(connection, happened, stored, known)
+        step("loaded")
+        folded = fold(self._service.decide, current, stored, parked, known, now)
+        belated = self._belated(late, stored)
+        folded.decided += [Decided(each.result, belated=each.code) for each in belated]
+        step("decided")
+        if folded.changed:
+            await self._service.store.save(connection, folded.changed)
+        step("saved")
+        head = await self._write(connection, folded, now, owner, wake) if folded.decided else self._chain.head
+        step("written")
+        outcome = Outcome(
+            tasks=tuple(
+                Task(made.id, made.key, made.intent.kind, made.intent.data, now, made.traceparent)
+                for made in folded.intended
+            ),
+            owner=owner,
+            repeated=frozenset(item.id for item in items) - {item.id for item in current},
+            aside=tuple(folded.aside),
+            published=tuple(event.data.TYPE for event in folded.published),
+            belated=belated,
+        )
+        return outcome, head
+
+    def _belated(self, late: Sequence[Result], stored: Mapping[str, Stored[S]]) -> tuple[Belated, ...]:
+        found = [
+            (result, self._service.belated(entry.state if (entry := stored.get(result.key)) else None, result))
+            for result in late
+        ]
+        return tuple(Belated(result, code) for result, code in found if code is not None)
+
+    async def _write(self, connection: Connection, folded: Folded[S], now: datetime, owner: int, wake: str) -> Head:
+        armed = [deadline for deadline in folded.armed.values() if deadline.at is not None]
+        cancelled = [deadline for deadline in folded.armed.values() if deadline.at is None]
+        rows = await self._chain.rows(connection, folded.decided, now)
+        try:
+            await connection.execute(
+                QUERIES["write"],
+                now,
+                owner,
+                wake if folded.published else "",
+                [TOPIC_OF[event.data.TYPE].name for event in folded.published],
+                [event.data.key() for event in folded.published],
+                [event.id for event in folded.published],
+                [event.data.TYPE for event in folded.published],
+                [event.traceparent for event in folded.published],
+                [event.payload for event in folded.published],
+                [made.id for made in folded.intended],
+                [made.key for made in folded.intended],
+                [made.intent.kind for made in folded.intended],
+                [made.payload for made in folded.intended],
+                [made.traceparent for made in folded.intended],
+                [deadline.id for deadline in armed],
+                [deadline.key for deadline in armed],
+                [deadline.kind for deadline in armed],
+                [deadline.at for deadline in armed],
+                [deadline.traceparent for deadline in armed],
+                [deadline.key for deadline in cancelled],
+                [deadline.kind for deadline in cancelled],
+                self._chain.id,
+                [row.seq for row in rows],
+                [row.key for row in rows],
+                [row.entry for row in rows],
+                [row.hash for row in rows],
+                [row.salt for row in rows],
+            )
+        except PostgresError as error:
+            raise self._chain.refused(error) from error
+        if folded.aside:
+            await park(connection, self._service.name, self._service.storable, folded.aside, now)
+        return Head(rows[-1].seq, rows[-1].hash)
+
+
+def _late(items: Sequence[Item], current: Sequence[Item]) -> list[Result]:
+    """The results whose act has its end already."""
+    counted = {item.id for item in current}
+    return [item for item in items if isinstance(item, Result) and item.id not in counted]
+
+
+def _what(item: Item) -> Happened | Poison:
+    return item.what if isinstance(item, Arrival) else item
+
+
+async def _claim(
+    connection: Connection, items: Sequence[Item], keys: Sequence[str]
+) -> tuple[list[Item], dict[str, int]]:
+    """The items that count (each can be claimed once), and the keys that have parked records, with the place of the first."""
+    pasts = [item.parked for item in items if isinstance(item, Arrival) and item.parked is not None]
+    rows = await connection.fetch(
+        QUERIES["claim"],
+        [item.id for item in items if isinstance(item, Result)],
+        [item.id for item in items if isinstance(item, Due)],
+        [past.seq for past in pasts],
+        [past.attempts for past in pasts],
+        [item.id for item in items if isinstance(item, Arrival) and item.parked is None],
+        keys,
+    )
+    claimed = {row["claimed"] for row in rows if row["key"] is None}
+    current: list[Item] = []
+    for item in items:
+        if item.id in claimed:
+            claimed.discard(item.id)
+            current.append(item)
+    return current, {row["key"]: row["first"] for row in rows if row["key"] is not None}
+
+
+async def _roll_back(connection: Connection) -> None:
+    """Ends a transaction that failed. A connection that cannot is broken, and the server ends it."""
+    try:
+        await connection.execute("rollback")
+    except Exception:
+        connection.terminate()
+
+
+def key_lock(service: str, key: str) -> int:
+    """The advisory lock of a service's key: a signed 64-bit hash. Locks are the database's, so the service is part of it."""
+    return int.from_bytes(blake2b(f"{service}/{key}".encode(), digest_size=8).digest(), signed=True)

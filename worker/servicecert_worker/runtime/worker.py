@@ -1,0 +1,334 @@
+"""A worker: all parts of the runtime around one service, from start to orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import partial
+from time import perf_counter
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
+
+import asyncpg
+from aiokafka import AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+from asyncpg import Pool
+from servicecert_schemas.topics import AUDIT_CHECKPOINTS, CATALOGUE, Topic, parked
+
+from ..audit.chain import Chain
+from ..audit.checkpoints import Attestor, read_key
+from ..clock import Clock, machine_clock
+from ..decider import Result, Service
+from ..faults import OperatorError, Outage, is_transient, named, pauses, uncancelled, within
+from ..kafka import origins
+from ..kafka.caught_up import heard
+from ..kafka.follower import Follower
+from ..kafka.partitioner import placed
+from ..kafka.source import Source
+from ..process import health
+from ..process.metrics import Metrics
+from ..process.settings import WorkerSettings
+from ..process.watchdog import give_up, heartbeat
+from ..storage import QUERIES
+from .effects import Effects
+from .fold import Item
+from .leader import Leader
+from .loop import Loop, either
+from .steps import step
+from .turn import Outcome, Turns
+
+log = logging.getLogger(__name__)
+S = TypeVar("S")
+K = TypeVar("K")
+
+_LOOK_SECONDS = 5.0
+_STOP_SECONDS = 9.0
+_DRAIN_SECONDS = 5.0
+_OPEN_BATCHES = 4
+
+
+def used_topics(service: Service[Any, Any]) -> list[Topic]:
+    """All topics that a service reads, follows or writes."""
+    followed = service.known.topics if service.known else ()
+    written = (topic for topic in CATALOGUE if service.name in topic.writers)
+    return list(
+        {t.name: t for t in (*service.reads, *followed, *written, AUDIT_CHECKPOINTS, parked(service.name))}.values()
+    )
+
+
+class Worker(Generic[S, K]):
+    """Runs a service until `stop` is called, or until going on would do harm.
+
+    `configuration` is what the audit chain's first row says of the settings. Raises `OperatorError` where the audit key is none.
+    """
+
+    def __init__(
+        self,
+        service: Service[S, K],
+        settings: WorkerSettings,
+        pool: Pool[Any],
+        clock: Clock = machine_clock,
+        configuration: Mapping[str, object] = MappingProxyType({}),
+    ) -> None:
+        url = settings.database_url.get_secret_value()
+        self._service = service
+        self._settings = settings
+        self._pool = pool
+        self._clock = clock
+        self._stopping = asyncio.Event()
+        self._metrics = Metrics(service.name, service.gauges)
+        self._chain = Chain(service.name, {**service.audited, **configuration}, os.urandom)
+        self._turns = Turns(service, pool, self._chain)
+        self._follower: Follower[K] = Follower(
+            service.known, settings.bootstrap_servers, settings.topic_prefix, settings
+        )
+        self._loop = Loop(service, settings.batch, self._take, self._done, self._settle, clock)
+        self._effects = Effects(url, service.name, service.effects, self._loop.give_result, self._loop.wake)
+        self._source = Source(
+            [settings.topic_prefix + topic.name for topic in service.reads],
+            settings.topic_prefix + service.name,
+            settings.bootstrap_servers,
+            settings.session_seconds,
+            self._loop.wake,
+            self._room,
+            settings,
+        )
+        self._leader = Leader(
+            service,
+            url,
+            pool,
+            self._producer,
+            settings.topic_prefix,
+            self._effects,
+            self._loop.give,
+            self._room,
+            clock,
+            settings.inbox_days,
+            self._attestor(),
+            settings.audit_seconds,
+            partial(heard, settings.bootstrap_servers, settings, settings.topic_prefix, service.name),
+        )
+        self._kafka = Outage("Kafka")
+
+    def stop(self) -> None:
+        """Asks for an orderly end: the turn under way is finished, the group left."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Works until it is stopped. Raises `OperatorError` where an operator must act, and whatever is a defect."""
+        runner, address = await self._serve_health()
+        log.info("Ready to work", extra={"health": address})
+        try:
+            await self._begin_chain()
+            async with asyncio.TaskGroup() as group:
+                parts = [
+                    group.create_task(uncancelled(part), name=name)
+                    for name, part in {
+                        "topics that are followed": self._follower.run(),
+                        "effects": self._effects.run(),
+                        "leader": self._leader.run(),
+                        "source": self._source.run(),
+                        "origins": self._watch_origins(),
+                        "watchdog": self._watch_progress(),
+                    }.items()
+                ]
+                await either(self._follower.ready, self._stopping)
+                await self._work()
+                for part in parts:
+                    part.cancel()
+        finally:
+            await runner.cleanup()
+
+    async def _begin_chain(self) -> None:
+        """Begins the audit chain before anything is read, decided or signed (B6)."""
+        outage = Outage("The audit chain")
+        async for _ in pauses():
+            if self._stopping.is_set():
+                return
+            try:
+                await self._chain.begin(self._pool, self._clock())
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                outage.began(error)
+            else:
+                outage.ended()
+                return
+
+    def _attestor(self) -> Attestor | None:
+        if self._settings.audit_key_file is None:
+            log.warning("No checkpoints of the audit chain are signed: set SERVICECERT_AUDIT_KEY_FILE")
+            return None
+        return Attestor(self._service.name, self._pool, read_key(self._settings.audit_key_file), self._clock)
+
+    async def _work(self) -> None:
+        turns = asyncio.create_task(self._loop.run(self._source, self._stopping))
+        stopped = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait([turns, stopped], return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if turns.done():
+            # Here, since a TimeoutError is no orderly end unless it is that of what follows.
+            turns.result()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_SECONDS):
+                await turns
+                await self._effects.drain(_DRAIN_SECONDS)
+                await self._loop.finish(self._source)
+                await self._attest_at_last()
+        log.info("Stops")
+
+    async def _attest_at_last(self) -> None:
+        try:
+            await self._leader.attest()
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            log.warning("No last checkpoint of the audit chain is signed (%s); the next leader signs it", named(error))
+
+    async def _take(self, items: Sequence[Item], now: datetime) -> Outcome:
+        started = perf_counter()
+        owner, channel = self._effects.owner, self._leader.channel
+        try:
+            outcome = await self._turns.take(items, self._follower.snapshot, now, owner, channel)
+        except BaseException:
+            self._effects.doubt()
+            raise
+        self._metrics.count(outcome, items, machine_clock(), perf_counter() - started)
+        return outcome
+
+    async def _settle(self) -> None:
+        await self._effects.settle(self._pool)
+
+    def _done(self, outcome: Outcome, items: Sequence[Item]) -> None:
+        self._effects.recorded(item.id for item in items if isinstance(item, Result))
+        self._effects.submit(outcome.tasks, outcome.owner)
+        step("dispatched")
+        if outcome.published or outcome.aside:
+            self._leader.woken()
+        for belated in outcome.belated:
+            log.error(
+                "alarm: the result of an act came after the act had ended otherwise: %s",
+                belated.code,
+                extra={"key": belated.result.key},
+            )
+        for aside in outcome.aside:
+            log.error(
+                "A record is parked: %s",
+                aside.reason,
+                extra={"event_id": str(aside.arrival.id), "key": aside.arrival.key, "error": aside.error},
+            )
+
+    def _room(self) -> int:
+        """How many more happenings may be taken in, so that memory stays bounded whatever the backlog."""
+        open_here = self._effects.open + self._loop.waiting
+        return 0 if open_here >= _OPEN_BATCHES * self._settings.batch else 2 * self._settings.batch
+
+    def _producer(self) -> AIOKafkaProducer:
+        return AIOKafkaProducer(
+            **self._settings.to(self._settings.bootstrap_servers),
+            client_id=self._service.name,
+            acks="all",
+            enable_idempotence=True,
+            partitioner=placed,
+            max_batch_size=256 * 1024,
+            request_timeout_ms=15_000,
+        )
+
+    async def _watch_origins(self) -> None:
+        """Looks at the ids of cluster and topics now and then: a broker that is another one ends the worker."""
+        topics = [self._settings.topic_prefix + topic.name for topic in used_topics(self._service)]
+        while True:
+            client = AIOKafkaClient(**self._settings.to(self._settings.bootstrap_servers), request_timeout_ms=10_000)
+            try:
+                await within(15, client.bootstrap())
+                while True:
+                    found = await within(15, origins.look(client, topics))
+                    origins.require(found, topics)
+                    await origins.compare(self._pool, self._service.name, found)
+                    self._kafka.ended()
+                    await asyncio.sleep(_LOOK_SECONDS)
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                if not isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
+                    self._kafka.began(error)
+            finally:
+                with suppress(KafkaError, OSError):
+                    await client.close()
+            await asyncio.sleep(1)
+
+    async def _watch_progress(self) -> None:
+        """Ends a process that has something to do, whose parts answer, and that does not get on: a supervisor starts a better one."""
+        with heartbeat(self._settings.stall_seconds) as beat:
+            while True:
+                await asyncio.sleep(1)
+                beat()
+                live, why = self._live()
+                if not live:
+                    give_up(why)
+
+    def _live(self) -> tuple[bool, str]:
+        """Whether the worker gets on. A time in which there is nothing to do, or nothing that can be done, counts as getting on."""
+        idle = (self._clock() - self._loop.progressed).total_seconds()
+        waiting = bool(len(self._source) or self._loop.waiting or any(self._source.lag().values()))
+        outside = self._loop.unavailable is not None or self._kafka.since is not None
+        if not waiting or outside or self._room() <= 0:
+            self._loop.progressed = self._clock()
+        elif idle > self._settings.stall_seconds:
+            return False, f"something waits, and nothing was handled for {idle:.0f} s"
+        return True, "live"
+
+    def _ready(self) -> tuple[bool, str]:
+        if not self._chain.begun:
+            return False, "cannot write its audit chain"
+        if not self._follower.ready.is_set():
+            return False, "reads the topics that it follows"
+        if self._loop.unavailable is not None:
+            return False, self._loop.unavailable
+        if self._kafka.since is not None:
+            return False, "Kafka is unavailable"
+        if self._stopping.is_set():
+            return False, "is stopping"
+        if ahead := self._settings.clock_ahead:
+            return True, f"ready, with a clock that runs {ahead} ahead"
+        return True, "ready"
+
+    async def _serve_health(self) -> tuple[Any, str]:
+        host, port = self._settings.health_host, self._settings.health_port
+        try:
+            runner, address = await health.serve(host, port, self._show, self._live, self._ready)
+        except OSError:
+            raise OperatorError(
+                f"Port {port} is in use: free it, or set SERVICECERT_HEALTH_PORT to another (0 takes any free one).", 69
+            ) from None
+        if self._settings.health_file is not None:
+            self._settings.health_file.write_text(address)
+        return runner, address
+
+    async def _show(self) -> bytes:
+        metrics, service, group = self._metrics, self._service.name, self._settings.topic_prefix + self._service.name
+        metrics.lag.clear()
+        metrics.lag_seconds.clear()
+        now, oldest = machine_clock(), self._source.oldest()
+        for (topic, partition), lag in self._source.lag().items():
+            metrics.lag.labels(group, topic, partition).set(lag)
+            age = now - oldest.get((topic, partition), now)
+            metrics.lag_seconds.labels(group, topic, partition).set(max(0.0, age.total_seconds()))
+        metrics.partitions.labels(group).set(self._source.assigned())
+        metrics.ready.labels(service).set(int(self._ready()[0]))
+        metrics.stuck.labels(service).set(self._loop.stuck)
+        metrics.clock_ahead.labels(service).set((self._settings.clock_ahead or timedelta()).total_seconds())
+        await metrics.read_own()
+        with suppress(Exception):
+            (row,) = await self._pool.fetch(QUERIES["backlog"], self._clock())
+            for kind in ("outbox", "intents", "parked", "culprits", "overdue"):
+                metrics.backlog.labels(service, kind).set(row[kind])
+            metrics.unattested.labels(service).set(row["unattested_age"])
+            for kind in ("outbox", "intents"):
+                metrics.backlog_age.labels(service, kind).set(row[f"{kind}_age"])
+        return metrics.text()

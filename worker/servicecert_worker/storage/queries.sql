@@ -1,0 +1,183 @@
+-- name: adopt
+update intents set owner = $1
+where id in (select id from intents where owner = $2 order by since, id limit $3 for update skip locked)
+returning id, key, kind, data, traceparent, since
+
+-- name: backlog
+-- What is open in the service's own tables: counts, and the age in seconds of the oldest where it has one. $1 is the moment.
+select (select count(*) from outbox) as outbox,
+       (select coalesce(extract(epoch from $1 - min(at)), 0)::float8 from outbox) as outbox_age,
+       (select count(*) from intents) as intents,
+       (select coalesce(extract(epoch from $1 - min(since)), 0)::float8 from intents) as intents_age,
+       (select count(*) from parked) as parked,
+       (select count(*) from parked where culprit) as culprits,
+       (select count(*) from deadlines where at <= $1) as overdue,
+       (select coalesce(extract(epoch from $1 - min(a.at)), 0)::float8
+        from audit_chains c join audit a on a.chain = c.chain and a.seq = c.attested + 1) as unattested_age
+
+-- name: begin_chain
+-- A new audit chain, with its first row.
+with begun as (insert into audit_chains (chain) values ($1))
+insert into audit (chain, seq, at, key, entry, hash) values ($1, $2, $3, $4, $5, $6)
+
+-- name: claim
+-- What of a turn's items counts: a result, a deadline or a released record if its row is deleted here as it was read, an event if it is new to the
+-- inbox and not parked. And which of the keys have parked records, and from which place on. The keys are locked.
+with result as (delete from intents where id = any($1::uuid[]) returning id),
+due as (delete from deadlines where id = any($2::uuid[]) returning id),
+released as (
+    delete from parked using unnest($3::bigint[], $4::int[]) as r (seq, attempts)
+    where parked.seq = r.seq and parked.attempts = r.attempts
+    returning parked.seq, parked.event_id
+),
+fresh as (
+    insert into inbox (event_id)
+    select id from (
+        select id from unnest($5::uuid[]) as id where not exists (select from parked where event_id = id)
+        union
+        select event_id from released
+    ) as event
+    order by id
+    on conflict do nothing
+    returning event_id
+)
+select id as claimed, null::text as key, null::bigint as first from result
+union all select id, null, null from due
+union all select event_id, null, null from fresh
+union all
+select null, key, min(seq) from parked
+where key = any($6::text[]) and seq not in (select seq from released)
+group by key
+
+-- name: discard_parked
+-- The discarded events count as handled; what waited behind them goes on.
+with gone as (
+    delete from parked where culprit and event_id = any($1::uuid[])
+    returning event_id, key, topic, partition, "offset", type, reason
+),
+handled as (
+    insert into inbox (event_id) select event_id from gone on conflict do nothing
+),
+freed as (
+    update parked set released = true
+    where key in (select key from gone) and event_id not in (select event_id from gone)
+)
+select event_id, key, topic, partition, "offset", type, reason from gone
+
+-- name: due
+-- Read without locks: the turn that handles one claims it.
+select id, key, kind, at, traceparent from deadlines where at <= $1 order by at limit $2
+
+-- name: elect
+-- Asked for again and again: a session that waited for the lock would hold back vacuum.
+select pg_try_advisory_lock($1, hashtext($2))
+
+-- name: erase
+-- E3: what the worker keeps of a key that may hold a person's data: parked records, and the salts without which a digest of the audit says nothing.
+with parked as (delete from parked where key = $1),
+woken as (delete from deadlines where key = $1)
+update audit set salt = null where key = $1 and salt is not null
+
+-- name: find_parked
+-- The culprits of a selection, with how many wait behind each.
+select p.event_id, p.key, p.topic, p.partition, p."offset", p.type, p.culprit, p.reason, p.error, p.attempts,
+       p.first_at, p.last_at, p.released,
+       (select count(*) from parked w where w.key = p.key and not w.culprit)::int as waiting
+from parked p
+where p.culprit
+  and ($1::uuid is null or p.event_id = $1)
+  and ($2::text is null or p.key = $2)
+  and ($3::text is null or p.reason = $3)
+  and ($4::timestamptz is null or p.first_at < $4)
+order by p.seq
+
+-- name: grown
+-- The audit chains that have rows which no checkpoint vouches for, with their heads.
+select c.chain, h.seq, h.hash
+from audit_chains c
+cross join lateral (select seq, hash from audit where chain = c.chain order by seq desc limit 1) h
+where h.seq > c.attested
+limit $1
+
+-- name: outbox
+select id, topic, key, event_id, type, traceparent, at, payload from outbox order by id limit $1
+
+-- name: own
+-- The intents of an owner that are not among those in its hands, oldest first.
+select id, key, kind, data, traceparent, since from intents where owner = $1 and id <> all($2::uuid[]) order by since, id
+
+-- name: park
+-- Parks records, each behind those of its key that are parked already; one that was parked before keeps its place.
+with unhandled as (delete from inbox where event_id = any($2::uuid[]))
+insert into parked (seq, event_id, key, topic, partition, "offset", record_key, headers, value, type,
+                    culprit, reason, error, attempts, first_at, last_at)
+overriding system value
+select coalesce(p.seq, nextval(pg_get_serial_sequence('parked', 'seq'))),
+       p.event_id, p.key, p.topic, p.partition, p."offset", p.record_key, p.headers, p.value, p.type,
+       p.culprit, p.reason, p.error, p.attempts, p.first_at, p.last_at
+from (
+    select * from unnest($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::bigint[], $7::bytea[], $8::jsonb[],
+                         $9::bytea[], $10::text[], $11::bool[], $12::text[], $13::text[], $14::int[],
+                         $15::timestamptz[], $16::timestamptz[])
+        with ordinality as p (seq, event_id, key, topic, partition, "offset", record_key, headers, value, type,
+                              culprit, reason, error, attempts, first_at, last_at, place)
+    order by place
+) p
+on conflict (event_id) do nothing
+
+-- name: prune
+delete from inbox where ctid = any(array(select ctid from inbox where at < now() - $1::interval limit 5000))
+
+-- name: publish
+-- Events into the outbox, in order.
+insert into outbox (topic, key, event_id, type, payload, at)
+select topic, key, event_id, type, payload, $6
+from unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::bytea[])
+    with ordinality as o (topic, key, event_id, type, payload, place)
+order by place
+
+-- name: released
+-- All records of keys of which one is released, a key's in their order; a key is taken whole.
+with keys as (
+    select key, min(seq) as place from parked where released group by key order by place limit $1
+)
+select p.* from parked p join keys using (key) order by keys.place, p.seq
+
+-- name: replay_parked
+update parked set released = true where culprit and event_id = any($1::uuid[])
+returning event_id, key, topic, partition, "offset", type, reason
+
+-- name: write
+-- All that a turn decided, in one round trip, with its rows of the audit chain $22. $1 is the moment, $2 the owner of the intents, $3 the channel that
+-- wakes the relay, or ''.
+with published as (
+    insert into outbox (topic, key, event_id, type, traceparent, payload, at)
+    select topic, key, event_id, type, traceparent, payload, $1
+    from unnest($4::text[], $5::text[], $6::uuid[], $7::text[], $8::text[], $9::bytea[])
+        with ordinality as o (topic, key, event_id, type, traceparent, payload, place)
+    order by place
+),
+intended as (
+    insert into intents (id, key, kind, data, traceparent, owner, since)
+    select id, key, kind, data, traceparent, $2, $1
+    from unnest($10::uuid[], $11::text[], $12::text[], $13::bytea[], $14::text[])
+        as i (id, key, kind, data, traceparent)
+),
+armed as (
+    insert into deadlines (id, key, kind, at, traceparent)
+    select id, key, kind, at, traceparent
+    from unnest($15::uuid[], $16::text[], $17::text[], $18::timestamptz[], $19::text[])
+        as d (id, key, kind, at, traceparent)
+    order by key, kind
+    on conflict (key, kind) do update set id = excluded.id, at = excluded.at, traceparent = excluded.traceparent
+),
+cancelled as (
+    delete from deadlines using unnest($20::text[], $21::text[]) as c (key, kind)
+    where deadlines.key = c.key and deadlines.kind = c.kind
+),
+audited as (
+    insert into audit (chain, seq, at, key, entry, hash, salt)
+    select $22, seq, $1, key, entry, hash, salt
+    from unnest($23::bigint[], $24::text[], $25::text[], $26::bytea[], $27::bytea[]) as a (seq, key, entry, hash, salt)
+)
+select pg_notify($3, '') where $3 <> ''
