@@ -246,8 +246,9 @@ class Service(Generic[S, K]):
     the inbox. `standing` are deadlines (key, kind) that exist from the first start on, due at once. `audited` is what the first row of each audit
     chain says of the service, e.g. which keys it opened (B6).
 
-    `recall` completes what is known by what the service's own tables say of the turn's items and their stored states. It is asked in the turn's
-    transaction, and may lock what it reads: so `decide` sees what another turn stored in the same moment. `storable` makes of the value or a header of
+    `prepare` returns what is known, completed by what the service's own tables say of the turn's items and their stored states. It runs in the turn's
+    transaction, so that `decide` sees what another turn stored in the same moment. It may lock what it reads, and may write only what holds whatever
+    `decide` says: that a key was seen or is blocked, that a place among reminders is taken. `storable` makes of the value or a header of
     a record that is parked what may be kept of it; it is decoded from that when it is tried again.
 
     `hears_first` are kinds of deadlines that may end what an event could have saved: such a one is decided only when all that was written up to so
@@ -268,7 +269,7 @@ class Service(Generic[S, K]):
     standing: tuple[tuple[str, str], ...] = ()
     gauges: tuple[Gauge, ...] = ()
     audited: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
-    recall: Callable[[Connection, Sequence[Happened], Mapping[str, Stored[S]], K], Awaitable[K]] | None = None
+    prepare: Callable[[Connection, Sequence[Happened], Mapping[str, Stored[S]], K], Awaitable[K]] | None = None
     storable: Callable[[bytes], bytes] = bytes
     hears_first: Mapping[str, timedelta] = field(default_factory=lambda: MappingProxyType({}))
     belated: Callable[[S | None, Result], str | None] = _nothing

@@ -33,7 +33,7 @@ from .effects.follow import Find
 from .effects.shared_keys import Search
 from .operator import lost_keys, open_clocks
 from .settings import Settings
-from .storage.prepare import recall
+from .storage.prepare import prepare
 from .storage.store import CaseStore
 from .storage.waking import wake
 
@@ -63,7 +63,7 @@ async def open_service(
         effects={LOOK_UP: Effect(LookUp, Find(pool)), SEARCH: Effect(SearchOrder, Search(pool))},
         standing=((SEARCH_KEY, SEARCH),),
         gauges=(*lost_keys.gauges(lists, pool), *open_clocks.gauges(pool, clock)),
-        recall=recall,
+        prepare=prepare,
         hears_first=HEARS_FIRST,
         storable=without_private_keys,
         known=Known(topics=(REGISTERS, ACCOUNTS), empty=NOTHING_KNOWN, apply=apply, settled=settled),

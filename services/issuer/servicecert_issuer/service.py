@@ -29,7 +29,7 @@ from .effects.recheck import Recheck
 from .effects.sign import ExamineAnew, Sign
 from .operator.gauges import gauges
 from .settings import Settings
-from .storage.prepare import block
+from .storage.prepare import prepare
 from .storage.store import CertificateStore, count_open, on_record
 
 __all__ = ["MIGRATIONS", "NAME", "Settings", "open_service"]
@@ -72,7 +72,7 @@ async def open_service(
             decide=Decide(timedelta(hours=settings.sign_within_hours)),
             heeds=heeds,
             examine=examine,
-            recall=block,
+            prepare=prepare,
             effects={
                 SIGN: Effect(SigningOrder, sign, batch=_BATCH, concurrency=_THREADS),
                 EXAMINE: Effect(ApplicationAccepted, ExamineAnew(examine)),

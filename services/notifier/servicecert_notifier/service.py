@@ -13,13 +13,13 @@ from servicecert_worker.decider import Effect, Service
 from .domain.decide import decide, heeds
 from .domain.ledger import Ledger
 from .domain.planning import INTENT
-from .domain.reminders import Recalled
+from .domain.reminders import Prepared
 from .domain.task import MailTask
 from .effects.bounce_reader import reading
 from .operator.gauges import Waiting, gauges
 from .settings import Settings
 from .smtp.effects.handover import Postman
-from .storage.prepare import Recall
+from .storage.prepare import Prepare
 from .storage.store import LedgerStore
 
 NAME = "notifier"
@@ -29,7 +29,7 @@ MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
 @asynccontextmanager
 async def open_service(
     settings: Settings, pool: asyncpg.Pool, clock: Clock = machine_clock
-) -> AsyncIterator[Service[Ledger, Recalled]]:
+) -> AsyncIterator[Service[Ledger, Prepared]]:
     """The notifier, with conversations to the mail server that open with the first mail and end with the service."""
     postman = Postman(settings, clock=clock)
     async with AsyncExitStack() as stack:
@@ -47,7 +47,7 @@ async def open_service(
                 {INTENT: Effect(MailTask, postman.deliver, concurrency=settings.smtp_connections)}
             ),
             gauges=gauges(postman.outcomes, postman.answers, postman.connections, Waiting(pool, clock)),
-            recall=Recall(settings.limits, clock),
+            prepare=Prepare(settings.limits, clock),
         )
 
 

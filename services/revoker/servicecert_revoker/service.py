@@ -37,7 +37,7 @@ from .effects.confirm import Confirm
 from .operator.gauges import open_gauges
 from .settings import Settings
 from .storage.books import Books
-from .storage.prepare import recall
+from .storage.prepare import prepare
 
 __all__ = ["MIGRATIONS", "NAME", "Settings", "open_service"]
 
@@ -104,7 +104,7 @@ async def open_service(
                 *open_gauges(pool, clock),
             ),
             audited=authority.audited,
-            recall=recall,
+            prepare=prepare,
             known=Known(topics=(ACCOUNTS,), empty=NOTHING_KNOWN, apply=apply),
         )
         async with roots.watched():

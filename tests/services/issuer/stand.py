@@ -16,7 +16,7 @@ from servicecert_issuer.domain.decide import EXAMINE, SIGN, Decide, belated, hee
 from servicecert_issuer.domain.examine import Examine, Office
 from servicecert_issuer.domain.issuance import SigningOrder, State
 from servicecert_issuer.effects.sign import ExamineAnew, Sign
-from servicecert_issuer.storage.prepare import block
+from servicecert_issuer.storage.prepare import prepare
 from servicecert_issuer.storage.store import CertificateStore, on_record
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted
@@ -63,7 +63,7 @@ class Stand:
             examine,
             heeds,
             effects={SIGN: Effect(SigningOrder, sign), EXAMINE: Effect(ApplicationAccepted, ExamineAnew(examine))},
-            recall=block,
+            prepare=prepare,
             belated=belated,
         )
         self.chain = Chain("issuer", {}, os.urandom)

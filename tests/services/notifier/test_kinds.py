@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel
 from servicecert_notifier.domain.audience import AUDIENCES, addressed
 from servicecert_notifier.domain.decide import decide
-from servicecert_notifier.domain.reminders import NOTHING_RECALLED
+from servicecert_notifier.domain.reminders import NOTHING_PREPARED
 from servicecert_notifier.domain.task import MailOutcome, MailState, MailTask
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.mail.domain.samples import samples
@@ -40,7 +40,7 @@ def told(heard, now):
     """The mails that an event makes owed."""
 
     def make(data, ledger=None):
-        return [intent.data for intent in decide(ledger, heard(data), NOTHING_RECALLED, now).intents]
+        return [intent.data for intent in decide(ledger, heard(data), NOTHING_PREPARED, now).intents]
 
     return make
 
@@ -149,13 +149,13 @@ def refused(issued, heard, now):
 
     def make(*wanted, ledger=None, event=None):
         event = event or issued.model_copy(update={"recipients": EVERYBODY})
-        ledger = ledger or decide(None, heard(event), NOTHING_RECALLED, now).state
+        ledger = ledger or decide(None, heard(event), NOTHING_PREPARED, now).state
         mails: list[BaseModel] = []
         for role in wanted:
             row = next(row for row in ledger.rows if row.recipient is role and row.state is MailState.PLANNED)
             outcome = MailOutcome(mail_id=row.mail_id, state=MailState.REFUSED, answer="550 5.1.1", attempts=1, at=now)
             result = Result(uuid4(), str(ledger.case_id), "mail", outcome)
-            decision = decide(ledger, result, NOTHING_RECALLED, now)
+            decision = decide(ledger, result, NOTHING_PREPARED, now)
             ledger, mails = decision.state, [*mails, *(intent.data for intent in decision.intents)]
         return ledger, mails
 
@@ -183,7 +183,7 @@ def test_C3_nobody_whose_own_address_is_refused_is_told(refused):
 def test_C3_an_address_is_told_once_for_a_case(refused, revoked, heard, now):
     ledger, _ = refused(RecipientRole.TECHNICAL_CONTACT)
     later = revoked.model_copy(update={"case_id": ledger.case_id, "recipients": EVERYBODY})
-    both = decide(ledger, heard(later), NOTHING_RECALLED, now).state
+    both = decide(ledger, heard(later), NOTHING_PREPARED, now).state
     _, mails = refused(RecipientRole.TECHNICAL_CONTACT, ledger=both)
     assert mails == []
 

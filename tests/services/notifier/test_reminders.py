@@ -11,12 +11,12 @@ from servicecert_notifier.domain.case_facts import NOTHING
 from servicecert_notifier.domain.decide import decide
 from servicecert_notifier.domain.reminders import (
     DAYS,
-    NOTHING_RECALLED,
+    NOTHING_PREPARED,
     REMIND,
     SOON,
     Lapse,
     Other,
-    Recalled,
+    Prepared,
     has_successor,
     kind_of,
     next_wake,
@@ -50,10 +50,10 @@ def before_end(days, hours=-12):
 class Notifier:
     """A case at the notifier, as the worker runs it: one deadline of a kind, which comes when its time is over."""
 
-    def __init__(self, recalled=NOTHING_RECALLED):
+    def __init__(self, prepared=NOTHING_PREPARED):
         self.ledger = None
         self.at = None
-        self.recalled = recalled
+        self.prepared = prepared
         self.sent = []
         self.looks = 0
 
@@ -70,7 +70,7 @@ class Notifier:
         return self
 
     def _take(self, happened, now):
-        decision = decide(self.ledger, happened, self.recalled, now)
+        decision = decide(self.ledger, happened, self.prepared, now)
         self.ledger = decision.state
         for deadline in decision.deadlines:
             assert deadline.kind == REMIND
@@ -156,7 +156,7 @@ def test_C4_a_certificate_that_was_got_shortly_before_is_not_reminded_of_at_once
 
 
 def test_C4_a_reminder_names_the_days_that_are_left(notifier):
-    decision = decide(notifier.ledger, due(notifier), NOTHING_RECALLED, before_end(44))
+    decision = decide(notifier.ledger, due(notifier), NOTHING_PREPARED, before_end(44))
     assert {intent.data.content.days_left for intent in decision.intents} == {44}
 
 
@@ -167,18 +167,18 @@ def due(notifier):
 def test_C4_the_limits_hold_a_reminder_back_until_their_moment(notifier):
     now = before_end(59)
     slot = now + timedelta(hours=3)
-    notifier.recalled = Recalled({}, {str(ISSUED.case_id): slot})
+    notifier.prepared = Prepared({}, {str(ISSUED.case_id): slot})
     assert notifier.wakes(now).sent == []
     assert (notifier.at, notifier.ledger.standing.slot) == (slot, slot)
     # The moment was given once: the tables are not asked again, and a restart in between changes nothing.
-    notifier.recalled = NOTHING_RECALLED
+    notifier.prepared = NOTHING_PREPARED
     assert once(notifier.wakes(slot).sent) == [SIXTY]
     assert notifier.ledger.standing.slot is None
 
 
 def test_C4_what_is_revoked_while_it_is_held_back_is_not_reminded_of(notifier, revoked):
     now = before_end(59)
-    notifier.recalled = Recalled({}, {str(ISSUED.case_id): now + timedelta(hours=3)})
+    notifier.prepared = Prepared({}, {str(ISSUED.case_id): now + timedelta(hours=3)})
     notifier.wakes(now)
     notifier.hears(revoked.model_copy(update={"case_id": ISSUED.case_id}), now)
     assert notifier.wakes(now + timedelta(hours=4)).sent == []
@@ -186,7 +186,7 @@ def test_C4_what_is_revoked_while_it_is_held_back_is_not_reminded_of(notifier, r
 
 def test_C4_a_moment_that_is_as_good_as_now_is_now(notifier):
     now = before_end(59)
-    notifier.recalled = Recalled({}, {str(ISSUED.case_id): now + SOON})
+    notifier.prepared = Prepared({}, {str(ISSUED.case_id): now + SOON})
     assert once(notifier.wakes(now).sent) == [SIXTY]
 
 
@@ -219,10 +219,10 @@ def other(**changes):
     ],
 )
 def test_A14_a_successor_ends_the_reminders(notifier, another, succeeds):
-    notifier.recalled = Recalled({str(ISSUED.case_id): (another,)}, {})
+    notifier.prepared = Prepared({str(ISSUED.case_id): (another,)}, {})
     assert notifier.wakes(before_end(59)).sent == ([] if succeeds else [SIXTY] * len(ISSUED.recipients))
     # It is looked at again at the next reminder: a successor may be revoked.
-    notifier.recalled = NOTHING_RECALLED
+    notifier.prepared = NOTHING_PREPARED
     assert THIRTY in notifier.wakes(before_end(29)).sent
 
 
@@ -312,8 +312,8 @@ def test_E2_a_warning_may_overtake_the_view_of_its_case(pending, warning, now):
 
 def test_only_a_deadline_of_reminders_is_looked_at(notifier):
     stranger = Due(uuid4(), str(ISSUED.case_id), "another", before_end(5))
-    assert decide(notifier.ledger, stranger, NOTHING_RECALLED, before_end(5)).state is notifier.ledger
-    assert decide(None, due(notifier), NOTHING_RECALLED, before_end(5)).state is None
+    assert decide(notifier.ledger, stranger, NOTHING_PREPARED, before_end(5)).state is notifier.ledger
+    assert decide(None, due(notifier), NOTHING_PREPARED, before_end(5)).state is None
 
 
 def test_nothing_is_owed_and_nobody_woken_where_nothing_is_known(notifier, now):
@@ -339,10 +339,10 @@ def test_C4_three_weeks_of_downtime_make_no_second_invitation(returned, now):
             "history": (HistoryEntry(state=CaseState.WAITING_FOR_CSR, at=now),),
         }
     )
-    first = decide(None, Event(uuid4(), case.key(), case, now), NOTHING_RECALLED, now)
+    first = decide(None, Event(uuid4(), case.key(), case, now), NOTHING_PREPARED, now)
     later = now + timedelta(days=21)
     newer = case.model_copy(update={"version": case.version + 1})
-    again = decide(first.state, Event(uuid4(), case.key(), newer, now), NOTHING_RECALLED, later)
+    again = decide(first.state, Event(uuid4(), case.key(), newer, now), NOTHING_PREPARED, later)
     assert (len(first.intents), again.intents) == (1, ())
 
 

@@ -8,7 +8,7 @@ import pytest
 from servicecert_notifier.domain.decide import decide
 from servicecert_notifier.domain.ledger import Ledger, Notice, Wanted
 from servicecert_notifier.domain.overtaking import overtaken
-from servicecert_notifier.domain.reminders import Recalled
+from servicecert_notifier.domain.reminders import Prepared
 from servicecert_notifier.domain.settling import NOTICE, pause
 from servicecert_notifier.domain.task import NO_ANSWER, MailOutcome, MailState
 from servicecert_schemas import AnswerClass, CaseState, HistoryEntry, MailBounced, MailHandedOver, MailKind
@@ -41,7 +41,7 @@ def notice(task, wanted, text, now):
 
 
 def told(task, *notices):
-    return Recalled(notices={str(task.case_id): notices}, orders={task.mail_id: task})
+    return Prepared(notices={str(task.case_id): notices}, orders={task.mail_id: task})
 
 
 def test_C3_a_deferred_mail_is_seen_in_the_ledger_and_tried_again(one, now):
@@ -214,7 +214,7 @@ def test_C3_a_mail_that_is_on_its_way_or_erased_is_not_sent_again(one, now):
     wish = notice(task, Wanted.RESEND, "quick", now)
     assert decide(ledger, due(task, now, NOTICE), told(task, wish), now).state is ledger
     done = decide(ledger, result(task, MailState.HANDED_OVER, now, answer="250"), None, now).state
-    erased = Recalled(notices={str(task.case_id): (wish,)})
+    erased = Prepared(notices={str(task.case_id): (wish,)})
     assert decide(done, due(task, now, NOTICE), erased, now).state is done
 
 
@@ -240,4 +240,4 @@ def test_C3_a_bounce_of_what_was_never_handed_over_is_nothing(one, now, state):
     assert decide(ledger, due(task, now, NOTICE), told(task, report), now).state is ledger
     stranger = replace(report, mail_id=uuid4())
     assert decide(ledger, due(task, now, NOTICE), told(task, stranger), now).state is ledger
-    assert decide(Ledger(task.case_id), due(task, now, NOTICE), Recalled(), now).events == ()
+    assert decide(Ledger(task.case_id), due(task, now, NOTICE), Prepared(), now).events == ()

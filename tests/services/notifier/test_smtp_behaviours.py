@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 from servicecert_notifier.domain.decide import decide
-from servicecert_notifier.domain.reminders import Recalled
+from servicecert_notifier.domain.reminders import Prepared
 from servicecert_notifier.domain.settling import TRY
 from servicecert_notifier.domain.task import NO_ANSWER, MailState
 from servicecert_worker.decider import Due, Result, Task
@@ -50,7 +50,7 @@ class Way:
         again = decide(
             self.ledger,
             Due(uuid4(), task.key, f"{TRY}{mail.mail_id}", deadline.at),
-            Recalled(orders={mail.mail_id: self.task}),
+            Prepared(orders={mail.mail_id: self.task}),
             deadline.at,
         )
         assert [intent.data for intent in again.intents] == [

@@ -10,12 +10,12 @@ import pytest
 from servicecert_notifier.domain.decide import decide
 from servicecert_notifier.domain.ledger import Notice, Wanted
 from servicecert_notifier.domain.pace import Limits
-from servicecert_notifier.domain.reminders import NOTHING_RECALLED, Recalled
+from servicecert_notifier.domain.reminders import NOTHING_PREPARED, Prepared
 from servicecert_notifier.domain.task import MailState
 from servicecert_notifier.operator.mail_requests import notify
 from servicecert_notifier.service import MIGRATIONS, NAME
 from servicecert_notifier.storage import QUERIES
-from servicecert_notifier.storage.prepare import Recall
+from servicecert_notifier.storage.prepare import Prepare
 from servicecert_notifier.storage.store import LedgerStore
 from servicecert_worker.decider import Conflict, Due, Stored
 
@@ -161,12 +161,12 @@ async def test_C3_what_is_to_be_sent_is_recalled_for_a_retry_and_for_a_notice(co
     task = decision.state.rows[0].order
     assert task is not None
     stored = {key: Stored(key, 1, decision.state)}
-    recall = Recall(Limits(1, 1), lambda: now)
+    prepare = Prepare(Limits(1, 1), lambda: now)
 
-    async def recalled(*happened):
-        return await recall(connection, happened, stored, NOTHING_RECALLED)
+    async def prepared(*happened):
+        return await prepare(connection, happened, stored, NOTHING_PREPARED)
 
-    again = await recalled(Due(uuid4(), key, f"try/{task.mail_id}", now))
+    again = await prepared(Due(uuid4(), key, f"try/{task.mail_id}", now))
     assert again.orders == {task.mail_id: task}
     assert again.notices == {}
     notice = Notice(uuid4(), issued.case_id, task.mail_id, Wanted.RESEND, "the mailbox was full", now)
@@ -174,9 +174,9 @@ async def test_C3_what_is_to_be_sent_is_recalled_for_a_retry_and_for_a_notice(co
         assert await notify(connection, notice)
     due = await connection.fetchrow("select key, kind, at from deadlines")
     assert tuple(due) == (key, "notices", now)
-    noticed = await recalled(Due(uuid4(), key, "notices", now))
-    assert noticed == Recalled(notices={key: (notice,)}, orders={task.mail_id: task})
-    assert await recalled(heard(issued), Due(uuid4(), key, "other", now)) == Recalled()
+    noticed = await prepared(Due(uuid4(), key, "notices", now))
+    assert noticed == Prepared(notices={key: (notice,)}, orders={task.mail_id: task})
+    assert await prepared(heard(issued), Due(uuid4(), key, "other", now)) == Prepared()
 
 
 async def test_a_mail_bounces_once(connection, issued, heard, now):

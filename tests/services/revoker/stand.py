@@ -20,7 +20,7 @@ from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.effects.alarm import alarm
 from servicecert_revoker.effects.cascade import Cascade
 from servicecert_revoker.storage.books import Books
-from servicecert_revoker.storage.prepare import recall
+from servicecert_revoker.storage.prepare import prepare
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.codec import EVENTS, to_record
 from servicecert_schemas.event import EventData
@@ -55,7 +55,7 @@ class Stand:
             Books(),
             decide,
             heeds=heeds,
-            recall=recall,
+            prepare=prepare,
             effects={
                 "publish": Effect(PublishOrder, self._publish),
                 "confirm": Effect(ConfirmOrder, self._confirm),

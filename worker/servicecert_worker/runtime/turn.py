@@ -104,9 +104,9 @@ class Turns(Generic[S, K]):
         if not current and not late:
             return Outcome((), owner, frozenset(item.id for item in items), (), ()), self._chain.head
         stored = {entry.key: entry for entry in await self._service.store.load(connection, keys)}
-        if self._service.recall is not None:
+        if self._service.prepare is not None:
             happened = [what for item in current if not isinstance(what := _what(item), Poison)]
-            known = await self._service.recall(connection, happened, stored, known)
+            known = await self._service.prepare(connection, happened, stored, known)
         step("loaded")
         folded = fold(self._service.decide, current, stored, parked, known, now)
         belated = self._belated(late, stored)

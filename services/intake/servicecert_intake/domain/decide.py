@@ -57,7 +57,7 @@ def _follows(
         if isinstance(happened.data, ApplicationEvent):
             return arrived(profiles, case, happened, happened.data, known, now)
         if isinstance(happened.data, KeyCompromised):
-            # It is blocked by now: see `key_table.recall`.
+            # It is blocked by now: see `storage.prepare`.
             return Decision(case)
         if isinstance(happened.data, RevocationRefused) and not _shows(case, happened.data):
             return Decision(case, (refused_beside(happened.data, now),))

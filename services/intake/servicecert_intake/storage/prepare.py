@@ -22,7 +22,7 @@ from ..domain.rules.keys import Blocked, KeyRecord
 from . import QUERIES
 
 
-async def recall(
+async def prepare(
     connection: Connection, happened: Sequence[Happened], stored: Mapping[str, Stored[Case]], known: Knowledge
 ) -> Knowledge:
     """What is known, with what the table says of the keys of all requests that this turn may decide on.

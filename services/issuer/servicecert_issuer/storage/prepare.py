@@ -9,10 +9,10 @@ from ..domain.issuance import State
 from . import QUERIES
 
 
-async def block(
+async def prepare(
     connection: Connection, happened: Sequence[Happened], _stored: Mapping[str, Stored[State]], _known: None
 ) -> None:
-    """Blocks the keys that this turn tells of: the service's `recall`. The locks come in their order, after those of the turn's own keys."""
+    """Blocks the keys that this turn tells of: the service's `prepare`. The locks come in their order, after those of the turn's own keys."""
     told = (each.data for each in happened if isinstance(each, Event))
     if lost := sorted({data.key_sha256 for data in told if isinstance(data, KeyCompromised)}):
         await connection.execute(QUERIES["lock_blocked"], lost)

@@ -15,7 +15,7 @@ from . import reminders
 from .case_facts import learned
 from .ledger import Ledger
 from .planning import Occasion, planned
-from .reminders import REMIND, Recalled
+from .reminders import REMIND, Prepared
 from .settling import settled, woken
 
 PATIENCE = timedelta(days=5)
@@ -25,7 +25,7 @@ LATE_PATIENCE = timedelta(days=1)
 """How long a certificate is tried at least, also where its delivery is due sooner or overdue."""
 
 
-def decide(state: Ledger | None, happened: Happened, recalled: Recalled, now: datetime) -> Decision[Ledger]:
+def decide(state: Ledger | None, happened: Happened, prepared: Prepared, now: datetime) -> Decision[Ledger]:
     """Plans the mails that an event makes owed, records what became of one, reminds in time. All else changes nothing."""
     match happened:
         case Event():
@@ -33,9 +33,9 @@ def decide(state: Ledger | None, happened: Happened, recalled: Recalled, now: da
         case Result():
             return settled(state, happened, now)
         case Due(kind=kind) if kind == REMIND and state is not None:
-            return _remind(state, recalled, now)
+            return _remind(state, prepared, now)
         case _:
-            return woken(state, happened, recalled, now)
+            return woken(state, happened, prepared, now)
 
 
 def heeds(data: EventData) -> bool:
@@ -85,14 +85,14 @@ def _occasion(event: Event, now: datetime) -> Occasion | None:
             return None
 
 
-def _remind(ledger: Ledger, recalled: Recalled, now: datetime) -> Decision[Ledger]:
+def _remind(ledger: Ledger, prepared: Prepared, now: datetime) -> Decision[Ledger]:
     """Looks whether a reminder is owed, and sends it when the limits let it go. Where the limits hold it back, it is looked at again then."""
     key = str(ledger.case_id)
-    reminder = reminders.owed(ledger, recalled.others.get(key, ()), now)
+    reminder = reminders.owed(ledger, prepared.others.get(key, ()), now)
     told = ledger.standing.correspondence
     if reminder is None or told is None:
         return _reminded(ledger, now)
-    slot = ledger.standing.slot or recalled.slots.get(key, now)
+    slot = ledger.standing.slot or prepared.slots.get(key, now)
     if slot > now + reminders.SOON:
         held = replace(ledger, standing=replace(ledger.standing, slot=slot))
         return Decision(held, deadlines=(Deadline(REMIND, slot),))

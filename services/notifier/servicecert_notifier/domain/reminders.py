@@ -50,7 +50,7 @@ class Other:
 
 
 @dataclass(frozen=True, slots=True)
-class Recalled:
+class Prepared:
     """What the tables say for a turn, by case: the other certificates of its account, the moment that the limits give its reminder, and the notices.
 
     `orders` is what is to be sent, by mail, of those that are tried or sent again.
@@ -62,7 +62,7 @@ class Recalled:
     orders: Mapping[UUID, MailTask] = field(default_factory=lambda: MappingProxyType({}))
 
 
-NOTHING_RECALLED = Recalled()
+NOTHING_PREPARED = Prepared()
 
 
 @dataclass(frozen=True, slots=True)

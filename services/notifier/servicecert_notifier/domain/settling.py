@@ -14,7 +14,7 @@ from .ledger import Ledger, Notice, Row, Wanted, resend_id
 from .overtaking import superseded
 from .planning import INTENT
 from .refusals import told_of_refusal
-from .reminders import Recalled
+from .reminders import Prepared
 from .task import MailOutcome, MailState, MailTask
 
 TRY = "try/"
@@ -78,28 +78,28 @@ def settled(state: Ledger | None, result: Result, now: datetime) -> Decision[Led
     return Decision(after, events=(said,), intents=intents)
 
 
-def woken(state: Ledger | None, due: Due, recalled: Recalled, now: datetime) -> Decision[Ledger]:
+def woken(state: Ledger | None, due: Due, prepared: Prepared, now: datetime) -> Decision[Ledger]:
     """A deferred mail is tried again, or the case's notices are taken. A deadline of another kind, or of what is settled, changes nothing."""
     if state is None:
         return Decision(state)
     if due.kind == NOTICE:
-        return _noticed(state, recalled, now)
+        return _noticed(state, prepared, now)
     if not due.kind.startswith(TRY):
         return Decision(state)
     row = state.row(UUID(due.kind.removeprefix(TRY)))
     if row.state is not MailState.DEFERRED:
         return Decision(state)
-    order = recalled.orders[row.mail_id].model_copy(update={"attempts": row.attempts})
+    order = prepared.orders[row.mail_id].model_copy(update={"attempts": row.attempts})
     return Decision(state, intents=(Intent(INTENT, order),))
 
 
-def _noticed(state: Ledger, recalled: Recalled, now: datetime) -> Decision[Ledger]:
+def _noticed(state: Ledger, prepared: Prepared, now: datetime) -> Decision[Ledger]:
     """Takes all notices of the case that are not taken yet: a resending is known by its id, a bounce by the state that it left."""
     taken: Decision[Ledger] = Decision(state)
-    for notice in recalled.notices.get(str(state.case_id), ()):
+    for notice in prepared.notices.get(str(state.case_id), ()):
         ledger = taken.state or state
         follows = (
-            _resent(ledger, notice, recalled.orders, now)
+            _resent(ledger, notice, prepared.orders, now)
             if notice.wanted is Wanted.RESEND
             else _bounced(ledger, notice)
         )

@@ -15,14 +15,14 @@ from ..domain.audience import addressed
 from ..domain.case_facts import Standing
 from ..domain.ledger import Ledger, Notice, Wanted
 from ..domain.pace import Limits, Paces, domain_of, give
-from ..domain.reminders import NOTHING_RECALLED, REMIND, Other, Recalled, kind_of, other_of, owed
+from ..domain.reminders import NOTHING_PREPARED, REMIND, Other, Prepared, kind_of, other_of, owed
 from ..domain.settling import NOTICE, TRY
 from ..domain.task import MailTask
 from . import QUERIES
 from .store import standing_of
 
 
-class Recall:
+class Prepare:
     """Asked in each turn, within its transaction: what it gives out is given only if the turn is committed."""
 
     def __init__(self, limits: Limits, clock: Callable[[], datetime]) -> None:
@@ -34,23 +34,23 @@ class Recall:
         connection: Connection,
         happened: Sequence[Happened],
         stored: Mapping[str, Stored[Ledger]],
-        _known: Recalled,
-    ) -> Recalled:
+        _known: Prepared,
+    ) -> Prepared:
         dues = [each for each in happened if isinstance(each, Due) and each.key in stored]
         if not dues:
-            return NOTHING_RECALLED
+            return NOTHING_PREPARED
         notices = await _notices(connection, [UUID(due.key) for due in dues if due.kind == NOTICE])
         again = [UUID(due.kind.removeprefix(TRY)) for due in dues if due.kind.startswith(TRY)]
         again += [notice.mail_id for found in notices.values() for notice in found if notice.wanted is Wanted.RESEND]
-        recalled = Recalled(notices=notices, orders=await _orders(connection, again))
+        prepared = Prepared(notices=notices, orders=await _orders(connection, again))
         due = [each.key for each in dues if each.kind == REMIND]
         if not due:
-            return recalled
+            return prepared
         ledgers = {key: stored[key].state for key in dict.fromkeys(due)}
         others = await _others(connection, [ledger for ledger in ledgers.values() if ledger.standing.certificate])
         wanted = list(_wanted(ledgers, others, self._clock()))
-        slots = await self._give(connection, wanted) if wanted else recalled.slots
-        return replace(recalled, others=others, slots=slots)
+        slots = await self._give(connection, wanted) if wanted else prepared.slots
+        return replace(prepared, others=others, slots=slots)
 
     async def _give(self, connection: Connection, wanted: list[tuple[str, list[str]]]) -> Mapping[str, datetime]:
         now = self._clock()

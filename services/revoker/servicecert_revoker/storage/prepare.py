@@ -25,7 +25,7 @@ _LOCK = "select pg_advisory_xact_lock(lock) from unnest($1::bigint[]) as l (lock
 _LOCKED_AS = "revoker/compromised-keys"
 
 
-async def recall(
+async def prepare(
     connection: Connection, happened: Sequence[Happened], stored: Mapping[str, Stored[State]], known: Knowledge
 ) -> Knowledge:
     """What is known, with which of the turn's keys are compromised and which of its requests two operators want."""

@@ -19,7 +19,7 @@ from servicecert_worker.decider import Due, Event, Happened, Result
 
 from ...domain.decide import decide
 from ...domain.ledger import Ledger
-from ...domain.reminders import DAYS, NOTHING_RECALLED, REMIND
+from ...domain.reminders import DAYS, NOTHING_PREPARED, REMIND
 from ...domain.task import MailOutcome, MailState, MailTask
 
 E = TypeVar("E", bound=EventData)
@@ -69,7 +69,7 @@ def _mails(*happenings: Happened, now: datetime = NOW) -> tuple[MailTask, ...]:
     ledger: Ledger | None = None
     tasks: tuple[MailTask, ...] = ()
     for happened in happenings:
-        decision = decide(ledger, happened, NOTHING_RECALLED, now)
+        decision = decide(ledger, happened, NOTHING_PREPARED, now)
         ledger = decision.state
         tasks = tuple(intent.data for intent in decision.intents if isinstance(intent.data, MailTask))
     return tasks

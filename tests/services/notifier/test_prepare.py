@@ -8,10 +8,10 @@ from uuid import uuid4
 import pytest
 from servicecert_notifier.domain.decide import decide
 from servicecert_notifier.domain.pace import Limits
-from servicecert_notifier.domain.reminders import NOTHING_RECALLED, REMIND
+from servicecert_notifier.domain.reminders import NOTHING_PREPARED, REMIND
 from servicecert_notifier.operator.gauges import Waiting
 from servicecert_notifier.service import MIGRATIONS, NAME
-from servicecert_notifier.storage.prepare import Recall
+from servicecert_notifier.storage.prepare import Prepare
 from servicecert_notifier.storage.store import LedgerStore
 from servicecert_schemas import MailKind
 from servicecert_worker.decider import Due, Event, Stored
@@ -33,7 +33,7 @@ def known(issued, pool):
         for number, change in enumerate(changes):
             data = issued.model_copy(update={"case_id": uuid4(), "serial": f"{number + 1:032x}", **change})
             ledger = decide(
-                None, Event(uuid4(), data.key(), data, data.not_before), NOTHING_RECALLED, data.not_before
+                None, Event(uuid4(), data.key(), data, data.not_before), NOTHING_PREPARED, data.not_before
             ).state
             assert ledger is not None
             made[str(data.case_id)] = replace(ledger, standing=replace(ledger.standing, **standing))
@@ -48,11 +48,11 @@ def due(keys):
     return [Due(uuid4(), key, REMIND, at=None) for key in keys]
 
 
-async def recalled(pool, ledgers, keys, now, limits=None):
+async def prepared(pool, ledgers, keys, now, limits=None):
     async with pool.acquire() as connection, connection.transaction():
-        recall = Recall(limits or Limits(), lambda: now)
+        prepare = Prepare(limits or Limits(), lambda: now)
         stored = {key: Stored(key, 1, ledger) for key, ledger in ledgers.items()}
-        return await recall(connection, due(keys), stored, NOTHING_RECALLED)
+        return await prepare(connection, due(keys), stored, NOTHING_PREPARED)
 
 
 async def test_A14_other_certificates_of_the_account_are_found_by_what_they_follow_and_by_name(pool, known, issued):
@@ -61,7 +61,7 @@ async def test_A14_other_certificates_of_the_account_are_found_by_what_they_foll
     ledgers = {**(await known({"serial": "ff"})), **follower}
     everything = {first: (await _load(pool, first)), **ledgers}
     now = issued.not_after - timedelta(days=59)
-    found = (await recalled(pool, everything, [first], now)).others[first]
+    found = (await prepared(pool, everything, [first], now)).others[first]
     assert {(other.subject, other.follows) for other in found} == {("CN=new", f"{1:032x}"), (issued.subject, None)}
     assert len(found) == 2
 
@@ -77,7 +77,7 @@ async def test_C4_moments_are_given_once_over_turns_workers_and_restarts(pool, k
     keys, now = list(ledgers), issued.not_after - timedelta(days=59)
     mails = len(issued.recipients)
     limits = Limits(over_all=60 * mails, to_a_domain=100_000)
-    turns = [recalled(pool, ledgers, keys[start::3], now, limits) for start in range(3)]
+    turns = [prepared(pool, ledgers, keys[start::3], now, limits) for start in range(3)]
     slots = [slot for turn in await asyncio.gather(*turns) for slot in turn.slots.values()]
     start = now.replace(second=0, microsecond=0)
     assert sorted(slots) == [now, *(start + timedelta(minutes=number) for number in range(1, 6))]
@@ -88,7 +88,7 @@ async def test_C4_what_the_limits_hold_back_is_counted_by_when_it_goes(pool, kno
     now, mails = issued.not_after - timedelta(days=59), len(issued.recipients)
     waiting = Waiting(pool, lambda: now)
     assert await waiting.held() == {"within an hour": 0.0, "later": 0.0}
-    await recalled(pool, ledgers, list(ledgers), now, Limits(over_all=60 * mails, to_a_domain=100_000))
+    await prepared(pool, ledgers, list(ledgers), now, Limits(over_all=60 * mails, to_a_domain=100_000))
     assert await waiting.held() == {"within an hour": 60.0 * mails, "later": 9.0 * mails}
     later = Waiting(pool, lambda: now + timedelta(hours=2))
     assert await later.held() == {"within an hour": 0.0, "later": 0.0}
@@ -102,16 +102,16 @@ async def test_C4_a_turn_that_is_not_committed_gives_nothing_out(pool, known, is
         turn = connection.transaction()
         await turn.start()
         stored = {key: Stored(key, 1, ledgers[key])}
-        await Recall(limits, lambda: now)(connection, due([key]), stored, NOTHING_RECALLED)
+        await Prepare(limits, lambda: now)(connection, due([key]), stored, NOTHING_PREPARED)
         await turn.rollback()
-    assert (await recalled(pool, ledgers, [key], now, limits)).slots == {key: now}
+    assert (await prepared(pool, ledgers, [key], now, limits)).slots == {key: now}
 
 
 async def test_C4_what_was_given_out_long_ago_is_forgotten(pool, known, issued):
     (key,) = ledgers = await known({})
     now = issued.not_after - timedelta(days=59)
-    await recalled(pool, ledgers, [key], now)
-    await recalled(pool, ledgers, [key], now + timedelta(days=1))
+    await prepared(pool, ledgers, [key], now)
+    await prepared(pool, ledgers, [key], now + timedelta(days=1))
     assert await pool.fetchval("select count(*) from pace_minutes") == 1
     assert await pool.fetchval("select count(*) from paces where filled_until < $1", now + timedelta(days=1)) == 0
 
@@ -119,21 +119,21 @@ async def test_C4_what_was_given_out_long_ago_is_forgotten(pool, known, issued):
 async def test_C4_a_moment_that_was_given_stays(pool, known, issued):
     now = issued.not_after - timedelta(days=59)
     ledgers = await known({}, slot=now)
-    assert (await recalled(pool, ledgers, list(ledgers), now)).slots == {}
+    assert (await prepared(pool, ledgers, list(ledgers), now)).slots == {}
 
 
 async def test_nothing_is_asked_where_nothing_is_due(pool, known, issued):
     (key,) = ledgers = await known({})
     now = issued.not_after - timedelta(days=59)
-    assert await recalled(pool, ledgers, [], now) is NOTHING_RECALLED
-    assert (await recalled(pool, ledgers, [key], issued.not_before)).slots == {}
+    assert await prepared(pool, ledgers, [], now) is NOTHING_PREPARED
+    assert (await prepared(pool, ledgers, [key], issued.not_before)).slots == {}
     nobody = {key: replace(ledgers[key], standing=replace(ledgers[key].standing, correspondence=None))}
-    assert (await recalled(pool, nobody, [key], now)).slots == {}
+    assert (await prepared(pool, nobody, [key], now)).slots == {}
 
 
 async def test_a_case_comes_back_with_what_is_known_of_it(pool, returned, now):
     case = returned.model_copy(update={"recipients": (), "deficiencies": ()})
-    ledger = decide(None, Event(uuid4(), case.key(), case, now), NOTHING_RECALLED, now).state
+    ledger = decide(None, Event(uuid4(), case.key(), case, now), NOTHING_PREPARED, now).state
     assert ledger.rows == ()
     async with pool.acquire() as connection:
         await STORE.save(connection, [Stored(case.key(), 0, ledger)])
