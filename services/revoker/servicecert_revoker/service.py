@@ -39,12 +39,13 @@ from .settings import Settings
 from .storage.books import Books
 from .storage.prepare import prepare
 
-__all__ = ["MIGRATIONS", "NAME", "Settings", "open_service"]
+__all__ = ["MIGRATIONS", "NAME", "READS", "Settings", "open_service"]
 
 log = logging.getLogger(__name__)
 
 NAME = "revoker"
 MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
+READS = (REVOCATIONS, CERTIFICATES, OCSP_RESPONDERS)
 
 # One pass serves all orders that wait for it; orders for other CAs do not wait for its end.
 _BATCH = 1_000
@@ -86,7 +87,7 @@ async def open_service(
         last = LastCrls(pool, sorted(authority.issuers), settings.crl_partitions, clock)
         service = Service(
             NAME,
-            reads=(REVOCATIONS, CERTIFICATES, OCSP_RESPONDERS),
+            reads=READS,
             store=Books(),
             decide=decide,
             examine=Examine(authority, await asyncio.to_thread(throw_away_keys), os.urandom, clock),

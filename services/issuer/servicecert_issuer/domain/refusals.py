@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from servicecert_schemas.values import Texts
+from servicecert_worker.decider import Facts
 
 
 @dataclass(frozen=True, slots=True)
-class Unissuable:
+class Unissuable(Facts):
     """A stable code and what to do."""
 
     code: str

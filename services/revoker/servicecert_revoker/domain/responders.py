@@ -8,7 +8,7 @@ from typing import ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 from servicecert_schemas.responder import ResponderCertified, ResponderEnvironment
-from servicecert_worker.decider import Decision, Event, Intent, Unanswerable
+from servicecert_worker.decider import Decision, Event, Facts, Intent, Unanswerable
 
 from .status import Status
 
@@ -48,20 +48,20 @@ class Certified(CertifyOrder):
 
 
 @dataclass(frozen=True, slots=True)
-class Drafted:
+class Drafted(Facts):
     """What is to be signed for a request that is right, one for each CA of its environment."""
 
     orders: tuple[CertifyOrder, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Facts):
     """Why a request is not certified, in one sentence for an operator."""
 
     text: str
 
 
-Facts: TypeAlias = Drafted | Refused
+RequestFacts: TypeAlias = Drafted | Refused
 
 
 def certify(status: Status | None, event: Event) -> Decision[Status]:
