@@ -29,7 +29,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from servicecert_cli.authority import make_authority
+from servicecert_cli.operations.authority import make_authority
 from servicecert_deploy import Postgres
 from servicecert_pki.authority import Authority
 from servicecert_pki.keyring import open_keys, read_passphrases

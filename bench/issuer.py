@@ -19,9 +19,9 @@ from uuid import uuid4
 import psutil
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from servicecert_cli import kafka
-from servicecert_cli.publishing import send
-from servicecert_cli.system import System, service_of
+from servicecert_cli.connections import kafka
+from servicecert_cli.e_service.publishing import send
+from servicecert_cli.stand.system import System, service_of
 from servicecert_pki.authority import Authority, issuer_id
 from servicecert_pki.keyring import access, open_keys
 from servicecert_pki.profile import Environment

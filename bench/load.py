@@ -11,9 +11,10 @@ from time import perf_counter
 from uuid import uuid4
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from servicecert_cli import openssl
-from servicecert_cli.addresses import Cluster
-from servicecert_cli.e_service import Application, Customer, example, read_csr
+from servicecert_cli.connections.addresses import Cluster
+from servicecert_cli.demo import openssl
+from servicecert_cli.e_service.application import Application, example, read_csr
+from servicecert_cli.e_service.customer import Customer
 from servicecert_schemas.codec import Record, to_record
 from servicecert_schemas.event import EventData
 from servicecert_schemas.topics import Topic

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from statistics import quantiles
 
 import asyncpg
-from servicecert_cli.system import System
+from servicecert_cli.stand.system import System
 
 from bench.results import Measurement, Reference
 

@@ -19,16 +19,17 @@ from pathlib import Path
 from time import perf_counter, thread_time
 
 from aiokafka.admin import NewTopic
-from servicecert_cli import collector, kafka
-from servicecert_cli.addresses import Cluster
-from servicecert_cli.parts import opened_place
-from servicecert_cli.progress import silent
-from servicecert_cli.publishing import load_registers
-from servicecert_cli.standing_registers import standing
+from servicecert_cli.connections import kafka
+from servicecert_cli.connections.addresses import Cluster
+from servicecert_cli.e_service.publishing import load_registers
+from servicecert_cli.registers import collector
+from servicecert_cli.registers.changes import Changes, changes
+from servicecert_cli.registers.register_file import read_register
+from servicecert_cli.registers.standing import standing
+from servicecert_cli.stand.parts import opened_place
+from servicecert_cli.stand.progress import silent
 from servicecert_intake.domain.registers.snapshot import NO_REGISTERS, Registers, Unit, apply
 from servicecert_intake.domain.rules.unit import suggested
-from servicecert_intake.register_changes import Changes, changes
-from servicecert_intake.register_file import read_register
 from servicecert_schemas.register import LongNames, Organisation, RegisterEntry
 from servicecert_schemas.topics import CATALOGUE, REGISTERS
 from servicecert_schemas.values import is_business_id, organisation_oid

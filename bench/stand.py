@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psutil
-from servicecert_cli.system import System
+from servicecert_cli.stand.system import System
 
 SINK = Path(__file__).with_name("smtp_sink.py")
 

@@ -8,11 +8,10 @@ from pathlib import Path
 from statistics import quantiles
 from time import perf_counter
 
-from servicecert_cli import kafka
-from servicecert_cli.names import SERVICES
-from servicecert_cli.publishing import publish, send
-from servicecert_cli.system import System
-from servicecert_schemas.topics import NOTIFICATIONS
+from servicecert_cli.connections import kafka
+from servicecert_cli.e_service.publishing import publish, send
+from servicecert_cli.stand.system import System
+from servicecert_schemas.topics import NOTIFICATIONS, SERVICES
 from servicecert_worker.faults import pauses
 
 from bench import load, raw_signing

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
-from servicecert_cli.addresses import Cluster
+from servicecert_cli.connections.addresses import Cluster
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.codec import Record
 from servicecert_schemas.topics import CERTIFICATES

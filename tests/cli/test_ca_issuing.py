@@ -12,8 +12,8 @@ import psycopg
 import pytest
 from click.testing import Result
 from commandline import do, one_sentence
-from servicecert_cli.addresses import Cluster
-from servicecert_cli.publishing import publish
+from servicecert_cli.connections.addresses import Cluster
+from servicecert_cli.e_service.publishing import publish
 from servicecert_issuer.service import MIGRATIONS
 from servicecert_schemas.certificate import CertificateVoided
 from servicecert_schemas.revocation import Standing, StandingChanged

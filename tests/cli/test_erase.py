@@ -10,10 +10,10 @@ import psycopg
 import pytest
 from aiokafka import TopicPartition
 from commandline import do, one_sentence
-from servicecert_cli import erasing, kafka
-from servicecert_cli.names import SERVICES
+from servicecert_cli.connections import kafka
+from servicecert_cli.operations import erasing
 from servicecert_deploy import Child
-from servicecert_schemas.topics import CASES
+from servicecert_schemas.topics import CASES, SERVICES
 from servicecert_worker.audit.checkpoints import make_keys, read_public_keys
 from servicecert_worker.audit.verification import verify
 from servicecert_worker.storage import database

@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 from aiokafka import TopicPartition
 from commandline import do, one_sentence
-from servicecert_cli import kafka
-from servicecert_cli.publishing import load_registers
-from servicecert_cli.standing_registers import standing
-from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
-from servicecert_intake.register_loading import event_id
+from servicecert_cli.connections import kafka
+from servicecert_cli.e_service.publishing import load_registers
+from servicecert_cli.registers.loading import event_id
+from servicecert_cli.registers.register_file import FICTITIOUS_REGISTERS, read_register
+from servicecert_cli.registers.standing import standing
 from servicecert_schemas.codec import decode
 
 HEADER = "business_id;name;valid_from;valid_to\n"

@@ -10,8 +10,8 @@ import asyncpg
 import psycopg
 import pytest
 from commandline import do, one_sentence
-from servicecert_cli.certificates import read_standings
-from servicecert_cli.publishing import publish
+from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.operations.certificates import read_standings
 from servicecert_pki.crl import Reason
 from servicecert_revoker.domain.status import (
     Awaited,

@@ -8,8 +8,8 @@ from contextlib import aclosing
 from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from servicecert_cli import kafka
-from servicecert_cli.addresses import Cluster
+from servicecert_cli.connections import kafka
+from servicecert_cli.connections.addresses import Cluster
 from servicecert_schemas.topics import CATALOGUE, Topic
 
 SECONDS = 60.0

@@ -4,9 +4,9 @@ import asyncio
 from uuid import uuid4
 
 import pytest
-from servicecert_cli.addresses import Cluster
-from servicecert_cli.publishing import load_registers
-from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
+from servicecert_cli.connections.addresses import Cluster
+from servicecert_cli.e_service.publishing import load_registers
+from servicecert_cli.registers.register_file import FICTITIOUS_REGISTERS, read_register
 from servicecert_schemas.topics import REGISTERS
 from servicecert_worker.decider import Known
 from servicecert_worker.kafka import clients, topic_creation

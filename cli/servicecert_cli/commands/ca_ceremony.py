@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from .. import ceremony_options as options
-from ..ceremony_options import default_passphrase_file
+from . import ceremony_options as options
+from .ceremony_options import default_passphrase_file
 
 if TYPE_CHECKING:
     from servicecert_pki.protocol import Deed
@@ -44,7 +44,7 @@ def root_init(offline: Path, passphrase_file: Path | None, operator: str, dry_ru
     from servicecert_pki.ceremony import make_roots
     from servicecert_pki.keyring import read_passphrases
 
-    from ..authority import draw_passphrases
+    from ..operations.authority import draw_passphrases
 
     file = default_passphrase_file(offline, passphrase_file)
     if dry_run:
@@ -167,7 +167,7 @@ def request(
     from servicecert_pki.ceremony import next_ids, request_cas
     from servicecert_pki.manifest import kind_of
 
-    from ..authority import draw_passphrases
+    from ..operations.authority import draw_passphrases
 
     ids = next_ids(directory, [kind_of(kind)[:2] for kind in kinds or _KINDS])
     file = default_passphrase_file(directory, passphrase_file)
@@ -255,7 +255,7 @@ def _names(files: tuple[Path, ...]) -> str:
 
 
 def _tell(folder: Path, step: str, operator: str, deeds: list[Deed]) -> None:
-    from ..authority import record
+    from ..operations.authority import record
 
     text, file = record(folder, step, operator, deeds)
     click.echo(text)

@@ -12,7 +12,7 @@ from uuid import UUID
 import click
 
 from ..faults import Told
-from ..output import as_json, print_json, print_table
+from ..terminal.output import as_json, print_json, print_table
 
 if TYPE_CHECKING:
     from servicecert_issuer.operator.reconciliation import Difference, Serials
@@ -79,9 +79,9 @@ def reconcile(published: bool, as_json: bool) -> None:
     """
     from servicecert_issuer.operator import reconciliation
 
-    from .. import interruption
-    from ..addresses import cluster
-    from ..certificates import read_ends, read_standings
+    from ..connections.addresses import cluster
+    from ..operations.certificates import read_ends, read_standings
+    from ..terminal import interruption
 
     told = reconciliation.Published() if published else None
     if told is not None:
@@ -218,9 +218,9 @@ def _valid_until(ca_dir: Path | None) -> Mapping[str, datetime]:
 
 def _in_database(work: Callable[[Any], Coroutine[None, None, T]]) -> T:
     """Runs `work` in the issuer's schema, in one transaction."""
-    from .. import interruption
-    from ..addresses import database_url
-    from ..schema import connected
+    from ..connections.addresses import database_url
+    from ..connections.schema import connected
+    from ..terminal import interruption
 
     async def run() -> T:
         async with connected(database_url(), "issuer") as connection, connection.transaction():
@@ -231,9 +231,9 @@ def _in_database(work: Callable[[Any], Coroutine[None, None, T]]) -> T:
 
 def _in_snapshot(work: Callable[[Any], Coroutine[None, None, T]]) -> T:
     """Runs `work` in the issuer's schema as it is at one moment, for as long as that takes."""
-    from .. import interruption
-    from ..addresses import database_url
-    from ..schema import connected
+    from ..connections.addresses import database_url
+    from ..connections.schema import connected
+    from ..terminal import interruption
 
     async def run() -> T:
         async with (

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import click
 
-from ..output import as_json, print_json
+from ..terminal.output import as_json, print_json
 
 _language = click.option(
     "--language",
@@ -37,11 +37,11 @@ def command(context: click.Context, account: str | None, language: str | None, a
         raise click.UsageError("Name the --account whose cases are listed, or `open` a CASE.")
     from servicecert_schemas.values import Language
 
-    from .. import interruption
-    from ..addresses import cluster
-    from ..cases import of_account
-    from ..customer_page import Page
-    from ..output import console
+    from ..connections.addresses import cluster
+    from ..e_service.cases import of_account
+    from ..e_service.page import Page
+    from ..terminal import interruption
+    from ..terminal.output import console
 
     found = interruption.run(of_account(cluster(), account))
     if as_json:
@@ -66,12 +66,12 @@ def opened(case_id: UUID, language: str | None, as_json: bool) -> None:
     """
     from servicecert_schemas.values import Language
 
-    from .. import interruption
-    from ..addresses import cluster
-    from ..cases import newest
-    from ..customer_page import Page
+    from ..connections.addresses import cluster
+    from ..e_service.cases import newest
+    from ..e_service.page import Page
     from ..faults import Told
-    from ..output import console
+    from ..terminal import interruption
+    from ..terminal.output import console
 
     case = interruption.run(newest(cluster(), case_id))
     if case is None:

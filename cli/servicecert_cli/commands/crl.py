@@ -36,7 +36,7 @@ def serve(folder: Path, host: str, port: int) -> None:
 
     from servicecert_revoker.crl.effects import server as crl_server
 
-    from .. import interruption
+    from ..terminal import interruption
 
     async def serving() -> None:
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..faults import Told
-from ..output import as_json, print_json
+from ..terminal.output import as_json, print_json
 
 if TYPE_CHECKING:
     from servicecert_pki.csr import Csr

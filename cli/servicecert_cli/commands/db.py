@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from ..faults import Told
-from ..output import as_json, print_json
-from ..private_files import write_private
+from ..operations.private_files import write_private
+from ..terminal.output import as_json, print_json
 
 EX_NOINPUT = 66
 
@@ -37,10 +37,10 @@ def prepare(out: Path | None, as_json: bool) -> None:
       servicecert db prepare --out service-urls
       SERVICECERT_INTAKE_DATABASE_PASSWORD_FILE=secret servicecert db prepare
     """
+    from servicecert_schemas.topics import SERVICES
     from servicecert_worker.storage import database
 
-    from ..addresses import database_url
-    from ..names import SERVICES
+    from ..connections.addresses import database_url
 
     given = {service: password_given(service, os.environ) for service in SERVICES}
     passwords = {service: password or database.new_password() for service, password in given.items()}
@@ -79,8 +79,8 @@ def operator(name: str, out: Path) -> None:
     Example:
       servicecert db operator anna --out anna-url
     """
-    from ..addresses import database_url
-    from ..operators import add_operator
+    from ..connections.addresses import database_url
+    from ..operations.operators import add_operator
 
     url = add_operator(database_url(), name)
     write_private(out, f"DATABASE_URL={url}\n".encode(), replace=True)

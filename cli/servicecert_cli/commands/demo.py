@@ -28,11 +28,11 @@ def command(folder: Path) -> None:
       servicecert demo
       NO_COLOR=1 servicecert demo | less
     """
-    from .. import interruption
     from ..demo.souvenirs import emptied
     from ..demo.story import tell
-    from ..output import console
-    from ..telling import Teller
+    from ..terminal import interruption
+    from ..terminal.output import console
+    from ..terminal.telling import Teller
 
     teller = Teller(console())
     teller.title("Service certificates: four certificates, one revocation, one lapse")

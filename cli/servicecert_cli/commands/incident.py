@@ -11,11 +11,11 @@ from uuid import UUID
 import click
 
 from ..faults import Told
-from ..output import as_json, print_json
+from ..terminal.output import as_json, print_json
 from .proposals import in_revoker, tell_counts, tell_proposed
 
 if TYPE_CHECKING:
-    from ..proposing import Proposal
+    from ..operations.proposing import Proposal
 
 REASONS = ("key-exposed", "no-longer-needed", "purpose-or-data-changed", "privilege-withdrawn")
 TYPES = ("server", "test-server", "system-signature", "test-system-signature")
@@ -82,7 +82,7 @@ def plan(
       servicecert incident plan --ca test-ec --profile-version 2 \\
         --issued-from 2026-11-01 --issued-until 2026-11-08 --out plan.json
     """
-    from .. import proposing, selection
+    from ..operations import proposing, selection
 
     if key_sha256 is not None and key_file is not None:
         raise click.UsageError("Name the key by --key or by --key-file.")
@@ -136,7 +136,7 @@ def propose(plan: Path, reason: str, why: str, rate: int, yes: bool, as_json: bo
       servicecert incident propose plan.json --reason key-exposed --rate 600 \\
         --why "incident 7" --yes
     """
-    from .. import proposing
+    from ..operations import proposing
 
     cases = _cases(plan)
 
@@ -167,7 +167,7 @@ def show(proposal: UUID, as_json: bool) -> None:
     Example:
       servicecert incident show 3f2b8c1e-…
     """
-    from .. import proposing
+    from ..operations import proposing
 
     async def work(connection: Any) -> tuple[Proposal, Any]:
         return await proposing.proposal(connection, proposal), await proposing.standings(connection, proposal)

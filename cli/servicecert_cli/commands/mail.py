@@ -40,7 +40,7 @@ def preview(folder: Path) -> None:
       servicecert mail preview
       servicecert mail preview --folder /tmp/mails
     """
-    from ..mail_preview import write_preview
+    from ..operations.mail_preview import write_preview
 
     try:
         written = write_preview(folder)

@@ -12,7 +12,7 @@ from uuid import UUID
 import click
 
 from ..faults import Told
-from ..output import as_json, print_json, print_table
+from ..terminal.output import as_json, print_json, print_table
 
 if TYPE_CHECKING:
     from servicecert_notifier.operator.mail_rows import MailRow
@@ -173,9 +173,9 @@ def _checked(address: str) -> str:
 
 def _in_database(work: Callable[[Any], Coroutine[None, None, T]]) -> T:
     """Runs `work` in the notifier's schema, in one transaction."""
-    from .. import interruption
-    from ..addresses import database_url
-    from ..schema import connected
+    from ..connections.addresses import database_url
+    from ..connections.schema import connected
+    from ..terminal import interruption
 
     async def run() -> T:
         async with connected(database_url(), "notifier") as connection, connection.transaction():

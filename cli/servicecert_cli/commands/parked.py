@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 import click
+from servicecert_schemas.topics import SERVICES
 
 from ..faults import Told
-from ..names import SERVICES
-from ..output import as_json, print_json, print_table
+from ..terminal.output import as_json, print_json, print_table
 
 if TYPE_CHECKING:
     from servicecert_worker.runtime.parking import ParkedRecord, Selection
@@ -199,9 +199,9 @@ def _selection(event_id: UUID | None, key: str | None, reason: str | None, befor
 
 def _in_database(service: str | None, work: Callable[[Any], Coroutine[None, None, T]]) -> T:
     """Runs `work` on a connection to the service's schema, in one transaction."""
-    from .. import interruption
-    from ..addresses import database_url
-    from ..schema import connected
+    from ..connections.addresses import database_url
+    from ..connections.schema import connected
+    from ..terminal import interruption
 
     async def run() -> T:
         async with connected(database_url(), service) as connection, connection.transaction():

@@ -9,10 +9,10 @@ from uuid import UUID
 import click
 
 from ..faults import Told
-from ..output import as_json, print_json, print_table
+from ..terminal.output import as_json, print_json, print_table
 
 if TYPE_CHECKING:
-    from ..proposing import Proposal
+    from ..operations.proposing import Proposal
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ def withdraw(cases: tuple[UUID, ...], why: str, yes: bool, as_json: bool) -> Non
     Example:
       servicecert proposals withdraw 0d9e6f5e-… --why "decision 2026/117" --yes
     """
-    from .. import proposing
+    from ..operations import proposing
 
     async def work(connection: Any) -> tuple[int, Proposal | None]:
         wanted = [str(case) for case in cases]
@@ -68,7 +68,7 @@ def list_proposals(everything: bool, as_json: bool) -> None:
     Example:
       servicecert proposals list
     """
-    from .. import proposing
+    from ..operations import proposing
 
     found = in_revoker(lambda connection: proposing.proposals(connection, everything=everything))
     if as_json:
@@ -93,7 +93,7 @@ def show(proposal: UUID, as_json: bool) -> None:
     Example:
       servicecert proposals show 3f2b8c1e-…
     """
-    from .. import proposing
+    from ..operations import proposing
 
     async def work(connection: Any) -> tuple[Proposal, list[Any], Any]:
         found = await proposing.proposal(connection, proposal)
@@ -124,7 +124,7 @@ def confirm(proposal: UUID, yes: bool, as_json: bool) -> None:
     Example:
       servicecert proposals confirm 3f2b8c1e-… --yes
     """
-    from .. import proposing
+    from ..operations import proposing
 
     async def work(connection: Any) -> tuple[Proposal, bool]:
         found = await proposing.proposal(connection, proposal)
@@ -150,7 +150,7 @@ def drop(proposal: UUID, as_json: bool) -> None:
     Example:
       servicecert proposals drop 3f2b8c1e-…
     """
-    from .. import proposing
+    from ..operations import proposing
 
     if not in_revoker(lambda connection: proposing.drop(connection, proposal)):
         raise Told(f"There is no unconfirmed proposal {proposal}: see `servicecert proposals list`.", 1)
@@ -159,9 +159,9 @@ def drop(proposal: UUID, as_json: bool) -> None:
 
 def in_revoker(work: Callable[[Any], Coroutine[None, None, T]]) -> T:
     """Runs `work` on a connection to the revoker's schema, in one transaction."""
-    from .. import interruption
-    from ..addresses import database_url
-    from ..schema import connected
+    from ..connections.addresses import database_url
+    from ..connections.schema import connected
+    from ..terminal import interruption
 
     async def run() -> T:
         async with connected(database_url(), "revoker") as connection, connection.transaction():

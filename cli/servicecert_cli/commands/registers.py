@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from ..faults import Told
-from ..output import as_json, print_json
+from ..terminal.output import as_json, print_json
 
 if TYPE_CHECKING:
-    from servicecert_intake.register_changes import Changes
     from servicecert_schemas.register import RegisterEntry
 
-    from ..addresses import Cluster
+    from ..connections.addresses import Cluster
+    from ..registers.changes import Changes
 
 EX_DATAERR = 65
 _SHOWN = 20
@@ -57,11 +57,12 @@ def load(
       servicecert registers load --fictitious
     """
     from servicecert_intake.domain.deadlines import HELSINKI
-    from servicecert_intake.register_csv import RegisterFileError
-    from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
 
-    from .. import collector, interruption
-    from ..addresses import cluster
+    from ..connections.addresses import cluster
+    from ..registers import collector
+    from ..registers.csv_lines import RegisterFileError
+    from ..registers.register_file import FICTITIOUS_REGISTERS, read_register
+    from ..terminal import interruption
 
     if (path is None) is not fictitious:
         raise click.UsageError("Name a FILE, or say --fictitious.")
@@ -82,10 +83,9 @@ def load(
 
 async def _loaded(place: Cluster, entries: Sequence[RegisterEntry], day: date, end_at_most: float | None) -> Changes:
     """What the entries change, after it is published; with None nothing is. Raises Told, OperatorError."""
-    from servicecert_intake.register_changes import changes
-
-    from ..publishing import load_registers
-    from ..standing_registers import standing
+    from ..e_service.publishing import load_registers
+    from ..registers.changes import changes
+    from ..registers.standing import standing
 
     found = changes(await standing(place), entries, day)
     if end_at_most is None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import click
 
-from ..output import as_json, print_json
+from ..terminal.output import as_json, print_json
 
 
 @click.command()
@@ -47,13 +47,13 @@ def command(
     from pydantic import ValidationError
     from servicecert_schemas.reasons import REASONS, reason_named
 
-    from .. import interruption
-    from ..addresses import Cluster, cluster
-    from ..cases import newest
-    from ..e_service import Customer
+    from ..connections.addresses import Cluster, cluster
+    from ..e_service.cases import newest
+    from ..e_service.customer import Customer
+    from ..e_service.publishing import publish
     from ..faults import Told
-    from ..publishing import publish
-    from ..selection import moment
+    from ..operations.selection import moment
+    from ..terminal import interruption
 
     chosen = reason_named(reason)
     if chosen is None:

@@ -6,9 +6,9 @@ import importlib
 import sys
 
 import click
+from servicecert_schemas.topics import SERVICES
 
 from ..faults import told
-from ..names import SERVICES
 
 EX_SOFTWARE = 70
 

@@ -8,14 +8,15 @@ from uuid import UUID, uuid4
 
 import click
 
-from ..output import as_json, print_json
+from ..terminal.output import as_json, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from servicecert_schemas.event import CaseEvent, EventData
 
-    from ..e_service import Application, Customer
+    from ..e_service.application import Application
+    from ..e_service.customer import Customer
 
 TYPES = ("server", "test-server", "system-signature", "test-system-signature")
 A_FILE = click.Path(path_type=Path, dir_okay=False)
@@ -69,10 +70,11 @@ def command(
     from servicecert_schemas.event import Assurance
     from servicecert_schemas.values import CertificateType
 
-    from .. import interruption
-    from ..addresses import cluster
-    from ..e_service import Customer, example_text, read_application, read_csr
-    from ..publishing import publish
+    from ..connections.addresses import cluster
+    from ..e_service.application import example_text, read_application, read_csr
+    from ..e_service.customer import Customer
+    from ..e_service.publishing import publish
+    from ..terminal import interruption
 
     if example_type is not None:
         click.echo(example_text(CertificateType(example_type)), nl=False)

@@ -9,12 +9,12 @@ from uuid import UUID
 import click
 
 from ..faults import Told
-from ..output import as_json
+from ..terminal.output import as_json
 
 if TYPE_CHECKING:
     from servicecert_schemas.case import CaseChanged
 
-    from ..addresses import Cluster
+    from ..connections.addresses import Cluster
 
 STATES = (
     "submitted",
@@ -56,8 +56,8 @@ def command(case_id: UUID, wanted: tuple[str, ...], timeout: float | None, as_js
       servicecert watch 0d9e6f5e-4c1b-4a7e-9a27-6f1d2f0c5b11
       servicecert watch 0d9e… --until delivered --until returned --timeout 60
     """
-    from .. import interruption
-    from ..addresses import cluster
+    from ..connections.addresses import cluster
+    from ..terminal import interruption
 
     interruption.run(_follow(cluster(), case_id, wanted, timeout, as_json=as_json))
 
@@ -67,7 +67,7 @@ async def _follow(
 ) -> None:
     import asyncio
 
-    from ..cases import changes
+    from ..e_service.cases import changes
 
     told: CaseChanged | None = None
     try:
@@ -93,8 +93,8 @@ async def _follow(
 
 def _tell(case: CaseChanged, before: CaseChanged | None) -> None:
     """What is new in a case: its states, and what is to be mended, done or was answered, where that is another than before."""
-    from ..output import console
-    from ..telling import Teller
+    from ..terminal.output import console
+    from ..terminal.telling import Teller
 
     teller = Teller(console())
     told = 0 if before is None else len(before.history)

@@ -9,7 +9,7 @@ from pathlib import Path
 from servicecert_schemas.certificate import CertificateIssued
 
 from ..faults import Told
-from ..witness import Witness
+from ..stand.witness import Witness
 
 EX_CANTCREAT = 73
 

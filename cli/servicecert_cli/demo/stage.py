@@ -15,9 +15,9 @@ from servicecert_schemas.mail import MailHandedOver, MailKind
 from servicecert_schemas.revocation import CrlPublished
 
 from ..faults import Told
-from ..system import System
-from ..telling import Teller
-from ..witness import Witness
+from ..stand.system import System
+from ..stand.witness import Witness
+from ..terminal.telling import Teller
 
 PATIENCE_SECONDS = 30.0
 LOOK_SECONDS = 0.25

@@ -11,7 +11,6 @@ from tempfile import TemporaryDirectory
 from uuid import UUID, uuid4
 
 from cryptography import x509
-from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
 from servicecert_pki.partitions import crl_name
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import CertificateIssued
@@ -21,17 +20,19 @@ from servicecert_schemas.register import Organisation
 from servicecert_schemas.revocation import CertificateRevoked, RevocationReason
 from servicecert_schemas.values import CertificateType
 
-from .. import openssl
-from ..cases import of_account
-from ..customer_page import Page
-from ..e_service import Application, Customer, example, read_csr
+from ..e_service.application import Application, example, read_csr
+from ..e_service.cases import of_account
+from ..e_service.customer import Customer
+from ..e_service.page import Page
+from ..e_service.publishing import publish
 from ..faults import Told, told
-from ..mail_preview import write_preview
-from ..publishing import publish
-from ..steps import Steps
-from ..system import System
-from ..telling import HELSINKI, Teller
-from ..witness import witnessing
+from ..operations.mail_preview import write_preview
+from ..registers.register_file import FICTITIOUS_REGISTERS, read_register
+from ..stand.steps import Steps
+from ..stand.system import System
+from ..stand.witness import witnessing
+from ..terminal.telling import HELSINKI, Teller
+from . import openssl
 from .souvenirs import keep_authority, keep_certificate, keep_events
 from .stage import Stage
 

@@ -6,12 +6,13 @@ from uuid import uuid4
 
 import pytest
 from commandline import begun
-from servicecert_cli.addresses import Cluster
-from servicecert_cli.e_service import Customer, example
-from servicecert_cli.publishing import load_registers, publish
-from servicecert_cli.witness import witnessing
+from servicecert_cli.connections.addresses import Cluster
+from servicecert_cli.e_service.application import example
+from servicecert_cli.e_service.customer import Customer
+from servicecert_cli.e_service.publishing import load_registers, publish
+from servicecert_cli.registers.register_file import FICTITIOUS_REGISTERS, read_register
+from servicecert_cli.stand.witness import witnessing
 from servicecert_deploy import Child
-from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
 from servicecert_intake.service import NAME
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.topics import CATALOGUE

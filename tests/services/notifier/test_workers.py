@@ -8,9 +8,9 @@ from uuid import uuid4
 
 import pytest
 from commandline import begun
-from servicecert_cli.addresses import Cluster
-from servicecert_cli.publishing import publish
-from servicecert_cli.witness import witnessing
+from servicecert_cli.connections.addresses import Cluster
+from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.stand.witness import witnessing
 from servicecert_deploy import Child
 from servicecert_deploy.mail_catcher import MailCatcher
 from servicecert_notifier.mail.domain.samples import example

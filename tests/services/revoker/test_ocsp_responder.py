@@ -14,8 +14,8 @@ import aiohttp
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
-from servicecert_cli.addresses import Cluster
-from servicecert_cli.publishing import publish
+from servicecert_cli.connections.addresses import Cluster
+from servicecert_cli.e_service.publishing import publish
 from servicecert_deploy import Child
 from servicecert_deploy.ports import HOST, free_port
 from servicecert_pki.authority import Authority
