@@ -21,11 +21,9 @@ from time import perf_counter, thread_time
 from aiokafka.admin import NewTopic
 from servicecert_cli.connections import kafka
 from servicecert_cli.connections.addresses import Cluster
-from servicecert_cli.e_service.publishing import load_registers
-from servicecert_cli.registers import collector
-from servicecert_cli.registers.changes import Changes, changes
-from servicecert_cli.registers.register_file import read_register
-from servicecert_cli.registers.standing import standing
+from servicecert_cli.registers import loading
+from servicecert_cli.registers.changes import Changes
+from servicecert_cli.registers.reading import read_register
 from servicecert_cli.stand.parts import opened_place
 from servicecert_cli.stand.progress import silent
 from servicecert_intake.domain.registers.snapshot import NO_REGISTERS, Registers, Unit, apply
@@ -104,9 +102,8 @@ async def _plain(path: Path, cluster: Cluster) -> float:
 
 async def _load(path: Path, cluster: Cluster) -> tuple[float, Changes]:
     started = perf_counter()
-    with collector.paused():
-        found = changes(await standing(cluster), list(read_register(path)), DAY)
-        await load_registers(cluster, found.entries)
+    with loading.collector_paused():
+        found = await loading.load(cluster, list(read_register(path)), DAY, 100.0)
     return perf_counter() - started, found
 
 

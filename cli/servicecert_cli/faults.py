@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 
 class Told(Exception):
     """A fault in one sentence that says what is wrong and the way out."""
@@ -13,7 +15,6 @@ class Told(Exception):
 
 def told(error: BaseException) -> Told | None:
     """What to tell of an error that was to be foreseen, None of any other."""
-    from servicecert_deploy import DeployError
     from servicecert_pki.authority import AuthorityExists, AuthorityMissing, AuthorityRefused
     from servicecert_pki.keys import KeyUnavailable
     from servicecert_pki.profiles import ProfileUnsafe
@@ -27,14 +28,12 @@ def told(error: BaseException) -> Told | None:
             return error
         case OperatorError():
             return Told(str(error), error.exit_code)
-        case DeployError():
-            return Told(str(error), 69)
         case AuthorityExists() | FolderUnusable():
-            return Told(str(error), 73)
+            return Told(str(error), os.EX_CANTCREAT)
         case AuthorityMissing() | ProfileUnsafe():
-            return Told(str(error), 78)
+            return Told(str(error), os.EX_CONFIG)
         case AuthorityRefused():
-            return Told(str(error), 65)
+            return Told(str(error), os.EX_DATAERR)
         case KeyUnavailable():
-            return Told(str(error), 77)
+            return Told(str(error), os.EX_NOPERM)
     return None

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from commandline import do, one_sentence
 from servicecert_cli.connections import kafka
-from servicecert_cli.e_service.publishing import send
+from servicecert_cli.connections.kafka import send
 from servicecert_schemas import to_record
 from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_schemas.topics import SERVICES

@@ -2,13 +2,13 @@ import importlib
 import json
 import os
 import sys
+from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
 
 import asyncpg
 import psycopg
 import pytest
-from aiokafka import TopicPartition
 from commandline import do, one_sentence
 from servicecert_cli.connections import kafka
 from servicecert_cli.operations import erasing
@@ -74,15 +74,8 @@ async def everything(url):
 
 async def gone(cluster):
     """The keys of the records without a value."""
-    keys = set()
-    async with kafka.reader(cluster) as reader:
-        partitions = [TopicPartition(cluster.name(CASES), n) for n in range(CASES.partitions)]
-        reader.assign(partitions)
-        ends = await reader.end_offsets(partitions)
-        while any([await reader.position(p) < ends[p] for p in partitions]):
-            for records in (await reader.getmany(timeout_ms=200)).values():
-                keys |= {record.key.decode() for record in records if record.value is None}
-    return keys
+    async with aclosing(kafka.records(cluster, CASES)) as records:
+        return {record.key.decode() async for record in records if record.value is None}
 
 
 async def audited(url, folder):

@@ -12,7 +12,8 @@ from servicecert_cli.e_service.application import example
 from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.faults import Told
-from servicecert_cli.stand.system import System, summed, worker_names
+from servicecert_cli.stand.samples import summed
+from servicecert_cli.stand.system import System, worker_names
 from servicecert_cli.stand.witness import witnessing
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.values import CertificateType

@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 from servicecert_cli.connections.addresses import Cluster
-from servicecert_cli.e_service.publishing import load_registers
-from servicecert_cli.registers.register_file import FICTITIOUS_REGISTERS, read_register
+from servicecert_cli.registers.loading import publish_entries
+from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
 from servicecert_schemas.topics import REGISTERS
 from servicecert_worker.decider import Known
 from servicecert_worker.kafka import clients, topic_creation
@@ -83,11 +83,11 @@ async def test_a_consumer_that_does_not_end_ends_no_following(monkeypatch):
 
 async def test_A11_a_service_is_told_of_each_snapshot_that_has_settled_also_after_a_fault(cluster):
     told = Told(ConnectionError())
-    await load_registers(cluster, ENTRIES[:5])
+    await publish_entries(cluster, ENTRIES[:5])
     following = asyncio.create_task(follower(cluster, told).run())
     try:
         assert await told.next() == {entry.entry_id for entry in ENTRIES[:5]}
-        await load_registers(cluster, ENTRIES[5:])
+        await publish_entries(cluster, ENTRIES[5:])
         # A slow broker may let one settle that lacks some of them.
         while (settled := await told.next()) < {entry.entry_id for entry in ENTRIES}:
             pass

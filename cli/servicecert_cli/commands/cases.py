@@ -5,12 +5,14 @@ from __future__ import annotations
 from uuid import UUID
 
 import click
+from servicecert_schemas.values import Language
 
 from ..terminal.output import as_json, print_json
+from .options import one_of
 
 _language = click.option(
     "--language",
-    type=click.Choice(["sv", "fi", "en"]),
+    type=one_of(Language),
     help="Of the page; by default the one that the newest case is handled in.",
 )
 
@@ -35,8 +37,6 @@ def command(context: click.Context, account: str | None, language: str | None, a
         return
     if account is None:
         raise click.UsageError("Name the --account whose cases are listed, or `open` a CASE.")
-    from servicecert_schemas.values import Language
-
     from ..connections.addresses import cluster
     from ..e_service.cases import of_account
     from ..e_service.page import Page
@@ -64,8 +64,6 @@ def opened(case_id: UUID, language: str | None, as_json: bool) -> None:
     Example:
       servicecert cases open 0d9e6f5e-4c1b-4a7e-9a27-6f1d2f0c5b11
     """
-    from servicecert_schemas.values import Language
-
     from ..connections.addresses import cluster
     from ..e_service.cases import newest
     from ..e_service.page import Page

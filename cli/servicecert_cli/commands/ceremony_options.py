@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-EX_CONFIG = 78
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -64,7 +64,9 @@ class KeyPlaces:
 
         if self.kind == "pkcs11":
             if not (self.module and self.pin_file):
-                raise Told("Keys in a token need SERVICECERT_PKCS11_MODULE and SERVICECERT_PKCS11_PIN_FILE.", EX_CONFIG)
+                raise Told(
+                    "Keys in a token need SERVICECERT_PKCS11_MODULE and SERVICECERT_PKCS11_PIN_FILE.", os.EX_CONFIG
+                )
             return TokenStore(TokenAccess(self.module, self.pin_file), self.prefix)
         return PemStore(directory, read_passphrases(passphrase_file)) if passphrase_file.exists() else None
 

@@ -12,8 +12,6 @@ from ..faults import Told
 from ..operations.private_files import write_private
 from ..terminal.output import as_json, print_json
 
-EX_NOINPUT = 66
-
 
 @click.group()
 def command() -> None:
@@ -98,8 +96,8 @@ def password_given(service: str, environment: Mapping[str, str]) -> str | None:
         password = Path(path).read_text().partition("\n")[0].rstrip("\r")
     except (OSError, UnicodeDecodeError) as fault:
         raise Told(
-            f"{name}_FILE: {path} cannot be read ({getattr(fault, 'strerror', 'not UTF-8')}).", EX_NOINPUT
+            f"{name}_FILE: {path} cannot be read ({getattr(fault, 'strerror', 'not UTF-8')}).", os.EX_NOINPUT
         ) from None
     if not password:
-        raise Told(f"{name}_FILE: the first line of {path} is empty; write the password there.", EX_NOINPUT)
+        raise Told(f"{name}_FILE: the first line of {path} is empty; write the password there.", os.EX_NOINPUT)
     return password

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..terminal.output import as_json, print_json, print_table
+from .schema import in_schema
 
 if TYPE_CHECKING:
     from servicecert_intake.effects.shared_keys import SharedKeys
@@ -77,9 +78,8 @@ def exposed(as_json: bool) -> None:
       servicecert keys exposed
     """
     from ..operations import proposing
-    from .proposals import in_revoker
 
-    found = in_revoker(proposing.compromised)
+    found = in_schema("revoker", proposing.compromised)
     if as_json:
         print_json(found)
         return
@@ -110,7 +110,7 @@ def block(file: Path, why: str | None, yes: bool, as_json: bool) -> None:
       servicecert keys block leaked.pem --why "found on a public server" --yes
     """
     from ..operations import proposing, selection
-    from .proposals import in_revoker, tell_counts, tell_proposed
+    from .proposals import tell_counts, tell_proposed
 
     if yes and not why:
         raise click.UsageError("Say --why, for the record.")
@@ -125,7 +125,7 @@ def block(file: Path, why: str | None, yes: bool, as_json: bool) -> None:
         made = await proposing.propose(connection, "key", "key-exposed", str(why), cases, rate=600, key_sha256=key)
         return cases, counts, made
 
-    cases, counts, made = in_revoker(work)
+    cases, counts, made = in_schema("revoker", work)
     if made is not None:
         tell_proposed(made, as_json)
     elif as_json:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
 from ..faults import Told
 from .mail_ledger import list_mails, resend, show
-
-EX_CANTCREAT = 73
 
 
 @click.group()
@@ -45,5 +44,7 @@ def preview(folder: Path) -> None:
     try:
         written = write_preview(folder)
     except OSError as error:
-        raise Told(f"{folder} cannot be written ({error.strerror}): choose another --folder.", EX_CANTCREAT) from None
+        raise Told(
+            f"{folder} cannot be written ({error.strerror}): choose another --folder.", os.EX_CANTCREAT
+        ) from None
     click.echo(f"{written.mails} mails are shown in {written.page}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
 
 from ..faults import told
-
-EX_SOFTWARE = 70
 
 
 @click.command()
@@ -32,4 +31,4 @@ def command() -> None:
         if told(error) is not None:
             raise
         click.echo(f"servicecert: ocsp ended by a defect: {traced(error)}", err=True)
-        sys.exit(EX_SOFTWARE)
+        sys.exit(os.EX_SOFTWARE)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
 
 from ..faults import Told
 from ..terminal.output import as_json, print_json, print_table
+from .schema import in_schema
 
 if TYPE_CHECKING:
     from ..operations.proposing import Proposal
-
-T = TypeVar("T")
 
 
 @click.group()
@@ -47,7 +45,7 @@ def withdraw(cases: tuple[UUID, ...], why: str, yes: bool, as_json: bool) -> Non
             return count, None
         return count, await proposing.propose(connection, "withdrawal", "privilege-withdrawn", why, wanted, rate=600)
 
-    count, made = in_revoker(work)
+    count, made = in_schema("revoker", work)
     if made is None:
         _say(
             as_json,
@@ -70,7 +68,7 @@ def list_proposals(everything: bool, as_json: bool) -> None:
     """
     from ..operations import proposing
 
-    found = in_revoker(lambda connection: proposing.proposals(connection, everything=everything))
+    found = in_schema("revoker", lambda connection: proposing.proposals(connection, everything=everything))
     if as_json:
         print_json([facts(each) for each in found])
         return
@@ -100,7 +98,7 @@ def show(proposal: UUID, as_json: bool) -> None:
         cases = await proposing.cases_of(connection, proposal)
         return found, await proposing.counts(connection, cases), await proposing.standings(connection, proposal)
 
-    found, counts, standings = in_revoker(work)
+    found, counts, standings = in_schema("revoker", work)
     if as_json:
         print_json({**facts(found), "concerns": counts, "standings": standings})
         return
@@ -130,7 +128,7 @@ def confirm(proposal: UUID, yes: bool, as_json: bool) -> None:
         found = await proposing.proposal(connection, proposal)
         return found, yes and await proposing.confirm(connection, proposal)
 
-    found, done = in_revoker(work)
+    found, done = in_schema("revoker", work)
     if not yes:
         sentence = f"{found.total} certificates would be revoked ({found.reason}); add --yes to confirm it."
     elif done:
@@ -152,22 +150,9 @@ def drop(proposal: UUID, as_json: bool) -> None:
     """
     from ..operations import proposing
 
-    if not in_revoker(lambda connection: proposing.drop(connection, proposal)):
+    if not in_schema("revoker", lambda connection: proposing.drop(connection, proposal)):
         raise Told(f"There is no unconfirmed proposal {proposal}: see `servicecert proposals list`.", 1)
     _say(as_json, {"proposal": str(proposal), "dropped": True}, "Dropped.")
-
-
-def in_revoker(work: Callable[[Any], Coroutine[None, None, T]]) -> T:
-    """Runs `work` on a connection to the revoker's schema, in one transaction."""
-    from ..connections.addresses import database_url
-    from ..connections.schema import connected
-    from ..terminal import interruption
-
-    async def run() -> T:
-        async with connected(database_url(), "revoker") as connection, connection.transaction():
-            return await work(connection)
-
-    return interruption.run(run())
 
 
 def facts(proposal: Proposal) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date, datetime
+import os
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,8 @@ from ..terminal.output import as_json, print_json
 if TYPE_CHECKING:
     from servicecert_schemas.register import RegisterEntry
 
-    from ..connections.addresses import Cluster
     from ..registers.changes import Changes
 
-EX_DATAERR = 65
 _SHOWN = 20
 
 
@@ -56,48 +54,29 @@ def load(
       servicecert registers load organisations.csv --dry-run
       servicecert registers load --fictitious
     """
-    from servicecert_intake.domain.deadlines import HELSINKI
+    from servicecert_pki.validity import HELSINKI
 
     from ..connections.addresses import cluster
-    from ..registers import collector
+    from ..registers import loading
     from ..registers.csv_lines import RegisterFileError
-    from ..registers.register_file import FICTITIOUS_REGISTERS, read_register
+    from ..registers.reading import FICTITIOUS_REGISTERS, read_register
     from ..terminal import interruption
 
     if (path is None) is not fictitious:
         raise click.UsageError("Name a FILE, or say --fictitious.")
     today = datetime.now(HELSINKI).date() if day is None else day.date()
-    with collector.paused():
+    with loading.collector_paused():
         try:
             entries = list(read_register(path or FICTITIOUS_REGISTERS))
         except RegisterFileError as fault:
-            raise Told(str(fault), EX_DATAERR) from None
-        found = interruption.run(_loaded(cluster(), entries, today, None if dry_run else end_at_most))
+            raise Told(str(fault), os.EX_DATAERR) from None
+        found = interruption.run(loading.load(cluster(), entries, today, None if dry_run else end_at_most))
     if as_json:
         print_json({"entries": len(entries), **_counts(found), "published": 0 if dry_run else len(found.entries)})
     elif dry_run:
         _show(found)
     else:
         click.echo(_sentence(found))
-
-
-async def _loaded(place: Cluster, entries: Sequence[RegisterEntry], day: date, end_at_most: float | None) -> Changes:
-    """What the entries change, after it is published; with None nothing is. Raises Told, OperatorError."""
-    from ..e_service.publishing import load_registers
-    from ..registers.changes import changes
-    from ..registers.standing import standing
-
-    found = changes(await standing(place), entries, day)
-    if end_at_most is None:
-        return found
-    if found.ended_percent > end_at_most:
-        raise Told(
-            f"the file would end {len(found.ended)} of the {found.in_force} entries in force ({found.ended_percent:.1f} %), "
-            f"more than {end_at_most:g} %: look at it with --dry-run, and if it is right load it with --end-at-most 100.",
-            EX_DATAERR,
-        )
-    await load_registers(place, found.entries)
-    return found
 
 
 def _counts(found: Changes) -> dict[str, int]:

@@ -8,6 +8,7 @@ from uuid import UUID
 import click
 
 from ..terminal.output import as_json, print_json
+from .options import Moment
 
 
 @click.command()
@@ -22,7 +23,7 @@ from ..terminal.output import as_json, print_json
 )
 @click.option("--account", help="The customer account that asks; by default the case's own.")
 @click.option("--user", default="user-1", show_default=True, help="Who acts.")
-@click.option("--exposed-since", type=click.DateTime(), help="Since when the key may be exposed (UTC).")
+@click.option("--exposed-since", type=Moment(), help="Since when the key may be exposed (UTC).")
 @click.option("--explanation", help="What the customer writes about it.")
 @as_json
 def command(
@@ -52,7 +53,6 @@ def command(
     from ..e_service.customer import Customer
     from ..e_service.publishing import publish
     from ..faults import Told
-    from ..operations.selection import moment
     from ..terminal import interruption
 
     chosen = reason_named(reason)
@@ -68,7 +68,7 @@ def command(
             asking = case.account_id
         customer = Customer(asking, user)
         try:
-            request = customer.revocation(case_id, serial, chosen, explanation, moment(exposed_since))
+            request = customer.revocation(case_id, serial, chosen, explanation, exposed_since)
         except ValidationError as fault:
             field = fault.errors(include_url=False, include_input=False)[0]
             raise Told(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
 from servicecert_schemas.topics import SERVICES
 
 from ..faults import told
-
-EX_SOFTWARE = 70
 
 
 @click.command()
@@ -35,4 +34,4 @@ def command(service: str) -> None:
         if told(error) is not None:
             raise
         click.echo(f"servicecert: {service} ended by a defect: {traced(error)}", err=True)
-        sys.exit(EX_SOFTWARE)
+        sys.exit(os.EX_SOFTWARE)

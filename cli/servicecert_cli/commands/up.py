@@ -41,7 +41,7 @@ def command(workers: int, folder: Path) -> None:
       servicecert up --workers 2
       . var/up/environment && servicecert lag      (in another terminal)
     """
-    from ..demo.souvenirs import emptied
+    from ..stand.folders import emptied
     from ..terminal import interruption
     from ..terminal.output import console
 
@@ -51,7 +51,7 @@ def command(workers: int, folder: Path) -> None:
 
 
 async def _run(folder: Path, workers: int, console: Console) -> None:
-    from ..stand.steps import Steps
+    from ..stand.progress import Steps
     from ..stand.system import System
     from ..terminal.telling import Teller
 

@@ -7,28 +7,16 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import click
+from servicecert_schemas.case import CaseState
 
 from ..faults import Told
 from ..terminal.output import as_json
+from .options import one_of
 
 if TYPE_CHECKING:
     from servicecert_schemas.case import CaseChanged
 
     from ..connections.addresses import Cluster
-
-STATES = (
-    "submitted",
-    "waiting-for-csr",
-    "returned",
-    "accepted",
-    "issued",
-    "delivered",
-    "lapsed",
-    "withdrawn",
-    "refused",
-    "revocation-requested",
-    "revoked",
-)
 
 
 @click.command()
@@ -36,7 +24,7 @@ STATES = (
 @click.option(
     "--until",
     "wanted",
-    type=click.Choice(STATES),
+    type=one_of(CaseState),
     multiple=True,
     metavar="STATE",
     help="End when the case has come to this state; may be given more than once.",

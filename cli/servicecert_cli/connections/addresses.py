@@ -13,8 +13,6 @@ from servicecert_worker.process.run import settings_fault
 
 from ..faults import Told
 
-EX_CONFIG = 78
-
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
@@ -54,7 +52,7 @@ def kafka_access() -> KafkaAccess:
     try:
         return KafkaAccess()
     except ValidationError as fault:
-        raise Told(f"{settings_fault(fault)}.", EX_CONFIG) from None
+        raise Told(f"{settings_fault(fault)}.", os.EX_CONFIG) from None
 
 
 def database_url() -> str:
@@ -65,5 +63,5 @@ def database_url() -> str:
 def _named(name: str, shape: str) -> str:
     value = os.environ.get(name, "")
     if not value:
-        raise Told(f"set {name} to {shape}, or start everything on this machine with `servicecert up`.", EX_CONFIG)
+        raise Told(f"set {name} to {shape}, or start everything on this machine with `servicecert up`.", os.EX_CONFIG)
     return value

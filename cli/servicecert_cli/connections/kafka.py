@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager, suppress
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from servicecert_schemas.codec import Record, Undecodable, decode
 from servicecert_schemas.topics import Topic
+from servicecert_worker.decider import Change
 from servicecert_worker.faults import OperatorError, no_broker, within
 
 from .addresses import Cluster
 
+log = logging.getLogger(__name__)
+
 OPEN_SECONDS = 15.0
+SEND_SECONDS = 30.0
 SILENT_SECONDS = 60.0
 """How long nothing may come of records that are there."""
 
@@ -67,7 +74,7 @@ async def partitions_of(place: Cluster, names: Collection[str]) -> dict[str, lis
         described = {each["topic"]: each for each in await client.describe_topics(sorted(names))}
     for name in sorted(names):
         if described[name]["error_code"] != 0:
-            raise OperatorError(f"Kafka has no topic {name}: run `servicecert topics create`.", 78)
+            raise OperatorError(f"Kafka has no topic {name}: run `servicecert topics create`.", os.EX_CONFIG)
     return {name: sorted(part["partition"] for part in each["partitions"]) for name, each in described.items()}
 
 
@@ -90,6 +97,44 @@ async def records(place: Cluster, topic: Topic, only: Sequence[int] | None = Non
                     if record.offset < ends[each]:
                         yield record
             heard = now() if batches else heard
+
+
+async def read(
+    place: Cluster, topic: Topic, take: Callable[[Change], object], only: Sequence[int] | None = None
+) -> None:
+    """Gives `take` all that a topic says now, or some of its partitions, those of each partition in order. Raises OperatorError."""
+    async with aclosing(records(place, topic, only)) as found:
+        async for record in found:
+            if (change := change_of(record)) is not None:
+                take(change)
+
+
+def change_of(record: ConsumerRecord) -> Change | None:
+    """What a record says: an event of ours, or without data that what its key names is gone. None, and a warning, where it is neither."""
+    key = (record.key or b"").decode(errors="replace")
+    if record.value is None:
+        return Change(key, None, datetime.fromtimestamp(record.timestamp / 1000, UTC))
+    try:
+        envelope, data = decode(record.key, record.headers, record.value)
+    except Undecodable as fault:
+        log.warning("A record of %s is no event of ours (%s) and is left out", record.topic, fault.code)
+        return None
+    return Change(key, data, envelope.time)
+
+
+async def send(producer: AIOKafkaProducer, place: Cluster, records: Sequence[Record]) -> None:
+    """Sends records in order and returns when the broker has them all. Raises OperatorError where a topic is missing."""
+    # A producer waits long for a topic that is missing.
+    await partitions_of(place, {place.prefix + record.topic for record in records})
+    async with asyncio.timeout(SEND_SECONDS):
+        await asyncio.gather(
+            *[
+                await producer.send(
+                    place.prefix + record.topic, value=record.value, key=record.key, headers=record.headers
+                )
+                for record in records
+            ]
+        )
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
 import shutil
 from collections.abc import Sequence
@@ -10,8 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..faults import Told
-
-EX_UNAVAILABLE = 69
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ async def make_request(kind: KeyKind, common_name: str, folder: Path, name: str)
     options = [*kind.options, "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={common_name}"]
     answer = await _ask(["req", "-new", *options], folder)
     if not answer.content:
-        raise Told(f"OpenSSL made no request: {answer.said}", EX_UNAVAILABLE)
+        raise Told(f"OpenSSL made no request: {answer.said}", os.EX_UNAVAILABLE)
     return folder / f"{name}.csr"
 
 
@@ -68,7 +67,7 @@ async def ask_ocsp(folder: Path, certificate: str, *, root: str, issuing: str, u
 
 async def _ask(arguments: Sequence[str], folder: Path) -> Answer:
     if shutil.which("openssl") is None:
-        raise Told("OpenSSL's command line is missing: install the package `openssl`.", EX_UNAVAILABLE)
+        raise Told("OpenSSL's command line is missing: install the package `openssl`.", os.EX_UNAVAILABLE)
     asked = await asyncio.create_subprocess_exec(
         "openssl", *arguments, cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from base64 import b64encode
 from importlib.resources import files
@@ -10,15 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from servicecert_schemas.application import (
-    Attachment,
-    Form,
-)
+from servicecert_schemas.application import Attachment, Form
 from servicecert_schemas.values import CertificateType
 
 from ..faults import Told
 
-EX_DATAERR, EX_NOINPUT = 65, 66
 MOST_CSR_BYTES = 65_536
 
 
@@ -39,15 +36,17 @@ def read_application(path: Path) -> Application:
         text = path.read_text(encoding="utf-8")
         content: Any = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
     except OSError as fault:
-        raise Told(f"{path} cannot be read ({fault.strerror}): name an application file.", EX_NOINPUT) from None
+        raise Told(f"{path} cannot be read ({fault.strerror}): name an application file.", os.EX_NOINPUT) from None
     except ValueError as fault:
         kind = "TOML" if path.suffix == ".toml" else "JSON"
-        raise Told(f"{path} is no {kind} ({fault}): see `servicecert submit --example server`.", EX_DATAERR) from None
+        raise Told(
+            f"{path} is no {kind} ({fault}): see `servicecert submit --example server`.", os.EX_DATAERR
+        ) from None
     try:
         return Application.model_validate(content)
     except ValidationError as fault:
         lacks = "; ".join(_lack(each) for each in fault.errors(include_url=False, include_input=False))
-        raise Told(f"{path} is no application: {lacks}.", EX_DATAERR) from None
+        raise Told(f"{path} is no application: {lacks}.", os.EX_DATAERR) from None
 
 
 def _lack(fault: Any) -> str:
@@ -70,7 +69,7 @@ def read_csr(path: Path) -> str:
     try:
         content = path.read_bytes()
     except OSError as fault:
-        raise Told(f"{path} cannot be read ({fault.strerror}): name the file of the request.", EX_NOINPUT) from None
+        raise Told(f"{path} cannot be read ({fault.strerror}): name the file of the request.", os.EX_NOINPUT) from None
     if len(content) > MOST_CSR_BYTES // 2:
-        raise Told(f"{path} has {len(content)} bytes, far too many for a certificate request.", EX_DATAERR)
+        raise Told(f"{path} has {len(content)} bytes, far too many for a certificate request.", os.EX_DATAERR)
     return content.decode("ascii") if content.isascii() else b64encode(content).decode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -10,14 +9,13 @@ from rich.text import Text
 from servicecert_schemas.case import CaseCertificate, CaseChanged, CaseState
 from servicecert_schemas.values import Language, Texts
 
-from ..terminal.telling import STYLES, fingerprint
+from ..terminal.telling import STYLES, fingerprint, relative_names
 from . import page_words as words
 
 WIDTH = 79
 LABEL = 24
 
 _CLOSED = frozenset({CaseState.LAPSED, CaseState.WITHDRAWN, CaseState.REFUSED})
-_RDN = re.compile(r"(?:\\.|[^,\\])+")
 
 
 class Page:
@@ -118,7 +116,7 @@ class Page:
 
     def _certificate(self, case: CaseChanged, certificate: CaseCertificate) -> None:
         self._rule(words.CERTIFICATE)
-        self._fact(words.SUBJECT, "\n".join(_RDN.findall(certificate.subject)).replace("2.5.4.5=", "serialNumber="))
+        self._fact(words.SUBJECT, relative_names(certificate.subject).replace("2.5.4.5=", "serialNumber="))
         self._fact(words.SERIAL, certificate.serial)
         self._fact(words.DECIMAL, certificate.serial_decimal)
         first, last = (words.moment(at, self._language) for at in (certificate.not_before, certificate.not_after))

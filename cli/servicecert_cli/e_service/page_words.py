@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from types import MappingProxyType
-from zoneinfo import ZoneInfo
 
+from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import RecipientRole
 from servicecert_schemas.mail import MailKind
 from servicecert_schemas.values import CertificateType, Language, Texts
-
-HELSINKI = ZoneInfo("Europe/Helsinki")
 
 
 def _words(sv: str, fi: str, en: str) -> Texts:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -14,10 +14,10 @@ from typing import Any
 import asyncpg
 from servicecert_pki.serials import serial_hex, serial_readings
 from servicecert_schemas.audit import AuditCheckpoint
-from servicecert_schemas.codec import decode
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS, SERVICES
 from servicecert_worker.audit.checkpoints import TrustedKey
 from servicecert_worker.audit.verification import Signed, Verified, verify
+from servicecert_worker.decider import Change
 from servicecert_worker.storage import database
 
 from ..connections import kafka
@@ -44,13 +44,9 @@ class Lived:
 
 async def exported(place: Cluster) -> list[AuditCheckpoint]:
     """All checkpoints of the topic, in the order in which they were written."""
-    found: list[AuditCheckpoint] = []
-    async with aclosing(kafka.records(place, AUDIT_CHECKPOINTS)) as records:
-        async for record in records:
-            _, data = decode(record.key, record.headers, record.value)
-            assert isinstance(data, AuditCheckpoint)
-            found.append(data)
-    return found
+    found: list[Change] = []
+    await kafka.read(place, AUDIT_CHECKPOINTS, found.append)
+    return [change.data for change in found if isinstance(change.data, AuditCheckpoint)]
 
 
 def read_exported(path: Path) -> list[AuditCheckpoint]:
@@ -58,10 +54,10 @@ def read_exported(path: Path) -> list[AuditCheckpoint]:
     try:
         return [AuditCheckpoint.model_validate_json(line) for line in path.read_bytes().splitlines()]
     except OSError as fault:
-        raise Told(f"{path} cannot be read ({fault.strerror}).", 66) from None
+        raise Told(f"{path} cannot be read ({fault.strerror}).", os.EX_NOINPUT) from None
     except ValueError:
         raise Told(
-            f"{path} holds something else than checkpoints: name a file that `audit export` wrote.", 65
+            f"{path} holds something else than checkpoints: name a file that `audit export` wrote.", os.EX_DATAERR
         ) from None
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from servicecert_intake.domain.deadlines import HELSINKI, day_of
+from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.topics import CASES, SERVICES
 from servicecert_worker.faults import within
 from servicecert_worker.runtime.turn import key_lock
@@ -25,7 +25,6 @@ from servicecert_worker.storage.queries import read_queries
 from ..connections import kafka
 from ..connections.addresses import Cluster
 from ..connections.schema import connected
-from ..e_service.publishing import SEND_SECONDS
 
 _DUE: Mapping[str, str] = {
     "issuer": """
@@ -53,7 +52,7 @@ async def due(url: str, now: datetime) -> list[str]:
 
 def next_night(now: datetime) -> datetime:
     """Three o'clock in the next night in Helsinki, in UTC."""
-    day = day_of(now)
+    day = now.astimezone(HELSINKI).date()
     tonight, tomorrow = (
         datetime.combine(each, _BEGINS, HELSINKI).astimezone(UTC) for each in (day, day + timedelta(days=1))
     )
@@ -84,7 +83,7 @@ async def erase(url: str, place: Cluster, cases: Sequence[str], now: datetime) -
 async def _withdraw(producer: AIOKafkaProducer, place: Cluster, case: str) -> None:
     """Publishes that the case's view is gone. A broker that does not answer is told here: what fails around it is the database's."""
     try:
-        await within(SEND_SECONDS, producer.send_and_wait(place.name(CASES), key=case.encode(), value=None))
+        await within(kafka.SEND_SECONDS, producer.send_and_wait(place.name(CASES), key=case.encode(), value=None))
     except (KafkaError, OSError, TimeoutError):
         raise kafka.unanswered(place) from None
 

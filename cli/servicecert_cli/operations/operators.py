@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import closing
 from typing import Any
@@ -12,7 +13,6 @@ from servicecert_worker.storage import database
 
 from ..faults import Told
 
-EX_USAGE = 2
 MOST_LETTERS = 63
 _GRANTS = (
     "grant usage on schema revoker to {group}",
@@ -24,13 +24,13 @@ _GRANTS = (
 def add_operator(admin_url: str, name: str) -> str:
     """Makes an operator's login and answers its URL. Operators may read what is proposed, propose, confirm and drop, and nothing else. Raises Told."""
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name):
-        raise Told(f"{name!r} is no operator's name: use up to 31 lower-case letters, digits and hyphens.", EX_USAGE)
+        raise Told(f"{name!r} is no operator's name: use up to 31 lower-case letters, digits and hyphens.", 2)
     password = database.new_password()
     try:
         with closing(psycopg.connect(admin_url, connect_timeout=5, autocommit=True)) as connection:
             role = f"{connection.info.dbname}_operator_{name}"
             if len(role) > MOST_LETTERS:
-                raise Told(f"The login {role} is longer than {MOST_LETTERS} letters: choose a shorter name.", EX_USAGE)
+                raise Told(f"The login {role} is longer than {MOST_LETTERS} letters: choose a shorter name.", 2)
             with connection.transaction():
                 _make(connection, role, password)
     except psycopg.OperationalError as fault:
@@ -42,10 +42,12 @@ def add_operator(admin_url: str, name: str) -> str:
         psycopg.errors.InvalidParameterValue,
     ):
         raise Told(
-            "The schema 'revoker' is not prepared: run `servicecert db prepare`, then start revoker once.", 78
+            "The schema 'revoker' is not prepared: run `servicecert db prepare`, then start revoker once.", os.EX_CONFIG
         ) from None
     except psycopg.errors.InsufficientPrivilege:
-        raise Told("DATABASE_URL names a role that may not create roles: name the administrator's.", 77) from None
+        raise Told(
+            "DATABASE_URL names a role that may not create roles: name the administrator's.", os.EX_NOPERM
+        ) from None
     return database.url_of(admin_url, role, password)
 
 

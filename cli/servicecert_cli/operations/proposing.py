@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +13,6 @@ import asyncpg
 
 from ..faults import Told
 
-EX_NOPERM = 77
 NO_LOGIN = (
     "This needs an operator's own login: make one by `servicecert db operator NAME`, and put its URL into DATABASE_URL."
 )
@@ -99,7 +99,7 @@ async def propose(
             "select propose($1, $2, $3, $4, $5, $6, $7)", id, kind, reason, why, key_sha256, rate, list(cases)
         )
     except asyncpg.InsufficientPrivilegeError:
-        raise Told(NO_LOGIN, EX_NOPERM) from None
+        raise Told(NO_LOGIN, os.EX_NOPERM) from None
     return await proposal(connection, id)
 
 
@@ -108,9 +108,9 @@ async def confirm(connection: asyncpg.Connection[Any], id: UUID) -> bool:
     try:
         return bool(await connection.fetchval("select confirm($1)", id))
     except asyncpg.InsufficientPrivilegeError:
-        raise Told(NO_LOGIN, EX_NOPERM) from None
+        raise Told(NO_LOGIN, os.EX_NOPERM) from None
     except asyncpg.CheckViolationError:
-        raise Told("Who proposes does not confirm: ask another operator to confirm it.", EX_NOPERM) from None
+        raise Told("Who proposes does not confirm: ask another operator to confirm it.", os.EX_NOPERM) from None
 
 
 async def drop(connection: asyncpg.Connection[Any], id: UUID) -> bool:
@@ -118,7 +118,7 @@ async def drop(connection: asyncpg.Connection[Any], id: UUID) -> bool:
     try:
         return bool(await connection.fetchval("select drop_proposal($1)", id))
     except asyncpg.InsufficientPrivilegeError:
-        raise Told(NO_LOGIN, EX_NOPERM) from None
+        raise Told(NO_LOGIN, os.EX_NOPERM) from None
 
 
 async def standings(connection: asyncpg.Connection[Any], id: UUID) -> Mapping[str, int]:

@@ -14,13 +14,13 @@ from servicecert_revoker.operator.standings import event_id, read_standings
 from servicecert_revoker.service import NAME
 from servicecert_schemas.codec import to_record
 from servicecert_schemas.revocation import StandingChanged
+from servicecert_schemas.topics import CERTIFICATE_STANDINGS
+from servicecert_worker.decider import Change
 from servicecert_worker.storage.operator_requests import Act, Operation
 
 from ..connections import kafka
 from ..connections.addresses import Cluster
 from ..connections.schema import connected
-from ..e_service.publishing import send
-from . import certificates
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,11 @@ class Restated:
 
 async def restate(url: str, place: Cluster, *, act: bool) -> Restated:
     """Publishes what the topic lacks, or only counts it. Each part is told in the audit in the transaction that waits for it. Raises OperatorError."""
-    topic = Standings()
     known = lacking = 0
     async with connected(url, NAME) as connection, AsyncExitStack() as stack:
         producer = await stack.enter_async_context(kafka.producer(place)) if act else None
         operation = Operation(connection, "standings")
-        await certificates.read_standings(place, topic.take)
+        topic = await published(place)
         async for some, missing in _lacking(connection, topic):
             known, lacking = known + some, lacking + len(missing)
             if producer is None or not missing:
@@ -47,8 +46,20 @@ async def restate(url: str, place: Cluster, *, act: bool) -> Restated:
             async with connection.transaction():
                 await operation.tell([Act("", {"standings": len(missing)})])
                 records = [to_record(each, source=f"/{NAME}", id=event_id(each), time=now) for each in missing]
-                await send(producer, place, records)
+                await kafka.send(producer, place, records)
     return Restated(known, lacking)
+
+
+async def published(place: Cluster) -> Standings:
+    """All that OCSP responders are told now. Raises OperatorError."""
+    topic = Standings()
+
+    def take(change: Change) -> None:
+        if isinstance(change.data, StandingChanged):
+            topic.take(change.data, change.time)
+
+    await kafka.read(place, CERTIFICATE_STANDINGS, take)
+    return topic
 
 
 async def _lacking(

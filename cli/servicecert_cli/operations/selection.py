@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ from servicecert_pki.spki import spki_sha256
 
 from ..faults import Told
 
-EX_DATAERR, EX_NOINPUT = 65, 66
 MOST_BYTES = 64 * 1024 * 1024
 
 _SELECT = """
@@ -85,7 +85,7 @@ def read_serials(path: Path) -> tuple[str, ...]:
         found = serial_readings(line)
         if not found:
             raise Told(
-                f"{path}, line {number}: this is no serial number; write it in hexadecimal or decimal.", EX_DATAERR
+                f"{path}, line {number}: this is no serial number; write it in hexadecimal or decimal.", os.EX_DATAERR
             )
         readings += sorted(serial_hex(serial).lower() for serial in found)
     return tuple(readings)
@@ -102,7 +102,7 @@ def key_of_file(path: Path) -> str:
         return spki_sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
     raise Told(
         f"{path} holds no key that can be read: give a certificate, a request, a public key, or a private key without passphrase, in PEM or DER.",
-        EX_DATAERR,
+        os.EX_DATAERR,
     )
 
 
@@ -118,17 +118,12 @@ _READERS: tuple[Any, ...] = (
 )
 
 
-def moment(value: datetime | None) -> datetime | None:
-    """A moment that was given without a zone is in UTC."""
-    return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
-
-
 def _content(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
     except OSError as fault:
-        raise Told(f"{path} cannot be read ({fault.strerror}): name another file.", EX_NOINPUT) from None
+        raise Told(f"{path} cannot be read ({fault.strerror}): name another file.", os.EX_NOINPUT) from None
     if len(content) > MOST_BYTES:
-        raise Told(f"{path} is larger than {MOST_BYTES // 1024 // 1024} MiB: name another file.", EX_DATAERR)
+        raise Told(f"{path} is larger than {MOST_BYTES // 1024 // 1024} MiB: name another file.", os.EX_DATAERR)
     return content

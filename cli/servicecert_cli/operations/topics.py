@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from aiokafka import TopicPartition
@@ -13,8 +14,6 @@ from servicecert_worker.kafka import lag, origins
 from ..connections import kafka
 from ..connections.addresses import Cluster
 from ..connections.schema import connected
-
-EX_TEMPFAIL = 75
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ async def accept(place: Cluster, url: str, service: str, *, act: bool) -> int:
     group = place.group(service)
     async with kafka.admin(place) as admin:
         if running := len(await lag.members(admin, group)):
-            raise OperatorError(f"{service} has {running} workers running: stop them first.", EX_TEMPFAIL)
+            raise OperatorError(f"{service} has {running} workers running: stop them first.", os.EX_TEMPFAIL)
         partitions = list(await lag.committed(admin, group))
     if act:
         async with connected(url, service) as connection:

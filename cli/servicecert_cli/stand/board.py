@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 from servicecert_schemas.topics import SERVICES
 
-from .system import Samples, System, service_of
+from .samples import Samples
+from .system import System, service_of
 
 HANDLED = "servicecert_events_total:handled"
 MESSAGES = "servicecert_consumer_lag_messages"

@@ -19,15 +19,14 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import aiohttp
-from prometheus_client.parser import text_string_to_metric_families
-from servicecert_deploy import Child, Parts
+from servicecert_deploy import Child, DeployError, Parts
 from servicecert_deploy.mail_catcher import MailCatcher
 from servicecert_deploy.ports import HOST, free_port
 from servicecert_pki.authority import MANIFEST
@@ -39,18 +38,19 @@ from servicecert_worker.audit.checkpoints import make_keys
 from servicecert_worker.kafka import topic_creation
 
 from ..connections.addresses import Cluster
-from ..e_service.publishing import load_registers
 from ..faults import Told
 from ..operations.authority import make_authority
-from ..registers.register_file import FICTITIOUS_REGISTERS, read_register
+from ..registers.loading import publish_entries
+from ..registers.reading import FICTITIOUS_REGISTERS, read_register
+from .folders import make_folders
 from .parts import Place, opened_place
 from .progress import Report, silent
+from .samples import Samples, summed
 from .token_authority import make_token_authority
 
 OCSP = "ocsp"
 """The name of the OCSP responder's process."""
 
-EX_SOFTWARE = 70
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.02
 
@@ -58,9 +58,6 @@ _OWN = ("SERVICECERT_", "SMTP_", "DATABASE_URL")
 
 PARTITIONS = 4
 """Of each CA's CRLs."""
-
-Samples = Mapping[str, float]
-"""A worker's numbers, summed over their labels' values of no interest: `name{label="value",…}` to value."""
 
 
 class System:
@@ -70,7 +67,7 @@ class System:
     a database server that run already; without them they are started, or those of the environment taken. Where they are not this system's alone it
     has a database and a topic prefix `apart`, gone afterwards. `authority` is a folder with a CA and, beside it, its passphrase file; it is made
     where it does not exist, and without one a CA is made for this run. With `token` the CA is made for this run in any case, and its keys are in
-    SoftHSM2. `environment` is added to each service's. Raises Told, OperatorError, DeployError and what the authority raises, each one sentence.
+    SoftHSM2. `environment` is added to each service's. Raises Told, OperatorError and what the authority raises, each one sentence.
     """
 
     def __init__(
@@ -126,7 +123,8 @@ class System:
 
     async def __aenter__(self) -> Self:
         try:
-            await self._open()
+            with _deployed():
+                await self._open()
         except BaseException:
             await self._stack.aclose()
             raise
@@ -152,7 +150,7 @@ class System:
         await topic_creation.create(self.cluster.bootstrap, CATALOGUE, self.cluster.prefix, access=self.cluster.access)
         self._stack.push_async_callback(self.stop_all)
         # Before intake starts: it is ready once it has what stands in the registers then.
-        await load_registers(self.cluster, await asyncio.to_thread(_fictitious))
+        await publish_entries(self.cluster, await asyncio.to_thread(_fictitious))
         signing = ("issuer", "revoker")
         self._report.began("services", "Services")
         self._start_all([name for name in self.processes if service_of(name) not in signing])
@@ -162,14 +160,7 @@ class System:
         self._report.done("services", ", ".join((*SERVICES, OCSP)))
 
     def _make_folders(self) -> None:
-        try:
-            for folder in (self.mail_folder, self.crl_folder, self.folder / "logs"):
-                folder.mkdir(parents=True, exist_ok=True)
-            private = self.folder / "private"
-            shutil.rmtree(private, ignore_errors=True)
-            private.mkdir(mode=0o700)
-        except OSError as fault:
-            raise Told(f"{self.folder} cannot be written ({fault.strerror}): free it, or make it yours.", 73) from None
+        private = make_folders(self.folder)
         self._stack.callback(shutil.rmtree, private, ignore_errors=True)
         if not self.audit_folder.exists():
             make_keys(self.audit_folder, SERVICES)
@@ -231,7 +222,8 @@ class System:
         self._health_file(name).unlink(missing_ok=True)
         service = service_of(name)
         command = [sys.executable, "-m", "servicecert_cli", *([service] if service == OCSP else ["run", service])]
-        child = Child(command, log=self.log(name), environment={**self.environment(name), **environment})
+        with _deployed():
+            child = Child(command, log=self.log(name), environment={**self.environment(name), **environment})
         self.children[name] = child
         return child
 
@@ -246,7 +238,9 @@ class System:
                 for name in names:
                     await self._ready(name)
         except TimeoutError:
-            raise Told(f"{name} is not ready after {READY_SECONDS:.0f} s: see {self.log(name)}.", EX_SOFTWARE) from None
+            raise Told(
+                f"{name} is not ready after {READY_SECONDS:.0f} s: see {self.log(name)}.", os.EX_SOFTWARE
+            ) from None
 
     async def _ready(self, name: str) -> None:
         while not await self._answers_ready(name):
@@ -258,7 +252,7 @@ class System:
         for name in names or tuple(self.children):
             child = self.children[name]
             if not child.alive:
-                raise Told(f"{name} ended with status {child.returncode}: {child.said(4)}", EX_SOFTWARE)
+                raise Told(f"{name} ended with status {child.returncode}: {child.said(4)}", os.EX_SOFTWARE)
 
     async def _answers_ready(self, name: str) -> bool:
         try:
@@ -302,16 +296,13 @@ def service_of(name: str) -> str:
     return name.partition("-")[0]
 
 
-def summed(text: str) -> Samples:
-    """Prometheus' text format by sample name and, where there is one, the label `outcome` or `kind`: sums, but of ages the highest."""
-    samples: dict[str, float] = {}
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            kind = sample.labels.get("outcome") or sample.labels.get("kind")
-            key = f"{sample.name}:{kind}" if kind else sample.name
-            before = samples.get(key, 0.0)
-            samples[key] = max(before, sample.value) if key.endswith("_lag_seconds") else before + sample.value
-    return samples
+@contextmanager
+def _deployed() -> Iterator[None]:
+    """Tells what the launcher finds wrong as the command line tells its faults."""
+    try:
+        yield
+    except DeployError as fault:
+        raise Told(str(fault), os.EX_UNAVAILABLE) from None
 
 
 def _fictitious() -> list[RegisterEntry]:

@@ -16,8 +16,6 @@ from servicecert_pki.profiles import Environment
 from ..faults import Told
 from ..operations.private_files import write_private
 
-EX_SOFTWARE = 70
-
 
 def make_token_authority(directory: Path, passphrase_file: Path, folder: Path) -> Mapping[str, str]:
     """Makes two tokens in `folder` and a CA in `directory` whose keys are in them. Returns the environment that opens the keys.
@@ -43,5 +41,5 @@ def make_token_authority(directory: Path, passphrase_file: Path, folder: Path) -
         check=False,
     )
     if made.returncode:
-        raise Told(f"The CA in tokens could not be made: {made.stderr.strip()}", EX_SOFTWARE)
+        raise Told(f"The CA in tokens could not be made: {made.stderr.strip()}", os.EX_SOFTWARE)
     return opens

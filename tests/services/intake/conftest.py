@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import settings
-from servicecert_cli.registers.register_file import FICTITIOUS_REGISTERS, read_register
+from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
 from servicecert_intake.domain.accounts import NO_ACCOUNTS, Accounts
 from servicecert_intake.domain.accounts import apply as apply_accounts
 from servicecert_intake.domain.case import Case

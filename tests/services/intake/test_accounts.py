@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from servicecert_cli.registers.register_file import FICTITIOUS_REGISTERS, read_register
+from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
 from servicecert_intake.domain.accounts import NO_ACCOUNTS, apply
 from servicecert_intake.domain.knowledge import NOTHING_KNOWN, Knowledge
 from servicecert_intake.domain.knowledge import apply as apply_all

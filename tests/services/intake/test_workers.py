@@ -9,8 +9,9 @@ from commandline import begun
 from servicecert_cli.connections.addresses import Cluster
 from servicecert_cli.e_service.application import example
 from servicecert_cli.e_service.customer import Customer
-from servicecert_cli.e_service.publishing import load_registers, publish
-from servicecert_cli.registers.register_file import FICTITIOUS_REGISTERS, read_register
+from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.registers.loading import publish_entries
+from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
 from servicecert_cli.stand.witness import witnessing
 from servicecert_deploy import Child
 from servicecert_intake.service import NAME
@@ -101,7 +102,7 @@ async def test_A11_what_is_entered_in_the_registers_wakes_the_case_that_waits_fo
         three = [start() for _ in range(3)]
         await publish(cluster, customer.submitted(case_id, application, None), opened)
         await witness.until(lambda _: len(witness.of_case(case_id, CaseChanged)) == 1)
-        await load_registers(cluster, read_register(FICTITIOUS_REGISTERS))
+        await publish_entries(cluster, read_register(FICTITIOUS_REGISTERS))
         await witness.until(lambda _: len(witness.of_case(case_id, CaseChanged)) == 2)
         await publish(cluster, customer.supplemented(case_id, application, None))
         await witness.until(lambda _: len(witness.of_case(case_id, CaseChanged)) == 3)
