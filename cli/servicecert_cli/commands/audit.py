@@ -11,7 +11,7 @@ import click
 from servicecert_schemas.topics import SERVICES
 
 from ..faults import Told
-from ..terminal.output import as_json, console, print_json, print_table
+from ..terminal.output import as_json, console, print_json, print_table, say
 
 if TYPE_CHECKING:
     from servicecert_schemas.audit import AuditCheckpoint
@@ -44,10 +44,11 @@ def init(folder: Path, apart: bool, as_json: bool) -> None:
     from servicecert_worker.audit.checkpoints import make_keys
 
     made = make_keys(folder, SERVICES, apart=apart)
-    if as_json:
-        print_json({"made": [str(path) for path in made]})
-    else:
-        click.echo(f"Made {len(made)} files in {folder}: the .key of each service for that service alone.")
+    say(
+        as_json,
+        {"made": [str(path) for path in made]},
+        f"Made {len(made)} files in {folder}: the .key of each service for that service alone.",
+    )
 
 
 @command.command()

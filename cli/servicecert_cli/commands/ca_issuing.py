@@ -12,7 +12,7 @@ from uuid import UUID
 import click
 
 from ..faults import Told
-from ..terminal.output import as_json, print_json, print_table
+from ..terminal.output import as_json, print_json, print_table, say
 from .schema import in_schema
 
 if TYPE_CHECKING:
@@ -141,10 +141,7 @@ def retry(case_id: UUID | None, everything: bool, as_json: bool) -> None:
     count = in_schema("issuer", ask)
     if case_id is not None and not count:
         raise Told(f"The case {case_id} is not stopped: see `servicecert ca status`.", 1)
-    if as_json:
-        print_json({"retried": count})
-    else:
-        click.echo(f"{count} applications are tried anew.")
+    say(as_json, {"retried": count}, f"{count} applications are tried anew.")
 
 
 @click.command()
@@ -173,10 +170,7 @@ def void(case_id: UUID, reason: str, yes: bool, as_json: bool) -> None:
 
     if not in_schema("issuer", ask):
         raise Told(f"Nothing of the case {case_id} waits for a key for longer than a minute.", 1)
-    if as_json:
-        print_json({"void": str(case_id)})
-    else:
-        click.echo(f"The intention of {case_id} is given up, unless it is signed at this moment.")
+    say(as_json, {"void": str(case_id)}, f"The intention of {case_id} is given up, unless it is signed at this moment.")
 
 
 async def _published(place: Cluster) -> Published:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from ..faults import Told
-from ..operations.private_files import write_private
+from ..operations.files import write_private
 from ..terminal.output import as_json, print_json
 
 

@@ -83,6 +83,7 @@ def plan(
         --issued-from 2026-11-01 --issued-until 2026-11-08 --out plan.json
     """
     from ..operations import proposing, selection
+    from ..operations.files import can_be
 
     if key_sha256 is not None and key_file is not None:
         raise click.UsageError("Name the key by --key or by --key-file.")
@@ -110,10 +111,8 @@ def plan(
         "counts": counts,
         "certificates": [{"case": case, "serial": serial} for case, serial in found],
     }
-    try:
+    with can_be("written", out, "name another file"):
         out.write_text(json.dumps(written, indent=1, default=str) + "\n", encoding="utf-8")
-    except OSError as fault:
-        raise Told(f"{out} cannot be written ({fault.strerror}): name another file.", os.EX_CANTCREAT) from None
     if as_json:
         print_json({"plan": str(out), "certificates": len(found), "counts": counts})
         return
@@ -207,11 +206,12 @@ def show(proposal: UUID, as_json: bool) -> None:
 
 
 def _cases(plan: Path) -> list[str]:
+    from ..operations.files import can_be
+
     try:
-        content = json.loads(plan.read_text(encoding="utf-8"))
+        with can_be("read", plan, "name the plan"):
+            content = json.loads(plan.read_text(encoding="utf-8"))
         return [str(UUID(each["case"])) for each in content["certificates"]]
-    except OSError as fault:
-        raise Told(f"{plan} cannot be read ({fault.strerror}): name the plan.", os.EX_NOINPUT) from None
     except (ValueError, KeyError, TypeError):
         raise Told(
             f"{plan} is no plan: write one by `servicecert incident plan --out {plan}`.", os.EX_DATAERR

@@ -12,7 +12,7 @@ import click
 from servicecert_notifier.domain.task import MailState
 
 from ..faults import Told
-from ..terminal.output import as_json, print_json, print_table
+from ..terminal.output import as_json, print_json, print_table, say
 from .options import MOMENT, one_of
 from .schema import in_schema
 
@@ -154,10 +154,11 @@ def resend(mail_id: UUID, reason: str, address: str | None, as_json: bool) -> No
 
     mail = in_schema("notifier", ask)
     again = resend_id(identity)
-    if as_json:
-        print_json({"mail": str(mail_id), "case": str(mail.case_id), "again": str(again)})
-    else:
-        click.echo(f"The mail is sent again as {again}, to the {mail.recipient}: see `servicecert mail show {again}`.")
+    say(
+        as_json,
+        {"mail": str(mail_id), "case": str(mail.case_id), "again": str(again)},
+        f"The mail is sent again as {again}, to the {mail.recipient}: see `servicecert mail show {again}`.",
+    )
 
 
 def _checked(address: str) -> str:

@@ -8,7 +8,7 @@ from uuid import UUID
 import click
 
 from ..faults import Told
-from ..terminal.output import as_json, print_json, print_table
+from ..terminal.output import as_json, print_json, print_table, say
 from .schema import in_schema
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def withdraw(cases: tuple[UUID, ...], why: str, yes: bool, as_json: bool) -> Non
 
     count, made = in_schema("revoker", work)
     if made is None:
-        _say(
+        say(
             as_json,
             {"certificates": count},
             f"{count} certificates would be proposed for withdrawal; add --yes to do it.",
@@ -135,7 +135,7 @@ def confirm(proposal: UUID, yes: bool, as_json: bool) -> None:
         sentence = f"Confirmed: {found.total} certificates will be revoked, {found.rate} a minute."
     else:
         raise Told(f"The proposal {proposal} is {found.state} already.", 1)
-    _say(as_json, {"proposal": str(proposal), "certificates": found.total, "confirmed": done}, sentence)
+    say(as_json, {"proposal": str(proposal), "certificates": found.total, "confirmed": done}, sentence)
 
 
 @command.command()
@@ -152,7 +152,7 @@ def drop(proposal: UUID, as_json: bool) -> None:
 
     if not in_schema("revoker", lambda connection: proposing.drop(connection, proposal)):
         raise Told(f"There is no unconfirmed proposal {proposal}: see `servicecert proposals list`.", 1)
-    _say(as_json, {"proposal": str(proposal), "dropped": True}, "Dropped.")
+    say(as_json, {"proposal": str(proposal), "dropped": True}, "Dropped.")
 
 
 def facts(proposal: Proposal) -> dict[str, Any]:
@@ -168,17 +168,10 @@ def tell_proposed(made: Proposal, as_json: bool) -> None:
         f"Proposed as {made.id}: {made.total} certificates. Another operator confirms it by"
         f" `servicecert proposals confirm {made.id} --yes`."
     )
-    _say(as_json, facts(made), sentence)
+    say(as_json, facts(made), sentence)
 
 
 def tell_counts(counts: list[Any]) -> None:
     """The certificates by type and CA."""
     rows = [(each["type"], each["issuer"], str(each["certificates"]), str(each["accounts"])) for each in counts]
     print_table(("type", "CA", "certificates", "accounts"), rows, right=frozenset({2, 3}))
-
-
-def _say(as_json: bool, facts: Any, sentence: str) -> None:
-    if as_json:
-        print_json(facts)
-    else:
-        click.echo(sentence)

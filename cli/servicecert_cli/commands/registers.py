@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ..faults import Told
 from ..terminal.output import as_json, print_json
 
 if TYPE_CHECKING:
@@ -58,7 +56,6 @@ def load(
 
     from ..connections.addresses import cluster
     from ..registers import loading
-    from ..registers.csv_lines import RegisterFileError
     from ..registers.reading import FICTITIOUS_REGISTERS, read_register
     from ..terminal import interruption
 
@@ -66,10 +63,7 @@ def load(
         raise click.UsageError("Name a FILE, or say --fictitious.")
     today = datetime.now(HELSINKI).date() if day is None else day.date()
     with loading.collector_paused():
-        try:
-            entries = list(read_register(path or FICTITIOUS_REGISTERS))
-        except RegisterFileError as fault:
-            raise Told(str(fault), os.EX_DATAERR) from None
+        entries = list(read_register(path or FICTITIOUS_REGISTERS))
         found = interruption.run(loading.load(cluster(), entries, today, None if dry_run else end_at_most))
     if as_json:
         print_json({"entries": len(entries), **_counts(found), "published": 0 if dry_run else len(found.entries)})

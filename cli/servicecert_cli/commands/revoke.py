@@ -7,7 +7,7 @@ from uuid import UUID
 
 import click
 
-from ..terminal.output import as_json, print_json
+from ..terminal.output import as_json, say
 from .options import Moment
 
 
@@ -78,7 +78,4 @@ def command(
         return str(request.request_id)
 
     request_id = interruption.run(asked(cluster()))
-    if as_json:
-        print_json({"case_id": str(case_id), "request_id": request_id})
-    else:
-        click.echo(f"The request {request_id} is published.")
+    say(as_json, {"case_id": str(case_id), "request_id": request_id}, f"The request {request_id} is published.")

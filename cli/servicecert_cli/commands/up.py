@@ -104,7 +104,7 @@ def write_environment(system: System) -> Path:
     """The file that a shell reads to use this system: its own commands, and each service's DATABASE_URL."""
     from shlex import quote
 
-    from ..operations.private_files import write_private
+    from ..operations.files import write_private
 
     variables = {
         **system.cluster.environment,

@@ -15,6 +15,7 @@ from servicecert_schemas.application import Attachment, Form
 from servicecert_schemas.values import CertificateType
 
 from ..faults import Told
+from ..operations.files import can_be
 
 MOST_CSR_BYTES = 65_536
 
@@ -33,10 +34,9 @@ class Application(Form):
 def read_application(path: Path) -> Application:
     """Reads an application from TOML (`.toml`) or JSON. Raises Told with every field that is missing or malformed."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with can_be("read", path, "name an application file"):
+            text = path.read_text(encoding="utf-8")
         content: Any = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except OSError as fault:
-        raise Told(f"{path} cannot be read ({fault.strerror}): name an application file.", os.EX_NOINPUT) from None
     except ValueError as fault:
         kind = "TOML" if path.suffix == ".toml" else "JSON"
         raise Told(
@@ -65,11 +65,8 @@ def example_text(type: CertificateType) -> str:
 
 def read_csr(path: Path) -> str:
     """A certificate request as a person sends it: PEM as it is, DER in base64. Raises Told."""
-
-    try:
+    with can_be("read", path, "name the file of the request"):
         content = path.read_bytes()
-    except OSError as fault:
-        raise Told(f"{path} cannot be read ({fault.strerror}): name the file of the request.", os.EX_NOINPUT) from None
     if len(content) > MOST_CSR_BYTES // 2:
         raise Told(f"{path} has {len(content)} bytes, far too many for a certificate request.", os.EX_DATAERR)
     return content.decode("ascii") if content.isascii() else b64encode(content).decode()

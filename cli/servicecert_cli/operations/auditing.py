@@ -24,6 +24,7 @@ from ..connections import kafka
 from ..connections.addresses import Cluster
 from ..connections.schema import connected
 from ..faults import Told
+from .files import can_be
 
 _BY_OPERATORS = """
     select a.at, a.entry from revoker.audit as a
@@ -51,10 +52,10 @@ async def exported(place: Cluster) -> list[AuditCheckpoint]:
 
 def read_exported(path: Path) -> list[AuditCheckpoint]:
     """The checkpoints of a file that `audit export` wrote. Raises Told."""
+    with can_be("read", path, "name a file that `audit export` wrote"):
+        lines = path.read_bytes().splitlines()
     try:
-        return [AuditCheckpoint.model_validate_json(line) for line in path.read_bytes().splitlines()]
-    except OSError as fault:
-        raise Told(f"{path} cannot be read ({fault.strerror}).", os.EX_NOINPUT) from None
+        return [AuditCheckpoint.model_validate_json(line) for line in lines]
     except ValueError:
         raise Told(
             f"{path} holds something else than checkpoints: name a file that `audit export` wrote.", os.EX_DATAERR

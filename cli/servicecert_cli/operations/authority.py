@@ -15,7 +15,7 @@ from servicecert_pki.keyring import read_passphrases
 from servicecert_pki.profiles import Environment, load_profiles
 from servicecert_pki.protocol import Deed, protocol, store_protocol
 
-from .private_files import write_private
+from .files import write_private
 
 DEMONSTRATION = "a demonstration on one machine"
 

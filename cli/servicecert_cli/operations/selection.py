@@ -23,6 +23,7 @@ from servicecert_pki.serials import serial_hex, serial_readings
 from servicecert_pki.spki import spki_sha256
 
 from ..faults import Told
+from .files import can_be
 
 MOST_BYTES = 64 * 1024 * 1024
 
@@ -119,11 +120,8 @@ _READERS: tuple[Any, ...] = (
 
 
 def _content(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    except OSError as fault:
-        raise Told(f"{path} cannot be read ({fault.strerror}): name another file.", os.EX_NOINPUT) from None
+    with can_be("read", path, "name another file"), path.open("rb") as file:
+        content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         raise Told(f"{path} is larger than {MOST_BYTES // 1024 // 1024} MiB: name another file.", os.EX_DATAERR)
     return content

@@ -4,6 +4,7 @@ What cannot be read is one sentence that names the file, the line and, where the
 """
 
 import csv
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from datetime import date
 from functools import lru_cache
 from io import StringIO
 from pathlib import Path
+
+from ..faults import Told
 
 _DELIMITERS = ";,\t"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -20,8 +23,11 @@ _ISO_DAY = re.compile(r"(\d{4}-\d{2}-\d{2})([T ].*)?")
 _FINNISH_DAY = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})( .*)?")
 
 
-class RegisterFileError(ValueError):
+class RegisterFileError(Told):
     """One sentence that names the file, and the line and column where there is one, and says what is wrong."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, os.EX_DATAERR)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
-from ..faults import Told
+from ..operations.files import can_be
 
 
 def emptied(folder: Path) -> Path:
     """The folder, with nothing in it. Raises Told where it cannot be emptied."""
-    try:
+    with can_be("emptied", folder, "free it, or make it yours"):
         if folder.exists():
             shutil.rmtree(folder)
         folder.mkdir(parents=True)
-    except OSError as fault:
-        raise Told(
-            f"{folder} cannot be emptied ({fault.strerror}): free it, or make it yours.", os.EX_CANTCREAT
-        ) from None
     return folder
 
 
 def make_folders(folder: Path) -> Path:
     """Makes the folders of mails, CRLs and logs where they are missing, and `private/` anew; returns the latter. Raises Told."""
     private = folder / "private"
-    try:
+    with can_be("written", folder, "free it, or make it yours"):
         for name in ("mail", "crls", "logs"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         shutil.rmtree(private, ignore_errors=True)
         private.mkdir(mode=0o700)
-    except OSError as fault:
-        raise Told(
-            f"{folder} cannot be written ({fault.strerror}): free it, or make it yours.", os.EX_CANTCREAT
-        ) from None
     return private

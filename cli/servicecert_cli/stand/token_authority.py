@@ -14,7 +14,7 @@ from servicecert_pki.key_store import token_label
 from servicecert_pki.profiles import Environment
 
 from ..faults import Told
-from ..operations.private_files import write_private
+from ..operations.files import write_private
 
 
 def make_token_authority(directory: Path, passphrase_file: Path, folder: Path) -> Mapping[str, str]:

@@ -38,4 +38,12 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], *, right: fr
         click.secho("   ".join(cells).rstrip(), dim=number == 0)
 
 
+def say(as_json: bool, facts: Any, sentence: str) -> None:
+    """The facts for programs, or the sentence for people."""
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo(sentence)
+
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text for people.")
