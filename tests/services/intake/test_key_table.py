@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from servicecert_intake.domain.key_search import SEARCH, SEARCH_KEY, Searched, SearchOrder, next_search, searched
-from servicecert_intake.domain.rules.application import JudgedCsr, JudgedKey
-from servicecert_intake.domain.rules.keys import Blocked, KeyRecord, key_faults
+from servicecert_intake.domain.rules.application import Blocked, JudgedCsr, JudgedKey, KeyRecord
+from servicecert_intake.domain.rules.csr import key_faults
 from servicecert_intake.effects import shared_keys
 from servicecert_intake.service import MIGRATIONS, NAME, open_service
 from servicecert_intake.settings import Settings

@@ -19,7 +19,7 @@ from servicecert_schemas.deadline import DeadlineKind
 from servicecert_schemas.event import EventData
 from servicecert_worker.decider import Deadline, Decision, Event, Intent
 
-from . import answers
+from .answers import TOO_LATE, AnswerCode
 from .case import Case
 from .clocks import clock_of
 from .judging import checked
@@ -32,7 +32,6 @@ from .rules.application import JudgedCsr
 from .rules.recipients import recipients
 from .rules.renewal import Followed
 from .rules.typed import attachments_as_meant, form_as_meant
-from .rules.wording import Wording
 from .waiting import ASK_AGAIN, MOST_WAITING, Waiting, next_asking
 
 
@@ -50,10 +49,10 @@ def arrived(
     """What follows from an event of a customer. Only a submission opens a case."""
     if case is None:
         if not isinstance(data, ApplicationSubmitted):
-            return Decision(None, (refusal(happened, data, answers.NO_SUCH_CASE, now),))
+            return Decision(None, (refusal(happened, data, AnswerCode.NO_SUCH_CASE, now),))
         case = _opened(happened, data, now)
     elif data.actor.account_id != case.account_id:
-        return Decision(case, (refusal(happened, data, answers.NO_SUCH_CASE, now),))
+        return Decision(case, (refusal(happened, data, AnswerCode.NO_SUCH_CASE, now),))
     elif case.waiting:
         return _queued(case, happened, data, known, now)
     followed = _handled(profiles, case, happened, data, now, known, now)
@@ -92,8 +91,8 @@ def _queued(case: Case, happened: Event, data: ApplicationEvent, known: Knowledg
     if len(case.waiting) >= MOST_WAITING:
         # Who was not invited does not learn that there is a case in which something waits (A2).
         invited = membership(data, known.accounts, min(happened.time, now)) is not None
-        wording = answers.TOO_MANY_AT_ONCE if invited else answers.NO_SUCH_CASE
-        return Decision(case, (refusal(happened, data, wording, now),))
+        code = AnswerCode.TOO_MANY_AT_ONCE if invited else AnswerCode.NO_SUCH_CASE
+        return Decision(case, (refusal(happened, data, code, now),))
     return Decision(replace(case, waiting=(*case.waiting, Waiting.of(happened, now))))
 
 
@@ -144,25 +143,25 @@ def _opened(happened: Event, data: ApplicationSubmitted, now: datetime) -> Case:
 def _nobody(case: Case, happened: Event, data: ApplicationEvent, now: datetime) -> Decision[Case]:
     """The answer to a user whom nobody invited: an application is refused; of a case that exists nothing is told or changed (A2)."""
     if case.filed is CaseState.SUBMITTED and isinstance(data, ApplicationSubmitted):
-        return _refused(case, happened, answers.NOT_A_MEMBER, now)
-    return Decision(case, (refusal(happened, data, answers.NO_SUCH_CASE, now),))
+        return _refused(case, happened, AnswerCode.NOT_A_MEMBER, now)
+    return Decision(case, (refusal(happened, data, AnswerCode.NO_SUCH_CASE, now),))
 
 
-def _refused(case: Case, happened: Event, wording: Wording, now: datetime) -> Decision[Case]:
-    refused = answered(case, happened.id, wording.code, wording.texts(), now)
+def _refused(case: Case, happened: Event, code: AnswerCode, now: datetime) -> Decision[Case]:
+    refused = answered(case, happened.id, code, code.texts, now)
     return moved(refused, CaseState.REFUSED, now, csr=None, answer=refused.answer)
 
 
-def _misfit(case: Case, happened: Event, data: ApplicationEvent, since: datetime) -> Wording | None:
+def _misfit(case: Case, happened: Event, data: ApplicationEvent, since: datetime) -> AnswerCode | None:
     """Why the event does not fit the case as it stands (A1, A12, A15), if there is a reason."""
     if isinstance(data, ApplicationSubmitted):
-        return answers.ALREADY_RECEIVED if _is_same(case, happened, data) else answers.ALREADY_SUBMITTED
+        return AnswerCode.ALREADY_RECEIVED if _is_same(case, happened, data) else AnswerCode.ALREADY_SUBMITTED
     if case.state is CaseState.ACCEPTED and isinstance(data, ApplicationWithdrawn):
         return None
     clock = clock_of(case)
     if clock is not None and clock.kind is DeadlineKind.COMPLETION and min(happened.time, since) > clock.until:
-        return answers.TOO_LATE[CaseState.LAPSED]
-    return answers.TOO_LATE.get(case.state)
+        return TOO_LATE[CaseState.LAPSED]
+    return TOO_LATE.get(case.state)
 
 
 def _is_same(case: Case, happened: Event, data: ApplicationSubmitted) -> bool:
@@ -175,12 +174,12 @@ def _is_same(case: Case, happened: Event, data: ApplicationSubmitted) -> bool:
     return same_request and meant == (case.form, case.attachments)
 
 
-def _unfit(case: Case, happened: Event, misfit: Wording, now: datetime) -> Decision[Case]:
+def _unfit(case: Case, happened: Event, misfit: AnswerCode, now: datetime) -> Decision[Case]:
     """The case with the answer. Whoever comes after 6 months finds it lapsed, though the clock was not looked at yet (A12)."""
-    lapses = misfit is answers.TOO_LATE[CaseState.LAPSED] and case.state is not CaseState.LAPSED
+    lapses = misfit is TOO_LATE[CaseState.LAPSED] and case.state is not CaseState.LAPSED
     if not lapses:
         return answer(case, happened, misfit, now)
-    told = answered(case, happened.id, misfit.code, misfit.texts(), now)
+    told = answered(case, happened.id, misfit, misfit.texts, now)
     return moved(told, CaseState.LAPSED, now, csr=None, answer=told.answer)
 
 
@@ -188,7 +187,7 @@ def _withdrawn(case: Case, happened: Event, now: datetime) -> Decision[Case]:
     """The case withdrawn, or, where it is accepted, the issuer asked to let it go: that says which came first (A15)."""
     if case.state is not CaseState.ACCEPTED:
         return moved(case, CaseState.WITHDRAWN, now, csr=None, deficiencies=())
-    asked = answer(case, happened, answers.WITHDRAWAL_UNDER_WAY, now)
+    asked = answer(case, happened, AnswerCode.WITHDRAWAL_UNDER_WAY, now)
     if case.withdrawal is not None or asked.state is None:
         return asked
     events = (*asked.events, AcceptedWithdrawn(case_id=case.case_id))

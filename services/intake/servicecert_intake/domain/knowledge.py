@@ -11,7 +11,7 @@ from . import accounts as books
 from .accounts import NO_ACCOUNTS, Accounts
 from .registers.snapshot import NO_REGISTERS, Registers
 from .registers.snapshot import apply as apply_entries
-from .rules.keys import KeyRecord
+from .rules.application import KeyRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from servicecert_schemas.event import EventData
 from servicecert_schemas.revocation import RevocationRefused
 from servicecert_worker.decider import Deadline, Decision, Event
 
+from .answers import AnswerCode
 from .case import Case
 from .outcomes import answered
 from .rules import recheck
-from .rules.wording import Wording
 from .view import case_changed
 
 MOST_ENTERED = 150
@@ -28,19 +28,19 @@ def moved(case: Case, state: CaseState, now: datetime, *events: EventData, **par
     return replace(published(after, *events), deadlines=_deadlines(case, after, now))
 
 
-def answer(case: Case, happened: Event, wording: Wording, now: datetime) -> Decision[Case]:
+def answer(case: Case, happened: Event, code: AnswerCode, now: datetime) -> Decision[Case]:
     """The decision that tells in the case why an event changed nothing."""
-    return changed(case, answered(case, happened.id, wording.code, wording.texts(), now))
+    return changed(case, answered(case, happened.id, code, code.texts, now))
 
 
-def refusal(happened: Event, data: ApplicationEvent, wording: Wording, now: datetime) -> EventRefused:
+def refusal(happened: Event, data: ApplicationEvent, code: AnswerCode, now: datetime) -> EventRefused:
     """The answer to an event that no case answers."""
     return EventRefused(
         event_id=happened.id,
         case_id=data.case_id,
         account_id=data.actor.account_id,
-        code=wording.code,
-        texts=wording.texts(),
+        code=code,
+        texts=code.texts,
         at=now,
     )
 

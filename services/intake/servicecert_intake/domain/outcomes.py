@@ -27,7 +27,7 @@ from servicecert_schemas.revocation import (
 from servicecert_schemas.values import Texts
 from servicecert_worker.decider import Event
 
-from . import answers
+from .answers import TOO_LATE
 from .case import Case, is_stopped
 
 MOST_DELIVERIES = 100
@@ -85,8 +85,8 @@ def _too_late(case: Case, now: datetime) -> Case:
     """The case, with the answer to a withdrawal that came after the signing was intended (A15)."""
     if case.withdrawal is None:
         return case
-    wording = answers.TOO_LATE[CaseState.ISSUED]
-    return answered(replace(case, withdrawal=None), case.withdrawal, wording.code, wording.texts(), now)
+    code = TOO_LATE[CaseState.ISSUED]
+    return answered(replace(case, withdrawal=None), case.withdrawal, code, code.texts, now)
 
 
 def _issued(case: Case, data: CertificateIssued, at: datetime) -> Case:

@@ -17,8 +17,7 @@ from servicecert_worker.decider import Conflict, Connection, Event, Happened, St
 
 from ..domain.case import Case
 from ..domain.knowledge import Knowledge
-from ..domain.rules.application import JudgedCsr
-from ..domain.rules.keys import Blocked, KeyRecord
+from ..domain.rules.application import Blocked, JudgedCsr, KeyRecord
 from . import QUERIES
 
 

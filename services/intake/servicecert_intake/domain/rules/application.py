@@ -1,13 +1,12 @@
 """What the rules judge, and what they find."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from servicecert_pki.profile import KeyUsage
 from servicecert_schemas.application import Attachment, Form
 from servicecert_schemas.certificate import ServerNames, Subject
 from servicecert_schemas.values import Usage
-
-from .keys import KeyRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +24,21 @@ class JudgedCsr:
     der: str | None = None
     faults: tuple[str, ...] = ()
     key: JudgedKey | None = None
+
+
+class Blocked(StrEnum):
+    """Why a key is never certified again: its private half is known to others, or can be computed from another key."""
+
+    COMPROMISED = "compromised"
+    SHARED_PRIME = "shared-prime"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """What is recorded of a key: the business id of the organisation that it was accepted for first, and why it is blocked."""
+
+    business_id: str | None = None
+    blocked: Blocked | None = None
 
 
 @dataclass(frozen=True, slots=True)
