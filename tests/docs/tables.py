@@ -24,7 +24,6 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 from servicecert_intake.domain.answers import ANSWERS
-from servicecert_intake.domain.case import WAYS
 from servicecert_intake.domain.next_steps import STEPS
 from servicecert_intake.domain.rules.deficiencies import LACKS, TEXTS
 from servicecert_intake.domain.rules.renewal import NOTES
@@ -47,6 +46,7 @@ from servicecert_schemas.values import Texts
 from servicecert_worker.decider import Gauge as ServiceGauge
 from servicecert_worker.process.metrics import Metrics
 from servicecert_worker.process.settings import ProcessSettings, WorkerSettings
+from services.intake.steps import WAYS
 
 DOCS = CHECKOUT / "docs"
 LANGUAGES = ("svenska", "suomi", "English")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pydantic import BaseModel
 from servicecert_pki.profile import KeyUsage
 from servicecert_schemas.case import Difference, Renewal
 from servicecert_schemas.values import CertificateType, SerialNumber, Text
@@ -30,6 +31,23 @@ class Followed:
 
     typed: Text
     earlier: Earlier | None
+
+
+LOOK_UP = "look-up"
+"""The act that looks up the certificate which an application follows."""
+
+
+class LookUp(BaseModel):
+    """Whose certificate, and its serial number as it was typed."""
+
+    account_id: str
+    typed: str
+
+
+class LookedUp(BaseModel):
+    """What was found."""
+
+    followed: Followed
 
 
 NOTES = read_texts(
