@@ -1,4 +1,4 @@
-"""The steps of a case: those of an orderly one with what leads there, and those that the database allows. Tests hold intake to both."""
+"""The steps of a case: those of an orderly one with what leads there, and those that the database allows."""
 
 from types import MappingProxyType
 
@@ -25,8 +25,8 @@ STEPS = MappingProxyType(
 )
 """The states that may follow each, over any number of changes that are stored at once. The database holds them too.
 
-A closed case is never open again, and what the authority has done is never taken back. A certificate or a revocation that the other services report
-is shown whatever intake had decided: the customer must see what exists.
+A closed case is never open again, and what the authority has done is never taken back. A certificate or a revocation
+that the other services report is shown whatever intake had decided: the customer must see what exists.
 """
 
 WAYS = MappingProxyType(
@@ -54,4 +54,4 @@ WAYS = MappingProxyType(
         (CaseState.REVOCATION_REQUESTED, CaseState.REVOKED): ("certificate.revoked",),
     }
 )
-"""The single steps of an orderly case, and the events that lead there. What other services report may come earlier than told, and skips steps."""
+"""The single steps of an orderly case, and what leads there. What other services report may skip some."""

@@ -34,7 +34,10 @@ from .rules.renewal import Followed
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An event as it is kept while it waits `since` a moment: without the request's text, which may hold a private key (A4), and with what was found of it."""
+    """An event as it is kept while it waits `since` a moment.
+
+    It is without its request's text, which may hold a private key (A4), and with what was found of that.
+    """
 
     id: UUID
     type: str

@@ -1,6 +1,7 @@
-"""What a customer does with a case: who may (A2, A3), in which order, whether it fits (A1, A12, A15), and what follows then.
+"""What a customer does with a case: who may (A2, A3), in which order, whether it fits (A1, A12, A15), what follows.
 
-An event that has to wait for what intake does not know yet keeps its place: whatever the same account does in the case after it is decided after it (I5).
+An event that has to wait for what intake does not know yet keeps its place: whatever the same account does in the case
+after it is decided after it (I5).
 """
 
 from dataclasses import replace
@@ -31,14 +32,14 @@ ASK_AGAIN = "ask-again"
 """The deadline at which the first of a case's waiting events is asked again."""
 
 ASKED_AFTER = tuple(timedelta(seconds=seconds) for seconds in (0.2, 1, 3, 10, 30, 60))
-"""When an event of a user who is no member is asked again: what says that he was invited may be under way on another topic (A2)."""
+"""When an event of a user who is no member is asked again: the invitation may be under way on another topic (A2)."""
 
 MOST_WAITING = 10
 """How many events of a case wait at most. One more is answered at once: it is to be sent again later."""
 
 
 def arrived(case: Case | None, happened: Event, data: ApplicationEvent, context: Context) -> Decision[Case]:
-    """What follows from an event of a customer. Only a submission opens a case; nothing counts as sent later than it came."""
+    """What follows from an event of a customer. Only a submission opens a case; nothing is sent later than it came."""
     now = context.now
     happened = replace(happened, time=min(happened.time, now))
     if case is None and isinstance(data, ApplicationSubmitted):
@@ -78,7 +79,7 @@ def looked_up(case: Case, found: Followed, context: Context) -> Decision[Case]:
 
 
 def _in_turn(case: Case, happened: Event, data: ApplicationEvent, since: datetime, context: Context) -> Decision[Case]:
-    """What follows from an event whose turn it is, and which is here `since` a moment: first whether its user may, then the table of moves."""
+    """What follows from an event whose turn it is: whether its user may, then the table. It came at `since`."""
     now = context.now
     opens = case.filed is CaseState.SUBMITTED and isinstance(data, ApplicationSubmitted)
     invited_as = membership(data, context.known.accounts, happened.time)
@@ -102,7 +103,7 @@ def _in_turn(case: Case, happened: Event, data: ApplicationEvent, since: datetim
 
 
 def _move(case: Case, state: CaseState, happened: Event, context: Context) -> tuple[Decision[Case], AnswerCode | None]:
-    """The table of moves (docs/case.md): what follows from what a customer does in a state, and what is answered where it does not fit."""
+    """The table of moves: what follows from an event in a state, and what is answered where it does not fit."""
     match state, happened.data:
         case CaseState.SUBMITTED, ApplicationSubmitted():
             return _judged(case, happened, context), None
@@ -127,7 +128,7 @@ def _held(case: Case, happened: Event, since: datetime, until: Decision[Case]) -
 
 
 def _state_at(case: Case, sent: datetime) -> CaseState:
-    """The state that an event meets: what was sent after 6 months finds the case lapsed, though the clock was not looked at yet (A12)."""
+    """The state that an event meets: after 6 months the case is lapsed, though nobody looked at its clock yet (A12)."""
     clock = clock_of(case)
     late = clock is not None and clock.kind is DeadlineKind.COMPLETION and sent > clock.until
     return CaseState.LAPSED if late else case.state

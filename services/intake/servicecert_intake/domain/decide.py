@@ -1,7 +1,7 @@
 """Intake as a decider: what follows from what happened to a case.
 
-What a customer does is decided in its order (`customer`). What other services report is folded in as facts (`reports`). A case that waits for the
-registers is judged again (`judging`), and its clock is looked at when it is due.
+What a customer does is decided in its order (`customer`), what other services report is folded in as facts (`reports`).
+A case that waits for the registers is judged again (`judging`), and its clock is looked at when it is due.
 """
 
 from dataclasses import replace

@@ -1,4 +1,5 @@
-"""What there is to find out about a customer's event before it is decided: what it means, who is to get mails, and whether its request is good (A4)."""
+"""What there is to find out about a customer's event before it is decided: what it means, whom the mails go to (C1),
+and whether its request is good (A4)."""
 
 from base64 import b64encode
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ V = TypeVar("V", bound=Value)
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """The parts of an application that came with an event: form, attachments and recipients together, the request, or all of them."""
+    """The parts of an application that an event brings: form, attachments and recipients, or the request, or all."""
 
     form: Form | None = None
     attachments: tuple[Attachment, ...] = ()
@@ -36,7 +37,7 @@ class Received:
 
 
 def examine(events: Sequence[Event], check: KeyCheck = BATTERY) -> Sequence[Event]:
-    """The events, in order, those that bring a part of an application with it read; `check` finds weak and lost keys."""
+    """The events, in order, with what they bring of an application read; `check` finds weak and lost keys."""
     return [_examined(event, check) for event in events]
 
 
@@ -64,7 +65,7 @@ def judged(text: str, check: KeyCheck = BATTERY) -> JudgedCsr:
 
 
 def _form_as_meant(form: Form) -> Form:
-    """The form with its business id, OID, unit, system's id and followed serial number trimmed; the same one where nothing changes."""
+    """The form with business id, OID, unit, system's id and followed serial number trimmed, or the same one."""
     applicant = _trimmed(form.applicant, "business_id", "organisation_oid")
     system = form.information_system
     if system is not None:
@@ -76,7 +77,7 @@ def _form_as_meant(form: Form) -> Form:
 
 
 def _trimmed(value: V, *fields: str) -> V:
-    """The value with those of its fields that are compared letter by letter without the blanks around them, which nobody sees.
+    """The value with those fields that are compared letter by letter freed of blanks around them, which nobody sees.
 
     A blank that does not break the line is a blank, as in the registers' files.
     """

@@ -30,9 +30,9 @@ def rechecked(case: Case, cause: UUID, context: Context) -> Decision[Case]:
 
 
 def judged(case: Case, cause: UUID, as_of: datetime, context: Context) -> Decision[Case]:
-    """The case after all rules were asked, as of a moment's day: that on which its newest part was sent (A10), or that of a recheck (A11).
+    """The case after all rules were asked as of a day: its newest part was sent on it (A10), or it is rechecked (A11).
 
-    `cause` is what it is judged for; a decision that is repeated has the same id.
+    `cause` is what it is judged for: a decision that is repeated has the same id.
     """
     known, now = context.known, context.now
     account = known.accounts.get(case.account_id)

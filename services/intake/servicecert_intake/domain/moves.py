@@ -1,4 +1,4 @@
-"""How a case moves, and what its customer sees of it (E1, E4): each change is one `CaseChanged` whose version grows by one."""
+"""How a case moves, and what its customer sees (E1, E4): each change is one `CaseChanged`, a version after the last."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -22,9 +22,9 @@ MOST_TYPED_CHARACTERS = 20_000
 
 
 def moved(case: Case, state: CaseState, now: datetime, *events: EventData, **parts: Any) -> Decision[Case]:
-    """What follows where a case comes to a state of intake's own, with those parts of it that change. An earlier answer is over with it.
+    """What follows where a case comes to a state of intake's own, with those parts of it that change.
 
-    While it waits for the registers, the case is judged again in the next night (A11).
+    An earlier answer is over with it. A case that waits for the registers is judged again in the next night (A11).
     """
     change: dict[str, Any] = {"answer": None, "judged_by": None, **parts}
     after = replace(case, filed=state, entered=_entered(case, state, now), **change)
@@ -45,7 +45,7 @@ def shown(decision: Decision[Case]) -> Decision[Case]:
 
 
 def _entered(case: Case, state: CaseState, now: datetime) -> tuple[HistoryEntry, ...]:
-    """When intake came to which state. Staying in a state is no new entry; of very many entries the first and the newest are kept."""
+    """When intake came to which state. Staying is no new entry; of very many the first and the newest are kept."""
     if case.filed is state:
         return case.entered
     first, *later = case.entered

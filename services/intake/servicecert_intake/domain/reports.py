@@ -43,7 +43,7 @@ _PROBLEMS: Mapping[type[MailEvent], DeliveryProblem] = MappingProxyType(
 
 
 def reported(case: Case | None, event: Event, now: datetime) -> Decision[Case]:
-    """What follows from what another service reports. Of no case it is unanswerable: nobody is known to tell, so an operator is."""
+    """What follows from what another service reports. Of no case nobody is known to tell, so an operator is."""
     if isinstance(event.data, RevocationRefused) and not _shows(case, event.data):
         return Decision(case, (_refused_beside(event.data, now),))
     if case is None:
@@ -58,7 +58,7 @@ def _shows(case: Case | None, refused: RevocationRefused) -> bool:
 
 
 def _refused_beside(data: RevocationRefused, now: datetime) -> EventRefused:
-    """The answer to a request for revocation that no case may show: whoever asked may not act there, or there is none (A2, D1)."""
+    """The answer to a request for revocation that no case may show: whoever asked may not act there (A2, D1)."""
     return EventRefused(
         event_id=data.request_id,
         case_id=data.case_id,

@@ -1,7 +1,8 @@
 """Where cases are kept: one row each, with the state that the database guards in a column of its own.
 
-No event says to a case that the registers changed: they are in each worker's memory. So each worker, whenever its registers have settled, wakes the
-cases that wait for them (A11) and that others have judged. One that was judged by registers that were a moment behind is found the same way.
+No event says to a case that the registers changed: they are in each worker's memory. So each worker, whenever its
+registers have settled, wakes the cases that wait for them (A11) and that others have judged. One that was judged by
+registers that were a moment behind is found the same way.
 """
 
 from collections.abc import Sequence
@@ -50,7 +51,10 @@ class CaseStore:
 
 
 async def wake(pool: "asyncpg.Pool[Any]", registers: Registers, now: datetime) -> int:
-    """Brings forward the recheck of each waiting case that other registers judged, and answers how many are woken. Those that already are, by this worker or another, stay as they are."""
+    """Brings forward the recheck of the waiting cases that other registers judged, and answers how many.
+
+    Those that are woken already, by this worker or another, stay as they are.
+    """
     woken: int = await pool.fetchval(
         QUERIES["wake"], RECHECK, registers.fingerprint, now, now + SPREAD, AT_ONCE, SPREAD / AT_ONCE
     )

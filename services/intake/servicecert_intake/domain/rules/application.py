@@ -35,7 +35,7 @@ class Blocked(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """What is recorded of a key: the business id of the organisation that it was accepted for first, and why it is blocked."""
+    """What is recorded of a key: the business id of the organisation it was accepted for first, why it is blocked."""
 
     business_id: str | None = None
     blocked: Blocked | None = None

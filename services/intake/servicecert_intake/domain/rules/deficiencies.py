@@ -15,7 +15,10 @@ from servicecert_worker.texts import read_texts
 
 
 class Severity(StrEnum):
-    """What a deficiency does to its case: returned to be mended (A10), returned and checked again each night without the applicant (A11), refused (A8)."""
+    """What a deficiency does to its case.
+
+    It is returned to be mended (A10), returned and judged again by itself each night (A11), or refused (A8).
+    """
 
     RETURNED = "returned"
     RECHECKED = "rechecked"
@@ -37,7 +40,7 @@ class Lack:
         return TEXTS[self.key or self.code]
 
     def deficiency(self, field: str | None = None, **values: str | Sequence[str]) -> Deficiency:
-        """The deficiency itself, with the places filled in; `field` where one of several is meant, such as `names.dns[2]`."""
+        """The deficiency, with its places filled in; `field` where one of several is meant, such as `names.dns[2]`."""
         return Deficiency(code=self.code, field=field or self.field, texts=_filled(self.texts, values))
 
 
@@ -107,7 +110,7 @@ CSR_FAULTS = MappingProxyType(
         for code in (*(fault.code for fault in FAULTS), "key-of-another-organisation", "key-shared-prime")
     }
 )
-"""The faults of a request by the code of `servicecert_pki.csr_faults`, and those that only who knows all keys can see (A4)."""
+"""The faults of a request by the code of `servicecert_pki.csr_faults`, and two that the table of keys tells (A4)."""
 
 LACKS: tuple[Lack, ...] = (
     *(each for each in tuple(globals().values()) if isinstance(each, Lack)),
