@@ -23,9 +23,10 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
-from servicecert_intake.domain.case import WAYS
-from servicecert_intake.domain.rules.catalogue import LACKS
-from servicecert_intake.domain.rules.wording import Wording
+from servicecert_intake.domain.answers import ANSWERS
+from servicecert_intake.domain.next_steps import STEPS
+from servicecert_intake.domain.rules.deficiencies import LACKS, TEXTS
+from servicecert_intake.domain.rules.renewal import NOTES
 from servicecert_intake.operator import lost_keys, open_clocks
 from servicecert_issuer.operator.gauges import gauges
 from servicecert_notifier.operator.gauges import Waiting
@@ -45,6 +46,7 @@ from servicecert_schemas.values import Texts
 from servicecert_worker.decider import Gauge as ServiceGauge
 from servicecert_worker.process.metrics import Metrics
 from servicecert_worker.process.settings import ProcessSettings, WorkerSettings
+from services.intake.steps import WAYS
 
 DOCS = CHECKOUT / "docs"
 LANGUAGES = ("svenska", "suomi", "English")
@@ -152,7 +154,11 @@ def reasons() -> list[str]:
 
 def revocation_answers() -> list[str]:
     """What is answered to a request for revocation that is not granted."""
-    return _table(("code", *LANGUAGES), ((f"`{code}`", it.sv, it.fi, it.en) for code, it in REFUSALS.items()))
+    return _texts("code", REFUSALS)
+
+
+def _texts(head: str, told: Mapping[str, Texts], show: Callable[[str], str] = "`{}`".format) -> list[str]:
+    return _table((head, *LANGUAGES), ((show(key), it.sv, it.fi, it.en) for key, it in told.items()))
 
 
 def _gauges(found: Sequence[ServiceGauge]) -> list[str]:
@@ -185,44 +191,29 @@ def topics() -> list[str]:
 
 def deficiencies() -> list[str]:
     """Everything that an application can lack."""
+    lacks = {each.key or each.code: each for each in LACKS}
     return _table(
         ("code", "field", "the case is", *LANGUAGES),
-        ((f"`{each.code}`", f"`{each.field}`", each.severity, each.sv, each.fi, each.en) for each in LACKS),
+        (
+            (f"`{lacks[key].code}`", f"`{lacks[key].field}`", lacks[key].severity, it.sv, it.fi, it.en)
+            for key, it in TEXTS.items()
+        ),
     )
 
 
 def answers() -> list[str]:
     """Everything that is answered to what does not fit a case."""
-    return _table(
-        ("code", *LANGUAGES), ((f"`{each.code}`", each.sv, each.fi, each.en) for each in _wordings("answers"))
-    )
+    return _texts("code", ANSWERS)
 
 
 def notes() -> list[str]:
     """Everything that is noted of a renewal."""
-    found = _wordings("rules.renewal")
-    return _table(("code", *LANGUAGES), ((f"`{each.code}`", each.sv, each.fi, each.en) for each in found))
+    return _texts("code", NOTES)
 
 
 def next_steps() -> list[str]:
     """Who has to do what next."""
-    found: dict[str, Texts] = {}
-    for name, value in vars(import_module("servicecert_intake.domain.next_steps")).items():
-        if isinstance(value, Texts):
-            found[name.strip("_").lower().replace("_", " ")] = value
-        elif isinstance(value, Mapping):
-            found |= {f"`{state}`": texts for state, texts in value.items() if isinstance(texts, Texts)}
-    return _table(("when", *LANGUAGES), ((when, texts.sv, texts.fi, texts.en) for when, texts in found.items()))
-
-
-def _wordings(module: str) -> list[Wording]:
-    """The wordings of a module of intake, each once, also those that a mapping holds."""
-    found: dict[str, Wording] = {}
-    for value in vars(import_module(f"servicecert_intake.domain.{module}")).values():
-        for each in value.values() if isinstance(value, Mapping) else (value,):
-            if isinstance(each, Wording):
-                found.setdefault(each.code, each)
-    return list(found.values())
+    return _texts("when", STEPS, lambda key: f"`{key}`" if key in frozenset(CaseState) else key.replace("-", " "))
 
 
 def case() -> list[str]:

@@ -1,6 +1,7 @@
-"""Texts that people read are data, so that a translator edits no code: one file a language, `texts/<language>.toml` beside the code that tells them.
+"""Texts that people read are data, so that a translator edits no code: one file a language, `texts/<language>.toml`.
 
-A table of the file holds the texts of one subject, each by its key. The code names the keys; the files are read and compared once, at import.
+A table of the file holds the texts of one subject, each by its key. The code names the keys; the files are read and
+compared once, at import.
 """
 
 import tomllib
@@ -20,7 +21,8 @@ class TextsWrong(Exception):
 def read_texts(package: str, table: str, keys: Iterable[str]) -> Mapping[str, Texts]:
     """Return the texts of one table of the package's files, by key, in the order of the English file.
 
-    Each key has one text in every language, with the same places such as `{days}`, and there are no other keys. Raises `TextsWrong`.
+    Each key has one text in every language, with the same places such as `{days}`, and there are no other keys.
+    Raises `TextsWrong`.
     """
     used = tuple(keys)
     found = {language: _read(package, table, language) for language in Language}
@@ -53,7 +55,7 @@ def _of(language: Language, table: str, key: str) -> str:
 
 
 def _places(text: str) -> list[str]:
-    """The places of a text that are filled in when it is told, e.g. `days`; what is no place at all is told as it stands, and so differs."""
+    """The places of a text that are filled in, e.g. `days`. A text with half a place counts as one, and so differs."""
     try:
         return sorted({name for _, name, _, _ in Formatter().parse(text) if name is not None})
     except ValueError:

@@ -106,7 +106,7 @@ def _facts(judged: Csr | tuple[CsrFault, ...], lists: KeyLists, language: str) -
 
 def _text(fault: CsrFault, language: str) -> str:
     """What an applicant would be told."""
-    from servicecert_intake.domain.rules.csr import FAULTS
+    from servicecert_intake.domain.rules.deficiencies import CSR_FAULTS
+    from servicecert_schemas.values import Language
 
-    text: str = getattr(FAULTS[fault.code], language)
-    return text
+    return CSR_FAULTS[fault.code].texts.in_language(Language(language))

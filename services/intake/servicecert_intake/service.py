@@ -28,14 +28,13 @@ from .domain.decide import decide, heeds
 from .domain.examine import examine
 from .domain.key_search import SEARCH, SEARCH_KEY, SearchOrder
 from .domain.knowledge import NOTHING_KNOWN, Knowledge, apply
-from .domain.look_up import LOOK_UP, LookUp
+from .domain.rules.renewal import LOOK_UP, LookUp
 from .effects.follow import Find
 from .effects.shared_keys import Search
 from .operator import lost_keys, open_clocks
 from .settings import Settings
 from .storage.prepare import prepare
-from .storage.store import CaseStore
-from .storage.waking import wake
+from .storage.store import CaseStore, wake
 
 __all__ = ["MIGRATIONS", "NAME", "READS", "Settings", "open_service"]
 

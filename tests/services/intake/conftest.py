@@ -13,6 +13,7 @@ from servicecert_intake.domain.accounts import NO_ACCOUNTS, Accounts
 from servicecert_intake.domain.accounts import apply as apply_accounts
 from servicecert_intake.domain.case import Case
 from servicecert_intake.domain.decide import decide
+from servicecert_intake.domain.examine import received
 from servicecert_intake.domain.knowledge import Knowledge
 from servicecert_intake.domain.registers.snapshot import NO_REGISTERS, Registers, apply
 from servicecert_intake.domain.rules.application import JudgedCsr
@@ -93,8 +94,14 @@ Accepts = Callable[..., Decision[Case]]
 Returns = Callable[..., CaseChanged]
 
 
-def event(data: EventData, facts: Any = None, at: datetime = NOW, id: UUID | None = None) -> Event:
-    return Event(id or uuid4(), data.key(), data, at, facts)
+def event(data: EventData, csr: JudgedCsr | None = None, at: datetime = NOW, id: UUID | None = None) -> Event:
+    return Event(id or uuid4(), data.key(), data, at, received(data, csr))
+
+
+def with_form(sent: Event, form: Form) -> Event:
+    """The event with another form."""
+    data = sent.data.model_copy(update={"form": form})
+    return replace(sent, data=data, facts=received(data, sent.facts.csr))
 
 
 @pytest.fixture(scope="session")
@@ -179,7 +186,7 @@ def submit(happen: Happen, known: Knowledge) -> Submit:
             attachments=tuple(Attachment.model_validate(each) for each in attachments),
             csr=None if csr is None else "as sent",
         )
-        return happen(data, facts=csr, at=at, now=now, id=UUID(int=1), known=from_own_account(known, data.form))
+        return happen(data, csr=csr, at=at, now=now, id=UUID(int=1), known=from_own_account(known, data.form))
 
     return submit
 

@@ -7,14 +7,15 @@ from uuid import UUID, uuid4
 import pytest
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
 from servicecert_intake.domain.accounts import NO_ACCOUNTS, apply
+from servicecert_intake.domain.customer import ASK_AGAIN, ASKED_AFTER, MOST_WAITING
 from servicecert_intake.domain.knowledge import NOTHING_KNOWN, Knowledge
 from servicecert_intake.domain.knowledge import apply as apply_all
-from servicecert_intake.domain.waiting import ASK_AGAIN, ASKED_AFTER, MOST_WAITING
 from servicecert_schemas.account import AccountMemberAdded, AccountMemberRemoved, AccountOpened
 from servicecert_schemas.case import CaseState, EventRefused
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.event import Actor, Role
 from servicecert_worker.decider import Change, Due
+from services.intake.conftest import with_form
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -233,7 +234,7 @@ def test_A2_everybody_applies_for_the_own_organisation(submit, happen, happening
             "applicant": happenings["submitted"].data.form.applicant.model_copy(update={"business_id": "9900001-9"})
         }
     )
-    sent = replace(happenings["submitted"], data=happenings["submitted"].data.model_copy(update={"form": mistyped}))
+    sent = with_form(happenings["submitted"], mistyped)
     codes = {each.code for each in happen(sent, known=others).events[0].deficiencies}
     assert "business-id-check-digit" in codes
     assert "applicant-of-another-account" not in codes

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from servicecert_intake.domain.rules.application import JudgedCsr
-from servicecert_intake.domain.rules.csr import FAULTS
+from servicecert_intake.domain.rules.deficiencies import CSR_FAULTS
 from servicecert_schemas.certificate import RecipientRole
 
 DOCTORS = {
@@ -259,7 +259,7 @@ def test_C1_every_wrong_address_is_told(returns, contact):
     assert [each.field for each in view.deficiencies] == ["technical_contact.email", "shared_mailbox"]
 
 
-@pytest.mark.parametrize("code", FAULTS)
+@pytest.mark.parametrize("code", CSR_FAULTS)
 def test_A4_each_fault_of_a_request_is_told_in_its_own_words(returns, code):
     (deficiency,) = returns(code, csr=JudgedCsr(faults=(code,))).deficiencies
     assert deficiency.field == "csr"

@@ -10,6 +10,7 @@ from servicecert_schemas.case import CaseState, EventRefused
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.revocation import CrlPublished
 from servicecert_worker.decider import Due, Event, Unanswerable
+from services.intake.conftest import event
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 
@@ -271,7 +272,8 @@ def test_a_case_of_any_size_fits_an_event(submit, happen):
     assert len(changed.model_dump_json().encode()) < 262_144
 
 
-def test_a_request_that_was_not_examined_counts_as_none(happen, happenings):
+def test_a_request_that_was_not_judged_counts_as_none(happen, happenings):
     sent = happenings["submitted"]
     assert isinstance(sent.data, ApplicationSubmitted)
-    assert happen(Event(UUID(int=1), sent.key, sent.data, sent.time)).state.state is CaseState.WAITING_FOR_CSR
+    assert sent.data.csr
+    assert happen(event(sent.data)).state.state is CaseState.WAITING_FOR_CSR

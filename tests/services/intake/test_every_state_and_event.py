@@ -8,12 +8,13 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from servicecert_intake.domain.case import STEPS, Case
-from servicecert_intake.domain.case import WAYS as DRAWN
+from servicecert_intake.domain.case import Case
 from servicecert_schemas.application import ApplicationEvent
 from servicecert_schemas.case import CaseChanged, CaseState, EventRefused, HistoryEntry
 from servicecert_schemas.codec import decode, to_record
 from servicecert_worker.decider import Decision, Unanswerable
+from services.intake.steps import STEPS
+from services.intake.steps import WAYS as DRAWN
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 WAYS = {

@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from servicecert_intake.domain.examine import examine, judged
+from servicecert_intake.domain.examine import Received, examine, judged
 from servicecert_schemas.application import CsrAttached
 from servicecert_schemas.event import Actor
 from servicecert_worker.decider import Event
@@ -48,7 +48,7 @@ def test_A3_events_are_examined_in_order_and_others_left_alone(good, happenings)
     actor = Actor(user_id="u", account_id="a", assurance="high", role="technical-contact")
     attached = CsrAttached(case_id=UUID(int=1), actor=actor, csr=pem)
     event = Event(UUID(int=2), attached.key(), attached, datetime(2026, 11, 24, tzinfo=UTC))
-    without = (happenings["withdrawn"], happenings["submitted without request"], happenings["issued"])
+    without = (happenings["withdrawn"], happenings["issued"])
     first, *others = examine([event, *without])
-    assert first.facts == judged(pem)
+    assert first.facts == Received(csr=judged(pem))
     assert tuple(others) == without

@@ -13,16 +13,17 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from servicecert_intake.domain.key_search import SEARCH, SEARCH_KEY, Searched, SearchOrder, next_search, searched
-from servicecert_intake.domain.rules.application import JudgedCsr, JudgedKey
-from servicecert_intake.domain.rules.keys import Blocked, KeyRecord, key_faults
+from servicecert_intake.domain.key_search import SEARCH, SEARCH_KEY, Searched, SearchOrder, next_search
+from servicecert_intake.domain.knowledge import NOTHING_KNOWN
+from servicecert_intake.domain.rules.application import Blocked, JudgedCsr, JudgedKey, KeyRecord
+from servicecert_intake.domain.rules.csr import key_faults
 from servicecert_intake.effects import shared_keys
 from servicecert_intake.service import MIGRATIONS, NAME, open_service
 from servicecert_intake.settings import Settings
 from servicecert_pki.csr import public_key_info
 from servicecert_pki.key_lists import key_digest
 from servicecert_pki.spki import spki_sha256
-from servicecert_schemas.application import ApplicationSubmitted, ApplicationWithdrawn, CsrAttached, Form
+from servicecert_schemas.application import ApplicationSubmitted, CsrAttached, Form
 from servicecert_schemas.codec import to_record
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.event import Actor, EventData
@@ -237,18 +238,9 @@ async def test_the_search_is_due_at_once_and_then_each_night(desk):
         Result(uuid4(), SEARCH_KEY, SEARCH, Searched(keys=0, sharing=0)),
     )
     assert (SEARCH_KEY, SEARCH) in desk.service.standing
-    assert searched(due, NOW).intents == (Intent(SEARCH, SearchOrder()),)
-    assert searched(result, NOW).deadlines == (Deadline(SEARCH, next_search(NOW)),)
+    assert desk.service.decide(None, due, NOTHING_KNOWN, NOW).intents == (Intent(SEARCH, SearchOrder()),)
+    assert desk.service.decide(None, result, NOTHING_KNOWN, NOW).deadlines == (Deadline(SEARCH, next_search(NOW)),)
     assert 0 < (next_search(NOW) - NOW).total_seconds() <= 86_400
-    assert (
-        searched(
-            Event(
-                uuid4(), SEARCH_KEY, ApplicationWithdrawn(case_id=uuid4(), actor=Actor.model_validate(COLLEAGUE)), NOW
-            ),
-            NOW,
-        ).state
-        is None
-    )
     await desk.pool.execute(
         "INSERT INTO deadlines (key, kind, id, at) VALUES ($1, $2, $3, $4)", due.key, due.kind, due.id, due.at
     )
@@ -288,11 +280,11 @@ async def test_A4_lists_of_lost_keys_are_loaded_and_shown(service_pool, tmp_path
     (tmp_path / "ours.dat").write_bytes(key_digest(KEY.public_key()) + b"\0")
     async with open_service(Settings(key_lists_dir=tmp_path), pool) as service:
         (event,) = examined(service, [Event(uuid4(), "k", application(request()), NOW)])
-        assert event.facts == JudgedCsr(faults=("key-compromised",))
+        assert event.facts.csr == JudgedCsr(faults=("key-compromised",))
         assert await service.gauges[0].read() == {"ours.dat": 1}
     async with open_service(Settings(), pool) as service:
         (event,) = examined(service, [Event(uuid4(), "k", application(request()), NOW)])
-        assert event.facts.key == JudgedKey(spki_sha256(public_key_info(weak_der())), "ec")
+        assert event.facts.csr.key == JudgedKey(spki_sha256(public_key_info(weak_der())), "ec")
         assert await service.gauges[0].read() == {"none": 0}
     assert "No list of leaked and compromised keys is loaded" in caplog.text
     (tmp_path / "ours.dat").write_bytes(b"x")

@@ -11,8 +11,7 @@ from servicecert_intake.domain.decide import decide
 from servicecert_intake.domain.knowledge import Knowledge
 from servicecert_intake.domain.registers.snapshot import Registers, apply
 from servicecert_intake.domain.rules import recheck
-from servicecert_intake.domain.rules.catalogue import SEVERITIES
-from servicecert_intake.domain.rules.wording import Severity
+from servicecert_intake.domain.rules.deficiencies import SEVERITIES, Severity
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.register import LongNames, Organisation, RegisterEntry

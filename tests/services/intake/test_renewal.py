@@ -5,16 +5,15 @@ from uuid import UUID, uuid4
 
 import pytest
 from pydantic import TypeAdapter
-from servicecert_intake.domain.look_up import LOOK_UP, LookedUp, LookUp
 from servicecert_intake.domain.rules.application import JudgedCsr, JudgedKey
-from servicecert_intake.domain.rules.renewal import Followed
+from servicecert_intake.domain.rules.renewal import LOOK_UP, Followed, LookedUp, LookUp
 from servicecert_intake.effects.follow import Find, earlier_of
 from servicecert_intake.service import MIGRATIONS, NAME
 from servicecert_intake.storage.store import CaseStore
 from servicecert_pki.profile import KeyUsage
 from servicecert_schemas.case import CaseState
 from servicecert_worker.decider import Result, Stored, Task
-from services.intake.conftest import from_own_account
+from services.intake.conftest import from_own_account, with_form
 
 RSA, EC = JudgedKey("1" * 64, "rsa"), JudgedKey("2" * 64, "ec")
 SERIAL = "0a" * 16
@@ -123,7 +122,7 @@ def test_A14_a_certificate_that_the_account_does_not_have_is_a_deficiency_that_c
     assert [each.code for each in returned.events[0].deficiencies] == ["follows-unknown"]
     supplement = happenings["supplemented"].data
     form = supplement.form.model_copy(update={"follows": SERIAL})
-    mended = replace(happenings["supplemented"], data=supplement.model_copy(update={"form": form}))
+    mended = with_form(happenings["supplemented"], form)
     asked = happen(mended, returned.state)
     assert (asked.events, asked.state.state) == ((), CaseState.RETURNED)
     assert found(happen, asked, earlier_of(issued)).state.state is CaseState.ACCEPTED
@@ -136,7 +135,7 @@ def test_A10_A14_a_certificate_that_was_not_found_is_looked_up_again_with_the_sa
     returned = found(happen, submit(follows=SERIAL), None)
     supplement = happenings["supplemented"].data
     form = supplement.form.model_copy(update={"follows": SERIAL})
-    again = replace(happenings["supplemented"], data=supplement.model_copy(update={"form": form}))
+    again = with_form(happenings["supplemented"], form)
     assert found(happen, happen(again, returned.state), earlier_of(issued)).state.state is CaseState.ACCEPTED
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from servicecert_intake.domain.case import STEPS, Case
+from servicecert_intake.domain.case import Case
 from servicecert_intake.domain.deadlines import lapse_time
 from servicecert_intake.operator import open_clocks
 from servicecert_intake.service import MIGRATIONS, NAME, open_service
@@ -14,6 +14,7 @@ from servicecert_intake.settings import Settings
 from servicecert_intake.storage.store import CaseStore
 from servicecert_schemas.case import CaseState
 from servicecert_worker.decider import Conflict, Connection, Stored
+from services.intake.steps import STEPS
 
 STORE = CaseStore()
 CASE_IDS = [UUID(int=number) for number in range(1, 31)]

@@ -8,7 +8,7 @@ import pytest
 from servicecert_intake.domain.registers.snapshot import NO_REGISTERS
 from servicecert_intake.domain.rules.recheck import RECHECK
 from servicecert_intake.service import MIGRATIONS, NAME
-from servicecert_intake.storage import waking
+from servicecert_intake.storage import store
 from servicecert_intake.storage.store import CaseStore
 from servicecert_worker.decider import Stored
 
@@ -44,12 +44,12 @@ async def due(pool) -> dict[str, datetime]:
 
 async def test_A11_cases_that_other_registers_judged_are_woken_once(pool, add):
     keys = [await add(number) for number in range(1, 6)]
-    assert await waking.wake(pool, NO_REGISTERS, NOW) == 5
+    assert await store.wake(pool, NO_REGISTERS, NOW) == 5
     woken = await due(pool)
     assert sorted(woken) == keys
     assert len({*woken.values()}) == 5
-    assert all(NOW < at <= NOW + waking.SPREAD for at in woken.values())
-    assert await waking.wake(pool, NO_REGISTERS, NOW) == 0
+    assert all(NOW < at <= NOW + store.SPREAD for at in woken.values())
+    assert await store.wake(pool, NO_REGISTERS, NOW) == 0
     assert await due(pool) == woken
 
 
@@ -58,7 +58,7 @@ async def test_A11_cases_that_these_registers_judged_and_other_deadlines_stay(po
     await add(2, at=NOW + timedelta(seconds=10))
     await add(3, kind="another")
     before = await due(pool)
-    assert await waking.wake(pool, NO_REGISTERS, NOW) == 0
+    assert await store.wake(pool, NO_REGISTERS, NOW) == 0
     assert await due(pool) == before
 
 
@@ -66,14 +66,14 @@ async def test_A11_a_case_that_is_in_a_turn_is_left_for_the_next_time(pool, add)
     held, free = await add(1), await add(2)
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("select 1 from deadlines where key = $1 for update", held)
-        assert await waking.wake(pool, NO_REGISTERS, NOW) == 1
+        assert await store.wake(pool, NO_REGISTERS, NOW) == 1
     assert (await due(pool))[free] < NIGHT == (await due(pool))[held]
-    assert await waking.wake(pool, NO_REGISTERS, NOW) == 1
+    assert await store.wake(pool, NO_REGISTERS, NOW) == 1
 
 
 async def test_A11_very_many_cases_are_woken_in_portions(pool, add, monkeypatch):
-    monkeypatch.setattr(waking, "AT_ONCE", 2)
+    monkeypatch.setattr(store, "AT_ONCE", 2)
     for number in range(1, 6):
         await add(number)
-    moments = (NOW + waking.SPREAD * number for number in range(4))
-    assert [await waking.wake(pool, NO_REGISTERS, moment) for moment in moments] == [2, 2, 1, 0]
+    moments = (NOW + store.SPREAD * number for number in range(4))
+    assert [await store.wake(pool, NO_REGISTERS, moment) for moment in moments] == [2, 2, 1, 0]

@@ -6,10 +6,9 @@ state and history are computed from them, so that topics may overtake one anothe
 
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
 from uuid import UUID
 
-from servicecert_schemas.application import Attachment, Form
+from servicecert_schemas.application import ApplicationEvent, ApplicationWithdrawn, Attachment, CsrAttached, Form
 from servicecert_schemas.case import (
     Answer,
     CaseCertificate,
@@ -23,64 +22,44 @@ from servicecert_schemas.case import (
     RevocationState,
 )
 from servicecert_schemas.certificate import Recipient
+from servicecert_schemas.codec import EVENTS
 from servicecert_schemas.deadline import DeadlineMark
 from servicecert_schemas.mail import MailKind
+from servicecert_worker.decider import Event
 
+from .examine import Received, received
 from .rules.application import Grant, JudgedCsr, JudgedKey
 from .rules.renewal import Followed
-from .waiting import Waiting
 
-_REPORTED = frozenset(
-    {CaseState.ISSUED, CaseState.DELIVERED, CaseState.REVOCATION_REQUESTED, CaseState.REVOKED, CaseState.REFUSED}
-)
 
-STEPS = MappingProxyType(
-    {
-        CaseState.SUBMITTED: frozenset(CaseState) - {CaseState.SUBMITTED},
-        CaseState.WAITING_FOR_CSR: frozenset(CaseState) - {CaseState.SUBMITTED, CaseState.WAITING_FOR_CSR},
-        CaseState.RETURNED: frozenset(CaseState) - {CaseState.SUBMITTED, CaseState.RETURNED},
-        CaseState.ACCEPTED: _REPORTED | {CaseState.WITHDRAWN},
-        CaseState.LAPSED: _REPORTED,
-        CaseState.WITHDRAWN: _REPORTED,
-        CaseState.REFUSED: _REPORTED - {CaseState.REFUSED},
-        CaseState.ISSUED: frozenset({CaseState.DELIVERED, CaseState.REVOCATION_REQUESTED, CaseState.REVOKED}),
-        CaseState.DELIVERED: frozenset({CaseState.REVOCATION_REQUESTED, CaseState.REVOKED}),
-        CaseState.REVOCATION_REQUESTED: frozenset({CaseState.REVOKED}),
-        CaseState.REVOKED: frozenset[CaseState](),
-    }
-)
-"""The states that may follow each, over any number of changes that are stored at once. The database holds them too.
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An event as it is kept while it waits `since` a moment.
 
-A closed case is never open again, and what the authority has done is never taken back. A certificate or a revocation that the other services report
-is shown whatever intake had decided: the customer must see what exists.
-"""
+    It is without its request's text, which may hold a private key (A4), and with what was found of that.
+    """
 
-WAYS = MappingProxyType(
-    {
-        (CaseState.SUBMITTED, CaseState.WAITING_FOR_CSR): ("application.submitted",),
-        (CaseState.SUBMITTED, CaseState.RETURNED): ("application.submitted",),
-        (CaseState.SUBMITTED, CaseState.REFUSED): ("application.submitted",),
-        (CaseState.SUBMITTED, CaseState.ACCEPTED): ("application.submitted",),
-        (CaseState.WAITING_FOR_CSR, CaseState.ACCEPTED): ("application.csr-attached", "application.supplemented"),
-        (CaseState.WAITING_FOR_CSR, CaseState.RETURNED): ("application.csr-attached", "application.supplemented"),
-        (CaseState.WAITING_FOR_CSR, CaseState.REFUSED): ("application.csr-attached", "application.supplemented"),
-        (CaseState.WAITING_FOR_CSR, CaseState.WITHDRAWN): ("application.withdrawn",),
-        (CaseState.WAITING_FOR_CSR, CaseState.LAPSED): ("6 months",),
-        (CaseState.RETURNED, CaseState.ACCEPTED): ("application.supplemented", "application.csr-attached", "recheck"),
-        (CaseState.RETURNED, CaseState.WAITING_FOR_CSR): ("application.supplemented", "recheck"),
-        (CaseState.RETURNED, CaseState.REFUSED): ("application.supplemented", "application.csr-attached", "recheck"),
-        (CaseState.RETURNED, CaseState.WITHDRAWN): ("application.withdrawn",),
-        (CaseState.RETURNED, CaseState.LAPSED): ("6 months",),
-        (CaseState.ACCEPTED, CaseState.ISSUED): ("certificate.issued",),
-        (CaseState.ACCEPTED, CaseState.REFUSED): ("certificate.refused",),
-        (CaseState.ACCEPTED, CaseState.WITHDRAWN): ("application.withdrawn, certificate.refused (withdrawn)",),
-        (CaseState.ISSUED, CaseState.DELIVERED): ("mail.handed-over",),
-        (CaseState.ISSUED, CaseState.REVOCATION_REQUESTED): ("revocation.registered",),
-        (CaseState.DELIVERED, CaseState.REVOCATION_REQUESTED): ("revocation.registered",),
-        (CaseState.REVOCATION_REQUESTED, CaseState.REVOKED): ("certificate.revoked",),
-    }
-)
-"""The single steps of an orderly case, and the events that lead there. What other services report may come earlier than told, and skips steps."""
+    id: UUID
+    type: str
+    data: str
+    time: datetime
+    since: datetime
+    csr: JudgedCsr | None = None
+
+    @staticmethod
+    def of(event: Event, now: datetime) -> "Waiting":
+        """The event as it is kept."""
+        data = event.data
+        if not isinstance(data, ApplicationWithdrawn):
+            data = data.model_copy(update={"csr": "" if isinstance(data, CsrAttached) else None})
+        csr = event.facts.csr if isinstance(event.facts, Received) else None
+        return Waiting(event.id, data.TYPE, data.model_dump_json(), event.time, now, csr)
+
+    def event(self) -> tuple[Event, ApplicationEvent]:
+        """The event as it came, but for the request's text, and its data."""
+        data = EVENTS[self.type].model_validate_json(self.data)
+        assert isinstance(data, ApplicationEvent)
+        return Event(self.id, data.key(), data, min(self.time, self.since), received(data, self.csr)), data
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,10 @@
 from calendar import monthrange
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 import holidays
+from servicecert_pki.validity import HELSINKI as HELSINKI
 
-HELSINKI = ZoneInfo("Europe/Helsinki")
 DELIVERY_WEEKDAYS = 5
 PENDING_MONTHS = 6
 

@@ -1,10 +1,7 @@
 """Intake as a decider: what follows from what happened to a case.
 
-What a customer does is decided in its order (`handling`): one that has to wait for what intake does not know yet lets those behind it wait too. What
-other services report is folded in as facts (`outcomes`), and clocks are looked at when they are due (`clocks`).
-
-An event that does not fit its case is answered in it. One whose user may not act in the case, or for which there is no case, is answered beside it, in
-the same words (A2). What other services report of no case is unanswerable: nobody is known to tell, so an operator is.
+What a customer does is decided in its order (`customer`), what other services report is folded in as facts (`reports`).
+A case that waits for the registers is judged again (`judging`), and its clock is looked at when it is due.
 """
 
 from dataclasses import replace
@@ -17,29 +14,25 @@ from servicecert_schemas.certificate import CertificateVoided
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark
 from servicecert_schemas.event import EventData
-from servicecert_schemas.revocation import CrlPublished, RevocationRefused
-from servicecert_worker.decider import Decision, Due, Event, Happened, Unanswerable
+from servicecert_schemas.revocation import CrlPublished
+from servicecert_worker.decider import Deadline, Decision, Due, Event, Happened, Intent, Result
 
+from . import customer, key_search
 from .case import Case
 from .clocks import clock_deadline, clock_of, is_of_clock, rearmed, warning
-from .handling import arrived, gone_on, looked_up
 from .judging import rechecked
-from .key_search import SEARCH_KEY, searched
-from .knowledge import Knowledge
-from .look_up import LookedUp
-from .moves import changed, moved, refused_beside
-from .outcomes import reported
-from .rules.recheck import RECHECK
-from .waiting import ASK_AGAIN
+from .knowledge import Context, Knowledge
+from .moves import moved, shown
+from .reports import reported
+from .rules import recheck
+from .rules.renewal import LookedUp
 
 
 def decide(
     profiles: Profiles, case: Case | None, happened: Happened, known: Knowledge, now: datetime
 ) -> Decision[Case]:
     """What follows. Pure: the same arguments give the same decision, ids included."""
-    if happened.key == SEARCH_KEY:
-        return searched(happened, now)
-    decision = _follows(profiles, case, happened, known, now)
+    decision = _follows(case, happened, Context(profiles, known, now))
     if decision.state is case:
         return decision
     return replace(decision, deadlines=(*decision.deadlines, *rearmed(case, decision.state)))
@@ -50,40 +43,31 @@ def heeds(data: EventData) -> bool:
     return not isinstance(data, CrlPublished | CertificateVoided)
 
 
-def _follows(
-    profiles: Profiles, case: Case | None, happened: Happened, known: Knowledge, now: datetime
-) -> Decision[Case]:
-    if isinstance(happened, Event):
-        if isinstance(happened.data, ApplicationEvent):
-            return arrived(profiles, case, happened, happened.data, known, now)
-        if isinstance(happened.data, KeyCompromised):
+def _follows(case: Case | None, happened: Happened, context: Context) -> Decision[Case]:
+    match happened:
+        case Event(data=ApplicationEvent() as data):
+            return customer.arrived(case, happened, data, context)
+        case Event(data=KeyCompromised()):
             # It is blocked by now: see `storage.prepare`.
             return Decision(case)
-        if isinstance(happened.data, RevocationRefused) and not _shows(case, happened.data):
-            return Decision(case, (refused_beside(happened.data, now),))
-        if case is None:
-            raise Unanswerable("no-such-case", "No application of this case was ever submitted.")
-        return changed(case, reported(case, happened, now))
-    if case is None:
-        return Decision(None)
-    if isinstance(happened, Due):
-        return _due(profiles, case, happened, known, now)
-    if isinstance(happened.data, LookedUp):
-        return looked_up(profiles, case, happened.data.followed, known, now)
-    return Decision(case)
-
-
-def _shows(case: Case | None, refused: RevocationRefused) -> bool:
-    """Whether a case may show that a revocation was refused: only to those who may act in it (D1)."""
-    return case is not None and refused.in_case and refused.account_id == case.account_id
-
-
-def _due(profiles: Profiles, case: Case, due: Due, known: Knowledge, now: datetime) -> Decision[Case]:
-    if due.kind == RECHECK:
-        return rechecked(profiles, case, due, known, now)
-    if due.kind == ASK_AGAIN:
-        return gone_on(profiles, case, known, now)
-    return _clock_due(case, now) if is_of_clock(due) else Decision(case)
+        case Event():
+            return reported(case, happened, context.now)
+        case Due(kind=key_search.SEARCH):
+            return Decision(None, intents=(Intent(key_search.SEARCH, key_search.SearchOrder()),))
+        case Result(data=key_search.Searched()):
+            return Decision(None, deadlines=(Deadline(key_search.SEARCH, key_search.next_search(context.now)),))
+        case _ if case is None:
+            return Decision(None)
+        case Result(data=LookedUp() as found):
+            return customer.looked_up(case, found.followed, context)
+        case Due(kind=customer.ASK_AGAIN):
+            return customer.gone_on(case, context)
+        case Due(kind=recheck.RECHECK):
+            return rechecked(case, happened.id, context)
+        case Due() if is_of_clock(happened):
+            return _clock_due(case, context.now)
+        case _:
+            return Decision(case)
 
 
 def _clock_due(case: Case, now: datetime) -> Decision[Case]:
@@ -94,5 +78,5 @@ def _clock_due(case: Case, now: datetime) -> Decision[Case]:
         next = clock_deadline(case)
         return Decision(case, deadlines=() if next is None else (next,))
     if clock.kind is DeadlineKind.COMPLETION and mark is DeadlineMark.PASSED:
-        return moved(case, CaseState.LAPSED, now, csr=None)
+        return shown(moved(case, CaseState.LAPSED, now, csr=None))
     return Decision(replace(case, told=mark), (warning(case, clock, mark),))

@@ -1,11 +1,9 @@
-"""The nightly search for RSA keys that share a prime with another (A4): when it is due, and what it comes to. Pure."""
+"""The nightly search for RSA keys that share a prime with another (A4): when it is due, and what it comes to."""
 
 from datetime import datetime, time, timedelta
 
 from pydantic import BaseModel
-from servicecert_worker.decider import Deadline, Decision, Due, Happened, Intent, Result
 
-from .case import Case
 from .deadlines import HELSINKI, day_of
 
 SEARCH = "shared-primes"
@@ -26,15 +24,6 @@ class Searched(BaseModel):
 
     keys: int
     sharing: int
-
-
-def searched(happened: Happened, now: datetime) -> Decision[Case]:
-    """A search that is due is done; after it, the next is due in the next night."""
-    if isinstance(happened, Due):
-        return Decision(None, intents=(Intent(SEARCH, SearchOrder()),))
-    if isinstance(happened, Result):
-        return Decision(None, deadlines=(Deadline(SEARCH, next_search(now)),))
-    return Decision(None)
 
 
 def next_search(now: datetime) -> datetime:

@@ -1,9 +1,11 @@
-"""What intake decides with beside a case: the registers and the accounts, as they stand."""
+"""What intake decides with beside a case: the registers and the accounts as they stand, the profiles, the time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import MappingProxyType
 
+from servicecert_pki.profiles import Profiles
 from servicecert_schemas.account import AccountEvent
 from servicecert_worker.decider import Change
 
@@ -11,7 +13,7 @@ from . import accounts as books
 from .accounts import NO_ACCOUNTS, Accounts
 from .registers.snapshot import NO_REGISTERS, Registers
 from .registers.snapshot import apply as apply_entries
-from .rules.keys import KeyRecord
+from .rules.application import KeyRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,15 @@ class Knowledge:
 
 
 NOTHING_KNOWN = Knowledge()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a decision is made with beside its case: the profiles of certificates, what is known, and when it is."""
+
+    profiles: Profiles
+    known: Knowledge
+    now: datetime
 
 
 def apply(known: Knowledge, changes: Sequence[Change]) -> Knowledge:

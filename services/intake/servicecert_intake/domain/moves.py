@@ -1,83 +1,104 @@
-"""How a case moves: each change is one `CaseChanged` whose version grows by one, and the deadlines of the case go with it."""
+"""How a case moves, and what its customer sees (E1, E4): each change is one `CaseChanged`, a version after the last."""
 
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from servicecert_schemas.application import ApplicationEvent
-from servicecert_schemas.case import CaseState, EventRefused, HistoryEntry
+from servicecert_schemas.case import AppliedFor, CaseChanged, CaseState, HistoryEntry
+from servicecert_schemas.deadline import DeadlineKind
 from servicecert_schemas.event import EventData
-from servicecert_schemas.revocation import RevocationRefused
-from servicecert_worker.decider import Deadline, Decision, Event
+from servicecert_worker.decider import Deadline, Decision
 
-from .case import Case
-from .outcomes import answered
+from .case import Case, history
+from .clocks import clock_of
+from .next_steps import next_step
 from .rules import recheck
-from .rules.wording import Wording
-from .view import case_changed
 
 MOST_ENTERED = 150
 """How many states of intake's own a history holds at most."""
 
+MOST_TYPED_CHARACTERS = 20_000
+"""How many characters of typed names a view repeats: a hundred of the longest, so that every case fits an event."""
+
 
 def moved(case: Case, state: CaseState, now: datetime, *events: EventData, **parts: Any) -> Decision[Case]:
-    """The decision that brings a case to a state of intake's own, with those parts of it that change. An earlier answer is over with it."""
+    """What follows where a case comes to a state of intake's own, with those parts of it that change.
+
+    An earlier answer is over with it. A case that waits for the registers is judged again in the next night (A11).
+    """
     change: dict[str, Any] = {"answer": None, "judged_by": None, **parts}
-    entered = _entered(case, state, now)
-    after = replace(case, version=case.version + 1, filed=state, entered=entered, **change)
-    return replace(published(after, *events), deadlines=_deadlines(case, after, now))
-
-
-def answer(case: Case, happened: Event, wording: Wording, now: datetime) -> Decision[Case]:
-    """The decision that tells in the case why an event changed nothing."""
-    return changed(case, answered(case, happened.id, wording.code, wording.texts(), now))
-
-
-def refusal(happened: Event, data: ApplicationEvent, wording: Wording, now: datetime) -> EventRefused:
-    """The answer to an event that no case answers."""
-    return EventRefused(
-        event_id=happened.id,
-        case_id=data.case_id,
-        account_id=data.actor.account_id,
-        code=wording.code,
-        texts=wording.texts(),
-        at=now,
-    )
-
-
-def refused_beside(data: RevocationRefused, now: datetime) -> EventRefused:
-    """The answer to a request for revocation that no case may show: whoever asked may not act there, or there is none (A2, D1)."""
-    return EventRefused(
-        event_id=data.request_id,
-        case_id=data.case_id,
-        account_id=data.account_id,
-        code=data.code,
-        texts=data.texts,
-        at=now,
-    )
-
-
-def changed(before: Case, after: Case) -> Decision[Case]:
-    """The decision for a case that may be another than before; nothing where it is the same."""
-    return Decision(before) if after is before else published(replace(after, version=before.version + 1))
-
-
-def published(case: Case, *events: EventData) -> Decision[Case]:
-    """The decision that shows a case."""
-    return Decision(case, (case_changed(case), *events))
-
-
-def _deadlines(before: Case, after: Case, now: datetime) -> tuple[Deadline, ...]:
-    """When the case is to be looked at again by itself: the next night while it waits for the registers (A11)."""
+    after = replace(case, filed=state, entered=_entered(case, state, now), **change)
     if recheck.waits(after.state, after.deficiencies):
-        return (Deadline(recheck.RECHECK, recheck.next_night(after.case_id, now)),)
-    waited = recheck.waits(before.state, before.deficiencies)
-    return (Deadline(recheck.RECHECK, None),) if waited else ()
+        again = recheck.next_night(case.case_id, now)
+    elif recheck.waits(case.state, case.deficiencies):
+        again = None
+    else:
+        return Decision(after, events)
+    return Decision(after, events, deadlines=(Deadline(recheck.RECHECK, again),))
+
+
+def shown(decision: Decision[Case]) -> Decision[Case]:
+    """The decision, with the case as it is then shown to its customer."""
+    assert decision.state is not None
+    after = replace(decision.state, version=decision.state.version + 1)
+    return replace(decision, state=after, events=(case_changed(after), *decision.events))
 
 
 def _entered(case: Case, state: CaseState, now: datetime) -> tuple[HistoryEntry, ...]:
-    """When intake came to which state. Staying in a state is no new entry; of very many entries the first and the newest are kept."""
+    """When intake came to which state. Staying is no new entry; of very many the first and the newest are kept."""
     if case.filed is state:
         return case.entered
     first, *later = case.entered
     return (first, *later[2 - MOST_ENTERED :], HistoryEntry(state=state, at=now))
+
+
+def case_changed(case: Case) -> CaseChanged:
+    """The whole view."""
+    state, clock = case.state, clock_of(case)
+    return CaseChanged(
+        case_id=case.case_id,
+        account_id=case.account_id,
+        version=case.version,
+        state=state,
+        type=case.form.type,
+        language=case.form.language,
+        applied_for=_applied_for(case),
+        deficiencies=case.deficiencies,
+        next_step=next_step(case, state),
+        due=case.due,
+        decision=case.decision,
+        certificate=case.certificate,
+        revocation=case.revocation,
+        deliveries=case.deliveries,
+        answer=case.answer,
+        history=history(case),
+        recipients=case.recipients,
+        lapses=clock.until if clock is not None and clock.kind is DeadlineKind.COMPLETION else None,
+        renewal=case.renewal,
+    )
+
+
+def _applied_for(case: Case) -> AppliedFor:
+    form = case.form
+    dns = _first(form.names.dns, MOST_TYPED_CHARACTERS)
+    system = form.information_system
+    return AppliedFor(
+        business_id=form.applicant.business_id,
+        unit_long_name=form.unit_long_name,
+        dns=dns,
+        ip=_first(form.names.ip, MOST_TYPED_CHARACTERS - sum(map(len, dns))),
+        usages=form.usages,
+        information_system=None if system is None else system.name,
+        customer_reference=form.customer_reference,
+    )
+
+
+def _first(names: tuple[str, ...], characters: int) -> tuple[str, ...]:
+    """The names from the first on that fit into so many characters."""
+    shown: list[str] = []
+    for name in names:
+        characters -= len(name)
+        if characters < 0:
+            break
+        shown.append(name)
+    return tuple(shown)

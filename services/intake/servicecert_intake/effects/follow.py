@@ -13,8 +13,7 @@ from servicecert_pki.serials import serial_hex, serial_readings
 from servicecert_worker.decider import Done, Outcome, Task
 
 from ..domain.case import Case
-from ..domain.look_up import LookedUp, LookUp
-from ..domain.rules.renewal import Earlier, Followed
+from ..domain.rules.renewal import Earlier, Followed, LookedUp, LookUp
 from ..storage import QUERIES
 
 _CASE = TypeAdapter(Case)

@@ -16,8 +16,6 @@ from ..storage import QUERIES
 
 log = logging.getLogger(__name__)
 
-_BLOCKED = "SELECT blocked, count(*) AS keys FROM keys WHERE blocked IS NOT NULL GROUP BY blocked"
-
 
 @dataclass(frozen=True, slots=True)
 class SharedKeys:
@@ -81,4 +79,5 @@ class Search:
 
 async def blocked_keys(pool: "asyncpg.Pool[Any]") -> Mapping[str, float]:
     """How many keys are blocked, by reason."""
-    return {"compromised": 0, "shared-prime": 0} | {row["blocked"]: row["keys"] for row in await pool.fetch(_BLOCKED)}
+    rows = await pool.fetch(QUERIES["blocked_keys"])
+    return {"compromised": 0, "shared-prime": 0} | {row["blocked"]: row["keys"] for row in rows}

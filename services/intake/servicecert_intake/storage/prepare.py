@@ -16,9 +16,9 @@ from servicecert_schemas.revocation import RevocationReason
 from servicecert_worker.decider import Conflict, Connection, Event, Happened, Stored
 
 from ..domain.case import Case
+from ..domain.examine import Received
 from ..domain.knowledge import Knowledge
-from ..domain.rules.application import JudgedCsr
-from ..domain.rules.keys import Blocked, KeyRecord
+from ..domain.rules.application import Blocked, JudgedCsr, KeyRecord
 from . import QUERIES
 
 
@@ -70,8 +70,8 @@ async def keep(connection: Connection, changed: Sequence[Stored[Case]]) -> None:
 def _pending(happened: Iterable[Happened], stored: Mapping[str, Stored[Case]]) -> Iterator[JudgedCsr]:
     """The requests that came in this turn, and those of its cases that are not accepted yet."""
     for each in happened:
-        if isinstance(each, Event) and isinstance(each.facts, JudgedCsr):
-            yield each.facts
+        if isinstance(each, Event) and isinstance(each.facts, Received) and each.facts.csr is not None:
+            yield each.facts.csr
     for entry in stored.values():
         if entry.state.csr is not None:
             yield entry.state.csr

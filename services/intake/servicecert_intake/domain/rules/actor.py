@@ -5,9 +5,8 @@ from datetime import datetime
 from servicecert_schemas.application import ApplicationEvent, CsrAttached
 from servicecert_schemas.event import Assurance, Role
 
-from .. import answers
 from ..accounts import Accounts
-from .wording import Wording
+from ..answers import AnswerCode
 
 _STRONG = frozenset({Assurance.SUBSTANTIAL, Assurance.HIGH})
 _APPLICANTS = frozenset({Role.COLLEAGUE, Role.TECHNICAL_PARTNER})
@@ -24,15 +23,15 @@ def membership(event: ApplicationEvent, accounts: Accounts, sent: datetime) -> R
     return account.member(event.actor.user_id, event.case_id, sent)
 
 
-def objection(event: ApplicationEvent, invited_as: Role) -> Wording | None:
+def objection(event: ApplicationEvent, invited_as: Role) -> AnswerCode | None:
     """Why a user who was invited may not do this, if there is a reason.
 
     A technical contact was invited for the certificate request alone (A3). Who acts in a lesser role than the invitation's has the lesser's rights.
     """
     actor = event.actor
     if actor.assurance not in _STRONG:
-        return answers.NOT_STRONGLY_AUTHENTICATED
+        return AnswerCode.NOT_STRONGLY_AUTHENTICATED
     if invited_as in _APPLICANTS and actor.role in _APPLICANTS:
         return None
     attaches_request = isinstance(event, CsrAttached) and actor.role is not Role.OPERATOR
-    return None if attaches_request else answers.ROLE_NOT_ALLOWED
+    return None if attaches_request else AnswerCode.ROLE_NOT_ALLOWED

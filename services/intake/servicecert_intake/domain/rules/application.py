@@ -1,14 +1,12 @@
 """What the rules judge, and what they find."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from servicecert_pki.profile import KeyUsage
 from servicecert_schemas.application import Attachment, Form
 from servicecert_schemas.certificate import ServerNames, Subject
 from servicecert_schemas.values import Usage
-from servicecert_worker.decider import Facts
-
-from .keys import KeyRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +18,27 @@ class JudgedKey:
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedCsr(Facts):
+class JudgedCsr:
     """A certificate request after it was examined: its DER in base64 and its key where it is accepted, else the codes of its faults (A4)."""
 
     der: str | None = None
     faults: tuple[str, ...] = ()
     key: JudgedKey | None = None
+
+
+class Blocked(StrEnum):
+    """Why a key is never certified again: its private half is known to others, or can be computed from another key."""
+
+    COMPROMISED = "compromised"
+    SHARED_PRIME = "shared-prime"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """What is recorded of a key: the business id of the organisation it was accepted for first, why it is blocked."""
+
+    business_id: str | None = None
+    blocked: Blocked | None = None
 
 
 @dataclass(frozen=True, slots=True)

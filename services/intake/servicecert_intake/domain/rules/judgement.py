@@ -12,9 +12,7 @@ from servicecert_schemas.certificate import Subject
 from ..registers.snapshot import Registers
 from . import applicant, csr, intermediary, names, recipients, subject, system, unit, validity
 from .application import Application, Grant
-from .catalogue import SEVERITIES
-from .deficiencies import Deficiencies
-from .wording import Severity
+from .deficiencies import SEVERITIES, Deficiencies, Severity
 
 MOST_DEFICIENCIES = 50
 """How many deficiencies are told, so that a case always fits an event."""

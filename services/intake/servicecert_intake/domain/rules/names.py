@@ -6,7 +6,7 @@ from servicecert_schemas.case import Deficiency
 from servicecert_schemas.certificate import ServerNames
 from servicecert_schemas.values import Usage
 
-from . import server_deficiencies as lacking
+from . import deficiencies as lacking
 from .deficiencies import Deficiencies
 
 _SHOWN = 60

@@ -6,9 +6,7 @@ from uuid import UUID
 from servicecert_schemas.case import CaseState
 
 from ..deadlines import HELSINKI, day_of
-from .catalogue import SEVERITIES
-from .deficiencies import Deficiencies
-from .wording import Severity
+from .deficiencies import SEVERITIES, Deficiencies, Severity
 
 RECHECK = "recheck"
 """The deadline at which a case is judged again."""

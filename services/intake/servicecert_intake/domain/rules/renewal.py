@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pydantic import BaseModel
 from servicecert_pki.profile import KeyUsage
 from servicecert_schemas.case import Difference, Renewal
 from servicecert_schemas.values import CertificateType, SerialNumber, Text
+from servicecert_worker.texts import read_texts
 
 from .application import Grant, JudgedKey
-from .wording import Wording
 
 _LONGEST = 1_000
 """How many characters of each value are shown; of lists, what differs is told whole beside them."""
@@ -32,42 +33,39 @@ class Followed:
     earlier: Earlier | None
 
 
-KEY_REUSED = Wording(
-    "key-reused",
-    sv="Certifikatbegäran har samma nyckel som det tidigare certifikatet. Ett nytt nyckelpar för varje certifikat rekommenderas.",
-    fi="Varmennepyynnössä on sama avain kuin aiemmassa varmenteessa. Suosittelemme uuden avainparin luomista jokaiselle varmenteelle.",
-    en="The certificate request has the same key as the earlier certificate. A new key pair for each certificate is recommended.",
-)
+LOOK_UP = "look-up"
+"""The act that looks up the certificate which an application follows."""
 
 
-def _differs(field: str, sv: str, fi: str, en: str) -> Wording:
-    return Wording(
-        field,
-        sv=f"{sv} skiljer sig från det tidigare certifikatet. Kontrollera att det är avsikten.",
-        fi=f"{fi} poikkeaa aiemmasta varmenteesta. Tarkista, että muutos on tarkoituksellinen.",
-        en=f"{en} is not the same as in the earlier certificate. Check that this is intended.",
-    )
+class LookUp(BaseModel):
+    """Whose certificate, and its serial number as it was typed."""
+
+    account_id: str
+    typed: str
 
 
-_TYPE = _differs("type", "Certifikatets typ", "Varmenteen tyyppi", "The type of the certificate")
-_ORGANISATION = _differs(
-    "subject.organisation", "Organisationens namn", "Organisaation nimi", "The organisation's name"
+class LookedUp(BaseModel):
+    """What was found."""
+
+    followed: Followed
+
+
+NOTES = read_texts(
+    "servicecert_intake.domain",
+    "renewal",
+    (
+        "key-reused",
+        "type",
+        "subject.organisation",
+        "subject.organisational_unit",
+        "subject.business_id",
+        "subject.common_name",
+        "names",
+        "key_usage",
+        "extended_key_usage",
+    ),
 )
-_UNIT = _differs(
-    "subject.organisational_unit", "Organisationsenhetens namn", "Organisaatioyksikön nimi", "The unit's name"
-)
-_BUSINESS_ID = _differs("subject.business_id", "FO-numret", "Y-tunnus", "The business ID")
-_COMMON_NAME = _differs(
-    "subject.common_name", "Certifikatets namn (CN)", "Varmenteen nimi (CN)", "The common name (CN)"
-)
-_NAMES = _differs("names", "Förteckningen över namn", "Nimien luettelo", "The list of names")
-_KEY_USAGE = _differs("key_usage", "Nyckelanvändningen", "Avaimen käyttötarkoitus", "The key usage")
-_USAGES = _differs(
-    "extended_key_usage",
-    "Den utökade nyckelanvändningen",
-    "Avaimen laajennettu käyttötarkoitus",
-    "The extended key usage",
-)
+"""What is said of a key that is used again, and of each field that differs."""
 
 
 def renewal(type: CertificateType, grant: Grant, key: JudgedKey | None, earlier: Earlier) -> Renewal:
@@ -76,38 +74,38 @@ def renewal(type: CertificateType, grant: Grant, key: JudgedKey | None, earlier:
     return Renewal(
         serial=earlier.serial,
         differences=tuple(_differences(type, grant, earlier)),
-        key_reused=KEY_REUSED.texts() if shared else None,
+        key_reused=NOTES["key-reused"] if shared else None,
     )
 
 
 def _differences(type: CertificateType, grant: Grant, earlier: Earlier) -> Iterator[Difference]:
     before, now = earlier.grant, grant
-    for wording, old, new in (
-        (_TYPE, earlier.type, type),
-        (_ORGANISATION, before.subject.organisation, now.subject.organisation),
-        (_UNIT, before.subject.organisational_unit, now.subject.organisational_unit),
-        (_BUSINESS_ID, before.subject.business_id, now.subject.business_id),
-        (_COMMON_NAME, before.subject.common_name, now.subject.common_name),
+    for field, old, new in (
+        ("type", earlier.type, type),
+        ("subject.organisation", before.subject.organisation, now.subject.organisation),
+        ("subject.organisational_unit", before.subject.organisational_unit, now.subject.organisational_unit),
+        ("subject.business_id", before.subject.business_id, now.subject.business_id),
+        ("subject.common_name", before.subject.common_name, now.subject.common_name),
     ):
         if old != new:
-            yield Difference(field=wording.code, before=old, now=new, texts=wording.texts())
-    yield from _difference(_NAMES, (*before.names.dns, *before.names.ip), (*now.names.dns, *now.names.ip))
-    yield from _difference(_USAGES, before.usages, now.usages)
+            yield Difference(field=field, before=old, now=new, texts=NOTES[field])
+    yield from _difference("names", (*before.names.dns, *before.names.ip), (*now.names.dns, *now.names.ip))
+    yield from _difference("extended_key_usage", before.usages, now.usages)
     if before.key_usage and now.key_usage:
-        yield from _difference(_KEY_USAGE, *map(_in_rfc_5280, (before.key_usage, now.key_usage)))
+        yield from _difference("key_usage", *map(_in_rfc_5280, (before.key_usage, now.key_usage)))
 
 
-def _difference(wording: Wording, before: tuple[str, ...], now: tuple[str, ...]) -> Iterator[Difference]:
+def _difference(field: str, before: tuple[str, ...], now: tuple[str, ...]) -> Iterator[Difference]:
     """How two lists differ, whatever their order: both, cut where they are long, and what is no more and what is new, whole."""
     gone, come = sorted(set(before) - set(now)), sorted(set(now) - set(before))
     if gone or come:
         yield Difference(
-            field=wording.code,
+            field=field,
             before=_listed(before),
             now=_listed(now),
             removed=tuple(gone),
             added=tuple(come),
-            texts=wording.texts(),
+            texts=NOTES[field],
         )
 
 

@@ -7,9 +7,8 @@ from servicecert_schemas.values import organisation_oid
 
 from ..registers.snapshot import Registers, Unit
 from . import deficiencies as lacking
-from .deficiencies import Deficiencies
+from .deficiencies import Deficiencies, Lack
 from .unit import MatchedUnit
-from .wording import Lack
 
 Fitting = tuple[str | None, Deficiencies]
 

@@ -9,8 +9,7 @@ from servicecert_schemas.values import CertificateType
 from ..registers.snapshot import Registers, Unit
 from . import deficiencies as lacking
 from .application import Application
-from .deficiencies import Deficiencies
-from .wording import Lack
+from .deficiencies import Deficiencies, Lack
 
 
 def conformity(application: Application, organisation: Unit | None, registers: Registers, day: date) -> Deficiencies:

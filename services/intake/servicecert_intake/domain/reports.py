@@ -13,6 +13,7 @@ from servicecert_schemas.case import (
     CaseState,
     Delivery,
     DeliveryProblem,
+    EventRefused,
     HistoryEntry,
     RevocationState,
 )
@@ -24,11 +25,11 @@ from servicecert_schemas.revocation import (
     RevocationRefused,
     RevocationRegistered,
 )
-from servicecert_schemas.values import Texts
-from servicecert_worker.decider import Event
+from servicecert_worker.decider import Decision, Event, Unanswerable
 
-from . import answers
+from .answers import TOO_LATE
 from .case import Case, is_stopped
+from .moves import shown
 
 MOST_DELIVERIES = 100
 
@@ -41,7 +42,34 @@ _PROBLEMS: Mapping[type[MailEvent], DeliveryProblem] = MappingProxyType(
 )
 
 
-def reported(case: Case, event: Event, now: datetime) -> Case:
+def reported(case: Case | None, event: Event, now: datetime) -> Decision[Case]:
+    """What follows from what another service reports. Of no case nobody is known to tell, so an operator is."""
+    if isinstance(event.data, RevocationRefused) and not _shows(case, event.data):
+        return Decision(case, (_refused_beside(event.data, now),))
+    if case is None:
+        raise Unanswerable("no-such-case", "No application of this case was ever submitted.")
+    after = _folded(case, event, now)
+    return Decision(case) if after is case else shown(Decision(after))
+
+
+def _shows(case: Case | None, refused: RevocationRefused) -> bool:
+    """Whether a case may show that a revocation was refused: only to those who may act in it (D1)."""
+    return case is not None and refused.in_case and refused.account_id == case.account_id
+
+
+def _refused_beside(data: RevocationRefused, now: datetime) -> EventRefused:
+    """The answer to a request for revocation that no case may show: whoever asked may not act there (A2, D1)."""
+    return EventRefused(
+        event_id=data.request_id,
+        case_id=data.case_id,
+        account_id=data.account_id,
+        code=data.code,
+        texts=data.texts,
+        at=now,
+    )
+
+
+def _folded(case: Case, event: Event, now: datetime) -> Case:
     """The case with what the event reports; the same one where that is nothing new, or nothing that a customer sees.
 
     A voided serial number is the issuer's matter: the customer sees a certificate or a refusal. A CRL is no case's.
@@ -52,10 +80,10 @@ def reported(case: Case, event: Event, now: datetime) -> Case:
         case IssuingRefused(code="withdrawn"):
             return _withdrawn(case, event.time)
         case IssuingRefused() as data if case.unissued_at is None:
-            refused = replace(case, unissued_at=event.time, withdrawal=None)
-            return answered(refused, event.id, data.code, data.texts, now)
+            answer = _answer(event.id, data, now)
+            return replace(case, unissued_at=event.time, withdrawal=None, answer=answer)
         case IssuingStopped() as data if case.state is CaseState.ACCEPTED:
-            return answered(case, event.id, data.code, data.texts, now)
+            return replace(case, answer=_answer(event.id, data, now))
         case MailEvent() as data:
             return _mailed(case, data)
         case RevocationRegistered() as data:
@@ -63,14 +91,14 @@ def reported(case: Case, event: Event, now: datetime) -> Case:
         case CertificateRevoked() as data:
             return _revoked(case, RevocationState.REVOKED, data)
         case RevocationRefused() as data:
-            return answered(case, data.request_id, data.code, data.texts, now)
+            return replace(case, answer=_answer(data.request_id, data, now))
         case _:
             return case
 
 
-def answered(case: Case, event_id: UUID, code: str, texts: Texts, now: datetime) -> Case:
-    """The case with an answer to an event that changed nothing else."""
-    return replace(case, answer=Answer(event_id=event_id, code=code, texts=texts, at=now))
+def _answer(event_id: UUID, data: IssuingRefused | IssuingStopped | RevocationRefused, now: datetime) -> Answer:
+    """Why nothing came of an event, as the service says that refused it."""
+    return Answer(event_id=event_id, code=data.code, texts=data.texts, at=now)
 
 
 def _withdrawn(case: Case, at: datetime) -> Case:
@@ -85,8 +113,9 @@ def _too_late(case: Case, now: datetime) -> Case:
     """The case, with the answer to a withdrawal that came after the signing was intended (A15)."""
     if case.withdrawal is None:
         return case
-    wording = answers.TOO_LATE[CaseState.ISSUED]
-    return answered(replace(case, withdrawal=None), case.withdrawal, wording.code, wording.texts(), now)
+    code = TOO_LATE[CaseState.ISSUED]
+    answer = Answer(event_id=case.withdrawal, code=code, texts=code.texts, at=now)
+    return replace(case, withdrawal=None, answer=answer)
 
 
 def _issued(case: Case, data: CertificateIssued, at: datetime) -> Case:
