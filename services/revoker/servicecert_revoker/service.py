@@ -16,28 +16,25 @@ from servicecert_schemas.topics import ACCOUNTS, CERTIFICATES, OCSP_RESPONDERS, 
 from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Known, Service
 
-from .crl.domain.publication import PublishOrder, schedule_key
+from .crl.domain.publication import CONFIRM, PUBLISH, ConfirmOrder, PublishOrder
 from .crl.effects.files import CrlFiles
 from .crl.effects.publish import Publish
 from .crl.effects.root_crls import RootCrls
 from .crl.effects.run import Press, Timing
 from .crl.operator.gauges import AllCrls, LastCrls, Tally, gauges
-from .domain.asking import PUBLISH
-from .domain.cascade_plan import CASCADE, CascadeOrder
 from .domain.clocks import ALARM, Late
-from .domain.confirmation import ConfirmOrder
-from .domain.decide import CONFIRM, State, decide, heeds
+from .domain.decide import State, decide, heeds, schedule_key
 from .domain.examine import Examine
 from .domain.knowledge import NOTHING_KNOWN, Knowledge, apply
+from .domain.requests import CASCADE, CascadeOrder
 from .domain.responders import CERTIFY, CertifyOrder
-from .effects.alarm import alarm
 from .effects.cascade import Cascade
 from .effects.certify import Certify
-from .effects.confirm import Confirm
+from .effects.confirm import Confirm, alarm
 from .operator.gauges import open_gauges
 from .settings import Settings
-from .storage.books import Books
 from .storage.prepare import prepare
+from .storage.store import RevocationStore
 
 __all__ = ["MIGRATIONS", "NAME", "Settings", "open_service"]
 
@@ -87,7 +84,7 @@ async def open_service(
         service = Service(
             NAME,
             reads=(REVOCATIONS, CERTIFICATES, OCSP_RESPONDERS),
-            store=Books(),
+            store=RevocationStore(),
             decide=decide,
             examine=Examine(authority, await asyncio.to_thread(throw_away_keys), os.urandom, clock),
             heeds=heeds,

@@ -26,9 +26,9 @@ from servicecert_revoker.crl.effects.run import Press, Timing
 from servicecert_revoker.crl.effects.server import serve
 from servicecert_revoker.crl.operator.gauges import Tally
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN, Knowledge, apply
-from servicecert_revoker.domain.status import Asked, Certificate, Final, Listed, Registered, Revocation, Revoked, Void
+from servicecert_revoker.domain.status import Asked, Certificate, Entered, Listed, Registered, Revocation, Revoked, Void
 from servicecert_revoker.service import MIGRATIONS
-from servicecert_revoker.storage.store import StatusStore
+from servicecert_revoker.storage.store import RevocationStore
 from servicecert_schemas.account import AccountMemberAdded
 from servicecert_schemas.certificate import CertificateIssued, Recipient, RecipientRole
 from servicecert_schemas.event import Actor, Assurance, Role
@@ -160,8 +160,8 @@ def registered(certificate: Certificate) -> Registered:
 
 
 @pytest.fixture(params=[Registered, Listed, Revoked])
-def final(request: pytest.FixtureRequest, registered: Registered) -> Final:
-    kind: type[Final] = request.param
+def final(request: pytest.FixtureRequest, registered: Registered) -> Entered:
+    kind: type[Entered] = request.param
     return kind(registered.certificate, registered.revocation)
 
 
@@ -267,7 +267,7 @@ def register(pool: Pool, registered: Registered) -> Callable[..., Awaitable[Task
         status = replace(registered, certificate=certificate)
         key = str(uuid4())
         async with pool.acquire() as connection, connection.transaction():
-            await StatusStore().save(connection, [Stored(key, 0, status)])
+            await RevocationStore().save(connection, [Stored(key, 0, status)])
         order = PublishOrder(
             issuer=issuer,
             partition=partition,

@@ -13,10 +13,11 @@ from cryptography import x509
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from servicecert_pki.partitions import FULL, crl_name, partition_of
-from servicecert_revoker.crl.domain.publication import PublishOrder, schedule_key
+from servicecert_revoker.crl.domain.publication import PublishOrder
 from servicecert_revoker.crl.effects import run as press
 from servicecert_revoker.crl.effects.files import CrlFiles
 from servicecert_revoker.crl.effects.publish import Publish
+from servicecert_revoker.domain.decide import schedule_key
 from servicecert_worker.decider import Done, Task
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"

@@ -13,9 +13,10 @@ import pytest
 from cryptography import x509
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL
-from servicecert_revoker.crl.domain.publication import Published, PublishOrder, schedule_key
+from servicecert_revoker.crl.domain.publication import Published, PublishOrder
 from servicecert_revoker.crl.effects.files import CrlFiles, Superseded
 from servicecert_revoker.crl.effects.publish import Publish
+from servicecert_revoker.domain.decide import schedule_key
 from servicecert_worker.decider import Again, Done, Outcome, Task
 from servicecert_worker.faults import is_transient
 

@@ -14,12 +14,13 @@ from cryptography import x509
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL, crl_name, crl_url
-from servicecert_revoker.crl.domain.publication import Published, PublishedCrl, PublishOrder, schedule_key
+from servicecert_revoker.crl.domain.publication import Published, PublishedCrl, PublishOrder
 from servicecert_revoker.crl.effects.files import CrlFiles
 from servicecert_revoker.crl.effects.publish import Publish
 from servicecert_revoker.crl.effects.server import serve
+from servicecert_revoker.domain.decide import schedule_key
 from servicecert_revoker.domain.status import Certificate, Valid
-from servicecert_revoker.storage.store import StatusStore
+from servicecert_revoker.storage.store import RevocationStore
 from servicecert_worker.decider import Again, Done, Outcome, Stored, Task
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
@@ -103,7 +104,7 @@ async def test_D7_certificates_keep_their_partition_whatever_number_is_configure
     """Lowered and raised: partitions that certificates name are published as long as there are any, also where none of them is revoked."""
     valid = replace(certificate, serial="77", partition=6)
     async with pool.acquire() as connection, connection.transaction():
-        await StatusStore().save(connection, [Stored(str(uuid4()), 0, Valid(valid))])
+        await RevocationStore().save(connection, [Stored(str(uuid4()), 0, Valid(valid))])
     asked = [await register(0x05, partition=5)]
     for configured, number in ((1, 1), (9, 2), (2, 3)):
         press = replace(publish.press, partitions=configured)

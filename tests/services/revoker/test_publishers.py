@@ -13,12 +13,13 @@ import aiohttp
 import asyncpg
 import pytest
 from aiohttp import web
-from servicecert_revoker.crl.domain.publication import PublishOrder, schedule_key
+from servicecert_revoker.crl.domain.publication import PublishOrder
 from servicecert_revoker.crl.effects.files import CrlFiles
 from servicecert_revoker.crl.effects.publish import Publish
 from servicecert_revoker.crl.effects.publishers import CommandPublisher, NotFetched, Publisher, fetch_back
 from servicecert_revoker.crl.effects.server import serve
 from servicecert_revoker.crl.operator.gauges import LastCrls, Tally, gauges
+from servicecert_revoker.domain.decide import schedule_key
 from servicecert_worker.decider import Again, Done, Outcome, Task
 from services.revoker.bucket import Storage
 
