@@ -33,7 +33,7 @@ from servicecert_notifier.operator.gauges import gauges as mail_gauges
 from servicecert_pki.key_lists import NO_LISTS
 from servicecert_revoker.crl.operator import gauges as crl_gauges
 from servicecert_revoker.crl.operator.gauges import LastCrls
-from servicecert_revoker.domain.answers import TEXTS as REFUSALS
+from servicecert_revoker.domain.requests import TEXTS as REFUSALS
 from servicecert_revoker.ocsp.operator.metrics import Metrics as ResponderMetrics
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_revoker.operator.gauges import open_gauges

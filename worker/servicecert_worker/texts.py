@@ -18,7 +18,7 @@ class TextsWrong(Exception):
 
 
 def read_texts(package: str, table: str, keys: Iterable[str]) -> Mapping[str, Texts]:
-    """Return the texts of one table of the package's files, by key, in the order of `keys`.
+    """Return the texts of one table of the package's files, by key, in the order of the English file.
 
     Each key has one text in every language, with the same places such as `{days}`, and there are no other keys. Raises `TextsWrong`.
     """
@@ -35,7 +35,9 @@ def read_texts(package: str, table: str, keys: Iterable[str]) -> Mapping[str, Te
             raise TextsWrong(
                 f"{_of(language, table, key)} has the places {places}, but {others} in English: use the same."
             )
-    return MappingProxyType({key: Texts(**{language: texts[key] for language, texts in found.items()}) for key in used})
+    return MappingProxyType(
+        {key: Texts(**{language: found[language][key] for language in Language}) for key in found[Language.ENGLISH]}
+    )
 
 
 def _read(package: str, table: str, language: Language) -> dict[str, str]:

@@ -7,11 +7,11 @@ from uuid import uuid4
 
 import pytest
 from servicecert_revoker.crl.domain.publication import PublishOrder
-from servicecert_revoker.domain import answers
 from servicecert_revoker.domain.decide import decide, heeds
 from servicecert_revoker.domain.knowledge import Knowledge
-from servicecert_revoker.domain.requests import CascadeOrder
+from servicecert_revoker.domain.requests import TEXTS, CascadeOrder, Code
 from servicecert_revoker.domain.status import Certificate, Entered, Registered, Revocation, Valid
+from servicecert_revoker.proposals.domain.proposal import Proposal, proposal_key
 from servicecert_schemas.certificate import CertificateIssued, IssuingRefused
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.revocation import (
@@ -155,4 +155,20 @@ def test_what_it_does_not_wait_for_changes_nothing(
 def test_only_ends_of_cases_and_requests_are_heeded(issued: CertificateIssued, requested: Requested) -> None:
     assert heeds(issued)
     assert heeds(requested())
-    assert not heeds(IssuingRefused(case_id=issued.case_id, code="x", texts=answers.TEXTS[answers.EXPIRED]))
+    assert not heeds(IssuingRefused(case_id=issued.case_id, code="x", texts=TEXTS[Code.EXPIRED]))
+
+
+@pytest.mark.parametrize("kind", ["answer", "revocation-clock", "unknown"])
+def test_proposal_goes_on_at_its_own_deadline_only(known: Knowledge, kind: str) -> None:
+    proposal = Proposal(
+        id=uuid4(),
+        reason=RevocationReason.PRIVILEGE_WITHDRAWN,
+        operators="anna/bertil",
+        key_sha256=None,
+        rate=60,
+        total=0,
+        ordered=0,
+        carried_at=None,
+        next=(),
+    )
+    assert decide(proposal, Due(uuid4(), proposal_key(proposal.id), kind, NOW), known, NOW) == Decision(proposal)

@@ -9,12 +9,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from servicecert_revoker.domain import answers
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.life import ask
 from servicecert_revoker.domain.requests import (
     ASKED_AFTER,
     TAKES_EFFECT_WITHIN,
+    TEXTS,
+    Code,
     Context,
     Granted,
     Refused,
@@ -111,7 +112,7 @@ def test_A2_weakly_authenticated_user_may_not(
     known: Knowledge, asked: MakeAsked, certificate: Certificate, user: str, in_case: bool
 ) -> None:
     weak = asked(assurance=Assurance.LOW, user=user)
-    assert judged(weak, certificate, known, NOW) == Refused(answers.NOT_STRONGLY_AUTHENTICATED, in_case)
+    assert judged(weak, certificate, known, NOW) == Refused(Code.NOT_STRONGLY_AUTHENTICATED, in_case)
 
 
 def test_A2_user_whom_nobody_invited_is_asked_for_again_a_minute_long_and_then_refused(
@@ -122,7 +123,7 @@ def test_A2_user_whom_nobody_invited_is_asked_for_again_a_minute_long_and_then_r
         while isinstance(verdict := judged(stranger, certificate, known, now), Wait):
             now, looks = verdict.until, looks + 1
         assert (now, looks) == (HERE + ASKED_AFTER[-1], len(ASKED_AFTER))
-        assert verdict == Refused(answers.NO_SUCH_CERTIFICATE, in_case=False)
+        assert verdict == Refused(Code.NO_SUCH_CERTIFICATE, in_case=False)
 
 
 def test_A3_technical_contact_may_say_that_the_key_of_the_one_case_is_exposed_and_nothing_else(
@@ -130,11 +131,11 @@ def test_A3_technical_contact_may_say_that_the_key_of_the_one_case_is_exposed_an
 ) -> None:
     contact: dict[str, Any] = {"user": "contact-1", "role": Role.TECHNICAL_CONTACT}
     assert isinstance(judged(asked(**contact, reason=KEY_EXPOSED), certificate, known, NOW), Granted)
-    assert judged(asked(**contact), certificate, known, NOW) == Refused(answers.ROLE_NOT_ALLOWED, in_case=True)
+    assert judged(asked(**contact), certificate, known, NOW) == Refused(Code.ROLE_NOT_ALLOWED, in_case=True)
     elsewhere = asked(**contact, reason=KEY_EXPOSED, case_id=OTHER_CASE)
     assert isinstance(judged(elsewhere, certificate, known, NOW), Wait), "nobody invited them there"
     colleague = asked(user="contact-1", reason=RevocationReason.NO_LONGER_NEEDED)
-    assert judged(colleague, certificate, known, NOW) == Refused(answers.ROLE_NOT_ALLOWED, in_case=True)
+    assert judged(colleague, certificate, known, NOW) == Refused(Code.ROLE_NOT_ALLOWED, in_case=True)
 
 
 @pytest.mark.parametrize("reason", [reason for reason in RevocationReason if reason is not WITHDRAWN])
@@ -149,7 +150,7 @@ def test_D2_members_of_the_account_may_give_each_reason_of_customers(
 def test_D2_privilege_withdrawn_is_the_authoritys_own_reason(
     known: Knowledge, asked: MakeAsked, certificate: Certificate
 ) -> None:
-    assert judged(asked(reason=WITHDRAWN), certificate, known, NOW) == Refused(answers.REASON_RESERVED, in_case=True)
+    assert judged(asked(reason=WITHDRAWN), certificate, known, NOW) == Refused(Code.REASON_RESERVED, in_case=True)
 
 
 def test_D2_operators_request_counts_only_where_two_operators_want_it(
@@ -157,7 +158,7 @@ def test_D2_operators_request_counts_only_where_two_operators_want_it(
 ) -> None:
     said = asked(reason=WITHDRAWN, role=Role.OPERATOR)
     id = said.request.request_id
-    refused = Refused(answers.NOT_CONFIRMED, in_case=False)
+    refused = Refused(Code.NOT_CONFIRMED, in_case=False)
     assert judged(said, certificate, known, NOW) == refused
     assert judged(said, None, known, NOW) == refused
     confirmed = replace(known, confirmed=MappingProxyType({(id, said.request.case_id): WITHDRAWN.value}))
@@ -171,11 +172,11 @@ def test_D6_revokers_own_request_counts_only_where_the_key_is_compromised(
     known: Knowledge, asked: MakeAsked, certificate: Certificate
 ) -> None:
     following = asked(reason=KEY_EXPOSED, role=Role.OPERATOR, user="revoker")
-    assert judged(following, certificate, known, NOW) == Refused(answers.NOT_CONFIRMED, in_case=False)
+    assert judged(following, certificate, known, NOW) == Refused(Code.NOT_CONFIRMED, in_case=False)
     compromised = replace(known, compromised=frozenset({certificate.key_sha256}))
     assert isinstance(judged(following, certificate, compromised, NOW), Granted)
     other = asked(reason=WITHDRAWN, role=Role.OPERATOR, user="revoker")
-    assert judged(other, certificate, compromised, NOW) == Refused(answers.NOT_CONFIRMED, in_case=False)
+    assert judged(other, certificate, compromised, NOW) == Refused(Code.NOT_CONFIRMED, in_case=False)
 
 
 def calls(act: Callable[[], Any]) -> tuple[Any, list[str]]:
@@ -204,7 +205,7 @@ def test_D1_serial_of_another_account_is_refused_as_one_that_is_nobodys_with_the
         asked = Asked(request.model_copy(update={"serial_as_typed": typed}), WRITTEN_AT, HERE)
         outcomes.append(calls(lambda asked=asked: ask(Valid(certificate), asked, Context(CASE, known, NOW))))  # type: ignore[misc]
     assert outcomes[0] == outcomes[1]
-    assert [told.code for told in outcomes[0][0].events] == [answers.NO_SUCH_CERTIFICATE]
+    assert [told.code for told in outcomes[0][0].events] == [Code.NO_SUCH_CERTIFICATE]
 
 
 @pytest.mark.parametrize("kind", [Valid, Registered, Listed, Revoked])
@@ -223,12 +224,12 @@ def test_D1_case_of_another_account_is_answered_as_one_without_a_certificate_at_
             for found in (certificate, None)
         )
         assert known_one == unknown_one
-        assert known_one[0] == (verdict or Refused(answers.NO_SUCH_CERTIFICATE, in_case=True))
+        assert known_one[0] == (verdict or Refused(Code.NO_SUCH_CERTIFICATE, in_case=True))
 
 
-@pytest.mark.parametrize("code", answers.TEXTS)
+@pytest.mark.parametrize("code", TEXTS)
 def test_refusal_speaks_three_languages(code: str) -> None:
-    texts = answers.TEXTS[code]
+    texts = TEXTS[code]
     assert len({texts.sv, texts.fi, texts.en}) == 3
 
 
@@ -243,8 +244,8 @@ def test_refusal_names_the_request_and_whose_it_is(
             request_id=request.request_id,
             account_id="account-1",
             in_case=False,
-            code=answers.NOT_STRONGLY_AUTHENTICATED,
-            texts=answers.TEXTS[answers.NOT_STRONGLY_AUTHENTICATED],
+            code=Code.NOT_STRONGLY_AUTHENTICATED,
+            texts=TEXTS[Code.NOT_STRONGLY_AUTHENTICATED],
         ),
     )
 

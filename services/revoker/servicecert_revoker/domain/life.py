@@ -25,11 +25,12 @@ from servicecert_schemas.revocation import (
 from servicecert_worker.decider import Deadline, Decision, Intent
 
 from ..crl.domain.publication import CONFIRM, PUBLISH, Confirmed, ConfirmOrder, Published, PublishOrder
-from . import answers
 from .requests import (
     CASCADE,
     TAKES_EFFECT_WITHIN,
+    TEXTS,
     CascadeOrder,
+    Code,
     Context,
     Granted,
     Item,
@@ -139,7 +140,7 @@ def _settled(status: Status | None, asked: Sequence[Asked], context: Context) ->
         if isinstance(verdict, Granted):
             after = _granted(decided.state, each.request, verdict, context)
         else:
-            crowded = Refused(answers.NO_SUCH_CERTIFICATE, in_case=False)
+            crowded = Refused(Code.NO_SUCH_CERTIFICATE, in_case=False)
             refused = crowded if isinstance(verdict, Wait) else verdict
             after = Decision(decided.state, events=(_refusal(each.request, refused),))
         decided = Decision(after.state, decided.events + after.events, decided.intents + after.intents)
@@ -163,7 +164,7 @@ def _granted(status: Status | None, request: RevocationRequested, granted: Grant
     certificate, wanted = granted.certificate, granted.revocation
     compromised, looked_for = _compromised(certificate, wanted.reason, context)
     if isinstance(status, Valid) and certificate.not_after < context.now:
-        expired = _refusal(request, Refused(answers.EXPIRED, in_case=True))
+        expired = _refusal(request, Refused(Code.EXPIRED, in_case=True))
         told: tuple[EventData, ...] = () if request.actor.role is Role.OPERATOR else (expired,)
         return Decision(status, told + compromised, looked_for)
     if isinstance(status, Entered):
@@ -286,6 +287,6 @@ def _refusal(request: RevocationRequested, refused: Refused) -> RevocationRefuse
         request_id=request.request_id,
         account_id=request.actor.account_id,
         in_case=refused.in_case,
-        code=refused.code,
-        texts=answers.TEXTS[refused.code],
+        code=refused.code.value,
+        texts=TEXTS[refused.code],
     )

@@ -6,6 +6,7 @@ time and the same work, whether there is a certificate or not: their request wai
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID, uuid5
 
@@ -14,8 +15,8 @@ from servicecert_pki.serials import serial_readings
 from servicecert_schemas.event import Actor, Assurance, Role
 from servicecert_schemas.reasons import ALLOWED
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
+from servicecert_worker.texts import read_texts
 
-from . import answers
 from .knowledge import Knowledge
 from .status import Asked, Certificate, Revocation
 
@@ -31,6 +32,20 @@ CASCADE = "cascade"
 _STRONG = frozenset({Assurance.SUBSTANTIAL, Assurance.HIGH})
 _REVOKER = "revoker"
 _FOLLOWING = UUID("5d6f2b0a-8f44-4c0b-9a7e-2f1c3f1b7a10")
+
+
+class Code(StrEnum):
+    """Why a request is not granted. What is then answered is in texts/."""
+
+    NOT_STRONGLY_AUTHENTICATED = "not-strongly-authenticated"
+    NO_SUCH_CERTIFICATE = "no-such-certificate"
+    REASON_RESERVED = "reason-reserved"
+    ROLE_NOT_ALLOWED = "role-not-allowed"
+    NOT_CONFIRMED = "not-confirmed"
+    EXPIRED = "certificate-expired"
+
+
+TEXTS = read_texts(__package__, "refusals", Code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +67,9 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The code of the answer, and whether the case may show it."""
+    """Why, and whether the case may show it."""
 
-    code: str
+    code: Code
     in_case: bool
 
 
@@ -72,18 +87,18 @@ def judge(asked: Asked, certificate: Certificate | None, context: Context) -> Gr
         return _of_the_authority(asked, certificate, context)
     invited_as = _membership(asked, context.known)
     if request.actor.assurance not in _STRONG:
-        return Refused(answers.NOT_STRONGLY_AUTHENTICATED, in_case=invited_as is not None)
+        return Refused(Code.NOT_STRONGLY_AUTHENTICATED, in_case=invited_as is not None)
     if invited_as is None:
         again = next((asked.since + after for after in ASKED_AFTER if asked.since + after > context.now), None)
-        return Refused(answers.NO_SUCH_CERTIFICATE, in_case=False) if again is None else Wait(again)
+        return Refused(Code.NO_SUCH_CERTIFICATE, in_case=False) if again is None else Wait(again)
     if request.reason is RevocationReason.PRIVILEGE_WITHDRAWN:
-        return Refused(answers.REASON_RESERVED, in_case=True)
+        return Refused(Code.REASON_RESERVED, in_case=True)
     if request.reason not in ALLOWED[invited_as] & ALLOWED[request.actor.role]:
-        return Refused(answers.ROLE_NOT_ALLOWED, in_case=True)
+        return Refused(Code.ROLE_NOT_ALLOWED, in_case=True)
     if certificate is None or request.actor.account_id != certificate.account_id:
         return _wait_for_certificate(asked, context.now)
     if not reads_as(request.serial_as_typed, certificate.serial):
-        return Refused(answers.NO_SUCH_CERTIFICATE, in_case=True)
+        return Refused(Code.NO_SUCH_CERTIFICATE, in_case=True)
     return Granted(certificate, revocation(asked, certificate, context.now))
 
 
@@ -95,14 +110,14 @@ def _of_the_authority(asked: Asked, certificate: Certificate | None, context: Co
         return _wait_for_certificate(asked, context.now)
     exposed = request.reason is RevocationReason.KEY_EXPOSED
     if certificate is None or not (confirmed or (exposed and certificate.key_sha256 in known.compromised)):
-        return Refused(answers.NOT_CONFIRMED, in_case=False)
+        return Refused(Code.NOT_CONFIRMED, in_case=False)
     return Granted(certificate, revocation(asked, certificate, context.now))
 
 
 def _wait_for_certificate(asked: Asked, now: datetime) -> Refused | Wait:
     """Two topics have no order between them, so the certificate may be under way; another account's is, for whoever asks, not there (D1)."""
     end = asked.since + TAKES_EFFECT_WITHIN
-    return Wait(end) if now < end else Refused(answers.NO_SUCH_CERTIFICATE, in_case=True)
+    return Wait(end) if now < end else Refused(Code.NO_SUCH_CERTIFICATE, in_case=True)
 
 
 def _membership(asked: Asked, known: Knowledge) -> Role | None:
