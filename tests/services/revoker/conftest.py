@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 import aiohttp
 import asyncpg
 import pytest
+from crls import build_crl
 from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import init_authority
-from servicecert_pki.crl import build_crl
 from servicecert_pki.keyring import open_keys, read_passphrases
 from servicecert_pki.keys import KeyUnavailable, PublicKey, SigningKey
 from servicecert_pki.partitions import FULL
