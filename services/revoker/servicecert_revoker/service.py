@@ -19,9 +19,10 @@ from servicecert_worker.decider import Effect, Known, Service
 from .crl.domain.publication import CONFIRM, PUBLISH, ConfirmOrder, PublishOrder
 from .crl.effects.files import CrlFiles
 from .crl.effects.publish import Publish
+from .crl.effects.publishers import Distribution
 from .crl.effects.root_crls import RootCrls
 from .crl.effects.run import Press, Timing
-from .crl.operator.gauges import AllCrls, LastCrls, Tally, gauges
+from .crl.operator.gauges import Tally, gauges, last_crls
 from .domain.clocks import ALARM, Late
 from .domain.decide import State, decide, heeds, schedule_key
 from .domain.examine import Examine
@@ -65,22 +66,14 @@ async def open_service(
     files = CrlFiles(settings.crl_dir)
     await asyncio.to_thread(_publish_certificates, files, authority)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_FETCH_SECONDS)) as session:
-        publishers = settings.publishers()
-        press = Press(
-            files=files,
-            publishers=publishers,
-            base_url=settings.crl_base_url,
-            partitions=settings.crl_partitions,
-            timing=Timing(settings.interval, settings.validity),
-            pool=pool,
-            session=session,
-            clock=clock,
-        )
-        tally = Tally([publisher.name for publisher in publishers])
+        distribution = Distribution(settings.crl_base_url, settings.publishers(), session)
+        timing = Timing(settings.interval, settings.validity)
+        press = Press(files, distribution, settings.crl_partitions, timing, pool, clock)
+        tally = Tally([publisher.name for publisher in distribution.publishers])
         publish = Publish(authority, keys, press, tally)
-        roots = RootCrls(authority, files, publishers, settings.crl_base_url, session, tally, clock)
+        roots = RootCrls(authority, files, distribution, tally, clock)
         await roots.begin()
-        last = LastCrls(pool, sorted(authority.issuers), settings.crl_partitions, clock)
+        last = last_crls(pool, sorted(authority.issuers), settings.crl_partitions)
         service = Service(
             NAME,
             reads=(REVOCATIONS, CERTIFICATES, OCSP_RESPONDERS),
@@ -97,7 +90,7 @@ async def open_service(
             },
             standing=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers)),
             gauges=(
-                *gauges(AllCrls((last, roots)), tally),
+                *gauges((last, roots.in_force), tally, clock),
                 *open_gauges(pool, clock),
             ),
             audited=authority.audited,

@@ -22,6 +22,7 @@ from servicecert_pki.spki import KeyFamily
 from servicecert_revoker.crl.domain.publication import PublishOrder
 from servicecert_revoker.crl.effects.files import CrlFiles
 from servicecert_revoker.crl.effects.publish import Publish
+from servicecert_revoker.crl.effects.publishers import Distribution
 from servicecert_revoker.crl.effects.run import Press, Timing
 from servicecert_revoker.crl.effects.server import serve
 from servicecert_revoker.crl.operator.gauges import Tally
@@ -234,12 +235,10 @@ async def publish(
     async with serve(files.folder, "127.0.0.1", 0) as base, aiohttp.ClientSession() as session:
         press = Press(
             files=files,
-            publishers=(),
-            base_url=base,
+            distribution=Distribution(base, (), session),
             partitions=3,
             timing=Timing(timedelta(hours=24), timedelta(hours=72)),
             pool=pool,
-            session=session,
             clock=clock,
         )
         yield Publish(authority, ca_keys, press, Tally())

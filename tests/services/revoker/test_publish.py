@@ -36,7 +36,9 @@ def scheduled(issuer: str = "test-ec") -> Task:
 
 
 def at(publish: Publish, base_url: str) -> Publish:
-    return replace(publish, press=replace(publish.press, base_url=base_url))
+    return replace(
+        publish, press=replace(publish.press, distribution=replace(publish.press.distribution, base_url=base_url))
+    )
 
 
 def done(outcome: Outcome) -> Published:
@@ -68,7 +70,7 @@ async def test_D7_crl_lists_what_is_revoked_and_is_fetched_back(
         return PublishedCrl(
             partition=partition,
             number=1,
-            url=crl_url(publish.press.base_url, "test-ec", partition),
+            url=crl_url(publish.press.distribution.base_url, "test-ec", partition),
             this_update=NOW.replace(microsecond=0),
             next_update=NOW.replace(microsecond=0) + timedelta(hours=72),
             entries=int(partition in (FULL, 2)),

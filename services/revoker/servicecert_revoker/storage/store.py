@@ -9,7 +9,7 @@ from servicecert_pki.partitions import FULL
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_worker.decider import Conflict, Connection, Stored
 
-from ..crl.domain.entries import encoded, entry
+from ..crl.domain.entries import entry
 from ..domain.decide import State
 from ..domain.status import (
     Asked,
@@ -99,7 +99,7 @@ def _entry(key: str, certificate: Certificate | Void, revocation: Revocation) ->
         revocation.revoked_at,
         revocation.invalid_since,
         certificate.not_after,
-        encoded(entry(certificate, revocation)),
+        entry(certificate, revocation),
     )
 
 
