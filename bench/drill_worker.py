@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 from servicecert_revoker import service
 from servicecert_worker.clock import Clock, machine_clock
-from servicecert_worker.process import run as process
+from servicecert_worker.process import service as process
+from servicecert_worker.process.application import run
 
 
 def hastened(since: datetime, factor: float) -> Clock:
@@ -20,4 +21,4 @@ if __name__ == "__main__":
         return hastened(since, factor)
 
     process.clock_ahead = clock_ahead
-    sys.exit(process.run(service))
+    sys.exit(run(process.application(service)))

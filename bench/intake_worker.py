@@ -12,7 +12,8 @@ from servicecert_intake import service
 from servicecert_intake.domain.examine import examine
 from servicecert_pki.key_checks import no_check
 from servicecert_worker.decider import Service
-from servicecert_worker.process import run as process
+from servicecert_worker.process.application import run
+from servicecert_worker.process.service import application
 
 
 @asynccontextmanager
@@ -26,6 +27,10 @@ if __name__ == "__main__":
     module: Any = service
     if "--no-battery" in sys.argv:
         module = SimpleNamespace(
-            NAME=service.NAME, MIGRATIONS=service.MIGRATIONS, Settings=service.Settings, open_service=without_battery
+            NAME=service.NAME,
+            MIGRATIONS=service.MIGRATIONS,
+            READS=service.READS,
+            Settings=service.Settings,
+            open_service=without_battery,
         )
-    sys.exit(process.run(module))
+    sys.exit(run(application(module)))

@@ -27,10 +27,15 @@ class Ended:
     err: str
 
 
-def run_process(*arguments: object, environment: Mapping[str, str] | None = None, timeout: float = 60) -> Ended:
-    """Runs the command as a process."""
+def run_process(
+    *arguments: object,
+    environment: Mapping[str, str] | None = None,
+    timeout: float = 60,
+    program: str = "servicecert_cli",
+) -> Ended:
+    """Runs the command, or another program of Python's path, as a process."""
     done = subprocess.run(
-        [sys.executable, "-m", "servicecert_cli", *map(str, arguments)],
+        [sys.executable, "-m", program, *map(str, arguments)],
         env={**os.environ, **(environment or {})},
         capture_output=True,
         text=True,

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from servicecert_schemas.topics import Topic
 from servicecert_worker.kafka.access import IN_THE_CLEAR, KafkaAccess
-from servicecert_worker.process.run import settings_fault
+from servicecert_worker.process.application import settings_fault
 
 from .faults import Told
 

@@ -12,6 +12,8 @@ DeployError
 class DeployError(Exception):
     """One sentence for a person: what is wrong and the way out."""
 
+    exit_code = 69
+
 
 class MissingPart(DeployError):
     """The machine lacks what an embedded part needs."""

@@ -42,15 +42,21 @@ __all__ = [
 
 
 class AuthorityRefused(Exception):
-    """The message is one sentence that names the directory and the way out."""
+    """The message is one sentence that names the directory and the way out. `exit_code` follows sysexits.h."""
+
+    exit_code = 65
 
 
 class AuthorityMissing(AuthorityRefused):
     """No CA was ever initialised here, or it has no issuing CA of that kind."""
 
+    exit_code = 78
+
 
 class AuthorityExists(AuthorityRefused):
     """A CA is there already, and nothing overwrites it."""
+
+    exit_code = 73
 
 
 class AuthorityDamaged(AuthorityRefused):

@@ -26,6 +26,8 @@ SIGNATURE_ALGORITHM = {
 class KeyUnavailable(Exception):
     """A CA key cannot be used; the message is one sentence that names file or token and the way out."""
 
+    exit_code = 77
+
 
 class SigningKey(Protocol):
     """A CA key that may sit in a file or a token; it is opened once and kept.

@@ -59,6 +59,8 @@ _SAYS = {
 class ProfileUnsafe(ValueError):
     """The profiles cannot be used; the message is one sentence that names the profile and the field."""
 
+    exit_code = 78
+
 
 def check_alone(profile: Profile) -> None:
     """Raise ValueError with half a sentence that names the field, where a profile breaks a rule by itself."""

@@ -1,12 +1,21 @@
 """What a service says before it works, when something around it is not as it must be."""
 
+import asyncio
+import json
 import socket
+from importlib import import_module
+from types import SimpleNamespace
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 from commandline import one_sentence, run_process
-from servicecert_worker.process import run as process
+from pydantic_settings import BaseSettings
+from servicecert_cli.names import SERVICES
+from servicecert_schemas.export import EXPORTED
+from servicecert_schemas.topics import ACCOUNTS, CATALOGUE, REGISTERS
+from servicecert_worker.process import application
+from servicecert_worker.process.service import application as service_application
 from servicecert_worker.storage import database
 
 
@@ -26,84 +35,98 @@ def around(parts, database_url, authority, tmp_path):
     }
 
 
-def refused(around, **other):
-    """The issuer's exit code and the one sentence that it says."""
-    done = run_process("run", "issuer", environment={**around, **other})
-    assert done.out == ""
-    return done.code, one_sentence(done.err)
+WAYS = {
+    "servicecert": ("servicecert_cli", ("run", "issuer")),
+    "faststream": ("faststream", ("run", "--factory", "servicecert_issuer.app:app")),
+}
+"""The two commands that run a service."""
 
 
-def test_no_broker(around, free_port):
-    code, said = refused(around, KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{free_port}")
+@pytest.fixture(params=WAYS)
+def refused(request, around):
+    """The issuer's exit code and the one sentence that it says, whichever command runs it."""
+    program, arguments = WAYS[request.param]
+
+    def run(*without, **other):
+        environment = {name: value for name, value in {**around, **other}.items() if name not in without}
+        done = run_process(*arguments, environment=environment, program=program)
+        assert done.out == ""
+        return done.code, one_sentence(done.err)
+
+    return run
+
+
+def test_no_broker(refused, around, free_port):
+    code, said = refused(KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{free_port}")
     assert code == 69
     assert f"Kafka does not answer at 127.0.0.1:{free_port}" in said
 
 
-def test_no_database(around, free_port):
-    code, said = refused(around, DATABASE_URL=f"postgresql://a:b@127.0.0.1:{free_port}/a")
+def test_no_database(refused, around, free_port):
+    code, said = refused(DATABASE_URL=f"postgresql://a:b@127.0.0.1:{free_port}/a")
     assert code == 69
     assert f"PostgreSQL does not answer at 127.0.0.1:{free_port}" in said
 
 
-def test_I10_a_wrong_password(around):
+def test_I10_a_wrong_password(refused, around):
     parts = urlsplit(around["DATABASE_URL"])
     netloc = f"{parts.username}:mistyped@{parts.hostname}:{parts.port}"
-    code, said = refused(around, DATABASE_URL=urlunsplit(parts._replace(netloc=netloc)))
+    code, said = refused(DATABASE_URL=urlunsplit(parts._replace(netloc=netloc)))
     assert code == 77
     assert "refuses the password" in said
     assert "mistyped" not in said
 
 
-def test_a_schema_that_was_never_prepared(around, database_url):
+def test_a_schema_that_was_never_prepared(refused, around, database_url):
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("drop schema issuer cascade")
-    code, said = refused(around)
+    code, said = refused()
     assert code == 78
     assert "servicecert db prepare" in said
 
 
-def test_a_schema_of_a_newer_version(around):
+def test_a_schema_of_a_newer_version(refused, around):
     database.migrate(around["DATABASE_URL"], "issuer", [])
     with psycopg.connect(around["DATABASE_URL"], autocommit=True) as connection:
         connection.execute(
             "insert into issuer._yoyo_migration (migration_hash, migration_id, applied_at_utc) values ('x', '9999', now())"
         )
-    code, said = refused(around)
+    code, said = refused()
     assert code == 78
     assert "newer version" in said
 
 
-def test_topics_that_were_never_made(around):
-    code, said = refused(around)
+def test_topics_that_were_never_made(refused, around):
+    code, said = refused()
     assert code == 78
     assert "servicecert topics create" in said
 
 
-def test_a_port_in_use(around):
+def test_a_port_in_use(refused, around):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        code, said = refused(around, SERVICECERT_HEALTH_PORT=str(port))
+        code, said = refused(SERVICECERT_HEALTH_PORT=str(port))
     assert code == 69
     assert f"Port {port} is in use" in said
 
 
-def test_an_authority_that_was_never_made(around, tmp_path):
-    code, said = refused(around, SERVICECERT_CA_DIR=str(tmp_path))
+def test_an_authority_that_was_never_made(refused, around, tmp_path):
+    code, said = refused(SERVICECERT_CA_DIR=str(tmp_path))
     assert code == 78
     assert "servicecert ca init" in said
 
 
-def test_I10_a_wrong_passphrase(around, tmp_path):
+def test_I10_a_wrong_passphrase(refused, around, tmp_path):
     wrong = tmp_path / "passphrases"
     wrong.write_text("production=mistyped\ntest=too\n")
-    code, said = refused(around, SERVICECERT_CA_PASSPHRASE_FILE=str(wrong))
+    code, said = refused(SERVICECERT_CA_PASSPHRASE_FILE=str(wrong))
     assert code == 77
     assert "passphrase" in said
     assert "mistyped" not in said
 
 
-def test_a_setting_that_is_missing(around):
-    code, said = refused({name: value for name, value in around.items() if name != "SERVICECERT_CA_DIR"})
+def test_a_setting_that_is_missing(refused, around):
+    code, said = refused("SERVICECERT_CA_DIR")
     assert code == 78
     assert "SERVICECERT_CA_DIR" in said
 
@@ -112,14 +135,35 @@ def test_an_unknown_service(servicecert):
     assert servicecert("run", "baker").exit_code == 2
 
 
-def test_E3_a_defect_is_told_by_its_lines_and_never_by_its_text(monkeypatch, servicecert):
+def test_E3_a_defect_is_told_by_its_lines_and_never_by_its_text(capsys):
     typed_in = "Aino Esimerkki"
 
-    def broken(_: object) -> int:
+    async def broken():
         raise RuntimeError(typed_in)
 
-    monkeypatch.setattr(process, "run", broken)
-    result = servicecert("run", "intake")
-    assert result.exit_code == 70
-    assert "ended by a defect: RuntimeError at test_run.py" in result.stderr
-    assert "Aino" not in result.stderr
+    with pytest.raises(RuntimeError) as raised:
+        asyncio.run(broken())
+    assert application.tell("intake", raised.value) == 70
+    said = capsys.readouterr().err
+    assert "intake: ended by a defect: RuntimeError at test_run.py" in said
+    assert "Aino" not in said
+
+
+def test_the_contract_is_what_faststream_prints(tmp_path):
+    document = tmp_path / "asyncapi.json"
+    done = run_process("docs", "gen", "--factory", "servicecert_notifier.app:app", "-o", document, program="faststream")
+    assert done.code == 0, done.err
+    assert json.loads(document.read_text()) == json.loads((EXPORTED / "asyncapi.json").read_text())
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_subscribes_to_what_the_catalogue_lets_it_read(monkeypatch, name):
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://none")
+    module = import_module(f"servicecert_{name}.service")
+    service = SimpleNamespace(NAME=name, MIGRATIONS=None, READS=module.READS, Settings=BaseSettings, open_service=None)
+    (subscriber,) = service_application(service).broker.subscribers
+    assert set(subscriber.topic_names) == {topic.name for topic in module.READS}
+    followed = {topic.name for topic in (REGISTERS, ACCOUNTS)}
+    readable = {topic.name for topic in CATALOGUE if name in topic.readers}
+    assert set(subscriber.topic_names) == readable - (followed if name in ("intake", "revoker") else set())

@@ -2,8 +2,9 @@
 
 import sys
 
-from servicecert_worker.process import run as process
+from servicecert_worker.process.application import run
+from servicecert_worker.process.service import application
 
 from toy import service
 
-sys.exit(process.run(service))
+sys.exit(run(application(service)))

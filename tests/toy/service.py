@@ -43,6 +43,7 @@ from servicecert_worker.decider import (
 
 NAME = "toy"
 MIGRATIONS = Path(__file__).with_name("migrations")
+READS = (topics.APPLICATIONS, topics.ACCOUNTS)
 NO_TEXTS = Texts(sv="-", fi="-", en="-")
 
 
@@ -141,7 +142,7 @@ def toy(acts: Path, seconds: float) -> Service[Tally, None]:
 
     return Service(
         NAME,
-        reads=(topics.APPLICATIONS, topics.ACCOUNTS),
+        reads=READS,
         store=TallyStore(),
         decide=decide,
         examine=examine,

@@ -9,6 +9,8 @@ from typing import Any, NoReturn, cast
 import pytest
 from pydantic import SecretStr
 from servicecert_worker.faults import Abandoned, beside
+from servicecert_worker.kafka.broker import Broker
+from servicecert_worker.kafka.source import Source
 from servicecert_worker.process.settings import WorkerSettings
 from servicecert_worker.runtime.worker import Worker
 from toy.service import toy
@@ -56,12 +58,20 @@ async def test_whoever_is_cancelled_beside_a_part_stays_cancelled() -> None:
 
 async def test_turns_that_end_by_a_timeout_are_no_orderly_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = WorkerSettings(bootstrap_servers="nowhere:1", database_url=SecretStr("postgresql://nowhere:1/none"))
-    worker = Worker(toy(tmp_path / "acts", 0), settings, cast("Any", None))
+    broker = Broker(settings.cluster, "toy")
+    source = Source(broker, ["applications"], "toy")
+    worker = Worker(toy(tmp_path / "acts", 0), settings, cast("Any", None), broker, source)
 
     async def times_out(*_: object) -> None:
         raise TimeoutError
 
+    async def begins() -> None:
+        worker._snapshot.ready.set()
+
     monkeypatch.setattr(worker._loop, "run", times_out)
+    monkeypatch.setattr(worker, "_begin_chain", begins)
     async with asyncio.timeout(30):
-        with pytest.raises(TimeoutError):
-            await worker._work()
+        with pytest.raises(BaseExceptionGroup) as ended:
+            async with worker.working():
+                await asyncio.Event().wait()
+    assert ended.group_contains(TimeoutError)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from servicecert_deploy import Parts
 from servicecert_schemas import topics
 from servicecert_worker.faults import Abandoned, uncancelled, within
-from servicecert_worker.kafka import clients
-from servicecert_worker.kafka.source import Source
-from toy.stand import Stand, cancelled, eventually, numbered
+from servicecert_worker.kafka import clients, internals
+from toy.stand import Stand, cancelled, eventually
 
 
 async def cancelled_by_its_owner() -> None:
@@ -116,44 +114,17 @@ async def test_a_consumer_whose_broker_died_is_stopped_and_leaves_nothing(stand:
         await asyncio.to_thread(parts.kafka.restart)
 
 
-async def test_a_consumer_that_nobody_fetches_for_any_more_is_given_up(stand: Stand) -> None:
+async def test_a_consumer_that_nobody_fetches_for_any_more_is_seen(stand: Stand) -> None:
     consumer = AIOKafkaConsumer(bootstrap_servers=stand.bootstrap, group_id=None)
     await consumer.start()
     try:
         consumer.assign([TopicPartition(stand.prefix + topics.APPLICATIONS.name, 0)])
-        assert await clients.fetched(consumer, 1, 10) == {}
+        assert not internals.is_broken(consumer)
         consumer._fetcher._fetch_task.cancel()
-        with pytest.raises(Abandoned):
-            await clients.fetched(consumer, 100, 10)
+
+        async def is_broken() -> bool:
+            return internals.is_broken(consumer)
+
+        await eventually(is_broken)
     finally:
         await clients.stop(consumer)
-
-
-async def test_I1_a_worker_whose_consumer_stopped_fetching_opens_another(stand: Stand) -> None:
-    opened: list[AIOKafkaConsumer] = []
-
-    class Watched(Source):
-        def _open(self) -> AIOKafkaConsumer:
-            opened.append(super()._open())
-            return opened[-1]
-
-    name = stand.prefix + topics.APPLICATIONS.name
-    source = Watched([name], stand.prefix + "given-up", stand.bootstrap, 6, lambda: None, lambda: 10)
-    reading = asyncio.create_task(source.run())
-    try:
-
-        async def assigned() -> bool:
-            return source.assigned() > 0
-
-        await eventually(assigned)
-        opened[0]._fetcher._fetch_task.cancel()
-        await stand.send(numbered(uuid4(), "1"))
-
-        async def read() -> bool:
-            return len(source) == 1
-
-        await eventually(read)
-        assert len(opened) == 2
-    finally:
-        reading.cancel()
-        await asyncio.wait([reading])

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from pydantic import ValidationError
 from servicecert_worker.clock import clock_ahead
-from servicecert_worker.process.run import settings_fault
+from servicecert_worker.process.application import settings_fault
 from servicecert_worker.process.settings import WorkerSettings
 from toy.stand import Stand, eventually, numbered
 

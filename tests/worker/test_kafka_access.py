@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from servicecert_worker.kafka.access import IN_THE_CLEAR, KafkaAccess
-from servicecert_worker.process.run import settings_fault
+from servicecert_worker.process.application import settings_fault
 
 
 @pytest.fixture

@@ -10,9 +10,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from pydantic import BaseModel
 from servicecert_schemas.codec import to_record
-from servicecert_worker.decider import Event, Refuted, Result, Service
+from servicecert_worker.decider import Event, Examined, Facts, Refuted, Result, Service
 from servicecert_worker.runtime.fold import Item
 from servicecert_worker.runtime.loop import Loop
 from servicecert_worker.runtime.record import Arrival, Poison, Record
@@ -21,6 +20,13 @@ from toy.service import Act
 from toy.stand import numbered
 
 NOW = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Found(Facts):
+    """What the toy's examination finds: a number, or a word that holds instead."""
+
+    what: int | str
 
 
 @dataclass
@@ -34,14 +40,16 @@ class Draws:
     hindered: list[str | None] = field(default_factory=list)
 
     def examine(self, events: Sequence[Event]) -> Sequence[Event]:
-        return [replace(event, facts=next(self.numbers)) for event in events]
+        return [replace(event, facts=Found(next(self.numbers))) for event in events]
 
     async def take(self, items: Sequence[Item], _: datetime) -> Outcome:
         self.hindered.append(self.loop.unavailable)
         self.turns.append(
-            [item.what.facts for item in items if isinstance(item, Arrival) and isinstance(item.what, Event)]
+            [item.what.facts.what for item in items if isinstance(item, Arrival) and isinstance(item.what, Event)]
         )
-        self.results += [item.data.facts for item in items if isinstance(item, Result) and isinstance(item.data, Found)]
+        self.results += [
+            item.data.facts.what for item in items if isinstance(item, Result) and isinstance(item.data, Examined)
+        ]
         if self.refutations:
             raise self.refutations.pop(0)
         return Outcome((), 0, frozenset(), (), ())
@@ -91,26 +99,20 @@ async def test_events_are_examined_anew_until_the_turn_succeeds(caplog: pytest.L
 
 async def test_what_holds_instead_stays_through_later_tries() -> None:
     one, other = uuid4(), uuid4()
-    draws = Draws([Refuted("x", {str(one): "taken"}), Refuted("y", {str(other): "gone"}), Refuted("z")])
+    draws = Draws([Refuted("x", {str(one): Found("taken")}), Refuted("y", {str(other): Found("gone")}), Refuted("z")])
     await turned(draws, arrived(one), arrived(other))
     assert draws.turns == [[1, 2], ["taken", 3], ["taken", "gone"], ["taken", "gone"]]
 
 
 async def test_poison_is_left_as_it_is() -> None:
-    draws = Draws([Refuted("x", {"poisoned": "facts"})])
+    draws = Draws([Refuted("x", {"poisoned": Found("facts")})])
     await turned(draws, replace(arrived(uuid4()), what=Poison(uuid4(), "poisoned", "reason", "error")))
     assert draws.turns == [[], []]
 
 
-class Found(BaseModel):
-    """A result that carries facts."""
-
-    facts: Any
-
-
 async def test_a_result_with_facts_gets_what_holds_instead() -> None:
-    draws = Draws([Refuted("x", {"case": "taken"})])
-    await turned(draws, Result(uuid4(), "case", "examine", Found(facts="drawn")))
+    draws = Draws([Refuted("x", {"case": Found("taken")})])
+    await turned(draws, Result(uuid4(), "case", "examine", Examined(facts=Found("drawn"))))
     assert draws.results == ["drawn", "taken"]
 
 

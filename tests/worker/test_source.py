@@ -1,41 +1,35 @@
-"""The way in from Kafka where a client fails in a manner that no broker can be made to show at will."""
+"""The way in from Kafka where a client, or FastStream, fails in a manner that no broker can be made to show at will."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from aiokafka import TopicPartition
-from servicecert_worker.kafka import source
+from faststream import BaseMiddleware
+from servicecert_schemas import topics
+from servicecert_worker.kafka import source as sources
+from servicecert_worker.kafka.broker import Broker
+from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.kafka.source import Source
 from servicecert_worker.runtime.record import Record
+from toy.stand import Stand, eventually, numbered
 
 PARTITION = TopicPartition("applications", 0)
 
 
 class Consumer:
-    """A consumer that is done with its start, fetches nothing, and whose commits end as `ends` says, one after the other."""
+    """A consumer whose commits end as `ends` says, one after the other."""
 
     def __init__(self, ends: list[BaseException | None]) -> None:
         self._ends = ends
         self.committed: asyncio.Queue[int] = asyncio.Queue()
 
-    async def start(self) -> None:
-        pass
-
-    async def stop(self) -> None:
-        pass
-
-    def subscribe(self, *_: Any, **__: Any) -> None:
-        pass
-
     def assignment(self) -> set[TopicPartition]:
         return {PARTITION}
-
-    async def getmany(self, **_: Any) -> dict[TopicPartition, Any]:
-        await asyncio.Event().wait()
-        return {}
 
     async def commit(self, offsets: dict[TopicPartition, int]) -> None:
         if self._ends and (end := self._ends.pop(0)) is not None:
@@ -43,26 +37,116 @@ class Consumer:
         self.committed.put_nowait(offsets[PARTITION])
 
 
-def opened(consumers: list[Consumer], monkeypatch: pytest.MonkeyPatch) -> source.Source:
-    """A source that opens these consumers, and whose record 6 is handled."""
-    monkeypatch.setattr(source, "AIOKafkaConsumer", lambda **_: consumers.pop(0))
-    monkeypatch.setattr(source, "_COMMIT_SECONDS", 0)
-    made = source.Source([PARTITION.topic], "toy", "nowhere:1", 30, lambda: None, lambda: 1)
-    made.handled([Record(PARTITION.topic, 0, 6, None, [], None, datetime.now(UTC))])
-    return made
+def reading(consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> Source:
+    """A source that reads by this consumer, and whose record 6 is handled."""
+    monkeypatch.setattr(sources, "_LOOK_SECONDS", 0)
+    monkeypatch.setattr(sources, "_COMMIT_SECONDS", 0)
+    source = Source(Broker(Cluster("nowhere:1"), "toy"), [PARTITION.topic], "toy")
+    source._subscriber.consumer = consumer
+    source.handled([Record(PARTITION.topic, 0, 6, None, [], None, datetime.now(UTC))])
+    return source
 
 
 @pytest.mark.parametrize("fault", [asyncio.CancelledError(), ConnectionResetError()], ids=["cancelled", "reset"])
 async def test_offsets_are_committed_after_a_commit_that_the_client_gave_up(fault, monkeypatch) -> None:
     consumer = Consumer([fault])
-    reading = asyncio.create_task(opened([consumer], monkeypatch).run())
+    watching = asyncio.create_task(reading(consumer, monkeypatch).watch())
     async with asyncio.timeout(30):
         assert await consumer.committed.get() == 7
-    reading.cancel()
-    await asyncio.wait([reading])
+    watching.cancel()
+    await asyncio.wait([watching])
 
 
 async def test_a_commit_that_fails_by_a_defect_ends_the_reading(monkeypatch) -> None:
     async with asyncio.timeout(30):
         with pytest.raises(ZeroDivisionError):
-            await opened([Consumer([ZeroDivisionError(), ZeroDivisionError()])], monkeypatch).run()
+            await reading(Consumer([ZeroDivisionError()]), monkeypatch).watch()
+
+
+class Reading:
+    """A source of the stand's topic, with the broker that feeds it, and what it was given."""
+
+    def __init__(self, stand: Stand, group: str, room: int = 1_000) -> None:
+        self.broker = Broker(Cluster(stand.bootstrap, stand.prefix), "toy")
+        self.source = Source(self.broker, [stand.prefix + topics.APPLICATIONS.name], stand.prefix + group)
+        self.source.bind(lambda: None, lambda: room)
+        self.taken: list[Record] = []
+
+    def take(self) -> int:
+        records = self.source.take(100)
+        self.source.handled(records)
+        self.taken += records
+        return len({(record.partition, record.offset) for record in self.taken})
+
+    async def __aenter__(self) -> Reading:
+        self._watching = asyncio.create_task(self.source.watch())
+        await self.broker.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.source.finish()
+        await self.broker.stop()
+        self._watching.cancel()
+        await asyncio.wait([self._watching])
+
+
+async def test_I1_a_source_whose_consumer_stopped_fetching_opens_another(stand: Stand) -> None:
+    async with Reading(stand, "given-up") as reading:
+
+        async def assigned() -> bool:
+            return reading.source.assigned() > 0
+
+        await eventually(assigned)
+        first = reading.source._subscriber.consumer
+        first._fetcher._fetch_task.cancel()
+        await stand.send(numbered(uuid4(), "1"))
+
+        async def read() -> bool:
+            return reading.take() == 1
+
+        await eventually(read)
+        assert reading.source._subscriber.consumer is not first
+
+
+async def test_I1_I5_a_batch_that_does_not_reach_the_handler_is_read_again_in_order(stand: Stand, caplog) -> None:
+    class Faulty(BaseMiddleware):
+        count = 0
+
+        async def consume_scope(self, call_next: Any, msg: Any) -> Any:
+            Faulty.count += 1
+            if Faulty.count in (2, 3):
+                raise ValueError("This text may be personal and must not be seen.")
+            return await call_next(msg)
+
+    reading = Reading(stand, "faulty")
+    reading.broker.add_middleware(Faulty)
+    await stand.send([each for _ in range(7) for each in numbered(uuid4(), *map(str, range(150)))])
+    async with reading:
+
+        async def all_read() -> bool:
+            return reading.take() == 7 * 150
+
+        await eventually(all_read)
+    assert Faulty.count > 3
+    assert len(reading.taken) == 7 * 150
+    for partition in {record.partition for record in reading.taken}:
+        offsets = [record.offset for record in reading.taken if record.partition == partition]
+        assert offsets == sorted(offsets)
+    assert "personal" not in caplog.text
+    assert "ValueError" in caplog.text
+
+
+async def test_a_source_without_room_takes_no_more_than_one_batch(stand: Stand) -> None:
+    await stand.send([each for _ in range(9) for each in numbered(uuid4(), *map(str, range(150)))])
+    async with Reading(stand, "full", room=1) as reading:
+
+        async def has_records() -> bool:
+            return len(reading.source) > 0
+
+        await eventually(has_records)
+        assert len(reading.source) <= 400
+
+        async def all_read() -> bool:
+            return reading.take() == 9 * 150
+
+        await eventually(all_read)

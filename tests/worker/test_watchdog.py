@@ -8,6 +8,8 @@ from typing import Any
 from uuid import uuid4
 
 from servicecert_worker.decider import Result
+from servicecert_worker.kafka.broker import Broker
+from servicecert_worker.kafka.source import Source
 from servicecert_worker.process.settings import WorkerSettings
 from servicecert_worker.runtime.worker import Worker
 from toy import service as toy
@@ -17,10 +19,12 @@ async def test_a_long_time_without_work_is_no_stall_and_work_that_waits_too_long
     now = [datetime(2026, 11, 24, tzinfo=UTC)]
     settings = WorkerSettings(bootstrap_servers="nowhere:1", database_url="postgresql://nowhere", stall_seconds=60)
     no_pool: Any = None
-    worker = Worker(toy.toy(tmp_path / "acts", 0), settings, no_pool, clock=lambda: now[0])
+    broker = Broker(settings.cluster, "toy")
+    source = Source(broker, ["applications"], "toy")
+    worker = Worker(toy.toy(tmp_path / "acts", 0), settings, no_pool, broker, source, clock=lambda: now[0])
     now[0] += timedelta(hours=1)
-    assert worker._live() == (True, "live")
+    assert worker.live() == (True, "live")
     worker._loop.give_result(Result(uuid4(), "k", "act", toy.Act(case_id="k", number="1")))
-    assert worker._live() == (True, "live")
+    assert worker.live() == (True, "live")
     now[0] += timedelta(seconds=61)
-    assert worker._live() == (False, "something waits, and nothing was handled for 61 s")
+    assert worker.live() == (False, "something waits, and nothing was handled for 61 s")

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from servicecert_schemas.event import EventData
 from servicecert_schemas.topics import Topic
 
@@ -25,6 +25,20 @@ K = TypeVar("K")
 Connection: TypeAlias = "PoolConnectionProxy[Any]"
 
 
+class Facts:
+    """What `examine` found out about an event. A service's own facts derive from this, and its `decide` matches on their types."""
+
+    __slots__ = ()
+
+
+class Examined(BaseModel):
+    """The result of an act that examined something once more: facts, as an event comes with."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    facts: Facts
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """An event from a topic. `facts` is what `examine` found out about it; `time` is when its writer says that it happened."""
@@ -33,7 +47,7 @@ class Event:
     key: str
     data: EventData
     time: datetime
-    facts: Any = None
+    facts: Facts | None = None
     traceparent: str | None = None
 
 
@@ -126,11 +140,11 @@ class Transient(Exception):
 class Refuted(Transient):
     """What `examine` found does not hold: a number that it drew is taken, the clock that it read is wrong. Raised by `decide` or by a `Store`.
 
-    The turn is tried again with its events examined anew; one whose key is in `instead` gets those facts, and is not examined. A result whose data
-    has `facts` gets them too. The text says why turns fail, for an operator, and holds no personal data.
+    The turn is tried again with its events examined anew; one whose key is in `instead` gets those facts, and is not examined. A result that is
+    `Examined` gets them too. The text says why turns fail, for an operator, and holds no personal data.
     """
 
-    def __init__(self, text: str, instead: Mapping[str, Any] = MappingProxyType({})) -> None:
+    def __init__(self, text: str, instead: Mapping[str, Facts] = MappingProxyType({})) -> None:
         super().__init__(text)
         self.instead = instead
 

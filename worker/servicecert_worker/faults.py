@@ -51,6 +51,17 @@ class OperatorError(Exception):
         self.exit_code = exit_code
 
 
+def for_operators(error: BaseException) -> tuple[str, int] | None:
+    """Return the sentence and the exit code of an error that an operator must act on, None of any other.
+
+    An exception type says that it is one by `exit_code`; of a group the first counts.
+    """
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    code = getattr(error, "exit_code", None)
+    return (str(error), code) if isinstance(code, int) else None
+
+
 def no_broker(bootstrap_servers: str, access: KafkaAccess = IN_THE_CLEAR) -> OperatorError:
     """Kafka cannot be reached, or does not let us in: its client does not tell the one from the other."""
     if access.security_protocol is not SecurityProtocol.PLAINTEXT:

@@ -6,10 +6,6 @@ import sys
 
 import click
 
-from ..faults import told
-
-EX_SOFTWARE = 70
-
 
 @click.command()
 def command() -> None:
@@ -23,13 +19,7 @@ def command() -> None:
     Example:
       SERVICECERT_OCSP_PORT=8081 servicecert ocsp
     """
-    from servicecert_revoker.ocsp import app as process
-    from servicecert_worker.faults import traced
+    from servicecert_revoker.ocsp.app import app
+    from servicecert_worker.process import application
 
-    try:
-        sys.exit(process.run())
-    except Exception as error:
-        if told(error) is not None:
-            raise
-        click.echo(f"servicecert: ocsp ended by a defect: {traced(error)}", err=True)
-        sys.exit(EX_SOFTWARE)
+    sys.exit(application.run(app()))

@@ -7,10 +7,7 @@ import sys
 
 import click
 
-from ..faults import told
 from ..names import SERVICES
-
-EX_SOFTWARE = 70
 
 
 @click.command()
@@ -26,13 +23,6 @@ def command(service: str) -> None:
     Example:
       servicecert run intake
     """
-    from servicecert_worker.faults import traced
-    from servicecert_worker.process import run as process
+    from servicecert_worker.process import application
 
-    try:
-        sys.exit(process.run(importlib.import_module(f"servicecert_{service}.service")))
-    except Exception as error:
-        if told(error) is not None:
-            raise
-        click.echo(f"servicecert: {service} ended by a defect: {traced(error)}", err=True)
-        sys.exit(EX_SOFTWARE)
+    sys.exit(application.run(importlib.import_module(f"servicecert_{service}.app").app()))

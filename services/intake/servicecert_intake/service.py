@@ -37,8 +37,11 @@ from .storage.prepare import prepare
 from .storage.store import CaseStore
 from .storage.waking import wake
 
+__all__ = ["MIGRATIONS", "NAME", "READS", "Settings", "open_service"]
+
 NAME = "intake"
 MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
+READS = (APPLICATIONS, CERTIFICATES, CERTIFICATE_STATUS, NOTIFICATIONS)
 
 
 @asynccontextmanager
@@ -55,7 +58,7 @@ async def open_service(
 
     yield Service(
         name=NAME,
-        reads=(APPLICATIONS, CERTIFICATES, CERTIFICATE_STATUS, NOTIFICATIONS),
+        reads=READS,
         store=CaseStore(),
         decide=partial(decide, load_profiles()),
         heeds=heeds,

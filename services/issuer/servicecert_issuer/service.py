@@ -32,10 +32,11 @@ from .settings import Settings
 from .storage.prepare import prepare
 from .storage.store import CertificateStore, count_open, on_record
 
-__all__ = ["MIGRATIONS", "NAME", "Settings", "open_service"]
+__all__ = ["MIGRATIONS", "NAME", "READS", "Settings", "open_service"]
 
 NAME = "issuer"
 MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
+READS = (ACCEPTED_APPLICATIONS, CERTIFICATE_STATUS)
 
 # One thread for each batch and two at a time: the signatures of one core do not wait for another's batch to fill.
 _BATCH = 25
@@ -67,7 +68,7 @@ async def open_service(
     async with beside(sense.watch(pool)):
         yield Service(
             NAME,
-            reads=(ACCEPTED_APPLICATIONS, CERTIFICATE_STATUS),
+            reads=READS,
             store=CertificateStore(),
             decide=Decide(timedelta(hours=settings.sign_within_hours)),
             heeds=heeds,

@@ -24,6 +24,7 @@ from .storage.store import LedgerStore
 
 NAME = "notifier"
 MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
+READS = (CERTIFICATES, CERTIFICATE_STATUS, CASES, DEADLINES)
 
 
 @asynccontextmanager
@@ -39,7 +40,7 @@ async def open_service(
             await stack.enter_async_context(reading(folder, domain, pool, clock))
         yield Service(
             name=NAME,
-            reads=(CERTIFICATES, CERTIFICATE_STATUS, CASES, DEADLINES),
+            reads=READS,
             store=LedgerStore(),
             decide=decide,
             heeds=heeds,
@@ -51,4 +52,4 @@ async def open_service(
         )
 
 
-__all__ = ["MIGRATIONS", "NAME", "Settings", "open_service"]
+__all__ = ["MIGRATIONS", "NAME", "READS", "Settings", "open_service"]

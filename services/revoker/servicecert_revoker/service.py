@@ -37,12 +37,13 @@ from .settings import Settings
 from .storage.prepare import prepare
 from .storage.store import RevocationStore
 
-__all__ = ["MIGRATIONS", "NAME", "Settings", "open_service"]
+__all__ = ["MIGRATIONS", "NAME", "READS", "Settings", "open_service"]
 
 log = logging.getLogger(__name__)
 
 NAME = "revoker"
 MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
+READS = (REVOCATIONS, CERTIFICATES, OCSP_RESPONDERS)
 
 # One pass serves all orders that wait for it; orders for other CAs do not wait for its end.
 _BATCH = 1_000
@@ -76,7 +77,7 @@ async def open_service(
         last = last_crls(pool, sorted(authority.issuers), settings.crl_partitions)
         service = Service(
             NAME,
-            reads=(REVOCATIONS, CERTIFICATES, OCSP_RESPONDERS),
+            reads=READS,
             store=RevocationStore(),
             decide=decide,
             examine=Examine(authority, await asyncio.to_thread(throw_away_keys), os.urandom, clock),

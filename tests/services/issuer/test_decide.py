@@ -10,7 +10,6 @@ import pytest
 from cryptography import x509
 from servicecert_issuer.domain.decide import EXAMINE, RETRY, Decide, belated
 from servicecert_issuer.domain.issuance import (
-    Examined,
     Intended,
     Linted,
     Recorded,
@@ -35,7 +34,7 @@ from servicecert_schemas.certificate import (
     IssuingRefused,
     IssuingStopped,
 )
-from servicecert_worker.decider import Decision, Due, Event, Intent, Refuted, Result
+from servicecert_worker.decider import Decision, Due, Event, Examined, Intent, Refuted, Result
 
 Accepted = Callable[..., ApplicationAccepted]
 MakeEvent = Callable[..., Event]

@@ -18,7 +18,7 @@ from servicecert_pki.keys import KeyUnavailable
 from servicecert_pki.profiles import ProfileUnsafe
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued
 from servicecert_worker.decider import Done, Due, Event, Refuted, Result, Task
-from servicecert_worker.process.run import settings_fault
+from servicecert_worker.process.application import settings_fault
 
 NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
 

@@ -34,6 +34,8 @@ from servicecert_schemas.topics import CERTIFICATE_STANDINGS, OCSP_RESPONDERS
 from servicecert_worker.decider import Event, Result, Task
 from servicecert_worker.faults import OperatorError, pauses
 from servicecert_worker.kafka import topic_creation
+from servicecert_worker.kafka.broker import Broker
+from servicecert_worker.process import health
 from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, revoked, said
 
 POST = {"Content-Type": "application/ocsp-request"}
@@ -88,8 +90,29 @@ def settings(cluster: Cluster, port: int, **more: Any) -> Settings:
     )
 
 
+class Whole:
+    """A responder with its broker and its health, as its application runs it."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._settings = settings
+        self._broker = Broker(settings.cluster, "ocsp")
+        self._stopping = asyncio.Event()
+        self.responder = Responder(settings, self._broker, clock)
+
+    async def run(self) -> None:
+        try:
+            async with health.serve(self.responder, self._settings), self.responder.working():
+                await self._broker.start()
+                await self._stopping.wait()
+        finally:
+            await self._broker.stop()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+
 @asynccontextmanager
-async def answering(*responders: Responder) -> AsyncIterator[list["asyncio.Task[None]"]]:
+async def answering(*responders: Whole) -> AsyncIterator[list["asyncio.Task[None]"]]:
     running = [asyncio.create_task(responder.run()) for responder in responders]
     try:
         yield running
@@ -135,10 +158,7 @@ async def test_D8_I7_responders_without_state_say_what_the_topic_says(
 ) -> None:
     await publish(cluster, said(GOOD), said(REVOKED), revoked(REVOKED, datetime.now(UTC)))
     port = free_port()
-    first, second = (
-        Responder(settings(cluster, port, health_file=tmp_path / name), lambda: datetime.now(UTC))
-        for name in ("first", "second")
-    )
+    first, second = (Whole(settings(cluster, port, health_file=tmp_path / name)) for name in ("first", "second"))
     asker = Asker(authority, port)
     async with answering(first, second):
         await until(lambda: asker.all_say(REVOKED, "revoked"))
@@ -162,7 +182,7 @@ async def test_D8_nothing_is_answered_before_a_ca_has_certified_the_key(
     cluster: Cluster, authority: Authority, tmp_path: Path
 ) -> None:
     port = free_port()
-    alone = Responder(settings(cluster, port, health_file=tmp_path / "alone"), lambda: datetime.now(UTC))
+    alone = Whole(settings(cluster, port, health_file=tmp_path / "alone"))
     asker = Asker(authority, port)
     async with answering(alone), aiohttp.ClientSession() as session:
         await until(lambda: asker.all_say(GOOD, "The responder answers TRY_LATER."))
@@ -179,7 +199,7 @@ async def test_D8_a_topic_made_anew_stops_a_responder_with_one_sentence(
 ) -> None:
     await publish(cluster, *(said(serial) for serial in range(1, 200)))
     port = free_port()
-    responder = Responder(settings(cluster, port), lambda: datetime.now(UTC))
+    responder = Whole(settings(cluster, port))
     asker = Asker(authority, port)
     async with answering(responder) as (running,):
         await until(lambda: asker.all_say(GOOD, "not revoked"))
@@ -198,25 +218,25 @@ async def test_D8_a_topic_made_anew_stops_a_responder_with_one_sentence(
 
 async def test_D8_a_responder_that_is_cut_off_says_so_when_its_knowledge_ends(cluster: Cluster, revoker: None) -> None:
     ahead = timedelta()
-    responder = Responder(settings(cluster, free_port()), lambda: datetime.now(UTC) + ahead)
-    async with answering(responder):
+    whole = Whole(settings(cluster, free_port()), lambda: datetime.now(UTC) + ahead)
+    async with answering(whole):
 
         async def ready() -> bool:
-            return responder._is_ready()[0]
+            return whole.responder.ready()[0]
+
+        async def nothing(_: datetime) -> None:
+            pass
 
         await until(ready)
-        responder._feed._reached = lambda moment: None
+        whole.responder._feed._reached = nothing
         ahead = timedelta(hours=4)
-        assert responder._is_ready() == (False, "Kafka has been away for so long that nothing can be answered.")
+        assert whole.responder.ready() == (False, "Kafka has been away for so long that nothing can be answered.")
 
 
 async def test_a_port_that_is_taken_is_one_sentence(cluster: Cluster) -> None:
     async with asyncio.timeout(WAIT_SECONDS):
         with pytest.raises(OperatorError, match="SERVICECERT_OCSP_HOST"):
-            await Responder(
-                Settings(bootstrap_servers=cluster.bootstrap, ocsp_host="192.0.2.1", ocsp_port=1),
-                lambda: datetime.now(UTC),
-            ).run()
+            await Whole(Settings(bootstrap_servers=cluster.bootstrap, ocsp_host="192.0.2.1", ocsp_port=1)).run()
 
 
 async def test_a_responder_that_waits_for_the_broker_ends_in_order_when_it_is_told_to(tmp_path):

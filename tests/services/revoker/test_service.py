@@ -17,7 +17,7 @@ from servicecert_revoker.domain.knowledge import NOTHING_KNOWN
 from servicecert_revoker.service import MIGRATIONS, Settings, open_service
 from servicecert_schemas.revocation import CrlPublished
 from servicecert_worker.decider import Done, Due, Result, Task
-from servicecert_worker.process.run import settings_fault
+from servicecert_worker.process.application import settings_fault
 
 ServicePool: TypeAlias = "Callable[[str, Path], Awaitable[asyncpg.Pool[Any]]]"
 

@@ -12,8 +12,8 @@ from aiokafka.errors import KafkaError
 
 from ..clock import machine_clock
 from ..faults import named, within
-from .access import KafkaAccess
 from .clients import STOP_SECONDS, stop
+from .cluster import Cluster
 from .lag import measure
 
 log = logging.getLogger(__name__)
@@ -22,18 +22,18 @@ _START_SECONDS = 15.0
 _ANSWER_SECONDS = 30.0
 
 
-async def heard(bootstrap_servers: str, access: KafkaAccess, prefix: str, service: str, until: datetime) -> bool:
+async def heard(cluster: Cluster, service: str, until: datetime) -> bool:
     """Whether a service has handled every record of its topics that was written up to a moment, by the records' own times.
 
     Where the broker does not answer nobody knows, so it has not.
     """
-    admin = AIOKafkaAdminClient(**access.to(bootstrap_servers))
-    reader = AIOKafkaConsumer(**access.to(bootstrap_servers), group_id=None, enable_auto_commit=False)
+    admin = AIOKafkaAdminClient(**cluster.client)
+    reader = AIOKafkaConsumer(**cluster.client, group_id=None, enable_auto_commit=False)
     try:
         await within(_START_SECONDS, admin.start())
         await within(_START_SECONDS, reader.start())
         now = machine_clock()
-        lags = await within(_ANSWER_SECONDS, measure(admin, reader, prefix, [service], now))
+        lags = await within(_ANSWER_SECONDS, measure(admin, reader, cluster.prefix, [service], now))
     except (KafkaError, OSError, TimeoutError) as error:
         log.info("What waits to be handled is not known (%s)", named(error))
         return False

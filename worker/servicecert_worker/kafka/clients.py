@@ -7,32 +7,16 @@ such an end for an orderly one: what followed a topic would stand still for ever
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
-from aiokafka.client import AIOKafkaClient
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from ..faults import Abandoned, named, within
+from ..faults import named, within
+from .internals import client_of
 
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 5.0
-
-
-async def fetched(
-    consumer: AIOKafkaConsumer, timeout_ms: int, max_records: int
-) -> Mapping[TopicPartition, Sequence[ConsumerRecord]]:
-    """What came next, nothing where nothing comes in time. Raises KafkaError, and Abandoned where the task that fetches for the consumer has ended.
-
-    `getmany` does not look at that task: it would find nothing, for ever, and the lag that the consumer knows of would stay as it is.
-    """
-    batches: Mapping[TopicPartition, Sequence[ConsumerRecord]] = await consumer.getmany(
-        timeout_ms=timeout_ms, max_records=max_records
-    )
-    if not batches and consumer._fetcher.error_future.done():
-        raise Abandoned
-    return batches
 
 
 async def stop(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
@@ -43,8 +27,4 @@ async def stop(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
         log.info("A client of Kafka did not stop cleanly (%s)", named(error))
         with suppress(Exception):
             # What it left undone: else its connections stay, and it asks for metadata for ever.
-            await within(STOP_SECONDS, _connections(client).close())
-
-
-def _connections(client: AIOKafkaProducer | AIOKafkaConsumer) -> AIOKafkaClient:
-    return client.client if isinstance(client, AIOKafkaProducer) else client._client
+            await within(STOP_SECONDS, client_of(client).close())

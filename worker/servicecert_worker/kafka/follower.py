@@ -1,132 +1,141 @@
-"""Follows the topics that a service decides with, and keeps the snapshot of what they say.
+"""Reads topics from their first record on, for as long as the process runs, and says when all of them is read. Nothing is committed.
 
-Every worker reads them whole, from the first record to the end, before its first turn, and follows from then on. Nothing is committed.
+One way for all who decide or answer by what topics say: the snapshots of services, and the OCSP responder.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import NoReturn
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
+from faststream.kafka import KafkaBroker
 from servicecert_schemas.codec import Undecodable, decode
 
-from ..decider import Change, Known
-from ..faults import Outage, is_transient, pauses, uncancelled, within
-from .access import IN_THE_CLEAR, KafkaAccess
-from .clients import fetched, stop
+from ..clock import Clock, machine_clock
+from ..decider import Change
+from ..faults import Outage, within
+from .broker import is_stuck, reopen, subscribe
+from .internals import client_of, position_of
 
 log = logging.getLogger(__name__)
-K = TypeVar("K")
 
-_TELL_SECONDS = 30.0
+_ANSWER_SECONDS = 5.0
+_SOON_SECONDS = 0.02
+_LOOK_SECONDS = 0.5
+_POLL_MS = 50
+_MOST = 5_000
+# A turn of the event loop that takes longer makes whoever asks meanwhile wait.
+_SLICE = 100
 
 
-class Follower(Generic[K]):
-    """The snapshot of a `Known`. `ready` is set once all that stood in the topics at the start is in it."""
+class Follower:
+    """Gives what the topics say to `take`, and each moment up to which all of them is read to `reached`.
+
+    The moment is the one at which the broker was asked how far the topics reach. A broker that is away says nothing, so the moment stands still.
+    `check` is asked before anything counts as read, and whenever the topics have become shorter: it raises where they are others than before.
+    `told_as` is what an outage is told of.
+    What one of the three raises, `watch` raises too. `faulty` counts records that are no events.
+    """
 
     def __init__(
-        self, known: Known[K] | None, bootstrap_servers: str, prefix: str, access: KafkaAccess = IN_THE_CLEAR
+        self,
+        broker: KafkaBroker,
+        topics: Sequence[str],
+        take: Callable[[Sequence[Change]], None],
+        reached: Callable[[datetime], Awaitable[None]],
+        clock: Clock = machine_clock,
+        check: Callable[[AIOKafkaClient], Awaitable[None]] | None = None,
+        told_as: str = "Kafka",
     ) -> None:
-        self._known = known
-        self._client = access.to(bootstrap_servers)
-        self._topics = [prefix + topic.name for topic in known.topics] if known else []
-        self.snapshot: Any = None if known is None else known.empty
-        self.ready = asyncio.Event()
         self.faulty = 0
-        self._told: tuple[Any, float] = (None, 0.0)
-        self._outage = Outage("Kafka, for the topics that are followed")
-        self._untold = Outage("What is told of the topics that are followed")
+        self._topics = frozenset(topics)
+        self._take = take
+        self._reached = reached
+        self._clock = clock
+        self._check = check
+        self._next: dict[TopicPartition, int] = {}
+        self._busy = False
+        self._fault: Exception | None = None
+        self._is_checked = False
+        self._outage = Outage(told_as)
+        self._subscriber = subscribe(
+            broker, topics, self.receive, group_id=None, max_records=_MOST, batch_timeout_ms=_POLL_MS
+        )
 
-    async def run(self) -> None:
-        """Follows for ever."""
-        if self._known is None:
-            self.ready.set()
-            return
-        async for _ in pauses():
-            consumer = AIOKafkaConsumer(
-                **self._client, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
-            )
-            try:
-                await within(30, consumer.start())
-                await uncancelled(self._follow(consumer, self._known))
-            except (KafkaError, OSError, TimeoutError) as error:
-                self._outage.began(error)
-            finally:
-                await stop(consumer)
-
-    async def _follow(self, consumer: AIOKafkaConsumer, known: Known[K]) -> None:
-        partitions = [
-            TopicPartition(topic, number) for topic in self._topics for number in await _partitions(consumer, topic)
-        ]
-        consumer.assign(partitions)
-        ends = await consumer.end_offsets(partitions)
-        self._outage.ended()
-        snapshot = known.empty
-        caught_up = False
-        while True:
-            batches = await fetched(consumer, 500, 5_000)
-            changes = [change for records in batches.values() for change in self._changes(records)]
-            if changes:
-                snapshot = known.apply(snapshot, changes)
-            if not caught_up:
-                # Also after a fault: what was known before counts until all of it is read again.
-                if [p for p in partitions if await consumer.position(p) < ends[p]]:
-                    continue
-                caught_up = True
-                self.ready.set()
-            self.snapshot = snapshot
-            if not changes:
-                await self._settle(known, snapshot)
-
-    async def _settle(self, known: Known[K], snapshot: K) -> None:
-        """Tells the service of a snapshot that is new, or that it was told of a while ago. What fails for now is tried in the next round."""
-        at = asyncio.get_running_loop().time()
-        told, when = self._told
-        if known.settled is None or (told is snapshot and at < when + _TELL_SECONDS):
-            return
+    async def receive(self, records: Sequence[ConsumerRecord]) -> None:
+        """Take what was fetched, each record once, a slice at a time: the subscriber's handler."""
+        self._busy = True
         try:
-            await within(_TELL_SECONDS, known.settled(snapshot))
+            for start in range(0, len(records), _SLICE):
+                self._take_slice(records[start : start + _SLICE])
+                await asyncio.sleep(0)
         except Exception as error:
-            if not is_transient(error):
-                raise
-            self._untold.began(error)
-        else:
-            self._untold.ended()
-            self._told = snapshot, at
+            self._fault = error
+            raise
+        finally:
+            self._busy = False
 
-    def _changes(self, records: Sequence[ConsumerRecord]) -> list[Change]:
-        changes: list[Change] = []
-        for record in records:
-            key = (record.key or b"").decode(errors="replace")
-            if record.value is None:
-                changes.append(Change(key, None, datetime.fromtimestamp(record.timestamp / 1000, UTC)))
-                continue
-            try:
-                envelope, data = decode(record.key, record.headers, record.value)
-                changes.append(Change(key, data, envelope.time))
-            except Undecodable as fault:
-                self.faulty += 1
-                log.error(
-                    "An entry of %s is no event of ours (%s) and is left out",
-                    record.topic,
-                    fault.code,
-                    extra={"partition": record.partition, "offset": record.offset},
-                )
-        return changes
+    def _take_slice(self, records: Sequence[ConsumerRecord]) -> None:
+        new = [each for each in records if each.offset >= self._next.get(_partition(each), 0)]
+        self._take([change for record in new for change in self._changes(record)])
+        self._next.update((_partition(record), record.offset + 1) for record in new)
+
+    async def watch(self) -> NoReturn:
+        """Tell how far is read, and open the subscriber again where it reads no more, going on where it was."""
+        pause = _SOON_SECONDS
+        while True:
+            await asyncio.sleep(pause)
+            if self._fault is not None:
+                raise self._fault
+            if is_stuck(self._subscriber):
+                await reopen(self._subscriber, self._outage)
+                self._is_checked = False
+                for partition, offset in self._next.items():
+                    self._subscriber.consumer.seek(partition, offset)
+            elif (consumer := self._subscriber.consumer) is not None and await self._look(consumer):
+                pause = _LOOK_SECONDS
+
+    async def _look(self, consumer: AIOKafkaConsumer) -> bool:
+        """Return whether all that the topics held just now is taken."""
+        asked = self._clock()
+        try:
+            partitions = consumer.assignment()
+            is_whole = {partition.topic for partition in partitions} == self._topics
+            ends = await within(_ANSWER_SECONDS, consumer.end_offsets(partitions)) if partitions else {}
+            positions = {each: position_of(consumer, each) or 0 for each in partitions}
+            is_shorter = any(positions[each] > ends[each] for each in partitions)
+            if self._check is not None and (is_shorter or not is_whole or not self._is_checked):
+                await within(_ANSWER_SECONDS, self._check(client_of(consumer)))
+                self._is_checked = True
+        except (KafkaError, OSError, TimeoutError) as error:
+            self._outage.began(error)
+            return False
+        self._outage.ended()
+        # The client's position runs ahead of what is taken only while the handler is busy.
+        if self._busy or not is_whole or any(positions[each] < ends[each] for each in partitions):
+            return False
+        await self._reached(asked)
+        return True
+
+    def _changes(self, record: ConsumerRecord) -> list[Change]:
+        key = (record.key or b"").decode(errors="replace")
+        if record.value is None:
+            return [Change(key, None, datetime.fromtimestamp(record.timestamp / 1000, UTC))]
+        try:
+            envelope, data = decode(record.key, record.headers, record.value)
+        except Undecodable as fault:
+            self.faulty += 1
+            place = {"partition": record.partition, "offset": record.offset}
+            log.error("A record of %s is no event (%s) and is left out", record.topic, fault.code, extra=place)
+            return []
+        return [Change(key, data, envelope.time)]
 
 
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
-    """The partitions of a topic. Raises `KafkaError` where there is none, since nothing could be followed then.
-
-    A consumer that subscribes to nothing hears of a topic's partitions only once its client tracks the topic.
-    """
-    await consumer._client.add_topic(topic)
-    partitions: set[int] | None = consumer.partitions_for_topic(topic)
-    if not partitions:
-        raise KafkaError(f"the topic {topic} has no partitions yet")
-    return partitions
+def _partition(record: ConsumerRecord) -> TopicPartition:
+    return TopicPartition(record.topic, record.partition)

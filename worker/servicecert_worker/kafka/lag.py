@@ -13,7 +13,6 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
     GroupLoadInProgressError,
@@ -23,6 +22,7 @@ from aiokafka.errors import (
 from servicecert_schemas.topics import CATALOGUE, REGISTERS
 
 from ..faults import pauses
+from .internals import assigned_to
 
 _FETCH_SECONDS = 10.0
 _COORDINATOR_SECONDS = 15.0
@@ -50,7 +50,7 @@ async def committed(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartiti
 async def members(admin: AIOKafkaAdminClient, group: str) -> list[set[TopicPartition]]:
     """The partitions that each running worker of a group reads. Raises what aiokafka raises."""
     _, workers = await _described(admin, group)
-    return [_assigned(worker[4]) for worker in workers]
+    return [assigned_to(worker[4]) for worker in workers]
 
 
 async def _described(admin: AIOKafkaAdminClient, group: str) -> tuple[int, Sequence[Any]]:
@@ -73,13 +73,6 @@ async def _described(admin: AIOKafkaAdminClient, group: str) -> tuple[int, Seque
         else:
             return coordinator, workers
     raise AssertionError("The pauses never end.")
-
-
-def _assigned(raw: bytes) -> set[TopicPartition]:
-    if not raw:
-        return set()
-    assignment = ConsumerProtocolMemberAssignment.decode(raw).assignment
-    return {TopicPartition(topic, partition) for topic, partitions in assignment for partition in partitions}
 
 
 async def measure(

@@ -15,17 +15,15 @@ from asyncpg import Pool
 
 from ..faults import OperatorError
 from ..storage.operator_requests import Act, Operation
-from .metadata_request import TopicIdsRequest
+from .internals import topic_ids
 
 CLUSTER = "the cluster"
 
 
 async def look(client: AIOKafkaClient, topics: Sequence[str]) -> dict[str, str]:
     """The ids of the cluster and of the topics that exist, by name. Raises what aiokafka raises."""
-    node = client.get_random_node()
-    answer = await client.send(node, TopicIdsRequest(list(topics)))
-    found = {topic[1]: str(topic[2]) for topic in answer.topics if topic[0] == 0}
-    return {CLUSTER: answer.cluster_id, **found}
+    cluster, found = await topic_ids(client, list(topics))
+    return {CLUSTER: cluster, **found}
 
 
 def require(found: Mapping[str, str], topics: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""The way in from Kafka: fetches ahead, remembers what is handled, commits it.
+"""The way in from Kafka: FastStream's subscriber hands over what it fetched; the source remembers what is handled and commits it.
 
 Offsets are committed explicitly, per partition, after the transaction that handled their records: at least once. The inbox makes it once in effect.
 """
@@ -9,155 +9,149 @@ import asyncio
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
+from faststream.kafka import KafkaBroker
 
-from ..faults import Outage, beside, named, pauses, uncancelled, within
+from ..faults import Outage, named, within
 from ..runtime.record import Record
-from .access import IN_THE_CLEAR, KafkaAccess
-from .clients import fetched, stop
+from .broker import is_stuck, reopen, subscribe
+from .internals import position_of
 
 log = logging.getLogger(__name__)
 
+_LOOK_SECONDS = 0.2
 _COMMIT_SECONDS = 1.0
+_ROOM_SECONDS = 0.05
 _FETCH_BYTES = 8 * 1024 * 1024
+_POLL_MS = 10
+"""How long a poll waits for records. After an empty one FastStream sleeps as long again."""
 
 
 class Source:
-    """The records of a service's topics, in order within each partition. `room` says how many more may be fetched now."""
+    """The records of a service's topics, in order within each partition: one batch subscriber reads them all, at most `most` at once.
+
+    A handler that does not return is the back pressure: FastStream fetches no more before it does.
+    """
 
     def __init__(
-        self,
-        topics: Sequence[str],
-        group: str,
-        bootstrap_servers: str,
-        session_seconds: float,
-        wake: Callable[[], None],
-        room: Callable[[], int],
-        access: KafkaAccess = IN_THE_CLEAR,
+        self, broker: KafkaBroker, topics: Sequence[str], group: str, session_seconds: float = 6.0, most: int = 400
     ) -> None:
-        self._topics = topics
-        self._group = group
-        self._client = access.to(bootstrap_servers)
-        self._session_ms = int(session_seconds * 1000)
-        self._wake = wake
-        self._room = room
+        self._wake: Callable[[], None] = lambda: None
+        self._room: Callable[[], int] = lambda: 0
         self._records: deque[Record] = deque()
         self._taken: list[Record] = []
         self._handled: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}
-        self._consumer: AIOKafkaConsumer | None = None
+        self._roomy = asyncio.Event()
+        self._ending = False
         self._outage = Outage("Kafka")
+        session_ms = int(session_seconds * 1000)
+        self._subscriber = subscribe(
+            broker,
+            topics,
+            self.receive,
+            group_id=group,
+            max_records=most,
+            batch_timeout_ms=_POLL_MS,
+            session_timeout_ms=session_ms,
+            heartbeat_interval_ms=max(200, session_ms // 3),
+            max_poll_interval_ms=1_800_000,
+            fetch_max_bytes=_FETCH_BYTES,
+            listener=_Forget(self),
+        )
+
+    def bind(self, wake: Callable[[], None], room: Callable[[], int]) -> None:
+        """Name what is called when records have come, and what returns how many more may wait here."""
+        self._wake, self._room = wake, room
+
+    async def receive(self, records: Sequence[ConsumerRecord]) -> None:
+        """Take in what was fetched, and return once there is room for more: the subscriber's handler."""
+        self._records.extend(map(_record, records))
+        self._wake()
+        while self._room() <= len(self._records) and not self._ending:
+            self._roomy.clear()
+            # Room also comes from acts that end, which nobody tells here.
+            with suppress(TimeoutError):
+                await within(_ROOM_SECONDS, self._roomy.wait())
 
     def __len__(self) -> int:
         return len(self._records)
 
+    def __bool__(self) -> bool:
+        """A source is one, also when it is empty."""
+        return True
+
     def take(self, limit: int) -> list[Record]:
-        """The next records, at most `limit`. They count as waiting until they are handled."""
+        """Return the next records, at most `limit`. They count as waiting until they are handled."""
         self._taken = [self._records.popleft() for _ in range(min(limit, len(self._records)))]
+        self._roomy.set()
         return self._taken
 
     def handled(self, records: Sequence[Record]) -> None:
-        """Says that the records had their effect, or are parked: their offsets may be committed."""
+        """Note that the records had their effect, or are parked: their offsets may be committed."""
         self._taken = []
         for record in records:
             partition = TopicPartition(record.topic, record.partition)
             self._handled[partition] = max(record.offset + 1, self._handled.get(partition, 0))
+        self._roomy.set()
 
     def oldest(self) -> dict[tuple[str, int], datetime]:
-        """When the oldest record that waits here was written, by topic and partition."""
+        """Return when the oldest record that waits here was written, by topic and partition."""
         oldest: dict[tuple[str, int], datetime] = {}
         for record in (*self._taken, *self._records):
             oldest.setdefault((record.topic, record.partition), record.written)
         return oldest
 
     def lag(self) -> dict[tuple[str, int], int]:
-        """How many records of each assigned partition are not handled yet, as far as the broker has told this consumer."""
-        if self._consumer is None:
+        """Return how many records of each assigned partition are not handled yet, as far as the broker has told this consumer."""
+        if (consumer := self._consumer) is None:
             return {}
         waiting = Counter((record.topic, record.partition) for record in (*self._taken, *self._records))
         lags: dict[tuple[str, int], int] = {}
-        for partition in self._consumer.assignment():
-            end = self._consumer.highwater(partition)
-            state = self._consumer._subscription.subscription.assignment.state_value(partition)
-            if end is not None and state is not None and state.has_valid_position:
+        for partition in consumer.assignment():
+            end, position = consumer.highwater(partition), position_of(consumer, partition)
+            if end is not None and position is not None:
                 place = (partition.topic, partition.partition)
-                lags[place] = max(0, end - state.position) + waiting[place]
+                lags[place] = max(0, end - position) + waiting[place]
         return lags
 
     def assigned(self) -> int:
-        """How many partitions this worker reads."""
+        """Return how many partitions this worker reads."""
         return 0 if self._consumer is None else len(self._consumer.assignment())
 
-    async def run(self) -> None:
-        """Reads until it is cancelled; what fails is opened anew, with growing pauses. Leaves the group at the end."""
-        async for _ in pauses():
-            consumer = self._open()
-            try:
-                await within(30, consumer.start())
-                await uncancelled(self._read(consumer))
-            except (KafkaError, OSError, TimeoutError) as error:
-                self._outage.began(error)
-            finally:
-                self._consumer = None
-                self._committed.clear()
-                await stop(consumer)
+    async def watch(self) -> NoReturn:
+        """Commit what is handled, and open the subscriber again where it reads no more: FastStream notices neither."""
+        clock = asyncio.get_running_loop().time
+        committed = clock()
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            if is_stuck(self._subscriber):
+                self._forget()
+                await reopen(self._subscriber, self._outage)
+            elif clock() - committed >= _COMMIT_SECONDS:
+                await self.commit()
+                committed = clock()
 
-    async def _read(self, consumer: AIOKafkaConsumer) -> None:
-        self._consumer = consumer
-        self._outage.ended()
-        try:
-            async with beside(self._commit(consumer)):
-                await self._fetch(consumer)
-        finally:
-            await self.commit(consumer)
-
-    def _open(self) -> AIOKafkaConsumer:
-        consumer = AIOKafkaConsumer(
-            **self._client,
-            group_id=self._group,
-            client_id=self._group,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            session_timeout_ms=self._session_ms,
-            heartbeat_interval_ms=max(200, self._session_ms // 3),
-            max_poll_interval_ms=1_800_000,
-            fetch_max_bytes=_FETCH_BYTES,
-            request_timeout_ms=15_000,
-        )
-        consumer.subscribe(self._topics, listener=_Forget(self))
-        return consumer
+    async def finish(self) -> None:
+        """Take nothing more in, and commit what is handled."""
+        self._ending = True
+        self._roomy.set()
+        await self.commit()
 
     async def lose(self) -> None:
-        """Forgets what waits here before partitions are dealt out anew: whoever gets them reads from the committed offset on."""
-        if self._consumer is not None:
-            await self.commit(self._consumer)
-        self._records.clear()
-        self._handled.clear()
-        self._committed.clear()
+        """Forget what waits here before partitions are dealt out again: whoever gets them reads from the committed offset on."""
+        await self.commit()
+        self._forget()
 
-    async def _fetch(self, consumer: AIOKafkaConsumer) -> None:
-        while True:
-            room = self._room() - len(self._records)
-            if room <= 0:
-                await asyncio.sleep(0.01)
-                continue
-            batches = await fetched(consumer, 250, room)
-            for records in batches.values():
-                self._records.extend(_record(record) for record in records)
-            if batches:
-                self._wake()
-
-    async def _commit(self, consumer: AIOKafkaConsumer) -> NoReturn:
-        while True:
-            await asyncio.sleep(_COMMIT_SECONDS)
-            await self.commit(consumer)
-
-    async def commit(self, consumer: AIOKafkaConsumer) -> None:
-        """Commits what is handled of the partitions that are still ours. A commit that a rebalance overtakes is dropped."""
+    async def commit(self) -> None:
+        """Commit what is handled of the partitions that are still ours. What a rebalance overtakes is committed by whoever reads it then."""
+        if (consumer := self._consumer) is None:
+            return
         ours = consumer.assignment()
         offsets = {
             partition: offset
@@ -169,9 +163,20 @@ class Source:
         try:
             await within(15, consumer.commit(offsets))
         except (KafkaError, OSError, TimeoutError) as error:
-            log.info("Offsets are not committed (%s); they are with the next ones", named(error))
+            log.info("Offsets not committed (%s); the next commit includes them", named(error))
             return
         self._committed.update(offsets)
+
+    @property
+    def _consumer(self) -> AIOKafkaConsumer | None:
+        consumer: AIOKafkaConsumer | None = self._subscriber.consumer
+        return consumer
+
+    def _forget(self) -> None:
+        self._records.clear()
+        self._handled.clear()
+        self._committed.clear()
+        self._roomy.set()
 
 
 class _Forget(ConsumerRebalanceListener):
@@ -188,7 +193,7 @@ class _Forget(ConsumerRebalanceListener):
         log.info("Reads %d partitions", len(assigned))
 
 
-def _record(record: Any) -> Record:
+def _record(record: ConsumerRecord) -> Record:
     return Record(
         record.topic,
         record.partition,

@@ -1,47 +1,112 @@
-"""`/metrics`, `/live` and `/ready` over HTTP."""
+"""`/live`, `/ready`, `/metrics` and `/asyncapi.json` over HTTP: FastStream's ASGI routes, served by uvicorn beside the subscribers."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Protocol, TypeAlias
 
-from aiohttp import web
+import uvicorn
+from faststream.asgi import AsgiFastStream, AsgiResponse, get
 
-Check = Callable[[], tuple[bool, str]]
+from ..faults import OperatorError, named
+from .contract import Contract
+from .settings import ProcessSettings
+
+log = logging.getLogger(__name__)
+
+Check: TypeAlias = tuple[bool, str]
+"""Whether it is so, and a sentence that says why."""
+
+_TEXT = {"content-type": "text/plain; charset=utf-8"}
+_METRICS = {"content-type": "text/plain; version=0.0.4; charset=utf-8"}
+_JSON = {"content-type": "application/json"}
 
 
-async def serve(
-    host: str, port: int, metrics: Callable[[], Awaitable[bytes]], live: Check, ready: Check
-) -> tuple[web.AppRunner, str]:
-    """Serves until the runner is cleaned up; answers the runner and the bound address `host:port`.
+class Checked(Protocol):
+    """What says of itself how it is."""
 
-    A check answers whether and a sentence that says why. Raises `OSError` where the port is in use.
-    """
+    def live(self) -> Check:
+        """Whether it makes progress: a process that does not is to be started again."""
+        ...
 
-    async def show(_: web.Request) -> web.Response:
-        return web.Response(body=await metrics(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+    def ready(self) -> Check:
+        """Whether it works."""
+        ...
 
-    def answering(check: Check) -> Callable[[web.Request], Awaitable[web.Response]]:
-        async def answer(_: web.Request) -> web.Response:
+    async def metrics(self) -> bytes:
+        """Its numbers in Prometheus' text format."""
+        ...
+
+
+def routes(checked: Checked) -> list[tuple[str, Any]]:
+    """Return the ASGI routes, by path."""
+
+    def answering(check: Callable[[], Check]) -> Any:
+        @get
+        async def answer(_: Any) -> AsgiResponse:
             well, why = check()
-            return web.Response(text=why + "\n", status=200 if well else 503)
+            return AsgiResponse(f"{why}\n".encode(), 200 if well else 503, _TEXT)
 
         return answer
 
-    app = web.Application()
-    app.add_routes(
-        [
-            web.get("/metrics", show),
-            web.get("/live", answering(live)),
-            web.get("/ready", answering(ready)),
-        ]
-    )
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, host, port)
+    @get
+    async def metrics(_: Any) -> AsgiResponse:
+        return AsgiResponse(await checked.metrics(), 200, _METRICS)
+
+    @get
+    async def contract(_: Any) -> AsgiResponse:
+        return AsgiResponse(Contract().to_json().encode(), 200, _JSON)
+
+    return [
+        ("/live", answering(checked.live)),
+        ("/ready", answering(checked.ready)),
+        ("/metrics", metrics),
+        ("/asyncapi.json", contract),
+    ]
+
+
+@asynccontextmanager
+async def serve(checked: Checked, settings: ProcessSettings, number: int = 0) -> AsyncIterator[str]:
+    """Serve until the context ends; gives the bound address `host:port`. A fixed port is raised by `number`, that of one process among several.
+
+    Raises `OperatorError` where the port is in use.
+    """
+    host, port = settings.health_host, settings.health_port + number if settings.health_port else 0
     try:
-        await site.start()
-    except OSError:
-        await runner.cleanup()
-        raise
-    bound = runner.addresses[0]
-    return runner, f"{bound[0]}:{bound[1]}"
+        bound = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        log.debug("Health: %s", named(error))
+        raise OperatorError(
+            f"Port {port} is in use: free it, or set SERVICECERT_HEALTH_PORT to another (0 takes any free one).", 69
+        ) from None
+    with bound:
+        address = "{}:{}".format(*bound.getsockname()[:2])
+        if settings.health_file is not None:
+            settings.health_file.write_text(address)
+        server = _Server(
+            uvicorn.Config(
+                AsgiFastStream(asgi_routes=routes(checked), logger=None),
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        serving = asyncio.create_task(server.serve([bound]))
+        try:
+            yield address
+        finally:
+            server.should_exit = True
+            await asyncio.wait([serving])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the application has its own."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, SecretStr
 
 from ..kafka.access import KafkaAccess
+from ..kafka.cluster import Cluster
 
 
 def _seconds(duration: object) -> object:
@@ -58,6 +59,11 @@ class ProcessSettings(KafkaAccess):
             "as an ISO 8601 duration such as P184D, or in seconds",
         ),
     ] = None
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster that these settings name."""
+        return Cluster(self.bootstrap_servers, self.topic_prefix, self)
 
 
 class WorkerSettings(ProcessSettings):

@@ -8,22 +8,25 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
 
 from ..audit.checkpoints import Attestor
+from ..clock import Clock
 from ..decider import Due, Service
 from ..faults import Outage, is_transient, pauses, uncancelled, within
+from ..kafka.caught_up import heard
 from ..kafka.clients import stop
+from ..process.settings import WorkerSettings
 from ..storage import QUERIES
 from ..storage.database import connection_options
 from .effects import Effects
 from .parking import released
 from .record import Arrival
-from .relay import Producers, relay
+from .relay import relay, relay_producer
 from .steps import step
 
 log = logging.getLogger(__name__)
@@ -40,32 +43,23 @@ class Leader:
     def __init__(
         self,
         service: Service[Any, Any],
-        url: str,
+        settings: WorkerSettings,
         pool: asyncpg.Pool[Any],
-        producers: Producers,
-        prefix: str,
         effects: Effects,
         give: Callable[[Sequence[Due | Arrival]], None],
         room: Callable[[], int],
-        clock: Callable[[], datetime],
-        inbox_days: int,
+        clock: Clock,
         attestor: Attestor | None,
-        audit_seconds: float,
-        heard: Callable[[datetime], Awaitable[bool]],
     ) -> None:
         self._service = service
-        self._url = url
+        self._settings = settings
+        self._cluster = settings.cluster
         self._pool = pool
-        self._producers = producers
-        self._prefix = prefix
         self._effects = effects
         self._give = give
         self._room = room
         self._clock = clock
-        self._inbox = timedelta(days=inbox_days)
         self._attestor = attestor
-        self._audit_seconds = audit_seconds
-        self._heard = heard
         self._wake = asyncio.Event()
         self._leading = False
         self._outage = Outage("The relay's database or broker")
@@ -91,7 +85,9 @@ class Leader:
                     self._outage.began(error)
 
     async def _stand(self) -> None:
-        connection = await asyncpg.connect(self._url, **connection_options(self._service.name))
+        connection = await asyncpg.connect(
+            self._settings.database_url.get_secret_value(), **connection_options(self._service.name)
+        )
         try:
             async for _ in pauses(longest=0.5):
                 if await connection.fetchval(QUERIES["elect"], _RELAYS, self._service.name):
@@ -103,17 +99,17 @@ class Leader:
     async def _lead(self, connection: asyncpg.Connection[Any]) -> None:
         await connection.add_listener(f"outbox_{self._service.name}", lambda *_: self._wake.set())
         await self._stand_deadlines()
-        producer = self._producers()
+        producer = relay_producer(self._cluster, self._service.name)
         try:
             await within(15, producer.start())
             self._leading = True
             async with asyncio.TaskGroup() as group:
                 for part in (
-                    relay(connection, producer, self._prefix, f"/{self._service.name}", self._wake),
+                    relay(connection, producer, self._cluster, f"/{self._service.name}", self._wake),
                     _every(_POLL_SECONDS, self._poll),
                     _every(_ADOPT_SECONDS, self._adopt),
                     _every(_PRUNE_SECONDS, self._prune),
-                    _every(self._audit_seconds, self.attest),
+                    _every(self._settings.audit_seconds, self.attest),
                 ):
                     group.create_task(uncancelled(part))
                 self._outage.ended()
@@ -147,7 +143,7 @@ class Leader:
         """The deadlines that need not wait for records which were written before."""
         first = self._service.hears_first
         slacks = [first[each.kind] for each in due if each.kind in first]
-        if not slacks or await self._heard(self._clock() - min(slacks)):
+        if not slacks or await heard(self._cluster, self._service.name, self._clock() - min(slacks)):
             return due
         return [each for each in due if each.kind not in first]
 
@@ -161,7 +157,7 @@ class Leader:
             self._wake.set()
 
     async def _prune(self) -> None:
-        await self._pool.execute(QUERIES["prune"], self._inbox)
+        await self._pool.execute(QUERIES["prune"], timedelta(days=self._settings.inbox_days))
 
 
 async def _every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import asyncpg
 
-from ..decider import Conflict, Due, Event, Refuted, Result, Service
+from ..decider import Conflict, Due, Event, Examined, Facts, Refuted, Result, Service
 from ..faults import Outage, is_transient, named, pauses
 from ..kafka.source import Source
 from .fold import Item, Stuck
@@ -165,7 +165,7 @@ class Loop(Generic[S, K]):
         """Turns the items into effects, in order, whatever it takes."""
         if not items:
             return
-        instead: dict[str, Any] = {}
+        instead: dict[str, Facts] = {}
         async for _ in pauses():
             now = self._clock()
             try:
@@ -205,7 +205,7 @@ class Loop(Generic[S, K]):
             log.warning("Events are examined anew until a turn succeeds: %s", refuted)
         self._refuted = refuted
 
-    async def _examined_anew(self, arrivals: Sequence[Arrival], instead: Mapping[str, Any]) -> list[Item]:
+    async def _examined_anew(self, arrivals: Sequence[Arrival], instead: Mapping[str, Facts]) -> list[Item]:
         """The arrivals with what `examine` finds now about their events, or what holds instead."""
         found = iter(await self._examine([arrival for arrival in arrivals if arrival.key not in instead]))
         return [_with_facts(each, instead[each.key]) if each.key in instead else next(found) for each in arrivals]
@@ -267,13 +267,13 @@ def _parted(items: Sequence[Item]) -> tuple[list[Item], list[Arrival]]:
     return others, [item for item in items if isinstance(item, Arrival)]
 
 
-def _with_facts_instead(item: Item, instead: Mapping[str, Any]) -> Item:
-    if isinstance(item, Result) and item.key in instead and "facts" in type(item.data).model_fields:
-        return replace(item, data=item.data.model_copy(update={"facts": instead[item.key]}))
+def _with_facts_instead(item: Item, instead: Mapping[str, Facts]) -> Item:
+    if isinstance(item, Result) and item.key in instead and isinstance(item.data, Examined):
+        return replace(item, data=Examined(facts=instead[item.key]))
     return item
 
 
-def _with_facts(arrival: Arrival, facts: Any) -> Arrival:
+def _with_facts(arrival: Arrival, facts: Facts) -> Arrival:
     return replace(arrival, what=replace(arrival.what, facts=facts)) if isinstance(arrival.what, Event) else arrival
 
 

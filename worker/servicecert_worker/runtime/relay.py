@@ -7,7 +7,6 @@ under the same ids.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC
 from typing import Any
@@ -19,6 +18,8 @@ from servicecert_schemas.event import Envelope
 
 from ..clock import machine_clock
 from ..faults import within
+from ..kafka.cluster import Cluster
+from ..kafka.partitioner import placed
 from ..storage import QUERIES
 from .steps import step
 
@@ -26,10 +27,26 @@ SEND_SECONDS = 30.0
 _ROWS = 500
 
 
+def relay_producer(cluster: Cluster, service: str) -> AIOKafkaProducer:
+    """Return the producer of one leadership: idempotent, so that the events of a key keep their order whatever is sent again.
+
+    It is aiokafka's own and not the broker's: docs/decisions/faststream.md says why.
+    """
+    return AIOKafkaProducer(
+        **cluster.client,
+        client_id=service,
+        acks="all",
+        enable_idempotence=True,
+        partitioner=placed,
+        max_batch_size=256 * 1024,
+        request_timeout_ms=15_000,
+    )
+
+
 async def relay(
-    connection: asyncpg.Connection[Any], producer: AIOKafkaProducer, prefix: str, source: str, wake: asyncio.Event
+    connection: asyncpg.Connection[Any], producer: AIOKafkaProducer, cluster: Cluster, source: str, wake: asyncio.Event
 ) -> None:
-    """Publishes for ever. `prefix` stands before each topic's name, `wake` says that there may be something new.
+    """Publishes for ever. `wake` says that there may be something new.
 
     Raises `TimeoutError` when the broker does not acknowledge within 30 s (aiokafka's own sends wait for ever), and what asyncpg and aiokafka raise.
     """
@@ -37,7 +54,7 @@ async def relay(
         wake.clear()
         rows = await connection.fetch(QUERIES["outbox"], _ROWS)
         if rows:
-            await _publish(connection, producer, prefix, source, rows)
+            await _publish(connection, producer, cluster.prefix, source, rows)
         if len(rows) < _ROWS:
             with suppress(TimeoutError):
                 await within(1, wake.wait())
@@ -71,6 +88,3 @@ async def _send(producer: AIOKafkaProducer, prefix: str, source: str, row: async
         timestamp_ms=int(min(at, machine_clock()).timestamp() * 1000),
     )
     return sent
-
-
-Producers = Callable[[], AIOKafkaProducer]

@@ -5,32 +5,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
-from functools import partial
 from time import perf_counter
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 import asyncpg
-from aiokafka import AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from asyncpg import Pool
+from faststream.kafka import KafkaBroker
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS, CATALOGUE, Topic, parked
 
 from ..audit.chain import Chain
 from ..audit.checkpoints import Attestor, read_key
 from ..clock import Clock, machine_clock
 from ..decider import Result, Service
-from ..faults import OperatorError, Outage, is_transient, named, pauses, uncancelled, within
+from ..faults import Outage, is_transient, named, pauses, uncancelled, within
 from ..kafka import origins
-from ..kafka.caught_up import heard
-from ..kafka.follower import Follower
-from ..kafka.partitioner import placed
 from ..kafka.source import Source
-from ..process import health
 from ..process.metrics import Metrics
 from ..process.settings import WorkerSettings
 from ..process.watchdog import give_up, heartbeat
@@ -39,6 +34,7 @@ from .effects import Effects
 from .fold import Item
 from .leader import Leader
 from .loop import Loop, either
+from .snapshot import Snapshot
 from .steps import step
 from .turn import Outcome, Turns
 
@@ -62,7 +58,7 @@ def used_topics(service: Service[Any, Any]) -> list[Topic]:
 
 
 class Worker(Generic[S, K]):
-    """Runs a service until `stop` is called, or until going on would do harm.
+    """Takes turns for a service with what `source` reads, and does all that goes on beside them.
 
     `configuration` is what the audit chain's first row says of the settings. Raises `OperatorError` where the audit key is none.
     """
@@ -72,77 +68,73 @@ class Worker(Generic[S, K]):
         service: Service[S, K],
         settings: WorkerSettings,
         pool: Pool[Any],
+        broker: KafkaBroker,
+        source: Source,
         clock: Clock = machine_clock,
         configuration: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
         url = settings.database_url.get_secret_value()
         self._service = service
         self._settings = settings
+        self._cluster = settings.cluster
         self._pool = pool
         self._clock = clock
         self._stopping = asyncio.Event()
         self._metrics = Metrics(service.name, service.gauges)
         self._chain = Chain(service.name, {**service.audited, **configuration}, os.urandom)
         self._turns = Turns(service, pool, self._chain)
-        self._follower: Follower[K] = Follower(
-            service.known, settings.bootstrap_servers, settings.topic_prefix, settings
-        )
+        self._snapshot: Snapshot[K] = Snapshot(service.known, broker, self._cluster)
         self._loop = Loop(service, settings.batch, self._take, self._done, self._settle, clock)
         self._effects = Effects(url, service.name, service.effects, self._loop.give_result, self._loop.wake)
-        self._source = Source(
-            [settings.topic_prefix + topic.name for topic in service.reads],
-            settings.topic_prefix + service.name,
-            settings.bootstrap_servers,
-            settings.session_seconds,
-            self._loop.wake,
-            self._room,
-            settings,
-        )
+        self._source = source
+        source.bind(self._loop.wake, self._room)
         self._leader = Leader(
-            service,
-            url,
-            pool,
-            self._producer,
-            settings.topic_prefix,
-            self._effects,
-            self._loop.give,
-            self._room,
-            clock,
-            settings.inbox_days,
-            self._attestor(),
-            settings.audit_seconds,
-            partial(heard, settings.bootstrap_servers, settings, settings.topic_prefix, service.name),
+            service, settings, pool, self._effects, self._loop.give, self._room, clock, self._attestor()
         )
         self._kafka = Outage("Kafka")
+        self._turning: asyncio.Task[None] | None = None
 
-    def stop(self) -> None:
-        """Asks for an orderly end: the turn under way is finished, the group left."""
-        self._stopping.set()
-
-    async def run(self) -> None:
-        """Works until it is stopped. Raises `OperatorError` where an operator must act, and whatever is a defect."""
-        runner, address = await self._serve_health()
-        log.info("Ready to work", extra={"health": address})
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Work until the context ends. Raises `OperatorError` where an operator must act, and whatever is a defect."""
+        await self._begin_chain()
         try:
-            await self._begin_chain()
             async with asyncio.TaskGroup() as group:
                 parts = [
                     group.create_task(uncancelled(part), name=name)
                     for name, part in {
-                        "topics that are followed": self._follower.run(),
+                        "topics that are followed": self._snapshot.run(),
                         "effects": self._effects.run(),
                         "leader": self._leader.run(),
-                        "source": self._source.run(),
+                        "source": self._source.watch(),
                         "origins": self._watch_origins(),
                         "watchdog": self._watch_progress(),
                     }.items()
                 ]
-                await either(self._follower.ready, self._stopping)
-                await self._work()
+                self._turning = group.create_task(self._take_turns(), name="turns")
+                yield
+                self._stopping.set()
                 for part in parts:
                     part.cancel()
         finally:
-            await runner.cleanup()
+            self._stopping.set()
+
+    async def _take_turns(self) -> None:
+        await either(self._snapshot.ready, self._stopping)
+        await self._loop.run(self._source, self._stopping)
+
+    async def finish(self) -> None:
+        """End in order: the turn under way, the acts under way and what came of them, the offsets, the audit's last checkpoint."""
+        self._stopping.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_SECONDS):
+                if self._turning is not None:
+                    await self._turning
+                await self._effects.drain(_DRAIN_SECONDS)
+                await self._loop.finish(self._source)
+                await self._source.finish()
+                await self._attest_at_last()
+        log.info("Stops")
 
     async def _begin_chain(self) -> None:
         """Begins the audit chain before anything is read, decided or signed (B6)."""
@@ -166,22 +158,6 @@ class Worker(Generic[S, K]):
             return None
         return Attestor(self._service.name, self._pool, read_key(self._settings.audit_key_file), self._clock)
 
-    async def _work(self) -> None:
-        turns = asyncio.create_task(self._loop.run(self._source, self._stopping))
-        stopped = asyncio.create_task(self._stopping.wait())
-        await asyncio.wait([turns, stopped], return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if turns.done():
-            # Here, since a TimeoutError is no orderly end unless it is that of what follows.
-            turns.result()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_STOP_SECONDS):
-                await turns
-                await self._effects.drain(_DRAIN_SECONDS)
-                await self._loop.finish(self._source)
-                await self._attest_at_last()
-        log.info("Stops")
-
     async def _attest_at_last(self) -> None:
         try:
             await self._leader.attest()
@@ -194,7 +170,7 @@ class Worker(Generic[S, K]):
         started = perf_counter()
         owner, channel = self._effects.owner, self._leader.channel
         try:
-            outcome = await self._turns.take(items, self._follower.snapshot, now, owner, channel)
+            outcome = await self._turns.take(items, self._snapshot.value, now, owner, channel)
         except BaseException:
             self._effects.doubt()
             raise
@@ -228,22 +204,11 @@ class Worker(Generic[S, K]):
         open_here = self._effects.open + self._loop.waiting
         return 0 if open_here >= _OPEN_BATCHES * self._settings.batch else 2 * self._settings.batch
 
-    def _producer(self) -> AIOKafkaProducer:
-        return AIOKafkaProducer(
-            **self._settings.to(self._settings.bootstrap_servers),
-            client_id=self._service.name,
-            acks="all",
-            enable_idempotence=True,
-            partitioner=placed,
-            max_batch_size=256 * 1024,
-            request_timeout_ms=15_000,
-        )
-
     async def _watch_origins(self) -> None:
         """Looks at the ids of cluster and topics now and then: a broker that is another one ends the worker."""
-        topics = [self._settings.topic_prefix + topic.name for topic in used_topics(self._service)]
+        topics = [self._cluster.name(topic) for topic in used_topics(self._service)]
         while True:
-            client = AIOKafkaClient(**self._settings.to(self._settings.bootstrap_servers), request_timeout_ms=10_000)
+            client = AIOKafkaClient(**self._cluster.client, request_timeout_ms=10_000)
             try:
                 await within(15, client.bootstrap())
                 while True:
@@ -268,11 +233,11 @@ class Worker(Generic[S, K]):
             while True:
                 await asyncio.sleep(1)
                 beat()
-                live, why = self._live()
+                live, why = self.live()
                 if not live:
                     give_up(why)
 
-    def _live(self) -> tuple[bool, str]:
+    def live(self) -> tuple[bool, str]:
         """Whether the worker gets on. A time in which there is nothing to do, or nothing that can be done, counts as getting on."""
         idle = (self._clock() - self._loop.progressed).total_seconds()
         waiting = bool(len(self._source) or self._loop.waiting or any(self._source.lag().values()))
@@ -283,10 +248,11 @@ class Worker(Generic[S, K]):
             return False, f"something waits, and nothing was handled for {idle:.0f} s"
         return True, "live"
 
-    def _ready(self) -> tuple[bool, str]:
+    def ready(self) -> tuple[bool, str]:
+        """Whether turns are taken, or could be."""
         if not self._chain.begun:
             return False, "cannot write its audit chain"
-        if not self._follower.ready.is_set():
+        if not self._snapshot.ready.is_set():
             return False, "reads the topics that it follows"
         if self._loop.unavailable is not None:
             return False, self._loop.unavailable
@@ -298,20 +264,10 @@ class Worker(Generic[S, K]):
             return True, f"ready, with a clock that runs {ahead} ahead"
         return True, "ready"
 
-    async def _serve_health(self) -> tuple[Any, str]:
-        host, port = self._settings.health_host, self._settings.health_port
-        try:
-            runner, address = await health.serve(host, port, self._show, self._live, self._ready)
-        except OSError:
-            raise OperatorError(
-                f"Port {port} is in use: free it, or set SERVICECERT_HEALTH_PORT to another (0 takes any free one).", 69
-            ) from None
-        if self._settings.health_file is not None:
-            self._settings.health_file.write_text(address)
-        return runner, address
-
-    async def _show(self) -> bytes:
-        metrics, service, group = self._metrics, self._service.name, self._settings.topic_prefix + self._service.name
+    async def metrics(self) -> bytes:
+        """Its numbers in Prometheus' text format."""
+        metrics, service = self._metrics, self._service.name
+        group = self._cluster.group(service)
         metrics.lag.clear()
         metrics.lag_seconds.clear()
         now, oldest = machine_clock(), self._source.oldest()
@@ -320,7 +276,7 @@ class Worker(Generic[S, K]):
             age = now - oldest.get((topic, partition), now)
             metrics.lag_seconds.labels(group, topic, partition).set(max(0.0, age.total_seconds()))
         metrics.partitions.labels(group).set(self._source.assigned())
-        metrics.ready.labels(service).set(int(self._ready()[0]))
+        metrics.ready.labels(service).set(int(self.ready()[0]))
         metrics.stuck.labels(service).set(self._loop.stuck)
         metrics.clock_ahead.labels(service).set((self._settings.clock_ahead or timedelta()).total_seconds())
         await metrics.read_own()

@@ -3,7 +3,7 @@
 from base64 import b64encode
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from uuid import UUID
 
 from servicecert_schemas.certificate import (
@@ -16,10 +16,9 @@ from servicecert_schemas.certificate import (
 )
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.event import EventData
-from servicecert_worker.decider import Decision, Due, Event, Happened, Intent, Refuted, Result
+from servicecert_worker.decider import Decision, Due, Event, Examined, Facts, Happened, Intent, Refuted, Result
 
 from .issuance import (
-    Examined,
     Intended,
     Linted,
     Recorded,
@@ -74,7 +73,9 @@ class Decide:
             case _:
                 return Decision(state)
 
-    def _begin(self, state: Stopped | None, application: ApplicationAccepted, facts: Any, now: datetime) -> Decided:
+    def _begin(
+        self, state: Stopped | None, application: ApplicationAccepted, facts: Facts | None, now: datetime
+    ) -> Decided:
         """What follows from what was found out about an application. Raises Refuted where it was found out under a wrong clock."""
         match facts:
             case Linted():

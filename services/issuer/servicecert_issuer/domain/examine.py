@@ -46,7 +46,7 @@ class Office:
         return crl, f"{self.base_url}/{issuer.id}.cer", self.ocsp_url
 
 
-Facts: TypeAlias = Linted | Unissuable | Stopped | Untimely
+ApplicationFacts: TypeAlias = Linted | Unissuable | Stopped | Untimely
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Examine:
             for event in events
         ]
 
-    def facts(self, application: ApplicationAccepted) -> Facts:
+    def facts(self, application: ApplicationAccepted) -> ApplicationFacts:
         """What the case is decided with."""
         if fault := self.clock_fault():
             return Untimely(fault)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias
 from uuid import UUID
 
 from cryptography import x509
@@ -26,6 +26,7 @@ from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted, Recipients
 from servicecert_schemas.values import CertificateType, Language
+from servicecert_worker.decider import Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class LintFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Linted:
+class Linted(Facts):
     """A draft that passed the checks (B3)."""
 
     allocated: Allocated
@@ -217,7 +218,7 @@ class Voided:
 
 
 @dataclass(frozen=True, slots=True)
-class Stopped:
+class Stopped(Facts):
     """An application whose certificate did not pass the checks (B3). Nothing is intended for it: the serial number that was drawn is forgotten."""
 
     application: ApplicationAccepted
@@ -226,18 +227,10 @@ class Stopped:
 
 
 @dataclass(frozen=True, slots=True)
-class Untimely:
+class Untimely(Facts):
     """What was found out under a clock that is wrong: nothing is to be decided with it. `text` is for an operator."""
 
     text: str
-
-
-class Examined(BaseModel):
-    """What is found out about a stopped application that is tried anew: the facts that an accepted event comes with."""
-
-    model_config = ConfigDict(frozen=True, ser_json_bytes="base64")
-
-    facts: Any
 
 
 State: TypeAlias = Intended | Recorded | Refused | Voided | Stopped

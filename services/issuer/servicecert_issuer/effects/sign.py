@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.certificate import CertificateUnsound
 from servicecert_pki.keys import KeyUnavailable, SigningKey
-from servicecert_worker.decider import Again, Done, Outcome, Task
+from servicecert_worker.decider import Again, Done, Examined, Outcome, Task
 
 from ..domain.examine import Examine
-from ..domain.issuance import Examined, OnRecord, Signed, SigningOrder, Unsigned, Untimely
+from ..domain.issuance import OnRecord, Signed, SigningOrder, Unsigned, Untimely
 
 log = logging.getLogger(__name__)
 

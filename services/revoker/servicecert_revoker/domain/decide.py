@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from uuid import UUID
 
 from servicecert_pki.partitions import FULL
@@ -10,7 +10,7 @@ from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.event import EventData
 from servicecert_schemas.responder import ResponderCertified, ResponderRequested
 from servicecert_schemas.revocation import RevocationRequested
-from servicecert_worker.decider import Decision, Due, Event, Happened, Intent, Result, Unanswerable
+from servicecert_worker.decider import Decision, Due, Event, Facts, Happened, Intent, Result, Unanswerable
 
 from ..crl.domain import publication
 from ..crl.domain.publication import Confirmed, Published, PublishOrder
@@ -68,7 +68,7 @@ def _moved(status: Status | None, happened: Happened, context: Context) -> Decis
             return Decision(status)
 
 
-def _certify(facts: Any) -> tuple[Intent, ...]:
+def _certify(facts: Facts | None) -> tuple[Intent, ...]:
     """Each CA of the environment is to certify the key. Raises Unanswerable: a responder that asks wrongly is an operator's matter."""
     match facts:
         case Drafted(orders):

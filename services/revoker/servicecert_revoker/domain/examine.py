@@ -17,7 +17,7 @@ from servicecert_pki.spki import KeyFamily, spki_sha256
 from servicecert_schemas.responder import ResponderRequested
 from servicecert_worker.decider import Event
 
-from .responders import CertifyOrder, Drafted, Facts, Refused
+from .responders import CertifyOrder, Drafted, Refused, RequestFacts
 
 LIFE = timedelta(days=4)
 """How long a responder's certificate is valid: nobody can revoke it, so its key is renewed at half of it."""
@@ -41,7 +41,7 @@ class Examine:
             for event in events
         ]
 
-    def facts(self, request: ResponderRequested) -> Facts:
+    def facts(self, request: ResponderRequested) -> RequestFacts:
         try:
             spki = requested_key(b64decode(request.request))
             if spki_sha256(spki) != request.key_sha256:

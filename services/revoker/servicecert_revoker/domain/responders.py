@@ -7,6 +7,7 @@ from typing import ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 from servicecert_schemas.responder import ResponderEnvironment
+from servicecert_worker.decider import Facts
 
 CERTIFY = "certify"
 
@@ -44,17 +45,17 @@ class Certified(CertifyOrder):
 
 
 @dataclass(frozen=True, slots=True)
-class Drafted:
+class Drafted(Facts):
     """What is to be signed for a request that is right, one for each CA of its environment."""
 
     orders: tuple[CertifyOrder, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Facts):
     """Why a request is not certified, in one sentence for an operator."""
 
     text: str
 
 
-Facts: TypeAlias = Drafted | Refused
+RequestFacts: TypeAlias = Drafted | Refused

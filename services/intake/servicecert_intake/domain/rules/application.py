@@ -6,6 +6,7 @@ from servicecert_pki.profile import KeyUsage
 from servicecert_schemas.application import Attachment, Form
 from servicecert_schemas.certificate import ServerNames, Subject
 from servicecert_schemas.values import Usage
+from servicecert_worker.decider import Facts
 
 from .keys import KeyRecord
 
@@ -19,7 +20,7 @@ class JudgedKey:
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedCsr:
+class JudgedCsr(Facts):
     """A certificate request after it was examined: its DER in base64 and its key where it is accepted, else the codes of its faults (A4)."""
 
     der: str | None = None

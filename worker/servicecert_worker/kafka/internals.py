@@ -1,13 +1,18 @@
-"""Kafka's metadata request, version 12: the first that aiokafka lacks and that names each topic's id.
+"""What we use of aiokafka that it does not promise to keep: all of it here, and nowhere else.
 
-Field by field from the protocol's message definition (KIP-516, KIP-482): a topic that is deleted and made anew has another id.
+`pyproject.toml` binds aiokafka's version (`~=`), and tests/worker/test_internals.py fails where one of these has changed.
 """
 
 from __future__ import annotations
 
+import asyncio
 from io import BytesIO
+from typing import Any
 from uuid import UUID
 
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.client import AIOKafkaClient
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
     AbstractType,
@@ -19,6 +24,46 @@ from aiokafka.protocol.types import (
     Schema,
     TaggedFields,
 )
+
+
+def client_of(client: AIOKafkaProducer | AIOKafkaConsumer) -> AIOKafkaClient:
+    """Return the connections of a producer or a consumer."""
+    return client.client if isinstance(client, AIOKafkaProducer) else client._client
+
+
+def is_broken(consumer: AIOKafkaConsumer) -> bool:
+    """Return whether a consumer will never fetch again: the task that fetches for it, or the one that keeps it in its group, has ended."""
+    try:
+        consumer._coordinator.check_errors()
+    except (Exception, asyncio.CancelledError):
+        return True
+    return bool(consumer._fetcher.error_future.done())
+
+
+def position_of(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | None:
+    """Return the offset that is fetched next, without waiting for the broker; None where it is not known yet."""
+    subscription = consumer._subscription.subscription
+    assignment = None if subscription is None else subscription.assignment
+    state = None if assignment is None or partition not in assignment.tps else assignment.state_value(partition)
+    return state.position if state is not None and state.has_valid_position else None
+
+
+def assigned_to(member: bytes) -> set[TopicPartition]:
+    """Return the partitions that a member of a group reads, as the group's coordinator describes it."""
+    if not member:
+        return set()
+    assignment = ConsumerProtocolMemberAssignment.decode(member).assignment
+    return {TopicPartition(topic, partition) for topic, partitions in assignment for partition in partitions}
+
+
+async def topic_ids(client: AIOKafkaClient, topics: list[str]) -> tuple[str, dict[str, str]]:
+    """Return the cluster's id, and the ids of those of the topics that exist, by name. Raises what aiokafka raises."""
+    answer: Any = await client.send(client.get_random_node(), TopicIdsRequest(topics))
+    return answer.cluster_id, {topic[1]: str(topic[2]) for topic in answer.topics if topic[0] == 0}
+
+
+# Kafka's metadata request, version 12: the first that names each topic's id, and aiokafka ends before it. Field by field from the protocol's
+# message definition (KIP-516, KIP-482). A topic that is deleted and made again has another id.
 
 
 class Uuid(AbstractType[UUID]):

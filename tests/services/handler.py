@@ -1,0 +1,94 @@
+"""One service's handler as FastStream's test broker feeds it: a real database behind it, and no Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import asyncpg
+from faststream.kafka import KafkaBroker, TestKafkaBroker
+from servicecert_schemas.codec import EVENTS, to_record
+from servicecert_schemas.event import EventData
+from servicecert_schemas.export import stored_examples
+from servicecert_worker.clock import machine_clock
+from servicecert_worker.kafka.broker import Broker
+from servicecert_worker.kafka.source import Source
+from servicecert_worker.process.service import ServiceModule
+from servicecert_worker.process.settings import WorkerSettings
+from servicecert_worker.runtime.worker import Worker
+from toy.stand import eventually
+
+E = TypeVar("E", bound=EventData)
+
+
+def example(event: type[E], **changes: Any) -> E:
+    """The stored example of an event's type, with some of its fields changed."""
+    return event.model_validate({**stored_examples()[event.TYPE][0]["value"], **changes})
+
+
+class Handler:
+    """Gives events to the service, and shows what its turns stored."""
+
+    def __init__(self, broker: KafkaBroker, pool: asyncpg.Pool[Any]) -> None:
+        self._broker = broker
+        self._pool = pool
+        self._sent = 0
+
+    async def takes(self, *events: EventData) -> None:
+        """Have the service handle events, one after the other, as if they came from their topics."""
+        for data in events:
+            record = to_record(data, source="/test", id=uuid4(), time=machine_clock())
+            headers = {name: value.decode() for name, value in record.headers}
+            await self._broker.publish(record.value, record.topic, key=record.key, headers=headers)
+            await self._handled()
+
+    async def takes_raw(self, topic: str, value: bytes, headers: Mapping[str, str]) -> None:
+        """Have the service handle a record of anything."""
+        await self._broker.publish(value, topic, key=b"key", headers=dict(headers))
+        await self._handled()
+
+    async def _handled(self) -> None:
+        self._sent += 1
+
+        async def handled() -> bool:
+            found = await self._pool.fetchval("select (select count(*) from inbox) + (select count(*) from parked)")
+            return bool(found == self._sent)
+
+        await eventually(handled)
+
+    async def published(self) -> list[EventData]:
+        """The events that wait to be published, in order."""
+        rows = await self._pool.fetch("select type, payload from outbox order by id")
+        return [EVENTS[row["type"]].model_validate_json(row["payload"]) for row in rows]
+
+    async def acts(self) -> list[str]:
+        """The kinds of the acts that are decided and not done."""
+        return [row["kind"] for row in await self._pool.fetch("select kind from intents order by since, id")]
+
+    async def parked(self) -> list[str]:
+        """Why records are parked."""
+        return [row["reason"] for row in await self._pool.fetch("select reason from parked order by seq")]
+
+
+@asynccontextmanager
+async def handling(
+    module: ServiceModule, settings: Any, pool: asyncpg.Pool[Any], known: Any = None
+) -> AsyncIterator[Handler]:
+    """The service's handler; `known` stands for what it would follow. Its acts are decided and not done."""
+    worker_settings = WorkerSettings(bootstrap_servers="none:1", database_url="postgresql://none")
+    broker = Broker(worker_settings.cluster, module.NAME)
+    source = Source(broker, [topic.name for topic in module.READS], module.NAME)
+    async with module.open_service(settings, pool, machine_clock) as service:
+        worker = Worker(service, worker_settings, pool, broker, source)
+        if known is not None:
+            worker._snapshot.value = known
+        await worker._begin_chain()
+        stopping = asyncio.Event()
+        async with TestKafkaBroker(broker):
+            turns = asyncio.create_task(worker._loop.run(source, stopping))
+            yield Handler(broker, pool)
+            stopping.set()
+            await turns

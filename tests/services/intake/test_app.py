@@ -1,0 +1,50 @@
+"""Intake's handler, from an event to what is published: FastStream's test broker, a real database, no Kafka."""
+
+from datetime import UTC, datetime
+
+import pytest
+from servicecert_intake import service
+from servicecert_intake.domain.knowledge import NOTHING_KNOWN, apply
+from servicecert_intake.settings import Settings
+from servicecert_schemas.account import AccountOpened
+from servicecert_schemas.application import ApplicationSubmitted
+from servicecert_schemas.case import CaseChanged, CaseState
+from servicecert_schemas.parked import RecordParked
+from servicecert_worker.decider import Change
+from services.handler import example, handling
+
+SUBMITTED = example(ApplicationSubmitted)
+APPLICATION = SUBMITTED.model_copy(update={"form": SUBMITTED.form.model_copy(update={"follows": None})})
+ACCOUNT = example(
+    AccountOpened, account_id=APPLICATION.actor.account_id, business_id=APPLICATION.form.applicant.business_id
+)
+
+
+@pytest.fixture
+async def intake(service_pool):
+    known = apply(NOTHING_KNOWN, [Change(ACCOUNT.key(), ACCOUNT, datetime(2026, 1, 1, tzinfo=UTC))])
+    pool = await service_pool("intake", service.MIGRATIONS)
+    async with handling(service, Settings(), pool, known) as handler:
+        yield handler
+
+
+async def test_an_application_opens_a_case_and_is_returned_with_what_it_lacks(intake):
+    await intake.takes(APPLICATION)
+    (case,) = await intake.published()
+    assert isinstance(case, CaseChanged)
+    assert (case.case_id, case.version, case.state) == (APPLICATION.case_id, 1, CaseState.RETURNED)
+    assert "applicant-not-registered" in {each.code for each in case.deficiencies}
+
+
+async def test_A14_the_certificate_that_an_application_follows_is_looked_up_first(intake):
+    await intake.takes(SUBMITTED)
+    (case,) = await intake.published()
+    assert case.state is CaseState.SUBMITTED
+    assert "look-up" in await intake.acts()
+
+
+async def test_I6_what_is_no_event_is_parked_with_its_reason(intake):
+    await intake.takes_raw("applications", b"\xff\x00", {"ce_id": "?"})
+    (notice,) = await intake.published()
+    assert isinstance(notice, RecordParked)
+    assert await intake.parked() == ["no-event"]

@@ -1,0 +1,92 @@
+"""FastStream's broker as ours: it waits for Kafka, ends whatever state Kafka is in, and quotes nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from pathlib import Path
+
+import pytest
+from faststream.security import SASLScram512
+from servicecert_deploy import Parts
+from servicecert_deploy.ports import free_port
+from servicecert_schemas import topics
+from servicecert_worker.kafka import broker as brokers
+from servicecert_worker.kafka.access import IN_THE_CLEAR, KafkaAccess
+from servicecert_worker.kafka.broker import Broker, TypesOnly, security, subscribe
+from servicecert_worker.kafka.cluster import Cluster
+from toy.stand import Stand, eventually
+
+
+async def nothing(_: object) -> None:
+    """A handler."""
+
+
+async def test_a_broker_that_is_away_is_waited_for_and_the_wait_can_be_ended(caplog) -> None:
+    broker = Broker(Cluster(f"127.0.0.1:{free_port()}"), "toy")
+    subscribe(broker, ["applications"], nothing, group_id=None)
+    starting = asyncio.create_task(broker.start())
+
+    async def tells() -> bool:
+        return "Kafka is unavailable" in caplog.text
+
+    await eventually(tells)
+    assert not starting.done()
+    async with asyncio.timeout(30):
+        await broker.stop()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+
+
+async def test_a_broker_whose_consumer_does_not_end_is_left(stand: Stand, monkeypatch) -> None:
+    broker = Broker(Cluster(stand.bootstrap, stand.prefix), "toy")
+    subscriber = subscribe(broker, [stand.prefix + topics.APPLICATIONS.name], nothing, group_id=None)
+    await broker.start()
+
+    class Hanging:
+        _client = subscriber.consumer._client
+
+        async def stop(self) -> None:
+            await asyncio.Event().wait()
+
+    real, subscriber.consumer = subscriber.consumer, Hanging()
+    monkeypatch.setattr("servicecert_worker.kafka.clients.STOP_SECONDS", 0.01)
+    async with asyncio.timeout(30):
+        await broker.stop()
+    monkeypatch.undo()
+    await real.stop()
+
+
+async def test_a_broker_ends_while_kafka_is_down(stand: Stand, parts: Parts) -> None:
+    assert parts.kafka is not None
+    broker = Broker(Cluster(stand.bootstrap, stand.prefix), "toy")
+    subscribe(broker, [stand.prefix + topics.APPLICATIONS.name], nothing, group_id=None)
+    await broker.start()
+    try:
+        await asyncio.to_thread(parts.kafka.kill)
+        async with asyncio.timeout(3 * brokers._STOP_SECONDS):
+            await broker.stop()
+    finally:
+        await asyncio.to_thread(parts.kafka.restart)
+
+
+def test_I10_a_fault_is_logged_by_its_type_and_never_by_its_text(caplog) -> None:
+    with caplog.at_level(logging.DEBUG):
+        TypesOnly().log(logging.ERROR, "ValueError: Aino Esimerkki", {"topic": "t"}, exc_info=ValueError("Aino"))
+        TypesOnly().log(logging.INFO, "Received Aino")
+    assert "ValueError" in caplog.text
+    assert "Aino" not in caplog.text
+
+
+def test_faststream_reaches_kafka_as_our_clients_do(tmp_path: Path) -> None:
+    assert security(IN_THE_CLEAR) is None
+    over_tls = security(KafkaAccess(security_protocol="SSL"))
+    assert over_tls is not None
+    assert over_tls.use_ssl
+    assert isinstance(over_tls.ssl_context, ssl.SSLContext)
+    password = tmp_path / "password"
+    password.write_text("of the broker\n")
+    both = security(KafkaAccess(security_protocol="SASL_SSL", sasl_username="us", sasl_password_file=password))
+    assert isinstance(both, SASLScram512)
+    assert (both.username, both.password, both.use_ssl) == ("us", "of the broker", True)

@@ -1,0 +1,52 @@
+"""What we use of aiokafka and of cryptography without their promise: a new version that changes it fails here first."""
+
+from __future__ import annotations
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.client import AIOKafkaClient
+from servicecert_pki import second_encoder
+from servicecert_schemas import topics
+from servicecert_worker.kafka.internals import assigned_to, client_of, is_broken, position_of, topic_ids
+from toy.stand import PARTITIONS, Stand, eventually
+
+
+async def test_what_we_read_of_a_consumer_in_a_group_and_of_one_in_none(stand: Stand) -> None:
+    name = stand.prefix + topics.APPLICATIONS.name
+    for group in (None, stand.prefix + "internals"):
+        consumer = AIOKafkaConsumer(
+            name, bootstrap_servers=stand.bootstrap, group_id=group, auto_offset_reset="earliest"
+        )
+        assert position_of(consumer, TopicPartition(name, 0)) is None
+        await consumer.start()
+        try:
+
+            async def positioned(consumer: AIOKafkaConsumer = consumer) -> bool:
+                await consumer.getmany(timeout_ms=10)
+                return [position_of(consumer, TopicPartition(name, each)) for each in range(PARTITIONS)] == [
+                    0
+                ] * PARTITIONS
+
+            await eventually(positioned)
+            assert position_of(consumer, TopicPartition("another", 0)) is None
+            assert not is_broken(consumer)
+            assert isinstance(client_of(consumer), AIOKafkaClient)
+            cluster, ids = await topic_ids(client_of(consumer), [name, "none"])
+            assert cluster
+            assert list(ids) == [name]
+        finally:
+            await consumer.stop()
+
+
+async def test_what_we_read_of_a_producer(stand: Stand) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=stand.bootstrap)
+    assert isinstance(client_of(producer), AIOKafkaClient)
+    await producer.stop()
+
+
+def test_a_member_that_reads_nothing_yet() -> None:
+    assert assigned_to(b"") == set()
+
+
+def test_the_private_name_of_cryptography_that_the_second_encoder_uses() -> None:
+    assert second_encoder._ASN1Type.UTF8String.value == 12
+    assert second_encoder._ASN1Type.PrintableString.value == 19

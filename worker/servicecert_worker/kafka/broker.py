@@ -1,0 +1,189 @@
+"""FastStream's broker as every process of ours uses it: it waits for Kafka, hands over raw records, and prints no text of theirs.
+
+What FastStream's defaults do instead, and what it costs, is in docs/decisions/faststream.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Any, TypeAlias
+
+from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
+from faststream import AckPolicy, BaseMiddleware
+from faststream.kafka import KafkaBroker, Topic
+from faststream.kafka.message import KafkaMessage
+from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
+
+from ..faults import Outage, named, pauses, within
+from .access import KafkaAccess, SaslMechanism
+from .clients import stop
+from .cluster import Cluster
+from .internals import is_broken
+
+log = logging.getLogger(__name__)
+
+Subscriber: TypeAlias = Any
+"""FastStream's batch subscriber: its own name for it is internal."""
+Handler: TypeAlias = Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
+
+_START_SECONDS = 30.0
+_STOP_SECONDS = 5.0
+_FAULT_SECONDS = 1.0
+_SASL = {
+    SaslMechanism.PLAIN: SASLPlaintext,
+    SaslMechanism.SCRAM_SHA_256: SASLScram256,
+    SaslMechanism.SCRAM_SHA_512: SASLScram512,
+}
+
+
+class Broker(KafkaBroker):
+    """A `KafkaBroker` for reading that starts while Kafka is down, by trying again, and that always ends within seconds."""
+
+    def __init__(self, cluster: Cluster, client_id: str) -> None:
+        super().__init__(
+            cluster.bootstrap.split(","),
+            client_id=client_id,
+            security=security(cluster.access),
+            consumer_only=True,
+            request_timeout_ms=15_000,
+            graceful_timeout=_STOP_SECONDS,
+            apply_types=False,
+            logger=TypesOnly(),
+            middlewares=(Guard,),
+        )
+        self._starting: asyncio.Task[Any] | None = None
+
+    async def start(self) -> None:
+        """Start all subscribers; tries again until Kafka answers."""
+        self._starting = asyncio.current_task()
+        outage = Outage("Kafka")
+        async for _ in pauses():
+            try:
+                await within(_START_SECONDS, super().start())
+                break
+            except (KafkaError, OSError, TimeoutError) as error:
+                outage.began(error)
+                await self._leave()
+        outage.ended()
+        self._starting = None
+
+    async def stop(self, *error: Any) -> None:
+        """Stop all subscribers, whatever state Kafka and they are in."""
+        if self._starting is not None and self._starting is not asyncio.current_task():
+            self._starting.cancel()
+        await self._leave()
+        with suppress(TimeoutError):
+            await within(_STOP_SECONDS, super().stop(*error))
+
+    async def _leave(self) -> None:
+        for subscriber in self.subscribers:
+            await leave(subscriber)
+
+
+class Guard(BaseMiddleware):
+    """Has a batch read again that its handler did not take. FastStream swallows the fault, and would go on after the batch."""
+
+    async def after_processed(
+        self,
+        exc_type: type[BaseException] | None = None,  # noqa: ARG002  -- FastStream's signature
+        exc_val: BaseException | None = None,
+        exc_tb: Any = None,  # noqa: ARG002
+    ) -> bool | None:
+        subscriber = self.context.get_local("handler_")
+        if exc_val is not None and self.msg is not None and subscriber is not None:
+            go_back(subscriber, self.msg)
+            await asyncio.sleep(_FAULT_SECONDS)
+        return False
+
+
+class TypesOnly:
+    """The logger that FastStream gets. It tells faults by type and line, never by text: that may quote a record (I10)."""
+
+    def log(self, level: int, msg: Any, /, *_: Any, exc_info: Any = None, **__: Any) -> None:  # noqa: ARG002
+        """Log the fault `exc_info`; FastStream's other lines say nothing that our own do not."""
+        if isinstance(exc_info, BaseException):
+            log.log(level, "FastStream reports %s", named(exc_info))
+
+
+def security(access: KafkaAccess) -> BaseSecurity | None:
+    """Return how Kafka is reached in FastStream's words; None for plain text without a login."""
+    options = access.to("")
+    context = options.get("ssl_context")
+    if access.security_protocol.has_login:
+        user, password = options["sasl_plain_username"], options["sasl_plain_password"]
+        return _SASL[access.sasl_mechanism](user, password, ssl_context=context, use_ssl=context is not None)
+    return BaseSecurity(ssl_context=context, use_ssl=True) if context is not None else None
+
+
+def subscribe(broker: KafkaBroker, topics: Sequence[str], handler: Handler, **options: Any) -> Subscriber:
+    """Register a batch subscriber that reads topics from their first record, or from its group's offsets, and return it.
+
+    The handler gets the records as Kafka's client gives them, so that no header or value can raise before it. FastStream commits no offset.
+    """
+    subscriber = broker.subscriber(
+        *[Topic(topic, declare=False) for topic in topics],
+        batch=True,
+        ack_policy=AckPolicy.MANUAL,
+        no_reply=True,
+        auto_offset_reset="earliest",
+        parser=_as_it_is,
+        decoder=_raw,
+        **options,
+    )
+    subscriber(handler)
+    return subscriber
+
+
+async def _as_it_is(records: tuple[ConsumerRecord, ...]) -> KafkaMessage:
+    """Records as a message whose parts nobody reads: FastStream's own parser raises at a header that is no UTF-8."""
+    return KafkaMessage(records, b"", consumer=None, correlation_id="-", message_id="-")  # type: ignore[arg-type]
+
+
+async def _raw(message: KafkaMessage) -> Any:
+    return message.raw_message
+
+
+def go_back(subscriber: Subscriber, records: Sequence[ConsumerRecord]) -> None:
+    """Put a subscriber back to the first of these records in each partition."""
+    first: dict[TopicPartition, int] = {}
+    for record in records:
+        first.setdefault(TopicPartition(record.topic, record.partition), record.offset)
+    for partition, offset in first.items():
+        # Whoever reads a partition that is not ours any more starts at its committed offset.
+        with suppress(IllegalStateError):
+            subscriber.consumer.seek(partition, offset)
+
+
+def is_stuck(subscriber: Subscriber) -> bool:
+    """Return whether a running subscriber reads no more, though FastStream does not notice: its own task or the client's has ended."""
+    if subscriber.consumer is None or not subscriber.running:
+        return False
+    return all(task.done() for task in subscriber.tasks) or is_broken(subscriber.consumer)
+
+
+async def leave(subscriber: Subscriber) -> None:
+    """Stop a subscriber, or leave it after some seconds: FastStream alone waits for ever while the broker is down."""
+    for task in subscriber.tasks:
+        task.cancel()
+    consumer, subscriber.consumer = subscriber.consumer, None
+    await subscriber.stop()
+    if consumer is not None:
+        await stop(consumer)
+
+
+async def reopen(subscriber: Subscriber, outage: Outage) -> None:
+    """Stop a subscriber and start it again, until Kafka lets it."""
+    log.warning("A subscriber has stopped reading; it is opened again")
+    await asyncio.sleep(1)
+    async for _ in pauses():
+        await leave(subscriber)
+        try:
+            await within(_START_SECONDS, subscriber.start())
+            outage.ended()
+            return
+        except (KafkaError, OSError, TimeoutError) as error:
+            outage.began(error)

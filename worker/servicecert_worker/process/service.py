@@ -1,0 +1,143 @@
+"""A service as an application: settings, broker and subscriber at once, database, keys and worker when it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from time import monotonic
+from typing import Any, Protocol
+
+import asyncpg
+import psycopg
+from aiokafka.client import AIOKafkaClient
+from faststream import FastStream
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
+from servicecert_schemas.topics import Topic
+
+from ..clock import clock_ahead
+from ..decider import Service
+from ..faults import OperatorError, is_transient, named, no_broker, pauses, within
+from ..kafka.broker import Broker
+from ..kafka.cluster import Cluster
+from ..kafka.source import Source
+from ..runtime.worker import Worker
+from ..storage import database
+from .application import Application, Unusable, configuration, exit_at_once_until_it_runs
+from .settings import ProcessSettings, WorkerSettings
+
+log = logging.getLogger(__name__)
+
+
+class ServiceModule(Protocol):
+    """What the module `service` of each service offers."""
+
+    NAME: str
+    MIGRATIONS: Path
+
+    @property
+    def READS(self) -> tuple[Topic, ...]: ...  # noqa: N802  -- a constant
+
+    @property
+    def Settings(self) -> type[BaseSettings]: ...  # noqa: N802  -- a class
+
+    @property
+    def open_service(self) -> Callable[..., AbstractAsyncContextManager[Service[Any, Any]]]: ...
+
+
+def application(module: ServiceModule) -> FastStream:
+    """Return the service as a FastStream application, from the environment's settings.
+
+    It has one subscriber, on all topics that the service takes turns with. Settings that are wrong are told when it runs.
+    """
+    exit_at_once_until_it_runs()
+    try:
+        settings, own = WorkerSettings(), module.Settings()
+    except ValidationError as error:
+        return Unusable(module.NAME, error)
+    cluster = settings.cluster
+    broker = Broker(cluster, cluster.group(module.NAME))
+    source = Source(
+        broker,
+        [cluster.name(topic) for topic in module.READS],
+        cluster.group(module.NAME),
+        settings.session_seconds,
+        2 * settings.batch,
+    )
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Worker[Any, Any]]:
+        ahead = settings.clock_ahead or timedelta()
+        if ahead:
+            log.warning(
+                "The clock runs %s ahead of the machine's, by SERVICECERT_CLOCK_AHEAD: never in production", ahead
+            )
+        clock = clock_ahead(ahead)
+        pool = await _prepared(module, settings)
+        try:
+            async with module.open_service(own, pool, clock) as service:
+                yield Worker(service, settings, pool, broker, source, clock, configuration(settings, own))
+        finally:
+            pool.terminate()
+
+    return Application(module.NAME, settings, broker, opened)
+
+
+async def _prepared(module: ServiceModule, settings: WorkerSettings) -> asyncpg.Pool[Any]:
+    """Return the database's connections once broker and database answer, with the service's migrations applied. Raises `OperatorError`."""
+    url = settings.database_url.get_secret_value()
+    until = monotonic() + settings.patience_seconds
+    async for number in pauses(first=0.2, longest=2.0):
+        fault = await broker_fault(settings.cluster) or await _database_fault(url)
+        if fault is None:
+            try:
+                await asyncio.to_thread(database.migrate, url, module.NAME, [module.MIGRATIONS])
+                return await database.open_pool(url, module.NAME)
+            except Exception as error:
+                if not (is_transient(error) or isinstance(error, psycopg.OperationalError)):
+                    raise
+                log.debug("PostgreSQL: %s", named(error))
+                fault = database.database_refused(url, "")
+        if fault.exit_code != 69 or monotonic() > until:
+            raise fault
+        if number == 0:
+            log.warning("Waiting: %s", fault)
+    raise AssertionError("The pauses never end.")
+
+
+async def wait_for_broker(settings: ProcessSettings) -> None:
+    """Return once a broker answers. Raises `OperatorError` where none does within the patience."""
+    until = monotonic() + settings.patience_seconds
+    async for _ in pauses(first=0.2, longest=2.0):
+        if (fault := await broker_fault(settings.cluster)) is None:
+            return
+        if monotonic() > until:
+            raise fault
+
+
+async def broker_fault(cluster: Cluster) -> OperatorError | None:
+    """Return what to tell an operator where no broker answers there, None where one does."""
+    client = AIOKafkaClient(**cluster.client)
+    try:
+        await within(5, client.bootstrap())
+    except Exception as error:
+        if not is_transient(error) and not isinstance(error, ValueError):
+            raise
+        return no_broker(cluster.bootstrap, cluster.access)
+    finally:
+        await client.close()
+    return None
+
+
+async def _database_fault(url: str) -> OperatorError | None:
+    try:
+        connection = await asyncpg.connect(url, timeout=database.CONNECT_SECONDS)
+    except Exception as error:
+        log.debug("PostgreSQL: %s", named(error))
+        return database.database_refused(url, str(error))
+    connection.terminate()
+    return None
