@@ -18,7 +18,6 @@ from statistics import median
 from uuid import uuid4
 
 import psycopg
-from servicecert_deploy import Postgres
 from servicecert_worker.audit.chain import Chain, Row
 from servicecert_worker.decider import Connection, Event
 from servicecert_worker.runtime.fold import Decided
@@ -33,6 +32,7 @@ from toy import service as toy
 from toy.stand import ACTOR
 
 from bench.results import Measurement, Reference
+from bench.stand import own_schema
 
 TURNS, BATCH, ROUNDS = 20, 200, 3
 
@@ -77,19 +77,13 @@ async def at_once(url: str, kind: str, workers: int) -> float:
 
 async def measure() -> None:
     """Measures both in turn, and says the medians."""
-    postgres = Postgres()
-    postgres.start()
-    try:
-        (url,) = database.prepare(postgres.url, {toy.NAME: database.new_password()}).values()
-        database.migrate(url, toy.NAME, [toy.MIGRATIONS])
-        rates: dict[tuple[str, int], list[float]] = {}
+    rates: dict[tuple[str, int], list[float]] = {}
+    with own_schema(toy.NAME, toy.MIGRATIONS) as (url, admin_url):
         for _ in range(ROUNDS):
             for workers in (1, 2):
                 for kind in ("whole", "one-row"):
                     rates.setdefault((kind, workers), []).append(await at_once(url, kind, workers))
-        _say_bytes(postgres.url)
-    finally:
-        postgres.stop()
+        _say_bytes(admin_url)
     middle = {key: median(values) for key, values in rates.items()}
     for workers, name in ((1, "audit-turns"), (2, "audit-two-workers")):
         reference = Reference("one row a turn", middle["one-row", workers])

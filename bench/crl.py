@@ -19,7 +19,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 from uuid import uuid4
 
 import aiohttp
@@ -29,8 +29,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from servicecert_cli.authority import make_authority
-from servicecert_deploy import Postgres
+from servicecert_cli.operations.authority import make_authority
 from servicecert_pki.authority import Authority
 from servicecert_pki.keyring import open_keys, read_passphrases
 from servicecert_pki.partitions import partition_of
@@ -51,7 +50,8 @@ from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.decider import Done, Stored, Task
 from servicecert_worker.storage import database
 
-from bench.results import Measurement, Reference
+from bench.results import Measurement, Reference, percentiles
+from bench.stand import own_schema
 
 SIZES = {1_000: "production-ec", 100_000: "production-rsa", 1_000_000: "test-ec"}
 PARTITIONS = 16
@@ -216,23 +216,15 @@ async def _child(*arguments: str) -> dict[str, float]:
 
 async def measure() -> None:
     """Measures every size, and then at the largest how soon a revocation is published."""
-    postgres = Postgres()
-    postgres.start()
-    with tempfile.TemporaryDirectory() as made:
-        try:
-            ca = Path(made) / "ca"
-            make_authority(ca, ca.with_name("ca.passphrases"))
-            (url,) = database.prepare(postgres.url, {"revoker": database.new_password()}).values()
-            database.migrate(url, "revoker", [MIGRATIONS])
-            for size, issuer in SIZES.items():
-                await asyncio.to_thread(fill, postgres.url, issuer, size)
-                await _measure_size(url, ca, size, issuer)
-            seconds = await _child("latencies", url, str(ca), SIZES[max(SIZES)])
-            for name in LATENCY_LIMITS:
-                reference = Reference("limit", LATENCY_LIMITS[name])
-                Measurement(f"revoke-to-published-{name}", seconds[name], "s", reference).keep()
-        finally:
-            postgres.stop()
+    with tempfile.TemporaryDirectory() as made, own_schema("revoker", MIGRATIONS) as (url, admin_url):
+        ca = Path(made) / "ca"
+        make_authority(ca, ca.with_name("ca.passphrases"))
+        for size, issuer in SIZES.items():
+            await asyncio.to_thread(fill, admin_url, issuer, size)
+            await _measure_size(url, ca, size, issuer)
+        seconds = await _child("latencies", url, str(ca), SIZES[max(SIZES)])
+        for name, limit in LATENCY_LIMITS.items():
+            Measurement(f"revoke-to-published-{name}", seconds[name], "s", Reference("limit", limit)).keep()
 
 
 async def _measure_size(url: str, ca: Path, size: int, issuer: str) -> None:
@@ -256,8 +248,7 @@ async def _answer(kind: str, url: str, *arguments: str) -> dict[str, float]:
         case "library":
             return {"seconds": await built_by_library(url, arguments[0])}
         case _:
-            hundredths = quantiles(await latencies(url, Path(arguments[0]), arguments[1]), n=100)
-            return {"p50": hundredths[49], "p99": hundredths[98]}
+            return percentiles(await latencies(url, Path(arguments[0]), arguments[1]))
 
 
 if __name__ == "__main__":

@@ -21,11 +21,10 @@ from uuid import UUID, uuid4
 
 import asyncpg
 from cryptography import x509
-from servicecert_cli import proposing, selection
-from servicecert_cli.addresses import Cluster
-from servicecert_cli.authority import make_authority
-from servicecert_cli.kafka import records
-from servicecert_cli.operators import add_operator
+from servicecert_cli.connections.kafka import records
+from servicecert_cli.operations import proposing, selection
+from servicecert_cli.operations.authority import make_authority
+from servicecert_cli.operations.operators import add_operator
 from servicecert_deploy import Child, Parts, start_parts
 from servicecert_revoker.crl.effects.server import serve
 from servicecert_revoker.domain.status import Certificate, Valid
@@ -39,6 +38,7 @@ from servicecert_schemas.topics import CATALOGUE, CERTIFICATE_STATUS, DEADLINES
 from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.decider import Stored
 from servicecert_worker.kafka import topic_creation
+from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.storage import database
 
 _FIRST = 1 << 126

@@ -16,9 +16,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from servicecert_cli import kafka
-from servicecert_cli.publishing import publish, send
-from servicecert_cli.system import System
+from servicecert_cli.connections import kafka
+from servicecert_cli.connections.kafka import send
+from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.stand.system import System
 from servicecert_pki.key_checks import weaknesses
 from servicecert_schemas.topics import ACCEPTED_APPLICATIONS
 from servicecert_worker.kafka.lag import members

@@ -16,12 +16,11 @@ from pathlib import Path
 from time import perf_counter
 from uuid import uuid4
 
-import psutil
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from servicecert_cli import kafka
-from servicecert_cli.publishing import send
-from servicecert_cli.system import System, service_of
+from servicecert_cli.connections import kafka
+from servicecert_cli.connections.kafka import send
+from servicecert_cli.stand.system import System, service_of
 from servicecert_pki.authority import Authority, issuer_id
 from servicecert_pki.keyring import access, open_keys
 from servicecert_pki.profile import Environment
@@ -34,7 +33,7 @@ from servicecert_worker.faults import pauses
 
 from bench import load, raw_signing
 from bench.results import Measurement, Reference
-from bench.stand import cpu_seconds
+from bench.stand import cpu_seconds, family, say_where_time_goes
 
 CA_KEYS = {"ec": "p384", "rsa": "rsa4096"}
 BACKLOG = {"ec": 8_000, "rsa": 4_000}
@@ -78,7 +77,7 @@ async def measure(share: float = 1.0) -> None:
                 used, count = cpu_seconds(system), max(1, int(BACKLOG[family] * share))
                 speed = await _backlog(system, csrs[family], count)
                 Measurement(f"issuer-{key}{way.name}", speed, "per second", reference).keep()
-                _say_where_time_goes(used, cpu_seconds(system), count)
+                say_where_time_goes(used, cpu_seconds(system), count, "a certificate")
 
 
 @asynccontextmanager
@@ -115,7 +114,7 @@ async def _backlog(system: System, csrs: list[str], count: int) -> float:
 
 @contextmanager
 def _standing_still(system: System) -> Iterator[None]:
-    processes = [each for child in system.children.values() for each in _family(child.pid)]
+    processes = [each for child in system.children.values() for each in family(child.pid)]
     for process in processes:
         process.send_signal(signal.SIGSTOP)
     try:
@@ -123,11 +122,6 @@ def _standing_still(system: System) -> Iterator[None]:
     finally:
         for process in processes:
             process.send_signal(signal.SIGCONT)
-
-
-def _family(pid: int) -> list[psutil.Process]:
-    process = psutil.Process(pid)
-    return [process, *process.children(recursive=True)]
 
 
 def _accepted(count: int, csrs: list[str]) -> list[Record]:
@@ -182,9 +176,3 @@ def _sign_in_token(environment: dict[str, str], family: str) -> float:
     keys = open_keys(authority, *access(*(Path(path) if path else None for path in named)))
     key = keys[issuer_id(Environment.TEST, KeyFamily(family))]
     return raw_signing.rate_of(lambda: key.sign(raw_signing.TO_BE_SIGNED))
-
-
-def _say_where_time_goes(before: dict[str, float], after: dict[str, float], count: int) -> None:
-    spent = {name: (after[name] - before[name]) / count * 1000 for name in after}
-    told = ", ".join(f"{name} {milliseconds:.2f}" for name, milliseconds in spent.items())
-    print(f"  processor ms a certificate: {told}, in all {sum(spent.values()):.2f}", flush=True)

@@ -11,13 +11,15 @@ from time import perf_counter
 from uuid import uuid4
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from servicecert_cli import openssl
-from servicecert_cli.addresses import Cluster
-from servicecert_cli.e_service import Application, Customer, example, read_csr
+from servicecert_cli.demo import openssl
+from servicecert_cli.e_service.application import Application, example, read_csr
+from servicecert_cli.e_service.customer import Customer
+from servicecert_cli.e_service.publishing import E_SERVICE
 from servicecert_schemas.codec import Record, to_record
 from servicecert_schemas.event import EventData
 from servicecert_schemas.topics import Topic
 from servicecert_schemas.values import CertificateType
+from servicecert_worker.kafka.cluster import Cluster
 
 KINDS = {"ec": openssl.EC_P384, "rsa": openssl.RSA_2048}
 _REQUESTS = 8
@@ -37,9 +39,7 @@ def records(count: int, csrs: list[str]) -> list[Record]:
     customer = Customer.of(application.applicant.business_id)
     now = datetime.now(UTC)
     return [
-        to_record(
-            customer.submitted(uuid4(), application, csrs[n % len(csrs)]), source="/e-service", id=uuid4(), time=now
-        )
+        to_record(customer.submitted(uuid4(), application, csrs[n % len(csrs)]), source=E_SERVICE, id=uuid4(), time=now)
         for n in range(count)
     ]
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -42,7 +41,7 @@ from servicecert_worker.decider import Done, Task
 from servicecert_worker.process import logs
 
 from bench.results import Measurement, Reference
-from bench.stand import SINK
+from bench.stand import mail_sink
 
 COUNT = 5_000
 ROUNDS = 2
@@ -173,17 +172,8 @@ async def _memory(server: Server) -> tuple[float, float]:
 async def _serving() -> AsyncIterator[Server]:
     with tempfile.TemporaryDirectory() as folder:
         certificate, key = _certificate(Path(folder))
-        sink = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(SINK), "--certificate", str(certificate), "--key", str(key)),
-            stdout=asyncio.subprocess.PIPE,
-        )
-        try:
-            assert sink.stdout is not None
-            port = int((await sink.stdout.readline()).split()[1])
-            yield Server(port, sink.pid, certificate)
-        finally:
-            sink.terminate()
-            await sink.wait()
+        async with mail_sink("--certificate", str(certificate), "--key", str(key)) as (port, pid):
+            yield Server(port, pid, certificate)
 
 
 def _certificate(folder: Path) -> tuple[Path, Path]:

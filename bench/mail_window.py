@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from statistics import quantiles
 
 import asyncpg
-from servicecert_cli.system import System
+from servicecert_cli.stand.system import System
 
-from bench.results import Measurement, Reference
+from bench.results import Measurement, Reference, percentiles
 
 LIMIT_MS = {"p50": 50.0, "p99": 250.0}
 
@@ -46,6 +45,5 @@ async def watched_window(system: System) -> AsyncIterator[None]:
             await connection.execute(_CLOSE)
     finally:
         await connection.close()
-    hundredths = quantiles(took, n=100)
-    for name, value in (("p50", hundredths[49]), ("p99", hundredths[98])):
+    for name, value in percentiles(took).items():
         Measurement(f"mail-window-{name}", value, "ms", Reference("limit at 50/s", LIMIT_MS[name])).keep()

@@ -19,20 +19,19 @@ from pathlib import Path
 from time import perf_counter, thread_time
 
 from aiokafka.admin import NewTopic
-from servicecert_cli import collector, kafka
-from servicecert_cli.addresses import Cluster
-from servicecert_cli.parts import opened_place
-from servicecert_cli.progress import silent
-from servicecert_cli.publishing import load_registers
-from servicecert_cli.standing_registers import standing
+from servicecert_cli.connections import kafka
+from servicecert_cli.registers import loading
+from servicecert_cli.registers.changes import Changes
+from servicecert_cli.registers.reading import read_register
+from servicecert_cli.stand.parts import opened_place
+from servicecert_cli.stand.progress import silent
 from servicecert_intake.domain.registers.snapshot import NO_REGISTERS, Registers, Unit, apply
 from servicecert_intake.domain.rules.unit import suggested
-from servicecert_intake.register_changes import Changes, changes
-from servicecert_intake.register_file import read_register
 from servicecert_schemas.register import LongNames, Organisation, RegisterEntry
 from servicecert_schemas.topics import CATALOGUE, REGISTERS
 from servicecert_schemas.values import is_business_id, organisation_oid
 from servicecert_worker.kafka import topic_creation
+from servicecert_worker.kafka.cluster import Cluster
 
 from bench.results import Measurement, Reference
 
@@ -103,9 +102,8 @@ async def _plain(path: Path, cluster: Cluster) -> float:
 
 async def _load(path: Path, cluster: Cluster) -> tuple[float, Changes]:
     started = perf_counter()
-    with collector.paused():
-        found = changes(await standing(cluster), list(read_register(path)), DAY)
-        await load_registers(cluster, found.entries)
+    with loading.collector_paused():
+        found = await loading.load(cluster, list(read_register(path)), DAY, 100.0)
     return perf_counter() - started, found
 
 

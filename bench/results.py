@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import quantiles
 
 FOLDER = Path("var/bench")
 
@@ -50,6 +52,12 @@ class Measurement:
             f"{self.ratio:>7.2f} x {self.reference.value:.1f} ({self.reference.name})",
             flush=True,
         )
+
+
+def percentiles(values: Iterable[float]) -> dict[str, float]:
+    """The median, and what one value of a hundred exceeds."""
+    hundredths = quantiles(values, n=100)
+    return {"p50": hundredths[49], "p99": hundredths[98]}
 
 
 def _commit() -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import psutil
-from servicecert_cli.system import System
+from servicecert_cli.stand.system import System
+from servicecert_deploy import Postgres
+from servicecert_worker.storage import database
 
 SINK = Path(__file__).with_name("smtp_sink.py")
 
@@ -18,24 +20,42 @@ SINK = Path(__file__).with_name("smtp_sink.py")
 @asynccontextmanager
 async def measured_system() -> AsyncIterator[System]:
     """A system that is tuned for throughput, not for a quick start."""
-    sink = await asyncio.create_subprocess_exec(sys.executable, str(SINK), stdout=asyncio.subprocess.PIPE)
-    try:
-        assert sink.stdout is not None
-        port = (await sink.stdout.readline()).split()[1].decode()
-        mail = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": port}
+    async with mail_sink() as (port, _):
+        mail = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(port)}
         with tempfile.TemporaryDirectory(prefix="servicecert-bench-") as folder:
             async with System(Path(folder), throughput=False, environment=mail) as system:
                 yield system
+
+
+@asynccontextmanager
+async def mail_sink(*arguments: str) -> AsyncIterator[tuple[int, int]]:
+    """A mail server that accepts everything, as a process of its own: its port and its process id."""
+    sink = await asyncio.create_subprocess_exec(sys.executable, str(SINK), *arguments, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert sink.stdout is not None
+        yield int((await sink.stdout.readline()).split()[1]), sink.pid
     finally:
         sink.terminate()
         await sink.wait()
 
 
+@contextmanager
+def own_schema(service: str, migrations: Path) -> Iterator[tuple[str, str]]:
+    """A database server with a service's schema: the URLs of the service's role and of the administrator."""
+    postgres = Postgres()
+    postgres.start()
+    try:
+        (url,) = database.prepare(postgres.url, {service: database.new_password()}).values()
+        database.migrate(url, service, [migrations])
+        yield url, postgres.url
+    finally:
+        postgres.stop()
+
+
 def memory(system: System) -> dict[str, float]:
     """The resident memory of each worker in MB."""
     return {
-        name: max(each.memory_info().rss for each in _family(child.pid)) / 1e6
-        for name, child in system.children.items()
+        name: max(each.memory_info().rss for each in family(child.pid)) / 1e6 for name, child in system.children.items()
     }
 
 
@@ -46,10 +66,18 @@ def cpu_seconds(system: System) -> dict[str, float]:
         pids["kafka"] = system.parts.kafka.pid
     if system.parts.postgres is not None:
         pids["postgresql"] = system.parts.postgres.pid
-    return {name: sum(_used(each) for each in _family(pid)) for name, pid in pids.items()}
+    return {name: sum(_used(each) for each in family(pid)) for name, pid in pids.items()}
 
 
-def _family(pid: int) -> list[psutil.Process]:
+def say_where_time_goes(before: dict[str, float], after: dict[str, float], count: int, what: str) -> None:
+    """Says the processor time of each part between two looks, in milliseconds for each of so many."""
+    spent = {name: (after[name] - before[name]) / count * 1000 for name in after}
+    told = ", ".join(f"{name} {milliseconds:.2f}" for name, milliseconds in spent.items())
+    print(f"  processor ms {what}: {told}, in all {sum(spent.values()):.2f}", flush=True)
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """A process and all that it started."""
     process = psutil.Process(pid)
     return [process, *process.children(recursive=True)]
 

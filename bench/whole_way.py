@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from pathlib import Path
-from statistics import quantiles
 from time import perf_counter
 
-from servicecert_cli import kafka
-from servicecert_cli.names import SERVICES
-from servicecert_cli.publishing import publish, send
-from servicecert_cli.system import System
-from servicecert_schemas.topics import NOTIFICATIONS
+from servicecert_cli.connections import kafka
+from servicecert_cli.connections.kafka import send
+from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.stand.system import System
+from servicecert_schemas.topics import NOTIFICATIONS, SERVICES
 from servicecert_worker.faults import pauses
 
 from bench import load, raw_signing
 from bench.mail_window import watched_window
-from bench.results import Measurement, Reference
-from bench.stand import cpu_seconds, measured_system, memory
+from bench.results import Measurement, Reference, percentiles
+from bench.stand import cpu_seconds, measured_system, memory, say_where_time_goes
 
 BACKLOG = {"ec": 8_000, "rsa": 5_000}
 CA_KEYS = {"ec": "p384", "rsa": "rsa4096"}
@@ -42,7 +41,7 @@ async def measure() -> None:
             used = cpu_seconds(system)
             speed = await _backlog(system, csrs[family], BACKLOG[family])
             Measurement(f"whole-way-{key}", speed, "per second", Reference(f"raw {key} signing", raw[family])).keep()
-            _say_where_time_goes(used, cpu_seconds(system), BACKLOG[family])
+            say_where_time_goes(used, cpu_seconds(system), BACKLOG[family], "a certificate")
         async with watched_window(system):
             await _latency(system, csrs["ec"], 50)
         await _latency(system, csrs["ec"], 200)
@@ -83,15 +82,8 @@ async def _latency(system: System, csrs: list[str], rate: int) -> None:
                 system.cluster.prefix + record.topic, value=record.value, key=record.key, headers=record.headers
             )
         await watch.until(len(records), PATIENCE)
-    hundredths = quantiles([(watch.came[key] - at) * 1000 for key, at in sent.items()], n=100)
-    for name, value in (("p50", hundredths[49]), ("p99", hundredths[98])):
+    for name, value in percentiles((watch.came[key] - at) * 1000 for key, at in sent.items()).items():
         Measurement(f"latency-{rate}-{name}", value, "ms", Reference("limit at 50/s", LATENCY_LIMITS[name])).keep()
-
-
-def _say_where_time_goes(before: dict[str, float], after: dict[str, float], count: int) -> None:
-    spent = {name: (after[name] - before[name]) / count * 1000 for name in after}
-    told = ", ".join(f"{name} {milliseconds:.2f}" for name, milliseconds in spent.items())
-    print(f"  processor ms a certificate: {told}, in all {sum(spent.values()):.2f}", flush=True)
 
 
 def _keep_memory(before: dict[str, float], after: dict[str, float]) -> None:

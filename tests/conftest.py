@@ -90,7 +90,7 @@ def parts() -> Iterator[Parts]:
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate authority for all tests; its passphrases are beside it in `ca.passphrases`."""
-    from servicecert_cli.authority import make_authority
+    from servicecert_cli.operations.authority import make_authority
 
     directory = tmp_path_factory.mktemp("authority") / "ca"
     make_authority(directory, directory.with_name("ca.passphrases"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import click
+
 
 class Told(Exception):
     """A fault in one sentence that says what is wrong and the way out."""
@@ -13,28 +15,10 @@ class Told(Exception):
 
 def told(error: BaseException) -> Told | None:
     """What to tell of an error that was to be foreseen, None of any other."""
-    from servicecert_deploy import DeployError
-    from servicecert_pki.authority import AuthorityExists, AuthorityMissing, AuthorityRefused
-    from servicecert_pki.keys import KeyUnavailable
-    from servicecert_pki.profiles import ProfileUnsafe
-    from servicecert_revoker.crl.effects.files import FolderUnusable
-    from servicecert_worker.faults import OperatorError
+    from servicecert_worker.faults import for_operators
 
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    match error:
-        case Told():
-            return error
-        case OperatorError():
-            return Told(str(error), error.exit_code)
-        case DeployError():
-            return Told(str(error), 69)
-        case AuthorityExists() | FolderUnusable():
-            return Told(str(error), 73)
-        case AuthorityMissing() | ProfileUnsafe():
-            return Told(str(error), 78)
-        case AuthorityRefused():
-            return Told(str(error), 65)
-        case KeyUnavailable():
-            return Told(str(error), 77)
-    return None
+    # click tells its own.
+    if isinstance(error, click.ClickException | click.exceptions.Exit):
+        return None
+    foreseen = for_operators(error)
+    return None if foreseen is None else Told(*foreseen)

@@ -10,12 +10,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from servicecert_cli import interruption
 from servicecert_cli.faults import told
-from servicecert_cli.names import SERVICES
-from servicecert_cli.output import console
-from servicecert_cli.system import OCSP, worker_names
+from servicecert_cli.stand.system import OCSP, worker_names
+from servicecert_cli.terminal import interruption
+from servicecert_cli.terminal.output import console
 from servicecert_deploy import start_parts
+from servicecert_schemas.topics import SERVICES
 
 from chaos import plan, scene, telling
 from chaos.run import Outcome, run

@@ -10,10 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID
 
-from servicecert_cli import openssl
+from servicecert_cli.demo import openssl
 from servicecert_cli.demo.story import mistaken
-from servicecert_cli.e_service import Application, Customer, example, read_csr
-from servicecert_cli.publishing import E_SERVICE
+from servicecert_cli.e_service.application import Application, example, read_csr
+from servicecert_cli.e_service.customer import Customer
+from servicecert_cli.e_service.publishing import E_SERVICE
 from servicecert_schemas.codec import Record, to_record
 from servicecert_schemas.event import Assurance, EventData
 from servicecert_schemas.revocation import RevocationReason

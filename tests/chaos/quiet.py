@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 
 import asyncpg
 from aiokafka.errors import KafkaError
-from servicecert_cli import kafka
+from servicecert_cli.connections import kafka
 from servicecert_cli.faults import Told
-from servicecert_cli.names import SERVICES
-from servicecert_cli.system import System
+from servicecert_cli.stand.system import System
+from servicecert_schemas.topics import SERVICES
 from servicecert_worker.faults import OperatorError
 from servicecert_worker.kafka.lag import measure
 

@@ -11,8 +11,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from servicecert_cli.publishing import publish
-from servicecert_cli.system import System
+from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.stand.system import System
 from servicecert_deploy import Parts
 from servicecert_pki.authority import Authority
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import psutil
 import psycopg
-from servicecert_cli.system import System
+from servicecert_cli.stand.system import System
 from servicecert_deploy import Kafka, Postgres
 
 from chaos.plan import Blow, Strike

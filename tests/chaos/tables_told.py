@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
-from servicecert_cli.names import SERVICES
-from servicecert_cli.system import System
+from servicecert_cli.stand.system import System
+from servicecert_schemas.topics import SERVICES
 
 from chaos.quiet import NO_CHECKPOINTS
 from chaos.topics_told import Place

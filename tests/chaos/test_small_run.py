@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from servicecert_cli.names import SERVICES
-from servicecert_cli.system import OCSP, worker_names
+from servicecert_cli.stand.system import OCSP, worker_names
 from servicecert_deploy import Parts
+from servicecert_schemas.topics import SERVICES
 
 from chaos.customers import Customers
 from chaos.plan import Blow, blows_for, draw

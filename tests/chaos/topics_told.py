@@ -12,8 +12,7 @@ from uuid import UUID
 
 from aiokafka import TopicPartition
 from asn1crypto.x509 import Certificate
-from servicecert_cli import kafka
-from servicecert_cli.addresses import Cluster
+from servicecert_cli.connections import kafka
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued, CertificateVoided
 from servicecert_schemas.codec import Undecodable, decode
@@ -23,6 +22,7 @@ from servicecert_schemas.parked import RecordParked
 from servicecert_schemas.responder import ResponderCertified
 from servicecert_schemas.revocation import CertificateRevoked, CrlPublished, Standing, StandingChanged
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS, CATALOGUE, REGISTERS
+from servicecert_worker.kafka.cluster import Cluster
 
 Place = tuple[str, int, int]
 """A record's topic, as the cluster calls it, its partition and offset."""

@@ -11,10 +11,10 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
-from servicecert_cli.addresses import Cluster
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.codec import Record
 from servicecert_schemas.topics import CERTIFICATES
+from servicecert_worker.kafka.cluster import Cluster
 
 from chaos.customers import Customers, poisonous, revocation
 from chaos.plan import Burst, Case, PoisonRecord, Way

@@ -9,12 +9,12 @@ from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner, Result
-from servicecert_cli import kafka
-from servicecert_cli.addresses import Cluster
+from servicecert_cli.connections import kafka
 from servicecert_cli.main import main
 from servicecert_deploy import Parts
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_worker.kafka import topic_creation
+from servicecert_worker.kafka.cluster import Cluster
 
 Servicecert = Callable[..., Result]
 

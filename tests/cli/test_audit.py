@@ -10,11 +10,11 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from commandline import do, one_sentence
-from servicecert_cli import kafka
-from servicecert_cli.names import SERVICES
-from servicecert_cli.publishing import send
+from servicecert_cli.connections import kafka
+from servicecert_cli.connections.kafka import send
 from servicecert_schemas import to_record
 from servicecert_schemas.audit import AuditCheckpoint
+from servicecert_schemas.topics import SERVICES
 from servicecert_worker.audit.chain import Chain
 from servicecert_worker.audit.checkpoints import Attestor, read_key, read_public_keys
 from servicecert_worker.decider import Result

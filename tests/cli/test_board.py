@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
-from servicecert_cli.board import HANDLED, MESSAGES, PARKED, SECONDS, Rates, Row, board, rows
-from servicecert_cli.supervision import Supervisor
+from servicecert_cli.stand.board import HANDLED, MESSAGES, PARKED, SECONDS, Rates, Row, board, rows
+from servicecert_cli.stand.supervision import Supervisor
 
 ROW = Row("intake", 1, 2, restarts=3, handled=1_000, messages=12_345, oldest=6.5, intents=7, parked=2)
 

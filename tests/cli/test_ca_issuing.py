@@ -12,13 +12,13 @@ import psycopg
 import pytest
 from click.testing import Result
 from commandline import do, one_sentence
-from servicecert_cli.addresses import Cluster
-from servicecert_cli.publishing import publish
+from servicecert_cli.e_service.publishing import publish
 from servicecert_issuer.service import MIGRATIONS
 from servicecert_schemas.certificate import CertificateVoided
 from servicecert_schemas.revocation import Standing, StandingChanged
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS, CERTIFICATES
 from servicecert_worker.kafka import topic_creation
+from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.storage import database
 
 STOPPED = """

@@ -6,9 +6,9 @@ from uuid import UUID, uuid4
 
 import pytest
 from commandline import do, one_sentence
-from servicecert_cli import customer_words as words
-from servicecert_cli import kafka
-from servicecert_cli.publishing import publish
+from servicecert_cli.connections import kafka
+from servicecert_cli.e_service import page_words as words
+from servicecert_cli.e_service.publishing import publish
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import RecipientRole
 from servicecert_schemas.export import stored_examples

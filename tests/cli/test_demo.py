@@ -10,7 +10,7 @@ from email import message_from_bytes, policy
 
 import pytest
 from commandline import Ended, processes_of, until, worker_of
-from servicecert_cli.system import PARTITIONS
+from servicecert_cli.stand.system import PARTITIONS
 from servicecert_pki.partitions import partition_of
 
 TYPES = ("server", "test-server", "system-signature", "test-system-signature")

@@ -12,9 +12,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from servicecert_cli.e_service import read_application
-from servicecert_cli.publishing import publish
-from servicecert_cli.witness import witnessing
+from servicecert_cli.e_service.application import read_application
+from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.stand.witness import witnessing
 from servicecert_schemas.application import ApplicationSubmitted, ApplicationSupplemented, CsrAttached
 from servicecert_schemas.case import CaseChanged
 from servicecert_schemas.event import Assurance, Role

@@ -2,18 +2,18 @@ import importlib
 import json
 import os
 import sys
+from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
 
 import asyncpg
 import psycopg
 import pytest
-from aiokafka import TopicPartition
 from commandline import do, one_sentence
-from servicecert_cli import erasing, kafka
-from servicecert_cli.names import SERVICES
+from servicecert_cli.connections import kafka
+from servicecert_cli.operations import erasing
 from servicecert_deploy import Child
-from servicecert_schemas.topics import CASES
+from servicecert_schemas.topics import CASES, SERVICES
 from servicecert_worker.audit.checkpoints import make_keys, read_public_keys
 from servicecert_worker.audit.verification import verify
 from servicecert_worker.storage import database
@@ -74,15 +74,8 @@ async def everything(url):
 
 async def gone(cluster):
     """The keys of the records without a value."""
-    keys = set()
-    async with kafka.reader(cluster) as reader:
-        partitions = [TopicPartition(cluster.name(CASES), n) for n in range(CASES.partitions)]
-        reader.assign(partitions)
-        ends = await reader.end_offsets(partitions)
-        while any([await reader.position(p) < ends[p] for p in partitions]):
-            for records in (await reader.getmany(timeout_ms=200)).values():
-                keys |= {record.key.decode() for record in records if record.value is None}
-    return keys
+    async with aclosing(kafka.records(cluster, CASES)) as records:
+        return {record.key.decode() async for record in records if record.value is None}
 
 
 async def audited(url, folder):

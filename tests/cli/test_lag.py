@@ -5,9 +5,10 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 from commandline import do, one_sentence
-from servicecert_cli import kafka
-from servicecert_cli.e_service import Customer, example
-from servicecert_cli.publishing import publish
+from servicecert_cli.connections import kafka
+from servicecert_cli.e_service.application import example
+from servicecert_cli.e_service.customer import Customer
+from servicecert_cli.e_service.publishing import publish
 from servicecert_schemas.values import CertificateType
 
 

@@ -4,13 +4,7 @@ import sys
 
 import click
 import pytest
-from servicecert_cli import names
-from servicecert_cli.commands import incident, submit, watch
 from servicecert_cli.main import SENTENCES, main
-from servicecert_schemas.case import CaseState
-from servicecert_schemas.revocation import RevocationReason
-from servicecert_schemas.topics import SERVICES
-from servicecert_schemas.values import CertificateType
 
 
 def leaves(command: click.Command, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], click.Command]]:
@@ -57,24 +51,10 @@ def test_an_unknown_command_is_wrong_usage(servicecert):
     assert servicecert("frobnicate").exit_code == 2
 
 
-@pytest.mark.parametrize(
-    ("told", "known"),
-    [
-        (names.SERVICES, SERVICES),
-        (watch.STATES, CaseState),
-        (incident.REASONS, RevocationReason),
-        (submit.TYPES, CertificateType),
-        (incident.TYPES, CertificateType),
-    ],
-)
-def test_what_is_told_without_the_schemas_is_what_they_say(told, known):
-    assert list(told) == list(known)
-
-
 def test_what_nobody_foresaw_is_not_hidden(servicecert, monkeypatch):
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("servicecert_cli.e_service.example_text", fail)
+    monkeypatch.setattr("servicecert_cli.e_service.application.example_text", fail)
     with pytest.raises(ZeroDivisionError):
         servicecert("submit", "--example", "server")

@@ -1,15 +1,14 @@
 import json
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
-from aiokafka import TopicPartition
 from commandline import do, one_sentence
-from servicecert_cli import kafka
-from servicecert_cli.publishing import load_registers
-from servicecert_cli.standing_registers import standing
-from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
-from servicecert_intake.register_loading import event_id
+from servicecert_cli.connections import kafka
+from servicecert_cli.registers.loading import event_id, publish_entries, standing
+from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
 from servicecert_schemas.codec import decode
+from servicecert_schemas.topics import REGISTERS
 
 HEADER = "business_id;name;valid_from;valid_to\n"
 SILTA = "9900066-7;Unelmasilta Oy;2021-03-01;\n"
@@ -18,15 +17,8 @@ ENTINEN = "9900090-7;Entinen Oy;2019-01-01;2030-12-31\n"
 
 async def records(cluster):
     """Every record of the topic, as it was published."""
-    found = []
-    async with kafka.reader(cluster) as reader:
-        partitions = [TopicPartition(f"{cluster.prefix}registers", number) for number in range(12)]
-        reader.assign(partitions)
-        ends = await reader.end_offsets(partitions)
-        while any([await reader.position(each) < ends[each] for each in partitions]):
-            batches = await reader.getmany(timeout_ms=200)
-            found += [each for batch in batches.values() for each in batch]
-    return found
+    async with aclosing(kafka.records(cluster, REGISTERS)) as found:
+        return [record async for record in found]
 
 
 def count(cluster) -> int:
@@ -55,7 +47,7 @@ def test_I2_the_fictitious_registers_are_published_once(servicecert, cluster):
 async def test_I2_an_entry_that_is_published_again_is_the_same_event(cluster):
     entries = list(read_register(FICTITIOUS_REGISTERS))
     for _ in range(2):
-        await load_registers(cluster, iter(entries))
+        await publish_entries(cluster, iter(entries))
     seen = [decode(each.key, each.headers, each.value) for each in await records(cluster)]
     assert sorted(str(envelope.id) for envelope, _ in seen) == sorted(str(event_id(each)) for each in entries * 2)
     assert await standing(cluster) == {each.entry_id: each for each in entries}

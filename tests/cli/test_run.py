@@ -11,9 +11,8 @@ import psycopg
 import pytest
 from commandline import one_sentence, run_process
 from pydantic_settings import BaseSettings
-from servicecert_cli.names import SERVICES
 from servicecert_schemas.export import EXPORTED
-from servicecert_schemas.topics import ACCOUNTS, CATALOGUE, REGISTERS
+from servicecert_schemas.topics import ACCOUNTS, CATALOGUE, REGISTERS, SERVICES
 from servicecert_worker.process import application
 from servicecert_worker.process.service import application as service_application
 from servicecert_worker.storage import database

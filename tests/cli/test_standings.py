@@ -10,8 +10,8 @@ import asyncpg
 import psycopg
 import pytest
 from commandline import do, one_sentence
-from servicecert_cli.certificates import read_standings
-from servicecert_cli.publishing import publish
+from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.operations.restating import published
 from servicecert_pki.crl import Reason
 from servicecert_revoker.domain.status import (
     Awaited,
@@ -23,9 +23,9 @@ from servicecert_revoker.domain.status import (
     Valid,
     Void,
 )
-from servicecert_revoker.ocsp.domain.standings import Known, Standings
+from servicecert_revoker.ocsp.domain.standings import Known
 from servicecert_revoker.ocsp.domain.standings import Revoked as Said
-from servicecert_revoker.operator.standings import read_standings as stored_standings
+from servicecert_revoker.operator.standings import read_standings
 from servicecert_revoker.service import MIGRATIONS
 from servicecert_revoker.storage.store import RevocationStore
 from servicecert_schemas.revocation import RevocationReason, Standing, StandingChanged
@@ -91,7 +91,7 @@ def revoker(admin_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
         connection = await asyncpg.connect(url)
         async with connection.transaction():
             await RevocationStore().save(connection, stored)
-        assert [len(some) async for some in stored_standings(connection, 2)] == [2, 2, 1]
+        assert [len(some) async for some in read_standings(connection, 2)] == [2, 2, 1]
         await connection.close()
 
     do(save)
@@ -101,8 +101,7 @@ def revoker(admin_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_D8_I7_topic_that_was_lost_is_told_again_what_a_published_crl_says(servicecert, empty_cluster, revoker):
     def told() -> dict[int, Any]:
-        topic = Standings()
-        do(lambda: read_standings(empty_cluster, topic.take))
+        topic = do(lambda: published(empty_cluster))
         return {number: topic.of("test-ec", number) for number in SAID}
 
     done = servicecert("standings", "--yes")

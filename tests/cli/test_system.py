@@ -6,15 +6,17 @@ from uuid import uuid4
 import psycopg
 import pytest
 import pytest_asyncio
-from servicecert_cli import kafka
-from servicecert_cli.addresses import Cluster
-from servicecert_cli.e_service import Customer, example
+from servicecert_cli.connections import kafka
+from servicecert_cli.e_service.application import example
+from servicecert_cli.e_service.customer import Customer
+from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.faults import Told
-from servicecert_cli.publishing import publish
-from servicecert_cli.system import System, summed, worker_names
-from servicecert_cli.witness import witnessing
+from servicecert_cli.stand.samples import summed
+from servicecert_cli.stand.system import System, worker_names
+from servicecert_cli.stand.witness import witnessing
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.values import CertificateType
+from servicecert_worker.kafka.cluster import Cluster
 
 
 @pytest.fixture

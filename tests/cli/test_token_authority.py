@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from servicecert_cli.token_authority import make_token_authority
+from servicecert_cli.stand.token_authority import make_token_authority
 from servicecert_deploy import TokenMissing
 from servicecert_pki.authority import Authority
 

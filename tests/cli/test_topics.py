@@ -6,7 +6,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 from commandline import do, one_sentence, run_process
-from servicecert_cli import kafka
+from servicecert_cli.connections import kafka
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_worker.kafka import lag
 from servicecert_worker.storage import database

@@ -15,7 +15,7 @@ import pytest
 from docs.pages import CHECKOUT, PAGES, Block
 from prometheus_client.parser import text_string_to_metric_families
 from servicecert_cli.commands.up import write_environment
-from servicecert_cli.system import System
+from servicecert_cli.stand.system import System
 from servicecert_deploy import Parts
 
 from docs import pages

@@ -14,7 +14,7 @@ from typing import Any
 from asn1crypto import pem
 from asn1crypto.csr import CertificationRequest
 from asn1crypto.x509 import Certificate
-from servicecert_cli.system import System
+from servicecert_cli.stand.system import System
 from servicecert_pki.partitions import FULL, crl_name
 from servicecert_schemas.certificate import CertificateIssued
 

@@ -14,8 +14,8 @@ from chaos.plan import Case, Plan, draw
 from chaos.quiet import Quiet
 from chaos.scene import Scene, opened
 from chaos.verdict import Verdict, judge
-from servicecert_cli.names import SERVICES
 from servicecert_deploy import Parts
+from servicecert_schemas.topics import SERVICES
 
 CASES, SEED = 60, 11
 

@@ -12,10 +12,11 @@ from typing import TypeVar
 from uuid import UUID, uuid4
 
 from chaos.customers import Customers, customer_of, openings
-from servicecert_cli.e_service import Application, Customer, example
-from servicecert_cli.publishing import publish
-from servicecert_cli.system import System
-from servicecert_cli.witness import Witness, witnessing
+from servicecert_cli.e_service.application import Application, example
+from servicecert_cli.e_service.customer import Customer
+from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.stand.system import System
+from servicecert_cli.stand.witness import Witness, witnessing
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.event import CaseEvent, EventData
 from servicecert_schemas.mail import MailHandedOver

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import asyncpg
 from aiokafka import TopicPartition
-from servicecert_cli import kafka
-from servicecert_cli.system import System
+from servicecert_cli.connections import kafka
+from servicecert_cli.stand.system import System
 from servicecert_schemas.topics import CATALOGUE
 
 _TABLES = """

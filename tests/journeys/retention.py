@@ -8,9 +8,9 @@ from contextlib import aclosing
 from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from servicecert_cli import kafka
-from servicecert_cli.addresses import Cluster
+from servicecert_cli.connections import kafka
 from servicecert_schemas.topics import CATALOGUE, Topic
+from servicecert_worker.kafka.cluster import Cluster
 
 SECONDS = 60.0
 _AT_ONCE = {"segment.ms": "1", "max.compaction.lag.ms": "1", "min.cleanable.dirty.ratio": "0"}

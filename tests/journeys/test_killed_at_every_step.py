@@ -16,10 +16,10 @@ from chaos.scene import Scene, opened
 from chaos.telling import findings
 from chaos.verdict import judge
 from servicecert_cli.faults import Told
-from servicecert_cli.names import SERVICES
-from servicecert_cli.system import System
+from servicecert_cli.stand.system import System
 from servicecert_deploy import Parts
 from servicecert_issuer.operator.reconciliation import Difference, differences
+from servicecert_schemas.topics import SERVICES
 from servicecert_worker.runtime.steps import STEPS
 
 KILLED = 128 + 9

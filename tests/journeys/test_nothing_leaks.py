@@ -22,10 +22,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from journeys import everything
 from journeys.conftest import Played
 from journeys.desk import PATIENCE_SECONDS
-from servicecert_cli import kafka
-from servicecert_cli.e_service import example
-from servicecert_cli.publishing import E_SERVICE, send
-from servicecert_cli.system import System, service_of
+from servicecert_cli.connections import kafka
+from servicecert_cli.connections.kafka import send
+from servicecert_cli.e_service.application import example
+from servicecert_cli.e_service.publishing import E_SERVICE
+from servicecert_cli.stand.system import System, service_of
 from servicecert_pki.ceremony import offline_folder
 from servicecert_pki.keyring import read_passphrases
 from servicecert_schemas.codec import Record, to_record

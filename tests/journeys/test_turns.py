@@ -16,12 +16,13 @@ from chaos.scene import Scene, opened
 from chaos.telling import findings
 from chaos.topics_told import TopicsTold, read_topics
 from journeys.conftest import Played
-from servicecert_cli import auditing, kafka
-from servicecert_cli.addresses import Cluster
-from servicecert_cli.names import SERVICES
-from servicecert_cli.system import service_of
+from servicecert_cli.connections import kafka
+from servicecert_cli.operations import auditing
+from servicecert_cli.stand.system import service_of
 from servicecert_deploy import Parts
+from servicecert_schemas.topics import SERVICES
 from servicecert_worker.audit.checkpoints import read_public_keys
+from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.lag import committed
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

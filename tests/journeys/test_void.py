@@ -15,7 +15,7 @@ from chaos.scene import SIGNATURE_HOOK
 from chaos.witnesses import read_crl
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from journeys.desk import PATIENCE_SECONDS, Desk, opened_desk
-from servicecert_cli.system import System
+from servicecert_cli.stand.system import System
 from servicecert_deploy import Parts
 from servicecert_issuer.operator import requests as wishes
 from servicecert_pki.authority import Authority

@@ -21,11 +21,12 @@ from cryptography.x509.ocsp import OCSPCertStatus, load_der_ocsp_response
 from journeys import everything, retention
 from journeys.certificate import Facts, facts, verified
 from journeys.desk import PATIENCE_SECONDS, Desk, applicant, opened_desk
-from servicecert_cli import auditing, erasing, openssl
+from servicecert_cli.demo import openssl
 from servicecert_cli.demo.story import mistaken
-from servicecert_cli.e_service import Customer, example, read_csr
-from servicecert_cli.names import SERVICES
-from servicecert_cli.system import OCSP, System
+from servicecert_cli.e_service.application import example, read_csr
+from servicecert_cli.e_service.customer import Customer
+from servicecert_cli.operations import auditing, erasing
+from servicecert_cli.stand.system import OCSP, System
 from servicecert_deploy import Parts
 from servicecert_pki.authority import Authority
 from servicecert_pki.issuer import IssuerInfo
@@ -37,7 +38,7 @@ from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssu
 from servicecert_schemas.event import Assurance, Role
 from servicecert_schemas.mail import MailHandedOver, MailKind
 from servicecert_schemas.revocation import CertificateRevoked, CrlPublished, RevocationReason, RevocationRefused
-from servicecert_schemas.topics import CASES
+from servicecert_schemas.topics import CASES, SERVICES
 from servicecert_schemas.values import CertificateType
 from servicecert_worker.audit.checkpoints import read_public_keys
 

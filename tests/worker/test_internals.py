@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from servicecert_pki import second_encoder
 from servicecert_schemas import topics
 from servicecert_worker.kafka.internals import assigned_to, client_of, is_broken, position_of, topic_ids
 from toy.stand import PARTITIONS, Stand, eventually
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+PRIVATE = re.compile(r"aiokafka\.(?:protocol|coordinator)|\b(?:consumer|producer|client|admin)\._[a-z]")
+
+
+def test_nobody_else_uses_what_aiokafka_does_not_promise() -> None:
+    product = [CHECKOUT / folder for folder in ("worker", "services", "cli", "pki", "schemas", "bench")]
+    files = [file for folder in product for file in folder.rglob("*.py") if file.name != "internals.py"]
+    assert len(files) > 200
+    assert [str(file) for file in files if PRIVATE.search(file.read_text())] == []
 
 
 async def test_what_we_read_of_a_consumer_in_a_group_and_of_one_in_none(stand: Stand) -> None:

@@ -7,8 +7,8 @@ from datetime import datetime
 from uuid import uuid4
 
 import pytest
-from servicecert_cli.publishing import load_registers
-from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
+from servicecert_cli.registers.loading import publish_entries
+from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
 from servicecert_schemas.topics import REGISTERS
 from servicecert_worker.decider import Change, Known
 from servicecert_worker.kafka import topic_creation
@@ -71,10 +71,10 @@ async def following(cluster: Cluster, told: Told) -> AsyncIterator[asyncio.Task[
 
 async def test_A11_a_service_is_told_of_each_snapshot_that_has_settled_also_after_a_fault(cluster):
     told = Told(ConnectionError())
-    await load_registers(cluster, ENTRIES[:5])
+    await publish_entries(cluster, ENTRIES[:5])
     async with following(cluster, told):
         assert await told.next() == {entry.entry_id for entry in ENTRIES[:5]}
-        await load_registers(cluster, ENTRIES[5:])
+        await publish_entries(cluster, ENTRIES[5:])
         # A slow broker may let one settle that lacks some of them.
         while (settled := await told.next()) < {entry.entry_id for entry in ENTRIES}:
             pass
@@ -106,7 +106,7 @@ class Seen:
 async def test_a_follower_that_is_opened_again_goes_on_where_it_was(cluster):
     seen, broker = Seen(), Broker(cluster, "toy")
     follower = Follower(broker, [cluster.name(REGISTERS)], seen.take, seen.at_the_end)
-    await load_registers(cluster, ENTRIES[:5])
+    await publish_entries(cluster, ENTRIES[:5])
     watching = asyncio.create_task(follower.watch())
     await broker.start()
     try:
@@ -116,7 +116,7 @@ async def test_a_follower_that_is_opened_again_goes_on_where_it_was(cluster):
             first._fetcher._fetch_task.cancel()
             while follower._subscriber.consumer in (first, None):
                 await seen.reached.acquire()
-            await load_registers(cluster, ENTRIES[5:])
+            await publish_entries(cluster, ENTRIES[5:])
             while len(seen.keys) < len(ENTRIES):
                 await seen.reached.acquire()
         assert sorted(seen.keys) == sorted(entry.entry_id for entry in ENTRIES)
@@ -132,7 +132,7 @@ async def test_a_defect_at_a_record_ends_who_follows(cluster):
 
     broker = Broker(cluster, "toy")
     follower = Follower(broker, [cluster.name(REGISTERS)], cannot, Seen().at_the_end)
-    await load_registers(cluster, ENTRIES[:1])
+    await publish_entries(cluster, ENTRIES[:1])
     await broker.start()
     try:
         async with asyncio.timeout(30):

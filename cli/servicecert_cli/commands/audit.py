@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from servicecert_schemas.topics import SERVICES
 
 from ..faults import Told
-from ..names import SERVICES
-from ..output import as_json, console, print_json, print_table
+from ..terminal.output import as_json, console, print_json, print_table, say
 
 if TYPE_CHECKING:
     from servicecert_schemas.audit import AuditCheckpoint
@@ -44,10 +44,11 @@ def init(folder: Path, apart: bool, as_json: bool) -> None:
     from servicecert_worker.audit.checkpoints import make_keys
 
     made = make_keys(folder, SERVICES, apart=apart)
-    if as_json:
-        print_json({"made": [str(path) for path in made]})
-    else:
-        click.echo(f"Made {len(made)} files in {folder}: the .key of each service for that service alone.")
+    say(
+        as_json,
+        {"made": [str(path) for path in made]},
+        f"Made {len(made)} files in {folder}: the .key of each service for that service alone.",
+    )
 
 
 @command.command()
@@ -79,8 +80,9 @@ def verify(keys: Path, file: Path | None, services: tuple[str, ...], as_json: bo
     """
     from servicecert_worker.audit.checkpoints import read_public_keys
 
-    from .. import auditing, interruption
-    from ..addresses import cluster, database_url
+    from ..connections.addresses import cluster, database_url
+    from ..operations import auditing
+    from ..terminal import interruption
 
     trusted = read_public_keys(keys)
 
@@ -132,8 +134,9 @@ def show(what: str, as_json: bool) -> None:
       servicecert audit show 7b1f0c9e-…
       servicecert audit show 3A:F0:… --json
     """
-    from .. import auditing, interruption
-    from ..addresses import database_url
+    from ..connections.addresses import database_url
+    from ..operations import auditing
+    from ..terminal import interruption
 
     rows = interruption.run(auditing.life(database_url(), what))
     if as_json:
@@ -162,8 +165,9 @@ def export() -> None:
     Example:
       servicecert audit export > /media/write-once/2026-11-24.jsonl
     """
-    from .. import auditing, interruption
-    from ..addresses import cluster
+    from ..connections.addresses import cluster
+    from ..operations import auditing
+    from ..terminal import interruption
 
     found: list[AuditCheckpoint] = interruption.run(auditing.exported(cluster()))
     for each in found:

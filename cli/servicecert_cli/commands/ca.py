@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .. import ceremony_options as options
-from ..output import as_json, print_json, print_table
+from ..terminal.output import as_json, print_json, print_table
+from . import ceremony_options as options
 from .ca_ceremony import activate, install, request, root
 from .ca_issuing import reconcile, retry, status, void
 from .ca_recheck import recheck
@@ -64,7 +64,7 @@ def init(
     from servicecert_pki.authority import MANIFEST, Authority, AuthorityExists
     from servicecert_pki.ceremony import offline_folder
 
-    from ..authority import make_authority
+    from ..operations.authority import make_authority
 
     file = passphrase_file or directory.with_name(f"{directory.name}.passphrases")
     if (directory / MANIFEST).exists():

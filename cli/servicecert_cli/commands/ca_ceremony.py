@@ -5,12 +5,10 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 import click
 
-from .. import ceremony_options as options
-from ..ceremony_options import default_passphrase_file
+from . import ceremony_options as options
 
 if TYPE_CHECKING:
     from servicecert_pki.protocol import Deed
@@ -44,9 +42,9 @@ def root_init(offline: Path, passphrase_file: Path | None, operator: str, dry_ru
     from servicecert_pki.ceremony import make_roots
     from servicecert_pki.keyring import read_passphrases
 
-    from ..authority import draw_passphrases
+    from ..operations.authority import draw_passphrases
 
-    file = default_passphrase_file(offline, passphrase_file)
+    file = options.default_passphrase_file(offline, passphrase_file)
     if dry_run:
         click.echo(f"Would make 4 roots in {offline}, encrypted with the passphrases of {file}.")
         return
@@ -87,7 +85,7 @@ def root_sign(
     if dry_run:
         click.echo(f"Would certify {_names(requests)} by the roots in {offline}.")
         return
-    passphrases = read_passphrases(default_passphrase_file(offline, passphrase_file))
+    passphrases = read_passphrases(options.default_passphrase_file(offline, passphrase_file))
     url = _http(crl_base_url)
     deeds = sign_requests(offline, requests, passphrases, load_profiles(), datetime.now(UTC), crl_base_url=url)
     _tell(offline, "root sign", operator, deeds)
@@ -134,7 +132,7 @@ def root_crl(
         which = ", ".join(f"{id} ({reason})" for id, reason in revoked) or "no further CA"
         click.echo(f"Would make the next CRLs of the roots in {offline}, good for {days} days, and revoke {which}.")
         return
-    passphrases = read_passphrases(default_passphrase_file(offline, passphrase_file))
+    passphrases = read_passphrases(options.default_passphrase_file(offline, passphrase_file))
     deeds = make_root_crls(offline, passphrases, datetime.now(UTC), days, revoked)
     _tell(offline, "root crl", operator, deeds)
 
@@ -167,10 +165,10 @@ def request(
     from servicecert_pki.ceremony import next_ids, request_cas
     from servicecert_pki.manifest import kind_of
 
-    from ..authority import draw_passphrases
+    from ..operations.authority import draw_passphrases
 
     ids = next_ids(directory, [kind_of(kind)[:2] for kind in kinds or _KINDS])
-    file = default_passphrase_file(directory, passphrase_file)
+    file = options.default_passphrase_file(directory, passphrase_file)
     if dry_run:
         click.echo(f"Would make the keys of {', '.join(ids)} in {place}, and requests in {directory / 'requests'}.")
         return
@@ -231,9 +229,11 @@ def activate(directory: Path, id: str, since: str, operator: str, dry_run: bool)
 
 
 def _moment(text: str) -> datetime:
+    from servicecert_pki.validity import HELSINKI
+
     try:
         if "T" not in text:
-            return datetime.combine(date.fromisoformat(text), time(), ZoneInfo("Europe/Helsinki"))
+            return datetime.combine(date.fromisoformat(text), time(), HELSINKI)
         moment = datetime.fromisoformat(text)
     except ValueError:
         moment = None
@@ -255,7 +255,7 @@ def _names(files: tuple[Path, ...]) -> str:
 
 
 def _tell(folder: Path, step: str, operator: str, deeds: list[Deed]) -> None:
-    from ..authority import record
+    from ..operations.authority import record
 
     text, file = record(folder, step, operator, deeds)
     click.echo(text)

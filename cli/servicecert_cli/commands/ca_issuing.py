@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
 
 from ..faults import Told
-from ..output import as_json, print_json, print_table
+from ..terminal.output import as_json, print_json, print_table, say
+from .schema import in_schema
 
 if TYPE_CHECKING:
-    from servicecert_issuer.operator.reconciliation import Difference, Serials
+    from servicecert_issuer.operator.reconciliation import Difference, Published, Serials
     from servicecert_issuer.operator.requests import StoppedCase
-
-T = TypeVar("T")
+    from servicecert_worker.decider import Change
+    from servicecert_worker.kafka.cluster import Cluster
 
 
 @click.command()
@@ -46,7 +47,7 @@ def status(ca_dir: Path | None, as_json: bool) -> None:
         serials = await reconciliation.count_serials(connection)
         return serials, await reconciliation.count_refused(connection), await wishes.find_stopped(connection)
 
-    serials, refused, stopped = _in_snapshot(look)
+    serials, refused, stopped = in_schema("issuer", look, snapshot=True)
     until = _valid_until(ca_dir)
     if as_json:
         cas = [{**asdict(each), "valid_until": until.get(each.issuer)} for each in serials]
@@ -79,14 +80,10 @@ def reconcile(published: bool, as_json: bool) -> None:
     """
     from servicecert_issuer.operator import reconciliation
 
-    from .. import interruption
-    from ..addresses import cluster
-    from ..certificates import read_ends, read_standings
+    from ..connections.addresses import cluster
+    from ..terminal import interruption
 
-    told = reconciliation.Published() if published else None
-    if told is not None:
-        interruption.run(read_ends(cluster(), told.take))
-        interruption.run(read_standings(cluster(), lambda said, _: told.hear(said)))
+    told = interruption.run(_published(cluster())) if published else None
 
     async def compare(connection: Any) -> tuple[list[Serials], list[Difference]]:
         found = await reconciliation.differences(connection)
@@ -94,7 +91,7 @@ def reconcile(published: bool, as_json: bool) -> None:
             found += await told.differences(connection)
         return await reconciliation.count_serials(connection), found
 
-    serials, found = _in_snapshot(compare)
+    serials, found = in_schema("issuer", compare, snapshot=True)
     if as_json:
         print_json(
             {
@@ -140,13 +137,10 @@ def retry(case_id: UUID | None, everything: bool, as_json: bool) -> None:
         found = await wishes.find_stopped(connection, None if case_id is None else str(case_id))
         return await wishes.retry(connection, [each.key for each in found])
 
-    count = _in_database(ask)
+    count = in_schema("issuer", ask)
     if case_id is not None and not count:
         raise Told(f"The case {case_id} is not stopped: see `servicecert ca status`.", 1)
-    if as_json:
-        print_json({"retried": count})
-    else:
-        click.echo(f"{count} applications are tried anew.")
+    say(as_json, {"retried": count}, f"{count} applications are tried anew.")
 
 
 @click.command()
@@ -173,12 +167,32 @@ def void(case_id: UUID, reason: str, yes: bool, as_json: bool) -> None:
     async def ask(connection: Any) -> bool:
         return await wishes.give_up(connection, str(case_id), reason)
 
-    if not _in_database(ask):
+    if not in_schema("issuer", ask):
         raise Told(f"Nothing of the case {case_id} waits for a key for longer than a minute.", 1)
-    if as_json:
-        print_json({"void": str(case_id)})
-    else:
-        click.echo(f"The intention of {case_id} is given up, unless it is signed at this moment.")
+    say(as_json, {"void": str(case_id)}, f"The intention of {case_id} is given up, unless it is signed at this moment.")
+
+
+async def _published(place: Cluster) -> Published:
+    """What the topics tell of certificates and of their standings. Raises OperatorError."""
+    from servicecert_issuer.operator.reconciliation import Published
+    from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
+    from servicecert_schemas.revocation import StandingChanged
+    from servicecert_schemas.topics import CERTIFICATE_STANDINGS, CERTIFICATES
+
+    from ..connections import kafka
+
+    told = Published()
+
+    def take(change: Change) -> None:
+        match change.data:
+            case CertificateIssued() | CertificateVoided():
+                told.take(change.data)
+            case StandingChanged():
+                told.hear(change.data)
+
+    for topic in (CERTIFICATES, CERTIFICATE_STANDINGS):
+        await kafka.read(place, topic, take)
+    return told
 
 
 def _show_cas(serials: list[Serials], until: Mapping[str, datetime]) -> None:
@@ -214,33 +228,3 @@ def _valid_until(ca_dir: Path | None) -> Mapping[str, datetime]:
     from servicecert_pki.authority import Authority
 
     return {id: issuer.not_after for id, issuer in Authority.load(ca_dir).issuers.items()}
-
-
-def _in_database(work: Callable[[Any], Coroutine[None, None, T]]) -> T:
-    """Runs `work` in the issuer's schema, in one transaction."""
-    from .. import interruption
-    from ..addresses import database_url
-    from ..schema import connected
-
-    async def run() -> T:
-        async with connected(database_url(), "issuer") as connection, connection.transaction():
-            return await work(connection)
-
-    return interruption.run(run())
-
-
-def _in_snapshot(work: Callable[[Any], Coroutine[None, None, T]]) -> T:
-    """Runs `work` in the issuer's schema as it is at one moment, for as long as that takes."""
-    from .. import interruption
-    from ..addresses import database_url
-    from ..schema import connected
-
-    async def run() -> T:
-        async with (
-            connected(database_url(), "issuer") as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            await connection.execute("set local statement_timeout = 0")
-            return await work(connection)
-
-    return interruption.run(run())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..output import as_json, print_json, print_table
+from ..terminal.output import as_json, print_json, print_table
 
 if TYPE_CHECKING:
     from servicecert_issuer.effects.recheck import Bad
@@ -35,7 +35,7 @@ def recheck(directory: Path, part: int, as_json: bool) -> None:
     """
     from servicecert_pki.authority import Authority
 
-    from .. import interruption
+    from ..terminal import interruption
 
     good, bad, found = interruption.run(_through(Authority.load(directory), part, quiet=as_json))
     if as_json:
@@ -54,8 +54,8 @@ async def _through(authority: Authority, part: int, *, quiet: bool) -> tuple[int
     """Go through to the end. Answers the counts of the whole run, and what is bad of what was checked now."""
     from servicecert_issuer.effects.recheck import next_part
 
-    from ..addresses import database_url
-    from ..schema import connected
+    from ..connections.addresses import database_url
+    from ..connections.schema import connected
 
     found: list[Bad] = []
     async with connected(database_url(), "issuer") as connection:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from uuid import UUID
 
 import click
+from servicecert_schemas.values import Language
 
-from ..output import as_json, print_json
+from ..terminal.output import as_json, print_json
+from .options import one_of
 
 _language = click.option(
     "--language",
-    type=click.Choice(["sv", "fi", "en"]),
+    type=one_of(Language),
     help="Of the page; by default the one that the newest case is handled in.",
 )
 
@@ -35,13 +37,11 @@ def command(context: click.Context, account: str | None, language: str | None, a
         return
     if account is None:
         raise click.UsageError("Name the --account whose cases are listed, or `open` a CASE.")
-    from servicecert_schemas.values import Language
-
-    from .. import interruption
-    from ..addresses import cluster
-    from ..cases import of_account
-    from ..customer_page import Page
-    from ..output import console
+    from ..connections.addresses import cluster
+    from ..e_service.cases import of_account
+    from ..e_service.page import Page
+    from ..terminal import interruption
+    from ..terminal.output import console
 
     found = interruption.run(of_account(cluster(), account))
     if as_json:
@@ -64,14 +64,12 @@ def opened(case_id: UUID, language: str | None, as_json: bool) -> None:
     Example:
       servicecert cases open 0d9e6f5e-4c1b-4a7e-9a27-6f1d2f0c5b11
     """
-    from servicecert_schemas.values import Language
-
-    from .. import interruption
-    from ..addresses import cluster
-    from ..cases import newest
-    from ..customer_page import Page
+    from ..connections.addresses import cluster
+    from ..e_service.cases import newest
+    from ..e_service.page import Page
     from ..faults import Told
-    from ..output import console
+    from ..terminal import interruption
+    from ..terminal.output import console
 
     case = interruption.run(newest(cluster(), case_id))
     if case is None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
 from ..faults import Told
-
-EX_UNAVAILABLE = 69
 
 
 @click.group()
@@ -36,7 +35,7 @@ def serve(folder: Path, host: str, port: int) -> None:
 
     from servicecert_revoker.crl.effects import server as crl_server
 
-    from .. import interruption
+    from ..terminal import interruption
 
     async def serving() -> None:
         try:
@@ -46,7 +45,7 @@ def serve(folder: Path, host: str, port: int) -> None:
         except OSError:
             raise Told(
                 f"Port {port} is in use, or {host or 'an address'} is not this machine's: choose another by --port or --host.",
-                EX_UNAVAILABLE,
+                os.EX_UNAVAILABLE,
             ) from None
 
     interruption.run(serving(), is_end=True)

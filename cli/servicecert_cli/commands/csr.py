@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from servicecert_schemas.values import Language
 
 from ..faults import Told
-from ..output import as_json, print_json
+from ..terminal.output import as_json, print_json
+from .options import one_of
 
 if TYPE_CHECKING:
     from servicecert_pki.csr import Csr
@@ -16,7 +19,6 @@ if TYPE_CHECKING:
     from servicecert_pki.key_lists import KeyLists
 
 UNREADABLE = 2
-EX_CONFIG = 78
 _MOST = 256 * 1024
 
 
@@ -35,7 +37,7 @@ def command() -> None:
     type=click.Path(path_type=Path),
     help="Lists of leaked and compromised keys (*.dat).",
 )
-@click.option("--language", type=click.Choice(["sv", "fi", "en"]), default="en", show_default=True)
+@click.option("--language", type=one_of(Language), default="en", show_default=True)
 @as_json
 def check(path: Path, lists_dir: Path | None, language: str, as_json: bool) -> None:
     """Judge a certificate request as an application with it would be (rule A4).
@@ -90,7 +92,7 @@ def _lists(folder: Path | None) -> KeyLists:
     try:
         return load_key_lists(folder)
     except KeyListDamaged as damaged:
-        raise Told(str(damaged), EX_CONFIG) from None
+        raise Told(str(damaged), os.EX_CONFIG) from None
 
 
 def _facts(judged: Csr | tuple[CsrFault, ...], lists: KeyLists, language: str) -> dict[str, object]:

@@ -9,10 +9,8 @@ from pathlib import Path
 import click
 
 from ..faults import Told
-from ..output import as_json, print_json
-from ..private_files import write_private
-
-EX_NOINPUT = 66
+from ..operations.files import write_private
+from ..terminal.output import as_json, print_json
 
 
 @click.group()
@@ -37,10 +35,10 @@ def prepare(out: Path | None, as_json: bool) -> None:
       servicecert db prepare --out service-urls
       SERVICECERT_INTAKE_DATABASE_PASSWORD_FILE=secret servicecert db prepare
     """
+    from servicecert_schemas.topics import SERVICES
     from servicecert_worker.storage import database
 
-    from ..addresses import database_url
-    from ..names import SERVICES
+    from ..connections.addresses import database_url
 
     given = {service: password_given(service, os.environ) for service in SERVICES}
     passwords = {service: password or database.new_password() for service, password in given.items()}
@@ -79,8 +77,8 @@ def operator(name: str, out: Path) -> None:
     Example:
       servicecert db operator anna --out anna-url
     """
-    from ..addresses import database_url
-    from ..operators import add_operator
+    from ..connections.addresses import database_url
+    from ..operations.operators import add_operator
 
     url = add_operator(database_url(), name)
     write_private(out, f"DATABASE_URL={url}\n".encode(), replace=True)
@@ -98,8 +96,8 @@ def password_given(service: str, environment: Mapping[str, str]) -> str | None:
         password = Path(path).read_text().partition("\n")[0].rstrip("\r")
     except (OSError, UnicodeDecodeError) as fault:
         raise Told(
-            f"{name}_FILE: {path} cannot be read ({getattr(fault, 'strerror', 'not UTF-8')}).", EX_NOINPUT
+            f"{name}_FILE: {path} cannot be read ({getattr(fault, 'strerror', 'not UTF-8')}).", os.EX_NOINPUT
         ) from None
     if not password:
-        raise Told(f"{name}_FILE: the first line of {path} is empty; write the password there.", EX_NOINPUT)
+        raise Told(f"{name}_FILE: the first line of {path} is empty; write the password there.", os.EX_NOINPUT)
     return password

@@ -28,13 +28,13 @@ def command(folder: Path) -> None:
       servicecert demo
       NO_COLOR=1 servicecert demo | less
     """
-    from .. import interruption
-    from ..demo.souvenirs import emptied
+    from ..demo.narrator import Narrator
     from ..demo.story import tell
-    from ..output import console
-    from ..telling import Teller
+    from ..stand.folders import emptied
+    from ..terminal import interruption
+    from ..terminal.output import console
 
-    teller = Teller(console())
+    teller = Narrator(console())
     teller.title("Service certificates: four certificates, one revocation, one lapse")
     teller.say("The organisations are invented. Times of day are those of Helsinki.")
     teller.blank()

@@ -7,7 +7,7 @@ from uuid import UUID
 import click
 
 from ..faults import Told
-from ..output import as_json, print_json
+from ..terminal.output import as_json, print_json
 
 
 @click.command()
@@ -31,7 +31,7 @@ def command(case: UUID | None, everything: bool, nightly: bool, dry_run: bool, a
       servicecert erase --due --nightly
       servicecert erase --case 7b1f0c9e-5d47-4a8e-8d21-b6a7c2e4f905
     """
-    from .. import interruption
+    from ..terminal import interruption
 
     if everything == (case is not None):
         raise click.UsageError("Say which cases: --due, or --case with one case id.")
@@ -42,7 +42,7 @@ def command(case: UUID | None, everything: bool, nightly: bool, dry_run: bool, a
         import asyncio
         from datetime import UTC, datetime
 
-        from ..erasing import next_night
+        from ..operations.erasing import next_night
 
         _tell(*await _erased(case, dry_run), dry_run=dry_run, as_json=as_json)
         while nightly:
@@ -57,8 +57,8 @@ async def _erased(case: UUID | None, dry_run: bool) -> tuple[list[str], list[str
     """The cases that are due, or the one that was asked for, and those that were left. Raises Told, OperatorError."""
     from datetime import UTC, datetime
 
-    from .. import erasing
-    from ..addresses import cluster, database_url
+    from ..connections.addresses import cluster, database_url
+    from ..operations import erasing
 
     now = datetime.now(UTC)
     found = await erasing.due(database_url(), now)

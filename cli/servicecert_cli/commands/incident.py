@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
+from servicecert_schemas.revocation import RevocationReason
+from servicecert_schemas.values import CertificateType
 
 from ..faults import Told
-from ..output import as_json, print_json
-from .proposals import in_revoker, tell_counts, tell_proposed
+from ..terminal.output import as_json, print_json
+from .options import MOMENT, one_of
+from .proposals import tell_counts, tell_proposed
+from .schema import in_schema
 
 if TYPE_CHECKING:
-    from ..proposing import Proposal
+    from ..operations.proposing import Proposal
 
-REASONS = ("key-exposed", "no-longer-needed", "purpose-or-data-changed", "privilege-withdrawn")
-TYPES = ("server", "test-server", "system-signature", "test-system-signature")
 FASTEST = 20_000
 """Certificates a minute: as fast as the revoker orders them (500 a turn, a turn each second or a little more)."""
-
-EX_DATAERR, EX_NOINPUT, EX_CANTCREAT = 65, 66, 73
-_MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
 
 
 @click.group()
@@ -50,11 +50,11 @@ def command() -> None:
     help="Of the key in this certificate, request or key file.",
 )
 @click.option("--ca", "issuer", help="Of this CA, e.g. production-ec.")
-@click.option("--type", "type_", type=click.Choice(TYPES), help="Of this type.")
+@click.option("--type", "type_", type=one_of(CertificateType), help="Of this type.")
 @click.option("--profile", help="Made by this profile.")
 @click.option("--profile-version", type=click.IntRange(0), help="Made by this version of its profile.")
-@click.option("--issued-from", type=_MOMENT, help="Issued then or later (UTC, or with a zone).")
-@click.option("--issued-until", type=_MOMENT, help="Issued before then (UTC, or with a zone).")
+@click.option("--issued-from", type=MOMENT, help="Issued then or later (UTC, or with a zone).")
+@click.option("--issued-until", type=MOMENT, help="Issued before then (UTC, or with a zone).")
 @click.option("--account", help="Of this customer account.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Write the plan here.")
 @as_json
@@ -82,7 +82,8 @@ def plan(
       servicecert incident plan --ca test-ec --profile-version 2 \\
         --issued-from 2026-11-01 --issued-until 2026-11-08 --out plan.json
     """
-    from .. import proposing, selection
+    from ..operations import proposing, selection
+    from ..operations.files import can_be
 
     if key_sha256 is not None and key_file is not None:
         raise click.UsageError("Name the key by --key or by --key-file.")
@@ -93,8 +94,8 @@ def plan(
         type=type_,
         profile=profile,
         profile_version=profile_version,
-        issued_from=selection.moment(issued_from),
-        issued_until=selection.moment(issued_until),
+        issued_from=issued_from,
+        issued_until=issued_until,
         account=account,
     )
     if not chosen.said():
@@ -104,16 +105,14 @@ def plan(
         found = await selection.selected(connection, chosen)
         return found, await proposing.counts(connection, [case for case, _ in found])
 
-    found, counts = in_revoker(work)
+    found, counts = in_schema("revoker", work)
     written = {
         "selection": chosen.said(),
         "counts": counts,
         "certificates": [{"case": case, "serial": serial} for case, serial in found],
     }
-    try:
+    with can_be("written", out, "name another file"):
         out.write_text(json.dumps(written, indent=1, default=str) + "\n", encoding="utf-8")
-    except OSError as fault:
-        raise Told(f"{out} cannot be written ({fault.strerror}): name another file.", EX_CANTCREAT) from None
     if as_json:
         print_json({"plan": str(out), "certificates": len(found), "counts": counts})
         return
@@ -123,7 +122,9 @@ def plan(
 
 @command.command()
 @click.argument("plan", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--reason", type=click.Choice(REASONS), required=True, metavar="REASON", help=", ".join(REASONS) + ".")
+@click.option(
+    "--reason", type=one_of(RevocationReason), required=True, metavar="REASON", help=", ".join(RevocationReason) + "."
+)
 @click.option("--why", required=True, help="A reference for the record, without names of persons.")
 @click.option("--rate", type=click.IntRange(1, FASTEST), default=600, show_default=True, help="Certificates a minute.")
 @click.option("--yes", is_flag=True, help="Propose it. Without this nothing is recorded.")
@@ -136,7 +137,7 @@ def propose(plan: Path, reason: str, why: str, rate: int, yes: bool, as_json: bo
       servicecert incident propose plan.json --reason key-exposed --rate 600 \\
         --why "incident 7" --yes
     """
-    from .. import proposing
+    from ..operations import proposing
 
     cases = _cases(plan)
 
@@ -145,7 +146,7 @@ def propose(plan: Path, reason: str, why: str, rate: int, yes: bool, as_json: bo
             return await proposing.counts(connection, cases), None
         return [], await proposing.propose(connection, "incident", reason, why, cases, rate=rate)
 
-    counts, made = in_revoker(work)
+    counts, made = in_schema("revoker", work)
     if made is not None:
         tell_proposed(made, as_json)
     elif as_json:
@@ -167,12 +168,12 @@ def show(proposal: UUID, as_json: bool) -> None:
     Example:
       servicecert incident show 3f2b8c1e-…
     """
-    from .. import proposing
+    from ..operations import proposing
 
     async def work(connection: Any) -> tuple[Proposal, Any]:
         return await proposing.proposal(connection, proposal), await proposing.standings(connection, proposal)
 
-    found, standings = in_revoker(work)
+    found, standings = in_schema("revoker", work)
     revoked = standings.get("revoked", 0)
     under_way = standings.get("registered", 0) + standings.get("listed", 0)
     left = found.total - found.ordered
@@ -205,10 +206,13 @@ def show(proposal: UUID, as_json: bool) -> None:
 
 
 def _cases(plan: Path) -> list[str]:
+    from ..operations.files import can_be
+
     try:
-        content = json.loads(plan.read_text(encoding="utf-8"))
+        with can_be("read", plan, "name the plan"):
+            content = json.loads(plan.read_text(encoding="utf-8"))
         return [str(UUID(each["case"])) for each in content["certificates"]]
-    except OSError as fault:
-        raise Told(f"{plan} cannot be read ({fault.strerror}): name the plan.", EX_NOINPUT) from None
     except (ValueError, KeyError, TypeError):
-        raise Told(f"{plan} is no plan: write one by `servicecert incident plan --out {plan}`.", EX_DATAERR) from None
+        raise Told(
+            f"{plan} is no plan: write one by `servicecert incident plan --out {plan}`.", os.EX_DATAERR
+        ) from None

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..output import as_json, print_json, print_table
+from ..terminal.output import as_json, print_json, print_table
+from .schema import in_schema
 
 if TYPE_CHECKING:
     from servicecert_intake.effects.shared_keys import SharedKeys
@@ -33,7 +34,7 @@ def shared_primes(as_json: bool) -> None:
       servicecert keys shared-primes
       servicecert keys shared-primes --json
     """
-    from .. import interruption
+    from ..terminal import interruption
 
     found, cases = interruption.run(_search())
     if as_json:
@@ -56,8 +57,8 @@ async def _search() -> tuple[SharedKeys, dict[str, list[str]]]:
     """What a search finds, and by key the cases that were accepted with it."""
     from servicecert_intake.effects import shared_keys
 
-    from ..addresses import database_url
-    from ..schema import connected
+    from ..connections.addresses import database_url
+    from ..connections.schema import connected
 
     cases: dict[str, list[str]] = {}
     async with connected(database_url(), "intake") as connection:
@@ -76,10 +77,9 @@ def exposed(as_json: bool) -> None:
     Example:
       servicecert keys exposed
     """
-    from .. import proposing
-    from .proposals import in_revoker
+    from ..operations import proposing
 
-    found = in_revoker(proposing.compromised)
+    found = in_schema("revoker", proposing.compromised)
     if as_json:
         print_json(found)
         return
@@ -109,8 +109,8 @@ def block(file: Path, why: str | None, yes: bool, as_json: bool) -> None:
       servicecert keys block leaked.pem
       servicecert keys block leaked.pem --why "found on a public server" --yes
     """
-    from .. import proposing, selection
-    from .proposals import in_revoker, tell_counts, tell_proposed
+    from ..operations import proposing, selection
+    from .proposals import tell_counts, tell_proposed
 
     if yes and not why:
         raise click.UsageError("Say --why, for the record.")
@@ -125,7 +125,7 @@ def block(file: Path, why: str | None, yes: bool, as_json: bool) -> None:
         made = await proposing.propose(connection, "key", "key-exposed", str(why), cases, rate=600, key_sha256=key)
         return cases, counts, made
 
-    cases, counts, made = in_revoker(work)
+    cases, counts, made = in_schema("revoker", work)
     if made is not None:
         tell_proposed(made, as_json)
     elif as_json:

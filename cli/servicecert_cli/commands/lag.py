@@ -6,14 +6,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import click
+from servicecert_schemas.topics import SERVICES
 
-from ..names import SERVICES
-from ..output import as_json, print_json, print_table
+from ..terminal.output import as_json, print_json, print_table
 
 if TYPE_CHECKING:
+    from servicecert_worker.kafka.cluster import Cluster
     from servicecert_worker.kafka.lag import PartitionLag
-
-    from ..addresses import Cluster
 
 
 @click.command()
@@ -31,8 +30,8 @@ def command(services: tuple[str, ...], partitions: bool, as_json: bool) -> None:
       servicecert lag
       servicecert lag issuer --partitions
     """
-    from .. import interruption
-    from ..addresses import cluster
+    from ..connections.addresses import cluster
+    from ..terminal import interruption
 
     found = interruption.run(_measured(cluster(), services or SERVICES))
     if as_json:
@@ -72,7 +71,7 @@ async def _measured(place: Cluster, services: tuple[str, ...]) -> list[Partition
 
     from servicecert_worker.kafka.lag import measure
 
-    from .. import kafka
+    from ..connections import kafka
 
     async with kafka.admin(place) as admin, kafka.reader(place) as reader:
         return await measure(admin, reader, place.prefix, services, datetime.now(UTC))

@@ -6,10 +6,7 @@ from pathlib import Path
 
 import click
 
-from ..faults import Told
 from .mail_ledger import list_mails, resend, show
-
-EX_CANTCREAT = 73
 
 
 @click.group()
@@ -40,10 +37,9 @@ def preview(folder: Path) -> None:
       servicecert mail preview
       servicecert mail preview --folder /tmp/mails
     """
-    from ..mail_preview import write_preview
+    from ..operations.files import can_be
+    from ..operations.mail_preview import write_preview
 
-    try:
+    with can_be("written", folder, "choose another --folder"):
         written = write_preview(folder)
-    except OSError as error:
-        raise Told(f"{folder} cannot be written ({error.strerror}): choose another --folder.", EX_CANTCREAT) from None
     click.echo(f"{written.mails} mails are shown in {written.page}")

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
+from servicecert_notifier.domain.task import MailState
 
 from ..faults import Told
-from ..output import as_json, print_json, print_table
+from ..terminal.output import as_json, print_json, print_table, say
+from .options import MOMENT, one_of
+from .schema import in_schema
 
 if TYPE_CHECKING:
     from servicecert_notifier.operator.mail_rows import MailRow
 
-T = TypeVar("T")
-STATES = ("planned", "deferred", "handed-over", "refused", "given-up", "superseded", "bounced")
 _STANDARD_INPUT = "-"
 _LONGEST_REASON = 500
 _UNKNOWN = "The ledger has no mail {}: see `servicecert mail list`."
@@ -26,11 +26,11 @@ _UNKNOWN = "The ledger has no mail {}: see `servicecert mail list`."
 
 @click.command("list")
 @click.option("--case", "case_id", type=click.UUID, help="Of this case.")
-@click.option("--state", type=click.Choice(STATES), metavar="STATE", help=f"In this state: {', '.join(STATES)}.")
+@click.option("--state", type=one_of(MailState), metavar="STATE", help=f"In this state: {', '.join(MailState)}.")
 @click.option("--kind", help="Of this kind, e.g. certificate-issued.")
 @click.option(
     "--since",
-    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]),
+    type=MOMENT,
     metavar="MOMENT",
     help="Planned since then: 2026-01-31 or 2026-01-31T12:00:00 (UTC), or with a zone.",
 )
@@ -51,11 +51,11 @@ def list_mails(
     """
     from servicecert_notifier.operator import mail_rows
 
-    moment = since if since is None or since.tzinfo else since.replace(tzinfo=UTC)
-    found = _in_database(
+    found = in_schema(
+        "notifier",
         lambda connection: mail_rows.find(
-            connection, case_id=case_id, state=state, kind=kind, since=moment, limit=limit
-        )
+            connection, case_id=case_id, state=state, kind=kind, since=since, limit=limit
+        ),
     )
     if as_json:
         print_json([asdict(each) for each in found])
@@ -92,7 +92,7 @@ def show(mail_id: UUID, as_json: bool) -> None:
     """
     from servicecert_notifier.operator import mail_rows
 
-    found = _in_database(lambda connection: mail_rows.find(connection, mail_id=mail_id))
+    found = in_schema("notifier", lambda connection: mail_rows.find(connection, mail_id=mail_id))
     if not found:
         raise Told(_UNKNOWN.format(mail_id), 1)
     if as_json:
@@ -152,12 +152,13 @@ def resend(mail_id: UUID, reason: str, address: str | None, as_json: bool) -> No
         await Operation(connection, "mail resend", lambda: now).tell([act])
         return mail
 
-    mail = _in_database(ask)
+    mail = in_schema("notifier", ask)
     again = resend_id(identity)
-    if as_json:
-        print_json({"mail": str(mail_id), "case": str(mail.case_id), "again": str(again)})
-    else:
-        click.echo(f"The mail is sent again as {again}, to the {mail.recipient}: see `servicecert mail show {again}`.")
+    say(
+        as_json,
+        {"mail": str(mail_id), "case": str(mail.case_id), "again": str(again)},
+        f"The mail is sent again as {again}, to the {mail.recipient}: see `servicecert mail show {again}`.",
+    )
 
 
 def _checked(address: str) -> str:
@@ -169,16 +170,3 @@ def _checked(address: str) -> str:
     except EmailNotValidError:
         raise click.UsageError("--to: this is no e-mail address; write it as name@domain.") from None
     return f"{found.local_part}@{found.ascii_domain}"
-
-
-def _in_database(work: Callable[[Any], Coroutine[None, None, T]]) -> T:
-    """Runs `work` in the notifier's schema, in one transaction."""
-    from .. import interruption
-    from ..addresses import database_url
-    from ..schema import connected
-
-    async def run() -> T:
-        async with connected(database_url(), "notifier") as connection, connection.transaction():
-            return await work(connection)
-
-    return interruption.run(run())

@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 import click
+from servicecert_schemas.topics import SERVICES
 
 from ..faults import Told
-from ..names import SERVICES
-from ..output import as_json, print_json, print_table
+from ..terminal.output import as_json, print_json, print_table
+from .options import MOMENT
+from .schema import in_schema
 
 if TYPE_CHECKING:
-    from servicecert_worker.runtime.parking import ParkedRecord, Selection
+    from servicecert_worker.runtime.parking import ParkedRecord
 
 
-T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -38,7 +38,7 @@ def selecting(function: F) -> F:
     for option in (
         click.option(
             "--before",
-            type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]),
+            type=MOMENT,
             metavar="MOMENT",
             help="First parked before then: 2026-01-31 or 2026-01-31T12:00:00 (UTC), or with a zone.",
         ),
@@ -69,9 +69,9 @@ def list_parked(service: str | None, as_json: bool, **wanted: Any) -> None:
     from servicecert_worker.runtime import parking
 
     async def look(connection: Any) -> list[ParkedRecord]:
-        return await parking.find(connection, _selection(**wanted))
+        return await parking.find(connection, parking.Selection(**wanted))
 
-    found = _in_database(service, look)
+    found = in_schema(service, look)
     if as_json:
         print_json([asdict(each) for each in found])
         return
@@ -108,7 +108,7 @@ def show(event_id: UUID, service: str | None, as_json: bool) -> None:
     async def look(connection: Any) -> tuple[list[ParkedRecord], bytes | None]:
         return await parking.find(connection, parking.Selection(event_id)), await parking.value(connection, event_id)
 
-    found, value = _in_database(service, look)
+    found, value = in_schema(service, look)
     if not found:
         raise Told(f"No record with the id {event_id} is parked here: see `servicecert parked list`.", 1)
     facts = asdict(found[0])
@@ -175,10 +175,10 @@ def _act(
     async def work(connection: Any) -> tuple[list[ParkedRecord], int]:
         from servicecert_worker.runtime import parking
 
-        found = await parking.find(connection, _selection(**wanted))
+        found = await parking.find(connection, parking.Selection(**wanted))
         return found, await act(connection, [each.event_id for each in found]) if yes else 0
 
-    found, count = _in_database(service, work)
+    found, count = in_schema(service, work)
     if as_json:
         print_json({"selected": [str(each.event_id) for each in found], done: count})
     elif yes:
@@ -187,27 +187,6 @@ def _act(
         for each in found:
             click.echo(f"{each.event_id}  {each.reason}  {each.waiting} behind it")
         click.echo(f"{len(found)} records would be {done}; add --yes to do it.")
-
-
-def _selection(event_id: UUID | None, key: str | None, reason: str | None, before: datetime | None) -> Selection:
-    from datetime import UTC
-
-    from servicecert_worker.runtime.parking import Selection
-
-    return Selection(event_id, key, reason, before if before is None or before.tzinfo else before.replace(tzinfo=UTC))
-
-
-def _in_database(service: str | None, work: Callable[[Any], Coroutine[None, None, T]]) -> T:
-    """Runs `work` on a connection to the service's schema, in one transaction."""
-    from .. import interruption
-    from ..addresses import database_url
-    from ..schema import connected
-
-    async def run() -> T:
-        async with connected(database_url(), service) as connection, connection.transaction():
-            return await work(connection)
-
-    return interruption.run(run())
 
 
 def _readable(text: str) -> str:

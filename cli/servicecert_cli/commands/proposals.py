@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
 
 from ..faults import Told
-from ..output import as_json, print_json, print_table
+from ..terminal.output import as_json, print_json, print_table, say
+from .schema import in_schema
 
 if TYPE_CHECKING:
-    from ..proposing import Proposal
-
-T = TypeVar("T")
+    from ..operations.proposing import Proposal
 
 
 @click.group()
@@ -38,7 +36,7 @@ def withdraw(cases: tuple[UUID, ...], why: str, yes: bool, as_json: bool) -> Non
     Example:
       servicecert proposals withdraw 0d9e6f5e-… --why "decision 2026/117" --yes
     """
-    from .. import proposing
+    from ..operations import proposing
 
     async def work(connection: Any) -> tuple[int, Proposal | None]:
         wanted = [str(case) for case in cases]
@@ -47,9 +45,9 @@ def withdraw(cases: tuple[UUID, ...], why: str, yes: bool, as_json: bool) -> Non
             return count, None
         return count, await proposing.propose(connection, "withdrawal", "privilege-withdrawn", why, wanted, rate=600)
 
-    count, made = in_revoker(work)
+    count, made = in_schema("revoker", work)
     if made is None:
-        _say(
+        say(
             as_json,
             {"certificates": count},
             f"{count} certificates would be proposed for withdrawal; add --yes to do it.",
@@ -68,9 +66,9 @@ def list_proposals(everything: bool, as_json: bool) -> None:
     Example:
       servicecert proposals list
     """
-    from .. import proposing
+    from ..operations import proposing
 
-    found = in_revoker(lambda connection: proposing.proposals(connection, everything=everything))
+    found = in_schema("revoker", lambda connection: proposing.proposals(connection, everything=everything))
     if as_json:
         print_json([facts(each) for each in found])
         return
@@ -93,14 +91,14 @@ def show(proposal: UUID, as_json: bool) -> None:
     Example:
       servicecert proposals show 3f2b8c1e-…
     """
-    from .. import proposing
+    from ..operations import proposing
 
     async def work(connection: Any) -> tuple[Proposal, list[Any], Any]:
         found = await proposing.proposal(connection, proposal)
         cases = await proposing.cases_of(connection, proposal)
         return found, await proposing.counts(connection, cases), await proposing.standings(connection, proposal)
 
-    found, counts, standings = in_revoker(work)
+    found, counts, standings = in_schema("revoker", work)
     if as_json:
         print_json({**facts(found), "concerns": counts, "standings": standings})
         return
@@ -124,20 +122,20 @@ def confirm(proposal: UUID, yes: bool, as_json: bool) -> None:
     Example:
       servicecert proposals confirm 3f2b8c1e-… --yes
     """
-    from .. import proposing
+    from ..operations import proposing
 
     async def work(connection: Any) -> tuple[Proposal, bool]:
         found = await proposing.proposal(connection, proposal)
         return found, yes and await proposing.confirm(connection, proposal)
 
-    found, done = in_revoker(work)
+    found, done = in_schema("revoker", work)
     if not yes:
         sentence = f"{found.total} certificates would be revoked ({found.reason}); add --yes to confirm it."
     elif done:
         sentence = f"Confirmed: {found.total} certificates will be revoked, {found.rate} a minute."
     else:
         raise Told(f"The proposal {proposal} is {found.state} already.", 1)
-    _say(as_json, {"proposal": str(proposal), "certificates": found.total, "confirmed": done}, sentence)
+    say(as_json, {"proposal": str(proposal), "certificates": found.total, "confirmed": done}, sentence)
 
 
 @command.command()
@@ -150,24 +148,11 @@ def drop(proposal: UUID, as_json: bool) -> None:
     Example:
       servicecert proposals drop 3f2b8c1e-…
     """
-    from .. import proposing
+    from ..operations import proposing
 
-    if not in_revoker(lambda connection: proposing.drop(connection, proposal)):
+    if not in_schema("revoker", lambda connection: proposing.drop(connection, proposal)):
         raise Told(f"There is no unconfirmed proposal {proposal}: see `servicecert proposals list`.", 1)
-    _say(as_json, {"proposal": str(proposal), "dropped": True}, "Dropped.")
-
-
-def in_revoker(work: Callable[[Any], Coroutine[None, None, T]]) -> T:
-    """Runs `work` on a connection to the revoker's schema, in one transaction."""
-    from .. import interruption
-    from ..addresses import database_url
-    from ..schema import connected
-
-    async def run() -> T:
-        async with connected(database_url(), "revoker") as connection, connection.transaction():
-            return await work(connection)
-
-    return interruption.run(run())
+    say(as_json, {"proposal": str(proposal), "dropped": True}, "Dropped.")
 
 
 def facts(proposal: Proposal) -> dict[str, Any]:
@@ -183,17 +168,10 @@ def tell_proposed(made: Proposal, as_json: bool) -> None:
         f"Proposed as {made.id}: {made.total} certificates. Another operator confirms it by"
         f" `servicecert proposals confirm {made.id} --yes`."
     )
-    _say(as_json, facts(made), sentence)
+    say(as_json, facts(made), sentence)
 
 
 def tell_counts(counts: list[Any]) -> None:
     """The certificates by type and CA."""
     rows = [(each["type"], each["issuer"], str(each["certificates"]), str(each["accounts"])) for each in counts]
     print_table(("type", "CA", "certificates", "accounts"), rows, right=frozenset({2, 3}))
-
-
-def _say(as_json: bool, facts: Any, sentence: str) -> None:
-    if as_json:
-        print_json(facts)
-    else:
-        click.echo(sentence)

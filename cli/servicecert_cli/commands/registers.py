@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ..faults import Told
-from ..output import as_json, print_json
+from ..terminal.output import as_json, print_json
 
 if TYPE_CHECKING:
-    from servicecert_intake.register_changes import Changes
     from servicecert_schemas.register import RegisterEntry
 
-    from ..addresses import Cluster
+    from ..registers.changes import Changes
 
-EX_DATAERR = 65
 _SHOWN = 20
 
 
@@ -56,48 +52,25 @@ def load(
       servicecert registers load organisations.csv --dry-run
       servicecert registers load --fictitious
     """
-    from servicecert_intake.domain.deadlines import HELSINKI
-    from servicecert_intake.register_csv import RegisterFileError
-    from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
+    from servicecert_pki.validity import HELSINKI
 
-    from .. import collector, interruption
-    from ..addresses import cluster
+    from ..connections.addresses import cluster
+    from ..registers import loading
+    from ..registers.reading import FICTITIOUS_REGISTERS, read_register
+    from ..terminal import interruption
 
     if (path is None) is not fictitious:
         raise click.UsageError("Name a FILE, or say --fictitious.")
     today = datetime.now(HELSINKI).date() if day is None else day.date()
-    with collector.paused():
-        try:
-            entries = list(read_register(path or FICTITIOUS_REGISTERS))
-        except RegisterFileError as fault:
-            raise Told(str(fault), EX_DATAERR) from None
-        found = interruption.run(_loaded(cluster(), entries, today, None if dry_run else end_at_most))
+    with loading.collector_paused():
+        entries = list(read_register(path or FICTITIOUS_REGISTERS))
+        found = interruption.run(loading.load(cluster(), entries, today, None if dry_run else end_at_most))
     if as_json:
         print_json({"entries": len(entries), **_counts(found), "published": 0 if dry_run else len(found.entries)})
     elif dry_run:
         _show(found)
     else:
         click.echo(_sentence(found))
-
-
-async def _loaded(place: Cluster, entries: Sequence[RegisterEntry], day: date, end_at_most: float | None) -> Changes:
-    """What the entries change, after it is published; with None nothing is. Raises Told, OperatorError."""
-    from servicecert_intake.register_changes import changes
-
-    from ..publishing import load_registers
-    from ..standing_registers import standing
-
-    found = changes(await standing(place), entries, day)
-    if end_at_most is None:
-        return found
-    if found.ended_percent > end_at_most:
-        raise Told(
-            f"the file would end {len(found.ended)} of the {found.in_force} entries in force ({found.ended_percent:.1f} %), "
-            f"more than {end_at_most:g} %: look at it with --dry-run, and if it is right load it with --end-at-most 100.",
-            EX_DATAERR,
-        )
-    await load_registers(place, found.entries)
-    return found
 
 
 def _counts(found: Changes) -> dict[str, int]:

@@ -7,7 +7,8 @@ from uuid import UUID
 
 import click
 
-from ..output import as_json, print_json
+from ..terminal.output import as_json, say
+from .options import Moment
 
 
 @click.command()
@@ -22,7 +23,7 @@ from ..output import as_json, print_json
 )
 @click.option("--account", help="The customer account that asks; by default the case's own.")
 @click.option("--user", default="user-1", show_default=True, help="Who acts.")
-@click.option("--exposed-since", type=click.DateTime(), help="Since when the key may be exposed (UTC).")
+@click.option("--exposed-since", type=Moment(), help="Since when the key may be exposed (UTC).")
 @click.option("--explanation", help="What the customer writes about it.")
 @as_json
 def command(
@@ -46,14 +47,14 @@ def command(
     """
     from pydantic import ValidationError
     from servicecert_schemas.reasons import REASONS, reason_named
+    from servicecert_worker.kafka.cluster import Cluster
 
-    from .. import interruption
-    from ..addresses import Cluster, cluster
-    from ..cases import newest
-    from ..e_service import Customer
+    from ..connections.addresses import cluster
+    from ..e_service.cases import newest
+    from ..e_service.customer import Customer
+    from ..e_service.publishing import publish
     from ..faults import Told
-    from ..publishing import publish
-    from ..selection import moment
+    from ..terminal import interruption
 
     chosen = reason_named(reason)
     if chosen is None:
@@ -68,7 +69,7 @@ def command(
             asking = case.account_id
         customer = Customer(asking, user)
         try:
-            request = customer.revocation(case_id, serial, chosen, explanation, moment(exposed_since))
+            request = customer.revocation(case_id, serial, chosen, explanation, exposed_since)
         except ValidationError as fault:
             field = fault.errors(include_url=False, include_input=False)[0]
             raise Told(
@@ -78,7 +79,4 @@ def command(
         return str(request.request_id)
 
     request_id = interruption.run(asked(cluster()))
-    if as_json:
-        print_json({"case_id": str(case_id), "request_id": request_id})
-    else:
-        click.echo(f"The request {request_id} is published.")
+    say(as_json, {"case_id": str(case_id), "request_id": request_id}, f"The request {request_id} is published.")

@@ -6,8 +6,7 @@ import importlib
 import sys
 
 import click
-
-from ..names import SERVICES
+from servicecert_schemas.topics import SERVICES
 
 
 @click.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ..output import as_json, print_json
+from ..terminal.output import as_json, print_json
 
 
 @click.command()
@@ -23,9 +23,9 @@ def command(yes: bool, as_json: bool) -> None:
       servicecert standings
       servicecert standings --yes
     """
-    from .. import interruption
-    from ..addresses import cluster, database_url
-    from ..restating import restate
+    from ..connections.addresses import cluster, database_url
+    from ..operations.restating import restate
+    from ..terminal import interruption
 
     came = interruption.run(restate(database_url(), cluster(), act=yes))
     if as_json:

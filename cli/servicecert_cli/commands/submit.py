@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import click
+from servicecert_schemas.event import Assurance
+from servicecert_schemas.values import CertificateType
 
-from ..output import as_json, print_json
+from ..terminal.output import as_json, print_json
+from .options import one_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from servicecert_schemas.event import CaseEvent, EventData
 
-    from ..e_service import Application, Customer
+    from ..e_service.application import Application
+    from ..e_service.customer import Customer
 
-TYPES = ("server", "test-server", "system-signature", "test-system-signature")
 A_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -31,7 +34,7 @@ A_FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--user", default="user-1", show_default=True, help="Who acts.")
 @click.option(
     "--assurance",
-    type=click.Choice(["low", "substantial", "high"]),
+    type=one_of(Assurance),
     default="substantial",
     show_default=True,
     help="How strongly that user is authenticated.",
@@ -39,7 +42,7 @@ A_FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--example",
     "example_type",
-    type=click.Choice(TYPES),
+    type=one_of(CertificateType),
     help="Print an application to begin with, and publish nothing.",
 )
 @as_json
@@ -66,13 +69,11 @@ def command(
       servicecert submit server.toml --csr server.csr
       servicecert submit --case 0d9e… --account account-9900001-8 --csr late.csr
     """
-    from servicecert_schemas.event import Assurance
-    from servicecert_schemas.values import CertificateType
-
-    from .. import interruption
-    from ..addresses import cluster
-    from ..e_service import Customer, example_text, read_application, read_csr
-    from ..publishing import publish
+    from ..connections.addresses import cluster
+    from ..e_service.application import example_text, read_application, read_csr
+    from ..e_service.customer import Customer
+    from ..e_service.publishing import publish
+    from ..terminal import interruption
 
     if example_type is not None:
         click.echo(example_text(CertificateType(example_type)), nl=False)

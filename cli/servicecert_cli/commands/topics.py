@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import click
+from servicecert_schemas.topics import SERVICES
 
-from ..names import SERVICES
-from ..output import as_json, print_json, print_table
+from ..terminal.output import as_json, print_json, print_table
 
 
 @click.group()
@@ -39,8 +39,8 @@ def create(replication: int, min_in_sync: int | None, as_json: bool) -> None:
     from servicecert_schemas.topics import CATALOGUE
     from servicecert_worker.kafka import topic_creation
 
-    from .. import interruption
-    from ..addresses import cluster
+    from ..connections.addresses import cluster
+    from ..terminal import interruption
 
     if min_in_sync is None:
         min_in_sync = max(1, replication - 1)
@@ -67,9 +67,9 @@ def list_topics(as_json: bool) -> None:
     Example:
       servicecert topics list
     """
-    from .. import interruption
-    from ..addresses import cluster
-    from ..topics import survey
+    from ..connections.addresses import cluster
+    from ..operations.topics import survey
+    from ..terminal import interruption
 
     found = interruption.run(survey(cluster()))
     if as_json:
@@ -101,9 +101,9 @@ def accept(service: str, yes: bool, as_json: bool) -> None:
     Example:
       servicecert topics accept intake --yes
     """
-    from .. import interruption
-    from ..addresses import cluster, database_url
-    from ..topics import accept as accept_topics
+    from ..connections.addresses import cluster, database_url
+    from ..operations.topics import accept as accept_topics
+    from ..terminal import interruption
 
     partitions = interruption.run(accept_topics(cluster(), database_url(), service, act=yes))
     if as_json:

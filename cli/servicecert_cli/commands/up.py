@@ -12,8 +12,8 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..system import System
-    from ..telling import Teller
+    from ..stand.system import System
+    from ..terminal.telling import Teller
 
 LOOK_SECONDS = 1.0
 LINE_SECONDS = 10.0
@@ -41,9 +41,9 @@ def command(workers: int, folder: Path) -> None:
       servicecert up --workers 2
       . var/up/environment && servicecert lag      (in another terminal)
     """
-    from .. import interruption
-    from ..demo.souvenirs import emptied
-    from ..output import console
+    from ..stand.folders import emptied
+    from ..terminal import interruption
+    from ..terminal.output import console
 
     if not os.environ.get("DATABASE_URL"):
         emptied(folder)
@@ -51,9 +51,9 @@ def command(workers: int, folder: Path) -> None:
 
 
 async def _run(folder: Path, workers: int, console: Console) -> None:
-    from ..steps import Steps
-    from ..system import System
-    from ..telling import Teller
+    from ..stand.progress import Steps
+    from ..stand.system import System
+    from ..terminal.telling import Teller
 
     teller = Teller(console)
     teller.title("Service certificates on this machine")
@@ -104,7 +104,7 @@ def write_environment(system: System) -> Path:
     """The file that a shell reads to use this system: its own commands, and each service's DATABASE_URL."""
     from shlex import quote
 
-    from ..private_files import write_private
+    from ..operations.files import write_private
 
     variables = {
         **system.cluster.environment,
@@ -126,8 +126,8 @@ async def _watch(system: System, console: Console) -> None:
 
     from rich.live import Live
 
-    from ..board import Rates, board, rows
-    from ..supervision import Supervisor
+    from ..stand.board import Rates, board, rows
+    from ..stand.supervision import Supervisor
 
     supervisor, rates = Supervisor(system, time.monotonic), Rates()
     printed, last = [""], -LINE_SECONDS

@@ -7,28 +7,15 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import click
+from servicecert_schemas.case import CaseState
 
 from ..faults import Told
-from ..output import as_json
+from ..terminal.output import as_json
+from .options import one_of
 
 if TYPE_CHECKING:
     from servicecert_schemas.case import CaseChanged
-
-    from ..addresses import Cluster
-
-STATES = (
-    "submitted",
-    "waiting-for-csr",
-    "returned",
-    "accepted",
-    "issued",
-    "delivered",
-    "lapsed",
-    "withdrawn",
-    "refused",
-    "revocation-requested",
-    "revoked",
-)
+    from servicecert_worker.kafka.cluster import Cluster
 
 
 @click.command()
@@ -36,7 +23,7 @@ STATES = (
 @click.option(
     "--until",
     "wanted",
-    type=click.Choice(STATES),
+    type=one_of(CaseState),
     multiple=True,
     metavar="STATE",
     help="End when the case has come to this state; may be given more than once.",
@@ -56,8 +43,8 @@ def command(case_id: UUID, wanted: tuple[str, ...], timeout: float | None, as_js
       servicecert watch 0d9e6f5e-4c1b-4a7e-9a27-6f1d2f0c5b11
       servicecert watch 0d9e… --until delivered --until returned --timeout 60
     """
-    from .. import interruption
-    from ..addresses import cluster
+    from ..connections.addresses import cluster
+    from ..terminal import interruption
 
     interruption.run(_follow(cluster(), case_id, wanted, timeout, as_json=as_json))
 
@@ -67,7 +54,7 @@ async def _follow(
 ) -> None:
     import asyncio
 
-    from ..cases import changes
+    from ..e_service.cases import changes
 
     told: CaseChanged | None = None
     try:
@@ -93,8 +80,8 @@ async def _follow(
 
 def _tell(case: CaseChanged, before: CaseChanged | None) -> None:
     """What is new in a case: its states, and what is to be mended, done or was answered, where that is another than before."""
-    from ..output import console
-    from ..telling import Teller
+    from ..terminal.output import console
+    from ..terminal.telling import Teller
 
     teller = Teller(console())
     told = 0 if before is None else len(before.history)

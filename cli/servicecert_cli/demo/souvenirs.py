@@ -8,21 +8,7 @@ from pathlib import Path
 
 from servicecert_schemas.certificate import CertificateIssued
 
-from ..faults import Told
-from ..witness import Witness
-
-EX_CANTCREAT = 73
-
-
-def emptied(folder: Path) -> Path:
-    """The folder, with nothing in it. Raises Told where it cannot be emptied."""
-    try:
-        if folder.exists():
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True)
-    except OSError as fault:
-        raise Told(f"{folder} cannot be emptied ({fault.strerror}): free it, or make it yours.", EX_CANTCREAT) from None
-    return folder
+from ..stand.witness import Witness
 
 
 def keep_authority(authority: Path, folder: Path) -> None:

@@ -15,9 +15,9 @@ from servicecert_schemas.mail import MailHandedOver, MailKind
 from servicecert_schemas.revocation import CrlPublished
 
 from ..faults import Told
-from ..system import System
-from ..telling import Teller
-from ..witness import Witness
+from ..stand.system import System
+from ..stand.witness import Witness
+from .narrator import Narrator
 
 PATIENCE_SECONDS = 30.0
 LOOK_SECONDS = 0.25
@@ -29,7 +29,7 @@ class Stage:
 
     system: System
     witness: Witness
-    teller: Teller
+    teller: Narrator
     told: dict[UUID, int] = field(default_factory=dict)
 
     async def follow(self, case_id: UUID, end: CaseState, service: str) -> CaseChanged:

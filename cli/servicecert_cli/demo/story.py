@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 from uuid import UUID, uuid4
 
 from cryptography import x509
-from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
 from servicecert_pki.partitions import crl_name
+from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.event import Role
@@ -21,17 +21,19 @@ from servicecert_schemas.register import Organisation
 from servicecert_schemas.revocation import CertificateRevoked, RevocationReason
 from servicecert_schemas.values import CertificateType
 
-from .. import openssl
-from ..cases import of_account
-from ..customer_page import Page
-from ..e_service import Application, Customer, example, read_csr
+from ..e_service.application import Application, example, read_csr
+from ..e_service.cases import of_account
+from ..e_service.customer import Customer
+from ..e_service.page import Page
+from ..e_service.publishing import publish
 from ..faults import Told, told
-from ..mail_preview import write_preview
-from ..publishing import publish
-from ..steps import Steps
-from ..system import System
-from ..telling import HELSINKI, Teller
-from ..witness import witnessing
+from ..operations.mail_preview import write_preview
+from ..registers.reading import FICTITIOUS_REGISTERS, read_register
+from ..stand.progress import Steps
+from ..stand.system import System
+from ..stand.witness import witnessing
+from . import openssl
+from .narrator import Narrator
 from .souvenirs import keep_authority, keep_certificate, keep_events
 from .stage import Stage
 
@@ -64,7 +66,7 @@ class Granted:
     name: str
 
 
-async def tell(folder: Path, teller: Teller) -> None:
+async def tell(folder: Path, teller: Narrator) -> None:
     """The whole demonstration, in an empty folder. Raises Told with the step that failed; nothing is left running."""
     step = "preparing"
     try:
@@ -101,7 +103,7 @@ async def tell(folder: Path, teller: Teller) -> None:
     teller.farewell(folder, events)
 
 
-async def _set(folder: Path, teller: Teller, stack: AsyncExitStack) -> tuple[Stage, dict[CertificateType, str]]:
+async def _set(folder: Path, teller: Narrator, stack: AsyncExitStack) -> tuple[Stage, dict[CertificateType, str]]:
     """Starts everything, while OpenSSL makes the customers' requests."""
     with Steps(teller.console) as steps, TemporaryDirectory() as customers:
         # Asked before anything is started, which would take a while to be of no use.
@@ -176,7 +178,7 @@ async def _attach(stage: Stage, customer: Customer, case_id: UUID, csr: str) -> 
     await publish(stage.system.cluster, invited, contact.attached(case_id, csr))
 
 
-def _introduce(teller: Teller, application: Application, name: str) -> None:
+def _introduce(teller: Narrator, application: Application, name: str) -> None:
     """Who applies for what."""
     capacity = application.applying_as.replace("-", " ").replace("kanta", "Kanta")
     teller.fact("applicant", f"{name}, {capacity} ({application.applicant.business_id})")
@@ -242,7 +244,7 @@ def _chain(issuer: str) -> dict[str, str]:
     return {"root": f"ca/roots/{environment}-root-{family}.pem", "issuing": f"ca/issuing/{issuer}.pem"}
 
 
-def _show_crl(teller: Teller, folder: Path, revoked: CertificateRevoked) -> None:
+def _show_crl(teller: Narrator, folder: Path, revoked: CertificateRevoked) -> None:
     crl = x509.load_der_x509_crl((folder / PurePosixPath(revoked.crl_url).name).read_bytes())
     number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
     seconds = (revoked.published_at - revoked.requested_at).total_seconds()

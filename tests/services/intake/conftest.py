@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import settings
+from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
 from servicecert_intake.domain.accounts import NO_ACCOUNTS, Accounts
 from servicecert_intake.domain.accounts import apply as apply_accounts
 from servicecert_intake.domain.case import Case
@@ -15,7 +16,6 @@ from servicecert_intake.domain.decide import decide
 from servicecert_intake.domain.knowledge import Knowledge
 from servicecert_intake.domain.registers.snapshot import NO_REGISTERS, Registers, apply
 from servicecert_intake.domain.rules.application import JudgedCsr
-from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
 from servicecert_pki.profiles import Profiles, load_profiles
 from servicecert_schemas.account import AccountMemberAdded, AccountOpened
 from servicecert_schemas.application import (

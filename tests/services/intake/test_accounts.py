@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
 from servicecert_intake.domain.accounts import NO_ACCOUNTS, apply
 from servicecert_intake.domain.knowledge import NOTHING_KNOWN, Knowledge
 from servicecert_intake.domain.knowledge import apply as apply_all
 from servicecert_intake.domain.waiting import ASK_AGAIN, ASKED_AFTER, MOST_WAITING
-from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
 from servicecert_schemas.account import AccountMemberAdded, AccountMemberRemoved, AccountOpened
 from servicecert_schemas.case import CaseState, EventRefused
 from servicecert_schemas.certificate import ApplicationAccepted

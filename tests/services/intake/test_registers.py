@@ -5,8 +5,8 @@ from datetime import date
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
 from servicecert_intake.domain.registers.snapshot import NO_REGISTERS, Registers, apply
-from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
 from servicecert_schemas.register import LongNames, Organisation, RegisterEntry
 
 DAY = date(2026, 11, 24)

@@ -6,17 +6,19 @@ from uuid import uuid4
 
 import pytest
 from commandline import begun
-from servicecert_cli.addresses import Cluster
-from servicecert_cli.e_service import Customer, example
-from servicecert_cli.publishing import load_registers, publish
-from servicecert_cli.witness import witnessing
+from servicecert_cli.e_service.application import example
+from servicecert_cli.e_service.customer import Customer
+from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.registers.loading import publish_entries
+from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
+from servicecert_cli.stand.witness import witnessing
 from servicecert_deploy import Child
-from servicecert_intake.register_file import FICTITIOUS_REGISTERS, read_register
 from servicecert_intake.service import NAME
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_schemas.values import CertificateType
 from servicecert_worker.kafka import topic_creation
+from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.storage import database
 
 
@@ -100,7 +102,7 @@ async def test_A11_what_is_entered_in_the_registers_wakes_the_case_that_waits_fo
         three = [start() for _ in range(3)]
         await publish(cluster, customer.submitted(case_id, application, None), opened)
         await witness.until(lambda _: len(witness.of_case(case_id, CaseChanged)) == 1)
-        await load_registers(cluster, read_register(FICTITIOUS_REGISTERS))
+        await publish_entries(cluster, read_register(FICTITIOUS_REGISTERS))
         await witness.until(lambda _: len(witness.of_case(case_id, CaseChanged)) == 2)
         await publish(cluster, customer.supplemented(case_id, application, None))
         await witness.until(lambda _: len(witness.of_case(case_id, CaseChanged)) == 3)

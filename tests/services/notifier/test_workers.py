@@ -8,9 +8,8 @@ from uuid import uuid4
 
 import pytest
 from commandline import begun
-from servicecert_cli.addresses import Cluster
-from servicecert_cli.publishing import publish
-from servicecert_cli.witness import witnessing
+from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.stand.witness import witnessing
 from servicecert_deploy import Child
 from servicecert_deploy.mail_catcher import MailCatcher
 from servicecert_notifier.mail.domain.samples import example
@@ -18,6 +17,7 @@ from servicecert_notifier.service import NAME
 from servicecert_schemas import CertificateIssued, MailHandedOver, MailKind
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_worker.kafka import topic_creation
+from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.storage import database
 
 

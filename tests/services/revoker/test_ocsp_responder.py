@@ -14,8 +14,7 @@ import aiohttp
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
-from servicecert_cli.addresses import Cluster
-from servicecert_cli.publishing import publish
+from servicecert_cli.e_service.publishing import publish
 from servicecert_deploy import Child
 from servicecert_deploy.ports import HOST, free_port
 from servicecert_pki.authority import Authority
@@ -35,6 +34,7 @@ from servicecert_worker.decider import Event, Result, Task
 from servicecert_worker.faults import OperatorError, pauses
 from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.broker import Broker
+from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.process import health
 from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, revoked, said
 

@@ -11,10 +11,10 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from servicecert_cli import proposing
 from servicecert_cli.commands.incident import FASTEST
 from servicecert_cli.faults import Told
-from servicecert_cli.operators import add_operator
+from servicecert_cli.operations import proposing
+from servicecert_cli.operations.operators import add_operator
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.requests import Item
 from servicecert_revoker.operator.gauges import open_gauges

@@ -83,7 +83,9 @@ class Follower:
 
     def _take_slice(self, records: Sequence[ConsumerRecord]) -> None:
         new = [each for each in records if each.offset >= self._next.get(_partition(each), 0)]
-        self._take([change for record in new for change in self._changes(record)])
+        changes = [change for record in new if (change := change_of(record)) is not None]
+        self.faulty += len(new) - len(changes)
+        self._take(changes)
         self._next.update((_partition(record), record.offset + 1) for record in new)
 
     async def watch(self) -> NoReturn:
@@ -123,18 +125,19 @@ class Follower:
         await self._reached(asked)
         return True
 
-    def _changes(self, record: ConsumerRecord) -> list[Change]:
-        key = (record.key or b"").decode(errors="replace")
-        if record.value is None:
-            return [Change(key, None, datetime.fromtimestamp(record.timestamp / 1000, UTC))]
-        try:
-            envelope, data = decode(record.key, record.headers, record.value)
-        except Undecodable as fault:
-            self.faulty += 1
-            place = {"partition": record.partition, "offset": record.offset}
-            log.error("A record of %s is no event (%s) and is left out", record.topic, fault.code, extra=place)
-            return []
-        return [Change(key, data, envelope.time)]
+
+def change_of(record: ConsumerRecord) -> Change | None:
+    """Return what a record says; None, and an error in the log, where it is no event."""
+    key = (record.key or b"").decode(errors="replace")
+    if record.value is None:
+        return Change(key, None, datetime.fromtimestamp(record.timestamp / 1000, UTC))
+    try:
+        envelope, data = decode(record.key, record.headers, record.value)
+    except Undecodable as fault:
+        place = {"partition": record.partition, "offset": record.offset}
+        log.error("A record of %s is no event (%s) and is left out", record.topic, fault.code, extra=place)
+        return None
+    return Change(key, data, envelope.time)
 
 
 def _partition(record: ConsumerRecord) -> TopicPartition:

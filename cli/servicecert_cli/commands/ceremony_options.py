@@ -1,0 +1,108 @@
+"""What the steps of a key ceremony are told: folders, where passphrases and PINs are read, who runs it. Secrets are never arguments."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ..faults import Told
+
+if TYPE_CHECKING:
+    from servicecert_pki.key_store import KeyStore
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+directory = click.argument(
+    "directory", metavar="DIR", envvar="SERVICECERT_CA_DIR", type=click.Path(path_type=Path, file_okay=False)
+)
+
+offline = click.argument("offline", metavar="OFFLINE", type=click.Path(path_type=Path, file_okay=False))
+
+passphrase_file = click.option(
+    "--passphrase-file",
+    envvar="SERVICECERT_CA_PASSPHRASE_FILE",
+    type=_FILE,
+    help="Two lines, production=<passphrase> and test=<passphrase>; drawn and written where the file does not exist. Default: the folder's name and .passphrases.",
+)
+
+operator = click.option(
+    "--operator",
+    envvar="SERVICECERT_OPERATOR",
+    default="not stated",
+    show_default=True,
+    help="Who runs this step, for the protocol.",
+)
+
+dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+
+
+@dataclass(frozen=True)
+class KeyPlaces:
+    """Where new keys of issuing CAs go."""
+
+    kind: str
+    module: Path | None
+    pin_file: Path | None
+    prefix: str
+
+    def __str__(self) -> str:
+        return "encrypted files" if self.kind == "pem" else f"tokens whose labels begin with {self.prefix}-"
+
+    def store(self, directory: Path, passphrase_file: Path) -> KeyStore | None:
+        """The store for `directory`; None means files under the passphrases that are yet to be drawn. Raises Told and KeyUnavailable."""
+        from servicecert_pki.key_store import PemStore, TokenStore
+        from servicecert_pki.keyring import TokenAccess, read_passphrases
+
+        if self.kind == "pkcs11":
+            if not (self.module and self.pin_file):
+                raise Told(
+                    "Keys in a token need SERVICECERT_PKCS11_MODULE and SERVICECERT_PKCS11_PIN_FILE.", os.EX_CONFIG
+                )
+            return TokenStore(TokenAccess(self.module, self.pin_file), self.prefix)
+        return PemStore(directory, read_passphrases(passphrase_file)) if passphrase_file.exists() else None
+
+
+def key_place(function: F) -> F:
+    """Adds the options that say where new keys go, as one argument `place`."""
+
+    @click.option(
+        "--keys",
+        type=click.Choice(["pem", "pkcs11"]),
+        default="pem",
+        show_default=True,
+        help="Where the issuing CAs' keys go.",
+    )
+    @click.option("--module", envvar="SERVICECERT_PKCS11_MODULE", type=_FILE, help="The token's PKCS#11 library.")
+    @click.option(
+        "--pin-file",
+        envvar="SERVICECERT_PKCS11_PIN_FILE",
+        type=_FILE,
+        help="Two lines, production=<PIN> and test=<PIN>.",
+    )
+    @click.option(
+        "--token-prefix",
+        default="servicecert",
+        show_default=True,
+        help="Before -production and -test in the tokens' labels.",
+    )
+    @functools.wraps(function)
+    def with_place(
+        *args: Any, keys: str, module: Path | None, pin_file: Path | None, token_prefix: str, **more: Any
+    ) -> Any:
+        return function(*args, place=KeyPlaces(keys, module, pin_file, token_prefix), **more)
+
+    return with_place  # type: ignore[return-value]  # click calls it by keywords
+
+
+def default_passphrase_file(folder: Path, given: Path | None) -> Path:
+    """The passphrase file that was given, or the one beside the folder."""
+    return given or folder.with_name(f"{folder.name}.passphrases")

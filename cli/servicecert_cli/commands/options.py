@@ -1,0 +1,25 @@
+"""Kinds of values that options of several commands take."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import click
+
+
+class Moment(click.DateTime):
+    """A moment; one that is given without a zone is in UTC."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        moment: datetime = super().convert(value, param, ctx)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+MOMENT = Moment(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
+
+
+def one_of(kind: type[StrEnum]) -> click.Choice[str]:
+    """One of a kind's values."""
+    return click.Choice([each.value for each in kind])

@@ -1,0 +1,28 @@
+"""Work in one service's schema, as most commands for operators do it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def in_schema(service: str | None, work: Callable[[Any], Coroutine[None, None, T]], *, snapshot: bool = False) -> T:
+    """Returns what `work` returns on a connection to the service's schema, in one transaction; None is the service whose role DATABASE_URL names.
+
+    A `snapshot` only reads, all of it as it is at one moment, for as long as that takes. Raises OperatorError.
+    """
+    from ..connections.addresses import database_url
+    from ..connections.schema import connected
+    from ..terminal import interruption
+
+    kind: dict[str, Any] = {"isolation": "repeatable_read", "readonly": True} if snapshot else {}
+
+    async def run() -> T:
+        async with connected(database_url(), service) as connection, connection.transaction(**kind):
+            if snapshot:
+                await connection.execute("set local statement_timeout = 0")
+            return await work(connection)
+
+    return interruption.run(run())

@@ -1,0 +1,48 @@
+"""A connection to one service's schema, for commands."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import asyncpg
+from servicecert_schemas.topics import SERVICES
+from servicecert_worker.faults import OperatorError
+from servicecert_worker.storage import database
+
+
+@asynccontextmanager
+async def connected(url: str, service: str | None) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """A connection whose search path is the schema of `service`, or of the service whose role `url` names.
+
+    Raises OperatorError, also where the database stops answering later, or something there is locked for long.
+    """
+    service = service or _service_of(url)
+    try:
+        connection = await asyncpg.connect(url, **database.connection_options(service))
+    except (OSError, TimeoutError, asyncpg.PostgresError) as fault:
+        raise database.database_refused(url, str(fault)) from None
+    try:
+        if not await connection.fetchval("select to_regclass('parked') is not null"):
+            raise OperatorError(
+                f"The schema {service!r} is not prepared: run `servicecert db prepare`, then start {service} once."
+            )
+        yield connection
+    except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.DeadlockDetectedError):
+        raise OperatorError(
+            f"PostgreSQL did not get to it in time, or something of {service!r} is locked: try again later.", 75
+        ) from None
+    except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as fault:
+        raise database.database_refused(url, str(fault)) from None
+    finally:
+        connection.terminate()
+
+
+def _service_of(url: str) -> str:
+    role = unquote(urlsplit(url).username or "")
+    for service in SERVICES:
+        if role == service or role.endswith(f"_{service}"):
+            return service
+    raise OperatorError("DATABASE_URL names no service's role: add --service.", 2)

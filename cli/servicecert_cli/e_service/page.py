@@ -1,0 +1,180 @@
+"""The customer's page, drawn from `cases` alone (E4): the list of an account, and one of its cases opened as a decision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+from servicecert_schemas.case import CaseCertificate, CaseChanged, CaseState
+from servicecert_schemas.values import Language, Texts
+
+from ..terminal.telling import STYLES, fingerprint, relative_names
+from . import page_words as words
+
+WIDTH = 79
+LABEL = 24
+
+_CLOSED = frozenset({CaseState.LAPSED, CaseState.WITHDRAWN, CaseState.REFUSED})
+
+
+class Page:
+    """Draws in one language, 80 columns wide; colour on a terminal only."""
+
+    def __init__(self, console: Console, language: Language) -> None:
+        self._console = console
+        self._language = language
+
+    def listed(self, account_id: str, cases: Sequence[CaseChanged]) -> None:
+        """Granted permits, unfinished matters, and what is closed without a permit."""
+        title, gap = self._in(words.TITLE), WIDTH - len(self._in(words.TITLE)) - len(account_id) - 1
+        self._print(Text.assemble(" ", (title, "bold"), " " * max(2, gap), (account_id, "dim")))
+        granted = [case for case in cases if is_granted(case)]
+        unfinished = [case for case in cases if not is_granted(case) and case.state not in _CLOSED]
+        closed = [case for case in cases if not is_granted(case) and case.state in _CLOSED]
+        self._section(words.GRANTED, granted)
+        self._section(words.UNFINISHED, unfinished)
+        if closed:
+            self._section(words.CLOSED, closed)
+        if cases:
+            self._print()
+            self._print(Text(f" {self._in(words.OPEN)}: servicecert cases open {(granted or cases)[0].case_id}", "dim"))
+
+    def opened(self, case: CaseChanged) -> None:
+        """One case: what was decided, its certificate, and what its owner can do."""
+        self._head(case)
+        self._fact(words.APPLICANT, f"{case.applied_for.business_id}, {case.applied_for.unit_long_name}")
+        self._fact(words.APPLIED_FOR, "\n".join(_names(case)))
+        if case.applied_for.customer_reference:
+            self._fact(words.REFERENCE, case.applied_for.customer_reference)
+        self._fact(words.STATE, self._in(words.STATES[case.state]), STYLES.get(case.state, ""))
+        self._fact(words.NEXT, self._in(case.next_step))
+        if case.due is not None and case.certificate is None:
+            self._fact(words.DUE, words.day(case.due, self._language))
+        if case.lapses is not None:
+            self._fact(words.LAPSES, words.day(case.lapses, self._language))
+        if case.answer is not None:
+            self._fact(words.ANSWER, self._in(case.answer.texts), "yellow")
+        self._lacks(case)
+        if case.certificate is not None:
+            self._certificate(case, case.certificate)
+        self._history(case)
+        if case.certificate is not None and case.revocation is None:
+            self._revocation(case, case.certificate)
+
+    def _section(self, title: Texts, cases: Sequence[CaseChanged]) -> None:
+        self._rule(title)
+        for number, case in enumerate(cases):
+            if number:
+                self._print()
+            self._entry(case)
+        if not cases:
+            self._print(Text(f"   {self._in(words.NONE)}", "dim"))
+
+    def _entry(self, case: CaseChanged) -> None:
+        """A case in three lines: what it is, where it stands, and its id."""
+        self._lines("   ", Text.assemble((self._in(words.TYPES[case.type]), "bold"), "  ", _names(case)[0]))
+        stands = Text.assemble((self._in(words.STATES[case.state]), STYLES.get(case.state, "")))
+        if case.certificate is not None and case.revocation is None:
+            until = words.day(case.certificate.not_after, self._language)
+            stands.append(f", {self._in(words.VALID_UNTIL)} {until}{' asti' if self._language == 'fi' else ''}")
+        elif case.due is not None and case.certificate is None:
+            stands.append(f", {self._in(words.DUE).lower()} {words.day(case.due, self._language)}")
+        self._lines("     ", stands)
+        if case.certificate is None:
+            self._lines("     ", Text(self._in(case.next_step)))
+        self._lines("     ", Text(f"{case.case_id}  {words.day(case.history[0].at, self._language)}", "dim"))
+
+    def _head(self, case: CaseChanged) -> None:
+        title = words.DECISION if is_granted(case) else words.MATTER
+        when = case.decision.date if is_granted(case) and case.decision else case.history[0].at.date()
+        left = (
+            f"{self._in(title)} {when:%-d.%-m.%Y}" if self._language != "en" else f"{self._in(title)} {when:%-d %b %Y}"
+        )
+        right = self._in(words.TYPES[case.type])
+        self._print(
+            Text.assemble((f" {left}", "bold"), " " * max(2, WIDTH - len(left) - len(right) - 1), (right, "bold"))
+        )
+        self._print(Text(f" {case.case_id}", "dim"))
+        self._print(Text("─" * WIDTH, "dim"))
+
+    def _lacks(self, case: CaseChanged) -> None:
+        if case.deficiencies:
+            self._rule(words.DEFICIENCIES)
+        for lack in case.deficiencies:
+            self._lines("    ", Text.assemble((f"{lack.field}: {lack.code}", "yellow")))
+            self._lines("      ", Text(self._in(lack.texts)))
+        if case.renewal is not None and (case.renewal.differences or case.renewal.key_reused):
+            self._rule(words.RENEWAL)
+            for each in case.renewal.differences:
+                self._lines("    ", Text(self._in(each.texts)))
+                listed = [f"- {value}" for value in each.removed] + [f"+ {value}" for value in each.added]
+                for line in listed or [f"- {each.before}", f"+ {each.now}"]:
+                    self._lines("      ", Text(line, "dim"))
+            if case.renewal.key_reused:
+                self._lines("    ", Text(self._in(case.renewal.key_reused)))
+
+    def _certificate(self, case: CaseChanged, certificate: CaseCertificate) -> None:
+        self._rule(words.CERTIFICATE)
+        self._fact(words.SUBJECT, relative_names(certificate.subject).replace("2.5.4.5=", "serialNumber="))
+        self._fact(words.SERIAL, certificate.serial)
+        self._fact(words.DECIMAL, certificate.serial_decimal)
+        first, last = (words.moment(at, self._language) for at in (certificate.not_before, certificate.not_after))
+        self._fact(words.VALID, f"{first} – {last}")
+        self._fact(words.FINGERPRINT, fingerprint(certificate.fingerprint))
+        self._fact(words.ISSUER, certificate.issuer)
+        mails = [each for each in case.deliveries if each.kind is words.CERTIFICATE_MAIL]
+        told = [
+            f"{self._in(words.ROLES[each.recipient])}, "
+            f"{words.moment(each.at, self._language) if each.delivered else self._in(words.UNDELIVERED)}"
+            for each in mails
+        ]
+        if told:
+            self._fact(words.DELIVERY, "\n".join(told))
+
+    def _history(self, case: CaseChanged) -> None:
+        self._rule(words.HISTORY)
+        for entry in case.history:
+            state = Text(self._in(words.STATES[entry.state]), STYLES.get(entry.state, ""))
+            self._lines(f"    {words.moment(entry.at, self._language):<{LABEL}}", state)
+
+    def _revocation(self, case: CaseChanged, certificate: CaseCertificate) -> None:
+        """How its owner asks for the revocation, as a command to be copied: it is not wrapped."""
+        self._rule(words.REVOCATION)
+        self._lines("    ", Text(f"{self._in(words.REQUEST_REVOCATION)}. {self._in(words.FINAL)}"))
+        command = (
+            f"servicecert revoke {case.case_id} \\\n  --serial {certificate.serial} \\\n  --reason no-longer-needed"
+        )
+        for line in command.splitlines():
+            self._print(Text(f"    {line}", "cyan"))
+
+    def _rule(self, title: Texts) -> None:
+        self._print()
+        self._print(Text(f"  {self._in(title)}", "bold cyan"))
+
+    def _fact(self, label: Texts, value: str, style: str = "") -> None:
+        for number, line in enumerate(Text(value, style).wrap(self._console, WIDTH - LABEL - 4)):
+            line.rstrip()
+            self._print(Text.assemble((f"    {'' if number else self._in(label):<{LABEL}}", "dim"), line))
+
+    def _lines(self, margin: str, text: Text) -> None:
+        for number, line in enumerate(text.wrap(self._console, WIDTH - len(margin))):
+            line.rstrip()
+            self._print(Text.assemble(" " * len(margin) if number else margin, line))
+
+    def _print(self, text: Text | str = "") -> None:
+        self._console.print(text, soft_wrap=True)
+
+    def _in(self, texts: Texts) -> str:
+        return texts.in_language(self._language)
+
+
+def is_granted(case: CaseChanged) -> bool:
+    """Whether a case is a granted permit: it was decided, and did not end without a certificate after that."""
+    return case.decision is not None and case.state not in _CLOSED
+
+
+def _names(case: CaseChanged) -> tuple[str, ...]:
+    """What a certificate is for: the names of a server, or the information system, or else the unit."""
+    applied = case.applied_for
+    return (*applied.dns, *applied.ip) or (applied.information_system or applied.unit_long_name,)

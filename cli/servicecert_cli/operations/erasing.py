@@ -1,0 +1,109 @@
+"""Erasing the personal data of cases (E3): which are due, and what goes where.
+
+A case is due 5 years after its certificate's expiry; one that ended without a certificate, 5 years after its end. Erased are the case at intake, the
+recipients at issuer, revoker and notifier, what is parked of the case, the salts of its audit rows, and its view on the topic `cases`, by a record
+without a value. The other topics keep their records for 90 days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+import asyncpg
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from servicecert_pki.validity import HELSINKI
+from servicecert_schemas.topics import CASES, SERVICES
+from servicecert_worker.faults import within
+from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.runtime.turn import key_lock
+from servicecert_worker.storage import QUERIES
+from servicecert_worker.storage.operator_requests import Act, Operation
+from servicecert_worker.storage.queries import read_queries
+
+from ..connections import kafka
+from ..connections.schema import connected
+
+_DUE: Mapping[str, str] = {
+    "issuer": """
+        select key from certificates
+        where state in ('issued', 'voided') and not_after < $1::timestamptz - interval '5 years' and "grant" -> 'recipients' <> '[]'
+    """,
+    "intake": """
+        select case_id from cases
+        where state in ('refused', 'withdrawn', 'lapsed') and serial is null
+          and (body -> 'entered' -> -1 ->> 'at')::timestamptz < $1::timestamptz - interval '5 years'
+    """,
+}
+_ERASING = ("intake", "issuer", "revoker", "notifier")
+_BEGINS = time(3)
+
+
+async def due(url: str, now: datetime) -> list[str]:
+    """The cases that are due, each by its id."""
+    found: set[str] = set()
+    for service, query in _DUE.items():
+        async with connected(url, service) as connection:
+            found |= {row[0] for row in await connection.fetch(query, now)}
+    return sorted(found)
+
+
+def next_night(now: datetime) -> datetime:
+    """Three o'clock in the next night in Helsinki, in UTC."""
+    day = now.astimezone(HELSINKI).date()
+    tonight, tomorrow = (
+        datetime.combine(each, _BEGINS, HELSINKI).astimezone(UTC) for each in (day, day + timedelta(days=1))
+    )
+    return tonight if tonight > now else tomorrow
+
+
+async def erase(url: str, place: Cluster, cases: Sequence[str], now: datetime) -> list[str]:
+    """Erases the cases, each at once in all services. Answers those that still have something to do and were left as they are."""
+    left: list[str] = []
+    async with kafka.producer(place) as producer, connected(url, "intake") as connection:
+        operation = Operation(connection, "erase", lambda: now)
+        for case in cases:
+            async with connection.transaction():
+                if await _at_work(connection, case):
+                    left.append(case)
+                    continue
+                # First the topic: a case that is gone from the tables is not found again.
+                await _withdraw(producer, place, case)
+                for service in SERVICES:
+                    await _within(connection, service, QUERIES["erase"], case)
+                for service in _ERASING:
+                    await _within(connection, service, _queries(service)["erase"], case)
+                await connection.execute("set local search_path = intake")
+                await operation.tell([Act(case)])
+    return left
+
+
+async def _withdraw(producer: AIOKafkaProducer, place: Cluster, case: str) -> None:
+    """Publishes that the case's view is gone. A broker that does not answer is told here: what fails around it is the database's."""
+    try:
+        await within(kafka.SEND_SECONDS, producer.send_and_wait(place.name(CASES), key=case.encode(), value=None))
+    except (KafkaError, OSError, TimeoutError):
+        raise kafka.unanswered(place) from None
+
+
+async def _at_work(connection: asyncpg.Connection[Any], case: str) -> bool:
+    """Locks the case at all services, and looks whether something of it is still to be published or done."""
+    for service in SERVICES:
+        await connection.execute("select pg_advisory_xact_lock($1)", key_lock(service, case))
+    for service in SERVICES:
+        await connection.execute(f"set local search_path = {service}")
+        query = "select exists (select from outbox where key = $1) or exists (select from intents where key = $1)"
+        if await connection.fetchval(query, case):
+            return True
+    return False
+
+
+async def _within(connection: asyncpg.Connection[Any], service: str, query: str, case: str) -> None:
+    await connection.execute(f"set local search_path = {service}")
+    await connection.execute(query, case)
+
+
+def _queries(service: str) -> Mapping[str, str]:
+    return read_queries(f"servicecert_{service}.storage")

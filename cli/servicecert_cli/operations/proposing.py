@@ -1,0 +1,141 @@
+"""The authority's own revocations, as operators see and make them: in the revoker's schema, by functions that the database guards (D2, D6)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from ..faults import Told
+
+NO_LOGIN = (
+    "This needs an operator's own login: make one by `servicecert db operator NAME`, and put its URL into DATABASE_URL."
+)
+
+_LIST = """
+    select id, kind, reason, why, key_sha256, rate, total, proposed_by, proposed_at, confirmed_by, confirmed_at, dropped_by, dropped_at, ordered, done_at
+    from proposals where ($1::uuid is null or id = $1) and ($2 or (done_at is null and dropped_at is null)) order by proposed_at
+"""
+_STANDINGS = """
+    select c.standing::text as standing, count(*) as certificates, max(c.revoked_at) as last
+    from proposal_items as i join operators_certificates as c on c.key = i.key where i.proposal = $1 group by 1
+"""
+_COUNTS = """
+    select c.type, c.issuer, count(*) as certificates, count(distinct c.account_id) as accounts
+    from operators_certificates as c where c.key = any($1::text[]) group by 1, 2 order by 1, 2
+"""
+_COMPROMISED = """
+    select k.key_sha256, k.since, k.source, count(c.key) filter (where c.standing = 'valid' and c.not_after > now()) as valid,
+           count(c.key) filter (where c.standing > 'valid') as revoked
+    from compromised_keys as k left join operators_certificates as c on c.key_sha256 = k.key_sha256
+    group by k.key_sha256, k.since, k.source order by k.since desc
+"""
+_ITEMS = "select key from proposal_items where proposal = $1 order by place"
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A row as the database has it. `key_sha256` is there where a key is compromised, and `rate` is in certificates a minute."""
+
+    id: UUID
+    kind: str
+    reason: str
+    why: str
+    key_sha256: str | None
+    rate: int
+    total: int
+    proposed_by: str
+    proposed_at: datetime
+    confirmed_by: str | None
+    confirmed_at: datetime | None
+    dropped_by: str | None
+    dropped_at: datetime | None
+    ordered: int
+    done_at: datetime | None
+
+    @property
+    def state(self) -> str:
+        if self.dropped_by is not None:
+            return "dropped"
+        if self.confirmed_by is None:
+            return "unconfirmed"
+        return "running" if self.done_at is None else "done"
+
+
+async def proposals(
+    connection: asyncpg.Connection[Any], id: UUID | None = None, *, everything: bool = False
+) -> list[Proposal]:
+    """The proposals, oldest first: those that are not done, or all."""
+    return [Proposal(**dict(row)) for row in await connection.fetch(_LIST, id, everything)]
+
+
+async def proposal(connection: asyncpg.Connection[Any], id: UUID) -> Proposal:
+    """One proposal. Raises Told."""
+    found = await proposals(connection, id, everything=True)
+    if not found:
+        raise Told(f"There is no proposal {id}: see `servicecert proposals list --all`.", 1)
+    return found[0]
+
+
+async def propose(
+    connection: asyncpg.Connection[Any],
+    kind: str,
+    reason: str,
+    why: str,
+    cases: Sequence[str],
+    *,
+    rate: int,
+    key_sha256: str | None = None,
+) -> Proposal:
+    """Records a proposal of the session's user. Only valid certificates come into it. Raises Told where the login is no operator's."""
+    id = uuid4()
+    try:
+        await connection.execute(
+            "select propose($1, $2, $3, $4, $5, $6, $7)", id, kind, reason, why, key_sha256, rate, list(cases)
+        )
+    except asyncpg.InsufficientPrivilegeError:
+        raise Told(NO_LOGIN, os.EX_NOPERM) from None
+    return await proposal(connection, id)
+
+
+async def confirm(connection: asyncpg.Connection[Any], id: UUID) -> bool:
+    """Confirms as the session's user; False where it was confirmed or dropped before. Raises Told."""
+    try:
+        return bool(await connection.fetchval("select confirm($1)", id))
+    except asyncpg.InsufficientPrivilegeError:
+        raise Told(NO_LOGIN, os.EX_NOPERM) from None
+    except asyncpg.CheckViolationError:
+        raise Told("Who proposes does not confirm: ask another operator to confirm it.", os.EX_NOPERM) from None
+
+
+async def drop(connection: asyncpg.Connection[Any], id: UUID) -> bool:
+    """Drops an unconfirmed proposal; False where there is none. Raises Told."""
+    try:
+        return bool(await connection.fetchval("select drop_proposal($1)", id))
+    except asyncpg.InsufficientPrivilegeError:
+        raise Told(NO_LOGIN, os.EX_NOPERM) from None
+
+
+async def standings(connection: asyncpg.Connection[Any], id: UUID) -> Mapping[str, int]:
+    """How many of a proposal's certificates are valid, registered, revoked, and so on."""
+    return {row["standing"]: row["certificates"] for row in await connection.fetch(_STANDINGS, id)}
+
+
+async def counts(connection: asyncpg.Connection[Any], cases: Sequence[str]) -> list[Mapping[str, Any]]:
+    """How many certificates and accounts there are among cases, by type and CA."""
+    return [dict(row) for row in await connection.fetch(_COUNTS, list(cases))]
+
+
+async def cases_of(connection: asyncpg.Connection[Any], id: UUID) -> list[str]:
+    """The cases of a proposal, in its order."""
+    return [row["key"] for row in await connection.fetch(_ITEMS, id)]
+
+
+async def compromised(connection: asyncpg.Connection[Any]) -> list[Mapping[str, Any]]:
+    """The compromised keys, newest first, with how many of their certificates are valid and revoked."""
+    return [dict(row) for row in await connection.fetch(_COMPROMISED)]

@@ -1,0 +1,127 @@
+"""Which certificates an incident concerns: what operators say of them, without a query language."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_private_key,
+    load_der_public_key,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+from servicecert_pki.serials import serial_hex, serial_readings
+from servicecert_pki.spki import spki_sha256
+
+from ..faults import Told
+from .files import can_be
+
+MOST_BYTES = 64 * 1024 * 1024
+
+_SELECT = """
+    select key, serial from operators_certificates
+    where standing = 'valid' and not_after > now()
+      and ($1::text[] is null or serial = any($1)) and ($2::text is null or key_sha256 = $2) and ($3::text is null or issuer = $3)
+      and ($4::text is null or type = $4) and ($5::text is null or profile = $5) and ($6::int is null or profile_version = $6)
+      and ($7::timestamptz is null or issued_at >= $7) and ($8::timestamptz is null or issued_at < $8) and ($9::text is null or account_id = $9)
+    order by issued_at, key
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What all selected certificates have. None of them is a condition that is not set; `issued_until` itself is not among them."""
+
+    serials: tuple[str, ...] | None = None
+    key_sha256: str | None = None
+    issuer: str | None = None
+    type: str | None = None
+    profile: str | None = None
+    profile_version: int | None = None
+    issued_from: datetime | None = None
+    issued_until: datetime | None = None
+    account: str | None = None
+
+    def said(self) -> dict[str, Any]:
+        """The conditions that are set, for a plan; of a list of serial numbers their count."""
+        conditions = {name: value for name, value in asdict(self).items() if value is not None}
+        if self.serials is not None:
+            conditions["serials"] = len(self.serials)
+        return conditions
+
+
+async def selected(connection: asyncpg.Connection[Any], selection: Selection) -> list[tuple[str, str]]:
+    """The valid certificates that are meant, the oldest first: case and serial number."""
+    it = selection
+    rows = await connection.fetch(
+        _SELECT,
+        None if it.serials is None else list(it.serials),
+        it.key_sha256,
+        it.issuer,
+        it.type,
+        it.profile,
+        it.profile_version,
+        it.issued_from,
+        it.issued_until,
+        it.account,
+    )
+    return [(row["key"], row["serial"]) for row in rows]
+
+
+def read_serials(path: Path) -> tuple[str, ...]:
+    """Serial numbers from a file, one a line, however they are typed (D1): a line that can be read in two ways gives both. Raises Told."""
+    readings: list[str] = []
+    for number, line in enumerate(_content(path).decode("utf-8", errors="replace").splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        found = serial_readings(line)
+        if not found:
+            raise Told(
+                f"{path}, line {number}: this is no serial number; write it in hexadecimal or decimal.", os.EX_DATAERR
+            )
+        readings += sorted(serial_hex(serial).lower() for serial in found)
+    return tuple(readings)
+
+
+def key_of_file(path: Path) -> str:
+    """The SHA-256 of the public key in a certificate, a request, a public or a private key, PEM or DER. Raises Told."""
+    content = _content(path)
+    for read in _READERS:
+        try:
+            key = read(content)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            continue
+        return spki_sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    raise Told(
+        f"{path} holds no key that can be read: give a certificate, a request, a public key, or a private key without passphrase, in PEM or DER.",
+        os.EX_DATAERR,
+    )
+
+
+_READERS: tuple[Any, ...] = (
+    lambda content: x509.load_pem_x509_certificate(content).public_key(),
+    lambda content: x509.load_der_x509_certificate(content).public_key(),
+    lambda content: x509.load_pem_x509_csr(content).public_key(),
+    lambda content: x509.load_der_x509_csr(content).public_key(),
+    load_pem_public_key,
+    load_der_public_key,
+    lambda content: load_pem_private_key(content, None).public_key(),
+    lambda content: load_der_private_key(content, None).public_key(),
+)
+
+
+def _content(path: Path) -> bytes:
+    with can_be("read", path, "name another file"), path.open("rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise Told(f"{path} is larger than {MOST_BYTES // 1024 // 1024} MiB: name another file.", os.EX_DATAERR)
+    return content

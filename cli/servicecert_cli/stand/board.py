@@ -1,0 +1,113 @@
+"""The live board: what each service does, in numbers that its workers tell."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.table import Table
+from rich.text import Text
+from servicecert_schemas.topics import SERVICES
+
+from .samples import Samples
+from .system import System, service_of
+
+HANDLED = "servicecert_events_total:handled"
+MESSAGES = "servicecert_consumer_lag_messages"
+SECONDS = "servicecert_consumer_lag_seconds"
+INTENTS = "servicecert_backlog:intents"
+PARKED = "servicecert_backlog:culprits"
+HEAD = ("service", "workers", "restarts", "events/s", "events", "waiting", "oldest", "intents", "parked")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A service at one moment. `oldest` is in seconds; `handled` counts since its workers' starts."""
+
+    service: str
+    ready: int
+    workers: int
+    restarts: int
+    handled: float
+    messages: float
+    oldest: float
+    intents: float
+    parked: float
+
+    def cells(self, rate: float) -> tuple[str, ...]:
+        """For the board, in the order of `HEAD`."""
+        counts = (
+            f"{self.handled:.0f}",
+            f"{self.messages:.0f}",
+            f"{self.oldest:.1f} s",
+            f"{self.intents:.0f}",
+            f"{self.parked:.0f}",
+        )
+        return (self.service, f"{self.ready}/{self.workers}", str(self.restarts), f"{rate:.1f}", *counts)
+
+    def line(self, rate: float) -> str:
+        """For a log."""
+        return ", ".join(f"{name} {cell}" for name, cell in zip(HEAD, self.cells(rate), strict=True))
+
+
+async def rows(system: System, restarts: Mapping[str, int]) -> list[Row]:
+    """Asks every worker at once."""
+    samples = dict(zip(system.workers, await asyncio.gather(*map(system.metrics, system.workers)), strict=True))
+    return [
+        _row(service, {name: each for name, each in samples.items() if service_of(name) == service}, restarts)
+        for service in SERVICES
+    ]
+
+
+def _row(service: str, samples: Mapping[str, Samples], restarts: Mapping[str, int]) -> Row:
+    told = list(samples.values())
+
+    def total(name: str) -> float:
+        return sum(each.get(name, 0.0) for each in told)
+
+    def greatest(name: str) -> float:
+        # Every worker tells the same of its service's tables, so they are not to be added.
+        return max((each.get(name, 0.0) for each in told), default=0.0)
+
+    return Row(
+        service,
+        ready=int(total("servicecert_ready")),
+        workers=len(samples),
+        restarts=sum(restarts.get(name, 0) for name in samples),
+        handled=total(HANDLED),
+        messages=total(MESSAGES),
+        oldest=greatest(SECONDS),
+        intents=greatest(INTENTS),
+        parked=greatest(PARKED),
+    )
+
+
+class Rates:
+    """Events a second, from one look to the next."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[float, float]] = {}
+
+    def of(self, row: Row, now: float) -> float:
+        """Since the last look; 0 at the first, and where a worker began anew meanwhile."""
+        at, handled = self._last.get(row.service, (now, row.handled))
+        self._last[row.service] = (now, row.handled)
+        return max(0.0, row.handled - handled) / (now - at) if now > at else 0.0
+
+
+def board(found: Sequence[tuple[Row, float]]) -> Table:
+    """The table. What needs a look is in yellow."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    table.add_column("  service", min_width=11)
+    for title in HEAD[1:]:
+        table.add_column(title, justify="right")
+    for row, rate in found:
+        cells = [Text(cell) for cell in row.cells(rate)]
+        cells[0] = Text("  ") + cells[0]
+        cells[1].stylize("green" if row.ready == row.workers else "yellow")
+        for number, alarming in ((2, row.restarts), (6, row.oldest >= 5), (8, row.parked)):
+            if alarming:
+                cells[number].stylize("yellow")
+        table.add_row(*cells)
+    return table

@@ -1,0 +1,314 @@
+"""A whole running system on one machine: broker, database, authority, registers, mail catcher, CRL server, the four services and an OCSP responder.
+
+    async with System(Path("var/demo")) as system:
+        system.cluster.bootstrap, system.cluster.prefix    # Kafka, and what stands before the name of each topic
+        system.urls["intake"]                              # the DATABASE_URL of a service
+        system.mails.mails, system.mail_folder             # what was mailed: in memory, and as files
+        system.crl_url, system.crl_folder, system.ocsp_url
+        system.children["issuer"].kill()                   # "issuer", "issuer-2", …, "ocsp", each a servicecert_deploy.Child
+        system.start("issuer")                             # a new process under the same name
+        await system.ready("issuer")
+        await system.metrics("issuer")
+
+The demo, `servicecert up`, the journeys, the chaos run and the benchmarks are built on it. It has no fixed port, and no folder but the one it is given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+from servicecert_deploy import Child, DeployError, Parts
+from servicecert_deploy.mail_catcher import MailCatcher
+from servicecert_deploy.ports import HOST, free_port
+from servicecert_pki.authority import MANIFEST
+from servicecert_revoker.crl.effects import server as crl_server
+from servicecert_revoker.effects import admission
+from servicecert_schemas.register import RegisterEntry
+from servicecert_schemas.topics import CATALOGUE, SERVICES
+from servicecert_worker.audit.checkpoints import make_keys
+from servicecert_worker.kafka import topic_creation
+from servicecert_worker.kafka.cluster import Cluster
+
+from ..faults import Told
+from ..operations.authority import make_authority
+from ..registers.loading import publish_entries
+from ..registers.reading import FICTITIOUS_REGISTERS, read_register
+from .folders import make_folders
+from .parts import Place, opened_place
+from .progress import Report, silent
+from .samples import Samples, summed
+from .token_authority import make_token_authority
+
+OCSP = "ocsp"
+"""The name of the OCSP responder's process."""
+
+READY_SECONDS = 60.0
+POLL_SECONDS = 0.02
+
+_OWN = ("SERVICECERT_", "SMTP_", "DATABASE_URL")
+
+PARTITIONS = 4
+"""Of each CA's CRLs."""
+
+
+class System:
+    """Starts everything on entry, ends everything on exit, whatever happens between.
+
+    `folder` gets `mail/`, `crls/`, `logs/` and, while it runs, `private/`. `workers` is how many processes each service has. `parts` are a broker and
+    a database server that run already; without them they are started, or those of the environment taken. Where they are not this system's alone it
+    has a database and a topic prefix `apart`, gone afterwards. `authority` is a folder with a CA and, beside it, its passphrase file; it is made
+    where it does not exist, and without one a CA is made for this run. With `token` the CA is made for this run in any case, and its keys are in
+    SoftHSM2. `environment` is added to each service's. Raises Told, OperatorError and what the authority raises, each one sentence.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        workers: int = 1,
+        parts: Parts | None = None,
+        apart: bool = True,
+        authority: Path | None = None,
+        token: bool = False,
+        throughput: bool = False,
+        environment: Mapping[str, str] | None = None,
+        report: Report = silent,
+    ) -> None:
+        self.folder = folder
+        self.mail_folder = folder / "mail"
+        self.crl_folder = folder / "crls"
+        self.ca_folder = authority if authority and not token else folder / "private" / "ca"
+        self.passphrase_file = self.ca_folder.with_name(f"{self.ca_folder.name}.passphrases")
+        self.audit_folder = self.ca_folder.with_name("audit-keys")
+        self.children: dict[str, Child] = {}
+        self.workers = [name for service in SERVICES for name in worker_names(service, workers)]
+        self.processes = [*self.workers, OCSP]
+        self.place: Place
+        self.mails: MailCatcher
+        self.crl_url: str
+        self.ocsp_url: str
+        self._parts = parts
+        self._apart = apart
+        self._token = token
+        self._token_environment: Mapping[str, str] = {}
+        self._throughput = throughput
+        self._overrides = dict(environment or {})
+        self._report = report
+        self._stack = AsyncExitStack()
+        self._session: aiohttp.ClientSession
+
+    @property
+    def cluster(self) -> Cluster:
+        """Kafka, as this system names its topics there."""
+        return self.place.cluster
+
+    @property
+    def parts(self) -> Parts:
+        """Broker and database server, with what was started for them."""
+        return self.place.parts
+
+    @property
+    def urls(self) -> Mapping[str, str]:
+        """The database URL of each service's own role."""
+        return self.place.urls
+
+    async def __aenter__(self) -> Self:
+        try:
+            with _deployed():
+                await self._open()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def _open(self) -> None:
+        self._make_folders()
+        self._session = await self._stack.enter_async_context(aiohttp.ClientSession())
+        self.mails = await self._stack.enter_async_context(MailCatcher(self.mail_folder))
+        self.crl_url = await self._stack.enter_async_context(crl_server.serve(self.crl_folder, "127.0.0.1", 0))
+        self._ocsp_port = free_port()
+        self.ocsp_url = admission.address(HOST, self._ocsp_port)
+        authority = asyncio.create_task(self._make_authority())
+        self._stack.push_async_callback(_finished, authority)
+        self.place = await self._stack.enter_async_context(
+            opened_place(self._parts, self._report, apart=self._apart, throughput=self._throughput)
+        )
+        await topic_creation.create(self.cluster.bootstrap, CATALOGUE, self.cluster.prefix, access=self.cluster.access)
+        self._stack.push_async_callback(self.stop_all)
+        # Before intake starts: it is ready once it has what stands in the registers then.
+        await publish_entries(self.cluster, await asyncio.to_thread(_fictitious))
+        signing = ("issuer", "revoker")
+        self._report.began("services", "Services")
+        self._start_all([name for name in self.processes if service_of(name) not in signing])
+        await authority
+        self._start_all([name for name in self.workers if service_of(name) in signing])
+        await self.ready(*self.processes)
+        self._report.done("services", ", ".join((*SERVICES, OCSP)))
+
+    def _make_folders(self) -> None:
+        private = make_folders(self.folder)
+        self._stack.callback(shutil.rmtree, private, ignore_errors=True)
+        if not self.audit_folder.exists():
+            make_keys(self.audit_folder, SERVICES)
+
+    async def _make_authority(self) -> None:
+        if (self.ca_folder / MANIFEST).exists():
+            return
+        self._report.began("authority", "Certificate authority")
+        if self._token:
+            self._token_environment = await asyncio.to_thread(
+                make_token_authority, self.ca_folder, self.passphrase_file, self.folder / "private" / "softhsm"
+            )
+        else:
+            await asyncio.to_thread(make_authority, self.ca_folder, self.passphrase_file)
+        where = ", keys in SoftHSM2" if self._token else ""
+        self._report.done("authority", f"4 roots, 4 issuing CAs: RSA 4096, EC P-384{where}")
+
+    def environment(self, name: str) -> dict[str, str]:
+        """The whole environment of a worker. Only the services that sign are told where the CA's keys are."""
+        service = service_of(name)
+        own: dict[str, Mapping[str, str]] = {
+            "issuer": {**self._authority_environment()},
+            "revoker": {**self._authority_environment(), "SERVICECERT_CRL_DIR": str(self.crl_folder)},
+            "notifier": {
+                "SMTP_HOST": self.mails.host,
+                "SMTP_PORT": str(self.mails.port),
+                "SMTP_TLS": "off",
+                "SERVICECERT_MAIL_FROM": "Service certificates <certificates@authority.example>",
+            },
+            OCSP: {"SERVICECERT_OCSP_HOST": HOST, "SERVICECERT_OCSP_PORT": str(self._ocsp_port)},
+        }
+        return {
+            **{key: value for key, value in os.environ.items() if not key.startswith(_OWN)},
+            **self.cluster.environment,
+            "SERVICECERT_HEALTH_FILE": str(self._health_file(name)),
+            **({} if service == OCSP else self._worker_environment(service)),
+            **own.get(service, {}),
+            **self._overrides,
+        }
+
+    def _worker_environment(self, service: str) -> dict[str, str]:
+        return {
+            "DATABASE_URL": self.urls[service],
+            "SERVICECERT_AUDIT_KEY_FILE": str(self.audit_folder / f"{service}.key"),
+            "SERVICECERT_AUDIT_SECONDS": "10",
+        }
+
+    def _authority_environment(self) -> dict[str, str]:
+        return {
+            "SERVICECERT_CA_DIR": str(self.ca_folder),
+            **(self._token_environment or {"SERVICECERT_CA_PASSPHRASE_FILE": str(self.passphrase_file)}),
+            "SERVICECERT_CRL_BASE_URL": self.crl_url,
+            "SERVICECERT_CRL_PARTITIONS": str(PARTITIONS),
+            "SERVICECERT_OCSP_URL": self.ocsp_url,
+        }
+
+    def start(self, name: str, **environment: str) -> Child:
+        """Starts a worker, also one that has ended, under its name; `environment` is added to its own."""
+        self._health_file(name).unlink(missing_ok=True)
+        service = service_of(name)
+        command = [sys.executable, "-m", "servicecert_cli", *([service] if service == OCSP else ["run", service])]
+        with _deployed():
+            child = Child(command, log=self.log(name), environment={**self.environment(name), **environment})
+        self.children[name] = child
+        return child
+
+    def _start_all(self, names: Sequence[str]) -> None:
+        for name in names:
+            self.start(name)
+
+    async def ready(self, *names: str) -> None:
+        """Waits until the workers are ready. Raises Told where one ends or is not ready after a minute."""
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                for name in names:
+                    await self._ready(name)
+        except TimeoutError:
+            raise Told(
+                f"{name} is not ready after {READY_SECONDS:.0f} s: see {self.log(name)}.", os.EX_SOFTWARE
+            ) from None
+
+    async def _ready(self, name: str) -> None:
+        while not await self._answers_ready(name):
+            self.require_alive(name)
+            await asyncio.sleep(POLL_SECONDS)
+
+    def require_alive(self, *names: str) -> None:
+        """Raises Told, with the last lines of its log, where a worker has ended."""
+        for name in names or tuple(self.children):
+            child = self.children[name]
+            if not child.alive:
+                raise Told(f"{name} ended with status {child.returncode}: {child.said(4)}", os.EX_SOFTWARE)
+
+    async def _answers_ready(self, name: str) -> bool:
+        try:
+            async with self._session.get(f"http://{self.health(name)}/ready") as answer:
+                return answer.status == 200
+        except (OSError, aiohttp.ClientError):
+            return False
+
+    def health(self, name: str) -> str:
+        """The `host:port` of a worker's /live, /ready and /metrics. Raises OSError before it has one."""
+        return self._health_file(name).read_text()
+
+    async def metrics(self, name: str) -> Samples:
+        """A worker's numbers at this moment, summed by name and by the labels that tell kinds apart. Empty where it does not answer."""
+        try:
+            async with self._session.get(f"http://{self.health(name)}/metrics") as answer:
+                text = await answer.text()
+        except (OSError, aiohttp.ClientError):
+            return {}
+        return summed(text)
+
+    def log(self, name: str) -> Path:
+        """What a worker says."""
+        return self.folder / "logs" / f"{name}.log"
+
+    def _health_file(self, name: str) -> Path:
+        return self.folder / "private" / f"{name}.health"
+
+    async def stop_all(self) -> None:
+        """Ends all workers in order, at once."""
+        await asyncio.gather(*(asyncio.to_thread(child.stop) for child in self.children.values()))
+
+
+def worker_names(service: str, count: int) -> list[str]:
+    """The names of a service's workers: the service's own, then with numbers."""
+    return [service if number == 1 else f"{service}-{number}" for number in range(1, count + 1)]
+
+
+def service_of(name: str) -> str:
+    """The service that a worker is of."""
+    return name.partition("-")[0]
+
+
+@contextmanager
+def _deployed() -> Iterator[None]:
+    """Tells what the launcher finds wrong as the command line tells its faults."""
+    try:
+        yield
+    except DeployError as fault:
+        raise Told(str(fault), os.EX_UNAVAILABLE) from None
+
+
+def _fictitious() -> list[RegisterEntry]:
+    return list(read_register(FICTITIOUS_REGISTERS))
+
+
+async def _finished(task: asyncio.Task[None]) -> None:
+    """Waits for a task's thread, which cannot be interrupted, before what it writes to is removed."""
+    await asyncio.wait([task])

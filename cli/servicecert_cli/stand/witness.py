@@ -1,0 +1,152 @@
+"""Somebody who reads every topic from the first record on, and remembers what was said."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from servicecert_schemas.codec import Undecodable, decode
+from servicecert_schemas.event import CaseEvent, EventData
+from servicecert_schemas.topics import CATALOGUE
+from servicecert_worker.kafka.cluster import Cluster
+
+from ..connections import kafka
+
+D = TypeVar("D", bound=EventData)
+C = TypeVar("C", bound=CaseEvent)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A record as it was read, with its data where it is an event of ours. `topic` is the catalogue's name."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+    value: bytes | None
+    written: datetime
+    data: EventData | None
+
+    def line(self) -> str:
+        """The record as a line of JSON. What is no text is in base64, what is JSON is JSON."""
+        return json.dumps(
+            {
+                "time": self.written.isoformat(),
+                "topic": self.topic,
+                "partition": self.partition,
+                "offset": self.offset,
+                "key": _text(self.key),
+                "headers": {name: _text(raw) for name, raw in self.headers},
+                "value": _content(self.value),
+            },
+            ensure_ascii=False,
+        )
+
+
+class Witness:
+    """All records of the catalogue's topics, in the order in which they came here."""
+
+    def __init__(self, place: Cluster, consumer: AIOKafkaConsumer) -> None:
+        self.seen: list[Seen] = []
+        self._place = place
+        self._consumer = consumer
+        self._partitions = [
+            TopicPartition(place.name(topic), number) for topic in CATALOGUE for number in range(topic.partitions)
+        ]
+        self._more = asyncio.Condition()
+
+    async def read(self) -> None:
+        """Reads for ever."""
+        self._consumer.assign(self._partitions)
+        while True:
+            batches = await self._consumer.getmany(timeout_ms=1_000)
+            records = sorted((each for batch in batches.values() for each in batch), key=lambda each: each.timestamp)
+            async with self._more:
+                self.seen += [_seen(record, self._place.prefix) for record in records]
+                self._more.notify_all()
+
+    async def until(self, wanted: Callable[[EventData], bool]) -> EventData:
+        """The first event that is wanted, once it was said."""
+        looked = 0
+        async with self._more:
+            while True:
+                for seen in self.seen[looked:]:
+                    if seen.data is not None and wanted(seen.data):
+                        return seen.data
+                looked = len(self.seen)
+                await self._more.wait()
+
+    async def caught_up(self) -> None:
+        """Waits until all that is in the topics now is read."""
+        ends: dict[TopicPartition, int] = await self._consumer.end_offsets(self._partitions)
+        records = sum(ends.values()) - sum((await self._consumer.beginning_offsets(self._partitions)).values())
+        async with self._more:
+            await self._more.wait_for(lambda: len(self.seen) >= records)
+
+    def of_case(self, case_id: UUID, kind: type[C]) -> list[C]:
+        """The events of one kind that were said of a case, in order."""
+        return [data for data in self.all_of(kind) if data.case_id == case_id]
+
+    def all_of(self, kind: type[D]) -> list[D]:
+        """The events of one kind, in order."""
+        return [seen.data for seen in self.seen if isinstance(seen.data, kind)]
+
+    def in_order(self) -> Iterator[Seen]:
+        """All records by time, then by place."""
+        return iter(sorted(self.seen, key=lambda seen: (seen.written, seen.topic, seen.partition, seen.offset)))
+
+
+@asynccontextmanager
+async def witnessing(place: Cluster) -> AsyncIterator[Witness]:
+    """A witness who reads until the context ends. Raises OperatorError."""
+    async with kafka.reader(place) as consumer:
+        witness = Witness(place, consumer)
+        reading = asyncio.create_task(witness.read())
+        try:
+            yield witness
+        finally:
+            reading.cancel()
+            await asyncio.wait([reading])
+
+
+def _seen(record: Any, prefix: str) -> Seen:
+    try:
+        _, data = decode(record.key, record.headers, record.value)
+    except Undecodable:
+        data = None
+    return Seen(
+        record.topic.removeprefix(prefix),
+        record.partition,
+        record.offset,
+        record.key,
+        tuple(record.headers),
+        record.value,
+        datetime.fromtimestamp(record.timestamp / 1000, UTC),
+        data,
+    )
+
+
+def _text(raw: bytes | None) -> str | None:
+    if raw is None:
+        return None
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return f"base64:{b64encode(raw).decode()}"
+
+
+def _content(raw: bytes | None) -> Any:
+    try:
+        return None if raw is None else json.loads(raw)
+    except ValueError:
+        return _text(raw)
