@@ -34,15 +34,17 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.keyring import open_keys, read_passphrases
 from servicecert_pki.partitions import partition_of
 from servicecert_pki.serials import draw_serial
-from servicecert_revoker.crl.domain.publication import PublishOrder, schedule_key
+from servicecert_revoker.crl.domain.publication import PublishOrder
 from servicecert_revoker.crl.effects.files import CrlFiles
 from servicecert_revoker.crl.effects.publish import Publish
+from servicecert_revoker.crl.effects.publishers import Distribution
 from servicecert_revoker.crl.effects.run import Press, Timing
 from servicecert_revoker.crl.effects.server import serve
 from servicecert_revoker.crl.operator.gauges import Tally
+from servicecert_revoker.domain.decide import schedule_key
 from servicecert_revoker.domain.status import Certificate, Registered, Revocation
 from servicecert_revoker.service import MIGRATIONS
-from servicecert_revoker.storage.store import StatusStore
+from servicecert_revoker.storage.store import RevocationStore
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.decider import Done, Stored, Task
@@ -101,7 +103,7 @@ async def opened(stack: AsyncExitStack, url: str, ca: Path, folder: Path) -> Sta
     base = await stack.enter_async_context(serve(folder, "127.0.0.1", 0))
     session = await stack.enter_async_context(aiohttp.ClientSession())
     timing = Timing(timedelta(hours=24), timedelta(hours=72))
-    press = Press(files, (), base, PARTITIONS, timing, pool, session, lambda: datetime.now(UTC))
+    press = Press(files, Distribution(base, (), session), PARTITIONS, timing, pool, lambda: datetime.now(UTC))
     return Stand(Publish(authority, keys, press, Tally()), pool)
 
 
@@ -126,7 +128,7 @@ async def revoke(stand: Stand, issuer: str) -> Task:
     revocation = Revocation(uuid4(), RevocationReason.NO_LONGER_NEEDED, now, now + timedelta(hours=24), now)
     key = str(uuid4())
     async with stand.pool.acquire() as connection, connection.transaction():
-        await StatusStore().save(connection, [Stored(key, 0, Registered(certificate, revocation))])
+        await RevocationStore().save(connection, [Stored(key, 0, Registered(certificate, revocation))])
     order = PublishOrder(
         issuer=issuer, partition=certificate.partition, serial=certificate.serial, request_id=revocation.request_id
     )

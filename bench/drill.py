@@ -29,7 +29,7 @@ from servicecert_deploy import Child, Parts, start_parts
 from servicecert_revoker.crl.effects.server import serve
 from servicecert_revoker.domain.status import Certificate, Valid
 from servicecert_revoker.service import MIGRATIONS, NAME
-from servicecert_revoker.storage.store import StatusStore
+from servicecert_revoker.storage.store import RevocationStore
 from servicecert_schemas.certificate import Recipient, RecipientRole
 from servicecert_schemas.codec import decode
 from servicecert_schemas.deadline import DeadlineWarned
@@ -124,7 +124,7 @@ async def drill(
 async def _stock(url: str, certificates: int, since: datetime) -> None:
     """Valid certificates of a thousand accounts, as the revoker would have learnt of them."""
     pool = await database.open_pool(url, NAME)
-    store = StatusStore()
+    store = RevocationStore()
     for first in range(0, certificates, _AT_ONCE):
         numbers = range(first, min(first + _AT_ONCE, certificates))
         async with pool.acquire() as connection, connection.transaction():

@@ -1,9 +1,9 @@
-"""Certificate revocation lists (RFC 5280, 5): entries made once, lists joined from them, and the check before publishing.
+"""Certificate revocation lists (RFC 5280, 5): entries, made and checked once, and what stands around them.
 
-CrlUnsound          a list is not what was meant to be published (D7)
+CrlUnsound          an entry is not what was meant (D7)
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -13,14 +13,14 @@ from cryptography import x509
 from . import der
 from .extensions import extension, issuing_distribution_point
 from .issuer import IssuerInfo
-from .keys import SIGNATURE_ALGORITHM, SigningKey
+from .keys import SIGNATURE_ALGORITHM
 from .spki import KeyFamily
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class CrlUnsound(Exception):
-    """A list must not be published; the message is one sentence that says what differs."""
+    """An entry must not be stored; the message is one sentence."""
 
 
 class Reason(IntEnum):
@@ -113,41 +113,6 @@ class CrlHead:
         if self.url is not None:
             yield extension("2.5.29.28", issuing_distribution_point(self.url), critical=True)
         yield extension("2.5.29.20", der.integer(self.number))
-
-
-def build_crl(
-    key: SigningKey,
-    issuer: IssuerInfo,
-    this_update: datetime,
-    next_update: datetime,
-    entries: bytes | Iterable[bytes],
-    number: int,
-    url: str | None = None,
-) -> bytes:
-    """Return a signed DER CRL of already encoded `entries`, made in memory; `crl_file` writes large ones.
-
-    Raises ValueError for a next update that is not later than this one.
-    """
-    head = CrlHead(issuer, number, this_update, next_update, url)
-    body = entries if isinstance(entries, bytes) else b"".join(entries)
-    before, after = head.around(len(body))
-    return der.sequence(before, body, after, head.algorithm, der.bit_string(key.sign(before, body, after)))
-
-
-def check_crl(crl: bytes, issuer: IssuerInfo, number: int, expected: Iterable[RevokedCertificate]) -> None:
-    """Raise CrlUnsound unless the list, read by another library, is signed, numbered and filled as expected (D7)."""
-    try:
-        parsed = x509.load_der_x509_crl(crl)
-        found_number = parsed.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
-        found = [_revoked(entry) for entry in parsed]
-    except (ValueError, x509.ExtensionNotFound):
-        raise CrlUnsound("The CRL cannot be read back.") from None
-    if not parsed.is_signature_valid(issuer.public_key) or parsed.issuer.public_bytes() != issuer.subject_der:
-        raise CrlUnsound(f"The CRL is not signed by {issuer.id}.")
-    if found_number != number:
-        raise CrlUnsound(f"The CRL has number {found_number} and not {number}.")
-    if sorted(map(_in_seconds, expected)) != sorted(map(_in_seconds, found)):
-        raise CrlUnsound("The CRL's entries are not those of the revoked certificates.")
 
 
 def _revoked(entry: x509.RevokedCertificate) -> RevokedCertificate:

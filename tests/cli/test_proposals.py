@@ -14,7 +14,7 @@ from servicecert_pki import der
 from servicecert_pki.spki import spki_sha256
 from servicecert_revoker.domain.status import Certificate, Valid
 from servicecert_revoker.service import MIGRATIONS
-from servicecert_revoker.storage.store import StatusStore
+from servicecert_revoker.storage.store import RevocationStore
 from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.decider import Stored
 from servicecert_worker.storage import database
@@ -67,7 +67,7 @@ def stocked(revoker, database_url, servicecert, monkeypatch, tmp_path):
     async def save() -> None:
         connection = await asyncpg.connect(revoker)
         async with connection.transaction():
-            await StatusStore().save(connection, stored)
+            await RevocationStore().save(connection, stored)
         await connection.close()
 
     do(save)

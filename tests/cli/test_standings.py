@@ -27,7 +27,7 @@ from servicecert_revoker.ocsp.domain.standings import Known
 from servicecert_revoker.ocsp.domain.standings import Revoked as Said
 from servicecert_revoker.operator.standings import read_standings
 from servicecert_revoker.service import MIGRATIONS
-from servicecert_revoker.storage.store import StatusStore
+from servicecert_revoker.storage.store import RevocationStore
 from servicecert_schemas.revocation import RevocationReason, Standing, StandingChanged
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS
 from servicecert_schemas.values import CertificateType, Language
@@ -90,7 +90,7 @@ def revoker(admin_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     async def save() -> None:
         connection = await asyncpg.connect(url)
         async with connection.transaction():
-            await StatusStore().save(connection, stored)
+            await RevocationStore().save(connection, stored)
         assert [len(some) async for some in read_standings(connection, 2)] == [2, 2, 1]
         await connection.close()
 

@@ -33,8 +33,7 @@ from servicecert_notifier.operator.gauges import Waiting
 from servicecert_notifier.operator.gauges import gauges as mail_gauges
 from servicecert_pki.key_lists import NO_LISTS
 from servicecert_revoker.crl.operator import gauges as crl_gauges
-from servicecert_revoker.crl.operator.gauges import LastCrls
-from servicecert_revoker.domain.answers import TEXTS as REFUSALS
+from servicecert_revoker.domain.requests import TEXTS as REFUSALS
 from servicecert_revoker.ocsp.operator.metrics import Metrics as ResponderMetrics
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_revoker.operator.gauges import open_gauges
@@ -130,7 +129,7 @@ def notifier_metrics() -> list[str]:
 def revoker_metrics() -> list[str]:
     """What the revoker's workers show beside them."""
     unread: Any = None
-    crls = crl_gauges.gauges(LastCrls(unread, (), 0, unread), crl_gauges.Tally())
+    crls = crl_gauges.gauges((), crl_gauges.Tally(), unread)
     return _gauges([*crls, *open_gauges(unread, unread)])
 
 

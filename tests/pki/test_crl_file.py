@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from asn1crypto import crl as asn1
+from crls import build_crl
 from hypothesis import given
 from hypothesis import strategies as st
 from servicecert_pki.authority import Authority
-from servicecert_pki.crl import CrlHead, CrlUnsound, Reason, RevokedCertificate, build_crl, check_entry, entry_der
+from servicecert_pki.crl import CrlHead, CrlUnsound, Reason, RevokedCertificate, check_entry, entry_der
 from servicecert_pki.crl_file import CrlFile
 from servicecert_pki.crl_reading import (
     OtherOrder,

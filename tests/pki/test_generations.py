@@ -8,13 +8,14 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+from crls import build_crl
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 from pki.conftest import CEREMONY
 from servicecert_pki.authority import Authority, AuthorityDamaged, AuthorityMissing
 from servicecert_pki.ceremony import activate, install, next_ids, offline_folder, request_cas, sign_requests
 from servicecert_pki.certificate import Contents, build_tbs, sign_tbs
-from servicecert_pki.crl import Reason, build_crl, entry_der
+from servicecert_pki.crl import Reason, entry_der
 from servicecert_pki.key_store import PemStore
 from servicecert_pki.keyring import open_keys
 from servicecert_pki.keys import SigningKey

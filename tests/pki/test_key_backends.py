@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pkcs11
 import pytest
+from crls import build_crl, check_crl
 from cryptography.exceptions import InvalidSignature
 from pki.conftest import CEREMONY, PASSPHRASES
 from servicecert_deploy import SoftHsm
 from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import install, offline_folder, request_cas, sign_requests
-from servicecert_pki.crl import build_crl, check_crl
 from servicecert_pki.key_store import KeyStore, PemStore, TokenStore
 from servicecert_pki.keyring import TokenAccess, open_keys
 from servicecert_pki.keys import KeyUnavailable, SigningKey, family_of_key, verify_signature

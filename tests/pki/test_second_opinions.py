@@ -7,6 +7,7 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
+from crls import build_crl, check_crl
 from pkilint import loader, pkix
 from pkilint.pkix import certificate as pkix_certificate
 from pkilint.pkix import crl as pkix_crl
@@ -14,7 +15,7 @@ from pkilint.pkix import extension, name
 from pkilint.validation import ValidationFindingSeverity
 from servicecert_pki.authority import Authority
 from servicecert_pki.certificate import Contents, build_tbs, sign_tbs, verify_certificate
-from servicecert_pki.crl import Reason, build_crl, check_crl, entry_der
+from servicecert_pki.crl import Reason, entry_der
 from servicecert_pki.crl import RevokedCertificate as Revoked
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.spki import KeyFamily

@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
+from crls import build_crl, check_crl
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from servicecert_pki.authority import Authority
 from servicecert_pki.certificate import AlternativeNames, Contents, Subject, build_tbs, sign_tbs, verify_certificate
-from servicecert_pki.crl import Reason, build_crl, check_crl, entry_der
+from servicecert_pki.crl import Reason, entry_der
 from servicecert_pki.crl import RevokedCertificate as Revoked
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import PublicKey, SigningKey

@@ -16,28 +16,26 @@ from servicecert_schemas.topics import ACCOUNTS, CERTIFICATES, OCSP_RESPONDERS, 
 from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Known, Service
 
-from .crl.domain.publication import PublishOrder, schedule_key
+from .crl.domain.publication import CONFIRM, PUBLISH, ConfirmOrder, PublishOrder
 from .crl.effects.files import CrlFiles
 from .crl.effects.publish import Publish
+from .crl.effects.publishers import Distribution
 from .crl.effects.root_crls import RootCrls
 from .crl.effects.run import Press, Timing
-from .crl.operator.gauges import AllCrls, LastCrls, Tally, gauges
-from .domain.asking import PUBLISH
-from .domain.cascade_plan import CASCADE, CascadeOrder
+from .crl.operator.gauges import Tally, gauges, last_crls
 from .domain.clocks import ALARM, Late
-from .domain.confirmation import ConfirmOrder
-from .domain.decide import CONFIRM, State, decide, heeds
+from .domain.decide import State, decide, heeds, schedule_key
 from .domain.examine import Examine
 from .domain.knowledge import NOTHING_KNOWN, Knowledge, apply
+from .domain.requests import CASCADE, CascadeOrder
 from .domain.responders import CERTIFY, CertifyOrder
-from .effects.alarm import alarm
 from .effects.cascade import Cascade
 from .effects.certify import Certify
-from .effects.confirm import Confirm
+from .effects.confirm import Confirm, alarm
 from .operator.gauges import open_gauges
 from .settings import Settings
-from .storage.books import Books
 from .storage.prepare import prepare
+from .storage.store import RevocationStore
 
 __all__ = ["MIGRATIONS", "NAME", "READS", "Settings", "open_service"]
 
@@ -69,26 +67,18 @@ async def open_service(
     files = CrlFiles(settings.crl_dir)
     await asyncio.to_thread(_publish_certificates, files, authority)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_FETCH_SECONDS)) as session:
-        publishers = settings.publishers()
-        press = Press(
-            files=files,
-            publishers=publishers,
-            base_url=settings.crl_base_url,
-            partitions=settings.crl_partitions,
-            timing=Timing(settings.interval, settings.validity),
-            pool=pool,
-            session=session,
-            clock=clock,
-        )
-        tally = Tally([publisher.name for publisher in publishers])
+        distribution = Distribution(settings.crl_base_url, settings.publishers(), session)
+        timing = Timing(settings.interval, settings.validity)
+        press = Press(files, distribution, settings.crl_partitions, timing, pool, clock)
+        tally = Tally([publisher.name for publisher in distribution.publishers])
         publish = Publish(authority, keys, press, tally)
-        roots = RootCrls(authority, files, publishers, settings.crl_base_url, session, tally, clock)
+        roots = RootCrls(authority, files, distribution, tally, clock)
         await roots.begin()
-        last = LastCrls(pool, sorted(authority.issuers), settings.crl_partitions, clock)
+        last = last_crls(pool, sorted(authority.issuers), settings.crl_partitions)
         service = Service(
             NAME,
             reads=READS,
-            store=Books(),
+            store=RevocationStore(),
             decide=decide,
             examine=Examine(authority, await asyncio.to_thread(throw_away_keys), os.urandom, clock),
             heeds=heeds,
@@ -101,7 +91,7 @@ async def open_service(
             },
             standing=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers)),
             gauges=(
-                *gauges(AllCrls((last, roots)), tally),
+                *gauges((last, roots.in_force), tally, clock),
                 *open_gauges(pool, clock),
             ),
             audited=authority.audited,

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from servicecert_pki.signing_settings import SigningSettings
 
 from .crl.effects.publishers import CommandPublisher, Publisher
-from .crl.s3_settings import S3Settings
+from .crl.settings import S3Settings
 
 
 class Settings(SigningSettings, S3Settings):

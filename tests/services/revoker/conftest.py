@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 import aiohttp
 import asyncpg
 import pytest
+from crls import build_crl
 from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import init_authority
-from servicecert_pki.crl import build_crl
 from servicecert_pki.keyring import open_keys, read_passphrases
 from servicecert_pki.keys import KeyUnavailable, PublicKey, SigningKey
 from servicecert_pki.partitions import FULL
@@ -22,13 +22,14 @@ from servicecert_pki.spki import KeyFamily
 from servicecert_revoker.crl.domain.publication import PublishOrder
 from servicecert_revoker.crl.effects.files import CrlFiles
 from servicecert_revoker.crl.effects.publish import Publish
+from servicecert_revoker.crl.effects.publishers import Distribution
 from servicecert_revoker.crl.effects.run import Press, Timing
 from servicecert_revoker.crl.effects.server import serve
 from servicecert_revoker.crl.operator.gauges import Tally
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN, Knowledge, apply
-from servicecert_revoker.domain.status import Asked, Certificate, Final, Listed, Registered, Revocation, Revoked, Void
+from servicecert_revoker.domain.status import Asked, Certificate, Entered, Listed, Registered, Revocation, Revoked, Void
 from servicecert_revoker.service import MIGRATIONS
-from servicecert_revoker.storage.store import StatusStore
+from servicecert_revoker.storage.store import RevocationStore
 from servicecert_schemas.account import AccountMemberAdded
 from servicecert_schemas.certificate import CertificateIssued, Recipient, RecipientRole
 from servicecert_schemas.event import Actor, Assurance, Role
@@ -160,8 +161,8 @@ def registered(certificate: Certificate) -> Registered:
 
 
 @pytest.fixture(params=[Registered, Listed, Revoked])
-def final(request: pytest.FixtureRequest, registered: Registered) -> Final:
-    kind: type[Final] = request.param
+def final(request: pytest.FixtureRequest, registered: Registered) -> Entered:
+    kind: type[Entered] = request.param
     return kind(registered.certificate, registered.revocation)
 
 
@@ -234,12 +235,10 @@ async def publish(
     async with serve(files.folder, "127.0.0.1", 0) as base, aiohttp.ClientSession() as session:
         press = Press(
             files=files,
-            publishers=(),
-            base_url=base,
+            distribution=Distribution(base, (), session),
             partitions=3,
             timing=Timing(timedelta(hours=24), timedelta(hours=72)),
             pool=pool,
-            session=session,
             clock=clock,
         )
         yield Publish(authority, ca_keys, press, Tally())
@@ -267,7 +266,7 @@ def register(pool: Pool, registered: Registered) -> Callable[..., Awaitable[Task
         status = replace(registered, certificate=certificate)
         key = str(uuid4())
         async with pool.acquire() as connection, connection.transaction():
-            await StatusStore().save(connection, [Stored(key, 0, status)])
+            await RevocationStore().save(connection, [Stored(key, 0, status)])
         order = PublishOrder(
             issuer=issuer,
             partition=partition,

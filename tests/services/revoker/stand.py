@@ -11,16 +11,15 @@ from uuid import UUID, uuid4
 
 import asyncpg
 from servicecert_pki.partitions import FULL
-from servicecert_revoker.crl.domain.publication import Published, PublishedCrl, PublishOrder
-from servicecert_revoker.domain.cascade_plan import CASCADE, CascadeOrder
+from servicecert_revoker.crl.domain.publication import Confirmed, ConfirmOrder, Published, PublishedCrl, PublishOrder
 from servicecert_revoker.domain.clocks import ALARM, Late
-from servicecert_revoker.domain.confirmation import Confirmed, ConfirmOrder
 from servicecert_revoker.domain.decide import State, decide, heeds
 from servicecert_revoker.domain.knowledge import Knowledge
-from servicecert_revoker.effects.alarm import alarm
+from servicecert_revoker.domain.requests import CASCADE, CascadeOrder
 from servicecert_revoker.effects.cascade import Cascade
-from servicecert_revoker.storage.books import Books
+from servicecert_revoker.effects.confirm import alarm
 from servicecert_revoker.storage.prepare import prepare
+from servicecert_revoker.storage.store import RevocationStore
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.codec import EVENTS, to_record
 from servicecert_schemas.event import EventData
@@ -52,7 +51,7 @@ class Stand:
         self.service: Service[State, Knowledge] = Service(
             "revoker",
             (REVOCATIONS, CERTIFICATES),
-            Books(),
+            RevocationStore(),
             decide,
             heeds=heeds,
             prepare=prepare,

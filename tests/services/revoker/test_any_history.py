@@ -13,10 +13,11 @@ from cryptography import x509
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from servicecert_pki.partitions import FULL, crl_name, partition_of
-from servicecert_revoker.crl.domain.publication import PublishOrder, schedule_key
-from servicecert_revoker.crl.effects import run as press
+from servicecert_revoker.crl.domain.publication import PublishOrder
+from servicecert_revoker.crl.effects import publishers
 from servicecert_revoker.crl.effects.files import CrlFiles
 from servicecert_revoker.crl.effects.publish import Publish
+from servicecert_revoker.domain.decide import schedule_key
 from servicecert_worker.decider import Done, Task
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
@@ -107,7 +108,7 @@ class History:
                 raise Died
 
         if tasks:
-            kept, press.fetch_back = press.fetch_back, fetch_back
+            kept, publishers.fetch_back = publishers.fetch_back, fetch_back
             try:
                 await self.publish(tasks)
             except Died:
@@ -116,7 +117,7 @@ class History:
                 self.model.told |= set(self.model.asked)
                 self.model.asked.clear()
             finally:
-                press.fetch_back = kept
+                publishers.fetch_back = kept
 
     def check(self) -> None:
         """I7, I8: who was told is on both lists until its expiry; numbers grow."""

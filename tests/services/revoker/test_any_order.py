@@ -7,15 +7,14 @@ from uuid import UUID, uuid5
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from servicecert_pki.partitions import FULL
-from servicecert_revoker.crl.domain.publication import Published, PublishedCrl
-from servicecert_revoker.domain.asking import ANSWER, MOST_HELD
+from servicecert_revoker.crl.domain.publication import Confirmed, Published, PublishedCrl
 from servicecert_revoker.domain.clocks import CLOCK
-from servicecert_revoker.domain.confirmation import Confirmed
 from servicecert_revoker.domain.decide import State, decide
 from servicecert_revoker.domain.knowledge import Knowledge
+from servicecert_revoker.domain.life import ANSWER, MOST_HELD
 from servicecert_revoker.domain.status import (
     Awaited,
-    Final,
+    Entered,
     Listed,
     Registered,
     Revoked,
@@ -95,8 +94,8 @@ class World:
         after = self.state
         if before is not None:
             assert ORDER.index(type(after)) >= ORDER.index(type(before)), "D3: never back"
-        if isinstance(before, Final):
-            assert isinstance(after, Final)
+        if isinstance(before, Entered):
+            assert isinstance(after, Entered)
             was, now = before.revocation, after.revocation
             assert (was.requested_at, was.due, was.revoked_at) == (now.requested_at, now.due, now.revoked_at)
             assert was.reason is now.reason or now.reason is RevocationReason.KEY_EXPOSED
@@ -107,7 +106,7 @@ class World:
                 assert each.request_id in self.listed
                 assert each.reason is before.revocation.reason
             if isinstance(each, StandingChanged) and each.reason is not None:
-                assert isinstance(after, Final)
+                assert isinstance(after, Entered)
                 assert after.revocation.request_id in self.listed, "I7: OCSP says it after the CRL"
         assert len([each for each in self.told if isinstance(each, CertificateRevoked)]) <= 1
         open_now = isinstance(after, Registered | Listed)
@@ -195,6 +194,6 @@ def test_D3_D4_I7_any_interleaving_takes_nothing_back_and_leaves_nothing_unanswe
     if isinstance(world.state, Revoked):
         is_told = any(isinstance(each, CertificateRevoked) for each in world.told)
         assert is_told is (certificate_of(world.state) is not None), "B2: of what is void nobody is told"
-    if isinstance(world.state, Final) and certificate_of(world.state) is None:
+    if isinstance(world.state, Entered) and certificate_of(world.state) is None:
         assert not [each for each in world.told if isinstance(each, RevocationRegistered)]
         assert [each.standing for each in world.told if isinstance(each, StandingChanged)] == [Standing.REVOKED]

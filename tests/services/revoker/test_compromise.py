@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from servicecert_revoker.domain.cascade_plan import CascadeFound, Item, found, orders
 from servicecert_revoker.domain.decide import decide
 from servicecert_revoker.domain.knowledge import Knowledge
+from servicecert_revoker.domain.requests import CascadeFound, Item, following, found
 from servicecert_revoker.domain.status import Registered
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.compromise import KeyCompromised
@@ -43,7 +43,7 @@ def test_D6_beyond_the_maximum_nothing_is_ordered_and_an_order_repeats_its_ids()
     items = tuple(Item(UUID(int=number), "account-1", f"{number:02x}") for number in range(3))
     assert found(KEY, items, 3) == CascadeFound(key_sha256=KEY, others=items)
     assert found(KEY, items, 2) == CascadeFound(key_sha256=KEY, stopped=True)
-    first, again = (orders(found(KEY, items, 3), NOW + timedelta(hours=hours)) for hours in (0, 1))
+    first, again = (following(KEY, found(KEY, items, 3).others, NOW + timedelta(hours=hours)) for hours in (0, 1))
     assert [each.request_id for each in first] == [each.request_id for each in again]
     assert len({each.request_id for each in first}) == 3
 

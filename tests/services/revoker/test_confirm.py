@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
-from servicecert_revoker.domain.confirmation import ConfirmOrder
+from servicecert_revoker.crl.domain.publication import ConfirmOrder
 from servicecert_revoker.effects.confirm import Confirm
 from servicecert_revoker.ocsp.domain.answering import Answering
 from servicecert_revoker.ocsp.effects.server import serve

@@ -7,11 +7,11 @@ from uuid import uuid4
 
 import pytest
 from servicecert_revoker.crl.domain.publication import PublishOrder
-from servicecert_revoker.domain import answers
-from servicecert_revoker.domain.cascade_plan import CascadeOrder
 from servicecert_revoker.domain.decide import decide, heeds
 from servicecert_revoker.domain.knowledge import Knowledge
-from servicecert_revoker.domain.status import Certificate, Final, Registered, Revocation, Valid
+from servicecert_revoker.domain.requests import TEXTS, CascadeOrder, Code
+from servicecert_revoker.domain.status import Certificate, Entered, Registered, Revocation, Valid
+from servicecert_revoker.proposals.domain.proposal import Proposal, proposal_key
 from servicecert_schemas.certificate import CertificateIssued, IssuingRefused
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.revocation import (
@@ -42,7 +42,7 @@ def test_issued_certificate_becomes_known(
 
 
 def test_I3_second_certificate_of_a_case_is_none(
-    known: Knowledge, final: Final, certificate: Certificate, issued: CertificateIssued, event: MakeEvent
+    known: Knowledge, final: Entered, certificate: Certificate, issued: CertificateIssued, event: MakeEvent
 ) -> None:
     for status in (Valid(certificate), final):
         decision = decide(status, event(issued.model_copy(update={"serial": "77"})), known, NOW)
@@ -78,7 +78,7 @@ def test_D4_right_request_is_registered_and_to_be_published(
 
 
 def test_D1_wrong_request_is_refused_whatever_the_standing(
-    known: Knowledge, final: Final, certificate: Certificate, requested: Requested, event: MakeEvent
+    known: Knowledge, final: Entered, certificate: Certificate, requested: Requested, event: MakeEvent
 ) -> None:
     for status in (Valid(certificate), final):
         decision = decide(status, event(requested(serial_as_typed="77")), known, NOW)
@@ -99,7 +99,7 @@ def test_expired_certificate_need_not_be_revoked(
 
 
 def test_D3_asking_again_is_answered_with_the_first_result(
-    known: Knowledge, final: Final, requested: Requested, event: MakeEvent
+    known: Knowledge, final: Entered, requested: Requested, event: MakeEvent
 ) -> None:
     again = requested(reason=RevocationReason.PURPOSE_OR_DATA_CHANGED, sent_at=SENT_AT + timedelta(seconds=30))
     decision = decide(final, event(again), known, final.certificate.not_after + timedelta(days=1))
@@ -117,7 +117,7 @@ def test_D3_asking_again_is_answered_with_the_first_result(
 
 
 def test_D3_the_same_request_again_is_nothing_new(
-    known: Knowledge, final: Final, requested: Requested, event: MakeEvent
+    known: Knowledge, final: Entered, requested: Requested, event: MakeEvent
 ) -> None:
     decision = decide(final, event(requested(request_id=final.revocation.request_id)), known, NOW)
     assert decision.state is final
@@ -125,7 +125,7 @@ def test_D3_the_same_request_again_is_nothing_new(
 
 
 def test_D3_exposed_key_overrides_a_weaker_reason_once(
-    known: Knowledge, final: Final, requested: Requested, event: MakeEvent
+    known: Knowledge, final: Entered, requested: Requested, event: MakeEvent
 ) -> None:
     worse = requested(reason=RevocationReason.KEY_EXPOSED, exposed_since=SENT_AT)
     decision = decide(final, event(worse), known, NOW + timedelta(hours=1))
@@ -147,7 +147,7 @@ def test_D3_exposed_key_overrides_a_weaker_reason_once(
 
 @pytest.mark.parametrize("kind", ["answer", "publish", "unknown"])
 def test_what_it_does_not_wait_for_changes_nothing(
-    known: Knowledge, final: Final, requested: Requested, kind: str
+    known: Knowledge, final: Entered, requested: Requested, kind: str
 ) -> None:
     assert decide(final, Due(uuid4(), requested().key(), kind, NOW), known, NOW) == Decision(final)
 
@@ -155,4 +155,20 @@ def test_what_it_does_not_wait_for_changes_nothing(
 def test_only_ends_of_cases_and_requests_are_heeded(issued: CertificateIssued, requested: Requested) -> None:
     assert heeds(issued)
     assert heeds(requested())
-    assert not heeds(IssuingRefused(case_id=issued.case_id, code="x", texts=answers.TEXTS[answers.EXPIRED]))
+    assert not heeds(IssuingRefused(case_id=issued.case_id, code="x", texts=TEXTS[Code.EXPIRED]))
+
+
+@pytest.mark.parametrize("kind", ["answer", "revocation-clock", "unknown"])
+def test_proposal_goes_on_at_its_own_deadline_only(known: Knowledge, kind: str) -> None:
+    proposal = Proposal(
+        id=uuid4(),
+        reason=RevocationReason.PRIVILEGE_WITHDRAWN,
+        operators="anna/bertil",
+        key_sha256=None,
+        rate=60,
+        total=0,
+        ordered=0,
+        carried_at=None,
+        next=(),
+    )
+    assert decide(proposal, Due(uuid4(), proposal_key(proposal.id), kind, NOW), known, NOW) == Decision(proposal)

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import pytest
+from crls import build_crl
 from servicecert_pki import der
 from servicecert_pki.authority import Authority
-from servicecert_pki.crl import CrlHead, Reason, build_crl, entry_der
+from servicecert_pki.crl import CrlHead, Reason, entry_der
 from servicecert_pki.crl_reading import OCTETS, SerialSet, load, said
 from servicecert_pki.keys import SigningKey
 from servicecert_revoker.crl.domain import gates

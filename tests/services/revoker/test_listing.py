@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from servicecert_pki.partitions import crl_url
-from servicecert_revoker.crl.domain.publication import Published, PublishedCrl, PublishOrder
-from servicecert_revoker.domain.confirmation import Confirmed, ConfirmOrder
+from servicecert_revoker.crl.domain.publication import Confirmed, ConfirmOrder, Published, PublishedCrl, PublishOrder
 from servicecert_revoker.domain.decide import decide
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.status import Listed, Registered, Revoked

@@ -15,8 +15,8 @@ from servicecert_cli.commands.incident import FASTEST
 from servicecert_cli.faults import Told
 from servicecert_cli.operations import proposing
 from servicecert_cli.operations.operators import add_operator
-from servicecert_revoker.domain.cascade_plan import Item
 from servicecert_revoker.domain.knowledge import Knowledge
+from servicecert_revoker.domain.requests import Item
 from servicecert_revoker.operator.gauges import open_gauges
 from servicecert_revoker.proposals.domain.proposal import MOST_AT_ONCE, Proposal, gone_on
 from servicecert_schemas.certificate import CertificateIssued

@@ -14,12 +14,13 @@ from cryptography import x509
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL, crl_name, crl_url
-from servicecert_revoker.crl.domain.publication import Published, PublishedCrl, PublishOrder, schedule_key
+from servicecert_revoker.crl.domain.publication import Published, PublishedCrl, PublishOrder
 from servicecert_revoker.crl.effects.files import CrlFiles
 from servicecert_revoker.crl.effects.publish import Publish
 from servicecert_revoker.crl.effects.server import serve
+from servicecert_revoker.domain.decide import schedule_key
 from servicecert_revoker.domain.status import Certificate, Valid
-from servicecert_revoker.storage.store import StatusStore
+from servicecert_revoker.storage.store import RevocationStore
 from servicecert_worker.decider import Again, Done, Outcome, Stored, Task
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
@@ -35,7 +36,9 @@ def scheduled(issuer: str = "test-ec") -> Task:
 
 
 def at(publish: Publish, base_url: str) -> Publish:
-    return replace(publish, press=replace(publish.press, base_url=base_url))
+    return replace(
+        publish, press=replace(publish.press, distribution=replace(publish.press.distribution, base_url=base_url))
+    )
 
 
 def done(outcome: Outcome) -> Published:
@@ -67,7 +70,7 @@ async def test_D7_crl_lists_what_is_revoked_and_is_fetched_back(
         return PublishedCrl(
             partition=partition,
             number=1,
-            url=crl_url(publish.press.base_url, "test-ec", partition),
+            url=crl_url(publish.press.distribution.base_url, "test-ec", partition),
             this_update=NOW.replace(microsecond=0),
             next_update=NOW.replace(microsecond=0) + timedelta(hours=72),
             entries=int(partition in (FULL, 2)),
@@ -103,7 +106,7 @@ async def test_D7_certificates_keep_their_partition_whatever_number_is_configure
     """Lowered and raised: partitions that certificates name are published as long as there are any, also where none of them is revoked."""
     valid = replace(certificate, serial="77", partition=6)
     async with pool.acquire() as connection, connection.transaction():
-        await StatusStore().save(connection, [Stored(str(uuid4()), 0, Valid(valid))])
+        await RevocationStore().save(connection, [Stored(str(uuid4()), 0, Valid(valid))])
     asked = [await register(0x05, partition=5)]
     for configured, number in ((1, 1), (9, 2), (2, 3)):
         press = replace(publish.press, partitions=configured)

@@ -13,12 +13,13 @@ import aiohttp
 import asyncpg
 import pytest
 from aiohttp import web
-from servicecert_revoker.crl.domain.publication import PublishOrder, schedule_key
+from servicecert_revoker.crl.domain.publication import PublishOrder
 from servicecert_revoker.crl.effects.files import CrlFiles
 from servicecert_revoker.crl.effects.publish import Publish
 from servicecert_revoker.crl.effects.publishers import CommandPublisher, NotFetched, Publisher, fetch_back
 from servicecert_revoker.crl.effects.server import serve
-from servicecert_revoker.crl.operator.gauges import LastCrls, Tally, gauges
+from servicecert_revoker.crl.operator.gauges import Tally, gauges, last_crls
+from servicecert_revoker.domain.decide import schedule_key
 from servicecert_worker.decider import Again, Done, Outcome, Task
 from services.revoker.bucket import Storage
 
@@ -46,7 +47,9 @@ def command(program: str, *arguments: Path | str) -> CommandPublisher:
 
 
 def through(publish: Publish, publisher: Publisher, base_url: str | None = None) -> Publish:
-    press = replace(publish.press, publishers=(publisher,), base_url=base_url or publish.press.base_url)
+    before = publish.press.distribution
+    distribution = replace(before, publishers=(publisher,), base_url=base_url or before.base_url)
+    press = replace(publish.press, distribution=distribution)
     return replace(publish, press=press, tally=Tally([publisher.name]))
 
 
@@ -196,9 +199,9 @@ async def test_D7_health_of_the_published_crls_is_shown(
     publish: Publish, register: Register, pool: Pool, clock: Any
 ) -> None:
     await publish([await register(1, partition=2)])
-    last = LastCrls(pool, ["test-ec", "test-rsa"], 3, clock)
+    last = last_crls(pool, ["test-ec", "test-rsa"], 3)
     clock.now = clock.now.replace(microsecond=0, hour=11)
-    shown = {gauge.name: await gauge.read() for gauge in gauges(last, publish.tally)}
+    shown = {gauge.name: await gauge.read() for gauge in gauges((last,), publish.tally, clock)}
     names = {"test-ec.crl", "test-ec.1.crl", "test-ec.2.crl", "test-ec.3.crl"}
     assert set(shown["servicecert_crl_age_seconds"]) == names
     assert set(shown["servicecert_crl_age_seconds"].values()) == {3600.0}

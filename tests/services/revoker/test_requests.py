@@ -9,23 +9,24 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from servicecert_revoker.domain import answers
-from servicecert_revoker.domain.asking import asked_for
 from servicecert_revoker.domain.knowledge import Knowledge
+from servicecert_revoker.domain.life import ask
 from servicecert_revoker.domain.requests import (
     ASKED_AFTER,
     TAKES_EFFECT_WITHIN,
+    TEXTS,
+    Code,
+    Context,
+    Granted,
     Refused,
     Wait,
-    invalid_since,
-    judged,
+    judge,
     reads_as,
-    refusal,
     revocation,
 )
-from servicecert_revoker.domain.status import Asked, Certificate, Final, Listed, Registered, Revoked, Valid, held_of
+from servicecert_revoker.domain.status import Asked, Certificate, Entered, Listed, Registered, Revoked, Valid, held_of
 from servicecert_schemas.event import Assurance, Role
-from servicecert_schemas.revocation import RevocationReason, RevocationRequested
+from servicecert_schemas.revocation import RevocationReason, RevocationRefused, RevocationRequested
 
 Requested = Callable[..., RevocationRequested]
 MakeAsked = Callable[..., Asked]
@@ -38,6 +39,11 @@ NOW = datetime(2026, 11, 24, 10, 2, 3, 450_000, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 KEY_EXPOSED, WITHDRAWN = RevocationReason.KEY_EXPOSED, RevocationReason.PRIVILEGE_WITHDRAWN
 OTHER_CASE = UUID(int=9)
+CASE = "7d2c1c52-1f0e-4d1e-9a44-0c2f8f2f6a01"
+
+
+def judged(asked: Asked, certificate: Certificate | None, known: Knowledge, now: datetime) -> Granted | Refused | Wait:
+    return judge(asked, certificate, Context(CASE, known, now))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +104,7 @@ def test_D1_of_two_readings_the_decisions_own_counts() -> None:
 def test_A2_strongly_authenticated_member_of_the_account_may_revoke(
     known: Knowledge, asked: MakeAsked, certificate: Certificate, assurance: Assurance
 ) -> None:
-    assert judged(asked(assurance=assurance), certificate, known, NOW) is None
+    assert isinstance(judged(asked(assurance=assurance), certificate, known, NOW), Granted)
 
 
 @pytest.mark.parametrize(("user", "in_case"), [("user-1", True), ("stranger", False)])
@@ -106,7 +112,7 @@ def test_A2_weakly_authenticated_user_may_not(
     known: Knowledge, asked: MakeAsked, certificate: Certificate, user: str, in_case: bool
 ) -> None:
     weak = asked(assurance=Assurance.LOW, user=user)
-    assert judged(weak, certificate, known, NOW) == Refused(answers.NOT_STRONGLY_AUTHENTICATED, in_case)
+    assert judged(weak, certificate, known, NOW) == Refused(Code.NOT_STRONGLY_AUTHENTICATED, in_case)
 
 
 def test_A2_user_whom_nobody_invited_is_asked_for_again_a_minute_long_and_then_refused(
@@ -117,19 +123,19 @@ def test_A2_user_whom_nobody_invited_is_asked_for_again_a_minute_long_and_then_r
         while isinstance(verdict := judged(stranger, certificate, known, now), Wait):
             now, looks = verdict.until, looks + 1
         assert (now, looks) == (HERE + ASKED_AFTER[-1], len(ASKED_AFTER))
-        assert verdict == Refused(answers.NO_SUCH_CERTIFICATE, in_case=False)
+        assert verdict == Refused(Code.NO_SUCH_CERTIFICATE, in_case=False)
 
 
 def test_A3_technical_contact_may_say_that_the_key_of_the_one_case_is_exposed_and_nothing_else(
     known: Knowledge, asked: MakeAsked, certificate: Certificate
 ) -> None:
     contact: dict[str, Any] = {"user": "contact-1", "role": Role.TECHNICAL_CONTACT}
-    assert judged(asked(**contact, reason=KEY_EXPOSED), certificate, known, NOW) is None
-    assert judged(asked(**contact), certificate, known, NOW) == Refused(answers.ROLE_NOT_ALLOWED, in_case=True)
+    assert isinstance(judged(asked(**contact, reason=KEY_EXPOSED), certificate, known, NOW), Granted)
+    assert judged(asked(**contact), certificate, known, NOW) == Refused(Code.ROLE_NOT_ALLOWED, in_case=True)
     elsewhere = asked(**contact, reason=KEY_EXPOSED, case_id=OTHER_CASE)
     assert isinstance(judged(elsewhere, certificate, known, NOW), Wait), "nobody invited them there"
     colleague = asked(user="contact-1", reason=RevocationReason.NO_LONGER_NEEDED)
-    assert judged(colleague, certificate, known, NOW) == Refused(answers.ROLE_NOT_ALLOWED, in_case=True)
+    assert judged(colleague, certificate, known, NOW) == Refused(Code.ROLE_NOT_ALLOWED, in_case=True)
 
 
 @pytest.mark.parametrize("reason", [reason for reason in RevocationReason if reason is not WITHDRAWN])
@@ -138,13 +144,13 @@ def test_D2_members_of_the_account_may_give_each_reason_of_customers(
     known: Knowledge, asked: MakeAsked, certificate: Certificate, user: str, reason: RevocationReason
 ) -> None:
     role = Role.COLLEAGUE if user == "user-1" else Role.TECHNICAL_PARTNER
-    assert judged(asked(user=user, role=role, reason=reason), certificate, known, NOW) is None
+    assert isinstance(judged(asked(user=user, role=role, reason=reason), certificate, known, NOW), Granted)
 
 
 def test_D2_privilege_withdrawn_is_the_authoritys_own_reason(
     known: Knowledge, asked: MakeAsked, certificate: Certificate
 ) -> None:
-    assert judged(asked(reason=WITHDRAWN), certificate, known, NOW) == Refused(answers.REASON_RESERVED, in_case=True)
+    assert judged(asked(reason=WITHDRAWN), certificate, known, NOW) == Refused(Code.REASON_RESERVED, in_case=True)
 
 
 def test_D2_operators_request_counts_only_where_two_operators_want_it(
@@ -152,11 +158,11 @@ def test_D2_operators_request_counts_only_where_two_operators_want_it(
 ) -> None:
     said = asked(reason=WITHDRAWN, role=Role.OPERATOR)
     id = said.request.request_id
-    refused = Refused(answers.NOT_CONFIRMED, in_case=False)
+    refused = Refused(Code.NOT_CONFIRMED, in_case=False)
     assert judged(said, certificate, known, NOW) == refused
     assert judged(said, None, known, NOW) == refused
     confirmed = replace(known, confirmed=MappingProxyType({(id, said.request.case_id): WITHDRAWN.value}))
-    assert judged(said, certificate, confirmed, NOW) is None
+    assert isinstance(judged(said, certificate, confirmed, NOW), Granted)
     assert judged(said, None, confirmed, NOW) == Wait(HERE + TAKES_EFFECT_WITHIN)
     for else_ in ({(id, said.request.case_id): KEY_EXPOSED.value}, {(id, OTHER_CASE): WITHDRAWN.value}):
         assert judged(said, certificate, replace(known, confirmed=MappingProxyType(else_)), NOW) == refused
@@ -166,11 +172,11 @@ def test_D6_revokers_own_request_counts_only_where_the_key_is_compromised(
     known: Knowledge, asked: MakeAsked, certificate: Certificate
 ) -> None:
     following = asked(reason=KEY_EXPOSED, role=Role.OPERATOR, user="revoker")
-    assert judged(following, certificate, known, NOW) == Refused(answers.NOT_CONFIRMED, in_case=False)
+    assert judged(following, certificate, known, NOW) == Refused(Code.NOT_CONFIRMED, in_case=False)
     compromised = replace(known, compromised=frozenset({certificate.key_sha256}))
-    assert judged(following, certificate, compromised, NOW) is None
+    assert isinstance(judged(following, certificate, compromised, NOW), Granted)
     other = asked(reason=WITHDRAWN, role=Role.OPERATOR, user="revoker")
-    assert judged(other, certificate, compromised, NOW) == Refused(answers.NOT_CONFIRMED, in_case=False)
+    assert judged(other, certificate, compromised, NOW) == Refused(Code.NOT_CONFIRMED, in_case=False)
 
 
 def calls(act: Callable[[], Any]) -> tuple[Any, list[str]]:
@@ -197,18 +203,18 @@ def test_D1_serial_of_another_account_is_refused_as_one_that_is_nobodys_with_the
     outcomes = []
     for typed in (theirs, nobodys):
         asked = Asked(request.model_copy(update={"serial_as_typed": typed}), WRITTEN_AT, HERE)
-        outcomes.append(calls(lambda asked=asked: asked_for(Valid(certificate), asked, known, NOW)))  # type: ignore[misc]
+        outcomes.append(calls(lambda asked=asked: ask(Valid(certificate), asked, Context(CASE, known, NOW))))  # type: ignore[misc]
     assert outcomes[0] == outcomes[1]
-    assert [told.code for told in outcomes[0][0].events] == [answers.NO_SUCH_CERTIFICATE]
+    assert [told.code for told in outcomes[0][0].events] == [Code.NO_SUCH_CERTIFICATE]
 
 
 @pytest.mark.parametrize("kind", [Valid, Registered, Listed, Revoked])
 def test_D1_case_of_another_account_is_answered_as_one_without_a_certificate_at_the_same_time_with_the_same_work(
-    known: Knowledge, asked: MakeAsked, certificate: Certificate, registered: Registered, kind: type[Valid | Final]
+    known: Knowledge, asked: MakeAsked, certificate: Certificate, registered: Registered, kind: type[Valid | Entered]
 ) -> None:
     there = Valid(certificate) if kind is Valid else kind(certificate, registered.revocation)
     request = asked(account="account-2")
-    waits = [asked_for(status, request, known, NOW) for status in (there, None)]
+    waits = [ask(status, request, Context(CASE, known, NOW)) for status in (there, None)]
     assert waits[0].deadlines == waits[1].deadlines
     assert waits[0].events == waits[1].events == ()
     assert held_of(waits[0].state) == held_of(waits[1].state) == (request,)
@@ -218,16 +224,30 @@ def test_D1_case_of_another_account_is_answered_as_one_without_a_certificate_at_
             for found in (certificate, None)
         )
         assert known_one == unknown_one
-        assert known_one[0] == (verdict or Refused(answers.NO_SUCH_CERTIFICATE, in_case=True))
+        assert known_one[0] == (verdict or Refused(Code.NO_SUCH_CERTIFICATE, in_case=True))
 
 
-@pytest.mark.parametrize("code", answers.TEXTS)
-def test_refusal_speaks_three_languages(requested: Requested, code: str) -> None:
-    request = requested()
-    refused = refusal(request, Refused(code, in_case=False))
-    assert (refused.case_id, refused.request_id, refused.code) == (request.case_id, request.request_id, code)
-    assert (refused.account_id, refused.in_case) == ("account-1", False)
-    assert len({refused.texts.sv, refused.texts.fi, refused.texts.en}) == 3
+@pytest.mark.parametrize("code", TEXTS)
+def test_refusal_speaks_three_languages(code: str) -> None:
+    texts = TEXTS[code]
+    assert len({texts.sv, texts.fi, texts.en}) == 3
+
+
+def test_refusal_names_the_request_and_whose_it_is(
+    known: Knowledge, requested: Requested, certificate: Certificate
+) -> None:
+    request = requested(assurance=Assurance.LOW, user="stranger")
+    asked = Asked(request, WRITTEN_AT, HERE)
+    assert ask(Valid(certificate), asked, Context(CASE, known, NOW)).events == (
+        RevocationRefused(
+            case_id=request.case_id,
+            request_id=request.request_id,
+            account_id="account-1",
+            in_case=False,
+            code=Code.NOT_STRONGLY_AUTHENTICATED,
+            texts=TEXTS[Code.NOT_STRONGLY_AUTHENTICATED],
+        ),
+    )
 
 
 def test_D4_clock_runs_from_when_the_request_was_sent(asked: MakeAsked, certificate: Certificate) -> None:
@@ -264,10 +284,10 @@ def test_D4_absurd_sending_time_gives_way_to_the_events(
     ],
 )
 def test_exposure_lies_within_the_certificates_life(
-    requested: Requested,
+    asked: MakeAsked,
     certificate: Certificate,
     reason: RevocationReason,
     since: datetime | None,
     invalid: datetime | None,
 ) -> None:
-    assert invalid_since(requested(reason=reason, exposed_since=since), certificate, NOW) == invalid
+    assert revocation(asked(reason=reason, exposed_since=since), certificate, NOW).invalid_since == invalid

@@ -22,7 +22,7 @@ from servicecert_pki.root_crl import copy_root_crls, make_root_crls
 from servicecert_revoker.crl.domain.publication import PublishOrder
 from servicecert_revoker.crl.effects.files import CrlFiles
 from servicecert_revoker.crl.effects.publish import Publish
-from servicecert_revoker.crl.effects.publishers import Publisher
+from servicecert_revoker.crl.effects.publishers import Distribution, Publisher
 from servicecert_revoker.crl.effects.root_crls import RootCrls
 from servicecert_revoker.crl.effects.server import serve
 from servicecert_revoker.crl.operator.gauges import Tally
@@ -53,7 +53,7 @@ def secrets(passphrase_file: Path) -> Mapping[Environment, bytes]:
 @pytest.fixture
 async def roots(ca: Authority, files: CrlFiles) -> AsyncIterator[RootCrls]:
     async with serve(files.folder, "127.0.0.1", 0) as base, aiohttp.ClientSession() as session:
-        yield RootCrls(ca, files, (), base, session, Tally(), lambda: LATER)
+        yield RootCrls(ca, files, Distribution(base, (), session), Tally(), lambda: LATER)
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,9 @@ async def test_D7_a_newer_crl_of_a_root_is_published_with_the_planned_ones_witho
 ) -> None:
     await roots.begin()
     assert number(files) == 1
-    assert (await roots.valid())["test-root-ec.crl"] == timedelta(days=265).total_seconds()
-    assert set(await roots.ages()) == {f"{id}.crl" for id in ca.roots}
+    in_force = await roots.in_force()
+    assert in_force["test-root-ec.crl"].next_update == LATER + timedelta(days=265)
+    assert set(in_force) == {f"{id}.crl" for id in ca.roots}
     make_root_crls(offline, secrets, LATER, 30, [("test-ec", "ca-compromise")])
     copy_root_crls(offline, ca.directory)
     planned = Task(uuid4(), "crl/test-ec/0", "publish", PublishOrder(issuer="test-ec"), LATER)
@@ -104,7 +105,7 @@ async def test_D7_a_newer_crl_of_a_root_is_published_with_the_planned_ones_witho
     assert number(files) == 2
     (entry,) = served(files)
     assert entry.serial_number == x509.load_der_x509_certificate(ca.issuer("test-ec").certificate_der).serial_number
-    assert (await roots.entries())["test-root-ec.crl"] == 1
+    assert (await roots.in_force())["test-root-ec.crl"].entries == 1
     assert not any((await roots.tally.gates()).values())
     assert not any((await roots.tally.failures()).values())
 
@@ -140,7 +141,7 @@ async def test_D7_revoked_ca_does_not_wait_for_a_planned_crl(
 ) -> None:
     bucket = object_storage.bucket(tmp_path)
     told = Telling(bucket.publisher)
-    watching = replace(roots, publishers=(told,), every=0.01)
+    watching = replace(roots, distribution=replace(roots.distribution, publishers=(told,)), every=0.01)
     await watching.begin()
     async with watching.watched(), timeout(30):
         await told.of("test-root-ec.crl", 1)
@@ -169,7 +170,7 @@ async def test_D7_the_roots_crls_are_looked_at_again_whatever_ends_a_look(
     roots: RootCrls, fault: BaseException
 ) -> None:
     failing = Failing(fault)
-    watching = replace(roots, publishers=(failing,), every=0.01)
+    watching = replace(roots, distribution=replace(roots.distribution, publishers=(failing,)), every=0.01)
     await watching.begin()
     async with watching.watched(), timeout(30):
         for _ in range(3):
@@ -180,7 +181,7 @@ async def test_D7_publisher_that_fails_is_seen_and_gets_the_roots_crls_at_the_ne
     roots: RootCrls, object_storage: Storage, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     bucket = object_storage.bucket(tmp_path)
-    into = replace(roots, publishers=(bucket.publisher,), tally=Tally(["s3"]))
+    into = replace(roots, distribution=replace(roots.distribution, publishers=(bucket.publisher,)), tally=Tally(["s3"]))
     await into.begin()
     object_storage.gateway.fault = 500
     await into.look()
@@ -197,7 +198,7 @@ async def test_D7_publisher_that_fails_is_seen_and_gets_the_roots_crls_at_the_ne
 async def test_I7_root_crl_that_is_not_fetched_back_is_seen_and_tried_again(roots: RootCrls, tmp_path: Path) -> None:
     (elsewhere := tmp_path / "elsewhere").mkdir()
     async with serve(elsewhere, "127.0.0.1", 0) as base:
-        astray = replace(roots, base_url=base)
+        astray = replace(roots, distribution=replace(roots.distribution, base_url=base))
         await astray.begin()
         for looks in (1, 2):
             await astray.look()

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import ValidationError
 from servicecert_revoker.crl.effects.publishers import PublisherFailed
-from servicecert_revoker.crl.s3_settings import S3Settings
+from servicecert_revoker.crl.settings import S3Settings
 from services.revoker.bucket import Bucket, Gateway, Storage, serving
 
 CRL = "test-ec.crl"

@@ -11,7 +11,7 @@ import pytest
 from servicecert_pki.crl import Reason, entry_der
 from servicecert_revoker.domain.status import Asked, Awaited, Certificate, Listed, Registered, Revoked, Status, Valid
 from servicecert_revoker.service import MIGRATIONS
-from servicecert_revoker.storage.store import StatusStore
+from servicecert_revoker.storage.store import RevocationStore
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_worker.decider import Conflict, Stored
 
@@ -19,7 +19,7 @@ Pool: TypeAlias = "asyncpg.Pool[Any]"
 ServicePool: TypeAlias = "Callable[[str, Path], Awaitable[Pool]]"
 MakeAsked = Callable[..., Asked]
 
-STORE = StatusStore()
+STORE = RevocationStore()
 OTHER_REQUEST = UUID("99999999-2222-4333-8444-555555555555")
 
 

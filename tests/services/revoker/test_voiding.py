@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 from cryptography import x509
 from servicecert_pki.partitions import crl_name
-from servicecert_revoker.crl.domain.publication import PublishOrder
+from servicecert_revoker.crl.domain.publication import ConfirmOrder, PublishOrder
 from servicecert_revoker.crl.effects.publish import Publish
 from servicecert_revoker.domain.clocks import CLOCK, wakes
-from servicecert_revoker.domain.confirmation import ConfirmOrder
 from servicecert_revoker.domain.decide import decide, heeds
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.status import Asked, Awaited, Certificate, Registered, Revoked, Valid, Void

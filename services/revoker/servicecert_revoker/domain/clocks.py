@@ -13,7 +13,7 @@ from servicecert_schemas.deadline import DeadlineKind, DeadlineMark, DeadlineWar
 from servicecert_schemas.event import EventData
 from servicecert_worker.decider import Deadline, Intent
 
-from .status import Final, Revocation, Revoked, Status
+from .status import Entered, Revocation, Revoked, Status
 
 CLOCK = "revocation-clock"
 """The deadline at which a revocation's clock is looked at next."""
@@ -39,7 +39,7 @@ class Alarmed(BaseModel):
 
 def open_revocation(status: Status | None) -> Revocation | None:
     """The revocation that the world is still to learn of."""
-    return status.revocation if isinstance(status, Final) and not isinstance(status, Revoked) else None
+    return status.revocation if isinstance(status, Entered) and not isinstance(status, Revoked) else None
 
 
 def wakes(entry: Revocation, mark: DeadlineMark) -> datetime:

@@ -1,78 +1,96 @@
-"""What follows from what happened to a case at the revoker, to a proposal of its operators, and to a CA's schedule of CRLs. Pure."""
+"""What follows from what happened to a case at the revoker, to a proposal of its operators, and to a CA's schedule of CRLs: a table of moves. Pure."""
 
-from dataclasses import replace
+from base64 import b64encode
 from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
+from servicecert_pki.partitions import FULL
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.event import EventData
-from servicecert_schemas.responder import ResponderRequested
-from servicecert_schemas.revocation import CrlPublished, RevocationRequested
-from servicecert_worker.decider import Deadline, Decision, Due, Event, Happened, Intent, Result
+from servicecert_schemas.responder import ResponderCertified, ResponderRequested
+from servicecert_schemas.revocation import RevocationRequested
+from servicecert_worker.decider import Decision, Due, Event, Facts, Happened, Intent, Result, Unanswerable
 
-from ..crl.domain.publication import Published, PublishedCrl, PublishOrder, scheduled_issuer
-from ..proposals.domain.proposal import CARRY_OUT, Proposal, gone_on
-from . import responders, telling, voiding
-from .asking import ANSWER, PUBLISH, Decided, answered_again, asked_for, learnt
-from .cascade_plan import CascadeFound, orders
-from .clocks import CLOCK, open_revocation, rearmed, rung
-from .confirmation import Confirmed, ConfirmOrder
+from ..crl.domain import publication
+from ..crl.domain.publication import Confirmed, Published, PublishOrder
+from ..proposals.domain import proposal
+from ..proposals.domain.proposal import Proposal
+from . import clocks, life
 from .knowledge import Knowledge
-from .status import Asked, Certificate, Final, Listed, Revoked, Status, held_of, holding
+from .requests import CascadeFound, Context, following
+from .responders import CERTIFY, Certified, Drafted, Refused
+from .status import Asked, Awaited, Listed, Registered, Status
 
 State: TypeAlias = Status | Proposal
-
-CONFIRM = "confirm"
-"""The act of asking OCSP whether it says so too."""
 
 
 def decide(state: State | None, happened: Happened, known: Knowledge, now: datetime) -> Decision[State]:
     """One case's certificate; a proposal (key `proposal/<id>`); or the schedule of one CA (key `crl/<issuer>/0`), which has no state of its own."""
-    if isinstance(happened, Result) and isinstance(happened.data, CascadeFound):
-        return Decision(state, orders(happened.data, now))
-    if isinstance(state, Proposal):
-        is_due = isinstance(happened, Due) and happened.kind == CARRY_OUT
-        return _as_state(gone_on(state, now)) if is_due else Decision(state)
-    decided = _of_case(state, happened, known, now)
-    decided = replace(decided, deadlines=(*decided.deadlines, *rearmed(state, decided.state)))
-    return _as_state(decided)
+    match state, happened:
+        case _, Result(data=CascadeFound() as found):
+            return Decision(state, following(found.key_sha256, found.others, now))
+        case Proposal(), Due(kind=proposal.CARRY_OUT):
+            carried = proposal.gone_on(state, now)
+            return Decision(carried.state, carried.events, carried.intents, carried.deadlines)
+        case Proposal(), _:
+            return Decision(state)
+        case _:
+            moved = _moved(state, happened, Context(happened.key, known, now))
+            deadlines = (*moved.deadlines, *clocks.rearmed(state, moved.state))
+            return Decision(moved.state, moved.events, moved.intents, deadlines)
 
 
-def _of_case(status: Status | None, happened: Happened, known: Knowledge, now: datetime) -> Decided:
-    match happened:
-        case Event(data=CertificateIssued() as issued):
-            return learnt(status, issued.case_id, Certificate.of(issued, happened.time), known, now)
-        case Event(data=CertificateVoided() as voided):
-            return voiding.registered(status, voided, happened.time, now)
-        case Event(data=RevocationRequested() as request):
-            return asked_for(status, Asked(request, happened.time, now), known, now)
-        case Result(data=Published() as published):
-            return _still_holding(status, _publish(status, happened.key, published))
-        case Result(data=Confirmed() as confirmed):
-            return _still_holding(status, _confirm(status, happened.key, confirmed))
-        case Event(data=ResponderRequested()):
-            return responders.certify(status, happened)
-        case Result(data=responders.Certified() as certified):
-            return responders.certified(status, certified)
-        case Due(kind="publish") if issuer := scheduled_issuer(happened.key):
-            return Decision(status, intents=(Intent(PUBLISH, PublishOrder(issuer=issuer)),))
-        case Due(kind=kind) if kind == ANSWER:
-            return answered_again(status, known, now)
-        case Due(kind=kind) if kind == CLOCK and (entry := open_revocation(status)) is not None:
-            events, intents, deadlines = rung(UUID(happened.key), entry, now)
-            return Decision(status, events, intents, deadlines)
+def _moved(status: Status | None, happened: Happened, context: Context) -> Decision[Status]:
+    """The table: a status and what happened to it, and the move that follows. Of a case whose end is known another end is none (I3)."""
+    match status, happened:
+        case None | Awaited(), Event(data=CertificateIssued() as issued):
+            return life.learn(status, issued, happened.time, context)
+        case None | Awaited(), Event(data=CertificateVoided() as voided):
+            return life.void(status, voided, happened.time, context)
+        case _, Event(data=RevocationRequested() as request):
+            return life.ask(status, Asked(request, happened.time, context.now), context)
+        case _, Due(kind=life.ANSWER):
+            return life.answer(status, context)
+        case _, Result(data=Published() as published):
+            return life.mark_listed(status, published)
+        case Listed(), Result(data=Confirmed() as confirmed):
+            return life.mark_revoked(status, confirmed, context)
+        case Registered() | Listed(), Due(kind=clocks.CLOCK):
+            return Decision(status, *clocks.rung(UUID(context.key), status.revocation, context.now))
+        case _, Due(kind=publication.PUBLISH) if issuer := scheduled_issuer(context.key):
+            return Decision(status, intents=(Intent(publication.PUBLISH, PublishOrder(issuer=issuer)),))
+        case _, Event(data=ResponderRequested(), facts=facts):
+            return Decision(status, intents=_certify(facts))
+        case _, Result(data=Certified() as certified):
+            return Decision(status, (_certified(certified),))
         case _:
             return Decision(status)
 
 
-def _still_holding(before: Status | None, decided: Decided) -> Decided:
-    """What waits goes on waiting, whatever becomes of the certificate."""
-    return replace(decided, state=holding(decided.state, held_of(before)))
+def _certify(facts: Facts | None) -> tuple[Intent, ...]:
+    """Each CA of the environment is to certify the key. Raises Unanswerable: a responder that asks wrongly is an operator's matter."""
+    match facts:
+        case Drafted(orders):
+            return tuple(Intent(CERTIFY, order) for order in orders)
+        case Refused(text):
+            raise Unanswerable("responder-refused", text)
+        case _:
+            raise TypeError("A responder's request is examined before it is decided.")
 
 
-def _as_state(decided: Decision[Status] | Decision[Proposal]) -> Decision[State]:
-    return Decision(decided.state, decided.events, decided.intents, decided.deadlines)
+def _certified(certified: Certified) -> EventData:
+    """The responder is told."""
+    return ResponderCertified(
+        environment=certified.environment,
+        key_sha256=certified.key_sha256,
+        issuer=certified.issuer,
+        serial=certified.serial,
+        fingerprint=certified.fingerprint,
+        certificate=b64encode(certified.certificate).decode(),
+        issuer_certificate=b64encode(certified.issuer_certificate).decode(),
+        not_after=certified.not_after,
+    )
 
 
 def heeds(data: EventData) -> bool:
@@ -80,45 +98,12 @@ def heeds(data: EventData) -> bool:
     return isinstance(data, CertificateIssued | CertificateVoided | RevocationRequested | ResponderRequested)
 
 
-def _publish(status: Status | None, key: str, published: Published) -> Decided:
-    """A CRL is published: OCSP may say so, and is asked whether it does before anybody else is told (I7).
-
-    A CRL that an exposed key's entry has overtaken waits for that entry's own CRL. Who was told of the weaker reason is not told again (D5).
-    """
-    announced = tuple(_crl(published.issuer, crl) for crl in published.announced)
-    if scheduled_issuer(key):
-        return Decision(status, events=announced, deadlines=(Deadline(PUBLISH, published.next_planned),))
-    if not isinstance(status, Final) or published.request_id != status.revocation.request_id:
-        return Decision(status, events=announced)
-    events = (telling.listed(status), *announced)
-    if isinstance(status, Revoked):
-        return Decision(status, events=events)
-    order = ConfirmOrder(
-        issuer=status.certificate.issuer,
-        serial=status.certificate.serial,
-        request_id=status.revocation.request_id,
-        crl_number=published.crl.number,
-        crl_url=published.crl.url,
-        published_at=published.published_at,
-    )
-    return Decision(Listed(status.certificate, status.revocation), events=events, intents=(Intent(CONFIRM, order),))
+def schedule_key(issuer: str) -> str:
+    """The key that a CA's scheduled CRLs belong to: that of its full one's `CrlPublished` events."""
+    return f"crl/{issuer}/{FULL}"
 
 
-def _confirm(status: Status | None, key: str, confirmed: Confirmed) -> Decided:
-    """OCSP says so too: now it is told (D5). What an exposed key's entry has overtaken is told when that entry is confirmed."""
-    if not isinstance(status, Listed) or confirmed.request_id != status.revocation.request_id:
-        return Decision(status)
-    return Decision(Revoked(status.certificate, status.revocation), events=telling.revoked(status, key, confirmed))
-
-
-def _crl(issuer: str, crl: PublishedCrl) -> EventData:
-    return CrlPublished(
-        issuer=issuer,
-        partition=crl.partition,
-        number=crl.number,
-        this_update=crl.this_update,
-        next_update=crl.next_update,
-        entries=crl.entries,
-        url=crl.url,
-        sha256=crl.sha256,
-    )
+def scheduled_issuer(key: str) -> str | None:
+    """The CA whose schedule the key is, None for a case's key."""
+    kind, _, rest = key.partition("/")
+    return rest.rpartition("/")[0] if kind == "crl" else None

@@ -1,16 +1,13 @@
 """Certificates of OCSP responders: asked for on a topic, intended with their exact bytes, signed, told (D8, I4). Pure."""
 
-from base64 import b64encode
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
-from servicecert_schemas.responder import ResponderCertified, ResponderEnvironment
-from servicecert_worker.decider import Decision, Event, Facts, Intent, Unanswerable
-
-from .status import Status
+from servicecert_schemas.responder import ResponderEnvironment
+from servicecert_worker.decider import Facts
 
 CERTIFY = "certify"
 
@@ -62,29 +59,3 @@ class Refused(Facts):
 
 
 RequestFacts: TypeAlias = Drafted | Refused
-
-
-def certify(status: Status | None, event: Event) -> Decision[Status]:
-    """Each CA of the environment is to certify the key. Raises Unanswerable: a responder that asks wrongly is an operator's matter."""
-    match event.facts:
-        case Drafted(orders):
-            return Decision(status, intents=tuple(Intent(CERTIFY, order) for order in orders))
-        case Refused(text):
-            raise Unanswerable("responder-refused", text)
-        case _:
-            raise TypeError("A responder's request is examined before it is decided.")
-
-
-def certified(status: Status | None, came: Certified) -> Decision[Status]:
-    """The responder is told."""
-    told = ResponderCertified(
-        environment=came.environment,
-        key_sha256=came.key_sha256,
-        issuer=came.issuer,
-        serial=came.serial,
-        fingerprint=came.fingerprint,
-        certificate=b64encode(came.certificate).decode(),
-        issuer_certificate=b64encode(came.issuer_certificate).decode(),
-        not_after=came.not_after,
-    )
-    return Decision(status, events=(told,))

@@ -1,6 +1,6 @@
 """What is known of a case's certificate: awaited, valid, registered for revocation, listed, revoked. Each comes from the one before, never back (D3)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
@@ -125,10 +125,10 @@ class Revoked:
     held: tuple[Asked, ...] = ()
 
 
-Final: TypeAlias = Registered | Listed | Revoked
-"""A revocation that nothing takes back (D3)."""
+Entered: TypeAlias = Registered | Listed | Revoked
+"""A revocation whose entry is stored: nothing takes it back (D3)."""
 
-Numbered: TypeAlias = Valid | Final
+Numbered: TypeAlias = Valid | Entered
 """There is a serial number: a certificate's, or a void one, and for ever the same."""
 
 Status: TypeAlias = Awaited | Numbered
@@ -145,10 +145,3 @@ def held_of(status: Status | None) -> tuple[Asked, ...]:
     if status is None:
         return ()
     return status.asked if isinstance(status, Awaited) else status.held
-
-
-def holding(status: Status | None, held: tuple[Asked, ...]) -> Status | None:
-    """The same with other requests that wait; the same object where they are the same."""
-    if held == held_of(status):
-        return status
-    return replace(status, held=held) if isinstance(status, Numbered) else Awaited(held)

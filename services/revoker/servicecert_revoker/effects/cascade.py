@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import asyncpg
 from servicecert_worker.decider import Done, Outcome, Task
 
-from ..domain.cascade_plan import CascadeFound, CascadeOrder, Item, found
+from ..domain.requests import CascadeFound, CascadeOrder, Item, found
 from ..storage import QUERIES
 from ..storage.prepare import lock_keys
 

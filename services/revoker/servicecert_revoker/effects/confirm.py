@@ -1,4 +1,4 @@
-"""The act of asking the OCSP responder whether it says revoked: nobody is told before it does (D5, I7)."""
+"""Whether the world knows of a revocation: the acts of asking the OCSP responder, before which nobody is told (D5, I7), and of the alarm (D4)."""
 
 import asyncio
 import logging
@@ -12,7 +12,8 @@ from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.ocsp_client import OcspUnsound, Question
 from servicecert_worker.decider import Again, Done, Outcome, Task
 
-from ..domain.confirmation import Confirmed, ConfirmOrder
+from ..crl.domain.publication import Confirmed, ConfirmOrder
+from ..domain.clocks import Alarmed
 
 log = logging.getLogger(__name__)
 
@@ -65,3 +66,14 @@ class Confirm:
                 if len(answer) > _LARGEST:
                     raise OcspUnsound("The answer is too large.")
             return bytes(answer)
+
+
+async def alarm(tasks: Sequence[Task]) -> Sequence[Outcome]:
+    """The effect that says aloud that a revocation is late (D4): an act, so that it is said whatever dies between."""
+    for task in tasks:
+        log.error(
+            "alarm: the revocation of the certificate of %s was due at %s and is not known to the world",
+            task.key,
+            task.data.due.isoformat(),
+        )
+    return [Done(Alarmed()) for _ in tasks]

@@ -1,4 +1,4 @@
-"""Where the revoker keeps what it knows of certificates, and the entries of its CRLs, guarded by the database (migrations/)."""
+"""Where the revoker keeps what it decides on, and the entries of its CRLs, guarded by the database (migrations/)."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -9,12 +9,13 @@ from servicecert_pki.partitions import FULL
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_worker.decider import Conflict, Connection, Stored
 
-from ..crl.domain.entries import encoded, entry
+from ..crl.domain.entries import entry
+from ..domain.decide import State
 from ..domain.status import (
     Asked,
     Awaited,
     Certificate,
-    Final,
+    Entered,
     Listed,
     Registered,
     Revocation,
@@ -24,6 +25,8 @@ from ..domain.status import (
     Void,
     held_of,
 )
+from ..proposals.domain.proposal import Proposal
+from ..proposals.storage.store import load_proposals, save_proposals
 from . import QUERIES
 
 # What lacks what every certificate has is void.
@@ -33,55 +36,54 @@ _CERTIFICATE: TypeAdapter[Certificate | Void] = TypeAdapter(
 _ASKED = TypeAdapter(tuple[Asked, ...])
 
 _STANDING: dict[type[Status], str] = {Valid: "valid", Registered: "registered", Listed: "listed", Revoked: "revoked"}
-_FINAL: dict[str, type[Final]] = {"registered": Registered, "listed": Listed, "revoked": Revoked}
+_ENTERED: dict[str, type[Entered]] = {"registered": Registered, "listed": Listed, "revoked": Revoked}
 _STATUS_COLUMNS = 8
 _ENTRY_COLUMNS = 12
 
 
-class StatusStore:
-    """A `Store` in the tables `statuses` and `revocations`."""
+class RevocationStore:
+    """A `Store` of certificates' statuses, in the tables `statuses` and `revocations`, and of operators' proposals."""
 
-    async def load(self, connection: Connection, keys: Sequence[str]) -> Sequence[Stored[Status]]:
+    async def load(self, connection: Connection, keys: Sequence[str]) -> Sequence[Stored[State]]:
         rows = await connection.fetch(QUERIES["load"], keys)
-        return [Stored(row["key"], row["version"], _status(row)) for row in rows]
+        found: list[Stored[State]] = [Stored(row["key"], row["version"], _status(row)) for row in rows]
+        return found + [Stored(*each) for each in await load_proposals(connection, keys)]
 
-    async def save(self, connection: Connection, changed: Sequence[Stored[Status]]) -> None:
+    async def save(self, connection: Connection, changed: Sequence[Stored[State]]) -> None:
         """Raises Conflict; asyncpg's constraint violations where a revocation would be undone."""
-        statuses = [_row(stored) for stored in changed]
-        entries = [
-            _entry(stored.key, stored.state.certificate, stored.state.revocation)
-            for stored in changed
-            if isinstance(stored.state, Final)
-        ]
-        saved = await connection.fetchval(
-            QUERIES["save"], *_columns(statuses, _STATUS_COLUMNS), *_columns(entries, _ENTRY_COLUMNS)
-        )
-        if saved != len(changed):
-            raise Conflict(f"{len(changed) - saved} of {len(changed)} certificates were changed by another worker.")
+        proposals = [(each.version, each.state) for each in changed if isinstance(each.state, Proposal)]
+        if proposals:
+            await save_proposals(connection, proposals)
+        statuses = [(each.key, each.version, each.state) for each in changed if not isinstance(each.state, Proposal)]
+        if statuses:
+            await _save_statuses(connection, statuses)
+
+
+async def _save_statuses(connection: Connection, changed: Sequence[tuple[str, int, Status]]) -> None:
+    rows = [_row(*each) for each in changed]
+    entries = [
+        _entry(key, status.certificate, status.revocation) for key, _, status in changed if isinstance(status, Entered)
+    ]
+    saved = await connection.fetchval(
+        QUERIES["save"], *_columns(rows, _STATUS_COLUMNS), *_columns(entries, _ENTRY_COLUMNS)
+    )
+    if saved != len(changed):
+        raise Conflict(f"{len(changed) - saved} of {len(changed)} certificates were changed by another worker.")
 
 
 def _columns(rows: list[tuple[Any, ...]], count: int) -> list[Sequence[Any]]:
     return list(zip(*rows, strict=True)) if rows else [()] * count
 
 
-def _row(stored: Stored[Status]) -> tuple[Any, ...]:
-    status = stored.state
+def _row(key: str, version: int, status: Status) -> tuple[Any, ...]:
     held = held_of(status)
     asked = _ASKED.dump_json(held).decode() if held or isinstance(status, Awaited) else None
     if isinstance(status, Awaited):
-        return (stored.key, stored.version, "awaited", None, None, FULL, None, asked)
+        return (key, version, "awaited", None, None, FULL, None, asked)
     certificate = status.certificate
     known = _CERTIFICATE.dump_json(certificate).decode()
-    return (
-        stored.key,
-        stored.version,
-        _STANDING[type(status)],
-        certificate.issuer,
-        certificate.serial,
-        certificate.partition,
-        known,
-        asked,
-    )
+    place = (certificate.issuer, certificate.serial, certificate.partition)
+    return (key, version, _STANDING[type(status)], *place, known, asked)
 
 
 def _entry(key: str, certificate: Certificate | Void, revocation: Revocation) -> tuple[Any, ...]:
@@ -97,7 +99,7 @@ def _entry(key: str, certificate: Certificate | Void, revocation: Revocation) ->
         revocation.revoked_at,
         revocation.invalid_since,
         certificate.not_after,
-        encoded(entry(certificate, revocation)),
+        entry(certificate, revocation),
     )
 
 
@@ -117,4 +119,4 @@ def _status(row: Record) -> Status:
         revoked_at=row["revoked_at"],
         invalid_since=row["invalid_since"],
     )
-    return _FINAL[row["standing"]](certificate, revocation, held)
+    return _ENTERED[row["standing"]](certificate, revocation, held)

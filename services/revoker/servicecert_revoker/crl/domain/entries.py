@@ -18,14 +18,9 @@ REASONS = MappingProxyType(
 """The reasons of D2 as RFC 5280, 5.3.1 codes them."""
 
 
-def entry(certificate: Certificate | Void, revocation: Revocation) -> RevokedCertificate:
-    return RevokedCertificate(
-        int(certificate.serial, 16), revocation.revoked_at, REASONS[revocation.reason], revocation.invalid_since
-    )
-
-
-def encoded(entry: RevokedCertificate) -> bytes:
-    """The entry in DER, as it is stored at revocation and only joined later: read back by another library. Raises CrlUnsound (D7)."""
-    made = entry_der(entry.serial, entry.revoked_at, entry.reason, entry.invalidity_date)
-    check_entry(made, entry)
+def entry(certificate: Certificate | Void, revocation: Revocation) -> bytes:
+    """Return the entry in DER, as it is stored at revocation and only joined later: read back by another library. Raises CrlUnsound (D7)."""
+    serial, reason = int(certificate.serial, 16), REASONS[revocation.reason]
+    made = entry_der(serial, revocation.revoked_at, reason, revocation.invalid_since)
+    check_entry(made, RevokedCertificate(serial, revocation.revoked_at, reason, revocation.invalid_since))
     return made

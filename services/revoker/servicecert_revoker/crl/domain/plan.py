@@ -3,7 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from hashlib import sha256
 
+from servicecert_pki.crl_reading import Unreadable, number_of
 from servicecert_pki.partitions import FULL
 
 from .publication import PublishOrder, is_scheduled
@@ -32,6 +34,14 @@ class Shown:
 
     number: int
     sha256: str
+
+    @classmethod
+    def of(cls, content: bytes) -> "Shown":
+        try:
+            number = number_of(content)
+        except Unreadable:
+            number = 0
+        return cls(number, sha256(content).hexdigest())
 
 
 class Placing(Enum):

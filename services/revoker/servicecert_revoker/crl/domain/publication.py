@@ -1,4 +1,4 @@
-"""The order to publish CRLs, and what comes of it."""
+"""The orders to publish CRLs and to ask the OCSP responder whether it says so too, and what comes of them (D5, I7). Pure."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -7,6 +7,12 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 from servicecert_pki.partitions import FULL
+
+PUBLISH = "publish"
+"""The act that brings a revocation onto a published CRL."""
+
+CONFIRM = "confirm"
+"""The act of asking OCSP whether it says so too."""
 
 
 class PublishOrder(BaseModel):
@@ -65,17 +71,31 @@ class Published(BaseModel):
         return self.crl.sha256
 
 
+class ConfirmOrder(BaseModel):
+    """OCSP is to say that `serial` of `issuer` is revoked, as the published CRL `crl_number` does since `published_at`.
+
+    `request_id` is the request that gave the reason.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial")
+
+    issuer: str
+    serial: str
+    request_id: UUID
+    crl_number: int
+    crl_url: str
+    published_at: datetime
+
+
+class Confirmed(ConfirmOrder):
+    """OCSP said so at `confirmed_at`; None where no responder is configured, so that nobody was asked."""
+
+    AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial", "crl_number", "confirmed_at")
+
+    confirmed_at: datetime | None
+
+
 def is_scheduled(orders: Iterable[PublishOrder]) -> bool:
     """Whether one of the orders asks for all CRLs."""
     return any(order.serial is None for order in orders)
-
-
-def schedule_key(issuer: str) -> str:
-    """The key that a CA's scheduled CRLs belong to: that of its full one's `CrlPublished` events."""
-    return f"crl/{issuer}/{FULL}"
-
-
-def scheduled_issuer(key: str) -> str | None:
-    """The CA whose schedule the key is, None for a case's key."""
-    kind, _, rest = key.partition("/")
-    return rest.rpartition("/")[0] if kind == "crl" else None

@@ -13,10 +13,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 
-from servicecert_pki.crl_reading import Unreadable, number_of
 from servicecert_pki.partitions import crl_name
 from servicecert_worker.faults import OperatorError
 
@@ -78,11 +76,7 @@ class CrlFiles:
             content = path.read_bytes()
         except OSError:
             return None
-        try:
-            number = number_of(content)
-        except Unreadable:
-            number = 0
-        shown = Shown(number, sha256(content).hexdigest())
+        shown = Shown.of(content)
         self._known[path.name] = (same, shown)
         return shown
 
@@ -111,10 +105,7 @@ class CrlFiles:
         """Publish a CA's certificate, which certificates name as their issuer's. Raises FolderUnusable."""
         with self.workshop() as workshop, self._alone():
             made = workshop / f"{issuer}.cer"
-            with made.open("wb") as file:
-                file.write(certificate)
-                file.flush()
-                os.fsync(file.fileno())
+            write(made, certificate)
             made.replace(self.folder / made.name)
 
     @contextmanager
@@ -137,3 +128,11 @@ class CrlFiles:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file so that it is on the disk."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

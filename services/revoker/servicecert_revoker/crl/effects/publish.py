@@ -88,15 +88,8 @@ class Publish:
             info = self.authority.issuer(issuer)
             with self.tally.measured(issuer):
                 return await self.press.run(info, self._key(issuer), take)
-        except GateFailed as failed:
-            self.tally.gate_failed(failed.gate)
-            log.error("The CRL of %s is not published, the old one stays: gate %s: %s", issuer, failed.gate, failed)
-            return Again(f"alarm: gate {failed.gate}: {failed}")
-        except (CrlFilesRefused, NotPublished, KeyUnavailable, AuthorityMissing) as fault:
-            if isinstance(fault, CrlFilesRefused | NotPublished):
-                self.tally.publisher_failed(fault.publisher)
-            log.error("The CRL of %s is not published: %s", issuer, fault)
-            return Again(str(fault))
+        except (GateFailed, CrlFilesRefused, NotPublished, KeyUnavailable, AuthorityMissing) as fault:
+            return report(self.tally, issuer, fault)
         finally:
             if not taken:
                 take()
@@ -129,3 +122,15 @@ class Publish:
 def _announcer(tasks: Sequence[Task]) -> UUID:
     """The one order that tells of the CRLs: the scheduled one where there is one."""
     return next((task.id for task in tasks if task.data.serial is None), tasks[0].id)
+
+
+def report(tally: Tally, issuer: str, fault: Exception) -> Again:
+    """Count and log what kept a CRL from being published; the old one stays. Return why it is to be tried again."""
+    if isinstance(fault, GateFailed):
+        tally.gate_failed(fault.gate)
+        log.error("The CRL of %s is not published, the old one stays: gate %s: %s", issuer, fault.gate, fault)
+        return Again(f"alarm: gate {fault.gate}: {fault}")
+    if isinstance(fault, CrlFilesRefused | NotPublished):
+        tally.publisher_failed(fault.publisher)
+    log.error("The CRL of %s is not published: %s", issuer, fault)
+    return Again(str(fault))

@@ -7,14 +7,17 @@ NotPublished
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
 import aiohttp
+from servicecert_pki.partitions import crl_name, crl_url
 from servicecert_worker.faults import within
+
+from ..domain.plan import Shown
 
 _COMMAND_SECONDS = 60.0
 _CHUNK = 1 << 20
@@ -115,3 +118,23 @@ async def fetch_back(session: aiohttp.ClientSession, url: str, digest: str) -> N
         raise NotFetched(
             f"Another CRL than the one published is fetched from {url}: serve SERVICECERT_CRL_DIR there, without a cache between."
         )
+
+
+@dataclass(frozen=True, repr=False)
+class Distribution:
+    """Where CRLs go from the folder: to the `publishers`, and to whoever fetches them from `base_url`."""
+
+    base_url: str
+    publishers: Sequence[Publisher]
+    session: aiohttp.ClientSession
+
+    def url(self, issuer: str, partition: int) -> str:
+        """Return a CRL's address, which is its certificates' distribution point."""
+        return crl_url(self.base_url, issuer, partition)
+
+    async def deliver(self, folder: Path, issuer: str, partition: int, shown: Shown) -> None:
+        """Bring a CRL that is in the folder everywhere, and fetch it back. Raises NotPublished."""
+        name = crl_name(issuer, partition)
+        for publisher in self.publishers:
+            await publisher.put(name, folder / name, shown.number)
+        await fetch_back(self.session, self.url(issuer, partition), shown.sha256)

@@ -6,31 +6,28 @@ One that must not or cannot be published leaves the old one where it is, is told
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import sha256
-from pathlib import Path
 from typing import NoReturn
 
-import aiohttp
 from servicecert_pki.authority import Authority
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.manifest import root_id
-from servicecert_pki.partitions import FULL, crl_name, crl_url
+from servicecert_pki.partitions import FULL, crl_name
 from servicecert_pki.root_crl import root_crl_file
 from servicecert_worker.decider import Outcome, Task
 from servicecert_worker.faults import beside, uncancelled
 
 from ..domain.gates import GateFailed
+from ..domain.plan import Shown
 from ..domain.publication import PublishOrder, is_scheduled
-from ..domain.root_gates import RootCrl, check_root, days_left, readable
-from ..operator.gauges import Tally
-from .files import CrlFiles, CrlFilesRefused, Superseded
-from .publish import Publish
-from .publishers import NotPublished, Publisher, fetch_back
+from ..domain.root_gates import check_root, days_left, readable
+from ..operator.gauges import InForce, Tally
+from .files import CrlFiles, CrlFilesRefused, Superseded, write
+from .publish import Publish, report
+from .publishers import Distribution, NotPublished
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +43,7 @@ class RootCrls:
 
     authority: Authority
     files: CrlFiles
-    publishers: Sequence[Publisher]
-    base_url: str
-    session: aiohttp.ClientSession
+    distribution: Distribution
     tally: Tally
     clock: Callable[[], datetime]
     every: float = _EVERY_SECONDS
@@ -110,12 +105,8 @@ class RootCrls:
         try:
             async with self._alone:
                 await act(root)
-        except GateFailed as failed:
-            self.tally.gate_failed(failed.gate)
-            log.error("The CRL of %s is not published, the old one stays: gate %s: %s", root.id, failed.gate, failed)
-        except (CrlFilesRefused, NotPublished) as fault:
-            self.tally.publisher_failed(fault.publisher)
-            log.error("The CRL of %s is not published: %s", root.id, fault)
+        except (GateFailed, CrlFilesRefused, NotPublished) as fault:
+            report(self.tally, root.id, fault)
 
     async def _warn(self, root: IssuerInfo) -> None:
         """Say where the next one is wanted."""
@@ -134,12 +125,8 @@ class RootCrls:
         if await asyncio.to_thread(self._bring, root):
             self._owed.add(root.id)
         content = await asyncio.to_thread(self.files.content, root.id, FULL)
-        found = readable(content)
-        if root.id in self._owed and found is not None and content is not None:
-            name = crl_name(root.id, FULL)
-            for publisher in self.publishers:
-                await publisher.put(name, self.files.folder / name, found.says.number)
-            await fetch_back(self.session, crl_url(self.base_url, root.id, FULL), sha256(content).hexdigest())
+        if root.id in self._owed and content is not None and readable(content) is not None:
+            await self.distribution.deliver(self.files.folder, root.id, FULL, Shown.of(content))
         self._owed.discard(root.id)
 
     def _signature(self, id: str) -> tuple[int, ...]:
@@ -164,7 +151,7 @@ class RootCrls:
         number = check_root(made, root, published, self.clock()).number
         with self.files.workshop() as workshop:
             path = workshop / "root"
-            _write(path, made)
+            write(path, made)
             try:
                 self.files.put_crl(root.id, FULL, path, number)
             except Superseded:
@@ -173,27 +160,14 @@ class RootCrls:
                     raise
         return True
 
-    def _published(self) -> Mapping[str, RootCrl]:
+    async def in_force(self) -> Mapping[str, InForce]:
+        """Return the published ones by their files' names; the entries are revoked CAs."""
+        return await asyncio.to_thread(self._in_force)
+
+    def _in_force(self) -> Mapping[str, InForce]:
         found = {id: readable(self.files.content(id, FULL)) for id in self.authority.roots}
-        return {crl_name(id, FULL): read for id, read in found.items() if read is not None}
-
-    async def valid(self) -> Mapping[str, float]:
-        """Seconds until the next update of each published one, by its file's name."""
-        found, now = await asyncio.to_thread(self._published), self.clock()
-        return {name: (it.says.next_update - now).total_seconds() for name, it in found.items() if it.says.next_update}
-
-    async def ages(self) -> Mapping[str, float]:
-        """Seconds since this update of each, by its file's name."""
-        found, now = await asyncio.to_thread(self._published), self.clock()
-        return {name: (now - it.says.this_update).total_seconds() for name, it in found.items()}
-
-    async def entries(self) -> Mapping[str, float]:
-        """Revoked CAs on each, by its file's name."""
-        return {name: float(len(it.listed)) for name, it in (await asyncio.to_thread(self._published)).items()}
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+        return {
+            crl_name(id, FULL): InForce(it.says.this_update, it.says.next_update, len(it.listed))
+            for id, it in found.items()
+            if it is not None
+        }

@@ -10,19 +10,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import aiohttp
 import asyncpg
 from servicecert_pki.crl import CrlHead
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
-from servicecert_pki.partitions import FULL, crl_name, crl_url
+from servicecert_pki.partitions import FULL
 
 from ..domain.plan import Shown
 from ..domain.publication import PublishedCrl, PublishOrder, is_scheduled
 from ..storage.ledger import Ledger, open_ledger
 from .build import Drafts, Proof
 from .files import CrlFiles
-from .publishers import Publisher, fetch_back
+from .publishers import Distribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +34,13 @@ class Timing:
 
 @dataclass(frozen=True, repr=False)
 class Press:
-    """Publishes CRLs. `partitions` are those that new certificates are spread over, `publishers` the places beside the folder."""
+    """Publishes CRLs. `partitions` are those that new certificates are spread over."""
 
     files: CrlFiles
-    publishers: Sequence[Publisher]
-    base_url: str
+    distribution: Distribution
     partitions: int
     timing: Timing
     pool: "asyncpg.Pool[Any]"
-    session: aiohttp.ClientSession
     clock: Callable[[], datetime]
 
     async def run(
@@ -81,7 +78,7 @@ class Press:
         next_update = this_update + self.timing.validity
 
         def head(partition: int) -> CrlHead:
-            url = None if partition == FULL else crl_url(self.base_url, issuer.id, partition)
+            url = None if partition == FULL else self.distribution.url(issuer.id, partition)
             return CrlHead(issuer, number, this_update, next_update, url)
 
         return head
@@ -91,7 +88,7 @@ class Press:
         return PublishedCrl(
             partition=proof.partition,
             number=head.number,
-            url=crl_url(self.base_url, head.issuer.id, proof.partition),
+            url=self.distribution.url(head.issuer.id, proof.partition),
             this_update=head.this_update,
             next_update=head.next_update,
             entries=proof.listed.count,
@@ -102,7 +99,4 @@ class Press:
         # Whoever lost the connection, and with it its turn, publishes nothing more.
         await ledger.hold()
         await asyncio.to_thread(self.files.put_crl, issuer, proof.partition, proof.made, crl.number)
-        name = crl_name(issuer, proof.partition)
-        for publisher in self.publishers:
-            await publisher.put(name, self.files.folder / name, crl.number)
-        await fetch_back(self.session, crl.url, crl.sha256)
+        await self.distribution.deliver(self.files.folder, issuer, proof.partition, Shown(crl.number, crl.sha256))

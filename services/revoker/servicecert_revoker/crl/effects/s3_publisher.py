@@ -21,7 +21,6 @@ from obstore.exceptions import (
     UnauthenticatedError,
 )
 from obstore.store import S3Store
-from servicecert_pki.crl_reading import Unreadable, number_of
 
 from ..domain.plan import Placing, Shown, placing
 from .publishers import PublisherFailed
@@ -110,15 +109,7 @@ class S3Publisher:
     async def _read(self, path: str, unless: str | None = None) -> Found:
         got = await obstore.get_async(self.store, path, options={"if_none_match": unless} if unless else None)
         content = bytes(await got.bytes_async())
-        return Found(got.meta["e_tag"], await asyncio.to_thread(_shown, content))
-
-
-def _shown(content: bytes) -> Shown:
-    try:
-        number = number_of(content)
-    except Unreadable:
-        number = 0
-    return Shown(number, sha256(content).hexdigest())
+        return Found(got.meta["e_tag"], await asyncio.to_thread(Shown.of, content))
 
 
 def sentence(fault: Exception, where: str) -> str:

@@ -2,11 +2,11 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import asyncpg
 from servicecert_pki.partitions import crl_name
@@ -49,63 +49,52 @@ class Tally:
         return {name: float(self._publishers[name]) for name in (FOLDER, *self.publishers, ADDRESS)}
 
 
-@dataclass(frozen=True, repr=False)
-class LastCrls:
-    """The published CRLs as the database has them: the same for all revokers."""
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """What metrics show of a published CRL."""
 
-    pool: "asyncpg.Pool[Any]"
-    issuers: Sequence[str]
-    partitions: int
-    clock: Callable[[], datetime]
-
-    async def ages(self) -> Mapping[str, float]:
-        now = self.clock()
-        return {name: (now - row["this_update"]).total_seconds() for name, row in await self._rows()}
-
-    async def valid(self) -> Mapping[str, float]:
-        now = self.clock()
-        return {name: (row["next_update"] - now).total_seconds() for name, row in await self._rows()}
-
-    async def entries(self) -> Mapping[str, float]:
-        return {name: float(row["entries"]) for name, row in await self._rows()}
-
-    async def _rows(self) -> list[tuple[str, asyncpg.Record]]:
-        rows = await self.pool.fetch(QUERIES["last_crls"], list(self.issuers), self.partitions)
-        return [(crl_name(row["issuer"], row["partition"]), row) for row in rows]
+    this_update: datetime
+    next_update: datetime | None
+    entries: int
 
 
-class Crls(Protocol):
-    """Published CRLs, by the names of their files."""
-
-    async def ages(self) -> Mapping[str, float]: ...
-
-    async def valid(self) -> Mapping[str, float]: ...
-
-    async def entries(self) -> Mapping[str, float]: ...
+ReadCrls: TypeAlias = Callable[[], Awaitable[Mapping[str, InForce]]]
+"""Gives published CRLs by their files' names."""
 
 
-@dataclass(frozen=True, repr=False)
-class AllCrls:
-    """Those of several kinds."""
+def last_crls(pool: "asyncpg.Pool[Any]", issuers: Sequence[str], partitions: int) -> ReadCrls:
+    """The published CRLs of issuing CAs as the database has them: the same for all revokers."""
 
-    kinds: Sequence[Crls]
+    async def read() -> Mapping[str, InForce]:
+        return {
+            crl_name(row["issuer"], row["partition"]): InForce(row["this_update"], row["next_update"], row["entries"])
+            for row in await pool.fetch(QUERIES["last_crls"], list(issuers), partitions)
+        }
 
-    async def ages(self) -> Mapping[str, float]:
-        return {name: value for each in self.kinds for name, value in (await each.ages()).items()}
-
-    async def valid(self) -> Mapping[str, float]:
-        return {name: value for each in self.kinds for name, value in (await each.valid()).items()}
-
-    async def entries(self) -> Mapping[str, float]:
-        return {name: value for each in self.kinds for name, value in (await each.entries()).items()}
+    return read
 
 
-def gauges(last: Crls, tally: Tally) -> tuple[Gauge, ...]:
-    """The gauges, each with where its values come from."""
+def gauges(kinds: Sequence[ReadCrls], tally: Tally, clock: Callable[[], datetime]) -> tuple[Gauge, ...]:
+    """The gauges, each with where its values come from. `kinds` are those of issuing CAs and of roots."""
+
+    async def crls() -> Mapping[str, InForce]:
+        return {name: crl for read in kinds for name, crl in (await read()).items()}
+
+    async def ages() -> Mapping[str, float]:
+        found, now = await crls(), clock()
+        return {name: (now - crl.this_update).total_seconds() for name, crl in found.items()}
+
+    async def valid() -> Mapping[str, float]:
+        found, now = await crls(), clock()
+        return {name: (crl.next_update - now).total_seconds() for name, crl in found.items() if crl.next_update}
+
+    async def entries() -> Mapping[str, float]:
+        return {name: float(crl.entries) for name, crl in (await crls()).items()}
+
     return (
-        Gauge("servicecert_crl_age_seconds", "Since this update of each published CRL.", "crl", last.ages),
-        Gauge("servicecert_crl_valid_seconds", "Until the next update of each published CRL.", "crl", last.valid),
-        Gauge("servicecert_crl_entries", "Certificates on each published CRL.", "crl", last.entries),
+        Gauge("servicecert_crl_age_seconds", "Since this update of each published CRL.", "crl", ages),
+        Gauge("servicecert_crl_valid_seconds", "Until the next update of each published CRL.", "crl", valid),
+        Gauge("servicecert_crl_entries", "Certificates on each published CRL.", "crl", entries),
         Gauge("servicecert_crl_pass_seconds", "What the last publishing of a CA's CRLs took.", "issuer", tally.seconds),
         Gauge(
             "servicecert_crl_gate_failures",

@@ -13,7 +13,7 @@ from servicecert_schemas.event import EventData
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_worker.decider import Deadline, Decision, Intent
 
-from ...domain.cascade_plan import CASCADE, CascadeOrder, Item, ordered
+from ...domain.requests import CASCADE, CascadeOrder, Item, ordered
 
 CARRY_OUT = "carry-out"
 """The deadline at which a proposal is gone on with."""

@@ -1,39 +1,35 @@
 """Where proposals are, as far as the revoker carries them out; what operators may do with them is in the database (migrations/0004)."""
 
 from collections.abc import Sequence
-from uuid import UUID
 
 from asyncpg import Record
 from pydantic import TypeAdapter
 from servicecert_schemas.revocation import RevocationReason
-from servicecert_worker.decider import Conflict, Connection, Stored
+from servicecert_worker.decider import Conflict, Connection
 
-from ...domain.cascade_plan import Item
+from ...domain.requests import Item
 from ...storage import QUERIES
 from ..domain.proposal import MOST_AT_ONCE, Proposal, proposal_key, proposal_of
 
 _ITEMS = TypeAdapter(tuple[Item, ...])
 
 
-async def load_proposals(connection: Connection, keys: Sequence[str]) -> list[Stored[Proposal]]:
-    """The confirmed ones among the keys that are proposals'."""
+async def load_proposals(connection: Connection, keys: Sequence[str]) -> list[tuple[str, int, Proposal]]:
+    """Return the confirmed ones among the keys that are proposals', each with its key and its version."""
     ids = [id for key in keys if (id := proposal_of(key)) is not None]
     rows = await connection.fetch(QUERIES["load_proposals"], ids, MOST_AT_ONCE) if ids else []
-    return [Stored(proposal_key(row["id"]), row["version"], _proposal(row)) for row in rows]
+    return [(proposal_key(row["id"]), row["version"], _proposal(row)) for row in rows]
 
 
-async def save_proposals(connection: Connection, changed: Sequence[tuple[UUID, int, Proposal]]) -> None:
+async def save_proposals(connection: Connection, changed: Sequence[tuple[int, Proposal]]) -> None:
     """Stores how far each has come, by its id and the version that it was loaded at. Raises Conflict."""
-    if not changed:
-        return
-    ids, versions, states = zip(*changed, strict=True)
     saved = await connection.fetchval(
         QUERIES["save_proposals"],
-        ids,
-        versions,
-        [state.ordered for state in states],
-        [state.carried_at for state in states],
-        [state.done_at for state in states],
+        [proposal.id for _, proposal in changed],
+        [version for version, _ in changed],
+        [proposal.ordered for _, proposal in changed],
+        [proposal.carried_at for _, proposal in changed],
+        [proposal.done_at for _, proposal in changed],
     )
     if saved != len(changed):
         raise Conflict(f"{len(changed) - saved} of {len(changed)} proposals were changed by another worker.")
