@@ -8,13 +8,13 @@ import pytest
 from commandline import do, one_sentence
 from servicecert_notifier.domain.ledger import Ledger
 from servicecert_notifier.domain.planning import Occasion, planned
-from servicecert_notifier.domain.reminders import NOTHING_RECALLED
+from servicecert_notifier.domain.reminders import NOTHING_PREPARED
 from servicecert_notifier.domain.settling import settled, woken
 from servicecert_notifier.domain.task import MailOutcome, MailState
 from servicecert_notifier.mail.domain import contents
 from servicecert_notifier.mail.domain.samples import example
 from servicecert_notifier.service import MIGRATIONS
-from servicecert_notifier.storage.prepare import Recall
+from servicecert_notifier.storage.prepare import Prepare
 from servicecert_notifier.storage.store import LedgerStore
 from servicecert_schemas import CertificateIssued, Language
 from servicecert_worker.decider import Due, Result, Stored
@@ -56,7 +56,7 @@ async def taken(connection):
     row = await connection.fetchrow("select id, key, kind, at from deadlines")
     due = Due(row["id"], row["key"], row["kind"], row["at"])
     (stored,) = await LedgerStore().load(connection, [CASE])
-    recalled = await Recall(None, lambda: NOW)(connection, [due], {CASE: stored}, NOTHING_RECALLED)
+    recalled = await Prepare(None, lambda: NOW)(connection, [due], {CASE: stored}, NOTHING_PREPARED)
     return woken(stored.state, due, recalled, NOW)
 
 
