@@ -1,11 +1,11 @@
 """The notifier's way to the mail server: mails a second with a certificate's files, over TLS, beside what the same server takes from a bare client.
 
-The sink is a process of its own and is measured in the same run, by a client that speaks as the notifier does, MAIL, RCPT and DATA in one write, with
-mails that were written before: what is left of its rate is what writing and judging cost, and that is all processor time of one thread. `mail-1` and
+The sink is a process of its own and is measured in the same run, by a client that speaks as the notifier does, with mails that were
+written before: what is left of its rate is what writing and judging cost, and that is all processor time of one thread. `mail-1` and
 `mail-4` are what customers cause: each certificate goes to three people (C1), who share what it says. In `mail-4-apart` each mail is of a certificate
 of its own, which is the worst. Memory is looked at over 100,000 mails, for part of which the server stands still.
 
-The aim is 0.70, and missed (docs/measurements.md): the bare client needs some 120 µs of its processor for a mail, the notifier 240 to 290. Half of what it needs more is the writing of headers, words and files, the rest what it judges and keeps of each mail.
+The aim is 0.70, and missed (docs/measurements.md, docs/decisions/mail-libraries.md).
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from servicecert_notifier.domain.task import IssuedContent, MailState, MailTask
-from servicecert_notifier.mail.domain.letters import bodies
+from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.mail.domain.message import compose, mailbox
 from servicecert_notifier.mail.domain.samples import samples
 from servicecert_notifier.settings import Settings
-from servicecert_notifier.smtp.effects.conversation import Conversation, Envelope
+from servicecert_notifier.smtp.domain.answers import Envelope
+from servicecert_notifier.smtp.effects.conversation import Conversation, open_conversation, tls_context
 from servicecert_notifier.smtp.effects.handover import Postman
-from servicecert_notifier.smtp.effects.opening import open_conversation, tls_context
 from servicecert_schemas.values import Language
 from servicecert_worker.decider import Done, Task
 from servicecert_worker.process import logs
@@ -145,7 +145,7 @@ async def _bare(server: Server, connections: int) -> float:
 
 
 def _bytes(mail: MailTask, settings: Settings) -> tuple[Envelope, bytes]:
-    letter = bodies(mail, settings.contact)
+    letter = write(mail, settings.contact)
     message = compose(letter, settings.sender, mail.recipient, mail.mail_id, mail.date, mail.language)
     return Envelope(settings.envelope_sender, mailbox(mail.recipient.email), str(mail.mail_id)), message
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from servicecert_deploy.mail_catcher import CaughtMail
-from servicecert_notifier.domain.audience import addressed
+from servicecert_notifier.domain.planning import addressed
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.event import EventData
 from servicecert_schemas.mail import MailHandedOver, MailKind

@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 
 from servicecert_notifier.domain.task import MailTask
-from servicecert_notifier.mail.domain.letters import bodies, write
+from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.mail.domain.message import Letter, Sender, compose
 from servicecert_notifier.mail.domain.samples import samples
 from servicecert_schemas.values import Language
@@ -66,7 +66,7 @@ def _keep(folder: Path, name: str, task: MailTask) -> str:
     stem = f"{task.language}/{name}"
     (folder / f"{stem}.html").write_text(letter.html, "utf-8")
     (folder / f"{stem}.txt").write_text(letter.text, "utf-8")
-    mail = compose(bodies(task, _SENDER), Sender.read(_SENDER), task.recipient, task.mail_id, task.date, task.language)
+    mail = compose(letter, Sender.read(_SENDER), task.recipient, task.mail_id, task.date, task.language)
     (folder / f"{stem}.eml").write_bytes(mail)
     return _section(stem, name, task, letter)
 

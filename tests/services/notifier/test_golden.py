@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from servicecert_notifier.mail.domain.letters import bodies
+from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.mail.domain.message import Sender, compose
 from servicecert_notifier.mail.domain.samples import samples
 from servicecert_schemas import Language
@@ -49,7 +49,7 @@ def shown(raw: bytes) -> str:
 )
 def test_a_mail_is_the_stored_one(name, language, task):
     sender = Sender.read("ca@example.fi")
-    raw = compose(bodies(task, "help@example.fi"), sender, task.recipient, task.mail_id, task.date, task.language)
+    raw = compose(write(task, "help@example.fi"), sender, task.recipient, task.mail_id, task.date, task.language)
     stored = GOLDEN / f"{name}.{language}.txt"
     if os.environ.get("GOLDEN") == "write":
         stored.write_text(shown(raw), "utf-8")

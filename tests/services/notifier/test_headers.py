@@ -4,7 +4,7 @@ from email import message_from_bytes, policy
 
 from hypothesis import given
 from hypothesis import strategies as st
-from servicecert_notifier.mail.domain.letters import bodies
+from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.mail.domain.message import Sender, UnsendableAddress, compose
 from servicecert_notifier.mail.domain.samples import samples
 from servicecert_schemas import Language, Recipient, RecipientRole
@@ -44,7 +44,7 @@ def tainted(content, line):
 @given(task=st.sampled_from(EVERY_TASK), line=LINES, name=LINES, address=ADDRESSES)
 def test_E3_nothing_that_comes_in_makes_a_header(task, line, name, address):
     to = Recipient.model_construct(role=RecipientRole.ORDERER, email=address, name=name)
-    letter = bodies(task.model_copy(update={"content": tainted(task.content, line)}), "help@example.fi")
+    letter = write(task.model_copy(update={"content": tainted(task.content, line)}), "help@example.fi")
     try:
         raw = compose(letter, SENDER, to, task.mail_id, task.date, task.language)
     except UnsendableAddress:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from servicecert_notifier.mail.domain import markup
+from servicecert_notifier.mail.domain.filling import common_name, file_stem, fingerprint_of
 from servicecert_notifier.mail.domain.letters import pem, write
-from servicecert_notifier.mail.domain.names import common_name, file_stem, fingerprint_of
 from servicecert_notifier.mail.domain.samples import samples
 from servicecert_notifier.mail.domain.wording import WORDING
 from servicecert_schemas import CertificateType, Language, RevocationReason

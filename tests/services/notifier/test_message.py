@@ -16,7 +16,6 @@ from servicecert_notifier.mail.domain.message import (
     Letter,
     Sender,
     UnsendableAddress,
-    bodies_of,
     compose,
     encoded,
     mailbox,
@@ -61,7 +60,7 @@ def shown_name(raw: bytes) -> str:
 
 
 def composed(letter, to=None, sender=SENDER):
-    return compose(bodies_of(letter), sender, to or recipient(), ID, DATE, Language.FINNISH)
+    return compose(letter, sender, to or recipient(), ID, DATE, Language.FINNISH)
 
 
 def by_the_standard_library(letter: Letter, to: Recipient) -> EmailMessage:

@@ -5,7 +5,7 @@ import re
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from servicecert_notifier.mail.domain.names import file_stem, shown_subject
+from servicecert_notifier.mail.domain.filling import file_stem, shown_subject
 
 SERIAL = "4d8a31f07c5be29461a0d3c97e18f2b5" + "00" * 4
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in "0123456789")}

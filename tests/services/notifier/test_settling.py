@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from servicecert_notifier.domain.decide import decide
 from servicecert_notifier.domain.ledger import Ledger, Notice, Wanted
-from servicecert_notifier.domain.overtaking import overtaken
+from servicecert_notifier.domain.planning import overtaken
 from servicecert_notifier.domain.reminders import Prepared
 from servicecert_notifier.domain.settling import NOTICE, pause
 from servicecert_notifier.domain.task import NO_ANSWER, MailOutcome, MailState

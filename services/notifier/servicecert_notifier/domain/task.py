@@ -5,7 +5,6 @@ from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import Field, StringConstraints
-from servicecert_schemas.case import Deficiency
 from servicecert_schemas.certificate import Recipient, RecipientRole
 from servicecert_schemas.mail import AnswerClass, MailKind
 from servicecert_schemas.revocation import RevocationReason
@@ -135,13 +134,6 @@ REMINDERS = (MailKind.EXPIRES_IN_60_DAYS, MailKind.EXPIRES_IN_30_DAYS, MailKind.
 """The kinds that remind of a certificate's end."""
 
 
-def for_role(content: Content, role: RecipientRole) -> Content:
-    """The content as a recipient of this role may read it (E3): the reference of the customer's own books is for the orderer only."""
-    if role is RecipientRole.ORDERER or getattr(content, "customer_reference", None) is None:
-        return content
-    return content.model_copy(update={"customer_reference": None})
-
-
 class MailTask(Value):
     """One mail to one recipient. `date` is the event's time, so that a repeat has the same bytes; `give_up_at` ends the tries (C3).
 
@@ -197,8 +189,3 @@ class MailOutcome(Value):
         return {"2": AnswerClass.ACCEPTED, "4": AnswerClass.TEMPORARY, "5": AnswerClass.PERMANENT}.get(
             self.answer[0], AnswerClass.NO_ANSWER
         )
-
-
-def sentences(deficiencies: tuple[Deficiency, ...], language: Language) -> tuple[str, ...]:
-    """The deficiencies as sentences in one language."""
-    return tuple(deficiency.texts.in_language(language) for deficiency in deficiencies)

@@ -11,10 +11,10 @@ from uuid import UUID
 from servicecert_schemas.certificate import Recipient
 from servicecert_worker.decider import Connection, Due, Happened, Stored
 
-from ..domain.audience import addressed
 from ..domain.case_facts import Standing
 from ..domain.ledger import Ledger, Notice, Wanted
 from ..domain.pace import Limits, Paces, domain_of, give
+from ..domain.planning import addressed
 from ..domain.reminders import NOTHING_PREPARED, REMIND, Other, Prepared, kind_of, other_of, owed
 from ..domain.settling import NOTICE, TRY
 from ..domain.task import MailTask

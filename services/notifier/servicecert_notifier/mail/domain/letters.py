@@ -1,8 +1,10 @@
-"""What each mail says: the templates in `mails/`, compiled once, filled with what a task carries (C1, C2, C4, D5). Pure."""
+"""What each mail says: the templates in `texts/`, compiled once, filled with what a task carries (C1, C2, C4, D5). Pure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from importlib.resources import files
+from uuid import UUID
 
 from jinja2 import Environment, StrictUndefined, Template, select_autoescape
 from servicecert_schemas.mail import MailKind
@@ -11,8 +13,7 @@ from servicecert_schemas.values import Language
 from ...domain.task import REMINDERS, Content, IssuedContent, MailTask
 from . import markup
 from .filling import Filling, filling
-from .message import Attachment, Bodies, Letter, encoded, in_lines
-from .prepared import Prepared, Shape, marked, shape_of
+from .message import Attachment, Letter, encoded, in_lines
 from .wording import WORDING
 
 
@@ -61,35 +62,18 @@ _TEMPLATES = _compile()
 
 
 def write(task: MailTask, contact: str) -> Letter:
-    """The letter for one recipient, in the case's language, as a person reads it. `contact` is whom the reader may ask."""
-    filled = _filled(task, contact)
-    subject, text, html = _rendered(task.language, template_of(task.content.kind), filled)
-    return Letter(subject, text, html, _attachments(task.content, filled))
+    """The letter for one recipient, in the case's language. `contact` is whom the reader may ask."""
+    return _letter(task.content, task.language, task.date, task.case_id, contact)
 
 
-def bodies(task: MailTask, contact: str) -> Bodies:
-    """The same letter as it stands in a mail, from the template made ready for what the letter tells."""
-    filled = _filled(task, contact)
-    shape, words = shape_of(filled)
-    ready = _prepared(task.language, template_of(task.content.kind), shape)
-    return replace(ready.filled(words), attachments=_attachments(task.content, filled))
-
-
-@lru_cache(maxsize=256)
-def _prepared(language: Language, name: str, shape: Shape) -> Prepared:
-    return Prepared.read(*_rendered(language, name, marked(shape)))
-
-
-def _filled(task: MailTask, contact: str) -> Filling:
-    known = {"case_id": str(task.case_id), "contact": contact}
-    return filling(task.content, WORDING[task.language], task.date) | known
-
-
-def _rendered(language: Language, name: str, filled: Filling) -> tuple[str, str, str]:
-    """A template's subject, text and page."""
-    templates = _TEMPLATES[language, name]
+@lru_cache(maxsize=16)
+def _letter(content: Content, language: Language, date: datetime, case_id: UUID, contact: str) -> Letter:
+    """The letter, written once for the recipients of a case, whose mails follow one another."""
+    filled = filling(content, WORDING[language], date) | {"case_id": str(case_id), "contact": contact}
+    templates = _TEMPLATES[language, template_of(content.kind)]
     subject = templates.subject.render(filled)
-    return subject, templates.text.render(filled), templates.html.render(filled, title=subject)
+    text, html = templates.text.render(filled), templates.html.render(filled, title=subject)
+    return Letter(subject, text, html, _attachments(content, filled))
 
 
 def pem(certificate: str) -> bytes:

@@ -10,6 +10,7 @@ from binascii import b2a_base64, b2a_qp
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from unicodedata import normalize
 from uuid import UUID
 
@@ -26,15 +27,6 @@ _LINE = re.compile(rb".{1,76}")
 _PRINTABLE = re.compile(r"[ -~]*")
 _WORD_OCTETS = 39
 """Octets in one encoded word, so that it fits behind a header's name in 76 characters (RFC 2047 section 2)."""
-
-SOFT_BREAK = b"=\r\n"
-"""What breaks a line in quoted-printable without being part of the text."""
-
-_ENCODED_LINE = 76
-"""Octets in a line of quoted-printable, with the sign that it is broken (RFC 2045 section 6.7)."""
-
-_LITERAL = re.compile(r"[ !-<>-~]*[!-<>-~]")
-"""What quoted-printable leaves as it is."""
 
 _TEXT = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
 _PAGE = b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
@@ -132,47 +124,25 @@ def in_lines(base64: bytes) -> bytes:
     return b"\r\n".join(_LINE.findall(base64))
 
 
-@dataclass(frozen=True, slots=True)
-class Bodies:
-    """What a mail says, as it stands in the mail: the subject, the text and the page in quoted-printable, the files in base64."""
-
-    subject: str
-    text: bytes
-    page: bytes
-    attachments: tuple[Attachment, ...] = ()
-
-
-def bodies_of(letter: Letter) -> Bodies:
-    """A letter's bodies, encoded."""
-    return Bodies(letter.subject, legible(letter.text), legible(letter.html), letter.attachments)
-
-
-def legible(text: str) -> bytes:
+@lru_cache(maxsize=32)
+def _legible(text: str) -> bytes:
     """Text in UTF-8 and quoted-printable (RFC 2045 section 6.7), with the line ends of mail; a carriage return of its own has no place in one.
 
-    It can be read also where a mail is looked at as it is stored.
+    It can be read also where a mail is looked at as it is stored. It is encoded once for the recipients of a case.
     """
     # The encoder breaks lines as the first one ends.
     return b2a_qp(b"\r\n" + text.replace("\r", "").replace("\n", "\r\n").encode())[2:]
 
 
-def continued(text: str) -> bytes:
-    """The same for text that stands at the beginning of a line, and behind which the line is broken or ended."""
-    if len(text) < _ENCODED_LINE and _LITERAL.fullmatch(text):
-        return text.encode()
-    made = legible(text)
-    return made if len(made) - made.rfind(b"\n") <= _ENCODED_LINE else made + SOFT_BREAK
-
-
 def compose(
-    bodies: Bodies, sender: Sender, recipient: Recipient, mail_id: UUID, date: datetime, language: Language
+    letter: Letter, sender: Sender, recipient: Recipient, mail_id: UUID, date: datetime, language: Language
 ) -> bytes:
     """The mail as it goes over the wire, before dot-stuffing. The same arguments give the same bytes. Raises `UnsendableAddress`."""
     head = b"\r\n".join(
         (
             b"From: " + sender.header,
             b"To: " + _named(recipient.name or "", mailbox(recipient.email, utf8=True)),
-            b"Subject: " + _unstructured(one_line(bodies.subject)),
+            b"Subject: " + _unstructured(one_line(letter.subject)),
             b"Date: " + format_datetime(date.astimezone(UTC)).encode(),
             f"Message-ID: <{mail_id}@{sender.domain}>".encode(),
             b"MIME-Version: 1.0",
@@ -182,10 +152,10 @@ def compose(
         )
     )
     inner, outer = f"=_{mail_id.hex}_body".encode(), f"=_{mail_id.hex}_mail".encode()
-    told = _multipart(b"alternative", inner, (_TEXT + bodies.text, _PAGE + bodies.page))
-    if not bodies.attachments:
+    told = _multipart(b"alternative", inner, (_TEXT + _legible(letter.text), _PAGE + _legible(letter.html)))
+    if not letter.attachments:
         return head + told
-    return head + _multipart(b"mixed", outer, (told, *map(_file, bodies.attachments)))
+    return head + _multipart(b"mixed", outer, (told, *map(_file, letter.attachments)))
 
 
 def _multipart(kind: bytes, boundary: bytes, parts: tuple[bytes, ...]) -> bytes:

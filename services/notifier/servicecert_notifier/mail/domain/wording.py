@@ -1,5 +1,5 @@
-"""How each language names things: types, reasons, roles, moments. The words stand in `mails/<language>/words.toml`, those of
-the reasons for a revocation in the schemas."""
+"""How each language names things: types, reasons, roles, moments. The words stand in `texts/<language>/words.toml`, those of the reasons for a
+revocation in the schemas."""
 
 import tomllib
 from dataclasses import dataclass

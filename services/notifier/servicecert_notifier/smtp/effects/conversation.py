@@ -1,24 +1,32 @@
-"""One conversation with a mail server, kept open for many mails (RFC 5321).
+"""One conversation with a mail server, kept open for many mails, by aiosmtplib. What goes wrong is a sentence for an operator.
 
-Handing over a mail is our own, because a library's call for each command costs several times the CPU: MAIL, RCPT and DATA go out in one write where the
-server offers PIPELINING (RFC 2920). The conversation is opened by a library (see `opening`).
+aiosmtplib's own calls for a whole mail look through its content twice, which costs more than all else (docs/decisions/mail-libraries.md): the content is written
+here, and each answer is waited for with a time of its own.
 """
 
 import asyncio
-import re
-from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from enum import Enum, auto
+import ssl
+from collections.abc import Awaitable
+from contextlib import suppress
+from typing import cast
 
+from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPResponseException, SMTPTimeoutError
+from aiosmtplib.protocol import SMTPProtocol
+from aiosmtplib.response import SMTPResponse
+from servicecert_worker.faults import uncancelled, within
+
+from ...settings import Settings, Tls
+from ..domain.answers import Answer, Envelope, Offers, Reply, Step, stuffed
 from ..domain.relays import Relay
 
-_ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?= |$)")
-START_CONTENT = 354
-NOT_SMTP = "What answers at SMTP_HOST and SMTP_PORT does not speak SMTP: are they right?"
-_MAX_REPLY = 65_536
+_START_CONTENT = 354
+_CLOSING = 421
 _FAREWELL_SECONDS = 1.0
+_NOT_SMTP = "What answers at SMTP_HOST and SMTP_PORT does not speak SMTP: are they right?"
+_RENEW = "have it renewed there"
+_NAME = "write SMTP_HOST as the certificate names it"
+_WAYS_OUT = {9: _RENEW, 10: _RENEW, 62: _NAME, 64: _NAME}
+"""What to do about a certificate, by OpenSSL's X509_V_ERR numbers: not yet valid, expired, of another name, of another IP address."""
 
 
 class ConversationFailed(Exception):
@@ -33,221 +41,143 @@ class NoAnswer(ConversationFailed):
     """The mail server is silent. To try the next mail at once would only wait as long again."""
 
 
-class Step(Enum):
-    """What a reply answers."""
-
-    SENDER = auto()
-    RECIPIENT = auto()
-    CONTENT = auto()
-
-
-_MOST_REPLIES = len(Step)
-"""Replies that can be due at once: one to each command of those that go out in one write."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A reply to one command: its code, and the enhanced status code if it has one (RFC 3463). The server's words are dropped here."""
-
-    code: int
-    enhanced: str = ""
-
-    @staticmethod
-    def read(line: bytes) -> "Reply":
-        """Reads the last line of a reply. Raises `ValueError` where it is none."""
-        if not line[:3].isdigit() or not b"2" <= line[:1] <= b"5" or line[3:4].strip():
-            raise ValueError("is no reply of SMTP")
-        enhanced = _ENHANCED.match(line[4:].decode("latin-1"))
-        return Reply(int(line[:3]), enhanced[0] if enhanced else "")
-
-    @property
-    def positive(self) -> bool:
-        """Whether the command succeeded (RFC 5321 section 4.2.1)."""
-        return 200 <= self.code < 300
-
-    def __str__(self) -> str:
-        return f"{self.code} {self.enhanced}".rstrip()
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """How the server answered a mail: the reply that ended the transaction, for better or worse."""
-
-    step: Step
-    reply: Reply
-
-
-@dataclass(frozen=True, slots=True)
-class Offers:
-    """What a server said to EHLO that it can do."""
-
-    pipelining: bool = False
-    size: bool = False
-    dsn: bool = False
-    smtputf8: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """What is told beside a mail: `id` comes back with a bounce (RFC 3461). An address may have a local part that is not ASCII (RFC 6531)."""
-
-    sender: str
-    recipient: str
-    id: str
-
-    def commands(self, size: int, offers: Offers) -> tuple[bytes, bytes, bytes]:
-        """MAIL, RCPT and DATA, with the parameters that the server offers. The sender is ASCII."""
-        mail, rcpt = f"MAIL FROM:<{self.sender}>", f"RCPT TO:<{self.recipient}>"
-        if offers.size:
-            mail += f" SIZE={size}"
-        if not self.recipient.isascii():
-            mail += " SMTPUTF8 BODY=8BITMIME"
-        if offers.dsn:
-            mail += f" RET=HDRS ENVID={self.id}"
-            rcpt += " NOTIFY=FAILURE"
-        return f"{mail}\r\n".encode(), f"{rcpt}\r\n".encode(), b"DATA\r\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How many seconds a server may take for an answer, and for the one to a whole mail (RFC 5321 section 4.5.3.2)."""
-
-    answer: float
-    end: float
-
-
-class Conversation(asyncio.Protocol):
+class Conversation:
     """A conversation past its opening. Used for one mail at a time."""
 
-    def __init__(self, relay: Relay, transport: asyncio.Transport, offers: Offers, patience: Patience) -> None:
+    def __init__(self, relay: Relay, client: SMTP, protocol: SMTPProtocol, settings: Settings) -> None:
         self.relay = relay
-        self.offers = offers
-        self._transport = transport
-        self._patience = patience
-        self._buffer = bytearray()
-        self._replies: deque[Reply] = deque()
-        self._waiter: asyncio.Future[None] | None = None
-        self._broken: str | None = None
-        transport.set_protocol(self)
+        self.offers = Offers(*(client.supports_extension(name) for name in ("size", "dsn", "smtputf8")))
+        self._client = client
+        self._protocol = protocol
+        self._answer_seconds = settings.smtp_timeout_seconds
+        self._end_seconds = settings.smtp_end_timeout_seconds
 
     @property
     def usable(self) -> bool:
-        """Whether a mail can be tried: a server that said good-bye in a pause has closed, or left a reply that nobody asked for."""
-        return self._broken is None and not self._replies and not self._transport.is_closing()
+        """Whether a mail can be tried: a server that said good-bye in a pause has closed."""
+        return self._protocol.is_connected
 
-    async def hand_over(
-        self, envelope: Envelope, message: bytes, meanwhile: Callable[[], None] | None = None
-    ) -> Answer:
-        """Hands over one mail. Raises `ConversationFailed`; then it is unknown whether the server has the mail, and the conversation is over.
-
-        `meanwhile` is called while the server is busy with the content.
-        """
-        opening = envelope.commands(len(message), self.offers)
-        if self.offers.pipelining:
-            self._transport.write(b"".join(opening))
-        refusal: Answer | None = None
-        async with self._waiting(self._patience.answer):
-            for step, command in zip(Step, opening, strict=True):
-                if not self.offers.pipelining:
-                    self._transport.write(command)
-                reply = await self._reply()
-                refusal = refusal or (None if reply.positive or reply.code == START_CONTENT else Answer(step, reply))
-                if refusal and not self.offers.pipelining:
-                    break
-        if reply.code == START_CONTENT:
-            # A server may ask for the content though it took no recipient: then an empty one is due (RFC 2920 section 3.1).
-            self._transport.write(_stuffed(message) if refusal is None else b".\r\n")
-            async with self._waiting(self._patience.end):
-                if meanwhile is not None:
-                    # The loop sends what is written before it goes on here.
-                    await asyncio.sleep(0)
-                    meanwhile()
-                ended = Answer(Step.CONTENT, await self._reply())
-            return refusal or ended
-        if refusal is None:
-            self.abort()
-            raise ConversationFailed(
-                f"The mail server answered {reply} where it should have asked for the mail's content."
-            )
-        self._transport.write(b"RSET\r\n")
-        async with self._waiting(self._patience.answer):
-            await self._reply()
-        return refusal
-
-    @asynccontextmanager
-    async def _waiting(self, seconds: float) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(seconds):
-                yield
-        except TimeoutError:
-            self.abort()
-            raise NoAnswer(f"The mail server did not answer within {seconds:g} s.") from None
-
-    async def _reply(self) -> Reply:
-        while not self._replies:
-            if self._broken is not None:
-                raise ConversationFailed(self._broken)
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
-        reply = self._replies.popleft()
-        if reply.code == 421:
-            self.abort()
-            raise ConversationFailed("The mail server answered 421 and ended the conversation.")
-        return reply
+    async def hand_over(self, envelope: Envelope, message: bytes) -> Answer:
+        """Hands over one mail. Raises `ConversationFailed`; then it is unknown whether the server has the mail, and the conversation is over."""
+        for step, command in envelope.commands(len(message), self.offers).items():
+            reply = await self._command(command)
+            if reply.code >= 400:
+                await self._command(b"RSET")
+                return Answer(step, reply)
+            if not (reply.code == _START_CONTENT if step is Step.CONTENT else reply.positive):
+                raise self._over(f"The mail server answered {reply} to the {step.name.lower()} of a mail.")
+        return Answer(Step.CONTENT, await self._reply(self._content(message), self._end_seconds))
 
     async def close(self) -> None:
         """Says good-bye, and does not wait long for the answer."""
         if self.usable:
-            self._transport.write(b"QUIT\r\n")
-            try:
-                async with asyncio.timeout(_FAREWELL_SECONDS):
-                    await self._reply()
-            except (TimeoutError, ConversationFailed):
-                pass
-        self._transport.close()
+            with suppress(ConversationFailed):
+                await self._reply(self._protocol.execute_command(b"QUIT"), _FAREWELL_SECONDS)
+        self._client.close()
 
     def abort(self) -> None:
-        """Ends the conversation at once."""
-        self._end("The conversation with the mail server was ended.")
-        self._transport.abort()
+        """Ends the conversation at once, whatever is still to be written."""
+        transport = cast(asyncio.Transport | None, self._client.transport)
+        self._client.close()
+        if transport is not None:
+            transport.abort()
 
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        while (end := self._buffer.find(b"\n")) >= 0:
-            line = bytes(self._buffer[: end + 1]).rstrip()
-            del self._buffer[: end + 1]
-            if line[3:4] != b"-":
-                self._take(line)
-            if len(self._replies) > _MOST_REPLIES:
-                # Who is not stopped here fills the memory of a conversation that nobody reads.
-                self._buffer.clear()
-                self._end("The mail server answered more than it was asked.")
-                self._transport.abort()
-        if len(self._buffer) > _MAX_REPLY:
-            self.abort()
-        self._wake()
+    async def _command(self, command: bytes) -> Reply:
+        return await self._reply(self._protocol.execute_command(command), self._answer_seconds)
 
-    def _take(self, line: bytes) -> None:
+    async def _content(self, message: bytes) -> SMTPResponse:
+        self._protocol.write(stuffed(message))
+        return await self._protocol.read_response()
+
+    async def _reply(self, awaited: Awaitable[SMTPResponse], seconds: float) -> Reply:
         try:
-            self._replies.append(Reply.read(line))
-        except ValueError:
-            self._end(NOT_SMTP)
-            self._transport.abort()
+            response = await within(seconds, awaited)
+            reply = Reply.read(response.code, response.message)
+        except TimeoutError:
+            raise self._over(f"The mail server did not answer within {seconds:g} s.", NoAnswer) from None
+        except (SMTPResponseException, ValueError):
+            raise self._over(_NOT_SMTP) from None
+        except (SMTPException, OSError) as fault:
+            how = "ended" if fault.__cause__ is None else f"broke off ({type(fault.__cause__).__name__})"
+            raise self._over(f"The mail server {how} the conversation.") from None
+        if reply.code == _CLOSING:
+            raise self._over("The mail server answered 421 and ended the conversation.")
+        return reply
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        how = "ended" if exc is None else f"broke off ({type(exc).__name__})"
-        self._end(f"The mail server {how} the conversation.")
-
-    def _end(self, why: str) -> None:
-        self._broken = self._broken or why
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+    def _over(self, why: str, kind: type[ConversationFailed] = ConversationFailed) -> ConversationFailed:
+        self.abort()
+        return kind(why)
 
 
-def _stuffed(message: bytes) -> bytes:
-    """The content as DATA carries it: leading dots doubled, a lone dot behind (RFC 5321 section 4.5.2). `message` has CRLF line ends."""
-    dotted = message.replace(b"\r\n.", b"\r\n..")
-    return b"%b%b.\r\n" % (b"." if dotted.startswith(b".") else b"", dotted)
+async def open_conversation(relay: Relay, settings: Settings, tls: ssl.SSLContext) -> Conversation:
+    """Opens a conversation with a mail server as the settings ask. Raises `ConversationFailed`, and of its kinds `LoginRefused`."""
+    where = f"the mail server at {relay}"
+    client = SMTP(
+        hostname=relay.host,
+        port=relay.port,
+        timeout=settings.smtp_timeout_seconds,
+        start_tls=False,
+        use_tls=settings.smtp_tls is Tls.IMPLICIT,
+        tls_context=tls if settings.smtp_tls is Tls.IMPLICIT else None,
+    )
+    try:
+        await uncancelled(_greet(client, settings, tls, where))
+    except (SMTPException, OSError, ValueError) as fault:
+        client.close()
+        refused = isinstance(fault, SMTPAuthenticationError)
+        raise (LoginRefused if refused else ConversationFailed)(_sentence(fault, where)) from None
+    except BaseException:
+        client.close()
+        raise
+    if client.protocol is None or not client.is_connected:
+        # Who says good-bye with its answer to EHLO would be asked again at once, for ever, and no mail were tried.
+        client.close()
+        raise ConversationFailed(f"Opening a conversation, {where} ended it.")
+    return Conversation(relay, client, client.protocol, settings)
+
+
+async def _greet(client: SMTP, settings: Settings, tls: ssl.SSLContext, where: str) -> None:
+    await client.connect()
+    await client.ehlo()
+    if settings.smtp_tls in (Tls.STARTTLS, Tls.OPPORTUNISTIC):
+        await _encrypt(client, settings.smtp_tls, tls, where)
+    if settings.smtp_username is not None:
+        await client.login(settings.smtp_username, settings.password() or "")
+
+
+async def _encrypt(client: SMTP, wanted: Tls, tls: ssl.SSLContext, where: str) -> None:
+    if client.supports_extension("starttls"):
+        await client.starttls(tls_context=tls)
+        await client.ehlo()
+    elif wanted is Tls.STARTTLS:
+        raise ConversationFailed(
+            f"STARTTLS is required and {where} does not offer it: turn it on there, or set SMTP_TLS=off where the network is trusted."
+        )
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext:
+    """What certificates of a mail server are accepted: verified ones where TLS is required, any where it is opportunistic."""
+    context = ssl.create_default_context(cafile=settings.smtp_ca_file)
+    if not settings.smtp_tls.is_verified:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _sentence(fault: Exception, where: str) -> str:
+    # The library wraps what the network raises, and tells of the cause in its words only.
+    cause = fault.__cause__ if isinstance(fault.__cause__, ssl.SSLCertVerificationError) else fault
+    match cause:
+        case SMTPAuthenticationError():
+            return f"SMTP_USERNAME with the password of SMTP_PASSWORD_FILE is not accepted by {where} ({cause.code})."
+        case ssl.SSLCertVerificationError():
+            way_out = _WAYS_OUT.get(cause.verify_code, "set SMTP_CA_FILE to the CA that signed it")
+            return f"The certificate of {where} does not verify ({cause.verify_message.rstrip('.')}): {way_out}."
+        case SMTPResponseException(code=code) if code < 0:
+            return _NOT_SMTP
+        case SMTPResponseException():
+            return f"Opening a conversation, {where} answered {cause.code}."
+        case SMTPTimeoutError():
+            return f"Opening a conversation, {where} did not answer in time."
+        case _:
+            return f"Opening a conversation with {where} failed ({type(cause).__name__}): is it running, and is the address right?"

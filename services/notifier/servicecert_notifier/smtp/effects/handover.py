@@ -5,37 +5,24 @@ SMTP is at least once: where the answer to a mail got lost it is sent again, wit
 
 import asyncio
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from typing import Literal
 
 import structlog
 from servicecert_worker.decider import Done, Outcome, Task
 
-from ...domain.task import NO_ANSWER, Content, MailOutcome, MailState, MailTask
-from ...mail.domain.letters import bodies
-from ...mail.domain.message import Bodies, UnsendableAddress, compose, mailbox, masked
+from ...domain.task import NO_ANSWER, MailOutcome, MailState, MailTask
+from ...mail.domain.letters import write
+from ...mail.domain.message import UnsendableAddress, compose, mailbox, masked
 from ...settings import Settings
+from ..domain.answers import Answer, Envelope, Offers
 from ..domain.relays import Relay, Relays
-from .conversation import Answer, Conversation, ConversationFailed, Envelope, LoginRefused, NoAnswer, Offers, Step
-from .opening import open_conversation, tls_context
+from .conversation import Conversation, ConversationFailed, LoginRefused, NoAnswer, open_conversation, tls_context
 
 log = structlog.get_logger(__name__)
-
-_OURS_TO_MEND = frozenset((454, 530, 534, 535, 538))
-"""Replies that ask for a login or an encrypted connection (RFC 4954 section 6, RFC 3207 section 4): ours to mend, so no mail is refused for them."""
-
-_TOO_LARGE = 552
-"""The reply to MAIL that refuses the mail for its size (RFC 1870 section 6), and not its sender."""
-
-_SYSTEM_TROUBLE = "4.3."
-"""How an enhanced status begins that tells of a temporary trouble of the server itself, as a full disk (RFC 3463 section 3.4)."""
-
-_WRITTEN_AT_ONCE = 10
-"""Mails that a conversation has in memory at most: enough for those of one case to be written one after another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +32,6 @@ class Deferred:
     reason: str
     answer: str = NO_ANSWER
 
-
-@dataclass(frozen=True, slots=True)
-class _Mail:
-    """A mail that is ready to be handed over."""
-
-    envelope: Envelope
-    message: bytes
-
-
-_Written = _Mail | Exception
 
 Settled = Literal[MailState.DEFERRED, MailState.HANDED_OVER, MailState.REFUSED, MailState.GIVEN_UP]
 
@@ -80,7 +57,6 @@ class Postman:
         self._tls = tls_context(settings)
         self._relays = Relays(settings.relays)
         self._idle: list[Conversation] = []
-        self._written: tuple[Content, Bodies] | None = None
         self._busy: Counter[str] = Counter()
         self._outcomes: Counter[tuple[str, str]] = Counter()
         self._answers: dict[str, float] = {}
@@ -90,9 +66,10 @@ class Postman:
 
         One mail follows another through one conversation: who calls it several times at once has several.
         """
-        outcomes: dict[int, Done | Deferred] = {}
-        untried = Deferred(await self._all(tasks, outcomes) or "The mail was not tried.")
-        return [self._in_time(task, outcomes.get(place, untried)) for place, task in enumerate(tasks)]
+        outcomes: list[Done | Deferred] = []
+        why = await self._all(tasks, outcomes)
+        outcomes += [Deferred(why)] * (len(tasks) - len(outcomes))
+        return [self._in_time(task, outcome) for task, outcome in zip(tasks, outcomes, strict=True)]
 
     async def close(self) -> None:
         """Ends the conversations."""
@@ -112,10 +89,9 @@ class Postman:
         idle = Counter(str(conversation.relay) for conversation in self._idle if conversation.usable)
         return {str(relay): float(self._busy[str(relay)] + idle[str(relay)]) for relay in self._relays.all}
 
-    async def _all(self, tasks: Sequence[Task], outcomes: dict[int, Done | Deferred]) -> str | None:
-        """Hands over what is waiting. Where no conversation opens, or every server was silent lately, it answers why: what it leaves is for later."""
-        waiting = deque(range(len(tasks)))
-        while True:
+    async def _all(self, tasks: Sequence[Task], outcomes: list[Done | Deferred]) -> str:
+        """Hands over one mail after another, and answers why it leaves some for later: no conversation opens, or every server was silent lately."""
+        while len(outcomes) < len(tasks):
             try:
                 conversation = await self._conversation()
             except ConversationFailed as failed:
@@ -123,12 +99,12 @@ class Postman:
             relay = str(conversation.relay)
             self._busy[relay] += 1
             try:
-                await self._through(conversation, tasks, waiting, outcomes)
+                while conversation.usable and len(outcomes) < len(tasks):
+                    outcomes.append(await self._try(conversation, tasks[len(outcomes)]))
                 if conversation.usable:
                     self._idle.append(conversation)
-                if not waiting:
-                    return None
             except NoAnswer as silent:
+                outcomes.append(Deferred(str(silent)))
                 if self._relays.rest(asyncio.get_running_loop().time()):
                     return str(silent)
             except BaseException:
@@ -136,40 +112,7 @@ class Postman:
                 raise
             finally:
                 self._busy[relay] -= 1
-
-    async def _through(
-        self,
-        conversation: Conversation,
-        tasks: Sequence[Task],
-        waiting: deque[int],
-        outcomes: dict[int, Done | Deferred],
-    ) -> None:
-        """Hands over what is waiting for as long as the conversation goes on.
-
-        A mail is written while the server takes the one before. Where other conversations use that time, several are written at once, which costs less.
-        """
-        offers = conversation.offers
-        ahead: dict[int, _Written] = {}
-
-        def write_ahead(count: int = 1) -> None:
-            for place in islice(waiting, count):
-                if place not in ahead:
-                    ahead[place] = self._write(tasks[place].data, offers)
-
-        while waiting and conversation.usable:
-            alone = self._busy.total() == 1
-            if waiting[0] not in ahead:
-                write_ahead(1 if alone else _WRITTEN_AT_ONCE)
-            place = waiting.popleft()
-            task, written = tasks[place], ahead.pop(place)
-            if isinstance(written, _Mail):
-                try:
-                    outcomes[place] = await self._hand_over(conversation, task, written, write_ahead if alone else None)
-                except NoAnswer as silent:
-                    outcomes[place] = Deferred(str(silent))
-                    raise
-            else:
-                outcomes[place] = self._unwritten(task, written)
+        return "The mail was not tried."
 
     async def _conversation(self) -> Conversation:
         """A conversation that is open, or a new one with the first server that answers. Raises what the last of them raises."""
@@ -196,38 +139,36 @@ class Postman:
                 return conversation
         raise trouble
 
-    def _write(self, mail: MailTask, offers: Offers) -> _Written:
-        """The mail as bytes, for a server that offers this; or what is wrong with it: one mail that cannot be written must not hold up the others."""
+    async def _try(self, conversation: Conversation, task: Task) -> Done | Deferred:
+        """Writes a mail and hands it over. One that cannot be written holds up no others. Raises `NoAnswer`."""
         try:
-            recipient = mailbox(mail.recipient.email, utf8=offers.smtputf8)
-            message = compose(self._bodies(mail), self._sender, mail.recipient, mail.mail_id, mail.date, mail.language)
-            if self._dkim is not None:
-                message = self._dkim.signed(message, mail.date)
-        except Exception as fault:
-            return fault
-        return _Mail(Envelope(self._envelope_sender, recipient, str(mail.mail_id)), message)
-
-    def _unwritten(self, task: Task, fault: Exception) -> Done | Deferred:
-        if isinstance(fault, UnsendableAddress):
+            envelope, message = self._write(task.data, conversation.offers)
+        except UnsendableAddress:
             return self._done(task, MailState.REFUSED, NO_ANSWER)
-        # The fault's text may quote the mail, its type does not.
-        log.error("mail cannot be written", **_named(task), fault=type(fault).__name__)
-        return Deferred(f"The mail could not be written ({type(fault).__name__}).")
-
-    async def _hand_over(
-        self, conversation: Conversation, task: Task, mail: _Mail, meanwhile: Callable[[], None] | None
-    ) -> Done | Deferred:
+        except Exception as fault:
+            # The fault's text may quote the mail, its type does not.
+            log.error("mail cannot be written", **_named(task), fault=type(fault).__name__)
+            return Deferred(f"The mail could not be written ({type(fault).__name__}).")
         try:
-            answer = await conversation.hand_over(mail.envelope, mail.message, meanwhile)
+            answer = await conversation.hand_over(envelope, message)
         except ConversationFailed as failed:
             self._failed(conversation.relay, str(failed))
             if isinstance(failed, NoAnswer):
                 raise
             return Deferred(str(failed))
         self._answers[str(conversation.relay)] = float(answer.reply.code // 100)
-        if _takes_no_mail(answer):
+        if answer.takes_no_mail:
             await self._pass_over(conversation)
         return self._judge(task, answer)
+
+    def _write(self, mail: MailTask, offers: Offers) -> tuple[Envelope, bytes]:
+        """The mail as bytes, for a server that offers this. Raises `UnsendableAddress`."""
+        recipient = mailbox(mail.recipient.email, utf8=offers.smtputf8)
+        letter = write(mail, self._contact)
+        message = compose(letter, self._sender, mail.recipient, mail.mail_id, mail.date, mail.language)
+        if self._dkim is not None:
+            message = self._dkim.signed(message, mail.date)
+        return Envelope(self._envelope_sender, recipient, str(mail.mail_id)), message
 
     async def _pass_over(self, conversation: Conversation) -> None:
         """Has the next server asked, where there is one that has not failed lately."""
@@ -242,18 +183,12 @@ class Postman:
             log.warning("a mail server fails", relay=str(relay), reason=reason)
         self._answers[str(relay)] = 0.0
 
-    def _bodies(self, mail: MailTask) -> Bodies:
-        """The letter of a mail. Recipients of one case share the content and come one after another, so it is written once for them."""
-        if self._written is None or self._written[0] is not mail.content:
-            self._written = (mail.content, bodies(mail, self._contact))
-        return self._written[1]
-
     def _judge(self, task: Task, answer: Answer) -> Done | Deferred:
         """What the answer means. A refused sender, login or encryption concerns our own set-up, so the mail waits for an operator."""
         reply = answer.reply
         if reply.positive:
             return self._done(task, MailState.HANDED_OVER, str(reply))
-        if reply.code >= 500 and not _is_ours_to_mend(answer):
+        if reply.code >= 500 and not answer.is_ours_to_mend:
             return self._done(task, MailState.REFUSED, str(reply))
         return Deferred(f"The mail server answered {reply} to the {answer.step.name.lower()} of the mail.", str(reply))
 
@@ -275,17 +210,6 @@ class Postman:
             log.log(level, f"mail {state}", **_named(task), answer=answer, attempts=attempts, reason=reason)
         self._outcomes[mail.content.kind, state] += 1
         return Done(MailOutcome(mail_id=mail.mail_id, state=state, answer=answer, attempts=attempts, at=self._clock()))
-
-
-def _is_ours_to_mend(answer: Answer) -> bool:
-    """Whether the server takes nothing from us, for now or at all: what it says to MAIL, other than that this mail is too large, or of our login."""
-    code = answer.reply.code
-    return code in _OURS_TO_MEND or (answer.step is Step.SENDER and not answer.reply.positive and code != _TOO_LARGE)
-
-
-def _takes_no_mail(answer: Answer) -> bool:
-    """Whether an answer is about the server or about us, and not about the mail: another server may take it."""
-    return _is_ours_to_mend(answer) or answer.reply.enhanced.startswith(_SYSTEM_TROUBLE)
 
 
 def _named(task: Task) -> dict[str, object]:

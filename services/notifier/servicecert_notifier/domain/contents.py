@@ -7,11 +7,9 @@ from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.revocation import CertificateRevoked
 
-from ...domain.case_facts import Correspondence, Standing, known_by
-from ...domain.ledger import Row
-from ...domain.reminders import Expiry, Owed, day_of
-from ...domain.task import (
-    AddressRefusedContent,
+from .case_facts import Correspondence, known_by, sentences
+from .reminders import Expiry, Owed, day_of
+from .task import (
     Content,
     ExpiringContent,
     InvitedContent,
@@ -21,7 +19,6 @@ from ...domain.task import (
     RefusedContent,
     ReturnedContent,
     RevokedContent,
-    sentences,
 )
 
 TELLING = frozenset({CaseState.WAITING_FOR_CSR, CaseState.RETURNED, CaseState.LAPSED, CaseState.REFUSED})
@@ -133,14 +130,3 @@ def of_reminder(reminder: Owed, told: Correspondence, now: datetime) -> tuple[Co
         lapses=warned.until,
     )
     return lapse, str(warned.mark)
-
-
-def of_refusal(row: Row, standing: Standing) -> Content:
-    """What tells one recipient that another's address does not work."""
-    certificate = standing.certificate
-    return AddressRefusedContent(
-        refused=row.recipient,
-        told=row.kind,
-        subject=certificate and certificate.subject,
-        serial=certificate and certificate.serial,
-    )
