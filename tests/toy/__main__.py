@@ -3,8 +3,7 @@
 import sys
 
 from servicecert_worker.process.application import run
-from servicecert_worker.process.service import application
 
-from toy import service
+from toy.app import app
 
-sys.exit(run(application(service)))
+sys.exit(run(app()))

@@ -33,6 +33,8 @@ from toy import service as toy
 ACTOR = Actor(user_id="user-1", account_id="account-1", assurance=Assurance.HIGH, role=Role.COLLEAGUE)
 PATIENCE_SECONDS = 120.0
 PARTITIONS = 4
+BY_US = ("-m", "toy")
+BY_FASTSTREAM = ("-m", "faststream", "run", "--factory", "toy.app:app")
 TOPICS = [
     *(replace(topic, partitions=PARTITIONS) for topic in (topics.APPLICATIONS, topics.ACCOUNTS, topics.CERTIFICATES)),
     topics.AUDIT_CHECKPOINTS,
@@ -75,11 +77,11 @@ class Stand:
         for worker in self.workers:
             worker.kill()
 
-    def work(self, **environment: str) -> Child:
-        """Starts a worker of the toy."""
+    def work(self, command: Sequence[str] = BY_US, **environment: str) -> Child:
+        """Starts a worker of the toy, by one of the two commands that run a service."""
         log = self.folder / f"worker-{len(self.workers)}.log"
         worker = Child(
-            [Path(sys.executable), "-m", "toy"],
+            [Path(sys.executable), *command],
             log=log,
             environment={
                 **os.environ,

@@ -13,6 +13,7 @@ from servicecert_deploy import Parts
 from servicecert_deploy.ports import free_port
 from servicecert_schemas import topics
 from servicecert_worker.kafka import broker as brokers
+from servicecert_worker.kafka import clients
 from servicecert_worker.kafka.access import IN_THE_CLEAR, KafkaAccess
 from servicecert_worker.kafka.broker import Broker, TypesOnly, security, subscribe
 from servicecert_worker.kafka.cluster import Cluster
@@ -55,7 +56,7 @@ async def test_a_broker_whose_consumer_does_not_end_is_left(stand: Stand, monkey
     async with asyncio.timeout(30):
         await broker.stop()
     monkeypatch.undo()
-    await real.stop()
+    await clients.stop(real)
 
 
 async def test_a_broker_ends_while_kafka_is_down(stand: Stand, parts: Parts) -> None:

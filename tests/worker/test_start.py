@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from uuid import uuid4
 
@@ -9,7 +10,7 @@ import psycopg
 import pytest
 from servicecert_deploy import Parts
 from servicecert_deploy.ports import free_port
-from toy.stand import Stand, eventually, exact, numbered
+from toy.stand import BY_FASTSTREAM, BY_US, Stand, eventually, exact, numbered
 
 pytestmark = pytest.mark.usefixtures("measured_processes")
 
@@ -35,9 +36,12 @@ async def test_I1_a_database_that_goes_away_during_the_migration_is_waited_for(s
     assert worker.alive
 
 
+@pytest.mark.parametrize("command", [BY_US, BY_FASTSTREAM], ids=["servicecert", "faststream"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_worker_that_waits_for_the_broker_ends_in_order_when_it_is_told_to(stand: Stand, number) -> None:
-    worker = stand.work(KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{free_port()}")
+async def test_a_worker_that_waits_for_the_broker_ends_in_order_when_it_is_told_to(
+    stand: Stand, number, command
+) -> None:
+    worker = stand.work(command, KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{free_port()}")
 
     async def waits() -> bool:
         return "Waiting: Kafka does not answer" in worker.said(20)
@@ -52,3 +56,25 @@ async def test_a_worker_that_waits_for_its_schema_ends_in_order_when_it_is_told_
         worker = stand.work()
         await stand.until(f"select exists (select from pg_stat_activity where {WAITING})")
         assert worker.stop(60) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_worker_that_faststream_runs_does_the_same_and_ends_in_order(stand: Stand, number) -> None:
+    worker = stand.work(BY_FASTSTREAM)
+    case = uuid4()
+    await stand.send(numbered(case, "1", "2"))
+    await exact(stand, {case: ["1", "2"]})
+    assert worker.stop(60, number) == 0
+    assert "Stops" in worker.said(20)
+
+
+async def test_a_worker_whose_broker_is_gone_ends_in_order_when_it_is_told_to(stand: Stand, parts: Parts) -> None:
+    assert parts.kafka is not None
+    worker = stand.work()
+    await stand.send(numbered(uuid4(), "1"))
+    await stand.settled(1)
+    try:
+        await asyncio.to_thread(parts.kafka.kill)
+        assert await asyncio.to_thread(worker.stop, 60) == 0
+    finally:
+        await asyncio.to_thread(parts.kafka.restart)

@@ -80,8 +80,7 @@ class Broker(KafkaBroker):
             await within(_STOP_SECONDS, super().stop(*error))
 
     async def _leave(self) -> None:
-        for subscriber in self.subscribers:
-            await leave(subscriber)
+        await asyncio.gather(*(leave(subscriber) for subscriber in self.subscribers))
 
 
 class Guard(BaseMiddleware):

@@ -100,7 +100,7 @@ class Follower:
                 self._is_checked = False
                 for partition, offset in self._next.items():
                     self._subscriber.consumer.seek(partition, offset)
-            elif (consumer := self._subscriber.consumer) is not None and await self._look(consumer):
+            elif self._subscriber.running and await self._look(self._subscriber.consumer):
                 pause = _LOOK_SECONDS
 
     async def _look(self, consumer: AIOKafkaConsumer) -> bool:

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from hashlib import sha256
 from types import FrameType
 from typing import Any, NoReturn, Protocol
@@ -81,7 +81,10 @@ class Application(FastStream):
         try:
             await super().run(log_level, run_extra_options, sleep_time)
         except Exception as error:
-            raise SystemExit(tell(self.name, error)) from None
+            code = tell(self.name, error)
+            # Leaves the group, so that others need not wait until this process is missed.
+            await self._stop_brokers()
+            raise SystemExit(code) from None
         if over_tls() and "uvloop" in type(asyncio.get_running_loop()).__module__:
             # Under uvloop, which FastStream's command line takes, a TLS connection to a broker can hold the loop's end for minutes.
             sys.stderr.flush()
@@ -92,6 +95,10 @@ class Application(FastStream):
         if self._running is None:
             _exit_at_once()
         super().exit()
+
+    async def _stop_brokers(self) -> None:
+        with suppress(Exception):
+            await asyncio.gather(*(broker.stop() for broker in self.brokers))
 
     async def _finish(self) -> None:
         if self._running is not None:

@@ -38,7 +38,7 @@ def configure(service: str, form: Literal["auto", "json", "text"], level: str) -
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for noisy in ("aiokafka", "aiohttp.access", "asyncpg", "yoyo", "asyncio"):
+    for noisy in ("aiokafka", "aiohttp.access", "asyncpg", "yoyo", "asyncio", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     structlog.configure(
         # What is below the level ends here, before it costs anything.
