@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 from servicecert_schemas.event import EventData
 from servicecert_schemas.topics import Topic
 
@@ -31,12 +31,19 @@ class Facts:
     __slots__ = ()
 
 
+def _facts(value: object) -> Facts:
+    if not isinstance(value, Facts):
+        raise ValueError("is no facts of a service")
+    return value
+
+
 class Examined(BaseModel):
     """The result of an act that examined something once more: facts, as an event comes with."""
 
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, ser_json_bytes="base64")
 
-    facts: Facts
+    # `Any` for pydantic, which then writes whatever the facts are made of (B6).
+    facts: Annotated[Any, AfterValidator(_facts)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from servicecert_issuer.domain.examine import Examine, Office, examined
-from servicecert_issuer.domain.issuance import Examined, Intended, Linted, OnRecord, Signed, SigningOrder, Unsigned
+from servicecert_issuer.domain.issuance import Intended, Linted, OnRecord, Signed, SigningOrder, Unsigned
 from servicecert_issuer.effects.sign import ExamineAnew, Sign
 from servicecert_pki.authority import Authority
 from servicecert_pki.certificate import verify_certificate
@@ -16,7 +16,7 @@ from servicecert_pki.keys import KeyUnavailable, PublicKey, SigningKey
 from servicecert_pki.spki import KeyFamily
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.values import CertificateType
-from servicecert_worker.decider import Again, Done, Outcome, Task
+from servicecert_worker.decider import Again, Done, Examined, Outcome, Task
 
 Accepted = Callable[..., ApplicationAccepted]
 
