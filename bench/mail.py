@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from servicecert_notifier.domain.task import IssuedContent, MailState, MailTask
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.mail.domain.message import compose, mailbox
-from servicecert_notifier.mail.domain.samples import samples
+from servicecert_notifier.operator.samples import samples
 from servicecert_notifier.settings import Settings
 from servicecert_notifier.smtp.domain.answers import Envelope
 from servicecert_notifier.smtp.effects.conversation import Conversation, open_conversation, tls_context

@@ -12,7 +12,7 @@ from servicecert_notifier.domain.reminders import NOTHING_PREPARED
 from servicecert_notifier.domain.settling import settled, woken
 from servicecert_notifier.domain.task import MailOutcome, MailState
 from servicecert_notifier.mail.domain import contents
-from servicecert_notifier.mail.domain.samples import example
+from servicecert_notifier.operator.samples import example
 from servicecert_notifier.service import MIGRATIONS
 from servicecert_notifier.storage.prepare import Prepare
 from servicecert_notifier.storage.store import LedgerStore

@@ -10,10 +10,10 @@ import pytest
 import pytest_asyncio
 from journeys.judged.caseworker import Caseworker, certified, known_to
 from journeys.judged.table import FIRST_DAY, Case, Step, cases
-from servicecert_intake.domain.deadlines import HELSINKI
 from servicecert_intake.domain.rules.deficiencies import LACKS
 from servicecert_intake.service import open_service
 from servicecert_intake.settings import Settings
+from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.case import CaseState
 from servicecert_worker.decider import Service
 

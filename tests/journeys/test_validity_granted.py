@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from servicecert_intake.domain.deadlines import HELSINKI, due_day
+from servicecert_intake.domain.deadlines import due_day
 from servicecert_intake.domain.rules.validity import validity_days
 from servicecert_issuer.domain.examine import starting
 from servicecert_pki.profiles import Profile, load_profiles
-from servicecert_pki.validity import validity
+from servicecert_pki.validity import HELSINKI, validity
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 from servicecert_notifier.domain.task import MailTask
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.mail.domain.message import Letter, Sender, compose
-from servicecert_notifier.mail.domain.samples import samples
+from servicecert_notifier.operator.samples import samples
 from servicecert_schemas.values import Language
 
 _SENDER = "servicecertificates@authority.example"

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from servicecert_intake.domain.deadlines import HELSINKI
+from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import RecipientRole
 from servicecert_schemas.event import Assurance, Role

@@ -9,8 +9,6 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import settings
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
-from servicecert_intake.domain.accounts import NO_ACCOUNTS, Accounts
-from servicecert_intake.domain.accounts import apply as apply_accounts
 from servicecert_intake.domain.case import Case
 from servicecert_intake.domain.decide import decide
 from servicecert_intake.domain.examine import received
@@ -34,6 +32,7 @@ from servicecert_schemas.mail import MailBounced, MailGivenUp, MailHandedOver, M
 from servicecert_schemas.revocation import CertificateRevoked, RevocationRefused, RevocationRegistered
 from servicecert_schemas.values import is_business_id
 from servicecert_worker.decider import Change, Decision, Event, Happened
+from servicecert_worker.domain.membership import NO_ACCOUNTS, Accounts, accounts_after
 
 # A machine that does much else at the same time makes an example slow, not wrong.
 settings.register_profile("patient", deadline=None)
@@ -133,13 +132,13 @@ def from_own_account(known: Knowledge, form: Form) -> Knowledge:
     typed = form.applicant.business_id
     if not is_business_id(typed):
         return known
-    return replace(known, accounts=apply_accounts(NO_ACCOUNTS, [opened("account-1", typed), member("u")]))
+    return replace(known, accounts=accounts_after(NO_ACCOUNTS, [opened("account-1", typed), member("u")]))
 
 
 @pytest.fixture(scope="session")
 def accounts() -> Accounts:
     """Two accounts, the applicant's and another organisation's, each with its members."""
-    return apply_accounts(NO_ACCOUNTS, [opened("account-1"), member("u"), opened("account-2", "9900001-8")])
+    return accounts_after(NO_ACCOUNTS, [opened("account-1"), member("u"), opened("account-2", "9900001-8")])
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
-from servicecert_intake.domain.accounts import NO_ACCOUNTS, apply
-from servicecert_intake.domain.customer import ASK_AGAIN, ASKED_AFTER, MOST_WAITING
+from servicecert_intake.domain.customer import ASK_AGAIN, MOST_WAITING
 from servicecert_intake.domain.knowledge import NOTHING_KNOWN, Knowledge
 from servicecert_intake.domain.knowledge import apply as apply_all
 from servicecert_schemas.account import AccountMemberAdded, AccountMemberRemoved, AccountOpened
@@ -15,6 +14,8 @@ from servicecert_schemas.case import CaseState, EventRefused
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.event import Actor, Role
 from servicecert_worker.decider import Change, Due
+from servicecert_worker.domain.membership import ASKED_AFTER, NO_ACCOUNTS
+from servicecert_worker.domain.membership import accounts_after as apply
 from services.intake.conftest import with_form
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)

@@ -6,12 +6,13 @@ from uuid import UUID, uuid4
 
 import pytest
 from servicecert_intake.domain.case import Case
-from servicecert_intake.domain.deadlines import HELSINKI, due_time
+from servicecert_intake.domain.deadlines import due_time
 from servicecert_intake.domain.decide import decide
 from servicecert_intake.domain.knowledge import Knowledge
 from servicecert_intake.domain.registers.snapshot import Registers, apply
 from servicecert_intake.domain.rules import recheck
 from servicecert_intake.domain.rules.deficiencies import SEVERITIES, Severity
+from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.register import LongNames, Organisation, RegisterEntry

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from servicecert_notifier.domain.decide import decide
 from servicecert_notifier.domain.task import MailTask
-from servicecert_notifier.mail.domain.samples import NOW, example
+from servicecert_notifier.operator.samples import NOW, example
 from servicecert_notifier.settings import Settings
 from servicecert_notifier.smtp.effects.handover import Postman
 from servicecert_schemas import (
@@ -38,7 +38,6 @@ from servicecert_schemas import (
     Recipient,
 )
 from servicecert_worker.decider import Event, Task
-from structlog.testing import capture_logs
 
 
 @pytest.fixture
@@ -247,8 +246,7 @@ def desk() -> type[Desk]:
 
 
 @pytest.fixture
-def reasons(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], list[str]]]:
+def reasons(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     """Why mails were deferred, as the log says."""
     caplog.set_level(logging.INFO, "servicecert_notifier.smtp.effects.handover")
-    with capture_logs() as logs:
-        yield lambda: [entry["reason"] for entry in logs if entry["event"] == "mail deferred"]
+    return lambda: [record.reason for record in caplog.records if record.getMessage() == "mail deferred"]

@@ -9,7 +9,7 @@ from servicecert_notifier.domain.decide import LATE_PATIENCE, decide, heeds
 from servicecert_notifier.domain.ledger import Ledger
 from servicecert_notifier.domain.planning import PATIENCE
 from servicecert_notifier.domain.task import NO_ANSWER, MailOutcome, MailState
-from servicecert_notifier.mail.domain.samples import example
+from servicecert_notifier.operator.samples import example
 from servicecert_schemas import (
     AnswerClass,
     CaseState,

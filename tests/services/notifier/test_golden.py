@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.mail.domain.message import Sender, compose
-from servicecert_notifier.mail.domain.samples import samples
+from servicecert_notifier.operator.samples import samples
 from servicecert_schemas import Language
 
 GOLDEN = Path(__file__).parent / "golden"

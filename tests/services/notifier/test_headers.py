@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.mail.domain.message import Sender, UnsendableAddress, compose
-from servicecert_notifier.mail.domain.samples import samples
+from servicecert_notifier.operator.samples import samples
 from servicecert_schemas import Language, Recipient, RecipientRole
 
 STRICT = policy.SMTP.clone(raise_on_defect=True)

@@ -11,7 +11,7 @@ from servicecert_notifier.domain.planning import AUDIENCES, addressed
 from servicecert_notifier.domain.reminders import NOTHING_PREPARED
 from servicecert_notifier.domain.task import MailOutcome, MailState, MailTask
 from servicecert_notifier.mail.domain.letters import write
-from servicecert_notifier.mail.domain.samples import samples
+from servicecert_notifier.operator.samples import samples
 from servicecert_schemas import Answer, CaseState, HistoryEntry, Language, MailKind, Recipient, RecipientRole, Texts
 from servicecert_worker.decider import Result
 

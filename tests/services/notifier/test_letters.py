@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from servicecert_notifier.mail.domain import markup
 from servicecert_notifier.mail.domain.filling import common_name, file_stem, fingerprint_of
 from servicecert_notifier.mail.domain.letters import pem, write
-from servicecert_notifier.mail.domain.samples import samples
 from servicecert_notifier.mail.domain.wording import WORDING
+from servicecert_notifier.operator.samples import samples
 from servicecert_schemas import CertificateType, Language, RevocationReason
 
 EVERY_LANGUAGE = pytest.mark.parametrize("language", list(Language))

@@ -24,8 +24,8 @@ from servicecert_notifier.domain.reminders import (
     owed,
     wake,
 )
-from servicecert_notifier.mail.domain.samples import example
 from servicecert_notifier.mail.domain.wording import HELSINKI
+from servicecert_notifier.operator.samples import example
 from servicecert_schemas import (
     CaseChanged,
     CaseState,

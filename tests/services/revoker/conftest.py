@@ -27,10 +27,19 @@ from servicecert_revoker.crl.effects.run import Press, Timing
 from servicecert_revoker.crl.effects.server import serve
 from servicecert_revoker.crl.operator.gauges import Tally
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN, Knowledge, apply
-from servicecert_revoker.domain.status import Asked, Certificate, Entered, Listed, Registered, Revocation, Revoked, Void
+from servicecert_revoker.domain.status import (
+    Asked,
+    Certificate,
+    Entered,
+    Listed,
+    Registered,
+    Revocation,
+    Revoked,
+    Void,
+)
 from servicecert_revoker.service import MIGRATIONS
 from servicecert_revoker.storage.store import RevocationStore
-from servicecert_schemas.account import AccountMemberAdded
+from servicecert_schemas.account import AccountMemberAdded, AccountOpened
 from servicecert_schemas.certificate import CertificateIssued, Recipient, RecipientRole
 from servicecert_schemas.event import Actor, Assurance, Role
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
@@ -295,12 +304,23 @@ def member(
     return Change(account, data, ISSUED_AT - timedelta(hours=1))
 
 
+def opened(account: str = "account-1") -> Change:
+    """That an account was opened for an organisation, two hours before the certificate was issued; its opener is nobody else's user."""
+    actor = Actor(user_id="opener", account_id=account, assurance=Assurance.HIGH, role=Role.COLLEAGUE)
+    data = AccountOpened(
+        account_id=account, actor=actor, business_id="9900058-7", organisation_name="Onnelan VI apteekki"
+    )
+    return Change(account, data, ISSUED_AT - timedelta(hours=2))
+
+
 @pytest.fixture(scope="session")
 def known() -> Knowledge:
     """Two accounts, each with a colleague; the first with a technical contact of its case, too."""
     return apply(
         NOTHING_KNOWN,
         [
+            opened(),
+            opened("account-2"),
             member("user-1"),
             member("user-1", account="account-2"),
             member("contact-1", Role.TECHNICAL_CONTACT, case_id=CASE),

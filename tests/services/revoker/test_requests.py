@@ -9,10 +9,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from servicecert_revoker.domain.knowledge import Knowledge
+from servicecert_revoker.domain.knowledge import NOTHING_KNOWN, Knowledge, apply
 from servicecert_revoker.domain.life import ask
 from servicecert_revoker.domain.requests import (
-    ASKED_AFTER,
     TAKES_EFFECT_WITHIN,
     TEXTS,
     Code,
@@ -27,6 +26,8 @@ from servicecert_revoker.domain.requests import (
 from servicecert_revoker.domain.status import Asked, Certificate, Entered, Listed, Registered, Revoked, Valid, held_of
 from servicecert_schemas.event import Assurance, Role
 from servicecert_schemas.revocation import RevocationReason, RevocationRefused, RevocationRequested
+from servicecert_worker.domain.membership import ASKED_AFTER
+from services.revoker.conftest import member
 
 Requested = Callable[..., RevocationRequested]
 MakeAsked = Callable[..., Asked]
@@ -124,6 +125,14 @@ def test_A2_user_whom_nobody_invited_is_asked_for_again_a_minute_long_and_then_r
             now, looks = verdict.until, looks + 1
         assert (now, looks) == (HERE + ASKED_AFTER[-1], len(ASKED_AFTER))
         assert verdict == Refused(Code.NO_SUCH_CERTIFICATE, in_case=False)
+
+
+def test_A2_nobody_acts_for_an_account_of_which_it_is_not_known_whose_it_is(
+    asked: MakeAsked, certificate: Certificate
+) -> None:
+    unbound = apply(NOTHING_KNOWN, [member("user-1")])
+    late = HERE + ASKED_AFTER[-1]
+    assert judged(asked(), certificate, unbound, late) == Refused(Code.NO_SUCH_CERTIFICATE, in_case=False)
 
 
 def test_A3_technical_contact_may_say_that_the_key_of_the_one_case_is_exposed_and_nothing_else(

@@ -1,16 +1,15 @@
-"""The clocks of a case: until when an application has to be complete (A12) and a certificate delivered (A13), and what is warned of before (E2).
+"""The clocks of a case: until when an application has to be complete (A12) and a certificate delivered (A13).
 
-A case has one clock at a time, and it wakes at one moment at a time: at half, at nine tenths, and at the end. Where several of them passed while
-nobody was awake, only the last is told. The kind of the deadline names the clock and the mark, so that the open ones can be counted by it.
+A case has one clock at a time. The kind of its deadline names the clock and the mark, so that the open ones can be counted by it.
 """
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import MappingProxyType
 
 from servicecert_schemas.case import CaseState
-from servicecert_schemas.deadline import DeadlineKind, DeadlineMark, DeadlineWarned
+from servicecert_schemas.deadline import DeadlineKind, DeadlineMark
 from servicecert_worker.decider import Deadline, Due
+from servicecert_worker.domain.clocks import Clock, marks_after
 
 from .case import Case
 from .deadlines import lapse_time
@@ -23,34 +22,13 @@ HEARS_FIRST = MappingProxyType({f"{DeadlineKind.COMPLETION}/{mark}": GRACE for m
 
 _PENDING = frozenset({CaseState.SUBMITTED, CaseState.WAITING_FOR_CSR, CaseState.RETURNED})
 _UNDELIVERED = frozenset({CaseState.ACCEPTED, CaseState.ISSUED})
-_ORDER = tuple(DeadlineMark)
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """A clock that runs since one moment until another."""
-
-    kind: DeadlineKind
-    since: datetime
-    until: datetime
-
-    def wakes(self, mark: DeadlineMark) -> datetime:
-        """When the clock is looked at for a mark: half and nine tenths of the whole time by the clock, weekends and nights included."""
-        whole = self.until - self.since
-        if mark is DeadlineMark.PASSED:
-            return self.until + (GRACE if self.kind is DeadlineKind.COMPLETION else timedelta())
-        return self.since + (whole / 2 if mark is DeadlineMark.HALF else whole * 9 / 10)
-
-    def reached(self, now: datetime) -> DeadlineMark | None:
-        """The last mark that was passed."""
-        return next((mark for mark in reversed(_ORDER) if self.wakes(mark) <= now), None)
 
 
 def clock_of(case: Case) -> Clock | None:
     """The clock that runs for a case. That of an incomplete application runs since it was first submitted: no supplement starts it anew (A12)."""
     if case.state in _PENDING:
         submitted = case.entered[0].at
-        return Clock(DeadlineKind.COMPLETION, submitted, lapse_time(submitted))
+        return Clock(DeadlineKind.COMPLETION, submitted, lapse_time(submitted), GRACE)
     if case.state in _UNDELIVERED and case.due is not None and case.complete_at is not None:
         return Clock(DeadlineKind.DELIVERY, case.complete_at, case.due)
     return None
@@ -61,7 +39,7 @@ def clock_deadline(case: Case | None) -> Deadline | None:
     clock = None if case is None else clock_of(case)
     if clock is None or case is None:
         return None
-    left = _ORDER if case.told is None else _ORDER[_ORDER.index(case.told) + 1 :]
+    left = marks_after(case.told)
     return Deadline(f"{clock.kind}/{left[0]}", clock.wakes(left[0])) if left else None
 
 
@@ -77,8 +55,3 @@ def rearmed(before: Case | None, after: Case | None) -> tuple[Deadline, ...]:
 def is_of_clock(due: Due) -> bool:
     """Whether a deadline is one of a clock."""
     return due.kind.partition("/")[0] in frozenset(DeadlineKind)
-
-
-def warning(case: Case, clock: Clock, mark: DeadlineMark) -> DeadlineWarned:
-    """The event that tells of a mark."""
-    return DeadlineWarned(case_id=case.case_id, kind=clock.kind, mark=mark, since=clock.since, until=clock.until)

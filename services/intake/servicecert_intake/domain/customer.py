@@ -5,17 +5,15 @@ after it is decided after it (I5).
 """
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from servicecert_schemas.application import (
-    ApplicationEvent,
-    ApplicationSubmitted,
-    ApplicationWithdrawn,
-)
+from servicecert_schemas.application import ApplicationEvent, ApplicationSubmitted, ApplicationWithdrawn, CsrAttached
 from servicecert_schemas.case import Answer, CaseState, EventRefused, HistoryEntry
 from servicecert_schemas.certificate import AcceptedWithdrawn
 from servicecert_schemas.deadline import DeadlineKind
+from servicecert_schemas.event import Role
 from servicecert_worker.decider import Deadline, Decision, Event, Intent
+from servicecert_worker.domain.membership import ask_again_at, is_strongly_authenticated, role_of
 
 from .answers import TOO_LATE, AnswerCode
 from .case import Case, Waiting
@@ -24,15 +22,13 @@ from .examine import Received
 from .judging import judged
 from .knowledge import Context
 from .moves import moved, shown
-from .rules.actor import membership, objection
 from .rules.application import JudgedCsr
 from .rules.renewal import LOOK_UP, Followed, LookUp
 
 ASK_AGAIN = "ask-again"
 """The deadline at which the first of a case's waiting events is asked again."""
 
-ASKED_AFTER = tuple(timedelta(seconds=seconds) for seconds in (0.2, 1, 3, 10, 30, 60))
-"""When an event of a user who is no member is asked again: the invitation may be under way on another topic (A2)."""
+_APPLICANTS = frozenset({Role.COLLEAGUE, Role.TECHNICAL_PARTNER})
 
 MOST_WAITING = 10
 """How many events of a case wait at most. One more is answered at once: it is to be sent again later."""
@@ -51,7 +47,7 @@ def arrived(case: Case | None, happened: Event, data: ApplicationEvent, context:
     if len(case.waiting) < MOST_WAITING:
         return Decision(replace(case, waiting=(*case.waiting, Waiting.of(happened, now))))
     # Who was not invited does not learn that there is a case in which something waits (A2).
-    invited = membership(data, context.known.accounts, happened.time) is not None
+    invited = role_of(data.actor, data.case_id, context.known.accounts, happened.time) is not None
     code = AnswerCode.TOO_MANY_AT_ONCE if invited else AnswerCode.NO_SUCH_CASE
     return Decision(case, (_refusal(happened, data, code, now),))
 
@@ -82,13 +78,13 @@ def _in_turn(case: Case, happened: Event, data: ApplicationEvent, since: datetim
     """What follows from an event whose turn it is: whether its user may, then the table. It came at `since`."""
     now = context.now
     opens = case.filed is CaseState.SUBMITTED and isinstance(data, ApplicationSubmitted)
-    invited_as = membership(data, context.known.accounts, happened.time)
+    invited_as = role_of(data.actor, data.case_id, context.known.accounts, happened.time)
     if invited_as is None:
-        if (again := next((since + after for after in ASKED_AFTER if since + after > now), None)) is not None:
+        if (again := ask_again_at(since, now)) is not None:
             return _held(case, happened, since, Decision(case, deadlines=(Deadline(ASK_AGAIN, again),)))
         if not opens:
             return Decision(case, (_refusal(happened, data, AnswerCode.NO_SUCH_CASE, now),))
-    code = AnswerCode.NOT_A_MEMBER if invited_as is None else objection(data, invited_as)
+    code = AnswerCode.NOT_A_MEMBER if invited_as is None else _objection(data, invited_as)
     if code is None:
         state = CaseState.SUBMITTED if opens else _state_at(case, happened.time)
         followed, code = _move(case, state, happened, context)
@@ -100,6 +96,19 @@ def _in_turn(case: Case, happened: Event, data: ApplicationEvent, since: datetim
     answer = None if code is None else Answer(event_id=happened.id, code=code, texts=code.texts, at=now)
     after = replace(followed.state, answer=answer)
     return shown(Decision(after, followed.events, deadlines=followed.deadlines))
+
+
+def _objection(event: ApplicationEvent, invited_as: Role) -> AnswerCode | None:
+    """Why a user who was invited may not do this, if there is a reason (A2).
+
+    A technical contact was invited for the certificate request alone (A3). Who acts in a lesser role than the invitation's has the lesser's rights.
+    """
+    role = event.actor.role
+    if not is_strongly_authenticated(event.actor):
+        return AnswerCode.NOT_STRONGLY_AUTHENTICATED
+    if {invited_as, role} <= _APPLICANTS or (isinstance(event, CsrAttached) and role is not Role.OPERATOR):
+        return None
+    return AnswerCode.ROLE_NOT_ALLOWED
 
 
 def _move(case: Case, state: CaseState, happened: Event, context: Context) -> tuple[Decision[Case], AnswerCode | None]:

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 
 import holidays
-from servicecert_pki.validity import HELSINKI as HELSINKI
+from servicecert_pki.validity import HELSINKI
 
 DELIVERY_WEEKDAYS = 5
 PENDING_MONTHS = 6

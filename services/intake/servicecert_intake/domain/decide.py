@@ -19,7 +19,7 @@ from servicecert_worker.decider import Deadline, Decision, Due, Event, Happened,
 
 from . import customer, key_search
 from .case import Case
-from .clocks import clock_deadline, clock_of, is_of_clock, rearmed, warning
+from .clocks import clock_deadline, clock_of, is_of_clock, rearmed
 from .judging import rechecked
 from .knowledge import Context, Knowledge
 from .moves import moved, shown
@@ -79,4 +79,4 @@ def _clock_due(case: Case, now: datetime) -> Decision[Case]:
         return Decision(case, deadlines=() if next is None else (next,))
     if clock.kind is DeadlineKind.COMPLETION and mark is DeadlineMark.PASSED:
         return shown(moved(case, CaseState.LAPSED, now, csr=None))
-    return Decision(replace(case, told=mark), (warning(case, clock, mark),))
+    return Decision(replace(case, told=mark), (clock.warning(case.case_id, mark),))

@@ -3,8 +3,9 @@
 from datetime import datetime, time, timedelta
 
 from pydantic import BaseModel
+from servicecert_pki.validity import HELSINKI
 
-from .deadlines import HELSINKI, day_of
+from .deadlines import day_of
 
 SEARCH = "shared-primes"
 """The deadline at which the search is due, and the act itself."""

@@ -8,9 +8,8 @@ from types import MappingProxyType
 from servicecert_pki.profiles import Profiles
 from servicecert_schemas.account import AccountEvent
 from servicecert_worker.decider import Change
+from servicecert_worker.domain.membership import NO_ACCOUNTS, Accounts, accounts_after
 
-from . import accounts as books
-from .accounts import NO_ACCOUNTS, Accounts
 from .registers.snapshot import NO_REGISTERS, Registers
 from .registers.snapshot import apply as apply_entries
 from .rules.application import KeyRecord
@@ -43,5 +42,5 @@ def apply(known: Knowledge, changes: Sequence[Change]) -> Knowledge:
     of_registers = [(change.key, change.data) for change in changes if not isinstance(change.data, AccountEvent)]
     return Knowledge(
         apply_entries(known.registers, of_registers) if of_registers else known.registers,
-        books.apply(known.accounts, of_accounts) if of_accounts else known.accounts,
+        accounts_after(known.accounts, of_accounts) if of_accounts else known.accounts,
     )

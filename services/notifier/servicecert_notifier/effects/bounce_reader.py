@@ -6,6 +6,7 @@ Several workers may read the same folder: a mail bounces once, whoever says so f
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -15,7 +16,6 @@ from typing import NoReturn
 from uuid import uuid4
 
 import asyncpg
-import structlog
 from servicecert_worker.clock import Clock
 from servicecert_worker.faults import beside, named
 
@@ -23,7 +23,7 @@ from ..domain import bounces
 from ..domain.ledger import Notice, Wanted
 from ..operator.mail_requests import notify
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5.0
 _EARLY_SECONDS = 600.0
@@ -49,7 +49,7 @@ class BounceReader:
             except Exception as fault:
                 faults = [fault]
             if faults and not told:
-                log.warning("bounces cannot be read now", fault=named(faults[0]), reports=len(faults))
+                log.warning("bounces cannot be read now", extra={"fault": named(faults[0]), "reports": len(faults)})
             told = bool(faults)
             await asyncio.sleep(LOOK_SECONDS)
 
@@ -86,17 +86,20 @@ class BounceReader:
         async with self._pool.acquire() as connection, connection.transaction():
             row = await connection.fetchrow(_ROW, bounce.mail_id)
             if row is None:
-                log.info("a bounce is of no mail in the ledger", mail=str(bounce.mail_id))
+                log.info("a bounce is of no mail in the ledger", extra={"mail": str(bounce.mail_id)})
                 return True
             if row["state"] in _UNDER_WAY:
                 if time.time() - came < _EARLY_SECONDS:
                     return False
                 # It is tried again, so this report is not of its end; one that is has to count.
-                log.info("a bounce is of a mail that is still tried", mail=str(bounce.mail_id))
+                log.info("a bounce is of a mail that is still tried", extra={"mail": str(bounce.mail_id)})
                 return True
             notice = Notice(uuid4(), row["case_id"], bounce.mail_id, Wanted.BOUNCE, bounce.status, self._clock())
             if await notify(connection, notice):
-                log.warning("mail bounced", mail=str(bounce.mail_id), case=str(row["case_id"]), status=bounce.status)
+                log.warning(
+                    "mail bounced",
+                    extra={"mail": str(bounce.mail_id), "case": str(row["case_id"]), "status": bounce.status},
+                )
         return True
 
     def _put_away(self, path: Path) -> None:

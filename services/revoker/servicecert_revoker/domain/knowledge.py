@@ -5,16 +5,15 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from uuid import UUID
 
-from immutables import Map
-from servicecert_schemas.membership import Account, account_after
 from servicecert_worker.decider import Change
+from servicecert_worker.domain.membership import NO_ACCOUNTS, Accounts, accounts_after
 
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
     """A snapshot of the accounts; and, of what a turn decides on, the keys that are compromised and the requests that two operators want."""
 
-    accounts: Map[str, Account] = field(default_factory=Map)
+    accounts: Accounts = NO_ACCOUNTS
     compromised: frozenset[str] = frozenset()
     confirmed: Mapping[tuple[UUID, UUID], str] = field(default_factory=lambda: MappingProxyType({}))
     """By the request's id and its case the reason that was confirmed."""
@@ -25,9 +24,4 @@ NOTHING_KNOWN = Knowledge()
 
 def apply(known: Knowledge, changes: Sequence[Change]) -> Knowledge:
     """The snapshot after more events of accounts."""
-    draft = known.accounts.mutate()
-    for change in changes:
-        after = account_after(draft.get(change.key), change.data, change.time)
-        if after is not None:
-            draft[change.key] = after
-    return Knowledge(draft.finish())
+    return Knowledge(accounts_after(known.accounts, changes))

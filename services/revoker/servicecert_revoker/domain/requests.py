@@ -15,6 +15,7 @@ from servicecert_pki.serials import serial_readings
 from servicecert_schemas.event import Actor, Assurance, Role
 from servicecert_schemas.reasons import ALLOWED
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
+from servicecert_worker.domain.membership import ask_again_at, is_strongly_authenticated, role_of
 from servicecert_worker.texts import read_texts
 
 from .knowledge import Knowledge
@@ -23,13 +24,9 @@ from .status import Asked, Certificate, Revocation
 TAKES_EFFECT_WITHIN = timedelta(hours=24)
 """From when the request was sent to a published CRL, at most (D4). So long a request waits for its certificate."""
 
-ASKED_AFTER = tuple(timedelta(seconds=seconds) for seconds in (0.2, 1, 3, 10, 30, 60))
-"""When a request whose user is not known is looked at again: the event that invites them may be under way on another topic (A2)."""
-
 CASCADE = "cascade"
 """The act of looking for a key's other certificates."""
 
-_STRONG = frozenset({Assurance.SUBSTANTIAL, Assurance.HIGH})
 _REVOKER = "revoker"
 _FOLLOWING = UUID("5d6f2b0a-8f44-4c0b-9a7e-2f1c3f1b7a10")
 
@@ -85,11 +82,12 @@ def judge(asked: Asked, certificate: Certificate | None, context: Context) -> Gr
     request = asked.request
     if request.actor.role is Role.OPERATOR:
         return _of_the_authority(asked, certificate, context)
-    invited_as = _membership(asked, context.known)
-    if request.actor.assurance not in _STRONG:
+    sent = min(asked.at, asked.since)
+    invited_as = role_of(request.actor, request.case_id, context.known.accounts, sent)
+    if not is_strongly_authenticated(request.actor):
         return Refused(Code.NOT_STRONGLY_AUTHENTICATED, in_case=invited_as is not None)
     if invited_as is None:
-        again = next((asked.since + after for after in ASKED_AFTER if asked.since + after > context.now), None)
+        again = ask_again_at(asked.since, context.now)
         return Refused(Code.NO_SUCH_CERTIFICATE, in_case=False) if again is None else Wait(again)
     if request.reason is RevocationReason.PRIVILEGE_WITHDRAWN:
         return Refused(Code.REASON_RESERVED, in_case=True)
@@ -118,14 +116,6 @@ def _wait_for_certificate(asked: Asked, now: datetime) -> Refused | Wait:
     """Two topics have no order between them, so the certificate may be under way; another account's is, for whoever asks, not there (D1)."""
     end = asked.since + TAKES_EFFECT_WITHIN
     return Wait(end) if now < end else Refused(Code.NO_SUCH_CERTIFICATE, in_case=True)
-
-
-def _membership(asked: Asked, known: Knowledge) -> Role | None:
-    """The role in which the request's user was invited to act in its case, if at all."""
-    account = known.accounts.get(asked.request.actor.account_id)
-    if account is None:
-        return None
-    return account.member(asked.request.actor.user_id, asked.request.case_id, min(asked.at, asked.since))
 
 
 def reads_as(typed: str, serial: str) -> bool:

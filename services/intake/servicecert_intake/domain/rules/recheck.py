@@ -3,9 +3,10 @@
 from datetime import UTC, datetime, time, timedelta
 from uuid import UUID
 
+from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.case import CaseState
 
-from ..deadlines import HELSINKI, day_of
+from ..deadlines import day_of
 from .deficiencies import SEVERITIES, Deficiencies, Severity
 
 RECHECK = "recheck"

@@ -3,10 +3,10 @@
 from datetime import UTC, date, datetime, time, timedelta
 
 from servicecert_pki.profiles import Profile
-from servicecert_pki.validity import validity
+from servicecert_pki.validity import HELSINKI, validity
 from servicecert_schemas.application import Form
 
-from ..deadlines import HELSINKI, due_day
+from ..deadlines import due_day
 from . import deficiencies as lacking
 from .application import Application
 from .deficiencies import Deficiencies

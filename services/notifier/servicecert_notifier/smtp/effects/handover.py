@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-import structlog
 from servicecert_worker.decider import Done, Outcome, Task
 
 from ...domain.task import NO_ANSWER, MailOutcome, MailState, MailTask
@@ -22,7 +21,7 @@ from ..domain.answers import Answer, Envelope, Offers
 from ..domain.relays import Relay, Relays
 from .conversation import Conversation, ConversationFailed, LoginRefused, NoAnswer, open_conversation, tls_context
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +146,7 @@ class Postman:
             return self._done(task, MailState.REFUSED, NO_ANSWER)
         except Exception as fault:
             # The fault's text may quote the mail, its type does not.
-            log.error("mail cannot be written", **_named(task), fault=type(fault).__name__)
+            log.error("mail cannot be written", extra={**_named(task), "fault": type(fault).__name__})
             return Deferred(f"The mail could not be written ({type(fault).__name__}).")
         try:
             answer = await conversation.hand_over(envelope, message)
@@ -180,7 +179,7 @@ class Postman:
     def _failed(self, relay: Relay, reason: str) -> None:
         self._relays.failed(relay, asyncio.get_running_loop().time())
         if self._answers.get(str(relay)) != 0:
-            log.warning("a mail server fails", relay=str(relay), reason=reason)
+            log.warning("a mail server fails", extra={"relay": str(relay), "reason": reason})
         self._answers[str(relay)] = 0.0
 
     def _judge(self, task: Task, answer: Answer) -> Done | Deferred:
@@ -206,8 +205,9 @@ class Postman:
         attempts = mail.attempts + task.tries + 1
         level = _LEVELS[state]
         # Most mails are handed over, and few look at that: what a line holds is gathered only where somebody does.
-        if logging.getLogger(__name__).isEnabledFor(level):
-            log.log(level, f"mail {state}", **_named(task), answer=answer, attempts=attempts, reason=reason)
+        if log.isEnabledFor(level):
+            about = {**_named(task), "answer": answer, "attempts": attempts, "reason": reason}
+            log.log(level, "mail %s", state, extra=about)
         self._outcomes[mail.content.kind, state] += 1
         return Done(MailOutcome(mail_id=mail.mail_id, state=state, answer=answer, attempts=attempts, at=self._clock()))
 

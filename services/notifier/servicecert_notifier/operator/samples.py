@@ -17,10 +17,10 @@ from servicecert_schemas.revocation import CertificateRevoked
 from servicecert_schemas.values import CertificateType, Language, Texts
 from servicecert_worker.decider import Due, Event, Happened, Result
 
-from ...domain.decide import decide
-from ...domain.ledger import Ledger
-from ...domain.reminders import DAYS, NOTHING_PREPARED, REMIND
-from ...domain.task import MailOutcome, MailState, MailTask
+from ..domain.decide import decide
+from ..domain.ledger import Ledger
+from ..domain.reminders import DAYS, NOTHING_PREPARED, REMIND
+from ..domain.task import MailOutcome, MailState, MailTask
 
 E = TypeVar("E", bound=EventData)
 

@@ -1,0 +1,1 @@
+"""Pure: the authority's rules that more than one service decides by."""
