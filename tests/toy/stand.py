@@ -36,7 +36,7 @@ PARTITIONS = 4
 TOPICS = [
     *(replace(topic, partitions=PARTITIONS) for topic in (topics.APPLICATIONS, topics.ACCOUNTS, topics.CERTIFICATES)),
     topics.AUDIT_CHECKPOINTS,
-    topics.parked(toy.NAME),
+    topics.parked_topic(toy.NAME),
 ]
 
 
