@@ -53,7 +53,8 @@ async def test_it_works_and_leaves_nothing_in_parts_that_others_use(system, part
             await publish(system.cluster, customer.submitted(case_id, example(CertificateType.SERVER), None))
             waiting = await witness.until(lambda data: isinstance(data, CaseChanged) and data.case_id == case_id)
         assert waiting.state is CaseState.WAITING_FOR_CSR
-        assert (await system.metrics("intake"))["servicecert_events_total:handled"] == 1
+        # What the notifier reports of the mail that it sent may be handled by now, too.
+        assert (await system.metrics("intake"))["servicecert_events_total:handled"] >= 1
         children = list(system.children.values())
     assert not any(child.alive for child in children)
     assert [child.returncode for child in children] == [0, 0, 0, 0, 0]
