@@ -122,7 +122,7 @@ def build_tbs(contents: Contents) -> bytes:
 
 
 def tbs_of(
-    issuer: IssuerInfo, serial: int, valid: tuple[datetime, datetime], subject: bytes, spki: bytes, *extensions: bytes
+    issuer: IssuerInfo, serial: int, valid: tuple[datetime, datetime], subject: bytes, spki: bytes, *extended: bytes
 ) -> bytes:
     """Return the DER TBSCertificate of parts that are DER already."""
     return der.sequence(
@@ -133,7 +133,7 @@ def tbs_of(
         der.sequence(*map(der.time, valid)),
         subject,
         spki,
-        der.tlv(0xA3, der.sequence(*extensions)),
+        der.tlv(0xA3, der.sequence(*extended)),
     )
 
 
