@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from servicecert_cli.connections import kafka
 from servicecert_cli.connections.kafka import send
 from servicecert_cli.stand.system import System, service_of
-from servicecert_pki.authority import Authority, issuer_id
+from servicecert_pki.authority import Authority
 from servicecert_pki.keyring import access, open_keys
+from servicecert_pki.manifest import issuer_id
 from servicecert_pki.profile import Environment
 from servicecert_pki.spki import KeyFamily
 from servicecert_schemas.certificate import ApplicationAccepted, Recipient, RecipientRole, ServerNames, Subject

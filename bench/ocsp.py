@@ -30,7 +30,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from servicecert_deploy.ports import HOST, free_port
 from servicecert_pki.authority import Authority
-from servicecert_pki.ceremony import init_authority
+from servicecert_pki.ceremony import make_authority
 from servicecert_pki.keyring import open_keys
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.ocsp_response import Signer
@@ -66,7 +66,8 @@ def measure() -> None:
     """Measures both in turn and keeps the result."""
     with tempfile.TemporaryDirectory() as folder:
         now = datetime.now(UTC)
-        authority = init_authority(Path(folder) / "ca", _PASSPHRASES, load_profiles(), now - timedelta(days=1))
+        make_authority(Path(folder) / "ca", _PASSPHRASES, load_profiles(), now - timedelta(days=1))
+        authority = Authority.load(Path(folder) / "ca")
         keys = open_keys(authority, _PASSPHRASES)
         paths = [b64encode(request(authority.issuer("test-ec"), 1 + number)).decode() for number in range(CERTIFICATES)]
         with _ours(authority, keys, now) as port:

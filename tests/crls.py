@@ -1,4 +1,4 @@
-"""CRLs made in memory, and what another library reads of them. The product writes its own piece by piece (`servicecert_pki.crl_file`)."""
+"""CRLs made in memory, and what another library reads of them. The product writes its own piece by piece (`servicecert_pki.crl`)."""
 
 from collections.abc import Iterable
 from datetime import datetime

@@ -29,17 +29,6 @@ from .manifest import MANIFEST, Entry, KeyPlace, active, issuer_id, kind_of, rea
 from .profile import Environment
 from .spki import KeyFamily
 
-__all__ = [
-    "MANIFEST",
-    "Authority",
-    "AuthorityDamaged",
-    "AuthorityExists",
-    "AuthorityMissing",
-    "AuthorityRefused",
-    "issuer_id",
-    "root_id",
-]
-
 
 class AuthorityRefused(Exception):
     """The message is one sentence that names the directory and the way out. `exit_code` follows sysexits.h."""

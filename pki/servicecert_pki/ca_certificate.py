@@ -9,14 +9,13 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from . import der
 from .keys import SIGNATURE_ALGORITHM, PrivateKey, PublicKey, SigningKey
 from .manifest import kind_of
 from .profile import Environment
-from .spki import KeyFamily
+from .spki import KeyFamily, spki_of
 
 _ROOT_YEARS = 20
 _ISSUING_YEARS = 10
@@ -57,7 +56,7 @@ def make_root(key: PrivateKey, name: x509.Name, now: datetime, serial: int) -> x
 
 def make_request(key: SigningKey, id: str) -> bytes:
     """Return a DER PKCS#10 request (RFC 2986) for an issuing CA, signed by a key that may sit in a token."""
-    spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    spki = spki_of(key.public_key())
     information = der.sequence(der.integer(0), issuing_name(id).public_bytes(), spki, der.tlv(0xA0))
     return der.sequence(information, SIGNATURE_ALGORITHM[key.family], der.bit_string(key.sign(information)))
 

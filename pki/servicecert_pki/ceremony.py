@@ -7,7 +7,7 @@
     install(directory, certificates)        beside the services: a certificate joins its key
     activate(directory, id, moment)         from when a later generation issues
 
-`init_authority` does all of them on one machine, for a demonstration. Each step returns what it did, for the protocol.
+`make_authority` does all of them on one machine, for a demonstration. Each step returns what it did, for the protocol.
 All raise AuthorityRefused and its kinds, and KeyUnavailable. Nothing is overwritten.
 """
 
@@ -23,10 +23,11 @@ from pydantic import TypeAdapter
 
 from .authority import Authority, AuthorityExists, AuthorityMissing, AuthorityRefused
 from .ca_certificate import issuing_name, make_issuing, make_request, make_root, root_name
-from .ceremony_files import alone_in, kind_of_file, read_certificate, read_request, second
+from .ceremony_files import alone_in, kind_of_file, open_root, read_certificate, read_request, second
 from .key_store import KeyStore, PemStore
 from .keys import PublicKey
 from .manifest import (
+    KINDS,
     MANIFEST,
     Entry,
     KeyPlace,
@@ -43,13 +44,11 @@ from .profiles import Profiles
 from .protocol import Deed, place_text
 from .root_crl import copy_root_crls, make_root_crls
 from .serials import draw_serial
-from .software_key import encrypted_pem, generate, read_private_key
+from .software_key import encrypted_pem, generate
 from .spki import KeyFamily
 
 Passphrases = Mapping[Environment, bytes]
 Random = Callable[[int], bytes]
-
-KINDS = tuple((environment, family) for environment in Environment for family in KeyFamily)
 
 _PLACE: TypeAdapter[KeyPlace] = TypeAdapter(KeyPlace)
 
@@ -57,24 +56,6 @@ _PLACE: TypeAdapter[KeyPlace] = TypeAdapter(KeyPlace)
 def offline_folder(directory: Path) -> Path:
     """Return where the one-step form keeps the roots of the authority in `directory`: beside it, not in it."""
     return directory.with_name(f"{directory.name}.offline")
-
-
-def init_authority(
-    directory: Path,
-    passphrases: Passphrases,
-    profiles: Profiles,
-    now: datetime,
-    random: Random = os.urandom,
-    store: KeyStore | None = None,
-) -> Authority:
-    """Make the roots and the first generation of issuing CAs in one go, and let them issue at once.
-
-    `passphrases` encrypt the roots' keys, and the issuing CAs' where no other `store` is given; `profiles` give the
-    policies that an issuing CA may certify; `now` (aware) is the first second of validity; `random` draws the serial
-    numbers. The manifest is written last, so that an interrupted run is simply repeated.
-    """
-    make_authority(directory, passphrases, profiles, now, random, store)
-    return Authority.load(directory)
 
 
 def make_authority(
@@ -85,7 +66,12 @@ def make_authority(
     random: Random = os.urandom,
     store: KeyStore | None = None,
 ) -> list[Deed]:
-    """See `init_authority`; returns what was done."""
+    """Make the roots and the first generation of issuing CAs in one go, and let them issue at once.
+
+    `passphrases` encrypt the roots' keys, and the issuing CAs' where no other `store` is given; `profiles` give the
+    policies that an issuing CA may certify; `now` (aware) is the first second of validity; `random` draws the serial
+    numbers. The manifest is written last, so that an interrupted run is simply repeated.
+    """
     check_passphrases(passphrases)
     offline, ids = offline_folder(directory), [issuer_id(*kind) for kind in KINDS]
     with alone_in(directory):
@@ -182,17 +168,10 @@ def sign_requests(
             id, request = path.stem, read_request(path)
             environment, family = kind_of_file(path)
             root_file = root_id(environment, family)
-            if not (offline / "roots" / f"{root_file}.pem").exists():
-                raise AuthorityMissing(
-                    f"There is no root {root_file} in {offline}: make it with `servicecert ca root init`."
-                )
-            root = read_certificate(offline / "roots" / f"{root_file}.pem")
             issued = offline / "issued" / f"{id}.pem"
             if issued.exists() and not again:
                 raise AuthorityExists(f"{id} is certified already, in {issued}; nothing is certified twice.")
-            root_key = read_private_key(offline / "keys" / f"{root_file}.pem", passphrases[environment])
-            if root_key.public_key() != root.public_key():
-                raise AuthorityRefused(f"The key of {root_file} in {offline} belongs to another root.")
+            root, root_key = open_root(offline, root_file, passphrases[environment])
             public_key, policies = request.public_key(), profiles.policies(environment)
             assert isinstance(public_key, PublicKey)
             url = f"{crl_base_url.rstrip('/')}/{root_file}.crl" if crl_base_url else None

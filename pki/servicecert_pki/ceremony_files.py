@@ -1,4 +1,4 @@
-"""What a ceremony reads and locks: requests and certificates by the names of their files, one run at a time in a folder."""
+"""What a ceremony reads and locks: requests, certificates and roots by the names of their files, one run at a time in a folder."""
 
 import fcntl
 import os
@@ -9,11 +9,12 @@ from pathlib import Path
 
 from cryptography import x509
 
-from .authority import AuthorityRefused
+from .authority import AuthorityMissing, AuthorityRefused
 from .ca_certificate import issuing_name
-from .keys import PublicKey
+from .keys import PrivateKey, PublicKey
 from .manifest import kind_of
 from .profile import Environment
+from .software_key import read_private_key
 from .spki import KeyFamily
 
 
@@ -46,6 +47,18 @@ def read_certificate(path: Path) -> x509.Certificate:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except (OSError, ValueError):
         raise AuthorityRefused(f"{path} is not a readable certificate in PEM.") from None
+
+
+def open_root(offline: Path, id: str, passphrase: bytes) -> tuple[x509.Certificate, PrivateKey]:
+    """Return a root's certificate and its key, which belong together; raises AuthorityRefused and its kinds, and KeyUnavailable."""
+    file = offline / "roots" / f"{id}.pem"
+    if not file.exists():
+        raise AuthorityMissing(f"There is no root {id} in {offline}: make it with `servicecert ca root init`.")
+    root = read_certificate(file)
+    key = read_private_key(offline / "keys" / file.name, passphrase)
+    if key.public_key() != root.public_key():
+        raise AuthorityRefused(f"The key of {id} in {offline} belongs to another root.")
+    return root, key
 
 
 def second(now: datetime) -> datetime:

@@ -108,23 +108,33 @@ def build_tbs(contents: Contents) -> bytes:
     UTF-8 bytes and lets a longer organisation pass.
     """
     check_contents(contents)
-    return der.sequence(
-        der.tlv(0xA0, der.integer(2)),
-        der.integer(contents.serial),
-        SIGNATURE_ALGORITHM[contents.issuer.family],
-        contents.issuer.subject_der,
-        der.sequence(der.time(contents.not_before), der.time(contents.not_after)),
+    return tbs_of(
+        contents.issuer,
+        contents.serial,
+        (contents.not_before, contents.not_after),
         subject_name(contents.profile, contents.subject),
         contents.spki,
-        der.tlv(0xA3, der.sequence(*_extensions(contents))),
+        *(
+            extensions.extension(_EXTENSION_OID[it.name], _extension_value(it.name, contents), critical=it.critical)
+            for it in contents.profile.extensions
+        ),
     )
 
 
-def _extensions(contents: Contents) -> list[bytes]:
-    return [
-        extensions.extension(_EXTENSION_OID[it.name], _extension_value(it.name, contents), critical=it.critical)
-        for it in contents.profile.extensions
-    ]
+def tbs_of(
+    issuer: IssuerInfo, serial: int, valid: tuple[datetime, datetime], subject: bytes, spki: bytes, *extended: bytes
+) -> bytes:
+    """Return the DER TBSCertificate of parts that are DER already."""
+    return der.sequence(
+        der.tlv(0xA0, der.integer(2)),
+        der.integer(serial),
+        SIGNATURE_ALGORITHM[issuer.family],
+        issuer.subject_der,
+        der.sequence(*map(der.time, valid)),
+        subject,
+        spki,
+        der.tlv(0xA3, der.sequence(*extended)),
+    )
 
 
 def _extension_value(name: ExtensionName, contents: Contents) -> bytes:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from . import csr_faults as fault
 from . import der
@@ -16,7 +15,7 @@ from .csr_faults import CsrFault, CsrRefused, Stop
 from .csr_forms import ends_early, unwrapped
 from .key_checks import BATTERY, KeyCheck
 from .keys import PublicKey, family_of_key
-from .spki import KeyFamily, spki_sha256
+from .spki import KeyFamily, spki_of, spki_sha256
 
 RSA_SIZES = (2048, 3072, 4096)
 RSA_EXPONENT = 65537
@@ -111,7 +110,7 @@ def _public_key(request: x509.CertificateSigningRequest, spki: bytes) -> PublicK
     if not isinstance(key, PublicKey):
         raise Stop(fault.KEY_ALGORITHM)
     # A compressed point, a missing NULL or an RSA-PSS key would be certified as something else than was sent.
-    if _standard_form(key) != spki:
+    if spki_of(key) != spki:
         raise Stop(fault.KEY_ENCODING)
     return key
 
@@ -120,10 +119,6 @@ def _writes_its_curve_out(spki: bytes) -> bool:
     """Whether the parameters of an EC key are a SEQUENCE and not the name of a curve (RFC 5480, 2.1.1)."""
     algorithm = next(der.members(spki, der.read(spki)))
     return [member.tag for member in der.members(spki, algorithm)][1:] == [der.SEQUENCE]
-
-
-def _standard_form(key: PublicKey) -> bytes:
-    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _kind_faults(key: PublicKey) -> tuple[CsrFault, ...]:

@@ -89,32 +89,5 @@ KEY_DEBIAN_WEAK = CsrFault(
 KEY_LEAKED = CsrFault("key-leaked", "The private key is publicly known; make a new key and keep it secret.")
 KEY_COMPROMISED = CsrFault("key-compromised", "The key is known to be compromised; make a new key and its request.")
 
-FAULTS = (
-    TOO_LARGE,
-    EMPTY,
-    CUT,
-    UNREADABLE,
-    CERTIFICATE,
-    PRIVATE_KEY,
-    SEVERAL,
-    WEAK_HASH,
-    ALGORITHM,
-    SIGNATURE,
-    KEY_ALGORITHM,
-    KEY_ENCODING,
-    KEY_SIZE,
-    KEY_EXPONENT,
-    KEY_CURVE,
-    KEY_EXPLICIT_CURVE,
-    KEY_OFF_CURVE,
-    KEY_INVALID,
-    KEY_ROCA,
-    KEY_CLOSE_PRIMES,
-    KEY_SMALL_FACTOR,
-    KEY_PATTERN,
-    KEY_KNOWN_PRIME,
-    KEY_DEBIAN_WEAK,
-    KEY_LEAKED,
-    KEY_COMPROMISED,
-)
+FAULTS: tuple[CsrFault, ...] = tuple(each for each in list(vars().values()) if isinstance(each, CsrFault))
 """Every fault that `csr.judge_csr` can return, for those who have a text in the customer's language for each."""

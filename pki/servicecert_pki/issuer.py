@@ -6,12 +6,12 @@ from datetime import datetime
 from functools import cached_property
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from . import der
 from .keys import PublicKey
 from .profile import Environment
-from .spki import KeyFamily, family_of, key_bits, key_identifier
+from .spki import KeyFamily, family_of, key_bits, key_identifier, spki_of
 
 ANY_POLICY = "2.5.29.32.0"
 """RFC 5280, 4.2.1.4."""
@@ -40,8 +40,8 @@ class IssuerInfo:
         cls, id: str, environment: Environment, certificate: x509.Certificate, root: x509.Certificate
     ) -> "IssuerInfo":
         """Take a CA certificate and its root's apart; a key that is neither RSA nor P-384 raises ValueError."""
-        spki = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         key = certificate.public_key()
+        spki = spki_of(key)
         family = family_of(spki)
         assert isinstance(key, PublicKey)
         return cls(

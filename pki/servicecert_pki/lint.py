@@ -1,27 +1,49 @@
 """The check of a certificate before it is signed (B3): a second encoder for each one, and pkilint for each one or for each shape.
 
-docs/lint.md says what is guaranteed in each setting.
+A shape is all that a linter's findings can depend on, apart from what `second_encoder.py` pins down. Two certificates of one shape come from the same
+profile and the same issuer, hold a key of the same size and the same usages, and their values differ only in which letters and digits stand where
+letters and digits stand. docs/lint.md says what is guaranteed in each setting, and why a shape is enough; a test holds it.
+
+When the issuer starts, a certificate of each type and key is rehearsed: what would stop every case is told before the first.
 """
 
+import re
 import threading
+import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
+from typing import TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from . import der
-from .certificate import Contents, sign_tbs
+from .certificate import AlternativeNames, CertificateRefused, Contents, Subject, build_tbs, sign_tbs
+from .issuer import IssuerInfo
 from .keys import SigningKey
 from .pkix_lint import Finding, Severity, lint_certificate
+from .profile import Profile
+from .profile_safety import ProfileUnsafe
 from .second_encoder import SecondEncoder
-from .shape import Shape, shape_of
 from .software_key import SoftwareKey
-from .spki import KeyFamily
+from .spki import KeyFamily, key_size, spki_of
+
+Shape: TypeAlias = Hashable
+
+# CRL, CA certificate and OCSP responder, as the certificate of an issuer with that serial number names them.
+Addresses = Callable[[IssuerInfo, int], tuple[str, str, str | None]]
 
 # Shapes are few where certificates are ordinary; the oldest is forgotten, and then linted again when it comes back.
 _REMEMBERED = 4096
+
+# From this year on times are written another way (RFC 5280, 4.1.2.5).
+_GENERALIZED_TIME = 2050
+
+_REHEARSED_SERIAL = 1 << 126
+_REHEARSED_FOR = timedelta(days=1) - timedelta(seconds=1)
 
 _FIELDS = ("version", "serial", "signature", "issuer", "validity", "subject", "key", "extensions")
 
@@ -116,3 +138,88 @@ def _parts(tbs: bytes) -> list[bytes]:
         return [tbs[it.start : it.end] for it in der.members(tbs, der.read(tbs))]
     except ValueError:
         return []
+
+
+def shape_of(contents: Contents) -> Shape:
+    """Return a value that is the same for contents of the same shape."""
+    subject = contents.subject
+    return (
+        contents.profile.digest,
+        contents.issuer.certificate_der,
+        key_size(contents.spki),
+        contents.usages,
+        (contents.serial.bit_length() + 8) // 8,
+        contents.not_before.year < _GENERALIZED_TIME,
+        contents.not_after.year < _GENERALIZED_TIME,
+        tuple(map(_characters, (subject.organisation, subject.unit, subject.business_id, subject.common_name))),
+        frozenset(map(_pattern, contents.names.dns)),
+        frozenset(address.version for address in contents.names.ip),
+        tuple(map(_digits, (contents.crl_url, contents.ca_issuers_url, contents.ocsp_url or ""))),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _characters(text: str) -> frozenset[str]:
+    """The categories of characters in a text, each with its size in UTF-8."""
+    return frozenset(_categories(text))
+
+
+def _categories(text: str) -> Iterable[str]:
+    return (f"{unicodedata.category(it)}{len(it.encode())}" for it in set(text))
+
+
+def _pattern(name: str) -> str:
+    """A host name with each run of letters as one a, and each run of digits as one 0."""
+    return _digits(re.sub(r"[a-z]+", "a", name))
+
+
+@lru_cache(maxsize=4096)
+def _digits(text: str) -> str:
+    """A URL without its numbers: a CRL's partition changes nothing else."""
+    return re.sub(r"[0-9]+", "0", text)
+
+
+def rehearse(
+    linter: Linter, profiles: Iterable[Profile], issuers: Iterable[IssuerInfo], addresses: Addresses, now: datetime
+) -> None:
+    """Check a certificate of each profile and each of its CAs that is valid `now` (aware); nothing is signed by a CA.
+
+    Raises ProfileUnsafe with the first finding.
+    """
+    present = [issuer for issuer in issuers if issuer.not_before <= now <= issuer.not_after - _REHEARSED_FOR]
+    for profile in profiles:
+        for issuer in present:
+            if issuer.is_of(profile.keys[issuer.family].ca):
+                contents = _rehearsed(linter, profile, issuer, addresses, now.replace(microsecond=0))
+                for code in _codes(linter, contents):
+                    raise ProfileUnsafe(
+                        f"A certificate of the profile {profile.type_id} by {issuer.id} would have the finding {code}: "
+                        "look at the profile, and at the addresses that certificates name."
+                    )
+
+
+def _codes(linter: Linter, contents: Contents) -> Iterable[str]:
+    try:
+        return linter(contents, build_tbs(contents))
+    except CertificateRefused as refused:
+        return (refused.code,)
+
+
+def _rehearsed(
+    linter: Linter, profile: Profile, issuer: IssuerInfo, addresses: Addresses, not_before: datetime
+) -> Contents:
+    crl_url, ca_issuers_url, ocsp_url = addresses(issuer, _REHEARSED_SERIAL)
+    return Contents(
+        profile=profile,
+        issuer=issuer,
+        subject=Subject("Rehearsal", "Rehearsal", "0204819-8", "rehearsal.example.fi"),
+        names=AlternativeNames(("rehearsal.example.fi",) if profile.dns_names else ()),
+        usages=profile.usages,
+        spki=spki_of(linter.throw_away[issuer.family].public_key()),
+        serial=_REHEARSED_SERIAL,
+        not_before=not_before,
+        not_after=not_before + _REHEARSED_FOR,
+        crl_url=crl_url,
+        ca_issuers_url=ca_issuers_url,
+        ocsp_url=ocsp_url,
+    )

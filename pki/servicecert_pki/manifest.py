@@ -18,6 +18,9 @@ from .spki import KeyFamily
 
 MANIFEST = "authority.json"
 
+KINDS = tuple((environment, family) for environment in Environment for family in KeyFamily)
+"""There is a root of each, and at least one issuing CA."""
+
 _NAME = re.compile(r"(production|test)-(rsa|ec)(?:-([1-9][0-9]{0,3}))?")
 
 CaName = Annotated[str, Field(pattern=rf"^{_NAME.pattern}$")]

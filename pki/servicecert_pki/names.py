@@ -18,7 +18,6 @@ DNS_LABEL_LIMIT = 63
 # Letters, marks and symbols by their category, of which nothing is seen: fillers, a joiner, inherent vowels and the braille blank.
 UNSEEN = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
 
-_ORGANISATION_ARC = "1.2.246.10"
 _CHECK_WEIGHTS = (7, 9, 10, 5, 8, 4, 2)
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,\-./:=?]+")
@@ -48,14 +47,6 @@ def check_business_id(text: str, field: str = "business_id") -> str:
             "business-id-check-digit", field, "The check digit of the business id is wrong; check it for typing errors."
         )
     return text
-
-
-def organisation_oid(business_id: str) -> str:
-    """Return the organisation OID derived from a business id, without its hyphen and leading zeros (A5).
-
-    Raises NameRefused like `check_business_id`.
-    """
-    return f"{_ORGANISATION_ARC}.{int(check_business_id(business_id).replace('-', ''))}"
 
 
 def check_dns_name(text: str, field: str = "dns") -> str:

@@ -9,12 +9,12 @@ from hashlib import sha1
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from . import der
 from .crl import Reason
 from .extensions import extension
-from .spki import key_bits
+from .spki import key_bits, spki_of
 
 _BASIC = der.oid("1.3.6.1.5.5.7.48.1.1")
 _NONCE = "1.3.6.1.5.5.7.48.1.2"
@@ -73,7 +73,7 @@ class ResponderKey:
     responder_id: bytes = field(init=False)
 
     def __post_init__(self) -> None:
-        spki = self.private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        spki = spki_of(self.private.public_key())
         name = sha1(key_bits(spki), usedforsecurity=False).digest()
         object.__setattr__(self, "spki", spki)
         object.__setattr__(self, "responder_id", der.tlv(0xA2, der.tlv(der.OCTET_STRING, name)))

@@ -31,18 +31,6 @@ from .profile import (
 from .profile_safety import ProfileUnsafe, check_alone, check_together
 from .spki import KeyFamily
 
-__all__ = [
-    "SHIPPED_PROFILES",
-    "Environment",
-    "KeyUsage",
-    "Profile",
-    "ProfileUnsafe",
-    "Profiles",
-    "Usage",
-    "load_profiles",
-    "read_profile",
-]
-
 SHIPPED_PROFILES = Path(__file__).parent / "profiles"
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from .manifest import KeyPlace, PemPlace, write_whole
 from .serials import serial_hex
+from .spki import spki_of
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Deed:
                 ("key", _key_text(certificate)),
                 *more,
                 ("certificate SHA-256", _pairs(der)),
-                ("public key SHA-256", _pairs(_spki(certificate))),
+                ("public key SHA-256", _pairs(spki_of(certificate.public_key()))),
             ),
         )
 
@@ -55,7 +56,7 @@ class Deed:
                 ("key", _key_text(request)),
                 ("key is in", place),
                 ("request SHA-256", _pairs(request.public_bytes(Encoding.DER))),
-                ("public key SHA-256", _pairs(_spki(request))),
+                ("public key SHA-256", _pairs(spki_of(request.public_key()))),
             ),
         )
 
@@ -108,10 +109,6 @@ def place_text(place: KeyPlace) -> str:
 def _key_text(holder: x509.Certificate | x509.CertificateSigningRequest) -> str:
     key = holder.public_key()
     return f"RSA {key.key_size}" if isinstance(key, rsa.RSAPublicKey) else "EC P-384"
-
-
-def _spki(holder: x509.Certificate | x509.CertificateSigningRequest) -> bytes:
-    return holder.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _pairs(content: bytes) -> str:

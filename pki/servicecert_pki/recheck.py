@@ -5,12 +5,11 @@ from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from .certificate import CertificateUnsound, verify_certificate
 from .issuer import IssuerInfo
 from .pkix_lint import lint_certificate
-from .spki import spki_sha256
+from .spki import spki_of, spki_sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ def _is_end_entity(read: x509.Certificate, issuer: IssuerInfo) -> bool:
 
 def _said(read: x509.Certificate) -> tuple[int, datetime, datetime, str]:
     try:
-        key = spki_sha256(read.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+        key = spki_sha256(spki_of(read.public_key()))
     except (ValueError, UnsupportedAlgorithm):
         key = ""
     return read.serial_number, read.not_valid_before_utc, read.not_valid_after_utc, key

@@ -9,15 +9,14 @@ from hashlib import sha256
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from . import der, extensions
-from .certificate import sign_tbs
+from .certificate import sign_tbs, tbs_of
 from .issuer import IssuerInfo
-from .keys import SIGNATURE_ALGORITHM, SigningKey
+from .keys import SigningKey
 from .pkix_lint import lint_certificate
 from .profile import KeyUsage
-from .spki import key_identifier
+from .spki import key_identifier, spki_of
 
 _OCSP_SIGNING = der.sequence(der.oid("1.3.6.1.5.5.7.3.9"))
 # id-pkix-ocsp-nocheck: whoever reads an answer does not ask whether its signer is revoked; it lives for days instead.
@@ -40,7 +39,7 @@ def requested_key(request: bytes) -> bytes:
         raise ResponderRefused("A responder's key is one of P-256.")
     if not proven:
         raise ResponderRefused("The responder's request does not prove possession of its key.")
-    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return spki_of(key)
 
 
 def build_responder_tbs(
@@ -51,27 +50,20 @@ def build_responder_tbs(
     if not not_before < not_after:
         raise ResponderRefused(f"The certificate of {issuer.id} is not valid any more.")
     common_name = der.tlv(der.UTF8_STRING, f"OCSP responder {sha256(spki).hexdigest()[:16]}".encode())
-    return der.sequence(
-        der.tlv(0xA0, der.integer(2)),
-        der.integer(serial),
-        SIGNATURE_ALGORITHM[issuer.family],
-        issuer.subject_der,
-        der.sequence(der.time(not_before), der.time(not_after)),
+    return tbs_of(
+        issuer,
+        serial,
+        (not_before, not_after),
         der.sequence(der.tlv(der.SET, der.sequence(der.oid("2.5.4.3"), common_name))),
         spki,
-        der.tlv(
-            0xA3,
-            der.sequence(
-                extensions.extension("2.5.29.35", issuer.authority_key_identifier),
-                extensions.extension("2.5.29.14", extensions.subject_key_identifier(key_identifier(spki))),
-                extensions.extension(
-                    "2.5.29.15", extensions.key_usage(frozenset((KeyUsage.DIGITAL_SIGNATURE,))), critical=True
-                ),
-                extensions.extension("2.5.29.37", _OCSP_SIGNING),
-                _NO_CHECK,
-                extensions.extension("2.5.29.19", extensions.end_entity(), critical=True),
-            ),
+        extensions.extension("2.5.29.35", issuer.authority_key_identifier),
+        extensions.extension("2.5.29.14", extensions.subject_key_identifier(key_identifier(spki))),
+        extensions.extension(
+            "2.5.29.15", extensions.key_usage(frozenset((KeyUsage.DIGITAL_SIGNATURE,))), critical=True
         ),
+        extensions.extension("2.5.29.37", _OCSP_SIGNING),
+        _NO_CHECK,
+        extensions.extension("2.5.29.19", extensions.end_entity(), critical=True),
     )
 
 

@@ -14,13 +14,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from .authority import AuthorityExists, AuthorityMissing, AuthorityRefused
 from .ca_certificate import sign_root_crl
-from .ceremony_files import alone_in, kind_of_file, read_certificate, second
+from .ceremony_files import alone_in, kind_of_file, open_root, read_certificate, second
 from .crl_reading import Unreadable, load, said
-from .manifest import root_id, write_whole
+from .manifest import KINDS, root_id, write_whole
 from .profile import Environment
 from .protocol import Deed
-from .software_key import read_private_key
-from .spki import KeyFamily
 
 DAYS = 365
 """From a root's CRL to its next update, where the ceremony is not told otherwise."""
@@ -53,9 +51,8 @@ def make_root_crls(
     """
     with alone_in(offline):
         added = dict(_entry(offline, id, reason, now) for id, reason in revoked)
-        kinds = [(environment, family) for environment in Environment for family in KeyFamily]
         crls = {}
-        for environment, family in kinds:
+        for environment, family in KINDS:
             id = root_id(environment, family)
             entries = [entry for (root, _), entry in added.items() if root == id]
             crls[id] = _next(offline, id, passphrases[environment], second(now), days, entries)
@@ -88,10 +85,6 @@ def _next(
     days: int,
     added: Iterable[x509.RevokedCertificate],
 ) -> x509.CertificateRevocationList:
-    certificate_file = offline / "roots" / f"{id}.pem"
-    if not certificate_file.exists():
-        raise AuthorityMissing(f"There is no root {id} in {offline}: make it with `servicecert ca root init`.")
-    root = read_certificate(certificate_file)
     number, entries = 0, dict[int, x509.RevokedCertificate]()
     if (file := root_crl_file(offline, id)).exists():
         try:
@@ -108,8 +101,6 @@ def _next(
         if entry.serial_number in entries:
             raise AuthorityExists(f"One of the CAs is on {file} already: leave it out, revoked it stays.")
         entries[entry.serial_number] = entry
-    key = read_private_key(offline / "keys" / f"{id}.pem", passphrase)
-    if key.public_key() != root.public_key():
-        raise AuthorityRefused(f"The key of {id} in {offline} belongs to another root.")
+    root, key = open_root(offline, id, passphrase)
     ordered = [entries[serial] for serial in sorted(entries)]
     return sign_root_crl(root, key, number + 1, now, now + timedelta(days=days), ordered)

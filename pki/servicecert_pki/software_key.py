@@ -8,20 +8,15 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
-from .keys import KeyUnavailable, PrivateKey, PublicKey, digest_of, family_of_key
+from .keys import KeyUnavailable, PrivateKey, PublicKey, SigningKey, digest_of
 from .spki import KeyFamily
 
 
 @dataclass(frozen=True, repr=False)
-class SoftwareKey:
+class SoftwareKey(SigningKey):
     """A signing key in this process's memory; its representation shows nothing of the key."""
 
     _key: PrivateKey
-
-    @property
-    def family(self) -> KeyFamily:
-        """See `SigningKey.family`."""
-        return family_of_key(self._key.public_key())
 
     def public_key(self) -> PublicKey:
         """See `SigningKey.public_key`."""

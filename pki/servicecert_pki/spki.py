@@ -3,6 +3,9 @@
 from enum import StrEnum
 from hashlib import sha1, sha256
 
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from . import der
 
 
@@ -18,6 +21,11 @@ _ALGORITHM = {
     bytes.fromhex("300d06092a864886f70d0101010500"): KeyFamily.RSA,
     bytes.fromhex("301006072a8648ce3d020106052b81040022"): KeyFamily.EC,
 }
+
+
+def spki_of(key: PublicKeyTypes) -> bytes:
+    """Return the DER SubjectPublicKeyInfo of a public key."""
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def family_of(spki: bytes) -> KeyFamily:

@@ -20,7 +20,7 @@ from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
 from pkcs11.types import SignMixin
 from pkcs11.util.ec import encode_ec_public_key, encode_named_curve_parameters
 
-from .keys import KeyUnavailable, PublicKey, digest_of, family_of_key
+from .keys import KeyUnavailable, PublicKey, SigningKey, digest_of
 from .pkcs11_module import Pkcs11Module
 from .spki import KeyFamily
 
@@ -156,17 +156,12 @@ _SENTENCES: dict[type[pkcs11.PKCS11Error], str] = {
 
 
 @dataclass(frozen=True, repr=False)
-class TokenKey:
+class TokenKey(SigningKey):
     """A signing key in a token; its representation shows nothing of it."""
 
     _token: Token
     _label: str
     _public_key: PublicKey
-
-    @property
-    def family(self) -> KeyFamily:
-        """See `SigningKey.family`."""
-        return family_of_key(self._public_key)
 
     def public_key(self) -> PublicKey:
         """See `SigningKey.public_key`."""

@@ -8,311 +8,160 @@ To write and to read:
 Whatever is malformed, missing or too large is an `Undecodable` or a `TooLarge`, with a sentence that says what to mend.
 """
 
-from .account import AccountEvent, AccountMemberAdded, AccountMemberRemoved, AccountOpened
-from .application import (
-    Applicant,
-    ApplicationEvent,
-    ApplicationSubmitted,
-    ApplicationSupplemented,
-    ApplicationWithdrawn,
-    ApplyingAs,
-    Attachment,
-    AttachmentKind,
-    CsrAttached,
-    Form,
-    InformationSystem,
-    Names,
-    Orderer,
-    Signatory,
-    TechnicalContact,
-)
-from .audit import AuditCheckpoint
-from .case import (
-    Answer,
-    AppliedFor,
-    CaseCertificate,
-    CaseChanged,
-    CaseRevocation,
-    CaseState,
-    Deficiency,
-    Delivery,
-    DeliveryProblem,
-    Difference,
-    EventRefused,
-    GrantedDecision,
-    HistoryEntry,
-    Renewal,
-    RevocationState,
-)
-from .certificate import (
-    AcceptedWithdrawn,
-    ApplicationAccepted,
-    CertificateIssued,
-    CertificateVoided,
-    IssuingRefused,
-    IssuingStopped,
-    Recipient,
-    RecipientRole,
-    Recipients,
-    ServerNames,
-    Subject,
-)
-from .codec import (
-    CONTENT_TYPE,
-    EVENTS,
-    MAX_HEADER_BYTES,
-    SOURCE,
-    TRACEPARENT,
-    Headers,
-    Reader,
-    Record,
-    TooLarge,
-    Undecodable,
-    dataschema,
-    decode,
-    encode,
-    headers_of,
-    read_envelope,
-    to_record,
-)
-from .compromise import KeyCompromised
-from .deadline import DeadlineKind, DeadlineMark, DeadlineWarned
-from .event import Actor, Assurance, CaseEvent, Envelope, EventData, Role
-from .mail import AnswerClass, MailBounced, MailEvent, MailGivenUp, MailHandedOver, MailKind, MailRefused
-from .membership import Account, Member, account_after
-from .parked import RecordParked
-from .reasons import ALLOWED, REASONS, reason_named
-from .register import (
-    ConformityCertificate,
-    Entry,
-    Intermediary,
-    LongNames,
-    Organisation,
-    OrganisationKind,
-    RegisteredSystem,
-    RegisterEntry,
-    Sector,
-)
-from .responder import ResponderCertified, ResponderEnvironment, ResponderEvent, ResponderRequested
-from .revocation import (
-    CertificateRevoked,
-    CrlPublished,
-    RevocationReason,
-    RevocationRefused,
-    RevocationRegistered,
-    RevocationRequested,
-    Standing,
-    StandingChanged,
-)
-from .topics import (
-    ACCEPTED_APPLICATIONS,
-    ACCOUNTS,
-    APPLICATIONS,
-    AUDIT_CHECKPOINTS,
-    CASES,
-    CATALOGUE,
-    CERTIFICATE_STANDINGS,
-    CERTIFICATE_STATUS,
-    CERTIFICATES,
-    DEADLINES,
-    MAX_EVENT_BYTES,
-    NOTIFICATIONS,
-    OCSP_RESPONDERS,
-    REGISTERS,
-    REVOCATIONS,
-    SERVICES,
-    TOPIC_OF,
-    Topic,
-)
-from .topics import parked as parked_topic
-from .upcasting import UPCASTERS, Upcasters, upcast
-from .values import (
-    AddressText,
-    AttributeText,
-    Base64,
-    BusinessId,
-    CertificateType,
-    CsrText,
-    DecimalSerialNumber,
-    DistinguishedName,
-    DnsName,
-    EmailAddress,
-    HttpUrl,
-    Identifier,
-    Instant,
-    IpAddress,
-    Language,
-    LongText,
-    Number,
-    Oid,
-    SerialNumber,
-    Sha256,
-    Text,
-    Texts,
-    Usage,
-    UserId,
-    Value,
-    in_utc,
-    is_business_id,
-    organisation_oid,
-)
-
-__all__ = [
-    "ACCEPTED_APPLICATIONS",
-    "ACCOUNTS",
-    "ALLOWED",
-    "APPLICATIONS",
-    "AUDIT_CHECKPOINTS",
-    "CASES",
-    "CATALOGUE",
-    "CERTIFICATES",
-    "CERTIFICATE_STANDINGS",
-    "CERTIFICATE_STATUS",
-    "CONTENT_TYPE",
-    "DEADLINES",
-    "EVENTS",
-    "MAX_EVENT_BYTES",
-    "MAX_HEADER_BYTES",
-    "NOTIFICATIONS",
-    "OCSP_RESPONDERS",
-    "REASONS",
-    "REGISTERS",
-    "REVOCATIONS",
-    "SERVICES",
-    "SOURCE",
-    "TOPIC_OF",
-    "TRACEPARENT",
-    "UPCASTERS",
-    "AcceptedWithdrawn",
-    "Account",
-    "AccountEvent",
-    "AccountMemberAdded",
-    "AccountMemberRemoved",
-    "AccountOpened",
-    "Actor",
-    "AddressText",
-    "Answer",
-    "AnswerClass",
-    "Applicant",
-    "ApplicationAccepted",
-    "ApplicationEvent",
-    "ApplicationSubmitted",
-    "ApplicationSupplemented",
-    "ApplicationWithdrawn",
-    "AppliedFor",
-    "ApplyingAs",
-    "Assurance",
-    "Attachment",
-    "AttachmentKind",
-    "AttributeText",
-    "AuditCheckpoint",
-    "Base64",
-    "BusinessId",
-    "CaseCertificate",
-    "CaseChanged",
-    "CaseEvent",
-    "CaseRevocation",
-    "CaseState",
-    "CertificateIssued",
-    "CertificateRevoked",
-    "CertificateType",
-    "CertificateVoided",
-    "ConformityCertificate",
-    "CrlPublished",
-    "CsrAttached",
-    "CsrText",
-    "DeadlineKind",
-    "DeadlineMark",
-    "DeadlineWarned",
-    "DecimalSerialNumber",
-    "Deficiency",
-    "Delivery",
-    "DeliveryProblem",
-    "Difference",
-    "DistinguishedName",
-    "DnsName",
-    "EmailAddress",
-    "Entry",
-    "Envelope",
-    "EventData",
-    "EventRefused",
-    "Form",
-    "GrantedDecision",
-    "Headers",
-    "HistoryEntry",
-    "HttpUrl",
-    "Identifier",
-    "InformationSystem",
-    "Instant",
-    "Intermediary",
-    "IpAddress",
-    "IssuingRefused",
-    "IssuingStopped",
-    "KeyCompromised",
-    "Language",
-    "LongNames",
-    "LongText",
-    "MailBounced",
-    "MailEvent",
-    "MailGivenUp",
-    "MailHandedOver",
-    "MailKind",
-    "MailRefused",
-    "Member",
-    "Names",
-    "Number",
-    "Oid",
-    "Orderer",
-    "Organisation",
-    "OrganisationKind",
-    "Reader",
-    "Recipient",
-    "RecipientRole",
-    "Recipients",
-    "Record",
-    "RecordParked",
-    "RegisterEntry",
-    "RegisteredSystem",
-    "Renewal",
-    "ResponderCertified",
-    "ResponderEnvironment",
-    "ResponderEvent",
-    "ResponderRequested",
-    "RevocationReason",
-    "RevocationRefused",
-    "RevocationRegistered",
-    "RevocationRequested",
-    "RevocationState",
-    "Role",
-    "Sector",
-    "SerialNumber",
-    "ServerNames",
-    "Sha256",
-    "Signatory",
-    "Standing",
-    "StandingChanged",
-    "Subject",
-    "TechnicalContact",
-    "Text",
-    "Texts",
-    "TooLarge",
-    "Topic",
-    "Undecodable",
-    "Upcasters",
-    "Usage",
-    "UserId",
-    "Value",
-    "account_after",
-    "dataschema",
-    "decode",
-    "encode",
-    "headers_of",
-    "in_utc",
-    "is_business_id",
-    "organisation_oid",
-    "parked_topic",
-    "read_envelope",
-    "reason_named",
-    "to_record",
-    "upcast",
-]
+from .account import AccountEvent as AccountEvent
+from .account import AccountMemberAdded as AccountMemberAdded
+from .account import AccountMemberRemoved as AccountMemberRemoved
+from .account import AccountOpened as AccountOpened
+from .application import Applicant as Applicant
+from .application import ApplicationEvent as ApplicationEvent
+from .application import ApplicationSubmitted as ApplicationSubmitted
+from .application import ApplicationSupplemented as ApplicationSupplemented
+from .application import ApplicationWithdrawn as ApplicationWithdrawn
+from .application import ApplyingAs as ApplyingAs
+from .application import Attachment as Attachment
+from .application import AttachmentKind as AttachmentKind
+from .application import CsrAttached as CsrAttached
+from .application import Form as Form
+from .application import InformationSystem as InformationSystem
+from .application import Names as Names
+from .application import Orderer as Orderer
+from .application import Signatory as Signatory
+from .application import TechnicalContact as TechnicalContact
+from .audit import AuditCheckpoint as AuditCheckpoint
+from .case import Answer as Answer
+from .case import AppliedFor as AppliedFor
+from .case import CaseCertificate as CaseCertificate
+from .case import CaseChanged as CaseChanged
+from .case import CaseRevocation as CaseRevocation
+from .case import CaseState as CaseState
+from .case import Deficiency as Deficiency
+from .case import Delivery as Delivery
+from .case import DeliveryProblem as DeliveryProblem
+from .case import Difference as Difference
+from .case import EventRefused as EventRefused
+from .case import GrantedDecision as GrantedDecision
+from .case import HistoryEntry as HistoryEntry
+from .case import Renewal as Renewal
+from .case import RevocationState as RevocationState
+from .certificate import AcceptedWithdrawn as AcceptedWithdrawn
+from .certificate import ApplicationAccepted as ApplicationAccepted
+from .certificate import CertificateIssued as CertificateIssued
+from .certificate import CertificateVoided as CertificateVoided
+from .certificate import IssuingRefused as IssuingRefused
+from .certificate import IssuingStopped as IssuingStopped
+from .certificate import Recipient as Recipient
+from .certificate import RecipientRole as RecipientRole
+from .certificate import Recipients as Recipients
+from .certificate import ServerNames as ServerNames
+from .certificate import Subject as Subject
+from .codec import CONTENT_TYPE as CONTENT_TYPE
+from .codec import EVENTS as EVENTS
+from .codec import MAX_HEADER_BYTES as MAX_HEADER_BYTES
+from .codec import SOURCE as SOURCE
+from .codec import TRACEPARENT as TRACEPARENT
+from .codec import Headers as Headers
+from .codec import Reader as Reader
+from .codec import Record as Record
+from .codec import TooLarge as TooLarge
+from .codec import Undecodable as Undecodable
+from .codec import dataschema as dataschema
+from .codec import decode as decode
+from .codec import encode as encode
+from .codec import headers_of as headers_of
+from .codec import read_envelope as read_envelope
+from .codec import to_record as to_record
+from .compromise import KeyCompromised as KeyCompromised
+from .deadline import DeadlineKind as DeadlineKind
+from .deadline import DeadlineMark as DeadlineMark
+from .deadline import DeadlineWarned as DeadlineWarned
+from .event import Actor as Actor
+from .event import Assurance as Assurance
+from .event import CaseEvent as CaseEvent
+from .event import Envelope as Envelope
+from .event import EventData as EventData
+from .event import Role as Role
+from .mail import AnswerClass as AnswerClass
+from .mail import MailBounced as MailBounced
+from .mail import MailEvent as MailEvent
+from .mail import MailGivenUp as MailGivenUp
+from .mail import MailHandedOver as MailHandedOver
+from .mail import MailKind as MailKind
+from .mail import MailRefused as MailRefused
+from .membership import Account as Account
+from .membership import Member as Member
+from .membership import account_after as account_after
+from .parked import RecordParked as RecordParked
+from .reasons import ALLOWED as ALLOWED
+from .reasons import REASONS as REASONS
+from .reasons import reason_named as reason_named
+from .register import ConformityCertificate as ConformityCertificate
+from .register import Entry as Entry
+from .register import Intermediary as Intermediary
+from .register import LongNames as LongNames
+from .register import Organisation as Organisation
+from .register import OrganisationKind as OrganisationKind
+from .register import RegisteredSystem as RegisteredSystem
+from .register import RegisterEntry as RegisterEntry
+from .register import Sector as Sector
+from .responder import ResponderCertified as ResponderCertified
+from .responder import ResponderEnvironment as ResponderEnvironment
+from .responder import ResponderEvent as ResponderEvent
+from .responder import ResponderRequested as ResponderRequested
+from .revocation import CertificateRevoked as CertificateRevoked
+from .revocation import CrlPublished as CrlPublished
+from .revocation import RevocationReason as RevocationReason
+from .revocation import RevocationRefused as RevocationRefused
+from .revocation import RevocationRegistered as RevocationRegistered
+from .revocation import RevocationRequested as RevocationRequested
+from .revocation import Standing as Standing
+from .revocation import StandingChanged as StandingChanged
+from .topics import ACCEPTED_APPLICATIONS as ACCEPTED_APPLICATIONS
+from .topics import ACCOUNTS as ACCOUNTS
+from .topics import APPLICATIONS as APPLICATIONS
+from .topics import AUDIT_CHECKPOINTS as AUDIT_CHECKPOINTS
+from .topics import CASES as CASES
+from .topics import CATALOGUE as CATALOGUE
+from .topics import CERTIFICATE_STANDINGS as CERTIFICATE_STANDINGS
+from .topics import CERTIFICATE_STATUS as CERTIFICATE_STATUS
+from .topics import CERTIFICATES as CERTIFICATES
+from .topics import DEADLINES as DEADLINES
+from .topics import MAX_EVENT_BYTES as MAX_EVENT_BYTES
+from .topics import NOTIFICATIONS as NOTIFICATIONS
+from .topics import OCSP_RESPONDERS as OCSP_RESPONDERS
+from .topics import REGISTERS as REGISTERS
+from .topics import REVOCATIONS as REVOCATIONS
+from .topics import SERVICES as SERVICES
+from .topics import TOPIC_OF as TOPIC_OF
+from .topics import Topic as Topic
+from .topics import parked_topic as parked_topic
+from .upcasting import UPCASTERS as UPCASTERS
+from .upcasting import Upcasters as Upcasters
+from .upcasting import upcast as upcast
+from .values import AddressText as AddressText
+from .values import AttributeText as AttributeText
+from .values import Base64 as Base64
+from .values import BusinessId as BusinessId
+from .values import CertificateType as CertificateType
+from .values import CsrText as CsrText
+from .values import DecimalSerialNumber as DecimalSerialNumber
+from .values import DistinguishedName as DistinguishedName
+from .values import DnsName as DnsName
+from .values import EmailAddress as EmailAddress
+from .values import HttpUrl as HttpUrl
+from .values import Identifier as Identifier
+from .values import Instant as Instant
+from .values import IpAddress as IpAddress
+from .values import Language as Language
+from .values import LongText as LongText
+from .values import Number as Number
+from .values import Oid as Oid
+from .values import SerialNumber as SerialNumber
+from .values import Sha256 as Sha256
+from .values import Text as Text
+from .values import Texts as Texts
+from .values import Usage as Usage
+from .values import UserId as UserId
+from .values import Value as Value
+from .values import in_utc as in_utc
+from .values import is_business_id as is_business_id
+from .values import organisation_oid as organisation_oid

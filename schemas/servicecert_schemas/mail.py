@@ -37,6 +37,8 @@ class AnswerClass(StrEnum):
 class MailEvent(CaseEvent):
     """An event of one row of the mail ledger (C3)."""
 
+    AUDITED: ClassVar[tuple[str, ...]] = ("kind", "recipient", "answer")
+
     mail_id: UUID
     kind: MailKind
     recipient: RecipientRole
@@ -49,25 +51,21 @@ class MailHandedOver(MailEvent):
     """The mail server took responsibility for the mail."""
 
     TYPE: ClassVar[str] = "servicecert.mail.handed-over.v1"
-    AUDITED: ClassVar[tuple[str, ...]] = ("kind", "recipient", "answer")
 
 
 class MailRefused(MailEvent):
     """The mail server refused the mail for good."""
 
     TYPE: ClassVar[str] = "servicecert.mail.refused.v1"
-    AUDITED: ClassVar[tuple[str, ...]] = ("kind", "recipient", "answer")
 
 
 class MailGivenUp(MailEvent):
     """The mail could not be handed over for as long as delivery was due."""
 
     TYPE: ClassVar[str] = "servicecert.mail.given-up.v1"
-    AUDITED: ClassVar[tuple[str, ...]] = ("kind", "recipient", "answer")
 
 
 class MailBounced(MailEvent):
     """A mail that was handed over came back: a server further on could not deliver it (RFC 3464). `answer` is `5xx`, whatever the first server said."""
 
     TYPE: ClassVar[str] = "servicecert.mail.bounced.v1"
-    AUDITED: ClassVar[tuple[str, ...]] = ("kind", "recipient", "answer")

@@ -186,7 +186,7 @@ DEADLINES = Topic(
 SERVICES = ("intake", "issuer", "revoker", "notifier")
 
 
-def parked(service: str) -> Topic:
+def parked_topic(service: str) -> Topic:
     """The topic that tells operators what a service has parked, with origin and reason."""
     return Topic(
         f"{service}.parked",
@@ -213,7 +213,7 @@ CATALOGUE = (
     CASES,
     DEADLINES,
     AUDIT_CHECKPOINTS,
-    *(parked(service) for service in SERVICES),
+    *(parked_topic(service) for service in SERVICES),
 )
 
 TOPIC_OF = MappingProxyType(

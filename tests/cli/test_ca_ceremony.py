@@ -9,7 +9,7 @@ from commandline import one_sentence
 from cryptography import x509
 from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import offline_folder
-from servicecert_pki.profiles import Environment
+from servicecert_pki.profile import Environment
 from servicecert_pki.spki import KeyFamily
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from servicecert_intake.domain.deadlines import due_day
 from servicecert_intake.domain.rules.validity import validity_days
 from servicecert_issuer.domain.examine import starting
-from servicecert_pki.profiles import Profile, load_profiles
+from servicecert_pki.profile import Profile
+from servicecert_pki.profiles import load_profiles
 from servicecert_pki.validity import HELSINKI, validity
 
 

@@ -11,12 +11,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from servicecert_pki.authority import Authority
-from servicecert_pki.ceremony import init_authority
+from servicecert_pki.ceremony import make_authority
 from servicecert_pki.certificate import AlternativeNames, Contents, Subject
 from servicecert_pki.keyring import open_keys
 from servicecert_pki.keys import PublicKey, SigningKey
 from servicecert_pki.lint import Linter, LintSetting
-from servicecert_pki.profiles import Environment, Profiles, load_profiles
+from servicecert_pki.profile import Environment
+from servicecert_pki.profiles import Profiles, load_profiles
 from servicecert_pki.serials import draw_serial
 from servicecert_pki.spki import KeyFamily
 from servicecert_pki.validity import validity
@@ -40,7 +41,9 @@ def profiles() -> Profiles:
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory, profiles: Profiles) -> Authority:
-    return init_authority(tmp_path_factory.mktemp("authority") / "ca", PASSPHRASES, profiles, CEREMONY)
+    folder = tmp_path_factory.mktemp("authority") / "ca"
+    make_authority(folder, PASSPHRASES, profiles, CEREMONY)
+    return Authority.load(folder)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from datetime import timedelta
 from hypothesis import strategies as st
 from servicecert_pki.certificate import AlternativeNames, Contents, Subject
 from servicecert_pki.names import UNSEEN
-from servicecert_pki.profiles import Usage
+from servicecert_pki.profile import Usage
 from servicecert_pki.serials import LARGEST_SERIAL
 from servicecert_pki.spki import KeyFamily
 

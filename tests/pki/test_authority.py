@@ -14,10 +14,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from pki.conftest import CEREMONY
 from servicecert_pki.authority import Authority, AuthorityDamaged, AuthorityExists, AuthorityMissing, AuthorityRefused
-from servicecert_pki.ceremony import init_authority, offline_folder
+from servicecert_pki.ceremony import make_authority, offline_folder
 from servicecert_pki.keyring import open_keys
 from servicecert_pki.keys import KeyUnavailable
-from servicecert_pki.profiles import Environment, Profiles
+from servicecert_pki.profile import Environment
+from servicecert_pki.profiles import Profiles
 from servicecert_pki.spki import KeyFamily
 
 Run = Callable[..., CompletedProcess[bytes]]
@@ -130,7 +131,7 @@ def test_nothing_overwrites_an_authority(
 ) -> None:
     before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
     with pytest.raises(AuthorityExists, match="There is a CA in"):
-        init_authority(copy, passphrases, profiles, NOW)
+        make_authority(copy, passphrases, profiles, NOW)
     assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
 
 
@@ -142,7 +143,8 @@ def test_two_runs_at_once_make_one_authority_and_an_interrupted_one_is_repeated(
 
     def run() -> Authority | AuthorityExists:
         try:
-            return init_authority(copy, passphrases, profiles, NOW)
+            make_authority(copy, passphrases, profiles, NOW)
+            return Authority.load(copy)
         except AuthorityExists as exists:
             return exists
 
@@ -168,7 +170,7 @@ def test_I11_passphrases_are_given_and_different(
     tmp_path: Path, profiles: Profiles, given: Mapping[Environment, bytes], sentence: str
 ) -> None:
     with pytest.raises(AuthorityRefused, match=sentence):
-        init_authority(tmp_path / "ca", given, profiles, NOW)
+        make_authority(tmp_path / "ca", given, profiles, NOW)
     assert not (tmp_path / "ca").exists()
 
 
@@ -177,7 +179,7 @@ def test_a_place_that_cannot_be_written_is_one_sentence(
 ) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(AuthorityRefused, match=r"No CA can be written to .*Not a directory"):
-        init_authority(tmp_path / "file" / "ca", passphrases, profiles, NOW)
+        make_authority(tmp_path / "file" / "ca", passphrases, profiles, NOW)
 
 
 @pytest.mark.parametrize(

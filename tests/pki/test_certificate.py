@@ -24,7 +24,7 @@ from servicecert_pki.certificate import (
     verify_certificate,
 )
 from servicecert_pki.keys import SigningKey
-from servicecert_pki.profiles import Environment, Usage
+from servicecert_pki.profile import Environment, Usage
 from servicecert_pki.serials import LARGEST_SERIAL
 from servicecert_pki.spki import KeyFamily
 

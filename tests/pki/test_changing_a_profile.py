@@ -11,7 +11,8 @@ from servicecert_pki.certificate import build_tbs, sign_tbs
 from servicecert_pki.lint import Linter
 from servicecert_pki.names import NameRefused, check_subject_text
 from servicecert_pki.profile import Attribute
-from servicecert_pki.profiles import SHIPPED_PROFILES, ProfileUnsafe, load_profiles, read_profile
+from servicecert_pki.profile_safety import ProfileUnsafe
+from servicecert_pki.profiles import SHIPPED_PROFILES, load_profiles, read_profile
 from servicecert_pki.spki import KeyFamily
 from servicecert_pki.validity import ValidityRefused, validity
 

@@ -10,8 +10,7 @@ from crls import build_crl
 from hypothesis import given
 from hypothesis import strategies as st
 from servicecert_pki.authority import Authority
-from servicecert_pki.crl import CrlHead, CrlUnsound, Reason, RevokedCertificate, check_entry, entry_der
-from servicecert_pki.crl_file import CrlFile
+from servicecert_pki.crl import CrlFile, CrlHead, CrlUnsound, Reason, RevokedCertificate, check_entry, entry_der
 from servicecert_pki.crl_reading import (
     OtherOrder,
     OutOfOrder,

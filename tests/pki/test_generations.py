@@ -20,7 +20,8 @@ from servicecert_pki.key_store import PemStore
 from servicecert_pki.keyring import open_keys
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.manifest import read_manifest, write_manifest
-from servicecert_pki.profiles import Environment, Profiles
+from servicecert_pki.profile import Environment
+from servicecert_pki.profiles import Profiles
 from servicecert_pki.spki import KeyFamily
 
 Passphrases = Mapping[Environment, bytes]

@@ -21,7 +21,8 @@ from servicecert_pki.certificate import AlternativeNames, Contents, Subject, bui
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import PrivateKey, PublicKey, family_of_key
 from servicecert_pki.lint import Linter
-from servicecert_pki.profiles import Profile, Profiles
+from servicecert_pki.profile import Profile
+from servicecert_pki.profiles import Profiles
 from servicecert_pki.spki import KeyFamily
 from servicecert_pki.validity import validity
 

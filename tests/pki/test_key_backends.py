@@ -23,7 +23,8 @@ from servicecert_pki.key_store import KeyStore, PemStore, TokenStore
 from servicecert_pki.keyring import TokenAccess, open_keys
 from servicecert_pki.keys import KeyUnavailable, SigningKey, family_of_key, verify_signature
 from servicecert_pki.manifest import PemPlace, TokenPlace
-from servicecert_pki.profiles import Environment, Profiles
+from servicecert_pki.profile import Environment
+from servicecert_pki.profiles import Profiles
 from servicecert_pki.spki import KeyFamily
 from servicecert_pki.token_key import Token, generate_in_token, open_token_key
 

@@ -15,10 +15,9 @@ from pki.drawn import TYPES, contents
 from servicecert_pki import der, pkix_lint
 from servicecert_pki.certificate import AlternativeNames, Contents, Subject, build_tbs, sign_tbs
 from servicecert_pki.keys import SigningKey
-from servicecert_pki.lint import Linter, LintSetting
+from servicecert_pki.lint import Linter, LintSetting, shape_of
 from servicecert_pki.pkix_lint import Finding, Severity, lint_certificate, lint_crl
 from servicecert_pki.profile import ExtensionName
-from servicecert_pki.shape import shape_of
 from servicecert_pki.spki import KeyFamily
 
 MakeContents = Callable[..., Contents]

@@ -13,7 +13,6 @@ from servicecert_pki.names import (
     check_printable,
     check_subject_text,
     fitting_text,
-    organisation_oid,
     server_common_name,
 )
 
@@ -46,12 +45,6 @@ def test_A5_at_most_one_check_digit_is_right_and_remainder_one_has_none(number: 
     remainder = sum(int(d) * w for d, w in zip(digits, (7, 9, 10, 5, 8, 4, 2), strict=True)) % 11
     passing = [str(check) for check in range(10) if code_of(check_business_id, f"{digits}-{check}") is None]
     assert passing == ([] if remainder == 1 else [str((11 - remainder) % 11)])
-
-
-def test_A5_the_organisation_oid_drops_hyphen_and_leading_zero() -> None:
-    assert organisation_oid("0204819-8") == "1.2.246.10.2048198"
-    with pytest.raises(NameRefused):
-        organisation_oid("0204819-7")
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,9 @@ from pathlib import Path
 import pytest
 from servicecert_pki.authority import Authority
 from servicecert_pki.issuer import ANY_POLICY
-from servicecert_pki.profile_safety import check_issuers
-from servicecert_pki.profiles import (
-    SHIPPED_PROFILES,
-    Environment,
-    Profiles,
-    ProfileUnsafe,
-    load_profiles,
-    read_profile,
-)
+from servicecert_pki.profile import Environment
+from servicecert_pki.profile_safety import ProfileUnsafe, check_issuers
+from servicecert_pki.profiles import SHIPPED_PROFILES, Profiles, load_profiles, read_profile
 
 CEREMONY = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 SERVER = (SHIPPED_PROFILES / "server.toml").read_text(encoding="utf-8")

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import pytest
 from servicecert_pki.authority import Authority
 from servicecert_pki.issuer import IssuerInfo
-from servicecert_pki.lint import Linter
+from servicecert_pki.lint import Linter, rehearse
 from servicecert_pki.profile import LongestValidity, Profile
-from servicecert_pki.profiles import Profiles, ProfileUnsafe
-from servicecert_pki.rehearsal import rehearse
+from servicecert_pki.profile_safety import ProfileUnsafe
+from servicecert_pki.profiles import Profiles
 
 NOW = datetime(2026, 11, 24, 9, 30, 0, 500_000, tzinfo=UTC)
 

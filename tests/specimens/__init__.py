@@ -20,7 +20,8 @@ from servicecert_pki.crl import RevokedCertificate as Revoked
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import PublicKey, SigningKey
 from servicecert_pki.partitions import FULL, crl_name, crl_url
-from servicecert_pki.profiles import Profile, Profiles
+from servicecert_pki.profile import Profile
+from servicecert_pki.profiles import Profiles
 from servicecert_pki.root_crl import root_crl_file
 from servicecert_pki.serials import draw_serial
 from servicecert_pki.spki import family_of

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from servicecert_pki.ceremony import init_authority
+from servicecert_pki.authority import Authority
+from servicecert_pki.ceremony import make_authority
 from servicecert_pki.keyring import open_keys
-from servicecert_pki.profiles import Environment, load_profiles
+from servicecert_pki.profile import Environment
+from servicecert_pki.profiles import load_profiles
 
 import specimens
 
@@ -21,7 +23,8 @@ def main() -> None:
     profiles = load_profiles()
     passphrases = {environment: environment.encode() for environment in Environment}
     with TemporaryDirectory() as folder:
-        authority = init_authority(Path(folder) / "ca", passphrases, profiles, now)
+        make_authority(Path(folder) / "ca", passphrases, profiles, now)
+        authority = Authority.load(Path(folder) / "ca")
         keys = open_keys(authority, passphrases)
         root_crls = specimens.root_crls(authority.directory, authority)
     made = specimens.make(authority, keys, profiles, specimens.draw_keys(), now)

@@ -38,7 +38,7 @@ BY_FASTSTREAM = ("-m", "faststream", "run", "--factory", "toy.app:app")
 TOPICS = [
     *(replace(topic, partitions=PARTITIONS) for topic in (topics.APPLICATIONS, topics.ACCOUNTS, topics.CERTIFICATES)),
     topics.AUDIT_CHECKPOINTS,
-    topics.parked(toy.NAME),
+    topics.parked_topic(toy.NAME),
 ]
 
 

@@ -61,8 +61,9 @@ def init(
       servicecert ca init ca --dry-run
       servicecert ca init ca --passphrase-file ca.passphrases
     """
-    from servicecert_pki.authority import MANIFEST, Authority, AuthorityExists
+    from servicecert_pki.authority import Authority, AuthorityExists
     from servicecert_pki.ceremony import offline_folder
+    from servicecert_pki.manifest import MANIFEST
 
     from ..operations.authority import make_authority
 

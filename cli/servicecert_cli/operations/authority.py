@@ -12,7 +12,8 @@ from servicecert_pki import ceremony
 from servicecert_pki.authority import Authority
 from servicecert_pki.key_store import KeyStore
 from servicecert_pki.keyring import read_passphrases
-from servicecert_pki.profiles import Environment, load_profiles
+from servicecert_pki.profile import Environment
+from servicecert_pki.profiles import load_profiles
 from servicecert_pki.protocol import Deed, protocol, store_protocol
 
 from .files import write_private

@@ -29,7 +29,7 @@ import aiohttp
 from servicecert_deploy import Child, DeployError, Parts
 from servicecert_deploy.mail_catcher import MailCatcher
 from servicecert_deploy.ports import HOST, free_port
-from servicecert_pki.authority import MANIFEST
+from servicecert_pki.manifest import MANIFEST
 from servicecert_revoker.crl.effects import server as crl_server
 from servicecert_revoker.effects import admission
 from servicecert_schemas.register import RegisterEntry

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from servicecert_deploy import SoftHsm
 from servicecert_pki.key_store import token_label
-from servicecert_pki.profiles import Environment
+from servicecert_pki.profile import Environment
 
 from ..faults import Told
 from ..operations.files import write_private

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from servicecert_pki.lint import Linter
+from servicecert_pki.lint import Linter, rehearse
 from servicecert_pki.profile_safety import check_issuers
 from servicecert_pki.profiles import load_profiles
-from servicecert_pki.rehearsal import rehearse
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.topics import ACCEPTED_APPLICATIONS, CERTIFICATE_STATUS
 from servicecert_worker.clock import Clock, machine_clock

@@ -127,13 +127,6 @@ async def test_I3_a_certificate_is_stored_in_one_case(connection, cases):
         await STORE.save(connection, [stored(other)])
 
 
-async def test_A12_cases_from_before_there_were_clocks_are_looked_at_once(connection, cases):
-    migration = (MIGRATIONS / "0002.clocks_and_accounts.sql").read_text()
-    await STORE.save(connection, [stored(each) for each in cases[:3]])
-    await connection.execute(migration[migration.index("INSERT INTO deadlines") :])
-    assert [row["key"] for row in await connection.fetch("SELECT key FROM deadlines")] == [str(CASE_IDS[0])]
-
-
 async def test_E2_the_clocks_that_run_are_counted_and_the_first_end_is_told(service_pool, after):
     pool = await service_pool(NAME, MIGRATIONS)
     ways = {

@@ -19,7 +19,7 @@ from servicecert_issuer.domain.examine import Office, examined
 from servicecert_issuer.domain.issuance import Intended, Linted
 from servicecert_issuer.service import MIGRATIONS
 from servicecert_pki.authority import Authority
-from servicecert_pki.ceremony import init_authority
+from servicecert_pki.ceremony import make_authority
 from servicecert_pki.keyring import open_keys, read_passphrases
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.profiles import load_profiles
@@ -44,12 +44,9 @@ def passphrase_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory, passphrase_file: Path) -> Authority:
-    return init_authority(
-        tmp_path_factory.mktemp("ca"),
-        read_passphrases(passphrase_file),
-        load_profiles(),
-        datetime(2026, 1, 1, tzinfo=UTC),
-    )
+    folder = tmp_path_factory.mktemp("ca")
+    make_authority(folder, read_passphrases(passphrase_file), load_profiles(), datetime(2026, 1, 1, tzinfo=UTC))
+    return Authority.load(folder)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from servicecert_issuer.domain.issuance import SigningOrder
 from servicecert_issuer.service import NAME, Settings, open_service
 from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.keys import KeyUnavailable
-from servicecert_pki.profiles import ProfileUnsafe
+from servicecert_pki.profile_safety import ProfileUnsafe
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued
 from servicecert_worker.decider import Done, Due, Event, Refuted, Result, Task
 from servicecert_worker.process.application import settings_fault

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 from crls import build_crl
 from servicecert_pki.authority import Authority
-from servicecert_pki.ceremony import init_authority
+from servicecert_pki.ceremony import make_authority
 from servicecert_pki.keyring import open_keys, read_passphrases
 from servicecert_pki.keys import KeyUnavailable, PublicKey, SigningKey
 from servicecert_pki.partitions import FULL
@@ -68,12 +68,9 @@ def passphrase_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory, passphrase_file: Path) -> Authority:
-    return init_authority(
-        tmp_path_factory.mktemp("ca"),
-        read_passphrases(passphrase_file),
-        load_profiles(),
-        datetime(2026, 1, 1, tzinfo=UTC),
-    )
+    folder = tmp_path_factory.mktemp("ca")
+    make_authority(folder, read_passphrases(passphrase_file), load_profiles(), datetime(2026, 1, 1, tzinfo=UTC))
+    return Authority.load(folder)
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,7 @@ def through(publish: Publish, publisher: Publisher, base_url: str | None = None)
     return replace(publish, press=press, tally=Tally([publisher.name]))
 
 
-@pytest.mark.parametrize("step", ["servicecert_pki.crl_file.os.fsync", "servicecert_pki.crl_file.CrlFile.add"])
+@pytest.mark.parametrize("step", ["servicecert_pki.crl.os.fsync", "servicecert_pki.crl.CrlFile.add"])
 async def test_D7_full_disk_leaves_the_old_crls_and_nothing_else(
     publish: Publish, register: Register, files: CrlFiles, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

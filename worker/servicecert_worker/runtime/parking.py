@@ -16,7 +16,7 @@ from uuid import UUID, uuid5
 
 from asyncpg import Record as Row
 from servicecert_schemas.parked import RecordParked
-from servicecert_schemas.topics import parked as parked_topic
+from servicecert_schemas.topics import parked_topic
 
 from ..audit.chain import is_case
 from ..decider import Connection

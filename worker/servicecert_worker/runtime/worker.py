@@ -17,7 +17,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from asyncpg import Pool
 from faststream.kafka import KafkaBroker
-from servicecert_schemas.topics import AUDIT_CHECKPOINTS, CATALOGUE, Topic, parked
+from servicecert_schemas.topics import AUDIT_CHECKPOINTS, CATALOGUE, Topic, parked_topic
 
 from ..audit.chain import Chain
 from ..audit.checkpoints import Attestor, read_key
@@ -53,7 +53,9 @@ def used_topics(service: Service[Any, Any]) -> list[Topic]:
     followed = service.known.topics if service.known else ()
     written = (topic for topic in CATALOGUE if service.name in topic.writers)
     return list(
-        {t.name: t for t in (*service.reads, *followed, *written, AUDIT_CHECKPOINTS, parked(service.name))}.values()
+        {
+            t.name: t for t in (*service.reads, *followed, *written, AUDIT_CHECKPOINTS, parked_topic(service.name))
+        }.values()
     )
 
 

@@ -18,7 +18,8 @@ from servicecert_pki.certificate import AlternativeNames, CertificateRefused, Co
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.names import NameRefused, check_ip_address
 from servicecert_pki.partitions import crl_url, partition_of
-from servicecert_pki.profiles import Profiles, Usage
+from servicecert_pki.profile import Usage
+from servicecert_pki.profiles import Profiles
 from servicecert_pki.serials import draw_serial
 from servicecert_pki.spki import family_of, spki_sha256
 from servicecert_pki.validity import HELSINKI, ValidityRefused, validity

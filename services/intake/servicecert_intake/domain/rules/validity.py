@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime, time, timedelta
 
-from servicecert_pki.profiles import Profile
+from servicecert_pki.profile import Profile
 from servicecert_pki.validity import HELSINKI, validity
 from servicecert_schemas.application import Form
 

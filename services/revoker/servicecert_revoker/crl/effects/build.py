@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from servicecert_pki.crl import CrlHead
-from servicecert_pki.crl_file import CrlFile
+from servicecert_pki.crl import CrlFile, CrlHead
 from servicecert_pki.crl_reading import OCTETS, SerialSet
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL

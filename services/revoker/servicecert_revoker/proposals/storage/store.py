@@ -1,4 +1,4 @@
-"""Where proposals are, as far as the revoker carries them out; what operators may do with them is in the database (migrations/0004)."""
+"""Where proposals are, as far as the revoker carries them out; what operators may do with them is in the database (migrations/)."""
 
 from collections.abc import Sequence
 
