@@ -14,8 +14,8 @@ from uuid import UUID
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 
 
-def case(fields: str) -> object:
-    """The view of a new case: an application for a server certificate that is right but for these fields of its form."""
+def cases(*changes: str) -> object:
+    """The view of each new case: an application for a server certificate that is right but for some fields of its form."""
     from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
     from servicecert_intake.domain.accounts import NO_ACCOUNTS
     from servicecert_intake.domain.accounts import apply as apply_accounts
@@ -30,11 +30,15 @@ def case(fields: str) -> object:
 
     registers = apply(NO_REGISTERS, [(entry.key(), entry) for entry in read_register(FICTITIOUS_REGISTERS)])
     known = Knowledge(registers, apply_accounts(NO_ACCOUNTS, [opened("account-1")]))
-    form = Form.model_validate({**SERVER_FORM, **json.loads(fields)})
-    submitted = ApplicationSubmitted(case_id=CASE_ID, actor=Actor.model_validate(COLLEAGUE), form=form, csr="as sent")
-    events = decide(load_profiles(), None, event(submitted, GOOD_CSR), known, NOW).events
-    (view,) = (each for each in events if isinstance(each, CaseChanged))
-    return view.model_dump(mode="json")
+    profiles, actor = load_profiles(), Actor.model_validate(COLLEAGUE)
+
+    def view(form: Form) -> object:
+        submitted = ApplicationSubmitted(case_id=CASE_ID, actor=actor, form=form, csr="as sent")
+        events = decide(profiles, None, event(submitted, GOOD_CSR), known, NOW).events
+        (view,) = (each for each in events if isinstance(each, CaseChanged))
+        return view.model_dump(mode="json")
+
+    return [view(Form.model_validate({**SERVER_FORM, **json.loads(fields)})) for fields in changes]
 
 
 def refusals() -> object:
@@ -89,14 +93,16 @@ def incompatible() -> object:
     return [path.stem for path in FILES if faults(load(path), load(EXPORTED / "json" / path.name))] + differing()
 
 
-def record(path: str) -> object:
-    """The data of a stored record, after it was decoded."""
+def records(*paths: str) -> object:
+    """The data of stored records, after they were decoded."""
     from servicecert_schemas import decode
 
-    stored: Mapping[str, Any] = json.loads(Path(path).read_text())
-    headers = [(name, text.encode()) for name, text in stored["headers"].items()]
-    _, data = decode(stored["key"].encode(), headers, json.dumps(stored["value"]).encode())
-    return {"type": data.TYPE, **data.model_dump(mode="json")}
+    def data(stored: Mapping[str, Any]) -> object:
+        headers = [(name, text.encode()) for name, text in stored["headers"].items()]
+        _, data = decode(stored["key"].encode(), headers, json.dumps(stored["value"]).encode())
+        return {"type": data.TYPE, **data.model_dump(mode="json")}
+
+    return [data(json.loads(Path(path).read_text())) for path in paths]
 
 
 def metrics() -> object:
@@ -140,7 +146,7 @@ def batch() -> object:
 
 SEEN = {
     each.__name__: each
-    for each in (case, refusals, mails, samples, kinds, incompatible, record, metrics, variables, batch)
+    for each in (cases, refusals, mails, samples, kinds, incompatible, records, metrics, variables, batch)
 }
 
 if __name__ == "__main__":

@@ -94,12 +94,12 @@ def validity_days(''',
             "*validity.start_date(form, day),",
             "*validity.start_date(form, day), *validity.weekday(form),",
         )
-        returned = copy.seen("case", '{"start_date": "2026-11-28"}')
+        returned, accepted = copy.seen("cases", '{"start_date": "2026-11-28"}', '{"start_date": "2026-11-27"}')
         assert returned["state"] == "returned"
         (lack,) = returned["deficiencies"]
         assert (lack["code"], lack["field"]) == ("start-date-weekend", "start_date")
         assert lack["texts"] == {language: f"{language}: 2026-11-28 is no weekday." for language in LANGUAGES}
-        assert copy.seen("case", '{"start_date": "2026-11-27"}')["state"] == "accepted"
+        assert accepted["state"] == "accepted"
 
 
 def test_what_a_customer_is_told(following: Callable[[str], Any]) -> None:
@@ -107,7 +107,8 @@ def test_what_a_customer_is_told(following: Callable[[str], Any]) -> None:
         copy.edit(f"{INTAKE_TEXTS}/en.toml", "The start date has passed.", "That day is over.")
         for service, before in (("issuer", "Apply anew; we are sorry"), ("revoker", "Nothing is revoked.")):
             copy.edit(f"services/{service}/servicecert_{service}/domain/texts/en.toml", before, "Other words.")
-        (lack,) = copy.seen("case", '{"start_date": "2026-11-23"}')["deficiencies"]
+        (returned,) = copy.seen("cases", '{"start_date": "2026-11-23"}')
+        (lack,) = returned["deficiencies"]
         assert lack["texts"]["en"].startswith("That day is over. Give today")
         answers = copy.seen("refusals")
         assert "Other words." in answers["voided"]
@@ -211,8 +212,9 @@ def test_a_limit(following: Callable[[str], Any]) -> None:
             path = f"pki/servicecert_pki/profiles/{profile}.toml"
             copy.edit(path, "longest = [{ years = 2 }]", "longest = [{ years = 1 }]")
             copy.edit(path, "version = 1\n", "version = 2\n")
-        assert copy.seen("case", '{"validity_days": 365}')["state"] == "accepted"
-        (lack,) = copy.seen("case", '{"validity_days": 366}')["deficiencies"]
+        accepted, returned = copy.seen("cases", '{"validity_days": 365}', '{"validity_days": 366}')
+        assert accepted["state"] == "accepted"
+        (lack,) = returned["deficiencies"]
         assert lack["code"] == "validity-too-long"
         assert "at most 365 days" in lack["texts"]["en"]
 
@@ -231,8 +233,9 @@ def test_a_field_of_an_event(following: Callable[[str], Any]) -> None:
         copy.add(new, json.dumps(stored, indent=2) + "\n")
         copy.export()
         assert copy.seen("incompatible") == []
-        assert copy.seen("record", new)["form"]["cost_centre"] == "4711"
-        assert copy.seen("record", f"{EXAMPLES}/{name}.json")["form"]["cost_centre"] is None
+        with_it, without_it = copy.seen("records", new, f"{EXAMPLES}/{name}.json")
+        assert with_it["form"]["cost_centre"] == "4711"
+        assert without_it["form"]["cost_centre"] is None
 
 
 def test_an_event(following: Callable[[str], Any]) -> None:
@@ -265,7 +268,7 @@ class DeadlineWarned(CaseEvent):''',
         copy.add(new, json.dumps(example, indent=2) + "\n")
         copy.export()
         assert copy.seen("incompatible") == []
-        assert copy.seen("record", new)["type"] == "servicecert.deadline.moved.v1"
+        assert [each["type"] for each in copy.seen("records", new)] == ["servicecert.deadline.moved.v1"]
 
 
 def test_a_metric(following: Callable[[str], Any]) -> None:
