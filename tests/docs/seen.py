@@ -16,6 +16,47 @@ NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 
 def cases(*changes: str) -> object:
     """The view of each new case: an application for a server certificate that is right but for some fields of its form."""
+    return [_view(_submitted(json.loads(fields))) for fields in changes]
+
+
+def act(kind: str) -> object:
+    """The view of an accepted case that is withdrawn, after the act of this kind that follows was done and its result decided."""
+    from servicecert_intake.service import Settings, open_service
+    from servicecert_schemas.application import ApplicationWithdrawn
+    from servicecert_worker.decider import Done, Result, Task
+    from services.intake.conftest import event
+
+    async def done(key: str, data: Any) -> Result:
+        pool: Any = None
+        async with open_service(Settings(), pool) as service:
+            (outcome,) = await service.effects[kind].do([Task(UUID(int=1), key, kind, data, NOW)])
+        assert isinstance(outcome, Done)
+        return Result(UUID(int=1), key, kind, outcome.data)
+
+    case = _submitted({}).state
+    asked = _decided(case, event(ApplicationWithdrawn(case_id=case.case_id, actor=_actor())))
+    (data,) = (intent.data for intent in asked.intents if intent.kind == kind)
+    return _view(_decided(asked.state, asyncio.run(done(str(case.case_id), data))))
+
+
+def _actor() -> Any:
+    from servicecert_schemas.event import Actor
+    from services.intake.conftest import COLLEAGUE
+
+    return Actor.model_validate(COLLEAGUE)
+
+
+def _submitted(fields: Mapping[str, Any]) -> Any:
+    from servicecert_schemas.application import ApplicationSubmitted, Form
+    from services.intake.conftest import CASE_ID, GOOD_CSR, SERVER_FORM, event
+
+    form = Form.model_validate({**SERVER_FORM, **fields})
+    submitted = ApplicationSubmitted(case_id=CASE_ID, actor=_actor(), form=form, csr="as sent")
+    return _decided(None, event(submitted, GOOD_CSR))
+
+
+def _decided(case: Any, happened: Any) -> Any:
+    """What intake decides with the shipped profiles, the fictitious registers and the applicant's account."""
     from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
     from servicecert_intake.domain.accounts import NO_ACCOUNTS
     from servicecert_intake.domain.accounts import apply as apply_accounts
@@ -23,22 +64,18 @@ def cases(*changes: str) -> object:
     from servicecert_intake.domain.knowledge import Knowledge
     from servicecert_intake.domain.registers.snapshot import NO_REGISTERS, apply
     from servicecert_pki.profiles import load_profiles
-    from servicecert_schemas.application import ApplicationSubmitted, Form
-    from servicecert_schemas.case import CaseChanged
-    from servicecert_schemas.event import Actor
-    from services.intake.conftest import CASE_ID, COLLEAGUE, GOOD_CSR, SERVER_FORM, event, opened
+    from services.intake.conftest import opened
 
     registers = apply(NO_REGISTERS, [(entry.key(), entry) for entry in read_register(FICTITIOUS_REGISTERS)])
     known = Knowledge(registers, apply_accounts(NO_ACCOUNTS, [opened("account-1")]))
-    profiles, actor = load_profiles(), Actor.model_validate(COLLEAGUE)
+    return decide(load_profiles(), case, happened, known, NOW)
 
-    def view(form: Form) -> object:
-        submitted = ApplicationSubmitted(case_id=CASE_ID, actor=actor, form=form, csr="as sent")
-        events = decide(profiles, None, event(submitted, GOOD_CSR), known, NOW).events
-        (view,) = (each for each in events if isinstance(each, CaseChanged))
-        return view.model_dump(mode="json")
 
-    return [view(Form.model_validate({**SERVER_FORM, **json.loads(fields)})) for fields in changes]
+def _view(decision: Any) -> object:
+    from servicecert_schemas.case import CaseChanged
+
+    (view,) = (each for each in decision.events if isinstance(each, CaseChanged))
+    return view.model_dump(mode="json")
 
 
 def refusals() -> object:
@@ -146,7 +183,7 @@ def batch() -> object:
 
 SEEN = {
     each.__name__: each
-    for each in (cases, refusals, mails, samples, kinds, incompatible, records, metrics, variables, batch)
+    for each in (cases, act, refusals, mails, samples, kinds, incompatible, records, metrics, variables, batch)
 }
 
 if __name__ == "__main__":

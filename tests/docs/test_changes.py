@@ -310,6 +310,56 @@ def test_a_metric(following: Callable[[str], Any]) -> None:
         assert 'servicecert_turns_total{service="revoker"} 1.0' in shown
 
 
+def test_an_act(following: Callable[[str], Any]) -> None:
+    intake = "services/intake/servicecert_intake"
+    with following("An act on the world") as copy:
+        copy.edit(
+            f"{RULES}/renewal.py",
+            "class LookedUp(BaseModel):",
+            '''class Bid(BaseModel):
+    """Whose files are to be burnt."""
+
+    account_id: str
+
+
+class Burnt(BaseModel):
+    """They are burnt."""
+
+
+class LookedUp(BaseModel):''',
+        )
+        copy.edit(f"{intake}/effects/follow.py", "import Earlier, ", "import Bid, Burnt, Earlier, ")
+        copy.edit(
+            f"{intake}/effects/follow.py",
+            "def earlier_of(",
+            '''async def burn(tasks: Sequence[Task]) -> Sequence[Outcome]:
+    """Burns what is there: a second time there is nothing."""
+    return [Done(Burnt()) for task in tasks if isinstance(task.data, Bid)]
+
+
+def earlier_of(''',
+        )
+        service = f"{intake}/service.py"
+        copy.edit(service, "import Find\n", "import Find, burn\n")
+        copy.edit(service, "import LOOK_UP, LookUp\n", "import LOOK_UP, Bid, LookUp\n")
+        copy.edit(service, "effects={", 'effects={"burn": Effect(Bid, burn), ')
+        copy.edit(f"{intake}/domain/customer.py", "import LOOK_UP, Followed", "import LOOK_UP, Bid, Followed")
+        copy.edit(
+            f"{intake}/domain/customer.py",
+            "(AcceptedWithdrawn(case_id=case.case_id),))",
+            '(AcceptedWithdrawn(case_id=case.case_id),), (Intent("burn", Bid(account_id=case.account_id)),))',
+        )
+        copy.edit(f"{intake}/domain/decide.py", "import LookedUp\n", "import Burnt, LookedUp\n")
+        copy.edit(
+            f"{intake}/domain/decide.py",
+            "        case Due(kind=recheck.RECHECK):",
+            "        case Result(data=Burnt()):\n"
+            "            return shown(moved(case, CaseState.WITHDRAWN, context.now))\n"
+            "        case Due(kind=recheck.RECHECK):",
+        )
+        assert copy.seen("act", "burn")["state"] == "withdrawn"
+
+
 def test_a_setting(following: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     with following("A setting") as copy:
         field = """
