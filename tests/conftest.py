@@ -48,6 +48,7 @@ LONGEST = (
     "journeys/test_ways.py",
     "cli/test_run.py",
     "services/intake/test_workers.py",
+    "docs/test_changes.py",
 )
 """The files that take longest, which come first, so that the workers of `make test` end together."""
 

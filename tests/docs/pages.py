@@ -40,7 +40,31 @@ def prose(page: Path) -> str:
 
 def links(page: Path) -> list[str]:
     """The targets of a page's links."""
-    return _LINK.findall(prose(page))
+    return links_in(prose(page))
+
+
+def links_in(text: str) -> list[str]:
+    """The targets of the links in a piece of a page."""
+    return _LINK.findall(text)
+
+
+def section(page: Path, heading: str) -> str:
+    """What stands below a heading, up to the next heading of any level."""
+    found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", prose(page), re.MULTILINE | re.DOTALL)
+    assert found, f"{page.name} has no heading {heading}"
+    return found[1]
+
+
+def subheadings(page: Path, heading: str) -> list[str]:
+    """The headings of the third level below one of the second."""
+    found = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", prose(page), re.MULTILINE | re.DOTALL)
+    assert found, f"{page.name} has no heading {heading}"
+    return re.findall(r"^### (.+)$", found[1], re.MULTILINE)
+
+
+def steps(page: Path, heading: str) -> list[str]:
+    """The numbered steps below a heading."""
+    return re.findall(r"^\d+\. (.+?)(?=^\d+\. |^$|\Z)", section(page, heading), re.MULTILINE | re.DOTALL)
 
 
 def anchors(page: Path) -> set[str]:

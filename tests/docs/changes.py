@@ -1,0 +1,86 @@
+"""A copy of the checkout that is changed as a page says, and run beside the real one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import copytree
+
+from docs.pages import CHECKOUT
+
+from docs import pages
+
+ROOMS = ("schemas", "worker", "pki", "services", "cli")
+PATHS = ("schemas", "worker", "pki", *(f"services/{name.name}" for name in (CHECKOUT / "services").iterdir()), "cli")
+PAGE = CHECKOUT / "docs" / "development.md"
+
+
+class Copy:
+    """The product's packages in a folder of their own. Only `edit`, `add` and what `python` runs change it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for room in ROOMS:
+            copytree(CHECKOUT / room, folder / room)
+
+    def edit(self, path: str, before: str, after: str) -> None:
+        """Replace a text that stands once in a file."""
+        text = (self.folder / path).read_text()
+        assert text.count(before) == 1, f"{path} has {text.count(before)} times: {before}"
+        (self.folder / path).write_text(text.replace(before, after))
+
+    def add(self, path: str, text: str) -> None:
+        """Write a file that was not there."""
+        with (self.folder / path).open("x") as file:
+            file.write(text)
+
+    def python(self, *arguments: str) -> str:
+        """What Python writes that finds the copy's packages before all others."""
+        places = [*(str(self.folder / path) for path in PATHS), str(CHECKOUT / "tests")]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places), "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def changed(self) -> set[Path]:
+        """The files that are not as in the checkout, relative to it."""
+        return {path for path in self._files() if not _same(CHECKOUT / path, self.folder / path)}
+
+    def _files(self) -> Iterator[Path]:
+        for path in self.folder.rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                yield path.relative_to(self.folder)
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.exists() and one.read_bytes() == other.read_bytes()
+
+
+def named(heading: str) -> set[Path]:
+    """The files and folders of the product that the steps under a heading of the page link to, relative to the checkout."""
+    found = {
+        (PAGE.parent / link.partition("#")[0]).resolve().relative_to(CHECKOUT)
+        for step in pages.steps(PAGE, heading)
+        for link in pages.links_in(step)
+    }
+    return {path for path in found if path.parts[0] in ROOMS}
+
+
+def assert_followed(heading: str, copy: Copy) -> None:
+    """Assert that the files which were changed are those that the steps name: each file, and something in each folder."""
+    steps, changed = named(heading), copy.changed()
+    unnamed = {path for path in changed if path not in steps and not steps & set(path.parents)}
+    assert not unnamed, f"no step under {heading!r} names {unnamed}"
+    idle = {path for path in steps if path not in changed and not any(path in each.parents for each in changed)}
+    assert not idle, f"the steps under {heading!r} name {idle}, where nothing had to be changed"

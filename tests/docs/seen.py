@@ -1,0 +1,190 @@
+"""What a person or a program sees of the code that stands first on Python's path: `python -m docs.seen WHAT …`, as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+
+
+def cases(*changes: str) -> object:
+    """The view of each new case: an application for a server certificate that is right but for some fields of its form."""
+    return [_view(_submitted(json.loads(fields))) for fields in changes]
+
+
+def act(kind: str) -> object:
+    """The view of an accepted case that is withdrawn, after the act of this kind that follows was done and its result decided."""
+    from servicecert_intake.service import Settings, open_service
+    from servicecert_schemas.application import ApplicationWithdrawn
+    from servicecert_worker.decider import Done, Result, Task
+    from services.intake.conftest import event
+
+    async def done(key: str, data: Any) -> Result:
+        pool: Any = None
+        async with open_service(Settings(), pool) as service:
+            (outcome,) = await service.effects[kind].do([Task(UUID(int=1), key, kind, data, NOW)])
+        assert isinstance(outcome, Done)
+        return Result(UUID(int=1), key, kind, outcome.data)
+
+    case = _submitted({}).state
+    asked = _decided(case, event(ApplicationWithdrawn(case_id=case.case_id, actor=_actor())))
+    (data,) = (intent.data for intent in asked.intents if intent.kind == kind)
+    return _view(_decided(asked.state, asyncio.run(done(str(case.case_id), data))))
+
+
+def _actor() -> Any:
+    from servicecert_schemas.event import Actor
+    from services.intake.conftest import COLLEAGUE
+
+    return Actor.model_validate(COLLEAGUE)
+
+
+def _submitted(fields: Mapping[str, Any]) -> Any:
+    from servicecert_schemas.application import ApplicationSubmitted, Form
+    from services.intake.conftest import CASE_ID, GOOD_CSR, SERVER_FORM, event
+
+    form = Form.model_validate({**SERVER_FORM, **fields})
+    submitted = ApplicationSubmitted(case_id=CASE_ID, actor=_actor(), form=form, csr="as sent")
+    return _decided(None, event(submitted, GOOD_CSR))
+
+
+def _decided(case: Any, happened: Any) -> Any:
+    """What intake decides with the shipped profiles, the fictitious registers and the applicant's account."""
+    from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
+    from servicecert_intake.domain.decide import decide
+    from servicecert_intake.domain.knowledge import Knowledge
+    from servicecert_intake.domain.registers.snapshot import NO_REGISTERS, apply
+    from servicecert_pki.profiles import load_profiles
+    from servicecert_worker.domain.membership import NO_ACCOUNTS, accounts_after
+    from services.intake.conftest import opened
+
+    registers = apply(NO_REGISTERS, [(entry.key(), entry) for entry in read_register(FICTITIOUS_REGISTERS)])
+    known = Knowledge(registers, accounts_after(NO_ACCOUNTS, [opened("account-1")]))
+    return decide(load_profiles(), case, happened, known, NOW)
+
+
+def _view(decision: Any) -> object:
+    from servicecert_schemas.case import CaseChanged
+
+    (view,) = (each for each in decision.events if isinstance(each, CaseChanged))
+    return view.model_dump(mode="json")
+
+
+def refusals() -> object:
+    """What issuer and revoker answer in English, by code."""
+    from servicecert_issuer.domain import refusals
+    from servicecert_revoker.domain.requests import TEXTS
+
+    return {code: texts.en for code, texts in (*refusals._TEXTS.items(), *TEXTS.items())}
+
+
+def mails(state: str) -> object:
+    """The mails that a case's coming to a state makes owed, by the role that each is for."""
+    from servicecert_notifier.domain.decide import decide
+    from servicecert_notifier.domain.reminders import NOTHING_PREPARED
+    from servicecert_notifier.domain.task import MailTask
+    from servicecert_notifier.mail.domain.letters import write
+    from servicecert_notifier.operator.samples import example
+    from servicecert_schemas.case import CaseChanged, CaseState, HistoryEntry
+    from servicecert_worker.decider import Event
+
+    returned = example("servicecert.case.changed.v1.returned", CaseChanged)
+    history = (*returned.history, HistoryEntry(state=CaseState(state), at=NOW))
+    view = returned.model_copy(
+        update={"state": CaseState(state), "deficiencies": (), "history": history, "language": "en"}
+    )
+    decision = decide(None, Event(UUID(int=1), view.key(), view, NOW), NOTHING_PREPARED, NOW)
+    tasks = [intent.data for intent in decision.intents if isinstance(intent.data, MailTask)]
+    letters = [(task, write(task, "help@example.fi")) for task in tasks]
+    return {task.recipient.role: [task.content.kind, it.subject, it.text, it.html] for task, it in letters}
+
+
+def samples() -> object:
+    """The names of the sample mails, in all languages."""
+    from servicecert_notifier.operator import samples
+    from servicecert_schemas.values import Language
+
+    return {language: [name for name, _ in samples.samples(language)] for language in Language}
+
+
+def kinds() -> object:
+    """The kinds of mail that there are."""
+    from servicecert_schemas.mail import MailKind
+
+    return list(MailKind)
+
+
+def incompatible() -> object:
+    """The released schemas with which the exported ones are not compatible, and the exported files that are not as the models say."""
+    from contracts.test_compatibility import FILES, faults, load
+    from servicecert_schemas.export import EXPORTED, differing
+
+    return [path.stem for path in FILES if faults(load(path), load(EXPORTED / "json" / path.name))] + differing()
+
+
+def records(*paths: str) -> object:
+    """The data of stored records, after they were decoded."""
+    from servicecert_schemas import decode
+
+    def data(stored: Mapping[str, Any]) -> object:
+        headers = [(name, text.encode()) for name, text in stored["headers"].items()]
+        _, data = decode(stored["key"].encode(), headers, json.dumps(stored["value"]).encode())
+        return {"type": data.TYPE, **data.model_dump(mode="json")}
+
+    return [data(json.loads(Path(path).read_text())) for path in paths]
+
+
+def metrics() -> object:
+    """What a worker of the revoker shows to Prometheus after a turn, with 7 for whatever is asked of the tables."""
+    from collections import defaultdict
+
+    from servicecert_revoker.operator.gauges import open_gauges
+    from servicecert_worker.process.metrics import Metrics
+    from servicecert_worker.runtime.turn import Outcome
+
+    class Tables:
+        async def fetchrow(self, statement: str, *_: object) -> Mapping[str, float]:
+            return defaultdict(lambda: 7.0)
+
+    tables: Any = Tables()
+    shown = Metrics("revoker", open_gauges(tables, lambda: NOW))
+    shown.count(Outcome((), 0, frozenset(), (), ()), (), NOW, 0.1)
+    asyncio.run(shown.read_own())
+    return shown.text().decode()
+
+
+def variables() -> object:
+    """The table of the environment, as the pages show it."""
+    from docs.tables import environment
+
+    return environment()
+
+
+def batch() -> object:
+    """How many certificates intake looks up at once, as its environment says."""
+    from servicecert_intake.domain.rules.renewal import LOOK_UP
+    from servicecert_intake.service import Settings, open_service
+
+    async def opened() -> int:
+        pool: Any = None
+        async with open_service(Settings(), pool) as service:
+            return service.effects[LOOK_UP].batch
+
+    return asyncio.run(opened())
+
+
+SEEN = {
+    each.__name__: each
+    for each in (cases, act, refusals, mails, samples, kinds, incompatible, records, metrics, variables, batch)
+}
+
+if __name__ == "__main__":
+    what, *arguments = sys.argv[1:]
+    print(json.dumps(SEEN[what](*arguments)))
