@@ -21,9 +21,6 @@ from .task import (
     RevokedContent,
 )
 
-TELLING = frozenset({CaseState.WAITING_FOR_CSR, CaseState.RETURNED, CaseState.LAPSED, CaseState.REFUSED})
-"""The states of a case that its people are written to about."""
-
 
 def occasion_of(case: CaseChanged) -> str:
     """What a case's coming to a state is recognised by: when it came there, and for what.

@@ -22,13 +22,13 @@ from servicecert_worker.faults import beside, named
 from ..domain import bounces
 from ..domain.ledger import Notice, Wanted
 from ..operator.mail_requests import notify
+from ..storage import QUERIES
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5.0
 _EARLY_SECONDS = 600.0
 _UNDER_WAY = ("planned", "deferred")
-_ROW = "select case_id, state from mails where mail_id = $1"
 
 
 class BounceReader:
@@ -84,7 +84,7 @@ class BounceReader:
             log.info("a mail in the folder of bounces reports no failure of a mail of ours")
             return True
         async with self._pool.acquire() as connection, connection.transaction():
-            row = await connection.fetchrow(_ROW, bounce.mail_id)
+            row = await connection.fetchrow(QUERIES["find_bounced"], bounce.mail_id)
             if row is None:
                 log.info("a bounce is of no mail in the ledger", extra={"mail": str(bounce.mail_id)})
                 return True

@@ -15,6 +15,9 @@ update mails set
     next_try_at = null
 where case_id = $1::text::uuid and (reason is not null or state = 'deferred')
 
+-- name: find_bounced
+select case_id, state from mails where mail_id = $1
+
 -- name: find_mails
 -- Rows of the ledger for an operator, the newest first. What is not given does not narrow.
 select m.mail_id, m.case_id, m.kind, m.recipient, m.place, m.copy, m.state, m.attempts, m.answer, m.planned_at, m.first_tried_at, m.tried_at,

@@ -23,8 +23,6 @@ log = logging.getLogger(__name__)
 _STANDS = """
     select exists (select from proposals where key_sha256 = $1 and kind = 'cascade' and confirmed_by is null and dropped_by is null)
 """
-_COMPROMISED = "insert into compromised_keys (key_sha256, source) values ($1, $2) on conflict do nothing"
-_PROPOSE = "select propose($1, 'cascade', 'key-exposed', $2, $3, $4, $5)"
 _RATE = 600
 
 
@@ -43,7 +41,7 @@ class Cascade:
         key = order.key_sha256
         async with self.pool.acquire() as connection, connection.transaction():
             await lock_keys(connection, [key])
-            await connection.execute(_COMPROMISED, key, source)
+            await connection.execute(QUERIES["keep_compromised"], key, source)
             rows = await connection.fetch(QUERIES["others"], key, self.clock(), self.most + 1)
             items = tuple(Item(UUID(row["case_id"]), row["account_id"], row["serial"]) for row in rows)
             came = found(key, items, self.most)
@@ -51,7 +49,7 @@ class Cascade:
                 return came
             cases = [row["case_id"] for row in await connection.fetch(QUERIES["others"], key, self.clock(), None)]
             why = f"The key {key} is compromised, and more than {self.most} other certificates have it."
-            await connection.execute(_PROPOSE, proposal := uuid4(), why, key, _RATE, cases)
+            await connection.execute(QUERIES["propose"], proposal := uuid4(), why, key, _RATE, cases)
         log.error(
             "A compromised key has %d other certificates, too many to revoke unseen: look at them by `servicecert proposals show %s`, and confirm or drop",
             len(cases),

@@ -21,7 +21,6 @@ from ..domain.status import Certificate, certificate_of, held_of
 from ..proposals.domain.proposal import Proposal, request_id
 from . import QUERIES
 
-_LOCK = "select pg_advisory_xact_lock(lock) from unnest($1::bigint[]) as l (lock)"
 _LOCKED_AS = "revoker/compromised-keys"
 
 
@@ -58,7 +57,7 @@ async def prepare(
 
 async def lock_keys(connection: Connection, keys: Iterable[str]) -> None:
     """Lock keys, in an order, until the transaction ends."""
-    await connection.execute(_LOCK, sorted(key_lock(_LOCKED_AS, key) for key in keys))
+    await connection.execute(QUERIES["lock_keys"], sorted(key_lock(_LOCKED_AS, key) for key in keys))
 
 
 def _certificate_in(entry: Stored[State] | None) -> Certificate | None:

@@ -26,9 +26,15 @@ from proposals where done_at is null and dropped_by is null
 -- E3: of a certificate that is erased the recipients go, and who asked for its revocation and still waits.
 update statuses set certificate = jsonb_set(certificate, '{recipients}', '[]'), asked = null where key = $1 and certificate is not null
 
+-- name: highest_partition
+select coalesce(max(partition), 0) from statuses where issuer = $1
+
 -- name: intend
 -- The partitions' CRLs of a pass have the number of its full one.
 insert into crls (issuer, partition, number, scheduled) select $1, partition, $3, $4 from unnest($2::int[]) as n (partition)
+
+-- name: keep_compromised
+insert into compromised_keys (key_sha256, source) values ($1, $2) on conflict do nothing
 
 -- name: last_crls
 -- The last published CRL of each CA ($1) and partition, up to the greatest that is in use, which is at least $2.
@@ -59,6 +65,12 @@ select p.id, p.version, p.reason, p.proposed_by || '/' || p.confirmed_by as oper
        ), '[]')::text as next
 from proposals as p
 where p.id = any($1::uuid[]) and p.confirmed_by is not null
+
+-- name: lock_crls
+select pg_advisory_lock(hashtext(current_schema() || '/crl'), hashtext($1))
+
+-- name: lock_keys
+select pg_advisory_xact_lock(lock) from unnest($1::bigint[]) as l (lock)
 
 -- name: open
 select count(*) as open, count(*) filter (where r.due < $1) as late,
@@ -98,6 +110,9 @@ from (
     order by octets
     limit 20000
 ) as part
+
+-- name: propose
+select propose($1, 'cascade', 'key-exposed', $2, $3, $4, $5)
 
 -- name: record
 update crls as c
@@ -175,6 +190,9 @@ from statuses as s left join revocations as r on r.key = s.key
 where s.key > $1 and (s.standing >= 'listed' or s.standing >= 'valid' and s.certificate ? 'account_id')
 order by s.key
 limit $2
+
+-- name: unlock_crls
+select pg_advisory_unlock(hashtext(current_schema() || '/crl'), hashtext($1))
 
 -- name: vanished
 -- Of serial numbers that are on a CRL no more, those that may be missing: they expired before this moment.

@@ -15,11 +15,7 @@ from ...storage import QUERIES
 from ..domain.plan import Recorded, Size
 from ..domain.publication import PublishedCrl
 
-_PARTITIONS = "select coalesce(max(partition), 0) from statuses where issuer = $1"
-
 # Two keys, so that these locks are never those of a turn, which have one.
-_LOCK = "select pg_advisory_lock(hashtext(current_schema() || '/crl'), hashtext($1))"
-_UNLOCK = "select pg_advisory_unlock(hashtext(current_schema() || '/crl'), hashtext($1))"
 
 
 def octets(serial: str) -> bytes:
@@ -104,7 +100,7 @@ class Ledger:
 
     async def partitions(self) -> int:
         """The greatest partition that a certificate of this CA has."""
-        greatest: int = await self.connection.fetchval(_PARTITIONS, self.issuer)
+        greatest: int = await self.connection.fetchval(QUERIES["highest_partition"], self.issuer)
         return greatest
 
     async def recorded(self, partitions: Iterable[int]) -> Mapping[int, Recorded]:
@@ -144,9 +140,9 @@ class Ledger:
 async def open_ledger(pool: "asyncpg.Pool[Any]", issuer: str) -> AsyncIterator[Ledger]:
     """The CA's ledger, alone. The lock lives as long as the connection, so that a publisher that dies leaves none behind."""
     async with pool.acquire() as connection:
-        await connection.execute(_LOCK, issuer)
+        await connection.execute(QUERIES["lock_crls"], issuer)
         try:
             yield Ledger(connection, issuer)
         finally:
             if not connection.is_closed():
-                await connection.execute(_UNLOCK, issuer)
+                await connection.execute(QUERIES["unlock_crls"], issuer)
