@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 from commandline import do, one_sentence
+from servicecert_notifier.domain import contents
 from servicecert_notifier.domain.ledger import Ledger
 from servicecert_notifier.domain.planning import Occasion, planned
 from servicecert_notifier.domain.reminders import NOTHING_PREPARED
 from servicecert_notifier.domain.settling import settled, woken
 from servicecert_notifier.domain.task import MailOutcome, MailState
-from servicecert_notifier.mail.domain import contents
 from servicecert_notifier.mail.domain.samples import example
 from servicecert_notifier.service import MIGRATIONS
 from servicecert_notifier.storage.prepare import Prepare

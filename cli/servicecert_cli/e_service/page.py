@@ -1,7 +1,5 @@
 """The customer's page, drawn from `cases` alone (E4): the list of an account, and one of its cases opened as a decision."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from rich.console import Console
