@@ -63,7 +63,7 @@ def init(
       servicecert ca init ca --dry-run
       servicecert ca init ca --passphrase-file ca.passphrases
     """
-    file = passphrase_file or directory.with_name(f"{directory.name}.passphrases")
+    file = options.default_passphrase_file(directory, passphrase_file)
     if (directory / MANIFEST).exists():
         raise AuthorityExists(f"There is a CA in {directory} already; name another directory for a new one.")
     if dry_run:

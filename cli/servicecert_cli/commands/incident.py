@@ -15,9 +15,8 @@ from ..operations import proposing, selection
 from ..operations.files import can_be
 from ..operations.proposing import Proposal
 from ..terminal.output import as_json, print_json
-from . import proposals
 from .options import FILE, MOMENT, one_of
-from .proposals import RATE, tell_counts, tell_proposed
+from .proposals import RATE, counted_or_proposed, tell_counts, tell_proposed
 from .schema import in_schema
 
 FASTEST = 20_000
@@ -110,9 +109,8 @@ def propose(plan: Path, reason: str, why: str, rate: int, yes: bool, as_json: bo
         --why "incident 7" --yes
     """
     cases = _cases(plan)
-
     counts, made = in_schema(
-        "revoker", lambda connection: proposals.propose(connection, yes, "incident", reason, why, cases, rate=rate)
+        "revoker", lambda connection: counted_or_proposed(connection, yes, "incident", reason, why, cases, rate=rate)
     )
     sentence = (
         f"{len(cases)} certificates would be proposed, to be revoked in {len(cases) / rate:.0f} minutes; add --yes."

@@ -14,7 +14,7 @@ from ..operations.proposing import Proposal
 from ..terminal import interruption
 from ..terminal.output import as_json, print_json, print_table
 from .options import FILE
-from .proposals import RATE, propose, tell_proposed
+from .proposals import RATE, counted_or_proposed, tell_proposed
 from .schema import in_schema
 
 
@@ -111,7 +111,7 @@ def block(file: Path, why: str | None, yes: bool, as_json: bool) -> None:
     async def work(connection: Any) -> tuple[list[str], list[Any], Proposal | None]:
         cases = [case for case, _ in await selection.selected(connection, selection.Selection(key_sha256=key))]
         more = {"rate": RATE, "key_sha256": key}
-        return cases, *await propose(connection, yes, "key", "key-exposed", str(why), cases, **more)
+        return cases, *await counted_or_proposed(connection, yes, "key", "key-exposed", str(why), cases, **more)
 
     cases, counts, made = in_schema("revoker", work)
     sentence = (

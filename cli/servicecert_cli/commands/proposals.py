@@ -38,11 +38,12 @@ def withdraw(cases: tuple[UUID, ...], why: str, yes: bool, as_json: bool) -> Non
     Example:
       servicecert proposals withdraw 0d9e6f5e-… --why "decision 2026/117" --yes
     """
-
     wanted = [str(case) for case in cases]
     counts, made = in_schema(
         "revoker",
-        lambda connection: propose(connection, yes, "withdrawal", "privilege-withdrawn", why, wanted, rate=RATE),
+        lambda connection: counted_or_proposed(
+            connection, yes, "withdrawal", "privilege-withdrawn", why, wanted, rate=RATE
+        ),
     )
     count = sum(row["certificates"] for row in counts)
     sentence = f"{count} certificates would be proposed for withdrawal; add --yes to do it."
@@ -147,7 +148,7 @@ def facts(proposal: Proposal) -> dict[str, Any]:
     return {"state": proposal.state, **asdict(proposal)}
 
 
-async def propose(
+async def counted_or_proposed(
     connection: Any, yes: bool, kind: str, reason: str, why: str, cases: list[str], **more: Any
 ) -> tuple[list[Any], Proposal | None]:
     """Counts the certificates of cases, and with `yes` proposes their revocation."""
@@ -157,17 +158,14 @@ async def propose(
 
 def tell_proposed(made: Proposal | None, as_json: bool, would: Mapping[str, Any], sentence: str) -> None:
     """Says what was recorded and what is next, or where nothing was, what would be."""
-    if made is not None:
-        would, sentence = (
-            facts(made),
-            (
-                f"Proposed as {made.id}: {made.total} certificates. Another operator confirms it by"
-                f" `servicecert proposals confirm {made.id} --yes`."
-            ),
-        )
-    elif not as_json and would.get("counts"):
-        tell_counts(would["counts"])
-    say(as_json, would, sentence)
+    if made is None:
+        if would.get("counts") and not as_json:
+            tell_counts(would["counts"])
+        say(as_json, would, sentence)
+        return
+    confirm = f"servicecert proposals confirm {made.id} --yes"
+    sentence = f"Proposed as {made.id}: {made.total} certificates. Another operator confirms it by `{confirm}`."
+    say(as_json, facts(made), sentence)
 
 
 def tell_counts(counts: list[Any]) -> None:
