@@ -5,8 +5,6 @@
 Almost without: one row for a turn instead of one for each event. Both are measured in turn, so that a loaded machine harms them alike.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import sys
@@ -31,8 +29,8 @@ from servicecert_schemas.application import ApplicationWithdrawn
 from toy import service as toy
 from toy.stand import ACTOR
 
-from bench.results import Measurement, Reference
-from bench.stand import own_schema
+from bench.results import keep
+from bench.stand import in_processes, own_schema
 
 TURNS, BATCH, ROUNDS = 20, 200, 3
 
@@ -67,30 +65,21 @@ def _arrival(now: datetime) -> Arrival:
     return Arrival(record, Event(uuid4(), data.key(), data, now))
 
 
-async def at_once(url: str, kind: str, workers: int) -> float:
-    """Events a second of so many processes together."""
-    command = [sys.executable, "-m", "bench.audit", url, kind]
-    processes = [await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE) for _ in range(workers)]
-    said = [await process.communicate() for process in processes]
-    return sum(float(out) for out, _ in said)
-
-
 async def measure() -> None:
     """Measures both in turn, and says the medians."""
-    rates: dict[tuple[str, int], list[float]] = {}
+    rates: dict[tuple[type[Chain], int], list[float]] = {}
     with own_schema(toy.NAME, toy.MIGRATIONS) as (url, admin_url):
         for _ in range(ROUNDS):
             for workers in (1, 2):
-                for kind in ("whole", "one-row"):
-                    rates.setdefault((kind, workers), []).append(await at_once(url, kind, workers))
+                for kind in (Chain, OneRow):
+                    rates.setdefault((kind, workers), []).append(sum(in_processes(workers, work, url, kind)))
         _say_bytes(admin_url)
     middle = {key: median(values) for key, values in rates.items()}
     for workers, name in ((1, "audit-turns"), (2, "audit-two-workers")):
-        reference = Reference("one row a turn", middle["one-row", workers])
-        Measurement(name, middle["whole", workers], "events/s", reference).keep()
-    one, two = middle["whole", 1], middle["whole", 2]
+        keep(name, middle[Chain, workers], "events/s", "one row a turn", middle[OneRow, workers])
+    one, two = middle[Chain, 1], middle[Chain, 2]
     print(
-        f"two workers to one: {two / one:.2f} with the chain, {middle['one-row', 2] / middle['one-row', 1]:.2f} almost without"
+        f"two workers to one: {two / one:.2f} with the chain, {middle[OneRow, 2] / middle[OneRow, 1]:.2f} almost without"
     )
 
 
@@ -104,7 +93,4 @@ def _say_bytes(url: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        print(asyncio.run(work(sys.argv[1], Chain if sys.argv[2] == "whole" else OneRow)))
-    else:
-        asyncio.run(measure())
+    asyncio.run(measure())

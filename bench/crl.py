@@ -9,9 +9,7 @@ partition. Each size is measured in a process of its own, so that its memory is 
 from __future__ import annotations
 
 import asyncio
-import json
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -42,16 +40,15 @@ from servicecert_revoker.crl.effects.run import Press, Timing
 from servicecert_revoker.crl.effects.server import serve
 from servicecert_revoker.crl.operator.gauges import Tally
 from servicecert_revoker.domain.decide import schedule_key
-from servicecert_revoker.domain.status import Certificate, Registered, Revocation
+from servicecert_revoker.domain.status import Registered, Revocation
 from servicecert_revoker.service import MIGRATIONS
 from servicecert_revoker.storage.store import RevocationStore
 from servicecert_schemas.revocation import RevocationReason
-from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.decider import Done, Stored, Task
 from servicecert_worker.storage import database
 
-from bench.results import Measurement, Reference, percentiles
-from bench.stand import own_schema
+from bench.results import keep, percentiles
+from bench.stand import certificate, in_processes, own_schema
 
 SIZES = {1_000: "production-ec", 100_000: "production-rsa", 1_000_000: "test-ec"}
 PARTITIONS = 16
@@ -63,25 +60,27 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 
 # The entry of a serial number of 16 octets, revoked NOW as no longer needed, as `entry_der` makes it.
 _FILL = """
-with drawn as (select '4' || substr(md5($1 || i::text), 2) as serial, i from generate_series(1, $2::int) as i)
+with drawn as (select '4' || substr(md5(%(issuer)s || i::text), 2) as serial, i from generate_series(1, %(count)s::int) as i)
 insert into revoker.revocations (issuer, serial, partition, key, request_id, reason, requested_at, due, revoked_at, not_after, entry)
-select $1, serial, 1 + get_byte(decode(serial, 'hex'), 15) % $3::int, $1 || i, gen_random_uuid(), 'no-longer-needed', $4, $4, $4, $5,
-       '\\x302f0210'::bytea || decode(serial, 'hex') || $6
+select %(issuer)s, serial, 1 + get_byte(decode(serial, 'hex'), 15) %% %(partitions)s::int, %(issuer)s || i, gen_random_uuid(),
+       'no-longer-needed', %(now)s, %(now)s, %(now)s, %(end)s, '\\x302f0210'::bytea || decode(serial, 'hex') || %(tail)s
 from drawn
 """
 
 
 def fill(url: str, issuer: str, count: int) -> None:
     """Revoked certificates of a CA. Their cases are left out: a pass does not look at them."""
-    tail = f"170d{NOW:%y%m%d%H%M%SZ}".encode()
-    body = bytes.fromhex("170d") + tail[4:] + bytes.fromhex("300c300a0603551d1504030a0105")
-    statement = _FILL
-    for place, name in enumerate(("issuer", "count", "partitions", "now", "end", "tail"), 1):
-        statement = statement.replace(f"${place}", f"%({name})s")
-    values = {"issuer": issuer, "count": count, "partitions": PARTITIONS, "now": NOW, "end": NOW + timedelta(days=700)}
+    values = {
+        "issuer": issuer,
+        "count": count,
+        "partitions": PARTITIONS,
+        "now": NOW,
+        "end": NOW + timedelta(days=700),
+        "tail": bytes.fromhex("170d") + f"{NOW:%y%m%d%H%M%SZ}".encode() + bytes.fromhex("300c300a0603551d1504030a0105"),
+    }
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("set session_replication_role = replica")
-        connection.execute(statement.replace(" % %", " %% %"), {**values, "tail": body})
+        connection.execute(_FILL, values)
         connection.execute("vacuum analyze revoker.revocations")
 
 
@@ -110,28 +109,13 @@ async def opened(stack: AsyncExitStack, url: str, ca: Path, folder: Path) -> Sta
 async def revoke(stand: Stand, issuer: str) -> Task:
     """Stores a revocation as a turn does."""
     serial, now = draw_serial(), datetime.now(UTC).replace(microsecond=0)
-    certificate = Certificate(
-        issuer=issuer,
-        serial=f"{serial:032x}",
-        account_id="account-1",
-        subject="CN=kanta.bench.fi",
-        issued_at=now,
-        not_after=now + timedelta(days=700),
-        language=Language.SWEDISH,
-        recipients=(),
-        key_sha256=f"{serial:064x}",
-        type=CertificateType.TEST_SERVER,
-        profile="test-server",
-        profile_version=1,
-        partition=partition_of(serial, PARTITIONS),
-    )
+    partition = partition_of(serial, PARTITIONS)
+    revoked = certificate(issuer, serial, now, partition=partition)
     revocation = Revocation(uuid4(), RevocationReason.NO_LONGER_NEEDED, now, now + timedelta(hours=24), now)
     key = str(uuid4())
     async with stand.pool.acquire() as connection, connection.transaction():
-        await RevocationStore().save(connection, [Stored(key, 0, Registered(certificate, revocation))])
-    order = PublishOrder(
-        issuer=issuer, partition=certificate.partition, serial=certificate.serial, request_id=revocation.request_id
-    )
+        await RevocationStore().save(connection, [Stored(key, 0, Registered(revoked, revocation))])
+    order = PublishOrder(issuer=issuer, partition=partition, serial=revoked.serial, request_id=revocation.request_id)
     return Task(uuid4(), key, "publish", order, now)
 
 
@@ -205,15 +189,6 @@ async def latencies(url: str, ca: Path, issuer: str) -> list[float]:
         return list(await asyncio.gather(*(one(number, began) for number in range(RATE * LASTING))))
 
 
-async def _child(*arguments: str) -> dict[str, float]:
-    command = [sys.executable, "-m", "bench.crl", *arguments]
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    said, _ = await process.communicate()
-    assert process.returncode == 0, arguments
-    answer: dict[str, float] = json.loads(said)
-    return answer
-
-
 async def measure() -> None:
     """Measures every size, and then at the largest how soon a revocation is published."""
     with tempfile.TemporaryDirectory() as made, own_schema("revoker", MIGRATIONS) as (url, admin_url):
@@ -221,38 +196,25 @@ async def measure() -> None:
         make_authority(ca, ca.with_name("ca.passphrases"))
         for size, issuer in SIZES.items():
             await asyncio.to_thread(fill, admin_url, issuer, size)
-            await _measure_size(url, ca, size, issuer)
-        seconds = await _child("latencies", url, str(ca), SIZES[max(SIZES)])
+            _measure_size(url, ca, size, issuer)
+        seconds = percentiles(in_processes(1, latencies, url, ca, SIZES[max(SIZES)])[0])
         for name, limit in LATENCY_LIMITS.items():
-            Measurement(f"revoke-to-published-{name}", seconds[name], "s", Reference("limit", limit)).keep()
+            keep(f"revoke-to-published-{name}", seconds[name], "s", "limit", limit)
 
 
-async def _measure_size(url: str, ca: Path, size: int, issuer: str) -> None:
-    found = await _child("passes", url, str(ca), issuer)
-    library = (await _child("library", url, issuer))["seconds"]
-    reference = Reference("cryptography's builder", library) if size < max(SIZES) else Reference("limit", LIMIT_SECONDS)
-    Measurement(f"crl-{size}", found["seconds"], "s", reference).keep()
+def _measure_size(url: str, ca: Path, size: int, issuer: str) -> None:
+    (found,) = in_processes(1, passes, url, ca, issuer)
+    (library,) = in_processes(1, built_by_library, url, issuer)
+    against = ("cryptography's builder", library) if size < max(SIZES) else ("limit", LIMIT_SECONDS)
+    keep(f"crl-{size}", found["seconds"], "s", *against)
     print(
         f"  of {size} entries: the full CRL and all {PARTITIONS} partitions {found['scheduled']:.2f} s; "
         f"cryptography's builder, without gates, {library:.2f} s; memory {found['memory']:.0f} MB",
         flush=True,
     )
     if size == max(SIZES):
-        Measurement(f"crl-{size}-memory", found["memory"], "MB", Reference("limit", LIMIT_MEGABYTES)).keep()
-
-
-async def _answer(kind: str, url: str, *arguments: str) -> dict[str, float]:
-    match kind:
-        case "passes":
-            return await passes(url, Path(arguments[0]), arguments[1])
-        case "library":
-            return {"seconds": await built_by_library(url, arguments[0])}
-        case _:
-            return percentiles(await latencies(url, Path(arguments[0]), arguments[1]))
+        keep(f"crl-{size}-memory", found["memory"], "MB", "limit", LIMIT_MEGABYTES)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        print(json.dumps(asyncio.run(_answer(*sys.argv[1:]))))
-    else:
-        asyncio.run(measure())
+    asyncio.run(measure())

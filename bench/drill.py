@@ -4,8 +4,6 @@ operators, carried out by real revokers on real Kafka and PostgreSQL, with CRLs 
 It fails unless every certificate is revoked once, told once and on the CRL, and nothing came later than 24 hours or was parked.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import os
@@ -35,11 +33,12 @@ from servicecert_schemas.codec import decode
 from servicecert_schemas.deadline import DeadlineWarned
 from servicecert_schemas.revocation import CertificateRevoked
 from servicecert_schemas.topics import CATALOGUE, CERTIFICATE_STATUS, DEADLINES
-from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.decider import Stored
 from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.storage import database
+
+from bench.stand import certificate
 
 _FIRST = 1 << 126
 _AT_ONCE = 5_000
@@ -136,19 +135,12 @@ async def _stock(url: str, certificates: int, since: datetime) -> None:
 
 
 def _one(number: int, since: datetime) -> Certificate:
-    return Certificate(
-        issuer="test-ec",
-        serial=f"{_FIRST + number:x}",
+    return certificate(
+        "test-ec",
+        _FIRST + number,
+        since - timedelta(days=1),
         account_id=f"account-{number % 1_000}",
-        subject="CN=kanta.example.fi,C=FI",
-        issued_at=since - timedelta(days=1),
-        not_after=since + timedelta(days=700),
-        language=Language.FINNISH,
         recipients=(Recipient(role=RecipientRole.ORDERER, email="orderer@example.fi"),),
-        key_sha256=f"{number:064x}",
-        type=CertificateType.TEST_SERVER,
-        profile="test-server",
-        profile_version=1,
     )
 
 

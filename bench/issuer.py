@@ -1,9 +1,6 @@
 """The issuer alone, from accepted applications that lie in the topic to certificates that are published, beside raw signing in the same run."""
 
-from __future__ import annotations
-
 import asyncio
-import multiprocessing
 import os
 import signal
 import tempfile
@@ -30,11 +27,10 @@ from servicecert_schemas.certificate import ApplicationAccepted, Recipient, Reci
 from servicecert_schemas.codec import Record, to_record
 from servicecert_schemas.topics import CERTIFICATES
 from servicecert_schemas.values import CertificateType, Language, Usage
-from servicecert_worker.faults import pauses
 
 from bench import load, raw_signing
-from bench.results import Measurement, Reference
-from bench.stand import cpu_seconds, family, say_where_time_goes
+from bench.results import keep
+from bench.stand import cpu_seconds, each_says, family, in_processes, rate_of, say_where_time_goes
 
 CA_KEYS = {"ec": "p384", "rsa": "rsa4096"}
 BACKLOG = {"ec": 8_000, "rsa": 4_000}
@@ -71,13 +67,13 @@ async def measure(share: float = 1.0) -> None:
     for way in WAYS:
         async with _issuing(way) as system:
             for family, key in CA_KEYS.items():
-                reference = Reference(f"raw {key} signing", raw[family])
+                against, reference = f"raw {key} signing", raw[family]
                 if way.token:
-                    reference = Reference(f"raw {key} signing in SoftHSM", await _token_rate(system, family))
+                    against, reference = f"{against} in SoftHSM", await _token_rate(system, family)
                 await _backlog(system, csrs[family], max(1, int(WARM_UP * share)))
                 used, count = cpu_seconds(system), max(1, int(BACKLOG[family] * share))
                 speed = await _backlog(system, csrs[family], count)
-                Measurement(f"issuer-{key}{way.name}", speed, "per second", reference).keep()
+                keep(f"issuer-{key}{way.name}", speed, "per second", against, reference)
                 say_where_time_goes(used, cpu_seconds(system), count, "a certificate")
 
 
@@ -89,17 +85,11 @@ async def _issuing(way: Way) -> AsyncIterator[System]:
         async with System(Path(folder), workers=way.workers, token=way.token, environment=environment) as system:
             for name in [name for name in system.children if service_of(name) != "issuer"]:
                 await asyncio.to_thread(system.children.pop(name).kill)
-            await _shared(system)
+            # Each reads its part of the topic.
+            await each_says(
+                system, system.children, lambda each: each.get("servicecert_assigned_partitions", 0) > 0, PATIENCE
+            )
             yield system
-
-
-async def _shared(system: System) -> None:
-    """Waits until each issuer reads its part of the topic."""
-    async with asyncio.timeout(PATIENCE):
-        async for _ in pauses(longest=0.5):
-            numbers = [await system.metrics(name) for name in system.children]
-            if all(each.get("servicecert_assigned_partitions", 0) for each in numbers):
-                return
 
 
 async def _backlog(system: System, csrs: list[str], count: int) -> float:
@@ -159,13 +149,9 @@ def _accepted(count: int, csrs: list[str]) -> list[Record]:
 
 async def _token_rate(system: System, family: str) -> float:
     """Signatures a second of the token, over as many processes as there are cores."""
-    environment = system.environment("issuer")
-    return await asyncio.to_thread(_rate_of_token, environment, family)
-
-
-def _rate_of_token(environment: dict[str, str], family: str) -> float:
-    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
-        return sum(pool.starmap(_sign_in_token, [(environment, family)] * (os.cpu_count() or 1)))
+    work = _sign_in_token, system.environment("issuer"), family
+    rates: list[float] = await asyncio.to_thread(in_processes, os.cpu_count() or 1, *work)
+    return sum(rates)
 
 
 def _sign_in_token(environment: dict[str, str], family: str) -> float:
@@ -176,4 +162,4 @@ def _sign_in_token(environment: dict[str, str], family: str) -> float:
     )
     keys = open_keys(authority, *access(*(Path(path) if path else None for path in named)))
     key = keys[issuer_id(Environment.TEST, KeyFamily(family))]
-    return raw_signing.rate_of(lambda: key.sign(raw_signing.TO_BE_SIGNED))
+    return rate_of(lambda: key.sign(raw_signing.TO_BE_SIGNED))

@@ -1,7 +1,5 @@
 """The e-service's side of a measurement: applications of many cases, and when their certificates and mails came."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -8,8 +8,6 @@ of its own, which is the worst. Memory is looked at over 100,000 mails, for part
 The aim is 0.70, and missed (docs/measurements.md, docs/decisions/mail-libraries.md).
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal
@@ -40,7 +38,7 @@ from servicecert_schemas.values import Language
 from servicecert_worker.decider import Done, Task
 from servicecert_worker.process import logs
 
-from bench.results import Measurement, Reference
+from bench.results import keep
 from bench.stand import mail_sink
 
 COUNT = 5_000
@@ -77,12 +75,10 @@ async def measure() -> None:
                 bare = max(bare, await _bare(server, connections))
                 ours = max(ours, await _rate(server, connections, readers))
             name = f"mail-{connections}" if readers > 1 else f"mail-{connections}-apart"
-            Measurement(name, ours, "per second", Reference("a bare client", bare)).keep()
+            keep(name, ours, "per second", "a bare client", bare)
         before, after = await _memory(server)
         grown = max(0.1, after - before)
-        Measurement(
-            "mail-memory", grown, "MB", Reference(f"limit of growth, from {before:.0f} MB", MEMORY_LIMIT)
-        ).keep()
+        keep("mail-memory", grown, "MB", f"limit of growth, from {before:.0f} MB", MEMORY_LIMIT)
 
 
 def _tasks(count: int, readers: int = 1) -> list[Task]:

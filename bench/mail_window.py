@@ -1,14 +1,12 @@
 """The window in which a mail is with the server and not yet in the ledger: a worker that dies within it hands the mail over again (C3, I9)."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
 from servicecert_cli.stand.system import System
 
-from bench.results import Measurement, Reference, percentiles
+from bench.results import keep, percentiles
 
 LIMIT_MS = {"p50": 50.0, "p99": 250.0}
 
@@ -46,4 +44,4 @@ async def watched_window(system: System) -> AsyncIterator[None]:
     finally:
         await connection.close()
     for name, value in percentiles(took).items():
-        Measurement(f"mail-window-{name}", value, "ms", Reference("limit at 50/s", LIMIT_MS[name])).keep()
+        keep(f"mail-window-{name}", value, "ms", "limit at 50/s", LIMIT_MS[name])

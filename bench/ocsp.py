@@ -5,9 +5,7 @@
 Servers and those who ask share the machine's cores. A client keeps its connection where the server does: OpenSSL's ends it with each answer.
 """
 
-from __future__ import annotations
-
-import json
+import asyncio
 import multiprocessing
 import os
 import selectors
@@ -44,7 +42,8 @@ sys.path.insert(0, "tests")
 
 from services.revoker.ocsp_stand import request, revoked, said, signer
 
-from bench.results import Measurement, Reference
+from bench.results import keep
+from bench.stand import in_processes
 
 CERTIFICATES = 2_000
 SERVERS, CONNECTIONS, SECONDS = 2, 32, 6.0
@@ -72,12 +71,12 @@ def measure() -> None:
         paths = [b64encode(request(authority.issuer("test-ec"), 1 + number)).decode() for number in range(CERTIFICATES)]
         with _ours(authority, keys, now) as port:
             _wait_for(port, paths[0])
-            ours = _ask(port, paths)
+            (ours,) = in_processes(1, _ask, port, paths)
         with _openssl(authority, keys, now, Path(folder)) as port:
             _wait_for(port, paths[0])
-            theirs = _ask(port, paths)
-    Measurement("ocsp", ours.rate, "answers/s", Reference("openssl ocsp -multi 2", theirs.rate)).keep()
-    Measurement("ocsp-p99", ours.p99, "ms", Reference("the aim", MOST_MS)).keep()
+            (theirs,) = in_processes(1, _ask, port, paths)
+    keep("ocsp", ours.rate, "answers/s", "openssl ocsp -multi 2", theirs.rate)
+    keep("ocsp-p99", ours.p99, "ms", "the aim", MOST_MS)
 
 
 @contextmanager
@@ -95,17 +94,11 @@ def _ours(authority: Authority, keys: Mapping[str, SigningKey], now: datetime) -
 
     async def serving() -> None:
         async with serve(answering.answer, lambda: datetime.now(UTC), 30, HOST, port):
-            await _for_ever()
+            await asyncio.Event().wait()
 
     with _processes(lambda: uvloop.run(serving()), SERVERS):
         yield port
     assert answering.signed == CERTIFICATES
-
-
-async def _for_ever() -> None:
-    import asyncio
-
-    await asyncio.Event().wait()
 
 
 @contextmanager
@@ -164,23 +157,7 @@ def _wait_for(port: int, path: str) -> None:
 
 
 def _ask(port: int, paths: Sequence[str]) -> Found:
-    """Asks over some connections at once, each with one question at a time, from a process of its own."""
-    with tempfile.NamedTemporaryFile() as file:
-        with _processes_joined(lambda: Path(file.name).write_text(json.dumps(_asked(port, paths)))):
-            pass
-        rate, p99 = json.loads(Path(file.name).read_text())
-    return Found(rate, p99)
-
-
-@contextmanager
-def _processes_joined(work: Callable[[], object]) -> Iterator[None]:
-    process = multiprocessing.get_context("fork").Process(target=work)
-    process.start()
-    yield
-    process.join()
-
-
-def _asked(port: int, paths: Sequence[str]) -> tuple[float, float]:
+    """Asks over some connections at once, each with one question at a time."""
     questions = [f"GET /{quote(path, safe='')} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode() for path in paths]
     waiting = selectors.DefaultSelector()
     number = 0
@@ -215,7 +192,7 @@ def _asked(port: int, paths: Sequence[str]) -> tuple[float, float]:
                 client.close()
             ask(None if ends else client)
     took.sort()
-    return len(took) / (SECONDS - 1), took[int(len(took) * 0.99)] * 1000
+    return Found(len(took) / (SECONDS - 1), took[int(len(took) * 0.99)] * 1000)
 
 
 def _is_whole(answer: bytes) -> bool:

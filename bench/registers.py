@@ -4,8 +4,6 @@ Loading is held against the same rows read by Python's csv module and produced a
 at once.
 """
 
-from __future__ import annotations
-
 import asyncio
 import csv
 import gc
@@ -33,7 +31,7 @@ from servicecert_schemas.values import is_business_id, organisation_oid
 from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
 
-from bench.results import Measurement, Reference
+from bench.results import keep
 
 ROWS = 80_000
 COUNTY = 4_000
@@ -56,14 +54,14 @@ async def measure() -> None:
         path.write_text("\n".join((COLUMNS, *_rows(), "")), encoding="utf-8")
         async with opened_place(None, silent, apart=True, throughput=False) as place:
             await topic_creation.create(place.cluster.bootstrap, CATALOGUE, place.cluster.prefix)
-            plain = Reference("csv and produce", await _plain(path, place.cluster))
+            plain = await _plain(path, place.cluster)
             seconds, found = await _load(path, place.cluster)
             assert len(found.added) == ROWS
-            Measurement("registers-load", seconds, "s", plain).keep()
-            Measurement("registers-load-limit", seconds, "s", Reference("limit", 10.0)).keep()
+            keep("registers-load", seconds, "s", "csv and produce", plain)
+            keep("registers-load-limit", seconds, "s", "limit", 10.0)
             seconds, found = await _load(path, place.cluster)
             assert found.unchanged == ROWS
-            Measurement("registers-load-again", seconds, "s", Reference("limit", 10.0)).keep()
+            keep("registers-load-again", seconds, "s", "limit", 10.0)
         _keep_memory_and_times(list(read_register(path)))
 
 
@@ -121,20 +119,18 @@ def _keep_memory_and_times(entries: list[RegisterEntry]) -> None:
             ],
         )
     kept = tracemalloc.get_traced_memory()[0] / 1e6
-    Measurement("registers-memory", kept, "MB", Reference("limit", 150.0)).keep()
+    keep("registers-memory", kept, "MB", "limit", 150.0)
     suggested(_TYPED[0], None, registers, DAY)
-    Measurement(
-        "registers-names-memory", tracemalloc.get_traced_memory()[0] / 1e6 - kept, "MB", Reference("limit", 50.0)
-    ).keep()
+    keep("registers-names-memory", tracemalloc.get_traced_memory()[0] / 1e6 - kept, "MB", "limit", 50.0)
     tracemalloc.stop()
     for name, typed in zip(("slip", "words", "abbreviation"), _TYPED, strict=True):
         quickest = _quickest(partial(suggested, typed, None, registers, DAY))
-        Measurement(f"registers-suggest-{name}", quickest, "ms", Reference("limit", 20.0)).keep()
+        keep(f"registers-suggest-{name}", quickest, "ms", "limit", 20.0)
     registers, owner = _with_county(registers, entries[0])
     quickest = _quickest(partial(suggested, "Kuvitelman HVA hamashoitola 1016", owner, registers, DAY))
-    Measurement("registers-suggest-county", quickest, "ms", Reference("limit", 20.0)).keep()
+    keep("registers-suggest-county", quickest, "ms", "limit", 20.0)
     alone, together = (_change(registers, entries[:4_000], at_once) for at_once in (1, 500))
-    Measurement("registers-one-by-one", alone, "µs", Reference("500 at once", together)).keep()
+    keep("registers-one-by-one", alone, "µs", "500 at once", together)
 
 
 def _change(registers: Registers, entries: Sequence[RegisterEntry], at_once: int) -> float:

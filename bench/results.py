@@ -1,57 +1,30 @@
 """A measurement as it is kept: `var/bench/NAME.json`, and as a line to read."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
 
 FOLDER = Path("var/bench")
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """What a measurement is held against, measured in the same run or a limit set before."""
-
-    name: str
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """A value in its unit (per second, ms, s, MB) beside its reference."""
-
-    name: str
-    value: float
-    unit: str
-    reference: Reference
-
-    @property
-    def ratio(self) -> float:
-        return self.value / self.reference.value
-
-    def keep(self) -> None:
-        """Writes the measurement to its file and says it."""
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        content = {
-            "name": self.name,
-            "value": round(self.value, 3),
-            "unit": self.unit,
-            "reference": {"name": self.reference.name, "value": round(self.reference.value, 3)},
-            "ratio": round(self.ratio, 4),
-            "cores": os.cpu_count(),
-            "commit": _commit(),
-        }
-        (FOLDER / f"{self.name}.json").write_text(json.dumps(content, indent=2) + "\n")
-        print(
-            f"{self.name:<24}{self.value:>10.1f} {self.unit:<11}"
-            f"{self.ratio:>7.2f} x {self.reference.value:.1f} ({self.reference.name})",
-            flush=True,
-        )
+def keep(name: str, value: float, unit: str, against: str, reference: float) -> None:
+    """Writes a value in its unit (per second, ms, s, MB) to its file and says it, beside a reference: measured in the same run, or a limit set before."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    ratio = value / reference
+    content = {
+        "name": name,
+        "value": round(value, 3),
+        "unit": unit,
+        "reference": {"name": against, "value": round(reference, 3)},
+        "ratio": round(ratio, 4),
+        "cores": os.cpu_count(),
+        "commit": _commit(),
+    }
+    (FOLDER / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
+    print(f"{name:<24}{value:>10.1f} {unit:<11}{ratio:>7.2f} x {reference:.1f} ({against})", flush=True)
 
 
 def percentiles(values: Iterable[float]) -> dict[str, float]:

@@ -1,17 +1,23 @@
 """The whole system as it is measured: all parts on this machine, one worker of each service, mails to a sink that accepts everything."""
 
-from __future__ import annotations
-
 import asyncio
+import multiprocessing
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
+from time import perf_counter
+from typing import Any
 
 import psutil
+from servicecert_cli.stand.samples import Samples
 from servicecert_cli.stand.system import System
 from servicecert_deploy import Postgres
+from servicecert_revoker.domain.status import Certificate
+from servicecert_schemas.values import CertificateType, Language
+from servicecert_worker.faults import pauses
 from servicecert_worker.storage import database
 
 SINK = Path(__file__).with_name("smtp_sink.py")
@@ -50,6 +56,53 @@ def own_schema(service: str, migrations: Path) -> Iterator[tuple[str, str]]:
         yield url, postgres.url
     finally:
         postgres.stop()
+
+
+async def each_says(system: System, names: Iterable[str], wanted: Callable[[Samples], bool], seconds: float) -> None:
+    """Waits until the numbers of each of these workers are as wanted. Raises TimeoutError."""
+    async with asyncio.timeout(seconds):
+        async for _ in pauses(longest=0.5):
+            if all([wanted(await system.metrics(name)) for name in names]):
+                return
+
+
+def in_processes(count: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
+    """What so many new processes return that do the same work at once; it may be a coroutine's."""
+    with multiprocessing.get_context("spawn").Pool(count) as pool:
+        return pool.starmap(_worked, [(work, arguments)] * count, chunksize=1)
+
+
+def _worked(work: Callable[..., Any], arguments: Sequence[Any]) -> Any:
+    came = work(*arguments)
+    return asyncio.run(came) if asyncio.iscoroutine(came) else came
+
+
+def rate_of(act: Callable[[], object], seconds: float = 3.0) -> float:
+    """How often a second this process acts."""
+    acted, started = 0, perf_counter()
+    while (passed := perf_counter() - started) < seconds:
+        act()
+        acted += 1
+    return acted / passed
+
+
+def certificate(issuer: str, serial: int, issued_at: datetime, **more: Any) -> Certificate:
+    """A valid certificate as the revoker knows it."""
+    facts = {
+        "issuer": issuer,
+        "serial": f"{serial:032x}",
+        "account_id": "account-1",
+        "subject": "CN=kanta.example.fi,C=FI",
+        "issued_at": issued_at,
+        "not_after": issued_at + timedelta(days=700),
+        "language": Language.FINNISH,
+        "recipients": (),
+        "key_sha256": f"{serial:064x}",
+        "type": CertificateType.TEST_SERVER,
+        "profile": "test-server",
+        "profile_version": 1,
+    }
+    return Certificate(**{**facts, **more})
 
 
 def memory(system: System) -> dict[str, float]:

@@ -1,7 +1,5 @@
 """The whole way, from the event that is produced to the mail that is handed over: as fast as it goes, and at fixed rates."""
 
-from __future__ import annotations
-
 import asyncio
 import tempfile
 from pathlib import Path
@@ -12,12 +10,11 @@ from servicecert_cli.connections.kafka import send
 from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.stand.system import System
 from servicecert_schemas.topics import NOTIFICATIONS, SERVICES
-from servicecert_worker.faults import pauses
 
 from bench import load, raw_signing
 from bench.mail_window import watched_window
-from bench.results import Measurement, Reference, percentiles
-from bench.stand import cpu_seconds, measured_system, memory, say_where_time_goes
+from bench.results import keep, percentiles
+from bench.stand import cpu_seconds, each_says, measured_system, memory, say_where_time_goes
 
 BACKLOG = {"ec": 8_000, "rsa": 5_000}
 CA_KEYS = {"ec": "p384", "rsa": "rsa4096"}
@@ -40,7 +37,7 @@ async def measure() -> None:
         for family, key in CA_KEYS.items():
             used = cpu_seconds(system)
             speed = await _backlog(system, csrs[family], BACKLOG[family])
-            Measurement(f"whole-way-{key}", speed, "per second", Reference(f"raw {key} signing", raw[family])).keep()
+            keep(f"whole-way-{key}", speed, "per second", f"raw {key} signing", raw[family])
             say_where_time_goes(used, cpu_seconds(system), BACKLOG[family], "a certificate")
         async with watched_window(system):
             await _latency(system, csrs["ec"], 50)
@@ -56,17 +53,9 @@ async def _backlog(system: System, csrs: list[str], count: int) -> float:
         started = perf_counter()
         await send(producer, system.cluster, records)
         await watch.until(count, PATIENCE)
-        await _settled(system)
+        # An OCSP responder reads no topic.
+        await each_says(system, SERVICES, lambda each: not each.get("servicecert_consumer_lag_messages", 1), PATIENCE)
         return count / (max(watch.came.values()) - started)
-
-
-async def _settled(system: System) -> None:
-    """Waits until no service has anything left to read. An OCSP responder reads no topic."""
-    async with asyncio.timeout(PATIENCE):
-        async for _ in pauses(longest=0.5):
-            numbers = [await system.metrics(name) for name in SERVICES]
-            if not sum(each.get("servicecert_consumer_lag_messages", 1) for each in numbers):
-                return
 
 
 async def _latency(system: System, csrs: list[str], rate: int) -> None:
@@ -83,10 +72,10 @@ async def _latency(system: System, csrs: list[str], rate: int) -> None:
             )
         await watch.until(len(records), PATIENCE)
     for name, value in percentiles((watch.came[key] - at) * 1000 for key, at in sent.items()).items():
-        Measurement(f"latency-{rate}-{name}", value, "ms", Reference("limit at 50/s", LATENCY_LIMITS[name])).keep()
+        keep(f"latency-{rate}-{name}", value, "ms", "limit at 50/s", LATENCY_LIMITS[name])
 
 
 def _keep_memory(before: dict[str, float], after: dict[str, float]) -> None:
     for name, megabytes in after.items():
         print(f"  memory of {name}: {before[name]:.0f} MB warm, {megabytes:.0f} MB at the end", flush=True)
-    Measurement("worker-memory", max(after.values()), "MB", Reference("limit", MEMORY_LIMIT)).keep()
+    keep("worker-memory", max(after.values()), "MB", "limit", MEMORY_LIMIT)

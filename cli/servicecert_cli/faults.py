@@ -1,7 +1,5 @@
 """Foreseeable faults, each one sentence on standard error and an exit code of sysexits.h."""
 
-from __future__ import annotations
-
 import click
 
 

@@ -8,11 +8,13 @@ DeployError
     └── PortTaken    another process took the address first
 """
 
+import os
+
 
 class DeployError(Exception):
     """One sentence for a person: what is wrong and the way out."""
 
-    exit_code = 69
+    exit_code = os.EX_UNAVAILABLE
 
 
 class MissingPart(DeployError):

@@ -1,25 +1,21 @@
 """Nodes of Apache Kafka (KRaft) on this machine, mostly one alone, for the demo, the tests and the benchmarks."""
 
 import base64
-import shutil
 import signal
 import socket
 import sys
 import uuid
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .accounts import run_folder
-from .errors import PortTaken, StartFailed
 from .java import CACHE, Java, prepare
 from .ports import HOST, FreePort, free_port
 from .processes import Child
 from .reports import Report, silent
+from .server import START_SECONDS, Server
 
-TRIES = 5
-START_SECONDS = 60.0
-STOP_SECONDS = 10.0
 FOR_START = ("-Xms64m", "-Xmx256m", "-XX:TieredStopAtLevel=1")
 FOR_THROUGHPUT = ("-Xms256m", "-Xmx512m")
 API_VERSIONS = bytes.fromhex("0000000a 0012 0000 00000001 ffff")
@@ -72,14 +68,17 @@ class Node:
     controllers: Mapping[int, int] = field(default_factory=dict)
 
 
-class Kafka:
+class Kafka(Server):
     """A broker with its own address and records, both kept over `kill` and `restart` until `stop`.
 
     `throughput` leaves the just-in-time compiler whole: right for benchmarks, 1 s slower to start. `cache` keeps the
     jars and the start-up cache. `properties` are added to its own, and may name {host}, {port} and {controller_port}.
-    With a `node` it is one of several, which are started side by side: it answers once the most of them do. Every call
-    blocks until what it asks for is so. Raises MissingPart, TamperedJar, StartFailed.
+    With a `node` it is one of several, which are started side by side: it answers once the most of them do.
+    Raises MissingPart, TamperedJar, StartFailed.
     """
+
+    NAME = "Kafka"
+    PORT_TAKEN = "BindException"
 
     def __init__(
         self,
@@ -91,102 +90,44 @@ class Kafka:
         report: Report = silent,
         choose_port: FreePort = free_port,
     ) -> None:
+        super().__init__(report, choose_port)
         self._tuning = FOR_THROUGHPUT if throughput else FOR_START
         self._properties = PROPERTIES + properties
         self._node = node
         self._cache = cache.resolve()
-        self._report = report
-        self._choose_port = choose_port
         self._java: Java | None = None
-        self._folder: Path | None = None
-        self._child: Child | None = None
-        self._port = self._controller_port = 0
 
     @property
     def bootstrap(self) -> str:
         """`host:port` for clients."""
         return f"{HOST}:{self._port}"
 
-    @property
-    def pid(self) -> int:
-        """Process id of the running broker."""
-        return self._running().pid
-
-    @property
-    def alive(self) -> bool:
-        return self._child is not None and self._child.alive
-
-    @property
-    def log(self) -> Path:
-        """What the broker says: warnings and errors."""
-        return self._home() / "kafka.log"
-
     def start(self) -> None:
         """Starts a new, empty broker on free ports; returns when it answers."""
-        java = self._java = prepare(self._cache, self._report, train)
+        java = prepare(self._cache, self._report, train)
         self._report("starting Kafka")
         self._start_new(java, *self._tuning)
 
     def _start_new(self, java: Java, *flags: str) -> None:
-        self._java, self._flags = java, flags
-        self._folder = run_folder(None, "kafka")
-        node = self._node or Node()
-        format_storage(self._folder, node)
-        try:
-            for left in reversed(range(TRIES)):
-                self._port = self._another_port(node.controllers.values())
-                self._controller_port = node.controllers.get(node.id) or self._another_port([self._port])
-                self._identity = replace(node, controllers={**node.controllers, node.id: self._controller_port})
-                try:
-                    return self._spawn()
-                except PortTaken:
-                    if not left:
-                        raise
-        except BaseException:
-            self.stop()
-            raise
+        self._java, self._flags, self._identity = java, flags, self._node or Node()
+        self._start_in(run_folder(None, "kafka"))
+
+    def _prepare(self) -> None:
+        format_storage(self._home(), self._identity)
+
+    def _choose_ports(self) -> None:
+        node = self._identity
+        self._port = self._another_port(node.controllers.values())
+        self._controller_port = node.controllers.get(node.id) or self._another_port([self._port])
 
     def _another_port(self, taken: Collection[int]) -> int:
         """A port that nobody listens on yet: the system may well give one out that is meant for another listener."""
         return next(port for port in iter(self._choose_port, None) if port not in taken)
 
-    def restart(self) -> None:
-        """The same address, the same records: stops it first if it runs. Returns when it answers again."""
-        if self.alive:
-            self._running().stop(STOP_SECONDS)
-        self._spawn()
-
-    def kill(self) -> None:
-        """SIGKILL; its address and records stay for `restart`."""
-        self._running().kill()
-
-    def freeze(self) -> None:
-        """It stands still with its connections open, until `thaw`."""
-        self._running().freeze()
-
-    def thaw(self) -> None:
-        self._running().thaw()
-
-    def stop(self) -> None:
-        """Ends it and deletes its records. Harmless when it does not run."""
-        if self._child is not None:
-            self._child.stop(STOP_SECONDS)
-            self._child = None
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
-
-    def _home(self) -> Path:
-        assert self._folder is not None, "Kafka was not started"
-        return self._folder
-
-    def _running(self) -> Child:
-        assert self._child is not None, "Kafka was not started"
-        return self._child
-
-    def _spawn(self) -> None:
+    def _process(self) -> Child:
         assert self._java is not None
         folder = self._home()
+        controllers = {**self._identity.controllers, self._identity.id: self._controller_port}
         properties = folder / "server.properties"
         properties.write_text(
             self._properties.format(
@@ -195,20 +136,12 @@ class Kafka:
                 controller_port=self._controller_port,
                 logs=folder / "logs",
                 node=self._identity.id,
-                voters=",".join(f"{id}@{HOST}:{port}" for id, port in self._identity.controllers.items()),
+                voters=",".join(f"{id}@{HOST}:{port}" for id, port in controllers.items()),
             )
         )
         flags = (*self._flags, f"-Djava.io.tmpdir={folder}")
         command = self._java.command("kafka.Kafka", properties, flags=flags)
-        self.log.unlink(missing_ok=True)
-        self._child = Child(command, log=self.log, folder=folder, remove=folder)
-        try:
-            self._child.await_ready(self._answers, START_SECONDS)
-        except StartFailed as failed:
-            self._child.stop(STOP_SECONDS)
-            if "BindException" in self.log.read_text(errors="replace"):
-                raise PortTaken(f"Kafka's port {self._port} or {self._controller_port} is in use.") from failed
-            raise
+        return Child(command, log=self.log, folder=folder, remove=folder)
 
     def _answers(self) -> bool:
         """Whether the broker answers an ApiVersions request, which it does once it may serve clients."""

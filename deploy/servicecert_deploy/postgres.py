@@ -8,14 +8,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from .accounts import Account, copy_for_everyone, reachable, run_folder, unprivileged
-from .errors import MissingPart, PortTaken, StartFailed
+from .errors import MissingPart, StartFailed
 from .ports import HOST, FreePort, free_port
 from .processes import Child
 from .reports import Report, silent
+from .server import START_SECONDS, STOP_SECONDS, Server
 
-TRIES = 5
-START_SECONDS = 60.0
-STOP_SECONDS = 10.0
 SUPERUSER = "postgres"
 
 # The sockets folder is empty since its path may be too long for a socket; shared memory lives in the data folder, so
@@ -32,12 +30,15 @@ SETTINGS: Mapping[str, str] = {
 }
 
 
-class Postgres:
+class Postgres(Server):
     """A database server with its own address and rows, both kept over `kill` and `restart` until `stop`.
 
-    `settings` are added to `SETTINGS`, or replace them. Every call blocks until what it asks for is so.
-    Raises MissingPart and StartFailed.
+    `settings` are added to `SETTINGS`, or replace them. Raises MissingPart and StartFailed.
     """
+
+    NAME = "PostgreSQL"
+    END_SIGNAL = signal.SIGINT
+    PORT_TAKEN = "could not bind"
 
     def __init__(
         self,
@@ -46,91 +47,34 @@ class Postgres:
         report: Report = silent,
         choose_port: FreePort = free_port,
     ) -> None:
+        super().__init__(report, choose_port)
         self._settings = {**SETTINGS, **settings}
-        self._report = report
-        self._choose_port = choose_port
         self._password = secrets.token_urlsafe(24)
         self._account: Account | None = None
-        self._folder: Path | None = None
         self._programs = Path()
-        self._child: Child | None = None
-        self._port = 0
 
     @property
     def url(self) -> str:
         """The superuser's URL, as asyncpg and psycopg read it."""
         return f"postgresql://{SUPERUSER}:{self._password}@{HOST}:{self._port}/postgres"
 
-    @property
-    def pid(self) -> int:
-        """Process id of the running server."""
-        return self._running().pid
-
-    @property
-    def alive(self) -> bool:
-        return self._child is not None and self._child.alive
-
-    @property
-    def log(self) -> Path:
-        """What the server says."""
-        return self._home() / "postgres.log"
-
     def start(self) -> None:
         """Starts a new, empty server on a free port; returns when it takes connections."""
         self._report("starting PostgreSQL")
         self._account = unprivileged()
-        installed = find_programs()
-        self._folder = run_folder(self._account, "postgres")
-        try:
-            self._programs = within_reach(installed, self._account, self._folder)
-            self._initialise()
-            for left in reversed(range(TRIES)):
-                self._port = self._choose_port()
-                try:
-                    return self._spawn()
-                except PortTaken:
-                    if not left:
-                        raise
-        except BaseException:
-            self.stop()
-            raise
-
-    def restart(self) -> None:
-        """The same address, the same rows: stops it first if it runs. Returns when it takes connections again."""
-        if self.alive:
-            self._running().stop(STOP_SECONDS, signal.SIGINT)
-        self._spawn()
+        self._programs = find_programs()
+        self._start_in(run_folder(self._account, "postgres"))
 
     def stop_immediate(self) -> None:
         """Ends it as `pg_ctl stop -m immediate` does, without a checkpoint; `restart` then has to recover."""
         self._running().stop(STOP_SECONDS, signal.SIGQUIT)
 
-    def kill(self) -> None:
-        """SIGKILL to the server and all its backends; its address and rows stay for `restart`."""
-        self._running().kill()
-
-    def stop(self) -> None:
-        """Ends it and deletes its rows. Harmless when it does not run."""
-        if self._child is not None:
-            self._child.stop(STOP_SECONDS, signal.SIGINT)
-            self._child = None
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
-
-    def _home(self) -> Path:
-        assert self._folder is not None, "PostgreSQL was not started"
-        return self._folder
-
-    def _running(self) -> Child:
-        assert self._child is not None, "PostgreSQL was not started"
-        return self._child
-
     def _rows(self) -> Path:
         return self._home() / "data"
 
-    def _initialise(self) -> None:
+    def _prepare(self) -> None:
         folder = self._home()
+        self._programs = within_reach(self._programs, self._account, folder)
         password = folder / "password"
         password.touch(mode=0o600)
         password.write_text(self._password)
@@ -146,12 +90,14 @@ class Postgres:
             raise StartFailed(f"PostgreSQL's data folder could not be made: {made.said()}")
         password.unlink()
 
-    def _spawn(self) -> None:
+    def _choose_ports(self) -> None:
+        self._port = self._choose_port()
+
+    def _process(self) -> Child:
         folder = self._home()
         settings = {**self._settings, "port": str(self._port)}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        self.log.unlink(missing_ok=True)
-        self._child = Child(
+        return Child(
             [self._programs / "postgres", "-D", self._rows(), *options],
             log=self.log,
             folder=folder,
@@ -159,15 +105,8 @@ class Postgres:
             end_signal=signal.SIGQUIT,
             remove=folder,
         )
-        try:
-            self._child.await_ready(self._ready, START_SECONDS)
-        except StartFailed as failed:
-            self._child.stop(STOP_SECONDS, signal.SIGINT)
-            if "could not bind" in self.log.read_text(errors="replace"):
-                raise PortTaken(f"PostgreSQL's port {self._port} is in use.") from failed
-            raise
 
-    def _ready(self) -> bool:
+    def _answers(self) -> bool:
         """Whether this very server says that it takes connections: first and eighth line of its process file."""
         try:
             lines = (self._rows() / "postmaster.pid").read_text().splitlines()

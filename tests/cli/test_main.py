@@ -55,6 +55,6 @@ def test_what_nobody_foresaw_is_not_hidden(servicecert, monkeypatch):
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("servicecert_cli.e_service.application.example_text", fail)
+    monkeypatch.setattr("servicecert_cli.commands.submit.example_text", fail)
     with pytest.raises(ZeroDivisionError):
         servicecert("submit", "--example", "server")

@@ -1,21 +1,21 @@
 """`servicecert audit`: the record of every decision and signature."""
 
-from __future__ import annotations
-
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
+from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_schemas.topics import SERVICES
+from servicecert_worker.audit.checkpoints import make_keys, read_public_keys
+from servicecert_worker.audit.verification import Verified
 
+from ..connections.addresses import cluster, database_url
 from ..faults import Told
+from ..operations import auditing
+from ..terminal import interruption
 from ..terminal.output import as_json, console, print_json, print_table, say
-
-if TYPE_CHECKING:
-    from servicecert_schemas.audit import AuditCheckpoint
-    from servicecert_worker.audit.verification import Verified
+from .options import FILE, FOLDER
 
 
 @click.group()
@@ -28,7 +28,7 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("folder", type=FOLDER)
 @click.option("--apart", is_flag=True, help="Each service's in a folder of its name.")
 @as_json
 def init(folder: Path, apart: bool, as_json: bool) -> None:
@@ -41,8 +41,6 @@ def init(folder: Path, apart: bool, as_json: bool) -> None:
     Example:
       servicecert audit init audit-keys
     """
-    from servicecert_worker.audit.checkpoints import make_keys
-
     made = make_keys(folder, SERVICES, apart=apart)
     say(
         as_json,
@@ -56,13 +54,13 @@ def init(folder: Path, apart: bool, as_json: bool) -> None:
     "--keys",
     envvar="SERVICECERT_AUDIT_KEYS",
     required=True,
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     help="The folder of the public keys (*.pub). Or SERVICECERT_AUDIT_KEYS.",
 )
 @click.option(
     "--exported",
     "file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="Checkpoints that `audit export` wrote and you kept, instead of those of the topic.",
 )
 @click.option("--service", "services", multiple=True, type=click.Choice(SERVICES), help="Only this service.")
@@ -78,12 +76,6 @@ def verify(keys: Path, file: Path | None, services: tuple[str, ...], as_json: bo
       servicecert audit verify --keys audit-keys
       servicecert audit verify --keys audit-keys --exported kept.jsonl --json
     """
-    from servicecert_worker.audit.checkpoints import read_public_keys
-
-    from ..connections.addresses import cluster, database_url
-    from ..operations import auditing
-    from ..terminal import interruption
-
     trusted = read_public_keys(keys)
 
     async def look() -> dict[str, Verified]:
@@ -134,16 +126,12 @@ def show(what: str, as_json: bool) -> None:
       servicecert audit show 7b1f0c9e-…
       servicecert audit show 3A:F0:… --json
     """
-    from ..connections.addresses import database_url
-    from ..operations import auditing
-    from ..terminal import interruption
-
     rows = interruption.run(auditing.life(database_url(), what))
     if as_json:
         print_json([asdict(row) for row in rows])
         return
     if not rows:
-        raise Told(f"Nothing is recorded of {what}: give a case id, or the serial number of a certificate.", 1)
+        raise Told(f"Nothing is recorded of {what}: give a case id, or the serial number of a certificate.")
     shown = console()
     for row in rows:
         (happened, facts), *followed = auditing.told(row)
@@ -165,10 +153,6 @@ def export() -> None:
     Example:
       servicecert audit export > /media/write-once/2026-11-24.jsonl
     """
-    from ..connections.addresses import cluster
-    from ..operations import auditing
-    from ..terminal import interruption
-
     found: list[AuditCheckpoint] = interruption.run(auditing.exported(cluster()))
     for each in found:
         click.echo(each.model_dump_json())

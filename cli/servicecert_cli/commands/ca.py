@@ -1,22 +1,25 @@
 """`servicecert ca`: the certificate authority's keys and certificates."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+from servicecert_pki.authority import Authority, AuthorityExists
+from servicecert_pki.ceremony import offline_folder
+from servicecert_pki.manifest import MANIFEST
+from servicecert_pki.protocol import place_text
 
+from ..operations.authority import make_authority
 from ..terminal.output import as_json, print_json, print_table
 from . import ceremony_options as options
 from .ca_ceremony import activate, install, request, root
 from .ca_issuing import reconcile, retry, status, void
 from .ca_recheck import recheck
-
-if TYPE_CHECKING:
-    from servicecert_pki.authority import Authority
 
 
 @click.group()
@@ -61,13 +64,7 @@ def init(
       servicecert ca init ca --dry-run
       servicecert ca init ca --passphrase-file ca.passphrases
     """
-    from servicecert_pki.authority import Authority, AuthorityExists
-    from servicecert_pki.ceremony import offline_folder
-    from servicecert_pki.manifest import MANIFEST
-
-    from ..operations.authority import make_authority
-
-    file = passphrase_file or directory.with_name(f"{directory.name}.passphrases")
+    file = options.default_passphrase_file(directory, passphrase_file)
     if (directory / MANIFEST).exists():
         raise AuthorityExists(f"There is a CA in {directory} already; name another directory for a new one.")
     if dry_run:
@@ -105,8 +102,6 @@ def show(directory: Path, as_json: bool) -> None:
     Example:
       servicecert ca show ca
     """
-    from servicecert_pki.authority import Authority
-
     authority = Authority.load(directory)
     if as_json:
         print_json({"directory": str(directory), "issuing": _facts(authority)})
@@ -126,12 +121,6 @@ def show(directory: Path, as_json: bool) -> None:
 
 
 def _facts(authority: Authority) -> list[Mapping[str, Any]]:
-    from hashlib import sha256
-
-    from cryptography import x509
-    from cryptography.x509.oid import NameOID
-    from servicecert_pki.protocol import place_text
-
     def when(moment: datetime | None) -> str | None:
         return moment.isoformat() if moment else None
 

@@ -1,17 +1,20 @@
 """The steps of a key ceremony in earnest: roots offline, requests to them, certificates back, a date for each new generation."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
+from servicecert_pki import ceremony
+from servicecert_pki.ceremony import make_roots, next_ids, request_cas, sign_requests
+from servicecert_pki.keyring import read_passphrases
+from servicecert_pki.manifest import kind_of
+from servicecert_pki.profiles import load_profiles
+from servicecert_pki.protocol import Deed
+from servicecert_pki.root_crl import make_root_crls
+from servicecert_pki.validity import HELSINKI
 
+from ..operations.authority import draw_passphrases, record
 from . import ceremony_options as options
-
-if TYPE_CHECKING:
-    from servicecert_pki.protocol import Deed
 
 _FILES = click.Path(path_type=Path, dir_okay=False, exists=True)
 _REASONS = ("ca-compromise", "superseded", "cessation-of-operation")
@@ -39,11 +42,6 @@ def root_init(offline: Path, passphrase_file: Path | None, operator: str, dry_ru
     Example:
       servicecert ca root init roots --operator "A. Operator" --dry-run
     """
-    from servicecert_pki.ceremony import make_roots
-    from servicecert_pki.keyring import read_passphrases
-
-    from ..operations.authority import draw_passphrases
-
     file = options.default_passphrase_file(offline, passphrase_file)
     if dry_run:
         click.echo(f"Would make 4 roots in {offline}, encrypted with the passphrases of {file}.")
@@ -78,10 +76,6 @@ def root_sign(
     Example:
       servicecert ca root sign roots production-ec.csr --operator "A. Operator"
     """
-    from servicecert_pki.ceremony import sign_requests
-    from servicecert_pki.keyring import read_passphrases
-    from servicecert_pki.profiles import load_profiles
-
     if dry_run:
         click.echo(f"Would certify {_names(requests)} by the roots in {offline}.")
         return
@@ -125,9 +119,6 @@ def root_crl(
       servicecert ca root crl roots --operator "A. Operator"
       servicecert ca root crl roots --revoke production-ec ca-compromise --dry-run
     """
-    from servicecert_pki.keyring import read_passphrases
-    from servicecert_pki.root_crl import make_root_crls
-
     if dry_run:
         which = ", ".join(f"{id} ({reason})" for id, reason in revoked) or "no further CA"
         click.echo(f"Would make the next CRLs of the roots in {offline}, good for {days} days, and revoke {which}.")
@@ -162,11 +153,6 @@ def request(
       servicecert ca request ca
       servicecert ca request ca production-ec --keys pkcs11
     """
-    from servicecert_pki.ceremony import next_ids, request_cas
-    from servicecert_pki.manifest import kind_of
-
-    from ..operations.authority import draw_passphrases
-
     ids = next_ids(directory, [kind_of(kind)[:2] for kind in kinds or _KINDS])
     file = options.default_passphrase_file(directory, passphrase_file)
     if dry_run:
@@ -194,8 +180,6 @@ def install(directory: Path, certificates: tuple[Path, ...], operator: str, dry_
     Example:
       servicecert ca install ca production-ec-2.pem
     """
-    from servicecert_pki import ceremony
-
     if dry_run:
         click.echo(f"Would install {_names(certificates)} in {directory}.")
         return
@@ -219,8 +203,6 @@ def activate(directory: Path, id: str, since: str, operator: str, dry_run: bool)
     Example:
       servicecert ca activate ca production-ec-2 --from 2027-03-01
     """
-    from servicecert_pki import ceremony
-
     moment = _moment(since)
     if dry_run:
         click.echo(f"Would let {id} issue from {moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ} on.")
@@ -229,8 +211,6 @@ def activate(directory: Path, id: str, since: str, operator: str, dry_run: bool)
 
 
 def _moment(text: str) -> datetime:
-    from servicecert_pki.validity import HELSINKI
-
     try:
         if "T" not in text:
             return datetime.combine(date.fromisoformat(text), time(), HELSINKI)
@@ -255,8 +235,6 @@ def _names(files: tuple[Path, ...]) -> str:
 
 
 def _tell(folder: Path, step: str, operator: str, deeds: list[Deed]) -> None:
-    from ..operations.authority import record
-
     text, file = record(folder, step, operator, deeds)
     click.echo(text)
     click.echo(f"This protocol is kept in {file}.")

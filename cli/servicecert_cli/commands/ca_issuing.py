@@ -1,32 +1,38 @@
 """`servicecert ca status`, `reconcile`, `retry` and `void`: what became of what was to be issued."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 import click
+from servicecert_issuer.operator import reconciliation
+from servicecert_issuer.operator import requests as wishes
+from servicecert_issuer.operator.reconciliation import Difference, Published, Serials
+from servicecert_issuer.operator.requests import StoppedCase
+from servicecert_pki.authority import Authority
+from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
+from servicecert_schemas.revocation import StandingChanged
+from servicecert_schemas.topics import CERTIFICATE_STANDINGS, CERTIFICATES
+from servicecert_worker.decider import Change
+from servicecert_worker.kafka.cluster import Cluster
 
+from ..connections import kafka
+from ..connections.addresses import cluster
 from ..faults import Told
+from ..terminal import interruption
 from ..terminal.output import as_json, print_json, print_table, say
+from .options import FOLDER, yes
 from .schema import in_schema
-
-if TYPE_CHECKING:
-    from servicecert_issuer.operator.reconciliation import Difference, Published, Serials
-    from servicecert_issuer.operator.requests import StoppedCase
-    from servicecert_worker.decider import Change
-    from servicecert_worker.kafka.cluster import Cluster
 
 
 @click.command()
 @click.option(
     "--ca-dir",
     envvar="SERVICECERT_CA_DIR",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     help="The folder of the CA: shows until when each is valid.",
 )
 @as_json
@@ -40,8 +46,6 @@ def status(ca_dir: Path | None, as_json: bool) -> None:
       servicecert ca status
       servicecert ca status --json
     """
-    from servicecert_issuer.operator import reconciliation
-    from servicecert_issuer.operator import requests as wishes
 
     async def look(connection: Any) -> tuple[list[Serials], dict[str, int], list[StoppedCase]]:
         serials = await reconciliation.count_serials(connection)
@@ -78,11 +82,6 @@ def reconcile(published: bool, as_json: bool) -> None:
       servicecert ca reconcile
       servicecert ca reconcile --published
     """
-    from servicecert_issuer.operator import reconciliation
-
-    from ..connections.addresses import cluster
-    from ..terminal import interruption
-
     told = interruption.run(_published(cluster())) if published else None
 
     async def compare(connection: Any) -> tuple[list[Serials], list[Difference]]:
@@ -128,8 +127,6 @@ def retry(case_id: UUID | None, everything: bool, as_json: bool) -> None:
       servicecert ca retry 7d2c1c52-1f0e-4d1e-9a44-0c2f8f2f6a01
       servicecert ca retry --all
     """
-    from servicecert_issuer.operator import requests as wishes
-
     if (case_id is None) is not everything:
         raise click.UsageError("Name a case, or say --all.")
 
@@ -139,14 +136,14 @@ def retry(case_id: UUID | None, everything: bool, as_json: bool) -> None:
 
     count = in_schema("issuer", ask)
     if case_id is not None and not count:
-        raise Told(f"The case {case_id} is not stopped: see `servicecert ca status`.", 1)
+        raise Told(f"The case {case_id} is not stopped: see `servicecert ca status`.")
     say(as_json, {"retried": count}, f"{count} applications are tried anew.")
 
 
 @click.command()
 @click.argument("case_id", metavar="CASE", type=click.UUID)
 @click.option("--reason", required=True, help="Why, for the record; name no person.")
-@click.option("--yes", is_flag=True, help="Do it. Without this nothing is changed.")
+@yes
 @as_json
 def void(case_id: UUID, reason: str, yes: bool, as_json: bool) -> None:
     """Give up an intention whose CA's key does not come back.
@@ -158,8 +155,6 @@ def void(case_id: UUID, reason: str, yes: bool, as_json: bool) -> None:
     Example:
       servicecert ca void 7d2c1c52-… --reason "the token is destroyed" --yes
     """
-    from servicecert_issuer.operator import requests as wishes
-
     if not yes:
         click.echo(f"The intention of {case_id} would be given up; add --yes to do it.")
         return
@@ -168,19 +163,12 @@ def void(case_id: UUID, reason: str, yes: bool, as_json: bool) -> None:
         return await wishes.give_up(connection, str(case_id), reason)
 
     if not in_schema("issuer", ask):
-        raise Told(f"Nothing of the case {case_id} waits for a key for longer than a minute.", 1)
+        raise Told(f"Nothing of the case {case_id} waits for a key for longer than a minute.")
     say(as_json, {"void": str(case_id)}, f"The intention of {case_id} is given up, unless it is signed at this moment.")
 
 
 async def _published(place: Cluster) -> Published:
     """What the topics tell of certificates and of their standings. Raises OperatorError."""
-    from servicecert_issuer.operator.reconciliation import Published
-    from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
-    from servicecert_schemas.revocation import StandingChanged
-    from servicecert_schemas.topics import CERTIFICATE_STANDINGS, CERTIFICATES
-
-    from ..connections import kafka
-
     told = Published()
 
     def take(change: Change) -> None:
@@ -225,6 +213,4 @@ def _age(seconds: float) -> str:
 def _valid_until(ca_dir: Path | None) -> Mapping[str, datetime]:
     if ca_dir is None:
         return {}
-    from servicecert_pki.authority import Authority
-
     return {id: issuer.not_after for id, issuer in Authority.load(ca_dir).issuers.items()}

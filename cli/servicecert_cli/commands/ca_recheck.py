@@ -1,23 +1,21 @@
 """`servicecert ca recheck`: the whole stock of certificates, verified and linted anew."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+from servicecert_issuer.effects.recheck import Bad, next_part
+from servicecert_pki.authority import Authority
 
+from ..connections.addresses import database_url
+from ..connections.schema import connected
+from ..terminal import interruption
 from ..terminal.output import as_json, print_json, print_table
-
-if TYPE_CHECKING:
-    from servicecert_issuer.effects.recheck import Bad
-    from servicecert_pki.authority import Authority
+from .options import FOLDER
 
 
 @click.command()
-@click.argument(
-    "directory", metavar="DIR", envvar="SERVICECERT_CA_DIR", type=click.Path(path_type=Path, file_okay=False)
-)
+@click.argument("directory", metavar="DIR", envvar="SERVICECERT_CA_DIR", type=FOLDER)
 @click.option(
     "--part", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="Certificates at a time."
 )
@@ -33,10 +31,6 @@ def recheck(directory: Path, part: int, as_json: bool) -> None:
       servicecert ca recheck ca
       servicecert ca recheck ca --json
     """
-    from servicecert_pki.authority import Authority
-
-    from ..terminal import interruption
-
     good, bad, found = interruption.run(_through(Authority.load(directory), part, quiet=as_json))
     if as_json:
         print_json({"good": good, "bad": bad, "found": [_facts(it) for it in found]})
@@ -52,11 +46,6 @@ def recheck(directory: Path, part: int, as_json: bool) -> None:
 
 async def _through(authority: Authority, part: int, *, quiet: bool) -> tuple[int, int, list[Bad]]:
     """Go through to the end. Answers the counts of the whole run, and what is bad of what was checked now."""
-    from servicecert_issuer.effects.recheck import next_part
-
-    from ..connections.addresses import database_url
-    from ..connections.schema import connected
-
     found: list[Bad] = []
     async with connected(database_url(), "issuer") as connection:
         while True:

@@ -1,13 +1,16 @@
 """`servicecert cases`: the customer's page, drawn from the topic `cases` alone."""
 
-from __future__ import annotations
-
 from uuid import UUID
 
 import click
 from servicecert_schemas.values import Language
 
-from ..terminal.output import as_json, print_json
+from ..connections.addresses import cluster
+from ..e_service.cases import newest, of_account
+from ..e_service.page import Page
+from ..faults import Told
+from ..terminal import interruption
+from ..terminal.output import as_json, console, print_json
 from .options import one_of
 
 _language = click.option(
@@ -37,12 +40,6 @@ def command(context: click.Context, account: str | None, language: str | None, a
         return
     if account is None:
         raise click.UsageError("Name the --account whose cases are listed, or `open` a CASE.")
-    from ..connections.addresses import cluster
-    from ..e_service.cases import of_account
-    from ..e_service.page import Page
-    from ..terminal import interruption
-    from ..terminal.output import console
-
     found = interruption.run(of_account(cluster(), account))
     if as_json:
         print_json([case.model_dump(mode="json") for case in found])
@@ -64,13 +61,6 @@ def opened(case_id: UUID, language: str | None, as_json: bool) -> None:
     Example:
       servicecert cases open 0d9e6f5e-4c1b-4a7e-9a27-6f1d2f0c5b11
     """
-    from ..connections.addresses import cluster
-    from ..e_service.cases import newest
-    from ..e_service.page import Page
-    from ..faults import Told
-    from ..terminal import interruption
-    from ..terminal.output import console
-
     case = interruption.run(newest(cluster(), case_id))
     if case is None:
         raise Told(

@@ -1,36 +1,30 @@
 """What the steps of a key ceremony are told: folders, where passphrases and PINs are read, who runs it. Secrets are never arguments."""
 
-from __future__ import annotations
-
 import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
+from servicecert_pki.key_store import KeyStore, PemStore, TokenStore
+from servicecert_pki.keyring import TokenAccess, read_passphrases
 
 from ..faults import Told
-
-if TYPE_CHECKING:
-    from servicecert_pki.key_store import KeyStore
+from .options import FILE, FOLDER
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
+directory = click.argument("directory", metavar="DIR", envvar="SERVICECERT_CA_DIR", type=FOLDER)
 
-directory = click.argument(
-    "directory", metavar="DIR", envvar="SERVICECERT_CA_DIR", type=click.Path(path_type=Path, file_okay=False)
-)
-
-offline = click.argument("offline", metavar="OFFLINE", type=click.Path(path_type=Path, file_okay=False))
+offline = click.argument("offline", metavar="OFFLINE", type=FOLDER)
 
 passphrase_file = click.option(
     "--passphrase-file",
     envvar="SERVICECERT_CA_PASSPHRASE_FILE",
-    type=_FILE,
+    type=FILE,
     help="Two lines, production=<passphrase> and test=<passphrase>; drawn and written where the file does not exist. Default: the folder's name and .passphrases.",
 )
 
@@ -59,9 +53,6 @@ class KeyPlaces:
 
     def store(self, directory: Path, passphrase_file: Path) -> KeyStore | None:
         """The store for `directory`; None means files under the passphrases that are yet to be drawn. Raises Told and KeyUnavailable."""
-        from servicecert_pki.key_store import PemStore, TokenStore
-        from servicecert_pki.keyring import TokenAccess, read_passphrases
-
         if self.kind == "pkcs11":
             if not (self.module and self.pin_file):
                 raise Told(
@@ -81,11 +72,11 @@ def key_place(function: F) -> F:
         show_default=True,
         help="Where the issuing CAs' keys go.",
     )
-    @click.option("--module", envvar="SERVICECERT_PKCS11_MODULE", type=_FILE, help="The token's PKCS#11 library.")
+    @click.option("--module", envvar="SERVICECERT_PKCS11_MODULE", type=FILE, help="The token's PKCS#11 library.")
     @click.option(
         "--pin-file",
         envvar="SERVICECERT_PKCS11_PIN_FILE",
-        type=_FILE,
+        type=FILE,
         help="Two lines, production=<PIN> and test=<PIN>.",
     )
     @click.option(

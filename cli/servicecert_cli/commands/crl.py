@@ -1,13 +1,14 @@
 """`servicecert crl`: the published CRLs over HTTP."""
 
-from __future__ import annotations
-
+import asyncio
 import os
 from pathlib import Path
 
 import click
+from servicecert_revoker.crl.effects import server as crl_server
 
 from ..faults import Told
+from ..terminal import interruption
 
 
 @click.group()
@@ -31,11 +32,6 @@ def serve(folder: Path, host: str, port: int) -> None:
     Example:
       servicecert crl serve crls --host 127.0.0.1 --port 8080
     """
-    import asyncio
-
-    from servicecert_revoker.crl.effects import server as crl_server
-
-    from ..terminal import interruption
 
     async def serving() -> None:
         try:

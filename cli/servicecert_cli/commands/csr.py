@@ -1,22 +1,19 @@
 """`servicecert csr`: certificate requests, judged without applying."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
+from servicecert_intake.domain.rules.deficiencies import CSR_FAULTS
+from servicecert_pki.csr import Csr, judge_csr
+from servicecert_pki.csr_faults import CsrFault
+from servicecert_pki.key_checks import KeyBattery
+from servicecert_pki.key_lists import NO_LISTS, KeyListDamaged, KeyLists, load_key_lists
 from servicecert_schemas.values import Language
 
 from ..faults import Told
 from ..terminal.output import as_json, print_json
 from .options import one_of
-
-if TYPE_CHECKING:
-    from servicecert_pki.csr import Csr
-    from servicecert_pki.csr_faults import CsrFault
-    from servicecert_pki.key_lists import KeyLists
 
 UNREADABLE = 2
 _MOST = 256 * 1024
@@ -52,9 +49,6 @@ def check(path: Path, lists_dir: Path | None, language: str, as_json: bool) -> N
       servicecert csr check server.csr
       servicecert csr check server.csr --language fi --json
     """
-    from servicecert_pki.csr import Csr, judge_csr
-    from servicecert_pki.key_checks import KeyBattery
-
     lists = _lists(lists_dir)
     judged = judge_csr(_read(path), KeyBattery(lists))
     if as_json:
@@ -85,8 +79,6 @@ def _read(path: Path) -> bytes:
 
 
 def _lists(folder: Path | None) -> KeyLists:
-    from servicecert_pki.key_lists import NO_LISTS, KeyListDamaged, load_key_lists
-
     if folder is None:
         return NO_LISTS
     try:
@@ -96,8 +88,6 @@ def _lists(folder: Path | None) -> KeyLists:
 
 
 def _facts(judged: Csr | tuple[CsrFault, ...], lists: KeyLists, language: str) -> dict[str, object]:
-    from servicecert_pki.csr import Csr
-
     about = {"acceptable": isinstance(judged, Csr), "lists": dict(lists.sizes())}
     if isinstance(judged, Csr):
         return {**about, "key": judged.key, "key_sha256": judged.spki_sha256, "faults": []}
@@ -106,7 +96,4 @@ def _facts(judged: Csr | tuple[CsrFault, ...], lists: KeyLists, language: str) -
 
 def _text(fault: CsrFault, language: str) -> str:
     """What an applicant would be told."""
-    from servicecert_intake.domain.rules.deficiencies import CSR_FAULTS
-    from servicecert_schemas.values import Language
-
     return CSR_FAULTS[fault.code].texts.in_language(Language(language))

@@ -1,16 +1,19 @@
 """`servicecert db`: the services' roles and schemas."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import click
+from servicecert_schemas.topics import SERVICES
+from servicecert_worker.storage import database
 
+from ..connections.addresses import database_url
 from ..faults import Told
 from ..operations.files import write_private
+from ..operations.operators import add_operator
 from ..terminal.output import as_json, print_json
+from .options import FILE
 
 
 @click.group()
@@ -19,7 +22,7 @@ def command() -> None:
 
 
 @command.command()
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write each service's DATABASE_URL here.")
+@click.option("--out", type=FILE, help="Write each service's DATABASE_URL here.")
 @as_json
 def prepare(out: Path | None, as_json: bool) -> None:
     """Make a role and a schema of its own for each service.
@@ -35,11 +38,6 @@ def prepare(out: Path | None, as_json: bool) -> None:
       servicecert db prepare --out service-urls
       SERVICECERT_INTAKE_DATABASE_PASSWORD_FILE=secret servicecert db prepare
     """
-    from servicecert_schemas.topics import SERVICES
-    from servicecert_worker.storage import database
-
-    from ..connections.addresses import database_url
-
     given = {service: password_given(service, os.environ) for service in SERVICES}
     passwords = {service: password or database.new_password() for service, password in given.items()}
     urls = database.prepare(database_url(), passwords)
@@ -60,12 +58,7 @@ def prepare(out: Path | None, as_json: bool) -> None:
 
 @command.command()
 @click.argument("name")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    help="Write the operator's DATABASE_URL here.",
-)
+@click.option("--out", type=FILE, required=True, help="Write the operator's DATABASE_URL here.")
 def operator(name: str, out: Path) -> None:
     """Make a login of its own for an operator who proposes and confirms revocations.
 
@@ -77,9 +70,6 @@ def operator(name: str, out: Path) -> None:
     Example:
       servicecert db operator anna --out anna-url
     """
-    from ..connections.addresses import database_url
-    from ..operations.operators import add_operator
-
     url = add_operator(database_url(), name)
     write_private(out, f"DATABASE_URL={url}\n".encode(), replace=True)
     click.echo(f"The operator {name} has a login; its DATABASE_URL is in {out}.")

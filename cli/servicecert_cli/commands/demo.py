@@ -1,16 +1,21 @@
 """`servicecert demo`: the whole service in half a minute."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click
+
+from ..demo.narrator import Narrator
+from ..demo.story import tell
+from ..stand.folders import emptied
+from ..terminal import interruption
+from ..terminal.output import console
+from .options import FOLDER
 
 
 @click.command()
 @click.option(
     "--folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     default=Path("var/demo"),
     show_default=True,
     help="Emptied first; gets certificates, CRLs, mails and every event.",
@@ -28,14 +33,7 @@ def command(folder: Path) -> None:
       servicecert demo
       NO_COLOR=1 servicecert demo | less
     """
-    from ..demo.narrator import Narrator
-    from ..demo.story import tell
-    from ..stand.folders import emptied
-    from ..terminal import interruption
-    from ..terminal.output import console
-
     teller = Narrator(console())
     teller.title("Service certificates: four certificates, one revocation, one lapse")
     teller.say("The organisations are invented. Times of day are those of Helsinki.")
-    teller.blank()
     interruption.run(tell(emptied(folder), teller))

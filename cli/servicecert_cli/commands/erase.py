@@ -1,12 +1,16 @@
 """`servicecert erase`: the personal data of cases that ended long ago."""
 
-from __future__ import annotations
-
+import asyncio
+from datetime import UTC, datetime
 from uuid import UUID
 
 import click
 
+from ..connections.addresses import cluster, database_url
 from ..faults import Told
+from ..operations import erasing
+from ..operations.erasing import next_night
+from ..terminal import interruption
 from ..terminal.output import as_json, print_json
 
 
@@ -31,19 +35,12 @@ def command(case: UUID | None, everything: bool, nightly: bool, dry_run: bool, a
       servicecert erase --due --nightly
       servicecert erase --case 7b1f0c9e-5d47-4a8e-8d21-b6a7c2e4f905
     """
-    from ..terminal import interruption
-
     if everything == (case is not None):
         raise click.UsageError("Say which cases: --due, or --case with one case id.")
     if nightly and (dry_run or not everything):
         raise click.UsageError("--nightly goes with --due, and erases.")
 
     async def work() -> None:
-        import asyncio
-        from datetime import UTC, datetime
-
-        from ..operations.erasing import next_night
-
         _tell(*await _erased(case, dry_run), dry_run=dry_run, as_json=as_json)
         while nightly:
             now = datetime.now(UTC)
@@ -55,16 +52,11 @@ def command(case: UUID | None, everything: bool, nightly: bool, dry_run: bool, a
 
 async def _erased(case: UUID | None, dry_run: bool) -> tuple[list[str], list[str]]:
     """The cases that are due, or the one that was asked for, and those that were left. Raises Told, OperatorError."""
-    from datetime import UTC, datetime
-
-    from ..connections.addresses import cluster, database_url
-    from ..operations import erasing
-
     now = datetime.now(UTC)
     found = await erasing.due(database_url(), now)
     if case is not None:
         if str(case) not in found:
-            raise Told(f"The case {case} is not due, or not there: 5 years must have passed since its end.", 1)
+            raise Told(f"The case {case} is not due, or not there: 5 years must have passed since its end.")
         found = [str(case)]
     return found, [] if dry_run else await erasing.erase(database_url(), cluster(), found, now)
 

@@ -1,12 +1,9 @@
 """`servicecert incident`: many certificates that are to be revoked, selected, proposed, and followed until they are."""
 
-from __future__ import annotations
-
 import json
 import os
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 import click
@@ -14,13 +11,13 @@ from servicecert_schemas.revocation import RevocationReason
 from servicecert_schemas.values import CertificateType
 
 from ..faults import Told
+from ..operations import proposing, selection
+from ..operations.files import can_be
+from ..operations.proposing import Proposal
 from ..terminal.output import as_json, print_json
-from .options import MOMENT, one_of
-from .proposals import tell_counts, tell_proposed
+from .options import FILE, MOMENT, one_of
+from .proposals import RATE, counted_or_proposed, tell_counts, tell_proposed
 from .schema import in_schema
-
-if TYPE_CHECKING:
-    from ..operations.proposing import Proposal
 
 FASTEST = 20_000
 """Certificates a minute: as fast as the revoker orders them (500 a turn, a turn each second or a little more)."""
@@ -38,39 +35,22 @@ def command() -> None:
 
 
 @command.command()
-@click.option(
-    "--serials", type=click.Path(path_type=Path, dir_okay=False), help="A file of serial numbers, one a line."
-)
+@click.option("--serials", type=FILE, help="A file of serial numbers, one a line.")
 @click.option(
     "--key", "key_sha256", metavar="SHA-256", help="Of this public key, by the SHA-256 of its SubjectPublicKeyInfo."
 )
-@click.option(
-    "--key-file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Of the key in this certificate, request or key file.",
-)
+@click.option("--key-file", type=FILE, help="Of the key in this certificate, request or key file.")
 @click.option("--ca", "issuer", help="Of this CA, e.g. production-ec.")
-@click.option("--type", "type_", type=one_of(CertificateType), help="Of this type.")
+@click.option("--type", type=one_of(CertificateType), help="Of this type.")
 @click.option("--profile", help="Made by this profile.")
 @click.option("--profile-version", type=click.IntRange(0), help="Made by this version of its profile.")
 @click.option("--issued-from", type=MOMENT, help="Issued then or later (UTC, or with a zone).")
 @click.option("--issued-until", type=MOMENT, help="Issued before then (UTC, or with a zone).")
 @click.option("--account", help="Of this customer account.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Write the plan here.")
+@click.option("--out", type=FILE, required=True, help="Write the plan here.")
 @as_json
 def plan(
-    serials: Path | None,
-    key_sha256: str | None,
-    key_file: Path | None,
-    issuer: str | None,
-    type_: str | None,
-    profile: str | None,
-    profile_version: int | None,
-    issued_from: datetime | None,
-    issued_until: datetime | None,
-    account: str | None,
-    out: Path,
-    as_json: bool,
+    serials: Path | None, key_sha256: str | None, key_file: Path | None, out: Path, as_json: bool, **conditions: Any
 ) -> None:
     """Select valid certificates and write them to a plan. Nothing is changed.
 
@@ -82,21 +62,12 @@ def plan(
       servicecert incident plan --ca test-ec --profile-version 2 \\
         --issued-from 2026-11-01 --issued-until 2026-11-08 --out plan.json
     """
-    from ..operations import proposing, selection
-    from ..operations.files import can_be
-
     if key_sha256 is not None and key_file is not None:
         raise click.UsageError("Name the key by --key or by --key-file.")
     chosen = selection.Selection(
         serials=None if serials is None else selection.read_serials(serials),
         key_sha256=key_sha256 if key_file is None else selection.key_of_file(key_file),
-        issuer=issuer,
-        type=type_,
-        profile=profile,
-        profile_version=profile_version,
-        issued_from=issued_from,
-        issued_until=issued_until,
-        account=account,
+        **conditions,
     )
     if not chosen.said():
         raise click.UsageError("Say which certificates: give at least one condition.")
@@ -121,12 +92,12 @@ def plan(
 
 
 @command.command()
-@click.argument("plan", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("plan", type=FILE)
 @click.option(
     "--reason", type=one_of(RevocationReason), required=True, metavar="REASON", help=", ".join(RevocationReason) + "."
 )
 @click.option("--why", required=True, help="A reference for the record, without names of persons.")
-@click.option("--rate", type=click.IntRange(1, FASTEST), default=600, show_default=True, help="Certificates a minute.")
+@click.option("--rate", type=click.IntRange(1, FASTEST), default=RATE, show_default=True, help="Certificates a minute.")
 @click.option("--yes", is_flag=True, help="Propose it. Without this nothing is recorded.")
 @as_json
 def propose(plan: Path, reason: str, why: str, rate: int, yes: bool, as_json: bool) -> None:
@@ -137,25 +108,14 @@ def propose(plan: Path, reason: str, why: str, rate: int, yes: bool, as_json: bo
       servicecert incident propose plan.json --reason key-exposed --rate 600 \\
         --why "incident 7" --yes
     """
-    from ..operations import proposing
-
     cases = _cases(plan)
-
-    async def work(connection: Any) -> tuple[list[Any], Proposal | None]:
-        if not yes:
-            return await proposing.counts(connection, cases), None
-        return [], await proposing.propose(connection, "incident", reason, why, cases, rate=rate)
-
-    counts, made = in_schema("revoker", work)
-    if made is not None:
-        tell_proposed(made, as_json)
-    elif as_json:
-        print_json({"certificates": len(cases), "counts": counts})
-    else:
-        tell_counts(counts)
-        click.echo(
-            f"{len(cases)} certificates would be proposed, to be revoked in {len(cases) / rate:.0f} minutes; add --yes."
-        )
+    counts, made = in_schema(
+        "revoker", lambda connection: counted_or_proposed(connection, yes, "incident", reason, why, cases, rate=rate)
+    )
+    sentence = (
+        f"{len(cases)} certificates would be proposed, to be revoked in {len(cases) / rate:.0f} minutes; add --yes."
+    )
+    tell_proposed(made, as_json, {"certificates": len(cases), "counts": counts}, sentence)
 
 
 @command.command()
@@ -168,7 +128,6 @@ def show(proposal: UUID, as_json: bool) -> None:
     Example:
       servicecert incident show 3f2b8c1e-…
     """
-    from ..operations import proposing
 
     async def work(connection: Any) -> tuple[Proposal, Any]:
         return await proposing.proposal(connection, proposal), await proposing.standings(connection, proposal)
@@ -206,8 +165,6 @@ def show(proposal: UUID, as_json: bool) -> None:
 
 
 def _cases(plan: Path) -> list[str]:
-    from ..operations.files import can_be
-
     try:
         with can_be("read", plan, "name the plan"):
             content = json.loads(plan.read_text(encoding="utf-8"))

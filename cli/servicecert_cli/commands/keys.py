@@ -1,17 +1,21 @@
 """`servicecert keys`: the keys that applications came with."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+from servicecert_intake.effects import shared_keys
+from servicecert_intake.effects.shared_keys import SharedKeys
 
+from ..connections.addresses import database_url
+from ..connections.schema import connected
+from ..operations import proposing, selection
+from ..operations.proposing import Proposal
+from ..terminal import interruption
 from ..terminal.output import as_json, print_json, print_table
+from .options import FILE
+from .proposals import RATE, counted_or_proposed, tell_proposed
 from .schema import in_schema
-
-if TYPE_CHECKING:
-    from servicecert_intake.effects.shared_keys import SharedKeys
 
 
 @click.group()
@@ -34,8 +38,6 @@ def shared_primes(as_json: bool) -> None:
       servicecert keys shared-primes
       servicecert keys shared-primes --json
     """
-    from ..terminal import interruption
-
     found, cases = interruption.run(_search())
     if as_json:
         told = [[{"key_sha256": key, "cases": cases.get(key, [])} for key in group] for group in found.groups]
@@ -55,11 +57,6 @@ def shared_primes(as_json: bool) -> None:
 
 async def _search() -> tuple[SharedKeys, dict[str, list[str]]]:
     """What a search finds, and by key the cases that were accepted with it."""
-    from servicecert_intake.effects import shared_keys
-
-    from ..connections.addresses import database_url
-    from ..connections.schema import connected
-
     cases: dict[str, list[str]] = {}
     async with connected(database_url(), "intake") as connection:
         found = await shared_keys.search(connection)
@@ -77,8 +74,6 @@ def exposed(as_json: bool) -> None:
     Example:
       servicecert keys exposed
     """
-    from ..operations import proposing
-
     found = in_schema("revoker", proposing.compromised)
     if as_json:
         print_json(found)
@@ -93,7 +88,7 @@ def exposed(as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=FILE)
 @click.option("--why", help="A reference for the record, without names of persons.")
 @click.option("--yes", is_flag=True, help="Propose it. Without this nothing is recorded.")
 @as_json
@@ -109,30 +104,17 @@ def block(file: Path, why: str | None, yes: bool, as_json: bool) -> None:
       servicecert keys block leaked.pem
       servicecert keys block leaked.pem --why "found on a public server" --yes
     """
-    from ..operations import proposing, selection
-    from .proposals import tell_counts, tell_proposed
-
     if yes and not why:
         raise click.UsageError("Say --why, for the record.")
     key = selection.key_of_file(file)
 
-    async def work(connection: Any) -> tuple[list[str], list[Any], Any]:
-        found = await selection.selected(connection, selection.Selection(key_sha256=key))
-        cases = [case for case, _ in found]
-        counts = await proposing.counts(connection, cases)
-        if not yes:
-            return cases, counts, None
-        made = await proposing.propose(connection, "key", "key-exposed", str(why), cases, rate=600, key_sha256=key)
-        return cases, counts, made
+    async def work(connection: Any) -> tuple[list[str], list[Any], Proposal | None]:
+        cases = [case for case, _ in await selection.selected(connection, selection.Selection(key_sha256=key))]
+        more = {"rate": RATE, "key_sha256": key}
+        return cases, *await counted_or_proposed(connection, yes, "key", "key-exposed", str(why), cases, **more)
 
     cases, counts, made = in_schema("revoker", work)
-    if made is not None:
-        tell_proposed(made, as_json)
-    elif as_json:
-        print_json({"key_sha256": key, "cases": cases, "counts": counts})
-    else:
-        if counts:
-            tell_counts(counts)
-        click.echo(
-            f"The key {key} would be blocked for ever, and {len(cases)} certificates revoked; add --yes to propose it."
-        )
+    sentence = (
+        f"The key {key} would be blocked for ever, and {len(cases)} certificates revoked; add --yes to propose it."
+    )
+    tell_proposed(made, as_json, {"key_sha256": key, "cases": cases, "counts": counts}, sentence)

@@ -1,18 +1,18 @@
 """`servicecert lag`: what the services have not handled yet."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from datetime import UTC, datetime
 
 import click
 from servicecert_schemas.topics import SERVICES
+from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.kafka.lag import PartitionLag, measure
 
+from ..connections import kafka
+from ..connections.addresses import cluster
+from ..terminal import interruption
 from ..terminal.output import as_json, print_json, print_table
-
-if TYPE_CHECKING:
-    from servicecert_worker.kafka.cluster import Cluster
-    from servicecert_worker.kafka.lag import PartitionLag
 
 
 @click.command()
@@ -30,23 +30,11 @@ def command(services: tuple[str, ...], partitions: bool, as_json: bool) -> None:
       servicecert lag
       servicecert lag issuer --partitions
     """
-    from ..connections.addresses import cluster
-    from ..terminal import interruption
-
     found = interruption.run(_measured(cluster(), services or SERVICES))
     if as_json:
         print_json(
             {
-                "partitions": [
-                    {
-                        "group": each.group,
-                        "topic": each.topic,
-                        "partition": each.partition,
-                        "messages": each.messages,
-                        "seconds": each.seconds,
-                    }
-                    for each in found
-                ],
+                "partitions": [asdict(each) for each in found],
                 "messages": sum(each.messages for each in found),
                 "seconds": _oldest(found),
             }
@@ -67,12 +55,6 @@ def command(services: tuple[str, ...], partitions: bool, as_json: bool) -> None:
 
 
 async def _measured(place: Cluster, services: tuple[str, ...]) -> list[PartitionLag]:
-    from datetime import UTC, datetime
-
-    from servicecert_worker.kafka.lag import measure
-
-    from ..connections import kafka
-
     async with kafka.admin(place) as admin, kafka.reader(place) as reader:
         return await measure(admin, reader, place.prefix, services, datetime.now(UTC))
 

@@ -1,12 +1,32 @@
-"""`servicecert mail`: what is written to customers, and what became of it."""
+"""`servicecert mail`: what is written to customers, what became of each mail, and how one is sent again."""
 
-from __future__ import annotations
-
+import os
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
 
 import click
+from email_validator import EmailNotValidError, validate_email
+from servicecert_notifier.domain.ledger import Notice, Wanted, resend_id
+from servicecert_notifier.domain.task import MailState
+from servicecert_notifier.operator import mail_rows
+from servicecert_notifier.operator.mail_requests import notify
+from servicecert_notifier.operator.mail_rows import MailRow
+from servicecert_worker.storage.operator_requests import Act, Operation
 
-from .mail_ledger import list_mails, resend, show
+from ..faults import Told
+from ..operations.files import can_be
+from ..operations.mail_preview import write_preview
+from ..terminal.output import as_json, print_json, print_table, say
+from .options import FOLDER, MOMENT, one_of
+from .schema import in_schema
+
+_STANDARD_INPUT = "-"
+_LONGEST_REASON = 500
+_UNKNOWN = "The ledger has no mail {}: see `servicecert mail list`."
 
 
 @click.group()
@@ -14,14 +34,130 @@ def command() -> None:
     """The mails to customers: how they look, what became of each, sending one again."""
 
 
-for each in (list_mails, show, resend):
-    command.add_command(each)
+@command.command("list")
+@click.option("--case", "case_id", type=click.UUID, help="Of this case.")
+@click.option("--state", type=one_of(MailState), metavar="STATE", help=f"In this state: {', '.join(MailState)}.")
+@click.option("--kind", help="Of this kind, e.g. certificate-issued.")
+@click.option(
+    "--since",
+    type=MOMENT,
+    metavar="MOMENT",
+    help="Planned since then: 2026-01-31 or 2026-01-31T12:00:00 (UTC), or with a zone.",
+)
+@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="At most so many.")
+@as_json
+def list_mails(limit: int, as_json: bool, **wanted: Any) -> None:
+    """List mails of the ledger, the newest first.
+
+    Each is told by its recipient's role: the ledger holds no address. DATABASE_URL names
+    the notifier's role or an administrator's.
+
+    \b
+    Examples:
+      servicecert mail list --state deferred
+      servicecert mail list --case 7b1f0c9e-5d47-4a8e-8d21-b6a7c2e4f905
+    """
+    found = in_schema("notifier", lambda connection: mail_rows.find(connection, limit=limit, **wanted))
+    if as_json:
+        print_json([asdict(each) for each in found])
+        return
+    rows = [
+        (
+            str(each.mail_id),
+            each.kind,
+            each.recipient,
+            each.state,
+            each.bounce or each.answer or "-",
+            str(each.attempts),
+            f"{each.planned_at:%Y-%m-%d %H:%M}",
+        )
+        for each in found
+    ]
+    if rows:
+        head = ("mail", "kind", "recipient", "state", "answer", "tries", "planned (UTC)")
+        print_table(head, rows, right=frozenset({5}))
+    click.echo(f"{len(rows)} mails{' at most; raise --limit for more' if len(rows) == limit else ''}.")
+
+
+@command.command()
+@click.argument("mail_id", metavar="MAIL", type=click.UUID)
+@as_json
+def show(mail_id: UUID, as_json: bool) -> None:
+    """Show one mail of the ledger: its times, and the mail server's answer.
+
+    The answer is its code; the server's words are not kept, since they repeat addresses.
+
+    \b
+    Example:
+      servicecert mail show 3f2b8c1e-…
+    """
+    found = in_schema("notifier", lambda connection: mail_rows.find(connection, mail_id=mail_id))
+    if not found:
+        raise Told(_UNKNOWN.format(mail_id))
+    if as_json:
+        print_json(asdict(found[0]))
+    else:
+        print_table(("", ""), [(name, str(fact)) for name, fact in asdict(found[0]).items() if fact is not None])
+
+
+@command.command()
+@click.argument("mail_id", metavar="MAIL", type=click.UUID)
+@click.option("--reason", required=True, help="Why, for the record; name no person.")
+@click.option(
+    "--to",
+    "address",
+    metavar="ADDRESS",
+    help="Send it there instead, where the address was wrong; with -, it is read from the standard input.",
+)
+@as_json
+def resend(mail_id: UUID, reason: str, address: str | None, as_json: bool) -> None:
+    """Send a mail again, under a row of its own.
+
+    The notifier does it, so it must run. A mail that is still tried is superseded by the
+    new one; one that is on its way cannot be sent again yet. Who else works on this machine
+    may see an address that stands in the command, so let it be read: --to -
+
+    \b
+    Examples:
+      servicecert mail resend 3f2b8c1e-… --reason "the mailbox was full"
+      servicecert mail resend 3f2b8c1e-… --reason "misspelt" --to - < address
+    """
+    if not reason.strip() or len(reason) > _LONGEST_REASON:
+        raise click.UsageError(f"--reason: say why, in 1 to {_LONGEST_REASON} characters.")
+    if address is not None:
+        address = _checked(sys.stdin.readline() if address == _STANDARD_INPUT else address)
+    identity = uuid4()
+
+    async def ask(connection: Any) -> MailRow:
+        found = await mail_rows.find(connection, mail_id=mail_id)
+        if not found:
+            raise Told(_UNKNOWN.format(mail_id))
+        (mail,) = found
+        if mail.state == "planned":
+            raise Told(
+                f"The mail {mail_id} is on its way: look again with `servicecert mail show {mail_id}`.", os.EX_TEMPFAIL
+            )
+        if not mail.can_be_resent:
+            raise Told(f"The mail {mail_id} cannot be sent again: its letter is erased, or of an older version.")
+        now = datetime.now(UTC)
+        await notify(connection, Notice(identity, mail.case_id, mail_id, Wanted.RESEND, reason.strip(), now, address))
+        act = Act(str(mail.case_id), {"mail": mail_id, "as": resend_id(identity)})
+        await Operation(connection, "mail resend", lambda: now).tell([act])
+        return mail
+
+    mail = in_schema("notifier", ask)
+    again = resend_id(identity)
+    say(
+        as_json,
+        {"mail": str(mail_id), "case": str(mail.case_id), "again": str(again)},
+        f"The mail is sent again as {again}, to the {mail.recipient}: see `servicecert mail show {again}`.",
+    )
 
 
 @command.command()
 @click.option(
     "--folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     default=Path("var/mails"),
     show_default=True,
     help="Where the pages are written; made where it is missing.",
@@ -37,9 +173,15 @@ def preview(folder: Path) -> None:
       servicecert mail preview
       servicecert mail preview --folder /tmp/mails
     """
-    from ..operations.files import can_be
-    from ..operations.mail_preview import write_preview
-
     with can_be("written", folder, "choose another --folder"):
         written = write_preview(folder)
     click.echo(f"{written.mails} mails are shown in {written.page}")
+
+
+def _checked(address: str) -> str:
+    """The address as it is handed to a mail server. Raises `click.UsageError`, which does not quote it."""
+    try:
+        found = validate_email(address.strip(), check_deliverability=False)
+    except EmailNotValidError:
+        raise click.UsageError("--to: this is no e-mail address; write it as name@domain.") from None
+    return f"{found.local_part}@{found.ascii_domain}"

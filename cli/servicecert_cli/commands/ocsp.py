@@ -1,10 +1,10 @@
 """`servicecert ocsp`: one OCSP responder, in this process."""
 
-from __future__ import annotations
-
 import sys
 
 import click
+from servicecert_revoker.ocsp.app import app
+from servicecert_worker.process import application
 
 
 @click.command()
@@ -19,7 +19,4 @@ def command() -> None:
     Example:
       SERVICECERT_OCSP_PORT=8081 servicecert ocsp
     """
-    from servicecert_revoker.ocsp.app import app
-    from servicecert_worker.process import application
-
     sys.exit(application.run(app()))

@@ -1,12 +1,16 @@
 """Kinds of values that options of several commands take."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import click
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+yes = click.option("--yes", is_flag=True, help="Do it. Without this nothing is changed.")
 
 
 class Moment(click.DateTime):

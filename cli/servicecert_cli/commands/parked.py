@@ -1,24 +1,20 @@
 """`servicecert parked`: records that a service could not handle."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import click
 from servicecert_schemas.topics import SERVICES
+from servicecert_worker.runtime import parking
+from servicecert_worker.runtime.parking import ParkedRecord
 
 from ..faults import Told
 from ..terminal.output import as_json, print_json, print_table
-from .options import MOMENT
+from .options import MOMENT, yes
 from .schema import in_schema
-
-if TYPE_CHECKING:
-    from servicecert_worker.runtime.parking import ParkedRecord
-
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -66,7 +62,6 @@ def list_parked(service: str | None, as_json: bool, **wanted: Any) -> None:
       servicecert parked list --service intake
       servicecert parked list --service issuer --reason examine-raised --json
     """
-    from servicecert_worker.runtime import parking
 
     async def look(connection: Any) -> list[ParkedRecord]:
         return await parking.find(connection, parking.Selection(**wanted))
@@ -103,14 +98,13 @@ def show(event_id: UUID, service: str | None, as_json: bool) -> None:
     Example:
       servicecert parked show --service intake 3f2b8c1e-…
     """
-    from servicecert_worker.runtime import parking
 
     async def look(connection: Any) -> tuple[list[ParkedRecord], bytes | None]:
         return await parking.find(connection, parking.Selection(event_id)), await parking.value(connection, event_id)
 
     found, value = in_schema(service, look)
     if not found:
-        raise Told(f"No record with the id {event_id} is parked here: see `servicecert parked list`.", 1)
+        raise Told(f"No record with the id {event_id} is parked here: see `servicecert parked list`.")
     facts = asdict(found[0])
     text = None if value is None else value.decode(errors="backslashreplace")
     if as_json:
@@ -124,7 +118,7 @@ def show(event_id: UUID, service: str | None, as_json: bool) -> None:
 @command.command()
 @selecting
 @click.option("--all", "everything", is_flag=True, help="All parked records.")
-@click.option("--yes", is_flag=True, help="Do it. Without this nothing is changed.")
+@yes
 @as_json
 def replay(yes: bool, **options: Any) -> None:
     """Let parked records be handled anew, with what waits behind them.
@@ -137,15 +131,13 @@ def replay(yes: bool, **options: Any) -> None:
       servicecert parked replay --service intake --reason decide-raised
       servicecert parked replay --service intake --reason decide-raised --yes
     """
-    from servicecert_worker.runtime import parking
-
     _act("replayed", parking.replay, yes=yes, **options)
 
 
 @command.command()
 @selecting
 @click.option("--all", "everything", is_flag=True, help="All parked records.")
-@click.option("--yes", is_flag=True, help="Do it. Without this nothing is changed.")
+@yes
 @as_json
 def discard(yes: bool, **options: Any) -> None:
     """Drop parked records for ever; what waits behind them goes on.
@@ -154,8 +146,6 @@ def discard(yes: bool, **options: Any) -> None:
     Example:
       servicecert parked discard --service intake --id 3f2b8c1e-… --yes
     """
-    from servicecert_worker.runtime import parking
-
     _act("discarded", parking.discard, yes=yes, **options)
 
 
@@ -173,8 +163,6 @@ def _act(
         raise click.UsageError("Say which records: by --id, --case, --reason or --before, or --all.")
 
     async def work(connection: Any) -> tuple[list[ParkedRecord], int]:
-        from servicecert_worker.runtime import parking
-
         found = await parking.find(connection, parking.Selection(**wanted))
         return found, await act(connection, [each.event_id for each in found]) if yes else 0
 

@@ -1,18 +1,20 @@
 """`servicecert proposals`: the authority's own revocations, which two operators decide."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
 from uuid import UUID
 
 import click
 
 from ..faults import Told
+from ..operations import proposing
+from ..operations.proposing import Proposal
 from ..terminal.output import as_json, print_json, print_table, say
 from .schema import in_schema
 
-if TYPE_CHECKING:
-    from ..operations.proposing import Proposal
+RATE = 600
+"""Certificates a minute, where the operator names no other rate."""
 
 
 @click.group()
@@ -36,24 +38,16 @@ def withdraw(cases: tuple[UUID, ...], why: str, yes: bool, as_json: bool) -> Non
     Example:
       servicecert proposals withdraw 0d9e6f5e-… --why "decision 2026/117" --yes
     """
-    from ..operations import proposing
-
-    async def work(connection: Any) -> tuple[int, Proposal | None]:
-        wanted = [str(case) for case in cases]
-        count = sum(row["certificates"] for row in await proposing.counts(connection, wanted))
-        if not yes:
-            return count, None
-        return count, await proposing.propose(connection, "withdrawal", "privilege-withdrawn", why, wanted, rate=600)
-
-    count, made = in_schema("revoker", work)
-    if made is None:
-        say(
-            as_json,
-            {"certificates": count},
-            f"{count} certificates would be proposed for withdrawal; add --yes to do it.",
-        )
-    else:
-        tell_proposed(made, as_json)
+    wanted = [str(case) for case in cases]
+    counts, made = in_schema(
+        "revoker",
+        lambda connection: counted_or_proposed(
+            connection, yes, "withdrawal", "privilege-withdrawn", why, wanted, rate=RATE
+        ),
+    )
+    count = sum(row["certificates"] for row in counts)
+    sentence = f"{count} certificates would be proposed for withdrawal; add --yes to do it."
+    tell_proposed(made, as_json, {"certificates": count}, sentence)
 
 
 @command.command("list")
@@ -66,8 +60,6 @@ def list_proposals(everything: bool, as_json: bool) -> None:
     Example:
       servicecert proposals list
     """
-    from ..operations import proposing
-
     found = in_schema("revoker", lambda connection: proposing.proposals(connection, everything=everything))
     if as_json:
         print_json([facts(each) for each in found])
@@ -91,7 +83,6 @@ def show(proposal: UUID, as_json: bool) -> None:
     Example:
       servicecert proposals show 3f2b8c1e-…
     """
-    from ..operations import proposing
 
     async def work(connection: Any) -> tuple[Proposal, list[Any], Any]:
         found = await proposing.proposal(connection, proposal)
@@ -122,7 +113,6 @@ def confirm(proposal: UUID, yes: bool, as_json: bool) -> None:
     Example:
       servicecert proposals confirm 3f2b8c1e-… --yes
     """
-    from ..operations import proposing
 
     async def work(connection: Any) -> tuple[Proposal, bool]:
         found = await proposing.proposal(connection, proposal)
@@ -134,7 +124,7 @@ def confirm(proposal: UUID, yes: bool, as_json: bool) -> None:
     elif done:
         sentence = f"Confirmed: {found.total} certificates will be revoked, {found.rate} a minute."
     else:
-        raise Told(f"The proposal {proposal} is {found.state} already.", 1)
+        raise Told(f"The proposal {proposal} is {found.state} already.")
     say(as_json, {"proposal": str(proposal), "certificates": found.total, "confirmed": done}, sentence)
 
 
@@ -148,26 +138,33 @@ def drop(proposal: UUID, as_json: bool) -> None:
     Example:
       servicecert proposals drop 3f2b8c1e-…
     """
-    from ..operations import proposing
-
     if not in_schema("revoker", lambda connection: proposing.drop(connection, proposal)):
-        raise Told(f"There is no unconfirmed proposal {proposal}: see `servicecert proposals list`.", 1)
+        raise Told(f"There is no unconfirmed proposal {proposal}: see `servicecert proposals list`.")
     say(as_json, {"proposal": str(proposal), "dropped": True}, "Dropped.")
 
 
 def facts(proposal: Proposal) -> dict[str, Any]:
     """What is told of a proposal."""
-    from dataclasses import asdict
-
     return {"state": proposal.state, **asdict(proposal)}
 
 
-def tell_proposed(made: Proposal, as_json: bool) -> None:
-    """Says what was recorded, and what is next."""
-    sentence = (
-        f"Proposed as {made.id}: {made.total} certificates. Another operator confirms it by"
-        f" `servicecert proposals confirm {made.id} --yes`."
-    )
+async def counted_or_proposed(
+    connection: Any, yes: bool, kind: str, reason: str, why: str, cases: list[str], **more: Any
+) -> tuple[list[Any], Proposal | None]:
+    """Counts the certificates of cases, and with `yes` proposes their revocation."""
+    counts = await proposing.counts(connection, cases)
+    return counts, await proposing.propose(connection, kind, reason, why, cases, **more) if yes else None
+
+
+def tell_proposed(made: Proposal | None, as_json: bool, would: Mapping[str, Any], sentence: str) -> None:
+    """Says what was recorded and what is next, or where nothing was, what would be."""
+    if made is None:
+        if would.get("counts") and not as_json:
+            tell_counts(would["counts"])
+        say(as_json, would, sentence)
+        return
+    confirm = f"servicecert proposals confirm {made.id} --yes"
+    sentence = f"Proposed as {made.id}: {made.total} certificates. Another operator confirms it by `{confirm}`."
     say(as_json, facts(made), sentence)
 
 

@@ -1,19 +1,18 @@
 """`servicecert registers`: the registers that applications are judged by."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
+from servicecert_pki.validity import HELSINKI
+from servicecert_schemas.register import Organisation, RegisteredSystem, RegisterEntry
 
+from ..connections.addresses import cluster
+from ..registers import loading
+from ..registers.changes import Changes
+from ..registers.reading import FICTITIOUS_REGISTERS, read_register
+from ..terminal import interruption
 from ..terminal.output import as_json, print_json
-
-if TYPE_CHECKING:
-    from servicecert_schemas.register import RegisterEntry
-
-    from ..registers.changes import Changes
 
 _SHOWN = 20
 
@@ -52,13 +51,6 @@ def load(
       servicecert registers load organisations.csv --dry-run
       servicecert registers load --fictitious
     """
-    from servicecert_pki.validity import HELSINKI
-
-    from ..connections.addresses import cluster
-    from ..registers import loading
-    from ..registers.reading import FICTITIOUS_REGISTERS, read_register
-    from ..terminal import interruption
-
     if (path is None) is not fictitious:
         raise click.UsageError("Name a FILE, or say --fictitious.")
     today = datetime.now(HELSINKI).date() if day is None else day.date()
@@ -95,8 +87,6 @@ def _show(found: Changes) -> None:
 
 
 def _told(entry: RegisterEntry) -> str:
-    from servicecert_schemas.register import Organisation, RegisteredSystem
-
     what = entry.entry
     if isinstance(what, RegisteredSystem):
         return what.name

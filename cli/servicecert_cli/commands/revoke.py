@@ -1,12 +1,20 @@
 """`servicecert revoke`: a request for revocation, published as the e-service would."""
 
-from __future__ import annotations
-
+import os
 from datetime import datetime
 from uuid import UUID
 
 import click
+from pydantic import ValidationError
+from servicecert_schemas.reasons import REASONS, reason_named
+from servicecert_worker.kafka.cluster import Cluster
 
+from ..connections.addresses import cluster
+from ..e_service.cases import newest
+from ..e_service.customer import Customer
+from ..e_service.publishing import publish
+from ..faults import Told
+from ..terminal import interruption
 from ..terminal.output import as_json, say
 from .options import Moment
 
@@ -45,17 +53,6 @@ def command(
     Example:
       servicecert revoke 0d9e6f5e-… --serial 5B:2F:52:CF:… --reason key-exposed
     """
-    from pydantic import ValidationError
-    from servicecert_schemas.reasons import REASONS, reason_named
-    from servicecert_worker.kafka.cluster import Cluster
-
-    from ..connections.addresses import cluster
-    from ..e_service.cases import newest
-    from ..e_service.customer import Customer
-    from ..e_service.publishing import publish
-    from ..faults import Told
-    from ..terminal import interruption
-
     chosen = reason_named(reason)
     if chosen is None:
         raise click.BadParameter(f"use one of {', '.join(REASONS)}, or its words.", param_hint="--reason")
@@ -65,7 +62,7 @@ def command(
         if asking is None:
             case = await newest(place, case_id)
             if case is None:
-                raise Told(f"Nothing is known of the case {case_id}: correct it, or name the --account.", 1)
+                raise Told(f"Nothing is known of the case {case_id}: correct it, or name the --account.")
             asking = case.account_id
         customer = Customer(asking, user)
         try:
@@ -73,7 +70,7 @@ def command(
         except ValidationError as fault:
             field = fault.errors(include_url=False, include_input=False)[0]
             raise Told(
-                f"The request is malformed: {'.'.join(map(str, field['loc']))}: {field['msg'].lower()}.", 65
+                f"The request is malformed: {'.'.join(map(str, field['loc']))}: {field['msg'].lower()}.", os.EX_DATAERR
             ) from None
         await publish(place, request)
         return str(request.request_id)

@@ -1,12 +1,11 @@
 """`servicecert run`: one worker of one service, in this process."""
 
-from __future__ import annotations
-
 import importlib
 import sys
 
 import click
 from servicecert_schemas.topics import SERVICES
+from servicecert_worker.process import application
 
 
 @click.command()
@@ -22,6 +21,4 @@ def command(service: str) -> None:
     Example:
       servicecert run intake
     """
-    from servicecert_worker.process import application
-
     sys.exit(application.run(importlib.import_module(f"servicecert_{service}.app").app()))

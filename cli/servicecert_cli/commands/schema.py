@@ -1,9 +1,11 @@
 """Work in one service's schema, as most commands for operators do it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
+
+from ..connections.addresses import database_url
+from ..connections.schema import connected
+from ..terminal import interruption
 
 T = TypeVar("T")
 
@@ -13,10 +15,6 @@ def in_schema(service: str | None, work: Callable[[Any], Coroutine[None, None, T
 
     A `snapshot` only reads, all of it as it is at one moment, for as long as that takes. Raises OperatorError.
     """
-    from ..connections.addresses import database_url
-    from ..connections.schema import connected
-    from ..terminal import interruption
-
     kind: dict[str, Any] = {"isolation": "repeatable_read", "readonly": True} if snapshot else {}
 
     async def run() -> T:

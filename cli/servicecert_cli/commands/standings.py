@@ -1,9 +1,10 @@
 """`servicecert standings`: what OCSP responders are told, published again from the revoker's database."""
 
-from __future__ import annotations
-
 import click
 
+from ..connections.addresses import cluster, database_url
+from ..operations.restating import restate
+from ..terminal import interruption
 from ..terminal.output import as_json, print_json
 
 
@@ -23,10 +24,6 @@ def command(yes: bool, as_json: bool) -> None:
       servicecert standings
       servicecert standings --yes
     """
-    from ..connections.addresses import cluster, database_url
-    from ..operations.restating import restate
-    from ..terminal import interruption
-
     came = interruption.run(restate(database_url(), cluster(), act=yes))
     if as_json:
         print_json({"known": came.known, "missing": came.lacking, "published": came.lacking if yes else 0})

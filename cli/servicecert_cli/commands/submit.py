@@ -1,32 +1,26 @@
 """`servicecert submit`: an application, published as the e-service would."""
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import click
-from servicecert_schemas.event import Assurance
-from servicecert_schemas.values import CertificateType
+from servicecert_schemas.application import ApplicationSubmitted
+from servicecert_schemas.event import Assurance, CaseEvent, EventData
+from servicecert_schemas.values import CertificateType, is_business_id
 
+from ..connections.addresses import cluster
+from ..e_service.application import Application, example_text, read_application, read_csr
+from ..e_service.customer import Customer
+from ..e_service.publishing import publish
+from ..terminal import interruption
 from ..terminal.output import as_json, print_json
-from .options import one_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from servicecert_schemas.event import CaseEvent, EventData
-
-    from ..e_service.application import Application
-    from ..e_service.customer import Customer
-
-A_FILE = click.Path(path_type=Path, dir_okay=False)
+from .options import FILE, one_of
 
 
 @click.command()
-@click.argument("path", metavar="[FILE]", required=False, type=A_FILE)
-@click.option("--csr", "csr_path", type=A_FILE, help="The certificate request, PEM or DER; it may also come later.")
+@click.argument("path", metavar="[FILE]", required=False, type=FILE)
+@click.option("--csr", "csr_path", type=FILE, help="The certificate request, PEM or DER; it may also come later.")
 @click.option(
     "--case", "case_id", type=click.UUID, help="Add to this case: a FILE supplements it, a request alone is attached."
 )
@@ -69,12 +63,6 @@ def command(
       servicecert submit server.toml --csr server.csr
       servicecert submit --case 0d9e… --account account-9900001-8 --csr late.csr
     """
-    from ..connections.addresses import cluster
-    from ..e_service.application import example_text, read_application, read_csr
-    from ..e_service.customer import Customer
-    from ..e_service.publishing import publish
-    from ..terminal import interruption
-
     if example_type is not None:
         click.echo(example_text(CertificateType(example_type)), nl=False)
         return
@@ -98,9 +86,6 @@ def command(
 
 def _opening(customer: Customer, application: Application | None, event: CaseEvent) -> Sequence[EventData]:
     """The account of a new application is opened with its organisation, which does nothing where it is open already."""
-    from servicecert_schemas.application import ApplicationSubmitted
-    from servicecert_schemas.values import is_business_id
-
     if application is None or not isinstance(event, ApplicationSubmitted):
         return ()
     business_id = application.applicant.business_id

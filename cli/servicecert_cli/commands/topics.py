@@ -1,11 +1,15 @@
 """`servicecert topics`: the catalogue's topics in a cluster."""
 
-from __future__ import annotations
-
 import click
-from servicecert_schemas.topics import SERVICES
+from servicecert_schemas.topics import CATALOGUE, SERVICES
+from servicecert_worker.kafka import topic_creation
 
+from ..connections.addresses import cluster, database_url
+from ..operations.topics import accept as accept_topics
+from ..operations.topics import survey
+from ..terminal import interruption
 from ..terminal.output import as_json, print_json, print_table
+from .options import yes
 
 
 @click.group()
@@ -36,12 +40,6 @@ def create(replication: int, min_in_sync: int | None, as_json: bool) -> None:
     Example:
       KAFKA_BOOTSTRAP_SERVERS=localhost:9092 servicecert topics create
     """
-    from servicecert_schemas.topics import CATALOGUE
-    from servicecert_worker.kafka import topic_creation
-
-    from ..connections.addresses import cluster
-    from ..terminal import interruption
-
     if min_in_sync is None:
         min_in_sync = max(1, replication - 1)
     if min_in_sync > replication:
@@ -67,10 +65,6 @@ def list_topics(as_json: bool) -> None:
     Example:
       servicecert topics list
     """
-    from ..connections.addresses import cluster
-    from ..operations.topics import survey
-    from ..terminal import interruption
-
     found = interruption.run(survey(cluster()))
     if as_json:
         print_json([each.facts() for each in found])
@@ -86,7 +80,7 @@ def list_topics(as_json: bool) -> None:
 
 @command.command()
 @click.argument("service", type=click.Choice(SERVICES))
-@click.option("--yes", is_flag=True, help="Do it. Without this nothing is changed.")
+@yes
 @as_json
 def accept(service: str, yes: bool, as_json: bool) -> None:
     """Accept that a service's topics are others than its state was made from.
@@ -101,10 +95,6 @@ def accept(service: str, yes: bool, as_json: bool) -> None:
     Example:
       servicecert topics accept intake --yes
     """
-    from ..connections.addresses import cluster, database_url
-    from ..operations.topics import accept as accept_topics
-    from ..terminal import interruption
-
     partitions = interruption.run(accept_topics(cluster(), database_url(), service, act=yes))
     if as_json:
         print_json({"service": service, "partitions": partitions, "done": yes})

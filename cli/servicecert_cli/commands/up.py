@@ -1,19 +1,27 @@
 """`servicecert up`: everything running on this machine, with a live board."""
 
-from __future__ import annotations
-
+import asyncio
 import os
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from shlex import quote
 
 import click
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from ..stand.system import System
-    from ..terminal.telling import Teller
+from ..operations.files import write_private
+from ..stand.board import Rates, board, rows
+from ..stand.folders import emptied
+from ..stand.progress import Steps
+from ..stand.supervision import Supervisor
+from ..stand.system import System
+from ..terminal import interruption
+from ..terminal.output import console
+from ..terminal.telling import Teller
+from .options import FOLDER
 
 LOOK_SECONDS = 1.0
 LINE_SECONDS = 10.0
@@ -23,7 +31,7 @@ LINE_SECONDS = 10.0
 @click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True, help="Processes of each service.")
 @click.option(
     "--folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     default=Path("var/up"),
     show_default=True,
     help="For mails, CRLs, logs and the environment file. Emptied first, unless DATABASE_URL names a database of your own.",
@@ -41,26 +49,18 @@ def command(workers: int, folder: Path) -> None:
       servicecert up --workers 2
       . var/up/environment && servicecert lag      (in another terminal)
     """
-    from ..stand.folders import emptied
-    from ..terminal import interruption
-    from ..terminal.output import console
-
     if not os.environ.get("DATABASE_URL"):
         emptied(folder)
     interruption.run(_run(folder, workers, console()), is_end=True)
 
 
 async def _run(folder: Path, workers: int, console: Console) -> None:
-    from ..stand.progress import Steps
-    from ..stand.system import System
-    from ..terminal.telling import Teller
-
     teller = Teller(console)
     teller.title("Service certificates on this machine")
     own_database = not os.environ.get("DATABASE_URL")
     stopping = teller.waiting("stopping everything")
     async with AsyncExitStack() as stack:
-        stack.callback(teller.say, "Everything is stopped.")
+        stack.callback(teller.line, "   ", Text("Everything is stopped."))
         stack.callback(stopping.stop)
         with Steps(console) as steps:
             authority = None if own_database else folder / "ca"
@@ -85,9 +85,7 @@ def _announce(teller: Teller, system: System, environment: Path) -> None:
         ("passwords", f"{environment}: the DATABASE_URL of each service"),
     ):
         teller.fact(name, value)
-    teller.blank()
     teller.say("In another terminal:")
-    teller.blank()
     for line in (
         f". {environment}",
         "servicecert submit --example server > server.toml",
@@ -102,10 +100,6 @@ def _announce(teller: Teller, system: System, environment: Path) -> None:
 
 def write_environment(system: System) -> Path:
     """The file that a shell reads to use this system: its own commands, and each service's DATABASE_URL."""
-    from shlex import quote
-
-    from ..operations.files import write_private
-
     variables = {
         **system.cluster.environment,
         "DATABASE_URL": system.place.admin_url,
@@ -121,14 +115,6 @@ def write_environment(system: System) -> Path:
 
 async def _watch(system: System, console: Console) -> None:
     """Shows the board, or prints a line now and then where nobody looks at a terminal; starts what has died. For ever."""
-    import asyncio
-    import time
-
-    from rich.live import Live
-
-    from ..stand.board import Rates, board, rows
-    from ..stand.supervision import Supervisor
-
     supervisor, rates = Supervisor(system, time.monotonic), Rates()
     printed, last = [""], -LINE_SECONDS
     with Live(console=console, auto_refresh=False, transient=True) as live:

@@ -1,21 +1,20 @@
 """`servicecert watch`: a case as its owner sees it, as it changes."""
 
-from __future__ import annotations
-
+import asyncio
 from contextlib import aclosing
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 import click
-from servicecert_schemas.case import CaseState
+from servicecert_schemas.case import CaseChanged, CaseState
+from servicecert_worker.kafka.cluster import Cluster
 
+from ..connections.addresses import cluster
+from ..e_service.cases import changes
 from ..faults import Told
-from ..terminal.output import as_json
+from ..terminal import interruption
+from ..terminal.output import as_json, console
+from ..terminal.telling import Teller
 from .options import one_of
-
-if TYPE_CHECKING:
-    from servicecert_schemas.case import CaseChanged
-    from servicecert_worker.kafka.cluster import Cluster
 
 
 @click.command()
@@ -43,19 +42,12 @@ def command(case_id: UUID, wanted: tuple[str, ...], timeout: float | None, as_js
       servicecert watch 0d9e6f5e-4c1b-4a7e-9a27-6f1d2f0c5b11
       servicecert watch 0d9e… --until delivered --until returned --timeout 60
     """
-    from ..connections.addresses import cluster
-    from ..terminal import interruption
-
     interruption.run(_follow(cluster(), case_id, wanted, timeout, as_json=as_json))
 
 
 async def _follow(
     place: Cluster, case_id: UUID, wanted: tuple[str, ...], seconds: float | None, *, as_json: bool
 ) -> None:
-    import asyncio
-
-    from ..e_service.cases import changes
-
     told: CaseChanged | None = None
     try:
         async with asyncio.timeout(seconds) as limit, aclosing(changes(place, case_id)) as views:
@@ -80,9 +72,6 @@ async def _follow(
 
 def _tell(case: CaseChanged, before: CaseChanged | None) -> None:
     """What is new in a case: its states, and what is to be mended, done or was answered, where that is another than before."""
-    from ..terminal.output import console
-    from ..terminal.telling import Teller
-
     teller = Teller(console())
     told = 0 if before is None else len(before.history)
     moved = len(case.history) > told

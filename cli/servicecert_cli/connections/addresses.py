@@ -1,7 +1,5 @@
 """Where broker and database are, by the environment names that the services use too."""
 
-from __future__ import annotations
-
 import os
 
 from pydantic import ValidationError

@@ -1,7 +1,5 @@
 """Clients of Kafka for commands: opened and closed in order, silent, and with a sentence where the broker does not answer."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

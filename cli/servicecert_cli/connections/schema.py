@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,24 +16,32 @@ from servicecert_worker.storage import database
 
 @asynccontextmanager
 async def connected(url: str, service: str | None) -> AsyncIterator[asyncpg.Connection[Any]]:
-    """A connection whose search path is the schema of `service`, or of the service whose role `url` names.
-
-    Raises OperatorError, also where the database stops answering later, or something there is locked for long.
-    """
+    """A connection whose search path is the schema of `service`, or of the service whose role `url` names. Raises OperatorError, as `opened`."""
     service = service or _service_of(url)
-    try:
-        connection = await asyncpg.connect(url, **database.connection_options(service))
-    except (OSError, TimeoutError, asyncpg.PostgresError) as fault:
-        raise database.database_refused(url, str(fault)) from None
-    try:
+    async with opened(url, service) as connection:
         if not await connection.fetchval("select to_regclass('parked') is not null"):
             raise OperatorError(
                 f"The schema {service!r} is not prepared: run `servicecert db prepare`, then start {service} once."
             )
         yield connection
+
+
+@asynccontextmanager
+async def opened(url: str, schema: str) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """A connection whose search path is a schema.
+
+    Raises OperatorError, also where the database stops answering later, or something there is locked for long.
+    """
+    try:
+        connection = await asyncpg.connect(url, **database.connection_options(schema))
+    except (OSError, TimeoutError, asyncpg.PostgresError) as fault:
+        raise database.database_refused(url, str(fault)) from None
+    try:
+        yield connection
     except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.DeadlockDetectedError):
         raise OperatorError(
-            f"PostgreSQL did not get to it in time, or something of {service!r} is locked: try again later.", 75
+            f"PostgreSQL did not get to it in time, or something of {schema!r} is locked: try again later.",
+            os.EX_TEMPFAIL,
         ) from None
     except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as fault:
         raise database.database_refused(url, str(fault)) from None

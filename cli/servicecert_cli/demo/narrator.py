@@ -1,7 +1,5 @@
 """How the demonstration tells its story: in chapters, with certificates, letters and commands shown as their readers see them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from email import message_from_bytes, policy
@@ -30,8 +28,9 @@ class Narrator(Teller):
 
     def chapter(self, number: int, text: str) -> None:
         head = f" {number}  {text} "
-        self.console.print()
-        self.console.print(Text.assemble((head, "bold cyan"), ("─" * max(0, WIDTH - len(head)), "cyan dim")))
+        self.blank()
+        self.line("", Text.assemble((head, "bold cyan"), ("─" * max(0, WIDTH - len(head)), "cyan dim")))
+        self._apart = True
 
     def certificate(self, issued: CertificateIssued, file: str) -> None:
         self.fact("subject", relative_names(issued.subject))
@@ -76,9 +75,9 @@ class Narrator(Teller):
     def farewell(self, folder: Path, events: int) -> None:
         """What is left when everything is stopped."""
         self.blank()
-        self.console.print(Text("─" * WIDTH, style="cyan dim"))
+        self.line("", Text("─" * WIDTH, style="cyan dim"))
+        self._apart = True
         self.say(f"Everything is stopped. To look at, in {folder}:")
-        self.blank()
         mails = sum(1 for _ in (folder / "mail").glob("*.eml"))
         for name, what in (
             ("certificates/", "each certificate as .pem and .der"),
@@ -90,9 +89,7 @@ class Narrator(Teller):
             ("logs/", "what the services said"),
         ):
             self.fact(name, what, width=16)
-        self.blank()
         self.say("Next: `servicecert up` keeps everything running, to be used.")
-        self.blank()
 
 
 def _folded(words: Sequence[str]) -> str:

@@ -1,7 +1,5 @@
 """What OpenSSL's command line does in the demonstration: it makes the customers' requests, and it is the second opinion on what comes of them."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import shlex

@@ -1,8 +1,7 @@
 """What the demonstration leaves: certificates, CAs, CRLs, mails and every event, as files to look at with any tool."""
 
-from __future__ import annotations
-
 import shutil
+import ssl
 from base64 import b64decode
 from pathlib import Path
 
@@ -25,15 +24,10 @@ def keep_certificate(issued: CertificateIssued, folder: Path) -> str:
     while (certificates / f"{name}.pem").exists():
         number += 1
         name = f"{issued.type}-{number}"
-    (certificates / f"{name}.der").write_bytes(b64decode(issued.certificate))
-    (certificates / f"{name}.pem").write_text(pem(issued.certificate))
+    der = b64decode(issued.certificate)
+    (certificates / f"{name}.der").write_bytes(der)
+    (certificates / f"{name}.pem").write_text(ssl.DER_cert_to_PEM_cert(der))
     return name
-
-
-def pem(certificate: str) -> str:
-    """A certificate, given as base64 of DER, in PEM (RFC 7468)."""
-    lines = [certificate[at : at + 64] for at in range(0, len(certificate), 64)]
-    return "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""])
 
 
 async def keep_events(witness: Witness, folder: Path) -> int:

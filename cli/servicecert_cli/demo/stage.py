@@ -1,7 +1,5 @@
 """Waiting for what happens in a running system, and telling it: by its events, and never for longer than is sensible."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -75,6 +73,7 @@ class Stage:
         ids = {str(each.mail_id) for each in handed_over()}
         kept = [mail for mail in self.system.mails.mails if mail.path is not None]
         mails = [mail for mail in kept if any(id in str(mail.path) for id in ids)]
+        self.teller.blank()
         self.teller.mails(mails)
         return mails
 

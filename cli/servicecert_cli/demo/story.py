@@ -1,7 +1,5 @@
 """The story: four organisations apply, each in its own way; all get their certificates; one is revoked; OpenSSL judges; a fifth application lapses; the customer looks at the page."""
 
-from __future__ import annotations
-
 import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -82,7 +80,8 @@ async def tell(folder: Path, teller: Narrator) -> None:
             await revoke(stage, granted[0])
             step = "the judgement of OpenSSL"
             teller.chapter(6, "What OpenSSL says")
-            await judge(stage, [*granted[1:], granted[0]])
+            for each in (*granted[1:], granted[0]):
+                await rely(stage, each, whole=each is granted[1], by_ocsp=False)
             step = "the lapse"
             teller.chapter(7, "An application that lapses")
             await lapse(stage)
@@ -144,23 +143,17 @@ async def apply(stage: Stage, type: CertificateType, csr: str) -> Granted:
     if type in MENDED:
         returned = await stage.follow(case_id, CaseState.RETURNED, "intake")
         teller.deficiencies(returned.deficiencies)
-        teller.blank()
         await stage.mails(returned, MailKind.APPLICATION_RETURNED)
-        teller.blank()
         teller.say(MENDED[type])
-        teller.blank()
         await publish(stage.system.cluster, customer.supplemented(case_id, application, csr))
     delivered = await stage.follow(case_id, CaseState.DELIVERED, "notifier")
     (issued,) = stage.witness.of_case(case_id, CertificateIssued)
     file = keep_certificate(issued, stage.system.folder)
     teller.blank()
     teller.certificate(issued, f"certificates/{file}.pem and .der")
-    teller.blank()
     mails = await stage.mails(delivered, MailKind.CERTIFICATE_ISSUED)
     if type is CertificateType.TEST_SERVER:
-        teller.blank()
         teller.say("This is what the technical contact reads:")
-        teller.blank()
         teller.letter(mails[-1])
     return Granted(case_id, customer, issued, file)
 
@@ -168,11 +161,8 @@ async def apply(stage: Stage, type: CertificateType, csr: str) -> Granted:
 async def _attach(stage: Stage, customer: Customer, case_id: UUID, csr: str) -> None:
     """The technical contact, whom the orderer invites to this one case, attaches the request."""
     waiting = await stage.follow(case_id, CaseState.WAITING_FOR_CSR, "intake")
-    stage.teller.blank()
     await stage.mails(waiting, MailKind.CSR_INVITED)
-    stage.teller.blank()
     stage.teller.say("The orderer invites the technical contact, who makes the key and attaches its request.")
-    stage.teller.blank()
     contact = replace(customer, user_id="contact-1", role=Role.TECHNICAL_CONTACT)
     invited = customer.invited(contact.user_id, contact.role, case_id)
     await publish(stage.system.cluster, invited, contact.attached(case_id, csr))
@@ -198,12 +188,9 @@ async def revoke(stage: Stage, granted: Granted) -> None:
     """The customer fears that a key is exposed, and asks for the certificate's revocation; somebody relies on the certificate before and after."""
     teller = stage.teller
     teller.say("Somebody who relies on the server's certificate looks at its CRL, and asks by OCSP:")
-    teller.blank()
     await rely(stage, granted, whole=True)
-    teller.blank()
     typed = bytes.fromhex(granted.issued.serial).hex(":").upper()
     teller.say("The first customer fears that the server's key is exposed, and asks for its certificate's revocation.")
-    teller.blank()
     teller.fact("serial", f"{typed}, as typed")
     teller.fact("reason", "the key may be exposed")
     teller.blank()
@@ -213,35 +200,26 @@ async def revoke(stage: Stage, granted: Granted) -> None:
     (revoked,) = stage.witness.of_case(granted.case_id, CertificateRevoked)
     teller.blank()
     _show_crl(teller, stage.system.crl_folder, revoked)
-    teller.blank()
     await stage.mails(case, MailKind.CERTIFICATE_REVOKED)
-    teller.blank()
     teller.say("Who relies on the certificate now, is told by both:")
-    teller.blank()
     await rely(stage, granted, whole=False)
 
 
-async def rely(stage: Stage, granted: Granted, *, whole: bool) -> None:
-    """CRL and OCSP as a relying party sees them. Raises Told where they say other than the topics do."""
+async def rely(stage: Stage, granted: Granted, *, whole: bool, by_ocsp: bool = True) -> None:
+    """The CRL, and OCSP, as a relying party sees them with OpenSSL's command line. Raises Told where they say other than the topics do."""
     issued, folder = granted.issued, stage.system.folder
-    certificate, chain = f"certificates/{granted.name}.pem", _chain(issued.issuer)
+    environment, family = issued.issuer.split("-")
+    chain = {"root": f"ca/roots/{environment}-root-{family}.pem", "issuing": f"ca/issuing/{issued.issuer}.pem"}
+    certificate, crl = f"certificates/{granted.name}.pem", f"crls/{crl_name(issued.issuer, issued.partition)}"
     await stage.crl_of(issued.issuer, issued.partition)
-    crl = f"crls/{crl_name(issued.issuer, issued.partition)}"
-    answers = (
-        await openssl.verify(folder, certificate, **chain, crl=crl),
-        await openssl.ask_ocsp(folder, certificate, **chain, url=stage.system.ocsp_url),
-    )
+    answers = [await openssl.verify(folder, certificate, **chain, crl=crl)]
+    if by_ocsp:
+        answers.append(await openssl.ask_ocsp(folder, certificate, **chain, url=stage.system.ocsp_url))
     revoked = bool(stage.witness.of_case(granted.case_id, CertificateRevoked))
     for answer in answers:
         stage.teller.command(answer, whole=whole)
         if answer.content is revoked:
             raise Told(f"OpenSSL {'accepts a revoked' if revoked else 'refuses a good'} certificate: {answer.said}")
-
-
-def _chain(issuer: str) -> dict[str, str]:
-    """The files of a CA's certificate and of its root's, in the demonstration's folder."""
-    environment, family = issuer.split("-")
-    return {"root": f"ca/roots/{environment}-root-{family}.pem", "issuing": f"ca/issuing/{issuer}.pem"}
 
 
 def _show_crl(teller: Narrator, folder: Path, revoked: CertificateRevoked) -> None:
@@ -259,53 +237,32 @@ def _show_crl(teller: Narrator, folder: Path, revoked: CertificateRevoked) -> No
         )
 
 
-async def judge(stage: Stage, certificates: list[Granted]) -> None:
-    """OpenSSL's command line, as a relying party would use it. Raises Told where it finds other than it should."""
-    for number, granted in enumerate(certificates):
-        issued = granted.issued
-        await stage.crl_of(issued.issuer, issued.partition)
-        crl = f"crls/{crl_name(issued.issuer, issued.partition)}"
-        certificate = f"certificates/{granted.name}.pem"
-        answer = await openssl.verify(stage.system.folder, certificate, **_chain(issued.issuer), crl=crl)
-        revoked = bool(stage.witness.of_case(granted.case_id, CertificateRevoked))
-        stage.teller.command(answer, whole=number == 0)
-        if answer.content is revoked:
-            raise Told(f"OpenSSL {'accepts a revoked' if revoked else 'refuses a good'} certificate: {answer.said}")
-
-
 async def lapse(stage: Stage) -> None:
     """Nobody ever attaches the request. Six months pass by intake's clock alone, and what comes then is too late."""
     application, teller, case_id = example(CertificateType.TEST_SERVER), stage.teller, uuid4()
     customer = Customer.of(application.applicant.business_id)
     teller.say("The pharmacy applies for another certificate, and forgets it.")
-    teller.blank()
     await publish(stage.system.cluster, customer.submitted(case_id, application, None))
     waiting = await stage.follow(case_id, CaseState.WAITING_FOR_CSR, "intake")
     assert waiting.lapses is not None
     ahead = waiting.lapses - datetime.now(UTC) + timedelta(hours=2)
     teller.fact("lapses on", f"{waiting.lapses.astimezone(HELSINKI):%-d %B %Y}")
-    teller.blank()
     teller.say(f"Intake is started again, with its clock {ahead.days} days ahead.")
-    teller.blank()
     with teller.waiting("waiting for the intake of another day"):
         await asyncio.to_thread(stage.system.children["intake"].stop)
         stage.system.start("intake", SERVICECERT_CLOCK_AHEAD=f"{ahead.total_seconds():.0f}")
         await stage.system.ready("intake")
     lapsed = await stage.follow(case_id, CaseState.LAPSED, "intake")
-    teller.blank()
     await stage.mails(lapsed, MailKind.APPLICATION_LAPSED)
     await publish(stage.system.cluster, customer.withdrawn(case_id))
     answered = await stage.answered(case_id)
-    teller.blank()
     teller.say("Who comes now, is told so:")
-    teller.blank()
     teller.answer(answered)
 
 
 async def show_page(stage: Stage, account_id: str) -> None:
     """The page of the customer who applied twice, as it is drawn from `cases` alone (E4)."""
     stage.teller.say(f"`servicecert cases --account {account_id}` draws it, from the topic `cases` alone:")
-    stage.teller.blank()
     found = await of_account(stage.system.cluster, account_id)
     Page(stage.teller.console, found[0].language).listed(account_id, found)
 

@@ -1,7 +1,5 @@
 """Applications as the e-service's form has them: read from files, and the examples of invented organisations."""
 
-from __future__ import annotations
-
 import json
 import os
 import tomllib

@@ -1,7 +1,5 @@
 """What the topic `cases` says: of one case from the first record on, or of all cases of an account as they now stand (E4)."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncGenerator
 from uuid import UUID
 

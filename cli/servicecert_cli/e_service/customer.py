@@ -1,9 +1,8 @@
 """A user of the e-service, and the events that follow from what that user does."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Self
 from uuid import UUID, uuid4
 
 from servicecert_schemas.account import AccountMemberAdded, AccountMemberRemoved, AccountOpened
@@ -32,10 +31,10 @@ class Customer:
     def actor(self) -> Actor:
         return Actor(user_id=self.user_id, account_id=self.account_id, assurance=self.assurance, role=self.role)
 
-    @staticmethod
-    def of(business_id: str) -> Customer:
+    @classmethod
+    def of(cls, business_id: str) -> Self:
         """The customer whose account is named by a business id, as the examples' accounts are."""
-        return Customer("account-" + "".join(letter for letter in business_id if letter.isalnum() or letter == "-"))
+        return cls("account-" + "".join(letter for letter in business_id if letter.isalnum() or letter == "-"))
 
     def opened(self, business_id: str, name: str) -> AccountOpened:
         """The account is opened for an organisation; this user is its first member."""

@@ -1,7 +1,5 @@
 """The customer's page, drawn from `cases` alone (E4): the list of an account, and one of its cases opened as a decision."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -9,10 +7,9 @@ from rich.text import Text
 from servicecert_schemas.case import CaseCertificate, CaseChanged, CaseState
 from servicecert_schemas.values import Language, Texts
 
-from ..terminal.telling import STYLES, fingerprint, relative_names
+from ..terminal.telling import STYLES, WIDTH, Teller, fingerprint, relative_names
 from . import page_words as words
 
-WIDTH = 79
 LABEL = 24
 
 _CLOSED = frozenset({CaseState.LAPSED, CaseState.WITHDRAWN, CaseState.REFUSED})
@@ -23,6 +20,7 @@ class Page:
 
     def __init__(self, console: Console, language: Language) -> None:
         self._console = console
+        self._teller = Teller(console)
         self._language = language
 
     def listed(self, account_id: str, cases: Sequence[CaseChanged]) -> None:
@@ -153,9 +151,7 @@ class Page:
         self._print(Text(f"  {self._in(title)}", "bold cyan"))
 
     def _fact(self, label: Texts, value: str, style: str = "") -> None:
-        for number, line in enumerate(Text(value, style).wrap(self._console, WIDTH - LABEL - 4)):
-            line.rstrip()
-            self._print(Text.assemble((f"    {'' if number else self._in(label):<{LABEL}}", "dim"), line))
+        self._teller.fact(self._in(label), value, style, width=LABEL)
 
     def _lines(self, margin: str, text: Text) -> None:
         for number, line in enumerate(text.wrap(self._console, WIDTH - len(margin))):

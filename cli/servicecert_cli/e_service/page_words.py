@@ -1,7 +1,5 @@
 """The words of the customer's page in Swedish, Finnish and English, as the authority uses them."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from types import MappingProxyType
 

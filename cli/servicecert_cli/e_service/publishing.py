@@ -1,7 +1,5 @@
 """Publishing events as the e-service does."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 

@@ -19,10 +19,9 @@ from servicecert_worker.audit.checkpoints import TrustedKey
 from servicecert_worker.audit.verification import Signed, Verified, verify
 from servicecert_worker.decider import Change
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.storage import database
 
 from ..connections import kafka
-from ..connections.schema import connected
+from ..connections.schema import connected, opened
 from ..faults import Told
 from .files import can_be
 
@@ -94,11 +93,7 @@ async def life(url: str, what: str) -> list[Lived]:
 
     Raises Told and OperatorError.
     """
-    try:
-        connection = await asyncpg.connect(url, **database.connection_options("public"))
-    except (OSError, TimeoutError, asyncpg.PostgresError) as fault:
-        raise database.database_refused(url, str(fault)) from None
-    try:
+    async with opened(url, "public") as connection:
         services = [
             service
             for service in SERVICES
@@ -108,16 +103,10 @@ async def life(url: str, what: str) -> list[Lived]:
         rows = await _decided_by_operators(connection, cases) if "revoker" in services else []
         for key in cases:
             for service in services:
-                rows += [
-                    Lived(row["at"], service, json.loads(row["entry"]))
-                    for row in await connection.fetch(
-                        f"select at, entry from {service}.audit where key = $1 order by at, chain, seq",  # noqa: S608  -- the name is ours
-                        key,
-                    )
-                ]
-        return sorted(rows, key=lambda row: row.at)
-    finally:
-        connection.terminate()
+                query = f"select at, entry from {service}.audit where key = $1 order by at, chain, seq"  # noqa: S608  -- the name is ours
+                found = await connection.fetch(query, key)
+                rows += [Lived(row["at"], service, json.loads(row["entry"])) for row in found]
+    return sorted(rows, key=lambda row: row.at)
 
 
 async def _cases(connection: asyncpg.Connection[Any], what: str) -> list[str]:

@@ -1,7 +1,5 @@
 """Making a certificate authority, with passphrases that are given or drawn, and the protocol of what was done."""
 
-from __future__ import annotations
-
 import secrets
 import socket
 from collections.abc import Sequence

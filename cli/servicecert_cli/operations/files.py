@@ -1,7 +1,5 @@
 """Files that commands read and write; those that hold secrets are readable by their owner alone, from the first byte on."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """A page of all mails in all languages, as their readers see them: for whoever changes a mail, and whoever translates one."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Logins of operators: what two of them decide is bound to who they are in the database (D2)."""
 
-from __future__ import annotations
-
 import os
 import re
 from contextlib import closing

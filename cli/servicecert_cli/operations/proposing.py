@@ -78,7 +78,7 @@ async def proposal(connection: asyncpg.Connection[Any], id: UUID) -> Proposal:
     """One proposal. Raises Told."""
     found = await proposals(connection, id, everything=True)
     if not found:
-        raise Told(f"There is no proposal {id}: see `servicecert proposals list --all`.", 1)
+        raise Told(f"There is no proposal {id}: see `servicecert proposals list --all`.")
     return found[0]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,10 @@ _SELECT = """
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What all selected certificates have. None of them is a condition that is not set; `issued_until` itself is not among them."""
+    """What all selected certificates have, in the order of the query's arguments.
+
+    None of them is a condition that is not set; `issued_until` itself is not among them.
+    """
 
     serials: tuple[str, ...] | None = None
     key_sha256: str | None = None
@@ -61,19 +64,7 @@ class Selection:
 
 async def selected(connection: asyncpg.Connection[Any], selection: Selection) -> list[tuple[str, str]]:
     """The valid certificates that are meant, the oldest first: case and serial number."""
-    it = selection
-    rows = await connection.fetch(
-        _SELECT,
-        None if it.serials is None else list(it.serials),
-        it.key_sha256,
-        it.issuer,
-        it.type,
-        it.profile,
-        it.profile_version,
-        it.issued_from,
-        it.issued_until,
-        it.account,
-    )
+    rows = await connection.fetch(_SELECT, *astuple(selection))
     return [(row["key"], row["serial"]) for row in rows]
 
 

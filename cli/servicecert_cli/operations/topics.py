@@ -1,7 +1,5 @@
 """The catalogue's topics as a cluster has them, and starting a service anew on topics that are others."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 

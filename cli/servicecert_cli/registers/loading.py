@@ -1,7 +1,5 @@
 """Loading the registers: what a file changes of what stands in the topic `registers`, published there."""
 
-from __future__ import annotations
-
 import gc
 import os
 from collections.abc import Iterable, Iterator, Sequence

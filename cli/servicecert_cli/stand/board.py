@@ -1,7 +1,5 @@
 """The live board: what each service does, in numbers that its workers tell."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

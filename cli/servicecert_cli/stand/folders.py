@@ -1,7 +1,5 @@
 """The folder that a system leaves its mails, CRLs and logs in, and its secrets while it runs."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Broker and database for one system: with roles and schemas, and a name of its own where others use them too."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -106,7 +104,7 @@ def _own_database(url: str, mine: str) -> str:
     except psycopg.errors.InsufficientPrivilege:
         raise OperatorError(
             "DATABASE_URL names a role that may not create databases: name one that may, or leave DATABASE_URL unset to have a server started.",
-            77,
+            os.EX_NOPERM,
         ) from None
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 

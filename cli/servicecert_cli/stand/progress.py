@@ -1,10 +1,8 @@
 """How whoever waits is told what is being done: steps that begin, say something, and are done; on a terminal, or not at all."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -62,7 +60,7 @@ class Steps:
         self._spinner = Spinner("dots", style="cyan")
         self._live = Live(console=console, get_renderable=self._shown, refresh_per_second=12, transient=True)
 
-    def __enter__(self) -> Steps:
+    def __enter__(self) -> Self:
         if self._console.is_terminal:
             self._live.start()
         return self

@@ -1,7 +1,5 @@
 """Starting anew what has died, sooner or later: at once the first time, with growing pauses where it dies again soon."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 

@@ -13,8 +13,6 @@
 The demo, `servicecert up`, the journeys, the chaos run and the benchmarks are built on it. It has no fixed port, and no folder but the one it is given.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import shutil
@@ -32,7 +30,6 @@ from servicecert_deploy.ports import HOST, free_port
 from servicecert_pki.manifest import MANIFEST
 from servicecert_revoker.crl.effects import server as crl_server
 from servicecert_revoker.effects import admission
-from servicecert_schemas.register import RegisterEntry
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.audit.checkpoints import make_keys
 from servicecert_worker.kafka import topic_creation
@@ -143,14 +140,15 @@ class System:
         self._ocsp_port = free_port()
         self.ocsp_url = admission.address(HOST, self._ocsp_port)
         authority = asyncio.create_task(self._make_authority())
-        self._stack.push_async_callback(_finished, authority)
+        # A thread cannot be interrupted: it ends before what it writes to is removed.
+        self._stack.push_async_callback(asyncio.wait, [authority])
         self.place = await self._stack.enter_async_context(
             opened_place(self._parts, self._report, apart=self._apart, throughput=self._throughput)
         )
         await topic_creation.create(self.cluster.bootstrap, CATALOGUE, self.cluster.prefix, access=self.cluster.access)
         self._stack.push_async_callback(self.stop_all)
         # Before intake starts: it is ready once it has what stands in the registers then.
-        await publish_entries(self.cluster, await asyncio.to_thread(_fictitious))
+        await publish_entries(self.cluster, await asyncio.to_thread(list, read_register(FICTITIOUS_REGISTERS)))
         signing = ("issuer", "revoker")
         self._report.began("services", "Services")
         self._start_all([name for name in self.processes if service_of(name) not in signing])
@@ -243,7 +241,7 @@ class System:
             ) from None
 
     async def _ready(self, name: str) -> None:
-        while not await self._answers_ready(name):
+        while await self._answer(name, "ready") is None:
             self.require_alive(name)
             await asyncio.sleep(POLL_SECONDS)
 
@@ -254,12 +252,13 @@ class System:
             if not child.alive:
                 raise Told(f"{name} ended with status {child.returncode}: {child.said(4)}", os.EX_SOFTWARE)
 
-    async def _answers_ready(self, name: str) -> bool:
+    async def _answer(self, name: str, path: str) -> str | None:
+        """What a worker answers; None where it answers not at all, or that it is not so."""
         try:
-            async with self._session.get(f"http://{self.health(name)}/ready") as answer:
-                return answer.status == 200
+            async with self._session.get(f"http://{self.health(name)}/{path}") as answer:
+                return await answer.text() if answer.ok else None
         except (OSError, aiohttp.ClientError):
-            return False
+            return None
 
     def health(self, name: str) -> str:
         """The `host:port` of a worker's /live, /ready and /metrics. Raises OSError before it has one."""
@@ -267,12 +266,7 @@ class System:
 
     async def metrics(self, name: str) -> Samples:
         """A worker's numbers at this moment, summed by name and by the labels that tell kinds apart. Empty where it does not answer."""
-        try:
-            async with self._session.get(f"http://{self.health(name)}/metrics") as answer:
-                text = await answer.text()
-        except (OSError, aiohttp.ClientError):
-            return {}
-        return summed(text)
+        return summed(await self._answer(name, "metrics") or "")
 
     def log(self, name: str) -> Path:
         """What a worker says."""
@@ -303,12 +297,3 @@ def _deployed() -> Iterator[None]:
         yield
     except DeployError as fault:
         raise Told(str(fault), os.EX_UNAVAILABLE) from None
-
-
-def _fictitious() -> list[RegisterEntry]:
-    return list(read_register(FICTITIOUS_REGISTERS))
-
-
-async def _finished(task: asyncio.Task[None]) -> None:
-    """Waits for a task's thread, which cannot be interrupted, before what it writes to is removed."""
-    await asyncio.wait([task])

@@ -1,7 +1,5 @@
 """A certificate authority whose issuing keys are in SoftHSM2, as a system on one machine needs it to be like production."""
 
-from __future__ import annotations
-
 import os
 import secrets
 import subprocess

@@ -1,7 +1,5 @@
 """Somebody who reads every topic from the first record on, and remembers what was said."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from base64 import b64encode

@@ -1,7 +1,5 @@
 """Coroutines that end in order when somebody presses Ctrl-C or the process is told to end."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal

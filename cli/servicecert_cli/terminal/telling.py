@@ -1,7 +1,5 @@
 """How commands speak to people: quiet, 80 columns, times on the left, colour on a terminal only."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 
@@ -32,16 +30,20 @@ class Teller:
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self._apart = False
 
     def title(self, text: str) -> None:
-        self.console.print()
-        self.console.print(f" {text}", style="bold")
-        self.console.print()
+        self.blank()
+        self.line(" ", Text(text, style="bold"))
+        self.blank()
 
     def say(self, text: str) -> None:
-        """Sentences, indented and wrapped."""
+        """A paragraph, indented and wrapped, between blank lines."""
+        if not self._apart:
+            self.blank()
         for line in Text(text).wrap(self.console, WIDTH - 3):
             self.line("   ", line)
+        self.blank()
 
     def fact(self, label: str, value: str, style: str = "", *, width: int = 12) -> None:
         """A labelled value; its further lines stand below its first."""
@@ -54,10 +56,12 @@ class Teller:
 
     def blank(self) -> None:
         self.console.print()
+        self._apart = True
 
     def line(self, margin: str, line: Text) -> None:
         """A line behind a margin, not wrapped."""
         line.rstrip()
+        self._apart = False
         self.console.print(Text.assemble((margin, "dim"), line), soft_wrap=True)
 
     def states(self, case: CaseChanged, told: int) -> None:

@@ -1,0 +1,123 @@
+"""A server on this machine that keeps its address and what it holds until it is stopped: what the broker and the database have in common."""
+
+import shutil
+import signal
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+from .errors import PortTaken, StartFailed
+from .ports import FreePort
+from .processes import Child
+from .reports import Report
+
+TRIES = 5
+START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+
+
+class Server(ABC):
+    """Its address and what it holds are kept over `kill` and `restart` until `stop`. Every call blocks until what it asks for is so."""
+
+    NAME: ClassVar[str]
+    END_SIGNAL: ClassVar[signal.Signals] = signal.SIGTERM
+    PORT_TAKEN: ClassVar[str]
+    """What its log says where another process took its port first."""
+
+    def __init__(self, report: Report, choose_port: FreePort) -> None:
+        self._report = report
+        self._choose_port = choose_port
+        self._folder: Path | None = None
+        self._child: Child | None = None
+        self._port = 0
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running server."""
+        return self._running().pid
+
+    @property
+    def alive(self) -> bool:
+        return self._child is not None and self._child.alive
+
+    @property
+    def log(self) -> Path:
+        """What the server says."""
+        return self._home() / "server.log"
+
+    def restart(self) -> None:
+        """The same address, the same content: stops it first if it runs. Returns when it answers again."""
+        if self.alive:
+            self._running().stop(STOP_SECONDS, self.END_SIGNAL)
+        self._spawn()
+
+    def kill(self) -> None:
+        """SIGKILL to the server and its children; its address and content stay for `restart`."""
+        self._running().kill()
+
+    def freeze(self) -> None:
+        """It stands still with its connections open, until `thaw`."""
+        self._running().freeze()
+
+    def thaw(self) -> None:
+        self._running().thaw()
+
+    def stop(self) -> None:
+        """Ends it and deletes its content. Harmless when it does not run."""
+        if self._child is not None:
+            self._child.stop(STOP_SECONDS, self.END_SIGNAL)
+            self._child = None
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """Fills the new folder with what an empty server needs."""
+
+    @abstractmethod
+    def _choose_ports(self) -> None:
+        """Chooses the ports that the next process listens on."""
+
+    @abstractmethod
+    def _process(self) -> Child:
+        """Runs the server's process."""
+
+    @abstractmethod
+    def _answers(self) -> bool:
+        """Whether the server serves clients."""
+
+    def _start_in(self, folder: Path) -> None:
+        """Starts an empty server in a new folder. A port that another process takes meanwhile is chosen anew."""
+        self._folder = folder
+        try:
+            self._prepare()
+            for left in reversed(range(TRIES)):
+                self._choose_ports()
+                try:
+                    return self._spawn()
+                except PortTaken:
+                    if not left:
+                        raise
+        except BaseException:
+            self.stop()
+            raise
+
+    def _spawn(self) -> None:
+        self.log.unlink(missing_ok=True)
+        self._child = self._process()
+        try:
+            self._child.await_ready(self._answers, START_SECONDS)
+        except StartFailed as failed:
+            self._child.stop(STOP_SECONDS, self.END_SIGNAL)
+            if self.PORT_TAKEN in self.log.read_text(errors="replace"):
+                raise PortTaken(f"A port of {self.NAME} is in use.") from failed
+            raise
+
+    def _home(self) -> Path:
+        assert self._folder is not None, f"{self.NAME} was not started"
+        return self._folder
+
+    def _running(self) -> Child:
+        assert self._child is not None, f"{self.NAME} was not started"
+        return self._child
