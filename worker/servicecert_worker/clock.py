@@ -4,8 +4,6 @@ A worker and its service have one clock, given to `open_service` and `decide`. O
 stamped them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 

@@ -4,8 +4,6 @@ OperatorError   something outside must be put right first; its text says what an
 Transient       (see decider) something is unavailable for now
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import random

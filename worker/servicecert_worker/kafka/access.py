@@ -1,7 +1,5 @@
 """How Kafka is reached: in the clear, or by TLS and SASL. Every client of ours, of workers and of commands, is opened with this."""
 
-from __future__ import annotations
-
 import os
 import ssl
 from enum import StrEnum

@@ -3,8 +3,6 @@
 What FastStream's defaults do instead, and what it costs, is in docs/decisions/faststream.md.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence

@@ -1,7 +1,5 @@
 """Whether all that was written before a moment has had its effect: what was sent in time is heard before a deadline ends its case."""
 
-from __future__ import annotations
-
 import logging
 from contextlib import suppress
 from datetime import datetime, timedelta

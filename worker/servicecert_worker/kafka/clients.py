@@ -4,8 +4,6 @@ aiokafka cancels tasks of its own and awaits them, so that its methods may raise
 such an end for an orderly one: what followed a topic would stand still for ever, and nobody be told.
 """
 
-from __future__ import annotations
-
 import logging
 from contextlib import suppress
 

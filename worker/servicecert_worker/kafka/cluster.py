@@ -1,7 +1,5 @@
 """A Kafka cluster as this installation uses it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

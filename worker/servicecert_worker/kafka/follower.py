@@ -3,8 +3,6 @@
 One way for all who decide or answer by what topics say: the snapshots of services, and the OCSP responder.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence

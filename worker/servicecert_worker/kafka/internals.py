@@ -3,8 +3,6 @@
 `pyproject.toml` binds aiokafka's version (`~=`), and tests/worker/test_internals.py fails where one of these has changed.
 """
 
-from __future__ import annotations
-
 import asyncio
 from io import BytesIO
 from typing import Any

@@ -3,8 +3,6 @@
 It is the same whether workers run or not. Seconds are the age of the oldest record that waits, by its producer's clock.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Offsets are committed explicitly, per partition, after the transaction that handled their records: at least once. The inbox makes it once in effect.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections import Counter, deque

@@ -1,7 +1,5 @@
 """Makes the catalogue's topics, and waits until each partition has a leader."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic

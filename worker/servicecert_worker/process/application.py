@@ -4,8 +4,6 @@ FastStream brings the order of starting and ending, the subscribers, and its com
 an end at any moment, and `/live`, `/ready`, `/metrics`, `/asyncapi.json`.
 """
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import logging

@@ -3,8 +3,6 @@
 FastStream draws one from handlers' annotations, without our headers, keys and retention. So `faststream docs gen` and `/asyncapi.json` show ours.
 """
 
-from __future__ import annotations
-
 import json
 from importlib.resources import files
 from typing import Any, Self

@@ -1,7 +1,5 @@
 """`/live`, `/ready`, `/metrics` and `/asyncapi.json` over HTTP: FastStream's ASGI routes, served by uvicorn beside the subscribers."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import socket

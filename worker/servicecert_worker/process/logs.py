@@ -1,7 +1,5 @@
 """Logging: one JSON object a line, or readable lines on a terminal. No personal data, no secrets."""
 
-from __future__ import annotations
-
 import logging
 import sys
 from typing import Literal

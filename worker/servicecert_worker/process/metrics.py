@@ -1,7 +1,5 @@
 """What a worker counts and shows to Prometheus, with the names of its metrics in one place."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime

@@ -3,8 +3,6 @@
 An event loop that is blocked cannot watch itself, so its heartbeat is watched from a thread.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """What a turn decides: `decide` folded over what happened to each key, in order. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -4,8 +4,6 @@ Three kinds of things happen: records, results of acts, deadlines. A turn handle
 the same items; what is not is halved until the culprit stands alone, and that is parked.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections import deque

@@ -4,8 +4,6 @@ An event is in the inbox or parked, never in both: so a replay goes through the 
 nothing. Later events of a parked record's key wait behind it (I5).
 """
 
-from __future__ import annotations
-
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Records of Kafka as the worker carries them, and what they decode to."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime

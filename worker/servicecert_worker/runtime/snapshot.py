@@ -1,7 +1,5 @@
 """What a service knows from topics that are kept for ever: a snapshot, complete before the first turn and current from then on."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,7 +1,5 @@
 """The issuer's acts: using a CA key, and examining a stopped application anew."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence

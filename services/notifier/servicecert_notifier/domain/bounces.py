@@ -3,8 +3,6 @@
 A report may come from anybody. It says of one mail of ours that it failed, or it says nothing; its words are never kept.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Bounds what clients can hold of a server of ours: how many connections, and for how long without asking anything."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

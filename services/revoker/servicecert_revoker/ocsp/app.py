@@ -1,7 +1,5 @@
 """The OCSP responder as a FastStream application: `faststream run --factory servicecert_revoker.ocsp.app:app`."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import resource

@@ -1,7 +1,5 @@
 """What a responder answers from: two topics, which have to be the same ones for as long as it runs."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 

@@ -3,8 +3,6 @@
 `Cache-Control: max-age` is short, so that a revocation is not hidden by a cache for as long as an answer is valid.
 """
 
-from __future__ import annotations
-
 import logging
 from base64 import b64decode
 from collections.abc import AsyncIterator, Callable

@@ -1,7 +1,5 @@
 """The numbers that a responder shows to Prometheus."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
