@@ -7,18 +7,10 @@ import asyncpg
 from servicecert_worker.clock import Clock
 from servicecert_worker.decider import Gauge
 
+from ..storage import QUERIES
+
 Read: TypeAlias = Callable[[], Awaitable[Mapping[str, float]]]
 ReadPairs: TypeAlias = Callable[[], Awaitable[Mapping[tuple[str, ...], float]]]
-
-_WAITING = """
-select kind, count(*) as mails, max(extract(epoch from $1::timestamptz - planned_at)) as age from mails where state = 'deferred' group by kind
-"""
-
-_HELD = """
-select coalesce(sum(mails) filter (where minute <= $1::timestamptz + interval '1 hour'), 0) as soon,
-       coalesce(sum(mails) filter (where minute > $1::timestamptz + interval '1 hour'), 0) as later
-from pace_minutes where minute > $1::timestamptz
-"""
 
 
 class Waiting:
@@ -38,12 +30,12 @@ class Waiting:
 
     async def held(self) -> Mapping[str, float]:
         """How many reminders were given a minute to come, by when that is."""
-        row = await self._pool.fetchrow(_HELD, self._clock())
+        row = await self._pool.fetchrow(QUERIES["held_reminders"], self._clock())
         assert row is not None
         return {"within an hour": float(row["soon"]), "later": float(row["later"])}
 
     async def _rows(self) -> list[asyncpg.Record]:
-        return await self._pool.fetch(_WAITING, self._clock())
+        return await self._pool.fetch(QUERIES["waiting_mails"], self._clock())
 
 
 def gauges(outcomes: ReadPairs, answers: Read, connections: Read, waiting: Waiting) -> tuple[Gauge, ...]:

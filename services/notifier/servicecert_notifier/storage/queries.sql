@@ -32,6 +32,11 @@ where ($1::uuid is null or m.mail_id = $1)
 order by m.planned_at desc, m.entry desc
 limit $6
 
+-- name: held_reminders
+select coalesce(sum(mails) filter (where minute <= $1::timestamptz + interval '1 hour'), 0) as soon,
+       coalesce(sum(mails) filter (where minute > $1::timestamptz + interval '1 hour'), 0) as later
+from pace_minutes where minute > $1::timestamptz
+
 -- name: keep_paces
 -- What a turn gave out. What lies in the past says nothing any more.
 with kept as (
@@ -129,3 +134,6 @@ with given as (
     on conflict do nothing
 )
 select count(*) from kept
+
+-- name: waiting_mails
+select kind, count(*) as mails, max(extract(epoch from $1::timestamptz - planned_at)) as age from mails where state = 'deferred' group by kind

@@ -20,9 +20,6 @@ from ..storage.prepare import lock_keys
 
 log = logging.getLogger(__name__)
 
-_STANDS = """
-    select exists (select from proposals where key_sha256 = $1 and kind = 'cascade' and confirmed_by is null and dropped_by is null)
-"""
 _RATE = 600
 
 
@@ -45,7 +42,7 @@ class Cascade:
             rows = await connection.fetch(QUERIES["others"], key, self.clock(), self.most + 1)
             items = tuple(Item(UUID(row["case_id"]), row["account_id"], row["serial"]) for row in rows)
             came = found(key, items, self.most)
-            if not came.stopped or await connection.fetchval(_STANDS, key):
+            if not came.stopped or await connection.fetchval(QUERIES["cascade_is_proposed"], key):
                 return came
             cases = [row["case_id"] for row in await connection.fetch(QUERIES["others"], key, self.clock(), None)]
             why = f"The key {key} is compromised, and more than {self.most} other certificates have it."

@@ -9,6 +9,9 @@ returning number
 -- name: asked
 select octets, partition from revocations where issuer = $1 and octets = any($2::bytea[])
 
+-- name: cascade_is_proposed
+select exists (select from proposals where key_sha256 = $1 and kind = 'cascade' and confirmed_by is null and dropped_by is null)
+
 -- name: compromised
 select key_sha256 from compromised_keys where key_sha256 = any($1::text[])
 
