@@ -7,7 +7,6 @@ import logging
 import ssl
 from pathlib import Path
 
-import pytest
 from faststream.security import SASLScram512
 from servicecert_deploy import Parts
 from servicecert_deploy.ports import free_port
@@ -36,8 +35,8 @@ async def test_a_broker_that_is_away_is_waited_for_and_the_wait_can_be_ended(cap
     assert not starting.done()
     async with asyncio.timeout(30):
         await broker.stop()
-        with pytest.raises(asyncio.CancelledError):
-            await starting
+        await starting
+    assert not starting.cancelled()
 
 
 async def test_a_broker_whose_consumer_does_not_end_is_left(stand: Stand, monkeypatch) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import UnsupportedCodecError
 from faststream import BaseMiddleware
 from servicecert_schemas import topics
 from servicecert_worker.kafka import source as sources
@@ -150,3 +151,59 @@ async def test_a_source_without_room_takes_no_more_than_one_batch(stand: Stand) 
             return reading.take() == 9 * 150
 
         await eventually(all_read)
+
+
+async def test_I1_what_a_failing_fetch_has_passed_is_read_again(stand: Stand, monkeypatch) -> None:
+    """As with a batch in a compression that is not installed: records of other partitions are fetched with it, and given to nobody."""
+    await stand.send([each for _ in range(7) for each in numbered(uuid4(), *map(str, range(50)))])
+    getmany, passed = AIOKafkaConsumer.getmany, []
+
+    async def fails_once(consumer: AIOKafkaConsumer, **limits: Any) -> Any:
+        batches = await getmany(consumer, **limits)
+        if batches and not passed:
+            passed.append(sum(map(len, batches.values())))
+            raise UnsupportedCodecError
+        return batches
+
+    monkeypatch.setattr(AIOKafkaConsumer, "getmany", fails_once)
+    async with Reading(stand, "unreadable") as reading:
+
+        async def all_read() -> bool:
+            return reading.take() == 7 * 50
+
+        await eventually(all_read)
+    assert passed[0] > 0
+
+
+async def test_I1_I5_nothing_is_passed_by_what_a_dying_consumer_still_hands_over(stand: Stand) -> None:
+    await stand.send([each for _ in range(9) for each in numbered(uuid4(), *map(str, range(150)))])
+    async with Reading(stand, "dying", room=1) as reading:
+
+        async def has_records() -> bool:
+            return len(reading.source) > 0
+
+        await eventually(has_records)
+        first = reading.source._subscriber.consumer
+        first._fetcher._fetch_task.cancel()
+
+        async def another() -> bool:
+            return reading.source._subscriber.consumer not in (first, None)
+
+        await eventually(another)
+
+        async def all_read() -> bool:
+            return reading.take() == 9 * 150
+
+        await eventually(all_read)
+        handled: dict[int, int] = {}
+        for record in reading.taken:
+            assert record.offset <= handled.get(record.partition, 0)
+            handled[record.partition] = max(record.offset + 1, handled.get(record.partition, 0))
+
+
+async def test_I6_a_timestamp_of_no_year_is_harmless() -> None:
+    source = Source(Broker(Cluster("nowhere:1"), "toy"), [PARTITION.topic], "toy")
+    source.bind(lambda: None, lambda: 1_000)
+    for number, milliseconds in enumerate((-(10**14), 10**17, 1_795_000_000_000)):
+        await source.receive([ConsumerRecord(PARTITION.topic, 0, number, milliseconds, 0, b"k", b"v", None, 1, 1, [])])
+    assert [record.written.year for record in source.take(9)] == [1970, 9999, 2026]

@@ -233,10 +233,19 @@ async def test_D8_a_responder_that_is_cut_off_says_so_when_its_knowledge_ends(cl
         assert whole.responder.ready() == (False, "Kafka has been away for so long that nothing can be answered.")
 
 
+async def test_a_missing_topic_is_one_sentence(cluster: Cluster) -> None:
+    whole = Whole(Settings(bootstrap_servers=cluster.bootstrap, topic_prefix="nowhere-", ocsp_host=HOST, ocsp_port=0))
+    async with asyncio.timeout(WAIT_SECONDS):
+        with pytest.raises(BaseExceptionGroup) as ended:
+            await whole.run()
+    assert ended.group_contains(OperatorError, match="servicecert topics create")
+
+
 async def test_a_port_that_is_taken_is_one_sentence(cluster: Cluster) -> None:
     async with asyncio.timeout(WAIT_SECONDS):
-        with pytest.raises(OperatorError, match="SERVICECERT_OCSP_HOST"):
+        with pytest.raises(BaseExceptionGroup) as ended:
             await Whole(Settings(bootstrap_servers=cluster.bootstrap, ocsp_host="192.0.2.1", ocsp_port=1)).run()
+    assert ended.group_contains(OperatorError, match="SERVICECERT_OCSP_HOST")
 
 
 async def test_a_responder_that_waits_for_the_broker_ends_in_order_when_it_is_told_to(tmp_path):

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
 
-from aiokafka import ConsumerRecord, TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
 from faststream import AckPolicy, BaseMiddleware
 from faststream.kafka import KafkaBroker, Topic
 from faststream.kafka.message import KafkaMessage
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 Subscriber: TypeAlias = Any
 """FastStream's batch subscriber: its own name for it is internal."""
 Handler: TypeAlias = Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
+Fetch: TypeAlias = Callable[[AIOKafkaConsumer], Awaitable[Any]]
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5.0
@@ -54,28 +55,58 @@ class Broker(KafkaBroker):
             middlewares=(Guard,),
         )
         self._starting: asyncio.Task[Any] | None = None
+        self.is_stopped = False
 
     async def start(self) -> None:
-        """Start all subscribers; tries again until Kafka answers."""
+        """Start all subscribers; tries again until Kafka answers, or until `stop`."""
         self._starting = asyncio.current_task()
         outage = Outage("Kafka")
-        async for _ in pauses():
-            try:
-                await within(_START_SECONDS, super().start())
-                break
-            except (KafkaError, OSError, TimeoutError) as error:
-                outage.began(error)
-                await self._leave()
-        outage.ended()
-        self._starting = None
+        try:
+            async for _ in pauses():
+                if self.is_stopped:
+                    return
+                try:
+                    await within(_START_SECONDS, super().start())
+                    break
+                except (KafkaError, OSError, TimeoutError) as error:
+                    outage.began(error)
+                    await self._leave()
+        except asyncio.CancelledError:
+            # FastStream starts in a task group that must not be cancelled as a whole: what stops goes on in it.
+            if not self.is_stopped:
+                raise
+        else:
+            outage.ended()
+        finally:
+            self._starting = None
 
     async def stop(self, *error: Any) -> None:
-        """Stop all subscribers, whatever state Kafka and they are in."""
-        if self._starting is not None and self._starting is not asyncio.current_task():
-            self._starting.cancel()
+        """Stop all subscribers for good, whatever state Kafka and they are in."""
+        self.is_stopped = True
+        if (starting := self._starting) is not None and starting is not asyncio.current_task():
+            starting.cancel()
+            await asyncio.wait([starting], timeout=_STOP_SECONDS)
         await self._leave()
         with suppress(TimeoutError):
             await within(_STOP_SECONDS, super().stop(*error))
+
+    async def reopen(self, subscriber: Subscriber, outage: Outage) -> None:
+        """Stop a subscriber and start it again, until Kafka lets it, or until `stop`."""
+        log.info("A subscriber has stopped reading; it is opened again")
+        await leave(subscriber)
+        await asyncio.sleep(1)
+        async for _ in pauses():
+            if self.is_stopped:
+                return
+            try:
+                await within(_START_SECONDS, subscriber.start())
+                break
+            except (KafkaError, OSError, TimeoutError) as error:
+                outage.began(error)
+                await leave(subscriber)
+        outage.ended()
+        if self.is_stopped:
+            await leave(subscriber)
 
     async def _leave(self) -> None:
         await asyncio.gather(*(leave(subscriber) for subscriber in self.subscribers))
@@ -91,7 +122,7 @@ class Guard(BaseMiddleware):
         exc_tb: Any = None,  # noqa: ARG002
     ) -> bool | None:
         subscriber = self.context.get_local("handler_")
-        if exc_val is not None and self.msg is not None and subscriber is not None:
+        if isinstance(exc_val, Exception) and self.msg is not None and subscriber.consumer is not None:
             go_back(subscriber, self.msg)
             await asyncio.sleep(_FAULT_SECONDS)
         return False
@@ -132,7 +163,30 @@ def subscribe(broker: KafkaBroker, topics: Sequence[str], handler: Handler, **op
         **options,
     )
     subscriber(handler)
+    subscriber.get_msg = _ending_at_faults(subscriber.get_msg)
     return subscriber
+
+
+def _ending_at_faults(fetch: Fetch) -> Fetch:
+    """Let a subscriber end where fetching fails, so that it is opened again at the offsets from which it has to read on.
+
+    FastStream would go on with the same consumer. Its position may have passed records of one partition when another one's batch cannot be read.
+    """
+    outage = Outage("Reading from Kafka")
+
+    async def fetch_or_end(consumer: AIOKafkaConsumer) -> Any:
+        try:
+            fetched = await fetch(consumer)
+        except ConsumerStoppedError:
+            raise
+        except Exception as error:
+            outage.began(error)
+            raise ConsumerStoppedError from None
+        if fetched:
+            outage.ended()
+        return fetched
+
+    return fetch_or_end
 
 
 async def _as_it_is(records: tuple[ConsumerRecord, ...]) -> KafkaMessage:
@@ -170,17 +224,3 @@ async def leave(subscriber: Subscriber) -> None:
     await subscriber.stop()
     if consumer is not None:
         await stop(consumer)
-
-
-async def reopen(subscriber: Subscriber, outage: Outage) -> None:
-    """Stop a subscriber and start it again, until Kafka lets it."""
-    log.warning("A subscriber has stopped reading; it is opened again")
-    await asyncio.sleep(1)
-    async for _ in pauses():
-        await leave(subscriber)
-        try:
-            await within(_START_SECONDS, subscriber.start())
-            outage.ended()
-            return
-        except (KafkaError, OSError, TimeoutError) as error:
-            outage.began(error)

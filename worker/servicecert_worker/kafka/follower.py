@@ -6,20 +6,20 @@ One way for all who decide or answer by what topics say: the snapshots of servic
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import datetime
 from typing import NoReturn
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError
-from faststream.kafka import KafkaBroker
+from aiokafka.errors import IllegalStateError, KafkaError
 from servicecert_schemas.codec import Undecodable, decode
 
 from ..clock import Clock, machine_clock
 from ..decider import Change
 from ..faults import Outage, within
-from .broker import is_stuck, reopen, subscribe
-from .internals import client_of, position_of
+from ..runtime.record import time_of
+from .broker import Broker, is_stuck, subscribe
+from .internals import position_of
 
 log = logging.getLogger(__name__)
 
@@ -36,31 +36,28 @@ class Follower:
     """Gives what the topics say to `take`, and each moment up to which all of them is read to `reached`.
 
     The moment is the one at which the broker was asked how far the topics reach. A broker that is away says nothing, so the moment stands still.
-    `check` is asked before anything counts as read, and whenever the topics have become shorter: it raises where they are others than before.
-    `told_as` is what an outage is told of.
-    What one of the three raises, `watch` raises too. `faulty` counts records that are no events.
+    What one of the two raises, `watch` raises too. `told_as` is what an outage is told of. `faulty` counts records that are no events. Whether the
+    topics are still the same ones is for `origins` to see.
     """
 
     def __init__(
         self,
-        broker: KafkaBroker,
+        broker: Broker,
         topics: Sequence[str],
         take: Callable[[Sequence[Change]], None],
         reached: Callable[[datetime], Awaitable[None]],
         clock: Clock = machine_clock,
-        check: Callable[[AIOKafkaClient], Awaitable[None]] | None = None,
         told_as: str = "Kafka",
     ) -> None:
         self.faulty = 0
+        self._broker = broker
         self._topics = frozenset(topics)
         self._take = take
         self._reached = reached
         self._clock = clock
-        self._check = check
         self._next: dict[TopicPartition, int] = {}
         self._busy = False
         self._fault: Exception | None = None
-        self._is_checked = False
         self._outage = Outage(told_as)
         self._subscriber = subscribe(
             broker, topics, self.receive, group_id=None, max_records=_MOST, batch_timeout_ms=_POLL_MS
@@ -93,13 +90,19 @@ class Follower:
             await asyncio.sleep(pause)
             if self._fault is not None:
                 raise self._fault
+            if self._broker.is_stopped:
+                continue
             if is_stuck(self._subscriber):
-                await reopen(self._subscriber, self._outage)
-                self._is_checked = False
-                for partition, offset in self._next.items():
-                    self._subscriber.consumer.seek(partition, offset)
+                await self._broker.reopen(self._subscriber, self._outage)
+                self._go_on()
             elif self._subscriber.running and await self._look(self._subscriber.consumer):
                 pause = _LOOK_SECONDS
+
+    def _go_on(self) -> None:
+        """Read on where it was; what is read again is dropped in any case."""
+        for partition, offset in self._next.items():
+            with suppress(IllegalStateError):
+                self._subscriber.consumer.seek(partition, offset)
 
     async def _look(self, consumer: AIOKafkaConsumer) -> bool:
         """Return whether all that the topics held just now is taken."""
@@ -109,16 +112,15 @@ class Follower:
             is_whole = {partition.topic for partition in partitions} == self._topics
             ends = await within(_ANSWER_SECONDS, consumer.end_offsets(partitions)) if partitions else {}
             positions = {each: position_of(consumer, each) or 0 for each in partitions}
-            is_shorter = any(positions[each] > ends[each] for each in partitions)
-            if self._check is not None and (is_shorter or not is_whole or not self._is_checked):
-                await within(_ANSWER_SECONDS, self._check(client_of(consumer)))
-                self._is_checked = True
         except (KafkaError, OSError, TimeoutError) as error:
             self._outage.began(error)
             return False
         self._outage.ended()
         # The client's position runs ahead of what is taken only while the handler is busy.
         if self._busy or not is_whole or any(positions[each] < ends[each] for each in partitions):
+            return False
+        # A topic that ends before what was taken of it is another one.
+        if any(self._next.get(each, 0) > ends[each] for each in partitions):
             return False
         await self._reached(asked)
         return True
@@ -128,7 +130,7 @@ def change_of(record: ConsumerRecord) -> Change | None:
     """Return what a record says; None, and an error in the log, where it is no event."""
     key = (record.key or b"").decode(errors="replace")
     if record.value is None:
-        return Change(key, None, datetime.fromtimestamp(record.timestamp / 1000, UTC))
+        return Change(key, None, time_of(record.timestamp))
     try:
         envelope, data = decode(record.key, record.headers, record.value)
     except Undecodable as fault:

@@ -6,7 +6,7 @@ It is the same whether workers run or not. Seconds are the age of the oldest rec
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -20,6 +20,7 @@ from aiokafka.errors import (
 from servicecert_schemas.topics import CATALOGUE, REGISTERS
 
 from ..faults import pauses
+from ..runtime.record import time_of
 from .internals import assigned_to
 
 _FETCH_SECONDS = 10.0
@@ -139,7 +140,7 @@ async def _oldest(reader: AIOKafkaConsumer, positions: Mapping[TopicPartition, i
         missing = [partition for partition in positions if partition not in found]
         batches: Mapping[TopicPartition, Sequence[Any]] = await reader.getmany(*missing, timeout_ms=200)
         for partition, records in batches.items():
-            found.setdefault(partition, datetime.fromtimestamp(records[0].timestamp / 1000, UTC))
+            found.setdefault(partition, time_of(records[0].timestamp))
     return found
 
 

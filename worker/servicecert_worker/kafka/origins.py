@@ -6,18 +6,54 @@ So the ids are remembered with the state, and a worker that finds others stops a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NoReturn
 
 import asyncpg
 from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
 from asyncpg import Pool
 
-from ..faults import OperatorError
+from ..faults import OperatorError, Outage, is_transient, within
 from ..storage.operator_requests import Act, Operation
+from .cluster import Cluster
 from .internals import topic_ids
 
 CLUSTER = "the cluster"
+
+_LOOK_SECONDS = 5.0
+_ANSWER_SECONDS = 15.0
+
+
+Compare = Callable[[Mapping[str, str]], Awaitable[None]]
+
+
+async def watch(cluster: Cluster, topics: Sequence[str], compare: Compare, outage: Outage) -> NoReturn:
+    """Look at the ids of cluster and topics every few seconds, and have them compared; an outage of Kafka is told meanwhile.
+
+    Raises `OperatorError` where a topic is missing, and what `compare` raises that is not transient.
+    """
+    while True:
+        client = AIOKafkaClient(**cluster.client, request_timeout_ms=10_000)
+        try:
+            await within(_ANSWER_SECONDS, client.bootstrap())
+            while True:
+                found = await within(_ANSWER_SECONDS, look(client, topics))
+                require(found, topics)
+                await compare(found)
+                outage.ended()
+                await asyncio.sleep(_LOOK_SECONDS)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            if not isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
+                outage.began(error)
+        finally:
+            with suppress(KafkaError, OSError):
+                await client.close()
+        await asyncio.sleep(1)
 
 
 async def look(client: AIOKafkaClient, topics: Sequence[str]) -> dict[str, str]:

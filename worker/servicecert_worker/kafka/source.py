@@ -8,16 +8,15 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NoReturn
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
-from faststream.kafka import KafkaBroker
 
 from ..faults import Outage, named, within
-from ..runtime.record import Record
-from .broker import is_stuck, reopen, subscribe
+from ..runtime.record import Record, time_of
+from .broker import Broker, is_stuck, leave, subscribe
 from .internals import position_of
 
 log = logging.getLogger(__name__)
@@ -37,8 +36,9 @@ class Source:
     """
 
     def __init__(
-        self, broker: KafkaBroker, topics: Sequence[str], group: str, session_seconds: float = 6.0, most: int = 400
+        self, broker: Broker, topics: Sequence[str], group: str, session_seconds: float = 6.0, most: int = 400
     ) -> None:
+        self._broker = broker
         self._wake: Callable[[], None] = lambda: None
         self._room: Callable[[], int] = lambda: 0
         self._records: deque[Record] = deque()
@@ -69,7 +69,9 @@ class Source:
 
     async def receive(self, records: Sequence[ConsumerRecord]) -> None:
         """Take in what was fetched, and return once there is room for more: the subscriber's handler."""
-        self._records.extend(map(_record, records))
+        if self._ending:
+            return
+        self._records.extend([_record(record) for record in records])
         self._wake()
         while self._room() <= len(self._records) and not self._ending:
             self._roomy.clear()
@@ -129,8 +131,10 @@ class Source:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             if is_stuck(self._subscriber):
+                # First it must hand over no more: what is forgotten before would be passed by what comes after it.
+                await leave(self._subscriber)
                 self._forget()
-                await reopen(self._subscriber, self._outage)
+                await self._broker.reopen(self._subscriber, self._outage)
             elif clock() - committed >= _COMMIT_SECONDS:
                 await self.commit()
                 committed = clock()
@@ -143,8 +147,10 @@ class Source:
 
     async def lose(self) -> None:
         """Forget what waits here before partitions are dealt out again: whoever gets them reads from the committed offset on."""
-        await self.commit()
-        self._forget()
+        try:
+            await self.commit()
+        finally:
+            self._forget()
 
     async def commit(self) -> None:
         """Commit what is handled of the partitions that are still ours. What a rebalance overtakes is committed by whoever reads it then."""
@@ -199,5 +205,5 @@ def _record(record: ConsumerRecord) -> Record:
         record.key,
         record.headers,
         record.value,
-        datetime.fromtimestamp(record.timestamp / 1000, UTC),
+        time_of(record.timestamp),
     )

@@ -59,6 +59,7 @@ class Application(FastStream):
 
     def __init__(self, name: str, settings: ProcessSettings, broker: KafkaBroker, opened: Opened) -> None:
         self._running: Running | None = None
+        self._code = 0
 
         @asynccontextmanager
         async def lifespan(worker_id: int | None = None) -> AsyncIterator[None]:
@@ -79,19 +80,20 @@ class Application(FastStream):
         try:
             await super().run(log_level, run_extra_options, sleep_time)
         except Exception as error:
-            code = tell(self.name, error)
+            self._code = tell(self.name, error)
             # Leaves the group, so that others need not wait until this process is missed.
             await self._stop_brokers()
-            raise SystemExit(code) from None
         if over_tls() and "uvloop" in type(asyncio.get_running_loop()).__module__:
             # Under uvloop, which FastStream's command line takes, a TLS connection to a broker can hold the loop's end for minutes.
             sys.stderr.flush()
-            os._exit(0)
+            os._exit(self._code)
+        if self._code:
+            raise SystemExit(self._code)
 
     def exit(self) -> None:
-        """End in order; at once before there is anything to end in order."""
+        """End in order; at once where there is nothing to end in order."""
         if self._running is None:
-            _exit_at_once()
+            os._exit(self._code)
         super().exit()
 
     async def _stop_brokers(self) -> None:

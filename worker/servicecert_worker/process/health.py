@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias
 import uvicorn
 from faststream.asgi import AsgiFastStream, AsgiResponse, get
 
-from ..faults import OperatorError, named
+from ..faults import OperatorError, named, uncancelled
 from .contract import Contract
 from .settings import ProcessSettings
 
@@ -83,8 +83,8 @@ async def serve(checked: Checked, settings: ProcessSettings, number: int = 0) ->
         ) from None
     with bound:
         address = "{}:{}".format(*bound.getsockname()[:2])
-        if settings.health_file is not None:
-            settings.health_file.write_text(address)
+        if (file := settings.health_file) is not None:
+            (file.with_name(f"{file.name}.{number}") if number else file).write_text(address)
         server = _Server(
             uvicorn.Config(
                 AsgiFastStream(asgi_routes=routes(checked), logger=None),
@@ -94,12 +94,18 @@ async def serve(checked: Checked, settings: ProcessSettings, number: int = 0) ->
                 timeout_graceful_shutdown=1,
             )
         )
-        serving = asyncio.create_task(server.serve([bound]))
-        try:
-            yield address
-        finally:
-            server.should_exit = True
-            await asyncio.wait([serving])
+        async with asyncio.TaskGroup() as group:
+            group.create_task(uncancelled(_serve(server, bound)))
+            try:
+                yield address
+            finally:
+                server.should_exit = True
+
+
+async def _serve(server: uvicorn.Server, bound: socket.socket) -> None:
+    await server.serve([bound])
+    if not server.should_exit:
+        raise RuntimeError("The health server has ended by itself.")
 
 
 class _Server(uvicorn.Server):

@@ -9,6 +9,8 @@ from servicecert_schemas.codec import MAX_HEADER_BYTES, Undecodable, decode, rea
 
 from ..decider import Event
 
+_LAST_MILLISECOND = 253_402_300_799_000
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -21,6 +23,11 @@ class Record:
     headers: Sequence[tuple[str, bytes | None]]
     value: bytes | None
     written: datetime
+
+
+def time_of(milliseconds: int) -> datetime:
+    """Return the moment of a record's timestamp. Nobody checks those: one outside the years 1970 to 9999 counts as their first or last moment."""
+    return datetime.fromtimestamp(min(max(milliseconds, 0), _LAST_MILLISECOND) / 1000, UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from faststream.kafka import KafkaBroker
-
 from ..decider import Change, Known
 from ..faults import Outage, is_transient, within
+from ..kafka.broker import Broker
 from ..kafka.cluster import Cluster
 from ..kafka.follower import Follower
 
@@ -20,7 +19,7 @@ _SETTLE_SECONDS = 30.0
 class Snapshot(Generic[K]):
     """The value of a `Known`. `ready` is set once all that stood in the topics at the start is in it."""
 
-    def __init__(self, known: Known[K] | None, broker: KafkaBroker, cluster: Cluster) -> None:
+    def __init__(self, known: Known[K] | None, broker: Broker, cluster: Cluster) -> None:
         self.value: Any = None if known is None else known.empty
         self.ready = asyncio.Event()
         self._known = known

@@ -8,23 +8,21 @@ import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
+from functools import partial
 from time import perf_counter
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-import asyncpg
-from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError
 from asyncpg import Pool
-from faststream.kafka import KafkaBroker
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS, CATALOGUE, Topic, parked_topic
 
 from ..audit.chain import Chain
 from ..audit.checkpoints import Attestor, read_key
 from ..clock import Clock, machine_clock
 from ..decider import Result, Service
-from ..faults import Outage, is_transient, named, pauses, uncancelled, within
+from ..faults import Outage, is_transient, named, pauses, uncancelled
 from ..kafka import origins
+from ..kafka.broker import Broker
 from ..kafka.source import Source
 from ..process.metrics import Metrics
 from ..process.settings import WorkerSettings
@@ -42,7 +40,6 @@ log = logging.getLogger(__name__)
 S = TypeVar("S")
 K = TypeVar("K")
 
-_LOOK_SECONDS = 5.0
 _STOP_SECONDS = 9.0
 _DRAIN_SECONDS = 5.0
 _OPEN_BATCHES = 4
@@ -70,7 +67,7 @@ class Worker(Generic[S, K]):
         service: Service[S, K],
         settings: WorkerSettings,
         pool: Pool[Any],
-        broker: KafkaBroker,
+        broker: Broker,
         source: Source,
         clock: Clock = machine_clock,
         configuration: Mapping[str, object] = MappingProxyType({}),
@@ -109,11 +106,16 @@ class Worker(Generic[S, K]):
                         "effects": self._effects.run(),
                         "leader": self._leader.run(),
                         "source": self._source.watch(),
-                        "origins": self._watch_origins(),
+                        "origins": origins.watch(
+                            self._cluster,
+                            [self._cluster.name(topic) for topic in used_topics(self._service)],
+                            partial(origins.compare, self._pool, self._service.name),
+                            self._kafka,
+                        ),
                         "watchdog": self._watch_progress(),
                     }.items()
                 ]
-                self._turning = group.create_task(self._take_turns(), name="turns")
+                self._turning = group.create_task(uncancelled(self._take_turns()), name="turns")
                 yield
                 self._stopping.set()
                 for part in parts:
@@ -205,29 +207,6 @@ class Worker(Generic[S, K]):
         """How many more happenings may be taken in, so that memory stays bounded whatever the backlog."""
         open_here = self._effects.open + self._loop.waiting
         return 0 if open_here >= _OPEN_BATCHES * self._settings.batch else 2 * self._settings.batch
-
-    async def _watch_origins(self) -> None:
-        """Looks at the ids of cluster and topics now and then: a broker that is another one ends the worker."""
-        topics = [self._cluster.name(topic) for topic in used_topics(self._service)]
-        while True:
-            client = AIOKafkaClient(**self._cluster.client, request_timeout_ms=10_000)
-            try:
-                await within(15, client.bootstrap())
-                while True:
-                    found = await within(15, origins.look(client, topics))
-                    origins.require(found, topics)
-                    await origins.compare(self._pool, self._service.name, found)
-                    self._kafka.ended()
-                    await asyncio.sleep(_LOOK_SECONDS)
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                if not isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
-                    self._kafka.began(error)
-            finally:
-                with suppress(KafkaError, OSError):
-                    await client.close()
-            await asyncio.sleep(1)
 
     async def _watch_progress(self) -> None:
         """Ends a process that has something to do, whose parts answer, and that does not get on: a supervisor starts a better one."""

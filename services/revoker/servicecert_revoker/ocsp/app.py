@@ -6,11 +6,11 @@ import resource
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
+from functools import partial
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from faststream import FastStream
-from faststream.kafka import KafkaBroker
 from pydantic import ValidationError
 from servicecert_schemas.codec import to_record
 from servicecert_schemas.event import EventData
@@ -19,6 +19,7 @@ from servicecert_schemas.revocation import StandingChanged
 from servicecert_worker.clock import clock_ahead
 from servicecert_worker.decider import Change
 from servicecert_worker.faults import OperatorError, Outage, uncancelled, within
+from servicecert_worker.kafka import origins
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.clients import stop
 from servicecert_worker.kafka.follower import Follower
@@ -67,7 +68,7 @@ def app() -> FastStream:
 class Responder:
     """All parts of a responder, from start to end."""
 
-    def __init__(self, settings: Settings, broker: KafkaBroker, clock: Callable[[], datetime]) -> None:
+    def __init__(self, settings: Settings, broker: Broker, clock: Callable[[], datetime]) -> None:
         self._settings = settings
         self._cluster = settings.cluster
         self._clock = clock
@@ -76,7 +77,10 @@ class Responder:
         self._enrolment = Enrolment()
         self._metrics = Metrics()
         topics = [self._cluster.name(topic) for topic in TOPICS]
-        self._feed = Follower(broker, topics, self._take, self._reached, clock, SameTopics(topics))
+        self._feed = Follower(broker, topics, self._take, self._reached, clock)
+        self._origins = partial(
+            origins.watch, self._cluster, topics, SameTopics(), Outage("Kafka, for the topics' ids,")
+        )
         self._asking = Outage("Kafka, for the responder's certificates")
 
     @asynccontextmanager
@@ -84,7 +88,8 @@ class Responder:
         """Answer until the context ends. Raises OperatorError where an operator must act."""
         async with self._served(), asyncio.TaskGroup() as group:
             parts = [
-                group.create_task(uncancelled(part)) for part in (self._feed.watch(), self._ask(), self._refresh())
+                group.create_task(uncancelled(part))
+                for part in (self._feed.watch(), self._origins(), self._ask(), self._refresh())
             ]
             yield
             for part in parts:

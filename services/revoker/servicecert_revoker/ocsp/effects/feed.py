@@ -1,12 +1,10 @@
 """What a responder answers from: two topics, which have to be the same ones for as long as it runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from aiokafka.client import AIOKafkaClient
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS, OCSP_RESPONDERS
 from servicecert_worker.faults import OperatorError
-from servicecert_worker.kafka import origins
 
 TOPICS = (CERTIFICATE_STANDINGS, OCSP_RESPONDERS)
 
@@ -14,14 +12,11 @@ TOPICS = (CERTIFICATE_STANDINGS, OCSP_RESPONDERS)
 class SameTopics:
     """Remembers the ids of topics: what one that was deleted and made again lacks would be answered as unknown."""
 
-    def __init__(self, topics: Sequence[str]) -> None:
-        self._topics = topics
+    def __init__(self) -> None:
         self._origins: Mapping[str, str] = {}
 
-    async def __call__(self, client: AIOKafkaClient) -> None:
-        """Raise `OperatorError` where a topic is missing, or is not the one that was read from."""
-        found = await origins.look(client, self._topics)
-        origins.require(found, self._topics)
+    async def __call__(self, found: Mapping[str, str]) -> None:
+        """Raise `OperatorError` where a topic is not the one that was read from."""
         before = self._origins or found
         if changed := [name for name in sorted(before) if found.get(name) != before[name]]:
             raise OperatorError(
