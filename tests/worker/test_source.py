@@ -156,7 +156,8 @@ async def test_a_source_without_room_takes_no_more_than_one_batch(stand: Stand) 
 async def test_I1_what_a_failing_fetch_has_passed_is_read_again(stand: Stand, monkeypatch) -> None:
     """As with a batch in a compression that is not installed: records of other partitions are fetched with it, and given to nobody."""
     await stand.send([each for _ in range(7) for each in numbered(uuid4(), *map(str, range(50)))])
-    getmany, passed = AIOKafkaConsumer.getmany, []
+    getmany = AIOKafkaConsumer.getmany
+    passed: list[int] = []
 
     async def fails_once(consumer: AIOKafkaConsumer, **limits: Any) -> Any:
         batches = await getmany(consumer, **limits)
