@@ -87,9 +87,6 @@ from .mail import MailGivenUp as MailGivenUp
 from .mail import MailHandedOver as MailHandedOver
 from .mail import MailKind as MailKind
 from .mail import MailRefused as MailRefused
-from .membership import Account as Account
-from .membership import Member as Member
-from .membership import account_after as account_after
 from .parked import RecordParked as RecordParked
 from .reasons import ALLOWED as ALLOWED
 from .reasons import REASONS as REASONS

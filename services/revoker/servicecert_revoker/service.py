@@ -23,8 +23,7 @@ from .crl.effects.publishers import Distribution
 from .crl.effects.root_crls import RootCrls
 from .crl.effects.run import Press, Timing
 from .crl.operator.gauges import Tally, gauges, last_crls
-from .domain.clocks import ALARM, Late
-from .domain.decide import State, decide, heeds, schedule_key
+from .domain.decide import ALARM, Late, State, decide, heeds, schedule_key
 from .domain.examine import Examine
 from .domain.knowledge import NOTHING_KNOWN, Knowledge, apply
 from .domain.requests import CASCADE, CascadeOrder

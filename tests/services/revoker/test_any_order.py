@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from servicecert_pki.partitions import FULL
 from servicecert_revoker.crl.domain.publication import Confirmed, Published, PublishedCrl
-from servicecert_revoker.domain.clocks import CLOCK
-from servicecert_revoker.domain.decide import State, decide
+from servicecert_revoker.domain.decide import CLOCK, State, decide
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.life import ANSWER, MOST_HELD
 from servicecert_revoker.domain.status import (

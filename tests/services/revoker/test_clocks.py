@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from servicecert_revoker.domain.clocks import CLOCK
-from servicecert_revoker.domain.decide import decide
+from servicecert_revoker.domain.decide import CLOCK, decide
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.status import Certificate, Listed, Registered, Revoked, Valid
 from servicecert_revoker.operator.gauges import open_gauges

@@ -10,8 +10,7 @@ from cryptography import x509
 from servicecert_pki.partitions import crl_name
 from servicecert_revoker.crl.domain.publication import ConfirmOrder, PublishOrder
 from servicecert_revoker.crl.effects.publish import Publish
-from servicecert_revoker.domain.clocks import CLOCK, clock_of
-from servicecert_revoker.domain.decide import decide, heeds
+from servicecert_revoker.domain.decide import CLOCK, clock_of, decide, heeds
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.status import Asked, Awaited, Certificate, Registered, Revoked, Valid, Void
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided

@@ -13,7 +13,7 @@ from servicecert_schemas.certificate import AcceptedWithdrawn
 from servicecert_schemas.deadline import DeadlineKind
 from servicecert_schemas.event import Role
 from servicecert_worker.decider import Deadline, Decision, Event, Intent
-from servicecert_worker.domain.membership import ask_again_at, is_strongly_authenticated, role_of
+from servicecert_worker.domain.membership import is_strongly_authenticated, role_of, role_or_wait
 
 from .answers import TOO_LATE, AnswerCode
 from .case import Case, Waiting
@@ -78,12 +78,11 @@ def _in_turn(case: Case, happened: Event, data: ApplicationEvent, since: datetim
     """What follows from an event whose turn it is: whether its user may, then the table. It came at `since`."""
     now = context.now
     opens = case.filed is CaseState.SUBMITTED and isinstance(data, ApplicationSubmitted)
-    invited_as = role_of(data.actor, data.case_id, context.known.accounts, happened.time)
-    if invited_as is None:
-        if (again := ask_again_at(since, now)) is not None:
-            return _held(case, happened, since, Decision(case, deadlines=(Deadline(ASK_AGAIN, again),)))
-        if not opens:
-            return Decision(case, (_refusal(happened, data, AnswerCode.NO_SUCH_CASE, now),))
+    invited_as = role_or_wait(data.actor, data.case_id, context.known.accounts, happened.time, since, now)
+    if isinstance(invited_as, datetime):
+        return _held(case, happened, since, Decision(case, deadlines=(Deadline(ASK_AGAIN, invited_as),)))
+    if invited_as is None and not opens:
+        return Decision(case, (_refusal(happened, data, AnswerCode.NO_SUCH_CASE, now),))
     code = AnswerCode.NOT_A_MEMBER if invited_as is None else _objection(data, invited_as)
     if code is None:
         state = CaseState.SUBMITTED if opens else _state_at(case, happened.time)

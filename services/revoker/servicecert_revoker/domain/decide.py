@@ -2,27 +2,49 @@
 
 from base64 import b64encode
 from datetime import datetime
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 from uuid import UUID
 
+from pydantic import BaseModel, ConfigDict
 from servicecert_pki.partitions import FULL
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
+from servicecert_schemas.deadline import DeadlineKind
 from servicecert_schemas.event import EventData
 from servicecert_schemas.responder import ResponderCertified, ResponderRequested
 from servicecert_schemas.revocation import RevocationRequested
-from servicecert_worker.decider import Decision, Due, Event, Facts, Happened, Intent, Result, Unanswerable
+from servicecert_worker.decider import Deadline, Decision, Due, Event, Facts, Happened, Intent, Result, Unanswerable
+from servicecert_worker.domain.clocks import MARKS, Clock, marks_after
 
 from ..crl.domain import publication
 from ..crl.domain.publication import Confirmed, Published, PublishOrder
 from ..proposals.domain import proposal
 from ..proposals.domain.proposal import Proposal
-from . import clocks, life
+from . import life
 from .knowledge import Knowledge
 from .requests import CascadeFound, Context, following
 from .responders import CERTIFY, Certified, Drafted, Refused
-from .status import Asked, Awaited, Listed, Registered, Status
+from .status import Asked, Awaited, Entered, Listed, Registered, Revocation, Revoked, Status
 
 State: TypeAlias = Status | Proposal
+
+CLOCK = "revocation-clock"
+"""The deadline at which a revocation's clock is looked at next."""
+
+ALARM = "alarm"
+"""The act of saying aloud that a revocation came too late."""
+
+
+class Late(BaseModel):
+    """A revocation that the world does not know of after 24 hours."""
+
+    model_config = ConfigDict(frozen=True)
+    AUDITED: ClassVar[tuple[str, ...]] = ("due",)
+
+    due: datetime
+
+
+class Alarmed(BaseModel):
+    """It was said."""
 
 
 def decide(state: State | None, happened: Happened, known: Knowledge, now: datetime) -> Decision[State]:
@@ -37,7 +59,7 @@ def decide(state: State | None, happened: Happened, known: Knowledge, now: datet
             return Decision(state)
         case _:
             moved = _moved(state, happened, Context(happened.key, known, now))
-            deadlines = (*moved.deadlines, *clocks.rearmed(state, moved.state))
+            deadlines = (*moved.deadlines, *_rearmed(state, moved.state))
             return Decision(moved.state, moved.events, moved.intents, deadlines)
 
 
@@ -56,8 +78,8 @@ def _moved(status: Status | None, happened: Happened, context: Context) -> Decis
             return life.mark_listed(status, published)
         case Listed(), Result(data=Confirmed() as confirmed):
             return life.mark_revoked(status, confirmed, context)
-        case Registered() | Listed(), Due(kind=clocks.CLOCK):
-            return Decision(status, *clocks.rung(UUID(context.key), status.revocation, context.now))
+        case Registered() | Listed(), Due(kind=kind) if kind == CLOCK:
+            return Decision(status, *_rung(UUID(context.key), status.revocation, context.now))
         case _, Due(kind=publication.PUBLISH) if issuer := scheduled_issuer(context.key):
             return Decision(status, intents=(Intent(publication.PUBLISH, PublishOrder(issuer=issuer)),))
         case _, Event(data=ResponderRequested(), facts=facts):
@@ -91,6 +113,37 @@ def _certified(certified: Certified) -> EventData:
         issuer_certificate=b64encode(certified.issuer_certificate).decode(),
         not_after=certified.not_after,
     )
+
+
+def _open_revocation(status: Status | None) -> Revocation | None:
+    """The revocation that the world is still to learn of."""
+    return status.revocation if isinstance(status, Entered) and not isinstance(status, Revoked) else None
+
+
+def clock_of(entry: Revocation) -> Clock:
+    """The clock of D4."""
+    return Clock(DeadlineKind.REVOCATION, entry.requested_at, entry.due)
+
+
+def _rearmed(before: Status | None, after: Status | None) -> tuple[Deadline, ...]:
+    """What changes for the clock with a case: it starts with the registration, whatever part of the time is gone, and ends with the revocation."""
+    was, now = _open_revocation(before), _open_revocation(after)
+    if was is None and now is not None:
+        return (Deadline(CLOCK, clock_of(now).wakes(MARKS[0])),)
+    return (Deadline(CLOCK, None),) if was is not None and now is None else ()
+
+
+def _rung(
+    case_id: UUID, entry: Revocation, now: datetime
+) -> tuple[tuple[EventData, ...], tuple[Intent, ...], tuple[Deadline, ...]]:
+    """What follows when the clock is looked at: the last mark that was passed is told, and the next one waited for."""
+    clock = clock_of(entry)
+    mark = clock.reached(now)
+    left = marks_after(mark)
+    again = (Deadline(CLOCK, clock.wakes(left[0])),) if left else ()
+    if mark is None:
+        return (), (), again
+    return (clock.warning(case_id, mark),), () if left else (Intent(ALARM, Late(due=entry.due)),), again
 
 
 def heeds(data: EventData) -> bool:

@@ -15,7 +15,7 @@ from servicecert_pki.serials import serial_readings
 from servicecert_schemas.event import Actor, Assurance, Role
 from servicecert_schemas.reasons import ALLOWED
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
-from servicecert_worker.domain.membership import ask_again_at, is_strongly_authenticated, role_of
+from servicecert_worker.domain.membership import is_strongly_authenticated, role_or_wait
 from servicecert_worker.texts import read_texts
 
 from .knowledge import Knowledge
@@ -83,12 +83,14 @@ def judge(asked: Asked, certificate: Certificate | None, context: Context) -> Gr
     if request.actor.role is Role.OPERATOR:
         return _of_the_authority(asked, certificate, context)
     sent = min(asked.at, asked.since)
-    invited_as = role_of(request.actor, request.case_id, context.known.accounts, sent)
+    accounts = context.known.accounts
+    invited_as = role_or_wait(request.actor, request.case_id, accounts, sent, asked.since, context.now)
     if not is_strongly_authenticated(request.actor):
-        return Refused(Code.NOT_STRONGLY_AUTHENTICATED, in_case=invited_as is not None)
+        return Refused(Code.NOT_STRONGLY_AUTHENTICATED, in_case=isinstance(invited_as, Role))
+    if isinstance(invited_as, datetime):
+        return Wait(invited_as)
     if invited_as is None:
-        again = ask_again_at(asked.since, context.now)
-        return Refused(Code.NO_SUCH_CERTIFICATE, in_case=False) if again is None else Wait(again)
+        return Refused(Code.NO_SUCH_CERTIFICATE, in_case=False)
     if request.reason is RevocationReason.PRIVILEGE_WITHDRAWN:
         return Refused(Code.REASON_RESERVED, in_case=True)
     if request.reason not in ALLOWED[invited_as] & ALLOWED[request.actor.role]:

@@ -13,7 +13,7 @@ from servicecert_pki.ocsp_client import OcspUnsound, Question
 from servicecert_worker.decider import Again, Done, Outcome, Task
 
 from ..crl.domain.publication import Confirmed, ConfirmOrder
-from ..domain.clocks import Alarmed
+from ..domain.decide import Alarmed
 
 log = logging.getLogger(__name__)
 
