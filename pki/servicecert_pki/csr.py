@@ -80,7 +80,12 @@ def public_key_info(request: bytes) -> bytes:
 def _parse(encoded: bytes) -> x509.CertificateSigningRequest:
     try:
         der.check_strict(encoded)
-        return x509.load_der_x509_csr(encoded)
+        request = x509.load_der_x509_csr(encoded)
+        # A signature is whole octets: what verifies it would take no notice of a count of unused bits (RFC 2986, 4.2).
+        *_, signature = der.members(encoded, der.read(encoded))
+        if encoded[signature.content] != 0:
+            raise ValueError
+        return request
     except (ValueError, x509.InvalidVersion):
         raise Stop(_misread(encoded)) from None
 

@@ -296,6 +296,13 @@ def test_A4_nothing_that_is_sent_raises(source: str | bytes) -> None:
     assert codes(source)
 
 
+def test_A4_a_signature_of_less_than_whole_octets_is_refused(requests: Requests) -> None:
+    encoded = bytearray(requests.der("RSA 2048"))
+    # The octet before the 256 of the signature counts the bits that are not used.
+    encoded[-257], encoded[-1] = 1, encoded[-1] & 0xFE
+    assert codes(bytes(encoded)) == ("csr-unreadable",)
+
+
 @given(st.data())
 def test_A4_no_altered_bit_goes_unseen(requests: Requests, data: st.DataObject) -> None:
     encoded = bytearray(requests.der("RSA 2048"))

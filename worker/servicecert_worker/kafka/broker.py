@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Any, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -27,11 +28,12 @@ log = logging.getLogger(__name__)
 Subscriber: TypeAlias = Any
 """FastStream's batch subscriber: its own name for it is internal."""
 Handler: TypeAlias = Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
-Fetch: TypeAlias = Callable[[AIOKafkaConsumer], Awaitable[Any]]
+Fetch: TypeAlias = Callable[[AIOKafkaConsumer], Awaitable[tuple[ConsumerRecord, ...]]]
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5.0
 _FAULT_SECONDS = 1.0
+_POLL_MS = 250
 _SASL = {
     SaslMechanism.PLAIN: SASLPlaintext,
     SaslMechanism.SCRAM_SHA_256: SASLScram256,
@@ -147,7 +149,9 @@ def security(access: KafkaAccess) -> BaseSecurity | None:
     return BaseSecurity(ssl_context=context, use_ssl=True) if context is not None else None
 
 
-def subscribe(broker: KafkaBroker, topics: Sequence[str], handler: Handler, **options: Any) -> Subscriber:
+def subscribe(
+    broker: KafkaBroker, topics: Sequence[str], handler: Handler, max_records: int = 400, **options: Any
+) -> Subscriber:
     """Register a batch subscriber that reads topics from their first record, or from its group's offsets, and return it.
 
     The handler gets the records as Kafka's client gives them, so that no header or value can raise before it. FastStream commits no offset.
@@ -155,6 +159,7 @@ def subscribe(broker: KafkaBroker, topics: Sequence[str], handler: Handler, **op
     subscriber = broker.subscriber(
         *[Topic(topic, declare=False) for topic in topics],
         batch=True,
+        max_records=max_records,
         ack_policy=AckPolicy.MANUAL,
         no_reply=True,
         auto_offset_reset="earliest",
@@ -163,30 +168,31 @@ def subscribe(broker: KafkaBroker, topics: Sequence[str], handler: Handler, **op
         **options,
     )
     subscriber(handler)
-    subscriber.get_msg = _ending_at_faults(subscriber.get_msg)
+    subscriber.get_msg = _fetching(max_records)
     return subscriber
 
 
-def _ending_at_faults(fetch: Fetch) -> Fetch:
-    """Let a subscriber end where fetching fails, so that it is opened again at the offsets from which it has to read on.
+def _fetching(most: int) -> Fetch:
+    """Return how a subscriber fetches, in place of FastStream's way.
 
-    FastStream would go on with the same consumer. Its position may have passed records of one partition when another one's batch cannot be read.
+    That one sleeps as long again after each empty poll, and goes on with the same consumer where fetching fails, though its position may have passed
+    records of one partition when another one's batch cannot be read. Here such a subscriber ends, and is opened again at the offsets to read on from.
     """
     outage = Outage("Reading from Kafka")
 
-    async def fetch_or_end(consumer: AIOKafkaConsumer) -> Any:
+    async def fetch(consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord, ...]:
         try:
-            fetched = await fetch(consumer)
+            batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=most)
         except ConsumerStoppedError:
             raise
         except Exception as error:
             outage.began(error)
             raise ConsumerStoppedError from None
-        if fetched:
+        if batches:
             outage.ended()
-        return fetched
+        return tuple(chain.from_iterable(batches.values()))
 
-    return fetch_or_end
+    return fetch
 
 
 async def _as_it_is(records: tuple[ConsumerRecord, ...]) -> KafkaMessage:

@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 _ANSWER_SECONDS = 5.0
 _SOON_SECONDS = 0.02
 _LOOK_SECONDS = 0.5
-_POLL_MS = 50
 _MOST = 5_000
 # A turn of the event loop that takes longer makes whoever asks meanwhile wait.
 _SLICE = 100
@@ -59,9 +58,7 @@ class Follower:
         self._busy = False
         self._fault: Exception | None = None
         self._outage = Outage(told_as)
-        self._subscriber = subscribe(
-            broker, topics, self.receive, group_id=None, max_records=_MOST, batch_timeout_ms=_POLL_MS
-        )
+        self._subscriber = subscribe(broker, topics, self.receive, group_id=None, max_records=_MOST)
 
     async def receive(self, records: Sequence[ConsumerRecord]) -> None:
         """Take what was fetched, each record once, a slice at a time: the subscriber's handler."""

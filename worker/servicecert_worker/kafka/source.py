@@ -25,8 +25,6 @@ _LOOK_SECONDS = 0.2
 _COMMIT_SECONDS = 1.0
 _ROOM_SECONDS = 0.05
 _FETCH_BYTES = 8 * 1024 * 1024
-_POLL_MS = 10
-"""How long a poll waits for records. After an empty one FastStream sleeps as long again."""
 
 
 class Source:
@@ -55,7 +53,6 @@ class Source:
             self.receive,
             group_id=group,
             max_records=most,
-            batch_timeout_ms=_POLL_MS,
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=max(200, session_ms // 3),
             max_poll_interval_ms=1_800_000,
