@@ -8,6 +8,7 @@ import os
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,6 +46,12 @@ TOPICS = [
 def numbered(case_id: UUID, *texts: str) -> list[tuple[UUID, EventData]]:
     """An event of the case for each text, each with an id of its own."""
     return [(uuid4(), ApplicationWithdrawn(case_id=case_id, actor=ACTOR, reason=text)) for text in texts]
+
+
+_LEFT = "select format('%s handled', (select count(*) from inbox)) || " + " || ".join(
+    f"format(', %s in {table}', (select count(*) from {table}))"
+    for table in ("outbox", "intents", "deadlines", "parked")
+)
 
 
 class Stand:
@@ -169,7 +176,17 @@ class Stand:
 
     async def until(self, query: str, wanted: Any = True) -> None:
         """Waits until a query's value is the wanted one."""
-        await eventually(lambda: self._is(query, wanted), lambda: self.workers[-1].said(20) if self.workers else "")
+        left = "unknown"
+
+        async def holds() -> bool:
+            nonlocal left
+            if await self._is(query, wanted):
+                return True
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                left = await self.one(_LEFT)
+            return False
+
+        await eventually(holds, lambda: f"{left}\n{self.workers[-1].said(20) if self.workers else ''}")
 
     async def _is(self, query: str, wanted: Any) -> bool:
         try:

@@ -186,3 +186,12 @@ async def test_I8_stale_revoker_brings_no_older_crl_back(place: Place, numbered:
     await place.put(newer := numbered(7), 7)
     assert "comes too late" in await failing(place, numbered(6), 6)
     assert place.read() == newer.read_bytes()
+
+
+def test_D7_revoker_starts_while_another_clears_away_what_it_made(tmp_path: Path) -> None:
+    """A link to nothing is listed, but cannot be looked at: as what another revoker removes in between."""
+    files = CrlFiles(tmp_path)
+    (tmp_path / ".making-x").symlink_to(tmp_path / "gone")
+    files.prepare()
+    with files.workshop() as made:
+        assert made.is_dir()

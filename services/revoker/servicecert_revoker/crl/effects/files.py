@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,8 +51,10 @@ class CrlFiles:
         with self._told():
             self.folder.mkdir(parents=True, exist_ok=True)
             for left in self.folder.glob(f"{_WORKSHOP}*"):
-                if left.stat().st_mtime < time.time() - _FORGOTTEN_SECONDS:
-                    shutil.rmtree(left, ignore_errors=True)
+                # Another revoker may take its own away meanwhile.
+                with suppress(FileNotFoundError):
+                    if left.stat().st_mtime < time.time() - _FORGOTTEN_SECONDS:
+                        shutil.rmtree(left, ignore_errors=True)
 
     @contextmanager
     def workshop(self) -> Iterator[Path]:
