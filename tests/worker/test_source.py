@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import UnsupportedCodecError
 from faststream import BaseMiddleware
 from servicecert_schemas import topics
+from servicecert_worker.kafka import broker as brokers
 from servicecert_worker.kafka import source as sources
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.cluster import Cluster
@@ -107,6 +108,54 @@ async def test_I1_a_source_whose_consumer_stopped_fetching_opens_another(stand: 
 
         await eventually(read)
         assert reading.source._subscriber.consumer is not first
+
+
+async def test_I1_a_source_whose_client_gets_no_answers_opens_another(stand: Stand, monkeypatch) -> None:
+    """As after the death of brokers: the client goes on asking, and says nothing of it."""
+    monkeypatch.setattr(brokers, "_UNANSWERED_SECONDS", 1.0)
+
+    async def waits(*_: object) -> bool:
+        await asyncio.Event().wait()
+        return False
+
+    async with Reading(stand, "unanswered") as reading:
+
+        async def assigned() -> bool:
+            return reading.source.assigned() > 0
+
+        await eventually(assigned)
+        first = reading.source._subscriber.consumer
+        monkeypatch.setattr(first._fetcher, "_proc_fetch_request", waits)
+        await stand.send(numbered(uuid4(), "1"))
+
+        async def read() -> bool:
+            return reading.take() == 1
+
+        await eventually(read)
+        assert reading.source._subscriber.consumer is not first
+
+
+async def test_a_source_that_is_answered_and_finds_nothing_stays_as_it_is(stand: Stand, monkeypatch) -> None:
+    monkeypatch.setattr(brokers, "_UNANSWERED_SECONDS", 1.0)
+    polls = 0
+    getmany = AIOKafkaConsumer.getmany
+
+    async def counted(consumer: AIOKafkaConsumer, **limits: Any) -> Any:
+        nonlocal polls
+        polls += 1
+        return await getmany(consumer, **limits)
+
+    monkeypatch.setattr(AIOKafkaConsumer, "getmany", counted)
+    async with Reading(stand, "quiet") as reading:
+
+        async def polled() -> bool:
+            return polls > 12
+
+        await eventually(polled)
+        first = reading.source._subscriber.consumer
+        polls = 0
+        await eventually(polled)
+        assert reading.source._subscriber.consumer is first
 
 
 async def test_I1_I5_a_batch_that_does_not_reach_the_handler_is_read_again_in_order(stand: Stand, caplog) -> None:

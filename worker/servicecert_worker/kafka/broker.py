@@ -28,12 +28,13 @@ log = logging.getLogger(__name__)
 Subscriber: TypeAlias = Any
 """FastStream's batch subscriber: its own name for it is internal."""
 Handler: TypeAlias = Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
-Fetch: TypeAlias = Callable[[AIOKafkaConsumer], Awaitable[tuple[ConsumerRecord, ...]]]
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5.0
 _FAULT_SECONDS = 1.0
 _POLL_MS = 250
+_UNANSWERED_SECONDS = 30.0
+_LONGEST_PATIENCE_SECONDS = 600.0
 _SASL = {
     SaslMechanism.PLAIN: SASLPlaintext,
     SaslMechanism.SCRAM_SHA_256: SASLScram256,
@@ -168,31 +169,62 @@ def subscribe(
         **options,
     )
     subscriber(handler)
-    subscriber.get_msg = _fetching(max_records)
+    subscriber.get_msg = _Fetching(max_records)
     return subscriber
 
 
-def _fetching(most: int) -> Fetch:
-    """Return how a subscriber fetches, in place of FastStream's way.
+class _Fetching:
+    """How a subscriber fetches, in place of FastStream's way.
 
-    That one sleeps as long again after each empty poll, and goes on with the same consumer where fetching fails, though its position may have passed
-    records of one partition when another one's batch cannot be read. Here such a subscriber ends, and is opened again at the offsets to read on from.
+    That one sleeps as long again after each empty poll, and goes on with the same consumer where fetching fails, though
+    its position may have passed records of one partition when another one's batch cannot be read. Here such a
+    subscriber ends, and is opened again at the offsets to read on from. So does one that gets no answer for one of its
+    partitions: after a broker's death a client may wait for ever, and nothing else tells it from one with no records.
     """
-    outage = Outage("Reading from Kafka")
 
-    async def fetch(consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord, ...]:
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._outage = Outage("Reading from Kafka")
+        self._answered: int | None = None
+        self._unanswered_seconds = 0.0
+        self._patience = _UNANSWERED_SECONDS
+
+    async def __call__(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord, ...]:
+        clock = asyncio.get_running_loop().time
+        started = clock()
         try:
-            batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=most)
+            batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=self._most)
         except ConsumerStoppedError:
             raise
         except Exception as error:
-            outage.began(error)
+            self._outage.began(error)
             raise ConsumerStoppedError from None
-        if batches:
-            outage.ended()
-        return tuple(chain.from_iterable(batches.values()))
+        records = tuple(chain.from_iterable(batches.values()))
+        if self._is_unanswered(consumer, clock() - started, is_full=len(records) >= self._most):
+            log.warning("No answer from Kafka for a partition in %.0f s of polling", self._patience)
+            self._patience = min(2 * self._patience, _LONGEST_PATIENCE_SECONDS)
+            raise ConsumerStoppedError
+        if records:
+            self._outage.ended()
+        return records
 
-    return fetch
+    def _is_unanswered(self, consumer: AIOKafkaConsumer, seconds: float, is_full: bool) -> bool:
+        """Return whether the partition that was answered least recently was not answered in all the time of polling.
+
+        A full batch says nothing: the client asks for no more while it still has records to hand over.
+        """
+        answers = [consumer.last_poll_timestamp(partition) or 0 for partition in consumer.assignment()]
+        least_recent = min(answers, default=None)
+        if is_full or least_recent is None or least_recent != self._answered:
+            if least_recent:
+                self._patience = _UNANSWERED_SECONDS
+            self._answered, self._unanswered_seconds = least_recent, 0.0
+            return False
+        self._unanswered_seconds += seconds
+        if self._unanswered_seconds < self._patience:
+            return False
+        self._answered, self._unanswered_seconds = None, 0.0
+        return True
 
 
 async def _as_it_is(records: tuple[ConsumerRecord, ...]) -> KafkaMessage:

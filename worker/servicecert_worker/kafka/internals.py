@@ -30,12 +30,13 @@ def client_of(client: AIOKafkaProducer | AIOKafkaConsumer) -> AIOKafkaClient:
 
 
 def is_broken(consumer: AIOKafkaConsumer) -> bool:
-    """Return whether a consumer will never fetch again: the task that fetches for it, or the one that keeps it in its group, has ended."""
+    """Return whether a consumer will never fetch again: a task has ended that fetches, finds leaders or keeps it in its group."""
     try:
         consumer._coordinator.check_errors()
     except (Exception, asyncio.CancelledError):
         return True
-    return bool(consumer._fetcher.error_future.done())
+    finds_leaders = consumer._client._sync_task
+    return bool(consumer._fetcher.error_future.done() or finds_leaders is None or finds_leaders.done())
 
 
 def position_of(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | None:
