@@ -82,7 +82,7 @@ class Drilled:
 async def drill(
     parts: Parts, url: str, certificates: int, factor: float, folder: Path, within: timedelta = _WITHIN
 ) -> Drilled:
-    """Plays an incident in an empty database at `url`, whose role may make roles. All is ordered `within` so long by the hastened clock."""
+    """Plays an incident in an empty database at `url`, whose role may make roles. All is ordered `with_timeout` so long by the hastened clock."""
     place = Cluster(parts.bootstrap, f"drill-{uuid4().hex[:8]}.")
     await topic_creation.create(parts.bootstrap, CATALOGUE, place.prefix)
     (own,) = database.prepare(url, {NAME: database.new_password()}).values()

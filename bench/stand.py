@@ -17,7 +17,7 @@ from servicecert_cli.stand.system import System
 from servicecert_deploy import Postgres
 from servicecert_revoker.domain.status import Certificate
 from servicecert_schemas.values import CertificateType, Language
-from servicecert_worker.faults import pauses
+from servicecert_worker.faults import backoff
 from servicecert_worker.storage import database
 
 SINK = Path(__file__).with_name("smtp_sink.py")
@@ -61,7 +61,7 @@ def own_schema(service: str, migrations: Path) -> Iterator[tuple[str, str]]:
 async def each_says(system: System, names: Iterable[str], wanted: Callable[[Samples], bool], seconds: float) -> None:
     """Waits until the numbers of each of these workers are as wanted. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
-        async for _ in pauses(longest=0.5):
+        async for _ in backoff(longest=0.5):
             if all([wanted(await system.metrics(name)) for name in names]):
                 return
 

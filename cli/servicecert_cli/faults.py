@@ -3,7 +3,7 @@
 import click
 
 
-class Told(Exception):
+class UserError(Exception):
     """A fault in one sentence that says what is wrong and the way out."""
 
     def __init__(self, sentence: str, exit_code: int = 1) -> None:
@@ -11,7 +11,7 @@ class Told(Exception):
         self.exit_code = exit_code
 
 
-def told(error: BaseException) -> Told | None:
+def user_error(error: BaseException) -> UserError | None:
     """What to tell of an error that was to be foreseen, None of any other."""
     from servicecert_worker.faults import for_operators
 
@@ -19,4 +19,4 @@ def told(error: BaseException) -> Told | None:
     if isinstance(error, click.ClickException | click.exceptions.Exit):
         return None
     foreseen = for_operators(error)
-    return None if foreseen is None else Told(*foreseen)
+    return None if foreseen is None else UserError(*foreseen)

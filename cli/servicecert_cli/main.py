@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import click
 
-from .faults import told
+from .faults import user_error
 
 SUBJECTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
@@ -73,7 +73,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            fault = told(error)
+            fault = user_error(error)
             if fault is None:
                 raise
             click.echo(f"servicecert: {fault}", err=True)

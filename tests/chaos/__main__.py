@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from servicecert_cli.faults import told
+from servicecert_cli.faults import user_error
 from servicecert_cli.stand.system import OCSP, worker_names
 from servicecert_cli.terminal import interruption
 from servicecert_cli.terminal.output import console
@@ -36,7 +36,7 @@ def main() -> int:
     try:
         outcome = interruption.run(_run(arguments.applications, seed, arguments.keep, token=arguments.token))
     except Exception as error:
-        if (fault := told(error)) is None:
+        if (fault := user_error(error)) is None:
             raise
         print(f"chaos: {fault} Play it again with SEED={seed}.", file=sys.stderr)
         return 1

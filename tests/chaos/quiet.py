@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import asyncpg
 from aiokafka.errors import KafkaError
 from servicecert_cli.connections import kafka
-from servicecert_cli.faults import Told
+from servicecert_cli.faults import UserError
 from servicecert_cli.stand.system import System
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.faults import OperatorError
@@ -51,7 +51,7 @@ class Quiet:
     traffic: Traffic | None = None
 
     async def wait(self, told: Callable[[Open], None] = lambda _: None, patience: float = PATIENCE_SECONDS) -> None:
-        """Returns when nothing is open, twice in a row. Raises Told with what is open where that has not changed for `patience` s."""
+        """Returns when nothing is open, twice in a row. Raises UserError with what is open where that has not changed for `patience` s."""
         before: Open = {}
         since, calm = time.monotonic(), 0
         while calm < 2:
@@ -62,7 +62,7 @@ class Quiet:
             calm = 0 if found else calm + 1
             if time.monotonic() - since > patience and found:
                 shown = ", ".join(f"{number} in {what}" for what, number in found.items())
-                raise Told(f"it does not come to rest: for {patience:.0f} s there are open {shown}.")
+                raise UserError(f"it does not come to rest: for {patience:.0f} s there are open {shown}.")
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _look(self) -> Open:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from servicecert_cli.faults import Told
+from servicecert_cli.faults import UserError
 
 from chaos.plan import Blow, Plan
 from chaos.quiet import Open, Quiet
@@ -43,7 +43,7 @@ class Outcome:
 
 
 async def run(scene: Scene, plan: Plan, tell: Callable[[State], None] = lambda _: None) -> Outcome:
-    """Plays a plan with all its harm. Raises Told where the system does not come to rest."""
+    """Plays a plan with all its harm. Raises UserError where the system does not come to rest."""
     started = time.monotonic()
     harm = Harm(scene.system, scene.mail_server)
 
@@ -67,9 +67,9 @@ async def run(scene: Scene, plan: Plan, tell: Callable[[State], None] = lambda _
                 await asyncio.sleep(burst.pause)
         teller.cancel()
         await Quiet(scene.system, scene.traffic).wait(lambda open: tell(state(open)))
-    except Told as restless:
+    except UserError as restless:
         words = f" {len(harm.unasked)} times a worker ended by itself: {harm.unasked[-1]}" if harm.unasked else ""
-        raise Told(f"{restless}{words}") from None
+        raise UserError(f"{restless}{words}") from None
     finally:
         teller.cancel()
         supervising.cancel()

@@ -10,7 +10,7 @@ from servicecert_cli.connections import kafka
 from servicecert_cli.e_service.application import example
 from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.e_service.publishing import publish
-from servicecert_cli.faults import Told
+from servicecert_cli.faults import UserError
 from servicecert_cli.stand.samples import summed
 from servicecert_cli.stand.system import System, worker_names
 from servicecert_cli.stand.witness import witnessing
@@ -72,7 +72,7 @@ async def test_it_works_and_leaves_nothing_in_parts_that_others_use(system, part
 async def test_a_worker_that_was_killed_is_started_under_its_name(running):
     running.children["intake"].kill()
     assert await running.metrics("intake") == {}
-    with pytest.raises(Told, match="intake ended with status 137"):
+    with pytest.raises(UserError, match="intake ended with status 137"):
         running.require_alive()
     running.start("intake")
     await running.ready("intake")
@@ -81,14 +81,14 @@ async def test_a_worker_that_was_killed_is_started_under_its_name(running):
 
 async def test_a_worker_that_cannot_start_is_told_with_its_last_words(parts, authority, tmp_path):
     broken = System(tmp_path, parts=parts, authority=authority, environment={"SMTP_PORT": "none"})
-    with pytest.raises(Told, match=r"(?i)notifier ended with status 78: notifier: .*SMTP_PORT"):
+    with pytest.raises(UserError, match=r"(?i)notifier ended with status 78: notifier: .*SMTP_PORT"):
         await broken.__aenter__()
     assert not any(child.alive for child in broken.children.values())
 
 
 async def test_a_folder_that_cannot_be_made_is_told(parts, authority, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(Told, match="cannot be written"):
+    with pytest.raises(UserError, match="cannot be written"):
         await System(tmp_path / "file", parts=parts, authority=authority).__aenter__()
 
 

@@ -15,12 +15,12 @@ from chaos.quiet import Quiet
 from chaos.scene import Scene, opened
 from chaos.telling import findings
 from chaos.verdict import judge
-from servicecert_cli.faults import Told
+from servicecert_cli.faults import UserError
 from servicecert_cli.stand.system import System
 from servicecert_deploy import Parts
 from servicecert_issuer.operator.reconciliation import Difference, differences
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.runtime.steps import STEPS
+from servicecert_worker.runtime.crash_points import CRASH_POINTS
 
 KILLED = 128 + 9
 WAYS = (Way.STRAIGHT, Way.SUPPLEMENTED, Way.REVOKED, Way.REVOKED)
@@ -37,16 +37,18 @@ def steps_of(service: str) -> list[str]:
     """The steps at which a service dies, in order. The issuer has no deadlines, and intake has no acts on the world."""
     match service:
         case "issuer":
-            return [step for step in STEPS if step != "due-read"]
+            return [step for step in CRASH_POINTS if step != "due-read"]
         case "intake":
             return [
-                step for step in STEPS if step in DECISIVE and step not in ("effect-start", "effect-done", "adopted")
+                step
+                for step in CRASH_POINTS
+                if step in DECISIVE and step not in ("effect-start", "effect-done", "adopted")
             ]
         case "revoker":
-            return [step for step in STEPS if step in (*DECISIVE, "due-read")]
+            return [step for step in CRASH_POINTS if step in (*DECISIVE, "due-read")]
         case _:
             # Where its ledger is saved, and where a look at what is due is too.
-            return [step for step in STEPS if step in (*DECISIVE, "saved", "relay-deleted", "due-read")]
+            return [step for step in CRASH_POINTS if step in (*DECISIVE, "saved", "relay-deleted", "due-read")]
 
 
 class Deaths:
@@ -125,7 +127,7 @@ async def _die(scene: Scene, deaths: Deaths) -> list[Case]:
         if deaths.next("notifier") == "due-read":
             await _due_now(scene.system, "notifier", "remind")
         if time.monotonic() > until:
-            raise Told(f"nobody dies any more: {deaths.waits()}.")
+            raise UserError(f"nobody dies any more: {deaths.waits()}.")
     return sent
 
 

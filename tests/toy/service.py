@@ -146,7 +146,7 @@ def toy(acts: Path, seconds: float) -> Service[Tally, None]:
         store=TallyStore(),
         decide=decide,
         examine=examine,
-        heeds=lambda data: getattr(data, "reason", None) != "pass over",
+        is_relevant=lambda data: getattr(data, "reason", None) != "pass over",
         effects={"act": Effect(Act, act)},
         storable=lambda value: value.replace(b"secret", b"hidden"),
     )

@@ -8,7 +8,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from servicecert_deploy import Parts
 from servicecert_schemas import topics
-from servicecert_worker.faults import Abandoned, uncancelled, within
+from servicecert_worker.faults import Abandoned, guard_cancellation, with_timeout
 from servicecert_worker.kafka import clients, internals
 from toy.stand import Stand, cancelled, eventually
 
@@ -19,13 +19,17 @@ async def cancelled_by_its_owner() -> None:
     await future
 
 
-@pytest.mark.parametrize("guard", [uncancelled, lambda act: within(5, act)], ids=["uncancelled", "within"])
+@pytest.mark.parametrize(
+    "guard", [guard_cancellation, lambda act: with_timeout(5, act)], ids=["guard_cancellation", "with_timeout"]
+)
 async def test_a_cancellation_that_nobody_asked_for_is_a_fault(guard) -> None:
     with pytest.raises(Abandoned):
         await guard(cancelled_by_its_owner())
 
 
-@pytest.mark.parametrize("guard", [uncancelled, lambda act: within(5, act)], ids=["uncancelled", "within"])
+@pytest.mark.parametrize(
+    "guard", [guard_cancellation, lambda act: with_timeout(5, act)], ids=["guard_cancellation", "with_timeout"]
+)
 async def test_a_cancellation_that_was_asked_for_stays_one(guard) -> None:
     await cancelled(guard(asyncio.Event().wait()))
 
@@ -41,7 +45,9 @@ async def swallows(fault: Exception | None) -> str:
 
 
 @pytest.mark.parametrize("fault", [None, ConnectionResetError()], ids=["a result", "a fault"])
-@pytest.mark.parametrize("guard", [uncancelled, lambda act: within(5, act)], ids=["uncancelled", "within"])
+@pytest.mark.parametrize(
+    "guard", [guard_cancellation, lambda act: with_timeout(5, act)], ids=["guard_cancellation", "with_timeout"]
+)
 async def test_a_cancellation_that_was_asked_for_is_not_swallowed(guard, fault) -> None:
     await cancelled(guard(swallows(fault)))
 
@@ -51,9 +57,9 @@ async def test_what_a_cancelled_task_cleans_up_is_not_cancelled() -> None:
         try:
             await asyncio.Event().wait()
         finally:
-            await within(5, asyncio.sleep(0))
+            await with_timeout(5, asyncio.sleep(0))
             with pytest.raises(Abandoned):
-                await within(5, cancelled_by_its_owner())
+                await with_timeout(5, cancelled_by_its_owner())
             cleaned.set()
 
     cleaned = asyncio.Event()
@@ -63,12 +69,12 @@ async def test_what_a_cancelled_task_cleans_up_is_not_cancelled() -> None:
 
 async def test_a_timeout_that_is_swallowed_is_one_all_the_same() -> None:
     with pytest.raises(TimeoutError):
-        await within(0.01, swallows(None))
+        await with_timeout(0.01, swallows(None))
 
 
 async def test_a_timeout_is_a_timeout() -> None:
     with pytest.raises(TimeoutError):
-        await within(0.01, asyncio.Event().wait())
+        await with_timeout(0.01, asyncio.Event().wait())
 
 
 async def fetching_in_vain(stand: Stand, parts: Parts) -> AIOKafkaConsumer:
@@ -85,10 +91,10 @@ async def fetching_in_vain(stand: Stand, parts: Parts) -> AIOKafkaConsumer:
     assert parts.kafka is not None
     await asyncio.to_thread(parts.kafka.kill)
 
-    async def pauses() -> bool:
+    async def pausing() -> bool:
         return any("sleep" in repr(task.get_coro().cr_await) for task in consumer._fetcher._pending_tasks)
 
-    await eventually(pauses)
+    await eventually(pausing)
     return consumer
 
 

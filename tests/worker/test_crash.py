@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from commandline import begun
 from servicecert_schemas import topics
-from servicecert_worker.runtime.steps import STEPS
+from servicecert_worker.runtime.crash_points import CRASH_POINTS
 from toy.stand import Stand, exact, numbered
 
 
@@ -30,7 +30,7 @@ DEATHS = {
 }
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", CRASH_POINTS)
 async def test_I1_I2_a_worker_killed_at_any_step_loses_and_doubles_nothing(stand: Stand, step: str) -> None:
     cases = {uuid4(): ["1", "2", "3"] for _ in range(20)}
     await play(stand, cases)

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from servicecert_schemas.codec import to_record
-from servicecert_worker.decider import Event, Examined, Facts, Refuted, Result, Service
+from servicecert_worker.decider import Event, Examined, Facts, FactsInvalid, Result, Service
 from servicecert_worker.runtime.fold import Item
 from servicecert_worker.runtime.loop import Loop
 from servicecert_worker.runtime.record import Arrival, Poison, Record
@@ -33,7 +33,7 @@ class Found(Facts):
 class Draws:
     """A service that draws a number for each event, and turns that refuse some of what was drawn."""
 
-    refutations: list[Refuted]
+    refutations: list[FactsInvalid]
     turns: list[list[Any]] = field(default_factory=list)
     results: list[Any] = field(default_factory=list)
     numbers: Any = field(default_factory=lambda: count(1))
@@ -89,7 +89,7 @@ async def turned(draws: Draws, *items: Arrival | Result) -> None:
 
 
 async def test_events_are_examined_anew_until_the_turn_succeeds(caplog: pytest.LogCaptureFixture) -> None:
-    draws = Draws([Refuted("A number is taken."), Refuted("A number is taken.")])
+    draws = Draws([FactsInvalid("A number is taken."), FactsInvalid("A number is taken.")])
     await turned(draws, arrived(uuid4()), arrived(uuid4()))
     assert draws.turns == [[1, 2], [3, 4], [5, 6]]
     assert draws.hindered == [None, "A number is taken.", "A number is taken."]
@@ -99,25 +99,31 @@ async def test_events_are_examined_anew_until_the_turn_succeeds(caplog: pytest.L
 
 async def test_what_holds_instead_stays_through_later_tries() -> None:
     one, other = uuid4(), uuid4()
-    draws = Draws([Refuted("x", {str(one): Found("taken")}), Refuted("y", {str(other): Found("gone")}), Refuted("z")])
+    draws = Draws(
+        [
+            FactsInvalid("x", {str(one): Found("taken")}),
+            FactsInvalid("y", {str(other): Found("gone")}),
+            FactsInvalid("z"),
+        ]
+    )
     await turned(draws, arrived(one), arrived(other))
     assert draws.turns == [[1, 2], ["taken", 3], ["taken", "gone"], ["taken", "gone"]]
 
 
 async def test_poison_is_left_as_it_is() -> None:
-    draws = Draws([Refuted("x", {"poisoned": Found("facts")})])
+    draws = Draws([FactsInvalid("x", {"poisoned": Found("facts")})])
     await turned(draws, replace(arrived(uuid4()), what=Poison(uuid4(), "poisoned", "reason", "error")))
     assert draws.turns == [[], []]
 
 
 async def test_a_result_with_facts_gets_what_holds_instead() -> None:
-    draws = Draws([Refuted("x", {"case": Found("taken")})])
+    draws = Draws([FactsInvalid("x", {"case": Found("taken")})])
     await turned(draws, Result(uuid4(), "case", "examine", Examined(facts=Found("drawn"))))
     assert draws.results == ["drawn", "taken"]
 
 
 async def test_result_that_is_refuted_is_set_aside_and_holds_up_nobody() -> None:
-    refuted = Refuted("A number is taken.")
+    refuted = FactsInvalid("A number is taken.")
     draws = Draws([refuted] * 2)
     await turned(draws, arrived(uuid4()), Result(uuid4(), "case", "act", Act(case_id="a", number="1")))
     assert draws.turns == [[1], [], [1]]

@@ -10,7 +10,7 @@ import pytest
 from servicecert_cli.registers.loading import publish_entries
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
 from servicecert_schemas.topics import REGISTERS
-from servicecert_worker.decider import Change, Known
+from servicecert_worker.decider import Change, TopicSnapshot
 from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.cluster import Cluster
@@ -27,7 +27,7 @@ async def cluster(parts):
     return cluster
 
 
-class Told:
+class UserError:
     """Keeps what it is told, and is unavailable at first."""
 
     def __init__(self, fault: Exception) -> None:
@@ -50,8 +50,8 @@ class Told:
 
 
 @asynccontextmanager
-async def following(cluster: Cluster, told: Told) -> AsyncIterator[asyncio.Task[object]]:
-    known = Known(
+async def following(cluster: Cluster, told: UserError) -> AsyncIterator[asyncio.Task[object]]:
+    known = TopicSnapshot(
         topics=(REGISTERS,),
         empty=frozenset[str](),
         apply=lambda snapshot, changes: snapshot | {change.key for change in changes},
@@ -70,7 +70,7 @@ async def following(cluster: Cluster, told: Told) -> AsyncIterator[asyncio.Task[
 
 
 async def test_A11_a_service_is_told_of_each_snapshot_that_has_settled_also_after_a_fault(cluster):
-    told = Told(ConnectionError())
+    told = UserError(ConnectionError())
     await publish_entries(cluster, ENTRIES[:5])
     async with following(cluster, told):
         assert await told.next() == {entry.entry_id for entry in ENTRIES[:5]}
@@ -84,7 +84,7 @@ async def test_A11_a_service_is_told_of_each_snapshot_that_has_settled_also_afte
 
 
 async def test_a_defect_of_who_is_told_ends_the_worker(cluster):
-    async with following(cluster, Told(LookupError())) as running, asyncio.timeout(30):
+    async with following(cluster, UserError(LookupError())) as running, asyncio.timeout(30):
         with pytest.raises(LookupError):
             await asyncio.shield(running)
 

@@ -144,16 +144,16 @@ class Transient(Exception):
     """Something outside is unavailable for now. What was tried is tried again, with growing pauses."""
 
 
-class Refuted(Transient):
+class FactsInvalid(Transient):
     """What `examine` found does not hold: a number that it drew is taken, the clock that it read is wrong. Raised by `decide` or by a `Store`.
 
-    The turn is tried again with its events examined anew; one whose key is in `instead` gets those facts, and is not examined. A result that is
+    The turn is tried again with its events examined anew; one whose key is in `replacements` gets those facts, and is not examined. A result that is
     `Examined` gets them too. The text says why turns fail, for an operator, and holds no personal data.
     """
 
-    def __init__(self, text: str, instead: Mapping[str, Facts] = MappingProxyType({})) -> None:
+    def __init__(self, text: str, replacements: Mapping[str, Facts] = MappingProxyType({})) -> None:
         super().__init__(text)
-        self.instead = instead
+        self.replacements = replacements
 
 
 class Unanswerable(Exception):
@@ -188,14 +188,14 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class Retry:
     """The act could not be done for now. `reason` holds no personal data; `after` is the pause, if the effect knows better than the worker."""
 
     reason: str
     after: timedelta | None = None
 
 
-Outcome = Done | Again
+Outcome = Done | Retry
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,7 @@ class Effect:
     """How intents of one kind are done: `do` takes up to `batch` of them and answers each, in order.
 
     `data` is the model of the intents' data. A task whose owner died is done anew, so an act must bear repetition. What `do` raises counts as
-    `Again` for the whole batch.
+    `Retry` for the whole batch.
     """
 
     data: type[BaseModel]
@@ -237,7 +237,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Known(Generic[K]):
+class TopicSnapshot(Generic[K]):
     """A snapshot of topics that are kept for ever, which a service decides with, e.g. the registers.
 
     `apply` makes a new snapshot from the old one and what changed. A record may come more than once. `settled`, where there is one, is told by every
@@ -263,8 +263,8 @@ class Service(Generic[S, K]):
     """A service as a value.
 
     `decide` is pure. `examine` finds out about events what needs computing or randomness, without state and I/O; it answers one event for each,
-    in order. `heeds` says of an event whether anything can follow from it: what a topic holds for others only is passed over, without a trace in
-    the inbox. `standing` are deadlines (key, kind) that exist from the first start on, due at once. `audited` is what the first row of each audit
+    in order. `is_relevant` says of an event whether anything can follow from it: what a topic holds for others only is passed over, without a trace in
+    the inbox. `initial_deadlines` are deadlines (key, kind) that exist from the first start on, due at once. `audited` is what the first row of each audit
     chain says of the service, e.g. which keys it opened (B6).
 
     `prepare` returns what is known, completed by what the service's own tables say of the turn's items and their stored states. It runs in the turn's
@@ -272,7 +272,7 @@ class Service(Generic[S, K]):
     `decide` says: that a key was seen or is blocked, that a place among reminders is taken. `storable` makes of the value or a header of
     a record that is parked what may be kept of it; it is decoded from that when it is tried again.
 
-    `hears_first` are kinds of deadlines that may end what an event could have saved: such a one is decided only when all that was written up to so
+    `waits_for_topics` are kinds of deadlines that may end what an event could have saved: such a one is decided only when all that was written up to so
     long before has had its effect, however long nobody was awake.
 
     `belated` is asked about a result that comes when another has ended its act, with the key's state: a stable code where it contradicts that end, so
@@ -284,13 +284,13 @@ class Service(Generic[S, K]):
     store: Store[S]
     decide: Callable[[S | None, Happened, K, datetime], Decision[S]]
     examine: Callable[[Sequence[Event]], Sequence[Event]] | None = None
-    heeds: Callable[[EventData], bool] = _everything
+    is_relevant: Callable[[EventData], bool] = _everything
     effects: Mapping[str, Effect] = field(default_factory=lambda: MappingProxyType({}))
-    known: Known[K] | None = None
-    standing: tuple[tuple[str, str], ...] = ()
+    snapshot: TopicSnapshot[K] | None = None
+    initial_deadlines: tuple[tuple[str, str], ...] = ()
     gauges: tuple[Gauge, ...] = ()
     audited: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     prepare: Callable[[Connection, Sequence[Happened], Mapping[str, Stored[S]], K], Awaitable[K]] | None = None
     storable: Callable[[bytes], bytes] = bytes
-    hears_first: Mapping[str, timedelta] = field(default_factory=lambda: MappingProxyType({}))
+    waits_for_topics: Mapping[str, timedelta] = field(default_factory=lambda: MappingProxyType({}))
     belated: Callable[[S | None, Result], str | None] = _nothing

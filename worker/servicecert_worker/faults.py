@@ -95,7 +95,7 @@ def traced(error: BaseException) -> str:
     return f"{named(error)}\n{''.join(traceback.format_tb(error.__traceback__))}".rstrip()
 
 
-async def pauses(first: float = 0.05, longest: float = 5.0) -> AsyncIterator[int]:
+async def backoff(first: float = 0.05, longest: float = 5.0) -> AsyncIterator[int]:
     """Numbers the tries of something, with pauses between them that grow from `first` to `longest` seconds."""
     pause, number = first, 0
     while True:
@@ -109,7 +109,7 @@ class Abandoned(ConnectionError):
     """What was awaited was cancelled, and whoever awaits it was not."""
 
 
-async def uncancelled(act: Awaitable[T]) -> T:
+async def guard_cancellation(act: Awaitable[T]) -> T:
     """Awaits `act`, and sees to it that this task is cancelled where that was asked of it, and only then.
 
     Raises Abandoned for a cancellation that nobody asked of this task: a client that is closed cancels what others await, and a TaskGroup takes a part
@@ -139,14 +139,14 @@ async def uncancelled(act: Awaitable[T]) -> T:
 
 
 @asynccontextmanager
-async def beside(part: Coroutine[Any, Any, NoReturn]) -> AsyncIterator[None]:
+async def background(part: Coroutine[Any, Any, NoReturn]) -> AsyncIterator[None]:
     """Runs `part`, which never ends by itself, until the context ends.
 
     A part that fails ends the context too, which then raises what the part raised: else nobody would notice that it is gone.
     """
     try:
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(uncancelled(part))
+            task = group.create_task(guard_cancellation(part))
             try:
                 yield
             finally:
@@ -158,10 +158,10 @@ async def beside(part: Coroutine[Any, Any, NoReturn]) -> AsyncIterator[None]:
         part.close()
 
 
-async def within(seconds: float, act: Awaitable[T]) -> T:
-    """Awaits `act` for so long at most, as `uncancelled` does. Raises TimeoutError, and Abandoned."""
+async def with_timeout(seconds: float, act: Awaitable[T]) -> T:
+    """Awaits `act` for so long at most, as `guard_cancellation` does. Raises TimeoutError, and Abandoned."""
     async with asyncio.timeout(seconds):
-        return await uncancelled(act)
+        return await guard_cancellation(act)
 
 
 class Outage:

@@ -11,7 +11,7 @@ from servicecert_worker.audit.checkpoints import make_keys, read_public_keys
 from servicecert_worker.audit.verification import Verified
 
 from ..connections.addresses import cluster, database_url
-from ..faults import Told
+from ..faults import UserError
 from ..operations import auditing
 from ..terminal import interruption
 from ..terminal.output import as_json, console, print_json, print_table, say
@@ -131,7 +131,7 @@ def show(what: str, as_json: bool) -> None:
         print_json([asdict(row) for row in rows])
         return
     if not rows:
-        raise Told(f"Nothing is recorded of {what}: give a case id, or the serial number of a certificate.")
+        raise UserError(f"Nothing is recorded of {what}: give a case id, or the serial number of a certificate.")
     shown = console()
     for row in rows:
         (happened, facts), *followed = auditing.told(row)

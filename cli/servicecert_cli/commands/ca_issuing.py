@@ -21,7 +21,7 @@ from servicecert_worker.kafka.cluster import Cluster
 
 from ..connections import kafka
 from ..connections.addresses import cluster
-from ..faults import Told
+from ..faults import UserError
 from ..terminal import interruption
 from ..terminal.output import as_json, print_json, print_table, say
 from .options import FOLDER, yes
@@ -136,7 +136,7 @@ def retry(case_id: UUID | None, everything: bool, as_json: bool) -> None:
 
     count = in_schema("issuer", ask)
     if case_id is not None and not count:
-        raise Told(f"The case {case_id} is not stopped: see `servicecert ca status`.")
+        raise UserError(f"The case {case_id} is not stopped: see `servicecert ca status`.")
     say(as_json, {"retried": count}, f"{count} applications are tried anew.")
 
 
@@ -163,7 +163,7 @@ def void(case_id: UUID, reason: str, yes: bool, as_json: bool) -> None:
         return await wishes.give_up(connection, str(case_id), reason)
 
     if not in_schema("issuer", ask):
-        raise Told(f"Nothing of the case {case_id} waits for a key for longer than a minute.")
+        raise UserError(f"Nothing of the case {case_id} waits for a key for longer than a minute.")
     say(as_json, {"void": str(case_id)}, f"The intention of {case_id} is given up, unless it is signed at this moment.")
 
 

@@ -8,7 +8,7 @@ from servicecert_schemas.values import Language
 from ..connections.addresses import cluster
 from ..e_service.cases import newest, of_account
 from ..e_service.page import Page
-from ..faults import Told
+from ..faults import UserError
 from ..terminal import interruption
 from ..terminal.output import as_json, console, print_json
 from .options import one_of
@@ -63,7 +63,7 @@ def opened(case_id: UUID, language: str | None, as_json: bool) -> None:
     """
     case = interruption.run(newest(cluster(), case_id))
     if case is None:
-        raise Told(
+        raise UserError(
             f"Nothing is known of the case {case_id}: `servicecert cases --account …` lists those of an account."
         )
     if as_json:

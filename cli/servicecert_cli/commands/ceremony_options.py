@@ -11,7 +11,7 @@ import click
 from servicecert_pki.key_store import KeyStore, PemStore, TokenStore
 from servicecert_pki.keyring import TokenAccess, read_passphrases
 
-from ..faults import Told
+from ..faults import UserError
 from .options import FILE, FOLDER
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -52,10 +52,10 @@ class KeyPlaces:
         return "encrypted files" if self.kind == "pem" else f"tokens whose labels begin with {self.prefix}-"
 
     def store(self, directory: Path, passphrase_file: Path) -> KeyStore | None:
-        """The store for `directory`; None means files under the passphrases that are yet to be drawn. Raises Told and KeyUnavailable."""
+        """The store for `directory`; None means files under the passphrases that are yet to be drawn. Raises UserError and KeyUnavailable."""
         if self.kind == "pkcs11":
             if not (self.module and self.pin_file):
-                raise Told(
+                raise UserError(
                     "Keys in a token need SERVICECERT_PKCS11_MODULE and SERVICECERT_PKCS11_PIN_FILE.", os.EX_CONFIG
                 )
             return TokenStore(TokenAccess(self.module, self.pin_file), self.prefix)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from servicecert_revoker.crl.effects import server as crl_server
 
-from ..faults import Told
+from ..faults import UserError
 from ..terminal import interruption
 
 
@@ -39,7 +39,7 @@ def serve(folder: Path, host: str, port: int) -> None:
                 click.echo(f"CRLs are served at {address}/<CA>.crl")
                 await asyncio.Event().wait()
         except OSError:
-            raise Told(
+            raise UserError(
                 f"Port {port} is in use, or {host or 'an address'} is not this machine's: choose another by --port or --host.",
                 os.EX_UNAVAILABLE,
             ) from None

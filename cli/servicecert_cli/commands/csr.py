@@ -11,7 +11,7 @@ from servicecert_pki.key_checks import KeyBattery
 from servicecert_pki.key_lists import NO_LISTS, KeyListDamaged, KeyLists, load_key_lists
 from servicecert_schemas.values import Language
 
-from ..faults import Told
+from ..faults import UserError
 from ..terminal.output import as_json, print_json
 from .options import one_of
 
@@ -74,7 +74,7 @@ def _read(path: Path) -> bytes:
         with click.open_file(str(path), "rb") as file:
             content: bytes = file.read(_MOST)
     except OSError as fault:
-        raise Told(f"{path} cannot be read: {fault.strerror}.", UNREADABLE) from None
+        raise UserError(f"{path} cannot be read: {fault.strerror}.", UNREADABLE) from None
     return content
 
 
@@ -84,7 +84,7 @@ def _lists(folder: Path | None) -> KeyLists:
     try:
         return load_key_lists(folder)
     except KeyListDamaged as damaged:
-        raise Told(str(damaged), os.EX_CONFIG) from None
+        raise UserError(str(damaged), os.EX_CONFIG) from None
 
 
 def _facts(judged: Csr | tuple[CsrFault, ...], lists: KeyLists, language: str) -> dict[str, object]:

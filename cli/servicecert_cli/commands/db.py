@@ -9,7 +9,7 @@ from servicecert_schemas.topics import SERVICES
 from servicecert_worker.storage import database
 
 from ..connections.addresses import database_url
-from ..faults import Told
+from ..faults import UserError
 from ..operations.files import write_private
 from ..operations.operators import add_operator
 from ..terminal.output import as_json, print_json
@@ -76,7 +76,7 @@ def operator(name: str, out: Path) -> None:
 
 
 def password_given(service: str, environment: Mapping[str, str]) -> str | None:
-    """The password that the environment gives a service's role. Raises Told where a file cannot be read or is empty."""
+    """The password that the environment gives a service's role. Raises UserError where a file cannot be read or is empty."""
     name = f"SERVICECERT_{service.upper()}_DATABASE_PASSWORD"
     if password := environment.get(name):
         return password
@@ -85,9 +85,9 @@ def password_given(service: str, environment: Mapping[str, str]) -> str | None:
     try:
         password = Path(path).read_text().partition("\n")[0].rstrip("\r")
     except (OSError, UnicodeDecodeError) as fault:
-        raise Told(
+        raise UserError(
             f"{name}_FILE: {path} cannot be read ({getattr(fault, 'strerror', 'not UTF-8')}).", os.EX_NOINPUT
         ) from None
     if not password:
-        raise Told(f"{name}_FILE: the first line of {path} is empty; write the password there.", os.EX_NOINPUT)
+        raise UserError(f"{name}_FILE: the first line of {path} is empty; write the password there.", os.EX_NOINPUT)
     return password

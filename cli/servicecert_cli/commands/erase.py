@@ -7,7 +7,7 @@ from uuid import UUID
 import click
 
 from ..connections.addresses import cluster, database_url
-from ..faults import Told
+from ..faults import UserError
 from ..operations import erasing
 from ..operations.erasing import next_night
 from ..terminal import interruption
@@ -51,12 +51,12 @@ def command(case: UUID | None, everything: bool, nightly: bool, dry_run: bool, a
 
 
 async def _erased(case: UUID | None, dry_run: bool) -> tuple[list[str], list[str]]:
-    """The cases that are due, or the one that was asked for, and those that were left. Raises Told, OperatorError."""
+    """The cases that are due, or the one that was asked for, and those that were left. Raises UserError, OperatorError."""
     now = datetime.now(UTC)
     found = await erasing.due(database_url(), now)
     if case is not None:
         if str(case) not in found:
-            raise Told(f"The case {case} is not due, or not there: 5 years must have passed since its end.")
+            raise UserError(f"The case {case} is not due, or not there: 5 years must have passed since its end.")
         found = [str(case)]
     return found, [] if dry_run else await erasing.erase(database_url(), cluster(), found, now)
 

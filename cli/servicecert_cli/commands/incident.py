@@ -10,7 +10,7 @@ import click
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_schemas.values import CertificateType
 
-from ..faults import Told
+from ..faults import UserError
 from ..operations import proposing, selection
 from ..operations.files import can_be
 from ..operations.proposing import Proposal
@@ -170,6 +170,6 @@ def _cases(plan: Path) -> list[str]:
             content = json.loads(plan.read_text(encoding="utf-8"))
         return [str(UUID(each["case"])) for each in content["certificates"]]
     except (ValueError, KeyError, TypeError):
-        raise Told(
+        raise UserError(
             f"{plan} is no plan: write one by `servicecert incident plan --out {plan}`.", os.EX_DATAERR
         ) from None

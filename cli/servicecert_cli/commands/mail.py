@@ -17,7 +17,7 @@ from servicecert_notifier.operator.mail_requests import notify
 from servicecert_notifier.operator.mail_rows import MailRow
 from servicecert_worker.storage.operator_requests import Act, Operation
 
-from ..faults import Told
+from ..faults import UserError
 from ..operations.files import can_be
 from ..operations.mail_preview import write_preview
 from ..terminal.output import as_json, print_json, print_table, say
@@ -93,7 +93,7 @@ def show(mail_id: UUID, as_json: bool) -> None:
     """
     found = in_schema("notifier", lambda connection: mail_rows.find(connection, mail_id=mail_id))
     if not found:
-        raise Told(_UNKNOWN.format(mail_id))
+        raise UserError(_UNKNOWN.format(mail_id))
     if as_json:
         print_json(asdict(found[0]))
     else:
@@ -131,14 +131,14 @@ def resend(mail_id: UUID, reason: str, address: str | None, as_json: bool) -> No
     async def ask(connection: Any) -> MailRow:
         found = await mail_rows.find(connection, mail_id=mail_id)
         if not found:
-            raise Told(_UNKNOWN.format(mail_id))
+            raise UserError(_UNKNOWN.format(mail_id))
         (mail,) = found
         if mail.state == "planned":
-            raise Told(
+            raise UserError(
                 f"The mail {mail_id} is on its way: look again with `servicecert mail show {mail_id}`.", os.EX_TEMPFAIL
             )
         if not mail.can_be_resent:
-            raise Told(f"The mail {mail_id} cannot be sent again: its letter is erased, or of an older version.")
+            raise UserError(f"The mail {mail_id} cannot be sent again: its letter is erased, or of an older version.")
         now = datetime.now(UTC)
         await notify(connection, Notice(identity, mail.case_id, mail_id, Wanted.RESEND, reason.strip(), now, address))
         act = Act(str(mail.case_id), {"mail": mail_id, "as": resend_id(identity)})

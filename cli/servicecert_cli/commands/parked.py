@@ -11,7 +11,7 @@ from servicecert_schemas.topics import SERVICES
 from servicecert_worker.runtime import parking
 from servicecert_worker.runtime.parking import ParkedRecord
 
-from ..faults import Told
+from ..faults import UserError
 from ..terminal.output import as_json, print_json, print_table
 from .options import MOMENT, yes
 from .schema import in_schema
@@ -104,7 +104,7 @@ def show(event_id: UUID, service: str | None, as_json: bool) -> None:
 
     found, value = in_schema(service, look)
     if not found:
-        raise Told(f"No record with the id {event_id} is parked here: see `servicecert parked list`.")
+        raise UserError(f"No record with the id {event_id} is parked here: see `servicecert parked list`.")
     facts = asdict(found[0])
     text = None if value is None else value.decode(errors="backslashreplace")
     if as_json:

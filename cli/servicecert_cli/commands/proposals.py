@@ -7,7 +7,7 @@ from uuid import UUID
 
 import click
 
-from ..faults import Told
+from ..faults import UserError
 from ..operations import proposing
 from ..operations.proposing import Proposal
 from ..terminal.output import as_json, print_json, print_table, say
@@ -124,7 +124,7 @@ def confirm(proposal: UUID, yes: bool, as_json: bool) -> None:
     elif done:
         sentence = f"Confirmed: {found.total} certificates will be revoked, {found.rate} a minute."
     else:
-        raise Told(f"The proposal {proposal} is {found.state} already.")
+        raise UserError(f"The proposal {proposal} is {found.state} already.")
     say(as_json, {"proposal": str(proposal), "certificates": found.total, "confirmed": done}, sentence)
 
 
@@ -139,7 +139,7 @@ def drop(proposal: UUID, as_json: bool) -> None:
       servicecert proposals drop 3f2b8c1e-…
     """
     if not in_schema("revoker", lambda connection: proposing.drop(connection, proposal)):
-        raise Told(f"There is no unconfirmed proposal {proposal}: see `servicecert proposals list`.")
+        raise UserError(f"There is no unconfirmed proposal {proposal}: see `servicecert proposals list`.")
     say(as_json, {"proposal": str(proposal), "dropped": True}, "Dropped.")
 
 

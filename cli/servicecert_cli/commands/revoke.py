@@ -13,7 +13,7 @@ from ..connections.addresses import cluster
 from ..e_service.cases import newest
 from ..e_service.customer import Customer
 from ..e_service.publishing import publish
-from ..faults import Told
+from ..faults import UserError
 from ..terminal import interruption
 from ..terminal.output import as_json, say
 from .options import Moment
@@ -62,14 +62,14 @@ def command(
         if asking is None:
             case = await newest(place, case_id)
             if case is None:
-                raise Told(f"Nothing is known of the case {case_id}: correct it, or name the --account.")
+                raise UserError(f"Nothing is known of the case {case_id}: correct it, or name the --account.")
             asking = case.account_id
         customer = Customer(asking, user)
         try:
             request = customer.revocation(case_id, serial, chosen, explanation, exposed_since)
         except ValidationError as fault:
             field = fault.errors(include_url=False, include_input=False)[0]
-            raise Told(
+            raise UserError(
                 f"The request is malformed: {'.'.join(map(str, field['loc']))}: {field['msg'].lower()}.", os.EX_DATAERR
             ) from None
         await publish(place, request)

@@ -10,7 +10,7 @@ from servicecert_worker.kafka.cluster import Cluster
 
 from ..connections.addresses import cluster
 from ..e_service.cases import changes
-from ..faults import Told
+from ..faults import UserError
 from ..terminal import interruption
 from ..terminal.output import as_json, console
 from ..terminal.telling import Teller
@@ -63,7 +63,7 @@ async def _follow(
         if not limit.expired():
             raise
         what = f"has not come to {' or '.join(wanted)}" if wanted else "was followed"
-        raise Told(
+        raise UserError(
             f"The case {case_id} {what} for {seconds:g} s."
             if told
             else f"Nothing was said of the case {case_id} for {seconds:g} s."

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 from servicecert_schemas.codec import Record
 from servicecert_schemas.topics import Topic
 from servicecert_worker.decider import Change
-from servicecert_worker.faults import OperatorError, no_broker, within
+from servicecert_worker.faults import OperatorError, no_broker, with_timeout
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.follower import change_of
 
@@ -122,14 +122,14 @@ async def send(producer: AIOKafkaProducer, place: Cluster, records: Sequence[Rec
 @asynccontextmanager
 async def _opened(place: Cluster, start: Any, stop: Any) -> AsyncIterator[None]:
     try:
-        await within(OPEN_SECONDS, start())
+        await with_timeout(OPEN_SECONDS, start())
         yield
     except (KafkaError, OSError, TimeoutError):
         raise unanswered(place) from None
     finally:
         # What is wrong is told already, or was done.
         with suppress(Exception):
-            await within(OPEN_SECONDS, stop())
+            await with_timeout(OPEN_SECONDS, stop())
 
 
 def unanswered(place: Cluster) -> OperatorError:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..faults import Told
+from ..faults import UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +34,17 @@ class Answer:
 
 
 async def version() -> str:
-    """`OpenSSL 3.0.19`. Raises Told where there is none."""
+    """`OpenSSL 3.0.19`. Raises UserError where there is none."""
     said = (await _ask(["version"], Path())).said
     return " ".join(said.split()[:2])
 
 
 async def make_request(kind: KeyKind, common_name: str, folder: Path, name: str) -> Path:
-    """Makes a key and a request for it, `name.key` and `name.csr`. Raises Told."""
+    """Makes a key and a request for it, `name.key` and `name.csr`. Raises UserError."""
     options = [*kind.options, "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={common_name}"]
     answer = await _ask(["req", "-new", *options], folder)
     if not answer.content:
-        raise Told(f"OpenSSL made no request: {answer.said}", os.EX_UNAVAILABLE)
+        raise UserError(f"OpenSSL made no request: {answer.said}", os.EX_UNAVAILABLE)
     return folder / f"{name}.csr"
 
 
@@ -65,7 +65,7 @@ async def ask_ocsp(folder: Path, certificate: str, *, root: str, issuing: str, u
 
 async def _ask(arguments: Sequence[str], folder: Path) -> Answer:
     if shutil.which("openssl") is None:
-        raise Told("OpenSSL's command line is missing: install the package `openssl`.", os.EX_UNAVAILABLE)
+        raise UserError("OpenSSL's command line is missing: install the package `openssl`.", os.EX_UNAVAILABLE)
     asked = await asyncio.create_subprocess_exec(
         "openssl", *arguments, cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )

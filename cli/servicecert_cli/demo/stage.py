@@ -12,7 +12,7 @@ from servicecert_schemas.event import EventData
 from servicecert_schemas.mail import MailHandedOver, MailKind
 from servicecert_schemas.revocation import CrlPublished
 
-from ..faults import Told
+from ..faults import UserError
 from ..stand.system import System
 from ..stand.witness import Witness
 from .narrator import Narrator
@@ -31,7 +31,7 @@ class Stage:
     told: dict[UUID, int] = field(default_factory=dict)
 
     async def follow(self, case_id: UUID, end: CaseState, service: str) -> CaseChanged:
-        """Tells each state of a case until it comes to `end`. Raises Told where it comes to an end that is none, or nothing comes."""
+        """Tells each state of a case until it comes to `end`. Raises UserError where it comes to an end that is none, or nothing comes."""
         told = self.told.get(case_id, 0)
         while True:
             case = await self._further(case_id, told, service)
@@ -41,7 +41,7 @@ class Stage:
                 return case
             if case.state in (CaseState.REFUSED, CaseState.RETURNED):
                 lacks = ", ".join(each.code for each in case.deficiencies) or "no deficiency"
-                raise Told(f"the case is {case.state} ({lacks}) and not {end}.")
+                raise UserError(f"the case is {case.state} ({lacks}) and not {end}.")
 
     async def _further(self, case_id: UUID, told: int, service: str) -> CaseChanged:
         """The case once it has come to more states than were told."""
@@ -86,7 +86,7 @@ class Stage:
         await self.until(is_first, "revoker")
 
     async def until(self, wanted: Callable[[EventData], bool], service: str) -> EventData:
-        """The first event that is wanted. Raises Told, with what the service said last, where it does not come."""
+        """The first event that is wanted. Raises UserError, with what the service said last, where it does not come."""
         waiting = asyncio.create_task(self.witness.until(wanted))
         status = self.teller.waiting(f"waiting for the {service}")
         try:
@@ -97,7 +97,7 @@ class Stage:
             return waiting.result()
         except TimeoutError:
             said = self.system.children[service].said(5)
-            raise Told(f"nothing came for {PATIENCE_SECONDS:.0f} s. The {service} said last:\n{said}") from None
+            raise UserError(f"nothing came for {PATIENCE_SECONDS:.0f} s. The {service} said last:\n{said}") from None
         finally:
             status.stop()
             waiting.cancel()

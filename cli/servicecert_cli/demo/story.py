@@ -24,7 +24,7 @@ from ..e_service.cases import of_account
 from ..e_service.customer import Customer
 from ..e_service.page import Page
 from ..e_service.publishing import publish
-from ..faults import Told, told
+from ..faults import UserError, user_error
 from ..operations.mail_preview import write_preview
 from ..registers.reading import FICTITIOUS_REGISTERS, read_register
 from ..stand.progress import Steps
@@ -65,7 +65,7 @@ class Granted:
 
 
 async def tell(folder: Path, teller: Narrator) -> None:
-    """The whole demonstration, in an empty folder. Raises Told with the step that failed; nothing is left running."""
+    """The whole demonstration, in an empty folder. Raises UserError with the step that failed; nothing is left running."""
     step = "preparing"
     try:
         async with AsyncExitStack() as stack:
@@ -95,10 +95,10 @@ async def tell(folder: Path, teller: Narrator) -> None:
                 await asyncio.to_thread(write_preview, folder / "preview")
                 await stack.aclose()
     except Exception as error:
-        fault = told(error)
+        fault = user_error(error)
         if fault is None:
             raise
-        raise Told(f"the demonstration failed at {step}: {fault}") from None
+        raise UserError(f"the demonstration failed at {step}: {fault}") from None
     teller.farewell(folder, events)
 
 
@@ -206,7 +206,7 @@ async def revoke(stage: Stage, granted: Granted) -> None:
 
 
 async def rely(stage: Stage, granted: Granted, *, whole: bool, by_ocsp: bool = True) -> None:
-    """The CRL, and OCSP, as a relying party sees them with OpenSSL's command line. Raises Told where they say other than the topics do."""
+    """The CRL, and OCSP, as a relying party sees them with OpenSSL's command line. Raises UserError where they say other than the topics do."""
     issued, folder = granted.issued, stage.system.folder
     environment, family = issued.issuer.split("-")
     chain = {"root": f"ca/roots/{environment}-root-{family}.pem", "issuing": f"ca/issuing/{issued.issuer}.pem"}
@@ -219,7 +219,9 @@ async def rely(stage: Stage, granted: Granted, *, whole: bool, by_ocsp: bool = T
     for answer in answers:
         stage.teller.command(answer, whole=whole)
         if answer.content is revoked:
-            raise Told(f"OpenSSL {'accepts a revoked' if revoked else 'refuses a good'} certificate: {answer.said}")
+            raise UserError(
+                f"OpenSSL {'accepts a revoked' if revoked else 'refuses a good'} certificate: {answer.said}"
+            )
 
 
 def _show_crl(teller: Narrator, folder: Path, revoked: CertificateRevoked) -> None:

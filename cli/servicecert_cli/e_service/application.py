@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from servicecert_schemas.application import Attachment, Form
 from servicecert_schemas.values import CertificateType
 
-from ..faults import Told
+from ..faults import UserError
 from ..operations.files import can_be
 
 MOST_CSR_BYTES = 65_536
@@ -30,21 +30,21 @@ class Application(Form):
 
 
 def read_application(path: Path) -> Application:
-    """Reads an application from TOML (`.toml`) or JSON. Raises Told with every field that is missing or malformed."""
+    """Reads an application from TOML (`.toml`) or JSON. Raises UserError with every field that is missing or malformed."""
     try:
         with can_be("read", path, "name an application file"):
             text = path.read_text(encoding="utf-8")
         content: Any = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
     except ValueError as fault:
         kind = "TOML" if path.suffix == ".toml" else "JSON"
-        raise Told(
+        raise UserError(
             f"{path} is no {kind} ({fault}): see `servicecert submit --example server`.", os.EX_DATAERR
         ) from None
     try:
         return Application.model_validate(content)
     except ValidationError as fault:
         lacks = "; ".join(_lack(each) for each in fault.errors(include_url=False, include_input=False))
-        raise Told(f"{path} is no application: {lacks}.", os.EX_DATAERR) from None
+        raise UserError(f"{path} is no application: {lacks}.", os.EX_DATAERR) from None
 
 
 def _lack(fault: Any) -> str:
@@ -62,9 +62,9 @@ def example_text(type: CertificateType) -> str:
 
 
 def read_csr(path: Path) -> str:
-    """A certificate request as a person sends it: PEM as it is, DER in base64. Raises Told."""
+    """A certificate request as a person sends it: PEM as it is, DER in base64. Raises UserError."""
     with can_be("read", path, "name the file of the request"):
         content = path.read_bytes()
     if len(content) > MOST_CSR_BYTES // 2:
-        raise Told(f"{path} has {len(content)} bytes, far too many for a certificate request.", os.EX_DATAERR)
+        raise UserError(f"{path} has {len(content)} bytes, far too many for a certificate request.", os.EX_DATAERR)
     return content.decode("ascii") if content.isascii() else b64encode(content).decode()

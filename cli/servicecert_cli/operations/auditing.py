@@ -22,7 +22,7 @@ from servicecert_worker.kafka.cluster import Cluster
 
 from ..connections import kafka
 from ..connections.schema import connected, opened
-from ..faults import Told
+from ..faults import UserError
 from .files import can_be
 
 _BY_OPERATORS = """
@@ -50,13 +50,13 @@ async def exported(place: Cluster) -> list[AuditCheckpoint]:
 
 
 def read_exported(path: Path) -> list[AuditCheckpoint]:
-    """The checkpoints of a file that `audit export` wrote. Raises Told."""
+    """The checkpoints of a file that `audit export` wrote. Raises UserError."""
     with can_be("read", path, "name a file that `audit export` wrote"):
         lines = path.read_bytes().splitlines()
     try:
         return [AuditCheckpoint.model_validate_json(line) for line in lines]
     except ValueError:
-        raise Told(
+        raise UserError(
             f"{path} holds something else than checkpoints: name a file that `audit export` wrote.", os.EX_DATAERR
         ) from None
 
@@ -91,7 +91,7 @@ async def verified(
 async def life(url: str, what: str) -> list[Lived]:
     """The rows of a case, or of the certificate with a serial number, in order of time; also who proposed and confirmed its revocation.
 
-    Raises Told and OperatorError.
+    Raises UserError and OperatorError.
     """
     async with opened(url, "public") as connection:
         services = [

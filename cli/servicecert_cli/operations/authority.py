@@ -25,7 +25,7 @@ def make_authority(
     """Makes the CAs in `directory` and their roots beside it. Where the passphrase file does not exist, passphrases are drawn and written to it, mode 0600.
 
     Keys of issuing CAs go to `store`, without one into encrypted files. The protocol is stored. Raises AuthorityExists, AuthorityRefused,
-    KeyUnavailable, Told. Takes some seconds.
+    KeyUnavailable, UserError. Takes some seconds.
     """
     draw_passphrases(passphrase_file)
     now = datetime.now(UTC)
@@ -35,7 +35,7 @@ def make_authority(
 
 
 def draw_passphrases(file: Path) -> None:
-    """Draws a passphrase for each environment into a file that does not exist yet. Raises Told."""
+    """Draws a passphrase for each environment into a file that does not exist yet. Raises UserError."""
     if not file.exists():
         drawn = "".join(f"{environment}={secrets.token_urlsafe(24)}\n" for environment in Environment)
         write_private(file, drawn.encode())

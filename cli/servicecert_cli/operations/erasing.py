@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.topics import CASES, SERVICES
-from servicecert_worker.faults import within
+from servicecert_worker.faults import with_timeout
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.runtime.turn import key_lock
 from servicecert_worker.storage import QUERIES
@@ -83,7 +83,7 @@ async def erase(url: str, place: Cluster, cases: Sequence[str], now: datetime) -
 async def _withdraw(producer: AIOKafkaProducer, place: Cluster, case: str) -> None:
     """Publishes that the case's view is gone. A broker that does not answer is told here: what fails around it is the database's."""
     try:
-        await within(kafka.SEND_SECONDS, producer.send_and_wait(place.name(CASES), key=case.encode(), value=None))
+        await with_timeout(kafka.SEND_SECONDS, producer.send_and_wait(place.name(CASES), key=case.encode(), value=None))
     except (KafkaError, OSError, TimeoutError):
         raise kafka.unanswered(place) from None
 

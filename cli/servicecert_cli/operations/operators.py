@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 from servicecert_worker.storage import database
 
-from ..faults import Told
+from ..faults import UserError
 
 MOST_LETTERS = 63
 _GRANTS = (
@@ -20,15 +20,15 @@ _GRANTS = (
 
 
 def add_operator(admin_url: str, name: str) -> str:
-    """Makes an operator's login and answers its URL. Operators may read what is proposed, propose, confirm and drop, and nothing else. Raises Told."""
+    """Makes an operator's login and answers its URL. Operators may read what is proposed, propose, confirm and drop, and nothing else. Raises UserError."""
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name):
-        raise Told(f"{name!r} is no operator's name: use up to 31 lower-case letters, digits and hyphens.", 2)
+        raise UserError(f"{name!r} is no operator's name: use up to 31 lower-case letters, digits and hyphens.", 2)
     password = database.new_password()
     try:
         with closing(psycopg.connect(admin_url, connect_timeout=5, autocommit=True)) as connection:
             role = f"{connection.info.dbname}_operator_{name}"
             if len(role) > MOST_LETTERS:
-                raise Told(f"The login {role} is longer than {MOST_LETTERS} letters: choose a shorter name.", 2)
+                raise UserError(f"The login {role} is longer than {MOST_LETTERS} letters: choose a shorter name.", 2)
             with connection.transaction():
                 _make(connection, role, password)
     except psycopg.OperationalError as fault:
@@ -39,11 +39,11 @@ def add_operator(admin_url: str, name: str) -> str:
         psycopg.errors.InvalidSchemaName,
         psycopg.errors.InvalidParameterValue,
     ):
-        raise Told(
+        raise UserError(
             "The schema 'revoker' is not prepared: run `servicecert db prepare`, then start revoker once.", os.EX_CONFIG
         ) from None
     except psycopg.errors.InsufficientPrivilege:
-        raise Told(
+        raise UserError(
             "DATABASE_URL names a role that may not create roles: name the administrator's.", os.EX_NOPERM
         ) from None
     return database.url_of(admin_url, role, password)

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from ..faults import Told
+from ..faults import UserError
 
 NO_LOGIN = (
     "This needs an operator's own login: make one by `servicecert db operator NAME`, and put its URL into DATABASE_URL."
@@ -75,10 +75,10 @@ async def proposals(
 
 
 async def proposal(connection: asyncpg.Connection[Any], id: UUID) -> Proposal:
-    """One proposal. Raises Told."""
+    """One proposal. Raises UserError."""
     found = await proposals(connection, id, everything=True)
     if not found:
-        raise Told(f"There is no proposal {id}: see `servicecert proposals list --all`.")
+        raise UserError(f"There is no proposal {id}: see `servicecert proposals list --all`.")
     return found[0]
 
 
@@ -92,33 +92,33 @@ async def propose(
     rate: int,
     key_sha256: str | None = None,
 ) -> Proposal:
-    """Records a proposal of the session's user. Only valid certificates come into it. Raises Told where the login is no operator's."""
+    """Records a proposal of the session's user. Only valid certificates come into it. Raises UserError where the login is no operator's."""
     id = uuid4()
     try:
         await connection.execute(
             "select propose($1, $2, $3, $4, $5, $6, $7)", id, kind, reason, why, key_sha256, rate, list(cases)
         )
     except asyncpg.InsufficientPrivilegeError:
-        raise Told(NO_LOGIN, os.EX_NOPERM) from None
+        raise UserError(NO_LOGIN, os.EX_NOPERM) from None
     return await proposal(connection, id)
 
 
 async def confirm(connection: asyncpg.Connection[Any], id: UUID) -> bool:
-    """Confirms as the session's user; False where it was confirmed or dropped before. Raises Told."""
+    """Confirms as the session's user; False where it was confirmed or dropped before. Raises UserError."""
     try:
         return bool(await connection.fetchval("select confirm($1)", id))
     except asyncpg.InsufficientPrivilegeError:
-        raise Told(NO_LOGIN, os.EX_NOPERM) from None
+        raise UserError(NO_LOGIN, os.EX_NOPERM) from None
     except asyncpg.CheckViolationError:
-        raise Told("Who proposes does not confirm: ask another operator to confirm it.", os.EX_NOPERM) from None
+        raise UserError("Who proposes does not confirm: ask another operator to confirm it.", os.EX_NOPERM) from None
 
 
 async def drop(connection: asyncpg.Connection[Any], id: UUID) -> bool:
-    """Drops an unconfirmed proposal; False where there is none. Raises Told."""
+    """Drops an unconfirmed proposal; False where there is none. Raises UserError."""
     try:
         return bool(await connection.fetchval("select drop_proposal($1)", id))
     except asyncpg.InsufficientPrivilegeError:
-        raise Told(NO_LOGIN, os.EX_NOPERM) from None
+        raise UserError(NO_LOGIN, os.EX_NOPERM) from None
 
 
 async def standings(connection: asyncpg.Connection[Any], id: UUID) -> Mapping[str, int]:

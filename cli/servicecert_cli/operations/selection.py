@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from servicecert_pki.serials import serial_hex, serial_readings
 from servicecert_pki.spki import spki_sha256
 
-from ..faults import Told
+from ..faults import UserError
 from .files import can_be
 
 MOST_BYTES = 64 * 1024 * 1024
@@ -69,14 +69,14 @@ async def selected(connection: asyncpg.Connection[Any], selection: Selection) ->
 
 
 def read_serials(path: Path) -> tuple[str, ...]:
-    """Serial numbers from a file, one a line, however they are typed (D1): a line that can be read in two ways gives both. Raises Told."""
+    """Serial numbers from a file, one a line, however they are typed (D1): a line that can be read in two ways gives both. Raises UserError."""
     readings: list[str] = []
     for number, line in enumerate(_content(path).decode("utf-8", errors="replace").splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         found = serial_readings(line)
         if not found:
-            raise Told(
+            raise UserError(
                 f"{path}, line {number}: this is no serial number; write it in hexadecimal or decimal.", os.EX_DATAERR
             )
         readings += sorted(serial_hex(serial).lower() for serial in found)
@@ -84,7 +84,7 @@ def read_serials(path: Path) -> tuple[str, ...]:
 
 
 def key_of_file(path: Path) -> str:
-    """The SHA-256 of the public key in a certificate, a request, a public or a private key, PEM or DER. Raises Told."""
+    """The SHA-256 of the public key in a certificate, a request, a public or a private key, PEM or DER. Raises UserError."""
     content = _content(path)
     for read in _READERS:
         try:
@@ -92,7 +92,7 @@ def key_of_file(path: Path) -> str:
         except (ValueError, TypeError, UnsupportedAlgorithm):
             continue
         return spki_sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
-    raise Told(
+    raise UserError(
         f"{path} holds no key that can be read: give a certificate, a request, a public key, or a private key without passphrase, in PEM or DER.",
         os.EX_DATAERR,
     )
@@ -114,5 +114,5 @@ def _content(path: Path) -> bytes:
     with can_be("read", path, "name another file"), path.open("rb") as file:
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
-        raise Told(f"{path} is larger than {MOST_BYTES // 1024 // 1024} MiB: name another file.", os.EX_DATAERR)
+        raise UserError(f"{path} is larger than {MOST_BYTES // 1024 // 1024} MiB: name another file.", os.EX_DATAERR)
     return content

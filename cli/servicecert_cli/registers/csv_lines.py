@@ -13,7 +13,7 @@ from functools import lru_cache
 from io import StringIO
 from pathlib import Path
 
-from ..faults import Told
+from ..faults import UserError
 
 _DELIMITERS = ";,\t"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -23,7 +23,7 @@ _ISO_DAY = re.compile(r"(\d{4}-\d{2}-\d{2})([T ].*)?")
 _FINNISH_DAY = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})( .*)?")
 
 
-class RegisterFileError(Told):
+class RegisterFileError(UserError):
     """One sentence that names the file, and the line and column where there is one, and says what is wrong."""
 
     def __init__(self, sentence: str) -> None:

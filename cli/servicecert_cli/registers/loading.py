@@ -15,7 +15,7 @@ from servicecert_worker.decider import Change
 from servicecert_worker.kafka.cluster import Cluster
 
 from ..connections import kafka
-from ..faults import Told
+from ..faults import UserError
 from .changes import Changes, changes
 
 SOURCE = "/registers-loader"
@@ -24,12 +24,12 @@ _AT_ONCE = 5_000
 
 
 async def load(place: Cluster, entries: Sequence[RegisterEntry], day: date, end_at_most: float | None) -> Changes:
-    """What the entries change from `day` on, after it is published; with None nothing is. Raises Told where they end more per cent, OperatorError."""
+    """What the entries change from `day` on, after it is published; with None nothing is. Raises UserError where they end more per cent, OperatorError."""
     found = changes(await standing(place), entries, day)
     if end_at_most is None:
         return found
     if found.ended_percent > end_at_most:
-        raise Told(
+        raise UserError(
             f"the file would end {len(found.ended)} of the {found.in_force} entries in force ({found.ended_percent:.1f} %), "
             f"more than {end_at_most:g} %: look at it with --dry-run, and if it is right load it with --end-at-most 100.",
             os.EX_DATAERR,

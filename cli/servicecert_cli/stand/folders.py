@@ -7,7 +7,7 @@ from ..operations.files import can_be
 
 
 def emptied(folder: Path) -> Path:
-    """The folder, with nothing in it. Raises Told where it cannot be emptied."""
+    """The folder, with nothing in it. Raises UserError where it cannot be emptied."""
     with can_be("emptied", folder, "free it, or make it yours"):
         if folder.exists():
             shutil.rmtree(folder)
@@ -16,7 +16,7 @@ def emptied(folder: Path) -> Path:
 
 
 def make_folders(folder: Path) -> Path:
-    """Makes the folders of mails, CRLs and logs where they are missing, and `private/` anew; returns the latter. Raises Told."""
+    """Makes the folders of mails, CRLs and logs where they are missing, and `private/` anew; returns the latter. Raises UserError."""
     private = folder / "private"
     with can_be("written", folder, "free it, or make it yours"):
         for name in ("mail", "crls", "logs"):

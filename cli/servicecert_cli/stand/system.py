@@ -35,7 +35,7 @@ from servicecert_worker.audit.checkpoints import make_keys
 from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
 
-from ..faults import Told
+from ..faults import UserError
 from ..operations.authority import make_authority
 from ..registers.loading import publish_entries
 from ..registers.reading import FICTITIOUS_REGISTERS, read_register
@@ -64,7 +64,7 @@ class System:
     a database server that run already; without them they are started, or those of the environment taken. Where they are not this system's alone it
     has a database and a topic prefix `apart`, gone afterwards. `authority` is a folder with a CA and, beside it, its passphrase file; it is made
     where it does not exist, and without one a CA is made for this run. With `token` the CA is made for this run in any case, and its keys are in
-    SoftHSM2. `environment` is added to each service's. Raises Told, OperatorError and what the authority raises, each one sentence.
+    SoftHSM2. `environment` is added to each service's. Raises UserError, OperatorError and what the authority raises, each one sentence.
     """
 
     def __init__(
@@ -230,13 +230,13 @@ class System:
             self.start(name)
 
     async def ready(self, *names: str) -> None:
-        """Waits until the workers are ready. Raises Told where one ends or is not ready after a minute."""
+        """Waits until the workers are ready. Raises UserError where one ends or is not ready after a minute."""
         try:
             async with asyncio.timeout(READY_SECONDS):
                 for name in names:
                     await self._ready(name)
         except TimeoutError:
-            raise Told(
+            raise UserError(
                 f"{name} is not ready after {READY_SECONDS:.0f} s: see {self.log(name)}.", os.EX_SOFTWARE
             ) from None
 
@@ -246,11 +246,11 @@ class System:
             await asyncio.sleep(POLL_SECONDS)
 
     def require_alive(self, *names: str) -> None:
-        """Raises Told, with the last lines of its log, where a worker has ended."""
+        """Raises UserError, with the last lines of its log, where a worker has ended."""
         for name in names or tuple(self.children):
             child = self.children[name]
             if not child.alive:
-                raise Told(f"{name} ended with status {child.returncode}: {child.said(4)}", os.EX_SOFTWARE)
+                raise UserError(f"{name} ended with status {child.returncode}: {child.said(4)}", os.EX_SOFTWARE)
 
     async def _answer(self, name: str, path: str) -> str | None:
         """What a worker answers; None where it answers not at all, or that it is not so."""
@@ -296,4 +296,4 @@ def _deployed() -> Iterator[None]:
     try:
         yield
     except DeployError as fault:
-        raise Told(str(fault), os.EX_UNAVAILABLE) from None
+        raise UserError(str(fault), os.EX_UNAVAILABLE) from None

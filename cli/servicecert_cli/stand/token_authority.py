@@ -11,7 +11,7 @@ from servicecert_deploy import SoftHsm
 from servicecert_pki.key_store import token_label
 from servicecert_pki.profile import Environment
 
-from ..faults import Told
+from ..faults import UserError
 from ..operations.files import write_private
 
 
@@ -19,7 +19,7 @@ def make_token_authority(directory: Path, passphrase_file: Path, folder: Path) -
     """Makes two tokens in `folder` and a CA in `directory` whose keys are in them. Returns the environment that opens the keys.
 
     The CA is made by a process of its own, for a PKCS#11 library reads where its tokens are once. The passphrases are the roots'.
-    Raises DeployError and Told. Takes some seconds.
+    Raises DeployError and UserError. Takes some seconds.
     """
     hsm = SoftHsm.prepare(folder)
     pins = {environment: secrets.token_hex(8) for environment in Environment}
@@ -39,5 +39,5 @@ def make_token_authority(directory: Path, passphrase_file: Path, folder: Path) -
         check=False,
     )
     if made.returncode:
-        raise Told(f"The CA in tokens could not be made: {made.stderr.strip()}", os.EX_SOFTWARE)
+        raise UserError(f"The CA in tokens could not be made: {made.stderr.strip()}", os.EX_SOFTWARE)
     return opens

@@ -20,11 +20,11 @@ from servicecert_schemas.topics import (
     REGISTERS,
 )
 from servicecert_worker.clock import Clock, machine_clock
-from servicecert_worker.decider import Effect, Known, Service
+from servicecert_worker.decider import Effect, Service, TopicSnapshot
 
 from .domain.case import Case
 from .domain.clocks import HEARS_FIRST
-from .domain.decide import decide, heeds
+from .domain.decide import decide, is_relevant
 from .domain.examine import examine
 from .domain.key_search import SEARCH, SEARCH_KEY, SearchOrder
 from .domain.knowledge import NOTHING_KNOWN, Knowledge, apply
@@ -60,13 +60,13 @@ async def open_service(
         reads=READS,
         store=CaseStore(),
         decide=partial(decide, load_profiles()),
-        heeds=heeds,
+        is_relevant=is_relevant,
         examine=partial(examine, check=KeyBattery(lists)),
         effects={LOOK_UP: Effect(LookUp, Find(pool)), SEARCH: Effect(SearchOrder, Search(pool))},
-        standing=((SEARCH_KEY, SEARCH),),
+        initial_deadlines=((SEARCH_KEY, SEARCH),),
         gauges=(*lost_keys.gauges(lists, pool), *open_clocks.gauges(pool, clock)),
         prepare=prepare,
-        hears_first=HEARS_FIRST,
+        waits_for_topics=HEARS_FIRST,
         storable=without_private_keys,
-        known=Known(topics=(REGISTERS, ACCOUNTS), empty=NOTHING_KNOWN, apply=apply, settled=settled),
+        snapshot=TopicSnapshot(topics=(REGISTERS, ACCOUNTS), empty=NOTHING_KNOWN, apply=apply, settled=settled),
     )

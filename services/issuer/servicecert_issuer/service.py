@@ -17,10 +17,10 @@ from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.topics import ACCEPTED_APPLICATIONS, CERTIFICATE_STATUS
 from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Service
-from servicecert_worker.faults import beside
+from servicecert_worker.faults import background
 
-from .domain.decide import EXAMINE, SIGN, Decide, belated, heeds
-from .domain.examine import Examine, Office
+from .domain.decide import EXAMINE, SIGN, Decide, belated, is_relevant
+from .domain.examine import Examine, IssuingContext
 from .domain.issuance import SigningOrder, State
 from .domain.recheck_plan import RECHECK, STANDING, RecheckOrder
 from .effects.clock_sense import ClockSense
@@ -53,24 +53,26 @@ async def open_service(
     authority, keys = await asyncio.to_thread(settings.open_authority)
     profiles = load_profiles()
     linter = await asyncio.to_thread(Linter.with_new_keys, settings.lint)
-    office = Office(authority, profiles, settings.crl_base_url, linter, settings.crl_partitions, settings.ocsp_url)
+    issuing = IssuingContext(
+        authority, profiles, settings.crl_base_url, linter, settings.crl_partitions, settings.ocsp_url
+    )
     kinds = {(profile.environment, family) for profile in profiles.by_type.values() for family in profile.keys}
     now = clock()
     # Those that would issue now: another generation that is valid, and not activated, does not help. One that takes over later does so without a start.
-    issuing = [authority.issuer_for(*kind, now) for kind in sorted(kinds)]
-    check_issuers(profiles.by_type.values(), [*issuing, *authority.takes_over_after(now)], now)
-    rehearse(linter, profiles.by_type.values(), authority.issuers.values(), office.addresses, now)
+    active = [authority.issuer_for(*kind, now) for kind in sorted(kinds)]
+    check_issuers(profiles.by_type.values(), [*active, *authority.takes_over_after(now)], now)
+    rehearse(linter, profiles.by_type.values(), authority.issuers.values(), issuing.addresses, now)
     sense = ClockSense(timedelta(seconds=settings.clock_limit_seconds))
     await sense.look(pool)
-    examine = Examine(office, os.urandom, clock, sense.fault)
+    examine = Examine(issuing, os.urandom, clock, sense.fault)
     sign = Sign(authority, keys, clock, sense.fault, partial(on_record, pool))
-    async with beside(sense.watch(pool)):
+    async with background(sense.watch(pool)):
         yield Service(
             NAME,
             reads=READS,
             store=CertificateStore(),
             decide=Decide(timedelta(hours=settings.sign_within_hours)),
-            heeds=heeds,
+            is_relevant=is_relevant,
             examine=examine,
             prepare=prepare,
             effects={
@@ -78,7 +80,7 @@ async def open_service(
                 EXAMINE: Effect(ApplicationAccepted, ExamineAnew(examine)),
                 RECHECK: Effect(RecheckOrder, Recheck(pool, authority), batch=1),
             },
-            standing=(STANDING,),
+            initial_deadlines=(STANDING,),
             belated=belated,
             gauges=gauges(partial(count_open, pool), sign.keys_away, sense.shown, linter.warnings),
             audited={

@@ -10,7 +10,7 @@ from servicecert_schemas.topics import CASES, CERTIFICATE_STATUS, CERTIFICATES, 
 from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Service
 
-from .domain.decide import decide, heeds
+from .domain.decide import decide, is_relevant
 from .domain.ledger import Ledger
 from .domain.planning import INTENT
 from .domain.reminders import Prepared
@@ -43,7 +43,7 @@ async def open_service(
             reads=READS,
             store=LedgerStore(),
             decide=decide,
-            heeds=heeds,
+            is_relevant=is_relevant,
             effects=MappingProxyType(
                 {INTENT: Effect(MailTask, postman.deliver, concurrency=settings.smtp_connections)}
             ),

@@ -14,7 +14,7 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.lint import throw_away_keys
 from servicecert_schemas.topics import ACCOUNTS, CERTIFICATES, OCSP_RESPONDERS, REVOCATIONS
 from servicecert_worker.clock import Clock, machine_clock
-from servicecert_worker.decider import Effect, Known, Service
+from servicecert_worker.decider import Effect, Service, TopicSnapshot
 
 from .crl.domain.publication import CONFIRM, PUBLISH, ConfirmOrder, PublishOrder
 from .crl.effects.files import CrlFiles
@@ -23,7 +23,7 @@ from .crl.effects.publishers import Distribution
 from .crl.effects.root_crls import RootCrls
 from .crl.effects.run import Press, Timing
 from .crl.operator.gauges import Tally, gauges, last_crls
-from .domain.decide import ALARM, Late, State, decide, heeds, schedule_key
+from .domain.decide import ALARM, Late, State, decide, is_relevant, schedule_key
 from .domain.examine import Examine
 from .domain.knowledge import NOTHING_KNOWN, Knowledge, apply
 from .domain.requests import CASCADE, CascadeOrder
@@ -80,22 +80,22 @@ async def open_service(
             store=RevocationStore(),
             decide=decide,
             examine=Examine(authority, await asyncio.to_thread(throw_away_keys), os.urandom, clock),
-            heeds=heeds,
+            is_relevant=is_relevant,
             effects={
-                PUBLISH: Effect(PublishOrder, roots.beside(publish), batch=_BATCH, concurrency=_ASKING),
+                PUBLISH: Effect(PublishOrder, roots.after_each(publish), batch=_BATCH, concurrency=_ASKING),
                 CONFIRM: Effect(ConfirmOrder, Confirm(settings.ocsp_url, authority, session, clock)),
                 CASCADE: Effect(CascadeOrder, Cascade(pool, settings.cascade_most, clock)),
                 ALARM: Effect(Late, alarm),
                 CERTIFY: Effect(CertifyOrder, Certify(authority, keys)),
             },
-            standing=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers)),
+            initial_deadlines=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers)),
             gauges=(
                 *gauges((last, roots.in_force), tally, clock),
                 *open_gauges(pool, clock),
             ),
             audited=authority.audited,
             prepare=prepare,
-            known=Known(topics=(ACCOUNTS,), empty=NOTHING_KNOWN, apply=apply),
+            snapshot=TopicSnapshot(topics=(ACCOUNTS,), empty=NOTHING_KNOWN, apply=apply),
         )
         async with roots.watched():
             yield service

@@ -71,8 +71,8 @@ class Caseworker:
         if account is not None and account.business_id is None and isinstance(data, ApplicationSubmitted):
             typed = data.form.applicant.business_id.strip()
             opened = _opened(APPLICANTS_ACCOUNT, typed if is_business_id(typed) else ANY_ORGANISATION)
-            assert self.service.known is not None
-            self.known = self.service.known.apply(self.known, (opened,))
+            assert self.service.snapshot is not None
+            self.known = self.service.snapshot.apply(self.known, (opened,))
 
     def _wait(self, until: datetime) -> None:
         """Every deadline that passes until then, in order."""
@@ -105,8 +105,8 @@ class Caseworker:
 
 def known_to(service: Service[Case, Any]) -> Any:
     """What a caseworker knows: the fictitious registers and those of the table, and who may act for which account."""
-    assert service.known is not None
-    return service.known.apply(service.known.empty, _changes())
+    assert service.snapshot is not None
+    return service.snapshot.apply(service.snapshot.empty, _changes())
 
 
 def certified(service: Service[Case, Any], known: Any, step: Step) -> Earlier:

@@ -237,7 +237,7 @@ async def test_the_search_is_due_at_once_and_then_each_night(desk):
         Due(uuid4(), SEARCH_KEY, SEARCH, NOW),
         Result(uuid4(), SEARCH_KEY, SEARCH, Searched(keys=0, sharing=0)),
     )
-    assert (SEARCH_KEY, SEARCH) in desk.service.standing
+    assert (SEARCH_KEY, SEARCH) in desk.service.initial_deadlines
     assert desk.service.decide(None, due, NOTHING_KNOWN, NOW).intents == (Intent(SEARCH, SearchOrder()),)
     assert desk.service.decide(None, result, NOTHING_KNOWN, NOW).deadlines == (Deadline(SEARCH, next_search(NOW)),)
     assert 0 < (next_search(NOW) - NOW).total_seconds() <= 86_400

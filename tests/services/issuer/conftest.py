@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from servicecert_deploy import Parts
-from servicecert_issuer.domain.examine import Office, examined
+from servicecert_issuer.domain.examine import IssuingContext, examined
 from servicecert_issuer.domain.issuance import Intended, Linted
 from servicecert_issuer.service import MIGRATIONS
 from servicecert_pki.authority import Authority
@@ -55,8 +55,8 @@ def ca_keys(authority: Authority, passphrase_file: Path) -> Mapping[str, Signing
 
 
 @pytest.fixture(scope="session")
-def office(authority: Authority) -> Office:
-    return Office(authority, load_profiles(), "http://crl.example.fi", lint=lambda *_: (), partitions=16)
+def issuing(authority: Authority) -> IssuingContext:
+    return IssuingContext(authority, load_profiles(), "http://crl.example.fi", lint=lambda *_: (), partitions=16)
 
 
 @pytest.fixture(scope="session")
@@ -114,14 +114,14 @@ def event() -> Callable[..., Event]:
 
 
 @pytest.fixture(scope="session")
-def intend(office: Office, accepted: Accepted) -> Callable[..., Intended]:
+def intend(issuing: IssuingContext, accepted: Accepted) -> Callable[..., Intended]:
     """A maker of intentions: of an application and a serial number."""
 
     def make(
         application: ApplicationAccepted | None = None, serial: int = 0x4A01, sign_by: datetime = SIGN_BY
     ) -> Intended:
         application = application or accepted()
-        found = examined(office, application, serial, NOW)
+        found = examined(issuing, application, serial, NOW)
         assert isinstance(found, Linted)
         return Intended.of(found, application, sign_by)
 

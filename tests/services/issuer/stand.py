@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 import asyncpg
-from servicecert_issuer.domain.decide import EXAMINE, SIGN, Decide, belated, heeds
-from servicecert_issuer.domain.examine import Examine, Office
+from servicecert_issuer.domain.decide import EXAMINE, SIGN, Decide, belated, is_relevant
+from servicecert_issuer.domain.examine import Examine, IssuingContext
 from servicecert_issuer.domain.issuance import SigningOrder, State
 from servicecert_issuer.effects.sign import ExamineAnew, Sign
 from servicecert_issuer.storage.prepare import prepare
@@ -40,7 +40,7 @@ class Stand:
     `outcomes` what its turns did."""
 
     pool: Pool
-    office: Office
+    issuing: IssuingContext
     keys: Mapping[str, SigningKey]
     random: Callable[[int], bytes] | None = None
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -51,9 +51,9 @@ class Stand:
     def __post_init__(self) -> None:
         numbers = count(1)
         random = self.random or (lambda octets: next(numbers).to_bytes(octets))
-        examine = Examine(self.office, random, lambda: self.now, lambda: self.fault)
+        examine = Examine(self.issuing, random, lambda: self.now, lambda: self.fault)
         sign = Sign(
-            self.office.authority, self.keys, lambda: self.now, lambda: self.fault, partial(on_record, self.pool)
+            self.issuing.authority, self.keys, lambda: self.now, lambda: self.fault, partial(on_record, self.pool)
         )
         self.service: Service[State, None] = Service(
             "issuer",
@@ -61,7 +61,7 @@ class Stand:
             CertificateStore(),
             Decide(timedelta(days=7)),
             examine,
-            heeds,
+            is_relevant,
             effects={SIGN: Effect(SigningOrder, sign), EXAMINE: Effect(ApplicationAccepted, ExamineAnew(examine))},
             prepare=prepare,
             belated=belated,

@@ -12,7 +12,7 @@ from asn1crypto import csr as asn1_csr
 from asn1crypto import x509 as asn1
 from hypothesis import given
 from hypothesis import strategies as st
-from servicecert_issuer.domain.examine import Office, examined
+from servicecert_issuer.domain.examine import IssuingContext, examined
 from servicecert_issuer.domain.issuance import Linted
 from servicecert_issuer.domain.refusals import Unissuable
 from servicecert_pki.names import UNSEEN
@@ -67,9 +67,11 @@ def extensions(tbs: Any) -> dict[str, Any]:
 
 
 @given(st.data(), st.integers(1 << 120, (1 << 159) - 1))
-def test_every_field_is_the_applications(office: Office, accepted: Accepted, data: st.DataObject, serial: int) -> None:
+def test_every_field_is_the_applications(
+    issuing: IssuingContext, accepted: Accepted, data: st.DataObject, serial: int
+) -> None:
     application, family = data.draw(applications(accepted))
-    found = examined(office, application, serial, NOW)
+    found = examined(issuing, application, serial, NOW)
     assert isinstance(found, Linted)
     tbs = asn1.TbsCertificate.load(found.allocated.tbs, strict=True)
     said = extensions(tbs)
@@ -106,9 +108,9 @@ def test_every_field_is_the_applications(office: Office, accepted: Accepted, dat
     assert len(names) == dns + ip
     issuer = f"{'test' if application.type.is_test else 'production'}-{family}"
     (crl,) = said["crl_distribution_points"].native[0]["distribution_point"]
-    assert 1 <= found.allocated.partition <= office.partitions
+    assert 1 <= found.allocated.partition <= issuing.partitions
     assert crl == f"http://crl.example.fi/{issuer}.{found.allocated.partition}.crl"
-    assert tbs["issuer"].dump() == office.authority.issuer(issuer).subject_der
+    assert tbs["issuer"].dump() == issuing.authority.issuer(issuer).subject_der
     assert said["basic_constraints"].native["ca"] is False
 
 
@@ -130,11 +132,13 @@ def test_every_field_is_the_applications(office: Office, accepted: Accepted, dat
         ("a\x00b", "text-characters"),
     ],
 )
-def test_a_name_passes_or_is_refused_by_a_rule(office: Office, accepted: Accepted, text: str, code: str | None) -> None:
+def test_a_name_passes_or_is_refused_by_a_rule(
+    issuing: IssuingContext, accepted: Accepted, text: str, code: str | None
+) -> None:
     """Any visible characters pass, up to 64 of them; what turns, joins or hides characters does not."""
     kind = CertificateType.SYSTEM_SIGNATURE
     given_subject = accepted(kind).subject.model_copy(update={"common_name": text})
-    found = examined(office, accepted(kind, subject=given_subject), 1 << 126, NOW)
+    found = examined(issuing, accepted(kind, subject=given_subject), 1 << 126, NOW)
     if code is None:
         assert isinstance(found, Linted)
     else:
@@ -159,10 +163,10 @@ def test_a_name_passes_or_is_refused_by_a_rule(office: Office, accepted: Accepte
     ],
 )
 def test_a_host_passes_or_is_refused_by_a_rule(
-    office: Office, accepted: Accepted, dns: tuple[str, ...], ip: tuple[str, ...], code: str | None
+    issuing: IssuingContext, accepted: Accepted, dns: tuple[str, ...], ip: tuple[str, ...], code: str | None
 ) -> None:
     sound = accepted()
     subject = sound.subject.model_copy(update={"common_name": dns[0]})
     names = ServerNames.model_construct(dns=dns, ip=ip)
-    found = examined(office, sound.model_copy(update={"subject": subject, "names": names}), 1 << 126, NOW)
+    found = examined(issuing, sound.model_copy(update={"subject": subject, "names": names}), 1 << 126, NOW)
     assert (None if isinstance(found, Linted) else found.code) == code

@@ -34,7 +34,7 @@ from servicecert_schemas.certificate import (
     IssuingRefused,
     IssuingStopped,
 )
-from servicecert_worker.decider import Decision, Due, Event, Examined, Intent, Refuted, Result
+from servicecert_worker.decider import Decision, Due, Event, Examined, FactsInvalid, Intent, Result
 
 Accepted = Callable[..., ApplicationAccepted]
 MakeEvent = Callable[..., Event]
@@ -152,7 +152,7 @@ def test_B3_same_findings_again_are_no_news(stopped: Stopped, accepted: Accepted
 
 
 def test_nothing_is_decided_with_what_was_found_under_a_wrong_clock(accepted: Accepted, event: MakeEvent) -> None:
-    with pytest.raises(Refuted, match="The clock jumped"):
+    with pytest.raises(FactsInvalid, match="The clock jumped"):
         decide(None, event(accepted(), Untimely("The clock jumped.")), None, NOW)
 
 

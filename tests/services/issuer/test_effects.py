@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from servicecert_issuer.domain.examine import Examine, Office, examined
+from servicecert_issuer.domain.examine import Examine, IssuingContext, examined
 from servicecert_issuer.domain.issuance import Intended, Linted, OnRecord, Signed, SigningOrder, Unsigned
 from servicecert_issuer.effects.sign import ExamineAnew, Sign
 from servicecert_pki.authority import Authority
@@ -16,7 +16,7 @@ from servicecert_pki.keys import KeyUnavailable, PublicKey, SigningKey
 from servicecert_pki.spki import KeyFamily
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.values import CertificateType
-from servicecert_worker.decider import Again, Done, Examined, Outcome, Task
+from servicecert_worker.decider import Done, Examined, Outcome, Retry, Task
 
 Accepted = Callable[..., ApplicationAccepted]
 
@@ -26,8 +26,8 @@ NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
 WEEK = timedelta(days=7)
 
 
-def order(office: Office, application: ApplicationAccepted) -> SigningOrder:
-    found = examined(office, application, 77, NOW)
+def order(issuing: IssuingContext, application: ApplicationAccepted) -> SigningOrder:
+    found = examined(issuing, application, 77, NOW)
     assert isinstance(found, Linted)
     return SigningOrder.of(Intended.of(found, application, NOW + WEEK))
 
@@ -76,9 +76,9 @@ class Token:
 
 
 async def test_I4_signs_exactly_what_is_ordered_each_by_its_own_ca(
-    office: Office, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
+    issuing: IssuingContext, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
 ) -> None:
-    orders = [order(office, accepted(type, key)) for type in CertificateType for key in ("ec", "rsa")]
+    orders = [order(issuing, accepted(type, key)) for type in CertificateType for key in ("ec", "rsa")]
     outcomes = await Desk(authority, ca_keys).sign([task(each) for each in orders])
     for each, outcome in zip(orders, outcomes, strict=True):
         assert isinstance(outcome, Done)
@@ -88,15 +88,15 @@ async def test_I4_signs_exactly_what_is_ordered_each_by_its_own_ca(
 
 
 async def test_rsa_signature_is_the_same_when_repeated(
-    office: Office, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
+    issuing: IssuingContext, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
 ) -> None:
-    twice = [task(order(office, accepted(key="rsa")))] * 2
+    twice = [task(order(issuing, accepted(key="rsa")))] * 2
     first, second = await Desk(authority, ca_keys).sign(twice)
     assert first == second
 
 
 async def test_key_that_is_away_alarms_once_and_is_tried_again_until_it_is_back(
-    office: Office,
+    issuing: IssuingContext,
     accepted: Accepted,
     authority: Authority,
     ca_keys: Mapping[str, SigningKey],
@@ -104,31 +104,31 @@ async def test_key_that_is_away_alarms_once_and_is_tried_again_until_it_is_back(
 ) -> None:
     token = Token(ca_keys["production-ec"], away=True, slips=False)
     desk = Desk(authority, {"production-ec": token})
-    outcomes = await desk.sign([task(order(office, accepted()))] * 2)
-    assert outcomes == [Again("The token is not there; put it back.")] * 2
+    outcomes = await desk.sign([task(order(issuing, accepted()))] * 2)
+    assert outcomes == [Retry("The token is not there; put it back.")] * 2
     assert await desk.act.keys_away() == {"production-ec": 1.0}
     token.away = False
-    (outcome,) = await desk.sign([task(order(office, accepted()), tries=1)])
+    (outcome,) = await desk.sign([task(order(issuing, accepted()), tries=1)])
     assert isinstance(outcome, Done)
     assert await desk.act.keys_away() == {}
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
 
 
 async def test_B2_order_whose_time_is_over_is_not_signed(
-    office: Office, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
+    issuing: IssuingContext, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
 ) -> None:
     desk = Desk(authority, ca_keys)
     desk.now = NOW + WEEK
-    (just,) = await desk.sign([task(order(office, accepted()))])
+    (just,) = await desk.sign([task(order(issuing, accepted()))])
     assert isinstance(just, Done)
     assert isinstance(just.data, Signed)
     desk.now += timedelta(seconds=1)
-    assert await desk.sign([task(order(office, accepted()))]) == [Done(Unsigned(code="deadline"))]
+    assert await desk.sign([task(order(issuing, accepted()))]) == [Done(Unsigned(code="deadline"))]
 
 
 @pytest.mark.parametrize(("since", "tries"), [(NOW, 1), (NOW - timedelta(minutes=2), 0)])
 async def test_B2_order_that_an_operator_does_not_want_is_not_signed(
-    office: Office,
+    issuing: IssuingContext,
     accepted: Accepted,
     authority: Authority,
     ca_keys: Mapping[str, SigningKey],
@@ -136,7 +136,7 @@ async def test_B2_order_that_an_operator_does_not_want_is_not_signed(
     tries: int,
 ) -> None:
     desk = Desk(authority, ca_keys)
-    waiting = task(order(office, accepted()), since, tries)
+    waiting = task(order(issuing, accepted()), since, tries)
     recorded = OnRecord(waiting.data.issuer, waiting.data.tbs_sha256)
     desk.otherwise = {waiting.key: replace(recorded, unwanted=True)}
     assert await desk.sign([waiting]) == [Done(Unsigned(code="operator"))]
@@ -147,9 +147,9 @@ async def test_B2_order_that_an_operator_does_not_want_is_not_signed(
 
 
 async def test_B2_order_that_has_an_end_already_is_not_signed_again(
-    office: Office, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
+    issuing: IssuingContext, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
 ) -> None:
-    desk, waiting = Desk(authority, ca_keys), task(order(office, accepted()))
+    desk, waiting = Desk(authority, ca_keys), task(order(issuing, accepted()))
     desk.otherwise = {waiting.key: OnRecord(waiting.data.issuer, waiting.data.tbs_sha256, open=False)}
     assert await desk.sign([waiting]) == [Done(Unsigned(code="ended"))]
 
@@ -158,7 +158,7 @@ async def test_B2_order_that_has_an_end_already_is_not_signed_again(
     "recorded", [None, OnRecord("production-ec", "00" * 32), OnRecord("production-ec", "00" * 32, open=False)]
 )
 async def test_B2_I4_order_of_other_bytes_than_are_intended_signs_nothing_and_alarms(
-    office: Office,
+    issuing: IssuingContext,
     accepted: Accepted,
     authority: Authority,
     ca_keys: Mapping[str, SigningKey],
@@ -166,66 +166,66 @@ async def test_B2_I4_order_of_other_bytes_than_are_intended_signs_nothing_and_al
     recorded: OnRecord | None,
 ) -> None:
     """An act that was put beside the certificates' table, by somebody who may write to the database."""
-    desk, planted = Desk(authority, ca_keys), task(order(office, accepted()))
+    desk, planted = Desk(authority, ca_keys), task(order(issuing, accepted()))
     desk.otherwise = {planted.key: recorded}
     (outcome,) = await desk.sign([planted])
-    assert isinstance(outcome, Again)
+    assert isinstance(outcome, Retry)
     assert outcome.reason.startswith("alarm")
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     desk.otherwise = {planted.key: OnRecord("test-ec", planted.data.tbs_sha256)}
     (outcome,) = await desk.sign([planted])
-    assert isinstance(outcome, Again), "by another CA"
+    assert isinstance(outcome, Retry), "by another CA"
 
 
 async def test_orders_are_asked_of_together(
-    office: Office, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
+    issuing: IssuingContext, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
 ) -> None:
     desk = Desk(authority, ca_keys)
-    await desk.sign([task(order(office, accepted())), task(order(office, accepted()))])
+    await desk.sign([task(order(issuing, accepted())), task(order(issuing, accepted()))])
     assert desk.asked == 1
 
 
 async def test_nothing_is_signed_or_given_up_under_a_wrong_clock(
-    office: Office, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
+    issuing: IssuingContext, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
 ) -> None:
     desk = Desk(authority, ca_keys)
     desk.now, desk.fault = NOW + 2 * WEEK, "The clock jumped."
-    (outcome,) = await desk.sign([task(order(office, accepted()))])
-    assert isinstance(outcome, Again)
+    (outcome,) = await desk.sign([task(order(issuing, accepted()))])
+    assert isinstance(outcome, Retry)
     assert outcome.reason == "The clock jumped."
 
 
-async def test_stopped_application_is_examined_with_another_serial(office: Office, accepted: Accepted) -> None:
+async def test_stopped_application_is_examined_with_another_serial(issuing: IssuingContext, accepted: Accepted) -> None:
     fault: list[str] = []
-    examine = Examine(office, lambda count: bytes(count), lambda: NOW, lambda: fault[0] if fault else None)
+    examine = Examine(issuing, lambda count: bytes(count), lambda: NOW, lambda: fault[0] if fault else None)
     (outcome,) = await ExamineAnew(examine)([task(accepted())])
     assert isinstance(outcome, Done)
     assert isinstance(outcome.data, Examined)
     assert outcome.data.facts == examine.facts(accepted())
     fault.append("The clock jumped.")
     (outcome,) = await ExamineAnew(examine)([task(accepted())])
-    assert isinstance(outcome, Again)
+    assert isinstance(outcome, Retry)
 
 
 async def test_ca_that_was_taken_away_is_asked_back(
-    office: Office, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
+    issuing: IssuingContext, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
 ) -> None:
-    (outcome,) = await Desk(authority, {}).sign([task(order(office, accepted()))])
-    assert isinstance(outcome, Again)
+    (outcome,) = await Desk(authority, {}).sign([task(order(issuing, accepted()))])
+    assert isinstance(outcome, Retry)
     assert "production-ec" in outcome.reason
     assert "SERVICECERT_CA_DIR" in outcome.reason
 
 
 async def test_B4_wrong_signature_is_not_released_and_alarms(
-    office: Office,
+    issuing: IssuingContext,
     accepted: Accepted,
     authority: Authority,
     ca_keys: Mapping[str, SigningKey],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     slipping = {"production-ec": Token(ca_keys["production-ec"], away=False)}
-    (outcome,) = await Desk(authority, slipping).sign([task(order(office, accepted()))])
-    assert isinstance(outcome, Again)
+    (outcome,) = await Desk(authority, slipping).sign([task(order(issuing, accepted()))])
+    assert isinstance(outcome, Retry)
     assert outcome.reason.startswith("alarm")
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 

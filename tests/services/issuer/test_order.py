@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from servicecert_deploy.softhsm import SoftHsm
-from servicecert_issuer.domain.examine import Office, public_key_of
+from servicecert_issuer.domain.examine import IssuingContext, public_key_of
 from servicecert_issuer.domain.issuance import Intended, Recorded, Refused, Stopped, Unsigned, Voided
 from servicecert_pki.keyring import TokenAccess
 from servicecert_pki.keys import KeyUnavailable, SigningKey
@@ -76,13 +76,13 @@ def token(request: pytest.FixtureRequest, ca_keys: Mapping[str, SigningKey]) -> 
 
 
 @pytest.fixture
-def stand(pool: Pool, office: Office, token: Token) -> Callable[..., Stand]:
+def stand(pool: Pool, issuing: IssuingContext, token: Token) -> Callable[..., Stand]:
     """A maker of issuers on one database: a second one is a second worker, or the first after its restart."""
-    ca = replace(office.authority.issuer("production-ec"), public_key=token.public_key())
-    authority = replace(office.authority, issuers={**office.authority.issuers, ca.id: ca})
+    ca = replace(issuing.authority.issuer("production-ec"), public_key=token.public_key())
+    authority = replace(issuing.authority, issuers={**issuing.authority.issuers, ca.id: ca})
 
     def make(**changes: Any) -> Stand:
-        told = replace(changes.pop("office", office), authority=authority)
+        told = replace(changes.pop("issuing", issuing), authority=authority)
         return Stand(pool, told, {"production-ec": token}, **changes)
 
     return make
@@ -298,10 +298,10 @@ async def test_B2_void_and_signed_at_once_is_one_of_them(
 
 
 async def test_B3_stopped_application_signs_nothing_and_goes_on_when_tried_anew(
-    stand: Callable[..., Stand], office: Office, accepted: Accepted, case: UUID, token: Token
+    stand: Callable[..., Stand], issuing: IssuingContext, accepted: Accepted, case: UUID, token: Token
 ) -> None:
     findings = ["pkix.a", 'with "quotes", {braces} and \\']
-    strict = stand(office=replace(office, lint=lambda *_: tuple(findings)))
+    strict = stand(issuing=replace(issuing, lint=lambda *_: tuple(findings)))
     await strict.issue(accepted(case_id=case))
     stopped = await strict.state(case)
     assert stopped == Stopped(accepted(case_id=case), "production-ec", tuple(findings))
@@ -323,9 +323,9 @@ async def test_B3_stopped_application_signs_nothing_and_goes_on_when_tried_anew(
 
 
 async def test_A15_stopped_application_can_be_withdrawn(
-    stand: Callable[..., Stand], office: Office, accepted: Accepted, case: UUID
+    stand: Callable[..., Stand], issuing: IssuingContext, accepted: Accepted, case: UUID
 ) -> None:
-    strict = stand(office=replace(office, lint=lambda *_: ("pkix.a",)))
+    strict = stand(issuing=replace(issuing, lint=lambda *_: ("pkix.a",)))
     await strict.issue(accepted(case_id=case))
     await strict.happen(AcceptedWithdrawn(case_id=case))
     assert await strict.state(case) == Refused("withdrawn")

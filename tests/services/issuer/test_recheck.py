@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from servicecert_issuer.domain.examine import Office, contents_of
+from servicecert_issuer.domain.examine import IssuingContext, contents_of
 from servicecert_issuer.domain.recheck_plan import RECHECK, Rechecked, RecheckOrder, plan
 from servicecert_issuer.effects.recheck import Recheck, next_part
 from servicecert_issuer.service import MIGRATIONS
@@ -35,9 +35,9 @@ select $1, 2, 'issued', $2, $3, $4, 'server', 1, 0, $5, $6, $8, '{}', $7
 
 
 @pytest.fixture(scope="module")
-def draft(office: Office, accepted: Callable[..., ApplicationAccepted]) -> Callable[[int], Contents]:
+def draft(issuing: IssuingContext, accepted: Callable[..., ApplicationAccepted]) -> Callable[[int], Contents]:
     """A maker of what a certificate with this serial number says."""
-    return lambda serial: contents_of(office, accepted(), serial, NOW)
+    return lambda serial: contents_of(issuing, accepted(), serial, NOW)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from servicecert_issuer.domain.examine import Office
+from servicecert_issuer.domain.examine import IssuingContext
 from servicecert_issuer.domain.issuance import Intended, Recorded, SigningOrder, Unsigned
 from servicecert_issuer.operator.reconciliation import Published, count_refused, count_serials, differences, sentences
 from servicecert_issuer.storage.store import CertificateStore
@@ -35,9 +35,9 @@ revoke truncate on audit from current_user;
 
 
 @pytest.fixture
-async def stand(pool: Pool, office: Office, ca_keys: Mapping[str, SigningKey]) -> Stand:
+async def stand(pool: Pool, issuing: IssuingContext, ca_keys: Mapping[str, SigningKey]) -> Stand:
     await pool.execute(EMPTY_AUDIT)
-    return Stand(pool, office, ca_keys)
+    return Stand(pool, issuing, ca_keys)
 
 
 async def found(pool: Pool) -> set[str]:
@@ -45,14 +45,14 @@ async def found(pool: Pool) -> set[str]:
         return {each.what for each in await differences(connection)}
 
 
-async def test_B2_books_of_every_end_agree(stand: Stand, office: Office, accepted: Accepted) -> None:
+async def test_B2_books_of_every_end_agree(stand: Stand, issuing: IssuingContext, accepted: Accepted) -> None:
     await stand.issue(*(accepted(case_id=uuid4(), key=key) for key in ("ec", "ec", "rsa")))
     await stand.happen(accepted(case_id=uuid4()))
     (task,) = stand.tasks
     await stand.happen(Result(task.id, task.key, task.kind, Unsigned(code="deadline")))
     stand.tasks.clear()
     await stand.happen(accepted(case_id=uuid4()), accepted(case_id=uuid4(), validity_days=9_999))
-    strict = Stand(stand.pool, replace(office, lint=lambda *_: ("x",)), {})
+    strict = Stand(stand.pool, replace(issuing, lint=lambda *_: ("x",)), {})
     await strict.happen(accepted(case_id=uuid4()))
     assert await found(stand.pool) == set()
     async with stand.pool.acquire() as connection:

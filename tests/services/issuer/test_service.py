@@ -17,7 +17,7 @@ from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.keys import KeyUnavailable
 from servicecert_pki.profile_safety import ProfileUnsafe
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued
-from servicecert_worker.decider import Done, Due, Event, Refuted, Result, Task
+from servicecert_worker.decider import Done, Due, Event, FactsInvalid, Result, Task
 from servicecert_worker.process.application import settings_fault
 
 NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
@@ -103,7 +103,7 @@ async def test_clock_that_is_not_postgresqls_stops_issuing_and_alarms(
     async with open_service(settings(authority.directory, passphrase_file), pool) as service:
         assert service.examine is not None
         (examined,) = service.examine([arrival])
-        with pytest.raises(Refuted, match="differs from PostgreSQL's by"):
+        with pytest.raises(FactsInvalid, match="differs from PostgreSQL's by"):
             service.decide(None, examined, None, NOW)
         shown = {gauge.name: gauge for gauge in service.gauges}
         assert await shown["servicecert_clock_wrong"].read() == {"issuer": 1.0}
@@ -137,7 +137,7 @@ async def test_a_generation_that_takes_over_later_is_judged_at_the_start(
 
 async def test_the_stock_is_checked_from_the_first_start_on(authority: Authority, passphrase_file: Path) -> None:
     async with open_service(settings(authority.directory, passphrase_file), NO_POOL) as service:
-        assert service.standing == (("recheck", "recheck"),)
+        assert service.initial_deadlines == (("recheck", "recheck"),)
         (intent,) = service.decide(None, Due(uuid4(), "recheck", "recheck", NOW), None, NOW).intents
         assert service.effects[intent.kind].data is type(intent.data)
 

@@ -23,7 +23,7 @@ from servicecert_issuer.storage.store import CertificateStore, count_open, on_re
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted
-from servicecert_worker.decider import Conflict, Refuted, Stored
+from servicecert_worker.decider import Conflict, FactsInvalid, Stored
 
 Accepted = Callable[..., ApplicationAccepted]
 Pool: TypeAlias = "asyncpg.Pool[Any]"
@@ -104,9 +104,9 @@ async def test_I4_nothing_is_issued_that_was_not_intended(pool: Pool, recorded: 
 
 async def test_I3_serial_is_unique_in_its_ca(pool: Pool, intended: Intended) -> None:
     await save(pool, Stored("a", 0, intended))
-    with pytest.raises(Refuted, match="is taken") as refuted:
+    with pytest.raises(FactsInvalid, match="is taken") as refuted:
         await save(pool, Stored("b", 0, intended))
-    assert not refuted.value.instead
+    assert not refuted.value.replacements
     other = replace(intended, allocated=replace(intended.allocated, issuer="test-ec"))
     await save(pool, Stored("b", 0, other))
 
@@ -116,9 +116,9 @@ async def test_A4_key_belongs_to_the_organisation_that_it_was_first_intended_for
 ) -> None:
     other = accepted(subject=accepted().subject.model_copy(update={"business_id": "0116297-6"}))
     await save(pool, Stored("a", 0, intend(serial=1)))
-    with pytest.raises(Refuted, match="another organisation") as refuted:
+    with pytest.raises(FactsInvalid, match="another organisation") as refuted:
         await save(pool, Stored("b", 0, intend(other, serial=2)))
-    assert refuted.value.instead == {"b": KEY_OF_ANOTHER}
+    assert refuted.value.replacements == {"b": KEY_OF_ANOTHER}
     await save(pool, Stored("c", 0, intend(serial=3)))
 
 

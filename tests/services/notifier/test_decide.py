@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from servicecert_notifier.domain.decide import LATE_PATIENCE, decide, heeds
+from servicecert_notifier.domain.decide import LATE_PATIENCE, decide, is_relevant
 from servicecert_notifier.domain.ledger import Ledger
 from servicecert_notifier.domain.planning import PATIENCE
 from servicecert_notifier.domain.task import NO_ANSWER, MailOutcome, MailState
@@ -193,15 +193,15 @@ def test_a_mail_carries_the_time_of_its_event(issued, heard):
 
 
 def test_only_what_a_mail_can_follow_from_is_heeded(issued, revoked, returned, warned):
-    assert heeds(issued)
-    assert heeds(revoked)
-    assert heeds(returned)
-    assert heeds(returned.model_copy(update={"state": CaseState.ACCEPTED}))
-    assert not heeds(returned.model_copy(update={"state": CaseState.SUBMITTED}))
-    assert heeds(warned)
-    assert not heeds(warned.model_copy(update={"mark": DeadlineMark.PASSED}))
-    assert not heeds(warned.model_copy(update={"kind": DeadlineKind.DELIVERY}))
-    assert not heeds(example("servicecert.crl.published.v1", CrlPublished))
+    assert is_relevant(issued)
+    assert is_relevant(revoked)
+    assert is_relevant(returned)
+    assert is_relevant(returned.model_copy(update={"state": CaseState.ACCEPTED}))
+    assert not is_relevant(returned.model_copy(update={"state": CaseState.SUBMITTED}))
+    assert is_relevant(warned)
+    assert not is_relevant(warned.model_copy(update={"mark": DeadlineMark.PASSED}))
+    assert not is_relevant(warned.model_copy(update={"kind": DeadlineKind.DELIVERY}))
+    assert not is_relevant(example("servicecert.crl.published.v1", CrlPublished))
 
 
 def test_an_event_that_no_mail_follows_from_changes_nothing(heard, now):

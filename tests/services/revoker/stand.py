@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import asyncpg
 from servicecert_pki.partitions import FULL
 from servicecert_revoker.crl.domain.publication import Confirmed, ConfirmOrder, Published, PublishedCrl, PublishOrder
-from servicecert_revoker.domain.decide import ALARM, Late, State, decide, heeds
+from servicecert_revoker.domain.decide import ALARM, Late, State, decide, is_relevant
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.requests import CASCADE, CascadeOrder
 from servicecert_revoker.effects.cascade import Cascade
@@ -52,7 +52,7 @@ class Stand:
             (REVOCATIONS, CERTIFICATES),
             RevocationStore(),
             decide,
-            heeds=heeds,
+            is_relevant=is_relevant,
             prepare=prepare,
             effects={
                 "publish": Effect(PublishOrder, self._publish),

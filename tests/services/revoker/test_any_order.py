@@ -49,7 +49,7 @@ REQUESTS = st.fixed_dictionaries(
         "serial_as_typed": st.sampled_from(["4a00000000000000000000000000000b", "77"]),
     }
 )
-STEPS = st.lists(
+CRASH_POINTS = st.lists(
     st.one_of(
         st.just(("issue", None)),
         st.just(("void", None)),
@@ -154,7 +154,7 @@ class World:
 
 
 @settings(max_examples=150)
-@given(steps=STEPS)
+@given(steps=CRASH_POINTS)
 def test_D3_D4_I7_any_interleaving_takes_nothing_back_and_leaves_nothing_unanswered(
     known: Knowledge, issued: CertificateIssued, requested: Any, steps: list[tuple[str, Any]]
 ) -> None:

@@ -14,7 +14,7 @@ from servicecert_revoker.crl.domain.publication import ConfirmOrder
 from servicecert_revoker.effects.confirm import Confirm
 from servicecert_revoker.ocsp.domain.answering import Answering
 from servicecert_revoker.ocsp.effects.server import serve
-from servicecert_worker.decider import Again, Done, Task
+from servicecert_worker.decider import Done, Retry, Task
 from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, answering, revoked
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -51,7 +51,7 @@ async def test_I7_only_a_responder_that_says_revoked_confirms(confirm: Confirm, 
     done, *others = await confirm(tasks)
     assert isinstance(done, Done)
     assert (done.data.confirmed_at, done.data.request_id) == (NOW, tasks[0].data.request_id)
-    assert all(isinstance(other, Again) for other in others)
+    assert all(isinstance(other, Retry) for other in others)
     assert [other.reason.partition(" ")[2] for other in others[:1]] == [f"at {confirm.url} does not say revoked yet."]
     assert responder._standings.take(revoked(GOOD, NOW), NOW)
     responder.changed("test-ec", GOOD, NOW)
@@ -65,7 +65,7 @@ async def test_I7_a_responder_that_is_away_is_asked_again_at_growing_intervals_a
     async with aiohttp.ClientSession() as session:
         away = Confirm("http://127.0.0.1:1", authority, session, lambda: NOW)
         outcomes = [(await away([task(REVOKED, tries=tries)]))[0] for tries in (0, 1, 8, 9, 200)]
-    assert [outcome.after for outcome in outcomes if isinstance(outcome, Again)] == [
+    assert [outcome.after for outcome in outcomes if isinstance(outcome, Retry)] == [
         timedelta(milliseconds=100),
         timedelta(milliseconds=200),
         *[timedelta(seconds=10)] * 3,

@@ -17,7 +17,7 @@ from servicecert_revoker.crl.domain.publication import Published, PublishOrder
 from servicecert_revoker.crl.effects.files import CrlFiles, Superseded
 from servicecert_revoker.crl.effects.publish import Publish
 from servicecert_revoker.domain.decide import schedule_key
-from servicecert_worker.decider import Again, Done, Outcome, Task
+from servicecert_worker.decider import Done, Outcome, Retry, Task
 from servicecert_worker.faults import is_transient
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
@@ -69,7 +69,7 @@ async def test_I8_number_of_a_crl_that_came_to_nothing_is_a_gap(
     task = await register(1)
     dying = replace(publish, keys={"test-ec": token(ca_keys["test-ec"], refuses=True)})
     (failed,) = await dying([task])
-    assert failed == Again("The token is not there; put it back.")
+    assert failed == Retry("The token is not there; put it back.")
     assert not (files.folder / "test-ec.crl").exists()
     (outcome,) = await publish([task])
     assert done(outcome).number == 2

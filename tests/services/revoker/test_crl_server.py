@@ -13,7 +13,7 @@ import pytest
 from servicecert_revoker.crl.effects.files import CrlFiles
 from servicecert_revoker.crl.effects.server import serve
 from servicecert_revoker.effects.admission import address
-from servicecert_worker.faults import pauses
+from servicecert_worker.faults import backoff
 from yarl import URL
 
 
@@ -180,7 +180,7 @@ async def test_D7_a_large_crl_may_take_longer_than_a_question(folder: Path) -> N
 async def served_at_last(base: str) -> None:
     """Returns once a client is served, which needs a place."""
     async with aiohttp.ClientSession() as session:
-        async for _ in pauses(first=0.05, longest=0.05):
+        async for _ in backoff(first=0.05, longest=0.05):
             with suppress(aiohttp.ClientError):
                 async with session.get(f"{base}/test-ec.cer") as response:
                     assert response.status == 200

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 from servicecert_revoker.crl.domain.publication import PublishOrder
-from servicecert_revoker.domain.decide import decide, heeds
+from servicecert_revoker.domain.decide import decide, is_relevant
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.requests import TEXTS, CascadeOrder, Code
 from servicecert_revoker.domain.status import Certificate, Entered, Registered, Revocation, Valid
@@ -153,9 +153,9 @@ def test_what_it_does_not_wait_for_changes_nothing(
 
 
 def test_only_ends_of_cases_and_requests_are_heeded(issued: CertificateIssued, requested: Requested) -> None:
-    assert heeds(issued)
-    assert heeds(requested())
-    assert not heeds(IssuingRefused(case_id=issued.case_id, code="x", texts=TEXTS[Code.EXPIRED]))
+    assert is_relevant(issued)
+    assert is_relevant(requested())
+    assert not is_relevant(IssuingRefused(case_id=issued.case_id, code="x", texts=TEXTS[Code.EXPIRED]))
 
 
 @pytest.mark.parametrize("kind", ["answer", "revocation-clock", "unknown"])

@@ -13,14 +13,14 @@ from servicecert_pki.keys import SigningKey
 from servicecert_pki.lint import throw_away_keys
 from servicecert_pki.ocsp_response import ResponderKey
 from servicecert_pki.spki import spki_sha256
-from servicecert_revoker.domain.decide import decide, heeds
+from servicecert_revoker.domain.decide import decide, is_relevant
 from servicecert_revoker.domain.examine import LIFE, Examine
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN
 from servicecert_revoker.domain.responders import Certified, Drafted, Refused
 from servicecert_revoker.effects.certify import Certify
 from servicecert_revoker.ocsp.effects.enrolment import ASK_AGAIN, MISSING_AGAIN, Enrolment, NotOurs
 from servicecert_schemas.responder import ResponderCertified, ResponderEnvironment, ResponderRequested
-from servicecert_worker.decider import Again, Decision, Done, Event, Result, Task, Unanswerable
+from servicecert_worker.decider import Decision, Done, Event, Result, Retry, Task, Unanswerable
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 CAS = {"production-ec", "production-rsa", "test-ec", "test-rsa"}
@@ -40,7 +40,7 @@ async def certificates(requested: ResponderRequested, examine: Examine, certify:
     """What the revoker tells a responder, all the way from its request."""
     (event,) = examine([Event(uuid4(), requested.key(), requested, NOW)])
     decision = decide(None, event, NOTHING_KNOWN, NOW)
-    assert heeds(requested)
+    assert is_relevant(requested)
     told: list[Any] = []
     for intent in decision.intents:
         (outcome,) = await certify([Task(uuid4(), requested.key(), intent.kind, intent.data, NOW)])
@@ -167,10 +167,10 @@ async def test_D8_a_key_that_is_away_is_waited_for(
     tasks = [Task(uuid4(), "x", "certify", order, NOW)]
     away = Certify(authority, {"test-ec": token(certify.keys["test-ec"], True)})
     (outcome,) = await away(tasks)
-    assert isinstance(outcome, Again)
+    assert isinstance(outcome, Retry)
     slips = Certify(authority, {"test-ec": token(certify.keys["test-ec"], False)})
     (outcome,) = await slips(tasks)
-    assert isinstance(outcome, Again)
+    assert isinstance(outcome, Retry)
     assert "signature" in outcome.reason
     assert decide(
         None, Event(uuid4(), "x", requested(ResponderKey.draw()), NOW, Drafted(())), NOTHING_KNOWN, NOW

@@ -50,7 +50,7 @@ async def test_B5_D7_both_generations_have_their_own_certificate_and_crl(
         ) as service,
     ):
         for id in ("production-ec", "production-ec-2"):
-            (key, kind) = next(standing for standing in service.standing if standing[0] == f"crl/{id}/0")
+            (key, kind) = next(standing for standing in service.initial_deadlines if standing[0] == f"crl/{id}/0")
             (intent,) = service.decide(None, Due(uuid4(), key, kind, MADE), None, MADE).intents
             (outcome,) = await service.effects[intent.kind].do([Task(uuid4(), key, intent.kind, intent.data, MADE)])
             assert isinstance(outcome, Done)

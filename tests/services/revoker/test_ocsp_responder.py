@@ -31,7 +31,7 @@ from servicecert_schemas.codec import decode
 from servicecert_schemas.responder import ResponderRequested
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS, OCSP_RESPONDERS
 from servicecert_worker.decider import Event, Result, Task
-from servicecert_worker.faults import OperatorError, pauses
+from servicecert_worker.faults import OperatorError, backoff
 from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.cluster import Cluster
@@ -124,7 +124,7 @@ async def answering(*responders: Whole) -> AsyncIterator[list["asyncio.Task[None
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(WAIT_SECONDS):
-        async for _ in pauses(first=0.05, longest=0.2):
+        async for _ in backoff(first=0.05, longest=0.2):
             if await holds():
                 return
 

@@ -20,7 +20,7 @@ from servicecert_pki.keys import SigningKey
 from servicecert_pki.ocsp_request import LARGEST_REQUEST
 from servicecert_revoker.ocsp.domain.answering import INTERNAL_ERROR, MALFORMED, Answering
 from servicecert_revoker.ocsp.effects.server import serve
-from servicecert_worker.faults import pauses
+from servicecert_worker.faults import backoff
 from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, answering, request
 
 POST = {"Content-Type": "application/ocsp-request"}
@@ -216,11 +216,11 @@ async def test_D8_one_connection_too_many_is_closed_and_its_place_is_given_again
         _, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
         with pytest.raises(aiohttp.ClientError):
             await got(session, url, request(issuer, GOOD))
-        async for _ in pauses(first=0.05, longest=0.05):
+        async for _ in backoff(first=0.05, longest=0.05):
             with suppress(aiohttp.ClientError):
                 assert (await got(session, url, request(issuer, GOOD))).status == 200
                 break
-        async for _ in pauses(first=0.05, longest=0.05):
+        async for _ in backoff(first=0.05, longest=0.05):
             if "turned away" in caplog.text:
                 break
         writer.close()

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from servicecert_cli.commands.incident import FASTEST
-from servicecert_cli.faults import Told
+from servicecert_cli.faults import UserError
 from servicecert_cli.operations import proposing
 from servicecert_cli.operations.operators import add_operator
 from servicecert_revoker.domain.knowledge import Knowledge
@@ -86,7 +86,7 @@ async def test_D2_withdrawal_that_another_operator_confirms_is_carried_out_in_bo
     made = await proposed(login, [first.case_id, UUID(int=77)])
     assert (made.total, made.state) == (1, "unconfirmed")
     assert await stand.wake() == 0, "nothing follows from a proposal alone"
-    with pytest.raises(Told, match="another operator"):
+    with pytest.raises(UserError, match="another operator"):
         await confirmed(login, made.id, by="anna")
     assert await confirmed(login, made.id)
     assert not await confirmed(login, made.id, by="cecilia")
@@ -156,7 +156,7 @@ async def test_D2_database_refuses_what_is_not_two_peoples(
         async with stand.pool.acquire() if by is None else login(by) as connection:
             with pytest.raises((asyncpg.CheckViolationError, asyncpg.InsufficientPrivilegeError)):
                 await connection.execute(statement)
-    with pytest.raises(Told, match="operator's own login"):
+    with pytest.raises(UserError, match="operator's own login"):
         async with stand.pool.acquire() as service:
             await proposing.propose(service, "incident", "key-exposed", "x", [], rate=1)
     async with login("bertil") as connection:
@@ -174,7 +174,7 @@ async def test_B6_D2_who_proposed_and_who_confirmed_is_in_the_audit_chain_by_the
     why = 'beslut "2026/117" ä\n\\'
     made = await proposed(login, cases, kind="key", reason="key-exposed", key_sha256=KEY, why=why)
     other = await proposed(login, [first.case_id])
-    with pytest.raises(Told, match="another operator"):
+    with pytest.raises(UserError, match="another operator"):
         await confirmed(login, made.id, by="anna")
     assert await confirmed(login, made.id)
     assert not await confirmed(login, made.id, by="cecilia")

@@ -21,7 +21,7 @@ from servicecert_revoker.crl.effects.server import serve
 from servicecert_revoker.domain.decide import schedule_key
 from servicecert_revoker.domain.status import Certificate, Valid
 from servicecert_revoker.storage.store import RevocationStore
-from servicecert_worker.decider import Again, Done, Outcome, Stored, Task
+from servicecert_worker.decider import Done, Outcome, Retry, Stored, Task
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 
@@ -157,7 +157,7 @@ async def test_D7_crl_that_fails_its_check_leaves_the_old_one_and_alarms(
     before = (files.folder / "test-ec.crl").read_bytes()
     slipping = replace(publish, keys={"test-ec": token(ca_keys["test-ec"], refuses=False)})
     (outcome,) = await slipping([await register(1)])
-    assert isinstance(outcome, Again)
+    assert isinstance(outcome, Retry)
     assert outcome.reason.startswith("alarm")
     assert "old one stays" in caplog.text
     assert [
@@ -169,7 +169,7 @@ async def test_D7_crl_that_fails_its_check_leaves_the_old_one_and_alarms(
 async def test_D7_revoked_certificate_without_an_entry_alarms(publish: Publish, files: CrlFiles) -> None:
     order = PublishOrder(issuer="test-ec", serial="77", request_id=uuid4())
     (outcome,) = await publish([Task(uuid4(), str(uuid4()), "publish", order, NOW)])
-    assert outcome == Again("alarm: gate asked: 1 certificates that are to be revoked have no entry.")
+    assert outcome == Retry("alarm: gate asked: 1 certificates that are to be revoked have no entry.")
     assert not (files.folder / "test-ec.crl").exists()
 
 
@@ -182,7 +182,7 @@ async def test_D7_changed_entry_is_found_before_publishing(
         "update revocations set entry = (select entry from revocations where serial = '0002') where serial = '0001'"
     )
     (outcome, _) = await publish([task, other])
-    assert isinstance(outcome, Again)
+    assert isinstance(outcome, Retry)
     assert outcome.reason.startswith("alarm: gate entries: ")
     assert not (files.folder / "test-ec.crl").exists()
 
@@ -210,7 +210,7 @@ async def test_I7_crl_that_nobody_can_fetch_is_not_published(publish: Publish, r
     async with serve(publish.press.files.folder, "127.0.0.1", 0) as gone:
         pass
     (outcome,) = await at(publish, gone)([await register(1)])
-    assert isinstance(outcome, Again)
+    assert isinstance(outcome, Retry)
     assert "SERVICECERT_CRL_BASE_URL" in outcome.reason
     assert await pool.fetchval("select count(*) from crls where published_at is not null") == 0
 
@@ -223,7 +223,7 @@ async def test_I7_other_bytes_than_the_published_are_not_published(
     (elsewhere / "test-ec.3.crl").write_bytes(b"an old copy")
     async with serve(elsewhere, "127.0.0.1", 0) as stale:
         (outcome,) = await at(publish, stale)([await register(1)])
-    assert isinstance(outcome, Again)
+    assert isinstance(outcome, Retry)
     assert "Another CRL" in outcome.reason
 
 
@@ -234,16 +234,16 @@ async def test_one_ca_without_its_key_does_not_stop_another(
     first, second, third = await bare(
         [await register(1, issuer="test-rsa"), await register(2), scheduled("unknown-ca")]
     )
-    assert isinstance(first, Again)
+    assert isinstance(first, Retry)
     assert "SERVICECERT_CA_DIR" in first.reason
     assert done(second).number == 1
-    assert isinstance(third, Again)
+    assert isinstance(third, Retry)
 
 
 async def test_folder_that_is_gone_is_one_sentence(publish: Publish, register: Register) -> None:
     publish.press.files.folder.rmdir()
     (outcome,) = await publish([await register(1)])
-    assert isinstance(outcome, Again)
+    assert isinstance(outcome, Retry)
     assert "SERVICECERT_CRL_DIR" in outcome.reason
 
 

@@ -20,7 +20,7 @@ from servicecert_revoker.crl.effects.publishers import CommandPublisher, NotFetc
 from servicecert_revoker.crl.effects.server import serve
 from servicecert_revoker.crl.operator.gauges import Tally, gauges, last_crls
 from servicecert_revoker.domain.decide import schedule_key
-from servicecert_worker.decider import Again, Done, Outcome, Task
+from servicecert_worker.decider import Done, Outcome, Retry, Task
 from services.revoker.bucket import Storage
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
@@ -38,7 +38,7 @@ def served(files: CrlFiles) -> dict[str, bytes]:
 
 
 def stopped(outcome: Outcome) -> str:
-    assert isinstance(outcome, Again), outcome
+    assert isinstance(outcome, Retry), outcome
     return outcome.reason
 
 

@@ -101,7 +101,7 @@ async def test_D7_a_newer_crl_of_a_root_is_published_with_the_planned_ones_witho
     make_root_crls(offline, secrets, LATER, 30, [("test-ec", "ca-compromise")])
     copy_root_crls(offline, ca.directory)
     planned = Task(uuid4(), "crl/test-ec/0", "publish", PublishOrder(issuer="test-ec"), LATER)
-    await roots.beside(publish)([planned])
+    await roots.after_each(publish)([planned])
     assert number(files) == 2
     (entry,) = served(files)
     assert entry.serial_number == x509.load_der_x509_certificate(ca.issuer("test-ec").certificate_der).serial_number

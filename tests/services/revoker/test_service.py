@@ -37,10 +37,10 @@ async def test_each_issuing_ca_has_its_certificate_served_and_its_crl_scheduled(
         serve(tmp_path, "127.0.0.1", 0) as base,
         open_service(settings(authority.directory, passphrase_file, tmp_path, base), pool) as service,
     ):
-        assert {key for key, _ in service.standing} == {f"crl/{issuer}/0" for issuer in authority.issuers}
+        assert {key for key, _ in service.initial_deadlines} == {f"crl/{issuer}/0" for issuer in authority.issuers}
         for issuer in authority.issuers.values():
             assert (tmp_path / f"{issuer.id}.cer").read_bytes() == issuer.certificate_der
-        for key, kind in service.standing:
+        for key, kind in service.initial_deadlines:
             (intent,) = service.decide(None, Due(uuid4(), key, kind, NOW), NOTHING_KNOWN, NOW).intents
             effect = service.effects[intent.kind]
             assert isinstance(intent.data, effect.data)

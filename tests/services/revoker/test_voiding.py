@@ -10,7 +10,7 @@ from cryptography import x509
 from servicecert_pki.partitions import crl_name
 from servicecert_revoker.crl.domain.publication import ConfirmOrder, PublishOrder
 from servicecert_revoker.crl.effects.publish import Publish
-from servicecert_revoker.domain.decide import CLOCK, clock_of, decide, heeds
+from servicecert_revoker.domain.decide import CLOCK, clock_of, decide, is_relevant
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.status import Asked, Awaited, Certificate, Registered, Revoked, Valid, Void
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
@@ -50,7 +50,7 @@ def voided(issued: CertificateIssued) -> CertificateVoided:
 def test_B2_D4_void_serial_number_is_to_be_listed_as_needed_no_longer(
     known: Knowledge, voided: CertificateVoided, event: MakeEvent
 ) -> None:
-    assert heeds(voided)
+    assert is_relevant(voided)
     decision = decide(None, event(voided, NOW - timedelta(seconds=9)), known, NOW)
     status = decision.state
     assert isinstance(status, Registered)

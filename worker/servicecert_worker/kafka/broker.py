@@ -17,7 +17,7 @@ from faststream.kafka import KafkaBroker, Topic
 from faststream.kafka.message import KafkaMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
-from ..faults import Outage, named, pauses, within
+from ..faults import Outage, backoff, named, with_timeout
 from .access import KafkaAccess, SaslMechanism
 from .clients import stop
 from .cluster import Cluster
@@ -65,11 +65,11 @@ class Broker(KafkaBroker):
         self._starting = asyncio.current_task()
         outage = Outage("Kafka")
         try:
-            async for _ in pauses():
+            async for _ in backoff():
                 if self.is_stopped:
                     return
                 try:
-                    await within(_START_SECONDS, super().start())
+                    await with_timeout(_START_SECONDS, super().start())
                     break
                 except (KafkaError, OSError, TimeoutError) as error:
                     outage.began(error)
@@ -91,18 +91,18 @@ class Broker(KafkaBroker):
             await asyncio.wait([starting], timeout=_STOP_SECONDS)
         await self._leave()
         with suppress(TimeoutError):
-            await within(_STOP_SECONDS, super().stop(*error))
+            await with_timeout(_STOP_SECONDS, super().stop(*error))
 
     async def reopen(self, subscriber: Subscriber, outage: Outage) -> None:
         """Stop a subscriber and start it again, until Kafka lets it, or until `stop`."""
         log.info("A subscriber has stopped reading; it is opened again")
         await leave(subscriber)
         await asyncio.sleep(1)
-        async for _ in pauses():
+        async for _ in backoff():
             if self.is_stopped:
                 return
             try:
-                await within(_START_SECONDS, subscriber.start())
+                await with_timeout(_START_SECONDS, subscriber.start())
                 break
             except (KafkaError, OSError, TimeoutError) as error:
                 outage.began(error)

@@ -9,7 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from ..clock import machine_clock
-from ..faults import named, within
+from ..faults import named, with_timeout
 from .clients import STOP_SECONDS, stop
 from .cluster import Cluster
 from .lag import measure
@@ -20,7 +20,7 @@ _START_SECONDS = 15.0
 _ANSWER_SECONDS = 30.0
 
 
-async def heard(cluster: Cluster, service: str, until: datetime) -> bool:
+async def is_caught_up(cluster: Cluster, service: str, until: datetime) -> bool:
     """Whether a service has handled every record of its topics that was written up to a moment, by the records' own times.
 
     Where the broker does not answer nobody knows, so it has not.
@@ -28,16 +28,16 @@ async def heard(cluster: Cluster, service: str, until: datetime) -> bool:
     admin = AIOKafkaAdminClient(**cluster.client)
     reader = AIOKafkaConsumer(**cluster.client, group_id=None, enable_auto_commit=False)
     try:
-        await within(_START_SECONDS, admin.start())
-        await within(_START_SECONDS, reader.start())
+        await with_timeout(_START_SECONDS, admin.start())
+        await with_timeout(_START_SECONDS, reader.start())
         now = machine_clock()
-        lags = await within(_ANSWER_SECONDS, measure(admin, reader, cluster.prefix, [service], now))
+        lags = await with_timeout(_ANSWER_SECONDS, measure(admin, reader, cluster.prefix, [service], now))
     except (KafkaError, OSError, TimeoutError) as error:
         log.info("What waits to be handled is not known (%s)", named(error))
         return False
     finally:
         await stop(reader)
         with suppress(Exception):
-            await within(STOP_SECONDS, admin.close())
+            await with_timeout(STOP_SECONDS, admin.close())
     waiting = [each.seconds for each in lags if each.messages]
     return all(age is not None and now - timedelta(seconds=age) > until for age in waiting)

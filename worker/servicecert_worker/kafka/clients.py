@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from ..faults import named, within
+from ..faults import named, with_timeout
 from .internals import client_of
 
 log = logging.getLogger(__name__)
@@ -20,9 +20,9 @@ STOP_SECONDS = 5.0
 async def stop(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
     """Stops a producer or a consumer, or leaves it after 5 s: while the broker is down it would wait for ever."""
     try:
-        await within(STOP_SECONDS, client.stop())
+        await with_timeout(STOP_SECONDS, client.stop())
     except Exception as error:
         log.info("A client of Kafka did not stop cleanly (%s)", named(error))
         with suppress(Exception):
             # What it left undone: else its connections stay, and it asks for metadata for ever.
-            await within(STOP_SECONDS, client_of(client).close())
+            await with_timeout(STOP_SECONDS, client_of(client).close())

@@ -16,7 +16,7 @@ from servicecert_schemas.codec import Undecodable, decode
 
 from ..clock import Clock, machine_clock
 from ..decider import Change
-from ..faults import Outage, within
+from ..faults import Outage, with_timeout
 from ..runtime.record import time_of
 from .broker import Broker, is_stuck, subscribe
 from .internals import position_of
@@ -107,7 +107,7 @@ class Follower:
         try:
             partitions = consumer.assignment()
             is_whole = {partition.topic for partition in partitions} == self._topics
-            ends = await within(_ANSWER_SECONDS, consumer.end_offsets(partitions)) if partitions else {}
+            ends = await with_timeout(_ANSWER_SECONDS, consumer.end_offsets(partitions)) if partitions else {}
             positions = {each: position_of(consumer, each) or 0 for each in partitions}
         except (KafkaError, OSError, TimeoutError) as error:
             self._outage.began(error)

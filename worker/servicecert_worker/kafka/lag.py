@@ -19,7 +19,7 @@ from aiokafka.errors import (
 )
 from servicecert_schemas.topics import CATALOGUE, REGISTERS
 
-from ..faults import pauses
+from ..faults import backoff
 from ..runtime.record import time_of
 from .internals import assigned_to
 
@@ -59,7 +59,7 @@ async def _described(admin: AIOKafkaAdminClient, group: str) -> tuple[int, Seque
     says so, and is asked again for some seconds. Raises what aiokafka raises.
     """
     until = asyncio.get_running_loop().time() + _COORDINATOR_SECONDS
-    async for _ in pauses(longest=1.0):
+    async for _ in backoff(longest=1.0):
         try:
             coordinator = await admin.find_coordinator(group)
             (answer,) = await admin.describe_consumer_groups([group], coordinator)

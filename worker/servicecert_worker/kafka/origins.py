@@ -16,7 +16,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from asyncpg import Pool
 
-from ..faults import OperatorError, Outage, is_transient, within
+from ..faults import OperatorError, Outage, is_transient, with_timeout
 from ..storage.operator_requests import Act, Operation
 from .cluster import Cluster
 from .internals import topic_ids
@@ -38,9 +38,9 @@ async def watch(cluster: Cluster, topics: Sequence[str], compare: Compare, outag
     while True:
         client = AIOKafkaClient(**cluster.client, request_timeout_ms=10_000)
         try:
-            await within(_ANSWER_SECONDS, client.bootstrap())
+            await with_timeout(_ANSWER_SECONDS, client.bootstrap())
             while True:
-                found = await within(_ANSWER_SECONDS, look(client, topics))
+                found = await with_timeout(_ANSWER_SECONDS, look(client, topics))
                 require(found, topics)
                 await compare(found)
                 outage.ended()

@@ -6,7 +6,7 @@ from functools import lru_cache
 from aiokafka.partitioner import murmur2
 
 
-def placed(key: bytes, partitions: Sequence[int], _available: Sequence[int]) -> int:
+def partition_for(key: bytes, partitions: Sequence[int], _available: Sequence[int]) -> int:
     """The partition of a key among those of a topic, sorted."""
     return partitions[_hashed(key) % len(partitions)]
 

@@ -14,7 +14,7 @@ from typing import NoReturn
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from ..faults import Outage, named, within
+from ..faults import Outage, named, with_timeout
 from ..runtime.record import Record, time_of
 from .broker import Broker, is_stuck, leave, subscribe
 from .internals import position_of
@@ -74,7 +74,7 @@ class Source:
             self._roomy.clear()
             # Room also comes from acts that end, which nobody tells here.
             with suppress(TimeoutError):
-                await within(_ROOM_SECONDS, self._roomy.wait())
+                await with_timeout(_ROOM_SECONDS, self._roomy.wait())
 
     def __len__(self) -> int:
         return len(self._records)
@@ -162,7 +162,7 @@ class Source:
         if not offsets:
             return
         try:
-            await within(15, consumer.commit(offsets))
+            await with_timeout(15, consumer.commit(offsets))
         except (KafkaError, OSError, TimeoutError) as error:
             log.info("Offsets not committed (%s); the next commit includes them", named(error))
             return

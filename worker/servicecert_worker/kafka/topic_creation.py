@@ -6,7 +6,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from servicecert_schemas.topics import Topic
 
-from ..faults import OperatorError, no_broker, pauses, within
+from ..faults import OperatorError, backoff, no_broker, with_timeout
 from .access import IN_THE_CLEAR, KafkaAccess
 
 _LEADER_SECONDS = 30.0
@@ -28,7 +28,7 @@ async def create(
     """
     admin = AIOKafkaAdminClient(**access.to(bootstrap_servers))
     try:
-        await within(15, admin.start())
+        await with_timeout(15, admin.start())
         answer = await admin.create_topics(
             [
                 NewTopic(prefix + topic.name, topic.partitions, replication, topic_configs=_config(topic, min_in_sync))
@@ -36,7 +36,7 @@ async def create(
             ]
         )
         made = [name for name, code, *_ in answer.topic_errors if _is_made(name, code)]
-        await within(_LEADER_SECONDS, _led(admin, [prefix + topic.name for topic in topics]))
+        await with_timeout(_LEADER_SECONDS, _led(admin, [prefix + topic.name for topic in topics]))
     except (KafkaError, OSError, TimeoutError):
         raise no_broker(bootstrap_servers, access) from None
     finally:
@@ -58,7 +58,7 @@ def _is_made(name: str, code: int) -> bool:
 
 
 async def _led(admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:
-    async for _ in pauses(first=0.02, longest=0.5):
+    async for _ in backoff(first=0.02, longest=0.5):
         described = await admin.describe_topics(list(names))
         if all(
             topic["error_code"] == 0 and all(part["leader"] >= 0 for part in topic["partitions"]) for topic in described

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias
 import uvicorn
 from faststream.asgi import AsgiFastStream, AsgiResponse, get
 
-from ..faults import OperatorError, named, uncancelled
+from ..faults import OperatorError, guard_cancellation, named
 from .contract import Contract
 from .settings import ProcessSettings
 
@@ -95,7 +95,7 @@ async def serve(checked: Checked, settings: ProcessSettings, number: int = 0) ->
             )
         )
         async with asyncio.TaskGroup() as group:
-            group.create_task(uncancelled(_serve(server, bound)))
+            group.create_task(guard_cancellation(_serve(server, bound)))
             try:
                 yield address
             finally:

@@ -21,7 +21,7 @@ from servicecert_schemas.topics import Topic
 
 from ..clock import clock_ahead
 from ..decider import Service
-from ..faults import OperatorError, is_transient, named, no_broker, pauses, within
+from ..faults import OperatorError, backoff, is_transient, named, no_broker, with_timeout
 from ..kafka.broker import Broker
 from ..kafka.cluster import Cluster
 from ..kafka.source import Source
@@ -91,7 +91,7 @@ async def _prepared(module: ServiceModule, settings: WorkerSettings) -> asyncpg.
     """Return the database's connections once broker and database answer, with the service's migrations applied. Raises `OperatorError`."""
     url = settings.database_url.get_secret_value()
     until = monotonic() + settings.patience_seconds
-    async for number in pauses(first=0.2, longest=2.0):
+    async for number in backoff(first=0.2, longest=2.0):
         fault = await broker_fault(settings.cluster) or await _database_fault(url)
         if fault is None:
             try:
@@ -112,7 +112,7 @@ async def _prepared(module: ServiceModule, settings: WorkerSettings) -> asyncpg.
 async def wait_for_broker(settings: ProcessSettings) -> None:
     """Return once a broker answers. Raises `OperatorError` where none does within the patience."""
     until = monotonic() + settings.patience_seconds
-    async for _ in pauses(first=0.2, longest=2.0):
+    async for _ in backoff(first=0.2, longest=2.0):
         if (fault := await broker_fault(settings.cluster)) is None:
             return
         if monotonic() > until:
@@ -123,7 +123,7 @@ async def broker_fault(cluster: Cluster) -> OperatorError | None:
     """Return what to tell an operator where no broker answers there, None where one does."""
     client = AIOKafkaClient(**cluster.client)
     try:
-        await within(5, client.bootstrap())
+        await with_timeout(5, client.bootstrap())
     except Exception as error:
         if not is_transient(error) and not isinstance(error, ValueError):
             raise

@@ -17,11 +17,11 @@ from uuid import UUID
 
 import asyncpg
 
-from ..decider import Again, Done, Effect, Outcome, Result, Task
-from ..faults import Outage, is_transient, named, pauses, uncancelled, within
+from ..decider import Done, Effect, Outcome, Result, Retry, Task
+from ..faults import Outage, backoff, guard_cancellation, is_transient, named, with_timeout
 from ..storage import QUERIES
 from ..storage.database import connection_options
-from .steps import step
+from .crash_points import crash_point
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ class Effects:
         """
         if not self._doubtful:
             return
-        async for _ in pauses():
+        async for _ in backoff():
             try:
                 async with self._adopting:
                     await self._find(pool)
@@ -134,7 +134,7 @@ class Effects:
         """Owns and does intents, for ever; a lost connection is opened anew."""
         if not self._effects:
             return
-        async for _ in pauses():
+        async for _ in backoff():
             owner = random.randint(1, 2**31 - 1)  # noqa: S311  -- a name, not a secret
             try:
                 connection = await asyncpg.connect(self._url, **connection_options(self._service))
@@ -185,9 +185,9 @@ class Effects:
                 self._busy -= 1
 
     async def _do_once(self, kind: str, effect: Effect, tasks: Sequence[Task]) -> None:
-        step("effect-start")
+        crash_point("effect-start")
         outcomes = await _outcomes(effect, tasks)
-        step("effect-done")
+        crash_point("effect-done")
         for task, outcome in zip(tasks, outcomes, strict=True):
             if isinstance(outcome, Done):
                 self._open -= 1
@@ -195,7 +195,7 @@ class Effects:
             else:
                 self._again(self._queues[kind], task, outcome)
 
-    def _again(self, queue: asyncio.Queue[Task], task: Task, outcome: Again) -> None:
+    def _again(self, queue: asyncio.Queue[Task], task: Task, outcome: Retry) -> None:
         pause = outcome.after or timedelta(seconds=min(60.0, 0.5 * 2 ** min(task.tries, 10)))
         level = logging.WARNING if task.tries == 0 else logging.INFO
         log.log(level, "%s is tried again in %.1f s: %s", task.kind, pause.total_seconds(), outcome.reason)
@@ -207,7 +207,7 @@ async def watch(connection: asyncpg.Connection[Any], lost: asyncio.Event) -> Non
     """Returns when the connection is gone. A query now and then finds a broken one that nothing reports."""
     while not lost.is_set():
         with suppress(TimeoutError):
-            await within(5, lost.wait())
+            await with_timeout(5, lost.wait())
             return
         try:
             await connection.fetchval("select 1")
@@ -219,10 +219,10 @@ async def watch(connection: asyncpg.Connection[Any], lost: asyncio.Event) -> Non
 
 async def _outcomes(effect: Effect, tasks: Sequence[Task]) -> Sequence[Outcome]:
     try:
-        return await uncancelled(effect.do(tasks))
+        return await guard_cancellation(effect.do(tasks))
     except Exception as error:
         log.error("An act raised %s; it is tried again", named(error))
-        return [Again(f"it raised {named(error)}")] * len(tasks)
+        return [Retry(f"it raised {named(error)}")] * len(tasks)
 
 
 async def _adopt(pool: asyncpg.Pool[Any], effects: Mapping[str, Effect], owner: int, limit: int) -> list[Task]:
@@ -239,7 +239,7 @@ async def _adopt(pool: asyncpg.Pool[Any], effects: Mapping[str, Effect], owner: 
                     rows = await connection.fetch(QUERIES["adopt"], owner, row["owner"], limit - len(adopted))
                     adopted += [_task(effects, found) for found in rows]
     if adopted:
-        step("adopted")
+        crash_point("adopted")
     return adopted
 
 

@@ -17,17 +17,17 @@ import asyncpg
 from ..audit.checkpoints import Attestor
 from ..clock import Clock
 from ..decider import Due, Service
-from ..faults import Outage, is_transient, pauses, uncancelled, within
-from ..kafka.caught_up import heard
+from ..faults import Outage, backoff, guard_cancellation, is_transient, with_timeout
+from ..kafka.caught_up import is_caught_up
 from ..kafka.clients import stop
 from ..process.settings import WorkerSettings
 from ..storage import QUERIES
 from ..storage.database import connection_options
+from .crash_points import crash_point
 from .effects import Effects
 from .parking import released
 from .record import Arrival
 from .relay import relay, relay_producer
-from .steps import step
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class Leader:
 
     async def run(self) -> None:
         """Leads whenever it can; what is transient is tried again."""
-        async for _ in pauses(longest=1.0):
+        async for _ in backoff(longest=1.0):
             try:
                 await self._stand()
             except* Exception as group:
@@ -89,7 +89,7 @@ class Leader:
             self._settings.database_url.get_secret_value(), **connection_options(self._service.name)
         )
         try:
-            async for _ in pauses(longest=0.5):
+            async for _ in backoff(longest=0.5):
                 if await connection.fetchval(QUERIES["elect"], _RELAYS, self._service.name):
                     await self._lead(connection)
         finally:
@@ -98,10 +98,10 @@ class Leader:
 
     async def _lead(self, connection: asyncpg.Connection[Any]) -> None:
         await connection.add_listener(f"outbox_{self._service.name}", lambda *_: self._wake.set())
-        await self._stand_deadlines()
+        await self._set_initial_deadlines()
         producer = relay_producer(self._cluster, self._service.name)
         try:
-            await within(15, producer.start())
+            await with_timeout(15, producer.start())
             self._leading = True
             async with asyncio.TaskGroup() as group:
                 for part in (
@@ -111,13 +111,13 @@ class Leader:
                     _every(_PRUNE_SECONDS, self._prune),
                     _every(self._settings.audit_seconds, self.attest),
                 ):
-                    group.create_task(uncancelled(part))
+                    group.create_task(guard_cancellation(part))
                 self._outage.ended()
         finally:
             await stop(producer)
 
-    async def _stand_deadlines(self) -> None:
-        for key, kind in self._service.standing:
+    async def _set_initial_deadlines(self) -> None:
+        for key, kind in self._service.initial_deadlines:
             await self._pool.execute(
                 "insert into deadlines (key, kind, id, at) values ($1, $2, $3, $4) on conflict do nothing",
                 key,
@@ -134,16 +134,16 @@ class Leader:
             rows = await connection.fetch(QUERIES["due"], self._clock(), room)
             arrivals = await released(connection, 20)
         if rows or arrivals:
-            step("due-read")
+            crash_point("due-read")
             self._give(arrivals)
             due = [Due(row["id"], row["key"], row["kind"], row["at"], row["traceparent"]) for row in rows]
             self._give(await self._after_what_was_written(due))
 
     async def _after_what_was_written(self, due: Sequence[Due]) -> Sequence[Due]:
         """The deadlines that need not wait for records which were written before."""
-        first = self._service.hears_first
+        first = self._service.waits_for_topics
         slacks = [first[each.kind] for each in due if each.kind in first]
-        if not slacks or await heard(self._cluster, self._service.name, self._clock() - min(slacks)):
+        if not slacks or await is_caught_up(self._cluster, self._service.name, self._clock() - min(slacks)):
             return due
         return [each for each in due if each.kind not in first]
 

@@ -15,12 +15,12 @@ from uuid import UUID
 
 import asyncpg
 
-from ..decider import Conflict, Due, Event, Examined, Facts, Refuted, Result, Service
-from ..faults import Outage, is_transient, named, pauses
+from ..decider import Conflict, Due, Event, Examined, Facts, FactsInvalid, Result, Service
+from ..faults import Outage, backoff, is_transient, named
 from ..kafka.source import Source
+from .crash_points import crash_point
 from .fold import Item, Stuck
 from .record import Arrival, Poison, arrive
-from .steps import step
 from .turn import Outcome
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Loop(Generic[S, K]):
         self._held: set[UUID] = set()
         self._wake = asyncio.Event()
         self._outage = Outage("PostgreSQL")
-        self._refuted: Refuted | None = None
+        self._refuted: FactsInvalid | None = None
         self.stuck = 0
         self.progressed = clock()
 
@@ -105,7 +105,7 @@ class Loop(Generic[S, K]):
             await self._settle()
             if not (len(source) or self.waiting):
                 self._wake.clear()
-                await either(self._wake, stopping)
+                await wait_any(self._wake, stopping)
                 continue
             # A turn costs the same for one record as for some: under load they gather for a moment. What came of an act does not wait.
             if (gap := last + _GAP_SECONDS - pause()) > 0 and not self._results and len(source) < self._batch:
@@ -118,16 +118,16 @@ class Loop(Generic[S, K]):
         results = [self._results.popleft() for _ in range(min(self._batch, len(self._results)))]
         given = [self._given.popleft() for _ in range(min(self._batch, len(self._given)))]
         taken = source.take(records)
-        step("fetched")
+        crash_point("fetched")
         came = [item for item in given if isinstance(item, Arrival)] + [arrive(record) for record in taken]
         arrivals = [arrival for arrival in came if self._heeds(arrival)]
-        step("decoded")
+        crash_point("decoded")
         examined = await self._examine(arrivals)
-        step("examined")
+        crash_point("examined")
         items: list[Item] = [*results, *(item for item in given if isinstance(item, Due)), *examined]
         await self._handle(items)
         source.handled(taken)
-        step("offsets")
+        crash_point("offsets")
         self._in_hand.difference_update({item.id for item in given} - self._held)
 
     def _heeds(self, arrival: Arrival) -> bool:
@@ -141,7 +141,7 @@ class Loop(Generic[S, K]):
             record = arrival.record
             erases = record.value is None and record.key and record.topic.endswith(self._compacted)
             return not erases
-        return self._service.heeds(arrival.what.data)
+        return self._service.is_relevant(arrival.what.data)
 
     async def _examine(self, arrivals: Sequence[Arrival]) -> list[Arrival]:
         """Facts for the events; an event that `examine` raises at is poison, in its place.
@@ -164,7 +164,7 @@ class Loop(Generic[S, K]):
         if not items:
             return
         instead: dict[str, Facts] = {}
-        async for _ in pauses():
+        async for _ in backoff():
             now = self._clock()
             try:
                 outcome = await self._take(items, now)
@@ -173,17 +173,17 @@ class Loop(Generic[S, K]):
                 items = [item for item in items if item.id != stuck.item.id]
                 if not items:
                     return
-            except Refuted as refuted:
+            except FactsInvalid as refuted:
                 self._tell_refuted(refuted)
                 others, arrivals = _parted(items)
                 if others:
                     # Only events can be examined anew, and these come after all else.
-                    mended = [_with_facts_instead(item, refuted.instead) for item in others]
+                    mended = [_with_facts_instead(item, refuted.replacements) for item in others]
                     anew = bool(arrivals) or mended != others
                     await (self._handle(mended) if anew else self._halve(others, refuted))
                     await self._handle(arrivals)
                     return
-                instead |= refuted.instead
+                instead |= refuted.replacements
                 items = await self._examined_anew(arrivals, instead)
             except Exception as error:
                 # Two items of one turn may be what conflicts: alone, each sees what the other stored.
@@ -198,7 +198,7 @@ class Loop(Generic[S, K]):
                 self._done(outcome, items)
                 return
 
-    def _tell_refuted(self, refuted: Refuted) -> None:
+    def _tell_refuted(self, refuted: FactsInvalid) -> None:
         if self._refuted is None:
             log.warning("Events are examined anew until a turn succeeds: %s", refuted)
         self._refuted = refuted
@@ -286,7 +286,7 @@ def _about(arrival: Arrival) -> dict[str, Any]:
     }
 
 
-async def either(*events: asyncio.Event) -> None:
+async def wait_any(*events: asyncio.Event) -> None:
     """Waits until one of the events is set."""
     waits = [asyncio.ensure_future(event.wait()) for event in events]
     try:

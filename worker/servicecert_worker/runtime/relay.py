@@ -17,11 +17,11 @@ from servicecert_schemas.codec import headers_of
 from servicecert_schemas.event import Envelope
 
 from ..clock import machine_clock
-from ..faults import within
+from ..faults import with_timeout
 from ..kafka.cluster import Cluster
-from ..kafka.partitioner import placed
+from ..kafka.partitioner import partition_for
 from ..storage import QUERIES
-from .steps import step
+from .crash_points import crash_point
 
 SEND_SECONDS = 30.0
 _ROWS = 500
@@ -37,7 +37,7 @@ def relay_producer(cluster: Cluster, service: str) -> AIOKafkaProducer:
         client_id=service,
         acks="all",
         enable_idempotence=True,
-        partitioner=placed,
+        partitioner=partition_for,
         max_batch_size=256 * 1024,
         request_timeout_ms=15_000,
     )
@@ -57,7 +57,7 @@ async def relay(
             await _publish(connection, producer, cluster.prefix, source, rows)
         if len(rows) < _ROWS:
             with suppress(TimeoutError):
-                await within(1, wake.wait())
+                await with_timeout(1, wake.wait())
 
 
 async def _publish(
@@ -67,12 +67,12 @@ async def _publish(
     source: str,
     rows: list[asyncpg.Record],
 ) -> None:
-    step("relay-read")
+    crash_point("relay-read")
     async with asyncio.timeout(SEND_SECONDS):
         await asyncio.gather(*[await _send(producer, prefix, source, row) for row in rows])
-    step("relay-acked")
+    crash_point("relay-acked")
     await connection.execute("delete from outbox where id = any($1::bigint[])", [row["id"] for row in rows])
-    step("relay-deleted")
+    crash_point("relay-deleted")
 
 
 async def _send(producer: AIOKafkaProducer, prefix: str, source: str, row: asyncpg.Record) -> asyncio.Future[Any]:

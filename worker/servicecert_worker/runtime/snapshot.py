@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from ..decider import Change, Known
-from ..faults import Outage, is_transient, within
+from ..decider import Change, TopicSnapshot
+from ..faults import Outage, is_transient, with_timeout
 from ..kafka.broker import Broker
 from ..kafka.cluster import Cluster
 from ..kafka.follower import Follower
@@ -17,9 +17,9 @@ _SETTLE_SECONDS = 30.0
 
 
 class Snapshot(Generic[K]):
-    """The value of a `Known`. `ready` is set once all that stood in the topics at the start is in it."""
+    """The value of a `TopicSnapshot`. `ready` is set once all that stood in the topics at the start is in it."""
 
-    def __init__(self, known: Known[K] | None, broker: Broker, cluster: Cluster) -> None:
+    def __init__(self, known: TopicSnapshot[K] | None, broker: Broker, cluster: Cluster) -> None:
         self.value: Any = None if known is None else known.empty
         self.ready = asyncio.Event()
         self._known = known
@@ -34,7 +34,7 @@ class Snapshot(Generic[K]):
             )
 
     async def run(self) -> None:
-        """Follow the topics, for ever; return at once where there are none. Raises what `Known`'s functions raise."""
+        """Follow the topics, for ever; return at once where there are none. Raises what `TopicSnapshot`'s functions raise."""
         return None if self._known is None else await self._follower.watch()
 
     def _take(self, changes: Sequence[Change]) -> None:
@@ -51,7 +51,7 @@ class Snapshot(Generic[K]):
         if snapshot is self.value and now < at + _SETTLE_SECONDS:
             return
         try:
-            await within(_SETTLE_SECONDS, self._known.settled(value := self.value))
+            await with_timeout(_SETTLE_SECONDS, self._known.settled(value := self.value))
         except Exception as error:
             if not is_transient(error):
                 raise

@@ -19,10 +19,10 @@ from servicecert_schemas.topics import TOPIC_OF
 from ..audit.chain import Chain, Head
 from ..decider import Connection, Due, Happened, Result, Service, Stored, Task
 from ..storage import QUERIES
+from .crash_points import crash_point
 from .fold import Aside, Decided, Folded, Item, fold
 from .parking import park
 from .record import Arrival, Poison
-from .steps import step
 
 S = TypeVar("S")
 K = TypeVar("K")
@@ -74,7 +74,7 @@ class Turns(Generic[S, K]):
             except BaseException:
                 await _roll_back(connection)
                 raise
-        step("committed")
+        crash_point("committed")
         return outcome
 
     async def _begin(self, connection: Connection, keys: Sequence[str]) -> None:
@@ -83,9 +83,9 @@ class Turns(Generic[S, K]):
         Every statement after it sees what the turn before on one of the keys committed.
         """
         locks = sorted(key_lock(self._service.name, key) for key in keys)
-        step("begun")
+        crash_point("begun")
         await connection.execute("begin; " + "; ".join(f"select pg_advisory_xact_lock({lock})" for lock in locks))
-        step("locked")
+        crash_point("locked")
 
     async def _decide(
         self,
@@ -99,7 +99,7 @@ class Turns(Generic[S, K]):
     ) -> tuple[Outcome, Head | None]:
         """What the turn does, and where the audit chain ends if it is committed."""
         current, parked = await _claim(connection, items, keys)
-        step("claimed")
+        crash_point("claimed")
         late = _late(items, current)
         if not current and not late:
             return Outcome((), owner, frozenset(item.id for item in items), (), ()), self._chain.head
@@ -107,16 +107,16 @@ class Turns(Generic[S, K]):
         if self._service.prepare is not None:
             happened = [what for item in current if not isinstance(what := _what(item), Poison)]
             known = await self._service.prepare(connection, happened, stored, known)
-        step("loaded")
+        crash_point("loaded")
         folded = fold(self._service.decide, current, stored, parked, known, now)
         belated = self._belated(late, stored)
         folded.decided += [Decided(each.result, belated=each.code) for each in belated]
-        step("decided")
+        crash_point("decided")
         if folded.changed:
             await self._service.store.save(connection, folded.changed)
-        step("saved")
+        crash_point("saved")
         head = await self._write(connection, folded, now, owner, wake) if folded.decided else self._chain.head
-        step("written")
+        crash_point("written")
         outcome = Outcome(
             tasks=tuple(
                 Task(made.id, made.key, made.intent.kind, made.intent.data, now, made.traceparent)

@@ -20,7 +20,7 @@ from ..audit.chain import Chain
 from ..audit.checkpoints import Attestor, read_key
 from ..clock import Clock, machine_clock
 from ..decider import Result, Service
-from ..faults import Outage, is_transient, named, pauses, uncancelled
+from ..faults import Outage, backoff, guard_cancellation, is_transient, named
 from ..kafka import origins
 from ..kafka.broker import Broker
 from ..kafka.source import Source
@@ -28,12 +28,12 @@ from ..process.metrics import Metrics
 from ..process.settings import WorkerSettings
 from ..process.watchdog import give_up, heartbeat
 from ..storage import QUERIES
+from .crash_points import crash_point
 from .effects import Effects
 from .fold import Item
 from .leader import Leader
-from .loop import Loop, either
+from .loop import Loop, wait_any
 from .snapshot import Snapshot
-from .steps import step
 from .turn import Outcome, Turns
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ _OPEN_BATCHES = 4
 
 def used_topics(service: Service[Any, Any]) -> list[Topic]:
     """All topics that a service reads, follows or writes."""
-    followed = service.known.topics if service.known else ()
+    followed = service.snapshot.topics if service.snapshot else ()
     written = (topic for topic in CATALOGUE if service.name in topic.writers)
     return list(
         {
@@ -82,7 +82,7 @@ class Worker(Generic[S, K]):
         self._metrics = Metrics(service.name, service.gauges)
         self._chain = Chain(service.name, {**service.audited, **configuration}, os.urandom)
         self._turns = Turns(service, pool, self._chain)
-        self._snapshot: Snapshot[K] = Snapshot(service.known, broker, self._cluster)
+        self._snapshot: Snapshot[K] = Snapshot(service.snapshot, broker, self._cluster)
         self._loop = Loop(service, settings.batch, self._take, self._done, self._settle, clock)
         self._effects = Effects(url, service.name, service.effects, self._loop.give_result, self._loop.wake)
         self._source = source
@@ -100,7 +100,7 @@ class Worker(Generic[S, K]):
         try:
             async with asyncio.TaskGroup() as group:
                 parts = [
-                    group.create_task(uncancelled(part), name=name)
+                    group.create_task(guard_cancellation(part), name=name)
                     for name, part in {
                         "topics that are followed": self._snapshot.run(),
                         "effects": self._effects.run(),
@@ -115,7 +115,7 @@ class Worker(Generic[S, K]):
                         "watchdog": self._watch_progress(),
                     }.items()
                 ]
-                self._turning = group.create_task(uncancelled(self._take_turns()), name="turns")
+                self._turning = group.create_task(guard_cancellation(self._take_turns()), name="turns")
                 yield
                 self._stopping.set()
                 for part in parts:
@@ -124,7 +124,7 @@ class Worker(Generic[S, K]):
             self._stopping.set()
 
     async def _take_turns(self) -> None:
-        await either(self._snapshot.ready, self._stopping)
+        await wait_any(self._snapshot.ready, self._stopping)
         await self._loop.run(self._source, self._stopping)
 
     async def finish(self) -> None:
@@ -143,7 +143,7 @@ class Worker(Generic[S, K]):
     async def _begin_chain(self) -> None:
         """Begins the audit chain before anything is read, decided or signed (B6)."""
         outage = Outage("The audit chain")
-        async for _ in pauses():
+        async for _ in backoff():
             if self._stopping.is_set():
                 return
             try:
@@ -187,7 +187,7 @@ class Worker(Generic[S, K]):
     def _done(self, outcome: Outcome, items: Sequence[Item]) -> None:
         self._effects.recorded(item.id for item in items if isinstance(item, Result))
         self._effects.submit(outcome.tasks, outcome.owner)
-        step("dispatched")
+        crash_point("dispatched")
         if outcome.published or outcome.aside:
             self._leader.woken()
         for belated in outcome.belated:

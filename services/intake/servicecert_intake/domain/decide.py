@@ -38,7 +38,7 @@ def decide(
     return replace(decision, deadlines=(*decision.deadlines, *rearmed(case, decision.state)))
 
 
-def heeds(data: EventData) -> bool:
+def is_relevant(data: EventData) -> bool:
     """Whether a customer's view can change with an event: a CRL is no case's, and a voided serial number is the issuer's matter."""
     return not isinstance(data, CrlPublished | CertificateVoided)
 

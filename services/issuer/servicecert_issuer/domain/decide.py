@@ -16,7 +16,7 @@ from servicecert_schemas.certificate import (
 )
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.event import EventData
-from servicecert_worker.decider import Decision, Due, Event, Examined, Facts, Happened, Intent, Refuted, Result
+from servicecert_worker.decider import Decision, Due, Event, Examined, Facts, FactsInvalid, Happened, Intent, Result
 
 from .issuance import (
     Intended,
@@ -76,7 +76,7 @@ class Decide:
     def _begin(
         self, state: Stopped | None, application: ApplicationAccepted, facts: Facts | None, now: datetime
     ) -> Decided:
-        """What follows from what was found out about an application. Raises Refuted where it was found out under a wrong clock."""
+        """What follows from what was found out about an application. Raises FactsInvalid where it was found out under a wrong clock."""
         match facts:
             case Linted():
                 intended = Intended.of(facts, application, now + self.sign_within)
@@ -86,11 +86,11 @@ class Decide:
             case Stopped():
                 return _stop(state, facts)
             case Untimely(text=text):
-                raise Refuted(text)
+                raise FactsInvalid(text)
         raise TypeError(f"An accepted application is examined to {type(facts).__name__}.")
 
 
-def heeds(data: EventData) -> bool:
+def is_relevant(data: EventData) -> bool:
     """Whether anything can follow from an event: of what becomes of certificates, only that a key is compromised (D6)."""
     return isinstance(data, ApplicationAccepted | AcceptedWithdrawn | KeyCompromised)
 

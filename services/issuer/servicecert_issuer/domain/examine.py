@@ -31,7 +31,7 @@ from .refusals import Unissuable, unissuable
 
 
 @dataclass(frozen=True)
-class Office:
+class IssuingContext:
     """What certificates are made with. `base_url` is where each issuing CA's CRLs and certificate are fetched, `lint` checks each (B3)."""
 
     authority: Authority
@@ -54,7 +54,7 @@ ApplicationFacts: TypeAlias = Linted | Unissuable | Stopped | Untimely
 class Examine:
     """Draws, builds and checks, for each accepted application of a batch. `clock_fault` says why the clock cannot be trusted, if so."""
 
-    office: Office
+    issuing: IssuingContext
     random: Callable[[int], bytes]
     clock: Callable[[], datetime]
     clock_fault: Callable[[], str | None]
@@ -69,16 +69,16 @@ class Examine:
         """What the case is decided with."""
         if fault := self.clock_fault():
             return Untimely(fault)
-        return examined(self.office, application, draw_serial(self.random), self.clock())
+        return examined(self.issuing, application, draw_serial(self.random), self.clock())
 
 
 def examined(
-    office: Office, application: ApplicationAccepted, serial: int, moment: datetime
+    issuing: IssuingContext, application: ApplicationAccepted, serial: int, moment: datetime
 ) -> Linted | Unissuable | Stopped:
     """The checked certificate for `application`, with this serial number, begun at this moment; or why there can be none, or none for now."""
     try:
-        contents = contents_of(office, application, serial, moment)
-        allocated = allocate(contents, application.subject.business_id, partition_of(serial, office.partitions))
+        contents = contents_of(issuing, application, serial, moment)
+        allocated = allocate(contents, application.subject.business_id, partition_of(serial, issuing.partitions))
     except ValidityRefused:
         return unissuable("validity")
     except (CertificateRefused, NameRefused) as refused:
@@ -86,21 +86,21 @@ def examined(
     except AuthorityMissing:
         return unissuable("no-issuer")
     try:
-        return Linted.by(allocated, contents, office.lint)
+        return Linted.by(allocated, contents, issuing.lint)
     except LintFailed as failed:
         return Stopped(application, allocated.issuer, failed.findings)
 
 
-def contents_of(office: Office, application: ApplicationAccepted, serial: int, moment: datetime) -> Contents:
+def contents_of(issuing: IssuingContext, application: ApplicationAccepted, serial: int, moment: datetime) -> Contents:
     """All that the certificate will say. Raises CertificateRefused, NameRefused, ValidityRefused and AuthorityMissing."""
-    profile = office.profiles.by_type.get(application.type)
+    profile = issuing.profiles.by_type.get(application.type)
     if profile is None:
         raise CertificateRefused("no-profile", f"There is no profile for {application.type}.")
     spki = public_key_of(b64decode(application.csr))
-    issuer = office.authority.issuer_for(profile.environment, family_of(spki), moment)
+    issuer = issuing.authority.issuer_for(profile.environment, family_of(spki), moment)
     begins = max(starting(application, moment, profile.backdating), issuer.not_before)
     period = validity(profile, begins, application.validity_days)
-    crl, ca_issuers_url, ocsp_url = office.addresses(issuer, serial)
+    crl, ca_issuers_url, ocsp_url = issuing.addresses(issuer, serial)
     return Contents(
         profile=profile,
         issuer=issuer,

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.certificate import CertificateUnsound
 from servicecert_pki.keys import KeyUnavailable, SigningKey
-from servicecert_worker.decider import Again, Done, Examined, Outcome, Task
+from servicecert_worker.decider import Done, Examined, Outcome, Retry, Task
 
 from ..domain.examine import Examine
 from ..domain.issuance import OnRecord, Signed, SigningOrder, Unsigned, Untimely
@@ -38,7 +38,7 @@ class Sign:
 
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
         if fault := self.clock_fault():
-            return [Again(fault, _AFTER_CLOCK)] * len(tasks)
+            return [Retry(fault, _AFTER_CLOCK)] * len(tasks)
         now = self.clock()
         recorded = await self.on_record([task.key for task in tasks])
         return await asyncio.to_thread(lambda: [self._end(task, recorded.get(task.key), now) for task in tasks])
@@ -56,7 +56,7 @@ class Sign:
                 order.issuer,
                 task.key,
             )
-            return Again("alarm: it would sign what is not intended", _AFTER_ALARM)
+            return Retry("alarm: it would sign what is not intended", _AFTER_ALARM)
         if not recorded.open:
             return Done(Unsigned(code="ended"))
         if recorded.unwanted or (order.sign_by is not None and now > order.sign_by):
@@ -64,15 +64,15 @@ class Sign:
         key = self.keys.get(order.issuer)
         if key is None:
             self._alarm_away(order.issuer)
-            return Again(f"The key of {order.issuer} is not in SERVICECERT_CA_DIR; bring that CA back.", _AFTER_ALARM)
+            return Retry(f"The key of {order.issuer} is not in SERVICECERT_CA_DIR; bring that CA back.", _AFTER_ALARM)
         try:
             signed = Done(Signed.by(self.authority.issuer(order.issuer), key, order))
         except (KeyUnavailable, AuthorityMissing) as gone:
             self._alarm_away(order.issuer)
-            return Again(str(gone))
+            return Retry(str(gone))
         except CertificateUnsound as unsound:
             log.error("A certificate of %s is not released: %s", order.issuer, unsound)
-            return Again(f"alarm: {unsound}", _AFTER_ALARM)
+            return Retry(f"alarm: {unsound}", _AFTER_ALARM)
         if order.issuer in self.away:
             self.away.discard(order.issuer)
             log.warning("The key of %s is back; what waits for it is signed", order.issuer)
@@ -94,6 +94,6 @@ class ExamineAnew:
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
         found = await asyncio.to_thread(lambda: [self.examine.facts(task.data) for task in tasks])
         return [
-            Again(facts.text, _AFTER_CLOCK) if isinstance(facts, Untimely) else Done(Examined(facts=facts))
+            Retry(facts.text, _AFTER_CLOCK) if isinstance(facts, Untimely) else Done(Examined(facts=facts))
             for facts in found
         ]

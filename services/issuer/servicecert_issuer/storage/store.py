@@ -9,7 +9,7 @@ import asyncpg
 from asyncpg import Pool, Record
 from pydantic import TypeAdapter
 from servicecert_schemas.certificate import ApplicationAccepted
-from servicecert_worker.decider import Conflict, Connection, Refuted, Stored
+from servicecert_worker.decider import Conflict, Connection, FactsInvalid, Stored
 
 from ..domain.issuance import Allocated, Grant, Intended, OnRecord, Recorded, Refused, State, Stopped, Voided
 from ..domain.refusals import KEY_COMPROMISED, KEY_OF_ANOTHER
@@ -47,7 +47,7 @@ class CertificateStore:
         return [Stored(row["key"], row["version"], _state(row)) for row in rows]
 
     async def save(self, connection: Connection, changed: Sequence[Stored[State]]) -> None:
-        """Raises Conflict; Refuted where a serial number is taken or a key is another organisation's; asyncpg's constraint violations where
+        """Raises Conflict; FactsInvalid where a serial number is taken or a key is another organisation's; asyncpg's constraint violations where
         the order of issuing would be broken."""
         begun = [_begun(each) for each in changed if not isinstance(each.state, Recorded | Voided)]
         ended = [_ended(each) for each in changed if isinstance(each.state, Recorded | Voided)]
@@ -61,13 +61,15 @@ class CertificateStore:
 
 def _refuted(taken: asyncpg.UniqueViolationError) -> Exception:
     if taken.constraint_name == "certificates_issuer_serial_key":
-        return Refuted("A serial number that was drawn is taken: see whether the machine's randomness can be trusted.")
+        return FactsInvalid(
+            "A serial number that was drawn is taken: see whether the machine's randomness can be trusted."
+        )
     if taken.constraint_name == "key_of_another_organisation" and taken.detail is not None:
         text = "A key was certified for another organisation meanwhile."
-        return Refuted(text, MappingProxyType({taken.detail: KEY_OF_ANOTHER}))
+        return FactsInvalid(text, MappingProxyType({taken.detail: KEY_OF_ANOTHER}))
     if taken.constraint_name == "key_compromised" and taken.detail is not None:
         text = "A key was found compromised meanwhile."
-        return Refuted(text, MappingProxyType({taken.detail: KEY_COMPROMISED}))
+        return FactsInvalid(text, MappingProxyType({taken.detail: KEY_COMPROMISED}))
     return taken
 
 

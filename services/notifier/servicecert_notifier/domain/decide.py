@@ -34,7 +34,7 @@ def decide(state: Ledger | None, happened: Happened, prepared: Prepared, now: da
             return woken(state, happened, prepared, now)
 
 
-def heeds(data: EventData) -> bool:
+def is_relevant(data: EventData) -> bool:
     """Whether a mail can follow from an event, now or later."""
     match data:
         case CertificateIssued() | CertificateRevoked():

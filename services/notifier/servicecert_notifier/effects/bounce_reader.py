@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import asyncpg
 from servicecert_worker.clock import Clock
-from servicecert_worker.faults import beside, named
+from servicecert_worker.faults import background, named
 
 from ..domain import bounces
 from ..domain.ledger import Notice, Wanted
@@ -117,5 +117,5 @@ def _read(path: Path) -> tuple[bytes, float]:
 @asynccontextmanager
 async def reading(maildir: Path, domain: str, pool: asyncpg.Pool[asyncpg.Record], clock: Clock) -> AsyncIterator[None]:
     """Reads bounces until the context ends."""
-    async with beside(BounceReader(maildir, domain, pool, clock).run()):
+    async with background(BounceReader(maildir, domain, pool, clock).run()):
         yield

@@ -146,7 +146,7 @@ def _rung(
     return (clock.warning(case_id, mark),), () if left else (Intent(ALARM, Late(due=entry.due)),), again
 
 
-def heeds(data: EventData) -> bool:
+def is_relevant(data: EventData) -> bool:
     """Whether anything can follow from an event."""
     return isinstance(data, CertificateIssued | CertificateVoided | RevocationRequested | ResponderRequested)
 

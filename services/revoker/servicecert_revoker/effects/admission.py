@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import NoReturn
 
 from aiohttp import web
-from servicecert_worker.faults import beside
+from servicecert_worker.faults import background
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ async def serving(
         site = web.TCPSite(runner, host, port, reuse_port=reuse_port, backlog=1024)
         await site.start()
         bound, taken, *_ = runner.addresses[0]
-        async with beside(close_the_slow(server, patience_seconds)):
+        async with background(close_the_slow(server, patience_seconds)):
             yield address(bound, taken)
     finally:
         await runner.cleanup()

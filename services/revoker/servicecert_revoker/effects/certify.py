@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.certificate import CertificateUnsound, sign_tbs, verify_certificate
 from servicecert_pki.keys import KeyUnavailable, SigningKey
-from servicecert_worker.decider import Again, Done, Outcome, Task
+from servicecert_worker.decider import Done, Outcome, Retry, Task
 
 from ..domain.responders import Certified, CertifyOrder
 
@@ -32,5 +32,5 @@ class Certify:
             verify_certificate(certificate, order.tbs, issuer.public_key)
         except (KeyUnavailable, AuthorityMissing, CertificateUnsound) as fault:
             log.error("An OCSP responder gets no certificate of %s for now: %s", order.issuer, fault)
-            return Again(str(fault))
+            return Retry(str(fault))
         return Done(Certified(**dict(order), certificate=certificate, issuer_certificate=issuer.certificate_der))

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import aiohttp
 from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.ocsp_client import OcspUnsound, Question
-from servicecert_worker.decider import Again, Done, Outcome, Task
+from servicecert_worker.decider import Done, Outcome, Retry, Task
 
 from ..crl.domain.publication import Confirmed, ConfirmOrder
 from ..domain.decide import Alarmed
@@ -54,7 +54,7 @@ class Confirm:
             fault = f"OCSP at {self.url} cannot be relied on: {unsound}"
         if task.tries == _ALARM_AFTER:
             log.error("A revocation is published and not told to anybody, since OCSP does not say so: %s", fault)
-        return Again(fault, min(_FIRST_PAUSE * 2 ** min(task.tries, 10), _LONGEST_PAUSE))
+        return Retry(fault, min(_FIRST_PAUSE * 2 ** min(task.tries, 10), _LONGEST_PAUSE))
 
     async def _ask(self, url: str, request: bytes) -> bytes:
         async with self.session.post(url, data=request, headers=_HEADERS) as response:

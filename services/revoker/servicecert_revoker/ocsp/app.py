@@ -18,7 +18,7 @@ from servicecert_schemas.responder import ResponderCertified
 from servicecert_schemas.revocation import StandingChanged
 from servicecert_worker.clock import clock_ahead
 from servicecert_worker.decider import Change
-from servicecert_worker.faults import OperatorError, Outage, uncancelled, within
+from servicecert_worker.faults import OperatorError, Outage, guard_cancellation, with_timeout
 from servicecert_worker.kafka import origins
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.clients import stop
@@ -88,7 +88,7 @@ class Responder:
         """Answer until the context ends. Raises OperatorError where an operator must act."""
         async with self._served(), asyncio.TaskGroup() as group:
             parts = [
-                group.create_task(uncancelled(part))
+                group.create_task(guard_cancellation(part))
                 for part in (self._feed.watch(), self._origins(), self._ask(), self._refresh())
             ]
             yield
@@ -174,11 +174,11 @@ class Responder:
         record = to_record(asked.data, source="/ocsp", id=asked.id, time=asked.at)
         producer = AIOKafkaProducer(**self._cluster.client, acks="all")
         try:
-            await within(_PUBLISH_SECONDS, producer.start())
+            await with_timeout(_PUBLISH_SECONDS, producer.start())
             sent = producer.send_and_wait(
                 self._cluster.prefix + record.topic, record.value, record.key, headers=record.headers
             )
-            await within(_PUBLISH_SECONDS, sent)
+            await with_timeout(_PUBLISH_SECONDS, sent)
             self._asking.ended()
         except (KafkaError, OSError, TimeoutError) as error:
             self._asking.began(error)

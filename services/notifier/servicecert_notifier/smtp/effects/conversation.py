@@ -13,7 +13,7 @@ from typing import cast
 from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPResponseException, SMTPTimeoutError
 from aiosmtplib.protocol import SMTPProtocol
 from aiosmtplib.response import SMTPResponse
-from servicecert_worker.faults import uncancelled, within
+from servicecert_worker.faults import guard_cancellation, with_timeout
 
 from ...settings import Settings, Tls
 from ..domain.answers import Answer, Envelope, Offers, Reply, Step, stuffed
@@ -91,7 +91,7 @@ class Conversation:
 
     async def _reply(self, awaited: Awaitable[SMTPResponse], seconds: float) -> Reply:
         try:
-            response = await within(seconds, awaited)
+            response = await with_timeout(seconds, awaited)
             reply = Reply.read(response.code, response.message)
         except TimeoutError:
             raise self._over(f"The mail server did not answer within {seconds:g} s.", NoAnswer) from None
@@ -121,7 +121,7 @@ async def open_conversation(relay: Relay, settings: Settings, tls: ssl.SSLContex
         tls_context=tls if settings.smtp_tls is Tls.IMPLICIT else None,
     )
     try:
-        await uncancelled(_greet(client, settings, tls, where))
+        await guard_cancellation(_greet(client, settings, tls, where))
     except (SMTPException, OSError, ValueError) as fault:
         client.close()
         refused = isinstance(fault, SMTPAuthenticationError)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.keys import KeyUnavailable, SigningKey
-from servicecert_worker.decider import Again, Done, Outcome, Task
+from servicecert_worker.decider import Done, Outcome, Retry, Task
 
 from ..domain.gates import GateFailed
 from ..domain.publication import Published, PublishedCrl, PublishOrder
@@ -28,7 +28,7 @@ class _Asking:
     """Orders that wait for a pass, and what came of them."""
 
     tasks: Sequence[Task]
-    came: tuple[PublishedCrl, ...] | Again | None = None
+    came: tuple[PublishedCrl, ...] | Retry | None = None
     announcer: UUID | None = None
 
 
@@ -78,7 +78,7 @@ class Publish:
             for each in taken:
                 each.came, each.announcer = came, announcer
 
-    async def _pass(self, issuer: str, desk: _Desk, taken: list[_Asking]) -> tuple[PublishedCrl, ...] | Again:
+    async def _pass(self, issuer: str, desk: _Desk, taken: list[_Asking]) -> tuple[PublishedCrl, ...] | Retry:
         def take() -> list[PublishOrder]:
             taken.extend(desk.waiting)
             desk.waiting.clear()
@@ -103,7 +103,7 @@ class Publish:
     def _answer(self, asking: _Asking, task: Task) -> Outcome:
         came = asking.came
         assert came is not None
-        if isinstance(came, Again):
+        if isinstance(came, Retry):
             return came
         order: PublishOrder = task.data
         crl = next(crl for crl in came if crl.partition == order.partition)
@@ -124,13 +124,13 @@ def _announcer(tasks: Sequence[Task]) -> UUID:
     return next((task.id for task in tasks if task.data.serial is None), tasks[0].id)
 
 
-def report(tally: Tally, issuer: str, fault: Exception) -> Again:
+def report(tally: Tally, issuer: str, fault: Exception) -> Retry:
     """Count and log what kept a CRL from being published; the old one stays. Return why it is to be tried again."""
     if isinstance(fault, GateFailed):
         tally.gate_failed(fault.gate)
         log.error("The CRL of %s is not published, the old one stays: gate %s: %s", issuer, fault.gate, fault)
-        return Again(f"alarm: gate {fault.gate}: {fault}")
+        return Retry(f"alarm: gate {fault.gate}: {fault}")
     if isinstance(fault, CrlFilesRefused | NotPublished):
         tally.publisher_failed(fault.publisher)
     log.error("The CRL of %s is not published: %s", issuer, fault)
-    return Again(str(fault))
+    return Retry(str(fault))

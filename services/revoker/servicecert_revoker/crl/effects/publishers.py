@@ -15,7 +15,7 @@ from typing import Protocol
 
 import aiohttp
 from servicecert_pki.partitions import crl_name, crl_url
-from servicecert_worker.faults import within
+from servicecert_worker.faults import with_timeout
 
 from ..domain.plan import Shown
 
@@ -83,7 +83,7 @@ class CommandPublisher:
         except OSError as fault:
             raise self._failed(f"cannot be started ({fault.strerror})") from None
         try:
-            code = await within(self.seconds, process.wait())
+            code = await with_timeout(self.seconds, process.wait())
         except TimeoutError:
             raise self._failed(f"takes longer than {self.seconds:.0f} s") from None
         finally:

@@ -18,7 +18,7 @@ from servicecert_pki.manifest import root_id
 from servicecert_pki.partitions import FULL, crl_name
 from servicecert_pki.root_crl import root_crl_file
 from servicecert_worker.decider import Outcome, Task
-from servicecert_worker.faults import beside, uncancelled
+from servicecert_worker.faults import background, guard_cancellation
 
 from ..domain.gates import GateFailed
 from ..domain.plan import Shown
@@ -62,14 +62,14 @@ class RootCrls:
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
         """Look every half minute until the context ends: a revoked CA does not wait for a planned CRL."""
-        async with beside(self._watch()):
+        async with background(self._watch()):
             yield
 
     async def _watch(self) -> NoReturn:
         while True:
             await asyncio.sleep(self.every)
             try:
-                await uncancelled(self.look())
+                await guard_cancellation(self.look())
             except Exception:
                 log.exception("The roots' CRLs could not be looked at; that is done again in %.0f s", self.every)
 
@@ -83,7 +83,7 @@ class RootCrls:
             if changed:
                 await self._warn(root)
 
-    def beside(self, publish: Publish) -> Callable[[Sequence[Task]], Awaitable[Sequence[Outcome]]]:
+    def after_each(self, publish: Publish) -> Callable[[Sequence[Task]], Awaitable[Sequence[Outcome]]]:
         """The effect that publishes CRLs, and after the planned ones of a CA its root's."""
 
         async def both(tasks: Sequence[Task]) -> Sequence[Outcome]:

@@ -1,6 +1,6 @@
 """The named steps of the worker, so that a test can end the process at each of them.
 
-In production `step` is a name that nothing listens to. With `SERVICECERT_DIE_AT=written:2` the process kills itself (SIGKILL) when it comes to the
+In production `crash_point` is a name that nothing listens to. With `SERVICECERT_DIE_AT=written:2` the process kills itself (SIGKILL) when it comes to the
 step `written` for the second time.
 """
 
@@ -8,7 +8,7 @@ import os
 import signal
 from collections import Counter
 
-STEPS = (
+CRASH_POINTS = (
     "fetched",
     "decoded",
     "examined",
@@ -35,7 +35,7 @@ _fatal, _, _count = os.environ.get("SERVICECERT_DIE_AT", "").partition(":")
 _seen: Counter[str] = Counter()
 
 
-def step(name: str) -> None:
+def crash_point(name: str) -> None:
     """Says that the process has come to a step."""
     if name == _fatal:
         _seen[name] += 1

@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from servicecert_worker.kafka.caught_up import heard
+from servicecert_worker.kafka.caught_up import is_caught_up
 from servicecert_worker.kafka.cluster import Cluster
 from toy import service as toy
 from toy.stand import Stand, eventually, numbered
@@ -25,7 +25,7 @@ async def test_A12_what_is_written_is_heard_when_it_is_handled(stand: Stand) -> 
     after = datetime.now(UTC) + STEP
 
     async def is_heard(until: datetime) -> bool:
-        return await heard(Cluster(stand.bootstrap, stand.prefix), toy.NAME, until)
+        return await is_caught_up(Cluster(stand.bootstrap, stand.prefix), toy.NAME, until)
 
     assert await is_heard(before)
     assert not await is_heard(after)
@@ -35,4 +35,4 @@ async def test_A12_what_is_written_is_heard_when_it_is_handled(stand: Stand) -> 
 
 
 async def test_without_a_broker_nobody_knows() -> None:
-    assert not await heard(Cluster("127.0.0.1:1"), toy.NAME, datetime.now(UTC))
+    assert not await is_caught_up(Cluster("127.0.0.1:1"), toy.NAME, datetime.now(UTC))

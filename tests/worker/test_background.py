@@ -8,7 +8,7 @@ from typing import Any, NoReturn, cast
 
 import pytest
 from pydantic import SecretStr
-from servicecert_worker.faults import Abandoned, beside
+from servicecert_worker.faults import Abandoned, background
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.source import Source
 from servicecert_worker.process.settings import WorkerSettings
@@ -34,23 +34,23 @@ async def is_abandoned() -> NoReturn:
 async def test_a_part_that_dies_ends_what_it_runs_beside(part, fault) -> None:
     async with asyncio.timeout(30):
         with pytest.raises(fault):
-            async with beside(part()):
+            async with background(part()):
                 await asyncio.Event().wait()
 
 
 async def test_a_part_ends_with_the_context_and_what_that_raises_is_raised_as_it_is() -> None:
     before = asyncio.all_tasks()
-    async with beside(for_ever()):
+    async with background(for_ever()):
         await asyncio.sleep(0)
     with pytest.raises(ConnectionResetError):
-        async with beside(for_ever()):
+        async with background(for_ever()):
             raise ConnectionResetError
     assert asyncio.all_tasks() == before
 
 
 async def test_whoever_is_cancelled_beside_a_part_stays_cancelled() -> None:
     async def runs() -> None:
-        async with beside(for_ever()):
+        async with background(for_ever()):
             await asyncio.Event().wait()
 
     await cancelled(runs())
