@@ -24,7 +24,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 from servicecert_intake.domain.answers import ANSWERS
-from servicecert_intake.domain.next_steps import CRASH_POINTS
+from servicecert_intake.domain.next_steps import NEXT_STEPS
 from servicecert_intake.domain.rules.deficiencies import LACKS, TEXTS
 from servicecert_intake.domain.rules.renewal import NOTES
 from servicecert_intake.operator import lost_keys, open_clocks
@@ -213,7 +213,7 @@ def notes() -> list[str]:
 def next_steps() -> list[str]:
     """Who has to do what next."""
     return _texts(
-        "when", CRASH_POINTS, lambda key: f"`{key}`" if key in frozenset(CaseState) else key.replace("-", " ")
+        "when", NEXT_STEPS, lambda key: f"`{key}`" if key in frozenset(CaseState) else key.replace("-", " ")
     )
 
 

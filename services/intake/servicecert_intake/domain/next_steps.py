@@ -6,7 +6,7 @@ from servicecert_worker.texts import read_texts
 
 from .case import Case, is_missed, is_stopped, mails_ended
 
-CRASH_POINTS = read_texts(
+NEXT_STEPS = read_texts(
     "servicecert_intake.domain",
     "next-steps",
     (*CaseState, "returned-without-request", "undelivered", "correct-the-address", "address-missed", "stopped"),
@@ -20,21 +20,21 @@ _WITH_THE_SERVICE = (CaseState.ACCEPTED, CaseState.ISSUED, CaseState.DELIVERED)
 def next_step(case: Case, state: CaseState) -> Texts:
     """The next step of a case in `state`, and what to do where a mail did not arrive (C3)."""
     if state is CaseState.ISSUED and mails_ended(case):
-        return CRASH_POINTS["undelivered"]
+        return NEXT_STEPS["undelivered"]
     step = _step(case, state)
     if not is_missed(case):
         return step
     if state in _SUPPLEMENTED:
-        return _both(step, CRASH_POINTS["correct-the-address"])
-    return _both(step, CRASH_POINTS["address-missed"]) if state in _WITH_THE_SERVICE else step
+        return _both(step, NEXT_STEPS["correct-the-address"])
+    return _both(step, NEXT_STEPS["address-missed"]) if state in _WITH_THE_SERVICE else step
 
 
 def _step(case: Case, state: CaseState) -> Texts:
     if state is CaseState.RETURNED and case.csr is None:
-        return CRASH_POINTS["returned-without-request"]
+        return NEXT_STEPS["returned-without-request"]
     if state is CaseState.ACCEPTED and is_stopped(case):
-        return CRASH_POINTS["stopped"]
-    return CRASH_POINTS[state]
+        return NEXT_STEPS["stopped"]
+    return NEXT_STEPS[state]
 
 
 def _both(first: Texts, second: Texts) -> Texts:
