@@ -81,18 +81,18 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, _TRANSIENT) and not isinstance(error, ValueError)
 
 
-def named(error: BaseException) -> str:
-    """An error's type and the line it came from. Never its text: that may quote a value."""
+def error_summary(error: BaseException) -> str:
+    """Return an error's type and source line, never its text: that may quote a value."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     return f"{type(error).__name__}{place}"
 
 
-def traced(error: BaseException) -> str:
-    """A defect by its kind and the lines it came through. Never by its text: that may quote what somebody wrote (E3)."""
+def error_trace(error: BaseException) -> str:
+    """Return an error's type and traceback without its text, which may quote personal data (E3). Of a group the first counts."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return f"{named(error)}\n{''.join(traceback.format_tb(error.__traceback__))}".rstrip()
+    return f"{error_summary(error)}\n{''.join(traceback.format_tb(error.__traceback__))}".rstrip()
 
 
 async def backoff(first: float = 0.05, longest: float = 5.0) -> AsyncIterator[int]:
@@ -130,7 +130,7 @@ async def guard_cancellation(act: Awaitable[T]) -> T:
         raise Abandoned from None
     except Exception as error:
         if is_asked():
-            log.info("What was told to end ended by %s", named(error))
+            log.info("What was told to end ended by %s", error_summary(error))
             raise asyncio.CancelledError from error
         raise
     if is_asked():
@@ -174,7 +174,7 @@ class Outage:
     def began(self, error: BaseException) -> None:
         if self.since is None:
             self.since = datetime.now(UTC)
-            log.warning("%s is unavailable (%s); trying again until it is back", self.what, named(error))
+            log.warning("%s is unavailable (%s); trying again until it is back", self.what, error_summary(error))
 
     def ended(self) -> None:
         if self.since is not None:

@@ -17,7 +17,7 @@ from faststream.kafka import KafkaBroker, Topic
 from faststream.kafka.message import KafkaMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
-from ..faults import Outage, backoff, named, with_timeout
+from ..faults import Outage, backoff, error_summary, with_timeout
 from .access import KafkaAccess, SaslMechanism
 from .clients import stop
 from .cluster import Cluster
@@ -137,7 +137,7 @@ class TypesOnly:
     def log(self, level: int, msg: Any, /, *_: Any, exc_info: Any = None, **__: Any) -> None:  # noqa: ARG002
         """Log the fault `exc_info`; FastStream's other lines say nothing that our own do not."""
         if isinstance(exc_info, BaseException):
-            log.log(level, "FastStream reports %s", named(exc_info))
+            log.log(level, "FastStream reports %s", error_summary(exc_info))
 
 
 def security(access: KafkaAccess) -> BaseSecurity | None:

@@ -9,7 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from ..clock import machine_clock
-from ..faults import named, with_timeout
+from ..faults import error_summary, with_timeout
 from .clients import STOP_SECONDS, stop
 from .cluster import Cluster
 from .lag import measure
@@ -33,7 +33,7 @@ async def is_caught_up(cluster: Cluster, service: str, until: datetime) -> bool:
         now = machine_clock()
         lags = await with_timeout(_ANSWER_SECONDS, measure(admin, reader, cluster.prefix, [service], now))
     except (KafkaError, OSError, TimeoutError) as error:
-        log.info("What waits to be handled is not known (%s)", named(error))
+        log.info("What waits to be handled is not known (%s)", error_summary(error))
         return False
     finally:
         await stop(reader)

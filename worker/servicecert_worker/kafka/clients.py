@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from ..faults import named, with_timeout
+from ..faults import error_summary, with_timeout
 from .internals import client_of
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ async def stop(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
     try:
         await with_timeout(STOP_SECONDS, client.stop())
     except Exception as error:
-        log.info("A client of Kafka did not stop cleanly (%s)", named(error))
+        log.info("A client of Kafka did not stop cleanly (%s)", error_summary(error))
         with suppress(Exception):
             # What it left undone: else its connections stay, and it asks for metadata for ever.
             await with_timeout(STOP_SECONDS, client_of(client).close())

@@ -14,7 +14,7 @@ from typing import NoReturn
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from ..faults import Outage, named, with_timeout
+from ..faults import Outage, error_summary, with_timeout
 from ..runtime.record import Record, time_of
 from .broker import Broker, is_stuck, leave, subscribe
 from .internals import position_of
@@ -164,7 +164,7 @@ class Source:
         try:
             await with_timeout(15, consumer.commit(offsets))
         except (KafkaError, OSError, TimeoutError) as error:
-            log.info("Offsets not committed (%s); the next commit includes them", named(error))
+            log.info("Offsets not committed (%s); the next commit includes them", error_summary(error))
             return
         self._committed.update(offsets)
 

@@ -21,7 +21,7 @@ from faststream.kafka import KafkaBroker
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from ..faults import OperatorError, for_operators, traced
+from ..faults import OperatorError, error_trace, for_operators
 from ..kafka.access import over_tls
 from . import logs
 from .contract import Contract
@@ -134,7 +134,7 @@ def tell(name: str, error: BaseException) -> int:
         sentence, code = foreseen
         print(f"{name}: {sentence}", file=sys.stderr, flush=True)
         return code
-    print(f"{name}: ended by a defect: {traced(error)}", file=sys.stderr, flush=True)
+    print(f"{name}: ended by a defect: {error_trace(error)}", file=sys.stderr, flush=True)
     return EX_SOFTWARE
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias
 import uvicorn
 from faststream.asgi import AsgiFastStream, AsgiResponse, get
 
-from ..faults import OperatorError, guard_cancellation, named
+from ..faults import OperatorError, error_summary, guard_cancellation
 from .contract import Contract
 from .settings import ProcessSettings
 
@@ -77,7 +77,7 @@ async def serve(checked: Checked, settings: ProcessSettings, number: int = 0) ->
     try:
         bound = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        log.debug("Health: %s", named(error))
+        log.debug("Health: %s", error_summary(error))
         raise OperatorError(
             f"Port {port} is in use: free it, or set SERVICECERT_HEALTH_PORT to another (0 takes any free one).", 69
         ) from None

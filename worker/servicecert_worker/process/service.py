@@ -21,7 +21,7 @@ from servicecert_schemas.topics import Topic
 
 from ..clock import clock_ahead
 from ..decider import Service
-from ..faults import OperatorError, backoff, is_transient, named, no_broker, with_timeout
+from ..faults import OperatorError, backoff, error_summary, is_transient, no_broker, with_timeout
 from ..kafka.broker import Broker
 from ..kafka.cluster import Cluster
 from ..kafka.source import Source
@@ -100,7 +100,7 @@ async def _prepared(module: ServiceModule, settings: WorkerSettings) -> asyncpg.
             except Exception as error:
                 if not (is_transient(error) or isinstance(error, psycopg.OperationalError)):
                     raise
-                log.debug("PostgreSQL: %s", named(error))
+                log.debug("PostgreSQL: %s", error_summary(error))
                 fault = database.database_refused(url, "")
         if fault.exit_code != 69 or monotonic() > until:
             raise fault
@@ -137,7 +137,7 @@ async def _database_fault(url: str) -> OperatorError | None:
     try:
         connection = await asyncpg.connect(url, timeout=database.CONNECT_SECONDS)
     except Exception as error:
-        log.debug("PostgreSQL: %s", named(error))
+        log.debug("PostgreSQL: %s", error_summary(error))
         return database.database_refused(url, str(error))
     connection.terminate()
     return None

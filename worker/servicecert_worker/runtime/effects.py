@@ -18,7 +18,7 @@ from uuid import UUID
 import asyncpg
 
 from ..decider import Done, Effect, Outcome, Result, Retry, Task
-from ..faults import Outage, backoff, guard_cancellation, is_transient, named, with_timeout
+from ..faults import Outage, backoff, error_summary, guard_cancellation, is_transient, with_timeout
 from ..storage import QUERIES
 from ..storage.database import connection_options
 from .crash_points import crash_point
@@ -221,8 +221,8 @@ async def _outcomes(effect: Effect, tasks: Sequence[Task]) -> Sequence[Outcome]:
     try:
         return await guard_cancellation(effect.do(tasks))
     except Exception as error:
-        log.error("An act raised %s; it is tried again", named(error))
-        return [Retry(f"it raised {named(error)}")] * len(tasks)
+        log.error("An act raised %s; it is tried again", error_summary(error))
+        return [Retry(f"it raised {error_summary(error)}")] * len(tasks)
 
 
 async def _adopt(pool: asyncpg.Pool[Any], effects: Mapping[str, Effect], owner: int, limit: int) -> list[Task]:

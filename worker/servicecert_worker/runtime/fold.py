@@ -10,7 +10,7 @@ from servicecert_schemas.event import EventData
 from servicecert_schemas.topics import MAX_EVENT_BYTES
 
 from ..decider import Deadline, Decision, Due, Happened, Intent, Result, Stored, Transient, Unanswerable
-from ..faults import named
+from ..faults import error_summary
 from .record import Arrival, Poison
 
 S = TypeVar("S")
@@ -158,7 +158,7 @@ def fold(
 def _aside(arrival: Arrival, error: Exception) -> Aside:
     if isinstance(error, Unanswerable):
         return Aside(arrival, True, error.code, str(error))
-    return Aside(arrival, True, "decide-raised", f"Deciding raised {named(error)}.")
+    return Aside(arrival, True, "decide-raised", f"Deciding raised {error_summary(error)}.")
 
 
 def _published(happened: Happened, place: int, data: EventData) -> Published:

@@ -16,7 +16,7 @@ from uuid import UUID
 import asyncpg
 
 from ..decider import Conflict, Due, Event, Examined, Facts, FactsInvalid, Result, Service
-from ..faults import Outage, backoff, is_transient, named
+from ..faults import Outage, backoff, error_summary, is_transient
 from ..kafka.source import Source
 from .crash_points import crash_point
 from .fold import Item, Stuck
@@ -225,8 +225,10 @@ class Loop(Generic[S, K]):
         if isinstance(item, Arrival):
             if isinstance(item.what, Poison):
                 raise error
-            log.error("Storing what follows from a record raised %s; it is parked", named(error), extra=_about(item))
-            poison = Poison(item.id, item.key, "storing-raised", f"Storing raised {named(error)}.")
+            log.error(
+                "Storing what follows from a record raised %s; it is parked", error_summary(error), extra=_about(item)
+            )
+            poison = Poison(item.id, item.key, "storing-raised", f"Storing raised {error_summary(error)}.")
             await self._handle([Arrival(item.record, poison, item.parked)])
             return
         self._set_aside(Stuck(item, error))
@@ -234,7 +236,7 @@ class Loop(Generic[S, K]):
     def _set_aside(self, stuck: Stuck) -> None:
         """Keeps a result or deadline open, and tries it again later: it is no record that could be parked."""
         self.stuck += 1
-        log.error("%s cannot be decided (%s); it stays open", stuck.item.kind, named(stuck.error))
+        log.error("%s cannot be decided (%s); it stays open", stuck.item.kind, error_summary(stuck.error))
         self._held.add(stuck.item.id)
         asyncio.get_running_loop().call_later(_STUCK_SECONDS, self._try_again, stuck.item)
 
@@ -256,8 +258,8 @@ def _examined(examine: Callable[[Sequence[Event]], Sequence[Event]], events: Seq
         if len(events) > 1:
             middle = len(events) // 2
             return _examined(examine, events[:middle]) + _examined(examine, events[middle:])
-        log.error("Examining an event raised %s; it is parked", named(error))
-        return [Poison(events[0].id, events[0].key, "examine-raised", f"Examining raised {named(error)}.")]
+        log.error("Examining an event raised %s; it is parked", error_summary(error))
+        return [Poison(events[0].id, events[0].key, "examine-raised", f"Examining raised {error_summary(error)}.")]
 
 
 def _parted(items: Sequence[Item]) -> tuple[list[Item], list[Arrival]]:

@@ -20,7 +20,7 @@ from ..audit.chain import Chain
 from ..audit.checkpoints import Attestor, read_key
 from ..clock import Clock, machine_clock
 from ..decider import Result, Service
-from ..faults import Outage, backoff, guard_cancellation, is_transient, named
+from ..faults import Outage, backoff, error_summary, guard_cancellation, is_transient
 from ..kafka import origins
 from ..kafka.broker import Broker
 from ..kafka.source import Source
@@ -168,7 +168,9 @@ class Worker(Generic[S, K]):
         except Exception as error:
             if not is_transient(error):
                 raise
-            log.warning("No last checkpoint of the audit chain is signed (%s); the next leader signs it", named(error))
+            log.warning(
+                "No last checkpoint of the audit chain is signed (%s); the next leader signs it", error_summary(error)
+            )
 
     async def _take(self, items: Sequence[Item], now: datetime) -> Outcome:
         started = perf_counter()
