@@ -16,12 +16,12 @@ transaction.state.log.min.isr=2
 default.replication.factor=3
 broker.session.timeout.ms=4000
 """
-"""Three on a busy machine need longer than one to be missed."""
+"""Three brokers on a busy machine need a longer session timeout than one."""
 
 
 @contextmanager
 def three_brokers() -> Iterator[list[Kafka]]:
-    """The brokers of a new cluster; ends them at the end. Raises what Kafka raises."""
+    """Yield the brokers of a new cluster, and stop them at the end. Raises what Kafka raises."""
     ports: set[int] = set()
     while len(ports) < COUNT:
         ports.add(free_port())
@@ -37,6 +37,6 @@ def three_brokers() -> Iterator[list[Kafka]]:
         try:
             yield brokers
         finally:
-            # Who is the last of a cluster does not end in order: there is nobody to hand over to.
+            # The last broker of a cluster cannot shut down in order: it has nobody to hand over to.
             for broker in brokers:
                 broker.kill()

@@ -1,7 +1,7 @@
-"""A service small enough to be right at sight, with everything a service may have: it notes numbers of a case, acts, and wakes up.
+"""A minimal service with every feature of one: state, events, effects, deadlines.
 
-An `ApplicationWithdrawn` carries a number in its reason. The toy keeps the numbers of a case in the order in which they came, says each once on
-`certificates`, does an act for each and says its result on `certificates` too. Some reasons make it misbehave.
+An `ApplicationWithdrawn` carries a number in its reason. The toy stores the numbers of a case in the order of arrival,
+publishes each once to `certificates`, does an act for each, and publishes its result too. Some reasons make it fail.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ NO_TEXTS = Texts(sv="-", fi="-", en="-")
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What is known of a case: the numbers that came, those that were acted on, how often it woke."""
+    """The state of a case: its numbers, those with a result, and how often it woke."""
 
     case_id: str
     numbers: tuple[str, ...] = ()
@@ -97,7 +97,7 @@ def _acted(act: Act) -> CertificateVoided:
 
 
 class TallyStore:
-    """One table; a state with a number that says so makes the database refuse it."""
+    """One table; the database rejects a state with the number `raise-in-save`."""
 
     async def load(self, connection: Connection, keys: Sequence[str]) -> Sequence[Stored[Tally]]:
         rows = await connection.fetch("select key, version, body from tally where key = any($1::text[])", keys)
@@ -129,7 +129,7 @@ def _frozen(value: object) -> object:
 
 
 def toy(acts: Path, seconds: float) -> Service[Tally, None]:
-    """The toy as a service. Each act is a line of the file `acts`, written `seconds` before its result is known."""
+    """Return the toy service. Each act is a line in the file `acts`, written `seconds` before its result."""
 
     async def act(tasks: Sequence[Task]) -> Sequence[Outcome]:
         if any(task.data.number == "act-raises" and task.tries == 0 for task in tasks):
@@ -146,14 +146,14 @@ def toy(acts: Path, seconds: float) -> Service[Tally, None]:
         store=TallyStore(),
         decide=decide,
         examine=examine,
-        is_relevant=lambda data: getattr(data, "reason", None) != "pass over",
+        is_relevant=lambda data: getattr(data, "reason", None) != "skip",
         effects={"act": Effect(Act, act)},
         storable=lambda value: value.replace(b"secret", b"hidden"),
     )
 
 
 def examine(events: Sequence[Event]) -> Sequence[Event]:
-    """Refuses a batch that holds an event which says so."""
+    """Raise for a batch with an event whose reason starts with `raise-in-examine`."""
     if any(
         isinstance(e.data, ApplicationWithdrawn) and (e.data.reason or "").startswith("raise-in-examine")
         for e in events
@@ -163,7 +163,7 @@ def examine(events: Sequence[Event]) -> Sequence[Event]:
 
 
 class Settings(BaseSettings):
-    """Where the toy writes its acts, and how long one takes."""
+    """The file that the toy writes its acts to, and the seconds that one takes."""
 
     acts: Path = Field(alias="TOY_ACTS")
     act_seconds: float = Field(0.0, alias="TOY_ACT_SECONDS")

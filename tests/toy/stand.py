@@ -1,4 +1,4 @@
-"""A stand for the toy service: topics and a schema of its own, workers as processes, and what came of it."""
+"""A test stand for the toy service: topics and a schema of its own, worker processes, and assertions on the result."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ TOPICS = [
 
 
 def numbered(case_id: UUID, *texts: str) -> list[tuple[UUID, EventData]]:
-    """An event of the case for each text, each with an id of its own."""
+    """Return an event of the case for each text, each with an id of its own."""
     return [(uuid4(), ApplicationWithdrawn(case_id=case_id, actor=ACTOR, reason=text)) for text in texts]
 
 
@@ -55,7 +55,7 @@ _LEFT = "select format('%s handled', (select count(*) from inbox)) || " + " || "
 
 
 class Stand:
-    """What a test of the runtime needs around it."""
+    """The environment of a runtime test."""
 
     def __init__(self, parts: Parts, database_url: str, folder: Path) -> None:
         self.parts = parts
@@ -85,7 +85,7 @@ class Stand:
             worker.kill()
 
     def work(self, command: Sequence[str] = BY_US, **environment: str) -> Child:
-        """Starts a worker of the toy, by one of the two commands that run a service."""
+        """Start a toy worker, by one of the two commands that run a service."""
         log = self.folder / f"worker-{len(self.workers)}.log"
         worker = Child(
             [Path(sys.executable), *command],
@@ -111,7 +111,7 @@ class Stand:
         return self.folder / f"worker-{number}.health"
 
     async def send(self, events: Iterable[tuple[UUID, EventData]], topic: str = topics.APPLICATIONS.name) -> None:
-        """Publishes events under the ids given, in order."""
+        """Publish events under these ids, in order."""
         sent = []
         for event_id, data in events:
             headers, value = encode(
@@ -128,7 +128,7 @@ class Stand:
         )
 
     async def published(self, topic: str = topics.CERTIFICATES.name) -> list[tuple[UUID, EventData]]:
-        """All events of a topic, in order within each key; copies of the same event once."""
+        """Return all events of a topic, in order within each key; copies of an event once."""
         events: dict[UUID, EventData] = {}
         for record in await self.records(topic):
             envelope, data = decode(record.key, record.headers, record.value)
@@ -154,14 +154,14 @@ class Stand:
             await consumer.stop()
 
     async def codes(self) -> dict[UUID, list[str]]:
-        """What was said of each case on `certificates`, in order."""
-        said: dict[UUID, list[str]] = defaultdict(list)
+        """Return the codes of each case on `certificates`, in order."""
+        codes: dict[UUID, list[str]] = defaultdict(list)
         for _, data in await self.published():
-            said[data.case_id].append(data.code)
-        return said
+            codes[data.case_id].append(data.code)
+        return codes
 
     async def verified(self) -> Verified:
-        """What the audit chains say of themselves, held against the checkpoints of the topic."""
+        """Verify the audit chains against the checkpoints in the topic."""
 
         async def exported() -> list[Signed]:
             events = [event for _, event in await self.published(topics.AUDIT_CHECKPOINTS.name)]
@@ -171,31 +171,31 @@ class Stand:
         async with self.pool.acquire() as connection:
             return await verify(connection, toy.NAME, read_public_keys(self.audit_keys), before, later=exported)
 
-    async def one(self, query: str) -> Any:
+    async def fetchval(self, query: str) -> Any:
         return await self.pool.fetchval(query)
 
-    async def until(self, query: str, wanted: Any = True) -> None:
-        """Waits until a query's value is the wanted one."""
+    async def wait_until(self, query: str, expected: Any = True) -> None:
+        """Wait until a query returns the expected value."""
         left = "unknown"
 
         async def holds() -> bool:
             nonlocal left
-            if await self._is(query, wanted):
+            if await self._is(query, expected):
                 return True
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                left = await self.one(_LEFT)
+                left = await self.fetchval(_LEFT)
             return False
 
         await eventually(holds, lambda: f"{left}\n{self.workers[-1].said(20) if self.workers else ''}")
 
-    async def _is(self, query: str, wanted: Any) -> bool:
+    async def _is(self, query: str, expected: Any) -> bool:
         try:
-            return bool(await self.one(query) == wanted)
+            return bool(await self.fetchval(query) == expected)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             return False
 
-    async def gone(self, worker: Child, why: str) -> None:
-        """Waits until a worker has died."""
+    async def wait_dead(self, worker: Child, why: str) -> None:
+        """Wait until a worker has died."""
 
         async def dead() -> bool:
             return not worker.alive
@@ -203,7 +203,7 @@ class Stand:
         await eventually(dead, lambda: f"the worker did not die at {why}\n{worker.said(20)}")
 
     async def rewind(self) -> None:
-        """Puts the toy's group back to the first records. The group must be empty."""
+        """Reset the toy's consumer group to the first records. The group must be empty."""
         consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, group_id=self.prefix + toy.NAME)
         await consumer.start()
         partitions = [TopicPartition(self.prefix + topics.APPLICATIONS.name, n) for n in range(PARTITIONS)]
@@ -211,16 +211,16 @@ class Stand:
         await consumer.commit(dict.fromkeys(partitions, 0))
         await consumer.stop()
 
-    async def settled(self, events: int) -> None:
-        """Waits until that many events are handled and nothing is left to do."""
-        await self.until(
+    async def wait_handled(self, events: int) -> None:
+        """Wait until that many events are handled and nothing is left to do."""
+        await self.wait_until(
             f"select (select count(*) from inbox) = {events} and not exists (select from outbox) "
             "and not exists (select from intents) and not exists (select from deadlines)"
         )
 
 
 async def eventually(condition: Callable[[], Any], otherwise: Callable[[], str] = str) -> None:
-    """Waits until a condition holds, and fails with what `otherwise` says after two minutes."""
+    """Wait until a condition holds, or fail after two minutes with the text of `otherwise`."""
     limit = asyncio.timeout(PATIENCE_SECONDS)
     try:
         async with limit:
@@ -232,8 +232,8 @@ async def eventually(condition: Callable[[], Any], otherwise: Callable[[], str] 
         raise
 
 
-async def cancelled(act: Coroutine[Any, Any, Any]) -> None:
-    """Cancels an act once it has begun, and sees that it ends as one that was cancelled."""
+async def assert_cancelled(act: Coroutine[Any, Any, Any]) -> None:
+    """Cancel an act once it has begun, and assert that it ends cancelled."""
     task = asyncio.create_task(act)
     await asyncio.sleep(0)
     task.cancel()
@@ -242,30 +242,30 @@ async def cancelled(act: Coroutine[Any, Any, Any]) -> None:
     assert task.cancelled()
 
 
-async def exact(stand: Stand, cases: dict[UUID, list[str]]) -> None:
-    """Each case said and acted on its numbers once, in order; every act was of a decided number; nothing was parked or left."""
-    await stand.settled(sum(map(len, cases.values())))
-    said = await stand.codes()
+async def assert_exact(stand: Stand, cases: dict[UUID, list[str]]) -> None:
+    """Assert that each number was published and acted on once, in order, and that nothing is parked or left."""
+    await stand.wait_handled(sum(map(len, cases.values())))
+    codes = await stand.codes()
     for case, numbers in cases.items():
-        assert [code[1:] for code in said[case] if code.startswith("n")] == numbers
-        assert Counter(code for code in said[case] if code.startswith("acted")) == Counter(
+        assert [code[1:] for code in codes[case] if code.startswith("n")] == numbers
+        assert Counter(code for code in codes[case] if code.startswith("acted")) == Counter(
             f"acted-{number}" for number in numbers
         )
-    assert await stand.one("select count(*) from parked") == 0
+    assert await stand.fetchval("select count(*) from parked") == 0
     acts = {tuple(line.split()) for line in stand.acts.read_text().splitlines()}
     assert acts == {(str(case), number) for case, numbers in cases.items() for number in numbers}
-    await audited(stand, cases)
+    await assert_audited(stand, cases)
 
 
-async def audited(stand: Stand, cases: dict[UUID, list[str]]) -> None:
-    """The audit chains verify, and tell each number's event, act and result once, whatever died (B6)."""
+async def assert_audited(stand: Stand, cases: dict[UUID, list[str]]) -> None:
+    """Assert that the audit chains verify, and hold each number's event and result once (B6)."""
     verified = await stand.verified()
     assert not verified.findings
     rows = await stand.pool.fetch("select key, entry from audit where key <> ''")
-    told = Counter(
+    audited = Counter(
         (row["key"], event["facts"]["code"]) for row in rows for event in json.loads(row["entry"]).get("events", ())
     )
-    assert told == Counter(
+    assert audited == Counter(
         (str(case), f"{what}{number}")
         for case, numbers in cases.items()
         for number in numbers

@@ -12,7 +12,7 @@ from toy.stand import Stand
 
 @pytest.fixture
 async def stand(parts: Parts, database_url: str, tmp_path: Path) -> AsyncIterator[Stand]:
-    made = Stand(parts, database_url, tmp_path)
-    await made.open()
-    yield made
-    await made.close()
+    stand = Stand(parts, database_url, tmp_path)
+    await stand.open()
+    yield stand
+    await stand.close()

@@ -1,4 +1,4 @@
-"""The audit chain (B6): what its rows say, and that nobody changes, drops or reorders one unnoticed."""
+"""The audit chain (B6): what its rows hold, and that every changed, dropped or reordered row is found."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ CASES = [UUID(int=n) for n in range(1, 5)]
 
 
 @dataclass
-class Book:
-    """A service's chains, written by workers that are not there: their turns are taken by hand."""
+class AuditLog:
+    """A service's audit chains, written by turns without workers."""
 
     pool: asyncpg.Pool[Any]
     admin: asyncpg.Connection[Any]
@@ -59,7 +59,7 @@ class Book:
         return [Signed.of(AuditCheckpoint.model_validate_json(row["payload"])) for row in rows]
 
     async def verified(self, exported: Sequence[Signed] | None = None) -> Verified:
-        """What is found where the topic holds these, before and after."""
+        """Verify the audit against these checkpoints in the topic, before and after."""
 
         async def later() -> Sequence[Signed]:
             return exported or ()
@@ -72,19 +72,19 @@ class Book:
 
 
 @pytest.fixture
-async def book(service_pool: ServicePool, database_url: str, tmp_path: Path) -> AsyncIterator[Book]:
+async def audit_log(service_pool: ServicePool, database_url: str, tmp_path: Path) -> AsyncIterator[AuditLog]:
     pool = await service_pool(toy.NAME, toy.MIGRATIONS)
     make_keys(tmp_path / "keys", [toy.NAME])
     admin = await asyncpg.connect(database_url, server_settings={"search_path": toy.NAME})
-    yield Book(pool, admin, tmp_path / "keys")
+    yield AuditLog(pool, admin, tmp_path / "keys")
     admin.terminate()
 
 
-async def test_B6_a_row_tells_what_happened_and_what_followed(book: Book) -> None:
-    chain = await book.begin()
+async def test_B6_a_row_tells_what_happened_and_what_followed(audit_log: AuditLog) -> None:
+    chain = await audit_log.begin()
     event = arrival(CASES[0], "1")
-    await book.take(chain, [event])
-    begun, row = await book.entries(chain)
+    await audit_log.take(chain, [event])
+    begun, row = await audit_log.entries(chain)
     assert begun["begun"]["keys"] == ["a-key"]
     assert row["happened"]["event"] == "servicecert.application.withdrawn.v1"
     assert row["happened"]["id"] == str(event.id)
@@ -93,19 +93,19 @@ async def test_B6_a_row_tells_what_happened_and_what_followed(book: Book) -> Non
     assert (published["type"], published["facts"]) == ("servicecert.certificate.refused.v1", {"code": "n1"})
     assert [intent["kind"] for intent in row["intents"]] == ["act"]
     assert row["deadlines"][0]["kind"] == "wake"
-    payload = await book.admin.fetchval("select payload from outbox where event_id = $1", UUID(published["id"]))
-    salt = await book.admin.fetchval("select salt from audit where seq = 2")
+    payload = await audit_log.admin.fetchval("select payload from outbox where event_id = $1", UUID(published["id"]))
+    salt = await audit_log.admin.fetchval("select salt from audit where seq = 2")
     assert published["sha256"] == digest(salt, payload)
 
 
-async def test_B6_results_deadlines_and_what_is_parked_have_rows_too(book: Book) -> None:
-    chain = await book.begin()
-    await book.take(chain, [arrival(CASES[0], "1")])
-    (intent,) = await book.pool.fetch("select id, key from intents")
-    (due,) = await book.pool.fetch("select id, key, kind, at from deadlines")
+async def test_B6_results_deadlines_and_what_is_parked_have_rows_too(audit_log: AuditLog) -> None:
+    chain = await audit_log.begin()
+    await audit_log.take(chain, [arrival(CASES[0], "1")])
+    (intent,) = await audit_log.pool.fetch("select id, key from intents")
+    (due,) = await audit_log.pool.fetch("select id, key, kind, at from deadlines")
     act = toy.Act(case_id=str(CASES[0]), number="1")
     record = Record("applications", 3, 9, b"Saga", (), b"Saga", NOW)
-    await book.take(
+    await audit_log.take(
         chain,
         [
             Result(intent["id"], intent["key"], "act", act),
@@ -113,43 +113,43 @@ async def test_B6_results_deadlines_and_what_is_parked_have_rows_too(book: Book)
             Arrival(record, Poison(uuid4(), "Saga", "no-event", "")),
         ],
     )
-    result, woken, parked = (await book.entries(chain))[2:]
+    result, woken, parked = (await audit_log.entries(chain))[2:]
     assert (result["happened"]["result"], result["events"][0]["facts"]["code"]) == ("act", "acted-1")
     assert woken["happened"]["deadline"] == "wake"
     assert (parked["parked"], parked["happened"]["event"]) == ("no-event", None)
-    keys = await book.pool.fetch("select distinct key from audit where key <> ''")
+    keys = await audit_log.pool.fetch("select distinct key from audit where key <> ''")
     assert {row["key"] for row in keys} == {str(CASES[0]), "applications/3/9"}
 
 
-async def test_B6_chains_and_their_checkpoints_verify(book: Book) -> None:
-    await written(book)
-    verified = await book.verified(await book.exported())
+async def test_B6_chains_and_their_checkpoints_verify(audit_log: AuditLog) -> None:
+    await written(audit_log)
+    verified = await audit_log.verified(await audit_log.exported())
     assert verified == Verified(rows=9, chains=2, checkpoints=2, attested=8)
-    assert not (await book.verified([])).findings  # What waits in the outbox is on its way.
+    assert not (await audit_log.verified([])).findings  # A checkpoint in the outbox is not exported yet.
 
 
-async def test_B6_how_long_nobody_has_vouched_for_a_row_is_counted(book: Book) -> None:
+async def test_B6_the_age_of_the_oldest_unattested_row_is_a_metric(audit_log: AuditLog) -> None:
     async def age() -> float:
-        return float(await book.pool.fetchval(f"select unattested_age from ({QUERIES['backlog']}) as b", LATER))
+        return float(await audit_log.pool.fetchval(f"select unattested_age from ({QUERIES['backlog']}) as b", LATER))
 
     assert await age() == 0
-    await written(book)
+    await written(audit_log)
     assert await age() == 90
-    assert await book.attest()
+    assert await audit_log.attest()
     assert await age() == 0
 
 
-async def written(book: Book) -> None:
-    """Two chains that grew in turns, with two checkpoints, and a row after the last."""
-    one, other = await book.begin(), await book.begin()
-    await book.take(one, [arrival(CASES[0], "1"), arrival(CASES[1], "1")])
-    await book.take(other, [arrival(CASES[2], "1")])
-    assert await book.attest()
-    await book.take(one, [arrival(CASES[0], "2"), arrival(CASES[1], "2")])
-    await book.take(other, [arrival(CASES[3], "1")])
-    assert await book.attest()
-    assert not await book.attest()
-    await book.take(one, [arrival(CASES[0], "3")])
+async def written(audit_log: AuditLog) -> None:
+    """Write two chains that grew in turns, with two checkpoints, and a row after the last."""
+    one, other = await audit_log.begin(), await audit_log.begin()
+    await audit_log.take(one, [arrival(CASES[0], "1"), arrival(CASES[1], "1")])
+    await audit_log.take(other, [arrival(CASES[2], "1")])
+    assert await audit_log.attest()
+    await audit_log.take(one, [arrival(CASES[0], "2"), arrival(CASES[1], "2")])
+    await audit_log.take(other, [arrival(CASES[3], "1")])
+    assert await audit_log.attest()
+    assert not await audit_log.attest()
+    await audit_log.take(one, [arrival(CASES[0], "3")])
 
 
 MUTATIONS = {
@@ -194,63 +194,69 @@ MUTATIONS = {
 }
 
 
-async def test_B6_each_kind_of_tampering_is_found(book: Book) -> None:
-    await written(book)
-    exported = await book.exported()
+async def test_B6_each_kind_of_tampering_is_found(audit_log: AuditLog) -> None:
+    await written(audit_log)
+    exported = await audit_log.exported()
     for table in ("audit", "audit_chains", "audit_checkpoints"):
-        await book.admin.execute(f"create table saved_{table} as table {table}")
-    await book.admin.execute("set session_replication_role = replica")  # No trigger stops this administrator.
-    await book.admin.execute("alter table audit drop constraint audit_pkey")
+        await audit_log.admin.execute(f"create table saved_{table} as table {table}")
+    await audit_log.admin.execute(
+        "set session_replication_role = replica"
+    )  # Triggers do not apply to this administrator.
+    await audit_log.admin.execute("alter table audit drop constraint audit_pkey")
     for what, (mutation, expected) in MUTATIONS.items():
-        await book.admin.execute(mutation, book.chains[0].id)
-        found = {(finding.kind.value, finding.number) for finding in (await book.verified(exported)).findings}
+        await audit_log.admin.execute(mutation, audit_log.chains[0].id)
+        found = {(finding.kind.value, finding.number) for finding in (await audit_log.verified(exported)).findings}
         if what == "the first row":
             found -= {("unknown-chain", 2)}
         assert found == expected, what
         for table in ("audit", "audit_chains", "audit_checkpoints"):
-            await book.admin.execute(f"delete from {table}; insert into {table} select * from saved_{table}")
-    assert not (await book.verified(exported)).findings
+            await audit_log.admin.execute(f"delete from {table}; insert into {table} select * from saved_{table}")
+    assert not (await audit_log.verified(exported)).findings
 
 
-async def test_B6_history_that_is_written_anew_contradicts_its_checkpoint(book: Book) -> None:
-    """An administrator who recomputes every hash, and makes checkpoints of his own, does not have the key."""
-    await written(book)
-    exported = await book.exported()
-    await book.admin.execute("set session_replication_role = replica")
-    await book.admin.execute("delete from audit; delete from audit_chains; delete from outbox")
-    honest, book.chains = book.chains, []
+async def test_B6_rewritten_history_contradicts_its_checkpoint(audit_log: AuditLog) -> None:
+    """An administrator can recompute every hash and create checkpoints, but does not have the key."""
+    await written(audit_log)
+    exported = await audit_log.exported()
+    await audit_log.admin.execute("set session_replication_role = replica")
+    await audit_log.admin.execute("delete from audit; delete from audit_chains; delete from outbox")
+    honest, audit_log.chains = audit_log.chains, []
     forged = Chain(toy.NAME, {}, lambda count: honest[0].id.bytes if count == 16 else os.urandom(count))
-    await forged.begin(book.pool, NOW)
-    await book.take(forged, [arrival(CASES[0], str(n)) for n in range(7, 13)])
-    found = {finding.kind for finding in (await book.verified(exported)).findings}
+    await forged.begin(audit_log.pool, NOW)
+    await audit_log.take(forged, [arrival(CASES[0], str(n)) for n in range(7, 13)])
+    found = {finding.kind for finding in (await audit_log.verified(exported)).findings}
     assert found == {Kind.FORGED, Kind.CUT}
-    await book.admin.execute("delete from audit_checkpoints")
-    make_keys(book.keys.with_name("mallory"), [toy.NAME])
-    await Attestor(toy.NAME, book.pool, read_key(book.keys.with_name("mallory") / "toy.key"), lambda: NOW).attest()
-    kinds = {finding.kind for finding in (await book.verified(exported)).findings}
+    await audit_log.admin.execute("delete from audit_checkpoints")
+    make_keys(audit_log.keys.with_name("mallory"), [toy.NAME])
+    await Attestor(
+        toy.NAME, audit_log.pool, read_key(audit_log.keys.with_name("mallory") / "toy.key"), lambda: NOW
+    ).attest()
+    kinds = {finding.kind for finding in (await audit_log.verified(exported)).findings}
     assert {Kind.BAD_SIGNATURE, Kind.BAD_CHECKPOINT, Kind.FORGED} <= kinds
 
 
-async def test_B6_a_checkpoint_that_never_came_out_and_two_of_one_number_are_found(book: Book) -> None:
-    await written(book)
-    first, second = await book.exported()
-    await book.admin.execute("delete from outbox")
-    (finding,) = (await book.verified([first])).findings
+async def test_B6_a_checkpoint_that_never_came_out_and_two_of_one_number_are_found(audit_log: AuditLog) -> None:
+    await written(audit_log)
+    first, second = await audit_log.exported()
+    await audit_log.admin.execute("delete from outbox")
+    (finding,) = (await audit_log.verified([first])).findings
     assert (finding.kind, finding.number) == (Kind.NOT_EXPORTED, 2)
-    keys = read_public_keys(book.keys)
+    keys = read_public_keys(audit_log.keys)
 
     async def meanwhile() -> Sequence[Signed]:
         return (first, second)
 
-    assert not (await verify(book.admin, toy.NAME, keys, [first], later=meanwhile)).findings
-    assert not (await verify(book.admin, toy.NAME, keys, [first])).findings, "a file that was kept ends where it ends"
-    assert (await verify(book.admin, toy.NAME, keys, [second])).findings
+    assert not (await verify(audit_log.admin, toy.NAME, keys, [first], later=meanwhile)).findings
+    assert not (await verify(audit_log.admin, toy.NAME, keys, [first])).findings, (
+        "a saved file has no newer checkpoints"
+    )
+    assert (await verify(audit_log.admin, toy.NAME, keys, [second])).findings
     again = Signed(2, second.text.replace("12:00", "12:01"), second.key_id, second.signature)
-    (finding,) = (await book.verified([first, second, again])).findings
+    (finding,) = (await audit_log.verified([first, second, again])).findings
     assert (finding.kind, finding.number) == (Kind.BAD_CHECKPOINT, 2)
     shared = {id: TrustedKey(each.key, frozenset({"issuer"})) for id, each in keys.items()}
-    (finding,) = (await verify(book.admin, "issuer", shared, None)).findings[:1]
-    assert finding.text == "it is signed for another place"
+    (finding,) = (await verify(audit_log.admin, "issuer", shared, None)).findings[:1]
+    assert finding.text == "it is signed for another service or number"
 
 
 @pytest.mark.parametrize(
@@ -258,36 +264,38 @@ async def test_B6_a_checkpoint_that_never_came_out_and_two_of_one_number_are_fou
     [
         (
             "update audit_chains set attested = 1000 where chain = $1",
-            "rows up to 1000 pass for vouched for, and no checkpoint names them",
+            "rows up to 1000 are marked as attested, but no checkpoint names them",
         ),
-        ("delete from audit_chains where chain = $1", "it is not among the chains that the next checkpoint looks at"),
+        ("delete from audit_chains where chain = $1", "the next checkpoint would skip it: it is not in audit_chains"),
     ],
 )
-async def test_B6_rows_that_are_kept_from_the_next_checkpoint_are_found(book: Book, statement: str, text: str) -> None:
-    """What no checkpoint will ever name could be written anew when its worker has ended, and no metric would tell."""
-    await written(book)
-    chain = book.chains[0]
-    await book.admin.execute(statement, chain.id)
-    await book.take(chain, [arrival(CASES[0], "13")])
-    await book.attest()
-    (finding,) = (await book.verified()).findings
+async def test_B6_rows_that_are_kept_from_the_next_checkpoint_are_found(
+    audit_log: AuditLog, statement: str, text: str
+) -> None:
+    """Rows that no checkpoint will name could be rewritten after their worker has ended, unnoticed by any metric."""
+    await written(audit_log)
+    chain = audit_log.chains[0]
+    await audit_log.admin.execute(statement, chain.id)
+    await audit_log.take(chain, [arrival(CASES[0], "13")])
+    await audit_log.attest()
+    (finding,) = (await audit_log.verified()).findings
     assert (finding.kind, finding.text, finding.chain) == (Kind.KEPT_BACK, text, chain.id)
 
 
-async def test_B6_a_service_s_key_vouches_for_its_own_checkpoints_alone(book: Book) -> None:
-    """Else whoever has the key of one service, and the database, could write the history of another anew."""
-    await written(book)
-    made = book.keys / f"{toy.NAME}.pub"
-    kept = made.rename(made.with_name("notifier.pub"))
-    verified = await book.verified()
+async def test_B6_a_service_s_key_vouches_for_its_own_checkpoints_alone(audit_log: AuditLog) -> None:
+    """Otherwise the key of one service, and the database, would suffice to rewrite the history of another."""
+    await written(audit_log)
+    created = audit_log.keys / f"{toy.NAME}.pub"
+    kept = created.rename(created.with_name("notifier.pub"))
+    verified = await audit_log.verified()
     assert {(it.kind, it.text) for it in verified.findings} == {(Kind.BAD_SIGNATURE, "the key of notifier signed it")}
     assert verified.attested == 0
-    kept.rename(made.with_name(f"{toy.NAME}-2026.pub"))
-    assert not (await book.verified()).findings, "one of several of a service"
+    kept.rename(created.with_name(f"{toy.NAME}-2026.pub"))
+    assert not (await audit_log.verified()).findings, "one of several of a service"
 
 
-async def test_B6_rows_stay_but_for_the_salt(book: Book) -> None:
-    await written(book)
+async def test_B6_rows_stay_but_for_the_salt(audit_log: AuditLog) -> None:
+    await written(audit_log)
     for change in (
         "update audit set entry = '{}'",
         "delete from audit",
@@ -295,58 +303,60 @@ async def test_B6_rows_stay_but_for_the_salt(book: Book) -> None:
         "delete from audit_checkpoints",
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await book.pool.execute(change)
+            await audit_log.pool.execute(change)
         with pytest.raises(asyncpg.CheckViolationError):
-            await book.admin.execute(change)
-    await book.pool.execute("update audit set salt = null")
-    assert not (await book.verified()).findings
+            await audit_log.admin.execute(change)
+    await audit_log.pool.execute("update audit set salt = null")
+    assert not (await audit_log.verified()).findings
     with pytest.raises(asyncpg.CheckViolationError):
-        await book.pool.execute("update audit set salt = 'anew'")
+        await audit_log.pool.execute("update audit set salt = 'new'")
 
 
-async def test_B6_nothing_is_decided_while_the_chain_cannot_be_written(book: Book) -> None:
-    chain = await book.begin()
-    await book.admin.execute("revoke insert on audit from current_user; alter table audit owner to current_user")
+async def test_B6_nothing_is_decided_while_the_chain_cannot_be_written(audit_log: AuditLog) -> None:
+    chain = await audit_log.begin()
+    await audit_log.admin.execute("revoke insert on audit from current_user; alter table audit owner to current_user")
     with pytest.raises(Unrecorded) as failed:
-        await book.take(chain, [arrival(CASES[0], "1")])
+        await audit_log.take(chain, [arrival(CASES[0], "1")])
     assert is_transient(failed.value)  # So the event is tried again, and never parked.
     with pytest.raises(Unrecorded):
-        await Chain(toy.NAME, {}, os.urandom).begin(book.pool, NOW)
+        await Chain(toy.NAME, {}, os.urandom).begin(audit_log.pool, NOW)
     for table in ("tally", "inbox", "outbox", "intents", "parked"):
-        assert await book.admin.fetchval(f"select count(*) from {table}") == 0
-    role = await book.pool.fetchval("select current_user")
-    await book.admin.execute(f'grant insert on audit, audit_chains to "{role}"')
-    await book.take(chain, [arrival(CASES[0], "1")])
-    assert await book.admin.fetchval("select count(*) from intents") == 1
+        assert await audit_log.admin.fetchval(f"select count(*) from {table}") == 0
+    role = await audit_log.pool.fetchval("select current_user")
+    await audit_log.admin.execute(f'grant insert on audit, audit_chains to "{role}"')
+    await audit_log.take(chain, [arrival(CASES[0], "1")])
+    assert await audit_log.admin.fetchval("select count(*) from intents") == 1
 
 
-async def test_B6_after_a_commit_of_unknown_outcome_the_chain_goes_on_where_it_ends(book: Book) -> None:
-    chain = await book.begin()
-    await book.take(chain, [arrival(CASES[0], "1")])
+async def test_B6_after_a_commit_of_unknown_outcome_the_chain_goes_on_where_it_ends(audit_log: AuditLog) -> None:
+    chain = await audit_log.begin()
+    await audit_log.take(chain, [arrival(CASES[0], "1")])
     chain.head = None
-    await book.take(chain, [arrival(CASES[0], "2")])
-    assert not (await book.verified()).findings
-    await book.admin.execute("insert into audit select chain, 4, at, key, entry, hash, salt from audit where seq = 3")
+    await audit_log.take(chain, [arrival(CASES[0], "2")])
+    assert not (await audit_log.verified()).findings
+    await audit_log.admin.execute(
+        "insert into audit select chain, 4, at, key, entry, hash, salt from audit where seq = 3"
+    )
     with pytest.raises(Conflict):
-        await book.take(chain, [arrival(CASES[0], "3")])
-    await book.take(chain, [arrival(CASES[0], "3")])
-    assert [(f.kind, f.number) for f in (await book.verified()).findings] == [(Kind.CHANGED, 4)]
+        await audit_log.take(chain, [arrival(CASES[0], "3")])
+    await audit_log.take(chain, [arrival(CASES[0], "3")])
+    assert [(f.kind, f.number) for f in (await audit_log.verified()).findings] == [(Kind.CHANGED, 4)]
 
 
-def test_an_audit_key_that_is_none_is_told(tmp_path: Path) -> None:
-    made = make_keys(tmp_path, ["issuer"])
-    assert [path.name for path in made] == ["issuer.key", "issuer.pub"]
-    assert made[0].stat().st_mode & 0o777 == 0o600
-    with pytest.raises(OperatorError, match="stays as it is"):
+def test_an_invalid_audit_key_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    created = make_keys(tmp_path, ["issuer"])
+    assert [path.name for path in created] == ["issuer.key", "issuer.pub"]
+    assert created[0].stat().st_mode & 0o777 == 0o600
+    with pytest.raises(OperatorError, match="is not overwritten"):
         make_keys(tmp_path, ["issuer"])
     with pytest.raises(OperatorError, match="cannot be read"):
         read_key(tmp_path / "nothing")
     with pytest.raises(OperatorError, match="holds no Ed25519 private key"):
-        read_key(made[1])
+        read_key(created[1])
     with pytest.raises(OperatorError, match="There is no public key"):
         read_public_keys(tmp_path / "nowhere")
-    made[1].write_bytes(b64decode("AAAA"))
+    created[1].write_bytes(b64decode("AAAA"))
     with pytest.raises(OperatorError, match="holds no Ed25519 public key"):
         read_public_keys(tmp_path)
     with pytest.raises(OperatorError, match="cannot be written"):
-        make_keys(made[1] / "below", ["issuer"])
+        make_keys(created[1] / "below", ["issuer"])

@@ -1,4 +1,4 @@
-"""What runs beside a service does not die unnoticed."""
+"""Background tasks do not die unnoticed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from servicecert_worker.kafka.source import Source
 from servicecert_worker.process.settings import WorkerSettings
 from servicecert_worker.runtime.worker import Worker
 from toy.service import toy
-from toy.stand import cancelled
+from toy.stand import assert_cancelled
 
 
 async def for_ever() -> NoReturn:
@@ -53,7 +53,7 @@ async def test_whoever_is_cancelled_beside_a_part_stays_cancelled() -> None:
         async with background(for_ever()):
             await asyncio.Event().wait()
 
-    await cancelled(runs())
+    await assert_cancelled(runs())
 
 
 async def test_turns_that_end_by_a_timeout_are_no_orderly_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""FastStream's broker as ours: it waits for Kafka, ends whatever state Kafka is in, and quotes nobody."""
+"""Our FastStream broker: it waits for Kafka, stops whatever Kafka's state, and never logs a record's content."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from servicecert_schemas import topics
 from servicecert_worker.kafka import broker as brokers
 from servicecert_worker.kafka import clients
 from servicecert_worker.kafka.access import IN_THE_CLEAR, KafkaAccess
-from servicecert_worker.kafka.broker import Broker, TypesOnly, security, subscribe
+from servicecert_worker.kafka.broker import Broker, ErrorTypeLogger, security, subscribe
 from servicecert_worker.kafka.cluster import Cluster
 from toy.stand import Stand, eventually
 
@@ -28,10 +28,10 @@ async def test_a_broker_that_is_away_is_waited_for_and_the_wait_can_be_ended(cap
     subscribe(broker, ["applications"], nothing, group_id=None)
     starting = asyncio.create_task(broker.start())
 
-    async def tells() -> bool:
+    async def is_logged() -> bool:
         return "Kafka is unavailable" in caplog.text
 
-    await eventually(tells)
+    await eventually(is_logged)
     assert not starting.done()
     async with asyncio.timeout(30):
         await broker.stop()
@@ -73,10 +73,10 @@ async def test_a_broker_ends_while_kafka_is_down(stand: Stand, parts: Parts) -> 
 
 def test_I10_a_fault_is_logged_by_its_type_and_never_by_its_text(caplog) -> None:
     with caplog.at_level(logging.DEBUG):
-        TypesOnly().log(logging.ERROR, "ValueError: Aino Esimerkki", {"topic": "t"}, exc_info=ValueError("Aino"))
-        TypesOnly().log(logging.INFO, "Received Aino")
-    assert "ValueError" in caplog.text
-    assert "Aino" not in caplog.text
+        ErrorTypeLogger().log(logging.ERROR, "ValueError: Aino Esimerkki", {"topic": "t"}, exc_info=ValueError("Aino"))
+        ErrorTypeLogger().log(logging.INFO, "Received Aino")
+    assert "ValueError" in caplog.records[0].error
+    assert "Aino" not in str([vars(record) for record in caplog.records])
 
 
 def test_faststream_reaches_kafka_as_our_clients_do(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a client of Kafka cancels in its own house ends nobody else."""
+"""What a Kafka client cancels internally does not end its caller."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from servicecert_deploy import Parts
 from servicecert_schemas import topics
 from servicecert_worker.faults import Abandoned, guard_cancellation, with_timeout
 from servicecert_worker.kafka import clients, internals
-from toy.stand import Stand, cancelled, eventually
+from toy.stand import Stand, assert_cancelled, eventually
 
 
 async def cancelled_by_its_owner() -> None:
@@ -31,11 +31,11 @@ async def test_a_cancellation_that_nobody_asked_for_is_a_fault(guard) -> None:
     "guard", [guard_cancellation, lambda act: with_timeout(5, act)], ids=["guard_cancellation", "with_timeout"]
 )
 async def test_a_cancellation_that_was_asked_for_stays_one(guard) -> None:
-    await cancelled(guard(asyncio.Event().wait()))
+    await assert_cancelled(guard(asyncio.Event().wait()))
 
 
 async def swallows(fault: Exception | None) -> str:
-    """Takes no notice of a cancellation, as asyncio.wait_for does up to Python 3.11 where what it awaits has just ended."""
+    """Ignore a cancellation, as asyncio.wait_for may up to Python 3.11."""
     try:
         await asyncio.Event().wait()
     except asyncio.CancelledError:
@@ -49,7 +49,7 @@ async def swallows(fault: Exception | None) -> str:
     "guard", [guard_cancellation, lambda act: with_timeout(5, act)], ids=["guard_cancellation", "with_timeout"]
 )
 async def test_a_cancellation_that_was_asked_for_is_not_swallowed(guard, fault) -> None:
-    await cancelled(guard(swallows(fault)))
+    await assert_cancelled(guard(swallows(fault)))
 
 
 async def test_what_a_cancelled_task_cleans_up_is_not_cancelled() -> None:
@@ -63,7 +63,7 @@ async def test_what_a_cancelled_task_cleans_up_is_not_cancelled() -> None:
             cleaned.set()
 
     cleaned = asyncio.Event()
-    await cancelled(cleans_up())
+    await assert_cancelled(cleans_up())
     assert cleaned.is_set()
 
 

@@ -1,4 +1,4 @@
-"""The worker's clock, and that it can run ahead: a deadline of months fires once, though several workers see it at once."""
+"""The worker's clock, and that it can run ahead: a deadline of months fires once for several workers."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ async def test_E2_a_deadline_fires_once_for_workers_whose_clock_has_run_past_it(
     case = uuid4()
     await stand.send(numbered(case, "1"))
     workers = [stand.work()]
-    await stand.settled(1)
+    await stand.wait_handled(1)
     workers[0].stop(10)
     key = str(case)
     await stand.pool.execute(
         "insert into deadlines (key, kind, id, at) values ($1, 'wake', $2, now() + interval '6 months')", key, uuid4()
     )
     workers = [stand.work(SERVICECERT_CLOCK_AHEAD="P190D") for _ in range(3)]
-    await stand.until(
+    await stand.wait_until(
         "select not exists (select from deadlines) and (select (body::jsonb ->> 'woken')::int from tally) = 2"
     )
     files = [stand.health_file(number) for number in (1, 2, 3)]
@@ -68,5 +68,5 @@ async def test_E2_a_deadline_fires_once_for_workers_whose_clock_has_run_past_it(
         async with session.get(f"http://{address}/metrics") as answer:
             assert 'servicecert_clock_ahead_seconds{service="toy"} 1.6416e+07' in await answer.text()
     assert [worker.stop(60) for worker in workers] == [0, 0, 0]
-    assert await stand.one("select (body::jsonb ->> 'woken')::int from tally") == 2
+    assert await stand.fetchval("select (body::jsonb ->> 'woken')::int from tally") == 2
     assert "SERVICECERT_CLOCK_AHEAD" in workers[-1].said(50)

@@ -1,4 +1,4 @@
-"""States that cannot both be stored: smaller turns are tried, until what conflicts stands alone and sees what the other stored."""
+"""States that cannot both be stored: turns get smaller until each conflicting item is alone."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ async def test_I12_items_that_conflict_with_each_other_are_taken_in_turns_of_the
             raise Conflict("They cannot both be stored.")
         return Outcome((), 0, frozenset(), (), ())
 
-    async def settle() -> None:
+    async def recover() -> None:
         pass
 
     service: Service[Any, Any] = Service("toy", (), None, None)
     loop: Loop[Any, Any] = Loop(
-        service, 10, take, lambda _, items: done.extend(item.id for item in items), settle, lambda: NOW
+        service, 10, take, lambda _, items: done.extend(item.id for item in items), recover, lambda: NOW
     )
     items = [Due(UUID(int=place), key, "wake", NOW) for place, key in enumerate("axbyz")]
     await loop._handle(items)

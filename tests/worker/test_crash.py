@@ -1,4 +1,4 @@
-"""Whatever dies, and when: nothing is lost (I1), nothing doubled (I2), nothing acted on that was not durable before (I4)."""
+"""Wherever a worker is killed, nothing is lost (I1) or doubled (I2), and no effect precedes its intent (I4)."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import pytest
 from commandline import begun
 from servicecert_schemas import topics
 from servicecert_worker.runtime.crash_points import CRASH_POINTS
-from toy.stand import Stand, exact, numbered
+from toy.stand import Stand, assert_exact, numbered
 
 
 async def play(stand: Stand, cases: dict[UUID, list[str]]) -> None:
-    """Publishes the cases' events, three of ten of them twice."""
+    """Publish the cases' events, three of ten twice."""
     dice = random.Random(7)
     for place in range(max(map(len, cases.values()))):
         events = [event for case, numbers in cases.items() for event in numbered(case, numbers[place])]
         await stand.send(events + [event for event in events if dice.random() < 0.3])
 
 
-# One worker leads and comes to these steps; the next one leads when it has died. Only what an owner left is adopted.
+# Only the leader reaches these steps; after its death the next one leads. Only intents of a dead owner are adopted.
 DEATHS = {
     "relay-read": ("relay-read:1", "relay-read:1"),
     "relay-acked": ("relay-acked:1", "relay-acked:1"),
@@ -36,27 +36,27 @@ async def test_I1_I2_a_worker_killed_at_any_step_loses_and_doubles_nothing(stand
     await play(stand, cases)
     if step in DEATHS:
         for death in DEATHS[step]:
-            await stand.gone(stand.work(SERVICECERT_DIE_AT=death, SERVICECERT_BATCH="10"), death)
+            await stand.wait_dead(stand.work(SERVICECERT_DIE_AT=death, SERVICECERT_BATCH="10"), death)
     else:
         doomed = [stand.work(SERVICECERT_DIE_AT=f"{step}:{count}", SERVICECERT_BATCH="10") for count in (1, 2)]
         for worker in doomed:
-            await stand.gone(worker, step)
+            await stand.wait_dead(worker, step)
     stand.work(SERVICECERT_BATCH="10")
-    await exact(stand, cases)
+    await assert_exact(stand, cases)
 
 
 async def test_I2_a_replay_from_the_first_record_has_no_second_effect(stand: Stand) -> None:
     cases = {uuid4(): ["1", "2"] for _ in range(10)}
     worker = stand.work()
     await play(stand, cases)
-    await exact(stand, cases)
+    await assert_exact(stand, cases)
     before = len(await stand.records(topics.CERTIFICATES.name))
     assert worker.stop(60) == 0
     await stand.rewind()
     stand.work()
     more = uuid4()
     await stand.send(numbered(more, "1"))
-    await exact(stand, {**cases, more: ["1"]})
+    await assert_exact(stand, {**cases, more: ["1"]})
     assert len(await stand.records(topics.CERTIFICATES.name)) == before + 2
 
 
@@ -65,22 +65,22 @@ async def test_I12_two_workers_that_come_and_go_have_the_outcome_of_one(stand: S
     first = stand.work(SERVICECERT_BATCH="7")
     await play(stand, cases)
     second = stand.work(SERVICECERT_BATCH="3")
-    await stand.until("select count(*) > 50 from inbox")
+    await stand.wait_until("select count(*) > 50 from inbox")
     first.kill()
     stand.work(SERVICECERT_BATCH="11")
-    await stand.until("select count(*) > 100 from inbox")
+    await stand.wait_until("select count(*) > 100 from inbox")
     await begun([second])
     assert second.stop(60) == 0
-    await exact(stand, cases)
+    await assert_exact(stand, cases)
 
 
 async def test_I1_a_frozen_worker_that_wakes_up_does_no_harm(stand: Stand) -> None:
     cases = {uuid4(): [str(n) for n in range(1, 6)] for _ in range(30)}
     frozen = stand.work(SERVICECERT_BATCH="5")
     await play(stand, cases)
-    await stand.until("select count(*) > 10 from inbox")
+    await stand.wait_until("select count(*) > 10 from inbox")
     frozen.freeze()
     stand.work(SERVICECERT_BATCH="5", SERVICECERT_SESSION_SECONDS="1")
-    await stand.until("select count(*) > 100 from inbox")
+    await stand.wait_until("select count(*) > 100 from inbox")
     frozen.thaw()
-    await exact(stand, cases)
+    await assert_exact(stand, cases)

@@ -1,4 +1,4 @@
-"""A transaction whose answer is lost: what it decided is done all the same, and what is in hand is not done twice."""
+"""An unconfirmed commit: its intents are done all the same, and those in progress are not done twice."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ NOW = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
 
 
 class Acts:
-    """The acts of a worker on a database of its own. One that is numbered `slow` ends when it is let go, a `deaf` one when it is cancelled, as if nothing were."""
+    """A worker's effects. A `slow` act waits for `release`; a `deaf` one ignores cancellation."""
 
     def __init__(self, pool: asyncpg.Pool[Any], url: str) -> None:
         self.pool = pool
         self.began: list[UUID] = []
         self.results: asyncio.Queue[Result] = asyncio.Queue()
-        self.let_go = asyncio.Event()
+        self.release = asyncio.Event()
         self.deaf = asyncio.Event()
         self.woken = asyncio.Event()
         effect = Effect(Act, self._act, batch=1, concurrency=2)
@@ -35,7 +35,7 @@ class Acts:
     async def _act(self, tasks: Sequence[Task]) -> Sequence[Done]:
         self.began += [task.id for task in tasks]
         if tasks[0].data.number == "slow":
-            await self.let_go.wait()
+            await self.release.wait()
         if tasks[0].data.number == "deaf":
             self.deaf.set()
             with suppress(asyncio.CancelledError):
@@ -43,7 +43,7 @@ class Acts:
         return [Done(task.data) for task in tasks]
 
     async def intend(self, number: str = "1", owner: int | None = None) -> Task:
-        """An intent as a turn writes it, by default of this worker."""
+        """Store an intent as a turn does, by default of this worker."""
         task = Task(uuid4(), "case", "act", Act(case_id="case", number=number), NOW)
         await self.pool.execute(
             "insert into intents (id, key, kind, data, owner, since) values ($1, $2, $3, $4, $5, $6)",
@@ -57,7 +57,7 @@ class Acts:
         return task
 
     async def owned(self, before: int = NOBODY) -> None:
-        """Waits until the acts have an owner, other than the one before."""
+        """Wait until this worker owns intents, under another number than before."""
         async with asyncio.timeout(20):
             while self.effects.owner in (before, NOBODY):  # noqa: ASYNC110  -- the owner is drawn within a second
                 await asyncio.sleep(0.01)
@@ -76,7 +76,7 @@ async def acts(
     running = asyncio.create_task(acts.effects.run())
     await acts.owned()
     yield acts
-    acts.let_go.set()
+    acts.release.set()
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
@@ -84,45 +84,45 @@ async def acts(
 
 async def test_I1_an_act_of_a_turn_whose_answer_was_lost_is_done(acts: Acts) -> None:
     lost = await acts.intend()
-    acts.effects.doubt()
+    acts.effects.commit_unconfirmed()
     assert acts.woken.is_set()
-    await acts.effects.settle(acts.pool)
+    await acts.effects.recover(acts.pool)
     assert await acts.ended() == lost.id
 
 
-async def test_I2_what_is_in_hand_is_not_done_twice(acts: Acts) -> None:
-    slow, told = await acts.intend("slow"), await acts.intend()
-    acts.effects.submit([slow, told], acts.effects.owner)
-    assert await acts.ended() == told.id
+async def test_I2_an_act_in_progress_is_not_done_twice(acts: Acts) -> None:
+    slow, known = await acts.intend("slow"), await acts.intend()
+    acts.effects.submit([slow, known], acts.effects.owner)
+    assert await acts.ended() == known.id
     lost = await acts.intend()
-    acts.effects.doubt()
-    await acts.effects.settle(acts.pool)
+    acts.effects.commit_unconfirmed()
+    await acts.effects.recover(acts.pool)
     assert await acts.ended() == lost.id
-    acts.let_go.set()
+    acts.release.set()
     assert await acts.ended() == slow.id
-    assert sorted(acts.began) == sorted([slow.id, told.id, lost.id])
+    assert sorted(acts.began) == sorted([slow.id, known.id, lost.id])
 
 
-async def test_without_a_doubt_nothing_is_looked_for(acts: Acts) -> None:
+async def test_after_confirmed_commits_nothing_is_recovered(acts: Acts) -> None:
     left, later = await acts.intend(), await acts.intend()
-    await acts.effects.settle(acts.pool)
+    await acts.effects.recover(acts.pool)
     acts.effects.submit([later], acts.effects.owner)
     assert await acts.ended() == later.id
     assert left.id not in acts.began
 
 
-async def test_a_result_that_is_recorded_leaves_the_hand(acts: Acts) -> None:
+async def test_a_recorded_result_is_no_longer_in_progress(acts: Acts) -> None:
     task = await acts.intend()
     acts.effects.submit([task], acts.effects.owner)
     assert await acts.ended() == task.id
     acts.effects.recorded([task.id])
-    acts.effects.doubt()
-    await acts.effects.settle(acts.pool)
+    acts.effects.commit_unconfirmed()
+    await acts.effects.recover(acts.pool)
     assert await acts.ended() == task.id, "the row is still there, so nothing was recorded"
 
 
 class LostAnswer:
-    """A pool whose connections commit and then say that they are gone."""
+    """A pool whose connections commit and then say that they are lost."""
 
     def __init__(self, pool: asyncpg.Pool[Any]) -> None:
         self._pool = pool
@@ -148,11 +148,11 @@ async def test_I1_what_was_adopted_without_an_answer_is_done(acts: Acts) -> None
         await acts.effects.adopt(LostAnswer(acts.pool), 10)
     assert acts.woken.is_set()
     assert acts.began == []
-    await acts.effects.settle(acts.pool)
+    await acts.effects.recover(acts.pool)
     assert await acts.ended() == orphan.id
 
 
-async def test_I1_an_act_that_heeds_no_cancellation_does_not_hold_up_what_follows_a_lost_connection(acts: Acts) -> None:
+async def test_I1_an_act_that_ignores_cancellation_does_not_hold_up_what_follows_a_lost_connection(acts: Acts) -> None:
     before = acts.effects.owner
     deaf = await acts.intend("deaf")
     acts.effects.submit([deaf], before)

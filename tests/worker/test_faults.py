@@ -1,4 +1,4 @@
-"""What is gone comes back, and nobody has to start anything by hand; what is another one is noticed."""
+"""Workers survive outages without an operator, and notice another cluster or topic."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from aiokafka.admin import AIOKafkaAdminClient
 from servicecert_deploy import Kafka, Parts
 from servicecert_schemas import topics
 from servicecert_worker.kafka import topic_creation
-from toy.stand import TOPICS, Stand, eventually, exact, numbered
+from toy.stand import TOPICS, Stand, assert_exact, eventually, numbered
 
 pytestmark = pytest.mark.usefixtures("measured_processes")
 
 
 async def steadily(stand: Stand, disturb: Callable[[], object]) -> None:
-    """Publishes for a while, disturbs in the middle, and wants everything exact and the worker alive in the end."""
+    """Publish for a while, disturb in the middle, and assert exact results and a live worker at the end."""
     cases: dict[UUID, list[str]] = {uuid4(): ["1", "2", "3"] for _ in range(40)}
     worker = stand.work(SERVICECERT_BATCH="10")
     for place in range(3):
         sent = asyncio.create_task(stand.send([e for case in cases for e in numbered(case, cases[case][place])]))
         if place == 1:
-            await stand.until("select count(*) > 10 from inbox")
+            await stand.wait_until("select count(*) > 10 from inbox")
             await asyncio.to_thread(disturb)
         await sent
-    await exact(stand, cases)
+    await assert_exact(stand, cases)
     assert worker.alive
 
 
@@ -71,26 +71,26 @@ async def test_a_lost_owner_connection_lets_another_owner_adopt(stand: Stand, pa
     await steadily(stand, disturb)
 
 
-async def test_a_topic_that_is_made_anew_stops_the_worker_with_a_sentence(stand: Stand) -> None:
+async def test_a_topic_that_is_created_again_stops_the_worker_with_a_sentence(stand: Stand) -> None:
     worker = stand.work()
     await stand.send(numbered(uuid4(), "1"))
-    await stand.settled(1)
-    await stand.until("select count(*) = 5 from origins")
+    await stand.wait_handled(1)
+    await stand.wait_until("select count(*) = 5 from origins")
     admin = AIOKafkaAdminClient(bootstrap_servers=stand.bootstrap)
     await admin.start()
     await admin.delete_topics([stand.prefix + topics.APPLICATIONS.name])
     await admin.close()
     await topic_creation.create(stand.bootstrap, TOPICS, stand.prefix)
-    await stand.gone(worker, "the look at the topics' ids")
+    await stand.wait_dead(worker, "the look at the topics' ids")
     assert worker.returncode == 65
     (sentence,) = worker.said(1).splitlines()
-    assert f"topic {stand.prefix}applications was deleted and made anew" in sentence
+    assert f"topic {stand.prefix}applications was deleted and created again" in sentence
     assert "servicecert topics accept toy" in sentence
 
 
 async def test_a_missing_topic_is_named_with_the_way_out(stand: Stand) -> None:
     worker = stand.work(SERVICECERT_TOPIC_PREFIX="nowhere-")
-    await stand.gone(worker, "the look for its topics")
+    await stand.wait_dead(worker, "the look for its topics")
     assert worker.returncode == 78
     assert "run `servicecert topics create`" in worker.said(1)
 
@@ -98,12 +98,12 @@ async def test_a_missing_topic_is_named_with_the_way_out(stand: Stand) -> None:
 async def test_the_worker_says_whether_it_is_live_and_ready_and_what_it_counts(stand: Stand) -> None:
     worker = stand.work()
     await stand.send(numbered(uuid4(), "1", "2"))
-    await stand.settled(2)
+    await stand.wait_handled(2)
     address = stand.health_file(0).read_text()
     async with aiohttp.ClientSession() as session:
-        for path, said in (("live", "live"), ("ready", "ready")):
+        for path, text in (("live", "live"), ("ready", "ready")):
             async with session.get(f"http://{address}/{path}") as answer:
-                assert (answer.status, (await answer.text()).strip()) == (200, said)
+                assert (answer.status, (await answer.text()).strip()) == (200, text)
         async with session.get(f"http://{address}/metrics") as answer:
             metrics = await answer.text()
     assert (
@@ -117,10 +117,10 @@ async def test_the_worker_says_whether_it_is_live_and_ready_and_what_it_counts(s
     assert worker.stop(60) == 0
 
 
-async def test_an_outage_is_told_once_and_shows_in_readiness(stand: Stand, own_kafka: Kafka) -> None:
+async def test_an_outage_is_logged_once_and_shows_in_readiness(stand: Stand, own_kafka: Kafka) -> None:
     worker = stand.work()
     await stand.send(numbered(uuid4(), "1"))
-    await stand.settled(1)
+    await stand.wait_handled(1)
     await asyncio.to_thread(own_kafka.kill)
 
     async def ready() -> int:
@@ -138,10 +138,10 @@ async def test_an_outage_is_told_once_and_shows_in_readiness(stand: Stand, own_k
     await asyncio.to_thread(own_kafka.restart)
     await eventually(well)
     await stand.send(numbered(uuid4(), "1"))
-    await stand.settled(2)
+    await stand.wait_handled(2)
     assert worker.alive
-    told = [line for line in worker.said(500).splitlines() if "unavailable" in line]
-    assert 1 <= len(told) <= 3
+    outages = [line for line in worker.said(500).splitlines() if "unavailable" in line]
+    assert 1 <= len(outages) <= 3
 
 
 @pytest.fixture
@@ -162,14 +162,14 @@ async def test_an_act_under_way_is_finished_and_recorded_before_the_worker_stops
     await eventually(acting)
     assert await asyncio.to_thread(worker.stop, 10) == 0
     stand.work()
-    await exact(stand, {case: ["1"]})
+    await assert_exact(stand, {case: ["1"]})
     assert stand.acts.read_text().count("\n") == 1
 
 
 async def test_a_worker_that_hangs_ends_for_a_supervisor_to_start_a_better_one(stand: Stand) -> None:
     worker = stand.work(SERVICECERT_STALL_SECONDS="2")
     await stand.send(numbered(uuid4(), "hang-in-decide"))
-    await stand.gone(worker, "the watchdog")
+    await stand.wait_dead(worker, "the watchdog")
     assert worker.returncode == 70
     assert "the event loop is blocked" in worker.said(1)
 
@@ -178,6 +178,6 @@ async def test_an_act_that_raises_is_tried_again_and_says_nothing_personal(stand
     case = uuid4()
     worker = stand.work()
     await stand.send(numbered(case, "act-raises", "2"))
-    await exact(stand, {case: ["act-raises", "2"]})
-    assert "An act raised RuntimeError at service.py" in worker.said(50)
+    await assert_exact(stand, {case: ["act-raises", "2"]})
+    assert "RuntimeError at service.py" in worker.said(50)
     assert "personal" not in worker.said(50)

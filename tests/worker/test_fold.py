@@ -1,4 +1,4 @@
-"""A turn's decisions, without broker and database: order, parking, ids, and that the cutting into turns does not matter (I12)."""
+r"""A turn's decisions, without broker and database: order, parking, ids, and independence of the batching \(I12\)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from servicecert_worker.decider import (
     Unanswerable,
 )
 from servicecert_worker.runtime.fold import Folded, Item, Stuck, child_trace, fold
-from servicecert_worker.runtime.record import Arrival, Parked, Poison, Record
+from servicecert_worker.runtime.record import Arrival, ParkedRow, Poison, Record
 from toy import service as toy
 from toy.stand import ACTOR
 
@@ -36,7 +36,7 @@ RECORD = Record("applications", 0, 0, b"k", (), b"{}", NOW)
 
 def arrival(case: UUID, text: str, *, seq: int | None = None) -> Arrival:
     event = Event(uuid4(), str(case), ApplicationWithdrawn(case_id=case, actor=ACTOR, reason=text), NOW)
-    return Arrival(RECORD, event, None if seq is None else Parked(seq, 1, NOW))
+    return Arrival(RECORD, event, None if seq is None else ParkedRow(seq, 1, NOW))
 
 
 def folded(
@@ -58,14 +58,14 @@ def test_I5_what_happens_to_a_key_is_decided_in_order() -> None:
 
 
 @pytest.mark.parametrize("raising", ["raise-in-decide", None])
-def test_I6_a_culprit_is_put_aside_and_its_key_waits(raising: str | None) -> None:
+def test_I6_a_culprit_is_parked_and_its_key_waits(raising: str | None) -> None:
     one, other = CASES[:2]
     culprit = arrival(one, raising or "")
     if raising is None:
         culprit = Arrival(RECORD, Poison(uuid4(), str(one), "wrong-schema", "form: missing"))
     result = folded([arrival(one, "1"), culprit, arrival(other, "9"), arrival(one, "2")])
     assert numbers(result) == {str(one): ("1",), str(other): ("9",)}
-    assert [(aside.culprit, aside.reason) for aside in result.aside] == [
+    assert [(parked.culprit, parked.reason) for parked in result.aside] == [
         (True, "decide-raised" if raising else "wrong-schema"),
         (False, "behind"),
     ]
@@ -74,7 +74,7 @@ def test_I6_a_culprit_is_put_aside_and_its_key_waits(raising: str | None) -> Non
 def test_I5_later_events_of_a_parked_key_wait_and_an_earlier_place_does_not() -> None:
     key = str(CASES[0])
     result = folded([arrival(CASES[0], "2"), arrival(CASES[0], "3", seq=7)], parked={key: 5})
-    assert [aside.reason for aside in result.aside] == ["behind", "behind"]
+    assert [parked.reason for parked in result.aside] == ["behind", "behind"]
     result = folded([arrival(CASES[0], "1", seq=4)], parked={key: 5})
     assert numbers(result) == {key: ("1",)}
 
@@ -84,7 +84,7 @@ def test_I1_what_nobody_can_be_answered_about_is_parked_with_its_own_reason() ->
         raise Unanswerable("no-such-case", "No application of this case was ever submitted.")
 
     result = fold(decide, [arrival(CASES[0], "1")], {}, {}, None, NOW)
-    assert [(aside.culprit, aside.reason) for aside in result.aside] == [(True, "no-such-case")]
+    assert [(parked.culprit, parked.reason) for parked in result.aside] == [(True, "no-such-case")]
 
 
 def test_what_is_transient_is_no_culprit() -> None:
@@ -111,7 +111,7 @@ def test_an_event_that_no_reader_would_take_parks_its_cause() -> None:
 
     with pytest.warns(UserWarning, match="serializer"):
         result = fold(decide, [arrival(CASES[0], "1")], {}, {}, None, NOW)
-    assert [aside.reason for aside in result.aside] == ["decide-raised"]
+    assert [parked.reason for parked in result.aside] == ["decide-raised"]
     assert result.published == []
 
 
@@ -119,18 +119,18 @@ def test_I2_a_repetition_repeats_the_ids() -> None:
     items = [arrival(CASES[0], "1")]
     one, again = folded(items), folded(items)
     assert [event.id for event in one.published] == [event.id for event in again.published]
-    assert [made.id for made in one.intended] == [made.id for made in again.intended]
-    assert [armed.id for armed in one.armed.values()] == [armed.id for armed in again.armed.values()]
+    assert [intent.id for intent in one.intended] == [intent.id for intent in again.intended]
+    assert [deadline.id for deadline in one.armed.values()] == [deadline.id for deadline in again.armed.values()]
 
 
-def test_the_last_word_on_a_deadline_counts() -> None:
+def test_the_last_decision_on_a_deadline_counts() -> None:
     def decide(state: None, happened: Happened, known: None, now: datetime) -> Decision[None]:
         assert isinstance(happened, Due)
         return Decision(None, deadlines=(Deadline("wake", None if happened.kind == "cancel" else NOW),))
 
     dues = [Due(uuid4(), "k", kind, NOW) for kind in ("arm", "cancel")]
     result = fold(decide, dues, {}, {}, None, NOW)
-    assert [armed.at for armed in result.armed.values()] == [None]
+    assert [deadline.at for deadline in result.armed.values()] == [None]
 
 
 def test_the_same_state_object_is_not_saved() -> None:
@@ -150,7 +150,7 @@ def test_an_event_has_its_causes_trace_and_itself_as_the_parent() -> None:
 
 @given(st.data())
 def test_I12_any_cutting_into_turns_has_the_same_outcome(data: st.DataObject) -> None:
-    """Events of some cases, one of them with a culprit: cut anywhere, the states, events and what is put aside are the same."""
+    """Wherever the events are cut into turns, states, events and parked records are the same."""
     texts = st.sampled_from(["1", "2", "ignore", "raise-in-decide"])
     items = [
         arrival(case, text) for case, text in data.draw(st.lists(st.tuples(st.sampled_from(CASES), texts), max_size=25))
@@ -161,16 +161,16 @@ def test_I12_any_cutting_into_turns_has_the_same_outcome(data: st.DataObject) ->
 
 
 def _taken(turns: Sequence[Sequence[Item]]) -> tuple[object, ...]:
-    """What is left after turns that are stored as the worker stores them."""
+    """Return states, events and parked records after turns that are stored as the worker stores them."""
     stored: dict[str, Stored[toy.Tally]] = {}
     parked: dict[str, int] = {}
-    published, aside = [], []
+    published, all_parked = [], []
     for number, turn in enumerate(turns):
         result = fold(toy.decide, turn, stored, dict(parked), None, NOW + timedelta(0))
         for entry in result.changed:
             stored[entry.key] = replace(entry, version=entry.version + 1)
         for each in result.aside:
             parked.setdefault(each.arrival.key, number)
-            aside.append((each.arrival.id, each.culprit))
+            all_parked.append((each.arrival.id, each.culprit))
         published += [event.id for event in result.published]
-    return ({key: entry.state for key, entry in stored.items()}, published, aside)
+    return ({key: entry.state for key, entry in stored.items()}, published, all_parked)

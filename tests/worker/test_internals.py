@@ -1,4 +1,4 @@
-"""What we use of aiokafka and of cryptography without their promise: a new version that changes it fails here first."""
+"""Our uses of private APIs of aiokafka and cryptography: a version that changes them fails here first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHECKOUT = Path(__file__).parents[2]
 PRIVATE = re.compile(r"aiokafka\.(?:protocol|coordinator)|\b(?:consumer|producer|client|admin)\._[a-z]")
 
 
-def test_nobody_else_uses_what_aiokafka_does_not_promise() -> None:
+def test_no_other_module_uses_private_apis_of_aiokafka() -> None:
     product = [CHECKOUT / folder for folder in ("worker", "services", "cli", "pki", "schemas", "bench")]
     files = [file for folder in product for file in folder.rglob("*.py") if file.name != "internals.py"]
     assert len(files) > 200

@@ -1,4 +1,4 @@
-"""What an operator can say of how Kafka is reached, and what is said where it is wrong."""
+"""The settings of Kafka's security, and the sentences for wrong ones."""
 
 import ssl
 from pathlib import Path
@@ -17,7 +17,7 @@ def password(tmp_path: Path) -> Path:
     return file
 
 
-def test_nothing_said_is_in_the_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_is_plain_text(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = {"bootstrap_servers": "a:1,b:2", "security_protocol": "PLAINTEXT"}
     assert KafkaAccess().to("a:1,b:2") == plain
     monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SSL")
@@ -38,7 +38,7 @@ def test_I10_a_login_comes_from_a_file_and_is_not_shown(password: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "sentence"),
+    ("variables", "sentence"),
     [
         ({"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_USERNAME": "us"}, "set all three, or none"),
         ({"KAFKA_SASL_USERNAME": "us", "KAFKA_SASL_PASSWORD_FILE": "{password}"}, "set all three, or none"),
@@ -63,17 +63,17 @@ def test_I10_a_login_comes_from_a_file_and_is_not_shown(password: Path) -> None:
                 "KAFKA_SASL_USERNAME": "us",
                 "KAFKA_SASL_PASSWORD_FILE": "{password}",
             },
-            "so that the password never goes unencrypted",
+            "so that the password is never sent unencrypted",
         ),
     ],
 )
 def test_what_is_incomplete_or_unsafe_is_refused_in_a_sentence(
-    password: Path, tmp_path: Path, said: dict[str, Any], sentence: str
+    password: Path, tmp_path: Path, variables: dict[str, Any], sentence: str
 ) -> None:
     (tmp_path / "empty").touch()
-    given = {name: value.format(password=password, empty=tmp_path / "empty") for name, value in said.items()}
+    environment = {name: value.format(password=password, empty=tmp_path / "empty") for name, value in variables.items()}
     with pytest.raises(ValidationError) as refused:
-        KafkaAccess(**given)
-    told = settings_fault(refused.value)
-    assert sentence in told
-    assert "Value error" not in told
+        KafkaAccess(**environment)
+    fault = settings_fault(refused.value)
+    assert sentence in fault
+    assert "Value error" not in fault

@@ -1,4 +1,4 @@
-"""A group's coordinator that is not there yet, or has not read what it knows yet, is asked again."""
+"""A group's coordinator that does not exist yet, or has not loaded its state yet, is asked again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WORKER = ("member", "client", "/host", b"", b"")
 
 
 class Admin:
-    """Answers as a cluster does that has just lost a broker: at first there is no coordinator, then it answers with these codes in turn."""
+    """A cluster that has just lost a broker: first there is no coordinator, then it responds with these codes."""
 
     def __init__(self, *codes: int) -> None:
         self._codes = iter(codes)
@@ -34,16 +34,16 @@ class Admin:
         return [SimpleNamespace(groups=[(code, groups[0], "", "", "", [] if code else [WORKER], None)])]
 
 
-async def test_workers_are_not_overlooked_while_the_coordinator_reads_what_it_knows() -> None:
+async def test_workers_are_not_overlooked_while_the_coordinator_loads_its_state() -> None:
     assert await lag.members(Admin(LOADING, NOT_COORDINATOR, LOADING, 0), "toy") == [set()]
 
 
-async def test_what_no_waiting_mends_is_told_at_once() -> None:
+async def test_another_error_is_raised_at_once() -> None:
     with pytest.raises(GroupAuthorizationFailedError):
         await lag.members(Admin(NOT_ALLOWED), "toy")
 
 
-async def test_a_coordinator_that_does_not_come_is_told(monkeypatch) -> None:
+async def test_a_missing_coordinator_is_an_error(monkeypatch) -> None:
     monkeypatch.setattr(lag, "_COORDINATOR_SECONDS", 0.0)
     with pytest.raises(GroupCoordinatorNotAvailableError):
         await lag.members(Admin(), "toy")

@@ -25,17 +25,17 @@ async def parked(stand: Stand) -> list[parking.ParkedRecord]:
 
 def headers(**changed: str | None) -> list[tuple[str, bytes]]:
     event_id, data = numbered(uuid4(), "1")[0]
-    made = dict(encode(Envelope(event_id, "/test", data.TYPE, data.key(), datetime.now(UTC), data.key()), data)[0])
+    fields = dict(encode(Envelope(event_id, "/test", data.TYPE, data.key(), datetime.now(UTC), data.key()), data)[0])
     for name, text in changed.items():
         if text is None:
-            del made[name]
+            del fields[name]
         else:
-            made[name] = text.encode()
-    return list(made.items())
+            fields[name] = text.encode()
+    return list(fields.items())
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "given", "reason"),
+    ("key", "value", "record_headers", "reason"),
     [
         (b"k", b"no event at all", [], "no-event"),
         (b"k", None, headers(), "no-value"),
@@ -50,18 +50,18 @@ def headers(**changed: str | None) -> list[tuple[str, bytes]]:
     ],
 )
 async def test_I6_what_is_no_event_is_parked_and_the_partition_goes_on(
-    stand: Stand, key: bytes | None, value: bytes | None, given: list[tuple[str, bytes]], reason: str
+    stand: Stand, key: bytes | None, value: bytes | None, record_headers: list[tuple[str, bytes]], reason: str
 ) -> None:
     stand.work()
-    await stand.send_raw(key, value, given)
+    await stand.send_raw(key, value, record_headers)
     await stand.send([event for _ in range(8) for event in numbered(uuid4(), "1")])
-    await stand.settled(8)
+    await stand.wait_handled(8)
     (record,) = await parked(stand)
     assert (record.reason, record.culprit, record.attempts) == (reason, True, 1)
     (notice,) = await stand.records("toy.parked")
-    _, told = decode(notice.key, notice.headers, notice.value)
-    assert isinstance(told, RecordParked)
-    assert (told.topic, told.partition, told.offset) == (record.topic, record.partition, record.offset)
+    _, event = decode(notice.key, notice.headers, notice.value)
+    assert isinstance(event, RecordParked)
+    assert (event.topic, event.partition, event.offset) == (record.topic, record.partition, record.offset)
 
 
 @pytest.mark.parametrize("where", ["decide", "examine", "save"])
@@ -73,7 +73,7 @@ async def test_I6_one_event_that_a_handler_raises_at_is_found_among_many(stand: 
     events += [event for case in good[15:] for event in numbered(case, "1")]
     await stand.send(events)
     stand.work()
-    await stand.settled(30)
+    await stand.wait_handled(30)
     (record,) = await parked(stand)
     storing = {"decide": "decide-raised", "examine": "examine-raised", "save": "storing-raised"}
     assert (record.key, record.reason) == (str(bad), storing[where])
@@ -88,15 +88,15 @@ async def test_I5_later_events_of_a_parked_case_wait_behind_it_and_other_cases_g
     stand.work()
     await stand.send(numbered(bad, "1", "raise-in-decide", "2"))
     await stand.send(numbered(good, "1", "2"))
-    await stand.settled(3)
-    await stand.until("select count(*) from parked", 2)
+    await stand.wait_handled(3)
+    await stand.wait_until("select count(*) from parked", 2)
     await stand.send(numbered(bad, "3"))
-    await stand.until("select count(*) from parked", 3)
+    await stand.wait_until("select count(*) from parked", 3)
     (culprit,) = await parked(stand)
     assert (culprit.reason, culprit.waiting) == ("decide-raised", 2)
     async with stand.pool.acquire() as connection:
         assert await parking.discard(connection, [culprit.event_id]) == 1
-    await stand.settled(6)
+    await stand.wait_handled(6)
     assert [c for c in (await stand.codes())[bad] if c.startswith("n")] == ["n1", "n2", "n3"]
 
 
@@ -105,15 +105,15 @@ async def test_a_replay_repairs_in_order_and_a_culprit_that_stays_one_is_counted
     await stand.pool.execute("alter table tally add constraint later check (body->>'numbers' not like '%not-yet%')")
     stand.work()
     await stand.send(numbered(bad, "1", "not-yet", "2"))
-    await stand.until("select count(*) from parked", 2)
+    await stand.wait_until("select count(*) from parked", 2)
     (culprit,) = await parked(stand)
     await replay(stand, culprit.event_id)
-    await stand.until("select max(attempts) from parked where not released", 2)
+    await stand.wait_until("select max(attempts) from parked where not released", 2)
     await stand.pool.execute("alter table tally drop constraint later")
     await replay(stand, culprit.event_id)
-    await stand.settled(3)
+    await stand.wait_handled(3)
     assert [c for c in (await stand.codes())[bad] if c.startswith("n")] == ["n1", "nnot-yet", "n2"]
-    assert await stand.one("select count(*) from parked") == 0
+    assert await stand.fetchval("select count(*) from parked") == 0
 
 
 async def test_I10_of_a_parked_record_only_what_is_storable_is_kept_and_it_goes_on_with_that(stand: Stand) -> None:
@@ -121,14 +121,18 @@ async def test_I10_of_a_parked_record_only_what_is_storable_is_kept_and_it_goes_
     stand.work()
     await stand.send(numbered(bad, "1", "raise-in-decide secret", "secret"))
     await stand.send_raw(b"k", b"{secret", [*headers(), ("note", b"secret")])
-    await stand.until("select count(*) from parked", 3)
-    assert await stand.one("select count(*) from parked where position('hidden' in encode(value, 'escape')) > 0") == 3
-    assert await stand.one("select count(*) from parked where position('secret' in encode(value, 'escape')) > 0") == 0
+    await stand.wait_until("select count(*) from parked", 3)
+    assert (
+        await stand.fetchval("select count(*) from parked where position('hidden' in encode(value, 'escape')) > 0") == 3
+    )
+    assert (
+        await stand.fetchval("select count(*) from parked where position('secret' in encode(value, 'escape')) > 0") == 0
+    )
     assert b64encode(b"secret").decode() not in str(await stand.pool.fetch("select headers from parked"))
     (culprit,) = [each for each in await parked(stand) if each.key == str(bad)]
     async with stand.pool.acquire() as connection:
         assert await parking.discard(connection, [culprit.event_id]) == 1
-    await stand.settled(3)
+    await stand.wait_handled(3)
     assert [c for c in (await stand.codes())[bad] if c.startswith("n")] == ["n1", "nhidden"]
 
 
@@ -143,21 +147,21 @@ async def test_I2_a_second_copy_of_a_parked_event_changes_nothing(stand: Stand) 
     stand.work()
     await stand.send(events * 3)
     await stand.send(numbered(uuid4(), "1"))
-    await stand.settled(1)
-    await stand.until("select count(*) from parked", 2)
-    assert await stand.one("select count(*) from inbox") == 1
+    await stand.wait_handled(1)
+    await stand.wait_until("select count(*) from parked", 2)
+    assert await stand.fetchval("select count(*) from inbox") == 1
 
 
-async def test_I2_I6_a_parked_record_that_is_read_again_is_told_once(stand: Stand) -> None:
+async def test_I2_I6_a_parked_record_that_is_read_again_is_published_once(stand: Stand) -> None:
     worker = stand.work()
     await stand.send_raw(b"k", b"{}", headers())
-    await stand.until("select count(*) = 1 from parked")
-    await stand.until("select count(*) = 0 from outbox")
+    await stand.wait_until("select count(*) = 1 from parked")
+    await stand.wait_until("select count(*) = 0 from outbox")
     before = await parked(stand)
     assert worker.stop(60) == 0
     await stand.rewind()
     stand.work()
     await stand.send([event for _ in range(8) for event in numbered(uuid4(), "1")])
-    await stand.settled(8)
+    await stand.wait_handled(8)
     assert await parked(stand) == before
     assert len(await stand.records("toy.parked")) == 1

@@ -1,4 +1,4 @@
-"""What `examine` found and does not hold: the turn is tried again with its events examined anew."""
+"""Facts that no longer hold: the turn is retried with its events examined again."""
 
 from __future__ import annotations
 
@@ -24,53 +24,53 @@ NOW = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Found(Facts):
-    """What the toy's examination finds: a number, or a word that holds instead."""
+    """The toy's facts: a drawn number, or a word as replacement."""
 
     what: int | str
 
 
 @dataclass
 class Draws:
-    """A service that draws a number for each event, and turns that refuse some of what was drawn."""
+    """A service that draws a number for each event, and turns that reject some of the numbers."""
 
-    refutations: list[FactsInvalid]
+    rejections: list[FactsInvalid]
     turns: list[list[Any]] = field(default_factory=list)
     results: list[Any] = field(default_factory=list)
     numbers: Any = field(default_factory=lambda: count(1))
-    hindered: list[str | None] = field(default_factory=list)
+    unavailable: list[str | None] = field(default_factory=list)
 
     def examine(self, events: Sequence[Event]) -> Sequence[Event]:
         return [replace(event, facts=Found(next(self.numbers))) for event in events]
 
     async def take(self, items: Sequence[Item], _: datetime) -> Outcome:
-        self.hindered.append(self.loop.unavailable)
+        self.unavailable.append(self.loop.unavailable)
         self.turns.append(
             [item.what.facts.what for item in items if isinstance(item, Arrival) and isinstance(item.what, Event)]
         )
         self.results += [
             item.data.facts.what for item in items if isinstance(item, Result) and isinstance(item.data, Examined)
         ]
-        if self.refutations:
-            raise self.refutations.pop(0)
+        if self.rejections:
+            raise self.rejections.pop(0)
         return Outcome((), 0, frozenset(), (), ())
 
-    async def settle(self) -> None:
+    async def recover(self) -> None:
         pass
 
     def __post_init__(self) -> None:
         service: Service[Any, Any] = Service("toy", (), None, None, examine=self.examine)
-        self.loop: Loop[Any, Any] = Loop(service, 10, self.take, lambda *_: None, self.settle, lambda: NOW)
+        self.loop: Loop[Any, Any] = Loop(service, 10, self.take, lambda *_: None, self.recover, lambda: NOW)
 
 
-def arrived(case: UUID) -> Arrival:
+def arrival(case: UUID) -> Arrival:
     ((_, event),) = numbered(case, "1")
-    made = to_record(event, source="/e-service", id=uuid4(), time=NOW)
-    record = Record(made.topic, 0, 0, made.key, made.headers, made.value, NOW)
+    message = to_record(event, source="/e-service", id=uuid4(), time=NOW)
+    record = Record(message.topic, 0, 0, message.key, message.headers, message.value, NOW)
     return Arrival(record, Event(uuid4(), str(case), event, NOW))
 
 
 class NoSource:
-    """Nothing comes from topics."""
+    """A source without records."""
 
     def take(self, _: int) -> list[Record]:
         return []
@@ -79,7 +79,7 @@ class NoSource:
         pass
 
 
-async def turned(draws: Draws, *items: Arrival | Result) -> None:
+async def take_turn(draws: Draws, *items: Arrival | Result) -> None:
     for item in items:
         if isinstance(item, Result):
             draws.loop.give_result(item)
@@ -88,16 +88,16 @@ async def turned(draws: Draws, *items: Arrival | Result) -> None:
     await draws.loop._round(NoSource(), 0)
 
 
-async def test_events_are_examined_anew_until_the_turn_succeeds(caplog: pytest.LogCaptureFixture) -> None:
+async def test_events_are_examined_again_until_the_turn_succeeds(caplog: pytest.LogCaptureFixture) -> None:
     draws = Draws([FactsInvalid("A number is taken."), FactsInvalid("A number is taken.")])
-    await turned(draws, arrived(uuid4()), arrived(uuid4()))
+    await take_turn(draws, arrival(uuid4()), arrival(uuid4()))
     assert draws.turns == [[1, 2], [3, 4], [5, 6]]
-    assert draws.hindered == [None, "A number is taken.", "A number is taken."]
+    assert draws.unavailable == [None, "A number is taken.", "A number is taken."]
     assert draws.loop.unavailable is None
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
-async def test_what_holds_instead_stays_through_later_tries() -> None:
+async def test_replacements_stay_through_later_retries() -> None:
     one, other = uuid4(), uuid4()
     draws = Draws(
         [
@@ -106,25 +106,25 @@ async def test_what_holds_instead_stays_through_later_tries() -> None:
             FactsInvalid("z"),
         ]
     )
-    await turned(draws, arrived(one), arrived(other))
+    await take_turn(draws, arrival(one), arrival(other))
     assert draws.turns == [[1, 2], ["taken", 3], ["taken", "gone"], ["taken", "gone"]]
 
 
 async def test_poison_is_left_as_it_is() -> None:
     draws = Draws([FactsInvalid("x", {"poisoned": Found("facts")})])
-    await turned(draws, replace(arrived(uuid4()), what=Poison(uuid4(), "poisoned", "reason", "error")))
+    await take_turn(draws, replace(arrival(uuid4()), what=Poison(uuid4(), "poisoned", "reason", "error")))
     assert draws.turns == [[], []]
 
 
-async def test_a_result_with_facts_gets_what_holds_instead() -> None:
+async def test_a_result_with_facts_gets_its_replacement() -> None:
     draws = Draws([FactsInvalid("x", {"case": Found("taken")})])
-    await turned(draws, Result(uuid4(), "case", "examine", Examined(facts=Found("drawn"))))
+    await take_turn(draws, Result(uuid4(), "case", "examine", Examined(facts=Found("drawn"))))
     assert draws.results == ["drawn", "taken"]
 
 
-async def test_result_that_is_refuted_is_set_aside_and_holds_up_nobody() -> None:
-    refuted = FactsInvalid("A number is taken.")
-    draws = Draws([refuted] * 2)
-    await turned(draws, arrived(uuid4()), Result(uuid4(), "case", "act", Act(case_id="a", number="1")))
+async def test_a_result_with_invalid_facts_is_postponed_and_blocks_no_others() -> None:
+    invalid = FactsInvalid("A number is taken.")
+    draws = Draws([invalid] * 2)
+    await take_turn(draws, arrival(uuid4()), Result(uuid4(), "case", "act", Act(case_id="a", number="1")))
     assert draws.turns == [[1], [], [1]]
     assert (draws.loop.stuck, draws.loop.unavailable) == (1, None)

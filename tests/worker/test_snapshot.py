@@ -1,4 +1,4 @@
-"""Topics that are followed: the snapshot is there before the first turn, and the service is told once it has settled."""
+"""Topic snapshots: complete before the first turn, and passed to the service at the topics' end."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -15,7 +15,7 @@ from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.follower import Follower
-from servicecert_worker.runtime.snapshot import Snapshot
+from servicecert_worker.runtime.snapshot import SnapshotFollower
 
 ENTRIES = list(read_register(FICTITIOUS_REGISTERS))
 
@@ -27,8 +27,8 @@ async def cluster(parts):
     return cluster
 
 
-class UserError:
-    """Keeps what it is told, and is unavailable at first."""
+class SnapshotHandler:
+    """Keeps the snapshots that it gets, and fails at first."""
 
     def __init__(self, fault: Exception) -> None:
         self.fault: Exception | None = fault
@@ -50,15 +50,15 @@ class UserError:
 
 
 @asynccontextmanager
-async def following(cluster: Cluster, told: UserError) -> AsyncIterator[asyncio.Task[object]]:
-    known = TopicSnapshot(
+async def following(cluster: Cluster, handler: SnapshotHandler) -> AsyncIterator[asyncio.Task[object]]:
+    definition = TopicSnapshot(
         topics=(REGISTERS,),
         empty=frozenset[str](),
         apply=lambda snapshot, changes: snapshot | {change.key for change in changes},
-        settled=told,
+        settled=handler,
     )
     broker = Broker(cluster, "toy")
-    snapshot = Snapshot(known, broker, cluster)
+    snapshot = SnapshotFollower(definition, broker, cluster)
     running = asyncio.create_task(snapshot.run())
     await broker.start()
     try:
@@ -69,28 +69,28 @@ async def following(cluster: Cluster, told: UserError) -> AsyncIterator[asyncio.
         await broker.stop()
 
 
-async def test_A11_a_service_is_told_of_each_snapshot_that_has_settled_also_after_a_fault(cluster):
-    told = UserError(ConnectionError())
+async def test_A11_a_service_gets_each_snapshot_at_the_topics_end_also_after_an_error(cluster):
+    handler = SnapshotHandler(ConnectionError())
     await publish_entries(cluster, ENTRIES[:5])
-    async with following(cluster, told):
-        assert await told.next() == {entry.entry_id for entry in ENTRIES[:5]}
+    async with following(cluster, handler):
+        assert await handler.next() == {entry.entry_id for entry in ENTRIES[:5]}
         await publish_entries(cluster, ENTRIES[5:])
-        # A slow broker may let one settle that lacks some of them.
-        while (settled := await told.next()) < {entry.entry_id for entry in ENTRIES}:
+        # With a slow broker an earlier snapshot may lack some of them.
+        while (latest := await handler.next()) < {entry.entry_id for entry in ENTRIES}:
             pass
-        assert settled == {entry.entry_id for entry in ENTRIES}
-    # The same is not told again at once.
-    assert len(told.snapshots) == len({*told.snapshots})
+        assert latest == {entry.entry_id for entry in ENTRIES}
+    # The same snapshot is not passed again at once.
+    assert len(handler.snapshots) == len({*handler.snapshots})
 
 
-async def test_a_defect_of_who_is_told_ends_the_worker(cluster):
-    async with following(cluster, UserError(LookupError())) as running, asyncio.timeout(30):
+async def test_a_defect_of_the_handler_ends_the_worker(cluster):
+    async with following(cluster, SnapshotHandler(LookupError())) as running, asyncio.timeout(30):
         with pytest.raises(LookupError):
             await asyncio.shield(running)
 
 
-class Seen:
-    """What a follower gave, and how often it was at the end."""
+class Recorder:
+    """Records the keys from a follower, and how often it reached the end."""
 
     def __init__(self) -> None:
         self.keys: list[str] = []
@@ -103,35 +103,35 @@ class Seen:
         self.reached.release()
 
 
-async def test_a_follower_that_is_opened_again_goes_on_where_it_was(cluster):
-    seen, broker = Seen(), Broker(cluster, "toy")
-    follower = Follower(broker, [cluster.name(REGISTERS)], seen.take, seen.at_the_end)
+async def test_a_reopened_follower_continues_where_it_was(cluster):
+    recorder, broker = Recorder(), Broker(cluster, "toy")
+    follower = Follower(broker, [cluster.name(REGISTERS)], recorder.take, recorder.at_the_end)
     await publish_entries(cluster, ENTRIES[:5])
     watching = asyncio.create_task(follower.watch())
     await broker.start()
     try:
         async with asyncio.timeout(60):
-            await seen.reached.acquire()
+            await recorder.reached.acquire()
             first = follower._subscriber.consumer
             first._fetcher._fetch_task.cancel()
             while follower._subscriber.consumer in (first, None):
-                await seen.reached.acquire()
+                await recorder.reached.acquire()
             await publish_entries(cluster, ENTRIES[5:])
-            while len(seen.keys) < len(ENTRIES):
-                await seen.reached.acquire()
-        assert sorted(seen.keys) == sorted(entry.entry_id for entry in ENTRIES)
+            while len(recorder.keys) < len(ENTRIES):
+                await recorder.reached.acquire()
+        assert sorted(recorder.keys) == sorted(entry.entry_id for entry in ENTRIES)
     finally:
         watching.cancel()
         await asyncio.wait([watching])
         await broker.stop()
 
 
-async def test_a_defect_at_a_record_ends_who_follows(cluster):
+async def test_a_defect_at_a_record_ends_the_follower(cluster):
     def cannot(_: object) -> None:
         raise ZeroDivisionError
 
     broker = Broker(cluster, "toy")
-    follower = Follower(broker, [cluster.name(REGISTERS)], cannot, Seen().at_the_end)
+    follower = Follower(broker, [cluster.name(REGISTERS)], cannot, Recorder().at_the_end)
     await publish_entries(cluster, ENTRIES[:1])
     await broker.start()
     try:

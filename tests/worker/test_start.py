@@ -1,4 +1,4 @@
-"""A worker that starts while something is away waits for it, and ends when it is told to."""
+"""A worker that starts during an outage waits, and stops on a signal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from servicecert_deploy import Parts
 from servicecert_deploy.ports import free_port
-from toy.stand import BY_FASTSTREAM, BY_US, Stand, eventually, exact, numbered
+from toy.stand import BY_FASTSTREAM, BY_US, Stand, assert_exact, eventually, numbered
 
 pytestmark = pytest.mark.usefixtures("measured_processes")
 
@@ -19,7 +19,7 @@ WAITING = "wait_event_type = 'Lock' and query like 'select pg_advisory_lock%' an
 
 
 def admin_url(stand: Stand, parts: Parts) -> str:
-    """The stand's database, for who owns it."""
+    """Return the URL of the stand's database for its owner."""
     return f"{parts.database_url.rpartition('/')[0]}/{stand.url.rpartition('/')[2]}"
 
 
@@ -27,20 +27,18 @@ async def test_I1_a_database_that_goes_away_during_the_migration_is_waited_for(s
     with psycopg.connect(admin_url(stand, parts), autocommit=True) as admin:
         admin.execute(LOCK)
         worker = stand.work()
-        await stand.until(f"select exists (select from pg_stat_activity where {WAITING})")
+        await stand.wait_until(f"select exists (select from pg_stat_activity where {WAITING})")
         admin.execute(f"select pg_terminate_backend(pid) from pg_stat_activity where {WAITING}")
-        await stand.until(f"select exists (select from pg_stat_activity where {WAITING})")
+        await stand.wait_until(f"select exists (select from pg_stat_activity where {WAITING})")
     case = uuid4()
     await stand.send(numbered(case, "1"))
-    await exact(stand, {case: ["1"]})
+    await assert_exact(stand, {case: ["1"]})
     assert worker.alive
 
 
 @pytest.mark.parametrize("command", [BY_US, BY_FASTSTREAM], ids=["servicecert", "faststream"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_worker_that_waits_for_the_broker_ends_in_order_when_it_is_told_to(
-    stand: Stand, number, command
-) -> None:
+async def test_a_worker_that_waits_for_the_broker_ends_in_order_on_a_signal(stand: Stand, number, command) -> None:
     worker = stand.work(command, KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{free_port()}")
 
     async def waits() -> bool:
@@ -50,11 +48,11 @@ async def test_a_worker_that_waits_for_the_broker_ends_in_order_when_it_is_told_
     assert worker.stop(60, number) == 0
 
 
-async def test_a_worker_that_waits_for_its_schema_ends_in_order_when_it_is_told_to(stand: Stand, parts: Parts) -> None:
+async def test_a_worker_that_waits_for_its_schema_ends_in_order_on_a_signal(stand: Stand, parts: Parts) -> None:
     with psycopg.connect(admin_url(stand, parts), autocommit=True) as admin:
         admin.execute(LOCK)
         worker = stand.work()
-        await stand.until(f"select exists (select from pg_stat_activity where {WAITING})")
+        await stand.wait_until(f"select exists (select from pg_stat_activity where {WAITING})")
         assert worker.stop(60) == 0
 
 
@@ -63,16 +61,16 @@ async def test_a_worker_that_faststream_runs_does_the_same_and_ends_in_order(sta
     worker = stand.work(BY_FASTSTREAM)
     case = uuid4()
     await stand.send(numbered(case, "1", "2"))
-    await exact(stand, {case: ["1", "2"]})
+    await assert_exact(stand, {case: ["1", "2"]})
     assert worker.stop(60, number) == 0
-    assert "Stops" in worker.said(20)
+    assert "Stopped" in worker.said(20)
 
 
-async def test_a_worker_whose_broker_is_gone_ends_in_order_when_it_is_told_to(stand: Stand, parts: Parts) -> None:
+async def test_a_worker_whose_broker_is_gone_ends_in_order_on_a_signal(stand: Stand, parts: Parts) -> None:
     assert parts.kafka is not None
     worker = stand.work()
     await stand.send(numbered(uuid4(), "1"))
-    await stand.settled(1)
+    await stand.wait_handled(1)
     try:
         await asyncio.to_thread(parts.kafka.kill)
         assert await asyncio.to_thread(worker.stop, 60) == 0

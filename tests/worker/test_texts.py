@@ -1,10 +1,10 @@
-"""A translator edits data, and hears in one sentence which text of which language is wrong."""
+"""A translator edits data, and gets one sentence that names the wrong text and its language."""
 
 import sys
 
 import pytest
 from servicecert_schemas.values import Language, Texts
-from servicecert_worker.texts import TextsWrong, read_texts
+from servicecert_worker.texts import InvalidTexts, read_texts
 
 GOOD = '[answers]\nlate = "{days} %s"\n"not-yet" = "%s"\n'
 
@@ -34,23 +34,23 @@ def test_each_key_has_its_text_in_three_languages(package):
     [
         ('late = "{days} fi"\n', "", "texts/fi.toml: [answers] 'late' is missing: add a text."),
         ('"{days} fi"', '" "', "texts/fi.toml: [answers] 'late' is missing: add a text."),
-        ("late", "lat", "texts/fi.toml: [answers] 'lat' is used by nothing: delete it, or correct its key."),
+        ("late", "lat", "texts/fi.toml: [answers] 'lat' is not used: delete it, or correct its key."),
         (
             "days",
             "day",
-            "texts/fi.toml: [answers] 'late' has the places ['day'], but ['days'] in English: use the same.",
+            "texts/fi.toml: [answers] 'late' has the placeholders ['day'], but ['days'] in English: use the same.",
         ),
         (
             "{days} fi",
             "{days fi",
-            "texts/fi.toml: [answers] 'late' has the places ['{days fi'], but ['days'] in English",
+            "texts/fi.toml: [answers] 'late' has the placeholders ['{days fi'], but ['days'] in English",
         ),
         ("[answers]", "[answers", "texts/fi.toml of worded cannot be read, correct it: "),
     ],
 )
-def test_a_wrong_text_is_told_with_its_language_and_key(package, before, after, sentence):
+def test_a_wrong_text_is_named_with_its_language_and_key(package, before, after, sentence):
     finnish = package / "fi.toml"
     finnish.write_text(finnish.read_text().replace(before, after))
-    with pytest.raises(TextsWrong) as told:
+    with pytest.raises(InvalidTexts) as caught:
         read_texts("worded", "answers", ("late", "not-yet"))
-    assert str(told.value).startswith(sentence)
+    assert str(caught.value).startswith(sentence)

@@ -1,4 +1,4 @@
-"""With three brokers and two copies in sync, as production has it, a broker that dies is missed by nobody, and two are waited for."""
+"""With three brokers and two in-sync replicas, as in production, one may die; after two deaths workers wait."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from servicecert_deploy import Kafka, Parts
 from toy.brokers import COUNT, three_brokers
-from toy.stand import Stand, exact, numbered
+from toy.stand import Stand, assert_exact, numbered
 
 pytestmark = pytest.mark.usefixtures("measured_processes")
 
@@ -25,10 +25,10 @@ def brokers() -> Iterator[list[Kafka]]:
 @pytest.fixture
 async def stand(parts: Parts, database_url: str, tmp_path: Path, brokers: list[Kafka]) -> AsyncIterator[Stand]:
     bootstrap = ",".join(broker.bootstrap for broker in brokers)
-    made = Stand(replace(parts, bootstrap=bootstrap), database_url, tmp_path)
-    await made.open(replication=COUNT, min_in_sync=2)
-    yield made
-    await made.close()
+    stand = Stand(replace(parts, bootstrap=bootstrap), database_url, tmp_path)
+    await stand.open(replication=COUNT, min_in_sync=2)
+    yield stand
+    await stand.close()
 
 
 async def test_I1_I2_each_broker_in_turn_dies_and_the_others_go_on(stand: Stand, brokers: list[Kafka]) -> None:
@@ -37,9 +37,9 @@ async def test_I1_I2_each_broker_in_turn_dies_and_the_others_go_on(stand: Stand,
     for place, broker in enumerate(brokers):
         await asyncio.to_thread(broker.kill)
         await stand.send([event for case in cases for event in numbered(case, cases[case][place])])
-        await stand.settled(len(cases) * (place + 1))
+        await stand.wait_handled(len(cases) * (place + 1))
         await asyncio.to_thread(broker.restart)
-    await exact(stand, cases)
+    await assert_exact(stand, cases)
     assert all(worker.alive for worker in workers)
 
 
@@ -52,5 +52,5 @@ async def test_I1_two_brokers_that_die_are_waited_for(stand: Stand, brokers: lis
     late = asyncio.create_task(stand.send([event for case in cases for event in numbered(case, "2")]))
     await asyncio.gather(*(asyncio.to_thread(broker.restart) for broker in brokers[:2]))
     await late
-    await exact(stand, cases)
+    await assert_exact(stand, cases)
     assert worker.alive

@@ -1,4 +1,4 @@
-"""Records without a value: of a compacted topic they say that something is gone, and nobody's turn comes of them (E3)."""
+"""Tombstones in compacted topics need no turn (E3); other records without a value are parked."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ from toy import service as toy
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
-class Shelf(list[Record]):
+class ListSource(list[Record]):
     """A source that holds these records."""
 
     def take(self, _: int) -> list[Record]:
-        taken = list(self)
+        records = list(self)
         self.clear()
-        return taken
+        return records
 
     def handled(self, records: Sequence[Record]) -> None:
         assert len(records) == 2
 
 
-async def test_E3_a_record_that_erases_is_passed_over_and_any_other_empty_one_is_parked() -> None:
+async def test_E3_a_tombstone_is_skipped_and_any_other_empty_one_is_parked() -> None:
     stopping = asyncio.Event()
-    came: list[Item] = []
+    handled_items: list[Item] = []
 
     async def take(items: Sequence[Item], now: datetime) -> Outcome:
-        came.extend(items)
+        handled_items.extend(items)
         stopping.set()
         return Outcome((), 0, frozenset(), (), ())
 
-    async def settle() -> None:
-        """There is nothing to settle."""
+    async def recover() -> None:
+        """There is nothing to recover."""
 
     service = replace(toy.toy(Path(os.devnull), 0), reads=(topics.CASES, topics.APPLICATIONS))
-    loop = Loop(service, 10, take, lambda *_: None, settle, lambda: NOW)
-    shelf = Shelf(Record(f"x.{name}", 0, 0, b"k", (), None, NOW) for name in ("cases", "applications"))
-    await loop.run(shelf, stopping)
-    (arrival,) = came
+    loop = Loop(service, 10, take, lambda *_: None, recover, lambda: NOW)
+    source = ListSource(Record(f"x.{name}", 0, 0, b"k", (), None, NOW) for name in ("cases", "applications"))
+    await loop.run(source, stopping)
+    (arrival,) = handled_items
     assert isinstance(arrival, Arrival)
     assert isinstance(arrival.what, Poison)
     assert arrival.record.topic == "x.applications"

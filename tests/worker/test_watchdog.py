@@ -1,4 +1,4 @@
-"""When a worker counts as one that does not get on."""
+"""When a worker counts as stalled."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from servicecert_worker.runtime.worker import Worker
 from toy import service as toy
 
 
-async def test_a_long_time_without_work_is_no_stall_and_work_that_waits_too_long_is(tmp_path: Path) -> None:
+async def test_a_long_time_without_work_is_no_stall_and_waiting_work_is(tmp_path: Path) -> None:
     now = [datetime(2026, 11, 24, tzinfo=UTC)]
     settings = WorkerSettings(bootstrap_servers="nowhere:1", database_url="postgresql://nowhere", stall_seconds=60)
     no_pool: Any = None
@@ -27,4 +27,4 @@ async def test_a_long_time_without_work_is_no_stall_and_work_that_waits_too_long
     worker._loop.give_result(Result(uuid4(), "k", "act", toy.Act(case_id="k", number="1")))
     assert worker.live() == (True, "live")
     now[0] += timedelta(seconds=61)
-    assert worker.live() == (False, "something waits, and nothing was handled for 61 s")
+    assert worker.live() == (False, "work is waiting, and nothing was handled for 61 s")

@@ -1,7 +1,7 @@
-"""What time it is for a worker: the machine's, or ahead of it, so that tests and the demonstration see months pass.
+"""A worker's clock: the machine's time, or ahead of it, so that tests and the demonstration can skip months.
 
-A worker and its service have one clock, given to `open_service` and `decide`. Only ages of records are told by the machine's clock, since others
-stamped them.
+A worker and its service share one clock, passed to `open_service` and `decide`. Only the age of a record is measured by
+the machine's clock, because other processes stamp records.
 """
 
 from collections.abc import Callable
@@ -11,10 +11,10 @@ Clock = Callable[[], datetime]
 
 
 def machine_clock() -> datetime:
-    """What the machine's clock says, in UTC."""
+    """Return the machine's time, in UTC."""
     return datetime.now(UTC)
 
 
 def clock_ahead(by: timedelta, of: Clock = machine_clock) -> Clock:
-    """A clock that runs ahead of another."""
+    """Return a clock that runs ahead of another."""
     return lambda: of() + by if by else of()

@@ -1,7 +1,7 @@
-"""What a service is: a decider, and the values it decides with.
+"""A service is a decider. This module defines it and the values it decides with.
 
-A service says what follows from what is known and what happened. The worker does everything else: it reads topics, serialises what happens to
-a key, stores state, publishes events, does acts on the world, keeps deadlines, parks poison.
+A service decides what follows from an event, given its state and its topic snapshot. The worker does the rest: it reads
+topics, handles a key's events in order, stores state, publishes events, does intents, keeps deadlines, parks poison.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ Connection: TypeAlias = "PoolConnectionProxy[Any]"
 
 
 class Facts:
-    """What `examine` found out about an event. A service's own facts derive from this, and its `decide` matches on their types."""
+    """The result of `examine` for an event. A service's facts derive from this; its `decide` matches on their types."""
 
     __slots__ = ()
 
 
 def _facts(value: object) -> Facts:
     if not isinstance(value, Facts):
-        raise ValueError("is no facts of a service")
+        raise ValueError("is not a Facts instance")
     return value
 
 
 class Examined(BaseModel):
-    """The result of an act that examined something once more: facts, as an event comes with."""
+    """The result of an intent that examined something again: facts, like an event's."""
 
     model_config = ConfigDict(frozen=True, ser_json_bytes="base64")
 
-    # `Any` for pydantic, which then writes whatever the facts are made of (B6).
+    # `Any`, so that pydantic serialises all fields of the facts (B6).
     facts: Annotated[Any, AfterValidator(_facts)]
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event from a topic. `facts` is what `examine` found out about it; `time` is when its writer says that it happened."""
+    """An event from a topic. `facts` are those of `examine`; `time` is when it happened, by its producer's clock."""
 
     id: UUID
     key: str
@@ -60,7 +60,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of an intent. `id` is the intent's."""
+    """The result of an intent. `id` is the intent's."""
 
     id: UUID
     key: str
@@ -85,7 +85,7 @@ Happened = Event | Result | Due
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """An act on the world that is decided: durable before it is done, with all that doing it needs."""
+    """A decided act, stored before it is done, with all the data that doing it needs."""
 
     kind: str
     data: BaseModel
@@ -93,7 +93,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A moment at which the key's decider wants to be woken. One of each kind a key: naming it again moves it, None cancels it."""
+    """When to wake the key's decider. A key has one deadline of each kind: a new one replaces it, None cancels it."""
 
     kind: str
     at: datetime | None
@@ -101,9 +101,9 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class Decision(Generic[S]):
-    """What follows. The same state object as was given means that nothing is to be saved.
+    """The result of `decide`. A state that is the same object as the one passed in is not saved.
 
-    The events' topics and keys follow from their data; their ids from what happened, so that a repetition repeats the ids.
+    An event's topic and key follow from its data, its id from its cause: a repeated decision repeats the id.
     """
 
     state: S | None
@@ -114,7 +114,7 @@ class Decision(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class Stored(Generic[S]):
-    """A key's state, with the version that it was loaded at (0: none is stored yet)."""
+    """A key's state, with the version it was loaded at (0: not stored yet)."""
 
     key: str
     version: int
@@ -122,33 +122,33 @@ class Stored(Generic[S]):
 
 
 class Store(Protocol[S]):
-    """Where a service keeps its states. Called inside the turn's transaction, with the keys locked."""
+    """A service's state store. Called in the turn's transaction, with the keys locked."""
 
     async def load(self, connection: Connection, keys: Sequence[str]) -> Sequence[Stored[S]]:
-        """The states of those of the keys that have one."""
+        """Return the states of those keys that have one."""
         ...
 
     async def save(self, connection: Connection, changed: Sequence[Stored[S]]) -> None:
-        """Stores the states, each as the version after the one it was loaded at.
+        """Store each state as the version after the one it was loaded at.
 
-        Raises `Conflict` where a stored version is not the loaded one.
+        Raises `Conflict` if the stored version is not the loaded one.
         """
         ...
 
 
 class Conflict(Exception):
-    """A state was changed by somebody else between load and save, or two states of a turn cannot both be stored. Smaller turns are tried."""
+    """A state changed between load and save, or two of a turn cannot both be stored. Retried in smaller turns."""
 
 
 class Transient(Exception):
-    """Something outside is unavailable for now. What was tried is tried again, with growing pauses."""
+    """An external dependency is unavailable for now. The worker retries, with growing pauses."""
 
 
 class FactsInvalid(Transient):
-    """What `examine` found does not hold: a number that it drew is taken, the clock that it read is wrong. Raised by `decide` or by a `Store`.
+    """Facts no longer hold: a drawn number is in use, the clock was wrong. Raised by `decide` or a `Store`.
 
-    The turn is tried again with its events examined anew; one whose key is in `replacements` gets those facts, and is not examined. A result that is
-    `Examined` gets them too. The text says why turns fail, for an operator, and holds no personal data.
+    The turn is retried with its events examined again; an event or an `Examined` result whose key is in `replacements`
+    gets those facts instead. The text tells an operator why turns fail, and holds no personal data.
     """
 
     def __init__(self, text: str, replacements: Mapping[str, Facts] = MappingProxyType({})) -> None:
@@ -157,7 +157,7 @@ class FactsInvalid(Transient):
 
 
 class Unanswerable(Exception):
-    """An event that nobody can be answered about, e.g. of a case that does not exist. It is parked for an operator, so that it is not lost (I1).
+    """An event without a recipient for an answer, e.g. its case does not exist. It is parked, not lost (I1).
 
     `code` is stable; the text holds no personal data.
     """
@@ -169,7 +169,7 @@ class Unanswerable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """An intent that is being done. `since` is when it was decided, `tries` how often it was tried before."""
+    """An intent in progress. `since` is when it was decided, `tries` the number of earlier attempts."""
 
     id: UUID
     key: str
@@ -182,14 +182,14 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The act is done, for better or worse: `data` says what came of it."""
+    """The intent is done, successfully or not: `data` is its result."""
 
     data: BaseModel
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """The act could not be done for now. `reason` holds no personal data; `after` is the pause, if the effect knows better than the worker."""
+    """The intent cannot be done for now. `reason` holds no personal data; `after` overrides the worker's pause."""
 
     reason: str
     after: timedelta | None = None
@@ -200,10 +200,10 @@ Outcome = Done | Retry
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """How intents of one kind are done: `do` takes up to `batch` of them and answers each, in order.
+    """How intents of one kind are done: `do` takes up to `batch` tasks and returns one outcome for each, in order.
 
-    `data` is the model of the intents' data. A task whose owner died is done anew, so an act must bear repetition. What `do` raises counts as
-    `Retry` for the whole batch.
+    `data` is the model of the intents' data. A task whose owner died is done again, so `do` must be idempotent. If `do`
+    raises, the whole batch is retried.
     """
 
     data: type[BaseModel]
@@ -214,7 +214,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """A number that a service shows beside the worker's own. `read` is asked at each scrape, and answers the values by label, or by several."""
+    """A service's own metric. `read` is called at each scrape, and returns the values by label or by several labels."""
 
     name: str
     text: str
@@ -223,13 +223,13 @@ class Gauge:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels' names."""
+        """Return the labels' names."""
         return (self.label,) if isinstance(self.label, str) else self.label
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A record of a followed topic: its key, what it says (None: that the entry is gone), and when its writer says that it happened."""
+    """A record of a followed topic: key, data (None: deleted), and when it happened, by its producer's clock."""
 
     key: str
     data: EventData | None
@@ -238,10 +238,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class TopicSnapshot(Generic[K]):
-    """A snapshot of topics that are kept for ever, which a service decides with, e.g. the registers.
+    """A snapshot of topics with unlimited retention, which a service decides with, e.g. the registers.
 
-    `apply` makes a new snapshot from the old one and what changed. A record may come more than once. `settled`, where there is one, is told by every
-    worker of a snapshot after which nothing more comes, and of the same again twice a minute. It bears repetition.
+    `apply` returns a new snapshot from the old one and changes; a record may be applied more than once. Each worker
+    calls `settled`, if set, when a snapshot has reached the topics' end, and again every 30 s. It must be idempotent.
     """
 
     topics: tuple[Topic, ...]
@@ -250,11 +250,11 @@ class TopicSnapshot(Generic[K]):
     settled: Callable[[K], Awaitable[None]] | None = None
 
 
-def _everything(_: EventData) -> bool:
+def _always(_: EventData) -> bool:
     return True
 
 
-def _nothing(_state: object, _result: Result) -> str | None:
+def _never(_state: object, _result: Result) -> str | None:
     return None
 
 
@@ -262,21 +262,22 @@ def _nothing(_state: object, _result: Result) -> str | None:
 class Service(Generic[S, K]):
     """A service as a value.
 
-    `decide` is pure. `examine` finds out about events what needs computing or randomness, without state and I/O; it answers one event for each,
-    in order. `is_relevant` says of an event whether anything can follow from it: what a topic holds for others only is passed over, without a trace in
-    the inbox. `initial_deadlines` are deadlines (key, kind) that exist from the first start on, due at once. `audited` is what the first row of each audit
-    chain says of the service, e.g. which keys it opened (B6).
+    `decide` is pure. `examine` computes facts that need CPU time or randomness, without state and I/O; it returns one
+    event for each, in order. `is_relevant` returns whether an event can have consequences: others are skipped and not
+    stored in the inbox. `initial_deadlines` are deadlines (key, kind) that exist from the first start on, due at once.
+    `audited` describes the service in the first row of each audit chain, e.g. which keys it opened (B6).
 
-    `prepare` returns what is known, completed by what the service's own tables say of the turn's items and their stored states. It runs in the turn's
-    transaction, so that `decide` sees what another turn stored in the same moment. It may lock what it reads, and may write only what holds whatever
-    `decide` says: that a key was seen or is blocked, that a place among reminders is taken. `storable` makes of the value or a header of
-    a record that is parked what may be kept of it; it is decoded from that when it is tried again.
+    `prepare` adds to the snapshot what the service's tables hold on the turn's items and states. It runs in the turn's
+    transaction, so that `decide` sees what a concurrent turn stored. It may lock what it reads, and may write only what
+    is true whatever `decide` returns: that a key was seen or is blocked, that a place among reminders is taken.
 
-    `waits_for_topics` are kinds of deadlines that may end what an event could have saved: such a one is decided only when all that was written up to so
-    long before has had its effect, however long nobody was awake.
+    `storable` returns the part of a parked record's value or header that may be kept; a replay decodes that.
 
-    `belated` is asked about a result that comes when another has ended its act, with the key's state: a stable code where it contradicts that end, so
-    that it is audited and alarmed, None where it may be dropped.
+    `waits_for_topics` are kinds of deadlines that may end what an event could have saved: such a deadline is decided
+    only when every record written up to that long before has been handled, however long the service was down.
+
+    `belated` gets the key's state and a result that arrives after another result ended its intent. It returns a stable
+    code if the two contradict each other, which is audited and logged as an alarm; None if the late one may be dropped.
     """
 
     name: str
@@ -284,7 +285,7 @@ class Service(Generic[S, K]):
     store: Store[S]
     decide: Callable[[S | None, Happened, K, datetime], Decision[S]]
     examine: Callable[[Sequence[Event]], Sequence[Event]] | None = None
-    is_relevant: Callable[[EventData], bool] = _everything
+    is_relevant: Callable[[EventData], bool] = _always
     effects: Mapping[str, Effect] = field(default_factory=lambda: MappingProxyType({}))
     snapshot: TopicSnapshot[K] | None = None
     initial_deadlines: tuple[tuple[str, str], ...] = ()
@@ -293,4 +294,4 @@ class Service(Generic[S, K]):
     prepare: Callable[[Connection, Sequence[Happened], Mapping[str, Stored[S]], K], Awaitable[K]] | None = None
     storable: Callable[[bytes], bytes] = bytes
     waits_for_topics: Mapping[str, timedelta] = field(default_factory=lambda: MappingProxyType({}))
-    belated: Callable[[S | None, Result], str | None] = _nothing
+    belated: Callable[[S | None, Result], str | None] = _never

@@ -1,8 +1,4 @@
-"""Which faults pass by themselves, which need an operator, and how each is told.
-
-OperatorError   something outside must be put right first; its text says what and how
-Transient       (see decider) something is unavailable for now
-"""
+"""Errors: `OperatorError` if an operator must act, transient ones (see `is_transient`) to retry, others are defects."""
 
 import asyncio
 import logging
@@ -42,7 +38,7 @@ _TRANSIENT = (
 
 
 class OperatorError(Exception):
-    """One sentence (or two) for the operator: what is wrong and the way out. `exit_code` follows sysexits.h."""
+    """One or two sentences for the operator: what is wrong, and what to do. `exit_code` follows sysexits.h."""
 
     def __init__(self, text: str, exit_code: int = 78) -> None:
         super().__init__(text)
@@ -50,9 +46,9 @@ class OperatorError(Exception):
 
 
 def for_operators(error: BaseException) -> tuple[str, int] | None:
-    """Return the sentence and the exit code of an error that an operator must act on, None of any other.
+    """Return the sentence and exit code of an error that an operator must act on; None for any other error.
 
-    An exception type says that it is one by `exit_code`; of a group the first counts.
+    Such an error has an `exit_code`. Of a group the first error counts.
     """
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
@@ -61,11 +57,11 @@ def for_operators(error: BaseException) -> tuple[str, int] | None:
 
 
 def no_broker(bootstrap_servers: str, access: KafkaAccess = IN_THE_CLEAR) -> OperatorError:
-    """Kafka cannot be reached, or does not let us in: its client does not tell the one from the other."""
+    """Return the error for a Kafka that is down or refuses the login: its client does not tell the two apart."""
     if access.security_protocol is not SecurityProtocol.PLAINTEXT:
         return OperatorError(
-            f"Kafka does not answer at {bootstrap_servers}, or refuses {access.security_protocol}: start it, or correct "
-            "KAFKA_BOOTSTRAP_SERVERS, KAFKA_SECURITY_PROTOCOL, KAFKA_CA_FILE, or the user and the password.",
+            f"Kafka does not answer at {bootstrap_servers}, or refuses {access.security_protocol}: start it, or "
+            "correct KAFKA_BOOTSTRAP_SERVERS, KAFKA_SECURITY_PROTOCOL, KAFKA_CA_FILE, or the user and the password.",
             69,
         )
     return OperatorError(
@@ -74,29 +70,29 @@ def no_broker(bootstrap_servers: str, access: KafkaAccess = IN_THE_CLEAR) -> Ope
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether trying again later can help.
+    """Return whether a retry can help.
 
-    asyncpg reports an argument that it cannot encode as an `InterfaceError` that is a `ValueError` too: that one stays.
+    asyncpg raises an `InterfaceError` that is also a `ValueError` for an argument that it cannot encode: not transient.
     """
     return isinstance(error, _TRANSIENT) and not isinstance(error, ValueError)
 
 
-def named(error: BaseException) -> str:
-    """An error's type and the line it came from. Never its text: that may quote a value."""
+def error_summary(error: BaseException) -> str:
+    """Return an error's type and source line, never its text: that may quote a value."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     return f"{type(error).__name__}{place}"
 
 
-def traced(error: BaseException) -> str:
-    """A defect by its kind and the lines it came through. Never by its text: that may quote what somebody wrote (E3)."""
+def error_trace(error: BaseException) -> str:
+    """Return an error's type and traceback, of a group the first's, without its text, which may be personal (E3)."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return f"{named(error)}\n{''.join(traceback.format_tb(error.__traceback__))}".rstrip()
+    return f"{error_summary(error)}\n{''.join(traceback.format_tb(error.__traceback__))}".rstrip()
 
 
 async def backoff(first: float = 0.05, longest: float = 5.0) -> AsyncIterator[int]:
-    """Numbers the tries of something, with pauses between them that grow from `first` to `longest` seconds."""
+    """Yield attempt numbers from 0, with pauses between them that grow from `first` to `longest` seconds."""
     pause, number = first, 0
     while True:
         yield number
@@ -106,43 +102,43 @@ async def backoff(first: float = 0.05, longest: float = 5.0) -> AsyncIterator[in
 
 
 class Abandoned(ConnectionError):
-    """What was awaited was cancelled, and whoever awaits it was not."""
+    """The awaited operation was cancelled, but the task that awaits it was not."""
 
 
 async def guard_cancellation(act: Awaitable[T]) -> T:
-    """Awaits `act`, and sees to it that this task is cancelled where that was asked of it, and only then.
+    """Await `act`, and end with CancelledError if, and only if, this task was asked to cancel.
 
-    Raises Abandoned for a cancellation that nobody asked of this task: a client that is closed cancels what others await, and a TaskGroup takes a part
-    that ends by a cancellation for one that it ended itself. Raises CancelledError also where `act` answered it by a result or a fault, as
-    asyncio.wait_for does up to Python 3.11 where what it awaits ends just then: who goes on unaware is waited for without end.
+    Raises Abandoned for any other cancellation: a closing client cancels futures that others await, and a TaskGroup
+    ignores a task that ends with CancelledError. Raises CancelledError also if `act` swallowed it, as asyncio.wait_for
+    may up to Python 3.11: a task that runs on after its cancellation blocks its owner for ever.
     """
     task = asyncio.current_task()
     before = task.cancelling() if task else 0
 
-    def is_asked() -> bool:
+    def is_cancelling() -> bool:
         return task is not None and task.cancelling() > before
 
     try:
         result = await act
     except asyncio.CancelledError:
-        if is_asked():
+        if is_cancelling():
             raise
         raise Abandoned from None
     except Exception as error:
-        if is_asked():
-            log.info("What was told to end ended by %s", named(error))
+        if is_cancelling():
+            log.info("A cancelled task ended with an error", extra={"error": error_summary(error)})
             raise asyncio.CancelledError from error
         raise
-    if is_asked():
+    if is_cancelling():
         raise asyncio.CancelledError
     return result
 
 
 @asynccontextmanager
 async def background(part: Coroutine[Any, Any, NoReturn]) -> AsyncIterator[None]:
-    """Runs `part`, which never ends by itself, until the context ends.
+    """Run `part`, which never ends by itself, as a background task until the context ends.
 
-    A part that fails ends the context too, which then raises what the part raised: else nobody would notice that it is gone.
+    A part that fails cancels the context, which then raises the part's error: a dead task must not go unnoticed.
     """
     try:
         async with asyncio.TaskGroup() as group:
@@ -154,18 +150,18 @@ async def background(part: Coroutine[Any, Any, NoReturn]) -> AsyncIterator[None]
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from None
     finally:
-        # One that was cancelled before it began.
+        # The task may have been cancelled before it started the coroutine.
         part.close()
 
 
 async def with_timeout(seconds: float, act: Awaitable[T]) -> T:
-    """Awaits `act` for so long at most, as `guard_cancellation` does. Raises TimeoutError, and Abandoned."""
+    """Await `act` for at most `seconds`, guarded by `guard_cancellation`. Raises TimeoutError and Abandoned."""
     async with asyncio.timeout(seconds):
         return await guard_cancellation(act)
 
 
 class Outage:
-    """Tells once that something is gone, and once that it is back."""
+    """Logs the start and the end of an outage, each once: `<what> is unavailable` and `<what> is back`."""
 
     def __init__(self, what: str) -> None:
         self.what = what
@@ -174,9 +170,12 @@ class Outage:
     def began(self, error: BaseException) -> None:
         if self.since is None:
             self.since = datetime.now(UTC)
-            log.warning("%s is unavailable (%s); trying again until it is back", self.what, named(error))
+            log.warning(
+                "%s is unavailable; retrying until it is back", self.what, extra={"error": error_summary(error)}
+            )
 
     def ended(self) -> None:
         if self.since is not None:
-            log.warning("%s is back after %.1f s", self.what, (datetime.now(UTC) - self.since).total_seconds())
+            seconds = (datetime.now(UTC) - self.since).total_seconds()
+            log.warning("%s is back", self.what, extra={"seconds": round(seconds, 1)})
             self.since = None

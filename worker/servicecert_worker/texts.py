@@ -1,7 +1,6 @@
-"""Texts that people read are data, so that a translator edits no code: one file a language, `texts/<language>.toml`.
+"""Texts for customers, as data that a translator can edit: one file per language, `texts/<language>.toml`.
 
-A table of the file holds the texts of one subject, each by its key. The code names the keys; the files are read and
-compared once, at import.
+A table of the file holds the texts of one subject by key. The code names the keys; the files are checked at import.
 """
 
 import tomllib
@@ -14,48 +13,46 @@ from types import MappingProxyType
 from servicecert_schemas.values import Language, Texts
 
 
-class TextsWrong(Exception):
-    """One sentence for whoever edits the texts: which language and which key, what is wrong, and what to do."""
+class InvalidTexts(Exception):
+    """One sentence for the translator: which language and key, what is wrong, and what to do."""
 
 
 def read_texts(package: str, table: str, keys: Iterable[str]) -> Mapping[str, Texts]:
     """Return the texts of one table of the package's files, by key, in the order of the English file.
 
-    Each key has one text in every language, with the same places such as `{days}`, and there are no other keys.
-    Raises `TextsWrong`.
+    Each key has one text in every language, with the same placeholders such as `{days}`, and there are no other keys.
+    Raises `InvalidTexts`.
     """
     used = tuple(keys)
-    found = {language: _read(package, table, language) for language in Language}
-    for language, texts in found.items():
+    loaded = {language: _read(package, table, language) for language in Language}
+    english = loaded[Language.ENGLISH]
+    for language, texts in loaded.items():
         if unused := sorted(texts.keys() - set(used)):
-            raise TextsWrong(f"{_of(language, table, unused[0])} is used by nothing: delete it, or correct its key.")
-        if lacking := [key for key in used if not isinstance(texts.get(key), str) or not texts[key].strip()]:
-            raise TextsWrong(f"{_of(language, table, lacking[0])} is missing: add a text.")
+            raise InvalidTexts(f"{_location(language, table, unused[0])} is not used: delete it, or correct its key.")
+        if missing := [key for key in used if not isinstance(texts.get(key), str) or not texts[key].strip()]:
+            raise InvalidTexts(f"{_location(language, table, missing[0])} is missing: add a text.")
     for language, key in product(Language, used):
-        places, others = _places(found[language][key]), _places(found[Language.ENGLISH][key])
-        if places != others:
-            raise TextsWrong(
-                f"{_of(language, table, key)} has the places {places}, but {others} in English: use the same."
-            )
-    return MappingProxyType(
-        {key: Texts(**{language: found[language][key] for language in Language}) for key in found[Language.ENGLISH]}
-    )
+        own, others = _placeholders(loaded[language][key]), _placeholders(english[key])
+        if own != others:
+            place = _location(language, table, key)
+            raise InvalidTexts(f"{place} has the placeholders {own}, but {others} in English: use the same.")
+    return MappingProxyType({key: Texts(**{lang: loaded[lang][key] for lang in Language}) for key in english})
 
 
 def _read(package: str, table: str, language: Language) -> dict[str, str]:
     try:
         texts = tomllib.loads((files(package) / "texts" / f"{language}.toml").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as wrong:
-        raise TextsWrong(f"texts/{language}.toml of {package} cannot be read, correct it: {wrong}") from None
+    except (OSError, ValueError) as error:
+        raise InvalidTexts(f"texts/{language}.toml of {package} cannot be read, correct it: {error}") from None
     return dict(texts.get(table, {}))
 
 
-def _of(language: Language, table: str, key: str) -> str:
+def _location(language: Language, table: str, key: str) -> str:
     return f"texts/{language}.toml: [{table}] {key!r}"
 
 
-def _places(text: str) -> list[str]:
-    """The places of a text that are filled in, e.g. `days`. A text with half a place counts as one, and so differs."""
+def _placeholders(text: str) -> list[str]:
+    """Return the placeholders of a text, e.g. `days`; the text itself if one is broken, so that the two differ."""
     try:
         return sorted({name for _, name, _, _ in Formatter().parse(text) if name is not None})
     except ValueError:

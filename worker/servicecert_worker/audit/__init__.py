@@ -1,1 +1,1 @@
-"""What was done, in a chain that shows where it was changed (B6)."""
+"""The audit: all decisions, in hash chains that show every change (B6)."""

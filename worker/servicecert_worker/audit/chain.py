@@ -1,13 +1,13 @@
-"""The audit chain: what was decided, in rows that nobody changes, drops or reorders unnoticed (B6).
+"""The audit chain: all decisions, in rows that cannot be changed, dropped or reordered unnoticed (B6).
 
-Each worker has a chain of its own, from its start to its end: its turns follow one another, so the head is in memory, and workers never wait for one
-another. A row is written in the transaction that it tells of. The checkpoints (see `checkpoints`) join the chains and sign their heads.
+Each worker process has a chain of its own, and keeps its head in memory, so workers never wait for each other. A row is
+written in the transaction that it describes. The checkpoints (see `checkpoints`) join the chains and sign their heads.
 
     hash = SHA-256(hash of the row before, 32 zero octets for the first || line)
     line = ["<service>","<chain>",<seq>,"<at>","<key>",<entry>]        JSON, in UTF-8, as `line` writes it
 
-An entry refers to events, intents and results by id and by SHA-256(salt || content), and repeats those fields that their types name as `AUDITED`.
-A person is in none of them. Without its salt a digest says nothing about what it was made of, so that taking the salt away erases (E3).
+An entry refers to events, intents and results by id and by SHA-256(salt || content), and repeats the `AUDITED` fields
+of their types, none of them personal. Without its salt a digest reveals nothing, so deleting the salt erases (E3).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from ..storage import QUERIES
 log = logging.getLogger(__name__)
 
 FIRST = bytes(32)
-"""What stands for the hash before the first row."""
+"""The previous hash of the first row."""
 
 _SALT_BYTES = 16
 
@@ -48,7 +48,7 @@ class Head(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of a chain, sealed."""
+    """A row of a chain, with its hash."""
 
     seq: int
     key: str
@@ -58,74 +58,74 @@ class Row:
 
 
 class Unrecorded(Transient):
-    """The audit chain cannot be written, so nothing is decided until it can (B6)."""
+    """The audit chain cannot be written: nothing is decided until it can (B6)."""
 
 
 def line(service: str, chain: UUID, seq: int, at: datetime, key: str, entry: str) -> bytes:
-    """What a row's hash is made of, beside the hash before. `at` is told in UTC, to the microsecond."""
+    """Return the content that a row's hash covers, besides the previous hash. `at` is in UTC, to the microsecond."""
     moment = at.astimezone(UTC).isoformat(timespec="microseconds")
     return f'["{service}","{chain}",{seq},"{moment}",{json.dumps(key, ensure_ascii=False)},{entry}]'.encode()
 
 
-def sealed(before: bytes, content: bytes) -> bytes:
-    """The hash of a row with that line after a row with that hash."""
+def row_hash(before: bytes, content: bytes) -> bytes:
+    """Return the hash of a row with this line, after a row with the hash `before`."""
     return sha256(before + content).digest()
 
 
 def digest(salt: bytes, content: bytes) -> str:
-    """What an entry says of a content that it does not repeat."""
+    """Return the salted digest of a content that an entry does not repeat."""
     return sha256(salt + content).hexdigest()
 
 
 def entry_of(decided: Decided, salt: bytes) -> str:
-    """What a row says of one item: what happened, and what followed."""
-    told: dict[str, Any] = {"happened": _happened(decided.item, salt)}
+    """Return a row's entry for one item: what happened, and what was decided."""
+    entry: dict[str, Any] = {"happened": _happened(decided.item, salt)}
     if decided.parked is not None:
-        told["parked"] = decided.parked
-    if decided.belated is not None:
-        told["belated"] = decided.belated
+        entry["parked"] = decided.parked
+    if decided.late_code is not None:
+        entry["belated"] = decided.late_code
     if decided.state is not None:
-        told["state"] = decided.state
+        entry["state"] = decided.state
     if decided.published:
-        told["events"] = [
-            _told("type", each.data.TYPE, each.id, each.data, digest(salt, each.payload)) for each in decided.published
+        entry["events"] = [
+            _reference("type", it.data.TYPE, it.id, it.data, digest(salt, it.payload)) for it in decided.published
         ]
     if decided.intended:
-        told["intents"] = [
-            _told("kind", each.intent.kind, each.id, each.intent.data, digest(salt, each.payload))
+        entry["intents"] = [
+            _reference("kind", each.intent.kind, each.id, each.intent.data, digest(salt, each.payload))
             for each in decided.intended
         ]
     if decided.deadlines:
-        told["deadlines"] = [{"kind": each.kind, "at": each.at} for each in decided.deadlines]
-    return to_json(told).decode()
+        entry["deadlines"] = [{"kind": each.kind, "at": each.at} for each in decided.deadlines]
+    return to_json(entry).decode()
 
 
 def _happened(item: Item, salt: bytes) -> dict[str, Any]:
     match item:
         case Result():
             content = item.data.model_dump_json().encode()
-            return _told("result", item.kind, item.id, item.data, digest(salt, content))
+            return _reference("result", item.kind, item.id, item.data, digest(salt, content))
         case Due():
             return {"deadline": item.kind, "id": item.id, "due": item.at}
     record, what = item.record, item.what
-    of = digest(salt, record.value or b"")
-    told = (
-        _told("event", what.data.TYPE, what.id, what.data, of)
+    hexdigest = digest(salt, record.value or b"")
+    reference = (
+        _reference("event", what.data.TYPE, what.id, what.data, hexdigest)
         if isinstance(what, Event)
-        else {"event": None, "id": what.id, "sha256": of}
+        else {"event": None, "id": what.id, "sha256": hexdigest}
     )
-    return {**told, "from": f"{record.topic}/{record.partition}/{record.offset}"}
+    return {**reference, "from": f"{record.topic}/{record.partition}/{record.offset}"}
 
 
-def _told(what: str, name: str, identity: UUID, data: BaseModel, of: str) -> dict[str, Any]:
+def _reference(kind: str, name: str, identity: UUID, data: BaseModel, hexdigest: str) -> dict[str, Any]:
     audited: tuple[str, ...] = getattr(data, "AUDITED", ())
     facts = {name: getattr(data, name) for name in audited}
-    told = {what: name, "id": identity, "sha256": of}
-    return {**told, "facts": facts} if facts else told
+    reference = {kind: name, "id": identity, "sha256": hexdigest}
+    return {**reference, "facts": facts} if facts else reference
 
 
 def is_case(key: str) -> bool:
-    """Whether a key is a case's, and so names no person whatever record bore it."""
+    """Return whether a key is a case's id, and so not personal, whatever record has it."""
     try:
         return str(UUID(key)) == key
     except ValueError:
@@ -133,16 +133,16 @@ def is_case(key: str) -> bool:
 
 
 def key_of(item: Item) -> str:
-    """What a row is found by. A record that is no event may have any key, a person's name too: it is told by its place, unless its key is a case's."""
+    """Return a row's key: the item's, or its position if it is not an event, because its key may be personal then."""
     if isinstance(item, Result | Due) or isinstance(item.what, Event) or is_case(item.key):
         return item.key
     return f"{item.record.topic}/{item.record.partition}/{item.record.offset}"
 
 
 class Chain:
-    """A worker's own chain. `begin` comes first; then, for each turn, `rows`, and `head` set to what came of it.
+    """A worker's own chain. Call `begin` first; then, for each turn, `rows`, and set `head` after the commit.
 
-    `head` is None where it is unknown whether the last turn was committed: the next turn reads it.
+    `head` is None while it is unknown whether the last turn was committed: the next turn reads it.
     """
 
     def __init__(self, service: str, facts: Mapping[str, object], random: Callable[[int], bytes]) -> None:
@@ -154,35 +154,35 @@ class Chain:
 
     @property
     def begun(self) -> bool:
-        """Whether the chain has its first row."""
+        """Return whether the chain has its first row."""
         return self.id.int != 0
 
     async def begin(self, pool: asyncpg.Pool[Any] | Connection | asyncpg.Connection[Any], now: datetime) -> None:
-        """Begins a new chain with a row that tells what this worker is. Raises `Unrecorded`, and what the database raises."""
+        """Begin a new chain with a row that describes this worker. Raises `Unrecorded`, and the database's errors."""
         chain = UUID(bytes=self._random(16), version=4)
         begun = {"begun": {"version": version("servicecert"), "host": socket.gethostname(), **self._facts}}
-        row = self._sealed(chain, Head(0, FIRST), now, "", to_json(begun).decode(), None)
+        row = self._seal(chain, Head(0, FIRST), now, "", to_json(begun).decode(), None)
         try:
             await pool.execute(QUERIES["begin_chain"], chain, row.seq, now, row.key, row.entry, row.hash)
         except asyncpg.PostgresError as error:
-            raise _unrecorded(error) from error
+            raise _as_unrecorded(error) from error
         self.id, self.head = chain, Head(row.seq, row.hash)
 
     async def rows(self, connection: Connection, decided: Sequence[Decided], now: datetime) -> list[Row]:
-        """The rows of a turn, to be written in its transaction."""
+        """Return the rows of a turn, to be written in its transaction."""
         head = self.head or await self._read(connection)
         rows: list[Row] = []
         for each in decided:
             salt = self._random(_SALT_BYTES)
-            row = self._sealed(self.id, head, now, key_of(each.item), entry_of(each, salt), salt)
+            row = self._seal(self.id, head, now, key_of(each.item), entry_of(each, salt), salt)
             rows.append(row)
             head = Head(row.seq, row.hash)
         return rows
 
-    async def note(self, connection: Connection | asyncpg.Connection[Any], key: str, entry: str, now: datetime) -> None:
-        """Tells what a command did, in the transaction in which it does it."""
+    async def add(self, connection: Connection | asyncpg.Connection[Any], key: str, entry: str, now: datetime) -> None:
+        """Add what a command does, in the transaction that does it."""
         assert self.head is not None
-        row = self._sealed(self.id, self.head, now, key, entry, None)
+        row = self._seal(self.id, self.head, now, key, entry, None)
         await connection.execute(
             "insert into audit (chain, seq, at, key, entry, hash) values ($1, $2, $3, $4, $5, $6)",
             self.id,
@@ -194,15 +194,16 @@ class Chain:
         )
         self.head = Head(row.seq, row.hash)
 
-    def refused(self, error: asyncpg.PostgresError) -> Exception:
-        """What the turn fails with that could not write: the chain's own fault is never taken for a record's."""
+    def write_error(self, error: asyncpg.PostgresError) -> Exception:
+        """Return what a turn raises for a write error: an error of the chain is never blamed on a record."""
         if isinstance(error, asyncpg.InsufficientPrivilegeError):
-            return _unrecorded(error)
+            return _as_unrecorded(error)
         if error.table_name != "audit":
             return error
         if self.head is not None:
+            fields = {"chain": str(self.id), "row": self.head.seq + 1}
             log.error(
-                "Row %d of the audit chain %s is there already, written by somebody else", self.head.seq + 1, self.id
+                "Another writer added a row to this worker's audit chain: run `servicecert audit verify`", extra=fields
             )
         self.head = None
         return Conflict("the audit chain")
@@ -212,15 +213,15 @@ class Chain:
             "select seq, hash from audit where chain = $1 order by seq desc limit 1", self.id
         )
         if row is None:
-            raise Unrecorded("The audit chain of this worker is gone.")
+            raise Unrecorded("The audit chain of this worker was deleted.")
         return Head(row["seq"], row["hash"])
 
-    def _sealed(self, chain: UUID, head: Head, at: datetime, key: str, entry: str, salt: bytes | None) -> Row:
+    def _seal(self, chain: UUID, head: Head, at: datetime, key: str, entry: str, salt: bytes | None) -> Row:
         seq = head.seq + 1
-        return Row(seq, key, entry, sealed(head.hash, line(self._service, chain, seq, at, key, entry)), salt)
+        return Row(seq, key, entry, row_hash(head.hash, line(self._service, chain, seq, at, key, entry)), salt)
 
 
-def _unrecorded(error: asyncpg.PostgresError) -> Exception:
+def _as_unrecorded(error: asyncpg.PostgresError) -> Exception:
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
         return Unrecorded("The role of the service may not write its audit chain.")
     return error

@@ -1,8 +1,7 @@
-"""Signed checkpoints: they join the audit chains of a service's workers and vouch for their heads (B6).
+"""Signed checkpoints join the audit chains of a service's workers and attest their heads (B6).
 
-The leader makes one now and then, where a chain grew: it names the new heads and the checkpoint before, is signed with a key that the database's
-administrator does not have, and is exported to the topic `audit-checkpoints`. Whoever rewrites a row afterwards contradicts a signature that is out of
-reach.
+The leader makes one at intervals if a chain grew. It names the new heads and the previous checkpoint, is signed with a
+key that the database's administrator does not have, and is exported to the topic `audit-checkpoints`.
 """
 
 from __future__ import annotations
@@ -38,13 +37,13 @@ from ..storage import QUERIES
 from .chain import Head
 
 _CHECKPOINT = uuid5(UUID(int=0), "servicecert.audit.checkpoint")
-MOST_HEADS = 500
-"""How many chains one checkpoint names: more are named by the next."""
+MAX_HEADS = 500
+"""The most chains that one checkpoint names; the next one names the rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a checkpoint says. `previous` is the SHA-256 of the text of the one before, empty for the first."""
+    """A checkpoint's content. `previous` is the SHA-256 of the previous checkpoint's text, empty for the first."""
 
     service: str
     number: int
@@ -53,7 +52,7 @@ class Checkpoint:
     heads: Mapping[UUID, Head]
 
     def text(self) -> str:
-        """What is signed: JSON on one line."""
+        """Return the text to sign: JSON on one line."""
         heads = {str(chain): [head.seq, head.hash.hex()] for chain, head in self.heads.items()}
         at = self.at.astimezone(UTC).isoformat(timespec="microseconds")
         facts = {"service": self.service, "number": self.number, "at": at, "previous": self.previous, "heads": heads}
@@ -61,7 +60,7 @@ class Checkpoint:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Raises `ValueError` for a text that no checkpoint has."""
+        """Parse a text. Raises `ValueError` if it is not a checkpoint's."""
         try:
             facts = json.loads(text)
             heads = {UUID(chain): Head(int(seq), bytes.fromhex(hash)) for chain, (seq, hash) in facts["heads"].items()}
@@ -73,25 +72,25 @@ class Checkpoint:
                 heads,
             )
         except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError("is no checkpoint") from error
+            raise ValueError("is not a checkpoint") from error
 
 
 def fingerprint(text: str) -> str:
-    """What the next checkpoint calls the one with this text."""
+    """Return the SHA-256 by which the next checkpoint refers to this text."""
     return sha256(text.encode()).hexdigest()
 
 
 def key_id(key: Ed25519PublicKey) -> str:
-    """SHA-256 of the key's SubjectPublicKeyInfo, in hexadecimal."""
+    """Return the SHA-256 of the key's SubjectPublicKeyInfo, in hexadecimal."""
     return sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
 def make_keys(folder: Path, services: Sequence[str], *, apart: bool = False) -> list[Path]:
-    """Makes for each service a key that signs its checkpoints, `<service>.key`, readable by its owner alone, and `<service>.pub` for who verifies them.
+    """Create a key pair for each service, with `apart` in a folder of its name, and return the files.
 
-    With `apart` each service's are in a folder of its name. Nothing is ever overwritten. Answers the files made. Raises `OperatorError`.
+    `<service>.key` (mode 0600) signs, `<service>.pub` verifies. Never overwrites a file. Raises `OperatorError`.
     """
-    made: list[Path] = []
+    created: list[Path] = []
     try:
         for service in services:
             own = folder / service if apart else folder
@@ -103,16 +102,16 @@ def make_keys(folder: Path, services: Sequence[str], *, apart: bool = False) -> 
                 path = own / f"{service}.{suffix}"
                 with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
                     file.write(content)
-                made.append(path)
+                created.append(path)
     except FileExistsError as fault:
-        raise OperatorError(f"{fault.filename} is there already and stays as it is: name another folder.", 73) from None
+        raise OperatorError(f"{fault.filename} exists and is not overwritten: name another folder.", 73) from None
     except OSError as fault:
         raise OperatorError(f"{folder} cannot be written ({fault.strerror}): name another folder.", 73) from None
-    return made
+    return created
 
 
 def read_key(path: Path) -> Ed25519PrivateKey:
-    """The key that checkpoints are signed with. Raises `OperatorError`."""
+    """Return the key that signs checkpoints. Raises `OperatorError`."""
     try:
         key = load_pem_private_key(path.read_bytes(), None)
     except OSError as fault:
@@ -129,16 +128,16 @@ def read_key(path: Path) -> Ed25519PrivateKey:
 
 @dataclass(frozen=True, slots=True)
 class TrustedKey:
-    """A public key, and the services whose checkpoints it vouches for: each service's worker can read its own key alone."""
+    """A public key, and the services whose checkpoints it verifies: each worker has only its own service's key."""
 
     key: Ed25519PublicKey
     services: frozenset[str]
 
 
 def read_public_keys(folder: Path) -> dict[str, TrustedKey]:
-    """The public keys of a folder and of the folders in it, by id: `<service>.pub`, or `<service>-<anything>.pub` for one of several.
+    """Return the public keys in a folder and its subfolders, by id: `<service>.pub` or several `<service>-….pub`.
 
-    Raises `OperatorError` where there is none, or a file is none.
+    Raises `OperatorError` if there is none, or a file is not one.
     """
     keys: dict[str, TrustedKey] = {}
     for path in sorted(folder.rglob("*.pub")):
@@ -147,7 +146,7 @@ def read_public_keys(folder: Path) -> dict[str, TrustedKey]:
         except (OSError, ValueError):
             key = None
         if not isinstance(key, Ed25519PublicKey):
-            raise OperatorError(f"{path} holds no Ed25519 public key: take it away, or name another folder.", 65)
+            raise OperatorError(f"{path} holds no Ed25519 public key: remove it, or name another folder.", 65)
         id, service = key_id(key), path.stem.partition("-")[0]
         others = keys[id].services if id in keys else frozenset()
         keys[id] = TrustedKey(key, others | {service})
@@ -159,7 +158,7 @@ def read_public_keys(folder: Path) -> dict[str, TrustedKey]:
 
 
 def is_signed(text: str, signature: bytes, key: Ed25519PublicKey) -> bool:
-    """Whether the key signed the text."""
+    """Return whether the key signed the text."""
     try:
         key.verify(signature, text.encode())
     except InvalidSignature:
@@ -168,7 +167,7 @@ def is_signed(text: str, signature: bytes, key: Ed25519PublicKey) -> bool:
 
 
 class Attestor:
-    """Makes checkpoints for a service. One at a time: the leader's."""
+    """Signs checkpoints for a service; only the leader runs one."""
 
     def __init__(
         self, service: str, pool: asyncpg.Pool[Any], key: Ed25519PrivateKey, clock: Callable[[], datetime]
@@ -180,11 +179,11 @@ class Attestor:
         self._clock = clock
 
     async def attest(self) -> bool:
-        """Signs the heads of the chains that grew, stores it and leaves it to the relay to export. Answers whether there was any."""
+        """Sign the heads of the chains that grew, store that, and queue it for the relay. Return whether one grew."""
         async with self._pool.acquire() as connection, connection.transaction():
-            # A leader that goes and one that comes may both be here: the second sees what the first stored.
+            # An old and a new leader may both be here: the second sees what the first stored.
             await connection.execute("select pg_advisory_xact_lock($1)", key_lock(self._service, self._service))
-            grown = await connection.fetch(QUERIES["grown"], MOST_HEADS)
+            grown = await connection.fetch(QUERIES["grown"], MAX_HEADS)
             if not grown:
                 return False
             last = await connection.fetchrow("select number, body from audit_checkpoints order by number desc limit 1")
@@ -216,7 +215,8 @@ class Attestor:
             signature,
         )
         await connection.execute(
-            "update audit_chains a set attested = h.seq from unnest($1::uuid[], $2::bigint[]) as h (chain, seq) where a.chain = h.chain",
+            "update audit_chains a set attested = h.seq "
+            "from unnest($1::uuid[], $2::bigint[]) as h (chain, seq) where a.chain = h.chain",
             list(checkpoint.heads),
             [head.seq for head in checkpoint.heads.values()],
         )

@@ -1,1 +1,1 @@
-"""Pure: the authority's rules that more than one service decides by."""
+"""Pure rules of the authority that more than one service uses."""

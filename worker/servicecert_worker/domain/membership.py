@@ -1,6 +1,6 @@
-"""Who may act for which customer account, as the topic `accounts` tells it, and how sure it is who acts (A2, A3).
+"""Who may act for which customer account, from the topic `accounts`, and how strongly they are authenticated (A2, A3).
 
-Every service that judges a user follows the topic and keeps a snapshot, which shares its parts with the one before it.
+Every service that authorises users follows the topic and keeps an immutable snapshot of it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,41 +17,41 @@ from servicecert_schemas.event import Actor, Assurance, EventData, Role
 from ..decider import Change
 
 ASKED_AFTER = tuple(timedelta(seconds=seconds) for seconds in (0.2, 1, 3, 10, 30, 60))
-"""When an event of a user who is no member is looked at again: the invitation may be under way on another topic (A2)."""
+"""When an event of a user who is not a member is checked again: the invitation may still be on its way (A2)."""
 
 _STRONG = frozenset({Assurance.SUBSTANTIAL, Assurance.HIGH})
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Somebody who may act since a moment, until another where removed. `said` is when the role was last said."""
+    """Someone who may act from `since` on, until `until` if removed. `stated_at` is when the role was last stated."""
 
     role: Role
     since: datetime
-    said: datetime
+    stated_at: datetime
     until: datetime | None = None
 
     def acts(self, sent: datetime) -> bool:
-        """Whether what was sent at a moment counts: the user is a member now, or was one then."""
+        """Return whether an event sent at a moment counts: the user is a member now, or was one then."""
         return self.until is None or self.since <= sent < self.until
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account. Members are kept by user, and by the case where they were invited for one only."""
+    """One account. Members are kept by user, and by case if they were invited for one case only."""
 
     business_id: str | None = None
     members: Mapping[tuple[str, UUID | None], Member] = field(default_factory=lambda: MappingProxyType({}))
 
     def member(self, user_id: str, case_id: UUID, sent: datetime) -> Role | None:
-        """In which role a user may act in a case: as a member of the account first, else as one who was invited for that case."""
-        for place in ((user_id, None), (user_id, case_id)):
-            member = self.members.get(place)
+        """Return a user's role in a case: as a member of the account, or else as invited for that case."""
+        for scope in (None, case_id):
+            member = self.members.get((user_id, scope))
             # Nobody is the technical contact of a whole account (A3).
             if (
                 member is not None
                 and member.acts(sent)
-                and not (place[1] is None and member.role is Role.TECHNICAL_CONTACT)
+                and not (scope is None and member.role is Role.TECHNICAL_CONTACT)
             ):
                 return member.role
         return None
@@ -62,11 +62,11 @@ NO_ACCOUNTS: Accounts = Map()
 
 
 def _account_after(account: Account | None, data: EventData | None, at: datetime) -> Account | None:
-    """The account after an event of it. One that is repeated, or older than what is known, changes nothing; so does what is no event of accounts."""
+    """Return the account after an event. One that is repeated, outdated or of another kind changes nothing."""
     before = account or Account()
     match data:
         case AccountOpened():
-            # An account is bound once, for ever. Whoever opened it is its first member.
+            # An account is bound to its organisation once, for ever. The user who opened it is its first member.
             bound = replace(before, business_id=before.business_id or data.business_id)
             return _added(bound, data.actor.user_id, data.actor.role, None, at)
         case AccountMemberAdded():
@@ -79,24 +79,24 @@ def _account_after(account: Account | None, data: EventData | None, at: datetime
 
 def _added(account: Account, user_id: str, role: Role, case_id: UUID | None, at: datetime) -> Account:
     before = account.members.get((user_id, case_id))
-    if before is not None and at < (before.until or before.said):
+    if before is not None and at < (before.until or before.stated_at):
         return account
     since = at if before is None or before.until is not None else before.since
     return replace(account, members={**account.members, (user_id, case_id): Member(role, since, at)})
 
 
 def _removed(account: Account, user_id: str, case_id: UUID | None, at: datetime) -> Account:
-    """The account without a member: of a case where one is named, and else of the account and of all its cases."""
-    gone = {
-        place: replace(member, until=at)
-        for place, member in account.members.items()
-        if place[0] == user_id and case_id in (None, place[1]) and member.until is None and member.since <= at
+    """Return the account without a member of one case, or, for None, of the account and all its cases."""
+    removed = {
+        (user, case): replace(member, until=at)
+        for (user, case), member in account.members.items()
+        if user == user_id and case_id in (None, case) and member.until is None and member.since <= at
     }
-    return replace(account, members={**account.members, **gone})
+    return replace(account, members={**account.members, **removed})
 
 
 def accounts_after(accounts: Accounts, changes: Iterable[Change]) -> Accounts:
-    """Return the accounts after more events of them. One that is repeated, or older than what is known, changes nothing."""
+    """Return the accounts after more events. One that is repeated or outdated changes nothing."""
     draft = accounts.mutate()
     for change in changes:
         after = _account_after(draft.get(change.key), change.data, change.time)
@@ -106,9 +106,9 @@ def accounts_after(accounts: Accounts, changes: Iterable[Change]) -> Accounts:
 
 
 def role_of(actor: Actor, case_id: UUID, accounts: Accounts, sent: datetime) -> Role | None:
-    """Return the role in which a user was invited to act in a case when this was sent; None where nobody invited them.
+    """Return the role in which a user may act in a case at the time `sent`; None if they were not invited.
 
-    Nobody acts for an account of which it is not known whose it is: it could act for any organisation.
+    Nobody may act for an account without an organisation: it could act for any organisation.
     """
     account = accounts.get(actor.account_id)
     if account is None or account.business_id is None:
@@ -119,11 +119,11 @@ def role_of(actor: Actor, case_id: UUID, accounts: Accounts, sent: datetime) -> 
 def role_or_wait(
     actor: Actor, case_id: UUID, accounts: Accounts, sent: datetime, since: datetime, now: datetime
 ) -> Role | datetime | None:
-    """Return the role in which a user was invited; or when to look again, where the event is here `since` a moment only; or None."""
+    """Return a user's role; or when to check again, if the event arrived (`since`) only a moment ago; or None."""
     later = (since + after for after in ASKED_AFTER if since + after > now)
     return role_of(actor, case_id, accounts, sent) or next(later, None)
 
 
 def is_strongly_authenticated(actor: Actor) -> bool:
-    """Return whether it is sure enough who acts (A2)."""
+    """Return whether the user is authenticated strongly enough (A2)."""
     return actor.assurance in _STRONG

@@ -1,1 +1,1 @@
-"""Kafka as the worker uses it."""
+"""The worker's Kafka clients."""

@@ -1,4 +1,4 @@
-"""How Kafka is reached: in the clear, or by TLS and SASL. Every client of ours, of workers and of commands, is opened with this."""
+"""How Kafka is reached: in plain text, or by TLS and SASL. All our clients, of workers and of commands, use this."""
 
 import os
 import ssl
@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class SecurityProtocol(StrEnum):
-    """Kafka's own names."""
+    """Kafka's security protocols."""
 
     PLAINTEXT = "PLAINTEXT"
     SSL = "SSL"
@@ -20,17 +20,17 @@ class SecurityProtocol(StrEnum):
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether the broker proves who it is, by a certificate."""
+        """Return whether the connection uses TLS."""
         return self in (SecurityProtocol.SSL, SecurityProtocol.SASL_SSL)
 
     @property
     def has_login(self) -> bool:
-        """Whether the client proves who it is, by a password."""
+        """Return whether the client logs in with a password."""
         return self in (SecurityProtocol.SASL_PLAINTEXT, SecurityProtocol.SASL_SSL)
 
 
 class SaslMechanism(StrEnum):
-    """Those of RFC 4616, RFC 5802 and RFC 7677 that Kafka has."""
+    """The supported mechanisms of RFC 4616, RFC 5802 and RFC 7677."""
 
     PLAIN = "PLAIN"
     SCRAM_SHA_256 = "SCRAM-SHA-256"
@@ -38,7 +38,7 @@ class SaslMechanism(StrEnum):
 
 
 class KafkaAccess(BaseSettings):
-    """The environment names are given as aliases. Raises pydantic's `ValidationError`, whose messages name the way out."""
+    """The settings, by environment variable (alias). Raises pydantic's `ValidationError`, which says what to do."""
 
     model_config = SettingsConfigDict(frozen=True, populate_by_name=True, extra="ignore")
 
@@ -67,20 +67,21 @@ class KafkaAccess(BaseSettings):
         protocol = self.security_protocol
         if protocol.has_login != (self.sasl_username is not None and self.sasl_password_file is not None):
             raise ValueError(
-                "KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD_FILE go with KAFKA_SECURITY_PROTOCOL=SASL_SSL or SASL_PLAINTEXT: "
-                "set all three, or none"
+                "KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD_FILE go with "
+                "KAFKA_SECURITY_PROTOCOL=SASL_SSL or SASL_PLAINTEXT: set all three, or none"
             )
         if self.kafka_ca_file is not None and not protocol.is_encrypted:
             raise ValueError("KAFKA_CA_FILE needs KAFKA_SECURITY_PROTOCOL=SSL or SASL_SSL")
         if protocol is SecurityProtocol.SASL_PLAINTEXT and self.sasl_mechanism is SaslMechanism.PLAIN:
             raise ValueError(
-                "KAFKA_SASL_MECHANISM=PLAIN needs KAFKA_SECURITY_PROTOCOL=SASL_SSL, so that the password never goes unencrypted"
+                "KAFKA_SASL_MECHANISM=PLAIN needs KAFKA_SECURITY_PROTOCOL=SASL_SSL, "
+                "so that the password is never sent unencrypted"
             )
         _ = self._secrets
         return self
 
     def to(self, bootstrap_servers: str) -> dict[str, Any]:
-        """What aiokafka's clients are opened with, for these brokers."""
+        """Return the options of aiokafka's clients for these brokers."""
         return {
             "bootstrap_servers": bootstrap_servers,
             "security_protocol": self.security_protocol.value,
@@ -89,18 +90,18 @@ class KafkaAccess(BaseSettings):
 
     @cached_property
     def _secrets(self) -> dict[str, Any]:
-        """Read once: a password or a CA that is changed is read at the next start."""
-        found: dict[str, Any] = {}
+        """The TLS and login options, read once: a changed password or CA is read at the next start."""
+        options: dict[str, Any] = {}
         if self.security_protocol.is_encrypted:
             try:
-                found["ssl_context"] = ssl.create_default_context(cafile=self.kafka_ca_file)
+                options["ssl_context"] = ssl.create_default_context(cafile=self.kafka_ca_file)
             except (OSError, ssl.SSLError):
                 raise ValueError("KAFKA_CA_FILE cannot be read, or holds no certificate in PEM") from None
         if self.sasl_password_file is not None:
-            found["sasl_mechanism"] = self.sasl_mechanism.value
-            found["sasl_plain_username"] = self.sasl_username
-            found["sasl_plain_password"] = _first_line(self)
-        return found
+            options["sasl_mechanism"] = self.sasl_mechanism.value
+            options["sasl_plain_username"] = self.sasl_username
+            options["sasl_plain_password"] = _first_line(self)
+        return options
 
 
 def _first_line(access: KafkaAccess) -> str:
@@ -115,8 +116,8 @@ def _first_line(access: KafkaAccess) -> str:
 
 
 def over_tls() -> bool:
-    """Whether the environment names TLS. asyncio's own event loop is taken then: under uvloop a TLS connection to a broker that the client has left
-    can hold the loop's end until the broker drops it, after 10 minutes.
+    """Return whether the environment sets TLS. We use asyncio's event loop then: under uvloop a closed TLS connection
+    can keep the loop from ending until the broker drops it, after 10 minutes.
     """
     return os.environ.get("KAFKA_SECURITY_PROTOCOL", "").upper().endswith("SSL")
 

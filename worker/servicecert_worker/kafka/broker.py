@@ -1,6 +1,6 @@
-"""FastStream's broker as every process of ours uses it: it waits for Kafka, hands over raw records, and prints no text of theirs.
+"""FastStream's broker with our settings: it waits for Kafka, passes raw records on, and never logs their content.
 
-What FastStream's defaults do instead, and what it costs, is in docs/decisions/faststream.md.
+docs/decisions/faststream.md says what FastStream's defaults do instead, and what they cost.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from faststream.kafka import KafkaBroker, Topic
 from faststream.kafka.message import KafkaMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
-from ..faults import Outage, backoff, named, with_timeout
+from ..faults import Outage, backoff, error_summary, with_timeout
 from .access import KafkaAccess, SaslMechanism
 from .clients import stop
 from .cluster import Cluster
@@ -26,7 +26,7 @@ from .internals import is_broken
 log = logging.getLogger(__name__)
 
 Subscriber: TypeAlias = Any
-"""FastStream's batch subscriber: its own name for it is internal."""
+"""FastStream's batch subscriber, whose class is internal."""
 Handler: TypeAlias = Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
 
 _START_SECONDS = 30.0
@@ -43,7 +43,7 @@ _SASL = {
 
 
 class Broker(KafkaBroker):
-    """A `KafkaBroker` for reading that starts while Kafka is down, by trying again, and that always ends within seconds."""
+    """A `KafkaBroker` for reading. It retries its start while Kafka is down, and always stops within seconds."""
 
     def __init__(self, cluster: Cluster, client_id: str) -> None:
         super().__init__(
@@ -54,14 +54,14 @@ class Broker(KafkaBroker):
             request_timeout_ms=15_000,
             graceful_timeout=_STOP_SECONDS,
             apply_types=False,
-            logger=TypesOnly(),
-            middlewares=(Guard,),
+            logger=ErrorTypeLogger(),
+            middlewares=(RereadOnError,),
         )
         self._starting: asyncio.Task[Any] | None = None
         self.is_stopped = False
 
     async def start(self) -> None:
-        """Start all subscribers; tries again until Kafka answers, or until `stop`."""
+        """Start all subscribers; retry until Kafka answers, or until `stop`."""
         self._starting = asyncio.current_task()
         outage = Outage("Kafka")
         try:
@@ -73,9 +73,9 @@ class Broker(KafkaBroker):
                     break
                 except (KafkaError, OSError, TimeoutError) as error:
                     outage.began(error)
-                    await self._leave()
+                    await self._stop_subscribers()
         except asyncio.CancelledError:
-            # FastStream starts in a task group that must not be cancelled as a whole: what stops goes on in it.
+            # FastStream starts in a task group that must not be cancelled as a whole: its shutdown runs in it.
             if not self.is_stopped:
                 raise
         else:
@@ -84,19 +84,19 @@ class Broker(KafkaBroker):
             self._starting = None
 
     async def stop(self, *error: Any) -> None:
-        """Stop all subscribers for good, whatever state Kafka and they are in."""
+        """Stop all subscribers for good, whatever their state and Kafka's."""
         self.is_stopped = True
         if (starting := self._starting) is not None and starting is not asyncio.current_task():
             starting.cancel()
             await asyncio.wait([starting], timeout=_STOP_SECONDS)
-        await self._leave()
+        await self._stop_subscribers()
         with suppress(TimeoutError):
             await with_timeout(_STOP_SECONDS, super().stop(*error))
 
     async def reopen(self, subscriber: Subscriber, outage: Outage) -> None:
-        """Stop a subscriber and start it again, until Kafka lets it, or until `stop`."""
-        log.info("A subscriber has stopped reading; it is opened again")
-        await leave(subscriber)
+        """Stop a subscriber and start it again; retry until Kafka answers, or until `stop`."""
+        log.info("A subscriber has stopped reading; reopening it")
+        await stop_subscriber(subscriber)
         await asyncio.sleep(1)
         async for _ in backoff():
             if self.is_stopped:
@@ -106,17 +106,17 @@ class Broker(KafkaBroker):
                 break
             except (KafkaError, OSError, TimeoutError) as error:
                 outage.began(error)
-                await leave(subscriber)
+                await stop_subscriber(subscriber)
         outage.ended()
         if self.is_stopped:
-            await leave(subscriber)
+            await stop_subscriber(subscriber)
 
-    async def _leave(self) -> None:
-        await asyncio.gather(*(leave(subscriber) for subscriber in self.subscribers))
+    async def _stop_subscribers(self) -> None:
+        await asyncio.gather(*(stop_subscriber(subscriber) for subscriber in self.subscribers))
 
 
-class Guard(BaseMiddleware):
-    """Has a batch read again that its handler did not take. FastStream swallows the fault, and would go on after the batch."""
+class RereadOnError(BaseMiddleware):
+    """Reads a batch again whose handler failed. FastStream alone would swallow the error and skip the batch."""
 
     async def after_processed(
         self,
@@ -126,22 +126,22 @@ class Guard(BaseMiddleware):
     ) -> bool | None:
         subscriber = self.context.get_local("handler_")
         if isinstance(exc_val, Exception) and self.msg is not None and subscriber.consumer is not None:
-            go_back(subscriber, self.msg)
+            seek_back(subscriber, self.msg)
             await asyncio.sleep(_FAULT_SECONDS)
         return False
 
 
-class TypesOnly:
-    """The logger that FastStream gets. It tells faults by type and line, never by text: that may quote a record (I10)."""
+class ErrorTypeLogger:
+    """FastStream's logger. It logs an error's type and line, never its text: that may quote a record (I10)."""
 
     def log(self, level: int, msg: Any, /, *_: Any, exc_info: Any = None, **__: Any) -> None:  # noqa: ARG002
-        """Log the fault `exc_info`; FastStream's other lines say nothing that our own do not."""
+        """Log the error `exc_info`; FastStream's other lines only repeat our own."""
         if isinstance(exc_info, BaseException):
-            log.log(level, "FastStream reports %s", named(exc_info))
+            log.log(level, "FastStream reported an error", extra={"error": error_summary(exc_info)})
 
 
 def security(access: KafkaAccess) -> BaseSecurity | None:
-    """Return how Kafka is reached in FastStream's words; None for plain text without a login."""
+    """Return FastStream's security settings for this access; None for plain text without a login."""
     options = access.to("")
     context = options.get("ssl_context")
     if access.security_protocol.has_login:
@@ -153,9 +153,9 @@ def security(access: KafkaAccess) -> BaseSecurity | None:
 def subscribe(
     broker: KafkaBroker, topics: Sequence[str], handler: Handler, max_records: int = 400, **options: Any
 ) -> Subscriber:
-    """Register a batch subscriber that reads topics from their first record, or from its group's offsets, and return it.
+    """Register and return a batch subscriber that reads from its group's offsets, or else from the first record.
 
-    The handler gets the records as Kafka's client gives them, so that no header or value can raise before it. FastStream commits no offset.
+    The handler gets aiokafka's records, so that no header or value can raise before it. FastStream commits no offsets.
     """
     subscriber = broker.subscriber(
         *[Topic(topic, declare=False) for topic in topics],
@@ -164,27 +164,27 @@ def subscribe(
         ack_policy=AckPolicy.MANUAL,
         no_reply=True,
         auto_offset_reset="earliest",
-        parser=_as_it_is,
-        decoder=_raw,
+        parser=_to_message,
+        decoder=_to_records,
         **options,
     )
     subscriber(handler)
-    subscriber.get_msg = _Fetching(max_records)
+    subscriber.get_msg = _Fetcher(max_records)
     return subscriber
 
 
-class _Fetching:
-    """How a subscriber fetches, in place of FastStream's way.
+class _Fetcher:
+    """Fetches a subscriber's records, in place of FastStream's method.
 
-    That one sleeps as long again after each empty poll, and goes on with the same consumer where fetching fails, though
-    its position may have passed records of one partition when another one's batch cannot be read. Here such a
-    subscriber ends, and is opened again at the offsets to read on from. So does one that gets no answer for one of its
-    partitions: after a broker's death a client may wait for ever, and nothing else tells it from one with no records.
+    FastStream's sleeps as long again after each empty poll, and keeps a consumer whose fetch failed, though its
+    position may be past records of one partition if another's batch cannot be read. Here such a subscriber ends, and is
+    reopened at the offsets to continue from. So is one that gets no answer for a partition: after a broker's death a
+    client may wait for ever, which otherwise looks like a partition without records.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._outage = Outage("Reading from Kafka")
+    def __init__(self, max_records: int) -> None:
+        self._max_records = max_records
+        self._outage = Outage("Fetching from Kafka")
         self._answered: int | None = None
         self._unanswered_seconds = 0.0
         self._patience = _UNANSWERED_SECONDS
@@ -193,15 +193,15 @@ class _Fetching:
         clock = asyncio.get_running_loop().time
         started = clock()
         try:
-            batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=self._most)
+            batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=self._max_records)
         except ConsumerStoppedError:
             raise
         except Exception as error:
             self._outage.began(error)
             raise ConsumerStoppedError from None
         records = tuple(chain.from_iterable(batches.values()))
-        if self._is_unanswered(consumer, clock() - started, is_full=len(records) >= self._most):
-            log.warning("No answer from Kafka for a partition in %.0f s of polling", self._patience)
+        if self._is_unanswered(consumer, clock() - started, is_full=len(records) >= self._max_records):
+            log.warning("No answer from Kafka for a partition", extra={"seconds": self._patience})
             self._patience = min(2 * self._patience, _LONGEST_PATIENCE_SECONDS)
             raise ConsumerStoppedError
         if records:
@@ -209,9 +209,9 @@ class _Fetching:
         return records
 
     def _is_unanswered(self, consumer: AIOKafkaConsumer, seconds: float, is_full: bool) -> bool:
-        """Return whether the partition that was answered least recently was not answered in all the time of polling.
+        """Return whether the partition that was answered least recently got no answer during the polls of `_patience`.
 
-        A full batch says nothing: the client asks for no more while it still has records to hand over.
+        A full batch proves nothing: the client sends no fetch while it still holds records.
         """
         answers = [consumer.last_poll_timestamp(partition) or 0 for partition in consumer.assignment()]
         least_recent = min(answers, default=None)
@@ -227,35 +227,35 @@ class _Fetching:
         return True
 
 
-async def _as_it_is(records: tuple[ConsumerRecord, ...]) -> KafkaMessage:
-    """Records as a message whose parts nobody reads: FastStream's own parser raises at a header that is no UTF-8."""
+async def _to_message(records: tuple[ConsumerRecord, ...]) -> KafkaMessage:
+    """Wrap records in a message without parsing them: FastStream's parser raises at a header that is not UTF-8."""
     return KafkaMessage(records, b"", consumer=None, correlation_id="-", message_id="-")  # type: ignore[arg-type]
 
 
-async def _raw(message: KafkaMessage) -> Any:
+async def _to_records(message: KafkaMessage) -> Any:
     return message.raw_message
 
 
-def go_back(subscriber: Subscriber, records: Sequence[ConsumerRecord]) -> None:
-    """Put a subscriber back to the first of these records in each partition."""
+def seek_back(subscriber: Subscriber, records: Sequence[ConsumerRecord]) -> None:
+    """Seek a subscriber back to the first of these records in each partition."""
     first: dict[TopicPartition, int] = {}
     for record in records:
         first.setdefault(TopicPartition(record.topic, record.partition), record.offset)
     for partition, offset in first.items():
-        # Whoever reads a partition that is not ours any more starts at its committed offset.
+        # The new owner of a revoked partition starts at its committed offset.
         with suppress(IllegalStateError):
             subscriber.consumer.seek(partition, offset)
 
 
 def is_stuck(subscriber: Subscriber) -> bool:
-    """Return whether a running subscriber reads no more, though FastStream does not notice: its own task or the client's has ended."""
+    """Return whether a running subscriber's task, or its client's, has ended: FastStream does not notice."""
     if subscriber.consumer is None or not subscriber.running:
         return False
     return all(task.done() for task in subscriber.tasks) or is_broken(subscriber.consumer)
 
 
-async def leave(subscriber: Subscriber) -> None:
-    """Stop a subscriber, or leave it after some seconds: FastStream alone waits for ever while the broker is down."""
+async def stop_subscriber(subscriber: Subscriber) -> None:
+    """Stop a subscriber within seconds: FastStream alone waits for ever while the broker is down."""
     for task in subscriber.tasks:
         task.cancel()
     consumer, subscriber.consumer = subscriber.consumer, None

@@ -1,4 +1,4 @@
-"""Whether all that was written before a moment has had its effect: what was sent in time is heard before a deadline ends its case."""
+"""Whether all records written before a moment are handled: a deadline must not overtake events sent in time."""
 
 import logging
 from contextlib import suppress
@@ -9,7 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from ..clock import machine_clock
-from ..faults import named, with_timeout
+from ..faults import error_summary, with_timeout
 from .clients import STOP_SECONDS, stop
 from .cluster import Cluster
 from .lag import measure
@@ -21,9 +21,9 @@ _ANSWER_SECONDS = 30.0
 
 
 async def is_caught_up(cluster: Cluster, service: str, until: datetime) -> bool:
-    """Whether a service has handled every record of its topics that was written up to a moment, by the records' own times.
+    """Return whether a service has handled every record of its topics with a timestamp up to `until`.
 
-    Where the broker does not answer nobody knows, so it has not.
+    Return False if the broker does not answer.
     """
     admin = AIOKafkaAdminClient(**cluster.client)
     reader = AIOKafkaConsumer(**cluster.client, group_id=None, enable_auto_commit=False)
@@ -33,7 +33,7 @@ async def is_caught_up(cluster: Cluster, service: str, until: datetime) -> bool:
         now = machine_clock()
         lags = await with_timeout(_ANSWER_SECONDS, measure(admin, reader, cluster.prefix, [service], now))
     except (KafkaError, OSError, TimeoutError) as error:
-        log.info("What waits to be handled is not known (%s)", named(error))
+        log.info("Lag unknown; deadlines that wait for topics stay open", extra={"error": error_summary(error)})
         return False
     finally:
         await stop(reader)

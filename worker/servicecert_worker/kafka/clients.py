@@ -1,7 +1,7 @@
-"""Kafka's clients, ended without harm to whoever ends them.
+"""Stopping Kafka clients without harm to the caller.
 
-aiokafka cancels tasks of its own and awaits them, so that its methods may raise a CancelledError that nobody asked for. `asyncio.TaskGroup` takes
-such an end for an orderly one: what followed a topic would stand still for ever, and nobody be told.
+aiokafka cancels its own tasks and awaits them, so its methods may raise a CancelledError that nobody requested. An
+`asyncio.TaskGroup` takes that for a normal end: a follower would stop for ever, unnoticed.
 """
 
 import logging
@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from ..faults import named, with_timeout
+from ..faults import error_summary, with_timeout
 from .internals import client_of
 
 log = logging.getLogger(__name__)
@@ -18,11 +18,11 @@ STOP_SECONDS = 5.0
 
 
 async def stop(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
-    """Stops a producer or a consumer, or leaves it after 5 s: while the broker is down it would wait for ever."""
+    """Stop a producer or a consumer, for at most 5 s: while the broker is down it would wait for ever."""
     try:
         await with_timeout(STOP_SECONDS, client.stop())
     except Exception as error:
-        log.info("A client of Kafka did not stop cleanly (%s)", named(error))
+        log.info("A Kafka client did not stop cleanly; closing its connections", extra={"error": error_summary(error)})
         with suppress(Exception):
-            # What it left undone: else its connections stay, and it asks for metadata for ever.
+            # Otherwise its connections stay open, and it asks for metadata for ever.
             await with_timeout(STOP_SECONDS, client_of(client).close())

@@ -1,4 +1,4 @@
-"""A Kafka cluster as this installation uses it."""
+"""A Kafka cluster and this installation's names in it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from .access import IN_THE_CLEAR, KafkaAccess
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """The brokers, what stands before the name of each topic and group of this installation, and how the brokers are reached."""
+    """The brokers, the prefix of this installation's topics and groups, and how the brokers are reached."""
 
     bootstrap: str
     prefix: str = ""
@@ -18,18 +18,18 @@ class Cluster:
 
     @property
     def client(self) -> dict[str, Any]:
-        """The options that aiokafka's clients are opened with."""
+        """The options of aiokafka's clients."""
         return self.access.to(self.bootstrap)
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that name this cluster to a service."""
+        """The environment variables of a service that uses this cluster."""
         return {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap, "SERVICECERT_TOPIC_PREFIX": self.prefix}
 
     def name(self, topic: Topic) -> str:
-        """The topic's name in this cluster."""
+        """Return the topic's name in this cluster."""
         return self.prefix + topic.name
 
     def group(self, service: str) -> str:
-        """The name of the service's consumer group in this cluster."""
+        """Return the name of the service's consumer group in this cluster."""
         return self.prefix + service

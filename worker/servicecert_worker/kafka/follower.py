@@ -1,6 +1,6 @@
-"""Reads topics from their first record on, for as long as the process runs, and says when all of them is read. Nothing is committed.
+"""A follower reads topics from their first record on, for as long as the process runs, without a consumer group.
 
-One way for all who decide or answer by what topics say: the snapshots of services, and the OCSP responder.
+The services' topic snapshots and the OCSP responder use it.
 """
 
 import asyncio
@@ -27,16 +27,16 @@ _ANSWER_SECONDS = 5.0
 _SOON_SECONDS = 0.02
 _LOOK_SECONDS = 0.5
 _MOST = 5_000
-# A turn of the event loop that takes longer makes whoever asks meanwhile wait.
+# Larger slices would block the event loop, and with it the OCSP responder's answers.
 _SLICE = 100
 
 
 class Follower:
-    """Gives what the topics say to `take`, and each moment up to which all of them is read to `reached`.
+    """Passes the topics' changes to `take`, and calls `reached` with each moment up to which the topics are read.
 
-    The moment is the one at which the broker was asked how far the topics reach. A broker that is away says nothing, so the moment stands still.
-    What one of the two raises, `watch` raises too. `told_as` is what an outage is told of. `faulty` counts records that are no events. Whether the
-    topics are still the same ones is for `origins` to see.
+    That moment is when the broker was asked for the topics' ends, so it stands still during an outage. `watch` raises
+    what either function raises. `outage_name` names Kafka in the log of an outage. `faulty` counts records that are not
+    events. `origins` checks that the topics are still the same.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Follower:
         take: Callable[[Sequence[Change]], None],
         reached: Callable[[datetime], Awaitable[None]],
         clock: Clock = machine_clock,
-        told_as: str = "Kafka",
+        outage_name: str = "Kafka",
     ) -> None:
         self.faulty = 0
         self._broker = broker
@@ -57,11 +57,11 @@ class Follower:
         self._next: dict[TopicPartition, int] = {}
         self._busy = False
         self._fault: Exception | None = None
-        self._outage = Outage(told_as)
+        self._outage = Outage(outage_name)
         self._subscriber = subscribe(broker, topics, self.receive, group_id=None, max_records=_MOST)
 
     async def receive(self, records: Sequence[ConsumerRecord]) -> None:
-        """Take what was fetched, each record once, a slice at a time: the subscriber's handler."""
+        """Take fetched records, each once, a slice at a time: the subscriber's handler."""
         self._busy = True
         try:
             for start in range(0, len(records), _SLICE):
@@ -81,7 +81,7 @@ class Follower:
         self._next.update((_partition(record), record.offset + 1) for record in new)
 
     async def watch(self) -> NoReturn:
-        """Tell how far is read, and open the subscriber again where it reads no more, going on where it was."""
+        """Report how far the topics are read, and reopen a stuck subscriber where it was."""
         pause = _SOON_SECONDS
         while True:
             await asyncio.sleep(pause)
@@ -91,18 +91,18 @@ class Follower:
                 continue
             if is_stuck(self._subscriber):
                 await self._broker.reopen(self._subscriber, self._outage)
-                self._go_on()
+                self._seek()
             elif self._subscriber.running and await self._look(self._subscriber.consumer):
                 pause = _LOOK_SECONDS
 
-    def _go_on(self) -> None:
-        """Read on where it was; what is read again is dropped in any case."""
+    def _seek(self) -> None:
+        """Continue where the follower was; records read again are dropped in any case."""
         for partition, offset in self._next.items():
             with suppress(IllegalStateError):
                 self._subscriber.consumer.seek(partition, offset)
 
     async def _look(self, consumer: AIOKafkaConsumer) -> bool:
-        """Return whether all that the topics held just now is taken."""
+        """Return whether everything in the topics at this moment is taken."""
         asked = self._clock()
         try:
             partitions = consumer.assignment()
@@ -113,10 +113,10 @@ class Follower:
             self._outage.began(error)
             return False
         self._outage.ended()
-        # The client's position runs ahead of what is taken only while the handler is busy.
+        # The client's position is ahead of the taken records only while the handler is busy.
         if self._busy or not is_whole or any(positions[each] < ends[each] for each in partitions):
             return False
-        # A topic that ends before what was taken of it is another one.
+        # A topic that ends before the taken records was deleted and created again.
         if any(self._next.get(each, 0) > ends[each] for each in partitions):
             return False
         await self._reached(asked)
@@ -124,15 +124,15 @@ class Follower:
 
 
 def change_of(record: ConsumerRecord) -> Change | None:
-    """Return what a record says; None, and an error in the log, where it is no event."""
+    """Return a record's change; log an error and return None if it is not an event."""
     key = (record.key or b"").decode(errors="replace")
     if record.value is None:
         return Change(key, None, time_of(record.timestamp))
     try:
         envelope, data = decode(record.key, record.headers, record.value)
     except Undecodable as fault:
-        place = {"partition": record.partition, "offset": record.offset}
-        log.error("A record of %s is no event (%s) and is left out", record.topic, fault.code, extra=place)
+        fields = {"topic": record.topic, "partition": record.partition, "offset": record.offset, "reason": fault.code}
+        log.error("A record of a followed topic is not an event and is skipped", extra=fields)
         return None
     return Change(key, data, envelope.time)
 

@@ -1,6 +1,6 @@
-"""What we use of aiokafka that it does not promise to keep: all of it here, and nowhere else.
+"""All our uses of aiokafka's private API.
 
-`pyproject.toml` binds aiokafka's version (`~=`), and tests/worker/test_internals.py fails where one of these has changed.
+`pyproject.toml` pins aiokafka's version (`~=`), and tests/worker/test_internals.py fails if one of these has changed.
 """
 
 import asyncio
@@ -30,17 +30,17 @@ def client_of(client: AIOKafkaProducer | AIOKafkaConsumer) -> AIOKafkaClient:
 
 
 def is_broken(consumer: AIOKafkaConsumer) -> bool:
-    """Return whether a consumer will never fetch again: a task has ended that fetches, finds leaders or keeps it in its group."""
+    """Return whether a consumer will never fetch again: its fetch, metadata or group task has ended."""
     try:
         consumer._coordinator.check_errors()
     except (Exception, asyncio.CancelledError):
         return True
-    finds_leaders = consumer._client._sync_task
-    return bool(consumer._fetcher.error_future.done() or finds_leaders is None or finds_leaders.done())
+    metadata_task = consumer._client._sync_task
+    return bool(consumer._fetcher.error_future.done() or metadata_task is None or metadata_task.done())
 
 
 def position_of(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | None:
-    """Return the offset that is fetched next, without waiting for the broker; None where it is not known yet."""
+    """Return the offset to fetch next, without asking the broker; None if it is not known yet."""
     subscription = consumer._subscription.subscription
     assignment = None if subscription is None else subscription.assignment
     state = None if assignment is None or partition not in assignment.tps else assignment.state_value(partition)
@@ -48,7 +48,7 @@ def position_of(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | 
 
 
 def assigned_to(member: bytes) -> set[TopicPartition]:
-    """Return the partitions that a member of a group reads, as the group's coordinator describes it."""
+    """Return the partitions of a group member, from the coordinator's description of it."""
     if not member:
         return set()
     assignment = ConsumerProtocolMemberAssignment.decode(member).assignment
@@ -56,13 +56,13 @@ def assigned_to(member: bytes) -> set[TopicPartition]:
 
 
 async def topic_ids(client: AIOKafkaClient, topics: list[str]) -> tuple[str, dict[str, str]]:
-    """Return the cluster's id, and the ids of those of the topics that exist, by name. Raises what aiokafka raises."""
+    """Return the cluster's id, and the ids of the topics that exist, by name. Raises what aiokafka raises."""
     answer: Any = await client.send(client.get_random_node(), TopicIdsRequest(topics))
     return answer.cluster_id, {topic[1]: str(topic[2]) for topic in answer.topics if topic[0] == 0}
 
 
-# Kafka's metadata request, version 12: the first that names each topic's id, and aiokafka ends before it. Field by field from the protocol's
-# message definition (KIP-516, KIP-482). A topic that is deleted and made again has another id.
+# Kafka's metadata request, version 12: the first with topic ids, and newer than aiokafka's. Field by field from the
+# protocol's message definition (KIP-516, KIP-482). A topic that is deleted and created again has another id.
 
 
 class Uuid(AbstractType[UUID]):
@@ -143,7 +143,7 @@ class MetadataRequest_v12(RequestStruct):  # noqa: N801  -- named as aiokafka na
 
 
 class TopicIdsRequest(Request[MetadataRequest_v12]):
-    """Asks for the ids of topics by name, without making any."""
+    """Asks for the ids of topics by name, without creating them."""
 
     API_KEY = 3
 

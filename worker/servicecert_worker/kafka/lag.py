@@ -1,6 +1,6 @@
-"""What the services have not handled yet, in messages and in seconds, asked from outside.
+"""The services' consumer lag in messages and seconds, measured from outside, whether workers run or not.
 
-It is the same whether workers run or not. Seconds are the age of the oldest record that waits, by its producer's clock.
+Seconds are the age of the oldest unhandled record, by its producer's clock.
 """
 
 import asyncio
@@ -25,12 +25,12 @@ from .internals import assigned_to
 
 _FETCH_SECONDS = 10.0
 _COORDINATOR_SECONDS = 15.0
-_NOT_YET = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
+_COORDINATOR_NOT_READY = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionLag:
-    """What waits in one partition. `seconds` is 0 where nothing waits, None where the oldest record could not be read in time."""
+    """The lag of a partition. `seconds` is 0 without lag, None if the oldest unhandled record was not read in time."""
 
     group: str
     topic: str
@@ -40,23 +40,22 @@ class PartitionLag:
 
 
 async def committed(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, int]:
-    """The offset that a group goes on from, for each partition of which it has handled something. Raises what aiokafka raises."""
-    coordinator, _ = await _described(admin, group)
-    found = await admin.list_consumer_group_offsets(group, coordinator)
-    return {partition: meta.offset for partition, meta in found.items()}
+    """Return a group's committed offsets by partition. Raises what aiokafka raises."""
+    coordinator, _ = await _describe_group(admin, group)
+    offsets = await admin.list_consumer_group_offsets(group, coordinator)
+    return {partition: meta.offset for partition, meta in offsets.items()}
 
 
 async def members(admin: AIOKafkaAdminClient, group: str) -> list[set[TopicPartition]]:
-    """The partitions that each running worker of a group reads. Raises what aiokafka raises."""
-    _, workers = await _described(admin, group)
+    """Return the partitions of each running worker of a group. Raises what aiokafka raises."""
+    _, workers = await _describe_group(admin, group)
     return [assigned_to(worker[4]) for worker in workers]
 
 
-async def _described(admin: AIOKafkaAdminClient, group: str) -> tuple[int, Sequence[Any]]:
-    """Which broker coordinates a group, and the group's members as that broker describes them.
+async def _describe_group(admin: AIOKafkaAdminClient, group: str) -> tuple[int, Sequence[Any]]:
+    """Return the id of a group's coordinator, and the group's members. Raises what aiokafka raises.
 
-    A cluster that is new, or has lost a broker, has no coordinator for a moment, and one that has just begun knows of no member and no offset: it
-    says so, and is asked again for some seconds. Raises what aiokafka raises.
+    Retries for 15 s: after a broker's death there is no coordinator for a moment, and a new one has to load its state.
     """
     until = asyncio.get_running_loop().time() + _COORDINATOR_SECONDS
     async for _ in backoff(longest=1.0):
@@ -66,7 +65,7 @@ async def _described(admin: AIOKafkaAdminClient, group: str) -> tuple[int, Seque
             code, _, _, _, _, workers, *_ = answer.groups[0]
             if code:
                 raise for_code(code)
-        except _NOT_YET:
+        except _COORDINATOR_NOT_READY:
             if asyncio.get_running_loop().time() > until:
                 raise
         else:
@@ -77,7 +76,7 @@ async def _described(admin: AIOKafkaAdminClient, group: str) -> tuple[int, Seque
 async def measure(
     admin: AIOKafkaAdminClient, reader: AIOKafkaConsumer, prefix: str, services: Sequence[str], now: datetime
 ) -> list[PartitionLag]:
-    """The lag of each partition that each of the services reads. `reader` is a consumer of no group; `now` is aware.
+    """Return the lag of each partition that the services read. `reader` is a consumer without a group; `now` is aware.
 
     Raises what aiokafka raises.
     """
@@ -85,7 +84,7 @@ async def measure(
     ends: dict[TopicPartition, int] = {}
     for service in services:
         handled = await committed(admin, prefix + service)
-        partitions = await _read(admin, prefix, service, handled)
+        partitions = await _partitions_read(admin, prefix, service, handled)
         first = await reader.beginning_offsets(partitions)
         ends |= await reader.end_offsets(partitions)
         positions[service] = {each: max(handled.get(each, 0), first[each]) for each in partitions}
@@ -106,12 +105,13 @@ async def measure(
     ]
 
 
-async def _read(
+async def _partitions_read(
     admin: AIOKafkaAdminClient, prefix: str, service: str, handled: Mapping[TopicPartition, int]
 ) -> list[TopicPartition]:
-    """All partitions of the topics that a group has read of, or is reading.
+    """Return all partitions of the topics that a group has read or is reading.
 
-    A group that was never there is owed all that the catalogue lets it read, apart from the registers, which are followed outside the group.
+    For a group that never existed these are the catalogue's topics for the service, without the registers, which are
+    followed outside the group.
     """
     topics = {partition.topic for partition in handled}
     for partitions in await members(admin, prefix + service):
@@ -127,21 +127,21 @@ async def _read(
 
 
 async def _oldest(reader: AIOKafkaConsumer, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, datetime]:
-    """When the first record at or after each position was written, as far as the broker tells within some seconds."""
-    found: dict[TopicPartition, datetime] = {}
+    """Return the time of the first record at or after each position, for partitions that answer within 10 s."""
+    written: dict[TopicPartition, datetime] = {}
     if not positions:
-        return found
+        return written
     reader.assign(list(positions))
     for partition, offset in positions.items():
         reader.seek(partition, offset)
     loop = asyncio.get_running_loop()
     until = loop.time() + _FETCH_SECONDS
-    while len(found) < len(positions) and loop.time() < until:
-        missing = [partition for partition in positions if partition not in found]
+    while len(written) < len(positions) and loop.time() < until:
+        missing = [partition for partition in positions if partition not in written]
         batches: Mapping[TopicPartition, Sequence[Any]] = await reader.getmany(*missing, timeout_ms=200)
         for partition, records in batches.items():
-            found.setdefault(partition, time_of(records[0].timestamp))
-    return found
+            written.setdefault(partition, time_of(records[0].timestamp))
+    return written
 
 
 def _age(now: datetime, written: datetime | None) -> float | None:

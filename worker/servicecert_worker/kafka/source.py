@@ -1,6 +1,6 @@
-"""The way in from Kafka: FastStream's subscriber hands over what it fetched; the source remembers what is handled and commits it.
+"""The source buffers the records that FastStream's subscriber fetches, and commits the offsets of handled ones.
 
-Offsets are committed explicitly, per partition, after the transaction that handled their records: at least once. The inbox makes it once in effect.
+Offsets are committed after the transaction that handled their records: at least once; the inbox makes it exactly once.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from typing import NoReturn
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from ..faults import Outage, named, with_timeout
+from ..faults import Outage, error_summary, with_timeout
 from ..runtime.record import Record, time_of
-from .broker import Broker, is_stuck, leave, subscribe
+from .broker import Broker, is_stuck, stop_subscriber, subscribe
 from .internals import position_of
 
 log = logging.getLogger(__name__)
@@ -28,23 +28,23 @@ _FETCH_BYTES = 8 * 1024 * 1024
 
 
 class Source:
-    """The records of a service's topics, in order within each partition: one batch subscriber reads them all, at most `most` at once.
+    """The records of a service's topics, in order within each partition, from one batch subscriber.
 
-    A handler that does not return is the back pressure: FastStream fetches no more before it does.
+    It fetches at most `max_records` at once. Its handler returns only when there is room for more: the back pressure.
     """
 
     def __init__(
-        self, broker: Broker, topics: Sequence[str], group: str, session_seconds: float = 6.0, most: int = 400
+        self, broker: Broker, topics: Sequence[str], group: str, session_seconds: float = 6.0, max_records: int = 400
     ) -> None:
         self._broker = broker
         self._wake: Callable[[], None] = lambda: None
         self._room: Callable[[], int] = lambda: 0
         self._records: deque[Record] = deque()
-        self._taken: list[Record] = []
+        self._in_turn: list[Record] = []
         self._handled: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}
-        self._roomy = asyncio.Event()
-        self._ending = False
+        self._has_room = asyncio.Event()
+        self._finishing = False
         self._outage = Outage("Kafka")
         session_ms = int(session_seconds * 1000)
         self._subscriber = subscribe(
@@ -52,63 +52,63 @@ class Source:
             topics,
             self.receive,
             group_id=group,
-            max_records=most,
+            max_records=max_records,
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=max(200, session_ms // 3),
             max_poll_interval_ms=1_800_000,
             fetch_max_bytes=_FETCH_BYTES,
-            listener=_Forget(self),
+            listener=_RebalanceListener(self),
         )
 
     def bind(self, wake: Callable[[], None], room: Callable[[], int]) -> None:
-        """Name what is called when records have come, and what returns how many more may wait here."""
+        """Set what is called when records have arrived, and what returns how many more may wait here."""
         self._wake, self._room = wake, room
 
     async def receive(self, records: Sequence[ConsumerRecord]) -> None:
-        """Take in what was fetched, and return once there is room for more: the subscriber's handler."""
-        if self._ending:
+        """Take in fetched records, and return once there is room for more: the subscriber's handler."""
+        if self._finishing:
             return
         self._records.extend([_record(record) for record in records])
         self._wake()
-        while self._room() <= len(self._records) and not self._ending:
-            self._roomy.clear()
-            # Room also comes from acts that end, which nobody tells here.
+        while self._room() <= len(self._records) and not self._finishing:
+            self._has_room.clear()
+            # Effects that end make room too, without a signal.
             with suppress(TimeoutError):
-                await with_timeout(_ROOM_SECONDS, self._roomy.wait())
+                await with_timeout(_ROOM_SECONDS, self._has_room.wait())
 
     def __len__(self) -> int:
         return len(self._records)
 
     def __bool__(self) -> bool:
-        """A source is one, also when it is empty."""
+        """Return True, also for an empty source."""
         return True
 
     def take(self, limit: int) -> list[Record]:
         """Return the next records, at most `limit`. They count as waiting until they are handled."""
-        self._taken = [self._records.popleft() for _ in range(min(limit, len(self._records)))]
-        self._roomy.set()
-        return self._taken
+        self._in_turn = [self._records.popleft() for _ in range(min(limit, len(self._records)))]
+        self._has_room.set()
+        return self._in_turn
 
     def handled(self, records: Sequence[Record]) -> None:
-        """Note that the records had their effect, or are parked: their offsets may be committed."""
-        self._taken = []
+        """Note that the records are handled or parked: their offsets may be committed."""
+        self._in_turn = []
         for record in records:
             partition = TopicPartition(record.topic, record.partition)
             self._handled[partition] = max(record.offset + 1, self._handled.get(partition, 0))
-        self._roomy.set()
+        self._has_room.set()
 
     def oldest(self) -> dict[tuple[str, int], datetime]:
-        """Return when the oldest record that waits here was written, by topic and partition."""
+        """Return the timestamp of the oldest record that waits here, by topic and partition."""
         oldest: dict[tuple[str, int], datetime] = {}
-        for record in (*self._taken, *self._records):
+        for record in (*self._in_turn, *self._records):
             oldest.setdefault((record.topic, record.partition), record.written)
         return oldest
 
     def lag(self) -> dict[tuple[str, int], int]:
-        """Return how many records of each assigned partition are not handled yet, as far as the broker has told this consumer."""
+        """Return the lag of each assigned partition, in messages, as far as the consumer knows."""
         if (consumer := self._consumer) is None:
             return {}
-        waiting = Counter((record.topic, record.partition) for record in (*self._taken, *self._records))
+        waiting = Counter((record.topic, record.partition) for record in (*self._in_turn, *self._records))
         lags: dict[tuple[str, int], int] = {}
         for partition in consumer.assignment():
             end, position = consumer.highwater(partition), position_of(consumer, partition)
@@ -122,35 +122,35 @@ class Source:
         return 0 if self._consumer is None else len(self._consumer.assignment())
 
     async def watch(self) -> NoReturn:
-        """Commit what is handled, and open the subscriber again where it reads no more: FastStream notices neither."""
+        """Commit offsets every second, and reopen a stuck subscriber: FastStream does neither."""
         clock = asyncio.get_running_loop().time
         committed = clock()
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             if is_stuck(self._subscriber):
-                # First it must hand over no more: what is forgotten before would be passed by what comes after it.
-                await leave(self._subscriber)
-                self._forget()
+                # Stop it first: a later record that it still delivers would commit past the cleared ones.
+                await stop_subscriber(self._subscriber)
+                self._clear()
                 await self._broker.reopen(self._subscriber, self._outage)
             elif clock() - committed >= _COMMIT_SECONDS:
                 await self.commit()
                 committed = clock()
 
     async def finish(self) -> None:
-        """Take nothing more in, and commit what is handled."""
-        self._ending = True
-        self._roomy.set()
+        """Take in no more records, and commit offsets."""
+        self._finishing = True
+        self._has_room.set()
         await self.commit()
 
-    async def lose(self) -> None:
-        """Forget what waits here before partitions are dealt out again: whoever gets them reads from the committed offset on."""
+    async def drop_pending(self) -> None:
+        """Commit and drop all records before a rebalance: the new owners read from the committed offsets on."""
         try:
             await self.commit()
         finally:
-            self._forget()
+            self._clear()
 
     async def commit(self) -> None:
-        """Commit what is handled of the partitions that are still ours. What a rebalance overtakes is committed by whoever reads it then."""
+        """Commit the offsets of handled records in partitions still assigned; new owners commit those of the others."""
         if (consumer := self._consumer) is None:
             return
         ours = consumer.assignment()
@@ -164,7 +164,7 @@ class Source:
         try:
             await with_timeout(15, consumer.commit(offsets))
         except (KafkaError, OSError, TimeoutError) as error:
-            log.info("Offsets not committed (%s); the next commit includes them", named(error))
+            log.info("Offsets not committed; the next commit includes them", extra={"error": error_summary(error)})
             return
         self._committed.update(offsets)
 
@@ -173,25 +173,25 @@ class Source:
         consumer: AIOKafkaConsumer | None = self._subscriber.consumer
         return consumer
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self._records.clear()
         self._handled.clear()
         self._committed.clear()
-        self._roomy.set()
+        self._has_room.set()
 
 
-class _Forget(ConsumerRebalanceListener):
-    """Tells the source that its partitions are taken back."""
+class _RebalanceListener(ConsumerRebalanceListener):
+    """Makes the source drop its records when its partitions are revoked."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         if revoked:
-            await self._source.lose()
+            await self._source.drop_pending()
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
-        log.info("Reads %d partitions", len(assigned))
+        log.info("Partitions assigned", extra={"partitions": len(assigned)})
 
 
 def _record(record: ConsumerRecord) -> Record:

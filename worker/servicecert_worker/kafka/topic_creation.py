@@ -1,4 +1,4 @@
-"""Makes the catalogue's topics, and waits until each partition has a leader."""
+"""Creates the catalogue's topics, and waits until each partition has a leader."""
 
 from collections.abc import Sequence
 
@@ -20,11 +20,9 @@ async def create(
     min_in_sync: int = 1,
     access: KafkaAccess = IN_THE_CLEAR,
 ) -> list[str]:
-    """Makes those of the topics that do not exist, and answers their names. Raises `OperatorError`.
+    """Create the topics that do not exist, and return their names. Raises `OperatorError`.
 
-    `replication` is how many copies there are of each record, `min_in_sync` how many brokers must have one before a record counts as written.
-
-    The admin client reports what went wrong in its answer, not by raising.
+    `replication` is the number of replicas, `min_in_sync` how many must have a record before it is acknowledged.
     """
     admin = AIOKafkaAdminClient(**access.to(bootstrap_servers))
     try:
@@ -35,29 +33,29 @@ async def create(
                 for topic in topics
             ]
         )
-        made = [name for name, code, *_ in answer.topic_errors if _is_made(name, code)]
-        await with_timeout(_LEADER_SECONDS, _led(admin, [prefix + topic.name for topic in topics]))
+        created = [name for name, code, *_ in answer.topic_errors if _was_created(name, code)]
+        await with_timeout(_LEADER_SECONDS, _wait_for_leaders(admin, [prefix + topic.name for topic in topics]))
     except (KafkaError, OSError, TimeoutError):
         raise no_broker(bootstrap_servers, access) from None
     finally:
         await admin.close()
-    return made
+    return created
 
 
 def _config(topic: Topic, min_in_sync: int) -> dict[str, str]:
     return {**topic.config, "min.insync.replicas": str(min_in_sync)}
 
 
-def _is_made(name: str, code: int) -> bool:
+def _was_created(name: str, code: int) -> bool:
     if code == 0:
         return True
     fault = for_code(code)
     if fault is TopicAlreadyExistsError:
         return False
-    raise OperatorError(f"Kafka refuses to make the topic {name}: {fault.description or fault.__name__}", 77)
+    raise OperatorError(f"Kafka refuses to create the topic {name}: {fault.description or fault.__name__}", 77)
 
 
-async def _led(admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:
+async def _wait_for_leaders(admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:
     async for _ in backoff(first=0.02, longest=0.5):
         described = await admin.describe_topics(list(names))
         if all(

@@ -1,7 +1,7 @@
-"""A process of ours as a FastStream application: the frame of the four services and of the OCSP responder.
+"""Our processes as FastStream applications: the base of the four services and of the OCSP responder.
 
-FastStream brings the order of starting and ending, the subscribers, and its command line. What is added here: sentences and exit codes for operators,
-an end at any moment, and `/live`, `/ready`, `/metrics`, `/asyncapi.json`.
+FastStream provides startup and shutdown, subscribers, and its command line. Added here: sentences and exit codes for
+operators, shutdown at any moment, and `/live`, `/ready`, `/metrics`, `/asyncapi.json`.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ from faststream.kafka import KafkaBroker
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from ..faults import OperatorError, for_operators, traced
+from ..faults import OperatorError, error_trace, for_operators
 from ..kafka.access import over_tls
 from . import logs
 from .contract import Contract
-from .health import Checked, serve
+from .health import HealthSource, serve
 from .settings import ProcessSettings
 
 log = logging.getLogger(__name__)
@@ -36,34 +36,34 @@ EX_CONFIG = 78
 _SWITCH_SECONDS = 0.0005
 
 
-class Running(Checked, Protocol):
-    """What an application runs beside its subscribers."""
+class Runnable(HealthSource, Protocol):
+    """What an application runs besides its subscribers."""
 
     def working(self) -> AbstractAsyncContextManager[None]:
-        """Start all that runs until the context ends. A part that fails ends the application by what it raised."""
+        """Run all background tasks until the context ends. The error of one that fails ends the application."""
         ...
 
     async def finish(self) -> None:
-        """Finish what is under way, before the subscribers stop."""
+        """Finish work in progress, before the subscribers stop."""
         ...
 
 
-Opened = Callable[[], AbstractAsyncContextManager[Running]]
+OpenRunnable = Callable[[], AbstractAsyncContextManager[Runnable]]
 
 
 class Application(FastStream):
-    """A FastStream application that is run by `faststream run --factory` or by `run` below, with the same sentences and exit codes.
+    """A FastStream application for `faststream run --factory` or `run` below, with the same sentences and exit codes.
 
-    Its parts are made when it runs: `opened` waits for what is around, and gives what to run.
+    `opened` creates its parts when it runs, after it has waited for Kafka and PostgreSQL.
     """
 
-    def __init__(self, name: str, settings: ProcessSettings, broker: KafkaBroker, opened: Opened) -> None:
-        self._running: Running | None = None
+    def __init__(self, name: str, settings: ProcessSettings, broker: KafkaBroker, opened: OpenRunnable) -> None:
+        self._running: Runnable | None = None
         self._code = 0
 
         @asynccontextmanager
         async def lifespan(worker_id: int | None = None) -> AsyncIterator[None]:
-            """`worker_id` is FastStream's number of one of several processes: each serves its health at a port of its own."""
+            """Run the parts. `worker_id` is FastStream's number of a process: each has a health port of its own."""
             logs.configure(name, settings.log_format, settings.log_level)
             _tune_interpreter()
             async with opened() as running, serve(running, settings, worker_id or 0) as address:
@@ -76,22 +76,22 @@ class Application(FastStream):
         self.name = name
 
     async def run(self, log_level: int = logging.INFO, run_extra_options: Any = None, sleep_time: float = 0.1) -> None:
-        """Run until SIGTERM, SIGINT or `exit`. Raises SystemExit with an exit code, a sentence on standard error before it, where it cannot go on."""
+        """Run until SIGTERM, SIGINT or `exit`. Raises SystemExit on failure, after a sentence on standard error."""
         try:
             await super().run(log_level, run_extra_options, sleep_time)
         except Exception as error:
             self._code = tell(self.name, error)
-            # Leaves the group, so that others need not wait until this process is missed.
+            # Leave the consumer group, so that the others need not wait for the session timeout.
             await self._stop_brokers()
         if over_tls() and "uvloop" in type(asyncio.get_running_loop()).__module__:
-            # Under uvloop, which FastStream's command line takes, a TLS connection to a broker can hold the loop's end for minutes.
+            # FastStream's command line uses uvloop, where a TLS connection can keep the loop from ending for minutes.
             sys.stderr.flush()
             os._exit(self._code)
         if self._code:
             raise SystemExit(self._code)
 
     def exit(self) -> None:
-        """End in order; at once where there is nothing to end in order."""
+        """Shut down in order, or exit at once if nothing runs yet."""
         if self._running is None:
             os._exit(self._code)
         super().exit()
@@ -106,7 +106,7 @@ class Application(FastStream):
 
 
 class Unusable(FastStream):
-    """The application of settings that are wrong: it has a document, and says what is wrong when it is run."""
+    """The application for invalid settings: it has an AsyncAPI document, and reports the fault when it is run."""
 
     def __init__(self, name: str, fault: ValidationError) -> None:
         super().__init__(KafkaBroker(), logger=None, specification=Contract())
@@ -114,12 +114,12 @@ class Unusable(FastStream):
         self._fault = OperatorError(settings_fault(fault), EX_CONFIG)
 
     async def run(self, *_: Any, **__: Any) -> None:
-        """Raise SystemExit, after the sentence."""
+        """Print the fault and raise SystemExit."""
         raise SystemExit(tell(self._name, self._fault))
 
 
 def run(application: FastStream) -> int:
-    """Run an application in this process and return its exit code: 0 after an orderly end."""
+    """Run an application in this process and return its exit code, 0 after an orderly shutdown."""
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(application.run())
@@ -129,12 +129,12 @@ def run(application: FastStream) -> int:
 
 
 def tell(name: str, error: BaseException) -> int:
-    """Print why a process ends: one sentence for an operator, or the lines of a defect, without its text. Return the exit code."""
-    if (foreseen := for_operators(error)) is not None:
-        sentence, code = foreseen
+    """Print why the process ends: a sentence for operators, or a defect's trace without text. Return the exit code."""
+    if (expected := for_operators(error)) is not None:
+        sentence, code = expected
         print(f"{name}: {sentence}", file=sys.stderr, flush=True)
         return code
-    print(f"{name}: ended by a defect: {traced(error)}", file=sys.stderr, flush=True)
+    print(f"{name}: ended by a defect: {error_trace(error)}", file=sys.stderr, flush=True)
     return EX_SOFTWARE
 
 
@@ -149,7 +149,7 @@ def settings_fault(error: ValidationError) -> str:
 
 
 def configuration(*settings: BaseSettings) -> Mapping[str, object]:
-    """Return what the audit chain says of the settings: by variable a digest of the value, which tells that it changed and not what it is."""
+    """Return the settings for the audit chain: a digest of each value by variable. It shows changes but no values."""
     values = {
         field.alias or name.upper(): getattr(of, name)
         for of in settings
@@ -159,7 +159,7 @@ def configuration(*settings: BaseSettings) -> Mapping[str, object]:
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return the event loop that processes run on; None for asyncio's own."""
+    """Return the event loop to run on; None for asyncio's own."""
     if sys.platform == "win32" or over_tls():
         return None
     import uvloop
@@ -168,9 +168,9 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def exit_at_once_until_it_runs() -> None:
-    """Let SIGTERM and SIGINT end the process with 0 until its application hears them.
+    """Make SIGTERM and SIGINT exit with 0 until the application handles them.
 
-    Without this the first process of a container would not hear them at all, and a supervisor would take the end for a failure.
+    Otherwise the first process of a container would ignore them, and a supervisor would see a failure.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit_at_once)
@@ -181,9 +181,9 @@ def _exit_at_once(_number: int = 0, _frame: FrameType | None = None) -> NoReturn
 
 
 def _tune_interpreter() -> None:
-    """Collect garbage less often, since a worker's values are young or frozen, and let a thread that comes back from arithmetic go on soon.
+    """Collect garbage less often, because values die young or are frozen, and switch threads sooner.
 
-    By default such a thread, one that signed, waits 5 ms for the interpreter: longer than the arithmetic takes.
+    By default a thread that has signed waits 5 ms for the interpreter: longer than the signature takes.
     """
     gc.freeze()
     gc.set_threshold(20_000, 20, 100)

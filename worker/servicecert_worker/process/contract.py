@@ -1,6 +1,6 @@
-"""The contract's own AsyncAPI document as FastStream's specification.
+"""Our AsyncAPI document as FastStream's specification, for `faststream docs gen` and `/asyncapi.json`.
 
-FastStream draws one from handlers' annotations, without our headers, keys and retention. So `faststream docs gen` and `/asyncapi.json` show ours.
+FastStream's own is generated from the handlers' annotations and lacks our headers, keys and retention.
 """
 
 import json

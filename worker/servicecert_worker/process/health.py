@@ -1,4 +1,4 @@
-"""`/live`, `/ready`, `/metrics` and `/asyncapi.json` over HTTP: FastStream's ASGI routes, served by uvicorn beside the subscribers."""
+"""`/live`, `/ready`, `/metrics` and `/asyncapi.json` over HTTP: FastStream's ASGI routes, served by uvicorn."""
 
 import asyncio
 import logging
@@ -10,37 +10,37 @@ from typing import Any, Protocol, TypeAlias
 import uvicorn
 from faststream.asgi import AsgiFastStream, AsgiResponse, get
 
-from ..faults import OperatorError, guard_cancellation, named
+from ..faults import OperatorError, error_summary, guard_cancellation
 from .contract import Contract
 from .settings import ProcessSettings
 
 log = logging.getLogger(__name__)
 
 Check: TypeAlias = tuple[bool, str]
-"""Whether it is so, and a sentence that says why."""
+"""The result of a check, and its reason."""
 
 _TEXT = {"content-type": "text/plain; charset=utf-8"}
 _METRICS = {"content-type": "text/plain; version=0.0.4; charset=utf-8"}
 _JSON = {"content-type": "application/json"}
 
 
-class Checked(Protocol):
-    """What says of itself how it is."""
+class HealthSource(Protocol):
+    """What the routes report on."""
 
     def live(self) -> Check:
-        """Whether it makes progress: a process that does not is to be started again."""
+        """Return whether it makes progress; if not, the process should be restarted."""
         ...
 
     def ready(self) -> Check:
-        """Whether it works."""
+        """Return whether it works."""
         ...
 
     async def metrics(self) -> bytes:
-        """Its numbers in Prometheus' text format."""
+        """Return the metrics in Prometheus' text format."""
         ...
 
 
-def routes(checked: Checked) -> list[tuple[str, Any]]:
+def routes(checked: HealthSource) -> list[tuple[str, Any]]:
     """Return the ASGI routes, by path."""
 
     def answering(check: Callable[[], Check]) -> Any:
@@ -68,16 +68,16 @@ def routes(checked: Checked) -> list[tuple[str, Any]]:
 
 
 @asynccontextmanager
-async def serve(checked: Checked, settings: ProcessSettings, number: int = 0) -> AsyncIterator[str]:
-    """Serve until the context ends; gives the bound address `host:port`. A fixed port is raised by `number`, that of one process among several.
+async def serve(checked: HealthSource, settings: ProcessSettings, number: int = 0) -> AsyncIterator[str]:
+    """Serve until the context ends; yield the bound address `host:port`.
 
-    Raises `OperatorError` where the port is in use.
+    `number` is added to a fixed port, for one of several processes. Raises `OperatorError` if the port is in use.
     """
     host, port = settings.health_host, settings.health_port + number if settings.health_port else 0
     try:
         bound = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        log.debug("Health: %s", named(error))
+        log.debug("The health port cannot be opened", extra={"error": error_summary(error)})
         raise OperatorError(
             f"Port {port} is in use: free it, or set SERVICECERT_HEALTH_PORT to another (0 takes any free one).", 69
         ) from None
@@ -105,11 +105,11 @@ async def serve(checked: Checked, settings: ProcessSettings, number: int = 0) ->
 async def _serve(server: uvicorn.Server, bound: socket.socket) -> None:
     await server.serve([bound])
     if not server.should_exit:
-        raise RuntimeError("The health server has ended by itself.")
+        raise RuntimeError("The health server stopped unexpectedly.")
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the application has its own."""
+    """uvicorn without signal handlers: the application has its own."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

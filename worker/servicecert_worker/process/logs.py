@@ -1,4 +1,4 @@
-"""Logging: one JSON object a line, or readable lines on a terminal. No personal data, no secrets."""
+"""Logging: JSON lines with the `extra` fields as keys, or text lines with `key=value`. No personal data or secrets."""
 
 import logging
 import sys
@@ -8,9 +8,9 @@ import structlog
 
 
 def configure(service: str, form: Literal["auto", "json", "text"], level: str) -> None:
-    """Sends structlog's and the standard library's records through one chain to standard error.
+    """Send the records of structlog and of the standard library through one chain to standard error.
 
-    aiokafka's and asyncpg's own lines are left out: while a broker is down they are some 65 a second, and the worker tells an outage once.
+    aiokafka's and asyncpg's lines are dropped: some 65 a second while a broker is down; the worker logs an outage once.
     """
     readable = form == "text" or (form == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
@@ -39,7 +39,7 @@ def configure(service: str, form: Literal["auto", "json", "text"], level: str) -
     for noisy in ("aiokafka", "aiohttp.access", "asyncpg", "yoyo", "asyncio", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     structlog.configure(
-        # What is below the level ends here, before it costs anything.
+        # Drop records below the level first.
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,

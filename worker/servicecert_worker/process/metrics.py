@@ -1,4 +1,4 @@
-"""What a worker counts and shows to Prometheus, with the names of its metrics in one place."""
+"""A worker's Prometheus metrics."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -22,7 +22,7 @@ class Metrics:
         self._service = service
         self.events = Counter(
             "servicecert_events",
-            "Records taken, by what became of them: handled, duplicate, parked.",
+            "Records by outcome: handled, duplicate, parked.",
             ["service", "topic", "outcome"],
             registry=self.registry,
         )
@@ -35,7 +35,7 @@ class Metrics:
         )
         self.turn = Histogram(
             "servicecert_turn_seconds",
-            "How long turns take.",
+            "The duration of turns.",
             ["service"],
             buckets=_AGE_BUCKETS[:12],
             registry=self.registry,
@@ -51,7 +51,7 @@ class Metrics:
         )
         self.lag_seconds = Gauge(
             "servicecert_consumer_lag_seconds",
-            "Age of the oldest record that was read and is not handled yet.",
+            "Age of the oldest record that is read and not handled yet.",
             ["group", "topic", "partition"],
             registry=self.registry,
         )
@@ -72,13 +72,13 @@ class Metrics:
         )
         self.unattested = Gauge(
             "servicecert_audit_unattested_seconds",
-            "Age of the oldest row of the audit that no signed checkpoint vouches for.",
+            "Age of the oldest audit row that no signed checkpoint covers.",
             ["service"],
             registry=self.registry,
         )
-        self.belated = Counter(
+        self.late_results = Counter(
             "servicecert_belated_results",
-            "Results of acts that came when another had ended the act, and contradict it, by what they are.",
+            "Late results of intents that contradict the recorded result, by code.",
             ["service", "code"],
             registry=self.registry,
         )
@@ -103,29 +103,29 @@ class Metrics:
         self._own = [(each, Gauge(each.name, each.text, each.labels, registry=self.registry)) for each in gauges]
 
     async def read_own(self) -> None:
-        """Asks for the service's own numbers. One that cannot be read is not shown."""
-        for asked, shown in self._own:
-            shown.clear()
+        """Read the service's own metrics; omit one that cannot be read."""
+        for definition, gauge in self._own:
+            gauge.clear()
             with suppress(Exception):
-                for label, value in (await asked.read()).items():
-                    shown.labels(*((label,) if isinstance(label, str) else label)).set(value)
+                for label, value in (await definition.read()).items():
+                    gauge.labels(*((label,) if isinstance(label, str) else label)).set(value)
 
-    def count(self, outcome: Outcome, items: Sequence[Item], now: datetime, seconds: float) -> None:
-        """Counts a turn that is committed."""
+    def count(self, result: Outcome, items: Sequence[Item], now: datetime, seconds: float) -> None:
+        """Count a committed turn."""
         self.turn.labels(self._service).observe(seconds)
-        for type in outcome.published:
+        for type in result.published:
             self.published.labels(self._service, type).inc()
-        for belated in outcome.belated:
-            self.belated.labels(self._service, belated.code).inc()
-        aside = {each.arrival.id for each in outcome.aside}
+        for late in result.belated:
+            self.late_results.labels(self._service, late.code).inc()
+        parked = {each.arrival.id for each in result.aside}
         age = self.age.labels(self._service)
         for item in items:
             if isinstance(item, Arrival):
-                what = "parked" if item.id in aside else "duplicate" if item.id in outcome.repeated else "handled"
-                self.events.labels(self._service, item.record.topic, what).inc()
-                if what == "handled":
+                outcome = "parked" if item.id in parked else "duplicate" if item.id in result.repeated else "handled"
+                self.events.labels(self._service, item.record.topic, outcome).inc()
+                if outcome == "handled":
                     age.observe(max(0.0, (now - item.record.written).total_seconds()))
 
     def text(self) -> bytes:
-        """All metrics in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)

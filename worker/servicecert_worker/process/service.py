@@ -1,4 +1,4 @@
-"""A service as an application: settings, broker and subscriber at once, database, keys and worker when it runs."""
+"""A service as an application: settings, broker and subscriber at import, database, keys and worker when it runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from servicecert_schemas.topics import Topic
 
 from ..clock import clock_ahead
 from ..decider import Service
-from ..faults import OperatorError, backoff, is_transient, named, no_broker, with_timeout
+from ..faults import OperatorError, backoff, error_summary, is_transient, no_broker, with_timeout
 from ..kafka.broker import Broker
 from ..kafka.cluster import Cluster
 from ..kafka.source import Source
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 class ServiceModule(Protocol):
-    """What the module `service` of each service offers."""
+    """The interface of each service's module `service`."""
 
     NAME: str
     MIGRATIONS: Path
@@ -50,9 +50,9 @@ class ServiceModule(Protocol):
 
 
 def application(module: ServiceModule) -> FastStream:
-    """Return the service as a FastStream application, from the environment's settings.
+    """Return the service as a FastStream application, with settings from the environment.
 
-    It has one subscriber, on all topics that the service takes turns with. Settings that are wrong are told when it runs.
+    It has one subscriber, on all topics that the service reads. Invalid settings are reported when it runs.
     """
     exit_at_once_until_it_runs()
     try:
@@ -73,9 +73,7 @@ def application(module: ServiceModule) -> FastStream:
     async def opened() -> AsyncIterator[Worker[Any, Any]]:
         ahead = settings.clock_ahead or timedelta()
         if ahead:
-            log.warning(
-                "The clock runs %s ahead of the machine's, by SERVICECERT_CLOCK_AHEAD: never in production", ahead
-            )
+            log.warning("SERVICECERT_CLOCK_AHEAD is set: remove it in production", extra={"ahead": str(ahead)})
         clock = clock_ahead(ahead)
         pool = await _prepared(module, settings)
         try:
@@ -88,7 +86,7 @@ def application(module: ServiceModule) -> FastStream:
 
 
 async def _prepared(module: ServiceModule, settings: WorkerSettings) -> asyncpg.Pool[Any]:
-    """Return the database's connections once broker and database answer, with the service's migrations applied. Raises `OperatorError`."""
+    """Return the database pool once Kafka and PostgreSQL answer and the schema is migrated. Raises `OperatorError`."""
     url = settings.database_url.get_secret_value()
     until = monotonic() + settings.patience_seconds
     async for number in backoff(first=0.2, longest=2.0):
@@ -100,7 +98,7 @@ async def _prepared(module: ServiceModule, settings: WorkerSettings) -> asyncpg.
             except Exception as error:
                 if not (is_transient(error) or isinstance(error, psycopg.OperationalError)):
                     raise
-                log.debug("PostgreSQL: %s", named(error))
+                log.debug("PostgreSQL failed during the start", extra={"error": error_summary(error)})
                 fault = database.database_refused(url, "")
         if fault.exit_code != 69 or monotonic() > until:
             raise fault
@@ -110,7 +108,7 @@ async def _prepared(module: ServiceModule, settings: WorkerSettings) -> asyncpg.
 
 
 async def wait_for_broker(settings: ProcessSettings) -> None:
-    """Return once a broker answers. Raises `OperatorError` where none does within the patience."""
+    """Return once a broker answers. Raises `OperatorError` if none does within `patience_seconds`."""
     until = monotonic() + settings.patience_seconds
     async for _ in backoff(first=0.2, longest=2.0):
         if (fault := await broker_fault(settings.cluster)) is None:
@@ -120,7 +118,7 @@ async def wait_for_broker(settings: ProcessSettings) -> None:
 
 
 async def broker_fault(cluster: Cluster) -> OperatorError | None:
-    """Return what to tell an operator where no broker answers there, None where one does."""
+    """Return the error for the operator if no broker answers, None if one does."""
     client = AIOKafkaClient(**cluster.client)
     try:
         await with_timeout(5, client.bootstrap())
@@ -137,7 +135,7 @@ async def _database_fault(url: str) -> OperatorError | None:
     try:
         connection = await asyncpg.connect(url, timeout=database.CONNECT_SECONDS)
     except Exception as error:
-        log.debug("PostgreSQL: %s", named(error))
+        log.debug("PostgreSQL does not answer", extra={"error": error_summary(error)})
         return database.database_refused(url, str(error))
     connection.terminate()
     return None

@@ -1,4 +1,4 @@
-"""What a worker is told from outside, by environment variables."""
+"""Settings, from environment variables."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -11,12 +11,12 @@ from ..kafka.cluster import Cluster
 
 
 def _seconds(duration: object) -> object:
-    """A plain number is one of seconds."""
+    """Return a plain number as seconds, anything else unchanged."""
     return int(duration) if isinstance(duration, str) and duration.isascii() and duration.isdigit() else duration
 
 
 class ProcessSettings(KafkaAccess):
-    """The settings of every process that reads from Kafka. The names in the environment are given as aliases."""
+    """The settings of every process that reads from Kafka, by environment variable (alias)."""
 
     bootstrap_servers: Annotated[str, Field(alias="KAFKA_BOOTSTRAP_SERVERS", description="the brokers, as host:port,…")]
     topic_prefix: Annotated[

@@ -1,6 +1,6 @@
-"""Ends a process that does not get on, so that a supervisor starts a better one.
+"""Ends a process that makes no progress, so that a supervisor restarts it.
 
-An event loop that is blocked cannot watch itself, so its heartbeat is watched from a thread.
+A blocked event loop cannot watch itself, so a thread watches its heartbeat.
 """
 
 import logging
@@ -16,22 +16,22 @@ EX_SOFTWARE = 70
 
 
 def give_up(why: str) -> None:
-    """Ends the process at once. What was under way is done anew by whoever comes after."""
-    log.critical("No progress: %s; the process ends, so that a supervisor starts it anew", why)
+    """End the process at once. Its successor repeats the work in progress."""
+    log.critical("No progress: %s; the process exits so that a supervisor restarts it", why)
     os._exit(EX_SOFTWARE)
 
 
 @contextmanager
 def heartbeat(seconds: float) -> Iterator[Callable[[], None]]:
-    """Gives a function that has to be called more often than every `seconds`, else the process ends."""
-    beaten, over = [monotonic()], Event()
+    """Yield a function to call at least every `seconds`; otherwise the process ends."""
+    last_beat, over = [monotonic()], Event()
 
     def beat() -> None:
-        beaten[0] = monotonic()
+        last_beat[0] = monotonic()
 
     def watch() -> None:
         while not over.wait(seconds / 4):
-            if (silent := monotonic() - beaten[0]) > seconds:
+            if (silent := monotonic() - last_beat[0]) > seconds:
                 give_up(f"the event loop is blocked for {silent:.0f} s")
 
     Thread(target=watch, name="watchdog", daemon=True).start()

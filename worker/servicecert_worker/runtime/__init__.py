@@ -1,1 +1,1 @@
-"""What every service runs on: turns, acts, deadlines, parking, the relay."""
+"""The runtime of every service: turns, effects, deadlines, parking, the relay."""

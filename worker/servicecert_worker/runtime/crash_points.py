@@ -1,7 +1,7 @@
-"""The named steps of the worker, so that a test can end the process at each of them.
+"""The named steps of the worker, so that a test can kill the process at each of them.
 
-In production `crash_point` is a name that nothing listens to. With `SERVICECERT_DIE_AT=written:2` the process kills itself (SIGKILL) when it comes to the
-step `written` for the second time.
+In production `crash_point` does nothing. With `SERVICECERT_DIE_AT=written:2` the process kills itself (SIGKILL) when it
+reaches the step `written` for the second time.
 """
 
 import os
@@ -36,7 +36,7 @@ _seen: Counter[str] = Counter()
 
 
 def crash_point(name: str) -> None:
-    """Says that the process has come to a step."""
+    """Mark a step; kill the process here if the environment says so."""
     if name == _fatal:
         _seen[name] += 1
         if _seen[name] == int(_count or 1):

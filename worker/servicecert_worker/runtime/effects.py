@@ -1,7 +1,7 @@
-"""Acts on the world: done after the commit that decided them, their results given to the next turn.
+"""Effects do intents after the commit that decided them, and pass the results to the next turn.
 
-The owner of an intent is a session advisory lock on a connection of its own, so that nobody does the same act at the same time, and another adopts
-the intent the moment its owner's connection is gone. On loss of that connection what is under way is dropped, and adopted anew under a new owner.
+The owner of an intent is a session advisory lock on a connection of its own: no two workers do an intent at once. When
+the connection is lost, others adopt its intents, and the worker drops them and adopts again under a new owner.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from uuid import UUID
 import asyncpg
 
 from ..decider import Done, Effect, Outcome, Result, Retry, Task
-from ..faults import Outage, backoff, guard_cancellation, is_transient, named, with_timeout
+from ..faults import Outage, backoff, error_summary, guard_cancellation, is_transient, with_timeout
 from ..storage import QUERIES
 from ..storage.database import connection_options
 from .crash_points import crash_point
@@ -26,17 +26,17 @@ from .crash_points import crash_point
 log = logging.getLogger(__name__)
 
 OWNERS = 7077
-"""The class of the advisory locks that owners hold."""
+"""The class of the owners' advisory locks."""
 
 NOBODY = 0
-"""The owner of intents that are decided while this worker holds no lock: the first to look adopts them."""
+"""The owner of intents that are decided while the worker holds no lock: the next adoption takes them."""
 
 
 class Effects:
     """Does a service's intents. `owner` is the lock that this worker holds, `NOBODY` while it holds none.
 
-    A transaction whose answer is lost may have made intents this worker's own without its knowing. Nobody else may take them, so after a doubt it
-    looks for them itself (`settle`): `wake` asks for that.
+    An unconfirmed commit may have stored intents of this owner that it does not know of. Nobody else may adopt them, so
+    it calls `wake` to have `recover` called, which looks for them.
     """
 
     def __init__(
@@ -56,74 +56,74 @@ class Effects:
         self._queues: dict[str, asyncio.Queue[Task]] = {}
         self._open = 0
         self._busy = 0
-        self._hand: set[UUID] = set()
-        self._doubtful = False
+        self._in_progress: set[UUID] = set()
+        self._has_unconfirmed_commit = False
         self._adopting = asyncio.Lock()
         self._closing = False
-        self._outage = Outage("The database connection that owns acts on the world")
+        self._outage = Outage("The database connection that owns intents")
 
     @property
     def open(self) -> int:
-        """How many intents are in this worker's hands and have no result yet."""
+        """The number of this worker's intents that have no result yet."""
         return self._open
 
     def submit(self, tasks: Sequence[Task], owner: int) -> None:
-        """Takes intents into this worker's hands. Those written for an owner that it is no more are left for whoever adopts them."""
+        """Queue intents. Those of an owner that this worker no longer is are left for adoption."""
         if owner == NOBODY or owner != self.owner:
             return
         for task in tasks:
             self._open += 1
-            self._hand.add(task.id)
+            self._in_progress.add(task.id)
             self._queues[task.kind].put_nowait(task)
 
     def recorded(self, ids: Iterable[UUID]) -> None:
-        """Says that the results of these intents are recorded: their rows are gone."""
-        self._hand.difference_update(ids)
+        """Note that the results of these intents are recorded and their rows deleted."""
+        self._in_progress.difference_update(ids)
 
-    def doubt(self) -> None:
-        """Says that a transaction failed and may yet have been committed."""
-        self._doubtful = True
+    def commit_unconfirmed(self) -> None:
+        """Note that a transaction failed but may have been committed."""
+        self._has_unconfirmed_commit = True
         self._wake()
 
     async def adopt(self, pool: asyncpg.Pool[Any], limit: int) -> None:
-        """Takes over up to `limit` intents whose owner is gone, and does them. Raises what asyncpg raises; then there is a doubt."""
+        """Adopt up to `limit` intents whose owner has died, and do them. Raises what asyncpg raises."""
         async with self._adopting:
             if (owner := self.owner) == NOBODY:
                 return
             try:
                 tasks = await _adopt(pool, self._effects, owner, limit)
             except BaseException:
-                self.doubt()
+                self.commit_unconfirmed()
                 raise
             self.submit(tasks, owner)
 
-    async def settle(self, pool: asyncpg.Pool[Any]) -> None:
-        """After a doubt, does the intents that are this worker's own and not in its hands. No turn may be under way meanwhile.
+    async def recover(self, pool: asyncpg.Pool[Any]) -> None:
+        """After an unconfirmed commit, do this owner's intents that it does not know of. No turn may run meanwhile.
 
-        What is transient is tried again until the database answers.
+        A transient error is retried until the database answers.
         """
-        if not self._doubtful:
+        if not self._has_unconfirmed_commit:
             return
         async for _ in backoff():
             try:
                 async with self._adopting:
-                    await self._find(pool)
+                    await self._submit_missing(pool)
                 return
             except Exception as error:
                 if not is_transient(error):
                     raise
 
-    async def _find(self, pool: asyncpg.Pool[Any]) -> None:
+    async def _submit_missing(self, pool: asyncpg.Pool[Any]) -> None:
         owner = self.owner
         if owner != NOBODY:
-            rows = await pool.fetch(QUERIES["own"], owner, list(self._hand))
+            rows = await pool.fetch(QUERIES["own"], owner, list(self._in_progress))
             self.submit([_task(self._effects, row) for row in rows], owner)
             if rows:
-                log.warning("%d acts were decided in a transaction whose answer was lost; they are done now", len(rows))
-        self._doubtful = False
+                log.warning("An unconfirmed commit had stored intents; doing them now", extra={"intents": len(rows)})
+        self._has_unconfirmed_commit = False
 
     async def drain(self, seconds: float) -> None:
-        """Begins no further act and waits for those under way, so that their results can still be recorded. Others adopt the rest."""
+        """Start no more intents, and wait for results of those in progress. Other workers adopt the rest."""
         self._closing = True
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -131,7 +131,7 @@ class Effects:
                     await asyncio.sleep(0.02)
 
     async def run(self) -> None:
-        """Owns and does intents, for ever; a lost connection is opened anew."""
+        """Own and do intents, for ever; reopen a lost connection."""
         if not self._effects:
             return
         async for _ in backoff():
@@ -150,15 +150,15 @@ class Effects:
                 self._outage.began(error)
 
     async def _own(self, connection: asyncpg.Connection[Any], owner: int) -> None:
-        """Does intents as this owner until the connection, and the lock with it, is gone."""
+        """Do intents as this owner until the connection is lost, and the lock with it."""
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _: lost.set())
         self._queues = {kind: asyncio.Queue() for kind in self._effects}
         self._open = 0
-        self._hand = set()
+        self._in_progress = set()
         self.owner = owner
         async with asyncio.TaskGroup() as group:
-            doers = [
+            tasks = [
                 group.create_task(self._do(kind, effect))
                 for kind, effect in self._effects.items()
                 for _ in range(effect.concurrency)
@@ -167,8 +167,8 @@ class Effects:
                 await watch(connection, lost)
             finally:
                 self.owner = NOBODY
-                for doer in doers:
-                    doer.cancel()
+                for task in tasks:
+                    task.cancel()
 
     async def _do(self, kind: str, effect: Effect) -> None:
         queue = self._queues[kind]
@@ -193,18 +193,19 @@ class Effects:
                 self._open -= 1
                 self._give(Result(task.id, task.key, kind, outcome.data, task.traceparent))
             else:
-                self._again(self._queues[kind], task, outcome)
+                self._schedule_retry(self._queues[kind], task, outcome)
 
-    def _again(self, queue: asyncio.Queue[Task], task: Task, outcome: Retry) -> None:
+    def _schedule_retry(self, queue: asyncio.Queue[Task], task: Task, outcome: Retry) -> None:
         pause = outcome.after or timedelta(seconds=min(60.0, 0.5 * 2 ** min(task.tries, 10)))
         level = logging.WARNING if task.tries == 0 else logging.INFO
-        log.log(level, "%s is tried again in %.1f s: %s", task.kind, pause.total_seconds(), outcome.reason)
+        fields = {"kind": task.kind, "key": task.key, "intent": str(task.id), "seconds": pause.total_seconds()}
+        log.log(level, "An intent failed and will be retried: %s", outcome.reason, extra=fields)
         later = Task(task.id, task.key, task.kind, task.data, task.since, task.traceparent, task.tries + 1)
         asyncio.get_running_loop().call_later(pause.total_seconds(), queue.put_nowait, later)
 
 
 async def watch(connection: asyncpg.Connection[Any], lost: asyncio.Event) -> None:
-    """Returns when the connection is gone. A query now and then finds a broken one that nothing reports."""
+    """Return when the connection is lost. A query every 5 s finds a broken one that nothing reports."""
     while not lost.is_set():
         with suppress(TimeoutError):
             await with_timeout(5, lost.wait())
@@ -221,23 +222,24 @@ async def _outcomes(effect: Effect, tasks: Sequence[Task]) -> Sequence[Outcome]:
     try:
         return await guard_cancellation(effect.do(tasks))
     except Exception as error:
-        log.error("An act raised %s; it is tried again", named(error))
-        return [Retry(f"it raised {named(error)}")] * len(tasks)
+        summary = error_summary(error)
+        log.error("An effect raised; its intents are retried", extra={"kind": tasks[0].kind, "error": summary})
+        return [Retry(f"it raised {summary}")] * len(tasks)
 
 
 async def _adopt(pool: asyncpg.Pool[Any], effects: Mapping[str, Effect], owner: int, limit: int) -> list[Task]:
-    """Makes intents whose owner is gone this owner's: up to `limit`, oldest first."""
+    """Make up to `limit` intents of dead owners this owner's, and return them, each owner's oldest first."""
     adopted: list[Task] = []
     async with pool.acquire() as connection:
         others = await connection.fetch("select distinct owner from intents where owner <> $1", owner)
-        for row in others:
+        for (other,) in others:
             async with connection.transaction():
-                gone = row["owner"] == NOBODY or await connection.fetchval(
-                    "select pg_try_advisory_xact_lock($1, $2)", OWNERS, row["owner"]
+                is_dead = other == NOBODY or await connection.fetchval(
+                    "select pg_try_advisory_xact_lock($1, $2)", OWNERS, other
                 )
-                if gone and len(adopted) < limit:
-                    rows = await connection.fetch(QUERIES["adopt"], owner, row["owner"], limit - len(adopted))
-                    adopted += [_task(effects, found) for found in rows]
+                if is_dead and len(adopted) < limit:
+                    rows = await connection.fetch(QUERIES["adopt"], owner, other, limit - len(adopted))
+                    adopted += [_task(effects, row) for row in rows]
     if adopted:
         crash_point("adopted")
     return adopted

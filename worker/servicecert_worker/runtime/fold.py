@@ -1,4 +1,4 @@
-"""What a turn decides: `decide` folded over what happened to each key, in order. Pure."""
+"""A turn's decisions: `decide` folded over the items of each key, in order. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from servicecert_schemas.event import EventData
 from servicecert_schemas.topics import MAX_EVENT_BYTES
 
 from ..decider import Deadline, Decision, Due, Happened, Intent, Result, Stored, Transient, Unanswerable
-from ..faults import named
+from ..faults import error_summary
 from .record import Arrival, Poison
 
 S = TypeVar("S")
@@ -19,7 +19,7 @@ Item = Arrival | Result | Due
 
 
 class Stuck(Exception):
-    """A result or a deadline that the decider cannot take. It stays open: it is no record that could be parked."""
+    """A result or a deadline that `decide` raises at. It stays open and is retried: only records can be parked."""
 
     def __init__(self, item: Result | Due, error: Exception) -> None:
         super().__init__(f"{item.kind}: {type(error).__name__}")
@@ -28,8 +28,8 @@ class Stuck(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """An event that was decided, with the id that follows from its cause."""
+class DecidedEvent:
+    """An event to publish, with the id that follows from its cause."""
 
     id: UUID
     data: EventData
@@ -38,8 +38,8 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
-class Intended:
-    """An intent that was decided, with its id and key."""
+class DecidedIntent:
+    """An intent to store, with its id and key."""
 
     id: UUID
     key: str
@@ -49,8 +49,8 @@ class Intended:
 
 
 @dataclass(frozen=True, slots=True)
-class Armed:
-    """A deadline that was decided; None cancels it."""
+class DecidedDeadline:
+    """A deadline to store; None cancels it."""
 
     id: UUID
     key: str
@@ -60,8 +60,8 @@ class Armed:
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
-    """A record to be parked: the culprit, or one that waits behind it."""
+class ParkedArrival:
+    """A record to park: the culprit, or a later one of its key."""
 
     arrival: Arrival
     culprit: bool
@@ -71,34 +71,35 @@ class Aside:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What followed from one item, as the audit chain tells it (B6).
+    """What was decided for one item, for the audit chain (B6).
 
-    `state` names the type of a state that is new, `parked` why a record is put aside, `belated` what a result is that contradicts its act's end.
+    `state` is the type name of a changed state, `parked` the reason why a record is parked, `late_code` the code of a
+    late result that contradicts the recorded one.
     """
 
     item: Item
-    published: Sequence[Published] = ()
-    intended: Sequence[Intended] = ()
+    published: Sequence[DecidedEvent] = ()
+    intended: Sequence[DecidedIntent] = ()
     deadlines: Sequence[Deadline] = ()
     state: str | None = None
     parked: str | None = None
-    belated: str | None = None
+    late_code: str | None = None
 
 
 @dataclass(slots=True)
 class Folded(Generic[S]):
-    """All that a turn decided. `decided` tells the same item by item."""
+    """Everything a turn decided; `decided` holds the same by item."""
 
     changed: list[Stored[S]] = field(default_factory=list)
-    published: list[Published] = field(default_factory=list)
-    intended: list[Intended] = field(default_factory=list)
-    armed: dict[tuple[str, str], Armed] = field(default_factory=dict)
-    aside: list[Aside] = field(default_factory=list)
+    published: list[DecidedEvent] = field(default_factory=list)
+    intended: list[DecidedIntent] = field(default_factory=list)
+    armed: dict[tuple[str, str], DecidedDeadline] = field(default_factory=dict)
+    aside: list[ParkedArrival] = field(default_factory=list)
     decided: list[Decided] = field(default_factory=list)
 
-    def put_aside(self, aside: Aside) -> None:
-        self.aside.append(aside)
-        self.decided.append(Decided(aside.arrival, parked=aside.reason))
+    def park(self, parked: ParkedArrival) -> None:
+        self.aside.append(parked)
+        self.decided.append(Decided(parked.arrival, parked=parked.reason))
 
 
 def fold(
@@ -109,9 +110,9 @@ def fold(
     known: K,
     now: datetime,
 ) -> Folded[S]:
-    """Decides each item in order. `parked` are the keys that have parked records, with the place of the first: later ones wait behind it (I5).
+    """Decide each item in order. `parked` has keys' first parked record's place: later ones wait behind it (I5).
 
-    Raises `Stuck` for a result or a deadline that `decide` raises at, and `Transient` as it comes. An event that `decide` raises at is put aside.
+    If `decide` raises, an event is parked, and a result or deadline raises `Stuck`. `Transient` is raised unchanged.
     """
     folded: Folded[S] = Folded()
     states: dict[str, S | None] = {key: entry.state for key, entry in stored.items()}
@@ -119,11 +120,11 @@ def fold(
     for item in items:
         happened: Happened
         if isinstance(item, Arrival):
-            if item.key in waiting or _waits(item, parked.get(item.key)):
-                folded.put_aside(Aside(item, False, "behind", "An earlier event of the same key is parked."))
+            if item.key in waiting or _is_behind(item, parked.get(item.key)):
+                folded.park(ParkedArrival(item, False, "behind", "An earlier event of the same key is parked."))
                 continue
             if isinstance(item.what, Poison):
-                folded.put_aside(Aside(item, True, item.what.reason, item.what.error))
+                folded.park(ParkedArrival(item, True, item.what.reason, item.what.error))
                 waiting.add(item.key)
                 continue
             happened = item.what
@@ -138,7 +139,7 @@ def fold(
             raise
         except Exception as error:
             if isinstance(item, Arrival):
-                folded.put_aside(_aside(item, error))
+                folded.park(_parked(item, error))
                 waiting.add(item.key)
                 continue
             raise Stuck(item, error) from error
@@ -155,47 +156,47 @@ def fold(
     return folded
 
 
-def _aside(arrival: Arrival, error: Exception) -> Aside:
+def _parked(arrival: Arrival, error: Exception) -> ParkedArrival:
     if isinstance(error, Unanswerable):
-        return Aside(arrival, True, error.code, str(error))
-    return Aside(arrival, True, "decide-raised", f"Deciding raised {named(error)}.")
+        return ParkedArrival(arrival, True, error.code, str(error))
+    return ParkedArrival(arrival, True, "decide-raised", f"Deciding raised {error_summary(error)}.")
 
 
-def _published(happened: Happened, place: int, data: EventData) -> Published:
-    """The event that is the `place`-th to follow from what happened. Raises `ValueError` for one that no reader would take."""
+def _published(happened: Happened, place: int, data: EventData) -> DecidedEvent:
+    """Return the `place`-th event that follows from `happened`. Raises `ValueError` if it is too large for readers."""
     identity = uuid5(happened.id, f"{data.TYPE}/{place}")
     payload = data.model_dump_json().encode()
     if len(payload) > MAX_EVENT_BYTES:
         raise ValueError(f"{data.TYPE} has {len(payload)} bytes")
-    return Published(identity, data, payload, child_trace(happened.traceparent, identity))
+    return DecidedEvent(identity, data, payload, child_trace(happened.traceparent, identity))
 
 
-def _waits(arrival: Arrival, first: int | None) -> bool:
+def _is_behind(arrival: Arrival, first: int | None) -> bool:
     return first is not None and (arrival.parked is None or first < arrival.parked.seq)
 
 
-def _intended(happened: Happened, place: int, intent: Intent) -> Intended:
+def _intended(happened: Happened, place: int, intent: Intent) -> DecidedIntent:
     identity = uuid5(happened.id, f"intent/{intent.kind}/{place}")
-    return Intended(identity, happened.key, intent, intent.data.model_dump_json().encode(), happened.traceparent)
+    return DecidedIntent(identity, happened.key, intent, intent.data.model_dump_json().encode(), happened.traceparent)
 
 
 def _collect(
     folded: Folded[S],
     happened: Happened,
     decision: Decision[S],
-    published: Sequence[Published],
-    intended: Sequence[Intended],
+    published: Sequence[DecidedEvent],
+    intended: Sequence[DecidedIntent],
 ) -> None:
     folded.published += published
     folded.intended += intended
     for deadline in decision.deadlines:
         identity = uuid5(happened.id, f"deadline/{deadline.kind}")
         slot = (happened.key, deadline.kind)
-        folded.armed[slot] = Armed(identity, *slot, deadline.at, happened.traceparent)
+        folded.armed[slot] = DecidedDeadline(identity, *slot, deadline.at, happened.traceparent)
 
 
 def child_trace(traceparent: str | None, identity: UUID) -> str | None:
-    """The trace context of an event that follows from another: the same trace, the event as the parent (W3C Trace Context section 3.2)."""
+    """Return a caused event's trace context: the same trace, the event as parent (W3C Trace Context section 3.2)."""
     if traceparent is None:
         return None
     version, trace, _, flags = traceparent.split("-")

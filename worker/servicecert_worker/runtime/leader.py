@@ -1,6 +1,6 @@
-"""What one worker of a service does for all: the relay, deadlines, released records, adoption, checkpoints of the audit, pruning.
+"""The leader: the one worker of a service that runs the relay, deadlines, replays, adoption, checkpoints and pruning.
 
-The leader holds an advisory lock on the connection that the relay reads with: who has lost the one has lost the other.
+It holds an advisory lock on the connection that the relay reads with: a worker that loses one loses the other.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _PRUNE_SECONDS = 30.0
 
 
 class Leader:
-    """Stands for election, for ever, and leads while elected."""
+    """Tries to become the leader, for ever, and leads while it holds the lock."""
 
     def __init__(
         self,
@@ -62,29 +62,29 @@ class Leader:
         self._attestor = attestor
         self._wake = asyncio.Event()
         self._leading = False
-        self._outage = Outage("The relay's database or broker")
+        self._outage = Outage("The relay's PostgreSQL or Kafka")
 
     @property
     def channel(self) -> str:
-        """What a turn notifies so that the relay wakes: nothing where the relay is in this process."""
+        """The PostgreSQL channel that wakes the relay; empty if the relay runs in this process."""
         return "" if self._leading else f"outbox_{self._service.name}"
 
-    def woken(self) -> None:
-        """Says that the outbox may hold something new."""
+    def wake_relay(self) -> None:
+        """Wake the relay: the outbox may hold new events."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Leads whenever it can; what is transient is tried again."""
+        """Lead whenever possible; retry after transient errors."""
         async for _ in backoff(longest=1.0):
             try:
-                await self._stand()
+                await self._campaign()
             except* Exception as group:
-                for error in _leaves(group):
+                for error in _flatten(group):
                     if not is_transient(error):
                         raise
                     self._outage.began(error)
 
-    async def _stand(self) -> None:
+    async def _campaign(self) -> None:
         connection = await asyncpg.connect(
             self._settings.database_url.get_secret_value(), **connection_options(self._service.name)
         )
@@ -137,22 +137,22 @@ class Leader:
             crash_point("due-read")
             self._give(arrivals)
             due = [Due(row["id"], row["key"], row["kind"], row["at"], row["traceparent"]) for row in rows]
-            self._give(await self._after_what_was_written(due))
+            self._give(await self._decidable(due))
 
-    async def _after_what_was_written(self, due: Sequence[Due]) -> Sequence[Due]:
-        """The deadlines that need not wait for records which were written before."""
-        first = self._service.waits_for_topics
-        slacks = [first[each.kind] for each in due if each.kind in first]
+    async def _decidable(self, due: Sequence[Due]) -> Sequence[Due]:
+        """Return the deadlines that need not wait until earlier records are handled."""
+        waits = self._service.waits_for_topics
+        slacks = [waits[each.kind] for each in due if each.kind in waits]
         if not slacks or await is_caught_up(self._cluster, self._service.name, self._clock() - min(slacks)):
             return due
-        return [each for each in due if each.kind not in first]
+        return [each for each in due if each.kind not in waits]
 
     async def _adopt(self) -> None:
         if (room := self._room()) > 0:
             await self._effects.adopt(self._pool, room)
 
     async def attest(self) -> None:
-        """Signs a checkpoint of the audit chains, where this worker leads and has the key (B6)."""
+        """Sign a checkpoint of the audit chains, if this worker leads and has the key (B6)."""
         if self._leading and self._attestor is not None and await self._attestor.attest():
             self._wake.set()
 
@@ -166,8 +166,8 @@ async def _every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(seconds)
 
 
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+def _flatten(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
     leaves: list[BaseException] = []
     for error in group.exceptions:
-        leaves += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+        leaves += _flatten(error) if isinstance(error, BaseExceptionGroup) else [error]
     return leaves

@@ -1,7 +1,7 @@
-"""The loop: takes what is there from all sources, and turns it into effects.
+"""The loop: takes what is waiting from all sources, and handles it in turns.
 
-Three kinds of things happen: records, results of acts, deadlines. A turn handles what is there of all of them. What is transient is tried again with
-the same items; what is not is halved until the culprit stands alone, and that is parked.
+Items are records, results of intents, and deadlines; a turn handles what is waiting of each. After a transient error it
+is retried with the same items; after any other it is halved until the culprit is alone, and that is parked.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from uuid import UUID
 import asyncpg
 
 from ..decider import Conflict, Due, Event, Examined, Facts, FactsInvalid, Result, Service
-from ..faults import Outage, backoff, is_transient, named
+from ..faults import Outage, backoff, error_summary, is_transient
 from ..kafka.source import Source
 from .crash_points import crash_point
 from .fold import Item, Stuck
@@ -35,7 +35,7 @@ Take = Callable[[Sequence[Item], datetime], Awaitable[Outcome]]
 
 
 class Loop(Generic[S, K]):
-    """Takes turns with `take` until it is told to stop. `done` is given each turn's outcome; `settle` is called between two turns."""
+    """Takes turns with `take` until stopped. `done` gets each turn's result; `recover` is called between turns."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Loop(Generic[S, K]):
         batch: int,
         take: Take,
         done: Callable[[Outcome, Sequence[Item]], None],
-        settle: Callable[[], Awaitable[None]],
+        recover: Callable[[], Awaitable[None]],
         clock: Callable[[], datetime],
     ) -> None:
         self._service = service
@@ -51,63 +51,63 @@ class Loop(Generic[S, K]):
         self._batch = batch
         self._take = take
         self._done = done
-        self._settle = settle
+        self._recover = recover
         self._clock = clock
         self._results: deque[Result] = deque()
-        self._given: deque[Due | Arrival] = deque()
-        self._in_hand: set[UUID] = set()
-        self._held: set[UUID] = set()
+        self._queued: deque[Due | Arrival] = deque()
+        self._in_progress: set[UUID] = set()
+        self._postponed: set[UUID] = set()
         self._wake = asyncio.Event()
         self._outage = Outage("PostgreSQL")
-        self._refuted: FactsInvalid | None = None
+        self._invalid_facts: FactsInvalid | None = None
         self.stuck = 0
         self.progressed = clock()
 
     @property
     def unavailable(self) -> str | None:
-        """Why turns fail for now, where the reason is outside."""
-        if self._refuted is not None:
-            return str(self._refuted)
+        """Why turns fail for now, if the cause is external."""
+        if self._invalid_facts is not None:
+            return str(self._invalid_facts)
         return None if self._outage.since is None else "PostgreSQL is unavailable"
 
     @property
     def waiting(self) -> int:
-        """How many results and deadlines wait for a turn."""
-        return len(self._results) + len(self._given)
+        """The number of results, deadlines and released records that wait for a turn."""
+        return len(self._results) + len(self._queued)
 
     def wake(self) -> None:
-        """Says that there is something to take."""
+        """Wake the loop: there may be something to take."""
         self._wake.set()
 
     def give_result(self, result: Result) -> None:
-        """Takes in what came of an act."""
+        """Queue the result of an intent."""
         self._results.append(result)
         self._wake.set()
 
     def give(self, items: Sequence[Due | Arrival]) -> None:
-        """Takes in deadlines and released records; those that are in hand already are not taken twice."""
+        """Queue deadlines and released records, except those in progress."""
         for item in items:
-            if item.id not in self._in_hand:
-                self._in_hand.add(item.id)
-                self._given.append(item)
+            if item.id not in self._in_progress:
+                self._in_progress.add(item.id)
+                self._queued.append(item)
         self._wake.set()
 
     async def finish(self, source: Source) -> None:
-        """Takes the last turns: what came of acts, so that nobody does them again. Records are left to others."""
+        """Take the last turns, for results only, so that no other worker repeats their intents."""
         while self._results:
             await self._round(source, records=0)
 
     async def run(self, source: Source, stopping: asyncio.Event) -> None:
-        """Takes turns until `stopping` is set; the turn that is under way is finished."""
+        """Take turns until `stopping` is set; finish the current turn."""
         pause = asyncio.get_running_loop().time
         last = 0.0
         while not stopping.is_set():
-            await self._settle()
+            await self._recover()
             if not (len(source) or self.waiting):
                 self._wake.clear()
                 await wait_any(self._wake, stopping)
                 continue
-            # A turn costs the same for one record as for some: under load they gather for a moment. What came of an act does not wait.
+            # A turn costs the same for one record as for some, so records gather for a moment. Results do not wait.
             if (gap := last + _GAP_SECONDS - pause()) > 0 and not self._results and len(source) < self._batch:
                 await asyncio.sleep(gap)
             last = pause()
@@ -116,77 +116,77 @@ class Loop(Generic[S, K]):
 
     async def _round(self, source: Source, records: int) -> None:
         results = [self._results.popleft() for _ in range(min(self._batch, len(self._results)))]
-        given = [self._given.popleft() for _ in range(min(self._batch, len(self._given)))]
+        queued = [self._queued.popleft() for _ in range(min(self._batch, len(self._queued)))]
         taken = source.take(records)
         crash_point("fetched")
-        came = [item for item in given if isinstance(item, Arrival)] + [arrive(record) for record in taken]
-        arrivals = [arrival for arrival in came if self._heeds(arrival)]
+        arrivals = [item for item in queued if isinstance(item, Arrival)] + [arrive(record) for record in taken]
+        relevant = [arrival for arrival in arrivals if self._is_relevant(arrival)]
         crash_point("decoded")
-        examined = await self._examine(arrivals)
+        examined = await self._examine(relevant)
         crash_point("examined")
-        items: list[Item] = [*results, *(item for item in given if isinstance(item, Due)), *examined]
+        items: list[Item] = [*results, *(item for item in queued if isinstance(item, Due)), *examined]
         await self._handle(items)
         source.handled(taken)
         crash_point("offsets")
-        self._in_hand.difference_update({item.id for item in given} - self._held)
+        self._in_progress.difference_update({item.id for item in queued} - self._postponed)
 
-    def _heeds(self, arrival: Arrival) -> bool:
-        """Whether an arrival is worth a turn. One that was parked is, so that it leaves its place.
+    def _is_relevant(self, arrival: Arrival) -> bool:
+        """Return whether an arrival needs a turn. One that was parked does, so that its row is deleted.
 
-        A record of a compacted topic without a value only says that something is gone (E3).
+        A record without a value in a compacted topic only deletes its key (E3).
         """
         if arrival.parked is not None:
             return True
         if isinstance(arrival.what, Poison):
             record = arrival.record
-            erases = record.value is None and record.key and record.topic.endswith(self._compacted)
-            return not erases
+            is_tombstone = record.value is None and record.key and record.topic.endswith(self._compacted)
+            return not is_tombstone
         return self._service.is_relevant(arrival.what.data)
 
     async def _examine(self, arrivals: Sequence[Arrival]) -> list[Arrival]:
-        """Facts for the events; an event that `examine` raises at is poison, in its place.
+        """Return the arrivals with facts; an event that `examine` raises at becomes poison.
 
-        Many are examined off the event loop. For a few the way to another thread and back would cost more than it frees.
+        Many are examined in a thread. For a few, the switch to another thread would cost more than it saves.
         """
         examine = self._service.examine
         events = [arrival.what for arrival in arrivals if isinstance(arrival.what, Event)]
         if examine is None or not events:
             return list(arrivals)
         few = len(events) <= _FEW
-        found = iter(_examined(examine, events) if few else await asyncio.to_thread(_examined, examine, events))
+        examined = iter(_examined(examine, events) if few else await asyncio.to_thread(_examined, examine, events))
         return [
-            Arrival(arrival.record, next(found), arrival.parked) if isinstance(arrival.what, Event) else arrival
+            Arrival(arrival.record, next(examined), arrival.parked) if isinstance(arrival.what, Event) else arrival
             for arrival in arrivals
         ]
 
     async def _handle(self, items: Sequence[Item]) -> None:
-        """Turns the items into effects, in order, whatever it takes."""
+        """Take turns over the items, in order, until each is handled, parked or postponed."""
         if not items:
             return
-        instead: dict[str, Facts] = {}
+        replacements: dict[str, Facts] = {}
         async for _ in backoff():
             now = self._clock()
             try:
-                outcome = await self._take(items, now)
+                result = await self._take(items, now)
             except Stuck as stuck:
-                self._set_aside(stuck)
+                self._postpone(stuck)
                 items = [item for item in items if item.id != stuck.item.id]
                 if not items:
                     return
-            except FactsInvalid as refuted:
-                self._tell_refuted(refuted)
-                others, arrivals = _parted(items)
+            except FactsInvalid as invalid:
+                self._log_invalid_facts(invalid)
+                others, arrivals = _split(items)
                 if others:
-                    # Only events can be examined anew, and these come after all else.
-                    mended = [_with_facts_instead(item, refuted.replacements) for item in others]
-                    anew = bool(arrivals) or mended != others
-                    await (self._handle(mended) if anew else self._halve(others, refuted))
+                    # Only events can be examined again, and they come after everything else.
+                    replaced = [_with_replacement(item, invalid.replacements) for item in others]
+                    can_retry = bool(arrivals) or replaced != others
+                    await (self._handle(replaced) if can_retry else self._halve(others, invalid))
                     await self._handle(arrivals)
                     return
-                instead |= refuted.replacements
-                items = await self._examined_anew(arrivals, instead)
+                replacements |= invalid.replacements
+                items = await self._reexamine(arrivals, replacements)
             except Exception as error:
-                # Two items of one turn may be what conflicts: alone, each sees what the other stored.
+                # Two items of one turn may conflict with each other: alone, each sees what the other stored.
                 if is_transient(error) and not (isinstance(error, Conflict) and len(items) > 1):
                     self._outage.began(error)
                     continue
@@ -194,25 +194,25 @@ class Loop(Generic[S, K]):
                 return
             else:
                 self._outage.ended()
-                self._refuted = None
-                self._done(outcome, items)
+                self._invalid_facts = None
+                self._done(result, items)
                 return
 
-    def _tell_refuted(self, refuted: FactsInvalid) -> None:
-        if self._refuted is None:
-            log.warning("Events are examined anew until a turn succeeds: %s", refuted)
-        self._refuted = refuted
+    def _log_invalid_facts(self, invalid: FactsInvalid) -> None:
+        if self._invalid_facts is None:
+            log.warning("Facts no longer hold; events are examined again until a turn succeeds: %s", invalid)
+        self._invalid_facts = invalid
 
-    async def _examined_anew(self, arrivals: Sequence[Arrival], instead: Mapping[str, Facts]) -> list[Item]:
-        """The arrivals with what `examine` finds now about their events, or what holds instead."""
-        found = iter(await self._examine([arrival for arrival in arrivals if arrival.key not in instead]))
-        return [_with_facts(each, instead[each.key]) if each.key in instead else next(found) for each in arrivals]
+    async def _reexamine(self, arrivals: Sequence[Arrival], facts: Mapping[str, Facts]) -> list[Item]:
+        """Return the arrivals with these facts, by key, and the others with those of a new examination."""
+        new = iter(await self._examine([each for each in arrivals if each.key not in facts]))
+        return [_with_facts(each, facts[each.key]) if each.key in facts else next(new) for each in arrivals]
 
     async def _halve(self, items: Sequence[Item], error: Exception) -> None:
-        """Takes the items in smaller turns, to find the one that the database refuses, and put it aside, or until none conflict.
+        """Handle the items in smaller turns until none conflict, or until the one that the database refuses is alone.
 
-        Raises the error where no item can be to blame: a statement that the database does not understand or allow, or a record that cannot even be
-        parked. The process ends then, before it parks what is good.
+        Raises the error if no item can be its cause: the database rejects a statement's syntax or rights, or a record
+        cannot even be parked. The process then ends before it parks good records.
         """
         if isinstance(error, asyncpg.SyntaxOrAccessError):
             raise error
@@ -225,22 +225,25 @@ class Loop(Generic[S, K]):
         if isinstance(item, Arrival):
             if isinstance(item.what, Poison):
                 raise error
-            log.error("Storing what follows from a record raised %s; it is parked", named(error), extra=_about(item))
-            poison = Poison(item.id, item.key, "storing-raised", f"Storing raised {named(error)}.")
+            summary = error_summary(error)
+            log.error("The decision on a record cannot be stored; parking it", extra=log_fields(item, summary))
+            poison = Poison(item.id, item.key, "storing-raised", f"Storing raised {summary}.")
             await self._handle([Arrival(item.record, poison, item.parked)])
             return
-        self._set_aside(Stuck(item, error))
+        self._postpone(Stuck(item, error))
 
-    def _set_aside(self, stuck: Stuck) -> None:
-        """Keeps a result or deadline open, and tries it again later: it is no record that could be parked."""
+    def _postpone(self, stuck: Stuck) -> None:
+        """Keep a result or deadline open, and retry it later: only records can be parked."""
         self.stuck += 1
-        log.error("%s cannot be decided (%s); it stays open", stuck.item.kind, named(stuck.error))
-        self._held.add(stuck.item.id)
-        asyncio.get_running_loop().call_later(_STUCK_SECONDS, self._try_again, stuck.item)
+        item = stuck.item
+        fields = {"kind": item.kind, "key": item.key, "id": str(item.id), "error": error_summary(stuck.error)}
+        log.error("A result or deadline cannot be decided; it stays open and is retried every 10 s", extra=fields)
+        self._postponed.add(item.id)
+        asyncio.get_running_loop().call_later(_STUCK_SECONDS, self._retry, item)
 
-    def _try_again(self, item: Result | Due) -> None:
-        self._held.discard(item.id)
-        self._in_hand.discard(item.id)
+    def _retry(self, item: Result | Due) -> None:
+        self._postponed.discard(item.id)
+        self._in_progress.discard(item.id)
         if isinstance(item, Result):
             self.give_result(item)
         else:
@@ -256,18 +259,20 @@ def _examined(examine: Callable[[Sequence[Event]], Sequence[Event]], events: Seq
         if len(events) > 1:
             middle = len(events) // 2
             return _examined(examine, events[:middle]) + _examined(examine, events[middle:])
-        log.error("Examining an event raised %s; it is parked", named(error))
-        return [Poison(events[0].id, events[0].key, "examine-raised", f"Examining raised {named(error)}.")]
+        (event,), summary = events, error_summary(error)
+        fields = {"event_id": str(event.id), "key": event.key, "error": summary}
+        log.error("An event cannot be examined; parking it", extra=fields)
+        return [Poison(event.id, event.key, "examine-raised", f"Examining raised {summary}.")]
 
 
-def _parted(items: Sequence[Item]) -> tuple[list[Item], list[Arrival]]:
+def _split(items: Sequence[Item]) -> tuple[list[Item], list[Arrival]]:
     others: list[Item] = [item for item in items if not isinstance(item, Arrival)]
     return others, [item for item in items if isinstance(item, Arrival)]
 
 
-def _with_facts_instead(item: Item, instead: Mapping[str, Facts]) -> Item:
-    if isinstance(item, Result) and item.key in instead and isinstance(item.data, Examined):
-        return replace(item, data=Examined(facts=instead[item.key]))
+def _with_replacement(item: Item, replacements: Mapping[str, Facts]) -> Item:
+    if isinstance(item, Result) and item.key in replacements and isinstance(item.data, Examined):
+        return replace(item, data=Examined(facts=replacements[item.key]))
     return item
 
 
@@ -275,19 +280,15 @@ def _with_facts(arrival: Arrival, facts: Facts) -> Arrival:
     return replace(arrival, what=replace(arrival.what, facts=facts)) if isinstance(arrival.what, Event) else arrival
 
 
-def _about(arrival: Arrival) -> dict[str, Any]:
+def log_fields(arrival: Arrival, error: str) -> dict[str, Any]:
+    """Return the fields that identify a record in the log, with its error."""
     record = arrival.record
-    return {
-        "event_id": str(arrival.id),
-        "key": arrival.key,
-        "topic": record.topic,
-        "partition": record.partition,
-        "offset": record.offset,
-    }
+    position = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+    return {"event_id": str(arrival.id), "key": arrival.key, **position, "error": error}
 
 
 async def wait_any(*events: asyncio.Event) -> None:
-    """Waits until one of the events is set."""
+    """Wait until one of the events is set."""
     waits = [asyncio.ensure_future(event.wait()) for event in events]
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -1,7 +1,7 @@
-"""Records that are put aside, and how an operator lets them go on.
+"""Parked records, and how an operator replays or discards them.
 
-An event is in the inbox or parked, never in both: so a replay goes through the same inbox as any record, and a second copy of a parked event changes
-nothing. Later events of a parked record's key wait behind it (I5).
+An event is in the inbox or parked, never in both: so a replay goes through the inbox like any record, and a second copy
+of a parked event changes nothing. Later events of a parked record's key wait behind it (I5).
 """
 
 import json
@@ -20,19 +20,20 @@ from ..audit.chain import is_case
 from ..decider import Connection
 from ..storage import QUERIES
 from ..storage.operator_requests import Act, Operation
-from .fold import Aside
-from .record import Arrival, Parked, Poison, Record, arrive
+from .fold import ParkedArrival
+from .record import Arrival, ParkedRow, Poison, Record, arrive
 
 _NOTICE = uuid5(UUID(int=0), "servicecert.record.parked")
+Storable = Callable[[bytes], bytes]
 
 
 async def park(
-    connection: Connection, service: str, storable: Callable[[bytes], bytes], asides: Sequence[Aside], now: datetime
+    connection: Connection, service: str, storable: Storable, items: Sequence[ParkedArrival], now: datetime
 ) -> None:
-    """Puts records aside, in the turn's transaction, and tells the service's parked topic. Of each value and header only what is `storable` is kept."""
-    rows = [_row(aside, storable, now) for aside in asides]
+    """Park records in the turn's transaction, `storable` parts only, and publish that to the service's parked topic."""
+    rows = [_row(parked, storable, now) for parked in items]
     await connection.execute(QUERIES["park"], *map(list, zip(*rows, strict=True)))
-    notices = [_notice(service, aside, now) for aside in asides]
+    notices = [_notice(service, parked, now) for parked in items]
     await connection.execute(
         QUERIES["publish"],
         [parked_topic(service).name] * len(notices),
@@ -44,11 +45,11 @@ async def park(
     )
 
 
-def _row(aside: Aside, storable: Callable[[bytes], bytes], now: datetime) -> tuple[Any, ...]:
-    arrival, record = aside.arrival, aside.arrival.record
-    past = arrival.parked
+def _row(parked: ParkedArrival, storable: Storable, now: datetime) -> tuple[Any, ...]:
+    arrival, record = parked.arrival, parked.arrival.record
+    before = arrival.parked
     return (
-        None if past is None else past.seq,
+        None if before is None else before.seq,
         arrival.id,
         arrival.key,
         record.topic,
@@ -60,18 +61,18 @@ def _row(aside: Aside, storable: Callable[[bytes], bytes], now: datetime) -> tup
         ),
         None if record.value is None else storable(record.value),
         None if isinstance(arrival.what, Poison) else arrival.what.data.TYPE,
-        aside.culprit,
-        aside.reason,
-        aside.error[:2_000],
-        1 if past is None else past.attempts + 1,
-        now if past is None else past.first_at,
+        parked.culprit,
+        parked.reason,
+        parked.error[:2_000],
+        1 if before is None else before.attempts + 1,
+        now if before is None else before.first_at,
         now,
     )
 
 
-def _notice(service: str, aside: Aside, now: datetime) -> RecordParked:
-    arrival, record = aside.arrival, aside.arrival.record
-    past = arrival.parked
+def _notice(service: str, parked: ParkedArrival, now: datetime) -> RecordParked:
+    arrival, record = parked.arrival, parked.arrival.record
+    before = arrival.parked
     return RecordParked(
         service=service,
         event_id=arrival.id,
@@ -79,17 +80,17 @@ def _notice(service: str, aside: Aside, now: datetime) -> RecordParked:
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
-        culprit=aside.culprit,
-        reason=aside.reason,
-        error=aside.error[:2_000],
-        attempts=1 if past is None else past.attempts + 1,
-        first_at=now if past is None else past.first_at,
+        culprit=parked.culprit,
+        reason=parked.reason,
+        error=parked.error[:2_000],
+        attempts=1 if before is None else before.attempts + 1,
+        first_at=now if before is None else before.first_at,
         last_at=now,
     )
 
 
 async def released(connection: Connection, limit: int) -> list[Arrival]:
-    """The records of released keys, decoded anew, each key's in the order in which they were parked."""
+    """Return the records of up to `limit` released keys, decoded again, each key's in the order they were parked."""
     return [_arrival(row) for row in await connection.fetch(QUERIES["released"], limit)]
 
 
@@ -98,7 +99,7 @@ def _arrival(row: Row) -> Arrival:
     record = Record(
         row["topic"], row["partition"], row["offset"], row["record_key"], headers, row["value"], row["first_at"]
     )
-    arrival = arrive(record, Parked(row["seq"], row["attempts"], row["first_at"]))
+    arrival = arrive(record, ParkedRow(row["seq"], row["attempts"], row["first_at"]))
     if arrival.id != row["event_id"]:
         poison = Poison(row["event_id"], row["key"], "changed", "The record decodes to another event than before.")
         return Arrival(record, poison, arrival.parked)
@@ -107,7 +108,7 @@ def _arrival(row: Row) -> Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which parked records an operator means. What is not given does not narrow."""
+    """Which parked records an operator selects; None matches all."""
 
     event_id: UUID | None = None
     key: str | None = None
@@ -139,24 +140,24 @@ class ParkedRecord:
 
 
 async def find(connection: Connection, selection: Selection) -> list[ParkedRecord]:
-    """The culprits of a selection, oldest first."""
+    """Return the culprits of a selection, oldest first."""
     rows = await connection.fetch(QUERIES["find_parked"], *selection.arguments())
     return [ParkedRecord(**dict(row)) for row in rows]
 
 
 async def value(connection: Connection, event_id: UUID) -> bytes | None:
-    """The value of a parked record, as it came."""
-    found: bytes | None = await connection.fetchval("select value from parked where event_id = $1", event_id)
-    return found
+    """Return the stored value of a parked record."""
+    stored: bytes | None = await connection.fetchval("select value from parked where event_id = $1", event_id)
+    return stored
 
 
 async def replay(connection: Connection, event_ids: Sequence[UUID]) -> int:
-    """Lets the keys of the given culprits go on: a worker takes their records anew, in order. Answers how many culprits it found."""
+    """Release the keys of these culprits: a worker handles their records again, in order. Return how many matched."""
     return await _act(connection, "replay", event_ids)
 
 
 async def discard(connection: Connection, event_ids: Sequence[UUID]) -> int:
-    """Drops the given culprits for ever and lets what waits behind them go on. Answers how many it found."""
+    """Delete these culprits for good, and release the records behind them. Return how many matched."""
     return await _act(connection, "discard", event_ids)
 
 
@@ -164,12 +165,12 @@ async def _act(connection: Connection, what: str, event_ids: Sequence[UUID]) -> 
     async with connection.transaction():
         rows = await connection.fetch(QUERIES[f"{what}_parked"], list(event_ids))
         await Operation(connection, f"parked {what}").tell(
-            Act(_told_by(row), {"event": row["event_id"], "reason": row["reason"]}) for row in rows
+            Act(_audit_key(row), {"event": row["event_id"], "reason": row["reason"]}) for row in rows
         )
     return len(rows)
 
 
-def _told_by(row: Row) -> str:
-    """A record that is no event may have any key, a person's name too: the audit tells it by its place, as it does when it is parked."""
-    event = row["type"] is not None or is_case(row["key"])
-    return row["key"] if event else f"{row['topic']}/{row['partition']}/{row['offset']}"
+def _audit_key(row: Row) -> str:
+    """Return the audit's key of a record: its position unless it is an event, because any other key may be personal."""
+    is_event = row["type"] is not None or is_case(row["key"])
+    return row["key"] if is_event else f"{row['topic']}/{row['partition']}/{row['offset']}"

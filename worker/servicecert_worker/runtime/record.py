@@ -1,4 +1,4 @@
-"""Records of Kafka as the worker carries them, and what they decode to."""
+"""Kafka records as the worker handles them, and what they decode to."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _LAST_MILLISECOND = 253_402_300_799_000
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as it was read. `written` is the time its producer stamped it with."""
+    """A record as read from Kafka. `written` is its producer's timestamp."""
 
     topic: str
     partition: int
@@ -26,13 +26,13 @@ class Record:
 
 
 def time_of(milliseconds: int) -> datetime:
-    """Return the moment of a record's timestamp. Nobody checks those: one outside the years 1970 to 9999 counts as their first or last moment."""
+    """Return the time of a record's timestamp. Kafka does not check it, so it is clamped to the years 1970 to 9999."""
     return datetime.fromtimestamp(min(max(milliseconds, 0), _LAST_MILLISECOND) / 1000, UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Poison:
-    """A record that cannot be handled, in the place where it came. `error` holds no value of the record."""
+    """A record that cannot be handled, in its place among the others. `error` quotes no value of the record."""
 
     id: UUID
     key: str
@@ -41,8 +41,8 @@ class Poison:
 
 
 @dataclass(frozen=True, slots=True)
-class Parked:
-    """A record's past: its place among the parked, how often and since when it was parked."""
+class ParkedRow:
+    """The row of a record that was parked before: its place, how often and since when it was parked."""
 
     seq: int
     attempts: int
@@ -51,11 +51,11 @@ class Parked:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A record with what it decoded to, and its past if it was parked before."""
+    """A record with what it decoded to, and its row if it was parked before."""
 
     record: Record
     what: Event | Poison
-    parked: Parked | None = None
+    parked: ParkedRow | None = None
 
     @property
     def key(self) -> str:
@@ -66,8 +66,8 @@ class Arrival:
         return self.what.id
 
 
-def arrive(record: Record, parked: Parked | None = None) -> Arrival:
-    """What a record decodes to. One that is no event of ours becomes `Poison`, and keeps its place."""
+def arrive(record: Record, parked: ParkedRow | None = None) -> Arrival:
+    """Return a record with what it decodes to: `Poison` if that is not a valid event."""
     try:
         envelope, data = decode(record.key, record.headers, record.value)
     except Undecodable as fault:
@@ -77,7 +77,7 @@ def arrive(record: Record, parked: Parked | None = None) -> Arrival:
 
 
 def key_of(record: Record) -> str:
-    """The key that a record's order is kept by. One without a readable key, or with a huge one, has a place of its own, so that nothing waits behind it."""
+    """Return the key that orders a record: its position if the key is unreadable or huge, so that no other waits."""
     try:
         if record.key and len(record.key) <= MAX_HEADER_BYTES:
             return record.key.decode().replace("\0", "")
@@ -87,7 +87,7 @@ def key_of(record: Record) -> str:
 
 
 def _poison_id(record: Record) -> UUID:
-    """The event's own id where it has one, so that a second copy of it is known as such."""
+    """Return the event's own id if it has one, so that a second copy is recognised."""
     try:
         return read_envelope(record.key, record.headers).id
     except Undecodable:

@@ -1,7 +1,7 @@
-"""The relay: publishes a service's outbox, in order, and deletes what the broker acknowledged.
+"""The relay publishes a service's outbox, in order, and deletes what the broker acknowledged.
 
-One per service (an advisory lock), so that the events of a key keep their order. What dies between acknowledgement and deletion is published again
-under the same ids.
+One runs per service (an advisory lock), so that a key's events keep their order. If it dies between acknowledgement and
+deletion, the events are published again under the same ids.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _ROWS = 500
 
 
 def relay_producer(cluster: Cluster, service: str) -> AIOKafkaProducer:
-    """Return the producer of one leadership: idempotent, so that the events of a key keep their order whatever is sent again.
+    """Return an idempotent producer, so that the events of a key keep their order when sends are retried.
 
-    It is aiokafka's own and not the broker's: docs/decisions/faststream.md says why.
+    It is aiokafka's and not FastStream's: docs/decisions/faststream.md says why.
     """
     return AIOKafkaProducer(
         **cluster.client,
@@ -46,9 +46,9 @@ def relay_producer(cluster: Cluster, service: str) -> AIOKafkaProducer:
 async def relay(
     connection: asyncpg.Connection[Any], producer: AIOKafkaProducer, cluster: Cluster, source: str, wake: asyncio.Event
 ) -> None:
-    """Publishes for ever. `wake` says that there may be something new.
+    """Publish for ever; `wake` ends the pause between two looks at the outbox.
 
-    Raises `TimeoutError` when the broker does not acknowledge within 30 s (aiokafka's own sends wait for ever), and what asyncpg and aiokafka raise.
+    Raises `TimeoutError` after 30 s without acknowledgement (aiokafka waits for ever), and asyncpg's and aiokafka's.
     """
     while True:
         wake.clear()
@@ -84,7 +84,7 @@ async def _send(producer: AIOKafkaProducer, prefix: str, source: str, row: async
         value=row["payload"],
         key=key.encode(),
         headers=headers_of(envelope),
-        # A broker refuses what is stamped more than an hour ahead of it, as a clock may be that runs ahead (SERVICECERT_CLOCK_AHEAD).
+        # A broker refuses timestamps more than an hour ahead of its clock; SERVICECERT_CLOCK_AHEAD may set ours ahead.
         timestamp_ms=int(min(at, machine_clock()).timestamp() * 1000),
     )
     return sent

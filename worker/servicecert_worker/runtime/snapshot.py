@@ -1,4 +1,4 @@
-"""What a service knows from topics that are kept for ever: a snapshot, complete before the first turn and current from then on."""
+"""A service's snapshot of topics: complete before the first turn, and kept up to date."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,49 +13,47 @@ from ..kafka.follower import Follower
 
 K = TypeVar("K")
 
-_SETTLE_SECONDS = 30.0
+_REPORT_SECONDS = 30.0
 
 
-class Snapshot(Generic[K]):
-    """The value of a `TopicSnapshot`. `ready` is set once all that stood in the topics at the start is in it."""
+class SnapshotFollower(Generic[K]):
+    """Keeps the value of a `TopicSnapshot` up to date. `ready` is set once it has reached the end of the topics."""
 
-    def __init__(self, known: TopicSnapshot[K] | None, broker: Broker, cluster: Cluster) -> None:
-        self.value: Any = None if known is None else known.empty
+    def __init__(self, definition: TopicSnapshot[K] | None, broker: Broker, cluster: Cluster) -> None:
+        self.value: Any = None if definition is None else definition.empty
         self.ready = asyncio.Event()
-        self._known = known
-        self._settled: tuple[Any, float] = (None, 0.0)
-        self._outage = Outage("What depends on the topics that are followed")
-        if known is None:
+        self._definition = definition
+        self._reported: tuple[Any, float] = (None, 0.0)
+        self._outage = Outage("The service's handler of topic snapshots")
+        if definition is None:
             self.ready.set()
         else:
-            topics = [cluster.name(topic) for topic in known.topics]
-            self._follower = Follower(
-                broker, topics, self._take, self._reached, told_as="Kafka, for the topics that are followed,"
-            )
+            topics = [cluster.name(topic) for topic in definition.topics]
+            self._follower = Follower(broker, topics, self._take, self._at_end, outage_name="Kafka (followed topics)")
 
     async def run(self) -> None:
-        """Follow the topics, for ever; return at once where there are none. Raises what `TopicSnapshot`'s functions raise."""
-        return None if self._known is None else await self._follower.watch()
+        """Follow the topics for ever; return at once if there are none. Raises what the service's functions raise."""
+        return None if self._definition is None else await self._follower.watch()
 
     def _take(self, changes: Sequence[Change]) -> None:
-        assert self._known is not None
-        self.value = self._known.apply(self.value, changes)
+        assert self._definition is not None
+        self.value = self._definition.apply(self.value, changes)
 
-    async def _reached(self, _: datetime) -> None:
-        """Tell the service of a snapshot that is new, or that it was told of a while ago. What fails for now is tried in the next round."""
+    async def _at_end(self, _: datetime) -> None:
+        """Pass a new snapshot to the service, or the same one after 30 s. Transient errors are retried next time."""
         self.ready.set()
         now = asyncio.get_running_loop().time()
-        snapshot, at = self._settled
-        if self._known is None or self._known.settled is None:
+        snapshot, at = self._reported
+        if self._definition is None or self._definition.settled is None:
             return
-        if snapshot is self.value and now < at + _SETTLE_SECONDS:
+        if snapshot is self.value and now < at + _REPORT_SECONDS:
             return
         try:
-            await with_timeout(_SETTLE_SECONDS, self._known.settled(value := self.value))
+            await with_timeout(_REPORT_SECONDS, self._definition.settled(value := self.value))
         except Exception as error:
             if not is_transient(error):
                 raise
             self._outage.began(error)
         else:
             self._outage.ended()
-            self._settled = value, now
+            self._reported = value, now

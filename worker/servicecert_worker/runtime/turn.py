@@ -1,7 +1,7 @@
-"""A turn: what happened, decided and stored in one transaction.
+"""A turn: a batch of items, decided and stored in one transaction.
 
-The keys' advisory locks come first, in the order of their hashes; everything else is by key and comes after. So two turns that share a key, or an
-event, wait for each other and never deadlock.
+It takes the keys' advisory locks first, in the order of their hashes; everything else is by key and comes after. So two
+turns that share a key, or an event, wait for each other and never deadlock.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..audit.chain import Chain, Head
 from ..decider import Connection, Due, Happened, Result, Service, Stored, Task
 from ..storage import QUERIES
 from .crash_points import crash_point
-from .fold import Aside, Decided, Folded, Item, fold
+from .fold import Decided, Folded, Item, ParkedArrival, fold
 from .parking import park
 from .record import Arrival, Poison
 
@@ -29,8 +29,8 @@ K = TypeVar("K")
 
 
 @dataclass(frozen=True, slots=True)
-class Belated:
-    """A result that came when another had ended its act, and contradicts it: `code` says how."""
+class LateResult:
+    """A result that arrived after another had ended its intent, and contradicts it: `code` says how."""
 
     result: Result
     code: str
@@ -38,19 +38,18 @@ class Belated:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a turn that is committed leaves to do (intents, ours to do now), and what it did: items that had their effect before, records put
-    aside, the types of the events that it decided, results that contradict what is decided."""
+    """A committed turn: intents to do now, items handled before, parked records, published types, late results."""
 
     tasks: tuple[Task, ...]
     owner: int
     repeated: frozenset[UUID]
-    aside: tuple[Aside, ...]
+    aside: tuple[ParkedArrival, ...]
     published: tuple[str, ...]
-    belated: tuple[Belated, ...] = ()
+    belated: tuple[LateResult, ...] = ()
 
 
 class Turns(Generic[S, K]):
-    """Takes turns for a service, and tells each in the audit chain."""
+    """Takes turns for a service, and writes each to the audit chain."""
 
     def __init__(self, service: Service[S, K], pool: Pool[Any], chain: Chain) -> None:
         self._service = service
@@ -58,16 +57,16 @@ class Turns(Generic[S, K]):
         self._chain = chain
 
     async def take(self, items: Sequence[Item], known: K, now: datetime, owner: int, wake: str) -> Outcome:
-        """Handles the items in one transaction. `owner` is the owner that new intents get.
+        """Handle the items in one transaction. `owner` is new intents' owner, `wake` the channel that wakes the relay.
 
-        Raises what the database raises, `Conflict`, `Transient`, and `Stuck` for a result or deadline that the decider cannot take.
+        Raises database errors, `Conflict`, `Transient`, and `Stuck` for a result or deadline that `decide` raises at.
         """
         async with self._pool.acquire() as connection:
             keys = sorted({item.key for item in items})
             await self._begin(connection, keys)
             try:
                 outcome, head = await self._decide(connection, items, keys, known, now, owner, wake)
-                # Until the commit is answered, nobody knows where the chain ends.
+                # Until the commit is confirmed, the chain's end is unknown.
                 self._chain.head = None
                 await connection.execute("commit")
                 self._chain.head = head
@@ -78,9 +77,9 @@ class Turns(Generic[S, K]):
         return outcome
 
     async def _begin(self, connection: Connection, keys: Sequence[str]) -> None:
-        """Begins the transaction and locks the keys in one round trip, in the locks' order: so two turns wait for each other and never deadlock.
+        """Begin the transaction and lock the keys, in the locks' order, in one round trip.
 
-        Every statement after it sees what the turn before on one of the keys committed.
+        Every later statement sees what the previous turn on one of the keys committed.
         """
         locks = sorted(key_lock(self._service.name, key) for key in keys)
         crash_point("begun")
@@ -97,11 +96,11 @@ class Turns(Generic[S, K]):
         owner: int,
         wake: str,
     ) -> tuple[Outcome, Head | None]:
-        """What the turn does, and where the audit chain ends if it is committed."""
+        """Decide and write. Return the turn's result, and the audit chain's head once it is committed."""
         current, parked = await _claim(connection, items, keys)
         crash_point("claimed")
-        late = _late(items, current)
-        if not current and not late:
+        unclaimed = _unclaimed_results(items, current)
+        if not current and not unclaimed:
             return Outcome((), owner, frozenset(item.id for item in items), (), ()), self._chain.head
         stored = {entry.key: entry for entry in await self._service.store.load(connection, keys)}
         if self._service.prepare is not None:
@@ -109,8 +108,8 @@ class Turns(Generic[S, K]):
             known = await self._service.prepare(connection, happened, stored, known)
         crash_point("loaded")
         folded = fold(self._service.decide, current, stored, parked, known, now)
-        belated = self._belated(late, stored)
-        folded.decided += [Decided(each.result, belated=each.code) for each in belated]
+        late = self._late_results(unclaimed, stored)
+        folded.decided += [Decided(each.result, late_code=each.code) for each in late]
         crash_point("decided")
         if folded.changed:
             await self._service.store.save(connection, folded.changed)
@@ -119,26 +118,26 @@ class Turns(Generic[S, K]):
         crash_point("written")
         outcome = Outcome(
             tasks=tuple(
-                Task(made.id, made.key, made.intent.kind, made.intent.data, now, made.traceparent)
-                for made in folded.intended
+                Task(each.id, each.key, each.intent.kind, each.intent.data, now, each.traceparent)
+                for each in folded.intended
             ),
             owner=owner,
             repeated=frozenset(item.id for item in items) - {item.id for item in current},
             aside=tuple(folded.aside),
             published=tuple(event.data.TYPE for event in folded.published),
-            belated=belated,
+            belated=late,
         )
         return outcome, head
 
-    def _belated(self, late: Sequence[Result], stored: Mapping[str, Stored[S]]) -> tuple[Belated, ...]:
-        found = [
+    def _late_results(self, unclaimed: Sequence[Result], stored: Mapping[str, Stored[S]]) -> tuple[LateResult, ...]:
+        codes = [
             (result, self._service.belated(entry.state if (entry := stored.get(result.key)) else None, result))
-            for result in late
+            for result in unclaimed
         ]
-        return tuple(Belated(result, code) for result, code in found if code is not None)
+        return tuple(LateResult(result, code) for result, code in codes if code is not None)
 
     async def _write(self, connection: Connection, folded: Folded[S], now: datetime, owner: int, wake: str) -> Head:
-        armed = [deadline for deadline in folded.armed.values() if deadline.at is not None]
+        deadlines = [deadline for deadline in folded.armed.values() if deadline.at is not None]
         cancelled = [deadline for deadline in folded.armed.values() if deadline.at is None]
         rows = await self._chain.rows(connection, folded.decided, now)
         try:
@@ -153,16 +152,16 @@ class Turns(Generic[S, K]):
                 [event.data.TYPE for event in folded.published],
                 [event.traceparent for event in folded.published],
                 [event.payload for event in folded.published],
-                [made.id for made in folded.intended],
-                [made.key for made in folded.intended],
-                [made.intent.kind for made in folded.intended],
-                [made.payload for made in folded.intended],
-                [made.traceparent for made in folded.intended],
-                [deadline.id for deadline in armed],
-                [deadline.key for deadline in armed],
-                [deadline.kind for deadline in armed],
-                [deadline.at for deadline in armed],
-                [deadline.traceparent for deadline in armed],
+                [intent.id for intent in folded.intended],
+                [intent.key for intent in folded.intended],
+                [intent.intent.kind for intent in folded.intended],
+                [intent.payload for intent in folded.intended],
+                [intent.traceparent for intent in folded.intended],
+                [deadline.id for deadline in deadlines],
+                [deadline.key for deadline in deadlines],
+                [deadline.kind for deadline in deadlines],
+                [deadline.at for deadline in deadlines],
+                [deadline.traceparent for deadline in deadlines],
                 [deadline.key for deadline in cancelled],
                 [deadline.kind for deadline in cancelled],
                 self._chain.id,
@@ -173,16 +172,16 @@ class Turns(Generic[S, K]):
                 [row.salt for row in rows],
             )
         except PostgresError as error:
-            raise self._chain.refused(error) from error
+            raise self._chain.write_error(error) from error
         if folded.aside:
             await park(connection, self._service.name, self._service.storable, folded.aside, now)
         return Head(rows[-1].seq, rows[-1].hash)
 
 
-def _late(items: Sequence[Item], current: Sequence[Item]) -> list[Result]:
-    """The results whose act has its end already."""
-    counted = {item.id for item in current}
-    return [item for item in items if isinstance(item, Result) and item.id not in counted]
+def _unclaimed_results(items: Sequence[Item], current: Sequence[Item]) -> list[Result]:
+    """Return the results whose intent another result has ended."""
+    claimed = {item.id for item in current}
+    return [item for item in items if isinstance(item, Result) and item.id not in claimed]
 
 
 def _what(item: Item) -> Happened | Poison:
@@ -192,14 +191,14 @@ def _what(item: Item) -> Happened | Poison:
 async def _claim(
     connection: Connection, items: Sequence[Item], keys: Sequence[str]
 ) -> tuple[list[Item], dict[str, int]]:
-    """The items that count (each can be claimed once), and the keys that have parked records, with the place of the first."""
-    pasts = [item.parked for item in items if isinstance(item, Arrival) and item.parked is not None]
+    """Return the items to decide (each is claimed once), and by key the place of its first parked record, if any."""
+    parked = [item.parked for item in items if isinstance(item, Arrival) and item.parked is not None]
     rows = await connection.fetch(
         QUERIES["claim"],
         [item.id for item in items if isinstance(item, Result)],
         [item.id for item in items if isinstance(item, Due)],
-        [past.seq for past in pasts],
-        [past.attempts for past in pasts],
+        [row.seq for row in parked],
+        [row.attempts for row in parked],
         [item.id for item in items if isinstance(item, Arrival) and item.parked is None],
         keys,
     )
@@ -213,7 +212,7 @@ async def _claim(
 
 
 async def _roll_back(connection: Connection) -> None:
-    """Ends a transaction that failed. A connection that cannot is broken, and the server ends it."""
+    """Roll back. If the connection cannot, it is broken: it is terminated, and the server rolls back."""
     try:
         await connection.execute("rollback")
     except Exception:
@@ -221,5 +220,5 @@ async def _roll_back(connection: Connection) -> None:
 
 
 def key_lock(service: str, key: str) -> int:
-    """The advisory lock of a service's key: a signed 64-bit hash. Locks are the database's, so the service is part of it."""
+    """Return the advisory lock of a service's key, a signed 64-bit hash. All services share the database's locks."""
     return int.from_bytes(blake2b(f"{service}/{key}".encode(), digest_size=8).digest(), signed=True)

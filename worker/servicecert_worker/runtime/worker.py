@@ -1,4 +1,4 @@
-"""A worker: all parts of the runtime around one service, from start to orderly end."""
+"""A worker: all parts of the runtime around one service, from start to shutdown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..audit.chain import Chain
 from ..audit.checkpoints import Attestor, read_key
 from ..clock import Clock, machine_clock
 from ..decider import Result, Service
-from ..faults import Outage, backoff, guard_cancellation, is_transient, named
+from ..faults import Outage, backoff, error_summary, guard_cancellation, is_transient
 from ..kafka import origins
 from ..kafka.broker import Broker
 from ..kafka.source import Source
@@ -32,8 +32,8 @@ from .crash_points import crash_point
 from .effects import Effects
 from .fold import Item
 from .leader import Leader
-from .loop import Loop, wait_any
-from .snapshot import Snapshot
+from .loop import Loop, log_fields, wait_any
+from .snapshot import SnapshotFollower
 from .turn import Outcome, Turns
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ _OPEN_BATCHES = 4
 
 
 def used_topics(service: Service[Any, Any]) -> list[Topic]:
-    """All topics that a service reads, follows or writes."""
+    """Return all topics that a service reads, follows or writes."""
     followed = service.snapshot.topics if service.snapshot else ()
     written = (topic for topic in CATALOGUE if service.name in topic.writers)
     return list(
@@ -57,9 +57,9 @@ def used_topics(service: Service[Any, Any]) -> list[Topic]:
 
 
 class Worker(Generic[S, K]):
-    """Takes turns for a service with what `source` reads, and does all that goes on beside them.
+    """Takes turns for a service over what `source` reads, and runs all background tasks.
 
-    `configuration` is what the audit chain's first row says of the settings. Raises `OperatorError` where the audit key is none.
+    `configuration` describes the settings in the audit chain's first row. Raises `OperatorError` for a bad audit key.
     """
 
     def __init__(
@@ -82,27 +82,27 @@ class Worker(Generic[S, K]):
         self._metrics = Metrics(service.name, service.gauges)
         self._chain = Chain(service.name, {**service.audited, **configuration}, os.urandom)
         self._turns = Turns(service, pool, self._chain)
-        self._snapshot: Snapshot[K] = Snapshot(service.snapshot, broker, self._cluster)
-        self._loop = Loop(service, settings.batch, self._take, self._done, self._settle, clock)
+        self._snapshot: SnapshotFollower[K] = SnapshotFollower(service.snapshot, broker, self._cluster)
+        self._loop = Loop(service, settings.batch, self._take, self._after_turn, self._recover, clock)
         self._effects = Effects(url, service.name, service.effects, self._loop.give_result, self._loop.wake)
         self._source = source
         source.bind(self._loop.wake, self._room)
         self._leader = Leader(
             service, settings, pool, self._effects, self._loop.give, self._room, clock, self._attestor()
         )
-        self._kafka = Outage("Kafka")
-        self._turning: asyncio.Task[None] | None = None
+        self._kafka_outage = Outage("Kafka")
+        self._turns_task: asyncio.Task[None] | None = None
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
-        """Work until the context ends. Raises `OperatorError` where an operator must act, and whatever is a defect."""
+        """Work until the context ends. Raises `OperatorError` if an operator must act, and the error of a defect."""
         await self._begin_chain()
         try:
             async with asyncio.TaskGroup() as group:
                 parts = [
                     group.create_task(guard_cancellation(part), name=name)
                     for name, part in {
-                        "topics that are followed": self._snapshot.run(),
+                        "followed topics": self._snapshot.run(),
                         "effects": self._effects.run(),
                         "leader": self._leader.run(),
                         "source": self._source.watch(),
@@ -110,12 +110,12 @@ class Worker(Generic[S, K]):
                             self._cluster,
                             [self._cluster.name(topic) for topic in used_topics(self._service)],
                             partial(origins.compare, self._pool, self._service.name),
-                            self._kafka,
+                            self._kafka_outage,
                         ),
                         "watchdog": self._watch_progress(),
                     }.items()
                 ]
-                self._turning = group.create_task(guard_cancellation(self._take_turns()), name="turns")
+                self._turns_task = group.create_task(guard_cancellation(self._take_turns()), name="turns")
                 yield
                 self._stopping.set()
                 for part in parts:
@@ -128,20 +128,20 @@ class Worker(Generic[S, K]):
         await self._loop.run(self._source, self._stopping)
 
     async def finish(self) -> None:
-        """End in order: the turn under way, the acts under way and what came of them, the offsets, the audit's last checkpoint."""
+        """Shut down: finish the turn and the intents in progress, record results, commit offsets, sign a checkpoint."""
         self._stopping.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(_STOP_SECONDS):
-                if self._turning is not None:
-                    await self._turning
+                if self._turns_task is not None:
+                    await self._turns_task
                 await self._effects.drain(_DRAIN_SECONDS)
                 await self._loop.finish(self._source)
                 await self._source.finish()
-                await self._attest_at_last()
-        log.info("Stops")
+                await self._sign_last_checkpoint()
+        log.info("Stopped")
 
     async def _begin_chain(self) -> None:
-        """Begins the audit chain before anything is read, decided or signed (B6)."""
+        """Begin the audit chain before anything is read, decided or signed (B6)."""
         outage = Outage("The audit chain")
         async for _ in backoff():
             if self._stopping.is_set():
@@ -158,58 +158,53 @@ class Worker(Generic[S, K]):
 
     def _attestor(self) -> Attestor | None:
         if self._settings.audit_key_file is None:
-            log.warning("No checkpoints of the audit chain are signed: set SERVICECERT_AUDIT_KEY_FILE")
+            log.warning("Audit checkpoints are not signed: set SERVICECERT_AUDIT_KEY_FILE")
             return None
         return Attestor(self._service.name, self._pool, read_key(self._settings.audit_key_file), self._clock)
 
-    async def _attest_at_last(self) -> None:
+    async def _sign_last_checkpoint(self) -> None:
         try:
             await self._leader.attest()
         except Exception as error:
             if not is_transient(error):
                 raise
-            log.warning("No last checkpoint of the audit chain is signed (%s); the next leader signs it", named(error))
+            fields = {"error": error_summary(error)}
+            log.warning("The last audit checkpoint was not signed; the next leader signs it", extra=fields)
 
     async def _take(self, items: Sequence[Item], now: datetime) -> Outcome:
         started = perf_counter()
         owner, channel = self._effects.owner, self._leader.channel
         try:
-            outcome = await self._turns.take(items, self._snapshot.value, now, owner, channel)
+            result = await self._turns.take(items, self._snapshot.value, now, owner, channel)
         except BaseException:
-            self._effects.doubt()
+            self._effects.commit_unconfirmed()
             raise
-        self._metrics.count(outcome, items, machine_clock(), perf_counter() - started)
-        return outcome
+        self._metrics.count(result, items, machine_clock(), perf_counter() - started)
+        return result
 
-    async def _settle(self) -> None:
-        await self._effects.settle(self._pool)
+    async def _recover(self) -> None:
+        await self._effects.recover(self._pool)
 
-    def _done(self, outcome: Outcome, items: Sequence[Item]) -> None:
+    def _after_turn(self, result: Outcome, items: Sequence[Item]) -> None:
         self._effects.recorded(item.id for item in items if isinstance(item, Result))
-        self._effects.submit(outcome.tasks, outcome.owner)
+        self._effects.submit(result.tasks, result.owner)
         crash_point("dispatched")
-        if outcome.published or outcome.aside:
-            self._leader.woken()
-        for belated in outcome.belated:
-            log.error(
-                "alarm: the result of an act came after the act had ended otherwise: %s",
-                belated.code,
-                extra={"key": belated.result.key},
-            )
-        for aside in outcome.aside:
-            log.error(
-                "A record is parked: %s",
-                aside.reason,
-                extra={"event_id": str(aside.arrival.id), "key": aside.arrival.key, "error": aside.error},
-            )
+        if result.published or result.aside:
+            self._leader.wake_relay()
+        for late in result.belated:
+            fields = {"code": late.code, "key": late.result.key, "intent": str(late.result.id)}
+            log.error("alarm: a late result contradicts the recorded one", extra=fields)
+        for parked in result.aside:
+            fields = {"reason": parked.reason, **log_fields(parked.arrival, parked.error)}
+            log.error("A record is parked: see `servicecert parked list`", extra=fields)
 
     def _room(self) -> int:
-        """How many more happenings may be taken in, so that memory stays bounded whatever the backlog."""
+        """Return how many more items may be taken in, so that memory stays bounded whatever the backlog."""
         open_here = self._effects.open + self._loop.waiting
         return 0 if open_here >= _OPEN_BATCHES * self._settings.batch else 2 * self._settings.batch
 
     async def _watch_progress(self) -> None:
-        """Ends a process that has something to do, whose parts answer, and that does not get on: a supervisor starts a better one."""
+        """End the process if it has work but makes no progress, and there is no outage: a supervisor restarts it."""
         with heartbeat(self._settings.stall_seconds) as beat:
             while True:
                 await asyncio.sleep(1)
@@ -219,34 +214,34 @@ class Worker(Generic[S, K]):
                     give_up(why)
 
     def live(self) -> tuple[bool, str]:
-        """Whether the worker gets on. A time in which there is nothing to do, or nothing that can be done, counts as getting on."""
+        """Return whether the worker makes progress. Time without work, or in an outage, counts as progress."""
         idle = (self._clock() - self._loop.progressed).total_seconds()
         waiting = bool(len(self._source) or self._loop.waiting or any(self._source.lag().values()))
-        outside = self._loop.unavailable is not None or self._kafka.since is not None
+        outside = self._loop.unavailable is not None or self._kafka_outage.since is not None
         if not waiting or outside or self._room() <= 0:
             self._loop.progressed = self._clock()
         elif idle > self._settings.stall_seconds:
-            return False, f"something waits, and nothing was handled for {idle:.0f} s"
+            return False, f"work is waiting, and nothing was handled for {idle:.0f} s"
         return True, "live"
 
     def ready(self) -> tuple[bool, str]:
-        """Whether turns are taken, or could be."""
+        """Return whether turns are taken, or could be."""
         if not self._chain.begun:
-            return False, "cannot write its audit chain"
+            return False, "the audit chain cannot be written"
         if not self._snapshot.ready.is_set():
-            return False, "reads the topics that it follows"
+            return False, "the followed topics are not read to their end yet"
         if self._loop.unavailable is not None:
             return False, self._loop.unavailable
-        if self._kafka.since is not None:
+        if self._kafka_outage.since is not None:
             return False, "Kafka is unavailable"
         if self._stopping.is_set():
-            return False, "is stopping"
+            return False, "stopping"
         if ahead := self._settings.clock_ahead:
             return True, f"ready, with a clock that runs {ahead} ahead"
         return True, "ready"
 
     async def metrics(self) -> bytes:
-        """Its numbers in Prometheus' text format."""
+        """Return the metrics in Prometheus' text format."""
         metrics, service = self._metrics, self._service.name
         group = self._cluster.group(service)
         metrics.lag.clear()

@@ -1,7 +1,7 @@
-"""The service's own schema: its role, its migrations, its connections.
+"""A service's schema: its role, its migrations, its connections.
 
-An administrator's URL makes roles and schemas once (`prepare`); each service then migrates its own schema as its own role (`migrate`), behind an
-advisory lock, so that several workers may start at once.
+An administrator creates roles and schemas once (`prepare`); each service then migrates its own schema as its own role
+(`migrate`), under an advisory lock, so that several workers may start at once.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _LOCK = 7077_0001
 
 
 def role_of(database: str, service: str) -> str:
-    """The role of a service in a database. Roles belong to the whole cluster, so the database is part of the name."""
+    """Return a service's role in a database. Roles belong to the whole cluster, so the name includes the database."""
     return f"{database}_{service}"
 
 
 def prepare(admin_url: str, passwords: Mapping[str, str]) -> dict[str, str]:
-    """Makes a role and a schema of its own for each service, and answers their database URLs by service.
+    """Create a role and a schema for each service, and return their database URLs by service.
 
-    A role that exists keeps its schema and gets the password given. Nobody else may use the schema. Raises `OperatorError`.
+    An existing role keeps its schema and gets the new password. No other role may use it. Raises `OperatorError`.
     """
     urls: dict[str, str] = {}
     with closing(_connect(admin_url)) as connection:
@@ -44,11 +44,11 @@ def prepare(admin_url: str, passwords: Mapping[str, str]) -> dict[str, str]:
             for service, password in passwords.items():
                 role = sql.Identifier(role_of(database, service))
                 schema = sql.Identifier(service)
-                known = connection.execute(
+                exists = connection.execute(
                     "select 1 from pg_roles where rolname = %s", (role_of(database, service),)
                 ).fetchone()
                 change = sql.SQL(
-                    "alter role {} with login password {}" if known else "create role {} login password {}"
+                    "alter role {} with login password {}" if exists else "create role {} login password {}"
                 )
                 connection.execute(change.format(role, sql.Literal(password)))
                 connection.execute(sql.SQL("grant {} to current_user").format(role))
@@ -63,26 +63,27 @@ def prepare(admin_url: str, passwords: Mapping[str, str]) -> dict[str, str]:
 
 
 def new_password() -> str:
-    """A password for a role: 192 bits in URL-safe letters."""
+    """Return a random password of 192 bits, in URL-safe letters."""
     return secrets.token_urlsafe(24)
 
 
 def url_of(url: str, user: str, password: str) -> str:
-    """The same database for another user."""
+    """Return the URL of the same database for another user."""
     parts = urlsplit(url)
     address = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=f"{quote(user, safe='')}:{quote(password, safe='')}@{address}"))
 
 
 def migrate(url: str, service: str, folders: Sequence[Path]) -> None:
-    """Brings the service's schema to this version: the worker's migrations, then the service's own.
+    """Migrate the service's schema to this version: the worker's migrations, then the service's own.
 
-    Raises `OperatorError` for a database that cannot be reached or used, or whose schema is of a newer version.
+    Raises `OperatorError` if the database cannot be reached or used, or its schema is of a newer version.
     """
     with closing(_connect(url)) as lock:
         if lock.execute("select 1 from pg_namespace where nspname = %s", (service,)).fetchone() is None:
             raise OperatorError(
-                f"The database has no schema {service!r}: run `servicecert db prepare` with the administrator's DATABASE_URL."
+                f"The database has no schema {service!r}: "
+                "run `servicecert db prepare` with the administrator's DATABASE_URL."
             )
         lock.execute("select pg_advisory_lock(%s, hashtext(%s))", (7078, service))
         backend = yoyo.get_backend(_yoyo_url(url, service))
@@ -92,7 +93,7 @@ def migrate(url: str, service: str, folders: Sequence[Path]) -> None:
             if unknown := applied - {migration.hash for migration in migrations}:
                 raise OperatorError(
                     f"The schema {service!r} was made by a newer version of servicecert "
-                    f"({len(unknown)} migrations are not known to this one): start that version, or a newer one."
+                    f"({len(unknown)} migrations are unknown to this one): start that version, or a newer one."
                 )
             backend.apply_migrations(backend.to_apply(migrations))
         finally:
@@ -114,7 +115,7 @@ def _connect(url: str) -> psycopg.Connection[tuple[Any, ...]]:
 
 
 def database_refused(url: str, text: str) -> OperatorError:
-    """Why a database does not let us in, in one sentence without the password."""
+    """Return why a database refuses the connection, in one sentence without the password."""
     parts = urlsplit(url)
     place = f"{parts.hostname or 'the local socket'}:{parts.port or 5432}"
     name = parts.path.lstrip("/") or "postgres"
@@ -133,22 +134,22 @@ def database_refused(url: str, text: str) -> OperatorError:
 
 
 async def open_pool(url: str, service: str, size: int = 4) -> asyncpg.Pool[Any]:
-    """Connections on the service's schema, each with its own time-outs, so that nothing waits for ever.
+    """Return a pool of connections to the service's schema, with timeouts, so that nothing waits for ever.
 
-    Raises `OperatorError` for what no waiting mends, and what asyncpg raises for the rest.
+    Raises `OperatorError` for errors that a retry cannot fix, and what asyncpg raises for others.
     """
     try:
-        return await asyncpg.create_pool(url, min_size=1, max_size=size, reset=_as_it_is, **connection_options(service))
+        return await asyncpg.create_pool(url, min_size=1, max_size=size, reset=_no_reset, **connection_options(service))
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
         raise database_refused(url, str(error)) from None
 
 
-async def _as_it_is(_: object) -> None:
-    """Leaves a connection as it is: nobody changes more of a session than a transaction, and asyncpg's reset costs a round trip each time."""
+async def _no_reset(_: object) -> None:
+    """Skip asyncpg's reset: it costs a round trip, and we change no session state outside transactions."""
 
 
 def connection_options(service: str) -> dict[str, Any]:
-    """How every asyncpg connection of a service is opened."""
+    """Return the options of a service's asyncpg connections."""
     return {
         "timeout": CONNECT_SECONDS,
         "command_timeout": COMMAND_SECONDS,

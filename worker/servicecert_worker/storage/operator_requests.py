@@ -1,6 +1,6 @@
-"""What operators do by commands, told in the audit as what workers do is (B6).
+"""Operators' commands in the audit (B6).
 
-What changes what happens takes an `Operation`, so none of it is done without a row: in a chain of the command's own, in the transaction that does it.
+A function that changes state takes an `Operation`, so that it writes an audit row, in a chain of the command's own.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from ..faults import OperatorError
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Something that an operator does to a key. `facts` name no person, and are kept for ever."""
+    """An operator's action on a key. `facts` hold no personal data, and are kept for ever."""
 
     key: str
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Operation:
-    """A command of an operator, on a connection to the schema of the service that it is about. Who acts is whoever is logged in to the database."""
+    """An operator's command, on a connection to the service's schema. The operator is the database login."""
 
     def __init__(
         self,
@@ -44,15 +44,15 @@ class Operation:
         self._operator = ""
 
     async def tell(self, acts: Iterable[Act]) -> None:
-        """Tells the acts, within the transaction that does them. Raises `OperatorError` where this login may not write the audit."""
+        """Record actions, in their transaction. Raises `OperatorError` if the login may not write the audit."""
         now = self._clock()
         for act in acts:
             if self._chain is None:
-                self._chain = await self._begun(now)
+                self._chain = await self._begin_chain(now)
             happened = {"command": self._command, "facts": {"operator": self._operator, **act.facts}}
-            await self._chain.note(self._connection, act.key, to_json({"happened": happened}).decode(), now)
+            await self._chain.add(self._connection, act.key, to_json({"happened": happened}).decode(), now)
 
-    async def _begun(self, now: datetime) -> Chain:
+    async def _begin_chain(self, now: datetime) -> Chain:
         row = await self._connection.fetchrow("select session_user::text as login, current_schema()::text as service")
         assert row is not None
         self._operator = row["login"]
@@ -61,8 +61,8 @@ class Operation:
             await chain.begin(self._connection, now)
         except Unrecorded:
             raise OperatorError(
-                f"{self._operator} may not write the audit of {row['service']}, and without it nothing is done: "
-                "name the service's own role, or an administrator's, in DATABASE_URL.",
+                f"{self._operator} may not write the audit of {row['service']}, so nothing was changed: "
+                "set DATABASE_URL to the service's own role, or an administrator's.",
                 77,
             ) from None
         return chain

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import asyncpg
 from servicecert_worker.clock import Clock
-from servicecert_worker.faults import background, named
+from servicecert_worker.faults import background, error_summary
 
 from ..domain import bounces
 from ..domain.ledger import Notice, Wanted
@@ -49,7 +49,9 @@ class BounceReader:
             except Exception as fault:
                 faults = [fault]
             if faults and not told:
-                log.warning("bounces cannot be read now", extra={"fault": named(faults[0]), "reports": len(faults)})
+                log.warning(
+                    "bounces cannot be read now", extra={"fault": error_summary(faults[0]), "reports": len(faults)}
+                )
             told = bool(faults)
             await asyncio.sleep(LOOK_SECONDS)
 

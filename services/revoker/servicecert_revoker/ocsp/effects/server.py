@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 from servicecert_pki.ocsp_request import LARGEST_REQUEST
-from servicecert_worker.faults import traced
+from servicecert_worker.faults import error_trace
 
 from ...effects.admission import MOST_CONNECTIONS, PATIENCE_SECONDS, Admission, serving
 from ..domain.answering import INTERNAL_ERROR, MALFORMED, Answer
@@ -78,7 +78,7 @@ class Handler:
         try:
             return self._respond(asked, self._clock())
         except Exception as error:
-            log.error("A request is not answered, by a defect: %s", traced(error))
+            log.error("A request is not answered, by a defect: %s", error_trace(error))
             return INTERNAL_ERROR
 
     def _response(self, answer: Answer, *, cached: bool) -> web.Response:
