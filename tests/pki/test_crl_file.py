@@ -107,11 +107,11 @@ def test_entries_are_as_many_as_were_announced(
 ) -> None:
     with CrlFile(tmp_path / "crl", head(authority), 10) as file:
         file.add(bytes(9))
-        with pytest.raises(ValueError, match="more entries"):
+        with pytest.raises(ValueError, match="larger than the announced size"):
             file.add(bytes(2))
     with CrlFile(tmp_path / "crl", head(authority), 10) as file:
         file.add(bytes(9))
-    with pytest.raises(ValueError, match="fewer entries"):
+    with pytest.raises(ValueError, match="smaller than the announced size"):
         file.sign(ca_keys["test-ec"])
 
 
@@ -154,5 +154,5 @@ def test_D7_an_entry_is_read_back_before_it_is_stored() -> None:
     made = entry_der(meant.serial, meant.revoked_at, meant.reason, meant.invalidity_date)
     check_entry(made, meant)
     for wrong in (b"", made[:-1], made + made, entry_der(78, NOW, Reason.KEY_COMPROMISE)):
-        with pytest.raises(CrlUnsound, match="cannot be read back"):
+        with pytest.raises(CrlUnsound, match="cannot be decoded again"):
             check_entry(wrong, meant)

@@ -135,7 +135,7 @@ def forget_logins(backend: Backend) -> None:
     """A token that this process is logged in to asks for no PIN; after this it does, as in a new process."""
     if backend.tokens:
         module = backend.tokens.token("servicecert-production", Environment.PRODUCTION)._module
-        module.begin_anew(module.epoch)
+        module.reinitialise(module.epoch)
 
 
 def test_B5_a_missing_key_is_one_sentence(backend: Backend) -> None:

@@ -150,7 +150,7 @@ def test_each_setting_lints_what_it_says(make_contents: MakeContents, every: Lin
 def test_shapes_are_forgotten_in_their_order(
     make_contents: MakeContents, every: Linter, linted: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(servicecert_pki.lint, "_REMEMBERED", 2)
+    monkeypatch.setattr(servicecert_pki.lint, "_MAX_SHAPES", 2)
     shape = Linter(LintSetting.SHAPE, every.throw_away)
     first, second, third = (make_contents(type_id) for type_id in TYPES[:3])
     for meant in (first, second, second, third, second, third, first):
