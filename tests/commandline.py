@@ -1,4 +1,4 @@
-"""The command `servicecert` as a process, and what it says."""
+"""Runs the command `servicecert` as a process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FAULT = "servicecert: "
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended."""
+    """The exit status and the output of a process."""
 
     code: int
     out: str
@@ -33,7 +33,7 @@ def run_process(
     timeout: float = 60,
     program: str = "servicecert_cli",
 ) -> Ended:
-    """Runs the command, or another program of Python's path, as a process."""
+    """Run the command, or another module of Python's path, as a process."""
     done = subprocess.run(
         [sys.executable, "-m", program, *map(str, arguments)],
         env={**os.environ, **(environment or {})},
@@ -46,42 +46,42 @@ def run_process(
 
 
 def one_sentence(text: str) -> str:
-    """What standard error says, which is one line."""
+    """Return the only line of standard error."""
     (line,) = text.strip().splitlines()
     assert "Traceback" not in line
     return line
 
 
 def do(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Runs a coroutine in a test that is not one, since a command has an event loop of its own."""
+    """Run a coroutine in a synchronous test, as a command has its own event loop."""
     return asyncio.run(work())
 
 
 def until(condition: Callable[[], T], process: subprocess.Popen[Any]) -> T:
-    """Waits until something is so, while a process runs."""
+    """Wait until the condition is true, and return its value. Fails if the process ends before."""
     deadline = time.monotonic() + 90
-    while not (found := condition()):
+    while not (value := condition()):
         assert process.poll() is None, "the process ended before"
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    return found
+    return value
 
 
 def processes_of(folder: Path) -> dict[int, list[str]]:
-    """The processes whose command line or environment names the folder, apart from this one: their command lines by id."""
-    found = {}
+    """Return the command lines, by process id, of other processes whose arguments or environment name the folder."""
+    commands = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command, environment = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
         except OSError:
             continue
         if str(folder).encode() in command + environment and int(process.name) != os.getpid():
-            found[int(process.name)] = command.decode().split("\0")[:-1]
-    return found
+            commands[int(process.name)] = command.decode().split("\0")[:-1]
+    return commands
 
 
 def worker_of(service: str, folder: Path) -> int | None:
-    """The process of a service that works for the folder's system, once there is one."""
+    """Return the process id of a service's worker in the folder's system, if it runs."""
     for pid, words in processes_of(folder).items():
         if words[-2:] == ["run", service] and not any("guard.py" in word for word in words):
             return pid
@@ -89,7 +89,7 @@ def worker_of(service: str, folder: Path) -> int | None:
 
 
 async def begun(workers: Iterable[Child]) -> None:
-    """Waits until each worker has come so far that it can be asked to finish what it does."""
+    """Wait until each worker is ready and can be stopped gracefully."""
     async with asyncio.timeout(90):
         while not all("Ready to work" in worker.said(100) for worker in workers):  # noqa: ASYNC110  -- it is in a file
             await asyncio.sleep(0.1)

@@ -1,4 +1,4 @@
-"""CRLs made in memory, and what another library reads of them. The product writes its own piece by piece (`servicecert_pki.crl`)."""
+"""CRLs encoded in memory and checked by another library. The product encodes them in parts (`servicecert_pki.crl`)."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -32,11 +32,13 @@ def check_crl(crl: bytes, issuer: IssuerInfo, number: int, expected: Iterable[Re
     assert read.is_signature_valid(issuer.public_key)
     assert read.issuer.public_bytes() == issuer.subject_der
     assert read.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number == number
-    wanted = [(it.serial, _second(it.revoked_at), int(it.reason), _second(it.invalidity_date)) for it in expected]
-    assert sorted(map(_said, read)) == sorted(wanted)
+    expected_values = [
+        (it.serial, _second(it.revoked_at), int(it.reason), _second(it.invalidity_date)) for it in expected
+    ]
+    assert sorted(map(_values, read)) == sorted(expected_values)
 
 
-def _said(entry: x509.RevokedCertificate) -> tuple[int, int, int, int]:
+def _values(entry: x509.RevokedCertificate) -> tuple[int, int, int, int]:
     reason = entry.extensions.get_extension_for_class(x509.CRLReason).value
     invalid = [it.value.invalidity_date_utc for it in entry.extensions if isinstance(it.value, x509.InvalidityDate)]
     code = int.from_bytes(reason.public_bytes()[2:])

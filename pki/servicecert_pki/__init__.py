@@ -1,6 +1,5 @@
-"""What certificates are: requests, names, profiles, certificates, CRLs, and the authority that signs them.
+"""Certificate requests, names, profiles, certificates, CRLs, OCSP, and the authority that signs.
 
-Each subject is a module of its own and is imported by its name, for instance
-``from servicecert_pki.csr import judge_csr``. Nothing here knows of brokers or databases; the clock, the
-randomness and the keys are arguments.
+Import each module by its name, for instance ``from servicecert_pki.csr import judge_csr``. Nothing here uses a
+broker or a database; the clock, the randomness and the keys are arguments.
 """

@@ -1,19 +1,19 @@
-"""The authority's CAs in a directory: certificates and manifest that anyone may read.
+"""The authority's CAs in a directory: public certificates and the manifest.
 
 AuthorityRefused
-├── AuthorityMissing    the directory holds no CA, or not the one asked for
+├── AuthorityMissing    the directory holds no CA, or not the requested one
 ├── AuthorityExists     a CA would be overwritten
 └── AuthorityDamaged    the manifest, the certificates and the keys do not belong together
 
-authority.json                      which CA is for what, where its key is, from when it issues: `manifest`
+authority.json                      each CA's environment, key location and activation date: `manifest`
 roots/production-root-rsa.pem …     certificates
 issuing/production-rsa.pem …
-keys/production-rsa.pem …           encrypted PKCS#8, mode 0600; nothing here where keys live in a token
+keys/production-rsa.pem …           encrypted PKCS#8, mode 0600; empty if the keys are in a token
 requests/production-rsa.csr …       requests to the roots
-crls/production-root-rsa.crl …      the roots' CRLs, which ceremonies make
-protocols/…                         what each ceremony did
+crls/production-root-rsa.crl …      the roots' CRLs, made in ceremonies
+protocols/…                         the record of each ceremony
 
-The roots' keys are never here: `ceremony` keeps them in a folder of their own.
+The roots' keys are never here: `ceremony` keeps them in a separate folder.
 """
 
 from collections.abc import Mapping
@@ -31,32 +31,32 @@ from .spki import KeyFamily
 
 
 class AuthorityRefused(Exception):
-    """The message is one sentence that names the directory and the way out. `exit_code` follows sysexits.h."""
+    """The message is one sentence that names the directory and what to do. `exit_code` follows sysexits.h."""
 
     exit_code = 65
 
 
 class AuthorityMissing(AuthorityRefused):
-    """No CA was ever initialised here, or it has no issuing CA of that kind."""
+    """The directory holds no CA, or no issuing CA of that kind."""
 
     exit_code = 78
 
 
 class AuthorityExists(AuthorityRefused):
-    """A CA is there already, and nothing overwrites it."""
+    """A CA exists already and is not overwritten."""
 
     exit_code = 73
 
 
 class AuthorityDamaged(AuthorityRefused):
-    """What is in the directory does not belong together."""
+    """The files in the directory do not belong together."""
 
 
 @dataclass(frozen=True)
 class Authority:
-    """The public part of all issuing CAs, of every generation.
+    """The public part of all issuing CAs of all generations.
 
-    `places` says where each one's key is, `active_from` from when each one issues: None of one that waits for its date.
+    `places` maps a CA to the location of its key, `active_from` to the time from which it issues (None: not activated).
     """
 
     directory: Path
@@ -88,26 +88,24 @@ class Authority:
 
     @property
     def roots(self) -> Mapping[str, IssuerInfo]:
-        """The roots of these CAs by their names: they sign certificates of CAs, and CRLs of these."""
-        found = {}
+        """The roots of these CAs by name; a root signs CA certificates and a CRL of them."""
+        roots = {}
         for issuer in self.issuers.values():
-            id, certificate = (
-                root_id(issuer.environment, issuer.family),
-                x509.load_der_x509_certificate(issuer.root_der),
-            )
-            found[id] = IssuerInfo.of(id, issuer.environment, certificate, certificate)
-        return found
+            id = root_id(issuer.environment, issuer.family)
+            certificate = x509.load_der_x509_certificate(issuer.root_der)
+            roots[id] = IssuerInfo.of(id, issuer.environment, certificate, certificate)
+        return roots
 
     @property
     def fingerprints(self) -> Mapping[str, str]:
-        """The SHA-256 of each issuing CA's certificate, in hexadecimal, by the CA's name."""
+        """The SHA-256 of each issuing CA's certificate, in hexadecimal, by CA name."""
         return {id: sha256(issuer.certificate_der).hexdigest() for id, issuer in self.issuers.items()}
 
     @property
     def audited(self) -> Mapping[str, object]:
-        """What the audit says of it at each start (B6): the CAs, from when each issues, and the SHA-256 of each ceremony's protocol.
+        """The fields of the audit entry at each start (B6): CAs, activation times, SHA-256 of each ceremony's protocol.
 
-        What a ceremony changes is used only after a start, so the audit tells of it before anything is signed with it.
+        A ceremony's changes take effect at the next start, so they are audited before anything is signed with them.
         """
         protocols = sorted((self.directory / "protocols").glob("*.txt"))
         return {
@@ -117,33 +115,33 @@ class Authority:
         }
 
     def issuer(self, id: str) -> IssuerInfo:
-        """Return an issuing CA by its name; raises AuthorityMissing."""
+        """Return an issuing CA by name; raises AuthorityMissing."""
         try:
             return self.issuers[id]
         except KeyError:
             raise AuthorityMissing(f"The CA in {self.directory} has no issuing CA {id}.") from None
 
     def issuer_for(self, environment: Environment, family: KeyFamily, moment: datetime) -> IssuerInfo:
-        """Return the CA that issues for keys of `family` at `moment` (aware): the generation whose date came last.
+        """Return the CA that issues for keys of `family` at `moment` (aware): the generation activated last.
 
-        Raises AuthorityMissing where none is active.
+        Raises AuthorityMissing if none is active.
         """
         of_kind = {id: self.active_from[id] for id in self.issuers if kind_of(id)[:2] == (environment, family)}
-        found = active(of_kind, moment)
-        if found is None:
+        issuer = active(of_kind, moment)
+        if issuer is None:
             raise AuthorityMissing(
                 f"The CA in {self.directory} has no active issuing CA {issuer_id(environment, family)}: "
                 "activate one with `servicecert ca activate`."
             )
-        return self.issuers[found]
+        return self.issuers[issuer]
 
     def takes_over_after(self, moment: datetime) -> tuple[IssuerInfo, ...]:
-        """Return the CAs that are to issue from a date after `moment` (aware) on."""
+        """Return the CAs that are activated for a date after `moment` (aware)."""
         return tuple(self.issuers[id] for id, since in self.active_from.items() if since is not None and since > moment)
 
 
 def _issuer(directory: Path, entry: Entry) -> IssuerInfo:
-    """Read one issuing CA and check that its root signed it and that it is what the manifest says."""
+    """Return one issuing CA; raises ValueError unless its root signed it and it matches the manifest."""
     certificate = _certificate(directory / entry.certificate)
     root = _certificate(directory / entry.root)
     try:
@@ -157,7 +155,7 @@ def _issuer(directory: Path, entry: Entry) -> IssuerInfo:
 
 
 def _check_apart(issuers: list[IssuerInfo]) -> None:
-    """No two CAs share a name or a key; production and test share no root either (I11)."""
+    """Raise ValueError if two CAs share a name or a key, or production and test share a root (I11)."""
     roots = {
         environment: {it.root_der for it in issuers if it.environment is environment} for environment in Environment
     }

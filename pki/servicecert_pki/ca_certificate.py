@@ -1,6 +1,6 @@
 """Certificates of roots and issuing CAs, and the requests between them.
 
-The names are fictitious and say so; an authority puts its own here before its ceremony.
+The names are fictitious and say so; an authority sets its own here before its first ceremony.
 """
 
 from collections.abc import Iterable
@@ -41,7 +41,7 @@ def root_name(environment: Environment, family: KeyFamily) -> x509.Name:
 
 
 def issuing_name(id: str) -> x509.Name:
-    """Return the subject of an issuing CA; each generation has one of its own, or their CRLs would be mistaken."""
+    """Return the subject of an issuing CA. Each generation has its own, so that their CRLs cannot be confused."""
     environment, family, generation = kind_of(id)
     number = f" Generation {generation}" if generation > 1 else ""
     return _name(f"Demonstration Issuing CA {environment.capitalize()} {_KEY[family]}{number}")
@@ -55,7 +55,7 @@ def make_root(key: PrivateKey, name: x509.Name, now: datetime, serial: int) -> x
 
 
 def make_request(key: SigningKey, id: str) -> bytes:
-    """Return a DER PKCS#10 request (RFC 2986) for an issuing CA, signed by a key that may sit in a token."""
+    """Return a DER PKCS#10 request (RFC 2986) for an issuing CA, signed by its key, which may be in a token."""
     spki = spki_of(key.public_key())
     information = der.sequence(der.integer(0), issuing_name(id).public_bytes(), spki, der.tlv(0xA0))
     return der.sequence(information, SIGNATURE_ALGORITHM[key.family], der.bit_string(key.sign(information)))
@@ -71,7 +71,7 @@ def make_issuing(
     serial: int,
     crl_url: str | None = None,
 ) -> x509.Certificate:
-    """Sign an issuing CA's certificate. It names the environment's policies, so that its chain holds for no other, and its root's CRL, if `crl_url` says where that is."""
+    """Sign an issuing CA's certificate, limited to the environment's policies; it names its root's CRL, if given."""
     root_key_id = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     information = [x509.PolicyInformation(x509.ObjectIdentifier(policy), None) for policy in policies]
     builder = (
@@ -111,7 +111,7 @@ def sign_root_crl(
 
 
 def _builder(key: PublicKey, subject: x509.Name, now: datetime, years: int, serial: int) -> x509.CertificateBuilder:
-    """Begin a certificate with what roots and issuing CAs have in common; 29 February counts as the 28th."""
+    """Return a builder with the fields that roots and issuing CAs share; 29 February counts as the 28th."""
     day = 28 if (now.month, now.day) == (2, 29) else now.day
     return (
         x509.CertificateBuilder()

@@ -1,14 +1,14 @@
-"""Making the authority, step by step: roots offline, requests out, certificates in, a date from which each issues.
+"""The steps that create an authority: roots offline, requests, certificates, and activation dates.
 
-    make_roots(offline)                     on the offline machine: root keys and certificates
-    request_cas(directory, ids)             beside the services: keys of issuing CAs, and requests for them
-    sign_requests(offline, requests)        on the offline machine: their certificates
-    make_root_crls(offline)                 on the offline machine: the roots' CRLs, in `root_crl`
-    install(directory, certificates)        beside the services: a certificate joins its key
-    activate(directory, id, moment)         from when a later generation issues
+    make_roots(offline)                     offline machine: root keys and certificates
+    request_cas(directory, ids)             services' machine: keys of issuing CAs and requests for them
+    sign_requests(offline, requests)        offline machine: the issuing CAs' certificates
+    make_root_crls(offline)                 offline machine: the roots' CRLs, in `root_crl`
+    install(directory, certificates)        services' machine: store each certificate with its key
+    activate(directory, id, moment)         set the date from which a later generation issues
 
-`make_authority` does all of them on one machine, for a demonstration. Each step returns what it did, for the protocol.
-All raise AuthorityRefused and its kinds, and KeyUnavailable. Nothing is overwritten.
+`make_authority` runs all steps on one machine, for a demonstration. Each step returns its actions, for the protocol.
+All raise AuthorityRefused or a subclass, and KeyUnavailable. Nothing is overwritten.
 """
 
 import os
@@ -54,7 +54,7 @@ _PLACE: TypeAdapter[KeyPlace] = TypeAdapter(KeyPlace)
 
 
 def offline_folder(directory: Path) -> Path:
-    """Return where the one-step form keeps the roots of the authority in `directory`: beside it, not in it."""
+    """Return the folder in which `make_authority` keeps the roots: next to `directory`, not in it."""
     return directory.with_name(f"{directory.name}.offline")
 
 
@@ -66,11 +66,11 @@ def make_authority(
     random: Random = os.urandom,
     store: KeyStore | None = None,
 ) -> list[Deed]:
-    """Make the roots and the first generation of issuing CAs in one go, and let them issue at once.
+    """Make the roots and the first generation of issuing CAs, active at once.
 
-    `passphrases` encrypt the roots' keys, and the issuing CAs' where no other `store` is given; `profiles` give the
+    `passphrases` encrypt the roots' keys, and without a `store` the issuing CAs' keys too; `profiles` give the
     policies that an issuing CA may certify; `now` (aware) is the first second of validity; `random` draws the serial
-    numbers. The manifest is written last, so that an interrupted run is simply repeated.
+    numbers. The manifest is written last, so an interrupted run can be repeated.
     """
     check_passphrases(passphrases)
     offline, ids = offline_folder(directory), [issuer_id(*kind) for kind in KINDS]
@@ -91,17 +91,17 @@ def make_roots(
 ) -> list[Deed]:
     """Make an RSA 4096 and an EC P-384 root for production and test each, in a folder that is kept offline.
 
-    With `again`, roots that are there are kept; without, they are refused.
+    Existing roots are kept with `again`; otherwise they raise AuthorityExists.
     """
     check_passphrases(passphrases)
     deeds = []
     with alone_in(offline):
         ids = {root_id(*kind): kind for kind in KINDS}
-        there = [id for id in ids if (offline / "roots" / f"{id}.pem").exists()]
-        if there and not again:
+        existing = [id for id in ids if (offline / "roots" / f"{id}.pem").exists()]
+        if existing and not again:
             raise AuthorityExists(f"There are roots in {offline} already; name another folder for new ones.")
         for id, (environment, family) in ids.items():
-            if id in there:
+            if id in existing:
                 certificate = read_certificate(offline / "roots" / f"{id}.pem")
             else:
                 key = generate(family)
@@ -114,16 +114,16 @@ def make_roots(
 
 
 def next_ids(directory: Path, kinds: Sequence[tuple[Environment, KeyFamily]]) -> list[str]:
-    """Return the names that the next generation of each kind gets; raises AuthorityDamaged."""
-    installed = Authority.load(directory).issuers if (directory / MANIFEST).exists() else {}
-    taken = [kind_of(id) for id in installed]
+    """Return the names of the next generation of each kind; raises AuthorityDamaged."""
+    issuers = Authority.load(directory).issuers if (directory / MANIFEST).exists() else {}
+    used = [kind_of(id) for id in issuers]
     return [
-        issuer_id(*kind, 1 + max((number for *its, number in taken if tuple(its) == kind), default=0)) for kind in kinds
+        issuer_id(*kind, 1 + max((number for *its, number in used if tuple(its) == kind), default=0)) for kind in kinds
     ]
 
 
 def request_cas(directory: Path, ids: Sequence[str], store: KeyStore) -> list[Deed]:
-    """Make the keys of issuing CAs in their store, and a request for each in `requests/`, to carry to the roots."""
+    """Make the keys of issuing CAs in `store`, and a request for each in `requests/`, to carry to the roots."""
     with alone_in(directory):
         return _request(directory, ids, store)
 
@@ -158,8 +158,8 @@ def sign_requests(
 ) -> list[Deed]:
     """Sign requests, each named `<id>.csr`, with the root of its environment and family.
 
-    `issued/<id>.pem` then holds the certificate and its root's, to carry back. A name is certified once. With `crl_base_url` the certificate says that
-    its root's CRL is there.
+    `issued/<id>.pem` then holds the certificate and its root's, to carry back. A name is certified only once.
+    With `crl_base_url` the certificate names the URL of its root's CRL.
     """
     check_passphrases(passphrases)
     deeds = []
@@ -182,17 +182,17 @@ def sign_requests(
 
 
 def install(directory: Path, certificates: Sequence[Path], now: datetime) -> list[Deed]:
-    """Join certificates that came back from the roots to the keys that were made for them.
+    """Store certificates from the roots with the keys that were made for them.
 
-    The first generation of a kind issues from its first second on; a later one waits for `activate`.
+    The first generation of a kind issues from its first second of validity; a later one waits for `activate`.
     """
     with alone_in(directory):
         return _install(directory, certificates, now)
 
 
 def _install(directory: Path, certificates: Sequence[Path], now: datetime) -> list[Deed]:
-    there = (directory / MANIFEST).exists()
-    manifest = read_manifest(directory) if there else Manifest(made=second(now), issuing=())
+    exists = (directory / MANIFEST).exists()
+    manifest = read_manifest(directory) if exists else Manifest(made=second(now), issuing=())
     deeds = []
     for path in certificates:
         entry, certificate = _entry(directory, path, manifest)
@@ -205,13 +205,13 @@ def _install(directory: Path, certificates: Sequence[Path], now: datetime) -> li
 
 
 def _entry(directory: Path, path: Path, manifest: Manifest) -> tuple[Entry, x509.Certificate]:
-    """Check that a certificate is the one that was asked for, store it and its root's, and return its entry."""
+    """Check that a certificate matches its request, store it and its root's, and return its manifest entry."""
     id = path.stem
     environment, family = kind_of_file(path)
     if id in {entry.id for entry in manifest.issuing}:
         raise AuthorityExists(f"{id} is installed in {directory} already; nothing overwrites it.")
-    asked = directory / "requests" / f"{id}.csr"
-    if not asked.exists():
+    requested = directory / "requests" / f"{id}.csr"
+    if not requested.exists():
         raise AuthorityMissing(f"No request of {id} waits in {directory}: make one with `servicecert ca request`.")
     try:
         certificate, root = x509.load_pem_x509_certificates(path.read_bytes())
@@ -220,11 +220,11 @@ def _entry(directory: Path, path: Path, manifest: Manifest) -> tuple[Entry, x509
         raise AuthorityRefused(
             f"{path} does not hold a CA's certificate and that of the root that signed it."
         ) from None
-    if certificate.public_key() != read_request(asked).public_key() or certificate.subject != issuing_name(id):
-        raise AuthorityRefused(f"{path} is not the certificate that {asked} asks for.")
+    if certificate.public_key() != read_request(requested).public_key() or certificate.subject != issuing_name(id):
+        raise AuthorityRefused(f"{path} is not the certificate that {requested} asks for.")
     if root.subject != root_name(environment, family):
         raise AuthorityRefused(f"{path} is signed by a root of another kind than {root_id(environment, family)}.")
-    place = _PLACE.validate_json(asked.with_suffix(".json").read_bytes())
+    place = _PLACE.validate_json(requested.with_suffix(".json").read_bytes())
     root_file = f"roots/{root_id(environment, family)}.pem"
     if (directory / root_file).exists() and read_certificate(directory / root_file) != root:
         raise AuthorityRefused(f"{path} is signed by another root than {directory / root_file}.")
@@ -243,7 +243,7 @@ def _entry(directory: Path, path: Path, manifest: Manifest) -> tuple[Entry, x509
 
 
 def activate(directory: Path, id: str, moment: datetime, now: datetime) -> list[Deed]:
-    """Let an installed CA issue from `moment` (aware) on, which lies ahead; the generation before stays for its CRLs."""
+    """Let an installed CA issue from the future `moment` (aware); the previous generation still signs its CRLs."""
     with alone_in(directory):
         authority = Authority.load(directory)
         issuer, since = authority.issuer(id), authority.active_from[id]
@@ -268,8 +268,8 @@ def activate(directory: Path, id: str, moment: datetime, now: datetime) -> list[
 
 def check_passphrases(passphrases: Passphrases) -> None:
     """Raise AuthorityRefused unless each environment has a passphrase of its own (I11)."""
-    given = [passphrases.get(environment) for environment in Environment]
-    if not all(given):
+    values = [passphrases.get(environment) for environment in Environment]
+    if not all(values):
         raise AuthorityRefused("Give a passphrase for the production keys and one for the test keys.")
-    if len(set(given)) < len(given):
+    if len(set(values)) < len(values):
         raise AuthorityRefused("Production and test keys need different passphrases.")

@@ -1,4 +1,4 @@
-"""What a ceremony reads and locks: requests, certificates and roots by the names of their files, one run at a time in a folder."""
+"""The files that a ceremony reads (requests, certificates, roots), and the lock that allows one run per folder."""
 
 import fcntl
 import os
@@ -19,7 +19,7 @@ from .spki import KeyFamily
 
 
 def kind_of_file(path: Path) -> tuple[Environment, KeyFamily]:
-    """Take the kind of an issuing CA from the name of its file; raises AuthorityRefused."""
+    """Return an issuing CA's environment and key family from its file name; raises AuthorityRefused."""
     try:
         return kind_of(path.stem)[:2]
     except ValueError as fault:
@@ -27,7 +27,7 @@ def kind_of_file(path: Path) -> tuple[Environment, KeyFamily]:
 
 
 def read_request(path: Path) -> x509.CertificateSigningRequest:
-    """Read a request and check that it is made with its own key, of the kind and the name that its file has."""
+    """Return a request; raises AuthorityRefused unless its signature verifies and key and subject fit the file name."""
     environment, family = kind_of_file(path)
     try:
         request = x509.load_pem_x509_csr(path.read_bytes())
@@ -42,7 +42,7 @@ def read_request(path: Path) -> x509.CertificateSigningRequest:
 
 
 def read_certificate(path: Path) -> x509.Certificate:
-    """Read a certificate in PEM; raises AuthorityRefused."""
+    """Return a certificate from a PEM file; raises AuthorityRefused."""
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except (OSError, ValueError):
@@ -50,7 +50,7 @@ def read_certificate(path: Path) -> x509.Certificate:
 
 
 def open_root(offline: Path, id: str, passphrase: bytes) -> tuple[x509.Certificate, PrivateKey]:
-    """Return a root's certificate and its key, which belong together; raises AuthorityRefused and its kinds, and KeyUnavailable."""
+    """Return a root's certificate and its matching key; raises AuthorityRefused or a subclass, or KeyUnavailable."""
     file = offline / "roots" / f"{id}.pem"
     if not file.exists():
         raise AuthorityMissing(f"There is no root {id} in {offline}: make it with `servicecert ca root init`.")
@@ -62,13 +62,13 @@ def open_root(offline: Path, id: str, passphrase: bytes) -> tuple[x509.Certifica
 
 
 def second(now: datetime) -> datetime:
-    """Cut a time to its second, in UTC."""
+    """Return the time in UTC, truncated to the second."""
     return now.astimezone(UTC).replace(microsecond=0)
 
 
 @contextmanager
 def alone_in(directory: Path) -> Iterator[None]:
-    """Hold the directory's lock, so that two runs at once cannot mix their files; tell what the disk refuses."""
+    """Hold the directory's lock, so that concurrent runs cannot mix their files; OSError becomes AuthorityRefused."""
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(directory, os.O_RDONLY)

@@ -1,7 +1,7 @@
-"""Service certificates: the exact bytes to be signed, the signature, and the check of what came of it.
+"""Service certificates: the exact bytes to be signed, the signature, and the check of the result.
 
 CertificateRefused      the contents break the profile; nothing is built
-CertificateUnsound      a signed certificate is not what was meant to be signed (B4)
+CertificateUnsound      a signed certificate differs from what was to be signed (B4)
 """
 
 import re
@@ -62,7 +62,7 @@ class CertificateRefused(ValueError):
 
 
 class CertificateUnsound(Exception):
-    """A signed certificate must not be released; the message is one sentence that says what differs."""
+    """A signed certificate must not be released; the message is one sentence that names the difference."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class AlternativeNames:
 
 @dataclass(frozen=True)
 class Contents:
-    """Everything that a certificate says. `spki` is a DER SubjectPublicKeyInfo, the URLs are absolute HTTP."""
+    """All contents of a certificate. `spki` is a DER SubjectPublicKeyInfo, the URLs are absolute HTTP."""
 
     profile: Profile
     issuer: IssuerInfo
@@ -104,8 +104,8 @@ class Contents:
 def build_tbs(contents: Contents) -> bytes:
     """Return the DER TBSCertificate (RFC 5280, 4.1); raises CertificateRefused.
 
-    The bytes are assembled here and not by `cryptography`, whose builder counts a common name's limit in
-    UTF-8 bytes and lets a longer organisation pass.
+    The bytes are not built by `cryptography`: its builder counts a common name's limit in UTF-8 bytes and accepts
+    an organisation that is too long.
     """
     check_contents(contents)
     return tbs_of(
@@ -124,7 +124,7 @@ def build_tbs(contents: Contents) -> bytes:
 def tbs_of(
     issuer: IssuerInfo, serial: int, valid: tuple[datetime, datetime], subject: bytes, spki: bytes, *extended: bytes
 ) -> bytes:
-    """Return the DER TBSCertificate of parts that are DER already."""
+    """Return the DER TBSCertificate made of DER parts."""
     return der.sequence(
         der.tlv(0xA0, der.integer(2)),
         der.integer(serial),
@@ -161,15 +161,15 @@ def _extension_value(name: ExtensionName, contents: Contents) -> bytes:
 
 
 def subject_name(profile: Profile, subject: Subject) -> bytes:
-    """Return the DER Name, with the attributes and the string types of the profile in its order."""
-    said = _said(subject)
+    """Return the DER Name, with the profile's attributes and string types, in its order."""
+    values = _field_values(subject)
     return der.sequence(
         *(
             der.tlv(
                 der.SET,
                 der.sequence(
                     der.oid(_ATTRIBUTE_OID[it.attribute]),
-                    der.tlv(_STRING_TYPE[it.string], (said[it.field] if it.field else it.text).encode()),
+                    der.tlv(_STRING_TYPE[it.string], (values[it.field] if it.field else it.text).encode()),
                 ),
             )
             for it in profile.subject
@@ -177,7 +177,7 @@ def subject_name(profile: Profile, subject: Subject) -> bytes:
     )
 
 
-def _said(subject: Subject) -> dict[SubjectField, str]:
+def _field_values(subject: Subject) -> dict[SubjectField, str]:
     return {
         SubjectField.ORGANISATION: subject.organisation,
         SubjectField.UNIT: subject.unit,
@@ -187,7 +187,7 @@ def _said(subject: Subject) -> dict[SubjectField, str]:
 
 
 def check_contents(contents: Contents) -> None:
-    """Raise CertificateRefused unless the contents keep to their profile and their issuer."""
+    """Raise CertificateRefused unless the contents conform to their profile and their issuer."""
     _check_issuer(contents)
     try:
         _check_names(contents)
@@ -231,10 +231,10 @@ def _check_issuer(contents: Contents) -> None:
 
 def _check_names(contents: Contents) -> None:
     subject, names = contents.subject, contents.names
-    said = _said(subject)
+    values = _field_values(subject)
     for it in contents.profile.subject:
         if it.field is not None:
-            check_subject_text(said[it.field], it.field.replace("-", "_"), it.longest)
+            check_subject_text(values[it.field], it.field.replace("-", "_"), it.longest)
     check_printable(check_business_id(subject.business_id), "business_id")
     if not contents.profile.dns_names:
         if names.dns or names.ip:
@@ -251,7 +251,7 @@ def _check_names(contents: Contents) -> None:
 
 
 def sign_tbs(tbs: bytes, key: SigningKey) -> bytes:
-    """Sign the stored bytes and return the DER certificate."""
+    """Return the DER certificate: the stored bytes and their signature."""
     return der.sequence(tbs, SIGNATURE_ALGORITHM[key.family], der.bit_string(key.sign(tbs)))
 
 

@@ -1,10 +1,10 @@
-"""Certificate revocation lists (RFC 5280, 5): entries, made and checked once, what stands around them, and the file that holds both.
+"""Certificate revocation lists (RFC 5280, 5): entries, encoded and checked once, the fields around them, and the file.
 
-CrlUnsound          an entry is not what was meant (D7)
+CrlUnsound          an encoded entry differs from the revocation (D7)
 
-A list is written into its file while its entries come, so that a million of them take no more memory than some. The entries' size is known before the
-first of them, so every header but the outermost is. That one waits for the signature's size: a gap is left for it, and in the rare case that it fits
-badly the rest of the file is moved.
+A list is written to its file entry by entry, so a million of them need no more memory than a few. The total size of
+the entries is known at the start, and with it every header but the outermost. That one depends on the signature's
+size: a gap is left for it, and the rest of the file is moved in the rare case that the gap does not fit.
 """
 
 import mmap
@@ -45,7 +45,7 @@ class Reason(IntEnum):
 
 @dataclass(frozen=True)
 class RevokedCertificate:
-    """One entry of a list; times are aware and count in whole seconds."""
+    """One entry of a list; times are aware, in whole seconds."""
 
     serial: int
     revoked_at: datetime
@@ -54,7 +54,7 @@ class RevokedCertificate:
 
 
 def entry_der(serial: int, revoked_at: datetime, reason: Reason, invalidity_date: datetime | None = None) -> bytes:
-    """Encode one entry of ``revokedCertificates``; made at revocation, stored, and later only joined."""
+    """Return one DER entry of ``revokedCertificates``; it is made at revocation, stored, and later only copied."""
     extensions = [extension("2.5.29.21", der.tlv(0x0A, bytes((reason,))))]
     if invalidity_date is not None:
         extensions.append(extension("2.5.29.24", der.generalized_time(invalidity_date)))
@@ -62,26 +62,26 @@ def entry_der(serial: int, revoked_at: datetime, reason: Reason, invalidity_date
 
 
 def check_entry(encoded: bytes, expected: RevokedCertificate) -> None:
-    """Raise CrlUnsound unless another library reads exactly this entry of the bytes (D7).
+    """Raise CrlUnsound unless another library decodes the bytes to exactly this entry (D7).
 
-    It reads whole lists only, so the entry is put into one that nobody signed.
+    That library decodes whole lists only, so the entry is put into an unsigned one.
     """
-    algorithm, nobody = SIGNATURE_ALGORITHM[KeyFamily.EC], der.sequence()
-    tbs = der.sequence(der.integer(1), algorithm, nobody, der.time(_EPOCH), der.sequence(encoded))
+    algorithm, issuer = SIGNATURE_ALGORITHM[KeyFamily.EC], der.sequence()
+    tbs = der.sequence(der.integer(1), algorithm, issuer, der.time(_EPOCH), der.sequence(encoded))
     try:
-        (found,) = x509.load_der_x509_crl(der.sequence(tbs, algorithm, der.bit_string(b"")))
-        same = _in_seconds(_revoked(found)) == _in_seconds(expected)
+        (entry,) = x509.load_der_x509_crl(der.sequence(tbs, algorithm, der.bit_string(b"")))
+        same = _in_seconds(_revoked(entry)) == _in_seconds(expected)
     except (ValueError, x509.ExtensionNotFound):
         same = False
     if not same:
-        raise CrlUnsound("The entry of a revoked certificate cannot be read back.")
+        raise CrlUnsound("The CRL entry of a revoked certificate cannot be decoded again.")
 
 
 @dataclass(frozen=True)
 class CrlHead:
-    """All that a list says beside its entries. `url` is where the certificates of a partition say that it is; the full list has none.
+    """The fields of a list without its entries. `url` is a partition's CRL distribution point, None for the full list.
 
-    Times are aware and count in whole seconds. Raises ValueError for a next update that is not later than this one.
+    Times are aware, in whole seconds. Raises ValueError unless `next_update` is after `this_update`.
     """
 
     issuer: IssuerInfo
@@ -96,11 +96,11 @@ class CrlHead:
 
     @property
     def algorithm(self) -> bytes:
-        """The DER AlgorithmIdentifier of its signature."""
+        """The DER AlgorithmIdentifier of the signature."""
         return SIGNATURE_ALGORITHM[self.issuer.family]
 
     def around(self, size: int) -> tuple[bytes, bytes]:
-        """Return what of the to-be-signed list comes before and after `size` octets of entries (RFC 5280, 5.1)."""
+        """Return the parts of the TBSCertList before and after `size` octets of entries (RFC 5280, 5.1)."""
         head = b"".join(
             (
                 der.integer(1),
@@ -110,7 +110,7 @@ class CrlHead:
                 der.time(self.next_update),
             )
         )
-        # An empty list is not written at all (RFC 5280, 5.1.2.6).
+        # Without entries, revokedCertificates is absent (RFC 5280, 5.1.2.6).
         body_header = der.header(der.SEQUENCE, size) if size else b""
         tail = der.tlv(0xA0, der.sequence(*self._extensions()))
         whole = len(head) + len(body_header) + size + len(tail)
@@ -124,9 +124,9 @@ class CrlHead:
 
 
 class CrlFile:
-    """A list that is written to `path`: `add` each part of `size` octets of entries, then leave the context, then `sign`.
+    """A list that is written to `path`: `add` all `size` octets of entries, leave the context, then `sign`.
 
-    All raise OSError, e.g. where the disk is full.
+    All raise OSError, for instance when the disk is full.
     """
 
     def __init__(self, path: Path, head: CrlHead, size: int) -> None:
@@ -147,16 +147,16 @@ class CrlFile:
         self._file.close()
 
     def add(self, entries: bytes) -> None:
-        """Write some encoded entries. Raises ValueError for more than were announced."""
+        """Write encoded entries. Raises ValueError beyond the announced size."""
         self._left -= len(entries)
         if self._left < 0:
-            raise ValueError("more entries came than were announced")
+            raise ValueError("the entries are larger than the announced size")
         self._file.write(entries)
 
     def sign(self, key: SigningKey) -> None:
-        """Sign what was written and put it onto the disk. Raises ValueError where entries are missing; KeyUnavailable."""
+        """Sign the list and flush it to disk. Raises KeyUnavailable, and ValueError if entries are missing."""
         if self._left:
-            raise ValueError("fewer entries came than were announced")
+            raise ValueError("the entries are smaller than the announced size")
         with self.path.open("r+b") as file:
             file.seek(0, os.SEEK_END)
             file.write(self._after)
@@ -182,12 +182,12 @@ class CrlFile:
             memoryview(mapped) as whole,
             whole[self._gap :] as tbs,
         ):
-            # Hashing takes any buffer, and what is signed is never copied.
+            # Hashing takes any buffer, so the list is not copied.
             return key.sign(cast(bytes, tbs))
 
 
 def _move(file: BinaryIO, old: int, new: int) -> None:
-    """Move all that stands after a gap to where it stands after another."""
+    """Move the content after a gap of `old` octets so that it follows one of `new`."""
     file.seek(old)
     content = file.read()
     file.seek(new)
@@ -196,7 +196,7 @@ def _move(file: BinaryIO, old: int, new: int) -> None:
 
 
 def _revoked(entry: x509.RevokedCertificate) -> RevokedCertificate:
-    """Read one entry; an unknown reason or an entry without one raises ValueError or ExtensionNotFound."""
+    """Return one decoded entry; raises ValueError for an unknown reason, ExtensionNotFound for none."""
     reason = entry.extensions.get_extension_for_class(x509.CRLReason).value
     invalid = [it.value for it in entry.extensions if isinstance(it.value, x509.InvalidityDate)]
     return RevokedCertificate(
@@ -208,7 +208,7 @@ def _revoked(entry: x509.RevokedCertificate) -> RevokedCertificate:
 
 
 def _in_seconds(revoked: RevokedCertificate) -> tuple[int, int, int, int]:
-    """Return an entry as its encoding holds it, without fractions of a second."""
+    """Return an entry's values with times in whole seconds, as they are encoded."""
     invalid = revoked.invalidity_date
     return (
         revoked.serial,

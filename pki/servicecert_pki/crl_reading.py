@@ -1,6 +1,6 @@
-"""What a list says, read by another library than the one that writes it (D7).
+"""CRLs decoded by another library than the one that encodes them (D7).
 
-A list of a million entries is read in a second. Its serial numbers are compared as a hash and as a sum, and never held all at once.
+A list of a million entries is read in a second. Serial numbers are compared by hash and sum, never held all at once.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,11 +16,11 @@ from .issuer import IssuerInfo
 from .keys import SIGNATURE_ALGORITHM, verify_signature
 
 OCTETS = 20
-"""Of a serial number, as it is hashed: the longest that there are (RFC 5280, 4.1.2.2)."""
+"""Length of a serial number as it is hashed: the longest allowed (RFC 5280, 4.1.2.2)."""
 
 
 class Unreadable(Exception):
-    """Bytes are no list as this service writes them; the message says what is not there, and quotes nothing."""
+    """The bytes are not a CRL of this service; the message names what is missing and quotes nothing."""
 
 
 class OutOfOrder(Exception):
@@ -28,12 +28,12 @@ class OutOfOrder(Exception):
 
 
 class OtherOrder(Exception):
-    """Nor are those of the list that it is compared with, which another program may have written."""
+    """The same for the list that it is compared with, which another program may have written."""
 
 
 @dataclass(frozen=True, slots=True)
 class SerialSet:
-    """A set of serial numbers, without holding them: how many, their sum, and the SHA-256 of all in their order."""
+    """A set of serial numbers, without holding them: count, sum, and the SHA-256 of all in ascending order."""
 
     count: int
     total: int
@@ -42,7 +42,7 @@ class SerialSet:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a list says beside its entries. `scope` is the DER of its issuing distribution point, None of a full list."""
+    """A list's fields without its entries. `scope` is the DER issuing distribution point, None for a full list."""
 
     issuer: bytes
     number: int
@@ -58,7 +58,7 @@ _AKI, _NUMBER, _IDP = (it.oid for it in (x509.AuthorityKeyIdentifier, x509.CRLNu
 
 
 def load(encoded: bytes) -> x509.CertificateRevocationList:
-    """Read a DER list. Raises Unreadable."""
+    """Decode a DER list. Raises Unreadable."""
     try:
         return x509.load_der_x509_crl(encoded)
     except ValueError:
@@ -66,10 +66,10 @@ def load(encoded: bytes) -> x509.CertificateRevocationList:
 
 
 def said(crl: x509.CertificateRevocationList) -> Said:
-    """What the list says beside its entries. Raises Unreadable."""
+    """Return the list's fields without its entries. Raises Unreadable."""
     try:
-        found = {it.oid: it for it in crl.extensions}
-        number, key_id, scope = found.get(_NUMBER), found.get(_AKI), found.get(_IDP)
+        extensions = {it.oid: it for it in crl.extensions}
+        number, key_id, scope = extensions.get(_NUMBER), extensions.get(_AKI), extensions.get(_IDP)
         if number is None:
             raise Unreadable("it has no number")
         assert isinstance(number.value, x509.CRLNumber)
@@ -83,21 +83,21 @@ def said(crl: x509.CertificateRevocationList) -> Said:
             next_update=crl.next_update_utc,
             scope=scope.value.public_bytes() if scope else None,
             scope_critical=bool(scope and scope.critical),
-            others=frozenset(oid.dotted_string for oid in found if oid not in (_AKI, _NUMBER, _IDP)),
+            others=frozenset(oid.dotted_string for oid in extensions if oid not in (_AKI, _NUMBER, _IDP)),
         )
     except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         raise Unreadable("its extensions cannot be read") from None
 
 
 def number_of(encoded: bytes) -> int:
-    """The number of a DER list. Raises Unreadable."""
+    """Return the CRL number of a DER list. Raises Unreadable."""
     return said(load(encoded)).number
 
 
 def is_signed(encoded: bytes, crl: x509.CertificateRevocationList, issuer: IssuerInfo) -> bool:
-    """Whether the issuer's key signed exactly these bytes, by the algorithm that goes with it.
+    """Return whether the issuer's key signed exactly these bytes with the issuer's algorithm.
 
-    `crl` is what was read of them. The library's own check encodes the whole list anew before it verifies, which takes twenty times as long.
+    `crl` is the decoded list. The library's own check encodes the list again, which takes twenty times as long.
     """
     try:
         tbs, algorithm, _ = der.members(encoded, outer := der.read(encoded))
@@ -114,18 +114,18 @@ def is_signed(encoded: bytes, crl: x509.CertificateRevocationList, issuer: Issue
 
 
 def serials(crl: x509.CertificateRevocationList) -> Iterator[int]:
-    """The serial numbers as they stand in the list."""
+    """Return the serial numbers in the order of the list."""
     return (entry.serial_number for entry in crl)
 
 
 def compared(new: Iterable[int], old: Iterable[int]) -> tuple[SerialSet, list[int]]:
-    """Return the set of the `new` serial numbers, and those of the `old` that are not among them. Both are in ascending order.
+    """Return the set of the `new` serial numbers, and the `old` ones that are missing in it. Both must ascend.
 
-    Raises OutOfOrder, or OtherOrder for the old ones.
+    Raises OutOfOrder for the new, OtherOrder for the old ones.
     """
-    hashed, count, total, last, vanished = sha256(), 0, 0, 0, list[int]()
-    before = _ascending(old)
-    waiting = next(before, 0)
+    hashed, count, total, last, missing = sha256(), 0, 0, 0, list[int]()
+    previous = _ascending(old)
+    pending = next(previous, 0)
     for serial in new:
         if serial <= last:
             raise OutOfOrder
@@ -133,14 +133,14 @@ def compared(new: Iterable[int], old: Iterable[int]) -> tuple[SerialSet, list[in
         hashed.update(serial.to_bytes(OCTETS, "big"))
         count += 1
         total += serial
-        while 0 < waiting < serial:
-            vanished.append(waiting)
-            waiting = next(before, 0)
-        if waiting == serial:
-            waiting = next(before, 0)
-    if waiting:
-        vanished += [waiting, *before]
-    return SerialSet(count, total, hashed.hexdigest()), vanished
+        while 0 < pending < serial:
+            missing.append(pending)
+            pending = next(previous, 0)
+        if pending == serial:
+            pending = next(previous, 0)
+    if pending:
+        missing += [pending, *previous]
+    return SerialSet(count, total, hashed.hexdigest()), missing
 
 
 def _ascending(serials: Iterable[int]) -> Iterator[int]:
@@ -153,7 +153,7 @@ def _ascending(serials: Iterable[int]) -> Iterator[int]:
 
 
 def entries(encoded: bytes) -> memoryview:
-    """The DER of the entries of a list that was read, one after the other."""
+    """Return the concatenated DER of the entries of a valid list."""
     whole = memoryview(encoded)
     tbs = next(der.members(encoded, der.read(encoded)))
     listed = [it for it in der.members(encoded, tbs) if it.tag == der.SEQUENCE][2:]

@@ -1,6 +1,6 @@
-"""Certificate signing requests, PKCS#10 (RFC 2986): what is accepted, and every reason why not (A4).
+"""Certificate signing requests, PKCS#10 (RFC 2986): which are accepted, and every fault of the others (A4).
 
-Nothing of a request's subject or extensions is used: it proves the possession of a key and no more.
+A request's subject and extensions are ignored: it only proves possession of a key.
 """
 
 from dataclasses import dataclass
@@ -47,10 +47,10 @@ def read_csr(source: str | bytes, check: KeyCheck = BATTERY) -> Csr:
 
 
 def judge_csr(source: str | bytes, check: KeyCheck = BATTERY) -> Csr | tuple[CsrFault, ...]:
-    """Return the accepted request, or every fault that can be told at once (A4, A10).
+    """Return the accepted request, or all faults that can be found at once (A4, A10).
 
-    `source` is PEM with any text around it, base64 of DER or of PEM, or DER; text in UTF-8, UTF-16 or an 8-bit encoding. Larger than 16 KiB it
-    is not parsed. `check` finds what is wrong with the key beyond its kind and size.
+    `source` is PEM with any text around it, base64 of DER or PEM, or DER; text in UTF-8, UTF-16 or an 8-bit encoding.
+    It is not parsed if larger than 16 KiB. `check` finds faults of the key other than its kind and size.
     """
     try:
         encoded = unwrapped(source)
@@ -68,7 +68,7 @@ def judge_csr(source: str | bytes, check: KeyCheck = BATTERY) -> Csr | tuple[Csr
 
 
 def public_key_info(request: bytes) -> bytes:
-    """Return the SubjectPublicKeyInfo of a well-formed request in DER, as it stands there.
+    """Return the SubjectPublicKeyInfo of a well-formed DER request, unchanged.
 
     It is the third member of the CertificationRequestInfo (RFC 2986, 4.1).
     """
@@ -81,7 +81,7 @@ def _parse(encoded: bytes) -> x509.CertificateSigningRequest:
     try:
         der.check_strict(encoded)
         request = x509.load_der_x509_csr(encoded)
-        # A signature is whole octets: what verifies it would take no notice of a count of unused bits (RFC 2986, 4.2).
+        # A signature is whole octets; its verification would ignore a count of unused bits (RFC 2986, 4.2).
         *_, signature = der.members(encoded, der.read(encoded))
         if encoded[signature.content] != 0:
             raise ValueError
@@ -91,7 +91,7 @@ def _parse(encoded: bytes) -> x509.CertificateSigningRequest:
 
 
 def _misread(encoded: bytes) -> CsrFault:
-    """What DER is that is no request."""
+    """Return the fault of DER that is not a request."""
     if ends_early(encoded):
         return fault.CUT
     try:
@@ -102,9 +102,9 @@ def _misread(encoded: bytes) -> CsrFault:
 
 
 def _public_key(request: x509.CertificateSigningRequest, spki: bytes) -> PublicKey:
-    """Return the request's key, RSA of any size or EC on any curve that can be read, in its standard form."""
+    """Return the request's key, RSA of any size or EC on any known curve, in its standard form; raises Stop."""
     elliptic = _EC_PUBLIC_KEY in spki
-    if elliptic and _writes_its_curve_out(spki):
+    if elliptic and _has_explicit_curve(spki):
         raise Stop(fault.KEY_EXPLICIT_CURVE)
     try:
         key = request.public_key()
@@ -114,20 +114,20 @@ def _public_key(request: x509.CertificateSigningRequest, spki: bytes) -> PublicK
         raise Stop(fault.KEY_OFF_CURVE if elliptic else fault.KEY_INVALID) from None
     if not isinstance(key, PublicKey):
         raise Stop(fault.KEY_ALGORITHM)
-    # A compressed point, a missing NULL or an RSA-PSS key would be certified as something else than was sent.
+    # The certificate would differ from the request for a compressed point, a missing NULL or an RSA-PSS key.
     if spki_of(key) != spki:
         raise Stop(fault.KEY_ENCODING)
     return key
 
 
-def _writes_its_curve_out(spki: bytes) -> bool:
-    """Whether the parameters of an EC key are a SEQUENCE and not the name of a curve (RFC 5480, 2.1.1)."""
+def _has_explicit_curve(spki: bytes) -> bool:
+    """Return whether the parameters of an EC key are a SEQUENCE and not the name of a curve (RFC 5480, 2.1.1)."""
     algorithm = next(der.members(spki, der.read(spki)))
     return [member.tag for member in der.members(spki, algorithm)][1:] == [der.SEQUENCE]
 
 
 def _kind_faults(key: PublicKey) -> tuple[CsrFault, ...]:
-    """Return what is wrong with the key's kind: its size, exponent or curve."""
+    """Return the faults of the key's size, exponent or curve."""
     if isinstance(key, ec.EllipticCurvePublicKey):
         return () if isinstance(key.curve, ec.SECP384R1) else (fault.KEY_CURVE,)
     size = () if key.key_size in RSA_SIZES else (fault.KEY_SIZE,)
@@ -136,7 +136,7 @@ def _kind_faults(key: PublicKey) -> tuple[CsrFault, ...]:
 
 
 def _hash_faults(request: x509.CertificateSigningRequest) -> tuple[CsrFault, ...]:
-    """Judge the hash of the signature, which can be told of any key."""
+    """Return the fault of the signature's hash, which is known for any key."""
     try:
         algorithm = request.signature_hash_algorithm
     except (UnsupportedAlgorithm, ValueError):
@@ -145,12 +145,12 @@ def _hash_faults(request: x509.CertificateSigningRequest) -> tuple[CsrFault, ...
 
 
 def _signature_faults(request: x509.CertificateSigningRequest, *, verify: bool) -> tuple[CsrFault, ...]:
-    """Verify the signature only where that proves something.
+    """Return the fault of the signature, which is verified only if `verify`.
 
-    A signature by a weak hash proves nothing, and one by an absurd key may be costly to verify.
+    A signature with a weak hash proves nothing, and an absurd key may be costly to use.
     """
     try:
-        # It raises where the algorithm is unknown, also where nothing is verified.
+        # Raises for an unknown algorithm, even if nothing is verified.
         _ = request.signature_hash_algorithm
         return (fault.SIGNATURE,) if verify and not request.is_signature_valid else ()
     except (UnsupportedAlgorithm, ValueError):

@@ -1,4 +1,4 @@
-"""Every reason for which a certificate request is refused (A4), each with a stable code and what to do.
+"""Every fault for which a certificate request is refused (A4), each with a stable code and what to do.
 
 CsrRefused          what `csr.read_csr` raises; carries the same faults that `csr.judge_csr` returns
 """
@@ -25,7 +25,7 @@ class CsrRefused(ValueError):
 
 
 class Stop(Exception):
-    """A fault after which there is nothing more to look at."""
+    """A fault that ends the examination of a request."""
 
     def __init__(self, fault: CsrFault) -> None:
         self.fault = fault
@@ -38,7 +38,8 @@ UNREADABLE = CsrFault("csr-unreadable", "The file is no PKCS#10 request in PEM o
 CERTIFICATE = CsrFault("csr-is-certificate", "This is a certificate; send the request (.csr) it is to be made from.")
 PRIVATE_KEY = CsrFault(
     "csr-is-private-key",
-    "This is or contains a private key, which must never be sent to anyone: discard it, make a new key and send its request.",
+    "This is or contains a private key, which must never be sent to anyone: "
+    "discard it, make a new key and send its request.",
 )
 SEVERAL = CsrFault("csr-several", "The file holds several requests; send one application for each.")
 WEAK_HASH = CsrFault(
@@ -84,10 +85,11 @@ KEY_KNOWN_PRIME = CsrFault(
 )
 KEY_DEBIAN_WEAK = CsrFault(
     "key-debian-weak",
-    "The key is one of the few that Debian's faulty OpenSSL of 2006 to 2008 made; make a new key with a current OpenSSL.",
+    "The key is one of the few that Debian's faulty OpenSSL of 2006 to 2008 made; "
+    "make a new key with a current OpenSSL.",
 )
 KEY_LEAKED = CsrFault("key-leaked", "The private key is publicly known; make a new key and keep it secret.")
 KEY_COMPROMISED = CsrFault("key-compromised", "The key is known to be compromised; make a new key and its request.")
 
 FAULTS: tuple[CsrFault, ...] = tuple(each for each in list(vars().values()) if isinstance(each, CsrFault))
-"""Every fault that `csr.judge_csr` can return, for those who have a text in the customer's language for each."""
+"""Every fault that `csr.judge_csr` can return; each needs a text in the customer's language."""

@@ -1,4 +1,4 @@
-"""The forms in which people send a certificate request, brought back to its DER (A4)."""
+"""The forms in which applicants send a certificate request, converted to DER (A4)."""
 
 import base64
 import binascii
@@ -13,9 +13,9 @@ _REQUEST_LABELS = frozenset({"CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"})
 
 
 def unwrapped(source: str | bytes) -> bytes:
-    """Return the DER inside whatever a person sent: PEM with any text around it, base64 of either, or DER. It is not parsed here.
+    """Return the unparsed DER of a request sent as PEM with any text around it, as base64 of DER or PEM, or as DER.
 
-    Raises `Stop`. Larger than 16 KiB it is not decoded; a private key in it is looked for all the same.
+    Raises `Stop`. A source over 16 KiB is not decoded, only searched for a private key.
     """
     octets = source.encode("utf-8", "surrogatepass") if isinstance(source, str) else source
     if holds_private_key(octets):
@@ -28,7 +28,7 @@ def unwrapped(source: str | bytes) -> bytes:
 
 
 def ends_early(encoded: bytes) -> bool:
-    """Whether DER announces more octets than there are."""
+    """Return whether DER announces more octets than there are."""
     if len(encoded) < 4 or encoded[0] != der.SEQUENCE or not 0x80 < encoded[1] < 0x85:
         return False
     content = 2 + (encoded[1] & 0x7F)
@@ -36,7 +36,7 @@ def ends_early(encoded: bytes) -> bool:
 
 
 def _from_octets(octets: bytes) -> bytes:
-    # Base64 and text are ASCII, so that a SEQUENCE with a long length can be nothing but DER.
+    # Base64 and text are ASCII, so only DER can begin with a SEQUENCE of long length.
     if len(octets) > 1 and octets[0] == der.SEQUENCE and octets[1] >= 0x80:
         return octets
     text = as_text(octets)
@@ -49,20 +49,20 @@ def _from_octets(octets: bytes) -> bytes:
 
 
 def _only_request(text: str) -> str:
-    begun = [label for label, _ in _armours(text)]
-    requests = [body for label, body in _armours(text) if label in _REQUEST_LABELS]
+    labels = [label for label, _ in _pem_blocks(text)]
+    requests = [body for label, body in _pem_blocks(text) if label in _REQUEST_LABELS]
     if len(requests) > 1:
         raise Stop(SEVERAL)
     if not requests:
-        raise Stop(CERTIFICATE if any(label.endswith("CERTIFICATE") for label in begun) else UNREADABLE)
+        raise Stop(CERTIFICATE if any(label.endswith("CERTIFICATE") for label in labels) else UNREADABLE)
     (body,) = requests
     if body is None:
         raise Stop(CUT)
     return body
 
 
-def _armours(text: str) -> Iterator[tuple[str, str | None]]:
-    """Find label and body of each armoured block, None for one that is not closed, in time that grows with the text alone."""
+def _pem_blocks(text: str) -> Iterator[tuple[str, str | None]]:
+    """Yield label and body of each PEM block (None if it is not closed), in time linear in the text."""
     for piece in text.split(_BEGIN)[1:]:
         label, _, rest = piece.partition("-----")
         body, closing, _ = rest.partition(f"-----END {label}-----")
@@ -78,7 +78,7 @@ def _from_base64(text: str) -> bytes:
 
 
 def _is_cut(compact: str) -> bool:
-    """Whether base64 that does not come out even is the beginning of something longer."""
+    """Return whether incomplete base64 is the beginning of something longer."""
     try:
         return ends_early(base64.b64decode(compact[: len(compact) // 4 * 4], validate=True))
     except (binascii.Error, ValueError):

@@ -13,7 +13,7 @@ PRINTABLE_STRING = 0x13
 SEQUENCE = 0x30
 SET = 0x31
 
-# Requests and certificates nest some ten levels deep; anything beyond this limit is an attack on the stack.
+# Requests and certificates nest some ten levels deep; more than this limit is an attack on the stack.
 _DEEPEST = 32
 
 
@@ -71,7 +71,7 @@ def named_bits(*positions: int) -> bytes:
 
 
 def time(when: datetime) -> bytes:
-    """Encode an aware time in UTC, cut to the second: UTCTime through 2049, then GeneralizedTime.
+    """Encode an aware time in UTC, truncated to the second: UTCTime through 2049, then GeneralizedTime.
 
     RFC 5280, 4.1.2.5. A naive time raises ValueError.
     """
@@ -84,12 +84,12 @@ def time(when: datetime) -> bytes:
 
 
 def generalized_time(when: datetime) -> bytes:
-    """Encode an aware time as GeneralizedTime in UTC, cut to the second."""
+    """Encode an aware time as GeneralizedTime in UTC, truncated to the second."""
     return tlv(0x18, f"{when.astimezone(UTC):%Y%m%d%H%M%SZ}".encode())
 
 
 class Element(NamedTuple):
-    """One value found in a longer text: its tag, and where its header, its content and the next value begin."""
+    """One value within an encoding: its tag, and the offsets of its header, its content and the next value."""
 
     tag: int
     start: int
@@ -98,7 +98,7 @@ class Element(NamedTuple):
 
 
 def read(encoded: bytes, start: int = 0, limit: int | None = None) -> Element:
-    """Find the value that begins at `start`; anything but DER's one way of writing it raises ValueError."""
+    """Return the value that begins at `start`; raises ValueError for a header that is not DER."""
     limit = len(encoded) if limit is None else limit
     if start + 2 > limit:
         raise ValueError("the encoding ends inside a header")
@@ -116,7 +116,7 @@ def read(encoded: bytes, start: int = 0, limit: int | None = None) -> Element:
 
 
 def members(encoded: bytes, element: Element) -> Iterator[Element]:
-    """Find the values inside a constructed `element`; raises ValueError like `read`."""
+    """Yield the values inside a constructed `element`; raises ValueError like `read`."""
     start = element.content
     while start < element.end:
         member = read(encoded, start, element.end)
@@ -125,7 +125,7 @@ def members(encoded: bytes, element: Element) -> Iterator[Element]:
 
 
 def check_strict(encoded: bytes) -> Element:
-    """Raise ValueError unless `encoded` is exactly one value whose whole tree is written in DER's lengths."""
+    """Return the one value in `encoded`; raises ValueError for other bytes, or lengths in its tree that are not DER."""
     element = read(encoded)
     if element.end != len(encoded):
         raise ValueError("bytes follow the value")

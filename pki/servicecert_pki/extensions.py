@@ -1,7 +1,7 @@
 """DER of the certificate extensions of RFC 5280, 4.2, as far as service certificates have them.
 
-Each function returns the value of an Extension, without the wrapping that says which it is and whether it is critical.
-Those that are the same for many certificates remember their bytes.
+Each function but `extension` returns an extension's value, without its OID and criticality. Values that many
+certificates share are cached.
 """
 
 from functools import lru_cache
@@ -56,7 +56,7 @@ def subject_alternative_name(dns: tuple[str, ...], ip: tuple[IPv4Address | IPv6A
 
 
 def end_entity() -> bytes:
-    """RFC 5280, 4.2.1.9; CA:FALSE, which DER writes as an empty SEQUENCE."""
+    """RFC 5280, 4.2.1.9; CA:FALSE, in DER an empty SEQUENCE."""
     return der.sequence()
 
 
@@ -69,14 +69,14 @@ def crl_distribution_points(url: str) -> bytes:
 
 @lru_cache(maxsize=1024)
 def issuing_distribution_point(url: str) -> bytes:
-    """RFC 5280, 5.2.5; the one point with one URL that the certificates of a partition name, and none of them a CA's."""
+    """RFC 5280, 5.2.5; the URL that a partition's certificates name, and that the list covers no CA certificates."""
     full_name = der.tlv(0xA0, der.tlv(_URI, url.encode("ascii")))
     return der.sequence(der.tlv(0xA0, full_name), der.tlv(0x81, b"\xff"))
 
 
 @lru_cache(maxsize=64)
 def authority_information_access(ca_issuers_url: str, ocsp_url: str | None) -> bytes:
-    """RFC 5280, 4.2.2.1; the responder, where there is one, before the issuer's certificate."""
+    """RFC 5280, 4.2.2.1; the OCSP responder, if any, before the issuer's certificate."""
     methods = [("1.3.6.1.5.5.7.48.1", ocsp_url)] if ocsp_url else []
     methods.append(("1.3.6.1.5.5.7.48.2", ca_issuers_url))
     return der.sequence(*(der.sequence(der.oid(method), der.tlv(_URI, url.encode("ascii"))) for method, url in methods))

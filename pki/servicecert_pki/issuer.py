@@ -1,4 +1,4 @@
-"""The public half of an issuing CA: all that is needed to build what it signs, and nothing secret."""
+"""The public part of an issuing CA: everything needed to build what it signs, nothing secret."""
 
 import re
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ ANY_POLICY = "2.5.29.32.0"
 
 @dataclass(frozen=True, eq=False)
 class IssuerInfo:
-    """An issuing CA's certificate, taken apart once; two values are the same only if they are one object."""
+    """The decoded certificate of an issuing CA, compared by identity."""
 
     id: str
     environment: Environment
@@ -33,13 +33,13 @@ class IssuerInfo:
     not_before: datetime
     not_after: datetime
     policies: frozenset[str]
-    """The policy identifiers for which a chain through this CA holds (RFC 5280, 6.1.3): none where its certificate names none."""
+    """The policies for which a chain through this CA is valid (RFC 5280, 6.1.3); empty if the certificate has none."""
 
     @classmethod
     def of(
         cls, id: str, environment: Environment, certificate: x509.Certificate, root: x509.Certificate
     ) -> "IssuerInfo":
-        """Take a CA certificate and its root's apart; a key that is neither RSA nor P-384 raises ValueError."""
+        """Decode a CA certificate; a key that is neither RSA nor P-384 raises ValueError."""
         key = certificate.public_key()
         spki = spki_of(key)
         family = family_of(spki)
@@ -60,16 +60,16 @@ class IssuerInfo:
         )
 
     def allows(self, policy: str) -> bool:
-        """Whether a certificate of this policy has a chain that holds for it."""
+        """Return whether the chain of a certificate with this policy is valid for it."""
         return bool(self.policies & {policy, ANY_POLICY})
 
     def is_of(self, ca: str) -> bool:
-        """Whether this is the CA that profiles call `ca`, or a later generation of it: ``test-ec``, ``test-ec-2``."""
+        """Return whether this is a generation of the CA that profiles call `ca`: ``test-ec``, ``test-ec-2``."""
         return re.fullmatch(rf"{re.escape(ca)}(-[0-9]+)?", self.id) is not None
 
     @cached_property
     def authority_key_identifier(self) -> bytes:
-        """The DER AuthorityKeyIdentifier of what this CA signs: the key id alone (RFC 5280, 4.2.1.1)."""
+        """The DER AuthorityKeyIdentifier in what this CA signs: the key id only (RFC 5280, 4.2.1.1)."""
         return der.sequence(der.tlv(0x80, self.key_id))
 
 

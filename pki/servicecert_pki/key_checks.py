@@ -1,4 +1,4 @@
-"""The battery: whether a public key is weak in a way that can be seen from outside, or known to be lost (A4)."""
+"""All checks of a public key: visible weaknesses, and lists of compromised keys (A4)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from .key_lists import NO_LISTS, KeyLists
 from .keys import PublicKey
 
 LARGEST_RSA = 4096
-"""The largest RSA key that the checks look at: larger ones are refused for their size, and dear to look at."""
+"""The largest RSA key that is checked: larger ones are refused for their size, and are costly to check."""
 
 KeyCheck: TypeAlias = Callable[[PublicKey], tuple[CsrFault, ...]]
 
-# badkeys' own names: Fermat's method in 100 rounds, ROCA, factors up to 65537, moduli in which polynomials show, primes that
-# others' keys gave away. Its checks of small private or odd public exponents find nothing where the exponent is 65537.
+# badkeys' own names: ROCA, Fermat's method in 100 rounds, factors up to 65537, moduli with polynomial patterns, primes
+# known from other keys. Its checks of exponents find nothing when the public exponent is 65537.
 CHECKS: Mapping[str, CsrFault] = MappingProxyType(
     {
         "roca": KEY_ROCA,
@@ -32,28 +32,28 @@ CHECKS: Mapping[str, CsrFault] = MappingProxyType(
 
 @dataclass(frozen=True)
 class KeyBattery:
-    """Every check of a key's quality, with the lists of lost keys that are loaded. May be used by several threads at once."""
+    """Every check of a key's quality, with the loaded lists of compromised keys. Safe for concurrent use by threads."""
 
     lists: KeyLists = NO_LISTS
 
     def __call__(self, key: PublicKey) -> tuple[CsrFault, ...]:
-        """Return everything that is wrong with a key of whatever size."""
+        """Return all faults of a key of any size."""
         return (*weaknesses(key), *self.lists.faults(key))
 
 
 BATTERY = KeyBattery()
-"""The battery without lists."""
+"""All checks, without lists."""
 
 
 def weaknesses(key: PublicKey) -> tuple[CsrFault, ...]:
-    """Return what computing tells of a key: of RSA keys of up to 4096 bits. Nothing of the kind is known of points on P-384."""
+    """Return the weaknesses that can be computed: of RSA keys of up to 4096 bits. P-384 has no known ones."""
     if not isinstance(key, rsa.RSAPublicKey) or key.key_size > LARGEST_RSA:
         return ()
     numbers = key.public_numbers()
-    found = badkeys.checkrsa(numbers.n, numbers.e, checks=CHECKS)
-    return tuple(CHECKS[name] for name in found)
+    names = badkeys.checkrsa(numbers.n, numbers.e, checks=CHECKS)
+    return tuple(CHECKS[name] for name in names)
 
 
 def no_check(_: PublicKey) -> tuple[CsrFault, ...]:
-    """Find nothing: to measure what the checks cost."""
+    """Return no faults: used to measure the cost of the checks."""
     return ()

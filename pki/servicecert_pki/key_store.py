@@ -14,7 +14,7 @@ from .token_key import generate_in_token
 
 
 class KeyStore(Protocol):
-    """A place for new keys."""
+    """Makes and stores new keys."""
 
     def make(self, id: str) -> tuple[SigningKey, KeyPlace]:
         """Make the key of an issuing CA; raises KeyUnavailable or OSError."""
@@ -23,7 +23,7 @@ class KeyStore(Protocol):
 
 @dataclass(frozen=True, repr=False)
 class PemStore:
-    """Encrypted files in the authority's directory, each environment under a passphrase of its own."""
+    """Encrypted files in the authority's directory, with one passphrase for each environment."""
 
     directory: Path
     passphrases: Mapping[Environment, bytes]
@@ -45,7 +45,7 @@ class TokenStore:
     prefix: str = "servicecert"
 
     def make(self, id: str) -> tuple[SigningKey, KeyPlace]:
-        """See `KeyStore.make`; a label that is taken is refused."""
+        """See `KeyStore.make`; a label that is in use raises KeyUnavailable."""
         environment, family, _ = kind_of(id)
         place = TokenPlace(token=token_label(self.prefix, environment), label=id)
         return generate_in_token(self.access.token(place.token, environment), id, family), place

@@ -1,7 +1,7 @@
-"""All issuing keys of an authority, opened at once: only the issuer, the revoker and the ceremony may do this (I10).
+"""All issuing keys of an authority, opened at once: only issuer, revoker and ceremonies may do this (I10).
 
-Passphrases and PINs come from files of two lines, ``production=<secret>`` and ``test=<secret>``: a process that has
-one environment's cannot open the other's (I11).
+Passphrases and PINs are read from files of two lines, ``production=<secret>`` and ``test=<secret>``: the secret of
+one environment cannot open the other's keys (I11).
 """
 
 import resource
@@ -20,13 +20,13 @@ from .token_key import Token, open_token_key
 
 @dataclass(frozen=True)
 class TokenAccess:
-    """How tokens are reached: the PKCS#11 library, and the file of the PINs, which is read at each login."""
+    """The PKCS#11 library, and the file of the PINs, which is read at each login."""
 
     module: Path
     pin_file: Path
 
     def token(self, label: str, environment: Environment) -> Token:
-        """Give the token of that label, not opened yet; raises KeyUnavailable where the library cannot be loaded."""
+        """Return the token of that label, not opened yet; raises KeyUnavailable if the library cannot be loaded."""
         return Token(load_module(self.module), label, lambda: read_secrets(self.pin_file, "PIN")[environment])
 
 
@@ -36,25 +36,25 @@ def read_passphrases(path: Path) -> Mapping[Environment, bytes]:
 
 
 def read_secrets(path: Path, kind: str) -> Mapping[Environment, bytes]:
-    """Return the secret of each environment from the `kind` file; raises KeyUnavailable, which shows none of it."""
+    """Return the secret of each environment from the `kind` file; raises KeyUnavailable, without quoting the file."""
     try:
         lines = path.read_bytes().splitlines()
     except OSError as fault:
         raise KeyUnavailable(f"The {kind} file {path} cannot be read ({fault.strerror}).") from None
     named = dict(line.split(b"=", 1) for line in lines if b"=" in line)
-    found = {environment: named.get(environment.encode(), b"") for environment in Environment}
-    if not all(found.values()):
+    secrets = {environment: named.get(environment.encode(), b"") for environment in Environment}
+    if not all(secrets.values()):
         raise KeyUnavailable(f"The {kind} file {path} needs the two lines production=<{kind}> and test=<{kind}>.")
-    return found
+    return secrets
 
 
 def open_keys(
     authority: Authority, passphrases: Mapping[Environment, bytes] | None, tokens: TokenAccess | None = None
 ) -> Mapping[str, SigningKey]:
-    """Open the key of every issuing CA, of every generation, by its name; raises KeyUnavailable.
+    """Return the key of every issuing CA of every generation, by CA name; raises KeyUnavailable.
 
-    `passphrases` are for keys in files, `tokens` for keys in tokens; what an authority does not need may be left out.
-    From now on this process leaves no core dump, in which a key would stand.
+    `passphrases` are for keys in files, `tokens` for keys in tokens; each may be None if no key needs it. Disables core
+    dumps of this process, because they would contain keys.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     opened: dict[tuple[str, Environment], Token] = {}
@@ -83,12 +83,13 @@ def _open(
     else:
         if tokens is None:
             raise KeyUnavailable(
-                f"The key of {id} is in the token {place.token}: set SERVICECERT_PKCS11_MODULE and SERVICECERT_PKCS11_PIN_FILE."
+                f"The key of {id} is in the token {place.token}: "
+                "set SERVICECERT_PKCS11_MODULE and SERVICECERT_PKCS11_PIN_FILE."
             )
-        at = (place.token, issuer.environment)
-        if at not in opened:
-            opened[at] = tokens.token(*at)
-        key = open_token_key(opened[at], place.label)
+        token = (place.token, issuer.environment)
+        if token not in opened:
+            opened[token] = tokens.token(*token)
+        key = open_token_key(opened[token], place.label)
     if key.public_key() != issuer.public_key:
         raise KeyUnavailable(f"The key of {id} in {authority.directory} belongs to another certificate.")
     return key
@@ -97,6 +98,6 @@ def _open(
 def access(
     passphrase_file: Path | None, module: Path | None, pin_file: Path | None
 ) -> tuple[Mapping[Environment, bytes] | None, TokenAccess | None]:
-    """Return what `open_keys` takes, from a service's settings; raises KeyUnavailable where a file cannot be read."""
+    """Return the arguments of `open_keys` from a service's settings; raises KeyUnavailable if a file cannot be read."""
     passphrases = read_passphrases(passphrase_file) if passphrase_file else None
     return passphrases, TokenAccess(module, pin_file) if module and pin_file else None

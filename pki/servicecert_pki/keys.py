@@ -1,8 +1,8 @@
-"""Signing keys of the authority: the one narrow interface to them, wherever they are kept.
+"""Signing keys of the authority: one narrow interface for keys in files and in tokens.
 
-`software_key` keeps them in an encrypted file, `token_key` in a PKCS#11 token.
+`software_key` implements it for an encrypted file, `token_key` for a PKCS#11 token.
 
-KeyUnavailable      the key cannot be used: missing, passphrase or PIN wrong, token away, not a CA key
+KeyUnavailable      the key cannot be used: missing, wrong passphrase or PIN, token absent, not a CA key
 """
 
 from typing import Protocol
@@ -24,16 +24,16 @@ SIGNATURE_ALGORITHM = {
 
 
 class KeyUnavailable(Exception):
-    """A CA key cannot be used; the message is one sentence that names file or token and the way out."""
+    """A CA key cannot be used; the message is one sentence that names file or token and what to do."""
 
     exit_code = 77
 
 
 class SigningKey(Protocol):
-    """A CA key that may sit in a file or a token; it is opened once and kept.
+    """A CA key in a file or a token; it is opened once and kept.
 
-    It shows nothing of itself and cannot be pickled. A token that is away raises KeyUnavailable, and one that is
-    back is used again.
+    Its representation shows no key material, and it cannot be pickled. An absent token raises KeyUnavailable; once it
+    is back, the key works again.
     """
 
     @property
@@ -46,10 +46,9 @@ class SigningKey(Protocol):
         ...
 
     def sign(self, *parts: bytes) -> bytes:
-        """Sign the concatenated `parts`: RSA with SHA-512 and PKCS#1 v1.5, EC with SHA-384.
+        """Return the signature of the concatenated `parts`: RSA with SHA-512 and PKCS#1 v1.5, EC with SHA-384.
 
-        The parts are hashed one by one, so that a CRL of many megabytes is not copied. Other threads run
-        during the signature.
+        The parts are hashed one by one, so that a CRL of many megabytes is not copied. The GIL is released meanwhile.
         """
         ...
 
@@ -69,7 +68,7 @@ def verify_signature(key: PublicKey, signature: bytes, *parts: bytes) -> None:
 
 
 def digest_of(family: KeyFamily, parts: tuple[bytes, ...]) -> tuple[hashes.SHA512 | hashes.SHA384, bytes]:
-    """Return the hash that goes with the family, and the digest of the concatenated `parts`."""
+    """Return the family's hash algorithm and the digest of the concatenated `parts`."""
     algorithm = hashes.SHA512() if family is KeyFamily.RSA else hashes.SHA384()
     digest = hashes.Hash(algorithm)
     for part in parts:

@@ -1,10 +1,10 @@
-"""The check of a certificate before it is signed (B3): a second encoder for each one, and pkilint for each one or for each shape.
+"""The check of a certificate before it is signed (B3): by a second encoder, and by pkilint for each one or each shape.
 
-A shape is all that a linter's findings can depend on, apart from what `second_encoder.py` pins down. Two certificates of one shape come from the same
-profile and the same issuer, hold a key of the same size and the same usages, and their values differ only in which letters and digits stand where
-letters and digits stand. docs/lint.md says what is guaranteed in each setting, and why a shape is enough; a test holds it.
+A shape is everything that a linter's findings can depend on, apart from what `second_encoder.py` fixes. Certificates
+of one shape have the same profile, issuer, key size and usages, and values that differ only in their letters and
+digits. docs/lint.md says what each setting guarantees and why a shape is enough; a test proves it.
 
-When the issuer starts, a certificate of each type and key is rehearsed: what would stop every case is told before the first.
+A certificate of each type and key is rehearsed when the issuer starts: a fault of every case shows before the first.
 """
 
 import re
@@ -33,13 +33,13 @@ from .spki import KeyFamily, key_size, spki_of
 
 Shape: TypeAlias = Hashable
 
-# CRL, CA certificate and OCSP responder, as the certificate of an issuer with that serial number names them.
+# Returns the URLs of CRL, CA certificate and OCSP responder for a certificate of that issuer and serial number.
 Addresses = Callable[[IssuerInfo, int], tuple[str, str, str | None]]
 
-# Shapes are few where certificates are ordinary; the oldest is forgotten, and then linted again when it comes back.
-_REMEMBERED = 4096
+# Ordinary certificates have few shapes; the oldest is dropped from the cache, and linted again when it recurs.
+_MAX_SHAPES = 4096
 
-# From this year on times are written another way (RFC 5280, 4.1.2.5).
+# The year from which times are encoded as GeneralizedTime (RFC 5280, 4.1.2.5).
 _GENERALIZED_TIME = 2050
 
 _REHEARSED_SERIAL = 1 << 126
@@ -49,7 +49,7 @@ _FIELDS = ("version", "serial", "signature", "issuer", "validity", "subject", "k
 
 
 class LintSetting(StrEnum):
-    """Which certificates pkilint sees: each one, or the first of each shape in a process."""
+    """Which certificates pkilint checks: each one, or the first of each shape in a process."""
 
     EVERY = "every"
     SHAPE = "shape"
@@ -57,46 +57,46 @@ class LintSetting(StrEnum):
 
 @dataclass(frozen=True)
 class Linter:
-    """Checks what is to be signed. `throw_away` signs its look-alike: keys that certify nothing, made when a process starts."""
+    """Checks a certificate before it is signed. The throw-away keys sign a copy for pkilint; they certify nothing."""
 
     setting: LintSetting
     throw_away: dict[KeyFamily, SigningKey] = field(repr=False)
     _encoder: SecondEncoder = field(default_factory=SecondEncoder, repr=False)
     _shapes: dict[Shape, tuple[Finding, ...]] = field(default_factory=dict, repr=False)
     _warned: Counter[str] = field(default_factory=Counter, repr=False)
-    _counting: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @classmethod
     def with_new_keys(cls, setting: LintSetting) -> "Linter":
-        """Draw the throw-away keys."""
+        """Return a linter with new throw-away keys."""
         return cls(setting, throw_away_keys())
 
     def __call__(self, contents: Contents, tbs: bytes) -> Sequence[str]:
-        """Return the codes of the findings of error level or worse; what has any must not be signed."""
-        found = self.findings(contents, tbs)
-        if warned := {it.code for it in found if it.severity is Severity.WARNING}:
-            with self._counting:
+        """Return the codes of the findings of error level or worse; a certificate with any must not be signed."""
+        findings = self.findings(contents, tbs)
+        if warned := {it.code for it in findings if it.severity is Severity.WARNING}:
+            with self._lock:
                 self._warned.update(warned)
-        return [it.code for it in found if it.severity <= Severity.ERROR]
+        return [it.code for it in findings if it.severity <= Severity.ERROR]
 
     async def warnings(self) -> Mapping[str, float]:
-        """How many certificates each warning was about, by its code: a warning stops nothing."""
-        with self._counting:
+        """Return the number of certificates with each warning, by its code. Certificates with warnings are signed."""
+        with self._lock:
             return dict(self._warned)
 
     def findings(self, contents: Contents, tbs: bytes) -> tuple[Finding, ...]:
-        """Return the findings of warning level or worse about `tbs`, which is to say `contents`. They quote no value of it."""
-        differing = self._compare(contents, tbs)
-        if differing is not None:
-            return (differing,)
+        """Return the findings of warning level or worse about `tbs`, the encoded `contents`. They quote no value."""
+        difference = self._compare(contents, tbs)
+        if difference is not None:
+            return (difference,)
         if self.setting is LintSetting.EVERY:
             return self._lint(contents, tbs)
         shape = shape_of(contents)
-        found = self._shapes.get(shape)
-        if found is None:
-            found = self._lint(contents, tbs)
-            self._remember(shape, found)
-        return found
+        findings = self._shapes.get(shape)
+        if findings is None:
+            findings = self._lint(contents, tbs)
+            self._cache(shape, findings)
+        return findings
 
     def _compare(self, contents: Contents, tbs: bytes) -> Finding | None:
         try:
@@ -110,23 +110,23 @@ class Linter:
     def _lint(self, contents: Contents, tbs: bytes) -> tuple[Finding, ...]:
         return lint_certificate(sign_tbs(tbs, self.throw_away[contents.issuer.family]))
 
-    def _remember(self, shape: Shape, found: tuple[Finding, ...]) -> None:
-        """What has an error is linted anew each time: it is rare, and its cause may have been in its values."""
-        if any(it.severity <= Severity.ERROR for it in found):
+    def _cache(self, shape: Shape, findings: tuple[Finding, ...]) -> None:
+        """Store the findings of a shape, unless one is an error: it is rare, and may come from the values."""
+        if any(it.severity <= Severity.ERROR for it in findings):
             return
-        if len(self._shapes) >= _REMEMBERED:
+        if len(self._shapes) >= _MAX_SHAPES:
             self._shapes.pop(next(iter(self._shapes)), None)
-        self._shapes[shape] = found
+        self._shapes[shape] = findings
 
 
 def throw_away_keys() -> dict[KeyFamily, SigningKey]:
-    """Draw a key of each family. An RSA one of 2048 bits is drawn faster than a CA's, and its algorithm is the same."""
+    """Return a new key of each family. RSA 2048 is generated faster than a CA's key and signs by the same algorithm."""
     keys = (rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP384R1()))
     return {(key := SoftwareKey(each)).family: key for each in keys}
 
 
 def _first_difference(tbs: bytes, expected: bytes) -> str:
-    """The field in which the two encodings differ first."""
+    """Return the first field in which the two encodings differ."""
     for name, one, other in zip(_FIELDS, _parts(tbs), _parts(expected), strict=False):
         if one != other:
             return name
@@ -141,7 +141,7 @@ def _parts(tbs: bytes) -> list[bytes]:
 
 
 def shape_of(contents: Contents) -> Shape:
-    """Return a value that is the same for contents of the same shape."""
+    """Return a value that is equal for contents of the same shape."""
     subject = contents.subject
     return (
         contents.profile.digest,
@@ -160,7 +160,7 @@ def shape_of(contents: Contents) -> Shape:
 
 @lru_cache(maxsize=4096)
 def _characters(text: str) -> frozenset[str]:
-    """The categories of characters in a text, each with its size in UTF-8."""
+    """Return the categories of the characters in a text, each with its size in UTF-8."""
     return frozenset(_categories(text))
 
 
@@ -169,26 +169,26 @@ def _categories(text: str) -> Iterable[str]:
 
 
 def _pattern(name: str) -> str:
-    """A host name with each run of letters as one a, and each run of digits as one 0."""
+    """Return a host name with each run of letters replaced by one a, and each run of digits by one 0."""
     return _digits(re.sub(r"[a-z]+", "a", name))
 
 
 @lru_cache(maxsize=4096)
 def _digits(text: str) -> str:
-    """A URL without its numbers: a CRL's partition changes nothing else."""
+    """Return a URL with each number replaced by 0: a CRL's partition changes nothing else."""
     return re.sub(r"[0-9]+", "0", text)
 
 
 def rehearse(
     linter: Linter, profiles: Iterable[Profile], issuers: Iterable[IssuerInfo], addresses: Addresses, now: datetime
 ) -> None:
-    """Check a certificate of each profile and each of its CAs that is valid `now` (aware); nothing is signed by a CA.
+    """Lint a sample certificate of each profile and each of its CAs that is valid `now` (aware); no CA signs.
 
     Raises ProfileUnsafe with the first finding.
     """
-    present = [issuer for issuer in issuers if issuer.not_before <= now <= issuer.not_after - _REHEARSED_FOR]
+    valid = [issuer for issuer in issuers if issuer.not_before <= now <= issuer.not_after - _REHEARSED_FOR]
     for profile in profiles:
-        for issuer in present:
+        for issuer in valid:
             if issuer.is_of(profile.keys[issuer.family].ca):
                 contents = _rehearsed(linter, profile, issuer, addresses, now.replace(microsecond=0))
                 for code in _codes(linter, contents):

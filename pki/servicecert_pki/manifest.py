@@ -1,7 +1,7 @@
-"""The manifest of an authority: which CAs there are, where their keys live, and from when each one issues.
+"""The manifest of an authority: its CAs, the location of their keys, and the date from which each issues.
 
-A CA's name is its kind and its generation: ``production-ec``, then ``production-ec-2``. A later generation takes over
-at its date; the earlier one stays for its certificates' revocations and CRLs.
+A CA's name is its kind and its generation: ``production-ec``, then ``production-ec-2``. A later generation issues
+from its date; the earlier one keeps signing CRLs for its own certificates.
 """
 
 import os
@@ -19,7 +19,7 @@ from .spki import KeyFamily
 MANIFEST = "authority.json"
 
 KINDS = tuple((environment, family) for environment in Environment for family in KeyFamily)
-"""There is a root of each, and at least one issuing CA."""
+"""Each kind has one root and at least one issuing CA."""
 
 _NAME = re.compile(r"(production|test)-(rsa|ec)(?:-([1-9][0-9]{0,3}))?")
 
@@ -39,7 +39,7 @@ class PemPlace(_Part):
 
 
 class TokenPlace(_Part):
-    """A key in a PKCS#11 token, found by the labels of both."""
+    """A key in a PKCS#11 token, identified by the token's label and its own."""
 
     kind: Literal["pkcs11"] = "pkcs11"
     token: Annotated[str, Field(min_length=1, max_length=32)]
@@ -50,7 +50,7 @@ KeyPlace = Annotated[PemPlace | TokenPlace, Field(discriminator="kind")]
 
 
 class Entry(_Part):
-    """One issuing CA. Without `active_from` it is installed and issues nothing yet."""
+    """One issuing CA. Without `active_from` it is installed but does not issue yet."""
 
     id: CaName
     environment: Environment
@@ -61,7 +61,7 @@ class Entry(_Part):
 
 
 class Manifest(_Part):
-    """All issuing CAs of a directory, in the order in which they were installed."""
+    """All issuing CAs of a directory, in the order of their installation."""
 
     version: Literal[2] = 2
     made: AwareDatetime
@@ -69,7 +69,7 @@ class Manifest(_Part):
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """Read the manifest; raises OSError, and ValueError with one line that names the field."""
+    """Return the manifest; raises OSError, and ValueError with one line that names the field."""
     try:
         return Manifest.model_validate_json((directory / MANIFEST).read_bytes())
     except ValidationError as invalid:
@@ -79,12 +79,12 @@ def read_manifest(directory: Path) -> Manifest:
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
-    """Replace the manifest, whole or not at all."""
+    """Replace the manifest atomically."""
     write_whole(directory / MANIFEST, manifest.model_dump_json(indent=2).encode() + b"\n")
 
 
 def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Write a file so that it is there whole and on disk, or not at all."""
+    """Write a file atomically and flush it to disk."""
     path.parent.mkdir(exist_ok=True, mode=0o700 if path.parent.name == "keys" else 0o755)
     partial = path.with_suffix(".partial")
     partial.unlink(missing_ok=True)
@@ -97,24 +97,24 @@ def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:
 
 
 def issuer_id(environment: Environment, family: KeyFamily, generation: int = 1) -> str:
-    """Return the name of an issuing CA and of its files, for instance ``test-ec`` or ``test-ec-2``."""
+    """Return the name of an issuing CA and its files, for instance ``test-ec`` or ``test-ec-2``."""
     return f"{environment}-{family}" + (f"-{generation}" if generation > 1 else "")
 
 
 def root_id(environment: Environment, family: KeyFamily) -> str:
-    """Return the name of a root CA and of its files, for instance ``test-root-ec``."""
+    """Return the name of a root CA and its files, for instance ``test-root-ec``."""
     return f"{environment}-root-{family}"
 
 
 def kind_of(id: str) -> tuple[Environment, KeyFamily, int]:
-    """Take the name of an issuing CA apart: its environment, its key family, its generation. Raises ValueError."""
-    found = _NAME.fullmatch(id)
-    if found is None:
+    """Return the environment, key family and generation in the name of an issuing CA. Raises ValueError."""
+    match = _NAME.fullmatch(id)
+    if match is None:
         raise ValueError(f"{id} is no name of an issuing CA, such as production-ec or production-ec-2")
-    return Environment(found[1]), KeyFamily(found[2]), int(found[3] or 1)
+    return Environment(match[1]), KeyFamily(match[2]), int(match[3] or 1)
 
 
 def active(entries: Mapping[str, datetime | None], moment: datetime) -> str | None:
-    """Return the name of the CA whose time has come last, of equal times the last one given; None where none is active."""
-    begun = [(since, place, id) for place, (id, since) in enumerate(entries.items()) if since and since <= moment]
-    return max(begun)[2] if begun else None
+    """Return the CA that was activated last before `moment`, of equal times the last entry; None if none is active."""
+    started = [(since, index, id) for index, (id, since) in enumerate(entries.items()) if since and since <= moment]
+    return max(started)[2] if started else None

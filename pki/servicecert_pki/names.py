@@ -1,6 +1,6 @@
-"""What may stand in a certificate's subject and alternative names.
+"""Checks of a certificate's subject and alternative names.
 
-NameRefused         a name, number or address that cannot be certified; says which field and why
+NameRefused         a name, number or address that cannot be certified; names the field and the reason
 """
 
 import re
@@ -15,7 +15,7 @@ SUBJECT_LIMIT = 64
 DNS_NAME_LIMIT = 253
 DNS_LABEL_LIMIT = 63
 
-# Letters, marks and symbols by their category, of which nothing is seen: fillers, a joiner, inherent vowels and the braille blank.
+# Letters, marks and symbols by category that are invisible: fillers, a joiner, inherent vowels and the braille blank.
 UNSEEN = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
 
 _CHECK_WEIGHTS = (7, 9, 10, 5, 8, 4, 2)
@@ -41,7 +41,7 @@ def check_business_id(text: str, field: str = "business_id") -> str:
     if re.fullmatch(r"[0-9]{7}-[0-9]", text) is None:
         raise NameRefused("business-id-form", field, "A business id is seven digits, a hyphen and a check digit.")
     remainder = sum(weight * int(digit) for weight, digit in zip(_CHECK_WEIGHTS, text, strict=False)) % 11
-    # Remainder 1 would need the check digit 10, so that such a number is never given to anyone.
+    # Remainder 1 would need the check digit 10, so such a number is never assigned.
     if remainder == 1 or int(text[-1]) != (11 - remainder) % 11:
         raise NameRefused(
             "business-id-check-digit", field, "The check digit of the business id is wrong; check it for typing errors."
@@ -135,7 +135,7 @@ def check_subject_text(text: str, field: str, longest: int = SUBJECT_LIMIT) -> s
 
 
 def fitting_text(name: str, abbreviation: str | None, field: str) -> str:
-    """Return `name`, or the register's `abbreviation` where the name is too long for a subject field.
+    """Return `name`, or the register's `abbreviation` if the name is too long for a subject field.
 
     Raises NameRefused like `check_subject_text`.
     """

@@ -1,6 +1,6 @@
-"""Asking an OCSP responder as a relying party does (RFC 6960), and judging what it answers.
+"""An OCSP client (RFC 6960) that checks a response as a relying party does.
 
-OcspUnsound         an answer that no relying party would take
+OcspUnsound         a response that no relying party would accept
 """
 
 from dataclasses import dataclass
@@ -17,42 +17,45 @@ from cryptography.x509 import ocsp
 from .issuer import IssuerInfo
 from .keys import verify_signature
 
-# How far the clocks of the two may differ.
+# How far the clocks of client and responder may differ.
 _SKEW = timedelta(minutes=1)
 
 
 class OcspUnsound(Exception):
-    """The message is one sentence that says what is wrong with the answer; it quotes nothing of it."""
+    """The message is one sentence that says what is wrong with the response and quotes nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One certificate that is asked about, with a nonce of 32 octets, so that the answer was made for it (RFC 9654)."""
+    """A query about one certificate, with a nonce of 32 octets so that no old response is accepted (RFC 9654)."""
 
     issuer: IssuerInfo
     serial: int
     nonce: bytes
 
     def request(self) -> bytes:
-        """The DER OCSPRequest, with SHA-256 in its CertID."""
+        """Return the DER OCSPRequest, with SHA-256 in its CertID."""
         name, key = self._hashes()
         builder = ocsp.OCSPRequestBuilder().add_certificate_by_hash(name, key, self.serial, hashes.SHA256())
         request = builder.add_extension(x509.OCSPNonce(self.nonce), critical=False).build()
         return request.public_bytes(Encoding.DER)
 
     def is_revoked(self, answer: bytes, now: datetime) -> bool:
-        """Whether a responder that the CA delegated says revoked, at this moment and to this question. Raises OcspUnsound."""
+        """Return whether the response, valid `now` for this query and by a delegated responder, says revoked.
+
+        Raises OcspUnsound.
+        """
         try:
             read = ocsp.load_der_ocsp_response(answer)
             if read.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
                 raise OcspUnsound(f"The responder answers {read.response_status.name}.")
             _check_signature(read, self.issuer, now)
-            self._check_meant(read, now)
+            self._check_matches(read, now)
             return read.certificate_status is ocsp.OCSPCertStatus.REVOKED
         except ValueError:
             raise OcspUnsound("The answer is no OCSP response.") from None
 
-    def _check_meant(self, read: ocsp.OCSPResponse, now: datetime) -> None:
+    def _check_matches(self, read: ocsp.OCSPResponse, now: datetime) -> None:
         if (read.issuer_name_hash, read.issuer_key_hash) != self._hashes() or read.serial_number != self.serial:
             raise OcspUnsound("The answer is about another certificate.")
         try:
@@ -70,7 +73,7 @@ class Question:
 
 
 def _check_signature(read: ocsp.OCSPResponse, issuer: IssuerInfo, now: datetime) -> None:
-    """RFC 6960, 4.2.2.2: a certificate that the CA itself issued to a responder signed the answer."""
+    """Raise OcspUnsound unless a responder that the CA delegated signed the response (RFC 6960, 4.2.2.2)."""
     for certificate in read.certificates:
         key = certificate.public_key()
         if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(

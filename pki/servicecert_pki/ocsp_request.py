@@ -1,6 +1,6 @@
-"""Reading OCSP requests (RFC 6960, 4.1): what strangers send, so everything is bounded and nothing but DER is taken.
+"""A parser of OCSP requests (RFC 6960, 4.1). Anyone can send one, so all sizes are limited and only DER is accepted.
 
-RequestMalformed    the bytes are no request, or one that the RFCs say to refuse
+RequestMalformed    the bytes are not a request, or one that the RFCs say to refuse
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from . import der
 
 LARGEST_REQUEST = 8 * 1024
-"""Octets of a request; one about a single certificate has some 70 to 150."""
+"""In octets; a request about one certificate has some 70 to 150."""
 
 MOST_CERTIFICATES = 20
 """How many certificates a request may ask about."""
@@ -19,7 +19,7 @@ LONGEST_NONCE = 128
 
 _NONCE = der.oid("1.3.6.1.5.5.7.48.1.2")
 _KNOWN = frozenset(
-    # The nonce; the preferred signature algorithms and acceptable responses of RFC 6960, 4.4, which change nothing here.
+    # The nonce; preferred signature algorithms and acceptable responses (RFC 6960, 4.4), which are ignored.
     (_NONCE, der.oid("1.3.6.1.5.5.7.48.1.8"), der.oid("1.3.6.1.5.5.7.48.1.4"))
 )
 _NULL = b"\x05\x00"
@@ -28,14 +28,14 @@ _BOOLEAN = 0x01
 
 
 class RequestMalformed(ValueError):
-    """A request to be answered with `malformedRequest`; the message says what is wrong and quotes nothing."""
+    """The response is `malformedRequest`; the message says what is wrong and quotes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class CertId:
-    """Which certificate is asked about. `encoded` is its DER, which the answer repeats; `algorithm` the DER of the hash's OBJECT IDENTIFIER.
+    """The identifier of one certificate. `encoded` is its DER, `algorithm` the DER OBJECT IDENTIFIER of its hash.
 
-    There are few ways to ask about one certificate, so that who keeps answers by `encoded` keeps few of each.
+    One certificate has few such identifiers, so a cache by `encoded` stays small.
     """
 
     encoded: bytes
@@ -47,17 +47,14 @@ class CertId:
 
 @dataclass(frozen=True, slots=True)
 class OcspRequest:
-    """What is asked. `nonce` is the value of its extension as it came, to be repeated; None where there is none."""
+    """A parsed request. `nonce` is the unchanged value of its extension, for the response; None without one."""
 
     certificates: tuple[CertId, ...]
     nonce: bytes | None
 
 
 def read_request(encoded: bytes) -> OcspRequest:
-    """Take a DER OCSPRequest apart. Raises RequestMalformed.
-
-    A signature is not looked at: who asks makes no difference.
-    """
+    """Parse a DER OCSPRequest. Raises RequestMalformed. A signature is ignored: everyone gets the same response."""
     if len(encoded) > LARGEST_REQUEST:
         raise RequestMalformed("the request is too large")
     try:
@@ -84,10 +81,10 @@ def _to_be_signed(encoded: bytes, request: der.Element) -> OcspRequest:
     if not parts or len(parts) > 2:
         raise RequestMalformed("the request asks about nothing")
     _expect(parts[0], der.SEQUENCE)
-    asked = tuple(_certificates(encoded, parts[0]))
-    if not asked:
+    certificates = tuple(_certificates(encoded, parts[0]))
+    if not certificates:
         raise RequestMalformed("the request asks about nothing")
-    return OcspRequest(asked, _nonce(encoded, parts[1]) if len(parts) == 2 else None)
+    return OcspRequest(certificates, _nonce(encoded, parts[1]) if len(parts) == 2 else None)
 
 
 def _certificates(encoded: bytes, requests: der.Element) -> Iterator[CertId]:
@@ -128,7 +125,7 @@ def _cert_id(encoded: bytes, cert_id: der.Element) -> CertId:
 
 
 def _nonce(encoded: bytes, wrapped: der.Element) -> bytes | None:
-    """The nonce among the request's extensions. Its length is checked as RFC 9654, 2.1 says."""
+    """Return the nonce among the request's extensions, with its length checked (RFC 9654, 2.1); None without one."""
     value = _extensions(encoded, wrapped, 0xA2)
     if value is None:
         return None
@@ -140,7 +137,7 @@ def _nonce(encoded: bytes, wrapped: der.Element) -> bytes | None:
 
 
 def _extensions(encoded: bytes, wrapped: der.Element, tag: int) -> bytes | None:
-    """The value of the nonce's extension, if it is among them. A critical one that is unknown is not passed over (RFC 5280, 4.2)."""
+    """Return the value of the nonce extension, if any. An unknown critical extension is an error (RFC 5280, 4.2)."""
     _expect(wrapped, tag)
     (listed,) = der.members(encoded, wrapped)
     _expect(listed, der.SEQUENCE)

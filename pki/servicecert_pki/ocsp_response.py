@@ -1,4 +1,4 @@
-"""Writing OCSP responses (RFC 6960, 4.2): what is said of each certificate, and the answer around it, signed by a delegated key."""
+"""An encoder of OCSP responses (RFC 6960, 4.2), signed by a delegated key."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from .spki import key_bits, spki_of
 _BASIC = der.oid("1.3.6.1.5.5.7.48.1.1")
 _NONCE = "1.3.6.1.5.5.7.48.1.2"
 _ENUMERATED = 0x0A
-# ecdsa-with-SHA256 (RFC 5758, 3.2): P-256 signs several times as fast as the CAs' keys, and its key lives for days.
+# ecdsa-with-SHA256 (RFC 5758, 3.2): P-256 signs several times as fast as the CAs' keys; a key is used for days.
 _ECDSA = ec.ECDSA(hashes.SHA256())
 _ALGORITHM = bytes.fromhex("300a06082a8648ce3d040302")
 
@@ -29,7 +29,7 @@ UNKNOWN = b"\x82\x00"
 
 
 class Fault(IntEnum):
-    """OCSPResponseStatus of an answer that answers nothing; such an answer is not signed."""
+    """OCSPResponseStatus of an error response, which is not signed."""
 
     MALFORMED_REQUEST = 1
     INTERNAL_ERROR = 2
@@ -38,14 +38,14 @@ class Fault(IntEnum):
 
 
 def fault_response(fault: Fault) -> bytes:
-    """The whole DER OCSPResponse."""
+    """Return the DER OCSPResponse of an error."""
     return der.sequence(der.tlv(_ENUMERATED, bytes((fault,))))
 
 
 def revoked(at: datetime, reason: Reason | None) -> bytes:
-    """CertStatus of a certificate that is revoked since `at`, which is aware."""
-    said = () if reason is None else (der.tlv(0xA0, der.tlv(_ENUMERATED, bytes((reason,)))),)
-    return der.tlv(0xA1, der.generalized_time(at), *said)
+    """Return the CertStatus of a certificate that is revoked since `at` (aware)."""
+    encoded = () if reason is None else (der.tlv(0xA0, der.tlv(_ENUMERATED, bytes((reason,)))),)
+    return der.tlv(0xA1, der.generalized_time(at), *encoded)
 
 
 def single_response(
@@ -55,7 +55,7 @@ def single_response(
     next_update: datetime,
     invalidity_date: datetime | None = None,
 ) -> bytes:
-    """What is said of one certificate, from `this_update` until `next_update`. `cert_id` is the request's DER."""
+    """Return the SingleResponse for one certificate. `cert_id` is the request's DER."""
     extensions: tuple[bytes, ...] = ()
     if invalidity_date is not None:
         invalid = extension("2.5.29.24", der.generalized_time(invalidity_date))
@@ -83,7 +83,7 @@ class ResponderKey:
         return cls(ec.generate_private_key(ec.SECP256R1()))
 
     def request(self) -> bytes:
-        """The DER PKCS#10 request that proves possession of the key."""
+        """Return the DER PKCS#10 request that proves possession of the key."""
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "OCSP responder")])
         builder = x509.CertificateSigningRequestBuilder().subject_name(name)
         return builder.sign(self.private, hashes.SHA256()).public_bytes(Encoding.DER)
@@ -91,23 +91,23 @@ class ResponderKey:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Signer:
-    """A key with the certificate by which one CA lets it answer, until `not_after`."""
+    """A key with the certificate by which one CA delegates OCSP to it, until `not_after`."""
 
     key: ResponderKey
     certificate_der: bytes
     not_after: datetime
 
     def response(self, responses: Iterable[bytes], produced_at: datetime, nonce: bytes | None = None) -> bytes:
-        """The whole DER OCSPResponse, signed. `nonce` is the request's, DER."""
+        """Return the signed DER OCSPResponse. `nonce` is the request's, in DER."""
         extensions: Sequence[bytes] = ()
         if nonce is not None:
             extensions = (der.tlv(0xA1, der.sequence(extension(_NONCE, nonce))),)
-        said = der.sequence(
+        tbs = der.sequence(
             self.key.responder_id, der.generalized_time(produced_at), der.sequence(*responses), *extensions
         )
-        signature = self.key.private.sign(said, _ECDSA)
+        signature = self.key.private.sign(tbs, _ECDSA)
         basic = der.sequence(
-            said, _ALGORITHM, der.bit_string(signature), der.tlv(0xA0, der.sequence(self.certificate_der))
+            tbs, _ALGORITHM, der.bit_string(signature), der.tlv(0xA0, der.sequence(self.certificate_der))
         )
         whole = der.tlv(0xA0, der.sequence(_BASIC, der.tlv(der.OCTET_STRING, basic)))
         return der.sequence(der.tlv(_ENUMERATED, b"\0"), whole)

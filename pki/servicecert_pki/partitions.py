@@ -1,21 +1,21 @@
-"""The partitions of a CA's CRL: which one covers a certificate, and where each list is fetched (D7).
+"""The partitions of a CA's CRL: which one covers a certificate, and the URL of each list (D7).
 
-A partition is a number from 1 on; 0 stands for the full list, which covers every certificate of its CA. Files are named ``<issuer>.crl`` and
-``<issuer>.<partition>.crl``: CAs have no dot in their names, so that no generation's list is mistaken for a partition's.
+Partitions are numbered from 1; 0 is the full list, which covers every certificate of its CA. Files are named
+``<issuer>.crl`` and ``<issuer>.<partition>.crl``; a CA's name has no dot, so the names are unambiguous.
 """
 
 FULL = 0
 """The full list, and the partition of a certificate that only the full list covers."""
 
 MOST_PARTITIONS = 1024
-"""More would make lists so small that fetching one tells who asks about whom."""
+"""With more, a list would be so small that fetching it reveals which certificate a relying party checks."""
 
 
 def partition_of(serial: int, partitions: int) -> int:
     """Return the partition of a certificate, from 1 to `partitions`, by the last bits of its serial number.
 
-    These are random (`serials.draw_serial`), so that the lists grow alike. It is stored with the certificate and said by its CRL distribution
-    point, since another number of partitions gives another answer. Raises ValueError for no partitions.
+    The bits are random (`serials.draw_serial`), so all lists grow alike. The result depends on `partitions`, so it is
+    stored with the certificate and fixed in its CRL distribution point. Raises ValueError for no partitions.
     """
     if partitions < 1:
         raise ValueError("There is at least one partition.")
@@ -28,5 +28,5 @@ def crl_name(issuer: str, partition: int) -> str:
 
 
 def crl_url(base: str, issuer: str, partition: int) -> str:
-    """Return where a list is fetched: the CRL distribution point of its certificates, and of a partition the list's own."""
+    """Return the URL of a list: the CRL distribution point in its certificates, and in a partition's list itself."""
     return f"{base}/{crl_name(issuer, partition)}"

@@ -1,7 +1,7 @@
-"""A PKCS#11 library in this process: loaded once, with locking, and begun anew when its tokens have gone.
+"""A PKCS#11 library in this process: loaded once, with locking, and reinitialised when a token was removed.
 
-A library's state belongs to the whole process (PKCS#11 3.1, 5.4): after `C_Finalize` every session of every token
-is gone. So signatures share the library, and whoever begins it anew waits until it is alone.
+A library's state belongs to the whole process (PKCS#11 3.1, 5.4): `C_Finalize` closes every session of every token.
+So signatures share the library, and a reinitialisation waits until nothing else uses it.
 """
 
 import ctypes
@@ -27,7 +27,7 @@ class _InitializeArguments(ctypes.Structure):
 
 
 class Pkcs11Module:
-    """One library. `epoch` grows whenever it was begun anew; what was opened in an earlier epoch is void."""
+    """One library. `epoch` grows with each initialisation; sessions of an earlier epoch are invalid."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -35,7 +35,7 @@ class Pkcs11Module:
         self._pid = os.getpid()
         self._condition = threading.Condition()
         self._users = 0
-        self._leaving = 0
+        self._reinitialising = 0
         try:
             self._functions = ctypes.CDLL(str(path))
             self.cryptoki = load_cryptoki(str(path))
@@ -43,27 +43,27 @@ class Pkcs11Module:
             raise KeyUnavailable(
                 f"The PKCS#11 library {path} cannot be loaded: name the token's library in SERVICECERT_PKCS11_MODULE."
             ) from None
-        self._begin()
+        self._initialise()
 
-    def _begin(self) -> None:
-        """Initialise the library so that it locks for itself.
+    def _initialise(self) -> None:
+        """Initialise the library with its own locking.
 
-        python-pkcs11 initialises it without locks and calls it without Python's global lock: two threads that
-        sign then corrupt the library's memory.
+        python-pkcs11 initialises it without, and releases the GIL when it calls it: two threads that sign would
+        corrupt the library's memory.
         """
         self._functions.C_Finalize(None)
         arguments = _InitializeArguments(flags=_CKF_OS_LOCKING_OK)
         if self._functions.C_Initialize(ctypes.byref(arguments)):
-            raise KeyUnavailable(f"The PKCS#11 library {self.path} cannot be initialised: look at its configuration.")
+            raise KeyUnavailable(f"The PKCS#11 library {self.path} cannot be initialised: check its configuration.")
         self.epoch += 1
 
     @contextmanager
     def shared(self) -> Iterator[int]:
-        """Use the library beside others; gives the epoch. Raises KeyUnavailable in a process that was forked off."""
+        """Share the library with other threads; yields the epoch. Raises KeyUnavailable in a forked process."""
         if os.getpid() != self._pid:
             raise KeyUnavailable("The PKCS#11 library was loaded before this process was forked: open the keys in it.")
         with self._condition:
-            self._condition.wait_for(lambda: not self._leaving)
+            self._condition.wait_for(lambda: not self._reinitialising)
             self._users += 1
         try:
             yield self.epoch
@@ -72,17 +72,17 @@ class Pkcs11Module:
                 self._users -= 1
                 self._condition.notify_all()
 
-    def begin_anew(self, epoch: int) -> None:
-        """Initialise the library again, unless somebody has done so since `epoch`. Raises KeyUnavailable."""
+    def reinitialise(self, epoch: int) -> None:
+        """Initialise the library again, unless another thread has done so since `epoch`. Raises KeyUnavailable."""
         with self._condition:
-            # Who comes from now on waits, and nobody else moves while the lock is held.
-            self._leaving += 1
+            # New users wait, so the library becomes idle.
+            self._reinitialising += 1
             try:
                 self._condition.wait_for(lambda: self._users == 0)
                 if self.epoch == epoch:
-                    self._begin()
+                    self._initialise()
             finally:
-                self._leaving -= 1
+                self._reinitialising -= 1
                 self._condition.notify_all()
 
 

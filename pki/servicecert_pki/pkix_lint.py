@@ -1,4 +1,4 @@
-"""pkilint with the rules of RFC 5280 and of PKIX; those of the CA/Browser Forum are not ours (B3). Importing it takes a fifth of a second."""
+"""pkilint with the rules of RFC 5280 and PKIX, not those of the CA/Browser Forum (B3). The import takes 0.2 s."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ _CRLS = loader.RFC5280CertificateListDocumentLoader()
 
 
 class Severity(IntEnum):
-    """How bad a finding is; the smaller, the worse."""
+    """The severity of a finding; a smaller number is worse."""
 
     FATAL = 0
     ERROR = 1
@@ -43,7 +43,7 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A linter's finding: a stable code, and where in the document. It quotes nothing of it (E3)."""
+    """A linter's finding: a stable code, and its place in the document. It quotes nothing of it (E3)."""
 
     severity: Severity
     code: str
@@ -65,10 +65,10 @@ def _lint(documents: Any, validators: Any, encoded: bytes) -> tuple[Finding, ...
         document = documents.load_der_document(encoded)
     except ValueError:
         return (Finding(Severity.FATAL, "unreadable", ""),)
-    return tuple(_found(validators.validate(document.root)))
+    return tuple(_findings(validators.validate(document.root)))
 
 
-def _found(results: Any) -> Iterator[Finding]:
+def _findings(results: Any) -> Iterator[Finding]:
     for result in results:
         for description in result.finding_descriptions:
             if description.finding.severity <= Severity.WARNING:

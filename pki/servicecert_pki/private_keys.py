@@ -1,7 +1,7 @@
-"""Recognising private keys in what people send, so that none is ever kept: by its armour, or by how its DER begins.
+"""Detection of private keys in what applicants send, so that none is stored: by armour, or by the start of the DER.
 
-What is recognised: PEM of any kind (also cut), OpenSSH, PGP and PuTTY files, JSON Web Keys, and PKCS#1, PKCS#8, SEC 1 and PKCS#12 in DER or in its
-base64; each also as UTF-16, and in base64 once more.
+Detected are PEM of any kind (also truncated), OpenSSH, PGP and PuTTY files, JSON Web Keys, and PKCS#1, PKCS#8, SEC 1
+and PKCS#12 in DER or base64; each also as UTF-16, and encoded in base64 once more.
 """
 
 import base64
@@ -11,12 +11,12 @@ import json
 import re
 
 PLACEHOLDER = "-----BEGIN PRIVATE KEY-----(removed)-----END PRIVATE KEY-----"
-"""What stands where a private key was removed. It is recognised as one, so that whoever judges the text refuses it for the same reason."""
+"""Replaces a removed private key. It is detected as one too, so that the text is refused for the same reason."""
 
 _ARMOUR = re.compile(r"(?:BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY|PuTTY-User-Key-File-")
 _JWK_SECRET = re.compile(r'"d"\s*:')
 
-# The SEQUENCE of a private key begins with a small version number; of an encrypted one, with an identifier of PKCS#5 or PKCS#12.
+# The SEQUENCE of a private key begins with a small version number, or if encrypted with an OID of PKCS#5 or PKCS#12.
 _DER = re.compile(
     rb"\x30(?:[\x00-\x80]|\x81.|\x82..|\x83...)"
     rb"(?:\x02\x01[\x00\x01\x03]|\x30(?:[\x00-\x7f]|\x81.|\x82..)\x06[\x08-\x0b]\x2a\x86\x48\x86\xf7\x0d\x01[\x05\x0c])",
@@ -29,14 +29,14 @@ _HEAD = 64
 
 
 def holds_private_key(source: str | bytes) -> bool:
-    """Whether there is a private key in a text or file."""
+    """Return whether a text or file holds a private key."""
     return _holds(source, _NESTED)
 
 
 def without_private_keys(value: bytes) -> bytes:
-    """A JSON document, whole or cut, in which a placeholder stands for each string that holds a private key.
+    """Return a JSON document, whole or truncated, with a placeholder for each string that holds a private key.
 
-    What is no JSON and holds one becomes the placeholder altogether.
+    Other bytes that hold one are replaced by the placeholder altogether.
     """
     redacted = _STRING.sub(_redacted, value)
     if holds_private_key(redacted.replace(json.dumps(PLACEHOLDER).encode(), b"")):
@@ -45,7 +45,7 @@ def without_private_keys(value: bytes) -> bytes:
 
 
 def as_text(octets: bytes) -> str:
-    """What an editor saved as text, of which only ASCII matters: UTF-8, an 8-bit encoding, or UTF-16 with its mark or without."""
+    """Return the ASCII of a text in UTF-8, in an 8-bit encoding, or in UTF-16 with or without byte order mark."""
     if octets.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return octets.decode("utf-16", "replace")
     return octets.removeprefix(codecs.BOM_UTF8).decode("ascii", "replace").replace("\0", "")
@@ -59,12 +59,12 @@ def _holds(source: str | bytes, depth: int) -> bool:
 
 
 def _is_jwk(text: str) -> bool:
-    """Whether the text has a JSON Web Key with its secret part (RFC 7518, 6.2.2 and 6.3.2)."""
+    """Return whether the text has a JSON Web Key with its secret part (RFC 7518, 6.2.2 and 6.3.2)."""
     return '"kty"' in text and _JWK_SECRET.search(text) is not None
 
 
 def _encodes(text: str, depth: int) -> bool:
-    """Whether the text is base64 of a private key, or of a text that holds one."""
+    """Return whether the text is base64 of a private key, or of a text that holds one."""
     compact = "".join(text.split())
     whole = compact[: len(compact) // 4 * 4]
     try:
@@ -76,13 +76,13 @@ def _encodes(text: str, depth: int) -> bool:
         return False
 
 
-def _redacted(found: re.Match[bytes]) -> bytes:
-    content = found[1]
+def _redacted(match: re.Match[bytes]) -> bytes:
+    content = match[1]
     if len(content) < _SHORTEST:
-        return found[0]
+        return match[0]
     try:
         text = json.loads(b'"' + content + b'"', strict=False)
     except ValueError:
         text = content.replace(b"\\n", b"\n").replace(b"\\r", b"").replace(b"\\/", b"/")
-    closing = b'"' if found[0].endswith(b'"') else b""
-    return b'"' + PLACEHOLDER.encode() + closing if holds_private_key(text) else found[0]
+    closing = b'"' if match[0].endswith(b'"') else b""
+    return b'"' + PLACEHOLDER.encode() + closing if holds_private_key(text) else match[0]

@@ -1,4 +1,4 @@
-"""What one certificate type may hold, as a value. `profiles.py` reads it from a file, `profile_safety.py` says which are safe."""
+"""The profile of one certificate type. `profiles.py` reads it from a file, `profile_safety.py` checks its safety."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,14 +41,14 @@ class Attribute(StrEnum):
 
 
 class StringType(StrEnum):
-    """How an attribute's text is written (RFC 5280, 4.1.2.4)."""
+    """The ASN.1 string type of an attribute (RFC 5280, 4.1.2.4)."""
 
     PRINTABLE = "printable"
     UTF8 = "utf8"
 
 
 class SubjectField(StrEnum):
-    """What the application and the registers say for a subject."""
+    """The values of a subject that come from the application and the registers."""
 
     ORGANISATION = "organisation"
     UNIT = "unit"
@@ -80,7 +80,7 @@ class LongestValidity:
 
 @dataclass(frozen=True)
 class KeyRules:
-    """For one family of the applicant's keys: the CA that signs them, their sizes in bits, and what they are for."""
+    """For one family of the applicant's keys: the CA that signs them, their sizes in bits, and their usage."""
 
     ca: str
     sizes: tuple[int, ...]
@@ -89,7 +89,7 @@ class KeyRules:
 
 @dataclass(frozen=True)
 class SubjectAttribute:
-    """One attribute of the subject: a text of its own, or what is said for `field`, of at most `longest` characters."""
+    """One attribute of the subject: a fixed text, or the value of `field`, of at most `longest` characters."""
 
     attribute: Attribute
     string: StringType
@@ -100,7 +100,7 @@ class SubjectAttribute:
 
 @dataclass(frozen=True)
 class ExtensionRule:
-    """One extension, at its place."""
+    """One extension of the certificate."""
 
     name: ExtensionName
     critical: bool = False
@@ -110,8 +110,8 @@ class ExtensionRule:
 class Profile:
     """What one certificate type may hold.
 
-    `usages` is empty where the type has no extended key usage; `most_names` counts DNS names and IP addresses
-    each. `digest` is the SHA-256 of everything that the profile says, in 64 lower-case hexadecimal digits.
+    `usages` is empty if the type has no extended key usage; `most_names` limits DNS names and IP addresses
+    each. `digest` is the SHA-256 of the whole profile, in 64 lower-case hexadecimal digits.
     """
 
     type_id: str

@@ -1,6 +1,6 @@
-"""Which profiles are safe: each alone, all beside each other, and all with the CAs that are there.
+"""Safety checks of profiles: each alone, all together, and all with the installed CAs.
 
-ProfileUnsafe       a profile that would break a rule; raised before anything is issued by it
+ProfileUnsafe       a profile that would break a rule; raised before anything is issued with it
 """
 
 from collections import Counter
@@ -23,7 +23,7 @@ from .profile import (
 )
 from .spki import KeyFamily
 
-# The table of types: for which environment each is, and whether it is a server's. A file cannot say otherwise (I11).
+# The environment of each type, and whether it is a server's. A profile file cannot change them (I11).
 _TYPES = {
     "server": (Environment.PRODUCTION, True),
     "test-server": (Environment.TEST, True),
@@ -31,23 +31,23 @@ _TYPES = {
     "test-system-signature": (Environment.TEST, False),
 }
 
-# What the subject of every type says.
+# In the subject of every type.
 _COUNTRY = "FI"
 
-# The longest validity that any certificate of this service may have (B1), and the most that it may begin early.
+# The longest validity of any certificate of this service (B1), and the largest backdating.
 _MOST_YEARS = 2
 _MOST_BACKDATING = timedelta(hours=1)
 
-# A4: the keys that the service knows.
+# A4: the allowed key sizes.
 _SIZES = {KeyFamily.RSA: {2048, 3072, 4096}, KeyFamily.EC: {384}}
 
-# RFC 5280, 4.2.1.3 and 4.2.1.9 want these critical, and the others of a service certificate not.
+# RFC 5280, 4.2.1.3 and 4.2.1.9 require these to be critical, and not the others of a service certificate.
 _CRITICAL = {ExtensionName.KEY_USAGE, ExtensionName.BASIC_CONSTRAINTS}
-_OF_SERVERS = {ExtensionName.EXTENDED_KEY_USAGE, ExtensionName.SUBJECT_ALTERNATIVE_NAME}
+_SERVER_ONLY = {ExtensionName.EXTENDED_KEY_USAGE, ExtensionName.SUBJECT_ALTERNATIVE_NAME}
 
 # RFC 5280, appendix A: these two are PrintableString.
 _PRINTABLE = {Attribute.COUNTRY, Attribute.SERIAL_NUMBER}
-_SAYS = {
+_FIELD_OF = {
     Attribute.COUNTRY: None,
     Attribute.ORGANISATION: SubjectField.ORGANISATION,
     Attribute.UNIT: SubjectField.UNIT,
@@ -63,10 +63,10 @@ class ProfileUnsafe(ValueError):
 
 
 def check_alone(profile: Profile) -> None:
-    """Raise ValueError with half a sentence that names the field, where a profile breaks a rule by itself."""
+    """Raise ValueError if a profile breaks a rule by itself; the message is half a sentence that names the field."""
     der.oid(profile.policy)
     if profile.policy == ANY_POLICY:
-        # It would stand for the policies of both environments.
+        # It would match the policies of both environments.
         raise ValueError("policy: anyPolicy says nothing; name the type's own")
     if profile.dns_names != bool(profile.usages):
         raise ValueError("names: extended_key_usage belongs to a type with dns, and only to such a type")
@@ -79,7 +79,7 @@ def check_alone(profile: Profile) -> None:
     if profile.keys.keys() != set(KeyFamily):
         raise ValueError("keys: say what rsa and ec keys are for")
     for family, rules in profile.keys.items():
-        _check_keys(family, rules, _fitting(profile.dns_names, family))
+        _check_keys(family, rules, _required_usage(profile.dns_names, family))
 
 
 def _check_type(profile: Profile) -> None:
@@ -107,8 +107,8 @@ def _check_subject(subject: tuple[SubjectAttribute, ...]) -> None:
     if Counter(it.attribute for it in subject) != Counter(Attribute):
         raise ValueError(f"subject: say each of {', '.join(Attribute)} once")
     for it in subject:
-        if it.field is not _SAYS[it.attribute]:
-            raise ValueError(f"subject: {it.attribute} must come from {_SAYS[it.attribute] or 'a text of its own'}")
+        if it.field is not _FIELD_OF[it.attribute]:
+            raise ValueError(f"subject: {it.attribute} must come from {_FIELD_OF[it.attribute] or 'a text of its own'}")
         if (it.string is StringType.PRINTABLE) != (it.attribute in _PRINTABLE):
             raise ValueError(f"subject: {it.attribute} has the wrong string type")
         if it.field is None:
@@ -119,27 +119,27 @@ def _check_subject(subject: tuple[SubjectAttribute, ...]) -> None:
 
 
 def _check_extensions(profile: Profile) -> None:
-    wanted = set(ExtensionName) if profile.dns_names else set(ExtensionName) - _OF_SERVERS
+    required = set(ExtensionName) if profile.dns_names else set(ExtensionName) - _SERVER_ONLY
     names = Counter(it.name for it in profile.extensions)
     for name in ExtensionName:
-        if names[name] != (name in wanted):
-            raise ValueError(f"extensions: {name} must stand there {'once' if name in wanted else 'not at all'}")
+        if names[name] != (name in required):
+            raise ValueError(f"extensions: {name} must stand there {'once' if name in required else 'not at all'}")
     for it in profile.extensions:
         if it.critical != (it.name in _CRITICAL):
             raise ValueError(f"extensions: {it.name} must {'' if it.name in _CRITICAL else 'not '}be critical")
 
 
-def _check_keys(family: KeyFamily, rules: KeyRules, fitting: set[KeyUsage]) -> None:
+def _check_keys(family: KeyFamily, rules: KeyRules, usage: set[KeyUsage]) -> None:
     if not rules.ca:
         raise ValueError(f"keys.{family}: ca names no CA")
     if not rules.sizes or not set(rules.sizes) <= _SIZES[family]:
         raise ValueError(f"keys.{family}: sizes must be some of {sorted(_SIZES[family])}")
-    if rules.usage != fitting:
-        raise ValueError(f"keys.{family}: usage must be {' and '.join(sorted(fitting))}, which is what the type is for")
+    if rules.usage != usage:
+        raise ValueError(f"keys.{family}: usage must be {' and '.join(sorted(usage))}, which is what the type is for")
 
 
-def _fitting(is_server: bool, family: KeyFamily) -> set[KeyUsage]:
-    """The usages of the table of types: a server proves who it is, and by RSA also receives keys; the others sign."""
+def _required_usage(is_server: bool, family: KeyFamily) -> set[KeyUsage]:
+    """Return the key usage of a type: a server authenticates itself, and with RSA receives keys; the others sign."""
     if not is_server:
         return {KeyUsage.DIGITAL_SIGNATURE, KeyUsage.NON_REPUDIATION}
     if family is KeyFamily.RSA:
@@ -148,17 +148,17 @@ def _fitting(is_server: bool, family: KeyFamily) -> set[KeyUsage]:
 
 
 def check_together(profiles: Iterable[Profile]) -> None:
-    """Raise ProfileUnsafe where two profiles have one type or policy, two environments one CA (I11), or a type has no profile."""
+    """Raise ProfileUnsafe if profiles share a type or policy, environments a CA (I11), or a type has no profile."""
     seen: dict[str, Profile] = {}
     for profile in profiles:
         for shared in (profile.type_id, profile.policy):
             other = seen.setdefault(shared, profile)
             if other is not profile:
-                raise ProfileUnsafe(_share(other, profile, shared))
+                raise ProfileUnsafe(_share_message(other, profile, shared))
         for ca in {rules.ca for rules in profile.keys.values()}:
             other = seen.setdefault(f"the CA {ca}", profile)
             if other.environment is not profile.environment:
-                raise ProfileUnsafe(_share(other, profile, f"the CA {ca}"))
+                raise ProfileUnsafe(_share_message(other, profile, f"the CA {ca}"))
     for type_id in _TYPES:
         if type_id not in seen:
             raise ProfileUnsafe(
@@ -166,7 +166,7 @@ def check_together(profiles: Iterable[Profile]) -> None:
             )
 
 
-def _share(one: Profile, other: Profile, shared: str) -> str:
+def _share_message(one: Profile, other: Profile, shared: str) -> str:
     return (
         f"The profiles of {one.type_id} ({one.environment}) and {other.type_id} ({other.environment}) "
         f"share {shared}; give each its own."
@@ -174,14 +174,14 @@ def _share(one: Profile, other: Profile, shared: str) -> str:
 
 
 def check_issuers(profiles: Iterable[Profile], issuers: Iterable[IssuerInfo], now: datetime) -> None:
-    """Raise ProfileUnsafe where a profile's CA is not there, not valid `now` (aware), or not what the profile needs.
+    """Raise ProfileUnsafe if a profile's CA is missing, not valid `now` (aware), or does not fit the profile.
 
-    A CA whose certificate does not name the profile's policy would sign what no relying party that asks for that policy accepts.
+    A relying party that requires the profile's policy rejects certificates of a CA that does not name it.
     """
-    present = list(issuers)
+    installed = list(issuers)
     for profile in profiles:
         for family, rules in profile.keys.items():
-            named = [issuer for issuer in present if issuer.is_of(rules.ca)]
+            named = [issuer for issuer in installed if issuer.is_of(rules.ca)]
             if any((it.environment, it.family) != (profile.environment, family) for it in named):
                 raise ProfileUnsafe(
                     f"The profile of {profile.type_id} wants {rules.ca} to sign {profile.environment} certificates of "

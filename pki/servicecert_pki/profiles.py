@@ -1,4 +1,4 @@
-"""Certificate profiles: what each certificate type may hold, read from one TOML file per type.
+"""Certificate profiles, read from one TOML file for each certificate type.
 
 ProfileUnsafe       a profile that would break a rule; raised when profiles are loaded
 """
@@ -36,7 +36,7 @@ SHIPPED_PROFILES = Path(__file__).parent / "profiles"
 
 @dataclass(frozen=True)
 class Profiles:
-    """All profiles, safe beside each other."""
+    """All profiles, checked together."""
 
     by_type: Mapping[str, Profile]
 
@@ -50,7 +50,7 @@ class Profiles:
 
 
 def load_profiles(directory: Path = SHIPPED_PROFILES) -> Profiles:
-    """Read every ``*.toml`` in `directory`; raises ProfileUnsafe."""
+    """Return the profiles in the ``*.toml`` files of `directory`; raises ProfileUnsafe."""
     files = sorted(directory.glob("*.toml"))
     if not files:
         raise ProfileUnsafe(f"There is no certificate profile in {directory}.")
@@ -64,7 +64,7 @@ def load_profiles(directory: Path = SHIPPED_PROFILES) -> Profiles:
 
 
 def read_profile(text: str, name: str) -> Profile:
-    """Read one profile from TOML; `name` stands in the sentence of ProfileUnsafe."""
+    """Return one profile from TOML; raises ProfileUnsafe, with `name` in its sentence."""
     try:
         profile = _File.model_validate(tomllib.loads(text)).profile()
         check_alone(profile)
@@ -117,7 +117,7 @@ class _Keys(_Table):
 
 
 class _File(_Table):
-    """A profile as it is written; every field but the marked ones must stand there."""
+    """The format of a profile file; only fields with a default are optional."""
 
     type: Annotated[StrictStr, Field(min_length=1)]
     version: Annotated[StrictInt, Field(ge=1)]
@@ -130,7 +130,7 @@ class _File(_Table):
     keys: Mapping[KeyFamily, _Keys]
 
     def profile(self) -> Profile:
-        said = json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()
+        content = json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()
         return Profile(
             type_id=self.type,
             version=self.version,
@@ -146,5 +146,5 @@ class _File(_Table):
             usages=frozenset(self.names.extended_key_usage),
             subject=tuple(SubjectAttribute(**vars(attribute)) for attribute in self.subject),
             extensions=tuple(ExtensionRule(extension.name, extension.critical) for extension in self.extensions),
-            digest=sha256(said).hexdigest(),
+            digest=sha256(content).hexdigest(),
         )

@@ -1,4 +1,4 @@
-"""The protocol of a ceremony: who did what, when and where, with the fingerprints to compare by eye and voice."""
+"""The protocol of a ceremony: who did what, when and where, with fingerprints to be compared aloud."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from .spki import spki_of
 
 @dataclass(frozen=True)
 class Deed:
-    """One thing that a ceremony did: what, to which CA, and the facts about it by name."""
+    """One action of a ceremony: what was done, to which CA, and named details."""
 
     what: str
     id: str
@@ -25,8 +25,9 @@ class Deed:
 
     @classmethod
     def certified(cls, what: str, id: str, certificate: x509.Certificate, *more: tuple[str, str]) -> "Deed":
-        """Tell of a certificate, and `more` about it."""
+        """Return the record of a certificate, with `more` details."""
         der = certificate.public_bytes(Encoding.DER)
+        not_before, not_after = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         return cls(
             what,
             id,
@@ -34,10 +35,7 @@ class Deed:
                 ("subject", certificate.subject.rfc4514_string()),
                 ("issuer", certificate.issuer.rfc4514_string()),
                 ("serial", serial_hex(certificate.serial_number)),
-                (
-                    "valid",
-                    f"{certificate.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ} to {certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}",
-                ),
+                ("valid", f"{not_before:%Y-%m-%dT%H:%M:%SZ} to {not_after:%Y-%m-%dT%H:%M:%SZ}"),
                 ("key", _key_text(certificate)),
                 *more,
                 ("certificate SHA-256", _pairs(der)),
@@ -47,7 +45,7 @@ class Deed:
 
     @classmethod
     def requested(cls, id: str, place: str, request: x509.CertificateSigningRequest) -> "Deed":
-        """Tell of a key that was made, and the request for it."""
+        """Return the record of a new key and its request."""
         return cls(
             "request",
             id,
@@ -62,7 +60,7 @@ class Deed:
 
     @classmethod
     def listed(cls, id: str, number: int, crl: x509.CertificateRevocationList) -> "Deed":
-        """Tell of a root's CRL, and which certificates it revokes."""
+        """Return the record of a root's CRL and the certificates that it revokes."""
         return cls(
             "root CRL",
             id,
@@ -77,7 +75,7 @@ class Deed:
 
 
 def protocol(step: str, operator: str, host: str, when: datetime, deeds: Sequence[Deed]) -> str:
-    """Write the protocol of one step, with a line to sign at its end."""
+    """Return the protocol of one step, with a line for signatures at its end."""
     lines = [
         f"Protocol of: {step}",
         f"When:        {when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
@@ -90,7 +88,7 @@ def protocol(step: str, operator: str, host: str, when: datetime, deeds: Sequenc
 
 
 def store_protocol(directory: Path, step: str, when: datetime, text: str) -> Path:
-    """Keep the protocol in `protocols/`, under the time and the step; never over another one. Returns its path."""
+    """Store the protocol in `protocols/`, named by time and step, without overwriting another. Return its path."""
     (directory / "protocols").mkdir(exist_ok=True)
     stem, number = f"{when.astimezone(UTC):%Y-%m-%dT%H%M%SZ}-{step.replace(' ', '-')}", 1
     while (path := directory / "protocols" / f"{stem}{f'-{number}' if number > 1 else ''}.txt").exists():
@@ -100,7 +98,7 @@ def store_protocol(directory: Path, step: str, when: datetime, text: str) -> Pat
 
 
 def place_text(place: KeyPlace) -> str:
-    """Say where a key is."""
+    """Return the location of a key in words."""
     if isinstance(place, PemPlace):
         return f"the encrypted file {place.file}"
     return f"the token {place.token}, as {place.label}"

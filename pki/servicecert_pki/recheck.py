@@ -1,4 +1,4 @@
-"""A third pair of eyes, after the fact: whether a certificate of the stock is still what was intended, signed and free of findings."""
+"""The check of a stored certificate: it is still what was intended and signed, and the linter has no findings."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ from .spki import spki_of, spki_sha256
 
 @dataclass(frozen=True, slots=True)
 class Stocked:
-    """A certificate as the records have it: what was to be signed, what was signed, and what is said of it beside."""
+    """A certificate as stored: the bytes to be signed, the certificate, and the values recorded with it."""
 
     key: str
     issuer: str
@@ -27,9 +27,9 @@ class Stocked:
 
 
 def recheck(stocked: Stocked, issuer: IssuerInfo | None) -> tuple[str, ...]:
-    """Return what is wrong, each by its code: those of this module, and pkilint's of warning level or worse.
+    """Return the codes of all findings: those of this module, and pkilint's of warning level or worse.
 
-    `issuer` is the CA that is said to have signed it, None where that is gone. The codes quote nothing of the certificate.
+    `issuer` is the recorded CA, None if it is no longer installed. The codes quote nothing of the certificate.
     """
     if issuer is None:
         return ("recheck.issuer-missing",)
@@ -38,16 +38,16 @@ def recheck(stocked: Stocked, issuer: IssuerInfo | None) -> tuple[str, ...]:
     except CertificateUnsound:
         return ("recheck.unsound",)
     read = x509.load_der_x509_certificate(stocked.certificate)
-    wrong = [] if _said(read) == _recorded(stocked) else ["recheck.record-differs"]
+    codes = [] if _certified(read) == _recorded(stocked) else ["recheck.record-differs"]
     if read.issuer.public_bytes() != issuer.subject_der:
-        wrong.append("recheck.issuer-differs")
+        codes.append("recheck.issuer-differs")
     if not _is_end_entity(read, issuer):
-        wrong.append("recheck.no-service-certificate")
-    return (*wrong, *(finding.code for finding in lint_certificate(stocked.certificate)))
+        codes.append("recheck.no-service-certificate")
+    return (*codes, *(finding.code for finding in lint_certificate(stocked.certificate)))
 
 
 def _is_end_entity(read: x509.Certificate, issuer: IssuerInfo) -> bool:
-    """Whether it can sign no certificates, and is for a policy that its CA is for: what pkilint takes for sound in a CA's certificate too."""
+    """Return whether it is no CA and its policies are its CA's, which pkilint does not check."""
     try:
         constraints = read.extensions.get_extension_for_class(x509.BasicConstraints).value
         policies = read.extensions.get_extension_for_class(x509.CertificatePolicies).value
@@ -56,7 +56,7 @@ def _is_end_entity(read: x509.Certificate, issuer: IssuerInfo) -> bool:
     return not constraints.ca and all(issuer.allows(it.policy_identifier.dotted_string) for it in policies)
 
 
-def _said(read: x509.Certificate) -> tuple[int, datetime, datetime, str]:
+def _certified(read: x509.Certificate) -> tuple[int, datetime, datetime, str]:
     try:
         key = spki_sha256(spki_of(read.public_key()))
     except (ValueError, UnsupportedAlgorithm):

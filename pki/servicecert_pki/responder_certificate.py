@@ -1,6 +1,6 @@
-"""Certificates by which a CA lets an OCSP responder answer for it (RFC 6960, 4.2.2.2): short-lived, for OCSP and nothing else.
+"""Certificates by which a CA delegates OCSP to a responder (RFC 6960, 4.2.2.2): short-lived, and for OCSP only.
 
-ResponderRefused    a request that is not certified, or contents that a linter finds fault with
+ResponderRefused    a request that is not certified, or contents with a linter finding
 """
 
 from datetime import datetime
@@ -19,7 +19,7 @@ from .profile import KeyUsage
 from .spki import key_identifier, spki_of
 
 _OCSP_SIGNING = der.sequence(der.oid("1.3.6.1.5.5.7.3.9"))
-# id-pkix-ocsp-nocheck: whoever reads an answer does not ask whether its signer is revoked; it lives for days instead.
+# id-pkix-ocsp-nocheck: relying parties do not check its revocation, so the certificate is valid for days only.
 _NO_CHECK = extensions.extension("1.3.6.1.5.5.7.48.1.5", b"\x05\x00")
 
 
@@ -28,7 +28,7 @@ class ResponderRefused(ValueError):
 
 
 def requested_key(request: bytes) -> bytes:
-    """The SubjectPublicKeyInfo of a DER PKCS#10 request that proves possession of a P-256 key. Raises ResponderRefused."""
+    """Return the SubjectPublicKeyInfo of a DER PKCS#10 request with proof of a P-256 key. Raises ResponderRefused."""
     try:
         read = x509.load_der_x509_csr(request)
         key = read.public_key()
@@ -45,7 +45,7 @@ def requested_key(request: bytes) -> bytes:
 def build_responder_tbs(
     issuer: IssuerInfo, spki: bytes, serial: int, not_before: datetime, not_after: datetime
 ) -> bytes:
-    """The DER TBSCertificate for a responder's key, within the CA's own validity."""
+    """Return the DER TBSCertificate for a responder's key, within the CA's validity. Raises ResponderRefused."""
     not_before, not_after = max(not_before, issuer.not_before), min(not_after, issuer.not_after)
     if not not_before < not_after:
         raise ResponderRefused(f"The certificate of {issuer.id} is not valid any more.")
@@ -68,7 +68,7 @@ def build_responder_tbs(
 
 
 def lint_responder(tbs: bytes, throw_away: SigningKey) -> None:
-    """Raise ResponderRefused unless pkilint finds no fault with the look-alike that a throw-away key signs (B3)."""
-    found = lint_certificate(sign_tbs(tbs, throw_away))
-    if found:
-        raise ResponderRefused(f"The responder's certificate would have the finding {found[0].code}.")
+    """Raise ResponderRefused if pkilint has a finding about the certificate, signed by a throw-away key (B3)."""
+    findings = lint_certificate(sign_tbs(tbs, throw_away))
+    if findings:
+        raise ResponderRefused(f"The responder's certificate would have the finding {findings[0].code}.")

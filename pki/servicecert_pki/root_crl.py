@@ -1,7 +1,7 @@
-"""The roots' CRLs: made in a ceremony, since the roots' keys are offline, and good for long (D7).
+"""The roots' CRLs: made in a ceremony, because the roots' keys are offline, with a long validity (D7).
 
-They lie in `crls/<root>.crl` of the offline folder, DER, and are carried to the same place in the services' folder. Each repeats what the one before
-lists, so that no CA comes back.
+They are in `crls/<root>.crl` of the offline folder, DER, and are copied to the same path in the services' folder. Each
+repeats the entries of the previous one, so a CA stays revoked.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ from .profile import Environment
 from .protocol import Deed
 
 DAYS = 365
-"""From a root's CRL to its next update, where the ceremony is not told otherwise."""
+"""Default number of days from a root's CRL to its next update."""
 
 REASONS: Mapping[str, x509.ReasonFlags] = MappingProxyType(
     {
@@ -34,7 +34,7 @@ REASONS: Mapping[str, x509.ReasonFlags] = MappingProxyType(
 
 
 def root_crl_file(folder: Path, root: str) -> Path:
-    """Return where a root's CRL is, in the offline folder as in the services'."""
+    """Return the path of a root's CRL in the offline or the services' folder."""
     return folder / "crls" / f"{root}.crl"
 
 
@@ -45,9 +45,9 @@ def make_root_crls(
     days: int = DAYS,
     revoked: Sequence[tuple[str, str]] = (),
 ) -> list[Deed]:
-    """Make the next CRL of each root, with what the one before lists and the issuing CAs `revoked` now, each with one of REASONS.
+    """Make the next CRL of each root: the previous entries, and the issuing CAs `revoked` now with one of REASONS each.
 
-    Nothing is written unless all of them can be made. Raises AuthorityRefused and its kinds.
+    Nothing is written unless all of them can be made. Raises AuthorityRefused or a subclass.
     """
     with alone_in(offline):
         added = dict(_entry(offline, id, reason, now) for id, reason in revoked)
@@ -62,13 +62,13 @@ def make_root_crls(
 
 
 def copy_root_crls(offline: Path, directory: Path) -> None:
-    """Bring the roots' CRLs to the services' folder, where both are on one machine."""
+    """Copy the roots' CRLs to the services' folder, if both are on one machine."""
     for file in sorted((offline / "crls").glob("*.crl")):
         write_whole(directory / "crls" / file.name, file.read_bytes())
 
 
 def _entry(offline: Path, id: str, reason: str, now: datetime) -> tuple[tuple[str, str], x509.RevokedCertificate]:
-    """Return the entry of an issuing CA, by the names of its root and of itself."""
+    """Return the names of an issuing CA's root and of itself, and its CRL entry."""
     file = offline / "issued" / f"{id}.pem"
     root = root_id(*kind_of_file(file))
     if not file.exists():
@@ -88,15 +88,15 @@ def _next(
     number, entries = 0, dict[int, x509.RevokedCertificate]()
     if (file := root_crl_file(offline, id)).exists():
         try:
-            before = load(file.read_bytes())
-            last = said(before)
+            previous = load(file.read_bytes())
+            last = said(previous)
         except Unreadable:
             raise AuthorityRefused(f"{file} is not readable as a CRL: bring back the last one that was made.") from None
         if now < last.this_update:
             raise AuthorityRefused(
                 f"{file} is from {last.this_update:%Y-%m-%dT%H:%M:%SZ}, which lies ahead: set this machine's clock."
             )
-        number, entries = last.number, {it.serial_number: it for it in before}
+        number, entries = last.number, {it.serial_number: it for it in previous}
     for entry in added:
         if entry.serial_number in entries:
             raise AuthorityExists(f"One of the CAs is on {file} already: leave it out, revoked it stays.")

@@ -1,10 +1,10 @@
-"""The to-be-signed certificate once more, by another encoder: every certificate must come out of both alike (B3).
+"""A second encoder of the TBSCertificate, which must produce the same bytes as the first (B3).
 
-This one is `cryptography`'s, which is written in Rust and shares nothing with `der.py`. What it is fed is read anew from the profile and the
-issuer's own certificate; the names of attributes, extensions and purposes are that library's.
+It uses `cryptography`, which is written in Rust and shares nothing with `der.py`. Its inputs are read again from the
+profile and the issuer's certificate; the OIDs of attributes, extensions and purposes are that library's.
 
-The library writes no certificate without a key to sign it, so it is handed a key that signs nothing. It counts the limits of a subject in
-octets where the rules count characters, and warns of what it takes for too long: the warning is no finding, and is kept quiet.
+The library encodes a certificate only when it signs it, so it gets a dummy key. It counts the limits of a subject in
+octets, where the rules count characters, and warns about longer values; that warning is suppressed.
 """
 
 import warnings
@@ -37,14 +37,14 @@ _STRING = {StringType.PRINTABLE: _ASN1Type.PrintableString, StringType.UTF8: _AS
 _PURPOSE = {Usage.SERVER_AUTH: ExtendedKeyUsageOID.SERVER_AUTH, Usage.CLIENT_AUTH: ExtendedKeyUsageOID.CLIENT_AUTH}
 
 
-def _nothing(*_: object) -> NoReturn:
-    raise TypeError("A key that signs nothing holds nothing.")
+def _unsupported(*_: object) -> NoReturn:
+    raise TypeError("A dummy key has no key material.")
 
 
-class _Silent:
-    """What the library asks of a key: it takes the signature for one, and asks for nothing else."""
+class _DummyKey:
+    """The part of a key that the library uses: a signature, which it does not check."""
 
-    exchange = decrypt = private_numbers = private_bytes = public_key = _nothing
+    exchange = decrypt = private_numbers = private_bytes = public_key = _unsupported
 
     def sign(self, *_: object) -> bytes:
         return b"\0"
@@ -56,27 +56,27 @@ class _Silent:
         return self
 
 
-class _NoRsaKey(_Silent, rsa.RSAPrivateKey):  # type: ignore[misc]
+class _DummyRsaKey(_DummyKey, rsa.RSAPrivateKey):  # type: ignore[misc]
     key_size = 4096
 
 
-class _NoEcKey(_Silent, ec.EllipticCurvePrivateKey):  # type: ignore[misc]
+class _DummyEcKey(_DummyKey, ec.EllipticCurvePrivateKey):  # type: ignore[misc]
     curve = ec.SECP384R1()
     key_size = 384
 
 
-_NO_RSA_KEY = _NoRsaKey()
-_NO_EC_KEY = _NoEcKey()
+_DUMMY_RSA_KEY = _DummyRsaKey()
+_DUMMY_EC_KEY = _DummyEcKey()
 
 
 @dataclass(frozen=True)
 class SecondEncoder:
-    """Encodes contents, and remembers the issuers' names and key identifiers, which are the same for all they sign."""
+    """Encodes contents, with a cache of the issuers' names and key identifiers."""
 
     _issuers: dict[str, tuple[bytes, x509.Name, x509.AuthorityKeyIdentifier]] = field(default_factory=dict)
 
     def encode(self, contents: Contents) -> bytes:
-        """Return the DER TBSCertificate; raises ValueError or TypeError for what `cryptography` does not take."""
+        """Return the DER TBSCertificate; raises ValueError or TypeError for contents that `cryptography` rejects."""
         key = load_der_public_key(contents.spki)
         if not isinstance(key, PublicKey):
             raise TypeError("the public key is neither RSA nor EC")
@@ -98,24 +98,24 @@ class SecondEncoder:
             )
             builder = builder.add_extension(value, critical=rule.critical)
         if contents.issuer.family is KeyFamily.RSA:
-            return builder.sign(_NO_RSA_KEY, hashes.SHA512()).tbs_certificate_bytes
-        return builder.sign(_NO_EC_KEY, hashes.SHA384()).tbs_certificate_bytes
+            return builder.sign(_DUMMY_RSA_KEY, hashes.SHA512()).tbs_certificate_bytes
+        return builder.sign(_DUMMY_EC_KEY, hashes.SHA384()).tbs_certificate_bytes
 
     def _issuer(self, contents: Contents) -> tuple[x509.Name, x509.AuthorityKeyIdentifier]:
-        """The issuer's name and key identifier as its own certificate says them."""
+        """Return the issuer's name and key identifier from its certificate."""
         issuer = contents.issuer
-        known = self._issuers.get(issuer.id)
-        if known is None or known[0] is not issuer.certificate_der:
+        cached = self._issuers.get(issuer.id)
+        if cached is None or cached[0] is not issuer.certificate_der:
             certificate = x509.load_der_x509_certificate(issuer.certificate_der)
             key_id = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
             authority_key = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(key_id)
-            known = self._issuers[issuer.id] = (issuer.certificate_der, certificate.subject, authority_key)
-        return known[1], known[2]
+            cached = self._issuers[issuer.id] = (issuer.certificate_der, certificate.subject, authority_key)
+        return cached[1], cached[2]
 
 
 def _subject(contents: Contents) -> x509.Name:
     subject = contents.subject
-    said = {
+    values = {
         SubjectField.ORGANISATION: subject.organisation,
         SubjectField.UNIT: subject.unit,
         SubjectField.BUSINESS_ID: subject.business_id,
@@ -123,7 +123,7 @@ def _subject(contents: Contents) -> x509.Name:
     }
     return x509.Name(
         x509.NameAttribute(
-            _ATTRIBUTE[it.attribute], said[it.field] if it.field else it.text, _STRING[it.string], _validate=False
+            _ATTRIBUTE[it.attribute], values[it.field] if it.field else it.text, _STRING[it.string], _validate=False
         )
         for it in contents.profile.subject
     )
@@ -172,7 +172,7 @@ def _alternative_names(dns: tuple[str, ...], ip: tuple[IPv4Address | IPv6Address
 
 
 def _access(ca_issuers_url: str, ocsp_url: str | None) -> x509.AuthorityInformationAccess:
-    """The responder first, where there is one."""
+    """Return the access descriptions, the OCSP responder first if there is one."""
     methods = [(AuthorityInformationAccessOID.OCSP, ocsp_url)] if ocsp_url else []
     methods.append((AuthorityInformationAccessOID.CA_ISSUERS, ca_issuers_url))
     return x509.AuthorityInformationAccess(

@@ -1,4 +1,4 @@
-"""What an operator tells a service that signs, by environment variables: where the CA is, and what opens its keys."""
+"""Settings of a service that signs, from environment variables: the CA's location, and the access to its keys."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from .partitions import MOST_PARTITIONS
 
 
 def _http_url(text: str) -> str:
-    """An https address has no place in a certificate: fetching it would need another certificate (RFC 5280, 8)."""
+    """Return an http URL. https is rejected: fetching it would need another certificate (RFC 5280, 8)."""
     if not re.fullmatch(r"http://[!-~]*[!-.0-~]", text):
         raise ValueError(
             "give an address that begins with http:// and ends without a slash, such as http://crl.example.fi"
@@ -27,9 +27,10 @@ HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
 class SigningSettings(BaseSettings):
-    """The names of the variables are given as aliases. `crl_base_url` is where relying parties fetch `<issuer>.crl` and `<issuer>.cer`.
+    """Aliases are the variables' names. Relying parties fetch `<issuer>.crl` and `<issuer>.cer` at `crl_base_url`.
 
-    Without `ocsp_url` certificates name no responder. Issuer and revoker are told the same number of partitions, and a greater one first to the revoker.
+    Without `ocsp_url` certificates name no responder. Issuer and revoker need the same number of partitions; increase
+    it at the revoker first.
     """
 
     model_config = SettingsConfigDict(frozen=True, populate_by_name=True, validate_default=True, extra="ignore")
@@ -71,15 +72,16 @@ class SigningSettings(BaseSettings):
         HttpUrl | None,
         Field(
             alias="SERVICECERT_OCSP_URL",
-            description="the OCSP responder that certificates name, and that says revoked before anybody else is told; none without it",
+            description="the OCSP responder that certificates name; it says revoked before any other party is notified",
         ),
     ] = None
 
     def open_authority(self) -> tuple[Authority, Mapping[str, SigningKey]]:
-        """Return the CAs and their keys, by the CA's name. It takes about a second.
+        """Return the CAs and their keys by CA name, in about a second.
 
-        Raises AuthorityMissing, AuthorityDamaged or KeyUnavailable, each with one sentence that says the way out.
+        Raises AuthorityMissing, AuthorityDamaged or KeyUnavailable, each with one sentence that says what to do.
         """
         authority = Authority.load(self.ca_dir)
-        reached = access(self.ca_passphrase_file, self.pkcs11_module, self.pkcs11_pin_file)
-        return authority, open_keys(authority, *reached)
+        return authority, open_keys(
+            authority, *access(self.ca_passphrase_file, self.pkcs11_module, self.pkcs11_pin_file)
+        )

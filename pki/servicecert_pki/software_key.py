@@ -14,7 +14,7 @@ from .spki import KeyFamily
 
 @dataclass(frozen=True, repr=False)
 class SoftwareKey(SigningKey):
-    """A signing key in this process's memory; its representation shows nothing of the key."""
+    """A signing key in this process's memory; its representation shows no key material."""
 
     _key: PrivateKey
 
@@ -31,16 +31,15 @@ class SoftwareKey(SigningKey):
 
 
 def open_key(path: Path, passphrase: bytes) -> SoftwareKey:
-    """Open an encrypted PKCS#8 PEM file; raises KeyUnavailable.
+    """Return the key in an encrypted PKCS#8 PEM file; raises KeyUnavailable.
 
-    The primes of an RSA key are validated, which takes a quarter of a second for 4096 bits: open a key once
-    in a process and keep it.
+    The primes of an RSA key are validated, which takes 0.25 s for 4096 bits: open a key once in a process.
     """
     return SoftwareKey(read_private_key(path, passphrase))
 
 
 def read_private_key(path: Path, passphrase: bytes) -> PrivateKey:
-    """Read the key itself, which only a ceremony needs; see `open_key`."""
+    """Return the private key itself, which only a ceremony needs; see `open_key`."""
     try:
         pem = path.read_bytes()
     except OSError as fault:
@@ -50,7 +49,7 @@ def read_private_key(path: Path, passphrase: bytes) -> PrivateKey:
     try:
         key = serialization.load_pem_private_key(pem, passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        # The cause is left out: an exception's text about key material belongs in no log.
+        # The cause is omitted: an exception's text about key material must not reach a log.
         raise KeyUnavailable(f"The passphrase does not open the key file {path}.") from None
     if not isinstance(key, PrivateKey):
         raise KeyUnavailable(f"The key file {path} holds neither an RSA nor an EC key.")
@@ -58,14 +57,14 @@ def read_private_key(path: Path, passphrase: bytes) -> PrivateKey:
 
 
 def generate(family: KeyFamily) -> PrivateKey:
-    """Make a key as a CA has it: RSA 4096 or EC P-384."""
+    """Return a new CA key: RSA 4096 or EC P-384."""
     if family is KeyFamily.RSA:
         return rsa.generate_private_key(65537, 4096)
     return ec.generate_private_key(ec.SECP384R1())
 
 
 def encrypted_pem(key: PrivateKey, passphrase: bytes) -> bytes:
-    """Encode `key` as PKCS#8 PEM encrypted with `passphrase`."""
+    """Return `key` as PKCS#8 PEM encrypted with `passphrase`."""
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,

@@ -1,4 +1,4 @@
-"""SubjectPublicKeyInfo: the two key families this authority knows and the identifiers made from a key."""
+"""SubjectPublicKeyInfo: the two supported key families, and the identifiers derived from a key."""
 
 from enum import StrEnum
 from hashlib import sha1, sha256
@@ -47,7 +47,7 @@ def key_size(spki: bytes) -> int:
 
 
 def key_bits(spki: bytes) -> bytes:
-    """Return the value of the BIT STRING subjectPublicKey: what key identifiers, and OCSP's, are a digest of (RFC 6960, 4.1.1)."""
+    """Return the value of the BIT STRING subjectPublicKey, of which key identifiers are a digest (RFC 6960, 4.1.1)."""
     _, bits = _parts(spki)
     return bits
 
@@ -63,6 +63,6 @@ def spki_sha256(spki: bytes) -> str:
 
 
 def _parts(spki: bytes) -> tuple[bytes, bytes]:
-    """Return the DER AlgorithmIdentifier and the key's bits without the count of unused bits."""
+    """Return the DER AlgorithmIdentifier, and the key's bits without the count of unused bits."""
     algorithm, bits = der.members(spki, der.read(spki))
     return spki[algorithm.start : algorithm.end], spki[bits.content + 1 : bits.end]

@@ -1,7 +1,7 @@
-"""CA keys in a PKCS#11 token: a signing key never leaves it.
+"""CA keys in a PKCS#11 token, which a signing key never leaves.
 
-Each signature borrows one of the token's sessions, so that as many threads sign at once as ask. A token that has
-gone is looked for again, at most every few seconds, and its keys work as before once it is back.
+Each signature uses one of the token's sessions, so any number of threads can sign at once. A removed token is looked
+for again, at most every few seconds, and its keys work again once it is back.
 """
 
 import threading
@@ -34,7 +34,7 @@ _NEVER_LEAVES = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False}
 
 @dataclass
 class _Session:
-    """An open session with the handles of the keys that were used in it; void outside of its epoch."""
+    """An open session with the handles of the keys used in it; valid only in its epoch."""
 
     epoch: int
     session: pkcs11.Session
@@ -42,70 +42,70 @@ class _Session:
 
     def handle(self, label: str) -> SignMixin:
         if label not in self.handles:
-            found = self.session.get_key(object_class=ObjectClass.PRIVATE_KEY, label=label)
-            if not isinstance(found, SignMixin):
+            key = self.session.get_key(object_class=ObjectClass.PRIVATE_KEY, label=label)
+            if not isinstance(key, SignMixin):
                 raise pkcs11.FunctionNotSupported
-            self.handles[label] = found
+            self.handles[label] = key
         return self.handles[label]
 
 
 class Token:
-    """A token found by its label. `read_pin` gives the user's PIN, which is asked for at each login and not kept.
+    """A token, identified by its label. `read_pin` returns the user's PIN; it is called at each login, and not stored.
 
-    A PIN that was refused is not tried again, for a token locks itself after a few wrong ones; another PIN is.
+    A rejected PIN is not tried again, because a token locks itself after a few wrong ones; another PIN is tried.
     Sessions are never closed: closing the one that logged in logs all of them out.
     """
 
     def __init__(
-        self, module: Pkcs11Module, label: str, read_pin: Callable[[], bytes], look_again_after: float = 2.0
+        self, module: Pkcs11Module, label: str, read_pin: Callable[[], bytes], retry_after: float = 2.0
     ) -> None:
         self.label = label
         self._module = module
         self._read_pin = read_pin
-        self._look_again_after = look_again_after
-        self._looked_at = float("-inf")
+        self._retry_after = retry_after
+        self._retried_at = float("-inf")
         self._idle: deque[_Session] = deque()
         self._login = threading.Lock()
-        self._logged_in_at = 0
-        self._refused: bytes | None = None
+        self._login_epoch = 0
+        self._rejected_pin: bytes | None = None
 
     def __repr__(self) -> str:
         return f"<Token {self.label}>"
 
     def __reduce__(self) -> str:
-        raise TypeError("a token does not travel between processes")
+        raise TypeError("a token cannot be passed to another process")
 
-    def use(self, act: Callable[[_Session], T], *, writing: bool = False) -> T:
-        """Do something in a session; where the token has gone, begin its library anew and try once more.
+    def use(self, call: Callable[[_Session], T], *, writing: bool = False) -> T:
+        """Return the result of `call` in a session; if the token was removed, reinitialise its library and retry once.
 
         Raises KeyUnavailable.
         """
         epoch = self._module.epoch
         try:
-            return self._once(act, writing)
+            return self._once(call, writing)
         except (pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange, pkcs11.PinLocked) as fault:
-            # To begin anew would log the library's other tokens out, and mends no PIN.
+            # Reinitialising would log the library's other tokens out, and not correct the PIN.
             raise self._unavailable(fault) from None
         except pkcs11.PKCS11Error as fault:
-            if time.monotonic() - self._looked_at < self._look_again_after:
+            if time.monotonic() - self._retried_at < self._retry_after:
                 raise self._unavailable(fault) from None
-        self._looked_at = time.monotonic()
-        self._module.begin_anew(epoch)
+        self._retried_at = time.monotonic()
+        self._module.reinitialise(epoch)
         try:
-            done = self._once(act, writing)
+            result = self._once(call, writing)
         except pkcs11.PKCS11Error as fault:
             raise self._unavailable(fault) from None
-        self._looked_at = float("-inf")
-        return done
+        self._retried_at = float("-inf")
+        return result
 
-    def _once(self, act: Callable[[_Session], T], writing: bool) -> T:
+    def _once(self, call: Callable[[_Session], T], writing: bool) -> T:
         with self._module.shared() as epoch:
             session = self._open(epoch, writing) if writing else self._borrow(epoch)
-            done = act(session)
+            result = call(session)
             # A session that failed is not used again.
             if not writing:
                 self._idle.append(session)
-            return done
+            return result
 
     def _borrow(self, epoch: int) -> _Session:
         while True:
@@ -119,29 +119,29 @@ class Token:
     def _open(self, epoch: int, writing: bool) -> _Session:
         token = self._module.cryptoki.get_token(token_label=self.label)
         with self._login:
-            if self._logged_in_at == epoch:
+            if self._login_epoch == epoch:
                 return _Session(epoch, token.open(rw=writing))
             pin = self._read_pin()
             digest = sha256(pin).digest()
-            if digest == self._refused:
+            if digest == self._rejected_pin:
                 raise pkcs11.PinIncorrect
             try:
                 session = token.open(rw=writing, user_pin=pin.decode())
             except pkcs11.UserAlreadyLoggedIn:
                 session = token.open(rw=writing)
             except (pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange):
-                self._refused = digest
+                self._rejected_pin = digest
                 raise
-            self._logged_in_at = epoch
+            self._login_epoch = epoch
             return _Session(epoch, session)
 
     def _unavailable(self, fault: pkcs11.PKCS11Error) -> KeyUnavailable:
         return KeyUnavailable(
-            _SENTENCES.get(type(fault), _OTHERWISE).format(label=self.label, fault=type(fault).__name__)
+            _SENTENCES.get(type(fault), _DEFAULT).format(label=self.label, fault=type(fault).__name__)
         )
 
 
-_OTHERWISE = "The token {label} cannot be used ({fault}); once it is back it is used again."
+_DEFAULT = "The token {label} cannot be used ({fault}); once it is back it is used again."
 _PIN_REFUSED = "The PIN does not open the token {label}: put the right one into the PIN file, it is not tried again."
 _SENTENCES: dict[type[pkcs11.PKCS11Error], str] = {
     pkcs11.PinIncorrect: _PIN_REFUSED,
@@ -157,7 +157,7 @@ _SENTENCES: dict[type[pkcs11.PKCS11Error], str] = {
 
 @dataclass(frozen=True, repr=False)
 class TokenKey(SigningKey):
-    """A signing key in a token; its representation shows nothing of it."""
+    """A signing key in a token; its representation shows no key material."""
 
     _token: Token
     _label: str
@@ -168,7 +168,7 @@ class TokenKey(SigningKey):
         return self._public_key
 
     def sign(self, *parts: bytes) -> bytes:
-        """See `SigningKey.sign`; the digest is made here, for not every token hashes."""
+        """See `SigningKey.sign`; the digest is computed here, because not every token can."""
         _, digest = digest_of(self.family, parts)
         if self.family is KeyFamily.RSA:
             return self._token.use(
@@ -180,15 +180,15 @@ class TokenKey(SigningKey):
 
 
 def open_token_key(token: Token, label: str) -> TokenKey:
-    """Find a key, and its public half beside it, by its label; raises KeyUnavailable."""
+    """Return a key and its public half, found by label; raises KeyUnavailable."""
     token.use(lambda it: it.handle(label))
     return TokenKey(token, label, token.use(lambda it: _public_key(it.session, label)))
 
 
 def generate_in_token(token: Token, label: str, family: KeyFamily) -> TokenKey:
-    """Make a CA's key inside the token, RSA 4096 or EC P-384, never to leave it; raises KeyUnavailable.
+    """Make a CA's key inside the token, RSA 4096 or EC P-384, not extractable; raises KeyUnavailable.
 
-    A label that is taken is refused, for a key that is there may be a CA's.
+    A label in use is refused, because the existing key may be a CA's.
     """
 
     def make(opened: _Session) -> None:
@@ -219,12 +219,12 @@ def generate_in_token(token: Token, label: str, family: KeyFamily) -> TokenKey:
 
 
 def _public_key(session: pkcs11.Session, label: str) -> PublicKey:
-    found = session.get_key(object_class=ObjectClass.PUBLIC_KEY, label=label)
-    assert isinstance(found, pkcs11.PublicKey)
-    if found.key_type is KeyType.RSA:
+    handle = session.get_key(object_class=ObjectClass.PUBLIC_KEY, label=label)
+    assert isinstance(handle, pkcs11.PublicKey)
+    if handle.key_type is KeyType.RSA:
         return rsa.RSAPublicNumbers(
-            int.from_bytes(found[Attribute.PUBLIC_EXPONENT], "big"), int.from_bytes(found[Attribute.MODULUS], "big")
+            int.from_bytes(handle[Attribute.PUBLIC_EXPONENT], "big"), int.from_bytes(handle[Attribute.MODULUS], "big")
         ).public_key()
-    key = load_der_public_key(encode_ec_public_key(found))
+    key = load_der_public_key(encode_ec_public_key(handle))
     assert isinstance(key, PublicKey)
     return key

@@ -1,9 +1,9 @@
-"""How long a certificate is valid (B1).
+"""The validity of a certificate (B1).
 
-Years are counted in UTC, as those who read a certificate count them. From which day a limit holds is told by Finland's calendar, as every day in the
-rules is (A12): a certificate that is to start on that day begins at its midnight in Helsinki, when it is still the day before in UTC.
+Years are counted in UTC, as relying parties count them. The day from which a limit applies is a day in Helsinki, like
+every day in the rules (A12): it begins at midnight there, when it is still the day before in UTC.
 
-ValidityRefused     a longer validity was asked for than the type allows, or none at all
+ValidityRefused     the requested validity is longer than the type allows, or less than a day
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _SECOND = timedelta(seconds=1)
 
 
 class ValidityRefused(ValueError):
-    """The validity asked for cannot be given; the message is one sentence that names the limit."""
+    """The requested validity is not possible; the message is one sentence that names the limit."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Validity:
 
 
 def validity(profile: Profile, start: datetime, days: int | None = None) -> Validity:
-    """Return the validity of a certificate that starts at `start` (aware, cut to the second).
+    """Return the validity of a certificate that starts at `start` (aware, truncated to the second).
 
     `days` are whole days of 24 hours; without them the certificate is valid as long as its type allows.
     Raises ValidityRefused.
@@ -51,7 +51,7 @@ def validity(profile: Profile, start: datetime, days: int | None = None) -> Vali
 
 
 def _years_later(when: datetime, years: int) -> datetime:
-    """Return the anniversary; after 29 February, where a year has none, the earlier day, so never more than years."""
+    """Return the anniversary; that of 29 February is the 28th in other years, so never later than `years`."""
     try:
         return when.replace(year=when.year + years)
     except ValueError:

@@ -1,1 +1,1 @@
-"""Applications of all types while everything is killed at random, and the proof that nothing came of it but what should."""
+"""A chaos test: applications of all types while everything is killed at random, and the check of the outcome."""

@@ -1,4 +1,4 @@
-"""The customers: their keys and requests, their applications, and the records that the e-service sends of them."""
+"""The customers: their keys and requests, their applications, and the records that the e-service sends for them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from servicecert_schemas.revocation import RevocationReason
 from servicecert_schemas.topics import MAX_EVENT_BYTES
 from servicecert_schemas.values import CertificateType
 
-from chaos.plan import REQUESTS, Case, Poison, PoisonRecord, Way
+from chaos.plan import REQUESTS, Case, Poison, PoisonRecord, Scenario
 
 KINDS = (openssl.EC_P384, openssl.RSA_2048, openssl.RSA_3072)
-"""What the first, the second and the third key of each customer are."""
+"""The kinds of each customer's first, second and third key."""
 
 
 @dataclass(frozen=True)
@@ -33,37 +33,37 @@ class Customers:
 
     requests: dict[CertificateType, list[str]]
 
-    def first_records(self, case: Case) -> Iterator[Record]:
-        """All that the e-service sends of a case unasked, in order."""
+    def initial_records(self, case: Case) -> Iterator[Record]:
+        """Yield all records of a case that the e-service sends without waiting, in order."""
         events = list(zip(case.event_ids, self._events(case), strict=False))
         records = [_record(event_id, data) for event_id, data in events]
-        if case.anew:
-            # The first event once more, as if the customer had pressed the button twice: answered, and nothing else.
+        if case.resubmitted:
+            # The first event again under another id, as if the customer clicked twice: it is only answered.
             records.append(_record(UUID(int=case.event_ids[0].int ^ 1), events[0][1]))
         yield from records
-        if case.twice:
+        if case.duplicated:
             yield records[0]
 
     def _events(self, case: Case) -> Iterator[EventData]:
         application, csr = example(case.type), self.requests[case.type][case.request]
         customer = customer_of(application)
-        match case.way:
-            case Way.STRAIGHT | Way.REVOKED:
+        match case.scenario:
+            case Scenario.STRAIGHT | Scenario.REVOKED:
                 yield customer.submitted(case.case_id, application, csr)
-            case Way.CSR_LATER:
+            case Scenario.CSR_LATER:
                 yield customer.submitted(case.case_id, application, None)
                 yield customer.attached(case.case_id, csr)
-            case Way.SUPPLEMENTED:
+            case Scenario.SUPPLEMENTED:
                 yield customer.submitted(case.case_id, mistaken(application), csr)
                 yield customer.supplemented(case.case_id, application, None)
-            case Way.RETURNED:
+            case Scenario.RETURNED:
                 yield customer.submitted(case.case_id, mistaken(application), csr)
-            case Way.REFUSED:
+            case Scenario.REFUSED:
                 yield replace(customer, assurance=Assurance.LOW).submitted(case.case_id, application, csr)
 
 
-def openings() -> list[EventData]:
-    """The accounts of the four organisations are opened, as they were before anybody applies."""
+def account_openings() -> list[EventData]:
+    """Return the events that open the accounts of the four organisations, before any application."""
     applications = [example(type) for type in CertificateType]
     return [customer_of(each).opened(each.applicant.business_id, each.unit_long_name) for each in applications]
 
@@ -73,34 +73,34 @@ def customer_of(application: Application) -> Customer:
 
 
 def revocation(case: Case, serial: str) -> Record:
-    """The request to revoke the case's certificate."""
-    asked = customer_of(example(case.type)).revocation(case.case_id, serial, RevocationReason.NO_LONGER_NEEDED)
-    return _record(case.event_ids[2], asked.model_copy(update={"request_id": case.event_ids[2]}))
+    """Return the record that requests the revocation of the case's certificate."""
+    event = customer_of(example(case.type)).revocation(case.case_id, serial, RevocationReason.NO_LONGER_NEEDED)
+    return _record(case.event_ids[2], event.model_copy(update={"request_id": case.event_ids[2]}))
 
 
-def mails_owed(case: Case) -> int:
-    """How many mails a case brings about: orderer and technical contact hear of an application, the shared mailbox of the certificate too.
+def expected_mails(case: Case) -> int:
+    """Return the number of mails of a case: orderer and technical contact get all, the shared mailbox the certificate.
 
-    Who was not strongly authenticated has nothing mailed, and only the technical contact is invited to attach a request.
+    No mail is sent without strong authentication; only the technical contact is invited to attach a request.
     """
     applicants = 2
-    everybody = applicants + (example(case.type).shared_mailbox is not None)
+    all_recipients = applicants + (example(case.type).shared_mailbox is not None)
     return {
-        Way.STRAIGHT: everybody,
-        Way.CSR_LATER: 1 + everybody,
-        Way.SUPPLEMENTED: applicants + everybody,
-        Way.RETURNED: applicants,
-        Way.REFUSED: 0,
-        Way.REVOKED: 2 * everybody,
-    }[case.way]
+        Scenario.STRAIGHT: all_recipients,
+        Scenario.CSR_LATER: 1 + all_recipients,
+        Scenario.SUPPLEMENTED: applicants + all_recipients,
+        Scenario.RETURNED: applicants,
+        Scenario.REFUSED: 0,
+        Scenario.REVOKED: 2 * all_recipients,
+    }[case.scenario]
 
 
 def _record(event_id: UUID, data: EventData) -> Record:
     return to_record(data, source=E_SERVICE, id=event_id, time=datetime.now(UTC))
 
 
-def poisonous(planned: PoisonRecord) -> tuple[bytes | None, list[tuple[str, bytes]], bytes]:
-    """Key, headers and value of a record that no service can take."""
+def poison_record(planned: PoisonRecord) -> tuple[bytes | None, list[tuple[str, bytes]], bytes]:
+    """Return key, headers and value of a record that no service can process."""
     good = _record(planned.event_id, Customer("account-1").attached(planned.key, "no request"))
     match planned.poison:
         case Poison.NOISE:
@@ -117,9 +117,9 @@ def poisonous(planned: PoisonRecord) -> tuple[bytes | None, list[tuple[str, byte
 
 
 async def customers() -> Customers:
-    """Has OpenSSL make the keys and requests. Raises Told."""
+    """Return the customers, with keys and requests made by OpenSSL. Raises UserError."""
     with TemporaryDirectory() as folder:
-        made = {
+        requests = {
             type: await asyncio.gather(
                 *(
                     openssl.make_request(KINDS[number], "nothing of this is copied", Path(folder), f"{type}-{number}")
@@ -128,4 +128,4 @@ async def customers() -> Customers:
             )
             for type in CertificateType
         }
-        return Customers({type: [read_csr(path) for path in paths] for type, paths in made.items()})
+        return Customers({type: [read_csr(path) for path in paths] for type, paths in requests.items()})

@@ -1,6 +1,6 @@
-"""What is going to happen, drawn from a seed: the same seed and size give the same cases, the same harm, at the same places.
+"""The plan of a run, drawn from a seed: the same seed and size give the same cases and faults, in the same order.
 
-Only how far the system has come when the harm is done is the machine's matter.
+Only the system's progress at the moment of a fault depends on the machine.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from servicecert_schemas.values import CertificateType
 
 T = TypeVar("T")
 REQUESTS = 3
-"""How many keys, and certificate requests with them, the applicants of each type have."""
+"""Number of keys, each with a certificate request, of the applicants of each type."""
 
 
-class Way(StrEnum):
-    """What a case goes through."""
+class Scenario(StrEnum):
+    """The course of a case."""
 
     STRAIGHT = "straight"
     CSR_LATER = "csr-later"
@@ -32,50 +32,50 @@ class Way(StrEnum):
     REVOKED = "revoked"
 
     @property
-    def end(self) -> CaseState:
-        """The state that the case comes to."""
-        return _ENDS[self]
+    def end_state(self) -> CaseState:
+        """The final state of the case."""
+        return _END_STATES[self]
 
     @property
     def is_certified(self) -> bool:
-        return self not in (Way.RETURNED, Way.REFUSED)
+        return self not in (Scenario.RETURNED, Scenario.REFUSED)
 
 
-_ENDS = {
-    Way.STRAIGHT: CaseState.DELIVERED,
-    Way.CSR_LATER: CaseState.DELIVERED,
-    Way.SUPPLEMENTED: CaseState.DELIVERED,
-    Way.RETURNED: CaseState.RETURNED,
-    Way.REFUSED: CaseState.REFUSED,
-    Way.REVOKED: CaseState.REVOKED,
+_END_STATES = {
+    Scenario.STRAIGHT: CaseState.DELIVERED,
+    Scenario.CSR_LATER: CaseState.DELIVERED,
+    Scenario.SUPPLEMENTED: CaseState.DELIVERED,
+    Scenario.RETURNED: CaseState.RETURNED,
+    Scenario.REFUSED: CaseState.REFUSED,
+    Scenario.REVOKED: CaseState.REVOKED,
 }
 
-WAYS = (
-    *[Way.STRAIGHT] * 11,
-    *[Way.CSR_LATER] * 2,
-    *[Way.SUPPLEMENTED] * 2,
-    *[Way.RETURNED] * 2,
-    *[Way.REFUSED] * 2,
-    Way.REVOKED,
+SCENARIOS = (
+    *[Scenario.STRAIGHT] * 11,
+    *[Scenario.CSR_LATER] * 2,
+    *[Scenario.SUPPLEMENTED] * 2,
+    *[Scenario.RETURNED] * 2,
+    *[Scenario.REFUSED] * 2,
+    Scenario.REVOKED,
 )
-"""Of twenty cases, how many go which way."""
+"""The distribution of twenty cases over the scenarios."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One application. `event_ids` are those of its events; `twice` sends the first again under its id, `anew` under another one."""
+    """One application. Its first event is sent again if `duplicated`, and under a new id if `resubmitted`."""
 
     case_id: UUID
     type: CertificateType
     request: int
-    way: Way
+    scenario: Scenario
     event_ids: tuple[UUID, UUID, UUID]
-    twice: bool
-    anew: bool
+    duplicated: bool
+    resubmitted: bool
 
 
 class Poison(StrEnum):
-    """What is wrong with a record that must be parked."""
+    """The defect of a record that must be parked."""
 
     NOISE = "noise"
     NO_KEY = "no-key"
@@ -86,7 +86,7 @@ class Poison(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PoisonRecord:
-    """A record that every service which reads the topic must park."""
+    """A record that every service that reads the topic must park."""
 
     poison: Poison
     topic: str
@@ -94,8 +94,8 @@ class PoisonRecord:
     event_id: UUID
 
 
-class Blow(StrEnum):
-    """A kind of harm."""
+class FaultKind(StrEnum):
+    """A kind of injector."""
 
     KILL = "worker killed"
     STOP = "worker stopped"
@@ -112,17 +112,17 @@ class Blow(StrEnum):
     REFUSE_MAIL = "mail server refusing at random"
 
 
-BLOWS = (*[Blow.KILL] * 5, *[Blow.STOP] * 2, *[Blow.FREEZE] * 2, *list(Blow)[3:])
-"""Of nineteen blows, how many are of which kind."""
+FAULT_KINDS = (*[FaultKind.KILL] * 5, *[FaultKind.STOP] * 2, *[FaultKind.FREEZE] * 2, *list(FaultKind)[3:])
+"""The distribution of nineteen faults over the kinds."""
 
-_OF_A_WORKER = (Blow.KILL, Blow.STOP, Blow.FREEZE)
+_WORKER_FAULTS = (FaultKind.KILL, FaultKind.STOP, FaultKind.FREEZE)
 
 
 @dataclass(frozen=True, slots=True)
-class Strike:
-    """Harm to one part: `wait` s after its burst began to be sent, and for `seconds` where it lasts. `target` is a worker's name, or empty."""
+class Fault:
+    """A fault of one component `wait` s after its burst begins, for `seconds`. `target` is a worker, or empty."""
 
-    blow: Blow
+    kind: FaultKind
     target: str
     wait: float
     seconds: float
@@ -130,11 +130,11 @@ class Strike:
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """What is sent at once, the harm that is done meanwhile, and how long it is quiet after."""
+    """The records that are sent at once, the fault meanwhile, and the pause afterwards in seconds."""
 
     cases: tuple[Case, ...]
     poison: tuple[PoisonRecord, ...]
-    strike: Strike | None
+    fault: Fault | None
     pause: float
 
 
@@ -154,49 +154,54 @@ class Plan:
         return [record for burst in self.bursts for record in burst.poison]
 
 
-def blows_for(applications: int) -> int:
-    """How many blows so many applications get: each kind at least once."""
-    return max(len(BLOWS), applications // 30)
+def fault_count(applications: int) -> int:
+    """Return the number of faults for that many applications: each kind at least once."""
+    return max(len(FAULT_KINDS), applications // 30)
 
 
 def draw(
-    seed: int, applications: int, workers: Sequence[str], blows: int, ways: Sequence[Way] = WAYS, pause: float = 2.2
+    seed: int,
+    applications: int,
+    workers: Sequence[str],
+    faults: int,
+    scenarios: Sequence[Scenario] = SCENARIOS,
+    pause: float = 2.2,
 ) -> Plan:
-    """The plan of a seed: `applications` cases, in as many bursts as there are blows, or in one. `pause` is the longest after a burst."""
+    """Return the plan of a seed: `applications` cases, in one burst per fault. `pause` is the longest after a burst."""
     dice = random.Random(seed)
-    cases = list(_cases(dice, applications, ways))
-    strikes: list[Strike | None] = [*_strikes(dice, blows, workers)] or [None]
-    cuts = sorted(dice.randrange(len(cases) + 1) for _ in strikes[1:])
+    cases = list(_cases(dice, applications, scenarios))
+    drawn: list[Fault | None] = [*_faults(dice, faults, workers)] or [None]
+    cuts = sorted(dice.randrange(len(cases) + 1) for _ in drawn[1:])
     parts = [cases[start:end] for start, end in zip([0, *cuts], [*cuts, len(cases)], strict=True)]
     return Plan(
         seed,
         tuple(
-            Burst(tuple(part), tuple(_poison(dice)), strike, dice.uniform(0.1, pause))
-            for part, strike in zip(parts, strikes, strict=True)
+            Burst(tuple(part), tuple(_poison(dice)), fault, dice.uniform(0.1, pause))
+            for part, fault in zip(parts, drawn, strict=True)
         ),
     )
 
 
-def _cases(dice: random.Random, count: int, ways: Sequence[Way]) -> Iterator[Case]:
-    mixed, types = _decks(dice, ways), _decks(dice, tuple(CertificateType))
+def _cases(dice: random.Random, count: int, scenarios: Sequence[Scenario]) -> Iterator[Case]:
+    courses, types = _shuffled(dice, scenarios), _shuffled(dice, tuple(CertificateType))
     for _ in range(count):
         yield Case(
             case_id=_uuid(dice),
             type=next(types),
             request=dice.randrange(REQUESTS),
-            way=next(mixed),
+            scenario=next(courses),
             event_ids=(_uuid(dice), _uuid(dice), _uuid(dice)),
-            twice=dice.random() < 0.1,
-            anew=dice.random() < 0.05,
+            duplicated=dice.random() < 0.1,
+            resubmitted=dice.random() < 0.05,
         )
 
 
-def _strikes(dice: random.Random, count: int, workers: Sequence[str]) -> Iterator[Strike]:
-    blows, targets = _decks(dice, BLOWS), _decks(dice, workers)
+def _faults(dice: random.Random, count: int, workers: Sequence[str]) -> Iterator[Fault]:
+    kinds, targets = _shuffled(dice, FAULT_KINDS), _shuffled(dice, workers)
     for _ in range(count):
-        blow = next(blows)
-        target = next(targets) if blow in _OF_A_WORKER else ""
-        yield Strike(blow, target, dice.uniform(0.0, 0.5), dice.uniform(0.3, 4.0))
+        kind = next(kinds)
+        target = next(targets) if kind in _WORKER_FAULTS else ""
+        yield Fault(kind, target, dice.uniform(0.0, 0.5), dice.uniform(0.3, 4.0))
 
 
 READERS = MappingProxyType(
@@ -210,24 +215,24 @@ READERS = MappingProxyType(
         "cases": ("notifier",),
     }
 )
-"""The services that take turns over each topic, and so park what is poison there."""
+"""The services that process each topic, and so park its poison records."""
 
 
 def _poison(dice: random.Random) -> Iterator[PoisonRecord]:
     if dice.random() < 0.6:
         poison = dice.choice(list(Poison))
-        yield PoisonRecord(poison, dice.choice(_places(poison)), _uuid(dice), _uuid(dice))
+        yield PoisonRecord(poison, dice.choice(_topics_for(poison)), _uuid(dice), _uuid(dice))
 
 
-def _places(poison: Poison) -> list[str]:
-    """Where a record can be poison: the broker itself takes no record without a key into a compacted topic."""
+def _topics_for(poison: Poison) -> list[str]:
+    """Return the topics for a poison record: the broker itself rejects a record without a key in a compacted topic."""
     return [topic for topic in READERS if not (poison is Poison.NO_KEY and topic == "cases")]
 
 
-def _decks(dice: random.Random, cards: Sequence[T]) -> Iterator[T]:
-    """Cards of shuffled decks, for ever: random, and none is missing for long."""
+def _shuffled(dice: random.Random, values: Sequence[T]) -> Iterator[T]:
+    """Yield all values in random order, then again, for ever: so each occurs equally often."""
     while True:
-        yield from dice.sample(cards, len(cards))
+        yield from dice.sample(values, len(values))
 
 
 def _uuid(dice: random.Random) -> UUID:

@@ -1,4 +1,4 @@
-"""A run: the plan is played while harm is done, then all is waited for and judged."""
+"""A run: sends the plan's records and injects its faults, waits until the system is idle, and checks the outcome."""
 
 from __future__ import annotations
 
@@ -9,78 +9,82 @@ from dataclasses import dataclass
 
 from servicecert_cli.faults import UserError
 
-from chaos.plan import Blow, Plan
-from chaos.quiet import Open, Quiet
-from chaos.scene import Scene
-from chaos.strikes import Harm
+from chaos.faults import FaultInjector
+from chaos.idle import IdleCheck, Open
+from chaos.plan import FaultKind, Plan
+from chaos.testbed import Testbed
 from chaos.verdict import Evidence, Verdict, judge
 
-TELL_SECONDS = 0.5
+REPORT_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How far a run has come. `open` is what is still to be done, once all is sent."""
+    """The progress of a run. `open` is the unfinished work, once everything is sent."""
 
     sent: int
     issued: int
     mails: int
-    blows: int
+    faults: int
     open: Open
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run."""
+    """The outcome of a run."""
 
     plan: Plan
     evidence: Evidence
     verdict: Verdict
-    blows: Mapping[Blow, int]
-    unasked: tuple[str, ...]
+    faults: Mapping[FaultKind, int]
+    unexpected_exits: tuple[str, ...]
     answers_lost: int
     seconds: float
 
 
-async def run(scene: Scene, plan: Plan, tell: Callable[[State], None] = lambda _: None) -> Outcome:
-    """Plays a plan with all its harm. Raises UserError where the system does not come to rest."""
+async def run(testbed: Testbed, plan: Plan, report: Callable[[State], None] = lambda _: None) -> Outcome:
+    """Plays a plan with all its injector. Raises UserError where the system does not come to rest."""
     started = time.monotonic()
-    harm = Harm(scene.system, scene.mail_server)
+    injector = FaultInjector(testbed.system, testbed.mail_server)
 
     def state(open: Open) -> State:
-        sent, issued = scene.traffic.sent, len(scene.traffic.issued)
-        return State(sent, issued, len(scene.mail_server.mails), harm.done.total(), open)
+        sent, issued = testbed.traffic.sent, len(testbed.traffic.issued)
+        return State(sent, issued, len(testbed.mail_server.mails), injector.done.total(), open)
 
-    async def telling() -> None:
+    async def report_regularly() -> None:
         while True:
-            tell(state({}))
-            await asyncio.sleep(TELL_SECONDS)
+            report(state({}))
+            await asyncio.sleep(REPORT_SECONDS)
 
-    supervising = asyncio.create_task(harm.supervise())
-    teller = asyncio.create_task(telling())
+    supervising = asyncio.create_task(injector.supervise())
+    reporting = asyncio.create_task(report_regularly())
     try:
-        async with asyncio.TaskGroup() as strikes:
+        async with asyncio.TaskGroup() as faults:
             for burst in plan.bursts:
-                if burst.strike is not None:
-                    strikes.create_task(harm.strike(burst.strike))
-                await scene.traffic.send(burst)
+                if burst.fault is not None:
+                    faults.create_task(injector.inject(burst.fault))
+                await testbed.traffic.send(burst)
                 await asyncio.sleep(burst.pause)
-        teller.cancel()
-        await Quiet(scene.system, scene.traffic).wait(lambda open: tell(state(open)))
+        reporting.cancel()
+        await IdleCheck(testbed.system, testbed.traffic).wait(lambda open: report(state(open)))
     except UserError as restless:
-        words = f" {len(harm.unasked)} times a worker ended by itself: {harm.unasked[-1]}" if harm.unasked else ""
+        words = (
+            f" {len(injector.unexpected_exits)} times a worker ended by itself: {injector.unexpected_exits[-1]}"
+            if injector.unexpected_exits
+            else ""
+        )
         raise UserError(f"{restless}{words}") from None
     finally:
-        teller.cancel()
+        reporting.cancel()
         supervising.cancel()
-        await asyncio.wait([teller, supervising])
-    evidence = await scene.evidence()
+        await asyncio.wait([reporting, supervising])
+    evidence = await testbed.evidence()
     return Outcome(
         plan=plan,
         evidence=evidence,
         verdict=judge(plan.cases, evidence),
-        blows=harm.done,
-        unasked=tuple(harm.unasked),
-        answers_lost=scene.mail_server.lost,
+        faults=injector.done,
+        unexpected_exits=tuple(injector.unexpected_exits),
+        answers_lost=testbed.mail_server.lost,
         seconds=time.monotonic() - started,
     )

@@ -1,8 +1,8 @@
-"""A plan can be played again, and leaves nothing out."""
+"""A plan is reproducible and complete."""
 
 from __future__ import annotations
 
-from chaos.plan import Blow, Poison, Way, blows_for, draw
+from chaos.plan import FaultKind, Poison, Scenario, draw, fault_count
 
 WORKERS = ["intake", "issuer", "revoker", "notifier"]
 
@@ -12,13 +12,13 @@ def test_the_same_seed_draws_the_same_plan_and_another_seed_another() -> None:
     assert draw(7, 200, WORKERS, 20) != draw(8, 200, WORKERS, 20)
 
 
-def test_every_way_every_blow_and_every_poison_is_in_a_plan() -> None:
-    plan = draw(7, 120, WORKERS, blows_for(120))
-    assert {case.way for case in plan.cases} == set(Way)
-    assert {burst.strike.blow for burst in plan.bursts if burst.strike} == set(Blow)
-    assert {each.poison for each in draw(7, 2_000, WORKERS, blows_for(2_000)).poison} == set(Poison)
+def test_every_scenario_every_fault_and_every_poison_is_in_a_plan() -> None:
+    plan = draw(7, 120, WORKERS, fault_count(120))
+    assert {case.scenario for case in plan.cases} == set(Scenario)
+    assert {burst.fault.kind for burst in plan.bursts if burst.fault} == set(FaultKind)
+    assert {each.poison for each in draw(7, 2_000, WORKERS, fault_count(2_000)).poison} == set(Poison)
 
 
-def test_all_cases_are_sent_whatever_the_number_of_blows() -> None:
-    for blows in (0, 1, 50):
-        assert len(draw(7, 40, WORKERS, blows).cases) == 40
+def test_all_cases_are_sent_whatever_the_number_of_faults() -> None:
+    for faults in (0, 1, 50):
+        assert len(draw(7, 40, WORKERS, faults).cases) == 40

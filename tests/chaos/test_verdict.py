@@ -1,4 +1,4 @@
-"""The judgement finds whatever is wrong: each test spoils one thing of a run in which all was right."""
+"""The verdict finds every error: each test spoils one value of a correct run."""
 
 from __future__ import annotations
 
@@ -12,49 +12,49 @@ from servicecert_schemas.case import CaseState
 from servicecert_schemas.revocation import Standing
 from servicecert_schemas.values import CertificateType
 
-from chaos.plan import Case, Poison, PoisonRecord, Way
-from chaos.tables_told import CertificateRow, ParkedRow, TablesTold
-from chaos.topics_told import Issued, Revoked, Told, TopicsTold
+from chaos.observers import Mail, Signature
+from chaos.plan import Case, Poison, PoisonRecord, Scenario
+from chaos.tables import CertificateRow, ParkedRow, Tables
+from chaos.topics import CaseEvents, Issued, Revoked, Topics
 from chaos.verdict import Evidence, _wrong_voids, judge
-from chaos.witnesses import Mail, Signature
 
-CASE = Case(UUID(int=1), CertificateType.TEST_SERVER, 0, Way.REVOKED, (uuid4(), uuid4(), uuid4()), False, False)
+CASE = Case(UUID(int=1), CertificateType.TEST_SERVER, 0, Scenario.REVOKED, (uuid4(), uuid4(), uuid4()), False, False)
 POISON = PoisonRecord(Poison.NOISE, "applications", uuid4(), uuid4())
 MAILS = tuple(UUID(int=n) for n in range(10, 14))
-PLACE = ("applications", 3, 8)
+POSITION = ("applications", 3, 8)
 
 
 def good() -> Evidence:
-    """One case that is issued, mailed and revoked, and one poisonous record that is parked."""
-    told = Told(
+    """Return one case that is issued, mailed and revoked, and one poison record that is parked."""
+    events = CaseEvents(
         accepted={uuid4()},
         issued={uuid4(): Issued("test-ec", "0a", "whole", "tbs")},
         revoked={uuid4(): Revoked("test-ec", "0a", 2, "test-ec.7")},
         versions=[1, 2, 3],
-        end=CaseState.REVOKED,
+        state=CaseState.REVOKED,
         serial="0a",
         deliveries=4,
     )
     for mail in MAILS:
-        told.handed_over[mail] = {uuid4()}
-    topics = TopicsTold()
-    topics.cases[CASE.case_id] = told
+        events.handed_over[mail] = {uuid4()}
+    topics = Topics()
+    topics.cases[CASE.case_id] = events
     topics.crl_numbers["test-ec", 0] = [1, 2]
     topics.crl_numbers["test-ec", 7] = [2]
-    topics.parked["intake", PLACE] = {"no-event"}
+    topics.parked["intake", POSITION] = {"no-event"}
     topics.standings["test-ec", "0a"] = [Standing.VALID, Standing.REVOKED]
     return Evidence(
         topics=topics,
-        tables=TablesTold(
+        tables=Tables(
             certificates={CASE.case_id: CertificateRow("issued", "test-ec", "0a", "tbs", "whole")},
             standings={CASE.case_id: "revoked"},
             views={CASE.case_id: (3, "revoked")},
             mails=dict.fromkeys(MAILS, (CASE.case_id, "handed-over")),
             crl_numbers={("test-ec", 0): frozenset({1, 2}), ("test-ec", 7): frozenset({2})},
-            parked=[ParkedRow("intake", PLACE, "no-event")],
+            parked=[ParkedRow("intake", POSITION, "no-event")],
             open={},
         ),
-        poison=[(POISON, PLACE)],
+        poison=[(POISON, POSITION)],
         mails={mail: Mail(1, {b"text"}, "whole") for mail in MAILS},
         published={"test-ec": (2, frozenset({10})), "test-ec.7": (2, frozenset({10}))},
         fetched={("test-ec", 1): frozenset(), ("test-ec", 2): frozenset({10}), ("test-ec.7", 2): frozenset({10})},
@@ -64,7 +64,7 @@ def good() -> Evidence:
     )
 
 
-def told(evidence: Evidence) -> Told:
+def case_events(evidence: Evidence) -> CaseEvents:
     return evidence.topics.cases[CASE.case_id]
 
 
@@ -73,12 +73,12 @@ def test_a_good_run_is_clean() -> None:
 
 
 def no_certificate(evidence: Evidence) -> Evidence:
-    told(evidence).issued.clear()
+    case_events(evidence).issued.clear()
     return evidence
 
 
-def ended_otherwise(evidence: Evidence) -> Evidence:
-    told(evidence).end = CaseState.DELIVERED
+def ended_in_another_state(evidence: Evidence) -> Evidence:
+    case_events(evidence).state = CaseState.DELIVERED
     return evidence
 
 
@@ -90,27 +90,27 @@ def not_revoked(evidence: Evidence) -> Evidence:
     return replace(evidence, tables=replace(evidence.tables, standings={CASE.case_id: "registered"}))
 
 
-def poison_vanished(evidence: Evidence) -> Evidence:
+def poison_not_parked(evidence: Evidence) -> Evidence:
     return replace(evidence, tables=replace(evidence.tables, parked=[]))
 
 
-def poison_told_twice(evidence: Evidence) -> Evidence:
-    evidence.topics.parked["intake", PLACE].add("behind")
+def poison_reported_twice(evidence: Evidence) -> Evidence:
+    evidence.topics.parked["intake", POSITION].add("behind")
     return evidence
 
 
-def poison_not_told(evidence: Evidence) -> Evidence:
+def poison_not_reported(evidence: Evidence) -> Evidence:
     evidence.topics.parked.clear()
     return evidence
 
 
 def issued_twice(evidence: Evidence) -> Evidence:
-    told(evidence).issued[uuid4()] = Issued("test-ec", "0b", "other", "other")
+    case_events(evidence).issued[uuid4()] = Issued("test-ec", "0b", "other", "other")
     return evidence
 
 
 def accepted_twice(evidence: Evidence) -> Evidence:
-    told(evidence).accepted.add(uuid4())
+    case_events(evidence).accepted.add(uuid4())
     return evidence
 
 
@@ -146,16 +146,16 @@ def good_event_parked(evidence: Evidence) -> Evidence:
 
 
 def version_missing(evidence: Evidence) -> Evidence:
-    told(evidence).versions = [1, 3]
+    case_events(evidence).versions = [1, 3]
     return evidence
 
 
 def production_ca(evidence: Evidence) -> Evidence:
-    told(evidence).issued = {uuid4(): Issued("production-ec", "0a", "whole", "tbs")}
+    case_events(evidence).issued = {uuid4(): Issued("production-ec", "0a", "whole", "tbs")}
     return evidence
 
 
-def mail_never_came(evidence: Evidence) -> Evidence:
+def mail_not_received(evidence: Evidence) -> Evidence:
     return replace(evidence, mails={mail: evidence.mails[mail] for mail in MAILS[1:]})
 
 
@@ -175,7 +175,7 @@ def more_on_a_partition(evidence: Evidence) -> Evidence:
     return replace(evidence, published={**evidence.published, "test-ec.6": (2, frozenset({11}))})
 
 
-def crl_told_twice(evidence: Evidence) -> Evidence:
+def crl_with_two_events(evidence: Evidence) -> Evidence:
     evidence.topics.crl_numbers["test-ec", 0] = [1, 2, 2]
     return evidence
 
@@ -184,11 +184,11 @@ def crl_number_falls(evidence: Evidence) -> Evidence:
     return replace(evidence, fetch_order=[*evidence.fetch_order, ("test-ec", 1)])
 
 
-def crl_only_told_of(evidence: Evidence) -> Evidence:
+def crl_not_served(evidence: Evidence) -> Evidence:
     return replace(evidence, fetch_order=[("test-ec.7", 2), ("test-ec", 2)])
 
 
-def told_to_people_only(evidence: Evidence) -> Evidence:
+def not_published_to_ocsp(evidence: Evidence) -> Evidence:
     evidence.topics.standings["test-ec", "0a"] = [Standing.VALID]
     return evidence
 
@@ -202,7 +202,7 @@ VOID = UUID(int=2)
 
 
 def with_a_void(evidence: Evidence) -> Evidence:
-    """A second case, that ended void."""
+    """Add a second case that ended void."""
     evidence.topics.cases[VOID].voided.add(("test-ec", "0c"))
     evidence.topics.standings["test-ec", "0c"] = [Standing.REVOKED]
     tables = evidence.tables
@@ -239,12 +239,12 @@ def test_B2_a_void_that_is_revoked_without_a_word_is_clean() -> None:
         lambda of: of.published.update({"test-ec": (3, frozenset({10}))}),
     ],
 )
-def test_B2_a_void_that_is_not_revoked_or_told_is_found(spoil: Callable[[Any], object]) -> None:
+def test_B2_a_void_that_is_not_revoked_or_is_published_as_such_is_found(spoil: Callable[[Any], object]) -> None:
     evidence = with_a_void(good())
     spoil(evidence)
-    found = voids(evidence)
-    assert found
-    assert set(found) <= set(judge([CASE], evidence).faults)
+    findings = voids(evidence)
+    assert findings
+    assert set(findings) <= set(judge([CASE], evidence).inconsistencies)
 
 
 def outbox_left(evidence: Evidence) -> Evidence:
@@ -256,9 +256,19 @@ def outbox_left(evidence: Evidence) -> Evidence:
     [
         *(
             ("lost", each)
-            for each in (no_certificate, ended_otherwise, one_mail_less, not_revoked, poison_vanished, poison_not_told)
+            for each in (
+                no_certificate,
+                ended_in_another_state,
+                one_mail_less,
+                not_revoked,
+                poison_not_parked,
+                poison_not_reported,
+            )
         ),
-        *(("doubled", each) for each in (issued_twice, accepted_twice, another_text, serial_twice, poison_told_twice)),
+        *(
+            ("doubled", each)
+            for each in (issued_twice, accepted_twice, another_text, serial_twice, poison_reported_twice)
+        ),
         *(
             ("orphans", each)
             for each in (
@@ -270,19 +280,19 @@ def outbox_left(evidence: Evidence) -> Evidence:
         ),
         ("wrongly_parked", good_event_parked),
         *(
-            ("faults", each)
+            ("inconsistencies", each)
             for each in (
                 version_missing,
                 production_ca,
-                mail_never_came,
+                mail_not_received,
                 not_on_the_named_crl,
                 off_the_last_crl,
                 off_the_last_partition,
                 more_on_a_partition,
-                crl_told_twice,
+                crl_with_two_events,
                 crl_number_falls,
-                crl_only_told_of,
-                told_to_people_only,
+                crl_not_served,
+                not_published_to_ocsp,
                 unknown_to_ocsp,
                 outbox_left,
             )

@@ -1,4 +1,4 @@
-"""What the e-service sends: the planned bursts, and a request for revocation as soon as it hears of a certificate that is to be revoked."""
+"""The e-service: sends the planned bursts, and requests the planned revocations once their certificates are issued."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from servicecert_schemas.codec import Record
 from servicecert_schemas.topics import CERTIFICATES
 from servicecert_worker.kafka.cluster import Cluster
 
-from chaos.customers import Customers, poisonous, revocation
-from chaos.plan import Burst, Case, PoisonRecord, Way
+from chaos.customers import Customers, poison_record, revocation
+from chaos.plan import Burst, Case, PoisonRecord, Scenario
 
 SEND_SECONDS = 120.0
 _ISSUED = ("ce_type", CertificateIssued.TYPE.encode())
 
 
 class Traffic:
-    """Sends, and counts what it sent and heard of. An outage of the broker only makes it slower."""
+    """Sends records, and counts sent cases and issued certificates. An outage of the broker only delays it."""
 
     def __init__(self, cluster: Cluster, customers: Customers, producer: AIOKafkaProducer) -> None:
         self.sent = 0
@@ -39,11 +39,11 @@ class Traffic:
         self._positions = dict.fromkeys(self._partitions, 0)
 
     async def send(self, burst: Burst) -> None:
-        """Sends a burst's cases and poison; returns when the broker has them."""
-        self._to_revoke |= {case.case_id: case for case in burst.cases if case.way is Way.REVOKED}
+        """Send a burst's cases and poison; return when the broker has acknowledged them."""
+        self._to_revoke |= {case.case_id: case for case in burst.cases if case.scenario is Scenario.REVOKED}
         waiting = []
         for case in burst.cases:
-            waiting += [await self._send(record) for record in self._customers.first_records(case)]
+            waiting += [await self._send(record) for record in self._customers.initial_records(case)]
             self.sent += 1
         for planned in burst.poison:
             await self._send_poison(planned)
@@ -56,14 +56,14 @@ class Traffic:
         return sent
 
     async def _send_poison(self, planned: PoisonRecord) -> None:
-        key, headers, value = poisonous(planned)
+        key, headers, value = poison_record(planned)
         written = await self._producer.send_and_wait(
             self._cluster.prefix + planned.topic, value=value, key=key, headers=headers
         )
         self.poison.append((planned, written.topic, written.partition, written.offset))
 
     async def listen(self) -> None:
-        """Hears of certificates, for ever, and asks for the revocation of those that are to be revoked."""
+        """Read events about certificates, for ever, and request the planned revocations."""
         while True:
             with suppress(KafkaError, OSError):
                 await self._listen()
@@ -78,12 +78,12 @@ class Traffic:
             while True:
                 for partition, records in (await consumer.getmany(timeout_ms=200)).items():
                     for record in records:
-                        await self._hear(record)
+                        await self._handle(record)
                     self._positions[partition] = records[-1].offset + 1
         finally:
             await consumer.stop()
 
-    async def _hear(self, record: Any) -> None:
+    async def _handle(self, record: Any) -> None:
         if _ISSUED not in tuple(record.headers):
             return
         case_id = UUID(record.key.decode())
@@ -94,23 +94,23 @@ class Traffic:
             await (await self._send(revocation(case, json.loads(record.value)["serial"])))
 
     async def until_issued(self, count: int) -> None:
-        """Returns when it has heard of so many certificates. Raises TimeoutError after a minute."""
+        """Return when that many certificates are issued. Raises TimeoutError after a minute."""
         async with asyncio.timeout(60), self._more:
             await self._more.wait_for(lambda: len(self.issued) >= count)
 
-    def unheard(self, ends: dict[TopicPartition, int]) -> int:
-        """How many records about certificates are not heard yet."""
+    def unread(self, ends: dict[TopicPartition, int]) -> int:
+        """Return the number of unread records about certificates."""
         return sum(max(0, ends[partition] - self._positions[partition]) for partition in self._partitions)
 
     @property
     def partitions(self) -> list[TopicPartition]:
-        """Those it listens to."""
+        """The partitions that it reads."""
         return self._partitions
 
 
 @asynccontextmanager
 async def traffic(cluster: Cluster, customers: Customers) -> AsyncIterator[Traffic]:
-    """An e-service that listens until the context ends."""
+    """Run an e-service until the context ends."""
     producer = AIOKafkaProducer(
         bootstrap_servers=cluster.bootstrap,
         acks="all",
@@ -118,10 +118,10 @@ async def traffic(cluster: Cluster, customers: Customers) -> AsyncIterator[Traff
         request_timeout_ms=int(SEND_SECONDS * 1000),
     )
     await producer.start()
-    made = Traffic(cluster, customers, producer)
-    listening = asyncio.create_task(made.listen())
+    sender = Traffic(cluster, customers, producer)
+    listening = asyncio.create_task(sender.listen())
     try:
-        yield made
+        yield sender
     finally:
         listening.cancel()
         await asyncio.wait([listening])

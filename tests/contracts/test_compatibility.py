@@ -1,8 +1,8 @@
 """A change of a released schema is allowed only if old readers read new writers and new readers read old writers.
 
-`schemas/released/<version>/` holds the schemas of every released version of the package; nothing in there changes or goes. A writer may leave
-out what has a default and adds nothing that its schema does not know, so its side of the comparison is closed; a reader ignores what it does
-not know, so its side is open.
+`schemas/released/<version>/` holds the schemas of every released version of the package; they never change. A writer
+may omit fields with a default and adds no unknown ones, so its schema is closed in the comparison; a reader ignores
+unknown fields, so its schema is open.
 """
 
 import json
@@ -23,13 +23,13 @@ FILES = sorted(RELEASED.glob("*/*.json"))
 
 
 def load(path: Path) -> Schema:
-    """A schema without `$id`, beside which the comparison takes no reference for local."""
+    """Return a schema without `$id`, with which the comparison would not resolve local references."""
     schema: Schema = json.loads(path.read_text())
     return {name: part for name, part in schema.items() if name != "$id"}
 
 
 def any_of(node: Any) -> Any:
-    """The same schema with `anyOf` for `oneOf`, whose alternatives, told apart by a constant, the comparison does not see to be distinct."""
+    """Return the schema with `anyOf` for `oneOf`: the comparison does not see that a constant makes them distinct."""
     if isinstance(node, list):
         return [any_of(part) for part in node]
     if not isinstance(node, dict):
@@ -38,7 +38,7 @@ def any_of(node: Any) -> Any:
 
 
 def closed(node: Any) -> Any:
-    """The same schema for a writer: an object has no field but the named ones."""
+    """Return the schema for a writer: an object has no other fields than the named ones."""
     if isinstance(node, list):
         return [closed(part) for part in node]
     if not isinstance(node, dict):
@@ -48,7 +48,7 @@ def closed(node: Any) -> Any:
 
 
 def shapes(node: Schema, definitions: Schema, path: str = "") -> Iterator[tuple[str, frozenset[str]]]:
-    """The patterns and formats of each field by its place: the comparison of JSON Schemas does not look into them."""
+    """Yield the patterns and formats of each field by its path: the comparison of JSON Schemas ignores them."""
     kinds = list(alternatives(node, definitions))
     yield path, frozenset(kind[keyword] for kind in kinds for keyword in ("pattern", "format") if keyword in kind)
     for kind in kinds:
@@ -58,15 +58,15 @@ def shapes(node: Schema, definitions: Schema, path: str = "") -> Iterator[tuple[
             yield from shapes(kind["items"], definitions, f"{path}/*")
 
 
-def shapes_by_place(schema: Schema) -> dict[str, frozenset[str]]:
-    found: dict[str, frozenset[str]] = {}
+def shapes_by_path(schema: Schema) -> dict[str, frozenset[str]]:
+    merged: dict[str, frozenset[str]] = {}
     for path, here in shapes(schema, schema.get("$defs", {})):
-        found[path] = found.get(path, frozenset()) | here
-    return found
+        merged[path] = merged.get(path, frozenset()) | here
+    return merged
 
 
 def alternatives(node: Schema, definitions: Schema) -> Iterator[Schema]:
-    """What a value of this place may be, references followed."""
+    """Yield the schemas that a value may have, with references resolved."""
     match node:
         case {"$ref": reference}:
             yield from alternatives(definitions[reference.removeprefix("#/$defs/")], definitions)
@@ -78,14 +78,14 @@ def alternatives(node: Schema, definitions: Schema) -> Iterator[Schema]:
 
 
 def faults(old: Schema, new: Schema) -> list[str]:
-    """Why `new` may not replace `old`."""
-    found = []
+    """Return the reasons why `new` may not replace `old`."""
+    reasons = []
     if not check_compat(json.dumps(closed(any_of(old))), json.dumps(any_of(new)), "deserializer"):
-        found.append("the new version does not read what the old one writes")
+        reasons.append("the new version does not read what the old one writes")
     if not check_compat(json.dumps(closed(any_of(new))), json.dumps(any_of(old)), "deserializer"):
-        found.append("the old version does not read what the new one writes")
-    before, after = (shapes_by_place(schema) for schema in (old, new))
-    return found + [
+        reasons.append("the old version does not read what the new one writes")
+    before, after = (shapes_by_path(schema) for schema in (old, new))
+    return reasons + [
         f"another pattern or format at {path}" for path in before.keys() & after.keys() if before[path] != after[path]
     ]
 
@@ -113,8 +113,8 @@ def changed(change: Callable[[Schema], Any], schema: Schema = SUBMITTED) -> Sche
 
 
 def form(schema: Schema) -> Schema:
-    found: Schema = schema["$defs"]["Form"]
-    return found
+    form: Schema = schema["$defs"]["Form"]
+    return form
 
 
 ALLOWED: dict[str, Callable[[Schema], Any]] = {

@@ -1,4 +1,4 @@
-"""Stored records of every version are read for ever."""
+"""Stored records of every version stay readable."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ def load(path: Path) -> Any:
 
 
 def lost(stored: Any, written: Any, path: str = "") -> list[str]:
-    """The places where something that is stored is not written again. What a later version adds is none."""
+    """Return the paths of stored values that are not written again. Fields added by a later version do not count."""
     match stored:
         case dict():
             return [

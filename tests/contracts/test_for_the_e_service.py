@@ -1,4 +1,4 @@
-"""What docs/for-the-e-service.md shows is run as it stands there, against a real broker."""
+"""Runs the examples of docs/for-the-e-service.md unchanged, against a real broker."""
 
 import asyncio
 import json
@@ -45,14 +45,14 @@ MAIN_CLASSES = {
 
 
 def shown(language: str, word: str) -> str:
-    """The one block of the page in that language which has the word."""
+    """Return the only block of the page in that language that has the word."""
     (block,) = [text for name, text in BLOCKS if name == language and word in text]
     return str(block)
 
 
 @pytest.fixture(scope="module")
 def bootstrap() -> Iterator[str]:
-    """The address of a broker with the topics of the page: one of our own, unless the environment names another."""
+    """The address of a broker with the topics of the page: a new one, unless the environment names one."""
     address = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     kafka = Kafka()
     try:
@@ -67,7 +67,7 @@ def bootstrap() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def console() -> Java:
-    """Kafka's console tools, which are in a jar of their own."""
+    """Kafka's console tools, which are in a separate jar."""
     java = prepare(CACHE, silent, train)
     with locked(CACHE, silent):
         tools = class_path(CACHE, silent, TOOLS)
@@ -75,7 +75,7 @@ def console() -> Java:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, bootstrap: str, console: Java) -> Path:
+def workdir(tmp_path: Path, bootstrap: str, console: Java) -> Path:
     """A folder with the page's request, and commands named as in Kafka's distribution."""
     commands = tmp_path / "bin"
     commands.mkdir()
@@ -86,12 +86,12 @@ def desk(tmp_path: Path, bootstrap: str, console: Java) -> Path:
     return tmp_path
 
 
-async def start(desk: Path, bootstrap: str, *command: str) -> asyncio.subprocess.Process:
-    path = f"{desk / 'bin'}{os.pathsep}{os.environ['PATH']}"
+async def start(workdir: Path, bootstrap: str, *command: str) -> asyncio.subprocess.Process:
+    path = f"{workdir / 'bin'}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "KAFKA_BOOTSTRAP_SERVERS": bootstrap}
     return await asyncio.create_subprocess_exec(
         *command,
-        cwd=desk,
+        cwd=workdir,
         env=environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -99,20 +99,20 @@ async def start(desk: Path, bootstrap: str, *command: str) -> asyncio.subprocess
     )
 
 
-async def run(desk: Path, bootstrap: str, *command: str) -> str:
-    """What a command says. It must end well."""
-    process = await start(desk, bootstrap, *command)
+async def run(workdir: Path, bootstrap: str, *command: str) -> str:
+    """Return the output of a command that must succeed."""
+    process = await start(workdir, bootstrap, *command)
     out, err = await process.communicate()
     assert process.returncode == 0, err.decode()
     return out.decode()
 
 
-async def shell(desk: Path, bootstrap: str, block: str) -> str:
-    return await run(desk, bootstrap, "sh", "-eu", "-c", block)
+async def shell(workdir: Path, bootstrap: str, block: str) -> str:
+    return await run(workdir, bootstrap, "sh", "-eu", "-c", block)
 
 
 async def published(bootstrap: str, case_id: UUID) -> ApplicationSubmitted:
-    """The application of that case, as intake reads it."""
+    """Return the application of that case, as intake reads it."""
     async with (
         AIOKafkaConsumer(APPLICATIONS.name, bootstrap_servers=bootstrap, auto_offset_reset="earliest") as consumer,
         asyncio.timeout(60),
@@ -140,31 +140,31 @@ def view(case_id: UUID, version: int, state: str, example: int, account: str = "
 
 
 def is_the_application(data: ApplicationSubmitted) -> None:
-    """Both ways of the page send the same application."""
+    """Assert the application that both examples of the page send."""
     assert data.form.names.dns == ("kanta.laakaritalo.example",)
     assert data.form.unit_long_name == "Exempelby läkarstation"
     assert data.form.technical_contact.organisation == "Esimerkkiylläpito Oy"
 
 
-async def test_A1_an_application_from_python_arrives(desk: Path, bootstrap: str) -> None:
-    await shell(desk, bootstrap, shown("sh", "openssl req -new"))
-    (desk / "submit.py").write_text(shown("python", "AIOKafkaProducer"))
-    case_id = UUID((await run(desk, bootstrap, sys.executable, "submit.py")).strip())
+async def test_A1_an_application_from_python_arrives(workdir: Path, bootstrap: str) -> None:
+    await shell(workdir, bootstrap, shown("sh", "openssl req -new"))
+    (workdir / "submit.py").write_text(shown("python", "AIOKafkaProducer"))
+    case_id = UUID((await run(workdir, bootstrap, sys.executable, "submit.py")).strip())
     data = await published(bootstrap, case_id)
     is_the_application(data)
     assert data.csr is not None
     assert x509.load_pem_x509_csr(data.csr.encode()).is_signature_valid
 
 
-async def test_A1_an_application_from_the_console_tools_arrives(desk: Path, bootstrap: str) -> None:
-    await shell(desk, bootstrap, shown("sh", "openssl req -new"))
-    case_id = UUID((await shell(desk, bootstrap, shown("sh", "kafka-console-producer"))).split()[-1])
+async def test_A1_an_application_from_the_console_tools_arrives(workdir: Path, bootstrap: str) -> None:
+    await shell(workdir, bootstrap, shown("sh", "openssl req -new"))
+    case_id = UUID((await shell(workdir, bootstrap, shown("sh", "kafka-console-producer"))).split()[-1])
     is_the_application(await published(bootstrap, case_id))
 
 
-async def test_E1_the_states_of_a_case_are_told_from_python(desk: Path, bootstrap: str) -> None:
+async def test_E1_the_states_of_a_case_are_read_from_python(workdir: Path, bootstrap: str) -> None:
     case_id = uuid4()
-    (desk / "watch.py").write_text(shown("python", "async def watch"))
+    (workdir / "watch.py").write_text(shown("python", "async def watch"))
     for case in (
         view(case_id, 1, "returned", 1),
         view(uuid4(), 1, "delivered", 0),
@@ -173,16 +173,16 @@ async def test_E1_the_states_of_a_case_are_told_from_python(desk: Path, bootstra
         view(case_id, 3, "delivered", 0),
     ):
         await publish(bootstrap, case)
-    told = await run(desk, bootstrap, sys.executable, "watch.py", str(case_id))
-    assert re.findall(r"^([a-z-]+) -", told, re.MULTILINE) == ["returned", "accepted", "delivered"]
-    assert "attachments - Liitä tietojärjestelmän vaatimustenmukaisuustodistus." in told
-    assert "4d8a31f07c5be29461a0d3c97e18f2b5" in told
+    output = await run(workdir, bootstrap, sys.executable, "watch.py", str(case_id))
+    assert re.findall(r"^([a-z-]+) -", output, re.MULTILINE) == ["returned", "accepted", "delivered"]
+    assert "attachments - Liitä tietojärjestelmän vaatimustenmukaisuustodistus." in output
+    assert "4d8a31f07c5be29461a0d3c97e18f2b5" in output
 
 
-async def test_E4_the_customers_page_is_drawn_from_the_cases_alone(desk: Path, bootstrap: str) -> None:
+async def test_E4_the_customers_page_is_drawn_from_the_cases_alone(workdir: Path, bootstrap: str) -> None:
     account = f"account-{uuid4()}"
     granted, unfinished, closed, erased, foreign = (uuid4() for _ in range(5))
-    (desk / "page.py").write_text(shown("python", "async def cases_of"))
+    (workdir / "page.py").write_text(shown("python", "async def cases_of"))
     for case in (
         view(granted, 1, "accepted", 0, account),
         view(erased, 1, "delivered", 0, account),
@@ -195,18 +195,18 @@ async def test_E4_the_customers_page_is_drawn_from_the_cases_alone(desk: Path, b
     ):
         await publish(bootstrap, case)
     await publish(bootstrap, view(erased, 2, "delivered", 0, account), erased=True)
-    told = await run(desk, bootstrap, sys.executable, "page.py", account)
-    assert sorted(line.split()[:4] for line in told.splitlines()) == [
+    output = await run(workdir, bootstrap, sys.executable, "page.py", account)
+    assert sorted(line.split()[:4] for line in output.splitlines()) == [
         ["granted", str(granted), "server", "delivered"],
         ["unfinished", str(unfinished), "system-signature", "returned"],
     ]
 
 
-async def test_E1_a_portal_built_on_faststream_reads_the_cases(desk: Path, bootstrap: str) -> None:
+async def test_E1_a_portal_built_on_faststream_reads_the_cases(workdir: Path, bootstrap: str) -> None:
     case_id = uuid4()
-    (desk / "portal.py").write_text(shown("python", "FastStream"))
+    (workdir / "portal.py").write_text(shown("python", "FastStream"))
     await publish(bootstrap, view(case_id, 1, "returned", 1))
-    process = await start(desk, bootstrap, sys.executable, "portal.py")
+    process = await start(workdir, bootstrap, sys.executable, "portal.py")
     assert process.stdout is not None
     try:
         async with asyncio.timeout(60):
@@ -218,10 +218,10 @@ async def test_E1_a_portal_built_on_faststream_reads_the_cases(desk: Path, boots
     assert line.decode().split() == [str(case_id), "1", "returned"]
 
 
-async def test_E1_the_cases_are_seen_with_the_console_tools(desk: Path, bootstrap: str) -> None:
+async def test_E1_the_cases_are_seen_with_the_console_tools(workdir: Path, bootstrap: str) -> None:
     case_id = uuid4()
     await publish(bootstrap, view(case_id, 1, "returned", 1))
-    process = await start(desk, bootstrap, "sh", "-eu", "-c", shown("sh", "kafka-console-consumer"))
+    process = await start(workdir, bootstrap, "sh", "-eu", "-c", shown("sh", "kafka-console-consumer"))
     assert process.stdout is not None
     try:
         async with asyncio.timeout(60):

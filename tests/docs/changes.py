@@ -1,4 +1,4 @@
-"""A copy of the checkout that is changed as a page says, and run beside the real one."""
+"""A copy of the checkout, to be changed as a page says and then run."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from docs.pages import CHECKOUT
 
 from docs import pages
 
-ROOMS = ("schemas", "worker", "pki", "services", "cli")
+PACKAGE_FOLDERS = ("schemas", "worker", "pki", "services", "cli")
 PATHS = ("schemas", "worker", "pki", *(f"services/{name.name}" for name in (CHECKOUT / "services").iterdir()), "cli")
 PAGE = CHECKOUT / "docs" / "development.md"
 
 
 class Copy:
-    """The product's packages in a folder of their own. Only `edit`, `add` and what `python` runs change it."""
+    """A copy of the product's packages. Only `edit`, `add` and programs run by `python` change it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for room in ROOMS:
-            copytree(CHECKOUT / room, folder / room)
+        for name in PACKAGE_FOLDERS:
+            copytree(CHECKOUT / name, folder / name)
 
     def edit(self, path: str, before: str, after: str) -> None:
-        """Replace a text that stands once in a file."""
+        """Replace a text that occurs once in a file."""
         text = (self.folder / path).read_text()
         assert text.count(before) == 1, f"{path} has {text.count(before)} times: {before}"
         (self.folder / path).write_text(text.replace(before, after))
 
     def add(self, path: str, text: str) -> None:
-        """Write a file that was not there."""
+        """Write a new file."""
         with (self.folder / path).open("x") as file:
             file.write(text)
 
     def python(self, *arguments: str) -> str:
-        """What Python writes that finds the copy's packages before all others."""
+        """Return the output of Python with the copy's packages first on its path."""
         places = [*(str(self.folder / path) for path in PATHS), str(CHECKOUT / "tests")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places), "PYTHONDONTWRITEBYTECODE": "1"}
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, *arguments],
             cwd=self.folder,
             env=environment,
@@ -50,11 +50,11 @@ class Copy:
             timeout=120,
             check=False,
         )
-        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-        return done.stdout
+        assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
+        return result.stdout
 
     def changed(self) -> set[Path]:
-        """The files that are not as in the checkout, relative to it."""
+        """Return the files that differ from the checkout, relative to it."""
         return {path for path in self._files() if not _same(CHECKOUT / path, self.folder / path)}
 
     def _files(self) -> Iterator[Path]:
@@ -68,17 +68,17 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def named(heading: str) -> set[Path]:
-    """The files and folders of the product that the steps under a heading of the page link to, relative to the checkout."""
-    found = {
+    """Return the product's paths that the steps under a heading of the page link to, relative to the checkout."""
+    paths = {
         (PAGE.parent / link.partition("#")[0]).resolve().relative_to(CHECKOUT)
         for step in pages.steps(PAGE, heading)
         for link in pages.links_in(step)
     }
-    return {path for path in found if path.parts[0] in ROOMS}
+    return {path for path in paths if path.parts[0] in PACKAGE_FOLDERS}
 
 
 def assert_followed(heading: str, copy: Copy) -> None:
-    """Assert that the files which were changed are those that the steps name: each file, and something in each folder."""
+    """Assert that the changed files are those that the steps name: each file, and at least one in each folder."""
     steps, changed = named(heading), copy.changed()
     unnamed = {path for path in changed if path not in steps and not steps & set(path.parents)}
     assert not unnamed, f"no step under {heading!r} names {unnamed}"

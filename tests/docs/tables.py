@@ -1,8 +1,8 @@
-"""The tables of the pages that say what the code says: environment, metrics, and which tests hold which rule.
+"""Generates tables of the pages from the code: environment variables, metrics, tests of each rule, and more.
 
-    .venv/bin/python tests/docs/tables.py       writes them anew, as `make format` does
+    .venv/bin/python tests/docs/tables.py       rewrites them, as `make format` does
 
-A table stands between `<!-- NAME -->` and `<!-- end -->`. In a table of rules only the last column is written.
+A table is between `<!-- NAME -->` and `<!-- end -->`. In a table of rules only the last column is generated.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _MARK = re.compile(r"mark\.rule\(\"([A-E]\d+)\"\)")
 
 
 def environment() -> list[str]:
-    """Each variable that a service reads, once, with who reads it."""
+    """Return each environment variable, once, with the services that read it."""
     readers: dict[str, list[str]] = defaultdict(list)
     fields: dict[str, FieldInfo] = {}
     everybody = ProcessSettings.model_fields.keys()
@@ -80,17 +80,17 @@ def environment() -> list[str]:
 
 
 def metrics() -> list[str]:
-    """Each metric of a worker, as Prometheus names it."""
+    """Return each metric of a worker, by its Prometheus name."""
     return _metrics(Metrics(""))
 
 
 def ocsp_metrics() -> list[str]:
-    """What a responder shows."""
+    """Return the metrics of an OCSP responder."""
     return _metrics(ResponderMetrics())
 
 
 def _metrics(of: object) -> list[str]:
-    found = [each for each in vars(of).values() if isinstance(each, MetricWrapperBase)]
+    metrics = [each for each in vars(of).values() if isinstance(each, MetricWrapperBase)]
     return _table(
         ("metric", "type", "labels", "meaning"),
         (
@@ -100,7 +100,7 @@ def _metrics(of: object) -> list[str]:
                 ", ".join(each._labelnames),
                 each._documentation,
             )
-            for each in found
+            for each in metrics
         ),
     )
 
@@ -110,31 +110,31 @@ async def _unread() -> dict[str, float]:
 
 
 def issuer_metrics() -> list[str]:
-    """What the issuer's workers show beside them."""
+    """Return the additional metrics of the issuer's workers."""
     return _gauges(gauges(_unread, _unread, _unread, _unread))
 
 
 def intake_metrics() -> list[str]:
-    """What intake's workers show beside them."""
+    """Return the additional metrics of intake's workers."""
     unread: Any = None
     return _gauges([*lost_keys.gauges(NO_LISTS, unread), *open_clocks.gauges(unread, unread)])
 
 
 def notifier_metrics() -> list[str]:
-    """What the notifier's workers show beside them."""
+    """Return the additional metrics of the notifier's workers."""
     unread: Any = None
     return _gauges(mail_gauges(unread, unread, unread, Waiting(unread, unread)))
 
 
 def revoker_metrics() -> list[str]:
-    """What the revoker's workers show beside them."""
+    """Return the additional metrics of the revoker's workers."""
     unread: Any = None
     crls = crl_gauges.gauges((), crl_gauges.Tally(), unread)
     return _gauges([*crls, *open_gauges(unread, unread)])
 
 
 def reasons() -> list[str]:
-    """The reasons for a revocation, and who may give them."""
+    """Return the reasons for a revocation, and the roles that may give them."""
     roles = [role for role in Role if role is not Role.OPERATOR]
     return _table(
         ("code", "who may give it", *LANGUAGES),
@@ -152,23 +152,23 @@ def reasons() -> list[str]:
 
 
 def revocation_answers() -> list[str]:
-    """What is answered to a request for revocation that is not granted."""
+    """Return the answers to a refused request for revocation."""
     return _texts("code", REFUSALS)
 
 
-def _texts(head: str, told: Mapping[str, Texts], show: Callable[[str], str] = "`{}`".format) -> list[str]:
-    return _table((head, *LANGUAGES), ((show(key), it.sv, it.fi, it.en) for key, it in told.items()))
+def _texts(head: str, texts: Mapping[str, Texts], show: Callable[[str], str] = "`{}`".format) -> list[str]:
+    return _table((head, *LANGUAGES), ((show(key), it.sv, it.fi, it.en) for key, it in texts.items()))
 
 
-def _gauges(found: Sequence[ServiceGauge]) -> list[str]:
+def _gauges(gauges: Sequence[ServiceGauge]) -> list[str]:
     return _table(
         ("metric", "type", "labels", "meaning"),
-        ((f"`{each.name}`", "gauge", ", ".join(each.labels), each.text) for each in found),
+        ((f"`{each.name}`", "gauge", ", ".join(each.labels), each.text) for each in gauges),
     )
 
 
 def topics() -> list[str]:
-    """The catalogue."""
+    """Return the catalogue of topics."""
     return _table(
         ("topic", "key", "written by", "read by", "kept"),
         (
@@ -189,7 +189,7 @@ def topics() -> list[str]:
 
 
 def deficiencies() -> list[str]:
-    """Everything that an application can lack."""
+    """Return all deficiencies of applications."""
     lacks = {each.key or each.code: each for each in LACKS}
     return _table(
         ("code", "field", "the case is", *LANGUAGES),
@@ -201,57 +201,57 @@ def deficiencies() -> list[str]:
 
 
 def answers() -> list[str]:
-    """Everything that is answered to what does not fit a case."""
+    """Return all answers to events that do not fit the case."""
     return _texts("code", ANSWERS)
 
 
 def notes() -> list[str]:
-    """Everything that is noted of a renewal."""
+    """Return all notes about a renewal."""
     return _texts("code", NOTES)
 
 
 def next_steps() -> list[str]:
-    """Who has to do what next."""
+    """Return the texts of the next step."""
     return _texts(
         "when", NEXT_STEPS, lambda key: f"`{key}`" if key in frozenset(CaseState) else key.replace("-", " ")
     )
 
 
 def case() -> list[str]:
-    """The states of a case as a diagram, with the events that lead from one to the next."""
-    places = {state: state.replace("-", "_") for state in CaseState}
+    """Return the state diagram of a case, with the events of each transition."""
+    names = {state: state.replace("-", "_") for state in CaseState}
     ends = [state for state in CaseState if not any(before is state for before, _ in WAYS)]
     return [
         "```mermaid",
         "stateDiagram-v2",
-        *(f'    state "{state}" as {place}' for state, place in places.items() if state != place),
-        f"    [*] --> {places[CaseState.SUBMITTED]}: application.submitted",
-        *(f"    {places[before]} --> {places[after]}: {', '.join(why)}" for (before, after), why in WAYS.items()),
-        *(f"    {places[state]} --> [*]" for state in ends),
+        *(f'    state "{state}" as {name}' for state, name in names.items() if state != name),
+        f"    [*] --> {names[CaseState.SUBMITTED]}: application.submitted",
+        *(f"    {names[before]} --> {names[after]}: {', '.join(events)}" for (before, after), events in WAYS.items()),
+        *(f"    {names[state]} --> [*]" for state in ends),
         "```",
     ]
 
 
-def holding(rule: str) -> str:
-    """The test files that have a test named for a rule or an invariant, as links."""
+def tests_of(rule: str) -> str:
+    """Return links to the test files that have a test named after a rule or an invariant."""
     return ", ".join(
         f"[{path.parent.name}/{path.stem.removeprefix('test_')}](../{path.relative_to(CHECKOUT)})"
-        for path in _held()[rule]
+        for path in _files_by_rule()[rule]
     )
 
 
-def _held() -> dict[str, list[Path]]:
-    held: dict[str, list[Path]] = defaultdict(list)
+def _files_by_rule() -> dict[str, list[Path]]:
+    files: dict[str, list[Path]] = defaultdict(list)
     for path in sorted((CHECKOUT / "tests").rglob("test_*.py")):
         text = path.read_text()
         named = {name for names in _TEST.findall(text) for name in names.split("_")[1:]} | set(_MARK.findall(text))
         for rule in named:
-            held[rule].append(path)
-    return held
+            files[rule].append(path)
+    return files
 
 
 def written(page: Path) -> str:
-    """A page with its tables as they must be."""
+    """Return a page with its tables generated."""
     text = page.read_text()
     for name, table in WHOLE.items():
         head = f"<!-- {name} -->\n"
@@ -259,21 +259,21 @@ def written(page: Path) -> str:
             before, _, rest = text.partition(head)
             _, end, after = rest.partition("<!-- end -->")
             text = "".join((before, head, *(f"{line}\n" for line in table()), end, after))
-    return re.sub(r"<!-- rules -->\n.*?<!-- end -->", lambda found: _with_tests(found[0]), text, flags=re.DOTALL)
+    return re.sub(r"<!-- rules -->\n.*?<!-- end -->", lambda match: _with_tests(match[0]), text, flags=re.DOTALL)
 
 
 def _with_tests(table: str) -> str:
     return re.sub(
         r"^(\| (?:\*\*)?([A-EI]\d+)\b.*\|)[^|\n]*\|$",
-        lambda row: f"{row[1]} {holding(row[2]) or '-'} |",
+        lambda row: f"{row[1]} {tests_of(row[2]) or '-'} |",
         table,
         flags=re.MULTILINE,
     )
 
 
 def _settings(service: str) -> type[BaseSettings]:
-    found: type[BaseSettings] = import_module(f"servicecert_{service}.settings").Settings
-    return found
+    settings: type[BaseSettings] = import_module(f"servicecert_{service}.settings").Settings
+    return settings
 
 
 def _default(field: FieldInfo) -> str:
@@ -296,7 +296,7 @@ def _table(head: Iterable[str], lines: Iterable[Iterable[Any]]) -> list[str]:
 
 
 def _cell(text: object) -> str:
-    """What Markdown shows as the text."""
+    """Return the text escaped for a Markdown table."""
     return str(text).replace("|", "\\|").replace("<", "&lt;")
 
 
@@ -324,4 +324,4 @@ if __name__ == "__main__":
     for each in sorted(DOCS.rglob("*.md")):
         if (text := written(each)) != each.read_text():
             each.write_text(text)
-            print(f"{each.relative_to(CHECKOUT)} is written anew")
+            print(f"{each.relative_to(CHECKOUT)} was rewritten")

@@ -1,4 +1,4 @@
-"""Follows "Where do I change …" of docs/development.md on a copy of the product: the steps name all that has to be changed, and it has its effect."""
+"""Follows "Where do I change …" of docs/development.md on a copy of the product: the steps are complete and work."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -23,11 +23,11 @@ SCHEMAS = "schemas/servicecert_schemas"
 EXAMPLES = f"{SCHEMAS}/exported/examples"
 
 
-class Followed(Copy):
-    """A copy, and what is seen of it."""
+class ProbedCopy(Copy):
+    """A copy whose behaviour can be probed."""
 
-    def seen(self, what: str, *arguments: str) -> Any:
-        return json.loads(self.python("-m", "docs.seen", what, *arguments))
+    def probe(self, what: str, *arguments: str) -> Any:
+        return json.loads(self.python("-m", "docs.probe", what, *arguments))
 
     def export(self) -> None:
         self.python("-m", "servicecert_schemas.export")
@@ -35,12 +35,12 @@ class Followed(Copy):
 
 @pytest.fixture
 def following(tmp_path: Path) -> Callable[[str], Any]:
-    """A copy that is to be changed as the steps under a heading say."""
+    """A copy to be changed as the steps under a heading say."""
 
     @contextmanager
-    def following(heading: str) -> Iterator[Followed]:
+    def following(heading: str) -> Iterator[ProbedCopy]:
         assert heading in CHANGES
-        copy = Followed(tmp_path)
+        copy = ProbedCopy(tmp_path)
         yield copy
         assert_followed(heading, copy)
 
@@ -55,7 +55,7 @@ def test_there_are_twelve_usual_changes_of_at_most_five_steps() -> None:
 
 
 def test_a_step_too_many_or_too_few_is_found(tmp_path: Path) -> None:
-    copy = Followed(tmp_path)
+    copy = ProbedCopy(tmp_path)
     with pytest.raises(AssertionError, match="where nothing had to be changed"):
         assert_followed("A command", copy)
     copy.add("cli/servicecert_cli/commands/hello.py", "")
@@ -94,7 +94,7 @@ def validity_days(''',
             "*validity.start_date(form, day),",
             "*validity.start_date(form, day), *validity.weekday(form),",
         )
-        returned, accepted = copy.seen("cases", '{"start_date": "2026-11-28"}', '{"start_date": "2026-11-27"}')
+        returned, accepted = copy.probe("cases", '{"start_date": "2026-11-28"}', '{"start_date": "2026-11-27"}')
         assert returned["state"] == "returned"
         (lack,) = returned["deficiencies"]
         assert (lack["code"], lack["field"]) == ("start-date-weekend", "start_date")
@@ -107,10 +107,10 @@ def test_what_a_customer_is_told(following: Callable[[str], Any]) -> None:
         copy.edit(f"{INTAKE_TEXTS}/en.toml", "The start date has passed.", "That day is over.")
         for service, before in (("issuer", "Apply anew; we are sorry"), ("revoker", "Nothing is revoked.")):
             copy.edit(f"services/{service}/servicecert_{service}/domain/texts/en.toml", before, "Other words.")
-        (returned,) = copy.seen("cases", '{"start_date": "2026-11-23"}')
+        (returned,) = copy.probe("cases", '{"start_date": "2026-11-23"}')
         (lack,) = returned["deficiencies"]
         assert lack["texts"]["en"].startswith("That day is over. Give today")
-        answers = copy.seen("refusals")
+        answers = copy.probe("refusals")
         assert "Other words." in answers["voided"]
         assert "Other words." in answers["not-confirmed"]
 
@@ -118,7 +118,7 @@ def test_what_a_customer_is_told(following: Callable[[str], Any]) -> None:
 def test_what_a_mail_says(following: Callable[[str], Any]) -> None:
     with following("What a mail says") as copy:
         copy.edit(f"{MAIL_TEXTS}/en/application-lapsed.j2", "Apply anew in the e-service if", "Begin again if")
-        for _, _, text, html in copy.seen("mails", "lapsed").values():
+        for _, _, text, html in copy.probe("mails", "lapsed").values():
             assert "Begin again if" in text
             assert "Begin again if" in html
 
@@ -153,7 +153,9 @@ class RefusedContent(Value):''',
         copy.edit(
             filling,
             "        case RefusedContent():",
-            "        case WithdrawnContent():\n            return _applied(content, wording)\n        case RefusedContent():",
+            "        case WithdrawnContent():\n"
+            "            return _applied(content, wording)\n"
+            "        case RefusedContent():",
         )
         copy.edit(filling, "| LapsedContent | RefusedContent,", "| LapsedContent | RefusedContent | WithdrawnContent,")
         for language in LANGUAGES:
@@ -175,7 +177,7 @@ class RefusedContent(Value):''',
             "            return WithdrawnContent(type=case.type, applied_for=name, customer_reference=reference)\n"
             "        case CaseState.LAPSED:",
         )
-        kinds = ", ".join(f"'{kind}'" for kind in copy.seen("kinds"))
+        kinds = ", ".join(f"'{kind}'" for kind in copy.probe("kinds"))
         copy.add(
             f"{NOTIFIER}/storage/migrations/0004.withdrawn.sql",
             "alter table mails drop constraint mails_kind_check;\n"
@@ -187,7 +189,7 @@ class RefusedContent(Value):''',
             '        "application-withdrawn": lambda language: _of(_case(language, CaseState.WITHDRAWN)),\n'
             '        "application-refused": ',
         )
-        mails = copy.seen("mails", "withdrawn")
+        mails = copy.probe("mails", "withdrawn")
         assert set(mails) <= {"orderer", "technical-contact"}
         assert "orderer" in mails
         for kind, subject, text, html in mails.values():
@@ -195,13 +197,13 @@ class RefusedContent(Value):''',
             assert subject.startswith("Withdrawn: ")
             assert "Nothing is issued of the system signature certificate." in text
             assert "<h1" in html
-        assert all("application-withdrawn" in names for names in copy.seen("samples").values())
+        assert all("application-withdrawn" in names for names in copy.probe("samples").values())
         closed = {f"servicecert.{name}.v1" for name in _carriers_of_kinds()}
-        assert set(copy.seen("incompatible")) == closed
+        assert set(copy.probe("incompatible")) == closed
 
 
 def _carriers_of_kinds() -> list[str]:
-    """The events that the page says carry a kind of mail."""
+    """Return the events that carry a kind of mail, according to the page."""
     below = pages.section(PAGE, "A new kind of mail").partition("The kinds are a closed list")[2]
     return [word for word in below.split("`")[1::2] if "." in word]
 
@@ -212,7 +214,7 @@ def test_a_limit(following: Callable[[str], Any]) -> None:
             path = f"pki/servicecert_pki/profiles/{profile}.toml"
             copy.edit(path, "longest = [{ years = 2 }]", "longest = [{ years = 1 }]")
             copy.edit(path, "version = 1\n", "version = 2\n")
-        accepted, returned = copy.seen("cases", '{"validity_days": 365}', '{"validity_days": 366}')
+        accepted, returned = copy.probe("cases", '{"validity_days": 365}', '{"validity_days": 366}')
         assert accepted["state"] == "accepted"
         (lack,) = returned["deficiencies"]
         assert lack["code"] == "validity-too-long"
@@ -232,8 +234,8 @@ def test_a_field_of_an_event(following: Callable[[str], Any]) -> None:
         new = f"{EXAMPLES}/{name}.cost-centre.json"
         copy.add(new, json.dumps(stored, indent=2) + "\n")
         copy.export()
-        assert copy.seen("incompatible") == []
-        with_it, without_it = copy.seen("records", new, f"{EXAMPLES}/{name}.json")
+        assert copy.probe("incompatible") == []
+        with_it, without_it = copy.probe("records", new, f"{EXAMPLES}/{name}.json")
         assert with_it["form"]["cost_centre"] == "4711"
         assert without_it["form"]["cost_centre"] is None
 
@@ -258,7 +260,8 @@ class DeadlineWarned(CaseEvent):''',
         copy.edit(
             f"{SCHEMAS}/__init__.py",
             "from .deadline import DeadlineWarned as DeadlineWarned\n",
-            "from .deadline import DeadlineMoved as DeadlineMoved\nfrom .deadline import DeadlineWarned as DeadlineWarned\n",
+            "from .deadline import DeadlineMoved as DeadlineMoved\n"
+            "from .deadline import DeadlineWarned as DeadlineWarned\n",
         )
         copy.edit(f"{SCHEMAS}/topics.py", "import DeadlineWarned\n", "import DeadlineMoved, DeadlineWarned\n")
         copy.edit(f"{SCHEMAS}/topics.py", "events=(DeadlineWarned,),", "events=(DeadlineWarned, DeadlineMoved),")
@@ -268,8 +271,8 @@ class DeadlineWarned(CaseEvent):''',
         new = f"{EXAMPLES}/servicecert.deadline.moved.v1.json"
         copy.add(new, json.dumps(example, indent=2) + "\n")
         copy.export()
-        assert copy.seen("incompatible") == []
-        assert [each["type"] for each in copy.seen("records", new)] == ["servicecert.deadline.moved.v1"]
+        assert copy.probe("incompatible") == []
+        assert [each["type"] for each in copy.probe("records", new)] == ["servicecert.deadline.moved.v1"]
 
 
 def test_a_metric(following: Callable[[str], Any]) -> None:
@@ -304,9 +307,10 @@ def test_a_metric(following: Callable[[str], Any]) -> None:
         copy.edit(
             metrics,
             "        self.turn.labels(self._service).observe(seconds)\n",
-            "        self.turn.labels(self._service).observe(seconds)\n        self.turns.labels(self._service).inc()\n",
+            "        self.turn.labels(self._service).observe(seconds)\n"
+            "        self.turns.labels(self._service).inc()\n",
         )
-        shown = copy.seen("metrics").splitlines()
+        shown = copy.probe("metrics").splitlines()
         assert 'servicecert_proposals_dropped{service="revoker"} 7.0' in shown
         assert 'servicecert_turns_total{service="revoker"} 1.0' in shown
 
@@ -344,7 +348,7 @@ def earlier_of(''',
         copy.edit(service, "import Find\n", "import Find, burn\n")
         copy.edit(service, "import LOOK_UP, LookUp\n", "import LOOK_UP, Bid, LookUp\n")
         copy.edit(service, "effects={", 'effects={"burn": Effect(Bid, burn), ')
-        copy.edit(f"{intake}/domain/customer.py", "import LOOK_UP, Followed", "import LOOK_UP, Bid, Followed")
+        copy.edit(f"{intake}/domain/customer.py", "import LOOK_UP, ProbedCopy", "import LOOK_UP, Bid, ProbedCopy")
         copy.edit(
             f"{intake}/domain/customer.py",
             "(AcceptedWithdrawn(case_id=case.case_id),))",
@@ -358,7 +362,7 @@ def earlier_of(''',
             "            return shown(moved(case, CaseState.WITHDRAWN, context.now))\n"
             "        case Due(kind=recheck.RECHECK):",
         )
-        assert copy.seen("act", "burn")["state"] == "withdrawn"
+        assert copy.probe("act", "burn")["state"] == "withdrawn"
 
 
 def test_a_setting(following: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -383,10 +387,10 @@ def test_a_setting(following: Callable[[str], Any], monkeypatch: pytest.MonkeyPa
             "    inbox_days: ",
             field.format("guests", "GUESTS") + "    inbox_days: ",
         )
-        assert copy.seen("batch") == 50
+        assert copy.probe("batch") == 50
         monkeypatch.setenv("SERVICECERT_LOOK_UPS", "7")
-        assert copy.seen("batch") == 7
-        listed = copy.seen("variables")
+        assert copy.probe("batch") == 7
+        listed = copy.probe("variables")
         assert "| `SERVICECERT_LOOK_UPS` | intake | `50` | the most of look_ups |" in listed
         assert "| `SERVICECERT_GUESTS` | services | `50` | the most of guests |" in listed
 

@@ -1,4 +1,4 @@
-"""The commands that the pages show are run, in order, against real parts."""
+"""Runs the commands of the pages, in order, against a real broker and database."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
 def shown(page: Path, *, bare: bool) -> list[Block]:
-    """The blocks of a page that are to be run."""
-    found = [block for block in pages.blocks(page) if {"run", "await"} & set(block.words)]
-    return [block for block in found if ("bare" in block.words) is bare]
+    """Return the blocks of a page that are to be run."""
+    blocks = [block for block in pages.blocks(page) if {"run", "await"} & set(block.words)]
+    return [block for block in blocks if ("bare" in block.words) is bare]
 
 
 def script(blocks: list[Block]) -> str:
-    """One script of all blocks. What is awaited is tried until it succeeds, or for a minute."""
+    """Return one script of all blocks. An `await` block is retried until it succeeds, at most for a minute."""
     lines = ["set -euo pipefail"]
     for block in blocks:
         if "await" in block.words:
@@ -46,7 +46,7 @@ def script(blocks: list[Block]) -> str:
 
 
 async def served(system: System) -> set[str]:
-    """The names of the metrics that a worker serves, as Prometheus names them, without the times at which they began."""
+    """Return the Prometheus names of the metrics that a worker serves, without `_created`."""
     async with aiohttp.ClientSession() as session, session.get(f"http://{system.health('intake')}/metrics") as answer:
         families = list(text_string_to_metric_families(await answer.text()))
     return {
@@ -57,8 +57,8 @@ async def served(system: System) -> set[str]:
 
 
 def run(blocks: list[Block], folder: Path, environment: Mapping[str, str], before: str = ":") -> str:
-    """What the blocks print. They must end well."""
-    done = subprocess.run(
+    """Return the output of the blocks, which must succeed."""
+    result = subprocess.run(
         ["bash", "-c", f"{before}\n{script(blocks)}"],
         cwd=folder,
         env={**os.environ, "PATH": PATH, **environment},
@@ -67,8 +67,8 @@ def run(blocks: list[Block], folder: Path, environment: Mapping[str, str], befor
         timeout=240,
         check=False,
     )
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    return done.stdout
+    assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
+    return result.stdout
 
 
 def test_a_first_start_prepares_everything(parts: Parts, database_url: str, tmp_path: Path) -> None:
@@ -79,10 +79,10 @@ def test_a_first_start_prepares_everything(parts: Parts, database_url: str, tmp_
     }
     blocks = [*shown(OPERATIONS, bare=True), *shown(REGISTERS, bare=True)]
     assert blocks
-    said = run(blocks, tmp_path, environment)
-    assert "missing" not in said
-    # The registers were loaded by the first page already.
-    assert "0 added, 0 changed, 0 ended" in said
+    output = run(blocks, tmp_path, environment)
+    assert "missing" not in output
+    # The first page already loaded the registers.
+    assert "0 added, 0 changed, 0 ended" in output
     assert (tmp_path / "service-urls").stat().st_mode & 0o077 == 0
 
 
@@ -91,10 +91,10 @@ async def test_what_operators_do_works(parts: Parts, authority: Path, tmp_path: 
         environment = write_environment(system)
         blocks = shown(OPERATIONS, bare=False)
         assert any("await" in block.words for block in blocks)
-        said = await asyncio.to_thread(run, blocks, tmp_path, {}, f". {environment}")
-        assert "0 records are parked." in said
-        told = [*pages.rows(OPERATIONS, "metrics"), *pages.rows(OPERATIONS, "intake-metrics")]
-        assert await served(system) == {row[0].strip("`") for row in told}
+        output = await asyncio.to_thread(run, blocks, tmp_path, {}, f". {environment}")
+        assert "0 records are parked." in output
+        rows = [*pages.rows(OPERATIONS, "metrics"), *pages.rows(OPERATIONS, "intake-metrics")]
+        assert await served(system) == {row[0].strip("`") for row in rows}
 
 
 @pytest.mark.parametrize(

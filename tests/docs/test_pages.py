@@ -1,4 +1,4 @@
-"""What the pages say is so: links lead somewhere, commands and targets exist, tables and sentences are the code's."""
+"""The pages are correct: links, commands and make targets exist, tables and quoted sentences match the code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from servicecert_cli.main import main
 from docs import pages, tables
 
 OPERATIONS = CHECKOUT / "docs" / "operations.md"
-ROOMS = ("schemas", "worker", "pki", "services", "cli", "deploy")
+PACKAGE_FOLDERS = ("schemas", "worker", "pki", "services", "cli", "deploy")
 README_LINES = 120
 
 
@@ -89,27 +89,27 @@ def test_commands_and_their_options_exist(page: Path, line: str) -> None:
 def test_sentences_are_what_the_code_says(row: list[str]) -> None:
     sentence = html.unescape(row[0])
     parts = [part for part in sentence.split("…") if part.strip(" .:")]
-    assert any(_in_order(parts, said) for said in sentences()), f"nothing says: {sentence}"
+    assert any(_in_order(parts, text) for text in sentences()), f"no such text in the code: {sentence}"
 
 
 def _in_order(parts: list[str], text: str) -> bool:
-    place = 0
+    index = 0
     for part in parts:
-        place = text.find(part, place)
-        if place < 0:
+        index = text.find(part, index)
+        if index < 0:
             return False
-        place += len(part)
+        index += len(part)
     return True
 
 
 @cache
 def sentences() -> tuple[str, ...]:
-    """All texts of the code, with … for what is put into them."""
+    """Return all strings of the code, with … for values."""
     return tuple(
-        said
-        for room in ROOMS
-        for path in sorted((CHECKOUT / room).rglob("*.py"))
-        for said in _texts(ast.parse(path.read_text()))
+        text
+        for folder in PACKAGE_FOLDERS
+        for path in sorted((CHECKOUT / folder).rglob("*.py"))
+        for text in _texts(ast.parse(path.read_text()))
     )
 
 
@@ -124,7 +124,10 @@ def _texts(tree: ast.AST) -> Iterator[str]:
 
 def test_every_variable_that_the_pages_name_is_known() -> None:
     code = "\n".join(
-        path.read_text() for room in ROOMS for path in (CHECKOUT / room).rglob("*") if path.suffix in (".py", ".yml")
+        path.read_text()
+        for folder in PACKAGE_FOLDERS
+        for path in (CHECKOUT / folder).rglob("*")
+        if path.suffix in (".py", ".yml")
     )
     listed = {row[0].strip("`") for row in pages.rows(OPERATIONS, "environment")}
     for page in PAGES:
@@ -144,12 +147,12 @@ def test_every_metric_that_the_pages_name_is_one() -> None:
 
 def test_each_dependency_has_its_reason_and_nothing_else_has() -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
-    wanted = [
+    dependencies = [
         *project["dependencies"],
         *(each for extra in project["optional-dependencies"].values() for each in extra),
     ]
     page = CHECKOUT / "docs" / "dependencies.md"
-    told = [
+    documented = [
         row[0].strip("`") for name in ("runtime", "embedded", "development", "fuzz") for row in pages.rows(page, name)
     ]
-    assert sorted(told) == sorted(re.split(r"[\[~]", each)[0] for each in wanted)
+    assert sorted(documented) == sorted(re.split(r"[\[~]", each)[0] for each in dependencies)

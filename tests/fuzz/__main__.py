@@ -1,6 +1,6 @@
-"""`make fuzz SECONDS=…`: inputs found by coverage, against the reader of requests, the decoders of events and the redaction of what is parked.
+"""`make fuzz SECONDS=…`: coverage-guided fuzzing of the parsers of requests and events, and of the redaction.
 
-What is found is left in `var/fuzz/<target>/found`, one file for each input that crashes, hangs or takes too much. Exit code 1 then.
+Inputs that crash, hang or need too much memory are stored in `var/fuzz/<target>/found`; the exit code is 1 then.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Fuzzes one target for some seconds, in a process of its own: `python -m fuzz.hunt TARGET SECONDS FOLDER`."""
+"""Fuzzes one target for some seconds: `python -m fuzz.hunt TARGET SECONDS FOLDER`."""
 
 import sys
 from base64 import b64decode
@@ -12,7 +12,7 @@ with atheris.instrument_imports(include=["servicecert_pki", "servicecert_schemas
 
 _LONGEST = 20_000
 _LIMIT_SECONDS = 10
-"""A backstop for what never comes back; what takes longer than it may is found by the target's own clock."""
+"""Ends inputs that hang; the target itself detects slow ones."""
 
 
 def main(name: str, seconds: str, folder: Path) -> None:
@@ -33,7 +33,7 @@ def main(name: str, seconds: str, folder: Path) -> None:
         "-print_final_stats=1",
         "-verbosity=0",
     ]
-    atheris.Setup([sys.argv[0], *options, str(inputs)], lambda given: run(target.read, given))
+    atheris.Setup([sys.argv[0], *options, str(inputs)], lambda data: run(target.read, data))
     atheris.Fuzz()
 
 

@@ -1,4 +1,4 @@
-"""What is fuzzed: readers of what strangers send. Each takes any octets and must not raise, hang or take much memory."""
+"""The fuzz targets: parsers of untrusted input. Each takes any octets and must not raise, hang or need much memory."""
 
 from __future__ import annotations
 
@@ -31,48 +31,48 @@ _TRIES = 4
 
 
 class TooSlow(Exception):
-    """An input takes longer than it may."""
+    """An input exceeds the time limit."""
 
 
 class TooLarge(Exception):
-    """An input takes more memory than it may."""
+    """An input exceeds the memory limit."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A reader, inputs to begin with, and its share of the time."""
+    """A parser, its seeds, and its share of the time."""
 
     read: Callable[[bytes], object]
     seeds: Callable[[], Sequence[bytes]]
     share: float
 
 
-def run(read: Callable[[bytes], object], given: bytes) -> None:
-    """Reads once. Raises what the reader raises, `TooLarge`, or `TooSlow` where it is slow each of some times."""
-    # The peak of what came before is none of this input's.
+def run(read: Callable[[bytes], object], data: bytes) -> None:
+    """Parse an input. Raises the parser's errors, `TooLarge`, or `TooSlow` if each of several tries is slow."""
+    # Resets the peak of earlier inputs.
     Path("/proc/self/clear_refs").write_text("5")
     before = _peak()
-    if _seconds(read, given) > MOST_SECONDS and min(_seconds(read, given) for _ in range(_TRIES)) > MOST_SECONDS:
+    if _seconds(read, data) > MOST_SECONDS and min(_seconds(read, data) for _ in range(_TRIES)) > MOST_SECONDS:
         raise TooSlow
     if _peak() - before > MOST_BYTES:
         raise TooLarge
 
 
 def _peak() -> int:
-    """The most bytes that were resident since the peak was reset (proc(5), VmHWM)."""
+    """Return the peak of resident bytes since the last reset (proc(5), VmHWM)."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
-def _seconds(read: Callable[[bytes], object], given: bytes) -> float:
+def _seconds(read: Callable[[bytes], object], data: bytes) -> float:
     before = thread_time()
-    read(given)
+    read(data)
     return thread_time() - before
 
 
-def _csr(given: bytes) -> None:
-    """The reader of requests, given a file and given a text: either is accepted or has a fault that is known."""
-    for source in (given, given.decode("utf-8", "surrogateescape")):
+def _csr(data: bytes) -> None:
+    """The reader of requests, data a file and data a text: either is accepted or has a fault that is known."""
+    for source in (data, data.decode("utf-8", "surrogateescape")):
         judged = judge_csr(source)
         assert isinstance(judged, Csr) or (judged and set(judged) <= set(FAULTS))
 
@@ -98,14 +98,14 @@ def _csr_seeds() -> Sequence[bytes]:
     )
 
 
-def _kept(given: bytes) -> None:
+def _redaction(data: bytes) -> None:
     """The redaction of what is parked: what it leaves, it leaves as it is."""
-    kept = without_private_keys(given)
+    kept = without_private_keys(data)
     assert without_private_keys(kept) == kept
 
 
 def _examples() -> Sequence[tuple[str, list[tuple[str, bytes]], bytes]]:
-    """A stored record of every version of every type: key, headers, value."""
+    """Return a stored record of every version of every type: key, headers, value."""
     loaded = [json.loads(path.read_text()) for path in sorted((EXPORTED / "examples").glob("*.json"))]
     return [
         (
@@ -120,13 +120,13 @@ def _examples() -> Sequence[tuple[str, list[tuple[str, bytes]], bytes]]:
 _EXAMPLES = _examples()
 
 
-def _event(given: bytes) -> None:
+def _event(data: bytes) -> None:
     """A decoder: the first octet says which type. After a NUL comes, instead of a value, one header's value."""
-    key, headers, value = _EXAMPLES[given[0] % len(_EXAMPLES) if given else 0]
-    rest = given[1:]
+    key, headers, value = _EXAMPLES[data[0] % len(_EXAMPLES) if data else 0]
+    rest = data[1:]
     if rest[:1] == b"\0":
-        place = rest[1] % len(headers) if len(rest) > 1 else 0
-        headers = [*headers[:place], (headers[place][0], rest[2:]), *headers[place + 1 :]]
+        index = rest[1] % len(headers) if len(rest) > 1 else 0
+        headers = [*headers[:index], (headers[index][0], rest[2:]), *headers[index + 1 :]]
     else:
         value = rest
     try:
@@ -136,22 +136,22 @@ def _event(given: bytes) -> None:
 
 
 def _event_seeds() -> Sequence[bytes]:
-    values = [bytes((place,)) + value for place, (_, _, value) in enumerate(_EXAMPLES)]
-    headers = [bytes((0, 0, place)) + value for place, (_, value) in enumerate(_EXAMPLES[0][1])]
+    values = [bytes((index,)) + value for index, (_, _, value) in enumerate(_EXAMPLES)]
+    headers = [bytes((0, 0, index)) + value for index, (_, value) in enumerate(_EXAMPLES[0][1])]
     return (*values, *headers)
 
 
-def _kept_seeds() -> Sequence[bytes]:
+def _redaction_seeds() -> Sequence[bytes]:
     return (
         *(json.dumps({"csr": seed.decode("latin-1")}).encode() for seed in _csr_seeds()),
         *(value for _, _, value in _EXAMPLES[:5]),
     )
 
 
-def _ocsp(given: bytes) -> None:
+def _ocsp(data: bytes) -> None:
     """The reader of OCSP requests: what it takes asks about something, within its bounds."""
     try:
-        read = read_request(given)
+        read = read_request(data)
     except RequestMalformed as fault:
         assert str(fault)  # noqa: PT017
     else:
@@ -170,10 +170,10 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
     {
         "requests": Target(_csr, _csr_seeds, 0.4),
         "events": Target(_event, _event_seeds, 0.3),
-        "redaction": Target(_kept, _kept_seeds, 0.15),
+        "redaction": Target(_redaction, _redaction_seeds, 0.15),
         "ocsp": Target(_ocsp, _ocsp_seeds, 0.15),
     }
 )
 
 CORPUS = Path(__file__).parent / "corpus"
-"""A file for each target: inputs that it was led to, one in base64 a line."""
+"""A file for each target with interesting inputs, one in base64 per line."""

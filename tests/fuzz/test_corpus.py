@@ -1,4 +1,4 @@
-"""What the fuzzer was led to, kept: none of it makes a reader raise, hang or take much memory."""
+"""The stored corpus of the fuzzer: no input makes a parser raise, hang or need much memory."""
 
 from base64 import b64decode
 from pathlib import Path
@@ -13,8 +13,8 @@ def test_I6_nothing_that_was_found_crashes_hangs_or_takes_much(name):
     target = TARGETS[name]
     kept = [b64decode(line) for line in (CORPUS / f"{name}.b64").read_text().splitlines()]
     assert kept
-    for given in (*kept, *target.seeds()):
-        run(target.read, given)
+    for data in (*kept, *target.seeds()):
+        run(target.read, data)
 
 
 def test_each_kept_corpus_has_its_target():
@@ -24,10 +24,10 @@ def test_each_kept_corpus_has_its_target():
 def test_what_hangs_or_takes_much_would_be_found(monkeypatch):
     monkeypatch.setattr("fuzz.targets.MOST_SECONDS", 0.0)
     with pytest.raises(TooSlow):
-        run(lambda given: sum(given), b"1" * 1000)
+        run(lambda data: sum(data), b"1" * 1000)
     monkeypatch.setattr("fuzz.targets.MOST_SECONDS", 1000.0)
-    # Also where more was taken before.
+    # Also if more memory was used before.
     assert len(b"1" * len(bytes(4 * MOST_BYTES)))
     with pytest.raises(TooLarge):
-        run(lambda given: given * (2 * MOST_BYTES), b"2")
-    run(lambda given: given * (MOST_BYTES // 2), b"2")
+        run(lambda data: data * (2 * MOST_BYTES), b"2")
+    run(lambda data: data * (MOST_BYTES // 2), b"2")

@@ -1,4 +1,4 @@
-"""What a certificate says, read by asn1crypto and judged by OpenSSL: by nothing that had a part in making it."""
+"""A certificate decoded by asn1crypto and verified by OpenSSL: by nothing that took part in making it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Facts:
 
 
 def facts(der: bytes) -> Facts:
-    """The facts of a DER certificate."""
+    """Return the facts of a DER certificate."""
     certificate: Any = Certificate.load(der, strict=True)
     alternative = certificate.subject_alt_name_value
     extended = certificate.extended_key_usage_value
@@ -46,12 +46,12 @@ def facts(der: bytes) -> Facts:
 
 
 def verified(der: bytes, system: System, issued: CertificateIssued, request: str) -> None:
-    """Asserts that the certificate is that of the event and of the request's key, two years long, and that OpenSSL accepts it with its CRL."""
+    """Assert that the certificate matches event and request, is valid for two years, and that OpenSSL verifies it."""
     certificate: Any = Certificate.load(der, strict=True)
-    asked: Any = CertificationRequest.load(pem.unarmor(request.encode())[2])
+    csr: Any = CertificationRequest.load(pem.unarmor(request.encode())[2])
     validity = certificate["tbs_certificate"]["validity"].native
     key = certificate.public_key
-    assert key.dump() == asked["certification_request_info"]["subject_pk_info"].dump()
+    assert key.dump() == csr["certification_request_info"]["subject_pk_info"].dump()
     assert sha256(key.dump()).hexdigest() == issued.key_sha256
     assert certificate.serial_number == int(issued.serial, 16) == int(issued.serial_decimal)
     assert sha256(der).hexdigest() == issued.fingerprint
@@ -80,5 +80,5 @@ def _openssl_accepts(folder: Path, der: bytes, system: System, issued: Certifica
         crl = system.crl_folder / crl_name(issued.issuer, partition)
         trust = ["-CAfile", "root.pem", "-untrusted", "issuing.pem", "-CRLfile", str(crl)]
         command = ["openssl", "verify", "-x509_strict", "-crl_check", *trust, "certificate.pem"]
-        judged = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        assert judged.returncode == 0, judged.stdout + judged.stderr
+        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout + result.stderr

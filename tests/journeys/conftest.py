@@ -1,4 +1,4 @@
-"""A scene on which a plan was played without harm, by two workers of each service that take different turns."""
+"""A testbed on which a plan was run without faults, by two workers of each service with different batch sizes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from chaos.customers import Customers
+from chaos.idle import IdleCheck
 from chaos.plan import Case, Plan, draw
-from chaos.quiet import Quiet
-from chaos.scene import Scene, opened
+from chaos.testbed import Testbed, open_testbed
 from chaos.verdict import Verdict, judge
 from servicecert_deploy import Parts
 from servicecert_schemas.topics import SERVICES
@@ -21,30 +21,32 @@ CASES, SEED = 60, 11
 
 
 @dataclass(frozen=True)
-class Played:
-    """What was planned, where it was played, and what came of it. `cases` are those of later plans too."""
+class CompletedRun:
+    """The plan, its testbed, and the verdict. `cases` includes those of later plans."""
 
     plan: Plan
-    scene: Scene
+    testbed: Testbed
     verdict: Verdict
     cases: list[Case]
 
-    async def judged(self, more: Plan) -> Verdict:
-        """The judgement over all cases, with those of another plan that is sent and come to rest."""
-        await Quiet(self.scene.system, self.scene.traffic).wait()
+    async def verdict_with(self, more: Plan) -> Verdict:
+        """Wait until the cases of another plan, already sent, are done; return the verdict on all cases."""
+        await IdleCheck(self.testbed.system, self.testbed.traffic).wait()
         self.cases.extend(more.cases)
-        return judge(self.cases, await self.scene.evidence())
+        return judge(self.cases, await self.testbed.evidence())
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def played(
+async def completed_run(
     parts: Parts, authority: Path, known_customers: Customers, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Played]:
-    """Two workers of each service: one takes one record at a time, the other seven."""
-    folder, plan = tmp_path_factory.mktemp("played"), draw(SEED, CASES, [], blows=0)
+) -> AsyncIterator[CompletedRun]:
+    """Two workers of each service: one handles one record at a time, the other seven."""
+    folder, plan = tmp_path_factory.mktemp("journeys"), draw(SEED, CASES, [], faults=0)
     environment = {"SERVICECERT_BATCH": "1"}
-    async with opened(folder, parts, authority=authority, known=known_customers, environment=environment) as scene:
+    async with open_testbed(
+        folder, parts, authority=authority, customers=known_customers, environment=environment
+    ) as testbed:
         others = [f"{service}-2" for service in SERVICES]
-        await asyncio.gather(*(asyncio.to_thread(scene.system.start, name, SERVICECERT_BATCH="7") for name in others))
-        await scene.system.ready(*others)
-        yield Played(plan, scene, await scene.play(plan), plan.cases)
+        await asyncio.gather(*(asyncio.to_thread(testbed.system.start, name, SERVICECERT_BATCH="7") for name in others))
+        await testbed.system.ready(*others)
+        yield CompletedRun(plan, testbed, await testbed.run_plan(plan), plan.cases)

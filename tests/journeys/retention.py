@@ -1,4 +1,4 @@
-"""What becomes of Kafka's stored records with time, done now: what is older than a topic keeps is gone, and compaction has come by."""
+"""Kafka's retention and compaction, forced to happen now."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ _AT_ONCE = {"segment.ms": "1", "max.compaction.lag.ms": "1", "min.cleanable.dirt
 _ANOTHER = b"no-case"
 
 
-async def expire(place: Cluster) -> None:
-    """Deletes what stands now in the topics that keep their records for a while only."""
+async def expire(cluster: Cluster) -> None:
+    """Delete all current records of the topics with limited retention."""
     partitions = [
-        TopicPartition(place.name(topic), number)
+        TopicPartition(cluster.name(topic), number)
         for topic in CATALOGUE
         if topic.retention is not None
         for number in range(topic.partitions)
     ]
-    async with kafka.reader(place) as reader, kafka.admin(place) as admin:
+    async with kafka.reader(cluster) as reader, kafka.admin(cluster) as admin:
         ends = await reader.end_offsets(partitions)
         await admin.delete_records({each: RecordsToDelete(end) for each, end in ends.items()})
 
 
-async def compact(place: Cluster, topic: Topic, key: bytes) -> None:
-    """Lets a compacted topic be compacted at once, and waits until of the records of a key only the last is left."""
-    await _configure(place, topic, {**topic.config, **_AT_ONCE})
-    async with kafka.producer(place) as producer, asyncio.timeout(SECONDS):
-        while len(await _values(place, topic, key)) > 1:
-            # A segment that is written to is never compacted: each record closes the one before.
+async def compact(cluster: Cluster, topic: Topic, key: bytes) -> None:
+    """Compact a topic at once, and wait until only the last record of a key is left."""
+    await _configure(cluster, topic, {**topic.config, **_AT_ONCE})
+    async with kafka.producer(cluster) as producer, asyncio.timeout(SECONDS):
+        while len(await _values(cluster, topic, key)) > 1:
+            # The active segment is never compacted: each record closes the previous one.
             for number in range(topic.partitions):
-                await producer.send_and_wait(place.name(topic), None, key=_ANOTHER, partition=number)
+                await producer.send_and_wait(cluster.name(topic), None, key=_ANOTHER, partition=number)
             await asyncio.sleep(0.5)
-    await _configure(place, topic, topic.config)
+    await _configure(cluster, topic, topic.config)
 
 
-async def _values(place: Cluster, topic: Topic, key: bytes) -> list[bytes | None]:
-    async with aclosing(kafka.records(place, topic)) as records:
+async def _values(cluster: Cluster, topic: Topic, key: bytes) -> list[bytes | None]:
+    async with aclosing(kafka.records(cluster, topic)) as records:
         return [record.value async for record in records if record.key == key]
 
 
-async def _configure(place: Cluster, topic: Topic, config: dict[str, str]) -> None:
-    async with kafka.admin(place) as admin:
-        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, place.name(topic), config)])
+async def _configure(cluster: Cluster, topic: Topic, config: dict[str, str]) -> None:
+    async with kafka.admin(cluster) as admin:
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, cluster.name(topic), config)])

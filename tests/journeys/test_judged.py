@@ -1,4 +1,4 @@
-"""A1 to A15, B1, C1: applications as a caseworker judges them who knows the rules by heart, in words in `judged/*.yaml`."""
+"""A1 to A15, B1, C1: applications with the expected decision by the rules, described in `judged/*.yaml`."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from servicecert_worker.decider import Service
 
 CASES = tuple(cases())
 NEEDS_MORE = {
-    "csr-refused",  # words for a fault that only a newer reader of requests knows
-    "key-debian-weak",  # lists of keys, and what was certified or revoked before
+    "csr-refused",  # the text for a fault of a newer version
+    "key-debian-weak",  # these need lists of keys, or earlier certificates and revocations
     "key-leaked",
     "key-known-prime",
     "key-shared-prime",
     "key-compromised",
     "key-of-another-organisation",
 }
-"""What no application brings about by itself: tests/pki/test_key_lists.py, tests/pki/test_shared_primes.py and tests/services/intake do."""
+"""Deficiencies that a single application cannot cause; tests/pki and tests/services/intake test them."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def intake() -> Any:
-    """Intake as its worker runs it, which takes no database to decide, and what it knows."""
+    """Intake as its worker runs it, which needs no database to decide, and its snapshot."""
     async with open_service(Settings(), None) as opened:
         yield opened, known_to(opened)
 
@@ -43,14 +43,14 @@ def test_A1_A2_A3_A4_A5_A6_A7_A8_A9_A10_A11_A12_A13_A14_A15_B1_C1_an_application
 ) -> None:
     worker, day, base = Caseworker(*intake), FIRST_DAY, case.application or "server"
     worker.earlier = None if case.earlier is None else certified(*intake, case.earlier)
-    for place, step in enumerate(case.steps):
+    for number, step in enumerate(case.steps):
         day, base = step.day or day, step.application or base
         worker.judge(step, base, day)
-        assert found(worker, step) == wanted(step), f"{case.judged} (step {place + 1}, {step.does})"
+        assert actual(worker, step) == expected(step), f"{case.judged} (step {number + 1}, {step.does})"
 
 
-def wanted(step: Step) -> dict[str, Any]:
-    """What the table says. Whatever is never left open is there, said or not."""
+def expected(step: Step) -> dict[str, Any]:
+    """Return the expected values of the table: some always, others only if the table has them."""
     always = {"outcome": step.outcome, "parked": step.parked, "lacks": step.lacking, "answer": step.answer}
     sometimes = (
         "due",
@@ -64,16 +64,16 @@ def wanted(step: Step) -> dict[str, Any]:
         "differs",
         "key_reused",
     )
-    said = {name: getattr(step, name) for name in sometimes if getattr(step, name) is not None}
-    return {**always, **said, "says": [True] * len(step.says), "next": True}
+    optional = {name: getattr(step, name) for name in sometimes if getattr(step, name) is not None}
+    return {**always, **optional, "says": [True] * len(step.says), "next": True}
 
 
-def found(worker: Caseworker, step: Step) -> dict[str, Any]:
-    """What intake says."""
+def actual(worker: Caseworker, step: Step) -> dict[str, Any]:
+    """Return the actual values of intake."""
     view, accepted = worker.view, worker.accepted
     if worker.parked is not None or view is None:
         answer = None if worker.refused is None else worker.refused.code
-        return {**wanted(step), "parked": worker.parked, "outcome": view and view.state, "answer": answer}
+        return {**expected(step), "parked": worker.parked, "outcome": view and view.state, "answer": answer}
     texts = [each.texts.en for each in view.deficiencies]
     granted: dict[str, Any] = {}
     if accepted is not None:
@@ -115,6 +115,6 @@ def test_the_table_is_large_and_names_each_case_once() -> None:
     assert [id for id, count in Counter(case.id for case in CASES).items() if count > 1] == []
 
 
-def test_A10_every_deficiency_comes_of_an_application_of_the_table() -> None:
-    told = {code for case in CASES for step in case.steps for code in step.lacks}
-    assert {lack.code for lack in LACKS} - told == NEEDS_MORE
+def test_A10_every_deficiency_is_caused_by_an_application_of_the_table() -> None:
+    codes = {code for case in CASES for step in case.steps for code in step.lacks}
+    assert {lack.code for lack in LACKS} - codes == NEEDS_MORE

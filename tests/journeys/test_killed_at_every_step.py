@@ -1,4 +1,4 @@
-"""I3, I4, I9 and the others, whatever dies at whatever named step: the issuer at each, the others at those that decide, one after the other, under way."""
+"""I3, I4, I9 and others, with each service killed at its crash points in turn: the issuer at all, others at some."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 
 import asyncpg
 from chaos.customers import Customers
-from chaos.plan import Burst, Case, Way, draw
-from chaos.quiet import Quiet
-from chaos.scene import Scene, opened
-from chaos.telling import findings
+from chaos.idle import IdleCheck
+from chaos.plan import Burst, Case, Scenario, draw
+from chaos.report import findings
+from chaos.testbed import Testbed, open_testbed
 from chaos.verdict import judge
 from servicecert_cli.faults import UserError
 from servicecert_cli.stand.system import System
@@ -23,18 +23,18 @@ from servicecert_schemas.topics import SERVICES
 from servicecert_worker.runtime.crash_points import CRASH_POINTS
 
 KILLED = 128 + 9
-WAYS = (Way.STRAIGHT, Way.SUPPLEMENTED, Way.REVOKED, Way.REVOKED)
+SCENARIOS = (Scenario.STRAIGHT, Scenario.SUPPLEMENTED, Scenario.REVOKED, Scenario.REVOKED)
 AT_FIRST = 40
 AT_ONCE = 1
 PAUSE_SECONDS = 0.25
 PATIENCE_SECONDS = 300.0
 
 DECISIVE = ("written", "committed", "effect-start", "effect-done", "adopted", "relay-acked")
-"""What can be lost or doubled is so around these; that the runtime survives each of its steps in any service is proved with the toy."""
+"""The crash points around which something can be lost or doubled; tests/worker proves the others with a toy service."""
 
 
 def steps_of(service: str) -> list[str]:
-    """The steps at which a service dies, in order. The issuer has no deadlines, and intake has no acts on the world."""
+    """Return the crash points of a service, in order. The issuer has no deadlines, intake no effects."""
     match service:
         case "issuer":
             return [step for step in CRASH_POINTS if step != "due-read"]
@@ -47,34 +47,34 @@ def steps_of(service: str) -> list[str]:
         case "revoker":
             return [step for step in CRASH_POINTS if step in (*DECISIVE, "due-read")]
         case _:
-            # Where its ledger is saved, and where a look at what is due is too.
+            # Also where its mail ledger is saved, and where due deadlines are read.
             return [step for step in CRASH_POINTS if step in (*DECISIVE, "saved", "relay-deleted", "due-read")]
 
 
-class Deaths:
-    """Lets each service die at its steps in turn: whoever has died is started again and dies at the next, and lives after the last."""
+class CrashSchedule:
+    """Kills each service at its crash points in turn: it is restarted, dies at the next, and survives in the end."""
 
     def __init__(self, system: System) -> None:
-        self.died: dict[str, list[str]] = defaultdict(list)
+        self.crashed: dict[str, list[str]] = defaultdict(list)
         self._system = system
-        self._ahead = {service: steps_of(service) for service in SERVICES}
+        self._remaining = {service: steps_of(service) for service in SERVICES}
 
     @property
-    def over(self) -> bool:
-        return not any(self._ahead.values())
+    def done(self) -> bool:
+        return not any(self._remaining.values())
 
-    def begin(self) -> None:
+    def start(self) -> None:
         for service in SERVICES:
             self._system.children[service].kill()
             self._start(service)
 
-    def look(self) -> None:
-        """Starts again who has died, as was meant."""
-        for service, ahead in self._ahead.items():
+    def restart_crashed(self) -> None:
+        """Restart the services that died; assert that they died at a crash point."""
+        for service, remaining in self._remaining.items():
             child = self._system.children[service]
             if not child.alive:
                 assert child.returncode == KILLED, f"{service} ended by itself: {child.said(5)}"
-                self.died[service].append(ahead.pop(0))
+                self.crashed[service].append(remaining.pop(0))
                 self._start(service)
 
     def _start(self, service: str) -> None:
@@ -82,10 +82,10 @@ class Deaths:
         self._system.start(service, **({"SERVICECERT_DIE_AT": step} if step else {}))
 
     def next(self, service: str) -> str | None:
-        """The step that a service dies at next."""
-        return next(iter(self._ahead[service]), None)
+        """Return the next crash point of a service."""
+        return next(iter(self._remaining[service]), None)
 
-    def waits(self) -> str:
+    def pending(self) -> str:
         return ", ".join(f"{service} at {self.next(service)}" for service in SERVICES if self.next(service))
 
 
@@ -93,47 +93,51 @@ async def test_I1_I2_I3_I4_I7_I8_I9_services_die_at_every_step_and_nothing_comes
     parts: Parts, authority: Path, known_customers: Customers, tmp_path: Path
 ) -> None:
     environment = {"SERVICECERT_SESSION_SECONDS": "1", "SERVICECERT_BATCH": "10"}
-    async with opened(tmp_path, parts, authority=authority, known=known_customers, environment=environment) as scene:
-        deaths = Deaths(scene.system)
-        sent = await _die(scene, deaths)
-        await Quiet(scene.system, scene.traffic).wait()
-        evidence = await scene.evidence()
-        differing = await _differences(scene.system)
-        signed = scene.signature_log.read_text().splitlines()
-    assert deaths.died == {service: steps_of(service) for service in SERVICES}
+    async with open_testbed(
+        tmp_path, parts, authority=authority, customers=known_customers, environment=environment
+    ) as testbed:
+        crashes = CrashSchedule(testbed.system)
+        sent = await _crash_at_each_step(testbed, crashes)
+        await IdleCheck(testbed.system, testbed.traffic).wait()
+        evidence = await testbed.evidence()
+        differing = await _differences(testbed.system)
+        signed = testbed.signature_log.read_text().splitlines()
+    assert crashes.crashed == {service: steps_of(service) for service in SERVICES}
     assert not list(findings(judge(sent, evidence)))
     assert not differing, "the issuer's books agree, as `servicecert ca reconcile` proves (B2)"
-    assert len(signed) > len(set(signed)), "some bytes are signed again by whoever adopts what a dead issuer had signed"
+    assert len(signed) > len(set(signed)), (
+        "some bytes are signed again when another issuer adopts the intent of a dead one"
+    )
     assert any(mail.times > 1 for mail in evidence.mails.values()), (
         "some mail is handed over again, under its Message-ID"
     )
 
 
-async def _die(scene: Scene, deaths: Deaths) -> list[Case]:
-    """Sends a few cases now and then until all deaths are died; answers the cases. Those who wait for certificates have some from the start."""
-    ahead = iter(draw(3, 4_000, [], blows=0, ways=WAYS).cases)
+async def _crash_at_each_step(testbed: Testbed, crashes: CrashSchedule) -> list[Case]:
+    """Send a few cases at a time until every crash point is reached; return the cases."""
+    cases = iter(draw(3, 4_000, [], faults=0, scenarios=SCENARIOS).cases)
     until = time.monotonic() + PATIENCE_SECONDS
     for service in ("revoker", "notifier"):
-        await asyncio.to_thread(scene.system.children[service].kill)
-    sent = await _send(scene, ahead, AT_FIRST)
-    await scene.traffic.until_issued(AT_FIRST)
-    await asyncio.to_thread(deaths.begin)
-    while not deaths.over:
-        sent += await _send(scene, ahead, AT_ONCE)
+        await asyncio.to_thread(testbed.system.children[service].kill)
+    sent = await _send(testbed, cases, AT_FIRST)
+    await testbed.traffic.until_issued(AT_FIRST)
+    await asyncio.to_thread(crashes.start)
+    while not crashes.done:
+        sent += await _send(testbed, cases, AT_ONCE)
         await asyncio.sleep(PAUSE_SECONDS)
-        await asyncio.to_thread(deaths.look)
-        if deaths.next("revoker") == "due-read":
-            await _due_now(scene.system, "revoker", "publish")
-        if deaths.next("notifier") == "due-read":
-            await _due_now(scene.system, "notifier", "remind")
+        await asyncio.to_thread(crashes.restart_crashed)
+        if crashes.next("revoker") == "due-read":
+            await _due_now(testbed.system, "revoker", "publish")
+        if crashes.next("notifier") == "due-read":
+            await _due_now(testbed.system, "notifier", "remind")
         if time.monotonic() > until:
-            raise UserError(f"nobody dies any more: {deaths.waits()}.")
+            raise UserError(f"these crash points were not reached: {crashes.pending()}.")
     return sent
 
 
-async def _send(scene: Scene, ahead: Iterator[Case], count: int) -> list[Case]:
-    burst = Burst(tuple(next(ahead) for _ in range(count)), (), None, 0.0)
-    await scene.traffic.send(burst)
+async def _send(testbed: Testbed, cases: Iterator[Case], count: int) -> list[Case]:
+    burst = Burst(tuple(next(cases) for _ in range(count)), (), None, 0.0)
+    await testbed.traffic.send(burst)
     return list(burst.cases)
 
 
@@ -146,7 +150,7 @@ async def _differences(system: System) -> list[Difference]:
 
 
 async def _due_now(system: System, service: str, kind: str) -> None:
-    """Makes deadlines due before their time: the next CRLs a day early, a look at a certificate's end, which finds that nothing is owed yet, a year."""
+    """Make future deadlines due now: the next CRLs, or reminders, of which none is owed yet."""
     connection = await asyncpg.connect(system.place.admin_url)
     try:
         await connection.execute(f"update {service}.deadlines set at = now() where kind = $1", kind)

@@ -1,4 +1,4 @@
-"""I10: keys stay home; E3: personal data stay out of what is said. A system that had faults, poison and a wrong passphrase is searched."""
+"""I10, E3: no keys and no personal data in output. Searches a system after faults, poison records and wrong secrets."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ import pytest
 import pytest_asyncio
 from asn1crypto import pem
 from chaos.customers import customer_of
-from chaos.quiet import Quiet
+from chaos.idle import IdleCheck
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
-from journeys import everything
-from journeys.conftest import Played
-from journeys.desk import PATIENCE_SECONDS
+from journeys import stored_data
+from journeys.client import PATIENCE_SECONDS
+from journeys.conftest import CompletedRun
 from servicecert_cli.connections import kafka
 from servicecert_cli.connections.kafka import send
 from servicecert_cli.e_service.application import example
@@ -51,11 +51,11 @@ PEOPLE = (
     b"into.kuvitelma",
     b"tekniikka@",
 )
-"""All who are named in the examples' applications, and their addresses before the at sign."""
+"""All persons in the examples' applications, and the local parts of their addresses."""
 
 
 def secrets(system: System) -> Iterator[tuple[str, bytes]]:
-    """What must never be seen: passphrases, passwords of the database, private keys in whatever form."""
+    """Yield all secrets: passphrases, passwords of the database, private keys in several forms."""
     passphrases = read_passphrases(system.passphrase_file)
     yield from ((f"the passphrase of {name}", secret) for name, secret in passphrases.items())
     for service, url in {**system.urls, "the administrator": system.place.admin_url}.items():
@@ -73,7 +73,7 @@ def secrets(system: System) -> Iterator[tuple[str, bytes]]:
 
 
 def _forms(name: str, encrypted: bytes, passphrase: bytes) -> Iterator[tuple[str, bytes]]:
-    """The secret number of a key: raw, in hexadecimal, in decimal."""
+    """Yield the private number of a key (raw, hexadecimal, decimal), and its PEM."""
     key = load_pem_private_key(encrypted, passphrase)
     number = key.private_numbers()
     secret = getattr(number, "private_value", None) or number.d
@@ -85,36 +85,36 @@ def _forms(name: str, encrypted: bytes, passphrase: bytes) -> Iterator[tuple[str
     yield f"the key {name} in PEM", clear.splitlines()[3]
 
 
-def found(wanted: Iterator[tuple[str, bytes]], places: Mapping[str, bytes]) -> list[str]:
-    """Which of what is wanted stands where."""
+def occurrences(patterns: Iterator[tuple[str, bytes]], places: Mapping[str, bytes]) -> list[str]:
+    """Return which pattern is in which place."""
     return [
-        f"{what} is in {place}" for what, secret in wanted for place, content in places.items() if secret in content
+        f"{what} is in {place}" for what, secret in patterns for place, content in places.items() if secret in content
     ]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def faulty(played: Played, tmp_path_factory: pytest.TempPathFactory) -> Played:
-    """The system after poison with people in it, lost connections, and workers that could not start."""
-    system = played.scene.system
+async def faulty(completed_run: CompletedRun, tmp_path_factory: pytest.TempPathFactory) -> CompletedRun:
+    """The system after poison records with personal data, lost connections, and workers that could not start."""
+    system = completed_run.testbed.system
     await _send_poison_with_people(system)
     await _send_private_keys(system)
     wrong = tmp_path_factory.mktemp("wrong") / "passphrases"
     wrong.write_bytes(system.passphrase_file.read_bytes().replace(b"=", b"=not-"))
-    said = await _fail(system, "issuer-wrong", SERVICECERT_CA_PASSPHRASE_FILE=str(wrong))
-    assert b"passphrase does not open" in said
-    said = await _fail(system, "notifier-wrong", DATABASE_URL=system.urls["notifier"].replace("@", "not@"))
-    assert b"refuses the password" in said
+    log = await _fail(system, "issuer-wrong", SERVICECERT_CA_PASSPHRASE_FILE=str(wrong))
+    assert b"passphrase does not open" in log
+    log = await _fail(system, "notifier-wrong", DATABASE_URL=system.urls["notifier"].replace("@", "not@"))
+    assert b"refuses the password" in log
     with psycopg.connect(system.place.admin_url, autocommit=True) as connection:
         connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()")
     await asyncio.to_thread(system.children["issuer"].kill)
     system.start("issuer")
     await system.ready(*system.children)
-    await Quiet(system, played.scene.traffic).wait()
-    return played
+    await IdleCheck(system, completed_run.testbed.traffic).wait()
+    return completed_run
 
 
 async def _send_poison_with_people(system: System) -> None:
-    """Applications whose names and addresses stand where a schema forbids them, and one that is cut off."""
+    """Send applications with names and addresses in fields that the schema restricts, and a truncated one."""
     application = example(CertificateType.SERVER)
     event = customer_of(application).submitted(uuid4(), application, None)
     good = to_record(event, source=E_SERVICE, id=uuid4(), time=datetime.now(UTC))
@@ -139,7 +139,7 @@ SENT = ec.generate_private_key(ec.SECP384R1()).private_bytes(Encoding.PEM, Priva
 
 
 async def _send_private_keys(system: System) -> None:
-    """A private key as a request, in an event of no case, and in one that is cut off."""
+    """Send a private key as a request, in an event without a case, and in a truncated one."""
     application = example(CertificateType.SERVER)
     customer = customer_of(application)
     case_id = uuid4()
@@ -153,12 +153,12 @@ async def _send_private_keys(system: System) -> None:
 
 
 def _with_value(record: Record, value: bytes) -> Record:
-    """The record of an event of its own with another value and key: one with the id of another would be its copy."""
+    """Return the record with another value and key; its event id must be unique, or it would count as a copy."""
     return Record(record.topic, str(uuid4()).encode(), record.headers, value)
 
 
 async def _returned(system: System, case_id: UUID) -> None:
-    """Waits until intake has returned a case."""
+    """Wait until intake has returned a case."""
     connection = await asyncpg.connect(system.place.admin_url)
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -169,72 +169,74 @@ async def _returned(system: System, case_id: UUID) -> None:
 
 
 async def _fail(system: System, name: str, **environment: str) -> bytes:
-    """What a worker says that cannot start with these settings."""
+    """Return the log of a worker that cannot start with these settings."""
     child = system.start(name, **environment)
     assert await asyncio.to_thread(child.wait, 60) != 0
     del system.children[name]
     return system.log(name).read_bytes()
 
 
-async def test_I10_no_key_passphrase_or_password_is_in_a_log_metric_event_row_mail_or_crl(faulty: Played) -> None:
-    system = faulty.scene.system
+async def test_I10_no_key_passphrase_or_password_is_in_a_log_metric_event_row_mail_or_crl(faulty: CompletedRun) -> None:
+    system = faulty.testbed.system
     places = {
-        **await everything.logs(system),
-        **await everything.stores(system),
-        **everything.files(system.mail_folder),
-        **everything.files(system.crl_folder),
+        **await stored_data.logs(system),
+        **await stored_data.stores(system),
+        **stored_data.files(system.mail_folder),
+        **stored_data.files(system.crl_folder),
     }
-    assert not found(secrets(system), places)
+    assert not occurrences(secrets(system), places)
 
 
-async def test_I10_a_private_key_that_a_customer_sends_stays_in_what_the_customer_sent(faulty: Played) -> None:
-    system = faulty.scene.system
+async def test_I10_a_private_key_that_a_customer_sends_stays_in_what_the_customer_sent(faulty: CompletedRun) -> None:
+    system = faulty.testbed.system
     places = {
-        **await everything.logs(system),
-        **await everything.stores(system),
-        **everything.files(system.mail_folder),
-        **everything.files(system.crl_folder),
+        **await stored_data.logs(system),
+        **await stored_data.stores(system),
+        **stored_data.files(system.mail_folder),
+        **stored_data.files(system.crl_folder),
     }
     lines = [line.encode() for line in SENT.splitlines() if "-----" not in line]
     raw = pem.unarmor(SENT.encode())[2]
-    wanted = [
+    patterns = [
         ("the key in PEM", lines[0][20:50]),
         ("the key in PEM, in hexadecimal", lines[0][20:50].hex().encode()),
         ("the key in DER", raw[40:70]),
         ("the key in hexadecimal", raw[40:70].hex().encode()),
     ]
-    assert found(iter(wanted), places) == ["the key in PEM is in topic applications"]
+    assert occurrences(iter(patterns), places) == ["the key in PEM is in topic applications"]
     assert b"csr-is-private-key" in places["topic cases"]
 
 
-async def test_E3_no_person_is_in_a_log_a_metric_or_a_parked_record_s_error(faulty: Played) -> None:
-    stores = await everything.stores(faulty.scene.system)
-    told = {name: content for name, content in stores.items() if name.endswith(".parked") and name.startswith("topic")}
-    assert len(told) == 4
-    assert b"wrong-schema" in told["topic intake.parked"]
-    assert not found(
-        ((str(person), person) for person in PEOPLE), {**await everything.logs(faulty.scene.system), **told}
+async def test_E3_no_person_is_in_a_log_a_metric_or_a_parked_record_s_error(faulty: CompletedRun) -> None:
+    stores = await stored_data.stores(faulty.testbed.system)
+    parked = {
+        name: content for name, content in stores.items() if name.endswith(".parked") and name.startswith("topic")
+    }
+    assert len(parked) == 4
+    assert b"wrong-schema" in parked["topic intake.parked"]
+    assert not occurrences(
+        ((str(person), person) for person in PEOPLE), {**await stored_data.logs(faulty.testbed.system), **parked}
     )
 
 
-async def test_the_search_finds_what_is_there(faulty: Played) -> None:
-    system = faulty.scene.system
-    stores = await everything.stores(system)
+async def test_the_search_finds_what_is_there(faulty: CompletedRun) -> None:
+    system = faulty.testbed.system
+    stores = await stored_data.stores(system)
     assert {"topic applications", "topic cases", "table intake.cases"} <= {
         place for place, content in stores.items() if PEOPLE[0] in content
     }
-    certificate = next(iter((await faulty.scene.evidence()).topics.cases.values()))
+    certificate = next(iter((await faulty.testbed.evidence()).topics.cases.values()))
     serial = next(iter(certificate.issued.values())).serial.encode()
     assert {"topic certificates", "table issuer.certificates"} <= {
         place for place, content in stores.items() if serial in content
     }
-    assert all(content for place, content in (await everything.logs(system)).items())
+    assert all(content for place, content in (await stored_data.logs(system)).items())
 
 
 async def test_I10_no_secret_is_in_a_process_s_arguments_and_no_key_or_passphrase_in_its_environment(
-    faulty: Played,
+    faulty: CompletedRun,
 ) -> None:
-    system = faulty.scene.system
+    system = faulty.testbed.system
     processes = [psutil.Process(), *(psutil.Process(child.pid) for child in system.children.values())]
     processes += [child for process in processes for child in process.children(recursive=True)]
     arguments: dict[str, bytes] = {}
@@ -244,15 +246,15 @@ async def test_I10_no_secret_is_in_a_process_s_arguments_and_no_key_or_passphras
             arguments[f"the arguments of {it.pid}"] = " ".join(it.cmdline()).encode()
             environments[f"the environment of {it.pid}"] = " ".join(it.environ().values()).encode()
     assert {f"the environment of {child.pid}" for child in system.children.values()} <= set(environments)
-    assert not found(secrets(system), arguments)
+    assert not occurrences(secrets(system), arguments)
     of_the_ca = [(what, secret) for what, secret in secrets(system) if not what.startswith("the database")]
-    assert not found(iter(of_the_ca), environments)
+    assert not occurrences(iter(of_the_ca), environments)
 
 
-async def test_I10_only_issuer_and_revoker_are_told_where_the_keys_are(faulty: Played) -> None:
-    system = faulty.scene.system
-    told = {
+async def test_I10_only_issuer_and_revoker_are_told_where_the_keys_are(faulty: CompletedRun) -> None:
+    system = faulty.testbed.system
+    knows = {
         name: any(str(system.ca_folder) in value for value in psutil.Process(child.pid).environ().values())
         for name, child in system.children.items()
     }
-    assert told == {name: service_of(name) in ("issuer", "revoker") for name in system.children}
+    assert knows == {name: service_of(name) in ("issuer", "revoker") for name in system.children}

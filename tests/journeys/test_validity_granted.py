@@ -1,4 +1,4 @@
-"""A14, B1: a validity that intake accepts is one that the issuer can give, whenever it comes to it within the time of delivery."""
+"""A14, B1: the issuer can grant every validity that intake accepts, at any time until delivery is due."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from types import SimpleNamespace
@@ -20,7 +20,7 @@ def profile() -> Profile:
 
 
 def longest_accepted(profile: Profile, day: date, start: date | None) -> int:
-    """The most days that intake accepts on a day, of a number that is always too long."""
+    """Return the largest number of days that intake accepts on a day, as its deficiency text says."""
     (lack,) = validity_days(SimpleNamespace(start_date=start, validity_days=10_000), profile, day)
     return next(int(word) for word in lack.texts.en.split() if word.isdigit())
 

@@ -1,4 +1,4 @@
-"""A certificate that was signed, and whose issuance was given up before anybody knew: relying parties learn that it is not good, and nobody else."""
+"""A certificate that was signed and then voided before it was published: it is revoked, but not published as such."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from uuid import UUID
 import aiohttp
 import asyncpg
 from chaos.customers import Customers
-from chaos.scene import SIGNATURE_HOOK
-from chaos.witnesses import read_crl
+from chaos.observers import SIGNATURE_HOOK, read_crl
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from journeys.desk import PATIENCE_SECONDS, Desk, opened_desk
+from journeys.client import PATIENCE_SECONDS, CustomerClient, connected_client
 from servicecert_cli.stand.system import System
 from servicecert_deploy import Parts
 from servicecert_issuer.operator import requests as wishes
@@ -38,32 +37,32 @@ async def test_B2_I7_what_was_signed_and_then_given_up_is_revoked_for_relying_pa
     environment = {"SIGNATURE_LOG": str(log), "PYTHONPATH": str(SIGNATURE_HOOK), "SERVICECERT_SESSION_SECONDS": "1"}
     async with (
         System(tmp_path, parts=parts, authority=authority, environment=environment) as system,
-        opened_desk(system, known_customers) as desk,
+        connected_client(system, known_customers) as client,
     ):
-        case_id = await _signed_by_one_who_dies(desk)
-        issuer, tbs = await _given_up(system.place.admin_url, case_id)
+        case_id = await _signed_by_a_dying_issuer(client)
+        issuer, tbs = await _void(system.place.admin_url, case_id)
         signature = f"{_ca_key(system, issuer)} {sha256(tbs).hexdigest()}"
         assert log.read_text().count(signature) == 1
         system.start("issuer")
-        voided = await desk.said(case_id, CertificateVoided)
+        voided = await client.latest(case_id, CertificateVoided)
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await desk.witness.until(lambda it: isinstance(it, StandingChanged) and it.serial == voided.serial)
+            await client.witness.until(lambda it: isinstance(it, StandingChanged) and it.serial == voided.serial)
         for partition in {FULL, voided.partition}:
             _, listed = read_crl((system.crl_folder / crl_name(voided.issuer, partition)).read_bytes())
             assert int(voided.serial, 16) in listed
         await _until_ocsp_says_revoked(system, voided)
-        await desk.view(case_id, CaseState.REFUSED)
-        assert log.read_text().count(signature) == 1, "what is given up is not signed again"
+        await client.view(case_id, CaseState.REFUSED)
+        assert log.read_text().count(signature) == 1, "a voided certificate is not signed again"
         for kind in (CertificateIssued, RevocationRegistered, CertificateRevoked):
-            assert not desk.witness.of_case(case_id, kind)
-        assert {it.kind for it in desk.witness.of_case(case_id, MailHandedOver)} <= {"application-refused"}
+            assert not client.witness.of_case(case_id, kind)
+        assert {it.kind for it in client.witness.of_case(case_id, MailHandedOver)} <= {"application-refused"}
 
 
-async def _signed_by_one_who_dies(desk: Desk) -> UUID:
-    """A case whose certificate is signed by an issuer that dies before it stores so."""
-    await asyncio.to_thread(desk.system.children["issuer"].kill)
-    child = desk.system.start("issuer", SERVICECERT_DIE_AT="effect-done")
-    case_id = await desk.apply(CertificateType.TEST_SERVER)
+async def _signed_by_a_dying_issuer(client: CustomerClient) -> UUID:
+    """Return a case whose certificate is signed by an issuer that dies before it stores the certificate."""
+    await asyncio.to_thread(client.system.children["issuer"].kill)
+    child = client.system.start("issuer", SERVICECERT_DIE_AT="effect-done")
+    case_id = await client.apply(CertificateType.TEST_SERVER)
     async with asyncio.timeout(PATIENCE_SECONDS):
         while child.alive:  # noqa: ASYNC110  -- a process ends
             await asyncio.sleep(0.05)
@@ -71,8 +70,8 @@ async def _signed_by_one_who_dies(desk: Desk) -> UUID:
     return case_id
 
 
-async def _given_up(url: str, case_id: UUID) -> tuple[str, bytes]:
-    """What `servicecert ca void` does, once its minute is over. Answers the CA, and the bytes that were to be signed."""
+async def _void(url: str, case_id: UUID) -> tuple[str, bytes]:
+    """Void the certificate like `servicecert ca void` after its minute. Return the CA, and the bytes to be signed."""
     connection = await asyncpg.connect(url, server_settings={"search_path": "issuer"})
     try:
         await connection.execute("update intents set since = since - interval '2 minutes'")
@@ -85,7 +84,7 @@ async def _given_up(url: str, case_id: UUID) -> tuple[str, bytes]:
 
 
 def _ca_key(system: System, issuer: str) -> str:
-    """A CA's key as the log of signatures names it; what is linted is signed by a key that is thrown away."""
+    """Return the SHA-256 of a CA's key as in the log of signatures; throw-away keys that sign for the linter differ."""
     public = Authority.load(system.ca_folder).issuer(issuer).public_key
     return sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 

@@ -64,7 +64,7 @@ def spki_of(key: PublicKey) -> bytes:
 
 @pytest.fixture(scope="session")
 def make_contents(authority: Authority, profiles: Profiles, subject_keys: Mapping[KeyFamily, bytes]) -> MakeContents:
-    """Return a maker of sound contents of one type and key family, with some of them changed."""
+    """Return a factory of valid contents of one type and key family, with optional changes."""
 
     def make(type_id: str, family: KeyFamily = KeyFamily.EC, **changes: Any) -> Contents:
         profile = profiles[type_id]
@@ -92,13 +92,13 @@ def make_contents(authority: Authority, profiles: Profiles, subject_keys: Mappin
 
 @pytest.fixture(scope="session")
 def linter() -> Linter:
-    """The check before signing as the issuer makes it."""
+    """The issuer's check before signing."""
     return Linter.with_new_keys(LintSetting.SHAPE)
 
 
 @pytest.fixture(scope="session")
 def openssl() -> Run:
-    """Return a runner of the openssl command; it raises CalledProcessError unless told ``check=False``."""
+    """Return a function that runs openssl; it raises CalledProcessError unless ``check=False``."""
 
     def run(*arguments: str | Path, check: bool = True, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(["openssl", *map(str, arguments)], check=check, input=given, capture_output=True)

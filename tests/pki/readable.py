@@ -1,4 +1,4 @@
-"""A certificate as text for a reviewer, read by another library than the one that wrote it."""
+"""A certificate as text for a reviewer, decoded by another library than the one that encoded it."""
 
 from collections.abc import Iterator
 from hashlib import sha256
@@ -8,9 +8,10 @@ from asn1crypto import x509 as asn1
 
 
 def text(certificate: bytes) -> str:
-    """One line for each thing that a certificate says, in its order."""
+    """Return one line for each value of a certificate, in its order."""
     read = asn1.Certificate.load(certificate, strict=True)
     tbs = read["tbs_certificate"]
+    key = tbs["subject_public_key_info"]
     lines = [
         f"version          {tbs['version'].native}",
         f"serial number    {tbs['serial_number'].native:x}",
@@ -23,7 +24,7 @@ def text(certificate: bytes) -> str:
         ),
         "subject",
         *_name(tbs["subject"]),
-        f"key              {tbs['subject_public_key_info']['algorithm']['algorithm'].native} {read.public_key.bit_size}",
+        f"key              {key['algorithm']['algorithm'].native} {read.public_key.bit_size}",
         "extensions",
         *(line for extension in tbs["extensions"] for line in _extension(extension)),
         f"to be signed     {len(tbs.dump())} octets, SHA-256 {sha256(tbs.dump()).hexdigest()}",

@@ -35,10 +35,10 @@ def copy(authority: Authority, tmp_path: Path) -> Path:
 def test_B6_what_a_ceremony_did_is_told_to_the_audit(authority: Authority, tmp_path: Path) -> None:
     (tmp_path / "protocols").mkdir()
     (tmp_path / "protocols" / "2026-11-24T120000Z-activate.txt").write_bytes(b"who, when, what")
-    told = replace(authority, directory=tmp_path).audited
-    assert told["keys"] == authority.fingerprints
-    assert told["issues_from"] == authority.active_from
-    assert told["protocols"] == {"2026-11-24T120000Z-activate.txt": sha256(b"who, when, what").hexdigest()}
+    audited = replace(authority, directory=tmp_path).audited
+    assert audited["keys"] == authority.fingerprints
+    assert audited["issues_from"] == authority.active_from
+    assert audited["protocols"] == {"2026-11-24T120000Z-activate.txt": sha256(b"who, when, what").hexdigest()}
 
 
 def certificate(authority: Authority, folder: str, name: str) -> x509.Certificate:
@@ -159,7 +159,7 @@ def test_two_runs_at_once_make_one_authority_and_an_interrupted_one_is_repeated(
 
 
 @pytest.mark.parametrize(
-    ("given", "sentence"),
+    ("passphrases", "sentence"),
     [
         ({Environment.TEST: b"t"}, "Give a passphrase for the production keys"),
         ({Environment.TEST: b"t", Environment.PRODUCTION: b""}, "Give a passphrase for the production keys"),
@@ -167,10 +167,10 @@ def test_two_runs_at_once_make_one_authority_and_an_interrupted_one_is_repeated(
     ],
 )
 def test_I11_passphrases_are_given_and_different(
-    tmp_path: Path, profiles: Profiles, given: Mapping[Environment, bytes], sentence: str
+    tmp_path: Path, profiles: Profiles, passphrases: Mapping[Environment, bytes], sentence: str
 ) -> None:
     with pytest.raises(AuthorityRefused, match=sentence):
-        make_authority(tmp_path / "ca", given, profiles, NOW)
+        make_authority(tmp_path / "ca", passphrases, profiles, NOW)
     assert not (tmp_path / "ca").exists()
 
 

@@ -1,4 +1,4 @@
-"""Follows docs/changing-a-profile.md, as its reader would."""
+"""Follows docs/changing-a-profile.md step by step."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ def shown(*words: str) -> list[str]:
 
 @pytest.fixture
 def changed(tmp_path: Path) -> Path:
-    """The profiles after step 2, in both environments."""
+    """Return the profiles after step 2, in both environments."""
     for file in SHIPPED_PROFILES.glob("*.toml"):
         content = file.read_text()
         if "server" in file.name:
@@ -52,9 +52,9 @@ def test_the_changed_profile_does_what_the_page_says(changed: Path) -> None:
 def test_the_refused_change_is_refused_in_the_pages_words() -> None:
     (refused,), (before, *_) = shown("toml", "server", "refused"), shown("toml", "server", "before")[1:]
     server = (SHIPPED_PROFILES / "server.toml").read_text()
-    with pytest.raises(ProfileUnsafe) as told:
+    with pytest.raises(ProfileUnsafe) as error:
         read_profile(server.replace(before, refused), "server.toml")
-    assert [str(told.value)] == shown("text")
+    assert [str(error.value)] == shown("text")
 
 
 @pytest.mark.parametrize("family", KeyFamily)
@@ -63,5 +63,5 @@ def test_the_golden_certificates_differ_as_the_page_says(changed: Path, linter: 
     assert linter.findings(meant, build_tbs(meant)) == ()
     now = text(sign_tbs(build_tbs(meant), GoldenKey(keys(0)[family]))).splitlines()
     stored = (GOLDEN / f"server-{'rsa2048' if family is KeyFamily.RSA else 'p384'}.txt").read_text().splitlines()
-    said = [line for line in now if line not in stored and not line.startswith("to be signed")]
-    assert said == shown("text", "golden")
+    new_lines = [line for line in now if line not in stored and not line.startswith("to be signed")]
+    assert new_lines == shown("text", "golden")

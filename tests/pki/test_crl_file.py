@@ -1,4 +1,4 @@
-"""Lists written piece by piece are those made in memory, and are read back by another library (D7)."""
+"""CRLs written in parts equal those built in memory, and another library decodes them (D7)."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -32,7 +32,7 @@ URL = "http://crl.example.fi/test-ec.3.crl"
 
 
 class Fixed:
-    """A key whose signature has a given size: an EC one's differs from time to time."""
+    """A key whose signature has a given size, because that of a real EC signature varies."""
 
     family = KeyFamily.EC
 
@@ -82,15 +82,15 @@ def test_D7_a_file_is_the_list_made_in_memory(
     assert read.is_signature_valid(meant.issuer.public_key)
     assert list(serials(read)) == list(range(1, count + 1))
     assert bytes(entries(crl)) == b"".join(listed(*range(1, count + 1)))
-    found = said(read)
-    assert (found.number, found.this_update, found.next_update) == (7, NOW, NOW + timedelta(days=3))
-    assert (found.scope is None, found.scope_critical) == (url is None, url is not None)
+    fields = said(read)
+    assert (fields.number, fields.this_update, fields.next_update) == (7, NOW, NOW + timedelta(days=3))
+    assert (fields.scope is None, fields.scope_critical) == (url is None, url is not None)
 
 
 def test_D7_the_outer_header_fits_whatever_the_signatures_size(
     authority: Authority, ca_keys: Mapping[str, SigningKey], tmp_path: Path
 ) -> None:
-    """65,535 octets take a header of four, one more a header of five: the gap is moved."""
+    """65,535 octets need a header of four octets, one more a header of five: the content after the gap is moved."""
     meant = head(authority)
     bare = len(written(tmp_path / "bare", meant, Fixed(ca_keys["test-ec"], 40), [bytes(60_000)])) - 60_000
     for size in range(20, 130, 7):
@@ -107,11 +107,11 @@ def test_entries_are_as_many_as_were_announced(
 ) -> None:
     with CrlFile(tmp_path / "crl", head(authority), 10) as file:
         file.add(bytes(9))
-        with pytest.raises(ValueError, match="more entries"):
+        with pytest.raises(ValueError, match="larger than the announced size"):
             file.add(bytes(2))
     with CrlFile(tmp_path / "crl", head(authority), 10) as file:
         file.add(bytes(9))
-    with pytest.raises(ValueError, match="fewer entries"):
+    with pytest.raises(ValueError, match="smaller than the announced size"):
         file.sign(ca_keys["test-ec"])
 
 
@@ -134,11 +134,11 @@ def test_what_is_no_list_is_unreadable(wrong: bytes) -> None:
 @given(st.sets(st.integers(1, 1 << 159)), st.sets(st.integers(1, 1 << 159)), st.sets(st.integers(1, 1 << 159)))
 def test_I7_what_vanished_is_found(kept: set[int], gone: set[int], come: set[int]) -> None:
     new, old = kept | come, kept | gone
-    found, vanished = compared(sorted(new), sorted(old))
-    assert vanished == sorted(old - new)
-    assert (found.count, found.total) == (len(new), sum(new))
-    assert found == compared(sorted(new), ())[0]
-    assert isinstance(found, SerialSet)
+    serials, missing = compared(sorted(new), sorted(old))
+    assert missing == sorted(old - new)
+    assert (serials.count, serials.total) == (len(new), sum(new))
+    assert serials == compared(sorted(new), ())[0]
+    assert isinstance(serials, SerialSet)
 
 
 def test_disorder_is_seen_on_both_sides() -> None:
@@ -154,5 +154,5 @@ def test_D7_an_entry_is_read_back_before_it_is_stored() -> None:
     made = entry_der(meant.serial, meant.revoked_at, meant.reason, meant.invalidity_date)
     check_entry(made, meant)
     for wrong in (b"", made[:-1], made + made, entry_der(78, NOW, Reason.KEY_COMPROMISE)):
-        with pytest.raises(CrlUnsound, match="cannot be read back"):
+        with pytest.raises(CrlUnsound, match="cannot be decoded again"):
             check_entry(wrong, meant)

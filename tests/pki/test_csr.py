@@ -33,7 +33,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 
 
 class Requests:
-    """Keys and requests that OpenSSL's command line makes, each once."""
+    """Keys and requests made by OpenSSL's command line, each once."""
 
     def __init__(self, openssl: Run, folder: Path) -> None:
         self._openssl = openssl
@@ -63,10 +63,10 @@ def requests(openssl: Run, tmp_path_factory: pytest.TempPathFactory) -> Requests
 
 
 def codes(source: str | bytes) -> tuple[str, ...]:
-    judged = judge_csr(source)
-    assert not isinstance(judged, Csr)
-    assert set(judged) <= set(FAULTS)
-    return tuple(fault.code for fault in judged)
+    result = judge_csr(source)
+    assert not isinstance(result, Csr)
+    assert set(result) <= set(FAULTS)
+    return tuple(fault.code for fault in result)
 
 
 @pytest.mark.parametrize("kind", ["RSA 2048", "RSA 3072", "RSA 4096", "EC P-384"])

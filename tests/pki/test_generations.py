@@ -41,7 +41,7 @@ class TwoGenerations:
 def two(
     authority: Authority, profiles: Profiles, passphrases: Passphrases, tmp_path_factory: pytest.TempPathFactory
 ) -> TwoGenerations:
-    """The session's authority with production-ec-2, which issues from SWITCH on."""
+    """The session's authority with production-ec-2, which issues from SWITCH."""
     folder = tmp_path_factory.mktemp("generations")
     directory, offline = folder / "ca", folder / "offline"
     shutil.copytree(authority.directory, directory)

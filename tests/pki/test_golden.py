@@ -1,4 +1,4 @@
-"""A certificate of each profile and key family, as text and as bytes, beside the code: what a reviewer sees when a profile changes.
+"""A stored certificate of each profile and key family, as text and bytes: it shows what a change of a profile changes.
 
 After a wanted change: GOLDEN=write .venv/bin/pytest tests/pki/test_golden.py, and read the difference.
 """
@@ -35,7 +35,7 @@ NAMES = {KeyFamily.RSA: "rsa2048", KeyFamily.EC: "p384"}
 
 @dataclass(frozen=True)
 class GoldenKey:
-    """A CA key that makes the same signature each time. It is published here, and worth nothing."""
+    """A CA key with a deterministic signature. It is published here, so it is worthless."""
 
     private: PrivateKey
 
@@ -54,7 +54,7 @@ class GoldenKey:
 
 @cache
 def rsa_key(line: int) -> rsa.RSAPrivateKey:
-    """An RSA key from two primes in a line of hexadecimal digits."""
+    """Return an RSA key from two primes in a line of hexadecimal digits."""
     p, q = (int(prime, 16) for prime in (GOLDEN / "rsa-primes.txt").read_text().splitlines()[line].split())
     d = rsa.rsa_recover_private_exponent(65537, p, q)
     public = rsa.RSAPublicNumbers(65537, p * q)
@@ -64,7 +64,7 @@ def rsa_key(line: int) -> rsa.RSAPrivateKey:
 
 @cache
 def keys(number: int) -> Mapping[KeyFamily, PrivateKey]:
-    """The CAs' keys are those of number 0, the subscribers' those of number 1."""
+    """The CAs' keys have number 0, the subscribers' number 1."""
     return {KeyFamily.RSA: rsa_key(number), KeyFamily.EC: ec.derive_private_key(0x5EC0DE + number, ec.SECP384R1())}
 
 
@@ -119,7 +119,7 @@ def test_a_certificate_is_the_stored_one(profiles: Profiles, linter: Linter, typ
 
 
 def test_a_changed_profile_has_another_version(profiles: Profiles) -> None:
-    """Each version of a profile stays for ever what it was: certificates say by which they were made."""
+    """A version of a profile never changes: certificates name the version that they were issued by."""
     known = dict(line.rsplit(" ", 1) for line in VERSIONS.read_text().splitlines())
     for type_id, profile in sorted(profiles.by_type.items()):
         version = f"{type_id} {profile.version}"

@@ -1,4 +1,4 @@
-"""One suite of behaviour for all places of CA keys (B5): what holds for a key in a file holds for one in a token."""
+"""One test suite for all kinds of CA keys (B5): keys in files and keys in tokens behave alike."""
 
 import os
 import pickle
@@ -34,7 +34,7 @@ IDS = ("production-rsa", "production-ec", "test-ec")
 
 @dataclass(frozen=True)
 class Backend:
-    """An authority whose keys are in one kind of place. `hidden` is the folder that holds the production keys."""
+    """An authority with one kind of keys. `hidden` is the folder that holds the production keys."""
 
     authority: Authority
     secrets: Path
@@ -132,17 +132,17 @@ def test_I11_the_test_secret_opens_no_production_key(backend: Backend, tmp_path:
 
 
 def forget_logins(backend: Backend) -> None:
-    """A token that this process is logged in to asks for no PIN; after this it does, as in a new process."""
+    """A token asks for no PIN while this process is logged in; log out, so that it does, as in a new process."""
     if backend.tokens:
         module = backend.tokens.token("servicecert-production", Environment.PRODUCTION)._module
-        module.begin_anew(module.epoch)
+        module.reinitialise(module.epoch)
 
 
 def test_B5_a_missing_key_is_one_sentence(backend: Backend) -> None:
-    place = (
+    location = (
         TokenPlace(token="servicecert-test", label="nowhere") if backend.tokens else PemPlace(file="keys/nowhere.pem")
     )
-    missing = replace(backend.authority, places={**backend.authority.places, "test-ec": place})
+    missing = replace(backend.authority, places={**backend.authority.places, "test-ec": location})
     with pytest.raises(KeyUnavailable, match=r"cannot be read|does not hold that key"):
         backend.open(authority=missing)
 
@@ -190,7 +190,7 @@ def test_I10_a_key_shows_nothing_of_itself_and_does_not_travel(keys: Mapping[str
 
 @pytest.fixture
 def make_token(hsm: SoftHsm, tmp_path: Path) -> Callable[..., tuple[Token, Path]]:
-    """A maker of a new token with its folder. It is looked for again at once when it has gone."""
+    """Return a factory of a new token and its folder. An absent token is retried without delay."""
 
     def make(label: str, pin: bytes = b"123456", patience: float = 0.0) -> tuple[Token, Path]:
         folder = hsm.add_token(label, "123456", "officer")

@@ -1,4 +1,4 @@
-"""A4: the battery. Each weakness is found, told by its own reason, beside whatever else is wrong; a strong key has none."""
+"""A4: the checks of keys. Each weakness is found and has its own reason, among others; a strong key has none."""
 
 import sys
 from collections.abc import Callable
@@ -77,10 +77,10 @@ def test_without_the_battery_nothing_is_looked_for():
 
 
 def test_threads_find_the_same():
-    wanted = {code: public_key(make()) for code, make in WEAK.items()}
+    keys = {code: public_key(make()) for code, make in WEAK.items()}
     with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(weaknesses, list(wanted.values()) * 50))
-    assert [each.code for (each,) in found] == list(wanted) * 50
+        faults = list(threads.map(weaknesses, list(keys.values()) * 50))
+    assert [each.code for (each,) in faults] == list(keys) * 50
 
 
 @pytest.mark.parametrize("seed", range(10, 20))

@@ -1,4 +1,4 @@
-"""A4: lists of lost keys, in the files of badkeys' format. An operator is told of a file that is none."""
+"""A4: lists of compromised keys, in badkeys' format. A file that is not such a list is an error for the operator."""
 
 import json
 from hashlib import sha256
@@ -65,7 +65,7 @@ def test_the_digest_is_badkeys_own():
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "message"),
     [
         ({}, "no key list"),
         ({"blocklist.dat": records(), "badkeysdata.json": b""}, "badkeysdata.json is missing or damaged"),
@@ -74,10 +74,10 @@ def test_the_digest_is_badkeys_own():
         ({"ours.dat": records()[16:] + records()[:16]}, "sorted records"),
     ],
 )
-def test_what_is_no_list_is_told_in_a_sentence(folder, files, said):
+def test_a_file_that_is_no_list_is_an_error_in_one_sentence(folder, files, message):
     for name, content in files.items():
         (folder / name).write_bytes(content)
-    with pytest.raises(KeyListDamaged, match=said):
+    with pytest.raises(KeyListDamaged, match=message):
         load_key_lists(folder)
 
 
@@ -86,7 +86,7 @@ def test_an_empty_list_lists_nothing(folder):
     assert load_key_lists(folder).sizes() == {"ours.dat": 0}
 
 
-def test_a_folder_or_file_that_cannot_be_read_is_told_in_a_sentence(folder):
+def test_a_folder_or_file_that_cannot_be_read_is_an_error_in_one_sentence(folder):
     with pytest.raises(KeyListDamaged, match="cannot be read"):
         load_key_lists(folder / "none")
     (folder / "ours.dat").mkdir()

@@ -26,7 +26,7 @@ VALIDATORS = Path(__file__).parent / "golden" / "pkilint.txt"
 
 @pytest.fixture
 def linted(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """What pkilint is given, in order."""
+    """The certificates passed to pkilint, in order."""
     seen: list[bytes] = []
 
     def lint(encoded: bytes) -> tuple[Finding, ...]:
@@ -87,7 +87,7 @@ def test_B3_what_is_longer_or_no_certificate_at_all_is_stopped(make_contents: Ma
 def test_B3_an_issuer_of_another_key_is_seen_by_its_own_certificate(
     make_contents: MakeContents, linter: Linter
 ) -> None:
-    """The second encoder reads the issuer's key identifier from its certificate, so a mistaken one is seen."""
+    """The second encoder reads the issuer's key identifier from its certificate, so a wrong one is detected."""
     meant = make_contents("server")
     mistaken = replace(meant, issuer=replace(meant.issuer, key_id=bytes(20)))
     assert linter.findings(meant, build_tbs(mistaken))[0].where == "extensions"
@@ -100,7 +100,7 @@ def test_B3_a_key_that_the_second_encoder_does_not_know_is_stopped(make_contents
         assert linter(replace(meant, spki=spki), build_tbs(meant)) == ["second-encoder.refuses"]
 
 
-def test_B3_an_error_of_pkilint_stops_and_is_looked_for_anew(
+def test_B3_an_error_of_pkilint_stops_and_is_checked_again(
     make_contents: MakeContents, linter: Linter, linted: list[bytes]
 ) -> None:
     meant = make_contents("server", crl_url="http://under_score/a.crl")
@@ -115,8 +115,8 @@ async def test_B3_a_warning_is_told_and_counted_and_stops_nothing(make_contents:
     lax = tuple(replace(it, critical=it.name is ExtensionName.BASIC_CONSTRAINTS) for it in meant.profile.extensions)
     meant = replace(meant, profile=replace(meant.profile, extensions=lax, digest="lax"))
     for _ in range(2):
-        (found,) = linter.findings(meant, build_tbs(meant))
-        assert (found.severity, found.code) == (Severity.WARNING, "pkix.key_usage_extension_not_critical")
+        (finding,) = linter.findings(meant, build_tbs(meant))
+        assert (finding.severity, finding.code) == (Severity.WARNING, "pkix.key_usage_extension_not_critical")
     for _ in range(2):
         assert linter(meant, build_tbs(meant)) == []
     # Each certificate counts, also one of a shape that pkilint saw before.
@@ -150,7 +150,7 @@ def test_each_setting_lints_what_it_says(make_contents: MakeContents, every: Lin
 def test_shapes_are_forgotten_in_their_order(
     make_contents: MakeContents, every: Linter, linted: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(servicecert_pki.lint, "_REMEMBERED", 2)
+    monkeypatch.setattr(servicecert_pki.lint, "_MAX_SHAPES", 2)
     shape = Linter(LintSetting.SHAPE, every.throw_away)
     first, second, third = (make_contents(type_id) for type_id in TYPES[:3])
     for meant in (first, second, second, third, second, third, first):
@@ -159,7 +159,7 @@ def test_shapes_are_forgotten_in_their_order(
 
 
 def respelled(text: str) -> str:
-    """Another text of the same shape: other letters for letters, other digits for digits."""
+    """Return another text of the same shape: other letters for letters, other digits for digits."""
     letters = {"a": "q", "z": "bb", "0": "77", "é": "ü", "Å": "Ö"}
     return "".join(letters.get(it, it) for it in text)
 
@@ -169,7 +169,7 @@ def respelled(text: str) -> str:
 def test_certificates_of_one_shape_have_the_same_findings(
     make_contents: MakeContents, ca_keys: Mapping[str, SigningKey], data: st.DataObject
 ) -> None:
-    """All of them, down to the notes: whatever else pkilint reads of a certificate belongs into its shape."""
+    """Return all findings, also notices: everything that pkilint reads of a certificate must be in its shape."""
     one = data.draw(contents(make_contents))
     names = AlternativeNames(
         tuple(it if "xn--" in it else respelled(it) for it in one.names.dns),
@@ -184,7 +184,7 @@ def test_certificates_of_one_shape_have_the_same_findings(
 
 
 def unchecked(meant: Contents) -> bytes:
-    """What is to be signed, also where the subject is nobody's."""
+    """Return the bytes to be signed, even with an invalid subject."""
     return build_tbs(
         replace(meant, subject=replace(meant.subject, business_id="0204819-8", common_name=name_of(meant)))
     )
@@ -197,9 +197,9 @@ def name_of(meant: Contents) -> str:
 def everything(certificate: bytes) -> list[tuple[str, str]]:
     document = pkix_lint._CERTIFICATES.load_der_document(certificate)
     return sorted(
-        (result.node.path.rsplit(".", 1)[-1], found.finding.code)
+        (result.node.path.rsplit(".", 1)[-1], description.finding.code)
         for result in pkix_lint._CERTIFICATE.validate(document.root)
-        for found in result.finding_descriptions
+        for description in result.finding_descriptions
     )
 
 

@@ -1,4 +1,4 @@
-"""OCSP requests and responses, read by other libraries and by linters (D8, RFC 6960, RFC 9654)."""
+"""OCSP requests and responses, checked by other libraries and linters (D8, RFC 6960, RFC 9654)."""
 
 import random
 from collections.abc import Mapping
@@ -113,9 +113,9 @@ def with_nonce(octets: bytes, times: int = 1) -> bytes:
 @pytest.mark.parametrize("nonce", [None, NONCE])
 def test_D8_a_request_is_read_as_another_library_wrote_it(issuer: IssuerInfo, hash: Any, nonce: bytes | None) -> None:
     read = read_request(request(issuer, hash, nonce))
-    (asked,) = read.certificates
-    assert (asked.serial, asked.name_hash) == (SERIAL, hash(issuer.subject_der).digest())
-    assert asked.key_hash == hash(issuer.key_bits).digest()
+    (cert_id,) = read.certificates
+    assert (cert_id.serial, cert_id.name_hash) == (SERIAL, hash(issuer.subject_der).digest())
+    assert cert_id.key_hash == hash(issuer.key_bits).digest()
     assert read.nonce == (None if nonce is None else der.tlv(der.OCTET_STRING, nonce))
 
 
@@ -223,13 +223,13 @@ STATUSES = {
 def test_D8_an_answer_is_what_other_libraries_and_the_linter_take_for_one(
     issuer: IssuerInfo, signer: Signer, status: str, nonce: bytes | None
 ) -> None:
-    asked = read_request(request(issuer, sha1, nonce))
+    query = read_request(request(issuer, sha1, nonce))
     invalid = NOW - timedelta(days=1) if status == "revoked" else None
-    said = single_response(asked.certificates[0].encoded, STATUSES[status], NOW, LATER, invalid)
-    answer = signer.response([said], NOW, asked.nonce)
+    single = single_response(query.certificates[0].encoded, STATUSES[status], NOW, LATER, invalid)
+    answer = signer.response([single], NOW, query.nonce)
     linted = PKIX_OCSP.validate(loader.RFC6960OCSPResponseDocumentLoader().load_der_document(answer).root)
-    found = [description.finding for result in linted for description in result.finding_descriptions]
-    assert [it.code for it in found if it.severity <= ValidationFindingSeverity.WARNING] == []
+    findings = [description.finding for result in linted for description in result.finding_descriptions]
+    assert [it.code for it in findings if it.severity <= ValidationFindingSeverity.WARNING] == []
     strict = asn1.OCSPResponse.load(answer, strict=True)
     assert strict.dump(force=True) == answer
     assert (strict.nonce_value.native if nonce else nonce) == nonce
@@ -296,8 +296,8 @@ def test_D8_nothing_is_certified_beyond_the_ca_s_own_validity(issuer: IssuerInfo
 def answered(
     question: Question, signer: Signer, status: bytes = GOOD, this: datetime = NOW, until: datetime = LATER
 ) -> bytes:
-    asked = read_request(question.request())
-    return signer.response([single_response(asked.certificates[0].encoded, status, this, until)], NOW, asked.nonce)
+    read = read_request(question.request())
+    return signer.response([single_response(read.certificates[0].encoded, status, this, until)], NOW, read.nonce)
 
 
 def test_I7_who_asks_believes_a_delegated_responder_only(

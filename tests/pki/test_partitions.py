@@ -1,4 +1,4 @@
-"""Which list covers a certificate, and what the lists are called (D7)."""
+"""The list that covers a certificate, and the names of lists (D7)."""
 
 import re
 from collections import Counter
@@ -30,7 +30,7 @@ def test_D7_no_partitions_are_refused() -> None:
 
 @given(st.tuples(issuers, st.integers(0, MOST_PARTITIONS)), st.tuples(issuers, st.integers(0, MOST_PARTITIONS)))
 def test_D7_no_two_lists_have_one_name(one: tuple[str, int], other: tuple[str, int]) -> None:
-    """Not even those of a CA's generation and of a partition with its number."""
+    """Not even those of a CA's generation and of a partition with the same number."""
     assert (crl_name(*one) == crl_name(*other)) is (one == other)
     assert re.fullmatch(r"[a-z0-9-]+(\.[1-9][0-9]*)?\.crl", crl_name(*one))
 

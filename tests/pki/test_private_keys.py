@@ -1,4 +1,4 @@
-"""I10: a private key that somebody sends is recognised in whatever form, and nothing of it is kept."""
+"""I10: a private key that an applicant sends is detected in any form, and not stored."""
 
 import json
 from collections.abc import Callable

@@ -129,7 +129,7 @@ def test_a_signature_type_has_no_names_and_must_be_non_repudiable() -> None:
 
 @pytest.mark.parametrize(("type_id", "environment"), [("test-server", "test"), ("server", "production")])
 def test_I11_a_type_of_the_other_environment_is_refused(type_id: str, environment: str) -> None:
-    """A profile copied from the other environment, and told only its own type, would sign with the other's CA."""
+    """A profile copied from the other environment with only its type changed would sign with the other's CA."""
     other = "production" if type_id.startswith("test-") else "test"
     copied = SERVER.replace('"server"', f'"{type_id}"').replace("production", other)
     with pytest.raises(ProfileUnsafe, match=f"environment: {type_id} certificates are {environment} certificates"):
@@ -137,7 +137,7 @@ def test_I11_a_type_of_the_other_environment_is_refused(type_id: str, environmen
 
 
 def test_a_type_that_is_given_the_contents_of_another_is_refused() -> None:
-    """Its key usages would fit what it says, and not what it is for."""
+    """Its key usages would fit its contents, but not its type."""
     signature = (SHIPPED_PROFILES / "system-signature.toml").read_text(encoding="utf-8")
     with pytest.raises(ProfileUnsafe, match="names: server certificates have dns names"):
         read_profile(signature.replace('type = "system-signature"', 'type = "server"'), "s")
@@ -145,7 +145,7 @@ def test_a_type_that_is_given_the_contents_of_another_is_refused() -> None:
         read_profile(SERVER.replace('type = "server"', 'type = "system-signature"'), "s")
 
 
-def test_a_type_without_a_profile_is_told(tmp_path: Path) -> None:
+def test_a_type_without_a_profile_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "server.toml").write_text(SERVER)
     with pytest.raises(ProfileUnsafe, match="no certificate profile of test-server, so that every application"):
         load_profiles(tmp_path)
@@ -181,7 +181,7 @@ def test_a_later_generation_of_a_ca_takes_its_place(profiles: Profiles, authorit
 
 
 def test_a_policy_that_the_ca_was_not_certified_for_is_refused(profiles: Profiles, authority: Authority) -> None:
-    """Every certificate would be valid for no policy at all: the chain's policies are those of all its certificates (RFC 5280, 6.1.3)."""
+    """No chain would be valid for the policy: a chain's policies are in all its certificates (RFC 5280, 6.1.3)."""
     issuers = list(authority.issuers.values())
     changed = replace(profiles["server"], policy="1.3.6.1.4.1.32473.1.99")
     with pytest.raises(

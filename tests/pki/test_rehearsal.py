@@ -1,4 +1,4 @@
-"""What would stop every case is told when the issuer starts (B3)."""
+"""A fault that would stop every case is reported when the issuer starts (B3)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -42,7 +42,7 @@ def test_the_shipped_profiles_pass(rehearsed: Callable[..., None]) -> None:
         ("http://crl.example.fi", "http://a..b", "pkix.invalid_uri_syntax"),
     ],
 )
-def test_an_address_that_no_certificate_can_name_is_told(
+def test_an_address_that_no_certificate_can_name_is_an_error(
     rehearsed: Callable[..., None], base: str, ocsp: str | None, code: str
 ) -> None:
     with pytest.raises(
@@ -51,6 +51,6 @@ def test_an_address_that_no_certificate_can_name_is_told(
         rehearsed(base, ocsp)
 
 
-def test_a_profile_that_allows_nothing_is_told(rehearsed: Callable[..., None]) -> None:
+def test_a_profile_that_allows_nothing_is_an_error(rehearsed: Callable[..., None]) -> None:
     with pytest.raises(ProfileUnsafe, match="the finding validity"):
         rehearsed(longest_validity=(LongestValidity(0),))

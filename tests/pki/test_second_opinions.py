@@ -1,4 +1,4 @@
-"""What OpenSSL's command line and pkilint say of certificates and lists of every kind."""
+"""OpenSSL's command line and pkilint check certificates and CRLs of every kind."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -51,10 +51,10 @@ CRL = pkix_crl.create_pkix_crl_validator_container(
 def findings(document: Any, validator: Any) -> list[str]:
     """Return the codes of level warning or worse."""
     return [
-        found.finding.code
+        description.finding.code
         for result in validator.validate(document.root)
-        for found in result.finding_descriptions
-        if found.finding.severity <= ValidationFindingSeverity.WARNING
+        for description in result.finding_descriptions
+        if description.finding.severity <= ValidationFindingSeverity.WARNING
     ]
 
 

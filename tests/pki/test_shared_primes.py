@@ -1,4 +1,4 @@
-"""A4: keys that share a prime are found among all, whatever the pieces in which they are looked at."""
+"""A4: keys that share a prime are indexes among all keys, for any size of chunks."""
 
 from itertools import pairwise
 from random import Random
@@ -23,10 +23,10 @@ def moduli(*pairs: tuple[int, int]) -> list[int]:
 @given(st.lists(st.tuples(st.integers(0, 39), st.integers(0, 39)), max_size=30), st.integers(1, 7))
 def test_A4_the_groups_are_those_that_comparing_all_pairs_finds(pairs, chunk):
     numbers = moduli(*pairs)
-    found = {place for group in find_shared_primes(numbers, chunk) for place in group}
-    assert found == {
-        place
-        for place, number in enumerate(numbers)
+    indexes = {index for group in find_shared_primes(numbers, chunk) for index in group}
+    assert indexes == {
+        index
+        for index, number in enumerate(numbers)
         if any(other != number and gmpy2.gcd(number, other) != 1 for other in numbers)
     }
 
@@ -52,7 +52,7 @@ def test_no_keys_share_nothing():
     assert find_shared_primes(moduli((0, 1))) == []
 
 
-def test_a_search_that_is_told_to_stop_stops():
+def test_a_search_can_be_stopped():
     with pytest.raises(Stopped):
         find_shared_primes(moduli((0, 1), (2, 3)), go_on=lambda: False)
 

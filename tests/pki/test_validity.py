@@ -64,9 +64,9 @@ def test_B1_a_stricter_limit_holds_from_its_day(profile: Profile) -> None:
 def test_B1_no_validity_is_longer_than_the_longest(profile: Profile, start: datetime, days: int) -> None:
     longest = validity(profile, start)
     try:
-        asked = validity(profile, start, days)
+        granted = validity(profile, start, days)
     except ValidityRefused:
         assert start + timedelta(days=days) - timedelta(seconds=1) > longest.not_after
         return
-    assert asked.not_after <= longest.not_after
-    assert asked.not_after - asked.not_before + timedelta(seconds=1) == timedelta(days=days)
+    assert granted.not_after <= longest.not_after
+    assert granted.not_after - granted.not_before + timedelta(seconds=1) == timedelta(days=days)

@@ -1,4 +1,4 @@
-"""A SoftHSM2 of the test session's own, or the reason why there is none."""
+"""A SoftHSM2 for the test session."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +8,7 @@ from servicecert_deploy import SoftHsm, TokenMissing
 
 
 def soft_hsm(folder: Path) -> Iterator[SoftHsm]:
-    """Yield a SoftHSM2 whose tokens are in `folder`, with the environment that this process needs; else skip, and say why."""
+    """Yield a SoftHSM2 with its tokens in `folder`, and set its environment; skip the test if there is none."""
     try:
         hsm = SoftHsm.prepare(folder)
     except TokenMissing as missing:

@@ -1,6 +1,6 @@
-"""A specimen of every certificate that the service can issue, with chains and CRLs, for any linter and verifier to judge.
+"""A specimen of every certificate that the service can issue, with chains and CRLs, for linters and verifiers.
 
-certificates/<type>-<key>-<ca>.pem and .der     ca/roots, ca/issuing     crls/<ca>.crl, <ca>.<partition>.crl and <root>.crl
+certificates/<type>-<key>-<ca>.pem and .der    ca/roots, ca/issuing    crls/<ca>.crl, <ca>.<partition>.crl, <root>.crl
 """
 
 from collections.abc import Mapping
@@ -31,12 +31,12 @@ _CRL_DAYS = 7
 
 BASE = "http://crl.example.fi"
 PARTITION, OTHER_PARTITION = 7, 8
-"""All specimens are in the one, and none in the other."""
+"""All specimens are in the first, none in the second."""
 
 
 @dataclass(frozen=True)
 class Specimen:
-    """A certificate and what it was meant to say. `name` is ``<type>-<key>-<ca>``."""
+    """A certificate and its intended contents. `name` is ``<type>-<key>-<ca>``."""
 
     name: str
     contents: Contents
@@ -44,7 +44,7 @@ class Specimen:
 
 
 def draw_keys() -> Mapping[str, bytes]:
-    """Draw a key of each kind that may be certified; answer their DER SubjectPublicKeyInfo. It takes a second or two."""
+    """Return the DER SubjectPublicKeyInfo of a new key of each allowed kind. It takes a second or two."""
     keys: dict[str, PublicKey] = {
         f"rsa{bits}": rsa.generate_private_key(65537, bits).public_key() for bits in (2048, 3072, 4096)
     }
@@ -59,16 +59,16 @@ def make(
     keys: Mapping[str, bytes],
     now: datetime,
 ) -> list[Specimen]:
-    """Sign a certificate of each type for each key, by the CA that the profile names for it."""
-    made = []
+    """Return a certificate of each type for each key, signed by the CA of its profile."""
+    specimens = []
     for profile in profiles.by_type.values():
         for name, spki in keys.items():
             contents = _contents(profile, authority.issuer(profile.keys[family_of(spki)].ca), spki, now)
             tbs = build_tbs(contents)
             certificate = sign_tbs(tbs, ca_keys[contents.issuer.id])
             verify_certificate(certificate, tbs, contents.issuer.public_key)
-            made.append(Specimen(f"{profile.type_id}-{name}-{contents.issuer.family}", contents, certificate))
-    return made
+            specimens.append(Specimen(f"{profile.type_id}-{name}-{contents.issuer.family}", contents, certificate))
+    return specimens
 
 
 def _contents(profile: Profile, issuer: IssuerInfo, spki: bytes, now: datetime) -> Contents:
@@ -95,9 +95,9 @@ def _contents(profile: Profile, issuer: IssuerInfo, spki: bytes, now: datetime) 
 def make_crls(
     authority: Authority, ca_keys: Mapping[str, SigningKey], revoked: list[Specimen], now: datetime
 ) -> Mapping[str, bytes]:
-    """Sign the CRLs of each issuing CA, the full one, the specimens' partition's and another's, by their names.
+    """Return the CRLs of each issuing CA by name: the full list, the specimens' partition, and another partition.
 
-    They list those of `revoked` that it issued, and a certificate that is none of the specimens.
+    They list the CA's certificates among `revoked`, and another certificate.
     """
     crls = {}
     for id, issuer in authority.issuers.items():
@@ -113,12 +113,12 @@ def make_crls(
 
 
 def root_crls(folder: Path, authority: Authority) -> Mapping[str, bytes]:
-    """The CRLs of the roots, which a ceremony has left in `folder`, by their names."""
+    """Return the roots' CRLs, which a ceremony stored in `folder`, by name."""
     return {crl_name(id, FULL): root_crl_file(folder, id).read_bytes() for id in authority.roots}
 
 
 def write(folder: Path, authority: Authority, specimens: list[Specimen], crls: Mapping[str, bytes]) -> None:
-    """Write it all as files; PEM beside DER for the certificates, PEM for the CAs, DER for the CRLs."""
+    """Write all files: PEM and DER for the certificates, PEM for the CAs, DER for the CRLs."""
     for it in specimens:
         _write(folder / "certificates" / f"{it.name}.der", it.certificate)
         _write(folder / "certificates" / f"{it.name}.pem", pem(it.certificate))
@@ -130,13 +130,13 @@ def write(folder: Path, authority: Authority, specimens: list[Specimen], crls: M
 
 
 def root_name(issuer: str) -> str:
-    """The file of the root above an issuing CA: ``production-root-ec`` above ``production-ec``."""
+    """Return the file name of an issuing CA's root: ``production-root-ec`` for ``production-ec``."""
     environment, _, rest = issuer.partition("-")
     return f"{environment}-root-{rest}"
 
 
 def pem(certificate: bytes) -> bytes:
-    """A DER certificate in PEM."""
+    """Return a DER certificate as PEM."""
     return x509.load_der_x509_certificate(certificate).public_bytes(Encoding.PEM)
 
 

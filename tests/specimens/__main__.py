@@ -1,4 +1,4 @@
-"""`make specimens`: every kind of certificate, fresh from a CA of its own, into var/specimens."""
+"""`make specimens`: writes certificates of every kind, by a new CA, into var/specimens."""
 
 import shutil
 import sys
@@ -18,7 +18,7 @@ FOLDER = Path("var/specimens")
 
 
 def main() -> None:
-    """Makes the CA and the specimens, and keeps no key."""
+    """Make a CA and the specimens; no key is stored."""
     now = datetime.now(UTC).replace(microsecond=0)
     profiles = load_profiles()
     passphrases = {environment: environment.encode() for environment in Environment}

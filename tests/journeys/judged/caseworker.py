@@ -1,4 +1,4 @@
-"""Carries a case of the table through intake as it is: `examine`, then the worker's fold over `decide`, all in memory."""
+"""Runs a case of the table through intake in memory: `examine`, then the worker's fold over `decide`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PLACE = Record("applications", 0, 0, None, (), None, FIRST_DAY)
 
 @dataclass
 class Caseworker:
-    """Intake with the registers, and the one case that it works on."""
+    """Intake with the registers, and one case."""
 
     service: Service[Case, Any]
     known: Any
@@ -52,7 +52,7 @@ class Caseworker:
     events: int = 0
 
     def judge(self, step: Step, base: str, day: datetime) -> None:
-        """What the step says happens. Deadlines that pass before it come first."""
+        """Handle a step of the table, after the deadlines that pass before it."""
         now = step.handled or day
         self.was = None if self.view is None else self.view.state
         self.accepted = self.parked = self.refused = None
@@ -63,10 +63,10 @@ class Caseworker:
             event = Event(uuid5(CASE, str(self.events)), data.key(), data, day)
             assert self.service.examine is not None
             (examined,) = self.service.examine([event])
-            self._happened(Arrival(PLACE, examined), now)
+            self._decide(Arrival(PLACE, examined), now)
 
     def _open_account(self, data: ApplicationEvent) -> None:
-        """With the first application its account is known as the applicant's, unless the table says whose it is."""
+        """Open the account for the first applicant, unless the table assigns it to another."""
         account = self.known.accounts.get(APPLICANTS_ACCOUNT)
         if account is not None and account.business_id is None and isinstance(data, ApplicationSubmitted):
             typed = data.form.applicant.business_id.strip()
@@ -75,13 +75,13 @@ class Caseworker:
             self.known = self.service.snapshot.apply(self.known, (opened,))
 
     def _wait(self, until: datetime) -> None:
-        """Every deadline that passes until then, in order."""
+        """Handle every deadline that passes until then, in order."""
         while due := [(at, kind, id) for kind, (id, at) in self.deadlines.items() if at <= until]:
             at, kind, id = min(due)
             del self.deadlines[kind]
-            self._happened(Due(id, str(CASE), kind, at), at)
+            self._decide(Due(id, str(CASE), kind, at), at)
 
-    def _happened(self, item: Arrival | Due | Result, now: datetime) -> None:
+    def _decide(self, item: Arrival | Due | Result, now: datetime) -> None:
         folded: Folded[Case] = fold(self.service.decide, [item], self.stored, {}, self.known, now)
         for aside in folded.aside:
             self.parked = aside.reason
@@ -99,18 +99,18 @@ class Caseworker:
             elif isinstance(published.data, EventRefused):
                 self.refused = published.data
         for intended in folded.intended:
-            found = LookedUp(followed=Followed(intended.intent.data.typed, self.earlier))
-            self._happened(Result(intended.id, intended.key, intended.intent.kind, found), now)
+            result = LookedUp(followed=Followed(intended.intent.data.typed, self.earlier))
+            self._decide(Result(intended.id, intended.key, intended.intent.kind, result), now)
 
 
 def known_to(service: Service[Case, Any]) -> Any:
-    """What a caseworker knows: the fictitious registers and those of the table, and who may act for which account."""
+    """Return the snapshot: the fictitious registers, those of the table, and the members of accounts."""
     assert service.snapshot is not None
     return service.snapshot.apply(service.snapshot.empty, _changes())
 
 
 def certified(service: Service[Case, Any], known: Any, step: Step) -> Earlier:
-    """The certificate that an application led to which was right."""
+    """Return the certificate of an accepted application."""
     worker = Caseworker(service, known)
     worker.judge(step, step.application or "server", FIRST_DAY)
     accepted, case = worker.accepted, worker.stored[str(CASE)].state
@@ -133,7 +133,7 @@ def _changes() -> tuple[Change, ...]:
 
 
 APPLICANTS_ACCOUNT = "account-1"
-"""The account of whichever organisation applies first."""
+"""The account of the organisation that applies first."""
 
 OWN_ACCOUNT = "account-9900001-8"
 """An account of one organisation, which another cannot apply from."""

@@ -1,4 +1,4 @@
-"""The table of judged applications as it is read: cases in words, each with what a caseworker answers by the rules."""
+"""The format of the table of judged applications: cases in words, each with the expected decision."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SIZED = re.compile(r"(\S+) of (\d+) bytes")
 
 
 def _moment(written: Any) -> Any:
-    """A moment as it is written: Helsinki's time where nothing else is said. YAML takes the seconds for optional only beside the minutes."""
+    """Return a moment, in Helsinki's time unless it has an offset. YAML leaves a time without seconds as a string."""
     if isinstance(written, str):
         written = datetime.fromisoformat(written)
     elif isinstance(written, date) and not isinstance(written, datetime):
@@ -37,13 +37,13 @@ Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
 class Strict(BaseModel):
-    """A part of the table: a word that it does not know is an error."""
+    """A part of the table: an unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class By(Strict):
-    """Who acts: by default a colleague of the applicant's own account, strongly authenticated."""
+    """The actor: by default a colleague of the applicant's own account, strongly authenticated."""
 
     user: str = "user-1"
     account: str = "account-1"
@@ -52,7 +52,7 @@ class By(Strict):
 
 
 class Step(Strict):
-    """What happens on a day, and what comes of it. What is not said to come is expected to stay away."""
+    """An event on a day, and its expected outcome. An outcome that is not listed is expected not to occur."""
 
     does: Literal["submits", "supplements", "attaches", "withdraws", "waits"] = "submits"
     day: Moment | None = None
@@ -82,7 +82,7 @@ class Step(Strict):
 
     @property
     def lacking(self) -> set[tuple[str, str]]:
-        """Each deficiency with the field that it is told for."""
+        """Each deficiency with its field."""
         return {
             (code, field)
             for code, fields in self.lacks.items()
@@ -91,7 +91,7 @@ class Step(Strict):
 
 
 class Case(Step):
-    """A case from its first step on. `judged` says in words what is judged, `earlier` what led to the certificate that it follows."""
+    """A case from its first step. `judged` describes it, `earlier` applied for the certificate that it renews."""
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
     judged: Annotated[str, Field(pattern=r"\.$")]
@@ -104,7 +104,7 @@ class Case(Step):
 
 
 def cases() -> Iterator[Case]:
-    """All cases, file by file."""
+    """Yield all cases, file by file."""
     for path in sorted(FOLDER.glob("*.yaml")):
         if path.name != "bases.yaml":
             yield from (Case.model_validate(each) for each in _read(path))
@@ -112,9 +112,9 @@ def cases() -> Iterator[Case]:
 
 @cache
 def bases() -> dict[str, dict[str, Any]]:
-    """The applications that are right in all respects."""
-    found: dict[str, dict[str, Any]] = _read(FOLDER / "bases.yaml")
-    return found
+    """Return the applications without deficiencies."""
+    bases: dict[str, dict[str, Any]] = _read(FOLDER / "bases.yaml")
+    return bases
 
 
 def _read(path: Path) -> Any:
@@ -122,24 +122,24 @@ def _read(path: Path) -> Any:
 
 
 def _repeated(value: Any) -> Any:
-    """The value with each `{a*63}` written out."""
+    """Return the value with each `{a*63}` expanded."""
     if isinstance(value, str):
-        return _REPEATED.sub(lambda found: found[1] * int(found[2]), value)
+        return _REPEATED.sub(lambda match: match[1] * int(match[2]), value)
     if isinstance(value, list):
         return [_repeated(each) for each in value]
     return {name: _repeated(each) for name, each in value.items()} if isinstance(value, dict) else value
 
 
 def form_and_attachments(base: str, step: Step) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The form and the attachments of a step: the base's with what differs."""
+    """Return the form and the attachments of a step: those of its base with its changes."""
     form = _copied(bases()[base])
     attached = form.pop("attached", [])
     for path, value in step.change.items():
         *outer, last = path.split(".")
-        place = form
+        target = form
         for name in outer:
-            place = place[name]
-        place[last] = value
+            target = target[name]
+        target[last] = value
     if step.attached is not None:
         (right,) = bases()["system-signature"]["attached"]
         attached = [{**right, **each} for each in step.attached]
@@ -151,7 +151,7 @@ def _copied(value: Any) -> Any:
 
 
 def request(named: str) -> str | None:
-    """A stored certificate request, with text before it where it is to have a size."""
+    """Return a stored certificate request, padded with text if a size is given."""
     if named == "none":
         return None
     sized = _SIZED.fullmatch(named)

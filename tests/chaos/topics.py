@@ -1,4 +1,4 @@
-"""What the topics tell in the end, read from their first record on, and kept small: some lines for each case, however large the events."""
+"""The contents of all topics at the end of a run, reduced to a few values for each case."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from servicecert_schemas.revocation import CertificateRevoked, CrlPublished, Sta
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS, CATALOGUE, REGISTERS
 from servicecert_worker.kafka.cluster import Cluster
 
-Place = tuple[str, int, int]
-"""A record's topic, as the cluster calls it, its partition and offset."""
+RecordPosition = tuple[str, int, int]
+"""A record's topic (with the cluster's prefix), partition and offset."""
 
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A certificate as its event shows it: SHA-256 of the whole and of what was signed."""
+    """A certificate from its event. `certificate` and `tbs` are SHA-256."""
 
     issuer: str
     serial: str
@@ -40,7 +40,7 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """A certificate's revocation as its event shows it."""
+    """A certificate's revocation from its event."""
 
     issuer: str
     serial: str
@@ -49,8 +49,8 @@ class Revoked:
 
 
 @dataclass(slots=True)
-class Told:
-    """What was told of one case. Of each event there is one entry, by its id, however often it stands in its topic. `voided` are CA and serial number."""
+class CaseEvents:
+    """The events of one case, each once by its id, even if repeated in its topic. `voided` are CA and serial number."""
 
     accepted: set[UUID] = field(default_factory=set)
     issued: dict[UUID, Issued] = field(default_factory=dict)
@@ -59,30 +59,30 @@ class Told:
     handed_over: dict[UUID, set[UUID]] = field(default_factory=lambda: defaultdict(set))
     view_ids: set[UUID] = field(default_factory=set)
     versions: list[int] = field(default_factory=list)
-    end: CaseState | None = None
+    state: CaseState | None = None
     serial: str | None = None
     deliveries: int = 0
 
 
 @dataclass(slots=True)
-class TopicsTold:
-    """What was told of all cases; of the CRLs, their numbers by CA and partition, in order; of each record that a service parked, why, in all words that were used.
+class Topics:
+    """The events of all cases; CRL numbers by CA and partition, in order; the reports of each parked record.
 
-    `copies` counts events that stand in a topic twice. `responders` are the certificates of OCSP responders, by the SHA-256 of the signed bytes;
-    `standings` what responders were told of each certificate, in order.
+    `copies` counts events that are in a topic twice. `responders` are the certificates of OCSP responders, as SHA-256
+    of the signed bytes; `standings` are those published for each certificate, in order.
     """
 
-    cases: dict[UUID, Told] = field(default_factory=lambda: defaultdict(Told))
+    cases: dict[UUID, CaseEvents] = field(default_factory=lambda: defaultdict(CaseEvents))
     crl_numbers: dict[tuple[str, int], list[int]] = field(default_factory=lambda: defaultdict(list))
     crl_ids: set[UUID] = field(default_factory=set)
-    parked: dict[tuple[str, Place], set[str]] = field(default_factory=lambda: defaultdict(set))
+    parked: dict[tuple[str, RecordPosition], set[str]] = field(default_factory=lambda: defaultdict(set))
     records: int = 0
     copies: int = 0
     responders: set[str] = field(default_factory=set)
     standings: dict[tuple[str, str], list[Standing]] = field(default_factory=lambda: defaultdict(list))
 
-    def hear(self, event_id: UUID, data: EventData) -> None:
-        """Takes in one event."""
+    def add(self, event_id: UUID, data: EventData) -> None:
+        """Add one event."""
         match data:
             case ApplicationAccepted():
                 self._count(event_id, self.cases[data.case_id].accepted)
@@ -118,14 +118,14 @@ class TopicsTold:
         self.copies += event_id in known
 
     def _see(self, event_id: UUID, view: CaseChanged) -> None:
-        told = self.cases[view.case_id]
-        self._count(event_id, told.view_ids)
-        if event_id in told.view_ids:
+        case_events = self.cases[view.case_id]
+        self._count(event_id, case_events.view_ids)
+        if event_id in case_events.view_ids:
             return
-        told.view_ids.add(event_id)
-        told.versions.append(view.version)
-        told.end, told.deliveries = view.state, sum(each.delivered for each in view.deliveries)
-        told.serial = None if view.certificate is None else view.certificate.serial
+        case_events.view_ids.add(event_id)
+        case_events.versions.append(view.version)
+        case_events.state, case_events.deliveries = view.state, sum(each.delivered for each in view.deliveries)
+        case_events.serial = None if view.certificate is None else view.certificate.serial
 
 
 def _issued(data: CertificateIssued) -> Issued:
@@ -137,12 +137,12 @@ def _signed_bytes(certificate: bytes) -> str:
     return sha256(Certificate.load(certificate)["tbs_certificate"].dump()).hexdigest()
 
 
-async def read_topics(cluster: Cluster) -> TopicsTold:
-    """Reads all that the topics hold now, one partition after the other. Raises OperatorError."""
-    told = TopicsTold()
+async def read_topics(cluster: Cluster) -> Topics:
+    """Return the current contents of the topics, read one partition after the other. Raises OperatorError."""
+    topics = Topics()
     async with kafka.reader(cluster) as reader:
         for topic in CATALOGUE:
-            # Neither is of a case: registers are loaded, and each worker that ends adds a checkpoint of the audit.
+            # These have no cases: registers are loaded, and each worker that ends adds an audit checkpoint.
             if topic in (REGISTERS, AUDIT_CHECKPOINTS):
                 continue
             partitions = [TopicPartition(cluster.name(topic), number) for number in range(topic.partitions)]
@@ -150,17 +150,17 @@ async def read_topics(cluster: Cluster) -> TopicsTold:
             await reader.seek_to_beginning(*partitions)
             ends = await reader.end_offsets(partitions)
             for partition, end in ends.items():
-                await _read(reader, partition, end, told)
-    return told
+                await _read(reader, partition, end, topics)
+    return topics
 
 
-async def _read(reader: Any, partition: TopicPartition, end: int, told: TopicsTold) -> None:
+async def _read(reader: Any, partition: TopicPartition, end: int, topics: Topics) -> None:
     while await reader.position(partition) < end:
         for records in (await reader.getmany(partition, timeout_ms=500, max_records=500)).values():
             for record in records:
-                told.records += 1
+                topics.records += 1
                 try:
                     envelope, data = decode(record.key, record.headers, record.value)
                 except Undecodable:
                     continue
-                told.hear(envelope.id, data)
+                topics.add(envelope.id, data)

@@ -1,4 +1,4 @@
-"""What the database tells in the end."""
+"""The contents of the database at the end of a run."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import asyncpg
 from servicecert_cli.stand.system import System
 from servicecert_schemas.topics import SERVICES
 
-from chaos.quiet import NO_CHECKPOINTS
-from chaos.topics_told import Place
+from chaos.idle import NO_CHECKPOINTS
+from chaos.topics import RecordPosition
 
 
 @dataclass(frozen=True, slots=True)
 class CertificateRow:
-    """A row of the issuer: SHA-256 of what was intended, and of the certificate, if it was signed."""
+    """A row of the issuer. `tbs` and `certificate` are SHA-256; `certificate` is None if it was not signed."""
 
     state: str
     issuer: str
@@ -27,16 +27,17 @@ class CertificateRow:
 
 @dataclass(frozen=True, slots=True)
 class ParkedRow:
-    """A parked record: who parked it, where it stands, and why."""
+    """A parked record: the service that parked it, its position, and the reason."""
 
     service: str
-    place: Place
+    position: RecordPosition
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class TablesTold:
-    """Certificates and standings by case, mails by id (case and state), numbers of CRLs given out by CA and partition (0: the full one), what is parked and what is open."""
+class Tables:
+    """Certificates and standings by case, mails by id (case and state), CRL numbers by CA and partition (0: full list),
+    parked records, and counts of unfinished rows."""
 
     certificates: Mapping[UUID, CertificateRow]
     standings: Mapping[UUID, str]
@@ -48,7 +49,8 @@ class TablesTold:
 
 
 _CERTIFICATES = """
-select key, state::text, issuer, serial, encode(sha256(tbs), 'hex') as tbs, encode(sha256(certificate), 'hex') as certificate
+select key, state::text, issuer, serial, encode(sha256(tbs), 'hex') as tbs,
+    encode(sha256(certificate), 'hex') as certificate
 from issuer.certificates
 """
 _CRLS = "select issuer, partition, array_agg(number) as numbers from revoker.crls group by issuer, partition"
@@ -56,8 +58,8 @@ _PARKED = " union all ".join(
     f"""select '{service}' as service, topic, partition, "offset", reason from {service}.parked"""
     for service in SERVICES
 )
-# What is left to do later stays: the next CRL of each CA, the nightly tasks, the clocks of cases that wait for their customer. The revoker's clock
-# of a request ends with its answer, so that none of those is left.
+# Future deadlines remain: the next CRL of each CA, the nightly tasks, those of cases that wait for their customer. The
+# revoker's deadline of a request ends with its answer, so none may remain.
 _NOT_LATER = "where key not like 'crl/%' and (at < now() or kind = 'answer')"
 _OPEN = " union all ".join(
     f"select '{service}.{table}', count(*) from {service}.{table} {where}"
@@ -66,11 +68,11 @@ _OPEN = " union all ".join(
 )
 
 
-async def read_tables(system: System) -> TablesTold:
-    """Reads it, as the administrator."""
+async def read_tables(system: System) -> Tables:
+    """Return the contents, read as the administrator."""
     connection = await asyncpg.connect(system.place.admin_url)
     try:
-        return TablesTold(
+        return Tables(
             certificates={
                 UUID(row["key"]): CertificateRow(
                     row["state"], row["issuer"], row["serial"], row["tbs"], row["certificate"]

@@ -1,4 +1,4 @@
-"""All that a system leaves behind, as bytes to search: logs, metrics, every record of every topic, every row of every table, mails, CRLs."""
+"""All data of a system as bytes to be searched: logs, metrics, records of all topics, rows of all tables, files."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ where schemaname not in ('pg_catalog', 'information_schema')
 
 
 async def logs(system: System) -> Mapping[str, bytes]:
-    """What each worker said, on its log and at /metrics."""
-    said = {f"log {path.name}": path.read_bytes() for path in (system.folder / "logs").iterdir()}
-    shown = {f"metrics of {name}": repr(await system.metrics(name)).encode() for name in system.children}
-    return {**said, **shown}
+    """Return the log and the metrics of each worker."""
+    logs = {f"log {path.name}": path.read_bytes() for path in (system.folder / "logs").iterdir()}
+    metrics = {f"metrics of {name}": repr(await system.metrics(name)).encode() for name in system.children}
+    return {**logs, **metrics}
 
 
 async def stores(system: System) -> Mapping[str, bytes]:
-    """Topics and tables. Bytes in a column are searched as they are, not as PostgreSQL shows them."""
+    """Return topics and tables. Binary columns are raw bytes, not PostgreSQL's text form."""
     return {**await _topics(system), **await _tables(system)}
 
 
 def files(folder: Path) -> Mapping[str, bytes]:
-    """The files of a folder, by path."""
+    """Return the files of a folder, by path."""
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 async def _topics(system: System) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
+    topics: dict[str, bytes] = {}
     async with kafka.reader(system.cluster) as reader:
         for topic in CATALOGUE:
             partitions = [TopicPartition(system.cluster.name(topic), number) for number in range(topic.partitions)]
@@ -49,8 +49,8 @@ async def _topics(system: System) -> dict[str, bytes]:
                         for record in records:
                             headers = [part for name, raw in record.headers for part in (name.encode(), raw or b"")]
                             whole += b"\n".join([record.key or b"", *headers, record.value or b"", b""])
-            found[f"topic {topic.name}"] = bytes(whole)
-    return found
+            topics[f"topic {topic.name}"] = bytes(whole)
+    return topics
 
 
 async def _tables(system: System) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""What the world saw: the mails that were accepted, the CRLs that were fetched, the signatures that were made. Small, however many there are."""
+"""Observers of a run: a mail server, a server of CRLs, and a log of signatures. They keep little for each."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from servicecert_revoker.effects.admission import address
 SIGNATURE_HOOK = Path(__file__).with_name("signature_log")
 HOST = "127.0.0.1"
 PATIENCE_SECONDS = "2"
-"""How long the notifier waits for an answer: less than most stalls last."""
+"""The notifier's SMTP timeout: shorter than most stalls."""
 
 
 @dataclass(slots=True)
 class Mail:
-    """A mail as it came: how often, as how many different texts, and the certificate in it (SHA-256), if there is one."""
+    """A received mail: how many times, the hashes of its texts, and the SHA-256 of its certificate, if any."""
 
     times: int
     texts: set[bytes]
     certificate: str | None
 
 
-class Ailment(Enum):
-    """What can be wrong with the mail server for a while: it resets every connection, says nothing, or refuses every other recipient for now."""
+class Failure(Enum):
+    """A temporary failure of the mail server: it resets connections, does not answer, or rejects some recipients."""
 
     DEAD = auto()
     STALLED = auto()
@@ -48,42 +48,42 @@ class Ailment(Enum):
 
 @dataclass(eq=False)
 class MailServer:
-    """Accepts every mail. `lose` answers get lost on the way back, each with its connection: the sender cannot know that the mail was taken.
+    """Accepts every mail. The next `lose` answers are lost with their connection: the sender cannot know the result.
 
-    `refused` counts the recipients that it refused for now.
+    `refused` counts temporarily rejected recipients.
     """
 
     mails: dict[UUID, Mail] = field(default_factory=dict)
     lose: int = 0
     lost: int = 0
     refused: int = 0
-    _until: dict[Ailment, float] = field(default_factory=dict)
+    _until: dict[Failure, float] = field(default_factory=dict)
 
-    def ails(self, what: Ailment, seconds: float) -> None:
-        """Something is wrong for so long, from now on."""
+    def fail(self, what: Failure, seconds: float) -> None:
+        """Fail in this way for that many seconds from now."""
         self._until[what] = time.monotonic() + seconds
 
-    def _left(self, what: Ailment) -> float:
+    def _left(self, what: Failure) -> float:
         return self._until.get(what, 0.0) - time.monotonic()
 
     async def handle_RCPT(
         self, server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
-        if self._left(Ailment.DEAD) > 0:
+        if self._left(Failure.DEAD) > 0:
             server.transport.abort()
-        await asyncio.sleep(max(0.0, self._left(Ailment.STALLED)))
-        if self._left(Ailment.REFUSING) > 0 and random.random() < 0.5:
+        await asyncio.sleep(max(0.0, self._left(Failure.STALLED)))
+        if self._left(Failure.REFUSING) > 0 and random.random() < 0.5:
             self.refused += 1
             return random.choice(("450 4.2.0 Later", "451 4.7.1 Greylisted", "421 4.3.2 Going"))
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 Ok"
 
     def _conversation(self, loop: asyncio.AbstractEventLoop) -> SMTP:
-        ill = self
+        mail_server = self
 
         class Conversation(SMTP):
             def connection_made(self, transport: asyncio.BaseTransport) -> None:
-                if ill._left(Ailment.DEAD) > 0:
+                if mail_server._left(Failure.DEAD) > 0:
                     transport.close()
                 super().connection_made(transport)
 
@@ -96,8 +96,8 @@ class MailServer:
         mail = self.mails.setdefault(UUID(message_id.decode()), Mail(0, set(), _certificate(content)))
         mail.times += 1
         mail.texts.add(sha256(content).digest())
-        await asyncio.sleep(max(0.0, self._left(Ailment.STALLED)))
-        if self.lose or self._left(Ailment.DEAD) > 0:
+        await asyncio.sleep(max(0.0, self._left(Failure.STALLED)))
+        if self.lose or self._left(Failure.DEAD) > 0:
             self.lose = max(0, self.lose - 1)
             self.lost += 1
             server.transport.abort()
@@ -105,7 +105,7 @@ class MailServer:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[dict[str, str]]:
-        """Serves; gives the environment that leads the notifier here."""
+        """Run the server; yields the environment that points the notifier here."""
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: self._conversation(loop), HOST, 0)
         try:
@@ -130,7 +130,7 @@ def _certificate(content: bytes) -> str | None:
 
 @dataclass(eq=False)
 class CrlArchive:
-    """Serves the folder of CRLs and remembers, by its name and number, the serial numbers on each that was fetched."""
+    """Serves the folder of CRLs and records the serial numbers on each fetched CRL, by name and number."""
 
     folder: Path
     fetched: dict[tuple[str, int], frozenset[int]] = field(default_factory=dict)
@@ -138,7 +138,7 @@ class CrlArchive:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[dict[str, str]]:
-        """Serves; gives the environment that tells the services this address."""
+        """Run the server; yields the environment that gives the services its address."""
         served = web.Application()
         served.router.add_get("/{name}", self._get)
         runner = web.AppRunner(served, access_log=None)
@@ -155,17 +155,17 @@ class CrlArchive:
             raise web.HTTPNotFound
         content = path.read_bytes()
         if path.suffix == ".crl":
-            self._remember(path.stem, content)
+            self._record(path.stem, content)
         return web.Response(body=content, content_type=MEDIA_TYPES[path.suffix])
 
-    def _remember(self, crl: str, content: bytes) -> None:
+    def _record(self, crl: str, content: bytes) -> None:
         number, serials = read_crl(content)
         self.order.append((crl, number))
         self.fetched.setdefault((crl, number), serials)
 
 
 def read_crl(content: bytes) -> tuple[int, frozenset[int]]:
-    """A CRL's number and serial numbers, read by another library than the one that writes it."""
+    """Return a CRL's number and serial numbers, decoded by another library than the one that encodes it."""
     crl: Any = CertificateList.load(content)
     entries = crl["tbs_cert_list"]["revoked_certificates"]
     return crl.crl_number_value.native, frozenset(entry["user_certificate"].native for entry in entries)
@@ -173,7 +173,7 @@ def read_crl(content: bytes) -> tuple[int, frozenset[int]]:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A signature that a service was about to make: with which key, of which bytes (SHA-256), and their end."""
+    """A logged signature: SHA-256 of its key and of the signed bytes, and the last of these bytes."""
 
     key: str
     signed: str
@@ -181,7 +181,7 @@ class Signature:
 
     @property
     def crl_number(self) -> int | None:
-        """The number that a CRL's to-be-signed part ends with: an OCTET STRING with an INTEGER in it. None for a certificate's."""
+        """The CRL number at the end of a TBSCertList: an OCTET STRING with an INTEGER. None for a certificate."""
         for size in range(1, 21):
             if self.tail[-size - 4 : -size] == bytes((4, size + 2, 2, size)):
                 return int.from_bytes(self.tail[-size:])
@@ -189,7 +189,7 @@ class Signature:
 
 
 def signatures(log: Path) -> set[Signature]:
-    """All lines of a log of signatures."""
+    """Return all signatures of a log."""
     if not log.exists():
         return set()
     lines = (line.split() for line in log.read_text().splitlines())

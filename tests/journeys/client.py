@@ -1,4 +1,4 @@
-"""The desk of a customer: applies, supplements, revokes, and waits for what the topics say of a case."""
+"""A client of a running system: applies, supplements, revokes, and waits for the events of a case."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from typing import TypeVar
 from uuid import UUID, uuid4
 
-from chaos.customers import Customers, customer_of, openings
+from chaos.customers import Customers, account_openings, customer_of
 from servicecert_cli.e_service.application import Application, example
 from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.e_service.publishing import publish
@@ -27,59 +27,59 @@ PATIENCE_SECONDS = 90.0
 
 
 @dataclass(frozen=True)
-class Desk:
-    """A running system, somebody who reads all its topics, and customers with their requests."""
+class CustomerClient:
+    """A running system, a reader of all its topics, and customers with their requests."""
 
     system: System
     witness: Witness
     customers: Customers
 
     def request(self, type: CertificateType, number: int = 0) -> str:
-        """The certificate request of the customer who applies for this type."""
+        """Return the certificate request of the customer who applies for this type."""
         return self.customers.requests[type][number]
 
     async def send(self, *events: EventData) -> list[UUID]:
         return await publish(self.system.cluster, *events)
 
     async def apply(self, type: CertificateType, *, number: int = 0, application: Application | None = None) -> UUID:
-        """Submits an application with the customer's request of that number; answers the case."""
+        """Submit an application with the customer's request of that number; return the case."""
         case_id, form = uuid4(), application or example(type)
         await self.send(customer_of(form).submitted(case_id, form, self.request(type, number)))
         return case_id
 
-    async def view(self, case_id: UUID, state: CaseState, wanted: Callable[[CaseChanged], bool] = bool) -> CaseChanged:
-        """The first view of a case in this state that is wanted, once it was published."""
+    async def view(self, case_id: UUID, state: CaseState, matches: Callable[[CaseChanged], bool] = bool) -> CaseChanged:
+        """Return the first view of a case in this state that `matches`, once it is published."""
 
         def is_it(data: EventData) -> bool:
-            return isinstance(data, CaseChanged) and (data.case_id, data.state) == (case_id, state) and wanted(data)
+            return isinstance(data, CaseChanged) and (data.case_id, data.state) == (case_id, state) and matches(data)
 
         async with asyncio.timeout(PATIENCE_SECONDS):
-            found = await self.witness.until(is_it)
-        assert isinstance(found, CaseChanged)
-        return found
+            view = await self.witness.until(is_it)
+        assert isinstance(view, CaseChanged)
+        return view
 
-    async def said(self, case_id: UUID, kind: type[C], count: int = 1) -> C:
-        """The newest event of a kind about a case, once there are so many."""
+    async def latest(self, case_id: UUID, kind: type[C], count: int = 1) -> C:
+        """Return the newest event of a kind about a case, once there are `count`."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             await self.witness.until(lambda _: len(self.witness.of_case(case_id, kind)) >= count)
         return self.witness.of_case(case_id, kind)[-1]
 
     def mails(self, case_id: UUID) -> list[EmailMessage]:
-        """The mails that were handed over for a case, as the mail server took them."""
+        """Return the mails that were handed over for a case, as the mail server received them."""
         ids = {str(each.mail_id) for each in self.witness.of_case(case_id, MailHandedOver)}
-        taken = (message_from_bytes(mail.content, policy=policy.default) for mail in self.system.mails.mails)
-        return [mail for mail in taken if mail["Message-ID"].strip("<>").partition("@")[0] in ids]
+        mails = (message_from_bytes(mail.content, policy=policy.default) for mail in self.system.mails.mails)
+        return [mail for mail in mails if mail["Message-ID"].strip("<>").partition("@")[0] in ids]
 
 
 def applicant(type: CertificateType) -> Customer:
-    """The customer of the example of this type."""
+    """Return the customer of the example of this type."""
     return customer_of(example(type))
 
 
 @asynccontextmanager
-async def opened_desk(system: System, customers: Customers):
-    """A desk at a running system."""
+async def connected_client(system: System, customers: Customers):
+    """Connect a client to a running system."""
     async with witnessing(system.cluster) as witness:
-        await publish(system.cluster, *openings())
+        await publish(system.cluster, *account_openings())
         await witness.caught_up()
-        yield Desk(system, witness, customers)
+        yield CustomerClient(system, witness, customers)

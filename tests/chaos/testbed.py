@@ -1,4 +1,4 @@
-"""A whole system with its witnesses and customers: what a plan is played on, with harm or without, and judged by."""
+"""A whole system with customers and observers, on which a plan is run, with or without faults."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from servicecert_cli.stand.system import System
 from servicecert_deploy import Parts
 from servicecert_pki.authority import Authority
 
-from chaos.customers import Customers, customers, openings
+from chaos.customers import Customers, account_openings
+from chaos.customers import customers as make_customers
+from chaos.idle import IdleCheck
+from chaos.observers import SIGNATURE_HOOK, CrlArchive, MailServer, read_crl, signatures
 from chaos.plan import Plan
-from chaos.quiet import Quiet
-from chaos.tables_told import read_tables
-from chaos.topics_told import read_topics
+from chaos.tables import read_tables
+from chaos.topics import read_topics
 from chaos.traffic import Traffic, traffic
 from chaos.verdict import Evidence, Verdict, judge
-from chaos.witnesses import SIGNATURE_HOOK, CrlArchive, MailServer, read_crl, signatures
 
 SESSION_SECONDS = "2"
-"""Workers that die, or stand still for longer, are missed soon."""
+"""Kafka's session timeout: short, so that the group soon notices workers that died or froze."""
 
 
 @dataclass(frozen=True)
-class Scene:
-    """Everything that a play needs."""
+class Testbed:
+    """Everything that a run needs."""
 
     system: System
     mail_server: MailServer
@@ -40,7 +41,7 @@ class Scene:
     signature_log: Path
 
     async def evidence(self) -> Evidence:
-        """All that there is to judge by, read anew."""
+        """Return the current evidence for a verdict."""
         authority = Authority.load(self.system.ca_folder)
         return Evidence(
             topics=await read_topics(self.system.cluster),
@@ -57,27 +58,30 @@ class Scene:
             },
         )
 
-    async def play(self, plan: Plan) -> Verdict:
-        """Sends all of a plan at once, does no harm, and judges what came of it."""
+    async def run_plan(self, plan: Plan) -> Verdict:
+        """Send all records of a plan without faults, and return the verdict."""
         for burst in plan.bursts:
             await self.traffic.send(burst)
-        await Quiet(self.system, self.traffic).wait()
+        await IdleCheck(self.system, self.traffic).wait()
         return judge(plan.cases, await self.evidence())
 
 
 @asynccontextmanager
-async def opened(
+async def open_testbed(
     folder: Path,
     parts: Parts,
     *,
     workers: int = 1,
     authority: Path | None = None,
     token: bool = False,
-    known: Customers | None = None,
+    customers: Customers | None = None,
     environment: Mapping[str, str] | None = None,
-) -> AsyncIterator[Scene]:
-    """Starts a system in a folder that exists, on parts that run already. `known` spares making the customers' keys. Raises what System raises."""
-    making = asyncio.create_task(customers()) if known is None else None
+) -> AsyncIterator[Testbed]:
+    """Start a system in an existing folder, with running parts. Raises the errors of System.
+
+    Without `customers`, new ones are made, which takes seconds.
+    """
+    making = asyncio.create_task(make_customers()) if customers is None else None
     async with AsyncExitStack() as stack:
         mail_server, log = MailServer(), folder / "signatures"
         archive = CrlArchive(folder / "crls")
@@ -99,8 +103,8 @@ async def opened(
             },
         )
         await stack.enter_async_context(system)
-        await publish(system.cluster, *openings())
-        who = known if making is None else await making
-        assert who is not None
-        sending = await stack.enter_async_context(traffic(system.cluster, who))
-        yield Scene(system, mail_server, archive, sending, log)
+        await publish(system.cluster, *account_openings())
+        applicants = customers if making is None else await making
+        assert applicants is not None
+        sender = await stack.enter_async_context(traffic(system.cluster, applicants))
+        yield Testbed(system, mail_server, archive, sender, log)

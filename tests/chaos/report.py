@@ -1,4 +1,4 @@
-"""What a run says: how far it has come, and in the end a table."""
+"""The output of a run: its progress, and a table at the end."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.status import Status
 
-from chaos.plan import Blow, Plan, Way
+from chaos.plan import FaultKind, Plan, Scenario
 from chaos.run import Outcome, State
 from chaos.verdict import Verdict
 
 LINE_SECONDS = 10.0
 SHOWN = 5
-"""How many findings of a kind are shown."""
+"""Number of findings of a kind that are shown."""
 
 
 class Progress:
-    """One line that changes, on a terminal; elsewhere a line every ten seconds."""
+    """Shows one changing line on a terminal; elsewhere prints a line every ten seconds."""
 
     def __init__(self, console: Console, plan: Plan) -> None:
         self._console = console
         self._applications = len(plan.cases)
-        self._blows = sum(burst.strike is not None for burst in plan.bursts)
+        self._faults = sum(burst.fault is not None for burst in plan.bursts)
         self._status = Status("", console=console)
         self._due = self._started = time.monotonic()
         if console.is_terminal:
@@ -35,7 +35,7 @@ class Progress:
         open = ", ".join(f"{number} in {what}" for what, number in state.open.items())
         line = (
             f"{seconds:5.0f} s: {state.sent} of {self._applications} sent, {state.issued} certificates, "
-            f"{state.mails} mails, {state.blows} of {self._blows} blows{f'; open: {open}' if open else ''}"
+            f"{state.mails} mails, {state.faults} of {self._faults} faults{f'; open: {open}' if open else ''}"
         )
         if self._console.is_terminal:
             self._status.update(line)
@@ -48,42 +48,43 @@ class Progress:
 
 
 def table(outcome: Outcome) -> Iterator[tuple[str, str]]:
-    """The names and values of all that is counted."""
+    """Yield the names and values of all counts."""
     evidence, verdict = outcome.evidence, outcome.verdict
-    told = evidence.topics.cases.values()
-    ways = Counter(case.way for case in outcome.plan.cases)
-    families = Counter(issued.issuer.rpartition("-")[2] for each in told for issued in each.issued.values())
+    cases = evidence.topics.cases.values()
+    scenarios = Counter(case.scenario for case in outcome.plan.cases)
+    families = Counter(issued.issuer.rpartition("-")[2] for each in cases for issued in each.issued.values())
     yield "applications in", str(len(outcome.plan.cases))
     yield "certificates", f"{families.total()} ({families['rsa']} RSA, {families['ec']} EC)"
-    yield "refusals", str(sum(each.end is Way.REFUSED.end for each in told))
-    yield "returned", f"{sum(each.end is Way.RETURNED.end for each in told)}, and {ways[Way.SUPPLEMENTED]} supplemented"
-    yield "revoked", f"{sum(bool(each.revoked) for each in told)}, on {len(evidence.fetched)} CRLs"
+    yield "refusals", str(sum(each.state is Scenario.REFUSED.end_state for each in cases))
+    returned = sum(each.state is Scenario.RETURNED.end_state for each in cases)
+    yield "returned", f"{returned}, and {scenarios[Scenario.SUPPLEMENTED]} supplemented"
+    yield "revoked", f"{sum(bool(each.revoked) for each in cases)}, on {len(evidence.fetched)} CRLs"
     yield "mails handed over", str(sum(state == "handed-over" for _, state in evidence.tables.mails.values()))
-    again = sum(mail.times - 1 for mail in evidence.mails.values())
-    yield "mails that came twice", f"{again}, the same bytes; {outcome.answers_lost} answers were lost"
+    repeated = sum(mail.times - 1 for mail in evidence.mails.values())
+    yield "mails received again", f"{repeated}, the same bytes; {outcome.answers_lost} answers were lost"
     yield "records in topics", f"{evidence.topics.records}, {evidence.topics.copies} of them copies"
     yield "signatures made", str(len(list(evidence.signatures)))
-    for blow in Blow:
-        yield blow.value, str(outcome.blows.get(blow, 0))
-    yield "workers ended unasked", str(len(outcome.unasked))
+    for kind in FaultKind:
+        yield kind.value, str(outcome.faults.get(kind, 0))
+    yield "unexpected worker exits", str(len(outcome.unexpected_exits))
     yield "parked", f"{len(evidence.tables.parked)}, of {len(evidence.poison)} poison records"
     yield "wrongly parked", str(len(verdict.wrongly_parked))
     yield "lost", str(len(verdict.lost))
     yield "doubled", str(len(verdict.doubled))
     yield "orphan signatures", str(len(verdict.orphans))
-    yield "other faults", str(len(verdict.faults))
+    yield "inconsistencies", str(len(verdict.inconsistencies))
     yield "seconds", f"{outcome.seconds:.0f}"
 
 
 def findings(verdict: Verdict) -> Iterator[str]:
-    """What is wrong, some of each kind."""
-    for name, found in (
+    """Yield the findings, at most SHOWN of each kind."""
+    for name, lines in (
         ("lost", verdict.lost),
         ("doubled", verdict.doubled),
         ("orphan", verdict.orphans),
         ("wrongly parked", verdict.wrongly_parked),
-        ("fault", verdict.faults),
+        ("inconsistency", verdict.inconsistencies),
     ):
-        yield from (f"{name}: {line}" for line in found[:SHOWN])
-        if len(found) > SHOWN:
-            yield f"{name}: and {len(found) - SHOWN} more"
+        yield from (f"{name}: {line}" for line in lines[:SHOWN])
+        if len(lines) > SHOWN:
+            yield f"{name}: and {len(lines) - SHOWN} more"

@@ -1,4 +1,4 @@
-"""What a person or a program sees of the code that stands first on Python's path: `python -m docs.seen WHAT …`, as JSON."""
+"""Prints the behaviour of the code that is first on Python's path, as JSON: `python -m docs.probe PROBE …`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 
 
 def cases(*changes: str) -> object:
-    """The view of each new case: an application for a server certificate that is right but for some fields of its form."""
+    """Return the view of each new case: a correct application for a server certificate with some fields changed."""
     return [_view(_submitted(json.loads(fields))) for fields in changes]
 
 
 def act(kind: str) -> object:
-    """The view of an accepted case that is withdrawn, after the act of this kind that follows was done and its result decided."""
+    """Return the view of an accepted and withdrawn case, after the effect of this kind and its result."""
     from servicecert_intake.service import Settings, open_service
     from servicecert_schemas.application import ApplicationWithdrawn
     from servicecert_worker.decider import Done, Result, Task
@@ -34,9 +34,9 @@ def act(kind: str) -> object:
         return Result(UUID(int=1), key, kind, outcome.data)
 
     case = _submitted({}).state
-    asked = _decided(case, event(ApplicationWithdrawn(case_id=case.case_id, actor=_actor())))
-    (data,) = (intent.data for intent in asked.intents if intent.kind == kind)
-    return _view(_decided(asked.state, asyncio.run(done(str(case.case_id), data))))
+    withdrawn = _decided(case, event(ApplicationWithdrawn(case_id=case.case_id, actor=_actor())))
+    (data,) = (intent.data for intent in withdrawn.intents if intent.kind == kind)
+    return _view(_decided(withdrawn.state, asyncio.run(done(str(case.case_id), data))))
 
 
 def _actor() -> Any:
@@ -56,7 +56,7 @@ def _submitted(fields: Mapping[str, Any]) -> Any:
 
 
 def _decided(case: Any, happened: Any) -> Any:
-    """What intake decides with the shipped profiles, the fictitious registers and the applicant's account."""
+    """Return intake's decision with the shipped profiles, the fictitious registers and the applicant's account."""
     from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
     from servicecert_intake.domain.decide import decide
     from servicecert_intake.domain.knowledge import Knowledge
@@ -78,7 +78,7 @@ def _view(decision: Any) -> object:
 
 
 def refusals() -> object:
-    """What issuer and revoker answer in English, by code."""
+    """Return the English answers of issuer and revoker, by code."""
     from servicecert_issuer.domain import refusals
     from servicecert_revoker.domain.requests import TEXTS
 
@@ -86,7 +86,7 @@ def refusals() -> object:
 
 
 def mails(state: str) -> object:
-    """The mails that a case's coming to a state makes owed, by the role that each is for."""
+    """Return the mails of a case that reaches a state, by the recipient's role."""
     from servicecert_notifier.domain.decide import decide
     from servicecert_notifier.domain.reminders import NOTHING_PREPARED
     from servicecert_notifier.domain.task import MailTask
@@ -107,7 +107,7 @@ def mails(state: str) -> object:
 
 
 def samples() -> object:
-    """The names of the sample mails, in all languages."""
+    """Return the names of the sample mails, in all languages."""
     from servicecert_notifier.operator import samples
     from servicecert_schemas.values import Language
 
@@ -115,14 +115,14 @@ def samples() -> object:
 
 
 def kinds() -> object:
-    """The kinds of mail that there are."""
+    """Return the kinds of mail."""
     from servicecert_schemas.mail import MailKind
 
     return list(MailKind)
 
 
 def incompatible() -> object:
-    """The released schemas with which the exported ones are not compatible, and the exported files that are not as the models say."""
+    """Return the released schemas that are incompatible with the exported ones, and outdated exported files."""
     from contracts.test_compatibility import FILES, faults, load
     from servicecert_schemas.export import EXPORTED, differing
 
@@ -130,7 +130,7 @@ def incompatible() -> object:
 
 
 def records(*paths: str) -> object:
-    """The data of stored records, after they were decoded."""
+    """Return the decoded data of stored records."""
     from servicecert_schemas import decode
 
     def data(stored: Mapping[str, Any]) -> object:
@@ -142,7 +142,7 @@ def records(*paths: str) -> object:
 
 
 def metrics() -> object:
-    """What a worker of the revoker shows to Prometheus after a turn, with 7 for whatever is asked of the tables."""
+    """Return the Prometheus metrics of a revoker's worker after a turn, with 7 for every value from the tables."""
     from collections import defaultdict
 
     from servicecert_revoker.operator.gauges import open_gauges
@@ -161,14 +161,14 @@ def metrics() -> object:
 
 
 def variables() -> object:
-    """The table of the environment, as the pages show it."""
+    """Return the pages' table of environment variables."""
     from docs.tables import environment
 
     return environment()
 
 
 def batch() -> object:
-    """How many certificates intake looks up at once, as its environment says."""
+    """Return the batch size of intake's look-ups, from its environment."""
     from servicecert_intake.domain.rules.renewal import LOOK_UP
     from servicecert_intake.service import Settings, open_service
 
@@ -180,11 +180,11 @@ def batch() -> object:
     return asyncio.run(opened())
 
 
-SEEN = {
+PROBES = {
     each.__name__: each
     for each in (cases, act, refusals, mails, samples, kinds, incompatible, records, metrics, variables, batch)
 }
 
 if __name__ == "__main__":
     what, *arguments = sys.argv[1:]
-    print(json.dumps(SEEN[what](*arguments)))
+    print(json.dumps(PROBES[what](*arguments)))

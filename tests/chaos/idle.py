@@ -1,4 +1,4 @@
-"""Waiting until a system has nothing left to do, whatever came of it."""
+"""Waits until a system has nothing left to do."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from servicecert_worker.kafka.lag import measure
 
 from chaos.traffic import Traffic
 
-LOOK_SECONDS = 0.4
+POLL_SECONDS = 0.4
 PATIENCE_SECONDS = 100.0
-"""How long nothing may change before the wait is given up: longer than the longest pause before an act is tried again."""
+"""Time without a change after which the wait ends: longer than the longest backoff of an effect."""
 
 NO_CHECKPOINTS = "where topic <> 'audit-checkpoints'"
-"""The audit has a checkpoint on its way at any time."""
+"""An audit checkpoint may be in the outbox at any time."""
 
 _OPEN = (
     " union all ".join(
@@ -44,28 +44,28 @@ Open = Mapping[str, int]
 
 
 @dataclass(frozen=True)
-class Quiet:
-    """Looks at what a system has still to do."""
+class IdleCheck:
+    """Checks for unfinished work of a system."""
 
     system: System
     traffic: Traffic | None = None
 
-    async def wait(self, told: Callable[[Open], None] = lambda _: None, patience: float = PATIENCE_SECONDS) -> None:
-        """Returns when nothing is open, twice in a row. Raises UserError with what is open where that has not changed for `patience` s."""
-        before: Open = {}
-        since, calm = time.monotonic(), 0
-        while calm < 2:
-            found = await self._look()
-            told(found)
-            if found != before:
-                before, since = found, time.monotonic()
-            calm = 0 if found else calm + 1
-            if time.monotonic() - since > patience and found:
-                shown = ", ".join(f"{number} in {what}" for what, number in found.items())
-                raise UserError(f"it does not come to rest: for {patience:.0f} s there are open {shown}.")
-            await asyncio.sleep(LOOK_SECONDS)
+    async def wait(self, report: Callable[[Open], None] = lambda _: None, patience: float = PATIENCE_SECONDS) -> None:
+        """Return when nothing is open, twice in a row. Raises UserError if open work stays equal for `patience` s."""
+        previous: Open = {}
+        since, idle = time.monotonic(), 0
+        while idle < 2:
+            open = await self._poll()
+            report(open)
+            if open != previous:
+                previous, since = open, time.monotonic()
+            idle = 0 if open else idle + 1
+            if time.monotonic() - since > patience and open:
+                shown = ", ".join(f"{number} in {what}" for what, number in open.items())
+                raise UserError(f"no progress for {patience:.0f} s, still open: {shown}.")
+            await asyncio.sleep(POLL_SECONDS)
 
-    async def _look(self) -> Open:
+    async def _poll(self) -> Open:
         try:
             return await self._open()
         except (
@@ -75,21 +75,21 @@ class Quiet:
             asyncpg.InterfaceError,
             KafkaError,
             OperatorError,
-        ) as away:
-            return {f"what does not answer ({type(away).__name__})": 1}
+        ) as error:
+            return {f"unavailable ({type(error).__name__})": 1}
 
     async def _open(self) -> Open:
         cluster = self.system.cluster
         connection = await asyncpg.connect(self.system.place.admin_url, timeout=5, command_timeout=10)
         try:
-            found = {row[0]: row[1] for row in await connection.fetch(_OPEN)}
+            open = {row[0]: row[1] for row in await connection.fetch(_OPEN)}
         finally:
             connection.terminate()
         async with kafka.admin(cluster) as admin, kafka.reader(cluster) as reader:
             for lag in await measure(admin, reader, cluster.prefix, SERVICES, datetime.now(UTC)):
                 name = f"{lag.group}'s lag"
-                found[name] = found.get(name, 0) + lag.messages
+                open[name] = open.get(name, 0) + lag.messages
             if self.traffic is not None:
                 ends = await reader.end_offsets(self.traffic.partitions)
-                found["what the e-service has not heard"] = self.traffic.unheard(ends)
-        return {what: number for what, number in found.items() if number}
+                open["records unread by the e-service"] = self.traffic.unread(ends)
+        return {what: number for what, number in open.items() if number}
