@@ -8,7 +8,7 @@ _REPORTED = frozenset(
     {CaseState.ISSUED, CaseState.DELIVERED, CaseState.REVOCATION_REQUESTED, CaseState.REVOKED, CaseState.REFUSED}
 )
 
-CRASH_POINTS = MappingProxyType(
+ALLOWED_TRANSITIONS = MappingProxyType(
     {
         CaseState.SUBMITTED: frozenset(CaseState) - {CaseState.SUBMITTED},
         CaseState.WAITING_FOR_CSR: frozenset(CaseState) - {CaseState.SUBMITTED, CaseState.WAITING_FOR_CSR},

@@ -1,4 +1,4 @@
-"""The snapshot of the registers: immutable, indexed, quick to change."""
+"""The snapshot of the registers: immutable, build_index, quick to change."""
 
 from datetime import date
 
