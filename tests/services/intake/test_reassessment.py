@@ -26,7 +26,7 @@ MISSING = {"applicant": {"business_id": "0204819-8"}, "unit_long_name": "Uudensa
 
 @pytest.fixture
 def later(registers: Registers) -> Registers:
-    """The registers after the fresh pharmacy was entered."""
+    """The registers after the new pharmacy was entered."""
     entry = Organisation(
         oid="1.2.246.10.2048198",
         business_id="0204819-8",
@@ -51,7 +51,7 @@ def night(profiles):
 
 
 def rechecks(decision):
-    """The moments at which the case is to be judged again; None where it is not any more."""
+    """Return the times of the next reassessment; None where it is cancelled."""
     return [each.at for each in decision.deadlines if each.kind == reassessment.REASSESS]
 
 

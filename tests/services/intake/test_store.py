@@ -77,7 +77,7 @@ async def test_E1_the_database_refuses_every_step_that_is_not_foreseen(connectio
 
 
 async def steps(connection: Connection, old: CaseState, new: CaseState) -> bool:
-    """Whether a case may step from `old` to `new`; what it was is put back."""
+    """Return whether the database allows a case to go from `old` to `new`; the change is rolled back."""
     await connection.execute("ALTER TABLE cases DISABLE TRIGGER no_step_back")
     await connection.execute("UPDATE cases SET state = $1::text::case_state", old)
     await connection.execute("ALTER TABLE cases ENABLE TRIGGER no_step_back")
@@ -115,7 +115,7 @@ def cases(after) -> list[Case]:
 
 
 def numbered(case: Case, number: int) -> Case:
-    """The case under an id of its own and, where it has one, with a certificate of its own."""
+    """Return the case with another id and, if any, another certificate."""
     certificate = case.certificate and case.certificate.model_copy(update={"serial": f"{number:032x}"})
     return replace(case, case_id=CASE_IDS[number], certificate=certificate)
 

@@ -1,4 +1,4 @@
-"""A6: what people type, and the long name that they mean, among 80,000 fictitious ones."""
+"""A6: typed names and the suggested long name, among 80,000 fictitious ones."""
 
 import random
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ MEANT = (
 
 
 def generated(number: int) -> Iterator[str]:
-    """So many different names, always the same."""
+    """Return this many different names, always the same."""
     choose = random.Random(20261124).choice
     seen: set[str] = set()
     while len(seen) < number:

@@ -1,4 +1,4 @@
-"""A11: when the registers change, the cases that wait for them are woken, once each and one after the other. On a real database."""
+"""A11: when the registers change, waiting cases are woken once each, spread over time. On a real database."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ async def pool(service_pool):
 
 @pytest.fixture
 def add(pool, submit):
-    """Stores a case that waits until the night, and was judged by some registers."""
+    """Store a case that waits until the night, judged by some registers."""
 
     async def add(number: int, judged_by: str = "others", at: datetime = NIGHT, kind: str = REASSESS) -> str:
         case = replace(
