@@ -122,7 +122,7 @@ def test_B2_books_that_do_not_agree_are_told_and_end_with_1(
     books.execute(ORDER, [waiting])
     done = servicecert("ca", "reconcile")
     assert done.exit_code == 1
-    assert f"{waiting} has a serial number, and the audit does not tell that it was intended" in done.stdout
+    assert f"{waiting} has a serial number, but the audit has no record of its intent" in done.stdout
     books.execute(AUDITED)
     done = servicecert("ca", "reconcile")
     assert (done.exit_code, done.stdout.splitlines()) == (
@@ -157,7 +157,7 @@ def test_B2_D4_published_ends_are_compared_and_what_is_void_is_revoked(
     done = servicecert("ca", "reconcile", "--published")
     assert (done.exit_code, done.stdout.splitlines()[1:]) == (
         1,
-        ["1 ends of cases are published.", f"{case} is void for 24 hours, and not revoked", "1 differences."],
+        ["1 ends of cases are published.", f"{case} has been void for 24 hours, but is not revoked", "1 differences."],
     )
     revoked = StandingChanged(issuer="test-ec", serial="4a01", standing=Standing.REVOKED, not_after=until)
     do(lambda: publish(empty_cluster, revoked))

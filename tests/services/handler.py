@@ -1,4 +1,4 @@
-"""One service's handler as FastStream's test broker feeds it: a real database behind it, and no Kafka."""
+"""A service's handler with FastStream's test broker: a real database, no Kafka."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ E = TypeVar("E", bound=EventData)
 
 
 def example(event: type[E], **changes: Any) -> E:
-    """The stored example of an event's type, with some of its fields changed."""
+    """Return the stored example of an event type, with changed fields."""
     return event.model_validate({**stored_examples()[event.TYPE][0]["value"], **changes})
 
 
 class Handler:
-    """Gives events to the service, and shows what its turns stored."""
+    """Hands events to the service, and reads what its turns stored."""
 
     def __init__(self, broker: KafkaBroker, pool: asyncpg.Pool[Any]) -> None:
         self._broker = broker
@@ -38,7 +38,7 @@ class Handler:
         self._sent = 0
 
     async def takes(self, *events: EventData) -> None:
-        """Have the service handle events, one after the other, as if they came from their topics."""
+        """Have the service handle events, one after the other, as if read from their topics."""
         for data in events:
             record = to_record(data, source="/test", id=uuid4(), time=machine_clock())
             headers = {name: value.decode() for name, value in record.headers}
@@ -46,7 +46,7 @@ class Handler:
             await self._handled()
 
     async def takes_raw(self, topic: str, value: bytes, headers: Mapping[str, str]) -> None:
-        """Have the service handle a record of anything."""
+        """Have the service handle a raw record."""
         await self._broker.publish(value, topic, key=b"key", headers=dict(headers))
         await self._handled()
 
@@ -54,22 +54,22 @@ class Handler:
         self._sent += 1
 
         async def handled() -> bool:
-            found = await self._pool.fetchval("select (select count(*) from inbox) + (select count(*) from parked)")
-            return bool(found == self._sent)
+            count = await self._pool.fetchval("select (select count(*) from inbox) + (select count(*) from parked)")
+            return bool(count == self._sent)
 
         await eventually(handled)
 
     async def published(self) -> list[EventData]:
-        """The events that wait to be published, in order."""
+        """Return the events in the outbox, in order."""
         rows = await self._pool.fetch("select type, payload from outbox order by id")
         return [EVENTS[row["type"]].model_validate_json(row["payload"]) for row in rows]
 
     async def acts(self) -> list[str]:
-        """The kinds of the acts that are decided and not done."""
+        """Return the kinds of the open intents."""
         return [row["kind"] for row in await self._pool.fetch("select kind from intents order by since, id")]
 
     async def parked(self) -> list[str]:
-        """Why records are parked."""
+        """Return the reasons of parked records."""
         return [row["reason"] for row in await self._pool.fetch("select reason from parked order by seq")]
 
 
@@ -77,7 +77,7 @@ class Handler:
 async def handling(
     module: ServiceModule, settings: Any, pool: asyncpg.Pool[Any], known: Any = None
 ) -> AsyncIterator[Handler]:
-    """The service's handler; `known` stands for what it would follow. Its acts are decided and not done."""
+    """Yield the service's handler; `known` is its snapshot. Intents are stored and not done."""
     worker_settings = WorkerSettings(bootstrap_servers="none:1", database_url="postgresql://none")
     broker = Broker(worker_settings.cluster, module.NAME)
     source = Source(broker, [topic.name for topic in module.READS], module.NAME)

@@ -1,4 +1,4 @@
-"""Who knows one service knows all: they have the same rooms."""
+"""All services have the same folders and files."""
 
 from pathlib import Path
 
@@ -7,9 +7,9 @@ from servicecert_schemas.topics import SERVICES
 
 SERVICES_FOLDER = Path(__file__).parents[2] / "services"
 FILES = {"app.py", "service.py", "settings.py"}
-ROOMS = {"domain", "effects", "storage", "operator"}
+FOLDERS = {"domain", "effects", "storage", "operator"}
 PARTS = {"intake": set(), "issuer": set(), "revoker": {"crl", "ocsp", "proposals"}, "notifier": {"mail", "smtp"}}
-"""The subjects that have rooms of their own inside a service."""
+"""Parts of a service with such folders of their own."""
 
 
 def inside(folder: Path) -> set[str]:
@@ -17,15 +17,15 @@ def inside(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_has_exactly_the_rooms_that_all_have(service: str) -> None:
+def test_every_service_has_the_same_folders(service: str) -> None:
     folder = SERVICES_FOLDER / service / f"servicecert_{service}"
-    assert inside(folder) == FILES | ROOMS | PARTS[service]
+    assert inside(folder) == FILES | FOLDERS | PARTS[service]
     assert {"queries.sql", "migrations"} <= inside(folder / "storage")
     assert "decide.py" in inside(folder / "domain")
 
 
 @pytest.mark.parametrize(("service", "part"), [(service, part) for service in SERVICES for part in PARTS[service]])
-def test_a_part_of_a_service_has_rooms_of_the_same_names(service: str, part: str) -> None:
-    found = inside(SERVICES_FOLDER / service / f"servicecert_{service}" / part)
-    assert found <= FILES | ROOMS
-    assert "domain" in found
+def test_parts_of_a_service_use_the_same_folder_names(service: str, part: str) -> None:
+    folders = inside(SERVICES_FOLDER / service / f"servicecert_{service}" / part)
+    assert folders <= FILES | FOLDERS
+    assert "domain" in folders

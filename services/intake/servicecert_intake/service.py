@@ -23,7 +23,7 @@ from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Service, TopicSnapshot
 
 from .domain.case import Case
-from .domain.clocks import HEARS_FIRST
+from .domain.clocks import WAITS_FOR_TOPICS
 from .domain.decide import decide, is_relevant
 from .domain.examine import examine
 from .domain.key_search import SEARCH, SEARCH_KEY, SearchOrder
@@ -47,11 +47,11 @@ READS = (APPLICATIONS, CERTIFICATES, CERTIFICATE_STATUS, NOTIFICATIONS)
 async def open_service(
     settings: Settings, pool: "asyncpg.Pool[Any]", clock: Clock = machine_clock
 ) -> AsyncIterator[Service[Case, Knowledge]]:
-    """The service. Its acts read and write its own tables only. Raises `ProfileUnsafe`, and `OperatorError` for a list of keys that is damaged."""
-    lists = await asyncio.to_thread(lost_keys.loaded, settings.key_lists_dir)
+    """Yield the service. Raise `ProfileUnsafe`, or `OperatorError` for a damaged list of keys."""
+    lists = await asyncio.to_thread(lost_keys.load, settings.key_lists_dir)
 
     async def settled(known: Knowledge) -> None:
-        # The index of names takes a second or two: made here, no turn waits for it.
+        # Building the index of names takes a second or two: built here, no turn waits for it.
         await asyncio.to_thread(lambda: known.registers.names)
         await wake(pool, known.registers, clock())
 
@@ -66,7 +66,7 @@ async def open_service(
         initial_deadlines=((SEARCH_KEY, SEARCH),),
         gauges=(*lost_keys.gauges(lists, pool), *open_clocks.gauges(pool, clock)),
         prepare=prepare,
-        waits_for_topics=HEARS_FIRST,
+        waits_for_topics=WAITS_FOR_TOPICS,
         storable=without_private_keys,
         snapshot=TopicSnapshot(topics=(REGISTERS, ACCOUNTS), empty=NOTHING_KNOWN, apply=apply, settled=settled),
     )

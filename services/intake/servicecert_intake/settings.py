@@ -1,4 +1,4 @@
-"""What intake is told by its environment."""
+"""Intake's settings, read from environment variables."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Broker, database and health port are the worker's. `key_lists_dir` holds lists of lost keys in badkeys' format (A4)."""
+    """Intake's own settings. `key_lists_dir` holds lists of leaked keys in badkeys' format (A4)."""
 
     model_config = SettingsConfigDict(frozen=True, populate_by_name=True, extra="ignore")
 

@@ -1,4 +1,4 @@
-"""The issuer as a value: its parts put together, and nothing else."""
+"""The issuer as a value: its parts put together."""
 
 import asyncio
 import os
@@ -22,14 +22,14 @@ from servicecert_worker.faults import background
 from .domain.decide import EXAMINE, SIGN, Decide, belated, is_relevant
 from .domain.examine import Examine, IssuingContext
 from .domain.issuance import SigningOrder, State
-from .domain.recheck_plan import RECHECK, STANDING, RecheckOrder
-from .effects.clock_sense import ClockSense
+from .domain.recheck_plan import INITIAL_DEADLINE, RECHECK, RecheckOrder
+from .effects.clock_monitor import ClockMonitor
 from .effects.recheck import Recheck
-from .effects.sign import ExamineAnew, Sign
+from .effects.sign import ExamineStopped, Sign
 from .operator.gauges import gauges
 from .settings import Settings
 from .storage.prepare import prepare
-from .storage.store import CertificateStore, count_open, on_record
+from .storage.store import CertificateStore, count_open, recorded_intents
 
 __all__ = ["MIGRATIONS", "NAME", "READS", "Settings", "open_service"]
 
@@ -37,7 +37,7 @@ NAME = "issuer"
 MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
 READS = (ACCEPTED_APPLICATIONS, CERTIFICATE_STATUS)
 
-# One thread for each batch and two at a time: the signatures of one core do not wait for another's batch to fill.
+# One thread for each batch, two at a time: one core's signatures do not wait until the other's batch is full.
 _BATCH = 25
 _THREADS = 2
 
@@ -46,27 +46,27 @@ _THREADS = 2
 async def open_service(
     settings: Settings, pool: "asyncpg.Pool[Any]", clock: Clock = machine_clock
 ) -> AsyncIterator[Service[State, None]]:
-    """The issuer, with its keys opened.
+    """Yield the issuer, with its keys opened.
 
-    Raises KeyUnavailable, AuthorityMissing, AuthorityDamaged or ProfileUnsafe, each with one sentence that says the way out.
+    Raise KeyUnavailable, AuthorityMissing, AuthorityDamaged or ProfileUnsafe: each says what to do.
     """
     authority, keys = await asyncio.to_thread(settings.open_authority)
     profiles = load_profiles()
     linter = await asyncio.to_thread(Linter.with_new_keys, settings.lint)
-    issuing = IssuingContext(
+    context = IssuingContext(
         authority, profiles, settings.crl_base_url, linter, settings.crl_partitions, settings.ocsp_url
     )
     kinds = {(profile.environment, family) for profile in profiles.by_type.values() for family in profile.keys}
     now = clock()
-    # Those that would issue now: another generation that is valid, and not activated, does not help. One that takes over later does so without a start.
+    # The CAs that issue now; below also those that take over later without a restart. Others do not count.
     active = [authority.issuer_for(*kind, now) for kind in sorted(kinds)]
     check_issuers(profiles.by_type.values(), [*active, *authority.takes_over_after(now)], now)
-    rehearse(linter, profiles.by_type.values(), authority.issuers.values(), issuing.addresses, now)
-    sense = ClockSense(timedelta(seconds=settings.clock_limit_seconds))
-    await sense.look(pool)
-    examine = Examine(issuing, os.urandom, clock, sense.fault)
-    sign = Sign(authority, keys, clock, sense.fault, partial(on_record, pool))
-    async with background(sense.watch(pool)):
+    rehearse(linter, profiles.by_type.values(), authority.issuers.values(), context.addresses, now)
+    monitor = ClockMonitor(timedelta(seconds=settings.clock_limit_seconds))
+    await monitor.poll(pool)
+    examine = Examine(context, os.urandom, clock, monitor.fault)
+    sign = Sign(authority, keys, clock, monitor.fault, partial(recorded_intents, pool))
+    async with background(monitor.watch(pool)):
         yield Service(
             NAME,
             reads=READS,
@@ -77,12 +77,12 @@ async def open_service(
             prepare=prepare,
             effects={
                 SIGN: Effect(SigningOrder, sign, batch=_BATCH, concurrency=_THREADS),
-                EXAMINE: Effect(ApplicationAccepted, ExamineAnew(examine)),
+                EXAMINE: Effect(ApplicationAccepted, ExamineStopped(examine)),
                 RECHECK: Effect(RecheckOrder, Recheck(pool, authority), batch=1),
             },
-            initial_deadlines=(STANDING,),
+            initial_deadlines=(INITIAL_DEADLINE,),
             belated=belated,
-            gauges=gauges(partial(count_open, pool), sign.keys_away, sense.shown, linter.warnings),
+            gauges=gauges(partial(count_open, pool), sign.unavailable_keys, monitor.gauge, linter.warnings),
             audited={
                 **authority.audited,
                 "profiles": {id: profile.digest for id, profile in profiles.by_type.items()},

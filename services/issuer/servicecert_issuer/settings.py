@@ -1,4 +1,4 @@
-"""What an operator tells the issuer, by environment variables. Their names are given as aliases."""
+"""The issuer's settings, read from environment variables."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from servicecert_pki.signing_settings import SigningSettings
 
 
 class Settings(SigningSettings):
-    """Beside what every signing service is told."""
+    """The issuer's own settings, beside those of every signing service."""
 
     lint: Annotated[
         LintSetting,

@@ -1,4 +1,4 @@
-"""An application that is right in all respects, the fictitious registers, and the assertions that most tests of the rules share."""
+"""A valid application, the fictitious registers, and shared assertions."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -11,7 +11,7 @@ from hypothesis import settings
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
 from servicecert_intake.domain.case import Case
 from servicecert_intake.domain.decide import decide
-from servicecert_intake.domain.examine import received
+from servicecert_intake.domain.examine import application_parts
 from servicecert_intake.domain.knowledge import Knowledge
 from servicecert_intake.domain.registers.snapshot import NO_REGISTERS, Registers, apply
 from servicecert_intake.domain.rules.application import JudgedCsr
@@ -94,13 +94,13 @@ Returns = Callable[..., CaseChanged]
 
 
 def event(data: EventData, csr: JudgedCsr | None = None, at: datetime = NOW, id: UUID | None = None) -> Event:
-    return Event(id or uuid4(), data.key(), data, at, received(data, csr))
+    return Event(id or uuid4(), data.key(), data, at, application_parts(data, csr))
 
 
 def with_form(sent: Event, form: Form) -> Event:
-    """The event with another form."""
+    """Return the event with another form."""
     data = sent.data.model_copy(update={"form": form})
-    return replace(sent, data=data, facts=received(data, sent.facts.csr))
+    return replace(sent, data=data, facts=application_parts(data, sent.facts.csr))
 
 
 @pytest.fixture(scope="session")
@@ -114,21 +114,21 @@ def registers() -> Registers:
 
 
 def opened(account_id: str, business_id: str = SERVER_FORM["applicant"]["business_id"]) -> Change:
-    """The event that opens an account of an organisation, some time ago. Its first member is user-1."""
+    """Return an older event that opens an organisation's account. Its first member is user-1."""
     actor = Actor.model_validate({**COLLEAGUE, "account_id": account_id})
     about = {"account_id": account_id, "business_id": business_id, "organisation_name": "Exempel"}
     return Change(account_id, AccountOpened(actor=actor, **about), NOW - timedelta(days=30))
 
 
 def member(user_id: str, account_id: str = "account-1", **about: Any) -> Change:
-    """The event that adds a user to an account, some time ago."""
+    """Return an older event that adds a user to an account."""
     actor = Actor.model_validate({**COLLEAGUE, "account_id": account_id})
     added = {"account_id": account_id, "user_id": user_id, "role": "colleague", "invited_by": "user-1", **about}
     return Change(account_id, AccountMemberAdded(actor=actor, **added), NOW - timedelta(days=30))
 
 
 def from_own_account(known: Knowledge, form: Form) -> Knowledge:
-    """What is known, where the account that applies is the applicant's."""
+    """Return the known facts, with an account of the applicant."""
     typed = form.applicant.business_id
     if not is_business_id(typed):
         return known
@@ -149,7 +149,7 @@ def known(registers: Registers, accounts: Accounts) -> Knowledge:
 
 @pytest.fixture(scope="session")
 def happen(profiles: Profiles, known: Knowledge) -> Happen:
-    """`decide` with the shipped profiles, the fictitious registers and the accounts: by default what happens now, to no case."""
+    """`decide` with the shipped profiles, the fictitious registers and the accounts; by default now, without a case."""
     usual = known
 
     def happen(
@@ -167,7 +167,7 @@ def happen(profiles: Profiles, known: Knowledge) -> Happen:
 
 @pytest.fixture(scope="session")
 def submit(happen: Happen, known: Knowledge) -> Submit:
-    """Submits a form with those of its fields changed that are named, from an account of the organisation that applies."""
+    """Submit a form with changed fields, from the applicant's own account."""
 
     def submit(
         base: Mapping[str, Any] = SERVER_FORM,
@@ -192,7 +192,7 @@ def submit(happen: Happen, known: Knowledge) -> Submit:
 
 @pytest.fixture(scope="session")
 def accepts(submit: Submit) -> Accepts:
-    """Asserts that an application is accepted, and gives the decision."""
+    """Assert that an application is accepted. Return the decision."""
 
     def accepts(*base: Mapping[str, Any], **fields: Any) -> Decision[Case]:
         decision = submit(*base, **fields)
@@ -205,7 +205,7 @@ def accepts(submit: Submit) -> Accepts:
 
 @pytest.fixture(scope="session")
 def returns(submit: Submit) -> Returns:
-    """Asserts that an application is returned (or comes to another state) with exactly these deficiencies, and gives the view."""
+    """Assert that an application is returned (or in `state`) with exactly these deficiencies. Return the view."""
 
     def returns(
         code: str | set[str], *base: Mapping[str, Any], state: CaseState = CaseState.RETURNED, **fields: Any
@@ -222,13 +222,13 @@ def returns(submit: Submit) -> Returns:
 
 @pytest.fixture(scope="session")
 def signature_form() -> Mapping[str, Any]:
-    """A right application for a system signature certificate, but for the conformity certificate of a private applicant."""
+    """A valid form for a system signature certificate; a private applicant also needs a conformity certificate."""
     return SIGNATURE_FORM
 
 
 @pytest.fixture(scope="session")
 def intermediary_form() -> Mapping[str, Any]:
-    """A right application of a Kanta intermediary."""
+    """A valid form of a Kanta intermediary."""
     return INTERMEDIARY_FORM
 
 
@@ -241,13 +241,12 @@ def contact() -> Mapping[str, Any]:
 
 @pytest.fixture(scope="session")
 def conformity() -> Mapping[str, Any]:
-    """A conformity certificate that is right."""
+    """A valid conformity certificate."""
     return CONFORMITY
 
 
-# What happens to the one case of these tests, by name.
 def reports() -> dict[str, EventData]:
-    """What other services report of the case: each kind of event once."""
+    """Return other services' reports: each kind of event once."""
     mail = {"case_id": CASE_ID, "mail_id": UUID(int=7), "kind": "certificate-issued", "answer": "2xx", "attempts": 1}
     issued = CertificateIssued(
         case_id=CASE_ID,
@@ -300,7 +299,7 @@ def reports() -> dict[str, EventData]:
         "contact refused": MailRefused(**mail, recipient="technical-contact", at=NOW + 3 * MINUTE),
         "orderer given up": MailGivenUp(**mail, recipient="orderer", at=NOW + 4 * MINUTE),
         "contact bounced": MailBounced(**mail, recipient="technical-contact", at=NOW + 5 * MINUTE),
-        "return told": MailHandedOver(
+        "return mailed": MailHandedOver(
             **{**mail, "kind": "application-returned"}, recipient="orderer", at=NOW + 1 * MINUTE
         ),
         "to be revoked": RevocationRegistered(**revocation, reason="no-longer-needed", due=NOW + timedelta(days=1)),
@@ -319,7 +318,7 @@ def reports() -> dict[str, EventData]:
 
 
 def customer_events() -> dict[str, Event]:
-    """What the e-service reports of the case, by a colleague but where said."""
+    """Return events of the e-service, by name; by a colleague unless the name says so."""
     actor = Actor.model_validate(COLLEAGUE)
     form = Form.model_validate(SERVER_FORM)
     about = {"case_id": CASE_ID, "actor": actor}
@@ -352,7 +351,7 @@ def customer_events() -> dict[str, Event]:
 
 @pytest.fixture(scope="session")
 def happenings() -> dict[str, Event]:
-    """Everything that can happen to the case, by name, with fixed ids."""
+    """All events of the case, by name, with fixed ids."""
     reported = {name: event(data, at=NOW + MINUTE) for name, data in reports().items()}
     both = {**customer_events(), **reported}
     return {name: replace(each, id=UUID(int=100 + place)) for place, (name, each) in enumerate(both.items())}
@@ -360,7 +359,7 @@ def happenings() -> dict[str, Event]:
 
 @pytest.fixture(scope="session")
 def after(happen: Happen, happenings: dict[str, Event]) -> Callable[..., Case | None]:
-    """The case after the named things happened, one after the other."""
+    """Return the case after the named events, in order."""
 
     def after(*names: str, case: Case | None = None) -> Case | None:
         for name in names:

@@ -1,4 +1,4 @@
-"""The steps of a case: those of an orderly one with what leads there, and those that the database allows."""
+"""The transitions of a case: the usual ones with their causes, and those that the database allows."""
 
 from types import MappingProxyType
 
@@ -8,7 +8,7 @@ _REPORTED = frozenset(
     {CaseState.ISSUED, CaseState.DELIVERED, CaseState.REVOCATION_REQUESTED, CaseState.REVOKED, CaseState.REFUSED}
 )
 
-STEPS = MappingProxyType(
+ALLOWED_TRANSITIONS = MappingProxyType(
     {
         CaseState.SUBMITTED: frozenset(CaseState) - {CaseState.SUBMITTED},
         CaseState.WAITING_FOR_CSR: frozenset(CaseState) - {CaseState.SUBMITTED, CaseState.WAITING_FOR_CSR},
@@ -23,10 +23,10 @@ STEPS = MappingProxyType(
         CaseState.REVOKED: frozenset[CaseState](),
     }
 )
-"""The states that may follow each, over any number of changes that are stored at once. The database holds them too.
+"""The states that may follow each, over any number of changes stored at once. The database checks them too.
 
-A closed case is never open again, and what the authority has done is never taken back. A certificate or a revocation
-that the other services report is shown whatever intake had decided: the customer must see what exists.
+A closed case is never reopened, and the authority's acts are never undone. A certificate or revocation that other
+services report is shown whatever intake had decided: the customer must see what exists.
 """
 
 WAYS = MappingProxyType(
@@ -54,4 +54,4 @@ WAYS = MappingProxyType(
         (CaseState.REVOCATION_REQUESTED, CaseState.REVOKED): ("certificate.revoked",),
     }
 )
-"""The single steps of an orderly case, and what leads there. What other services report may skip some."""
+"""The single transitions of a usual case, and their causes. Reports of other services may skip some."""

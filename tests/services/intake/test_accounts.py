@@ -1,4 +1,4 @@
-"""A2, A3: who may act for an account, and in which case; and what becomes of an event that comes before its user's invitation."""
+"""A2, A3: who may act for an account and in which case, and events that arrive before their user's invitation."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -116,13 +116,13 @@ def test_registers_and_accounts_are_one_snapshot_of_two_topics():
 
 @pytest.fixture
 def nobody(registers):
-    """Nobody is known yet."""
+    """No account is known yet."""
     return Knowledge(registers)
 
 
 @pytest.fixture
 def invited(registers):
-    """The account is open, its organisation known, and its first member too."""
+    """The account, its organisation and its first member are known."""
     return Knowledge(registers, apply(NO_ACCOUNTS, [opened()]))
 
 
@@ -160,7 +160,7 @@ def test_A2_after_a_minute_it_is_refused(happen, happenings, nobody):
 
 
 def test_A2_nobody_applies_from_an_account_of_which_it_is_not_known_whose_it_is(happen, happenings, registers):
-    """What opens an account may be no event of ours and be left out; its members are then told all the same."""
+    """The event that opens an account may be invalid and skipped, and its members still be added."""
     unbound = Knowledge(registers, apply(NO_ACCOUNTS, [added("user-1")]))
     held = happen(happenings["submitted"], known=unbound)
     assert held.events[0].state is CaseState.SUBMITTED
@@ -207,7 +207,7 @@ def test_I10_the_text_of_a_request_is_not_kept_while_it_waits(happen, happenings
 
 @pytest.fixture
 def full(happen, happenings, nobody):
-    """A case in which as many events wait as may."""
+    """A case with the most waiting events."""
     case = happen(happenings["submitted"], known=nobody).state
     for _ in range(MOST_WAITING - 1):
         case = happen(happenings["withdrawn"], case, known=nobody).state

@@ -1,4 +1,4 @@
-"""I1, I8, I12: any sequence of what can happen to a case, against a small model of the rules; and the same in any batches."""
+"""I1, I8, I12: generated sequences of events against a small model of the rules, and the same in any batches."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -47,7 +47,7 @@ ANSWERED_ONLY = (
 
 
 class Intake:
-    """Intake in memory: the worker's fold, and the deadlines that are armed."""
+    """Intake in memory: the worker's fold, and armed deadlines."""
 
     def __init__(self, profiles, known) -> None:
         self.decide = partial(decide, profiles)
@@ -58,7 +58,7 @@ class Intake:
         self.now = NOW
 
     def take(self, *items):
-        """One turn; answers what it published."""
+        """Run one turn. Return what it published."""
         folded = fold(self.decide, items, self.stored, {}, self.known, self.now)
         for changed in folded.changed:
             self.stored[changed.key] = Stored(changed.key, changed.version + 1, changed.state)
@@ -70,7 +70,7 @@ class Intake:
         return [each.data for each in folded.published]
 
     def wait(self, time):
-        """Every deadline that passes until then, in order."""
+        """Advance the time, and handle every passed deadline in order."""
         self.now += time
         while due := [(at, kind, id) for kind, (id, at) in self.deadlines.items() if at <= self.now]:
             at, kind, id = min(due)
@@ -109,7 +109,7 @@ def test_I12_any_batches_have_the_same_outcome(profiles, known, happenings, data
 
 
 class AnySequence(RuleBasedStateMachine):
-    """The model knows: whether the form is right, whether a good request is there, and the state that follows."""
+    """The model: whether the form is valid, whether there is a valid request, and the resulting state."""
 
     profiles: Any
     known: Any
@@ -126,10 +126,10 @@ class AnySequence(RuleBasedStateMachine):
     def send(self, name):
         self.count += 1
         happened = replace(self.happenings[name], id=uuid5(UUID(int=7), str(self.count)), time=self.intake.now)
-        said = self.intake.take(arrival(happened))
+        events = self.intake.take(arrival(happened))
         if isinstance(happened.data, ApplicationEvent):
-            assert said, f"nothing was answered to {name}"
-        return said
+            assert events, f"{name} has no answer"
+        return events
 
     @rule(name=st.sampled_from(ALLOWED))
     def customer(self, name):
@@ -168,9 +168,9 @@ class AnySequence(RuleBasedStateMachine):
     @precondition(lambda self: self.state is CaseState.ACCEPTED)
     @rule()
     def issued(self):
-        said = self.send("issued")
+        events = self.send("issued")
         self.state = CaseState.ISSUED
-        assert (said[0].answer is not None and said[0].answer.code == "too-late-issued") or not self.asked
+        assert (events[0].answer is not None and events[0].answer.code == "too-late-issued") or not self.asked
 
     @precondition(lambda self: self.state is CaseState.ACCEPTED and self.asked)
     @rule()

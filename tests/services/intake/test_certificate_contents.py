@@ -1,4 +1,4 @@
-"""What an application asks for: names, usages, system, validity, recipients (A4, A7, A14, B1, C1 and the table of the types)."""
+"""What an application asks for: names, usages, system, validity, recipients (A4, A7, A14, B1, C1)."""
 
 from datetime import UTC, datetime
 

@@ -84,7 +84,7 @@ def due(happen, case, at):
     return happen(Due(uuid4(), str(case.case_id), armed.kind, armed.at), case, at)
 
 
-def told(decision):
+def warnings(decision):
     return [(each.kind, each.mark) for each in decision.events if isinstance(each, DeadlineWarned)]
 
 
@@ -95,15 +95,15 @@ def test_E2_an_incomplete_application_warns_at_half_and_at_nine_tenths_and_lapse
     assert wake(case) in opened.deadlines
     assert wake(case).at == since + (LAPSES - since) / 2
     half = due(happen, case, wake(case).at)
-    assert told(half) == [("completion", "half")]
+    assert warnings(half) == [("completion", "half")]
     assert wake(half.state) in half.deadlines
     assert wake(half.state).at == since + (LAPSES - since) * 9 / 10
     late = due(happen, half.state, wake(half.state).at)
-    assert told(late) == [("completion", "nine-tenths")]
+    assert warnings(late) == [("completion", "nine-tenths")]
     assert wake(late.state).at == LAPSES + HOUR
     lapsed = due(happen, late.state, wake(late.state).at)
     view = lapsed.events[0]
-    assert (view.state, view.lapses, told(lapsed)) == (CaseState.LAPSED, None, [])
+    assert (view.state, view.lapses, warnings(lapsed)) == (CaseState.LAPSED, None, [])
     assert "lapsed" in view.next_step.en
     assert wake(lapsed.state) is None
 
@@ -118,7 +118,7 @@ def test_A12_a_case_that_nobody_looked_at_for_long_lapses_at_once_without_warnin
 def test_A12_it_does_not_lapse_while_what_was_sent_in_time_may_be_under_way(happen, happenings):
     case = happen(happenings["submitted wrongly"]).state
     decision = due(happen, case, LAPSES + HOUR / 2)
-    assert told(decision) == [("completion", "nine-tenths")]
+    assert warnings(decision) == [("completion", "nine-tenths")]
     in_time = replace(happenings["supplemented with request"], time=LAPSES)
     assert happen(in_time, decision.state, LAPSES + HOUR / 2).state.state is CaseState.ACCEPTED
 
@@ -148,7 +148,7 @@ def test_A13_E2_a_delivery_warns_at_half_at_nine_tenths_and_when_it_is_late(happ
     marks = []
     for _ in range(3):
         decision = due(happen, case, wake(case).at)
-        marks += [(mark, wake(case).at) for _, mark in told(decision)]
+        marks += [(mark, wake(case).at) for _, mark in warnings(decision)]
         assert decision.state.version == case.version
         case = decision.state
     assert marks == [

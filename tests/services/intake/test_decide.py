@@ -1,4 +1,4 @@
-"""The way of a case: A1 to A3, A10, A13, A15, E1."""
+"""The life of a case: A1 to A3, A10, A13, A15, E1."""
 
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid5
@@ -177,7 +177,7 @@ def test_A15_who_comes_too_late_is_told_so(after, happen, happenings, before, co
 
 
 def refused(decision):
-    """The one event, which refuses another beside all cases."""
+    """Return the single event, which refuses another outside all cases."""
     (event,) = decision.events
     assert isinstance(event, EventRefused)
     return event

@@ -1,4 +1,4 @@
-"""Every state, everything that can happen: a defined outcome, a version that grows with each change, and no step that is not foreseen."""
+"""Every event in every state: a defined outcome, a new version with each change, only allowed transitions."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +13,7 @@ from servicecert_schemas.application import ApplicationEvent
 from servicecert_schemas.case import CaseChanged, CaseState, EventRefused, HistoryEntry
 from servicecert_schemas.codec import decode, to_record
 from servicecert_worker.decider import Decision, Unanswerable
-from services.intake.steps import STEPS
+from services.intake.steps import ALLOWED_TRANSITIONS
 from services.intake.steps import WAYS as DRAWN
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
@@ -32,14 +32,14 @@ TOPICS = (
     ("submitted wrongly", "withdrawn weakly", "supplemented by another"),
     ("voided", "issued"),
     ("not revoked", "to be revoked", "key exposed", "revoked for exposure"),
-    ("orderer has it", "contact refused", "return told"),
+    ("orderer has it", "contact refused", "return mailed"),
 )
 """What each topic may tell of an accepted case, in its order."""
 
 
 @pytest.fixture(scope="session")
 def cases(after: Callable[..., Case]) -> dict[CaseState, Case]:
-    """A case in each state. Nothing lapses yet, so that one is made."""
+    """Return a case in each state; the lapsed one is constructed."""
     reached = {state: after(*way) for state, way in WAYS.items()}
     returned = reached[CaseState.RETURNED]
     lapsed = HistoryEntry(state=CaseState.LAPSED, at=NOW)
@@ -49,12 +49,12 @@ def cases(after: Callable[..., Case]) -> dict[CaseState, Case]:
 
 
 def test_every_state_is_there(cases):
-    assert cases.keys() == set(CaseState) == STEPS.keys()
+    assert cases.keys() == set(CaseState) == ALLOWED_TRANSITIONS.keys()
     assert all(case.state is state for state, case in cases.items())
 
 
 def assert_defined(before: Case, decision: Decision[Case]) -> None:
-    """Nothing changed and nothing is said, or the case changed by one version to a foreseen state and its view can be read."""
+    """Nothing changed and nothing is published, or the case has the next version, an allowed state and a valid view."""
     after = decision.state
     if after is before:
         assert all(isinstance(event, EventRefused) for event in decision.events)
@@ -62,7 +62,7 @@ def assert_defined(before: Case, decision: Decision[Case]) -> None:
     changed = decision.events[0]
     assert isinstance(changed, CaseChanged)
     assert (changed.version, changed.state) == (before.version + 1, after.state)
-    assert changed.state is before.state or changed.state in STEPS[before.state]
+    assert changed.state is before.state or changed.state in ALLOWED_TRANSITIONS[before.state]
     assert changed.history[-1].state is changed.state or before.state in (
         CaseState.REVOKED,
         CaseState.REVOCATION_REQUESTED,
@@ -95,13 +95,13 @@ def test_everything_can_happen_first(happen, happenings):
 
 @given(data=st.data())
 def test_I12_topics_may_overtake_one_another(after, data):
-    """What each topic tells comes in its own order; how they mingle changes nothing."""
+    """Each topic is in order; how they interleave does not matter."""
     left = [list(topic) for topic in TOPICS]
     mingled = []
     while left := [topic for topic in left if topic]:
         mingled.append(data.draw(st.sampled_from(left)).pop(0))
     one, other = after("submitted", *mingled), after("submitted", *(name for topic in TOPICS for name in topic))
-    # Of two answers the one that was given last is shown.
+    # The last of two answers is shown.
     assert replace(one, answer=None) == replace(other, answer=None)
 
 
@@ -121,24 +121,24 @@ def test_I8_along_any_way_versions_grow_and_states_do_not_go_back(happen, happen
 
 
 def steps_of(decision: Decision[Case], before: CaseState) -> list[tuple[CaseState, CaseState]]:
-    """The single steps that a decision takes, by its views."""
+    """Return the single transitions of a decision, by its views."""
     shown = [before, *(event.state for event in decision.events if isinstance(event, CaseChanged))]
     return [(old, new) for old, new in pairwise(shown) if old is not new]
 
 
 def test_E1_the_drawing_has_every_single_step_that_a_customer_or_a_clock_takes(cases, happen, happenings):
-    taken: dict[tuple[CaseState, CaseState], set[str]] = {}
+    causes_of: dict[tuple[CaseState, CaseState], set[str]] = {}
     for state in (CaseState.WAITING_FOR_CSR, CaseState.RETURNED, CaseState.ACCEPTED):
         for happened in happenings.values():
             if isinstance(happened.data, ApplicationEvent):
                 for step in steps_of(happen(happened, cases[state]), state):
-                    taken.setdefault(step, set()).add(
+                    causes_of.setdefault(step, set()).add(
                         happened.data.TYPE.removeprefix("servicecert.").removesuffix(".v1")
                     )
-    for step, causes in taken.items():
+    for step, causes in causes_of.items():
         assert causes <= set(DRAWN[step]), step
 
 
 def test_E1_every_step_of_the_drawing_is_one_that_may_follow():
-    assert all(after in STEPS[before] for before, after in DRAWN)
+    assert all(after in ALLOWED_TRANSITIONS[before] for before, after in DRAWN)
     assert {state for way in DRAWN for state in way} == set(CaseState)

@@ -1,4 +1,4 @@
-"""A4: a key is one organisation's for ever, and a lost key nobody's, whichever workers and turns the applications come to."""
+"""A4: a key belongs to one organisation for ever, and leaked keys are refused, on any workers and in any turns."""
 
 import asyncio
 import json
@@ -66,7 +66,7 @@ def arrived(data: EventData) -> Arrival:
     return arrive(Record(made.topic, 0, 0, made.key, made.headers, made.value, NOW))
 
 
-class Desk:
+class IntakeHarness:
     """Intake's turns on a database, without topics."""
 
     def __init__(self, pool: asyncpg.Pool, service: Any, known: Any) -> None:
@@ -86,14 +86,14 @@ class Desk:
         loop: Loop[Any, Any] = Loop(
             self.service,
             200,
-            lambda given, now: turns.take(given, self.known, now, 0, ""),
+            lambda items, now: turns.take(items, self.known, now, 0, ""),
             lambda *_: None,
             settle,
             lambda: NOW,
         )
-        given = [item if isinstance(item, Due | Result) else arrived(item) for item in items]
-        arrivals = await loop._examine([item for item in given if isinstance(item, Arrival)])
-        await loop._handle([*arrivals, *(item for item in given if not isinstance(item, Arrival))])
+        received = [item if isinstance(item, Due | Result) else arrived(item) for item in items]
+        arrivals = await loop._examine([item for item in received if isinstance(item, Arrival)])
+        await loop._handle([*arrivals, *(item for item in received if not isinstance(item, Arrival))])
 
     async def case(self, data: Any) -> tuple[str, set[str]]:
         row = await self.pool.fetchrow("SELECT state::text, body FROM cases WHERE case_id = $1", str(data.case_id))
@@ -105,10 +105,10 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(service_pool, known):
+async def intake(service_pool, known):
     pool = await service_pool(NAME, MIGRATIONS)
     async with open_service(Settings(), pool) as service:
-        yield Desk(pool, service, known)
+        yield IntakeHarness(pool, service, known)
 
 
 def test_A4_a_key_is_judged_by_what_is_recorded_of_it():
@@ -124,19 +124,19 @@ def test_A4_a_key_is_judged_by_what_is_recorded_of_it():
     )
 
 
-async def test_A4_a_key_that_was_accepted_for_one_organisation_is_refused_to_another(desk):
+async def test_A4_a_key_that_was_accepted_for_one_organisation_is_refused_to_another(intake):
     first, again, other = application(request()), application(request(name="y")), application(request(), **OTHER)
     for each in (first, other, again):
-        await desk.handle([each])
-    assert await desk.states(first, again) == ["accepted", "accepted"]
-    assert await desk.case(other) == ("returned", {"key-of-another-organisation"})
+        await intake.handle([each])
+    assert await intake.states(first, again) == ["accepted", "accepted"]
+    assert await intake.case(other) == ("returned", {"key-of-another-organisation"})
 
 
-async def test_A4_of_two_organisations_in_one_turn_one_gets_the_key(desk):
+async def test_A4_of_two_organisations_in_one_turn_one_gets_the_key(intake):
     applications = [application(request(), **fields) for fields in ({}, OTHER, {}, OTHER)]
     free = application(request(ec.generate_private_key(ec.SECP384R1())), **OTHER)
-    await desk.handle([*applications, free])
-    assert [(await desk.case(each))[0] for each in (*applications, free)] == [
+    await intake.handle([*applications, free])
+    assert [(await intake.case(each))[0] for each in (*applications, free)] == [
         "accepted",
         "returned",
         "accepted",
@@ -145,115 +145,115 @@ async def test_A4_of_two_organisations_in_one_turn_one_gets_the_key(desk):
     ]
 
 
-async def test_A4_of_two_organisations_at_the_same_time_one_gets_the_key(desk):
+async def test_A4_of_two_organisations_at_the_same_time_one_gets_the_key(intake):
     keys = [request(ec.generate_private_key(ec.SECP384R1())) for _ in range(6)]
     ours = [application(key) for key in keys]
     theirs = [application(key, **OTHER) for key in reversed(keys)]
-    await asyncio.gather(desk.handle(ours), desk.handle(theirs))
+    await asyncio.gather(intake.handle(ours), intake.handle(theirs))
     pairs = zip(ours, reversed(theirs), strict=True)
-    assert [await desk.states(*pair) for pair in pairs] == [["accepted", "returned"]] * 6
+    assert [await intake.states(*pair) for pair in pairs] == [["accepted", "returned"]] * 6
 
 
-async def test_A4_a_request_that_came_before_is_judged_by_what_is_recorded_when_the_rest_is_right(desk):
+async def test_A4_a_request_that_came_before_is_judged_by_what_is_recorded_when_the_rest_is_right(intake):
     late = application(request(), **{**OTHER, "usages": []})
-    await desk.handle([late])
-    await desk.handle([application(request())])
+    await intake.handle([late])
+    await intake.handle([application(request())])
     attached = CsrAttached(case_id=late.case_id, actor=late.actor, csr=request())
-    await desk.handle([attached])
-    assert await desk.case(late) == ("returned", {"usages-missing", "key-of-another-organisation"})
+    await intake.handle([attached])
+    assert await intake.case(late) == ("returned", {"usages-missing", "key-of-another-organisation"})
 
 
-async def test_A4_D6_a_key_that_was_exposed_is_refused_for_ever(desk, happenings):
+async def test_A4_D6_a_key_that_was_exposed_is_refused_for_ever(intake, happenings):
     first, second = application(request()), application(request())
-    await desk.handle([first])
+    await intake.handle([first])
     exposed = happenings["key exposed"].data.model_copy(update={"case_id": first.case_id})
     assert isinstance(exposed, RevocationRegistered)
-    await desk.handle([exposed])
-    await desk.handle([second])
-    assert await desk.case(second) == ("returned", {"key-compromised"})
+    await intake.handle([exposed])
+    await intake.handle([second])
+    assert await intake.case(second) == ("returned", {"key-compromised"})
     with pytest.raises(asyncpg.CheckViolationError):
-        await desk.pool.execute("UPDATE keys SET blocked = NULL")
+        await intake.pool.execute("UPDATE keys SET blocked = NULL")
     with pytest.raises(asyncpg.CheckViolationError):
-        await desk.pool.execute("DELETE FROM keys")
+        await intake.pool.execute("DELETE FROM keys")
 
 
-async def test_A4_D6_a_key_that_is_exposed_in_the_turn_in_which_it_is_applied_for_is_refused(desk, happenings):
+async def test_A4_D6_a_key_that_is_exposed_in_the_turn_in_which_it_is_applied_for_is_refused(intake, happenings):
     first, second = application(request()), application(request())
-    await desk.handle([first])
+    await intake.handle([first])
     exposed = happenings["key exposed"].data.model_copy(update={"case_id": first.case_id})
-    await desk.handle([exposed, second])
-    assert await desk.case(second) == ("returned", {"key-compromised"})
+    await intake.handle([exposed, second])
+    assert await intake.case(second) == ("returned", {"key-compromised"})
 
 
-async def test_D6_a_key_that_is_told_as_compromised_is_blocked_though_no_application_came_with_it(desk):
+async def test_D6_a_key_reported_as_compromised_is_blocked_also_without_an_application(intake):
     before, after = application(request()), application(request())
     lost = KeyCompromised(
         key_sha256=spki_sha256(public_key_info(x509.load_pem_x509_csr(request().encode()).public_bytes(Encoding.DER))),
         known_at=NOW,
     )
-    await desk.handle([before, lost])
-    await desk.handle([lost, after])
-    assert await desk.case(before) == await desk.case(after) == ("returned", {"key-compromised"})
+    await intake.handle([before, lost])
+    await intake.handle([lost, after])
+    assert await intake.case(before) == await intake.case(after) == ("returned", {"key-compromised"})
 
 
-async def test_another_reason_of_revocation_leaves_the_key_free(desk, happenings):
+async def test_another_reason_of_revocation_leaves_the_key_free(intake, happenings):
     first, second = application(request()), application(request())
-    await desk.handle([first])
-    await desk.handle([happenings["to be revoked"].data.model_copy(update={"case_id": first.case_id})])
-    await desk.handle([second])
-    assert await desk.states(second) == ["accepted"]
+    await intake.handle([first])
+    await intake.handle([happenings["to be revoked"].data.model_copy(update={"case_id": first.case_id})])
+    await intake.handle([second])
+    assert await intake.states(second) == ["accepted"]
 
 
-async def seen(desk: Desk, modulus: int) -> str:
+async def seen(intake: IntakeHarness, modulus: int) -> str:
     spki = public_key_info(weak_keys.request(modulus))
     key = spki_sha256(spki)
-    await desk.pool.execute("INSERT INTO keys (key_sha256, rsa_spki) VALUES ($1, $2)", key, spki)
+    await intake.pool.execute("INSERT INTO keys (key_sha256, rsa_spki) VALUES ($1, $2)", key, spki)
     return key
 
 
-async def test_A4_keys_that_share_a_prime_are_blocked_and_applications_with_them_returned(desk, caplog):
+async def test_A4_keys_that_share_a_prime_are_blocked_and_applications_with_them_returned(intake, caplog):
     key = rsa.generate_private_key(65537, 2048)
     apart, applied, later = weak_keys.strong(), application(request(key)), application(request(key))
-    await desk.handle([applied])
-    twin = await seen(desk, key.private_numbers().p * weak_keys.strong(1024, seed=8))
-    await seen(desk, apart)
+    await intake.handle([applied])
+    twin = await seen(intake, key.private_numbers().p * weak_keys.strong(1024, seed=8))
+    await seen(intake, apart)
     order = Intent(SEARCH, SearchOrder())
-    (done,) = await desk.service.effects[SEARCH].do([order])
+    (done,) = await intake.service.effects[SEARCH].do([order])
     assert done.data == Searched(keys=3, sharing=2)
     assert "share a prime" in caplog.text
-    await desk.handle([later])
-    assert await desk.case(later) == ("returned", {"key-shared-prime"})
-    async with desk.pool.acquire() as connection:
+    await intake.handle([later])
+    assert await intake.case(later) == ("returned", {"key-shared-prime"})
+    async with intake.pool.acquire() as connection:
         found = await shared_keys.search(connection)
         assert found.fresh == frozenset()
         assert twin in found.keys
         assert [case for _, case, _ in await shared_keys.cases_of(connection, found.keys)] == [str(applied.case_id)]
-    (gauge,) = [each for each in desk.service.gauges if each.name == "servicecert_keys_blocked"]
+    (gauge,) = [each for each in intake.service.gauges if each.name == "servicecert_keys_blocked"]
     assert await gauge.read() == {"compromised": 0, "shared-prime": 2}
 
 
-async def test_the_search_is_due_at_once_and_then_each_night(desk):
+async def test_the_search_is_due_at_once_and_then_each_night(intake):
     due, result = (
         Due(uuid4(), SEARCH_KEY, SEARCH, NOW),
         Result(uuid4(), SEARCH_KEY, SEARCH, Searched(keys=0, sharing=0)),
     )
-    assert (SEARCH_KEY, SEARCH) in desk.service.initial_deadlines
-    assert desk.service.decide(None, due, NOTHING_KNOWN, NOW).intents == (Intent(SEARCH, SearchOrder()),)
-    assert desk.service.decide(None, result, NOTHING_KNOWN, NOW).deadlines == (Deadline(SEARCH, next_search(NOW)),)
+    assert (SEARCH_KEY, SEARCH) in intake.service.initial_deadlines
+    assert intake.service.decide(None, due, NOTHING_KNOWN, NOW).intents == (Intent(SEARCH, SearchOrder()),)
+    assert intake.service.decide(None, result, NOTHING_KNOWN, NOW).deadlines == (Deadline(SEARCH, next_search(NOW)),)
     assert 0 < (next_search(NOW) - NOW).total_seconds() <= 86_400
-    await desk.pool.execute(
+    await intake.pool.execute(
         "INSERT INTO deadlines (key, kind, id, at) VALUES ($1, $2, $3, $4)", due.key, due.kind, due.id, due.at
     )
-    await desk.handle([due])
-    assert await desk.pool.fetchval("SELECT count(*) FROM intents") == 1
+    await intake.handle([due])
+    assert await intake.pool.fetchval("SELECT count(*) FROM intents") == 1
 
 
-async def test_I10_a_private_key_is_in_no_table_also_where_its_event_is_parked(desk):
+async def test_I10_a_private_key_is_in_no_table_also_where_its_event_is_parked(intake):
     pem = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     refused = application(pem + request())
     orphan = CsrAttached(case_id=uuid4(), actor=refused.actor, csr=pem)
-    await desk.handle([refused, orphan, orphan.model_copy(update={"csr": pem.replace("\n", "\r\n")})])
-    await desk.pool.execute("DELETE FROM inbox")
+    await intake.handle([refused, orphan, orphan.model_copy(update={"csr": pem.replace("\n", "\r\n")})])
+    await intake.pool.execute("DELETE FROM inbox")
     damaged = arrived(application(pem))
     damaged = arrive(
         Record(
@@ -262,15 +262,15 @@ async def test_I10_a_private_key_is_in_no_table_also_where_its_event_is_parked(d
     )
     loop_items = [damaged]
     chain = Chain(NAME, {}, os.urandom)
-    await chain.begin(desk.pool, NOW)
-    await Turns(desk.service, desk.pool, chain).take(loop_items, desk.known, NOW, 0, "")
-    assert await desk.case(refused) == ("returned", {"csr-is-private-key"})
-    assert await desk.pool.fetchval("SELECT count(*) FROM parked") >= 1
+    await chain.begin(intake.pool, NOW)
+    await Turns(intake.service, intake.pool, chain).take(loop_items, intake.known, NOW, 0, "")
+    assert await intake.case(refused) == ("returned", {"csr-is-private-key"})
+    assert await intake.pool.fetchval("SELECT count(*) FROM parked") >= 1
     secret = [line for line in pem.splitlines() if "-----" not in line]
-    for table in await desk.pool.fetch(
+    for table in await intake.pool.fetch(
         "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema"
     ):
-        rows = await desk.pool.fetch(f'SELECT * FROM "{table["table_name"]}"')
+        rows = await intake.pool.fetch(f'SELECT * FROM "{table["table_name"]}"')
         content = repr([dict(row) for row in rows])
         assert not any(line[:20] in content for line in secret), table["table_name"]
 

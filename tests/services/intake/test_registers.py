@@ -14,7 +14,7 @@ CHANGES = [(entry.key(), entry) for entry in read_register(FICTITIOUS_REGISTERS)
 
 
 def parts(registers: Registers) -> list[dict[str, object]]:
-    """The maps of a snapshot; of an index the ids in whatever order."""
+    """Return the maps of a snapshot; of an index the ids in any order."""
     return [
         {key: sorted(value) if isinstance(value, tuple) else value for key, value in part.items()}
         for part in vars(registers).values()

@@ -1,4 +1,4 @@
-"""A14: a renewal beside the certificate that it follows."""
+"""A14: comparing a renewal with the certificate that it follows."""
 
 from dataclasses import replace
 from uuid import UUID, uuid4
@@ -30,7 +30,7 @@ def issued(accepts, happen, happenings):
 
 
 def found(happen, decision, earlier, known=None):
-    """What follows once the certificate was looked up."""
+    """Return the decision after the lookup."""
     (intent,) = decision.intents
     assert intent.kind == LOOK_UP
     result = LookedUp(followed=Followed(intent.data.typed, earlier))

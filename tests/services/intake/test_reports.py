@@ -58,7 +58,7 @@ def test_C3_what_came_back_later_is_seen_too_and_what_arrived_at_last(after, hap
 
 
 def test_C3_who_supplements_corrects_the_address_there(after, happen, happenings):
-    told = happenings["return told"]
+    told = happenings["return mailed"]
     data = MailRefused(**told.data.model_dump() | {"answer": "5xx"})
     decision = happen(replace(told, data=data), after("submitted wrongly"))
     assert view(decision).state is CaseState.RETURNED
@@ -71,7 +71,7 @@ def test_E1_a_revoked_case_says_nothing_of_old_mails(after, happen, happenings):
 
 
 def test_E1_other_mails_are_shown_and_deliver_nothing(after):
-    case = after("submitted wrongly", "return told", "supplemented", "issued", "orderer has it")
+    case = after("submitted wrongly", "return mailed", "supplemented", "issued", "orderer has it")
     assert [mail.kind for mail in case.deliveries] == ["application-returned", "certificate-issued"]
     assert case.state is CaseState.ISSUED
 

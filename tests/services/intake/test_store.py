@@ -14,7 +14,7 @@ from servicecert_intake.settings import Settings
 from servicecert_intake.storage.store import CaseStore
 from servicecert_schemas.case import CaseState
 from servicecert_worker.decider import Conflict, Connection, Stored
-from services.intake.steps import STEPS
+from services.intake.steps import ALLOWED_TRANSITIONS
 
 STORE = CaseStore()
 CASE_IDS = [UUID(int=number) for number in range(1, 31)]
@@ -73,11 +73,11 @@ async def test_E1_the_database_refuses_every_step_that_is_not_foreseen(connectio
     allowed = {
         (old, new) for old in CaseState for new in CaseState if old is not new and await steps(connection, old, new)
     }
-    assert allowed == {(old, new) for old, targets in STEPS.items() for new in targets}
+    assert allowed == {(old, new) for old, targets in ALLOWED_TRANSITIONS.items() for new in targets}
 
 
 async def steps(connection: Connection, old: CaseState, new: CaseState) -> bool:
-    """Whether a case may step from `old` to `new`; what it was is put back."""
+    """Return whether the database allows a case to go from `old` to `new`; the change is rolled back."""
     await connection.execute("ALTER TABLE cases DISABLE TRIGGER no_step_back")
     await connection.execute("UPDATE cases SET state = $1::text::case_state", old)
     await connection.execute("ALTER TABLE cases ENABLE TRIGGER no_step_back")
@@ -115,7 +115,7 @@ def cases(after) -> list[Case]:
 
 
 def numbered(case: Case, number: int) -> Case:
-    """The case under an id of its own and, where it has one, with a certificate of its own."""
+    """Return the case with another id and, if any, another certificate."""
     certificate = case.certificate and case.certificate.model_copy(update={"serial": f"{number:032x}"})
     return replace(case, case_id=CASE_IDS[number], certificate=certificate)
 

@@ -1,11 +1,11 @@
-"""A6: what people type, and the long name that they mean, among 80,000 fictitious ones."""
+"""A6: typed names and the suggested long name, among 80,000 fictitious ones."""
 
 import random
 from collections.abc import Iterator
 
 import pytest
-from servicecert_intake.domain.registers.name_index import MOST_ADDED, NameIndex, indexed, ranked
-from servicecert_intake.domain.registers.spelling import spelt
+from servicecert_intake.domain.registers.name_index import MOST_ADDED, NameIndex, build_index, rank
+from servicecert_intake.domain.registers.spelling import spelling_of
 
 PLACES: tuple[str, ...] = (
     "Onnela",
@@ -63,7 +63,7 @@ MEANT = (
 
 
 def generated(number: int) -> Iterator[str]:
-    """So many different names, always the same."""
+    """Return this many different names, always the same."""
     choose = random.Random(20261124).choice
     seen: set[str] = set()
     while len(seen) < number:
@@ -82,7 +82,7 @@ def generated(number: int) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def index() -> NameIndex:
-    return indexed([*generated(80_000 - len(MEANT)), *MEANT])
+    return build_index([*generated(80_000 - len(MEANT)), *MEANT])
 
 
 TYPED = (
@@ -155,7 +155,7 @@ def test_A6_what_resembles_no_name_finds_none(index: NameIndex, typed: str):
 
 def test_A6_the_suggestions_of_equal_names_have_a_fixed_order():
     names = [f"Onnelan {kind}" for kind in KINDS]
-    assert indexed(names).closest("Onnelan x") == indexed(reversed(names)).closest("Onnelan x")
+    assert build_index(names).closest("Onnelan x") == build_index(reversed(names)).closest("Onnelan x")
 
 
 def test_A6_a_name_that_came_later_is_found_as_well(index: NameIndex):
@@ -167,6 +167,6 @@ def test_A6_a_name_that_came_later_is_found_as_well(index: NameIndex):
 
 def test_A6_the_same_words_in_another_language_are_spelt_alike_and_the_typed_letters_decide():
     names = ["Helsingin terveysasema", "Helsingfors hälsostation"]
-    assert spelt(names[0]) == spelt(names[1])
-    assert ranked("Helsingfors halsostation", names)[0] == names[1]
-    assert ranked("Helsingin terveysasema", names)[0] == names[0]
+    assert spelling_of(names[0]) == spelling_of(names[1])
+    assert rank("Helsingfors halsostation", names)[0] == names[1]
+    assert rank("Helsingin terveysasema", names)[0] == names[0]

@@ -1,4 +1,4 @@
-"""A11: when the registers change, the cases that wait for them are woken, once each and one after the other. On a real database."""
+"""A11: when the registers change, waiting cases are woken once each, spread over time. On a real database."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from servicecert_intake.domain.registers.snapshot import NO_REGISTERS
-from servicecert_intake.domain.rules.recheck import RECHECK
+from servicecert_intake.domain.rules.reassessment import REASSESS
 from servicecert_intake.service import MIGRATIONS, NAME
 from servicecert_intake.storage import store
 from servicecert_intake.storage.store import CaseStore
@@ -23,9 +23,9 @@ async def pool(service_pool):
 
 @pytest.fixture
 def add(pool, submit):
-    """Stores a case that waits until the night, and was judged by some registers."""
+    """Store a case that waits until the night, judged by some registers."""
 
-    async def add(number: int, judged_by: str = "others", at: datetime = NIGHT, kind: str = RECHECK) -> str:
+    async def add(number: int, judged_by: str = "others", at: datetime = NIGHT, kind: str = REASSESS) -> str:
         case = replace(
             submit(unit_long_name="Uudensadun apteekki").state, case_id=UUID(int=number), judged_by=judged_by
         )

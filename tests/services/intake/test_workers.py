@@ -1,4 +1,4 @@
-"""A11, A12, E2: a case is woken once, though three workers run and none did when its time came."""
+"""A11, A12, E2: a case is woken once by three workers, also after a time without any."""
 
 import os
 import sys
@@ -24,7 +24,7 @@ from servicecert_worker.storage import database
 
 @pytest.fixture
 async def workers(parts, database_url, tmp_path):
-    """Starts workers of intake, each a process."""
+    """Start workers of intake, each a process."""
     prefix = f"t{uuid4().hex[:8]}-"
     (url,) = database.prepare(database_url, {NAME: database.new_password()}).values()
     await topic_creation.create(parts.bootstrap, CATALOGUE, prefix)

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from servicecert_deploy import Parts
-from servicecert_issuer.domain.examine import IssuingContext, examined
+from servicecert_issuer.domain.examine import IssuingContext, examine_application
 from servicecert_issuer.domain.issuance import Intended, Linted
 from servicecert_issuer.service import MIGRATIONS
 from servicecert_pki.authority import Authority
@@ -55,7 +55,7 @@ def ca_keys(authority: Authority, passphrase_file: Path) -> Mapping[str, Signing
 
 
 @pytest.fixture(scope="session")
-def issuing(authority: Authority) -> IssuingContext:
+def context(authority: Authority) -> IssuingContext:
     return IssuingContext(authority, load_profiles(), "http://crl.example.fi", lint=lambda *_: (), partitions=16)
 
 
@@ -74,7 +74,7 @@ def requests() -> Mapping[str, str]:
 
 @pytest.fixture(scope="session")
 def accepted(requests: Mapping[str, str]) -> Accepted:
-    """A maker of accepted applications, by type and kind of key, with some of it changed."""
+    """Return a factory of accepted applications, by type and kind of key, with changes."""
 
     def make(
         type: CertificateType = CertificateType.SERVER, key: str = "ec", case_id: UUID = CASE, **changes: Any
@@ -105,7 +105,7 @@ def accepted(requests: Mapping[str, str]) -> Accepted:
 
 @pytest.fixture(scope="session")
 def event() -> Callable[..., Event]:
-    """A maker of events of a case, with the facts that are known of it."""
+    """Return a factory of events, with facts."""
 
     def make(data: Any, facts: Any = None) -> Event:
         return Event(uuid4(), data.key(), data, NOW, facts)
@@ -114,16 +114,16 @@ def event() -> Callable[..., Event]:
 
 
 @pytest.fixture(scope="session")
-def intend(issuing: IssuingContext, accepted: Accepted) -> Callable[..., Intended]:
-    """A maker of intentions: of an application and a serial number."""
+def intend(context: IssuingContext, accepted: Accepted) -> Callable[..., Intended]:
+    """Return a factory of intents, from an application and a serial number."""
 
     def make(
         application: ApplicationAccepted | None = None, serial: int = 0x4A01, sign_by: datetime = SIGN_BY
     ) -> Intended:
         application = application or accepted()
-        found = examined(issuing, application, serial, NOW)
-        assert isinstance(found, Linted)
-        return Intended.of(found, application, sign_by)
+        facts = examine_application(context, application, serial, NOW)
+        assert isinstance(facts, Linted)
+        return Intended.of(facts, application, sign_by)
 
     return make
 
@@ -145,9 +145,12 @@ def issuer_url(parts: Parts) -> Iterator[str]:
 
 @pytest.fixture
 async def pool(issuer_url: str) -> "AsyncIterator[asyncpg.Pool[Any]]":
-    """The issuer's tables, empty but for the audit chains, which nobody empties."""
+    """The issuer's tables, empty except for the audit chains."""
     pool = await database.open_pool(issuer_url, "issuer")
-    names = "select string_agg(quote_ident(tablename), ', ') from pg_tables where schemaname = 'issuer' and tablename !~ 'yoyo|audit'"
+    names = (
+        "select string_agg(quote_ident(tablename), ', ') from pg_tables"
+        " where schemaname = 'issuer' and tablename !~ 'yoyo|audit'"
+    )
     await pool.execute(f"truncate {await pool.fetchval(names)} restart identity")
     yield pool
     pool.terminate()

@@ -1,4 +1,4 @@
-"""Any application that can be issued gives a certificate whose every field is the application's, read by another library than wrote it."""
+"""Certificates of generated applications: every field is the application's, read by a second library."""
 
 from base64 import b64decode
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from asn1crypto import csr as asn1_csr
 from asn1crypto import x509 as asn1
 from hypothesis import given
 from hypothesis import strategies as st
-from servicecert_issuer.domain.examine import IssuingContext, examined
+from servicecert_issuer.domain.examine import IssuingContext, examine_application
 from servicecert_issuer.domain.issuance import Linted
 from servicecert_issuer.domain.refusals import Unissuable
 from servicecert_pki.names import UNSEEN
@@ -68,13 +68,13 @@ def extensions(tbs: Any) -> dict[str, Any]:
 
 @given(st.data(), st.integers(1 << 120, (1 << 159) - 1))
 def test_every_field_is_the_applications(
-    issuing: IssuingContext, accepted: Accepted, data: st.DataObject, serial: int
+    context: IssuingContext, accepted: Accepted, data: st.DataObject, serial: int
 ) -> None:
     application, family = data.draw(applications(accepted))
-    found = examined(issuing, application, serial, NOW)
+    found = examine_application(context, application, serial, NOW)
     assert isinstance(found, Linted)
     tbs = asn1.TbsCertificate.load(found.allocated.tbs, strict=True)
-    said = extensions(tbs)
+    extension_values = extensions(tbs)
     subject = application.subject
     assert tbs["serial_number"].native == serial
     assert tbs["subject"].native == {
@@ -87,7 +87,7 @@ def test_every_field_is_the_applications(
     request = asn1_csr.CertificationRequest.load(b64decode(application.csr))
     key = request["certification_request_info"]["subject_pk_info"]
     assert tbs["subject_public_key_info"].dump() == key.dump()
-    assert said["key_identifier"].native == key.sha1
+    assert extension_values["key_identifier"].native == key.sha1
     begins, ends = tbs["validity"]["not_before"].native, tbs["validity"]["not_after"].native
     if application.start_date is None:
         assert begins == NOW
@@ -98,20 +98,24 @@ def test_every_field_is_the_applications(
     else:
         assert ends - begins == timedelta(days=application.validity_days) - timedelta(seconds=1)
     is_server = application.type.is_server
-    assert said["key_usage"].native == KEY_USAGE[is_server, family]
-    assert set(said["extended_key_usage"].native if is_server else ()) == {USAGE[it] for it in application.usages}
-    assert [it["policy_identifier"].native for it in said["certificate_policies"]] == [POLICY[application.type]]
-    names = [it.chosen for it in said["subject_alt_name"]] if is_server else []
+    assert extension_values["key_usage"].native == KEY_USAGE[is_server, family]
+    assert set(extension_values["extended_key_usage"].native if is_server else ()) == {
+        USAGE[it] for it in application.usages
+    }
+    assert [it["policy_identifier"].native for it in extension_values["certificate_policies"]] == [
+        POLICY[application.type]
+    ]
+    names = [it.chosen for it in extension_values["subject_alt_name"]] if is_server else []
     dns, ip = len(application.names.dns), len(application.names.ip)
     assert [it.contents.decode() for it in names[:dns]] == [it.lower() for it in application.names.dns]
     assert [ip_address(it.native) for it in names[dns:]] == list(map(ip_address, application.names.ip))
     assert len(names) == dns + ip
     issuer = f"{'test' if application.type.is_test else 'production'}-{family}"
-    (crl,) = said["crl_distribution_points"].native[0]["distribution_point"]
-    assert 1 <= found.allocated.partition <= issuing.partitions
+    (crl,) = extension_values["crl_distribution_points"].native[0]["distribution_point"]
+    assert 1 <= found.allocated.partition <= context.partitions
     assert crl == f"http://crl.example.fi/{issuer}.{found.allocated.partition}.crl"
-    assert tbs["issuer"].dump() == issuing.authority.issuer(issuer).subject_der
-    assert said["basic_constraints"].native["ca"] is False
+    assert tbs["issuer"].dump() == context.authority.issuer(issuer).subject_der
+    assert extension_values["basic_constraints"].native["ca"] is False
 
 
 @pytest.mark.parametrize(
@@ -133,12 +137,12 @@ def test_every_field_is_the_applications(
     ],
 )
 def test_a_name_passes_or_is_refused_by_a_rule(
-    issuing: IssuingContext, accepted: Accepted, text: str, code: str | None
+    context: IssuingContext, accepted: Accepted, text: str, code: str | None
 ) -> None:
     """Any visible characters pass, up to 64 of them; what turns, joins or hides characters does not."""
     kind = CertificateType.SYSTEM_SIGNATURE
     given_subject = accepted(kind).subject.model_copy(update={"common_name": text})
-    found = examined(issuing, accepted(kind, subject=given_subject), 1 << 126, NOW)
+    found = examine_application(context, accepted(kind, subject=given_subject), 1 << 126, NOW)
     if code is None:
         assert isinstance(found, Linted)
     else:
@@ -163,10 +167,10 @@ def test_a_name_passes_or_is_refused_by_a_rule(
     ],
 )
 def test_a_host_passes_or_is_refused_by_a_rule(
-    issuing: IssuingContext, accepted: Accepted, dns: tuple[str, ...], ip: tuple[str, ...], code: str | None
+    context: IssuingContext, accepted: Accepted, dns: tuple[str, ...], ip: tuple[str, ...], code: str | None
 ) -> None:
     sound = accepted()
     subject = sound.subject.model_copy(update={"common_name": dns[0]})
     names = ServerNames.model_construct(dns=dns, ip=ip)
-    found = examined(issuing, sound.model_copy(update={"subject": subject, "names": names}), 1 << 126, NOW)
+    found = examine_application(context, sound.model_copy(update={"subject": subject, "names": names}), 1 << 126, NOW)
     assert (None if isinstance(found, Linted) else found.code) == code

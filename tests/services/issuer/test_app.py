@@ -18,7 +18,7 @@ async def issuer(service_pool, authority, passphrase_file):
         yield handler
 
 
-async def test_I4_an_accepted_application_becomes_an_intention_to_sign(issuer):
+async def test_I4_an_accepted_application_becomes_an_intent_to_sign(issuer):
     await issuer.takes(example(ApplicationAccepted))
     assert await issuer.acts() == ["sign"]
     assert await issuer.published() == []

@@ -107,7 +107,7 @@ def test_A15_withdrawal_of_what_is_intended_or_ended_comes_too_late(
 
 
 @pytest.mark.parametrize("is_stopped", [False, True])
-def test_A15_withdrawal_before_the_intention_is_in_time_and_holds(
+def test_A15_withdrawal_before_the_intent_is_in_time_and_holds(
     is_stopped: bool, stopped: Stopped, linted: Linted, accepted: Accepted, event: MakeEvent
 ) -> None:
     before = stopped if is_stopped else None
@@ -129,8 +129,8 @@ def test_B3_what_fails_the_checks_is_stopped_and_told_and_nothing_is_intended(
     stopped: Stopped, accepted: Accepted, event: MakeEvent
 ) -> None:
     decision = decide(None, event(accepted(), stopped), None, NOW)
-    told = IssuingStopped(case_id=accepted().case_id, code="stopped", texts=STOPPED.texts)
-    assert decision == Decision(stopped, events=(told,))
+    published = IssuingStopped(case_id=accepted().case_id, code="stopped", texts=STOPPED.texts)
+    assert decision == Decision(stopped, events=(published,))
 
 
 def test_B3_stopped_application_is_examined_anew_when_an_operator_says_so(

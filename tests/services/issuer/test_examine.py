@@ -1,4 +1,4 @@
-"""What the issuer finds out about an accepted application before it decides."""
+"""Examining an accepted application before the decision."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from servicecert_issuer.domain.examine import Examine, IssuingContext, contents_of, examined, starting
+from servicecert_issuer.domain.examine import Examine, IssuingContext, contents_of, examine_application, starting
 from servicecert_issuer.domain.issuance import Allocated, Linted, Stopped, Untimely
 from servicecert_issuer.domain.refusals import Unissuable
 from servicecert_pki.certificate import Contents, sign_tbs
@@ -28,10 +28,10 @@ SERIAL = 0x4A00_0000_0000_0000_0000_0000_0000_0001
 
 
 def allocate(
-    issuing: IssuingContext, application: ApplicationAccepted, serial: int, moment: datetime
+    context: IssuingContext, application: ApplicationAccepted, serial: int, moment: datetime
 ) -> Allocated | Unissuable:
-    """What is drafted, of what passes the checks."""
-    found = examined(issuing, application, serial, moment)
+    """Return the draft, without findings, or the refusal."""
+    found = examine_application(context, application, serial, moment)
     assert not isinstance(found, Stopped)
     return found.allocated if isinstance(found, Linted) else found
 
@@ -56,14 +56,14 @@ def linter() -> Linter:
     ],
 )
 def test_I11_type_and_key_choose_the_issuing_ca(
-    issuing: IssuingContext,
+    context: IssuingContext,
     accepted: Accepted,
     ca_keys: Mapping[str, SigningKey],
     type: CertificateType,
     key: str,
     issuer: str,
 ) -> None:
-    found = allocate(issuing, accepted(type, key), SERIAL, NOW)
+    found = allocate(context, accepted(type, key), SERIAL, NOW)
     certificate = certificate_of(found, ca_keys)
     assert isinstance(found, Allocated)
     assert (found.issuer, found.profile, found.profile_version, found.partition) == (issuer, type, 1, 2)
@@ -73,9 +73,9 @@ def test_I11_type_and_key_choose_the_issuing_ca(
 
 
 def test_certificate_names_where_crl_and_issuer_are_fetched(
-    issuing: IssuingContext, accepted: Accepted, ca_keys: Mapping[str, SigningKey]
+    context: IssuingContext, accepted: Accepted, ca_keys: Mapping[str, SigningKey]
 ) -> None:
-    certificate = certificate_of(allocate(issuing, accepted(), SERIAL, NOW), ca_keys)
+    certificate = certificate_of(allocate(context, accepted(), SERIAL, NOW), ca_keys)
     points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
     access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
     assert [name.value for point in points for name in point.full_name or ()] == [
@@ -85,24 +85,24 @@ def test_certificate_names_where_crl_and_issuer_are_fetched(
 
 
 def test_certificate_names_the_responder_where_there_is_one(
-    issuing: IssuingContext, accepted: Accepted, ca_keys: Mapping[str, SigningKey]
+    context: IssuingContext, accepted: Accepted, ca_keys: Mapping[str, SigningKey]
 ) -> None:
-    found = allocate(replace(issuing, ocsp_url="http://ocsp.example.fi"), accepted(), SERIAL, NOW)
+    found = allocate(replace(context, ocsp_url="http://ocsp.example.fi"), accepted(), SERIAL, NOW)
     access = certificate_of(found, ca_keys).extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
     assert "http://ocsp.example.fi" in [it.access_location.value for it in access]
 
 
 def test_B1_validity_is_the_types_longest_and_begins_with_the_second(
-    issuing: IssuingContext, accepted: Accepted
+    context: IssuingContext, accepted: Accepted
 ) -> None:
-    found = allocate(issuing, accepted(), SERIAL, NOW)
+    found = allocate(context, accepted(), SERIAL, NOW)
     assert isinstance(found, Allocated)
     assert found.not_before == datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
     assert found.not_after == datetime(2028, 11, 24, 10, 30, 14, tzinfo=UTC)
 
 
-def test_B1_shorter_validity_is_given(issuing: IssuingContext, accepted: Accepted) -> None:
-    found = allocate(issuing, accepted(validity_days=30), SERIAL, NOW)
+def test_B1_shorter_validity_is_given(context: IssuingContext, accepted: Accepted) -> None:
+    found = allocate(context, accepted(validity_days=30), SERIAL, NOW)
     assert isinstance(found, Allocated)
     assert found.not_after - found.not_before == timedelta(days=30) - timedelta(seconds=1)
 
@@ -121,11 +121,11 @@ def test_A14_start_date_is_midnight_in_helsinki(accepted: Accepted, asked: date 
 
 
 def test_B1_a_stricter_limit_holds_for_a_certificate_that_is_to_start_on_its_day(
-    issuing: IssuingContext, accepted: Accepted
+    context: IssuingContext, accepted: Accepted
 ) -> None:
     limits = (LongestValidity(2), LongestValidity(1, date(2026, 12, 24)))
-    profiles = {it: replace(profile, longest_validity=limits) for it, profile in issuing.profiles.by_type.items()}
-    strict = replace(issuing, profiles=Profiles(profiles))
+    profiles = {it: replace(profile, longest_validity=limits) for it, profile in context.profiles.by_type.items()}
+    strict = replace(context, profiles=Profiles(profiles))
     until = [
         contents_of(strict, accepted(start_date=date(2026, 12, day)), SERIAL, NOW).not_after.year for day in (23, 24)
     ]
@@ -133,12 +133,12 @@ def test_B1_a_stricter_limit_holds_for_a_certificate_that_is_to_start_on_its_day
 
 
 def test_B1_a_certificate_that_begins_at_once_is_dated_back_by_its_profile(
-    issuing: IssuingContext, accepted: Accepted
+    context: IssuingContext, accepted: Accepted
 ) -> None:
     """And is no longer valid for it; one that begins later begins when it was asked to, and none before its CA."""
     hour = timedelta(hours=1)
-    profiles = Profiles({it: replace(profile, backdating=hour) for it, profile in issuing.profiles.by_type.items()})
-    early = replace(issuing, profiles=profiles)
+    profiles = Profiles({it: replace(profile, backdating=hour) for it, profile in context.profiles.by_type.items()})
+    early = replace(context, profiles=profiles)
     now = NOW.replace(microsecond=0)
     contents = contents_of(early, accepted(), SERIAL, NOW)
     assert (contents.not_before, contents.not_after) == (
@@ -164,43 +164,43 @@ def test_B1_a_certificate_that_begins_at_once_is_dated_back_by_its_profile(
     ],
 )
 def test_what_cannot_be_issued_says_what_to_do(
-    issuing: IssuingContext, accepted: Accepted, code: str, words: str, changes: dict[str, Any]
+    context: IssuingContext, accepted: Accepted, code: str, words: str, changes: dict[str, Any]
 ) -> None:
-    found = allocate(issuing, accepted(**changes), SERIAL, NOW)
+    found = allocate(context, accepted(**changes), SERIAL, NOW)
     assert isinstance(found, Unissuable)
     assert found.code == code
     assert words in found.texts.en
     assert all((found.texts.sv, found.texts.fi))
 
 
-def test_too_long_a_name_is_refused_and_not_cut(issuing: IssuingContext, accepted: Accepted) -> None:
+def test_too_long_a_name_is_refused_and_not_cut(context: IssuingContext, accepted: Accepted) -> None:
     long = accepted().subject.model_copy(update={"organisational_unit": "x" * 65})
-    found = allocate(issuing, accepted(subject=long), SERIAL, NOW)
+    found = allocate(context, accepted(subject=long), SERIAL, NOW)
     assert isinstance(found, Unissuable)
     assert found.code == "text-too-long"
     assert "64 characters" in found.texts.en
 
 
-def test_missing_profile_is_the_authoritys_fault(issuing: IssuingContext, accepted: Accepted) -> None:
-    found = allocate(replace(issuing, profiles=Profiles({})), accepted(), SERIAL, NOW)
+def test_missing_profile_is_the_authoritys_fault(context: IssuingContext, accepted: Accepted) -> None:
+    found = allocate(replace(context, profiles=Profiles({})), accepted(), SERIAL, NOW)
     assert isinstance(found, Unissuable)
     assert found.code == "no-profile"
     assert "authority" in found.texts.en
 
 
-def test_missing_issuing_ca_is_the_authoritys_fault(issuing: IssuingContext, accepted: Accepted) -> None:
-    bare = replace(issuing, authority=replace(issuing.authority, issuers={}))
+def test_missing_issuing_ca_is_the_authoritys_fault(context: IssuingContext, accepted: Accepted) -> None:
+    bare = replace(context, authority=replace(context.authority, issuers={}))
     found = allocate(bare, accepted(usages=(Usage.SERVER_AUTH,)), SERIAL, NOW)
     assert isinstance(found, Unissuable)
     assert found.code == "no-issuer"
 
 
 def test_each_accepted_application_gets_its_own_serial(
-    issuing: IssuingContext, accepted: Accepted, event: MakeEvent
+    context: IssuingContext, accepted: Accepted, event: MakeEvent
 ) -> None:
     drawn = iter([b"\x01" * 16, b"\x02" * 16])
     withdrawn = event(AcceptedWithdrawn(case_id=accepted().case_id))
-    examine = Examine(issuing, random=lambda _: next(drawn), clock=lambda: NOW, clock_fault=lambda: None)
+    examine = Examine(context, random=lambda _: next(drawn), clock=lambda: NOW, clock_fault=lambda: None)
     first, second, third = examine([event(accepted()), withdrawn, event(accepted())])
     assert second is withdrawn
     assert {first.facts.allocated.serial, third.facts.allocated.serial} == {
@@ -209,16 +209,16 @@ def test_each_accepted_application_gets_its_own_serial(
     }
 
 
-def test_B3_certificate_with_findings_is_stopped(issuing: IssuingContext, accepted: Accepted) -> None:
+def test_B3_certificate_with_findings_is_stopped(context: IssuingContext, accepted: Accepted) -> None:
     seen = []
 
     def lint(contents: Contents, tbs: bytes) -> list[str]:
         seen.append((contents.serial, tbs))
         return ["pkix.a", "pkix.b"]
 
-    found = examined(replace(issuing, lint=lint), accepted(), SERIAL, NOW)
+    found = examine_application(replace(context, lint=lint), accepted(), SERIAL, NOW)
     assert found == Stopped(accepted(), "production-ec", ("pkix.a", "pkix.b"))
-    drafted = allocate(issuing, accepted(), SERIAL, NOW)
+    drafted = allocate(context, accepted(), SERIAL, NOW)
     assert isinstance(drafted, Allocated)
     assert seen == [(SERIAL, drafted.tbs)]
 
@@ -226,29 +226,29 @@ def test_B3_certificate_with_findings_is_stopped(issuing: IssuingContext, accept
 @pytest.mark.parametrize("key", ["ec", "rsa"])
 @pytest.mark.parametrize("type", CertificateType)
 def test_B3_every_kind_passes_the_real_checks(
-    issuing: IssuingContext, accepted: Accepted, linter: Linter, type: CertificateType, key: str
+    context: IssuingContext, accepted: Accepted, linter: Linter, type: CertificateType, key: str
 ) -> None:
-    assert isinstance(examined(replace(issuing, lint=linter), accepted(type, key), SERIAL, NOW), Linted)
+    assert isinstance(examine_application(replace(context, lint=linter), accepted(type, key), SERIAL, NOW), Linted)
 
 
-def test_B3_mistaken_profile_signs_nothing(issuing: IssuingContext, accepted: Accepted, linter: Linter) -> None:
-    """Whoever tells the first encoder something else than the second is stopped."""
+def test_B3_mistaken_profile_signs_nothing(context: IssuingContext, accepted: Accepted, linter: Linter) -> None:
+    """A draft that differs from the second encoder's is stopped."""
 
     def mistaken(contents: Contents, tbs: bytes) -> Sequence[str]:
         return linter(replace(contents, crl_url="http://other.example.fi/x.crl"), tbs)
 
-    found = examined(replace(issuing, lint=mistaken), accepted(), SERIAL, NOW)
+    found = examine_application(replace(context, lint=mistaken), accepted(), SERIAL, NOW)
     assert isinstance(found, Stopped)
     assert found.findings == ("second-encoder.differs",)
 
 
 def test_nothing_is_drawn_while_the_clock_is_wrong(
-    issuing: IssuingContext, accepted: Accepted, event: MakeEvent
+    context: IssuingContext, accepted: Accepted, event: MakeEvent
 ) -> None:
     def never(_: int) -> bytes:
         raise AssertionError("A serial number was drawn.")
 
-    examine = Examine(issuing, random=never, clock=lambda: NOW, clock_fault=lambda: "The clock jumped.")
+    examine = Examine(context, random=never, clock=lambda: NOW, clock_fault=lambda: "The clock jumped.")
     (examined_event,) = examine([event(accepted())])
     assert examined_event.facts == Untimely("The clock jumped.")
 
@@ -266,9 +266,9 @@ def test_nothing_is_drawn_while_the_clock_is_wrong(
     ],
 )
 def test_B1_two_years_from_odd_days(
-    issuing: IssuingContext, accepted: Accepted, ca_keys: Mapping[str, SigningKey], begins: datetime, ends: datetime
+    context: IssuingContext, accepted: Accepted, ca_keys: Mapping[str, SigningKey], begins: datetime, ends: datetime
 ) -> None:
-    certificate = certificate_of(allocate(issuing, accepted(), SERIAL, begins), ca_keys)
+    certificate = certificate_of(allocate(context, accepted(), SERIAL, begins), ca_keys)
     assert (certificate.not_valid_before_utc, certificate.not_valid_after_utc) == (begins, ends)
 
 
@@ -286,11 +286,11 @@ def test_A14_start_date_beside_daylight_saving(accepted: Accepted, asked: date, 
     assert starting(accepted(start_date=asked), NOW) == begins
 
 
-def test_year_2050_is_written_as_generalized_time(issuing: IssuingContext, accepted: Accepted, linter: Linter) -> None:
+def test_year_2050_is_written_as_generalized_time(context: IssuingContext, accepted: Accepted, linter: Linter) -> None:
     """RFC 5280, 4.1.2.5: UTCTime through 2049."""
     late = SimpleNamespace(not_before=NOW, not_after=datetime(2060, 1, 1, tzinfo=UTC))
-    issuers = {id: replace(it, **vars(late)) for id, it in issuing.authority.issuers.items()}
-    lasting = replace(issuing, lint=linter, authority=replace(issuing.authority, issuers=issuers))
+    issuers = {id: replace(it, **vars(late)) for id, it in context.authority.issuers.items()}
+    lasting = replace(context, lint=linter, authority=replace(context.authority, issuers=issuers))
     for begins, validity in (
         (datetime(2047, 12, 31, 23, 59, 59, tzinfo=UTC), b"\x30\x1e\x17\x0d471231235959Z\x17\x0d491231235958Z"),
         (datetime(2048, 1, 1, 0, 0, 1, tzinfo=UTC), b"\x30\x20\x17\x0d480101000001Z\x18\x0f20500101000000Z"),

@@ -1,4 +1,4 @@
-"""The order of issuing does not break, whatever fails between (B2, B4, I3, I4, A15)."""
+"""The order of issuing holds, whatever fails in between (B2, B4, I3, I4, A15)."""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ from servicecert_pki.token_key import generate_in_token
 from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_worker.decider import Due, Event, Result
-from services.issuer.stand import Stand
+from services.issuer.harness import IssuerHarness
 
 Accepted = Callable[..., ApplicationAccepted]
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 
 WEEK = timedelta(days=7)
 REFUSING = """
-create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no' using errcode = 'check_violation'; end $$;
+create function refuse() returns trigger language plpgsql as $$
+begin raise exception 'no' using errcode = 'check_violation'; end $$;
 create trigger refuse before update on certificates for each row execute function refuse();
 """
 
 
 class Token:
-    """A key that can be taken away."""
+    """A key that can become unavailable."""
 
     def __init__(self, key: SigningKey) -> None:
         self._key = key
@@ -65,7 +66,7 @@ def soft_token(hsm: SoftHsm, tmp_path_factory: pytest.TempPathFactory) -> Signin
 
 @pytest.fixture(params=["pem", "softhsm"])
 def back_end(request: pytest.FixtureRequest) -> str:
-    """Asked for by the tests that are for either kind of key."""
+    """Used by the tests that run with both kinds of keys."""
     return str(request.param)
 
 
@@ -76,14 +77,14 @@ def token(request: pytest.FixtureRequest, ca_keys: Mapping[str, SigningKey]) -> 
 
 
 @pytest.fixture
-def stand(pool: Pool, issuing: IssuingContext, token: Token) -> Callable[..., Stand]:
-    """A maker of issuers on one database: a second one is a second worker, or the first after its restart."""
-    ca = replace(issuing.authority.issuer("production-ec"), public_key=token.public_key())
-    authority = replace(issuing.authority, issuers={**issuing.authority.issuers, ca.id: ca})
+def make_issuer(pool: Pool, context: IssuingContext, token: Token) -> Callable[..., IssuerHarness]:
+    """Return a factory of issuers on one database: a second one is another worker, or a restarted one."""
+    ca = replace(context.authority.issuer("production-ec"), public_key=token.public_key())
+    authority = replace(context.authority, issuers={**context.authority.issuers, ca.id: ca})
 
-    def make(**changes: Any) -> Stand:
-        told = replace(changes.pop("issuing", issuing), authority=authority)
-        return Stand(pool, told, {"production-ec": token}, **changes)
+    def make(**changes: Any) -> IssuerHarness:
+        own = replace(changes.pop("context", context), authority=authority)
+        return IssuerHarness(pool, own, {"production-ec": token}, **changes)
 
     return make
 
@@ -95,81 +96,81 @@ def case() -> UUID:
 
 @pytest.mark.usefixtures("back_end")
 async def test_B2_final_write_that_fails_is_repeated_with_the_same_bytes_and_serial(
-    stand: Callable[..., Stand], pool: Pool, accepted: Accepted, case: UUID, token: Token
+    make_issuer: Callable[..., IssuerHarness], pool: Pool, accepted: Accepted, case: UUID, token: Token
 ) -> None:
-    before = stand()
+    before = make_issuer()
     await before.happen(accepted(case_id=case))
     intended = await before.state(case)
     await pool.execute(REFUSING)
     try:
         await before.finish()
         assert await before.state(case) == intended
-        assert (await before.told(), await before.intents(), await before.parked()) == ([], 1, 0)
+        assert (await before.published(), await before.intents(), await before.parked()) == ([], 1, 0)
     finally:
         await pool.execute("drop trigger refuse on certificates; drop function refuse")
-    after = stand(random=lambda octets: b"\xff" * octets)
+    after = make_issuer(random=lambda octets: b"\xff" * octets)
     await after.adopt()
     await after.finish()
     recorded = await after.state(case)
     assert isinstance(recorded, Recorded)
     assert recorded.intended == intended
-    assert (await after.told(), await after.intents()) == (["issued"], 0)
+    assert (await after.published(), await after.intents()) == (["issued"], 0)
     assert token.signed == [recorded.intended.allocated.tbs] * 2
 
 
 @pytest.mark.usefixtures("back_end")
-async def test_B2_token_that_fails_between_leaves_the_intention_to_be_finished_later(
-    stand: Callable[..., Stand], accepted: Accepted, case: UUID, token: Token
+async def test_B2_token_that_fails_between_leaves_the_intent_to_be_finished_later(
+    make_issuer: Callable[..., IssuerHarness], accepted: Accepted, case: UUID, token: Token
 ) -> None:
     token.away = True
-    before = stand()
+    before = make_issuer()
     await before.issue(accepted(case_id=case))
     intended = await before.state(case)
     assert isinstance(intended, Intended)
     await before.finish()
     assert len(before.tasks) == 1
     token.away = False
-    after = stand()
+    after = make_issuer()
     await after.adopt()
     await after.finish()
     recorded = await after.state(case)
     assert isinstance(recorded, Recorded)
     assert recorded.intended == intended
-    assert await after.told() == ["issued"]
+    assert await after.published() == ["issued"]
 
 
 @pytest.mark.parametrize("same_event", [True, False])
 async def test_I3_two_issuers_on_one_application_make_one_certificate(
-    stand: Callable[..., Stand], accepted: Accepted, case: UUID, token: Token, same_event: bool
+    make_issuer: Callable[..., IssuerHarness], accepted: Accepted, case: UUID, token: Token, same_event: bool
 ) -> None:
     application = accepted(case_id=case)
-    first, second = (Event(uuid4(), str(case), application, stand().now) for _ in range(2))
-    one, other = stand(), stand(random=lambda octets: b"\xff" * octets)
+    first, second = (Event(uuid4(), str(case), application, make_issuer().now) for _ in range(2))
+    one, other = make_issuer(), make_issuer(random=lambda octets: b"\xff" * octets)
     await asyncio.gather(one.happen(first), other.happen(first if same_event else second))
     await asyncio.gather(one.finish(), other.finish())
     assert isinstance(await one.state(case), Recorded)
-    assert await one.told() == ["issued"]
+    assert await one.published() == ["issued"]
     assert len(token.signed) == 1
 
 
 @pytest.mark.usefixtures("back_end")
 async def test_I3_act_that_two_do_counts_once(
-    stand: Callable[..., Stand], accepted: Accepted, case: UUID, token: Token
+    make_issuer: Callable[..., IssuerHarness], accepted: Accepted, case: UUID, token: Token
 ) -> None:
-    one, other = stand(), stand()
+    one, other = make_issuer(), make_issuer()
     await one.happen(accepted(case_id=case))
     other.tasks = list(one.tasks)
     ones, others = await asyncio.gather(one.act(), other.act())
     await asyncio.gather(one.happen(*ones), other.happen(*others))
-    assert await one.told() == ["issued"]
+    assert await one.published() == ["issued"]
     assert token.signed == [token.signed[0]] * 2
 
 
-async def test_serial_that_is_taken_is_drawn_anew(
-    stand: Callable[..., Stand], accepted: Accepted, case: UUID, caplog: pytest.LogCaptureFixture
+async def test_serial_that_is_taken_is_drawn_again(
+    make_issuer: Callable[..., IssuerHarness], accepted: Accepted, case: UUID, caplog: pytest.LogCaptureFixture
 ) -> None:
     drawn = iter([b"\x01" * 16, b"\x01" * 16, b"\x01" * 16, b"\x02" * 16, b"\x03" * 16])
-    repeating = stand(random=lambda _: next(drawn))
+    repeating = make_issuer(random=lambda _: next(drawn))
     await repeating.issue(accepted(case_id=case))
     others = [uuid4(), uuid4()]
     await repeating.issue(*(accepted(case_id=other) for other in others))
@@ -182,10 +183,10 @@ async def test_serial_that_is_taken_is_drawn_anew(
 
 @pytest.mark.parametrize("at_once", [True, False])
 async def test_A4_key_of_another_organisation_is_refused_also_in_a_race(
-    stand: Callable[..., Stand], accepted: Accepted, at_once: bool
+    make_issuer: Callable[..., IssuerHarness], accepted: Accepted, at_once: bool
 ) -> None:
     subject = accepted().subject
-    one, other = stand(), stand(random=lambda octets: b"\xff" * octets)
+    one, other = make_issuer(), make_issuer(random=lambda octets: b"\xff" * octets)
     mine = accepted(case_id=uuid4())
     theirs = accepted(case_id=uuid4(), subject=subject.model_copy(update={"business_id": "0116297-6"}))
     again = accepted(case_id=uuid4())
@@ -196,7 +197,7 @@ async def test_A4_key_of_another_organisation_is_refused_also_in_a_race(
     ends = [await one.state(each.case_id) for each in (mine, theirs)]
     assert sorted(type(end).__name__ for end in ends) == ["Recorded", "Refused"]
     assert Refused("key-of-another-organisation") in ends
-    assert sorted(await one.told()) == ["issued", "refused"]
+    assert sorted(await one.published()) == ["issued", "refused"]
     assert await one.parked() == 0
     if not at_once:
         await one.issue(again)
@@ -205,10 +206,10 @@ async def test_A4_key_of_another_organisation_is_refused_also_in_a_race(
 
 @pytest.mark.parametrize("at_once", [False, True])
 async def test_D6_compromised_key_is_never_certified_also_in_a_race(
-    stand: Callable[..., Stand], accepted: Accepted, case: UUID, at_once: bool
+    make_issuer: Callable[..., IssuerHarness], accepted: Accepted, case: UUID, at_once: bool
 ) -> None:
-    """Whoever was intended before is void unless it is signed already; the revoker revokes what came through."""
-    one, other = stand(), stand(random=lambda octets: b"\xff" * octets)
+    """An earlier intent is voided unless it is signed already; the revoker revokes signed certificates."""
+    one, other = make_issuer(), make_issuer(random=lambda octets: b"\xff" * octets)
     application, later = accepted(case_id=case), accepted(case_id=uuid4())
     lost = KeyCompromised(key_sha256=spki_sha256(public_key_of(b64decode(application.csr))), known_at=datetime.now(UTC))
     if at_once:
@@ -220,7 +221,7 @@ async def test_D6_compromised_key_is_never_certified_also_in_a_race(
     for end in (await one.state(case), await one.state(later.case_id)):
         assert isinstance(end, Refused | Voided)
     assert await one.state(later.case_id) == Refused("key-compromised")
-    assert "issued" not in await one.told()
+    assert "issued" not in await one.published()
     assert await one.parked() == 0
     for statement in ("delete from blocked_keys", "update blocked_keys set key_sha256 = repeat('0', 64)"):
         with pytest.raises(asyncpg.CheckViolationError):
@@ -228,35 +229,35 @@ async def test_D6_compromised_key_is_never_certified_also_in_a_race(
 
 
 @pytest.mark.usefixtures("back_end")
-async def test_B2_intention_whose_time_is_over_ends_void_and_is_never_signed(
-    stand: Callable[..., Stand], accepted: Accepted, case: UUID, token: Token
+async def test_B2_intent_whose_time_is_over_ends_void_and_is_never_signed(
+    make_issuer: Callable[..., IssuerHarness], accepted: Accepted, case: UUID, token: Token
 ) -> None:
     token.away = True
-    before = stand()
+    before = make_issuer()
     await before.issue(accepted(case_id=case))
     token.away = False
-    after = stand(now=before.now + WEEK + timedelta(seconds=1))
+    after = make_issuer(now=before.now + WEEK + timedelta(seconds=1))
     await after.adopt()
     await after.finish()
     voided = await after.state(case)
     assert isinstance(voided, Voided)
     assert voided.code == "deadline"
-    assert (await after.told(), await after.intents(), token.signed) == (["voided", "refused"], 0, [])
+    assert (await after.published(), await after.intents(), token.signed) == (["voided", "refused"], 0, [])
     await after.issue(accepted(case_id=case))
     assert await after.state(case) == voided
 
 
 async def test_B2_B6_a_signature_that_comes_after_the_void_is_not_released_and_does_not_vanish(
-    stand: Callable[..., Stand], accepted: Accepted, case: UUID, pool: Pool
+    make_issuer: Callable[..., IssuerHarness], accepted: Accepted, case: UUID, pool: Pool
 ) -> None:
-    one, other = stand(), stand()
+    one, other = make_issuer(), make_issuer()
     await one.happen(accepted(case_id=case))
     (task,) = one.tasks
     (signed,) = await one.act()
     await other.happen(Result(task.id, task.key, task.kind, Unsigned(code="deadline")))
     await one.happen(signed)
     assert isinstance(await one.state(case), Voided)
-    assert await one.told() == ["voided", "refused"]
+    assert await one.published() == ["voided", "refused"]
     ((late,),) = (outcome.belated for outcome in one.outcomes if outcome.belated)
     assert (late.code, late.result.key) == ("signed-after-void", str(case))
     row = await pool.fetchrow("select key, entry from audit where entry like '%belated%'")
@@ -267,9 +268,9 @@ async def test_B2_B6_a_signature_that_comes_after_the_void_is_not_released_and_d
 
 
 async def test_I3_a_second_signature_of_what_is_recorded_leaves_no_trace(
-    stand: Callable[..., Stand], accepted: Accepted, case: UUID, pool: Pool, token: Token
+    make_issuer: Callable[..., IssuerHarness], accepted: Accepted, case: UUID, pool: Pool, token: Token
 ) -> None:
-    one, other, late = stand(), stand(), stand()
+    one, other, late = make_issuer(), make_issuer(), make_issuer()
     await one.happen(accepted(case_id=case))
     other.tasks, late.tasks = list(one.tasks), list(one.tasks)
     second = await other.act()
@@ -283,9 +284,9 @@ async def test_I3_a_second_signature_of_what_is_recorded_leaves_no_trace(
 
 
 async def test_B2_void_and_signed_at_once_is_one_of_them(
-    stand: Callable[..., Stand], accepted: Accepted, case: UUID
+    make_issuer: Callable[..., IssuerHarness], accepted: Accepted, case: UUID
 ) -> None:
-    one, other = stand(), stand()
+    one, other = make_issuer(), make_issuer()
     await one.happen(accepted(case_id=case))
     (task,) = one.tasks
     (signed,) = await one.act()
@@ -293,19 +294,19 @@ async def test_B2_void_and_signed_at_once_is_one_of_them(
         one.happen(signed), other.happen(Result(task.id, task.key, task.kind, Unsigned(code="deadline")))
     )
     end = await one.state(case)
-    told = await one.told()
-    assert told == (["issued"] if isinstance(end, Recorded) else ["voided", "refused"])
+    events = await one.published()
+    assert events == (["issued"] if isinstance(end, Recorded) else ["voided", "refused"])
 
 
-async def test_B3_stopped_application_signs_nothing_and_goes_on_when_tried_anew(
-    stand: Callable[..., Stand], issuing: IssuingContext, accepted: Accepted, case: UUID, token: Token
+async def test_B3_stopped_application_signs_nothing_and_continues_when_retried(
+    make_issuer: Callable[..., IssuerHarness], context: IssuingContext, accepted: Accepted, case: UUID, token: Token
 ) -> None:
     findings = ["pkix.a", 'with "quotes", {braces} and \\']
-    strict = stand(issuing=replace(issuing, lint=lambda *_: tuple(findings)))
+    strict = make_issuer(context=replace(context, lint=lambda *_: tuple(findings)))
     await strict.issue(accepted(case_id=case))
     stopped = await strict.state(case)
     assert stopped == Stopped(accepted(case_id=case), "production-ec", tuple(findings))
-    assert (await strict.told(), await strict.intents(), token.signed) == (["stopped"], 0, [])
+    assert (await strict.published(), await strict.intents(), token.signed) == (["stopped"], 0, [])
     retry = "insert into deadlines (key, kind, id, at) values ($1, 'retry', $2, now())"
     for round_ in range(2):
         if round_:
@@ -316,35 +317,35 @@ async def test_B3_stopped_application_signs_nothing_and_goes_on_when_tried_anew(
         await strict.finish()
         if not round_:
             assert await strict.state(case) == stopped
-            assert (await strict.told(), await strict.intents()) == (["stopped"], 0)
+            assert (await strict.published(), await strict.intents()) == (["stopped"], 0)
     await strict.finish()
     assert isinstance(await strict.state(case), Recorded)
-    assert await strict.told() == ["stopped", "issued"]
+    assert await strict.published() == ["stopped", "issued"]
 
 
 async def test_A15_stopped_application_can_be_withdrawn(
-    stand: Callable[..., Stand], issuing: IssuingContext, accepted: Accepted, case: UUID
+    make_issuer: Callable[..., IssuerHarness], context: IssuingContext, accepted: Accepted, case: UUID
 ) -> None:
-    strict = stand(issuing=replace(issuing, lint=lambda *_: ("pkix.a",)))
+    strict = make_issuer(context=replace(context, lint=lambda *_: ("pkix.a",)))
     await strict.issue(accepted(case_id=case))
     await strict.happen(AcceptedWithdrawn(case_id=case))
     assert await strict.state(case) == Refused("withdrawn")
-    assert await strict.told() == ["stopped", "refused"]
+    assert await strict.published() == ["stopped", "refused"]
 
 
 async def test_A15_withdrawal_in_the_same_turn_as_the_acceptance_is_too_late(
-    stand: Callable[..., Stand], accepted: Accepted, case: UUID
+    make_issuer: Callable[..., IssuerHarness], accepted: Accepted, case: UUID
 ) -> None:
-    one = stand()
+    one = make_issuer()
     await one.happen(accepted(case_id=case), AcceptedWithdrawn(case_id=case))
     await one.finish()
-    assert await one.told() == ["issued"]
+    assert await one.published() == ["issued"]
 
 
 async def test_nothing_is_intended_under_a_wrong_clock_and_all_of_it_once_it_is_right(
-    stand: Callable[..., Stand], accepted: Accepted, case: UUID
+    make_issuer: Callable[..., IssuerHarness], accepted: Accepted, case: UUID
 ) -> None:
-    one = stand(fault="The clock jumped.")
+    one = make_issuer(fault="The clock jumped.")
     issuing = asyncio.create_task(one.issue(accepted(case_id=case)))
     async with asyncio.timeout(20):
         while one.loop.unavailable is None and not issuing.done():  # noqa: ASYNC110  -- nothing tells when it is set
@@ -354,4 +355,4 @@ async def test_nothing_is_intended_under_a_wrong_clock_and_all_of_it_once_it_is_
     one.fault = None
     await issuing
     assert isinstance(await one.state(case), Recorded)
-    assert (await one.told(), await one.parked()) == (["issued"], 0)
+    assert (await one.published(), await one.parked()) == (["issued"], 0)

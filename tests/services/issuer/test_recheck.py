@@ -1,4 +1,4 @@
-"""The stock, gone through anew (B3, B4)."""
+"""Checking all issued certificates again (B3, B4)."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -28,21 +28,21 @@ ServicePool: TypeAlias = "Callable[[str, Path], Awaitable[Pool]]"
 NOW = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
 
 INSERT = """
-insert into certificates (key, version, state, issuer, serial, tbs, profile, profile_version, partition, not_before, not_after,
-                          key_sha256, "grant", certificate)
+insert into certificates (key, version, state, issuer, serial, tbs, profile, profile_version, partition,
+                          not_before, not_after, key_sha256, "grant", certificate)
 select $1, 2, 'issued', $2, $3, $4, 'server', 1, 0, $5, $6, $8, '{}', $7
 """
 
 
 @pytest.fixture(scope="module")
-def draft(issuing: IssuingContext, accepted: Callable[..., ApplicationAccepted]) -> Callable[[int], Contents]:
-    """A maker of what a certificate with this serial number says."""
-    return lambda serial: contents_of(issuing, accepted(), serial, NOW)
+def draft(context: IssuingContext, accepted: Callable[..., ApplicationAccepted]) -> Callable[[int], Contents]:
+    """Return a factory of certificate contents, by serial number."""
+    return lambda serial: contents_of(context, accepted(), serial, NOW)
 
 
 @pytest.fixture(scope="module")
 def stocked(draft: Callable[[int], Contents], ca_keys: Mapping[str, SigningKey]) -> Callable[..., Stocked]:
-    """A maker of sound certificates in the stock, with some of a record changed."""
+    """Return a factory of valid issued certificates, with changes to the record."""
 
     def make(key: str = "a", **changes: Any) -> Stocked:
         contents = draft(0x4A00 + ord(key[0]))
@@ -86,7 +86,7 @@ def test_B4_each_thing_that_is_wrong_is_told(stocked: Callable[..., Stocked], au
 
 
 def members(encoded: bytes) -> list[bytes]:
-    """What stands in a constructed value, each with its header."""
+    """Return the members of a constructed value, each with its header."""
     return [encoded[it.start : it.end] for it in der.members(encoded, der.read(encoded))]
 
 
@@ -109,7 +109,7 @@ def test_B4_a_key_that_nobody_knows_is_told_and_ends_no_run(
         ("30 0c 06 03 55 1d 13 01 01 ff 04 02 30 00", "30 09 06 03 2a 03 04 04 02 05 00"),
     ],
 )
-def test_B3_what_could_sign_certificates_itself_is_told(
+def test_B3_a_certificate_that_could_sign_certificates_is_reported(
     draft: Callable[[int], Contents],
     ca_keys: Mapping[str, SigningKey],
     stocked: Callable[..., Stocked],
@@ -164,8 +164,8 @@ async def test_a_run_that_is_stopped_is_gone_on_with_and_counts_the_whole_stock(
         assert [(it.key, it.codes) for it in second.found] == [("c", ("recheck.unsound",))]
         last = await next_part(another, authority, 2)
         assert (last.good, last.bad, last.ended) == (4, 1, True)
-        anew = await next_part(another, authority, 10)
-        assert (anew.good, anew.bad, anew.ended) == (4, 1, True)
+        again = await next_part(another, authority, 10)
+        assert (again.good, again.bad, again.ended) == (4, 1, True)
     runs = await stock.fetch("select position, good, bad, ended_at is not null as ended from rechecks order by id")
     assert [tuple(run) for run in runs] == [("e", 4, 1, True)] * 2
     assert await stock.fetchval("select count(*) from recheck_findings where codes = '{recheck.unsound}'") == 2
@@ -177,11 +177,13 @@ async def test_the_nightly_run_raises_an_alarm_for_a_bad_certificate(
     with caplog.at_level(logging.INFO, "servicecert_issuer"):
         (outcome,) = await Recheck(stock, authority)([Task(uuid4(), RECHECK, RECHECK, RecheckOrder(), NOW)])
     assert outcome.data == Rechecked(ended=True)
-    assert "alarm: the certificate 4a63" in caplog.text
-    assert "4 certificates are good, 1 bad" in caplog.text
+    alarm, summary = caplog.records
+    assert alarm.getMessage().startswith("alarm: an issued certificate failed the check: ")
+    assert str(vars(alarm)["serial"]).startswith("4a63")
+    assert summary.getMessage() == "Checked all issued certificates: 4 good, 1 bad"
 
 
-def test_the_stock_is_checked_each_night_part_after_part() -> None:
+def test_all_certificates_are_checked_each_night_part_after_part() -> None:
     order = (Intent(RECHECK, RecheckOrder()),)
     due = plan(Due(uuid4(), RECHECK, RECHECK, NOW), NOW)
     assert due.intents == order

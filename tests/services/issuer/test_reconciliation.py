@@ -1,4 +1,4 @@
-"""Whether the books agree (B2): a healthy book does, and each way of breaking it is found."""
+"""Reconciliation (B2): healthy tables have no differences, and each kind of damage is found."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued, CertificateVoided
 from servicecert_schemas.revocation import Standing, StandingChanged
 from servicecert_worker.decider import Result, Stored
-from services.issuer.stand import Stand
+from services.issuer.harness import IssuerHarness
 
 Accepted = Callable[..., ApplicationAccepted]
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 
 
-# What other tests left in the audit has no certificates any more.
+# Other tests' audit entries have no certificates any more.
 EMPTY_AUDIT = """
 grant truncate on audit to current_user;
 alter table audit disable trigger user;
@@ -35,9 +35,9 @@ revoke truncate on audit from current_user;
 
 
 @pytest.fixture
-async def stand(pool: Pool, issuing: IssuingContext, ca_keys: Mapping[str, SigningKey]) -> Stand:
+async def issuer(pool: Pool, context: IssuingContext, ca_keys: Mapping[str, SigningKey]) -> IssuerHarness:
     await pool.execute(EMPTY_AUDIT)
-    return Stand(pool, issuing, ca_keys)
+    return IssuerHarness(pool, context, ca_keys)
 
 
 async def found(pool: Pool) -> set[str]:
@@ -45,17 +45,19 @@ async def found(pool: Pool) -> set[str]:
         return {each.what for each in await differences(connection)}
 
 
-async def test_B2_books_of_every_end_agree(stand: Stand, issuing: IssuingContext, accepted: Accepted) -> None:
-    await stand.issue(*(accepted(case_id=uuid4(), key=key) for key in ("ec", "ec", "rsa")))
-    await stand.happen(accepted(case_id=uuid4()))
-    (task,) = stand.tasks
-    await stand.happen(Result(task.id, task.key, task.kind, Unsigned(code="deadline")))
-    stand.tasks.clear()
-    await stand.happen(accepted(case_id=uuid4()), accepted(case_id=uuid4(), validity_days=9_999))
-    strict = Stand(stand.pool, replace(issuing, lint=lambda *_: ("x",)), {})
+async def test_B2_tables_with_every_outcome_have_no_differences(
+    issuer: IssuerHarness, context: IssuingContext, accepted: Accepted
+) -> None:
+    await issuer.issue(*(accepted(case_id=uuid4(), key=key) for key in ("ec", "ec", "rsa")))
+    await issuer.happen(accepted(case_id=uuid4()))
+    (task,) = issuer.tasks
+    await issuer.happen(Result(task.id, task.key, task.kind, Unsigned(code="deadline")))
+    issuer.tasks.clear()
+    await issuer.happen(accepted(case_id=uuid4()), accepted(case_id=uuid4(), validity_days=9_999))
+    strict = IssuerHarness(issuer.pool, replace(context, lint=lambda *_: ("x",)), {})
     await strict.happen(accepted(case_id=uuid4()))
-    assert await found(stand.pool) == set()
-    async with stand.pool.acquire() as connection:
+    assert await found(issuer.pool) == set()
+    async with issuer.pool.acquire() as connection:
         ec, rsa = await count_serials(connection)
         assert await count_refused(connection) == {"validity": 1}
     assert (ec.issuer, ec.allocated, ec.issued, ec.void, ec.open, ec.stopped) == ("production-ec", 4, 2, 1, 1, 1)
@@ -80,8 +82,9 @@ BREACHES = {
     "update certificates set certificate = certificate || '\\x00' where state = 'issued'": {"end-not-audited"},
     "delete from certificates where state = 'issued'": {"gone"},
     "update certificates set tbs = tbs || '\\x00' where state = 'issued'": {"not-audited", "gone", "other-bytes"},
-    "insert into certificates select (jsonb_populate_record(c, jsonb_build_object('key', gen_random_uuid(), 'serial', '4c'"
-    " || substr(serial, 3)))).* from certificates as c where state = 'issued'": {
+    "insert into certificates select (jsonb_populate_record(c, jsonb_build_object("
+    "'key', gen_random_uuid(), 'serial', '4c' || substr(serial, 3)))).*"
+    " from certificates as c where state = 'issued'": {
         "not-audited",
         "end-not-audited",
         "other-serial",
@@ -90,11 +93,11 @@ BREACHES = {
 
 
 @pytest.mark.parametrize("statement", BREACHES)
-async def test_B2_B6_each_way_of_breaking_the_books_is_found(stand: Stand, accepted: Accepted, statement: str) -> None:
-    await stand.issue(accepted(case_id=uuid4()))
-    await stand.happen(accepted(case_id=uuid4()))
-    assert await found(stand.pool) == set()
-    async with stand.pool.acquire() as connection:
+async def test_B2_B6_each_kind_of_damage_is_found(issuer: IssuerHarness, accepted: Accepted, statement: str) -> None:
+    await issuer.issue(accepted(case_id=uuid4()))
+    await issuer.happen(accepted(case_id=uuid4()))
+    assert await found(issuer.pool) == set()
+    async with issuer.pool.acquire() as connection:
         await connection.execute("alter table certificates disable trigger user")
         try:
             await connection.execute(statement)
@@ -104,12 +107,12 @@ async def test_B2_B6_each_way_of_breaking_the_books_is_found(stand: Stand, accep
 
 
 @pytest.fixture
-def plant(stand: Stand, intend: Callable[..., Intended]) -> Callable[..., Awaitable[Intended]]:
-    """A hand that may write the tables, and puts an act there that signs, with its certificate or without."""
+def plant(issuer: IssuerHarness, intend: Callable[..., Intended]) -> Callable[..., Awaitable[Intended]]:
+    """Write a signing intent into the tables by hand, with its certificate or without."""
 
     async def put(application: ApplicationAccepted, *, with_certificate: bool) -> Intended:
         intended = intend(application, sign_by=datetime.now(UTC) + timedelta(days=1))
-        async with stand.pool.acquire() as connection:
+        async with issuer.pool.acquire() as connection:
             if with_certificate:
                 await CertificateStore().save(connection, [Stored(application.key(), 0, intended)])
             await connection.execute(
@@ -118,71 +121,71 @@ def plant(stand: Stand, intend: Callable[..., Intended]) -> Callable[..., Awaita
                 application.key(),
                 SigningOrder.of(intended).model_dump_json().encode(),
             )
-        await stand.adopt()
+        await issuer.adopt()
         return intended
 
     return put
 
 
-async def test_I4_a_planted_act_signs_nothing(stand: Stand, accepted: Accepted, plant: Any) -> None:
+async def test_I4_a_planted_act_signs_nothing(issuer: IssuerHarness, accepted: Accepted, plant: Any) -> None:
     planted = accepted(case_id=uuid4())
     await plant(planted, with_certificate=False)
-    await stand.finish()
-    assert (await stand.state(planted.case_id), len(stand.tasks)) == (None, 1)
-    assert await found(stand.pool) == {"nothing-intended"}
+    await issuer.finish()
+    assert (await issuer.state(planted.case_id), len(issuer.tasks)) == (None, 1)
+    assert await found(issuer.pool) == {"nothing-intended"}
 
 
-async def test_B6_a_planted_certificate_is_found(stand: Stand, accepted: Accepted, plant: Any) -> None:
-    """What came of it is in the audit, and what led to it is not."""
+async def test_B6_a_planted_certificate_is_found(issuer: IssuerHarness, accepted: Accepted, plant: Any) -> None:
+    """Its result is in the audit, its intent is not."""
     planted = accepted(case_id=uuid4())
     await plant(planted, with_certificate=True)
-    await stand.finish()
-    assert isinstance(await stand.state(planted.case_id), Recorded)
-    assert await found(stand.pool) == {"not-audited", "not-decided"}
+    await issuer.finish()
+    assert isinstance(await issuer.state(planted.case_id), Recorded)
+    assert await found(issuer.pool) == {"not-audited", "not-decided"}
 
 
-async def test_B2_what_is_published_is_held_against_the_tables(
-    stand: Stand, accepted: Accepted, intend: Any, ca_keys: Mapping[str, SigningKey]
+async def test_B2_published_outcomes_are_compared_with_the_tables(
+    issuer: IssuerHarness, accepted: Accepted, intend: Any, ca_keys: Mapping[str, SigningKey]
 ) -> None:
-    await stand.issue(accepted(case_id=uuid4()))
-    (row,) = await stand.pool.fetch("select payload from outbox where type like '%.issued.%'")
+    await issuer.issue(accepted(case_id=uuid4()))
+    (row,) = await issuer.pool.fetch("select payload from outbox where type like '%.issued.%'")
     issued = CertificateIssued.model_validate_json(row["payload"])
-    state = await stand.state(issued.case_id)
+    state = await issuer.state(issued.case_id)
     assert isinstance(state, Recorded)
-    told = Published()
+    published = Published()
     for _ in range(2):
-        told.take(issued)
-    async with stand.pool.acquire() as connection:
-        assert (told.told, await told.differences(connection)) == (1, [])
+        published.take(issued)
+    async with issuer.pool.acquire() as connection:
+        assert (published.told, await published.differences(connection)) == (1, [])
         void = CertificateVoided(
             case_id=issued.case_id, issuer=issued.issuer, serial=issued.serial, serial_decimal="1", code="x"
         )
-        told.take(void)
-        told.take(issued.model_copy(update={"case_id": uuid4()}))
-        differing = await told.differences(connection)
+        published.take(void)
+        published.take(issued.model_copy(update={"case_id": uuid4()}))
+        differing = await published.differences(connection)
     assert {each.what for each in differing} == {"told-twice", "told-otherwise"}
     assert all(line.split()[1] == "is" for line in sentences(differing))
 
 
-async def test_B2_D4_what_is_void_for_a_day_and_not_revoked_is_found(stand: Stand, accepted: Accepted) -> None:
-    await stand.happen(accepted(case_id=uuid4()))
-    (task,) = stand.tasks
-    await stand.happen(Result(task.id, task.key, task.kind, Unsigned(code="deadline")))
-    (row,) = await stand.pool.fetch("select payload from outbox where type like '%.voided.%'")
+async def test_B2_D4_what_is_void_for_a_day_and_not_revoked_is_found(issuer: IssuerHarness, accepted: Accepted) -> None:
+    await issuer.happen(accepted(case_id=uuid4()))
+    (task,) = issuer.tasks
+    await issuer.happen(Result(task.id, task.key, task.kind, Unsigned(code="deadline")))
+    (row,) = await issuer.pool.fetch("select payload from outbox where type like '%.voided.%'")
     void = CertificateVoided.model_validate_json(row["payload"])
     assert void.not_after is not None
-    said = StandingChanged(issuer=void.issuer, serial=void.serial, standing=Standing.VALID, not_after=void.not_after)
-    listed = said.model_copy(update={"standing": Standing.REVOKED})
+    valid = StandingChanged(issuer=void.issuer, serial=void.serial, standing=Standing.VALID, not_after=void.not_after)
+    listed = valid.model_copy(update={"standing": Standing.REVOKED})
 
-    async def found(*heard: StandingChanged) -> set[str]:
-        told = Published()
-        told.take(void)
-        for each in heard:
-            told.hear(each)
-        async with stand.pool.acquire() as connection:
-            return {each.what for each in await told.differences(connection)}
+    async def found(*events: StandingChanged) -> set[str]:
+        published = Published()
+        published.take(void)
+        for each in events:
+            published.hear(each)
+        async with issuer.pool.acquire() as connection:
+            return {each.what for each in await published.differences(connection)}
 
     assert await found() == set(), "it may be under way"
-    await stand.pool.execute("alter table certificates disable trigger user")
-    await stand.pool.execute("update certificates set ended_at = now() - interval '25 hours'")
-    assert (await found(), await found(said), await found(said, listed)) == ({"void-valid"}, {"void-valid"}, set())
+    await issuer.pool.execute("alter table certificates disable trigger user")
+    await issuer.pool.execute("update certificates set ended_at = now() - interval '25 hours'")
+    assert (await found(), await found(valid), await found(valid, listed)) == ({"void-valid"}, {"void-valid"}, set())

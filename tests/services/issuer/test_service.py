@@ -1,4 +1,4 @@
-"""Opening the issuer: the keys once, and one sentence where that cannot be."""
+"""Opening the issuer: the keys are opened once, and each fault is one sentence."""
 
 import asyncio
 from collections.abc import Callable
@@ -24,7 +24,7 @@ NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
 
 
 class ClockPool:
-    """A pool that knows what time it is, and the intentions that it is told of."""
+    """A pool with a clock and settable recorded intents."""
 
     def __init__(self, off: timedelta = timedelta()) -> None:
         self._off = off
@@ -116,18 +116,18 @@ async def test_clock_that_is_not_postgresqls_stops_issuing_and_alarms(
 async def test_B3_what_would_stop_every_case_is_one_sentence_at_the_start(
     authority: Authority, passphrase_file: Path
 ) -> None:
-    told = settings(authority.directory, passphrase_file).model_copy(update={"crl_base_url": "http://localhost"})
+    unsafe = settings(authority.directory, passphrase_file).model_copy(update={"crl_base_url": "http://localhost"})
     with pytest.raises(
         ProfileUnsafe, match=r"would have the finding pkix.invalid_uri_syntax: look at the profile, and at"
     ):
-        async with open_service(told, NO_POOL):
+        async with open_service(unsafe, NO_POOL):
             pass
 
 
 async def test_a_generation_that_takes_over_later_is_judged_at_the_start(
     authority: Authority, passphrase_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody starts the issuer at its date: what is wrong with it would be found in its certificates."""
+    """The issuer is not restarted at that date, so faults must be found before."""
     (later,) = (replace(it, id="test-ec-2", policies=frozenset()) for it in [authority.issuer("test-ec")])
     monkeypatch.setattr(Authority, "takes_over_after", lambda *_: (later,))
     with pytest.raises(ProfileUnsafe, match="which the certificate of test-ec-2 does not name"):
@@ -135,20 +135,20 @@ async def test_a_generation_that_takes_over_later_is_judged_at_the_start(
             pass
 
 
-async def test_the_stock_is_checked_from_the_first_start_on(authority: Authority, passphrase_file: Path) -> None:
+async def test_issued_certificates_are_checked_from_the_first_start_on(
+    authority: Authority, passphrase_file: Path
+) -> None:
     async with open_service(settings(authority.directory, passphrase_file), NO_POOL) as service:
         assert service.initial_deadlines == (("recheck", "recheck"),)
         (intent,) = service.decide(None, Due(uuid4(), "recheck", "recheck", NOW), None, NOW).intents
         assert service.effects[intent.kind].data is type(intent.data)
 
 
-async def test_B6_the_audit_tells_of_each_ceremony_before_anything_is_signed_with_what_it_made(
-    authority: Authority, passphrase_file: Path
-) -> None:
+async def test_B6_each_ceremony_is_audited_before_its_keys_sign(authority: Authority, passphrase_file: Path) -> None:
     async with open_service(settings(authority.directory, passphrase_file), NO_POOL) as service:
-        told = service.audited
-    assert {name: told[name] for name in authority.audited} == authority.audited
-    assert set(told["profiles"]) == {"server", "test-server", "system-signature", "test-system-signature"}  # type: ignore[call-overload]
+        audited = service.audited
+    assert {name: audited[name] for name in authority.audited} == authority.audited
+    assert set(audited["profiles"]) == {"server", "test-server", "system-signature", "test-system-signature"}  # type: ignore[call-overload]
 
 
 async def test_ca_that_was_never_initialised_is_one_sentence(tmp_path: Path, passphrase_file: Path) -> None:
@@ -179,7 +179,7 @@ async def test_I10_passphrase_that_opens_nothing_is_one_sentence_without_it(
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """What every issuer is told."""
+    """The settings that every issuer needs."""
     for name in ("CA_DIR", "CA_PASSPHRASE_FILE"):
         monkeypatch.setenv(f"SERVICECERT_{name}", str(tmp_path / name))
     monkeypatch.setenv("SERVICECERT_CRL_BASE_URL", "http://crl.example.fi")

@@ -1,4 +1,4 @@
-"""The issuer's table refuses what must not be (B2, I3, I4)."""
+"""The issuer's table refuses invalid changes (B2, I3, I4)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -9,8 +9,8 @@ import asyncpg
 import pytest
 from servicecert_issuer.domain.issuance import (
     Intended,
-    OnRecord,
     Recorded,
+    RecordedIntent,
     Refused,
     Signed,
     SigningOrder,
@@ -19,7 +19,7 @@ from servicecert_issuer.domain.issuance import (
     Voided,
 )
 from servicecert_issuer.domain.refusals import KEY_OF_ANOTHER
-from servicecert_issuer.storage.store import CertificateStore, count_open, on_record
+from servicecert_issuer.storage.store import CertificateStore, count_open, recorded_intents
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted
@@ -74,7 +74,7 @@ async def test_stopped_application_goes_on_or_is_refused(pool: Pool, intended: I
         await save(pool, Stored("c", 1, stopped))
 
 
-async def test_B2_intention_ends_void_and_stays_so(pool: Pool, intended: Intended) -> None:
+async def test_B2_intent_ends_void_and_stays_so(pool: Pool, intended: Intended) -> None:
     voided = Voided(intended, "deadline")
     await save(pool, Stored("a", 0, intended))
     await save(pool, Stored("a", 1, voided))
@@ -104,9 +104,9 @@ async def test_I4_nothing_is_issued_that_was_not_intended(pool: Pool, recorded: 
 
 async def test_I3_serial_is_unique_in_its_ca(pool: Pool, intended: Intended) -> None:
     await save(pool, Stored("a", 0, intended))
-    with pytest.raises(FactsInvalid, match="is taken") as refuted:
+    with pytest.raises(FactsInvalid, match="is taken") as invalid:
         await save(pool, Stored("b", 0, intended))
-    assert not refuted.value.replacements
+    assert not invalid.value.replacements
     other = replace(intended, allocated=replace(intended.allocated, issuer="test-ec"))
     await save(pool, Stored("b", 0, other))
 
@@ -116,9 +116,9 @@ async def test_A4_key_belongs_to_the_organisation_that_it_was_first_intended_for
 ) -> None:
     other = accepted(subject=accepted().subject.model_copy(update={"business_id": "0116297-6"}))
     await save(pool, Stored("a", 0, intend(serial=1)))
-    with pytest.raises(FactsInvalid, match="another organisation") as refuted:
+    with pytest.raises(FactsInvalid, match="another organisation") as invalid:
         await save(pool, Stored("b", 0, intend(other, serial=2)))
-    assert refuted.value.replacements == {"b": KEY_OF_ANOTHER}
+    assert invalid.value.replacements == {"b": KEY_OF_ANOTHER}
     await save(pool, Stored("c", 0, intend(serial=3)))
 
 
@@ -176,16 +176,16 @@ async def test_open_issuances_are_counted(pool: Pool, accepted: Accepted) -> Non
     assert await count_open(pool) == {"intended": 1, "stopped": 1}
 
 
-async def test_what_is_recorded_of_intentions_is_known(pool: Pool, intended: Intended) -> None:
+async def test_what_is_recorded_of_intents_is_read(pool: Pool, intended: Intended) -> None:
     order = SigningOrder.of(intended)
     await save(pool, Stored("a", 0, intended), Stored("refused", 0, Refused("x")))
 
-    async def recorded() -> OnRecord:
-        (found,) = (await on_record(pool, ["a", "b", "refused"])).values()
+    async def recorded() -> RecordedIntent:
+        (found,) = (await recorded_intents(pool, ["a", "b", "refused"])).values()
         assert found.is_of(order)
         return found
 
-    assert await recorded() == OnRecord(order.issuer, order.tbs_sha256, open=True, unwanted=False)
+    assert await recorded() == RecordedIntent(order.issuer, order.tbs_sha256, open=True, unwanted=False)
     await pool.execute("insert into unwanted (key, reason) values ('a', 'the token is destroyed')")
     assert (await recorded()).unwanted
     await save(pool, Stored("a", 1, Voided(intended, "operator")))

@@ -1,4 +1,4 @@
-"""What is answered to an event that changed nothing: why, and what to do. The texts stand in `texts/`, by the code."""
+"""The answers to events that changed nothing: a code for the reason, and a text with what to do (`texts/`)."""
 
 from enum import StrEnum
 from types import MappingProxyType
@@ -28,7 +28,7 @@ class AnswerCode(StrEnum):
 
     @property
     def texts(self) -> Texts:
-        """What the customer reads."""
+        """The text that the customer reads."""
         return ANSWERS[self]
 
 

@@ -1,7 +1,7 @@
-"""The state of a case: what is known of it, from which its state and history follow.
+"""The state of a case, and the functions that compute its view.
 
-What intake decides itself is kept as it was entered. What issuer, notifier and revoker say is kept as facts, and the facts' order does not matter:
-state and history are computed from them, so that topics may overtake one another.
+Intake's own decisions are kept in order, reports of issuer, notifier and revoker as facts. State and history are
+computed from both, so topics may overtake one another.
 """
 
 from dataclasses import dataclass
@@ -27,17 +27,14 @@ from servicecert_schemas.deadline import DeadlineMark
 from servicecert_schemas.mail import MailKind
 from servicecert_worker.decider import Event
 
-from .examine import Received, received
+from .examine import ApplicationParts, application_parts
 from .rules.application import Grant, JudgedCsr, JudgedKey
 from .rules.renewal import Followed
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An event as it is kept while it waits `since` a moment.
-
-    It is without its request's text, which may hold a private key (A4), and with what was found of that.
-    """
+    """An event that waits since `since`: with the judged `csr`, without its text, which may hold a private key."""
 
     id: UUID
     type: str
@@ -48,31 +45,31 @@ class Waiting:
 
     @staticmethod
     def of(event: Event, now: datetime) -> "Waiting":
-        """The event as it is kept."""
+        """Return the event as it is stored."""
         data = event.data
         if not isinstance(data, ApplicationWithdrawn):
             data = data.model_copy(update={"csr": "" if isinstance(data, CsrAttached) else None})
-        csr = event.facts.csr if isinstance(event.facts, Received) else None
+        csr = event.facts.csr if isinstance(event.facts, ApplicationParts) else None
         return Waiting(event.id, data.TYPE, data.model_dump_json(), event.time, now, csr)
 
     def event(self) -> tuple[Event, ApplicationEvent]:
-        """The event as it came, but for the request's text, and its data."""
+        """Return the received event without the request's text, and its data."""
         data = EVENTS[self.type].model_validate_json(self.data)
         assert isinstance(data, ApplicationEvent)
-        return Event(self.id, data.key(), data, min(self.time, self.since), received(data, self.csr)), data
+        return Event(self.id, data.key(), data, min(self.time, self.since), application_parts(data, self.csr)), data
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A case. `filed` is the state that intake itself brought it to, `entered` when it came to each such state.
+    """A case, stored as JSON. `filed` is the last state that intake decided, `entered` the times of each.
 
-    `received_at` is when the newest form or request was sent, `certified_at` when the certificate was issued, `unissued_at` when issuing was
-    refused. `answer` is to the last event that did not fit, until intake decides on the case again. `version` is that of the last `CaseChanged`.
-    `judged_by` is the fingerprint of the registers that a case which waits for them was judged by (A11).
+    `version` is that of the last `CaseChanged`. Times: `received_at` the newest form or request was sent, `complete_at`
+    the application was complete (A13), `certified_at` the certificate was issued, `unissued_at` issuing was refused.
 
-    `waiting` are events that are not decided yet, in their order. `told` is the last mark of the running clock that was warned of (E2), `complete_at`
-    when the application was complete (A13). `withdrawal` is the event that asks the issuer to let go of an accepted application (A15). `followed` is what
-    was found of the certificate that the form names, `renewal` what it comes to, `grant` and `key` what was granted for which key (A14).
+    `answer` answers the last rejected event. `waiting` are undecided events in order. `judged_by` is the fingerprint of
+    the registers that last judged a waiting case (A11), `told` the last mark of the clock warned of (E2), `withdrawal`
+    the event that asks to withdraw an accepted application (A15), `followed` the looked-up certificate that the form
+    names, `renewal` the comparison with it, `grant` what was granted for `key` (A14).
     """
 
     case_id: UUID
@@ -106,7 +103,7 @@ class Case:
 
     @property
     def state(self) -> CaseState:
-        """Where the case stands (E1): what happened to its certificate first, and else what intake decided."""
+        """The state of the case (E1): that of its certificate, or else what intake decided."""
         if self.revocation is not None:
             revoked = self.revocation.state is RevocationState.REVOKED
             return CaseState.REVOKED if revoked else CaseState.REVOCATION_REQUESTED
@@ -116,24 +113,24 @@ class Case:
 
 
 def is_stopped(case: Case) -> bool:
-    """Whether the last answer is that issuing is stopped, until the authority has found a fault of its own (B3)."""
+    """Return whether the last answer says that issuing is stopped by a fault on the authority's side (B3)."""
     return case.answer is not None and case.answer.code == "stopped"
 
 
 def mails_ended(case: Case) -> bool:
-    """Whether the mail with the certificate has come to its end for every recipient, for better or worse (C3)."""
+    """Return whether the mail with the certificate was delivered or given up for every recipient (C3)."""
     ended = {mail.recipient for mail in case.deliveries if mail.kind is MailKind.CERTIFICATE_ISSUED}
     return bool(ended) and all(each.role in ended for each in case.recipients)
 
 
 def is_missed(case: Case) -> bool:
-    """Whether the last mail to somebody who still receives mails of the case did not come to them."""
+    """Return whether the last mail to a current recipient of the case failed."""
     last = {mail.recipient: mail for mail in case.deliveries}
     return any(each.role in last and not last[each.role].delivered for each in case.recipients)
 
 
 def delivered_at(case: Case) -> datetime | None:
-    """When the certificate was delivered (C1): every recipient's mail has come to its end, and at least one was handed over."""
+    """Return when the certificate was delivered (C1): all its mails have ended, and at least one was handed over."""
     mails = [mail for mail in case.deliveries if mail.kind is MailKind.CERTIFICATE_ISSUED]
     if not any(mail.delivered for mail in mails) or not mails_ended(case):
         return None
@@ -141,7 +138,7 @@ def delivered_at(case: Case) -> datetime | None:
 
 
 def revocation_times(case: Case) -> tuple[datetime | None, datetime | None]:
-    """When revocation was requested, and when it came, which a CRL tells in whole seconds: so it can seem to lie before the request."""
+    """Return the times of request and revocation. CRLs round down to seconds, so the request is the lower bound."""
     if case.revocation is None:
         return None, None
     requested, revoked = case.revocation.requested_at, case.revocation.revoked_at
@@ -149,7 +146,7 @@ def revocation_times(case: Case) -> tuple[datetime | None, datetime | None]:
 
 
 def history(case: Case) -> tuple[HistoryEntry, ...]:
-    """The states that the case came to, and when: intake's own in their order, then what the other services reported, by time."""
+    """Return the states with their times: intake's own in order, then reported ones by time."""
     delivered = delivered_at(case)
     if delivered is not None and case.certified_at is not None:
         delivered = max(delivered, case.certified_at)

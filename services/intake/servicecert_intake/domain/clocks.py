@@ -1,6 +1,6 @@
-"""The clocks of a case: until when an application has to be complete (A12) and a certificate delivered (A13).
+"""The clocks of a case: when an application has to be complete (A12), and a certificate delivered (A13).
 
-A case has one clock at a time. The kind of its deadline names the clock and the mark, so that the open ones can be counted by it.
+A case has one clock at a time. Its deadline's kind is `<clock>/<mark>`.
 """
 
 from datetime import timedelta
@@ -15,17 +15,17 @@ from .case import Case
 from .deadlines import lapse_time
 
 GRACE = timedelta(hours=1)
-"""How long after its end a case still does not lapse, so that a supplement which was sent in time and is under way is heard."""
+"""How long after its end an application lapses, so that a supplement sent in time still counts."""
 
-HEARS_FIRST = MappingProxyType({f"{DeadlineKind.COMPLETION}/{mark}": GRACE for mark in DeadlineMark})
-"""Before an application lapses all is heard that was sent until its end, also where nobody was awake for longer. Any mark may be the last."""
+WAITS_FOR_TOPICS = MappingProxyType({f"{DeadlineKind.COMPLETION}/{mark}": GRACE for mark in DeadlineMark})
+"""An application lapses only after all that was sent before was read, also after an outage. Any mark may be last."""
 
 _PENDING = frozenset({CaseState.SUBMITTED, CaseState.WAITING_FOR_CSR, CaseState.RETURNED})
 _UNDELIVERED = frozenset({CaseState.ACCEPTED, CaseState.ISSUED})
 
 
 def clock_of(case: Case) -> Clock | None:
-    """The clock that runs for a case. That of an incomplete application runs since it was first submitted: no supplement starts it anew (A12)."""
+    """Return the running clock of a case. A supplement does not restart that of an incomplete application (A12)."""
     if case.state in _PENDING:
         submitted = case.entered[0].at
         return Clock(DeadlineKind.COMPLETION, submitted, lapse_time(submitted), GRACE)
@@ -35,16 +35,16 @@ def clock_of(case: Case) -> Clock | None:
 
 
 def clock_deadline(case: Case | None) -> Deadline | None:
-    """The moment at which a case's clock is to be looked at next."""
+    """Return the next deadline of a case's clock."""
     clock = None if case is None else clock_of(case)
     if clock is None or case is None:
         return None
-    left = marks_after(case.told)
-    return Deadline(f"{clock.kind}/{left[0]}", clock.wakes(left[0])) if left else None
+    marks = marks_after(case.told)
+    return Deadline(f"{clock.kind}/{marks[0]}", clock.wakes(marks[0])) if marks else None
 
 
-def rearmed(before: Case | None, after: Case | None) -> tuple[Deadline, ...]:
-    """What changes for the clock's deadline with a case."""
+def clock_changes(before: Case | None, after: Case | None) -> tuple[Deadline, ...]:
+    """Return the clock deadlines to cancel and to set after a case changed."""
     old, new = clock_deadline(before), clock_deadline(after)
     if old == new:
         return ()
@@ -52,6 +52,6 @@ def rearmed(before: Case | None, after: Case | None) -> tuple[Deadline, ...]:
     return cancelled if new is None else (*cancelled, new)
 
 
-def is_of_clock(due: Due) -> bool:
-    """Whether a deadline is one of a clock."""
+def is_clock_deadline(due: Due) -> bool:
+    """Return whether a deadline belongs to a clock."""
     return due.kind.partition("/")[0] in frozenset(DeadlineKind)

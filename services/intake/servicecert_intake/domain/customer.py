@@ -1,7 +1,6 @@
-"""What a customer does with a case: who may (A2, A3), in which order, whether it fits (A1, A12, A15), what follows.
+"""Decide a customer's events: permissions (A2, A3), order (I5), and whether they fit the case (A1, A12, A15).
 
-An event that has to wait for what intake does not know yet keeps its place: whatever the same account does in the case
-after it is decided after it (I5).
+An event that waits for an invitation or a lookup keeps its place: later events in the case are decided after it.
 """
 
 from dataclasses import replace
@@ -18,89 +17,89 @@ from servicecert_worker.domain.membership import is_strongly_authenticated, role
 from .answers import TOO_LATE, AnswerCode
 from .case import Case, Waiting
 from .clocks import clock_of
-from .examine import Received
-from .judging import judged
+from .examine import ApplicationParts
+from .judging import judge_case
 from .knowledge import Context
-from .moves import moved, shown
+from .moves import transition, with_view
 from .rules.application import JudgedCsr
 from .rules.renewal import LOOK_UP, Followed, LookUp
 
 ASK_AGAIN = "ask-again"
-"""The deadline at which the first of a case's waiting events is asked again."""
+"""The deadline at which the first waiting event of a case is checked again."""
 
 _APPLICANTS = frozenset({Role.COLLEAGUE, Role.TECHNICAL_PARTNER})
 
 MOST_WAITING = 10
-"""How many events of a case wait at most. One more is answered at once: it is to be sent again later."""
+"""How many events of a case wait at most. A further one is rejected: it can be sent again later."""
 
 
-def arrived(case: Case | None, happened: Event, data: ApplicationEvent, context: Context) -> Decision[Case]:
-    """What follows from an event of a customer. Only a submission opens a case; nothing is sent later than it came."""
+def handle_event(case: Case | None, happened: Event, data: ApplicationEvent, context: Context) -> Decision[Case]:
+    """Decide an event of a customer. Only a submission opens a case. An event's time is at most `now`."""
     now = context.now
     happened = replace(happened, time=min(happened.time, now))
     if case is None and isinstance(data, ApplicationSubmitted):
-        case = _opened(happened, data)
+        case = _open_case(happened, data)
     if case is None or data.actor.account_id != case.account_id:
         return Decision(case, (_refusal(happened, data, AnswerCode.NO_SUCH_CASE, now),))
     if not case.waiting:
-        return _in_turn(case, happened, data, now, context)
+        return _process(case, happened, data, now, context)
     if len(case.waiting) < MOST_WAITING:
         return Decision(replace(case, waiting=(*case.waiting, Waiting.of(happened, now))))
-    # Who was not invited does not learn that there is a case in which something waits (A2).
+    # A user who was not invited does not learn that the case exists (A2).
     invited = role_of(data.actor, data.case_id, context.known.accounts, happened.time) is not None
     code = AnswerCode.TOO_MANY_AT_ONCE if invited else AnswerCode.NO_SUCH_CASE
     return Decision(case, (_refusal(happened, data, code, now),))
 
 
-def gone_on(case: Case, context: Context) -> Decision[Case]:
-    """What follows from the events that wait, in their order, up to one that has to wait on."""
-    whole = Decision(case)
+def resume(case: Case, context: Context) -> Decision[Case]:
+    """Decide the waiting events in order, up to one that has to wait longer."""
+    total = Decision(case)
     while case.waiting:
         head, *rest = case.waiting
         happened, data = head.event()
-        followed = _in_turn(replace(case, waiting=tuple(rest)), happened, data, head.since, context)
-        assert followed.state is not None
-        waits_on = len(followed.state.waiting) > len(rest)
-        case = case if waits_on else followed.state
-        deadlines = (*whole.deadlines, *followed.deadlines)
-        whole = Decision(case, (*whole.events, *followed.events), followed.intents, deadlines)
-        if waits_on:
+        decision = _process(replace(case, waiting=tuple(rest)), happened, data, head.since, context)
+        assert decision.state is not None
+        still_waits = len(decision.state.waiting) > len(rest)
+        case = case if still_waits else decision.state
+        deadlines = (*total.deadlines, *decision.deadlines)
+        total = Decision(case, (*total.events, *decision.events), decision.intents, deadlines)
+        if still_waits:
             break
-    return whole
+    return total
 
 
-def looked_up(case: Case, found: Followed, context: Context) -> Decision[Case]:
-    """What follows once the certificate that an application follows was looked up (A14)."""
-    return gone_on(replace(case, followed=found), context) if case.waiting else Decision(case)
+def resume_after_lookup(case: Case, followed: Followed, context: Context) -> Decision[Case]:
+    """Decide the waiting events after the lookup of the certificate that the application follows (A14)."""
+    return resume(replace(case, followed=followed), context) if case.waiting else Decision(case)
 
 
-def _in_turn(case: Case, happened: Event, data: ApplicationEvent, since: datetime, context: Context) -> Decision[Case]:
-    """What follows from an event whose turn it is: whether its user may, then the table. It came at `since`."""
+def _process(case: Case, happened: Event, data: ApplicationEvent, since: datetime, context: Context) -> Decision[Case]:
+    """Decide an event, received at `since`, that waits behind no other: check permission, then apply it."""
     now = context.now
     opens = case.filed is CaseState.SUBMITTED and isinstance(data, ApplicationSubmitted)
     invited_as = role_or_wait(data.actor, data.case_id, context.known.accounts, happened.time, since, now)
     if isinstance(invited_as, datetime):
-        return _held(case, happened, since, Decision(case, deadlines=(Deadline(ASK_AGAIN, invited_as),)))
+        return _hold(case, happened, since, Decision(case, deadlines=(Deadline(ASK_AGAIN, invited_as),)))
     if invited_as is None and not opens:
         return Decision(case, (_refusal(happened, data, AnswerCode.NO_SUCH_CASE, now),))
     code = AnswerCode.NOT_A_MEMBER if invited_as is None else _objection(data, invited_as)
     if code is None:
         state = CaseState.SUBMITTED if opens else _state_at(case, happened.time)
-        followed, code = _move(case, state, happened, context)
+        decision, code = _apply(case, state, happened, context)
     else:
-        followed = moved(case, CaseState.REFUSED, now, csr=None) if opens else Decision(case)
-    if followed.intents:
-        return _held(case, happened, since, followed)
-    assert followed.state is not None
+        decision = transition(case, CaseState.REFUSED, now, csr=None) if opens else Decision(case)
+    if decision.intents:
+        return _hold(case, happened, since, decision)
+    assert decision.state is not None
     answer = None if code is None else Answer(event_id=happened.id, code=code, texts=code.texts, at=now)
-    after = replace(followed.state, answer=answer)
-    return shown(Decision(after, followed.events, deadlines=followed.deadlines))
+    after = replace(decision.state, answer=answer)
+    return with_view(Decision(after, decision.events, deadlines=decision.deadlines))
 
 
 def _objection(event: ApplicationEvent, invited_as: Role) -> AnswerCode | None:
-    """Why a user who was invited may not do this, if there is a reason (A2).
+    """Return why an invited user may not do this, or None (A2).
 
-    A technical contact was invited for the certificate request alone (A3). Who acts in a lesser role than the invitation's has the lesser's rights.
+    A technical contact may only send the certificate request (A3). The lesser of invited and acting role counts.
     """
     role = event.actor.role
     if not is_strongly_authenticated(event.actor):
@@ -110,48 +109,48 @@ def _objection(event: ApplicationEvent, invited_as: Role) -> AnswerCode | None:
     return AnswerCode.ROLE_NOT_ALLOWED
 
 
-def _move(case: Case, state: CaseState, happened: Event, context: Context) -> tuple[Decision[Case], AnswerCode | None]:
-    """The table of moves: what follows from an event in a state, and what is answered where it does not fit."""
+def _apply(case: Case, state: CaseState, happened: Event, context: Context) -> tuple[Decision[Case], AnswerCode | None]:
+    """Return the decision on an event in `state`, and the answer's code where the event does not fit."""
     match state, happened.data:
         case CaseState.SUBMITTED, ApplicationSubmitted():
-            return _judged(case, happened, context), None
+            return _judge(case, happened, context), None
         case _, ApplicationSubmitted():
-            return Decision(case), _submitted_again(case, happened)
+            return Decision(case), _answer_resubmission(case, happened)
         case CaseState.SUBMITTED | CaseState.WAITING_FOR_CSR | CaseState.RETURNED, ApplicationWithdrawn():
-            return moved(case, CaseState.WITHDRAWN, context.now, csr=None, deficiencies=()), None
+            return transition(case, CaseState.WITHDRAWN, context.now, csr=None, deficiencies=()), None
         case CaseState.SUBMITTED | CaseState.WAITING_FOR_CSR | CaseState.RETURNED, _:
-            return _judged(case, happened, context), None
+            return _judge(case, happened, context), None
         case CaseState.ACCEPTED, ApplicationWithdrawn():
-            return _asked_back(case, happened), AnswerCode.WITHDRAWAL_UNDER_WAY
+            return _request_withdrawal(case, happened), AnswerCode.WITHDRAWAL_UNDER_WAY
         case CaseState.LAPSED, _ if case.state is not CaseState.LAPSED:
-            return moved(case, CaseState.LAPSED, context.now, csr=None), TOO_LATE[CaseState.LAPSED]
+            return transition(case, CaseState.LAPSED, context.now, csr=None), TOO_LATE[CaseState.LAPSED]
         case _:
             return Decision(case), TOO_LATE[state]
 
 
-def _held(case: Case, happened: Event, since: datetime, until: Decision[Case]) -> Decision[Case]:
-    """The case with the event waiting before all others, until a deadline, or until something is found out."""
+def _hold(case: Case, happened: Event, since: datetime, until: Decision[Case]) -> Decision[Case]:
+    """Put the event first among the waiting ones, until the deadline or the lookup that `until` starts."""
     held = replace(until, state=replace(case, waiting=(Waiting.of(happened, since), *case.waiting)))
-    return shown(held) if case.version == 0 else held
+    return with_view(held) if case.version == 0 else held
 
 
 def _state_at(case: Case, sent: datetime) -> CaseState:
-    """The state that an event meets: after 6 months the case is lapsed, though nobody looked at its clock yet (A12)."""
+    """Return the state when an event was sent: lapsed after 6 months, even before the deadline ran (A12)."""
     clock = clock_of(case)
     late = clock is not None and clock.kind is DeadlineKind.COMPLETION and sent > clock.until
     return CaseState.LAPSED if late else case.state
 
 
 def _refusal(happened: Event, data: ApplicationEvent, code: AnswerCode, now: datetime) -> EventRefused:
-    """The answer to an event that no case answers."""
+    """Return the answer to an event that is not shown in a case."""
     account_id = data.actor.account_id
     return EventRefused(
         event_id=happened.id, case_id=data.case_id, account_id=account_id, code=code, texts=code.texts, at=now
     )
 
 
-def _opened(happened: Event, data: ApplicationSubmitted) -> Case:
-    new = _received(happened)
+def _open_case(happened: Event, data: ApplicationSubmitted) -> Case:
+    new = _parts(happened)
     return Case(
         case_id=data.case_id,
         account_id=data.actor.account_id,
@@ -166,38 +165,38 @@ def _opened(happened: Event, data: ApplicationSubmitted) -> Case:
     )
 
 
-def _received(happened: Event) -> Received:
-    """What `examine` read in the event."""
-    assert isinstance(happened.facts, Received)
+def _parts(happened: Event) -> ApplicationParts:
+    """Return what `examine` read from the event."""
+    assert isinstance(happened.facts, ApplicationParts)
     return happened.facts
 
 
-def _judged(case: Case, happened: Event, context: Context) -> Decision[Case]:
-    """The case judged with all that the event brings, once the certificate that it follows was looked up (A14).
+def _judge(case: Case, happened: Event, context: Context) -> Decision[Case]:
+    """Judge the case with the event's parts, after a lookup of the certificate that it follows (A14).
 
-    A supplement without a request leaves the earlier one (A10).
+    A supplement without a request keeps the earlier one (A10).
     """
-    new = _received(happened)
+    new = _parts(happened)
     newer = replace(case, received_at=max(case.received_at, happened.time), csr=new.csr or case.csr)
     if new.form is not None:
         newer = replace(newer, form=new.form, attachments=new.attachments, recipients=new.recipients)
     follows = newer.form.follows
     if follows and (newer.followed is None or newer.followed.typed != follows):
         return Decision(case, intents=(Intent(LOOK_UP, LookUp(account_id=case.account_id, typed=follows)),))
-    return judged(newer, happened.id, newer.received_at, context)
+    return judge_case(newer, happened.id, newer.received_at, context)
 
 
-def _asked_back(case: Case, happened: Event) -> Decision[Case]:
-    """The issuer is asked to let an accepted application go, once: it says which came first (A15)."""
+def _request_withdrawal(case: Case, happened: Event) -> Decision[Case]:
+    """Ask the issuer once to drop an accepted application: it decides whether the withdrawal came in time (A15)."""
     if case.withdrawal is not None:
         return Decision(case)
     return Decision(replace(case, withdrawal=happened.id), (AcceptedWithdrawn(case_id=case.case_id),))
 
 
-def _submitted_again(case: Case, happened: Event) -> AnswerCode:
-    """A case is opened once (A1). Whoever sends the same application again has done nothing wrong."""
-    new = _received(happened)
-    # Of an accepted application the key alone is kept of its request.
+def _answer_resubmission(case: Case, happened: Event) -> AnswerCode:
+    """Return the answer to a second submission (A1): sending the same application again is no error."""
+    new = _parts(happened)
+    # An accepted case keeps only the key of its request.
     sent, kept = new.csr or JudgedCsr(), case.csr or JudgedCsr(key=case.key)
     same_request = (sent.key, sent.faults) == (kept.key, kept.faults)
     same = same_request and (new.form, new.attachments) == (case.form, case.attachments)

@@ -1,4 +1,4 @@
-"""Days, months and due times as the authority counts them: in Europe/Helsinki, by Finnish weekdays (A12, A13)."""
+"""Days, months and due times in Europe/Helsinki, by Finnish weekdays (A12, A13)."""
 
 from calendar import monthrange
 from datetime import UTC, date, datetime, time, timedelta
@@ -16,18 +16,18 @@ _END_OF_DAY = time(23, 59, 59)
 
 
 def day_of(instant: datetime) -> date:
-    """The day on which a moment falls in Finland."""
+    """Return the date of a moment in Finland."""
     return instant.astimezone(HELSINKI).date()
 
 
 def is_weekday(day: date) -> bool:
-    """Whether `day` is one of Monday to Friday and no public holiday, Midsummer Eve or Christmas Eve."""
+    """Return whether `day` is Monday to Friday and no public holiday, Midsummer Eve or Christmas Eve."""
     return day.weekday() < 5 and day not in _HOLIDAYS
 
 
 @lru_cache(maxsize=64)
 def due_day(complete: date) -> date:
-    """The fifth weekday after the day on which an application became complete."""
+    """Return the fifth weekday after the day on which an application became complete."""
     day = complete
     for _ in range(DELIVERY_WEEKDAYS):
         day += timedelta(days=1)
@@ -37,18 +37,18 @@ def due_day(complete: date) -> date:
 
 
 def due_time(complete: datetime) -> datetime:
-    """The last second, in UTC, of the fifth weekday after the day of `complete`."""
+    """Return the last second, in UTC, of the fifth weekday after the day of `complete`."""
     return datetime.combine(due_day(day_of(complete)), _END_OF_DAY, HELSINKI).astimezone(UTC)
 
 
 def months_after(day: date, months: int) -> date:
-    """The same-numbered day so many months later, or that month's last day (A12)."""
+    """Return the same day of the month `months` later, or that month's last day (A12)."""
     years, month = divmod(day.month - 1 + months, 12)
     year = day.year + years
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
 def lapse_time(submitted: datetime) -> datetime:
-    """The last second, in UTC, of the day on which an application has been pending for 6 months: it lapses when that is over (A12)."""
+    """Return the last second, in UTC, of the day 6 months after submission: the application lapses after it (A12)."""
     last = months_after(day_of(submitted), PENDING_MONTHS)
     return datetime.combine(last, _END_OF_DAY, HELSINKI).astimezone(UTC)

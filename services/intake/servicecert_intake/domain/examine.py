@@ -1,5 +1,4 @@
-"""What there is to find out about a customer's event before it is decided: what it means, whom the mails go to (C1),
-and whether its request is good (A4)."""
+"""Read a customer's event before it is decided: trimmed form, recipients (C1), judged certificate request (A4)."""
 
 from base64 import b64encode
 from collections.abc import Sequence
@@ -27,8 +26,8 @@ V = TypeVar("V", bound=Value)
 
 
 @dataclass(frozen=True, slots=True)
-class Received(Facts):
-    """The parts of an application that an event brings: form, attachments and recipients, or the request, or all."""
+class ApplicationParts(Facts):
+    """The parts of an application in an event: form, attachments and recipients, or the request, or all."""
 
     form: Form | None = None
     attachments: tuple[Attachment, ...] = ()
@@ -37,7 +36,7 @@ class Received(Facts):
 
 
 def examine(events: Sequence[Event], check: KeyCheck = BATTERY) -> Sequence[Event]:
-    """The events, in order, with what they bring of an application read; `check` finds weak and lost keys."""
+    """Return the events, in order, each with its application parts; `check` finds weak and leaked keys."""
     return [_examined(event, check) for event in events]
 
 
@@ -45,27 +44,27 @@ def _examined(event: Event, check: KeyCheck) -> Event:
     data = event.data
     if not isinstance(data, ApplicationSubmitted | ApplicationSupplemented | CsrAttached):
         return event
-    return replace(event, facts=received(data, None if data.csr is None else judged(data.csr, check)))
+    return replace(event, facts=application_parts(data, None if data.csr is None else judge_request(data.csr, check)))
 
 
-def received(data: EventData, csr: JudgedCsr | None) -> Received:
-    """What came with an event whose request was judged already."""
+def application_parts(data: EventData, csr: JudgedCsr | None) -> ApplicationParts:
+    """Return the application parts of an event whose request was judged already."""
     if not isinstance(data, ApplicationSubmitted | ApplicationSupplemented):
-        return Received(csr=csr)
+        return ApplicationParts(csr=csr)
     attachments = tuple(_trimmed(each, "system_id", "certificate_number") for each in data.attachments)
-    return Received(_form_as_meant(data.form), attachments, recipients(data.form), csr)
+    return ApplicationParts(_normalised_form(data.form), attachments, recipients(data.form), csr)
 
 
-def judged(text: str, check: KeyCheck = BATTERY) -> JudgedCsr:
-    """The request judged. Of one that is refused only the reasons are kept, since it may hold a private key."""
-    found = judge_csr(text, check)
-    if isinstance(found, Csr):
-        return JudgedCsr(der=b64encode(found.der).decode(), key=JudgedKey(found.spki_sha256, str(found.family)))
-    return JudgedCsr(faults=tuple(fault.code for fault in found))
+def judge_request(text: str, check: KeyCheck = BATTERY) -> JudgedCsr:
+    """Judge a request. Of a refused one only the reasons are kept, since it may hold a private key."""
+    result = judge_csr(text, check)
+    if isinstance(result, Csr):
+        return JudgedCsr(der=b64encode(result.der).decode(), key=JudgedKey(result.spki_sha256, str(result.family)))
+    return JudgedCsr(faults=tuple(fault.code for fault in result))
 
 
-def _form_as_meant(form: Form) -> Form:
-    """The form with business id, OID, unit, system's id and followed serial number trimmed, or the same one."""
+def _normalised_form(form: Form) -> Form:
+    """Return the form with business id, OID, unit, system id and followed serial number trimmed, or the same object."""
     applicant = _trimmed(form.applicant, "business_id", "organisation_oid")
     system = form.information_system
     if system is not None:
@@ -77,10 +76,7 @@ def _form_as_meant(form: Form) -> Form:
 
 
 def _trimmed(value: V, *fields: str) -> V:
-    """The value with those fields that are compared letter by letter freed of blanks around them, which nobody sees.
-
-    A blank that does not break the line is a blank, as in the registers' files.
-    """
+    """Return the value with these fields, which are compared exactly, trimmed. A no-break space is a space."""
     typed: dict[str, str] = {name: text for name in fields if (text := getattr(value, name))}
-    meant = {name: text.replace("\u00a0", " ").strip() for name, text in typed.items()}
-    return value if meant == typed else value.model_copy(update=meant)
+    trimmed = {name: text.replace("\u00a0", " ").strip() for name, text in typed.items()}
+    return value if trimmed == typed else value.model_copy(update=trimmed)

@@ -1,4 +1,4 @@
-"""What intake decides with beside a case: the registers and the accounts as they stand, the profiles, the time."""
+"""The inputs of a decision other than the case: registers, accounts, key records, profiles and time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from .rules.application import KeyRecord
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """A snapshot of both. `keys` is what is recorded, by their SHA-256, of the keys of the requests that a turn decides on (A4)."""
+    """Snapshot of registers and accounts. `keys` are the records, by SHA-256, of the keys in a turn's requests (A4)."""
 
     registers: Registers = NO_REGISTERS
     accounts: Accounts = NO_ACCOUNTS
@@ -29,7 +29,7 @@ NOTHING_KNOWN = Knowledge()
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a decision is made with beside its case: the profiles of certificates, what is known, and when it is."""
+    """The certificate profiles, the known facts and the time of a decision."""
 
     profiles: Profiles
     known: Knowledge
@@ -37,10 +37,10 @@ class Context:
 
 
 def apply(known: Knowledge, changes: Sequence[Change]) -> Knowledge:
-    """The snapshot after what changed. What did not change stays the same object."""
-    of_accounts = [change for change in changes if isinstance(change.data, AccountEvent)]
-    of_registers = [(change.key, change.data) for change in changes if not isinstance(change.data, AccountEvent)]
+    """Return the snapshot after changes. Unchanged parts stay the same objects."""
+    account_changes = [change for change in changes if isinstance(change.data, AccountEvent)]
+    register_changes = [(change.key, change.data) for change in changes if not isinstance(change.data, AccountEvent)]
     return Knowledge(
-        apply_entries(known.registers, of_registers) if of_registers else known.registers,
-        accounts_after(known.accounts, of_accounts) if of_accounts else known.accounts,
+        apply_entries(known.registers, register_changes) if register_changes else known.registers,
+        accounts_after(known.accounts, account_changes) if account_changes else known.accounts,
     )

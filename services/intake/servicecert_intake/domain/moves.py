@@ -1,4 +1,4 @@
-"""How a case moves, and what its customer sees (E1, E4): each change is one `CaseChanged`, a version after the last."""
+"""State transitions, and the view of a case (E1, E4): each change publishes one `CaseChanged` with the next version."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -12,40 +12,40 @@ from servicecert_worker.decider import Deadline, Decision
 from .case import Case, history
 from .clocks import clock_of
 from .next_steps import next_step
-from .rules import recheck
+from .rules import reassessment
 
 MOST_ENTERED = 150
-"""How many states of intake's own a history holds at most."""
+"""How many states that intake decided a history holds at most."""
 
 MOST_TYPED_CHARACTERS = 20_000
-"""How many characters of typed names a view repeats: a hundred of the longest, so that every case fits an event."""
+"""How many characters of typed names a view repeats, so that every case fits an event: a hundred of the longest."""
 
 
-def moved(case: Case, state: CaseState, now: datetime, *events: EventData, **parts: Any) -> Decision[Case]:
-    """What follows where a case comes to a state of intake's own, with those parts of it that change.
+def transition(case: Case, state: CaseState, now: datetime, *events: EventData, **parts: Any) -> Decision[Case]:
+    """Move a case to a state that intake decides, with changed `parts`. Clears the last answer.
 
-    An earlier answer is over with it. A case that waits for the registers is judged again in the next night (A11).
+    A case that waits for the registers is judged again the next night (A11).
     """
     change: dict[str, Any] = {"answer": None, "judged_by": None, **parts}
     after = replace(case, filed=state, entered=_entered(case, state, now), **change)
-    if recheck.waits(after.state, after.deficiencies):
-        again = recheck.next_night(case.case_id, now)
-    elif recheck.waits(case.state, case.deficiencies):
+    if reassessment.waits(after.state, after.deficiencies):
+        again = reassessment.next_night(case.case_id, now)
+    elif reassessment.waits(case.state, case.deficiencies):
         again = None
     else:
         return Decision(after, events)
-    return Decision(after, events, deadlines=(Deadline(recheck.RECHECK, again),))
+    return Decision(after, events, deadlines=(Deadline(reassessment.REASSESS, again),))
 
 
-def shown(decision: Decision[Case]) -> Decision[Case]:
-    """The decision, with the case as it is then shown to its customer."""
+def with_view(decision: Decision[Case]) -> Decision[Case]:
+    """Return the decision with the next version of the case and its `CaseChanged`."""
     assert decision.state is not None
     after = replace(decision.state, version=decision.state.version + 1)
     return replace(decision, state=after, events=(case_changed(after), *decision.events))
 
 
 def _entered(case: Case, state: CaseState, now: datetime) -> tuple[HistoryEntry, ...]:
-    """When intake came to which state. Staying is no new entry; of very many the first and the newest are kept."""
+    """Return the states with their times. Staying adds none; of very many the first and the newest are kept."""
     if case.filed is state:
         return case.entered
     first, *later = case.entered
@@ -53,7 +53,7 @@ def _entered(case: Case, state: CaseState, now: datetime) -> tuple[HistoryEntry,
 
 
 def case_changed(case: Case) -> CaseChanged:
-    """The whole view."""
+    """Return the view of a case."""
     state, clock = case.state, clock_of(case)
     return CaseChanged(
         case_id=case.case_id,
@@ -94,11 +94,11 @@ def _applied_for(case: Case) -> AppliedFor:
 
 
 def _first(names: tuple[str, ...], characters: int) -> tuple[str, ...]:
-    """The names from the first on that fit into so many characters."""
-    shown: list[str] = []
+    """Return the first names that fit into this many characters."""
+    fitting: list[str] = []
     for name in names:
         characters -= len(name)
         if characters < 0:
             break
-        shown.append(name)
-    return tuple(shown)
+        fitting.append(name)
+    return tuple(fitting)

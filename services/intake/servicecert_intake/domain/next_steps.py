@@ -1,4 +1,4 @@
-"""Who has to do what next, in each state of a case."""
+"""The texts that say what to do next, in each state of a case."""
 
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.values import Texts
@@ -11,14 +11,14 @@ NEXT_STEPS = read_texts(
     "next-steps",
     (*CaseState, "returned-without-request", "undelivered", "correct-the-address", "address-missed", "stopped"),
 )
-"""What is to be done next, by the state, or by what is more than a state."""
+"""The texts of the next step, by state or by a situation within one."""
 
 _SUPPLEMENTED = (CaseState.RETURNED, CaseState.WAITING_FOR_CSR)
 _WITH_THE_SERVICE = (CaseState.ACCEPTED, CaseState.ISSUED, CaseState.DELIVERED)
 
 
 def next_step(case: Case, state: CaseState) -> Texts:
-    """The next step of a case in `state`, and what to do where a mail did not arrive (C3)."""
+    """Return the next step of a case in `state`, and what to do where a mail did not arrive (C3)."""
     if state is CaseState.ISSUED and mails_ended(case):
         return NEXT_STEPS["undelivered"]
     step = _step(case, state)

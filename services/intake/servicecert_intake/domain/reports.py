@@ -1,4 +1,4 @@
-"""What issuer, notifier and revoker report of a case. Each fact is folded in so that the order of their arrival does not matter."""
+"""Reports of issuer, notifier and revoker. Each is added to the case as a fact, so that their order does not matter."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -29,7 +29,7 @@ from servicecert_worker.decider import Decision, Event, Unanswerable
 
 from .answers import TOO_LATE
 from .case import Case, is_stopped
-from .moves import shown
+from .moves import with_view
 
 MOST_DELIVERIES = 100
 
@@ -42,23 +42,23 @@ _PROBLEMS: Mapping[type[MailEvent], DeliveryProblem] = MappingProxyType(
 )
 
 
-def reported(case: Case | None, event: Event, now: datetime) -> Decision[Case]:
-    """What follows from what another service reports. Of no case nobody is known to tell, so an operator is."""
+def handle_report(case: Case | None, event: Event, now: datetime) -> Decision[Case]:
+    """Decide another service's report. Raise `Unanswerable` where there is no such case: an operator has to look."""
     if isinstance(event.data, RevocationRefused) and not _shows(case, event.data):
-        return Decision(case, (_refused_beside(event.data, now),))
+        return Decision(case, (_answer_outside_case(event.data, now),))
     if case is None:
         raise Unanswerable("no-such-case", "No application of this case was ever submitted.")
-    after = _folded(case, event, now)
-    return Decision(case) if after is case else shown(Decision(after))
+    after = _fold(case, event, now)
+    return Decision(case) if after is case else with_view(Decision(after))
 
 
 def _shows(case: Case | None, refused: RevocationRefused) -> bool:
-    """Whether a case may show that a revocation was refused: only to those who may act in it (D1)."""
+    """Return whether the case may show that a revocation was refused: only to users who may act in it (D1)."""
     return case is not None and refused.in_case and refused.account_id == case.account_id
 
 
-def _refused_beside(data: RevocationRefused, now: datetime) -> EventRefused:
-    """The answer to a request for revocation that no case may show: whoever asked may not act there (A2, D1)."""
+def _answer_outside_case(data: RevocationRefused, now: datetime) -> EventRefused:
+    """Return the answer to a revocation request of a user who may not act in the case (A2, D1)."""
     return EventRefused(
         event_id=data.request_id,
         case_id=data.case_id,
@@ -69,11 +69,8 @@ def _refused_beside(data: RevocationRefused, now: datetime) -> EventRefused:
     )
 
 
-def _folded(case: Case, event: Event, now: datetime) -> Case:
-    """The case with what the event reports; the same one where that is nothing new, or nothing that a customer sees.
-
-    A voided serial number is the issuer's matter: the customer sees a certificate or a refusal. A CRL is no case's.
-    """
+def _fold(case: Case, event: Event, now: datetime) -> Case:
+    """Return the case with the reported fact, or the same object where a customer sees nothing new."""
     match event.data:
         case CertificateIssued() as data:
             return _too_late(_issued(case, data, event.time), now)
@@ -97,12 +94,12 @@ def _folded(case: Case, event: Event, now: datetime) -> Case:
 
 
 def _answer(event_id: UUID, data: IssuingRefused | IssuingStopped | RevocationRefused, now: datetime) -> Answer:
-    """Why nothing came of an event, as the service says that refused it."""
+    """Return the answer with the reason of the service that refused or stopped."""
     return Answer(event_id=event_id, code=data.code, texts=data.texts, at=now)
 
 
 def _withdrawn(case: Case, at: datetime) -> Case:
-    """The withdrawal came in time: nothing was signed (A15)."""
+    """Return the withdrawn case: nothing was signed (A15)."""
     if case.filed is not CaseState.ACCEPTED:
         return case
     entered = (*case.entered, HistoryEntry(state=CaseState.WITHDRAWN, at=max(at, case.entered[-1].at)))
@@ -110,7 +107,7 @@ def _withdrawn(case: Case, at: datetime) -> Case:
 
 
 def _too_late(case: Case, now: datetime) -> Case:
-    """The case, with the answer to a withdrawal that came after the signing was intended (A15)."""
+    """Return the case, with the answer to a withdrawal that came after signing was intended (A15)."""
     if case.withdrawal is None:
         return case
     code = TOO_LATE[CaseState.ISSUED]
@@ -140,8 +137,10 @@ def _mailed(case: Case, data: MailEvent) -> Case:
     )
     if delivery in case.deliveries:
         return case
-    known = sorted((*case.deliveries, delivery), key=lambda each: (each.at, each.kind, each.recipient, each.delivered))
-    return replace(case, deliveries=tuple(known[-MOST_DELIVERIES:]))
+    deliveries = sorted(
+        (*case.deliveries, delivery), key=lambda each: (each.at, each.kind, each.recipient, each.delivered)
+    )
+    return replace(case, deliveries=tuple(deliveries[-MOST_DELIVERIES:]))
 
 
 def _revoked(case: Case, state: RevocationState, data: RevocationRegistered | CertificateRevoked) -> Case:
@@ -157,7 +156,7 @@ def _revoked(case: Case, state: RevocationState, data: RevocationRegistered | Ce
 
 
 def _weight(revocation: CaseRevocation) -> tuple[bool, bool, float]:
-    """Which of two says more: being revoked, an exposed key (D3: it overrides a weaker reason), the earlier request."""
+    """Return a revocation's rank: revoked, then an exposed key (D3: overrides others), then the earlier request."""
     return (
         revocation.state is RevocationState.REVOKED,
         revocation.reason is RevocationReason.KEY_EXPOSED,

@@ -1,1 +1,1 @@
-"""Acts on the world."""
+"""Effects: they do intents."""

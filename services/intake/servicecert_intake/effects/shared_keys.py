@@ -1,4 +1,4 @@
-"""Searches all RSA keys ever seen for shared primes, and blocks those that have one: intake's nightly act, and the operators' command."""
+"""Search all RSA keys ever seen for shared primes, and block those: nightly, and by an operator's command."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SharedKeys:
-    """What a search found: the number of keys searched, groups of keys that share a prime, by their SHA-256, and which were not blocked before."""
+    """The number of keys searched, groups of keys (SHA-256) that share a prime, and the newly blocked keys."""
 
     searched: int
     groups: tuple[tuple[str, ...], ...]
@@ -27,19 +27,19 @@ class SharedKeys:
 
     @property
     def keys(self) -> list[str]:
-        """All that share."""
+        """All keys that share a prime."""
         return [key for group in self.groups for key in group]
 
 
 async def search(connection: "asyncpg.Connection[Any] | Connection") -> SharedKeys:
-    """Searches in a thread, and blocks what is found. A search that is cancelled ends within seconds."""
+    """Search in a thread, and block the keys that share a prime. Cancelling takes seconds."""
     rows = await connection.fetch(QUERIES["rsa_keys"])
     stopped = Event()
     try:
-        found = await asyncio.to_thread(_search, [row["rsa_spki"] for row in rows], stopped)
+        shared = await asyncio.to_thread(_search, [row["rsa_spki"] for row in rows], stopped)
     finally:
         stopped.set()
-    groups = tuple(tuple(rows[place]["key_sha256"] for place in group) for group in found)
+    groups = tuple(tuple(rows[place]["key_sha256"] for place in group) for group in shared)
     sharing = [key for group in groups for key in group]
     fresh = await connection.fetch(QUERIES["block_keys"], sharing) if sharing else []
     return SharedKeys(len(rows), groups, frozenset(row["key_sha256"] for row in fresh))
@@ -52,7 +52,7 @@ def _search(keys: Sequence[bytes], stopped: Event) -> list[tuple[int, ...]]:
 async def cases_of(
     connection: "asyncpg.Connection[Any] | Connection", keys: Sequence[str]
 ) -> list[tuple[str, str, str]]:
-    """The cases whose requests were accepted with these keys: key, case, state."""
+    """Return the cases accepted with these keys: key, case, state."""
     return [
         (row["key_sha256"], row["case_id"], row["state"])
         for row in await connection.fetch(QUERIES["cases_of_keys"], keys)
@@ -61,23 +61,23 @@ async def cases_of(
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """The nightly act. Doing it again does no harm: what is blocked stays so."""
+    """The nightly search. It can be repeated: blocked keys stay blocked."""
 
     pool: "asyncpg.Pool[Any]"
 
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
         async with self.pool.acquire() as connection:
-            found = await search(connection)
-        if found.fresh:
+            result = await search(connection)
+        if result.fresh:
             log.error(
-                "%d RSA keys share a prime with another and are blocked: look at them by `servicecert keys shared-primes`, and revoke their certificates",
-                len(found.fresh),
-                extra={"keys": sorted(found.fresh)[:20]},
+                "Blocked %d keys that share a prime: see `servicecert keys shared-primes`, revoke their certificates",
+                len(result.fresh),
+                extra={"keys": sorted(result.fresh)[:20]},
             )
-        return [Done(Searched(keys=found.searched, sharing=len(found.keys))) for _ in tasks]
+        return [Done(Searched(keys=result.searched, sharing=len(result.keys))) for _ in tasks]
 
 
 async def blocked_keys(pool: "asyncpg.Pool[Any]") -> Mapping[str, float]:
-    """How many keys are blocked, by reason."""
+    """Return the number of blocked keys, by reason."""
     rows = await pool.fetch(QUERIES["blocked_keys"])
     return {"compromised": 0, "shared-prime": 0} | {row["blocked"]: row["keys"] for row in rows}

@@ -1,4 +1,4 @@
-"""The lists of lost keys that intake looks at, and what its metrics tell of keys (A4)."""
+"""The lists of leaked keys, and the metrics of keys (A4)."""
 
 import logging
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ from ..effects.shared_keys import blocked_keys
 log = logging.getLogger(__name__)
 
 
-def loaded(folder: Path | None) -> KeyLists:
-    """The lists of a folder, told in the log: without any, Debian's weak keys and leaked ones are not recognised. Raises `OperatorError`."""
+def load(folder: Path | None) -> KeyLists:
+    """Return the lists of a folder, or none, with a warning: leaked keys are then accepted. Raise `OperatorError`."""
     if folder is None:
         log.warning("No list of leaked and compromised keys is loaded: set SERVICECERT_KEY_LISTS_DIR")
         return NO_LISTS
@@ -25,12 +25,12 @@ def loaded(folder: Path | None) -> KeyLists:
         lists = load_key_lists(folder)
     except KeyListDamaged as damaged:
         raise OperatorError(str(damaged)) from None
-    log.info("Lists of leaked and compromised keys are loaded", extra={"keys": dict(lists.sizes())})
+    log.info("Loaded the lists of leaked and compromised keys", extra={"keys": dict(lists.sizes())})
     return lists
 
 
 def gauges(lists: KeyLists, pool: "asyncpg.Pool[Any]") -> tuple[Gauge, ...]:
-    """What intake shows beside the worker's own metrics."""
+    """Return intake's own gauges of keys."""
 
     async def sizes() -> Mapping[str, float]:
         return dict(lists.sizes()) or {"none": 0}

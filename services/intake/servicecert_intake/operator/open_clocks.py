@@ -1,4 +1,4 @@
-"""What intake's metrics tell of the clocks that run (E2): how many, and how long until the first of them ends."""
+"""The metrics of running clocks (E2): how many, and how long until the first one ends."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,12 +13,12 @@ from ..storage import QUERIES
 
 
 def gauges(pool: "asyncpg.Pool[Any]", clock: Clock) -> tuple[Gauge, ...]:
-    """The gauges. A clock that none of the cases has shows no time that is left."""
+    """Return the gauges. A clock that no case has shows no remaining time."""
 
     async def running() -> Mapping[str, float]:
         return {row["kind"]: row["open"] for row in await pool.fetch(QUERIES["open_clocks"])}
 
-    async def left() -> Mapping[str, float]:
+    async def remaining() -> Mapping[str, float]:
         first = {
             row["kind"]: row["first"] for row in await pool.fetch(QUERIES["open_clocks"]) if row["first"] is not None
         }
@@ -36,6 +36,6 @@ def gauges(pool: "asyncpg.Pool[Any]", clock: Clock) -> tuple[Gauge, ...]:
             "servicecert_clock_left_seconds",
             "Seconds until the first of the clocks that run ends; negative once it is late. None where none runs.",
             "clock",
-            left,
+            remaining,
         ),
     )

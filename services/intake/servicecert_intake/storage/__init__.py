@@ -1,4 +1,4 @@
-"""Where the intake keeps its state: its tables, and its statements by name."""
+"""Intake's tables, and its statements by name."""
 
 from servicecert_worker.storage.queries import read_queries
 

@@ -1,7 +1,7 @@
-"""The table of all keys: asked before an application is decided, and written with what was decided (A4).
+"""The table of all keys: read before an application is decided, and written with the decision (A4).
 
-A turn records the keys of its pending requests before it decides, which locks their rows. So of two organisations that apply with one key at the same
-time, in whatever workers, the second sees the first one's acceptance.
+A turn records the keys of its pending requests before it decides, which locks their rows. So when two organisations
+apply with one key at the same time, on any workers, the second sees the first one's acceptance.
 """
 
 from base64 import b64decode
@@ -16,7 +16,7 @@ from servicecert_schemas.revocation import RevocationReason
 from servicecert_worker.decider import Conflict, Connection, Event, Happened, Stored
 
 from ..domain.case import Case
-from ..domain.examine import Received
+from ..domain.examine import ApplicationParts
 from ..domain.knowledge import Knowledge
 from ..domain.rules.application import Blocked, JudgedCsr, KeyRecord
 from . import QUERIES
@@ -25,13 +25,13 @@ from . import QUERIES
 async def prepare(
     connection: Connection, happened: Sequence[Happened], stored: Mapping[str, Stored[Case]], known: Knowledge
 ) -> Knowledge:
-    """What is known, with what the table says of the keys of all requests that this turn may decide on.
+    """Return the known facts, with the records of the keys of all requests that this turn may decide on.
 
-    Keys that are told as compromised are blocked first, so that the turn's own requests find them so (D6).
+    Keys reported as compromised are blocked first, so that they are refused in the same turn (D6).
     """
-    told = (each.data for each in happened if isinstance(each, Event))
-    if lost := sorted({data.key_sha256 for data in told if isinstance(data, KeyCompromised)}):
-        await connection.execute(QUERIES["keep_keys"], lost, [None] * len(lost), [Blocked.COMPROMISED] * len(lost))
+    reports = (each.data for each in happened if isinstance(each, Event))
+    if keys := sorted({data.key_sha256 for data in reports if isinstance(data, KeyCompromised)}):
+        await connection.execute(QUERIES["keep_keys"], keys, [None] * len(keys), [Blocked.COMPROMISED] * len(keys))
     seen = {key: spki for csr in _pending(happened, stored) for key, spki in _key_of(csr)}
     if not seen:
         return known
@@ -44,11 +44,11 @@ async def prepare(
     return replace(known, keys=records)
 
 
-async def keep(connection: Connection, changed: Sequence[Stored[Case]]) -> None:
-    """Records whose key each accepted request has, and blocks exposed keys (D6).
+async def record_keys(connection: Connection, changed: Sequence[Stored[Case]]) -> None:
+    """Record the owner of each accepted request's key, and block exposed keys (D6).
 
-    Raises `Conflict` where two organisations of this turn come with the same key, or one with a key that is found exposed: taken one after the
-    other, the second is returned.
+    Raise `Conflict` where this turn accepts one key for two organisations, or a key that it blocks: decided one by
+    one, the second is returned.
     """
     owners: dict[str, str | None] = {}
     exposed: set[str] = set()
@@ -57,20 +57,20 @@ async def keep(connection: Connection, changed: Sequence[Stored[Case]]) -> None:
             continue
         key, owner = case.key.sha256, case.grant.subject.business_id
         if case.state is CaseState.ACCEPTED and owners.setdefault(key, owner) != owner:
-            raise Conflict("Two organisations were accepted with one key.")
+            raise Conflict("One turn accepted one key for two organisations.")
         if case.revocation is not None and case.revocation.reason is RevocationReason.KEY_EXPOSED:
             exposed.add(key)
     if exposed & owners.keys():
-        raise Conflict("A key was accepted and found exposed in one turn.")
+        raise Conflict("One turn accepted a key and blocked it.")
     if keys := sorted(owners.keys() | exposed):
         blocked = [Blocked.COMPROMISED if key in exposed else None for key in keys]
         await connection.execute(QUERIES["keep_keys"], keys, [owners.get(key) for key in keys], blocked)
 
 
 def _pending(happened: Iterable[Happened], stored: Mapping[str, Stored[Case]]) -> Iterator[JudgedCsr]:
-    """The requests that came in this turn, and those of its cases that are not accepted yet."""
+    """Yield the requests of this turn's events, and those of its cases that are not accepted yet."""
     for each in happened:
-        if isinstance(each, Event) and isinstance(each.facts, Received) and each.facts.csr is not None:
+        if isinstance(each, Event) and isinstance(each.facts, ApplicationParts) and each.facts.csr is not None:
             yield each.facts.csr
     for entry in stored.values():
         if entry.state.csr is not None:
@@ -79,6 +79,6 @@ def _pending(happened: Iterable[Happened], stored: Mapping[str, Stored[Case]]) -
 
 
 def _key_of(csr: JudgedCsr) -> Iterator[tuple[str, bytes | None]]:
-    """The key of a request that was judged good, and its SubjectPublicKeyInfo where it is RSA."""
+    """Yield the key of a valid request, and its SubjectPublicKeyInfo where it is RSA."""
     if csr.key is not None and csr.der is not None:
         yield csr.key.sha256, public_key_info(b64decode(csr.der)) if csr.key.family == KeyFamily.RSA else None

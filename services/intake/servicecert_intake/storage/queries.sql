@@ -1,5 +1,5 @@
 -- name: block_keys
--- Blocks keys for a shared prime, those that are not blocked for something else, and says which were not blocked before.
+-- Block keys for a shared prime, unless they are blocked already. Return the newly blocked ones.
 WITH fresh AS (SELECT key_sha256 FROM keys WHERE key_sha256 = ANY ($1::text[]) AND blocked IS NULL ORDER BY key_sha256 FOR UPDATE)
 UPDATE keys SET blocked = 'shared-prime' FROM fresh WHERE keys.key_sha256 = fresh.key_sha256 RETURNING keys.key_sha256
 
@@ -13,7 +13,7 @@ WHERE body -> 'key' ->> 'sha256' = ANY ($1::text[])
 ORDER BY case_id
 
 -- name: erase
--- E3: nothing is kept of a case that is erased. Its keys stay blocked or owned: they name nobody.
+-- E3: nothing of an erased case is kept. Its keys stay blocked or owned: they name nobody.
 delete from cases where case_id = $1
 
 -- name: find_certificate
@@ -21,7 +21,7 @@ delete from cases where case_id = $1
 SELECT body::text FROM cases WHERE serial = ANY ($1::text[]) AND account_id = $2 ORDER BY serial LIMIT 1
 
 -- name: keep_keys
--- Whose the keys are and which are blocked. What is known already stays.
+-- Record owners of keys and which are blocked. What is recorded already stays.
 INSERT INTO keys (key_sha256, business_id, blocked)
 SELECT kept.key_sha256, kept.business_id, kept.blocked
 FROM unnest($1::text[], $2::text[], $3::text[]) AS kept (key_sha256, business_id, blocked)
@@ -37,7 +37,7 @@ FROM cases
 WHERE case_id = ANY ($1::text[])
 
 -- name: open_clocks
--- The clocks that run (`clocks.clock_of`): how many of each kind, and the moment from which the one that ends first is reckoned.
+-- The running clocks (`clocks.clock_of`): how many of each kind, and the moment from which the earliest end is computed.
 SELECT 'completion' AS kind, count(*) AS open, min((body -> 'entered' -> 0 ->> 'at')::timestamptz) AS first
 FROM cases
 WHERE state IN ('submitted', 'waiting-for-csr', 'returned')
@@ -60,7 +60,7 @@ SET version = excluded.version, state = excluded.state, body = excluded.body
 WHERE cases.version = excluded.version - 1
 
 -- name: see_keys
--- Records keys as seen, in the order of their locks, and says what is known of each. The rows stay locked until the turn is committed.
+-- Record keys as seen, in lock order, and return the record of each. The rows stay locked until the turn is committed.
 INSERT INTO keys (key_sha256, rsa_spki)
 SELECT seen.key_sha256, seen.rsa_spki
 FROM unnest($1::text[], $2::bytea[]) AS seen (key_sha256, rsa_spki)
@@ -69,8 +69,8 @@ ON CONFLICT (key_sha256) DO UPDATE SET seen_at = now()
 RETURNING key_sha256, business_id, blocked
 
 -- name: wake
--- Brings forward the deadlines $1 of returned cases that other registers than $2 judged: one each $6 from $3 on. Those due before $4 come soon enough.
--- A deadline that a turn holds is left out: waiting for it, among many others that are held here, could end in a deadlock.
+-- Bring forward the deadlines $1 of returned cases that other registers than $2 judged: one each $6 from $3 on. Those due before $4 are soon enough.
+-- A deadline locked by a turn is skipped: waiting for it could deadlock.
 with stale as (
     select deadlines.key, deadlines.kind
     from deadlines join cases on cases.case_id = deadlines.key

@@ -1,8 +1,7 @@
-"""Where cases are kept: one row each, with the state that the database guards in a column of its own.
+"""The table of cases: one row each, with the state in a column that the database guards.
 
-No event says to a case that the registers changed: they are in each worker's memory. So each worker, whenever its
-registers have settled, wakes the cases that wait for them (A11) and that others have judged. One that was judged by
-registers that were a moment behind is found the same way.
+Registers are in each worker's memory, so no event reports their changes to a case. Instead each worker, whenever its
+registers have settled, wakes the waiting cases that were judged by other registers (A11).
 """
 
 from collections.abc import Sequence
@@ -15,27 +14,27 @@ from servicecert_worker.decider import Conflict, Connection, Stored
 
 from ..domain.case import Case
 from ..domain.registers.snapshot import Registers
-from ..domain.rules.recheck import RECHECK
+from ..domain.rules.reassessment import REASSESS
 from . import QUERIES
-from .prepare import keep
+from .prepare import record_keys
 
 _CASE = TypeAdapter(Case)
 
 SPREAD = timedelta(seconds=30)
 AT_ONCE = 600
-"""How many cases are woken at most for each `SPREAD`, one after the other, so that other work goes on."""
+"""How many cases are woken at most for each `SPREAD`, so that other work is not delayed."""
 
 
 class CaseStore:
     """The store of cases: PostgreSQL's table `cases`."""
 
     async def load(self, connection: Connection, keys: Sequence[str]) -> Sequence[Stored[Case]]:
-        """The cases that exist among the keys. A key that is no case, such as a CRL's, has none."""
+        """Return the cases that exist among the keys."""
         rows = await connection.fetch(QUERIES["load"], list(keys))
         return [Stored(row["case_id"], row["version"], _CASE.validate_json(row["body"])) for row in rows]
 
     async def save(self, connection: Connection, changed: Sequence[Stored[Case]]) -> None:
-        """Stores the cases, and whose their keys are. Raises `Conflict` where one was changed since it was loaded, or two come with one key."""
+        """Store cases and keys. Raise `Conflict` where a case was changed since it was loaded, or two share a key."""
         status = await connection.execute(
             QUERIES["save"],
             [stored.key for stored in changed],
@@ -46,16 +45,13 @@ class CaseStore:
         )
         written = int(status.rsplit(" ", 1)[-1])
         if written != len(changed):
-            raise Conflict(f"{len(changed) - written} of {len(changed)} cases were changed by somebody else.")
-        await keep(connection, changed)
+            raise Conflict(f"{len(changed) - written} of {len(changed)} cases were changed by another worker.")
+        await record_keys(connection, changed)
 
 
 async def wake(pool: "asyncpg.Pool[Any]", registers: Registers, now: datetime) -> int:
-    """Brings forward the recheck of the waiting cases that other registers judged, and answers how many.
-
-    Those that are woken already, by this worker or another, stay as they are.
-    """
+    """Bring forward the reassessment of cases that other registers judged. Return how many were not woken before."""
     woken: int = await pool.fetchval(
-        QUERIES["wake"], RECHECK, registers.fingerprint, now, now + SPREAD, AT_ONCE, SPREAD / AT_ONCE
+        QUERIES["wake"], REASSESS, registers.fingerprint, now, now + SPREAD, AT_ONCE, SPREAD / AT_ONCE
     )
     return woken

@@ -1,1 +1,1 @@
-"""Pure: what follows from what, with no input or output."""
+"""Pure decisions: no input or output."""

@@ -1,4 +1,4 @@
-"""What follows from what happened to a case at the issuer. Pure."""
+"""The issuer's `decide`. Pure."""
 
 from base64 import b64encode
 from dataclasses import dataclass
@@ -43,17 +43,17 @@ RETRY = "retry"
 
 @dataclass(frozen=True, slots=True)
 class Decide:
-    """Intends once, and ends what is intended once: with a certificate, or void.
+    """Decide to sign once for a case, and end that intent once: with a certificate, or void.
 
-    `sign_within` is how long an intention may wait for its CA's key.
+    `sign_within` is how long an intent may wait for its CA's key.
     """
 
     sign_within: timedelta
 
     def __call__(self, state: State | None, happened: Happened, _known: None, now: datetime) -> Decided:
-        """A case that is intended, or has come to its end, stays so whatever else is accepted or withdrawn for it (I3, A15).
+        """Return the decision. Later events do not change a case that is intended or ended (I3, A15).
 
-        A second result of the same act is dropped: the first is what came of it.
+        The first result of an intent counts, a second is dropped.
         """
         match happened:
             case Event(data=ApplicationAccepted() as application, facts=facts) if state is None:
@@ -76,7 +76,7 @@ class Decide:
     def _begin(
         self, state: Stopped | None, application: ApplicationAccepted, facts: Facts | None, now: datetime
     ) -> Decided:
-        """What follows from what was found out about an application. Raises FactsInvalid where it was found out under a wrong clock."""
+        """Decide an examined application. Raise FactsInvalid where the clock was wrong."""
         match facts:
             case Linted():
                 intended = Intended.of(facts, application, now + self.sign_within)
@@ -91,14 +91,14 @@ class Decide:
 
 
 def is_relevant(data: EventData) -> bool:
-    """Whether anything can follow from an event: of what becomes of certificates, only that a key is compromised (D6)."""
+    """Return whether the issuer decides on an event: of certificate statuses, only on compromised keys (D6)."""
     return isinstance(data, ApplicationAccepted | AcceptedWithdrawn | KeyCompromised)
 
 
 def belated(state: State | None, result: Result) -> str | None:
-    """A signature that comes after its serial number became void is never released (I3), and somebody must know that it exists.
+    """Return the code of a signature that arrives after its serial number became void: it is never released (I3).
 
-    Another signature of a certificate that is recorded is as good as the recorded one, and is dropped.
+    A second signature of a recorded certificate is dropped: it is equivalent.
     """
     return "signed-after-void" if isinstance(state, Voided) and isinstance(result.data, Signed) else None
 
@@ -109,15 +109,15 @@ def _refuse(case_id: UUID, reason: Unissuable) -> Decided:
 
 
 def _stop(before: Stopped | None, stopped: Stopped) -> Decided:
-    """The same findings as before are no news."""
+    """Stop the case. Publish nothing where the findings are the same as before."""
     if before == stopped:
         return Decision(before)
-    told = IssuingStopped(case_id=stopped.application.case_id, code=STOPPED.code, texts=STOPPED.texts)
-    return Decision(stopped, events=(told,))
+    event = IssuingStopped(case_id=stopped.application.case_id, code=STOPPED.code, texts=STOPPED.texts)
+    return Decision(stopped, events=(event,))
 
 
 def _void(key: str, intended: Intended, unsigned: Unsigned) -> Decided:
-    """The serial number is told as void, so that it is listed as revoked whether a key used it or not, and the applicant that nothing comes (B2)."""
+    """Void the intent: its serial number will be revoked, signed or not, and the applicant is refused (B2)."""
     allocated, case_id = intended.allocated, UUID(key)
     voided = CertificateVoided(
         case_id=case_id,

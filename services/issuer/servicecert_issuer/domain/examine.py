@@ -1,7 +1,7 @@
-"""What can be found out about an accepted application before deciding: the serial number, and the certificate that bears it, checked.
+"""Examine an accepted application before deciding: draw its serial number, build and lint the certificate to be signed.
 
-The moment of issuing is drawn here, as the serial number is: so the bytes to be signed are built outside the transaction, and `decide` needs
-neither the CAs nor a clock. Nothing drawn here binds before it is intended.
+This also reads the clock, so that the bytes are built outside the transaction, and `decide` needs neither CAs nor a
+clock. Nothing is binding before it is intended.
 """
 
 from base64 import b64decode
@@ -32,7 +32,7 @@ from .refusals import Unissuable, unissuable
 
 @dataclass(frozen=True)
 class IssuingContext:
-    """What certificates are made with. `base_url` is where each issuing CA's CRLs and certificate are fetched, `lint` checks each (B3)."""
+    """What certificates are built with. `base_url` is that of CRLs and CA certificates, `lint` checks drafts (B3)."""
 
     authority: Authority
     profiles: Profiles
@@ -42,7 +42,7 @@ class IssuingContext:
     ocsp_url: str | None = None
 
     def addresses(self, issuer: IssuerInfo, serial: int) -> tuple[str, str, str | None]:
-        """Where the CRL of its partition, the CA's certificate and the OCSP responder are, for what `issuer` signs with this number (D7)."""
+        """Return the URLs of the serial number's CRL partition, the CA certificate and the OCSP responder (D7)."""
         crl = crl_url(self.base_url, issuer.id, partition_of(serial, self.partitions))
         return crl, f"{self.base_url}/{issuer.id}.cer", self.ocsp_url
 
@@ -52,9 +52,9 @@ ApplicationFacts: TypeAlias = Linted | Unissuable | Stopped | Untimely
 
 @dataclass(frozen=True)
 class Examine:
-    """Draws, builds and checks, for each accepted application of a batch. `clock_fault` says why the clock cannot be trusted, if so."""
+    """Examine the accepted applications of a batch. `clock_fault` returns why the clock is not trusted, or None."""
 
-    issuing: IssuingContext
+    context: IssuingContext
     random: Callable[[int], bytes]
     clock: Callable[[], datetime]
     clock_fault: Callable[[], str | None]
@@ -66,19 +66,19 @@ class Examine:
         ]
 
     def facts(self, application: ApplicationAccepted) -> ApplicationFacts:
-        """What the case is decided with."""
+        """Return the facts that the case is decided with."""
         if fault := self.clock_fault():
             return Untimely(fault)
-        return examined(self.issuing, application, draw_serial(self.random), self.clock())
+        return examine_application(self.context, application, draw_serial(self.random), self.clock())
 
 
-def examined(
-    issuing: IssuingContext, application: ApplicationAccepted, serial: int, moment: datetime
+def examine_application(
+    context: IssuingContext, application: ApplicationAccepted, serial: int, moment: datetime
 ) -> Linted | Unissuable | Stopped:
-    """The checked certificate for `application`, with this serial number, begun at this moment; or why there can be none, or none for now."""
+    """Return the linted draft for `application` with this serial number, issued at `moment`, or why there is none."""
     try:
-        contents = contents_of(issuing, application, serial, moment)
-        allocated = allocate(contents, application.subject.business_id, partition_of(serial, issuing.partitions))
+        contents = contents_of(context, application, serial, moment)
+        allocated = allocate(contents, application.subject.business_id, partition_of(serial, context.partitions))
     except ValidityRefused:
         return unissuable("validity")
     except (CertificateRefused, NameRefused) as refused:
@@ -86,21 +86,21 @@ def examined(
     except AuthorityMissing:
         return unissuable("no-issuer")
     try:
-        return Linted.by(allocated, contents, issuing.lint)
+        return Linted.by(allocated, contents, context.lint)
     except LintFailed as failed:
         return Stopped(application, allocated.issuer, failed.findings)
 
 
-def contents_of(issuing: IssuingContext, application: ApplicationAccepted, serial: int, moment: datetime) -> Contents:
-    """All that the certificate will say. Raises CertificateRefused, NameRefused, ValidityRefused and AuthorityMissing."""
-    profile = issuing.profiles.by_type.get(application.type)
+def contents_of(context: IssuingContext, application: ApplicationAccepted, serial: int, moment: datetime) -> Contents:
+    """Return the certificate's contents. Raise CertificateRefused, NameRefused, ValidityRefused or AuthorityMissing."""
+    profile = context.profiles.by_type.get(application.type)
     if profile is None:
         raise CertificateRefused("no-profile", f"There is no profile for {application.type}.")
     spki = public_key_of(b64decode(application.csr))
-    issuer = issuing.authority.issuer_for(profile.environment, family_of(spki), moment)
-    begins = max(starting(application, moment, profile.backdating), issuer.not_before)
-    period = validity(profile, begins, application.validity_days)
-    crl, ca_issuers_url, ocsp_url = issuing.addresses(issuer, serial)
+    issuer = context.authority.issuer_for(profile.environment, family_of(spki), moment)
+    start = max(starting(application, moment, profile.backdating), issuer.not_before)
+    period = validity(profile, start, application.validity_days)
+    crl, ca_issuers_url, ocsp_url = context.addresses(issuer, serial)
     return Contents(
         profile=profile,
         issuer=issuer,
@@ -125,7 +125,7 @@ def contents_of(issuing: IssuingContext, application: ApplicationAccepted, seria
 
 
 def allocate(contents: Contents, business_id: str, partition: int) -> Allocated:
-    """The draft of a certificate that says all this, and the CRL that it is in. Raises CertificateRefused."""
+    """Return the draft of the certificate to be signed. Raise CertificateRefused."""
     return Allocated(
         issuer=contents.issuer.id,
         serial=contents.serial,
@@ -141,9 +141,9 @@ def allocate(contents: Contents, business_id: str, partition: int) -> Allocated:
 
 
 def public_key_of(request: bytes) -> bytes:
-    """The DER SubjectPublicKeyInfo of a DER request; raises CertificateRefused with the code `key`.
+    """Return the DER SubjectPublicKeyInfo of a DER request. Raise CertificateRefused with the code `key`.
 
-    Possession of the key is not proved anew: intake accepts no request without that proof (A4), and it is the dearest step of all.
+    The request's signature is not verified again: intake has done so (A4), and it is the slowest step.
     """
     try:
         key = x509.load_der_x509_csr(request).public_key()
@@ -155,10 +155,10 @@ def public_key_of(request: bytes) -> bytes:
 
 
 def starting(application: ApplicationAccepted, moment: datetime, backdating: timedelta = timedelta()) -> datetime:
-    """The first second of validity: now, less what the profile dates back, or the beginning of a later day that was asked for (A14)."""
+    """Return the first second of validity: now, backdated, or the start of a later requested day (A14)."""
     now = moment.astimezone(UTC).replace(microsecond=0)
     if application.start_date is not None:
-        asked = datetime.combine(application.start_date, time(), HELSINKI).astimezone(UTC)
-        if asked > now:
-            return asked
+        requested = datetime.combine(application.start_date, time(), HELSINKI).astimezone(UTC)
+        if requested > now:
+            return requested
     return now - backdating

@@ -1,13 +1,13 @@
-"""The order of issuing as types: Allocated -> Linted -> Intended -> Signed -> Recorded, each made only from the one before (B2 to B4).
+"""The order of issuing as types (B2 to B4): Allocated -> Linted -> Intended -> Signed -> Recorded.
 
-An `Allocated` is a draft that binds nobody, and a `Linted` one that was checked. It becomes `Intended` in the transaction that makes it durable;
-only what is intended is signed, and only what holds the intended bytes is recorded.
+An `Allocated` is a draft, a `Linted` a checked draft. It becomes `Intended` in the transaction that stores it; only an
+intent is signed, and only a certificate with the intended bytes is recorded.
 
-How an intention ends: it is finished, with the same bytes and the same serial number, whenever its CA's key answers until `sign_by`. After that, or
-where an operator has asked for it before, its serial number is void, and nothing is signed for its case any more. The one result of the one act
-decides which, so it is never both.
+An intent is signed, with the same bytes and serial number, as soon as its CA's key is available until `sign_by`. After
+that, or on an operator's request, its serial number is void, and nothing more is signed for its case. The single result
+of the intent decides which, so it is never both.
 
-LintFailed      the certificate to be signed did not pass the checks (B3)
+LintFailed      the certificate to be signed has findings (B3)
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ from servicecert_worker.decider import Facts
 
 @dataclass(frozen=True, slots=True)
 class Allocated:
-    """A serial number drawn for an application, and the exact certificate to be signed that bears it (DER)."""
+    """A draft: a serial number drawn for an application, and the certificate to be signed (`tbs`, DER)."""
 
     issuer: str
     serial: int
@@ -52,11 +52,11 @@ class Allocated:
 
 
 Lint: TypeAlias = Callable[[Contents, bytes], Sequence[str]]
-"""Checks the DER certificate to be signed against what it is to say; answers the findings of error level or worse, each by its code."""
+"""Checks the DER bytes to be signed against the contents. Returns the codes of findings of error level or worse."""
 
 
 class LintFailed(Exception):
-    """The certificate to be signed has findings. They are codes, and quote nothing of the certificate."""
+    """The certificate to be signed has findings: codes that quote nothing of the certificate."""
 
     def __init__(self, findings: tuple[str, ...]) -> None:
         super().__init__(f"{len(findings)} findings")
@@ -65,13 +65,13 @@ class LintFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Linted(Facts):
-    """A draft that passed the checks (B3)."""
+    """A draft without findings (B3)."""
 
     allocated: Allocated
 
     @classmethod
     def by(cls, allocated: Allocated, contents: Contents, lint: Lint) -> "Linted":
-        """Raises LintFailed."""
+        """Lint a draft. Raise LintFailed."""
         if findings := tuple(lint(contents, allocated.tbs)):
             raise LintFailed(findings)
         return cls(allocated)
@@ -79,7 +79,7 @@ class Linted(Facts):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What the issued event repeats of the application: whose certificate it is, and who receives it."""
+    """The parts of the application in the issued event: owner, decision, due time and recipients."""
 
     account_id: str
     decision_id: UUID
@@ -114,7 +114,7 @@ class Intended:
 
 
 class SigningOrder(BaseModel):
-    """What the signing needs of an intention."""
+    """The data of a signing intent."""
 
     model_config = ConfigDict(frozen=True, ser_json_bytes="base64", val_json_bytes="base64")
 
@@ -126,7 +126,7 @@ class SigningOrder(BaseModel):
 
     @property
     def tbs_sha256(self) -> str:
-        """What the audit chain says of the bytes to be signed (B6)."""
+        """The hash of the bytes to be signed, as audited (B6)."""
         return sha256(self.tbs).hexdigest()
 
     @classmethod
@@ -135,8 +135,8 @@ class SigningOrder(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class OnRecord:
-    """What the certificates' table says of an intention: its CA, its bytes to be signed, whether it is `open` still, and whether an operator wants it void."""
+class RecordedIntent:
+    """An intent in the table of certificates. `unwanted`: an operator or a compromised key voids it."""
 
     issuer: str
     tbs_sha256: str
@@ -144,7 +144,7 @@ class OnRecord:
     unwanted: bool = False
 
     def is_of(self, order: SigningOrder) -> bool:
-        """Whether an order would sign these bytes by this CA, and no others."""
+        """Return whether an order has the same CA and bytes."""
         return (self.issuer, self.tbs_sha256) == (order.issuer, order.tbs_sha256)
 
 
@@ -165,7 +165,7 @@ class Signed(BaseModel):
 
     @classmethod
     def by(cls, issuer: IssuerInfo, key: SigningKey, order: SigningOrder) -> "Signed":
-        """Sign what is ordered and check what came of it. Raises CertificateUnsound, and KeyUnavailable where a token is away."""
+        """Sign the ordered bytes and verify the signature. Raise CertificateUnsound, or KeyUnavailable."""
         certificate = sign_tbs(order.tbs, key)
         verify_certificate(certificate, order.tbs, issuer.public_key)
         subject = x509.load_der_x509_certificate(certificate).subject
@@ -178,8 +178,7 @@ class Signed(BaseModel):
 
 
 class Unsigned(BaseModel):
-    """The end of an order that is not signed: its time is over (`deadline`), an operator asked for it (`operator`), or it has an end
-    already (`ended`), which stays."""
+    """The result of an order that was not signed: `deadline` (expired), `operator` (voided), `ended` (ended before)."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -188,14 +187,14 @@ class Unsigned(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A certificate that is issued."""
+    """An issued certificate."""
 
     intended: Intended
     certificate: bytes
 
     @classmethod
     def of(cls, intended: Intended, signed: Signed) -> "Recorded":
-        """Raises CertificateUnsound where another's bytes were signed (B4)."""
+        """Record a signed intent. Raise CertificateUnsound where other bytes were signed (B4)."""
         tbs = next(der.members(signed.certificate, der.read(signed.certificate)))
         if signed.certificate[tbs.start : tbs.end] != intended.allocated.tbs:
             raise CertificateUnsound("The signed certificate differs from the intended bytes.")
@@ -204,14 +203,14 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An application that cannot be issued; `code` says why."""
+    """An application that cannot be issued, with the reason's code."""
 
     code: str
 
 
 @dataclass(frozen=True, slots=True)
 class Voided:
-    """An intention that ended without a certificate; `code` says why."""
+    """An intent that ended without a certificate, with the reason's code."""
 
     intended: Intended
     code: str
@@ -219,7 +218,7 @@ class Voided:
 
 @dataclass(frozen=True, slots=True)
 class Stopped(Facts):
-    """An application whose certificate did not pass the checks (B3). Nothing is intended for it: the serial number that was drawn is forgotten."""
+    """An application whose draft has findings (B3). Nothing is intended; the drawn serial number is discarded."""
 
     application: ApplicationAccepted
     issuer: str
@@ -228,7 +227,7 @@ class Stopped(Facts):
 
 @dataclass(frozen=True, slots=True)
 class Untimely(Facts):
-    """What was found out under a clock that is wrong: nothing is to be decided with it. `text` is for an operator."""
+    """Facts from a wrong clock: nothing is decided with them. `text` is for an operator."""
 
     text: str
 

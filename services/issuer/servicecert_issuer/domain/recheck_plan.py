@@ -1,4 +1,4 @@
-"""When the stock is checked anew: each night, part after part until its end. Pure."""
+"""When all issued certificates are checked again: each night, one part after the other. Pure."""
 
 from datetime import datetime, time, timedelta
 from typing import Any
@@ -8,23 +8,24 @@ from servicecert_pki.validity import HELSINKI
 from servicecert_worker.decider import Deadline, Decision, Due, Intent, Result
 
 RECHECK = "recheck"
-STANDING = (RECHECK, RECHECK)
+INITIAL_DEADLINE = (RECHECK, RECHECK)
+"""Key and kind."""
 
 _HOUR = time(2)
 
 
 class RecheckOrder(BaseModel):
-    """The next part of the stock is to be checked."""
+    """An order to check the next part."""
 
 
 class Rechecked(BaseModel):
-    """A part of the stock is checked; `ended` says that it was the last."""
+    """A part was checked; `ended` if it was the last."""
 
     ended: bool
 
 
 def plan(happened: Due | Result, now: datetime) -> Decision[Any]:
-    """What follows from the night's deadline, or from a part that is checked: the next part, and the next night."""
+    """Return the decision on the night's deadline or a checked part: the next part, and the next night."""
     order = (Intent(RECHECK, RecheckOrder()),)
     match happened:
         case Due():

@@ -1,4 +1,4 @@
-"""Why an accepted application cannot be issued, in words for the applicant: `texts/` has them in each language."""
+"""Why an accepted application cannot be issued, with texts for the applicant (`texts/`)."""
 
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -10,7 +10,7 @@ from servicecert_worker.texts import read_texts
 
 @dataclass(frozen=True, slots=True)
 class Unissuable(Facts):
-    """A stable code and what to do."""
+    """A stable code, and a text with what to do."""
 
     code: str
     texts: Texts
@@ -36,27 +36,27 @@ _BY_CODE = MappingProxyType(
 _BY_PREFIX = MappingProxyType(
     {"text-": "subject", "printable-": "subject", "business-id-": "subject", "dns-name-": "names"}
 )
-_NO_APPLICANT_CAN_MEND = "authority"
-_TEXTS = read_texts(__package__, "refusals", sorted({*_BY_CODE.values(), *_BY_PREFIX.values(), _NO_APPLICANT_CAN_MEND}))
+_FAULT_OF_AUTHORITY = "authority"
+_TEXTS = read_texts(__package__, "refusals", sorted({*_BY_CODE.values(), *_BY_PREFIX.values(), _FAULT_OF_AUTHORITY}))
 
 
 def unissuable(code: str) -> Unissuable:
-    """Return the refusal with this code. One that no applicant can mend is laid at the authority's door."""
+    """Return the refusal with this code. Faults that no applicant can correct get the authority's text."""
     by_prefix = (key for prefix, key in _BY_PREFIX.items() if code.startswith(prefix))
-    return Unissuable(code, _TEXTS[_BY_CODE.get(code) or next(by_prefix, _NO_APPLICANT_CAN_MEND)])
+    return Unissuable(code, _TEXTS[_BY_CODE.get(code) or next(by_prefix, _FAULT_OF_AUTHORITY)])
 
 
 WITHDRAWN = unissuable("withdrawn")
 """The applicant withdrew in time (A15)."""
 
 VOIDED = unissuable("voided")
-"""What was intended is not signed any more (B2)."""
+"""The intent is void (B2)."""
 
 STOPPED = unissuable("stopped")
-"""The certificate did not pass the checks; this is not the end of the case (B3)."""
+"""The draft has findings; the case does not end with it (B3)."""
 
 KEY_OF_ANOTHER = unissuable("key-of-another-organisation")
-"""Two organisations applied with one key, and the other's was intended first (A4)."""
+"""The key was intended for another organisation first (A4)."""
 
 KEY_COMPROMISED = unissuable("key-compromised")
 """The key is blocked for ever (D6)."""

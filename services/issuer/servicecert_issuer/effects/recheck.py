@@ -1,4 +1,4 @@
-"""Going through the stock: each issued certificate is verified and linted anew, a part at a time, so that it can be stopped and gone on with."""
+"""Verify and lint every issued certificate again, in parts, so that a run can be interrupted and continued."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ _PART_SIZE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """A certificate with findings, by their codes."""
+    """A certificate with findings: their codes."""
 
     key: str
     issuer: str
@@ -34,7 +34,7 @@ class Bad:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run has come: the certificates so far, and those of the last part that are bad."""
+    """The progress of a run: the counts so far, and the bad certificates of the last part (`found`)."""
 
     good: int
     bad: int
@@ -43,38 +43,38 @@ class Progress:
 
 
 async def next_part(connection: Any, authority: Authority, size: int = _PART_SIZE) -> Progress:
-    """Check the next part of the run under way, or begin one; what came of it is durable when this returns.
+    """Check the next part of the current run, or begin one, and store the result.
 
-    A certificate that is issued meanwhile, with a key before the part, is left to the next run.
+    A certificate issued meanwhile whose key sorts before the part is left to the next run.
     """
     while True:
         run = await connection.fetchrow(QUERIES["recheck_begin"])
         rows = await connection.fetch(QUERIES["recheck_part"], run["position"], size)
-        # No transaction is open meanwhile: it takes long, and the database ends one that idles.
-        found = await asyncio.to_thread(_check, rows, authority)
-        ended, good = len(rows) < size, len(rows) - len(found)
+        # No transaction is open meanwhile: this takes long, and the database ends idle ones.
+        bad = await asyncio.to_thread(_check, rows, authority)
+        ended, good = len(rows) < size, len(rows) - len(bad)
         position = rows[-1]["key"] if rows else run["position"]
-        columns = [[it.key for it in found], [it.issuer for it in found], [it.serial for it in found]]
-        codes = [" ".join(it.codes) for it in found]
-        part = (run["id"], run["position"], position, good, len(found), ended)
-        # Whoever else took the same part was first where nothing is stored.
+        columns = [[it.key for it in bad], [it.issuer for it in bad], [it.serial for it in bad]]
+        codes = [" ".join(it.codes) for it in bad]
+        part = (run["id"], run["position"], position, good, len(bad), ended)
+        # Nothing is stored where another process stored the same part first.
         if await connection.fetchval(QUERIES["recheck_store"], *part, *columns, codes):
-            return Progress(run["good"] + good, run["bad"] + len(found), ended, found)
+            return Progress(run["good"] + good, run["bad"] + len(bad), ended, bad)
 
 
 def _check(rows: Sequence[Record], authority: Authority) -> tuple[Bad, ...]:
-    found = []
+    bad = []
     for row in rows:
         stocked = Stocked(**{**row, "serial": int(row["serial"], 16)})
         codes = recheck(stocked, authority.issuers.get(stocked.issuer))
         if codes:
-            found.append(Bad(stocked.key, stocked.issuer, row["serial"], codes))
-    return tuple(found)
+            bad.append(Bad(stocked.key, stocked.issuer, row["serial"], codes))
+    return tuple(bad)
 
 
 @dataclass(frozen=True, repr=False)
 class Recheck:
-    """The nightly run as an act: a part for each order. Repeating one goes on where the last part ended."""
+    """The nightly run: a part for each order. A repeated order continues after the last part."""
 
     pool: "asyncpg.Pool[Any]"
     authority: Authority
@@ -87,8 +87,10 @@ class Recheck:
             progress = await next_part(connection, self.authority)
         for bad in progress.found:
             log.error(
-                "alarm: the certificate %s of %s in the stock is bad: %s", bad.serial, bad.issuer, " ".join(bad.codes)
+                "alarm: an issued certificate failed the check: %s",
+                " ".join(bad.codes),
+                extra={"serial": bad.serial, "issuer": bad.issuer, "case": bad.key},
             )
         if progress.ended:
-            log.info("The stock was checked: %d certificates are good, %d bad.", progress.good, progress.bad)
+            log.info("Checked all issued certificates: %d good, %d bad", progress.good, progress.bad)
         return Done(Rechecked(ended=progress.ended))

@@ -1,4 +1,4 @@
-"""The issuer's acts: using a CA key, and examining a stopped application anew."""
+"""The issuer's effects: sign with a CA key, and examine stopped applications again."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ from servicecert_pki.keys import KeyUnavailable, SigningKey
 from servicecert_worker.decider import Done, Examined, Outcome, Retry, Task
 
 from ..domain.examine import Examine
-from ..domain.issuance import OnRecord, Signed, SigningOrder, Unsigned, Untimely
+from ..domain.issuance import RecordedIntent, Signed, SigningOrder, Unsigned, Untimely
 
 log = logging.getLogger(__name__)
 
@@ -22,78 +22,77 @@ _AFTER_CLOCK = timedelta(seconds=5)
 
 @dataclass(frozen=True, repr=False)
 class Sign:
-    """Signs and verifies orders in a thread, where the arithmetic leaves the event loop free.
+    """Sign and verify orders in a thread, so that the event loop stays free.
 
-    A repetition signs the same bytes: RSA makes the same signature, ECDSA another that is as good; the first one recorded counts. An order whose
-    time is over, or that an operator does not want, is not signed. Nor is one whose bytes are not those that `on_record` answers for its case (B2): it was
-    written by somebody else than a turn. Nothing is signed, and nothing given up, while `clock_fault` answers why the clock cannot be trusted.
+    Repeating an order signs the same bytes: the first recorded signature counts. Expired and voided orders are not
+    signed, nor orders whose bytes differ from `recorded_intents` (B2): no turn wrote those. Nothing is signed or voided
+    while `clock_fault` returns why the clock is not trusted.
     """
 
     authority: Authority
     keys: Mapping[str, SigningKey]
     clock: Callable[[], datetime]
     clock_fault: Callable[[], str | None]
-    on_record: Callable[[Sequence[str]], Awaitable[Mapping[str, OnRecord]]]
-    away: set[str] = field(default_factory=set)
+    recorded_intents: Callable[[Sequence[str]], Awaitable[Mapping[str, RecordedIntent]]]
+    unavailable: set[str] = field(default_factory=set)
 
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
         if fault := self.clock_fault():
             return [Retry(fault, _AFTER_CLOCK)] * len(tasks)
         now = self.clock()
-        recorded = await self.on_record([task.key for task in tasks])
-        return await asyncio.to_thread(lambda: [self._end(task, recorded.get(task.key), now) for task in tasks])
+        recorded = await self.recorded_intents([task.key for task in tasks])
+        return await asyncio.to_thread(lambda: [self._finish(task, recorded.get(task.key), now) for task in tasks])
 
-    async def keys_away(self) -> Mapping[str, float]:
-        """The CAs whose keys did not answer the last time."""
-        return dict.fromkeys(sorted(self.away), 1.0)
+    async def unavailable_keys(self) -> Mapping[str, float]:
+        """Return the CAs whose keys were unavailable the last time."""
+        return dict.fromkeys(sorted(self.unavailable), 1.0)
 
-    def _end(self, task: Task, recorded: OnRecord | None, now: datetime) -> Outcome:
-        """B2: one outcome ends an order, signed or not."""
+    def _finish(self, task: Task, recorded: RecordedIntent | None, now: datetime) -> Outcome:
+        """Return the single outcome of an order, signed or not (B2)."""
         order: SigningOrder = task.data
         if recorded is None or not recorded.is_of(order):
             log.error(
-                "An act would have %s sign what is not intended for the case %s; it signs nothing",
-                order.issuer,
-                task.key,
+                "Refused to sign: the bytes differ from the recorded intent; run `servicecert ca reconcile`",
+                extra={"case": task.key, "issuer": order.issuer},
             )
-            return Retry("alarm: it would sign what is not intended", _AFTER_ALARM)
+            return Retry("alarm: the bytes differ from the recorded intent", _AFTER_ALARM)
         if not recorded.open:
             return Done(Unsigned(code="ended"))
         if recorded.unwanted or (order.sign_by is not None and now > order.sign_by):
             return Done(Unsigned(code="operator" if recorded.unwanted else "deadline"))
         key = self.keys.get(order.issuer)
         if key is None:
-            self._alarm_away(order.issuer)
+            self._log_unavailable(order.issuer)
             return Retry(f"The key of {order.issuer} is not in SERVICECERT_CA_DIR; bring that CA back.", _AFTER_ALARM)
         try:
             signed = Done(Signed.by(self.authority.issuer(order.issuer), key, order))
-        except (KeyUnavailable, AuthorityMissing) as gone:
-            self._alarm_away(order.issuer)
-            return Retry(str(gone))
+        except (KeyUnavailable, AuthorityMissing) as error:
+            self._log_unavailable(order.issuer)
+            return Retry(str(error))
         except CertificateUnsound as unsound:
-            log.error("A certificate of %s is not released: %s", order.issuer, unsound)
+            log.error("A certificate of %s is not released: %s", order.issuer, unsound, extra={"case": task.key})
             return Retry(f"alarm: {unsound}", _AFTER_ALARM)
-        if order.issuer in self.away:
-            self.away.discard(order.issuer)
-            log.warning("The key of %s is back; what waits for it is signed", order.issuer)
+        if order.issuer in self.unavailable:
+            self.unavailable.discard(order.issuer)
+            log.warning("The key of %s is available again: signing continues", order.issuer)
         return signed
 
-    def _alarm_away(self, issuer: str) -> None:
-        """Alarms once each time that a key goes away."""
-        if issuer not in self.away:
-            self.away.add(issuer)
-            log.error("The key of %s is away: what is intended under it waits, and is not lost", issuer)
+    def _log_unavailable(self, issuer: str) -> None:
+        """Log once when a key becomes unavailable."""
+        if issuer not in self.unavailable:
+            self.unavailable.add(issuer)
+            log.error("The key of %s is unavailable: its certificates wait until it is back", issuer)
 
 
 @dataclass(frozen=True)
-class ExamineAnew:
-    """Examines stopped applications anew, each with a serial number of its own."""
+class ExamineStopped:
+    """Examine stopped applications again, each with a new serial number."""
 
     examine: Examine
 
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
-        found = await asyncio.to_thread(lambda: [self.examine.facts(task.data) for task in tasks])
+        examined = await asyncio.to_thread(lambda: [self.examine.facts(task.data) for task in tasks])
         return [
             Retry(facts.text, _AFTER_CLOCK) if isinstance(facts, Untimely) else Done(Examined(facts=facts))
-            for facts in found
+            for facts in examined
         ]

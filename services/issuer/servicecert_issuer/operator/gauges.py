@@ -1,4 +1,4 @@
-"""What the issuer shows beside the worker's numbers: whether anything keeps it from issuing."""
+"""The issuer's own metrics: whether anything keeps it from issuing."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
@@ -9,7 +9,7 @@ Read: TypeAlias = Callable[[], Awaitable[Mapping[str, float]]]
 
 
 def gauges(open_issuances: Read, keys_away: Read, clock_wrong: Read, warnings: Read) -> tuple[Gauge, ...]:
-    """The gauges, each with where its values come from."""
+    """Return the gauges with the readers of their values."""
     return (
         Gauge(
             "servicecert_issuances_open",

@@ -1,7 +1,7 @@
-"""Whether the books agree (B2): every serial number that was allocated is issued, void or open, and nothing is that was not intended.
+"""Reconcile serial numbers (B2): every allocated one is issued, void or open, and nothing exists that was not intended.
 
-The audit tells of each intention and each signature in the transaction that made it (B6), and its checkpoints are out of the reach of whoever may write
-the tables. So the tables are held against it: what was put into them, or taken out, by another hand than a worker's is a difference.
+Each intent and signature is audited in its transaction (B6), and who can write the tables cannot change the audit's
+checkpoints. So a row that another program than a worker added, changed or deleted shows as a difference.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from servicecert_schemas.revocation import Standing, StandingChanged
 from ..domain.issuance import SigningOrder
 from ..storage import QUERIES
 
-_PATIENCE = 3600.0
+_TIMEOUT = 3600.0
 """Seconds for a statement that reads the whole table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Serials:
-    """What became of the serial numbers of a CA. `stopped` applications have none."""
+    """The serial numbers of a CA, by outcome. `stopped` applications have none."""
 
     issuer: str
     allocated: int
@@ -38,7 +38,7 @@ class Serials:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Something that must not be: a stable word for it, the case, and a sentence's end."""
+    """A difference: its stable code (`what`), the case, and the rest of a sentence that begins with the case."""
 
     what: str
     key: str
@@ -46,29 +46,29 @@ class Difference:
 
 
 async def count_serials(connection: asyncpg.Connection[Any]) -> list[Serials]:
-    """Of each CA that ever had an application. Reads the whole table."""
-    return [Serials(**dict(row)) for row in await connection.fetch(QUERIES["count_serials"], timeout=_PATIENCE)]
+    """Return the counts of each CA that ever had an application. Reads the whole table."""
+    return [Serials(**dict(row)) for row in await connection.fetch(QUERIES["count_serials"], timeout=_TIMEOUT)]
 
 
 async def count_refused(connection: asyncpg.Connection[Any]) -> dict[str, int]:
-    """How many applications were refused, by the refusal's code, the most frequent first."""
-    return {row["code"]: row["count"] for row in await connection.fetch(QUERIES["count_refused"], timeout=_PATIENCE)}
+    """Return the number of refused applications by code, the most frequent first."""
+    return {row["code"]: row["count"] for row in await connection.fetch(QUERIES["count_refused"], timeout=_TIMEOUT)}
 
 
 async def differences(connection: asyncpg.Connection[Any]) -> list[Difference]:
-    """Everything in the tables that must not be, or is not in the audit. Called in one transaction of one snapshot, so that workers may go on meanwhile."""
-    found = [
+    """Return all differences in the tables and with the audit. Call it in a snapshot transaction."""
+    result = [
         Difference(**dict(row))
         for statement in (QUERIES["reconcile"], QUERIES["reconcile_audit"])
-        for row in await connection.fetch(statement, timeout=_PATIENCE)
+        for row in await connection.fetch(statement, timeout=_TIMEOUT)
     ]
     for row in await connection.fetch(QUERIES["open_acts"]):
         order = SigningOrder.model_validate_json(row["data"])
         if (order.tbs, order.issuer) != (row["tbs"], row["issuer"]):
-            found.append(
+            result.append(
                 Difference("other-act", row["key"], "has an act open that would sign other bytes than intended")
             )
-    return found + [
+    return result + [
         Difference(
             "unaccounted", each.issuer, f"has {each.allocated} serial numbers, of which {_sum(each)} are accounted for"
         )
@@ -82,42 +82,44 @@ def _sum(serials: Serials) -> int:
 
 
 class Published:
-    """What the topics tell, held against the tables: each case has one end, it is the recorded one, and what is void is revoked."""
+    """The published outcomes, compared with the tables: one for each case, as recorded, and void ones are revoked."""
 
     def __init__(self) -> None:
         self.told = 0
         self._ends: dict[str, tuple[str, str, str, str | None]] = {}
         self._revoked: set[tuple[str, str]] = set()
-        self._found: list[Difference] = []
+        self._differences: list[Difference] = []
 
     def take(self, data: CertificateIssued | CertificateVoided) -> None:
-        """Takes in an event. It may come more than once."""
+        """Add an event; it may be added more than once."""
         end: tuple[str, str, str, str | None] = (data.issuer, data.serial, "voided", None)
         if isinstance(data, CertificateIssued):
             end = (data.issuer, data.serial, "issued", data.fingerprint)
         if self._ends.setdefault(data.key(), end) != end:
-            self._found.append(Difference("told-twice", data.key(), "is told with two ends"))
+            self._differences.append(Difference("told-twice", data.key(), "is published with two outcomes"))
         self.told = len(self._ends)
 
-    def hear(self, said: StandingChanged) -> None:
-        """Takes in what OCSP responders are told."""
-        if said.standing is Standing.REVOKED:
-            self._revoked.add((said.issuer, said.serial))
+    def hear(self, event: StandingChanged) -> None:
+        """Add an event for OCSP responders."""
+        if event.standing is Standing.REVOKED:
+            self._revoked.add((event.issuer, event.serial))
 
     async def differences(self, connection: asyncpg.Connection[Any]) -> list[Difference]:
-        """What is told and not recorded so, and what is void and not told as revoked within a day (D4)."""
+        """Return published outcomes that are recorded otherwise, and void ones not revoked within a day (D4)."""
         for key, end in self._ends.items():
             row = await connection.fetchrow(QUERIES["recorded"], key)
             if row is None or tuple(row) != end:
-                self._found.append(
-                    Difference("told-otherwise", key, f"is told as {end[2]} with another record, or none")
+                self._differences.append(
+                    Difference("told-otherwise", key, f"is published as {end[2]}, but recorded otherwise or not at all")
                 )
         for row in await connection.fetch(QUERIES["voids"]):
             if (row["issuer"], row["serial"]) not in self._revoked:
-                self._found.append(Difference("void-valid", row["key"], "is void for 24 hours, and not revoked"))
-        return self._found
+                self._differences.append(
+                    Difference("void-valid", row["key"], "has been void for 24 hours, but is not revoked")
+                )
+        return self._differences
 
 
-def sentences(found: list[Difference]) -> Iterator[str]:
-    """A line for each difference."""
-    return (f"{each.key} {each.words}" for each in found)
+def sentences(differences: list[Difference]) -> Iterator[str]:
+    """Yield a sentence for each difference."""
+    return (f"{each.key} {each.words}" for each in differences)

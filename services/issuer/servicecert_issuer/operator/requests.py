@@ -1,4 +1,4 @@
-"""What operators may ask of the issuer: to try a stopped application anew, and to give an intention up."""
+"""Operators' requests: examine a stopped application again, and void an intent."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from servicecert_worker.storage.operator_requests import Act, Operation
 from ..storage import QUERIES
 
 _SETTLES_AFTER = timedelta(minutes=1)
-"""How old an intention is that may be given up; a younger one is about to be signed."""
+"""The age from which an intent can be voided; a younger one is about to be signed."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoppedCase:
-    """An application whose certificate did not pass the checks, and what was found."""
+    """An application whose draft has findings."""
 
     key: str
     issuer: str
@@ -28,12 +28,12 @@ class StoppedCase:
 
 
 async def find_stopped(connection: asyncpg.Connection[Any], key: str | None = None) -> list[StoppedCase]:
-    """The stopped applications, or the one of a case, the oldest first."""
+    """Return the stopped applications, or that of a case, the oldest first."""
     return [StoppedCase(**dict(row)) for row in await connection.fetch(QUERIES["stopped"], key)]
 
 
 async def retry(connection: asyncpg.Connection[Any], keys: Sequence[str]) -> int:
-    """Has stopped applications examined anew, soon. Answers how many."""
+    """Schedule stopped applications to be examined again at once. Return how many."""
     async with connection.transaction():
         rows = await connection.fetch(QUERIES["retry"], list(keys))
         await Operation(connection, "ca retry").tell(Act(row["key"]) for row in rows)
@@ -41,8 +41,8 @@ async def retry(connection: asyncpg.Connection[Any], keys: Sequence[str]) -> int
 
 
 async def give_up(connection: asyncpg.Connection[Any], key: str, reason: str) -> bool:
-    """Has an intention end void unless it is signed before; whether there is one that is not about to be signed anyway."""
+    """Void an intent unless it is signed first. Return whether there is one that is old enough."""
     async with connection.transaction():
-        wanted = bool(await connection.fetchval(QUERIES["give_up"], key, reason, _SETTLES_AFTER))
-        await Operation(connection, "ca void").tell([Act(key, {"reason": reason})] if wanted else [])
-    return wanted
+        recorded = bool(await connection.fetchval(QUERIES["give_up"], key, reason, _SETTLES_AFTER))
+        await Operation(connection, "ca void").tell([Act(key, {"reason": reason})] if recorded else [])
+    return recorded

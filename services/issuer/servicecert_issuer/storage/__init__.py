@@ -1,4 +1,4 @@
-"""Where the issuer keeps its state: its tables, and its statements by name."""
+"""The issuer's tables, and its statements by name."""
 
 from servicecert_worker.storage.queries import read_queries
 

@@ -1,4 +1,4 @@
-"""Keys that are compromised: no certificate is intended with one, whatever turn it comes to (D6)."""
+"""Block compromised keys, so that no turn intends a certificate with one (D6)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,8 +12,8 @@ from . import QUERIES
 async def prepare(
     connection: Connection, happened: Sequence[Happened], _stored: Mapping[str, Stored[State]], _known: None
 ) -> None:
-    """Blocks the keys that this turn tells of: the service's `prepare`. The locks come in their order, after those of the turn's own keys."""
-    told = (each.data for each in happened if isinstance(each, Event))
-    if lost := sorted({data.key_sha256 for data in told if isinstance(data, KeyCompromised)}):
-        await connection.execute(QUERIES["lock_blocked"], lost)
-        await connection.execute(QUERIES["block"], lost)
+    """Block the keys that this turn's events report. Locks are taken in order, after those of the turn's own keys."""
+    reports = (each.data for each in happened if isinstance(each, Event))
+    if keys := sorted({data.key_sha256 for data in reports if isinstance(data, KeyCompromised)}):
+        await connection.execute(QUERIES["lock_blocked"], keys)
+        await connection.execute(QUERIES["block"], keys)

@@ -2,7 +2,7 @@
 select clock_timestamp() as now, (select max(begun_at) from certificates) as last
 
 -- name: block
--- Blocks keys, and wants void what is intended with them and not signed yet.
+-- Block keys, and void the intents with them that are not signed yet.
 with blocked as (
     insert into blocked_keys (key_sha256) select unnest($1::text[]) on conflict do nothing
 )
@@ -28,7 +28,7 @@ from certificates where issuer is not null
 group by issuer order by issuer
 
 -- name: erase
--- E3: of a certificate that is erased the recipients go, and an application that was stopped is no longer to be tried.
+-- E3: erase the recipients of a certificate, and refuse a stopped application.
 with stopped as (
     update certificates set state = 'refused', refusal = 'erased', application = null, findings = null, issuer = null
     where key = $1 and state = 'stopped'
@@ -50,7 +50,7 @@ from certificates where key = any($1::text[])
 -- name: lock_blocked
 select pg_advisory_xact_lock(hashtextextended(current_schema() || '/blocked/' || key_sha256, 0)) from unnest($1::text[]) as k (key_sha256)
 
--- name: on_record
+-- name: recorded_intents
 select c.key, c.issuer, encode(sha256(c.tbs), 'hex') as tbs_sha256, c.state = 'intended' as open, u.key is not null as unwanted
 from certificates c left join unwanted u using (key)
 where c.key = any($1::text[]) and c.tbs is not null
@@ -63,7 +63,7 @@ select (select count(*) from intents where kind = 'sign') as intended,
 select i.key, i.data, c.tbs, c.issuer from intents i join certificates c on c.key = i.key where i.kind = 'sign' and c.state = 'intended'
 
 -- name: recheck_begin
--- The run under way, or a new one.
+-- The current run, or a new one.
 with begun as (
     insert into rechecks default values
     on conflict ((true)) where ended_at is null do update set position = rechecks.position
@@ -76,7 +76,7 @@ select key, issuer, serial, not_before, not_after, key_sha256, tbs, certificate
 from certificates where state = 'issued' and key > $1 order by key limit $2
 
 -- name: recheck_store
--- What came of the part of run $1 that begins at $2, if nobody has stored that part before. Answers whether it is stored here.
+-- Store the result of the part of run $1 that begins at $2, unless it is stored already. Return whether it was stored.
 with stored as (
     update rechecks
     set position = $3, good = good + $4, bad = bad + $5, ended_at = case when $6 then clock_timestamp() end
@@ -92,7 +92,7 @@ found as (
 select exists (select from stored)
 
 -- name: reconcile
--- Everything that must not be, a row for each: what it is, and of which case.
+-- All differences within the tables, a row for each: code, case, words.
 select 'never-finished' as what, c.key,
        'is intended, and no act is open that would sign or end it' as words
 from certificates c where c.state = 'intended' and not exists (select from intents i where i.key = c.key and i.kind = 'sign')
@@ -115,32 +115,32 @@ from certificates c where c.serial is not null group by c.issuer, c.serial havin
 order by 1, 2
 
 -- name: reconcile_audit
--- Everything in which the certificates and the audit differ, a row for each (B6): what it is, and of which case.
-with told as materialized (
+-- All differences between certificates and audit (B6), a row for each: code, case, words.
+with entries as materialized (
     select key, case when entry is json then entry::jsonb end as entry from audit where entry like '%"sign"%'
 ),
 intended as materialized (
     select key, act ->> 'id' as id, act #>> '{facts,issuer}' as issuer, act #>> '{facts,tbs_sha256}' as tbs_sha256
-    from told, jsonb_path_query(entry, '$.intents[*] ? (@.kind == "sign")') as act
+    from entries, jsonb_path_query(entry, '$.intents[*] ? (@.kind == "sign")') as act
 ),
 signed as materialized (
     select key, entry #>> '{happened,id}' as id, entry #>> '{happened,facts,fingerprint}' as fingerprint
-    from told where entry #>> '{happened,result}' = 'sign' and entry #>> '{happened,facts,fingerprint}' is not null
+    from entries where entry #>> '{happened,result}' = 'sign' and entry #>> '{happened,facts,fingerprint}' is not null
 ),
 kept as materialized (
     select key, issuer, encode(sha256(tbs), 'hex') as tbs_sha256, encode(sha256(certificate), 'hex') as fingerprint
     from certificates where serial is not null
 )
-select 'not-audited' as what, key, 'has a serial number, and the audit does not tell that it was intended' as words
+select 'not-audited' as what, key, 'has a serial number, but the audit has no record of its intent' as words
 from (select key, issuer, tbs_sha256 from kept except select key, issuer, tbs_sha256 from intended) as it
 union all
-select 'gone', key, 'was intended as the audit tells, and its certificate is gone or another'
+select 'gone', key, 'was intended according to the audit, but its certificate was deleted or changed'
 from (select key, issuer, tbs_sha256 from intended except select key, issuer, tbs_sha256 from kept) as it
 union all
-select 'end-not-audited', key, 'is issued, and the audit does not tell of its signature'
+select 'end-not-audited', key, 'is issued, but the audit has no record of its signature'
 from (select key, fingerprint from kept where fingerprint is not null except select key, fingerprint from signed) as it
 union all
-select 'not-decided', key, 'was signed, and the audit does not tell that it was intended'
+select 'not-decided', key, 'was signed, but the audit has no record of its intent'
 from (select key, id from signed except select key, id from intended) as it
 order by 1, 2
 
@@ -154,9 +154,9 @@ on conflict (key, kind) do update set id = excluded.id, at = excluded.at
 returning key
 
 -- name: save
--- What begins is inserted, what was stopped and goes on is changed, what ends is added to the row that intended it. A row whose version moved is
--- not counted. Keys are claimed in their order, so that two turns never wait for each other.
-with given as (
+-- Insert new cases, update stopped ones, and add the end of intended ones. A row whose version has changed is not counted.
+-- Keys are claimed in order, so that two turns cannot deadlock.
+with states as (
     select *
     from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::int[], $9::int[], $10::timestamptz[],
                 $11::timestamptz[], $12::text[], $13::text[], $14::timestamptz[], $15::text[], $16::text[], $17::text[], $18::text[])
@@ -169,7 +169,7 @@ begun as (
                               business_id, sign_by, "grant", refusal, application, findings)
     select key, 1, state::certificate_state, issuer, serial, tbs, profile, profile_version, partition, not_before, not_after, key_sha256,
            coalesce(business_id, ''), coalesce(sign_by, now()), "grant"::jsonb, refusal, application::jsonb, findings::jsonb
-    from given where version = 0
+    from states where version = 0
     on conflict (key) do nothing
     returning 1
 ),
@@ -180,7 +180,7 @@ resumed as (
         key_sha256 = g.key_sha256, business_id = coalesce(g.business_id, ''),
         sign_by = coalesce(g.sign_by, now()), "grant" = g."grant"::jsonb, refusal = g.refusal,
         application = g.application::jsonb, findings = g.findings::jsonb, begun_at = now()
-    from given as g
+    from states as g
     where g.version > 0 and c.key = g.key and c.version = g.version
     returning 1
 ),
@@ -199,5 +199,5 @@ select key, issuer, application ->> 'type' as type,
 from certificates where application is not null and ($1::text is null or key = $1) order by begun_at
 
 -- name: voids
--- The serial numbers that were void 24 hours ago: by now every one of them is revoked (D4).
+-- The serial numbers void for 24 hours: all of them are revoked by now (D4).
 select key, issuer, serial from certificates where state = 'voided' and ended_at < now() - interval '24 hours'

@@ -1,4 +1,4 @@
-"""Where the issuer keeps its certificates: one row a case, guarded by the database (migrations/)."""
+"""The table of certificates: one row a case, guarded by the database (migrations/)."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.decider import Conflict, Connection, FactsInvalid, Stored
 
-from ..domain.issuance import Allocated, Grant, Intended, OnRecord, Recorded, Refused, State, Stopped, Voided
+from ..domain.issuance import Allocated, Grant, Intended, Recorded, RecordedIntent, Refused, State, Stopped, Voided
 from ..domain.refusals import KEY_COMPROMISED, KEY_OF_ANOTHER
 from . import QUERIES
 
@@ -47,42 +47,40 @@ class CertificateStore:
         return [Stored(row["key"], row["version"], _state(row)) for row in rows]
 
     async def save(self, connection: Connection, changed: Sequence[Stored[State]]) -> None:
-        """Raises Conflict; FactsInvalid where a serial number is taken or a key is another organisation's; asyncpg's constraint violations where
-        the order of issuing would be broken."""
+        """Store the states. Raise Conflict; FactsInvalid where a serial number is taken or a key may not be certified;
+        asyncpg's constraint violations where the order of issuing would be broken."""
         begun = [_begun(each) for each in changed if not isinstance(each.state, Recorded | Voided)]
         ended = [_ended(each) for each in changed if isinstance(each.state, Recorded | Voided)]
         try:
             saved = await connection.fetchval(QUERIES["save"], *_columns(begun, _BEGUN), *_columns(ended, _ENDED))
-        except asyncpg.UniqueViolationError as taken:
-            raise _refuted(taken) from None
+        except asyncpg.UniqueViolationError as violation:
+            raise _invalid_facts(violation) from None
         if saved != len(changed):
             raise Conflict(f"{len(changed) - saved} of {len(changed)} certificates were changed by another worker.")
 
 
-def _refuted(taken: asyncpg.UniqueViolationError) -> Exception:
-    if taken.constraint_name == "certificates_issuer_serial_key":
-        return FactsInvalid(
-            "A serial number that was drawn is taken: see whether the machine's randomness can be trusted."
-        )
-    if taken.constraint_name == "key_of_another_organisation" and taken.detail is not None:
+def _invalid_facts(violation: asyncpg.UniqueViolationError) -> Exception:
+    if violation.constraint_name == "certificates_issuer_serial_key":
+        return FactsInvalid("The drawn serial number is taken: check the machine's source of randomness.")
+    if violation.constraint_name == "key_of_another_organisation" and violation.detail is not None:
         text = "A key was certified for another organisation meanwhile."
-        return FactsInvalid(text, MappingProxyType({taken.detail: KEY_OF_ANOTHER}))
-    if taken.constraint_name == "key_compromised" and taken.detail is not None:
-        text = "A key was found compromised meanwhile."
-        return FactsInvalid(text, MappingProxyType({taken.detail: KEY_COMPROMISED}))
-    return taken
+        return FactsInvalid(text, MappingProxyType({violation.detail: KEY_OF_ANOTHER}))
+    if violation.constraint_name == "key_compromised" and violation.detail is not None:
+        text = "A key was reported as compromised meanwhile."
+        return FactsInvalid(text, MappingProxyType({violation.detail: KEY_COMPROMISED}))
+    return violation
 
 
-async def on_record(pool: "Pool[Any]", keys: Sequence[str]) -> Mapping[str, OnRecord]:
-    """What is recorded of the intentions of cases, by case."""
+async def recorded_intents(pool: "Pool[Any]", keys: Sequence[str]) -> Mapping[str, RecordedIntent]:
+    """Return the recorded intents of cases, by case."""
     return {
-        row["key"]: OnRecord(row["issuer"], row["tbs_sha256"], row["open"], row["unwanted"])
-        for row in await pool.fetch(QUERIES["on_record"], list(keys))
+        row["key"]: RecordedIntent(row["issuer"], row["tbs_sha256"], row["open"], row["unwanted"])
+        for row in await pool.fetch(QUERIES["recorded_intents"], list(keys))
     }
 
 
 async def count_open(pool: "Pool[Any]") -> Mapping[str, float]:
-    """How many issuances are not at their end: intended, stopped."""
+    """Return the number of open issuances: intended, stopped."""
     row = await pool.fetchrow(QUERIES["open"])
     assert row is not None
     return {name: float(value) for name, value in row.items()}

@@ -1,1 +1,1 @@
-"""The national registers as a snapshot that applications are judged by."""
+"""The national registers, as an in-memory snapshot."""

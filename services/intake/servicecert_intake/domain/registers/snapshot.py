@@ -1,7 +1,4 @@
-"""The national registers as they stand: an immutable snapshot that every application is judged by.
-
-A snapshot shares its parts with the one before it, so that a batch of changes costs only what it changes, however large the registers are.
-"""
+"""The national registers as an immutable snapshot, which shares unchanged parts with the one before."""
 
 import sys
 import unicodedata
@@ -23,19 +20,19 @@ from servicecert_schemas.register import (
 )
 from servicecert_schemas.values import organisation_oid
 
-from .name_index import NameIndex, indexed
+from .name_index import NameIndex, build_index
 
 EntryIds = tuple[str, ...]
 
 
 def normalised(text: str) -> str:
-    """A name as it is compared: composed characters (Unicode NFC), so that two spellings of the same letters are one."""
+    """Return a name for comparison, with composed characters (Unicode NFC)."""
     return unicodedata.normalize("NFC", text)
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """An organisation or a unit of one, as the code service has it (A6). `registered_name` is that of the organisation it belongs to."""
+    """An organisation or a unit of one in the code service (A6). `registered_name` is that of its organisation."""
 
     oid: str
     business_id: str
@@ -49,7 +46,7 @@ class Unit:
     valid_to: date | None
 
     def __str__(self) -> str:
-        """All of it, a part a line."""
+        """Return all fields, one a line."""
         return (
             f"{self.oid}\n{self.business_id}\n{self.registered_name}\n{self.name_fi}\n{self.name_sv}\n{self.abbreviation}\n"
             f"{self.sector}\n{self.kind}\n{self.valid_from}\n{self.valid_to}"
@@ -57,19 +54,19 @@ class Unit:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The long names in either language."""
+        """The long names in both languages."""
         return (self.name_fi,) if self.name_sv in (None, self.name_fi) else (self.name_fi, str(self.name_sv))
 
     def is_valid(self, day: date) -> bool:
-        """Whether the entry is in force on `day`, both ends included."""
+        """Return whether the entry is in force on `day`, both ends included."""
         return self.valid_from <= day and (self.valid_to is None or day <= self.valid_to)
 
 
 @dataclass(frozen=True, repr=False)
 class Registers:
-    """What is known of organisations, Kanta intermediaries and information systems.
+    """Organisations, Kanta intermediaries and information systems.
 
-    Each entry is kept under its id; the indexes hold the ids, since entries of different days may have the same OID, business id or name.
+    Entries are stored by id. The indexes hold ids, since entries of different days may share OID, business id or name.
     """
 
     units: Map[str, Unit] = field(default_factory=Map)
@@ -84,15 +81,15 @@ class Registers:
 
     @property
     def fingerprint(self) -> str:
-        """Tells whether two workers' registers are the same, whatever order and batches they came in."""
+        """The hash of all entries: the same for the same registers, whatever the order and batches of changes."""
         return f"{self.content:032x}"
 
     def units_of(self, business_id: str, day: date) -> Iterator[Unit]:
-        """The units of an organisation that are in force on `day`."""
+        """Return the units of an organisation that are in force on `day`."""
         return self._in_force(self.by_business_id.get(business_id, ()), day)
 
     def organisation(self, business_id: str, day: date) -> Unit | None:
-        """The organisation itself, which has the OID that derives from its business id (A5), or else the first of its units.
+        """Return the organisation with the OID that derives from its business id (A5), or else the first of its units.
 
         A pharmacy may keep its OID while its business id, the pharmacist's, changes.
         """
@@ -103,23 +100,23 @@ class Registers:
         )
 
     def units_named(self, name: str, day: date) -> tuple[Unit, ...]:
-        """The units with exactly this long name in either language."""
+        """Return the units with exactly this long name in either language."""
         return tuple(self._in_force(self.by_name.get(normalised(name), ()), day))
 
     def is_intermediary(self, business_id: str, day: date) -> bool:
-        """Whether THL's register lists a Kanta intermediary on `day` (A9)."""
+        """Return whether THL's register lists a Kanta intermediary on `day` (A9)."""
         listed = (self.intermediaries[entry] for entry in self.intermediary_ids.get(business_id, ()))
         return any(each.valid_from <= day and (each.valid_to is None or day <= each.valid_to) for each in listed)
 
     def system(self, system_id: str) -> RegisteredSystem | None:
-        """The information system with this id in the register."""
+        """Return the information system with this id, or None."""
         entries = self.system_ids.get(system_id, ())
         return self.systems[entries[0]] if entries else None
 
     @cached_property
     def names(self) -> NameIndex:
-        """All long names of any day, made when somebody first asks, and handed on to the snapshots that follow. Some may be gone."""
-        return indexed(self.by_name)
+        """The index of long names of any day, built on first use and passed on: some names may be deleted."""
+        return build_index(self.by_name)
 
     def _in_force(self, entries: EntryIds, day: date) -> Iterator[Unit]:
         return (unit for entry in entries if (unit := self.units[entry]).is_valid(day))
@@ -129,7 +126,7 @@ NO_REGISTERS = Registers()
 
 
 def apply(registers: Registers, changes: Sequence[tuple[str, EventData | None]]) -> Registers:
-    """A new snapshot: entries by their id, None for one that is gone. An event of another type changes nothing."""
+    """Return a new snapshot after changes by entry id; None deletes. An event of another type changes nothing."""
     draft = _Draft(registers)
     for entry_id, event in changes:
         draft.remove(entry_id)
@@ -139,7 +136,7 @@ def apply(registers: Registers, changes: Sequence[tuple[str, EventData | None]])
 
 
 class _Draft:
-    """A snapshot in the making. The mutations are of copies that nobody else sees."""
+    """A snapshot under construction, on private copies."""
 
     def __init__(self, old: Registers) -> None:
         self._units = old.units.mutate()
@@ -158,7 +155,7 @@ class _Draft:
         if isinstance(entry, Organisation):
             self._units[entry_id] = unit = _unit(entry)
             self._added += (name for name in unit.names if name not in self._old.by_name)
-            for index, value in self._places(unit):
+            for index, value in self._index_keys(unit):
                 index[value] = (*index.get(value, ()), entry_id)
         elif isinstance(entry, Intermediary):
             self._intermediaries[entry_id] = entry
@@ -167,13 +164,13 @@ class _Draft:
         else:
             self._systems[entry_id] = entry
             self._system_ids[entry.system_id] = (*self._system_ids.get(entry.system_id, ()), entry_id)
-        self._content ^= _digest(entry_id, self._kept(entry_id))
+        self._content ^= _digest(entry_id, self._stored(entry_id))
 
     def remove(self, entry_id: str) -> None:
-        if (kept := self._kept(entry_id)) is not None:
-            self._content ^= _digest(entry_id, kept)
+        if (stored := self._stored(entry_id)) is not None:
+            self._content ^= _digest(entry_id, stored)
         if (unit := self._units.pop(entry_id, None)) is not None:
-            for index, value in self._places(unit):
+            for index, value in self._index_keys(unit):
                 _drop(index, value, entry_id)
         elif (intermediary := self._intermediaries.pop(entry_id, None)) is not None:
             _drop(self._intermediary_ids, intermediary.business_id, entry_id)
@@ -193,15 +190,15 @@ class _Draft:
             self._content,
         )
         if (names := vars(self._old).get("names")) is not None and (more := names.with_added(self._added)) is not None:
-            # What a frozen value computes once may be known from the start.
+            # Fills the cached property.
             vars(registers)["names"] = more
         return registers
 
-    def _kept(self, entry_id: str) -> Unit | Intermediary | RegisteredSystem | None:
+    def _stored(self, entry_id: str) -> Unit | Intermediary | RegisteredSystem | None:
         return self._units.get(entry_id) or self._intermediaries.get(entry_id) or self._systems.get(entry_id)
 
-    def _places(self, unit: Unit) -> Iterator[tuple[MapMutation[str, EntryIds], str]]:
-        """Where in the indexes a unit stands."""
+    def _index_keys(self, unit: Unit) -> Iterator[tuple[MapMutation[str, EntryIds], str]]:
+        """Yield the indexes of a unit, each with the unit's key in it."""
         yield self._by_oid, unit.oid
         yield self._by_business_id, unit.business_id
         for name in unit.names:
@@ -209,20 +206,20 @@ class _Draft:
 
 
 def _drop(index: MapMutation[str, EntryIds], value: str, entry_id: str) -> None:
-    left = tuple(each for each in index[value] if each != entry_id)
-    if left:
-        index[value] = left
+    remaining = tuple(each for each in index[value] if each != entry_id)
+    if remaining:
+        index[value] = remaining
     else:
         del index[value]
 
 
-def _digest(entry_id: str, kept: object) -> int:
-    """An entry's part of the fingerprint. Of parts that are combined by exclusive or, an entry that goes takes its own away."""
-    return int.from_bytes(blake2b(f"{entry_id}\n{kept}".encode(), digest_size=16).digest())
+def _digest(entry_id: str, entry: object) -> int:
+    """Return an entry's part of the fingerprint. Combining by exclusive or also removes the part of a deleted entry."""
+    return int.from_bytes(blake2b(f"{entry_id}\n{entry}".encode(), digest_size=16).digest())
 
 
 def _unit(entry: Organisation) -> Unit:
-    """The entry with its repeated texts shared: 80,000 of them stay small."""
+    """Return the entry with repeated texts interned, to save memory."""
     names = entry.names
     return Unit(
         entry.oid,

@@ -1,7 +1,7 @@
-"""How a long name is spelt for comparison, so that people's ways of writing the same name come out alike (A6).
+"""Normalise the spelling of long names for suggestions (A6). It never decides whether a name matches.
 
-Letter case, accents, punctuation and double blanks do not count. Words that the two languages share, and their abbreviations, become one word, so does a
-Roman numeral with its digits, and so do the names of towns that people abbreviate. None of this decides whether a name matches: it only finds what to suggest.
+Letter case, accents, punctuation and repeated spaces are ignored. Synonyms in both languages, abbreviations, town names
+and Roman numerals are replaced by one word.
 """
 
 import unicodedata
@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from rapidfuzz import fuzz, process
 
-_ALIKE = (
+_SYNONYMS = (
     "hyvinvointialue hyvinvointialueen hva välfärdsområde välfärdsområdet välfärdsområdes vfo",
     "kuntayhtymä kuntayhtymän ky samkommun samkommunen",
     "oy oyj ab abp osakeyhtiö aktiebolag aktiebolaget",
@@ -43,62 +43,62 @@ _ALIKE = (
     "vaasa vaasan vasa",
     "porvoo porvoon borgå",
 )
-"""Words that mean the same, with their abbreviations; the first of each line stands for all of it."""
+"""Synonyms and abbreviations; each line is replaced by its first word."""
 
-_LEFT_OUT = frozenset({"ja", "och", "and"})
+_IGNORED = frozenset({"ja", "och", "and"})
 _ONES = ("", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix")
 _NUMERALS = {"x" * (number // 10) + _ONES[number % 10]: str(number) for number in range(1, 40)}
 
 
 def without_accents(text: str) -> str:
-    """In lower case, with letters for accented ones, and blanks for all that is neither letter nor digit."""
+    """Return the text in lower case, without accents, with spaces for all but letters and digits."""
     folded = text.casefold()
     if not folded.isascii():
         folded = "".join(each for each in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(each))
     return folded if folded.isalnum() else "".join(each if each.isalnum() else " " for each in folded)
 
 
-_ONE_WORD = MappingProxyType(
+_CANONICAL = MappingProxyType(
     {
         **_NUMERALS,
-        **{without_accents(word): without_accents(words.split()[0]) for words in _ALIKE for word in words.split()},
+        **{without_accents(word): without_accents(words.split()[0]) for words in _SYNONYMS for word in words.split()},
     }
 )
 
 
 _LONG = 6
-_LONG_WORDS = tuple(word for word in _ONE_WORD if len(word) >= _LONG)
+_LONG_WORDS = tuple(word for word in _CANONICAL if len(word) >= _LONG)
 
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """A name as it is compared: its words one after the other without blanks, and in the order of the alphabet."""
+    """A name for comparison: its words joined without spaces, and its words sorted."""
 
     joined: str
     ordered: str
 
 
-def spelt(name: str) -> Spelling:
-    """The spelling of a name in a register."""
-    return _spelling(_ONE_WORD.get(word, word) for word in _words(name))
+def spelling_of(name: str) -> Spelling:
+    """Return the spelling of a name in a register."""
+    return _spelling(_CANONICAL.get(word, word) for word in _words(name))
 
 
-def as_meant(typed: str) -> Spelling:
-    """The spelling of a name that somebody typed: one of the words above is known also with a slip in it."""
-    return _spelling(_ONE_WORD.get(word) or _with_a_slip(word) for word in _words(typed))
+def corrected_spelling(typed: str) -> Spelling:
+    """Return the spelling of a typed name, with typing errors in the words above corrected."""
+    return _spelling(_CANONICAL.get(word) or _corrected(word) for word in _words(typed))
 
 
 def _words(text: str) -> list[str]:
-    return [word for word in without_accents(text).split() if word not in _LEFT_OUT]
+    return [word for word in without_accents(text).split() if word not in _IGNORED]
 
 
-def _with_a_slip(word: str) -> str:
+def _corrected(word: str) -> str:
     if len(word) < _LONG:
         return word
     close = process.extractOne(word, _LONG_WORDS, scorer=fuzz.ratio, score_cutoff=85)
-    return word if close is None else _ONE_WORD[close[0]]
+    return word if close is None else _CANONICAL[close[0]]
 
 
 def _spelling(words: Iterable[str]) -> Spelling:
-    found = list(words)
-    return Spelling("".join(found), " ".join(sorted(found)))
+    listed = list(words)
+    return Spelling("".join(listed), " ".join(sorted(listed)))

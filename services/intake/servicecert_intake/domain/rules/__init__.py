@@ -1,4 +1,4 @@
 """The rules that judge an application: pure functions of the form, the registers and the day.
 
-Each subject is a module of its own; `judgement.judge` asks them all, so that an applicant hears of every deficiency at once (A10).
+Each subject has a module. `judgement.judge` applies them all, so that an applicant sees every deficiency at once (A10).
 """

@@ -1,4 +1,4 @@
-"""Who applies, and whether that organisation may (A5, A8, A11)."""
+"""The applicant, and whether it may apply (A5, A8, A11)."""
 
 from datetime import date
 
@@ -20,13 +20,13 @@ _REGISTERED_AS = {
 
 
 def registered(form: Form, registers: Registers, day: date) -> Unit | None:
-    """The applicant's organisation in the code service on `day`."""
+    """Return the applicant's organisation in the code service on `day`, or None."""
     typed = form.applicant.business_id
     return registers.organisation(typed, day) if is_business_id(typed) else None
 
 
 def business_id(form: Form, organisation: Unit | None) -> Deficiencies:
-    """The business id is right (A5), and the code service has the organisation (A11: or will have it tomorrow)."""
+    """Require a valid business id (A5) of an organisation in the code service (A11: it may be added later)."""
     if organisation is not None:
         return ()
     try:
@@ -38,7 +38,7 @@ def business_id(form: Form, organisation: Unit | None) -> Deficiencies:
 
 
 def of_account(application: Application) -> Deficiencies:
-    """The applicant is the organisation whose account applies (A2): everybody applies in its own name (A8, A9), also a supplier or an intermediary."""
+    """Require that the account's organisation is the applicant (A2), also for suppliers and intermediaries (A8, A9)."""
     typed = application.form.applicant.business_id
     if application.account_of in (None, typed) or not is_business_id(typed):
         return ()
@@ -46,7 +46,7 @@ def of_account(application: Application) -> Deficiencies:
 
 
 def organisation_oid(form: Form, organisation: Unit | None, registers: Registers, day: date) -> Deficiencies:
-    """An organisation OID that was given derives from the business id, or is that of one of the applicant's units (A5)."""
+    """Require that a typed organisation OID derives from the business id, or is that of an own unit (A5)."""
     oid = form.applicant.organisation_oid
     if not oid or organisation is None or oid == derived_oid(organisation.business_id):
         return ()
@@ -56,10 +56,10 @@ def organisation_oid(form: Form, organisation: Unit | None, registers: Registers
 
 
 def capacity(form: Form, organisation: Unit | None, registers: Registers, day: date) -> Deficiencies:
-    """Whether the organisation may apply in the capacity that it states: what the registers say counts, not the applicant (A8).
+    """Require that the registers confirm the capacity that the organisation states (A8).
 
-    A supplier that applies for a system signature certificate in its own name is refused. An organisation that may apply for one, and only stated the
-    wrong capacity, is no such supplier.
+    A supplier's application for a system signature certificate is refused. An organisation that may apply, and only
+    stated the wrong capacity, can correct it.
     """
     if form.applying_as is ApplyingAs.IT_SUPPLIER and not form.type.is_server:
         provides_care = not _kinds(organisation, registers, day).isdisjoint(_REGISTERED_AS.values())
@@ -72,11 +72,11 @@ def capacity(form: Form, organisation: Unit | None, registers: Registers, day: d
 
 
 def _kinds(organisation: Unit | None, registers: Registers, day: date) -> set[OrganisationKind]:
-    """What the organisation and its units are registered as."""
+    """Return the kinds that the organisation and its units are registered as."""
     return set() if organisation is None else {unit.kind for unit in registers.units_of(organisation.business_id, day)}
 
 
 def signatory(form: Form) -> Deficiencies:
-    """An application for a system signature certificate is signed (A8)."""
+    """Require a signatory for a system signature certificate (A8)."""
     signed = form.signatory is not None and form.signatory.name.strip() and form.signatory.title.strip()
     return () if form.type.is_server or signed else (lacking.SIGNATORY_MISSING.deficiency(),)

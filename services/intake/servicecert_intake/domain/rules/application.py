@@ -1,4 +1,4 @@
-"""What the rules judge, and what they find."""
+"""The input and output of the rules."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,7 +11,7 @@ from servicecert_schemas.values import Usage
 
 @dataclass(frozen=True, slots=True)
 class JudgedKey:
-    """The public key of a request: the SHA-256 of its SubjectPublicKeyInfo in hexadecimal, and its family, `rsa` or `ec`."""
+    """A request's public key: the SHA-256 of its SubjectPublicKeyInfo in hexadecimal, and its family, `rsa` or `ec`."""
 
     sha256: str
     family: str
@@ -19,7 +19,7 @@ class JudgedKey:
 
 @dataclass(frozen=True, slots=True)
 class JudgedCsr:
-    """A certificate request after it was examined: its DER in base64 and its key where it is accepted, else the codes of its faults (A4)."""
+    """A judged certificate request: its DER in base64 and its key, or the codes of its faults (A4)."""
 
     der: str | None = None
     faults: tuple[str, ...] = ()
@@ -27,7 +27,7 @@ class JudgedCsr:
 
 
 class Blocked(StrEnum):
-    """Why a key is never certified again: its private half is known to others, or can be computed from another key."""
+    """Why a key is never certified again: its private key is known to others, or can be computed from another key."""
 
     COMPROMISED = "compromised"
     SHARED_PRIME = "shared-prime"
@@ -35,7 +35,7 @@ class Blocked(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """What is recorded of a key: the business id of the organisation it was accepted for first, why it is blocked."""
+    """The record of a key: the business id of its first accepted organisation, and why it is blocked."""
 
     business_id: str | None = None
     blocked: Blocked | None = None
@@ -43,10 +43,10 @@ class KeyRecord:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """An application as it stands: the newest form and attachments, and the newest request, if one came.
+    """An application: the newest form and attachments, and the newest request, if any.
 
-    `account_of` is the business id of the organisation whose account applies, where it is known. `follows_unknown` says that the certificate which is
-    followed was looked up in vain. `key` is what is recorded of the request's key beside it.
+    `account_of` is the business id of the account's organisation, where known. `follows_unknown` is true where the
+    lookup of the followed certificate found none. `key` is the record of the request's key.
     """
 
     form: Form
@@ -59,7 +59,7 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What will be certified, apart from the key. The key usage follows from the type and the key: none is told before a request came."""
+    """What will be certified, apart from the key. The key usage is empty without a request."""
 
     subject: Subject
     names: ServerNames

@@ -1,4 +1,4 @@
-"""What is wrong with the certificate request and its key (A4)."""
+"""Faults of the certificate request and its key (A4)."""
 
 from types import MappingProxyType
 
@@ -10,7 +10,7 @@ _BLOCKED = MappingProxyType({Blocked.COMPROMISED: "key-compromised", Blocked.SHA
 
 
 def request(application: Application, organisation: Unit | None) -> Deficiencies:
-    """Every fault of the request and of its key, if one came. A fault that this version has no words for is told in general ones."""
+    """Return every fault of the request, if any, and of its key. A fault without its own text gets a general one."""
     if application.csr is None:
         return ()
     recorded = key_faults(application.key, None if organisation is None else organisation.business_id)
@@ -18,9 +18,9 @@ def request(application: Application, organisation: Unit | None) -> Deficiencies
 
 
 def key_faults(record: KeyRecord | None, business_id: str | None) -> tuple[str, ...]:
-    """The codes of what forbids to certify a key for an organisation, by its business id where that is known.
+    """Return the codes of the reasons not to certify a key for an organisation.
 
-    A key belongs to the organisation for which it was accepted first, whether its certificate came to be or not.
+    A key belongs to the organisation that it was first accepted for, even if no certificate was issued.
     """
     if record is None:
         return ()

@@ -1,6 +1,6 @@
-"""Everything that an application can lack: its code, the field of the form, and what it does to the case (A10).
+"""All deficiencies of applications: code, field of the form, and severity (A10).
 
-What to do is said in `domain/texts/`, by the code; docs/deficiencies.md shows all of it.
+The texts with what to do are in `domain/texts/`, by code; docs/deficiencies.md shows them all.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,19 +15,16 @@ from servicecert_worker.texts import read_texts
 
 
 class Severity(StrEnum):
-    """What a deficiency does to its case.
-
-    It is returned to be mended (A10), returned and judged again by itself each night (A11), or refused (A8).
-    """
+    """The effect on the case: returned (A10), returned and judged again each night (A11), or refused (A8)."""
 
     RETURNED = "returned"
-    RECHECKED = "rechecked"
+    REASSESSED = "rechecked"
     REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """Something that an application can lack. `key` names its text where a code has a second one."""
+    """A kind of deficiency. `key` names its text where a code has a second one."""
 
     code: str
     field: str
@@ -36,55 +33,55 @@ class Lack:
 
     @property
     def texts(self) -> Texts:
-        """What to do, with places such as `{value}`."""
+        """The text with what to do, with placeholders such as `{value}`."""
         return TEXTS[self.key or self.code]
 
     def deficiency(self, field: str | None = None, **values: str | Sequence[str]) -> Deficiency:
-        """The deficiency, with its places filled in; `field` where one of several is meant, such as `names.dns[2]`."""
+        """Return the deficiency, with placeholders filled in; `field` names one of several, such as `names.dns[2]`."""
         return Deficiency(code=self.code, field=field or self.field, texts=_filled(self.texts, values))
 
 
 def _filled(texts: Texts, values: Mapping[str, str | Sequence[str]]) -> Texts:
-    northern, english = _told(values, "”"), _told(values, "“")
+    northern, english = _quoted(values, "”"), _quoted(values, "“")
     return Texts(sv=texts.sv.format(**northern), fi=texts.fi.format(**northern), en=texts.en.format(**english))
 
 
-def _told(values: Mapping[str, str | Sequence[str]], opening: str) -> dict[str, str]:
-    """The values as they are told: several of them in quotation marks."""
+def _quoted(values: Mapping[str, str | Sequence[str]], opening: str) -> dict[str, str]:
+    """Return the values as text: several of them in quotation marks."""
     return {
-        place: value if isinstance(value, str) else ", ".join(f"{opening}{each}”" for each in value)
-        for place, value in values.items()
+        name: value if isinstance(value, str) else ", ".join(f"{opening}{each}”" for each in value)
+        for name, value in values.items()
     }
 
 
 Deficiencies = tuple[Deficiency, ...]
-"""What a rule finds: none where the rule is kept. A rule that also finds a value gives both, and no value where there are deficiencies."""
+"""The result of a rule: empty where it is met. A rule that also returns a value returns None with deficiencies."""
 
-_RECHECKED, _REFUSED = Severity.RECHECKED, Severity.REFUSED
+_REASSESSED, _REFUSED = Severity.REASSESSED, Severity.REFUSED
 
 BUSINESS_ID_FORM = Lack("business-id-form", "applicant.business_id")
 BUSINESS_ID_CHECK_DIGIT = Lack("business-id-check-digit", "applicant.business_id")
-APPLICANT_NOT_REGISTERED = Lack("applicant-not-registered", "applicant.business_id", _RECHECKED)
+APPLICANT_NOT_REGISTERED = Lack("applicant-not-registered", "applicant.business_id", _REASSESSED)
 APPLICANT_OF_ANOTHER_ACCOUNT = Lack("applicant-of-another-account", "applicant.business_id")
 FOLLOWS_UNKNOWN = Lack("follows-unknown", "follows")
-ORGANISATION_OID_MISMATCH = Lack("organisation-oid-mismatch", "applicant.organisation_oid", _RECHECKED)
-CAPACITY_MISMATCH = Lack("capacity-mismatch", "applying_as", _RECHECKED)
+ORGANISATION_OID_MISMATCH = Lack("organisation-oid-mismatch", "applicant.organisation_oid", _REASSESSED)
+CAPACITY_MISMATCH = Lack("capacity-mismatch", "applying_as", _REASSESSED)
 SUPPLIER_CANNOT_APPLY = Lack("supplier-cannot-apply", "applying_as", _REFUSED)
 SIGNATORY_MISSING = Lack("signatory-missing", "signatory")
-INTERMEDIARY_NOT_LISTED = Lack("intermediary-not-listed", "applying_as", _RECHECKED)
+INTERMEDIARY_NOT_LISTED = Lack("intermediary-not-listed", "applying_as", _REASSESSED)
 INTERMEDIARY_MARK_MISSING = Lack("intermediary-mark-missing", "technical_contact.organisation")
-INTERMEDIARY_MARK_UNFOUNDED = Lack("intermediary-mark-unfounded", "technical_contact.organisation", _RECHECKED)
-UNIT_NOT_FOUND = Lack("unit-not-found", "unit_long_name", _RECHECKED)
-UNIT_NOT_FOUND_BUT_CLOSE = Lack("unit-not-found", "unit_long_name", _RECHECKED, key="unit-not-found-but-close")
-UNIT_OF_ANOTHER = Lack("unit-of-another-organisation", "unit_long_name", _RECHECKED)
-UNIT_NAME_TOO_LONG = Lack("unit-name-too-long", "unit_long_name", _RECHECKED)
-ORGANISATION_NAME_TOO_LONG = Lack("organisation-name-too-long", "applicant.business_id", _RECHECKED)
+INTERMEDIARY_MARK_UNFOUNDED = Lack("intermediary-mark-unfounded", "technical_contact.organisation", _REASSESSED)
+UNIT_NOT_FOUND = Lack("unit-not-found", "unit_long_name", _REASSESSED)
+UNIT_NOT_FOUND_BUT_CLOSE = Lack("unit-not-found", "unit_long_name", _REASSESSED, key="unit-not-found-but-close")
+UNIT_OF_ANOTHER = Lack("unit-of-another-organisation", "unit_long_name", _REASSESSED)
+UNIT_NAME_TOO_LONG = Lack("unit-name-too-long", "unit_long_name", _REASSESSED)
+ORGANISATION_NAME_TOO_LONG = Lack("organisation-name-too-long", "applicant.business_id", _REASSESSED)
 SYSTEM_NAME_UNFIT = Lack("system-name-unfit", "information_system.name")
 SYSTEM_MISSING = Lack("information-system-missing", "information_system")
 CONFORMITY_MISSING = Lack("conformity-certificate-missing", "attachments")
 CONFORMITY_OTHER_SYSTEM = Lack("conformity-certificate-other-system", "attachments")
 CONFORMITY_NOT_VALID = Lack("conformity-certificate-not-valid", "attachments")
-CONFORMITY_UNKNOWN = Lack("conformity-certificate-unknown", "attachments", _RECHECKED)
+CONFORMITY_UNKNOWN = Lack("conformity-certificate-unknown", "attachments", _REASSESSED)
 EMAIL_WRONG = Lack("email-wrong", "orderer.email")
 START_DATE_PAST = Lack("start-date-past", "start_date")
 START_DATE_TOO_LATE = Lack("start-date-too-late", "start_date")
@@ -101,7 +98,7 @@ DNS_NAMES = MappingProxyType(
         for wrong in ("idn", "wildcard", "underscore", "length", "labels", "form", "address")
     }
 )
-"""What is wrong with a host name, by the code of `servicecert_pki.names`."""
+"""Faults of a host name, by the code of `servicecert_pki.names`."""
 
 CSR_REFUSED = Lack("csr-refused", "csr")
 CSR_FAULTS = MappingProxyType(
@@ -110,16 +107,16 @@ CSR_FAULTS = MappingProxyType(
         for code in (*(fault.code for fault in FAULTS), "key-of-another-organisation", "key-shared-prime")
     }
 )
-"""The faults of a request by the code of `servicecert_pki.csr_faults`, and two that the table of keys tells (A4)."""
+"""Faults of a request, by the code of `servicecert_pki.csr_faults`, and two from the table of keys (A4)."""
 
 LACKS: tuple[Lack, ...] = (
     *(each for each in tuple(globals().values()) if isinstance(each, Lack)),
     *DNS_NAMES.values(),
     *CSR_FAULTS.values(),
 )
-"""All of them, each once. A code has a second one where there is more to say, such as the closest names."""
+"""All kinds, each once. A code has a second kind where the text has more to say, such as the closest names."""
 
 SEVERITIES = MappingProxyType({lack.code: lack.severity for lack in LACKS})
-"""What a deficiency does to its case, by its code."""
+"""The severity of each code."""
 
 TEXTS = read_texts("servicecert_intake.domain", "deficiencies", (lack.key or lack.code for lack in LACKS))

@@ -9,11 +9,11 @@ from . import deficiencies as lacking
 from .deficiencies import Deficiencies
 
 MARKS = frozenset({"Kanta-förmedlare", "Kanta-välittäjä"})
-"""What the technical contact's organisation reads where a Kanta intermediary applies in its own name."""
+"""What the technical contact's organisation must read where a Kanta intermediary applies in its own name."""
 
 
 def intermediary(form: Form, registers: Registers, day: date) -> Deficiencies:
-    """Who applies as a Kanta intermediary is listed, and whoever is listed bears the mark, and nobody else does."""
+    """Require that an applying Kanta intermediary is listed, and that listed ones, and no others, have the mark."""
     listed = registers.is_intermediary(form.applicant.business_id, day)
     marked = normalised(form.technical_contact.organisation.strip()) in MARKS
     if listed:

@@ -1,4 +1,4 @@
-"""All rules together: an application is granted, or every deficiency is told at once (A10)."""
+"""Apply all rules: an application is granted, or gets all its deficiencies at once (A10)."""
 
 from collections import Counter
 from datetime import date
@@ -15,11 +15,11 @@ from .application import Application, Grant
 from .deficiencies import SEVERITIES, Deficiencies, Severity
 
 MOST_DEFICIENCIES = 50
-"""How many deficiencies are told, so that a case always fits an event."""
+"""How many deficiencies are reported at most, so that a case always fits an event."""
 
 
 def judge(application: Application, registers: Registers, profiles: Profiles, day: date) -> Grant | Deficiencies:
-    """Judges the application as of `day`. A request that has not come is no deficiency: the case waits for it (A3)."""
+    """Judge the application as of `day`. A missing request is no deficiency: the case waits for it (A3)."""
     form = application.form
     organisation = applicant.registered(form, registers, day)
     matched, wrong_unit = unit.matched_unit(form, organisation, registers, day)
@@ -48,9 +48,9 @@ def judge(application: Application, registers: Registers, profiles: Profiles, da
         *recipients.addresses(form),
         *csr.request(application, organisation),
     )
-    # Every value is found where nothing lacks: the one condition says to the type checker what the rules say.
+    # Without deficiencies all values are present; the conditions are for the type checker.
     if deficiencies or organisation is None or server_names is None or o is None or ou is None or cn is None:
-        return _told(deficiencies)
+        return _limited(deficiencies)
     return Grant(
         Subject(organisation=o, organisational_unit=ou, business_id=organisation.business_id, common_name=cn),
         server_names,
@@ -60,7 +60,7 @@ def judge(application: Application, registers: Registers, profiles: Profiles, da
 
 
 def _key_usage(application: Application, profiles: Profiles) -> tuple[KeyUsage, ...]:
-    """What the key of the request will be for, as its profile says."""
+    """Return the key usage of the request's key, from its profile."""
     if application.csr is None or application.csr.key is None:
         return ()
     return _in_order(profiles[application.form.type].keys[KeyFamily(application.csr.key.family)].usage)
@@ -71,8 +71,8 @@ def _in_order(usage: frozenset[KeyUsage]) -> tuple[KeyUsage, ...]:
     return tuple(each for each in KeyUsage if each in usage)
 
 
-def _told(deficiencies: Deficiencies) -> Deficiencies:
-    """All deficiencies, or of very many the first ones of each code: a hundred wrong host names crowd out nothing else (A10)."""
+def _limited(deficiencies: Deficiencies) -> Deficiencies:
+    """Return the deficiencies, of very many the first of each code: host names do not crowd out others (A10)."""
     seen = Counter[str]()
     ranked = []
     for place, deficiency in enumerate(deficiencies):
@@ -83,5 +83,5 @@ def _told(deficiencies: Deficiencies) -> Deficiencies:
 
 
 def is_final(deficiencies: Deficiencies) -> bool:
-    """Whether one of them cannot be mended by a supplement (A8)."""
+    """Return whether one of them cannot be corrected by a supplement (A8)."""
     return any(SEVERITIES[deficiency.code] is Severity.REFUSED for deficiency in deficiencies)

@@ -1,4 +1,4 @@
-"""What a server certificate names, and what it is used for (the table of the four types)."""
+"""The names and usages of a certificate (the table of the four types)."""
 
 from servicecert_pki.names import NameRefused, check_dns_name, check_ip_address, server_common_name
 from servicecert_schemas.application import Form
@@ -10,11 +10,11 @@ from . import deficiencies as lacking
 from .deficiencies import Deficiencies
 
 _SHOWN = 60
-"""How many characters of a typed name a text repeats."""
+"""How many characters of a typed name a deficiency's text repeats."""
 
 
 def server_names(form: Form) -> tuple[ServerNames | None, Deficiencies]:
-    """The names in their canonical text, each once. A system signature certificate has none."""
+    """Return the names in canonical form, each once. A system signature certificate has none."""
     typed = form.names
     if not form.type.is_server:
         return (None, (lacking.NAMES_NOT_FOR_TYPE.deficiency(),)) if typed.dns or typed.ip else (ServerNames(), ())
@@ -34,7 +34,7 @@ def _dns_names(typed: tuple[str, ...]) -> tuple[list[str], Deficiencies]:
         try:
             good.append(check_dns_name(text.strip()))
         except NameRefused as refused:
-            wrong.append(lacking.DNS_NAMES[refused.code].deficiency(f"names.dns[{place}]", value=shown(text)))
+            wrong.append(lacking.DNS_NAMES[refused.code].deficiency(f"names.dns[{place}]", value=printable(text)))
     if not wrong:
         try:
             server_common_name(good)
@@ -50,19 +50,19 @@ def _ip_addresses(typed: tuple[str, ...]) -> tuple[list[str], Deficiencies]:
         try:
             good.append(str(check_ip_address(text.strip())))
         except NameRefused:
-            wrong.append(lacking.IP_ADDRESS_FORM.deficiency(f"names.ip[{place}]", value=shown(text)))
+            wrong.append(lacking.IP_ADDRESS_FORM.deficiency(f"names.ip[{place}]", value=printable(text)))
     return good, tuple(wrong)
 
 
 def usages(form: Form) -> tuple[tuple[Usage, ...], Deficiencies]:
-    """The extended key usages, each once and in a fixed order. A system signature certificate has none."""
+    """Return the extended key usages, each once and in a fixed order. A system signature certificate has none."""
     chosen = tuple(usage for usage in Usage if usage in form.usages)
     if form.type.is_server:
         return chosen, () if chosen else (lacking.USAGES_MISSING.deficiency(),)
     return (), (lacking.USAGES_NOT_FOR_TYPE.deficiency(),) if chosen else ()
 
 
-def shown(typed: str) -> str:
-    """A typed text as a deficiency repeats it: cut where it is long, so that many deficiencies fit an event, and without what cannot be seen."""
+def printable(typed: str) -> str:
+    """Return a typed text for a deficiency: shortened, so that many fit an event, without unprintable characters."""
     visible = "".join(character if character.isprintable() else "\ufffd" for character in typed[:_SHOWN])
     return visible if len(typed) <= _SHOWN else f"{visible}…"

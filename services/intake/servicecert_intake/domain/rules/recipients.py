@@ -1,4 +1,4 @@
-"""Who receives the certificate and the mails of a case (C1)."""
+"""The recipients of the certificate and the mails of a case (C1)."""
 
 from functools import lru_cache
 
@@ -12,29 +12,29 @@ from .deficiencies import Deficiencies
 
 
 def recipients(form: Form) -> tuple[Recipient, ...]:
-    """Orderer, technical contact and shared mailbox, those whose addresses are right, each address once in its first role.
+    """Return orderer, technical contact and shared mailbox: each valid address once, in its first role.
 
-    A domain has no case and is written in small letters, a local part may have one (RFC 5321 section 2.4).
+    Domains are in lower case; a local part may be case-sensitive (RFC 5321 section 2.4).
     """
-    found: dict[str, Recipient] = {}
-    for role, _, email, name in _addressed(form):
+    by_address: dict[str, Recipient] = {}
+    for role, _, email, name in _addressees(form):
         recipient = _recipient(role, email, name)
         if recipient is not None:
-            found.setdefault(recipient.email, recipient)
-    return tuple(found.values())
+            by_address.setdefault(recipient.email, recipient)
+    return tuple(by_address.values())
 
 
 def addresses(form: Form) -> Deficiencies:
-    """Every e-mail address is one that can be delivered to."""
+    """Require that every e-mail address is valid."""
     return tuple(
         lacking.EMAIL_WRONG.deficiency(field)
-        for role, field, email, name in _addressed(form)
+        for role, field, email, name in _addressees(form)
         if _recipient(role, email, name) is None
     )
 
 
-def _addressed(form: Form) -> tuple[tuple[RecipientRole, str, str, str | None], ...]:
-    """The role, the field, the address as typed, and the name of each."""
+def _addressees(form: Form) -> tuple[tuple[RecipientRole, str, str, str | None], ...]:
+    """Return role, field, typed address and name of each addressee."""
     people = (
         (RecipientRole.ORDERER, "orderer.email", form.orderer.email.strip(), form.orderer.name),
         (
@@ -49,7 +49,7 @@ def _addressed(form: Form) -> tuple[tuple[RecipientRole, str, str, str | None], 
 
 
 def _recipient(role: RecipientRole, email: str, name: str | None) -> Recipient | None:
-    """The recipient, where the address is right."""
+    """Return the recipient, or None for an invalid address."""
     mailbox = _mailbox(email)
     try:
         return None if mailbox is None else Recipient(role=role, email=mailbox, name=name)
@@ -59,13 +59,12 @@ def _recipient(role: RecipientRole, email: str, name: str | None) -> Recipient |
 
 @lru_cache(maxsize=512)
 def _mailbox(email: str) -> str | None:
-    """The address as it is handed to a mail server: one mailbox of a domain in the internet, in A-labels.
+    """Return the address with the domain in A-labels, or None. The local part may be non-ASCII (RFC 6531).
 
-    Whether there is such a domain or mailbox is not looked up. A local part may have letters beyond ASCII (RFC 6531). Each address is asked for twice
-    or more in a turn, and looking at one takes longer than all other rules for it.
+    Whether the domain or mailbox exists is not checked. Cached: validating takes longer than all other rules.
     """
     try:
-        found = validate_email(email, check_deliverability=False, allow_smtputf8=True)
+        address = validate_email(email, check_deliverability=False, allow_smtputf8=True)
     except EmailNotValidError:
         return None
-    return f"{found.local_part}@{found.ascii_domain}"
+    return f"{address.local_part}@{address.ascii_domain}"

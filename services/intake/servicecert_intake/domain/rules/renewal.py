@@ -1,4 +1,4 @@
-"""A renewal beside the certificate that it follows: every difference in subject, names and key usage is shown (A14)."""
+"""Compare a renewal with the certificate that it follows: subject, names and key usage (A14)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from servicecert_worker.texts import read_texts
 from .application import Grant, JudgedKey
 
 _LONGEST = 1_000
-"""How many characters of each value are shown; of lists, what differs is told whole beside them."""
+"""How many characters of each value are shown; the differences of lists are shown whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """A certificate that was issued before for the same account."""
+    """A certificate issued earlier for the same account."""
 
     serial: SerialNumber
     type: CertificateType
@@ -27,25 +27,25 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """What was found of the certificate that an application says to follow, by its number as typed."""
+    """The result of looking up the certificate that an application follows, by its serial number as typed."""
 
     typed: Text
     earlier: Earlier | None
 
 
 LOOK_UP = "look-up"
-"""The act that looks up the certificate which an application follows."""
+"""The kind of the intent that looks up the certificate which an application follows."""
 
 
 class LookUp(BaseModel):
-    """Whose certificate, and its serial number as it was typed."""
+    """The account, and the serial number as typed."""
 
     account_id: str
     typed: str
 
 
 class LookedUp(BaseModel):
-    """What was found."""
+    """The result of a lookup."""
 
     followed: Followed
 
@@ -65,11 +65,11 @@ NOTES = read_texts(
         "extended_key_usage",
     ),
 )
-"""What is said of a key that is used again, and of each field that differs."""
+"""The notes on a reused key and on each field that differs."""
 
 
 def renewal(type: CertificateType, grant: Grant, key: JudgedKey | None, earlier: Earlier) -> Renewal:
-    """What the applicant is shown of a renewal."""
+    """Return the comparison that the applicant sees."""
     shared = key is not None and earlier.key is not None and key.sha256 == earlier.key.sha256
     return Renewal(
         serial=earlier.serial,
@@ -96,15 +96,15 @@ def _differences(type: CertificateType, grant: Grant, earlier: Earlier) -> Itera
 
 
 def _difference(field: str, before: tuple[str, ...], now: tuple[str, ...]) -> Iterator[Difference]:
-    """How two lists differ, whatever their order: both, cut where they are long, and what is no more and what is new, whole."""
-    gone, come = sorted(set(before) - set(now)), sorted(set(now) - set(before))
-    if gone or come:
+    """Yield the difference of two lists, in any order: both, shortened, and the removed and added values, whole."""
+    removed, added = sorted(set(before) - set(now)), sorted(set(now) - set(before))
+    if removed or added:
         yield Difference(
             field=field,
             before=_listed(before),
             now=_listed(now),
-            removed=tuple(gone),
-            added=tuple(come),
+            removed=tuple(removed),
+            added=tuple(added),
             texts=NOTES[field],
         )
 
@@ -115,5 +115,5 @@ def _listed(values: tuple[str, ...]) -> str:
 
 
 def _in_rfc_5280(usages: tuple[KeyUsage, ...]) -> tuple[str, ...]:
-    """The bits' names in RFC 5280, 4.2.1.3: digitalSignature of digital-signature."""
+    """Return the bits' names in RFC 5280, 4.2.1.3, e.g. digitalSignature for digital-signature."""
     return tuple(first + "".join(map(str.capitalize, rest)) for first, *rest in (usage.split("-") for usage in usages))

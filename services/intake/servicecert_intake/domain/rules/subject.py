@@ -1,4 +1,4 @@
-"""The texts of the subject: from the registers and the form, never from the request. At most 64 characters each."""
+"""The subject's fields: from the registers and the form, never from the request. At most 64 characters each."""
 
 from servicecert_pki.names import NameRefused, fitting_text, server_common_name
 from servicecert_schemas.application import Form
@@ -14,26 +14,26 @@ Fitting = tuple[str | None, Deficiencies]
 
 
 def organisation_name(organisation: Unit | None) -> Fitting:
-    """O: the registered name, or where it is too long the abbreviation of the organisation itself."""
+    """Return O: the registered name, or where it is too long the organisation's abbreviation."""
     if organisation is None:
         return None, ()
-    # Where the code service lists units alone, their abbreviations are not the organisation's.
+    # The code service may list only units: their abbreviations are not the organisation's.
     itself = organisation.oid == organisation_oid(organisation.business_id)
     abbreviation = organisation.abbreviation if itself else None
     return _fitting(organisation.registered_name, abbreviation, lacking.ORGANISATION_NAME_TOO_LONG)
 
 
 def unit_name(matched: MatchedUnit | None) -> Fitting:
-    """OU: the long name as matched (A6), or where it is too long its abbreviation."""
+    """Return OU: the matched long name (A6), or where it is too long its abbreviation."""
     if matched is None:
         return None, ()
     return _fitting(matched.long_name, matched.unit.abbreviation, lacking.UNIT_NAME_TOO_LONG)
 
 
 def common_name(form: Form, organisation: str | None, names: ServerNames | None, registers: Registers) -> Fitting:
-    """CN: a server's first host name that fits; else the information system's name; else the organisation's.
+    """Return CN: a server's first host name that fits; else the information system's name; else the organisation's.
 
-    A registered system has its registered name, or the applicant's where that is too long: no register holds an abbreviation.
+    A system's registered name is used, or the typed one where that is too long: registers do not abbreviate systems.
     """
     if form.type.is_server:
         return None if names is None else server_common_name(names.dns), ()

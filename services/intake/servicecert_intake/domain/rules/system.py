@@ -13,9 +13,9 @@ from .deficiencies import Deficiencies, Lack
 
 
 def conformity(application: Application, organisation: Unit | None, registers: Registers, day: date) -> Deficiencies:
-    """A private applicant's system signature certificate needs the system's conformity certificate, in force on `day`.
+    """Require a conformity certificate, in force on `day`, for a private applicant's system signature certificate.
 
-    Private or public is what the code service says. The test type needs none.
+    The code service says who is private. The test type needs none.
     """
     form = application.form
     if (
@@ -32,10 +32,7 @@ def conformity(application: Application, organisation: Unit | None, registers: R
 
 
 def _lack(system: InformationSystem | None, attached: list[Attachment], registers: Registers, day: date) -> Lack | None:
-    """What is missing for one of the attached certificates to count: the last of the conditions that none of them meets.
-
-    Where no system is named, a certificate of any may be the right one.
-    """
+    """Return the first condition that no attached certificate meets, or None. Any system counts if none is named."""
     if not attached:
         return lacking.CONFORMITY_MISSING
     of_system = [each for each in attached if system is None or each.system_id == system.system_id]

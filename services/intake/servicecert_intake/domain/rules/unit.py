@@ -1,4 +1,4 @@
-"""The organisational unit: the long name exactly as the code service has it on the day (A6)."""
+"""The organisational unit: its long name must be exactly that of the code service on the day (A6)."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -8,7 +8,7 @@ from itertools import islice
 from servicecert_schemas.application import Form
 from servicecert_schemas.case import Deficiency
 
-from ..registers.name_index import NameIndex, indexed, ranked
+from ..registers.name_index import NameIndex, build_index, rank
 from ..registers.snapshot import Registers, Unit, normalised
 from . import deficiencies as lacking
 from .deficiencies import Deficiencies
@@ -16,12 +16,12 @@ from .deficiencies import Deficiencies
 SUGGESTIONS = 3
 
 MANY = 1_000
-"""From how many names of an organisation on they are indexed: to spell each anew takes some 10 ms for so many."""
+"""Above this number of names an organisation's names are indexed: ranking so many takes some 10 ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class MatchedUnit:
-    """The unit and its long name in the language that was matched."""
+    """A unit and its long name in the matched language."""
 
     unit: Unit
     long_name: str
@@ -30,11 +30,11 @@ class MatchedUnit:
 def matched_unit(
     form: Form, organisation: Unit | None, registers: Registers, day: date
 ) -> tuple[MatchedUnit | None, Deficiencies]:
-    """The applicant's unit with exactly the long name that was typed."""
+    """Return the applicant's unit with exactly the typed long name."""
     named = registers.units_named(form.unit_long_name, day)
     if not named:
         return None, (_not_found(form.unit_long_name, organisation, registers, day),)
-    # Without a registered applicant nothing can be said about whose unit it is: the business id has its own deficiency.
+    # Without a registered applicant the unit's owner cannot be checked: the business id has its own deficiency.
     if organisation is None:
         return None, ()
     own = [unit for unit in named if unit.business_id == organisation.business_id]
@@ -51,10 +51,10 @@ def _not_found(typed: str, organisation: Unit | None, registers: Registers, day:
 
 
 def suggested(typed: str, organisation: Unit | None, registers: Registers, day: date) -> tuple[str, ...]:
-    """The closest long names that are in force: the applicant's own where any is close, else of the whole register."""
+    """Return the closest long names in force: the applicant's own if any is close, else those of the whole register."""
     if organisation is not None:
         own = frozenset(name for unit in registers.units_of(organisation.business_id, day) for name in unit.names)
-        close = ranked(typed, own) if len(own) <= MANY else _index_of_many(own).closest(typed)
+        close = rank(typed, own) if len(own) <= MANY else _index_of_many(own).closest(typed)
         if close:
             return tuple(close[:SUGGESTIONS])
     in_force = (name for name in registers.names.closest(typed) if registers.units_named(name, day))
@@ -63,5 +63,5 @@ def suggested(typed: str, organisation: Unit | None, registers: Registers, day: 
 
 @lru_cache(maxsize=4)
 def _index_of_many(names: frozenset[str]) -> NameIndex:
-    """The index of the names of one of the few organisations that have so many."""
-    return indexed(names)
+    """Return the cached index of a large organisation's names."""
+    return build_index(names)

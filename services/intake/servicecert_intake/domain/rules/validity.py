@@ -1,4 +1,4 @@
-"""When the certificate starts and how long it is valid (A14, B1)."""
+"""The certificate's start and length of validity (A14, B1)."""
 
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -15,7 +15,7 @@ LATEST_START = timedelta(days=60)
 
 
 def start_date(form: Form, day: date) -> Deficiencies:
-    """A start date that was asked for is today or at most 60 days ahead (A14)."""
+    """Require that a requested start date is today or at most 60 days ahead (A14)."""
     if form.start_date is None:
         return ()
     if form.start_date < day:
@@ -26,38 +26,38 @@ def start_date(form: Form, day: date) -> Deficiencies:
 
 
 def validity_days(form: Form, profile: Profile, day: date) -> Deficiencies:
-    """A longer validity than the type has is refused (B1). A start date that cannot be is counted as none.
+    """Require that the requested validity is no longer than the type allows (B1). An invalid start date is ignored.
 
-    How many days two years are depends on when they begin: what is accepted can be granted whenever the certificate is made in time.
+    The number of days in two years depends on the start: an accepted length is valid for every possible start.
     """
     if form.validity_days is None:
         return ()
-    most = min(_longest(profile, begins) for begins in _beginnings(form, profile, day))
+    most = min(_longest(profile, start) for start in _possible_starts(form, profile, day))
     return () if form.validity_days <= most else (lacking.VALIDITY_TOO_LONG.deficiency(days=str(most)),)
 
 
-def _longest(profile: Profile, begins: datetime) -> int:
-    """How many days a certificate of the type is valid at most."""
-    longest = validity(profile, begins)
+def _longest(profile: Profile, start: datetime) -> int:
+    """Return the longest validity of the type in days."""
+    longest = validity(profile, start)
     return (longest.not_after - longest.not_before).days + 1
 
 
-def _beginnings(form: Form, profile: Profile, day: date) -> tuple[datetime, datetime]:
-    """The first and the last moment at which the certificate can begin: when it is made, until delivery is due (A13), or on a later day that was asked for.
+def _possible_starts(form: Form, profile: Profile, day: date) -> tuple[datetime, datetime]:
+    """Return first and last possible start: today, backdated, until delivery is due (A13), or a later requested day.
 
-    The number of days changes once at most between the two.
+    The number of days changes at most once between the two.
     """
-    first, last = _begin_of(day) - profile.backdating, _begin_of(due_day(day) + timedelta(days=1))
+    first, last = _start_of(day) - profile.backdating, _start_of(due_day(day) + timedelta(days=1))
     if form.start_date is None or form.start_date <= day or start_date(form, day):
         return first, last
-    asked = _begin_of(form.start_date)
-    return asked, max(asked, last)
+    requested = _start_of(form.start_date)
+    return requested, max(requested, last)
 
 
-def _begin_of(day: date) -> datetime:
+def _start_of(day: date) -> datetime:
     return datetime.combine(day, time(), HELSINKI).astimezone(UTC)
 
 
 def follows(application: Application) -> Deficiencies:
-    """The certificate that an application follows is one of the account's (A14). Of another account's nothing is told."""
+    """Require that the followed certificate is one of the account's (A14). Another account's is not disclosed."""
     return (lacking.FOLLOWS_UNKNOWN.deficiency(),) if application.follows_unknown else ()

@@ -1,4 +1,4 @@
--- Cases, and the guard of their steps: `case.STEPS` says the same, and a test holds the two together.
+-- Cases, and the guard of their transitions: a test compares it with ALLOWED_TRANSITIONS in tests/services/intake/steps.py.
 
 CREATE TYPE case_state AS ENUM (
     'submitted',
@@ -20,7 +20,7 @@ CREATE TABLE cases (
     state case_state NOT NULL,
     account_id text NOT NULL,
     body jsonb NOT NULL,
-    -- It follows from the body, so that it is true whoever writes.
+    -- Generated from the body, so that it is always right.
     serial text GENERATED ALWAYS AS (body -> 'certificate' ->> 'serial') STORED,
     CHECK (state NOT IN ('issued', 'delivered') OR body -> 'certificate' <> 'null'),
     CHECK (state NOT IN ('revocation-requested', 'revoked') OR body -> 'revocation' <> 'null'),
@@ -59,8 +59,8 @@ WHEN (
 )
 EXECUTE FUNCTION refuse_step();
 
--- Every key that an application ever came with: whose it is, from its first acceptance on, and whether it is blocked (A4). A row is made when the key
--- is seen and never deleted; that two turns write it is what keeps two organisations from the same key.
+-- Every key of any application: its owner, from the first acceptance on, and whether it is blocked (A4). A row is written when the key is
+-- seen, and never deleted; its lock keeps two organisations from the same key.
 CREATE TABLE keys (
     key_sha256 text PRIMARY KEY CHECK (key_sha256 ~ '^[0-9a-f]{64}$'),
     rsa_spki bytea, -- of an RSA key its SubjectPublicKeyInfo: all moduli are searched for shared primes

@@ -1,5 +1,5 @@
--- One row a case: the certificate that is intended, issued, refused or void, or the application that was stopped before anything was intended (B2, B3).
--- The database itself refuses a second serial, other bytes and a step back.
+-- One row a case: a certificate that is intended, issued, refused or void, or an application stopped before its intent (B2, B3).
+-- The database refuses a second serial number, other bytes and a transition back.
 create type certificate_state as enum ('intended', 'issued', 'refused', 'stopped', 'voided');
 
 create table certificates (
@@ -19,7 +19,7 @@ create table certificates (
     "grant" jsonb,
     certificate bytea,
     refusal text,
-    -- Of a stopped application all that is needed to try it anew.
+    -- All that is needed to retry a stopped application.
     application jsonb,
     findings jsonb,
     begun_at timestamptz not null default now(),
@@ -30,7 +30,7 @@ create table certificates (
     constraint certificates_code check ((state in ('refused', 'voided')) = (refusal is not null)),
     constraint certificates_stopped check (
         (state = 'stopped') = (application is not null) and (state = 'stopped') = (findings is not null)),
-    -- A stopped application has its CA and nothing else of a certificate; one that is refused has nothing.
+    -- A stopped application has a CA but nothing else of a certificate; a refused one has nothing.
     constraint certificates_whole check (
         num_nulls(issuer, serial, tbs, profile, profile_version, partition, not_before, not_after, key_sha256, "grant")
         = case state when 'refused' then 10 when 'stopped' then 9 else 0 end
@@ -38,7 +38,7 @@ create table certificates (
 ) with (toast_tuple_target = 8160); -- Certificates do not compress, and a row is read whole.
 create index certificates_key_sha256 on certificates (key_sha256);
 create index certificates_begun_at on certificates (begun_at);
--- A stopped row leaves it when it goes on; what is intended and issued never comes in, so that its update touches no index.
+-- A stopped row leaves the index when it continues; intended and issued rows never enter it, so their updates touch no index.
 create index certificates_stopped_since on certificates (begun_at) where application is not null;
 
 -- Keys that are compromised are never certified again (D6).
@@ -59,7 +59,7 @@ create table key_owners (
     business_id text not null
 );
 
--- Whoever intends a certificate and whoever blocks its key come one after the other: either the intention sees the block, or the block the intention.
+-- Intending a certificate and blocking its key are serialised: either the intent sees the block, or the block the intent.
 create function certificates_claim_key(key text, claimed text, claimant text) returns void language plpgsql as $$
 begin
     perform pg_advisory_xact_lock_shared(hashtextextended(current_schema() || '/blocked/' || claimed, 0));
@@ -74,8 +74,7 @@ begin
     end if;
 end $$;
 
--- B2: bytes that are not durable as intended are never signed, so a row begins without a certificate, and the only steps of an intention are to have
--- one or to end void.
+-- B2: only stored intents are signed, so a row begins without a certificate, and an intent ends with a certificate or void.
 create function certificates_begin() returns trigger language plpgsql as $$
 begin
     if new.state in ('issued', 'voided') then
@@ -112,7 +111,7 @@ before update of key, version, state, issuer, serial, tbs, profile, profile_vers
                  refusal, business_id, sign_by, application, findings, begun_at, ended_at
 on certificates for each row execute function certificates_step();
 
--- E3: the recipients of a certificate can be erased; all else stays as it is guarded.
+-- E3: the recipients of a certificate can be erased, and nothing else.
 create function certificates_erase() returns trigger language plpgsql as $$
 begin
     raise exception 'of the grant of % only the recipients are ever erased', old.key using errcode = 'check_violation';
@@ -127,14 +126,14 @@ begin
 end $$;
 create trigger certificates_stay before delete on certificates for each row execute function certificates_stay();
 
--- Whose intentions operators want void. Whoever holds the act heeds it, unless it is signed before.
+-- The intents to be voided, unless they are signed first.
 create table unwanted (
     key text primary key references certificates,
     reason text not null check (reason <> ''),
     asked_at timestamptz not null default now()
 );
 
--- One row a run through the stock: how far it has come, and how many certificates were good and bad. A run that is not at its end is gone on with.
+-- One row for each check of all issued certificates: its position and counts. An unfinished run is continued.
 create table rechecks (
     id bigint generated always as identity primary key,
     began_at timestamptz not null default now(),
@@ -143,7 +142,7 @@ create table rechecks (
     good bigint not null default 0 check (good >= 0),
     bad bigint not null default 0 check (bad >= 0)
 );
--- At most one run is under way.
+-- At most one run is unfinished.
 create unique index rechecks_under_way on rechecks ((true)) where ended_at is null;
 
 create table recheck_findings (

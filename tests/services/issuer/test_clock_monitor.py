@@ -1,10 +1,10 @@
-"""Whether the machine's clock is trusted."""
+"""The monitor of the machine's clock."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from servicecert_issuer.effects.clock_sense import ClockSense, steady_clock
+from servicecert_issuer.effects.clock_monitor import ClockMonitor, steady_clock
 
 NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -12,12 +12,12 @@ HOUR = timedelta(hours=1)
 
 
 class Clocks:
-    """A machine's clock that somebody sets, its steady clock, and PostgreSQL's."""
+    """A machine's settable clock, its monotonic clock, and PostgreSQL's."""
 
     def __init__(self) -> None:
         self.wall = self.database = NOW
         self.steady = 1000.0
-        self.sense = ClockSense(MINUTE, lambda: self.wall, lambda: self.steady)
+        self.monitor = ClockMonitor(MINUTE, lambda: self.wall, lambda: self.steady)
 
     def pass_(self, time: timedelta) -> None:
         self.wall += time
@@ -25,21 +25,21 @@ class Clocks:
         self.steady += time.total_seconds()
 
     def compare(self, last: datetime | None = None) -> str | None:
-        self.sense.compare(self.wall, self.database, last)
-        return self.sense.fault()
+        self.monitor.compare(self.wall, self.database, last)
+        return self.monitor.fault()
 
 
 @pytest.fixture
 def clocks() -> Clocks:
     made = Clocks()
-    assert made.sense.fault() is not None, "a clock that was not compared yet is not trusted"
+    assert made.monitor.fault() is not None, "a clock that was not compared yet is not trusted"
     assert made.compare() is None
     return made
 
 
 def test_time_that_passes_is_no_jump(clocks: Clocks) -> None:
     clocks.pass_(400 * 24 * HOUR)
-    assert clocks.sense.fault() is None
+    assert clocks.monitor.fault() is None
     assert clocks.compare() is None
 
 
@@ -48,7 +48,7 @@ def test_time_that_passes_is_no_jump(clocks: Clocks) -> None:
 def test_jump_stops_at_once_and_until_it_is_taken_back(clocks: Clocks, jump: timedelta, with_database: bool) -> None:
     clocks.wall += jump
     clocks.database += jump if with_database else timedelta()
-    assert f"{jump.total_seconds():+.0f} s" in (clocks.sense.fault() or "")
+    assert f"{jump.total_seconds():+.0f} s" in (clocks.monitor.fault() or "")
     clocks.pass_(HOUR)
     assert clocks.compare() is not None, "PostgreSQL's word alone does not make a jump right: it may be on this machine"
     clocks.wall -= jump
@@ -68,7 +68,7 @@ def test_small_corrections_never_add_up_to_a_jump(clocks: Clocks) -> None:
 def test_clock_that_differs_from_postgresql_is_not_trusted(off: timedelta) -> None:
     clocks = Clocks()
     clocks.wall += off
-    clocks.sense = ClockSense(MINUTE, lambda: clocks.wall, lambda: clocks.steady)
+    clocks.monitor = ClockMonitor(MINUTE, lambda: clocks.wall, lambda: clocks.steady)
     assert f"{off.total_seconds():+.0f} s" in (clocks.compare() or "")
     clocks.database += off
     assert clocks.compare() is None
@@ -77,21 +77,21 @@ def test_clock_that_differs_from_postgresql_is_not_trusted(off: timedelta) -> No
 def test_slow_answer_is_no_difference(clocks: Clocks) -> None:
     before, answered = clocks.wall, clocks.database
     clocks.pass_(5 * MINUTE)
-    clocks.sense.compare(before, answered + MINUTE, None)
-    assert clocks.sense.fault() is None
+    clocks.monitor.compare(before, answered + MINUTE, None)
+    assert clocks.monitor.fault() is None
 
 
-def test_clock_before_the_last_intention_is_not_trusted() -> None:
+def test_clock_before_the_last_intent_is_not_trusted() -> None:
     clocks = Clocks()
-    assert "before the last intention recorded" in (clocks.compare(NOW + HOUR) or "")
+    assert "before the last recorded intent" in (clocks.compare(NOW + HOUR) or "")
     clocks.pass_(HOUR)
     assert clocks.compare(NOW + HOUR) is None
 
 
 async def test_metrics_show_it(clocks: Clocks) -> None:
-    assert await clocks.sense.shown() == {"issuer": 0.0}
+    assert await clocks.monitor.gauge() == {"issuer": 0.0}
     clocks.wall += HOUR
-    assert await clocks.sense.shown() == {"issuer": 1.0}
+    assert await clocks.monitor.gauge() == {"issuer": 1.0}
 
 
 def test_steady_clock_goes_on() -> None:
@@ -106,11 +106,11 @@ async def test_database_that_does_not_answer_leaves_what_was_known(clocks: Clock
             raise error
 
     if isinstance(error, OSError):
-        await clocks.sense.look(Away())
-        assert clocks.sense.fault() is None
+        await clocks.monitor.poll(Away())
+        assert clocks.monitor.fault() is None
     else:
         with pytest.raises(ValueError, match=r"^$"):
-            await clocks.sense.look(Away())
+            await clocks.monitor.poll(Away())
 
 
 async def test_alarm_is_given_once_and_taken_back_once(clocks: Clocks, caplog: pytest.LogCaptureFixture) -> None:
@@ -118,8 +118,8 @@ async def test_alarm_is_given_once_and_taken_back_once(clocks: Clocks, caplog: p
         async def fetchrow(self, _: str) -> dict[str, datetime | None]:
             return {"now": clocks.database, "last": None}
 
-    clocks.sense._look_seconds = 0.0
-    watching = asyncio.create_task(clocks.sense.watch(Asked()))
+    clocks.monitor._poll_seconds = 0.0
+    watching = asyncio.create_task(clocks.monitor.watch(Asked()))
     for jump in (HOUR, -HOUR):
         clocks.wall += jump
         seen = len(caplog.records)

@@ -10,7 +10,7 @@ from servicecert_intake.domain.deadlines import due_time
 from servicecert_intake.domain.decide import decide
 from servicecert_intake.domain.knowledge import Knowledge
 from servicecert_intake.domain.registers.snapshot import Registers, apply
-from servicecert_intake.domain.rules import recheck
+from servicecert_intake.domain.rules import reassessment
 from servicecert_intake.domain.rules.deficiencies import SEVERITIES, Severity
 from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.case import CaseChanged, CaseState
@@ -26,7 +26,7 @@ MISSING = {"applicant": {"business_id": "0204819-8"}, "unit_long_name": "Uudensa
 
 @pytest.fixture
 def later(registers: Registers) -> Registers:
-    """The registers after the fresh pharmacy was entered."""
+    """The registers after the new pharmacy was entered."""
     entry = Organisation(
         oid="1.2.246.10.2048198",
         business_id="0204819-8",
@@ -41,7 +41,7 @@ def later(registers: Registers) -> Registers:
 
 @pytest.fixture
 def night(profiles):
-    """What follows when a recheck is due of a case of the applicant's own account."""
+    """Return the decision when the reassessment of a case of the own account is due."""
 
     def night(case: Case | None, registers: Registers, now: datetime = NIGHT, kind: str = "recheck") -> Decision[Case]:
         known = Knowledge(registers) if case is None else from_own_account(Knowledge(registers), case.form)
@@ -51,8 +51,8 @@ def night(profiles):
 
 
 def rechecks(decision):
-    """The moments at which the case is to be judged again; None where it is not any more."""
-    return [each.at for each in decision.deadlines if each.kind == recheck.RECHECK]
+    """Return the times of the next reassessment; None where it is cancelled."""
+    return [each.at for each in decision.deadlines if each.kind == reassessment.REASSESS]
 
 
 def test_A11_what_the_registers_can_mend_is_judged_again_the_next_night(submit, registers):
@@ -132,20 +132,20 @@ def test_A11_a_supplement_is_judged_as_of_its_own_day(submit, happen, happenings
 
 @pytest.mark.parametrize("now", [NOW, datetime(2026, 3, 28, 22, tzinfo=UTC), datetime(2026, 10, 24, 22, tzinfo=UTC)])
 def test_A11_the_cases_of_a_night_are_spread_over_two_hours_also_when_the_clocks_change(now):
-    times = [recheck.next_night(UUID(int=number), now) for number in range(1_000)]
+    times = [reassessment.next_night(UUID(int=number), now) for number in range(1_000)]
     assert timedelta(minutes=110) < max(times) - min(times) < timedelta(hours=2)
     assert min(times).astimezone(HELSINKI).time().hour == 2
     assert all(now < each < now + timedelta(hours=26) for each in times)
 
 
 def test_A11_before_its_minute_of_the_night_a_case_waits_for_that_and_after_it_for_the_next():
-    minute = recheck.next_night(UUID(int=5), NOW)
-    assert recheck.next_night(UUID(int=5), minute - timedelta(minutes=1)) == minute
-    assert recheck.next_night(UUID(int=5), minute) == minute + timedelta(days=1)
+    minute = reassessment.next_night(UUID(int=5), NOW)
+    assert reassessment.next_night(UUID(int=5), minute - timedelta(minutes=1)) == minute
+    assert reassessment.next_night(UUID(int=5), minute) == minute + timedelta(days=1)
 
 
 def test_A11_every_answer_of_a_register_may_change_by_itself():
-    assert {code for code, severity in SEVERITIES.items() if severity is Severity.RECHECKED} == {
+    assert {code for code, severity in SEVERITIES.items() if severity is Severity.REASSESSED} == {
         "applicant-not-registered",
         "organisation-oid-mismatch",
         "capacity-mismatch",

@@ -1,4 +1,4 @@
-"""An issuer without Kafka: its turns on a real database, its acts when a test says so. A new stand on the same database is a restart."""
+"""An issuer without Kafka, on a real database; intents are done on request. A second harness is a restart."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import asyncpg
 from servicecert_issuer.domain.decide import EXAMINE, SIGN, Decide, belated, is_relevant
 from servicecert_issuer.domain.examine import Examine, IssuingContext
 from servicecert_issuer.domain.issuance import SigningOrder, State
-from servicecert_issuer.effects.sign import ExamineAnew, Sign
+from servicecert_issuer.effects.sign import ExamineStopped, Sign
 from servicecert_issuer.storage.prepare import prepare
-from servicecert_issuer.storage.store import CertificateStore, on_record
+from servicecert_issuer.storage.store import CertificateStore, recorded_intents
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted
 from servicecert_schemas.codec import to_record
@@ -35,12 +35,11 @@ OWNER = 7
 
 
 @dataclass
-class Stand:
-    """`now` is the issuer's clock, `fault` what is wrong with it, `tasks` the acts that are decided and not done yet,
-    `outcomes` what its turns did."""
+class IssuerHarness:
+    """`now` is the issuer's clock, `fault` its fault, `tasks` the open intents, `outcomes` those of its turns."""
 
     pool: Pool
-    issuing: IssuingContext
+    context: IssuingContext
     keys: Mapping[str, SigningKey]
     random: Callable[[int], bytes] | None = None
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -51,9 +50,13 @@ class Stand:
     def __post_init__(self) -> None:
         numbers = count(1)
         random = self.random or (lambda octets: next(numbers).to_bytes(octets))
-        examine = Examine(self.issuing, random, lambda: self.now, lambda: self.fault)
+        examine = Examine(self.context, random, lambda: self.now, lambda: self.fault)
         sign = Sign(
-            self.issuing.authority, self.keys, lambda: self.now, lambda: self.fault, partial(on_record, self.pool)
+            self.context.authority,
+            self.keys,
+            lambda: self.now,
+            lambda: self.fault,
+            partial(recorded_intents, self.pool),
         )
         self.service: Service[State, None] = Service(
             "issuer",
@@ -62,7 +65,7 @@ class Stand:
             Decide(timedelta(days=7)),
             examine,
             is_relevant,
-            effects={SIGN: Effect(SigningOrder, sign), EXAMINE: Effect(ApplicationAccepted, ExamineAnew(examine))},
+            effects={SIGN: Effect(SigningOrder, sign), EXAMINE: Effect(ApplicationAccepted, ExamineStopped(examine))},
             prepare=prepare,
             belated=belated,
         )
@@ -80,12 +83,12 @@ class Stand:
         self.outcomes.append(outcome)
 
     async def _settle(self) -> None:
-        """What a turn intended whose answer was lost is adopted by whoever comes next."""
+        """Intents of a turn with a lost answer are adopted later."""
 
     async def happen(
         self, *happened: ApplicationAccepted | AcceptedWithdrawn | KeyCompromised | Event | Due | Result
     ) -> None:
-        """Takes a turn over all of it."""
+        """Handle all of it in one turn."""
         for each in happened:
             if isinstance(each, Result):
                 self.loop.give_result(each)
@@ -94,7 +97,7 @@ class Stand:
         await self.loop._round(_NoSource(), 0)
 
     async def act(self) -> list[Result]:
-        """Does what is to be done, once; what cannot be done stays."""
+        """Do the open intents once. Those to be retried stay open."""
         tasks, self.tasks = self.tasks, []
         results = []
         for task in tasks:
@@ -106,42 +109,42 @@ class Stand:
         return results
 
     async def issue(self, *applications: ApplicationAccepted) -> None:
-        """The whole way of some applications, as far as it goes now."""
+        """Handle applications, and do their intents once."""
         await self.happen(*applications)
         await self.finish()
 
     async def finish(self) -> None:
-        """Does what is open, and takes in what came of it."""
+        """Do the open intents, and handle their results."""
         if results := await self.act():
             await self.happen(*results)
 
     async def adopt(self) -> None:
-        """Takes over what a dead issuer left."""
+        """Adopt the open intents of a dead issuer."""
         for row in await self.pool.fetch("select id, key, kind, data, since from intents order by since"):
             data = self.service.effects[row["kind"]].data.model_validate_json(row["data"])
             self.tasks.append(Task(row["id"], row["key"], row["kind"], data, row["since"]))
 
     async def state(self, case_id: UUID | str) -> State | None:
         async with self.pool.acquire() as connection:
-            found: Sequence[Stored[State]] = await self.service.store.load(connection, [str(case_id)])
-        return found[0].state if found else None
+            rows: Sequence[Stored[State]] = await self.service.store.load(connection, [str(case_id)])
+        return rows[0].state if rows else None
 
-    async def told(self) -> list[str]:
-        """The last words of the types of the events that were decided, in order."""
+    async def published(self) -> list[str]:
+        """Return the last words of the types of the published events, in order."""
         rows = await self.pool.fetch("select type from outbox order by id")
         return [row["type"].removesuffix(".v1").rpartition(".")[2] for row in rows]
 
     async def intents(self) -> int:
-        found: int = await self.pool.fetchval("select count(*) from intents")
-        return found
+        count: int = await self.pool.fetchval("select count(*) from intents")
+        return count
 
     async def parked(self) -> int:
-        found: int = await self.pool.fetchval("select count(*) from parked")
-        return found
+        count: int = await self.pool.fetchval("select count(*) from parked")
+        return count
 
 
 class _NoSource:
-    """Nothing comes from topics."""
+    """A source without records."""
 
     def take(self, _: int) -> list[Record]:
         return []
@@ -152,6 +155,6 @@ class _NoSource:
 
 def _arrival(what: ApplicationAccepted | AcceptedWithdrawn | KeyCompromised | Event) -> Arrival:
     event = what if isinstance(what, Event) else Event(uuid4(), what.key(), what, datetime.now(UTC))
-    made = to_record(event.data, source="/intake", id=event.id, time=event.time)
-    record = Record(made.topic, 0, 0, made.key, made.headers, made.value, event.time)
+    out = to_record(event.data, source="/intake", id=event.id, time=event.time)
+    record = Record(out.topic, 0, 0, out.key, out.headers, out.value, event.time)
     return Arrival(record, event)
