@@ -24,7 +24,7 @@ COMMAND = "python -m servicecert_schemas.export"
 
 
 def json_schema(event: type[EventData]) -> Document:
-    """Return the JSON Schema 2020-12 of an event's data. Fields with a default are optional, unknown ones are ignored."""
+    """Return the JSON Schema 2020-12 of an event's data. Fields with a default are optional, unknown ones ignored."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": dataschema(event.TYPE),

@@ -60,7 +60,7 @@ class Topic:
         The index files are small, because a broker preallocates them for each segment.
         """
         compaction = {
-            # Erased data leave the disk within a week (E3). The tombstone stays for readers that were down for long.
+            # Erased data leave the disk within a week (E3). Tombstones stay as long as topics, for slow readers.
             "max.compaction.lag.ms": _milliseconds(timedelta(days=7)),
             "delete.retention.ms": _milliseconds(timedelta(days=90)),
         }

@@ -70,7 +70,7 @@ class Settings(BaseSettings):
             "the first that answers is used",
         ),
     ]
-    smtp_port: Annotated[int, Field(ge=1, le=65_535, description="the port of those that name none")] = 587
+    smtp_port: Annotated[int, Field(ge=1, le=65_535, description="the port of servers without one in SMTP_HOST")] = 587
     smtp_tls: Annotated[
         Tls,
         Field(
@@ -79,13 +79,13 @@ class Settings(BaseSettings):
         ),
     ] = Tls.STARTTLS
     smtp_ca_file: Annotated[
-        FilePath | None, Field(description="the CAs that verify the mail server; the system's without it")
+        FilePath | None, Field(description="the CAs that verify the mail server; default: the system's")
     ] = None
     smtp_username: Annotated[str | None, Field(description="needs SMTP_TLS=starttls or implicit")] = None
     smtp_password_file: Annotated[
         FilePath | None, Field(description="a file whose first line is the password; goes with SMTP_USERNAME")
     ] = None
-    smtp_connections: Annotated[int, Field(ge=1, le=8, description="conversations at once, for each worker")] = 2
+    smtp_connections: Annotated[int, Field(ge=1, le=8, description="open conversations at most, for each worker")] = 2
     smtp_timeout_seconds: Annotated[
         float, Field(gt=0, le=600, description="seconds to wait for each answer of the mail server")
     ] = 60
@@ -95,32 +95,35 @@ class Settings(BaseSettings):
             gt=0,
             le=3_600,
             description="seconds to wait for the answer to a whole mail: "
-            "giving up earlier than the server sends mails twice",
+            "a shorter time than the server's sends mails twice",
         ),
     ] = 600
     servicecert_mail_from: Annotated[
         str, AfterValidator(_sender), Field(description="the sender, as Name <address> or an address")
     ]
     servicecert_mail_contact: Annotated[
-        str | None, Field(description="whom the mails say to ask; the sender's address without it")
+        str | None, Field(description="the contact that the mails name; default: the sender's address")
     ] = None
     servicecert_reminders_per_hour: Annotated[
-        int, Field(ge=60, le=1_000_000, description="reminders handed over in an hour at most, by all workers")
+        int, Field(ge=60, le=1_000_000, description="the most reminders an hour, by all workers")
     ] = 3_600
     servicecert_reminders_per_hour_to_a_domain: Annotated[
-        int, Field(ge=1, le=1_000_000, description="of these, to the addresses of one domain")
+        int, Field(ge=1, le=1_000_000, description="the most reminders an hour to one recipient domain")
     ] = 240
     servicecert_mail_bounces_to: Annotated[
         str | None,
         AfterValidator(_bounces_to),
-        Field(description="the envelope's sender, to whom bounces go; the sender's address without it"),
+        Field(description="the envelope sender, which gets the bounces; default: the sender's address"),
     ] = None
     servicecert_bounce_maildir: Annotated[
-        DirectoryPath | None, Field(description="the Maildir that bounces are delivered to; none is read without it")
+        DirectoryPath | None,
+        Field(description="the Maildir that bounces are delivered to; without it, bounces are not read"),
     ] = None
     servicecert_dkim_key_file: Annotated[
         FilePath | None,
-        Field(description="the private key (PEM; RSA or Ed25519) that signs mails by DKIM; none is signed without it"),
+        Field(
+            description="the private key (PEM; RSA or Ed25519) that signs mails with DKIM; without it, none is signed"
+        ),
     ] = None
     servicecert_dkim_selector: Annotated[
         str | None, AfterValidator(_selector), Field(description="the DKIM selector; goes with the key")
@@ -168,7 +171,7 @@ class Settings(BaseSettings):
 
     @property
     def contact(self) -> str:
-        """Return whom the mails say to ask: the sender's address by default."""
+        """Return the contact that the mails name: the sender's address by default."""
         return self.servicecert_mail_contact or self.sender.address
 
     @property

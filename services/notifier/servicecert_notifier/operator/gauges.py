@@ -43,25 +43,23 @@ def gauges(outcomes: ReadPairs, answers: Read, connections: Read, waiting: Waiti
     return (
         Gauge(
             "servicecert_mails",
-            "Tries to hand a mail over since the worker's start, by what became of them.",
+            "Attempts to hand a mail over since the worker's start, by outcome.",
             ("kind", "outcome"),
             outcomes,
         ),
-        Gauge("servicecert_mails_deferred", "Mails that are tried again.", "kind", waiting.count),
-        Gauge(
-            "servicecert_mails_deferred_age_seconds", "For how long the oldest of them is owed.", "kind", waiting.age
-        ),
+        Gauge("servicecert_mails_deferred", "Mails that are retried.", "kind", waiting.count),
+        Gauge("servicecert_mails_deferred_age_seconds", "Age of the oldest deferred mail.", "kind", waiting.age),
         Gauge(
             "servicecert_reminders_held_back",
-            "Reminders that the rates hold back, by when they go.",
+            "Reminders that the rate limits hold back, by when they are sent.",
             "goes",
             waiting.held,
         ),
         Gauge(
             "servicecert_mail_last_answer",
-            "The class of each mail server's last answer to a mail: 2, 4 or 5; 0 where it does not answer.",
+            "The class of each mail server's last answer to a mail: 2, 4 or 5; 0 if it does not answer.",
             "relay",
             answers,
         ),
-        Gauge("servicecert_mail_connections", "Open conversations.", "relay", connections),
+        Gauge("servicecert_mail_connections", "Open SMTP conversations.", "relay", connections),
     )

@@ -98,17 +98,17 @@ def _issued(language: Language, type: CertificateType = CertificateType.SERVER) 
 def _case(language: Language, state: CaseState, *lacking: Deficiency, **changes: object) -> CaseChanged:
     event = example("servicecert.case.changed.v1.returned", CaseChanged)
     history = (event.history[0], HistoryEntry(state=state, at=NOW))
-    wanted = event.applied_for.model_copy(update={"customer_reference": "PO 2026-118"})
+    applied_for = event.applied_for.model_copy(update={"customer_reference": "PO 2026-118"})
     common = {"language": language, "recipients": _PEOPLE, "state": state, "deficiencies": lacking, "history": history}
     lapses = datetime(2027, 5, 24, 20, 59, 59, tzinfo=UTC)
-    return event.model_copy(update={**common, "applied_for": wanted, "lapses": lapses, **changes})
+    return event.model_copy(update={**common, "applied_for": applied_for, "lapses": lapses, **changes})
 
 
 def _waiting(language: Language) -> CaseChanged:
     case = _case(language, CaseState.WAITING_FOR_CSR, type=CertificateType.TEST_SERVER)
     names = ("test.apteekki.example", "test2.apteekki.example")
-    wanted = case.applied_for.model_copy(update={"dns": names, "unit_long_name": "Apoteket Exempelby I"})
-    return case.model_copy(update={"applied_for": wanted})
+    applied_for = case.applied_for.model_copy(update={"dns": names, "unit_long_name": "Apoteket Exempelby I"})
+    return case.model_copy(update={"applied_for": applied_for})
 
 
 def _returned(language: Language) -> CaseChanged:

@@ -62,7 +62,7 @@ _TEMPLATES = _compile()
 
 
 def write(task: MailTask, contact: str) -> Letter:
-    """Return the letter for one recipient, in the case's language. `contact` is where the reader can ask."""
+    """Return the letter for one recipient, in the case's language. `contact` is whom the reader can ask."""
     return _letter(task.content, task.language, task.date, task.case_id, contact)
 
 
