@@ -1,11 +1,11 @@
 """The events that the e-service and the service certificate workers exchange over Kafka, and how they become records.
 
-To write and to read:
+Write and read:
 
     record = to_record(ApplicationSubmitted(...), source="/e-service", id=uuid4(), time=datetime.now(UTC))
     envelope, data = decode(record.key, record.headers, record.value)
 
-Whatever is malformed, missing or too large is an `Undecodable` or a `TooLarge`, with a sentence that says what to mend.
+Malformed or missing data raise `Undecodable`, too large data `TooLarge`, with a sentence that says what to correct.
 """
 
 from .account import AccountEvent as AccountEvent

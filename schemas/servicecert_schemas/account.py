@@ -1,4 +1,4 @@
-"""Customer accounts of the e-service and who may act for them (topic `accounts`)."""
+"""Customer accounts of the e-service, and their members (topic `accounts`)."""
 
 from typing import ClassVar
 from uuid import UUID
@@ -8,7 +8,7 @@ from .values import BusinessId, Identifier, Text, UserId
 
 
 class AccountEvent(EventData):
-    """An event of one account. The account is its key."""
+    """An event of one account, whose id is the key."""
 
     account_id: Identifier
     actor: Actor

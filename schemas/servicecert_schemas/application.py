@@ -1,4 +1,4 @@
-"""What the e-service publishes of an application: the form and what happens to it (topic `applications`)."""
+"""Applications as the e-service publishes them: the form and its changes (topic `applications`)."""
 
 from datetime import date
 from enum import StrEnum
@@ -11,7 +11,7 @@ from .values import AddressText, CertificateType, CsrText, Instant, Language, Lo
 
 
 class ApplyingAs(StrEnum):
-    """In which capacity the applicant says that it applies."""
+    """The capacity in which the applicant applies, as it states itself."""
 
     CARE_PROVIDER = "care-provider"
     PHARMACY = "pharmacy"
@@ -20,14 +20,14 @@ class ApplyingAs(StrEnum):
 
 
 class Applicant(Value):
-    """The organisation that applies. The business id is as typed: intake judges it (A5)."""
+    """The organisation that applies. The business id is as typed: intake checks it (A5)."""
 
     business_id: Text
     organisation_oid: Text | None = None
 
 
 class Signatory(Value):
-    """Who signed the application for the organisation (A8)."""
+    """The person who signed the application for the organisation (A8)."""
 
     name: Text
     title: Text
@@ -49,14 +49,14 @@ class Names(Value):
 
 
 class Orderer(Value):
-    """Who ordered the certificate, and receives it."""
+    """The person who ordered the certificate, and receives it."""
 
     name: Text
     email: AddressText
 
 
 class TechnicalContact(Value):
-    """Who may attach the CSR, and receives the certificate. `organisation` is the field that A9 reads."""
+    """The person who may attach the CSR, and receives the certificate. A9 uses `organisation`."""
 
     name: Text
     email: AddressText
@@ -65,7 +65,7 @@ class TechnicalContact(Value):
 
 
 class Form(Value):
-    """An application as it was filled in. What is typed is bounded here and judged by intake."""
+    """An application as filled in. Typed text has only a length limit here: intake checks it."""
 
     type: CertificateType
     language: Language
@@ -92,7 +92,7 @@ class AttachmentKind(StrEnum):
 
 
 class Attachment(Value):
-    """A file that the e-service keeps: by reference and hash, never inline."""
+    """A file in the e-service's storage: by reference and hash, never inline."""
 
     kind: AttachmentKind
     reference: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*:[^\s\x00]+$", max_length=2_000)]
@@ -106,7 +106,7 @@ class Attachment(Value):
 
 
 class ApplicationEvent(CaseEvent):
-    """An event of an application, with who brought it about."""
+    """An event of an application, with its actor."""
 
     actor: Actor
 
@@ -122,7 +122,7 @@ class ApplicationSubmitted(ApplicationEvent):
 
 
 class ApplicationSupplemented(ApplicationEvent):
-    """The whole form and all attachments anew (A10): nothing is patched."""
+    """The whole form and all attachments again (A10): they replace the earlier ones."""
 
     TYPE: ClassVar[str] = "servicecert.application.supplemented.v1"
 

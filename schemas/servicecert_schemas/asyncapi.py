@@ -1,4 +1,4 @@
-"""The whole contract as one AsyncAPI 3.0 document: channels, messages, and who writes and reads them."""
+"""The contract as one AsyncAPI 3.0 document: channels, messages, writers and readers."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from .event import EventData
 from .topics import CATALOGUE, Topic
 
 Document = dict[str, Any]
-"""JSON as it is written to a file."""
+"""A JSON object of a file."""
 
 BINDING = "0.5.0"
 """The version of AsyncAPI's Kafka bindings."""
 
 
 def document(version: str, examples: dict[str, list[Document]]) -> Document:
-    """The document of the package's `version`, with the stored example records of each event type."""
+    """Return the document for the package's `version`, with the stored example records of each event type."""
     references, schemas = models_json_schema(
         [(event, "validation") for event in EVENTS.values()], ref_template="#/components/schemas/{model}"
     )
@@ -27,7 +27,7 @@ def document(version: str, examples: dict[str, list[Document]]) -> Document:
         "info": {
             "title": "Service certificates",
             "version": version,
-            "description": "CloudEvents 1.0 over Kafka, binary content mode: attributes are headers, the value is the data in JSON.",
+            "description": "CloudEvents 1.0 over Kafka, binary mode: attributes are headers, the value is JSON.",
         },
         "defaultContentType": CONTENT_TYPE,
         "channels": {_id(topic): _channel(topic) for topic in CATALOGUE},
@@ -45,9 +45,10 @@ def document(version: str, examples: dict[str, list[Document]]) -> Document:
 def _channel(topic: Topic) -> Document:
     config = topic.config
     kept = "for ever" if topic.retention is None else f"for {topic.retention.days} days"
+    cleanup = ", compacted: the last record of each key stays" if topic.compacted else ""
     return {
         "address": topic.name,
-        "description": f"Key: {topic.key}. Kept {kept}{', compacted: the last record of each key stays' if topic.compacted else ''}.",
+        "description": f"Key: {topic.key}. Kept {kept}{cleanup}.",
         "messages": {event.__name__: {"$ref": f"#/components/messages/{event.__name__}"} for event in topic.events},
         "bindings": {
             "kafka": {
@@ -65,7 +66,7 @@ def _channel(topic: Topic) -> Document:
 
 
 def _id(topic: Topic) -> str:
-    """AsyncAPI's name of the channel: letters, digits, hyphens, underscores."""
+    """Return the channel's name for AsyncAPI: letters, digits, hyphens, underscores."""
     return topic.name.replace(".", "-")
 
 
@@ -105,9 +106,9 @@ def _headers(event_type: str) -> Document:
                 "format": "uuid",
                 "description": "Unique for each event, the same on a repeat.",
             },
-            "ce_source": {"type": "string", "pattern": f"^{SOURCE}$", "description": "Who writes, e.g. /e-service."},
+            "ce_source": {"type": "string", "pattern": f"^{SOURCE}$", "description": "The writer, e.g. /e-service."},
             "ce_type": {"const": event_type},
-            "ce_subject": {"type": "string", "description": "The case, or what else the event is about."},
+            "ce_subject": {"type": "string", "description": "The case, or another subject of the event."},
             "ce_time": {"type": "string", "format": "date-time", "description": "When it happened, with time zone."},
             "ce_partitionkey": {"type": "string", "description": "The record's key."},
             "ce_dataschema": {"const": dataschema(event_type)},

@@ -1,4 +1,4 @@
-"""What a service's audit chains come to, signed (topic `audit-checkpoints`): whoever keeps these notices when history is rewritten."""
+"""Signed heads of a service's audit chains (topic `audit-checkpoints`): they reveal a rewritten history."""
 
 from typing import Annotated, ClassVar
 
@@ -9,9 +9,9 @@ from .values import Identifier, Number, Sha256
 
 
 class AuditCheckpoint(EventData):
-    """The heads of the chains that grew since the checkpoint before. `text` is what is signed (Ed25519), JSON that holds no personal data.
+    """The heads of the chains that grew since the last checkpoint. `text` is the signed JSON, without personal data.
 
-    `key_id` is the SHA-256 of the signing key's SubjectPublicKeyInfo, `signature` is base64.
+    `key_id` is the SHA-256 of the signing key's SubjectPublicKeyInfo (Ed25519), `signature` is base64.
     """
 
     TYPE: ClassVar[str] = "servicecert.audit.checkpoint.v1"

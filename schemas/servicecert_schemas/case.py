@@ -1,4 +1,4 @@
-"""The customer's view of a case (topic `cases`): the last one of each case is all that a page needs (E1, E4)."""
+"""The customer's view of a case (topic `cases`). A page needs only the last one of each case (E1, E4)."""
 
 from datetime import date
 from enum import StrEnum
@@ -31,7 +31,7 @@ from .values import (
 
 
 class CaseState(StrEnum):
-    """Where a case stands (E1)."""
+    """The state of a case (E1)."""
 
     SUBMITTED = "submitted"
     WAITING_FOR_CSR = "waiting-for-csr"
@@ -47,7 +47,7 @@ class CaseState(StrEnum):
 
 
 class Deficiency(Value):
-    """One thing that an application lacks (A10): a stable code, the field of the form, and what to do."""
+    """A deficiency of an application (A10): a stable code, the field of the form, and what to do."""
 
     code: Identifier
     field: Text
@@ -55,7 +55,7 @@ class Deficiency(Value):
 
 
 class AppliedFor(Value):
-    """What is applied for, as the customer wrote it."""
+    """The subject of the application, as the customer wrote it."""
 
     business_id: Text
     unit_long_name: Text
@@ -74,7 +74,7 @@ class GrantedDecision(Value):
 
 
 class CaseCertificate(Value):
-    """The certificate of the case, as the opened decision shows it."""
+    """The certificate of the case, as the decision shows it."""
 
     serial: SerialNumber
     serial_decimal: DecimalSerialNumber
@@ -86,7 +86,7 @@ class CaseCertificate(Value):
 
 
 class RevocationState(StrEnum):
-    """Where the revocation of the certificate stands."""
+    """The state of the certificate's revocation."""
 
     REQUESTED = "requested"
     REVOKED = "revoked"
@@ -102,7 +102,7 @@ class CaseRevocation(Value):
 
 
 class DeliveryProblem(StrEnum):
-    """Why a mail is not with its recipient: the address or the mail was refused, nobody took it in time, or it came back later."""
+    """Why a mail was not delivered: it was refused, not accepted in time, or returned later."""
 
     REFUSED = "refused"
     GIVEN_UP = "given-up"
@@ -110,7 +110,7 @@ class DeliveryProblem(StrEnum):
 
 
 class Delivery(Value):
-    """A mail that was handed over, or was not and why, by the recipient's role."""
+    """A mail, by the recipient's role: whether it was delivered, and why not."""
 
     kind: MailKind
     recipient: RecipientRole
@@ -120,14 +120,14 @@ class Delivery(Value):
 
 
 class HistoryEntry(Value):
-    """A state that the case came to, and when."""
+    """A state of the case, and when it began."""
 
     state: CaseState
     at: Instant
 
 
 class Answer(Value):
-    """The answer to an event that did not fit the case: why nothing changed, and what to do."""
+    """The answer to an event that the case's state does not allow: why nothing changed, and what to do."""
 
     event_id: UUID
     code: Identifier
@@ -136,9 +136,9 @@ class Answer(Value):
 
 
 class Difference(Value):
-    """What a renewal has otherwise than the certificate that it follows (A14): which part, and both values as text.
+    """A difference between a renewal and the certificate that it follows (A14): the field, and both values as text.
 
-    Of a list, such as the names, `removed` and `added` are all that differs; `before` and `now` may be cut.
+    Of a list, such as the names, `removed` and `added` are complete; `before` and `now` may be cut.
     """
 
     field: Text
@@ -150,7 +150,7 @@ class Difference(Value):
 
 
 class Renewal(Value):
-    """The certificate that an application follows, what differs, and a warning where its key is used again (A14)."""
+    """The certificate that an application follows, the differences, and a warning if its key is reused (A14)."""
 
     serial: SerialNumber
     differences: Annotated[tuple[Difference, ...], Field(max_length=20)] = ()
@@ -158,7 +158,7 @@ class Renewal(Value):
 
 
 class CaseChanged(CaseEvent):
-    """The whole view of a case. `version` grows by one with each."""
+    """The whole view of a case. `version` grows by one with each event."""
 
     TYPE: ClassVar[str] = "servicecert.case.changed.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("state", "version")
@@ -184,9 +184,9 @@ class CaseChanged(CaseEvent):
 
 
 class EventRefused(EventData):
-    """An event of the e-service that nobody's case answers: its user may not act there, or there is no such case (A2).
+    """An event of the e-service was refused: its user may not act in the case, or the case does not exist (A2).
 
-    The words are the same for both, so that nobody learns which cases exist. It is keyed by the account that the user acted for, and displaces no case.
+    The text is the same for both, to not disclose which cases exist. The key is the user's account, not the case.
     """
 
     TYPE: ClassVar[str] = "servicecert.event.refused.v1"

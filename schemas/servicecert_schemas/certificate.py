@@ -1,4 +1,4 @@
-"""Accepted applications and what issuing made of them (topics `accepted-applications` and `certificates`)."""
+"""Accepted applications and the results of issuing (topics `accepted-applications` and `certificates`)."""
 
 from datetime import date
 from enum import StrEnum
@@ -32,7 +32,7 @@ from .values import (
 
 
 class RecipientRole(StrEnum):
-    """In which capacity somebody receives a mail. Outside the events that address a person, only the role is named."""
+    """The capacity in which a person receives a mail. Events without recipients name only the role."""
 
     ORDERER = "orderer"
     TECHNICAL_CONTACT = "technical-contact"
@@ -40,7 +40,7 @@ class RecipientRole(StrEnum):
 
 
 class Recipient(Value):
-    """Somebody whom the service writes to."""
+    """A recipient of mails."""
 
     role: RecipientRole
     email: EmailAddress
@@ -51,7 +51,7 @@ Recipients = Annotated[tuple[Recipient, ...], Field(max_length=10)]
 
 
 class Subject(Value):
-    """The subject as decided from the application and the registers, never from the CSR. C is always FI."""
+    """The subject, decided from the application and the registers, never from the CSR. C is always FI."""
 
     organisation: AttributeText
     organisational_unit: AttributeText
@@ -67,7 +67,7 @@ class ServerNames(Value):
 
 
 class ApplicationAccepted(CaseEvent):
-    """All that issuing needs, and nothing more."""
+    """An application was accepted: the data that issuing needs, and no more."""
 
     TYPE: ClassVar[str] = "servicecert.application.accepted.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("decision_id", "type")
@@ -87,7 +87,7 @@ class ApplicationAccepted(CaseEvent):
 
 
 class AcceptedWithdrawn(CaseEvent):
-    """The applicant withdraws an application that was accepted; whether in time, the issuer says (A15)."""
+    """The applicant withdraws an accepted application. The issuer decides whether it is in time (A15)."""
 
     TYPE: ClassVar[str] = "servicecert.accepted-application.withdrawn.v1"
 
@@ -95,7 +95,7 @@ class AcceptedWithdrawn(CaseEvent):
 class CertificateIssued(CaseEvent):
     """A certificate was signed, verified and recorded.
 
-    `partition` is the number of its partitioned CRL, 0 where only the full one covers it. `chain` holds the issuing CA's certificate and its root's.
+    `partition` is the number of its partitioned CRL, 0 for the full one only. `chain` is the issuing CA and the root.
     """
 
     TYPE: ClassVar[str] = "servicecert.certificate.issued.v1"
@@ -132,7 +132,7 @@ class CertificateIssued(CaseEvent):
 
 
 class IssuingRefused(CaseEvent):
-    """The issuer did not sign: a reason that a person reads."""
+    """The issuer did not sign, with the reason for people."""
 
     TYPE: ClassVar[str] = "servicecert.certificate.refused.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("code",)
@@ -142,7 +142,7 @@ class IssuingRefused(CaseEvent):
 
 
 class IssuingStopped(CaseEvent):
-    """The certificate did not pass the checks before signing (B3): nothing is signed until the authority has found the fault and tried anew."""
+    """A certificate failed a check before signing (B3): nothing is signed until the authority corrects the fault."""
 
     TYPE: ClassVar[str] = "servicecert.certificate.stopped.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("code",)
@@ -152,10 +152,10 @@ class IssuingStopped(CaseEvent):
 
 
 class CertificateVoided(CaseEvent):
-    """A serial number that was intended will never be issued (B2).
+    """A serial number of an intended certificate became void (B2).
 
-    A worker that died may have signed its certificate, which was given to nobody. So it is listed as revoked, on the full CRL and that of the
-    `partition` that it was drawn for, until `not_after`; 0 is the full one alone. What was never intended was never signed, and is not told.
+    A worker that died may have signed the certificate, which was not released. So the full CRL and that of `partition`,
+    if not 0, list it as revoked until `not_after`. Without a stored intent nothing was signed, and there is no event.
     """
 
     TYPE: ClassVar[str] = "servicecert.certificate.voided.v1"

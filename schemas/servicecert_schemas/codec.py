@@ -1,10 +1,10 @@
-"""Events as records of Kafka: CloudEvents 1.0, binary mode of its Kafka protocol binding.
+"""Events as Kafka records: CloudEvents 1.0, binary mode of its Kafka protocol binding.
 
-The attributes are headers named `ce_*`, the value is the data in JSON, the record's key is the attribute `partitionkey`.
+The attributes are headers named `ce_*`, the value is the data in JSON, the key is the attribute `partitionkey`.
 
     ValueError
-    ├── Undecodable    a record that is no event of ours
-    └── TooLarge       an event that no reader would take
+    ├── Undecodable    a record that is no valid event
+    └── TooLarge       an event that readers would refuse
 """
 
 import re
@@ -36,8 +36,8 @@ _SOURCE = re.compile(SOURCE)
 EVENTS = MappingProxyType({event.TYPE: event for topic in CATALOGUE for event in topic.events})
 """Every event type in its newest version, by its CloudEvents type."""
 
-# What pydantic says of these faults names expectations and sizes only. What it says of others may quote the value.
-_SPEAKING_OF_SHAPES = frozenset(
+# pydantic's messages for these faults name expectations and sizes only. Those of others may quote the value.
+_WITHOUT_VALUES = frozenset(
     (
         "missing",
         "string_type",
@@ -62,7 +62,7 @@ _SPEAKING_OF_SHAPES = frozenset(
 
 
 class Undecodable(ValueError):
-    """A record that is no event of ours. `code` is stable; the text names fields and shapes, and never a value."""
+    """A record that is no valid event. `code` is stable; the text names fields and shapes, never a value."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -71,12 +71,12 @@ class Undecodable(ValueError):
 
 
 class TooLarge(ValueError):
-    """An event whose data are larger than any reader takes. Nothing was written."""
+    """An event whose data exceed the limit of readers. Nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as a Kafka producer takes it."""
+    """A record for a Kafka producer."""
 
     topic: str
     key: bytes
@@ -85,12 +85,12 @@ class Record:
 
 
 def dataschema(event_type: str) -> str:
-    """The URI that names the JSON Schema of an event type."""
+    """Return the URI of an event type's JSON Schema."""
     return f"urn:servicecert:schema:{event_type.removeprefix('servicecert.')}"
 
 
 def encode(envelope: Envelope, data: EventData) -> tuple[list[tuple[str, bytes]], bytes]:
-    """The headers and the value of the record that carries an event. Raises `TooLarge`."""
+    """Return the headers and the value of an event's record. Raise `TooLarge`."""
     value = data.model_dump_json().encode()
     if len(value) > MAX_EVENT_BYTES:
         raise TooLarge(
@@ -100,7 +100,7 @@ def encode(envelope: Envelope, data: EventData) -> tuple[list[tuple[str, bytes]]
 
 
 def headers_of(envelope: Envelope) -> list[tuple[str, bytes]]:
-    """The headers that carry an envelope."""
+    """Return the headers of an envelope."""
     headers = [
         ("ce_specversion", b"1.0"),
         ("ce_id", str(envelope.id).encode()),
@@ -118,10 +118,10 @@ def headers_of(envelope: Envelope) -> list[tuple[str, bytes]]:
 
 
 def to_record(data: EventData, *, source: str, id: UUID, time: datetime, traceparent: str | None = None) -> Record:
-    """The record that carries `data`, with topic and key. Raises `TooLarge`.
+    """Return the record of an event, with topic and key. Raise `TooLarge`.
 
-    `id` names the event for ever: whoever sends it again after a doubtful outcome sends the same id, and it has one effect. `source` says who
-    writes (`/e-service`); `time`, with its time zone, is when it happened.
+    `id` identifies the event for ever: if it may not have arrived, send it again with this id; it has one effect.
+    `source` is the writer (`/e-service`); `time`, with its time zone, is when it happened.
     """
     key = data.key()
     headers, value = encode(Envelope(id, source, data.TYPE, key, time, key, traceparent), data)
@@ -129,17 +129,17 @@ def to_record(data: EventData, *, source: str, id: UUID, time: datetime, tracepa
 
 
 class Reader:
-    """Makes events, in their newest version, of records of any version."""
+    """Decodes records of any version into events of the newest."""
 
     def __init__(self, events: Iterable[type[EventData]], upcasters: Upcasters) -> None:
         self._adapters = {event.TYPE: TypeAdapter(event) for event in (*events, *upcasters)}
         self._upcasters = upcasters
 
     def decode(self, key: bytes | None, headers: Headers, value: bytes | None) -> tuple[Envelope, EventData]:
-        """The event that a record carries.
+        """Return the event of a record.
 
-        Raises `Undecodable` with one of the codes `no-value`, `too-large`, `no-event` (a CloudEvents attribute is missing or malformed),
-        `unknown-type`, `wrong-schema`, `wrong-key`.
+        Raise `Undecodable` with one of the codes `no-value`, `too-large`, `no-event` (a CloudEvents attribute is
+        missing or malformed), `unknown-type`, `wrong-schema`, `wrong-key`.
         """
         if value is None:
             raise Undecodable("no-value", "The record has no value.")
@@ -150,7 +150,7 @@ class Reader:
         if adapter is None:
             raise Undecodable("unknown-type", "The header ce_type names no event type that this version knows.")
         try:
-            # Strict: a reader in another language sees the same value, so "12" is no number and 0 no moment.
+            # Strict, as in other languages: "12" is not a number, and 0 not a time.
             data = upcast(adapter.validate_json(value, strict=True), self._upcasters)
         except ValidationError as error:
             raise Undecodable("wrong-schema", _without_values(error)) from None
@@ -164,7 +164,7 @@ decode = _reader.decode
 
 
 def read_envelope(key: bytes | None, headers: Headers) -> Envelope:
-    """The CloudEvents attributes of a record. Raises `Undecodable` with the code `no-event`."""
+    """Return the CloudEvents attributes of a record. Raise `Undecodable` with the code `no-event`."""
     attributes = {name: raw for name, raw in headers if raw is not None}
 
     def text(name: str) -> str:
@@ -193,7 +193,7 @@ def read_envelope(key: bytes | None, headers: Headers) -> Envelope:
     except UnicodeDecodeError:
         raise Undecodable("no-event", "The record's key is not UTF-8.") from None
     subject = text("ce_subject") if "ce_subject" in attributes else partition_key
-    # Tracing libraries write the first; libraries of CloudEvents, for which it is an extension attribute, the second.
+    # Tracing libraries write the first. CloudEvents libraries write the second, as an extension attribute.
     traces = (text(name) for name in ("traceparent", "ce_traceparent") if name in attributes)
     traceparent = next(filter(_TRACEPARENT.fullmatch, traces), None)
     return Envelope(event_id, source, text("ce_type"), subject, _time(text("ce_time")), partition_key, traceparent)
@@ -220,7 +220,7 @@ def _time(text: str) -> datetime:
 
 
 def _without_values(error: ValidationError) -> str:
-    """The fields that failed and why, without what stood there: it may be personal."""
+    """Return the invalid fields with the reasons, without the values, which may be personal."""
     faults = error.errors(include_url=False, include_context=False, include_input=False)
     shown = "; ".join(
         f"{'.'.join(map(str, fault['loc'])) or 'the value'}: {_fault(fault['type'], fault['msg'])}"
@@ -230,4 +230,4 @@ def _without_values(error: ValidationError) -> str:
 
 
 def _fault(kind: str, message: str) -> str:
-    return message.removeprefix("Value error, ") if kind in _SPEAKING_OF_SHAPES else f"is malformed ({kind})"
+    return message.removeprefix("Value error, ") if kind in _WITHOUT_VALUES else f"is malformed ({kind})"

@@ -7,9 +7,9 @@ from .values import Instant, Sha256
 
 
 class KeyCompromised(EventData):
-    """The private half of a key is known, or suspected to be known, to others: the key is blocked for ever (D6).
+    """A private key is exposed or suspected to be exposed: the key is blocked for ever (D6).
 
-    `key_sha256` is the SHA-256 of the SubjectPublicKeyInfo. The event is repeated for a key that is found exposed again.
+    `key_sha256` is the SHA-256 of the SubjectPublicKeyInfo. The event is repeated if the key is reported again.
     """
 
     TYPE: ClassVar[str] = "servicecert.key.compromised.v1"

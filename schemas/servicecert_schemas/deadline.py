@@ -1,4 +1,4 @@
-"""Clocks of the service that warn before they run out (topic `deadlines`): for operators, and for whoever reminds the customer (E2)."""
+"""Warnings before service deadlines (topic `deadlines`), for operators and for customers' reminders (E2)."""
 
 from enum import StrEnum
 from typing import ClassVar
@@ -8,7 +8,7 @@ from .values import Instant
 
 
 class DeadlineKind(StrEnum):
-    """What has to happen in time: the application's completion (A12), the certificate's delivery (A13), its revocation (D4)."""
+    """The kinds of deadlines: an application's completion (A12), a certificate's delivery (A13), a revocation (D4)."""
 
     COMPLETION = "completion"
     DELIVERY = "delivery"
@@ -16,7 +16,7 @@ class DeadlineKind(StrEnum):
 
 
 class DeadlineMark(StrEnum):
-    """How much of the time is gone."""
+    """The share of the time that has passed."""
 
     HALF = "half"
     NINE_TENTHS = "nine-tenths"
@@ -24,7 +24,7 @@ class DeadlineMark(StrEnum):
 
 
 class DeadlineWarned(CaseEvent):
-    """So much of the time from `since` until `until` is gone. Where several marks were passed unseen, only the last is told."""
+    """The time from `since` to `until` has reached a mark. After an interruption only the last mark is published."""
 
     TYPE: ClassVar[str] = "servicecert.deadline.warned.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("kind", "mark", "since", "until")

@@ -1,4 +1,4 @@
-"""What every event is: data of one type, in an envelope of CloudEvents 1.0."""
+"""The base of all events: data of one type, in a CloudEvents 1.0 envelope."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from .values import Identifier, UserId, Value
 
 
 class EventData(Value):
-    """The data of an event. `TYPE` is the CloudEvents type and ends in the version.
+    """The data of an event. `TYPE` is the CloudEvents type, which ends in the version.
 
-    `AUDITED` names the fields that the audit chain repeats for ever (B6): never one that could tell of a person (E3).
+    `AUDITED` names the fields that the audit chain stores for ever (B6): never one with personal data (E3).
     """
 
     TYPE: ClassVar[str]
@@ -21,12 +21,12 @@ class EventData(Value):
 
     @abstractmethod
     def key(self) -> str:
-        """The key of the record that carries the event: what its order is kept by."""
+        """Return the key of the event's record. Events of one key stay in order."""
         ...
 
 
 class CaseEvent(EventData):
-    """An event of one case. The case is its key, so that all that happens to a case stays in order."""
+    """An event of one case. The case is the key, so that its events stay in order."""
 
     case_id: UUID
 
@@ -35,7 +35,7 @@ class CaseEvent(EventData):
 
 
 class Assurance(StrEnum):
-    """How strongly a user was authenticated (eIDAS, Regulation (EU) 910/2014 article 8)."""
+    """The level of a user's authentication (eIDAS, Regulation (EU) 910/2014 article 8)."""
 
     LOW = "low"
     SUBSTANTIAL = "substantial"
@@ -43,7 +43,7 @@ class Assurance(StrEnum):
 
 
 class Role(StrEnum):
-    """In which capacity a user acts for an account."""
+    """The capacity in which a user acts for an account."""
 
     COLLEAGUE = "colleague"
     TECHNICAL_PARTNER = "technical-partner"
@@ -52,7 +52,7 @@ class Role(StrEnum):
 
 
 class Actor(Value):
-    """Who acted, for which account, as the e-service asserts it (A2)."""
+    """The user who acted, and for which account, as the e-service asserts (A2)."""
 
     user_id: UserId
     account_id: Identifier
@@ -64,7 +64,7 @@ class Actor(Value):
 class Envelope:
     """The CloudEvents 1.0 attributes of one event.
 
-    `subject` is the case, or whatever else the event is about; `partitionkey` is the record's key; `traceparent` is W3C trace context.
+    `subject` is the case or another subject, `partitionkey` the record's key, `traceparent` the W3C Trace Context.
     """
 
     id: UUID

@@ -1,9 +1,9 @@
-"""Writes what the models say to files that need no Python: JSON Schemas, the topic catalogue, an AsyncAPI document.
+"""Exports the models to files that need no Python: JSON Schemas, the topic catalogue, an AsyncAPI document.
 
-    python -m servicecert_schemas.export            writes them into this package's folder `exported`
-    python -m servicecert_schemas.export --check    exit code 1 where a file differs from the models
+    python -m servicecert_schemas.export            writes them to this package's folder `exported`
+    python -m servicecert_schemas.export --check    exit code 1 if a file differs from the models
 
-The stored examples beside them are written by hand and never change.
+The stored examples in the same folder are written by hand and never change.
 """
 
 import json
@@ -24,10 +24,7 @@ COMMAND = "python -m servicecert_schemas.export"
 
 
 def json_schema(event: type[EventData]) -> Document:
-    """The JSON Schema 2020-12 of an event's data, as readers judge them.
-
-    What has a default may be missing and what is unknown is ignored, whoever wrote it, so this one schema holds for writers and readers.
-    """
+    """Return the JSON Schema 2020-12 of an event's data. Fields with a default are optional, unknown ones ignored."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": dataschema(event.TYPE),
@@ -36,7 +33,7 @@ def json_schema(event: type[EventData]) -> Document:
 
 
 def stored_examples(folder: Path = EXPORTED) -> dict[str, list[Document]]:
-    """The example records of each event type: files `examples/<type>.json` and `examples/<type>.<what>.json`."""
+    """Return the example records of each event type: `examples/<type>.json` and `examples/<type>.<variant>.json`."""
     examples: dict[str, list[Document]] = {}
     for path in sorted((folder / "examples").glob("*.json")):
         example = json.loads(path.read_text())
@@ -45,7 +42,7 @@ def stored_examples(folder: Path = EXPORTED) -> dict[str, list[Document]]:
 
 
 def exported_files() -> dict[str, str]:
-    """What the files hold, by path below `exported`."""
+    """Return the content of the files, by path below `exported`."""
     schemas = {f"json/{event.TYPE}.json": json_schema(event) for event in (*EVENTS.values(), *UPCASTERS)}
     return {
         name: json.dumps(content, indent=2, ensure_ascii=False) + "\n"
@@ -70,7 +67,7 @@ def _topic(topic: Topic) -> dict[str, Any]:
 
 
 def differing(folder: Path = EXPORTED) -> list[str]:
-    """The files below `folder` that are not as the models say: changed, missing, or of a type that is no longer read."""
+    """Return the files below `folder` that differ from the models: changed, missing, or of a type that was removed."""
     files = exported_files()
     stale = [f"json/{path.name}" for path in (folder / "json").glob("*.json") if f"json/{path.name}" not in files]
     changed = [
@@ -80,7 +77,7 @@ def differing(folder: Path = EXPORTED) -> list[str]:
 
 
 def write(folder: Path = EXPORTED) -> list[str]:
-    """Brings the files below `folder` to what the models say. Returns those that it changed."""
+    """Update the files below `folder` to the models. Return those that changed."""
     files = exported_files()
     names = differing(folder)
     for name in names:
@@ -94,7 +91,7 @@ def write(folder: Path = EXPORTED) -> list[str]:
 
 
 def main(arguments: Sequence[str], folder: Path = EXPORTED) -> int:
-    """The command. Returns its exit code: 1 where a check finds a difference, 2 for a wrong argument."""
+    """Run the command. Return its exit code: 1 if the check finds a difference, 2 for a wrong argument."""
     match arguments:
         case []:
             for name in write(folder):
@@ -103,7 +100,7 @@ def main(arguments: Sequence[str], folder: Path = EXPORTED) -> int:
         case ["--check"]:
             names = differing(folder)
             if names:
-                print(f"The models and their export differ in {', '.join(names)}: run `{COMMAND}`.", file=sys.stderr)
+                print(f"The exported files are outdated: {', '.join(names)}. Run `{COMMAND}`.", file=sys.stderr)
             return 1 if names else 0
         case _:
             print(f"Usage: {COMMAND} [--check]", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What became of a mail (topic `notifications`). The address itself is never named."""
+"""The outcomes of mails (topic `notifications`), without addresses."""
 
 from enum import StrEnum
 from typing import ClassVar
@@ -10,7 +10,7 @@ from .values import Instant, Number
 
 
 class MailKind(StrEnum):
-    """What a mail tells (C1, C4, D5). Each reminder of a certificate's end is a kind of its own: one of each is handed over to a recipient."""
+    """The kinds of mails (C1, C4, D5). Each reminder of a certificate's end is a kind, sent once to each recipient."""
 
     CSR_INVITED = "csr-invited"
     APPLICATION_RETURNED = "application-returned"
@@ -48,24 +48,24 @@ class MailEvent(CaseEvent):
 
 
 class MailHandedOver(MailEvent):
-    """The mail server took responsibility for the mail."""
+    """The mail server accepted the mail."""
 
     TYPE: ClassVar[str] = "servicecert.mail.handed-over.v1"
 
 
 class MailRefused(MailEvent):
-    """The mail server refused the mail for good."""
+    """The mail server refused the mail permanently."""
 
     TYPE: ClassVar[str] = "servicecert.mail.refused.v1"
 
 
 class MailGivenUp(MailEvent):
-    """The mail could not be handed over for as long as delivery was due."""
+    """The mail could not be handed over in time."""
 
     TYPE: ClassVar[str] = "servicecert.mail.given-up.v1"
 
 
 class MailBounced(MailEvent):
-    """A mail that was handed over came back: a server further on could not deliver it (RFC 3464). `answer` is `5xx`, whatever the first server said."""
+    """A mail bounced after the hand-over (RFC 3464). `answer` is `5xx`, although the first server accepted the mail."""
 
     TYPE: ClassVar[str] = "servicecert.mail.bounced.v1"

@@ -1,6 +1,6 @@
-"""What a service tells operators of a record that it could not handle (topic `<service>.parked`).
+"""Records that a service could not handle, for operators (topic `<service>.parked`).
 
-The record itself stays in the service's database, where it can be looked at, replayed, discarded and erased: it may hold personal data.
+The record may hold personal data. It stays in the service's database, where operators replay, discard and erase it.
 """
 
 from typing import Annotated, ClassVar
@@ -13,7 +13,7 @@ from .values import Identifier, Instant, Number
 
 
 class RecordParked(EventData):
-    """A record was put aside, with its origin and the reason. `culprit` is False for one that waits behind another of its key."""
+    """A record was parked, with origin and reason. `culprit` is False if it waits for another one of its key."""
 
     TYPE: ClassVar[str] = "servicecert.record.parked.v1"
 

@@ -1,4 +1,4 @@
-"""The reasons for a revocation in words (D2): the one table that forms, mails and commands show, and read what people choose by."""
+"""The texts of the revocation reasons (D2), for forms, mails and commands."""
 
 from types import MappingProxyType
 
@@ -37,16 +37,16 @@ ALLOWED = MappingProxyType(
     {
         Role.COLLEAGUE: _CUSTOMERS,
         Role.TECHNICAL_PARTNER: _CUSTOMERS,
-        # Who holds the key may say that it is exposed, and nothing else of a decision that is another's (A3).
+        # The holder of the key may report that it is exposed. The decision belongs to others (A3).
         Role.TECHNICAL_CONTACT: frozenset({RevocationReason.KEY_EXPOSED}),
         Role.OPERATOR: frozenset(RevocationReason),
     }
 )
-"""Which reasons a role may give. What operators ask for is confirmed by a second one besides."""
+"""The reasons that each role may give. A second operator confirms an operator's request."""
 
 
 def reason_named(text: str) -> RevocationReason | None:
-    """The reason that somebody chose: by its code, or by its words in any of the three languages, in any case and spacing."""
+    """Return the reason with this code, or this text in one of the three languages, ignoring case and spacing."""
     chosen = " ".join(text.casefold().split()).rstrip(".")
     for reason, texts in REASONS.items():
         if chosen in (reason.value, texts.sv.casefold(), texts.fi.casefold(), texts.en.casefold()):

@@ -1,4 +1,4 @@
-"""Entries of the national registers (topic `registers`): dated, so that the judgement of any past day can be repeated."""
+"""Entries of the national registers (topic `registers`), with dates, so that a check can be repeated for a past day."""
 
 from datetime import date
 from enum import StrEnum
@@ -11,14 +11,14 @@ from .values import BusinessId, Identifier, Oid, Text, Value
 
 
 class Sector(StrEnum):
-    """What the code service's sector field says (A7)."""
+    """The sector field of the code service (A7)."""
 
     PUBLIC = "public"
     PRIVATE = "private"
 
 
 class OrganisationKind(StrEnum):
-    """What an organisation of the code service is."""
+    """The kinds of organisations in the code service."""
 
     CARE_PROVIDER = "care-provider"
     PHARMACY = "pharmacy"
@@ -26,7 +26,7 @@ class OrganisationKind(StrEnum):
 
 
 class LongNames(Value):
-    """The long name in either language, and its abbreviation for subjects where it does not fit."""
+    """The long name in both languages, and its abbreviation for subjects that it does not fit in."""
 
     fi: Text
     sv: Text | None = None
@@ -37,13 +37,13 @@ def _require_kind(schema: dict[str, Any]) -> None:
     schema["required"] = ["kind", *schema["required"]]
 
 
-def _leave_discriminator(schema: dict[str, Any]) -> None:
-    # A keyword of OpenAPI, not of JSON Schema, and of another shape in AsyncAPI; each kind's constant says the same.
+def _drop_discriminator(schema: dict[str, Any]) -> None:
+    # A keyword of OpenAPI, not of JSON Schema, and different in AsyncAPI. The constant of each kind is enough.
     del schema["discriminator"]
 
 
 class Entry(Value):
-    """What is registered. `kind`, which a constructor knows by itself, must stand in the data: it tells which entry it is."""
+    """A register entry. The data must contain `kind`, which selects the model; constructors set it."""
 
     model_config = ConfigDict(json_schema_extra=_require_kind)
 
@@ -51,7 +51,7 @@ class Entry(Value):
 class Organisation(Entry):
     """An organisation or unit of the code service of Kela and THL (A6).
 
-    `registered_name` is the name of the organisation whose business id it is: the subject's O; `names` are the long names: the OU.
+    `registered_name`, of the organisation with this business id, becomes the subject's O; `names` the OU.
     """
 
     kind: Literal["organisation"] = "organisation"
@@ -95,14 +95,14 @@ class RegisteredSystem(Entry):
 
 
 class RegisterEntry(EventData):
-    """One entry as it now stands. An entry that is gone is a record without value (a tombstone)."""
+    """The current version of one entry. A deleted entry is a record without value (a tombstone)."""
 
     TYPE: ClassVar[str] = "servicecert.register.entry.v1"
 
     entry_id: Identifier
     entry: Annotated[
         Organisation | Intermediary | RegisteredSystem,
-        Field(discriminator="kind", json_schema_extra=_leave_discriminator),
+        Field(discriminator="kind", json_schema_extra=_drop_discriminator),
     ]
 
     def key(self) -> str:

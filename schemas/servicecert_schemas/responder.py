@@ -1,4 +1,4 @@
-"""Certificates of OCSP responders: asked for by a responder, signed by the revoker (topic `ocsp-responders`, D8)."""
+"""Certificates of OCSP responders: requested by a responder, signed by the revoker (topic `ocsp-responders`, D8)."""
 
 from enum import StrEnum
 from typing import ClassVar
@@ -8,7 +8,7 @@ from .values import Base64, Identifier, Instant, SerialNumber, Sha256
 
 
 class ResponderEnvironment(StrEnum):
-    """Which CAs a responder's key answers for: production and test share no key (I11)."""
+    """The environment of a responder's CAs: production and test share no key (I11)."""
 
     PRODUCTION = "production"
     TEST = "test"
@@ -25,7 +25,7 @@ class ResponderEvent(EventData):
 
 
 class ResponderRequested(ResponderEvent):
-    """A responder asks for certificates of its key, one of each issuing CA of the environment. `request` is a PKCS#10 request in DER."""
+    """A responder requests a certificate from each issuing CA of the environment. `request` is PKCS#10 in DER."""
 
     TYPE: ClassVar[str] = "servicecert.ocsp-responder.requested.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("environment", "key_sha256")
@@ -34,7 +34,7 @@ class ResponderRequested(ResponderEvent):
 
 
 class ResponderCertified(ResponderEvent):
-    """An issuing CA certified a responder's key. `issuer_certificate` is the CA's own certificate, both are DER."""
+    """An issuing CA certified a responder's key. `issuer_certificate` is the CA's own certificate. Both are DER."""
 
     TYPE: ClassVar[str] = "servicecert.ocsp-responder.certified.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial", "key_sha256", "fingerprint")

@@ -1,4 +1,4 @@
-"""Requests for revocation and their outcome (topics `revocations` and `certificate-status`)."""
+"""Revocation requests and their outcomes (topics `revocations` and `certificate-status`)."""
 
 from enum import StrEnum
 from typing import ClassVar
@@ -32,7 +32,7 @@ class RevocationReason(StrEnum):
 
 
 class RevocationRequested(CaseEvent):
-    """Somebody asks for the revocation of the certificate of a decision (D1). The serial number is as typed."""
+    """A user requests the revocation of a decision's certificate (D1). The serial number is as typed."""
 
     TYPE: ClassVar[str] = "servicecert.revocation.requested.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("request_id", "reason", "sent_at")
@@ -47,7 +47,7 @@ class RevocationRequested(CaseEvent):
 
 
 class RevocationRegistered(CaseEvent):
-    """The request is right: the certificate will be on the next CRL. Nobody is told "revoked" yet (I7)."""
+    """The request was accepted: the next CRL will list the certificate. It counts as revoked only then (I7)."""
 
     TYPE: ClassVar[str] = "servicecert.revocation.registered.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("request_id", "serial", "reason")
@@ -60,9 +60,9 @@ class RevocationRegistered(CaseEvent):
 
 
 class RevocationRefused(CaseEvent):
-    """The request was not granted. The answer does not tell whether another's certificate exists (D1).
+    """The request was refused. The answer does not disclose whether another account's certificate exists (D1).
 
-    `account_id` is the account that asked. `in_case` says whether its user may act in the case, so that the case may show the answer.
+    `account_id` is the requesting account. `in_case`: its user may act in the case, which may show the answer.
     """
 
     TYPE: ClassVar[str] = "servicecert.revocation.refused.v1"
@@ -76,7 +76,7 @@ class RevocationRefused(CaseEvent):
 
 
 class CertificateRevoked(CaseEvent):
-    """A published CRL says that the certificate is revoked (I7)."""
+    """A published CRL lists the certificate as revoked (I7)."""
 
     TYPE: ClassVar[str] = "servicecert.certificate.revoked.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("request_id", "issuer", "serial", "reason", "revoked_at", "crl_number")
@@ -98,17 +98,17 @@ class CertificateRevoked(CaseEvent):
 
 
 class Standing(StrEnum):
-    """What OCSP says of a certificate that was issued (RFC 6960, 2.2); there a valid one is called good."""
+    """The OCSP status of an issued certificate (RFC 6960 section 2.2, where valid is called good)."""
 
     VALID = "valid"
     REVOKED = "revoked"
 
 
 class StandingChanged(EventData):
-    """What OCSP responders answer from: a certificate was issued, or a published CRL says that it is revoked (D8, I7).
+    """The status of a certificate for OCSP responders: it was issued, or a published CRL lists it as revoked (D8, I7).
 
-    Its key is the certificate. Copies and older records may follow newer ones, so readers never take a revocation back, and a key that is
-    exposed overrides a weaker reason (D3). Of a valid certificate there is neither `reason` nor `revoked_at`.
+    The key is the certificate. Copies and older records may follow newer ones, so readers never undo a revocation, and
+    the reason key-exposed overrides a weaker one (D3). A valid certificate has neither `reason` nor `revoked_at`.
     """
 
     TYPE: ClassVar[str] = "servicecert.certificate.standing.v1"
@@ -127,7 +127,7 @@ class StandingChanged(EventData):
 
 
 class CrlPublished(EventData):
-    """A CRL was published and fetched back. Its key is its CA and partition; partition 0 is the full one."""
+    """A CRL was published and its download verified. The key is its CA and partition; partition 0 is the full CRL."""
 
     TYPE: ClassVar[str] = "servicecert.crl.published.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "partition", "number", "entries", "sha256")

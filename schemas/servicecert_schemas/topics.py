@@ -1,4 +1,4 @@
-"""The topic catalogue: names, keys, partitions, retention, who writes and who reads. The one place that says all this."""
+"""The topic catalogue: names, keys, partitions, retention, writers and readers."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -42,7 +42,7 @@ def _milliseconds(period: timedelta) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic of Kafka. `retention` is None where records are kept for ever (compacted: the last one of each key)."""
+    """A Kafka topic. `retention` is None if records are kept for ever (if compacted: the last one of each key)."""
 
     name: str
     key: str
@@ -55,12 +55,12 @@ class Topic:
 
     @property
     def config(self) -> dict[str, str]:
-        """The topic's own settings, in Kafka's names.
+        """Return the topic's settings, with Kafka's names.
 
-        The index files are small: a broker pays for the preallocated size at each segment's first entry.
+        The index files are small, because a broker preallocates them for each segment.
         """
         compaction = {
-            # What is erased is gone from the disk a week later (E3), and its tombstone is there for readers that were away for as long as topics are kept.
+            # Erased data leave the disk within a week (E3). Tombstones stay as long as topics, for slow readers.
             "max.compaction.lag.ms": _milliseconds(timedelta(days=7)),
             "delete.retention.ms": _milliseconds(timedelta(days=90)),
         }
@@ -83,7 +83,7 @@ APPLICATIONS = Topic(
     writers=("e-service",),
     readers=("intake",),
 )
-# Kept for ever but not compacted: an account's members are events under one key, and compaction would keep the last only.
+# Kept for ever but not compacted: an account's members are events of one key, and compaction would keep only the last.
 ACCOUNTS = Topic(
     "accounts",
     key="account",
@@ -129,7 +129,7 @@ CERTIFICATE_STATUS = Topic(
     writers=("revoker",),
     readers=("notifier", "intake", "issuer"),
 )
-# Kept for ever and not compacted: a relay that stood still may publish an older record last, and compaction would keep that one.
+# Kept for ever, not compacted: a relay that was paused may publish an older record last, which compaction would keep.
 CERTIFICATE_STANDINGS = Topic(
     "certificate-standings",
     key="CA and serial number",
@@ -163,7 +163,7 @@ CASES = Topic(
     retention=None,
     compacted=True,
 )
-# Kept for ever and never compacted: a checkpoint that is gone is what its readers must notice.
+# Kept for ever and never compacted: readers must notice a missing checkpoint.
 AUDIT_CHECKPOINTS = Topic(
     "audit-checkpoints",
     key="service",
@@ -187,7 +187,7 @@ SERVICES = ("intake", "issuer", "revoker", "notifier")
 
 
 def parked_topic(service: str) -> Topic:
-    """The topic that tells operators what a service has parked, with origin and reason."""
+    """Return the topic with the records that a service has parked, for operators."""
     return Topic(
         f"{service}.parked",
         key="as the parked record's",
@@ -219,4 +219,4 @@ CATALOGUE = (
 TOPIC_OF = MappingProxyType(
     {event.TYPE: topic for topic in CATALOGUE for event in topic.events if event is not RecordParked}
 )
-"""The topic that each event type is published to. What is parked goes to the topic of the service that parks it."""
+"""The topic of each event type. A parked record's event goes to the topic of its service."""

@@ -1,7 +1,7 @@
-"""How events of old versions are read for ever.
+"""Reads events of old versions.
 
-A version that is superseded keeps its model, its JSON Schema and its stored examples. A record of it is validated by its own model, so that a
-fault is named in its own words, and then made into the next version, step by step, up to the newest: all else knows the newest only.
+A superseded version keeps its model, JSON Schema and stored examples. A record is validated by the model of its own
+version, then converted step by step to the newest. The rest of the code knows only the newest.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,14 +11,14 @@ from typing import Any
 from .event import EventData
 
 Upcasters = Mapping[type[EventData], Callable[[Any], EventData]]
-"""From the model of a superseded version to the function that makes the next version's data of it."""
+"""The function that converts a superseded version to the next one, by the superseded model."""
 
 UPCASTERS: Upcasters = MappingProxyType({})
-"""Every superseded version that this package reads: none yet, since all are in their first."""
+"""The superseded versions that this package reads: none yet."""
 
 
 def upcast(data: EventData, upcasters: Upcasters) -> EventData:
-    """The same event in its newest version."""
+    """Return the event in its newest version."""
     while (to_next := upcasters.get(type(data))) is not None:
         data = to_next(data)
     return data

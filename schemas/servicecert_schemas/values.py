@@ -1,8 +1,8 @@
-"""The values that events carry, each validated once, at the border.
+"""The values in events, each validated once, when it is read.
 
-Two kinds stand beside each other. *Strict* values (a business id with its check digit, a serial number) are what our services state.
-*Typed-in* values (`Text`, `LongText`) are bounded and nothing more: a person wrote them, so a rule of intake judges them and answers in words,
-and the event is never refused for them.
+There are two kinds. *Strict* values (a business id with its check digit, a serial number) come from the services.
+*Typed* values (`Text`, `LongText`) come from people and have only a length limit: intake's rules check them and explain
+faults, and the event is never refused for them.
 """
 
 import re
@@ -17,7 +17,7 @@ _BUSINESS_ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2)
 
 
 def is_business_id(text: str) -> bool:
-    """Whether `text` is a Finnish business id: seven digits, a hyphen and the right check digit (A5)."""
+    """Return whether `text` is a Finnish business id: seven digits, a hyphen and the right check digit (A5)."""
     digits, hyphen, check = text[:7], text[7:8], text[8:]
     if not (len(text) == 9 and text.isascii() and digits.isdigit() and hyphen == "-" and check.isdigit()):
         return False
@@ -26,7 +26,7 @@ def is_business_id(text: str) -> bool:
 
 
 def organisation_oid(business_id: str) -> str:
-    """The organisation OID that derives from a business id: hyphen and leading zero drop out (A5)."""
+    """Return the organisation OID of a business id, without hyphen and leading zero (A5)."""
     return f"1.2.246.10.{int(business_id.replace('-', ''))}"
 
 
@@ -37,16 +37,16 @@ def _business_id(text: str) -> str:
 
 
 def in_utc(instant: datetime) -> datetime:
-    """The same moment in UTC. Raises ValueError for a year that would overflow in another time zone or after an added term."""
+    """Return the time in UTC. Raise ValueError for a year that later calculations could overflow."""
     if not 1950 <= instant.year < 3000:
         raise ValueError("is not between the years 1950 and 2999")
     return instant.astimezone(UTC)
 
 
 Instant = Annotated[AwareDatetime, AfterValidator(in_utc)]
-"""A moment with its time zone, kept in UTC."""
+"""A time with its time zone, converted to UTC."""
 
-# PostgreSQL stores every character but U+0000. Where a person typed one it is read as U+FFFD, so that the rules answer in words.
+# PostgreSQL cannot store U+0000. In typed text it becomes U+FFFD, so that intake's rules explain the fault.
 _STORABLE = r"^[^\x00]*$"
 
 
@@ -58,15 +58,15 @@ Text = Annotated[str, StringConstraints(max_length=200), AfterValidator(_storabl
 """One line that a person typed: a name, a title, an address as written."""
 
 AddressText = Annotated[str, StringConstraints(max_length=500), AfterValidator(_storable)]
-"""A host name or an e-mail address as a person typed it. Wider than any can be, so that too long a one is answered in words."""
+"""A typed host name or e-mail address. The limit exceeds any valid one, so that intake can explain its length."""
 
 LongText = Annotated[str, StringConstraints(max_length=4_000), AfterValidator(_storable)]
-"""Some sentences that a person typed or reads."""
+"""Several sentences, typed or for people."""
 
 CsrText = Annotated[str, StringConstraints(max_length=65_536)]
-"""A certificate request as it was sent: PEM, or base64 of DER, with U+0000 where it was UTF-16. It is judged and not stored as it came.
+"""A certificate request as sent: PEM, or base64 of DER, with U+0000 if it was UTF-16. Intake checks and converts it.
 
-Wider than A4's 16 KiB, so that too large a one is answered in words."""
+The limit exceeds A4's 16 KiB, so that intake explains one that is too large."""
 
 Base64 = Annotated[
     str,
@@ -77,7 +77,7 @@ Base64 = Annotated[
 """Bytes in base64 (RFC 4648 section 4)."""
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$", max_length=128)]
-"""A machine's name for a thing: an account, a user, a profile, a certificate authority."""
+"""A technical name, of an account, a user, a profile or a certificate authority."""
 
 # The Finnish personal identity code, by its form and control character (decree 128/2010).
 _PERSONAL_IDENTITY_CODE = re.compile(r"(?<![0-9A-Z])(\d{6})[-+A-FU-Y](\d{3})([0-9A-Y])(?![0-9A-Z])", re.IGNORECASE)
@@ -88,13 +88,13 @@ def _reference(text: str) -> str:
     for born, number, control in _PERSONAL_IDENTITY_CODE.findall(text):
         if _CONTROL_CHARACTERS[int(born + number) % 31] == control.upper():
             raise ValueError(
-                "is a personal identity code: name a user by a reference of your own that says nothing of the person"
+                "is a personal identity code: name a user by a reference of your own that holds no personal data"
             )
     return text
 
 
 UserId = Annotated[Identifier, AfterValidator(_reference)]
-"""Who acts, by a reference of the e-service that only it can resolve (E3): never an address, a name or a personal identity code."""
+"""A user, as a reference that only the e-service can resolve (E3), never an address, name or personal identity code."""
 
 BusinessId = Annotated[str, StringConstraints(pattern=r"^[0-9]{7}-[0-9]$", max_length=9), AfterValidator(_business_id)]
 """A Finnish business id with its check digit (A5)."""
@@ -103,10 +103,10 @@ Oid = Annotated[str, StringConstraints(pattern=r"^[0-2](\.(0|[1-9][0-9]{0,38})){
 """An object identifier in dotted decimals."""
 
 SerialNumber = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}){1,20}$", max_length=40)]
-"""A certificate's serial number: lower-case hexadecimal, two digits an octet, at most 20 octets (RFC 5280 section 4.1.2.2)."""
+"""A certificate's serial number in lower-case hexadecimal, at most 20 octets (RFC 5280 section 4.1.2.2)."""
 
 DecimalSerialNumber = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,48}$", max_length=49)]
-"""The same serial number as people read it in some tools."""
+"""The same serial number in decimal, as some tools show it."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", max_length=64)]
 """A SHA-256 in lower-case hexadecimal: a certificate's fingerprint, a key's hash, an attachment's hash."""
@@ -115,7 +115,7 @@ DistinguishedName = Annotated[str, StringConstraints(pattern=_STORABLE, min_leng
 """A subject as text (RFC 4514)."""
 
 AttributeText = Annotated[str, StringConstraints(pattern=_STORABLE, min_length=1, max_length=64)]
-"""The text of one attribute of a subject (RFC 5280 appendix A.1: ub-organization-name and its neighbours count characters)."""
+"""One attribute of a subject, limited in characters (RFC 5280 appendix A.1: ub-organization-name and others)."""
 
 EmailAddress = Annotated[
     str,
@@ -124,20 +124,20 @@ EmailAddress = Annotated[
 """One mailbox, local part and domain, without display name (RFC 5321 section 4.5.3.1 for the lengths)."""
 
 DnsName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+$", max_length=253)]
-"""A domain name in letters, digits, hyphens and dots; its labels are intake's to judge."""
+"""A domain name in letters, digits, hyphens and dots. Intake checks its labels."""
 
 HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s\x00]+$", max_length=500)]
-"""The address of something published."""
+"""The URL of a published file."""
 
 IpAddress = Annotated[str, StringConstraints(pattern=r"^[0-9a-f.:]{2,45}$", max_length=45)]
-"""An IPv4 or IPv6 address in its canonical text (RFC 5952)."""
+"""An IPv4 or IPv6 address in canonical form (RFC 5952)."""
 
 Number = Annotated[int, Field(ge=0, le=2**53 - 1)]
-"""A count, or a number that grows: within what every JSON reader keeps exactly (RFC 8259 section 6)."""
+"""A count or sequence number, in the range that every JSON reader represents exactly (RFC 8259 section 6)."""
 
 
 class Language(StrEnum):
-    """The language a case is handled in."""
+    """The language of a case."""
 
     SWEDISH = "sv"
     FINNISH = "fi"
@@ -162,20 +162,20 @@ class CertificateType(StrEnum):
 
 
 class Usage(StrEnum):
-    """What a server certificate is used for: its extended key usages."""
+    """The extended key usages of a server certificate."""
 
     SERVER_AUTH = "server-auth"
     CLIENT_AUTH = "client-auth"
 
 
 class Value(BaseModel):
-    """A frozen part of an event. Unknown fields are ignored, so that a newer writer's additions do no harm."""
+    """A frozen part of an event. Unknown fields are ignored, so that newer writers can add some."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Texts(Value):
-    """The same words in the three languages of the service."""
+    """A text in the three languages of the service."""
 
     sv: LongText
     fi: LongText

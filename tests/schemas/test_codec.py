@@ -50,7 +50,7 @@ def undecodable(headers: list[tuple[str, bytes | None]], *, key: bytes | None = 
 
 
 def wrong_schema(event: type[EventData], **fields: object) -> str:
-    """What a reader says where fields, named by their paths with `__`, stand with other values; `...` leaves a field out."""
+    """The reader's text for fields with other values, by paths with `__`; `...` leaves a field out."""
     good = record(event)
     value = json.loads(good.value)
     for path, field in fields.items():
@@ -114,11 +114,11 @@ def test_a_malformed_attribute_is_named_and_its_value_is_not_shown(header: str, 
     assert PERSONAL not in fault.text
 
 
-@pytest.mark.parametrize(("key", "said"), [(b"\xff", "UTF-8"), (b"k" * (MAX_HEADER_BYTES + 1), "longer")])
-def test_a_key_that_is_no_text_or_too_long_makes_no_event(key: bytes, said: str) -> None:
+@pytest.mark.parametrize(("key", "expected"), [(b"\xff", "UTF-8"), (b"k" * (MAX_HEADER_BYTES + 1), "longer")])
+def test_a_key_that_is_no_text_or_too_long_makes_no_event(key: bytes, expected: str) -> None:
     fault = undecodable([*record().headers], key=key)
     assert fault.code == "no-event"
-    assert said in fault.text
+    assert expected in fault.text
 
 
 def test_a_record_without_key_is_no_event() -> None:
@@ -162,7 +162,7 @@ def test_an_event_of_another_key_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "expected"),
     [
         ({"form__orderer__email": ...}, "form.orderer.email: Field required"),
         ({"actor": ...}, "actor: Field required"),
@@ -183,9 +183,11 @@ def test_an_event_of_another_key_is_refused() -> None:
         ({"actor__user_id": PERSONAL}, "actor.user_id: String should match pattern"),
     ],
 )
-def test_a_missing_or_malformed_field_is_named_and_its_value_is_not_shown(fields: dict[str, object], said: str) -> None:
+def test_a_missing_or_malformed_field_is_named_and_its_value_is_not_shown(
+    fields: dict[str, object], expected: str
+) -> None:
     text = wrong_schema(ApplicationSubmitted, **fields)
-    assert said in text
+    assert expected in text
     assert PERSONAL not in text
 
 

@@ -11,14 +11,14 @@ from servicecert_schemas import CATALOGUE, EVENTS, SERVICES
 from servicecert_schemas.export import COMMAND, EXPORTED, differing, exported_files, main, stored_examples, write
 
 with warnings.catch_warnings():
-    # Two of its fields shadow names of pydantic's base class, which it says when it is imported.
+    # Two of its fields shadow names of pydantic's base class, and the import warns of that.
     warnings.simplefilter("ignore", UserWarning)
     from asyncapi3.models.asyncapi import AsyncAPI3
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of the exported files that a test may spoil."""
+    """A copy of the exported files that a test may change."""
     return Path(shutil.copytree(EXPORTED, tmp_path / "exported"))
 
 
@@ -32,8 +32,8 @@ def test_a_difference_is_named_with_the_command_that_mends_it(copy: Path, capsys
     (copy / "json" / "servicecert.case.changed.v0.json").write_text("{}")
     assert main(["--check"], copy) == 1
     assert capsys.readouterr().err == (
-        "The models and their export differ in json/servicecert.case.changed.v0.json, json/servicecert.case.changed.v1.json, topics.json: "
-        f"run `{COMMAND}`.\n"
+        "The exported files are outdated: json/servicecert.case.changed.v0.json, "
+        f"json/servicecert.case.changed.v1.json, topics.json. Run `{COMMAND}`.\n"
     )
 
 
@@ -81,15 +81,15 @@ def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
 
     def references(node: object) -> list[str]:
         if isinstance(node, list):
-            return [found for part in node for found in references(part)]
+            return [each for part in node for each in references(part)]
         if isinstance(node, dict):
             here = [node["$ref"]] if "$ref" in node else []
-            return here + [found for part in node.values() for found in references(part)]
+            return here + [each for part in node.values() for each in references(part)]
         return []
 
-    found = references(document)
-    assert len(found) > 100
-    for reference in found:
+    all_references = references(document)
+    assert len(all_references) > 100
+    for reference in all_references:
         place = document
         for step in reference.removeprefix("#/").split("/"):
             place = place[step]

@@ -1,4 +1,4 @@
-"""The reasons for a revocation in words (D2)."""
+"""The texts of the revocation reasons (D2)."""
 
 import pytest
 from servicecert_schemas.event import Role
@@ -9,13 +9,13 @@ from servicecert_schemas.revocation import RevocationReason
 @pytest.mark.parametrize("reason", RevocationReason)
 def test_D2_each_reason_is_found_by_its_code_and_by_its_words_in_each_language(reason):
     texts = REASONS[reason]
-    for said in (reason.value, texts.sv, texts.fi, texts.en):
-        assert reason_named(said) is reason
-        assert reason_named(f"  {said.upper()}. ".replace(" ", "  ")) is reason
+    for text in (reason.value, texts.sv, texts.fi, texts.en):
+        assert reason_named(text) is reason
+        assert reason_named(f"  {text.upper()}. ".replace(" ", "  ")) is reason
 
 
 def test_D2_other_words_name_no_reason():
-    assert [reason_named(said) for said in ("", "certificateHold", "removeFromCRL", "förlorat")] == [None] * 4
+    assert [reason_named(text) for text in ("", "certificateHold", "removeFromCRL", "förlorat")] == [None] * 4
 
 
 def test_D2_each_role_has_its_reasons_and_the_authority_keeps_one_for_itself():

@@ -7,5 +7,5 @@ from . import service
 
 
 def app() -> FastStream:
-    """Return the application that the environment describes: one subscriber, whose handler is the way into turns (see `worker/`)."""
+    """Return the application with the environment's settings. Its one subscriber passes records to turns."""
     return application(service)

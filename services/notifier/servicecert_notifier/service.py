@@ -1,4 +1,4 @@
-"""The notifier as a value: what it reads, decides and does."""
+"""The notifier service: its topics, decider, effect and gauges."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,7 +15,7 @@ from .domain.ledger import Ledger
 from .domain.planning import INTENT
 from .domain.reminders import Prepared
 from .domain.task import MailTask
-from .effects.bounce_reader import reading
+from .effects.bounce_reader import read_bounces
 from .operator.gauges import Waiting, gauges
 from .settings import Settings
 from .smtp.effects.handover import Postman
@@ -31,23 +31,21 @@ READS = (CERTIFICATES, CERTIFICATE_STATUS, CASES, DEADLINES)
 async def open_service(
     settings: Settings, pool: asyncpg.Pool, clock: Clock = machine_clock
 ) -> AsyncIterator[Service[Ledger, Prepared]]:
-    """The notifier, with conversations to the mail server that open with the first mail and end with the service."""
-    postman = Postman(settings, clock=clock)
+    """Yield the notifier. Its conversations with mail servers open with the first mail and end with the service."""
+    mailer = Postman(settings, clock=clock)
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(postman.close)
+        stack.push_async_callback(mailer.close)
         if settings.servicecert_bounce_maildir is not None:
             folder, domain = settings.servicecert_bounce_maildir, settings.sender.domain
-            await stack.enter_async_context(reading(folder, domain, pool, clock))
+            await stack.enter_async_context(read_bounces(folder, domain, pool, clock))
         yield Service(
             name=NAME,
             reads=READS,
             store=LedgerStore(),
             decide=decide,
             is_relevant=is_relevant,
-            effects=MappingProxyType(
-                {INTENT: Effect(MailTask, postman.deliver, concurrency=settings.smtp_connections)}
-            ),
-            gauges=gauges(postman.outcomes, postman.answers, postman.connections, Waiting(pool, clock)),
+            effects=MappingProxyType({INTENT: Effect(MailTask, mailer.deliver, concurrency=settings.smtp_connections)}),
+            gauges=gauges(mailer.outcomes, mailer.answers, mailer.connections, Waiting(pool, clock)),
             prepare=Prepare(settings.limits, clock),
         )
 

@@ -1,4 +1,4 @@
-"""What an operator sets for the notifier. Dangerous or incomplete settings are refused before anything starts."""
+"""The notifier's settings. Dangerous or incomplete ones are refused before anything starts."""
 
 import re
 from enum import StrEnum
@@ -16,9 +16,10 @@ _SELECTOR = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-
 
 
 class Tls(StrEnum):
-    """How the conversation with a mail server is encrypted.
+    """The encryption of a conversation with a mail server.
 
-    `starttls` (RFC 3207) and `implicit` (RFC 8314) verify the server's certificate; `opportunistic` takes what there is, unverified (RFC 7435).
+    `starttls` (RFC 3207) and `implicit` (RFC 8314) verify the server's certificate. `opportunistic` encrypts if the
+    server offers it, unverified (RFC 7435).
     """
 
     STARTTLS = "starttls"
@@ -28,7 +29,7 @@ class Tls(StrEnum):
 
     @property
     def is_verified(self) -> bool:
-        """Whether nothing is said to a server that does not prove who it is."""
+        """Return whether the server's certificate is verified."""
         return self in (Tls.STARTTLS, Tls.IMPLICIT)
 
 
@@ -56,7 +57,7 @@ def _selector(text: str | None) -> str | None:
 
 
 class Settings(BaseSettings):
-    """The environment names are the field names in capitals. Raises pydantic's `ValidationError`, whose messages name the way out."""
+    """The environment names are the field names in capitals. Raise `ValidationError`; its messages say what to do."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
@@ -65,24 +66,26 @@ class Settings(BaseSettings):
         AfterValidator(_hosts),
         Field(
             min_length=1,
-            description="the mail server, as host or host:port, or several with commas between: the first that answers is used",
+            description="the mail server, as host or host:port, or several with commas between: "
+            "the first that answers is used",
         ),
     ]
-    smtp_port: Annotated[int, Field(ge=1, le=65_535, description="the port of those that name none")] = 587
+    smtp_port: Annotated[int, Field(ge=1, le=65_535, description="the port of servers without one in SMTP_HOST")] = 587
     smtp_tls: Annotated[
         Tls,
         Field(
-            description="starttls (verified), implicit (verified; from the first byte on, as on port 465), opportunistic (unverified, where offered) or off"
+            description="starttls (verified), implicit (verified; from the first byte on, as on port 465), "
+            "opportunistic (unverified, where offered) or off"
         ),
     ] = Tls.STARTTLS
     smtp_ca_file: Annotated[
-        FilePath | None, Field(description="the CAs that verify the mail server; the system's without it")
+        FilePath | None, Field(description="the CAs that verify the mail server; default: the system's")
     ] = None
     smtp_username: Annotated[str | None, Field(description="needs SMTP_TLS=starttls or implicit")] = None
     smtp_password_file: Annotated[
         FilePath | None, Field(description="a file whose first line is the password; goes with SMTP_USERNAME")
     ] = None
-    smtp_connections: Annotated[int, Field(ge=1, le=8, description="conversations at once, for each worker")] = 2
+    smtp_connections: Annotated[int, Field(ge=1, le=8, description="open conversations at most, for each worker")] = 2
     smtp_timeout_seconds: Annotated[
         float, Field(gt=0, le=600, description="seconds to wait for each answer of the mail server")
     ] = 60
@@ -91,49 +94,53 @@ class Settings(BaseSettings):
         Field(
             gt=0,
             le=3_600,
-            description="seconds to wait for the answer to a whole mail: giving up earlier than the server sends mails twice",
+            description="seconds to wait for the answer to a whole mail: "
+            "a shorter time than the server's sends mails twice",
         ),
     ] = 600
     servicecert_mail_from: Annotated[
         str, AfterValidator(_sender), Field(description="the sender, as Name <address> or an address")
     ]
     servicecert_mail_contact: Annotated[
-        str | None, Field(description="whom the mails say to ask; the sender's address without it")
+        str | None, Field(description="the contact that the mails name; default: the sender's address")
     ] = None
     servicecert_reminders_per_hour: Annotated[
-        int, Field(ge=60, le=1_000_000, description="reminders handed over in an hour at most, by all workers")
+        int, Field(ge=60, le=1_000_000, description="the most reminders an hour, by all workers")
     ] = 3_600
     servicecert_reminders_per_hour_to_a_domain: Annotated[
-        int, Field(ge=1, le=1_000_000, description="of these, to the addresses of one domain")
+        int, Field(ge=1, le=1_000_000, description="the most reminders an hour to one recipient domain")
     ] = 240
     servicecert_mail_bounces_to: Annotated[
         str | None,
         AfterValidator(_bounces_to),
-        Field(description="the envelope's sender, to whom bounces go; the sender's address without it"),
+        Field(description="the envelope sender, which gets the bounces; default: the sender's address"),
     ] = None
     servicecert_bounce_maildir: Annotated[
-        DirectoryPath | None, Field(description="the Maildir that bounces are delivered to; none is read without it")
+        DirectoryPath | None,
+        Field(description="the Maildir that bounces are delivered to; without it, bounces are not read"),
     ] = None
     servicecert_dkim_key_file: Annotated[
         FilePath | None,
-        Field(description="the private key (PEM; RSA or Ed25519) that signs mails by DKIM; none is signed without it"),
+        Field(
+            description="the private key (PEM; RSA or Ed25519) that signs mails with DKIM; without it, none is signed"
+        ),
     ] = None
     servicecert_dkim_selector: Annotated[
         str | None, AfterValidator(_selector), Field(description="the DKIM selector; goes with the key")
     ] = None
 
     @model_validator(mode="after")
-    def _login_is_whole_and_safe(self) -> Self:
+    def _login_is_complete_and_encrypted(self) -> Self:
         if (self.smtp_username is None) != (self.smtp_password_file is None):
             raise ValueError("SMTP_USERNAME and SMTP_PASSWORD_FILE belong together: set both, or neither")
         if self.smtp_username is not None and not self.smtp_tls.is_verified:
             raise ValueError(
-                "SMTP_USERNAME needs SMTP_TLS=starttls or implicit, so that the password never goes unencrypted"
+                "SMTP_USERNAME needs SMTP_TLS=starttls or implicit, so that the password is never sent unencrypted"
             )
         return self
 
     @model_validator(mode="after")
-    def _dkim_is_whole_and_opens(self) -> Self:
+    def _dkim_is_complete_and_readable(self) -> Self:
         if (self.servicecert_dkim_key_file is None) != (self.servicecert_dkim_selector is None):
             raise ValueError(
                 "SERVICECERT_DKIM_KEY_FILE and SERVICECERT_DKIM_SELECTOR belong together: set both, or neither"
@@ -142,38 +149,38 @@ class Settings(BaseSettings):
         return self
 
     def dkim_key(self) -> DkimKey | None:
-        """The key that signs mails. Raises `ValueError` with a sentence."""
+        """Return the key that signs mails, None if none is set. Raise `ValueError` with a sentence."""
         if self.servicecert_dkim_key_file is None or self.servicecert_dkim_selector is None:
             return None
         return DkimKey.read(self.servicecert_dkim_key_file, self.servicecert_dkim_selector, self.sender.domain)
 
     @property
     def relays(self) -> tuple[Relay, ...]:
-        """The mail servers, in the order in which they are preferred."""
+        """Return the mail servers, the preferred one first."""
         return Relay.read_all(self.smtp_host, self.smtp_port)
 
     @property
     def envelope_sender(self) -> str:
-        """To whom bounces go."""
+        """Return the address that bounces go to."""
         return self.servicecert_mail_bounces_to or self.sender.address
 
     @property
     def sender(self) -> Sender:
-        """Whom the mails are from."""
+        """Return the sender of the mails."""
         return Sender.read(self.servicecert_mail_from)
 
     @property
     def contact(self) -> str:
-        """Whom a reader may ask, as written in the mails: the sender's address where nothing else is set."""
+        """Return the contact that the mails name: the sender's address by default."""
         return self.servicecert_mail_contact or self.sender.address
 
     @property
     def limits(self) -> Limits:
-        """How fast reminders go."""
+        """Return the rate limits of reminders."""
         return Limits(self.servicecert_reminders_per_hour, self.servicecert_reminders_per_hour_to_a_domain)
 
     def password(self) -> str | None:
-        """The password of the mail server's account: the first line of its file."""
+        """Return the password of the mail server's account: the first line of its file."""
         if self.smtp_password_file is None:
             return None
         return self.smtp_password_file.read_text().partition("\n")[0].rstrip("\r")

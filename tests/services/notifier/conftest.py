@@ -1,4 +1,4 @@
-"""The events that the contract's examples hold, what the notifier makes of them, and mail servers that answer as a test wants."""
+"""Example events, the notifier's mails for them, and mail servers with scripted answers."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def revoked() -> CertificateRevoked:
 
 @pytest.fixture
 def warned(returned: CaseChanged) -> DeadlineWarned:
-    """Half of the time is gone in which the returned application has to be complete."""
+    """Half of the time has passed in which the returned application must be completed."""
     since = returned.history[0].at
     return DeadlineWarned(
         case_id=returned.case_id,
@@ -74,8 +74,8 @@ def warned(returned: CaseChanged) -> DeadlineWarned:
 
 
 @pytest.fixture
-def heard() -> Callable[..., Event]:
-    """An event as the worker hands it to the decider; its id follows from its data."""
+def as_event() -> Callable[..., Event]:
+    """Makes an event as the worker passes it to the decider; its id follows from its data."""
 
     def make(data: EventData, time: datetime = NOW) -> Event:
         return Event(uuid5(NAMESPACE_OID, data.model_dump_json()), data.key(), data, time)
@@ -84,12 +84,12 @@ def heard() -> Callable[..., Event]:
 
 
 @pytest.fixture
-def planned(heard: Callable[..., Event]) -> Callable[..., MailTask]:
-    """The first mail that an event makes owed."""
+def planned(as_event: Callable[..., Event]) -> Callable[..., MailTask]:
+    """The first mail that an event makes due_reminder."""
 
     def make(data: EventData, language: Language = Language.SWEDISH, **recipient: object) -> MailTask:
-        wanted = data.model_copy(update={"language": language})
-        task = decide(None, heard(wanted), None, NOW).intents[0].data
+        in_language = data.model_copy(update={"language": language})
+        task = decide(None, as_event(in_language), None, NOW).intents[0].data
         assert isinstance(task, MailTask)
         return task.model_copy(update={"recipient": Recipient(**(task.recipient.model_dump() | recipient))})
 
@@ -101,29 +101,29 @@ def mails(planned: Callable[..., MailTask], issued: CertificateIssued) -> Callab
     """Any number of tasks, each with a mail and an address of its own: `a0@example.fi`, `a1@example.fi`, …"""
 
     def make(count: int, tries: int = 0) -> list[Task]:
-        found = []
+        tasks = []
         for number in range(count):
             mail = planned(issued, email=f"a{number}@example.fi")
             mail = mail.model_copy(
                 update={"mail_id": uuid5(NAMESPACE_OID, str(number)), "give_up_at": NOW + timedelta(hours=1)}
             )
-            found.append(Task(mail.mail_id, str(mail.case_id), "mail", mail, since=NOW, tries=tries))
-        return found
+            tasks.append(Task(mail.mail_id, str(mail.case_id), "mail", mail, since=NOW, tries=tries))
+        return tasks
 
     return make
 
 
 @pytest.fixture
-async def postman() -> AsyncIterator[Callable[..., Postman]]:
-    """A postman for a mail server, closed at the end. The clock stands still."""
+async def make_mailer() -> AsyncIterator[Callable[..., Postman]]:
+    """Makes mailers for a mail server, closed at the end. Their clock stands still."""
     made: list[Postman] = []
 
     def make(port: int, at: datetime = NOW, **settings: Any) -> Postman:
         server = {"smtp_host": "127.0.0.1", "smtp_port": port, "servicecert_mail_from": "ca@example.fi"}
         chosen: dict[str, Any] = server | {"smtp_tls": "off", "smtp_timeout_seconds": 5} | settings
-        postman = Postman(Settings(**chosen), lambda: at)
-        made.append(postman)
-        return postman
+        mailer = Postman(Settings(**chosen), lambda: at)
+        made.append(mailer)
+        return mailer
 
     yield make
     for one in made:
@@ -134,8 +134,8 @@ DIES = "dies"
 
 
 @dataclass
-class Desk:
-    """What a mail server does: answers to recipients and contents in turn (then 250), and what it has seen."""
+class FakeServer:
+    """A mail server's answers to recipients and contents in turn (then 250), and what it received."""
 
     rcpt: list[str] = field(default_factory=list)
     data: list[str] = field(default_factory=list)
@@ -165,23 +165,23 @@ class Desk:
 
 @pytest.fixture
 def mail_server() -> Callable[..., Any]:
-    """A real mail server (aiosmtpd): `async with mail_server(Desk(...)) as desk: desk.port`."""
+    """A real mail server (aiosmtpd): `async with mail_server(FakeServer(...)) as server: server.port`."""
 
     @asynccontextmanager
-    async def serve(desk: Desk | None = None, port: int = 0, **smtp: Any) -> AsyncIterator[Desk]:
-        desk = desk or Desk()
+    async def serve(fake: FakeServer | None = None, port: int = 0, **smtp: Any) -> AsyncIterator[FakeServer]:
+        fake = fake or FakeServer()
         loop = asyncio.get_running_loop()
         open_ones: list[SMTP] = []
 
         def conversation() -> SMTP:
-            desk.connections += 1
-            open_ones.append(SMTP(desk.handler(), hostname="test", loop=loop, **smtp))
+            fake.connections += 1
+            open_ones.append(SMTP(fake.handler(), hostname="test", loop=loop, **smtp))
             return open_ones[-1]
 
         server = await loop.create_server(conversation, "127.0.0.1", port)
-        desk.port = server.sockets[0].getsockname()[1]
+        fake.port = server.sockets[0].getsockname()[1]
         try:
-            yield desk
+            yield fake
         finally:
             server.close()
             for one in open_ones:
@@ -202,7 +202,7 @@ class ServerKey:
 
 @pytest.fixture(scope="session")
 def make_server_key(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ServerKey]:
-    """Makes a key whose certificate is valid for so many days before and after now, and for an IP address."""
+    """Makes a key with a certificate that is valid from and to so many days from now, for an IP address."""
     return partial(_server_key, tmp_path_factory)
 
 
@@ -241,12 +241,12 @@ def _server_key(
 
 
 @pytest.fixture
-def desk() -> type[Desk]:
-    return Desk
+def fake_server() -> type[FakeServer]:
+    return FakeServer
 
 
 @pytest.fixture
 def reasons(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    """Why mails were deferred, as the log says."""
+    """The logged reasons of deferred mails."""
     caplog.set_level(logging.INFO, "servicecert_notifier.smtp.effects.handover")
     return lambda: [record.reason for record in caplog.records if record.getMessage() == "mail deferred"]

@@ -1,4 +1,4 @@
-"""A mail server on a socket that does as it is told, also what no mail server should."""
+"""A scripted mail server on a socket, which can also misbehave."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ Answer = str | Callable[[str], str]
 
 
 def states(outcomes: Sequence[Any]) -> list[MailState]:
-    """What became of mails, in their order."""
+    """The states of outcomes, in order."""
     return [outcome.data.state for outcome in outcomes]
 
 
 async def listening(
     talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
 ) -> tuple[asyncio.Server, int]:
-    """A server of this conduct, and its port."""
+    """A server with this handler, and its port."""
     server = await asyncio.start_server(talk, "127.0.0.1", 0)
     return server, server.sockets[0].getsockname()[1]
 
 
 @dataclass
 class Script:
-    """What it answers to each verb, as a text or a function of the line; to a mail's content as to END. What is not told is accepted.
+    """The answers to each verb, as text or a function of the line; END is a mail's content. Other verbs are accepted.
 
-    `DIES` closes the connection, `STALLS` says nothing for as long as the client waits.
+    `DIES` closes the connection, `STALLS` does not answer.
     """
 
     answers: dict[str, Answer] = field(default_factory=dict)
@@ -65,35 +65,35 @@ class Script:
         while line := (await reader.readline()).decode():
             self.lines.append(line.rstrip())
             verb = line[:4].strip().upper()
-            said = self._said(verb, line)
+            reply = self._reply_to(verb, line)
             if verb in ("MAIL", "RCPT"):
-                refused = (refused and verb == "RCPT") or not said.startswith("250")
-            if verb == "DATA" and refused and said.startswith("354"):
-                said = "503 5.5.1 No"
-            if not await self._say(said, reader, writer) or verb == "QUIT":
+                refused = (refused and verb == "RCPT") or not reply.startswith("250")
+            if verb == "DATA" and refused and reply.startswith("354"):
+                reply = "503 5.5.1 No"
+            if not await self._send(reply, reader, writer) or verb == "QUIT":
                 return
-            if verb == "DATA" and said.startswith("354"):
+            if verb == "DATA" and reply.startswith("354"):
                 content = await reader.readuntil(b"\r\n.\r\n")
                 self.contents.append(content)
-                ended = self._said("END", line)
+                ended = self._reply_to("END", line)
                 if ended == DIES or ended.startswith("250"):
                     self.accepted.append(content)
-                if not await self._say(ended, reader, writer):
+                if not await self._send(ended, reader, writer):
                     return
 
-    async def _say(self, said: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        if said == STALLS:
+    async def _send(self, reply: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        if reply == STALLS:
             await reader.read()
-        if said in (DIES, STALLS):
+        if reply in (DIES, STALLS):
             return False
-        writer.write(f"{said}\r\n".encode())
+        writer.write(f"{reply}\r\n".encode())
         return True
 
-    def _said(self, verb: str, line: str) -> str:
+    def _reply_to(self, verb: str, line: str) -> str:
         usual = {
             "EHLO": "\r\n".join(("250-script", *(f"250-{each}" for each in self.offers), "250 8BITMIME")),
             "DATA": "354 Go",
             "QUIT": "221 Bye",
         }
-        said = self.answers.get(verb, usual.get(verb, "250 2.0.0 Ok"))
-        return said if isinstance(said, str) else said(line)
+        reply = self.answers.get(verb, usual.get(verb, "250 2.0.0 Ok"))
+        return reply if isinstance(reply, str) else reply(line)

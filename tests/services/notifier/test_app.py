@@ -1,4 +1,4 @@
-"""The notifier's handler, from an event to the mails that it intends: FastStream's test broker, a real database, no Kafka."""
+"""The notifier's handler, from an event to intents: FastStream's test broker, a real database, no Kafka."""
 
 import pytest
 from servicecert_notifier import service

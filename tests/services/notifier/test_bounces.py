@@ -1,4 +1,4 @@
-"""Mails that come back (C3): reports by RFC 3464, from whoever sends them, in a Maildir."""
+"""Bounces (C3): reports by RFC 3464, from any sender, in a Maildir."""
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ def test_hostile_reports_are_nothing_and_harm_nothing():
         spoilt = bytearray(good)
         for _ in range(dice.randrange(1, 30)):
             spoilt[dice.randrange(len(spoilt))] = dice.randrange(256)
-        found = read(bytes(spoilt), "example.fi")
-        assert found is None or isinstance(found.mail_id, UUID)
+        bounce = read(bytes(spoilt), "example.fi")
+        assert bounce is None or isinstance(bounce.mail_id, UUID)
 
 
 def test_a_report_that_the_parser_trips_over_is_nothing(monkeypatch):
@@ -117,10 +117,10 @@ def test_the_standard_library_reads_the_test_s_own_report():
 
 
 @pytest.fixture
-async def folder(service_pool, tmp_path, issued, heard, now):
+async def folder(service_pool, tmp_path, issued, as_event, now):
     """A Maildir with a reader, and a ledger whose first mail was handed over and whose second is on its way."""
     pool = await service_pool(NAME, MIGRATIONS)
-    decision = decide(None, heard(issued.model_copy(update={"recipients": issued.recipients[:2]})), None, now)
+    decision = decide(None, as_event(issued.model_copy(update={"recipients": issued.recipients[:2]})), None, now)
     first, second = (row.mail_id for row in decision.state.rows)
     outcome = MailOutcome(mail_id=first, state=MailState.HANDED_OVER, answer="250", attempts=1, at=now)
     after = decide(decision.state, Result(first, str(issued.case_id), "mail", outcome), None, now).state
@@ -138,18 +138,18 @@ async def test_C3_a_bounce_in_the_folder_is_kept_once_and_wakes_its_case(folder,
     pool, maildir, reader, first, _ = folder
     for name in ("1.a", "2.b"):
         (maildir / "new" / name).write_bytes(about(first))
-    assert await reader.look() == []
+    assert await reader.poll() == []
     rows = await pool.fetch("select case_id, mail_id, wanted, text from notices")
     assert [tuple(row) for row in rows] == [(issued.case_id, first, "bounce", "5.1.1")]
     assert await pool.fetchval("select kind from deadlines") == "notices"
     assert sorted(path.name for path in (maildir / "cur").iterdir()) == ["1.a:2,S", "2.b:2,S"]
-    assert await reader.look() == []
+    assert await reader.poll() == []
 
 
 async def test_C3_a_bounce_that_comes_before_its_hand_over_is_recorded_waits(folder):
     pool, maildir, reader, _, second = folder
     (maildir / "new" / "early").write_bytes(about(second))
-    await reader.look()
+    await reader.poll()
     assert await pool.fetchval("select count(*) from notices") == 0
     assert (maildir / "new" / "early").exists()
 
@@ -158,15 +158,16 @@ async def test_C3_a_bounce_of_a_mail_that_is_still_tried_does_not_stand_for_the_
     pool, maildir, reader, _, second = folder
     (maildir / "new" / "1.old").write_bytes(about(second))
     os.utime(maildir / "new" / "1.old", (0, 0))
-    await reader.look()
+    await reader.poll()
     assert list((maildir / "new").iterdir()) == []
     await pool.execute(
-        "update mails set state = 'handed-over', answer = '250', attempts = 1, settled_at = planned_at where mail_id = $1",
+        "update mails set state = 'handed-over', answer = '250', attempts = 1, settled_at = planned_at"
+        " where mail_id = $1",
         second,
     )
     (maildir / "new" / "2.end").write_bytes(about(second))
     assert await pool.fetchval("select count(*) from deadlines") == 0
-    await reader.look()
+    await reader.poll()
     assert await pool.fetchval("select kind from deadlines") == "notices"
 
 
@@ -177,7 +178,7 @@ async def test_C3_reports_that_wait_or_cannot_be_read_hold_up_no_others_and_no_p
     (maildir / "new" / "2.theirs").write_bytes(about(first))
     (maildir / "new" / "3.ours").write_bytes(about(first))
     monkeypatch.setattr(bounce_reader, "_read", unless("2.theirs", bounce_reader._read))
-    looking = asyncio.create_task(reader.run())
+    running = asyncio.create_task(reader.run())
     rests = asyncio.Event()
 
     async def rest(_seconds):
@@ -187,7 +188,7 @@ async def test_C3_reports_that_wait_or_cannot_be_read_hold_up_no_others_and_no_p
     monkeypatch.setattr(bounce_reader.asyncio, "sleep", rest)
     async with asyncio.timeout(30):
         await rests.wait()
-    looking.cancel()
+    running.cancel()
     assert await pool.fetchval("select count(*) from notices") == 1
     assert len(list((maildir / "new").iterdir())) == 201
 
@@ -207,22 +208,22 @@ async def test_what_is_no_bounce_of_ours_is_put_away(folder):
     pool, maildir, reader, _, _ = folder
     for name, content in (("holiday", b"Subject: x\r\n\r\nAway."), ("stranger", about(MAIL)), ("huge", b"x" * 300_000)):
         (maildir / "new" / name).write_bytes(content)
-    await reader.look()
+    await reader.poll()
     assert await pool.fetchval("select count(*) from notices") == 0
     assert list((maildir / "new").iterdir()) == []
 
 
 async def test_a_folder_that_is_not_there_yet_is_empty(service_pool, tmp_path, now):
     pool = await service_pool(NAME, MIGRATIONS)
-    assert await BounceReader(tmp_path, "example.fi", pool, lambda: now).look() == []
+    assert await BounceReader(tmp_path, "example.fi", pool, lambda: now).poll() == []
 
 
 async def test_C3_a_reader_of_bounces_that_dies_does_so_where_it_is_noticed(tmp_path, monkeypatch, now):
     async def dies(_):
         raise asyncio.CancelledError
 
-    monkeypatch.setattr(BounceReader, "look", dies)
+    monkeypatch.setattr(BounceReader, "poll", dies)
     async with asyncio.timeout(30):
         with pytest.raises(Abandoned):
-            async with bounce_reader.reading(tmp_path, "example.fi", None, lambda: now):
+            async with bounce_reader.read_bounces(tmp_path, "example.fi", None, lambda: now):
                 await asyncio.Event().wait()

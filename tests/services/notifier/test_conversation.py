@@ -1,4 +1,4 @@
-"""A conversation with a mail server on a socket, command by command (RFC 5321), also with one that does what none should (C3)."""
+"""Conversations with a mail server on a socket, command by command (RFC 5321), also with a misbehaving one (C3)."""
 
 import asyncio
 from contextlib import suppress
@@ -10,13 +10,13 @@ from services.notifier.smtp_script import DIES, listening, states
 
 @pytest.fixture
 def scripted():
-    """A server that answers each line it knows with a fixed reply, also what contradicts an earlier one, and takes any content."""
+    """A server with a fixed reply to each command, whatever came before. It accepts any content."""
 
     def make(answers):
         seen = []
 
         async def talk(reader, writer):
-            # A client that is gone in the middle is what some of these tests are about.
+            # Some of these tests have a client that disconnects in the middle.
             with suppress(asyncio.IncompleteReadError, ConnectionError):
                 await converse(reader, writer)
             writer.close()
@@ -59,39 +59,39 @@ def scripted():
         ({"RCPT": DIES}, MailState.DEFERRED),
     ],
 )
-async def test_what_is_refused_is_not_sent(scripted, postman, mails, answers, expected):
+async def test_what_is_refused_is_not_sent(scripted, make_mailer, mails, answers, expected):
     talk, seen = scripted(answers)
     server, port = await listening(talk)
     async with server:
-        (outcome,) = await postman(port).deliver(mails(1))
+        (outcome,) = await make_mailer(port).deliver(mails(1))
     assert states([outcome]) == [expected]
     assert not [part for part in seen if isinstance(part, bytes)]
 
 
-async def test_a_mail_arrives_with_its_end(scripted, postman, mails):
+async def test_a_mail_arrives_with_its_end(scripted, make_mailer, mails):
     talk, seen = scripted({"RCPT": "250 Ok", "DATA": "354 Go"})
     server, port = await listening(talk)
     async with server:
-        assert states(await postman(port).deliver(mails(1))) == [MailState.HANDED_OVER]
+        assert states(await make_mailer(port).deliver(mails(1))) == [MailState.HANDED_OVER]
     (content,) = [part for part in seen if isinstance(part, bytes)]
     assert content.endswith(b"_mail--\r\n.\r\n")
 
 
-async def test_replies_of_several_lines_are_one_reply(scripted, postman, mails):
+async def test_replies_of_several_lines_are_one_reply(scripted, make_mailer, mails):
     talk, _ = scripted({"RCPT": "250-2.1.5 It\r\n250-is\r\n250 2.1.5 Ok", "DATA": "354-Go\r\n354 on"})
     server, port = await listening(talk)
     async with server:
-        assert states(await postman(port).deliver(mails(2))) == [MailState.HANDED_OVER] * 2
+        assert states(await make_mailer(port).deliver(mails(2))) == [MailState.HANDED_OVER] * 2
 
 
-async def test_a_reply_without_end_is_cut_off(scripted, postman, mails):
+async def test_a_reply_without_end_is_cut_off(scripted, make_mailer, mails):
     talk, _ = scripted({"MAIL": "2" * 2_000_000})
     server, port = await listening(talk)
     async with server:
-        assert states(await postman(port).deliver(mails(1))) == [MailState.DEFERRED]
+        assert states(await make_mailer(port).deliver(mails(1))) == [MailState.DEFERRED]
 
 
-async def test_a_server_that_goes_on_answering_fills_no_memory_and_takes_no_other_mail(postman, mails):
+async def test_a_server_that_goes_on_answering_fills_no_memory_and_takes_no_other_mail(make_mailer, mails):
     taken, ended = asyncio.Event(), asyncio.Event()
 
     async def talk(reader, writer):
@@ -110,19 +110,19 @@ async def test_a_server_that_goes_on_answering_fills_no_memory_and_takes_no_othe
 
     server, port = await listening(talk)
     async with server, asyncio.timeout(30):
-        carrier = postman(port)
-        assert states(await carrier.deliver(mails(1))) == [MailState.HANDED_OVER]
+        mailer = make_mailer(port)
+        assert states(await mailer.deliver(mails(1))) == [MailState.HANDED_OVER]
         taken.set()
-        (conversation,) = carrier._idle
+        (conversation,) = mailer._idle
         for _ in range(100):
             await asyncio.sleep(0)
             assert len(conversation._protocol._buffer) < 100_000
-        assert states(await carrier.deliver(mails(1))) == [MailState.DEFERRED]
+        assert states(await mailer.deliver(mails(1))) == [MailState.DEFERRED]
         await ended.wait()
 
 
 @pytest.mark.parametrize("waits_for", ["EHLO", "MAIL"])
-async def test_a_delivery_that_is_abandoned_leaves_no_connection(postman, mails, waits_for):
+async def test_a_delivery_that_is_abandoned_leaves_no_connection(make_mailer, mails, waits_for):
     connected, ended = asyncio.Event(), asyncio.Event()
 
     async def talk(reader, writer):
@@ -137,7 +137,7 @@ async def test_a_delivery_that_is_abandoned_leaves_no_connection(postman, mails,
 
     server, port = await listening(talk)
     async with server:
-        delivery = asyncio.create_task(postman(port).deliver(mails(1)))
+        delivery = asyncio.create_task(make_mailer(port).deliver(mails(1)))
         await connected.wait()
         delivery.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -146,7 +146,7 @@ async def test_a_delivery_that_is_abandoned_leaves_no_connection(postman, mails,
             await ended.wait()
 
 
-async def test_a_silent_server_costs_a_batch_one_time_out(postman, mails, reasons):
+async def test_a_silent_server_costs_a_batch_one_time_out(make_mailer, mails, reasons):
     conversations = []
 
     async def talk(reader, writer):
@@ -159,7 +159,7 @@ async def test_a_silent_server_costs_a_batch_one_time_out(postman, mails, reason
 
     server, port = await listening(talk)
     async with server:
-        outcomes = await postman(port, smtp_timeout_seconds=0.3).deliver(mails(20))
+        outcomes = await make_mailer(port, smtp_timeout_seconds=0.3).deliver(mails(20))
     assert len(conversations) == 1
     assert states(outcomes) == [MailState.DEFERRED] * 20
     assert ["did not answer within 0.3 s" in reason for reason in reasons()] == [True] * 20

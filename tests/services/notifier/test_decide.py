@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from servicecert_notifier.domain.decide import LATE_PATIENCE, decide, is_relevant
+from servicecert_notifier.domain.decide import MIN_RETRY_PERIOD, decide, is_relevant
 from servicecert_notifier.domain.ledger import Ledger
-from servicecert_notifier.domain.planning import PATIENCE
+from servicecert_notifier.domain.planning import RETRY_PERIOD
 from servicecert_notifier.domain.task import NO_ANSWER, MailOutcome, MailState
 from servicecert_notifier.operator.samples import example
 from servicecert_schemas import (
@@ -39,8 +39,8 @@ def roles(decision):
     return [intent.data.recipient.role for intent in decision.intents]
 
 
-def test_C1_a_certificate_goes_to_every_recipient(issued, heard, now):
-    decision = decide(None, heard(to(issued, ORDERER, CONTACT, SHARED)), None, now)
+def test_C1_a_certificate_goes_to_every_recipient(issued, as_event, now):
+    decision = decide(None, as_event(to(issued, ORDERER, CONTACT, SHARED)), None, now)
     assert roles(decision) == [ORDERER.role, CONTACT.role, SHARED.role]
     assert [row.recipient for row in decision.state.rows] == roles(decision)
     assert {row.kind for row in decision.state.rows} == {MailKind.CERTIFICATE_ISSUED}
@@ -48,65 +48,65 @@ def test_C1_a_certificate_goes_to_every_recipient(issued, heard, now):
     assert decision.events == ()
 
 
-def test_C1_equal_addresses_get_one_mail(issued, heard, now):
+def test_C1_equal_addresses_get_one_mail(issued, as_event, now):
     same = CONTACT.model_copy(update={"email": "orderer@Example.FI"})
     other = SHARED.model_copy(update={"email": "Orderer@example.fi"})
-    assert roles(decide(None, heard(to(issued, ORDERER, same, other)), None, now)) == [ORDERER.role, SHARED.role]
+    assert roles(decide(None, as_event(to(issued, ORDERER, same, other)), None, now)) == [ORDERER.role, SHARED.role]
 
 
-def test_C1_two_people_in_one_role_get_one_mail_each(issued, heard, now):
+def test_C1_two_people_in_one_role_get_one_mail_each(issued, as_event, now):
     other = CONTACT.model_copy(update={"email": "other@example.fi"})
-    decision = decide(None, heard(to(issued, CONTACT, other)), None, now)
+    decision = decide(None, as_event(to(issued, CONTACT, other)), None, now)
     assert [(row.recipient, row.place) for row in decision.state.rows] == [(CONTACT.role, 1), (CONTACT.role, 2)]
 
 
-def test_D5_a_revocation_on_a_published_list_is_told(revoked, heard, now):
-    decision = decide(None, heard(to(revoked, ORDERER)), None, now)
+def test_D5_a_revocation_on_a_published_list_is_told(revoked, as_event, now):
+    decision = decide(None, as_event(to(revoked, ORDERER)), None, now)
     assert decision.intents[0].data.content.crl_number == revoked.crl_number
-    assert decision.intents[0].data.give_up_at == now + PATIENCE
+    assert decision.intents[0].data.give_up_at == now + RETRY_PERIOD
 
 
-def test_C4_a_returned_case_is_told_with_all_deficiencies_in_its_language(returned, heard, now):
-    decision = decide(None, heard(to(returned, ORDERER)), None, now)
+def test_C4_a_returned_case_is_told_with_all_deficiencies_in_its_language(returned, as_event, now):
+    decision = decide(None, as_event(to(returned, ORDERER)), None, now)
     content = decision.intents[0].data.content
     assert content.deficiencies == tuple(item.texts.in_language(returned.language) for item in returned.deficiencies)
 
 
 @pytest.mark.parametrize("kind", ["issued", "returned", "revoked"])
-def test_I2_the_same_event_plans_nothing_twice(kind, request, heard, now):
-    event = heard(to(request.getfixturevalue(kind), ORDERER, CONTACT))
+def test_I2_the_same_event_plans_nothing_twice(kind, request, as_event, now):
+    event = as_event(to(request.getfixturevalue(kind), ORDERER, CONTACT))
     first = decide(None, event, None, now)
     again = decide(first.state, replace(event, id=uuid4(), time=now + timedelta(days=1)), None, now + timedelta(days=1))
     assert again.state is first.state
     assert again.intents == ()
 
 
-def test_C4_a_newer_version_of_the_same_returning_plans_nothing(returned, heard, now):
-    """The view also changes when a mail was handed over: no mail may bring about the next."""
-    first = decide(None, heard(to(returned, ORDERER)), None, now)
+def test_C4_a_newer_version_of_the_same_returning_plans_nothing(returned, as_event, now):
+    """The view also changes when a mail was handed over: no mail may cause the next."""
+    first = decide(None, as_event(to(returned, ORDERER)), None, now)
     newer = to(returned.model_copy(update={"version": returned.version + 1}), ORDERER)
-    assert decide(first.state, heard(newer), None, now).intents == ()
+    assert decide(first.state, as_event(newer), None, now).intents == ()
 
 
-def test_C4_a_case_returned_again_is_told_again(returned, heard, now):
-    first = decide(None, heard(to(returned, ORDERER)), None, now)
+def test_C4_a_case_returned_again_is_told_again(returned, as_event, now):
+    first = decide(None, as_event(to(returned, ORDERER)), None, now)
     later = HistoryEntry(state=CaseState.RETURNED, at=now + timedelta(days=30))
     again = to(returned.model_copy(update={"version": 9, "history": (*returned.history, later)}), ORDERER)
-    second = decide(first.state, heard(again), None, now)
+    second = decide(first.state, as_event(again), None, now)
     assert len(second.intents) == 1
     assert len(second.state.rows) == 2
 
 
-def test_C4_other_deficiencies_are_told_also_without_a_new_entry_in_the_history(returned, heard, now):
-    first = decide(None, heard(to(returned, ORDERER)), None, now)
+def test_C4_other_deficiencies_are_told_also_without_a_new_entry_in_the_history(returned, as_event, now):
+    first = decide(None, as_event(to(returned, ORDERER)), None, now)
     other = returned.deficiencies[0].model_copy(update={"code": "another"})
     changed = to(returned.model_copy(update={"version": 9, "deficiencies": (other,)}), ORDERER)
-    assert len(decide(first.state, heard(changed), None, now).intents) == 1
+    assert len(decide(first.state, as_event(changed), None, now).intents) == 1
 
 
 @pytest.mark.parametrize("change", [{"state": CaseState.ACCEPTED}, {"deficiencies": ()}, {"recipients": ()}])
-def test_other_views_of_a_case_plan_nothing(returned, heard, now, change):
-    decision = decide(None, heard(returned.model_copy(update=change)), None, now)
+def test_other_views_of_a_case_plan_nothing(returned, as_event, now, change):
+    decision = decide(None, as_event(returned.model_copy(update=change)), None, now)
     assert decision.state is None or decision.state.rows == ()
     assert decision.intents == ()
 
@@ -117,19 +117,19 @@ def test_a_deadline_of_another_kind_or_of_no_case_changes_nothing(issued, now):
     assert decide(None, Due(uuid4(), "key", "notices", now), None, now).state is None
 
 
-def test_C3_a_certificate_is_tried_until_its_delivery_is_due(issued, heard, now):
+def test_C3_a_certificate_is_tried_until_its_delivery_is_due(issued, as_event, now):
     far = issued.model_copy(update={"due": now + timedelta(days=3)})
-    assert decide(None, heard(far), None, now).intents[0].data.give_up_at == far.due
+    assert decide(None, as_event(far), None, now).intents[0].data.give_up_at == far.due
 
 
-def test_C3_an_overdue_certificate_is_still_tried_for_a_day(issued, heard, now):
+def test_C3_an_overdue_certificate_is_still_tried_for_a_day(issued, as_event, now):
     late = issued.model_copy(update={"due": now - timedelta(days=3)})
-    assert decide(None, heard(late), None, now).intents[0].data.give_up_at == now + LATE_PATIENCE
+    assert decide(None, as_event(late), None, now).intents[0].data.give_up_at == now + MIN_RETRY_PERIOD
 
 
 @pytest.fixture
-def one_mail(issued, heard, now):
-    decision = decide(None, heard(to(issued, CONTACT)), None, now)
+def one_mail(issued, as_event, now):
+    decision = decide(None, as_event(to(issued, CONTACT)), None, now)
     return decision.state, decision.intents[0].data
 
 
@@ -139,7 +139,7 @@ def result(task, state, answer, now, attempts=1):
 
 
 @pytest.mark.parametrize(
-    ("state", "answer", "event", "said"),
+    ("state", "answer", "event", "answer_class"),
     [
         (MailState.HANDED_OVER, "250 2.0.0", MailHandedOver, AnswerClass.ACCEPTED),
         (MailState.REFUSED, "550 5.1.1", MailRefused, AnswerClass.PERMANENT),
@@ -148,14 +148,15 @@ def result(task, state, answer, now, attempts=1):
         (MailState.GIVEN_UP, NO_ANSWER, MailGivenUp, AnswerClass.NO_ANSWER),
     ],
 )
-def test_C3_what_came_of_a_mail_is_recorded_and_told(one_mail, now, state, answer, event, said):
+def test_C3_what_came_of_a_mail_is_recorded_and_told(one_mail, now, state, answer, event, answer_class):
     ledger, task = one_mail
     decision = decide(ledger, result(task, state, answer, now, attempts=3), None, now)
     (row,) = decision.state.rows
     assert (row.state, row.answer, row.attempts, row.settled_at) == (state, answer, 3, now)
-    (told,) = decision.events
-    assert type(told) is event
-    assert (told.answer, told.recipient, told.kind, told.mail_id) == (said, CONTACT.role, row.kind, task.mail_id)
+    (published,) = decision.events
+    assert type(published) is event
+    assert (published.answer, published.recipient) == (answer_class, CONTACT.role)
+    assert (published.kind, published.mail_id) == (row.kind, task.mail_id)
 
 
 def test_I9_the_first_outcome_counts(one_mail, now):
@@ -166,8 +167,8 @@ def test_I9_the_first_outcome_counts(one_mail, now):
     assert second.events == ()
 
 
-def test_a_result_of_one_mail_leaves_the_others(issued, heard, now):
-    planned = decide(None, heard(to(issued, ORDERER, CONTACT)), None, now)
+def test_a_result_of_one_mail_leaves_the_others(issued, as_event, now):
+    planned = decide(None, as_event(to(issued, ORDERER, CONTACT)), None, now)
     done = decide(planned.state, result(planned.intents[1].data, MailState.HANDED_OVER, "250", now), None, now)
     assert [row.state for row in done.state.rows] == [MailState.PLANNED, MailState.HANDED_OVER]
 
@@ -187,9 +188,9 @@ def test_E3_no_address_is_in_the_ledger_or_in_what_is_told(one_mail, now):
     assert "@" not in repr(decision.state.rows) + repr(decision.events)
 
 
-def test_a_mail_carries_the_time_of_its_event(issued, heard):
+def test_a_mail_carries_the_time_of_its_event(issued, as_event):
     time = datetime(2026, 11, 24, 8, 15, 2, tzinfo=UTC)
-    assert decide(None, heard(issued, time), None, time + timedelta(hours=9)).intents[0].data.date == time
+    assert decide(None, as_event(issued, time), None, time + timedelta(hours=9)).intents[0].data.date == time
 
 
 def test_only_what_a_mail_can_follow_from_is_heeded(issued, revoked, returned, warned):
@@ -204,7 +205,7 @@ def test_only_what_a_mail_can_follow_from_is_heeded(issued, revoked, returned, w
     assert not is_relevant(example("servicecert.crl.published.v1", CrlPublished))
 
 
-def test_an_event_that_no_mail_follows_from_changes_nothing(heard, now):
-    """It is not heeded; a parked record that is released comes here all the same."""
-    decision = decide(None, heard(example("servicecert.crl.published.v1", CrlPublished)), None, now)
+def test_an_event_that_no_mail_follows_from_changes_nothing(as_event, now):
+    """It is not relevant, but a released parked record gets here all the same."""
+    decision = decide(None, as_event(example("servicecert.crl.published.v1", CrlPublished)), None, now)
     assert (decision.state, decision.intents, decision.deadlines) == (None, (), ())

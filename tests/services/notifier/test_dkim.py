@@ -41,7 +41,7 @@ def record(key):
 
 
 @pytest.mark.parametrize("kind", KEYS)
-async def test_a_mail_that_is_handed_over_verifies(kind, mail_server, postman, mails, tmp_path):
+async def test_a_mail_that_is_handed_over_verifies(kind, mail_server, make_mailer, mails, tmp_path):
     key = KEYS[kind]()
     asked = []
 
@@ -50,12 +50,12 @@ async def test_a_mail_that_is_handed_over_verifies(kind, mail_server, postman, m
         return record(key)
 
     settings = {"servicecert_dkim_key_file": stored(tmp_path, key), "servicecert_dkim_selector": "s2026"}
-    async with mail_server() as desk:
-        carrier = postman(desk.port, **settings)
+    async with mail_server() as fake_server:
+        mailer = make_mailer(fake_server.port, **settings)
         for _ in range(2):
-            (outcome,) = await carrier.deliver(mails(1))
+            (outcome,) = await mailer.deliver(mails(1))
             assert outcome.data.state is MailState.HANDED_OVER
-    first, second = (content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") for content in desk.contents)
+    first, second = (content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") for content in fake_server.contents)
     assert first == second
     assert dkim.verify(first, dnsfunc=answer)
     assert asked == [b"s2026._domainkey.example.fi."]
@@ -63,16 +63,16 @@ async def test_a_mail_that_is_handed_over_verifies(kind, mail_server, postman, m
     assert not dkim.verify(first.replace(b"To: ", b"To: x@example.fi, "), dnsfunc=answer)
 
 
-async def test_without_a_key_nothing_is_signed(mail_server, postman, mails):
-    async with mail_server() as desk:
-        await postman(desk.port).deliver(mails(1))
-    assert b"DKIM-Signature" not in desk.contents[0]
+async def test_without_a_key_nothing_is_signed(mail_server, make_mailer, mails):
+    async with mail_server() as fake_server:
+        await make_mailer(fake_server.port).deliver(mails(1))
+    assert b"DKIM-Signature" not in fake_server.contents[0]
 
 
 @pytest.mark.parametrize(
     ("make", "mode", "encryption", "sentence"),
     [
-        (KEYS["ed25519"], 0o604, None, "open to everybody"),
+        (KEYS["ed25519"], 0o604, None, "Every user of this machine"),
         (lambda: rsa.generate_private_key(65_537, 1024), 0o600, None, "neither RSA of at least 2048"),
         (lambda: ec.generate_private_key(ec.SECP256R1()), 0o600, None, "nor Ed25519"),
         (KEYS["ed25519"], 0o600, BestAvailableEncryption(b"x"), "without a passphrase"),
@@ -90,7 +90,7 @@ def test_a_key_file_that_is_missing_or_empty_is_refused_at_the_start(tmp_path):
     with pytest.raises(ValueError, match="cannot be read"):
         DkimKey.read(tmp_path / "no", "s", "example.fi")
     (tmp_path / "empty").touch(mode=0o600)
-    with pytest.raises(ValidationError, match="holds no private key"):
+    with pytest.raises(ValidationError, match="has no PEM private key"):
         Settings(**GOOD, servicecert_dkim_key_file=tmp_path / "empty", servicecert_dkim_selector="s")
 
 

@@ -1,6 +1,6 @@
-"""Every kind of mail in every language, as a person would see it, beside the code.
+"""Every kind of mail in every language, as a person sees it, in stored files.
 
-After a wanted change: GOLDEN=write .venv/bin/pytest tests/services/notifier/test_golden.py, and read the difference.
+After an intended change: GOLDEN=write .venv/bin/pytest tests/services/notifier/test_golden.py, and read the difference.
 """
 
 import os
@@ -30,7 +30,8 @@ def shown(raw: bytes) -> str:
             content = part.get_content()
             octets = content if isinstance(content, bytes) else content.encode()
             lines.append(
-                f"\n--- {part.get_filename()} {part.get_content_type()} {len(octets)} octets {sha256(octets).hexdigest()}"
+                f"\n--- {part.get_filename()} {part.get_content_type()}"
+                f" {len(octets)} octets {sha256(octets).hexdigest()}"
             )
         elif not part.is_multipart():
             # The style is the same in every mail, and looked at in the preview: here it would hide the words.

@@ -24,23 +24,23 @@ REFERENCE = "PO 2026-118"
 
 @pytest.fixture
 def case(returned, now):
-    """A view of a case that has just come to a state."""
+    """A view of a case that has just reached a state."""
 
     def make(state, *before, **changes):
         history = tuple(HistoryEntry(state=each, at=now) for each in (CaseState.SUBMITTED, *before, state))
-        wanted = returned.applied_for.model_copy(update={"customer_reference": REFERENCE})
-        usual = {"state": state, "history": history, "recipients": EVERYBODY, "applied_for": wanted}
+        applied_for = returned.applied_for.model_copy(update={"customer_reference": REFERENCE})
+        usual = {"state": state, "history": history, "recipients": EVERYBODY, "applied_for": applied_for}
         return returned.model_copy(update={**usual, "lapses": now + timedelta(days=180), **changes})
 
     return make
 
 
 @pytest.fixture
-def told(heard, now):
-    """The mails that an event makes owed."""
+def mails_for(as_event, now):
+    """The mails that an event makes due_reminder."""
 
     def make(data, ledger=None):
-        return [intent.data for intent in decide(ledger, heard(data), NOTHING_PREPARED, now).intents]
+        return [intent.data for intent in decide(ledger, as_event(data), NOTHING_PREPARED, now).intents]
 
     return make
 
@@ -49,15 +49,15 @@ def roles(mails):
     return [mail.recipient.role for mail in mails]
 
 
-def test_C4_the_technical_contact_is_invited_to_attach_a_request_and_nobody_else(case, told):
-    mails = told(case(CaseState.WAITING_FOR_CSR, deficiencies=()))
+def test_C4_the_technical_contact_is_invited_to_attach_a_request_and_nobody_else(case, mails_for):
+    mails = mails_for(case(CaseState.WAITING_FOR_CSR, deficiencies=()))
     assert roles(mails) == [RecipientRole.TECHNICAL_CONTACT]
     assert mails[0].content.kind is MailKind.CSR_INVITED
 
 
-def test_C4_who_is_orderer_and_technical_contact_is_invited(case, told):
+def test_C4_who_is_orderer_and_technical_contact_is_invited(case, mails_for):
     """The application names one address twice: intake keeps it as the orderer's."""
-    mails = told(case(CaseState.WAITING_FOR_CSR, deficiencies=(), recipients=(ORDERER, SHARED)))
+    mails = mails_for(case(CaseState.WAITING_FOR_CSR, deficiencies=(), recipients=(ORDERER, SHARED)))
     assert roles(mails) == [RecipientRole.ORDERER]
 
 
@@ -69,8 +69,8 @@ def test_C4_who_is_orderer_and_technical_contact_is_invited(case, told):
         (CaseState.REFUSED, MailKind.APPLICATION_REFUSED),
     ],
 )
-def test_C4_orderer_and_technical_contact_hear_of_an_application(case, told, state, kind):
-    mails = told(case(state))
+def test_C4_orderer_and_technical_contact_hear_of_an_application(case, mails_for, state, kind):
+    mails = mails_for(case(state))
     assert {mail.content.kind for mail in mails} == {kind}
     assert roles(mails) == [RecipientRole.ORDERER, RecipientRole.TECHNICAL_CONTACT]
 
@@ -79,28 +79,28 @@ def test_C4_orderer_and_technical_contact_hear_of_an_application(case, told, sta
     "state",
     [CaseState.ACCEPTED, CaseState.WITHDRAWN, CaseState.ISSUED, CaseState.DELIVERED, CaseState.REVOCATION_REQUESTED],
 )
-def test_C4_other_states_are_told_on_the_page_only(case, told, state):
-    assert told(case(state)) == []
+def test_C4_other_states_are_told_on_the_page_only(case, mails_for, state):
+    assert mails_for(case(state)) == []
 
 
-def test_A2_who_was_not_strongly_authenticated_has_nothing_mailed(case, told, now):
+def test_A2_who_was_not_strongly_authenticated_has_nothing_mailed(case, mails_for, now):
     texts = Texts(sv="s", fi="f", en="e")
     answer = Answer(event_id=uuid4(), code="not-strongly-authenticated", texts=texts, at=now)
-    assert told(case(CaseState.REFUSED, deficiencies=(), answer=answer)) == []
+    assert mails_for(case(CaseState.REFUSED, deficiencies=(), answer=answer)) == []
 
 
-def test_C4_a_refusal_of_issuing_is_told_with_its_reason(case, told, now):
+def test_C4_a_refusal_of_issuing_is_told_with_its_reason(case, mails_for, now):
     texts = Texts(sv="s", fi="Syy.", en="e")
     answer = Answer(event_id=uuid4(), code="validity-too-long", texts=texts, at=now)
-    mails = told(case(CaseState.REFUSED, CaseState.ACCEPTED, deficiencies=(), answer=answer))
+    mails = mails_for(case(CaseState.REFUSED, CaseState.ACCEPTED, deficiencies=(), answer=answer))
     assert mails[0].content.reasons == ("Syy.",)
-    silent = told(case(CaseState.REFUSED, CaseState.ACCEPTED, deficiencies=(), answer=None))
+    silent = mails_for(case(CaseState.REFUSED, CaseState.ACCEPTED, deficiencies=(), answer=None))
     assert silent[0].content.reasons == ()
 
 
-def test_E3_the_reference_of_the_customers_books_is_for_the_orderer_only(case, told):
+def test_E3_the_reference_of_the_customers_books_is_for_the_orderer_only(case, mails_for):
     for state in (CaseState.RETURNED, CaseState.LAPSED, CaseState.REFUSED):
-        for mail in told(case(state)):
+        for mail in mails_for(case(state)):
             letter = write(mail, "help@example.fi")
             is_shown = REFERENCE in letter.text or REFERENCE in letter.html
             assert is_shown is (mail.recipient.role is RecipientRole.ORDERER)
@@ -122,9 +122,9 @@ def test_E3_every_kind_has_an_audience(kind):
 def test_E3_no_mail_names_a_person_or_an_address(task):
     """Not its own reader's either: the name stands in the header of their own mail, and nowhere else."""
     letter = write(task, "help@example.fi")
-    said = " ".join((letter.subject, letter.text, letter.html, *(file.name for file in letter.attachments)))
+    words = " ".join((letter.subject, letter.text, letter.html, *(file.name for file in letter.attachments)))
     people = ("mallikas", "testaaja", "maija", "teppo", "@laakaritalo", "@yllapito")
-    assert not [name for name in people if name in said.lower()]
+    assert not [name for name in people if name in words.lower()]
 
 
 @pytest.mark.parametrize("name", ["certificate-issued", "certificate-issued-system"])
@@ -144,14 +144,14 @@ def test_I10_what_is_attached_holds_no_private_key(name):
 
 
 @pytest.fixture
-def refused(issued, heard, now):
-    """Says of the mails with a certificate to some roles that they were refused, one after the other."""
+def refused(issued, as_event, now):
+    """Refuses the mails with a certificate to some roles, one after the other."""
 
-    def make(*wanted, ledger=None, event=None):
+    def make(*refusing, ledger=None, event=None):
         event = event or issued.model_copy(update={"recipients": EVERYBODY})
-        ledger = ledger or decide(None, heard(event), NOTHING_PREPARED, now).state
+        ledger = ledger or decide(None, as_event(event), NOTHING_PREPARED, now).state
         mails: list[BaseModel] = []
-        for role in wanted:
+        for role in refusing:
             row = next(row for row in ledger.rows if row.recipient is role and row.state is MailState.PLANNED)
             outcome = MailOutcome(mail_id=row.mail_id, state=MailState.REFUSED, answer="550 5.1.1", attempts=1, at=now)
             result = Result(uuid4(), str(ledger.case_id), "mail", outcome)
@@ -180,10 +180,10 @@ def test_C3_nobody_whose_own_address_is_refused_is_told(refused):
     assert [mail.recipient for mail in mails] == [CONTACT, SHARED]
 
 
-def test_C3_an_address_is_told_once_for_a_case(refused, revoked, heard, now):
+def test_C3_an_address_is_told_once_for_a_case(refused, revoked, as_event, now):
     ledger, _ = refused(RecipientRole.TECHNICAL_CONTACT)
     later = revoked.model_copy(update={"case_id": ledger.case_id, "recipients": EVERYBODY})
-    both = decide(ledger, heard(later), NOTHING_PREPARED, now).state
+    both = decide(ledger, as_event(later), NOTHING_PREPARED, now).state
     _, mails = refused(RecipientRole.TECHNICAL_CONTACT, ledger=both)
     assert mails == []
 

@@ -49,8 +49,8 @@ class Page(HTMLParser):
             self.words += data
 
 
-def said(text: str) -> str:
-    """Words without layout."""
+def words_of(text: str) -> str:
+    """The words without layout."""
     return re.sub(r"[\s:-]+", " ", text).strip()
 
 
@@ -72,7 +72,7 @@ def test_C2_the_certificate_is_described(planned, issued, language):
 @EVERY_MAIL
 def test_text_and_page_say_the_same(task):
     letter = write(task, CONTACT)
-    assert said(Page(letter.html).words) == said(re.sub(r"^(- |\d+\. )", "", letter.text, flags=re.MULTILINE))
+    assert words_of(Page(letter.html).words) == words_of(re.sub(r"^(- |\d+\. )", "", letter.text, flags=re.MULTILINE))
 
 
 @EVERY_MAIL
@@ -224,7 +224,8 @@ def test_a_source_without_a_subject_is_refused():
 def test_a_source_becomes_text_and_page():
     source = (
         "Subject: s {{ x }}\n# A & B\n\np <q>\n{{ a > b }}\n\n- k: v: w\n{% if x %}\n- l: m\n{% endif %}\n\n\n"
-        "{% if x %}\n1. y\n2. z\n{% endif %}\n\n{% for n in x %}\n{{ loop.index }}. {{ n }}\n{% endfor %}\n\n    a > b\n    c\n## z\n"
+        "{% if x %}\n1. y\n2. z\n{% endif %}\n\n"
+        "{% for n in x %}\n{{ loop.index }}. {{ n }}\n{% endfor %}\n\n    a > b\n    c\n## z\n"
     )
     assert markup.read("Subject: s\nWhat follows:\n- k: v\n1. w").html == (
         "<p>What follows:</p>\n<dl>\n<dt>k</dt><dd>v</dd>\n</dl>\n<ol>\n<li>w</li>\n</ol>"

@@ -54,7 +54,7 @@ def parsed(raw: bytes) -> EmailMessage:
 
 
 def shown_name(raw: bytes) -> str:
-    """The recipient's name, encoded words joined as RFC 2047 section 6.2 says; the address parser of Python 3.11 leaves spaces between."""
+    """The recipient's name, with encoded words joined (RFC 2047 section 6.2); Python 3.11's parser keeps the spaces."""
     phrase = message_from_bytes(raw)["To"].rpartition("<")[0].strip()
     return str(make_header(decode_header(phrase))) if "=?" in phrase else parseaddr(f"{phrase} <a@b>")[0]
 

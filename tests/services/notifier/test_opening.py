@@ -10,20 +10,22 @@ from servicecert_notifier.smtp.domain import relays
 from services.notifier.smtp_script import listening, states
 
 
-async def test_starttls_that_is_required_and_not_offered_is_a_sentence(mail_server, postman, mails, reasons):
-    async with mail_server() as desk:
-        (outcome,) = await postman(desk.port, smtp_tls="starttls").deliver(mails(1))
+async def test_starttls_that_is_required_and_not_offered_is_a_sentence(mail_server, make_mailer, mails, reasons):
+    async with mail_server() as fake_server:
+        (outcome,) = await make_mailer(fake_server.port, smtp_tls="starttls").deliver(mails(1))
     assert states([outcome]) == [MailState.DEFERRED]
     assert "STARTTLS is required" in reasons()[0]
     assert "SMTP_TLS=off" in reasons()[0]
-    assert desk.recipients == []
+    assert fake_server.recipients == []
 
 
-async def test_required_starttls_verifies_the_server(mail_server, postman, mails, server_key, reasons):
-    async with mail_server(tls_context=server_key.context, require_starttls=True) as desk:
-        assert states(await postman(desk.port, smtp_tls="starttls").deliver(mails(1))) == [MailState.DEFERRED]
+async def test_required_starttls_verifies_the_server(mail_server, make_mailer, mails, server_key, reasons):
+    async with mail_server(tls_context=server_key.context, require_starttls=True) as fake_server:
+        assert states(await make_mailer(fake_server.port, smtp_tls="starttls").deliver(mails(1))) == [
+            MailState.DEFERRED
+        ]
         assert "SMTP_CA_FILE" in reasons()[0]
-        known = postman(desk.port, smtp_tls="starttls", smtp_ca_file=server_key.pem)
+        known = make_mailer(fake_server.port, smtp_tls="starttls", smtp_ca_file=server_key.pem)
         assert states(await known.deliver(mails(3))) == [MailState.HANDED_OVER] * 3
 
 
@@ -36,27 +38,31 @@ async def test_required_starttls_verifies_the_server(mail_server, postman, mails
     ],
 )
 async def test_a_certificate_that_does_not_verify_is_a_sentence_with_the_way_out(
-    mail_server, postman, mails, make_server_key, reasons, wrong, way_out
+    mail_server, make_mailer, mails, make_server_key, reasons, wrong, way_out
 ):
     key = make_server_key(**wrong)
-    async with mail_server(tls_context=key.context, require_starttls=True) as desk:
-        carrier = postman(desk.port, smtp_tls="starttls", smtp_ca_file=key.pem)
-        assert states(await carrier.deliver(mails(1))) == [MailState.DEFERRED]
-    assert desk.recipients == []
+    async with mail_server(tls_context=key.context, require_starttls=True) as fake_server:
+        mailer = make_mailer(fake_server.port, smtp_tls="starttls", smtp_ca_file=key.pem)
+        assert states(await mailer.deliver(mails(1))) == [MailState.DEFERRED]
+    assert fake_server.recipients == []
     assert way_out in reasons()[0]
     assert "SMTP_CA_FILE" not in reasons()[0]
 
 
-async def test_opportunistic_starttls_takes_what_there_is(mail_server, postman, mails, server_key):
-    async with mail_server(tls_context=server_key.context, require_starttls=True) as desk:
-        assert states(await postman(desk.port, smtp_tls="opportunistic").deliver(mails(1))) == [MailState.HANDED_OVER]
-    async with mail_server() as desk:
-        assert states(await postman(desk.port, smtp_tls="opportunistic").deliver(mails(1))) == [MailState.HANDED_OVER]
+async def test_opportunistic_starttls_takes_what_there_is(mail_server, make_mailer, mails, server_key):
+    async with mail_server(tls_context=server_key.context, require_starttls=True) as fake_server:
+        assert states(await make_mailer(fake_server.port, smtp_tls="opportunistic").deliver(mails(1))) == [
+            MailState.HANDED_OVER
+        ]
+    async with mail_server() as fake_server:
+        assert states(await make_mailer(fake_server.port, smtp_tls="opportunistic").deliver(mails(1))) == [
+            MailState.HANDED_OVER
+        ]
 
 
 @pytest.mark.parametrize(("password", "expected"), [("right", MailState.HANDED_OVER), ("wrong", MailState.DEFERRED)])
 async def test_a_login_that_fails_refuses_no_mail(
-    mail_server, postman, mails, server_key, tmp_path, reasons, password, expected
+    mail_server, make_mailer, mails, server_key, tmp_path, reasons, password, expected
 ):
     from aiosmtpd.smtp import AuthResult, LoginPassword
 
@@ -66,15 +72,15 @@ async def test_a_login_that_fails_refuses_no_mail(
     file = tmp_path / "password"
     file.write_text(password + "\n")
     tls = {"tls_context": server_key.context, "auth_required": True, "authenticator": authenticator}
-    async with mail_server(**tls) as desk:
-        carrier = postman(
-            desk.port,
+    async with mail_server(**tls) as fake_server:
+        mailer = make_mailer(
+            fake_server.port,
             smtp_tls="starttls",
             smtp_ca_file=server_key.pem,
             smtp_username="notifier",
             smtp_password_file=file,
         )
-        (outcome,) = await carrier.deliver(mails(1))
+        (outcome,) = await mailer.deliver(mails(1))
     assert states([outcome]) == [expected]
     if expected is MailState.DEFERRED:
         assert "SMTP_PASSWORD_FILE" in reasons()[0]
@@ -82,7 +88,7 @@ async def test_a_login_that_fails_refuses_no_mail(
 
 
 async def test_a_login_that_is_refused_is_not_tried_for_each_mail(
-    mail_server, postman, mails, server_key, tmp_path, reasons
+    mail_server, make_mailer, mails, server_key, tmp_path, reasons
 ):
     """A server locks an account that is tried too often with a wrong password."""
     from aiosmtpd.smtp import AuthResult
@@ -97,16 +103,16 @@ async def test_a_login_that_is_refused_is_not_tried_for_each_mail(
     file.write_text("wrong\n")
     tls = {"tls_context": server_key.context, "auth_required": True, "authenticator": authenticator}
     login = {"smtp_tls": "starttls", "smtp_ca_file": server_key.pem, "smtp_username": "notifier"}
-    async with mail_server(**tls) as desk:
-        carrier = postman(desk.port, **login, smtp_password_file=file)
+    async with mail_server(**tls) as fake_server:
+        mailer = make_mailer(fake_server.port, **login, smtp_password_file=file)
         for _ in range(5):
-            assert states(await carrier.deliver(mails(2))) == [MailState.DEFERRED] * 2
+            assert states(await mailer.deliver(mails(2))) == [MailState.DEFERRED] * 2
         once = len(tried)
         assert set(tried) == {b"wrong"}
         assert all("SMTP_PASSWORD_FILE" in reason for reason in reasons())
         file.write_text("right\n")
-        carrier._relays.refused(carrier._relays.all[0], "long ago", -relays.REST_SECONDS)
-        assert states(await carrier.deliver(mails(2))) == [MailState.HANDED_OVER] * 2
+        mailer._relays.login_refused(mailer._relays.all[0], "long ago", -relays.BACKOFF_SECONDS)
+        assert states(await mailer.deliver(mails(2))) == [MailState.HANDED_OVER] * 2
     assert once <= 2, "each way to log in that the server offers is tried once"
 
 
@@ -114,7 +120,7 @@ async def test_a_login_that_is_refused_is_not_tried_for_each_mail(
     ("greeting", "sentence"),
     [("554 Go away", "answered 554"), ("hello", "does not speak SMTP"), ("", "did not answer in time")],
 )
-async def test_a_server_that_does_not_open_is_a_sentence(postman, mails, reasons, greeting, sentence):
+async def test_a_server_that_does_not_open_is_a_sentence(make_mailer, mails, reasons, greeting, sentence):
     async def talk(reader, writer):
         if greeting:
             writer.write(f"{greeting}\r\n".encode())
@@ -123,13 +129,13 @@ async def test_a_server_that_does_not_open_is_a_sentence(postman, mails, reasons
 
     server, port = await listening(talk)
     async with server:
-        outcomes = await postman(port, smtp_timeout_seconds=0.3).deliver(mails(3))
+        outcomes = await make_mailer(port, smtp_timeout_seconds=0.3).deliver(mails(3))
     assert states(outcomes) == [MailState.DEFERRED] * 3
     assert [sentence in reason for reason in reasons()] == [True] * 3
 
 
 @pytest.mark.parametrize("more", ["", "250 And this\r\n", "421 4.3.2 Going\r\n"])
-async def test_a_server_that_ends_as_it_opens_is_not_asked_for_ever(postman, mails, reasons, more):
+async def test_a_server_that_ends_as_it_opens_is_not_asked_for_ever(make_mailer, mails, reasons, more):
     connections = 0
 
     async def talk(reader, writer):
@@ -142,15 +148,15 @@ async def test_a_server_that_ends_as_it_opens_is_not_asked_for_ever(postman, mai
 
     server, port = await listening(talk)
     async with server, asyncio.timeout(30):
-        assert states(await postman(port).deliver(mails(3))) == [MailState.DEFERRED] * 3
+        assert states(await make_mailer(port).deliver(mails(3))) == [MailState.DEFERRED] * 3
     assert connections <= 3
     assert ["ended" in reason or "421" in reason or "broke off" in reason for reason in reasons()] == [True] * 3
 
 
 async def test_whoever_is_cancelled_while_a_server_is_asked_hands_nothing_over(
-    mail_server, postman, mails, monkeypatch
+    mail_server, make_mailer, mails, monkeypatch
 ):
-    """aiosmtplib waits by asyncio.wait_for, which up to Python 3.11 swallows a cancellation that comes just as the server answers."""
+    """aiosmtplib uses asyncio.wait_for, which up to Python 3.11 can swallow a cancellation as the server answers."""
     asking, connect = asyncio.Event(), SMTP.connect
 
     async def deaf(client):
@@ -160,10 +166,10 @@ async def test_whoever_is_cancelled_while_a_server_is_asked_hands_nothing_over(
         return await connect(client)
 
     monkeypatch.setattr(SMTP, "connect", deaf)
-    async with mail_server() as desk:
-        delivery = asyncio.create_task(postman(desk.port).deliver(mails(3)))
+    async with mail_server() as fake_server:
+        delivery = asyncio.create_task(make_mailer(fake_server.port).deliver(mails(3)))
         await asking.wait()
         delivery.cancel()
         with pytest.raises(asyncio.CancelledError):
             await delivery
-    assert desk.recipients == []
+    assert fake_server.recipients == []

@@ -1,4 +1,4 @@
-"""The page of every mail: what is written can be read against what is behind it, by day and in the dark, and nothing is loaded from elsewhere."""
+"""The page of every mail: its text contrasts with the background, in light and dark, and nothing is loaded."""
 
 import re
 from html.parser import HTMLParser
@@ -48,9 +48,9 @@ class Elements(HTMLParser):
 
 @pytest.mark.parametrize("language", list(Language))
 def test_E3_a_page_loads_nothing_and_leads_nowhere_whatever_is_filled_in(language):
-    """Who opens a mail tells nobody so: no picture, style or script comes from elsewhere, and no link waits to be followed."""
+    """Opening a mail is not observable: it loads no picture, style or script, and has no link."""
     words = {"head", "meta", "title", "style", "html", "body"}
-    told = {"h1", "h2", "p", "dl", "dt", "dd", "ol", "li", "pre", "code"}
+    body = {"h1", "h2", "p", "dl", "dt", "dd", "ol", "li", "pre", "code"}
     evil = "<img src=http://evil.example/><a href='http://evil.example'>x</a>\"><style>@import url(//evil.example)"
     typed = {"applied_for", "unit", "dns", "customer_reference", "deficiencies", "lacking", "reasons", "subject"}
     for _, task in samples(language):
@@ -60,6 +60,6 @@ def test_E3_a_page_loads_nothing_and_leads_nowhere_whatever_is_filled_in(languag
         }
         page = write(task.model_copy(update={"content": task.content.model_copy(update=changes)}), "help@x.fi").html
         found = Elements(page)
-        assert found.tags <= words | told
+        assert found.tags <= words | body
         assert found.attributes <= {"lang", "charset", "name", "content"}
     assert not re.search(r"url\(|@import", STYLE)

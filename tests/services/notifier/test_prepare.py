@@ -1,4 +1,4 @@
-"""What the notifier's tables say of reminders, in a real database (A14, C4)."""
+"""What the notifier reads from its tables for reminders, with a real database (A14, C4)."""
 
 import asyncio
 from dataclasses import replace
@@ -26,9 +26,9 @@ async def pool(service_pool):
 
 @pytest.fixture
 def known(issued, pool):
-    """Cases with a certificate, as they are stored: each with its own serial number, and what differs."""
+    """Stored cases with a certificate: each with its own serial number, and its changes."""
 
-    async def make(*changes, **standing):
+    async def make(*changes, **facts):
         made = {}
         for number, change in enumerate(changes):
             data = issued.model_copy(update={"case_id": uuid4(), "serial": f"{number + 1:032x}", **change})
@@ -36,7 +36,7 @@ def known(issued, pool):
                 None, Event(uuid4(), data.key(), data, data.not_before), NOTHING_PREPARED, data.not_before
             ).state
             assert ledger is not None
-            made[str(data.case_id)] = replace(ledger, standing=replace(ledger.standing, **standing))
+            made[str(data.case_id)] = replace(ledger, facts=replace(ledger.facts, **facts))
         async with pool.acquire() as connection:
             await STORE.save(connection, [Stored(key, 0, ledger) for key, ledger in made.items()])
         return made
@@ -127,7 +127,7 @@ async def test_nothing_is_asked_where_nothing_is_due(pool, known, issued):
     now = issued.not_after - timedelta(days=59)
     assert await prepared(pool, ledgers, [], now) is NOTHING_PREPARED
     assert (await prepared(pool, ledgers, [key], issued.not_before)).slots == {}
-    nobody = {key: replace(ledgers[key], standing=replace(ledgers[key].standing, correspondence=None))}
+    nobody = {key: replace(ledgers[key], facts=replace(ledgers[key].facts, correspondence=None))}
     assert (await prepared(pool, nobody, [key], now)).slots == {}
 
 
@@ -142,6 +142,7 @@ async def test_a_case_comes_back_with_what_is_known_of_it(pool, returned, now):
 
 async def test_the_database_knows_every_kind_of_mail(pool):
     rule = await pool.fetchval(
-        "select pg_get_constraintdef(oid) from pg_constraint where conname = 'mails_kind_check' and connamespace = current_schema()::regnamespace"
+        "select pg_get_constraintdef(oid) from pg_constraint"
+        " where conname = 'mails_kind_check' and connamespace = current_schema()::regnamespace"
     )
     assert all(f"'{kind}'" in rule for kind in MailKind)

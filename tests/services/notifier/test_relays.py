@@ -1,7 +1,7 @@
 """Which mail server is asked."""
 
 import pytest
-from servicecert_notifier.smtp.domain.relays import REST_SECONDS, Relay, Relays
+from servicecert_notifier.smtp.domain.relays import BACKOFF_SECONDS, Relay, Relays
 
 FIRST, SECOND = Relay("a.example", 25), Relay("b.example", 587)
 
@@ -34,18 +34,18 @@ def test_the_first_is_asked_unless_it_failed_lately():
     assert relays.preferred(0) == (FIRST, SECOND)
     relays.failed(FIRST, now=0)
     assert relays.preferred(1) == (SECOND, FIRST)
-    assert not relays.rest(1)
+    assert not relays.all_failed(1)
     relays.failed(SECOND, now=2)
     assert relays.preferred(3) == (FIRST, SECOND)
-    assert relays.rest(3)
+    assert relays.all_failed(3)
     relays.answered(SECOND)
     assert relays.preferred(3) == (SECOND, FIRST)
-    assert relays.preferred(REST_SECONDS) == (FIRST, SECOND)
+    assert relays.preferred(BACKOFF_SECONDS) == (FIRST, SECOND)
 
 
 def test_C3_a_server_that_refused_our_login_is_not_asked_before_it_has_rested():
     relays = Relays((FIRST, SECOND))
-    relays.refused(FIRST, "The login is not accepted.", 100.0)
+    relays.login_refused(FIRST, "The login is not accepted.", 100.0)
     assert relays.refusal(FIRST, 100.0) == "The login is not accepted."
-    assert relays.refusal(FIRST, 100.0 + REST_SECONDS) is None
+    assert relays.refusal(FIRST, 100.0 + BACKOFF_SECONDS) is None
     assert relays.refusal(SECOND, 100.0) is None

@@ -1,4 +1,4 @@
-"""Reminders of what ends: the right one, once, whenever somebody wakes (C4, E2)."""
+"""Reminders of certificates and applications that end: the right one, once, however late the check (C4, E2)."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from servicecert_notifier.domain.case_facts import NOTHING
+from servicecert_notifier.domain.case_facts import NO_FACTS
 from servicecert_notifier.domain.decide import decide
 from servicecert_notifier.domain.reminders import (
     DAYS,
@@ -15,14 +15,14 @@ from servicecert_notifier.domain.reminders import (
     REMIND,
     SOON,
     Lapse,
-    Other,
+    OtherCertificate,
     Prepared,
+    due_reminder,
     has_successor,
     kind_of,
-    next_wake,
-    other_of,
-    owed,
-    wake,
+    next_wake_at,
+    other_certificate,
+    wake_at,
 )
 from servicecert_notifier.mail.domain.wording import HELSINKI
 from servicecert_notifier.operator.samples import example
@@ -43,33 +43,33 @@ END = ISSUED.not_after
 
 
 def before_end(days, hours=-12):
-    """So many days before the certificate's end, at a moment after that day's nine o'clock."""
+    """So many days before the certificate's end, after nine o'clock of that day."""
     return END - timedelta(days=days, hours=hours)
 
 
 class Notifier:
-    """A case at the notifier, as the worker runs it: one deadline of a kind, which comes when its time is over."""
+    """A case of the notifier, as the worker runs it: at most one deadline of a kind."""
 
     def __init__(self, prepared=NOTHING_PREPARED):
         self.ledger = None
         self.at = None
         self.prepared = prepared
         self.sent = []
-        self.looks = 0
+        self.count = 0
 
-    def hears(self, data, now):
-        return self._take(Event(uuid4(), data.key(), data, now), now)
+    def receives(self, data, now):
+        return self._decide(Event(uuid4(), data.key(), data, now), now)
 
-    def wakes(self, now):
-        """Somebody looks for what is due; again, as long as something is."""
+    def checks(self, now):
+        """Run the due deadline, and those that follow from it."""
         while self.at is not None and self.at <= now:
-            self.looks += 1
-            assert self.looks < 100, "it never comes to rest"
+            self.count += 1
+            assert self.count < 100, "its deadlines never end"
             due, self.at = self.at, None
-            self._take(Due(uuid4(), str(self.ledger.case_id), REMIND, due), now)
+            self._decide(Due(uuid4(), str(self.ledger.case_id), REMIND, due), now)
         return self
 
-    def _take(self, happened, now):
+    def _decide(self, happened, now):
         decision = decide(self.ledger, happened, self.prepared, now)
         self.ledger = decision.state
         for deadline in decision.deadlines:
@@ -86,12 +86,12 @@ def happened_is_event(happened):
 @pytest.fixture
 def notifier():
     one = Notifier()
-    one.hears(ISSUED, ISSUED.not_before)
+    one.receives(ISSUED, ISSUED.not_before)
     return one
 
 
 def once(kinds):
-    """What came, each kind for its three recipients."""
+    """The kinds that were sent, each once."""
     return list(dict.fromkeys(kinds))
 
 
@@ -99,7 +99,7 @@ def test_C4_each_reminder_comes_on_its_day_at_nine_once_for_each_recipient(notif
     moments = []
     while notifier.at is not None:
         moments.append(notifier.at.astimezone(HELSINKI))
-        notifier.wakes(notifier.at)
+        notifier.checks(notifier.at)
     last = END.astimezone(HELSINKI).date()
     assert [(last - moment.date()).days for moment in moments] == [60, 30, 7]
     assert {moment.hour for moment in moments} == {9}
@@ -117,23 +117,23 @@ def test_C4_each_reminder_comes_on_its_day_at_nine_once_for_each_recipient(notif
     ids=["one passed", "two passed: the more urgent", "all passed: the most urgent", "the end passed: too late"],
 )
 def test_C4_after_a_long_stop_the_most_urgent_reminder_comes_and_no_other(notifier, down_from, up_at, comes):
-    notifier.wakes(down_from)
+    notifier.checks(down_from)
     already = len(notifier.sent)
-    notifier.wakes(up_at)
+    notifier.checks(up_at)
     assert once(notifier.sent[already:]) == comes
 
 
 def test_C4_what_was_passed_over_does_not_come_later_and_what_comes_after_does(notifier):
-    notifier.wakes(before_end(25)).wakes(before_end(24)).wakes(before_end(6))
+    notifier.checks(before_end(25)).checks(before_end(24)).checks(before_end(6))
     assert once(notifier.sent) == [THIRTY, SEVEN]
 
 
 @given(st.lists(st.integers(min_value=0, max_value=800), max_size=12))
 def test_C4_whenever_it_wakes_each_reminder_comes_at_most_once_and_never_a_less_urgent_one_after(days):
     notifier = Notifier()
-    notifier.hears(ISSUED, ISSUED.not_before)
+    notifier.receives(ISSUED, ISSUED.not_before)
     for day in sorted(days):
-        notifier.wakes(ISSUED.not_before + timedelta(days=day))
+        notifier.checks(ISSUED.not_before + timedelta(days=day))
     kinds = once(notifier.sent)
     assert len(notifier.sent) == len(kinds) * len(ISSUED.recipients)
     assert kinds == [kind for kind in DAYS if kind in kinds]
@@ -141,17 +141,17 @@ def test_C4_whenever_it_wakes_each_reminder_comes_at_most_once_and_never_a_less_
 
 def test_C4_no_reminder_of_a_revoked_certificate(notifier, revoked):
     of_this = revoked.model_copy(update={"case_id": ISSUED.case_id})
-    notifier.hears(of_this, before_end(65))
+    notifier.receives(of_this, before_end(65))
     assert notifier.at is None
-    assert notifier.wakes(before_end(5)).sent == []
+    assert notifier.checks(before_end(5)).sent == []
 
 
 def test_C4_a_certificate_that_was_got_shortly_before_is_not_reminded_of_at_once():
     short = ISSUED.model_copy(update={"not_after": ISSUED.not_before + timedelta(days=90)})
     notifier = Notifier()
-    notifier.hears(short, short.not_before)
+    notifier.receives(short, short.not_before)
     for day in range(91):
-        notifier.wakes(short.not_before + timedelta(days=day))
+        notifier.checks(short.not_before + timedelta(days=day))
     assert once(notifier.sent) == [THIRTY, SEVEN]
 
 
@@ -168,30 +168,30 @@ def test_C4_the_limits_hold_a_reminder_back_until_their_moment(notifier):
     now = before_end(59)
     slot = now + timedelta(hours=3)
     notifier.prepared = Prepared({}, {str(ISSUED.case_id): slot})
-    assert notifier.wakes(now).sent == []
-    assert (notifier.at, notifier.ledger.standing.slot) == (slot, slot)
+    assert notifier.checks(now).sent == []
+    assert (notifier.at, notifier.ledger.facts.slot) == (slot, slot)
     # The moment was given once: the tables are not asked again, and a restart in between changes nothing.
     notifier.prepared = NOTHING_PREPARED
-    assert once(notifier.wakes(slot).sent) == [SIXTY]
-    assert notifier.ledger.standing.slot is None
+    assert once(notifier.checks(slot).sent) == [SIXTY]
+    assert notifier.ledger.facts.slot is None
 
 
 def test_C4_what_is_revoked_while_it_is_held_back_is_not_reminded_of(notifier, revoked):
     now = before_end(59)
     notifier.prepared = Prepared({}, {str(ISSUED.case_id): now + timedelta(hours=3)})
-    notifier.wakes(now)
-    notifier.hears(revoked.model_copy(update={"case_id": ISSUED.case_id}), now)
-    assert notifier.wakes(now + timedelta(hours=4)).sent == []
+    notifier.checks(now)
+    notifier.receives(revoked.model_copy(update={"case_id": ISSUED.case_id}), now)
+    assert notifier.checks(now + timedelta(hours=4)).sent == []
 
 
 def test_C4_a_moment_that_is_as_good_as_now_is_now(notifier):
     now = before_end(59)
     notifier.prepared = Prepared({}, {str(ISSUED.case_id): now + SOON})
-    assert once(notifier.wakes(now).sent) == [SIXTY]
+    assert once(notifier.checks(now).sent) == [SIXTY]
 
 
 def other(**changes):
-    same = Other(ISSUED.type, ISSUED.subject, None, False, before_end(80), END + timedelta(days=300))
+    same = OtherCertificate(ISSUED.type, ISSUED.subject, None, False, before_end(80), END + timedelta(days=300))
     return replace(same, **changes)
 
 
@@ -220,28 +220,28 @@ def other(**changes):
 )
 def test_A14_a_successor_ends_the_reminders(notifier, another, succeeds):
     notifier.prepared = Prepared({str(ISSUED.case_id): (another,)}, {})
-    assert notifier.wakes(before_end(59)).sent == ([] if succeeds else [SIXTY] * len(ISSUED.recipients))
+    assert notifier.checks(before_end(59)).sent == ([] if succeeds else [SIXTY] * len(ISSUED.recipients))
     # It is looked at again at the next reminder: a successor may be revoked.
     notifier.prepared = NOTHING_PREPARED
-    assert THIRTY in notifier.wakes(before_end(29)).sent
+    assert THIRTY in notifier.checks(before_end(29)).sent
 
 
 def test_a_certificate_of_which_nothing_is_known_has_no_successor():
-    standing = Notifier().hears(ISSUED, ISSUED.not_before).ledger.standing
-    assert not has_successor(replace(standing, correspondence=None), standing.certificate, [other()])
-    assert other_of(NOTHING) is None
-    assert other_of(replace(standing, correspondence=None)) is None
-    assert other_of(standing).subject == ISSUED.subject
+    facts = Notifier().receives(ISSUED, ISSUED.not_before).ledger.facts
+    assert not has_successor(replace(facts, correspondence=None), facts.certificate, [other()])
+    assert other_certificate(NO_FACTS) is None
+    assert other_certificate(replace(facts, correspondence=None)) is None
+    assert other_certificate(facts).subject == ISSUED.subject
 
 
 def test_C4_cases_alone_tell_a_notifier_that_lost_everything_what_to_remind_of():
     view = example("servicecert.case.changed.v1", CaseChanged)
     delivered = {"state": CaseState.DELIVERED, "revocation": None, "recipients": ISSUED.recipients}
     notifier = Notifier()
-    notifier.hears(view.model_copy(update=delivered), view.certificate.not_after - timedelta(days=20))
-    notifier.wakes(view.certificate.not_after - timedelta(days=19))
+    notifier.receives(view.model_copy(update=delivered), view.certificate.not_after - timedelta(days=20))
+    notifier.checks(view.certificate.not_after - timedelta(days=19))
     assert once(notifier.sent) == [THIRTY]
-    notifier.wakes(view.certificate.not_after - timedelta(days=6))
+    notifier.checks(view.certificate.not_after - timedelta(days=6))
     assert once(notifier.sent) == [THIRTY, SEVEN]
 
 
@@ -263,50 +263,54 @@ def warning(pending, warned):
 
 
 def test_E2_an_application_that_lapses_soon_is_told_with_what_it_lacks(pending, warning, now):
-    notifier = Notifier().hears(pending, now)
+    notifier = Notifier().receives(pending, now)
     half = now + timedelta(days=90)
-    notifier.hears(warning(DeadlineMark.HALF), half).wakes(half)
+    notifier.receives(warning(DeadlineMark.HALF), half).checks(half)
     assert notifier.sent == [MailKind.APPLICATION_NEARS_LAPSE] * 2
-    assert notifier.ledger.standing.warned is None
+    assert notifier.ledger.facts.warned is None
     later = now + timedelta(days=162)
-    notifier.hears(warning(DeadlineMark.NINE_TENTHS), later).wakes(later)
+    notifier.receives(warning(DeadlineMark.NINE_TENTHS), later).checks(later)
     assert notifier.sent == [MailKind.APPLICATION_NEARS_LAPSE] * 4
-    notifier.hears(warning(DeadlineMark.NINE_TENTHS), later).wakes(later)
+    notifier.receives(warning(DeadlineMark.NINE_TENTHS), later).checks(later)
     assert len(notifier.sent) == 4
     assert notifier.at is None
 
 
 def test_E2_of_two_warnings_that_waited_only_the_more_urgent_is_told(pending, warning, now):
-    notifier = Notifier().hears(pending, now)
+    notifier = Notifier().receives(pending, now)
     later = now + timedelta(days=165)
-    notifier.hears(warning(DeadlineMark.HALF), later).wakes(later)
+    notifier.receives(warning(DeadlineMark.HALF), later).checks(later)
     assert notifier.sent == []
-    notifier.hears(warning(DeadlineMark.NINE_TENTHS), later).wakes(later)
+    notifier.receives(warning(DeadlineMark.NINE_TENTHS), later).checks(later)
     assert notifier.sent == [MailKind.APPLICATION_NEARS_LAPSE] * 2
 
 
 def test_E2_a_warning_that_comes_after_the_end_is_not_told(pending, warning, now):
-    notifier = Notifier().hears(pending, now)
+    notifier = Notifier().receives(pending, now)
     late = pending.lapses + timedelta(days=1)
-    assert notifier.hears(warning(DeadlineMark.NINE_TENTHS), late).wakes(late).sent == []
+    assert notifier.receives(warning(DeadlineMark.NINE_TENTHS), late).checks(late).sent == []
 
 
 @pytest.mark.parametrize("state", [CaseState.ACCEPTED, CaseState.WITHDRAWN, CaseState.LAPSED])
 def test_E2_an_application_that_is_no_longer_pending_is_not_warned_of(pending, warning, now, state):
     over = pending.model_copy(update={"state": state, "version": 9, "deficiencies": ()})
     half = now + timedelta(days=90)
-    first = Notifier().hears(pending, now).hears(over, now).hears(warning(DeadlineMark.HALF), half).wakes(half)
+    first = (
+        Notifier().receives(pending, now).receives(over, now).receives(warning(DeadlineMark.HALF), half).checks(half)
+    )
     assert first.sent == []
-    assert first.ledger.standing.warned is None
-    second = Notifier().hears(pending, now).hears(warning(DeadlineMark.HALF), half).hears(over, half).wakes(half)
+    assert first.ledger.facts.warned is None
+    second = (
+        Notifier().receives(pending, now).receives(warning(DeadlineMark.HALF), half).receives(over, half).checks(half)
+    )
     assert second.sent == []
 
 
 def test_E2_a_warning_may_overtake_the_view_of_its_case(pending, warning, now):
     half = now + timedelta(days=90)
-    notifier = Notifier().hears(warning(DeadlineMark.HALF), half)
+    notifier = Notifier().receives(warning(DeadlineMark.HALF), half)
     assert notifier.at is None
-    notifier.hears(pending, half).wakes(half)
+    notifier.receives(pending, half).checks(half)
     assert notifier.sent == [MailKind.APPLICATION_NEARS_LAPSE] * 2
 
 
@@ -317,16 +321,16 @@ def test_only_a_deadline_of_reminders_is_looked_at(notifier):
 
 
 def test_nothing_is_owed_and_nobody_woken_where_nothing_is_known(notifier, now):
-    unknown = replace(notifier.ledger, standing=NOTHING)
-    assert (owed(unknown, (), now), wake(unknown, now), next_wake(unknown, now)) == (None, None, None)
-    waiting = replace(notifier.ledger, standing=replace(notifier.ledger.standing, certificate=None))
-    assert owed(waiting, (), now) is None
+    unknown = replace(notifier.ledger, facts=NO_FACTS)
+    assert (due_reminder(unknown, (), now), wake_at(unknown, now), next_wake_at(unknown, now)) == (None, None, None)
+    waiting = replace(notifier.ledger, facts=replace(notifier.ledger.facts, certificate=None))
+    assert due_reminder(waiting, (), now) is None
 
 
 def test_a_reminder_knows_its_kind(pending, warning, now):
-    notifier = Notifier().hears(pending, now)
-    notifier.hears(warning(DeadlineMark.HALF), now)
-    reminder = owed(notifier.ledger, (), now)
+    notifier = Notifier().receives(pending, now)
+    notifier.receives(warning(DeadlineMark.HALF), now)
+    reminder = due_reminder(notifier.ledger, (), now)
     assert isinstance(reminder, Lapse)
     assert kind_of(reminder) is MailKind.APPLICATION_NEARS_LAPSE
 
@@ -349,5 +353,5 @@ def test_C4_three_weeks_of_downtime_make_no_second_invitation(returned, now):
 def test_moments_follow_summer_time():
     """The reminder 60 days before a certificate's end in summer comes at nine in winter time."""
     summer = ISSUED.model_copy(update={"not_after": datetime(2027, 5, 20, 20, 59, 59, tzinfo=UTC)})
-    notifier = Notifier().hears(summer, ISSUED.not_before)
+    notifier = Notifier().receives(summer, ISSUED.not_before)
     assert notifier.at == datetime(2027, 3, 21, 7, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""The notifier as the worker gets it."""
+"""The notifier's service."""
 
 from servicecert_notifier.domain.task import MailState, MailTask
 from servicecert_notifier.service import MIGRATIONS, NAME, Settings, open_service
@@ -6,9 +6,9 @@ from servicecert_notifier.service import MIGRATIONS, NAME, Settings, open_servic
 
 async def test_the_service_reads_its_topics_and_hands_mails_over(service_pool, mail_server, mails):
     pool = await service_pool(NAME, MIGRATIONS)
-    async with mail_server() as desk:
+    async with mail_server() as fake_server:
         settings = Settings(
-            smtp_host="127.0.0.1", smtp_port=desk.port, smtp_tls="off", servicecert_mail_from="ca@example.fi"
+            smtp_host="127.0.0.1", smtp_port=fake_server.port, smtp_tls="off", servicecert_mail_from="ca@example.fi"
         )
         async with open_service(settings, pool) as service:
             assert [topic.name for topic in service.reads] == [

@@ -1,4 +1,4 @@
-"""What an operator can set wrongly, and what is said then."""
+"""Wrong settings, and their messages."""
 
 from typing import Any
 

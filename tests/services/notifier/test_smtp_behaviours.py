@@ -1,4 +1,4 @@
-"""SMTP as it is: what servers do, and the state that a mail's row comes to (C3). Each way is played until the mail is settled, or is seen to wait."""
+"""What mail servers do, and the state that a mail's row reaches (C3)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from servicecert_notifier.domain.decide import decide
 from servicecert_notifier.domain.reminders import Prepared
-from servicecert_notifier.domain.settling import TRY
+from servicecert_notifier.domain.settling import RETRY
 from servicecert_notifier.domain.task import NO_ANSWER, MailState
 from servicecert_worker.decider import Due, Result, Task
 from services.notifier.smtp_script import DIES, STALLS, Script
@@ -18,10 +18,10 @@ from services.notifier.smtp_script import DIES, STALLS, Script
 QUICK = {"smtp_timeout_seconds": 1.0, "smtp_end_timeout_seconds": 1.0}
 
 
-class Way:
-    """One mail with the decider, its ledger, and the mail servers: tried as often as the deadlines say, by a clock that the test moves."""
+class Delivery:
+    """One mail with the decider, its ledger and the mail servers: retried at its deadlines, with a clock of its own."""
 
-    def __init__(self, decision, postman, now, address=None, patience=timedelta(seconds=20)):
+    def __init__(self, decision, make_mailer, now, address=None, patience=timedelta(seconds=20)):
         until = now + patience
         row = replace(decision.state.rows[0], give_up_at=until)
         self.ledger = replace(decision.state, rows=(row,))
@@ -30,18 +30,18 @@ class Way:
             recipient = self.task.recipient.model_copy(update={"email": address})
             self.task = self.task.model_copy(update={"recipient": recipient})
         self.now = now
-        self._postman = postman
+        self._mailer = make_mailer
 
     @property
     def row(self):
         return self.ledger.row(self.task.mail_id)
 
     async def attempt(self):
-        """Tries it, and answers how long the row then wants to wait."""
+        """Try it once, and return the delay of the retry, None if it is settled."""
         mail = self.task.model_copy(update={"attempts": self.row.attempts})
-        self._postman._clock = lambda: self.now
+        self._mailer._clock = lambda: self.now
         task = Task(uuid4(), str(mail.case_id), "mail", mail, since=self.now)
-        (done,) = await self._postman.deliver([task])
+        (done,) = await self._mailer.deliver([task])
         decision = decide(self.ledger, Result(task.id, task.key, "mail", done.data), None, self.now)
         self.ledger = decision.state
         if not decision.deadlines:
@@ -49,7 +49,7 @@ class Way:
         (deadline,) = decision.deadlines
         again = decide(
             self.ledger,
-            Due(uuid4(), task.key, f"{TRY}{mail.mail_id}", deadline.at),
+            Due(uuid4(), task.key, f"{RETRY}{mail.mail_id}", deadline.at),
             Prepared(orders={mail.mail_id: self.task}),
             deadline.at,
         )
@@ -60,7 +60,7 @@ class Way:
         return pause
 
     async def played(self, most=150):
-        """Tries until it is settled."""
+        """Try until it is settled."""
         for _ in range(most):
             if await self.attempt() is None:
                 return self.row
@@ -68,19 +68,19 @@ class Way:
 
 
 @pytest.fixture
-def way(postman, issued, heard, now):
+def delivery(make_mailer, issued, as_event, now):
     def make(*ports, address=None, patience=timedelta(seconds=20), **settings):
         hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
         decision = decide(
-            None, heard(issued.model_copy(update={"recipients": issued.recipients[:1], "due": now})), None, now
+            None, as_event(issued.model_copy(update={"recipients": issued.recipients[:1], "due": now})), None, now
         )
-        return Way(decision, postman(ports[0], smtp_host=hosts, **QUICK | settings), now, address, patience)
+        return Delivery(decision, make_mailer(ports[0], smtp_host=hosts, **QUICK | settings), now, address, patience)
 
     return make
 
 
 def counted(first, then="250 2.0.0 Ok"):
-    """Answers `first` in turn, then the same for ever."""
+    """Return the answers `first` in turn, then `then` for ever."""
     answers = list(first)
     return lambda _line: answers.pop(0) if answers else then
 
@@ -109,18 +109,18 @@ def counted(first, then="250 2.0.0 Ok"):
     ],
 )
 @pytest.mark.parametrize("offers", [("PIPELINING", "SIZE 10000000", "DSN", "ENHANCEDSTATUSCODES"), ()])
-async def test_C3_whatever_a_server_answers_a_row_comes_to_its_state(way, answers, state, answer, offers):
+async def test_C3_whatever_a_server_answers_a_row_comes_to_its_state(delivery, answers, state, answer, offers):
     async with Script(answers, offers).serving() as server:
-        tried = way(server.port)
+        tried = delivery(server.port)
         row = await tried.played()
     assert (row.state, row.answer) == (state, answer)
     assert (row.attempts == 6) is (state is MailState.GIVEN_UP)
     assert len(set(server.contents)) <= 1, "a repeat has the same bytes"
 
 
-async def test_C3_pauses_grow_and_the_tries_end_when_delivery_is_due(way):
+async def test_C3_pauses_grow_and_the_tries_end_when_delivery_is_due(delivery):
     async with Script({"RCPT": "451 4.7.1 Later"}).serving() as server:
-        tried = way(server.port, patience=timedelta(days=1))
+        tried = delivery(server.port, patience=timedelta(days=1))
         pauses = []
         while (pause := await tried.attempt()) is not None:
             assert tried.row.state is MailState.DEFERRED
@@ -131,43 +131,43 @@ async def test_C3_pauses_grow_and_the_tries_end_when_delivery_is_due(way):
     assert tried.row.settled_at == tried.row.give_up_at
 
 
-async def test_C3_a_greylisting_server_takes_the_mail_in_the_end(way, now):
-    tried: Way
+async def test_C3_a_greylisting_server_takes_the_mail_in_the_end(delivery, now):
+    tried: Delivery
 
     def grey(_line):
         return "250 Ok" if tried.now >= now + timedelta(minutes=5) else "451 4.7.1 Greylisted, come back"
 
     async with Script({"RCPT": grey}).serving() as server:
-        tried = way(server.port, patience=timedelta(days=1))
+        tried = delivery(server.port, patience=timedelta(days=1))
         row = await tried.played()
         assert len(server.accepted) == 1
     assert (row.state, row.attempts) == (MailState.HANDED_OVER, 10)
 
 
-async def test_I9_a_server_that_accepts_and_dies_gets_the_same_bytes_again(way):
+async def test_I9_a_server_that_accepts_and_dies_gets_the_same_bytes_again(delivery):
     async with Script({"END": counted([DIES, DIES])}).serving() as server:
-        row = await way(server.port).played()
+        row = await delivery(server.port).played()
     assert (row.state, row.attempts) == (MailState.HANDED_OVER, 3)
     assert len(server.accepted) == 3
     assert len(set(server.accepted)) == 1
 
 
 @pytest.mark.parametrize("where", ["EHLO", "MAIL", "RCPT", "DATA", "END", "RSET"])
-async def test_C3_a_server_that_stalls_once_costs_one_time_out(way, where):
+async def test_C3_a_server_that_stalls_once_costs_one_time_out(delivery, where):
     first_then = {where: counted([STALLS], {"EHLO": "250 script", "DATA": "354 Go"}.get(where, "250 Ok"))}
     refused = {"RCPT": counted(["550 5.1.1 No"])} if where == "RSET" else {}
     async with Script({**first_then, **refused}, ()).serving() as server:
-        tried = way(server.port)
+        tried = delivery(server.port)
         assert await tried.attempt() is not None
         assert tried.row.state == "deferred"
         await tried.attempt()
     assert tried.row.state == "handed-over"
 
 
-async def test_C3_a_slow_server_is_waited_for_at_the_end_of_a_mail(way):
+async def test_C3_a_slow_server_is_waited_for_at_the_end_of_a_mail(delivery):
     async def late():
         async with Script({"END": STALLS}).serving() as server:
-            tried = way(server.port, smtp_timeout_seconds=1.0, smtp_end_timeout_seconds=1.6)
+            tried = delivery(server.port, smtp_timeout_seconds=1.0, smtp_end_timeout_seconds=1.6)
             started = asyncio.get_running_loop().time()
             await tried.attempt()
             return asyncio.get_running_loop().time() - started
@@ -175,31 +175,33 @@ async def test_C3_a_slow_server_is_waited_for_at_the_end_of_a_mail(way):
     assert await late() > 1.5
 
 
-async def test_C3_the_next_server_takes_over_and_the_first_is_asked_again_when_it_has_rested(way, postman, monkeypatch):
+async def test_C3_the_next_server_takes_over_and_the_first_is_asked_again_when_it_has_rested(
+    delivery, make_mailer, monkeypatch
+):
     from servicecert_notifier.smtp.domain import relays
 
     async with Script(greeting="554 Away").serving() as first, Script().serving() as second:
-        tried = way(first.port, second.port)
+        tried = delivery(first.port, second.port)
         assert await tried.attempt() is None
         assert (len(first.accepted), len(second.accepted)) == (0, 1)
-        answers = await tried._postman.answers()
+        answers = await tried._mailer.answers()
         assert answers == {f"127.0.0.1:{first.port}": 0, f"127.0.0.1:{second.port}": 2}
-        monkeypatch.setattr(relays, "REST_SECONDS", 0.0)
+        monkeypatch.setattr(relays, "BACKOFF_SECONDS", 0.0)
         first.greeting = "220 back"
-        again = way(first.port, second.port)
-        again._postman = tried._postman
-        for conversation in again._postman._idle:
+        again = delivery(first.port, second.port)
+        again._mailer = tried._mailer
+        for conversation in again._mailer._idle:
             conversation.abort()
-        again._postman._relays.failed(again._postman._relays.all[0], 0.0)
+        again._mailer._relays.failed(again._mailer._relays.all[0], 0.0)
         await again.attempt()
         assert len(first.accepted) == 1
 
 
 @pytest.mark.parametrize("trouble", [{"MAIL": STALLS}, {"END": DIES}, {"MAIL": "421 Bye"}])
-async def test_C3_a_server_that_fails_in_the_middle_hands_the_rest_to_the_next(postman, mails, trouble):
+async def test_C3_a_server_that_fails_in_the_middle_hands_the_rest_to_the_next(make_mailer, mails, trouble):
     async with Script(trouble).serving() as first, Script().serving() as second:
         hosts = f"127.0.0.1:{first.port},127.0.0.1:{second.port}"
-        outcomes = await postman(first.port, smtp_host=hosts, **QUICK).deliver(mails(3))
+        outcomes = await make_mailer(first.port, smtp_host=hosts, **QUICK).deliver(mails(3))
     assert [outcome.data.state for outcome in outcomes] == [
         MailState.DEFERRED,
         MailState.HANDED_OVER,
@@ -217,48 +219,48 @@ async def test_C3_a_server_that_fails_in_the_middle_hands_the_rest_to_the_next(p
         {"END": "452 4.3.1 No room"},
     ],
 )
-async def test_C3_a_server_that_takes_no_mails_hands_them_to_the_next(postman, mails, answers):
+async def test_C3_a_server_that_takes_no_mails_hands_them_to_the_next(make_mailer, mails, answers):
     async with Script(answers).serving() as first, Script().serving() as second:
-        carrier = postman(first.port, smtp_host=f"127.0.0.1:{first.port},127.0.0.1:{second.port}", **QUICK)
-        outcomes = await carrier.deliver(mails(3))
-        again = await carrier.deliver(mails(1))
+        mailer = make_mailer(first.port, smtp_host=f"127.0.0.1:{first.port},127.0.0.1:{second.port}", **QUICK)
+        outcomes = await mailer.deliver(mails(3))
+        again = await mailer.deliver(mails(1))
     assert [outcome.data.state for outcome in (*outcomes, *again)] == [MailState.DEFERRED] + 3 * [MailState.HANDED_OVER]
     assert len(second.accepted) == 3
 
 
-async def test_C3_a_server_that_refuses_one_address_stays_the_first(postman, mails):
+async def test_C3_a_server_that_refuses_one_address_stays_the_first(make_mailer, mails):
     script = Script({"RCPT": counted(["550 5.1.1 No", "450 4.2.1 Busy"])})
     async with script.serving() as first, Script().serving() as second:
         hosts = f"127.0.0.1:{first.port},127.0.0.1:{second.port}"
-        await postman(first.port, smtp_host=hosts, **QUICK).deliver(mails(3))
+        await make_mailer(first.port, smtp_host=hosts, **QUICK).deliver(mails(3))
     assert (len(first.accepted), second.connections, first.connections) == (1, 0, 1)
 
 
-async def test_C3_servers_that_all_take_no_mails_are_not_connected_to_for_each(postman, mails):
+async def test_C3_servers_that_all_take_no_mails_are_not_connected_to_for_each(make_mailer, mails):
     busy = {"MAIL": "452 4.3.1 No room"}
     async with Script(busy).serving() as first, Script(busy).serving() as second:
         hosts = f"127.0.0.1:{first.port},127.0.0.1:{second.port}"
-        outcomes = await postman(first.port, smtp_host=hosts, **QUICK).deliver(mails(9))
+        outcomes = await make_mailer(first.port, smtp_host=hosts, **QUICK).deliver(mails(9))
     assert {outcome.data.answer for outcome in outcomes} == {"452 4.3.1"}
     assert (first.connections, second.connections) == (1, 1)
 
 
-async def test_tls_from_the_first_byte(way, server_key):
+async def test_tls_from_the_first_byte(delivery, server_key):
     async with Script().serving(server_key.context) as server:
-        row = await way(server.port, smtp_tls="implicit", smtp_ca_file=server_key.pem).played()
+        row = await delivery(server.port, smtp_tls="implicit", smtp_ca_file=server_key.pem).played()
         assert row.state is MailState.HANDED_OVER
-        untrusted = way(server.port, smtp_tls="implicit")
+        untrusted = delivery(server.port, smtp_tls="implicit")
         await untrusted.attempt()
         assert untrusted.row.state is MailState.DEFERRED
     assert len(server.accepted) == 1
 
 
-async def test_what_a_server_offers_is_used_and_nothing_else(way):
+async def test_what_a_server_offers_is_used_and_nothing_else(delivery):
     offers = ("PIPELINING", "SIZE 10000000", "DSN", "SMTPUTF8")
     async with Script(offers=offers).serving() as able, Script(offers=()).serving() as plain:
-        tried = way(able.port)
+        tried = delivery(able.port)
         await tried.played()
-        await way(plain.port).played()
+        await delivery(plain.port).played()
     mail, rcpt = (next(line for line in able.lines if line.startswith(verb)) for verb in ("MAIL", "RCPT"))
     # SIZE counts the content as it is, without the dots that DATA doubles and the one that ends it.
     size = len(able.contents[0].replace(b"\r\n..", b"\r\n.")) - len(b".\r\n")
@@ -267,32 +269,32 @@ async def test_what_a_server_offers_is_used_and_nothing_else(way):
     assert "MAIL FROM:<ca@example.fi>" in plain.lines
 
 
-async def test_C3_an_address_beyond_ascii_goes_to_a_server_that_takes_it_and_is_refused_by_others(way):
+async def test_C3_an_address_beyond_ascii_goes_to_a_server_that_takes_it_and_is_refused_by_others(delivery):
     address = "väinö@hyvinvointialue.fi"
     async with Script(offers=("SMTPUTF8",)).serving() as able, Script(offers=()).serving() as plain:
-        taken = await way(able.port, address=address).played()
-        refused = await way(plain.port, address=address).played()
-    assert (taken.state, refused.state, refused.answer) == (MailState.HANDED_OVER, MailState.REFUSED, NO_ANSWER)
+        accepted = await delivery(able.port, address=address).played()
+        refused = await delivery(plain.port, address=address).played()
+    assert (accepted.state, refused.state, refused.answer) == (MailState.HANDED_OVER, MailState.REFUSED, NO_ANSWER)
     assert any(line.startswith("MAIL") and "SMTPUTF8" in line for line in able.lines)
     assert f"RCPT TO:<{address}>" in able.lines
     assert f" <{address}>\r\n".encode() in able.contents[0]
     assert plain.accepted == []
 
 
-async def test_bounces_go_to_the_envelope_s_sender(way):
+async def test_bounces_go_to_the_envelope_s_sender(delivery):
     async with Script().serving() as server:
-        await way(server.port, servicecert_mail_bounces_to="bounces@example.fi").played()
+        await delivery(server.port, servicecert_mail_bounces_to="bounces@example.fi").played()
     assert "MAIL FROM:<bounces@example.fi>" in server.lines
     assert b"From: " in server.contents[0]
     assert b"bounces@" not in server.contents[0]
 
 
-async def test_mails_are_counted_by_kind_and_outcome(way):
+async def test_mails_are_counted_by_kind_and_outcome(delivery):
     async with Script({"RCPT": counted(["450 No", "550 5.1.1 No"])}).serving() as server:
-        tried = way(server.port)
+        tried = delivery(server.port)
         await tried.played()
-        assert await tried._postman.outcomes() == {
+        assert await tried._mailer.outcomes() == {
             ("certificate-issued", "deferred"): 1,
             ("certificate-issued", "refused"): 1,
         }
-        assert await tried._postman.answers() == {f"127.0.0.1:{server.port}": 5}
+        assert await tried._mailer.answers() == {f"127.0.0.1:{server.port}": 5}

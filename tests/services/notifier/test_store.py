@@ -30,15 +30,15 @@ async def connection(service_pool):
 
 
 @pytest.fixture
-def ledgers(issued, revoked, heard, now):
+def ledgers(issued, revoked, as_event, now):
     """Ledgers of some cases, each with several planned mails of two kinds."""
 
     def make(count):
         made = []
         for _ in range(count):
             case = {"case_id": uuid4()}
-            first = decide(None, heard(issued.model_copy(update=case)), None, now).state
-            made.append(decide(first, heard(revoked.model_copy(update=case)), None, now).state)
+            first = decide(None, as_event(issued.model_copy(update=case)), None, now).state
+            made.append(decide(first, as_event(revoked.model_copy(update=case)), None, now).state)
         return made
 
     return make
@@ -113,8 +113,8 @@ MOVES = [
 ]
 
 
-def standing(row, state, now, attempts):
-    """A row as it is in a state."""
+def in_state(row, state, now, attempts):
+    """A row in a state."""
     if state is MailState.PLANNED:
         return row
     tried = replace(row, state=state, attempts=attempts, answer="451", first_tried_at=now, tried_at=now)
@@ -131,13 +131,13 @@ async def test_I9_a_row_moves_as_the_state_machine_says_and_not_otherwise(connec
     ways = [(before, after) for before in MailState for after in MailState if before is not after]
     made = ledgers(len(ways))
     starts = [
-        ledger.with_row(standing(ledger.rows[0], before, now, 1))
+        ledger.with_row(in_state(ledger.rows[0], before, now, 1))
         for (before, _), ledger in zip(ways, made, strict=True)
     ]
     await STORE.save(connection, [Stored(str(each.case_id), 0, each) for each in starts])
     moved = []
     for (before, after), ledger in zip(ways, starts, strict=True):
-        changed = ledger.with_row(standing(made[ways.index((before, after))].rows[0], after, now, 2))
+        changed = ledger.with_row(in_state(made[ways.index((before, after))].rows[0], after, now, 2))
         with suppress(asyncpg.IntegrityConstraintViolationError):
             async with connection.transaction():
                 await STORE.save(connection, [Stored(str(ledger.case_id), 1, changed)])
@@ -154,8 +154,8 @@ async def test_I9_what_a_mail_is_never_changes_in_the_database(connection, ledge
         await connection.execute("update mails set recipient = 'shared-mailbox', place = 9")
 
 
-async def test_C3_what_is_to_be_sent_is_recalled_for_a_retry_and_for_a_notice(connection, issued, heard, now):
-    decision = decide(None, heard(issued), None, now)
+async def test_C3_what_is_to_be_sent_is_recalled_for_a_retry_and_for_a_notice(connection, issued, as_event, now):
+    decision = decide(None, as_event(issued), None, now)
     key = str(issued.case_id)
     await STORE.save(connection, [Stored(key, 0, decision.state)])
     task = decision.state.rows[0].order
@@ -176,18 +176,18 @@ async def test_C3_what_is_to_be_sent_is_recalled_for_a_retry_and_for_a_notice(co
     assert tuple(due) == (key, "notices", now)
     noticed = await prepared(Due(uuid4(), key, "notices", now))
     assert noticed == Prepared(notices={key: (notice,)}, orders={task.mail_id: task})
-    assert await prepared(heard(issued), Due(uuid4(), key, "other", now)) == Prepared()
+    assert await prepared(as_event(issued), Due(uuid4(), key, "other", now)) == Prepared()
 
 
-async def test_a_mail_bounces_once(connection, issued, heard, now):
-    decision = decide(None, heard(issued), None, now)
+async def test_a_mail_bounces_once(connection, issued, as_event, now):
+    decision = decide(None, as_event(issued), None, now)
     await STORE.save(connection, [Stored(str(issued.case_id), 0, decision.state)])
-    told = []
+    stored = []
     for _ in range(2):
         notice = Notice(uuid4(), issued.case_id, decision.state.rows[0].mail_id, Wanted.BOUNCE, "5.1.1", now)
         async with connection.transaction():
-            told.append(await notify(connection, notice))
-    assert told == [True, False]
+            stored.append(await notify(connection, notice))
+    assert stored == [True, False]
 
 
 def deferred(ledger, now, place=0):

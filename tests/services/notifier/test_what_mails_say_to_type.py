@@ -1,4 +1,4 @@
-"""The commands in the mails do what the mails say: typed as they stand there, with the files that were attached (C2)."""
+"""The commands in the mails work as described: run unchanged, with the attached files (C2)."""
 
 import os
 import re
@@ -29,12 +29,12 @@ PASSWORD = "a password of theirs"
 
 
 def commands(text: str) -> list[str]:
-    """The lines that a reader types: those that are set in by four spaces."""
+    """The lines that a reader types: those indented by four spaces."""
     return [line[4:] for line in text.splitlines() if line.startswith("    ")]
 
 
-def typed(command: str, folder: Path) -> str:
-    """What a command answers in the folder with the attachments. A password that it asks for is typed, twice where it wants that."""
+def run(command: str, folder: Path) -> str:
+    """The output of a command in the folder with the attachments. A password is typed if the command asks for it."""
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=folder,
@@ -55,7 +55,7 @@ def key_and_request(folder: Path, algorithm: str) -> x509.CertificateSigningRequ
     """The technical contact does what the invitation says."""
     invited = write(dict(samples(Language.FINNISH))["csr-invited"], "help@example.fi")
     (command,) = (each for each in commands(invited.text) if algorithm in each)
-    typed(command, folder)
+    run(command, folder)
     return x509.load_pem_x509_csr((folder / "request.csr").read_bytes())
 
 
@@ -93,7 +93,7 @@ def issued(key, name: str = "certificate-issued", days: int = -1) -> MailTask:
 
 
 def saved(task: MailTask, folder: Path) -> list[str]:
-    """Saves the attachments in a folder, and answers the commands of the mail."""
+    """Save the attachments in a folder, and return the commands of the mail."""
     letter = write(task, "help@example.fi")
     for file in letter.attachments:
         (folder / file.name).write_bytes(b64decode(file.encoded))
@@ -121,20 +121,20 @@ def test_C2_the_certificate_is_checked_and_installed_by_what_the_mail_says(deliv
     fingerprint, of_certificate, of_key, verify, join, *_, pkcs12, keytool, _import, _windows = commands(
         write(task, "help@example.fi").text
     )
-    assert fingerprint_of(task.content.fingerprint) in typed(fingerprint, folder)
-    assert typed(of_certificate, folder) == typed(of_key, folder)
-    assert typed(verify, folder).strip().endswith("OK")
-    typed(join, folder)
-    typed(pkcs12, folder)
-    assert "PrivateKeyEntry" in typed(keytool, folder)
+    assert fingerprint_of(task.content.fingerprint) in run(fingerprint, folder)
+    assert run(of_certificate, folder) == run(of_key, folder)
+    assert run(verify, folder).strip().endswith("OK")
+    run(join, folder)
+    run(pkcs12, folder)
+    assert "PrivateKeyEntry" in run(keytool, folder)
     serve(folder)
     (older,) = re.findall(r"(?<=: )-keypbe .*", write(task, "help@example.fi").text)
-    typed(f"{pkcs12} {older}", folder)
+    run(f"{pkcs12} {older}", folder)
     (made,) = (word for word in pkcs12.split() if word.endswith(".p12"))
-    told = typed(f"openssl pkcs12 -in {made} -info -nodes -passin stdin 2>&1", folder)
+    info = run(f"openssl pkcs12 -in {made} -info -nodes -passin stdin 2>&1", folder)
     # What Windows Server 2016 reads, which does not know the AES of OpenSSL 3.
-    assert re.findall(r"pbeWith\w+", told) == ["pbeWithSHA1And3"] * 2
-    assert "MAC: sha1" in told
+    assert re.findall(r"pbeWith\w+", info) == ["pbeWithSHA1And3"] * 2
+    assert "MAC: sha1" in info
 
 
 def test_A14_a_certificate_that_begins_later_is_checked_by_what_the_mail_says(tmp_path):
@@ -143,21 +143,21 @@ def test_A14_a_certificate_that_begins_later_is_checked_by_what_the_mail_says(tm
     for days in (-1, 5):
         task = issued(key, days=days)
         (verify,) = (command for command in saved(task, tmp_path) if "verify" in command)
-        assert typed(verify, tmp_path).strip().endswith("OK")
+        assert run(verify, tmp_path).strip().endswith("OK")
         assert ("is not valid before" in write(task, "help@example.fi").text) is (days > 0)
 
 
 @pytest.mark.parametrize("name", ["certificate-issued", "certificate-issued-system"])
 def test_C2_a_key_in_a_java_keystore_gets_its_certificate_by_what_the_mail_says(tmp_path, name):
     store = f"-keystore keystore.p12 -alias servicecert -storepass '{PASSWORD}'"
-    typed(f"keytool -genkeypair {store} -keyalg EC -groupname secp384r1 -dname CN=csr", tmp_path)
-    typed(f"keytool -certreq {store} -file request.csr", tmp_path)
+    run(f"keytool -genkeypair {store} -keyalg EC -groupname secp384r1 -dname CN=csr", tmp_path)
+    run(f"keytool -certreq {store} -file request.csr", tmp_path)
     csr = x509.load_pem_x509_csr((tmp_path / "request.csr").read_bytes())
-    told = saved(issued(csr.public_key(), name), tmp_path)
+    lines = saved(issued(csr.public_key(), name), tmp_path)
     for start in ("cat ", "keytool -importcert "):
-        (command,) = (each for each in told if each.startswith(start))
-        typed(command, tmp_path)
-    assert "Certificate chain length: 3" in typed(f"keytool -list -v {store}", tmp_path)
+        (command,) = (each for each in lines if each.startswith(start))
+        run(command, tmp_path)
+    assert "Certificate chain length: 3" in run(f"keytool -list -v {store}", tmp_path)
 
 
 def nginx(folder: Path, lines: list[str], port: int) -> list[str]:
@@ -191,14 +191,14 @@ def apache2(folder: Path, lines: list[str], port: int) -> list[str]:
 
 @pytest.mark.parametrize(("server", "named"), [(nginx, "ssl_certificate"), (apache2, "SSLCertificate")])
 def test_C2_a_web_server_takes_the_lines_of_the_mail(delivered, server, named):
-    """The real server reads the lines as they stand in the mail, and a client that knows the root alone believes it."""
+    """The real server accepts the lines of the mail, and a client that trusts only the root accepts the server."""
     program = shutil.which(server.__name__, path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         pytest.skip(f"{server.__name__} is not installed on this machine: its lines of the mail are not tried")
     folder, task = delivered
     lines = [line for line in commands(write(task, "help@example.fi").text) if line.startswith(named)]
     (join,) = (line for line in commands(write(task, "help@example.fi").text) if line.startswith("cat "))
-    typed(join, folder)
+    run(join, folder)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -219,8 +219,8 @@ def test_C2_a_web_server_takes_the_lines_of_the_mail(delivered, server, named):
 
 def root_of(chain: Path) -> str:
     """The last certificate of a chain's file, in PEM."""
-    found: list[str] = re.findall(r"-----BEGIN.*?END CERTIFICATE-----\n", chain.read_text(), re.DOTALL)
-    return found[-1]
+    certificates: list[str] = re.findall(r"-----BEGIN.*?END CERTIFICATE-----\n", chain.read_text(), re.DOTALL)
+    return certificates[-1]
 
 
 def connected(port: int, running: subprocess.Popen[bytes]) -> socket.socket:
@@ -236,7 +236,7 @@ def connected(port: int, running: subprocess.Popen[bytes]) -> socket.socket:
 
 
 def serve(folder: Path) -> None:
-    """A server with the joined file and the key is believed by who knows the root only."""
+    """A client that trusts only the root accepts a server with the joined file and the key."""
     (joined,) = folder.glob("*-fullchain.pem")
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(joined, folder / "key.pem")
@@ -258,13 +258,13 @@ def serve(folder: Path) -> None:
 
 @LANGUAGES
 def test_C2_a_system_is_told_the_file_that_systems_read(language):
-    told = commands(write(dict(samples(language))["certificate-issued-system"], "help@example.fi").text)
-    assert [command.split()[:2] for command in told][-4:-2] == [["openssl", "pkcs12"], ["keytool", "-list"]]
+    lines = commands(write(dict(samples(language))["certificate-issued-system"], "help@example.fi").text)
+    assert [command.split()[:2] for command in lines][-4:-2] == [["openssl", "pkcs12"], ["keytool", "-list"]]
 
 
 @LANGUAGES
 def test_C4_nothing_that_a_person_wrote_stands_in_a_command(language):
-    """Who copies a line from a mail runs what it says: names come in made safe, everything else not at all."""
+    """Readers run the commands, so they contain names made safe, and nothing else from outside."""
     invited = dict(samples(language))["csr-invited"]
     evil = invited.content.model_copy(update={"applied_for": "$(reboot)", "unit": "`reboot`", "dns": ("; reboot",)})
     letter = write(invited.model_copy(update={"content": evil}), "help@example.fi")

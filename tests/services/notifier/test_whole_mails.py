@@ -1,4 +1,4 @@
-"""Whole mails, whatever they tell and to whom: a strict parser reads from our bytes what it reads from those that the standard library makes."""
+"""Whole mails with any content: a strict parser reads them like those of the standard library."""
 
 from base64 import b64decode
 from email import message_from_bytes, policy
@@ -17,7 +17,7 @@ STRICT = policy.SMTP.clone(raise_on_defect=True)
 SENDER = Sender.read("ca@example.fi")
 TASKS = [task for language in Language for _, task in samples(language)]
 TYPED = {"applied_for", "unit", "dns", "customer_reference", "deficiencies", "lacking", "reasons", "subject"}
-"""The contents' fields that hold what somebody typed."""
+"""The fields of contents with text that a person typed."""
 
 ODD = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=120)
 LONG = st.builds(str.__mul__, st.sampled_from(["ä", "x", "=", "€ ", ". ", "𝒜", "<&>"]), st.integers(1, 1_200))
@@ -56,7 +56,7 @@ def by_the_standard_library(task: MailTask, letter: Letter, name: str) -> bytes:
 
 
 def read(raw: bytes) -> tuple[EmailMessage, list[object]]:
-    """A mail and, of each part, what it is, what it is called and what it holds."""
+    """A mail, and type, disposition, file name and content of each part."""
     mail = message_from_bytes(raw, policy=STRICT)
     assert isinstance(mail, EmailMessage)
     assert not [defect for part in mail.walk() for defect in part.defects]
@@ -81,10 +81,10 @@ def test_any_mail_is_read_as_the_one_that_the_standard_library_makes(task, words
     theirs_raw = by_the_standard_library(task, letter, "")
     (ours, parts), (theirs, their_parts) = read(raw), read(theirs_raw)
     assert parts == their_parts
-    # The parser of Python 3.11 leaves spaces between the encoded words of a name, so names are looked at in the tests of headers.
+    # Python 3.11's parser keeps spaces between the encoded words of a name: the header tests check names.
     for header in ("From", "Date", "Message-ID", "MIME-Version", "Auto-Submitted", "Content-Language"):
         assert ours[header] == theirs[header]
-    # Python 3.11 loses a space of some subjects where it folds them, so ours is held against what was meant.
+    # Python 3.11 loses a space of some subjects when it folds them, so ours is compared with the original.
     assert ours["Subject"] == one_line(letter.subject)
     assert [each.addr_spec for each in ours["To"].addresses] == [each.addr_spec for each in theirs["To"].addresses]
     # Seven bits as declared, lines that end as mail's do, and none near the 998 octets of RFC 5322 section 2.1.1.

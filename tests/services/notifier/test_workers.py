@@ -1,4 +1,4 @@
-"""C4: three weeks and more in which nobody was awake, on real Kafka, PostgreSQL and SMTP: the right reminder comes once, though three workers run."""
+"""C4 on real Kafka, PostgreSQL and SMTP: after weeks of downtime, three workers send the right reminder once."""
 
 import os
 import sys
@@ -72,26 +72,26 @@ async def test_C4_after_weeks_of_downtime_the_right_reminders_come_once(workers)
     )
     everybody = len(issued.recipients)
 
-    def told(data):
-        """How many mails of each kind were handed over. A topic may hold an event twice, when a worker stops just then."""
+    def handed_over(data):
+        """The number of mails handed over, by kind. A topic may hold an event twice if a worker stops in between."""
         return Counter({each.mail_id: each.kind for each in witness.of_case(data.case_id, MailHandedOver)}.values())
 
     async with witnessing(cluster) as witness:
         first = start()
         await publish(cluster, kept, renewed)
-        await witness.until(lambda _: told(kept).total() + told(renewed).total() == 2 * everybody)
+        await witness.until(lambda _: handed_over(kept).total() + handed_over(renewed).total() == 2 * everybody)
         assert first.stop(60) == 0
         # Down since before the first reminder; the 60 days' and the 30 days' are over.
         late = [start(timedelta(days=365 - 25)) for _ in range(3)]
         await begun(late)
         await publish(cluster, follower)
-        await witness.until(lambda _: told(kept)[MailKind.EXPIRES_IN_30_DAYS] == everybody)
-        await witness.until(lambda _: told(follower)[MailKind.CERTIFICATE_ISSUED] == everybody)
+        await witness.until(lambda _: handed_over(kept)[MailKind.EXPIRES_IN_30_DAYS] == everybody)
+        await witness.until(lambda _: handed_over(follower)[MailKind.CERTIFICATE_ISSUED] == everybody)
         assert [worker.stop(60) for worker in late] == [0, 0, 0]
         last = start(timedelta(days=365 - 6))
-        await witness.until(lambda _: told(kept)[MailKind.EXPIRES_IN_7_DAYS] == everybody)
+        await witness.until(lambda _: handed_over(kept)[MailKind.EXPIRES_IN_7_DAYS] == everybody)
         assert last.stop(60) == 0
-        assert told(kept) == dict.fromkeys(
+        assert handed_over(kept) == dict.fromkeys(
             (MailKind.CERTIFICATE_ISSUED, MailKind.EXPIRES_IN_30_DAYS, MailKind.EXPIRES_IN_7_DAYS), everybody
         )
-        assert told(renewed)[MailKind.EXPIRES_IN_7_DAYS] == 0, "a successor was issued meanwhile"
+        assert handed_over(renewed)[MailKind.EXPIRES_IN_7_DAYS] == 0, "a successor was issued meanwhile"

@@ -1,7 +1,7 @@
-"""What the notifier knows of a case beside its mails: whom to write to and in what language, how its application and its certificate stand. Pure.
+"""The facts of a case that its mails depend on: recipients, language, application, certificate. Pure.
 
-The topics may overtake one another, so each event adds what it says whatever came before. `cases` alone is enough: who reads it from its beginning
-knows every certificate again, and what is owed for it (C4).
+The topics may overtake one another, so each event adds its facts independently of the order. The topic `cases` alone is
+enough: a replay from its beginning restores every certificate and the reminders that it needs (C4).
 """
 
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ PENDING = frozenset({CaseState.SUBMITTED, CaseState.WAITING_FOR_CSR, CaseState.R
 
 @dataclass(frozen=True, slots=True)
 class Correspondence:
-    """Whom a case is about and whom it is written to. `version` is that of the view it was read from, 0 where another event told it."""
+    """The account of a case and its recipients. `version` is that of the view it was read from, 0 if it was no view."""
 
     account_id: str
     language: Language
@@ -30,7 +30,7 @@ class Correspondence:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """An application that is not complete: what it is known by, and what it lacks, as sentences in the case's language."""
+    """An incomplete application: its name, and what it lacks as sentences in the case's language."""
 
     name: str
     reference: str | None
@@ -40,7 +40,7 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate by its serial number (hexadecimal and decimal), with its subject (RFC 4514) and validity."""
+    """A certificate: serial number (hexadecimal and decimal), subject (RFC 4514), validity."""
 
     serial: str
     serial_decimal: str
@@ -50,8 +50,8 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True)
-class Warned:
-    """So much of the time from `since` until `until` is gone in which an application has to be complete (E2)."""
+class LapseWarning:
+    """The share that has passed of the time, `since` to `until`, to complete an application (E2)."""
 
     mark: DeadlineMark
     since: datetime
@@ -59,10 +59,10 @@ class Warned:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What is known of a case. `follows` is the serial number of the certificate that its application renews (A14).
+class CaseFacts:
+    """The facts of a case. `follows` is the serial number of the certificate that its application renews (A14).
 
-    `warned` is a warning that is not told yet, `slot` the moment that a reminder was given by the limits.
+    `warned` is a warning not yet mailed, `slot` the time at which the rate limits allow the next reminder.
     """
 
     correspondence: Correspondence | None = None
@@ -70,79 +70,80 @@ class Standing:
     certificate: Certificate | None = None
     follows: str | None = None
     revoked: bool = False
-    warned: Warned | None = None
+    warned: LapseWarning | None = None
     slot: datetime | None = None
 
+    @property
+    def recipients(self) -> tuple[Recipient, ...]:
+        """The recipients of the case, none while they are unknown."""
+        return self.correspondence.recipients if self.correspondence else ()
 
-NOTHING = Standing()
+
+NO_FACTS = CaseFacts()
 
 
-def learned(standing: Standing, data: EventData) -> Standing:
-    """What is known after an event; the same object where it says nothing new."""
+def with_event(facts: CaseFacts, data: EventData) -> CaseFacts:
+    """Return the facts after an event, the same object if it adds nothing."""
     match data:
         case CertificateIssued():
-            after = _of_certificate(standing, data)
+            after = _with_certificate(facts, data)
         case CertificateRevoked():
-            after = replace(standing, revoked=True)
-        case DeadlineWarned(kind=DeadlineKind.COMPLETION) if _may_warn(standing, data):
-            after = replace(standing, warned=Warned(data.mark, data.since, data.until))
-        case CaseChanged() if standing.correspondence is None or data.version > standing.correspondence.version:
-            after = _of_view(standing, data)
+            after = replace(facts, revoked=True)
+        case DeadlineWarned(kind=DeadlineKind.COMPLETION) if _may_warn(facts, data):
+            after = replace(facts, warned=LapseWarning(data.mark, data.since, data.until))
+        case CaseChanged() if facts.correspondence is None or data.version > facts.correspondence.version:
+            after = _with_view(facts, data)
         case _:
-            return standing
-    return standing if after == standing else after
+            return facts
+    return facts if after == facts else after
 
 
-def known_by(case: CaseChanged) -> str:
-    """What a person knows an application by: its first name, else its information system, else its unit."""
-    wanted = case.applied_for
-    return next(iter(wanted.dns), None) or wanted.information_system or wanted.unit_long_name
+def application_name(case: CaseChanged) -> str:
+    """Return an application's name for people: its first host, else its information system, else its unit."""
+    applied_for = case.applied_for
+    return next(iter(applied_for.dns), None) or applied_for.information_system or applied_for.unit_long_name
 
 
-def _may_warn(standing: Standing, data: DeadlineWarned) -> bool:
-    """A warning counts as long as nothing says that the application is no longer pending: its view may come later."""
-    is_over = standing.correspondence is not None and standing.application is None
+def _may_warn(facts: CaseFacts, data: DeadlineWarned) -> bool:
+    """Return whether the application may still be pending. Its view may arrive after the warning."""
+    is_over = facts.correspondence is not None and facts.application is None
     return data.mark is not DeadlineMark.PASSED and not is_over
 
 
-def _of_certificate(standing: Standing, data: CertificateIssued) -> Standing:
-    told = Correspondence(data.account_id, data.language, data.type, data.recipients)
+def _with_certificate(facts: CaseFacts, data: CertificateIssued) -> CaseFacts:
+    correspondence = Correspondence(data.account_id, data.language, data.type, data.recipients)
     return replace(
-        standing,
-        correspondence=standing.correspondence or told,
+        facts,
+        correspondence=facts.correspondence or correspondence,
         application=None,
         warned=None,
         certificate=Certificate(data.serial, data.serial_decimal, data.subject, data.not_before, data.not_after),
     )
 
 
-def _of_view(standing: Standing, data: CaseChanged) -> Standing:
+def _with_view(facts: CaseFacts, data: CaseChanged) -> CaseFacts:
     is_pending = data.state in PENDING
-    if standing == NOTHING and not is_pending and data.certificate is None:
-        # An application that ended, or is being issued, and of which nothing is owed: no reason to keep an address.
-        return standing
+    if facts == NO_FACTS and not is_pending and data.certificate is None:
+        # The application ended or is being issued and needs no mail: there is no reason to keep an address.
+        return facts
     shown = data.certificate
     seen = shown and Certificate(shown.serial, shown.serial_decimal, shown.subject, shown.not_before, shown.not_after)
     return replace(
-        standing,
+        facts,
         correspondence=Correspondence(
-            data.account_id, data.language, data.type, data.recipients or _written_to(standing), data.version
+            data.account_id, data.language, data.type, data.recipients or facts.recipients, data.version
         ),
-        application=_application(data) if is_pending and standing.certificate is None else None,
-        certificate=seen or standing.certificate,
-        follows=data.renewal.serial if data.renewal else standing.follows,
-        revoked=standing.revoked or data.state is CaseState.REVOKED,
-        warned=standing.warned if is_pending else None,
+        application=_application(data) if is_pending and facts.certificate is None else None,
+        certificate=seen or facts.certificate,
+        follows=data.renewal.serial if data.renewal else facts.follows,
+        revoked=facts.revoked or data.state is CaseState.REVOKED,
+        warned=facts.warned if is_pending else None,
     )
-
-
-def _written_to(standing: Standing) -> tuple[Recipient, ...]:
-    return standing.correspondence.recipients if standing.correspondence else ()
 
 
 def _application(data: CaseChanged) -> Application:
     return Application(
-        name=known_by(data),
+        name=application_name(data),
         reference=data.applied_for.customer_reference,
         waits_for_csr=data.state is CaseState.WAITING_FOR_CSR,
         lacking=sentences(data.deficiencies, data.language),
@@ -150,5 +151,5 @@ def _application(data: CaseChanged) -> Application:
 
 
 def sentences(deficiencies: tuple[Deficiency, ...], language: Language) -> tuple[str, ...]:
-    """The deficiencies as sentences in one language."""
+    """Return the deficiencies as sentences in one language."""
     return tuple(deficiency.texts.in_language(language) for deficiency in deficiencies)

@@ -1,4 +1,4 @@
-"""What each mail tells, taken from what happened (C1, C4, D5). Pure."""
+"""The content of each mail, made from the event that it reports (C1, C4, D5). Pure."""
 
 from datetime import datetime
 from hashlib import sha256
@@ -7,8 +7,8 @@ from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.revocation import CertificateRevoked
 
-from .case_facts import Correspondence, known_by, sentences
-from .reminders import Expiry, Owed, day_of
+from .case_facts import Correspondence, application_name, sentences
+from .reminders import Expiry, Reminder, day_of
 from .task import (
     Content,
     ExpiringContent,
@@ -23,9 +23,9 @@ from .task import (
 
 
 def occasion_of(case: CaseChanged) -> str:
-    """What a case's coming to a state is recognised by: when it came there, and for what.
+    """Return what identifies a case's arrival in a state: a hash of the time and the deficiencies.
 
-    The version does not do: it also grows when a delivered mail is entered into the view, and each mail would bring about the next.
+    The version does not identify it: it also grows when a delivery enters the view, so each mail would cause the next.
     """
     since = max((entry.at for entry in case.history if entry.state is case.state), default=None)
     lacking = "\n".join(f"{deficiency.code} {deficiency.field}" for deficiency in case.deficiencies)
@@ -33,14 +33,12 @@ def occasion_of(case: CaseChanged) -> str:
 
 
 def of_view(case: CaseChanged) -> Content | None:
-    """What a case's new state has its people told; nothing in a state that they need not hear of."""
-    name, reference = known_by(case), case.applied_for.customer_reference
+    """Return the content for a case's new state, None for a state that needs no mail."""
+    name, reference = application_name(case), case.applied_for.customer_reference
     match case.state:
         case CaseState.WAITING_FOR_CSR:
-            wanted = case.applied_for
-            return InvitedContent(
-                type=case.type, applied_for=name, unit=wanted.unit_long_name, dns=wanted.dns, lapses=case.lapses
-            )
+            unit, dns = case.applied_for.unit_long_name, case.applied_for.dns
+            return InvitedContent(type=case.type, applied_for=name, unit=unit, dns=dns, lapses=case.lapses)
         case CaseState.RETURNED if case.deficiencies:
             return ReturnedContent(
                 type=case.type,
@@ -62,53 +60,33 @@ def of_view(case: CaseChanged) -> Content | None:
 
 
 def _was_judged(case: CaseChanged) -> bool:
-    """Whether a refusal is one of an application, and not of somebody who was not strongly authenticated (A2): nobody else has mails sent by us."""
+    """Return whether the application was refused. The refusal of a weakly authenticated user causes no mail (A2)."""
     return bool(case.deficiencies) or any(entry.state is CaseState.ACCEPTED for entry in case.history)
 
 
 def _reasons(case: CaseChanged) -> tuple[str, ...]:
-    """Why an application is refused: what it lacks for good, and what was answered to it."""
-    answered = (case.answer.texts.in_language(case.language),) if case.answer else ()
-    return sentences(case.deficiencies, case.language) or answered
+    """Return why an application is refused: its deficiencies, else the issuer's answer."""
+    answer = (case.answer.texts.in_language(case.language),) if case.answer else ()
+    return sentences(case.deficiencies, case.language) or answer
 
 
 def of_issued(event: CertificateIssued) -> Content:
-    """What tells of a certificate."""
-    return IssuedContent(
-        type=event.type,
-        serial=event.serial,
-        serial_decimal=event.serial_decimal,
-        subject=event.subject,
-        not_before=event.not_before,
-        not_after=event.not_after,
-        fingerprint=event.fingerprint,
-        certificate=event.certificate,
-        chain=event.chain,
-    )
+    """Return the content for a new certificate: the event's fields of the same names."""
+    return IssuedContent.model_validate(event, from_attributes=True)
 
 
 def of_revoked(event: CertificateRevoked) -> Content:
-    """What tells of a revocation."""
-    return RevokedContent(
-        serial=event.serial,
-        serial_decimal=event.serial_decimal,
-        subject=event.subject,
-        reason=event.reason,
-        requested_at=event.requested_at,
-        revoked_at=event.revoked_at,
-        invalid_since=event.invalid_since,
-        crl_number=event.crl_number,
-        crl_url=event.crl_url,
-    )
+    """Return the content for a revocation: the event's fields of the same names."""
+    return RevokedContent.model_validate(event, from_attributes=True)
 
 
-def of_reminder(reminder: Owed, told: Correspondence, now: datetime) -> tuple[Content, str]:
-    """What reminds of an end that comes, and the occasion by which it is sent once."""
+def of_reminder(reminder: Reminder, correspondence: Correspondence, now: datetime) -> tuple[Content, str]:
+    """Return the content of a reminder, and the occasion for which it is sent once."""
     if isinstance(reminder, Expiry):
         certificate = reminder.certificate
         content = ExpiringContent(
             kind=reminder.kind,
-            type=told.type,
+            type=correspondence.type,
             serial=certificate.serial,
             serial_decimal=certificate.serial_decimal,
             subject=certificate.subject,
@@ -118,7 +96,7 @@ def of_reminder(reminder: Owed, told: Correspondence, now: datetime) -> tuple[Co
         return content, certificate.serial
     application, warned = reminder.application, reminder.warned
     lapse = NearsLapseContent(
-        type=told.type,
+        type=correspondence.type,
         applied_for=application.name,
         customer_reference=application.reference,
         waits_for_csr=application.waits_for_csr,

@@ -1,4 +1,4 @@
-"""What the notifier decides: which mails are owed, and that each is sent once (C1, C3, C4, D5). Pure."""
+"""The notifier's decisions: which mails are due, each sent once (C1, C3, C4, D5). Pure."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,21 +11,21 @@ from servicecert_schemas.revocation import CertificateRevoked
 from servicecert_worker.decider import Deadline, Decision, Due, Event, Happened, Result
 
 from . import contents, reminders
-from .case_facts import learned
+from .case_facts import with_event
 from .ledger import Ledger
-from .planning import PATIENCE, Occasion, planned
+from .planning import RETRY_PERIOD, Occasion, planned
 from .reminders import REMIND, Prepared
 from .settling import settled, woken
 
-LATE_PATIENCE = timedelta(days=1)
-"""How long a certificate is tried at least, also where its delivery is due sooner or overdue."""
+MIN_RETRY_PERIOD = timedelta(days=1)
+"""How long a certificate is tried at least, also if its delivery is due sooner or is overdue."""
 
 
 def decide(state: Ledger | None, happened: Happened, prepared: Prepared, now: datetime) -> Decision[Ledger]:
-    """Plans the mails that an event makes owed, records what became of one, reminds in time. All else changes nothing."""
+    """Plan the mails that an event causes, record a mail's result, send a reminder. Anything else changes nothing."""
     match happened:
         case Event():
-            return _hear(state, happened, now)
+            return _apply_event(state, happened, now)
         case Result():
             return settled(state, happened, now)
         case Due(kind=kind) if kind == REMIND and state is not None:
@@ -35,7 +35,7 @@ def decide(state: Ledger | None, happened: Happened, prepared: Prepared, now: da
 
 
 def is_relevant(data: EventData) -> bool:
-    """Whether a mail can follow from an event, now or later."""
+    """Return whether an event can cause a mail, now or later."""
     match data:
         case CertificateIssued() | CertificateRevoked():
             return True
@@ -47,60 +47,61 @@ def is_relevant(data: EventData) -> bool:
             return False
 
 
-def _hear(state: Ledger | None, event: Event, now: datetime) -> Decision[Ledger]:
-    """Learns what an event says of its case, and plans the mails that it makes owed."""
+def _apply_event(state: Ledger | None, event: Event, now: datetime) -> Decision[Ledger]:
+    """Add an event's facts to its case, and plan the mails that it causes."""
     data = event.data
     if not isinstance(data, CertificateIssued | CertificateRevoked | CaseChanged | DeadlineWarned):
         return Decision(state)
     before = state or Ledger(data.case_id)
-    standing = learned(before.standing, data)
-    knowing = before if standing is before.standing else replace(before, standing=standing)
+    facts = with_event(before.facts, data)
+    is_new = facts is not before.facts
+    informed = replace(before, facts=facts) if is_new else before
     occasion = _occasion(event, now)
-    after, intents = (knowing, ()) if occasion is None else planned(knowing, occasion)
+    after, intents = (informed, ()) if occasion is None else planned(informed, occasion)
     if after is before:
         return Decision(state)
-    moved = reminders.wake(after, now) if standing is not before.standing else None
-    woken = reminders.wake(before, now) if standing is not before.standing else None
-    return Decision(after, intents=intents, deadlines=() if moved == woken else (Deadline(REMIND, moved),))
+    wake_at = reminders.wake_at(after, now) if is_new else None
+    unchanged = wake_at == (reminders.wake_at(before, now) if is_new else None)
+    return Decision(after, intents=intents, deadlines=() if unchanged else (Deadline(REMIND, wake_at),))
 
 
 def _occasion(event: Event, now: datetime) -> Occasion | None:
-    """The mails that an event makes owed."""
+    """Return the mails that an event causes."""
     match event.data:
         case CertificateIssued() as issued:
-            give_up_at = max(issued.due, now + LATE_PATIENCE)
+            give_up_at = max(issued.due, now + MIN_RETRY_PERIOD)
             content = contents.of_issued(issued)
             return Occasion(content, issued.serial, issued.language, issued.recipients, event.time, give_up_at)
         case CertificateRevoked() as revoked:
             content, about = contents.of_revoked(revoked), str(revoked.request_id)
-            return Occasion(content, about, revoked.language, revoked.recipients, event.time, now + PATIENCE)
-        case CaseChanged() as case if (told := contents.of_view(case)) is not None:
+            return Occasion(content, about, revoked.language, revoked.recipients, event.time, now + RETRY_PERIOD)
+        case CaseChanged() as case if (view := contents.of_view(case)) is not None:
             about = contents.occasion_of(case)
-            return Occasion(told, about, case.language, case.recipients, event.time, now + PATIENCE)
+            return Occasion(view, about, case.language, case.recipients, event.time, now + RETRY_PERIOD)
         case _:
             return None
 
 
 def _remind(ledger: Ledger, prepared: Prepared, now: datetime) -> Decision[Ledger]:
-    """Looks whether a reminder is owed, and sends it when the limits let it go. Where the limits hold it back, it is looked at again then."""
+    """Send the reminder that is due, if the rate limits allow it now. Otherwise set a deadline for when they do."""
     key = str(ledger.case_id)
-    reminder = reminders.owed(ledger, prepared.others.get(key, ()), now)
-    told = ledger.standing.correspondence
-    if reminder is None or told is None:
-        return _reminded(ledger, now)
-    slot = ledger.standing.slot or prepared.slots.get(key, now)
+    reminder = reminders.due_reminder(ledger, prepared.others.get(key, ()), now)
+    to = ledger.facts.correspondence
+    if reminder is None or to is None:
+        return _after_reminder(ledger, now)
+    slot = ledger.facts.slot or prepared.slots.get(key, now)
     if slot > now + reminders.SOON:
-        held = replace(ledger, standing=replace(ledger.standing, slot=slot))
+        held = replace(ledger, facts=replace(ledger.facts, slot=slot))
         return Decision(held, deadlines=(Deadline(REMIND, slot),))
-    content, about = contents.of_reminder(reminder, told, now)
-    after, intents = planned(ledger, Occasion(content, about, told.language, told.recipients, now, now + PATIENCE))
-    return replace(_reminded(after, now), intents=intents)
+    content, about = contents.of_reminder(reminder, to, now)
+    after, intents = planned(ledger, Occasion(content, about, to.language, to.recipients, now, now + RETRY_PERIOD))
+    return replace(_after_reminder(after, now), intents=intents)
 
 
-def _reminded(ledger: Ledger, now: datetime) -> Decision[Ledger]:
-    """The case after a look: the warning is told or overtaken, the moment given is used."""
-    standing = ledger.standing
-    if standing.warned is not None or standing.slot is not None:
-        ledger = replace(ledger, standing=replace(standing, warned=None, slot=None))
-    moment = reminders.next_wake(ledger, now)
-    return Decision(ledger, deadlines=() if moment is None else (Deadline(REMIND, moment),))
+def _after_reminder(ledger: Ledger, now: datetime) -> Decision[Ledger]:
+    """Clear the warning and the slot, which are used or outdated, and set the deadline of the next reminder."""
+    facts = ledger.facts
+    if facts.warned is not None or facts.slot is not None:
+        ledger = replace(ledger, facts=replace(facts, warned=None, slot=None))
+    wake_at = reminders.next_wake_at(ledger, now)
+    return Decision(ledger, deadlines=() if wake_at is None else (Deadline(REMIND, wake_at),))

@@ -1,4 +1,4 @@
-"""The mail ledger of a case: one row for each mail that is owed, by which a mail is sent once (C3, I9). No row holds an address (E3)."""
+"""The mail ledger of a case: one row for each mail, so that it is sent once (C3, I9). No row holds an address (E3)."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -8,29 +8,29 @@ from uuid import UUID, uuid5
 from servicecert_schemas.certificate import RecipientRole
 from servicecert_schemas.mail import MailKind
 
-from .case_facts import NOTHING, Standing
+from .case_facts import NO_FACTS, CaseFacts
 from .task import MailState, MailTask
 
 _MAILS = UUID("6f0b1f0e-6c0e-5d52-9d1c-5f1f6d9f3a51")
 
 
 def mail_id(case_id: UUID, kind: MailKind, occasion: str, role: RecipientRole, place: int) -> UUID:
-    """The id of a mail: the same whenever it is planned, and derived from nothing personal."""
+    """Return the id of a mail. It is the same each time it is planned, and derived from nothing personal."""
     return uuid5(_MAILS, f"{case_id}/{kind}/{occasion}/{role}/{place}")
 
 
 def resend_id(notice_id: UUID) -> UUID:
-    """The id of the mail that an operator's wish makes owed."""
+    """Return the id of the mail that an operator's request causes."""
     return uuid5(_MAILS, f"resend/{notice_id}")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One mail. `occasion` is what it is sent for; `place` counts addresses of one role from 1; `answer` as in `MailOutcome`.
+    """One mail. `occasion` is its cause, `place` counts a role's addresses from 1, `answer` is as in `MailOutcome`.
 
-    `copy` counts the times that an operator had it sent again, for a `reason`: `resends` is the mail that this one repeats. `superseded_by` is the mail
-    that overtook it. `bounce` is the status of the report that brought it back (RFC 3463). `order` is what is to be sent: given with a new row only,
-    and kept beside it until the case is erased.
+    `copy` counts how often an operator had it sent again, for a `reason`; `resends` is the mail that this one repeats.
+    `superseded_by` is the mail that replaced it. `bounce` is the status in the bounce report (RFC 3463). `order` is the
+    mail's task: set on a new row only, and stored in a table of its own until the case is erased.
     """
 
     mail_id: UUID
@@ -57,7 +57,7 @@ class Row:
 
 
 class Wanted(StrEnum):
-    """What a notice is about."""
+    """The kinds of notices."""
 
     RESEND = "resend"
     BOUNCE = "bounce"
@@ -65,15 +65,15 @@ class Wanted(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What is known of a mail from outside the topics: an operator wants it sent again and says why, or a report brought it back with a status.
+    """A notice about a mail that comes from no topic: an operator's request to send it again, or a bounce report.
 
-    `address` is where an operator wants it sent instead.
+    `text` is the operator's reason or the bounce's status, `address` an operator's new address for the mail.
     """
 
     id: UUID
     case_id: UUID
     mail_id: UUID
-    wanted: Wanted
+    kind: Wanted
     text: str
     at: datetime
     address: str | None = None
@@ -81,23 +81,23 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """All rows of a case, in the order they were planned, and what is known of the case itself."""
+    """All rows of a case, in the order in which they were planned, and the facts of the case."""
 
     case_id: UUID
     rows: tuple[Row, ...] = ()
-    standing: Standing = NOTHING
+    facts: CaseFacts = NO_FACTS
 
-    def row(self, wanted: UUID) -> Row:
-        """The row of a mail. Raises `LookupError` where the ledger has none."""
+    def row(self, mail_id: UUID) -> Row:
+        """Return the row of a mail. Raise `LookupError` if the ledger has none."""
         for row in self.rows:
-            if row.mail_id == wanted:
+            if row.mail_id == mail_id:
                 return row
-        raise LookupError(f"The mail ledger of this case has no mail {wanted}.")
+        raise LookupError(f"The mail ledger of this case has no mail {mail_id}.")
 
     def with_planned(self, rows: tuple[Row, ...]) -> "Ledger":
-        """The ledger with more rows at its end."""
+        """Return the ledger with more rows at its end."""
         return replace(self, rows=self.rows + rows)
 
     def with_row(self, changed: Row) -> "Ledger":
-        """The ledger with one row replaced."""
+        """Return the ledger with one row replaced."""
         return replace(self, rows=tuple(changed if row.mail_id == changed.mail_id else row for row in self.rows))

@@ -1,8 +1,8 @@
-"""How fast reminders go: so many an hour to a recipient's domain, and so many over all (C4). Pure.
+"""The rate limits of reminders: mails an hour to a recipient's domain, and over all (C4). Pure.
 
-After a long stop many reminders are due at once. Each case is given a moment of its own. Of each domain one moment is kept, until which what was given
-out fills its rate (the generic cell rate algorithm of ITU-T I.371); of the whole, how many mails each minute to come has. So a domain that gets many
-holds up no other, and the limits hold over all workers and over restarts.
+After a long stop many reminders are due at once, so each case gets a time slot. For each domain one time is stored:
+until when the allocated mails fill its rate (the generic cell rate algorithm of ITU-T I.371). Over all, the mails of
+each coming minute are counted. A busy domain delays no other, and the limits hold over all workers and restarts.
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 MINUTE = timedelta(minutes=1)
-"""How finely the whole is counted, and how much of a domain's rate may be used at once."""
+"""The resolution of the limit over all, and how much of a domain's rate may be used at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,24 +24,24 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Paces:
-    """What was given out: until when each domain's rate is filled, and how many mails each minute has."""
+    """The use of the limits: until when each domain's rate is filled, and how many mails each minute has."""
 
     filled: Mapping[str, datetime]
     minutes: Mapping[datetime, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """The moments that were given, by key, and what is given out with them: only what changed."""
+class Allocation:
+    """The slots by key, and the changed part of the limits' use."""
 
     slots: Mapping[str, datetime]
     paces: Paces
 
 
-def give(wanted: Sequence[tuple[str, Sequence[str]]], paces: Paces, limits: Limits, now: datetime) -> Given:
-    """Gives each key a moment for its mails, in the order given. `wanted` are keys with their recipients' domains, one for each mail."""
+def allocate(requests: Sequence[tuple[str, Sequence[str]]], paces: Paces, limits: Limits, now: datetime) -> Allocation:
+    """Return a slot for each key, in the given order. `requests` are keys with the domain of each of their mails."""
     filled, minutes, slots = dict(paces.filled), dict(paces.minutes), {}
-    for key, domains in wanted:
+    for key, domains in requests:
         free = max((now, *(filled[domain] - MINUTE for domain in domains if domain in filled)))
         minute = _first_minute(free, len(domains), minutes, limits)
         slots[key] = slot = max(free, minute)
@@ -52,11 +52,11 @@ def give(wanted: Sequence[tuple[str, Sequence[str]]], paces: Paces, limits: Limi
         {domain: until for domain, until in filled.items() if until != paces.filled.get(domain)},
         {minute: mails for minute, mails in minutes.items() if mails != paces.minutes.get(minute)},
     )
-    return Given(slots, changed)
+    return Allocation(slots, changed)
 
 
 def _first_minute(free: datetime, mails: int, minutes: Mapping[datetime, int], limits: Limits) -> datetime:
-    """The first minute from a moment on that has room. An empty one takes a case whole."""
+    """Return the first minute from `free` on that has room for the mails. An empty minute takes any number."""
     minute = free.replace(second=0, microsecond=0)
     while minutes.get(minute, 0) and minutes[minute] + mails > limits.over_all // 60:
         minute += MINUTE
@@ -64,5 +64,5 @@ def _first_minute(free: datetime, mails: int, minutes: Mapping[datetime, int], l
 
 
 def domain_of(address: str) -> str:
-    """The domain of an address, as limits count it."""
+    """Return the domain of an address, in lower case."""
     return address.rpartition("@")[2].lower()

@@ -1,8 +1,8 @@
-"""Mails that are owed become rows of the ledger and acts on the world: one for each recipient, and each once (C1, C3, C4, D5, E3). Pure.
+"""Planning mails: each becomes a row of the ledger and an intent, once for each recipient (C1, C3, C4, D5, E3). Pure.
 
-What a kind of mail says is for its audience and nobody else: a functional mailbox, which many read, gets what concerns a certificate that exists; who was
-invited to attach a request gets the invitation; and only the orderer reads the reference of its own books. A deferred mail that is out of date once
-others are planned is not tried any more.
+Each kind of mail has an audience. A shared mailbox, which many read, gets mails about an existing certificate only; the
+technical contact gets the invitation to attach a request; only the orderer reads the customer's reference. A deferred
+mail that a new one makes outdated is not retried.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,10 +21,12 @@ from .task import REMINDERS, Content, MailState, MailTask
 
 INTENT = "mail"
 
-PATIENCE = timedelta(days=5)
+RETRY_PERIOD = timedelta(days=5)
 """How long a mail without a due time is tried (RFC 5321 section 4.5.4.1 asks for 4 to 5 days)."""
 
-_EVERYBODY = (RecipientRole.ORDERER, RecipientRole.TECHNICAL_CONTACT, RecipientRole.SHARED_MAILBOX)
+ALL_ROLES = (RecipientRole.ORDERER, RecipientRole.TECHNICAL_CONTACT, RecipientRole.SHARED_MAILBOX)
+"""Every role, the one to write to first in front."""
+
 _APPLICANTS = (RecipientRole.ORDERER, RecipientRole.TECHNICAL_CONTACT)
 
 AUDIENCES: Mapping[MailKind, tuple[RecipientRole, ...]] = MappingProxyType(
@@ -34,18 +36,18 @@ AUDIENCES: Mapping[MailKind, tuple[RecipientRole, ...]] = MappingProxyType(
         MailKind.APPLICATION_NEARS_LAPSE: _APPLICANTS,
         MailKind.APPLICATION_LAPSED: _APPLICANTS,
         MailKind.APPLICATION_REFUSED: _APPLICANTS,
-        MailKind.CERTIFICATE_ISSUED: _EVERYBODY,
-        MailKind.EXPIRES_IN_60_DAYS: _EVERYBODY,
-        MailKind.EXPIRES_IN_30_DAYS: _EVERYBODY,
-        MailKind.EXPIRES_IN_7_DAYS: _EVERYBODY,
-        MailKind.CERTIFICATE_REVOKED: _EVERYBODY,
-        MailKind.ADDRESS_REFUSED: _EVERYBODY,
+        MailKind.CERTIFICATE_ISSUED: ALL_ROLES,
+        MailKind.EXPIRES_IN_60_DAYS: ALL_ROLES,
+        MailKind.EXPIRES_IN_30_DAYS: ALL_ROLES,
+        MailKind.EXPIRES_IN_7_DAYS: ALL_ROLES,
+        MailKind.CERTIFICATE_REVOKED: ALL_ROLES,
+        MailKind.ADDRESS_REFUSED: ALL_ROLES,
     }
 )
-"""The roles that each kind of mail is for. That an address was refused is told to one of them only: see `settling`."""
+"""The roles that each kind of mail is for. One of them only gets ADDRESS_REFUSED: see `settling`."""
 
 _TO_DO = frozenset((MailKind.CSR_INVITED, MailKind.APPLICATION_RETURNED, MailKind.APPLICATION_NEARS_LAPSE))
-_OVERTAKES: Mapping[MailKind, frozenset[MailKind]] = MappingProxyType(
+_SUPERSEDES: Mapping[MailKind, frozenset[MailKind]] = MappingProxyType(
     {
         MailKind.CSR_INVITED: _TO_DO,
         MailKind.APPLICATION_RETURNED: _TO_DO,
@@ -57,12 +59,12 @@ _OVERTAKES: Mapping[MailKind, frozenset[MailKind]] = MappingProxyType(
         MailKind.CERTIFICATE_REVOKED: frozenset((*REMINDERS, MailKind.CERTIFICATE_REVOKED)),
     }
 )
-"""Which kinds of mail of the same case are out of date once a mail of a kind is planned: what was to be done is done or over, a reminder is older."""
+"""The kinds that a new mail of the same case makes outdated: the task is done or over, or a newer reminder follows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """Mails that are owed: what they tell, by which `about` each is sent once, to whom, dated when, and until when they are tried."""
+    """Mails to plan: one content to each recipient. `about` identifies the occasion, for which each is sent once."""
 
     content: Content
     about: str
@@ -73,17 +75,17 @@ class Occasion:
 
 
 def planned(ledger: Ledger, occasion: Occasion) -> tuple[Ledger, tuple[Intent, ...]]:
-    """The ledger with the mails that were not planned before, and the acts that send them; the same ledger where there are none.
+    """Return the ledger with the mails not planned before, and their intents; the same ledger if there are none.
 
-    Deferred mails that say what holds no more are superseded.
+    Deferred mails that are now outdated become superseded.
     """
-    planned_before = {row.mail_id for row in ledger.rows}
+    existing = {row.mail_id for row in ledger.rows}
     kind = occasion.content.kind
     rows: list[Row] = []
     intents: list[Intent] = []
     for recipient, place in addressed(occasion.recipients, kind):
         identity = mail_id(ledger.case_id, kind, occasion.about, recipient.role, place)
-        if identity in planned_before:
+        if identity in existing:
             continue
         task = MailTask(
             mail_id=identity,
@@ -107,29 +109,29 @@ def planned(ledger: Ledger, occasion: Occasion) -> tuple[Ledger, tuple[Intent, .
                 order=task,
             )
         )
-    return (overtaken(ledger, rows).with_planned(tuple(rows)) if rows else ledger), tuple(intents)
+    return (with_superseded(ledger, rows).with_planned(tuple(rows)) if rows else ledger), tuple(intents)
 
 
 def for_role(content: Content, role: RecipientRole) -> Content:
-    """The content as a recipient of this role may read it (E3): the reference of the customer's own books is for the orderer only."""
+    """Return the content for a recipient of this role (E3): only the orderer reads the customer's reference."""
     if role is RecipientRole.ORDERER or getattr(content, "customer_reference", None) is None:
         return content
     return content.model_copy(update={"customer_reference": None})
 
 
 def addressed(recipients: Recipients, kind: MailKind) -> tuple[tuple[Recipient, int], ...]:
-    """The recipients whom a mail of this kind is for, each address once, each with its place among those of its role.
+    """Return the recipients of a mail of this kind, each address once, each with its place among those of its role.
 
-    Where nobody has a role that the mail is for, it goes to the first recipient: somebody has to know.
+    If no recipient has a role of the audience, the mail goes to the first recipient, so that somebody is informed.
     """
     once = tuple(_addressed_once(recipients, AUDIENCES[kind]))
-    return once or tuple(_addressed_once(recipients[:1], _EVERYBODY))
+    return once or tuple(_addressed_once(recipients[:1], ALL_ROLES))
 
 
 def _addressed_once(recipients: Recipients, roles: tuple[RecipientRole, ...]) -> Iterator[tuple[Recipient, int]]:
-    """The recipients of some roles with different addresses. A domain has no case, a local part may have (RFC 5321 section 2.4): who waits for the
+    """Return recipients with different addresses: a domain has no case, a local part may (RFC 5321 section 2.4).
 
-    outcome of every recipient's mail counts addresses the same way.
+    Code that waits for the mails of all recipients counts addresses in the same way.
     """
     seen: set[tuple[str, str]] = set()
     places: dict[RecipientRole, int] = {}
@@ -142,22 +144,22 @@ def _addressed_once(recipients: Recipients, roles: tuple[RecipientRole, ...]) ->
             yield recipient, places[recipient.role]
 
 
-def overtaken(ledger: Ledger, new: Sequence[Row]) -> Ledger:
-    """The ledger whose deferred mails are superseded by the new ones that say what holds. What is planned is on its way, and is left alone."""
+def with_superseded(ledger: Ledger, new: Sequence[Row]) -> Ledger:
+    """Return the ledger with the deferred mails superseded that new ones make outdated. Planned mails stay."""
     return replace(ledger, rows=tuple(_after(new, row) for row in ledger.rows))
 
 
 def _after(new: Sequence[Row], row: Row) -> Row:
-    newer = next((each for each in new if _overtakes(each, row)), None)
+    newer = next((each for each in new if _supersedes(each, row)), None)
     return row if newer is None else superseded(row, newer.mail_id, newer.planned_at)
 
 
 def superseded(row: Row, by: UUID, at: datetime) -> Row:
-    """A deferred mail that another one replaces. Its deadline comes and finds nothing to do."""
+    """Return a deferred mail as superseded by another one. Its deadline remains, and changes nothing."""
     return replace(row, state=MailState.SUPERSEDED, superseded_by=by, next_try_at=None, settled_at=at)
 
 
-def _overtakes(new: Row, row: Row) -> bool:
-    """Whether a deferred mail is out of date once a new one is planned. Topics may overtake one another, so it must tell of something earlier."""
+def _supersedes(new: Row, row: Row) -> bool:
+    """Return whether a new mail makes a deferred one outdated. Topics may overtake one another, so the dates decide."""
     older = row.planned_at <= new.planned_at
-    return older and row.state is MailState.DEFERRED and row.kind in _OVERTAKES.get(new.kind, ())
+    return older and row.state is MailState.DEFERRED and row.kind in _SUPERSEDES.get(new.kind, ())

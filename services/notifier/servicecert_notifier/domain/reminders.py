@@ -1,7 +1,7 @@
-"""Which reminder is owed, and when to look again (C4, E2). Pure.
+"""Which reminder is due, and when to check again (C4, E2). Pure.
 
-Reminders follow from certificates and from what was sent before, never from a timer in memory: whoever wakes, however late, finds the one that is most
-urgent, and those that it overtook are not sent any more.
+Reminders follow from certificates and from the mails sent before, never from a timer in memory: a check that comes late
+sends the most urgent reminder only.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,12 +15,12 @@ from servicecert_schemas.mail import MailKind
 from servicecert_schemas.values import CertificateType
 
 from ..mail.domain.wording import HELSINKI
-from .case_facts import Application, Certificate, Standing, Warned
+from .case_facts import Application, CaseFacts, Certificate, LapseWarning
 from .ledger import Ledger, Notice
 from .task import MailTask
 
 REMIND = "remind"
-"""The kind of the deadline at which a case is looked at for a reminder."""
+"""The kind of the deadline at which a case is checked for a reminder."""
 
 DAYS: Mapping[MailKind, int] = MappingProxyType(
     {MailKind.EXPIRES_IN_60_DAYS: 60, MailKind.EXPIRES_IN_30_DAYS: 30, MailKind.EXPIRES_IN_7_DAYS: 7}
@@ -28,17 +28,17 @@ DAYS: Mapping[MailKind, int] = MappingProxyType(
 """How many days before a certificate's end each reminder is sent, the least urgent first (C4)."""
 
 SOON = timedelta(seconds=5)
-"""How far ahead a moment may lie that is not worth waiting for."""
+"""A reminder whose slot is at most this far ahead is sent at once."""
 
 MORNING = time(9)
-"""When reminders go out, in Finland: somebody is at work to read them."""
+"""When reminders are sent, in Finnish time, so that somebody is at work to read them."""
 
 RENEWED_WITHIN = timedelta(days=90)
 """How long before a certificate's end another one of the same name counts as its successor."""
 
 
 @dataclass(frozen=True, slots=True)
-class Other:
+class OtherCertificate:
     """Another certificate of the same account. `follows` is the serial number that its application names (A14)."""
 
     type: CertificateType
@@ -51,12 +51,12 @@ class Other:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What the tables say for a turn, by case: the other certificates of its account, the moment that the limits give its reminder, and the notices.
+    """What the tables hold for a turn, by case: other certificates of the account, slots of reminders, notices.
 
-    `orders` is what is to be sent, by mail, of those that are tried or sent again.
+    `orders` are the tasks, by mail, of the mails to retry or to send again.
     """
 
-    others: Mapping[str, Sequence[Other]] = field(default_factory=lambda: MappingProxyType({}))
+    others: Mapping[str, Sequence[OtherCertificate]] = field(default_factory=lambda: MappingProxyType({}))
     slots: Mapping[str, datetime] = field(default_factory=lambda: MappingProxyType({}))
     notices: Mapping[str, tuple[Notice, ...]] = field(default_factory=lambda: MappingProxyType({}))
     orders: Mapping[UUID, MailTask] = field(default_factory=lambda: MappingProxyType({}))
@@ -67,7 +67,7 @@ NOTHING_PREPARED = Prepared()
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """A certificate's end is to be told."""
+    """A reminder of a certificate's end."""
 
     kind: MailKind
     certificate: Certificate
@@ -75,74 +75,69 @@ class Expiry:
 
 @dataclass(frozen=True, slots=True)
 class Lapse:
-    """An application's coming end is to be told."""
+    """A reminder of an application's end."""
 
-    warned: Warned
+    warned: LapseWarning
     application: Application
 
 
-Owed = Expiry | Lapse
+Reminder = Expiry | Lapse
 
 
-def kind_of(reminder: Owed) -> MailKind:
-    """The kind of mail that tells it."""
+def kind_of(reminder: Reminder) -> MailKind:
+    """Return the kind of mail of a reminder."""
     return reminder.kind if isinstance(reminder, Expiry) else MailKind.APPLICATION_NEARS_LAPSE
 
 
-def other_of(standing: Standing) -> Other | None:
-    """A case's certificate as another case sees it."""
-    told, certificate = standing.correspondence, standing.certificate
-    if told is None or certificate is None:
+def other_certificate(facts: CaseFacts) -> OtherCertificate | None:
+    """Return a case's certificate as another case sees it, None if it has none."""
+    correspondence, own = facts.correspondence, facts.certificate
+    if correspondence is None or own is None:
         return None
-    return Other(
-        told.type,
-        certificate.subject,
-        standing.follows,
-        standing.revoked,
-        certificate.not_before,
-        certificate.not_after,
+    return OtherCertificate(
+        correspondence.type, own.subject, facts.follows, facts.revoked, own.not_before, own.not_after
     )
 
 
-def owed(ledger: Ledger, others: Iterable[Other], now: datetime) -> Owed | None:
-    """The reminder that is owed now. `others` are the certificates that may have taken the place of this one."""
-    standing = ledger.standing
-    if standing.correspondence is None:
+def due_reminder(ledger: Ledger, others: Iterable[OtherCertificate], now: datetime) -> Reminder | None:
+    """Return the reminder that is due now. `others` are the certificates that may have replaced this one."""
+    facts = ledger.facts
+    if facts.correspondence is None:
         return None
-    if standing.warned is not None:
-        return _lapse(standing, standing.warned, now)
-    certificate = standing.certificate
-    if certificate is None or standing.revoked or now >= certificate.not_after:
+    if facts.warned is not None:
+        return _lapse(facts, facts.warned, now)
+    certificate = facts.certificate
+    if certificate is None or facts.revoked or now >= certificate.not_after:
         return None
-    kind = next((kind for kind, at in reversed(_marks(certificate)) if at <= now), None)
-    if kind is None or kind in _told(ledger, certificate) or has_successor(standing, certificate, others):
+    kind = next((kind for kind, at in reversed(_schedule(certificate)) if at <= now), None)
+    if kind is None or kind in _planned_kinds(ledger, certificate) or has_successor(facts, certificate, others):
         return None
     return Expiry(kind, certificate)
 
 
-def wake(ledger: Ledger, now: datetime) -> datetime | None:
-    """When to look for a reminder after something new is known: at the moment that the limits gave, at once for what is owed, else as `next_wake`."""
-    standing = ledger.standing
-    if standing.slot is not None:
-        return standing.slot
-    return now if owed(ledger, (), now) is not None else next_wake(ledger, now)
+def wake_at(ledger: Ledger, now: datetime) -> datetime | None:
+    """Return when to check after new facts: at the slot, now if a reminder is due, else `next_wake_at`."""
+    if ledger.facts.slot is not None:
+        return ledger.facts.slot
+    return now if due_reminder(ledger, (), now) is not None else next_wake_at(ledger, now)
 
 
-def next_wake(ledger: Ledger, now: datetime) -> datetime | None:
-    """When to look again after a look: at the certificate's next reminder."""
-    standing = ledger.standing
-    if standing.correspondence is None or standing.certificate is None or standing.revoked:
+def next_wake_at(ledger: Ledger, now: datetime) -> datetime | None:
+    """Return when to check after a check: at the certificate's next reminder."""
+    facts = ledger.facts
+    if facts.correspondence is None or facts.certificate is None or facts.revoked:
         return None
-    return next((at for _, at in _marks(standing.certificate) if at > now), None)
+    return next((at for _, at in _schedule(facts.certificate) if at > now), None)
 
 
-def has_successor(standing: Standing, certificate: Certificate, others: Iterable[Other]) -> bool:
-    """Whether another certificate has taken this one's place: valid, of the same type, ending later, and its application either
+def has_successor(facts: CaseFacts, certificate: Certificate, others: Iterable[OtherCertificate]) -> bool:
+    """Return whether another certificate replaces this one.
 
-    names this one (A14), or names none and the subject is the same and it begins in the last 90 days of this one. So who has several servers of one
-    name is reminded of each, as long as the renewals name what they follow.
+    It is valid, of the same type and ends later. Its application names this one (A14), or it names none, has the same
+    subject and begins in the last 90 days of this one. So several servers of one name each get their reminders, if the
+    renewals name what they follow.
     """
-    wanted = standing.correspondence.type if standing.correspondence else None
+    own_type = facts.correspondence.type if facts.correspondence else None
     return any(
         other.follows == certificate.serial
         or (
@@ -151,31 +146,31 @@ def has_successor(standing: Standing, certificate: Certificate, others: Iterable
             and other.not_before >= certificate.not_after - RENEWED_WITHIN
         )
         for other in others
-        if other.type is wanted and not other.revoked and other.not_after > certificate.not_after
+        if other.type is own_type and not other.revoked and other.not_after > certificate.not_after
     )
 
 
 def day_of(moment: datetime) -> date:
-    """The day on which a moment falls in Finland."""
+    """Return the date of a moment in Finland."""
     return moment.astimezone(HELSINKI).date()
 
 
-def _lapse(standing: Standing, warned: Warned, now: datetime) -> Lapse | None:
-    """The warning that is not told yet. Half of the time is not told once nine tenths are gone: that warning follows."""
-    overtaken = warned.since + (warned.until - warned.since) * 9 / 10
-    if standing.application is None or now >= (overtaken if warned.mark is DeadlineMark.HALF else warned.until):
+def _lapse(facts: CaseFacts, warned: LapseWarning, now: datetime) -> Lapse | None:
+    """Return the reminder for a warning. After nine tenths of the time, the warning at half is outdated."""
+    too_late = warned.since + (warned.until - warned.since) * 9 / 10
+    if facts.application is None or now >= (too_late if warned.mark is DeadlineMark.HALF else warned.until):
         return None
-    return Lapse(warned, standing.application)
+    return Lapse(warned, facts.application)
 
 
-def _marks(certificate: Certificate) -> list[tuple[MailKind, datetime]]:
-    """The reminders of a certificate and their moments, in order. Who got it only just before needs none: at least half of its time is over."""
+def _schedule(certificate: Certificate) -> list[tuple[MailKind, datetime]]:
+    """Return a certificate's reminders with their times, in order. None comes in the first half of its validity."""
     last = day_of(certificate.not_after)
     half = certificate.not_before + (certificate.not_after - certificate.not_before) / 2
-    marks = [(kind, datetime.combine(last - timedelta(days=days), MORNING, HELSINKI)) for kind, days in DAYS.items()]
-    return [(kind, at) for kind, at in marks if at >= half]
+    times = [(kind, datetime.combine(last - timedelta(days=days), MORNING, HELSINKI)) for kind, days in DAYS.items()]
+    return [(kind, at) for kind, at in times if at >= half]
 
 
-def _told(ledger: Ledger, certificate: Certificate) -> set[MailKind]:
-    """The reminders that were planned for this certificate."""
+def _planned_kinds(ledger: Ledger, certificate: Certificate) -> set[MailKind]:
+    """Return the kinds of the reminders planned for this certificate."""
     return {row.kind for row in ledger.rows if row.kind in DAYS and row.occasion == certificate.serial}

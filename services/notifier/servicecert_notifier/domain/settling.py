@@ -1,4 +1,4 @@
-"""What becomes of mails that are planned: each is settled, deferred and tried again, overtaken, sent again, or comes back (C3, I9). Pure."""
+"""What happens to planned mails: settled, deferred and retried, superseded, sent again, bounced (C3, I9). Pure."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from uuid import UUID
 
-from servicecert_schemas.certificate import Recipient, RecipientRole
+from servicecert_schemas.certificate import Recipient
 from servicecert_schemas.mail import (
     AnswerClass,
     MailBounced,
@@ -19,18 +19,18 @@ from servicecert_schemas.mail import (
 from servicecert_worker.decider import Deadline, Decision, Due, Intent, Result
 
 from .ledger import Ledger, Notice, Row, Wanted, resend_id
-from .planning import INTENT, PATIENCE, Occasion, addressed, planned, superseded
+from .planning import ALL_ROLES, INTENT, RETRY_PERIOD, Occasion, addressed, planned, superseded
 from .reminders import Prepared
 from .task import AddressRefusedContent, MailOutcome, MailState, MailTask
 
-TRY = "try/"
-"""What the kind of a deadline begins with that has a mail tried again; the mail's id follows."""
+RETRY = "try/"
+"""The prefix of the kind of a deadline that retries a mail; the mail's id follows."""
 
 NOTICE = "notices"
-"""The kind of the deadline that has a case's notices taken."""
+"""The kind of the deadline that handles a case's notices."""
 
-_FIRST_PAUSE = timedelta(seconds=1)
-_LONGEST_PAUSE = timedelta(minutes=15)
+_FIRST_DELAY = timedelta(seconds=1)
+_LONGEST_DELAY = timedelta(minutes=15)
 
 _EVENT_OF: Mapping[MailState, type[MailEvent]] = MappingProxyType(
     {
@@ -40,17 +40,16 @@ _EVENT_OF: Mapping[MailState, type[MailEvent]] = MappingProxyType(
     }
 )
 _OPEN = (MailState.PLANNED, MailState.DEFERRED)
-_DEAD = (MailState.REFUSED, MailState.BOUNCED)
-_FIRST_TOLD = (RecipientRole.ORDERER, RecipientRole.TECHNICAL_CONTACT, RecipientRole.SHARED_MAILBOX)
+_UNDELIVERABLE = (MailState.REFUSED, MailState.BOUNCED)
 
 
-def pause(attempts: int) -> timedelta:
-    """How long a mail rests after so many tries: a second, then twice as long each time, up to a quarter of an hour."""
-    return min(_LONGEST_PAUSE, _FIRST_PAUSE * (1 << min(attempts - 1, 10)))
+def retry_delay(attempts: int) -> timedelta:
+    """Return the delay after so many attempts: a second, then twice as long each time, at most a quarter of an hour."""
+    return min(_LONGEST_DELAY, _FIRST_DELAY * (1 << min(attempts - 1, 10)))
 
 
 def settled(state: Ledger | None, result: Result, now: datetime) -> Decision[Ledger]:
-    """The ledger with what came of a mail. The first end counts. A mail that no ledger knows is a fault of ours: it raises, so that it is seen."""
+    """Record a mail's outcome. The first final one counts. Raise `LookupError` if the ledger has no such mail."""
     outcome = result.data
     if not isinstance(outcome, MailOutcome) or state is None:
         raise LookupError(f"The result {result.id} belongs to no mail of this case.")
@@ -68,11 +67,11 @@ def settled(state: Ledger | None, result: Result, now: datetime) -> Decision[Led
         next_try_at=None,
     )
     if outcome.state is MailState.DEFERRED:
-        at = now + pause(outcome.attempts)
+        at = now + retry_delay(outcome.attempts)
         at = at if row.give_up_at is None else min(at, max(row.give_up_at, now))
         deferred = replace(tried, next_try_at=at)
-        return Decision(state.with_row(deferred), deadlines=(Deadline(_try(row), at),))
-    said = _EVENT_OF[outcome.state](
+        return Decision(state.with_row(deferred), deadlines=(Deadline(f"{RETRY}{row.mail_id}", at),))
+    event = _EVENT_OF[outcome.state](
         case_id=state.case_id,
         mail_id=row.mail_id,
         kind=row.kind,
@@ -81,47 +80,45 @@ def settled(state: Ledger | None, result: Result, now: datetime) -> Decision[Led
         attempts=outcome.attempts,
         at=outcome.at,
     )
-    ended = replace(tried, settled_at=outcome.at)
-    after, intents = _told_of_refusal(state.with_row(ended), ended, outcome.at)
-    return Decision(after, events=(said,), intents=intents)
+    final = replace(tried, settled_at=outcome.at)
+    after, intents = _report_address(state.with_row(final), final, outcome.at)
+    return Decision(after, events=(event,), intents=intents)
 
 
 def woken(state: Ledger | None, due: Due, prepared: Prepared, now: datetime) -> Decision[Ledger]:
-    """A deferred mail is tried again, or the case's notices are taken. A deadline of another kind, or of what is settled, changes nothing."""
+    """Retry a deferred mail or handle the case's notices. Any other deadline changes nothing."""
     if state is None:
         return Decision(state)
     if due.kind == NOTICE:
-        return _noticed(state, prepared, now)
-    if not due.kind.startswith(TRY):
+        return _handle_notices(state, prepared, now)
+    if not due.kind.startswith(RETRY):
         return Decision(state)
-    row = state.row(UUID(due.kind.removeprefix(TRY)))
+    row = state.row(UUID(due.kind.removeprefix(RETRY)))
     if row.state is not MailState.DEFERRED:
         return Decision(state)
     order = prepared.orders[row.mail_id].model_copy(update={"attempts": row.attempts})
     return Decision(state, intents=(Intent(INTENT, order),))
 
 
-def _noticed(state: Ledger, prepared: Prepared, now: datetime) -> Decision[Ledger]:
-    """Takes all notices of the case that are not taken yet: a resending is known by its id, a bounce by the state that it left."""
-    taken: Decision[Ledger] = Decision(state)
+def _handle_notices(state: Ledger, prepared: Prepared, now: datetime) -> Decision[Ledger]:
+    """Handle the case's notices. A request was handled if its mail exists, a bounce if the row has bounced."""
+    decision: Decision[Ledger] = Decision(state)
     for notice in prepared.notices.get(str(state.case_id), ()):
-        ledger = taken.state or state
-        follows = (
-            _resent(ledger, notice, prepared.orders, now)
-            if notice.wanted is Wanted.RESEND
-            else _bounced(ledger, notice)
+        ledger = decision.state or state
+        more = (
+            _resend(ledger, notice, prepared.orders, now) if notice.kind is Wanted.RESEND else _bounce(ledger, notice)
         )
-        taken = Decision(
-            follows.state,
-            taken.events + follows.events,
-            taken.intents + follows.intents,
-            taken.deadlines + follows.deadlines,
+        decision = Decision(
+            more.state,
+            decision.events + more.events,
+            decision.intents + more.intents,
+            decision.deadlines + more.deadlines,
         )
-    return taken
+    return decision
 
 
-def _resent(ledger: Ledger, notice: Notice, orders: Mapping[UUID, MailTask], now: datetime) -> Decision[Ledger]:
-    """A new row of the same mail, tried for as long again as the first. One that is on its way is not overtaken: there is nothing to repeat yet."""
+def _resend(ledger: Ledger, notice: Notice, orders: Mapping[UUID, MailTask], now: datetime) -> Decision[Ledger]:
+    """Add a row that repeats a mail and is tried for as long as the first. A planned mail is not repeated."""
     old, identity, order = ledger.row(notice.mail_id), resend_id(notice.id), orders.get(notice.mail_id)
     if order is None or old.state is MailState.PLANNED or any(row.mail_id == identity for row in ledger.rows):
         return Decision(ledger)
@@ -135,7 +132,7 @@ def _resent(ledger: Ledger, notice: Notice, orders: Mapping[UUID, MailTask], now
     again = order.model_copy(
         update={
             "mail_id": identity,
-            "recipient": _addressed(order, notice.address),
+            "recipient": _at_address(order.recipient, notice.address),
             "date": notice.at,
             "give_up_at": now + max(order.give_up_at - order.date, timedelta()),
             "attempts": 0,
@@ -157,17 +154,17 @@ def _resent(ledger: Ledger, notice: Notice, orders: Mapping[UUID, MailTask], now
     return Decision(ledger.with_planned((new,)), intents=(Intent(INTENT, again),))
 
 
-def _addressed(order: MailTask, address: str | None) -> Recipient:
-    return order.recipient if address is None else order.recipient.model_copy(update={"email": address})
+def _at_address(recipient: Recipient, address: str | None) -> Recipient:
+    return recipient if address is None else recipient.model_copy(update={"email": address})
 
 
-def _bounced(ledger: Ledger, notice: Notice) -> Decision[Ledger]:
-    """The row of a mail that came back, and the event that says so. A report of a mail that was never handed over is nothing to us."""
+def _bounce(ledger: Ledger, notice: Notice) -> Decision[Ledger]:
+    """Record a bounce, and publish it. A bounce of a mail that was never handed over is ignored."""
     row = next((row for row in ledger.rows if row.mail_id == notice.mail_id), None)
     if row is None or row.state is not MailState.HANDED_OVER:
         return Decision(ledger)
-    back = replace(row, state=MailState.BOUNCED, bounce=notice.text, bounced_at=notice.at)
-    said = MailBounced(
+    bounced = replace(row, state=MailState.BOUNCED, bounce=notice.text, bounced_at=notice.at)
+    event = MailBounced(
         case_id=ledger.case_id,
         mail_id=row.mail_id,
         kind=row.kind,
@@ -176,26 +173,22 @@ def _bounced(ledger: Ledger, notice: Notice) -> Decision[Ledger]:
         attempts=row.attempts,
         at=notice.at,
     )
-    after, intents = _told_of_refusal(ledger.with_row(back), back, notice.at)
-    return Decision(after, events=(said,), intents=intents)
+    after, intents = _report_address(ledger.with_row(bounced), bounced, notice.at)
+    return Decision(after, events=(event,), intents=intents)
 
 
-def _try(row: Row) -> str:
-    return f"{TRY}{row.mail_id}"
+def _report_address(ledger: Ledger, row: Row, now: datetime) -> tuple[Ledger, tuple[Intent, ...]]:
+    """Plan a mail to another recipient about an address that refused or bounced a mail, so that it gets corrected (C3).
 
-
-def _told_of_refusal(ledger: Ledger, row: Row, now: datetime) -> tuple[Ledger, tuple[Intent, ...]]:
-    """The ledger with a mail to somebody else about the address of a mail that was refused or came back, so that it gets corrected (C3).
-
-    Once for each address of a case, and none about such a mail.
+    It is sent once for each address of a case, and not if such a mail itself fails.
     """
-    told = ledger.standing.correspondence
-    if row.state not in _DEAD or row.kind is MailKind.ADDRESS_REFUSED or told is None:
+    to = ledger.facts.correspondence
+    if row.state not in _UNDELIVERABLE or row.kind is MailKind.ADDRESS_REFUSED or to is None:
         return ledger, ()
-    other = _other(ledger, told.recipients)
+    other = _other_recipient(ledger)
     if other is None:
         return ledger, ()
-    certificate = ledger.standing.certificate
+    certificate = ledger.facts.certificate
     content = AddressRefusedContent(
         refused=row.recipient,
         told=row.kind,
@@ -203,15 +196,15 @@ def _told_of_refusal(ledger: Ledger, row: Row, now: datetime) -> tuple[Ledger, t
         serial=certificate and certificate.serial,
     )
     about = f"{row.recipient}/{row.place}"
-    return planned(ledger, Occasion(content, about, told.language, (other,), now, now + PATIENCE))
+    return planned(ledger, Occasion(content, about, to.language, (other,), now, now + RETRY_PERIOD))
 
 
-def _other(ledger: Ledger, recipients: tuple[Recipient, ...]) -> Recipient | None:
-    """Whom to tell: the orderer first, and nobody whose own address was refused."""
-    dead = {(row.recipient, row.place) for row in ledger.rows if row.state in _DEAD}
-    alive = [
+def _other_recipient(ledger: Ledger) -> Recipient | None:
+    """Return the recipient to inform: the orderer first, and none whose own address failed."""
+    failed = {(row.recipient, row.place) for row in ledger.rows if row.state in _UNDELIVERABLE}
+    reachable = [
         recipient
-        for recipient, place in addressed(recipients, MailKind.ADDRESS_REFUSED)
-        if (recipient.role, place) not in dead
+        for recipient, place in addressed(ledger.facts.recipients, MailKind.ADDRESS_REFUSED)
+        if (recipient.role, place) not in failed
     ]
-    return min(alive, key=lambda recipient: _FIRST_TOLD.index(recipient.role), default=None)
+    return min(reachable, key=lambda recipient: ALL_ROLES.index(recipient.role), default=None)

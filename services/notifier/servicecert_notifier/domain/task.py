@@ -1,4 +1,4 @@
-"""What a planned mail carries until it is handed over, and what came of it. Both are durable, so both are models."""
+"""The task of a planned mail, and its outcome. Both are stored, so both are models."""
 
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
@@ -12,7 +12,7 @@ from servicecert_schemas.values import CertificateType, Instant, Language, Value
 
 
 class IssuedContent(Value):
-    """What a mail with a certificate tells (C1, C2). `certificate` and `chain` are base64 of DER; serial numbers and fingerprint as in the event."""
+    """A new certificate (C1, C2). `certificate` and `chain` are base64 of DER; the other fields are as in the event."""
 
     kind: Literal[MailKind.CERTIFICATE_ISSUED] = MailKind.CERTIFICATE_ISSUED
     type: CertificateType
@@ -27,7 +27,7 @@ class IssuedContent(Value):
 
 
 class ReturnedContent(Value):
-    """What a mail about a returned application tells (A10). `deficiencies` are sentences in the mail's language; `lapses` is when the case lapses."""
+    """A returned application (A10), with the deficiencies as sentences in the mail's language. `lapses` is its end."""
 
     kind: Literal[MailKind.APPLICATION_RETURNED] = MailKind.APPLICATION_RETURNED
     type: CertificateType
@@ -38,7 +38,7 @@ class ReturnedContent(Value):
 
 
 class RevokedContent(Value):
-    """What a mail about a revoked certificate tells (D5)."""
+    """A revoked certificate (D5)."""
 
     kind: Literal[MailKind.CERTIFICATE_REVOKED] = MailKind.CERTIFICATE_REVOKED
     serial: str
@@ -53,7 +53,7 @@ class RevokedContent(Value):
 
 
 class InvitedContent(Value):
-    """What tells the technical contact that a certificate request is awaited (A3). `unit` is who applies; `lapses` is when the case lapses."""
+    """An invitation to attach the certificate request (A3). `unit` is the applicant, `lapses` the application's end."""
 
     kind: Literal[MailKind.CSR_INVITED] = MailKind.CSR_INVITED
     type: CertificateType
@@ -64,7 +64,7 @@ class InvitedContent(Value):
 
 
 class NearsLapseContent(Value):
-    """What a mail about an application tells that lapses soon (A12, E2). `lacking` are sentences in the mail's language."""
+    """An application that lapses soon (A12, E2). `lacking` are sentences in the mail's language."""
 
     kind: Literal[MailKind.APPLICATION_NEARS_LAPSE] = MailKind.APPLICATION_NEARS_LAPSE
     type: CertificateType
@@ -77,7 +77,7 @@ class NearsLapseContent(Value):
 
 
 class LapsedContent(Value):
-    """What a mail about a lapsed application tells (A12). `since` is when the application came in."""
+    """A lapsed application (A12). `since` is when it was submitted."""
 
     kind: Literal[MailKind.APPLICATION_LAPSED] = MailKind.APPLICATION_LAPSED
     type: CertificateType
@@ -87,7 +87,7 @@ class LapsedContent(Value):
 
 
 class RefusedContent(Value):
-    """What a mail about a refused application tells: the reasons, as sentences in the mail's language."""
+    """A refused application, with the reasons as sentences in the mail's language."""
 
     kind: Literal[MailKind.APPLICATION_REFUSED] = MailKind.APPLICATION_REFUSED
     type: CertificateType
@@ -97,7 +97,7 @@ class RefusedContent(Value):
 
 
 class ExpiringContent(Value):
-    """What a mail about a certificate tells that ends soon (C4)."""
+    """A certificate that ends soon (C4)."""
 
     kind: Literal[MailKind.EXPIRES_IN_60_DAYS, MailKind.EXPIRES_IN_30_DAYS, MailKind.EXPIRES_IN_7_DAYS]
     type: CertificateType
@@ -109,7 +109,7 @@ class ExpiringContent(Value):
 
 
 class AddressRefusedContent(Value):
-    """What tells one recipient that a mail to another one was refused for good (C3). It names the other's role, never the address (E3)."""
+    """A refused mail to another recipient (C3): `told` is its kind, `refused` the role, never the address (E3)."""
 
     kind: Literal[MailKind.ADDRESS_REFUSED] = MailKind.ADDRESS_REFUSED
     refused: RecipientRole
@@ -131,13 +131,13 @@ Content = (
 )
 
 REMINDERS = (MailKind.EXPIRES_IN_60_DAYS, MailKind.EXPIRES_IN_30_DAYS, MailKind.EXPIRES_IN_7_DAYS)
-"""The kinds that remind of a certificate's end."""
+"""The reminders of a certificate's end."""
 
 
 class MailTask(Value):
-    """One mail to one recipient. `date` is the event's time, so that a repeat has the same bytes; `give_up_at` ends the tries (C3).
+    """One mail to one recipient. `date` is the event's time, so that a repeat has the same bytes.
 
-    `attempts` is how often it was tried before.
+    `give_up_at` is when it is no longer retried (C3), `attempts` how often it was tried before.
     """
 
     mail_id: UUID
@@ -151,10 +151,10 @@ class MailTask(Value):
 
 
 class MailState(StrEnum):
-    """Where a mail stands (C3).
+    """The state of a mail (C3).
 
-    A `planned` one is on its way. A `deferred` one could not be handed over and is tried again. A `superseded` one is tried no more, since a later mail
-    says what holds; where it was under way at that moment it may still end as handed over. What was handed over can come back: `bounced`.
+    `planned`: not tried yet. `deferred`: could not be handed over, is retried. `superseded`: replaced by a later mail
+    and not retried; an attempt under way may still end as handed over. `bounced`: returned after the hand-over.
     """
 
     PLANNED = "planned"
@@ -170,9 +170,9 @@ NO_ANSWER = "none"
 
 
 class MailOutcome(Value):
-    """What came of trying a mail. `answer` is the reply code, with the enhanced status code if there was one (RFC 3463), and never the server's words:
+    """The outcome of an attempt. `answer` is the reply code, with the enhanced status code if there is one (RFC 3463).
 
-    they tend to repeat the address.
+    It never holds the server's text, which often repeats the address.
     """
 
     AUDITED: ClassVar[tuple[str, ...]] = ("mail_id", "state", "answer", "attempts")
@@ -185,7 +185,7 @@ class MailOutcome(Value):
 
     @property
     def answer_class(self) -> AnswerClass:
-        """The class of the answer. What never got as far as an answer, or only to 3xx, has none."""
+        """The class of the answer. No answer, or only a 3xx, has none."""
         return {"2": AnswerClass.ACCEPTED, "4": AnswerClass.TEMPORARY, "5": AnswerClass.PERMANENT}.get(
             self.answer[0], AnswerClass.NO_ANSWER
         )

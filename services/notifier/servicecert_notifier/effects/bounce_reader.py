@@ -1,6 +1,6 @@
-"""Taking bounces from a Maildir to the ledger: each report is read once, kept as a notice, and moved to `cur`.
+"""Reads bounces from a Maildir: each report is stored once as a notice, and moved to `cur`.
 
-Several workers may read the same folder: a mail bounces once, whoever says so first.
+Several workers may read the same folder: the first notice of a mail's bounce counts.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from ..storage import QUERIES
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 5.0
+POLL_SECONDS = 5.0
 _EARLY_SECONDS = 600.0
-_UNDER_WAY = ("planned", "deferred")
+_UNSETTLED = ("planned", "deferred")
 
 
 class BounceReader:
-    """Reads the reports in a Maildir. `domain` is what our Message-IDs end with."""
+    """Reads the reports in a Maildir. `domain` is the domain of our Message-IDs."""
 
     def __init__(self, maildir: Path, domain: str, pool: asyncpg.Pool[asyncpg.Record], clock: Clock) -> None:
         self._new, self._cur = maildir / "new", maildir / "cur"
@@ -41,60 +41,61 @@ class BounceReader:
         self._clock = clock
 
     async def run(self) -> NoReturn:
-        """Looks into the folder, for ever. What cannot be read or stored now is read later."""
-        told = False
+        """Poll the folder for ever. A report that cannot be read or stored now is read later."""
+        failing = False
         while True:
             try:
-                faults = await self.look()
+                faults = await self.poll()
             except Exception as fault:
                 faults = [fault]
-            if faults and not told:
+            if faults and not failing:
                 log.warning(
-                    "bounces cannot be read now", extra={"fault": error_summary(faults[0]), "reports": len(faults)}
+                    "bounce reports cannot be read or stored, retrying: check folder permissions and database",
+                    extra={"fault": error_summary(faults[0]), "reports": len(faults)},
                 )
-            told = bool(faults)
-            await asyncio.sleep(LOOK_SECONDS)
+            failing = bool(faults)
+            await asyncio.sleep(POLL_SECONDS)
 
-    async def look(self) -> Sequence[Exception]:
-        """Takes what is there, each report once; answers what kept it from taking some. Those that are to be read later hold up no others."""
+    async def poll(self) -> Sequence[Exception]:
+        """Process each report in the folder. Return the errors; a report that fails delays no others."""
         faults: list[Exception] = []
-        for path in await asyncio.to_thread(self._waiting):
+        for path in await asyncio.to_thread(self._reports):
             try:
-                content, came = await asyncio.to_thread(_read, path)
+                content, arrived_at = await asyncio.to_thread(_read, path)
             except FileNotFoundError:
-                # Another worker has taken it.
+                # Another worker has processed it.
                 continue
             except OSError as fault:
                 faults.append(fault)
                 continue
-            if await self._take(content, came):
+            if await self._process(content, arrived_at):
                 try:
-                    await asyncio.to_thread(self._put_away, path)
+                    await asyncio.to_thread(self._move_to_cur, path)
                 except OSError as fault:
                     faults.append(fault)
         return faults
 
-    def _waiting(self) -> list[Path]:
+    def _reports(self) -> list[Path]:
         if not self._new.is_dir():
             return []
         return sorted(path for path in self._new.iterdir() if path.is_file())
 
-    async def _take(self, content: bytes, came: float) -> bool:
-        """Keeps what a report says. False where it is to be read again: a report can be here before the hand-over is in the ledger."""
+    async def _process(self, content: bytes, arrived_at: float) -> bool:
+        """Store a report's bounce. Return False to read it again: it can arrive before the hand-over is recorded."""
         bounce = await asyncio.to_thread(bounces.read, content, self._domain)
         if bounce is None:
-            log.info("a mail in the folder of bounces reports no failure of a mail of ours")
+            log.info("ignored a mail in the bounce folder: it reports no bounce of one of our mails")
             return True
         async with self._pool.acquire() as connection, connection.transaction():
             row = await connection.fetchrow(QUERIES["find_bounced"], bounce.mail_id)
             if row is None:
-                log.info("a bounce is of no mail in the ledger", extra={"mail": str(bounce.mail_id)})
+                log.info("ignored a bounce: the ledger has no such mail", extra={"mail": str(bounce.mail_id)})
                 return True
-            if row["state"] in _UNDER_WAY:
-                if time.time() - came < _EARLY_SECONDS:
+            if row["state"] in _UNSETTLED:
+                if time.time() - arrived_at < _EARLY_SECONDS:
                     return False
-                # It is tried again, so this report is not of its end; one that is has to count.
-                log.info("a bounce is of a mail that is still tried", extra={"mail": str(bounce.mail_id)})
+                # The mail is still retried, so this is not its final report. That one has to count.
+                log.info("ignored a bounce: the mail is still retried", extra={"mail": str(bounce.mail_id)})
                 return True
             notice = Notice(uuid4(), row["case_id"], bounce.mail_id, Wanted.BOUNCE, bounce.status, self._clock())
             if await notify(connection, notice):
@@ -104,20 +105,22 @@ class BounceReader:
                 )
         return True
 
-    def _put_away(self, path: Path) -> None:
+    def _move_to_cur(self, path: Path) -> None:
         self._cur.mkdir(exist_ok=True)
         with suppress(FileNotFoundError):
             path.rename(self._cur / f"{path.name.partition(':')[0]}:2,S")
 
 
 def _read(path: Path) -> tuple[bytes, float]:
-    """At most one byte more than what is read as a report, and when it came. Raises OSError."""
+    """Return a report, cut one byte above the limit, and its time of arrival. Raise OSError."""
     with path.open("rb") as file:
         return file.read(bounces.MAX_BYTES + 1), os.fstat(file.fileno()).st_mtime
 
 
 @asynccontextmanager
-async def reading(maildir: Path, domain: str, pool: asyncpg.Pool[asyncpg.Record], clock: Clock) -> AsyncIterator[None]:
-    """Reads bounces until the context ends."""
+async def read_bounces(
+    maildir: Path, domain: str, pool: asyncpg.Pool[asyncpg.Record], clock: Clock
+) -> AsyncIterator[None]:
+    """Read bounces until the context ends."""
     async with background(BounceReader(maildir, domain, pool, clock).run()):
         yield

@@ -1,1 +1,1 @@
-"""What the command line calls for operators, and what metrics show."""
+"""Functions for the operators' command line, and metrics."""

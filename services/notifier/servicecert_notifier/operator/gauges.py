@@ -1,4 +1,4 @@
-"""What the notifier shows beside the worker's numbers: what becomes of mails, and what keeps them."""
+"""The notifier's own metrics: outcomes, deferred mails, mail servers."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
@@ -14,22 +14,22 @@ ReadPairs: TypeAlias = Callable[[], Awaitable[Mapping[tuple[str, ...], float]]]
 
 
 class Waiting:
-    """The mails that wait, as the tables have them: the same for all workers."""
+    """The deferred mails and held reminders in the tables: the same for all workers."""
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", clock: Clock) -> None:
         self._pool = pool
         self._clock = clock
 
     async def count(self) -> Mapping[str, float]:
-        """How many there are, by kind."""
+        """Return the number of deferred mails, by kind."""
         return {row["kind"]: float(row["mails"]) for row in await self._rows()} or {"none": 0.0}
 
     async def age(self) -> Mapping[str, float]:
-        """For how many seconds the oldest of each kind is owed."""
+        """Return the age of the oldest deferred mail of each kind, in seconds."""
         return {row["kind"]: float(row["age"]) for row in await self._rows()} or {"none": 0.0}
 
     async def held(self) -> Mapping[str, float]:
-        """How many reminders were given a minute to come, by when that is."""
+        """Return the number of reminders with a future slot: within an hour, and later."""
         row = await self._pool.fetchrow(QUERIES["held_reminders"], self._clock())
         assert row is not None
         return {"within an hour": float(row["soon"]), "later": float(row["later"])}
@@ -39,29 +39,27 @@ class Waiting:
 
 
 def gauges(outcomes: ReadPairs, answers: Read, connections: Read, waiting: Waiting) -> tuple[Gauge, ...]:
-    """The gauges, each with where its values come from."""
+    """Return the gauges, each with the source of its values."""
     return (
         Gauge(
             "servicecert_mails",
-            "Tries to hand a mail over since the worker's start, by what became of them.",
+            "Attempts to hand a mail over since the worker's start, by outcome.",
             ("kind", "outcome"),
             outcomes,
         ),
-        Gauge("servicecert_mails_deferred", "Mails that are tried again.", "kind", waiting.count),
-        Gauge(
-            "servicecert_mails_deferred_age_seconds", "For how long the oldest of them is owed.", "kind", waiting.age
-        ),
+        Gauge("servicecert_mails_deferred", "Mails that are retried.", "kind", waiting.count),
+        Gauge("servicecert_mails_deferred_age_seconds", "Age of the oldest deferred mail.", "kind", waiting.age),
         Gauge(
             "servicecert_reminders_held_back",
-            "Reminders that the rates hold back, by when they go.",
+            "Reminders that the rate limits hold back, by when they are sent.",
             "goes",
             waiting.held,
         ),
         Gauge(
             "servicecert_mail_last_answer",
-            "The class of each mail server's last answer to a mail: 2, 4 or 5; 0 where it does not answer.",
+            "The class of each mail server's last answer to a mail: 2, 4 or 5; 0 if it does not answer.",
             "relay",
             answers,
         ),
-        Gauge("servicecert_mail_connections", "Open conversations.", "relay", connections),
+        Gauge("servicecert_mail_connections", "Open SMTP conversations.", "relay", connections),
     )

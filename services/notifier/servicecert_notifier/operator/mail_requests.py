@@ -1,4 +1,4 @@
-"""The durable way to the decider for what no topic tells: an operator's wish to send a mail again, and a report that brought one back."""
+"""Passes notices to the decider that come from no topic: an operator's request to send a mail again, and bounces."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ..storage import QUERIES
 
 
 async def notify(connection: Connection | asyncpg.Connection[Any], notice: Notice) -> bool:
-    """Keeps a notice and has a worker take it, in the transaction under way. Answers whether it is new: a mail bounces once."""
+    """Store a notice and set its deadline, in the current transaction. Return whether it was new."""
     await connection.execute("select pg_advisory_xact_lock($1)", key_lock("notifier", str(notice.case_id)))
-    kept = await connection.fetchval(
+    stored = await connection.fetchval(
         QUERIES["notify"],
         notice.id,
         notice.case_id,
         notice.mail_id,
-        notice.wanted,
+        notice.kind,
         notice.text,
         notice.at,
         notice.address,
         NOTICE,
     )
-    return bool(kept)
+    return bool(stored)

@@ -1,4 +1,4 @@
-"""The mail ledger as an operator looks at it. No row holds an address (E3)."""
+"""The mail ledger for operators. No row holds an address (E3)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..storage import QUERIES
 
 @dataclass(frozen=True, slots=True)
 class MailRow:
-    """One mail of the ledger (see `ledger.Row`). `can_be_resent` says whether what is to be sent is still kept."""
+    """One mail of the ledger (see `ledger.Row`). `can_be_resent` is whether its task is still stored."""
 
     mail_id: UUID
     case_id: UUID
@@ -49,6 +49,6 @@ async def find(
     since: datetime | None = None,
     limit: int = 1,
 ) -> Sequence[MailRow]:
-    """The rows of a selection, the newest first."""
+    """Return the rows that match all arguments other than None, the newest first."""
     rows = await connection.fetch(QUERIES["find_mails"], mail_id, case_id, state, kind, since, limit)
     return [MailRow(**dict(row)) for row in rows]

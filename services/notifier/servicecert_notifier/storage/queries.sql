@@ -1,11 +1,11 @@
 -- name: erase
--- E3: of a case that is erased no recipient, name, reference or letter is kept, nor what operators wrote; its mails' rows name nobody. A mail that
--- is still tried cannot be sent any more, and is given up.
-with known as (
+-- E3: of an erased case no recipient, name, reference, task or operator's text is kept; the rows of its mails name nobody. A deferred mail
+-- can no longer be sent, and is given up.
+with facts as (
     update ledgers set standing = null where case_id = $1::text::uuid
-), letters as (
+), tasks as (
     delete from orders where mail_id in (select mail_id from mails where case_id = $1::text::uuid)
-), wishes as (
+), requests as (
     delete from notices where case_id = $1::text::uuid
 )
 update mails set
@@ -19,7 +19,7 @@ where case_id = $1::text::uuid and (reason is not null or state = 'deferred')
 select case_id, state from mails where mail_id = $1
 
 -- name: find_mails
--- Rows of the ledger for an operator, the newest first. What is not given does not narrow.
+-- Rows of the ledger for an operator, the newest first. A null argument matches every row.
 select m.mail_id, m.case_id, m.kind, m.recipient, m.place, m.copy, m.state, m.attempts, m.answer, m.planned_at, m.first_tried_at, m.tried_at,
        m.next_try_at, m.give_up_at, m.settled_at, m.resends, m.reason, m.superseded_by, m.bounce, m.bounced_at,
        exists (select from orders o where o.mail_id = m.mail_id) as can_be_resent
@@ -38,7 +38,7 @@ select coalesce(sum(mails) filter (where minute <= $1::timestamptz + interval '1
 from pace_minutes where minute > $1::timestamptz
 
 -- name: keep_paces
--- What a turn gave out. What lies in the past says nothing any more.
+-- Saves the use of the rate limits after a turn, and deletes the past.
 with kept as (
     insert into paces as p (domain, filled_until)
     select domain, filled_until from unnest($1::text[], $2::timestamptz[]) as g (domain, filled_until)
@@ -47,7 +47,7 @@ with kept as (
     insert into pace_minutes as m (minute, mails)
     select minute, mails from unnest($3::timestamptz[], $4::int[]) as g (minute, mails)
     on conflict (minute) do update set mails = excluded.mails
-), forgotten as (
+), expired as (
     delete from pace_minutes where minute < $5::timestamptz - interval '1 hour'
 )
 delete from paces where filled_until < $5::timestamptz and domain <> all ($1::text[])
@@ -63,15 +63,15 @@ where l.case_id = any ($1::uuid[])
 order by l.case_id, m.entry
 
 -- name: lock_paces
--- Workers give out reminders one after another.
+-- Workers allocate slots one after another.
 lock table paces in exclusive mode
 
 -- name: notices
--- The notices of the given cases, in the order in which they came.
+-- The notices of the given cases, in order of time.
 select id, case_id, mail_id, wanted, text, at, address from notices where case_id = any ($1::uuid[]) order by at, id
 
 -- name: notify
--- Keeps a notice of a mail, and has the case woken for it. The case's key is locked. A second bounce of the same mail is none; answers whether it is kept.
+-- Stores a notice of a mail, and sets its case's deadline. The case's key is locked. A second bounce of a mail is not stored: returns 0.
 with kept as (
     insert into notices (id, case_id, mail_id, wanted, text, at, address)
     values ($1, $2, $3, $4, $5, $6, $7)
@@ -85,11 +85,11 @@ with kept as (
 select count(*) from kept
 
 -- name: orders
--- What is to be sent, of these mails.
+-- The tasks of these mails.
 select mail_id, data from orders where mail_id = any ($1::uuid[])
 
 -- name: others
--- The certificates that may have taken the place of those of the given cases: of the same account, following the one or with its subject.
+-- The certificates that may replace those of the given cases: of the same account, and naming the old one or with the same subject.
 select s.case_id, o.standing
 from ledgers s
 join ledgers o on o.case_id <> s.case_id
@@ -100,13 +100,13 @@ where s.case_id = any ($1::uuid[])
     and o.standing -> 'certificate' ->> 'serial' is not null
 
 -- name: paces
--- What was given out: to these domains, and in the minutes to come.
+-- The use of the rate limits: by these domains, and in the coming minutes.
 select domain, null::timestamptz as minute, filled_until, null::int as mails from paces where domain = any ($1::text[])
 union all
 select null, minute, null, mails from pace_minutes where minute > $2::timestamptz - interval '1 minute'
 
 -- name: save
--- Saves ledgers if their stored versions are the loaded ones; answers how many were. A row that has not changed is not written.
+-- Saves ledgers if their stored versions are the loaded ones; returns how many were saved. An unchanged row is not written.
 with given as (
     select * from unnest($1::uuid[], $2::int[], $3::jsonb[]) as g (case_id, version, standing)
 ), kept as (

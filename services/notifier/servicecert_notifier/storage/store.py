@@ -1,4 +1,4 @@
-"""The mail ledger in PostgreSQL: the rows of a case are loaded and saved together, under one version."""
+"""The mail ledger in PostgreSQL. The rows of a case are loaded and saved together, with one version."""
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -11,34 +11,34 @@ from servicecert_schemas.certificate import RecipientRole
 from servicecert_schemas.mail import MailKind
 from servicecert_worker.decider import Conflict, Connection, Stored
 
-from ..domain.case_facts import NOTHING, Standing
+from ..domain.case_facts import NO_FACTS, CaseFacts
 from ..domain.ledger import Ledger, Row
 from ..domain.task import MailState
 from . import QUERIES
 
-_STANDING = TypeAdapter(Standing)
+_FACTS = TypeAdapter(CaseFacts)
 
 
 class LedgerStore:
     """The notifier's states, by case."""
 
     async def load(self, connection: Connection, keys: Sequence[str]) -> Sequence[Stored[Ledger]]:
-        """The ledgers of those keys that have one. A CRL's key names no case, and that of a record which is no event may be anything (I6)."""
-        found = await connection.fetch(QUERIES["load"], [key for key in keys if _is_case(key)])
+        """Return the ledgers of the keys that have one. A key is any text if its record is no event (I6)."""
+        rows = await connection.fetch(QUERIES["load"], [key for key in keys if _is_case(key)])
         return [
-            Stored(str(case_id), version, Ledger(case_id, _rows(records), standing_of(known)))
-            for (case_id, version, known), records in groupby(found, key=itemgetter("case_id", "version", "standing"))
+            Stored(str(case_id), version, Ledger(case_id, _rows(records), facts_of(facts)))
+            for (case_id, version, facts), records in groupby(rows, key=itemgetter("case_id", "version", "standing"))
         ]
 
     async def save(self, connection: Connection, changed: Sequence[Stored[Ledger]]) -> None:
-        """Stores the ledgers, each as the version after the loaded one. Raises `Conflict` where a stored version is another."""
+        """Store the ledgers, each as the version after the loaded one. Raise `Conflict` if a stored version differs."""
         rows = [(stored.state.case_id, row) for stored in changed for row in stored.state.rows]
         orders = [row.order for _, row in rows if row.order is not None]
-        kept = await connection.fetchval(
+        saved = await connection.fetchval(
             QUERIES["save"],
             [stored.state.case_id for stored in changed],
             [stored.version for stored in changed],
-            [_text(stored.state.standing) for stored in changed],
+            [_facts_json(stored.state.facts) for stored in changed],
             [case_id for case_id, _ in rows],
             [row.mail_id for _, row in rows],
             [row.kind for _, row in rows],
@@ -63,29 +63,29 @@ class LedgerStore:
             [order.mail_id for order in orders],
             [order.model_dump_json().encode() for order in orders],
         )
-        if kept != len(changed):
-            raise Conflict(f"{len(changed) - kept} mail ledgers were changed since they were loaded.")
+        if saved != len(changed):
+            raise Conflict(f"{len(changed) - saved} mail ledgers changed after they were loaded.")
 
 
 def _is_case(key: str) -> bool:
-    """Whether a key is a case id as events write it."""
+    """Return whether a key is a case id in the form of events."""
     try:
         return str(UUID(key)) == key
     except ValueError:
         return False
 
 
-def _text(standing: Standing) -> str | None:
-    return None if standing == NOTHING else _STANDING.dump_json(standing).decode()
+def _facts_json(facts: CaseFacts) -> str | None:
+    return None if facts == NO_FACTS else _FACTS.dump_json(facts).decode()
 
 
-def standing_of(text: str | None) -> Standing:
-    """What is known of a case, as it is stored."""
-    return NOTHING if text is None else _STANDING.validate_json(text)
+def facts_of(text: str | None) -> CaseFacts:
+    """Return the facts of a case in their stored JSON."""
+    return NO_FACTS if text is None else _FACTS.validate_json(text)
 
 
 def _rows(records: Iterable[Record]) -> tuple[Row, ...]:
-    """The rows; a case of which no mail was planned yet has none."""
+    """Return the rows of a case, none if no mail was planned yet."""
     return tuple(_row(record) for record in records if record["mail_id"] is not None)
 
 

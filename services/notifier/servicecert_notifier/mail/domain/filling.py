@@ -1,4 +1,4 @@
-"""What the templates name, in words: a task's content as one language writes it. Nothing that came in is used as it is. Pure."""
+"""The values of the templates: a task's content in one language. No text from outside is used unchanged. Pure."""
 
 import re
 import unicodedata
@@ -28,11 +28,11 @@ _RDN = re.compile(r"(?:\\.|[^,+\\])+", re.DOTALL)
 _NEXT_RDN = re.compile(r"(?<!\\),")
 _ESCAPED = re.compile(r"((?:\\[0-9A-Fa-f]{2})+)|\\(.)", re.DOTALL)
 
-Filling = dict[str, object]
+TemplateValues = dict[str, object]
 
 
-def filling(content: Content, wording: Wording, date: datetime) -> Filling:
-    """The values that a template of this content may name, in a mail of that date."""
+def template_values(content: Content, wording: Wording, date: datetime) -> TemplateValues:
+    """Return the values for a content's template, in a mail of that date."""
     match content:
         case IssuedContent():
             return _certificate(content) | _typed(content, wording) | _issued(content, wording, date)
@@ -66,7 +66,7 @@ def filling(content: Content, wording: Wording, date: datetime) -> Filling:
         case AddressRefusedContent():
             return {
                 "refused": wording.recipients[content.refused],
-                "told": wording.told[content.told],
+                "told": wording.kinds[content.told],
                 "name": common_name(content.subject) if content.subject else None,
                 "serial": content.serial,
             }
@@ -80,7 +80,7 @@ def _lines(texts: Iterable[str]) -> tuple[str, ...]:
 
 def _applied(
     content: ReturnedContent | NearsLapseContent | LapsedContent | RefusedContent, wording: Wording
-) -> Filling:
+) -> TemplateValues:
     return {
         "type": wording.types[content.type],
         "name": one_line(content.applied_for),
@@ -88,7 +88,7 @@ def _applied(
     }
 
 
-def _certificate(content: IssuedContent | RevokedContent | ExpiringContent) -> Filling:
+def _certificate(content: IssuedContent | RevokedContent | ExpiringContent) -> TemplateValues:
     name = common_name(content.subject)
     return {
         "name": name,
@@ -99,7 +99,7 @@ def _certificate(content: IssuedContent | RevokedContent | ExpiringContent) -> F
     }
 
 
-def _typed(content: IssuedContent | ExpiringContent | InvitedContent, wording: Wording) -> Filling:
+def _typed(content: IssuedContent | ExpiringContent | InvitedContent, wording: Wording) -> TemplateValues:
     return {
         "type": wording.types[content.type],
         "is_server": content.type.is_server,
@@ -107,7 +107,7 @@ def _typed(content: IssuedContent | ExpiringContent | InvitedContent, wording: W
     }
 
 
-def _issued(content: IssuedContent, wording: Wording, date: datetime) -> Filling:
+def _issued(content: IssuedContent, wording: Wording, date: datetime) -> TemplateValues:
     return {
         "starts_later": content.not_before > date,
         "not_before": wording.moment_of(content.not_before),
@@ -116,7 +116,7 @@ def _issued(content: IssuedContent, wording: Wording, date: datetime) -> Filling
     }
 
 
-def _expiring(content: ExpiringContent, wording: Wording) -> Filling:
+def _expiring(content: ExpiringContent, wording: Wording) -> TemplateValues:
     return {
         "not_after": wording.moment_of(content.not_after),
         "end_day": wording.day_of(content.not_after),
@@ -124,7 +124,7 @@ def _expiring(content: ExpiringContent, wording: Wording) -> Filling:
     }
 
 
-def _revoked(content: RevokedContent, wording: Wording) -> Filling:
+def _revoked(content: RevokedContent, wording: Wording) -> TemplateValues:
     return {
         "reason": wording.reasons[content.reason],
         "key_exposed": content.reason == "key-exposed",
@@ -137,7 +137,7 @@ def _revoked(content: RevokedContent, wording: Wording) -> Filling:
 
 
 def common_name(subject: str) -> str:
-    """The common name in a distinguished name as text (RFC 4514), the whole text where it has none."""
+    """Return the common name in a distinguished name as text (RFC 4514), the whole text if it has none."""
     for part in _RDN.finditer(subject):
         kind, _, value = part[0].strip().partition("=")
         if kind.upper() == "CN":
@@ -146,14 +146,14 @@ def common_name(subject: str) -> str:
 
 
 def shown_subject(subject: str) -> str:
-    """A distinguished name (RFC 4514) as a person reads it."""
+    """Return a distinguished name (RFC 4514) in a readable form."""
     return _NEXT_RDN.sub(", ", one_line(subject)).replace("2.5.4.5=", "serialNumber=")
 
 
 def file_stem(name: str, serial: str) -> str:
-    """The name of a certificate's files without its ending, `<CN>_<serial>`: letters, digits, dots, hyphens, safe on every system.
+    """Return the name of a certificate's files without extension, `<CN>_<serial>`: letters, digits, dots, hyphens.
 
-    Windows takes a name for a device's by what stands before its first dot, so a host that is called `con` or `aux` is written with a letter before.
+    Windows recognises device names by the part before the first dot, so `con` or `aux` gets the prefix `x-`.
     """
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     stem = _DOTS.sub(".", _UNSAFE.sub("-", ascii_name)).strip(".-")[:64] or "certificate"
@@ -161,7 +161,7 @@ def file_stem(name: str, serial: str) -> str:
 
 
 def fingerprint_of(hexadecimal: str) -> str:
-    """A SHA-256 as OpenSSL prints it: octets in capitals between colons."""
+    """Return a SHA-256 as OpenSSL prints it: upper-case octets with colons."""
     return bytes.fromhex(hexadecimal).hex(":").upper()
 
 

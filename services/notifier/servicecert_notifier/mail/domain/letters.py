@@ -1,4 +1,4 @@
-"""What each mail says: the templates in `texts/`, compiled once, filled with what a task carries (C1, C2, C4, D5). Pure."""
+"""Renders mails: the templates in `texts/`, compiled once, with the values of a task (C1, C2, C4, D5). Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from servicecert_schemas.values import Language
 
 from ...domain.task import REMINDERS, Content, IssuedContent, MailTask
 from . import markup
-from .filling import Filling, filling
+from .filling import TemplateValues, template_values
 from .message import Attachment, Letter, encoded, in_lines
 from .wording import WORDING
 
@@ -45,7 +45,7 @@ def _compile() -> dict[tuple[Language, str], Templates]:
 
 
 def template_of(kind: MailKind) -> str:
-    """The name of the template of a kind of mail: the reminders of a certificate's end share one."""
+    """Return the name of a kind's template. The reminders of a certificate's end share one."""
     return "certificate-expires" if kind in REMINDERS else kind
 
 
@@ -62,36 +62,36 @@ _TEMPLATES = _compile()
 
 
 def write(task: MailTask, contact: str) -> Letter:
-    """The letter for one recipient, in the case's language. `contact` is whom the reader may ask."""
+    """Return the letter for one recipient, in the case's language. `contact` is whom the reader can ask."""
     return _letter(task.content, task.language, task.date, task.case_id, contact)
 
 
 @lru_cache(maxsize=16)
 def _letter(content: Content, language: Language, date: datetime, case_id: UUID, contact: str) -> Letter:
-    """The letter, written once for the recipients of a case, whose mails follow one another."""
-    filled = filling(content, WORDING[language], date) | {"case_id": str(case_id), "contact": contact}
+    """Return the letter. The cache renders it once for the recipients of a case, whose mails follow one another."""
+    values = template_values(content, WORDING[language], date) | {"case_id": str(case_id), "contact": contact}
     templates = _TEMPLATES[language, template_of(content.kind)]
-    subject = templates.subject.render(filled)
-    text, html = templates.text.render(filled), templates.html.render(filled, title=subject)
-    return Letter(subject, text, html, _attachments(content, filled))
+    subject = templates.subject.render(values)
+    text, html = templates.text.render(values), templates.html.render(values, title=subject)
+    return Letter(subject, text, html, _attachments(content, values))
 
 
 def pem(certificate: str) -> bytes:
-    """A certificate, given as base64 of DER, in PEM (RFC 7468)."""
+    """Return a certificate, given as base64 of DER, in PEM (RFC 7468)."""
     lines = "\n".join(certificate[at : at + 64] for at in range(0, len(certificate), 64))
     return f"-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n".encode("ascii")
 
 
 @lru_cache(maxsize=64)
 def _chain(chain: tuple[str, ...]) -> bytes:
-    """The chain's file, encoded once for each issuing CA."""
+    """Return the chain's file, encoded once for each issuing CA."""
     return encoded(b"".join(map(pem, chain)))
 
 
-def _attachments(content: Content, filled: Filling) -> tuple[Attachment, ...]:
+def _attachments(content: Content, values: TemplateValues) -> tuple[Attachment, ...]:
     if not isinstance(content, IssuedContent):
         return ()
-    stem = filled["file"]
+    stem = values["file"]
     return (
         Attachment(f"{stem}.der", "application/pkix-cert", in_lines(content.certificate.encode("ascii"))),
         Attachment(f"{stem}.pem", "application/x-pem-file", encoded(pem(content.certificate))),

@@ -1,4 +1,4 @@
-"""Makes the text template and the HTML template of a mail from one source that a translator can read.
+"""Makes the text and HTML templates of a mail from one source that a translator can read.
 
     Subject: what the mail is about
     # Heading                    ## Smaller heading
@@ -6,9 +6,9 @@
     1. What to do                a numbered list; in a loop its number is {{ loop.index }}
         command                  four spaces: a line to type
     {% if … %}                   Jinja2's tags on lines of their own
-    Any other lines              a paragraph, ended by an empty line; one line of the text, which mail programs wrap
+    Any other lines              a paragraph, up to an empty line; one line of the text, which mail programs wrap
 
-Only the source is read as markup; what is filled in later never is.
+Only the source is markup; values that are filled in later never are.
 """
 
 import re
@@ -23,7 +23,7 @@ _NUMBERED = re.compile(r"(?:\d+|\{\{ loop\.index \}\})\. ")
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The sources of the three templates: subject and text are plain, `html` is the inside of a page's body."""
+    """The sources of the three templates: subject and text are plain, `html` is the content of a page's body."""
 
     subject: str
     text: str
@@ -31,10 +31,10 @@ class Sources:
 
 
 def read(source: str) -> Sources:
-    """Reads one mail's source. Raises `ValueError` where it does not begin with its subject."""
+    """Return the templates of one mail's source. Raise `ValueError` if it does not begin with its subject."""
     first, _, body = source.partition("\n")
     if not first.startswith("Subject: "):
-        raise ValueError("The first line of a mail's source is `Subject: ` and what the mail is about.")
+        raise ValueError("The first line of a mail's source must be `Subject: ` and a subject.")
     lines = body.strip("\n").split("\n")
     text = (line for _, block in groupby(lines, lambda line: (_kind(line), line == "")) for line in _text(list(block)))
     html = "\n".join(_run(list(run)) if is_run else "" for is_run, run in groupby(lines, bool))
@@ -53,12 +53,12 @@ def _plain(line: str) -> str:
 
 
 def _text(block: list[str]) -> list[str]:
-    """Lines of one kind for the text. A paragraph becomes one line: what is filled in is of any length, so no end of a line can be chosen for it."""
+    """Return lines of one kind for the text. A paragraph becomes one line, because values can have any length."""
     return [" ".join(block)] if block[0] and _kind(block[0]) == "prose" else list(map(_plain, block))
 
 
 def _run(lines: Sequence[str]) -> str:
-    """Lines without an empty one between them. A list is one list also where tags choose its lines; those that choose all of it stand outside."""
+    """Return the HTML of consecutive lines. Tags may stand inside a list; those around the whole list stay outside."""
     listed = {_kind(line) for line in lines} - {"tag"}
     if listed not in ({"facts"}, {"steps"}):
         return "\n".join(_block(kind, list(block)) for kind, block in groupby(lines, _kind))
@@ -101,5 +101,5 @@ def _escaped_lines(lines: Iterable[str]) -> str:
 
 
 def _escaped(line: str) -> str:
-    """The words for HTML; Jinja2's own expressions stay, and are escaped by it."""
+    """Return a line escaped for HTML. Jinja2's expressions stay; Jinja2 escapes their values."""
     return "".join(part if part.startswith("{{") else escape(part, quote=False) for part in _EXPRESSION.split(line))

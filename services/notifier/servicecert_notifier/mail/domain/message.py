@@ -1,7 +1,8 @@
-"""A mail as bytes: RFC 5322 headers and MIME parts (RFC 2045 to 2047, 2183), assembled without the standard library's slow message objects.
+"""A mail as bytes: RFC 5322 headers and MIME parts (RFC 2045 to 2047, 2183).
 
-All that comes in is made harmless here: a header value is either printable ASCII or an encoded word, so nothing in it ends a line.
-Bodies are quoted-printable or base64, where `=_` cannot occur: a boundary that begins with it cannot stand in a part.
+They are assembled without the standard library's slow message objects. A header value is either printable ASCII or an
+encoded word, so no input can end a line. Bodies are quoted-printable or base64, where `=_` cannot occur, so no part can
+contain a boundary, which begins with it.
 """
 
 import re
@@ -19,32 +20,32 @@ from servicecert_schemas.values import Language
 
 DEFAULT_SENDER_NAME = "Service certificates / Palveluvarmenteet / Servicecertifikat"
 
-_UNSEEN = re.compile("[\\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
+_INVISIBLE = re.compile("[\\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
 _DOT_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _DOMAIN = re.compile(r"(?=.{1,255}$)[A-Za-z0-9]([A-Za-z0-9-]{0,62})?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62})?)*")
 _SENDER = re.compile(r'"?(?P<name>[^"<>]*?)"?\s*<(?P<address>[^<>\s]+)>|(?P<alone>[^<>\s]+)')
 _LINE = re.compile(rb".{1,76}")
 _PRINTABLE = re.compile(r"[ -~]*")
 _WORD_OCTETS = 39
-"""Octets in one encoded word, so that it fits behind a header's name in 76 characters (RFC 2047 section 2)."""
+"""Octets in one encoded word, so that it fits after a header's name in 76 characters (RFC 2047 section 2)."""
 
 _TEXT = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
 _PAGE = b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
 
 
 class UnsendableAddress(ValueError):
-    """An address that SMTP without SMTPUTF8 (RFC 6531) cannot carry. The text does not hold it."""
+    """An address that SMTP without SMTPUTF8 (RFC 6531) cannot carry. The message does not contain it."""
 
 
 def one_line(text: str) -> str:
-    """Text as one line: every run of spaces, line ends, control and invisible direction characters becomes one space."""
-    return _UNSEEN.sub(" ", text).strip()
+    """Return text as one line: each run of white space, control and direction characters becomes one space."""
+    return _INVISIBLE.sub(" ", text).strip()
 
 
 def mailbox(address: str, *, utf8: bool = False) -> str:
-    """An address as RFC 5321 and 5322 write it: a domain in A-labels, a local part quoted where it must be.
+    """Return an address in the syntax of RFC 5321 and 5322: the domain in A-labels, the local part quoted if necessary.
 
-    With `utf8` the local part may hold other than ASCII (RFC 6531). Raises `UnsendableAddress`.
+    With `utf8` the local part may have characters beyond ASCII (RFC 6531). Raise `UnsendableAddress`.
     """
     local, at, domain = address.rpartition("@")
     try:
@@ -61,20 +62,20 @@ def mailbox(address: str, *, utf8: bool = False) -> str:
 
 
 def _is_international(local: str) -> bool:
-    """Whether a local part is a dot-atom of letters and marks beside ASCII's own (RFC 6531 section 3.3), in one form only (RFC 6530 section 10.1)."""
+    """Return whether a local part is a dot-atom beyond ASCII (RFC 6531 section 3.3), in NFC (RFC 6530 section 10.1)."""
     atoms = "".join("a" if not c.isascii() and c.isprintable() else c for c in local)
     return not local.isascii() and normalize("NFC", local) == local and _DOT_ATOM.fullmatch(atoms) is not None
 
 
 def masked(address: str) -> str:
-    """An address as it may stand in a log: `a***@example.fi`."""
+    """Return an address for a log: `a***@example.fi`."""
     local, _, domain = address.rpartition("@")
     return f"{one_line(local)[:1]}***@{one_line(domain)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Whom mails are from. `header` is the From header's value; message ids end in `domain`."""
+    """The sender of mails. `header` is the value of From; Message-IDs end in `domain`."""
 
     address: str
     domain: str
@@ -82,7 +83,7 @@ class Sender:
 
     @staticmethod
     def read(text: str) -> "Sender":
-        """Reads `name@domain` or `Name <name@domain>`. Raises `ValueError` with a sentence."""
+        """Return the sender in `name@domain` or `Name <name@domain>`. Raise `ValueError` with a sentence."""
         form = _SENDER.fullmatch(text.strip())
         try:
             checked = mailbox((form["address"] or form["alone"]) if form else "")
@@ -91,13 +92,15 @@ class Sender:
                 "is not an address to send from: write it as name@domain or as Name <name@domain>"
             ) from None
         return Sender(
-            checked, checked.rpartition("@")[2], _named((form and form["name"]) or DEFAULT_SENDER_NAME, checked)
+            checked,
+            checked.rpartition("@")[2],
+            _header_mailbox((form and form["name"]) or DEFAULT_SENDER_NAME, checked),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file: a safe name in ASCII, its media type, its content in base64 lines of a MIME body."""
+    """A file: a safe ASCII name, its media type, its content as a MIME body in base64."""
 
     name: str
     media_type: str
@@ -106,7 +109,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """What a mail says: a subject, the same body as text and as HTML with lines that end in a line feed, and files."""
+    """The content of a mail: subject, the same body as text and as HTML with line feeds, and attachments."""
 
     subject: str
     text: str
@@ -115,33 +118,33 @@ class Letter:
 
 
 def encoded(content: bytes) -> bytes:
-    """Content as a MIME body in base64, in lines of 76 characters (RFC 2045 section 6.8)."""
+    """Return content as a MIME body in base64, in lines of 76 characters (RFC 2045 section 6.8)."""
     return in_lines(b2a_base64(content, newline=False))
 
 
 def in_lines(base64: bytes) -> bytes:
-    """Base64 in lines of 76 characters."""
+    """Return base64 in lines of 76 characters."""
     return b"\r\n".join(_LINE.findall(base64))
 
 
 @lru_cache(maxsize=32)
-def _legible(text: str) -> bytes:
-    """Text in UTF-8 and quoted-printable (RFC 2045 section 6.7), with the line ends of mail; a carriage return of its own has no place in one.
+def _quoted_printable(text: str) -> bytes:
+    """Return text in UTF-8 and quoted-printable (RFC 2045 section 6.7), with CRLF line ends only.
 
-    It can be read also where a mail is looked at as it is stored. It is encoded once for the recipients of a case.
+    It stays readable in a stored mail. The cache encodes it once for the recipients of a case.
     """
-    # The encoder breaks lines as the first one ends.
+    # The encoder uses the line end of the first line.
     return b2a_qp(b"\r\n" + text.replace("\r", "").replace("\n", "\r\n").encode())[2:]
 
 
 def compose(
     letter: Letter, sender: Sender, recipient: Recipient, mail_id: UUID, date: datetime, language: Language
 ) -> bytes:
-    """The mail as it goes over the wire, before dot-stuffing. The same arguments give the same bytes. Raises `UnsendableAddress`."""
+    """Return the mail, before dot-stuffing. The same arguments give the same bytes. Raise `UnsendableAddress`."""
     head = b"\r\n".join(
         (
             b"From: " + sender.header,
-            b"To: " + _named(recipient.name or "", mailbox(recipient.email, utf8=True)),
+            b"To: " + _header_mailbox(recipient.name or "", mailbox(recipient.email, utf8=True)),
             b"Subject: " + _unstructured(one_line(letter.subject)),
             b"Date: " + format_datetime(date.astimezone(UTC)).encode(),
             f"Message-ID: <{mail_id}@{sender.domain}>".encode(),
@@ -152,10 +155,12 @@ def compose(
         )
     )
     inner, outer = f"=_{mail_id.hex}_body".encode(), f"=_{mail_id.hex}_mail".encode()
-    told = _multipart(b"alternative", inner, (_TEXT + _legible(letter.text), _PAGE + _legible(letter.html)))
+    body = _multipart(
+        b"alternative", inner, (_TEXT + _quoted_printable(letter.text), _PAGE + _quoted_printable(letter.html))
+    )
     if not letter.attachments:
-        return head + told
-    return head + _multipart(b"mixed", outer, (told, *map(_file, letter.attachments)))
+        return head + body
+    return head + _multipart(b"mixed", outer, (body, *map(_file, letter.attachments)))
 
 
 def _multipart(kind: bytes, boundary: bytes, parts: tuple[bytes, ...]) -> bytes:
@@ -172,8 +177,8 @@ def _file(attachment: Attachment) -> bytes:
     )
 
 
-def _named(name: str, address: str) -> bytes:
-    """A mailbox in a header. One that is not ASCII stands there in UTF-8 (RFC 6532): it is sent only to a server that offers SMTPUTF8."""
+def _header_mailbox(name: str, address: str) -> bytes:
+    """Return a mailbox for a header. Beyond ASCII it is UTF-8 (RFC 6532), sent only to servers that offer SMTPUTF8."""
     shown = one_line(name)
     if not shown:
         return address.encode()
@@ -195,7 +200,7 @@ def _quoted(text: str) -> str:
 
 
 def _encoded_words(text: str) -> bytes:
-    """Text in base64 encoded words, each of whole characters (RFC 2047 section 5), one a line."""
+    """Return text in base64 encoded words, each of whole characters (RFC 2047 section 5), one a line."""
     octets, words, start = text.encode(), [], 0
     while start < len(octets):
         end = min(start + _WORD_OCTETS, len(octets))

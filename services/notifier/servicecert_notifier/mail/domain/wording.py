@@ -1,5 +1,7 @@
-"""How each language names things: types, reasons, roles, moments. The words stand in `texts/<language>/words.toml`, those of the reasons for a
-revocation in the schemas."""
+"""The words of each language for types, reasons, roles and times.
+
+They are in `texts/<language>/words.toml`, those of the revocation reasons in the schemas.
+"""
 
 import tomllib
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ HELSINKI = ZoneInfo("Europe/Helsinki")
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """The words of one language. `months` are in the form that follows a day's number; `told` says in short what a mail tells."""
+    """The words of one language. `months` have the form that follows a day's number; `kinds` are names of mails."""
 
     day: str
     moment: str
@@ -26,15 +28,15 @@ class Wording:
     types: dict[CertificateType, str]
     reasons: dict[RevocationReason, str]
     recipients: dict[RecipientRole, str]
-    told: dict[MailKind, str]
+    kinds: dict[MailKind, str]
 
     def day_of(self, instant: datetime) -> str:
-        """The day, in Finland."""
+        """Return the date in Finland."""
         local = instant.astimezone(HELSINKI)
         return self.day.format(at=local, month=self.months[local.month - 1])
 
     def moment_of(self, instant: datetime) -> str:
-        """The moment to the second in Finnish time, with its distance from UTC."""
+        """Return the time to the second in Finland, with its offset from UTC."""
         local = instant.astimezone(HELSINKI)
         hours = "+3" if local.dst() else "+2"
         return self.moment.format(at=local, month=self.months[local.month - 1], hours=hours)
@@ -49,7 +51,7 @@ def _read(language: Language) -> Wording:
         types={kind: words["types"][kind] for kind in CertificateType},
         reasons={reason: texts.in_language(language) for reason, texts in REASONS.items()},
         recipients={role: words["recipients"][role] for role in RecipientRole},
-        told={kind: words["told"][kind] for kind in MailKind},
+        kinds={kind: words["told"][kind] for kind in MailKind},
     )
 
 

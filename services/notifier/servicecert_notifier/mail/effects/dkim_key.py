@@ -1,4 +1,4 @@
-"""Signing mails by DKIM (RFC 6376, RFC 8463), by dkimpy: so that a receiver can tell that a mail is from the sender's domain and was not changed."""
+"""Signs mails with DKIM (RFC 6376, RFC 8463), so that receivers can verify the sender's domain and the content."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SMALLEST_RSA = 2048
 
 
 class _Dated(dkim.DKIM):  # type: ignore[misc]  # the library has no types
-    """The library's signer, which tells the time of the mail instead of the clock's: a mail that is sent again has the same bytes (I9)."""
+    """The library's signer, with the mail's time instead of the clock's: a repeated mail has the same bytes (I9)."""
 
     moment = b""
 
@@ -36,7 +36,7 @@ class _Dated(dkim.DKIM):  # type: ignore[misc]  # the library has no types
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DkimKey:
-    """A private key of a selector, in the form that the library takes. Its representation shows nothing of it (I10)."""
+    """The private key of a selector, in the library's form. Its representation does not show it (I10)."""
 
     selector: bytes
     domain: bytes
@@ -45,31 +45,33 @@ class DkimKey:
 
     @staticmethod
     def read(path: Path, selector: str, domain: str) -> DkimKey:
-        """Reads an RSA or Ed25519 key in PEM, without a passphrase. Raises `ValueError` with a sentence that does not quote the file."""
+        """Return the RSA or Ed25519 key of a PEM file. Raise `ValueError`, which does not quote the file."""
         try:
             mode, content = path.stat().st_mode, path.read_bytes()
         except OSError as fault:
             raise ValueError(
-                f"The DKIM key file cannot be read ({type(fault).__name__}): correct its path and rights"
+                f"The DKIM key file cannot be read ({type(fault).__name__}): correct its path and permissions"
             ) from None
         if stat.S_IMODE(mode) & 0o007:
             raise ValueError(
-                "The DKIM key file is open to everybody on this machine: take those rights away (chmod 600)"
+                "Every user of this machine can access the DKIM key file: remove those permissions (chmod 600)"
             )
         try:
             key = load_pem_private_key(content, password=None)
         except (ValueError, TypeError):
-            raise ValueError("The DKIM key file holds no private key in PEM without a passphrase") from None
+            raise ValueError(
+                "The DKIM key file has no PEM private key without a passphrase: use one that has"
+            ) from None
         if isinstance(key, Ed25519PrivateKey):
             raw = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
             return DkimKey(selector.encode(), domain.encode(), b"ed25519-sha256", b64encode(raw))
         if isinstance(key, RSAPrivateKey) and key.key_size >= _SMALLEST_RSA:
             pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
             return DkimKey(selector.encode(), domain.encode(), b"rsa-sha256", pem)
-        raise ValueError(f"The DKIM key is neither RSA of at least {_SMALLEST_RSA} bits nor Ed25519")
+        raise ValueError(f"The DKIM key is neither RSA of at least {_SMALLEST_RSA} bits nor Ed25519: use one that is")
 
     def signed(self, message: bytes, date: datetime) -> bytes:
-        """The message with its signature in front. The same message and date give the same bytes."""
+        """Return the message with its signature in front. The same message and date give the same bytes."""
         signer = _Dated(message, signature_algorithm=self.algorithm)
         signer.moment = str(int(date.timestamp())).encode()
         header: bytes = signer.sign(

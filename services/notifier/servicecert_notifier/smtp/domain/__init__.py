@@ -1,1 +1,1 @@
-"""Pure: what follows from what, with no input or output."""
+"""Pure functions, without input or output."""

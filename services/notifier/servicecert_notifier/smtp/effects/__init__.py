@@ -1,1 +1,1 @@
-"""Acts on the world."""
+"""Input and output: files, keys, network."""

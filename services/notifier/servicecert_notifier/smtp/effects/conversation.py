@@ -1,7 +1,7 @@
-"""One conversation with a mail server, kept open for many mails, by aiosmtplib. What goes wrong is a sentence for an operator.
+"""SMTP conversations, each open for many mails, with aiosmtplib. Faults are sentences for an operator.
 
-aiosmtplib's own calls for a whole mail look through its content twice, which costs more than all else (docs/decisions/mail-libraries.md): the content is written
-here, and each answer is waited for with a time of its own.
+aiosmtplib's calls for a whole mail scan its content twice, which costs more than all else
+(docs/decisions/mail-libraries.md). So this module writes the content itself, with a timeout for each answer.
 """
 
 import asyncio
@@ -21,28 +21,28 @@ from ..domain.relays import Relay
 
 _START_CONTENT = 354
 _CLOSING = 421
-_FAREWELL_SECONDS = 1.0
-_NOT_SMTP = "What answers at SMTP_HOST and SMTP_PORT does not speak SMTP: are they right?"
+_QUIT_SECONDS = 1.0
+_NOT_SMTP = "The server at SMTP_HOST and SMTP_PORT does not speak SMTP: check both settings."
 _RENEW = "have it renewed there"
 _NAME = "write SMTP_HOST as the certificate names it"
 _WAYS_OUT = {9: _RENEW, 10: _RENEW, 62: _NAME, 64: _NAME}
-"""What to do about a certificate, by OpenSSL's X509_V_ERR numbers: not yet valid, expired, of another name, of another IP address."""
+"""What to do, by OpenSSL's X509_V_ERR number: not yet valid, expired, of another name, of another IP address."""
 
 
 class ConversationFailed(Exception):
-    """The conversation cannot be opened, or broke off. The text is a sentence for an operator, without personal data."""
+    """The conversation cannot be opened, or broke off. The message is for an operator, without personal data."""
 
 
 class LoginRefused(ConversationFailed):
-    """The mail server does not accept our login. Who tries again at once, and for each mail, has the account locked."""
+    """The mail server refused our login. Immediate retries would lock the account."""
 
 
 class NoAnswer(ConversationFailed):
-    """The mail server is silent. To try the next mail at once would only wait as long again."""
+    """The mail server did not answer in time. The next mail would wait as long again."""
 
 
 class Conversation:
-    """A conversation past its opening. Used for one mail at a time."""
+    """An open conversation. It takes one mail at a time."""
 
     def __init__(self, relay: Relay, client: SMTP, protocol: SMTPProtocol, settings: Settings) -> None:
         self.relay = relay
@@ -54,29 +54,29 @@ class Conversation:
 
     @property
     def usable(self) -> bool:
-        """Whether a mail can be tried: a server that said good-bye in a pause has closed."""
+        """Return whether it can take a mail: the server may have closed it while it was idle."""
         return self._protocol.is_connected
 
     async def hand_over(self, envelope: Envelope, message: bytes) -> Answer:
-        """Hands over one mail. Raises `ConversationFailed`; then it is unknown whether the server has the mail, and the conversation is over."""
+        """Hand over one mail. Raise `ConversationFailed`: it is then unknown whether the server has the mail."""
         for step, command in envelope.commands(len(message), self.offers).items():
             reply = await self._command(command)
             if reply.code >= 400:
                 await self._command(b"RSET")
                 return Answer(step, reply)
             if not (reply.code == _START_CONTENT if step is Step.CONTENT else reply.positive):
-                raise self._over(f"The mail server answered {reply} to the {step.name.lower()} of a mail.")
+                raise self._failure(f"The mail server answered {reply} to the {step.name.lower()} of a mail.")
         return Answer(Step.CONTENT, await self._reply(self._content(message), self._end_seconds))
 
     async def close(self) -> None:
-        """Says good-bye, and does not wait long for the answer."""
+        """Send QUIT, and wait a short time for the answer."""
         if self.usable:
             with suppress(ConversationFailed):
-                await self._reply(self._protocol.execute_command(b"QUIT"), _FAREWELL_SECONDS)
+                await self._reply(self._protocol.execute_command(b"QUIT"), _QUIT_SECONDS)
         self._client.close()
 
     def abort(self) -> None:
-        """Ends the conversation at once, whatever is still to be written."""
+        """End the conversation at once, and drop unsent data."""
         transport = cast(asyncio.Transport | None, self._client.transport)
         self._client.close()
         if transport is not None:
@@ -89,29 +89,29 @@ class Conversation:
         self._protocol.write(stuffed(message))
         return await self._protocol.read_response()
 
-    async def _reply(self, awaited: Awaitable[SMTPResponse], seconds: float) -> Reply:
+    async def _reply(self, response_of: Awaitable[SMTPResponse], seconds: float) -> Reply:
         try:
-            response = await with_timeout(seconds, awaited)
+            response = await with_timeout(seconds, response_of)
             reply = Reply.read(response.code, response.message)
         except TimeoutError:
-            raise self._over(f"The mail server did not answer within {seconds:g} s.", NoAnswer) from None
+            raise self._failure(f"The mail server did not answer within {seconds:g} s.", NoAnswer) from None
         except (SMTPResponseException, ValueError):
-            raise self._over(_NOT_SMTP) from None
+            raise self._failure(_NOT_SMTP) from None
         except (SMTPException, OSError) as fault:
             how = "ended" if fault.__cause__ is None else f"broke off ({type(fault.__cause__).__name__})"
-            raise self._over(f"The mail server {how} the conversation.") from None
+            raise self._failure(f"The mail server {how} the conversation.") from None
         if reply.code == _CLOSING:
-            raise self._over("The mail server answered 421 and ended the conversation.")
+            raise self._failure("The mail server answered 421 and ended the conversation.")
         return reply
 
-    def _over(self, why: str, kind: type[ConversationFailed] = ConversationFailed) -> ConversationFailed:
+    def _failure(self, reason: str, kind: type[ConversationFailed] = ConversationFailed) -> ConversationFailed:
         self.abort()
-        return kind(why)
+        return kind(reason)
 
 
 async def open_conversation(relay: Relay, settings: Settings, tls: ssl.SSLContext) -> Conversation:
-    """Opens a conversation with a mail server as the settings ask. Raises `ConversationFailed`, and of its kinds `LoginRefused`."""
-    where = f"the mail server at {relay}"
+    """Open a conversation with a mail server. Raise `ConversationFailed` or its subclass `LoginRefused`."""
+    server = f"the mail server at {relay}"
     client = SMTP(
         hostname=relay.host,
         port=relay.port,
@@ -121,42 +121,43 @@ async def open_conversation(relay: Relay, settings: Settings, tls: ssl.SSLContex
         tls_context=tls if settings.smtp_tls is Tls.IMPLICIT else None,
     )
     try:
-        await guard_cancellation(_greet(client, settings, tls, where))
+        await guard_cancellation(_greet(client, settings, tls, server))
     except (SMTPException, OSError, ValueError) as fault:
         client.close()
         refused = isinstance(fault, SMTPAuthenticationError)
-        raise (LoginRefused if refused else ConversationFailed)(_sentence(fault, where)) from None
+        raise (LoginRefused if refused else ConversationFailed)(_sentence(fault, server)) from None
     except BaseException:
         client.close()
         raise
     if client.protocol is None or not client.is_connected:
-        # Who says good-bye with its answer to EHLO would be asked again at once, for ever, and no mail were tried.
+        # A server that closes with its answer to EHLO would be tried again at once, for ever.
         client.close()
-        raise ConversationFailed(f"Opening a conversation, {where} ended it.")
+        raise ConversationFailed(f"Cannot open a conversation: {server} ended it.")
     return Conversation(relay, client, client.protocol, settings)
 
 
-async def _greet(client: SMTP, settings: Settings, tls: ssl.SSLContext, where: str) -> None:
+async def _greet(client: SMTP, settings: Settings, tls: ssl.SSLContext, server: str) -> None:
     await client.connect()
     await client.ehlo()
     if settings.smtp_tls in (Tls.STARTTLS, Tls.OPPORTUNISTIC):
-        await _encrypt(client, settings.smtp_tls, tls, where)
+        await _encrypt(client, settings.smtp_tls, tls, server)
     if settings.smtp_username is not None:
         await client.login(settings.smtp_username, settings.password() or "")
 
 
-async def _encrypt(client: SMTP, wanted: Tls, tls: ssl.SSLContext, where: str) -> None:
+async def _encrypt(client: SMTP, mode: Tls, tls: ssl.SSLContext, server: str) -> None:
     if client.supports_extension("starttls"):
         await client.starttls(tls_context=tls)
         await client.ehlo()
-    elif wanted is Tls.STARTTLS:
+    elif mode is Tls.STARTTLS:
         raise ConversationFailed(
-            f"STARTTLS is required and {where} does not offer it: turn it on there, or set SMTP_TLS=off where the network is trusted."
+            f"STARTTLS is required and {server} does not offer it: "
+            "turn it on there, or set SMTP_TLS=off if the network is trusted."
         )
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext:
-    """What certificates of a mail server are accepted: verified ones where TLS is required, any where it is opportunistic."""
+    """Return the TLS context: it verifies certificates if TLS is required, and accepts any if it is opportunistic."""
     context = ssl.create_default_context(cafile=settings.smtp_ca_file)
     if not settings.smtp_tls.is_verified:
         context.check_hostname = False
@@ -164,20 +165,22 @@ def tls_context(settings: Settings) -> ssl.SSLContext:
     return context
 
 
-def _sentence(fault: Exception, where: str) -> str:
-    # The library wraps what the network raises, and tells of the cause in its words only.
+def _sentence(fault: Exception, server: str) -> str:
+    # The library wraps network errors, and names the cause in its text only.
     cause = fault.__cause__ if isinstance(fault.__cause__, ssl.SSLCertVerificationError) else fault
     match cause:
         case SMTPAuthenticationError():
-            return f"SMTP_USERNAME with the password of SMTP_PASSWORD_FILE is not accepted by {where} ({cause.code})."
+            return f"Login refused ({cause.code}) by {server}: check SMTP_USERNAME and SMTP_PASSWORD_FILE."
         case ssl.SSLCertVerificationError():
             way_out = _WAYS_OUT.get(cause.verify_code, "set SMTP_CA_FILE to the CA that signed it")
-            return f"The certificate of {where} does not verify ({cause.verify_message.rstrip('.')}): {way_out}."
+            return f"The certificate of {server} does not verify ({cause.verify_message.rstrip('.')}): {way_out}."
         case SMTPResponseException(code=code) if code < 0:
             return _NOT_SMTP
         case SMTPResponseException():
-            return f"Opening a conversation, {where} answered {cause.code}."
+            return f"Cannot open a conversation: {server} answered {cause.code}."
         case SMTPTimeoutError():
-            return f"Opening a conversation, {where} did not answer in time."
+            return f"Cannot open a conversation: {server} did not answer in time."
         case _:
-            return f"Opening a conversation with {where} failed ({type(cause).__name__}): is it running, and is the address right?"
+            return (
+                f"Cannot connect to {server} ({type(cause).__name__}): check that it runs, and SMTP_HOST and SMTP_PORT."
+            )

@@ -1,6 +1,6 @@
-"""The notifier's act on the world: handing mails over to a mail server (C3).
+"""The notifier's effect: handing mails over to a mail server (C3).
 
-SMTP is at least once: where the answer to a mail got lost it is sent again, with the same bytes and the same Message-ID.
+SMTP delivers at least once: if the answer to a mail is lost, it is sent again with the same bytes and Message-ID.
 """
 
 import asyncio
@@ -26,13 +26,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """A mail that could not be handed over for now: why, and the server's answer."""
+    """A mail that could not be handed over now: the reason, and the server's answer."""
 
     reason: str
     answer: str = NO_ANSWER
 
 
-Settled = Literal[MailState.DEFERRED, MailState.HANDED_OVER, MailState.REFUSED, MailState.GIVEN_UP]
+AttemptState = Literal[MailState.DEFERRED, MailState.HANDED_OVER, MailState.REFUSED, MailState.GIVEN_UP]
 
 _LEVELS = {
     MailState.HANDED_OVER: logging.DEBUG,
@@ -40,11 +40,11 @@ _LEVELS = {
     MailState.REFUSED: logging.WARNING,
     MailState.GIVEN_UP: logging.WARNING,
 }
-"""How loud a log tells what came of a mail."""
+"""The log level of each outcome."""
 
 
 class Postman:
-    """Hands mails over through a few conversations that it keeps open, with the first mail server that answers."""
+    """Hands mails over through a few open conversations, with the first mail server that answers."""
 
     def __init__(self, settings: Settings, clock: Callable[[], datetime]) -> None:
         self._settings = settings
@@ -61,35 +61,35 @@ class Postman:
         self._answers: dict[str, float] = {}
 
     async def deliver(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
-        """Hands over each task's mail (`MailTask`) in a transaction of its own, and says of each, in order, what came of it. Bears repetition.
+        """Hand over each task's mail (`MailTask`) in an SMTP transaction of its own. Return the outcomes in order.
 
-        One mail follows another through one conversation: who calls it several times at once has several.
+        Each call uses one conversation, one mail after another. A call can be repeated.
         """
         outcomes: list[Done | Deferred] = []
-        why = await self._all(tasks, outcomes)
-        outcomes += [Deferred(why)] * (len(tasks) - len(outcomes))
-        return [self._in_time(task, outcome) for task, outcome in zip(tasks, outcomes, strict=True)]
+        reason = await self._hand_over_all(tasks, outcomes)
+        outcomes += [Deferred(reason)] * (len(tasks) - len(outcomes))
+        return [self._final(task, outcome) for task, outcome in zip(tasks, outcomes, strict=True)]
 
     async def close(self) -> None:
-        """Ends the conversations."""
+        """End the conversations."""
         idle, self._idle = self._idle, []
         await asyncio.gather(*(conversation.close() for conversation in idle))
 
     async def outcomes(self) -> Mapping[tuple[str, ...], float]:
-        """How many mails came to which outcome since the start, by kind."""
+        """Return how many attempts had which outcome since the start, by kind of mail."""
         return {(kind, outcome): float(count) for (kind, outcome), count in self._outcomes.items()}
 
     async def answers(self) -> Mapping[str, float]:
-        """The class of each mail server's last answer to a mail: 2, 4 or 5, and 0 where it does not answer."""
+        """Return the class of each mail server's last answer to a mail: 2, 4 or 5, and 0 if it does not answer."""
         return dict(self._answers)
 
     async def connections(self) -> Mapping[str, float]:
-        """How many conversations are open, by mail server."""
+        """Return the number of open conversations, by mail server."""
         idle = Counter(str(conversation.relay) for conversation in self._idle if conversation.usable)
         return {str(relay): float(self._busy[str(relay)] + idle[str(relay)]) for relay in self._relays.all}
 
-    async def _all(self, tasks: Sequence[Task], outcomes: list[Done | Deferred]) -> str:
-        """Hands over one mail after another, and answers why it leaves some for later: no conversation opens, or every server was silent lately."""
+    async def _hand_over_all(self, tasks: Sequence[Task], outcomes: list[Done | Deferred]) -> str:
+        """Hand over one mail after another. Return why some are left, if no server opens or answers."""
         while len(outcomes) < len(tasks):
             try:
                 conversation = await self._conversation()
@@ -102,10 +102,10 @@ class Postman:
                     outcomes.append(await self._try(conversation, tasks[len(outcomes)]))
                 if conversation.usable:
                     self._idle.append(conversation)
-            except NoAnswer as silent:
-                outcomes.append(Deferred(str(silent)))
-                if self._relays.rest(asyncio.get_running_loop().time()):
-                    return str(silent)
+            except NoAnswer as fault:
+                outcomes.append(Deferred(str(fault)))
+                if self._relays.all_failed(asyncio.get_running_loop().time()):
+                    return str(fault)
             except BaseException:
                 conversation.abort()
                 raise
@@ -114,40 +114,43 @@ class Postman:
         return "The mail was not tried."
 
     async def _conversation(self) -> Conversation:
-        """A conversation that is open, or a new one with the first server that answers. Raises what the last of them raises."""
+        """Return an idle conversation, or a new one with the first server that answers. Raise the last fault."""
         while self._idle:
             conversation = self._idle.pop()
             if conversation.usable:
                 return conversation
             conversation.abort()
         loop = asyncio.get_running_loop()
-        trouble = ConversationFailed("There is no mail server.")
+        fault = ConversationFailed("No mail server is configured: set SMTP_HOST.")
         for relay in self._relays.preferred(loop.time()):
-            if (why := self._relays.refusal(relay, loop.time())) is not None:
-                trouble = LoginRefused(why)
+            if (reason := self._relays.refusal(relay, loop.time())) is not None:
+                fault = LoginRefused(reason)
                 continue
             try:
                 conversation = await open_conversation(relay, self._settings, self._tls)
             except ConversationFailed as failed:
-                trouble = failed
+                fault = failed
                 self._failed(relay, str(failed))
                 if isinstance(failed, LoginRefused):
-                    self._relays.refused(relay, str(failed), loop.time())
+                    self._relays.login_refused(relay, str(failed), loop.time())
             else:
                 self._relays.answered(relay)
                 return conversation
-        raise trouble
+        raise fault
 
     async def _try(self, conversation: Conversation, task: Task) -> Done | Deferred:
-        """Writes a mail and hands it over. One that cannot be written holds up no others. Raises `NoAnswer`."""
+        """Compose a mail and hand it over. One that cannot be composed delays no others. Raise `NoAnswer`."""
         try:
-            envelope, message = self._write(task.data, conversation.offers)
+            envelope, message = self._compose(task.data, conversation.offers)
         except UnsendableAddress:
             return self._done(task, MailState.REFUSED, NO_ANSWER)
         except Exception as fault:
-            # The fault's text may quote the mail, its type does not.
-            log.error("mail cannot be written", extra={**_named(task), "fault": type(fault).__name__})
-            return Deferred(f"The mail could not be written ({type(fault).__name__}).")
+            # The exception's text may quote the mail, its type does not.
+            log.error(
+                "mail not composed, retrying: report this fault to the developers",
+                extra={**_log_fields(task), "fault": type(fault).__name__},
+            )
+            return Deferred(f"The mail could not be composed ({type(fault).__name__}).")
         try:
             answer = await conversation.hand_over(envelope, message)
         except ConversationFailed as failed:
@@ -156,12 +159,12 @@ class Postman:
                 raise
             return Deferred(str(failed))
         self._answers[str(conversation.relay)] = float(answer.reply.code // 100)
-        if answer.takes_no_mail:
-            await self._pass_over(conversation)
-        return self._judge(task, answer)
+        if answer.is_server_fault:
+            await self._switch_server(conversation)
+        return self._outcome_of(task, answer)
 
-    def _write(self, mail: MailTask, offers: Offers) -> tuple[Envelope, bytes]:
-        """The mail as bytes, for a server that offers this. Raises `UnsendableAddress`."""
+    def _compose(self, mail: MailTask, offers: Offers) -> tuple[Envelope, bytes]:
+        """Return the mail as bytes, for a server with these extensions. Raise `UnsendableAddress`."""
         recipient = mailbox(mail.recipient.email, utf8=offers.smtputf8)
         letter = write(mail, self._contact)
         message = compose(letter, self._sender, mail.recipient, mail.mail_id, mail.date, mail.language)
@@ -169,30 +172,30 @@ class Postman:
             message = self._dkim.signed(message, mail.date)
         return Envelope(self._envelope_sender, recipient, str(mail.mail_id)), message
 
-    async def _pass_over(self, conversation: Conversation) -> None:
-        """Has the next server asked, where there is one that has not failed lately."""
+    async def _switch_server(self, conversation: Conversation) -> None:
+        """End a conversation if there is a server that has not failed recently."""
         now = asyncio.get_running_loop().time()
         self._relays.failed(conversation.relay, now)
-        if not self._relays.rest(now):
+        if not self._relays.all_failed(now):
             await conversation.close()
 
     def _failed(self, relay: Relay, reason: str) -> None:
         self._relays.failed(relay, asyncio.get_running_loop().time())
         if self._answers.get(str(relay)) != 0:
-            log.warning("a mail server fails", extra={"relay": str(relay), "reason": reason})
+            log.warning("mail server failed, mails are retried", extra={"relay": str(relay), "reason": reason})
         self._answers[str(relay)] = 0.0
 
-    def _judge(self, task: Task, answer: Answer) -> Done | Deferred:
-        """What the answer means. A refused sender, login or encryption concerns our own set-up, so the mail waits for an operator."""
+    def _outcome_of(self, task: Task, answer: Answer) -> Done | Deferred:
+        """Return the outcome of an answer. A fault of our setup defers the mail, until an operator has corrected it."""
         reply = answer.reply
         if reply.positive:
             return self._done(task, MailState.HANDED_OVER, str(reply))
-        if reply.code >= 500 and not answer.is_ours_to_mend:
+        if reply.code >= 500 and not answer.is_setup_fault:
             return self._done(task, MailState.REFUSED, str(reply))
         return Deferred(f"The mail server answered {reply} to the {answer.step.name.lower()} of the mail.", str(reply))
 
-    def _in_time(self, task: Task, outcome: Done | Deferred) -> Outcome:
-        """Ends the tries of a mail whose time is over."""
+    def _final(self, task: Task, outcome: Done | Deferred) -> Outcome:
+        """Return the outcome to store. A deferred mail whose time is over is given up."""
         if isinstance(outcome, Done):
             return outcome
         mail: MailTask = task.data
@@ -200,19 +203,19 @@ class Postman:
             return self._done(task, MailState.GIVEN_UP, outcome.answer)
         return self._done(task, MailState.DEFERRED, outcome.answer, outcome.reason)
 
-    def _done(self, task: Task, state: Settled, answer: str, reason: str | None = None) -> Done:
+    def _done(self, task: Task, state: AttemptState, answer: str, reason: str | None = None) -> Done:
         mail: MailTask = task.data
         attempts = mail.attempts + task.tries + 1
         level = _LEVELS[state]
-        # Most mails are handed over, and few look at that: what a line holds is gathered only where somebody does.
+        # Most mails are handed over and logged at DEBUG: the fields are collected only if the line is written.
         if log.isEnabledFor(level):
-            about = {**_named(task), "answer": answer, "attempts": attempts, "reason": reason}
-            log.log(level, "mail %s", state, extra=about)
+            fields = {**_log_fields(task), "answer": answer, "attempts": attempts, "reason": reason}
+            log.log(level, "mail %s", state, extra=fields)
         self._outcomes[mail.content.kind, state] += 1
         return Done(MailOutcome(mail_id=mail.mail_id, state=state, answer=answer, attempts=attempts, at=self._clock()))
 
 
-def _named(task: Task) -> dict[str, object]:
-    """How a log names a mail: never by its address."""
+def _log_fields(task: Task) -> dict[str, object]:
+    """Return the log fields of a mail, with the address masked."""
     mail: MailTask = task.data
     return {"mail": str(mail.mail_id), "case": str(mail.case_id), "recipient": masked(mail.recipient.email)}
