@@ -49,10 +49,7 @@ _WITHIN = timedelta(hours=24) * 0.9
 
 @dataclass(frozen=True, slots=True)
 class DrillResult:
-    """The result of a drill.
-
-    `hours` and `late` are by the faster clock, `seconds` and `rate` (certificates a second) by the machine's.
-    """
+    """The result: `hours` and `late` by the faster clock, `seconds` and `rate` (per second) by the machine's."""
 
     certificates: int
     standings: dict[str, int]
@@ -86,10 +83,7 @@ class DrillResult:
 async def drill(
     parts: Parts, url: str, certificates: int, factor: float, folder: Path, within: timedelta = _WITHIN
 ) -> DrillResult:
-    """Play an incident in an empty database at `url`, whose role may make roles.
-
-    All revocations are ordered within `within` by the faster clock.
-    """
+    """Play an incident in an empty database at `url`, whose role may make roles; all is ordered within `within`."""
     cluster = Cluster(parts.bootstrap, f"drill-{uuid4().hex[:8]}.")
     await topic_creation.create(parts.bootstrap, CATALOGUE, cluster.prefix)
     (own,) = database.prepare(url, {NAME: database.new_password()}).values()
@@ -182,13 +176,7 @@ async def _until(url: str, proposal: UUID, revoked: int) -> dict[str, int]:
 
 
 async def _result(
-    cluster: Cluster,
-    url: str,
-    folder: Path,
-    certificates: int,
-    standings: dict[str, int],
-    seconds: float,
-    factor: float,
+    cluster: Cluster, url: str, folder: Path, count: int, standings: dict[str, int], seconds: float, factor: float
 ) -> DrillResult:
     connection = await asyncpg.connect(url)
     parked = await connection.fetchval("select count(*) from parked")
@@ -208,7 +196,7 @@ async def _result(
             late += isinstance(data, DeadlineWarned)
     crl = x509.load_der_x509_crl((folder / "crls" / "test-ec.crl").read_bytes())
     return DrillResult(
-        certificates=certificates,
+        certificates=count,
         standings=standings,
         published=len(published),
         doubled=sum(count > 1 for count in published.values()),

@@ -84,10 +84,7 @@ def _battery(csrs: Sequence[str]) -> float:
 
 
 async def _alone(system: System, csrs: list[str], workers: int, arguments: Sequence[str]) -> float:
-    """Return the applications a second that workers accept from a backlog, once all of them read.
-
-    Prints the processor time of each application.
-    """
+    """Return the applications a second that workers accept once all read; print the processor time of each."""
     async with (
         kafka.producer(system.cluster) as producer,
         load.watching(system.cluster, ACCEPTED_APPLICATIONS) as watch,

@@ -21,7 +21,7 @@ from servicecert_cli.connections import kafka
 from servicecert_cli.registers import loading
 from servicecert_cli.registers.changes import Changes
 from servicecert_cli.registers.reading import read_register
-from servicecert_cli.stand.parts import opened_place
+from servicecert_cli.stand.parts import open_place
 from servicecert_cli.stand.progress import silent
 from servicecert_intake.domain.registers.snapshot import NO_REGISTERS, Registers, Unit, apply
 from servicecert_intake.domain.rules.unit import suggested
@@ -52,7 +52,7 @@ async def measure() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "organisations.csv"
         path.write_text("\n".join((COLUMNS, *_rows(), "")), encoding="utf-8")
-        async with opened_place(None, silent, apart=True, throughput=False) as place:
+        async with open_place(None, silent, apart=True, throughput=False) as place:
             await topic_creation.create(place.cluster.bootstrap, CATALOGUE, place.cluster.prefix)
             plain = await _plain(path, place.cluster)
             seconds, changes = await _load(path, place.cluster)

@@ -41,11 +41,7 @@ class Postgres(Server):
     PORT_TAKEN = "could not bind"
 
     def __init__(
-        self,
-        *,
-        settings: Mapping[str, str] = {},
-        report: Report = silent,
-        choose_port: FreePort = free_port,
+        self, *, settings: Mapping[str, str] = {}, report: Report = silent, choose_port: FreePort = free_port
     ) -> None:
         super().__init__(report, choose_port)
         self._settings = {**SETTINGS, **settings}

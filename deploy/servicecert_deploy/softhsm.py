@@ -99,10 +99,7 @@ class SoftHsm:
     @property
     def environment(self) -> dict[str, str]:
         """The settings of the library for our services, and the library's own configuration."""
-        return {
-            "SOFTHSM2_CONF": str(self.folder / "softhsm2.conf"),
-            "SERVICECERT_PKCS11_MODULE": str(self.module),
-        }
+        return {"SOFTHSM2_CONF": str(self.folder / "softhsm2.conf"), "SERVICECERT_PKCS11_MODULE": str(self.module)}
 
     def add_token(self, label: str, pin: str, officer_pin: str) -> Path:
         """Make an empty token, and return its folder. The PINs go through a pipe, never through arguments."""

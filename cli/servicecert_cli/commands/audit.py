@@ -41,11 +41,11 @@ def init(folder: Path, apart: bool, as_json: bool) -> None:
     Example:
       servicecert audit init audit-keys
     """
-    made = make_keys(folder, SERVICES, apart=apart)
+    paths = make_keys(folder, SERVICES, apart=apart)
     say(
         as_json,
-        {"made": [str(path) for path in made]},
-        f"Made {len(made)} files in {folder}. Give each service its own .key and no other.",
+        {"made": [str(path) for path in paths]},
+        f"Made {len(paths)} files in {folder}. Give each service its own .key and no other.",
     )
 
 
@@ -57,12 +57,7 @@ def init(folder: Path, apart: bool, as_json: bool) -> None:
     type=FOLDER,
     help="Folder of the public keys (*.pub), or SERVICECERT_AUDIT_KEYS.",
 )
-@click.option(
-    "--exported",
-    "file",
-    type=FILE,
-    help="A file that `audit export` wrote, instead of the topic.",
-)
+@click.option("--exported", "file", type=FILE, help="A file that `audit export` wrote, instead of the topic.")
 @click.option("--service", "services", multiple=True, type=click.Choice(SERVICES), help="Only this service.")
 @as_json
 def verify(keys: Path, file: Path | None, services: tuple[str, ...], as_json: bool) -> None:

@@ -44,12 +44,7 @@ for step in (root, request, install, activate, status, reconcile, retry, void, r
 @options.dry_run
 @as_json
 def init(
-    directory: Path,
-    passphrase_file: Path | None,
-    place: options.KeyPlaces,
-    operator: str,
-    dry_run: bool,
-    as_json: bool,
+    directory: Path, passphrase_file: Path | None, place: options.KeyPlaces, operator: str, dry_run: bool, as_json: bool
 ) -> None:
     """Make the roots and the issuing CAs, for production and test each in RSA 4096 and EC P-384.
 

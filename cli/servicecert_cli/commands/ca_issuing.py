@@ -29,10 +29,7 @@ from .schema import in_schema
 
 @click.command()
 @click.option(
-    "--ca-dir",
-    envvar="SERVICECERT_CA_DIR",
-    type=FOLDER,
-    help="Folder of the CA: shows until when each CA is valid.",
+    "--ca-dir", envvar="SERVICECERT_CA_DIR", type=FOLDER, help="Folder of the CA: shows until when each CA is valid."
 )
 @as_json
 def status(ca_dir: Path | None, as_json: bool) -> None:

@@ -14,9 +14,7 @@ from ..terminal.output import as_json, console, print_json
 from .options import one_of
 
 _language = click.option(
-    "--language",
-    type=one_of(Language),
-    help="Language of the page; the default is that of the newest case.",
+    "--language", type=one_of(Language), help="Language of the page; the default is that of the newest case."
 )
 
 

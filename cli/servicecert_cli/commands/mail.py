@@ -104,10 +104,7 @@ def show(mail_id: UUID, as_json: bool) -> None:
 @click.argument("mail_id", metavar="MAIL", type=click.UUID)
 @click.option("--reason", required=True, help="Why, for the audit. Do not name a person.")
 @click.option(
-    "--to",
-    "address",
-    metavar="ADDRESS",
-    help="Send to this address instead; - reads it from standard input.",
+    "--to", "address", metavar="ADDRESS", help="Send to this address instead; - reads it from standard input."
 )
 @as_json
 def resend(mail_id: UUID, reason: str, address: str | None, as_json: bool) -> None:

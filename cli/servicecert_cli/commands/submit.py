@@ -34,10 +34,7 @@ from .options import FILE, one_of
     help="How strongly the user is authenticated.",
 )
 @click.option(
-    "--example",
-    "example_type",
-    type=one_of(CertificateType),
-    help="Print an example application, and publish nothing.",
+    "--example", "example_type", type=one_of(CertificateType), help="Print an example application, and publish nothing."
 )
 @as_json
 def command(

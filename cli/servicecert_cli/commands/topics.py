@@ -69,11 +69,7 @@ def list_topics(as_json: bool) -> None:
     if as_json:
         print_json([each.facts() for each in topics])
     else:
-        print_table(
-            ("topic", "partitions", "kept", "read by"),
-            [each.row() for each in topics],
-            right=frozenset({1}),
-        )
+        print_table(("topic", "partitions", "kept", "read by"), [each.row() for each in topics], right=frozenset({1}))
     if any(each.partitions is None for each in topics):
         raise SystemExit(1)
 

@@ -37,8 +37,7 @@ async def opened(url: str, schema: str) -> AsyncIterator[asyncpg.Connection[Any]
         yield connection
     except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.DeadlockDetectedError):
         raise OperatorError(
-            f"PostgreSQL took too long, or a row or table of {schema!r} is locked: try again later.",
-            os.EX_TEMPFAIL,
+            f"PostgreSQL took too long, or a row or table of {schema!r} is locked: try again later.", os.EX_TEMPFAIL
         ) from None
     except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as fault:
         raise database.database_refused(url, str(fault)) from None

@@ -73,10 +73,7 @@ async def verified(
     progress: Callable[[str, int], None],
     topic: Cluster | None = None,
 ) -> dict[str, Verified]:
-    """Return the result of each service's verification.
-
-    `topic` is the cluster to read later checkpoints from; None if `checkpoints` are from a file.
-    """
+    """Return the result by service. Later checkpoints are read from `topic`; None if `checkpoints` are from a file."""
 
     async def later(service: str) -> list[Signed]:
         return [] if topic is None else _of(await exported(topic), service)

@@ -21,10 +21,7 @@ _GRANTS = (
 
 
 def add_operator(admin_url: str, name: str) -> str:
-    """Make an operator's login and return its URL. Raises UserError.
-
-    Operators may read proposals, propose, confirm and drop, and nothing else.
-    """
+    """Make a login that may only read proposals, propose, confirm and drop. Return its URL. Raises UserError."""
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name):
         raise UserError(f"{name!r} is not a valid name: use up to 31 lower-case letters, digits and hyphens.", 2)
     password = database.new_password()

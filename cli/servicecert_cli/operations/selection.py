@@ -71,10 +71,7 @@ async def selected(connection: asyncpg.Connection[Any], selection: Selection) ->
 
 
 def read_serials(path: Path) -> tuple[str, ...]:
-    """Read serial numbers from a file, one a line, in any notation (D1). Raises UserError.
-
-    A line that can be read both as hexadecimal and as decimal gives both.
-    """
+    """Read serial numbers, one a line, in any notation (D1); an ambiguous line gives both. Raises UserError."""
     readings: list[str] = []
     for number, line in enumerate(_content(path).decode("utf-8", errors="replace").splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):

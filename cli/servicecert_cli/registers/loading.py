@@ -24,9 +24,9 @@ _BATCH = 5_000
 
 
 async def load(cluster: Cluster, entries: Sequence[RegisterEntry], day: date, end_at_most: float | None) -> Changes:
-    """Publish what the entries change from `day` on, and return it; publish nothing if `end_at_most` is None.
+    """Publish what the entries change from `day` on, and return it. Nothing is published if `end_at_most` is None.
 
-    Raises UserError if they would end more than `end_at_most` per cent of the entries, OperatorError.
+    Raises UserError if more than `end_at_most` per cent of the entries would end, OperatorError.
     """
     result = changes(await current_entries(cluster), entries, day)
     if end_at_most is None:

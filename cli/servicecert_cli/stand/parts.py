@@ -33,17 +33,17 @@ class Place:
 
 
 @asynccontextmanager
-async def opened_place(given: Parts | None, report: Report, *, apart: bool, throughput: bool) -> AsyncIterator[Place]:
-    """Use the given parts, or those of the environment, or start them, and prepare the database for the services.
+async def open_place(existing: Parts | None, report: Report, *, apart: bool, throughput: bool) -> AsyncIterator[Place]:
+    """Use the existing parts, or those of the environment, or start them, and prepare the database for the services.
 
     With `apart` the system gets its own database and topic prefix in shared parts; both are removed afterwards. Raises
     DeployError and OperatorError.
     """
-    parts = given or await _started(report, throughput)
+    parts = existing or await _started(report, throughput)
     try:
         suffix = uuid4().hex[:8]
-        shared_kafka = apart and (given is not None or parts.kafka is None)
-        shared_postgres = apart and (given is not None or parts.postgres is None)
+        shared_kafka = apart and (existing is not None or parts.kafka is None)
+        shared_postgres = apart and (existing is not None or parts.postgres is None)
         prefix = os.environ.get("SERVICECERT_TOPIC_PREFIX", "")
         cluster = Cluster(
             parts.bootstrap,
@@ -63,7 +63,7 @@ async def opened_place(given: Parts | None, report: Report, *, apart: bool, thro
             if shared_postgres:
                 await asyncio.to_thread(_drop_database, parts.database_url, suffix)
     finally:
-        if given is None:
+        if existing is None:
             await asyncio.to_thread(_kill, parts)
 
 

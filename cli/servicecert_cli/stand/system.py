@@ -41,7 +41,7 @@ from ..operations.authority import make_authority
 from ..registers.loading import publish_entries
 from ..registers.reading import FICTITIOUS_REGISTERS, read_register
 from .folders import make_folders
-from .parts import Place, opened_place
+from .parts import Place, open_place
 from .progress import Report, silent
 from .samples import Samples, summed
 from .token_authority import make_token_authority
@@ -145,7 +145,7 @@ class System:
         # A thread cannot be interrupted: it must end before its folder is removed.
         self._stack.push_async_callback(asyncio.wait, [authority])
         self.place = await self._stack.enter_async_context(
-            opened_place(self._parts, self._report, apart=self._apart, throughput=self._throughput)
+            open_place(self._parts, self._report, apart=self._apart, throughput=self._throughput)
         )
         await topic_creation.create(self.cluster.bootstrap, CATALOGUE, self.cluster.prefix, access=self.cluster.access)
         self._stack.push_async_callback(self.stop_all)
