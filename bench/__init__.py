@@ -1,1 +1,1 @@
-"""What the system does, against what the machine can do at most."""
+"""Benchmarks: the system's rates, compared with the machine's."""

@@ -1,8 +1,9 @@
-"""What the audit chain costs: turns of the toy service with it and almost without, by one worker and by two at once.
+"""The cost of the audit chain: turns of the toy service with it and almost without it, by one worker and by two.
 
-    python -m bench.audit                     # leaves var/bench/audit-turns.json and audit-two-workers.json
+    python -m bench.audit                     # writes var/bench/audit-turns.json and audit-two-workers.json
 
-Almost without: one row for a turn instead of one for each event. Both are measured in turn, so that a loaded machine harms them alike.
+Almost without it means one row for a turn instead of one for each event. The two are measured alternately, so that a
+loaded machine slows both.
 """
 
 import asyncio
@@ -36,25 +37,25 @@ TURNS, BATCH, ROUNDS = 20, 200, 3
 
 
 class OneRow(Chain):
-    """A chain that tells of a turn's first item only."""
+    """A chain that records a turn's first item only."""
 
     async def rows(self, connection: Connection, decided: Sequence[Decided], now: datetime) -> list[Row]:
         return await super().rows(connection, decided[:1], now)
 
 
 async def work(url: str, kind: type[Chain]) -> float:
-    """Events decided a second by one worker."""
+    """Return the events a second that one worker decides."""
     pool = await database.open_pool(url, toy.NAME)
     now = datetime.now(UTC)
     chain = kind(toy.NAME, {}, os.urandom)
     await chain.begin(pool, now)
     turns = Turns(toy.toy(Path(os.devnull), 0), pool, chain)
-    began = 0.0
+    started = 0.0
     for number in range(TURNS + 5):
         if number == 5:
-            began = time.perf_counter()
+            started = time.perf_counter()
         await turns.take([_arrival(now) for _ in range(BATCH)], None, now, 0, "")
-    rate = TURNS * BATCH / (time.perf_counter() - began)
+    rate = TURNS * BATCH / (time.perf_counter() - started)
     pool.terminate()
     return rate
 
@@ -66,24 +67,22 @@ def _arrival(now: datetime) -> Arrival:
 
 
 async def measure() -> None:
-    """Measures both in turn, and says the medians."""
+    """Measure both alternately, and store the medians."""
     rates: dict[tuple[type[Chain], int], list[float]] = {}
     with own_schema(toy.NAME, toy.MIGRATIONS) as (url, admin_url):
         for _ in range(ROUNDS):
             for workers in (1, 2):
                 for kind in (Chain, OneRow):
                     rates.setdefault((kind, workers), []).append(sum(in_processes(workers, work, url, kind)))
-        _say_bytes(admin_url)
-    middle = {key: median(values) for key, values in rates.items()}
+        _print_bytes(admin_url)
+    medians = {key: median(values) for key, values in rates.items()}
     for workers, name in ((1, "audit-turns"), (2, "audit-two-workers")):
-        keep(name, middle[Chain, workers], "events/s", "one row a turn", middle[OneRow, workers])
-    one, two = middle[Chain, 1], middle[Chain, 2]
-    print(
-        f"two workers to one: {two / one:.2f} with the chain, {middle[OneRow, 2] / middle[OneRow, 1]:.2f} almost without"
-    )
+        keep(name, medians[Chain, workers], "events/s", "one row a turn", medians[OneRow, workers])
+    full, almost_none = (medians[kind, 2] / medians[kind, 1] for kind in (Chain, OneRow))
+    print(f"two workers to one: {full:.2f} with the chain, {almost_none:.2f} almost without it")
 
 
-def _say_bytes(url: str) -> None:
+def _print_bytes(url: str) -> None:
     with psycopg.connect(url) as connection:
         row = connection.execute(
             "select pg_total_relation_size('toy.audit')::float8 / count(*), avg(length(entry)) from toy.audit"

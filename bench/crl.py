@@ -1,9 +1,9 @@
-"""CRLs at size: from the database to published files with all gates, and how soon a revocation is published.
+"""Large CRLs: from the database to published files with all checks, and the time until a revocation is published.
 
-    python -m bench.crl                     # leaves var/bench/crl-*.json and revoke-to-published-*.json
+    python -m bench.crl                     # writes var/bench/crl-*.json and revoke-to-published-*.json
 
-The database holds so many revoked certificates of a CA, over 16 partitions; a pass publishes the full CRL and that of one revoked certificate's
-partition. Each size is measured in a process of its own, so that its memory is seen.
+The database holds the revoked certificates of a CA in 16 partitions; a pass publishes the full CRL and that of one
+revoked certificate's partition. Each size is measured in its own process, to see its memory.
 """
 
 from __future__ import annotations
@@ -60,16 +60,20 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 
 # The entry of a serial number of 16 octets, revoked NOW as no longer needed, as `entry_der` makes it.
 _FILL = """
-with drawn as (select '4' || substr(md5(%(issuer)s || i::text), 2) as serial, i from generate_series(1, %(count)s::int) as i)
-insert into revoker.revocations (issuer, serial, partition, key, request_id, reason, requested_at, due, revoked_at, not_after, entry)
-select %(issuer)s, serial, 1 + get_byte(decode(serial, 'hex'), 15) %% %(partitions)s::int, %(issuer)s || i, gen_random_uuid(),
-       'no-longer-needed', %(now)s, %(now)s, %(now)s, %(end)s, '\\x302f0210'::bytea || decode(serial, 'hex') || %(tail)s
+with drawn as (
+    select '4' || substr(md5(%(issuer)s || i::text), 2) as serial, i from generate_series(1, %(count)s::int) as i
+)
+insert into revoker.revocations
+    (issuer, serial, partition, key, request_id, reason, requested_at, due, revoked_at, not_after, entry)
+select %(issuer)s, serial, 1 + get_byte(decode(serial, 'hex'), 15) %% %(partitions)s::int, %(issuer)s || i,
+       gen_random_uuid(), 'no-longer-needed', %(now)s, %(now)s, %(now)s, %(end)s,
+       '\\x302f0210'::bytea || decode(serial, 'hex') || %(tail)s
 from drawn
 """
 
 
 def fill(url: str, issuer: str, count: int) -> None:
-    """Revoked certificates of a CA. Their cases are left out: a pass does not look at them."""
+    """Insert revoked certificates of a CA, without their cases: a pass does not read those."""
     values = {
         "issuer": issuer,
         "count": count,
@@ -86,7 +90,7 @@ def fill(url: str, issuer: str, count: int) -> None:
 
 @dataclass(frozen=True)
 class Stand:
-    """A press on real parts."""
+    """The publishing of CRLs, on real parts."""
 
     publish: Publish
     pool: asyncpg.Pool[asyncpg.Record]
@@ -107,7 +111,7 @@ async def opened(stack: AsyncExitStack, url: str, ca: Path, folder: Path) -> Sta
 
 
 async def revoke(stand: Stand, issuer: str) -> Task:
-    """Stores a revocation as a turn does."""
+    """Store a revocation as a turn does."""
     serial, now = draw_serial(), datetime.now(UTC).replace(microsecond=0)
     partition = partition_of(serial, PARTITIONS)
     revoked = certificate(issuer, serial, now, partition=partition)
@@ -120,13 +124,13 @@ async def revoke(stand: Stand, issuer: str) -> Task:
 
 
 async def _timed(act: Callable[[], Awaitable[object]]) -> float:
-    began = time.perf_counter()
+    started = time.perf_counter()
     await act()
-    return time.perf_counter() - began
+    return time.perf_counter() - started
 
 
 async def passes(url: str, ca: Path, issuer: str) -> dict[str, float]:
-    """Seconds of a revocation's pass and of a scheduled one, and the process's memory at its highest in MB."""
+    """Return the seconds of a revocation's pass and of a scheduled one, and the process's peak memory in MB."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         stand = await opened(stack, url, ca, folder)
@@ -137,7 +141,7 @@ async def passes(url: str, ca: Path, issuer: str) -> dict[str, float]:
 
         scheduled = Task(uuid4(), schedule_key(issuer), "publish", PublishOrder(issuer=issuer), NOW)
         await publish(scheduled)
-        all_of_them = await _timed(lambda: publish(scheduled))
+        scheduled_seconds = await _timed(lambda: publish(scheduled))
         tasks = [await revoke(stand, issuer) for _ in range(ROUNDS)]
         seconds = []
         for task in tasks:
@@ -145,15 +149,15 @@ async def passes(url: str, ca: Path, issuer: str) -> dict[str, float]:
             await publish(task)
             seconds.append(time.perf_counter() - at)
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-        return {"seconds": median(seconds), "scheduled": all_of_them, "memory": memory}
+        return {"seconds": median(seconds), "scheduled": scheduled_seconds, "memory": memory}
 
 
 async def built_by_library(url: str, issuer: str) -> float:
-    """Seconds from the database to a signed CRL by `cryptography`'s builder, given all entries at once, without any gate."""
+    """Return the seconds from the database to a CRL signed by `cryptography`'s builder, without any check."""
     connection = await asyncpg.connect(url)
     key = ec.generate_private_key(ec.SECP384R1())
     try:
-        began = time.perf_counter()
+        started = time.perf_counter()
         rows = await connection.fetch("select serial, revoked_at from revocations where issuer = $1", issuer)
         reason = x509.Extension(x509.CRLReason.oid, False, x509.CRLReason(x509.ReasonFlags.cessation_of_operation))
         entries = [
@@ -166,33 +170,33 @@ async def built_by_library(url: str, issuer: str) -> float:
         now = NOW.replace(tzinfo=None)
         builder = x509.CertificateRevocationListBuilder(name, now, now + timedelta(days=3), [], entries)
         builder.sign(key, hashes.SHA384()).public_bytes(Encoding.DER)
-        return time.perf_counter() - began
+        return time.perf_counter() - started
     finally:
         await connection.close()
 
 
 async def latencies(url: str, ca: Path, issuer: str) -> list[float]:
-    """Seconds from a revocation's request to its CRL that was published and fetched back, at a steady rate."""
+    """Return the seconds from each revocation's request until its CRL is published and fetched, at a steady rate."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         stand = await opened(stack, url, ca, folder)
         await stand.publish([Task(uuid4(), schedule_key(issuer), "publish", PublishOrder(issuer=issuer), NOW)])
 
-        async def one(number: int, began: float) -> float:
-            await asyncio.sleep(max(0.0, began + number / RATE - time.perf_counter()))
+        async def one(number: int, started: float) -> float:
+            await asyncio.sleep(max(0.0, started + number / RATE - time.perf_counter()))
             sent = time.perf_counter()
             (outcome,) = await stand.publish([await revoke(stand, issuer)])
             assert isinstance(outcome, Done), outcome
             return time.perf_counter() - sent
 
-        began = time.perf_counter()
-        return list(await asyncio.gather(*(one(number, began) for number in range(RATE * LASTING))))
+        started = time.perf_counter()
+        return list(await asyncio.gather(*(one(number, started) for number in range(RATE * LASTING))))
 
 
 async def measure() -> None:
-    """Measures every size, and then at the largest how soon a revocation is published."""
-    with tempfile.TemporaryDirectory() as made, own_schema("revoker", MIGRATIONS) as (url, admin_url):
-        ca = Path(made) / "ca"
+    """Measure every size, and then at the largest the time until a revocation is published."""
+    with tempfile.TemporaryDirectory() as folder, own_schema("revoker", MIGRATIONS) as (url, admin_url):
+        ca = Path(folder) / "ca"
         make_authority(ca, ca.with_name("ca.passphrases"))
         for size, issuer in SIZES.items():
             await asyncio.to_thread(fill, admin_url, issuer, size)
@@ -203,17 +207,17 @@ async def measure() -> None:
 
 
 def _measure_size(url: str, ca: Path, size: int, issuer: str) -> None:
-    (found,) = in_processes(1, passes, url, ca, issuer)
+    (result,) = in_processes(1, passes, url, ca, issuer)
     (library,) = in_processes(1, built_by_library, url, issuer)
     against = ("cryptography's builder", library) if size < max(SIZES) else ("limit", LIMIT_SECONDS)
-    keep(f"crl-{size}", found["seconds"], "s", *against)
+    keep(f"crl-{size}", result["seconds"], "s", *against)
     print(
-        f"  of {size} entries: the full CRL and all {PARTITIONS} partitions {found['scheduled']:.2f} s; "
-        f"cryptography's builder, without gates, {library:.2f} s; memory {found['memory']:.0f} MB",
+        f"  of {size} entries: the full CRL and all {PARTITIONS} partitions {result['scheduled']:.2f} s; "
+        f"cryptography's builder, without checks, {library:.2f} s; memory {result['memory']:.0f} MB",
         flush=True,
     )
     if size == max(SIZES):
-        keep(f"crl-{size}-memory", found["memory"], "MB", "limit", LIMIT_MEGABYTES)
+        keep(f"crl-{size}-memory", result["memory"], "MB", "limit", LIMIT_MEGABYTES)
 
 
 if __name__ == "__main__":

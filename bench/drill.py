@@ -1,7 +1,8 @@
-"""`make drill N=…`: an incident. So many certificates are revoked within 24 hours by a clock that runs faster: planned, proposed and confirmed by two
-operators, carried out by real revokers on real Kafka and PostgreSQL, with CRLs over HTTP. One revoker is killed on the way, and another goes on.
+"""`make drill CERTIFICATES=…`: an incident, in which many certificates are revoked within 24 hours of a faster clock.
 
-It fails unless every certificate is revoked once, told once and on the CRL, and nothing came later than 24 hours or was parked.
+Two operators plan, propose and confirm; real revokers on real Kafka and PostgreSQL revoke, with CRLs over HTTP. One
+revoker is killed midway, and another continues. The drill fails unless every certificate is revoked once, published
+once and on the CRL, within 24 hours and without parked records.
 """
 
 import argparse
@@ -41,18 +42,18 @@ from servicecert_worker.storage import database
 from bench.stand import certificate
 
 _FIRST = 1 << 126
-_AT_ONCE = 5_000
+_BATCH = 5_000
 _WITHIN = timedelta(hours=24) * 0.9
-"""A tenth of the 24 hours is left for what goes wrong."""
+"""A tenth of the 24 hours is reserve for failures."""
 
 
 @dataclass(frozen=True, slots=True)
-class Drilled:
-    """What a drill came to. `hours` and `late` are by the hastened clock, `seconds` and `rate` (certificates a second) by the machine's."""
+class DrillResult:
+    """The result: `hours` and `late` by the faster clock, `seconds` and `rate` (per second) by the machine's."""
 
     certificates: int
     standings: dict[str, int]
-    told: int
+    published: int
     doubled: int
     late: int
     listed: int
@@ -65,49 +66,49 @@ class Drilled:
         return self.certificates / self.seconds
 
     def faults(self) -> list[str]:
-        """What is not as it must be."""
+        """Return the unmet conditions."""
         n = self.certificates
         checks = {
             f"of {n} certificates {self.standings.get('revoked', 0)} are revoked": self.standings == {"revoked": n},
-            f"{self.told} are told": self.told == n,
-            f"{self.doubled} are told twice": self.doubled == 0,
+            f"{self.published} are published": self.published == n,
+            f"{self.doubled} are published twice": self.doubled == 0,
             f"{self.listed} are on the CRL": self.listed == n,
-            f"{self.late} warnings or breaches of D4 were told": self.late == 0,
+            f"{self.late} warnings or breaches of D4 are published": self.late == 0,
             f"it took {self.hours:.1f} hours": self.hours <= 24,
             f"{self.parked} records are parked": self.parked == 0,
         }
-        return [said for said, holds in checks.items() if not holds]
+        return [fault for fault, holds in checks.items() if not holds]
 
 
 async def drill(
     parts: Parts, url: str, certificates: int, factor: float, folder: Path, within: timedelta = _WITHIN
-) -> Drilled:
-    """Plays an incident in an empty database at `url`, whose role may make roles. All is ordered `with_timeout` so long by the hastened clock."""
-    place = Cluster(parts.bootstrap, f"drill-{uuid4().hex[:8]}.")
-    await topic_creation.create(parts.bootstrap, CATALOGUE, place.prefix)
+) -> DrillResult:
+    """Play an incident in an empty database at `url`, whose role may make roles; all is ordered within `within`."""
+    cluster = Cluster(parts.bootstrap, f"drill-{uuid4().hex[:8]}.")
+    await topic_creation.create(parts.bootstrap, CATALOGUE, cluster.prefix)
     (own,) = database.prepare(url, {NAME: database.new_password()}).values()
     await asyncio.to_thread(database.migrate, own, NAME, [MIGRATIONS])
     await asyncio.to_thread(make_authority, folder / "ca", folder / "passphrases")
     (folder / "crls").mkdir()
     since = datetime.now(UTC)
-    await _stock(own, certificates, since)
+    await _insert(own, certificates, since)
     async with serve(folder / "crls", "127.0.0.1", 0) as base:
         environment = {
             **os.environ,
-            **place.environment,
+            **cluster.environment,
             "DATABASE_URL": own,
             "SERVICECERT_CA_DIR": str(folder / "ca"),
             "SERVICECERT_CA_PASSPHRASE_FILE": str(folder / "passphrases"),
             "SERVICECERT_CRL_DIR": str(folder / "crls"),
             "SERVICECERT_CRL_BASE_URL": base,
             "SERVICECERT_SESSION_SECONDS": "1",
-            # The watchdog has the hastened clock, too.
+            # The watchdog uses the faster clock, too.
             "SERVICECERT_STALL_SECONDS": str(60 * factor),
         }
-        begun, at = monotonic(), datetime.now(UTC)
+        started, at = monotonic(), datetime.now(UTC)
         command = [sys.executable, "-m", "bench.drill_worker", at.isoformat(), str(factor)]
         workers = [Child(command, log=folder / "first.log", environment=environment)]
-        proposal = await _proposed(url, certificates, within)
+        proposal = await _propose(url, certificates, within)
         try:
             await _until(own, proposal, certificates // 3)
             os.kill(workers[0].pid, signal.SIGKILL)
@@ -116,16 +117,16 @@ async def drill(
         finally:
             for worker in workers:
                 worker.kill()
-        seconds = monotonic() - begun
-        return await _told(place, own, folder, certificates, standings, seconds, factor)
+        seconds = monotonic() - started
+        return await _result(cluster, own, folder, certificates, standings, seconds, factor)
 
 
-async def _stock(url: str, certificates: int, since: datetime) -> None:
-    """Valid certificates of a thousand accounts, as the revoker would have learnt of them."""
+async def _insert(url: str, certificates: int, since: datetime) -> None:
+    """Insert valid certificates of a thousand accounts, as the revoker stores them."""
     pool = await database.open_pool(url, NAME)
     store = RevocationStore()
-    for first in range(0, certificates, _AT_ONCE):
-        numbers = range(first, min(first + _AT_ONCE, certificates))
+    for first in range(0, certificates, _BATCH):
+        numbers = range(first, min(first + _BATCH, certificates))
         async with pool.acquire() as connection, connection.transaction():
             await store.save(
                 connection, [Stored(str(UUID(int=number + 1)), 0, Valid(_one(number, since))) for number in numbers]
@@ -144,60 +145,61 @@ def _one(number: int, since: datetime) -> Certificate:
     )
 
 
-async def _proposed(url: str, certificates: int, within: timedelta) -> UUID:
-    """What operators do: one selects and proposes, another confirms."""
+async def _propose(url: str, certificates: int, within: timedelta) -> UUID:
+    """Select and propose as one operator, confirm as another."""
     anna, bertil = [await asyncpg.connect(add_operator(url, name)) for name in ("anna", "bertil")]
-    found = await selection.selected(anna, selection.Selection(type="test-server", profile_version=1))
+    selected = await selection.selected(anna, selection.Selection(type="test-server", profile_version=1))
     rate = max(1, int(certificates / (within / timedelta(minutes=1))))
-    made = await proposing.propose(anna, "incident", "key-exposed", "drill", [case for case, _ in found], rate=rate)
-    assert await proposing.confirm(bertil, made.id)
+    cases = [case for case, _ in selected]
+    proposal = await proposing.propose(anna, "incident", "key-exposed", "drill", cases, rate=rate)
+    assert await proposing.confirm(bertil, proposal.id)
     for connection in (anna, bertil):
         await connection.close()
-    return made.id
+    return proposal.id
 
 
 async def _until(url: str, proposal: UUID, revoked: int) -> dict[str, int]:
-    """Waits until so many are revoked, and says how it goes."""
+    """Wait until that many are revoked, and print the progress."""
     connection = await asyncpg.connect(url)
-    said = monotonic()
+    printed_at = monotonic()
     while True:
         rows = await connection.fetch("select standing::text as standing, count(*) as cases from statuses group by 1")
         standings = {row["standing"]: row["cases"] for row in rows}
         if standings.get("revoked", 0) >= revoked:
             await connection.close()
             return standings
-        if monotonic() > said + 30:
-            said = monotonic()
+        if monotonic() > printed_at + 30:
+            printed_at = monotonic()
             ordered = await connection.fetchval("select ordered from proposals where id = $1", proposal)
             print(f"{ordered} ordered, {standings}", flush=True)
         await asyncio.sleep(0.5)
 
 
-async def _told(
-    place: Cluster, url: str, folder: Path, certificates: int, standings: dict[str, int], seconds: float, factor: float
-) -> Drilled:
+async def _result(
+    cluster: Cluster, url: str, folder: Path, count: int, standings: dict[str, int], seconds: float, factor: float
+) -> DrillResult:
     connection = await asyncpg.connect(url)
     parked = await connection.fetchval("select count(*) from parked")
     await connection.close()
-    told: Counter[UUID] = Counter()
+    published: Counter[UUID] = Counter()
     late = 0
     seen: set[UUID] = set()
     for topic in (CERTIFICATE_STATUS, DEADLINES):
-        async for record in records(place, topic):
+        async for record in records(cluster, topic):
             envelope, data = decode(record.key, record.headers, record.value)
-            # A copy on the wire has the same id, and readers drop it.
+            # A duplicate record has the same id, and readers drop it.
             if envelope.id in seen:
                 continue
             seen.add(envelope.id)
             if isinstance(data, CertificateRevoked):
-                told[data.case_id] += 1
+                published[data.case_id] += 1
             late += isinstance(data, DeadlineWarned)
     crl = x509.load_der_x509_crl((folder / "crls" / "test-ec.crl").read_bytes())
-    return Drilled(
-        certificates=certificates,
+    return DrillResult(
+        certificates=count,
         standings=standings,
-        told=len(told),
-        doubled=sum(count > 1 for count in told.values()),
+        published=len(published),
+        doubled=sum(count > 1 for count in published.values()),
         late=late,
         listed=len(crl),
         parked=parked,
@@ -207,22 +209,22 @@ async def _told(
 
 
 def main() -> int:
-    """Plays the drill and says what came of it; exit code 1 where anything is not as it must be."""
+    """Play the drill and print its result; return 1 if a condition is not met."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--certificates", type=int, default=100_000)
     options.add_argument("--factor", type=float, default=180.0, help="how many times faster the clock runs")
-    options.add_argument("--hours", type=float, default=_WITHIN / timedelta(hours=1), help="in which all is ordered")
+    options.add_argument("--hours", type=float, default=_WITHIN / timedelta(hours=1), help="until all is ordered")
     chosen = options.parse_args()
     within = timedelta(hours=chosen.hours)
     with start_parts() as parts, tempfile.TemporaryDirectory(prefix="servicecert-drill-") as folder:
-        came = asyncio.run(drill(parts, parts.database_url, chosen.certificates, chosen.factor, Path(folder), within))
+        result = asyncio.run(drill(parts, parts.database_url, chosen.certificates, chosen.factor, Path(folder), within))
     print(
-        f"{came.certificates} certificates are revoked and told in {came.hours:.1f} hours by a clock {chosen.factor:g} times as fast:"
-        f" {came.seconds:.0f} s, {came.rate:.0f} a second, one revoker killed on the way."
+        f"{result.certificates} certificates are revoked and published in {result.hours:.1f} hours by a clock"
+        f" {chosen.factor:g} times as fast: {result.seconds:.0f} s, {result.rate:.0f} a second, one revoker killed."
     )
-    for fault in came.faults():
+    for fault in result.faults():
         print(f"drill: {fault}", file=sys.stderr)
-    return 1 if came.faults() else 0
+    return 1 if result.faults() else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A revoker as it runs in production, whose clock runs faster than the machine's: `python -m bench.drill_worker SINCE FACTOR`."""
+"""A revoker whose clock runs faster than the machine's: `python -m bench.drill_worker SINCE FACTOR`."""
 
 import sys
 from datetime import datetime, timedelta
@@ -9,16 +9,16 @@ from servicecert_worker.process import service as process
 from servicecert_worker.process.application import run
 
 
-def hastened(since: datetime, factor: float) -> Clock:
-    """A clock that was right at a moment, and has run so many times too fast from then on."""
+def faster_clock(since: datetime, factor: float) -> Clock:
+    """Return a clock that was right at `since` and has run `factor` times too fast from then on."""
     return lambda: since + (machine_clock() - since) * factor
 
 
 if __name__ == "__main__":
     since, factor = datetime.fromisoformat(sys.argv.pop(1)), float(sys.argv.pop(1))
 
-    def clock_ahead(by: timedelta, of: Clock = machine_clock) -> Clock:  # noqa: ARG001  -- it stands for another
-        return hastened(since, factor)
+    def clock_ahead(by: timedelta, of: Clock = machine_clock) -> Clock:  # noqa: ARG001  -- replaces another function
+        return faster_clock(since, factor)
 
     process.clock_ahead = clock_ahead
     sys.exit(run(process.application(service)))

@@ -1,5 +1,7 @@
-"""Intake alone: applications a second of its workers from a backlog, beside the raw rate of checking their requests' signatures, and what the checks of
-keys cost. Each application has a key of its own where keys are cheap to make, so that what is kept of keys is measured too.
+"""Intake alone: applications a second from a backlog, compared with the raw checking of requests' signatures.
+
+Also measures the cost of the key checks. Where keys are cheap to make, each application has its own, so that storing
+keys is measured too.
 """
 
 import asyncio
@@ -24,7 +26,7 @@ from servicecert_worker.kafka.lag import members
 
 from bench import load
 from bench.results import keep
-from bench.stand import cpu_seconds, in_processes, measured_system, rate_of, say_where_time_goes
+from bench.stand import cpu_seconds, in_processes, measured_system, print_cpu_times, rate_of
 
 COUNT = 8_000
 KEYS = {"ec": COUNT, "rsa": 60}
@@ -36,13 +38,13 @@ ALONE: Mapping[str, tuple[str, int, tuple[str, ...]]] = {
     "intake-rsa2048": ("rsa", 2, ()),
     "intake-rsa2048-no-battery": ("rsa", 2, ("--no-battery",)),
 }
-"""By name: the family of the keys, how many workers, and what they are told. One that signs nothing uses one core: two are the machine's."""
+"""By name: the keys' family, the number of workers, and their arguments. A worker uses one core; there are two."""
 
 
 async def measure() -> None:
-    """Measures everything of intake."""
+    """Measure everything of intake."""
     csrs = {family: await asyncio.to_thread(_requests, family, count) for family, count in KEYS.items()}
-    raw = {family: sum(in_processes(os.cpu_count() or 1, _checks, made[:60])) for family, made in csrs.items()}
+    raw = {family: sum(in_processes(os.cpu_count() or 1, _checks, some[:60])) for family, some in csrs.items()}
     milliseconds = _battery(csrs["rsa"])
     keep("key-battery-rsa2048", milliseconds, "ms", "limit in the mean", BATTERY_LIMIT)
     async with measured_system() as system:
@@ -54,7 +56,7 @@ async def measure() -> None:
 
 
 def _requests(family: str, count: int) -> list[str]:
-    """Requests with a key of their own each."""
+    """Return requests, each with its own key."""
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "bench.example")])
     builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
     keys = (
@@ -65,13 +67,13 @@ def _requests(family: str, count: int) -> list[str]:
 
 
 def _checks(csrs: Sequence[str]) -> float:
-    """Parsed requests whose signature is verified, a second."""
+    """Return the requests a second that are parsed and whose signature is verified."""
     encoded = cycle(csr.encode() for csr in csrs)
     return rate_of(lambda: x509.load_pem_x509_csr(next(encoded)).is_signature_valid)
 
 
 def _battery(csrs: Sequence[str]) -> float:
-    """Milliseconds of processor time of the checks of one key, in the mean."""
+    """Return the mean processor time of one key's checks, in milliseconds."""
     keys = [x509.load_pem_x509_csr(csr.encode()).public_key() for csr in csrs]
     rsa_keys = [key for key in keys if isinstance(key, rsa.RSAPublicKey)]
     weaknesses(rsa_keys[0])
@@ -82,7 +84,7 @@ def _battery(csrs: Sequence[str]) -> float:
 
 
 async def _alone(system: System, csrs: list[str], workers: int, arguments: Sequence[str]) -> float:
-    """Applications a second that workers accept of a backlog, once all of them read. Says the processor time for each."""
+    """Return the applications a second that workers accept once all read; print the processor time of each."""
     async with (
         kafka.producer(system.cluster) as producer,
         load.watching(system.cluster, ACCEPTED_APPLICATIONS) as watch,
@@ -95,17 +97,18 @@ async def _alone(system: System, csrs: list[str], workers: int, arguments: Seque
         }
         await watch.until(1, PATIENCE)
         await _all_read(system, workers)
-        before, begun, since = cpu_seconds(system), len(watch.came), perf_counter()
+        before, accepted, since = cpu_seconds(system), len(watch.seen_at), perf_counter()
         await watch.until(COUNT, PATIENCE)
-        say_where_time_goes(before, cpu_seconds(system), COUNT - begun, "an application")
+        print_cpu_times(before, cpu_seconds(system), COUNT - accepted, "an application")
         await system.stop_all()
-        return (COUNT - begun) / (max(watch.came.values()) - since)
+        return (COUNT - accepted) / (max(watch.seen_at.values()) - since)
 
 
 async def _all_read(system: System, workers: int) -> None:
-    """Waits until each worker has partitions of its own."""
+    """Wait until each worker has partitions."""
+    group = system.cluster.group("intake")
     async with kafka.admin(system.cluster) as admin, asyncio.timeout(PATIENCE):
-        while len([each for each in await members(admin, system.cluster.group("intake")) if each]) < workers:  # noqa: ASYNC110  -- it is Kafka's
+        while len([each for each in await members(admin, group) if each]) < workers:  # noqa: ASYNC110  -- Kafka's state
             await asyncio.sleep(0.05)
 
 

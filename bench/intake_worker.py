@@ -1,4 +1,4 @@
-"""Intake's worker as it runs in production, or with `--no-battery` without the checks of keys, to measure what they cost."""
+"""Intake's worker as in production, or with `--no-battery` without the key checks, to measure their cost."""
 
 import sys
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ from servicecert_worker.process.service import application
 
 @asynccontextmanager
 async def without_battery(*arguments: Any) -> AsyncIterator[Service[Any, Any]]:
-    """Intake, whose keys are not looked at."""
+    """Open intake without the key checks."""
     async with service.open_service(*arguments) as opened:
         yield replace(opened, examine=partial(examine, check=no_check))
 

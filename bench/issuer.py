@@ -1,4 +1,4 @@
-"""The issuer alone, from accepted applications that lie in the topic to certificates that are published, beside raw signing in the same run."""
+"""The issuer alone, from accepted applications in the topic to published certificates, compared with raw signing."""
 
 import asyncio
 import os
@@ -30,19 +30,19 @@ from servicecert_schemas.values import CertificateType, Language, Usage
 
 from bench import load, raw_signing
 from bench.results import keep
-from bench.stand import cpu_seconds, each_says, family, in_processes, rate_of, say_where_time_goes
+from bench.stand import all_reach, cpu_seconds, family, in_processes, print_cpu_times, rate_of
 
 CA_KEYS = {"ec": "p384", "rsa": "rsa4096"}
 BACKLOG = {"ec": 8_000, "rsa": 4_000}
 WARM_UP = 800
 PATIENCE = 300.0
-_STILL_SECONDS = "60"
-"""How long an issuer may stand still while its backlog is laid before it, and is not missed."""
+_SESSION_SECONDS = "60"
+"""How long an issuer may be frozen, while its backlog is sent, before Kafka drops it from the group."""
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """A way to run the issuer: where the keys are, which certificates pkilint sees, how many workers."""
+class Variant:
+    """A variant of the issuer: where the keys are, which certificates pkilint checks, the number of workers."""
 
     name: str = ""
     token: bool = False
@@ -50,61 +50,63 @@ class Way:
     workers: int = 1
 
 
-WAYS = (
-    Way(),
-    Way("-lint-every", lint="every"),
-    Way("-two-workers", workers=2),
-    Way("-softhsm", token=True),
-    Way("-softhsm-two-workers", token=True, workers=2),
+VARIANTS = (
+    Variant(),
+    Variant("-lint-every", lint="every"),
+    Variant("-two-workers", workers=2),
+    Variant("-softhsm", token=True),
+    Variant("-softhsm-two-workers", token=True, workers=2),
 )
 
 
 async def measure(share: float = 1.0) -> None:
-    """Measures every way with either kind of key; `share` of the backlog is for a trial."""
+    """Measure every variant with both kinds of keys; a `share` below 1 shortens the backlog for a trial."""
     with tempfile.TemporaryDirectory() as folder:
         csrs = {family: await load.requests(family, Path(folder)) for family in CA_KEYS}
     raw = {family: raw_signing.rate(family) for family in CA_KEYS}
-    for way in WAYS:
-        async with _issuing(way) as system:
+    for variant in VARIANTS:
+        async with _issuing(variant) as system:
             for family, key in CA_KEYS.items():
                 against, reference = f"raw {key} signing", raw[family]
-                if way.token:
+                if variant.token:
                     against, reference = f"{against} in SoftHSM", await _token_rate(system, family)
                 await _backlog(system, csrs[family], max(1, int(WARM_UP * share)))
                 used, count = cpu_seconds(system), max(1, int(BACKLOG[family] * share))
                 speed = await _backlog(system, csrs[family], count)
-                keep(f"issuer-{key}{way.name}", speed, "per second", against, reference)
-                say_where_time_goes(used, cpu_seconds(system), count, "a certificate")
+                keep(f"issuer-{key}{variant.name}", speed, "per second", against, reference)
+                print_cpu_times(used, cpu_seconds(system), count, "a certificate")
 
 
 @asynccontextmanager
-async def _issuing(way: Way) -> AsyncIterator[System]:
-    """A system of which only the issuers run."""
+async def _issuing(variant: Variant) -> AsyncIterator[System]:
+    """Run a system of issuers only."""
     with tempfile.TemporaryDirectory(prefix="servicecert-bench-") as folder:
-        environment = {"SERVICECERT_LINT": way.lint, "SERVICECERT_SESSION_SECONDS": _STILL_SECONDS}
-        async with System(Path(folder), workers=way.workers, token=way.token, environment=environment) as system:
+        environment = {"SERVICECERT_LINT": variant.lint, "SERVICECERT_SESSION_SECONDS": _SESSION_SECONDS}
+        async with System(
+            Path(folder), workers=variant.workers, token=variant.token, environment=environment
+        ) as system:
             for name in [name for name in system.children if service_of(name) != "issuer"]:
                 await asyncio.to_thread(system.children.pop(name).kill)
-            # Each reads its part of the topic.
-            await each_says(
+            # Each must read its part of the topic.
+            await all_reach(
                 system, system.children, lambda each: each.get("servicecert_assigned_partitions", 0) > 0, PATIENCE
             )
             yield system
 
 
 async def _backlog(system: System, csrs: list[str], count: int) -> float:
-    """Certificates a second, from the moment at which the issuers see all of the backlog."""
+    """Return the certificates a second, from the moment at which the issuers can read the whole backlog."""
     records = _accepted(count, csrs)
     async with kafka.producer(system.cluster) as producer, load.watching(system.cluster, CERTIFICATES) as watch:
-        with _standing_still(system):
+        with _frozen(system):
             await send(producer, system.cluster, records)
             started = perf_counter()
         await watch.until(count, PATIENCE)
-        return count / (max(watch.came.values()) - started)
+        return count / (max(watch.seen_at.values()) - started)
 
 
 @contextmanager
-def _standing_still(system: System) -> Iterator[None]:
+def _frozen(system: System) -> Iterator[None]:
     processes = [each for child in system.children.values() for each in family(child.pid)]
     for process in processes:
         process.send_signal(signal.SIGSTOP)
@@ -116,7 +118,7 @@ def _standing_still(system: System) -> Iterator[None]:
 
 
 def _accepted(count: int, csrs: list[str]) -> list[Record]:
-    """Accepted applications of as many cases, for a server certificate each."""
+    """Return accepted applications of `count` cases, for a server certificate each."""
     requests = [b64encode(x509.load_pem_x509_csr(csr.encode()).public_bytes(Encoding.DER)).decode() for csr in csrs]
     now = datetime.now(UTC)
     return [
@@ -148,7 +150,7 @@ def _accepted(count: int, csrs: list[str]) -> list[Record]:
 
 
 async def _token_rate(system: System, family: str) -> float:
-    """Signatures a second of the token, over as many processes as there are cores."""
+    """Return the token's signatures a second, with a process for each core."""
     work = _sign_in_token, system.environment("issuer"), family
     rates: list[float] = await asyncio.to_thread(in_processes, os.cpu_count() or 1, *work)
     return sum(rates)

@@ -1,4 +1,4 @@
-"""The e-service's side of a measurement: applications of many cases, and when their certificates and mails came."""
+"""The e-service's side of a measurement: applications of many cases, and the times of their certificates and mails."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ _REQUESTS = 8
 
 
 async def requests(family: str, folder: Path) -> list[str]:
-    """Certificate requests that OpenSSL made, with keys of the family: EC P-384, or RSA 2048."""
+    """Return certificate requests by OpenSSL, with keys of the family: EC P-384, or RSA 2048."""
     paths = [
         await openssl.make_request(KINDS[family], "bench.example", folder, f"{family}-{n}") for n in range(_REQUESTS)
     ]
@@ -32,7 +32,7 @@ async def requests(family: str, folder: Path) -> list[str]:
 
 
 def records(count: int, csrs: list[str]) -> list[Record]:
-    """Applications of as many cases, for a server certificate each; orderer and technical contact are one person."""
+    """Return applications of `count` cases for server certificates; orderer and technical contact are one person."""
     application = _one_recipient(example(CertificateType.TEST_SERVER))
     customer = Customer.of(application.applicant.business_id)
     now = datetime.now(UTC)
@@ -43,7 +43,7 @@ def records(count: int, csrs: list[str]) -> list[Record]:
 
 
 def opening() -> EventData:
-    """The account of those applications is opened. Opening it again does nothing."""
+    """Return the event that opens the account of those applications; it has no effect on an open account."""
     application = example(CertificateType.TEST_SERVER)
     business_id = application.applicant.business_id
     return Customer.of(business_id).opened(business_id, application.unit_long_name)
@@ -55,10 +55,10 @@ def _one_recipient(application: Application) -> Application:
 
 
 class Watch:
-    """When the records of a topic came, by key: seconds of `perf_counter`."""
+    """The arrival time of a topic's records by key, in seconds of `perf_counter`."""
 
     def __init__(self) -> None:
-        self.came: dict[bytes, float] = {}
+        self.seen_at: dict[bytes, float] = {}
         self._more = asyncio.Condition()
 
     async def read(self, consumer: AIOKafkaConsumer) -> None:
@@ -68,21 +68,21 @@ class Watch:
             async with self._more:
                 for batch in batches.values():
                     for record in batch:
-                        self.came.setdefault(record.key, now)
+                        self.seen_at.setdefault(record.key, now)
                 self._more.notify_all()
 
     async def until(self, count: int, seconds: float) -> None:
-        """Waits for that many keys. Raises TimeoutError."""
+        """Wait for that many keys. Raises TimeoutError."""
         async with asyncio.timeout(seconds), self._more:
-            await self._more.wait_for(lambda: len(self.came) >= count)
+            await self._more.wait_for(lambda: len(self.seen_at) >= count)
 
 
 @asynccontextmanager
-async def watching(place: Cluster, topic: Topic) -> AsyncIterator[Watch]:
-    """Watches what comes to a topic from now on."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=place.bootstrap, group_id=None, auto_offset_reset="latest")
+async def watching(cluster: Cluster, topic: Topic) -> AsyncIterator[Watch]:
+    """Watch the new records of a topic."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=cluster.bootstrap, group_id=None, auto_offset_reset="latest")
     await consumer.start()
-    partitions = [TopicPartition(place.name(topic), n) for n in range(topic.partitions)]
+    partitions = [TopicPartition(cluster.name(topic), n) for n in range(topic.partitions)]
     consumer.assign(partitions)
     await consumer.seek_to_end(*partitions)
     for partition in partitions:

@@ -1,11 +1,11 @@
-"""The notifier's way to the mail server: mails a second with a certificate's files, over TLS, beside what the same server takes from a bare client.
+"""The notifier to the mail server: mails a second with a certificate's files, over TLS, compared with a bare client.
 
-The sink is a process of its own and is measured in the same run, by a client that speaks as the notifier does, with mails that were
-written before: what is left of its rate is what writing and judging cost, and that is all processor time of one thread. `mail-1` and
-`mail-4` are what customers cause: each certificate goes to three people (C1), who share what it says. In `mail-4-apart` each mail is of a certificate
-of its own, which is the worst. Memory is looked at over 100,000 mails, for part of which the server stands still.
+The sink is a separate process, measured in the same run by a client that speaks SMTP as the notifier does, with mails
+written before. The difference is the processor time, on one thread, of writing and judging mails. In `mail-1` and
+`mail-4` each certificate goes to three people (C1), who share its content, as in production. In `mail-4-apart` each
+mail has its own certificate, the worst case. Memory is measured over 100,000 mails, with the server frozen for a while.
 
-The aim is 0.70, and missed (docs/measurements.md, docs/decisions/mail-libraries.md).
+The aim of 0.70 is missed (docs/measurements.md, docs/decisions/mail-libraries.md).
 """
 
 import asyncio
@@ -67,7 +67,7 @@ class Server:
 
 
 async def measure() -> None:
-    """Measures over one and over four connections, and the memory."""
+    """Measure over one and over four connections, and the memory."""
     async with _serving() as server:
         for connections, readers in ((1, 3), (4, 3), (4, 1)):
             bare, ours = 0.0, 0.0
@@ -82,33 +82,33 @@ async def measure() -> None:
 
 
 def _tasks(count: int, readers: int = 1) -> list[Task]:
-    """Mails with a certificate, each certificate of a case of its own, with so many people who get it."""
+    """Return mails with a certificate; each certificate has its own case, and goes to `readers` people."""
     example = next(task for _, task in samples(Language.SWEDISH) if isinstance(task.content, IssuedContent))
     until = datetime.now(UTC) + timedelta(days=1)
-    made = []
+    tasks = []
     content = example.content
     for number in range(count):
         if number % readers == 0:
             content = example.content.model_copy(update={"serial_decimal": str(number)})
         mail = example.model_copy(update={"mail_id": uuid4(), "content": content, "give_up_at": until})
-        made.append(Task(mail.mail_id, str(mail.case_id), "mail", mail, since=until))
-    return made
+        tasks.append(Task(mail.mail_id, str(mail.case_id), "mail", mail, since=until))
+    return tasks
 
 
 async def _rate(server: Server, connections: int, readers: int) -> float:
-    """Mails a second that the notifier writes and hands over."""
+    """Return the mails a second that the notifier writes and hands over."""
     postman = Postman(server.settings(), lambda: datetime.now(UTC))
     tasks = _tasks(COUNT, readers)
     await _deliver(postman, _tasks(connections), connections)
     started = perf_counter()
     await _deliver(postman, tasks, connections)
-    passed = perf_counter() - started
+    seconds = perf_counter() - started
     await postman.close()
-    return COUNT / passed
+    return COUNT / seconds
 
 
 async def _deliver(postman: Postman, tasks: Sequence[Task], connections: int) -> None:
-    """Hands all over as the worker does: in batches, so many at once."""
+    """Hand all over as the worker does: in batches, over `connections` at the same time."""
     batches = iter([tasks[start : start + BATCH] for start in range(0, len(tasks), BATCH)])
 
     async def lane() -> None:
@@ -121,23 +121,23 @@ async def _deliver(postman: Postman, tasks: Sequence[Task], connections: int) ->
 
 
 async def _bare(server: Server, connections: int) -> float:
-    """Mails a second that a client hands over which has their bytes already."""
+    """Return the mails a second that a client hands over whose bytes are ready."""
     settings = server.settings()
-    written = [_bytes(task.data, settings) for task in _tasks(200)]
+    mails = [_bytes(task.data, settings) for task in _tasks(200)]
     tls = tls_context(settings)
     conversations = [await open_conversation(settings.relays[0], settings, tls) for _ in range(connections)]
     left = iter(range(COUNT))
 
     async def lane(conversation: Conversation) -> None:
         for number in left:
-            envelope, message = written[number % len(written)]
+            envelope, message = mails[number % len(mails)]
             assert (await conversation.hand_over(envelope, message)).reply.positive
 
     started = perf_counter()
     await asyncio.gather(*map(lane, conversations))
-    passed = perf_counter() - started
+    seconds = perf_counter() - started
     await asyncio.gather(*(conversation.close() for conversation in conversations))
-    return COUNT / passed
+    return COUNT / seconds
 
 
 def _bytes(mail: MailTask, settings: Settings) -> tuple[Envelope, bytes]:
@@ -147,18 +147,18 @@ def _bytes(mail: MailTask, settings: Settings) -> tuple[Envelope, bytes]:
 
 
 async def _memory(server: Server) -> tuple[float, float]:
-    """The resident memory in MB after the first tenth of the mails, and at the end; the server stands still for a while in between."""
+    """Return the resident memory in MB after the first tenth of the mails and at the end; freeze the server between."""
     postman = Postman(server.settings(), lambda: datetime.now(UTC))
     part = MEMORY_MAILS // 10
     await _deliver(postman, _tasks(part), 4)
     before = psutil.Process().memory_info().rss / 1e6
     for number in range(9):
-        going = asyncio.create_task(_deliver(postman, _tasks(part), 4))
+        delivery = asyncio.create_task(_deliver(postman, _tasks(part), 4))
         if number == 3:
             os.kill(server.pid, signal.SIGSTOP)
             await asyncio.sleep(STALL_SECONDS)
             os.kill(server.pid, signal.SIGCONT)
-        await going
+        await delivery
     after = psutil.Process().memory_info().rss / 1e6
     await postman.close()
     return before, after
@@ -173,11 +173,11 @@ async def _serving() -> AsyncIterator[Server]:
 
 
 def _certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1, signed by itself, and its key."""
+    """Write a self-signed certificate for 127.0.0.1 and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sink")])
     start = datetime.now(UTC) - timedelta(days=1)
-    made = (
+    signed = (
         x509.CertificateBuilder(
             name, name, key.public_key(), x509.random_serial_number(), start, start + timedelta(days=2)
         )
@@ -186,14 +186,14 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
         .sign(key, hashes.SHA256())
     )
     certificate, private = folder / "certificate.pem", folder / "key.pem"
-    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
     plain = serialization.NoEncryption()
     private.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
     return certificate, private
 
 
 def run() -> None:
-    """Measures on the loop that the workers have, with logs as in production: a mail that is handed over is not told."""
+    """Measure on the workers' event loop, with logs as in production: mails that are handed over are not logged."""
     logs.configure("notifier", "json", "info")
     uvloop.run(measure())
 

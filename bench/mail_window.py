@@ -1,4 +1,4 @@
-"""The window in which a mail is with the server and not yet in the ledger: a worker that dies within it hands the mail over again (C3, I9)."""
+"""The time between a mail's acceptance by the server and its commit: a crash within it sends it twice (C3, I9)."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ begin
     return null;
 end
 $$;
--- A constraint that is deferred is looked at when the transaction is about to be committed.
+-- A deferred constraint is checked when the transaction is about to be committed.
 create constraint trigger mail_window after update on notifier.mails deferrable initially deferred
     for each row when (old.state = 'planned' and new.state = 'handed-over') execute function public.note_mail_window();
 """
@@ -32,16 +32,16 @@ drop table public.mail_window;
 
 @asynccontextmanager
 async def watched_window(system: System) -> AsyncIterator[None]:
-    """Measures for each mail how long after the server's answer its row is about to be committed."""
+    """Measure for each mail the time between the server's answer and the commit of its row."""
     connection = await asyncpg.connect(system.place.admin_url)
     try:
         await connection.execute(_OPEN)
         try:
             yield
-            took = [row["ms"] for row in await connection.fetch("select ms from public.mail_window")]
+            times = [row["ms"] for row in await connection.fetch("select ms from public.mail_window")]
         finally:
             await connection.execute(_CLOSE)
     finally:
         await connection.close()
-    for name, value in percentiles(took).items():
+    for name, value in percentiles(times).items():
         keep(f"mail-window-{name}", value, "ms", "limit at 50/s", LIMIT_MS[name])

@@ -1,8 +1,8 @@
-"""How many pre-signed OCSP answers two responders give in a second over HTTP, and how late the latest of a hundred is; `openssl ocsp` beside them.
+"""Pre-signed OCSP answers of two responders over HTTP: their rate and 99th percentile, compared with `openssl ocsp`.
 
-    python -m bench.ocsp                      # leaves var/bench/ocsp.json and ocsp-p99.json
+    python -m bench.ocsp                      # writes var/bench/ocsp.json and ocsp-p99.json
 
-Servers and those who ask share the machine's cores. A client keeps its connection where the server does: OpenSSL's ends it with each answer.
+Servers and clients share the machine's cores. A client reuses its connection if the server does; OpenSSL's does not.
 """
 
 import asyncio
@@ -48,21 +48,21 @@ from bench.stand import in_processes
 CERTIFICATES = 2_000
 SERVERS, CONNECTIONS, SECONDS = 2, 32, 6.0
 MOST_MS = 20.0
-"""The latest of a hundred answers is to come within this (issue's aim)."""
+"""The limit of the 99th percentile of answers."""
 
 _PASSPHRASES: Mapping[Environment, bytes] = {each: f"a passphrase of {each}".encode() for each in Environment}
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """Answers a second, and the 99th percentile of how long one took, in milliseconds."""
+class Speed:
+    """Answers a second, and the 99th percentile of their time in milliseconds."""
 
     rate: float
     p99: float
 
 
 def measure() -> None:
-    """Measures both in turn and keeps the result."""
+    """Measure both one after the other and store the result."""
     with tempfile.TemporaryDirectory() as folder:
         now = datetime.now(UTC)
         make_authority(Path(folder) / "ca", _PASSPHRASES, load_profiles(), now - timedelta(days=1))
@@ -71,17 +71,17 @@ def measure() -> None:
         paths = [b64encode(request(authority.issuer("test-ec"), 1 + number)).decode() for number in range(CERTIFICATES)]
         with _ours(authority, keys, now) as port:
             _wait_for(port, paths[0])
-            (ours,) = in_processes(1, _ask, port, paths)
+            (ours,) = in_processes(1, _query, port, paths)
         with _openssl(authority, keys, now, Path(folder)) as port:
             _wait_for(port, paths[0])
-            (theirs,) = in_processes(1, _ask, port, paths)
+            (theirs,) = in_processes(1, _query, port, paths)
     keep("ocsp", ours.rate, "answers/s", "openssl ocsp -multi 2", theirs.rate)
     keep("ocsp-p99", ours.p99, "ms", "the aim", MOST_MS)
 
 
 @contextmanager
 def _ours(authority: Authority, keys: Mapping[str, SigningKey], now: datetime) -> Iterator[int]:
-    """Responders whose answers are signed before anybody asks."""
+    """Run responders whose answers are signed before the first request."""
     issuer, port = authority.issuer("test-ec"), free_port()
     standings = Standings()
     for number in range(CERTIFICATES):
@@ -103,7 +103,7 @@ def _ours(authority: Authority, keys: Mapping[str, SigningKey], now: datetime) -
 
 @contextmanager
 def _openssl(authority: Authority, keys: Mapping[str, SigningKey], now: datetime, folder: Path) -> Iterator[int]:
-    """OpenSSL's own responder on an index of the same certificates, with a key of the same kind. It makes itself the leader of a process group."""
+    """Run OpenSSL's responder on the same certificates, with a key of the same kind, in its own process group."""
     issuer, port = authority.issuer("test-ec"), free_port()
     theirs: Signer = signer(issuer, keys[issuer.id], now)
     for name, der in (("ca", issuer.certificate_der), ("responder", theirs.certificate_der)):
@@ -143,7 +143,7 @@ def _processes(work: Callable[[], None], count: int) -> Iterator[None]:
 
 
 def _wait_for(port: int, path: str) -> None:
-    """Waits until a question is answered; OpenSSL's responder takes a connection without one amiss."""
+    """Wait until a request is answered; OpenSSL's responder does not accept a connection without one."""
     until = time.monotonic() + 30
     while True:
         try:
@@ -156,43 +156,43 @@ def _wait_for(port: int, path: str) -> None:
             return
 
 
-def _ask(port: int, paths: Sequence[str]) -> Found:
-    """Asks over some connections at once, each with one question at a time."""
-    questions = [f"GET /{quote(path, safe='')} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode() for path in paths]
+def _query(port: int, paths: Sequence[str]) -> Speed:
+    """Send requests over several connections, each with one request at a time."""
+    requests = [f"GET /{quote(path, safe='')} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode() for path in paths]
     waiting = selectors.DefaultSelector()
     number = 0
 
-    def ask(client: socket.socket | None) -> None:
+    def send(client: socket.socket | None) -> None:
         nonlocal number
         if client is None:
             client = socket.create_connection((HOST, port))
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client.sendall(questions[number % len(questions)])
+        client.sendall(requests[number % len(requests)])
         number += 1
         waiting.register(client, selectors.EVENT_READ, [time.perf_counter(), b""])
 
     for _ in range(CONNECTIONS):
-        ask(None)
-    took: list[float] = []
-    began = time.perf_counter()
-    while (now := time.perf_counter()) < began + SECONDS:
+        send(None)
+    times: list[float] = []
+    started = time.perf_counter()
+    while (now := time.perf_counter()) < started + SECONDS:
         for key, _ in waiting.select(timeout=1):
-            client, (asked, before) = key.fileobj, key.data
+            client, (sent, before) = key.fileobj, key.data
             assert isinstance(client, socket.socket)
             part = client.recv(65_536)
             whole = key.data[1] = before + part
             if part and not _is_whole(whole):
                 continue
             assert b"200 OK" in whole[:20], whole[:200]
-            if now > began + 1:
-                took.append(time.perf_counter() - asked)
+            if now > started + 1:
+                times.append(time.perf_counter() - sent)
             waiting.unregister(client)
             ends = not part or (b"keep-alive" not in whole.lower() and whole.startswith(b"HTTP/1.0"))
             if ends:
                 client.close()
-            ask(None if ends else client)
-    took.sort()
-    return Found(len(took) / (SECONDS - 1), took[int(len(took) * 0.99)] * 1000)
+            send(None if ends else client)
+    times.sort()
+    return Speed(len(times) / (SECONDS - 1), times[int(len(times) * 0.99)] * 1000)
 
 
 def _is_whole(answer: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""How many signatures a second this machine makes with a key of a kind, on all its cores and with nothing else to do."""
+"""Raw signatures a second of this machine with a kind of key, on all its cores."""
 
 import os
 from functools import partial
@@ -12,7 +12,7 @@ TO_BE_SIGNED = bytes(900)
 
 
 def rate(family: str) -> float:
-    """Signatures a second over all cores: `rsa` is RSA 4096 with SHA-512, `ec` is P-384 with SHA-384."""
+    """Return the signatures a second of all cores: `rsa` is RSA 4096 with SHA-512, `ec` is P-384 with SHA-384."""
     rates: list[float] = in_processes(os.cpu_count() or 1, _sign, family)
     return sum(rates)
 

@@ -1,7 +1,7 @@
-"""`python -m bench.registers`: 80,000 organisations from a file to the topic, in memory, and searched for the closest names.
+"""`python -m bench.registers`: 80,000 organisations loaded from a file to the topic, in memory, and searched by name.
 
-Loading is held against the same rows read by Python's csv module and produced as they are; changes that come one by one, against those that come 500
-at once.
+Loading is compared with the same rows read by Python's csv module and produced unchanged; single changes with batches
+of 500.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from servicecert_cli.connections import kafka
 from servicecert_cli.registers import loading
 from servicecert_cli.registers.changes import Changes
 from servicecert_cli.registers.reading import read_register
-from servicecert_cli.stand.parts import opened_place
+from servicecert_cli.stand.parts import open_place
 from servicecert_cli.stand.progress import silent
 from servicecert_intake.domain.registers.snapshot import NO_REGISTERS, Registers, Unit, apply
 from servicecert_intake.domain.rules.unit import suggested
@@ -48,25 +48,25 @@ _TYPED = (
 
 
 async def measure() -> None:
-    """Measures everything of the registers."""
+    """Measure everything of the registers."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "organisations.csv"
         path.write_text("\n".join((COLUMNS, *_rows(), "")), encoding="utf-8")
-        async with opened_place(None, silent, apart=True, throughput=False) as place:
+        async with open_place(None, silent, apart=True, throughput=False) as place:
             await topic_creation.create(place.cluster.bootstrap, CATALOGUE, place.cluster.prefix)
             plain = await _plain(path, place.cluster)
-            seconds, found = await _load(path, place.cluster)
-            assert len(found.added) == ROWS
+            seconds, changes = await _load(path, place.cluster)
+            assert len(changes.added) == ROWS
             keep("registers-load", seconds, "s", "csv and produce", plain)
             keep("registers-load-limit", seconds, "s", "limit", 10.0)
-            seconds, found = await _load(path, place.cluster)
-            assert found.unchanged == ROWS
+            seconds, changes = await _load(path, place.cluster)
+            assert changes.unchanged == ROWS
             keep("registers-load-again", seconds, "s", "limit", 10.0)
         _keep_memory_and_times(list(read_register(path)))
 
 
 def _rows() -> list[str]:
-    """Fictitious organisations, each with a long name of its own: so many names as rows."""
+    """Return fictitious organisations, each with its own long name."""
     choose = random.Random(20261124).choice
     ids = [
         f"{number:07}-{check}"
@@ -101,12 +101,12 @@ async def _plain(path: Path, cluster: Cluster) -> float:
 async def _load(path: Path, cluster: Cluster) -> tuple[float, Changes]:
     started = perf_counter()
     with loading.collector_paused():
-        found = await loading.load(cluster, list(read_register(path)), DAY, 100.0)
-    return perf_counter() - started, found
+        changes = await loading.load(cluster, list(read_register(path)), DAY, 100.0)
+    return perf_counter() - started, changes
 
 
 def _keep_memory_and_times(entries: list[RegisterEntry]) -> None:
-    """What a worker keeps in memory: the snapshot, and the index of names once somebody asked for close ones."""
+    """Measure a worker's memory: the snapshot, and the index of names that the first search makes."""
     gc.collect()
     tracemalloc.start()
     registers: Registers = NO_REGISTERS
@@ -134,14 +134,14 @@ def _keep_memory_and_times(entries: list[RegisterEntry]) -> None:
 
 
 def _change(registers: Registers, entries: Sequence[RegisterEntry], at_once: int) -> float:
-    """What a change costs that comes with so many others, in microseconds."""
+    """Return the cost of a change in batches of `at_once`, in microseconds."""
     changes = [(entry.key(), entry) for entry in entries]
     batches = [changes[first : first + at_once] for first in range(0, len(changes), at_once)]
     return _quickest(lambda: [apply(registers, batch) for batch in batches], 3) * 1_000 / len(changes)
 
 
 def _with_county(registers: Registers, entry: RegisterEntry) -> tuple[Registers, Unit]:
-    """The registers with 4,000 units more of one organisation, as a wellbeing services county has them; and one of these."""
+    """Add 4,000 units of one organisation, as a wellbeing services county has; return the registers and one unit."""
     of = entry.entry
     assert isinstance(of, Organisation)
     units = []
@@ -155,7 +155,7 @@ def _with_county(registers: Registers, entry: RegisterEntry) -> tuple[Registers,
 
 
 def _quickest(call: Callable[[], object], calls: int = 20) -> float:
-    """The processor time in milliseconds of the quickest of some calls, which the machine's other work lengthens least."""
+    """Return the processor time in milliseconds of the quickest call, which other load on the machine affects least."""
     spent = []
     for _ in range(calls):
         before = thread_time()

@@ -1,4 +1,4 @@
-"""A measurement as it is kept: `var/bench/NAME.json`, and as a line to read."""
+"""Stores a measurement in `var/bench/NAME.json`, and prints it as a line."""
 
 import json
 import os
@@ -11,7 +11,7 @@ FOLDER = Path("var/bench")
 
 
 def keep(name: str, value: float, unit: str, against: str, reference: float) -> None:
-    """Writes a value in its unit (per second, ms, s, MB) to its file and says it, beside a reference: measured in the same run, or a limit set before."""
+    """Write and print a value in its unit (per second, ms, s, MB), with a reference from the same run, or a limit."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     ratio = value / reference
     content = {
@@ -28,11 +28,11 @@ def keep(name: str, value: float, unit: str, against: str, reference: float) -> 
 
 
 def percentiles(values: Iterable[float]) -> dict[str, float]:
-    """The median, and what one value of a hundred exceeds."""
+    """Return the median and the 99th percentile."""
     hundredths = quantiles(values, n=100)
     return {"p50": hundredths[49], "p99": hundredths[98]}
 
 
 def _commit() -> str:
-    asked = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return asked.stdout.strip() or "unknown"
+    result = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return result.stdout.strip() or "unknown"

@@ -1,9 +1,10 @@
-"""An SMTP server that accepts everything, fast, and forgets it: what benchmarks hand their mails to.
+"""A fast SMTP server for benchmarks that accepts and discards all mails.
 
     python bench/smtp_sink.py [--port N] [--certificate PEM --key PEM]
 
-Prints `port N` once it listens and, when it is ended by SIGTERM or SIGINT, `accepted N`. It speaks EHLO, HELO, MAIL, RCPT, DATA, RSET, NOOP, QUIT
-and PIPELINING (RFC 2920), with a certificate STARTTLS (RFC 3207) too, and keeps no more of a mail than the last bytes that tell its end.
+Prints `port N` once it listens and `accepted N` when SIGTERM or SIGINT ends it. It supports EHLO, HELO, MAIL, RCPT,
+DATA, RSET, NOOP, QUIT, PIPELINING (RFC 2920) and, with a certificate, STARTTLS (RFC 3207). Of a mail it keeps only the
+last bytes, to find its end.
 """
 
 import argparse
@@ -29,7 +30,7 @@ _REPLIES = {
 
 
 class Sink(asyncio.Protocol):
-    """One client's connection. All connections of a process count into one list of a single number."""
+    """One client's connection. `accepted` is a list with one number, the count of all connections."""
 
     def __init__(self, accepted: list[int], tls: ssl.SSLContext | None = None) -> None:
         self._accepted = accepted
@@ -40,7 +41,7 @@ class Sink(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        # What is encrypted from here on is the same conversation: it was greeted.
+        # The encrypted part of a session follows its greeting.
         if self._starting is None:
             self._transport.write(b"220 sink ESMTP\r\n")
 
@@ -55,8 +56,8 @@ class Sink(asyncio.Protocol):
             self._transport.close()
 
     def _take_command(self, answer: bytearray) -> bool:
-        line, found, rest = self._buffer.partition(b"\r\n")
-        if not found:
+        line, line_end, rest = self._buffer.partition(b"\r\n")
+        if not line_end:
             return False
         verb = line[:4].upper()
         if verb == b"STAR" and self._tls is not None:
@@ -68,7 +69,7 @@ class Sink(asyncio.Protocol):
             self._buffer = rest
             return True
         answer += _REPLIES.get(verb, b"500 5.5.2 Unknown\r\n")
-        # The content's end may follow at once, so the line end before it is kept.
+        # The end of the content may follow at once, so the line end before it stays.
         self._in_content = verb == b"DATA"
         self._buffer = b"\r\n" + rest if self._in_content else rest
         return True
@@ -79,8 +80,8 @@ class Sink(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def _take_content(self, answer: bytearray) -> bool:
-        _, found, rest = self._buffer.partition(_END)
-        if not found:
+        _, end, rest = self._buffer.partition(_END)
+        if not end:
             self._buffer = self._buffer[-len(_END) :]
             return False
         self._buffer, self._in_content = rest, False
@@ -90,7 +91,7 @@ class Sink(asyncio.Protocol):
 
 
 async def serve(port: int, tls: ssl.SSLContext | None) -> None:
-    """Listens until the process is told to end."""
+    """Listen until SIGTERM or SIGINT."""
     loop, accepted, ended = asyncio.get_running_loop(), [0], asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
@@ -102,8 +103,8 @@ async def serve(port: int, tls: ssl.SSLContext | None) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Accepts every mail and forgets it.")
-    parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
+    parser = argparse.ArgumentParser(description="Accepts and discards every mail.")
+    parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free port")
     parser.add_argument("--certificate", type=Path, help="offers STARTTLS with this certificate")
     parser.add_argument("--key", type=Path, help="the certificate's key")
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""The whole system as it is measured: all parts on this machine, one worker of each service, mails to a sink that accepts everything."""
+"""The measured system: all parts on this machine, one worker of each service, and a mail sink."""
 
 import asyncio
 import multiprocessing
@@ -25,7 +25,7 @@ SINK = Path(__file__).with_name("smtp_sink.py")
 
 @asynccontextmanager
 async def measured_system() -> AsyncIterator[System]:
-    """A system that is tuned for throughput, not for a quick start."""
+    """Run the measured system, with mails to the sink."""
     async with mail_sink() as (port, _):
         mail = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(port)}
         with tempfile.TemporaryDirectory(prefix="servicecert-bench-") as folder:
@@ -35,7 +35,7 @@ async def measured_system() -> AsyncIterator[System]:
 
 @asynccontextmanager
 async def mail_sink(*arguments: str) -> AsyncIterator[tuple[int, int]]:
-    """A mail server that accepts everything, as a process of its own: its port and its process id."""
+    """Run a mail server that accepts everything; yield its port and its process id."""
     sink = await asyncio.create_subprocess_exec(sys.executable, str(SINK), *arguments, stdout=asyncio.subprocess.PIPE)
     try:
         assert sink.stdout is not None
@@ -47,7 +47,7 @@ async def mail_sink(*arguments: str) -> AsyncIterator[tuple[int, int]]:
 
 @contextmanager
 def own_schema(service: str, migrations: Path) -> Iterator[tuple[str, str]]:
-    """A database server with a service's schema: the URLs of the service's role and of the administrator."""
+    """Run a database server with a service's schema; yield the URLs of the service's role and the administrator."""
     postgres = Postgres()
     postgres.start()
     try:
@@ -58,36 +58,38 @@ def own_schema(service: str, migrations: Path) -> Iterator[tuple[str, str]]:
         postgres.stop()
 
 
-async def each_says(system: System, names: Iterable[str], wanted: Callable[[Samples], bool], seconds: float) -> None:
-    """Waits until the numbers of each of these workers are as wanted. Raises TimeoutError."""
+async def all_reach(
+    system: System, names: Iterable[str], is_reached: Callable[[Samples], bool], seconds: float
+) -> None:
+    """Wait until the metrics of all these workers satisfy the condition. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
         async for _ in backoff(longest=0.5):
-            if all([wanted(await system.metrics(name)) for name in names]):
+            if all([is_reached(await system.metrics(name)) for name in names]):
                 return
 
 
 def in_processes(count: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
-    """What so many new processes return that do the same work at once; it may be a coroutine's."""
+    """Run the same work in `count` new processes at once, and return their results; `work` may be a coroutine."""
     with multiprocessing.get_context("spawn").Pool(count) as pool:
-        return pool.starmap(_worked, [(work, arguments)] * count, chunksize=1)
+        return pool.starmap(_call, [(work, arguments)] * count, chunksize=1)
 
 
-def _worked(work: Callable[..., Any], arguments: Sequence[Any]) -> Any:
-    came = work(*arguments)
-    return asyncio.run(came) if asyncio.iscoroutine(came) else came
+def _call(work: Callable[..., Any], arguments: Sequence[Any]) -> Any:
+    result = work(*arguments)
+    return asyncio.run(result) if asyncio.iscoroutine(result) else result
 
 
 def rate_of(act: Callable[[], object], seconds: float = 3.0) -> float:
-    """How often a second this process acts."""
-    acted, started = 0, perf_counter()
-    while (passed := perf_counter() - started) < seconds:
+    """Return how often a second this process can call `act`."""
+    calls, started = 0, perf_counter()
+    while (elapsed := perf_counter() - started) < seconds:
         act()
-        acted += 1
-    return acted / passed
+        calls += 1
+    return calls / elapsed
 
 
 def certificate(issuer: str, serial: int, issued_at: datetime, **more: Any) -> Certificate:
-    """A valid certificate as the revoker knows it."""
+    """Return a valid certificate as the revoker stores it."""
     facts = {
         "issuer": issuer,
         "serial": f"{serial:032x}",
@@ -106,14 +108,14 @@ def certificate(issuer: str, serial: int, issued_at: datetime, **more: Any) -> C
 
 
 def memory(system: System) -> dict[str, float]:
-    """The resident memory of each worker in MB."""
+    """Return the resident memory of each worker in MB."""
     return {
         name: max(each.memory_info().rss for each in family(child.pid)) / 1e6 for name, child in system.children.items()
     }
 
 
 def cpu_seconds(system: System) -> dict[str, float]:
-    """The processor time that each part has used since its start."""
+    """Return the processor time of each part since its start, in seconds."""
     pids = {name: child.pid for name, child in system.children.items() if child.alive}
     if system.parts.kafka is not None:
         pids["kafka"] = system.parts.kafka.pid
@@ -122,15 +124,15 @@ def cpu_seconds(system: System) -> dict[str, float]:
     return {name: sum(_used(each) for each in family(pid)) for name, pid in pids.items()}
 
 
-def say_where_time_goes(before: dict[str, float], after: dict[str, float], count: int, what: str) -> None:
-    """Says the processor time of each part between two looks, in milliseconds for each of so many."""
+def print_cpu_times(before: dict[str, float], after: dict[str, float], count: int, what: str) -> None:
+    """Print the processor time of each part between two measurements, in milliseconds for each of `count` items."""
     spent = {name: (after[name] - before[name]) / count * 1000 for name in after}
-    told = ", ".join(f"{name} {milliseconds:.2f}" for name, milliseconds in spent.items())
-    print(f"  processor ms {what}: {told}, in all {sum(spent.values()):.2f}", flush=True)
+    parts = ", ".join(f"{name} {milliseconds:.2f}" for name, milliseconds in spent.items())
+    print(f"  processor ms {what}: {parts}, in all {sum(spent.values()):.2f}", flush=True)
 
 
 def family(pid: int) -> list[psutil.Process]:
-    """A process and all that it started."""
+    """Return a process and all its descendants."""
     process = psutil.Process(pid)
     return [process, *process.children(recursive=True)]
 

@@ -1,4 +1,4 @@
-"""The whole way, from the event that is produced to the mail that is handed over: as fast as it goes, and at fixed rates."""
+"""The whole system, from a produced event to the mail that is handed over: at full speed, and at fixed rates."""
 
 import asyncio
 import tempfile
@@ -14,7 +14,7 @@ from servicecert_schemas.topics import NOTIFICATIONS, SERVICES
 from bench import load, raw_signing
 from bench.mail_window import watched_window
 from bench.results import keep, percentiles
-from bench.stand import cpu_seconds, each_says, measured_system, memory, say_where_time_goes
+from bench.stand import all_reach, cpu_seconds, measured_system, memory, print_cpu_times
 
 BACKLOG = {"ec": 8_000, "rsa": 5_000}
 CA_KEYS = {"ec": "p384", "rsa": "rsa4096"}
@@ -26,7 +26,7 @@ PATIENCE = 600.0
 
 
 async def measure() -> None:
-    """Measures everything of the whole way, in one system."""
+    """Measure everything in one system."""
     raw = {family: raw_signing.rate(family) for family in CA_KEYS}
     async with measured_system() as system:
         with tempfile.TemporaryDirectory() as folder:
@@ -38,7 +38,7 @@ async def measure() -> None:
             used = cpu_seconds(system)
             speed = await _backlog(system, csrs[family], BACKLOG[family])
             keep(f"whole-way-{key}", speed, "per second", f"raw {key} signing", raw[family])
-            say_where_time_goes(used, cpu_seconds(system), BACKLOG[family], "a certificate")
+            print_cpu_times(used, cpu_seconds(system), BACKLOG[family], "a certificate")
         async with watched_window(system):
             await _latency(system, csrs["ec"], 50)
         await _latency(system, csrs["ec"], 200)
@@ -46,20 +46,20 @@ async def measure() -> None:
 
 
 async def _backlog(system: System, csrs: list[str], count: int) -> float:
-    """Certificates a second, from the first application sent to the last mail handed over. Returns when nothing is left to do."""
+    """Return the certificates a second, from the first application to the last mail, when no worker has a lag."""
     records = load.records(count, csrs)
     await publish(system.cluster, load.opening())
     async with kafka.producer(system.cluster) as producer, load.watching(system.cluster, NOTIFICATIONS) as watch:
         started = perf_counter()
         await send(producer, system.cluster, records)
         await watch.until(count, PATIENCE)
-        # An OCSP responder reads no topic.
-        await each_says(system, SERVICES, lambda each: not each.get("servicecert_consumer_lag_messages", 1), PATIENCE)
-        return count / (max(watch.came.values()) - started)
+        # The OCSP responder has no consumer group, so no lag.
+        await all_reach(system, SERVICES, lambda each: not each.get("servicecert_consumer_lag_messages", 1), PATIENCE)
+        return count / (max(watch.seen_at.values()) - started)
 
 
 async def _latency(system: System, csrs: list[str], rate: int) -> None:
-    """Milliseconds from an application's sending to the event that its mail is handed over, at a steady rate."""
+    """Measure the milliseconds from sending an application to its event `mail handed over`, at a steady rate."""
     records = load.records(rate * LATENCY_SECONDS, csrs)
     sent: dict[bytes, float] = {}
     async with kafka.producer(system.cluster) as producer, load.watching(system.cluster, NOTIFICATIONS) as watch:
@@ -71,7 +71,7 @@ async def _latency(system: System, csrs: list[str], rate: int) -> None:
                 system.cluster.prefix + record.topic, value=record.value, key=record.key, headers=record.headers
             )
         await watch.until(len(records), PATIENCE)
-    for name, value in percentiles((watch.came[key] - at) * 1000 for key, at in sent.items()).items():
+    for name, value in percentiles((watch.seen_at[key] - at) * 1000 for key, at in sent.items()).items():
         keep(f"latency-{rate}-{name}", value, "ms", "limit at 50/s", LATENCY_LIMITS[name])
 
 

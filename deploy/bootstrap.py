@@ -1,9 +1,8 @@
-"""Makes the virtual environment `.venv` of this checkout and installs what `requirements.lock` pins, and ourselves.
+"""Makes the virtual environment `.venv` of this checkout with the packages of `requirements.lock` and this project.
 
     python3 deploy/bootstrap.py
 
-Two at once do not disturb each other. What is there already is not done again: `.venv/.ready` is as old as the last
-time. Uses the standard library only.
+Two runs at once are safe. Does nothing if `.venv/.ready` is newer than its inputs. Uses the standard library only.
 """
 
 import fcntl
@@ -22,43 +21,43 @@ OURS = ("-e", "schemas", "-e", ".")
 
 
 def run(otherwise: str, *command: str | Path) -> None:
-    """Runs a step in the checkout; when it fails, shows what it said and ends with the sentence `otherwise`."""
-    done = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if done.returncode != 0:
-        sys.exit(f"{done.stdout}\nsetup: {otherwise}")
+    """Run a step in the checkout; if it fails, print its output and exit with the sentence `otherwise`."""
+    result = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if result.returncode != 0:
+        sys.exit(f"{result.stdout}\nsetup: {otherwise}")
 
 
 def works() -> bool:
-    """Whether there is an environment with a pip that runs."""
+    """Return whether there is an environment with a working pip."""
     return PYTHON.exists() and subprocess.run([*PIP, "--version"], capture_output=True).returncode == 0
 
 
 def ready() -> bool:
-    """Whether all that the environment is made of is older than it."""
+    """Return whether the environment is newer than all its inputs."""
     return READY.exists() and all(path.stat().st_mtime <= READY.stat().st_mtime for path in INPUTS)
 
 
 def install() -> None:
-    """The locked packages, each checked by its hash, and our own two in place."""
+    """Install the locked packages, each checked by its hash, and our own two in place."""
     if not works():
         run(
-            "Python's module venv did not work; on Debian and Ubuntu, `apt-get install python3-venv` brings it.",
+            "Python's module venv does not work: on Debian and Ubuntu run `apt-get install python3-venv`.",
             *(sys.executable, "-m", "venv", "--clear", VENV),
         )
     run(
-        "The locked packages could not be installed; is there a network? Then run `make setup` again.",
+        "The locked packages could not be installed: check the network, then run `make setup` again.",
         *(*PIP, "install", "--require-hashes", "-r", LOCK),
     )
     run(
-        "This checkout could not be installed into .venv.",
+        "This checkout could not be installed into .venv: see the output above.",
         *(*PIP, "install", "--no-deps", "--no-build-isolation", *OURS),
     )
 
 
 def main() -> None:
-    """Does what is left to do, one process at a time."""
-    with (CHECKOUT / "pyproject.toml").open() as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)
+    """Make the environment unless it is ready, one process at a time."""
+    with (CHECKOUT / "pyproject.toml").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         if not ready():
             print("setup: installing the locked packages into .venv (a minute the first time)", flush=True)
             install()

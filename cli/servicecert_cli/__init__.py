@@ -1,1 +1,1 @@
-"""The command `servicecert`: everything an operator, a developer of the e-service or a newcomer does with the services."""
+"""The command `servicecert`, for operators, developers of the e-service, and newcomers."""

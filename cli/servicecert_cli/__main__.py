@@ -1,4 +1,4 @@
-"""`python -m servicecert_cli` is the command `servicecert`: how the services are started as processes of the same Python."""
+"""`python -m servicecert_cli` is the command `servicecert`: it starts services with the same Python."""
 
 from .main import main
 

@@ -1,10 +1,10 @@
-"""Foreseeable faults, each one sentence on standard error and an exit code of sysexits.h."""
+"""Expected errors: one sentence on standard error, and an exit code of sysexits.h."""
 
 import click
 
 
 class UserError(Exception):
-    """A fault in one sentence that says what is wrong and the way out."""
+    """An error in one sentence: what is wrong, and what to do."""
 
     def __init__(self, sentence: str, exit_code: int = 1) -> None:
         super().__init__(sentence)
@@ -12,11 +12,11 @@ class UserError(Exception):
 
 
 def user_error(error: BaseException) -> UserError | None:
-    """What to tell of an error that was to be foreseen, None of any other."""
+    """Return an expected error as a sentence, None for any other."""
     from servicecert_worker.faults import for_operators
 
-    # click tells its own.
+    # click prints its own.
     if isinstance(error, click.ClickException | click.exceptions.Exit):
         return None
-    foreseen = for_operators(error)
-    return None if foreseen is None else UserError(*foreseen)
+    sentence = for_operators(error)
+    return None if sentence is None else UserError(*sentence)

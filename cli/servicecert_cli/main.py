@@ -1,4 +1,4 @@
-"""The group of all commands. A command's module is imported when it is asked for, so that help is quick."""
+"""The group of all commands. A command's module is imported on use, so that help is quick."""
 
 import gc
 import importlib
@@ -17,7 +17,7 @@ SUBJECTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
         "Be the e-service": {
             "submit": "Publish an application, as the e-service would.",
-            "revoke": "Ask for the revocation of a case's certificate.",
+            "revoke": "Request the revocation of a case's certificate.",
             "csr": "Certificate requests, judged without applying.",
             "watch": "Follow a case and print each of its states.",
             "cases": "Granted permits and unfinished matters of a customer account.",
@@ -25,32 +25,32 @@ SUBJECTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "Prepare": {
             "db": "Roles and schemas of the services in PostgreSQL.",
             "topics": "The topics of the catalogue in Kafka.",
-            "registers": "The registers that applications are judged by.",
+            "registers": "The registers that applications are checked against.",
             "ca": "The certificate authority's keys and certificates.",
         },
         "Operate": {
-            "run": "Run one worker of a service until it is told to stop.",
+            "run": "Run one worker of a service until stopped.",
             "crl": "Serve the published CRLs over HTTP.",
-            "ocsp": "Run one OCSP responder until it is told to stop.",
-            "standings": "Hold what OCSP responders are told against the database, and publish what is missing.",
-            "lag": "What the services have not handled yet, in messages and seconds.",
-            "keys": "The keys that applications came with.",
-            "mail": "The mails to customers: how they look, what became of each, sending one again.",
+            "ocsp": "Run one OCSP responder until stopped.",
+            "standings": "Compare the topic of the OCSP responders with the database, and publish what is missing.",
+            "lag": "Show what the services have not handled yet, in messages and seconds.",
+            "keys": "The keys of applications: search, list and block weak or leaked ones.",
+            "mail": "The mails to customers: preview them, look up their state, send one again.",
             "parked": "Records that a service could not handle.",
             "audit": "The record of every decision and signature.",
-            "proposals": "The authority's own revocations, which two operators decide.",
+            "proposals": "Revocations by the authority, which two operators decide.",
             "incident": "Revoke many certificates after an incident.",
             "erase": "Erase the personal data of cases that ended 5 years ago.",
         },
     }
 )
-"""The commands by subject, each with the first sentence of its help."""
+"""The commands by subject, each with the first sentence of its help text."""
 
 SENTENCES = {name: sentence for commands in SUBJECTS.values() for name, sentence in commands.items()}
 
 
 class Commands(click.Group):
-    """Finds commands by name in `servicecert_cli.commands`, and tells foreseeable faults in one sentence."""
+    """Find commands by name in `servicecert_cli.commands`, and print expected errors as one sentence."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(SENTENCES)
@@ -58,9 +58,9 @@ class Commands(click.Group):
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in SENTENCES:
             return None
-        found = importlib.import_module(f"servicecert_cli.commands.{cmd_name}").command
-        assert isinstance(found, click.Command)
-        return found
+        command = importlib.import_module(f"servicecert_cli.commands.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for subject, commands in SUBJECTS.items():
@@ -68,7 +68,7 @@ class Commands(click.Group):
                 formatter.write_dl(list(commands.items()))
 
     def invoke(self, ctx: click.Context) -> object:
-        # What a command imports lives as long as it does: looked through less often, a service starts a sixth sooner.
+        # Imported objects live as long as the process: collected less often, a service starts a sixth sooner.
         gc.set_threshold(20_000, 20, 100)
         try:
             return super().invoke(ctx)
@@ -86,9 +86,9 @@ def main() -> None:
     """Workers that issue and revoke the service certificates of Finnish social welfare and healthcare.
 
     \b
-    Exit codes: 0 done, 1 not achieved, 2 wrong usage, 65 wrong input, 66 an input
-    cannot be read, 69 something does not answer, 70 a part failed, 73 cannot be
-    written, 75 try later, 77 refused, 78 wrong configuration.
+    Exit codes: 0 success, 1 failed, 2 wrong usage, 65 invalid input, 66 input not
+    readable, 69 a server does not answer, 70 a part failed, 73 output not
+    writable, 75 try later, 77 refused, 78 wrong configuration.
     """
 
 

@@ -1,7 +1,7 @@
-"""Real Kafka and real PostgreSQL for one machine, and the processes beside them.
+"""Real Kafka and real PostgreSQL on one machine, and child processes.
 
-All calls block until what they ask for is so; from asyncio use `asyncio.to_thread`. Whatever is started here ends with
-the starting process, however that ends, kill -9 included, and its temporary folders go with it.
+All calls block until they are done; from asyncio use `asyncio.to_thread`. All processes started here end with the
+starting process, even after kill -9, and their temporary folders are deleted.
 
     import os, sys
     from pathlib import Path
@@ -15,7 +15,7 @@ the starting process, however that ends, kill -9 included, and its temporary fol
         intake = Child(command, log=Path("intake.log"), environment=environment)
         intake.pid, intake.alive, intake.returncode    # 128 + n after signal n, None while it runs
         intake.freeze(); intake.thaw()                 # SIGSTOP, SIGCONT
-        intake.kill()                                  # SIGKILL; returns when it and its own children are gone
+        intake.kill()                                  # SIGKILL; returns when it and its own children have ended
         intake.stop(timeout=10)                        # SIGTERM, then SIGKILL; returns the exit status
         intake.said(5)                                 # the last lines of its log
         if parts.kafka and parts.postgres:             # None where the environment named the operator's own
@@ -26,8 +26,8 @@ the starting process, however that ends, kill -9 included, and its temporary fol
             parts.kafka.pid, parts.kafka.log, parts.postgres.pid, parts.postgres.log
 
 Single parts: `Kafka(throughput=False)` and `Postgres(settings={"fsync": "off"})` with `start()`, `bootstrap` or `url`,
-and `stop()`. Benchmarks say `throughput=True`, here or to `start_parts`. What goes wrong is a `DeployError` whose text
-is one sentence for a person: `MissingPart`, `TamperedJar`, `StartFailed`, `TokenMissing`.
+and `stop()`. Benchmarks pass `throughput=True`, here or to `start_parts`. Errors are a `DeployError` with one sentence
+for a person: `MissingPart`, `TamperedJar`, `StartFailed`, `TokenMissing`.
 
 `SoftHsm.prepare(folder)` is a PKCS#11 token in software: `add_token(label, pin, officer_pin)`, `environment`.
 """

@@ -1,8 +1,7 @@
-"""Who runs PostgreSQL, and where that user can reach.
+"""The user that runs PostgreSQL, and folders that this user can enter.
 
-PostgreSQL refuses to run as root. A launcher that is root gives its data folder to `nobody`, a user that every system
-has, so that none need be made. That user cannot look into a checkout below a closed home folder, so the folders used
-here are ones it can reach.
+PostgreSQL refuses to run as root. If the launcher is root, its data folder belongs to `nobody`, a user that every
+system has. That user cannot enter a checkout below a closed home folder, so other folders are used.
 """
 
 import os
@@ -30,7 +29,7 @@ class Account:
 
 
 def unprivileged() -> Account | None:
-    """The account that PostgreSQL must run as, None when ours will do."""
+    """Return the account that PostgreSQL must run as, None if ours is not root."""
     if os.geteuid() != 0:
         return None
     try:
@@ -41,16 +40,16 @@ def unprivileged() -> Account | None:
 
 
 def reachable(path: Path) -> bool:
-    """Whether every user may enter `path` and all folders above it."""
+    """Return whether every user may enter `path` and all folders above it."""
     return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))
 
 
 def run_folder(account: Account | None, purpose: str) -> Path:
-    """Makes an empty folder in the system's temporary folder that belongs to `account` (None: to us) alone."""
+    """Make an empty temporary folder that only `account` (None: we) can enter."""
     candidates = [Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")]
     parent = next((c for c in candidates if account is None or (c.is_dir() and reachable(c.resolve()))), None)
     if parent is None:
-        raise MissingPart("No temporary folder can be entered by the user `nobody`")
+        raise MissingPart("The user `nobody` cannot enter any temporary folder")
     folder = Path(tempfile.mkdtemp(prefix=f"servicecert-{purpose}-", dir=parent))
     if account is not None:
         os.chown(folder, account.uid, account.gid)
@@ -58,7 +57,7 @@ def run_folder(account: Account | None, purpose: str) -> Path:
 
 
 def copy_for_everyone(source: Path, target: Path) -> None:
-    """Copies a tree so that every user can read it and run its programs, whatever umask it was installed under."""
+    """Copy a tree so that every user can read it and run its programs, whatever its umask was."""
     shutil.copytree(source, target)
     for path in (target, *target.rglob("*")):
         mode = path.stat().st_mode

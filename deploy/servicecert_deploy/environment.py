@@ -1,4 +1,4 @@
-"""Kafka and PostgreSQL for one run: the operator's where the environment names them, our own otherwise."""
+"""Kafka and PostgreSQL for one run: those that the environment names, or our own."""
 
 import os
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ DATABASE_URL = "DATABASE_URL"
 
 @dataclass(frozen=True)
 class Parts:
-    """Addresses, and what was started for them: None where the environment named one.
+    """Addresses, and the started servers: None if the environment names one.
 
     `bootstrap` is `host:port[,…]`, `database_url` a PostgreSQL URL of a role that may create schemas and roles.
     """
@@ -35,7 +35,7 @@ class Parts:
         return {KAFKA_BOOTSTRAP_SERVERS: self.bootstrap, DATABASE_URL: self.database_url}
 
     def stop(self) -> None:
-        """Ends what was started, and deletes what it held."""
+        """Stop what was started, and delete its data."""
         for part in (self.kafka, self.postgres):
             if part is not None:
                 part.stop()
@@ -57,11 +57,10 @@ def start_parts(
     settings: Mapping[str, str] = {},
     cache: Path = CACHE,
 ) -> Parts:
-    """Starts what `environment` does not name, both at once, and returns when both answer.
+    """Start what `environment` does not name, both at once, and return when both answer.
 
-    `report` gets a line whenever something begins, from any thread. `throughput` tunes for benchmarks,
-    `settings` are added to PostgreSQL's.
-    Raises MissingPart, TamperedJar, StartFailed; then nothing is left running.
+    `report` gets a line for each step, from any thread. `throughput` tunes for benchmarks, `settings` are added to
+    PostgreSQL's. Raises MissingPart, TamperedJar, StartFailed; then nothing is left running.
     """
     bootstrap, url = environment.get(KAFKA_BOOTSTRAP_SERVERS), environment.get(DATABASE_URL)
     kafka = None if bootstrap else Kafka(throughput=throughput, cache=cache, report=report)

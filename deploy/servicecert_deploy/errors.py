@@ -1,18 +1,18 @@
-"""What can go wrong when parts are started.
+"""Errors of starting parts.
 
 DeployError
-├── MissingPart      something that the machine lacks: a wheel, the network
+├── MissingPart      the machine lacks something: a wheel, the network
 ├── TokenMissing     no SoftHSM2, and none can be fetched
 ├── TamperedJar      a jar whose SHA-256 is not the listed one
-└── StartFailed      a process that ended, or did not answer in time
-    └── PortTaken    another process took the address first
+└── StartFailed      a process ended, or did not answer in time
+    └── PortTaken    another process uses the address
 """
 
 import os
 
 
 class DeployError(Exception):
-    """One sentence for a person: what is wrong and the way out."""
+    """One sentence for a person: what is wrong, and what to do."""
 
     exit_code = os.EX_UNAVAILABLE
 
@@ -32,7 +32,7 @@ class TokenMissing(DeployError):
 
 
 class TamperedJar(DeployError):
-    """A jar in the cache, or fresh from the network, is not the one that was listed."""
+    """A jar in the cache, or a fetched one, is not the listed one."""
 
 
 class StartFailed(DeployError):

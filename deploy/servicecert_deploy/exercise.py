@@ -1,7 +1,6 @@
-"""What a broker does while its start-up cache is made: one record, there and back.
+"""Exercises a broker while its start-up cache is made: produces and consumes one record.
 
-Run as `python -m servicecert_deploy.exercise BOOTSTRAP`, apart from the launcher, for a client has its own event loop
-and its own log.
+Run as `python -m servicecert_deploy.exercise BOOTSTRAP`, a process with its own event loop and log.
 """
 
 import asyncio
@@ -14,7 +13,7 @@ WAIT_SECONDS = 30.0
 
 
 async def exercise(bootstrap: str) -> None:
-    """Creates a topic of 12 partitions, produces a record, consumes it in a group."""
+    """Create a topic of 12 partitions, produce a record, consume it in a group."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:

@@ -1,19 +1,18 @@
-"""Runs one command that ends with its launcher, whatever ends the launcher.
+"""Runs one command that ends with its launcher, however the launcher ends.
 
-A launcher that is killed with -9 can clean up nothing itself, a death signal set by `prctl` belongs to one thread of
-it and is lost when the user changes, and a process group is left by any server that makes its own. So each command
-has this small process between itself and the launcher. It runs from its file alone (`python -I -S guard.py`), imports
-only the standard library, and starts in some 15 ms.
+A launcher killed with -9 cannot clean up; a death signal set by `prctl` belongs to one of its threads and is lost when
+the user changes; a server can leave the process group. So this small process stands between command and launcher. It
+runs from its file alone (`python -I -S guard.py`), imports only the standard library, and starts in some 15 ms.
 
     guard.py END_SIGNAL GRACE ACCOUNT REMOVE COMMAND...
 
-    END_SIGNAL  number of the signal that the command gets first when the launcher is gone
-    GRACE       seconds until SIGKILL follows it
+    END_SIGNAL  number of the signal that the command gets when the launcher has ended
+    GRACE       seconds until SIGKILL follows
     ACCOUNT     `uid:gid` to run the command as, or `-`
-    REMOVE      a folder to remove when the launcher is gone, or `-`
+    REMOVE      a folder to remove when the launcher has ended, or `-`
 
-Standard input is a pipe that the launcher holds: each line is the number of a signal for the command's process group,
-its end means that the launcher is gone. Standard output gets one line: the command's process id, or `cannot run: …`.
+Standard input is a pipe that the launcher holds: each line is the number of a signal for the command's process group;
+its end means that the launcher ended. Standard output gets one line: the command's process id, or `cannot run: …`.
 Standard error is the command's standard output and error. The exit status is the command's, 128 + n after signal n.
 """
 
@@ -32,7 +31,7 @@ ON_LINUX = sys.platform.startswith("linux")
 
 
 def prctl(option: int, value: int) -> None:
-    """Sets a process attribute; only Linux has them."""
+    """Set a process attribute; on Linux only."""
     if ON_LINUX:
         import ctypes
 
@@ -40,7 +39,7 @@ def prctl(option: int, value: int) -> None:
 
 
 def become(account: str) -> None:
-    """Takes the user and group `uid:gid` for good; `-` stays as it is."""
+    """Change to the user and group `uid:gid` for good; `-` changes nothing."""
     if account != "-":
         uid, gid = map(int, account.split(":"))
         os.setgroups([gid])
@@ -49,7 +48,7 @@ def become(account: str) -> None:
 
 
 def spawn(command: list[str], account: str, end_signal: int) -> int:
-    """Starts the command as leader of its own session. Returns its process id; raises OSError when it cannot run."""
+    """Start the command as leader of its own session. Return its process id; raise OSError if it cannot run."""
     read_end, write_end = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -66,8 +65,8 @@ def spawn(command: list[str], account: str, end_signal: int) -> int:
             os.write(write_end, str(error).encode())
         os._exit(127)
     os.close(write_end)
-    with os.fdopen(read_end, "rb") as told:
-        reason = told.read().decode()
+    with os.fdopen(read_end, "rb") as pipe:
+        reason = pipe.read().decode()
     if reason:
         os.waitpid(pid, 0)
         raise OSError(reason)
@@ -75,7 +74,7 @@ def spawn(command: list[str], account: str, end_signal: int) -> int:
 
 
 def reap(pid: int) -> int | None:
-    """Collects every dead child; returns the command's exit status once it is among them."""
+    """Reap every dead child; return the command's exit status once it is among them."""
     while True:
         try:
             dead, status = os.waitpid(-1, os.WNOHANG)
@@ -89,18 +88,18 @@ def reap(pid: int) -> int | None:
 
 
 def children() -> list[int]:
-    """Process ids of the guard's children: what the command left behind comes to the guard, its subreaper."""
-    found = []
+    """Return the guard's child processes. As subreaper it inherits orphans of the command."""
+    pids = []
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             with contextlib.suppress(OSError), open(f"/proc/{entry}/stat") as stat:
                 if int(stat.read().rpartition(")")[2].split()[1]) == os.getpid():
-                    found.append(int(entry))
-    return found
+                    pids.append(int(entry))
+    return pids
 
 
 def sweep() -> None:
-    """Kills what the command left behind, and what that leaves behind in turn."""
+    """Kill all orphans of the command, and their orphans in turn."""
     while ON_LINUX and (left := children()):
         for pid in left:
             with contextlib.suppress(ProcessLookupError):
@@ -110,7 +109,7 @@ def sweep() -> None:
 
 
 def watch(pid: int, end_signal: int, grace: float) -> tuple[int, bool]:
-    """Passes signals on until the command ends. Returns its exit status, and whether the launcher is gone."""
+    """Pass signals on until the command ends. Return its exit status, and whether the launcher has ended."""
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake)

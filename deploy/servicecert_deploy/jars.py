@@ -1,7 +1,7 @@
-"""Apache Kafka's own jars, fetched once from the central Maven repository and checked against `SHA256SUMS`.
+"""Apache Kafka's jars, fetched once from the central Maven repository and checked against `SHA256SUMS`.
 
-`jgo` knows the repository's address and fetches single artifacts; which ones, in which versions, is the list's to say:
-a line is a digest and a path in Maven's layout, `group/parts/artifact/version/artifact-version.jar`.
+`jgo` knows the repository's address and fetches artifacts. A line of the list is a digest and a path in Maven's layout,
+`group/parts/artifact/version/artifact-version.jar`.
 """
 
 import hashlib
@@ -34,20 +34,20 @@ class Jar:
 
 
 def read_list(path: Path = LISTED) -> list[Jar]:
-    """The jars in their order on the class path."""
+    """Return the jars in their order on the class path."""
     return [Jar(*line.split()) for line in path.read_text().splitlines()]
 
 
 def check(jar: Jar, file: Path, way_out: str) -> None:
-    """Raises TamperedJar when the file's SHA-256 is not the listed one."""
+    """Raise TamperedJar if the file's SHA-256 is not the listed one."""
     with file.open("rb") as content:
-        found = hashlib.file_digest(content, "sha256").hexdigest()
-    if found != jar.sha256:
-        raise TamperedJar(f"{file} is not the listed jar (SHA-256 {found[:16]}…, not {jar.sha256[:16]}…): {way_out}.")
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    if digest != jar.sha256:
+        raise TamperedJar(f"{file} is not the listed jar (SHA-256 {digest[:16]}…, not {jar.sha256[:16]}…): {way_out}.")
 
 
 def fetch(missing: list[Jar], cache: Path) -> None:
-    """Brings the jars into the cache, each only after its check, so that a broken run leaves nothing half there."""
+    """Fetch the jars, and move each into the cache only after its check, so that none is incomplete."""
     try:
         from jgo.maven import MavenContext
     except ImportError:
@@ -56,16 +56,16 @@ def fetch(missing: list[Jar], cache: Path) -> None:
     def fetch_one(context: MavenContext, jar: Jar) -> None:
         group, artifact, version = jar.coordinate
         file = context.project(group, artifact).at_version(version).artifact().resolve()
-        check(jar, file, "what the network delivered was thrown away; try again, or from another network")
+        check(jar, file, "it was not kept; try again, or from another network")
         target = cache / jar.path
         target.parent.mkdir(parents=True, exist_ok=True)
         file.replace(target)
 
     try:
-        for broken_off in cache.glob("arriving-*"):
-            shutil.rmtree(broken_off)
-        with tempfile.TemporaryDirectory(prefix="arriving-", dir=cache) as arriving:
-            context = MavenContext(repo_cache=Path(arriving), local_repos=[], timeout=60)
+        for interrupted in cache.glob("arriving-*"):
+            shutil.rmtree(interrupted)
+        with tempfile.TemporaryDirectory(prefix="arriving-", dir=cache) as folder:
+            context = MavenContext(repo_cache=Path(folder), local_repos=[], timeout=60)
             with ThreadPoolExecutor(FETCHERS) as pool:
                 list(pool.map(fetch_one, [context] * len(missing), missing))
     except (OSError, RuntimeError) as error:
@@ -73,9 +73,9 @@ def fetch(missing: list[Jar], cache: Path) -> None:
 
 
 def class_path(cache: Path, report: Report, listed: Path = LISTED) -> str:
-    """Java's class path of checked jars below `cache`, those that are missing fetched first.
+    """Return Java's class path of checked jars below `cache`; missing ones are fetched first.
 
-    The caller holds the cache's lock. Raises MissingPart without network and TamperedJar when a digest differs.
+    The caller holds the cache's lock. Raises MissingPart without network, TamperedJar if a digest differs.
     """
     jars = read_list(listed)
     missing = [jar for jar in jars if not (cache / jar.path).exists()]
@@ -83,5 +83,5 @@ def class_path(cache: Path, report: Report, listed: Path = LISTED) -> str:
         report(f"fetching Kafka's jars ({len(missing)} of {len(jars)}, 45 MB in all, once)")
         fetch(missing, cache)
     for jar in jars:
-        check(jar, cache / jar.path, "delete it, and the next start fetches it anew")
+        check(jar, cache / jar.path, "delete it, and the next start fetches it again")
     return os.pathsep.join(str(cache / jar.path) for jar in jars)

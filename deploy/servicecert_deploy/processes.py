@@ -1,7 +1,7 @@
-"""A child process that ends with us, whatever ends us.
+"""A child process that ends with this process, however that ends.
 
-Kafka, PostgreSQL and our own services are all run by `Child`. Every call blocks until what it asks for is so;
-from asyncio, call them by `asyncio.to_thread`. No thread owns the child, so any thread may start it and end.
+Kafka, PostgreSQL and our own services run as a `Child`. Every call blocks until it is done; from asyncio use
+`asyncio.to_thread`. No thread owns the child, so the thread that starts it may end.
 """
 
 import os
@@ -23,9 +23,9 @@ PAUSE = 0.02
 class Child:
     """One running command, watched by `guard.py`.
 
-    `log` gets the command's standard output and error, appended. `end_signal` is what the command gets when this
-    process is gone, SIGKILL following after `grace` seconds; then `remove`, a folder, is deleted. `environment` is the
-    whole environment of the command, this process's own when None. Raises StartFailed when the command cannot be run.
+    The command's output is appended to `log`. When this process ends, the command gets `end_signal`, then SIGKILL after
+    `grace` seconds, and the folder `remove` is deleted. `environment` is the command's whole environment; None is that
+    of this process. Raises StartFailed if the command cannot be run.
     """
 
     def __init__(
@@ -54,16 +54,16 @@ class Child:
                 start_new_session=True,
                 bufsize=0,
             )
-        told = self._told()
-        if not told.isdigit():
+        line = self._first_line()
+        if not line.isdigit():
             self._end()
-            raise StartFailed(f"{self.name} did not start: {told or 'its guard ended at once'}.")
-        self.pid = int(told)
+            raise StartFailed(f"{self.name} did not start: {line or 'its guard ended at once'}.")
+        self.pid = int(line)
 
-    def _told(self) -> str:
+    def _first_line(self) -> str:
         assert self._guard.stdout is not None
-        with self._guard.stdout as said:
-            return said.readline().decode().strip()
+        with self._guard.stdout as output:
+            return output.readline().decode().strip()
 
     @property
     def returncode(self) -> int | None:
@@ -75,7 +75,7 @@ class Child:
         return self.returncode is None
 
     def send(self, number: signal.Signals) -> None:
-        """Sends a signal to the command's process group. A command that has ended gets nothing."""
+        """Send a signal to the command's process group, unless the command has ended."""
         assert self._guard.stdin is not None
         if self.alive:
             try:
@@ -84,7 +84,7 @@ class Child:
                 self._guard.wait()
 
     def wait(self, timeout: float | None = None) -> int:
-        """Waits for its end; returns the exit status. Raises TimeoutError when it still runs after `timeout` s."""
+        """Wait for its end; return the exit status. Raises TimeoutError if it still runs after `timeout` s."""
         try:
             self._guard.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -97,12 +97,12 @@ class Child:
         return self._guard.wait()
 
     def kill(self) -> int:
-        """SIGKILL, and returns when it is gone, its own children included."""
+        """Send SIGKILL; return the exit status when it and its own children have ended."""
         self.send(signal.SIGKILL)
         return self.wait()
 
     def stop(self, timeout: float = 10.0, number: signal.Signals = signal.SIGTERM) -> int:
-        """Asks it to end by signal `number`, frozen or not; kills it after `timeout` seconds."""
+        """Stop it with signal `number`, frozen or not; kill it after `timeout` seconds. Return the exit status."""
         self.send(number)
         self.thaw()
         try:
@@ -111,7 +111,7 @@ class Child:
             return self.kill()
 
     def freeze(self) -> None:
-        """SIGSTOP: it stands still but keeps its connections. Returns when it does."""
+        """Send SIGSTOP: it stops but keeps its connections. Return when it has stopped."""
         import psutil
 
         self.send(signal.SIGSTOP)
@@ -120,17 +120,17 @@ class Child:
                 time.sleep(PAUSE)
 
     def thaw(self) -> None:
-        """SIGCONT: it goes on."""
+        """Send SIGCONT: it goes on."""
         self.send(signal.SIGCONT)
 
     def said(self, lines: int = 3) -> str:
-        """The last lines of its log."""
+        """Return the last lines of its log."""
         with self.log.open("rb") as log:
             log.seek(max(0, os.fstat(log.fileno()).st_size - 8192))
             return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])
 
     def await_ready(self, ready: Callable[[], bool], timeout: float) -> None:
-        """Polls `ready` until it is true. Raises StartFailed when the command ends or `timeout` seconds pass first."""
+        """Poll `ready` until it is true. Raises StartFailed if the command ends or `timeout` seconds pass first."""
         deadline = time.monotonic() + timeout
         while not ready():
             if not self.alive:

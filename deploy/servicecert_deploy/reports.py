@@ -1,4 +1,4 @@
-"""Telling whoever waits what is being done now."""
+"""Progress of a start, as lines of text."""
 
 from collections.abc import Callable
 
@@ -6,4 +6,4 @@ Report = Callable[[str], None]
 
 
 def silent(line: str) -> None:
-    """For callers that wait without being told."""
+    """Discard the line."""

@@ -1,4 +1,4 @@
-"""A server on this machine that keeps its address and what it holds until it is stopped: what the broker and the database have in common."""
+"""The common base of the broker and the database: a server that keeps its address and data until it is stopped."""
 
 import shutil
 import signal
@@ -17,12 +17,12 @@ STOP_SECONDS = 10.0
 
 
 class Server(ABC):
-    """Its address and what it holds are kept over `kill` and `restart` until `stop`. Every call blocks until what it asks for is so."""
+    """A server whose address and data survive `kill` and `restart` until `stop`. Every call blocks until it is done."""
 
     NAME: ClassVar[str]
     END_SIGNAL: ClassVar[signal.Signals] = signal.SIGTERM
     PORT_TAKEN: ClassVar[str]
-    """What its log says where another process took its port first."""
+    """Text in its log if another process uses its port."""
 
     def __init__(self, report: Report, choose_port: FreePort) -> None:
         self._report = report
@@ -42,28 +42,28 @@ class Server(ABC):
 
     @property
     def log(self) -> Path:
-        """What the server says."""
+        """Path of the server's log."""
         return self._home() / "server.log"
 
     def restart(self) -> None:
-        """The same address, the same content: stops it first if it runs. Returns when it answers again."""
+        """Start it again with the same address and data; stop it first if it runs. Return when it answers."""
         if self.alive:
             self._running().stop(STOP_SECONDS, self.END_SIGNAL)
         self._spawn()
 
     def kill(self) -> None:
-        """SIGKILL to the server and its children; its address and content stay for `restart`."""
+        """Send SIGKILL to the server and its children; its address and data stay for `restart`."""
         self._running().kill()
 
     def freeze(self) -> None:
-        """It stands still with its connections open, until `thaw`."""
+        """Stop it with its connections open, until `thaw`."""
         self._running().freeze()
 
     def thaw(self) -> None:
         self._running().thaw()
 
     def stop(self) -> None:
-        """Ends it and deletes its content. Harmless when it does not run."""
+        """Stop it and delete its data. Does nothing if it does not run."""
         if self._child is not None:
             self._child.stop(STOP_SECONDS, self.END_SIGNAL)
             self._child = None
@@ -73,22 +73,22 @@ class Server(ABC):
 
     @abstractmethod
     def _prepare(self) -> None:
-        """Fills the new folder with what an empty server needs."""
+        """Fill the new folder for an empty server."""
 
     @abstractmethod
     def _choose_ports(self) -> None:
-        """Chooses the ports that the next process listens on."""
+        """Choose the ports that the next process listens on."""
 
     @abstractmethod
     def _process(self) -> Child:
-        """Runs the server's process."""
+        """Start the server's process."""
 
     @abstractmethod
     def _answers(self) -> bool:
-        """Whether the server serves clients."""
+        """Return whether the server serves clients."""
 
     def _start_in(self, folder: Path) -> None:
-        """Starts an empty server in a new folder. A port that another process takes meanwhile is chosen anew."""
+        """Start an empty server in a new folder. If another process takes a port meanwhile, choose another."""
         self._folder = folder
         try:
             self._prepare()

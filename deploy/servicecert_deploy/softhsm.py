@@ -1,7 +1,7 @@
-"""SoftHSM2, the software PKCS#11 token of demo, tests and benchmarks: the system's where it is installed, else fetched.
+"""SoftHSM2, the software PKCS#11 token of demo, tests and benchmarks: the installed one, or a fetched one.
 
-It is fetched from the package sources that the machine's apt is configured with, into a cache of the checkout: apt
-checks the package against the signed list of its source, and neither needs root nor changes the system.
+It is fetched from the machine's apt sources into a cache of the checkout: apt checks the package against the signed
+list of its source, needs no root and does not change the system.
 """
 
 import os
@@ -25,7 +25,7 @@ _INITIALIZER = Path(__file__).with_name("token_initializer.py")
 
 
 def _installed() -> Path | None:
-    """Where distributions put it."""
+    """Return the library of an installed package."""
     places = [
         *Path("/usr/lib").glob(f"{platform.machine()}-linux-*/softhsm/{LIBRARY}"),
         *(Path(lib) / "softhsm" / LIBRARY for lib in ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/opt/homebrew/lib")),
@@ -38,58 +38,58 @@ def _fetched(cache: Path) -> Path | None:
 
 
 def find_library(cache: Path = CACHE, report: Report = silent) -> Path:
-    """The path of SoftHSM2's library, fetched at the first call on a machine that has none. Raises TokenMissing."""
-    found = _installed() or _fetched(cache)
-    if found is None:
+    """Return the path of SoftHSM2's library, fetched at the first call if not installed. Raises TokenMissing."""
+    library = _installed() or _fetched(cache)
+    if library is None:
         with locked(cache, report):
-            found = _fetched(cache)
-            if found is None:
+            library = _fetched(cache)
+            if library is None:
                 report("fetching SoftHSM2 (10 MB of package lists, once)")
                 _fetch(cache)
-                found = _fetched(cache)
-    if found is None:
-        raise TokenMissing(f"The package {PACKAGE} holds no {LIBRARY}: install SoftHSM2 yourself.")
-    return found
+                library = _fetched(cache)
+    if library is None:
+        raise TokenMissing(f"The package {PACKAGE} has no {LIBRARY}: install SoftHSM2 yourself.")
+    return library
 
 
 def _fetch(cache: Path) -> None:
-    """Bring the package into the cache, whole or not at all."""
+    """Fetch the package into the cache, complete or not at all."""
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-        raise TokenMissing("There is no SoftHSM2, and without apt none can be fetched: install the package softhsm2.")
+        raise TokenMissing("SoftHSM2 is missing, and cannot be fetched without apt: install the package softhsm2.")
     with tempfile.TemporaryDirectory(prefix="arriving-", dir=cache) as name:
-        arriving = Path(name)
+        temporary = Path(name)
         for folder in ("lists/partial", "archives/partial"):
-            (arriving / folder).mkdir(parents=True)
+            (temporary / folder).mkdir(parents=True)
         apt = [
-            *("apt-get", "--quiet", "--quiet", "-o", f"Dir::State={arriving}", "-o", f"Dir::Cache={arriving}"),
+            *("apt-get", "--quiet", "--quiet", "-o", f"Dir::State={temporary}", "-o", f"Dir::Cache={temporary}"),
             *("-o", "Dir::State::status=/var/lib/dpkg/status", "-o", "Acquire::Languages=none"),
             *("-o", "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false", "-o", "APT::Sandbox::User="),
             *("-o", "Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false", "-o", "Acquire::Retries=3"),
         ]
-        _run([*apt, "update"], arriving)
-        _run([*apt, "download", PACKAGE], arriving)
-        (package,) = arriving.glob("*.deb")
-        _run(["dpkg-deb", "--extract", str(package), str(arriving / "package")], arriving)
-        (arriving / "package").replace(cache / "package")
+        _run([*apt, "update"], temporary)
+        _run([*apt, "download", PACKAGE], temporary)
+        (package,) = temporary.glob("*.deb")
+        _run(["dpkg-deb", "--extract", str(package), str(temporary / "package")], temporary)
+        (temporary / "package").replace(cache / "package")
 
 
 def _run(command: list[str], folder: Path) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
-        raise TokenMissing(f"SoftHSM2 could not be fetched ({said}): install the package softhsm2, or try again.")
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if result.returncode:
+        reason = (result.stderr.strip().splitlines() or ["no error message"])[-1]
+        raise TokenMissing(f"SoftHSM2 could not be fetched ({reason}): install the package softhsm2, or try again.")
 
 
 @dataclass(frozen=True)
 class SoftHsm:
-    """Tokens in a folder of their own. `environment` is what a process needs to find them."""
+    """Tokens in their own folder. A process finds them with `environment`."""
 
     module: Path
     folder: Path
 
     @classmethod
     def prepare(cls, folder: Path, cache: Path = CACHE, report: Report = silent) -> "SoftHsm":
-        """Make the folder, readable by its owner alone, with no token in it. Raises TokenMissing."""
+        """Make the folder, readable by its owner alone, without a token. Raises TokenMissing."""
         module = find_library(cache, report)
         (folder / "tokens").mkdir(parents=True, mode=0o700, exist_ok=True)
         settings = f"directories.tokendir = {folder / 'tokens'}\nobjectstore.backend = file\nlog.level = ERROR\n"
@@ -98,16 +98,13 @@ class SoftHsm:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The library for whoever opens keys, and the library's own configuration."""
-        return {
-            "SOFTHSM2_CONF": str(self.folder / "softhsm2.conf"),
-            "SERVICECERT_PKCS11_MODULE": str(self.module),
-        }
+        """The settings of the library for our services, and the library's own configuration."""
+        return {"SOFTHSM2_CONF": str(self.folder / "softhsm2.conf"), "SERVICECERT_PKCS11_MODULE": str(self.module)}
 
     def add_token(self, label: str, pin: str, officer_pin: str) -> Path:
-        """Make an empty token; returns its folder. The PINs go through a pipe, never through arguments."""
+        """Make an empty token, and return its folder. The PINs go through a pipe, never through arguments."""
         before = set((self.folder / "tokens").iterdir())
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-I", "-S", str(_INITIALIZER), str(self.module), label],
             input=f"{officer_pin}\n{pin}\n",
             env={**os.environ, **self.environment},
@@ -115,7 +112,7 @@ class SoftHsm:
             text=True,
             check=False,
         )
-        made = set((self.folder / "tokens").iterdir()) - before
-        if done.returncode or len(made) != 1:
-            raise DeployError(f"SoftHSM2 made no token {label}: {done.stderr.strip()}")
-        return made.pop()
+        tokens = set((self.folder / "tokens").iterdir()) - before
+        if result.returncode or len(tokens) != 1:
+            raise DeployError(f"SoftHSM2 made no token {label}: {result.stderr.strip()}")
+        return tokens.pop()

@@ -1,4 +1,4 @@
-"""Makes an empty token in SoftHSM2, in a process of its own: the library's state belongs to the whole process.
+"""Makes an empty token in SoftHSM2, as a separate process: the library's state belongs to the whole process.
 
     python -I -S token_initializer.py LIBRARY LABEL
 
@@ -13,18 +13,18 @@ SECURITY_OFFICER = 0
 SERIAL_AND_READ_WRITE = 4 | 2
 
 
-class Refused(Exception):
-    """A function that said no."""
+class CryptokiError(Exception):
+    """A function of the library failed."""
 
 
 def call(cryptoki: ctypes.CDLL, name: str, *arguments: object) -> None:
-    """Call one function of the library; raises Refused unless it answers CKR_OK."""
+    """Call one function of the library. Raises CryptokiError unless it returns CKR_OK."""
     if result := getattr(cryptoki, name)(*arguments):
-        raise Refused(f"{name} said {result:#x}")
+        raise CryptokiError(f"{name} returned {result:#x}")
 
 
 def main(library: str, label: str, officer_pin: bytes, pin: bytes) -> None:
-    """Initialise the token and its user's PIN; raises Refused."""
+    """Initialise the token and its user's PIN. Raises CryptokiError."""
     cryptoki = ctypes.CDLL(library)
     count, session = ctypes.c_ulong(), ctypes.c_ulong()
     call(cryptoki, "C_Initialize", None)
@@ -44,5 +44,5 @@ if __name__ == "__main__":
     first, second = sys.stdin.buffer.read().splitlines()
     try:
         main(sys.argv[1], sys.argv[2], first, second)
-    except Refused as refused:
-        sys.exit(str(refused))
+    except CryptokiError as error:
+        sys.exit(str(error))

@@ -1,4 +1,4 @@
-"""The drill of an incident, small: whoever runs `make drill` sees the same with a hundred thousand certificates."""
+"""The drill of an incident, small: `make drill` runs it with a hundred thousand certificates."""
 
 import os
 import subprocess
@@ -15,4 +15,4 @@ def test_D2_D4_incident_is_carried_out_whole_though_a_revoker_dies_on_the_way(pa
         command, cwd=CHECKOUT, env={**os.environ, **own}, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1].startswith("40 certificates are revoked and told in ")
+    assert done.stdout.splitlines()[-1].startswith("40 certificates are revoked and published in ")

@@ -1,4 +1,4 @@
-"""The command as a person uses it: in this process where that is enough, as a process of its own where it lives on."""
+"""The command, run in this process."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def servicecert() -> Servicecert:
 
 @pytest.fixture
 def free_port() -> int:
-    """A port that nobody listens at."""
+    """A free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -59,9 +59,9 @@ def empty_cluster(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clu
 
 async def _delete_topics(cluster: Cluster) -> None:
     async with kafka.admin(cluster) as admin:
-        there = [name for name in await admin.list_topics() if name.startswith(cluster.prefix)]
-        if there:
-            await admin.delete_topics(there)
+        names = [name for name in await admin.list_topics() if name.startswith(cluster.prefix)]
+        if names:
+            await admin.delete_topics(names)
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def test_B6_each_service_can_be_given_a_folder_that_holds_its_own_key_alone(serv
 
 
 @pytest.fixture
-def kept(admin_url, keys, tmp_path):
+def exported(admin_url, keys, tmp_path):
     """Intake's schema with a case's rows, signed; the file holds the checkpoint that was exported."""
     (url,) = database.prepare(admin_url, {"intake": database.new_password()}).values()
     database.migrate(url, "intake", [toy.MIGRATIONS])
@@ -68,12 +68,12 @@ async def _record(url, keys):
     return payload
 
 
-def test_B6_verify_says_that_nothing_was_changed_or_what_was(servicecert, kept, keys, admin_url):
-    command = ("audit", "verify", "--keys", keys, "--exported", kept, "--service", "intake")
+def test_B6_verify_says_that_nothing_was_changed_or_what_was(servicecert, exported, keys, admin_url):
+    command = ("audit", "verify", "--keys", keys, "--exported", exported, "--service", "intake")
     good = servicecert(*command)
     assert good.exit_code == 0, good.output
     assert good.stdout.splitlines()[1].split() == ["intake", "1", "4", "4", "1", "0"]
-    assert good.stdout.endswith("Nothing was changed, taken away or put elsewhere.\n")
+    assert good.stdout.endswith("No row was changed, deleted, moved or forged.\n")
     do(partial(_tamper, admin_url))
     bad = servicecert(*command)
     assert bad.exit_code == 1
@@ -89,7 +89,7 @@ async def _tamper(url):
     await connection.close()
 
 
-def test_B6_show_tells_a_case_s_life_in_80_columns(servicecert, kept):
+def test_B6_show_tells_a_case_s_life_in_80_columns(servicecert, exported):
     shown = servicecert("audit", "show", CASE).stdout
     assert max(map(len, shown.splitlines())) <= 80
     first, *rest = (line.strip() for line in shown.splitlines())
@@ -97,28 +97,28 @@ def test_B6_show_tells_a_case_s_life_in_80_columns(servicecert, kept):
     assert rest[:3] == [
         "publishes certificate.refused: code n1",
         "intends act",
-        "wakes for wake: 2026-11-24T12:00:00.200000Z",
+        "sets deadline wake: 2026-11-24T12:00:00.200000Z",
     ]
     assert "result of act" in rest[3]
     assert [row["service"] for row in json.loads(servicecert("audit", "show", CASE, "--json").stdout)] == ["intake"] * 3
     assert "is parked: wrong-schema" in shown
 
 
-def test_what_is_not_there_is_told(servicecert, kept, keys, tmp_path):
+def test_what_is_not_there_is_told(servicecert, exported, keys, tmp_path):
     verify = ("audit", "verify", "--keys", keys, "--exported")
     (tmp_path / "other").write_text("{}\n")
-    for command, code, said in (
-        (("audit", "show", "3A:F0"), 1, "Nothing is recorded of 3A:F0"),
+    for command, code, sentence in (
+        (("audit", "show", "3A:F0"), 1, "Nothing is recorded about 3A:F0"),
         ((*verify, tmp_path / "nothing"), 66, "cannot be read"),
-        ((*verify, tmp_path / "other"), 65, "something else than checkpoints"),
+        ((*verify, tmp_path / "other"), 65, "does not hold checkpoints"),
     ):
         done = servicecert(*command)
         assert done.exit_code == code
-        assert said in one_sentence(done.stderr)
+        assert sentence in one_sentence(done.stderr)
 
 
-def test_B6_what_was_exported_can_be_kept_elsewhere(servicecert, cluster, kept):
-    checkpoint = AuditCheckpoint.model_validate_json(kept.read_bytes())
+def test_B6_what_was_exported_can_be_kept_elsewhere(servicecert, cluster, exported):
+    checkpoint = AuditCheckpoint.model_validate_json(exported.read_bytes())
     record = to_record(checkpoint, source="/intake", id=uuid4(), time=NOW)
 
     async def publish():
@@ -126,4 +126,4 @@ def test_B6_what_was_exported_can_be_kept_elsewhere(servicecert, cluster, kept):
             await send(producer, cluster, [record])
 
     asyncio.run(publish())
-    assert servicecert("audit", "export").stdout.encode() == kept.read_bytes()
+    assert servicecert("audit", "export").stdout.encode() == exported.read_bytes()

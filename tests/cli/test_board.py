@@ -9,7 +9,7 @@ ROW = Row("intake", 1, 2, restarts=3, handled=1_000, messages=12_345, oldest=6.5
 
 
 class Worker:
-    """A process that has not ended, until somebody says so."""
+    """A process that runs until `end` is called."""
 
     alive = True
     returncode: int | None = None
@@ -23,7 +23,7 @@ class Worker:
 
 
 class Workers:
-    """Two workers of intake, whose numbers are given."""
+    """Two workers of intake with given metrics."""
 
     workers = processes = ("intake", "intake-2")
 
@@ -52,7 +52,7 @@ def test_a_rate_is_what_came_since_the_last_look():
     rates = Rates()
     assert rates.of(ROW, 10.0) == 0
     assert rates.of(replace(ROW, handled=1_050), 12.0) == 25
-    assert rates.of(replace(ROW, handled=0), 13.0) == 0, "a worker began anew"
+    assert rates.of(replace(ROW, handled=0), 13.0) == 0, "a worker restarted"
 
 
 def test_the_board_fits_80_columns():
@@ -90,7 +90,7 @@ def test_who_lives_is_left_alone(supervisor):
 
 def test_what_has_died_starts_at_once_and_is_counted(supervisor):
     supervisor._system.children["intake"].end(137)
-    assert supervisor.look() == ["intake was ended by signal 9 and starts again at once."]
+    assert supervisor.look() == ["intake was ended by signal 9 and restarts at once."]
     assert supervisor._system.children["intake"].alive
     assert supervisor.restarts == {"intake": 1}
 
@@ -104,9 +104,9 @@ def test_what_dies_again_soon_waits_longer_each_time_and_is_told_once(supervisor
         clock[0] += 5
         supervisor.look()
     assert lines == [
-        "intake ended with status 78 (intake: set X) and starts again at once.",
-        "intake ended with status 78 (intake: set X) and starts again in 2 s.",
-        "intake ended with status 78 (intake: set X) and starts again in 4 s.",
+        "intake ended with status 78 (intake: set X) and restarts at once.",
+        "intake ended with status 78 (intake: set X) and restarts in 2 s.",
+        "intake ended with status 78 (intake: set X) and restarts in 4 s.",
     ]
     assert supervisor.restarts == {"intake": 3}
 
@@ -114,5 +114,5 @@ def test_what_dies_again_soon_waits_longer_each_time_and_is_told_once(supervisor
 def test_what_worked_for_a_while_starts_at_once_again(supervisor, clock):
     for _ in range(3):
         supervisor._system.children["intake-2"].end(70, '{"event": "a line of its log"}')
-        assert supervisor.look() == ["intake-2 ended with status 70 and starts again at once."]
+        assert supervisor.look() == ["intake-2 ended with status 70 and restarts at once."]
         clock[0] += 60

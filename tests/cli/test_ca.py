@@ -7,7 +7,8 @@ from cryptography import x509
 
 def test_a_dry_run_makes_nothing(servicecert, tmp_path):
     shown = servicecert("ca", "init", tmp_path / "ca", "--dry-run").stdout
-    assert "4 roots and 4 issuing CAs" in shown
+    assert "4 roots in" in shown
+    assert "4 issuing CAs in" in shown
     assert list(tmp_path.iterdir()) == []
 
 

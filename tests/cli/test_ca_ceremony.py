@@ -62,16 +62,16 @@ def test_B5_a_second_generation_takes_over_at_its_date_and_the_first_stays(servi
 
 
 def test_B5_the_protocol_says_who_when_and_the_fingerprints(servicecert, ca):
-    said = servicecert("ca", "request", ca, "test-ec", "--operator", "Wilma Vahti").stdout
+    output = servicecert("ca", "request", ca, "test-ec", "--operator", "Wilma Vahti").stdout
     (kept,) = (ca / "protocols").glob("*-request.txt")
-    assert kept.read_text().strip() in said
-    assert "Operator:    Wilma Vahti" in said
+    assert kept.read_text().strip() in output
+    assert "Operator:    Wilma Vahti" in output
     signed = servicecert("ca", "root", "sign", ca.with_name("ca.offline"), ca / "requests" / "test-ec-2.csr").stdout
 
     def public_key(text):
         return next(line for line in text.splitlines() if "public key SHA-256" in line)
 
-    assert public_key(said) == public_key(signed)
+    assert public_key(output) == public_key(signed)
     for fact in ("EC P-384", "serial:", "valid:", "certificate SHA-256:", "Generation 2"):
         assert fact in signed
 

@@ -1,4 +1,4 @@
-"""What operators see and may ask of issuing."""
+"""The operators' commands on issuing."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ insert into certificates (key, version, state, issuer, application, findings)
 values (%s, 1, 'stopped', 'test-ec', '{"type": "test-server"}', '["pkix.a", "pkix.b"]')
 """
 INTENDED = """
-insert into certificates (key, version, state, issuer, serial, tbs, profile, profile_version, partition, not_before, not_after, key_sha256,
-                          business_id, "grant", begun_at, sign_by)
-values (%s, 1, 'intended', 'test-ec', '4a01', '\\x4a01', 'test-server', 1, 0, now(), now() + interval '1 day', repeat('a', 64),
-        '0204819-8', '{}', now() - interval '3 hours', now() + interval '1 day')
+insert into certificates (key, version, state, issuer, serial, tbs, profile, profile_version, partition, not_before,
+                          not_after, key_sha256, business_id, "grant", begun_at, sign_by)
+values (%s, 1, 'intended', 'test-ec', '4a01', '\\x4a01', 'test-server', 1, 0, now(),
+        now() + interval '1 day', repeat('a', 64), '0204819-8', '{}', now() - interval '3 hours',
+        now() + interval '1 day')
 """
 ORDER = """
 insert into intents (id, key, kind, data, owner, since)
@@ -38,14 +39,15 @@ values (gen_random_uuid(), %s, 'sign', '{"issuer": "test-ec", "tbs": "SgE="}', 0
 
 AUDITED = """
 insert into audit (chain, seq, at, key, entry, hash)
-select gen_random_uuid(), 1, now(), key, json_build_object('intents', json_build_array(json_build_object('kind', 'sign', 'facts',
+select gen_random_uuid(), 1, now(), key,
+       json_build_object('intents', json_build_array(json_build_object('kind', 'sign', 'facts',
        json_build_object('issuer', issuer, 'tbs_sha256', encode(sha256(tbs), 'hex')))))::text, sha256('')
 from certificates
 """
 
 
 @pytest.fixture
-def books(database_url: str, monkeypatch: pytest.MonkeyPatch):
+def issuer_tables(database_url: str, monkeypatch: pytest.MonkeyPatch):
     """The issuer's tables, as an administrator; the environment names them."""
     monkeypatch.setenv("DATABASE_URL", database_url)
     (url,) = database.prepare(database_url, {"issuer": database.new_password()}).values()
@@ -55,21 +57,21 @@ def books(database_url: str, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_B2_operators_see_what_waits_and_why_and_can_act(
-    servicecert: Callable[..., Result], books: psycopg.Connection, authority: Path
+    servicecert: Callable[..., Result], issuer_tables: psycopg.Connection, authority: Path
 ) -> None:
     assert servicecert("ca", "status").stdout.splitlines() == [
         "0 applications are refused.",
         "0 applications are stopped.",
     ]
     stopped, waiting, refused = (str(uuid4()) for _ in range(3))
-    books.execute(STOPPED, [stopped])
-    books.execute(INTENDED, [waiting])
-    books.execute(ORDER, [waiting])
-    books.execute(
+    issuer_tables.execute(STOPPED, [stopped])
+    issuer_tables.execute(INTENDED, [waiting])
+    issuer_tables.execute(ORDER, [waiting])
+    issuer_tables.execute(
         "insert into certificates (key, version, state, refusal) values (%s, 1, 'refused', 'validity')", [refused]
     )
-    books.execute(INTENDED.replace("test-ec", "production-rsa"), [str(uuid4())])
-    books.execute(
+    issuer_tables.execute(INTENDED.replace("test-ec", "production-rsa"), [str(uuid4())])
+    issuer_tables.execute(
         "update certificates set state = 'issued', certificate = 'x', ended_at = now() where issuer = 'production-rsa'"
     )
     shown = servicecert("ca", "status", "--ca-dir", authority).stdout
@@ -79,34 +81,36 @@ def test_B2_operators_see_what_waits_and_why_and_can_act(
     assert "1 applications are refused: 1 validity." in shown
     assert f"  {stopped}" in shown
     assert "pkix.a, pkix.b" in shown
-    told = json.loads(servicecert("ca", "status", "--json").stdout)
-    assert (told["refused"], [each["key"] for each in told["stopped"]]) == ({"validity": 1}, [stopped])
+    report = json.loads(servicecert("ca", "status", "--json").stdout)
+    assert (report["refused"], [each["key"] for each in report["stopped"]]) == ({"validity": 1}, [stopped])
 
     assert servicecert("ca", "retry").exit_code == 2
     assert one_sentence(servicecert("ca", "retry", waiting).stderr).startswith(
         f"servicecert: The case {waiting} is not"
     )
-    assert "1 applications are tried anew." in servicecert("ca", "retry", stopped).stdout
+    assert "1 applications are tried again." in servicecert("ca", "retry", stopped).stdout
     assert json.loads(servicecert("ca", "retry", "--all", "--json").stdout) == {"retried": 1}
-    assert books.execute("select key, kind, at <= now() from deadlines").fetchall() == [(stopped, "retry", True)]
+    assert issuer_tables.execute("select key, kind, at <= now() from deadlines").fetchall() == [
+        (stopped, "retry", True)
+    ]
 
     assert "add --yes" in servicecert("ca", "void", waiting, "--reason", "lost").stdout
-    assert books.execute("select count(*) from unwanted").fetchone() == (0,)
+    assert issuer_tables.execute("select count(*) from unwanted").fetchone() == (0,)
     assert servicecert("ca", "void", stopped, "--reason", "lost", "--yes").exit_code == 1
-    assert "given up" in servicecert("ca", "void", waiting, "--reason", "lost", "--yes").stdout
+    assert "Gave up the intent" in servicecert("ca", "void", waiting, "--reason", "lost", "--yes").stdout
     assert json.loads(servicecert("ca", "void", waiting, "--reason", "gone", "--yes", "--json").stdout) == {
         "void": waiting
     }
-    assert books.execute("select key, reason from unwanted").fetchall() == [(waiting, "gone")]
-    told = [
+    assert issuer_tables.execute("select key, reason from unwanted").fetchall() == [(waiting, "gone")]
+    report = [
         (key, json.loads(entry)["happened"])
-        for key, entry in books.execute(
+        for key, entry in issuer_tables.execute(
             "select key, entry from audit natural join audit_chains where seq > 1 order by at"
         )
     ]
-    (login,) = books.execute("select session_user::text").fetchone() or ("",)
+    (login,) = issuer_tables.execute("select session_user::text").fetchone() or ("",)
     # B6: whatever changes what happens is in the audit, and what changes nothing is not.
-    assert told == [
+    assert report == [
         (stopped, {"command": "ca retry", "facts": {"operator": login}}),
         (stopped, {"command": "ca retry", "facts": {"operator": login}}),
         (waiting, {"command": "ca void", "facts": {"operator": login, "reason": "lost"}}),
@@ -115,38 +119,40 @@ def test_B2_operators_see_what_waits_and_why_and_can_act(
 
 
 def test_B2_books_that_do_not_agree_are_told_and_end_with_1(
-    servicecert: Callable[..., Result], books: psycopg.Connection
+    servicecert: Callable[..., Result], issuer_tables: psycopg.Connection
 ) -> None:
     waiting = str(uuid4())
-    books.execute(INTENDED, [waiting])
-    books.execute(ORDER, [waiting])
+    issuer_tables.execute(INTENDED, [waiting])
+    issuer_tables.execute(ORDER, [waiting])
     done = servicecert("ca", "reconcile")
     assert done.exit_code == 1
     assert f"{waiting} has a serial number, but the audit has no record of its intent" in done.stdout
-    books.execute(AUDITED)
+    issuer_tables.execute(AUDITED)
     done = servicecert("ca", "reconcile")
     assert (done.exit_code, done.stdout.splitlines()) == (
         0,
         ["test-ec: 1 allocated = 0 issued + 0 void + 1 open", "0 differences."],
     )
-    books.execute("delete from intents")
+    issuer_tables.execute("delete from intents")
     done = servicecert("ca", "reconcile")
     assert done.exit_code == 1
     assert f"{waiting} is intended, and no act is open" in done.stdout
     done = servicecert("ca", "reconcile", "--json")
     assert done.exit_code == 1
-    told = json.loads(done.stdout)
-    assert [each["what"] for each in told["differences"]] == ["never-finished"]
-    assert told["published"] is None
+    report = json.loads(done.stdout)
+    assert [each["what"] for each in report["differences"]] == ["never-finished"]
+    assert report["published"] is None
 
 
 def test_B2_D4_published_ends_are_compared_and_what_is_void_is_revoked(
-    servicecert: Callable[..., Result], books: psycopg.Connection, empty_cluster: Cluster
+    servicecert: Callable[..., Result], issuer_tables: psycopg.Connection, empty_cluster: Cluster
 ) -> None:
     case = uuid4()
-    books.execute(INTENDED, [str(case)])
-    books.execute(AUDITED)
-    books.execute("update certificates set state = 'voided', refusal = 'x', ended_at = now() - interval '25 hours'")
+    issuer_tables.execute(INTENDED, [str(case)])
+    issuer_tables.execute(AUDITED)
+    issuer_tables.execute(
+        "update certificates set state = 'voided', refusal = 'x', ended_at = now() - interval '25 hours'"
+    )
     until = datetime(2090, 1, 1, tzinfo=UTC)
     void = CertificateVoided(
         case_id=case, issuer="test-ec", serial="4a01", serial_decimal="18945", code="x", not_after=until
@@ -157,7 +163,7 @@ def test_B2_D4_published_ends_are_compared_and_what_is_void_is_revoked(
     done = servicecert("ca", "reconcile", "--published")
     assert (done.exit_code, done.stdout.splitlines()[1:]) == (
         1,
-        ["1 ends of cases are published.", f"{case} has been void for 24 hours, but is not revoked", "1 differences."],
+        ["1 results of cases are published.", f"{case} has been void for 24 hours, but is not revoked", "1 differences."],
     )
     revoked = StandingChanged(issuer="test-ec", serial="4a01", standing=Standing.REVOKED, not_after=until)
     do(lambda: publish(empty_cluster, revoked))

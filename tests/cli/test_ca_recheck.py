@@ -18,8 +18,8 @@ from servicecert_worker.storage import database
 Servicecert = Callable[..., Result]
 
 INSERT = """
-insert into certificates (key, version, state, issuer, serial, tbs, profile, profile_version, partition, not_before, not_after,
-                          key_sha256, "grant", certificate)
+insert into certificates (key, version, state, issuer, serial, tbs, profile, profile_version, partition, not_before,
+                          not_after, key_sha256, "grant", certificate)
 values ($1, 2, 'issued', $2, '4a01', 'x', 'server', 1, 0, $3, $4, repeat('0', 64), '{}', 'x')
 """
 
@@ -55,9 +55,9 @@ def test_the_stock_is_counted_and_what_is_bad_is_named(servicecert: Servicecert,
     assert "1 checked, 1 of them bad" in bad.stderr
     as_json = servicecert("ca", "recheck", authority, "--json")
     assert as_json.exit_code == 1
-    said = json.loads(as_json.stdout)
-    assert (said["good"], said["bad"]) == (0, 1)
-    assert said["found"][0] | {"issuer": ""} == {
+    report = json.loads(as_json.stdout)
+    assert (report["good"], report["bad"]) == (0, 1)
+    assert report["found"][0] | {"issuer": ""} == {
         "issuer": "",
         "serial": "4a01",
         "case_id": "a",

@@ -96,7 +96,7 @@ def test_E4_a_permit_opens_as_a_decision_and_a_matter_with_what_is_to_be_mended(
     for case_id in (uuid4(), UUID(int=5)):
         done = servicecert("cases", "open", case_id)
         assert done.exit_code == 1
-        assert "Nothing is known" in one_sentence(done.stderr)
+        assert "is unknown" in one_sentence(done.stderr)
 
 
 def test_an_account_or_a_case_is_needed(servicecert):

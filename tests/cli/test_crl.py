@@ -27,11 +27,11 @@ def test_crls_are_served_until_it_is_told_to_stop(tmp_path):
 
 
 def test_a_port_in_use_is_told(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
         done = run_process("crl", "serve", tmp_path, "--host", "127.0.0.1", "--port", port)
     assert done.code == 69
-    assert f"Port {port} is in use" in one_sentence(done.err)
+    assert f"Cannot listen on port {port}" in one_sentence(done.err)
 
 
 @pytest.mark.parametrize("arguments", [("no-such-folder",), ()])

@@ -39,7 +39,7 @@ def test_passwords_are_taken_from_the_environment_and_from_files(servicecert, ad
     monkeypatch.setenv("SERVICECERT_ISSUER_DATABASE_PASSWORD", "from the environment")
     monkeypatch.setenv("SERVICECERT_REVOKER_DATABASE_PASSWORD_FILE", str(secret))
     done = servicecert("db", "prepare")
-    assert "intake, notifier were drawn" in done.stdout
+    assert "New passwords of intake, notifier were not written" in done.stdout
     parts = urlsplit(admin_url)
     name = parts.path[1:]
     for service, password in (("issuer", "from%20the%20environment"), ("revoker", "from%20a%20file")):
@@ -76,7 +76,7 @@ def test_without_a_database_it_says_what_to_set(servicecert, monkeypatch):
     monkeypatch.delenv("DATABASE_URL", raising=False)
     done = servicecert("db", "prepare")
     assert (done.exit_code, done.stdout) == (78, "")
-    assert one_sentence(done.stderr).startswith(f"{FAULT}set DATABASE_URL")
+    assert one_sentence(done.stderr).startswith(f"{FAULT}Set DATABASE_URL")
 
 
 def test_a_database_that_does_not_answer_is_told(servicecert, monkeypatch, free_port):

@@ -121,21 +121,21 @@ def test_a_file_or_a_case_with_its_request_is_needed(servicecert, arguments):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "code", "said"),
+    ("name", "content", "code", "sentence"),
     [
         ("missing.toml", None, 66, "cannot be read"),
-        ("broken.toml", "type = ", 65, "is no TOML"),
-        ("broken.json", "{", 65, "is no JSON"),
+        ("broken.toml", "type = ", 65, "is not TOML"),
+        ("broken.json", "{", 65, "is not JSON"),
         ("wrong.json", '{"type": "other"}', 65, "orderer: field required"),
     ],
 )
-def test_a_file_that_is_no_application_is_told(servicecert, no_broker, tmp_path, name, content, code, said):
+def test_a_file_that_is_no_application_is_told(servicecert, no_broker, tmp_path, name, content, code, sentence):
     path = tmp_path / name
     if content is not None:
         path.write_text(content)
     done = servicecert("submit", path)
     assert done.exit_code == code
-    assert said in one_sentence(done.stderr)
+    assert sentence in one_sentence(done.stderr)
 
 
 @pytest.mark.parametrize(("content", "code"), [(None, 66), (b"x" * 40_000, 65)], ids=["missing", "huge"])
@@ -188,7 +188,7 @@ def test_D2_a_customer_asks_by_the_words_of_a_reason(servicecert, cluster):
 def test_a_case_that_nobody_knows_is_told(servicecert, cluster):
     done = servicecert("revoke", uuid4(), "--serial", "1", "--reason", "key-exposed")
     assert done.exit_code == 1
-    assert "Nothing is known" in one_sentence(done.stderr)
+    assert "is unknown" in one_sentence(done.stderr)
 
 
 def test_a_malformed_request_is_told(servicecert, cluster):
@@ -222,7 +222,7 @@ def test_a_state_that_does_not_come_in_time_is_a_failure(servicecert, cluster):
     do(lambda: publish(cluster, case(case_id, 1)))
     done = servicecert("watch", case_id, "--until", "revoked", "--timeout", 2)
     assert done.exit_code == 1
-    assert "has not come to revoked" in one_sentence(done.stderr)
+    assert "did not reach revoked" in one_sentence(done.stderr)
     silent = servicecert("watch", uuid4(), "--timeout", 0.5)
     assert silent.exit_code == 1
-    assert "Nothing was said" in one_sentence(silent.stderr)
+    assert "No event of the case" in one_sentence(silent.stderr)

@@ -40,11 +40,14 @@ ROWS = f"""
     {certificate(EXPIRED, "0a", "2020-01-01")}
     {certificate(VALID, "0b", "2999-01-01")}
     insert into intake.cases (case_id, version, state, account_id, body) values ('{WITHDRAWN}', 1, 'withdrawn', 'a',
-        '{{"case_id": "{WITHDRAWN}", "entered": [{{"at": "2019-01-01T00:00:00Z"}}], "form": {{"orderer": "Saga Påhittad"}}}}');
+        '{{"case_id": "{WITHDRAWN}", "entered": [{{"at": "2019-01-01T00:00:00Z"}}],
+           "form": {{"orderer": "Saga Påhittad"}}}}');
     insert into issuer.certificates (key, version, state, issuer, application, findings)
         values ('{WITHDRAWN}', 1, 'stopped', 'ca', '{PEOPLE}', '["a"]');
-    insert into notifier.parked (event_id, key, topic, partition, "offset", headers, value, culprit, reason, error, first_at, last_at)
-        values (gen_random_uuid(), '{WITHDRAWN}', 'cases', 0, 0, '[]', 'Saga Påhittad'::bytea, true, 'raised', '-', now(), now());
+    insert into notifier.parked (event_id, key, topic, partition, "offset", headers, value, culprit, reason, error,
+                                 first_at, last_at)
+        values (gen_random_uuid(), '{WITHDRAWN}', 'cases', 0, 0, '[]', 'Saga Påhittad'::bytea, true, 'raised', '-',
+                now(), now());
 """
 
 
@@ -62,7 +65,8 @@ async def everything(url):
     """Every row of every table, as text."""
     connection = await asyncpg.connect(url)
     tables = await connection.fetch(
-        "select format('%I.%I', schemaname, tablename) from pg_tables where schemaname <> 'pg_catalog' and schemaname <> 'information_schema'"
+        "select format('%I.%I', schemaname, tablename) from pg_tables"
+        " where schemaname not in ('pg_catalog', 'information_schema')"
     )
     rows = []
     for (table,) in tables:
@@ -87,18 +91,18 @@ async def audited(url, folder):
 
 
 @pytest.fixture
-def held(admin_url, cluster):
+def database_with_cases(admin_url, cluster):
     for service, url in database.prepare(admin_url, {name: database.new_password() for name in SERVICES}).items():
         database.migrate(url, service, [importlib.import_module(f"servicecert_{service}.service").MIGRATIONS])
     do(partial(run, admin_url, ROWS))
     return admin_url
 
 
-def test_E3_after_erasing_what_is_due_a_search_finds_nobody(servicecert, held, cluster, tmp_path):
-    found = servicecert("erase", "--due", "--dry-run").stdout
-    assert found == f"{EXPIRED}\n{WITHDRAWN}\n2 cases are due.\n"
+def test_E3_after_erasing_what_is_due_a_search_finds_nobody(servicecert, database_with_cases, cluster, tmp_path):
+    due = servicecert("erase", "--due", "--dry-run").stdout
+    assert due == f"{EXPIRED}\n{WITHDRAWN}\n2 cases are due.\n"
     assert servicecert("erase", "--due").stdout == "2 cases are erased.\n"
-    rows = do(partial(everything, held))
+    rows = do(partial(everything, database_with_cases))
     assert {table for table, row in rows if b"Saga" in row or b"saga" in row} == {
         "intake.cases",
         "issuer.certificates",
@@ -106,29 +110,29 @@ def test_E3_after_erasing_what_is_due_a_search_finds_nobody(servicecert, held, c
     }
     assert all(VALID.encode() in row for _, row in rows if b"Saga" in row or b"saga" in row)
     assert do(partial(gone, cluster)) == {EXPIRED, WITHDRAWN}
-    kept = do(partial(run, held, "select certificate from issuer.certificates where serial = '0a'"))
+    kept = do(partial(run, database_with_cases, "select certificate from issuer.certificates where serial = '0a'"))
     assert kept[0]["certificate"] == b"der"
-    verified = do(partial(audited, held, tmp_path / "keys"))
+    verified = do(partial(audited, database_with_cases, tmp_path / "keys"))
     assert (verified.rows, verified.findings) == (3, [])
-    told = json.loads(servicecert("audit", "show", EXPIRED, "--json").stdout)
-    assert [row["entry"]["happened"] for row in told] == [{"command": "erase", "facts": {"operator": "postgres"}}]
+    history = json.loads(servicecert("audit", "show", EXPIRED, "--json").stdout)
+    assert [row["entry"]["happened"] for row in history] == [{"command": "erase", "facts": {"operator": "postgres"}}]
     assert "command erase" in servicecert("audit", "show", EXPIRED).stdout
     assert servicecert("erase", "--due").stdout == "0 cases are erased.\n"
 
 
-def test_E3_what_is_not_due_or_at_work_stays(servicecert, held):
+def test_E3_what_is_not_due_or_at_work_stays(servicecert, database_with_cases):
     done = servicecert("erase", "--case", VALID)
     assert (done.exit_code, "is not due" in one_sentence(done.stderr)) == (1, True)
     assert servicecert("erase").exit_code == 2
     owed = f"insert into notifier.intents values (gen_random_uuid(), '{EXPIRED}', 'mail', '{{}}', null, 1, now())"
-    do(partial(run, held, owed))
+    do(partial(run, database_with_cases, owed))
     assert json.loads(servicecert("erase", "--case", EXPIRED, "--json").stdout) == {
         "cases": [EXPIRED],
         "left": [EXPIRED],
         "erased": 0,
     }
     with pytest.raises(asyncpg.CheckViolationError):
-        do(partial(run, held, """update issuer.certificates set "grant" = '{}' where serial = '0a'"""))
+        do(partial(run, database_with_cases, """update issuer.certificates set "grant" = '{}' where serial = '0a'"""))
 
 
 @pytest.mark.parametrize(
@@ -144,7 +148,7 @@ def test_E3_the_job_erases_at_three_in_the_night_in_helsinki(now, night):
     assert erasing.next_night(now) == night
 
 
-def test_E3_the_job_erases_at_once_and_goes_on(servicecert, held, tmp_path):
+def test_E3_the_job_erases_at_once_and_goes_on(servicecert, database_with_cases, tmp_path):
     command = [sys.executable, "-m", "servicecert_cli", "erase", "--due", "--nightly"]
     job = Child(command, log=tmp_path / "job.log", environment=dict(os.environ))
     job.await_ready(lambda: "2 cases are erased." in job.said(), 60)
@@ -152,7 +156,9 @@ def test_E3_the_job_erases_at_once_and_goes_on(servicecert, held, tmp_path):
     assert servicecert("erase", "--due", "--nightly", "--dry-run").exit_code == 2
 
 
-def test_a_database_in_which_something_is_locked_is_told_as_such_and_not_as_kafka(servicecert, held, monkeypatch):
+def test_a_database_in_which_something_is_locked_is_told_as_such_and_not_as_kafka(
+    servicecert, database_with_cases, monkeypatch
+):
     patient = database.connection_options
 
     def hasty(service):
@@ -160,7 +166,7 @@ def test_a_database_in_which_something_is_locked_is_told_as_such_and_not_as_kafk
         return {**options, "server_settings": {**options["server_settings"], "lock_timeout": "100ms"}}
 
     monkeypatch.setattr(database, "connection_options", hasty)
-    with psycopg.connect(held) as holding:
+    with psycopg.connect(database_with_cases) as holding:
         holding.execute("lock table intake.cases")
         done = servicecert("erase", "--case", EXPIRED)
     assert (done.exit_code, "is locked: try again later" in one_sentence(done.stderr)) == (75, True)

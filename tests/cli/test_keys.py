@@ -36,14 +36,14 @@ def put(url: str, *moduli: int) -> list[str]:
 
 
 def test_A4_keys_that_share_a_prime_are_shown(servicecert, prepared):
-    assert servicecert("keys", "shared-primes").stdout == "0 RSA keys are searched; 0 share a prime.\n"
+    assert servicecert("keys", "shared-primes").stdout == "Searched 0 RSA keys; 0 share a prime.\n"
     prime = weak_keys.strong(1024, seed=21)
     keys = put(prepared, weak_keys.strong(), *(prime * weak_keys.strong(1024, seed=seed) for seed in (22, 23)))
     result = servicecert("keys", "shared-primes", "--json")
     assert result.exit_code == 1
-    told = json.loads(result.stdout)
-    assert told["searched"] == 3
-    assert [sorted(each["key_sha256"] for each in group) for group in told["groups"]] == [sorted(keys[1:])]
+    report = json.loads(result.stdout)
+    assert report["searched"] == 3
+    assert [sorted(each["key_sha256"] for each in group) for group in report["groups"]] == [sorted(keys[1:])]
     shown = servicecert("keys", "shared-primes")
-    assert "3 RSA keys are searched; 2 share a prime." in shown.stdout
+    assert "Searched 3 RSA keys; 2 share a prime." in shown.stdout
     assert f"1       {keys[1][:16]}   none accepted" in shown.stdout

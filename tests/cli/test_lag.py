@@ -39,7 +39,7 @@ def test_a_service_that_was_never_there_is_owed_all(servicecert, three_applicati
 
 def test_what_is_handled_does_not_wait(servicecert, three_applications):
     do(lambda: handle_all(three_applications, "applications"))
-    assert servicecert("lag", "intake").stdout.endswith("Nothing waits.\n")
+    assert servicecert("lag", "intake").stdout.endswith("No message waits.\n")
 
 
 def test_what_came_since_waits_and_grows_older(servicecert, three_applications):

@@ -1,4 +1,4 @@
-"""What an operator sees of mails, and how one is sent again (C3)."""
+"""The operators' commands on mails: list, show, resend (C3)."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ CASE = str(ISSUED.case_id)
 
 @pytest.fixture
 def ledger(admin_url, monkeypatch):
-    """The environment names the notifier's role, whose ledger has two mails: the first was refused, the second is on its way."""
+    """The environment names the notifier's role, whose ledger has a refused mail and one that is being sent."""
     (url,) = database.prepare(admin_url, {"notifier": database.new_password()}).values()
     database.migrate(url, "notifier", [MIGRATIONS])
     monkeypatch.setenv("DATABASE_URL", url)
@@ -51,8 +51,8 @@ async def on(url, work):
         await connection.close()
 
 
-async def taken(connection):
-    """What the notifier decides when it takes the notices."""
+async def decide(connection):
+    """Return the notifier's decision on the operators' requests."""
     row = await connection.fetchrow("select id, key, kind, at from deadlines")
     due = Due(row["id"], row["key"], row["kind"], row["at"])
     (stored,) = await LedgerStore().load(connection, [CASE])
@@ -85,30 +85,30 @@ def test_C3_a_mail_is_shown_with_its_times_and_the_answer_s_code(servicecert, le
 
 def test_C3_a_mail_is_sent_again_through_the_decider_and_on_record(servicecert, ledger):
     url, (refused, _) = ledger
-    said = json.loads(servicecert("mail", "resend", refused, "--reason", "the mailbox was full", "--json").stdout)
-    decision = do(lambda: on(url, taken))
+    result = json.loads(servicecert("mail", "resend", refused, "--reason", "the mailbox was full", "--json").stdout)
+    decision = do(lambda: on(url, decide))
     (intent,) = decision.intents
-    assert str(intent.data.mail_id) == said["again"]
+    assert str(intent.data.mail_id) == result["again"]
     assert intent.data.recipient == ISSUED.recipients[0]
     assert decision.state.row(intent.data.mail_id).reason == "the mailbox was full"
     noted = do(lambda: on(url, lambda c: c.fetchval("select entry from audit where key = $1", CASE)))
     login = do(lambda: on(url, lambda c: c.fetchval("select session_user::text")))
-    facts = {"operator": login, "mail": refused, "as": said["again"]}
+    facts = {"operator": login, "mail": refused, "as": result["again"]}
     assert json.loads(noted)["happened"] == {"command": "mail resend", "facts": facts}
 
 
 def test_C3_a_mail_is_sent_to_the_right_address_instead(servicecert, ledger):
     url, (refused, _) = ledger
-    said = servicecert("mail", "resend", refused, "--reason", "misspelt", "--to", "saga@FANTASIN.example").stdout
-    assert "to the orderer" in said
-    assert do(lambda: on(url, taken)).intents[0].data.recipient.email == "saga@fantasin.example"
+    output = servicecert("mail", "resend", refused, "--reason", "misspelt", "--to", "saga@FANTASIN.example").stdout
+    assert "to the orderer" in output
+    assert do(lambda: on(url, decide)).intents[0].data.recipient.email == "saga@fantasin.example"
 
 
 def test_E3_an_address_need_not_stand_in_the_command(servicecert, ledger):
     url, (refused, _) = ledger
     words = ("mail", "resend", refused, "--reason", "misspelt", "--to", "-")
     assert servicecert(*words, typed="saga@FANTASIN.example\n").exit_code == 0
-    assert do(lambda: on(url, taken)).intents[0].data.recipient.email == "saga@fantasin.example"
+    assert do(lambda: on(url, decide)).intents[0].data.recipient.email == "saga@fantasin.example"
     for nothing in ("", "\n", "saga at fantasin\n"):
         result = servicecert(*words, typed=nothing)
         assert (result.exit_code, "fantasin" in result.stderr) == (2, False)
@@ -117,17 +117,17 @@ def test_E3_an_address_need_not_stand_in_the_command(servicecert, ledger):
 @pytest.mark.parametrize(
     ("change", "code", "sentence"),
     [
-        (None, 75, "is on its way"),
-        ("delete from orders", 1, "its letter is erased"),
-        ("", 1, "The ledger has no mail"),
+        (None, 75, "is being sent"),
+        ("delete from orders", 1, "its content was erased"),
+        ("", 1, "There is no mail"),
     ],
 )
 def test_C3_what_cannot_be_sent_again_is_a_sentence(servicecert, ledger, change, code, sentence):
     url, (refused, planned) = ledger
-    wanted = {None: planned, "": CASE}.get(change, refused)
+    mail_id = {None: planned, "": CASE}.get(change, refused)
     if change:
         do(lambda: on(url, lambda connection: connection.execute(change)))
-    result = servicecert("mail", "resend", wanted, "--reason", "why not")
+    result = servicecert("mail", "resend", mail_id, "--reason", "why not")
     assert result.exit_code == code
     assert sentence in one_sentence(result.stderr)
 
@@ -139,4 +139,4 @@ def test_a_reason_is_needed_and_an_address_is_one(servicecert, ledger, words):
 
 def test_a_mail_that_is_not_there_is_a_sentence(servicecert, ledger):
     result = servicecert("mail", "show", CASE)
-    assert (result.exit_code, "has no mail" in one_sentence(result.stderr)) == (1, True)
+    assert (result.exit_code, "There is no mail" in one_sentence(result.stderr)) == (1, True)

@@ -33,7 +33,8 @@ def prepared(admin_url, monkeypatch):
 @pytest.fixture
 def parked(prepared):
     """Two culprits, one with a record behind it."""
-    insert = """insert into parked (event_id, key, topic, partition, "offset", headers, value, culprit, reason, error, first_at, last_at)
+    insert = """insert into parked
+        (event_id, key, topic, partition, "offset", headers, value, culprit, reason, error, first_at, last_at)
         values ($1, $2, 'applications', 4, 7, '[]', $3, $4, $5, 'It raised.', $6, $6)"""
     rows = (
         (FIRST, CASE, b'{"name": "Saga"}', True, "decide-raised", datetime(2026, 11, 1, tzinfo=UTC)),
@@ -133,11 +134,11 @@ def test_B6_what_an_operator_does_to_a_record_is_in_the_audit_with_who_did_it(
     monkeypatch.setenv("DATABASE_URL", admin_url)
     assert servicecert("parked", command, "--service", "intake", "--all", "--yes").exit_code == 0
     rows = do(lambda: ask(parked, "select key, entry from audit order by seq"))
-    begun, *told = [json.loads(row["entry"]) for row in rows]
+    first, *entries = [json.loads(row["entry"]) for row in rows]
     login = database_login(admin_url)
-    assert (begun["begun"]["command"], begun["begun"]["operator"]) == (f"parked {command}", login)
+    assert (first["begun"]["command"], first["begun"]["operator"]) == (f"parked {command}", login)
     assert [row["key"] for row in rows[1:]] == [CASE, OTHER]
-    assert told[0]["happened"] == {
+    assert entries[0]["happened"] == {
         "command": f"parked {command}",
         "facts": {"operator": login, "event": str(FIRST), "reason": "decide-raised"},
     }

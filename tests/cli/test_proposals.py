@@ -1,4 +1,4 @@
-"""D2, D6: `proposals`, `incident`, `keys block` and `db operator`, from the command line; and what they say of foreseeable mistakes."""
+"""D2, D6: `proposals`, `incident`, `keys block` and `db operator`, and their messages for expected mistakes."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -59,7 +59,7 @@ def revoker(database_url: str) -> str:
 
 @pytest.fixture
 def stocked(revoker, database_url, servicecert, monkeypatch, tmp_path):
-    """A revoker that knows ten certificates, and two operators with a login each: answers the revoker's rows, and the operators' URLs."""
+    """A revoker with ten certificates and two operators: yields a connection to its tables, and the operators' URLs."""
     states = [certificate(number) for number in range(1, 10)]
     states.append(certificate(10, key_sha256=SPKI, type=CertificateType.TEST_SERVER, profile_version=2))
     stored = [Stored(f"00000000-0000-0000-0000-{number:012d}", 0, Valid(each)) for number, each in enumerate(states, 1)]
@@ -113,33 +113,33 @@ def test_D2_incident_is_planned_proposed_and_confirmed_by_another(
     )
     assert "2 valid certificates" in narrowed.stdout
     options = ("incident", "propose", plan, "--reason", "key-exposed", "--why", "incident 7", "--rate", 120)
-    assert "4 certificates would be proposed" in servicecert(*options).stdout
+    assert "Would propose to revoke 4 certificates in" in servicecert(*options).stdout
     assert one(connection, "select count(*) from proposals") == 0
-    made = json.loads(servicecert(*options, "--yes", "--json").stdout)
-    assert (made["total"], made["state"]) == (4, "unconfirmed")
-    refused = servicecert("proposals", "confirm", made["id"], "--yes")
+    proposal = json.loads(servicecert(*options, "--yes", "--json").stdout)
+    assert (proposal["total"], proposal["state"]) == (4, "unconfirmed")
+    refused = servicecert("proposals", "confirm", proposal["id"], "--yes")
     assert refused.exit_code == 77
     assert "another operator" in one_sentence(refused.stderr)
     monkeypatch.setenv("DATABASE_URL", urls["bertil"])
-    assert made["id"] in servicecert("proposals", "show", made["id"]).stdout
-    assert "add --yes" in servicecert("proposals", "confirm", made["id"]).stdout
-    assert "120 a minute" in servicecert("proposals", "confirm", made["id"], "--yes").stdout
-    assert servicecert("proposals", "confirm", made["id"], "--yes").exit_code == 1
-    assert one(connection, "select key from deadlines") == f"proposal/{made['id']}"
-    shown = servicecert("incident", "show", made["id"])
+    assert proposal["id"] in servicecert("proposals", "show", proposal["id"]).stdout
+    assert "add --yes" in servicecert("proposals", "confirm", proposal["id"]).stdout
+    assert "120 a minute" in servicecert("proposals", "confirm", proposal["id"], "--yes").stdout
+    assert servicecert("proposals", "confirm", proposal["id"], "--yes").exit_code == 1
+    assert one(connection, "select key from deadlines") == f"proposal/{proposal['id']}"
+    shown = servicecert("incident", "show", proposal["id"])
     assert shown.stdout.startswith("running: of 4 certificates 0 are ordered")
     (listed,) = json.loads(servicecert("proposals", "list", "--json").stdout)
     assert (listed["proposed_by"][-4:], listed["confirmed_by"][-6:]) == ("anna", "bertil")
     # B6: what they did is found by the proposal, and by each of its cases.
     monkeypatch.setenv("DATABASE_URL", database_url)
-    for what in (f"proposal/{made['id']}", "00000000-0000-0000-0000-000000000001"):
+    for what in (f"proposal/{proposal['id']}", "00000000-0000-0000-0000-000000000001"):
         rows = json.loads(servicecert("audit", "show", what, "--json").stdout)
         acts = [row["entry"]["happened"] for row in rows]
         assert [(act["command"], act["facts"]["operator"]) for act in acts] == [
             ("proposals propose", listed["proposed_by"]),
             ("proposals confirm", listed["confirmed_by"]),
         ]
-    assert "command proposals confirm" in servicecert("audit", "show", f"proposal/{made['id']}").stdout
+    assert "command proposals confirm" in servicecert("audit", "show", f"proposal/{proposal['id']}").stdout
 
 
 def test_D6_key_that_was_found_is_proposed_from_the_private_key_itself(stocked, servicecert, monkeypatch, tmp_path):
@@ -148,25 +148,25 @@ def test_D6_key_that_was_found_is_proposed_from_the_private_key_itself(stocked, 
     leaked = tmp_path / "leaked.pem"
     leaked.write_bytes(KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     dry = servicecert("keys", "block", leaked)
-    assert f"The key {SPKI} would be blocked for ever, and 1 certificates revoked" in dry.stdout
+    assert f"Would block the key {SPKI} for good and revoke 1 certificates" in dry.stdout
     assert servicecert("keys", "block", leaked, "--yes").exit_code == 2, "the record wants a reference"
-    made = json.loads(servicecert("keys", "block", leaked, "--why", "found", "--yes", "--json").stdout)
-    assert (made["kind"], made["key_sha256"], made["total"]) == ("key", SPKI, 1)
-    assert servicecert("proposals", "drop", made["id"]).exit_code == 0
-    assert servicecert("proposals", "drop", made["id"]).exit_code == 1
+    proposal = json.loads(servicecert("keys", "block", leaked, "--why", "found", "--yes", "--json").stdout)
+    assert (proposal["kind"], proposal["key_sha256"], proposal["total"]) == ("key", SPKI, 1)
+    assert servicecert("proposals", "drop", proposal["id"]).exit_code == 0
+    assert servicecert("proposals", "drop", proposal["id"]).exit_code == 1
     connection.execute("insert into compromised_keys (key_sha256, source) values (%s, 'x')", [SPKI])
-    (told,) = json.loads(servicecert("keys", "exposed", "--json").stdout)
-    assert (told["key_sha256"], told["valid"], told["revoked"]) == (SPKI, 1, 0)
+    (key,) = json.loads(servicecert("keys", "exposed", "--json").stdout)
+    assert (key["key_sha256"], key["valid"], key["revoked"]) == (SPKI, 1, 0)
     assert SPKI in servicecert("keys", "exposed").stdout
 
 
 def test_D2_withdrawal_is_proposed_by_an_operator_alone(stocked, servicecert, monkeypatch):
     connection, urls = stocked
     case = "00000000-0000-0000-0000-000000000001"
-    assert "1 certificates would be" in servicecert("proposals", "withdraw", case, "--why", "x").stdout
+    assert "withdraw 1 certificates" in servicecert("proposals", "withdraw", case, "--why", "x").stdout
     monkeypatch.setenv("DATABASE_URL", urls["anna"])
     done = servicecert("proposals", "withdraw", case, "--why", "decision 2026/117", "--yes")
-    assert "Another operator confirms it by" in done.stdout
+    assert "Another operator confirms it with" in done.stdout
     assert one(connection, "select reason from proposals") == "privilege-withdrawn"
     with psycopg.connect(urls["anna"]) as anna, pytest.raises(psycopg.errors.InsufficientPrivilege):
         anna.execute("select * from statuses")
@@ -188,8 +188,8 @@ def test_D2_an_operators_own_tables_never_stand_in_for_the_revokers(stocked):
         )
         anna.execute("create trigger seize before insert on proposals for each row execute function pg_temp.seize()")
         anna.execute("select propose(gen_random_uuid(), 'withdrawal', 'privilege-withdrawn', 'x', null, 600, '{}')")
-    guards = "select count(*) from pg_trigger where tgrelid = 'proposals'::regclass and not tgisinternal and tgenabled <> 'O'"
-    assert one(connection, guards) == 0
+    disabled = "tgrelid = 'proposals'::regclass and not tgisinternal and tgenabled <> 'O'"
+    assert one(connection, f"select count(*) from pg_trigger where {disabled}") == 0
     assert one(connection, "select count(*) from proposals") == 1
     unsafe = "select count(*) from pg_proc where prosecdef and not coalesce(proconfig::text, '') like '%pg_temp%'"
     assert one(connection, unsafe) == 0
@@ -199,14 +199,14 @@ def test_D2_an_operators_own_tables_never_stand_in_for_the_revokers(stocked):
     ("arguments", "code", "says"),
     [
         (("incident", "plan", "--serials", "missing", "--out", "p"), 66, "cannot be read"),
-        (("incident", "plan", "--serials", "bad", "--out", "p"), 65, "line 1: this is no serial number"),
+        (("incident", "plan", "--serials", "bad", "--out", "p"), 65, "line 1: not a serial number"),
         (("incident", "plan", "--key-file", "bad", "--out", "p"), 65, "holds no key"),
         (("incident", "plan", "--key-file", "strange", "--out", "p"), 65, "holds no key"),
         (("incident", "plan", "--ca", "x", "--out", "none/p"), 73, "cannot be written"),
-        (("incident", "propose", "bad", "--reason", "key-exposed", "--why", "x"), 65, "is no plan"),
+        (("incident", "propose", "bad", "--reason", "key-exposed", "--why", "x"), 65, "is not a plan"),
         (("incident", "propose", "missing", "--reason", "key-exposed", "--why", "x"), 66, "cannot be read"),
         (("proposals", "show", "00000000-0000-0000-0000-000000000001"), 1, "There is no proposal"),
-        (("db", "operator", "Anna B", "--out", "u"), 2, "is no operator's name"),
+        (("db", "operator", "Anna B", "--out", "u"), 2, "is not a valid name"),
     ],
 )
 def test_foreseeable_mistakes_are_one_sentence(

@@ -1,4 +1,4 @@
-"""What a file changes of the registers: added, changed, ended, never deleted; and a day that is past is judged as it was."""
+"""How a file changes the registers: entries are added, changed or ended, never deleted; past days do not change."""
 
 from datetime import date, timedelta
 

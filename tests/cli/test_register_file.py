@@ -1,4 +1,4 @@
-"""CSV exports of the registers: what is read, and one sentence with line and column for what cannot be."""
+"""CSV exports of the registers: how they are read, and errors as one sentence with line and column."""
 
 from pathlib import Path
 
@@ -10,7 +10,10 @@ from servicecert_schemas.values import organisation_oid
 
 ORGANISATIONS = "oid;business_id;registered_name;name_fi;name_sv;abbreviation;sector;kind;valid_from;valid_to"
 ORGANISATION = "1.2.246.10.99000587;9900058-7;Impi;Onnelan I apteekki;Apoteket Lyckebo I;;private;pharmacy;2020-01-01;"
-SYSTEMS = "system_id,system_name,system_class,certificate_number,certificate_valid_from,certificate_valid_to,certificate_withdrawn"
+SYSTEMS = (
+    "system_id,system_name,system_class,certificate_number,certificate_valid_from,certificate_valid_to,"
+    "certificate_withdrawn"
+)
 
 
 @pytest.fixture
@@ -79,21 +82,21 @@ def test_A6_a_name_in_one_language_only_may_stand_in_either_column(read):
 def test_the_same_entry_in_two_files_of_a_folder_is_told(tmp_path: Path):
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_text(f"{ORGANISATIONS}\n{ORGANISATION}\n")
-    with pytest.raises(RegisterFileError, match=r"^Line 2 of b.csv is the same entry as line 2 of a.csv; keep one\.$"):
+    with pytest.raises(RegisterFileError, match=r"^Line 2 of b.csv is the same entry as line 2 of a.csv: keep one\.$"):
         list(read_register(tmp_path))
 
 
 @pytest.mark.parametrize(
     ("octets", "sentence"),
     [
-        (f"{ORGANISATIONS}\n{ORGANISATION}".encode(), "Line 2 of register.csv, the last, has no line break after it"),
-        (f"{ORGANISATIONS}\n".encode("utf-16"), "The register file register.csv is UTF-16 or no text"),
-        (b"oid\x00\n", "The register file register.csv is UTF-16 or no text"),
+        (f"{ORGANISATIONS}\n{ORGANISATION}".encode(), "Line 2 of register.csv, the last, has no line break at its end"),
+        (f"{ORGANISATIONS}\n".encode("utf-16"), "The register file register.csv is UTF-16 or not text"),
+        (b"oid\x00\n", "The register file register.csv is UTF-16 or not text"),
         (
             "å\nä\n".encode() + "ö\n".encode("latin-1"),
-            "Line 3 of register.csv has a character that is not of the encoding",
+            "Line 3 of register.csv mixes character encodings",
         ),
-        (b"a\nb\x81\n", "Line 2 of register.csv has a character that is not of the encoding"),
+        (b"a\nb\x81\n", "Line 2 of register.csv mixes character encodings"),
     ],
     ids=["cut", "UTF-16", "no text", "mixed", "no encoding"],
 )
@@ -130,13 +133,13 @@ def test_A7_a_system_has_the_certificates_of_all_its_lines(read):
         ("name_sv", "x" * 201, "is longer than 200 characters"),
         ("sector", "state", "is none of public, private"),
         ("kind", "shop", "is none of care-provider, pharmacy, other"),
-        ("name_fi", '"Onnelan\nI apteekki"', "has a line break or another character that cannot be seen"),
-        ("name_sv", "Apoteket\u200b", "has a line break or another character that cannot be seen"),
+        ("name_fi", '"Onnelan\nI apteekki"', "has a line break or another invisible character"),
+        ("name_sv", "Apoteket\u200b", "has a line break or another invisible character"),
         ("valid_from", "", "is missing"),
-        ("valid_from", "1/1/2020", "is not a day such as 2026-01-31 or 31.1.2026"),
-        ("valid_from", "20200101", "is not a day such as 2026-01-31 or 31.1.2026"),
-        ("valid_from", "31.6.2020", "is not a day such as 2026-01-31 or 31.1.2026"),
-        ("valid_to", "2020-02-30", "is not a day such as 2026-01-31 or 31.1.2026"),
+        ("valid_from", "1/1/2020", "is not a day like 2026-01-31 or 31.1.2026"),
+        ("valid_from", "20200101", "is not a day like 2026-01-31 or 31.1.2026"),
+        ("valid_from", "31.6.2020", "is not a day like 2026-01-31 or 31.1.2026"),
+        ("valid_to", "2020-02-30", "is not a day like 2026-01-31 or 31.1.2026"),
         ("valid_to", "2019-12-31", "is before that of valid_from"),
     ],
 )
@@ -168,14 +171,14 @@ def test_a_bad_cell_of_the_other_registers_is_named_too(read, header, line, colu
 @pytest.mark.parametrize(
     ("lines", "sentence"),
     [
-        ((), "The register file register.csv is empty; it begins with a header."),
-        (("a;b", "1;2"), "Line 1 of register.csv is not the header of a register: for organisations it lacks oid, "),
+        ((), "The register file register.csv is empty: export it again, with its header."),
+        (("a;b", "1;2"), "Line 1 of register.csv is not the header of a register: for organisations add oid, "),
         (("business_id;name;valid_from", "1;2;3"), "Line 1 of register.csv is not the header of a register: for Kanta"),
-        ((f"{ORGANISATIONS};oid", ORGANISATION), "Line 1 of register.csv has the column oid twice; keep one."),
-        ((ORGANISATIONS,), "The register file register.csv has a header and no entries: export it anew."),
-        ((ORGANISATIONS, "1;2"), "Line 2 of register.csv has 2 columns where the header has 10."),
-        ((ORGANISATIONS, f'"{ORGANISATION}'), "Line 2 of register.csv has a quotation mark out of place or no end"),
-        ((ORGANISATIONS, ORGANISATION, ORGANISATION), "Line 3 of register.csv is the same entry as line 2; keep one."),
+        ((f"{ORGANISATIONS};oid", ORGANISATION), "Line 1 of register.csv has the column oid twice: keep one."),
+        ((ORGANISATIONS,), "The register file register.csv has a header but no entries: export it again."),
+        ((ORGANISATIONS, "1;2"), "Line 2 of register.csv has 2 columns, the header 10: correct the line."),
+        ((ORGANISATIONS, f'"{ORGANISATION}'), "Line 2 of register.csv has a misplaced or unclosed quotation mark"),
+        ((ORGANISATIONS, ORGANISATION, ORGANISATION), "Line 3 of register.csv is the same entry as line 2: keep one."),
     ],
 )
 def test_a_file_that_cannot_be_read_is_one_sentence(read, lines, sentence):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from commandline import do, one_sentence
 from servicecert_cli.connections import kafka
-from servicecert_cli.registers.loading import event_id, publish_entries, standing
+from servicecert_cli.registers.loading import current_entries, event_id, publish_entries
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
 from servicecert_schemas.codec import decode
 from servicecert_schemas.topics import REGISTERS
@@ -36,12 +36,12 @@ def file(tmp_path: Path):
 
 
 def test_I2_the_fictitious_registers_are_published_once(servicecert, cluster):
-    said = json.loads(servicecert("registers", "load", "--fictitious", "--json").stdout)
-    assert said["entries"] == said["added"] == said["published"] > 10
-    assert count(cluster) == said["entries"]
-    said = json.loads(servicecert("registers", "load", "--fictitious", "--json").stdout)
-    assert (said["unchanged"], said["published"]) == (said["entries"], 0)
-    assert count(cluster) == said["entries"]
+    report = json.loads(servicecert("registers", "load", "--fictitious", "--json").stdout)
+    assert report["entries"] == report["added"] == report["published"] > 10
+    assert count(cluster) == report["entries"]
+    report = json.loads(servicecert("registers", "load", "--fictitious", "--json").stdout)
+    assert (report["unchanged"], report["published"]) == (report["entries"], 0)
+    assert count(cluster) == report["entries"]
 
 
 async def test_I2_an_entry_that_is_published_again_is_the_same_event(cluster):
@@ -50,15 +50,15 @@ async def test_I2_an_entry_that_is_published_again_is_the_same_event(cluster):
         await publish_entries(cluster, iter(entries))
     seen = [decode(each.key, each.headers, each.value) for each in await records(cluster)]
     assert sorted(str(envelope.id) for envelope, _ in seen) == sorted(str(event_id(each)) for each in entries * 2)
-    assert await standing(cluster) == {each.entry_id: each for each in entries}
+    assert await current_entries(cluster) == {each.entry_id: each for each in entries}
 
 
 def test_what_a_file_changes_is_said_published_and_kept(servicecert, cluster, file):
     assert servicecert("registers", "load", file(SILTA, ENTINEN)).stdout == (
         "2 added, 0 changed, 0 ended, 0 unchanged: 2 entries are published.\n"
     )
-    said = servicecert("registers", "load", file(SILTA), "--day", "2026-11-24", "--dry-run").stdout
-    assert said == (
+    output = servicecert("registers", "load", file(SILTA), "--day", "2026-11-24", "--dry-run").stdout
+    assert output == (
         "- intermediary/9900090-7/2019-01-01 Entinen Oy (2019-01-01 to 2026-11-23)\n"
         "0 added, 0 changed, 1 ended, 1 unchanged: nothing is published.\n"
     )
@@ -67,7 +67,7 @@ def test_what_a_file_changes_is_said_published_and_kept(servicecert, cluster, fi
     assert "would end 1 of the 2 entries in force (50.0 %), more than 5 %" in one_sentence(refused.stderr)
     assert count(cluster) == 2
     servicecert("registers", "load", file(SILTA), "--day", "2026-11-24", "--end-at-most", "50")
-    ended = do(lambda: standing(cluster))["intermediary/9900090-7/2019-01-01"].entry
+    ended = do(lambda: current_entries(cluster))["intermediary/9900090-7/2019-01-01"].entry
     assert str(ended.valid_to) == "2026-11-23"
 
 

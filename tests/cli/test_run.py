@@ -1,4 +1,4 @@
-"""What a service says before it works, when something around it is not as it must be."""
+"""A service's start-up errors, each one sentence."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from servicecert_worker.storage import database
 
 @pytest.fixture
 def around(parts, database_url, authority, tmp_path):
-    """All that the issuer needs, in the environment's names."""
+    """The environment variables that the issuer needs."""
     (url,) = database.prepare(database_url, {"issuer": database.new_password()}).values()
     return {
         "KAFKA_BOOTSTRAP_SERVERS": parts.bootstrap,
@@ -43,7 +43,7 @@ WAYS = {
 
 @pytest.fixture(params=WAYS)
 def refused(request, around):
-    """The issuer's exit code and the one sentence that it says, whichever command runs it."""
+    """The issuer's exit code and its one sentence, with each of the two commands."""
     program, arguments = WAYS[request.param]
 
     def run(*without, **other):
@@ -56,78 +56,77 @@ def refused(request, around):
 
 
 def test_no_broker(refused, around, free_port):
-    code, said = refused(KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{free_port}")
+    code, sentence = refused(KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{free_port}")
     assert code == 69
-    assert f"Kafka does not answer at 127.0.0.1:{free_port}" in said
+    assert f"Kafka does not answer at 127.0.0.1:{free_port}" in sentence
 
 
 def test_no_database(refused, around, free_port):
-    code, said = refused(DATABASE_URL=f"postgresql://a:b@127.0.0.1:{free_port}/a")
+    code, sentence = refused(DATABASE_URL=f"postgresql://a:b@127.0.0.1:{free_port}/a")
     assert code == 69
-    assert f"PostgreSQL does not answer at 127.0.0.1:{free_port}" in said
+    assert f"PostgreSQL does not answer at 127.0.0.1:{free_port}" in sentence
 
 
 def test_I10_a_wrong_password(refused, around):
     parts = urlsplit(around["DATABASE_URL"])
     netloc = f"{parts.username}:mistyped@{parts.hostname}:{parts.port}"
-    code, said = refused(DATABASE_URL=urlunsplit(parts._replace(netloc=netloc)))
+    code, sentence = refused(DATABASE_URL=urlunsplit(parts._replace(netloc=netloc)))
     assert code == 77
-    assert "refuses the password" in said
-    assert "mistyped" not in said
+    assert "refuses the password" in sentence
+    assert "mistyped" not in sentence
 
 
 def test_a_schema_that_was_never_prepared(refused, around, database_url):
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("drop schema issuer cascade")
-    code, said = refused()
+    code, sentence = refused()
     assert code == 78
-    assert "servicecert db prepare" in said
+    assert "servicecert db prepare" in sentence
 
 
 def test_a_schema_of_a_newer_version(refused, around):
     database.migrate(around["DATABASE_URL"], "issuer", [])
     with psycopg.connect(around["DATABASE_URL"], autocommit=True) as connection:
-        connection.execute(
-            "insert into issuer._yoyo_migration (migration_hash, migration_id, applied_at_utc) values ('x', '9999', now())"
-        )
-    code, said = refused()
+        columns = "migration_hash, migration_id, applied_at_utc"
+        connection.execute(f"insert into issuer._yoyo_migration ({columns}) values ('x', '9999', now())")
+    code, sentence = refused()
     assert code == 78
-    assert "newer version" in said
+    assert "newer version" in sentence
 
 
 def test_topics_that_were_never_made(refused, around):
-    code, said = refused()
+    code, sentence = refused()
     assert code == 78
-    assert "servicecert topics create" in said
+    assert "servicecert topics create" in sentence
 
 
 def test_a_port_in_use(refused, around):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        code, said = refused(SERVICECERT_HEALTH_PORT=str(port))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        code, sentence = refused(SERVICECERT_HEALTH_PORT=str(port))
     assert code == 69
-    assert f"Port {port} is in use" in said
+    assert f"Port {port} is in use" in sentence
 
 
 def test_an_authority_that_was_never_made(refused, around, tmp_path):
-    code, said = refused(SERVICECERT_CA_DIR=str(tmp_path))
+    code, sentence = refused(SERVICECERT_CA_DIR=str(tmp_path))
     assert code == 78
-    assert "servicecert ca init" in said
+    assert "servicecert ca init" in sentence
 
 
 def test_I10_a_wrong_passphrase(refused, around, tmp_path):
     wrong = tmp_path / "passphrases"
     wrong.write_text("production=mistyped\ntest=too\n")
-    code, said = refused(SERVICECERT_CA_PASSPHRASE_FILE=str(wrong))
+    code, sentence = refused(SERVICECERT_CA_PASSPHRASE_FILE=str(wrong))
     assert code == 77
-    assert "passphrase" in said
-    assert "mistyped" not in said
+    assert "passphrase" in sentence
+    assert "mistyped" not in sentence
 
 
 def test_a_setting_that_is_missing(refused, around):
-    code, said = refused("SERVICECERT_CA_DIR")
+    code, sentence = refused("SERVICECERT_CA_DIR")
     assert code == 78
-    assert "SERVICECERT_CA_DIR" in said
+    assert "SERVICECERT_CA_DIR" in sentence
 
 
 def test_an_unknown_service(servicecert):
@@ -143,9 +142,9 @@ def test_E3_a_defect_is_told_by_its_lines_and_never_by_its_text(capsys):
     with pytest.raises(RuntimeError) as raised:
         asyncio.run(broken())
     assert application.tell("intake", raised.value) == 70
-    said = capsys.readouterr().err
-    assert "intake: ended by a defect: RuntimeError at test_run.py" in said
-    assert "Aino" not in said
+    sentence = capsys.readouterr().err
+    assert "intake: ended by a defect: RuntimeError at test_run.py" in sentence
+    assert "Aino" not in sentence
 
 
 def test_the_contract_is_what_faststream_prints(tmp_path):

@@ -1,4 +1,4 @@
-"""A broker that talks TLS only and wants a password: commands and workers reach it, and say what is wrong where they do not."""
+"""A broker with TLS and a password: commands and workers reach it, or report what is wrong."""
 
 import subprocess
 import sys
@@ -26,7 +26,8 @@ inter.broker.listener.name=SECURE
 listener.security.protocol.map=SECURE:SASL_SSL,CONTROLLER:PLAINTEXT
 sasl.enabled.mechanisms=PLAIN
 sasl.mechanism.inter.broker.protocol=PLAIN
-listener.name.secure.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username="broker" password="PASSWORD" user_broker="PASSWORD" user_us="PASSWORD";
+listener.name.secure.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \\
+    username="broker" password="PASSWORD" user_broker="PASSWORD" user_us="PASSWORD";
 ssl.keystore.type=PEM
 ssl.truststore.type=PEM
 ssl.keystore.certificate.chain=CERTIFICATE

@@ -1,4 +1,4 @@
-"""D8: what OCSP responders are told, published again from the revoker's database."""
+"""D8: certificate statuses for OCSP responders, published again from the revoker's database."""
 
 import json
 from dataclasses import replace
@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from commandline import do, one_sentence
 from servicecert_cli.e_service.publishing import publish
-from servicecert_cli.operations.restating import published
+from servicecert_cli.operations.standings import published
 from servicecert_pki.crl import Reason
 from servicecert_revoker.domain.status import (
     Awaited,
@@ -24,7 +24,7 @@ from servicecert_revoker.domain.status import (
     Void,
 )
 from servicecert_revoker.ocsp.domain.standings import Known
-from servicecert_revoker.ocsp.domain.standings import Revoked as Said
+from servicecert_revoker.ocsp.domain.standings import Revoked as RevokedStatus
 from servicecert_revoker.operator.standings import read_standings
 from servicecert_revoker.service import MIGRATIONS
 from servicecert_revoker.storage.store import RevocationStore
@@ -70,13 +70,13 @@ STATES = (
     Registered(void(5), replace(ENTRY, request_id=UUID(int=5))),
     Revoked(void(6), replace(ENTRY, request_id=UUID(int=6))),
 )
-SAID = {
+EXPECTED = {
     1: Known.VALID,
     2: Known.VALID,
-    3: Said(Reason.KEY_COMPROMISE, AT, ENTRY.invalid_since),
-    4: Said(Reason.CESSATION_OF_OPERATION, AT, ENTRY.invalid_since),
+    3: RevokedStatus(Reason.KEY_COMPROMISE, AT, ENTRY.invalid_since),
+    4: RevokedStatus(Reason.CESSATION_OF_OPERATION, AT, ENTRY.invalid_since),
     5: Known.NEVER_ISSUED,
-    6: Said(Reason.KEY_COMPROMISE, AT, ENTRY.invalid_since),
+    6: RevokedStatus(Reason.KEY_COMPROMISE, AT, ENTRY.invalid_since),
 }
 
 
@@ -100,22 +100,22 @@ def revoker(admin_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_D8_I7_topic_that_was_lost_is_told_again_what_a_published_crl_says(servicecert, empty_cluster, revoker):
-    def told() -> dict[int, Any]:
+    def topic_statuses() -> dict[int, Any]:
         topic = do(lambda: published(empty_cluster))
-        return {number: topic.of("test-ec", number) for number in SAID}
+        return {number: topic.of("test-ec", number) for number in EXPECTED}
 
     done = servicecert("standings", "--yes")
     assert done.exit_code == 78
     assert "topics create" in one_sentence(done.stderr)
     topics = (CERTIFICATE_STANDINGS,)
     do(lambda: topic_creation.create(empty_cluster.bootstrap, topics, empty_cluster.prefix))
-    # Somebody was told before that one is valid, and of one whatever is to be said.
+    # The topic has the right status of one certificate, and an outdated one of another.
     whole = StandingChanged(issuer="test-ec", serial="01", standing=Standing.VALID, not_after=OVER)
     do(lambda: publish(empty_cluster, whole, whole.model_copy(update={"serial": "03"})))
     assert servicecert("standings").stdout == "4 of 5 standings are missing; add --yes to publish them.\n"
-    assert told()[4] is Known.NEVER_ISSUED
-    assert servicecert("standings", "--yes").stdout.startswith("4 of 5 standings are published again")
-    assert told() == SAID
+    assert topic_statuses()[4] is Known.NEVER_ISSUED
+    assert servicecert("standings", "--yes").stdout.startswith("Published 4 of 5 standings again")
+    assert topic_statuses() == EXPECTED
     again = json.loads(servicecert("standings", "--yes", "--json").stdout)
     assert again == {"known": 5, "missing": 0, "published": 0}
     with psycopg.connect(revoker) as connection:

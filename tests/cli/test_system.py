@@ -1,4 +1,4 @@
-"""The assembled system, with parts that others use too."""
+"""The whole system, on shared parts."""
 
 import asyncio
 from uuid import uuid4
@@ -54,11 +54,11 @@ async def test_it_works_and_leaves_nothing_in_parts_that_others_use(system, part
         async with witnessing(system.cluster) as witness:
             await publish(system.cluster, customer.opened("9900001-8", "Kuvitelman hyvinvointialue"))
             await publish(system.cluster, customer.submitted(case_id, example(CertificateType.SERVER), None))
-            # Where intake hears of the application before the account, it says so first (A2).
+            # If intake reads the application before the account, the case is first waiting for the account (A2).
             await witness.until(
                 lambda data: isinstance(data, CaseChanged) and data.case_id == case_id and data.state is WAITING
             )
-        # What the notifier reports of the mail that it sent may be handled by now, too.
+        # The notifier's report on its mail may be handled by now, too.
         assert (await system.metrics("intake"))["servicecert_events_total:handled"] >= 1
         children = list(system.children.values())
     assert not any(child.alive for child in children)
@@ -95,8 +95,8 @@ async def test_a_folder_that_cannot_be_made_is_told(parts, authority, tmp_path):
 @pytest.mark.asyncio(loop_scope="module")
 async def test_I10_only_the_services_that_sign_know_where_the_keys_are(running):
     environments = {name: await asyncio.to_thread(running.environment, name) for name in running.processes}
-    told = {name for name, environment in environments.items() if "SERVICECERT_CA_PASSPHRASE_FILE" in environment}
-    assert told == {"issuer", "revoker"}
+    knowing = {name for name, environment in environments.items() if "SERVICECERT_CA_PASSPHRASE_FILE" in environment}
+    assert knowing == {"issuer", "revoker"}
     passwords = {environment.get("DATABASE_URL") for environment in environments.values()}
     assert len(passwords) == 5
     assert environments["ocsp"].get("DATABASE_URL") is None
@@ -109,7 +109,8 @@ def test_workers_have_the_name_of_their_service_and_then_numbers():
 def test_samples_are_added_up_apart_from_the_labels_that_tell_kinds():
     text = (
         "# TYPE a_total counter\n"
-        'a_total{topic="x",outcome="handled"} 2\na_total{topic="y",outcome="handled"} 3\na_total{topic="y",outcome="parked"} 1\n'
+        'a_total{topic="x",outcome="handled"} 2\na_total{topic="y",outcome="handled"} 3\n'
+        'a_total{topic="y",outcome="parked"} 1\n'
         '# TYPE b gauge\nb{partition="0"} 4\nb{partition="1"} 5\n'
     )
     assert summed(text) == {"a_total:handled": 5, "a_total:parked": 1, "b": 9}

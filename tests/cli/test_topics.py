@@ -18,7 +18,7 @@ def test_topics_are_made_once_with_their_settings(servicecert, empty_cluster):
     ]
     again = servicecert("topics", "create")
     assert again.exit_code == 0
-    assert again.stdout == f"0 topics are made, {len(CATALOGUE)} were there already.\n"
+    assert again.stdout == f"Created 0 topics; {len(CATALOGUE)} existed already.\n"
     facts = {each["topic"]: each for each in json.loads(servicecert("topics", "list", "--json").stdout)}
     cases = facts[f"{empty_cluster.prefix}cases"]
     assert (cases["partitions"], cases["compacted"], cases["readers"]) == (12, True, ["e-service", "notifier"])
@@ -41,7 +41,7 @@ def test_without_a_broker_it_says_what_to_set(servicecert, monkeypatch):
     monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
     done = servicecert("topics", "create")
     assert done.exit_code == 78
-    assert "set KAFKA_BOOTSTRAP_SERVERS" in one_sentence(done.stderr)
+    assert "Set KAFKA_BOOTSTRAP_SERVERS" in one_sentence(done.stderr)
 
 
 @pytest.fixture
@@ -104,5 +104,5 @@ def test_nothing_is_accepted_while_workers_run(cluster, intake_url):
 
     done = do(with_a_member)
     assert done.code == 75
-    assert "1 worker" in one_sentence(done.err)
+    assert "1 workers of intake" in one_sentence(done.err)
     assert do(lambda: execute(intake_url, "select from origins"))

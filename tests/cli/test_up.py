@@ -1,4 +1,4 @@
-"""The board, where nobody looks at a terminal."""
+"""`servicecert up` without a terminal."""
 
 import os
 import shlex
@@ -19,15 +19,15 @@ def variables(path):
 
 @pytest.fixture
 def up(tmp_path):
-    """Everything running, with one worker of each service; its output is in `said`."""
+    """Everything running, with one worker of each service; its output is in the file `output`."""
     environment = {
         name: value for name, value in os.environ.items() if name not in ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL")
     }
-    with (tmp_path / "said").open("w") as said:
+    with (tmp_path / "output").open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "servicecert_cli", "up", "--folder", str(tmp_path / "up")],
             env={**environment, "COLUMNS": "80"},
-            stdout=said,
+            stdout=output,
             stderr=subprocess.STDOUT,
         )
     try:
@@ -38,19 +38,21 @@ def up(tmp_path):
 
 
 def test_it_is_used_from_another_terminal_heals_and_ends_at_once(up, tmp_path):
-    said = tmp_path / "said"
-    told = until(lambda: variables(tmp_path / "up" / "environment"), up)
+    output = tmp_path / "output"
+    environment = until(lambda: variables(tmp_path / "up" / "environment"), up)
     assert (tmp_path / "up" / "environment").stat().st_mode & 0o777 == 0o600
-    assert {"KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "ISSUER_DATABASE_URL"} <= set(told)
-    assert run_process("topics", "list", environment=told).code == 0
-    assert run_process("lag", environment=told).code == 0
-    assert run_process("parked", "list", "--service", "issuer", environment=told).out == "0 records are parked.\n"
+    assert {"KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "ISSUER_DATABASE_URL"} <= set(environment)
+    assert run_process("topics", "list", environment=environment).code == 0
+    assert run_process("lag", environment=environment).code == 0
+    assert (
+        run_process("parked", "list", "--service", "issuer", environment=environment).out == "0 records are parked.\n"
+    )
     first = until(lambda: worker_of("notifier", tmp_path), up)
     os.kill(first, signal.SIGKILL)
-    until(lambda: "notifier was ended by signal 9 and starts again at once." in said.read_text(), up)
-    until(lambda: "service notifier, workers 1/1, restarts 1" in said.read_text(), up)
+    until(lambda: "notifier was ended by signal 9 and restarts at once." in output.read_text(), up)
+    until(lambda: "service notifier, workers 1/1, restarts 1" in output.read_text(), up)
     up.send_signal(signal.SIGINT)
     assert up.wait(30) == 0
-    assert "Everything is stopped." in said.read_text()
+    assert "Everything is stopped." in output.read_text()
     assert not (tmp_path / "up" / "environment").exists()
     assert worker_of("notifier", tmp_path) is None

@@ -1,4 +1,4 @@
-"""What the tests of the launcher share: waiting for a condition, and a launcher of its own to kill."""
+"""Fixtures of the launcher's tests: waiting for a condition, and a launcher process to kill."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ Launch = Callable[[str], "Launcher"]
 
 @pytest.fixture
 def until() -> Until:
-    """Waits for a condition; fails when it does not come."""
+    """Wait for a condition; fail after 30 s."""
 
     def wait(condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -29,14 +29,14 @@ def until() -> Until:
 
 
 class Launcher:
-    """A Python process that runs a piece of code and prints one line when it has started what it starts."""
+    """A Python process that runs code which prints one line once its children run."""
 
     def __init__(self, code: str, folder: Path) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=folder, start_new_session=True
         )
         assert self.process.stdout is not None
-        self.said = self.process.stdout.readline().strip()
+        self.first_line = self.process.stdout.readline().strip()
         self.started = psutil.Process(self.process.pid).children(recursive=True)
 
     def end(self, signal: int) -> None:
@@ -46,7 +46,7 @@ class Launcher:
         self.process.stdout.close()
 
     def anything_left(self) -> bool:
-        """Whether anything that it started still runs."""
+        """Return whether a process that it started still runs."""
         return any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in self.started)
 
 

@@ -184,6 +184,6 @@ def test_the_image_is_given_only_what_the_lock_of_the_checkout_pins() -> None:
 
 def test_the_image_is_given_all_that_the_project_needs() -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
-    needed = {re.split(r"[\[~]", wanted)[0] for wanted in project["dependencies"]} - {"servicecert-schemas"}
+    needed = {re.split(r"[\[~]", requirement)[0] for requirement in project["dependencies"]} - {"servicecert-schemas"}
     given = set(re.findall(r"^([\w.-]+)", (CHECKOUT / "deploy" / "requirements.lock").read_text(), re.MULTILINE))
     assert needed <= given

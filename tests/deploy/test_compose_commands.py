@@ -1,4 +1,4 @@
-"""Every command that docker-compose.yml runs is one of the `servicecert` command, with what it needs."""
+"""Every command of docker-compose.yml exists in `servicecert`, with its arguments and environment."""
 
 import shlex
 from pathlib import Path

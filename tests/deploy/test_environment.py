@@ -16,7 +16,7 @@ import time
 from servicecert_deploy import start_parts
 parts = start_parts(environment={})
 print(parts.kafka.log.parent, parts.postgres.log.parent, flush=True)
-# In short sleeps: a signal that comes just before one begins is heard after it.
+# In short sleeps: a signal that arrives just before one begins is handled after it.
 while True:
     time.sleep(0.1)
 """
@@ -31,13 +31,13 @@ def test_what_the_environment_names_is_used_and_nothing_is_started() -> None:
 
 
 def test_only_what_is_not_named_is_started() -> None:
-    said: list[str] = []
+    lines: list[str] = []
     named = {"KAFKA_BOOTSTRAP_SERVERS": "broker.example:9092"}
-    with start_parts(environment=named, report=said.append) as parts:
+    with start_parts(environment=named, report=lines.append) as parts:
         assert parts.kafka is None
         assert parts.postgres is not None
         assert parts.environment == {**named, "DATABASE_URL": parts.postgres.url}
-    assert said == ["starting PostgreSQL"]
+    assert lines == ["starting PostgreSQL"]
     assert not parts.postgres.alive
 
 
@@ -54,7 +54,7 @@ def test_nothing_outlives_a_run(
     number: int, launch: Callable[[str], Any], until: Callable[[Callable[[], bool]], None]
 ) -> None:
     launcher = launch(LAUNCHER)
-    folders = [Path(folder) for folder in launcher.said.split()]
+    folders = [Path(folder) for folder in launcher.first_line.split()]
     assert [folder.is_dir() for folder in folders] == [True, True]
     assert {process.name() for process in launcher.started} >= {"java", "postgres"}
     launcher.end(number)

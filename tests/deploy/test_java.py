@@ -1,4 +1,4 @@
-"""One start at a time makes Kafka ready; the next one waits and says so."""
+"""One start at a time fills Kafka's cache; the next one waits and reports it."""
 
 import threading
 from pathlib import Path
@@ -30,7 +30,7 @@ def test_a_cache_folder_that_cannot_be_one_is_a_sentence(tmp_path: Path) -> None
     file = tmp_path / "file"
     file.touch()
     with (
-        pytest.raises(DeployError, match=r"cache folder .* cannot be used: Not a directory"),
+        pytest.raises(DeployError, match=r"cache folder .* cannot be used \(Not a directory\)"),
         locked(file / "in", silent),
     ):
         pass

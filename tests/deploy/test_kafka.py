@@ -1,4 +1,4 @@
-"""One broker: quick, healed, and the same after it was killed."""
+"""One broker: quick to start, and unchanged after it was killed."""
 
 import asyncio
 import socket
@@ -117,15 +117,15 @@ def test_a_port_that_is_given_out_twice_serves_one_listener() -> None:
 
 
 def test_a_port_in_use_is_healed() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        ports = iter([taken.getsockname()[1], free_port(), free_port(), free_port()])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        ports = iter([listener.getsockname()[1], free_port(), free_port(), free_port()])
         broker = Kafka(choose_port=lambda: next(ports))
         broker.start()
         try:
             assert broker.alive
-            assert not broker.bootstrap.endswith(f":{taken.getsockname()[1]}")
+            assert not broker.bootstrap.endswith(f":{listener.getsockname()[1]}")
         finally:
             broker.stop()
 

@@ -1,4 +1,4 @@
-"""The mail catcher keeps what a client was told it kept."""
+"""The mail catcher stores every mail that it accepted."""
 
 import asyncio
 import smtplib

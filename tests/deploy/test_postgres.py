@@ -1,4 +1,4 @@
-"""One database server: the same after it was killed, and closed to whoever has no password."""
+"""One database server: unchanged after it was killed, and closed to clients without the password."""
 
 import os
 import shutil
@@ -64,10 +64,10 @@ def test_two_servers_at_once_have_nothing_in_common(postgres: Postgres) -> None:
 
 
 def test_a_port_in_use_is_healed() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        ports = iter([taken.getsockname()[1], free_port()])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        ports = iter([listener.getsockname()[1], free_port()])
         server = Postgres(choose_port=lambda: next(ports))
         server.start()
         try:

@@ -1,4 +1,4 @@
-"""A child does as it is told and ends with its launcher, whatever ends the launcher."""
+"""A child obeys its launcher, and ends with it, however the launcher ends."""
 
 import signal
 import sys
@@ -32,7 +32,7 @@ log = Path("log")
 child = Child([sys.executable, "-c", {family!r}], log=log, remove=folder.resolve())
 child.await_ready(lambda: "up" in log.read_text(), 30)
 print("up", flush=True)
-# In short sleeps: a signal that comes just before one begins is heard after it.
+# In short sleeps: a signal that arrives just before one begins is handled after it.
 while True:
     time.sleep(0.1)
 """

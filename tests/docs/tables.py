@@ -212,9 +212,7 @@ def notes() -> list[str]:
 
 def next_steps() -> list[str]:
     """Return the texts of the next step."""
-    return _texts(
-        "when", NEXT_STEPS, lambda key: f"`{key}`" if key in frozenset(CaseState) else key.replace("-", " ")
-    )
+    return _texts("when", NEXT_STEPS, lambda key: f"`{key}`" if key in frozenset(CaseState) else key.replace("-", " "))
 
 
 def case() -> list[str]:

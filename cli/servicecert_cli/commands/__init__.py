@@ -1,1 +1,1 @@
-"""One module a command, or a group of commands; each offers it as `command`."""
+"""One module for each command or group of commands, which it exports as `command`."""

@@ -22,30 +22,30 @@ from .options import FILE, FOLDER
 def command() -> None:
     """The record of every decision and signature.
 
-    DATABASE_URL names an administrator. What is recorded, and what that proves, is in
-    docs/audit.md.
+    DATABASE_URL names an administrator. docs/audit.md says what is recorded and what
+    that proves.
     """
 
 
 @command.command()
 @click.argument("folder", type=FOLDER)
-@click.option("--apart", is_flag=True, help="Each service's in a folder of its name.")
+@click.option("--apart", is_flag=True, help="Put each service's keys into a folder with its name.")
 @as_json
 def init(folder: Path, apart: bool, as_json: bool) -> None:
     """Make the keys that sign checkpoints: <service>.key and <service>.pub for each.
 
-    Give each service its own .key by SERVICECERT_AUDIT_KEY_FILE, on a machine that the
-    database's administrators cannot read; keep the .pub files for whoever verifies.
+    Give each service its own .key with SERVICECERT_AUDIT_KEY_FILE, on a machine that
+    database administrators cannot read. Keep the .pub files for `audit verify`.
 
     \b
     Example:
       servicecert audit init audit-keys
     """
-    made = make_keys(folder, SERVICES, apart=apart)
+    paths = make_keys(folder, SERVICES, apart=apart)
     say(
         as_json,
-        {"made": [str(path) for path in made]},
-        f"Made {len(made)} files in {folder}: the .key of each service for that service alone.",
+        {"made": [str(path) for path in paths]},
+        f"Made {len(paths)} files in {folder}. Give each service its own .key and no other.",
     )
 
 
@@ -55,21 +55,16 @@ def init(folder: Path, apart: bool, as_json: bool) -> None:
     envvar="SERVICECERT_AUDIT_KEYS",
     required=True,
     type=FOLDER,
-    help="The folder of the public keys (*.pub). Or SERVICECERT_AUDIT_KEYS.",
+    help="Folder of the public keys (*.pub), or SERVICECERT_AUDIT_KEYS.",
 )
-@click.option(
-    "--exported",
-    "file",
-    type=FILE,
-    help="Checkpoints that `audit export` wrote and you kept, instead of those of the topic.",
-)
+@click.option("--exported", "file", type=FILE, help="A file that `audit export` wrote, instead of the topic.")
 @click.option("--service", "services", multiple=True, type=click.Choice(SERVICES), help="Only this service.")
 @as_json
 def verify(keys: Path, file: Path | None, services: tuple[str, ...], as_json: bool) -> None:
-    """Recompute all chains and hold them against the signed checkpoints.
+    """Recompute all chains and compare them with the signed checkpoints.
 
-    Says each row that was changed, taken away, put elsewhere or forged; exits with 1 if
-    there is any. The checkpoints are read from Kafka, or from --exported.
+    Lists each row that was changed, deleted, moved or forged; the exit code is then 1.
+    Checkpoints are read from Kafka, or from --exported.
 
     \b
     Examples:
@@ -78,39 +73,39 @@ def verify(keys: Path, file: Path | None, services: tuple[str, ...], as_json: bo
     """
     trusted = read_public_keys(keys)
 
-    async def look() -> dict[str, Verified]:
+    async def work() -> dict[str, Verified]:
         topic = cluster() if file is None else None
-        out = auditing.read_exported(file) if file is not None else await auditing.exported(cluster())
-        return await auditing.verified(database_url(), services or SERVICES, trusted, out, _progress, topic)
+        checkpoints = auditing.read_exported(file) if file is not None else await auditing.exported(cluster())
+        return await auditing.verified(database_url(), services or SERVICES, trusted, checkpoints, _progress, topic)
 
-    found = interruption.run(look())
+    results = interruption.run(work())
     _progress("", 0)
     if as_json:
-        print_json({service: asdict(verified) for service, verified in found.items()})
+        print_json({service: asdict(result) for service, result in results.items()})
     else:
-        _print(found)
-    if any(verified.findings for verified in found.values()):
+        _print(results)
+    if any(result.findings for result in results.values()):
         sys.exit(1)
 
 
-def _print(found: dict[str, Verified]) -> None:
+def _print(results: dict[str, Verified]) -> None:
     rows = [
         (service, str(it.chains), str(it.rows), str(it.attested), str(it.checkpoints), str(len(it.findings)))
-        for service, it in found.items()
+        for service, it in results.items()
     ]
     head = ("service", "chains", "rows", "attested", "checkpoints", "findings")
     print_table(head, rows, right=frozenset(range(1, 6)))
-    for service, verified in found.items():
-        for finding in verified.findings:
+    for service, result in results.items():
+        for finding in result.findings:
             place = f" {finding.number}" if finding.number else ""
             click.echo(f"\n{service}: {finding.kind}{place}" + (f" of {finding.chain}" if finding.chain else ""))
             click.echo(f"  {finding.text}")
-    count = sum(len(verified.findings) for verified in found.values())
-    click.echo(f"\n{count} findings." if count else "\nNothing was changed, taken away or put elsewhere.")
+    count = sum(len(result.findings) for result in results.values())
+    click.echo(f"\n{count} findings." if count else "\nNo row was changed, deleted, moved or forged.")
 
 
 def _progress(service: str, rows: int) -> None:
-    """A line that a terminal shows while it waits."""
+    """Show the number of rows checked, on a terminal only."""
     if sys.stderr.isatty():
         click.echo(f"\r\033[K{service}: {rows} rows" if service else "\r\033[K", nl=False, err=True)
 
@@ -119,7 +114,7 @@ def _progress(service: str, rows: int) -> None:
 @click.argument("what", metavar="CASE|SERIAL")
 @as_json
 def show(what: str, as_json: bool) -> None:
-    """Tell the life of a case or certificate across all services, in order of time.
+    """Show what all services recorded about a case or certificate, in order of time.
 
     \b
     Examples:
@@ -131,28 +126,26 @@ def show(what: str, as_json: bool) -> None:
         print_json([asdict(row) for row in rows])
         return
     if not rows:
-        raise UserError(f"Nothing is recorded of {what}: give a case id, or the serial number of a certificate.")
-    shown = console()
+        raise UserError(f"Nothing is recorded about {what}: give a case id, or the serial number of a certificate.")
+    out = console()
     for row in rows:
-        (happened, facts), *followed = auditing.told(row)
-        shown.print(
+        (happened, facts), *effects = auditing.told(row)
+        out.print(
             f"{row.at:%Y-%m-%d %H:%M:%S.%f}"[:-3] + f"  {row.service:<9} {happened}", markup=False, soft_wrap=True
         )
-        for text in filter(None, (facts, *(f"{text}: {facts}" if facts else text for text, facts in followed))):
-            for line in shown.render_str(text, markup=False, emoji=False, highlight=False).wrap(
-                shown, shown.width - 27
-            ):
-                shown.print(" " * 25, line, soft_wrap=True)
+        for text in filter(None, (facts, *(f"{text}: {facts}" if facts else text for text, facts in effects))):
+            for line in out.render_str(text, markup=False, emoji=False, highlight=False).wrap(out, out.width - 27):
+                out.print(" " * 25, line, soft_wrap=True)
 
 
 @command.command()
 def export() -> None:
-    """Print the signed checkpoints, one JSON a line, to be kept where nobody can change them.
+    """Print the signed checkpoints, one JSON document a line. Keep them where nobody can change them.
 
     \b
     Example:
       servicecert audit export > /media/write-once/2026-11-24.jsonl
     """
-    found: list[AuditCheckpoint] = interruption.run(auditing.exported(cluster()))
-    for each in found:
-        click.echo(each.model_dump_json())
+    checkpoints: list[AuditCheckpoint] = interruption.run(auditing.exported(cluster()))
+    for checkpoint in checkpoints:
+        click.echo(checkpoint.model_dump_json())

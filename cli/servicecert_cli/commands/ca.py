@@ -26,10 +26,9 @@ from .ca_recheck import recheck
 def command() -> None:
     """The certificate authority's keys and certificates.
 
-    `init` makes everything on one machine. An authority in earnest keeps its roots
-    offline and goes step by step: `root init`, `request`, `root sign`, `install`,
-    and for a later generation `activate`. DIR may also be given as
-    SERVICECERT_CA_DIR.
+    `init` makes everything on one machine, for tests. In production the roots stay
+    offline, and the steps are `root init`, `request`, `root sign`, `install`, and
+    `activate` for a later generation. DIR may also be given as SERVICECERT_CA_DIR.
     """
 
 
@@ -45,19 +44,14 @@ for step in (root, request, install, activate, status, reconcile, retry, void, r
 @options.dry_run
 @as_json
 def init(
-    directory: Path,
-    passphrase_file: Path | None,
-    place: options.KeyPlaces,
-    operator: str,
-    dry_run: bool,
-    as_json: bool,
+    directory: Path, passphrase_file: Path | None, place: options.KeyPlaces, operator: str, dry_run: bool, as_json: bool
 ) -> None:
     """Make the roots and the issuing CAs, for production and test each in RSA 4096 and EC P-384.
 
-    The roots stay in DIR.offline, to be taken off the machine. Keys in files are
+    The roots are in DIR.offline: take that folder off the machine. Keys in files are
     encrypted with the passphrases; with --keys pkcs11 the issuing CAs' keys are made
     inside the tokens servicecert-production and servicecert-test, which must exist.
-    Nothing is ever overwritten. The protocol is printed and kept in DIR/protocols.
+    Nothing is overwritten. The protocol is printed and stored in DIR/protocols.
 
     \b
     Examples:
@@ -68,25 +62,25 @@ def init(
     if (directory / MANIFEST).exists():
         raise AuthorityExists(f"There is a CA in {directory} already; name another directory for a new one.")
     if dry_run:
-        where = f"with the passphrases in {file}" if file.exists() else f"with passphrases drawn and written to {file}"
+        where = f"with the passphrases in {file}" if file.exists() else f"with new passphrases, written to {file}"
         click.echo(f"Would make 4 roots in {offline_folder(directory)}, {where}.")
-        click.echo(f"Would make 4 roots and 4 issuing CAs in all, the latter in {directory}, their keys in {place}.")
+        click.echo(f"Would make 4 issuing CAs in {directory}, their keys in {place}.")
         return
     make_authority(directory, file, place.store(directory, file), operator)
     authority = Authority.load(directory)
-    (written,) = (directory / "protocols").iterdir()
+    (protocol,) = (directory / "protocols").iterdir()
     if as_json:
         print_json(
             {
                 "directory": str(directory),
                 "offline": str(offline_folder(directory)),
                 "passphrases": str(file),
-                "protocol": str(written),
+                "protocol": str(protocol),
                 "issuing": _facts(authority),
             }
         )
         return
-    click.echo(written.read_text())
+    click.echo(protocol.read_text())
     click.echo(f"{len(authority.issuers)} issuing CAs, each under a root of its own, are in {directory}.")
     click.echo(f"The roots' keys are in {offline_folder(directory)}: take it off this machine.")
     click.echo(f"The passphrases are in {file}: keep it apart from the keys.")
@@ -96,7 +90,7 @@ def init(
 @options.directory
 @as_json
 def show(directory: Path, as_json: bool) -> None:
-    """Show the issuing CAs of a directory: every generation, where its key is, and since when it issues.
+    """Show the issuing CAs of a directory: each generation, where its key is, and when it starts to issue.
 
     \b
     Example:

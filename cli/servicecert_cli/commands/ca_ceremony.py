@@ -1,4 +1,4 @@
-"""The steps of a key ceremony in earnest: roots offline, requests to them, certificates back, a date for each new generation."""
+"""The steps of a key ceremony: offline roots, requests, certificates, and a start date for each new generation."""
 
 from datetime import UTC, date, datetime, time
 from pathlib import Path
@@ -25,8 +25,8 @@ _KINDS = ("production-rsa", "production-ec", "test-rsa", "test-ec")
 def root() -> None:
     """The roots, on a machine without a network.
 
-    OFFLINE is a folder that never meets the services' DIR: its keys are encrypted
-    files, its passphrases are others than those of the issuing CAs.
+    OFFLINE is a folder that is never on the services' machines. Its keys are encrypted
+    files, with other passphrases than the issuing CAs.
     """
 
 
@@ -47,15 +47,13 @@ def root_init(offline: Path, passphrase_file: Path | None, operator: str, dry_ru
         click.echo(f"Would make 4 roots in {offline}, encrypted with the passphrases of {file}.")
         return
     draw_passphrases(file)
-    _tell(offline, "root init", operator, make_roots(offline, read_passphrases(file), datetime.now(UTC)))
+    _report(offline, "root init", operator, make_roots(offline, read_passphrases(file), datetime.now(UTC)))
 
 
 @root.command("sign")
 @options.offline
 @click.argument("requests", metavar="REQUEST...", nargs=-1, required=True, type=_FILES)
-@click.option(
-    "--crl-base-url", metavar="URL", help="Where the roots' CRLs will be served, for the certificates to say."
-)
+@click.option("--crl-base-url", metavar="URL", help="Where the roots' CRLs are served; the certificates name it.")
 @options.passphrase_file
 @options.operator
 @options.dry_run
@@ -69,8 +67,8 @@ def root_sign(
 ) -> None:
     """Certify issuing CAs: each REQUEST becomes OFFLINE/issued/<its name>.pem.
 
-    Compare the public key's SHA-256 of the protocol with that of the request's
-    protocol, by eye and voice, before the certificate leaves the room.
+    Compare the public key's SHA-256 in this protocol with that in the request's
+    protocol, read aloud, before the certificate leaves the room.
 
     \b
     Example:
@@ -82,7 +80,7 @@ def root_sign(
     passphrases = read_passphrases(options.default_passphrase_file(offline, passphrase_file))
     url = _http(crl_base_url)
     deeds = sign_requests(offline, requests, passphrases, load_profiles(), datetime.now(UTC), crl_base_url=url)
-    _tell(offline, "root sign", operator, deeds)
+    _report(offline, "root sign", operator, deeds)
 
 
 @root.command("crl")
@@ -93,10 +91,10 @@ def root_sign(
     metavar="CA REASON",
     type=(str, click.Choice(_REASONS)),
     multiple=True,
-    help=f"An issuing CA that is revoked for ever. REASON is one of {', '.join(_REASONS)}.",
+    help=f"Revoke an issuing CA for good. REASON is one of {', '.join(_REASONS)}.",
 )
 @click.option(
-    "--days", type=click.IntRange(1, 3650), default=365, show_default=True, help="From now to the CRLs' next update."
+    "--days", type=click.IntRange(1, 3650), default=365, show_default=True, help="Until the CRLs' next update."
 )
 @options.passphrase_file
 @options.operator
@@ -109,10 +107,10 @@ def root_crl(
     operator: str,
     dry_run: bool,
 ) -> None:
-    """Make the roots' next CRLs, into OFFLINE/crls.
+    """Make the roots' next CRLs in OFFLINE/crls.
 
-    Carry them to DIR/crls: the revoker publishes them at its next planned CRLs, or
-    when it is restarted. They repeat what the ones before list.
+    Copy them to DIR/crls: the revoker publishes them with its next scheduled CRLs, or
+    when it restarts. Earlier revocations stay listed.
 
     \b
     Examples:
@@ -121,11 +119,11 @@ def root_crl(
     """
     if dry_run:
         which = ", ".join(f"{id} ({reason})" for id, reason in revoked) or "no further CA"
-        click.echo(f"Would make the next CRLs of the roots in {offline}, good for {days} days, and revoke {which}.")
+        click.echo(f"Would make the next CRLs of the roots in {offline}, valid for {days} days, and revoke {which}.")
         return
     passphrases = read_passphrases(options.default_passphrase_file(offline, passphrase_file))
     deeds = make_root_crls(offline, passphrases, datetime.now(UTC), days, revoked)
-    _tell(offline, "root crl", operator, deeds)
+    _report(offline, "root crl", operator, deeds)
 
 
 @click.command()
@@ -145,8 +143,8 @@ def request(
 ) -> None:
     """Make keys of issuing CAs, and requests for them in DIR/requests.
 
-    KIND is production-rsa, production-ec, test-rsa or test-ec; without one, all four.
-    Where a kind has a CA already, its next generation is made: production-ec-2.
+    KIND is production-rsa, production-ec, test-rsa or test-ec; the default is all four.
+    If a kind already has a CA, its next generation is made: production-ec-2.
 
     \b
     Examples:
@@ -162,7 +160,7 @@ def request(
         draw_passphrases(file)
     store = place.store(directory, file)
     assert store is not None
-    _tell(directory, "request", operator, request_cas(directory, ids, store))
+    _report(directory, "request", operator, request_cas(directory, ids, store))
 
 
 @click.command()
@@ -171,10 +169,10 @@ def request(
 @options.operator
 @options.dry_run
 def install(directory: Path, certificates: tuple[Path, ...], operator: str, dry_run: bool) -> None:
-    """Join certificates that the roots signed to the keys that were made for them.
+    """Install certificates that the roots signed, next to their keys.
 
     The first generation of a kind issues at once, a later one waits for `activate`.
-    Restart first the revokers, then the issuers.
+    Restart the revokers first, then the issuers.
 
     \b
     Example:
@@ -183,21 +181,19 @@ def install(directory: Path, certificates: tuple[Path, ...], operator: str, dry_
     if dry_run:
         click.echo(f"Would install {_names(certificates)} in {directory}.")
         return
-    _tell(directory, "install", operator, ceremony.install(directory, certificates, datetime.now(UTC)))
+    _report(directory, "install", operator, ceremony.install(directory, certificates, datetime.now(UTC)))
 
 
 @click.command()
 @options.directory
 @click.argument("id", metavar="CA")
-@click.option(
-    "--from", "since", required=True, metavar="DATE", help="A day, which begins in Finland, or a time with its zone."
-)
+@click.option("--from", "since", required=True, metavar="DATE", help="A day (Finnish time), or a time with its zone.")
 @options.operator
 @options.dry_run
 def activate(directory: Path, id: str, since: str, operator: str, dry_run: bool) -> None:
-    """Let a later generation issue from DATE on; the one before keeps its CRLs.
+    """Let a later generation issue from DATE on; the previous one keeps its CRLs.
 
-    Restart the issuers before DATE, so that they know of it.
+    Restart the issuers before DATE: they read it when they start.
 
     \b
     Example:
@@ -207,7 +203,7 @@ def activate(directory: Path, id: str, since: str, operator: str, dry_run: bool)
     if dry_run:
         click.echo(f"Would let {id} issue from {moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ} on.")
         return
-    _tell(directory, "activate", operator, ceremony.activate(directory, id, moment, datetime.now(UTC)))
+    _report(directory, "activate", operator, ceremony.activate(directory, id, moment, datetime.now(UTC)))
 
 
 def _moment(text: str) -> datetime:
@@ -218,9 +214,7 @@ def _moment(text: str) -> datetime:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise click.BadParameter(
-            "give a day such as 2027-03-01, or a time with its zone such as 2027-03-01T08:00+02:00"
-        )
+        raise click.BadParameter("give a day like 2027-03-01, or a time with its zone like 2027-03-01T08:00+02:00")
     return moment
 
 
@@ -234,7 +228,7 @@ def _names(files: tuple[Path, ...]) -> str:
     return ", ".join(file.stem for file in files)
 
 
-def _tell(folder: Path, step: str, operator: str, deeds: list[Deed]) -> None:
+def _report(folder: Path, step: str, operator: str, deeds: list[Deed]) -> None:
     text, file = record(folder, step, operator, deeds)
     click.echo(text)
-    click.echo(f"This protocol is kept in {file}.")
+    click.echo(f"This protocol is stored in {file}.")

@@ -1,4 +1,4 @@
-"""`servicecert ca status`, `reconcile`, `retry` and `void`: what became of what was to be issued."""
+"""`servicecert ca status`, `reconcile`, `retry` and `void`: the state of issuing, and the way out of its faults."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -8,8 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import click
-from servicecert_issuer.operator import reconciliation
-from servicecert_issuer.operator import requests as wishes
+from servicecert_issuer.operator import reconciliation, requests
 from servicecert_issuer.operator.reconciliation import Difference, Published, Serials
 from servicecert_issuer.operator.requests import StoppedCase
 from servicecert_pki.authority import Authority
@@ -30,14 +29,11 @@ from .schema import in_schema
 
 @click.command()
 @click.option(
-    "--ca-dir",
-    envvar="SERVICECERT_CA_DIR",
-    type=FOLDER,
-    help="The folder of the CA: shows until when each is valid.",
+    "--ca-dir", envvar="SERVICECERT_CA_DIR", type=FOLDER, help="Folder of the CA: shows until when each CA is valid."
 )
 @as_json
 def status(ca_dir: Path | None, as_json: bool) -> None:
-    """What was issued, what waits, and what was not issued and why.
+    """Show what was issued, what is open, and what was refused or stopped, and why.
 
     DATABASE_URL names the issuer's role or an administrator's. Counts the whole table.
 
@@ -47,78 +43,77 @@ def status(ca_dir: Path | None, as_json: bool) -> None:
       servicecert ca status --json
     """
 
-    async def look(connection: Any) -> tuple[list[Serials], dict[str, int], list[StoppedCase]]:
+    async def read(connection: Any) -> tuple[list[Serials], dict[str, int], list[StoppedCase]]:
         serials = await reconciliation.count_serials(connection)
-        return serials, await reconciliation.count_refused(connection), await wishes.find_stopped(connection)
+        return serials, await reconciliation.count_refused(connection), await requests.find_stopped(connection)
 
-    serials, refused, stopped = in_schema("issuer", look, snapshot=True)
+    serials, refused, stopped = in_schema("issuer", read, snapshot=True)
     until = _valid_until(ca_dir)
     if as_json:
         cas = [{**asdict(each), "valid_until": until.get(each.issuer)} for each in serials]
         print_json({"cas": cas, "refused": refused, "stopped": [asdict(each) for each in stopped]})
         return
     _show_cas(serials, until)
-    told = ", ".join(f"{count} {code}" for code, count in refused.items())
-    click.echo(f"{sum(refused.values())} applications are refused{f': {told}' if told else ''}.")
+    codes = ", ".join(f"{count} {code}" for code, count in refused.items())
+    click.echo(f"{sum(refused.values())} applications are refused{f': {codes}' if codes else ''}.")
     click.echo(f"{len(stopped)} applications are stopped.")
     for each in stopped:
         click.echo(f"  {each.key}  {each.since:%Y-%m-%d %H:%M}  {each.findings}")
 
 
 @click.command()
-@click.option("--published", is_flag=True, help="Also read the topics of certificates and standings, and compare.")
+@click.option("--published", is_flag=True, help="Also compare with the topics of certificates and standings.")
 @as_json
 def reconcile(published: bool, as_json: bool) -> None:
-    """Prove that the books agree: allocated = issued + void + open.
+    """Check that the records agree: allocated = issued + void + open.
 
-    No certificate without its intention, none with other bytes or another serial number
-    than intended, no intention that nobody will end or that is late; and the audit tells
-    of each intention and each signature, and of no other. With --published
-    also: each case is told with its recorded end, and what was void a day ago is revoked.
-    Workers may go on meanwhile. Ends with exit code 1 where anything differs, and lists it.
+    Every certificate has its intent, with the same bytes and serial number; no intent is
+    abandoned or late; the audit has each intent and each signature, and no other. With
+    --published also: each case is published with its recorded result, and a serial
+    number that is void for a day is revoked. Workers may run meanwhile. Lists the
+    differences; the exit code is then 1.
 
     \b
     Examples:
       servicecert ca reconcile
       servicecert ca reconcile --published
     """
-    told = interruption.run(_published(cluster())) if published else None
+    topics = interruption.run(_published(cluster())) if published else None
 
     async def compare(connection: Any) -> tuple[list[Serials], list[Difference]]:
         found = await reconciliation.differences(connection)
-        if told is not None:
-            found += await told.differences(connection)
+        if topics is not None:
+            found += await topics.differences(connection)
         return await reconciliation.count_serials(connection), found
 
-    serials, found = in_schema("issuer", compare, snapshot=True)
+    serials, differences = in_schema("issuer", compare, snapshot=True)
     if as_json:
         print_json(
             {
                 "cas": [asdict(each) for each in serials],
-                "published": None if told is None else told.told,
-                "differences": [asdict(each) for each in found],
+                "published": None if topics is None else topics.told,
+                "differences": [asdict(each) for each in differences],
             }
         )
     else:
         for each in serials:
-            click.echo(
-                f"{each.issuer}: {each.allocated} allocated = {each.issued} issued + {each.void} void + {each.open} open"
-            )
-        if told is not None:
-            click.echo(f"{told.told} ends of cases are published.")
-        for line in reconciliation.sentences(found):
+            sums = f"{each.allocated} allocated = {each.issued} issued + {each.void} void + {each.open} open"
+            click.echo(f"{each.issuer}: {sums}")
+        if topics is not None:
+            click.echo(f"{topics.told} results of cases are published.")
+        for line in reconciliation.sentences(differences):
             click.echo(line)
-        click.echo(f"{len(found)} differences.")
-    if found:
+        click.echo(f"{len(differences)} differences.")
+    if differences:
         raise click.exceptions.Exit(1)
 
 
 @click.command()
 @click.argument("case_id", metavar="[CASE]", type=click.UUID, required=False)
-@click.option("--all", "everything", is_flag=True, help="All that are stopped.")
+@click.option("--all", "everything", is_flag=True, help="All stopped applications.")
 @as_json
 def retry(case_id: UUID | None, everything: bool, as_json: bool) -> None:
-    """Try a stopped application anew, when what was found is mended.
+    """Retry a stopped application, after its cause is fixed.
 
     It gets a new serial number, and is checked again before anything is signed.
 
@@ -128,59 +123,61 @@ def retry(case_id: UUID | None, everything: bool, as_json: bool) -> None:
       servicecert ca retry --all
     """
     if (case_id is None) is not everything:
-        raise click.UsageError("Name a case, or say --all.")
+        raise click.UsageError("Name a case, or use --all.")
 
-    async def ask(connection: Any) -> int:
-        found = await wishes.find_stopped(connection, None if case_id is None else str(case_id))
-        return await wishes.retry(connection, [each.key for each in found])
+    async def work(connection: Any) -> int:
+        stopped = await requests.find_stopped(connection, None if case_id is None else str(case_id))
+        return await requests.retry(connection, [each.key for each in stopped])
 
-    count = in_schema("issuer", ask)
+    count = in_schema("issuer", work)
     if case_id is not None and not count:
         raise UserError(f"The case {case_id} is not stopped: see `servicecert ca status`.")
-    say(as_json, {"retried": count}, f"{count} applications are tried anew.")
+    say(as_json, {"retried": count}, f"{count} applications are tried again.")
 
 
 @click.command()
 @click.argument("case_id", metavar="CASE", type=click.UUID)
-@click.option("--reason", required=True, help="Why, for the record; name no person.")
+@click.option("--reason", required=True, help="Why, for the audit. Do not name a person.")
 @yes
 @as_json
 def void(case_id: UUID, reason: str, yes: bool, as_json: bool) -> None:
-    """Give up an intention whose CA's key does not come back.
+    """Give up an intent whose CA key is lost.
 
-    Its serial number becomes void, and the customer is told to apply anew. Where the key
-    signs it before, the certificate is issued and stays.
+    Its serial number becomes void, and the customer is asked to apply again. If the key
+    signs it first, the certificate is issued and stays valid.
 
     \b
     Example:
       servicecert ca void 7d2c1c52-… --reason "the token is destroyed" --yes
     """
     if not yes:
-        click.echo(f"The intention of {case_id} would be given up; add --yes to do it.")
+        click.echo(f"Would give up the intent of {case_id}; add --yes to do it.")
         return
 
-    async def ask(connection: Any) -> bool:
-        return await wishes.give_up(connection, str(case_id), reason)
+    async def work(connection: Any) -> bool:
+        return await requests.give_up(connection, str(case_id), reason)
 
-    if not in_schema("issuer", ask):
-        raise UserError(f"Nothing of the case {case_id} waits for a key for longer than a minute.")
-    say(as_json, {"void": str(case_id)}, f"The intention of {case_id} is given up, unless it is signed at this moment.")
+    if not in_schema("issuer", work):
+        raise UserError(
+            f"No intent of the case {case_id} has waited for a key for over a minute: see `servicecert ca status`."
+        )
+    say(as_json, {"void": str(case_id)}, f"Gave up the intent of {case_id}, unless it is being signed at this moment.")
 
 
-async def _published(place: Cluster) -> Published:
-    """What the topics tell of certificates and of their standings. Raises OperatorError."""
-    told = Published()
+async def _published(kafka_cluster: Cluster) -> Published:
+    """Return what the topics hold about certificates and their standings. Raises OperatorError."""
+    published = Published()
 
     def take(change: Change) -> None:
         match change.data:
             case CertificateIssued() | CertificateVoided():
-                told.take(change.data)
+                published.take(change.data)
             case StandingChanged():
-                told.hear(change.data)
+                published.hear(change.data)
 
     for topic in (CERTIFICATES, CERTIFICATE_STANDINGS):
-        await kafka.read(place, topic, take)
-    return told
+        await kafka.read(kafka_cluster, topic, take)
+    return published
 
 
 def _show_cas(serials: list[Serials], until: Mapping[str, datetime]) -> None:

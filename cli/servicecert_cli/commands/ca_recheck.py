@@ -1,4 +1,4 @@
-"""`servicecert ca recheck`: the whole stock of certificates, verified and linted anew."""
+"""`servicecert ca recheck`: verify and lint all certificates again."""
 
 from pathlib import Path
 from typing import Any
@@ -21,38 +21,39 @@ from .options import FOLDER
 )
 @as_json
 def recheck(directory: Path, part: int, as_json: bool) -> None:
-    """Verify and lint every certificate that was issued, as the issuer does by night.
+    """Verify and lint every issued certificate, as the issuer does each night.
 
-    DATABASE_URL names the issuer's role or an administrator's. A run that was stopped is
-    gone on with, also one of the issuer. Exit code 1 where a certificate is bad.
+    DATABASE_URL names the issuer's role or an administrator's. Continues a run that was
+    stopped, also one of the issuer. The exit code is 1 if a certificate is bad.
 
     \b
     Examples:
       servicecert ca recheck ca
       servicecert ca recheck ca --json
     """
-    good, bad, found = interruption.run(_through(Authority.load(directory), part, quiet=as_json))
+    good, bad, bad_certificates = interruption.run(_check_all(Authority.load(directory), part, quiet=as_json))
     if as_json:
-        print_json({"good": good, "bad": bad, "found": [_facts(it) for it in found]})
+        print_json({"good": good, "bad": bad, "found": [_facts(it) for it in bad_certificates]})
     else:
-        if found:
+        if bad_certificates:
             print_table(
-                ("CA", "serial number", "findings"), [(it.issuer, it.serial, " ".join(it.codes)) for it in found]
+                ("CA", "serial number", "findings"),
+                [(it.issuer, it.serial, " ".join(it.codes)) for it in bad_certificates],
             )
         click.echo(f"{good} certificates are good, {bad} bad.")
     if bad:
         raise SystemExit(1)
 
 
-async def _through(authority: Authority, part: int, *, quiet: bool) -> tuple[int, int, list[Bad]]:
-    """Go through to the end. Answers the counts of the whole run, and what is bad of what was checked now."""
-    found: list[Bad] = []
+async def _check_all(authority: Authority, part: int, *, quiet: bool) -> tuple[int, int, list[Bad]]:
+    """Return the counts of the whole run, and the bad certificates among those checked now."""
+    bad_certificates: list[Bad] = []
     async with connected(database_url(), "issuer") as connection:
         while True:
             progress = await next_part(connection, authority, part)
-            found += progress.found
+            bad_certificates += progress.found
             if progress.ended:
-                return progress.good, progress.bad, found
+                return progress.good, progress.bad, bad_certificates
             if not quiet:
                 click.echo(f"{progress.good + progress.bad} checked, {progress.bad} of them bad …", err=True)
 

@@ -1,4 +1,4 @@
-"""`servicecert cases`: the customer's page, drawn from the topic `cases` alone."""
+"""`servicecert cases`: the customer's page, from the topic `cases` alone."""
 
 from uuid import UUID
 
@@ -14,22 +14,20 @@ from ..terminal.output import as_json, console, print_json
 from .options import one_of
 
 _language = click.option(
-    "--language",
-    type=one_of(Language),
-    help="Of the page; by default the one that the newest case is handled in.",
+    "--language", type=one_of(Language), help="Language of the page; the default is that of the newest case."
 )
 
 
 @click.group(invoke_without_command=True)
-@click.option("--account", help="The customer account whose cases are listed.")
+@click.option("--account", help="List the cases of this customer account.")
 @_language
 @as_json
 @click.pass_context
 def command(context: click.Context, account: str | None, language: str | None, as_json: bool) -> None:
     """Granted permits and unfinished matters of a customer account.
 
-    As the e-service shows them to the customer, from what is published on `cases` and
-    from nothing else. A case that was erased is not shown.
+    As the e-service shows them to the customer, from the topic `cases` alone. Erased
+    cases are not shown.
 
     \b
     Examples:
@@ -39,13 +37,13 @@ def command(context: click.Context, account: str | None, language: str | None, a
     if context.invoked_subcommand is not None:
         return
     if account is None:
-        raise click.UsageError("Name the --account whose cases are listed, or `open` a CASE.")
-    found = interruption.run(of_account(cluster(), account))
+        raise click.UsageError("Name an --account to list its cases, or `open` a CASE.")
+    cases = interruption.run(of_account(cluster(), account))
     if as_json:
-        print_json([case.model_dump(mode="json") for case in found])
+        print_json([case.model_dump(mode="json") for case in cases])
         return
-    newest = found[0].language if found else Language.ENGLISH
-    Page(console(), newest if language is None else Language(language)).listed(account, found)
+    newest = cases[0].language if cases else Language.ENGLISH
+    Page(console(), newest if language is None else Language(language)).listed(account, cases)
 
 
 @command.command("open")
@@ -53,9 +51,9 @@ def command(context: click.Context, account: str | None, language: str | None, a
 @_language
 @as_json
 def opened(case_id: UUID, language: str | None, as_json: bool) -> None:
-    """Open one case: the decision with its certificate, or what is to be mended.
+    """Open one case: the decision with its certificate, or what to correct.
 
-    With the case's history, and the command that requests the certificate's revocation.
+    Also shows the case's history, and the command that requests revocation.
 
     \b
     Example:
@@ -63,9 +61,7 @@ def opened(case_id: UUID, language: str | None, as_json: bool) -> None:
     """
     case = interruption.run(newest(cluster(), case_id))
     if case is None:
-        raise UserError(
-            f"Nothing is known of the case {case_id}: `servicecert cases --account …` lists those of an account."
-        )
+        raise UserError(f"The case {case_id} is unknown: list an account's cases with `servicecert cases --account …`.")
     if as_json:
         print_json(case.model_dump(mode="json"))
         return

@@ -1,4 +1,4 @@
-"""What the steps of a key ceremony are told: folders, where passphrases and PINs are read, who runs it. Secrets are never arguments."""
+"""Options of the key ceremony: folders, files of passphrases and PINs, the operator. Secrets are never arguments."""
 
 import functools
 import os
@@ -25,7 +25,8 @@ passphrase_file = click.option(
     "--passphrase-file",
     envvar="SERVICECERT_CA_PASSPHRASE_FILE",
     type=FILE,
-    help="Two lines, production=<passphrase> and test=<passphrase>; drawn and written where the file does not exist. Default: the folder's name and .passphrases.",
+    help="Two lines, production=<passphrase> and test=<passphrase>; new ones are written if the file does not exist. "
+    "Default: the folder's name and .passphrases.",
 )
 
 operator = click.option(
@@ -33,10 +34,10 @@ operator = click.option(
     envvar="SERVICECERT_OPERATOR",
     default="not stated",
     show_default=True,
-    help="Who runs this step, for the protocol.",
+    help="Who runs this step; written into the protocol.",
 )
 
-dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 
 
 @dataclass(frozen=True)
@@ -52,18 +53,23 @@ class KeyPlaces:
         return "encrypted files" if self.kind == "pem" else f"tokens whose labels begin with {self.prefix}-"
 
     def store(self, directory: Path, passphrase_file: Path) -> KeyStore | None:
-        """The store for `directory`; None means files under the passphrases that are yet to be drawn. Raises UserError and KeyUnavailable."""
+        """Return the store for `directory`, None for files whose passphrases do not exist yet.
+
+        Raises UserError and KeyUnavailable.
+        """
         if self.kind == "pkcs11":
             if not (self.module and self.pin_file):
                 raise UserError(
-                    "Keys in a token need SERVICECERT_PKCS11_MODULE and SERVICECERT_PKCS11_PIN_FILE.", os.EX_CONFIG
+                    "Keys in a token need a PKCS#11 library and PINs: set SERVICECERT_PKCS11_MODULE and"
+                    " SERVICECERT_PKCS11_PIN_FILE.",
+                    os.EX_CONFIG,
                 )
             return TokenStore(TokenAccess(self.module, self.pin_file), self.prefix)
         return PemStore(directory, read_passphrases(passphrase_file)) if passphrase_file.exists() else None
 
 
 def key_place(function: F) -> F:
-    """Adds the options that say where new keys go, as one argument `place`."""
+    """Add the options for where new keys go, as one argument `place`."""
 
     @click.option(
         "--keys",
@@ -94,6 +100,6 @@ def key_place(function: F) -> F:
     return with_place  # type: ignore[return-value]  # click calls it by keywords
 
 
-def default_passphrase_file(folder: Path, given: Path | None) -> Path:
-    """The passphrase file that was given, or the one beside the folder."""
-    return given or folder.with_name(f"{folder.name}.passphrases")
+def default_passphrase_file(folder: Path, file: Path | None) -> Path:
+    """Return `file`, or the passphrase file beside the folder."""
+    return file or folder.with_name(f"{folder.name}.passphrases")

@@ -20,13 +20,13 @@ def command() -> None:
 @click.argument(
     "folder", metavar="DIR", envvar="SERVICECERT_CRL_DIR", type=click.Path(path_type=Path, file_okay=False, exists=True)
 )
-@click.option("--host", default="", help="The address to listen at; all of this machine's where none is given.")
-@click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="0 takes any free one.")
+@click.option("--host", default="", help="Address to listen on; the default is all addresses of this machine.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="0 takes a free port.")
 def serve(folder: Path, host: str, port: int) -> None:
-    """Serve the CRLs and CA certificates of a folder until it is told to stop.
+    """Serve the CRLs and CA certificates of a folder until stopped.
 
-    DIR may also be given as SERVICECERT_CRL_DIR: the folder that the revoker publishes
-    to. Nothing else in it is served.
+    DIR is the folder that the revoker publishes to; it may also be given as
+    SERVICECERT_CRL_DIR. No other file in it is served.
 
     \b
     Example:
@@ -40,7 +40,8 @@ def serve(folder: Path, host: str, port: int) -> None:
                 await asyncio.Event().wait()
         except OSError:
             raise UserError(
-                f"Port {port} is in use, or {host or 'an address'} is not this machine's: choose another by --port or --host.",
+                f"Cannot listen on port {port}: it is in use, or {host or 'an address'} is not this machine's."
+                " Choose another with --port or --host.",
                 os.EX_UNAVAILABLE,
             ) from None
 

@@ -32,17 +32,16 @@ def command() -> None:
     metavar="DIR",
     envvar="SERVICECERT_KEY_LISTS_DIR",
     type=click.Path(path_type=Path),
-    help="Lists of leaked and compromised keys (*.dat).",
+    help="Folder with lists of leaked and compromised keys (*.dat).",
 )
 @click.option("--language", type=one_of(Language), default="en", show_default=True)
 @as_json
 def check(path: Path, lists_dir: Path | None, language: str, as_json: bool) -> None:
-    """Judge a certificate request as an application with it would be (rule A4).
+    """Judge a certificate request as in an application (rule A4).
 
-    FILE is a request in PEM or DER, or - for standard input. Nothing of it is kept or
-    sent. Exit code 0: acceptable, 1: refused, with all reasons, 2: the file cannot be
-    read. Whether the key is another organisation's, or blocked, only an application
-    tells.
+    FILE is a request in PEM or DER, or - for standard input. Nothing is stored or sent.
+    Exit code 0: acceptable, 1: refused, with all reasons, 2: the file cannot be read.
+    Only an application shows whether the key is blocked or another organisation's.
 
     \b
     Examples:
@@ -61,7 +60,7 @@ def check(path: Path, lists_dir: Path | None, language: str, as_json: bool) -> N
             click.echo(f"  {fault.code}: {_text(fault, language)}")
     if not lists.lists:
         click.echo(
-            "No list of lost keys was looked at, so that Debian's weak keys and leaked ones are not recognised: name one by --lists.",
+            "Debian's weak keys and leaked keys were not checked: no lists were given. Name their folder with --lists.",
             err=True,
         )
     if not isinstance(judged, Csr):
@@ -69,7 +68,7 @@ def check(path: Path, lists_dir: Path | None, language: str, as_json: bool) -> N
 
 
 def _read(path: Path) -> bytes:
-    """The file, or as much of it as is looked at."""
+    """Return the file's first 256 KiB. Raises UserError."""
     try:
         with click.open_file(str(path), "rb") as file:
             content: bytes = file.read(_MOST)
@@ -95,5 +94,5 @@ def _facts(judged: Csr | tuple[CsrFault, ...], lists: KeyLists, language: str) -
 
 
 def _text(fault: CsrFault, language: str) -> str:
-    """What an applicant would be told."""
+    """Return the text that an applicant gets."""
     return CSR_FAULTS[fault.code].texts.in_language(Language(language))

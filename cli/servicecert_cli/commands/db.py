@@ -25,21 +25,21 @@ def command() -> None:
 @click.option("--out", type=FILE, help="Write each service's DATABASE_URL here.")
 @as_json
 def prepare(out: Path | None, as_json: bool) -> None:
-    """Make a role and a schema of its own for each service.
+    """Make a role and a schema for each service.
 
-    DATABASE_URL names a role that may create roles. May be run again: schemas stay as they
-    are, roles get the password given. A service's password is the value of
-    SERVICECERT_<SERVICE>_DATABASE_PASSWORD, or the first line of the file named by
-    SERVICECERT_<SERVICE>_DATABASE_PASSWORD_FILE; without either one is drawn, which only
-    --out tells: a file of lines <SERVICE>_DATABASE_URL=…, that its owner alone can read.
+    DATABASE_URL names a role that may create roles. May be run again: schemas stay, roles
+    get the given password. A service's password is SERVICECERT_<SERVICE>_DATABASE_PASSWORD,
+    or the first line of the file SERVICECERT_<SERVICE>_DATABASE_PASSWORD_FILE. Without
+    either a new one is made and written only to --out: lines <SERVICE>_DATABASE_URL=…,
+    readable by the file's owner alone.
 
     \b
     Examples:
       servicecert db prepare --out service-urls
       SERVICECERT_INTAKE_DATABASE_PASSWORD_FILE=secret servicecert db prepare
     """
-    given = {service: password_given(service, os.environ) for service in SERVICES}
-    passwords = {service: password or database.new_password() for service, password in given.items()}
+    configured = {service: configured_password(service, os.environ) for service in SERVICES}
+    passwords = {service: password or database.new_password() for service, password in configured.items()}
     urls = database.prepare(database_url(), passwords)
     if out is not None:
         lines = [f"{service.upper()}_DATABASE_URL={url}\n" for service, url in urls.items()]
@@ -47,24 +47,22 @@ def prepare(out: Path | None, as_json: bool) -> None:
     if as_json:
         print_json({"services": list(urls), "urls": None if out is None else str(out)})
         return
-    click.echo(f"Roles and schemas are there for {', '.join(urls)}.")
+    click.echo(f"Roles and schemas exist for {', '.join(urls)}.")
     if out is not None:
         click.echo(f"Their database URLs are in {out}.")
-    elif drawn := [service for service, password in given.items() if password is None]:
-        click.echo(
-            f"The passwords of {', '.join(drawn)} were drawn and are told to nobody: name a file by --out to have them."
-        )
+    elif new := [service for service, password in configured.items() if password is None]:
+        click.echo(f"New passwords of {', '.join(new)} were not written anywhere: run again with --out FILE.")
 
 
 @command.command()
 @click.argument("name")
 @click.option("--out", type=FILE, required=True, help="Write the operator's DATABASE_URL here.")
 def operator(name: str, out: Path) -> None:
-    """Make a login of its own for an operator who proposes and confirms revocations.
+    """Make a login for an operator who proposes and confirms revocations.
 
-    DATABASE_URL names a role that may create roles; the revoker has started once. NAME is
-    in lower-case letters, digits and hyphens. May be run again: the login gets another
-    password. The file has one line, DATABASE_URL=…, that its owner alone can read.
+    DATABASE_URL names a role that may create roles; the revoker must have started once.
+    NAME has lower-case letters, digits and hyphens. May be run again: the login gets a
+    new password. The file has one line, DATABASE_URL=…, readable by its owner alone.
 
     \b
     Example:
@@ -75,8 +73,8 @@ def operator(name: str, out: Path) -> None:
     click.echo(f"The operator {name} has a login; its DATABASE_URL is in {out}.")
 
 
-def password_given(service: str, environment: Mapping[str, str]) -> str | None:
-    """The password that the environment gives a service's role. Raises UserError where a file cannot be read or is empty."""
+def configured_password(service: str, environment: Mapping[str, str]) -> str | None:
+    """Return the password that the environment sets for a service's role. Raises UserError for an unreadable file."""
     name = f"SERVICECERT_{service.upper()}_DATABASE_PASSWORD"
     if password := environment.get(name):
         return password
@@ -89,5 +87,5 @@ def password_given(service: str, environment: Mapping[str, str]) -> str | None:
             f"{name}_FILE: {path} cannot be read ({getattr(fault, 'strerror', 'not UTF-8')}).", os.EX_NOINPUT
         ) from None
     if not password:
-        raise UserError(f"{name}_FILE: the first line of {path} is empty; write the password there.", os.EX_NOINPUT)
+        raise UserError(f"{name}_FILE: the first line of {path} is empty: write the password there.", os.EX_NOINPUT)
     return password

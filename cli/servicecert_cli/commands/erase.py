@@ -15,19 +15,19 @@ from ..terminal.output import as_json, print_json
 
 
 @click.command()
-@click.option("--case", type=click.UUID, help="This case, if it is due.")
+@click.option("--case", type=click.UUID, help="Only this case, if it is due.")
 @click.option("--due", "everything", is_flag=True, help="All cases that are due.")
 @click.option(
-    "--nightly", is_flag=True, help="With --due: now, and then each night at three, Helsinki time, until ended."
+    "--nightly", is_flag=True, help="With --due: now, and then each night at three, Helsinki time, until stopped."
 )
-@click.option("--dry-run", is_flag=True, help="Say which, and erase nothing.")
+@click.option("--dry-run", is_flag=True, help="List the cases, and erase nothing.")
 @as_json
 def command(case: UUID | None, everything: bool, nightly: bool, dry_run: bool, as_json: bool) -> None:
     """Erase the personal data of cases that ended 5 years ago.
 
-    Due are cases 5 years after their certificate's expiry, or after their end where they
-    had none. The certificate, its revocation and the audit stay; the audit verifies as
-    before. DATABASE_URL names an administrator.
+    A case is due 5 years after its certificate's expiry; without a certificate, 5 years
+    after its end. The certificate, its revocation and the audit stay, and the audit still
+    verifies. DATABASE_URL names an administrator.
 
     \b
     Examples:
@@ -36,39 +36,39 @@ def command(case: UUID | None, everything: bool, nightly: bool, dry_run: bool, a
       servicecert erase --case 7b1f0c9e-5d47-4a8e-8d21-b6a7c2e4f905
     """
     if everything == (case is not None):
-        raise click.UsageError("Say which cases: --due, or --case with one case id.")
+        raise click.UsageError("Choose the cases: --due, or --case with one case id.")
     if nightly and (dry_run or not everything):
-        raise click.UsageError("--nightly goes with --due, and erases.")
+        raise click.UsageError("--nightly needs --due, and cannot be used with --dry-run.")
 
     async def work() -> None:
-        _tell(*await _erased(case, dry_run), dry_run=dry_run, as_json=as_json)
+        _report(*await _erase(case, dry_run), dry_run=dry_run, as_json=as_json)
         while nightly:
             now = datetime.now(UTC)
             await asyncio.sleep((next_night(now) - now).total_seconds())
-            _tell(*await _erased(None, dry_run=False), dry_run=False, as_json=as_json)
+            _report(*await _erase(None, dry_run=False), dry_run=False, as_json=as_json)
 
     interruption.run(work(), is_end=nightly)
 
 
-async def _erased(case: UUID | None, dry_run: bool) -> tuple[list[str], list[str]]:
-    """The cases that are due, or the one that was asked for, and those that were left. Raises UserError, OperatorError."""
+async def _erase(case: UUID | None, dry_run: bool) -> tuple[list[str], list[str]]:
+    """Return the cases that are due, or the one asked for, and the skipped ones. Raises UserError, OperatorError."""
     now = datetime.now(UTC)
-    found = await erasing.due(database_url(), now)
+    due = await erasing.due(database_url(), now)
     if case is not None:
-        if str(case) not in found:
-            raise UserError(f"The case {case} is not due, or not there: 5 years must have passed since its end.")
-        found = [str(case)]
-    return found, [] if dry_run else await erasing.erase(database_url(), cluster(), found, now)
+        if str(case) not in due:
+            raise UserError(f"The case {case} is unknown or not due: it must have ended 5 years ago.")
+        due = [str(case)]
+    return due, [] if dry_run else await erasing.erase(database_url(), cluster(), due, now)
 
 
-def _tell(found: list[str], left: list[str], *, dry_run: bool, as_json: bool) -> None:
+def _report(due: list[str], skipped: list[str], *, dry_run: bool, as_json: bool) -> None:
     if as_json:
-        print_json({"cases": found, "left": left, "erased": 0 if dry_run else len(found) - len(left)})
+        print_json({"cases": due, "left": skipped, "erased": 0 if dry_run else len(due) - len(skipped)})
     elif dry_run:
-        for each in found:
-            click.echo(each)
-        click.echo(f"{len(found)} cases are due.")
+        for case in due:
+            click.echo(case)
+        click.echo(f"{len(due)} cases are due.")
     else:
-        for each in left:
-            click.echo(f"{each} is left: something of it is still to be published or done.")
-        click.echo(f"{len(found) - len(left)} cases are erased.")
+        for case in skipped:
+            click.echo(f"Skipped {case}: it still has something to publish or to do. Try again later.")
+        click.echo(f"{len(due) - len(skipped)} cases are erased.")

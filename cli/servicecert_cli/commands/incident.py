@@ -1,4 +1,4 @@
-"""`servicecert incident`: many certificates that are to be revoked, selected, proposed, and followed until they are."""
+"""`servicecert incident`: select many certificates, propose their revocation, and follow it to the end."""
 
 import json
 import os
@@ -12,40 +12,40 @@ from servicecert_schemas.values import CertificateType
 
 from ..faults import UserError
 from ..operations import proposing, selection
-from ..operations.files import can_be
+from ..operations.files import file_errors
 from ..operations.proposing import Proposal
 from ..terminal.output import as_json, print_json
 from .options import FILE, MOMENT, one_of
-from .proposals import RATE, counted_or_proposed, tell_counts, tell_proposed
+from .proposals import RATE, count_or_propose, print_counts, report_proposal
 from .schema import in_schema
 
 FASTEST = 20_000
-"""Certificates a minute: as fast as the revoker orders them (500 a turn, a turn each second or a little more)."""
+"""Certificates a minute: the revoker's highest rate (500 a turn, about one turn a second)."""
 
 
 @click.group()
 def command() -> None:
     """Revoke many certificates after an incident.
 
-    Select them (`plan`, which changes nothing), propose the plan, have another operator
-    confirm it, and follow it with `show`. The revoker carries it out at the chosen rate,
-    whatever is stopped or started meanwhile; the owners are told by mail, each after the
-    CRL. DATABASE_URL names the operator's own login.
+    Select them with `plan`, propose the plan, let another operator confirm it, and follow
+    it with `show`. The revoker revokes at the chosen rate, also across restarts. Each
+    owner gets a mail once the certificate is on the CRL. DATABASE_URL names the
+    operator's own login.
     """
 
 
 @command.command()
 @click.option("--serials", type=FILE, help="A file of serial numbers, one a line.")
 @click.option(
-    "--key", "key_sha256", metavar="SHA-256", help="Of this public key, by the SHA-256 of its SubjectPublicKeyInfo."
+    "--key", "key_sha256", metavar="SHA-256", help="With this public key: SHA-256 of its SubjectPublicKeyInfo."
 )
-@click.option("--key-file", type=FILE, help="Of the key in this certificate, request or key file.")
+@click.option("--key-file", type=FILE, help="With the key in this certificate, request or key file.")
 @click.option("--ca", "issuer", help="Of this CA, e.g. production-ec.")
 @click.option("--type", type=one_of(CertificateType), help="Of this type.")
-@click.option("--profile", help="Made by this profile.")
-@click.option("--profile-version", type=click.IntRange(0), help="Made by this version of its profile.")
-@click.option("--issued-from", type=MOMENT, help="Issued then or later (UTC, or with a zone).")
-@click.option("--issued-until", type=MOMENT, help="Issued before then (UTC, or with a zone).")
+@click.option("--profile", help="Issued with this profile.")
+@click.option("--profile-version", type=click.IntRange(0), help="Issued with this version of its profile.")
+@click.option("--issued-from", type=MOMENT, help="Issued at this time or later (UTC, or with a zone).")
+@click.option("--issued-until", type=MOMENT, help="Issued before this time (UTC, or with a zone).")
 @click.option("--account", help="Of this customer account.")
 @click.option("--out", type=FILE, required=True, help="Write the plan here.")
 @as_json
@@ -54,7 +54,7 @@ def plan(
 ) -> None:
     """Select valid certificates and write them to a plan. Nothing is changed.
 
-    What is selected meets every condition that is given.
+    Selects the certificates that meet all given conditions.
 
     \b
     Examples:
@@ -63,32 +63,32 @@ def plan(
         --issued-from 2026-11-01 --issued-until 2026-11-08 --out plan.json
     """
     if key_sha256 is not None and key_file is not None:
-        raise click.UsageError("Name the key by --key or by --key-file.")
+        raise click.UsageError("Use --key or --key-file, not both.")
     chosen = selection.Selection(
         serials=None if serials is None else selection.read_serials(serials),
         key_sha256=key_sha256 if key_file is None else selection.key_of_file(key_file),
         **conditions,
     )
-    if not chosen.said():
-        raise click.UsageError("Say which certificates: give at least one condition.")
+    if not chosen.conditions():
+        raise click.UsageError("Choose certificates: give at least one condition.")
 
     async def work(connection: Any) -> tuple[list[tuple[str, str]], list[Any]]:
-        found = await selection.selected(connection, chosen)
-        return found, await proposing.counts(connection, [case for case, _ in found])
+        certificates = await selection.selected(connection, chosen)
+        return certificates, await proposing.counts(connection, [case for case, _ in certificates])
 
-    found, counts = in_schema("revoker", work)
-    written = {
-        "selection": chosen.said(),
+    certificates, counts = in_schema("revoker", work)
+    content = {
+        "selection": chosen.conditions(),
         "counts": counts,
-        "certificates": [{"case": case, "serial": serial} for case, serial in found],
+        "certificates": [{"case": case, "serial": serial} for case, serial in certificates],
     }
-    with can_be("written", out, "name another file"):
-        out.write_text(json.dumps(written, indent=1, default=str) + "\n", encoding="utf-8")
+    with file_errors("written", out, "name another file"):
+        out.write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
     if as_json:
-        print_json({"plan": str(out), "certificates": len(found), "counts": counts})
+        print_json({"plan": str(out), "certificates": len(certificates), "counts": counts})
         return
-    tell_counts(counts)
-    click.echo(f"{len(found)} valid certificates are in {out}; nothing is changed.")
+    print_counts(counts)
+    click.echo(f"Wrote {len(certificates)} valid certificates to {out}; nothing is changed.")
 
 
 @command.command()
@@ -96,9 +96,9 @@ def plan(
 @click.option(
     "--reason", type=one_of(RevocationReason), required=True, metavar="REASON", help=", ".join(RevocationReason) + "."
 )
-@click.option("--why", required=True, help="A reference for the record, without names of persons.")
+@click.option("--why", required=True, help="A reference for the audit. Do not name a person.")
 @click.option("--rate", type=click.IntRange(1, FASTEST), default=RATE, show_default=True, help="Certificates a minute.")
-@click.option("--yes", is_flag=True, help="Propose it. Without this nothing is recorded.")
+@click.option("--yes", is_flag=True, help="Propose it. Without this nothing is stored.")
 @as_json
 def propose(plan: Path, reason: str, why: str, rate: int, yes: bool, as_json: bool) -> None:
     """Propose a plan; another operator confirms it.
@@ -109,20 +109,19 @@ def propose(plan: Path, reason: str, why: str, rate: int, yes: bool, as_json: bo
         --why "incident 7" --yes
     """
     cases = _cases(plan)
-    counts, made = in_schema(
-        "revoker", lambda connection: counted_or_proposed(connection, yes, "incident", reason, why, cases, rate=rate)
+    counts, stored = in_schema(
+        "revoker", lambda connection: count_or_propose(connection, yes, "incident", reason, why, cases, rate=rate)
     )
-    sentence = (
-        f"{len(cases)} certificates would be proposed, to be revoked in {len(cases) / rate:.0f} minutes; add --yes."
-    )
-    tell_proposed(made, as_json, {"certificates": len(cases), "counts": counts}, sentence)
+    minutes = len(cases) / rate
+    sentence = f"Would propose to revoke {len(cases)} certificates in {minutes:.0f} minutes; add --yes to do it."
+    report_proposal(stored, as_json, {"certificates": len(cases), "counts": counts}, sentence)
 
 
 @command.command()
 @click.argument("proposal", type=click.UUID)
 @as_json
 def show(proposal: UUID, as_json: bool) -> None:
-    """Tell how far an incident is carried out, and at its end what came of it.
+    """Show the progress of an incident, and its result at the end.
 
     \b
     Example:
@@ -132,44 +131,46 @@ def show(proposal: UUID, as_json: bool) -> None:
     async def work(connection: Any) -> tuple[Proposal, Any]:
         return await proposing.proposal(connection, proposal), await proposing.standings(connection, proposal)
 
-    found, standings = in_schema("revoker", work)
+    proposed, standings = in_schema("revoker", work)
     revoked = standings.get("revoked", 0)
     under_way = standings.get("registered", 0) + standings.get("listed", 0)
-    left = found.total - found.ordered
-    told = {
-        "state": found.state,
-        "certificates": found.total,
-        "ordered": found.ordered,
+    left = proposed.total - proposed.ordered
+    report = {
+        "state": proposed.state,
+        "certificates": proposed.total,
+        "ordered": proposed.ordered,
         "under_way": under_way,
         "revoked": revoked,
-        "not_revoked": found.total - revoked - under_way,
-        "minutes_left": round(left / found.rate, 1),
-        "proposed_by": found.proposed_by,
-        "confirmed_by": found.confirmed_by,
-        "confirmed_at": found.confirmed_at,
-        "done_at": found.done_at,
+        "not_revoked": proposed.total - revoked - under_way,
+        "minutes_left": round(left / proposed.rate, 1),
+        "proposed_by": proposed.proposed_by,
+        "confirmed_by": proposed.confirmed_by,
+        "confirmed_at": proposed.confirmed_at,
+        "done_at": proposed.done_at,
     }
     if as_json:
-        print_json(told)
+        print_json(report)
         return
     click.echo(
-        f"{found.state}: of {found.total} certificates {found.ordered} are ordered, {under_way} under way, {revoked} revoked and told."
+        f"{proposed.state}: of {proposed.total} certificates {proposed.ordered} are ordered,"
+        f" {under_way} in progress, {revoked} revoked and published."
     )
-    if found.state == "running":
-        click.echo(f"At {found.rate} a minute the rest is ordered in {told['minutes_left']} minutes.")
-    if found.state == "done":
+    if proposed.state == "running":
+        click.echo(f"At {proposed.rate} a minute the rest is ordered in {report['minutes_left']} minutes.")
+    if proposed.state == "done":
         click.echo(
-            f"Proposed by {found.proposed_by}, confirmed by {found.confirmed_by} at {found.confirmed_at:%Y-%m-%d %H:%M:%S},"
-            f" all ordered at {found.done_at:%Y-%m-%d %H:%M:%S} (UTC). {told['not_revoked']} are not revoked: they had expired, or still wait."
+            f"Proposed by {proposed.proposed_by}, confirmed by {proposed.confirmed_by} at"
+            f" {proposed.confirmed_at:%Y-%m-%d %H:%M:%S}, all ordered at {proposed.done_at:%Y-%m-%d %H:%M:%S} (UTC)."
+            f" {report['not_revoked']} are not revoked: they had expired, or are still pending."
         )
 
 
 def _cases(plan: Path) -> list[str]:
     try:
-        with can_be("read", plan, "name the plan"):
+        with file_errors("read", plan, "name the plan"):
             content = json.loads(plan.read_text(encoding="utf-8"))
         return [str(UUID(each["case"])) for each in content["certificates"]]
     except (ValueError, KeyError, TypeError):
         raise UserError(
-            f"{plan} is no plan: write one by `servicecert incident plan --out {plan}`.", os.EX_DATAERR
+            f"{plan} is not a plan: write one with `servicecert incident plan --out {plan}`.", os.EX_DATAERR
         ) from None

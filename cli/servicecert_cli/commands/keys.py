@@ -1,4 +1,4 @@
-"""`servicecert keys`: the keys that applications came with."""
+"""`servicecert keys`: the keys of applications."""
 
 from pathlib import Path
 from typing import Any
@@ -14,90 +14,90 @@ from ..operations.proposing import Proposal
 from ..terminal import interruption
 from ..terminal.output import as_json, print_json, print_table
 from .options import FILE
-from .proposals import RATE, counted_or_proposed, tell_proposed
+from .proposals import RATE, count_or_propose, report_proposal
 from .schema import in_schema
 
 
 @click.group()
 def command() -> None:
-    """The keys that applications came with."""
+    """The keys of applications: search, list and block weak or leaked ones."""
 
 
 @command.command("shared-primes")
 @as_json
 def shared_primes(as_json: bool) -> None:
-    """Search all RSA keys ever seen for primes that two of them share.
+    """Search all known RSA keys for primes that two of them share.
 
-    From such keys anybody computes the private ones. They are blocked at once: later
-    applications with them are returned. Revoke the certificates of the cases that are
-    named. Intake does the same each night. DATABASE_URL names intake's role, or an
-    administrator's. Exit code 1 where any key shares a prime.
+    Anybody can compute the private keys of such a pair. They are blocked at once: later
+    applications with them are returned. Revoke the certificates of the listed cases.
+    Intake does the same search each night. DATABASE_URL names intake's role, or an
+    administrator's. The exit code is 1 if any key shares a prime.
 
     \b
     Examples:
       servicecert keys shared-primes
       servicecert keys shared-primes --json
     """
-    found, cases = interruption.run(_search())
+    shared, cases = interruption.run(_search())
     if as_json:
-        told = [[{"key_sha256": key, "cases": cases.get(key, [])} for key in group] for group in found.groups]
-        print_json({"searched": found.searched, "groups": told})
+        groups = [[{"key_sha256": key, "cases": cases.get(key, [])} for key in group] for group in shared.groups]
+        print_json({"searched": shared.searched, "groups": groups})
     else:
-        click.echo(f"{found.searched} RSA keys are searched; {len(found.keys)} share a prime.")
-        if found.groups:
+        click.echo(f"Searched {shared.searched} RSA keys; {len(shared.keys)} share a prime.")
+        if shared.groups:
             rows = [
                 (str(number), key[:16], ", ".join(cases.get(key, [])) or "none accepted")
-                for number, group in enumerate(found.groups, 1)
+                for number, group in enumerate(shared.groups, 1)
                 for key in group
             ]
             print_table(("group", "key (SHA-256)", "cases"), rows)
-    if found.groups:
+    if shared.groups:
         raise SystemExit(1)
 
 
 async def _search() -> tuple[SharedKeys, dict[str, list[str]]]:
-    """What a search finds, and by key the cases that were accepted with it."""
+    """Search, and return the result and for each found key the cases accepted with it."""
     cases: dict[str, list[str]] = {}
     async with connected(database_url(), "intake") as connection:
-        found = await shared_keys.search(connection)
-        for key, case, state in await shared_keys.cases_of(connection, found.keys):
+        shared = await shared_keys.search(connection)
+        for key, case, state in await shared_keys.cases_of(connection, shared.keys):
             cases.setdefault(key, []).append(f"{case} ({state})")
-    return found, cases
+    return shared, cases
 
 
 @command.command()
 @as_json
 def exposed(as_json: bool) -> None:
-    """List the keys that are compromised, and what of them is still valid.
+    """List the compromised keys, and how many of their certificates are still valid.
 
     \b
     Example:
       servicecert keys exposed
     """
-    found = in_schema("revoker", proposing.compromised)
+    keys = in_schema("revoker", proposing.compromised)
     if as_json:
-        print_json(found)
+        print_json(keys)
         return
-    if found:
+    if keys:
         rows = [
             (it["key_sha256"], f"{it['since']:%Y-%m-%d %H:%M}", it["source"], str(it["revoked"]), str(it["valid"]))
-            for it in found
+            for it in keys
         ]
         print_table(("key (SHA-256)", "since (UTC)", "by", "revoked", "valid"), rows, right=frozenset({3, 4}))
-    click.echo(f"{len(found)} keys are compromised.")
+    click.echo(f"{len(keys)} keys are compromised.")
 
 
 @command.command()
 @click.argument("file", type=FILE)
-@click.option("--why", help="A reference for the record, without names of persons.")
-@click.option("--yes", is_flag=True, help="Propose it. Without this nothing is recorded.")
+@click.option("--why", help="A reference for the audit. Do not name a person.")
+@click.option("--yes", is_flag=True, help="Propose it. Without this nothing is stored.")
 @as_json
 def block(file: Path, why: str | None, yes: bool, as_json: bool) -> None:
-    """Propose to block a key for ever and to revoke all its certificates.
+    """Propose to block a key for good and to revoke all its certificates.
 
-    FILE holds the key that was found: a certificate, a request, a public key, or the
-    private key itself, which is not kept. Another operator confirms it. DATABASE_URL
-    names the operator's own login.
+    FILE holds the key: a certificate, a request, a public key, or the private key, which
+    is not stored. Another operator confirms the proposal. DATABASE_URL names the
+    operator's own login.
 
     \b
     Examples:
@@ -105,16 +105,14 @@ def block(file: Path, why: str | None, yes: bool, as_json: bool) -> None:
       servicecert keys block leaked.pem --why "found on a public server" --yes
     """
     if yes and not why:
-        raise click.UsageError("Say --why, for the record.")
+        raise click.UsageError("Add --why with a reference for the audit.")
     key = selection.key_of_file(file)
 
     async def work(connection: Any) -> tuple[list[str], list[Any], Proposal | None]:
         cases = [case for case, _ in await selection.selected(connection, selection.Selection(key_sha256=key))]
         more = {"rate": RATE, "key_sha256": key}
-        return cases, *await counted_or_proposed(connection, yes, "key", "key-exposed", str(why), cases, **more)
+        return cases, *await count_or_propose(connection, yes, "key", "key-exposed", str(why), cases, **more)
 
-    cases, counts, made = in_schema("revoker", work)
-    sentence = (
-        f"The key {key} would be blocked for ever, and {len(cases)} certificates revoked; add --yes to propose it."
-    )
-    tell_proposed(made, as_json, {"key_sha256": key, "cases": cases, "counts": counts}, sentence)
+    cases, counts, stored = in_schema("revoker", work)
+    sentence = f"Would block the key {key} for good and revoke {len(cases)} certificates; add --yes to propose it."
+    report_proposal(stored, as_json, {"key_sha256": key, "cases": cases, "counts": counts}, sentence)

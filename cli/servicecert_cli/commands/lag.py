@@ -1,4 +1,4 @@
-"""`servicecert lag`: what the services have not handled yet."""
+"""`servicecert lag`: what the services have not handled yet, in messages and seconds."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -17,51 +17,50 @@ from ..terminal.output import as_json, print_json, print_table
 
 @click.command()
 @click.argument("services", nargs=-1, type=click.Choice(SERVICES))
-@click.option("--partitions", is_flag=True, help="Each partition with something waiting, not only sums.")
+@click.option("--partitions", is_flag=True, help="Show each partition with a lag, not only sums.")
 @as_json
 def command(services: tuple[str, ...], partitions: bool, as_json: bool) -> None:
-    """What the services have not handled yet, in messages and seconds.
+    """Show what the services have not handled yet, in messages and seconds.
 
-    Seconds are the age of the oldest record that waits. Works whether workers run or
-    not.
+    Seconds are the age of the oldest waiting record. Works also when no worker runs.
 
     \b
     Examples:
       servicecert lag
       servicecert lag issuer --partitions
     """
-    found = interruption.run(_measured(cluster(), services or SERVICES))
+    lags = interruption.run(_measured(cluster(), services or SERVICES))
     if as_json:
         print_json(
             {
-                "partitions": [asdict(each) for each in found],
-                "messages": sum(each.messages for each in found),
-                "seconds": _oldest(found),
+                "partitions": [asdict(each) for each in lags],
+                "messages": sum(each.messages for each in lags),
+                "seconds": _oldest(lags),
             }
         )
         return
     if partitions:
-        behind = [each for each in found if each.messages]
+        behind = [each for each in lags if each.messages]
         rows = [
             (each.group, each.topic, str(each.partition), str(each.messages), _shown(each.seconds)) for each in behind
         ]
         print_table(("service", "topic", "partition", "messages", "seconds"), rows, right=frozenset({2, 3, 4}))
     else:
-        print_table(("service", "topic", "messages", "seconds"), _sums(found), right=frozenset({2, 3}))
-    messages = sum(each.messages for each in found)
+        print_table(("service", "topic", "messages", "seconds"), _sums(lags), right=frozenset({2, 3}))
+    messages = sum(each.messages for each in lags)
     click.echo(
-        f"{messages} messages wait, the oldest for {_shown(_oldest(found))} s." if messages else "Nothing waits."
+        f"{messages} messages wait, the oldest for {_shown(_oldest(lags))} s." if messages else "No message waits."
     )
 
 
-async def _measured(place: Cluster, services: tuple[str, ...]) -> list[PartitionLag]:
-    async with kafka.admin(place) as admin, kafka.reader(place) as reader:
-        return await measure(admin, reader, place.prefix, services, datetime.now(UTC))
+async def _measured(target: Cluster, services: tuple[str, ...]) -> list[PartitionLag]:
+    async with kafka.admin(target) as admin, kafka.reader(target) as reader:
+        return await measure(admin, reader, target.prefix, services, datetime.now(UTC))
 
 
-def _sums(found: Iterable[PartitionLag]) -> list[tuple[str, str, str, str]]:
+def _sums(lags: Iterable[PartitionLag]) -> list[tuple[str, str, str, str]]:
     by_topic: dict[tuple[str, str], list[PartitionLag]] = {}
-    for each in found:
+    for each in lags:
         by_topic.setdefault((each.group, each.topic), []).append(each)
     return [
         (group, topic, str(sum(each.messages for each in parts)), _shown(_oldest(parts)))
@@ -69,9 +68,9 @@ def _sums(found: Iterable[PartitionLag]) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def _oldest(found: Iterable[PartitionLag]) -> float | None:
-    """The greatest age, None where it could not be told of a partition that waits."""
-    ages = [each.seconds for each in found]
+def _oldest(lags: Iterable[PartitionLag]) -> float | None:
+    """Return the greatest age in seconds, None if that of a lagging partition is unknown."""
+    ages = [each.seconds for each in lags]
     return None if None in ages else max((age for age in ages if age is not None), default=0.0)
 
 

@@ -1,4 +1,4 @@
-"""`servicecert mail`: what is written to customers, what became of each mail, and how one is sent again."""
+"""`servicecert mail`: preview the mails to customers, look up their state, send one again."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ from servicecert_notifier.operator.mail_rows import MailRow
 from servicecert_worker.storage.operator_requests import Act, Operation
 
 from ..faults import UserError
-from ..operations.files import can_be
+from ..operations.files import file_errors
 from ..operations.mail_preview import write_preview
 from ..terminal.output import as_json, print_json, print_table, say
 from .options import FOLDER, MOMENT, one_of
@@ -26,12 +26,12 @@ from .schema import in_schema
 
 _STANDARD_INPUT = "-"
 _LONGEST_REASON = 500
-_UNKNOWN = "The ledger has no mail {}: see `servicecert mail list`."
+_UNKNOWN = "There is no mail {}: see `servicecert mail list`."
 
 
 @click.group()
 def command() -> None:
-    """The mails to customers: how they look, what became of each, sending one again."""
+    """The mails to customers: preview them, look up their state, send one again."""
 
 
 @command.command("list")
@@ -42,24 +42,24 @@ def command() -> None:
     "--since",
     type=MOMENT,
     metavar="MOMENT",
-    help="Planned since then: 2026-01-31 or 2026-01-31T12:00:00 (UTC), or with a zone.",
+    help="Planned since: 2026-01-31 or 2026-01-31T12:00:00 (UTC), or with a zone.",
 )
-@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="At most this many.")
 @as_json
-def list_mails(limit: int, as_json: bool, **wanted: Any) -> None:
-    """List mails of the ledger, the newest first.
+def list_mails(limit: int, as_json: bool, **conditions: Any) -> None:
+    """List mails, the newest first.
 
-    Each is told by its recipient's role: the ledger holds no address. DATABASE_URL names
-    the notifier's role or an administrator's.
+    Recipients are shown by their role: addresses are not stored with mails. DATABASE_URL
+    names the notifier's role or an administrator's.
 
     \b
     Examples:
       servicecert mail list --state deferred
       servicecert mail list --case 7b1f0c9e-5d47-4a8e-8d21-b6a7c2e4f905
     """
-    found = in_schema("notifier", lambda connection: mail_rows.find(connection, limit=limit, **wanted))
+    mails = in_schema("notifier", lambda connection: mail_rows.find(connection, limit=limit, **conditions))
     if as_json:
-        print_json([asdict(each) for each in found])
+        print_json([asdict(each) for each in mails])
         return
     rows = [
         (
@@ -71,7 +71,7 @@ def list_mails(limit: int, as_json: bool, **wanted: Any) -> None:
             str(each.attempts),
             f"{each.planned_at:%Y-%m-%d %H:%M}",
         )
-        for each in found
+        for each in mails
     ]
     if rows:
         head = ("mail", "kind", "recipient", "state", "answer", "tries", "planned (UTC)")
@@ -83,39 +83,36 @@ def list_mails(limit: int, as_json: bool, **wanted: Any) -> None:
 @click.argument("mail_id", metavar="MAIL", type=click.UUID)
 @as_json
 def show(mail_id: UUID, as_json: bool) -> None:
-    """Show one mail of the ledger: its times, and the mail server's answer.
+    """Show one mail: its times, and the mail server's answer.
 
-    The answer is its code; the server's words are not kept, since they repeat addresses.
+    Only the answer's code is stored: the server's text can repeat addresses.
 
     \b
     Example:
       servicecert mail show 3f2b8c1e-…
     """
-    found = in_schema("notifier", lambda connection: mail_rows.find(connection, mail_id=mail_id))
-    if not found:
+    mails = in_schema("notifier", lambda connection: mail_rows.find(connection, mail_id=mail_id))
+    if not mails:
         raise UserError(_UNKNOWN.format(mail_id))
     if as_json:
-        print_json(asdict(found[0]))
+        print_json(asdict(mails[0]))
     else:
-        print_table(("", ""), [(name, str(fact)) for name, fact in asdict(found[0]).items() if fact is not None])
+        print_table(("", ""), [(name, str(fact)) for name, fact in asdict(mails[0]).items() if fact is not None])
 
 
 @command.command()
 @click.argument("mail_id", metavar="MAIL", type=click.UUID)
-@click.option("--reason", required=True, help="Why, for the record; name no person.")
+@click.option("--reason", required=True, help="Why, for the audit. Do not name a person.")
 @click.option(
-    "--to",
-    "address",
-    metavar="ADDRESS",
-    help="Send it there instead, where the address was wrong; with -, it is read from the standard input.",
+    "--to", "address", metavar="ADDRESS", help="Send to this address instead; - reads it from standard input."
 )
 @as_json
 def resend(mail_id: UUID, reason: str, address: str | None, as_json: bool) -> None:
-    """Send a mail again, under a row of its own.
+    """Send a mail again, as a new mail.
 
-    The notifier does it, so it must run. A mail that is still tried is superseded by the
-    new one; one that is on its way cannot be sent again yet. Who else works on this machine
-    may see an address that stands in the command, so let it be read: --to -
+    The notifier sends it, so it must run. A mail that is still retried is superseded by
+    the new one; one that is being sent now cannot be sent again yet. Other users of this
+    machine can see an address in the command line: use --to - instead.
 
     \b
     Examples:
@@ -123,34 +120,37 @@ def resend(mail_id: UUID, reason: str, address: str | None, as_json: bool) -> No
       servicecert mail resend 3f2b8c1e-… --reason "misspelt" --to - < address
     """
     if not reason.strip() or len(reason) > _LONGEST_REASON:
-        raise click.UsageError(f"--reason: say why, in 1 to {_LONGEST_REASON} characters.")
+        raise click.UsageError(f"--reason: give a reason of 1 to {_LONGEST_REASON} characters.")
     if address is not None:
         address = _checked(sys.stdin.readline() if address == _STANDARD_INPUT else address)
     identity = uuid4()
 
-    async def ask(connection: Any) -> MailRow:
-        found = await mail_rows.find(connection, mail_id=mail_id)
-        if not found:
+    async def work(connection: Any) -> MailRow:
+        mails = await mail_rows.find(connection, mail_id=mail_id)
+        if not mails:
             raise UserError(_UNKNOWN.format(mail_id))
-        (mail,) = found
+        (mail,) = mails
         if mail.state == "planned":
             raise UserError(
-                f"The mail {mail_id} is on its way: look again with `servicecert mail show {mail_id}`.", os.EX_TEMPFAIL
+                f"The mail {mail_id} is being sent: look again with `servicecert mail show {mail_id}`.", os.EX_TEMPFAIL
             )
         if not mail.can_be_resent:
-            raise UserError(f"The mail {mail_id} cannot be sent again: its letter is erased, or of an older version.")
+            raise UserError(
+                f"The mail {mail_id} cannot be sent again: its content was erased, or is of an older version."
+                " Contact the customer another way."
+            )
         now = datetime.now(UTC)
         await notify(connection, Notice(identity, mail.case_id, mail_id, Wanted.RESEND, reason.strip(), now, address))
         act = Act(str(mail.case_id), {"mail": mail_id, "as": resend_id(identity)})
         await Operation(connection, "mail resend", lambda: now).tell([act])
         return mail
 
-    mail = in_schema("notifier", ask)
+    mail = in_schema("notifier", work)
     again = resend_id(identity)
     say(
         as_json,
         {"mail": str(mail_id), "case": str(mail.case_id), "again": str(again)},
-        f"The mail is sent again as {again}, to the {mail.recipient}: see `servicecert mail show {again}`.",
+        f"The mail will be sent again as {again}, to the {mail.recipient}: see `servicecert mail show {again}`.",
     )
 
 
@@ -160,28 +160,28 @@ def resend(mail_id: UUID, reason: str, address: str | None, as_json: bool) -> No
     type=FOLDER,
     default=Path("var/mails"),
     show_default=True,
-    help="Where the pages are written; made where it is missing.",
+    help="Folder for the pages; it is created if missing.",
 )
 def preview(folder: Path) -> None:
     """Write a page of all kinds of mails in all languages, with sample data.
 
-    Open index.html in a browser. Beside it lie, for each mail, its page, its text, and
-    the whole mail (.eml) for a mail program. Nothing is sent.
+    Open index.html in a browser. Each mail is also there as a page, as text, and as a
+    whole mail (.eml) for a mail program. Nothing is sent.
 
     \b
     Examples:
       servicecert mail preview
       servicecert mail preview --folder /tmp/mails
     """
-    with can_be("written", folder, "choose another --folder"):
-        written = write_preview(folder)
-    click.echo(f"{written.mails} mails are shown in {written.page}")
+    with file_errors("written", folder, "choose another --folder"):
+        preview = write_preview(folder)
+    click.echo(f"Wrote {preview.mails} mails to {preview.page}")
 
 
 def _checked(address: str) -> str:
-    """The address as it is handed to a mail server. Raises `click.UsageError`, which does not quote it."""
+    """Return the address as a mail server gets it. Raises `click.UsageError`, which does not quote it."""
     try:
-        found = validate_email(address.strip(), check_deliverability=False)
+        valid = validate_email(address.strip(), check_deliverability=False)
     except EmailNotValidError:
-        raise click.UsageError("--to: this is no e-mail address; write it as name@domain.") from None
-    return f"{found.local_part}@{found.ascii_domain}"
+        raise click.UsageError("--to: this is not an e-mail address; write it as name@domain.") from None
+    return f"{valid.local_part}@{valid.ascii_domain}"

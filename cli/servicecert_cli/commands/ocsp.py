@@ -9,11 +9,11 @@ from servicecert_worker.process import application
 
 @click.command()
 def command() -> None:
-    """Run one OCSP responder until it is told to stop.
+    """Run one OCSP responder until stopped.
 
-    It needs neither database nor CA keys: KAFKA_BOOTSTRAP_SERVERS, and a revoker that
-    certifies its key. Start as many as there are cores to use, with one
-    SERVICECERT_OCSP_PORT on a machine: they share the work. SIGTERM ends one in order.
+    It needs KAFKA_BOOTSTRAP_SERVERS and a running revoker, which certifies its key; no
+    database and no CA keys. Start one for each core, with the same SERVICECERT_OCSP_PORT
+    on a machine: they share the work. SIGTERM stops one cleanly.
 
     \b
     Example:

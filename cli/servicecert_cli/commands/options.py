@@ -1,4 +1,4 @@
-"""Kinds of values that options of several commands take."""
+"""Types and options that several commands use."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -10,11 +10,11 @@ import click
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
-yes = click.option("--yes", is_flag=True, help="Do it. Without this nothing is changed.")
+yes = click.option("--yes", is_flag=True, help="Do it. Without this option nothing is changed.")
 
 
 class Moment(click.DateTime):
-    """A moment; one that is given without a zone is in UTC."""
+    """A date and time; without a zone it is in UTC."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         moment: datetime = super().convert(value, param, ctx)
@@ -25,5 +25,5 @@ MOMENT = Moment(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
 
 
 def one_of(kind: type[StrEnum]) -> click.Choice[str]:
-    """One of a kind's values."""
+    """Return the choice of an enum's values."""
     return click.Choice([each.value for each in kind])

@@ -23,20 +23,20 @@ F = TypeVar("F", bound=Callable[..., Any])
 def command() -> None:
     """Records that a service could not handle.
 
-    Each was put aside with its reason; later records of the same case wait behind it,
-    all others go on. DATABASE_URL names the service's role, or an administrator's with
+    Each was parked with its reason. Later records of the same case wait behind it; other
+    cases go on. DATABASE_URL names the service's role, or an administrator's with
     --service.
     """
 
 
 def selecting(function: F) -> F:
-    """The options that say which parked records are meant."""
+    """Add the options that select parked records."""
     for option in (
         click.option(
             "--before",
             type=MOMENT,
             metavar="MOMENT",
-            help="First parked before then: 2026-01-31 or 2026-01-31T12:00:00 (UTC), or with a zone.",
+            help="First parked before: 2026-01-31 or 2026-01-31T12:00:00 (UTC), or with a zone.",
         ),
         click.option("--reason", help="With this reason, e.g. decide-raised."),
         click.option("--case", "key", help="Of this case (the record's key)."),
@@ -44,7 +44,7 @@ def selecting(function: F) -> F:
         click.option(
             "--service",
             type=click.Choice(SERVICES),
-            help="Whose records; needed where DATABASE_URL is not a service's role.",
+            help="The service; needed if DATABASE_URL is not a service's role.",
         ),
     ):
         function = option(function)
@@ -54,7 +54,7 @@ def selecting(function: F) -> F:
 @command.command("list")
 @selecting
 @as_json
-def list_parked(service: str | None, as_json: bool, **wanted: Any) -> None:
+def list_parked(service: str | None, as_json: bool, **conditions: Any) -> None:
     """List parked records, oldest first.
 
     \b
@@ -63,12 +63,12 @@ def list_parked(service: str | None, as_json: bool, **wanted: Any) -> None:
       servicecert parked list --service issuer --reason examine-raised --json
     """
 
-    async def look(connection: Any) -> list[ParkedRecord]:
-        return await parking.find(connection, parking.Selection(**wanted))
+    async def work(connection: Any) -> list[ParkedRecord]:
+        return await parking.find(connection, parking.Selection(**conditions))
 
-    found = in_schema(service, look)
+    records = in_schema(service, work)
     if as_json:
-        print_json([asdict(each) for each in found])
+        print_json([asdict(each) for each in records])
         return
     rows = [
         (
@@ -78,7 +78,7 @@ def list_parked(service: str | None, as_json: bool, **wanted: Any) -> None:
             str(each.waiting),
             f"{each.first_at:%Y-%m-%d %H:%M}",
         )
-        for each in found
+        for each in records
     ]
     if rows:
         print_table(("event", "from", "reason", "behind", "since (UTC)"), rows, right=frozenset({3}))
@@ -87,10 +87,10 @@ def list_parked(service: str | None, as_json: bool, **wanted: Any) -> None:
 
 @command.command()
 @click.argument("event_id", type=click.UUID)
-@click.option("--service", type=click.Choice(SERVICES), help="Whose record.")
+@click.option("--service", type=click.Choice(SERVICES), help="The service that parked it.")
 @as_json
 def show(event_id: UUID, service: str | None, as_json: bool) -> None:
-    """Show one parked record with its value, as it came.
+    """Show one parked record with its unchanged value.
 
     The value can hold personal data.
 
@@ -99,13 +99,13 @@ def show(event_id: UUID, service: str | None, as_json: bool) -> None:
       servicecert parked show --service intake 3f2b8c1e-…
     """
 
-    async def look(connection: Any) -> tuple[list[ParkedRecord], bytes | None]:
+    async def work(connection: Any) -> tuple[list[ParkedRecord], bytes | None]:
         return await parking.find(connection, parking.Selection(event_id)), await parking.value(connection, event_id)
 
-    found, value = in_schema(service, look)
-    if not found:
+    records, value = in_schema(service, work)
+    if not records:
         raise UserError(f"No record with the id {event_id} is parked here: see `servicecert parked list`.")
-    facts = asdict(found[0])
+    facts = asdict(records[0])
     text = None if value is None else value.decode(errors="backslashreplace")
     if as_json:
         print_json({**facts, "value": text})
@@ -121,10 +121,10 @@ def show(event_id: UUID, service: str | None, as_json: bool) -> None:
 @yes
 @as_json
 def replay(yes: bool, **options: Any) -> None:
-    """Let parked records be handled anew, with what waits behind them.
+    """Handle parked records again, and the records that wait behind them.
 
-    Do this when the cause is mended. An event that had its effect meanwhile has no
-    second one.
+    Do this after the cause is fixed. An event that already had its effect does not have
+    it twice.
 
     \b
     Examples:
@@ -140,7 +140,7 @@ def replay(yes: bool, **options: Any) -> None:
 @yes
 @as_json
 def discard(yes: bool, **options: Any) -> None:
-    """Drop parked records for ever; what waits behind them goes on.
+    """Drop parked records for good; the records behind them are handled.
 
     \b
     Example:
@@ -157,24 +157,24 @@ def _act(
     everything: bool,
     service: str | None,
     as_json: bool,
-    **wanted: Any,
+    **conditions: Any,
 ) -> None:
-    if not everything and not any(wanted.values()):
-        raise click.UsageError("Say which records: by --id, --case, --reason or --before, or --all.")
+    if not everything and not any(conditions.values()):
+        raise click.UsageError("Choose records: with --id, --case, --reason or --before, or --all.")
 
     async def work(connection: Any) -> tuple[list[ParkedRecord], int]:
-        found = await parking.find(connection, parking.Selection(**wanted))
-        return found, await act(connection, [each.event_id for each in found]) if yes else 0
+        records = await parking.find(connection, parking.Selection(**conditions))
+        return records, await act(connection, [each.event_id for each in records]) if yes else 0
 
-    found, count = in_schema(service, work)
+    records, count = in_schema(service, work)
     if as_json:
-        print_json({"selected": [str(each.event_id) for each in found], done: count})
+        print_json({"selected": [str(each.event_id) for each in records], done: count})
     elif yes:
         click.echo(f"{count} records are {done}.")
     else:
-        for each in found:
+        for each in records:
             click.echo(f"{each.event_id}  {each.reason}  {each.waiting} behind it")
-        click.echo(f"{len(found)} records would be {done}; add --yes to do it.")
+        click.echo(f"{len(records)} records would be {done}; add --yes to do it.")
 
 
 def _readable(text: str) -> str:

@@ -1,4 +1,4 @@
-"""`servicecert proposals`: the authority's own revocations, which two operators decide."""
+"""`servicecert proposals`: revocations by the authority, which two operators decide."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -14,22 +14,22 @@ from ..terminal.output import as_json, print_json, print_table, say
 from .schema import in_schema
 
 RATE = 600
-"""Certificates a minute, where the operator names no other rate."""
+"""Certificates a minute, unless the operator sets another rate."""
 
 
 @click.group()
 def command() -> None:
-    """The authority's own revocations, which two operators decide.
+    """Revocations by the authority, which two operators decide.
 
-    One proposes, another confirms, each by a login of their own (`servicecert db
-    operator`), which DATABASE_URL names. The revoker then revokes what is confirmed.
+    One proposes, another confirms, each with their own login (see `servicecert db
+    operator`) in DATABASE_URL. The revoker then revokes the certificates.
     """
 
 
 @command.command()
 @click.argument("cases", metavar="CASE…", nargs=-1, required=True, type=click.UUID)
-@click.option("--why", required=True, help="A reference for the record, without names of persons.")
-@click.option("--yes", is_flag=True, help="Propose it. Without this nothing is recorded.")
+@click.option("--why", required=True, help="A reference for the audit. Do not name a person.")
+@click.option("--yes", is_flag=True, help="Propose it. Without this nothing is stored.")
 @as_json
 def withdraw(cases: tuple[UUID, ...], why: str, yes: bool, as_json: bool) -> None:
     """Propose to withdraw the right to certificates (privilege-withdrawn).
@@ -38,35 +38,33 @@ def withdraw(cases: tuple[UUID, ...], why: str, yes: bool, as_json: bool) -> Non
     Example:
       servicecert proposals withdraw 0d9e6f5e-… --why "decision 2026/117" --yes
     """
-    wanted = [str(case) for case in cases]
-    counts, made = in_schema(
+    ids = [str(case) for case in cases]
+    counts, stored = in_schema(
         "revoker",
-        lambda connection: counted_or_proposed(
-            connection, yes, "withdrawal", "privilege-withdrawn", why, wanted, rate=RATE
-        ),
+        lambda connection: count_or_propose(connection, yes, "withdrawal", "privilege-withdrawn", why, ids, rate=RATE),
     )
     count = sum(row["certificates"] for row in counts)
-    sentence = f"{count} certificates would be proposed for withdrawal; add --yes to do it."
-    tell_proposed(made, as_json, {"certificates": count}, sentence)
+    sentence = f"Would propose to withdraw {count} certificates; add --yes to do it."
+    report_proposal(stored, as_json, {"certificates": count}, sentence)
 
 
 @command.command("list")
-@click.option("--all", "everything", is_flag=True, help="Also those that are done or dropped.")
+@click.option("--all", "everything", is_flag=True, help="Include proposals that are done or dropped.")
 @as_json
 def list_proposals(everything: bool, as_json: bool) -> None:
-    """List what is proposed and not done yet.
+    """List the proposals that are not done yet.
 
     \b
     Example:
       servicecert proposals list
     """
-    found = in_schema("revoker", lambda connection: proposing.proposals(connection, everything=everything))
+    proposals = in_schema("revoker", lambda connection: proposing.proposals(connection, everything=everything))
     if as_json:
-        print_json([facts(each) for each in found])
+        print_json([facts(each) for each in proposals])
         return
     rows = [
         (str(it.id), it.kind, it.reason, it.state, f"{it.ordered}/{it.total}", it.proposed_by, it.confirmed_by or "-")
-        for it in found
+        for it in proposals
     ]
     if rows:
         print_table(("proposal", "kind", "reason", "state", "ordered", "proposed by", "confirmed by"), rows)
@@ -77,7 +75,7 @@ def list_proposals(everything: bool, as_json: bool) -> None:
 @click.argument("proposal", type=click.UUID)
 @as_json
 def show(proposal: UUID, as_json: bool) -> None:
-    """Show one proposal, what it concerns, and how far it is carried out.
+    """Show one proposal, its certificates, and how many of them are revoked.
 
     \b
     Example:
@@ -85,29 +83,29 @@ def show(proposal: UUID, as_json: bool) -> None:
     """
 
     async def work(connection: Any) -> tuple[Proposal, list[Any], Any]:
-        found = await proposing.proposal(connection, proposal)
+        stored = await proposing.proposal(connection, proposal)
         cases = await proposing.cases_of(connection, proposal)
-        return found, await proposing.counts(connection, cases), await proposing.standings(connection, proposal)
+        return stored, await proposing.counts(connection, cases), await proposing.standings(connection, proposal)
 
-    found, counts, standings = in_schema("revoker", work)
+    stored, counts, standings = in_schema("revoker", work)
     if as_json:
-        print_json({**facts(found), "concerns": counts, "standings": standings})
+        print_json({**facts(stored), "concerns": counts, "standings": standings})
         return
-    print_table(("", ""), [(name, str(fact)) for name, fact in facts(found).items() if fact is not None])
+    print_table(("", ""), [(name, str(fact)) for name, fact in facts(stored).items() if fact is not None])
     if counts:
         click.echo()
-        tell_counts(counts)
-        click.echo("Standing now: " + ", ".join(f"{count} {name}" for name, count in sorted(standings.items())) + ".")
+        print_counts(counts)
+        click.echo("Status now: " + ", ".join(f"{count} {name}" for name, count in sorted(standings.items())) + ".")
 
 
 @command.command()
 @click.argument("proposal", type=click.UUID)
-@click.option("--yes", is_flag=True, help="Confirm it. Without this nothing is changed.")
+@click.option("--yes", is_flag=True, help="Confirm it. Without this option nothing is changed.")
 @as_json
 def confirm(proposal: UUID, yes: bool, as_json: bool) -> None:
-    """Confirm what another operator proposed, or what the revoker stopped at.
+    """Confirm another operator's proposal, or one that the revoker stopped at.
 
-    What is confirmed is carried out, and nothing takes it back.
+    The certificates are then revoked. This cannot be undone.
 
     \b
     Example:
@@ -115,17 +113,17 @@ def confirm(proposal: UUID, yes: bool, as_json: bool) -> None:
     """
 
     async def work(connection: Any) -> tuple[Proposal, bool]:
-        found = await proposing.proposal(connection, proposal)
-        return found, yes and await proposing.confirm(connection, proposal)
+        stored = await proposing.proposal(connection, proposal)
+        return stored, yes and await proposing.confirm(connection, proposal)
 
-    found, done = in_schema("revoker", work)
+    stored, done = in_schema("revoker", work)
     if not yes:
-        sentence = f"{found.total} certificates would be revoked ({found.reason}); add --yes to confirm it."
+        sentence = f"{stored.total} certificates would be revoked ({stored.reason}); add --yes to confirm it."
     elif done:
-        sentence = f"Confirmed: {found.total} certificates will be revoked, {found.rate} a minute."
+        sentence = f"Confirmed: {stored.total} certificates will be revoked, {stored.rate} a minute."
     else:
-        raise UserError(f"The proposal {proposal} is {found.state} already.")
-    say(as_json, {"proposal": str(proposal), "certificates": found.total, "confirmed": done}, sentence)
+        raise UserError(f"The proposal {proposal} is already {stored.state}: see `servicecert proposals list --all`.")
+    say(as_json, {"proposal": str(proposal), "certificates": stored.total, "confirmed": done}, sentence)
 
 
 @command.command()
@@ -144,31 +142,31 @@ def drop(proposal: UUID, as_json: bool) -> None:
 
 
 def facts(proposal: Proposal) -> dict[str, Any]:
-    """What is told of a proposal."""
+    """Return a proposal as JSON and tables show it."""
     return {"state": proposal.state, **asdict(proposal)}
 
 
-async def counted_or_proposed(
+async def count_or_propose(
     connection: Any, yes: bool, kind: str, reason: str, why: str, cases: list[str], **more: Any
 ) -> tuple[list[Any], Proposal | None]:
-    """Counts the certificates of cases, and with `yes` proposes their revocation."""
+    """Count the certificates of cases, and with `yes` propose their revocation."""
     counts = await proposing.counts(connection, cases)
     return counts, await proposing.propose(connection, kind, reason, why, cases, **more) if yes else None
 
 
-def tell_proposed(made: Proposal | None, as_json: bool, would: Mapping[str, Any], sentence: str) -> None:
-    """Says what was recorded and what is next, or where nothing was, what would be."""
-    if made is None:
-        if would.get("counts") and not as_json:
-            tell_counts(would["counts"])
-        say(as_json, would, sentence)
+def report_proposal(stored: Proposal | None, as_json: bool, preview: Mapping[str, Any], sentence: str) -> None:
+    """Print what was proposed and the next step, or the preview if nothing was stored."""
+    if stored is None:
+        if preview.get("counts") and not as_json:
+            print_counts(preview["counts"])
+        say(as_json, preview, sentence)
         return
-    confirm = f"servicecert proposals confirm {made.id} --yes"
-    sentence = f"Proposed as {made.id}: {made.total} certificates. Another operator confirms it by `{confirm}`."
-    say(as_json, facts(made), sentence)
+    confirm = f"servicecert proposals confirm {stored.id} --yes"
+    sentence = f"Proposed as {stored.id}: {stored.total} certificates. Another operator confirms it with `{confirm}`."
+    say(as_json, facts(stored), sentence)
 
 
-def tell_counts(counts: list[Any]) -> None:
-    """The certificates by type and CA."""
+def print_counts(counts: list[Any]) -> None:
+    """Print the certificates by type and CA."""
     rows = [(each["type"], each["issuer"], str(each["certificates"]), str(each["accounts"])) for each in counts]
     print_table(("type", "CA", "certificates", "accounts"), rows, right=frozenset({2, 3}))

@@ -1,4 +1,4 @@
-"""`servicecert revoke`: a request for revocation, published as the e-service would."""
+"""`servicecert revoke`: request a revocation, as the e-service would."""
 
 import os
 from datetime import datetime
@@ -7,7 +7,6 @@ from uuid import UUID
 import click
 from pydantic import ValidationError
 from servicecert_schemas.reasons import REASONS, reason_named
-from servicecert_worker.kafka.cluster import Cluster
 
 from ..connections.addresses import cluster
 from ..e_service.cases import newest
@@ -21,18 +20,16 @@ from .options import Moment
 
 @click.command()
 @click.argument("case_id", metavar="CASE", type=click.UUID)
-@click.option(
-    "--serial", required=True, help="The certificate's serial number, hexadecimal or decimal, as a person types it."
-)
+@click.option("--serial", required=True, help="The certificate's serial number, hexadecimal or decimal.")
 @click.option(
     "--reason",
     required=True,
-    help="key-exposed, no-longer-needed or purpose-or-data-changed, or the words of one in Swedish, Finnish or English.",
+    help="key-exposed, no-longer-needed or purpose-or-data-changed; its Swedish, Finnish or English words work too.",
 )
-@click.option("--account", help="The customer account that asks; by default the case's own.")
-@click.option("--user", default="user-1", show_default=True, help="Who acts.")
+@click.option("--account", help="The requesting customer account; the default is the case's.")
+@click.option("--user", default="user-1", show_default=True, help="The requesting user.")
 @click.option("--exposed-since", type=Moment(), help="Since when the key may be exposed (UTC).")
-@click.option("--explanation", help="What the customer writes about it.")
+@click.option("--explanation", help="The customer's explanation.")
 @as_json
 def command(
     case_id: UUID,
@@ -44,10 +41,10 @@ def command(
     explanation: str | None,
     as_json: bool,
 ) -> None:
-    """Ask for the revocation of a case's certificate.
+    """Request the revocation of a case's certificate.
 
-    Whether it is granted, the case says: see `servicecert watch CASE`. A revocation is
-    final. What the authority itself revokes is proposed: see `servicecert proposals`.
+    `servicecert watch CASE` shows whether it is granted. A revocation is final. For
+    revocations by the authority see `servicecert proposals`.
 
     \b
     Example:
@@ -57,14 +54,14 @@ def command(
     if chosen is None:
         raise click.BadParameter(f"use one of {', '.join(REASONS)}, or its words.", param_hint="--reason")
 
-    async def asked(place: Cluster) -> str:
-        asking = account
-        if asking is None:
-            case = await newest(place, case_id)
+    async def work() -> str:
+        account_id = account
+        if account_id is None:
+            case = await newest(cluster(), case_id)
             if case is None:
-                raise UserError(f"Nothing is known of the case {case_id}: correct it, or name the --account.")
-            asking = case.account_id
-        customer = Customer(asking, user)
+                raise UserError(f"The case {case_id} is unknown: correct its id, or name the --account.")
+            account_id = case.account_id
+        customer = Customer(account_id, user)
         try:
             request = customer.revocation(case_id, serial, chosen, explanation, exposed_since)
         except ValidationError as fault:
@@ -72,8 +69,8 @@ def command(
             raise UserError(
                 f"The request is malformed: {'.'.join(map(str, field['loc']))}: {field['msg'].lower()}.", os.EX_DATAERR
             ) from None
-        await publish(place, request)
+        await publish(cluster(), request)
         return str(request.request_id)
 
-    request_id = interruption.run(asked(cluster()))
+    request_id = interruption.run(work())
     say(as_json, {"case_id": str(case_id), "request_id": request_id}, f"The request {request_id} is published.")

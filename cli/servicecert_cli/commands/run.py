@@ -1,4 +1,4 @@
-"""`servicecert run`: one worker of one service, in this process."""
+"""`servicecert run`: one worker of a service, in this process."""
 
 import importlib
 import sys
@@ -11,11 +11,11 @@ from servicecert_worker.process import application
 @click.command()
 @click.argument("service", type=click.Choice(SERVICES))
 def command(service: str) -> None:
-    """Run one worker of a service until it is told to stop.
+    """Run one worker of a service until stopped.
 
-    Start as many as there are cores to use: they share the work. SIGTERM ends one
-    in order. What it needs is in the environment: KAFKA_BOOTSTRAP_SERVERS and
-    DATABASE_URL, and for some services more, which it names when it misses them.
+    Start one for each core: they share the work. SIGTERM stops one cleanly. Set
+    KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL; some services need more settings, and name
+    those that are missing.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""Work in one service's schema, as most commands for operators do it."""
+"""Run an operator's command in one service's schema."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -11,9 +11,10 @@ T = TypeVar("T")
 
 
 def in_schema(service: str | None, work: Callable[[Any], Coroutine[None, None, T]], *, snapshot: bool = False) -> T:
-    """Returns what `work` returns on a connection to the service's schema, in one transaction; None is the service whose role DATABASE_URL names.
+    """Run `work` in one transaction on a connection to the service's schema, and return its result.
 
-    A `snapshot` only reads, all of it as it is at one moment, for as long as that takes. Raises OperatorError.
+    A `service` of None is the one whose role DATABASE_URL names. A `snapshot` reads the state of one moment, without
+    a time limit. Raises OperatorError.
     """
     kind: dict[str, Any] = {"isolation": "repeatable_read", "readonly": True} if snapshot else {}
 

@@ -1,33 +1,33 @@
-"""`servicecert standings`: what OCSP responders are told, published again from the revoker's database."""
+"""`servicecert standings`: publish certificate statuses for OCSP responders again, from the revoker's database."""
 
 import click
 
 from ..connections.addresses import cluster, database_url
-from ..operations.restating import restate
+from ..operations.standings import republish
 from ..terminal import interruption
 from ..terminal.output import as_json, print_json
 
 
 @click.command()
-@click.option("--yes", is_flag=True, help="Publish what is missing. Without this nothing is changed.")
+@click.option("--yes", is_flag=True, help="Publish what is missing. Without this option nothing is changed.")
 @as_json
 def command(yes: bool, as_json: bool) -> None:
-    """Hold what OCSP responders are told against the database, and publish what is missing.
+    """Compare the topic of the OCSP responders with the database, and publish what is missing.
 
-    The topic certificate-standings is all that they answer from. Where it was lost, make
-    it anew, run this, and only then start the responders: before, revoked certificates
-    would be unknown. May be run again, and while the revoker works. DATABASE_URL names
-    the revoker's role or an administrator's.
+    Responders answer from the topic certificate-standings alone. If it was lost, create
+    it again, run this, and only then start the responders: earlier they would answer
+    unknown for revoked certificates. May be run again, also while the revoker runs.
+    DATABASE_URL names the revoker's role or an administrator's.
 
     \b
     Examples:
       servicecert standings
       servicecert standings --yes
     """
-    came = interruption.run(restate(database_url(), cluster(), act=yes))
+    result = interruption.run(republish(database_url(), cluster(), act=yes))
     if as_json:
-        print_json({"known": came.known, "missing": came.lacking, "published": came.lacking if yes else 0})
+        print_json({"known": result.known, "missing": result.missing, "published": result.missing if yes else 0})
     elif yes:
-        click.echo(f"{came.lacking} of {came.known} standings are published again; the others were there.")
+        click.echo(f"Published {result.missing} of {result.known} standings again; the topic had the others.")
     else:
-        click.echo(f"{came.lacking} of {came.known} standings are missing; add --yes to publish them.")
+        click.echo(f"{result.missing} of {result.known} standings are missing; add --yes to publish them.")

@@ -1,4 +1,4 @@
-"""`servicecert submit`: an application, published as the e-service would."""
+"""`servicecert submit`: publish an application, as the e-service would."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,24 +20,21 @@ from .options import FILE, one_of
 
 @click.command()
 @click.argument("path", metavar="[FILE]", required=False, type=FILE)
-@click.option("--csr", "csr_path", type=FILE, help="The certificate request, PEM or DER; it may also come later.")
+@click.option("--csr", "csr_path", type=FILE, help="The certificate request, PEM or DER; it may also follow later.")
 @click.option(
     "--case", "case_id", type=click.UUID, help="Add to this case: a FILE supplements it, a request alone is attached."
 )
-@click.option("--account", help="The customer account; by default one named by the business id.")
-@click.option("--user", default="user-1", show_default=True, help="Who acts.")
+@click.option("--account", help="The customer account; the default is derived from the business id.")
+@click.option("--user", default="user-1", show_default=True, help="The user who submits.")
 @click.option(
     "--assurance",
     type=one_of(Assurance),
     default="substantial",
     show_default=True,
-    help="How strongly that user is authenticated.",
+    help="How strongly the user is authenticated.",
 )
 @click.option(
-    "--example",
-    "example_type",
-    type=one_of(CertificateType),
-    help="Print an application to begin with, and publish nothing.",
+    "--example", "example_type", type=one_of(CertificateType), help="Print an example application, and publish nothing."
 )
 @as_json
 def command(
@@ -52,8 +49,8 @@ def command(
 ) -> None:
     """Publish an application, as the e-service would.
 
-    FILE holds the form, in TOML or JSON. Prints the case's id. KAFKA_BOOTSTRAP_SERVERS
-    names the broker.
+    FILE holds the form, in TOML or JSON. Prints the id of the case.
+    KAFKA_BOOTSTRAP_SERVERS names the broker.
 
     \b
     Examples:
@@ -85,7 +82,7 @@ def command(
 
 
 def _opening(customer: Customer, application: Application | None, event: CaseEvent) -> Sequence[EventData]:
-    """The account of a new application is opened with its organisation, which does nothing where it is open already."""
+    """Return the event that opens the account of a new application; it has no effect on an open account."""
     if application is None or not isinstance(event, ApplicationSubmitted):
         return ()
     business_id = application.applicant.business_id
@@ -93,7 +90,7 @@ def _opening(customer: Customer, application: Application | None, event: CaseEve
 
 
 def _event(customer: Customer, case_id: UUID | None, application: Application | None, csr: str | None) -> CaseEvent:
-    """What the e-service publishes: an application, a supplement to one, or a request alone."""
+    """Return what the e-service publishes: an application, a supplement, or a certificate request alone."""
     if application is None:
         assert case_id is not None
         assert csr is not None

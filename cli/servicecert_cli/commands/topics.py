@@ -28,13 +28,13 @@ def command() -> None:
 @click.option(
     "--min-in-sync",
     type=click.IntRange(1, 15),
-    help="Brokers that must have a record before it counts as written.  [default: one less than the copies, at least 1]",
+    help="Brokers that must have a record before it counts as written.  [default: replication - 1, at least 1]",
 )
 @as_json
 def create(replication: int, min_in_sync: int | None, as_json: bool) -> None:
-    """Make the topics that are missing, with their own settings.
+    """Create the missing topics with their settings.
 
-    May be run again: a topic that exists stays as it is.
+    May be run again: an existing topic stays as it is.
 
     \b
     Example:
@@ -43,15 +43,15 @@ def create(replication: int, min_in_sync: int | None, as_json: bool) -> None:
     if min_in_sync is None:
         min_in_sync = max(1, replication - 1)
     if min_in_sync > replication:
-        raise click.UsageError("--min-in-sync is at most --replication: else nothing could be written.")
-    place = cluster()
-    made = interruption.run(
-        topic_creation.create(place.bootstrap, CATALOGUE, place.prefix, replication, min_in_sync, place.access)
+        raise click.UsageError("--min-in-sync must not exceed --replication: nothing could be written.")
+    target = cluster()
+    created = interruption.run(
+        topic_creation.create(target.bootstrap, CATALOGUE, target.prefix, replication, min_in_sync, target.access)
     )
     if as_json:
-        print_json({"made": made, "there": [place.name(topic) for topic in CATALOGUE]})
+        print_json({"made": created, "there": [target.name(topic) for topic in CATALOGUE]})
         return
-    click.echo(f"{len(made)} topics are made, {len(CATALOGUE) - len(made)} were there already.")
+    click.echo(f"Created {len(created)} topics; {len(CATALOGUE) - len(created)} existed already.")
 
 
 @command.command("list")
@@ -59,22 +59,18 @@ def create(replication: int, min_in_sync: int | None, as_json: bool) -> None:
 def list_topics(as_json: bool) -> None:
     """Compare the catalogue with the cluster.
 
-    Exit code 1 when a topic is missing.
+    The exit code is 1 if a topic is missing.
 
     \b
     Example:
       servicecert topics list
     """
-    found = interruption.run(survey(cluster()))
+    topics = interruption.run(survey(cluster()))
     if as_json:
-        print_json([each.facts() for each in found])
+        print_json([each.facts() for each in topics])
     else:
-        print_table(
-            ("topic", "partitions", "kept", "read by"),
-            [each.row() for each in found],
-            right=frozenset({1}),
-        )
-    if any(each.partitions is None for each in found):
+        print_table(("topic", "partitions", "kept", "read by"), [each.row() for each in topics], right=frozenset({1}))
+    if any(each.partitions is None for each in topics):
         raise SystemExit(1)
 
 
@@ -83,13 +79,13 @@ def list_topics(as_json: bool) -> None:
 @yes
 @as_json
 def accept(service: str, yes: bool, as_json: bool) -> None:
-    """Accept that a service's topics are others than its state was made from.
+    """Accept that a service's topics were replaced.
 
-    A worker stops when the cluster or a topic is not the one it knows: a topic was
-    deleted and made anew, or the address leads elsewhere. Where that is meant, this
-    forgets the known ones and sets the service to the first record of each topic; what
-    it handled before has no second effect. Its workers must be stopped. DATABASE_URL
-    names the service's role.
+    A worker stops if the cluster or a topic is not the one that its state was made from:
+    a topic was deleted and created again, or the address leads to another cluster. If
+    that is intended, this forgets the old topics and moves the service to the first
+    record of each topic; events handled before have no second effect. Stop its workers
+    first. DATABASE_URL names the service's role.
 
     \b
     Example:
@@ -99,8 +95,6 @@ def accept(service: str, yes: bool, as_json: bool) -> None:
     if as_json:
         print_json({"service": service, "partitions": partitions, "done": yes})
     elif yes:
-        click.echo(
-            f"{service} starts at the first record of {partitions} partitions, and remembers these topics from its next start on."
-        )
+        click.echo(f"{service} will start at the first record of {partitions} partitions, and keep to these topics.")
     else:
         click.echo(f"{service} would start at the first record of {partitions} partitions; add --yes to do it.")

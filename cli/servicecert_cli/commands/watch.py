@@ -1,4 +1,4 @@
-"""`servicecert watch`: a case as its owner sees it, as it changes."""
+"""`servicecert watch`: follow a case as its owner sees it."""
 
 import asyncio
 from contextlib import aclosing
@@ -6,7 +6,6 @@ from uuid import UUID
 
 import click
 from servicecert_schemas.case import CaseChanged, CaseState
-from servicecert_worker.kafka.cluster import Cluster
 
 from ..connections.addresses import cluster
 from ..e_service.cases import changes
@@ -21,61 +20,59 @@ from .options import one_of
 @click.argument("case_id", metavar="CASE", type=click.UUID)
 @click.option(
     "--until",
-    "wanted",
+    "states",
     type=one_of(CaseState),
     multiple=True,
     metavar="STATE",
-    help="End when the case has come to this state; may be given more than once.",
+    help="End when the case reaches this state; may be given more than once.",
 )
 @click.option(
     "--timeout", type=click.FloatRange(0, min_open=True), help="End after this many seconds, with exit code 1."
 )
 @as_json
-def command(case_id: UUID, wanted: tuple[str, ...], timeout: float | None, as_json: bool) -> None:
+def command(case_id: UUID, states: tuple[str, ...], timeout: float | None, as_json: bool) -> None:
     """Follow a case and print each of its states.
 
-    With the time, the next step and what is to be mended. Begins with what is known and
-    goes on until Ctrl-C. With --json every view of the case is a line.
+    Also prints the time, the next step and what to correct. Starts with the known states
+    and goes on until Ctrl-C. With --json every view of the case is a line.
 
     \b
     Examples:
       servicecert watch 0d9e6f5e-4c1b-4a7e-9a27-6f1d2f0c5b11
       servicecert watch 0d9e… --until delivered --until returned --timeout 60
     """
-    interruption.run(_follow(cluster(), case_id, wanted, timeout, as_json=as_json))
+    interruption.run(_follow(case_id, states, timeout, as_json=as_json))
 
 
-async def _follow(
-    place: Cluster, case_id: UUID, wanted: tuple[str, ...], seconds: float | None, *, as_json: bool
-) -> None:
-    told: CaseChanged | None = None
+async def _follow(case_id: UUID, states: tuple[str, ...], seconds: float | None, *, as_json: bool) -> None:
+    last: CaseChanged | None = None
     try:
-        async with asyncio.timeout(seconds) as limit, aclosing(changes(place, case_id)) as views:
+        async with asyncio.timeout(seconds) as limit, aclosing(changes(cluster(), case_id)) as views:
             async for case in views:
                 if as_json:
                     click.echo(case.model_dump_json())
                 else:
-                    _tell(case, told)
-                told = case
-                if any(entry.state in wanted for entry in case.history):
+                    _print(case, last)
+                last = case
+                if any(entry.state in states for entry in case.history):
                     return
     except TimeoutError:
         if not limit.expired():
             raise
-        what = f"has not come to {' or '.join(wanted)}" if wanted else "was followed"
+        what = f"did not reach {' or '.join(states)} in" if states else "was followed for"
         raise UserError(
-            f"The case {case_id} {what} for {seconds:g} s."
-            if told
-            else f"Nothing was said of the case {case_id} for {seconds:g} s."
+            f"The case {case_id} {what} {seconds:g} s."
+            if last
+            else f"No event of the case {case_id} in {seconds:g} s: check its id, or run `servicecert lag`."
         ) from None
 
 
-def _tell(case: CaseChanged, before: CaseChanged | None) -> None:
-    """What is new in a case: its states, and what is to be mended, done or was answered, where that is another than before."""
+def _print(case: CaseChanged, before: CaseChanged | None) -> None:
+    """Print what is new in a case: states, what to correct, the certificate, the next step, an answer."""
     teller = Teller(console())
-    told = 0 if before is None else len(before.history)
-    moved = len(case.history) > told
-    teller.states(case, told)
+    printed = 0 if before is None else len(before.history)
+    moved = len(case.history) > printed
+    teller.states(case, printed)
     if before is None or case.deficiencies != before.deficiencies:
         teller.deficiencies(case.deficiencies)
     if case.certificate is not None and (before is None or before.certificate is None):

@@ -1,1 +1,1 @@
-"""Where broker and database are, and clients of both for commands: opened and closed in order, each fault one sentence."""
+"""Addresses and clients of the broker and the database, for commands. Each error is one sentence."""

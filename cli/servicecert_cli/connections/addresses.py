@@ -1,4 +1,4 @@
-"""Where broker and database are, by the environment names that the services use too."""
+"""Addresses of the broker and the database, from the same environment variables as the services."""
 
 import os
 
@@ -11,13 +11,13 @@ from ..faults import UserError
 
 
 def cluster() -> Cluster:
-    """The cluster that the environment names. Raises UserError."""
+    """Return the cluster that the environment names. Raises UserError."""
     bootstrap = _named("KAFKA_BOOTSTRAP_SERVERS", "the broker's host:port")
     return Cluster(bootstrap, os.environ.get("SERVICECERT_TOPIC_PREFIX", ""), kafka_access())
 
 
 def kafka_access() -> KafkaAccess:
-    """How the environment says that Kafka is reached. Raises UserError."""
+    """Return the environment's settings of TLS and SASL for Kafka. Raises UserError."""
     try:
         return KafkaAccess()
     except ValidationError as fault:
@@ -25,7 +25,7 @@ def kafka_access() -> KafkaAccess:
 
 
 def database_url() -> str:
-    """The database that the environment names. Raises UserError."""
+    """Return the URL of the database that the environment names. Raises UserError."""
     return _named("DATABASE_URL", "postgresql://user:password@host:port/database")
 
 
@@ -33,6 +33,6 @@ def _named(name: str, shape: str) -> str:
     value = os.environ.get(name, "")
     if not value:
         raise UserError(
-            f"set {name} to {shape}, or start everything on this machine with `servicecert up`.", os.EX_CONFIG
+            f"Set {name} to {shape}, or start everything on this machine with `servicecert up`.", os.EX_CONFIG
         )
     return value

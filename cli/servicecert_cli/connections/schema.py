@@ -16,7 +16,7 @@ from servicecert_worker.storage import database
 
 @asynccontextmanager
 async def connected(url: str, service: str | None) -> AsyncIterator[asyncpg.Connection[Any]]:
-    """A connection whose search path is the schema of `service`, or of the service whose role `url` names. Raises OperatorError, as `opened`."""
+    """Connect to the schema of `service`, or of the service whose role `url` names. Raises OperatorError."""
     service = service or _service_of(url)
     async with opened(url, service) as connection:
         if not await connection.fetchval("select to_regclass('parked') is not null"):
@@ -28,10 +28,7 @@ async def connected(url: str, service: str | None) -> AsyncIterator[asyncpg.Conn
 
 @asynccontextmanager
 async def opened(url: str, schema: str) -> AsyncIterator[asyncpg.Connection[Any]]:
-    """A connection whose search path is a schema.
-
-    Raises OperatorError, also where the database stops answering later, or something there is locked for long.
-    """
+    """Connect with a schema as search path. Raises OperatorError, also for a later outage or a long lock."""
     try:
         connection = await asyncpg.connect(url, **database.connection_options(schema))
     except (OSError, TimeoutError, asyncpg.PostgresError) as fault:
@@ -40,8 +37,7 @@ async def opened(url: str, schema: str) -> AsyncIterator[asyncpg.Connection[Any]
         yield connection
     except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.DeadlockDetectedError):
         raise OperatorError(
-            f"PostgreSQL did not get to it in time, or something of {schema!r} is locked: try again later.",
-            os.EX_TEMPFAIL,
+            f"PostgreSQL took too long, or a row or table of {schema!r} is locked: try again later.", os.EX_TEMPFAIL
         ) from None
     except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as fault:
         raise database.database_refused(url, str(fault)) from None
@@ -54,4 +50,4 @@ def _service_of(url: str) -> str:
     for service in SERVICES:
         if role == service or role.endswith(f"_{service}"):
             return service
-    raise OperatorError("DATABASE_URL names no service's role: add --service.", 2)
+    raise OperatorError("DATABASE_URL does not name a service's role: add --service.", 2)

@@ -1,1 +1,1 @@
-"""The pretend e-service: applications as its form has them, its customers, what it publishes, and the customer's page."""
+"""The simulated e-service: its applications, its customers, the events it publishes, and the customer's page."""

@@ -1,4 +1,4 @@
-"""What the topic `cases` says: of one case from the first record on, or of all cases of an account as they now stand (E4)."""
+"""Reads the topic `cases`: one case from its first record on, or the current cases of an account (E4)."""
 
 from collections.abc import AsyncGenerator
 from uuid import UUID
@@ -14,17 +14,17 @@ from servicecert_worker.kafka.follower import change_of
 from ..connections import kafka
 
 
-async def newest(place: Cluster, case_id: UUID) -> CaseChanged | None:
-    """The case as it now stands, None where nothing is known of it. Raises OperatorError."""
-    found: dict[str, CaseChanged] = {}
-    await kafka.read(place, CASES, lambda change: _keep(found, change), [await _partition(place, case_id)])
-    return found.get(str(case_id))
+async def newest(cluster: Cluster, case_id: UUID) -> CaseChanged | None:
+    """Return the current view of the case, None if it is unknown. Raises OperatorError."""
+    cases: dict[str, CaseChanged] = {}
+    await kafka.read(cluster, CASES, lambda change: _keep(cases, change), [await _partition(cluster, case_id)])
+    return cases.get(str(case_id))
 
 
-async def changes(place: Cluster, case_id: UUID) -> AsyncGenerator[CaseChanged, None]:
-    """Every view of the case that is kept, and then those to come, for ever. Raises OperatorError."""
-    partition = TopicPartition(place.name(CASES), await _partition(place, case_id))
-    async with kafka.reader(place) as consumer:
+async def changes(cluster: Cluster, case_id: UUID) -> AsyncGenerator[CaseChanged, None]:
+    """Yield every stored view of the case, and then new ones, without end. Raises OperatorError."""
+    partition = TopicPartition(cluster.name(CASES), await _partition(cluster, case_id))
+    async with kafka.reader(cluster) as consumer:
         consumer.assign([partition])
         while True:
             for record in (await consumer.getmany(partition, timeout_ms=500)).get(partition, ()):
@@ -33,23 +33,23 @@ async def changes(place: Cluster, case_id: UUID) -> AsyncGenerator[CaseChanged, 
                     yield change.data
 
 
-async def of_account(place: Cluster, account_id: str) -> list[CaseChanged]:
-    """The cases of an account as they now stand, the newest first. A case that was erased is not among them. Raises OperatorError."""
-    found: dict[str, CaseChanged] = {}
-    await kafka.read(place, CASES, lambda change: _keep(found, change, account_id))
-    return sorted(found.values(), key=lambda case: case.history[0].at, reverse=True)
+async def of_account(cluster: Cluster, account_id: str) -> list[CaseChanged]:
+    """Return the current cases of an account, the newest first, without erased ones. Raises OperatorError."""
+    cases: dict[str, CaseChanged] = {}
+    await kafka.read(cluster, CASES, lambda change: _keep(cases, change, account_id))
+    return sorted(cases.values(), key=lambda case: case.history[0].at, reverse=True)
 
 
-async def _partition(place: Cluster, case_id: UUID) -> int:
-    """The partition that the case's records are in."""
-    numbers = await kafka.partitions(place, CASES)
+async def _partition(cluster: Cluster, case_id: UUID) -> int:
+    """Return the partition of the case's records."""
+    numbers = await kafka.partitions(cluster, CASES)
     partition: int = DefaultPartitioner()(str(case_id).encode(), numbers, numbers)
     return partition
 
 
-def _keep(found: dict[str, CaseChanged], change: Change, account_id: str | None = None) -> None:
-    """Keeps the newest view of each case, or of each of an account. A case that was erased goes."""
+def _keep(cases: dict[str, CaseChanged], change: Change, account_id: str | None = None) -> None:
+    """Store the newest view of each case, or of each case of an account. Remove an erased case."""
     if change.data is None:
-        found.pop(change.key, None)
+        cases.pop(change.key, None)
     elif isinstance(change.data, CaseChanged) and account_id in (None, change.data.account_id):
-        found[change.key] = max(found.get(change.key, change.data), change.data, key=lambda case: case.version)
+        cases[change.key] = max(cases.get(change.key, change.data), change.data, key=lambda case: case.version)

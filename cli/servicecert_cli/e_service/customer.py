@@ -1,4 +1,4 @@
-"""A user of the e-service, and the events that follow from what that user does."""
+"""A user of the e-service, and the events of that user's actions."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,17 +33,17 @@ class Customer:
 
     @classmethod
     def of(cls, business_id: str) -> Self:
-        """The customer whose account is named by a business id, as the examples' accounts are."""
+        """Return the customer whose account is named after a business id, as in the examples."""
         return cls("account-" + "".join(letter for letter in business_id if letter.isalnum() or letter == "-"))
 
     def opened(self, business_id: str, name: str) -> AccountOpened:
-        """The account is opened for an organisation; this user is its first member."""
+        """Return the event that opens the account for an organisation, with this user as its first member."""
         return AccountOpened(
             account_id=self.account_id, actor=self.actor, business_id=business_id, organisation_name=name
         )
 
     def invited(self, user_id: str, role: Role = Role.COLLEAGUE, case_id: UUID | None = None) -> AccountMemberAdded:
-        """This user invites another: into the account, or as the technical contact of one case."""
+        """Return the event of inviting a user into the account, or as the technical contact of one case."""
         return AccountMemberAdded(
             account_id=self.account_id,
             actor=self.actor,
@@ -54,7 +54,7 @@ class Customer:
         )
 
     def removed(self, user_id: str, role: Role = Role.COLLEAGUE, case_id: UUID | None = None) -> AccountMemberRemoved:
-        """This user removes another."""
+        """Return the event of removing a user."""
         return AccountMemberRemoved(
             account_id=self.account_id, actor=self.actor, user_id=user_id, role=role, case_id=case_id
         )

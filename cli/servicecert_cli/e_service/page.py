@@ -1,4 +1,4 @@
-"""The customer's page, drawn from `cases` alone (E4): the list of an account, and one of its cases opened as a decision."""
+"""The customer's page, from the topic `cases` alone (E4): an account's list, and one case opened as a decision."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ class Page:
         self._language = language
 
     def listed(self, account_id: str, cases: Sequence[CaseChanged]) -> None:
-        """Granted permits, unfinished matters, and what is closed without a permit."""
+        """Print granted permits, unfinished matters, and matters closed without a permit."""
         title, gap = self._in(words.TITLE), WIDTH - len(self._in(words.TITLE)) - len(account_id) - 1
         self._print(Text.assemble(" ", (title, "bold"), " " * max(2, gap), (account_id, "dim")))
         granted = [case for case in cases if is_granted(case)]
@@ -39,7 +39,7 @@ class Page:
             self._print(Text(f" {self._in(words.OPEN)}: servicecert cases open {(granted or cases)[0].case_id}", "dim"))
 
     def opened(self, case: CaseChanged) -> None:
-        """One case: what was decided, its certificate, and what its owner can do."""
+        """Print one case: the decision, its certificate, and what its owner can do."""
         self._head(case)
         self._fact(words.APPLICANT, f"{case.applied_for.business_id}, {case.applied_for.unit_long_name}")
         self._fact(words.APPLIED_FOR, "\n".join(_names(case)))
@@ -70,15 +70,15 @@ class Page:
             self._print(Text(f"   {self._in(words.NONE)}", "dim"))
 
     def _entry(self, case: CaseChanged) -> None:
-        """A case in three lines: what it is, where it stands, and its id."""
+        """Print a case in three lines: certificate type, state, and id."""
         self._lines("   ", Text.assemble((self._in(words.TYPES[case.type]), "bold"), "  ", _names(case)[0]))
-        stands = Text.assemble((self._in(words.STATES[case.state]), STYLES.get(case.state, "")))
+        state = Text.assemble((self._in(words.STATES[case.state]), STYLES.get(case.state, "")))
         if case.certificate is not None and case.revocation is None:
             until = words.day(case.certificate.not_after, self._language)
-            stands.append(f", {self._in(words.VALID_UNTIL)} {until}{' asti' if self._language == 'fi' else ''}")
+            state.append(f", {self._in(words.VALID_UNTIL)} {until}{' asti' if self._language == 'fi' else ''}")
         elif case.due is not None and case.certificate is None:
-            stands.append(f", {self._in(words.DUE).lower()} {words.day(case.due, self._language)}")
-        self._lines("     ", stands)
+            state.append(f", {self._in(words.DUE).lower()} {words.day(case.due, self._language)}")
+        self._lines("     ", state)
         if case.certificate is None:
             self._lines("     ", Text(self._in(case.next_step)))
         self._lines("     ", Text(f"{case.case_id}  {words.day(case.history[0].at, self._language)}", "dim"))
@@ -122,13 +122,13 @@ class Page:
         self._fact(words.FINGERPRINT, fingerprint(certificate.fingerprint))
         self._fact(words.ISSUER, certificate.issuer)
         mails = [each for each in case.deliveries if each.kind is words.CERTIFICATE_MAIL]
-        told = [
+        deliveries = [
             f"{self._in(words.ROLES[each.recipient])}, "
             f"{words.moment(each.at, self._language) if each.delivered else self._in(words.UNDELIVERED)}"
             for each in mails
         ]
-        if told:
-            self._fact(words.DELIVERY, "\n".join(told))
+        if deliveries:
+            self._fact(words.DELIVERY, "\n".join(deliveries))
 
     def _history(self, case: CaseChanged) -> None:
         self._rule(words.HISTORY)
@@ -137,7 +137,7 @@ class Page:
             self._lines(f"    {words.moment(entry.at, self._language):<{LABEL}}", state)
 
     def _revocation(self, case: CaseChanged, certificate: CaseCertificate) -> None:
-        """How its owner asks for the revocation, as a command to be copied: it is not wrapped."""
+        """Print the command that requests the revocation, unwrapped so that it can be copied."""
         self._rule(words.REVOCATION)
         self._lines("    ", Text(f"{self._in(words.REQUEST_REVOCATION)}. {self._in(words.FINAL)}"))
         command = (
@@ -166,11 +166,11 @@ class Page:
 
 
 def is_granted(case: CaseChanged) -> bool:
-    """Whether a case is a granted permit: it was decided, and did not end without a certificate after that."""
+    """Return whether a case is a granted permit: decided, and not ended without a certificate since."""
     return case.decision is not None and case.state not in _CLOSED
 
 
 def _names(case: CaseChanged) -> tuple[str, ...]:
-    """What a certificate is for: the names of a server, or the information system, or else the unit."""
+    """Return what the certificate is for: the server's names, the information system, or the unit."""
     applied = case.applied_for
     return (*applied.dns, *applied.ip) or (applied.information_system or applied.unit_long_name,)

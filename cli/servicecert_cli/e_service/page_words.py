@@ -1,4 +1,4 @@
-"""The words of the customer's page in Swedish, Finnish and English, as the authority uses them."""
+"""The texts of the customer's page in Swedish, Finnish and English, with the authority's terms."""
 
 from datetime import datetime
 from types import MappingProxyType
@@ -99,11 +99,11 @@ CERTIFICATE_MAIL = MailKind.CERTIFICATE_ISSUED
 
 
 def day(moment: datetime, language: Language) -> str:
-    """The day in Finland, as it is written in the language."""
+    """Return the day in Finland, in the language's format."""
     local = moment.astimezone(HELSINKI)
     return f"{local:%-d %b %Y}" if language is Language.ENGLISH else f"{local:%-d.%-m.%Y}"
 
 
 def moment(when: datetime, language: Language) -> str:
-    """The day and the time in Finland."""
+    """Return the day and time in Finland, in the language's format."""
     return f"{day(when, language)} {when.astimezone(HELSINKI):%H:%M}"

@@ -1,4 +1,4 @@
-"""Publishing events as the e-service does."""
+"""Publishes events as the e-service does."""
 
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -12,11 +12,11 @@ from ..connections import kafka
 E_SERVICE = "/e-service"
 
 
-async def publish(place: Cluster, *events: EventData) -> list[UUID]:
-    """Publishes events in order; answers their ids. Raises OperatorError."""
+async def publish(cluster: Cluster, *events: EventData) -> list[UUID]:
+    """Publish events in order; return their ids. Raises OperatorError."""
     now = datetime.now(UTC)
     ids = [uuid4() for _ in events]
     records = [to_record(data, source=E_SERVICE, id=id, time=now) for id, data in zip(ids, events, strict=True)]
-    async with kafka.producer(place) as producer:
-        await kafka.send(producer, place, records)
+    async with kafka.producer(cluster) as producer:
+        await kafka.send(producer, cluster, records)
     return ids

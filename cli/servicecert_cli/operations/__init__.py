@@ -1,1 +1,1 @@
-"""What operators do, without its words on a terminal: audit, erase, propose, select, restate, make an authority."""
+"""The work of operators' commands, without terminal output."""

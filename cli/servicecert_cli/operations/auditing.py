@@ -1,4 +1,4 @@
-"""What the audit chains of all services say: of one case, in order of time, and whether they are what they were."""
+"""Reads the audit chains of all services: the history of a case, and the verification of the chains."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from servicecert_worker.kafka.cluster import Cluster
 from ..connections import kafka
 from ..connections.schema import connected, opened
 from ..faults import UserError
-from .files import can_be
+from .files import file_errors
 
 _BY_OPERATORS = """
     select a.at, a.entry from revoker.audit as a
@@ -34,30 +34,30 @@ _BY_OPERATORS = """
 
 
 @dataclass(frozen=True, slots=True)
-class Lived:
-    """A row of a case's life: when, at which service, what happened and what followed, as the row says it."""
+class HistoryRow:
+    """A row of a case's history: the time, the service, and the audit entry with what happened and its effects."""
 
     at: datetime
     service: str
     entry: Mapping[str, Any]
 
 
-async def exported(place: Cluster) -> list[AuditCheckpoint]:
-    """All checkpoints of the topic, in the order in which they were written."""
-    found: list[Change] = []
-    await kafka.read(place, AUDIT_CHECKPOINTS, found.append)
-    return [change.data for change in found if isinstance(change.data, AuditCheckpoint)]
+async def exported(cluster: Cluster) -> list[AuditCheckpoint]:
+    """Return all checkpoints of the topic, in the order in which they were written."""
+    changes: list[Change] = []
+    await kafka.read(cluster, AUDIT_CHECKPOINTS, changes.append)
+    return [change.data for change in changes if isinstance(change.data, AuditCheckpoint)]
 
 
 def read_exported(path: Path) -> list[AuditCheckpoint]:
-    """The checkpoints of a file that `audit export` wrote. Raises UserError."""
-    with can_be("read", path, "name a file that `audit export` wrote"):
+    """Return the checkpoints of a file that `audit export` wrote. Raises UserError."""
+    with file_errors("read", path, "name a file that `audit export` wrote"):
         lines = path.read_bytes().splitlines()
     try:
         return [AuditCheckpoint.model_validate_json(line) for line in lines]
     except ValueError:
         raise UserError(
-            f"{path} holds something else than checkpoints: name a file that `audit export` wrote.", os.EX_DATAERR
+            f"{path} does not hold checkpoints: name a file that `audit export` wrote.", os.EX_DATAERR
         ) from None
 
 
@@ -73,25 +73,25 @@ async def verified(
     progress: Callable[[str, int], None],
     topic: Cluster | None = None,
 ) -> dict[str, Verified]:
-    """What was found, by service. `topic` is where the checkpoints were read from, to be asked for later ones; None for those of a file."""
+    """Return the result by service. Later checkpoints are read from `topic`; None if `checkpoints` are from a file."""
 
     async def later(service: str) -> list[Signed]:
         return [] if topic is None else _of(await exported(topic), service)
 
-    found: dict[str, Verified] = {}
+    results: dict[str, Verified] = {}
     for service in services:
-        asked = None if topic is None else partial(later, service)
+        read_later = None if topic is None else partial(later, service)
         async with connected(url, service) as connection:
-            found[service] = await verify(
-                connection, service, keys, _of(checkpoints, service), partial(progress, service), asked
+            results[service] = await verify(
+                connection, service, keys, _of(checkpoints, service), partial(progress, service), read_later
             )
-    return found
+    return results
 
 
-async def life(url: str, what: str) -> list[Lived]:
-    """The rows of a case, or of the certificate with a serial number, in order of time; also who proposed and confirmed its revocation.
+async def life(url: str, what: str) -> list[HistoryRow]:
+    """Return the rows of a case, or of a certificate's serial number, in order of time.
 
-    Raises UserError and OperatorError.
+    They include who proposed and confirmed its revocation. Raises UserError and OperatorError.
     """
     async with opened(url, "public") as connection:
         services = [
@@ -103,43 +103,44 @@ async def life(url: str, what: str) -> list[Lived]:
         rows = await _decided_by_operators(connection, cases) if "revoker" in services else []
         for key in cases:
             for service in services:
-                query = f"select at, entry from {service}.audit where key = $1 order by at, chain, seq"  # noqa: S608  -- the name is ours
-                found = await connection.fetch(query, key)
-                rows += [Lived(row["at"], service, json.loads(row["entry"])) for row in found]
+                query = f"select at, entry from {service}.audit where key = $1 order by at, chain, seq"  # noqa: S608
+                entries = await connection.fetch(query, key)
+                rows += [HistoryRow(row["at"], service, json.loads(row["entry"])) for row in entries]
     return sorted(rows, key=lambda row: row.at)
 
 
 async def _cases(connection: asyncpg.Connection[Any], what: str) -> list[str]:
-    """The case itself, and the cases of the certificates with this serial number, however it is typed (D1)."""
+    """Return the case itself, and the cases of certificates with this serial number, in any notation (D1)."""
     serials = [serial_hex(serial).lower() for serial in serial_readings(what)]
     if not serials or not await connection.fetchval("select to_regclass('issuer.certificates') is not null"):
         return [what]
-    found = await connection.fetch("select key from issuer.certificates where serial = any($1::text[])", serials)
-    return [what, *(row["key"] for row in found)]
+    rows = await connection.fetch("select key from issuer.certificates where serial = any($1::text[])", serials)
+    return [what, *(row["key"] for row in rows)]
 
 
-async def _decided_by_operators(connection: asyncpg.Connection[Any], cases: Sequence[str]) -> list[Lived]:
-    """What operators did with the proposals that these cases are in (D2)."""
-    found = await connection.fetch(_BY_OPERATORS, cases)
-    return [Lived(row["at"], "revoker", json.loads(row["entry"])) for row in found]
+async def _decided_by_operators(connection: asyncpg.Connection[Any], cases: Sequence[str]) -> list[HistoryRow]:
+    """Return what operators did with the proposals of these cases (D2)."""
+    rows = await connection.fetch(_BY_OPERATORS, cases)
+    return [HistoryRow(row["at"], "revoker", json.loads(row["entry"])) for row in rows]
 
 
-def told(lived: Lived) -> Iterator[tuple[str, str]]:
-    """A row in words: what happened, then each thing that followed. The facts are beside it."""
-    happened = lived.entry["happened"]
+def told(row: HistoryRow) -> Iterator[tuple[str, str]]:
+    """Yield what happened, then each effect, as text with its facts."""
+    happened = row.entry["happened"]
     kinds = {"event": "", "result": "result of ", "deadline": "deadline ", "command": "command "}
     what = next(kind for kind in kinds if kind in happened)
-    yield kinds[what] + _short(happened[what] or "a record that is no event"), _facts(happened)
-    if reason := lived.entry.get("parked"):
+    yield kinds[what] + _short(happened[what] or "a record that is not an event"), _facts(happened)
+    if reason := row.entry.get("parked"):
         yield f"is parked: {reason}", ""
-    if code := lived.entry.get("belated"):
-        yield f"comes after its act had ended: {code}", ""
-    for event in lived.entry.get("events", ()):
+    if code := row.entry.get("belated"):
+        yield f"ignored, its intent had ended: {code}", ""
+    for event in row.entry.get("events", ()):
         yield f"publishes {_short(event['type'])}", _facts(event)
-    for intent in lived.entry.get("intents", ()):
+    for intent in row.entry.get("intents", ()):
         yield f"intends {intent['kind']}", _facts(intent)
-    for deadline in lived.entry.get("deadlines", ()):
-        yield f"wakes for {deadline['kind']}" if deadline["at"] else f"cancels {deadline['kind']}", deadline["at"] or ""
+    for deadline in row.entry.get("deadlines", ()):
+        kind, at = deadline["kind"], deadline["at"]
+        yield f"sets deadline {kind}" if at else f"cancels deadline {kind}", at or ""
 
 
 def _short(name: str) -> str:

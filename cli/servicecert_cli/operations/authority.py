@@ -1,4 +1,4 @@
-"""Making a certificate authority, with passphrases that are given or drawn, and the protocol of what was done."""
+"""Makes a certificate authority, its passphrases, and the protocol of each step."""
 
 import secrets
 import socket
@@ -22,10 +22,10 @@ DEMONSTRATION = "a demonstration on one machine"
 def make_authority(
     directory: Path, passphrase_file: Path, store: KeyStore | None = None, operator: str = DEMONSTRATION
 ) -> Authority:
-    """Makes the CAs in `directory` and their roots beside it. Where the passphrase file does not exist, passphrases are drawn and written to it, mode 0600.
+    """Make the CAs in `directory` and their roots beside it, and store the protocol. Takes some seconds.
 
-    Keys of issuing CAs go to `store`, without one into encrypted files. The protocol is stored. Raises AuthorityExists, AuthorityRefused,
-    KeyUnavailable, UserError. Takes some seconds.
+    If the passphrase file does not exist, it is written with new passphrases, mode 0600. Keys of issuing CAs go to
+    `store`, or into encrypted files. Raises AuthorityExists, AuthorityRefused, KeyUnavailable, UserError.
     """
     draw_passphrases(passphrase_file)
     now = datetime.now(UTC)
@@ -35,7 +35,7 @@ def make_authority(
 
 
 def draw_passphrases(file: Path) -> None:
-    """Draws a passphrase for each environment into a file that does not exist yet. Raises UserError."""
+    """Write a new passphrase for each environment, unless the file exists. Raises UserError."""
     if not file.exists():
         drawn = "".join(f"{environment}={secrets.token_urlsafe(24)}\n" for environment in Environment)
         write_private(file, drawn.encode())
@@ -44,7 +44,7 @@ def draw_passphrases(file: Path) -> None:
 def record(
     directory: Path, step: str, operator: str, deeds: Sequence[Deed], now: datetime | None = None
 ) -> tuple[str, Path]:
-    """Stores the protocol of a step below `directory`. Returns its text and where it is."""
+    """Store the protocol of a step below `directory`. Return its text and its path."""
     now = now or datetime.now(UTC)
     text = protocol(f"servicecert ca {step}", operator, socket.gethostname(), now, deeds)
     return text, store_protocol(directory, step, now, text)

@@ -1,8 +1,8 @@
-"""Erasing the personal data of cases (E3): which are due, and what goes where.
+"""Erases the personal data of cases (E3).
 
-A case is due 5 years after its certificate's expiry; one that ended without a certificate, 5 years after its end. Erased are the case at intake, the
-recipients at issuer, revoker and notifier, what is parked of the case, the salts of its audit rows, and its view on the topic `cases`, by a record
-without a value. The other topics keep their records for 90 days.
+A case is due 5 years after its certificate's expiry; one that ended without a certificate, 5 years after its end.
+Erased are the case at intake, the recipients at issuer, revoker and notifier, the case's parked records, the salts of
+its audit rows, and, with a record without a value, its view on the topic `cases`. Other topics keep records 90 days.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from ..connections.schema import connected
 _DUE: Mapping[str, str] = {
     "issuer": """
         select key from certificates
-        where state in ('issued', 'voided') and not_after < $1::timestamptz - interval '5 years' and "grant" -> 'recipients' <> '[]'
+        where state in ('issued', 'voided') and not_after < $1::timestamptz - interval '5 years'
+          and "grant" -> 'recipients' <> '[]'
     """,
     "intake": """
         select case_id from cases
@@ -42,16 +43,16 @@ _BEGINS = time(3)
 
 
 async def due(url: str, now: datetime) -> list[str]:
-    """The cases that are due, each by its id."""
-    found: set[str] = set()
+    """Return the ids of the cases that are due."""
+    cases: set[str] = set()
     for service, query in _DUE.items():
         async with connected(url, service) as connection:
-            found |= {row[0] for row in await connection.fetch(query, now)}
-    return sorted(found)
+            cases |= {row[0] for row in await connection.fetch(query, now)}
+    return sorted(cases)
 
 
 def next_night(now: datetime) -> datetime:
-    """Three o'clock in the next night in Helsinki, in UTC."""
+    """Return the next three o'clock at night in Helsinki, in UTC."""
     day = now.astimezone(HELSINKI).date()
     tonight, tomorrow = (
         datetime.combine(each, _BEGINS, HELSINKI).astimezone(UTC) for each in (day, day + timedelta(days=1))
@@ -59,37 +60,39 @@ def next_night(now: datetime) -> datetime:
     return tonight if tonight > now else tomorrow
 
 
-async def erase(url: str, place: Cluster, cases: Sequence[str], now: datetime) -> list[str]:
-    """Erases the cases, each at once in all services. Answers those that still have something to do and were left as they are."""
-    left: list[str] = []
-    async with kafka.producer(place) as producer, connected(url, "intake") as connection:
+async def erase(url: str, cluster: Cluster, cases: Sequence[str], now: datetime) -> list[str]:
+    """Erase the cases, each in one transaction of all services. Return the skipped ones, which have pending work."""
+    skipped: list[str] = []
+    async with kafka.producer(cluster) as producer, connected(url, "intake") as connection:
         operation = Operation(connection, "erase", lambda: now)
         for case in cases:
             async with connection.transaction():
-                if await _at_work(connection, case):
-                    left.append(case)
+                if await _has_pending(connection, case):
+                    skipped.append(case)
                     continue
-                # First the topic: a case that is gone from the tables is not found again.
-                await _withdraw(producer, place, case)
+                # The topic first: once deleted from the tables, the case would not be found again.
+                await _erase_view(producer, cluster, case)
                 for service in SERVICES:
                     await _within(connection, service, QUERIES["erase"], case)
                 for service in _ERASING:
                     await _within(connection, service, _queries(service)["erase"], case)
                 await connection.execute("set local search_path = intake")
                 await operation.tell([Act(case)])
-    return left
+    return skipped
 
 
-async def _withdraw(producer: AIOKafkaProducer, place: Cluster, case: str) -> None:
-    """Publishes that the case's view is gone. A broker that does not answer is told here: what fails around it is the database's."""
+async def _erase_view(producer: AIOKafkaProducer, cluster: Cluster, case: str) -> None:
+    """Publish the case's key without a value. Raises OperatorError: the code around it handles database errors only."""
     try:
-        await with_timeout(kafka.SEND_SECONDS, producer.send_and_wait(place.name(CASES), key=case.encode(), value=None))
+        await with_timeout(
+            kafka.SEND_SECONDS, producer.send_and_wait(cluster.name(CASES), key=case.encode(), value=None)
+        )
     except (KafkaError, OSError, TimeoutError):
-        raise kafka.unanswered(place) from None
+        raise kafka.unanswered(cluster) from None
 
 
-async def _at_work(connection: asyncpg.Connection[Any], case: str) -> bool:
-    """Locks the case at all services, and looks whether something of it is still to be published or done."""
+async def _has_pending(connection: asyncpg.Connection[Any], case: str) -> bool:
+    """Lock the case at all services, and return whether it has unpublished events or open intents."""
     for service in SERVICES:
         await connection.execute("select pg_advisory_xact_lock($1)", key_lock(service, case))
     for service in SERVICES:

@@ -1,4 +1,4 @@
-"""A page of all mails in all languages, as their readers see them: for whoever changes a mail, and whoever translates one."""
+"""A page of all mails in all languages, for authors and translators of mails."""
 
 from dataclasses import dataclass
 from html import escape
@@ -11,6 +11,7 @@ from servicecert_notifier.operator.samples import samples
 from servicecert_schemas.values import Language
 
 _SENDER = "servicecertificates@authority.example"
+_LINKS = {"html": "page", "txt": "text", "eml": "mail"}
 _NAMES = {Language.SWEDISH: "Svenska", Language.FINNISH: "Suomi", Language.ENGLISH: "English"}
 _HEAD = """<!DOCTYPE html>
 <html lang="en">
@@ -32,34 +33,34 @@ pre { white-space: pre-wrap; padding: 8px; border: 1px solid; }
 </head>
 <body>
 <h1>All mails of the certificate service</h1>
-<p>Sample data. Each mail as its reader sees it: the page, the same at the width of a telephone, and the text for who reads no HTML.</p>
+<p>Sample data. Each mail is shown as a page, as the same page on a phone, and as plain text.</p>
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What was written: the page, and how many mails it shows."""
+    """The written page, and the number of its mails."""
 
     page: Path
     mails: int
 
 
 def write_preview(folder: Path) -> Preview:
-    """Writes `index.html` and for each mail its page, its text and the whole mail (`.eml`) into a folder. Raises `OSError`."""
+    """Write `index.html`, and for each mail its page, its text and the whole mail (`.eml`). Raises `OSError`."""
     parts = [_HEAD, "<ul>\n", *(f'<li><a href="#{each}">{_NAMES[each]}</a></li>\n' for each in Language), "</ul>\n"]
     count = 0
     for language in Language:
         (folder / language).mkdir(parents=True, exist_ok=True)
         parts.append(f'<h2 id="{language}">{_NAMES[language]}</h2>\n')
         for name, task in samples(language):
-            parts.append(_keep(folder, name, task))
+            parts.append(_write(folder, name, task))
             count += 1
     page = folder / "index.html"
     page.write_text("".join([*parts, "</body>\n</html>\n"]), "utf-8")
     return Preview(page, count)
 
 
-def _keep(folder: Path, name: str, task: MailTask) -> str:
+def _write(folder: Path, name: str, task: MailTask) -> str:
     letter = write(task, _SENDER)
     stem = f"{task.language}/{name}"
     (folder / f"{stem}.html").write_text(letter.html, "utf-8")
@@ -71,14 +72,15 @@ def _keep(folder: Path, name: str, task: MailTask) -> str:
 
 def _section(stem: str, name: str, task: MailTask, letter: Letter) -> str:
     files = "".join(f"<li>{escape(each.name)}</li>\n" for each in letter.attachments)
-    shown = f'src="{stem}.html" title="{escape(letter.subject)}" loading="lazy" sandbox'
+    frame = f'src="{stem}.html" title="{escape(letter.subject)}" loading="lazy" sandbox'
+    links = " ".join(f'<a href="{stem}.{end}">{text}</a>' for end, text in _LINKS.items())
     return f"""<section lang="{task.language}">
 <h3>{escape(letter.subject)}</h3>
-<p lang="en">{name}, to the {task.recipient.role}: <a href="{stem}.html">page</a>, <a href="{stem}.txt">text</a>, <a href="{stem}.eml">mail</a></p>
+<p lang="en">{name}, to the {task.recipient.role}: {links}</p>
 {f"<ul>{files}</ul>" if files else ""}
 <div class="widths">
-<iframe {shown}></iframe>
-<iframe class="phone" {shown}></iframe>
+<iframe {frame}></iframe>
+<iframe class="phone" {frame}></iframe>
 </div>
 <details><summary lang="en">The text</summary><pre>{escape(letter.text)}</pre></details>
 </section>

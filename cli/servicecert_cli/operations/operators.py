@@ -1,4 +1,4 @@
-"""Logins of operators: what two of them decide is bound to who they are in the database (D2)."""
+"""Operators' database logins, so that the database knows which two operators decided (D2)."""
 
 import os
 import re
@@ -15,14 +15,15 @@ MOST_LETTERS = 63
 _GRANTS = (
     "grant usage on schema revoker to {group}",
     "grant execute on function revoker.propose, revoker.confirm, revoker.drop_proposal to {group}",
-    "grant select on revoker.proposals, revoker.proposal_items, revoker.compromised_keys, revoker.operators_certificates to {group}",
+    "grant select on revoker.proposals, revoker.proposal_items, revoker.compromised_keys,"
+    " revoker.operators_certificates to {group}",
 )
 
 
 def add_operator(admin_url: str, name: str) -> str:
-    """Makes an operator's login and answers its URL. Operators may read what is proposed, propose, confirm and drop, and nothing else. Raises UserError."""
+    """Make a login that may only read proposals, propose, confirm and drop. Return its URL. Raises UserError."""
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name):
-        raise UserError(f"{name!r} is no operator's name: use up to 31 lower-case letters, digits and hyphens.", 2)
+        raise UserError(f"{name!r} is not a valid name: use up to 31 lower-case letters, digits and hyphens.", 2)
     password = database.new_password()
     try:
         with closing(psycopg.connect(admin_url, connect_timeout=5, autocommit=True)) as connection:
@@ -44,7 +45,7 @@ def add_operator(admin_url: str, name: str) -> str:
         ) from None
     except psycopg.errors.InsufficientPrivilege:
         raise UserError(
-            "DATABASE_URL names a role that may not create roles: name the administrator's.", os.EX_NOPERM
+            "The role of DATABASE_URL may not create roles: use the administrator's.", os.EX_NOPERM
         ) from None
     return database.url_of(admin_url, role, password)
 
@@ -62,7 +63,7 @@ def _make(connection: psycopg.Connection[Any], role: str, password: str) -> None
             sql.Identifier(role), sql.Identifier(name)
         )
     )
-    # Only the owner of what is granted grants it.
+    # Only an object's owner can grant rights on it.
     connection.execute(sql.SQL("set local role {}").format(sql.Identifier(database.role_of(name, "revoker"))))
     for grant in _GRANTS:
         connection.execute(sql.SQL(grant).format(group=sql.Identifier(group)))

@@ -1,4 +1,4 @@
-"""The authority's own revocations, as operators see and make them: in the revoker's schema, by functions that the database guards (D2, D6)."""
+"""Revocations by the authority, through guarded functions of the revoker's schema (D2, D6)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ import asyncpg
 from ..faults import UserError
 
 NO_LOGIN = (
-    "This needs an operator's own login: make one by `servicecert db operator NAME`, and put its URL into DATABASE_URL."
+    "This needs an operator's own login: make one with `servicecert db operator NAME`, and set DATABASE_URL to its URL."
 )
 
 _LIST = """
-    select id, kind, reason, why, key_sha256, rate, total, proposed_by, proposed_at, confirmed_by, confirmed_at, dropped_by, dropped_at, ordered, done_at
-    from proposals where ($1::uuid is null or id = $1) and ($2 or (done_at is null and dropped_at is null)) order by proposed_at
+    select id, kind, reason, why, key_sha256, rate, total, proposed_by, proposed_at, confirmed_by, confirmed_at,
+           dropped_by, dropped_at, ordered, done_at
+    from proposals where ($1::uuid is null or id = $1) and ($2 or (done_at is null and dropped_at is null))
+    order by proposed_at
 """
 _STANDINGS = """
     select c.standing::text as standing, count(*) as certificates, max(c.revoked_at) as last
@@ -30,7 +32,8 @@ _COUNTS = """
     from operators_certificates as c where c.key = any($1::text[]) group by 1, 2 order by 1, 2
 """
 _COMPROMISED = """
-    select k.key_sha256, k.since, k.source, count(c.key) filter (where c.standing = 'valid' and c.not_after > now()) as valid,
+    select k.key_sha256, k.since, k.source,
+           count(c.key) filter (where c.standing = 'valid' and c.not_after > now()) as valid,
            count(c.key) filter (where c.standing > 'valid') as revoked
     from compromised_keys as k left join operators_certificates as c on c.key_sha256 = k.key_sha256
     group by k.key_sha256, k.since, k.source order by k.since desc
@@ -40,7 +43,7 @@ _ITEMS = "select key from proposal_items where proposal = $1 order by place"
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A row as the database has it. `key_sha256` is there where a key is compromised, and `rate` is in certificates a minute."""
+    """A row of the database. `key_sha256` is set if a key is compromised; `rate` is in certificates a minute."""
 
     id: UUID
     kind: str
@@ -70,16 +73,16 @@ class Proposal:
 async def proposals(
     connection: asyncpg.Connection[Any], id: UUID | None = None, *, everything: bool = False
 ) -> list[Proposal]:
-    """The proposals, oldest first: those that are not done, or all."""
+    """Return the proposals, oldest first: those that are not done or dropped, or all."""
     return [Proposal(**dict(row)) for row in await connection.fetch(_LIST, id, everything)]
 
 
 async def proposal(connection: asyncpg.Connection[Any], id: UUID) -> Proposal:
-    """One proposal. Raises UserError."""
-    found = await proposals(connection, id, everything=True)
-    if not found:
+    """Return one proposal. Raises UserError."""
+    rows = await proposals(connection, id, everything=True)
+    if not rows:
         raise UserError(f"There is no proposal {id}: see `servicecert proposals list --all`.")
-    return found[0]
+    return rows[0]
 
 
 async def propose(
@@ -92,7 +95,7 @@ async def propose(
     rate: int,
     key_sha256: str | None = None,
 ) -> Proposal:
-    """Records a proposal of the session's user. Only valid certificates come into it. Raises UserError where the login is no operator's."""
+    """Store a proposal of the session's user, with the valid certificates of `cases`. Raises UserError."""
     id = uuid4()
     try:
         await connection.execute(
@@ -104,17 +107,17 @@ async def propose(
 
 
 async def confirm(connection: asyncpg.Connection[Any], id: UUID) -> bool:
-    """Confirms as the session's user; False where it was confirmed or dropped before. Raises UserError."""
+    """Confirm as the session's user; return False if already confirmed or dropped. Raises UserError."""
     try:
         return bool(await connection.fetchval("select confirm($1)", id))
     except asyncpg.InsufficientPrivilegeError:
         raise UserError(NO_LOGIN, os.EX_NOPERM) from None
     except asyncpg.CheckViolationError:
-        raise UserError("Who proposes does not confirm: ask another operator to confirm it.", os.EX_NOPERM) from None
+        raise UserError("You proposed this yourself: ask another operator to confirm it.", os.EX_NOPERM) from None
 
 
 async def drop(connection: asyncpg.Connection[Any], id: UUID) -> bool:
-    """Drops an unconfirmed proposal; False where there is none. Raises UserError."""
+    """Drop an unconfirmed proposal; return False if there is none. Raises UserError."""
     try:
         return bool(await connection.fetchval("select drop_proposal($1)", id))
     except asyncpg.InsufficientPrivilegeError:
@@ -122,20 +125,20 @@ async def drop(connection: asyncpg.Connection[Any], id: UUID) -> bool:
 
 
 async def standings(connection: asyncpg.Connection[Any], id: UUID) -> Mapping[str, int]:
-    """How many of a proposal's certificates are valid, registered, revoked, and so on."""
+    """Return the number of a proposal's certificates by status: valid, registered, revoked, and so on."""
     return {row["standing"]: row["certificates"] for row in await connection.fetch(_STANDINGS, id)}
 
 
 async def counts(connection: asyncpg.Connection[Any], cases: Sequence[str]) -> list[Mapping[str, Any]]:
-    """How many certificates and accounts there are among cases, by type and CA."""
+    """Return the number of certificates and accounts among cases, by type and CA."""
     return [dict(row) for row in await connection.fetch(_COUNTS, list(cases))]
 
 
 async def cases_of(connection: asyncpg.Connection[Any], id: UUID) -> list[str]:
-    """The cases of a proposal, in its order."""
+    """Return the cases of a proposal, in its order."""
     return [row["key"] for row in await connection.fetch(_ITEMS, id)]
 
 
 async def compromised(connection: asyncpg.Connection[Any]) -> list[Mapping[str, Any]]:
-    """The compromised keys, newest first, with how many of their certificates are valid and revoked."""
+    """Return the compromised keys, newest first, with the number of their valid and revoked certificates."""
     return [dict(row) for row in await connection.fetch(_COMPROMISED)]

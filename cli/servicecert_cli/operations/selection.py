@@ -1,4 +1,4 @@
-"""Which certificates an incident concerns: what operators say of them, without a query language."""
+"""Selects the certificates of an incident by conditions that operators set."""
 
 from __future__ import annotations
 
@@ -23,25 +23,27 @@ from servicecert_pki.serials import serial_hex, serial_readings
 from servicecert_pki.spki import spki_sha256
 
 from ..faults import UserError
-from .files import can_be
+from .files import file_errors
 
 MOST_BYTES = 64 * 1024 * 1024
 
 _SELECT = """
     select key, serial from operators_certificates
     where standing = 'valid' and not_after > now()
-      and ($1::text[] is null or serial = any($1)) and ($2::text is null or key_sha256 = $2) and ($3::text is null or issuer = $3)
-      and ($4::text is null or type = $4) and ($5::text is null or profile = $5) and ($6::int is null or profile_version = $6)
-      and ($7::timestamptz is null or issued_at >= $7) and ($8::timestamptz is null or issued_at < $8) and ($9::text is null or account_id = $9)
+      and ($1::text[] is null or serial = any($1)) and ($2::text is null or key_sha256 = $2)
+      and ($3::text is null or issuer = $3) and ($4::text is null or type = $4)
+      and ($5::text is null or profile = $5) and ($6::int is null or profile_version = $6)
+      and ($7::timestamptz is null or issued_at >= $7) and ($8::timestamptz is null or issued_at < $8)
+      and ($9::text is null or account_id = $9)
     order by issued_at, key
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What all selected certificates have, in the order of the query's arguments.
+    """The conditions that a certificate must meet, in the order of the query's arguments; None is not set.
 
-    None of them is a condition that is not set; `issued_until` itself is not among them.
+    `issued_until` is exclusive.
     """
 
     serials: tuple[str, ...] | None = None
@@ -54,8 +56,8 @@ class Selection:
     issued_until: datetime | None = None
     account: str | None = None
 
-    def said(self) -> dict[str, Any]:
-        """The conditions that are set, for a plan; of a list of serial numbers their count."""
+    def conditions(self) -> dict[str, Any]:
+        """Return the conditions that are set, for a plan; of serial numbers their count."""
         conditions = {name: value for name, value in asdict(self).items() if value is not None}
         if self.serials is not None:
             conditions["serials"] = len(self.serials)
@@ -63,28 +65,28 @@ class Selection:
 
 
 async def selected(connection: asyncpg.Connection[Any], selection: Selection) -> list[tuple[str, str]]:
-    """The valid certificates that are meant, the oldest first: case and serial number."""
+    """Return case and serial number of the selected valid certificates, oldest first."""
     rows = await connection.fetch(_SELECT, *astuple(selection))
     return [(row["key"], row["serial"]) for row in rows]
 
 
 def read_serials(path: Path) -> tuple[str, ...]:
-    """Serial numbers from a file, one a line, however they are typed (D1): a line that can be read in two ways gives both. Raises UserError."""
+    """Read serial numbers, one a line, in any notation (D1); an ambiguous line gives both. Raises UserError."""
     readings: list[str] = []
     for number, line in enumerate(_content(path).decode("utf-8", errors="replace").splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        found = serial_readings(line)
-        if not found:
+        serials = serial_readings(line)
+        if not serials:
             raise UserError(
-                f"{path}, line {number}: this is no serial number; write it in hexadecimal or decimal.", os.EX_DATAERR
+                f"{path}, line {number}: not a serial number; write it in hexadecimal or decimal.", os.EX_DATAERR
             )
-        readings += sorted(serial_hex(serial).lower() for serial in found)
+        readings += sorted(serial_hex(serial).lower() for serial in serials)
     return tuple(readings)
 
 
 def key_of_file(path: Path) -> str:
-    """The SHA-256 of the public key in a certificate, a request, a public or a private key, PEM or DER. Raises UserError."""
+    """Return the SHA-256 of the public key in a certificate, request or key file, PEM or DER. Raises UserError."""
     content = _content(path)
     for read in _READERS:
         try:
@@ -93,7 +95,8 @@ def key_of_file(path: Path) -> str:
             continue
         return spki_sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
     raise UserError(
-        f"{path} holds no key that can be read: give a certificate, a request, a public key, or a private key without passphrase, in PEM or DER.",
+        f"{path} holds no readable key: give a certificate, a request, a public key, or a private key without"
+        " passphrase, in PEM or DER.",
         os.EX_DATAERR,
     )
 
@@ -111,7 +114,7 @@ _READERS: tuple[Any, ...] = (
 
 
 def _content(path: Path) -> bytes:
-    with can_be("read", path, "name another file"), path.open("rb") as file:
+    with file_errors("read", path, "name another file"), path.open("rb") as file:
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         raise UserError(f"{path} is larger than {MOST_BYTES // 1024 // 1024} MiB: name another file.", os.EX_DATAERR)

@@ -1,4 +1,4 @@
-"""The catalogue's topics as a cluster has them, and starting a service anew on topics that are others."""
+"""Compares the catalogue's topics with a cluster, and moves a service to replaced topics."""
 
 import os
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from ..connections.schema import connected
 
 
 @dataclass(frozen=True, slots=True)
-class Surveyed:
-    """A topic of the catalogue; `partitions` is None where the cluster does not have it."""
+class TopicState:
+    """A topic of the catalogue; `partitions` is None if the cluster lacks it."""
 
     name: str
     topic: Topic
     partitions: int | None
 
     def facts(self) -> dict[str, object]:
-        """For JSON."""
+        """Return the topic for JSON."""
         topic = self.topic
         return {
             "topic": self.name,
@@ -37,7 +37,7 @@ class Surveyed:
         }
 
     def row(self) -> tuple[str, str, str, str]:
-        """For a table."""
+        """Return the topic as a row of a table."""
         topic = self.topic
         kept = (
             "last of each key"
@@ -50,37 +50,38 @@ class Surveyed:
         return self.name, partitions, kept, ", ".join(topic.readers)
 
 
-async def survey(place: Cluster) -> list[Surveyed]:
-    """Each topic of the catalogue, with what the cluster has of it. Raises OperatorError."""
-    async with kafka.admin(place) as admin:
-        described = await admin.describe_topics([place.name(topic) for topic in CATALOGUE])
+async def survey(cluster: Cluster) -> list[TopicState]:
+    """Return each topic of the catalogue with its state in the cluster. Raises OperatorError."""
+    async with kafka.admin(cluster) as admin:
+        described = await admin.describe_topics([cluster.name(topic) for topic in CATALOGUE])
     partitions = {each["topic"]: len(each["partitions"]) for each in described if each["error_code"] == 0}
-    return [Surveyed(place.name(topic), topic, partitions.get(place.name(topic))) for topic in CATALOGUE]
+    return [TopicState(cluster.name(topic), topic, partitions.get(cluster.name(topic))) for topic in CATALOGUE]
 
 
-async def accept(place: Cluster, url: str, service: str, *, act: bool) -> int:
-    """Forgets which topics the service's state was made from and sets its group to the first records.
+async def accept(cluster: Cluster, url: str, service: str, *, act: bool) -> int:
+    """Forget which topics the service's state was made from, and move its group to the first records.
 
-    Answers how many partitions it had read of; of all others it starts at the first record anyway. Raises OperatorError, also while the group has members.
+    Return the number of partitions with committed offsets; on others it starts at the first record anyway. Raises
+    OperatorError, also while the group has members.
     """
-    group = place.group(service)
-    async with kafka.admin(place) as admin:
+    group = cluster.group(service)
+    async with kafka.admin(cluster) as admin:
         if running := len(await lag.members(admin, group)):
-            raise OperatorError(f"{service} has {running} workers running: stop them first.", os.EX_TEMPFAIL)
+            raise OperatorError(f"{running} workers of {service} are running: stop them first.", os.EX_TEMPFAIL)
         partitions = list(await lag.committed(admin, group))
     if act:
         async with connected(url, service) as connection:
             await origins.forget(connection)
-        await _rewind(place, group, partitions)
+        await _rewind(cluster, group, partitions)
     return len(partitions)
 
 
-async def _rewind(place: Cluster, group: str, partitions: list[TopicPartition]) -> None:
-    """Commits the first offset of each partition in the name of the group, which is empty."""
+async def _rewind(cluster: Cluster, group: str, partitions: list[TopicPartition]) -> None:
+    """Commit the first offset of each partition for the group, which has no members."""
     if not partitions:
         return
-    async with kafka.reader(place) as reader:
+    async with kafka.reader(cluster) as reader:
         first = await reader.beginning_offsets(partitions)
-    async with kafka.reader(place, group) as consumer:
+    async with kafka.reader(cluster, group) as consumer:
         consumer.assign(partitions)
         await consumer.commit({partition: OffsetAndMetadata(offset, "") for partition, offset in first.items()})

@@ -1,1 +1,1 @@
-"""The registers that applications are judged by: read from files, held against what stands, published."""
+"""The registers that applications are checked against: read from files, compared with the topic, published."""

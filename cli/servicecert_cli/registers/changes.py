@@ -1,8 +1,8 @@
-"""What a register file changes of the registers as they stand. Pure.
+"""Computes how a register file changes the current registers. Pure.
 
-A day that is past stays as it was judged (A6): what the file says otherwise holds from the day of loading on. An entry whose content changed ends on
-the day before, and another follows it; an entry that the file has no more ends so too, and is never deleted. An entry that is new is dated as the
-register dates it.
+Past days never change (A6): the file applies from the day of loading on. An entry whose content changed ends on the day
+before, and another follows it; an entry missing from the file also ends on the day before, and is never deleted. A new
+entry has the dates of the register.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What is to be published, and how many entries of the same registers are in force now."""
+    """The entries to publish, and the number of entries of the same registers in force now."""
 
     added: tuple[RegisterEntry, ...] = ()
     changed: tuple[RegisterEntry, ...] = ()
@@ -27,18 +27,18 @@ class Changes:
 
     @property
     def entries(self) -> tuple[RegisterEntry, ...]:
-        """All, in an order that leaves no gap where publishing breaks off: what ends comes last."""
+        """Return all, with the ended ones last: interrupted publishing then leaves no gap."""
         return (*self.added, *self.changed, *self.ended)
 
     @property
     def ended_percent(self) -> float:
-        """How many of those in force end, in per cent."""
+        """Return the share of entries in force that end, in per cent."""
         return 100 * len(self.ended) / self.in_force if self.in_force else 0.0
 
 
-def changes(standing: Mapping[str, RegisterEntry], file: Iterable[RegisterEntry], day: date) -> Changes:
-    """What follows from a file that is loaded on `day`, for the registers that it has entries of."""
-    newest = _newest(standing)
+def changes(current: Mapping[str, RegisterEntry], file: Iterable[RegisterEntry], day: date) -> Changes:
+    """Return the changes of a file loaded on `day`, for the registers that it has entries of."""
+    newest = _newest(current)
     added: list[RegisterEntry] = []
     changed: list[RegisterEntry] = []
     kinds: set[type] = set()
@@ -55,15 +55,15 @@ def changes(standing: Mapping[str, RegisterEntry], file: Iterable[RegisterEntry]
             unchanged += 1
     for entry in newest.values():
         in_force += type(entry.entry) in kinds and _is_in_force(entry, day)
-    gone = (entry for entry in left.values() if type(entry.entry) in kinds and _is_in_force(entry, day))
-    ended = tuple(_ended(entry, day) for entry in gone)
+    missing = (entry for entry in left.values() if type(entry.entry) in kinds and _is_in_force(entry, day))
+    ended = tuple(_ended(entry, day) for entry in missing)
     return Changes(tuple(added), tuple(changed), ended, unchanged, in_force)
 
 
-def _newest(standing: Mapping[str, RegisterEntry]) -> dict[str, RegisterEntry]:
-    """Of entries that follow one another the last, under the id that the register's own file gives them all."""
+def _newest(current: Mapping[str, RegisterEntry]) -> dict[str, RegisterEntry]:
+    """Return the last of entries that follow one another, by the id that they share in the register's file."""
     newest: dict[str, RegisterEntry] = {}
-    for entry in standing.values():
+    for entry in current.values():
         family = _family(entry)
         if family not in newest or _begins(newest[family]) < _begins(entry):
             newest[family] = entry
@@ -81,7 +81,7 @@ def _begins(entry: RegisterEntry) -> date:
 
 
 def _is_in_force(entry: RegisterEntry, day: date) -> bool:
-    """Whether an entry holds on `day` or will later, so that it can end. A system does while one of its certificates does."""
+    """Return whether an entry is valid on `day` or later. A system is while one of its certificates is."""
     what = entry.entry
     if isinstance(what, RegisteredSystem):
         return any(
@@ -91,7 +91,7 @@ def _is_in_force(entry: RegisterEntry, day: date) -> bool:
 
 
 def _following(before: RegisterEntry, after: RegisterEntry, day: date) -> Sequence[RegisterEntry]:
-    """The entries that make of what stands what the file says; none where it says the same, or differs about past days only."""
+    """Return the entries that turn `before` into `after`; none if equal, or if only past days differ."""
     old, new = before.entry, after.entry
     if isinstance(old, RegisteredSystem):
         assert isinstance(new, RegisteredSystem)
@@ -113,7 +113,7 @@ def _following(before: RegisterEntry, after: RegisterEntry, day: date) -> Sequen
     if not _is_in_force(after, day):
         return past
     successor = after.model_copy(update={"entry_id": f"{after.entry_id}/{day}"})
-    # The successor first: where publishing breaks off between the two, the organisation is there twice rather than not at all.
+    # The successor first: interrupted publishing then leaves the organisation twice rather than not at all.
     return (_dated(successor, day, new.valid_to), *past)
 
 
@@ -122,7 +122,7 @@ def _dated(entry: RegisterEntry, first: date, last: date | None) -> RegisterEntr
 
 
 def _ended(entry: RegisterEntry, day: date) -> RegisterEntry:
-    """The entry as it stands when the register has it no more. One that has not begun never does."""
+    """Return the entry, ended on the day before `day`. An entry that has not begun never begins."""
     what: Organisation | Intermediary | RegisteredSystem = entry.entry
     if isinstance(what, RegisteredSystem):
         nothing = what.model_copy(update={"certificates": ()})
@@ -133,13 +133,14 @@ def _ended(entry: RegisterEntry, day: date) -> RegisterEntry:
 
 
 def _certificates(old: RegisteredSystem, new: RegisteredSystem, day: date) -> tuple[object, ...]:
-    """The system's certificates, with those that the file has no more as withdrawn on `day`; of very many the newest."""
-    named = {each.number for each in new.certificates}
-    gone = [
+    """Return the system's certificates, at most the newest 100. Those missing from the file are withdrawn on `day`."""
+    numbers = {each.number for each in new.certificates}
+    missing = [
         each.model_copy(update={"withdrawn": day if each.withdrawn is None else min(each.withdrawn, day)})
         if each.valid_to >= day
         else each
         for each in old.certificates
-        if each.number not in named
+        if each.number not in numbers
     ]
-    return tuple([*new.certificates, *sorted(gone, key=lambda each: each.valid_to, reverse=True)][:_MOST_CERTIFICATES])
+    missing.sort(key=lambda each: each.valid_to, reverse=True)
+    return tuple([*new.certificates, *missing][:_MOST_CERTIFICATES])

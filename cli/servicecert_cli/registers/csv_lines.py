@@ -1,6 +1,6 @@
-"""The lines of a CSV file as people have it: UTF-8, Latin-1 or Windows-1252, three delimiters, any line ends, quoted cells with line breaks.
+"""Reads CSV files: UTF-8, Latin-1 or Windows-1252, three delimiters, any line ends, quoted cells with line breaks.
 
-What cannot be read is one sentence that names the file, the line and, where there is one, the column.
+An error is one sentence that names the file, the line and, if known, the column.
 """
 
 import csv
@@ -17,14 +17,14 @@ from ..faults import UserError
 
 _DELIMITERS = ";,\t"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-# What å, ä and ö become when UTF-8 is read as Windows-1252.
+# The letters å, ä and ö of UTF-8 that was read as Windows-1252.
 _MISREAD = re.compile("Ã[\u00a0-\u00bf\u0152-\u2122]")
 _ISO_DAY = re.compile(r"(\d{4}-\d{2}-\d{2})([T ].*)?")
 _FINNISH_DAY = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})( .*)?")
 
 
 class RegisterFileError(UserError):
-    """One sentence that names the file, and the line and column where there is one, and says what is wrong."""
+    """One sentence with the file, the line and column if known, and what is wrong."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence, os.EX_DATAERR)
@@ -32,7 +32,7 @@ class RegisterFileError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line's cells by column, without blanks around them. `number` is where it begins."""
+    """A line's cells by column, stripped. `number` is that of its first line in the file."""
 
     file: str
     number: int
@@ -42,24 +42,24 @@ class Line:
         return RegisterFileError(f"Line {self.number} of {self.file}, column {column}: the value {fault}.")
 
     def text(self, column: str) -> str:
-        """The value of a cell. Raises `RegisterFileError` where it is empty, or has a character that nobody sees."""
+        """Return the value of a cell. Raises `RegisterFileError` if it is empty or has an invisible character."""
         if not (value := self.cells[column]):
             raise self.error(column, "is missing")
         if not value.isprintable():
-            raise self.error(column, "has a line break or another character that cannot be seen")
+            raise self.error(column, "has a line break or another invisible character")
         return value
 
     def optional(self, column: str) -> str | None:
         return self.text(column) if self.cells[column] else None
 
     def day(self, column: str) -> date:
-        """The day of a cell: 2026-01-31 or 31.1.2026; a time of day after it is left out."""
-        if (found := _day(self.text(column))) is None:
-            raise self.error(column, "is not a day such as 2026-01-31 or 31.1.2026")
-        return found
+        """Return the day of a cell: 2026-01-31 or 31.1.2026; a time of day after it is ignored."""
+        if (day := _day(self.text(column))) is None:
+            raise self.error(column, "is not a day like 2026-01-31 or 31.1.2026")
+        return day
 
     def period(self, begin: str, end: str) -> tuple[date, date | None]:
-        """The first and the last day, none where the last cell is empty."""
+        """Return the first and the last day; the last is None if its cell is empty."""
         first, last = self.day(begin), self.day(end) if self.cells[end] else None
         if last is not None and last < first:
             raise self.error(end, f"is before that of {begin}")
@@ -67,11 +67,12 @@ class Line:
 
 
 def read_lines(path: Path) -> tuple[list[str], Iterator[Line]]:
-    """The columns that the header names, in lower case, and the lines that are not blank. Raises `RegisterFileError`, also from the lines."""
+    """Return the header's columns in lower case, and the non-blank lines. Both raise `RegisterFileError`."""
     text = _decoded(_octets(path), path.name)
     if text and not text.endswith(("\n", "\r")):
         raise RegisterFileError(
-            f"Line {len(text.splitlines())} of {path.name}, the last, has no line break after it: the file may be cut. If it is whole, add one."
+            f"Line {len(text.splitlines())} of {path.name}, the last, has no line break at its end: the file may be"
+            " truncated. If it is complete, add one."
         )
     first = text.split("\n", 1)[0]
     rows = _rows(text, max(_DELIMITERS, key=first.count), path.name)
@@ -86,13 +87,13 @@ def _lines(name: str, columns: list[str], rows: Iterator[tuple[int, list[str]]])
             del cells[len(columns) :]
         if len(cells) != len(columns):
             raise RegisterFileError(
-                f"Line {number} of {name} has {len(cells)} columns where the header has {len(columns)}."
+                f"Line {number} of {name} has {len(cells)} columns, the header {len(columns)}: correct the line."
             )
         yield Line(name, number, dict(zip(columns, cells, strict=True)))
 
 
 def _rows(text: str, delimiter: str, name: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not blank, each with the number of the line that it begins on, its cells without blanks around them."""
+    """Yield the non-blank rows with stripped cells, each with the number of its first line."""
     rows = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
     while True:
         begins = rows.line_num + 1
@@ -100,7 +101,8 @@ def _rows(text: str, delimiter: str, name: str) -> Iterator[tuple[int, list[str]
             row = next(rows, None)
         except csv.Error:
             raise RegisterFileError(
-                f"Line {begins} of {name} has a quotation mark out of place or no end, or the file is cut there; correct it."
+                f"Line {begins} of {name} has a misplaced or unclosed quotation mark, or the file is truncated there:"
+                " correct it."
             ) from None
         if row is None:
             return
@@ -113,19 +115,21 @@ def _octets(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as fault:
-        raise RegisterFileError(f"The register file {path} cannot be read ({fault.strerror}).") from None
+        raise RegisterFileError(
+            f"The register file {path} cannot be read ({fault.strerror}): name another file."
+        ) from None
 
 
 def _decoded(octets: bytes, name: str) -> str:
-    """The text. Latin-1 is read as Windows-1252, which has the same letters and some more."""
+    """Return the text. Latin-1 is read as Windows-1252, which has the same letters and more."""
     if octets.startswith(_UTF_16) or b"\x00" in octets:
-        raise RegisterFileError(f"The register file {name} is UTF-16 or no text: save it as CSV in UTF-8.")
+        raise RegisterFileError(f"The register file {name} is UTF-16 or not text: save it as CSV in UTF-8.")
     try:
         return octets.decode("utf-8-sig")
     except UnicodeDecodeError as fault:
         line = octets.count(b"\n", 0, fault.start) + 1
         damaged = RegisterFileError(
-            f"Line {line} of {name} has a character that is not of the encoding of the others: export the file anew, in UTF-8."
+            f"Line {line} of {name} mixes character encodings: export the file again, in UTF-8."
         )
     try:
         text = octets.decode("cp1252")

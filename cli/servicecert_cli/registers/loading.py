@@ -1,4 +1,4 @@
-"""Loading the registers: what a file changes of what stands in the topic `registers`, published there."""
+"""Loads register files: publishes their changes to the topic `registers`."""
 
 import gc
 import os
@@ -20,59 +20,63 @@ from .changes import Changes, changes
 
 SOURCE = "/registers-loader"
 _EVENT_IDS = UUID("6f0f3c1c-8a4d-5b59-9d0a-6d3b0c7f5e21")
-_AT_ONCE = 5_000
+_BATCH = 5_000
 
 
-async def load(place: Cluster, entries: Sequence[RegisterEntry], day: date, end_at_most: float | None) -> Changes:
-    """What the entries change from `day` on, after it is published; with None nothing is. Raises UserError where they end more per cent, OperatorError."""
-    found = changes(await standing(place), entries, day)
+async def load(cluster: Cluster, entries: Sequence[RegisterEntry], day: date, end_at_most: float | None) -> Changes:
+    """Publish what the entries change from `day` on, and return it. Nothing is published if `end_at_most` is None.
+
+    Raises UserError if more than `end_at_most` per cent of the entries would end, OperatorError.
+    """
+    result = changes(await current_entries(cluster), entries, day)
     if end_at_most is None:
-        return found
-    if found.ended_percent > end_at_most:
+        return result
+    if result.ended_percent > end_at_most:
         raise UserError(
-            f"the file would end {len(found.ended)} of the {found.in_force} entries in force ({found.ended_percent:.1f} %), "
-            f"more than {end_at_most:g} %: look at it with --dry-run, and if it is right load it with --end-at-most 100.",
+            f"The file would end {len(result.ended)} of the {result.in_force} entries in force"
+            f" ({result.ended_percent:.1f} %), more than {end_at_most:g} %: check it with --dry-run, and if it is right"
+            " load it with --end-at-most 100.",
             os.EX_DATAERR,
         )
-    await publish_entries(place, found.entries)
-    return found
+    await publish_entries(cluster, result.entries)
+    return result
 
 
-async def standing(place: Cluster) -> dict[str, RegisterEntry]:
-    """Every entry by its id, as the last record of each says. Raises OperatorError."""
-    found: dict[str, RegisterEntry] = {}
+async def current_entries(cluster: Cluster) -> dict[str, RegisterEntry]:
+    """Return the last record of each entry, by the entry's id. Raises OperatorError."""
+    entries: dict[str, RegisterEntry] = {}
 
     def take(change: Change) -> None:
         if change.data is None:
-            found.pop(change.key, None)
+            entries.pop(change.key, None)
         elif isinstance(change.data, RegisterEntry):
-            found[change.key] = change.data
+            entries[change.key] = change.data
 
-    await kafka.read(place, REGISTERS, take)
-    return found
+    await kafka.read(cluster, REGISTERS, take)
+    return entries
 
 
-async def publish_entries(place: Cluster, entries: Iterable[RegisterEntry]) -> None:
-    """Publishes entries, in order and some at a time. One that was published before has the same event id. Raises OperatorError."""
+async def publish_entries(cluster: Cluster, entries: Iterable[RegisterEntry]) -> None:
+    """Publish entries in order, in batches. An entry published before has the same event id. Raises OperatorError."""
     now = datetime.now(UTC)
     records = (to_record(each, source=SOURCE, id=event_id(each), time=now) for each in entries)
-    async with kafka.producer(place) as producer:
-        while some := list(islice(records, _AT_ONCE)):
-            await kafka.send(producer, place, some)
+    async with kafka.producer(cluster) as producer:
+        while batch := list(islice(records, _BATCH)):
+            await kafka.send(producer, cluster, batch)
 
 
 def event_id(entry: RegisterEntry) -> UUID:
-    """The id of the event that says how an entry stands: the same for the same content, so that a repeated load repeats its events."""
+    """Return the event id of an entry: the same for the same content, so that a repeated load repeats its events."""
     return uuid5(_EVENT_IDS, entry.model_dump_json())
 
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Looks for no garbage meanwhile. Among the 80,000 entries of a register the search would take as long as reading them."""
-    worked = gc.isenabled()
+    """Disable garbage collection: with the 80,000 entries of a register it takes as long as reading them."""
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if worked:
+        if was_enabled:
             gc.enable()

@@ -1,9 +1,9 @@
-"""Reads a CSV export of the registers: organisations, Kanta intermediaries or information systems, told apart by the header.
+"""Reads CSV exports of the registers: organisations, Kanta intermediaries or information systems, known by the header.
 
-Further columns are ignored. An empty cell is a value that is not given. An organisation with a name in one language only has it in either column.
-Information systems have one line for each conformity certificate.
+Other columns are ignored. An empty cell is a missing value. An organisation with one name may have it in either
+language's column. Information systems have one line for each conformity certificate.
 
-    RegisterFileError   a file or a line that cannot be read; one sentence with line and column
+    RegisterFileError   a file or line that cannot be read; one sentence with line and column
 """
 
 from collections import Counter
@@ -19,16 +19,16 @@ from servicecert_schemas.register import OrganisationKind, RegisterEntry, Sector
 from .csv_lines import Line, RegisterFileError, read_lines
 
 FICTITIOUS_REGISTERS = Path(__file__).parent / "fictitious"
-"""Invented organisations, intermediaries and systems, for demonstration and tests."""
+"""Fictitious organisations, intermediaries and systems, for demo and tests."""
 
 _TEXT = "is longer than 200 characters, or has a character that cannot be stored"
 _FAULTS = MappingProxyType(
     {
-        "oid": "is not an OID in dotted decimals, such as 1.2.246.10.99000019",
-        "business_id": "is not a business id with its check digit, such as 0204819-8",
+        "oid": "is not an OID in dotted decimals, like 1.2.246.10.99000019",
+        "business_id": "is not a business id with a valid check digit, like 0204819-8",
         "sector": f"is none of {', '.join(Sector)}",
         "kind": f"is none of {', '.join(OrganisationKind)}",
-        "system_id": "has other characters than letters, digits and . _ : / -, or more than 100",
+        "system_id": "has other characters than letters, digits and . _ : / -, or more than 100 of them",
         "certificate_number": "is longer than 200 characters, or one of more than 100 certificates",
     }
 )
@@ -41,15 +41,15 @@ _COLUMN_OF = MappingProxyType(
         "certificates": "certificate_number",
     }
 )
-# As the code service writes them.
+# The code service's notation.
 _SECTORS = MappingProxyType({"1 julkinen": Sector.PUBLIC, "2 yksityinen": Sector.PRIVATE})
 
 
 def read_register(path: Path) -> Iterator[RegisterEntry]:
-    """The entries of a file, or of all `*.csv` in a folder. Raises `RegisterFileError`, which may be as late as the last line."""
+    """Yield the entries of a file, or of all `*.csv` in a folder. Raises `RegisterFileError`, at any line."""
     files = sorted(path.glob("*.csv")) if path.is_dir() else [path]
     if not files:
-        raise RegisterFileError(f"The folder {path} has no register file (*.csv).")
+        raise RegisterFileError(f"The folder {path} has no register file (*.csv): name another folder.")
     seen: dict[str, Line] = {}
     for file in files:
         for line, entry in _entries(file):
@@ -57,24 +57,24 @@ def read_register(path: Path) -> Iterator[RegisterEntry]:
                 where = (
                     f"line {before.number}" if before.file == line.file else f"line {before.number} of {before.file}"
                 )
-                raise RegisterFileError(f"Line {line.number} of {line.file} is the same entry as {where}; keep one.")
+                raise RegisterFileError(f"Line {line.number} of {line.file} is the same entry as {where}: keep one.")
             yield entry
 
 
 def _entries(path: Path) -> Iterator[tuple[Line, RegisterEntry]]:
     columns, lines = read_lines(path)
     if not columns:
-        raise RegisterFileError(f"The register file {path.name} is empty; it begins with a header.")
+        raise RegisterFileError(f"The register file {path.name} is empty: export it again, with its header.")
     layout = max(_LAYOUTS, key=lambda layout: layout.likeness(columns))
     if missing := [column for column in layout.columns if column not in columns]:
         raise RegisterFileError(
-            f"Line 1 of {path.name} is not the header of a register: for {layout.register} it lacks {', '.join(missing)}."
+            f"Line 1 of {path.name} is not the header of a register: for {layout.register} add {', '.join(missing)}."
         )
     if twice := [column for column, number in Counter(columns).items() if number > 1 and column in layout.columns]:
-        raise RegisterFileError(f"Line 1 of {path.name} has the column {twice[0]} twice; keep one.")
+        raise RegisterFileError(f"Line 1 of {path.name} has the column {twice[0]} twice: keep one.")
     entries = layout.read(lines)
     if (first := next(entries, None)) is None:
-        raise RegisterFileError(f"The register file {path.name} has a header and no entries: export it anew.")
+        raise RegisterFileError(f"The register file {path.name} has a header but no entries: export it again.")
     yield first
     yield from entries
 
@@ -99,7 +99,7 @@ def _organisations(lines: Iterator[Line]) -> Iterator[tuple[Line, RegisterEntry]
             "valid_from": valid_from,
             "valid_to": valid_to,
         }
-        # An organisation may have entries that follow one another: each has the day on which it begins in its id.
+        # An organisation may have successive entries: the id of each has its first day.
         yield line, _entry(line, f"organisation/{fields['oid']}/{valid_from}", fields)
 
 
@@ -117,7 +117,7 @@ def _intermediaries(lines: Iterator[Line]) -> Iterator[tuple[Line, RegisterEntry
 
 
 def _systems(lines: Iterator[Line]) -> Iterator[tuple[Line, RegisterEntry]]:
-    """Each system once, with the certificates of all its lines."""
+    """Yield each system once, with the certificates of all its lines."""
     systems: dict[str, tuple[Line, list[dict[str, Any]]]] = {}
     for line in lines:
         _, certificates = systems.setdefault(line.text("system_id"), (line, []))
@@ -151,9 +151,9 @@ def _entry(line: Line, entry_id: str, fields: dict[str, Any]) -> RegisterEntry:
 
 
 def _invalid(line: Line, fault: ValidationError) -> RegisterFileError:
-    """What a model finds wrong, by the column that the field was read from."""
-    named = [str(part) for part in fault.errors(include_url=False, include_input=False)[0]["loc"]]
-    field = next((part for part in reversed(named) if not part.isdigit()), "")
+    """Return the model's error with the column that the field was read from."""
+    location = [str(part) for part in fault.errors(include_url=False, include_input=False)[0]["loc"]]
+    field = next((part for part in reversed(location) if not part.isdigit()), "")
     if field == "entry_id":
         field = next(column for column in ("oid", "business_id", "system_id") if column in line.cells)
     column = next(each for each in (_COLUMN_OF.get(field, field), f"system_{field}") if each in line.cells)
@@ -162,14 +162,14 @@ def _invalid(line: Line, fault: ValidationError) -> RegisterFileError:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """The columns that a register's header has, and how its lines are read."""
+    """The columns of a register's header, and the function that reads its lines."""
 
     register: str
     columns: tuple[str, ...]
     read: Callable[[Iterator[Line]], Iterator[tuple[Line, RegisterEntry]]]
 
     def likeness(self, columns: list[str]) -> tuple[bool, int]:
-        """Whether a header is this register's, and else how many of its columns it has."""
+        """Return whether a header is this register's, and the number of its columns that it has."""
         known = len(set(self.columns) & set(columns))
         return known == len(self.columns), known
 
@@ -178,29 +178,16 @@ _LAYOUTS = (
     _Layout(
         "organisations",
         (
-            "oid",
-            "business_id",
-            "registered_name",
-            "name_fi",
-            "name_sv",
-            "abbreviation",
-            "sector",
-            "kind",
-            "valid_from",
-            "valid_to",
+            *("oid", "business_id", "registered_name", "name_fi", "name_sv", "abbreviation", "sector", "kind"),
+            *("valid_from", "valid_to"),
         ),
         _organisations,
     ),
     _Layout(
         "information systems",
         (
-            "system_id",
-            "system_name",
-            "system_class",
-            "certificate_number",
-            "certificate_valid_from",
-            "certificate_valid_to",
-            "certificate_withdrawn",
+            *("system_id", "system_name", "system_class", "certificate_number"),
+            *("certificate_valid_from", "certificate_valid_to", "certificate_withdrawn"),
         ),
         _systems,
     ),

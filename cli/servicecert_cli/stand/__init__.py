@@ -1,1 +1,1 @@
-"""A whole system on one machine, started and stopped: for the demonstration, `servicecert up`, the tests and the measurements."""
+"""A whole system on one machine: for the demo, `servicecert up`, tests and benchmarks."""

@@ -1,4 +1,4 @@
-"""The live board: what each service does, in numbers that its workers tell."""
+"""The live board: each service's numbers, from its workers' metrics."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ HEAD = ("service", "workers", "restarts", "events/s", "events", "waiting", "olde
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A service at one moment. `oldest` is in seconds; `handled` counts since its workers' starts."""
+    """A service's numbers at one moment. `oldest` is in seconds; `handled` counts since its workers started."""
 
     service: str
     ready: int
@@ -34,7 +34,7 @@ class Row:
     parked: float
 
     def cells(self, rate: float) -> tuple[str, ...]:
-        """For the board, in the order of `HEAD`."""
+        """Return the cells for the board, in the order of `HEAD`."""
         counts = (
             f"{self.handled:.0f}",
             f"{self.messages:.0f}",
@@ -45,12 +45,12 @@ class Row:
         return (self.service, f"{self.ready}/{self.workers}", str(self.restarts), f"{rate:.1f}", *counts)
 
     def line(self, rate: float) -> str:
-        """For a log."""
+        """Return the row as a line for a log."""
         return ", ".join(f"{name} {cell}" for name, cell in zip(HEAD, self.cells(rate), strict=True))
 
 
 async def rows(system: System, restarts: Mapping[str, int]) -> list[Row]:
-    """Asks every worker at once."""
+    """Return a row for each service; all workers are queried at the same time."""
     samples = dict(zip(system.workers, await asyncio.gather(*map(system.metrics, system.workers)), strict=True))
     return [
         _row(service, {name: each for name, each in samples.items() if service_of(name) == service}, restarts)
@@ -59,14 +59,14 @@ async def rows(system: System, restarts: Mapping[str, int]) -> list[Row]:
 
 
 def _row(service: str, samples: Mapping[str, Samples], restarts: Mapping[str, int]) -> Row:
-    told = list(samples.values())
+    workers = list(samples.values())
 
     def total(name: str) -> float:
-        return sum(each.get(name, 0.0) for each in told)
+        return sum(each.get(name, 0.0) for each in workers)
 
     def greatest(name: str) -> float:
-        # Every worker tells the same of its service's tables, so they are not to be added.
-        return max((each.get(name, 0.0) for each in told), default=0.0)
+        # Every worker counts the same rows of its service's tables: they must not be added.
+        return max((each.get(name, 0.0) for each in workers), default=0.0)
 
     return Row(
         service,
@@ -82,25 +82,25 @@ def _row(service: str, samples: Mapping[str, Samples], restarts: Mapping[str, in
 
 
 class Rates:
-    """Events a second, from one look to the next."""
+    """Events a second, between two calls."""
 
     def __init__(self) -> None:
         self._last: dict[str, tuple[float, float]] = {}
 
     def of(self, row: Row, now: float) -> float:
-        """Since the last look; 0 at the first, and where a worker began anew meanwhile."""
+        """Return the rate since the last call; 0 at the first call, and after a worker's restart."""
         at, handled = self._last.get(row.service, (now, row.handled))
         self._last[row.service] = (now, row.handled)
         return max(0.0, row.handled - handled) / (now - at) if now > at else 0.0
 
 
-def board(found: Sequence[tuple[Row, float]]) -> Table:
-    """The table. What needs a look is in yellow."""
+def board(rates: Sequence[tuple[Row, float]]) -> Table:
+    """Return the table. Values that need attention are yellow."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     table.add_column("  service", min_width=11)
     for title in HEAD[1:]:
         table.add_column(title, justify="right")
-    for row, rate in found:
+    for row, rate in rates:
         cells = [Text(cell) for cell in row.cells(rate)]
         cells[0] = Text("  ") + cells[0]
         cells[1].stylize("green" if row.ready == row.workers else "yellow")

@@ -1,14 +1,16 @@
-"""The folder that a system leaves its mails, CRLs and logs in, and its secrets while it runs."""
+"""The folder of a system's mails, CRLs and logs, and of its secrets while it runs."""
 
 import shutil
 from pathlib import Path
 
-from ..operations.files import can_be
+from ..operations.files import file_errors
+
+_WAY_OUT = "name another --folder, or change its owner to yours"
 
 
 def emptied(folder: Path) -> Path:
-    """The folder, with nothing in it. Raises UserError where it cannot be emptied."""
-    with can_be("emptied", folder, "free it, or make it yours"):
+    """Empty the folder, create it if missing, and return it. Raises UserError."""
+    with file_errors("emptied", folder, _WAY_OUT):
         if folder.exists():
             shutil.rmtree(folder)
         folder.mkdir(parents=True)
@@ -16,9 +18,9 @@ def emptied(folder: Path) -> Path:
 
 
 def make_folders(folder: Path) -> Path:
-    """Makes the folders of mails, CRLs and logs where they are missing, and `private/` anew; returns the latter. Raises UserError."""
+    """Create missing folders of mails, CRLs and logs, and an empty `private/`; return the latter. Raises UserError."""
     private = folder / "private"
-    with can_be("written", folder, "free it, or make it yours"):
+    with file_errors("written", folder, _WAY_OUT):
         for name in ("mail", "crls", "logs"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         shutil.rmtree(private, ignore_errors=True)

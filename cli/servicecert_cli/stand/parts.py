@@ -1,4 +1,4 @@
-"""Broker and database for one system: with roles and schemas, and a name of its own where others use them too."""
+"""Broker and database of one system, with roles and schemas; shared ones get a topic prefix and a database."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ from .progress import Report
 
 @dataclass(frozen=True)
 class Place:
-    """Where a system's records and rows are. `urls` are the services' own; `admin_url` is that of whoever made their roles."""
+    """Addresses of a system's topics and tables. `urls` are those of the services, `admin_url` made their roles."""
 
     parts: Parts
     cluster: Cluster
@@ -33,41 +33,42 @@ class Place:
 
 
 @asynccontextmanager
-async def opened_place(given: Parts | None, report: Report, *, apart: bool, throughput: bool) -> AsyncIterator[Place]:
-    """Takes the parts given, or those of the environment, or starts them; with a database prepared for the services.
+async def open_place(existing: Parts | None, report: Report, *, apart: bool, throughput: bool) -> AsyncIterator[Place]:
+    """Use the existing parts, or those of the environment, or start them, and prepare the database for the services.
 
-    `apart` means a database and a topic prefix of its own in parts that others use too, removed afterwards. Raises DeployError and OperatorError.
+    With `apart` the system gets its own database and topic prefix in shared parts; both are removed afterwards. Raises
+    DeployError and OperatorError.
     """
-    parts = given or await _started(report, throughput)
+    parts = existing or await _started(report, throughput)
     try:
-        mine = uuid4().hex[:8]
-        foreign_kafka = apart and (given is not None or parts.kafka is None)
-        foreign_postgres = apart and (given is not None or parts.postgres is None)
-        named = os.environ.get("SERVICECERT_TOPIC_PREFIX", "")
+        suffix = uuid4().hex[:8]
+        shared_kafka = apart and (existing is not None or parts.kafka is None)
+        shared_postgres = apart and (existing is not None or parts.postgres is None)
+        prefix = os.environ.get("SERVICECERT_TOPIC_PREFIX", "")
         cluster = Cluster(
             parts.bootstrap,
-            f"servicecert-{mine}." if foreign_kafka else named,
+            f"servicecert-{suffix}." if shared_kafka else prefix,
             kafka_access() if parts.kafka is None else IN_THE_CLEAR,
         )
-        admin_url = (
-            await asyncio.to_thread(_own_database, parts.database_url, mine) if foreign_postgres else parts.database_url
-        )
+        admin_url = parts.database_url
+        if shared_postgres:
+            admin_url = await asyncio.to_thread(_create_database, parts.database_url, suffix)
         try:
             passwords = {service: database.new_password() for service in SERVICES}
             urls = await asyncio.to_thread(database.prepare, admin_url, passwords)
             yield Place(parts, cluster, admin_url, urls)
         finally:
-            if foreign_kafka:
-                await _without_topics(cluster)
-            if foreign_postgres:
-                await asyncio.to_thread(_drop_database, parts.database_url, mine)
+            if shared_kafka:
+                await _delete_topics(cluster)
+            if shared_postgres:
+                await asyncio.to_thread(_drop_database, parts.database_url, suffix)
     finally:
-        if given is None:
-            await asyncio.to_thread(_end, parts)
+        if existing is None:
+            await asyncio.to_thread(_kill, parts)
 
 
-def _end(parts: Parts) -> None:
-    """Ends what was started at once: its records and rows go with it, so there is nothing to put in order."""
+def _kill(parts: Parts) -> None:
+    """Kill what was started: its data is deleted with it, so a clean stop is not needed."""
     for part in (parts.kafka, parts.postgres):
         if part is not None:
             part.kill()
@@ -75,7 +76,7 @@ def _end(parts: Parts) -> None:
 
 
 async def _started(report: Report, throughput: bool) -> Parts:
-    """The parts, started in a thread. Whoever is interrupted meanwhile waits for the start and stops them."""
+    """Start the parts in a thread and return them. If cancelled, wait for the start and stop them."""
     report.began("parts", "Kafka and PostgreSQL")
     starting = asyncio.create_task(
         asyncio.to_thread(
@@ -85,7 +86,7 @@ async def _started(report: Report, throughput: bool) -> Parts:
     try:
         parts = await asyncio.shield(starting)
     except asyncio.CancelledError:
-        report.began("parts", "ends once it has started; Ctrl-C ends now")
+        report.began("parts", "stops once started; Ctrl-C stops now")
         await asyncio.wait([starting])
         if starting.exception() is None:
             await asyncio.to_thread(starting.result().stop)
@@ -94,8 +95,8 @@ async def _started(report: Report, throughput: bool) -> Parts:
     return parts
 
 
-def _own_database(url: str, mine: str) -> str:
-    name = f"servicecert_{mine}"
+def _create_database(url: str, suffix: str) -> str:
+    name = f"servicecert_{suffix}"
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
             connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
@@ -103,14 +104,15 @@ def _own_database(url: str, mine: str) -> str:
         raise database.database_refused(url, str(error)) from None
     except psycopg.errors.InsufficientPrivilege:
         raise OperatorError(
-            "DATABASE_URL names a role that may not create databases: name one that may, or leave DATABASE_URL unset to have a server started.",
+            "The role of DATABASE_URL may not create databases: use one that may, or unset DATABASE_URL to have a"
+            " server started.",
             os.EX_NOPERM,
         ) from None
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
-def _drop_database(url: str, mine: str) -> None:
-    name = f"servicecert_{mine}"
+def _drop_database(url: str, suffix: str) -> None:
+    name = f"servicecert_{suffix}"
     with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
         connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
         for service in SERVICES:
@@ -118,8 +120,8 @@ def _drop_database(url: str, mine: str) -> None:
             connection.execute(sql.SQL("drop role if exists {}").format(role))
 
 
-async def _without_topics(cluster: Cluster) -> None:
+async def _delete_topics(cluster: Cluster) -> None:
     async with kafka.admin(cluster) as admin:
-        there = set(await admin.list_topics())
-        if mine := [name for topic in CATALOGUE if (name := cluster.name(topic)) in there]:
-            await admin.delete_topics(mine)
+        existing = set(await admin.list_topics())
+        if names := [name for topic in CATALOGUE if (name := cluster.name(topic)) in existing]:
+            await admin.delete_topics(names)

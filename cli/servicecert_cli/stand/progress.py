@@ -1,4 +1,4 @@
-"""How whoever waits is told what is being done: steps that begin, say something, and are done; on a terminal, or not at all."""
+"""Progress of a long start, as steps that begin, change their note, and are done."""
 
 import time
 from dataclasses import dataclass, replace
@@ -13,19 +13,19 @@ NAME, NOTE = 23, 43
 
 
 class Report(Protocol):
-    """Is told of steps, from any thread. `step` names one step from its beginning to its end."""
+    """Receives the progress of steps, from any thread. `step` identifies a step."""
 
     def began(self, step: str, text: str) -> None:
-        """A step begins; or, named again, says what it does now."""
+        """Begin a step; called again, set its note."""
         ...
 
     def done(self, step: str, note: str) -> None:
-        """A step is done; the note says what came of it."""
+        """End a step; the note is its result."""
         ...
 
 
 class Silent:
-    """For callers that wait without being told."""
+    """Discards the progress."""
 
     def began(self, step: str, text: str) -> None: ...
 
@@ -37,7 +37,7 @@ silent = Silent()
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: since when it runs, and how long it took once it is done."""
+    """One step: when it began, and the seconds it took once it is done."""
 
     name: str
     note: str
@@ -45,14 +45,14 @@ class Step:
     seconds: float | None = None
 
     def line(self, now: float) -> Text:
-        """The step as a line of 79 columns, without its mark."""
+        """Return the step as a line of 79 columns, without its mark."""
         seconds = now - self.since if self.seconds is None else self.seconds
         note = self.note if len(self.note) <= NOTE else self.note[: NOTE - 1] + "…"
         return Text.assemble(f" {self.name:<{NAME}} ", (f"{note:<{NOTE}} {seconds:5.1f} s", "dim"))
 
 
 class Steps:
-    """Shows steps that can run beside each other at once: on a terminal each with a spinner, elsewhere a line when it is done."""
+    """Shows concurrent steps: on a terminal each with a spinner, elsewhere as a line when it is done."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -1,15 +1,15 @@
-"""A worker's numbers, as Prometheus reads them."""
+"""A worker's metrics, from Prometheus' text format."""
 
 from collections.abc import Mapping
 
 from prometheus_client.parser import text_string_to_metric_families
 
 Samples = Mapping[str, float]
-"""A worker's numbers, summed over their labels' values of no interest: `name{label="value",…}` to value."""
+"""Metrics by `name` or `name:kind`, summed over all other labels."""
 
 
 def summed(text: str) -> Samples:
-    """Prometheus' text format by sample name and, where there is one, the label `outcome` or `kind`: sums, but of ages the highest."""
+    """Return samples by name and, if present, the label `outcome` or `kind`: sums, but the maximum of ages."""
     samples: dict[str, float] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:

@@ -1,4 +1,4 @@
-"""Starting anew what has died, sooner or later: at once the first time, with growing pauses where it dies again soon."""
+"""Restarts dead workers: at once the first time, with growing pauses if they die again soon."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -12,7 +12,7 @@ LONGEST_PAUSE = 30.0
 
 
 class Supervisor:
-    """Looks after a system's workers. `look` is to be called every now and then; `clock` is monotonic, in seconds."""
+    """Restarts a system's workers. Call `look` regularly; `clock` is monotonic, in seconds."""
 
     def __init__(self, system: System, clock: Callable[[], float]) -> None:
         self.restarts: Counter[str] = Counter()
@@ -23,32 +23,32 @@ class Supervisor:
         self._due: dict[str, float] = {}
 
     def look(self) -> list[str]:
-        """Starts the workers that have died and whose pause is over. Answers a line for each that was found dead."""
+        """Start the dead workers whose pause is over. Return a line for each newly dead one."""
         now = self._clock()
-        found = [self._found_dead(name, now) for name in self._system.processes if self._is_newly_dead(name)]
+        lines = [self._plan_restart(name, now) for name in self._system.processes if self._is_newly_dead(name)]
         for name in [name for name, due in self._due.items() if due <= now]:
             del self._due[name]
             self._system.start(name)
             self._started[name] = now
             self.restarts[name] += 1
-        return found
+        return lines
 
     def _is_newly_dead(self, name: str) -> bool:
         return name not in self._due and not self._system.children[name].alive
 
-    def _found_dead(self, name: str, now: float) -> str:
+    def _plan_restart(self, name: str, now: float) -> str:
         soon = now - self._started[name] < STEADY_SECONDS
         self._soon[name] = self._soon[name] + 1 if soon else 0
         pause = min(LONGEST_PAUSE, 2.0 ** (self._soon[name] - 1)) if self._soon[name] > 1 else 0.0
         self._due[name] = now + pause
-        again = "at once" if pause == 0 else f"in {pause:.0f} s"
-        return f"{name} {_end_of(self._system.children[name])} and starts again {again}."
+        when = "at once" if pause == 0 else f"in {pause:.0f} s"
+        return f"{name} {_end_of(self._system.children[name])} and restarts {when}."
 
 
 def _end_of(child: Child) -> str:
-    """How it ended, with its last words where they are a sentence and no line of its log."""
+    """Return how it ended, with its last line of output unless that is a JSON log line."""
     status = child.returncode or 0
     if status > 128:
         return f"was ended by signal {status - 128}"
-    words = child.said(1)
-    return f"ended with status {status}" + (f" ({words})" if words and not words.startswith("{") else "")
+    line = child.said(1)
+    return f"ended with status {status}" + (f" ({line})" if line and not line.startswith("{") else "")

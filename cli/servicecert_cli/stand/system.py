@@ -1,16 +1,17 @@
-"""A whole running system on one machine: broker, database, authority, registers, mail catcher, CRL server, the four services and an OCSP responder.
+"""A whole system on one machine: broker, database, CA, registers, mail catcher, CRL server, services, OCSP responder.
 
     async with System(Path("var/demo")) as system:
-        system.cluster.bootstrap, system.cluster.prefix    # Kafka, and what stands before the name of each topic
+        system.cluster.bootstrap, system.cluster.prefix    # Kafka, and the prefix of each topic's name
         system.urls["intake"]                              # the DATABASE_URL of a service
-        system.mails.mails, system.mail_folder             # what was mailed: in memory, and as files
+        system.mails.mails, system.mail_folder             # the mails: in memory, and as files
         system.crl_url, system.crl_folder, system.ocsp_url
-        system.children["issuer"].kill()                   # "issuer", "issuer-2", …, "ocsp", each a servicecert_deploy.Child
+        system.children["issuer"].kill()                   # "issuer", "issuer-2", …, "ocsp": servicecert_deploy.Child
         system.start("issuer")                             # a new process under the same name
         await system.ready("issuer")
         await system.metrics("issuer")
 
-The demo, `servicecert up`, the journeys, the chaos run and the benchmarks are built on it. It has no fixed port, and no folder but the one it is given.
+The demo, `servicecert up`, the journeys, the chaos run and the benchmarks use it. It has no fixed port, and writes to
+its own folder only.
 """
 
 import asyncio
@@ -40,7 +41,7 @@ from ..operations.authority import make_authority
 from ..registers.loading import publish_entries
 from ..registers.reading import FICTITIOUS_REGISTERS, read_register
 from .folders import make_folders
-from .parts import Place, opened_place
+from .parts import Place, open_place
 from .progress import Report, silent
 from .samples import Samples, summed
 from .token_authority import make_token_authority
@@ -58,13 +59,14 @@ PARTITIONS = 4
 
 
 class System:
-    """Starts everything on entry, ends everything on exit, whatever happens between.
+    """Starts everything on entry, and stops everything on exit in any case.
 
-    `folder` gets `mail/`, `crls/`, `logs/` and, while it runs, `private/`. `workers` is how many processes each service has. `parts` are a broker and
-    a database server that run already; without them they are started, or those of the environment taken. Where they are not this system's alone it
-    has a database and a topic prefix `apart`, gone afterwards. `authority` is a folder with a CA and, beside it, its passphrase file; it is made
-    where it does not exist, and without one a CA is made for this run. With `token` the CA is made for this run in any case, and its keys are in
-    SoftHSM2. `environment` is added to each service's. Raises UserError, OperatorError and what the authority raises, each one sentence.
+    `folder` gets `mail/`, `crls/`, `logs/` and, while it runs, `private/`. `workers` is the number of processes of each
+    service. `parts` are a running broker and database server; the default is those of the environment, or new ones. In
+    shared parts `apart` gives the system its own database and topic prefix, removed afterwards. `authority` is a folder
+    with a CA and, beside it, its passphrase file; it is made if missing, and by default a CA is made for this run. With
+    `token` a CA is always made for this run, and its keys are in SoftHSM2. `environment` is added to each service's.
+    Raises UserError, OperatorError and the authority's errors, each one sentence.
     """
 
     def __init__(
@@ -105,12 +107,12 @@ class System:
 
     @property
     def cluster(self) -> Cluster:
-        """Kafka, as this system names its topics there."""
+        """The cluster, with this system's topic prefix."""
         return self.place.cluster
 
     @property
     def parts(self) -> Parts:
-        """Broker and database server, with what was started for them."""
+        """Broker and database server."""
         return self.place.parts
 
     @property
@@ -140,14 +142,14 @@ class System:
         self._ocsp_port = free_port()
         self.ocsp_url = admission.address(HOST, self._ocsp_port)
         authority = asyncio.create_task(self._make_authority())
-        # A thread cannot be interrupted: it ends before what it writes to is removed.
+        # A thread cannot be interrupted: it must end before its folder is removed.
         self._stack.push_async_callback(asyncio.wait, [authority])
         self.place = await self._stack.enter_async_context(
-            opened_place(self._parts, self._report, apart=self._apart, throughput=self._throughput)
+            open_place(self._parts, self._report, apart=self._apart, throughput=self._throughput)
         )
         await topic_creation.create(self.cluster.bootstrap, CATALOGUE, self.cluster.prefix, access=self.cluster.access)
         self._stack.push_async_callback(self.stop_all)
-        # Before intake starts: it is ready once it has what stands in the registers then.
+        # Before intake starts: it becomes ready once it has read the registers.
         await publish_entries(self.cluster, await asyncio.to_thread(list, read_register(FICTITIOUS_REGISTERS)))
         signing = ("issuer", "revoker")
         self._report.began("services", "Services")
@@ -177,7 +179,7 @@ class System:
         self._report.done("authority", f"4 roots, 4 issuing CAs: RSA 4096, EC P-384{where}")
 
     def environment(self, name: str) -> dict[str, str]:
-        """The whole environment of a worker. Only the services that sign are told where the CA's keys are."""
+        """Return the whole environment of a worker. Only services that sign get the location of the CA's keys."""
         service = service_of(name)
         own: dict[str, Mapping[str, str]] = {
             "issuer": {**self._authority_environment()},
@@ -216,7 +218,7 @@ class System:
         }
 
     def start(self, name: str, **environment: str) -> Child:
-        """Starts a worker, also one that has ended, under its name; `environment` is added to its own."""
+        """Start a worker, or start it again, under its name; `environment` is added to its own."""
         self._health_file(name).unlink(missing_ok=True)
         service = service_of(name)
         command = [sys.executable, "-m", "servicecert_cli", *([service] if service == OCSP else ["run", service])]
@@ -230,7 +232,7 @@ class System:
             self.start(name)
 
     async def ready(self, *names: str) -> None:
-        """Waits until the workers are ready. Raises UserError where one ends or is not ready after a minute."""
+        """Wait until the workers are ready. Raises UserError if one ends or is not ready after a minute."""
         try:
             async with asyncio.timeout(READY_SECONDS):
                 for name in names:
@@ -246,14 +248,14 @@ class System:
             await asyncio.sleep(POLL_SECONDS)
 
     def require_alive(self, *names: str) -> None:
-        """Raises UserError, with the last lines of its log, where a worker has ended."""
+        """Raise UserError, with the last lines of its log, if a worker has ended."""
         for name in names or tuple(self.children):
             child = self.children[name]
             if not child.alive:
                 raise UserError(f"{name} ended with status {child.returncode}: {child.said(4)}", os.EX_SOFTWARE)
 
     async def _answer(self, name: str, path: str) -> str | None:
-        """What a worker answers; None where it answers not at all, or that it is not so."""
+        """Return a worker's answer over HTTP; None if it does not answer, or answers with an error."""
         try:
             async with self._session.get(f"http://{self.health(name)}/{path}") as answer:
                 return await answer.text() if answer.ok else None
@@ -261,38 +263,38 @@ class System:
             return None
 
     def health(self, name: str) -> str:
-        """The `host:port` of a worker's /live, /ready and /metrics. Raises OSError before it has one."""
+        """Return the `host:port` of a worker's /live, /ready and /metrics. Raises OSError before it has one."""
         return self._health_file(name).read_text()
 
     async def metrics(self, name: str) -> Samples:
-        """A worker's numbers at this moment, summed by name and by the labels that tell kinds apart. Empty where it does not answer."""
+        """Return a worker's metrics now, as `summed` does; empty if it does not answer."""
         return summed(await self._answer(name, "metrics") or "")
 
     def log(self, name: str) -> Path:
-        """What a worker says."""
+        """Return the path of a worker's log."""
         return self.folder / "logs" / f"{name}.log"
 
     def _health_file(self, name: str) -> Path:
         return self.folder / "private" / f"{name}.health"
 
     async def stop_all(self) -> None:
-        """Ends all workers in order, at once."""
+        """Stop all workers cleanly, at the same time."""
         await asyncio.gather(*(asyncio.to_thread(child.stop) for child in self.children.values()))
 
 
 def worker_names(service: str, count: int) -> list[str]:
-    """The names of a service's workers: the service's own, then with numbers."""
+    """Return the names of a service's workers: intake, intake-2, intake-3 and so on."""
     return [service if number == 1 else f"{service}-{number}" for number in range(1, count + 1)]
 
 
 def service_of(name: str) -> str:
-    """The service that a worker is of."""
+    """Return the service of a worker."""
     return name.partition("-")[0]
 
 
 @contextmanager
 def _deployed() -> Iterator[None]:
-    """Tells what the launcher finds wrong as the command line tells its faults."""
+    """Turn a DeployError into a UserError."""
     try:
         yield
     except DeployError as fault:

@@ -1,4 +1,4 @@
-"""Somebody who reads every topic from the first record on, and remembers what was said."""
+"""Reads every topic from the first record on, and keeps all records."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ C = TypeVar("C", bound=CaseEvent)
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A record as it was read, with its data where it is an event of ours. `topic` is the catalogue's name."""
+    """A record, with its data if it is one of our events. `topic` is the catalogue's name."""
 
     topic: str
     partition: int
@@ -36,7 +36,7 @@ class Seen:
     data: EventData | None
 
     def line(self) -> str:
-        """The record as a line of JSON. What is no text is in base64, what is JSON is JSON."""
+        """Return the record as a line of JSON, with a JSON value embedded and binary data in base64."""
         return json.dumps(
             {
                 "time": self.written.isoformat(),
@@ -52,19 +52,19 @@ class Seen:
 
 
 class Witness:
-    """All records of the catalogue's topics, in the order in which they came here."""
+    """All records of the catalogue's topics, in the order in which they were read."""
 
-    def __init__(self, place: Cluster, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, cluster: Cluster, consumer: AIOKafkaConsumer) -> None:
         self.seen: list[Seen] = []
-        self._place = place
+        self._place = cluster
         self._consumer = consumer
         self._partitions = [
-            TopicPartition(place.name(topic), number) for topic in CATALOGUE for number in range(topic.partitions)
+            TopicPartition(cluster.name(topic), number) for topic in CATALOGUE for number in range(topic.partitions)
         ]
         self._more = asyncio.Condition()
 
     async def read(self) -> None:
-        """Reads for ever."""
+        """Read without end."""
         self._consumer.assign(self._partitions)
         while True:
             batches = await self._consumer.getmany(timeout_ms=1_000)
@@ -73,42 +73,42 @@ class Witness:
                 self.seen += [_seen(record, self._place.prefix) for record in records]
                 self._more.notify_all()
 
-    async def until(self, wanted: Callable[[EventData], bool]) -> EventData:
-        """The first event that is wanted, once it was said."""
-        looked = 0
+    async def until(self, is_match: Callable[[EventData], bool]) -> EventData:
+        """Wait for the first event that matches, and return it."""
+        checked = 0
         async with self._more:
             while True:
-                for seen in self.seen[looked:]:
-                    if seen.data is not None and wanted(seen.data):
+                for seen in self.seen[checked:]:
+                    if seen.data is not None and is_match(seen.data):
                         return seen.data
-                looked = len(self.seen)
+                checked = len(self.seen)
                 await self._more.wait()
 
     async def caught_up(self) -> None:
-        """Waits until all that is in the topics now is read."""
+        """Wait until all records that are in the topics now are read."""
         ends: dict[TopicPartition, int] = await self._consumer.end_offsets(self._partitions)
         records = sum(ends.values()) - sum((await self._consumer.beginning_offsets(self._partitions)).values())
         async with self._more:
             await self._more.wait_for(lambda: len(self.seen) >= records)
 
     def of_case(self, case_id: UUID, kind: type[C]) -> list[C]:
-        """The events of one kind that were said of a case, in order."""
+        """Return the events of one kind about a case, in order."""
         return [data for data in self.all_of(kind) if data.case_id == case_id]
 
     def all_of(self, kind: type[D]) -> list[D]:
-        """The events of one kind, in order."""
+        """Return the events of one kind, in order."""
         return [seen.data for seen in self.seen if isinstance(seen.data, kind)]
 
     def in_order(self) -> Iterator[Seen]:
-        """All records by time, then by place."""
+        """Return all records by time, then by topic, partition and offset."""
         return iter(sorted(self.seen, key=lambda seen: (seen.written, seen.topic, seen.partition, seen.offset)))
 
 
 @asynccontextmanager
-async def witnessing(place: Cluster) -> AsyncIterator[Witness]:
-    """A witness who reads until the context ends. Raises OperatorError."""
-    async with kafka.reader(place) as consumer:
-        witness = Witness(place, consumer)
+async def witnessing(cluster: Cluster) -> AsyncIterator[Witness]:
+    """Read all topics until the context ends. Raises OperatorError."""
+    async with kafka.reader(cluster) as consumer:
+        witness = Witness(cluster, consumer)
         reading = asyncio.create_task(witness.read())
         try:
             yield witness

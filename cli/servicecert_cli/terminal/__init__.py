@@ -1,1 +1,1 @@
-"""What a person at a terminal reads and presses: tables, JSON, the states of a case, Ctrl-C."""
+"""Input and output of a terminal: tables, JSON, the states of a case, Ctrl-C."""

@@ -1,4 +1,4 @@
-"""Coroutines that end in order when somebody presses Ctrl-C or the process is told to end."""
+"""Runs coroutines that stop cleanly on Ctrl-C and SIGTERM."""
 
 import asyncio
 import os
@@ -14,9 +14,10 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[None, None, T], *, is_end: bool = False) -> T:
-    """Runs `work`. SIGINT and SIGTERM cancel it; then its clean-up runs, and the process exits with 128 + the signal's number; a second one ends it at once.
+    """Run `work` and return its result. SIGINT and SIGTERM cancel it, a second signal ends the process at once.
 
-    Where an interruption is the only end there is (`is_end`), it exits with 0.
+    After the clean-up the process exits with 128 + the signal's number, or with 0 if a signal is the normal end
+    (`is_end`).
     """
     with asyncio.Runner(loop_factory=None if over_tls() else uvloop.new_event_loop) as runner:
         return runner.run(_interruptible(work, is_end=is_end))
@@ -29,7 +30,7 @@ async def _interruptible(work: Coroutine[None, None, T], *, is_end: bool) -> T:
 
     def interrupt(number: signal.Signals) -> None:
         if caught:
-            # Whoever asks twice will not wait for the clean-up; what was started ends with its starter all the same.
+            # The second signal skips the clean-up; child processes end with this one all the same.
             os._exit(128 + number)
         caught.append(number)
         task.cancel()

@@ -1,4 +1,4 @@
-"""What commands print: tables and lines for people, JSON for programs."""
+"""Prints tables and lines for people, JSON for programs."""
 
 import json
 import os
@@ -13,19 +13,19 @@ WIDTH = 80
 
 
 def console() -> Console:
-    """Standard output. Colours on a terminal only, and 80 columns where nothing says how many there are."""
+    """Return standard output: colours on a terminal only, 80 columns unless COLUMNS is set."""
     if sys.stdout.isatty():
         return Console(highlight=False)
     return Console(highlight=False, width=int(os.environ.get("COLUMNS", WIDTH)))
 
 
 def print_json(facts: Any) -> None:
-    """One JSON document on one line."""
+    """Print one JSON document on one line."""
     click.echo(json.dumps(facts, ensure_ascii=False, default=str))
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()) -> None:
-    """A table without lines, its head dim on a terminal; `right` names the columns of numbers."""
+    """Print a table without rules, its head dim on a terminal; `right` are the right-aligned columns."""
     table = [tuple(head), *map(tuple, rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for number, row in enumerate(table):
@@ -37,7 +37,7 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], *, right: fr
 
 
 def say(as_json: bool, facts: Any, sentence: str) -> None:
-    """The facts for programs, or the sentence for people."""
+    """Print the facts for programs, or the sentence for people."""
     if as_json:
         print_json(facts)
     else:

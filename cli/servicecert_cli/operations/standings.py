@@ -1,4 +1,4 @@
-"""Telling OCSP responders again what the revoker's database knows, as far as the topic lacks it (D8)."""
+"""Publishes certificate statuses that the revoker's database has and the topic of the OCSP responders lacks (D8)."""
 
 from __future__ import annotations
 
@@ -24,48 +24,51 @@ from ..connections.schema import connected
 
 
 @dataclass(frozen=True, slots=True)
-class Restated:
-    """How many standings the database has, and how many of them the topic lacked."""
+class Comparison:
+    """The number of standings in the database, and how many of them the topic lacked."""
 
     known: int
-    lacking: int
+    missing: int
 
 
-async def restate(url: str, place: Cluster, *, act: bool) -> Restated:
-    """Publishes what the topic lacks, or only counts it. Each part is told in the audit in the transaction that waits for it. Raises OperatorError."""
-    known = lacking = 0
+async def republish(url: str, cluster: Cluster, *, act: bool) -> Comparison:
+    """Publish what the topic lacks, or only count it. Raises OperatorError.
+
+    The transaction that writes a batch's audit entry commits once the broker has the batch.
+    """
+    known = missing_count = 0
     async with connected(url, NAME) as connection, AsyncExitStack() as stack:
-        producer = await stack.enter_async_context(kafka.producer(place)) if act else None
+        producer = await stack.enter_async_context(kafka.producer(cluster)) if act else None
         operation = Operation(connection, "standings")
-        topic = await published(place)
-        async for some, missing in _lacking(connection, topic):
-            known, lacking = known + some, lacking + len(missing)
+        topic = await published(cluster)
+        async for count, missing in _missing(connection, topic):
+            known, missing_count = known + count, missing_count + len(missing)
             if producer is None or not missing:
                 continue
             now = datetime.now(UTC)
             async with connection.transaction():
                 await operation.tell([Act("", {"standings": len(missing)})])
                 records = [to_record(each, source=f"/{NAME}", id=event_id(each), time=now) for each in missing]
-                await kafka.send(producer, place, records)
-    return Restated(known, lacking)
+                await kafka.send(producer, cluster, records)
+    return Comparison(known, missing_count)
 
 
-async def published(place: Cluster) -> Standings:
-    """All that OCSP responders are told now. Raises OperatorError."""
+async def published(cluster: Cluster) -> Standings:
+    """Return all standings of the topic. Raises OperatorError."""
     topic = Standings()
 
     def take(change: Change) -> None:
         if isinstance(change.data, StandingChanged):
             topic.take(change.data, change.time)
 
-    await kafka.read(place, CERTIFICATE_STANDINGS, take)
+    await kafka.read(cluster, CERTIFICATE_STANDINGS, take)
     return topic
 
 
-async def _lacking(
+async def _missing(
     connection: asyncpg.Connection[Any], topic: Standings
 ) -> AsyncIterator[tuple[int, Sequence[StandingChanged]]]:
-    """Part after part of what the database has: how many there are, and what would be news to whoever reads the topic."""
-    async for some in read_standings(connection):
+    """Yield for each batch of the database its size and the standings that the topic lacks."""
+    async for batch in read_standings(connection):
         now = datetime.now(UTC)
-        yield len(some), [each for each in some if topic.take(each, now)]
+        yield len(batch), [each for each in batch if topic.take(each, now)]
