@@ -163,7 +163,11 @@ def test_B2_D4_published_ends_are_compared_and_what_is_void_is_revoked(
     done = servicecert("ca", "reconcile", "--published")
     assert (done.exit_code, done.stdout.splitlines()[1:]) == (
         1,
-        ["1 results of cases are published.", f"{case} has been void for 24 hours, but is not revoked", "1 differences."],
+        [
+            "1 results of cases are published.",
+            f"{case} has been void for 24 hours, but is not revoked",
+            "1 differences.",
+        ],
     )
     revoked = StandingChanged(issuer="test-ec", serial="4a01", standing=Standing.REVOKED, not_after=until)
     do(lambda: publish(empty_cluster, revoked))
