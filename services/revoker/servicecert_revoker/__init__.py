@@ -1,1 +1,1 @@
-"""The revoker: a request in, an entry on a published CRL out, and only then the word "revoked" (I7)."""
+"""The revoker: it takes a request, publishes a CRL with the entry, and only then reports the certificate as revoked (I7)."""

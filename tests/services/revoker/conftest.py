@@ -239,7 +239,7 @@ async def publish(
     pool: Pool, files: CrlFiles, clock: Clock, authority: Authority, ca_keys: Mapping[str, SigningKey]
 ) -> AsyncIterator[Publish]:
     async with serve(files.folder, "127.0.0.1", 0) as base, aiohttp.ClientSession() as session:
-        press = Press(
+        runner = Press(
             files=files,
             distribution=Distribution(base, (), session),
             partitions=3,
@@ -247,7 +247,7 @@ async def publish(
             pool=pool,
             clock=clock,
         )
-        yield Publish(authority, ca_keys, press, Tally())
+        yield Publish(authority, ca_keys, runner, Tally())
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def read(files: CrlFiles, partition: int) -> tuple[int, set[int]] | None:
 class History:
     def __init__(self, publish: Publish, register: Register, clock: Any) -> None:
         self.publish, self.register, self.clock = publish, register, clock
-        self.files, self.model, self.drawn = publish.press.files, Model(), 0
+        self.files, self.model, self.drawn = publish.runner.files, Model(), 0
 
     async def revoke(self, hours: int, *, void: bool) -> None:
         self.drawn += 1
@@ -148,7 +148,7 @@ async def emptied(pool: Pool, files: CrlFiles) -> None:
 async def test_I7_I8_D7_crls_are_those_of_a_naive_model(
     publish: Publish, register: Register, clock: Any, pool: Pool, history: list[tuple[str, int]]
 ) -> None:
-    await emptied(pool, publish.press.files)
+    await emptied(pool, publish.runner.files)
     clock.now = NOW
     played = History(publish, register, clock)
     for step, number in history:

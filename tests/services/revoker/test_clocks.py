@@ -100,8 +100,8 @@ async def test_D4_E2_breach_is_told_once_by_several_revokers_and_after_all_were_
             alarms = [task for task in other.tasks if task.kind == "alarm"]
             await other.service.effects["alarm"].do(alarms)
     assert [each.mark for each in await others[0].hear() if isinstance(each, DeadlineWarned)] == [DeadlineMark.PASSED]
-    assert caplog.text.count("is not known to the world") == 1
-    # Once the world knows, the clock stands still.
+    assert caplog.text.count("relying parties cannot see it") == 1
+    # Once relying parties can see it, the clock stops.
     await one.settled()
     assert await one.standings() == {"revoked": 1}
     assert await pool.fetchval("select count(*) from deadlines") == 0

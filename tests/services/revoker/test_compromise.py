@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from servicecert_revoker.domain.decide import decide
 from servicecert_revoker.domain.knowledge import Knowledge
-from servicecert_revoker.domain.requests import CascadeFound, Item, following, found
+from servicecert_revoker.domain.requests import CascadeFound, Item, cascade_requests, cascade_result
 from servicecert_revoker.domain.status import Registered
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.compromise import KeyCompromised
@@ -41,9 +41,11 @@ def stand(pool, known: Knowledge) -> Stand:
 
 def test_D6_beyond_the_maximum_nothing_is_ordered_and_an_order_repeats_its_ids() -> None:
     items = tuple(Item(UUID(int=number), "account-1", f"{number:02x}") for number in range(3))
-    assert found(KEY, items, 3) == CascadeFound(key_sha256=KEY, others=items)
-    assert found(KEY, items, 2) == CascadeFound(key_sha256=KEY, stopped=True)
-    first, again = (following(KEY, found(KEY, items, 3).others, NOW + timedelta(hours=hours)) for hours in (0, 1))
+    assert cascade_result(KEY, items, 3) == CascadeFound(key_sha256=KEY, others=items)
+    assert cascade_result(KEY, items, 2) == CascadeFound(key_sha256=KEY, stopped=True)
+    first, again = (
+        cascade_requests(KEY, cascade_result(KEY, items, 3).others, NOW + timedelta(hours=hours)) for hours in (0, 1)
+    )
     assert [each.request_id for each in first] == [each.request_id for each in again]
     assert len({each.request_id for each in first}) == 3
 
@@ -149,7 +151,7 @@ async def test_D6_too_many_others_wait_for_an_operator(
         # The act is done again by another revoker: it stops at the same proposal.
         await stand.service.effects["cascade"].do([task for task in stand.tasks if task.kind == "cascade"])
     assert await stand.standings() == {"valid": 4, "revoked": 1}
-    assert caplog.text.count("too many to revoke unseen") == 1
+    assert caplog.text.count("too many to revoke without an operator") == 1
     (waiting,) = await stand.pool.fetch("select id, kind, key_sha256, total, confirmed_by from proposals")
     assert (waiting["kind"], waiting["key_sha256"], waiting["total"], waiting["confirmed_by"]) == (
         "cascade",

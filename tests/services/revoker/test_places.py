@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from servicecert_revoker.crl.effects.files import CrlFiles, CrlFilesRefused
+from servicecert_revoker.crl.effects.files import CrlFiles, CrlFilesError
 from servicecert_revoker.crl.effects.publishers import CommandPublisher, NotPublished
 from services.revoker.bucket import Bucket, Storage
 
@@ -145,7 +145,7 @@ def place(
 
 
 async def failing(place: Place, made: Path, number: int) -> str:
-    with pytest.raises((NotPublished, CrlFilesRefused)) as failed:
+    with pytest.raises((NotPublished, CrlFilesError)) as failed:
         await place.put(made, number)
     assert "\n" not in str(failed.value)
     return str(failed.value)
@@ -193,5 +193,5 @@ def test_D7_revoker_starts_while_another_clears_away_what_it_made(tmp_path: Path
     files = CrlFiles(tmp_path)
     (tmp_path / ".making-x").symlink_to(tmp_path / "gone")
     files.prepare()
-    with files.workshop() as made:
+    with files.temporary_folder() as made:
         assert made.is_dir()

@@ -18,7 +18,7 @@ from servicecert_cli.operations.operators import add_operator
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.requests import Item
 from servicecert_revoker.operator.gauges import open_gauges
-from servicecert_revoker.proposals.domain.proposal import MOST_AT_ONCE, Proposal, gone_on
+from servicecert_revoker.proposals.domain.proposal import MOST_AT_ONCE, Proposal, carry_out
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.revocation import (
@@ -296,7 +296,7 @@ def running(**changes: Any) -> Proposal:
 def test_rate_is_kept_and_a_pause_is_made_good_for_ten_minutes_at_most(
     rate: int, passed: timedelta, count: int
 ) -> None:
-    decision = gone_on(running(rate=rate, carried_at=NOW), NOW + passed)
+    decision = carry_out(running(rate=rate, carried_at=NOW), NOW + passed)
     assert len(decision.events) == count
     assert decision.state is not None
     assert decision.state.carried_at == NOW + max(timedelta(), passed - timedelta(minutes=10)) + count * MINUTE / rate
@@ -310,7 +310,7 @@ def test_rate_is_kept_where_a_tick_is_no_whole_number_of_certificates(rate: int,
     proposal, ordered, now = running(rate=rate, total=10**9, carried_at=NOW), 0, NOW
     while now < NOW + 5 * MINUTE:
         now += tick
-        decision = gone_on(proposal, now)
+        decision = carry_out(proposal, now)
         assert decision.state is not None
         ordered += len(decision.events)
         proposal = replace(decision.state, next=proposal.next)
@@ -319,8 +319,8 @@ def test_rate_is_kept_where_a_tick_is_no_whole_number_of_certificates(rate: int,
 
 def test_proposal_that_is_done_or_empty_does_nothing_more() -> None:
     done = running(ordered=600, next=(), done_at=NOW)
-    assert gone_on(done, NOW).state is done
-    empty = gone_on(running(total=0, next=()), NOW)
+    assert carry_out(done, NOW).state is done
+    empty = carry_out(running(total=0, next=()), NOW)
     assert (empty.events, empty.deadlines, empty.intents) == ((), (), ())
     assert empty.state is not None
     assert empty.state.done_at == NOW

@@ -20,8 +20,8 @@ from servicecert_revoker.domain.requests import (
     Refused,
     Wait,
     judge,
-    reads_as,
     revocation,
+    serial_matches,
 )
 from servicecert_revoker.domain.status import Asked, Certificate, Entered, Listed, Registered, Revoked, Valid, held_of
 from servicecert_schemas.event import Assurance, Role
@@ -71,7 +71,7 @@ def judged(asked: Asked, certificate: Certificate | None, known: Knowledge, now:
     ],
 )
 def test_D1_serial_is_read_however_it_is_typed(typed: str) -> None:
-    assert reads_as(typed, "0abc12")
+    assert serial_matches(typed, "0abc12")
 
 
 @pytest.mark.parametrize(
@@ -92,13 +92,13 @@ def test_D1_serial_is_read_however_it_is_typed(typed: str) -> None:
     ],
 )
 def test_D1_another_serial_is_not_read_as_this_one(typed: str) -> None:
-    assert not reads_as(typed, "0abc12")
+    assert not serial_matches(typed, "0abc12")
 
 
 def test_D1_of_two_readings_the_decisions_own_counts() -> None:
-    assert reads_as("1234", "1234")
-    assert reads_as("1234", f"{1234:04x}")
-    assert not reads_as("1234", "1235")
+    assert serial_matches("1234", "1234")
+    assert serial_matches("1234", f"{1234:04x}")
+    assert not serial_matches("1234", "1235")
 
 
 @pytest.mark.parametrize("assurance", [Assurance.SUBSTANTIAL, Assurance.HIGH])
@@ -180,10 +180,10 @@ def test_D2_operators_request_counts_only_where_two_operators_want_it(
 def test_D6_revokers_own_request_counts_only_where_the_key_is_compromised(
     known: Knowledge, asked: MakeAsked, certificate: Certificate
 ) -> None:
-    following = asked(reason=KEY_EXPOSED, role=Role.OPERATOR, user="revoker")
-    assert judged(following, certificate, known, NOW) == Refused(Code.NOT_CONFIRMED, in_case=False)
+    cascade_requests = asked(reason=KEY_EXPOSED, role=Role.OPERATOR, user="revoker")
+    assert judged(cascade_requests, certificate, known, NOW) == Refused(Code.NOT_CONFIRMED, in_case=False)
     compromised = replace(known, compromised=frozenset({certificate.key_sha256}))
-    assert isinstance(judged(following, certificate, compromised, NOW), Granted)
+    assert isinstance(judged(cascade_requests, certificate, compromised, NOW), Granted)
     other = asked(reason=WITHDRAWN, role=Role.OPERATOR, user="revoker")
     assert judged(other, certificate, compromised, NOW) == Refused(Code.NOT_CONFIRMED, in_case=False)
 

@@ -81,10 +81,10 @@ async def test_folder_that_cannot_be_made_is_one_sentence(
 
 def test_crl_that_cannot_be_read_has_no_number(tmp_path: Path) -> None:
     (tmp_path / "test-ec.crl").write_bytes(b"no list")
-    shown = CrlFiles(tmp_path).shown("test-ec", 0)
-    assert shown is not None
-    assert shown.number == 0
-    assert CrlFiles(tmp_path).shown("test-rsa", 0) is None
+    published = CrlFiles(tmp_path).published("test-ec", 0)
+    assert published is not None
+    assert published.number == 0
+    assert CrlFiles(tmp_path).published("test-rsa", 0) is None
 
 
 @pytest.fixture

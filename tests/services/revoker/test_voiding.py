@@ -110,7 +110,7 @@ async def test_B2_I7_crl_and_ocsp_say_revoked_and_nobody_is_told(
     async def confirm(tasks: Any) -> Any:
         confirmed.extend(task.data for task in tasks)
         for partition in (0, 2):
-            crl = x509.load_der_x509_crl((publish.press.files.folder / crl_name("test-ec", partition)).read_bytes())
+            crl = x509.load_der_x509_crl((publish.runner.files.folder / crl_name("test-ec", partition)).read_bytes())
             entry = crl.get_revoked_certificate_by_serial_number(int(SERIAL, 16))
             assert entry is not None, "I7: OCSP is asked only after both lists say so"
             reason = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
