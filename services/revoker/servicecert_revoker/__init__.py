@@ -1,1 +1,1 @@
-"""The revoker: it takes a request, publishes a CRL with the entry, and only then reports the certificate as revoked (I7)."""
+"""The revoker: a request in, a published CRL out, and only then is the certificate reported as revoked (I7)."""

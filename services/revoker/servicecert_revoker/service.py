@@ -56,7 +56,7 @@ async def open_service(
 ) -> AsyncIterator[Service[State, Knowledge]]:
     """Open the CAs' keys, publish the CAs' certificates, and yield the revoker.
 
-    Raises KeyUnavailable, AuthorityMissing, AuthorityDamaged or FolderUnusable, each with a message that tells what to do.
+    Raises KeyUnavailable, AuthorityMissing, AuthorityDamaged or FolderUnusable; the message tells what to do.
     """
     if settings.ocsp_url is None:
         log.warning(

@@ -54,7 +54,7 @@ class Settings(SigningSettings, S3Settings):
         str | None,
         Field(
             alias="SERVICECERT_CRL_PUBLISH_COMMAND",
-            description="a command that gets the path of each published CRL, without a shell, such as rsync to another machine",
+            description="a command that gets the path of each published CRL, without a shell, such as rsync",
         ),
     ] = None
 

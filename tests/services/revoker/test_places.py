@@ -184,7 +184,7 @@ async def test_D7_place_that_is_not_there_is_named_and_used_again_when_it_is(pla
 async def test_I8_stale_revoker_brings_no_older_crl_back(place: Place, numbered: Numbered) -> None:
     """A command decides that for itself, by the number that it is told."""
     await place.put(newer := numbered(7), 7)
-    assert "comes too late" in await failing(place, numbered(6), 6)
+    assert "is outdated" in await failing(place, numbered(6), 6)
     assert place.read() == newer.read_bytes()
 
 

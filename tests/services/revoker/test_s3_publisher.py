@@ -126,7 +126,7 @@ async def test_D7_storage_without_conditional_puts_is_named_and_can_be_used_all_
     await told.publisher.put(CRL, made, 1)
     await told.publisher.put(CRL, newer := numbered(2), 2)
     assert bucket.read(CRL) == newer.read_bytes()
-    assert "comes too late" in await failing(told, made, 1)
+    assert "is outdated" in await failing(told, made, 1)
 
 
 @pytest.mark.parametrize(
@@ -134,8 +134,8 @@ async def test_D7_storage_without_conditional_puts_is_named_and_can_be_used_all_
     [
         (500, "The storage answers 500 InternalError for bucket"),
         (503, "The storage answers 503"),
-        (301, "see SERVICECERT_CRL_S3_REGION"),
-        (401, "see SERVICECERT_CRL_S3_ACCESS_KEY_ID"),
+        (301, "check SERVICECERT_CRL_S3_REGION"),
+        (401, "check SERVICECERT_CRL_S3_ACCESS_KEY_ID"),
     ],
 )
 async def test_D7_fault_of_the_storage_is_a_sentence_and_passes(

@@ -103,7 +103,7 @@ class S3Settings(BaseSettings):
         bool,
         Field(
             alias="SERVICECERT_CRL_S3_CONDITIONAL",
-            description="whether a put is conditional, so that no older CRL replaces a newer one; false if the storage has no If-Match",
+            description="puts are conditional: no older CRL replaces a newer one; false if the storage has no If-Match",
         ),
     ] = True
 

@@ -1,4 +1,4 @@
-"""The revoker's decisions about a case, an operators' proposal and a CA's schedule of CRLs: a table of transitions. Pure."""
+"""Decides about a case, an operators' proposal and a CA's schedule of CRLs: a table of transitions. Pure."""
 
 from base64 import b64encode
 from datetime import datetime
@@ -48,7 +48,7 @@ class Alarmed(BaseModel):
 
 
 def decide(state: State | None, happened: Happened, known: Knowledge, now: datetime) -> Decision[State]:
-    """Return the decision about a case, a proposal (key `proposal/<id>`) or a CA's schedule (key `crl/<issuer>/0`, no state)."""
+    """Decide about a case, a proposal (key `proposal/<id>`) or a CA's schedule (key `crl/<issuer>/0`, no state)."""
     match state, happened:
         case _, Result(data=CascadeFound() as search):
             return Decision(state, cascade_requests(search.key_sha256, search.others, now))
@@ -91,7 +91,7 @@ def _transition(status: Status | None, happened: Happened, context: Context) -> 
 
 
 def _certify(facts: Facts | None) -> tuple[Intent, ...]:
-    """Return an order for each CA of the environment. Raises Unanswerable for a wrong request, so that an operator sees it."""
+    """Return an order for each CA of the environment. Raises Unanswerable for a wrong request, for an operator."""
     match facts:
         case Drafted(orders):
             return tuple(Intent(CERTIFY, order) for order in orders)

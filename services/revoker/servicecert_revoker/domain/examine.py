@@ -28,7 +28,7 @@ _BEFORE = timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class Examine:
-    """Adds facts to each responder's request in a batch. `throw_away` keys sign the test certificates that are linted."""
+    """Adds facts to each responder's request in a batch. `throw_away` keys sign the copies that are linted."""
 
     authority: Authority
     throw_away: Mapping[KeyFamily, SigningKey]
@@ -53,7 +53,7 @@ class Examine:
             return Rejected(str(refused))
 
     def _issuers(self, request: ResponderRequested, now: datetime) -> Sequence[IssuerInfo]:
-        """Return the CAs of the environment, of every generation. A responder never answers for the other environment (I11)."""
+        """Return the CAs of the environment, of every generation; never those of the other environment (I11)."""
         issuers = [
             issuer
             for issuer in self.authority.issuers.values()

@@ -11,7 +11,7 @@ from servicecert_worker.domain.membership import NO_ACCOUNTS, Accounts, accounts
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """A snapshot of the accounts and, for one turn, its compromised keys and its requests that two operators confirmed."""
+    """A snapshot of the accounts and, for one turn, the compromised keys and the requests that operators confirmed."""
 
     accounts: Accounts = NO_ACCOUNTS
     compromised: frozenset[str] = frozenset()

@@ -67,7 +67,7 @@ MOST_HELD = 20
 _VOIDED = UUID("8a7f1f0e-51c3-4b8e-9f57-3c7a2b9d6e15")
 
 _LONGEST = timedelta(days=3 * 366)
-"""How long a void certificate without an end is listed: longer than any certificate lives (B1), also one that starts later (A14)."""
+"""How long a void certificate without an end is listed: longer than any lives (B1), even if it starts later (A14)."""
 
 
 def learn(before: Awaited | None, issued: CertificateIssued, at: datetime, context: Context) -> Decided:
@@ -91,11 +91,11 @@ def learn(before: Awaited | None, issued: CertificateIssued, at: datetime, conte
 
 
 def void(before: Awaited | None, voided: CertificateVoided, at: datetime, context: Context) -> Decided:
-    """Revoke a void serial number as any other, since a CA's key may have signed its certificate; nobody is notified (B2).
+    """Revoke a void serial number: a CA's key may have signed its certificate. Nobody is notified (B2).
 
-    Only an intended certificate is reported as void: without intended bytes no key was used. The entry is on the CRLs that the
-    certificate would name, for as long as it would be valid. The reason is "no longer needed" (D2); the 24 hours of D4 run from
-    `at`, when it became void. Pending requests keep waiting for a certificate, and are refused in the end.
+    Only an intended certificate is reported as void: without intended bytes no key was used. The entry is on the CRLs
+    that the certificate would name, for as long as it would be valid. The reason is "no longer needed" (D2); the 24
+    hours of D4 run from `at`, when it became void. Pending requests keep waiting, and are refused in the end.
     """
     since = min(at, context.now)
     certificate = Void(voided.issuer, voided.serial, voided.not_after or since + _LONGEST, voided.partition)
@@ -156,7 +156,7 @@ def _with_held(status: Status | None, held: tuple[Asked, ...]) -> Status | None:
 
 
 def _grant(status: Status | None, request: RevocationRequested, granted: Granted, context: Context) -> Decided:
-    """Register the revocation. Later requests get the first one's reason and times, without a mail; only an exposed key overrides (D3).
+    """Register the revocation. Later requests get the first one's reason and times; only an exposed key overrides (D3).
 
     The authority's own requests get no refusal for an expired certificate: its owner did not ask.
     """
@@ -206,8 +206,8 @@ def _publish_intent(status: Entered) -> Intent:
 def mark_listed(status: Status | None, published: Published) -> Decided:
     """A published CRL lists the certificate: OCSP may say revoked, and is asked before anybody else is notified (I7).
 
-    Where an exposed key has changed the entry meanwhile, the changed entry's CRL counts. Recipients who were notified of the weaker
-    reason are not notified again (D5). Scheduled CRLs, which have no request, are scheduled again.
+    If an exposed key has changed the entry meanwhile, the new entry's CRL counts. Recipients are notified once (D5).
+    Scheduled CRLs, which have no request, are scheduled again.
     """
     announced = tuple(CrlPublished(issuer=published.issuer, **dict(crl)) for crl in published.announced)
     if published.request_id is None:
@@ -241,7 +241,7 @@ def mark_listed(status: Status | None, published: Published) -> Decided:
 def mark_revoked(status: Listed, confirmed: Confirmed, context: Context) -> Decided:
     """OCSP says revoked too: mail and the customer's view follow (D5, I7).
 
-    Where an exposed key has changed the entry meanwhile, this waits for the changed entry. Nobody is notified of a void one.
+    If an exposed key has changed the entry meanwhile, the new entry counts. Nobody is notified of a void one.
     """
     certificate, entry = status.certificate, status.revocation
     if confirmed.request_id != entry.request_id:

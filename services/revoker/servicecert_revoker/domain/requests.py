@@ -1,7 +1,7 @@
-"""Requests for revocation: their judgement, and the requests that the authority makes itself (A2, D1, D2, D4, D6). Pure.
+"""Requests for revocation: how they are judged, and those of the authority itself (A2, D1, D2, D4, D6). Pure.
 
-The requester is judged first, then the reason, and only then the certificate. An outsider gets the same answer, after the same
-time and the same work, with or without a certificate: the request waits, as if its certificate had not been read yet.
+The requester is judged first, then the reason, and only then the certificate. An outsider gets the same answer, after
+the same time and work, with or without a certificate: the request waits, as if the certificate had not been read yet.
 """
 
 from dataclasses import dataclass
@@ -103,7 +103,7 @@ def judge(asked: Asked, certificate: Certificate | None, context: Context) -> Gr
 
 
 def _of_the_authority(asked: Asked, certificate: Certificate | None, context: Context) -> Granted | Refused | Wait:
-    """Judge the authority's own request. Two operators confirmed it, or its key is compromised (D6); a mere role is not enough."""
+    """Judge the authority's own request: two operators confirmed it, or its key is compromised (D6)."""
     request, known = asked.request, context.known
     confirmed = known.confirmed.get((request.request_id, request.case_id)) == request.reason
     if certificate is None and confirmed:
@@ -126,7 +126,7 @@ def serial_matches(typed: str, serial: str) -> bool:
 
 
 def revocation(asked: Asked, certificate: Certificate, now: datetime) -> Revocation:
-    """Return the revocation of a granted request. The invalidity date (RFC 5280, 5.3.2) lies within the certificate's life so far."""
+    """Return the revocation of a granted request. Its invalidity date (RFC 5280, 5.3.2) is between issuance and now."""
     request, sent = asked.request, _sent_at(asked, certificate, now)
     exposed = request.exposed_since if request.reason is RevocationReason.KEY_EXPOSED else None
     return Revocation(
@@ -140,7 +140,7 @@ def revocation(asked: Asked, certificate: Certificate, now: datetime) -> Revocat
 
 
 def _sent_at(asked: Asked, certificate: Certificate, now: datetime) -> datetime:
-    """Return the start of the 24 hours of D4: when the request was sent, if that is between issuance and the event's time.
+    """Return the start of the 24 hours of D4: when the request was sent, if between issuance and the event's time.
 
     Otherwise it is the event's time, within the certificate's life so far.
     """
@@ -168,7 +168,7 @@ class CascadeOrder(BaseModel):
 
 
 class CascadeFound(BaseModel):
-    """The valid certificates of a key. `stopped`: there are more than the maximum, none are given, an operator must confirm."""
+    """The valid certificates of a key. If `stopped` there are too many: none are given, an operator must confirm."""
 
     model_config = ConfigDict(frozen=True)
     AUDITED: ClassVar[tuple[str, ...]] = ("key_sha256", "stopped")
@@ -185,7 +185,7 @@ def cascade_result(key_sha256: str, others: tuple[Item, ...], most: int) -> Casc
 
 
 def cascade_requests(key_sha256: str, items: tuple[Item, ...], now: datetime) -> tuple[RevocationRequested, ...]:
-    """Return the requests that follow from a key's compromise (D6). Their ids follow from key and case: a repeat has no effect."""
+    """Return the requests that follow from a compromised key (D6). The same key and case give the same request id."""
     reason = RevocationReason.KEY_EXPOSED
     return tuple(
         authority_request(uuid5(_FOLLOWING, f"{key_sha256}/{item.case_id}"), item, reason, _REVOKER, now)

@@ -1,4 +1,4 @@
-"""Certificates of OCSP responders: requested on a topic, intended with their exact bytes, signed, published (D8, I4). Pure."""
+"""Certificates of OCSP responders: requested, intended with their exact bytes, signed, published (D8, I4). Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The status of a case's certificate: awaited, valid, registered for revocation, listed, revoked. It never goes back (D3)."""
+"""The status of a case's certificate: awaited, valid, registered, listed, revoked. It never goes back (D3)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -54,7 +54,7 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Void:
-    """A void serial number: its certificate may have been signed, and nobody received it (B2). It holds what a CRL entry needs."""
+    """A void serial number, with what a CRL entry needs: its certificate may be signed, and nobody received it (B2)."""
 
     issuer: str
     serial: str
@@ -135,7 +135,7 @@ Status: TypeAlias = Awaited | Numbered
 
 
 def certificate_of(status: Status | None) -> Certificate | None:
-    """Return the issued certificate, if it is known. A void one counts as none: for a customer the case has no certificate."""
+    """Return the issued certificate, if it is known. A void one counts as none."""
     certificate = status.certificate if isinstance(status, Numbered) else None
     return certificate if isinstance(certificate, Certificate) else None
 

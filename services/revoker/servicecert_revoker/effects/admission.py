@@ -57,7 +57,7 @@ class Admission(web.Server):
 
 
 async def close_idle_connections(server: Admission, patience_seconds: float) -> NoReturn:
-    """Close, again and again, the connections that were not answered for `patience_seconds`, at the latest after twice that time.
+    """Close the connections that were not answered for `patience_seconds`, at the latest after twice that time.
 
     It makes no difference whether a client sends slowly, reads slowly or only waits: it can connect again.
     """

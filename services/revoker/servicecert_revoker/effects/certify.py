@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, repr=False)
 class Certify:
-    """Signs and verifies the ordered bytes, in a thread. A repeat signs the same bytes; the first recorded result counts."""
+    """Signs and verifies the ordered bytes, in a thread. A repeat signs the same bytes; the first result counts."""
 
     authority: Authority
     keys: Mapping[str, SigningKey]

@@ -27,7 +27,7 @@ _LARGEST = 64 * 1024
 
 @dataclass(frozen=True, repr=False)
 class Confirm:
-    """Asks OCSP at `url` about each certificate, with a nonce, so that no cache answers. Without a `url` it confirms at once."""
+    """Asks OCSP at `url` about each certificate, with a nonce against caches. Without a `url` it confirms at once."""
 
     url: str | None
     authority: Authority

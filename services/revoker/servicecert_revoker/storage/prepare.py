@@ -1,6 +1,6 @@
 """Reads a turn's compromised keys and confirmed requests from the database, in the turn's transaction (D6).
 
-A turn with a certificate and one with its compromised key lock the key, so that they run one after the other. These locks
+A turn with a certificate and one with its compromised key lock the key, so they run one after the other. These locks
 follow those of the turn's own keys, sorted, so that turns never deadlock.
 """
 

@@ -19,7 +19,7 @@ REASONS = MappingProxyType(
 
 
 def entry(certificate: Certificate | Void, revocation: Revocation) -> bytes:
-    """Return a CRL entry in DER, checked by another library (D7). It is stored once and only joined later. Raises CrlUnsound."""
+    """Return a CRL entry in DER, checked by another library and stored once (D7). Raises CrlUnsound."""
     serial, reason = int(certificate.serial, 16), REASONS[revocation.reason]
     made = entry_der(serial, revocation.revoked_at, reason, revocation.invalid_since)
     check_entry(made, RevokedCertificate(serial, revocation.revoked_at, reason, revocation.invalid_since))

@@ -56,7 +56,7 @@ class GateFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """The expected CRL: its head, the number of entries, the SHA-256 of their DER and of their serial numbers, 20 octets each."""
+    """The expected CRL: head, number of entries, SHA-256 of their DER, SHA-256 of their 20-octet serial numbers."""
 
     head: CrlHead
     entries: int
@@ -66,14 +66,14 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A CRL that is as expected. `vanished` are entries of the published one that are missing; they may have expired."""
+    """A CRL that is as expected. `vanished` are missing serial numbers of the published one: they may have expired."""
 
     listed: SerialSet
     vanished: tuple[int, ...]
 
 
 def check(crl: bytes, expected: Expected, published: bytes | None) -> Passed:
-    """Raise GateFailed unless the CRL, read by another library, is as expected. `published` is the one that it replaces."""
+    """Raise GateFailed unless the CRL, read by another library, is as expected and may replace the `published` one."""
     try:
         read = load(crl)
         contents = said(read)
@@ -96,7 +96,7 @@ def check(crl: bytes, expected: Expected, published: bytes | None) -> Passed:
 
 
 def _compared(read: x509.CertificateRevocationList, published: bytes | None) -> tuple[SerialSet, list[int]]:
-    """Return a CRL's serial numbers, and those of the published one that are missing. That one may have another order."""
+    """Return a CRL's serial numbers, and those missing of the published one, which may have another order."""
     try:
         old = load(published) if published is not None else None
     except Unreadable:
@@ -129,7 +129,7 @@ def check_grows(number: int, published: int) -> None:
 
 
 def check_lint(head: CrlHead, body: memoryview) -> None:
-    """Raise GateFailed if pkilint finds a fault in a CRL with the same head and the first entries: each entry takes it 0.2 ms."""
+    """Raise GateFailed if pkilint finds a fault in a CRL with this head and the first entries (0.2 ms for each)."""
     sample: list[bytes] = []
     at = 0
     while at < len(body) and len(sample) < _SAMPLES:
@@ -153,13 +153,13 @@ def check_vanished(unexpired: int) -> None:
     if unexpired:
         raise GateFailed(
             "vanished",
-            f"{unexpired} unexpired entries of the published one are missing: if the database was restored from a backup, "
+            f"{unexpired} unexpired entries of the published one are missing: if the database is a restored backup, "
             "let it read the requests for revocation again.",
         )
 
 
 def check_union(full: SerialSet, partitions: Iterable[tuple[int, int]]) -> None:
-    """Raise GateFailed unless the partitions, each given by the count and sum of its serial numbers, make up the full CRL."""
+    """Raise GateFailed unless the partitions, as count and sum of serial numbers, add up to the full CRL."""
     count = total = 0
     for entries_of_one, sum_of_one in partitions:
         count += entries_of_one

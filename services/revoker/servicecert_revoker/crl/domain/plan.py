@@ -53,7 +53,7 @@ class Placement(Enum):
 
 
 def placement(current: CrlVersion | None, crl: CrlVersion) -> Placement:
-    """Return KEPT for the same CRL, LATE if the current number is not smaller, which must never decrease (I7, I8), else PUT."""
+    """Return KEPT for the same CRL, LATE if its number is not greater than the current one (I7, I8), else PUT."""
     if current == crl:
         return Placement.KEPT
     return Placement.LATE if current is not None and current.number >= crl.number else Placement.PUT
@@ -65,7 +65,7 @@ def partitions_to_publish(
     recorded: Mapping[int, Recorded],
     published: Mapping[int, CrlVersion | None],
 ) -> Collection[int]:
-    """Return the full CRL, the partitions that orders name and those that are outdated; if scheduled, all in `published`.
+    """Return the full CRL, the ordered partitions and the outdated ones; for a scheduled order all in `published`.
 
     Between scheduled CRLs a partition only grows, so the number of its entries tells whether it is current.
     """

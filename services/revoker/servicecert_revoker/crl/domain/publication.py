@@ -16,7 +16,7 @@ CONFIRM = "confirm"
 
 
 class PublishOrder(BaseModel):
-    """An order for CRLs of `issuer`: the full one and one partition, both with `serial`; without a serial number all, as scheduled."""
+    """An order for the full CRL of `issuer` and a partition, both with `serial`; without it for all, as scheduled."""
 
     model_config = ConfigDict(frozen=True)
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "partition", "serial")
@@ -44,8 +44,8 @@ class PublishedCrl(BaseModel):
 class Published(BaseModel):
     """The result of an order: all CRLs that it needs are published.
 
-    `crl` is the one that the certificate names as its distribution point; for a scheduled order the full one. A pass serves many
-    orders and one of them announces its CRLs: `announced` of the others is empty. The next scheduled pass is at `next_planned`.
+    `crl` is the certificate's distribution point; for a scheduled order the full CRL. A pass serves many orders, only
+    one of them has its CRLs in `announced`. The next scheduled pass is at `next_planned`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -72,7 +72,7 @@ class Published(BaseModel):
 
 
 class ConfirmOrder(BaseModel):
-    """An order to ask whether OCSP says that `serial` of `issuer` is revoked, as CRL `crl_number` does since `published_at`.
+    """An order to ask whether OCSP says `serial` of `issuer` is revoked, as CRL `crl_number` does since `published_at`.
 
     `request_id` is the request that gave the reason.
     """

@@ -40,7 +40,7 @@ class CheckedCrl:
 
 @dataclass(frozen=True, slots=True)
 class CrlBuilder:
-    """Builds the CRLs of one pass in `folder`. `head` gives a CRL's head by partition, `published` are the present CRLs."""
+    """Builds the CRLs of one pass in `folder`. `head` gives a CRL's head by partition, `published` the present CRL."""
 
     store: CrlStore
     key: SigningKey

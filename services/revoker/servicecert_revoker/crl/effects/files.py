@@ -1,4 +1,4 @@
-"""The folder that relying parties fetch from: `<issuer>.crl`, `<issuer>.<partition>.crl` and `<issuer>.cer`, written atomically.
+"""The folder that relying parties fetch from: `<issuer>.crl`, `<issuer>.<partition>.crl`, `<issuer>.cer`, each atomic.
 
 CrlFilesRefused
 ├── FolderUnusable      the folder cannot be created or written
@@ -90,13 +90,13 @@ class CrlFiles:
             return None
 
     def put_crl(self, issuer: str, partition: int, made: Path, number: int) -> None:
-        """Replace the published CRL by the file `made`, with a later modification time. Raises Superseded or FolderUnusable."""
+        """Replace the published CRL by the file `made`, with a later mtime. Raises Superseded or FolderUnusable."""
         target = self.folder / crl_name(issuer, partition)
         with self._folder_errors(), self._locked():
             published = self.published(issuer, partition)
             if published is not None and published.number >= number:
                 raise Superseded(
-                    f"CRL {number} of {issuer} comes too late: number {published.number} is published already."
+                    f"CRL {number} of {issuer} is outdated: number {published.number} is published already."
                 )
             # Last-Modified and ETag come from this time: it grows even if the clock goes back.
             changed = max(time.time_ns(), target.stat().st_mtime_ns + 1 if published else 0)

@@ -62,7 +62,7 @@ class Publisher(Protocol):
 class CommandPublisher:
     """A command that gets the path of each CRL as its last argument, without a shell. Only its exit code counts.
 
-    It gets SERVICECERT_CRL_NAME and SERVICECERT_CRL_NUMBER, and an environment without the revoker's own settings and secrets.
+    It gets SERVICECERT_CRL_NAME and SERVICECERT_CRL_NUMBER, and none of the revoker's own settings and secrets.
     """
 
     command: tuple[str, ...]

@@ -38,8 +38,8 @@ _EVERY_SECONDS = 30.0
 class RootCrls:
     """Copies the roots' CRLs from the authority's folder to the folder that is served, and to the publishers.
 
-    `_undelivered` are the roots whose CRL may not have reached every publisher, `_file_states` the last seen states of the
-    authority's files.
+    `_undelivered` are the roots whose CRL may not have reached every publisher, `_file_states` the last seen states of
+    the authority's files.
     """
 
     authority: Authority

@@ -1,4 +1,4 @@
-"""One pass over a CA's CRLs: number, list, sign, check, publish, fetch back, record. A failure leaves the old CRLs in place.
+"""One pass over a CA's CRLs: number, list, sign, check, publish, fetch back, record. A failure leaves the old CRLs.
 
 A pass makes the full CRL and the partitions that orders name or that are outdated; a scheduled one makes all. All list
 what the database holds at one moment. The partitions are published before the full one.

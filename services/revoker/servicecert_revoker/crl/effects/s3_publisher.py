@@ -61,7 +61,7 @@ class S3Publisher:
     _cache: dict[str, StoredObject] = field(default_factory=dict, init=False)
 
     async def put(self, file: str, made: Path, number: int) -> None:
-        """Put a CRL unless it is there, and read it back. Raises PublisherFailed, also if one with a higher number is there."""
+        """Put a CRL unless it is there, and read it back. Raises PublisherFailed, also if a higher number is there."""
         content = await asyncio.to_thread(made.read_bytes)
         crl = CrlVersion(number, sha256(content).hexdigest())
         path = f"{self.prefix}{file}"
@@ -74,7 +74,7 @@ class S3Publisher:
                     assert current is not None
                     raise PublisherFailed(
                         self.name,
-                        f"CRL {number} for {file} comes too late: number {current.crl.number} is in {self.where} already; "
+                        f"CRL {number} for {file} is outdated: {self.where} has {current.crl.number} already; "
                         "if no other revoker put it there, copy it from there into SERVICECERT_CRL_DIR.",
                     )
             await obstore.put_async(

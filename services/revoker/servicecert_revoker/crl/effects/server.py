@@ -42,10 +42,10 @@ async def serve(
 ) -> AsyncIterator[str]:
     """Serve the folder until the context ends, and yield the address, `http://host:port`, without a final slash.
 
-    It answers GET and HEAD of `/<issuer>.crl`, `/<issuer>.<partition>.crl` and `/<issuer>.cer`, with ETag and, once it is
-    unambiguous, Last-Modified; else 404. It closes a connection too many at once, one without a complete request soon after
-    `patience_seconds`, and one that has not read its file after `download_seconds`. Port 0 takes a free one. Raises OSError
-    where the address is in use or not this machine's.
+    It answers GET and HEAD of `/<issuer>.crl`, `/<issuer>.<partition>.crl` and `/<issuer>.cer`, with ETag and, once it
+    is unambiguous, Last-Modified; else 404. It closes a connection too many at once, one without a complete request
+    soon after `patience_seconds`, and one that has not read its file after `download_seconds`. Port 0 takes a free
+    one. Raises OSError where the address is in use or not this machine's.
     """
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
@@ -84,7 +84,7 @@ class _File(web.FileResponse):
 
     @property
     def last_modified(self) -> datetime | None:
-        """Return None within the second of a change: another CRL may follow in it, and only ETags differ (RFC 9110, 8.8.2.2).
+        """Return None within the second of a change: another CRL may follow in it (RFC 9110, 8.8.2.2).
 
         A client without a date cannot ask with one, so it never gets 304 for an older CRL.
         """

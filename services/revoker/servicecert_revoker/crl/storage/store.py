@@ -139,7 +139,7 @@ class CrlStore:
 
 @asynccontextmanager
 async def open_crl_store(pool: "asyncpg.Pool[Any]", issuer: str) -> AsyncIterator[CrlStore]:
-    """Lock the CA's CRLs and yield their store. The lock has two keys, unlike those of turns, and ends with the connection."""
+    """Lock the CA's CRLs, by two keys, unlike turns, until the connection ends, and yield their store."""
     async with pool.acquire() as connection:
         await connection.execute(QUERIES["lock_crls"], issuer)
         try:

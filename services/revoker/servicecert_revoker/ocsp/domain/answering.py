@@ -1,6 +1,6 @@
 """Answers OCSP requests, without I/O and with the time as an argument.
 
-An answer states what was known when the topic was last read to its end, and is valid for some time from then on. If Kafka
+An answer states what was known when the topic was last caught up, and is valid for some time from then on. If Kafka
 stops, answers go on until that time is over, and then it is "try later": better than an outdated answer.
 """
 

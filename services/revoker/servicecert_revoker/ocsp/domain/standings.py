@@ -28,7 +28,7 @@ class Revoked:
 
 
 class Standings:
-    """The statuses by CA and serial number. Records may arrive again and in any order: a weaker one changes nothing (D3)."""
+    """The statuses by CA and serial number. A repeated, late or weaker record changes nothing (D3)."""
 
     def __init__(self) -> None:
         self._of: dict[str, dict[int, Revoked | None]] = {}

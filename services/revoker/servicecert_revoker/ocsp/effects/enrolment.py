@@ -1,6 +1,6 @@
-"""A responder's keys and certificates: keys are drawn here, certified on request by a topic, renewed at half of their time.
+"""A responder's keys and certificates: drawn here, certified on request by a topic, renewed at half of their time.
 
-A key never leaves the process. Production and test have separate keys (I11). The old key serves until the new one is certified.
+Keys never leave the process. Production and test have one each (I11). The old serves until the new is certified.
 """
 
 from base64 import b64decode, b64encode

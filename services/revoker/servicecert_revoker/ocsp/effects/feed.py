@@ -10,7 +10,7 @@ TOPICS = (CERTIFICATE_STANDINGS, OCSP_RESPONDERS)
 
 
 class SameTopics:
-    """Remembers the ids of topics: a topic that was created again may lack records, and certificates would become unknown."""
+    """Remembers the ids of topics: one that was created again lacks records, and certificates would become unknown."""
 
     def __init__(self) -> None:
         self._origins: Mapping[str, str] = {}
@@ -20,7 +20,7 @@ class SameTopics:
         before = self._origins or ids
         if changed := [name for name in sorted(before) if ids.get(name) != before[name]]:
             raise OperatorError(
-                f"The topic was deleted and created again: {', '.join(changed)}. The responder stops, since records may be "
+                f"The topic was deleted and created again: {', '.join(changed)}. The responder stops: records may be "
                 "missing: fill it with `servicecert standings --yes`, then start the responder again.",
                 exit_code=65,
             )

@@ -1,7 +1,7 @@
 """Carries out a confirmed proposal of operators: a number of certificates a minute, until all are ordered. Pure.
 
-Each revocation is ordered by an event on `revocations`, as a customer's is, and judged like any other. The request's id follows
-from the proposal and the case, so that a repeat has no effect. After a crash it continues from the last committed turn.
+Each revocation is ordered by an event on `revocations`, as a customer's is, and judged like any other. The request's id
+follows from proposal and case: a repeat has no effect. After a crash it continues from the last committed turn.
 """
 
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ _KEYS = "proposal/"
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A confirmed proposal and its progress. `rate` is in certificates a minute, `next` are the first of those that are left."""
+    """A confirmed proposal and its progress. `rate` is certificates a minute, `next` the first of those left."""
 
     id: UUID
     reason: RevocationReason
@@ -58,7 +58,7 @@ def request_id(proposal: UUID, case_id: UUID | str) -> UUID:
 
 
 def carry_out(proposal: Proposal, now: datetime) -> Decision[Proposal]:
-    """Order as many as are due. A key's proposal first reports the key, and in the end searches for certificates issued meanwhile."""
+    """Order as many as are due. First it reports the key, if any; at the end it searches for newer certificates."""
     if proposal.done_at is not None:
         return Decision(proposal)
     events: list[EventData] = []
@@ -93,7 +93,7 @@ def _due(proposal: Proposal, now: datetime) -> int:
 
 
 def _carried(proposal: Proposal, count: int, now: datetime) -> datetime:
-    """Return the time up to which the rate is used. A remainder of less than one certificate counts for the next tick."""
+    """Return the time up to which the rate is used. Less than one certificate's time counts for the next tick."""
     if proposal.carried_at is None:
         return now
     if not count:
