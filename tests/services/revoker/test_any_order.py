@@ -10,7 +10,8 @@ from servicecert_pki.partitions import FULL
 from servicecert_revoker.crl.domain.publication import Confirmed, Published, PublishedCrl
 from servicecert_revoker.domain.decide import CLOCK, State, decide
 from servicecert_revoker.domain.knowledge import Knowledge
-from servicecert_revoker.domain.life import ANSWER, MOST_HELD
+from servicecert_revoker.domain.life import ANSWER
+from servicecert_revoker.domain.requests import MOST_HELD
 from servicecert_revoker.domain.status import (
     Awaited,
     Entered,

@@ -47,8 +47,8 @@ async def certificates(requested: ResponderRequested, examine: Examine, certify:
         assert isinstance(outcome, Done)
         certified = Certified.model_validate_json(outcome.data.model_dump_json())
         assert certified.tbs == intent.data.tbs
-        (event,) = decide(None, Result(uuid4(), requested.key(), intent.kind, certified), NOTHING_KNOWN, NOW).events
-        events.append(event)
+        (answer,) = decide(None, Result(uuid4(), requested.key(), intent.kind, certified), NOTHING_KNOWN, NOW).events
+        events.append(answer)
     return events
 
 

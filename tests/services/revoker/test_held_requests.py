@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from servicecert_revoker.domain.decide import State, decide
 from servicecert_revoker.domain.knowledge import Knowledge
-from servicecert_revoker.domain.life import MOST_HELD
+from servicecert_revoker.domain.requests import MOST_HELD
 from servicecert_revoker.domain.status import Asked, Awaited, Registered
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.revocation import (

@@ -44,7 +44,7 @@ CASE = "7d2c1c52-1f0e-4d1e-9a44-0c2f8f2f6a01"
 
 
 def judged(asked: Asked, certificate: Certificate | None, known: Knowledge, now: datetime) -> Granted | Refused | Wait:
-    return judge(asked, certificate, Context(CASE, known, now))
+    return judge(asked, certificate, Context(known, now))
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_D1_serial_of_another_account_is_refused_as_one_that_is_nobodys_with_the
     outcomes = []
     for typed in (theirs, nobodys):
         asked = Asked(request.model_copy(update={"serial_as_typed": typed}), WRITTEN_AT, HERE)
-        outcomes.append(calls(lambda asked=asked: ask(Valid(certificate), asked, Context(CASE, known, NOW))))  # type: ignore[misc]
+        outcomes.append(calls(lambda asked=asked: ask(Valid(certificate), asked, Context(known, NOW))))  # type: ignore[misc]
     assert outcomes[0] == outcomes[1]
     assert [told.code for told in outcomes[0][0].events] == [Code.NO_SUCH_CERTIFICATE]
 
@@ -223,7 +223,7 @@ def test_D1_case_of_another_account_is_answered_as_one_without_a_certificate_at_
 ) -> None:
     there = Valid(certificate) if kind is Valid else kind(certificate, registered.revocation)
     request = asked(account="account-2")
-    waits = [ask(status, request, Context(CASE, known, NOW)) for status in (there, None)]
+    waits = [ask(status, request, Context(known, NOW)) for status in (there, None)]
     assert waits[0].deadlines == waits[1].deadlines
     assert waits[0].events == waits[1].events == ()
     assert held_of(waits[0].state) == held_of(waits[1].state) == (request,)
@@ -247,7 +247,7 @@ def test_refusal_names_the_request_and_whose_it_is(
 ) -> None:
     request = requested(assurance=Assurance.LOW, user="stranger")
     asked = Asked(request, WRITTEN_AT, HERE)
-    assert ask(Valid(certificate), asked, Context(CASE, known, NOW)).events == (
+    assert ask(Valid(certificate), asked, Context(known, NOW)).events == (
         RevocationRefused(
             case_id=request.case_id,
             request_id=request.request_id,

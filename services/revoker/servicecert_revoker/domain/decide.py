@@ -58,7 +58,7 @@ def decide(state: State | None, happened: Happened, known: Knowledge, now: datet
         case Proposal(), _:
             return Decision(state)
         case _:
-            decision = _transition(state, happened, Context(happened.key, known, now))
+            decision = _transition(state, happened, Context(known, now))
             deadlines = (*decision.deadlines, *_clock_deadlines(state, decision.state))
             return Decision(decision.state, decision.events, decision.intents, deadlines)
 
@@ -66,21 +66,21 @@ def decide(state: State | None, happened: Happened, known: Knowledge, now: datet
 def _transition(status: Status | None, happened: Happened, context: Context) -> Decision[Status]:
     """The table. A second end of a case that has one changes nothing (I3)."""
     match status, happened:
-        case None | Awaited(), Event(data=CertificateIssued() as issued):
-            return life.learn(status, issued, happened.time, context)
-        case None | Awaited(), Event(data=CertificateVoided() as voided):
-            return life.void(status, voided, happened.time, context)
         case _, Event(data=RevocationRequested() as request):
             return life.ask(status, Asked(request, happened.time, context.now), context)
         case _, Due(kind=life.ANSWER):
             return life.answer(status, context)
+        case None | Awaited(), Event(data=CertificateIssued() as issued):
+            return life.learn(status, issued, happened.time, context)
+        case None | Awaited(), Event(data=CertificateVoided() as voided):
+            return life.void(status, voided, happened.time, context)
         case _, Result(data=Published() as published):
             return life.mark_listed(status, published)
         case Listed(), Result(data=Confirmed() as confirmed):
-            return life.mark_revoked(status, confirmed, context)
+            return life.mark_revoked(status, confirmed, UUID(happened.key))
         case Registered() | Listed(), Due(kind=kind) if kind == CLOCK:
-            return Decision(status, *_check_clock(UUID(context.key), status.revocation, context.now))
-        case _, Due(kind=publication.PUBLISH) if issuer := issuer_of_schedule(context.key):
+            return Decision(status, *_check_clock(UUID(happened.key), status.revocation, context.now))
+        case _, Due(kind=publication.PUBLISH) if issuer := issuer_of_schedule(happened.key):
             return Decision(status, intents=(Intent(publication.PUBLISH, PublishOrder(issuer=issuer)),))
         case _, Event(data=ResponderRequested(), facts=facts):
             return Decision(status, intents=_certify(facts))

@@ -35,9 +35,8 @@ from .requests import (
     Granted,
     Item,
     Refused,
-    Wait,
     cascade_requests,
-    judge,
+    judge_all,
 )
 from .status import (
     Asked,
@@ -61,8 +60,6 @@ Decided: TypeAlias = Decision[Status]
 ANSWER = "answer"
 """The deadline at which pending requests are judged again."""
 
-MOST_HELD = 20
-"""How many requests of a case may be pending; no honest customer sends more."""
 
 _VOIDED = UUID("8a7f1f0e-51c3-4b8e-9f57-3c7a2b9d6e15")
 
@@ -75,18 +72,18 @@ def learn(before: Awaited | None, issued: CertificateIssued, at: datetime, conte
 
     A certificate with a compromised key is revoked at once, without a request (D6).
     """
-    certificate, asked, now = Certificate.of(issued, at), held_of(before), context.now
-    key = certificate.key_sha256
+    certificate, held, now = Certificate.of(issued, at), held_of(before), context.now
+    key, asked = certificate.key_sha256, held
     if key in context.known.compromised and now <= certificate.not_after:
         item = Item(issued.case_id, certificate.account_id, certificate.serial)
-        asked = (*(Asked(request, now, now) for request in cascade_requests(key, (item,), now)), *asked)
+        asked = (*(Asked(request, now, now) for request in cascade_requests(key, (item,), now)), *held)
     valid = StandingChanged(
         issuer=certificate.issuer,
         serial=certificate.serial,
         standing=Standing.VALID,
         not_after=certificate.not_after,
     )
-    decision = _answer_all(Valid(certificate, held_of(before)), asked, context)
+    decision = _answer_all(Valid(certificate, held), asked, context)
     return replace(decision, events=(valid, *decision.events))
 
 
@@ -126,26 +123,19 @@ def answer(status: Status | None, context: Context) -> Decided:
 
 
 def _answer_all(status: Status | None, asked: Sequence[Asked], context: Context) -> Decided:
-    """Answer the requests that have a verdict. The others stay pending until the first of them is due."""
-    certificate = certificate_of(status)
+    """Judge all requests, then fold the verdicts over the status. Pending ones wait until the first of them is due."""
+    verdicts, pending = judge_all(asked, certificate_of(status), context)
     decided: Decided = Decision(status)
-    pending: list[Asked] = []
-    due: list[datetime] = []
-    for each in asked:
-        verdict = judge(each, certificate, context)
-        if isinstance(verdict, Wait) and len(pending) < MOST_HELD:
-            pending.append(each)
-            due.append(verdict.until)
-            continue
+    for request, verdict in verdicts:
         if isinstance(verdict, Granted):
-            after = _grant(decided.state, each.request, verdict, context)
+            after = _grant(decided.state, request, verdict, context)
         else:
-            too_many = Refused(Code.NO_SUCH_CERTIFICATE, in_case=False)
-            refused = too_many if isinstance(verdict, Wait) else verdict
-            after = Decision(decided.state, events=(_refusal(each.request, refused),))
+            after = Decision(decided.state, events=(_refusal(request, verdict),))
         decided = Decision(after.state, decided.events + after.events, decided.intents + after.intents)
-    deadlines = (Deadline(ANSWER, min(due, default=None)),) if due or held_of(status) else ()
-    return replace(decided, state=_with_held(decided.state, tuple(pending)), deadlines=deadlines)
+    due = min((until for _, until in pending), default=None)
+    deadlines = (Deadline(ANSWER, due),) if pending or held_of(status) else ()
+    held = tuple(waiting for waiting, _ in pending)
+    return replace(decided, state=_with_held(decided.state, held), deadlines=deadlines)
 
 
 def _with_held(status: Status | None, held: tuple[Asked, ...]) -> Status | None:
@@ -238,7 +228,7 @@ def mark_listed(status: Status | None, published: Published) -> Decided:
     return Decision(Listed(certificate, entry, status.held), events, (Intent(CONFIRM, order),))
 
 
-def mark_revoked(status: Listed, confirmed: Confirmed, context: Context) -> Decided:
+def mark_revoked(status: Listed, confirmed: Confirmed, case_id: UUID) -> Decided:
     """OCSP says revoked too: mail and the customer's view follow (D5, I7).
 
     If an exposed key has changed the entry meanwhile, the new entry counts. Nobody is notified of a void one.
@@ -250,7 +240,7 @@ def mark_revoked(status: Listed, confirmed: Confirmed, context: Context) -> Deci
     if isinstance(certificate, Void):
         return Decision(after)
     event = CertificateRevoked(
-        case_id=UUID(context.key),
+        case_id=case_id,
         request_id=entry.request_id,
         issuer=certificate.issuer,
         serial=certificate.serial,

@@ -4,6 +4,7 @@ The requester is judged first, then the reason, and only then the certificate. A
 the same time and work, with or without a certificate: the request waits, as if the certificate had not been read yet.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -23,6 +24,9 @@ from .status import Asked, Certificate, Revocation
 
 TAKES_EFFECT_WITHIN = timedelta(hours=24)
 """The time from sending a request to a published CRL (D4), and how long a request waits for its certificate."""
+
+MOST_HELD = 20
+"""How many requests of a case may be pending; no honest customer sends more."""
 
 CASCADE = "cascade"
 """The act that finds the other certificates of a compromised key."""
@@ -47,9 +51,8 @@ TEXTS = read_texts(__package__, "refusals", Code)
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a decision needs besides the status: the case's key, the revoker's knowledge and the time."""
+    """What a decision needs besides status and event: the revoker's knowledge and the time."""
 
-    key: str
     known: Knowledge
     now: datetime
 
@@ -75,6 +78,23 @@ class Wait:
     """The request is judged again at `until`: a record that is not read yet may change the result."""
 
     until: datetime
+
+
+def judge_all(
+    asked: Iterable[Asked], certificate: Certificate | None, context: Context
+) -> tuple[list[tuple[RevocationRequested, Granted | Refused]], list[tuple[Asked, datetime]]]:
+    """Return the requests with a verdict, and up to `MOST_HELD` pending ones with their times; more are refused."""
+    verdicts: list[tuple[RevocationRequested, Granted | Refused]] = []
+    pending: list[tuple[Asked, datetime]] = []
+    for each in asked:
+        verdict = judge(each, certificate, context)
+        if not isinstance(verdict, Wait):
+            verdicts.append((each.request, verdict))
+        elif len(pending) < MOST_HELD:
+            pending.append((each, verdict.until))
+        else:
+            verdicts.append((each.request, Refused(Code.NO_SUCH_CERTIFICATE, in_case=False)))
+    return verdicts, pending
 
 
 def judge(asked: Asked, certificate: Certificate | None, context: Context) -> Granted | Refused | Wait:
