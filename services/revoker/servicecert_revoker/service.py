@@ -91,10 +91,7 @@ async def open_service(
                 CERTIFY: Effect(CertifyOrder, Certify(authority, keys)),
             },
             initial_deadlines=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers)),
-            gauges=(
-                *gauges((last, roots.in_force), stats, clock),
-                *open_gauges(pool, clock),
-            ),
+            gauges=(*gauges((last, roots.in_force), stats, clock), *open_gauges(pool, clock)),
             audited=authority.audited,
             prepare=prepare,
             snapshot=TopicSnapshot(topics=(ACCOUNTS,), empty=NOTHING_KNOWN, apply=apply),

@@ -302,7 +302,7 @@ def member(
 
 
 def opened(account: str = "account-1") -> Change:
-    """That an account was opened for an organisation, two hours before the certificate was issued; its opener is nobody else's user."""
+    """An account that was opened two hours before the certificate was issued, by a user of its own."""
     actor = Actor(user_id="opener", account_id=account, assurance=Assurance.HIGH, role=Role.COLLEAGUE)
     data = AccountOpened(
         account_id=account, actor=actor, business_id="9900058-7", organisation_name="Onnelan VI apteekki"

@@ -1,4 +1,4 @@
-"""CRL numbers only grow, whoever publishes and whatever dies (D7, I8)."""
+"""CRL numbers only grow, with several revokers and after crashes (D7, I8)."""
 
 import asyncio
 import shutil

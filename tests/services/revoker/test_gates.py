@@ -29,7 +29,7 @@ def entries(*serials: int, reason: Reason = Reason.KEY_COMPROMISE) -> bytes:
 
 @pytest.fixture(scope="session")
 def build(authority: Authority, ca_keys: Mapping[str, SigningKey]) -> Callable[..., bytes]:
-    """A maker of lists, right ones unless told otherwise."""
+    """A maker of CRLs, valid ones by default."""
 
     def make(
         key: str = "test-ec",

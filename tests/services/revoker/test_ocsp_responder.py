@@ -1,4 +1,4 @@
-"""Whole responders on a real broker: certified, in step with the topic, several at one port, and honest when it is gone (D8, I7)."""
+"""Whole responders on a real broker: certified, caught up, several at one port, with and without Kafka (D8, I7)."""
 
 import asyncio
 import os

@@ -65,7 +65,7 @@ async def test_D7_crl_lists_what_is_revoked_and_is_fetched_back(
     task = await register(0x1234, partition=2)
     (outcome,) = await publish([task])
 
-    def told(partition: int) -> PublishedCrl:
+    def published(partition: int) -> PublishedCrl:
         content = (files.folder / crl_name("test-ec", partition)).read_bytes()
         return PublishedCrl(
             partition=partition,
@@ -79,8 +79,8 @@ async def test_D7_crl_lists_what_is_revoked_and_is_fetched_back(
 
     assert done(outcome) == Published(
         issuer="test-ec",
-        crl=told(2),
-        announced=(told(3), told(2), told(1), told(0)),
+        crl=published(2),
+        announced=(published(3), published(2), published(1), published(0)),
         next_planned=NOW.replace(microsecond=0) + timedelta(hours=24),
         published_at=NOW,
         request_id=task.data.request_id,
@@ -90,7 +90,7 @@ async def test_D7_crl_lists_what_is_revoked_and_is_fetched_back(
         assert serials(crl) == {0x1234}
         assert crl.is_signature_valid(authority.issuer("test-ec").public_key)
     kept = await pool.fetch("select partition, sha256 from crls where published_at is not null order by partition")
-    assert [tuple(row) for row in kept] == [(it, told(it).sha256) for it in range(4)]
+    assert [tuple(row) for row in kept] == [(it, published(it).sha256) for it in range(4)]
     assert {path.name for path in files.folder.iterdir()} == {crl_name("test-ec", it) for it in range(4)}
 
 
@@ -103,7 +103,7 @@ async def test_empty_crl_is_published_on_schedule(publish: Publish, files: CrlFi
 async def test_D7_certificates_keep_their_partition_whatever_number_is_configured(
     publish: Publish, register: Register, files: CrlFiles, pool: Pool, certificate: Certificate
 ) -> None:
-    """Lowered and raised: partitions that certificates name are published as long as there are any, also where none of them is revoked."""
+    """Lowered and raised: a partition is published as long as a certificate names it, also without a revoked one."""
     valid = replace(certificate, serial="77", partition=6)
     async with pool.acquire() as connection, connection.transaction():
         await RevocationStore().save(connection, [Stored(str(uuid4()), 0, Valid(valid))])
@@ -207,9 +207,9 @@ async def test_D7_entry_stays_until_one_scheduled_crl_after_expiry(
 
 
 async def test_I7_crl_that_nobody_can_fetch_is_not_published(publish: Publish, register: Register, pool: Pool) -> None:
-    async with serve(publish.runner.files.folder, "127.0.0.1", 0) as gone:
+    async with serve(publish.runner.files.folder, "127.0.0.1", 0) as closed:
         pass
-    (outcome,) = await at(publish, gone)([await register(1)])
+    (outcome,) = await at(publish, closed)([await register(1)])
     assert isinstance(outcome, Retry)
     assert "SERVICECERT_CRL_BASE_URL" in outcome.reason
     assert await pool.fetchval("select count(*) from crls where published_at is not null") == 0

@@ -1,4 +1,4 @@
-"""Whatever fails on the way of a CRL, the world sees the old one or the new one, and the failure is seen too (D7, I7)."""
+"""If publishing fails, relying parties see the old CRL or the new one, and operators the failure (D7, I7)."""
 
 import errno
 import sys

@@ -165,16 +165,16 @@ def test_D2_privilege_withdrawn_is_the_authoritys_own_reason(
 def test_D2_operators_request_counts_only_where_two_operators_want_it(
     known: Knowledge, asked: MakeAsked, certificate: Certificate
 ) -> None:
-    said = asked(reason=WITHDRAWN, role=Role.OPERATOR)
-    id = said.request.request_id
+    claimed = asked(reason=WITHDRAWN, role=Role.OPERATOR)
+    id = claimed.request.request_id
     refused = Refused(Code.NOT_CONFIRMED, in_case=False)
-    assert judged(said, certificate, known, NOW) == refused
-    assert judged(said, None, known, NOW) == refused
-    confirmed = replace(known, confirmed=MappingProxyType({(id, said.request.case_id): WITHDRAWN.value}))
-    assert isinstance(judged(said, certificate, confirmed, NOW), Granted)
-    assert judged(said, None, confirmed, NOW) == Wait(HERE + TAKES_EFFECT_WITHIN)
-    for else_ in ({(id, said.request.case_id): KEY_EXPOSED.value}, {(id, OTHER_CASE): WITHDRAWN.value}):
-        assert judged(said, certificate, replace(known, confirmed=MappingProxyType(else_)), NOW) == refused
+    assert judged(claimed, certificate, known, NOW) == refused
+    assert judged(claimed, None, known, NOW) == refused
+    confirmed = replace(known, confirmed=MappingProxyType({(id, claimed.request.case_id): WITHDRAWN.value}))
+    assert isinstance(judged(claimed, certificate, confirmed, NOW), Granted)
+    assert judged(claimed, None, confirmed, NOW) == Wait(HERE + TAKES_EFFECT_WITHIN)
+    for else_ in ({(id, claimed.request.case_id): KEY_EXPOSED.value}, {(id, OTHER_CASE): WITHDRAWN.value}):
+        assert judged(claimed, certificate, replace(known, confirmed=MappingProxyType(else_)), NOW) == refused
 
 
 def test_D6_revokers_own_request_counts_only_where_the_key_is_compromised(
@@ -189,14 +189,14 @@ def test_D6_revokers_own_request_counts_only_where_the_key_is_compromised(
 
 
 def calls(act: Callable[[], Any]) -> tuple[Any, list[str]]:
-    """What an act answers, and the functions that it calls: its work, told without a clock."""
+    """Return the result of an act and the functions that it calls: its work, without a clock."""
     called: list[str] = []
 
-    def heard(frame: Any, event: str, argument: Any) -> None:
+    def record(frame: Any, event: str, argument: Any) -> None:
         if event == "call" and "servicecert" in frame.f_code.co_filename:
             called.append(frame.f_code.co_name)
 
-    sys.setprofile(heard)
+    sys.setprofile(record)
     try:
         return act(), called
     finally:
@@ -206,7 +206,7 @@ def calls(act: Callable[[], Any]) -> tuple[Any, list[str]]:
 def test_D1_serial_of_another_account_is_refused_as_one_that_is_nobodys_with_the_same_work(
     known: Knowledge, requested: Requested, certificate: Certificate
 ) -> None:
-    """The request names a decision of one's own. Nothing is looked up by the serial number, so none that exists can make a difference."""
+    """The request names an own decision. No lookup uses the serial number, so an existing one makes no difference."""
     theirs, nobodys = "4a" + "00" * 14 + "0c", "7f" + "ff" * 14 + "ee"
     request = requested(serial_as_typed=theirs)
     outcomes = []
@@ -214,7 +214,7 @@ def test_D1_serial_of_another_account_is_refused_as_one_that_is_nobodys_with_the
         asked = Asked(request.model_copy(update={"serial_as_typed": typed}), WRITTEN_AT, HERE)
         outcomes.append(calls(lambda asked=asked: ask(Valid(certificate), asked, Context(known, NOW))))  # type: ignore[misc]
     assert outcomes[0] == outcomes[1]
-    assert [told.code for told in outcomes[0][0].events] == [Code.NO_SUCH_CERTIFICATE]
+    assert [each.code for each in outcomes[0][0].events] == [Code.NO_SUCH_CERTIFICATE]
 
 
 @pytest.mark.parametrize("kind", [Valid, Registered, Listed, Revoked])

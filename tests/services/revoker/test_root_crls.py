@@ -1,4 +1,4 @@
-"""The roots' CRLs: brought from the authority's folder to the world, past their gates, or not at all (D7)."""
+"""The roots' CRLs: checked and published from the authority's folder, or not at all (D7)."""
 
 import asyncio
 import shutil
@@ -57,7 +57,7 @@ async def roots(ca: Authority, files: CrlFiles) -> AsyncIterator[RootCrls]:
 
 
 @dataclass(frozen=True)
-class Telling:
+class Recording:
     """Hands on to another publisher, and tells of what that one took."""
 
     publisher: Publisher
@@ -140,14 +140,14 @@ async def test_D7_revoked_ca_does_not_wait_for_a_planned_crl(
     tmp_path: Path,
 ) -> None:
     bucket = object_storage.bucket(tmp_path)
-    told = Telling(bucket.publisher)
-    watching = replace(roots, distribution=replace(roots.distribution, publishers=(told,)), every=0.01)
+    recording = Recording(bucket.publisher)
+    watching = replace(roots, distribution=replace(roots.distribution, publishers=(recording,)), every=0.01)
     await watching.start()
     async with watching.watching(), timeout(30):
-        await told.of("test-root-ec.crl", 1)
+        await recording.of("test-root-ec.crl", 1)
         make_root_crls(offline, secrets, LATER, 30, [("test-ec", "ca-compromise")])
         copy_root_crls(offline, ca.directory)
-        await told.of("test-root-ec.crl", 2)
+        await recording.of("test-root-ec.crl", 2)
     assert len(served(files)) == 1
     assert bucket.read("test-root-ec.crl") == (files.folder / "test-root-ec.crl").read_bytes()
 
@@ -249,8 +249,8 @@ async def test_D7_openssl_checks_an_issuing_ca_with_the_published_crl_of_its_roo
     make_root_crls(offline, secrets, LATER, 200, [("test-ec", "ca-compromise")])
     copy_root_crls(offline, ca.directory)
     await roots.start()
-    code, said = await _openssl(files, ca, tmp_path)
-    assert (code, said) == (2, "certificate revoked")
+    code, output = await _openssl(files, ca, tmp_path)
+    assert (code, output) == (2, "certificate revoked")
 
 
 async def _openssl(files: CrlFiles, ca: Authority, tmp_path: Path) -> tuple[int, str]:

@@ -1,4 +1,4 @@
-"""Each gate that a root's CRL passes, and what stops at it (D7). The CRLs are signed by the root's own key, so that only the one thing is wrong."""
+"""The gates of a root's CRL (D7). The root's own key signs each CRL, so that only one thing is wrong."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -86,8 +86,7 @@ class S3Settings(BaseSettings):
     crl_s3_ca_file: Annotated[
         Path | None,
         Field(
-            alias="SERVICECERT_CRL_S3_CA_FILE",
-            description="CAs, in PEM, that verify the storage beside the system's",
+            alias="SERVICECERT_CRL_S3_CA_FILE", description="CAs, in PEM, that verify the storage beside the system's"
         ),
     ] = None
     crl_s3_timeout_seconds: Annotated[

@@ -78,10 +78,7 @@ def learn(before: Awaited | None, issued: CertificateIssued, at: datetime, conte
         item = Item(issued.case_id, certificate.account_id, certificate.serial)
         asked = (*(Asked(request, now, now) for request in cascade_requests(key, (item,), now)), *held)
     valid = StandingChanged(
-        issuer=certificate.issuer,
-        serial=certificate.serial,
-        standing=Standing.VALID,
-        not_after=certificate.not_after,
+        issuer=certificate.issuer, serial=certificate.serial, standing=Standing.VALID, not_after=certificate.not_after
     )
     decision = _answer_all(Valid(certificate, held), asked, context)
     return replace(decision, events=(valid, *decision.events))

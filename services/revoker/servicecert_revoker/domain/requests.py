@@ -160,10 +160,7 @@ def revocation(asked: Asked, certificate: Certificate, now: datetime) -> Revocat
 
 
 def _sent_at(asked: Asked, certificate: Certificate, now: datetime) -> datetime:
-    """Return the start of the 24 hours of D4: when the request was sent, if between issuance and the event's time.
-
-    Otherwise it is the event's time, within the certificate's life so far.
-    """
+    """Return the start of D4's 24 hours: the sending time if between issuance and its event, else the event's time."""
     written = max(certificate.issued_at, min(asked.at, now))
     sent = asked.request.sent_at
     return sent if certificate.issued_at <= sent <= written else written

@@ -49,8 +49,9 @@ class Confirm:
                 return Done(Confirmed(**dict(order), confirmed_at=self.clock()))
             fault = f"OCSP at {self.url} does not say revoked yet."
         except (aiohttp.ClientError, TimeoutError) as error:
-            error_name = type(error).__name__
-            fault = f"OCSP at {self.url} does not answer ({error_name}): start it, or correct SERVICECERT_OCSP_URL."
+            fault = (
+                f"No answer from OCSP at {self.url} ({type(error).__name__}): start it, or set SERVICECERT_OCSP_URL."
+            )
         except (OcspUnsound, AuthorityMissing) as unsound:
             fault = f"OCSP at {self.url} gave an invalid answer: {unsound}"
         if task.tries == _ALARM_AFTER:

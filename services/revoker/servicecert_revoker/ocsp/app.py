@@ -29,7 +29,7 @@ from servicecert_worker.process.service import wait_for_broker
 
 from .domain.answering import Answer, Answering
 from .domain.standings import Standings
-from .effects.enrolment import CertificateMismatch, Enrolment, PendingRequest
+from .effects.enrolment import CertificateMismatch, Enrolment, KeyRequest
 from .effects.feed import TOPICS, SameTopics
 from .effects.server import serve
 from .operator.metrics import Metrics
@@ -170,7 +170,7 @@ class Responder:
                 await self._publish(request)
             await asyncio.sleep(_POLL_SECONDS)
 
-    async def _publish(self, request: PendingRequest) -> None:
+    async def _publish(self, request: KeyRequest) -> None:
         record = to_record(request.data, source="/ocsp", id=request.id, time=request.at)
         producer = AIOKafkaProducer(**self._cluster.client, acks="all")
         try:

@@ -72,10 +72,7 @@ class Published(BaseModel):
 
 
 class ConfirmOrder(BaseModel):
-    """An order to ask whether OCSP says `serial` of `issuer` is revoked, as CRL `crl_number` does since `published_at`.
-
-    `request_id` is the request that gave the reason.
-    """
+    """An order to ask whether OCSP says revoked, as the CRL does; `request_id` is the request that gave the reason."""
 
     model_config = ConfigDict(frozen=True)
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial")

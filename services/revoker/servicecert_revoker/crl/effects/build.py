@@ -50,10 +50,7 @@ class CrlBuilder:
     files: CrlFiles
 
     async def build(self, orders: Sequence[PublishOrder]) -> list[CheckedCrl]:
-        """Return the CRLs that the orders need, checked one by one and together, the full one last.
-
-        Raises GateFailed, OSError, KeyUnavailable.
-        """
+        """Return the checked CRLs for the orders, the full one last. Raises GateFailed, OSError, KeyUnavailable."""
         ordered = {octets(order.serial): order.partition for order in orders if order.serial is not None}
         recorded = await self.store.recorded(self.published)
         async with self.store.listing(ordered) as listing:

@@ -1,7 +1,6 @@
 """Publishes the roots' CRLs, which ceremonies make (D7): at the start, every half minute and with scheduled CRLs.
 
-A root's CRL that fails a check or cannot be published leaves the old one in place, is logged and counted, and delays no
-CRL of an issuing CA.
+A root's CRL that fails leaves the old one in place, is logged and counted, and delays no CRL of an issuing CA.
 """
 
 import asyncio
@@ -38,8 +37,7 @@ _EVERY_SECONDS = 30.0
 class RootCrls:
     """Copies the roots' CRLs from the authority's folder to the folder that is served, and to the publishers.
 
-    `_undelivered` are the roots whose CRL may not have reached every publisher, `_file_states` the last seen states of
-    the authority's files.
+    `_undelivered`: roots whose CRL may be missing at a publisher; `_file_states`: the authority's files as last seen.
     """
 
     authority: Authority
@@ -57,7 +55,7 @@ class RootCrls:
         for root in self.authority.roots.values():
             self._undelivered.add(root.id)
             self._file_states[root.id] = await asyncio.to_thread(self._file_state, root.id)
-            await self._report_fault(root, self._copy_newer)
+            await self._report_fault(root, lambda root: asyncio.to_thread(self._copy_if_newer, root))
             await self._warn(root)
 
     @asynccontextmanager
@@ -101,7 +99,7 @@ class RootCrls:
 
         return both
 
-    async def _report_fault(self, root: IssuerInfo, act: Callable[[IssuerInfo], Awaitable[None]]) -> None:
+    async def _report_fault(self, root: IssuerInfo, act: Callable[[IssuerInfo], Awaitable[object]]) -> None:
         """Run it, one at a time, and log why a CRL is not published."""
         try:
             async with self._lock:
@@ -117,9 +115,6 @@ class RootCrls:
             log.warning("%s has no CRL: make one with `servicecert ca root crl` and carry it to crls/.", root.id)
         elif left is not None:
             log.error("alarm: the CRL of %s is good for %d days: make the next one in a ceremony", root.id, left)
-
-    async def _copy_newer(self, root: IssuerInfo) -> None:
-        await asyncio.to_thread(self._copy_if_newer, root)
 
     async def _publish(self, root: IssuerInfo) -> None:
         """Copy a newer CRL if there is one, and deliver the published one everywhere."""

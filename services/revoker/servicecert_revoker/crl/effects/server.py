@@ -42,10 +42,10 @@ async def serve(
 ) -> AsyncIterator[str]:
     """Serve the folder until the context ends, and yield the address, `http://host:port`, without a final slash.
 
-    It answers GET and HEAD of `/<issuer>.crl`, `/<issuer>.<partition>.crl` and `/<issuer>.cer`, with ETag and, once it
-    is unambiguous, Last-Modified; else 404. It closes a connection too many at once, one without a complete request
-    soon after `patience_seconds`, and one that has not read its file after `download_seconds`. Port 0 takes a free
-    one. Raises OSError where the address is in use or not this machine's.
+    GET and HEAD of `/<issuer>.crl`, `/<issuer>.<partition>.crl` and `/<issuer>.cer`, with ETag and, once unambiguous,
+    Last-Modified. A connection too many is closed at once, one without a complete request after `patience_seconds`,
+    and one that has not read its file after `download_seconds`. Port 0 takes a free one. Raises OSError where the
+    address is in use or not this machine's.
     """
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:

@@ -118,10 +118,7 @@ class CrlStore:
         await self.connection.fetchval("select 1")
 
     async def record(self, crls: Sequence[tuple[PublishedCrl, int]], published_at: datetime) -> None:
-        """Store the CRLs of a pass, each with the sum of its serial numbers.
-
-        Raises asyncpg's CheckViolationError if a later one is stored already.
-        """
+        """Store a pass's CRLs, each with its sum of serial numbers. Raises CheckViolationError after a later one."""
         first = crls[0][0]
         await self.connection.execute(
             QUERIES["record"],

@@ -27,7 +27,7 @@ MISSING_AGAIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
-class PendingRequest:
+class KeyRequest:
     """A request as it is published. A repeat with the same id is harmless."""
 
     id: UUID
@@ -40,7 +40,7 @@ class _Enrolled:
     """One environment's keys: the newest, and the previous one, which serves until the newest is certified."""
 
     keys: dict[str, ResponderKey] = field(default_factory=dict)
-    asked: PendingRequest | None = None
+    asked: KeyRequest | None = None
     published_at: datetime | None = None
     certified: set[str] = field(default_factory=set)
     renew_at: datetime | None = None
@@ -56,36 +56,32 @@ class Enrolment:
     def __init__(self) -> None:
         self._of = {environment: _Enrolled() for environment in ResponderEnvironment}
 
-    def due(self, now: datetime, issuers: Iterable[str]) -> list[PendingRequest]:
+    def due(self, now: datetime, issuers: Iterable[str]) -> list[KeyRequest]:
         """Return the requests to be published now. `issuers` are the CAs with unexpired certificates."""
         ids = set(issuers)
         return [asked for environment, of in self._of.items() if (asked := self._due(environment, of, now, ids))]
 
-    def _due(
-        self, environment: ResponderEnvironment, of: _Enrolled, now: datetime, issuers: set[str]
-    ) -> PendingRequest | None:
+    def _due(self, environment: ResponderEnvironment, of: _Enrolled, now: datetime, ids: set[str]) -> KeyRequest | None:
         if (
             of.asked is None
             or (of.renew_at is not None and now >= of.renew_at)
-            or self._misses(environment, of, now, issuers)
+            or self._misses(environment, of, now, ids)
         ):
             key = ResponderKey.draw()
             digest = spki_sha256(key.spki)
             request = b64encode(key.request()).decode()
             of.keys = {**dict(list(of.keys.items())[-1:]), digest: key}
             data = ResponderRequested(environment=environment, key_sha256=digest, request=request)
-            of.asked, of.published_at, of.renew_at, of.certified = PendingRequest(uuid4(), now, data), None, None, set()
+            of.asked, of.published_at, of.renew_at, of.certified = KeyRequest(uuid4(), now, data), None, None, set()
         if of.certified or (of.published_at is not None and now < of.published_at + ASK_AGAIN):
             return None
         of.published_at = now
         return of.asked
 
-    def _misses(self, environment: ResponderEnvironment, of: _Enrolled, now: datetime, issuers: set[str]) -> bool:
+    def _misses(self, environment: ResponderEnvironment, of: _Enrolled, now: datetime, ids: set[str]) -> bool:
         """Return whether a CA of the environment has not certified the newest key for a long time: it is a new CA."""
         assert of.asked is not None
-        ours = {
-            issuer for issuer in issuers if issuer.startswith("test-") is (environment is ResponderEnvironment.TEST)
-        }
+        ours = {it for it in ids if it.startswith("test-") is (environment is ResponderEnvironment.TEST)}
         return bool(of.certified) and not ours <= of.certified and now >= of.asked.at + MISSING_AGAIN
 
     def accept(self, event: ResponderCertified, now: datetime) -> tuple[IssuerInfo, Signer] | None:

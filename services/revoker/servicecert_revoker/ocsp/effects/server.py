@@ -42,9 +42,8 @@ async def serve(
 ) -> AsyncIterator[str]:
     """Serve until the context ends, and yield the address, `http://host:port`.
 
-    Any number of processes may serve at one port: the system distributes the connections. A connection too many is
-    closed at once, and one without a complete request soon after `patience_seconds`. Raises OSError where the address
-    is in use or not this machine's.
+    Any number of processes may serve at one port. A connection too many is closed at once, and one without a complete
+    request soon after `patience_seconds`. Raises OSError where the address is in use or not this machine's.
     """
     server = Admission(Handler(respond, clock, cache_seconds), most_connections)
     async with serving(server, host, port, patience_seconds, reuse_port=True) as address:

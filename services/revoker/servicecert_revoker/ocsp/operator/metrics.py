@@ -22,14 +22,10 @@ class Metrics:
         self.signed = Gauge("servicecert_ocsp_signed", "Answers signed since the start.", registry=self.registry)
         self.kept = Gauge("servicecert_ocsp_kept", "Signed answers in the cache.", registry=self.registry)
         self.oldest = Gauge(
-            "servicecert_ocsp_oldest_answer_seconds",
-            "Age of the oldest answer in the cache.",
-            registry=self.registry,
+            "servicecert_ocsp_oldest_answer_seconds", "Age of the oldest answer in the cache.", registry=self.registry
         )
         self.feed = Gauge(
-            "servicecert_ocsp_feed_age_seconds",
-            "Time since the standings were last caught up.",
-            registry=self.registry,
+            "servicecert_ocsp_feed_age_seconds", "Time since the standings were last caught up.", registry=self.registry
         )
         self.faulty = Gauge(
             "servicecert_ocsp_faulty_records", "Records that are no valid events.", registry=self.registry
