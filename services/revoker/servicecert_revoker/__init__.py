@@ -1,1 +1,1 @@
-"""The revoker: a request in, an entry on a published CRL out, and only then the word "revoked" (I7)."""
+"""The revoker: a request in, a published CRL out, and only then is the certificate reported as revoked (I7)."""

@@ -7,5 +7,5 @@ from . import service
 
 
 def app() -> FastStream:
-    """Return the application that the environment describes: one subscriber, whose handler is the way into turns (see `worker/`)."""
+    """Return the application that the environment describes. Its one subscriber feeds turns (see `worker/`)."""
     return application(service)

@@ -1,4 +1,4 @@
-"""The revoker as a value: its parts put together, and nothing else."""
+"""Builds the revoker from its parts."""
 
 import asyncio
 import logging
@@ -44,9 +44,9 @@ NAME = "revoker"
 MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
 READS = (REVOCATIONS, CERTIFICATES, OCSP_RESPONDERS)
 
-# One pass serves all orders that wait for it; orders for other CAs do not wait for its end.
+# One pass serves all orders that wait for it. Orders for other CAs need not wait.
 _BATCH = 1_000
-_ASKING = 4
+_CONCURRENT = 4
 _FETCH_SECONDS = 10.0
 
 
@@ -54,13 +54,13 @@ _FETCH_SECONDS = 10.0
 async def open_service(
     settings: Settings, pool: "asyncpg.Pool[Any]", clock: Clock = machine_clock
 ) -> AsyncIterator[Service[State, Knowledge]]:
-    """The revoker, with its keys opened and the CAs' certificates published.
+    """Open the CAs' keys, publish the CAs' certificates, and yield the revoker.
 
-    Raises KeyUnavailable, AuthorityMissing, AuthorityDamaged or FolderUnusable, each with one sentence that says the way out.
+    Raises KeyUnavailable, AuthorityMissing, AuthorityDamaged or FolderUnusable; the message tells what to do.
     """
     if settings.ocsp_url is None:
         log.warning(
-            "Revocations are told without asking an OCSP responder: set SERVICECERT_OCSP_URL where certificates name one"
+            "Revocations are not confirmed by OCSP: set SERVICECERT_OCSP_URL if certificates name an OCSP responder"
         )
     authority, keys = await asyncio.to_thread(settings.open_authority)
     files = CrlFiles(settings.crl_dir)
@@ -68,11 +68,11 @@ async def open_service(
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_FETCH_SECONDS)) as session:
         distribution = Distribution(settings.crl_base_url, settings.publishers(), session)
         timing = Timing(settings.interval, settings.validity)
-        press = Press(files, distribution, settings.crl_partitions, timing, pool, clock)
-        tally = Tally([publisher.name for publisher in distribution.publishers])
-        publish = Publish(authority, keys, press, tally)
-        roots = RootCrls(authority, files, distribution, tally, clock)
-        await roots.begin()
+        runner = Press(files, distribution, settings.crl_partitions, timing, pool, clock)
+        stats = Tally([publisher.name for publisher in distribution.publishers])
+        publish = Publish(authority, keys, runner, stats)
+        roots = RootCrls(authority, files, distribution, stats, clock)
+        await roots.start()
         last = last_crls(pool, sorted(authority.issuers), settings.crl_partitions)
         service = Service(
             NAME,
@@ -82,22 +82,21 @@ async def open_service(
             examine=Examine(authority, await asyncio.to_thread(throw_away_keys), os.urandom, clock),
             is_relevant=is_relevant,
             effects={
-                PUBLISH: Effect(PublishOrder, roots.after_each(publish), batch=_BATCH, concurrency=_ASKING),
+                PUBLISH: Effect(
+                    PublishOrder, roots.publish_with_scheduled(publish), batch=_BATCH, concurrency=_CONCURRENT
+                ),
                 CONFIRM: Effect(ConfirmOrder, Confirm(settings.ocsp_url, authority, session, clock)),
                 CASCADE: Effect(CascadeOrder, Cascade(pool, settings.cascade_most, clock)),
                 ALARM: Effect(Late, alarm),
                 CERTIFY: Effect(CertifyOrder, Certify(authority, keys)),
             },
             initial_deadlines=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers)),
-            gauges=(
-                *gauges((last, roots.in_force), tally, clock),
-                *open_gauges(pool, clock),
-            ),
+            gauges=(*gauges((last, roots.in_force), stats, clock), *open_gauges(pool, clock)),
             audited=authority.audited,
             prepare=prepare,
             snapshot=TopicSnapshot(topics=(ACCOUNTS,), empty=NOTHING_KNOWN, apply=apply),
         )
-        async with roots.watched():
+        async with roots.watching():
             yield service
 
 

@@ -1,4 +1,4 @@
-"""What an operator tells the revoker, by environment variables. Their names are given as aliases."""
+"""The revoker's settings, from environment variables that are named by the aliases."""
 
 import shlex
 from datetime import timedelta
@@ -15,7 +15,7 @@ from .crl.settings import S3Settings
 class Settings(SigningSettings, S3Settings):
     """`crl_dir` is the folder that is served at `crl_base_url`.
 
-    A CRL is planned every `crl_interval_hours` and says that the next one comes within `crl_validity_hours`.
+    CRLs are scheduled every `crl_interval_hours`; their next update is `crl_validity_hours` ahead.
     """
 
     crl_dir: Annotated[
@@ -27,7 +27,7 @@ class Settings(SigningSettings, S3Settings):
             alias="SERVICECERT_CRL_INTERVAL_HOURS",
             ge=1,
             le=24 * 7,
-            description="hours between planned CRLs; a revocation publishes one at once",
+            description="hours between scheduled CRLs; a revocation publishes one at once",
         ),
     ] = 24
     crl_validity_hours: Annotated[
@@ -46,7 +46,7 @@ class Settings(SigningSettings, S3Settings):
             alias="SERVICECERT_CASCADE_MOST",
             ge=0,
             le=1_000,
-            description="how many other certificates of an exposed key are revoked at once; more wait for an operator",
+            description="how many other certificates of an exposed key are revoked without an operator's confirmation",
         ),
     ] = 20
 
@@ -54,14 +54,14 @@ class Settings(SigningSettings, S3Settings):
         str | None,
         Field(
             alias="SERVICECERT_CRL_PUBLISH_COMMAND",
-            description="a command that is given the path of each published CRL, without a shell, such as rsync to another machine",
+            description="a command that gets the path of each published CRL, without a shell, such as rsync",
         ),
     ] = None
 
     @field_validator("crl_publish_command")
     @classmethod
     def _command(cls, command: str | None) -> str | None:
-        """Words in the quotes of a shell, and no more of a shell."""
+        """Accept words in a shell's quotes; nothing else of a shell works."""
         try:
             words = shlex.split(command or "")
         except ValueError:
@@ -72,17 +72,17 @@ class Settings(SigningSettings, S3Settings):
 
     @field_validator("crl_validity_hours")
     @classmethod
-    def _generous(cls, validity: int, info: ValidationInfo) -> int:
-        """A CRL that ends before the next one can have failed once stops whoever checks it (D7)."""
+    def _outlives_one_failure(cls, validity: int, info: ValidationInfo) -> int:
+        """Refuse a CRL that could expire after one failed pass: relying parties would stop (D7)."""
         if validity < 2 * (interval := info.data.get("crl_interval_hours", 0)):
             raise ValueError(f"give at least {2 * interval}, twice SERVICECERT_CRL_INTERVAL_HOURS, or lower that one")
         return validity
 
     def publishers(self) -> tuple[Publisher, ...]:
-        """Where CRLs go beside the folder."""
+        """Return the places that CRLs are copied to from the folder."""
         command = shlex.split(self.crl_publish_command or "")
-        found = (self.s3_publisher, CommandPublisher(tuple(command)) if command else None)
-        return tuple(publisher for publisher in found if publisher is not None)
+        publishers = (self.s3_publisher, CommandPublisher(tuple(command)) if command else None)
+        return tuple(publisher for publisher in publishers if publisher is not None)
 
     @property
     def interval(self) -> timedelta:

@@ -33,9 +33,10 @@ class Quiet(WSGIRequestHandler):
 
 @dataclass
 class Gateway:
-    """What stands between. A `fault` is answered in the storage's place; with `hides` there are no buckets; with `ends` its answers stop half-way.
+    """A gateway to the storage. It answers a `fault` itself, hides buckets with `hides`, cuts answers with `ends`.
 
-    `before` is called once, before the next put; `keeps` is how much of what is uploaded arrives; without `conditional` it knows no conditions.
+    `before` is called once before the next put; the share `keeps` of an upload arrives; without `conditional` it
+    supports no conditions.
     """
 
     storage: Answer
@@ -48,7 +49,7 @@ class Gateway:
     answered: list[tuple[str, int]] = field(default_factory=list)
 
     def heal(self) -> None:
-        """As it was at first."""
+        """Reset all faults."""
         self.__init__(self.storage)  # type: ignore[misc]
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:

@@ -239,7 +239,7 @@ async def publish(
     pool: Pool, files: CrlFiles, clock: Clock, authority: Authority, ca_keys: Mapping[str, SigningKey]
 ) -> AsyncIterator[Publish]:
     async with serve(files.folder, "127.0.0.1", 0) as base, aiohttp.ClientSession() as session:
-        press = Press(
+        runner = Press(
             files=files,
             distribution=Distribution(base, (), session),
             partitions=3,
@@ -247,7 +247,7 @@ async def publish(
             pool=pool,
             clock=clock,
         )
-        yield Publish(authority, ca_keys, press, Tally())
+        yield Publish(authority, ca_keys, runner, Tally())
 
 
 @pytest.fixture
@@ -302,7 +302,7 @@ def member(
 
 
 def opened(account: str = "account-1") -> Change:
-    """That an account was opened for an organisation, two hours before the certificate was issued; its opener is nobody else's user."""
+    """An account that was opened two hours before the certificate was issued, by a user of its own."""
     actor = Actor(user_id="opener", account_id=account, assurance=Assurance.HIGH, role=Role.COLLEAGUE)
     data = AccountOpened(
         account_id=account, actor=actor, business_id="9900058-7", organisation_name="Onnelan VI apteekki"

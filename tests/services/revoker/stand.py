@@ -1,4 +1,4 @@
-"""A revoker without Kafka and without CRLs: its turns on a real database, its acts when a test says so. A new stand on the same database is a restart."""
+"""A revoker without Kafka and CRLs: turns on a real database, acts on demand. A new stand on it is a restart."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Pool: TypeAlias = "asyncpg.Pool[Any]"
 
 @dataclass
 class Stand:
-    """`now` is the revoker's clock, `tasks` the acts that are decided and not done yet, `read` how far the outbox was heard."""
+    """`now` is the revoker's clock, `tasks` the acts that are still to do, `read` the last outbox row that was seen."""
 
     pool: Pool
     known: Knowledge
@@ -76,7 +76,7 @@ class Stand:
         self.tasks += outcome.tasks
 
     async def _settle(self) -> None:
-        """What a turn intended whose answer was lost is adopted by whoever comes next."""
+        """Do nothing: the next revoker adopts the intents of a turn whose answer was lost."""
 
     async def _publish(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
         self.number += 1
@@ -107,7 +107,7 @@ class Stand:
         return [Done(Confirmed(**task.data.model_dump(), confirmed_at=self.now)) for task in tasks]
 
     async def happen(self, *happened: EventData | Event | Due | Result) -> None:
-        """Takes a turn over all of it."""
+        """Run a turn over all of it."""
         for each in happened:
             if isinstance(each, Result):
                 self.loop.give_result(each)
@@ -121,7 +121,7 @@ class Stand:
         return Arrival(Record(made.topic, 0, 0, made.key, made.headers, made.value, event.time), event)
 
     async def act(self) -> None:
-        """Does what is to be done, until nothing is."""
+        """Run the effects of all tasks, until none are left."""
         while self.tasks:
             tasks, self.tasks = self.tasks, []
             for task in tasks:
@@ -129,32 +129,32 @@ class Stand:
                 assert isinstance(outcome, Done)
                 await self.happen(Result(task.id, task.key, task.kind, outcome.data))
 
-    async def hear(self) -> list[EventData]:
-        """The events that were decided since, in order; those for the revoker itself come back to it, as from their topic."""
+    async def read_outbox(self) -> list[EventData]:
+        """Return the new events, in order; those for the revoker itself are fed back, as by their topic."""
         rows = await self.pool.fetch(
             "select id, event_id, type, payload, topic, at from outbox where id > $1 order by id", self.read
         )
-        told = []
+        events = []
         for row in rows:
             self.read = row["id"]
             data = EVENTS[row["type"]].model_validate_json(row["payload"])
-            told.append(data)
+            events.append(data)
             if row["topic"] == REVOCATIONS.name:
                 await self.happen(Event(row["event_id"], data.key(), data, row["at"]))
-        return told
+        return events
 
     async def settled(self) -> list[EventData]:
-        """Everything that follows, acts included; answers all events that were decided."""
-        told: list[EventData] = []
+        """Run everything that follows, acts included, and return all events."""
+        events: list[EventData] = []
         while True:
             await self.act()
-            heard = await self.hear()
-            told += heard
-            if not heard and not self.tasks:
-                return told
+            new = await self.read_outbox()
+            events += new
+            if not new and not self.tasks:
+                return events
 
     async def wake(self) -> int:
-        """The deadlines that are due come to pass. Answers how many."""
+        """Fire the deadlines that are due, and return their number."""
         rows = await self.pool.fetch("select id, key, kind, at from deadlines where at <= $1 order by at", self.now)
         if rows:
             await self.happen(*(Due(row["id"], row["key"], row["kind"], row["at"]) for row in rows))
@@ -165,8 +165,8 @@ class Stand:
         return {row["standing"]: row["cases"] for row in rows}
 
     async def parked(self) -> int:
-        found: int = await self.pool.fetchval("select count(*) from parked")
-        return found
+        count: int = await self.pool.fetchval("select count(*) from parked")
+        return count
 
 
 def another(issued: CertificateIssued, number: int, **changes: Any) -> CertificateIssued:
@@ -181,7 +181,7 @@ def renewed(stand: Stand, **changes: Any) -> Stand:
 
 
 class _NoSource:
-    """Nothing comes from topics."""
+    """A source without records."""
 
     def take(self, _: int) -> list[Record]:
         return []

@@ -1,4 +1,4 @@
-"""What a responder says of certificates, for how long, and what it signs anew (D8, I7)."""
+"""What a responder answers, for how long, and what it signs again (D8, I7)."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -141,9 +141,9 @@ def test_D8_what_is_not_known_any_more_is_not_said_and_a_revocation_is_for_ever(
     over = NOW + 4 * HOUR
     assert responder.answer(good, over) is TRY_LATER
     assert responder.answer(good, over + HOUR) is TRY_LATER
-    said = responder.answer(bad, over)
-    assert said.kind is Kind.REVOKED
-    assert said.this_update == over.replace(microsecond=0)
+    answer = responder.answer(bad, over)
+    assert answer.kind is Kind.REVOKED
+    assert answer.this_update == over.replace(microsecond=0)
     responder.moment = over
     assert responder.answer(good, over).kind is Kind.GOOD
 
@@ -185,8 +185,8 @@ def test_D8_a_revocation_without_details_counts_from_when_it_was_said() -> None:
     standings = Standings()
     bare = revoked(GOOD, NOW).model_copy(update={"reason": None, "revoked_at": None})
     assert standings.take(bare, NOW)
-    found = standings.of("test-ec", GOOD)
-    assert (found.reason, found.revoked_at) == (None, NOW)
+    status = standings.of("test-ec", GOOD)
+    assert (status.reason, status.revoked_at) == (None, NOW)
 
 
 def test_D8_a_ca_all_of_whose_certificates_expired_is_not_asked_to_certify_a_responder() -> None:

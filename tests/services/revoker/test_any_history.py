@@ -26,7 +26,7 @@ Register = Callable[..., Awaitable[Task]]
 NOW = datetime(2026, 11, 24, 10, 2, 3, tzinfo=UTC)
 PARTITIONS = 3
 
-# A revocation of a certificate, or the void of one that may have been signed, that lives so many hours more; a pass with what was ordered; a scheduled one; hours that go by; a death in a pass.
+# A revocation or a void certificate that expires in so many hours; a pass; a scheduled one; time; a crash in a pass.
 steps = st.one_of(
     st.tuples(st.sampled_from(["revoke", "void"]), st.integers(1, 90)),
     st.tuples(st.just("publish"), st.just(0)),
@@ -46,7 +46,7 @@ class Model:
 
     expiry: dict[int, datetime] = field(default_factory=dict)
     asked: dict[int, Task] = field(default_factory=dict)
-    told: set[int] = field(default_factory=set)
+    reported: set[int] = field(default_factory=set)
     last_schedule: datetime = datetime(2000, 1, 1, tzinfo=UTC)
     numbers: dict[int, int] = field(default_factory=dict)
 
@@ -66,7 +66,7 @@ def read(files: CrlFiles, partition: int) -> tuple[int, set[int]] | None:
 class History:
     def __init__(self, publish: Publish, register: Register, clock: Any) -> None:
         self.publish, self.register, self.clock = publish, register, clock
-        self.files, self.model, self.drawn = publish.press.files, Model(), 0
+        self.files, self.model, self.drawn = publish.runner.files, Model(), 0
 
     async def revoke(self, hours: int, *, void: bool) -> None:
         self.drawn += 1
@@ -88,11 +88,11 @@ class History:
         assert all(isinstance(it, Done) for it in outcomes), outcomes
         expected = self.model.listed(self.model.asked)
         for partition in range(PARTITIONS + 1):
-            found = read(self.files, partition)
-            assert found is not None
+            published = read(self.files, partition)
+            assert published is not None
             own = {it for it in expected if partition in (FULL, partition_of(it, PARTITIONS))}
-            assert found[1] == own, partition
-        self.model.told |= set(self.model.asked)
+            assert published[1] == own, partition
+        self.model.reported |= set(self.model.asked)
         self.model.asked.clear()
         if scheduled:
             self.model.last_schedule = self.clock.now
@@ -114,22 +114,22 @@ class History:
             except Died:
                 pass
             else:
-                self.model.told |= set(self.model.asked)
+                self.model.reported |= set(self.model.asked)
                 self.model.asked.clear()
             finally:
                 publishers.fetch_back = kept
 
     def check(self) -> None:
-        """I7, I8: who was told is on both lists until its expiry; numbers grow."""
+        """I7, I8: a reported certificate is on both CRLs until it expires; numbers grow."""
         for partition in range(PARTITIONS + 1):
-            found = read(self.files, partition)
-            if found is None:
+            published = read(self.files, partition)
+            if published is None:
                 continue
-            number, serials = found
+            number, serials = published
             assert number >= self.model.numbers.get(partition, 0)
             self.model.numbers[partition] = number
-            told = {it for it in self.model.told if partition in (FULL, partition_of(it, PARTITIONS))}
-            assert {it for it in told if self.model.expiry[it] >= self.clock.now} <= serials
+            reported = {it for it in self.model.reported if partition in (FULL, partition_of(it, PARTITIONS))}
+            assert {it for it in reported if self.model.expiry[it] >= self.clock.now} <= serials
 
 
 async def emptied(pool: Pool, files: CrlFiles) -> None:
@@ -148,7 +148,7 @@ async def emptied(pool: Pool, files: CrlFiles) -> None:
 async def test_I7_I8_D7_crls_are_those_of_a_naive_model(
     publish: Publish, register: Register, clock: Any, pool: Pool, history: list[tuple[str, int]]
 ) -> None:
-    await emptied(pool, publish.press.files)
+    await emptied(pool, publish.runner.files)
     clock.now = NOW
     played = History(publish, register, clock)
     for step, number in history:

@@ -1,4 +1,4 @@
-"""The revoker's handler, from an event to what it publishes and intends: FastStream's test broker, a real database, no Kafka."""
+"""The revoker's handler with FastStream's test broker and a real database: from an event to its outcome."""
 
 import pytest
 from servicecert_revoker import service

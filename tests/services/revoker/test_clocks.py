@@ -1,4 +1,4 @@
-"""D4, E2: the 24 hours of a revocation warn at half and at nine tenths, and their breach is told once, whoever was awake."""
+"""D4, E2: the 24 hours of a revocation warn at half and nine tenths, and alarm once when they are over."""
 
 import logging
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def due(at: datetime) -> Due:
 
 
 @pytest.mark.parametrize(
-    ("now", "told", "next"),
+    ("now", "mark", "next"),
     [
         (HALF - timedelta(seconds=1), None, HALF),
         (HALF, DeadlineMark.HALF, NINE_TENTHS),
@@ -43,7 +43,7 @@ def test_D4_E2_each_mark_is_told_and_only_the_last_of_those_that_nobody_saw(
     registered: Registered,
     kind: type[Registered | Listed],
     now: datetime,
-    told: DeadlineMark | None,
+    mark: DeadlineMark | None,
     next: datetime | None,
 ) -> None:
     status = kind(registered.certificate, registered.revocation)
@@ -51,12 +51,12 @@ def test_D4_E2_each_mark_is_told_and_only_the_last_of_those_that_nobody_saw(
     assert decision.state is status
     warned = (
         ()
-        if told is None
-        else (DeadlineWarned(case_id=CASE, kind=DeadlineKind.REVOCATION, mark=told, since=SENT_AT, until=PASSED),)
+        if mark is None
+        else (DeadlineWarned(case_id=CASE, kind=DeadlineKind.REVOCATION, mark=mark, since=SENT_AT, until=PASSED),)
     )
     assert decision.events == warned
     assert decision.deadlines == (() if next is None else (Deadline(CLOCK, next),))
-    assert [intent.kind for intent in decision.intents] == (["alarm"] if told is DeadlineMark.PASSED else [])
+    assert [intent.kind for intent in decision.intents] == (["alarm"] if mark is DeadlineMark.PASSED else [])
 
 
 def test_D4_clock_of_what_is_not_to_be_revoked_or_is_revoked_tells_nothing(
@@ -75,7 +75,7 @@ def test_D4_request_that_comes_late_has_less_time_and_an_exposed_key_no_more(
 ) -> None:
     late = SENT_AT + 20 * HOUR
     first = decide(Valid(certificate), event(requested(), late), known, late)
-    assert first.deadlines == (Deadline(CLOCK, HALF),), "it is looked at once, and tells what is gone"
+    assert first.deadlines == (Deadline(CLOCK, HALF),), "it is checked at once, and warns of the time that has passed"
     worse = decide(first.state, event(requested(reason=RevocationReason.KEY_EXPOSED), late), known, late)
     assert worse.deadlines == (), "the clock goes on as it was"
 
@@ -86,7 +86,7 @@ async def test_D4_E2_breach_is_told_once_by_several_revokers_and_after_all_were_
     one = Stand(pool, known, now=NOW)
     await one.happen(Event(uuid4(), issued.key(), issued, SENT_AT - HOUR))
     await one.happen(Event(uuid4(), str(CASE), requested(), SENT_AT))
-    await one.hear()
+    await one.read_outbox()
     read = {gauge.name: gauge.read for gauge in open_gauges(pool, lambda: PASSED + HOUR)}
     assert await read["servicecert_revocations"]() == {"open": 1, "late": 1}
     assert await read["servicecert_revocation_oldest_seconds"]() == {"revoker": 25 * 3600}
@@ -99,9 +99,11 @@ async def test_D4_E2_breach_is_told_once_by_several_revokers_and_after_all_were_
         for other in others:
             alarms = [task for task in other.tasks if task.kind == "alarm"]
             await other.service.effects["alarm"].do(alarms)
-    assert [each.mark for each in await others[0].hear() if isinstance(each, DeadlineWarned)] == [DeadlineMark.PASSED]
-    assert caplog.text.count("is not known to the world") == 1
-    # Once the world knows, the clock stands still.
+    assert [each.mark for each in await others[0].read_outbox() if isinstance(each, DeadlineWarned)] == [
+        DeadlineMark.PASSED
+    ]
+    assert caplog.text.count("relying parties cannot see it") == 1
+    # Once relying parties can see it, the clock stops.
     await one.settled()
     assert await one.standings() == {"revoked": 1}
     assert await pool.fetchval("select count(*) from deadlines") == 0

@@ -1,4 +1,4 @@
-"""D6: a key that is exposed takes all its certificates with it, those that are issued at the same moment too, unless they are too many to be right."""
+"""D6: an exposed key revokes all its certificates, also one issued at the same moment, unless there are too many."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from servicecert_revoker.domain.decide import decide
 from servicecert_revoker.domain.knowledge import Knowledge
-from servicecert_revoker.domain.requests import CascadeFound, Item, following, found
+from servicecert_revoker.domain.requests import CascadeFound, Item, cascade_requests, cascade_result
 from servicecert_revoker.domain.status import Registered
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.compromise import KeyCompromised
@@ -41,9 +41,11 @@ def stand(pool, known: Knowledge) -> Stand:
 
 def test_D6_beyond_the_maximum_nothing_is_ordered_and_an_order_repeats_its_ids() -> None:
     items = tuple(Item(UUID(int=number), "account-1", f"{number:02x}") for number in range(3))
-    assert found(KEY, items, 3) == CascadeFound(key_sha256=KEY, others=items)
-    assert found(KEY, items, 2) == CascadeFound(key_sha256=KEY, stopped=True)
-    first, again = (following(KEY, found(KEY, items, 3).others, NOW + timedelta(hours=hours)) for hours in (0, 1))
+    assert cascade_result(KEY, items, 3) == CascadeFound(key_sha256=KEY, others=items)
+    assert cascade_result(KEY, items, 2) == CascadeFound(key_sha256=KEY, stopped=True)
+    first, again = (
+        cascade_requests(KEY, cascade_result(KEY, items, 3).others, NOW + timedelta(hours=hours)) for hours in (0, 1)
+    )
     assert [each.request_id for each in first] == [each.request_id for each in again]
     assert len({each.request_id for each in first}) == 3
 
@@ -57,14 +59,14 @@ async def test_D6_every_other_valid_certificate_of_an_exposed_key_is_revoked(
     expired = another(issued, 6, not_after=NOW - timedelta(days=1))
     await stand.happen(*same, theirs, free, expired)
     await stand.happen(exposed(requested, same[0]))
-    told = await stand.settled()
-    assert [each.key_sha256 for each in told if isinstance(each, KeyCompromised)] == [KEY]
-    revoked = [each for each in told if isinstance(each, CertificateRevoked)]
+    events = await stand.settled()
+    assert [each.key_sha256 for each in events if isinstance(each, KeyCompromised)] == [KEY]
+    revoked = [each for each in events if isinstance(each, CertificateRevoked)]
     assert {each.case_id for each in revoked} == {each.case_id for each in (*same, theirs)}
     assert {each.reason for each in revoked} == {RevocationReason.KEY_EXPOSED}
     assert len(revoked) == 4
     assert await stand.standings() == {"valid": 2, "revoked": 4}
-    assert not [each for each in told if isinstance(each, RevocationRefused)]
+    assert not [each for each in events if isinstance(each, RevocationRefused)]
     await stand.happen(exposed(requested, same[1]))
     again = await stand.settled()
     assert not [each for each in again if isinstance(each, KeyCompromised | CertificateRevoked)], "once is enough"
@@ -80,8 +82,8 @@ async def test_D6_certificate_that_is_issued_later_with_an_exposed_key_is_revoke
     await stand.settled()
     stand.now += timedelta(hours=1)
     await stand.happen(later, outlived)
-    told = [each for each in await stand.settled() if isinstance(each, CertificateRevoked)]
-    assert [(each.case_id, each.reason) for each in told] == [(later.case_id, RevocationReason.KEY_EXPOSED)]
+    events = [each for each in await stand.settled() if isinstance(each, CertificateRevoked)]
+    assert [(each.case_id, each.reason) for each in events] == [(later.case_id, RevocationReason.KEY_EXPOSED)]
     assert await stand.standings() == {"revoked": 2, "valid": 1}
 
 
@@ -101,13 +103,13 @@ async def test_D6_exposed_key_of_an_expired_certificate_takes_those_that_are_val
     if order == "at once":
         await asyncio.gather(stand.act(), other.happen(renewal))
         stand.tasks += other.tasks
-    told = await stand.settled()
+    events = await stand.settled()
     if order == "exposed first":
         await stand.happen(renewal)
-        told += await stand.settled()
-    assert [each.code for each in told if isinstance(each, RevocationRefused)] == ["certificate-expired"]
-    assert {each.key_sha256 for each in told if isinstance(each, KeyCompromised)} == {KEY}
-    revoked = [each for each in told if isinstance(each, CertificateRevoked)]
+        events += await stand.settled()
+    assert [each.code for each in events if isinstance(each, RevocationRefused)] == ["certificate-expired"]
+    assert {each.key_sha256 for each in events if isinstance(each, KeyCompromised)} == {KEY}
+    revoked = [each for each in events if isinstance(each, CertificateRevoked)]
     assert [(each.case_id, each.reason) for each in revoked] == [(renewal.case_id, RevocationReason.KEY_EXPOSED)]
     assert await stand.standings() == {"valid": 1, "revoked": 1}
     await stand.happen(exposed(requested, expired).model_copy(update={"request_id": uuid4()}))
@@ -149,7 +151,7 @@ async def test_D6_too_many_others_wait_for_an_operator(
         # The act is done again by another revoker: it stops at the same proposal.
         await stand.service.effects["cascade"].do([task for task in stand.tasks if task.kind == "cascade"])
     assert await stand.standings() == {"valid": 4, "revoked": 1}
-    assert caplog.text.count("too many to revoke unseen") == 1
+    assert caplog.text.count("too many to revoke without an operator") == 1
     (waiting,) = await stand.pool.fetch("select id, kind, key_sha256, total, confirmed_by from proposals")
     assert (waiting["kind"], waiting["key_sha256"], waiting["total"], waiting["confirmed_by"]) == (
         "cascade",

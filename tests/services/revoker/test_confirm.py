@@ -1,4 +1,4 @@
-"""Asking OCSP whether it says revoked, before anybody is told (I7, D5)."""
+"""Asking OCSP whether it says revoked, before anybody is notified (I7, D5)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -71,7 +71,7 @@ async def test_I7_a_responder_that_is_away_is_asked_again_at_growing_intervals_a
         *[timedelta(seconds=10)] * 3,
     ]
     assert "SERVICECERT_OCSP_URL" in outcomes[0].reason
-    assert len([line for line in caplog.messages if "not told to anybody" in line]) == 1
+    assert len([line for line in caplog.messages if "so nobody is notified" in line]) == 1
 
 
 async def test_without_a_responder_nobody_is_asked(authority: Authority) -> None:

@@ -1,4 +1,4 @@
-"""CRL numbers only grow, whoever publishes and whatever dies (D7, I8)."""
+"""CRL numbers only grow, with several revokers and after crashes (D7, I8)."""
 
 import asyncio
 import shutil
@@ -43,9 +43,9 @@ def crl_in(files: CrlFiles, issuer: str = "test-ec") -> x509.CertificateRevocati
 
 
 def number_in(files: CrlFiles) -> int:
-    shown = files.shown("test-ec", FULL)
-    assert shown is not None
-    return shown.number
+    published = files.published("test-ec", FULL)
+    assert published is not None
+    return published.number
 
 
 def serials(crl: x509.CertificateRevocationList) -> set[int]:

@@ -37,8 +37,10 @@ def test_issued_certificate_becomes_known(
     known: Knowledge, issued: CertificateIssued, certificate: Certificate, event: MakeEvent
 ) -> None:
     decision = decide(None, event(issued, ISSUED_AT), known, NOW)
-    told = StandingChanged(issuer="test-ec", serial=SERIAL, standing=Standing.VALID, not_after=certificate.not_after)
-    assert decision == Decision(Valid(certificate), events=(told,))
+    expected = StandingChanged(
+        issuer="test-ec", serial=SERIAL, standing=Standing.VALID, not_after=certificate.not_after
+    )
+    assert decision == Decision(Valid(certificate), events=(expected,))
 
 
 def test_I3_second_certificate_of_a_case_is_none(
@@ -62,7 +64,7 @@ def test_D4_right_request_is_registered_and_to_be_published(
         due=SENT_AT + timedelta(hours=24),
         revoked_at=NOW,
     )
-    told = RevocationRegistered(
+    expected = RevocationRegistered(
         case_id=request.case_id,
         request_id=request.request_id,
         serial=SERIAL,
@@ -73,7 +75,7 @@ def test_D4_right_request_is_registered_and_to_be_published(
     order = PublishOrder(issuer="test-ec", partition=5, serial=SERIAL, request_id=request.request_id)
     clock = Deadline("revocation-clock", SENT_AT + timedelta(hours=12))
     assert decision == Decision(
-        Registered(certificate, entry), events=(told,), intents=(Intent("publish", order),), deadlines=(clock,)
+        Registered(certificate, entry), events=(expected,), intents=(Intent("publish", order),), deadlines=(clock,)
     )
 
 
@@ -104,7 +106,7 @@ def test_D3_asking_again_is_answered_with_the_first_result(
     again = requested(reason=RevocationReason.PURPOSE_OR_DATA_CHANGED, sent_at=SENT_AT + timedelta(seconds=30))
     decision = decide(final, event(again), known, final.certificate.not_after + timedelta(days=1))
     first = final.revocation
-    told = RevocationRegistered(
+    expected = RevocationRegistered(
         case_id=again.case_id,
         request_id=again.request_id,
         serial=SERIAL,
@@ -113,7 +115,7 @@ def test_D3_asking_again_is_answered_with_the_first_result(
         due=first.due,
     )
     assert decision.state is final
-    assert decision == Decision(final, events=(told,))
+    assert decision == Decision(final, events=(expected,))
 
 
 def test_D3_the_same_request_again_is_nothing_new(
@@ -139,7 +141,7 @@ def test_D3_exposed_key_overrides_a_weaker_reason_once(
     order = PublishOrder(issuer="test-ec", partition=5, serial=SERIAL, request_id=worse.request_id)
     assert decision.state == overridden
     assert decision.intents == (Intent("publish", order), Intent("cascade", CascadeOrder(key_sha256="1" * 64)))
-    assert [told.TYPE for told in decision.events] == [RevocationRegistered.TYPE, KeyCompromised.TYPE]
+    assert [each.TYPE for each in decision.events] == [RevocationRegistered.TYPE, KeyCompromised.TYPE]
     once_more = decide(overridden, event(requested(reason=RevocationReason.KEY_EXPOSED)), known, NOW)
     assert once_more.state is overridden
     assert once_more.intents == ()

@@ -16,9 +16,9 @@ from servicecert_pki.spki import spki_sha256
 from servicecert_revoker.domain.decide import decide, is_relevant
 from servicecert_revoker.domain.examine import LIFE, Examine
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN
-from servicecert_revoker.domain.responders import Certified, Drafted, Refused
+from servicecert_revoker.domain.responders import Certified, Drafted, Rejected
 from servicecert_revoker.effects.certify import Certify
-from servicecert_revoker.ocsp.effects.enrolment import ASK_AGAIN, MISSING_AGAIN, Enrolment, NotOurs
+from servicecert_revoker.ocsp.effects.enrolment import ASK_AGAIN, MISSING_AGAIN, CertificateMismatch, Enrolment
 from servicecert_schemas.responder import ResponderCertified, ResponderEnvironment, ResponderRequested
 from servicecert_worker.decider import Decision, Done, Event, Result, Retry, Task, Unanswerable
 
@@ -41,15 +41,15 @@ async def certificates(requested: ResponderRequested, examine: Examine, certify:
     (event,) = examine([Event(uuid4(), requested.key(), requested, NOW)])
     decision = decide(None, event, NOTHING_KNOWN, NOW)
     assert is_relevant(requested)
-    told: list[Any] = []
+    events: list[Any] = []
     for intent in decision.intents:
         (outcome,) = await certify([Task(uuid4(), requested.key(), intent.kind, intent.data, NOW)])
         assert isinstance(outcome, Done)
-        came = Certified.model_validate_json(outcome.data.model_dump_json())
-        assert came.tbs == intent.data.tbs
-        (said,) = decide(None, Result(uuid4(), requested.key(), intent.kind, came), NOTHING_KNOWN, NOW).events
-        told.append(said)
-    return told
+        certified = Certified.model_validate_json(outcome.data.model_dump_json())
+        assert certified.tbs == intent.data.tbs
+        (answer,) = decide(None, Result(uuid4(), requested.key(), intent.kind, certified), NOTHING_KNOWN, NOW).events
+        events.append(answer)
+    return events
 
 
 async def test_I4_I11_each_ca_of_the_environment_certifies_the_key_and_no_other(
@@ -59,12 +59,12 @@ async def test_I4_I11_each_ca_of_the_environment_certifies_the_key_and_no_other(
     production, test = (asked.data for asked in enrolment.due(NOW, ()))
     assert production.key_sha256 != test.key_sha256
     for requested, environment in ((production, "production"), (test, "test")):
-        told = await certificates(requested, examine, certify)
-        assert {each.issuer for each in told} == {f"{environment}-ec", f"{environment}-rsa"}
-        for each in told:
-            taken = enrolment.take(each, NOW)
-            assert taken is not None
-            issuer, signer = taken
+        events = await certificates(requested, examine, certify)
+        assert {each.issuer for each in events} == {f"{environment}-ec", f"{environment}-rsa"}
+        for each in events:
+            accepted = enrolment.accept(each, NOW)
+            assert accepted is not None
+            issuer, signer = accepted
             assert issuer.id == each.issuer
             assert (signer.not_after, signer.key.spki) == (
                 NOW + LIFE,
@@ -78,8 +78,8 @@ async def test_a_request_is_repeated_until_it_is_answered_under_the_same_id(exam
     assert enrolment.due(NOW + ASK_AGAIN / 2, ()) == []
     assert enrolment.due(NOW + ASK_AGAIN, ()) == first
     for asked in first:
-        for told in await certificates(asked.data, examine, certify):
-            enrolment.take(told, NOW)
+        for events in await certificates(asked.data, examine, certify):
+            enrolment.accept(events, NOW)
     assert enrolment.due(NOW + 2 * ASK_AGAIN, CAS) == []
 
 
@@ -88,15 +88,15 @@ async def test_D8_a_key_is_renewed_at_half_of_its_time_and_serves_until_then(
 ) -> None:
     enrolment = Enrolment()
     old = {asked.data.environment: asked for asked in enrolment.due(NOW, ())}
-    told = [each for asked in old.values() for each in await certificates(asked.data, examine, certify)]
-    for each in told:
-        enrolment.take(each, NOW)
+    events = [each for asked in old.values() for each in await certificates(asked.data, examine, certify)]
+    for each in events:
+        enrolment.accept(each, NOW)
     half = NOW + LIFE / 2
     assert enrolment.due(half - timedelta(seconds=1), CAS) == []
     new = enrolment.due(half, CAS)
     assert {asked.data.environment for asked in new} == set(ResponderEnvironment)
     assert not {asked.data.key_sha256 for asked in new} & {asked.data.key_sha256 for asked in old.values()}
-    assert enrolment.take(told[0], half) is not None
+    assert enrolment.accept(events[0], half) is not None
     again = enrolment.due(half + ASK_AGAIN, CAS)
     assert again == new
 
@@ -104,8 +104,8 @@ async def test_D8_a_key_is_renewed_at_half_of_its_time_and_serves_until_then(
 async def test_D8_a_ca_that_is_new_is_asked_for_soon_but_not_all_the_time(examine: Examine, certify: Certify) -> None:
     enrolment = Enrolment()
     for asked in enrolment.due(NOW, ()):
-        for told in await certificates(asked.data, examine, certify):
-            enrolment.take(told, NOW)
+        for events in await certificates(asked.data, examine, certify):
+            enrolment.accept(events, NOW)
     assert enrolment.due(NOW + MISSING_AGAIN / 2, {*CAS, "test-ec-2"}) == []
     (asked,) = enrolment.due(NOW + MISSING_AGAIN, {*CAS, "test-ec-2"})
     assert asked.data.environment is ResponderEnvironment.TEST
@@ -114,18 +114,18 @@ async def test_D8_a_ca_that_is_new_is_asked_for_soon_but_not_all_the_time(examin
 async def test_D8_what_belongs_to_another_is_not_used(examine: Examine, certify: Certify) -> None:
     enrolment, another = Enrolment(), Enrolment()
     (_, asked), (_, others) = enrolment.due(NOW, ()), another.due(NOW, ())
-    told, *_ = await certificates(asked.data, examine, certify)
+    events, *_ = await certificates(asked.data, examine, certify)
     theirs, *_ = await certificates(others.data, examine, certify)
-    assert enrolment.take(theirs, NOW) is None
-    assert enrolment.take(told, NOW + LIFE) is None
+    assert enrolment.accept(theirs, NOW) is None
+    assert enrolment.accept(events, NOW + LIFE) is None
     for wrong, why in (
-        ({"certificate": theirs.certificate}, "not of its key"),
+        ({"certificate": theirs.certificate}, "not issued for its key"),
         ({"certificate": b64encode(b"none").decode()}, "not signed by"),
         ({"issuer_certificate": b64encode(b"none").decode()}, "cannot be read"),
-        ({"issuer_certificate": told.certificate}, "cannot be read"),
+        ({"issuer_certificate": events.certificate}, "cannot be read"),
     ):
-        with pytest.raises(NotOurs, match=why):
-            enrolment.take(told.model_copy(update=wrong), NOW)
+        with pytest.raises(CertificateMismatch, match=why):
+            enrolment.accept(events.model_copy(update=wrong), NOW)
 
 
 def requested(key: ResponderKey, **changes: object) -> ResponderRequested:
@@ -142,7 +142,7 @@ def test_D8_a_wrong_request_is_parked_for_an_operator(examine: Examine) -> None:
     assert isinstance(examine.facts(requested(key)), Drafted)
     for wrong in (requested(key, request=b64encode(b"none").decode()), requested(key, key_sha256="0" * 64)):
         (event,) = examine([Event(uuid4(), wrong.key(), wrong, NOW)])
-        assert isinstance(event.facts, Refused)
+        assert isinstance(event.facts, Rejected)
         with pytest.raises(Unanswerable):
             decide(None, event, NOTHING_KNOWN, NOW)
     with pytest.raises(TypeError):
@@ -151,7 +151,7 @@ def test_D8_a_wrong_request_is_parked_for_an_operator(examine: Examine) -> None:
 
 def test_D8_without_a_ca_of_the_environment_nothing_is_drafted(examine: Examine) -> None:
     late = replace(examine, clock=lambda: datetime(2100, 1, 1, tzinfo=UTC))
-    assert isinstance(late.facts(requested(ResponderKey.draw())), Refused)
+    assert isinstance(late.facts(requested(ResponderKey.draw())), Rejected)
 
 
 def test_other_events_are_not_examined(examine: Examine) -> None:

@@ -13,8 +13,8 @@ from servicecert_pki.crl import CrlHead, Reason, entry_der
 from servicecert_pki.crl_reading import OCTETS, SerialSet, load, said
 from servicecert_pki.keys import SigningKey
 from servicecert_revoker.crl.domain import gates
-from servicecert_revoker.crl.domain.gates import GateFailed, Meant
-from servicecert_revoker.crl.domain.plan import Placing, Recorded, Shown, Size, placing, wanted
+from servicecert_revoker.crl.domain.gates import Expected, GateFailed
+from servicecert_revoker.crl.domain.plan import CrlVersion, Placement, Recorded, Size, partitions_to_publish, placement
 from servicecert_revoker.crl.domain.publication import PublishOrder
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -29,7 +29,7 @@ def entries(*serials: int, reason: Reason = Reason.KEY_COMPROMISE) -> bytes:
 
 @pytest.fixture(scope="session")
 def build(authority: Authority, ca_keys: Mapping[str, SigningKey]) -> Callable[..., bytes]:
-    """A maker of lists, right ones unless told otherwise."""
+    """A maker of CRLs, valid ones by default."""
 
     def make(
         key: str = "test-ec",
@@ -46,13 +46,13 @@ def build(authority: Authority, ca_keys: Mapping[str, SigningKey]) -> Callable[.
 
 
 @pytest.fixture(scope="session")
-def meant(authority: Authority) -> Meant:
+def expected(authority: Authority) -> Expected:
     return meaning(CrlHead(authority.issuer("test-ec"), 7, NOW, LATER, URL), SERIALS)
 
 
-def meaning(head: CrlHead, serials: tuple[int, ...]) -> Meant:
+def meaning(head: CrlHead, serials: tuple[int, ...]) -> Expected:
     numbers = b"".join(serial.to_bytes(OCTETS, "big") for serial in serials)
-    return Meant(head, len(serials), sha256(entries(*serials)).hexdigest(), sha256(numbers).hexdigest())
+    return Expected(head, len(serials), sha256(entries(*serials)).hexdigest(), sha256(numbers).hexdigest())
 
 
 def stopped_by(act: Callable[[], object]) -> str:
@@ -63,19 +63,19 @@ def stopped_by(act: Callable[[], object]) -> str:
     return failed.value.gate
 
 
-def test_D7_the_list_that_is_meant_passes(build: Callable[..., bytes], meant: Meant) -> None:
-    passed = gates.check(build(), meant, None)
+def test_D7_the_list_that_is_meant_passes(build: Callable[..., bytes], expected: Expected) -> None:
+    passed = gates.check(build(), expected, None)
     assert passed.vanished == ()
     assert (passed.listed.count, passed.listed.total) == (3, sum(SERIALS))
-    assert gates.check(build(), meant, b"garbage") == passed
-    assert gates.check(build(), meant, build(body=entries(5), number=6)) == passed
+    assert gates.check(build(), expected, b"garbage") == passed
+    assert gates.check(build(), expected, build(body=entries(5), number=6)) == passed
 
 
 def test_I7_what_vanished_is_named_whatever_the_order_of_the_published_list(
-    build: Callable[..., bytes], meant: Meant
+    build: Callable[..., bytes], expected: Expected
 ) -> None:
     for old in ((2, 5, 1 << 127), (1 << 127, 5, 2)):
-        assert gates.check(build(), meant, build(body=entries(*old))).vanished == (2, 1 << 127)
+        assert gates.check(build(), expected, build(body=entries(*old))).vanished == (2, 1 << 127)
 
 
 @pytest.mark.parametrize(
@@ -97,39 +97,39 @@ def test_I7_what_vanished_is_named_whatever_the_order_of_the_published_list(
     ],
 )
 def test_D7_each_gate_stops_its_list(
-    build: Callable[..., bytes], meant: Meant, gate: str, changes: Mapping[str, object]
+    build: Callable[..., bytes], expected: Expected, gate: str, changes: Mapping[str, object]
 ) -> None:
-    assert stopped_by(lambda: gates.check(build(**changes), meant, None)) == gate
+    assert stopped_by(lambda: gates.check(build(**changes), expected, None)) == gate
 
 
-def test_D7_what_cannot_be_read_is_stopped(build: Callable[..., bytes], meant: Meant) -> None:
+def test_D7_what_cannot_be_read_is_stopped(build: Callable[..., bytes], expected: Expected) -> None:
     for broken in (b"", build()[:-1], b"\x30\x03\x02\x01\x01"):
-        assert stopped_by(lambda broken=broken: gates.check(broken, meant, None)) == "readable"  # type: ignore[misc]
+        assert stopped_by(lambda broken=broken: gates.check(broken, expected, None)) == "readable"  # type: ignore[misc]
 
 
 def test_D7_entries_out_of_order_or_twice_or_of_other_certificates_are_stopped(
-    build: Callable[..., bytes], meant: Meant
+    build: Callable[..., bytes], expected: Expected
 ) -> None:
     """Also where they are what is stored: the database itself was changed."""
     for serials in (SERIALS[::-1], (5, 5, 6), (4, *SERIALS[1:])):
-        stored = replace(meant, body_sha256=sha256(entries(*serials)).hexdigest())
+        stored = replace(expected, body_sha256=sha256(entries(*serials)).hexdigest())
         crl = build(body=entries(*serials))
         assert stopped_by(lambda crl=crl, stored=stored: gates.check(crl, stored, None)) == "entries"  # type: ignore[misc]
 
 
-def test_D7_unknown_extensions_are_stopped(build: Callable[..., bytes], meant: Meant) -> None:
+def test_D7_unknown_extensions_are_stopped(build: Callable[..., bytes], expected: Expected) -> None:
     found = said(load(build()))
-    gates.check_head(found, meant.head)
+    gates.check_head(found, expected.head)
     others = replace(found, others=frozenset({"1.2.3"}))
-    assert stopped_by(lambda: gates.check_head(others, meant.head)) == "scope"
-    assert stopped_by(lambda: gates.check_head(replace(found, scope_critical=False), meant.head)) == "scope"
+    assert stopped_by(lambda: gates.check_head(others, expected.head)) == "scope"
+    assert stopped_by(lambda: gates.check_head(replace(found, scope_critical=False), expected.head)) == "scope"
 
 
-def test_D7_what_the_linter_finds_is_stopped(meant: Meant) -> None:
+def test_D7_what_the_linter_finds_is_stopped(expected: Expected) -> None:
     wrong = der.sequence(der.integer(5), der.tlv(0x18, b"20261124120000Z"))
-    assert stopped_by(lambda: gates.check_lint(meant.head, memoryview(wrong))) == "lint"
-    gates.check_lint(meant.head, memoryview(entries(*SERIALS)))
-    gates.check_lint(meant.head, memoryview(b""))
+    assert stopped_by(lambda: gates.check_lint(expected.head, memoryview(wrong))) == "lint"
+    gates.check_lint(expected.head, memoryview(entries(*SERIALS)))
+    gates.check_lint(expected.head, memoryview(b""))
 
 
 def test_I8_a_number_that_does_not_grow_is_stopped() -> None:
@@ -139,9 +139,9 @@ def test_I8_a_number_that_does_not_grow_is_stopped() -> None:
 
 
 def test_D7_what_is_asked_for_and_has_no_entry_is_stopped() -> None:
-    gates.check_asked({b"a": 3}, {b"a": 3, b"b": 4})
+    gates.check_ordered({b"a": 3}, {b"a": 3, b"b": 4})
     for revoked in ({}, {b"a": 4}):
-        assert stopped_by(lambda revoked=revoked: gates.check_asked({b"a": 3}, revoked)) == "asked"  # type: ignore[misc]
+        assert stopped_by(lambda revoked=revoked: gates.check_ordered({b"a": 3}, revoked)) == "asked"  # type: ignore[misc]
 
 
 def test_I7_what_vanished_unexpired_is_stopped() -> None:
@@ -162,30 +162,30 @@ def order(partition: int, serial: str | None = "05") -> PublishOrder:
 
 
 def test_D7_a_pass_makes_what_is_asked_for_and_what_lacks_something() -> None:
-    whole = {partition: Shown(7, f"{partition}") for partition in range(6)}
+    whole = {partition: CrlVersion(7, f"{partition}") for partition in range(6)}
     recorded = {partition: Recorded(10, 100, f"{partition}") for partition in range(6)}
     sizes = {partition: Size(10, 490) for partition in range(1, 6)}
-    assert wanted([order(3)], sizes, recorded, whole | {0: None}) == {0, 3}
-    shown = {**whole, 1: None, 2: Shown(7, "another"), 6: Shown(7, "6")}
-    assert wanted([order(3)], sizes | {4: Size(11, 539)}, recorded, shown) == {0, 1, 2, 3, 4, 6}
-    assert wanted([order(3)], {1: Size(10, 490)}, recorded, whole) == {0, 2, 3, 4, 5}
+    assert partitions_to_publish([order(3)], sizes, recorded, whole | {0: None}) == {0, 3}
+    shown = {**whole, 1: None, 2: CrlVersion(7, "another"), 6: CrlVersion(7, "6")}
+    assert partitions_to_publish([order(3)], sizes | {4: Size(11, 539)}, recorded, shown) == {0, 1, 2, 3, 4, 6}
+    assert partitions_to_publish([order(3)], {1: Size(10, 490)}, recorded, whole) == {0, 2, 3, 4, 5}
 
 
 def test_D7_a_scheduled_pass_makes_all() -> None:
-    whole = {partition: Shown(7, f"{partition}") for partition in range(6)}
-    assert wanted([order(3), order(0, None)], {}, {}, whole) == set(range(6))
+    whole = {partition: CrlVersion(7, f"{partition}") for partition in range(6)}
+    assert partitions_to_publish([order(3), order(0, None)], {}, {}, whole) == set(range(6))
 
 
 @pytest.mark.parametrize(
     ("there", "becomes"),
     [
-        (None, Placing.PUT),
-        (Shown(0, "unreadable"), Placing.PUT),
-        (Shown(6, "a"), Placing.PUT),
-        (Shown(7, "a"), Placing.KEPT),
-        (Shown(7, "b"), Placing.LATE),
-        (Shown(8, "a"), Placing.LATE),
+        (None, Placement.PUT),
+        (CrlVersion(0, "unreadable"), Placement.PUT),
+        (CrlVersion(6, "a"), Placement.PUT),
+        (CrlVersion(7, "a"), Placement.KEPT),
+        (CrlVersion(7, "b"), Placement.LATE),
+        (CrlVersion(8, "a"), Placement.LATE),
     ],
 )
-def test_I8_a_number_that_the_world_saw_comes_to_be_no_smaller(there: Shown | None, becomes: Placing) -> None:
-    assert placing(there, Shown(7, "a")) is becomes
+def test_I8_a_number_that_the_world_saw_comes_to_be_no_smaller(there: CrlVersion | None, becomes: Placement) -> None:
+    assert placement(there, CrlVersion(7, "a")) is becomes

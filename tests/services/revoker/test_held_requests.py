@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from servicecert_revoker.domain.decide import State, decide
 from servicecert_revoker.domain.knowledge import Knowledge
-from servicecert_revoker.domain.life import MOST_HELD
+from servicecert_revoker.domain.requests import MOST_HELD
 from servicecert_revoker.domain.status import Asked, Awaited, Registered
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.revocation import (
@@ -45,7 +45,7 @@ def test_request_before_its_certificate_waits_and_is_judged_then(
     learnt = decide(second.state, event(issued, ISSUED_AT), known, later)
     assert isinstance(learnt.state, Registered)
     assert learnt.state.revocation.requested_at == SENT_AT
-    assert [told.TYPE for told in learnt.events] == [
+    assert [each.TYPE for each in learnt.events] == [
         StandingChanged.TYPE,
         RevocationRefused.TYPE,
         RevocationRegistered.TYPE,
@@ -64,7 +64,7 @@ def test_D4_request_without_a_certificate_is_answered_in_time(
     later = NOW + timedelta(days=1)
     decision = decide(waiting, Due(uuid4(), requested().key(), "answer", later), known, later)
     assert decision.state == Awaited(())
-    assert [told.code for told in decision.events if isinstance(told, RevocationRefused)] == ["no-such-certificate"] * 2
+    assert [each.code for each in decision.events if isinstance(each, RevocationRefused)] == ["no-such-certificate"] * 2
 
 
 def test_waiting_requests_are_bounded(
@@ -73,7 +73,7 @@ def test_waiting_requests_are_bounded(
     full = Awaited(tuple(asked() for _ in range(MOST_HELD)))
     decision = decide(full, event(requested()), known, NOW)
     assert decision.state is full
-    assert [type(told) for told in decision.events] == [RevocationRefused]
+    assert [type(each) for each in decision.events] == [RevocationRefused]
 
 
 def test_I12_order_of_request_and_certificate_does_not_matter(
@@ -83,13 +83,13 @@ def test_I12_order_of_request_and_certificate_does_not_matter(
 
     def outcome(events: list[Event]) -> tuple[State | None, list[Any], list[Any]]:
         state: State | None = None
-        told: list[Any] = []
+        decided: list[Any] = []
         intents: list[Any] = []
         for each in events:
             decision = decide(state, each, known, NOW)
             state = decision.state
-            told += decision.events
+            decided += decision.events
             intents += decision.intents
-        return state, told, intents
+        return state, decided, intents
 
     assert outcome(happened) == outcome(happened[::-1])

@@ -1,4 +1,4 @@
-"""What follows once a CRL is published and OCSP confirms it, and who is told when (D5, D7, I7)."""
+"""What follows when a CRL is published and OCSP confirms it, and who is notified when (D5, D7, I7)."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -80,7 +80,7 @@ def test_I7_D8_published_crl_lets_ocsp_say_so_and_nobody_else(
 ) -> None:
     entry = registered.revocation
     decision = decide(registered, result(requested().key(), published(entry.request_id)), known, NOW)
-    told = StandingChanged(
+    decided = StandingChanged(
         issuer="test-ec",
         serial=SERIAL,
         standing=Standing.REVOKED,
@@ -96,7 +96,7 @@ def test_I7_D8_published_crl_lets_ocsp_say_so_and_nobody_else(
         crl_url="http://crl.example.fi/test-ec.5.crl",
         published_at=NOW,
     )
-    assert decision == Decision(listed(registered), events=(told,), intents=(Intent("confirm", order),))
+    assert decision == Decision(listed(registered), events=(decided,), intents=(Intent("confirm", order),))
 
 
 def test_I7_D5_revoked_is_said_when_crl_and_ocsp_say_so(
@@ -104,14 +104,21 @@ def test_I7_D5_revoked_is_said_when_crl_and_ocsp_say_so(
 ) -> None:
     key = requested().key()
     decision = decide(listed(registered), result(key, confirmed(registered.revocation.request_id)), known, NOW)
-    (told,) = decision.events
-    assert isinstance(told, CertificateRevoked)
+    (decided,) = decision.events
+    assert isinstance(decided, CertificateRevoked)
     assert decision.state == revoked(registered)
-    assert (told.crl_number, told.crl_url, told.published_at) == (7, "http://crl.example.fi/test-ec.5.crl", NOW)
-    assert (told.requested_at, told.revoked_at) == (SENT_AT, NOW)
-    assert (told.serial, int(told.serial_decimal)) == (SERIAL, int(SERIAL, 16))
-    assert (told.language, told.recipients) == (registered.certificate.language, registered.certificate.recipients)
-    assert CertificateRevoked.model_validate_json(told.model_dump_json()) == told
+    assert (decided.crl_number, decided.crl_url, decided.published_at) == (
+        7,
+        "http://crl.example.fi/test-ec.5.crl",
+        NOW,
+    )
+    assert (decided.requested_at, decided.revoked_at) == (SENT_AT, NOW)
+    assert (decided.serial, int(decided.serial_decimal)) == (SERIAL, int(SERIAL, 16))
+    assert (decided.language, decided.recipients) == (
+        registered.certificate.language,
+        registered.certificate.recipients,
+    )
+    assert CertificateRevoked.model_validate_json(decided.model_dump_json()) == decided
 
 
 def test_I7_confirmation_with_an_overtaken_entry_tells_nobody(
@@ -138,7 +145,7 @@ def test_D5_crl_with_the_worse_reason_mails_nobody_twice_and_ocsp_says_it(
     status = revoked(registered)
     decision = decide(status, result(requested().key(), published(status.revocation.request_id)), known, NOW)
     assert decision.state is status
-    assert [type(told) for told in decision.events] == [StandingChanged]
+    assert [type(each) for each in decision.events] == [StandingChanged]
     assert (decision.intents, decision.deadlines) == ((), ())
 
 
@@ -152,27 +159,27 @@ def test_D3_reason_that_is_overridden_while_ocsp_is_asked_is_told_once(
     assert late == Decision(overridden)
     again = decide(overridden, result(key, published(worse.request_id)), known, NOW)
     assert [intent.kind for intent in again.intents] == ["confirm"]
-    (told,) = decide(again.state, result(key, confirmed(worse.request_id)), known, NOW).events
-    assert isinstance(told, CertificateRevoked)
-    assert told.reason is RevocationReason.KEY_EXPOSED
+    (decided,) = decide(again.state, result(key, confirmed(worse.request_id)), known, NOW).events
+    assert isinstance(decided, CertificateRevoked)
+    assert decided.reason is RevocationReason.KEY_EXPOSED
 
 
 def test_crl_is_announced_by_whom_it_falls_to(known: Knowledge, registered: Registered, requested: Requested) -> None:
     key = requested().key()
     request_id = registered.revocation.request_id
     first = decide(registered, result(key, published(request_id, announce=True)), known, NOW)
-    assert [type(told) for told in first.events] == [StandingChanged, CrlPublished, CrlPublished]
-    assert [told.key() for told in first.events[1:]] == ["crl/test-ec/0", "crl/test-ec/5"]
+    assert [type(each) for each in first.events] == [StandingChanged, CrlPublished, CrlPublished]
+    assert [each.key() for each in first.events[1:]] == ["crl/test-ec/0", "crl/test-ec/5"]
     late = decide(registered, result(key, published(uuid4(), announce=True)), known, NOW)
-    assert [type(told) for told in late.events] == [CrlPublished, CrlPublished]
+    assert [type(each) for each in late.events] == [CrlPublished, CrlPublished]
 
 
 def test_D7_schedule_publishes_and_plans_the_next(known: Knowledge) -> None:
     due = decide(None, Due(uuid4(), SCHEDULE, "publish", NOW), known, NOW)
     assert due == Decision(None, intents=(Intent("publish", PublishOrder(issuer="test-ec")),))
     done = decide(None, result(SCHEDULE, published(None, partition=0, announce=True)), known, NOW)
-    told, _ = done.events
-    assert isinstance(told, CrlPublished)
-    assert told.key() == SCHEDULE
-    assert (told.number, told.entries, told.next_update) == (7, 3, NOW + timedelta(hours=72))
+    decided, _ = done.events
+    assert isinstance(decided, CrlPublished)
+    assert decided.key() == SCHEDULE
+    assert (decided.number, decided.entries, decided.next_update) == (7, 3, NOW + timedelta(hours=72))
     assert done.deadlines == (Deadline("publish", NOW + timedelta(hours=24)),)

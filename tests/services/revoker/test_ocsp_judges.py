@@ -75,20 +75,20 @@ def test_D8_gnutls_agrees(asked: Mapping[str, Asked]) -> None:
     if shutil.which("ocsptool") is None:
         pytest.skip("ocsptool is not on this machine, so GnuTLS was not asked")
 
-    def told(*words: str | Path) -> str:
+    def openssl_ocsp(*words: str | Path) -> str:
         return subprocess.run(
             ["ocsptool", *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         ).stdout
 
     for name, it in asked.items():
-        shown = told("--response-info", "--load-response", it.answer)
+        shown = openssl_ocsp("--response-info", "--load-response", it.answer)
         assert f"Certificate Status: {name}\n" in shown
         assert (f"Revocation time: {REVOKED_AT:%a %b %d %H:%M:%S} UTC {REVOKED_AT:%Y}\n" in shown) is (
             name == "revoked"
         )
         judge = ("--verify-response", "--load-response", it.answer, "--load-trust")
-        assert "Verifying OCSP Response: Success" in told(*judge, it.issuing)
-        assert "Verifying OCSP Response: Failure" in told(*judge, it.root)
+        assert "Verifying OCSP Response: Success" in openssl_ocsp(*judge, it.issuing)
+        assert "Verifying OCSP Response: Failure" in openssl_ocsp(*judge, it.root)
 
 
 def test_D8_java_agrees(asked: Mapping[str, Asked]) -> None:

@@ -1,4 +1,4 @@
-"""Whole responders on a real broker: certified, in step with the topic, several at one port, and honest when it is gone (D8, I7)."""
+"""Whole responders on a real broker: certified, caught up, several at one port, with and without Kafka (D8, I7)."""
 
 import asyncio
 import os
@@ -230,7 +230,10 @@ async def test_D8_a_responder_that_is_cut_off_says_so_when_its_knowledge_ends(cl
         await until(ready)
         whole.responder._feed._reached = nothing
         ahead = timedelta(hours=4)
-        assert whole.responder.ready() == (False, "Kafka has been away for so long that nothing can be answered.")
+        assert whole.responder.ready() == (
+            False,
+            "Kafka has been unavailable for so long that all answers are outdated.",
+        )
 
 
 async def test_a_missing_topic_is_one_sentence(cluster: Cluster) -> None:

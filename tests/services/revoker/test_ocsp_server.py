@@ -33,7 +33,7 @@ def issuer(authority: Authority) -> IssuerInfo:
 
 @pytest.fixture
 def now() -> datetime:
-    """When the test begins: OpenSSL judges by its own clock, and an answer about what nobody knows lives for minutes."""
+    """The start of the test: OpenSSL uses the real clock, and an answer "unknown" is valid for minutes."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
@@ -78,21 +78,21 @@ async def openssl(chain: Path, *arguments: str | Path) -> str:
     process = await asyncio.create_subprocess_exec(
         *map(str, [*command, *arguments]), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    said, _ = await process.communicate()
-    return said.decode()
+    output, _ = await process.communicate()
+    return output.decode()
 
 
 @pytest.mark.parametrize("hash", ["-sha1", "-sha256"])
 @pytest.mark.parametrize("nonce", ["-nonce", "-no_nonce"])
 async def test_D8_openssl_agrees_by_post(url: str, chain: Path, hash: str, nonce: str) -> None:
     asked = [part for serial in (GOOD, REVOKED, NEVER_ISSUED) for part in ("-serial", str(serial))]
-    said = await openssl(chain, hash, *asked, nonce, "-url", url)
-    assert "Response verify OK" in said
-    assert f"{GOOD}: good" in said
-    assert f"{REVOKED}: revoked" in said
-    assert "Reason: cessationOfOperation" in said
-    assert f"{NEVER_ISSUED}: unknown" in said
-    assert "WARNING" not in said
+    output = await openssl(chain, hash, *asked, nonce, "-url", url)
+    assert "Response verify OK" in output
+    assert f"{GOOD}: good" in output
+    assert f"{REVOKED}: revoked" in output
+    assert "Reason: cessationOfOperation" in output
+    assert f"{NEVER_ISSUED}: unknown" in output
+    assert "WARNING" not in output
 
 
 @pytest.mark.parametrize("escaped", [True, False])
@@ -106,9 +106,9 @@ async def test_D8_openssl_agrees_by_get(
             assert response.status == 200
             assert response.content_type == "application/ocsp-response"
             (tmp_path / "answer").write_bytes(await response.read())
-        said = await openssl(chain, "-serial", str(serial), "-no_nonce", "-respin", tmp_path / "answer")
-        assert "Response verify OK" in said
-        assert f"{serial}: {status}" in said
+        output = await openssl(chain, "-serial", str(serial), "-no_nonce", "-respin", tmp_path / "answer")
+        assert "Response verify OK" in output
+        assert f"{serial}: {status}" in output
 
 
 async def got(session: aiohttp.ClientSession, url: str, asked: bytes, **headers: str) -> aiohttp.ClientResponse:
@@ -189,7 +189,8 @@ async def test_D8_a_client_that_is_slow_is_let_go_and_one_that_asks_is_kept(
             (
                 b"",
                 b"GET /",
-                b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/ocsp-request\r\nContent-Length: 9\r\n\r\nx",
+                b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/ocsp-request\r\n"
+                b"Content-Length: 9\r\n\r\nx",
             ),
             strict=True,
         ):
@@ -221,6 +222,6 @@ async def test_D8_one_connection_too_many_is_closed_and_its_place_is_given_again
                 assert (await got(session, url, request(issuer, GOOD))).status == 200
                 break
         async for _ in backoff(first=0.05, longest=0.05):
-            if "turned away" in caplog.text:
+            if "were rejected" in caplog.text:
                 break
         writer.close()

@@ -1,4 +1,4 @@
-"""What holds for every place that CRLs are published to: a folder, a bucket, wherever a command brings them (D7, I7)."""
+"""What holds for every place of CRLs: a folder, a bucket, the target of a command (D7, I7)."""
 
 import errno
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from servicecert_revoker.crl.effects.files import CrlFiles, CrlFilesRefused
+from servicecert_revoker.crl.effects.files import CrlFiles, CrlFilesError
 from servicecert_revoker.crl.effects.publishers import CommandPublisher, NotPublished
 from services.revoker.bucket import Bucket, Storage
 
@@ -18,7 +18,7 @@ Numbered = Callable[[int], Path]
 
 
 class Place(Protocol):
-    """A place as the world sees it. What is put there is asked for with `read`."""
+    """A place as relying parties see it: `read` returns what is there."""
 
     async def put(self, made: Path, number: int) -> None: ...
 
@@ -80,7 +80,8 @@ class Elsewhere:
 
     async def put(self, made: Path, number: int) -> None:
         copy = (
-            "import os, shutil, sys; there, made = sys.argv[1:]; place = os.path.join(there, os.environ['SERVICECERT_CRL_NAME']);"
+            "import os, shutil, sys; there, made = sys.argv[1:]; "
+            "place = os.path.join(there, os.environ['SERVICECERT_CRL_NAME']);"
             "shutil.copy(made, place + '.new'); os.replace(place + '.new', place)"
         )
         program = "raise SystemExit(3)" if self.hindered else copy
@@ -145,7 +146,7 @@ def place(
 
 
 async def failing(place: Place, made: Path, number: int) -> str:
-    with pytest.raises((NotPublished, CrlFilesRefused)) as failed:
+    with pytest.raises((NotPublished, CrlFilesError)) as failed:
         await place.put(made, number)
     assert "\n" not in str(failed.value)
     return str(failed.value)
@@ -182,9 +183,9 @@ async def test_D7_place_that_is_not_there_is_named_and_used_again_when_it_is(pla
 
 @pytest.mark.parametrize("place", ["folder", "bucket"], indirect=True)
 async def test_I8_stale_revoker_brings_no_older_crl_back(place: Place, numbered: Numbered) -> None:
-    """A command decides that for itself, by the number that it is told."""
+    """A command decides that itself, by the number that it gets."""
     await place.put(newer := numbered(7), 7)
-    assert "comes too late" in await failing(place, numbered(6), 6)
+    assert "is outdated" in await failing(place, numbered(6), 6)
     assert place.read() == newer.read_bytes()
 
 
@@ -193,5 +194,5 @@ def test_D7_revoker_starts_while_another_clears_away_what_it_made(tmp_path: Path
     files = CrlFiles(tmp_path)
     (tmp_path / ".making-x").symlink_to(tmp_path / "gone")
     files.prepare()
-    with files.workshop() as made:
+    with files.temporary_folder() as made:
         assert made.is_dir()

@@ -1,4 +1,4 @@
-"""D2, D6: what the authority itself revokes, two operators decide, each by a login of their own; and it is carried out once, at the chosen rate."""
+"""D2, D6: two operators, each with a login, decide the authority's revocations, done once at the chosen rate."""
 
 import json
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from servicecert_cli.operations.operators import add_operator
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.requests import Item
 from servicecert_revoker.operator.gauges import open_gauges
-from servicecert_revoker.proposals.domain.proposal import MOST_AT_ONCE, Proposal, gone_on
+from servicecert_revoker.proposals.domain.proposal import MOST_AT_ONCE, Proposal, carry_out
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.revocation import (
@@ -71,11 +71,11 @@ async def confirmed(login: Login, id: UUID, by: str = "bertil") -> bool:
 
 
 async def carried_out(stand: Stand) -> list[Any]:
-    told: list[Any] = []
+    events: list[Any] = []
     while await stand.wake():
-        told += await stand.settled()
+        events += await stand.settled()
         stand.now += SECOND
-    return told
+    return events
 
 
 async def test_D2_withdrawal_that_another_operator_confirms_is_carried_out_in_both_names(
@@ -91,12 +91,12 @@ async def test_D2_withdrawal_that_another_operator_confirms_is_carried_out_in_bo
     assert await confirmed(login, made.id)
     assert not await confirmed(login, made.id, by="cecilia")
     stand.now = datetime.now(UTC) + SECOND
-    told = await carried_out(stand)
-    (order,) = [each for each in told if isinstance(each, RevocationRequested)]
+    events = await carried_out(stand)
+    (order,) = [each for each in events if isinstance(each, RevocationRequested)]
     assert order.actor.user_id.endswith(
         "_operator_anna/" + (await stand.pool.fetchval("select confirmed_by from proposals"))
     )
-    (revoked,) = [each for each in told if isinstance(each, CertificateRevoked)]
+    (revoked,) = [each for each in events if isinstance(each, CertificateRevoked)]
     assert (revoked.case_id, revoked.reason) == (first.case_id, RevocationReason.PRIVILEGE_WITHDRAWN)
     assert await stand.standings() == {"revoked": 1, "valid": 1}
     assert await stand.parked() == 0
@@ -109,7 +109,7 @@ async def test_D2_withdrawal_that_another_operator_confirms_is_carried_out_in_bo
 async def test_D2_request_without_a_confirmed_proposal_is_not_obeyed(
     stand: Stand, issued: CertificateIssued, login: Login, requested: Callable[..., RevocationRequested]
 ) -> None:
-    """Neither an invented one, nor one for an unconfirmed proposal, nor a confirmed one's id with another reason or for another case."""
+    """An invented one, one of an unconfirmed proposal, a confirmed id with another reason or case."""
     from servicecert_revoker.proposals.domain.proposal import request_id
     from servicecert_schemas.event import Role
 
@@ -145,7 +145,8 @@ async def test_D2_database_refuses_what_is_not_two_peoples(
         ("insert into proposal_items select id, 2, '00000000-0000-0000-0000-000000000001' from proposals", None),
         ("update proposals set confirmed_by = session_user, confirmed_at = now()", "bertil"),
         (
-            "insert into proposals (id, kind, reason, why, rate, total, proposed_by) values (gen_random_uuid(), 'incident', 'key-exposed', 'x', 1, 0, session_user)",
+            "insert into proposals (id, kind, reason, why, rate, total, proposed_by) "
+            "values (gen_random_uuid(), 'incident', 'key-exposed', 'x', 1, 0, session_user)",
             "bertil",
         ),
         ("select certificate from statuses", "bertil"),
@@ -167,7 +168,7 @@ async def test_D2_database_refuses_what_is_not_two_peoples(
 async def test_B6_D2_who_proposed_and_who_confirmed_is_in_the_audit_chain_by_the_database_itself(
     stand: Stand, issued: CertificateIssued, login: Login
 ) -> None:
-    """Whatever client they use: these are the functions that operators may call, and nothing of it is written by their command."""
+    """With any client: operators call these database functions, and their command writes no audit entry itself."""
     first, second = another(issued, 1), another(issued, 2)
     await stand.happen(first, second)
     cases = [second.case_id, first.case_id]
@@ -213,9 +214,9 @@ async def test_D6_key_that_was_found_is_blocked_and_its_certificates_are_revoked
     await stand.happen(second)
     await confirmed(login, made.id)
     stand.now = datetime.now(UTC) + SECOND
-    told = await carried_out(stand)
-    assert [each.key_sha256 for each in told if isinstance(each, KeyCompromised)] == [KEY]
-    assert {each.case_id for each in told if isinstance(each, CertificateRevoked)} == {first.case_id, second.case_id}
+    events = await carried_out(stand)
+    assert [each.key_sha256 for each in events if isinstance(each, KeyCompromised)] == [KEY]
+    assert {each.case_id for each in events if isinstance(each, CertificateRevoked)} == {first.case_id, second.case_id}
     assert await stand.standings() == {"revoked": 2, "valid": 1}
 
 
@@ -249,18 +250,18 @@ async def test_incident_is_carried_out_at_its_rate_and_goes_on_where_a_dead_revo
     assert made.total == 30
     await confirmed(login, made.id)
     stand.now = datetime.now(UTC) + SECOND
-    told: list[Any] = []
+    events: list[Any] = []
     for second in range(12):
         await stand.wake()
         stand.now += SECOND
-        told += await stand.settled()
-        assert len([each for each in told if isinstance(each, RevocationRequested)]) <= second + 1
+        events += await stand.settled()
+        assert len([each for each in events if isinstance(each, RevocationRequested)]) <= second + 1
     # One dies with what it has in memory; another takes over, after an hour of downtime, and adopts the acts.
     heir = renewed(stand, now=stand.now + timedelta(hours=1))
-    told += await carried_out(heir)
-    orders = [each for each in told if isinstance(each, RevocationRequested)]
+    events += await carried_out(heir)
+    orders = [each for each in events if isinstance(each, RevocationRequested)]
     assert len(orders) == len({each.request_id for each in orders}) == 30
-    assert len([each for each in told if isinstance(each, CertificateRevoked)]) == 30
+    assert len([each for each in events if isinstance(each, CertificateRevoked)]) == 30
     assert await heir.standings() == {"revoked": 30}
     assert await heir.parked() == 0
 
@@ -296,7 +297,7 @@ def running(**changes: Any) -> Proposal:
 def test_rate_is_kept_and_a_pause_is_made_good_for_ten_minutes_at_most(
     rate: int, passed: timedelta, count: int
 ) -> None:
-    decision = gone_on(running(rate=rate, carried_at=NOW), NOW + passed)
+    decision = carry_out(running(rate=rate, carried_at=NOW), NOW + passed)
     assert len(decision.events) == count
     assert decision.state is not None
     assert decision.state.carried_at == NOW + max(timedelta(), passed - timedelta(minutes=10)) + count * MINUTE / rate
@@ -310,7 +311,7 @@ def test_rate_is_kept_where_a_tick_is_no_whole_number_of_certificates(rate: int,
     proposal, ordered, now = running(rate=rate, total=10**9, carried_at=NOW), 0, NOW
     while now < NOW + 5 * MINUTE:
         now += tick
-        decision = gone_on(proposal, now)
+        decision = carry_out(proposal, now)
         assert decision.state is not None
         ordered += len(decision.events)
         proposal = replace(decision.state, next=proposal.next)
@@ -319,8 +320,8 @@ def test_rate_is_kept_where_a_tick_is_no_whole_number_of_certificates(rate: int,
 
 def test_proposal_that_is_done_or_empty_does_nothing_more() -> None:
     done = running(ordered=600, next=(), done_at=NOW)
-    assert gone_on(done, NOW).state is done
-    empty = gone_on(running(total=0, next=()), NOW)
+    assert carry_out(done, NOW).state is done
+    empty = carry_out(running(total=0, next=()), NOW)
     assert (empty.events, empty.deadlines, empty.intents) == ((), (), ())
     assert empty.state is not None
     assert empty.state.done_at == NOW

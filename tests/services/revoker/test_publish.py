@@ -37,7 +37,7 @@ def scheduled(issuer: str = "test-ec") -> Task:
 
 def at(publish: Publish, base_url: str) -> Publish:
     return replace(
-        publish, press=replace(publish.press, distribution=replace(publish.press.distribution, base_url=base_url))
+        publish, runner=replace(publish.runner, distribution=replace(publish.runner.distribution, base_url=base_url))
     )
 
 
@@ -65,12 +65,12 @@ async def test_D7_crl_lists_what_is_revoked_and_is_fetched_back(
     task = await register(0x1234, partition=2)
     (outcome,) = await publish([task])
 
-    def told(partition: int) -> PublishedCrl:
+    def published(partition: int) -> PublishedCrl:
         content = (files.folder / crl_name("test-ec", partition)).read_bytes()
         return PublishedCrl(
             partition=partition,
             number=1,
-            url=crl_url(publish.press.distribution.base_url, "test-ec", partition),
+            url=crl_url(publish.runner.distribution.base_url, "test-ec", partition),
             this_update=NOW.replace(microsecond=0),
             next_update=NOW.replace(microsecond=0) + timedelta(hours=72),
             entries=int(partition in (FULL, 2)),
@@ -79,8 +79,8 @@ async def test_D7_crl_lists_what_is_revoked_and_is_fetched_back(
 
     assert done(outcome) == Published(
         issuer="test-ec",
-        crl=told(2),
-        announced=(told(3), told(2), told(1), told(0)),
+        crl=published(2),
+        announced=(published(3), published(2), published(1), published(0)),
         next_planned=NOW.replace(microsecond=0) + timedelta(hours=24),
         published_at=NOW,
         request_id=task.data.request_id,
@@ -90,7 +90,7 @@ async def test_D7_crl_lists_what_is_revoked_and_is_fetched_back(
         assert serials(crl) == {0x1234}
         assert crl.is_signature_valid(authority.issuer("test-ec").public_key)
     kept = await pool.fetch("select partition, sha256 from crls where published_at is not null order by partition")
-    assert [tuple(row) for row in kept] == [(it, told(it).sha256) for it in range(4)]
+    assert [tuple(row) for row in kept] == [(it, published(it).sha256) for it in range(4)]
     assert {path.name for path in files.folder.iterdir()} == {crl_name("test-ec", it) for it in range(4)}
 
 
@@ -103,15 +103,15 @@ async def test_empty_crl_is_published_on_schedule(publish: Publish, files: CrlFi
 async def test_D7_certificates_keep_their_partition_whatever_number_is_configured(
     publish: Publish, register: Register, files: CrlFiles, pool: Pool, certificate: Certificate
 ) -> None:
-    """Lowered and raised: partitions that certificates name are published as long as there are any, also where none of them is revoked."""
+    """Lowered and raised: a partition is published as long as a certificate names it, also without a revoked one."""
     valid = replace(certificate, serial="77", partition=6)
     async with pool.acquire() as connection, connection.transaction():
         await RevocationStore().save(connection, [Stored(str(uuid4()), 0, Valid(valid))])
     asked = [await register(0x05, partition=5)]
     for configured, number in ((1, 1), (9, 2), (2, 3)):
-        press = replace(publish.press, partitions=configured)
+        runner = replace(publish.runner, partitions=configured)
         # A new one, as after a restart with another setting.
-        (outcome, *_) = await replace(publish, press=press)([*asked, scheduled()])
+        (outcome, *_) = await replace(publish, runner=runner)([*asked, scheduled()])
         assert done(outcome).crl.number == number
         for partition in range(max(6, configured) + 1):
             assert serials(crl_in(files, partition=partition)) == ({0x05} if partition in (FULL, 5) else set())
@@ -120,7 +120,7 @@ async def test_D7_certificates_keep_their_partition_whatever_number_is_configure
     kept = await pool.fetch("select partition from crls where number = 3 and published_at is not null")
     assert {row["partition"] for row in kept} == set(range(7))
     task = await register(0x06, partition=5)
-    (outcome,) = await replace(publish, press=replace(publish.press, partitions=1))([task])
+    (outcome,) = await replace(publish, runner=replace(publish.runner, partitions=1))([task])
     assert done(outcome).crl.partition == 5
     assert serials(crl_in(files, partition=5)) == {0x05, 0x06}
 
@@ -169,7 +169,7 @@ async def test_D7_crl_that_fails_its_check_leaves_the_old_one_and_alarms(
 async def test_D7_revoked_certificate_without_an_entry_alarms(publish: Publish, files: CrlFiles) -> None:
     order = PublishOrder(issuer="test-ec", serial="77", request_id=uuid4())
     (outcome,) = await publish([Task(uuid4(), str(uuid4()), "publish", order, NOW)])
-    assert outcome == Retry("alarm: gate asked: 1 certificates that are to be revoked have no entry.")
+    assert outcome == Retry("alarm: gate asked: 1 ordered certificates have no entry.")
     assert not (files.folder / "test-ec.crl").exists()
 
 
@@ -207,9 +207,9 @@ async def test_D7_entry_stays_until_one_scheduled_crl_after_expiry(
 
 
 async def test_I7_crl_that_nobody_can_fetch_is_not_published(publish: Publish, register: Register, pool: Pool) -> None:
-    async with serve(publish.press.files.folder, "127.0.0.1", 0) as gone:
+    async with serve(publish.runner.files.folder, "127.0.0.1", 0) as closed:
         pass
-    (outcome,) = await at(publish, gone)([await register(1)])
+    (outcome,) = await at(publish, closed)([await register(1)])
     assert isinstance(outcome, Retry)
     assert "SERVICECERT_CRL_BASE_URL" in outcome.reason
     assert await pool.fetchval("select count(*) from crls where published_at is not null") == 0
@@ -241,7 +241,7 @@ async def test_one_ca_without_its_key_does_not_stop_another(
 
 
 async def test_folder_that_is_gone_is_one_sentence(publish: Publish, register: Register) -> None:
-    publish.press.files.folder.rmdir()
+    publish.runner.files.folder.rmdir()
     (outcome,) = await publish([await register(1)])
     assert isinstance(outcome, Retry)
     assert "SERVICECERT_CRL_DIR" in outcome.reason

@@ -1,4 +1,4 @@
-"""Whatever fails on the way of a CRL, the world sees the old one or the new one, and the failure is seen too (D7, I7)."""
+"""If publishing fails, relying parties see the old CRL or the new one, and operators the failure (D7, I7)."""
 
 import errno
 import sys
@@ -47,10 +47,10 @@ def command(program: str, *arguments: Path | str) -> CommandPublisher:
 
 
 def through(publish: Publish, publisher: Publisher, base_url: str | None = None) -> Publish:
-    before = publish.press.distribution
+    before = publish.runner.distribution
     distribution = replace(before, publishers=(publisher,), base_url=base_url or before.base_url)
-    press = replace(publish.press, distribution=distribution)
-    return replace(publish, press=press, tally=Tally([publisher.name]))
+    runner = replace(publish.runner, distribution=distribution)
+    return replace(publish, runner=runner, stats=Tally([publisher.name]))
 
 
 @pytest.mark.parametrize("step", ["servicecert_pki.crl.os.fsync", "servicecert_pki.crl.CrlFile.add"])
@@ -68,7 +68,7 @@ async def test_D7_full_disk_leaves_the_old_crls_and_nothing_else(
         (outcome,) = await publish([task])
     assert "No space left" in stopped(outcome)
     assert served(files) == before
-    assert (await publish.tally.failures())["folder"] == 1
+    assert (await publish.stats.failures())["folder"] == 1
     (outcome,) = await publish([task])
     assert isinstance(outcome, Done)
 
@@ -84,7 +84,7 @@ async def test_I7_what_the_database_forgot_is_not_taken_off_the_crl(
     (outcome,) = await publish([scheduled()])
     assert "gate vanished: 1 entries" in stopped(outcome)
     assert served(files) == before
-    assert (await publish.tally.gates())["vanished"] == 1
+    assert (await publish.stats.gates())["vanished"] == 1
 
 
 async def test_D7_partition_that_somebody_changed_is_made_anew(
@@ -138,7 +138,7 @@ async def test_D7_truncated_upload_tells_nobody(publish: Publish, register: Regi
         cutting = through(publish, command(half, there), base)
         (outcome,) = await cutting([await register(1)])
     assert "Another CRL" in stopped(outcome)
-    assert (await cutting.tally.failures())["address"] == 1
+    assert (await cutting.stats.failures())["address"] == 1
 
 
 async def test_D7_truncated_upload_to_a_bucket_tells_nobody_and_the_next_one_arrives(
@@ -150,7 +150,7 @@ async def test_D7_truncated_upload_to_a_bucket_tells_nobody_and_the_next_one_arr
     (outcome,) = await into([task := await register(1, partition=2)])
     object_storage.gateway.heal()
     assert "Another CRL than the one put is read back from bucket" in stopped(outcome)
-    assert await into.tally.failures() == {"folder": 0, "s3": 1, "address": 0}
+    assert await into.stats.failures() == {"folder": 0, "s3": 1, "address": 0}
     assert await pool.fetchval("select count(*) from crls where published_at is not null") == 0
     (outcome,) = await into([task])
     assert isinstance(outcome, Done), outcome
@@ -172,7 +172,7 @@ async def test_D7_command_that_fails_is_tried_again_and_seen(
     (outcome,) = await failing([task := await register(1)])
     assert sentence in stopped(outcome)
     assert "SERVICECERT_CRL_PUBLISH_COMMAND" in stopped(outcome)
-    assert await failing.tally.failures() == {"folder": 0, "command": 1, "address": 0}
+    assert await failing.stats.failures() == {"folder": 0, "command": 1, "address": 0}
     assert await pool.fetchval("select count(*) from crls where published_at is not null") == 0
     (outcome,) = await publish([task])
     assert isinstance(outcome, Done)
@@ -201,7 +201,7 @@ async def test_D7_health_of_the_published_crls_is_shown(
     await publish([await register(1, partition=2)])
     last = last_crls(pool, ["test-ec", "test-rsa"], 3)
     clock.now = clock.now.replace(microsecond=0, hour=11)
-    shown = {gauge.name: await gauge.read() for gauge in gauges((last,), publish.tally, clock)}
+    shown = {gauge.name: await gauge.read() for gauge in gauges((last,), publish.stats, clock)}
     names = {"test-ec.crl", "test-ec.1.crl", "test-ec.2.crl", "test-ec.3.crl"}
     assert set(shown["servicecert_crl_age_seconds"]) == names
     assert set(shown["servicecert_crl_age_seconds"].values()) == {3600.0}

@@ -20,8 +20,8 @@ from servicecert_revoker.domain.requests import (
     Refused,
     Wait,
     judge,
-    reads_as,
     revocation,
+    serial_matches,
 )
 from servicecert_revoker.domain.status import Asked, Certificate, Entered, Listed, Registered, Revoked, Valid, held_of
 from servicecert_schemas.event import Assurance, Role
@@ -44,7 +44,7 @@ CASE = "7d2c1c52-1f0e-4d1e-9a44-0c2f8f2f6a01"
 
 
 def judged(asked: Asked, certificate: Certificate | None, known: Knowledge, now: datetime) -> Granted | Refused | Wait:
-    return judge(asked, certificate, Context(CASE, known, now))
+    return judge(asked, certificate, Context(known, now))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def judged(asked: Asked, certificate: Certificate | None, known: Knowledge, now:
     ],
 )
 def test_D1_serial_is_read_however_it_is_typed(typed: str) -> None:
-    assert reads_as(typed, "0abc12")
+    assert serial_matches(typed, "0abc12")
 
 
 @pytest.mark.parametrize(
@@ -92,13 +92,13 @@ def test_D1_serial_is_read_however_it_is_typed(typed: str) -> None:
     ],
 )
 def test_D1_another_serial_is_not_read_as_this_one(typed: str) -> None:
-    assert not reads_as(typed, "0abc12")
+    assert not serial_matches(typed, "0abc12")
 
 
 def test_D1_of_two_readings_the_decisions_own_counts() -> None:
-    assert reads_as("1234", "1234")
-    assert reads_as("1234", f"{1234:04x}")
-    assert not reads_as("1234", "1235")
+    assert serial_matches("1234", "1234")
+    assert serial_matches("1234", f"{1234:04x}")
+    assert not serial_matches("1234", "1235")
 
 
 @pytest.mark.parametrize("assurance", [Assurance.SUBSTANTIAL, Assurance.HIGH])
@@ -165,38 +165,38 @@ def test_D2_privilege_withdrawn_is_the_authoritys_own_reason(
 def test_D2_operators_request_counts_only_where_two_operators_want_it(
     known: Knowledge, asked: MakeAsked, certificate: Certificate
 ) -> None:
-    said = asked(reason=WITHDRAWN, role=Role.OPERATOR)
-    id = said.request.request_id
+    claimed = asked(reason=WITHDRAWN, role=Role.OPERATOR)
+    id = claimed.request.request_id
     refused = Refused(Code.NOT_CONFIRMED, in_case=False)
-    assert judged(said, certificate, known, NOW) == refused
-    assert judged(said, None, known, NOW) == refused
-    confirmed = replace(known, confirmed=MappingProxyType({(id, said.request.case_id): WITHDRAWN.value}))
-    assert isinstance(judged(said, certificate, confirmed, NOW), Granted)
-    assert judged(said, None, confirmed, NOW) == Wait(HERE + TAKES_EFFECT_WITHIN)
-    for else_ in ({(id, said.request.case_id): KEY_EXPOSED.value}, {(id, OTHER_CASE): WITHDRAWN.value}):
-        assert judged(said, certificate, replace(known, confirmed=MappingProxyType(else_)), NOW) == refused
+    assert judged(claimed, certificate, known, NOW) == refused
+    assert judged(claimed, None, known, NOW) == refused
+    confirmed = replace(known, confirmed=MappingProxyType({(id, claimed.request.case_id): WITHDRAWN.value}))
+    assert isinstance(judged(claimed, certificate, confirmed, NOW), Granted)
+    assert judged(claimed, None, confirmed, NOW) == Wait(HERE + TAKES_EFFECT_WITHIN)
+    for else_ in ({(id, claimed.request.case_id): KEY_EXPOSED.value}, {(id, OTHER_CASE): WITHDRAWN.value}):
+        assert judged(claimed, certificate, replace(known, confirmed=MappingProxyType(else_)), NOW) == refused
 
 
 def test_D6_revokers_own_request_counts_only_where_the_key_is_compromised(
     known: Knowledge, asked: MakeAsked, certificate: Certificate
 ) -> None:
-    following = asked(reason=KEY_EXPOSED, role=Role.OPERATOR, user="revoker")
-    assert judged(following, certificate, known, NOW) == Refused(Code.NOT_CONFIRMED, in_case=False)
+    cascade_requests = asked(reason=KEY_EXPOSED, role=Role.OPERATOR, user="revoker")
+    assert judged(cascade_requests, certificate, known, NOW) == Refused(Code.NOT_CONFIRMED, in_case=False)
     compromised = replace(known, compromised=frozenset({certificate.key_sha256}))
-    assert isinstance(judged(following, certificate, compromised, NOW), Granted)
+    assert isinstance(judged(cascade_requests, certificate, compromised, NOW), Granted)
     other = asked(reason=WITHDRAWN, role=Role.OPERATOR, user="revoker")
     assert judged(other, certificate, compromised, NOW) == Refused(Code.NOT_CONFIRMED, in_case=False)
 
 
 def calls(act: Callable[[], Any]) -> tuple[Any, list[str]]:
-    """What an act answers, and the functions that it calls: its work, told without a clock."""
+    """Return the result of an act and the functions that it calls: its work, without a clock."""
     called: list[str] = []
 
-    def heard(frame: Any, event: str, argument: Any) -> None:
+    def record(frame: Any, event: str, argument: Any) -> None:
         if event == "call" and "servicecert" in frame.f_code.co_filename:
             called.append(frame.f_code.co_name)
 
-    sys.setprofile(heard)
+    sys.setprofile(record)
     try:
         return act(), called
     finally:
@@ -206,15 +206,15 @@ def calls(act: Callable[[], Any]) -> tuple[Any, list[str]]:
 def test_D1_serial_of_another_account_is_refused_as_one_that_is_nobodys_with_the_same_work(
     known: Knowledge, requested: Requested, certificate: Certificate
 ) -> None:
-    """The request names a decision of one's own. Nothing is looked up by the serial number, so none that exists can make a difference."""
+    """The request names an own decision. No lookup uses the serial number, so an existing one makes no difference."""
     theirs, nobodys = "4a" + "00" * 14 + "0c", "7f" + "ff" * 14 + "ee"
     request = requested(serial_as_typed=theirs)
     outcomes = []
     for typed in (theirs, nobodys):
         asked = Asked(request.model_copy(update={"serial_as_typed": typed}), WRITTEN_AT, HERE)
-        outcomes.append(calls(lambda asked=asked: ask(Valid(certificate), asked, Context(CASE, known, NOW))))  # type: ignore[misc]
+        outcomes.append(calls(lambda asked=asked: ask(Valid(certificate), asked, Context(known, NOW))))  # type: ignore[misc]
     assert outcomes[0] == outcomes[1]
-    assert [told.code for told in outcomes[0][0].events] == [Code.NO_SUCH_CERTIFICATE]
+    assert [each.code for each in outcomes[0][0].events] == [Code.NO_SUCH_CERTIFICATE]
 
 
 @pytest.mark.parametrize("kind", [Valid, Registered, Listed, Revoked])
@@ -223,7 +223,7 @@ def test_D1_case_of_another_account_is_answered_as_one_without_a_certificate_at_
 ) -> None:
     there = Valid(certificate) if kind is Valid else kind(certificate, registered.revocation)
     request = asked(account="account-2")
-    waits = [ask(status, request, Context(CASE, known, NOW)) for status in (there, None)]
+    waits = [ask(status, request, Context(known, NOW)) for status in (there, None)]
     assert waits[0].deadlines == waits[1].deadlines
     assert waits[0].events == waits[1].events == ()
     assert held_of(waits[0].state) == held_of(waits[1].state) == (request,)
@@ -247,7 +247,7 @@ def test_refusal_names_the_request_and_whose_it_is(
 ) -> None:
     request = requested(assurance=Assurance.LOW, user="stranger")
     asked = Asked(request, WRITTEN_AT, HERE)
-    assert ask(Valid(certificate), asked, Context(CASE, known, NOW)).events == (
+    assert ask(Valid(certificate), asked, Context(known, NOW)).events == (
         RevocationRefused(
             case_id=request.case_id,
             request_id=request.request_id,

@@ -16,5 +16,5 @@ def test_B6_the_audit_tells_the_bytes_to_be_signed_by_their_digest():
         not_after=datetime(2026, 12, 1, tzinfo=UTC),
         tbs=b"to be signed",
     )
-    told = {name: getattr(order, name) for name in CertifyOrder.AUDITED}
-    assert told == {"issuer": "test-ec", "serial": "4a", "tbs_sha256": sha256(b"to be signed").hexdigest()}
+    audited = {name: getattr(order, name) for name in CertifyOrder.AUDITED}
+    assert audited == {"issuer": "test-ec", "serial": "4a", "tbs_sha256": sha256(b"to be signed").hexdigest()}

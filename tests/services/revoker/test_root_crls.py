@@ -1,4 +1,4 @@
-"""The roots' CRLs: brought from the authority's folder to the world, past their gates, or not at all (D7)."""
+"""The roots' CRLs: checked and published from the authority's folder, or not at all (D7)."""
 
 import asyncio
 import shutil
@@ -57,7 +57,7 @@ async def roots(ca: Authority, files: CrlFiles) -> AsyncIterator[RootCrls]:
 
 
 @dataclass(frozen=True)
-class Telling:
+class Recording:
     """Hands on to another publisher, and tells of what that one took."""
 
     publisher: Publisher
@@ -93,7 +93,7 @@ async def test_D7_a_newer_crl_of_a_root_is_published_with_the_planned_ones_witho
     ca: Authority,
     secrets: Mapping[Environment, bytes],
 ) -> None:
-    await roots.begin()
+    await roots.start()
     assert number(files) == 1
     in_force = await roots.in_force()
     assert in_force["test-root-ec.crl"].next_update == LATER + timedelta(days=265)
@@ -101,13 +101,13 @@ async def test_D7_a_newer_crl_of_a_root_is_published_with_the_planned_ones_witho
     make_root_crls(offline, secrets, LATER, 30, [("test-ec", "ca-compromise")])
     copy_root_crls(offline, ca.directory)
     planned = Task(uuid4(), "crl/test-ec/0", "publish", PublishOrder(issuer="test-ec"), LATER)
-    await roots.after_each(publish)([planned])
+    await roots.publish_with_scheduled(publish)([planned])
     assert number(files) == 2
     (entry,) = served(files)
     assert entry.serial_number == x509.load_der_x509_certificate(ca.issuer("test-ec").certificate_der).serial_number
     assert (await roots.in_force())["test-root-ec.crl"].entries == 1
-    assert not any((await roots.tally.gates()).values())
-    assert not any((await roots.tally.failures()).values())
+    assert not any((await roots.stats.gates()).values())
+    assert not any((await roots.stats.failures()).values())
 
 
 async def test_D7_an_older_crl_of_a_root_leaves_the_newer_one_and_an_alarm_says_which_gate(
@@ -121,12 +121,12 @@ async def test_D7_an_older_crl_of_a_root_leaves_the_newer_one_and_an_alarm_says_
     old = (ca.directory / "crls" / "test-root-ec.crl").read_bytes()
     make_root_crls(offline, secrets, LATER, 20)
     copy_root_crls(offline, ca.directory)
-    await roots.begin()
+    await roots.start()
     assert "alarm: the CRL of test-root-ec is good for 20 days" in caplog.text
     (ca.directory / "crls" / "test-root-ec.crl").write_bytes(old)
-    await roots.begin()
+    await roots.start()
     assert number(files) == 2
-    assert (await roots.tally.gates())["number"] == 1
+    assert (await roots.stats.gates())["number"] == 1
     assert "gate number" in caplog.text
 
 
@@ -140,14 +140,14 @@ async def test_D7_revoked_ca_does_not_wait_for_a_planned_crl(
     tmp_path: Path,
 ) -> None:
     bucket = object_storage.bucket(tmp_path)
-    told = Telling(bucket.publisher)
-    watching = replace(roots, distribution=replace(roots.distribution, publishers=(told,)), every=0.01)
-    await watching.begin()
-    async with watching.watched(), timeout(30):
-        await told.of("test-root-ec.crl", 1)
+    recording = Recording(bucket.publisher)
+    watching = replace(roots, distribution=replace(roots.distribution, publishers=(recording,)), every=0.01)
+    await watching.start()
+    async with watching.watching(), timeout(30):
+        await recording.of("test-root-ec.crl", 1)
         make_root_crls(offline, secrets, LATER, 30, [("test-ec", "ca-compromise")])
         copy_root_crls(offline, ca.directory)
-        await told.of("test-root-ec.crl", 2)
+        await recording.of("test-root-ec.crl", 2)
     assert len(served(files)) == 1
     assert bucket.read("test-root-ec.crl") == (files.folder / "test-root-ec.crl").read_bytes()
 
@@ -171,8 +171,8 @@ async def test_D7_the_roots_crls_are_looked_at_again_whatever_ends_a_look(
 ) -> None:
     failing = Failing(fault)
     watching = replace(roots, distribution=replace(roots.distribution, publishers=(failing,)), every=0.01)
-    await watching.begin()
-    async with watching.watched(), timeout(30):
+    await watching.start()
+    async with watching.watching(), timeout(30):
         for _ in range(3):
             await failing.tries.get()
 
@@ -181,17 +181,17 @@ async def test_D7_publisher_that_fails_is_seen_and_gets_the_roots_crls_at_the_ne
     roots: RootCrls, object_storage: Storage, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     bucket = object_storage.bucket(tmp_path)
-    into = replace(roots, distribution=replace(roots.distribution, publishers=(bucket.publisher,)), tally=Tally(["s3"]))
-    await into.begin()
+    into = replace(roots, distribution=replace(roots.distribution, publishers=(bucket.publisher,)), stats=Tally(["s3"]))
+    await into.start()
     object_storage.gateway.fault = 500
-    await into.look()
+    await into.check()
     object_storage.gateway.heal()
-    assert await into.tally.failures() == {"folder": 0, "s3": 4, "address": 0}
+    assert await into.stats.failures() == {"folder": 0, "s3": 4, "address": 0}
     assert "The CRL of test-root-ec is not published: The storage answers 500" in caplog.text
-    await into.look()
+    await into.check()
     assert bucket.read("test-root-ec.crl") == (into.files.folder / "test-root-ec.crl").read_bytes()
     object_storage.gateway.answered.clear()
-    await into.look()
+    await into.check()
     assert object_storage.gateway.answered == [], "What has arrived is left alone until it changes."
 
 
@@ -199,15 +199,15 @@ async def test_I7_root_crl_that_is_not_fetched_back_is_seen_and_tried_again(root
     (elsewhere := tmp_path / "elsewhere").mkdir()
     async with serve(elsewhere, "127.0.0.1", 0) as base:
         astray = replace(roots, distribution=replace(roots.distribution, base_url=base))
-        await astray.begin()
+        await astray.start()
         for looks in (1, 2):
-            await astray.look()
-            assert (await astray.tally.failures())["address"] == 4 * looks
+            await astray.check()
+            assert (await astray.stats.failures())["address"] == 4 * looks
         for file in roots.files.folder.glob("*-root-*.crl"):
             shutil.copy(file, elsewhere)
-        await astray.look()
-        await astray.look()
-    assert (await astray.tally.failures())["address"] == 8
+        await astray.check()
+        await astray.check()
+    assert (await astray.stats.failures())["address"] == 8
 
 
 async def test_I8_same_crl_that_another_revoker_brings_meanwhile_is_no_failure(
@@ -221,9 +221,9 @@ async def test_I8_same_crl_that_another_revoker_brings_meanwhile_is_no_failure(
             super().put_crl(issuer, partition, made, number)
 
     second = replace(roots, files=Busy(files.folder))
-    await second.begin()
+    await second.start()
     assert number(files) == 1
-    assert not any((await second.tally.failures()).values())
+    assert not any((await second.stats.failures()).values())
 
 
 async def test_D7_file_that_cannot_be_read_is_a_gate_that_fails(
@@ -231,8 +231,8 @@ async def test_D7_file_that_cannot_be_read_is_a_gate_that_fails(
 ) -> None:
     (ca.directory / "crls" / "test-root-ec.crl").unlink()
     (ca.directory / "crls" / "test-root-ec.crl").mkdir()
-    await roots.begin()
-    assert (await roots.tally.gates())["readable"] == 1
+    await roots.start()
+    assert (await roots.stats.gates())["readable"] == 1
     assert (files.folder / "test-root-rsa.crl").exists()
 
 
@@ -244,13 +244,13 @@ async def test_D7_openssl_checks_an_issuing_ca_with_the_published_crl_of_its_roo
     secrets: Mapping[Environment, bytes],
     tmp_path: Path,
 ) -> None:
-    await roots.begin()
+    await roots.start()
     assert await _openssl(files, ca, tmp_path) == (0, "OK")
     make_root_crls(offline, secrets, LATER, 200, [("test-ec", "ca-compromise")])
     copy_root_crls(offline, ca.directory)
-    await roots.begin()
-    code, said = await _openssl(files, ca, tmp_path)
-    assert (code, said) == (2, "certificate revoked")
+    await roots.start()
+    code, output = await _openssl(files, ca, tmp_path)
+    assert (code, output) == (2, "certificate revoked")
 
 
 async def _openssl(files: CrlFiles, ca: Authority, tmp_path: Path) -> tuple[int, str]:

@@ -1,4 +1,4 @@
-"""Each gate that a root's CRL passes, and what stops at it (D7). The CRLs are signed by the root's own key, so that only the one thing is wrong."""
+"""The gates of a root's CRL (D7). The root's own key signs each CRL, so that only one thing is wrong."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from servicecert_pki.keyring import read_passphrases
 from servicecert_pki.profile import Environment
 from servicecert_pki.software_key import read_private_key
 from servicecert_revoker.crl.domain.gates import GateFailed
-from servicecert_revoker.crl.domain.root_gates import check_root, days_left, readable
+from servicecert_revoker.crl.domain.root_gates import check_root, days_left, read_root_crl
 
 MADE = datetime(2026, 6, 1, tzinfo=UTC)
 NOW = MADE + timedelta(days=100)
@@ -128,7 +128,7 @@ def test_D7_what_is_published_and_cannot_be_read_is_replaced(root: Root) -> None
 
 
 def test_D7_end_of_a_roots_crl_is_told_a_month_ahead(root: Root) -> None:
-    published = readable(root.crl())
+    published = read_root_crl(root.crl())
     assert days_left(published, END - timedelta(days=30)) is None
     assert days_left(published, END - timedelta(days=29, hours=1)) == 29
     assert days_left(None, NOW) == 0

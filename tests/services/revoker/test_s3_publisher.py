@@ -1,4 +1,4 @@
-"""CRLs in a bucket of S3-compatible storage (D7): what lies there, who may replace it, and what an operator is told when it fails."""
+"""CRLs in a bucket of S3-compatible storage (D7): its content, replacements, and what an operator sees of faults."""
 
 import socket
 import ssl
@@ -63,11 +63,11 @@ async def failing(bucket: Bucket, made: Path, number: int = 1) -> str:
     with pytest.raises(PublisherFailed) as failed:
         await bucket.publisher.put(CRL, made, number)
     assert failed.value.publisher == "s3"
-    told = str(failed.value)
-    assert bucket.storage.secret not in told
-    assert "secret of the storage" not in told
-    assert "\n" not in told
-    return told
+    text = str(failed.value)
+    assert bucket.storage.secret not in text
+    assert "secret of the storage" not in text
+    assert "\n" not in text
+    return text
 
 
 async def test_D7_bucket_serves_a_crl_as_what_it_is_and_no_cache_keeps_it_long(
@@ -122,11 +122,11 @@ async def test_D7_storage_without_conditional_puts_is_named_and_can_be_used_all_
 ) -> None:
     storage.gateway.conditional, made = False, numbered(1)
     assert "set SERVICECERT_CRL_S3_CONDITIONAL=false" in await failing(bucket, made)
-    told = bucket.given(crl_s3_conditional=False)
-    await told.publisher.put(CRL, made, 1)
-    await told.publisher.put(CRL, newer := numbered(2), 2)
+    unconditional = bucket.given(crl_s3_conditional=False)
+    await unconditional.publisher.put(CRL, made, 1)
+    await unconditional.publisher.put(CRL, newer := numbered(2), 2)
     assert bucket.read(CRL) == newer.read_bytes()
-    assert "comes too late" in await failing(told, made, 1)
+    assert "is outdated" in await failing(unconditional, made, 1)
 
 
 @pytest.mark.parametrize(
@@ -134,8 +134,8 @@ async def test_D7_storage_without_conditional_puts_is_named_and_can_be_used_all_
     [
         (500, "The storage answers 500 InternalError for bucket"),
         (503, "The storage answers 503"),
-        (301, "see SERVICECERT_CRL_S3_REGION"),
-        (401, "see SERVICECERT_CRL_S3_ACCESS_KEY_ID"),
+        (301, "check SERVICECERT_CRL_S3_REGION"),
+        (401, "check SERVICECERT_CRL_S3_ACCESS_KEY_ID"),
     ],
 )
 async def test_D7_fault_of_the_storage_is_a_sentence_and_passes(
@@ -153,28 +153,28 @@ async def test_D7_fault_of_the_storage_is_a_sentence_and_passes(
 async def test_I10_wrong_key_is_a_sentence_without_the_key(bucket: Bucket, numbered: Numbered, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong"
     wrong.write_text("wrong-secret\n")
-    told = await failing(bucket.given(crl_s3_secret_access_key_file=wrong), numbered(1))
-    assert "(403 SignatureDoesNotMatch)" in told
-    assert "SERVICECERT_CRL_S3_SECRET_ACCESS_KEY_FILE" in told
-    assert "wrong-secret" not in told
-    told = await failing(bucket.given(crl_s3_access_key_id="stranger"), numbered(1))
-    assert "(403 InvalidAccessKeyId)" in told
+    text = await failing(bucket.given(crl_s3_secret_access_key_file=wrong), numbered(1))
+    assert "(403 SignatureDoesNotMatch)" in text
+    assert "SERVICECERT_CRL_S3_SECRET_ACCESS_KEY_FILE" in text
+    assert "wrong-secret" not in text
+    text = await failing(bucket.given(crl_s3_access_key_id="stranger"), numbered(1))
+    assert "(403 InvalidAccessKeyId)" in text
     assert bucket.read(CRL) is None
 
 
 async def test_D7_endpoint_that_is_not_there_is_named(bucket: Bucket, numbered: Numbered) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        nowhere = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        told = await failing(bucket.given(crl_s3_endpoint=nowhere), numbered(1))
-    assert told == f"No connection is made to bucket {bucket.name} at {nowhere}: see SERVICECERT_CRL_S3_ENDPOINT."
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        nowhere = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        text = await failing(bucket.given(crl_s3_endpoint=nowhere), numbered(1))
+    assert text == f"No connection to bucket {bucket.name} at {nowhere}: check SERVICECERT_CRL_S3_ENDPOINT."
 
 
 async def test_D7_storage_that_does_not_answer_is_not_waited_for(bucket: Bucket, numbered: Numbered) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        told = await failing(bucket.given(crl_s3_endpoint=endpoint, crl_s3_timeout_seconds=0.2), numbered(1))
-    assert "No answer comes in time" in told
+        text = await failing(bucket.given(crl_s3_endpoint=endpoint, crl_s3_timeout_seconds=0.2), numbered(1))
+    assert "No answer in time" in text
 
 
 async def test_D7_storage_that_ends_in_the_middle_is_a_sentence(
@@ -182,7 +182,7 @@ async def test_D7_storage_that_ends_in_the_middle_is_a_sentence(
 ) -> None:
     await bucket.publisher.put(CRL, numbered(1), 1)
     storage.gateway.ends = True
-    assert "broke off" in await failing(bucket, numbered(2), 2)
+    assert "broke" in await failing(bucket, numbered(2), 2)
 
 
 async def test_D7_storage_is_verified_by_the_ca_that_is_given(

@@ -48,12 +48,12 @@ async def test_each_issuing_ca_has_its_certificate_served_and_its_crl_scheduled(
             assert isinstance(outcome, Done)
             decision = service.decide(None, Result(uuid4(), key, intent.kind, outcome.data), NOTHING_KNOWN, NOW)
             assert [each.partition for each in decision.events if isinstance(each, CrlPublished)] == [2, 1, 0]
-            told = decision.events[-1]
-            assert isinstance(told, CrlPublished)
-            assert told.key() == key
+            crl = decision.events[-1]
+            assert isinstance(crl, CrlPublished)
+            assert crl.key() == key
             (deadline,) = decision.deadlines
-            assert deadline.at == told.this_update + timedelta(hours=24)
-            assert told.next_update == told.this_update + timedelta(hours=72)
+            assert deadline.at == crl.this_update + timedelta(hours=24)
+            assert crl.next_update == crl.this_update + timedelta(hours=72)
 
 
 async def test_ca_that_was_never_initialised_is_one_sentence(tmp_path: Path, passphrase_file: Path) -> None:
@@ -81,15 +81,15 @@ async def test_folder_that_cannot_be_made_is_one_sentence(
 
 def test_crl_that_cannot_be_read_has_no_number(tmp_path: Path) -> None:
     (tmp_path / "test-ec.crl").write_bytes(b"no list")
-    shown = CrlFiles(tmp_path).shown("test-ec", 0)
-    assert shown is not None
-    assert shown.number == 0
-    assert CrlFiles(tmp_path).shown("test-rsa", 0) is None
+    published = CrlFiles(tmp_path).published("test-ec", 0)
+    assert published is not None
+    assert published.number == 0
+    assert CrlFiles(tmp_path).published("test-rsa", 0) is None
 
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """What every revoker is told."""
+    """The settings that every revoker needs."""
     for name in ("CA_DIR", "CA_PASSPHRASE_FILE", "CRL_DIR"):
         monkeypatch.setenv(f"SERVICECERT_{name}", str(tmp_path / name))
     monkeypatch.setenv("SERVICECERT_CRL_BASE_URL", "http://crl.example.fi")

@@ -1,4 +1,4 @@
-"""B2: a void serial number, whose certificate may have been signed, is revoked as any other is, and nobody is told."""
+"""B2: a void serial number, whose certificate may be signed, is revoked as any other, and nobody is notified."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -62,7 +62,7 @@ def test_B2_D4_void_serial_number_is_to_be_listed_as_needed_no_longer(
     clock = Deadline(CLOCK, clock_of(entry).wakes(DeadlineMark.HALF))
     assert decision == Decision(status, intents=(Intent("publish", order),), deadlines=(clock,))
     again = decide(None, event(voided, NOW - timedelta(seconds=9)), known, NOW).state
-    assert again == status, "the same event has the same outcome, whoever decides"
+    assert again == status, "the same event has the same outcome at each revoker"
 
 
 def test_I3_the_first_end_of_a_case_counts(
@@ -110,7 +110,7 @@ async def test_B2_I7_crl_and_ocsp_say_revoked_and_nobody_is_told(
     async def confirm(tasks: Any) -> Any:
         confirmed.extend(task.data for task in tasks)
         for partition in (0, 2):
-            crl = x509.load_der_x509_crl((publish.press.files.folder / crl_name("test-ec", partition)).read_bytes())
+            crl = x509.load_der_x509_crl((publish.runner.files.folder / crl_name("test-ec", partition)).read_bytes())
             entry = crl.get_revoked_certificate_by_serial_number(int(SERIAL, 16))
             assert entry is not None, "I7: OCSP is asked only after both lists say so"
             reason = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
@@ -125,9 +125,9 @@ async def test_B2_I7_crl_and_ocsp_say_revoked_and_nobody_is_told(
             "confirm": Effect(ConfirmOrder, confirm),
         },
     )
-    told = await settled(stand, voided)
+    events = await settled(stand, voided)
     assert [each.serial for each in confirmed] == [SERIAL]
-    (standing,) = [each for each in told if isinstance(each, StandingChanged)]
+    (standing,) = [each for each in events if isinstance(each, StandingChanged)]
     assert standing == StandingChanged(
         issuer="test-ec",
         serial=SERIAL,
@@ -136,7 +136,7 @@ async def test_B2_I7_crl_and_ocsp_say_revoked_and_nobody_is_told(
         revoked_at=NOW,
         not_after=voided.not_after or NOW,
     )
-    assert {each.TYPE for each in told} == {StandingChanged.TYPE, "servicecert.crl.published.v1"}
+    assert {each.TYPE for each in events} == {StandingChanged.TYPE, "servicecert.crl.published.v1"}
     async with pool.acquire() as connection:
         (stored,) = await stand.service.store.load(connection, [voided.key()])
     assert isinstance(stored.state, Revoked)
@@ -152,13 +152,13 @@ async def test_D1_whoever_asks_for_a_void_certificate_meets_a_case_without_one(
     early = requested(sent_at=NOW)
     late = requested(reason=RevocationReason.KEY_EXPOSED)
     operators = requested(reason=RevocationReason.KEY_EXPOSED, role=Role.OPERATOR)
-    told = await settled(stand, early, voided, late, operators)
-    (refused,) = [each for each in told if isinstance(each, RevocationRefused)]
+    events = await settled(stand, early, voided, late, operators)
+    (refused,) = [each for each in events if isinstance(each, RevocationRefused)]
     assert (refused.request_id, refused.code) == (operators.request_id, "not-confirmed")
     stand.now += DAY
     assert await stand.wake() == 1
-    told = await stand.settled()
-    assert {(each.request_id, each.code) for each in told if isinstance(each, RevocationRefused)} == {
+    events = await stand.settled()
+    assert {(each.request_id, each.code) for each in events if isinstance(each, RevocationRefused)} == {
         (each.request_id, "no-such-certificate") for each in (early, late)
     }
     assert await stand.standings() == {"revoked": 1}

@@ -1,1 +1,1 @@
-"""The CRLs of the CAs: planned, made, checked, published."""
+"""The CRLs of the CAs: scheduled, built, checked, published."""

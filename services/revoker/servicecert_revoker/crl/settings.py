@@ -1,4 +1,4 @@
-"""What an operator tells the revoker about a bucket that CRLs go to, beside the folder."""
+"""The settings of a bucket that CRLs are put to besides the folder."""
 
 import re
 from datetime import timedelta
@@ -39,7 +39,7 @@ def _prefix(text: str) -> str:
 
 
 class S3Settings(BaseSettings):
-    """The bucket; none without an endpoint. Raises pydantic's ValidationError, whose messages name the way out."""
+    """The bucket; none without an endpoint. Raises pydantic's ValidationError, whose messages tell what to do."""
 
     model_config = SettingsConfigDict(frozen=True, populate_by_name=True, extra="ignore")
 
@@ -86,8 +86,7 @@ class S3Settings(BaseSettings):
     crl_s3_ca_file: Annotated[
         Path | None,
         Field(
-            alias="SERVICECERT_CRL_S3_CA_FILE",
-            description="CAs, in PEM, that verify the storage beside the system's",
+            alias="SERVICECERT_CRL_S3_CA_FILE", description="CAs, in PEM, that verify the storage beside the system's"
         ),
     ] = None
     crl_s3_timeout_seconds: Annotated[
@@ -103,7 +102,7 @@ class S3Settings(BaseSettings):
         bool,
         Field(
             alias="SERVICECERT_CRL_S3_CONDITIONAL",
-            description="whether a put is conditional on what was read, so that no older CRL replaces a newer one; false where the storage knows no If-Match",
+            description="puts are conditional: no older CRL replaces a newer one; false if the storage has no If-Match",
         ),
     ] = True
 
@@ -120,7 +119,7 @@ class S3Settings(BaseSettings):
 
     @cached_property
     def s3_publisher(self) -> S3Publisher | None:
-        """The bucket, opened once: a secret or a CA that is changed is read at the next start. Nothing is asked of it yet."""
+        """Return the bucket, opened once: a changed secret or CA is read at the next start. It sends no request yet."""
         if self.crl_s3_endpoint is None or self.crl_s3_bucket is None:
             return None
         timeout = timedelta(seconds=self.crl_s3_timeout_seconds)
@@ -139,7 +138,7 @@ class S3Settings(BaseSettings):
             secret_access_key=self._secret(),
             virtual_hosted_style_request=False,
             client_options=client,
-            # What fails is tried again by the order that wants it published, in sight of the operator.
+            # The publishing order tries again, and the operator sees each failure.
             retry_config={"max_retries": 0},
         )
         where = f"bucket {self.crl_s3_bucket} at {self.crl_s3_endpoint}"

@@ -1,4 +1,4 @@
-"""What follows from what happened to a case at the revoker, to a proposal of its operators, and to a CA's schedule of CRLs: a table of moves. Pure."""
+"""Decides about a case, an operators' proposal and a CA's schedule of CRLs: a table of transitions. Pure."""
 
 from base64 import b64encode
 from datetime import datetime
@@ -21,21 +21,21 @@ from ..proposals.domain import proposal
 from ..proposals.domain.proposal import Proposal
 from . import life
 from .knowledge import Knowledge
-from .requests import CascadeFound, Context, following
-from .responders import CERTIFY, Certified, Drafted, Refused
+from .requests import CascadeFound, Context, cascade_requests
+from .responders import CERTIFY, Certified, Drafted, Rejected
 from .status import Asked, Awaited, Entered, Listed, Registered, Revocation, Revoked, Status
 
 State: TypeAlias = Status | Proposal
 
 CLOCK = "revocation-clock"
-"""The deadline at which a revocation's clock is looked at next."""
+"""The deadline at which a revocation's clock is checked next."""
 
 ALARM = "alarm"
-"""The act of saying aloud that a revocation came too late."""
+"""The act that logs an alarm about a late revocation."""
 
 
 class Late(BaseModel):
-    """A revocation that the world does not know of after 24 hours."""
+    """A revocation that relying parties cannot see after 24 hours."""
 
     model_config = ConfigDict(frozen=True)
     AUDITED: ClassVar[tuple[str, ...]] = ("due",)
@@ -44,43 +44,43 @@ class Late(BaseModel):
 
 
 class Alarmed(BaseModel):
-    """It was said."""
+    """The alarm was logged."""
 
 
 def decide(state: State | None, happened: Happened, known: Knowledge, now: datetime) -> Decision[State]:
-    """One case's certificate; a proposal (key `proposal/<id>`); or the schedule of one CA (key `crl/<issuer>/0`), which has no state of its own."""
+    """Decide about a case, a proposal (key `proposal/<id>`) or a CA's schedule (key `crl/<issuer>/0`, no state)."""
     match state, happened:
-        case _, Result(data=CascadeFound() as found):
-            return Decision(state, following(found.key_sha256, found.others, now))
+        case _, Result(data=CascadeFound() as search):
+            return Decision(state, cascade_requests(search.key_sha256, search.others, now))
         case Proposal(), Due(kind=proposal.CARRY_OUT):
-            carried = proposal.gone_on(state, now)
+            carried = proposal.carry_out(state, now)
             return Decision(carried.state, carried.events, carried.intents, carried.deadlines)
         case Proposal(), _:
             return Decision(state)
         case _:
-            moved = _moved(state, happened, Context(happened.key, known, now))
-            deadlines = (*moved.deadlines, *_rearmed(state, moved.state))
-            return Decision(moved.state, moved.events, moved.intents, deadlines)
+            decision = _transition(state, happened, Context(known, now))
+            deadlines = (*decision.deadlines, *_clock_deadlines(state, decision.state))
+            return Decision(decision.state, decision.events, decision.intents, deadlines)
 
 
-def _moved(status: Status | None, happened: Happened, context: Context) -> Decision[Status]:
-    """The table: a status and what happened to it, and the move that follows. Of a case whose end is known another end is none (I3)."""
+def _transition(status: Status | None, happened: Happened, context: Context) -> Decision[Status]:
+    """The table. A second end of a case that has one changes nothing (I3)."""
     match status, happened:
-        case None | Awaited(), Event(data=CertificateIssued() as issued):
-            return life.learn(status, issued, happened.time, context)
-        case None | Awaited(), Event(data=CertificateVoided() as voided):
-            return life.void(status, voided, happened.time, context)
         case _, Event(data=RevocationRequested() as request):
             return life.ask(status, Asked(request, happened.time, context.now), context)
         case _, Due(kind=life.ANSWER):
             return life.answer(status, context)
+        case None | Awaited(), Event(data=CertificateIssued() as issued):
+            return life.learn(status, issued, happened.time, context)
+        case None | Awaited(), Event(data=CertificateVoided() as voided):
+            return life.void(status, voided, happened.time, context)
         case _, Result(data=Published() as published):
             return life.mark_listed(status, published)
         case Listed(), Result(data=Confirmed() as confirmed):
-            return life.mark_revoked(status, confirmed, context)
+            return life.mark_revoked(status, confirmed, UUID(happened.key))
         case Registered() | Listed(), Due(kind=kind) if kind == CLOCK:
-            return Decision(status, *_rung(UUID(context.key), status.revocation, context.now))
-        case _, Due(kind=publication.PUBLISH) if issuer := scheduled_issuer(context.key):
+            return Decision(status, *_check_clock(UUID(happened.key), status.revocation, context.now))
+        case _, Due(kind=publication.PUBLISH) if issuer := issuer_of_schedule(happened.key):
             return Decision(status, intents=(Intent(publication.PUBLISH, PublishOrder(issuer=issuer)),))
         case _, Event(data=ResponderRequested(), facts=facts):
             return Decision(status, intents=_certify(facts))
@@ -91,18 +91,18 @@ def _moved(status: Status | None, happened: Happened, context: Context) -> Decis
 
 
 def _certify(facts: Facts | None) -> tuple[Intent, ...]:
-    """Each CA of the environment is to certify the key. Raises Unanswerable: a responder that asks wrongly is an operator's matter."""
+    """Return an order for each CA of the environment. Raises Unanswerable for a wrong request, for an operator."""
     match facts:
         case Drafted(orders):
             return tuple(Intent(CERTIFY, order) for order in orders)
-        case Refused(text):
+        case Rejected(text):
             raise Unanswerable("responder-refused", text)
         case _:
             raise TypeError("A responder's request is examined before it is decided.")
 
 
 def _certified(certified: Certified) -> EventData:
-    """The responder is told."""
+    """Return the event that brings a responder its certificate."""
     return ResponderCertified(
         environment=certified.environment,
         key_sha256=certified.key_sha256,
@@ -116,27 +116,27 @@ def _certified(certified: Certified) -> EventData:
 
 
 def _open_revocation(status: Status | None) -> Revocation | None:
-    """The revocation that the world is still to learn of."""
+    """Return the revocation that relying parties cannot see yet, if there is one."""
     return status.revocation if isinstance(status, Entered) and not isinstance(status, Revoked) else None
 
 
 def clock_of(entry: Revocation) -> Clock:
-    """The clock of D4."""
+    """Return the 24 hours of D4."""
     return Clock(DeadlineKind.REVOCATION, entry.requested_at, entry.due)
 
 
-def _rearmed(before: Status | None, after: Status | None) -> tuple[Deadline, ...]:
-    """What changes for the clock with a case: it starts with the registration, whatever part of the time is gone, and ends with the revocation."""
+def _clock_deadlines(before: Status | None, after: Status | None) -> tuple[Deadline, ...]:
+    """Start the clock with the registration, however much time has passed, and stop it with the revocation."""
     was, now = _open_revocation(before), _open_revocation(after)
     if was is None and now is not None:
         return (Deadline(CLOCK, clock_of(now).wakes(MARKS[0])),)
     return (Deadline(CLOCK, None),) if was is not None and now is None else ()
 
 
-def _rung(
+def _check_clock(
     case_id: UUID, entry: Revocation, now: datetime
 ) -> tuple[tuple[EventData, ...], tuple[Intent, ...], tuple[Deadline, ...]]:
-    """What follows when the clock is looked at: the last mark that was passed is told, and the next one waited for."""
+    """Warn of the last mark that has passed, alarm after the end, and wait for the next mark."""
     clock = clock_of(entry)
     mark = clock.reached(now)
     left = marks_after(mark)
@@ -147,16 +147,16 @@ def _rung(
 
 
 def is_relevant(data: EventData) -> bool:
-    """Whether anything can follow from an event."""
+    """Return whether the revoker acts on an event."""
     return isinstance(data, CertificateIssued | CertificateVoided | RevocationRequested | ResponderRequested)
 
 
 def schedule_key(issuer: str) -> str:
-    """The key that a CA's scheduled CRLs belong to: that of its full one's `CrlPublished` events."""
+    """Return the key of a CA's schedule: that of its full CRL's `CrlPublished` events."""
     return f"crl/{issuer}/{FULL}"
 
 
-def scheduled_issuer(key: str) -> str | None:
-    """The CA whose schedule the key is, None for a case's key."""
+def issuer_of_schedule(key: str) -> str | None:
+    """Return the CA whose schedule the key names, None for a case's key."""
     kind, _, rest = key.partition("/")
     return rest.rpartition("/")[0] if kind == "crl" else None

@@ -1,6 +1,6 @@
-"""What can be found out about a responder's request before deciding: whether it is right, and the bytes that the CAs are to sign for it.
+"""Checks a responder's request before the decision, and drafts the bytes that the CAs are to sign for it.
 
-Serial numbers and the moment are drawn here; nothing drawn here binds before it is intended.
+Serial numbers and times are drawn here. Nothing drawn here counts before it is intended.
 """
 
 from base64 import b64decode
@@ -17,18 +17,18 @@ from servicecert_pki.spki import KeyFamily, spki_sha256
 from servicecert_schemas.responder import ResponderRequested
 from servicecert_worker.decider import Event
 
-from .responders import CertifyOrder, Drafted, Refused, RequestFacts
+from .responders import CertifyOrder, Drafted, Rejected, ResponderFacts
 
 LIFE = timedelta(days=4)
-"""How long a responder's certificate is valid: nobody can revoke it, so its key is renewed at half of it."""
+"""How long a responder's certificate is valid. It cannot be revoked, so its key is renewed at half of this time."""
 
-# Clocks of relying parties that are behind.
+# For relying parties whose clocks are behind.
 _BEFORE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
 class Examine:
-    """Judges and drafts, for each request of a responder in a batch. `throw_away` keys sign the look-alikes that are linted."""
+    """Adds facts to each responder's request in a batch. `throw_away` keys sign the copies that are linted."""
 
     authority: Authority
     throw_away: Mapping[KeyFamily, SigningKey]
@@ -41,26 +41,27 @@ class Examine:
             for event in events
         ]
 
-    def facts(self, request: ResponderRequested) -> RequestFacts:
+    def facts(self, request: ResponderRequested) -> ResponderFacts:
+        """Return the orders that follow from a request, or the reason why it is rejected."""
         try:
             spki = requested_key(b64decode(request.request))
             if spki_sha256(spki) != request.key_sha256:
-                raise ResponderRefused("The responder's request is of another key than it says.")
+                raise ResponderRefused("The responder's request contains another key than its fingerprint says.")
             now = self.clock().replace(microsecond=0)
             return Drafted(tuple(self._draft(request, spki, issuer, now) for issuer in self._issuers(request, now)))
         except ResponderRefused as refused:
-            return Refused(str(refused))
+            return Rejected(str(refused))
 
     def _issuers(self, request: ResponderRequested, now: datetime) -> Sequence[IssuerInfo]:
-        """The CAs of the environment, of every generation: a responder of the one answers for none of the other (I11)."""
-        found = [
+        """Return the CAs of the environment, of every generation; never those of the other environment (I11)."""
+        issuers = [
             issuer
             for issuer in self.authority.issuers.values()
             if issuer.environment == request.environment.value and issuer.not_before <= now < issuer.not_after
         ]
-        if not found:
+        if not issuers:
             raise ResponderRefused(f"There is no issuing CA for {request.environment}.")
-        return found
+        return issuers
 
     def _draft(self, request: ResponderRequested, spki: bytes, issuer: IssuerInfo, now: datetime) -> CertifyOrder:
         serial = draw_serial(self.random)

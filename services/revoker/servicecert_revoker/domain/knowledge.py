@@ -1,4 +1,4 @@
-"""What the revoker decides with beside a case: who may act for whom, which keys are compromised, and what two operators want."""
+"""What the revoker knows besides a case: the accounts, the compromised keys and the confirmed requests of operators."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,17 +11,17 @@ from servicecert_worker.domain.membership import NO_ACCOUNTS, Accounts, accounts
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """A snapshot of the accounts; and, of what a turn decides on, the keys that are compromised and the requests that two operators want."""
+    """A snapshot of the accounts and, for one turn, the compromised keys and the requests that operators confirmed."""
 
     accounts: Accounts = NO_ACCOUNTS
     compromised: frozenset[str] = frozenset()
     confirmed: Mapping[tuple[UUID, UUID], str] = field(default_factory=lambda: MappingProxyType({}))
-    """By the request's id and its case the reason that was confirmed."""
+    """The confirmed reason, by request id and case."""
 
 
 NOTHING_KNOWN = Knowledge()
 
 
 def apply(known: Knowledge, changes: Sequence[Change]) -> Knowledge:
-    """The snapshot after more events of accounts."""
+    """Return the snapshot after more events of accounts."""
     return Knowledge(accounts_after(known.accounts, changes))

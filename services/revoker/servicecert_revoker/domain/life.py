@@ -1,6 +1,6 @@
-"""The life of a case's certificate: issued or void, asked for, registered for revocation, listed, revoked; and the events that tell of it. Pure.
+"""The life of a case's certificate: issued or void, registered for revocation, listed, revoked; and its events. Pure.
 
-Each function is a move: from the status before and what happened to the status after, and what follows from it.
+Each function is a transition: it takes the status and what happened, and returns the next status and what follows.
 """
 
 from collections.abc import Sequence
@@ -35,9 +35,8 @@ from .requests import (
     Granted,
     Item,
     Refused,
-    Wait,
-    following,
-    judge,
+    cascade_requests,
+    judge_all,
 )
 from .status import (
     Asked,
@@ -59,47 +58,42 @@ from .status import (
 Decided: TypeAlias = Decision[Status]
 
 ANSWER = "answer"
-"""The deadline at which requests that wait are looked at again."""
+"""The deadline at which pending requests are judged again."""
 
-MOST_HELD = 20
-"""How many requests of a case wait; nobody sends more in earnest."""
 
 _VOIDED = UUID("8a7f1f0e-51c3-4b8e-9f57-3c7a2b9d6e15")
 
 _LONGEST = timedelta(days=3 * 366)
-"""Longer than any certificate lives (B1), also one that begins later (A14): so long is listed what does not say until when it would be valid."""
+"""How long a void certificate without an end is listed: longer than any lives (B1), even if it starts later (A14)."""
 
 
 def learn(before: Awaited | None, issued: CertificateIssued, at: datetime, context: Context) -> Decided:
-    """The certificate is issued: OCSP says good (D8), and what was asked before is answered now, in its order.
+    """The certificate is issued: OCSP says good (D8), and the pending requests are answered in their order.
 
-    One whose key is compromised is revoked at once, though nobody asks (D6).
+    A certificate with a compromised key is revoked at once, without a request (D6).
     """
-    certificate, asked, now = Certificate.of(issued, at), held_of(before), context.now
-    key = certificate.key_sha256
+    certificate, held, now = Certificate.of(issued, at), held_of(before), context.now
+    key, asked = certificate.key_sha256, held
     if key in context.known.compromised and now <= certificate.not_after:
         item = Item(issued.case_id, certificate.account_id, certificate.serial)
-        asked = (*(Asked(request, now, now) for request in following(key, (item,), now)), *asked)
-    told = StandingChanged(
-        issuer=certificate.issuer,
-        serial=certificate.serial,
-        standing=Standing.VALID,
-        not_after=certificate.not_after,
+        asked = (*(Asked(request, now, now) for request in cascade_requests(key, (item,), now)), *held)
+    valid = StandingChanged(
+        issuer=certificate.issuer, serial=certificate.serial, standing=Standing.VALID, not_after=certificate.not_after
     )
-    settled = _settled(Valid(certificate, held_of(before)), asked, context)
-    return replace(settled, events=(told, *settled.events))
+    decision = _answer_all(Valid(certificate, held), asked, context)
+    return replace(decision, events=(valid, *decision.events))
 
 
 def void(before: Awaited | None, voided: CertificateVoided, at: datetime, context: Context) -> Decided:
-    """A CA's key may have signed the certificate of a void serial number, so it is revoked as any other is, and nobody is told (B2).
+    """Revoke a void serial number: a CA's key may have signed its certificate. Nobody is notified (B2).
 
-    Only what was intended is ever told as void: without intended bytes no key was used, and there is nothing to list. It is to be on the CRLs that
-    its certificate would name, for as long as it would be valid. Nobody needs the certificate any more, which is the reason (D2); the 24 hours of D4
-    run from `at`, when it became void. Whoever asked for its revocation goes on waiting for a certificate, and learns that there is none.
+    Only an intended certificate is reported as void: without intended bytes no key was used. The entry is on the CRLs
+    that the certificate would name, for as long as it would be valid. The reason is "no longer needed" (D2); the 24
+    hours of D4 run from `at`, when it became void. Pending requests keep waiting, and are refused in the end.
     """
     since = min(at, context.now)
-    number = Void(voided.issuer, voided.serial, voided.not_after or since + _LONGEST, voided.partition)
-    if number.not_after < context.now:
+    certificate = Void(voided.issuer, voided.serial, voided.not_after or since + _LONGEST, voided.partition)
+    if certificate.not_after < context.now:
         return Decision(before)
     revocation = Revocation(
         request_id=uuid5(_VOIDED, f"{voided.issuer}/{voided.serial}"),
@@ -108,92 +102,84 @@ def void(before: Awaited | None, voided: CertificateVoided, at: datetime, contex
         due=since + TAKES_EFFECT_WITHIN,
         revoked_at=context.now.replace(microsecond=0),
     )
-    entered = Registered(number, revocation, held_of(before))
-    return Decision(entered, intents=(_to_be_listed(entered),))
+    registered = Registered(certificate, revocation, held_of(before))
+    return Decision(registered, intents=(_publish_intent(registered),))
 
 
 def ask(status: Status | None, asked: Asked, context: Context) -> Decided:
-    """What follows from a request, and from those that wait before it. The same request again is nothing new."""
-    before = held_of(status)
-    if any(each.request.request_id == asked.request.request_id for each in before):
+    """Answer a request, after those that are pending. A repeated request changes nothing."""
+    pending = held_of(status)
+    if any(each.request.request_id == asked.request.request_id for each in pending):
         return Decision(status)
-    return _settled(status, (*before, asked), context)
+    return _answer_all(status, (*pending, asked), context)
 
 
 def answer(status: Status | None, context: Context) -> Decided:
-    """What follows for the requests that wait, when it is time to look at them."""
-    return _settled(status, held_of(status), context)
+    """Answer the pending requests when their deadline is due."""
+    return _answer_all(status, held_of(status), context)
 
 
-def _settled(status: Status | None, asked: Sequence[Asked], context: Context) -> Decided:
-    """Answers what can be answered; the rest waits until the first of it may be right."""
-    certificate = certificate_of(status)
+def _answer_all(status: Status | None, asked: Sequence[Asked], context: Context) -> Decided:
+    """Judge all requests, then fold the verdicts over the status. Pending ones wait until the first of them is due."""
+    verdicts, pending = judge_all(asked, certificate_of(status), context)
     decided: Decided = Decision(status)
-    waiting: list[Asked] = []
-    wakes: list[datetime] = []
-    for each in asked:
-        verdict = judge(each, certificate, context)
-        if isinstance(verdict, Wait) and len(waiting) < MOST_HELD:
-            waiting.append(each)
-            wakes.append(verdict.until)
-            continue
+    for request, verdict in verdicts:
         if isinstance(verdict, Granted):
-            after = _granted(decided.state, each.request, verdict, context)
+            after = _grant(decided.state, request, verdict, context)
         else:
-            crowded = Refused(Code.NO_SUCH_CERTIFICATE, in_case=False)
-            refused = crowded if isinstance(verdict, Wait) else verdict
-            after = Decision(decided.state, events=(_refusal(each.request, refused),))
+            after = Decision(decided.state, events=(_refusal(request, verdict),))
         decided = Decision(after.state, decided.events + after.events, decided.intents + after.intents)
-    deadlines = (Deadline(ANSWER, min(wakes, default=None)),) if wakes or held_of(status) else ()
-    return replace(decided, state=_holding(decided.state, tuple(waiting)), deadlines=deadlines)
+    due = min((until for _, until in pending), default=None)
+    deadlines = (Deadline(ANSWER, due),) if pending or held_of(status) else ()
+    held = tuple(waiting for waiting, _ in pending)
+    return replace(decided, state=_with_held(decided.state, held), deadlines=deadlines)
 
 
-def _holding(status: Status | None, held: tuple[Asked, ...]) -> Status | None:
-    """The same with other requests that wait; the same object where they are the same."""
+def _with_held(status: Status | None, held: tuple[Asked, ...]) -> Status | None:
+    """Return the status with these pending requests; the same object if they are the same."""
     if held == held_of(status):
         return status
     return replace(status, held=held) if isinstance(status, Numbered) else Awaited(held)
 
 
-def _granted(status: Status | None, request: RevocationRequested, granted: Granted, context: Context) -> Decided:
-    """A right request registers the revocation. The first one is the answer to all that come later, with its reason and times, and nobody is mailed
-    again; only an exposed key overrides (D3).
+def _grant(status: Status | None, request: RevocationRequested, granted: Granted, context: Context) -> Decided:
+    """Register the revocation. Later requests get the first one's reason and times; only an exposed key overrides (D3).
 
-    Of the authority's own orders nobody is told that they came too late: the certificate's owner did not ask.
+    The authority's own requests get no refusal for an expired certificate: its owner did not ask.
     """
-    certificate, wanted = granted.certificate, granted.revocation
-    compromised, looked_for = _compromised(certificate, wanted.reason, context)
+    certificate, new = granted.certificate, granted.revocation
+    compromised, cascade = _compromised(certificate, new.reason, context)
     if isinstance(status, Valid) and certificate.not_after < context.now:
         expired = _refusal(request, Refused(Code.EXPIRED, in_case=True))
-        told: tuple[EventData, ...] = () if request.actor.role is Role.OPERATOR else (expired,)
-        return Decision(status, told + compromised, looked_for)
+        refusals: tuple[EventData, ...] = () if request.actor.role is Role.OPERATOR else (expired,)
+        return Decision(status, refusals + compromised, cascade)
     if isinstance(status, Entered):
         first = status.revocation
-        if wanted.request_id == first.request_id:
+        if new.request_id == first.request_id:
             return Decision(status)
-        if wanted.reason is not RevocationReason.KEY_EXPOSED or first.reason is RevocationReason.KEY_EXPOSED:
+        if new.reason is not RevocationReason.KEY_EXPOSED or first.reason is RevocationReason.KEY_EXPOSED:
             return Decision(status, events=(_registration(status, request),))
-        worse = replace(first, request_id=wanted.request_id, reason=wanted.reason, invalid_since=wanted.invalid_since)
+        worse = replace(first, request_id=new.request_id, reason=new.reason, invalid_since=new.invalid_since)
         entered: Entered = replace(status, revocation=worse)
     else:
-        entered = Registered(certificate, wanted, held_of(status))
+        entered = Registered(certificate, new, held_of(status))
     events = (_registration(entered, request), *compromised)
-    return Decision(entered, events, (_to_be_listed(entered), *looked_for))
+    return Decision(entered, events, (_publish_intent(entered), *cascade))
 
 
 def _compromised(
     certificate: Certificate, reason: RevocationReason, context: Context
 ) -> tuple[tuple[EventData, ...], tuple[Intent, ...]]:
-    """A key that is exposed is told, and its other certificates are looked for (D6): an expired certificate's too, since another one may have it."""
+    """Report an exposed key and search its other certificates (D6), for an expired certificate too."""
     key = certificate.key_sha256
     if reason is not RevocationReason.KEY_EXPOSED or key in context.known.compromised:
         return (), ()
-    told = KeyCompromised(key_sha256=key, known_at=context.now)
-    return (told,), (Intent(CASCADE, CascadeOrder(key_sha256=key)),)
+    event = KeyCompromised(key_sha256=key, known_at=context.now)
+    return (event,), (Intent(CASCADE, CascadeOrder(key_sha256=key)),)
 
 
-def _to_be_listed(status: Entered) -> Intent:
-    """The order to bring an entry that is new or changed onto published CRLs."""
+def _publish_intent(status: Entered) -> Intent:
+    """Return the intent to publish CRLs with a new or changed entry."""
     certificate = status.certificate
     order = PublishOrder(
         issuer=certificate.issuer,
@@ -205,10 +191,10 @@ def _to_be_listed(status: Entered) -> Intent:
 
 
 def mark_listed(status: Status | None, published: Published) -> Decided:
-    """A published CRL lists the certificate: OCSP may say so, and is asked whether it does before anybody else is told (I7).
+    """A published CRL lists the certificate: OCSP may say revoked, and is asked before anybody else is notified (I7).
 
-    A CRL that an exposed key's entry has overtaken waits for that entry's own CRL. Who was told of the weaker reason is not told again (D5). The
-    planned CRLs of a CA, which no request asked for, are planned anew.
+    If an exposed key has changed the entry meanwhile, the new entry's CRL counts. Recipients are notified once (D5).
+    Scheduled CRLs, which have no request, are scheduled again.
     """
     announced = tuple(CrlPublished(issuer=published.issuer, **dict(crl)) for crl in published.announced)
     if published.request_id is None:
@@ -239,10 +225,10 @@ def mark_listed(status: Status | None, published: Published) -> Decided:
     return Decision(Listed(certificate, entry, status.held), events, (Intent(CONFIRM, order),))
 
 
-def mark_revoked(status: Listed, confirmed: Confirmed, context: Context) -> Decided:
-    """OCSP says so too: mail and the customer's view follow (D5, I7).
+def mark_revoked(status: Listed, confirmed: Confirmed, case_id: UUID) -> Decided:
+    """OCSP says revoked too: mail and the customer's view follow (D5, I7).
 
-    What an exposed key's entry has overtaken is told when that entry is confirmed. Of what is void nobody has ever heard.
+    If an exposed key has changed the entry meanwhile, the new entry counts. Nobody is notified of a void one.
     """
     certificate, entry = status.certificate, status.revocation
     if confirmed.request_id != entry.request_id:
@@ -250,8 +236,8 @@ def mark_revoked(status: Listed, confirmed: Confirmed, context: Context) -> Deci
     after = Revoked(certificate, entry, status.held)
     if isinstance(certificate, Void):
         return Decision(after)
-    told = CertificateRevoked(
-        case_id=UUID(context.key),
+    event = CertificateRevoked(
+        case_id=case_id,
         request_id=entry.request_id,
         issuer=certificate.issuer,
         serial=certificate.serial,
@@ -267,7 +253,7 @@ def mark_revoked(status: Listed, confirmed: Confirmed, context: Context) -> Deci
         language=certificate.language,
         recipients=certificate.recipients,
     )
-    return Decision(after, events=(told,))
+    return Decision(after, events=(event,))
 
 
 def _registration(status: Entered, request: RevocationRequested) -> RevocationRegistered:

@@ -1,9 +1,10 @@
-"""Requests for revocation: whether one is right, and those that the authority makes itself (A2, D1, D2, D4, D6). Pure.
+"""Requests for revocation: how they are judged, and those of the authority itself (A2, D1, D2, D4, D6). Pure.
 
-Who asks is judged first, then what they ask for, and only then the certificate. Whoever may not act in a case meets the same words, after the same
-time and the same work, whether there is a certificate or not: their request waits as one does whose certificate is under way.
+The requester is judged first, then the reason, and only then the certificate. An outsider gets the same answer, after
+the same time and work, with or without a certificate: the request waits, as if the certificate had not been read yet.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -22,17 +23,20 @@ from .knowledge import Knowledge
 from .status import Asked, Certificate, Revocation
 
 TAKES_EFFECT_WITHIN = timedelta(hours=24)
-"""From when the request was sent to a published CRL, at most (D4). So long a request waits for its certificate."""
+"""The time from sending a request to a published CRL (D4), and how long a request waits for its certificate."""
+
+MOST_HELD = 20
+"""How many requests of a case may be pending; no honest customer sends more."""
 
 CASCADE = "cascade"
-"""The act of looking for a key's other certificates."""
+"""The act that finds the other certificates of a compromised key."""
 
 _REVOKER = "revoker"
 _FOLLOWING = UUID("5d6f2b0a-8f44-4c0b-9a7e-2f1c3f1b7a10")
 
 
 class Code(StrEnum):
-    """Why a request is not granted. What is then answered is in texts/."""
+    """Why a request is refused. The answers are in texts/."""
 
     NOT_STRONGLY_AUTHENTICATED = "not-strongly-authenticated"
     NO_SUCH_CERTIFICATE = "no-such-certificate"
@@ -47,16 +51,15 @@ TEXTS = read_texts(__package__, "refusals", Code)
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What is decided with beside a case's status: the case's key, what else is known, and the moment."""
+    """What a decision needs besides status and event: the revoker's knowledge and the time."""
 
-    key: str
     known: Knowledge
     now: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The request is right; `revocation` is what it leads to if it is the first one."""
+    """The request is granted; `revocation` is the result if it is the first one."""
 
     certificate: Certificate
     revocation: Revocation
@@ -64,7 +67,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why, and whether the case may show it."""
+    """The request is refused; `in_case` tells whether the case may show it."""
 
     code: Code
     in_case: bool
@@ -72,13 +75,30 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Something may be under way that makes the request right: it is looked at again then."""
+    """The request is judged again at `until`: a record that is not read yet may change the result."""
 
     until: datetime
 
 
+def judge_all(
+    asked: Iterable[Asked], certificate: Certificate | None, context: Context
+) -> tuple[list[tuple[RevocationRequested, Granted | Refused]], list[tuple[Asked, datetime]]]:
+    """Return the requests with a verdict, and up to `MOST_HELD` pending ones with their times; more are refused."""
+    verdicts: list[tuple[RevocationRequested, Granted | Refused]] = []
+    pending: list[tuple[Asked, datetime]] = []
+    for each in asked:
+        verdict = judge(each, certificate, context)
+        if not isinstance(verdict, Wait):
+            verdicts.append((each.request, verdict))
+        elif len(pending) < MOST_HELD:
+            pending.append((each, verdict.until))
+        else:
+            verdicts.append((each.request, Refused(Code.NO_SUCH_CERTIFICATE, in_case=False)))
+    return verdicts, pending
+
+
 def judge(asked: Asked, certificate: Certificate | None, context: Context) -> Granted | Refused | Wait:
-    """Return whether a request is right, for the certificate of its case if that is known."""
+    """Return the verdict on a request, given the certificate of its case if that is known."""
     request = asked.request
     if request.actor.role is Role.OPERATOR:
         return _of_the_authority(asked, certificate, context)
@@ -97,13 +117,13 @@ def judge(asked: Asked, certificate: Certificate | None, context: Context) -> Gr
         return Refused(Code.ROLE_NOT_ALLOWED, in_case=True)
     if certificate is None or request.actor.account_id != certificate.account_id:
         return _wait_for_certificate(asked, context.now)
-    if not reads_as(request.serial_as_typed, certificate.serial):
+    if not serial_matches(request.serial_as_typed, certificate.serial):
         return Refused(Code.NO_SUCH_CERTIFICATE, in_case=True)
     return Granted(certificate, revocation(asked, certificate, context.now))
 
 
 def _of_the_authority(asked: Asked, certificate: Certificate | None, context: Context) -> Granted | Refused | Wait:
-    """The authority's own requests: what two operators want, or what follows from a compromised key (D6). A role that is only said counts nothing."""
+    """Judge the authority's own request: two operators confirmed it, or its key is compromised (D6)."""
     request, known = asked.request, context.known
     confirmed = known.confirmed.get((request.request_id, request.case_id)) == request.reason
     if certificate is None and confirmed:
@@ -115,18 +135,18 @@ def _of_the_authority(asked: Asked, certificate: Certificate | None, context: Co
 
 
 def _wait_for_certificate(asked: Asked, now: datetime) -> Refused | Wait:
-    """Two topics have no order between them, so the certificate may be under way; another account's is, for whoever asks, not there (D1)."""
+    """Wait for a certificate that may not be read yet. Another account's certificate counts as absent (D1)."""
     end = asked.since + TAKES_EFFECT_WITHIN
     return Wait(end) if now < end else Refused(Code.NO_SUCH_CERTIFICATE, in_case=True)
 
 
-def reads_as(typed: str, serial: str) -> bool:
-    """Whether a person can have meant `serial` (hexadecimal): of two readings, only the decision's own counts (D1)."""
+def serial_matches(typed: str, serial: str) -> bool:
+    """Return whether the typed text can mean `serial` (hexadecimal), in its decimal or its hexadecimal reading (D1)."""
     return int(serial, 16) in serial_readings(typed)
 
 
 def revocation(asked: Asked, certificate: Certificate, now: datetime) -> Revocation:
-    """The revocation that a right request leads to. Since when the key is exposed (RFC 5280, 5.3.2) lies within the certificate's life so far."""
+    """Return the revocation of a granted request. Its invalidity date (RFC 5280, 5.3.2) is between issuance and now."""
     request, sent = asked.request, _sent_at(asked, certificate, now)
     exposed = request.exposed_since if request.reason is RevocationReason.KEY_EXPOSED else None
     return Revocation(
@@ -140,10 +160,7 @@ def revocation(asked: Asked, certificate: Certificate, now: datetime) -> Revocat
 
 
 def _sent_at(asked: Asked, certificate: Certificate, now: datetime) -> datetime:
-    """When the request was sent, as far as that can be: after the certificate was issued, and not after its event was written.
-
-    Otherwise the event's own time counts, within the same bounds. The 24 hours of D4 run from here.
-    """
+    """Return the start of D4's 24 hours: the sending time if between issuance and its event, else the event's time."""
     written = max(certificate.issued_at, min(asked.at, now))
     sent = asked.request.sent_at
     return sent if certificate.issued_at <= sent <= written else written
@@ -151,7 +168,7 @@ def _sent_at(asked: Asked, certificate: Certificate, now: datetime) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A certificate that the authority wants revoked. `serial` is lower-case hexadecimal."""
+    """A certificate that the authority revokes. `serial` is lower-case hexadecimal."""
 
     case_id: UUID
     account_id: str
@@ -159,7 +176,7 @@ class Item:
 
 
 class CascadeOrder(BaseModel):
-    """The valid certificates of a key are wanted."""
+    """An order to find the valid certificates of a key."""
 
     model_config = ConfigDict(frozen=True)
     AUDITED: ClassVar[tuple[str, ...]] = ("key_sha256",)
@@ -168,7 +185,7 @@ class CascadeOrder(BaseModel):
 
 
 class CascadeFound(BaseModel):
-    """The valid certificates of a key; none where there are more than the maximum, and a person is to confirm them (`stopped`)."""
+    """The valid certificates of a key. If `stopped` there are too many: none are given, an operator must confirm."""
 
     model_config = ConfigDict(frozen=True)
     AUDITED: ClassVar[tuple[str, ...]] = ("key_sha256", "stopped")
@@ -178,22 +195,23 @@ class CascadeFound(BaseModel):
     stopped: bool = False
 
 
-def found(key_sha256: str, others: tuple[Item, ...], most: int) -> CascadeFound:
-    """What comes of the search: beyond the maximum nothing is revoked until somebody has looked."""
+def cascade_result(key_sha256: str, others: tuple[Item, ...], most: int) -> CascadeFound:
+    """Return the result of the search. Beyond the maximum nothing is revoked until an operator confirms."""
     stopped = len(others) > most
     return CascadeFound(key_sha256=key_sha256, others=() if stopped else others, stopped=stopped)
 
 
-def following(key_sha256: str, items: tuple[Item, ...], now: datetime) -> tuple[RevocationRequested, ...]:
-    """The requests that follow from a key's compromise (D6). Their ids follow from key and case, so that one that is made again has one effect."""
+def cascade_requests(key_sha256: str, items: tuple[Item, ...], now: datetime) -> tuple[RevocationRequested, ...]:
+    """Return the requests that follow from a compromised key (D6). The same key and case give the same request id."""
     reason = RevocationReason.KEY_EXPOSED
     return tuple(
-        ordered(uuid5(_FOLLOWING, f"{key_sha256}/{item.case_id}"), item, reason, _REVOKER, now) for item in items
+        authority_request(uuid5(_FOLLOWING, f"{key_sha256}/{item.case_id}"), item, reason, _REVOKER, now)
+        for item in items
     )
 
 
-def ordered(id: UUID, item: Item, reason: RevocationReason, by: str, now: datetime) -> RevocationRequested:
-    """The authority's own request for a certificate: by its operators, or by the revoker itself."""
+def authority_request(id: UUID, item: Item, reason: RevocationReason, by: str, now: datetime) -> RevocationRequested:
+    """Return a request by the authority's operators or by the revoker itself."""
     return RevocationRequested(
         case_id=item.case_id,
         actor=Actor(user_id=by, account_id=item.account_id, assurance=Assurance.HIGH, role=Role.OPERATOR),

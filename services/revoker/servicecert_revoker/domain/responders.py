@@ -1,4 +1,4 @@
-"""Certificates of OCSP responders: asked for on a topic, intended with their exact bytes, signed, told (D8, I4). Pure."""
+"""Certificates of OCSP responders: requested, intended with their exact bytes, signed, published (D8, I4). Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ CERTIFY = "certify"
 
 
 class CertifyOrder(BaseModel):
-    """The exact bytes that a CA's key is to sign for a responder's key: durable before it does (I4)."""
+    """The exact bytes that a CA's key is to sign for a responder's key: durable before the signature (I4)."""
 
     model_config = ConfigDict(frozen=True, ser_json_bytes="base64", val_json_bytes="base64")
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial", "tbs_sha256")
@@ -27,12 +27,12 @@ class CertifyOrder(BaseModel):
 
     @property
     def tbs_sha256(self) -> str:
-        """What the audit chain says of the bytes to be signed (B6)."""
+        """The audit chain's record of the bytes to be signed (B6)."""
         return sha256(self.tbs).hexdigest()
 
 
 class Certified(CertifyOrder):
-    """A certificate whose signature was verified and whose signed bytes are the ordered ones."""
+    """A certificate with a verified signature over the ordered bytes."""
 
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial", "fingerprint")
 
@@ -46,16 +46,16 @@ class Certified(CertifyOrder):
 
 @dataclass(frozen=True, slots=True)
 class Drafted(Facts):
-    """What is to be signed for a request that is right, one for each CA of its environment."""
+    """The orders of a valid request, one for each CA of its environment."""
 
     orders: tuple[CertifyOrder, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Refused(Facts):
-    """Why a request is not certified, in one sentence for an operator."""
+class Rejected(Facts):
+    """The reason why a request is not certified: one sentence for an operator."""
 
     text: str
 
 
-RequestFacts: TypeAlias = Drafted | Refused
+ResponderFacts: TypeAlias = Drafted | Rejected

@@ -1,4 +1,4 @@
-"""What is known of a case's certificate: awaited, valid, registered for revocation, listed, revoked. Each comes from the one before, never back (D3)."""
+"""The status of a case's certificate: awaited, valid, registered, listed, revoked. It never goes back (D3)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,10 +13,10 @@ from servicecert_schemas.values import CertificateType, Language
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What revoking needs of an issued certificate.
+    """What a revocation needs of an issued certificate.
 
-    `serial` is lower-case hexadecimal, `subject` RFC 4514 text, `partition` its CRL's (D7), `key_sha256` of its SubjectPublicKeyInfo (D6). By type and
-    profile operators select what an incident concerns.
+    `serial` is lower-case hexadecimal, `subject` RFC 4514 text, `partition` its CRL's (D7), `key_sha256` of its
+    SubjectPublicKeyInfo (D6). Operators select the certificates of an incident by type and profile.
     """
 
     issuer: str
@@ -54,7 +54,7 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Void:
-    """A serial number that is void, and all that its CRL's entry needs: its certificate was given to nobody, and may have been signed (B2)."""
+    """A void serial number, with what a CRL entry needs: its certificate may be signed, and nobody received it (B2)."""
 
     issuer: str
     serial: str
@@ -64,7 +64,7 @@ class Void:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request, when its writer says that it was written, and since when it is here."""
+    """A request for revocation: `at` is its event's time, `since` the time when it was read."""
 
     request: RevocationRequested
     at: datetime
@@ -73,7 +73,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """A request that was right. `request_id` is the one that gave the reason; the times are the first request's (D3)."""
+    """A granted request. `request_id` is the request that gave the reason; the times are the first request's (D3)."""
 
     request_id: UUID
     reason: RevocationReason
@@ -85,14 +85,14 @@ class Revocation:
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """Requests that came before the certificate: two topics have no order between them."""
+    """Requests that were read before the certificate: two topics have no common order."""
 
     asked: tuple[Asked, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Valid:
-    """Nobody has asked for its revocation and been right. `held` are, here and below, the requests that wait: see `requests`."""
+    """No request for its revocation was granted. `held` are, here and below, the pending requests: see `requests`."""
 
     certificate: Certificate
     held: tuple[Asked, ...] = ()
@@ -100,7 +100,7 @@ class Valid:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """The revocation is decided and its entry stored; no published CRL is known to say so yet."""
+    """The revocation is decided and its entry stored. No published CRL lists it yet."""
 
     certificate: Certificate | Void
     revocation: Revocation
@@ -109,7 +109,7 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A published CRL says so; whether OCSP does is being asked."""
+    """A published CRL lists it. The OCSP responder has not confirmed it yet."""
 
     certificate: Certificate | Void
     revocation: Revocation
@@ -118,7 +118,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """A published CRL and OCSP say so, and whom it concerns is told."""
+    """A published CRL lists it and OCSP says revoked. The recipients are notified."""
 
     certificate: Certificate | Void
     revocation: Revocation
@@ -126,22 +126,22 @@ class Revoked:
 
 
 Entered: TypeAlias = Registered | Listed | Revoked
-"""A revocation whose entry is stored: nothing takes it back (D3)."""
+"""A revocation with a stored entry: it is final (D3)."""
 
 Numbered: TypeAlias = Valid | Entered
-"""There is a serial number: a certificate's, or a void one, and for ever the same."""
+"""A status with a serial number, a certificate's or a void one. It never changes."""
 
 Status: TypeAlias = Awaited | Numbered
 
 
 def certificate_of(status: Status | None) -> Certificate | None:
-    """The certificate that was issued, where it is known. A void one is nobody's: whoever asks for it meets a case without a certificate."""
-    found = status.certificate if isinstance(status, Numbered) else None
-    return found if isinstance(found, Certificate) else None
+    """Return the issued certificate, if it is known. A void one counts as none."""
+    certificate = status.certificate if isinstance(status, Numbered) else None
+    return certificate if isinstance(certificate, Certificate) else None
 
 
 def held_of(status: Status | None) -> tuple[Asked, ...]:
-    """The requests that wait, in their order."""
+    """Return the pending requests, in their order."""
     if status is None:
         return ()
     return status.asked if isinstance(status, Awaited) else status.held

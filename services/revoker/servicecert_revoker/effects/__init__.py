@@ -1,1 +1,1 @@
-"""Acts on the world."""
+"""Effects and servers: what reaches outside the process."""

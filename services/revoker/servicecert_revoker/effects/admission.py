@@ -1,4 +1,4 @@
-"""Bounds what clients can hold of a server of ours: how many connections, and for how long without asking anything."""
+"""Limits the clients of an HTTP server: the number of connections, and the time of one without a request."""
 
 import asyncio
 import logging
@@ -12,12 +12,12 @@ from servicecert_worker.faults import background
 log = logging.getLogger(__name__)
 
 MOST_CONNECTIONS = 900
-"""Below the 1,024 open files that most systems allow a process that asks for no more."""
+"""Below the 1,024 open files that most systems allow a process by default."""
 PATIENCE_SECONDS = 10.0
 
 
 class Admission(web.Server):
-    """A server that closes each connection beyond the `most`, and knows which ones were answered of late."""
+    """A server that closes each connection beyond the `most`, and remembers which ones were answered recently."""
 
     def __init__(
         self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], most: int = MOST_CONNECTIONS
@@ -32,11 +32,11 @@ class Admission(web.Server):
         self.open: dict[web.RequestHandler, asyncio.Transport] = {}
         self.answered: set[web.RequestHandler] = set()
         self.sending: set[web.RequestHandler] = set()
-        self.turned_away = 0
+        self.rejected = 0
 
     @contextmanager
     def sends(self, handler: web.RequestHandler) -> Iterator[None]:
-        """Spares a connection meanwhile: something large is on its way to a client that asked for it."""
+        """Keep a connection open meanwhile: a large response is being sent."""
         self.sending.add(handler)
         try:
             yield
@@ -47,7 +47,7 @@ class Admission(web.Server):
         super().connection_made(handler, transport)
         self.open[handler] = transport
         if len(self.open) > self._most:
-            self.turned_away += 1
+            self.rejected += 1
             transport.abort()
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
@@ -56,10 +56,10 @@ class Admission(web.Server):
         super().connection_lost(handler, exc)
 
 
-async def close_the_slow(server: Admission, patience_seconds: float) -> NoReturn:
-    """Close, for ever, what was open for `patience_seconds` and not answered meanwhile; at the latest after twice as long.
+async def close_idle_connections(server: Admission, patience_seconds: float) -> NoReturn:
+    """Close the connections that were not answered for `patience_seconds`, at the latest after twice that time.
 
-    It makes no difference whether a client sends slowly, reads slowly or only waits: an idle one can connect anew.
+    It makes no difference whether a client sends slowly, reads slowly or only waits: it can connect again.
     """
     before: set[web.RequestHandler] = set()
     while True:
@@ -69,16 +69,16 @@ async def close_the_slow(server: Admission, patience_seconds: float) -> NoReturn
                 transport.abort()
         before = set(server.open)
         server.answered.clear()
-        if server.turned_away:
-            log.warning("%d connections were turned away: as many are open as may be", server.turned_away)
-            server.turned_away = 0
+        if server.rejected:
+            log.warning("%d connections were rejected: too many are open", server.rejected)
+            server.rejected = 0
 
 
 @asynccontextmanager
 async def serving(
     server: Admission, host: str | None, port: int, patience_seconds: float, *, reuse_port: bool = False
 ) -> AsyncIterator[str]:
-    """Serve until the context ends, and give the address, `http://host:port`. Port 0 takes a free one.
+    """Serve until the context ends, and yield the address, `http://host:port`. Port 0 takes a free one.
 
     Raises OSError where the address is in use or not this machine's.
     """
@@ -87,13 +87,13 @@ async def serving(
     try:
         site = web.TCPSite(runner, host, port, reuse_port=reuse_port, backlog=1024)
         await site.start()
-        bound, taken, *_ = runner.addresses[0]
-        async with background(close_the_slow(server, patience_seconds)):
-            yield address(bound, taken)
+        bound, bound_port, *_ = runner.addresses[0]
+        async with background(close_idle_connections(server, patience_seconds)):
+            yield address(bound, bound_port)
     finally:
         await runner.cleanup()
 
 
 def address(host: str, port: int) -> str:
-    """The URL of a host, an IPv6 one in brackets (RFC 3986, 3.2.2)."""
+    """Return the URL of a host, an IPv6 one in brackets (RFC 3986, 3.2.2)."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,7 +1,7 @@
-"""Looks for the other certificates of a key that is compromised: an act, so that it sees what every turn before it stored (D6).
+"""Finds the other certificates of a compromised key: an act, so that it sees what every earlier turn stored (D6).
 
-It writes the key down where nothing else has, as where an expired certificate's key is exposed, and locks it as turns do: a certificate that a turn
-learns of meanwhile is found here, or by that turn.
+It stores the key if nothing else has, as for an expired certificate, and locks it as turns do: a certificate that is
+issued meanwhile is found here or by its own turn.
 """
 
 import logging
@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import asyncpg
 from servicecert_worker.decider import Done, Outcome, Task
 
-from ..domain.requests import CascadeFound, CascadeOrder, Item, found
+from ..domain.requests import CascadeFound, CascadeOrder, Item, cascade_result
 from ..storage import QUERIES
 from ..storage.prepare import lock_keys
 
@@ -25,31 +25,32 @@ _RATE = 600
 
 @dataclass(frozen=True, slots=True)
 class Cascade:
-    """The effect. Beyond `most` certificates it records a proposal that an operator is to confirm, once, and orders nothing."""
+    """The effect. Beyond `most` certificates it stores one proposal for an operator to confirm, and orders nothing."""
 
     pool: "asyncpg.Pool[Any]"
     most: int
     clock: Callable[[], datetime]
 
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
-        return [Done(await self._look(task.data, task.key)) for task in tasks]
+        return [Done(await self._search(task.data, task.key)) for task in tasks]
 
-    async def _look(self, order: CascadeOrder, source: str) -> CascadeFound:
+    async def _search(self, order: CascadeOrder, source: str) -> CascadeFound:
         key = order.key_sha256
         async with self.pool.acquire() as connection, connection.transaction():
             await lock_keys(connection, [key])
             await connection.execute(QUERIES["keep_compromised"], key, source)
             rows = await connection.fetch(QUERIES["others"], key, self.clock(), self.most + 1)
             items = tuple(Item(UUID(row["case_id"]), row["account_id"], row["serial"]) for row in rows)
-            came = found(key, items, self.most)
-            if not came.stopped or await connection.fetchval(QUERIES["cascade_is_proposed"], key):
-                return came
+            result = cascade_result(key, items, self.most)
+            if not result.stopped or await connection.fetchval(QUERIES["cascade_is_proposed"], key):
+                return result
             cases = [row["case_id"] for row in await connection.fetch(QUERIES["others"], key, self.clock(), None)]
             why = f"The key {key} is compromised, and more than {self.most} other certificates have it."
             await connection.execute(QUERIES["propose"], proposal := uuid4(), why, key, _RATE, cases)
         log.error(
-            "A compromised key has %d other certificates, too many to revoke unseen: look at them by `servicecert proposals show %s`, and confirm or drop",
+            "A compromised key has %d other certificates, too many to revoke without an operator: check them with "
+            "`servicecert proposals show %s`, then confirm or drop the proposal",
             len(cases),
             proposal,
         )
-        return came
+        return result

@@ -1,4 +1,4 @@
-"""The act of signing a responder's certificate with a CA's key."""
+"""The act that signs a responder's certificate with a CA's key."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, repr=False)
 class Certify:
-    """Signs and verifies the ordered bytes, in a thread. A repetition signs the same bytes; the first one recorded is told."""
+    """Signs and verifies the ordered bytes, in a thread. A repeat signs the same bytes; the first result counts."""
 
     authority: Authority
     keys: Mapping[str, SigningKey]
@@ -31,6 +31,6 @@ class Certify:
             certificate = sign_tbs(order.tbs, self.keys[order.issuer])
             verify_certificate(certificate, order.tbs, issuer.public_key)
         except (KeyUnavailable, AuthorityMissing, CertificateUnsound) as fault:
-            log.error("An OCSP responder gets no certificate of %s for now: %s", order.issuer, fault)
+            log.error("No certificate for an OCSP responder from %s; trying again: %s", order.issuer, fault)
             return Retry(str(fault))
         return Done(Certified(**dict(order), certificate=certificate, issuer_certificate=issuer.certificate_der))

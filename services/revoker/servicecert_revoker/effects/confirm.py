@@ -1,4 +1,4 @@
-"""Whether the world knows of a revocation: the acts of asking the OCSP responder, before which nobody is told (D5, I7), and of the alarm (D4)."""
+"""The acts that ask OCSP whether it says revoked, before anybody is notified (D5, I7), and that log an alarm (D4)."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ from ..domain.decide import Alarmed
 
 log = logging.getLogger(__name__)
 
-# The responder hears of it within a fraction of a second; who is later than that is away.
+# A running responder reads the event within a fraction of a second.
 _FIRST_PAUSE = timedelta(milliseconds=100)
 _LONGEST_PAUSE = timedelta(seconds=10)
 _ALARM_AFTER = 8
@@ -27,7 +27,7 @@ _LARGEST = 64 * 1024
 
 @dataclass(frozen=True, repr=False)
 class Confirm:
-    """Asks at `url` about each certificate, with a nonce, so that no cache answers. Without a `url` nobody is asked."""
+    """Asks OCSP at `url` about each certificate, with a nonce against caches. Without a `url` it confirms at once."""
 
     url: str | None
     authority: Authority
@@ -49,18 +49,20 @@ class Confirm:
                 return Done(Confirmed(**dict(order), confirmed_at=self.clock()))
             fault = f"OCSP at {self.url} does not say revoked yet."
         except (aiohttp.ClientError, TimeoutError) as error:
-            fault = f"OCSP at {self.url} does not answer ({type(error).__name__}): start it, or correct SERVICECERT_OCSP_URL."
+            fault = (
+                f"No answer from OCSP at {self.url} ({type(error).__name__}): start it, or set SERVICECERT_OCSP_URL."
+            )
         except (OcspUnsound, AuthorityMissing) as unsound:
-            fault = f"OCSP at {self.url} cannot be relied on: {unsound}"
+            fault = f"OCSP at {self.url} gave an invalid answer: {unsound}"
         if task.tries == _ALARM_AFTER:
-            log.error("A revocation is published and not told to anybody, since OCSP does not say so: %s", fault)
+            log.error("A revocation is on a CRL but OCSP does not confirm it, so nobody is notified: %s", fault)
         return Retry(fault, min(_FIRST_PAUSE * 2 ** min(task.tries, 10), _LONGEST_PAUSE))
 
     async def _ask(self, url: str, request: bytes) -> bytes:
         async with self.session.post(url, data=request, headers=_HEADERS) as response:
             response.raise_for_status()
             answer = bytearray()
-            # One read gives what has come by then, and a network brings an answer in pieces.
+            # A network delivers an answer in pieces, and one read returns what has arrived.
             async for piece in response.content.iter_any():
                 answer += piece
                 if len(answer) > _LARGEST:
@@ -69,10 +71,10 @@ class Confirm:
 
 
 async def alarm(tasks: Sequence[Task]) -> Sequence[Outcome]:
-    """The effect that says aloud that a revocation is late (D4): an act, so that it is said whatever dies between."""
+    """Log an alarm for each late revocation (D4): an act, so that a crash does not lose it."""
     for task in tasks:
         log.error(
-            "alarm: the revocation of the certificate of %s was due at %s and is not known to the world",
+            "alarm: the revocation of the certificate of %s was due at %s and relying parties cannot see it",
             task.key,
             task.data.due.isoformat(),
         )

@@ -1,1 +1,1 @@
-"""The OCSP responder: a process of its own, with neither database nor CA keys, that answers from a topic what a published CRL says (D8)."""
+"""The OCSP responder: a separate process without database and CA keys, which answers from a topic (D8)."""

@@ -29,7 +29,7 @@ from servicecert_worker.process.service import wait_for_broker
 
 from .domain.answering import Answer, Answering
 from .domain.standings import Standings
-from .effects.enrolment import Asked, Enrolment, NotOurs
+from .effects.enrolment import CertificateMismatch, Enrolment, KeyRequest
 from .effects.feed import TOPICS, SameTopics
 from .effects.server import serve
 from .operator.metrics import Metrics
@@ -39,14 +39,14 @@ log = logging.getLogger(__name__)
 
 NAME = "ocsp"
 
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 _PUBLISH_SECONDS = 10.0
-# How many answers are signed anew without letting those wait who ask: some milliseconds.
+# How many answers are signed again at once: clients wait for some milliseconds.
 _AT_ONCE = 40
 
 
 def app() -> FastStream:
-    """Return the responder that the environment describes. It subscribes to what it answers from, from the first record on."""
+    """Return the responder that the environment describes. It reads its topics from the first record on."""
     exit_at_once_until_it_runs()
     # A core dump would hold the responder's key (I10).
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -77,11 +77,11 @@ class Responder:
         self._enrolment = Enrolment()
         self._metrics = Metrics()
         topics = [self._cluster.name(topic) for topic in TOPICS]
-        self._feed = Follower(broker, topics, self._take, self._reached, clock)
+        self._feed = Follower(broker, topics, self._apply, self._set_moment, clock)
         self._origins = partial(
             origins.watch, self._cluster, topics, SameTopics(), Outage("Kafka, for the topics' ids,")
         )
-        self._asking = Outage("Kafka, for the responder's certificates")
+        self._outage = Outage("Kafka, for the responder's certificates")
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
@@ -89,14 +89,14 @@ class Responder:
         async with self._served(), asyncio.TaskGroup() as group:
             parts = [
                 group.create_task(guard_cancellation(part))
-                for part in (self._feed.watch(), self._origins(), self._ask(), self._refresh())
+                for part in (self._feed.watch(), self._origins(), self._enrol(), self._refresh())
             ]
             yield
             for part in parts:
                 part.cancel()
 
     async def finish(self) -> None:
-        """Nothing is under way that must not be cut off."""
+        """Return at once: nothing is lost by stopping."""
 
     @asynccontextmanager
     async def _served(self) -> AsyncIterator[None]:
@@ -118,60 +118,60 @@ class Responder:
             yield
 
     def live(self) -> Check:
-        """It is, as long as it answers at all."""
+        """Return True: a process that answers is alive."""
         return True, "Alive."
 
     def ready(self) -> Check:
-        """Whether it can answer about certificates."""
+        """Return whether it can answer about certificates."""
         if self._answering.moment is None:
-            return False, "The standings are not read to their end yet."
+            return False, "Not caught up yet: reading the topic of certificates."
         if not self._answering.signers:
-            return False, "No CA has certified this responder's key yet: see whether the revoker runs."
+            return False, "No CA has certified this responder's key yet: check that the revoker runs."
         if self._answering.moment + self._settings.validity <= self._clock():
-            return False, "Kafka has been away for so long that nothing can be answered."
+            return False, "Kafka has been unavailable for so long that all answers are outdated."
         return True, "Answering."
 
     async def metrics(self) -> bytes:
-        """Its numbers in Prometheus' text format."""
+        """Return the metrics in Prometheus' text format."""
         ready, _ = self.ready()
         return self._metrics.text(self._answering, self._standings, self._feed.faulty, self._clock(), ready=ready)
 
-    def _respond(self, asked: bytes, now: datetime) -> Answer:
-        answer = self._answering.answer(asked, now)
+    def _respond(self, request: bytes, now: datetime) -> Answer:
+        answer = self._answering.answer(request, now)
         self._metrics.count(answer.kind)
         return answer
 
-    def _take(self, changes: Sequence[Change]) -> None:
+    def _apply(self, changes: Sequence[Change]) -> None:
         for change in changes:
             if change.data is not None:
-                self._learn(change.data, change.time)
+                self._apply_event(change.data, change.time)
 
-    def _learn(self, data: EventData, at: datetime) -> None:
+    def _apply_event(self, data: EventData, at: datetime) -> None:
         if isinstance(data, StandingChanged):
             if self._standings.take(data, at) and self._answering.moment is not None:
                 self._answering.changed(data.issuer, int(data.serial, 16), self._clock())
         elif isinstance(data, ResponderCertified):
             try:
-                certified = self._enrolment.take(data, self._clock())
-            except NotOurs as fault:
-                log.error("A responder's certificate is not used: %s", fault)
+                certified = self._enrolment.accept(data, self._clock())
+            except CertificateMismatch as fault:
+                log.error("A responder's certificate is invalid and not used: %s", fault)
                 return
             if certified is not None:
                 self._answering.certified(*certified)
-                log.info("Answers for a CA", extra={"issuer": data.issuer, "until": data.not_after.isoformat()})
+                log.info("Ready to answer for a CA", extra={"issuer": data.issuer, "until": data.not_after.isoformat()})
 
-    async def _reached(self, moment: datetime) -> None:
+    async def _set_moment(self, moment: datetime) -> None:
         self._answering.moment = moment
 
-    async def _ask(self) -> None:
-        """Asks for certificates whenever there is reason to."""
+    async def _enrol(self) -> None:
+        """Publish the requests for certificates that are due."""
         while True:
-            for asked in self._enrolment.due(now := self._clock(), self._standings.issuers(now)):
-                await self._publish(asked)
-            await asyncio.sleep(_LOOK_SECONDS)
+            for request in self._enrolment.due(now := self._clock(), self._standings.issuers(now)):
+                await self._publish(request)
+            await asyncio.sleep(_POLL_SECONDS)
 
-    async def _publish(self, asked: Asked) -> None:
-        record = to_record(asked.data, source="/ocsp", id=asked.id, time=asked.at)
+    async def _publish(self, request: KeyRequest) -> None:
+        record = to_record(request.data, source="/ocsp", id=request.id, time=request.at)
         producer = AIOKafkaProducer(**self._cluster.client, acks="all")
         try:
             await with_timeout(_PUBLISH_SECONDS, producer.start())
@@ -179,14 +179,14 @@ class Responder:
                 self._cluster.prefix + record.topic, record.value, record.key, headers=record.headers
             )
             await with_timeout(_PUBLISH_SECONDS, sent)
-            self._asking.ended()
+            self._outage.ended()
         except (KafkaError, OSError, TimeoutError) as error:
-            self._asking.began(error)
+            self._outage.began(error)
         finally:
             await stop(producer)
 
     async def _refresh(self) -> None:
-        """Signs kept answers anew ahead of time, a few at once."""
+        """Sign cached answers again before they expire, a few at once."""
         while True:
             more = self._answering.refresh(self._clock(), _AT_ONCE)
-            await asyncio.sleep(0.002 if more else _LOOK_SECONDS)
+            await asyncio.sleep(0.002 if more else _POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""What an operator tells an OCSP responder, by environment variables. Their names are given as aliases."""
+"""The OCSP responder's settings, from environment variables that are named by the aliases."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -31,7 +31,7 @@ class Settings(ProcessSettings):
             alias="SERVICECERT_OCSP_VALIDITY_MINUTES",
             ge=2,
             le=24 * 60,
-            description="minutes from this to next update of an answer: for so long Kafka may be away until there are none",
+            description="minutes from this to next update of an answer: so long it answers without Kafka",
         ),
     ] = 240
     ocsp_cache_seconds: Annotated[
@@ -40,7 +40,7 @@ class Settings(ProcessSettings):
             alias="SERVICECERT_OCSP_CACHE_SECONDS",
             ge=0,
             le=24 * 3600,
-            description="seconds that HTTP caches may keep an answer: for so long one may hide a revocation",
+            description="seconds that HTTP caches may keep an answer, and so may hide a revocation",
         ),
     ] = 30
     ocsp_kept: Annotated[
@@ -48,7 +48,7 @@ class Settings(ProcessSettings):
         Field(
             alias="SERVICECERT_OCSP_KEPT",
             ge=1,
-            description="how many signed answers are kept, some 2 KB each; others are signed when asked for",
+            description="how many signed answers are cached, some 2 KB each; others are signed on request",
         ),
     ] = 100_000
 

@@ -1,4 +1,4 @@
-"""What the revoker shows beside the worker's numbers: the clock of D4, and what waits for an operator."""
+"""The revoker's own gauges: open revocations (D4), and proposals that wait for an operator."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -11,7 +11,7 @@ from ..storage import QUERIES
 
 
 def open_gauges(pool: "asyncpg.Pool[Any]", clock: Callable[[], datetime]) -> tuple[Gauge, ...]:
-    """The gauges. What is open is found by an index of its own, whatever is revoked already."""
+    """Return the gauges. An index finds the open revocations, however many are done."""
 
     async def revocations() -> Mapping[str, float]:
         row = await pool.fetchrow(QUERIES["open"], clock())
@@ -31,13 +31,13 @@ def open_gauges(pool: "asyncpg.Pool[Any]", clock: Callable[[], datetime]) -> tup
     return (
         Gauge(
             "servicecert_revocations",
-            "Revocations that the world does not know of yet: open, and late.",
+            "Revocations that relying parties cannot see yet: open, and late.",
             "state",
             revocations,
         ),
         Gauge(
             "servicecert_revocation_oldest_seconds",
-            "Age of the oldest open revocation, since it was asked for.",
+            "Age of the oldest open revocation, since it was requested.",
             "service",
             oldest,
         ),

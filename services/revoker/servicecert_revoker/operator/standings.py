@@ -1,6 +1,6 @@
-"""What OCSP responders are to know, as the database has it: for whoever has to tell them again (D8).
+"""The standings of all certificates from the database, to be published again for OCSP responders (D8).
 
-Whatever is told more than once, or later than it was so, changes nothing for them, so that the revoker may go on meanwhile.
+A repeated or an outdated event changes nothing for a responder, so the revoker may run meanwhile.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ _AT_ONCE = 2_000
 async def read_standings(
     connection: asyncpg.Connection[Any], at_once: int = _AT_ONCE
 ) -> AsyncIterator[Sequence[StandingChanged]]:
-    """All of them, some at a time. No transaction is open between two parts."""
+    """Yield all of them in parts. No transaction is open between two parts."""
     last = ""
     while rows := await connection.fetch(QUERIES["standings"], last, at_once):
         last = rows[-1]["key"]
-        yield [_said(row) for row in rows]
+        yield [_event(row) for row in rows]
 
 
-def event_id(said: StandingChanged) -> UUID:
-    """The id of its event, the same each time that the same is told again."""
-    return uuid5(_EVENTS, f"{said.key()}/{said.standing}/{said.reason}")
+def event_id(event: StandingChanged) -> UUID:
+    """Return the id of its event: the same each time that the same content is published."""
+    return uuid5(_EVENTS, f"{event.key()}/{event.standing}/{event.reason}")
 
 
-def _said(row: Record) -> StandingChanged:
+def _event(row: Record) -> StandingChanged:
     certificate = {name: row[name] for name in ("issuer", "serial", "not_after")}
     if not row["listed"]:
         return StandingChanged(standing=Standing.VALID, **certificate)

@@ -1,1 +1,1 @@
-"""What two operators of the authority want revoked."""
+"""Revocations that one operator of the authority proposes and another one confirms."""

@@ -1,4 +1,4 @@
-"""Where the revoker keeps its state: its tables, and its statements by name."""
+"""The revoker's tables, and its SQL statements by name."""
 
 from servicecert_worker.storage.queries import read_queries
 

@@ -1,7 +1,7 @@
-"""What the revoker's tables say of a turn's keys and of the authority's own requests, looked up in the turn's transaction (D6).
+"""Reads a turn's compromised keys and confirmed requests from the database, in the turn's transaction (D6).
 
-A turn that learns of a certificate and one in which its key is found compromised come one after the other: they lock the key. The locks come after
-those of the turn's own keys, in their order, so that turns wait for each other and never deadlock.
+A turn with a certificate and one with its compromised key lock the key, so they run one after the other. These locks
+follow those of the turn's own keys, sorted, so that turns never deadlock.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ _LOCKED_AS = "revoker/compromised-keys"
 async def prepare(
     connection: Connection, happened: Sequence[Happened], stored: Mapping[str, Stored[State]], known: Knowledge
 ) -> Knowledge:
-    """What is known, with which of the turn's keys are compromised and which of its requests two operators want."""
+    """Return `known` with the turn's compromised keys and its requests that two operators confirmed."""
     keys: set[str] = set()
     cases: set[str] = set()
     for each in happened:
@@ -56,7 +56,7 @@ async def prepare(
 
 
 async def lock_keys(connection: Connection, keys: Iterable[str]) -> None:
-    """Lock keys, in an order, until the transaction ends."""
+    """Lock keys, sorted, until the transaction ends."""
     await connection.execute(QUERIES["lock_keys"], sorted(key_lock(_LOCKED_AS, key) for key in keys))
 
 
@@ -65,7 +65,7 @@ def _certificate_in(entry: Stored[State] | None) -> Certificate | None:
 
 
 def _requests(happened: Sequence[Happened], stored: Mapping[str, Stored[State]]) -> Iterator[RevocationRequested]:
-    """Those that came in this turn, and those of its cases that wait."""
+    """Yield the requests of this turn, and the pending ones of its cases."""
     for each in happened:
         if isinstance(each, Event) and isinstance(each.data, RevocationRequested):
             yield each.data

@@ -1,5 +1,5 @@
 -- name: allocate
--- Greater than every number that was given out, and than the one that is published ($2), should the table have been restored from a backup. Each pass
+-- Greater than every allocated number, and than the published one ($2), in case the table was restored from a backup. Each pass
 -- makes a full CRL, so its numbers are all that there are.
 insert into crls (issuer, partition, number, scheduled)
 select $1, 0, greatest(coalesce(max(number), 0), $2::bigint) + 1, $3
@@ -16,7 +16,7 @@ select exists (select from proposals where key_sha256 = $1 and kind = 'cascade' 
 select key_sha256 from compromised_keys where key_sha256 = any($1::text[])
 
 -- name: confirmed
--- What two operators want of these cases.
+-- What two operators confirmed for these cases.
 select p.id, i.key, p.reason from proposal_items as i join proposals as p on p.id = i.proposal where i.key = any($1::text[]) and p.confirmed_by is not null
 
 -- name: count_proposals
@@ -179,14 +179,14 @@ select count(*) from saved
 select coalesce(max(this_update), '-infinity') from crls where issuer = $1 and partition = 0 and scheduled
 
 -- name: sizes
--- How much each partition lists: what is revoked and has not expired before $2, and what is asked for ($3).
+-- The size of each partition: what is revoked and has not expired before $2, and what is ordered ($3).
 select partition, count(*) as entries, sum(length(entry)) as octets
 from revocations
 where issuer = $1 and (not_after >= $2 or octets = any($3::bytea[]))
 group by partition
 
 -- name: standings
--- What OCSP responders are to know of the next cases after $1: every certificate, and of what is void what a published CRL lists (D8, I7).
+-- The standings of the next cases after $1, for OCSP responders: every certificate, and of what is void what a published CRL lists (D8, I7).
 select s.key, s.issuer, s.serial, (s.certificate ->> 'not_after')::timestamptz as not_after, s.standing >= 'listed' as listed,
        r.reason, r.revoked_at, r.invalid_since
 from statuses as s left join revocations as r on r.key = s.key

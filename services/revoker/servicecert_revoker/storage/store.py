@@ -1,4 +1,4 @@
-"""Where the revoker keeps what it decides on, and the entries of its CRLs, guarded by the database (migrations/)."""
+"""Stores the statuses of certificates and the entries of CRLs, guarded by the database (migrations/)."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -29,7 +29,7 @@ from ..proposals.domain.proposal import Proposal
 from ..proposals.storage.store import load_proposals, save_proposals
 from . import QUERIES
 
-# What lacks what every certificate has is void.
+# A void one lacks the required fields of a certificate.
 _CERTIFICATE: TypeAdapter[Certificate | Void] = TypeAdapter(
     Annotated[Certificate | Void, Field(union_mode="left_to_right")]
 )
@@ -46,11 +46,11 @@ class RevocationStore:
 
     async def load(self, connection: Connection, keys: Sequence[str]) -> Sequence[Stored[State]]:
         rows = await connection.fetch(QUERIES["load"], keys)
-        found: list[Stored[State]] = [Stored(row["key"], row["version"], _status(row)) for row in rows]
-        return found + [Stored(*each) for each in await load_proposals(connection, keys)]
+        statuses: list[Stored[State]] = [Stored(row["key"], row["version"], _status(row)) for row in rows]
+        return statuses + [Stored(*each) for each in await load_proposals(connection, keys)]
 
     async def save(self, connection: Connection, changed: Sequence[Stored[State]]) -> None:
-        """Raises Conflict; asyncpg's constraint violations where a revocation would be undone."""
+        """Store changed states. Raises Conflict; asyncpg's constraint violations where a revocation would be undone."""
         proposals = [(each.version, each.state) for each in changed if isinstance(each.state, Proposal)]
         if proposals:
             await save_proposals(connection, proposals)

@@ -1,4 +1,4 @@
-"""The revoked certificates as a CRL lists them."""
+"""The entries of CRLs."""
 
 from types import MappingProxyType
 
@@ -19,7 +19,7 @@ REASONS = MappingProxyType(
 
 
 def entry(certificate: Certificate | Void, revocation: Revocation) -> bytes:
-    """Return the entry in DER, as it is stored at revocation and only joined later: read back by another library. Raises CrlUnsound (D7)."""
+    """Return a CRL entry in DER, checked by another library and stored once (D7). Raises CrlUnsound."""
     serial, reason = int(certificate.serial, 16), REASONS[revocation.reason]
     made = entry_der(serial, revocation.revoked_at, reason, revocation.invalid_since)
     check_entry(made, RevokedCertificate(serial, revocation.revoked_at, reason, revocation.invalid_since))

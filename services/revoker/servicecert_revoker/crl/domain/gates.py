@@ -1,6 +1,6 @@
-"""What a CRL passes before it is published (D7): it is read back by another library, and must be what was meant.
+"""The checks of a CRL before it is published (D7): another library reads it back, and it must be as expected.
 
-GateFailed      a CRL must not be published; `gate` says which check stopped it, in a word that metrics and alarms use
+GateFailed      a CRL must not be published; `gate` is the metrics' name of the check
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,13 +32,13 @@ GATES = MappingProxyType(
         "readable": "another library reads it",
         "signature": "the CA's key signed it",
         "issuer": "it names the CA and its key",
-        "number": "its number is the one given out, and greater than the published one's",
+        "number": "its number is the allocated one, and greater than the published one's",
         "times": "this and next update are those planned",
-        "scope": "a partition's names the address in its certificates, the full one nothing",
+        "scope": "a partition names the address in its certificates, the full one nothing",
         "lint": "pkilint finds nothing",
         "entries": "its entries are those of the revoked certificates",
-        "asked": "what is to be revoked is on it",
-        "vanished": "nothing that has not expired is missing of what is published",
+        "asked": "it lists the certificates that were ordered",
+        "vanished": "no unexpired entry of the published one is missing",
         "union": "the partitions together are the full one",
     }
 )
@@ -47,7 +47,7 @@ _SAMPLES = 2
 
 
 class GateFailed(Exception):
-    """The message is one sentence that quotes no certificate."""
+    """The message is one sentence without details of a certificate."""
 
     def __init__(self, gate: str, text: str) -> None:
         super().__init__(text)
@@ -55,8 +55,8 @@ class GateFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Meant:
-    """What a CRL is to say: its head, and of its entries how many, the SHA-256 of their DER and that of their serial numbers, 20 octets each."""
+class Expected:
+    """The expected CRL: head, number of entries, SHA-256 of their DER, SHA-256 of their 20-octet serial numbers."""
 
     head: CrlHead
     entries: int
@@ -66,37 +66,37 @@ class Meant:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A CRL that is what was meant, but for what is `vanished` since the published one: that may have expired."""
+    """A CRL that is as expected. `vanished` are missing serial numbers of the published one: they may have expired."""
 
     listed: SerialSet
     vanished: tuple[int, ...]
 
 
-def check(crl: bytes, meant: Meant, published: bytes | None) -> Passed:
-    """Raise GateFailed unless the list, read by another library, is what is meant. `published` is the one that it replaces, if that can be read."""
+def check(crl: bytes, expected: Expected, published: bytes | None) -> Passed:
+    """Raise GateFailed unless the CRL, read by another library, is as expected and may replace the `published` one."""
     try:
         read = load(crl)
-        found = said(read)
+        contents = said(read)
     except Unreadable as fault:
         raise GateFailed("readable", f"It cannot be read back: {fault}.") from None
-    if not is_signed(crl, read, meant.head.issuer):
-        raise GateFailed("signature", f"It is not signed by {meant.head.issuer.id}.")
-    check_head(found, meant.head)
+    if not is_signed(crl, read, expected.head.issuer):
+        raise GateFailed("signature", f"It is not signed by {expected.head.issuer.id}.")
+    check_head(contents, expected.head)
     body = entries(crl)
-    check_lint(meant.head, body)
-    if sha256(body).hexdigest() != meant.body_sha256:
-        raise GateFailed("entries", "Its entries are not those that are stored.")
+    check_lint(expected.head, body)
+    if sha256(body).hexdigest() != expected.body_sha256:
+        raise GateFailed("entries", "Its entries differ from the stored ones.")
     try:
         listed, vanished = _compared(read, published)
     except OutOfOrder:
-        raise GateFailed("entries", "Its entries are not in order, or one comes twice.") from None
-    if (listed.count, listed.sha256) != (meant.entries, meant.serials_sha256):
-        raise GateFailed("entries", "Its entries are not those of the revoked certificates.")
+        raise GateFailed("entries", "Its entries are not in order, or one occurs twice.") from None
+    if (listed.count, listed.sha256) != (expected.entries, expected.serials_sha256):
+        raise GateFailed("entries", "Its serial numbers differ from those of the revoked certificates.")
     return Passed(listed, tuple(vanished))
 
 
 def _compared(read: x509.CertificateRevocationList, published: bytes | None) -> tuple[SerialSet, list[int]]:
-    """The serial numbers of a list, and what is missing of the published one's, which another program may have written in another order."""
+    """Return a CRL's serial numbers, and those missing of the published one, which may have another order."""
     try:
         old = load(published) if published is not None else None
     except Unreadable:
@@ -109,17 +109,17 @@ def _compared(read: x509.CertificateRevocationList, published: bytes | None) -> 
         return compared(serials(read), sorted(set(serials(old))))
 
 
-def check_head(found: Said, head: CrlHead) -> None:
-    """Raise GateFailed unless a list says of itself what it is to say."""
+def check_head(contents: Said, head: CrlHead) -> None:
+    """Raise GateFailed unless a CRL's head and extensions are as expected."""
     scope = None if head.url is None else issuing_distribution_point(head.url)
-    if (found.issuer, found.key_id) != (head.issuer.subject_der, head.issuer.key_id):
+    if (contents.issuer, contents.key_id) != (head.issuer.subject_der, head.issuer.key_id):
         raise GateFailed("issuer", f"It does not name {head.issuer.id} and its key.")
-    if found.number != head.number:
-        raise GateFailed("number", f"It has number {found.number} and not {head.number}.")
-    if (found.this_update, found.next_update) != (head.this_update, head.next_update):
+    if contents.number != head.number:
+        raise GateFailed("number", f"It has number {contents.number} and not {head.number}.")
+    if (contents.this_update, contents.next_update) != (head.this_update, head.next_update):
         raise GateFailed("times", "Its this or next update is not the one planned.")
-    if (found.scope, found.scope_critical, found.others) != (scope, scope is not None, frozenset()):
-        raise GateFailed("scope", "It is not of the certificates that it is to be of.")
+    if (contents.scope, contents.scope_critical, contents.others) != (scope, scope is not None, frozenset()):
+        raise GateFailed("scope", "Its distribution point is not the expected one.")
 
 
 def check_grows(number: int, published: int) -> None:
@@ -129,7 +129,7 @@ def check_grows(number: int, published: int) -> None:
 
 
 def check_lint(head: CrlHead, body: memoryview) -> None:
-    """Raise GateFailed where pkilint finds something in a list with the same head and the first entries: it takes 0.2 ms for each entry."""
+    """Raise GateFailed if pkilint finds a fault in a CRL with this head and the first entries (0.2 ms for each)."""
     sample: list[bytes] = []
     at = 0
     while at < len(body) and len(sample) < _SAMPLES:
@@ -138,33 +138,33 @@ def check_lint(head: CrlHead, body: memoryview) -> None:
         at += entry.end
     before, after = head.around(sum(map(len, sample)))
     twin = der.sequence(before, *sample, after, head.algorithm, der.bit_string(bytes(64)))
-    if found := lint_crl(twin):
-        raise GateFailed("lint", f"The linter finds {', '.join(sorted({it.code for it in found}))}.")
+    if findings := lint_crl(twin):
+        raise GateFailed("lint", f"The linter finds {', '.join(sorted({it.code for it in findings}))}.")
 
 
-def check_asked(asked: Mapping[bytes, int], revoked: Mapping[bytes, int]) -> None:
-    """Raise GateFailed unless what orders ask for is revoked, in the partition that they name: both by serial number."""
-    if missing := sum(revoked.get(serial) != partition for serial, partition in asked.items()):
-        raise GateFailed("asked", f"{missing} certificates that are to be revoked have no entry.")
+def check_ordered(ordered: Mapping[bytes, int], revoked: Mapping[bytes, int]) -> None:
+    """Raise GateFailed unless the ordered serial numbers are revoked, in the ordered partitions."""
+    if missing := sum(revoked.get(serial) != partition for serial, partition in ordered.items()):
+        raise GateFailed("asked", f"{missing} ordered certificates have no entry.")
 
 
 def check_vanished(unexpired: int) -> None:
-    """Raise GateFailed where entries are missing that have not expired (I7)."""
+    """Raise GateFailed if unexpired entries are missing (I7)."""
     if unexpired:
         raise GateFailed(
             "vanished",
-            f"{unexpired} entries of the published one are missing that have not expired: if the database was restored from a backup, "
+            f"{unexpired} unexpired entries of the published one are missing: if the database is a restored backup, "
             "let it read the requests for revocation again.",
         )
 
 
 def check_union(full: SerialSet, partitions: Iterable[tuple[int, int]]) -> None:
-    """Raise GateFailed unless the partitions, each given by the count and the sum of its serial numbers, make up the full list."""
+    """Raise GateFailed unless the partitions, as count and sum of serial numbers, add up to the full CRL."""
     count = total = 0
     for entries_of_one, sum_of_one in partitions:
         count += entries_of_one
         total += sum_of_one
     if (count, total) != (full.count, full.total):
         raise GateFailed(
-            "union", f"The partitions with their {count} entries are not the full one with its {full.count}."
+            "union", f"The partitions have {count} entries, which do not add up to the full one with its {full.count}."
         )

@@ -1,4 +1,4 @@
-"""Which CRLs a pass makes. Pure."""
+"""Decides which CRLs a pass makes. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from .publication import PublishOrder, is_scheduled
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much a CRL is to list: entries, and the octets of their encoding."""
+    """The size of a CRL: entries, and the octets of their encoding."""
 
     entries: int = 0
     octets: int = 0
@@ -21,7 +21,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What is known of a partition's last published CRL."""
+    """A partition's last published CRL in the database; `total` is the sum of its serial numbers."""
 
     entries: int
     total: int
@@ -29,14 +29,14 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A CRL that is published: its number, 0 of one that cannot be read, and the SHA-256 of its DER."""
+class CrlVersion:
+    """A CRL's number, 0 if it cannot be read, and the SHA-256 of its DER."""
 
     number: int
     sha256: str
 
     @classmethod
-    def of(cls, content: bytes) -> "Shown":
+    def of(cls, content: bytes) -> "CrlVersion":
         try:
             number = number_of(content)
         except Unreadable:
@@ -44,42 +44,42 @@ class Shown:
         return cls(number, sha256(content).hexdigest())
 
 
-class Placing(Enum):
-    """What becomes of a CRL where another one may be published."""
+class Placement(Enum):
+    """What to do with a CRL at a place that may have another one."""
 
     PUT = auto()
     KEPT = auto()
     LATE = auto()
 
 
-def placing(there: Shown | None, crl: Shown) -> Placing:
-    """PUT in the place of what is there; KEPT where it is that one; LATE where the number there is as great, which must not come to be smaller (I7, I8)."""
-    if there == crl:
-        return Placing.KEPT
-    return Placing.LATE if there is not None and there.number >= crl.number else Placing.PUT
+def placement(current: CrlVersion | None, crl: CrlVersion) -> Placement:
+    """Return KEPT for the same CRL, LATE if its number is not greater than the current one (I7, I8), else PUT."""
+    if current == crl:
+        return Placement.KEPT
+    return Placement.LATE if current is not None and current.number >= crl.number else Placement.PUT
 
 
-def wanted(
+def partitions_to_publish(
     orders: Sequence[PublishOrder],
     sizes: Mapping[int, Size],
     recorded: Mapping[int, Recorded],
-    shown: Mapping[int, Shown | None],
+    published: Mapping[int, CrlVersion | None],
 ) -> Collection[int]:
-    """The partitions to be made: the full CRL, those that orders name, and those that lack something; on schedule all that are `shown`.
+    """Return the full CRL, the ordered partitions and the outdated ones; for a scheduled order all in `published`.
 
-    Between schedules a partition only grows, so that the number of its entries tells whether it stayed as it is.
+    Between scheduled CRLs a partition only grows, so the number of its entries tells whether it is current.
     """
     if is_scheduled(orders):
-        return frozenset(shown)
-    lacking = {
+        return frozenset(published)
+    outdated = {
         partition
-        for partition, published in shown.items()
-        if not _is_whole(published, recorded.get(partition), sizes.get(partition, Size()))
+        for partition, crl in published.items()
+        if not _is_current(crl, recorded.get(partition), sizes.get(partition, Size()))
     }
-    return lacking | {FULL} | {order.partition for order in orders}
+    return outdated | {FULL} | {order.partition for order in orders}
 
 
-def _is_whole(published: Shown | None, recorded: Recorded | None, size: Size) -> bool:
+def _is_current(published: CrlVersion | None, recorded: Recorded | None, size: Size) -> bool:
     if published is None or recorded is None:
         return False
     return (published.sha256, recorded.entries) == (recorded.sha256, size.entries)

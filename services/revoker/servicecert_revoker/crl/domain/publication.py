@@ -1,4 +1,4 @@
-"""The orders to publish CRLs and to ask the OCSP responder whether it says so too, and what comes of them (D5, I7). Pure."""
+"""The orders to publish CRLs and to ask the OCSP responder, and their results (D5, I7). Pure."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -9,14 +9,14 @@ from pydantic import BaseModel, ConfigDict
 from servicecert_pki.partitions import FULL
 
 PUBLISH = "publish"
-"""The act that brings a revocation onto a published CRL."""
+"""The act that publishes a CRL with a revocation."""
 
 CONFIRM = "confirm"
-"""The act of asking OCSP whether it says so too."""
+"""The act that asks OCSP whether it says revoked."""
 
 
 class PublishOrder(BaseModel):
-    """CRLs of `issuer` are wanted: with this serial number on the full one and its partition's for this request, or, on schedule, all of them."""
+    """An order for the full CRL of `issuer` and a partition, both with `serial`; without it for all, as scheduled."""
 
     model_config = ConfigDict(frozen=True)
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "partition", "serial")
@@ -42,10 +42,10 @@ class PublishedCrl(BaseModel):
 
 
 class Published(BaseModel):
-    """What came of an order, once every CRL that it asked for is published.
+    """The result of an order: all CRLs that it needs are published.
 
-    `crl` is the one that the order's certificate names as its distribution point, on schedule the full one. The CRLs of one pass answer many orders;
-    they are announced by one of them, `announced` of the others is empty. `request_id` is the order's. The next pass is planned for `next_planned`.
+    `crl` is the certificate's distribution point; for a scheduled order the full CRL. A pass serves many orders, only
+    one of them has its CRLs in `announced`. The next scheduled pass is at `next_planned`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -72,10 +72,7 @@ class Published(BaseModel):
 
 
 class ConfirmOrder(BaseModel):
-    """OCSP is to say that `serial` of `issuer` is revoked, as the published CRL `crl_number` does since `published_at`.
-
-    `request_id` is the request that gave the reason.
-    """
+    """An order to ask whether OCSP says revoked, as the CRL does; `request_id` is the request that gave the reason."""
 
     model_config = ConfigDict(frozen=True)
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial")
@@ -89,7 +86,7 @@ class ConfirmOrder(BaseModel):
 
 
 class Confirmed(ConfirmOrder):
-    """OCSP said so at `confirmed_at`; None where no responder is configured, so that nobody was asked."""
+    """OCSP said revoked at `confirmed_at`; None if no responder is configured."""
 
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial", "crl_number", "confirmed_at")
 
@@ -97,5 +94,5 @@ class Confirmed(ConfirmOrder):
 
 
 def is_scheduled(orders: Iterable[PublishOrder]) -> bool:
-    """Whether one of the orders asks for all CRLs."""
+    """Return whether one of the orders is for all CRLs."""
     return any(order.serial is None for order in orders)

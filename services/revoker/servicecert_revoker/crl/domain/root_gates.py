@@ -1,4 +1,4 @@
-"""What a root's CRL passes before it is published, and when the next one is wanted (D7). Pure."""
+"""The checks of a root's CRL before it is published, and the warning before it expires (D7). Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,15 +15,15 @@ _WARNED = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class RootCrl:
-    """A list as it was read, what it says of itself, and the serial numbers of the CAs that it revokes."""
+    """A parsed CRL, its head and extensions, and the serial numbers of the CAs that it revokes."""
 
     read: x509.CertificateRevocationList
-    says: Said
+    contents: Said
     listed: frozenset[int]
 
 
-def readable(crl: bytes | None) -> RootCrl | None:
-    """Read a list, None where there is none or it cannot be read."""
+def read_root_crl(crl: bytes | None) -> RootCrl | None:
+    """Return a parsed CRL, None if there is none or it cannot be read."""
     if crl is None:
         return None
     try:
@@ -34,32 +34,32 @@ def readable(crl: bytes | None) -> RootCrl | None:
 
 
 def check_root(crl: bytes, root: IssuerInfo, published: bytes | None, now: datetime) -> Said:
-    """Raise GateFailed unless a root's CRL may be published in the place of the `published` one; return what it says of itself."""
-    made = readable(crl)
+    """Return a root's CRL's head and extensions. Raise GateFailed if it must not replace the `published` one."""
+    made = read_root_crl(crl)
     if made is None:
         raise GateFailed("readable", "It cannot be read.")
-    found = made.says
+    contents = made.contents
     if not is_signed(crl, made.read, root):
         raise GateFailed("signature", f"It is not signed by {root.id}.")
-    if (found.issuer, found.key_id) != (root.subject_der, root.key_id):
+    if (contents.issuer, contents.key_id) != (root.subject_der, root.key_id):
         raise GateFailed("issuer", f"It does not name {root.id} and its key.")
-    if found.next_update is None or not found.this_update <= now < found.next_update:
-        raise GateFailed("times", "It does not hold now: make another one with `servicecert ca root crl`.")
-    if found.scope is not None or found.others:
-        raise GateFailed("scope", "It is not of all that the root certifies.")
+    if contents.next_update is None or not contents.this_update <= now < contents.next_update:
+        raise GateFailed("times", "It is not valid now: make another one with `servicecert ca root crl`.")
+    if contents.scope is not None or contents.others:
+        raise GateFailed("scope", "It does not cover all certificates of the root.")
     if findings := lint_crl(crl):
         raise GateFailed("lint", f"The linter finds {', '.join(sorted({it.code for it in findings}))}.")
-    old = readable(published)
+    old = read_root_crl(published)
     if old is not None:
-        check_grows(found.number, old.says.number)
-        # A root's list is short: an entry stays on it for ever.
+        check_grows(contents.number, old.contents.number)
+        # A root's CRL is short: its entries stay forever.
         check_vanished(len(old.listed - made.listed))
-    return found
+    return contents
 
 
 def days_left(published: RootCrl | None, now: datetime) -> int | None:
-    """How long the published one is good, where that is short enough to be told; none at all is good for 0 days."""
-    if published is None or published.says.next_update is None:
+    """Return the days until the published CRL expires: 0 if there is none, None if there is time enough."""
+    if published is None or published.contents.next_update is None:
         return 0
-    left = published.says.next_update - now
+    left = published.contents.next_update - now
     return left.days if left < _WARNED else None

@@ -1,1 +1,1 @@
-"""Acts on the world."""
+"""Building, checking, publishing and serving CRL files."""

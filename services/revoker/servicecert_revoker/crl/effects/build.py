@@ -1,4 +1,4 @@
-"""The CRLs of one pass as they are made, and what proves each of them (D7). They lie in a folder of their own until they are published."""
+"""Builds, signs and checks the CRLs of one pass, in a temporary folder (D7)."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -12,83 +12,83 @@ from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL
 
 from ..domain import gates
-from ..domain.plan import Shown, Size, wanted
+from ..domain.plan import CrlVersion, Size, partitions_to_publish
 from ..domain.publication import PublishOrder, is_scheduled
-from ..storage.ledger import Ledger, Listing, octets
+from ..storage.store import CrlStore, Listing, octets
 from .files import CrlFiles
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """A CRL that is written, and neither signed nor checked."""
+class UnsignedCrl:
+    """A CRL that is written but neither signed nor checked."""
 
     partition: int
     file: CrlFile
-    meant: gates.Meant
+    expected: gates.Expected
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class CheckedCrl:
     """A CRL that passed the gates; `listed` and `sha256` are of what was read back."""
 
     partition: int
-    made: Path
+    path: Path
     head: CrlHead
     listed: SerialSet
     sha256: str
 
 
 @dataclass(frozen=True, slots=True)
-class Drafts:
-    """What a pass is made of: the ledger and the key, what its CRLs say by partition, what is published, and where files are made."""
+class CrlBuilder:
+    """Builds the CRLs of one pass in `folder`. `head` gives a CRL's head by partition, `published` the present CRL."""
 
-    ledger: Ledger
+    store: CrlStore
     key: SigningKey
     head: Callable[[int], CrlHead]
-    shown: Mapping[int, Shown | None]
-    workshop: Path
+    published: Mapping[int, CrlVersion | None]
+    folder: Path
     files: CrlFiles
 
-    async def proved(self, orders: Sequence[PublishOrder]) -> list[Proof]:
-        """The CRLs that follow from the orders, each proved, and together; the full one last. Raises GateFailed, OSError, KeyUnavailable."""
-        asked = {octets(order.serial): order.partition for order in orders if order.serial is not None}
-        recorded = await self.ledger.recorded(self.shown)
-        async with self.ledger.listing(asked) as listing:
-            gates.check_asked(asked, await listing.partitions_asked())
+    async def build(self, orders: Sequence[PublishOrder]) -> list[CheckedCrl]:
+        """Return the checked CRLs for the orders, the full one last. Raises GateFailed, OSError, KeyUnavailable."""
+        ordered = {octets(order.serial): order.partition for order in orders if order.serial is not None}
+        recorded = await self.store.recorded(self.published)
+        async with self.store.listing(ordered) as listing:
+            gates.check_ordered(ordered, await listing.partitions_of_ordered())
             sizes = await listing.sizes()
-            making = wanted(orders, sizes, recorded, self.shown)
-            drafts = [await self._draft(listing, partition, sizes) for partition in sorted(making, reverse=True)]
+            partitions = partitions_to_publish(orders, sizes, recorded, self.published)
+            unsigned = [await self._write(listing, partition, sizes) for partition in sorted(partitions, reverse=True)]
             uncovered = await listing.uncovered()
-        parts = [draft.partition for draft in drafts if draft.partition != FULL]
-        await self.ledger.intend(parts, drafts[-1].meant.head.number, scheduled=is_scheduled(orders))
-        proofs = [await self._prove(draft, listing) for draft in drafts]
-        kept = [(it.entries, it.total) for partition, it in recorded.items() if partition not in making]
-        made = [(it.listed.count, it.listed.total) for it in proofs[:-1]]
-        gates.check_union(proofs[-1].listed, [uncovered, *kept, *made])
-        return proofs
+        parts = [crl.partition for crl in unsigned if crl.partition != FULL]
+        await self.store.intend(parts, unsigned[-1].expected.head.number, scheduled=is_scheduled(orders))
+        checked = [await self._check(crl, listing) for crl in unsigned]
+        kept = [(it.entries, it.total) for partition, it in recorded.items() if partition not in partitions]
+        built = [(it.listed.count, it.listed.total) for it in checked[:-1]]
+        gates.check_union(checked[-1].listed, [uncovered, *kept, *built])
+        return checked
 
-    async def _draft(self, listing: Listing, partition: int, sizes: Mapping[int, Size]) -> Draft:
-        """Write a CRL, entry after entry, as far as it can be without a signature."""
-        head, made = self.head(partition), self.workshop / str(partition)
+    async def _write(self, listing: Listing, partition: int, sizes: Mapping[int, Size]) -> UnsignedCrl:
+        """Write a CRL, entry after entry, as far as possible without a signature."""
+        head, path = self.head(partition), self.folder / str(partition)
         size = sum(it.octets for it in sizes.values()) if partition == FULL else sizes.get(partition, Size()).octets
         body, serials, count = sha256(), sha256(), 0
-        with CrlFile(made, head, size) as file:
+        with CrlFile(path, head, size) as file:
             async for part in listing.parts(partition):
                 await asyncio.to_thread(file.add, part.entries)
                 body.update(part.entries)
                 serials.update(part.serials)
                 count += len(part.serials) // OCTETS
-        return Draft(partition, file, gates.Meant(head, count, body.hexdigest(), serials.hexdigest()))
+        return UnsignedCrl(partition, file, gates.Expected(head, count, body.hexdigest(), serials.hexdigest()))
 
-    async def _prove(self, draft: Draft, listing: Listing) -> Proof:
-        head, published = draft.meant.head, self.shown[draft.partition]
+    async def _check(self, crl: UnsignedCrl, listing: Listing) -> CheckedCrl:
+        head, published = crl.expected.head, self.published[crl.partition]
         gates.check_grows(head.number, published.number if published else 0)
-        passed, digest = await asyncio.to_thread(self._sign_and_check, draft)
-        gates.check_vanished(await self.ledger.unexpired(passed.vanished, listing.since))
-        return Proof(draft.partition, draft.file.path, head, passed.listed, digest)
+        passed, digest = await asyncio.to_thread(self._sign_and_read_back, crl)
+        gates.check_vanished(await self.store.count_unexpired(passed.vanished, listing.since))
+        return CheckedCrl(crl.partition, crl.file.path, head, passed.listed, digest)
 
-    def _sign_and_check(self, draft: Draft) -> tuple[gates.Passed, str]:
-        draft.file.sign(self.key)
-        crl = draft.file.path.read_bytes()
-        published = self.files.content(draft.meant.head.issuer.id, draft.partition)
-        return gates.check(crl, draft.meant, published), sha256(crl).hexdigest()
+    def _sign_and_read_back(self, crl: UnsignedCrl) -> tuple[gates.Passed, str]:
+        crl.file.sign(self.key)
+        content = crl.file.path.read_bytes()
+        published = self.files.content(crl.expected.head.issuer.id, crl.partition)
+        return gates.check(content, crl.expected, published), sha256(content).hexdigest()

@@ -1,7 +1,7 @@
-"""The folder that relying parties fetch from: `<issuer>.crl`, `<issuer>.<partition>.crl` and `<issuer>.cer`, each there whole or not at all.
+"""The folder that relying parties fetch from: `<issuer>.crl`, `<issuer>.<partition>.crl`, `<issuer>.cer`, each atomic.
 
 CrlFilesRefused
-├── FolderUnusable      the folder cannot be made or written
+├── FolderUnusable      the folder cannot be created or written
 └── Superseded          a CRL with a higher number is published already
 """
 
@@ -18,25 +18,25 @@ from pathlib import Path
 from servicecert_pki.partitions import crl_name
 from servicecert_worker.faults import OperatorError
 
-from ..domain.plan import Shown
+from ..domain.plan import CrlVersion
 from .publishers import FOLDER
 
-_WORKSHOP = ".making-"
-_FORGOTTEN_SECONDS = 3600.0
+_TEMPORARY = ".making-"
+_ABANDONED_SECONDS = 3600.0
 
 
-class CrlFilesRefused(Exception):
-    """The message is one sentence that names the folder and the way out."""
+class CrlFilesError(Exception):
+    """The message is one sentence that names the folder or the CRL."""
 
     publisher = FOLDER
 
 
-class FolderUnusable(CrlFilesRefused, OperatorError):
-    """Nothing can be written there."""
+class FolderUnusable(CrlFilesError, OperatorError):
+    """The folder cannot be written. The message tells what to do."""
 
 
-class Superseded(CrlFilesRefused):
-    """A publisher that was asleep must not bring back an older list, which would take revoked serials off it (I7, I8)."""
+class Superseded(CrlFilesError):
+    """A delayed revoker must not restore an older CRL, which would lack revoked serial numbers (I7, I8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,74 +44,74 @@ class CrlFiles:
     """The files of all issuing CAs in one folder."""
 
     folder: Path
-    _known: dict[str, tuple[tuple[int, int, int], Shown]] = field(default_factory=dict, repr=False, compare=False)
+    _cache: dict[str, tuple[tuple[int, int, int], CrlVersion]] = field(default_factory=dict, repr=False, compare=False)
 
     def prepare(self) -> None:
-        """Make the folder, and clear away what a publisher that died has left. Raises FolderUnusable."""
-        with self._told():
+        """Create the folder, and delete the temporary folders of crashed revokers. Raises FolderUnusable."""
+        with self._folder_errors():
             self.folder.mkdir(parents=True, exist_ok=True)
-            for left in self.folder.glob(f"{_WORKSHOP}*"):
-                # Another revoker may take its own away meanwhile.
+            for left in self.folder.glob(f"{_TEMPORARY}*"):
+                # Another revoker may delete its own meanwhile.
                 with suppress(FileNotFoundError):
-                    if left.stat().st_mtime < time.time() - _FORGOTTEN_SECONDS:
+                    if left.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
                         shutil.rmtree(left, ignore_errors=True)
 
     @contextmanager
-    def workshop(self) -> Iterator[Path]:
-        """A folder of one's own to make files in, beside those that are served. Raises FolderUnusable."""
-        with self._told():
-            made = Path(tempfile.mkdtemp(prefix=_WORKSHOP, dir=self.folder))
+    def temporary_folder(self) -> Iterator[Path]:
+        """Yield a temporary folder on the same file system as the served files. Raises FolderUnusable."""
+        with self._folder_errors():
+            temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=self.folder))
         try:
-            with self._told():
-                yield made
+            with self._folder_errors():
+                yield temporary
         finally:
-            shutil.rmtree(made, ignore_errors=True)
+            shutil.rmtree(temporary, ignore_errors=True)
 
-    def shown(self, issuer: str, partition: int) -> Shown | None:
-        """The CRL that is published, None where none is. A file that stays as it is is read once."""
+    def published(self, issuer: str, partition: int) -> CrlVersion | None:
+        """Return the published CRL, None if there is none. An unchanged file is read once."""
         path = self.folder / crl_name(issuer, partition)
         try:
-            found = path.stat()
-            same = (found.st_ino, found.st_mtime_ns, found.st_size)
-            if (known := self._known.get(path.name)) and known[0] == same:
-                return known[1]
+            status = path.stat()
+            state = (status.st_ino, status.st_mtime_ns, status.st_size)
+            if (cached := self._cache.get(path.name)) and cached[0] == state:
+                return cached[1]
             content = path.read_bytes()
         except OSError:
             return None
-        shown = Shown.of(content)
-        self._known[path.name] = (same, shown)
-        return shown
+        published = CrlVersion.of(content)
+        self._cache[path.name] = (state, published)
+        return published
 
     def content(self, issuer: str, partition: int) -> bytes | None:
-        """The bytes of the CRL that is published, None where none is."""
+        """Return the bytes of the published CRL, None if there is none."""
         try:
             return (self.folder / crl_name(issuer, partition)).read_bytes()
         except OSError:
             return None
 
     def put_crl(self, issuer: str, partition: int, made: Path, number: int) -> None:
-        """Move a CRL, which is on the disk, to where the published one is, as changed now and after that one. Raises Superseded or FolderUnusable."""
+        """Replace the published CRL by the file `made`, with a later mtime. Raises Superseded or FolderUnusable."""
         target = self.folder / crl_name(issuer, partition)
-        with self._told(), self._alone():
-            shown = self.shown(issuer, partition)
-            if shown is not None and shown.number >= number:
+        with self._folder_errors(), self._locked():
+            published = self.published(issuer, partition)
+            if published is not None and published.number >= number:
                 raise Superseded(
-                    f"CRL {number} of {issuer} comes too late: number {shown.number} is published already."
+                    f"CRL {number} of {issuer} is outdated: number {published.number} is published already."
                 )
-            # A server tells its clients by this time which file they have: it grows even where the clock goes back.
-            changed = max(time.time_ns(), target.stat().st_mtime_ns + 1 if shown else 0)
+            # Last-Modified and ETag come from this time: it grows even if the clock goes back.
+            changed = max(time.time_ns(), target.stat().st_mtime_ns + 1 if published else 0)
             os.utime(made, ns=(changed, changed))
             made.replace(target)
 
     def put_certificate(self, issuer: str, certificate: bytes) -> None:
         """Publish a CA's certificate, which certificates name as their issuer's. Raises FolderUnusable."""
-        with self.workshop() as workshop, self._alone():
-            made = workshop / f"{issuer}.cer"
+        with self.temporary_folder() as temporary, self._locked():
+            made = temporary / f"{issuer}.cer"
             write(made, certificate)
             made.replace(self.folder / made.name)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _folder_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as fault:
@@ -121,8 +121,8 @@ class CrlFiles:
             ) from None
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold the folder's lock, which the system takes back from whoever dies."""
+    def _locked(self) -> Iterator[None]:
+        """Hold the folder's lock, which the system releases if the process dies."""
         descriptor = os.open(self.folder, os.O_RDONLY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -133,7 +133,7 @@ class CrlFiles:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file so that it is on the disk."""
+    """Write a file and sync it to the disk."""
     with path.open("wb") as file:
         file.write(content)
         file.flush()

@@ -1,8 +1,8 @@
-"""Where CRLs go beside the folder: S3-compatible storage, or whatever a command does. And the proof that they arrived: fetched from their address.
+"""Copies CRLs from the folder to S3-compatible storage or by a command, and fetches them from their address as a proof.
 
 NotPublished
-├── PublisherFailed     the storage or the command did not take a CRL; it is tried again
-└── NotFetched          what was published cannot be fetched, or is not what is fetched
+├── PublisherFailed     the storage or the command failed; it is tried again
+└── NotFetched          the published CRL cannot be fetched, or another one is fetched
 """
 
 import asyncio
@@ -17,24 +17,24 @@ import aiohttp
 from servicecert_pki.partitions import crl_name, crl_url
 from servicecert_worker.faults import with_timeout
 
-from ..domain.plan import Shown
+from ..domain.plan import CrlVersion
 
 _COMMAND_SECONDS = 60.0
 _CHUNK = 1 << 20
 
 
 FOLDER, ADDRESS = "folder", "address"
-"""What metrics call the folder, and the address that CRLs are fetched back from."""
+"""The metrics' names of the folder and of the address that CRLs are fetched from."""
 
 
 class NotPublished(Exception):
-    """The message is one sentence that says what to look at; `publisher` is what metrics call the one that failed."""
+    """The message is one sentence that tells what to check; `publisher` is the metrics' name of the one that failed."""
 
     publisher: str
 
 
 class PublisherFailed(NotPublished):
-    """A publisher did not take a CRL."""
+    """A publisher failed."""
 
     def __init__(self, publisher: str, text: str) -> None:
         super().__init__(text)
@@ -42,27 +42,27 @@ class PublisherFailed(NotPublished):
 
 
 class NotFetched(NotPublished):
-    """What was published cannot be fetched, or is not what is fetched."""
+    """The published CRL cannot be fetched, or another one is fetched."""
 
     publisher = ADDRESS
 
 
 class Publisher(Protocol):
-    """Another place for CRLs. `name` is what metrics call it."""
+    """Another place for CRLs. Metrics call it `name`."""
 
     @property
     def name(self) -> str: ...
 
     async def put(self, file: str, made: Path, number: int) -> None:
-        """Take a CRL, whose file name there is `file`, so that the world sees it or the one before. Raises PublisherFailed."""
+        """Publish a CRL as `file`, so that relying parties see it or the one before. Raises PublisherFailed."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class CommandPublisher:
-    """A command that is given the path of each CRL as its last argument, without a shell. What it says is not looked at, only its exit code.
+    """A command that gets the path of each CRL as its last argument, without a shell. Only its exit code counts.
 
-    It is also told the CRL's file name and number, as SERVICECERT_CRL_NAME and SERVICECERT_CRL_NUMBER, and of the environment no secret of ours.
+    It gets SERVICECERT_CRL_NAME and SERVICECERT_CRL_NUMBER, and none of the revoker's own settings and secrets.
     """
 
     command: tuple[str, ...]
@@ -70,7 +70,7 @@ class CommandPublisher:
     name: str = "command"
 
     async def put(self, file: str, made: Path, number: int) -> None:
-        told = {"SERVICECERT_CRL_NAME": file, "SERVICECERT_CRL_NUMBER": str(number)}
+        crl = {"SERVICECERT_CRL_NAME": file, "SERVICECERT_CRL_NUMBER": str(number)}
         try:
             process = await asyncio.create_subprocess_exec(
                 *self.command,
@@ -78,7 +78,7 @@ class CommandPublisher:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.DEVNULL,
-                env={**_harmless(os.environ), **told},
+                env={**_without_secrets(os.environ), **crl},
             )
         except OSError as fault:
             raise self._failed(f"cannot be started ({fault.strerror})") from None
@@ -97,13 +97,13 @@ class CommandPublisher:
         return PublisherFailed(self.name, f"The command {self.command[0]} {how}: see SERVICECERT_CRL_PUBLISH_COMMAND.")
 
 
-def _harmless(environment: Mapping[str, str]) -> dict[str, str]:
+def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     ours = ("SERVICECERT_", "DATABASE_URL", "KAFKA_")
     return {name: value for name, value in environment.items() if not name.startswith(ours)}
 
 
 async def fetch_back(session: aiohttp.ClientSession, url: str, digest: str) -> None:
-    """Raise NotFetched unless the address gives exactly the bytes with this SHA-256: published is what others can fetch (I7)."""
+    """Raise NotFetched unless the address gives exactly the bytes with this SHA-256: published means fetchable (I7)."""
     hashed = sha256()
     try:
         async with session.get(url, headers={"Cache-Control": "no-cache"}) as response:
@@ -112,17 +112,19 @@ async def fetch_back(session: aiohttp.ClientSession, url: str, digest: str) -> N
                 hashed.update(chunk)
     except (aiohttp.ClientError, TimeoutError) as fault:
         raise NotFetched(
-            f"The CRL cannot be fetched from {url} ({type(fault).__name__}): serve SERVICECERT_CRL_DIR at SERVICECERT_CRL_BASE_URL."
+            f"The CRL cannot be fetched from {url} ({type(fault).__name__}): "
+            "serve SERVICECERT_CRL_DIR at SERVICECERT_CRL_BASE_URL."
         ) from None
     if hashed.hexdigest() != digest:
         raise NotFetched(
-            f"Another CRL than the one published is fetched from {url}: serve SERVICECERT_CRL_DIR there, without a cache between."
+            f"Another CRL than the published one is fetched from {url}: "
+            "serve SERVICECERT_CRL_DIR there, without a cache between."
         )
 
 
 @dataclass(frozen=True, repr=False)
 class Distribution:
-    """Where CRLs go from the folder: to the `publishers`, and to whoever fetches them from `base_url`."""
+    """The places of a CRL besides the folder: the `publishers`, and `base_url`, where relying parties fetch it."""
 
     base_url: str
     publishers: Sequence[Publisher]
@@ -132,9 +134,9 @@ class Distribution:
         """Return a CRL's address, which is its certificates' distribution point."""
         return crl_url(self.base_url, issuer, partition)
 
-    async def deliver(self, folder: Path, issuer: str, partition: int, shown: Shown) -> None:
-        """Bring a CRL that is in the folder everywhere, and fetch it back. Raises NotPublished."""
+    async def deliver(self, folder: Path, issuer: str, partition: int, crl: CrlVersion) -> None:
+        """Copy a CRL from the folder to all publishers, and fetch it back. Raises NotPublished."""
         name = crl_name(issuer, partition)
         for publisher in self.publishers:
-            await publisher.put(name, folder / name, shown.number)
-        await fetch_back(self.session, self.url(issuer, partition), shown.sha256)
+            await publisher.put(name, folder / name, crl.number)
+        await fetch_back(self.session, self.url(issuer, partition), crl.sha256)

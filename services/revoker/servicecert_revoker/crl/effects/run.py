@@ -1,7 +1,7 @@
-"""One pass over a CA's CRLs: number, list, sign, check, publish, fetch back, record. What fails on the way leaves the old ones where they are.
+"""One pass over a CA's CRLs: number, list, sign, check, publish, fetch back, record. A failure leaves the old CRLs.
 
-A pass makes the full CRL and those of the partitions that orders name, that lack something, or, on schedule, all. All of them list what the database
-holds at one moment, and the partitions are published before the full one.
+A pass makes the full CRL and the partitions that orders name or that are outdated; a scheduled one makes all. All list
+what the database holds at one moment. The partitions are published before the full one.
 """
 
 import asyncio
@@ -16,17 +16,17 @@ from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL
 
-from ..domain.plan import Shown
+from ..domain.plan import CrlVersion
 from ..domain.publication import PublishedCrl, PublishOrder, is_scheduled
-from ..storage.ledger import Ledger, open_ledger
-from .build import Drafts, Proof
+from ..storage.store import CrlStore, open_crl_store
+from .build import CheckedCrl, CrlBuilder
 from .files import CrlFiles
 from .publishers import Distribution
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How often a CRL is planned, and for how long one is good."""
+    """The time between scheduled CRLs, and from a CRL's this to its next update."""
 
     interval: timedelta
     validity: timedelta
@@ -34,7 +34,7 @@ class Timing:
 
 @dataclass(frozen=True, repr=False)
 class Press:
-    """Publishes CRLs. `partitions` are those that new certificates are spread over."""
+    """Publishes CRLs. `partitions` is the number of partitions that new certificates are spread over."""
 
     files: CrlFiles
     distribution: Distribution
@@ -44,36 +44,34 @@ class Press:
     clock: Callable[[], datetime]
 
     async def run(
-        self, issuer: IssuerInfo, key: SigningKey, asked: Callable[[], Sequence[PublishOrder]]
+        self, issuer: IssuerInfo, key: SigningKey, take_orders: Callable[[], Sequence[PublishOrder]]
     ) -> tuple[PublishedCrl, ...]:
-        """Publish, and return what was published, the full one last.
+        """Run one pass, and return the published CRLs, the full one last.
 
-        The orders are `asked` for once it is this publisher's turn, so that those that came meanwhile are in it. Raises GateFailed,
-        CrlFilesRefused, NotPublished, KeyUnavailable, and what asyncpg raises.
+        It takes the orders when it holds the CA's lock, so that those that arrived meanwhile are included. Raises
+        GateFailed, CrlFilesError, NotPublished, KeyUnavailable, and asyncpg's errors.
         """
-        async with open_ledger(self.pool, issuer.id) as ledger:
-            orders = asked()
-            scheduled = is_scheduled(orders)
-            shown = await self._shown(ledger, issuer.id)
-            number = await ledger.allocate(
-                max((it.number for it in shown.values() if it), default=0), scheduled=scheduled
-            )
-            with self.files.workshop() as workshop:
-                drafts = Drafts(ledger, key, self._heads(issuer, number), shown, workshop, self.files)
-                proofs = await drafts.proved(orders)
-                crls = [(self._published(proof), proof.listed.total) for proof in proofs]
-                for proof, (crl, _) in zip(proofs, crls, strict=True):
-                    await self._publish(ledger, issuer.id, proof, crl)
-            await ledger.record(crls, self.clock())
+        async with open_crl_store(self.pool, issuer.id) as store:
+            orders = take_orders()
+            published = await self._present(store, issuer.id)
+            highest = max((it.number for it in published.values() if it), default=0)
+            number = await store.allocate(highest, scheduled=is_scheduled(orders))
+            with self.files.temporary_folder() as folder:
+                builder = CrlBuilder(store, key, self._heads(issuer, number), published, folder, self.files)
+                checked = await builder.build(orders)
+                crls = [(self._published(crl), crl.listed.total) for crl in checked]
+                for file, (crl, _) in zip(checked, crls, strict=True):
+                    await self._publish(store, issuer.id, file, crl)
+            await store.record(crls, self.clock())
         return tuple(crl for crl, _ in crls)
 
-    async def _shown(self, ledger: Ledger, issuer: str) -> Mapping[int, Shown | None]:
-        """The CRLs that are published, of all partitions that there are."""
-        last = max(self.partitions, await ledger.partitions())
-        return await asyncio.to_thread(lambda: {it: self.files.shown(issuer, it) for it in range(last + 1)})
+    async def _present(self, store: CrlStore, issuer: str) -> Mapping[int, CrlVersion | None]:
+        """Return the published CRLs of all partitions in use."""
+        last = max(self.partitions, await store.highest_partition())
+        return await asyncio.to_thread(lambda: {it: self.files.published(issuer, it) for it in range(last + 1)})
 
     def _heads(self, issuer: IssuerInfo, number: int) -> Callable[[int], CrlHead]:
-        """What the CRLs of a pass say, by partition."""
+        """Return a function that gives the head of a pass's CRL by partition."""
         this_update = self.clock().replace(microsecond=0)
         next_update = this_update + self.timing.validity
 
@@ -83,20 +81,20 @@ class Press:
 
         return head
 
-    def _published(self, proof: Proof) -> PublishedCrl:
-        head = proof.head
+    def _published(self, crl: CheckedCrl) -> PublishedCrl:
+        head = crl.head
         return PublishedCrl(
-            partition=proof.partition,
+            partition=crl.partition,
             number=head.number,
-            url=self.distribution.url(head.issuer.id, proof.partition),
+            url=self.distribution.url(head.issuer.id, crl.partition),
             this_update=head.this_update,
             next_update=head.next_update,
-            entries=proof.listed.count,
-            sha256=proof.sha256,
+            entries=crl.listed.count,
+            sha256=crl.sha256,
         )
 
-    async def _publish(self, ledger: Ledger, issuer: str, proof: Proof, crl: PublishedCrl) -> None:
-        # Whoever lost the connection, and with it its turn, publishes nothing more.
-        await ledger.hold()
-        await asyncio.to_thread(self.files.put_crl, issuer, proof.partition, proof.made, crl.number)
-        await self.distribution.deliver(self.files.folder, issuer, proof.partition, Shown(crl.number, crl.sha256))
+    async def _publish(self, store: CrlStore, issuer: str, file: CheckedCrl, crl: PublishedCrl) -> None:
+        # Without its connection a revoker holds no lock, and must not publish.
+        await store.check_lock()
+        await asyncio.to_thread(self.files.put_crl, issuer, file.partition, file.path, crl.number)
+        await self.distribution.deliver(self.files.folder, issuer, file.partition, CrlVersion(crl.number, crl.sha256))

@@ -1,4 +1,4 @@
-"""A small HTTP server for CRLs and CA certificates: these files of one folder, and nothing else."""
+"""A small HTTP server for the CRLs and CA certificates of one folder, and nothing else."""
 
 import asyncio
 import re
@@ -18,7 +18,7 @@ MEDIA_TYPES = MappingProxyType({".crl": "application/pkix-crl", ".cer": "applica
 """RFC 2585, 4."""
 
 MOST_CONNECTIONS = 450
-"""Each may have a file open too: together below the 1,024 that most systems allow a process that asks for no more."""
+"""Each may have a file open too: together below the 1,024 that most systems allow a process by default."""
 DOWNLOAD_SECONDS = 600.0
 """How long a client may take to read a CRL of a million entries, some 40 MB."""
 
@@ -40,16 +40,17 @@ async def serve(
     patience_seconds: float = PATIENCE_SECONDS,
     download_seconds: float = DOWNLOAD_SECONDS,
 ) -> AsyncIterator[str]:
-    """Serve the folder until the context ends, and give the address, `http://host:port`, without a slash at its end.
+    """Serve the folder until the context ends, and yield the address, `http://host:port`, without a final slash.
 
-    GET and HEAD of `/<issuer>.crl`, `/<issuer>.<partition>.crl` and `/<issuer>.cer`, with ETag and, once that is sure, Last-Modified; 404 for all
-    else. One connection too many is closed at once, one that asks nothing whole within `patience_seconds` soon after, and one that has not read its
-    file after `download_seconds`. Port 0 takes a free one. Raises OSError where the address is in use or not this machine's.
+    GET and HEAD of `/<issuer>.crl`, `/<issuer>.<partition>.crl` and `/<issuer>.cer`, with ETag and, once unambiguous,
+    Last-Modified. A connection too many is closed at once, one without a complete request after `patience_seconds`,
+    and one that has not read its file after `download_seconds`. Port 0 takes a free one. Raises OSError where the
+    address is in use or not this machine's.
     """
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        named = _NAME.fullmatch(request.path)
-        path = folder / named[1] if named else None
+        name = _NAME.fullmatch(request.path)
+        path = folder / name[1] if name else None
         if path is None or not path.is_file():
             return web.Response(status=404, text="Not found.\n")
         if request.method not in _METHODS:
@@ -62,7 +63,7 @@ async def serve(
 
 
 class _File(web.FileResponse):
-    """A file on its way: whoever asked for it has as long as it says to read it."""
+    """The response with a file, which the client must read within `seconds`."""
 
     def __init__(self, path: Path, server: Admission, seconds: float) -> None:
         super().__init__(path, headers={"Content-Type": MEDIA_TYPES[path.suffix], "Cache-Control": CACHE})
@@ -70,7 +71,7 @@ class _File(web.FileResponse):
         self._seconds = seconds
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Sends it. Raises ConnectionResetError where it takes too long."""
+        """Send the file. Raises ConnectionResetError if that takes too long."""
         transport = request.transport
         try:
             with self._server.sends(request.protocol):
@@ -83,14 +84,14 @@ class _File(web.FileResponse):
 
     @property
     def last_modified(self) -> datetime | None:
-        """None within the second of a change: another CRL may follow in it, and the tag alone tells them apart (RFC 9110, 8.8.2.2).
+        """Return None within the second of a change: another CRL may follow in it (RFC 9110, 8.8.2.2).
 
-        Whoever got no date asks with none, so that nobody is told that an older CRL is the present one.
+        A client without a date cannot ask with one, so it never gets 304 for an older CRL.
         """
         return super().last_modified
 
     @last_modified.setter
     def last_modified(self, value: Any) -> None:
         _DATE.__set__(self, value)
-        if (shown := super().last_modified) is not None and datetime.now(UTC) < shown + _RESOLUTION:
+        if (modified := super().last_modified) is not None and datetime.now(UTC) < modified + _RESOLUTION:
             _DATE.__set__(self, None)

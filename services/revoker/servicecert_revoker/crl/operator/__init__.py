@@ -1,1 +1,1 @@
-"""What the command line calls for operators, and what metrics show."""
+"""What the command line calls for operators, and the metrics."""

@@ -1,4 +1,4 @@
-"""What the revoker shows of its CRLs: how old the published ones are, what the last pass took, and what kept one from being published."""
+"""The metrics of CRLs: the age of the published ones, the time of the last pass, and failures."""
 
 import time
 from collections import Counter
@@ -19,7 +19,7 @@ from ..effects.publishers import ADDRESS, FOLDER
 
 @dataclass(eq=False)
 class Tally:
-    """What this process counts: how long its passes take, and what fails, by gate and by publisher."""
+    """The time of this process's last passes, and its failures by gate and by publisher."""
 
     publishers: Sequence[str] = ()
     _seconds: dict[str, float] = field(default_factory=dict)
@@ -28,10 +28,10 @@ class Tally:
 
     @contextmanager
     def measured(self, issuer: str) -> Iterator[None]:
-        """Times a pass that comes to its end."""
-        began = time.perf_counter()
+        """Measure a pass that succeeds."""
+        start = time.perf_counter()
         yield
-        self._seconds[issuer] = time.perf_counter() - began
+        self._seconds[issuer] = time.perf_counter() - start
 
     def gate_failed(self, gate: str) -> None:
         self._gates[gate] += 1
@@ -51,7 +51,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """What metrics show of a published CRL."""
+    """A published CRL as metrics show it."""
 
     this_update: datetime
     next_update: datetime | None
@@ -59,11 +59,11 @@ class InForce:
 
 
 ReadCrls: TypeAlias = Callable[[], Awaitable[Mapping[str, InForce]]]
-"""Gives published CRLs by their files' names."""
+"""Returns published CRLs by file name."""
 
 
 def last_crls(pool: "asyncpg.Pool[Any]", issuers: Sequence[str], partitions: int) -> ReadCrls:
-    """The published CRLs of issuing CAs as the database has them: the same for all revokers."""
+    """Return a reader of the issuing CAs' published CRLs in the database: the same for all revokers."""
 
     async def read() -> Mapping[str, InForce]:
         return {
@@ -74,38 +74,38 @@ def last_crls(pool: "asyncpg.Pool[Any]", issuers: Sequence[str], partitions: int
     return read
 
 
-def gauges(kinds: Sequence[ReadCrls], tally: Tally, clock: Callable[[], datetime]) -> tuple[Gauge, ...]:
-    """The gauges, each with where its values come from. `kinds` are those of issuing CAs and of roots."""
+def gauges(readers: Sequence[ReadCrls], stats: Tally, clock: Callable[[], datetime]) -> tuple[Gauge, ...]:
+    """Return the gauges. `readers` give the CRLs of issuing CAs and of roots."""
 
     async def crls() -> Mapping[str, InForce]:
-        return {name: crl for read in kinds for name, crl in (await read()).items()}
+        return {name: crl for read in readers for name, crl in (await read()).items()}
 
     async def ages() -> Mapping[str, float]:
-        found, now = await crls(), clock()
-        return {name: (now - crl.this_update).total_seconds() for name, crl in found.items()}
+        published, now = await crls(), clock()
+        return {name: (now - crl.this_update).total_seconds() for name, crl in published.items()}
 
     async def valid() -> Mapping[str, float]:
-        found, now = await crls(), clock()
-        return {name: (crl.next_update - now).total_seconds() for name, crl in found.items() if crl.next_update}
+        published, now = await crls(), clock()
+        return {name: (crl.next_update - now).total_seconds() for name, crl in published.items() if crl.next_update}
 
     async def entries() -> Mapping[str, float]:
         return {name: float(crl.entries) for name, crl in (await crls()).items()}
 
     return (
-        Gauge("servicecert_crl_age_seconds", "Since this update of each published CRL.", "crl", ages),
-        Gauge("servicecert_crl_valid_seconds", "Until the next update of each published CRL.", "crl", valid),
+        Gauge("servicecert_crl_age_seconds", "Time since each published CRL's this update.", "crl", ages),
+        Gauge("servicecert_crl_valid_seconds", "Time until each published CRL's next update.", "crl", valid),
         Gauge("servicecert_crl_entries", "Certificates on each published CRL.", "crl", entries),
-        Gauge("servicecert_crl_pass_seconds", "What the last publishing of a CA's CRLs took.", "issuer", tally.seconds),
+        Gauge("servicecert_crl_pass_seconds", "Duration of the last pass over a CA's CRLs.", "issuer", stats.seconds),
         Gauge(
             "servicecert_crl_gate_failures",
             "CRLs that were not published, by the check that stopped them.",
             "gate",
-            tally.gates,
+            stats.gates,
         ),
         Gauge(
             "servicecert_crl_publisher_failures",
-            "CRLs that a publisher did not take, or that did not come back from their address.",
+            "CRLs that a publisher failed to copy, or that could not be fetched from their address.",
             "publisher",
-            tally.failures,
+            stats.failures,
         ),
     )

@@ -1,1 +1,1 @@
-"""What the database knows of CRLs."""
+"""The tables of CRLs."""

@@ -1,7 +1,7 @@
-"""What is answered to a request: pure of I/O, and told what time it is.
+"""Answers OCSP requests, without I/O and with the time as an argument.
 
-An answer says what was known at the moment up to which the feed was read, and holds from then on for a while. So where the feed stands still the
-answers go on as long as they are true, and then there are none: it is better to say "try later" than what may not be so any more.
+An answer states what was known when the topic was last caught up, and is valid for some time from then on. If Kafka
+stops, answers go on until that time is over, and then it is "try later": better than an outdated answer.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from .standings import Known, Revoked, Standings
 
 
 class Kind(StrEnum):
-    """What an answer says, for those who count."""
+    """The content of an answer, as metrics count it."""
 
     GOOD = "good"
     REVOKED = "revoked"
@@ -33,7 +33,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A DER OCSPResponse. The times and the tag are of one that others may keep, None of any other."""
+    """A DER OCSPResponse. Only one that HTTP caches may keep has times and an ETag."""
 
     body: bytes
     kind: Kind
@@ -48,18 +48,18 @@ TRY_LATER = Answer(fault_response(Fault.TRY_LATER), Kind.TRY_LATER)
 INTERNAL_ERROR = Answer(fault_response(Fault.INTERNAL_ERROR), Kind.INTERNAL_ERROR)
 
 UNKNOWN_FOR = timedelta(minutes=5)
-"""A serial number that was never issued may be issued the next minute."""
+"""How long "unknown" is valid: the serial number may be issued soon."""
 
 _HASHES: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
     (der.oid("1.3.14.3.2.26"), lambda of: sha1(of, usedforsecurity=False).digest()),
     (der.oid("2.16.840.1.101.3.4.2.1"), lambda of: sha256(of).digest()),
 )
-"""The hashes of a CertID: SHA-1, which RFC 5019 prescribes, and SHA-256 (RFC 9654's generation of clients)."""
+"""The hashes of a CertID: SHA-1, which RFC 5019 requires, and SHA-256, which newer clients use (RFC 9654)."""
 
 
 @dataclass(slots=True)
-class _Kept:
-    """An answer that is signed already. `asked` says whether anybody wanted it since it was signed."""
+class _CachedAnswer:
+    """A signed answer. `asked`: a client requested it since it was signed."""
 
     answer: Answer
     cert_id: CertId
@@ -68,9 +68,9 @@ class _Kept:
 
 
 class Answering:
-    """Answers requests. `moment` is the time up to which the standings are read; None before they are read to their end for the first time.
+    """Answers requests. `moment` is the time up to which the standings are read; None until they are caught up.
 
-    Answers are valid for `validity`; at most `most_kept` are kept, the newest.
+    Answers are valid for `validity`; the newest `most_kept` are cached.
     """
 
     def __init__(self, standings: Standings, validity: timedelta, most_kept: int) -> None:
@@ -81,26 +81,26 @@ class Answering:
         self._most_kept = most_kept
         self._issuers: dict[tuple[bytes, bytes, bytes], str] = {}
         self._signers: dict[str, Signer] = {}
-        self._kept: dict[bytes, _Kept] = {}
-        self._kept_of: dict[tuple[str, int], set[bytes]] = {}
+        self._cache: dict[bytes, _CachedAnswer] = {}
+        self._cached_ids: dict[tuple[str, int], set[bytes]] = {}
 
     def __len__(self) -> int:
-        """How many answers are kept."""
-        return len(self._kept)
+        """Return the number of cached answers."""
+        return len(self._cache)
 
     @property
     def signers(self) -> dict[str, Signer]:
-        """By which key and certificate each CA is answered for."""
+        """The signer, a key and its certificate, for each CA."""
         return self._signers
 
     def certified(self, issuer: IssuerInfo, signer: Signer) -> None:
-        """From now on this signer answers for the CA."""
+        """Use this signer for the CA from now on."""
         for algorithm, digest in _HASHES:
             self._issuers[algorithm, digest(issuer.subject_der), digest(issuer.key_bits)] = issuer.id
         self._signers[issuer.id] = signer
 
     def answer(self, encoded: bytes, now: datetime) -> Answer:
-        """The answer to a request as it came."""
+        """Return the answer to an encoded request."""
         try:
             request = read_request(encoded)
         except RequestMalformed:
@@ -112,107 +112,107 @@ class Answering:
         if issuer is None or issuers:
             return UNAUTHORIZED
         if request.nonce is None and len(request.certificates) == 1:
-            return self._lasting(request.certificates[0], issuer, now)
-        return self._made(request, issuer, now)
+            return self._cached_answer(request.certificates[0], issuer, now)
+        return self._sign(request, issuer, now)
 
     def changed(self, issuer: str, serial: int, now: datetime) -> None:
-        """A standing changed: what is kept of it is signed anew at once."""
-        for encoded in tuple(self._kept_of.get((issuer, serial), ())):
-            self._sign_anew(self._forget(encoded), now)
+        """Sign the cached answers about a certificate again at once, since its standing changed."""
+        for encoded in tuple(self._cached_ids.get((issuer, serial), ())):
+            self._renew(self._forget(encoded), now)
 
     def refresh(self, now: datetime, most: int) -> bool:
-        """Signs anew up to `most` of the kept answers that are past half of their time, of those that anybody asked for; forgets the others.
+        """Take up to `most` cached answers past half of their time: sign requested ones again, and drop the others.
 
-        Whether there may be more of them.
+        Return whether there may be more of them.
         """
         for _ in range(most):
-            encoded = next(iter(self._kept), None)
-            if encoded is None or self.moment is None or not self._ages(self._kept[encoded]):
+            encoded = next(iter(self._cache), None)
+            if encoded is None or self.moment is None or not self._is_due(self._cache[encoded]):
                 return False
-            kept = self._forget(encoded)
-            if kept.asked:
-                kept.asked = False
-                self._sign_anew(kept, now)
+            cached = self._forget(encoded)
+            if cached.asked:
+                cached.asked = False
+                self._renew(cached, now)
         return True
 
     def oldest(self) -> datetime | None:
-        """The moment that the oldest of the kept answers tells of."""
-        return next((kept.answer.this_update for kept in self._kept.values()), None)
+        """Return this update of the oldest cached answer."""
+        return next((cached.answer.this_update for cached in self._cache.values()), None)
 
-    def _ages(self, kept: _Kept) -> bool:
-        """Whether a newer answer would say more: half of the time has gone by, on the feed's clock."""
+    def _is_due(self, cached: _CachedAnswer) -> bool:
+        """Return whether half of the answer's time has passed, up to the moment of the standings."""
         assert self.moment is not None
-        assert kept.answer.this_update is not None
-        return self.moment - kept.answer.this_update >= self._validity / 2
+        assert cached.answer.this_update is not None
+        return self.moment - cached.answer.this_update >= self._validity / 2
 
-    def _lasting(self, cert_id: CertId, issuer: str, now: datetime) -> Answer:
-        """One certificate, without a nonce: an answer that serves everybody who asks the same, signed once."""
-        kept = self._kept.get(cert_id.encoded)
-        if kept is not None:
-            assert kept.answer.next_update is not None
-            if kept.answer.next_update > now:
-                kept.asked = True
-                return kept.answer
+    def _cached_answer(self, cert_id: CertId, issuer: str, now: datetime) -> Answer:
+        """Return the answer about one certificate without a nonce: signed once for all who ask the same."""
+        cached = self._cache.get(cert_id.encoded)
+        if cached is not None:
+            assert cached.answer.next_update is not None
+            if cached.answer.next_update > now:
+                cached.asked = True
+                return cached.answer
             self._forget(cert_id.encoded)
-        answer = self._made(OcspRequest((cert_id,), None), issuer, now)
+        answer = self._sign(OcspRequest((cert_id,), None), issuer, now)
         self._keep(answer, cert_id, issuer, asked=True)
         return answer
 
-    def _sign_anew(self, kept: _Kept, now: datetime) -> None:
-        answer = self._made(OcspRequest((kept.cert_id,), None), kept.issuer, now)
-        self._keep(answer, kept.cert_id, kept.issuer, asked=kept.asked)
+    def _renew(self, cached: _CachedAnswer, now: datetime) -> None:
+        answer = self._sign(OcspRequest((cached.cert_id,), None), cached.issuer, now)
+        self._keep(answer, cached.cert_id, cached.issuer, asked=cached.asked)
 
     def _keep(self, answer: Answer, cert_id: CertId, issuer: str, *, asked: bool) -> None:
         if answer.etag is None:
             return
-        if len(self._kept) >= self._most_kept:
-            self._forget(next(iter(self._kept)))
-        self._kept[cert_id.encoded] = _Kept(answer, cert_id, issuer, asked)
-        self._kept_of.setdefault((issuer, cert_id.serial), set()).add(cert_id.encoded)
+        if len(self._cache) >= self._most_kept:
+            self._forget(next(iter(self._cache)))
+        self._cache[cert_id.encoded] = _CachedAnswer(answer, cert_id, issuer, asked)
+        self._cached_ids.setdefault((issuer, cert_id.serial), set()).add(cert_id.encoded)
 
-    def _forget(self, encoded: bytes) -> _Kept:
-        kept = self._kept.pop(encoded)
-        place = kept.issuer, kept.cert_id.serial
-        self._kept_of[place].discard(encoded)
-        if not self._kept_of[place]:
-            del self._kept_of[place]
-        return kept
+    def _forget(self, encoded: bytes) -> _CachedAnswer:
+        cached = self._cache.pop(encoded)
+        place = cached.issuer, cached.cert_id.serial
+        self._cached_ids[place].discard(encoded)
+        if not self._cached_ids[place]:
+            del self._cached_ids[place]
+        return cached
 
-    def _made(self, request: OcspRequest, issuer: str, now: datetime) -> Answer:
-        """An answer that is signed now."""
+    def _sign(self, request: OcspRequest, issuer: str, now: datetime) -> Answer:
+        """Return an answer that is signed now."""
         signer = self._signers[issuer]
-        found = [self._standings.of(issuer, it.serial) for it in request.certificates]
-        times = [self._times(standing, signer, now) for standing in found]
+        statuses = [self._standings.of(issuer, it.serial) for it in request.certificates]
+        times = [self._times(status, signer, now) for status in statuses]
         if min(until for _, until in times) <= now:
             return TRY_LATER
-        said = [
-            _said(*of, *time) for of, time in zip(zip(request.certificates, found, strict=True), times, strict=True)
+        singles = [
+            _single(it, status, *time) for it, status, time in zip(request.certificates, statuses, times, strict=True)
         ]
-        body = signer.response(said, now, request.nonce)
+        body = signer.response(singles, now, request.nonce)
         self.signed += 1
-        if len(found) > 1:
+        if len(statuses) > 1:
             return Answer(body, Kind.SEVERAL)
-        if request.nonce is not None or found[0] is Known.NEVER_ISSUED:
-            return Answer(body, _kind(found[0]))
-        return Answer(body, _kind(found[0]), *times[0], f'"{sha256(body).hexdigest()[:32]}"')
+        if request.nonce is not None or statuses[0] is Known.NEVER_ISSUED:
+            return Answer(body, _kind(statuses[0]))
+        return Answer(body, _kind(statuses[0]), *times[0], f'"{sha256(body).hexdigest()[:32]}"')
 
-    def _times(self, standing: Revoked | Known, signer: Signer, now: datetime) -> tuple[datetime, datetime]:
-        """Since when and until when something can be said. A revocation is final, so it is as true now as when the feed was last read."""
+    def _times(self, status: Revoked | Known, signer: Signer, now: datetime) -> tuple[datetime, datetime]:
+        """Return this and next update. A revocation is final, so its this update is now."""
         assert self.moment is not None
-        since = (now if isinstance(standing, Revoked) else self.moment).replace(microsecond=0)
-        lasting = min(self._validity, UNKNOWN_FOR) if standing is Known.NEVER_ISSUED else self._validity
-        return since, min(since + lasting, signer.not_after)
+        since = (now if isinstance(status, Revoked) else self.moment).replace(microsecond=0)
+        validity = min(self._validity, UNKNOWN_FOR) if status is Known.NEVER_ISSUED else self._validity
+        return since, min(since + validity, signer.not_after)
 
 
-def _kind(standing: Revoked | Known) -> Kind:
-    if isinstance(standing, Revoked):
+def _kind(status: Revoked | Known) -> Kind:
+    if isinstance(status, Revoked):
         return Kind.REVOKED
-    return Kind.GOOD if standing is Known.VALID else Kind.UNKNOWN
+    return Kind.GOOD if status is Known.VALID else Kind.UNKNOWN
 
 
-def _said(cert_id: CertId, standing: Revoked | Known, this_update: datetime, next_update: datetime) -> bytes:
-    if isinstance(standing, Revoked):
-        status = revoked(standing.revoked_at, standing.reason)
-        return single_response(cert_id.encoded, status, this_update, next_update, standing.invalid_since)
-    status = GOOD if standing is Known.VALID else UNKNOWN
-    return single_response(cert_id.encoded, status, this_update, next_update)
+def _single(cert_id: CertId, status: Revoked | Known, this_update: datetime, next_update: datetime) -> bytes:
+    if isinstance(status, Revoked):
+        encoded = revoked(status.revoked_at, status.reason)
+        return single_response(cert_id.encoded, encoded, this_update, next_update, status.invalid_since)
+    encoded = GOOD if status is Known.VALID else UNKNOWN
+    return single_response(cert_id.encoded, encoded, this_update, next_update)

@@ -1,4 +1,4 @@
-"""What is known of every certificate that was ever issued: kept small, since there may be millions."""
+"""The status of every issued certificate, in little memory: there may be millions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from ...crl.domain.entries import REASONS
 
 
 class Known(Enum):
-    """What is said of a certificate that is not revoked."""
+    """The status of a serial number that is not revoked."""
 
     VALID = "valid"
     NEVER_ISSUED = "never issued"
@@ -20,7 +20,7 @@ class Known(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """What is said of a certificate that is; times count in whole seconds."""
+    """The status of a revoked certificate; times are in whole seconds."""
 
     reason: Reason | None
     revoked_at: datetime
@@ -28,7 +28,7 @@ class Revoked:
 
 
 class Standings:
-    """The standings by CA and serial number. What comes later and says less changes nothing, so records may come again and in any order (D3)."""
+    """The statuses by CA and serial number. A repeated, late or weaker record changes nothing (D3)."""
 
     def __init__(self) -> None:
         self._of: dict[str, dict[int, Revoked | None]] = {}
@@ -38,27 +38,27 @@ class Standings:
         return sum(map(len, self._of.values()))
 
     def issuers(self, now: datetime) -> Iterator[str]:
-        """The CAs that have issued anything that has not expired."""
+        """Return the CAs with unexpired certificates."""
         return (issuer for issuer, until in self._until.items() if until >= now)
 
     def of(self, issuer: str, serial: int) -> Revoked | Known:
-        found = self._of.get(issuer, _NOTHING).get(serial, Known.NEVER_ISSUED)
-        return Known.VALID if found is None else found
+        status = self._of.get(issuer, _NOTHING).get(serial, Known.NEVER_ISSUED)
+        return Known.VALID if status is None else status
 
-    def take(self, said: StandingChanged, at: datetime) -> bool:
-        """Merges what is said, and whether that changed anything. `at` is when it was said."""
-        of = self._of.setdefault(said.issuer, {})
-        self._until[said.issuer] = max(said.not_after, self._until.get(said.issuer, said.not_after))
-        serial = int(said.serial, 16)
+    def take(self, event: StandingChanged, at: datetime) -> bool:
+        """Apply an event with its time, and return whether it changed anything."""
+        of = self._of.setdefault(event.issuer, {})
+        self._until[event.issuer] = max(event.not_after, self._until.get(event.issuer, event.not_after))
+        serial = int(event.serial, 16)
         before = of.get(serial, Known.NEVER_ISSUED)
-        if said.standing is Standing.VALID:
+        if event.standing is Standing.VALID:
             of.setdefault(serial, None)
             return before is Known.NEVER_ISSUED
-        worse = said.reason is RevocationReason.KEY_EXPOSED
+        worse = event.reason is RevocationReason.KEY_EXPOSED
         if isinstance(before, Revoked) and (not worse or before.reason is Reason.KEY_COMPROMISE):
             return False
         of[serial] = Revoked(
-            None if said.reason is None else REASONS[said.reason], said.revoked_at or at, said.invalid_since
+            None if event.reason is None else REASONS[event.reason], event.revoked_at or at, event.invalid_since
         )
         return True
 

@@ -1,1 +1,1 @@
-"""Acts on the world."""
+"""The responder's server, its keys and its topics."""

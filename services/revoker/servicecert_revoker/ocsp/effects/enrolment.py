@@ -1,6 +1,6 @@
-"""The keys of a responder and their certificates: drawn here, asked for on a topic, renewed at half of their time.
+"""A responder's keys and certificates: drawn here, certified on request by a topic, renewed at half of their time.
 
-A key never leaves the process. Production and test have a key each (I11). While a new key waits to be certified the one before goes on.
+Keys never leave the process. Production and test have one each (I11). The old serves until the new is certified.
 """
 
 from base64 import b64decode, b64encode
@@ -20,15 +20,15 @@ from servicecert_pki.spki import spki_sha256
 from servicecert_schemas.responder import ResponderCertified, ResponderEnvironment, ResponderRequested
 
 ASK_AGAIN = timedelta(seconds=30)
-"""A request that nobody has answered is published again, under the same id, so that it has one effect."""
+"""An unanswered request is published again after this time, with the same id, so that it has one effect."""
 
 MISSING_AGAIN = timedelta(minutes=10)
-"""How often a new key is drawn because a CA that issues has not certified the last one."""
+"""How often a new key is drawn because an issuing CA has not certified the last one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A request as it is published: the id makes a repetition harmless."""
+class KeyRequest:
+    """A request as it is published. A repeat with the same id is harmless."""
 
     id: UUID
     at: datetime
@@ -37,75 +37,75 @@ class Asked:
 
 @dataclass(slots=True)
 class _Enrolled:
-    """One environment's keys: the newest, and the one before it, which answers until the newest is certified."""
+    """One environment's keys: the newest, and the previous one, which serves until the newest is certified."""
 
     keys: dict[str, ResponderKey] = field(default_factory=dict)
-    asked: Asked | None = None
+    asked: KeyRequest | None = None
     published_at: datetime | None = None
     certified: set[str] = field(default_factory=set)
     renew_at: datetime | None = None
 
 
-class NotOurs(ValueError):
-    """A certificate that does not belong to its key or its CA; one sentence."""
+class CertificateMismatch(ValueError):
+    """A certificate that does not match its key or its CA. The message is one sentence."""
 
 
 class Enrolment:
-    """What is to be asked for, and what came of it."""
+    """Makes the requests for certificates, and accepts the certificates."""
 
     def __init__(self) -> None:
         self._of = {environment: _Enrolled() for environment in ResponderEnvironment}
 
-    def due(self, now: datetime, wanted: Iterable[str]) -> list[Asked]:
-        """The requests to be published now. `wanted` are the CAs that have issued something that has not expired."""
-        wanted = set(wanted)
-        return [asked for environment, of in self._of.items() if (asked := self._due(environment, of, now, wanted))]
+    def due(self, now: datetime, issuers: Iterable[str]) -> list[KeyRequest]:
+        """Return the requests to be published now. `issuers` are the CAs with unexpired certificates."""
+        ids = set(issuers)
+        return [asked for environment, of in self._of.items() if (asked := self._due(environment, of, now, ids))]
 
-    def _due(self, environment: ResponderEnvironment, of: _Enrolled, now: datetime, wanted: set[str]) -> Asked | None:
+    def _due(self, environment: ResponderEnvironment, of: _Enrolled, now: datetime, ids: set[str]) -> KeyRequest | None:
         if (
             of.asked is None
             or (of.renew_at is not None and now >= of.renew_at)
-            or self._misses(environment, of, now, wanted)
+            or self._misses(environment, of, now, ids)
         ):
             key = ResponderKey.draw()
             digest = spki_sha256(key.spki)
             request = b64encode(key.request()).decode()
             of.keys = {**dict(list(of.keys.items())[-1:]), digest: key}
             data = ResponderRequested(environment=environment, key_sha256=digest, request=request)
-            of.asked, of.published_at, of.renew_at, of.certified = Asked(uuid4(), now, data), None, None, set()
+            of.asked, of.published_at, of.renew_at, of.certified = KeyRequest(uuid4(), now, data), None, None, set()
         if of.certified or (of.published_at is not None and now < of.published_at + ASK_AGAIN):
             return None
         of.published_at = now
         return of.asked
 
-    def _misses(self, environment: ResponderEnvironment, of: _Enrolled, now: datetime, wanted: set[str]) -> bool:
-        """Whether a CA of the environment that is wanted has not certified the newest key for a long time: it is a new one."""
+    def _misses(self, environment: ResponderEnvironment, of: _Enrolled, now: datetime, ids: set[str]) -> bool:
+        """Return whether a CA of the environment has not certified the newest key for a long time: it is a new CA."""
         assert of.asked is not None
-        ours = {issuer for issuer in wanted if issuer.startswith("test-") is (environment is ResponderEnvironment.TEST)}
+        ours = {it for it in ids if it.startswith("test-") is (environment is ResponderEnvironment.TEST)}
         return bool(of.certified) and not ours <= of.certified and now >= of.asked.at + MISSING_AGAIN
 
-    def take(self, said: ResponderCertified, now: datetime) -> tuple[IssuerInfo, Signer] | None:
-        """The signer that a certificate makes of one of this process's keys; None where it is another's. Raises NotOurs."""
-        of = self._of[said.environment]
-        key = of.keys.get(said.key_sha256)
-        if key is None or said.not_after <= now:
+    def accept(self, event: ResponderCertified, now: datetime) -> tuple[IssuerInfo, Signer] | None:
+        """Return the signer of one of this process's keys, None for another's. Raises CertificateMismatch."""
+        of = self._of[event.environment]
+        key = of.keys.get(event.key_sha256)
+        if key is None or event.not_after <= now:
             return None
-        issuer, certificate = _issuer(said), b64decode(said.certificate)
+        issuer, certificate = _issuer(event), b64decode(event.certificate)
         _check(certificate, key, issuer)
-        if of.asked is not None and said.key_sha256 == of.asked.data.key_sha256:
-            of.certified.add(said.issuer)
-            half = of.asked.at + (said.not_after - of.asked.at) / 2
+        if of.asked is not None and event.key_sha256 == of.asked.data.key_sha256:
+            of.certified.add(event.issuer)
+            half = of.asked.at + (event.not_after - of.asked.at) / 2
             of.renew_at = min(half, of.renew_at or half)
-        return issuer, Signer(key, certificate, said.not_after.astimezone(UTC))
+        return issuer, Signer(key, certificate, event.not_after.astimezone(UTC))
 
 
-def _issuer(said: ResponderCertified) -> IssuerInfo:
+def _issuer(event: ResponderCertified) -> IssuerInfo:
     try:
-        certificate = x509.load_der_x509_certificate(b64decode(said.issuer_certificate))
-        # Of the root nothing is needed here.
-        return IssuerInfo.of(said.issuer, Environment(said.environment.value), certificate, certificate)
+        certificate = x509.load_der_x509_certificate(b64decode(event.issuer_certificate))
+        # The root is not needed here.
+        return IssuerInfo.of(event.issuer, Environment(event.environment.value), certificate, certificate)
     except ValueError:
-        raise NotOurs(f"The certificate of {said.issuer} cannot be read.") from None
+        raise CertificateMismatch(f"The certificate of {event.issuer} cannot be read.") from None
 
 
 def _check(encoded: bytes, key: ResponderKey, issuer: IssuerInfo) -> None:
@@ -113,7 +113,7 @@ def _check(encoded: bytes, key: ResponderKey, issuer: IssuerInfo) -> None:
         certificate = x509.load_der_x509_certificate(encoded)
         verify_signature(issuer.public_key, certificate.signature, certificate.tbs_certificate_bytes)
     except (ValueError, InvalidSignature):
-        raise NotOurs(f"The responder's certificate is not signed by {issuer.id}.") from None
+        raise CertificateMismatch(f"The responder's certificate is not signed by {issuer.id}.") from None
     spki = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if spki != key.spki or certificate.issuer.public_bytes() != issuer.subject_der:
-        raise NotOurs(f"The responder's certificate of {issuer.id} is not of its key.")
+        raise CertificateMismatch(f"The responder's certificate of {issuer.id} was not issued for its key.")

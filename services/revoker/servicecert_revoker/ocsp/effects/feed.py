@@ -1,4 +1,4 @@
-"""What a responder answers from: two topics, which have to be the same ones for as long as it runs."""
+"""The two topics that a responder answers from. They must not be deleted and created again while it runs."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -10,23 +10,23 @@ TOPICS = (CERTIFICATE_STANDINGS, OCSP_RESPONDERS)
 
 
 class SameTopics:
-    """Remembers the ids of topics: what one that was deleted and made again lacks would be answered as unknown."""
+    """Remembers the ids of topics: one that was created again lacks records, and certificates would become unknown."""
 
     def __init__(self) -> None:
         self._origins: Mapping[str, str] = {}
 
-    async def __call__(self, found: Mapping[str, str]) -> None:
-        """Raise `OperatorError` where a topic is not the one that was read from."""
-        before = self._origins or found
-        if changed := [name for name in sorted(before) if found.get(name) != before[name]]:
+    async def __call__(self, ids: Mapping[str, str]) -> None:
+        """Raise `OperatorError` if a topic has another id than before."""
+        before = self._origins or ids
+        if changed := [name for name in sorted(before) if ids.get(name) != before[name]]:
             raise OperatorError(
-                f"Kafka is not the one that was read from: {', '.join(changed)} was deleted and made anew. Nothing is "
-                "answered from what may not be all: fill it by `servicecert standings --yes`, then start the responder again.",
+                f"The topic was deleted and created again: {', '.join(changed)}. The responder stops: records may be "
+                "missing: fill it with `servicecert standings --yes`, then start the responder again.",
                 exit_code=65,
             )
-        self._origins = found
+        self._origins = ids
 
 
 def age(moment: datetime | None, now: datetime) -> float:
-    """Return the seconds since the feed was last read to its end; infinity where it never was."""
+    """Return the seconds since the topics were last caught up; infinity if they never were."""
     return float("inf") if moment is None else max(0.0, (now - moment.astimezone(UTC)).total_seconds())

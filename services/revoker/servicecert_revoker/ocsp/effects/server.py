@@ -1,6 +1,6 @@
-"""OCSP over HTTP (RFC 6960, appendix A; RFC 5019): GET and POST, and what caches may keep.
+"""OCSP over HTTP (RFC 6960, appendix A; RFC 5019): GET and POST, and the headers for caches.
 
-`Cache-Control: max-age` is short, so that a revocation is not hidden by a cache for as long as an answer is valid.
+`Cache-Control: max-age` is short, so that a cache hides a revocation only for a short time.
 """
 
 import logging
@@ -40,10 +40,10 @@ async def serve(
     most_connections: int = MOST_CONNECTIONS,
     patience_seconds: float = PATIENCE_SECONDS,
 ) -> AsyncIterator[str]:
-    """Serve until the context ends, and give the address, `http://host:port`.
+    """Serve until the context ends, and yield the address, `http://host:port`.
 
-    Any number of processes may serve at one port: the system shares the connections out. One connection too many is closed at once, and one that
-    asks nothing whole within `patience_seconds` soon after. Raises OSError where the address is taken or not ours.
+    Any number of processes may serve at one port. A connection too many is closed at once, and one without a complete
+    request soon after `patience_seconds`. Raises OSError where the address is in use or not this machine's.
     """
     server = Admission(Handler(respond, clock, cache_seconds), most_connections)
     async with serving(server, host, port, patience_seconds, reuse_port=True) as address:
@@ -51,7 +51,7 @@ async def serve(
 
 
 class Handler:
-    """Makes an HTTP response of each HTTP request. What OCSP has to say of a fault is said in OCSP, with status 200."""
+    """Answers HTTP requests. An OCSP error is an OCSP response with status 200."""
 
     def __init__(self, respond: Respond, clock: Callable[[], datetime], cache_seconds: int) -> None:
         self._respond = respond
@@ -68,17 +68,17 @@ class Handler:
             return self._response(self._answer(body), cached=False)
         if request.method not in ("GET", "HEAD"):
             return web.Response(status=405, text="Ask by GET or POST.\n", headers={"Allow": _METHODS})
-        asked = _from_path(request.raw_path)
-        answer = MALFORMED if asked is None else self._answer(asked)
+        encoded = _from_path(request.raw_path)
+        answer = MALFORMED if encoded is None else self._answer(encoded)
         if answer.etag is not None and answer.etag in request.headers.get("If-None-Match", ""):
             return web.Response(status=304, headers=self._caching(answer))
         return self._response(answer, cached=True)
 
-    def _answer(self, asked: bytes) -> Answer:
+    def _answer(self, encoded: bytes) -> Answer:
         try:
-            return self._respond(asked, self._clock())
+            return self._respond(encoded, self._clock())
         except Exception as error:
-            log.error("A request is not answered, by a defect: %s", error_trace(error))
+            log.error("An OCSP request failed because of a defect: %s", error_trace(error))
             return INTERNAL_ERROR
 
     def _response(self, answer: Answer, *, cached: bool) -> web.Response:
@@ -87,7 +87,7 @@ class Handler:
         return web.Response(body=answer.body, headers=headers)
 
     def _caching(self, answer: Answer) -> dict[str, str]:
-        """RFC 5019, 6.2. The age ends before the answer does."""
+        """Return the headers of RFC 5019, 6.2. The maximum age ends before the answer expires."""
         assert answer.this_update is not None
         assert answer.next_update is not None
         assert answer.etag is not None
@@ -101,7 +101,7 @@ class Handler:
 
 
 async def _read(request: web.BaseRequest) -> bytes | None:
-    """The body, None where it is larger than any request."""
+    """Return the body, None if it is larger than any request."""
     if request.content_length is not None and request.content_length > LARGEST_REQUEST:
         return None
     parts: list[bytes] = []
@@ -115,7 +115,7 @@ async def _read(request: web.BaseRequest) -> bytes | None:
 
 
 def _from_path(path: str) -> bytes | None:
-    """The request that the path says: base64, percent-encoded (RFC 6960, A.1). None where it is none.
+    """Return the request in the path, base64 and percent-encoded (RFC 6960, A.1), None if it is none.
 
     Some clients add a slash of their own; a request never begins with one.
     """

@@ -1,4 +1,4 @@
-"""The numbers that a responder shows to Prometheus."""
+"""The responder's metrics for Prometheus."""
 
 from datetime import datetime
 
@@ -12,34 +12,30 @@ _DAY = 86_400.0
 
 
 class Metrics:
-    """Counters as things happen, gauges as they are asked for."""
+    """Counters, updated as things happen, and gauges, read on request."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.answers = Counter(
-            "servicecert_ocsp_answers", "Answers given, by what they say.", ["kind"], registry=self.registry
+            "servicecert_ocsp_answers", "Answers, by their content.", ["kind"], registry=self.registry
         )
         self.signed = Gauge("servicecert_ocsp_signed", "Answers signed since the start.", registry=self.registry)
-        self.kept = Gauge("servicecert_ocsp_kept", "Signed answers that are kept.", registry=self.registry)
+        self.kept = Gauge("servicecert_ocsp_kept", "Signed answers in the cache.", registry=self.registry)
         self.oldest = Gauge(
-            "servicecert_ocsp_oldest_answer_seconds",
-            "Age of the oldest answer that is kept.",
-            registry=self.registry,
+            "servicecert_ocsp_oldest_answer_seconds", "Age of the oldest answer in the cache.", registry=self.registry
         )
         self.feed = Gauge(
-            "servicecert_ocsp_feed_age_seconds",
-            "Since when the standings are not known to be read to their end.",
-            registry=self.registry,
+            "servicecert_ocsp_feed_age_seconds", "Time since the standings were last caught up.", registry=self.registry
         )
         self.faulty = Gauge(
-            "servicecert_ocsp_faulty_records", "Records that are no events of ours.", registry=self.registry
+            "servicecert_ocsp_faulty_records", "Records that are no valid events.", registry=self.registry
         )
         self.certificates = Gauge(
-            "servicecert_ocsp_certificates", "Certificates that are answered for.", registry=self.registry
+            "servicecert_ocsp_certificates", "Certificates with a known status.", registry=self.registry
         )
         self.days_left = Gauge(
             "servicecert_ocsp_certificate_days_left",
-            "Days until the responder's own certificate ends, by the CA that issued it.",
+            "Days until the responder's own certificate expires, by issuing CA.",
             ["issuer"],
             registry=self.registry,
         )
@@ -50,7 +46,7 @@ class Metrics:
         self._counts[kind].inc()
 
     def text(self, answering: Answering, standings: Standings, faulty: int, now: datetime, *, ready: bool) -> bytes:
-        """All metrics in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         oldest = answering.oldest()
         self.signed.set(answering.signed)
         self.kept.set(len(answering))

@@ -1,1 +1,1 @@
-"""Pure: what follows from what, with no input or output."""
+"""The decisions, without input or output."""

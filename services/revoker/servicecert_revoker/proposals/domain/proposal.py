@@ -1,7 +1,7 @@
-"""What two operators of the authority want revoked, and how it is carried out: so many certificates a minute, until all are ordered. Pure.
+"""Carries out a confirmed proposal of operators: a number of certificates a minute, until all are ordered. Pure.
 
-Each certificate's revocation is ordered by an event on `revocations`, as a customer's is, and is judged like any other. Its request's id follows from
-the proposal and the case, so that one that is ordered again has one effect. A revoker that dies goes on where the last committed turn ended.
+Each revocation is ordered by an event on `revocations`, as a customer's is, and judged like any other. The request's id
+follows from proposal and case: a repeat has no effect. After a crash it continues from the last committed turn.
 """
 
 from dataclasses import dataclass, replace
@@ -13,13 +13,13 @@ from servicecert_schemas.event import EventData
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_worker.decider import Deadline, Decision, Intent
 
-from ...domain.requests import CASCADE, CascadeOrder, Item, ordered
+from ...domain.requests import CASCADE, CascadeOrder, Item, authority_request
 
 CARRY_OUT = "carry-out"
-"""The deadline at which a proposal is gone on with."""
+"""The deadline at which the next part of a proposal is ordered."""
 
 MOST_AT_ONCE = 500
-"""How many certificates are ordered by one turn at most."""
+"""How many certificates one turn orders at most."""
 
 _TICK = timedelta(seconds=1)
 _CATCHES_UP = timedelta(minutes=10)
@@ -28,7 +28,7 @@ _KEYS = "proposal/"
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A confirmed proposal, as far as it is carried out. `rate` is in certificates a minute, `next` are the first of those that are left."""
+    """A confirmed proposal and its progress. `rate` is certificates a minute, `next` the first of those left."""
 
     id: UUID
     reason: RevocationReason
@@ -43,22 +43,22 @@ class Proposal:
 
 
 def proposal_key(id: UUID) -> str:
-    """The key under which a proposal is carried out. It is no case's."""
+    """Return the key of a proposal. No case has such a key."""
     return f"{_KEYS}{id}"
 
 
 def proposal_of(key: str) -> UUID | None:
-    """The proposal whose key it is, None for any other key."""
+    """Return the proposal whose key it is, None for any other key."""
     return UUID(key.removeprefix(_KEYS)) if key.startswith(_KEYS) else None
 
 
 def request_id(proposal: UUID, case_id: UUID | str) -> UUID:
-    """The id of the request that a proposal makes for a case."""
+    """Return the id of a proposal's request for a case."""
     return uuid5(proposal, str(case_id))
 
 
-def gone_on(proposal: Proposal, now: datetime) -> Decision[Proposal]:
-    """Orders as many as are due by now. A key's proposal blocks the key first, and then looks for certificates that came since it was made."""
+def carry_out(proposal: Proposal, now: datetime) -> Decision[Proposal]:
+    """Order as many as are due. First it reports the key, if any; at the end it searches for newer certificates."""
     if proposal.done_at is not None:
         return Decision(proposal)
     events: list[EventData] = []
@@ -66,7 +66,7 @@ def gone_on(proposal: Proposal, now: datetime) -> Decision[Proposal]:
         events.append(KeyCompromised(key_sha256=proposal.key_sha256, known_at=now))
     count = min(_due(proposal, now), len(proposal.next))
     events += [
-        ordered(request_id(proposal.id, it.case_id), it, proposal.reason, proposal.operators, now)
+        authority_request(request_id(proposal.id, it.case_id), it, proposal.reason, proposal.operators, now)
         for it in proposal.next[:count]
     ]
     so_far = proposal.ordered + count
@@ -80,12 +80,12 @@ def gone_on(proposal: Proposal, now: datetime) -> Decision[Proposal]:
     )
     if not done:
         return Decision(after, tuple(events), deadlines=(Deadline(CARRY_OUT, now + _pause(proposal)),))
-    swept = () if proposal.key_sha256 is None else (Intent(CASCADE, CascadeOrder(key_sha256=proposal.key_sha256)),)
-    return Decision(after, tuple(events), swept)
+    cascade = () if proposal.key_sha256 is None else (Intent(CASCADE, CascadeOrder(key_sha256=proposal.key_sha256)),)
+    return Decision(after, tuple(events), cascade)
 
 
 def _due(proposal: Proposal, now: datetime) -> int:
-    """How many the rate allows since the last ones. After a pause at most ten minutes' worth comes at once."""
+    """Return how many the rate allows since the last ones. A pause adds at most ten minutes' worth."""
     if proposal.carried_at is None:
         return 1
     passed = min(now - proposal.carried_at, _CATCHES_UP)
@@ -93,7 +93,7 @@ def _due(proposal: Proposal, now: datetime) -> int:
 
 
 def _carried(proposal: Proposal, count: int, now: datetime) -> datetime:
-    """The moment up to which the rate is used: what is less than one certificate's time is kept for the next tick."""
+    """Return the time up to which the rate is used. Less than one certificate's time counts for the next tick."""
     if proposal.carried_at is None:
         return now
     if not count:

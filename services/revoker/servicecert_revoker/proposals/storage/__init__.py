@@ -1,1 +1,1 @@
-"""Where proposals are kept."""
+"""The proposals in the database."""

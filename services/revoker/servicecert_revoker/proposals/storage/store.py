@@ -1,4 +1,4 @@
-"""Where proposals are, as far as the revoker carries them out; what operators may do with them is in the database (migrations/)."""
+"""Stores the progress of proposals. What operators may do with them is in the database (migrations/)."""
 
 from collections.abc import Sequence
 
@@ -15,14 +15,14 @@ _ITEMS = TypeAdapter(tuple[Item, ...])
 
 
 async def load_proposals(connection: Connection, keys: Sequence[str]) -> list[tuple[str, int, Proposal]]:
-    """Return the confirmed ones among the keys that are proposals', each with its key and its version."""
+    """Return the confirmed proposals among the keys, each with its key and its version."""
     ids = [id for key in keys if (id := proposal_of(key)) is not None]
     rows = await connection.fetch(QUERIES["load_proposals"], ids, MOST_AT_ONCE) if ids else []
     return [(proposal_key(row["id"]), row["version"], _proposal(row)) for row in rows]
 
 
 async def save_proposals(connection: Connection, changed: Sequence[tuple[int, Proposal]]) -> None:
-    """Stores how far each has come, by its id and the version that it was loaded at. Raises Conflict."""
+    """Store the progress of proposals, each with the version that was loaded. Raises Conflict."""
     saved = await connection.fetchval(
         QUERIES["save_proposals"],
         [proposal.id for _, proposal in changed],

@@ -1,4 +1,4 @@
--- What is known of each case's certificate. Its steps go forward only: revocation is final (D3). Between the CRL that lists a certificate and the word
+-- The status of each case's certificate. It only moves forward: revocation is final (D3). Between the CRL that lists a certificate and the event
 -- that it is revoked, OCSP is asked whether it says so too (D5, I7).
 create type standing as enum ('awaited', 'valid', 'registered', 'listed', 'revoked');
 
@@ -22,7 +22,7 @@ create table statuses (
 );
 create index statuses_partition on statuses (issuer, partition);
 create index statuses_key_sha256 on statuses (key_sha256) where key_sha256 is not null;
--- The revocations that are not known to the world yet: what the clock of D4 runs for.
+-- The revocations that relying parties cannot see yet: the open ones of D4.
 create index statuses_open on statuses (key) where standing > 'valid' and standing < 'revoked';
 
 create function statuses_step() returns trigger language plpgsql as $$
@@ -81,7 +81,7 @@ end $$;
 create trigger revocations_final before update on revocations for each row execute function revocations_final();
 create trigger revocations_stay before delete on revocations for each row execute function never_deleted();
 
--- Every CRL number that was ever given out, whether its CRL came to be published or not (D7).
+-- Every CRL number that was ever allocated, whether its CRL was published or not (D7).
 create table crls (
     issuer text not null,
     partition int not null check (partition >= 0),
@@ -109,7 +109,7 @@ begin
 end $$;
 create trigger crls_grow before insert on crls for each row execute function crls_grow();
 
--- A publisher that was asleep while another published a later CRL cannot record its own.
+-- A delayed revoker cannot record its CRL after a later one.
 create function crls_once() returns trigger language plpgsql as $$
 begin
     if old.published_at is not null
@@ -125,7 +125,7 @@ end $$;
 create trigger crls_once before update on crls for each row execute function crls_once();
 create trigger crls_stay before delete on crls for each row execute function never_deleted();
 
--- Keys that are compromised, for ever (D6).
+-- Compromised keys (D6). They stay here forever.
 create table compromised_keys (
     key_sha256 text primary key check (key_sha256 ~ '^[0-9a-f]{64}$'),
     since timestamptz not null default now(),

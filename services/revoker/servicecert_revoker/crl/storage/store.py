@@ -1,4 +1,4 @@
-"""The numbers of a CA's CRLs, and what each is to list, kept in the database (D7, I8)."""
+"""A CA's CRL numbers and the entries of its CRLs, in the database (D7, I8)."""
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -15,17 +15,15 @@ from ...storage import QUERIES
 from ..domain.plan import Recorded, Size
 from ..domain.publication import PublishedCrl
 
-# Two keys, so that these locks are never those of a turn, which have one.
-
 
 def octets(serial: str) -> bytes:
-    """A hexadecimal serial number as the table orders it."""
+    """Return a hexadecimal serial number as the table's sort key."""
     return bytes.fromhex(serial.zfill(2 * OCTETS))
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some entries of a CRL in DER, one after the other, and their serial numbers, 20 octets each."""
+    """Some entries of a CRL: their concatenated DER, and their serial numbers, 20 octets each."""
 
     entries: bytes
     serials: bytes
@@ -33,32 +31,32 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a CA's CRLs are to list at one moment: read in one transaction, which sees nothing that comes meanwhile.
+    """The entries of a CA's CRLs at one moment, read in one transaction.
 
-    `since` is from when on certificates that expire are still listed; `asked` are listed in any case.
+    Certificates that expire at `since` or later are listed, and those that are `ordered` in any case.
     """
 
     connection: Connection
     issuer: str
     since: datetime
-    asked: tuple[bytes, ...]
+    ordered: tuple[bytes, ...]
 
     async def sizes(self) -> Mapping[int, Size]:
-        """How much each partition lists; the full CRL is all of them, 0 those that only it covers."""
-        rows = await self.connection.fetch(QUERIES["sizes"], self.issuer, self.since, self.asked)
+        """Return the size of each partition. The full CRL lists all of them; partition 0 is what only it covers."""
+        rows = await self.connection.fetch(QUERIES["sizes"], self.issuer, self.since, self.ordered)
         return {row["partition"]: Size(row["entries"], row["octets"]) for row in rows}
 
-    async def partitions_asked(self) -> Mapping[bytes, int]:
-        """The partition of each of the serial numbers asked for that is revoked."""
-        rows = await self.connection.fetch(QUERIES["asked"], self.issuer, self.asked)
+    async def partitions_of_ordered(self) -> Mapping[bytes, int]:
+        """Return the partition of each ordered serial number that is revoked."""
+        rows = await self.connection.fetch(QUERIES["asked"], self.issuer, self.ordered)
         return {row["octets"]: row["partition"] for row in rows}
 
     def parts(self, partition: int) -> AsyncIterator[Part]:
-        """All entries of a CRL, the full one or a partition's, in the order of their serial numbers."""
+        """Return all entries of a CRL, the full one or a partition's, sorted by serial number."""
         return self._parts("part_of_full") if partition == FULL else self._parts("part_of_partition", partition)
 
     async def uncovered(self) -> tuple[int, int]:
-        """How many entries no partition covers, and the sum of their serial numbers."""
+        """Return the count of the entries that no partition covers, and the sum of their serial numbers."""
         count = total = 0
         async for part in self._parts("part_of_partition", FULL):
             numbers = [int.from_bytes(part.serials[at : at + OCTETS]) for at in range(0, len(part.serials), OCTETS)]
@@ -68,7 +66,7 @@ class Listing:
     async def _parts(self, kind: str, *more: int) -> AsyncIterator[Part]:
         last = b""
         while True:
-            row = await self.connection.fetchrow(QUERIES[kind], self.issuer, self.since, self.asked, last, *more)
+            row = await self.connection.fetchrow(QUERIES[kind], self.issuer, self.since, self.ordered, last, *more)
             if row is None or row["entries"] is None:
                 return
             yield Part(row["entries"], row["serials"])
@@ -76,51 +74,51 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
-    """One CA's CRLs, in the hands of one publisher: whoever else wants to publish waits until it is done or its connection gone."""
+class CrlStore:
+    """One CA's CRLs, locked: another revoker waits until this one is done or its connection is closed."""
 
     connection: Connection
     issuer: str
 
     async def allocate(self, published: int, *, scheduled: bool) -> int:
-        """The next number, durable before it is used: a CRL that comes to nothing leaves a gap, and nothing repeats it."""
+        """Return the next number, stored before its use. A failed CRL leaves a gap; no number is used twice."""
         number: int = await self.connection.fetchval(QUERIES["allocate"], self.issuer, published, scheduled)
         return number
 
     async def intend(self, partitions: Iterable[int], number: int, *, scheduled: bool) -> None:
-        """Write down that the partitions' CRLs will have this number too."""
+        """Store that the partitions' CRLs will have this number too."""
         await self.connection.execute(QUERIES["intend"], self.issuer, list(partitions), number, scheduled)
 
     @asynccontextmanager
-    async def listing(self, asked: Iterable[bytes]) -> AsyncIterator[Listing]:
-        """What is to be listed now, and these serial numbers in any case, if they are revoked."""
+    async def listing(self, ordered: Iterable[bytes]) -> AsyncIterator[Listing]:
+        """Yield what is to be listed now, with these serial numbers in any case if they are revoked."""
         async with self.connection.transaction(isolation="repeatable_read", readonly=True):
             since = await self.connection.fetchval(QUERIES["since"], self.issuer)
-            yield Listing(self.connection, self.issuer, since, tuple(sorted(asked)))
+            yield Listing(self.connection, self.issuer, since, tuple(sorted(ordered)))
 
-    async def partitions(self) -> int:
-        """The greatest partition that a certificate of this CA has."""
-        greatest: int = await self.connection.fetchval(QUERIES["highest_partition"], self.issuer)
-        return greatest
+    async def highest_partition(self) -> int:
+        """Return the highest partition of this CA's certificates."""
+        highest: int = await self.connection.fetchval(QUERIES["highest_partition"], self.issuer)
+        return highest
 
     async def recorded(self, partitions: Iterable[int]) -> Mapping[int, Recorded]:
-        """The last published CRL of each of these partitions, where there is one."""
+        """Return the last published CRL of each of these partitions that has one."""
         rows = await self.connection.fetch(QUERIES["recorded"], self.issuer, list(partitions))
         return {row["partition"]: Recorded(row["entries"], int(row["serial_sum"]), row["sha256"]) for row in rows}
 
-    async def unexpired(self, serials: Collection[int], since: datetime) -> int:
-        """How many of these serial numbers have no right to be missing on a CRL."""
+    async def count_unexpired(self, serials: Collection[int], since: datetime) -> int:
+        """Return how many of these serial numbers must not be missing on a CRL."""
         if not serials:
             return 0
-        asked = [serial.to_bytes(OCTETS, "big") for serial in serials]
-        return len(serials) - len(await self.connection.fetch(QUERIES["vanished"], self.issuer, asked, since))
+        keys = [serial.to_bytes(OCTETS, "big") for serial in serials]
+        return len(serials) - len(await self.connection.fetch(QUERIES["vanished"], self.issuer, keys, since))
 
-    async def hold(self) -> None:
-        """Raise what asyncpg raises where the connection is gone, and with it the right to publish."""
+    async def check_lock(self) -> None:
+        """Raise asyncpg's error if the connection is closed, and the lock with it."""
         await self.connection.fetchval("select 1")
 
     async def record(self, crls: Sequence[tuple[PublishedCrl, int]], published_at: datetime) -> None:
-        """Write down the CRLs of a pass, each with the sum of its serial numbers. Raises asyncpg's CheckViolationError where a later one was first."""
+        """Store a pass's CRLs, each with its sum of serial numbers. Raises CheckViolationError after a later one."""
         first = crls[0][0]
         await self.connection.execute(
             QUERIES["record"],
@@ -137,12 +135,12 @@ class Ledger:
 
 
 @asynccontextmanager
-async def open_ledger(pool: "asyncpg.Pool[Any]", issuer: str) -> AsyncIterator[Ledger]:
-    """The CA's ledger, alone. The lock lives as long as the connection, so that a publisher that dies leaves none behind."""
+async def open_crl_store(pool: "asyncpg.Pool[Any]", issuer: str) -> AsyncIterator[CrlStore]:
+    """Lock the CA's CRLs, by two keys, unlike turns, until the connection ends, and yield their store."""
     async with pool.acquire() as connection:
         await connection.execute(QUERIES["lock_crls"], issuer)
         try:
-            yield Ledger(connection, issuer)
+            yield CrlStore(connection, issuer)
         finally:
             if not connection.is_closed():
                 await connection.execute(QUERIES["unlock_crls"], issuer)
