@@ -13,10 +13,10 @@ class UserError(Exception):
 
 def user_error(error: BaseException) -> UserError | None:
     """Return an expected error as a sentence, None for any other."""
-    from servicecert_worker.faults import for_operators
+    from servicecert_worker.faults import operator_message
 
     # click prints its own.
     if isinstance(error, click.ClickException | click.exceptions.Exit):
         return None
-    sentence = for_operators(error)
+    sentence = operator_message(error)
     return None if sentence is None else UserError(*sentence)

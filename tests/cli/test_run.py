@@ -141,7 +141,7 @@ def test_E3_a_defect_is_told_by_its_lines_and_never_by_its_text(capsys):
 
     with pytest.raises(RuntimeError) as raised:
         asyncio.run(broken())
-    assert application.tell("intake", raised.value) == 70
+    assert application.report_exit("intake", raised.value) == 70
     sentence = capsys.readouterr().err
     assert "intake: ended by a defect: RuntimeError at test_run.py" in sentence
     assert "Aino" not in sentence

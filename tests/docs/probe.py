@@ -147,7 +147,7 @@ def metrics() -> object:
 
     from servicecert_revoker.operator.gauges import open_gauges
     from servicecert_worker.process.metrics import Metrics
-    from servicecert_worker.runtime.turn import Outcome
+    from servicecert_worker.runtime.turn import TurnResult
 
     class Tables:
         async def fetchrow(self, statement: str, *_: object) -> Mapping[str, float]:
@@ -155,7 +155,7 @@ def metrics() -> object:
 
     tables: Any = Tables()
     shown = Metrics("revoker", open_gauges(tables, lambda: NOW))
-    shown.count(Outcome((), 0, frozenset(), (), ()), (), NOW, 0.1)
+    shown.count(TurnResult((), 0, frozenset(), (), ()), (), NOW, 0.1)
     asyncio.run(shown.read_own())
     return shown.text().decode()
 

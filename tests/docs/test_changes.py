@@ -357,10 +357,10 @@ def earlier_of(''',
         copy.edit(f"{intake}/domain/decide.py", "import LookedUp\n", "import Burnt, LookedUp\n")
         copy.edit(
             f"{intake}/domain/decide.py",
-            "        case Due(kind=recheck.RECHECK):",
+            "        case Due(kind=reassessment.REASSESS):",
             "        case Result(data=Burnt()):\n"
-            "            return shown(moved(case, CaseState.WITHDRAWN, context.now))\n"
-            "        case Due(kind=recheck.RECHECK):",
+            "            return with_view(transition(case, CaseState.WITHDRAWN, context.now))\n"
+            "        case Due(kind=reassessment.REASSESS):",
         )
         assert copy.probe("act", "burn")["state"] == "withdrawn"
 

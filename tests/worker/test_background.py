@@ -8,7 +8,7 @@ from typing import Any, NoReturn, cast
 
 import pytest
 from pydantic import SecretStr
-from servicecert_worker.faults import Abandoned, background
+from servicecert_worker.faults import UnexpectedCancellation, background
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.source import Source
 from servicecert_worker.process.settings import WorkerSettings
@@ -30,7 +30,7 @@ async def is_abandoned() -> NoReturn:
     raise asyncio.CancelledError
 
 
-@pytest.mark.parametrize(("part", "fault"), [(fails, ZeroDivisionError), (is_abandoned, Abandoned)])
+@pytest.mark.parametrize(("part", "fault"), [(fails, ZeroDivisionError), (is_abandoned, UnexpectedCancellation)])
 async def test_a_part_that_dies_ends_what_it_runs_beside(part, fault) -> None:
     async with asyncio.timeout(30):
         with pytest.raises(fault):

@@ -13,7 +13,7 @@ from servicecert_deploy.ports import free_port
 from servicecert_schemas import topics
 from servicecert_worker.kafka import broker as brokers
 from servicecert_worker.kafka import clients
-from servicecert_worker.kafka.access import IN_THE_CLEAR, KafkaAccess
+from servicecert_worker.kafka.access import PLAINTEXT_ACCESS, KafkaAccess
 from servicecert_worker.kafka.broker import Broker, ErrorTypeLogger, security, subscribe
 from servicecert_worker.kafka.cluster import Cluster
 from toy.stand import Stand, eventually
@@ -80,7 +80,7 @@ def test_I10_a_fault_is_logged_by_its_type_and_never_by_its_text(caplog) -> None
 
 
 def test_faststream_reaches_kafka_as_our_clients_do(tmp_path: Path) -> None:
-    assert security(IN_THE_CLEAR) is None
+    assert security(PLAINTEXT_ACCESS) is None
     over_tls = security(KafkaAccess(security_protocol="SSL"))
     assert over_tls is not None
     assert over_tls.use_ssl

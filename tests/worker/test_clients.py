@@ -8,7 +8,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from servicecert_deploy import Parts
 from servicecert_schemas import topics
-from servicecert_worker.faults import Abandoned, guard_cancellation, with_timeout
+from servicecert_worker.faults import UnexpectedCancellation, guard_cancellation, with_timeout
 from servicecert_worker.kafka import clients, internals
 from toy.stand import Stand, assert_cancelled, eventually
 
@@ -23,7 +23,7 @@ async def cancelled_by_its_owner() -> None:
     "guard", [guard_cancellation, lambda act: with_timeout(5, act)], ids=["guard_cancellation", "with_timeout"]
 )
 async def test_a_cancellation_that_nobody_asked_for_is_a_fault(guard) -> None:
-    with pytest.raises(Abandoned):
+    with pytest.raises(UnexpectedCancellation):
         await guard(cancelled_by_its_owner())
 
 
@@ -58,7 +58,7 @@ async def test_what_a_cancelled_task_cleans_up_is_not_cancelled() -> None:
             await asyncio.Event().wait()
         finally:
             await with_timeout(5, asyncio.sleep(0))
-            with pytest.raises(Abandoned):
+            with pytest.raises(UnexpectedCancellation):
                 await with_timeout(5, cancelled_by_its_owner())
             cleaned.set()
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from servicecert_worker.decider import Conflict, Due, Service
 from servicecert_worker.runtime.fold import Item
 from servicecert_worker.runtime.loop import Loop
-from servicecert_worker.runtime.turn import Outcome
+from servicecert_worker.runtime.turn import TurnResult
 
 NOW = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
 
@@ -20,12 +20,12 @@ async def test_I12_items_that_conflict_with_each_other_are_taken_in_turns_of_the
     turns: list[int] = []
     others = iter([True])
 
-    async def take(items: Sequence[Item], _: datetime) -> Outcome:
+    async def take(items: Sequence[Item], _: datetime) -> TurnResult:
         turns.append(len(items))
         names = {item.key for item in items}
         if {"a", "b"} <= names or (names == {"b"} and next(others, False)):
             raise Conflict("They cannot both be stored.")
-        return Outcome((), 0, frozenset(), (), ())
+        return TurnResult((), 0, frozenset(), (), ())
 
     async def recover() -> None:
         pass

@@ -65,7 +65,7 @@ def test_I6_a_culprit_is_parked_and_its_key_waits(raising: str | None) -> None:
         culprit = Arrival(RECORD, Poison(uuid4(), str(one), "wrong-schema", "form: missing"))
     result = folded([arrival(one, "1"), culprit, arrival(other, "9"), arrival(one, "2")])
     assert numbers(result) == {str(one): ("1",), str(other): ("9",)}
-    assert [(parked.culprit, parked.reason) for parked in result.aside] == [
+    assert [(parked.culprit, parked.reason) for parked in result.parked] == [
         (True, "decide-raised" if raising else "wrong-schema"),
         (False, "behind"),
     ]
@@ -74,7 +74,7 @@ def test_I6_a_culprit_is_parked_and_its_key_waits(raising: str | None) -> None:
 def test_I5_later_events_of_a_parked_key_wait_and_an_earlier_place_does_not() -> None:
     key = str(CASES[0])
     result = folded([arrival(CASES[0], "2"), arrival(CASES[0], "3", seq=7)], parked={key: 5})
-    assert [parked.reason for parked in result.aside] == ["behind", "behind"]
+    assert [parked.reason for parked in result.parked] == ["behind", "behind"]
     result = folded([arrival(CASES[0], "1", seq=4)], parked={key: 5})
     assert numbers(result) == {key: ("1",)}
 
@@ -84,7 +84,7 @@ def test_I1_what_nobody_can_be_answered_about_is_parked_with_its_own_reason() ->
         raise Unanswerable("no-such-case", "No application of this case was ever submitted.")
 
     result = fold(decide, [arrival(CASES[0], "1")], {}, {}, None, NOW)
-    assert [(parked.culprit, parked.reason) for parked in result.aside] == [(True, "no-such-case")]
+    assert [(parked.culprit, parked.reason) for parked in result.parked] == [(True, "no-such-case")]
 
 
 def test_what_is_transient_is_no_culprit() -> None:
@@ -111,7 +111,7 @@ def test_an_event_that_no_reader_would_take_parks_its_cause() -> None:
 
     with pytest.warns(UserWarning, match="serializer"):
         result = fold(decide, [arrival(CASES[0], "1")], {}, {}, None, NOW)
-    assert [parked.reason for parked in result.aside] == ["decide-raised"]
+    assert [parked.reason for parked in result.parked] == ["decide-raised"]
     assert result.published == []
 
 
@@ -120,7 +120,9 @@ def test_I2_a_repetition_repeats_the_ids() -> None:
     one, again = folded(items), folded(items)
     assert [event.id for event in one.published] == [event.id for event in again.published]
     assert [intent.id for intent in one.intended] == [intent.id for intent in again.intended]
-    assert [deadline.id for deadline in one.armed.values()] == [deadline.id for deadline in again.armed.values()]
+    assert [deadline.id for deadline in one.deadlines.values()] == [
+        deadline.id for deadline in again.deadlines.values()
+    ]
 
 
 def test_the_last_decision_on_a_deadline_counts() -> None:
@@ -130,7 +132,7 @@ def test_the_last_decision_on_a_deadline_counts() -> None:
 
     dues = [Due(uuid4(), "k", kind, NOW) for kind in ("arm", "cancel")]
     result = fold(decide, dues, {}, {}, None, NOW)
-    assert [deadline.at for deadline in result.armed.values()] == [None]
+    assert [deadline.at for deadline in result.deadlines.values()] == [None]
 
 
 def test_the_same_state_object_is_not_saved() -> None:
@@ -169,7 +171,7 @@ def _taken(turns: Sequence[Sequence[Item]]) -> tuple[object, ...]:
         result = fold(toy.decide, turn, stored, dict(parked), None, NOW + timedelta(0))
         for entry in result.changed:
             stored[entry.key] = replace(entry, version=entry.version + 1)
-        for each in result.aside:
+        for each in result.parked:
             parked.setdefault(each.arrival.key, number)
             all_parked.append((each.arrival.id, each.culprit))
         published += [event.id for event in result.published]

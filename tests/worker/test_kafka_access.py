@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from servicecert_worker.kafka.access import IN_THE_CLEAR, KafkaAccess
+from servicecert_worker.kafka.access import PLAINTEXT_ACCESS, KafkaAccess
 from servicecert_worker.process.application import settings_fault
 
 
@@ -21,7 +21,7 @@ def test_the_default_is_plain_text(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = {"bootstrap_servers": "a:1,b:2", "security_protocol": "PLAINTEXT"}
     assert KafkaAccess().to("a:1,b:2") == plain
     monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SSL")
-    assert IN_THE_CLEAR.to("a:1,b:2") == plain
+    assert PLAINTEXT_ACCESS.to("a:1,b:2") == plain
 
 
 def test_tls_verifies_the_brokers() -> None:

@@ -15,7 +15,7 @@ from servicecert_worker.decider import Event, Examined, Facts, FactsInvalid, Res
 from servicecert_worker.runtime.fold import Item
 from servicecert_worker.runtime.loop import Loop
 from servicecert_worker.runtime.record import Arrival, Poison, Record
-from servicecert_worker.runtime.turn import Outcome
+from servicecert_worker.runtime.turn import TurnResult
 from toy.service import Act
 from toy.stand import numbered
 
@@ -42,7 +42,7 @@ class Draws:
     def examine(self, events: Sequence[Event]) -> Sequence[Event]:
         return [replace(event, facts=Found(next(self.numbers))) for event in events]
 
-    async def take(self, items: Sequence[Item], _: datetime) -> Outcome:
+    async def take(self, items: Sequence[Item], _: datetime) -> TurnResult:
         self.unavailable.append(self.loop.unavailable)
         self.turns.append(
             [item.what.facts.what for item in items if isinstance(item, Arrival) and isinstance(item.what, Event)]
@@ -52,7 +52,7 @@ class Draws:
         ]
         if self.rejections:
             raise self.rejections.pop(0)
-        return Outcome((), 0, frozenset(), (), ())
+        return TurnResult((), 0, frozenset(), (), ())
 
     async def recover(self) -> None:
         pass

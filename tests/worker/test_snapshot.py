@@ -55,7 +55,7 @@ async def following(cluster: Cluster, handler: SnapshotHandler) -> AsyncIterator
         topics=(REGISTERS,),
         empty=frozenset[str](),
         apply=lambda snapshot, changes: snapshot | {change.key for change in changes},
-        settled=handler,
+        on_caught_up=handler,
     )
     broker = Broker(cluster, "toy")
     snapshot = SnapshotFollower(definition, broker, cluster)

@@ -13,7 +13,7 @@ from servicecert_schemas import topics
 from servicecert_worker.runtime.fold import Item
 from servicecert_worker.runtime.loop import Loop
 from servicecert_worker.runtime.record import Arrival, Poison, Record
-from servicecert_worker.runtime.turn import Outcome
+from servicecert_worker.runtime.turn import TurnResult
 from toy import service as toy
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -35,10 +35,10 @@ async def test_E3_a_tombstone_is_skipped_and_any_other_empty_one_is_parked() -> 
     stopping = asyncio.Event()
     handled_items: list[Item] = []
 
-    async def take(items: Sequence[Item], now: datetime) -> Outcome:
+    async def take(items: Sequence[Item], now: datetime) -> TurnResult:
         handled_items.extend(items)
         stopping.set()
-        return Outcome((), 0, frozenset(), (), ())
+        return TurnResult((), 0, frozenset(), (), ())
 
     async def recover() -> None:
         """There is nothing to recover."""

@@ -241,13 +241,13 @@ class TopicSnapshot(Generic[K]):
     """A snapshot of topics with unlimited retention, which a service decides with, e.g. the registers.
 
     `apply` returns a new snapshot from the old one and changes; a record may be applied more than once. Each worker
-    calls `settled`, if set, when a snapshot has reached the topics' end, and again every 30 s. It must be idempotent.
+    calls `on_caught_up`, if set, when a snapshot has reached the topics' end, and again every 30 s. It must be idempotent.
     """
 
     topics: tuple[Topic, ...]
     empty: K
     apply: Callable[[K, Sequence[Change]], K]
-    settled: Callable[[K], Awaitable[None]] | None = None
+    on_caught_up: Callable[[K], Awaitable[None]] | None = None
 
 
 def _always(_: EventData) -> bool:
@@ -276,7 +276,7 @@ class Service(Generic[S, K]):
     `waits_for_topics` are kinds of deadlines that may end what an event could have saved: such a deadline is decided
     only when every record written up to that long before has been handled, however long the service was down.
 
-    `belated` gets the key's state and a result that arrives after another result ended its intent. It returns a stable
+    `late_result_code` gets the key's state and a result that arrives after another result ended its intent. It returns a stable
     code if the two contradict each other, which is audited and logged as an alarm; None if the late one may be dropped.
     """
 
@@ -294,4 +294,4 @@ class Service(Generic[S, K]):
     prepare: Callable[[Connection, Sequence[Happened], Mapping[str, Stored[S]], K], Awaitable[K]] | None = None
     storable: Callable[[bytes], bytes] = bytes
     waits_for_topics: Mapping[str, timedelta] = field(default_factory=lambda: MappingProxyType({}))
-    belated: Callable[[S | None, Result], str | None] = _never
+    late_result_code: Callable[[S | None, Result], str | None] = _never

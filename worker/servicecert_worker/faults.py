@@ -14,7 +14,7 @@ import asyncpg
 from aiokafka.errors import KafkaError
 
 from .decider import Conflict, Transient
-from .kafka.access import IN_THE_CLEAR, KafkaAccess, SecurityProtocol
+from .kafka.access import PLAINTEXT_ACCESS, KafkaAccess, SecurityProtocol
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -45,7 +45,7 @@ class OperatorError(Exception):
         self.exit_code = exit_code
 
 
-def for_operators(error: BaseException) -> tuple[str, int] | None:
+def operator_message(error: BaseException) -> tuple[str, int] | None:
     """Return the sentence and exit code of an error that an operator must act on; None for any other error.
 
     Such an error has an `exit_code`. Of a group the first error counts.
@@ -56,7 +56,7 @@ def for_operators(error: BaseException) -> tuple[str, int] | None:
     return (str(error), code) if isinstance(code, int) else None
 
 
-def no_broker(bootstrap_servers: str, access: KafkaAccess = IN_THE_CLEAR) -> OperatorError:
+def no_broker(bootstrap_servers: str, access: KafkaAccess = PLAINTEXT_ACCESS) -> OperatorError:
     """Return the error for a Kafka that is down or refuses the login: its client does not tell the two apart."""
     if access.security_protocol is not SecurityProtocol.PLAINTEXT:
         return OperatorError(
@@ -101,14 +101,14 @@ async def backoff(first: float = 0.05, longest: float = 5.0) -> AsyncIterator[in
         pause = min(longest, pause * 2)
 
 
-class Abandoned(ConnectionError):
+class UnexpectedCancellation(ConnectionError):
     """The awaited operation was cancelled, but the task that awaits it was not."""
 
 
 async def guard_cancellation(act: Awaitable[T]) -> T:
     """Await `act`, and end with CancelledError if, and only if, this task was asked to cancel.
 
-    Raises Abandoned for any other cancellation: a closing client cancels futures that others await, and a TaskGroup
+    Raises UnexpectedCancellation for any other cancellation: a closing client cancels futures that others await, and a TaskGroup
     ignores a task that ends with CancelledError. Raises CancelledError also if `act` swallowed it, as asyncio.wait_for
     may up to Python 3.11: a task that runs on after its cancellation blocks its owner for ever.
     """
@@ -123,7 +123,7 @@ async def guard_cancellation(act: Awaitable[T]) -> T:
     except asyncio.CancelledError:
         if is_cancelling():
             raise
-        raise Abandoned from None
+        raise UnexpectedCancellation from None
     except Exception as error:
         if is_cancelling():
             log.info("A cancelled task ended with an error", extra={"error": error_summary(error)})
@@ -155,7 +155,7 @@ async def background(part: Coroutine[Any, Any, NoReturn]) -> AsyncIterator[None]
 
 
 async def with_timeout(seconds: float, act: Awaitable[T]) -> T:
-    """Await `act` for at most `seconds`, guarded by `guard_cancellation`. Raises TimeoutError and Abandoned."""
+    """Await `act` for at most `seconds`, guarded by `guard_cancellation`. Raises TimeoutError and UnexpectedCancellation."""
     async with asyncio.timeout(seconds):
         return await guard_cancellation(act)
 

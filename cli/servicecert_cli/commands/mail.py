@@ -15,7 +15,7 @@ from servicecert_notifier.domain.task import MailState
 from servicecert_notifier.operator import mail_rows
 from servicecert_notifier.operator.mail_requests import notify
 from servicecert_notifier.operator.mail_rows import MailRow
-from servicecert_worker.storage.operator_requests import Act, Operation
+from servicecert_worker.storage.operator_requests import Operation, OperatorAction
 
 from ..faults import UserError
 from ..operations.files import file_errors
@@ -141,8 +141,8 @@ def resend(mail_id: UUID, reason: str, address: str | None, as_json: bool) -> No
             )
         now = datetime.now(UTC)
         await notify(connection, Notice(identity, mail.case_id, mail_id, Wanted.RESEND, reason.strip(), now, address))
-        act = Act(str(mail.case_id), {"mail": mail_id, "as": resend_id(identity)})
-        await Operation(connection, "mail resend", lambda: now).tell([act])
+        act = OperatorAction(str(mail.case_id), {"mail": mail_id, "as": resend_id(identity)})
+        await Operation(connection, "mail resend", lambda: now).record([act])
         return mail
 
     mail = in_schema("notifier", work)

@@ -20,7 +20,7 @@ from servicecert_worker.faults import with_timeout
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.runtime.turn import key_lock
 from servicecert_worker.storage import QUERIES
-from servicecert_worker.storage.operator_requests import Act, Operation
+from servicecert_worker.storage.operator_requests import Operation, OperatorAction
 from servicecert_worker.storage.queries import read_queries
 
 from ..connections import kafka
@@ -77,7 +77,7 @@ async def erase(url: str, cluster: Cluster, cases: Sequence[str], now: datetime)
                 for service in _ERASING:
                     await _within(connection, service, _queries(service)["erase"], case)
                 await connection.execute("set local search_path = intake")
-                await operation.tell([Act(case)])
+                await operation.record([OperatorAction(case)])
     return skipped
 
 

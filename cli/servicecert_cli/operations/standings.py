@@ -17,7 +17,7 @@ from servicecert_schemas.revocation import StandingChanged
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS
 from servicecert_worker.decider import Change
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.storage.operator_requests import Act, Operation
+from servicecert_worker.storage.operator_requests import Operation, OperatorAction
 
 from ..connections import kafka
 from ..connections.schema import connected
@@ -47,7 +47,7 @@ async def republish(url: str, cluster: Cluster, *, act: bool) -> Comparison:
                 continue
             now = datetime.now(UTC)
             async with connection.transaction():
-                await operation.tell([Act("", {"standings": len(missing)})])
+                await operation.record([OperatorAction("", {"standings": len(missing)})])
                 records = [to_record(each, source=f"/{NAME}", id=event_id(each), time=now) for each in missing]
                 await kafka.send(producer, cluster, records)
     return Comparison(known, missing_count)

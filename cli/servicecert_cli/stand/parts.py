@@ -13,7 +13,7 @@ from psycopg import sql
 from servicecert_deploy import Parts, start_parts
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.faults import OperatorError
-from servicecert_worker.kafka.access import IN_THE_CLEAR
+from servicecert_worker.kafka.access import PLAINTEXT_ACCESS
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.storage import database
 
@@ -48,7 +48,7 @@ async def open_place(existing: Parts | None, report: Report, *, apart: bool, thr
         cluster = Cluster(
             parts.bootstrap,
             f"servicecert-{suffix}." if shared_kafka else prefix,
-            kafka_access() if parts.kafka is None else IN_THE_CLEAR,
+            kafka_access() if parts.kafka is None else PLAINTEXT_ACCESS,
         )
         admin_url = parts.database_url
         if shared_postgres:

@@ -68,5 +68,5 @@ async def open_service(
         prepare=prepare,
         waits_for_topics=WAITS_FOR_TOPICS,
         storable=without_private_keys,
-        snapshot=TopicSnapshot(topics=(REGISTERS, ACCOUNTS), empty=NOTHING_KNOWN, apply=apply, settled=settled),
+        snapshot=TopicSnapshot(topics=(REGISTERS, ACCOUNTS), empty=NOTHING_KNOWN, apply=apply, on_caught_up=settled),
     )

@@ -19,7 +19,7 @@ from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Service
 from servicecert_worker.faults import background
 
-from .domain.decide import EXAMINE, SIGN, Decide, belated, is_relevant
+from .domain.decide import EXAMINE, SIGN, Decide, is_relevant, late_result_code
 from .domain.examine import Examine, IssuingContext
 from .domain.issuance import SigningOrder, State
 from .domain.recheck_plan import INITIAL_DEADLINE, RECHECK, RecheckOrder
@@ -81,7 +81,7 @@ async def open_service(
                 RECHECK: Effect(RecheckOrder, Recheck(pool, authority), batch=1),
             },
             initial_deadlines=(INITIAL_DEADLINE,),
-            belated=belated,
+            late_result_code=late_result_code,
             gauges=gauges(partial(count_open, pool), sign.unavailable_keys, monitor.gauge, linter.warnings),
             audited={
                 **authority.audited,

@@ -83,14 +83,14 @@ class Caseworker:
 
     def _decide(self, item: Arrival | Due | Result, now: datetime) -> None:
         folded: Folded[Case] = fold(self.service.decide, [item], self.stored, {}, self.known, now)
-        for aside in folded.aside:
-            self.parked = aside.reason
+        for parked in folded.parked:
+            self.parked = parked.reason
         for changed in folded.changed:
             self.stored[changed.key] = Stored(changed.key, changed.version + 1, changed.state)
-        for armed in folded.armed.values():
-            self.deadlines.pop(armed.kind, None)
-            if armed.at is not None:
-                self.deadlines[armed.kind] = (armed.id, armed.at)
+        for deadline in folded.deadlines.values():
+            self.deadlines.pop(deadline.kind, None)
+            if deadline.at is not None:
+                self.deadlines[deadline.kind] = (deadline.id, deadline.at)
         for published in folded.published:
             if isinstance(published.data, CaseChanged):
                 self.view = published.data

@@ -14,7 +14,7 @@ from servicecert_schemas.case import CaseState, EventRefused
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.event import Actor, Role
 from servicecert_worker.decider import Change, Due
-from servicecert_worker.domain.membership import ASKED_AFTER, NO_ACCOUNTS
+from servicecert_worker.domain.membership import MEMBERSHIP_RETRIES, NO_ACCOUNTS
 from servicecert_worker.domain.membership import accounts_after as apply
 from services.intake.conftest import with_form
 
@@ -139,9 +139,9 @@ def test_A2_an_application_that_overtakes_its_account_waits_and_is_decided_when_
 ):
     held = happen(happenings["submitted"], known=nobody)
     assert (held.events[0].state, held.events[0].version) == (CaseState.SUBMITTED, 1)
-    assert wakes(held) == [ASKED_AFTER[0]]
+    assert wakes(held) == [MEMBERSHIP_RETRIES[0]]
     again = asked(happen, held.state, nobody, 0.3)
-    assert (again.state, again.events, wakes(again)) == (held.state, (), [ASKED_AFTER[1]])
+    assert (again.state, again.events, wakes(again)) == (held.state, (), [MEMBERSHIP_RETRIES[1]])
     decided = asked(happen, again.state, invited, 1)
     changed, accepted = decided.events
     assert isinstance(accepted, ApplicationAccepted)
@@ -151,7 +151,7 @@ def test_A2_an_application_that_overtakes_its_account_waits_and_is_decided_when_
 
 def test_A2_after_a_minute_it_is_refused(happen, happenings, nobody):
     case = happen(happenings["submitted"], known=nobody).state
-    for after in ASKED_AFTER[:-1]:
+    for after in MEMBERSHIP_RETRIES[:-1]:
         case = asked(happen, case, nobody, after.total_seconds()).state
         assert case.state is CaseState.SUBMITTED
     refused = asked(happen, case, nobody, 60).events[0]

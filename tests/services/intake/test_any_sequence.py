@@ -62,10 +62,10 @@ class Intake:
         folded = fold(self.decide, items, self.stored, {}, self.known, self.now)
         for changed in folded.changed:
             self.stored[changed.key] = Stored(changed.key, changed.version + 1, changed.state)
-        for armed in folded.armed.values():
-            self.deadlines.pop(armed.kind, None)
-            if armed.at is not None:
-                self.deadlines[armed.kind] = (armed.id, armed.at)
+        for deadline in folded.deadlines.values():
+            self.deadlines.pop(deadline.kind, None)
+            if deadline.at is not None:
+                self.deadlines[deadline.kind] = (deadline.id, deadline.at)
         self.published += folded.published
         return [each.data for each in folded.published]
 

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import pytest
 from servicecert_intake.domain.answers import ANSWERS
-from servicecert_intake.domain.next_steps import CRASH_POINTS
+from servicecert_intake.domain.next_steps import NEXT_STEPS
 from servicecert_intake.domain.rules.deficiencies import (
     CSR_FAULTS,
     LACKS,
@@ -20,7 +20,7 @@ from servicecert_pki.csr_faults import FAULTS
 from servicecert_schemas.values import Language
 
 ONLY_INTAKE_S = {"key-of-another-organisation", "key-shared-prime"}
-READ = {"deficiencies": TEXTS, "answers": ANSWERS, "renewal": NOTES, "next-steps": CRASH_POINTS}
+READ = {"deficiencies": TEXTS, "answers": ANSWERS, "renewal": NOTES, "next-steps": NEXT_STEPS}
 
 
 def test_A10_a_code_stands_for_one_field_and_one_thing():

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 import asyncpg
-from servicecert_issuer.domain.decide import EXAMINE, SIGN, Decide, belated, is_relevant
+from servicecert_issuer.domain.decide import EXAMINE, SIGN, Decide, is_relevant, late_result_code
 from servicecert_issuer.domain.examine import Examine, IssuingContext
 from servicecert_issuer.domain.issuance import SigningOrder, State
 from servicecert_issuer.effects.sign import ExamineStopped, Sign
@@ -28,7 +28,7 @@ from servicecert_worker.decider import Done, Due, Effect, Event, Result, Service
 from servicecert_worker.runtime.fold import Item
 from servicecert_worker.runtime.loop import Loop
 from servicecert_worker.runtime.record import Arrival, Record
-from servicecert_worker.runtime.turn import Outcome, Turns
+from servicecert_worker.runtime.turn import TurnResult, Turns
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 OWNER = 7
@@ -45,7 +45,7 @@ class IssuerHarness:
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     fault: str | None = None
     tasks: list[Task] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[TurnResult] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         numbers = count(1)
@@ -67,18 +67,18 @@ class IssuerHarness:
             is_relevant,
             effects={SIGN: Effect(SigningOrder, sign), EXAMINE: Effect(ApplicationAccepted, ExamineStopped(examine))},
             prepare=prepare,
-            belated=belated,
+            late_result_code=late_result_code,
         )
         self.chain = Chain("issuer", {}, os.urandom)
         self.turns = Turns(self.service, self.pool, self.chain)
         self.loop: Loop[State, None] = Loop(self.service, 100, self._take, self._done, self._settle, lambda: self.now)
 
-    async def _take(self, items: Sequence[Item], now: datetime) -> Outcome:
+    async def _take(self, items: Sequence[Item], now: datetime) -> TurnResult:
         if not self.chain.begun:
             await self.chain.begin(self.pool, now)
         return await self.turns.take(items, None, now, OWNER, "")
 
-    def _done(self, outcome: Outcome, _: Sequence[Item]) -> None:
+    def _done(self, outcome: TurnResult, _: Sequence[Item]) -> None:
         self.tasks += outcome.tasks
         self.outcomes.append(outcome)
 

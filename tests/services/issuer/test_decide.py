@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from cryptography import x509
-from servicecert_issuer.domain.decide import EXAMINE, RETRY, Decide, belated
+from servicecert_issuer.domain.decide import EXAMINE, RETRY, Decide, late_result_code
 from servicecert_issuer.domain.issuance import (
     Intended,
     Linted,
@@ -211,10 +211,10 @@ def test_B6_only_a_signature_after_the_void_contradicts_an_end(
 ) -> None:
     voided, recorded = Voided(intended, "deadline"), Recorded.of(intended, signed)
     unsigned = result(accepted, Unsigned(code="deadline"))
-    assert belated(voided, result(accepted, signed)) == "signed-after-void"
-    assert belated(recorded, result(accepted, signed)) is None
-    assert belated(voided, unsigned) is None
-    assert belated(None, unsigned) is None
+    assert late_result_code(voided, result(accepted, signed)) == "signed-after-void"
+    assert late_result_code(recorded, result(accepted, signed)) is None
+    assert late_result_code(voided, unsigned) is None
+    assert late_result_code(None, unsigned) is None
 
 
 def test_I3_second_signature_is_dropped(intended: Intended, signed: Signed, accepted: Accepted) -> None:

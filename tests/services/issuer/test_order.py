@@ -258,7 +258,7 @@ async def test_B2_B6_a_signature_that_comes_after_the_void_is_not_released_and_d
     await one.happen(signed)
     assert isinstance(await one.state(case), Voided)
     assert await one.published() == ["voided", "refused"]
-    ((late,),) = (outcome.belated for outcome in one.outcomes if outcome.belated)
+    ((late,),) = (outcome.late_results for outcome in one.outcomes if outcome.late_results)
     assert (late.code, late.result.key) == ("signed-after-void", str(case))
     row = await pool.fetchrow("select key, entry from audit where entry like '%belated%'")
     assert row is not None
@@ -279,7 +279,7 @@ async def test_I3_a_second_signature_of_what_is_recorded_leaves_no_trace(
     await other.happen(*second)
     await late.finish()
     assert len(token.signed) == 2, "who comes when it is recorded signs nothing"
-    assert not any(outcome.belated for outcome in other.outcomes)
+    assert not any(outcome.late_results for outcome in other.outcomes)
     assert await pool.fetchval("select count(*) from audit where key = $1", str(case)) == rows
 
 

@@ -19,7 +19,7 @@ from servicecert_notifier.effects.bounce_reader import BounceReader
 from servicecert_notifier.service import MIGRATIONS, NAME
 from servicecert_notifier.storage.store import LedgerStore
 from servicecert_worker.decider import Result, Stored
-from servicecert_worker.faults import Abandoned
+from servicecert_worker.faults import UnexpectedCancellation
 
 MAIL = UUID("b873d513-c8e0-52db-8e8d-5cbe4b2db14a")
 
@@ -224,6 +224,6 @@ async def test_C3_a_reader_of_bounces_that_dies_does_so_where_it_is_noticed(tmp_
 
     monkeypatch.setattr(BounceReader, "poll", dies)
     async with asyncio.timeout(30):
-        with pytest.raises(Abandoned):
+        with pytest.raises(UnexpectedCancellation):
             async with bounce_reader.read_bounces(tmp_path, "example.fi", None, lambda: now):
                 await asyncio.Event().wait()

@@ -28,8 +28,7 @@ from servicecert_worker.decider import Done, Due, Effect, Event, Outcome, Result
 from servicecert_worker.runtime.fold import Item
 from servicecert_worker.runtime.loop import Loop
 from servicecert_worker.runtime.record import Arrival, Record
-from servicecert_worker.runtime.turn import Outcome as Taken
-from servicecert_worker.runtime.turn import Turns
+from servicecert_worker.runtime.turn import TurnResult, Turns
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 
@@ -67,12 +66,12 @@ class Stand:
             self.service, 200, self._take, self._done, self._settle, lambda: self.now
         )
 
-    async def _take(self, items: Sequence[Item], now: datetime) -> Taken:
+    async def _take(self, items: Sequence[Item], now: datetime) -> TurnResult:
         if not self.chain.begun:
             await self.chain.begin(self.pool, now)
         return await self.turns.take(items, self.known, now, 7, "")
 
-    def _done(self, outcome: Taken, _: Sequence[Item]) -> None:
+    def _done(self, outcome: TurnResult, _: Sequence[Item]) -> None:
         self.tasks += outcome.tasks
 
     async def _settle(self) -> None:

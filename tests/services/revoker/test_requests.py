@@ -26,7 +26,7 @@ from servicecert_revoker.domain.requests import (
 from servicecert_revoker.domain.status import Asked, Certificate, Entered, Listed, Registered, Revoked, Valid, held_of
 from servicecert_schemas.event import Assurance, Role
 from servicecert_schemas.revocation import RevocationReason, RevocationRefused, RevocationRequested
-from servicecert_worker.domain.membership import ASKED_AFTER
+from servicecert_worker.domain.membership import MEMBERSHIP_RETRIES
 from services.revoker.conftest import member
 
 Requested = Callable[..., RevocationRequested]
@@ -123,7 +123,7 @@ def test_A2_user_whom_nobody_invited_is_asked_for_again_a_minute_long_and_then_r
         now, looks = HERE, 0
         while isinstance(verdict := judged(stranger, certificate, known, now), Wait):
             now, looks = verdict.until, looks + 1
-        assert (now, looks) == (HERE + ASKED_AFTER[-1], len(ASKED_AFTER))
+        assert (now, looks) == (HERE + MEMBERSHIP_RETRIES[-1], len(MEMBERSHIP_RETRIES))
         assert verdict == Refused(Code.NO_SUCH_CERTIFICATE, in_case=False)
 
 
@@ -131,7 +131,7 @@ def test_A2_nobody_acts_for_an_account_of_which_it_is_not_known_whose_it_is(
     asked: MakeAsked, certificate: Certificate
 ) -> None:
     unbound = apply(NOTHING_KNOWN, [member("user-1")])
-    late = HERE + ASKED_AFTER[-1]
+    late = HERE + MEMBERSHIP_RETRIES[-1]
     assert judged(asked(), certificate, unbound, late) == Refused(Code.NO_SUCH_CERTIFICATE, in_case=False)
 
 

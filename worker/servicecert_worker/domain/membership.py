@@ -16,7 +16,7 @@ from servicecert_schemas.event import Actor, Assurance, EventData, Role
 
 from ..decider import Change
 
-ASKED_AFTER = tuple(timedelta(seconds=seconds) for seconds in (0.2, 1, 3, 10, 30, 60))
+MEMBERSHIP_RETRIES = tuple(timedelta(seconds=seconds) for seconds in (0.2, 1, 3, 10, 30, 60))
 """When an event of a user who is not a member is checked again: the invitation may still be on its way (A2)."""
 
 _STRONG = frozenset({Assurance.SUBSTANTIAL, Assurance.HIGH})
@@ -120,7 +120,7 @@ def role_or_wait(
     actor: Actor, case_id: UUID, accounts: Accounts, sent: datetime, since: datetime, now: datetime
 ) -> Role | datetime | None:
     """Return a user's role; or when to check again, if the event arrived (`since`) only a moment ago; or None."""
-    later = (since + after for after in ASKED_AFTER if since + after > now)
+    later = (since + after for after in MEMBERSHIP_RETRIES if since + after > now)
     return role_of(actor, case_id, accounts, sent) or next(later, None)
 
 

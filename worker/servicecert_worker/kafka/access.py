@@ -122,5 +122,5 @@ def over_tls() -> bool:
     return os.environ.get("KAFKA_SECURITY_PROTOCOL", "").upper().endswith("SSL")
 
 
-IN_THE_CLEAR = KafkaAccess.model_construct()
+PLAINTEXT_ACCESS = KafkaAccess.model_construct()
 """Without TLS and without a login, whatever the environment says."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from servicecert_schemas.topics import Topic
 
-from .access import IN_THE_CLEAR, KafkaAccess
+from .access import PLAINTEXT_ACCESS, KafkaAccess
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class Cluster:
 
     bootstrap: str
     prefix: str = ""
-    access: KafkaAccess = IN_THE_CLEAR
+    access: KafkaAccess = PLAINTEXT_ACCESS
 
     @property
     def client(self) -> dict[str, Any]:

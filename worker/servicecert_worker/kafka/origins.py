@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 from asyncpg import Pool
 
 from ..faults import OperatorError, Outage, is_transient, with_timeout
-from ..storage.operator_requests import Act, Operation
+from ..storage.operator_requests import Operation, OperatorAction
 from .cluster import Cluster
 from .internals import topic_ids
 
@@ -97,4 +97,4 @@ async def forget(connection: asyncpg.Connection[Any]) -> None:
     async with connection.transaction():
         rows = await connection.fetch("delete from origins returning name, id")
         ids = {row["name"]: row["id"] for row in rows}
-        await Operation(connection, "topics accept").tell([Act("", {"forgotten": ids})] if ids else [])
+        await Operation(connection, "topics accept").record([OperatorAction("", {"forgotten": ids})] if ids else [])

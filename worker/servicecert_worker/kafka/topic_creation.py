@@ -7,7 +7,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from servicecert_schemas.topics import Topic
 
 from ..faults import OperatorError, backoff, no_broker, with_timeout
-from .access import IN_THE_CLEAR, KafkaAccess
+from .access import PLAINTEXT_ACCESS, KafkaAccess
 
 _LEADER_SECONDS = 30.0
 
@@ -18,7 +18,7 @@ async def create(
     prefix: str = "",
     replication: int = 1,
     min_in_sync: int = 1,
-    access: KafkaAccess = IN_THE_CLEAR,
+    access: KafkaAccess = PLAINTEXT_ACCESS,
 ) -> list[str]:
     """Create the topics that do not exist, and return their names. Raises `OperatorError`.
 

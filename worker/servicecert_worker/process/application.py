@@ -21,7 +21,7 @@ from faststream.kafka import KafkaBroker
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from ..faults import OperatorError, error_trace, for_operators
+from ..faults import OperatorError, error_trace, operator_message
 from ..kafka.access import over_tls
 from . import logs
 from .contract import Contract
@@ -80,7 +80,7 @@ class Application(FastStream):
         try:
             await super().run(log_level, run_extra_options, sleep_time)
         except Exception as error:
-            self._code = tell(self.name, error)
+            self._code = report_exit(self.name, error)
             # Leave the consumer group, so that the others need not wait for the session timeout.
             await self._stop_brokers()
         if over_tls() and "uvloop" in type(asyncio.get_running_loop()).__module__:
@@ -115,7 +115,7 @@ class Unusable(FastStream):
 
     async def run(self, *_: Any, **__: Any) -> None:
         """Print the fault and raise SystemExit."""
-        raise SystemExit(tell(self._name, self._fault))
+        raise SystemExit(report_exit(self._name, self._fault))
 
 
 def run(application: FastStream) -> int:
@@ -128,9 +128,9 @@ def run(application: FastStream) -> int:
     return 0
 
 
-def tell(name: str, error: BaseException) -> int:
+def report_exit(name: str, error: BaseException) -> int:
     """Print why the process ends: a sentence for operators, or a defect's trace without text. Return the exit code."""
-    if (expected := for_operators(error)) is not None:
+    if (expected := operator_message(error)) is not None:
         sentence, code = expected
         print(f"{name}: {sentence}", file=sys.stderr, flush=True)
         return code

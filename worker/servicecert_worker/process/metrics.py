@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from ..decider import Gauge as ServiceGauge
 from ..runtime.fold import Item
 from ..runtime.record import Arrival
-from ..runtime.turn import Outcome
+from ..runtime.turn import TurnResult
 
 _AGE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 
@@ -110,14 +110,14 @@ class Metrics:
                 for label, value in (await definition.read()).items():
                     gauge.labels(*((label,) if isinstance(label, str) else label)).set(value)
 
-    def count(self, result: Outcome, items: Sequence[Item], now: datetime, seconds: float) -> None:
+    def count(self, result: TurnResult, items: Sequence[Item], now: datetime, seconds: float) -> None:
         """Count a committed turn."""
         self.turn.labels(self._service).observe(seconds)
         for type in result.published:
             self.published.labels(self._service, type).inc()
-        for late in result.belated:
+        for late in result.late_results:
             self.late_results.labels(self._service, late.code).inc()
-        parked = {each.arrival.id for each in result.aside}
+        parked = {each.arrival.id for each in result.parked}
         age = self.age.labels(self._service)
         for item in items:
             if isinstance(item, Arrival):

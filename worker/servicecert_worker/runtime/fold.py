@@ -93,12 +93,12 @@ class Folded(Generic[S]):
     changed: list[Stored[S]] = field(default_factory=list)
     published: list[DecidedEvent] = field(default_factory=list)
     intended: list[DecidedIntent] = field(default_factory=list)
-    armed: dict[tuple[str, str], DecidedDeadline] = field(default_factory=dict)
-    aside: list[ParkedArrival] = field(default_factory=list)
+    deadlines: dict[tuple[str, str], DecidedDeadline] = field(default_factory=dict)
+    parked: list[ParkedArrival] = field(default_factory=list)
     decided: list[Decided] = field(default_factory=list)
 
     def park(self, parked: ParkedArrival) -> None:
-        self.aside.append(parked)
+        self.parked.append(parked)
         self.decided.append(Decided(parked.arrival, parked=parked.reason))
 
 
@@ -192,7 +192,7 @@ def _collect(
     for deadline in decision.deadlines:
         identity = uuid5(happened.id, f"deadline/{deadline.kind}")
         slot = (happened.key, deadline.kind)
-        folded.armed[slot] = DecidedDeadline(identity, *slot, deadline.at, happened.traceparent)
+        folded.deadlines[slot] = DecidedDeadline(identity, *slot, deadline.at, happened.traceparent)
 
 
 def child_trace(traceparent: str | None, identity: UUID) -> str | None:

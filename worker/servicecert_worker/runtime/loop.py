@@ -21,7 +21,7 @@ from ..kafka.source import Source
 from .crash_points import crash_point
 from .fold import Item, Stuck
 from .record import Arrival, Poison, arrive
-from .turn import Outcome
+from .turn import TurnResult
 
 log = logging.getLogger(__name__)
 S = TypeVar("S")
@@ -31,7 +31,7 @@ _STUCK_SECONDS = 10.0
 _GAP_SECONDS = 0.02
 _FEW = 4
 
-Take = Callable[[Sequence[Item], datetime], Awaitable[Outcome]]
+Take = Callable[[Sequence[Item], datetime], Awaitable[TurnResult]]
 
 
 class Loop(Generic[S, K]):
@@ -42,7 +42,7 @@ class Loop(Generic[S, K]):
         service: Service[S, K],
         batch: int,
         take: Take,
-        done: Callable[[Outcome, Sequence[Item]], None],
+        done: Callable[[TurnResult, Sequence[Item]], None],
         recover: Callable[[], Awaitable[None]],
         clock: Callable[[], datetime],
     ) -> None:

@@ -19,7 +19,7 @@ from servicecert_schemas.topics import parked_topic
 from ..audit.chain import is_case
 from ..decider import Connection
 from ..storage import QUERIES
-from ..storage.operator_requests import Act, Operation
+from ..storage.operator_requests import Operation, OperatorAction
 from .fold import ParkedArrival
 from .record import Arrival, ParkedRow, Poison, Record, arrive
 
@@ -164,8 +164,8 @@ async def discard(connection: Connection, event_ids: Sequence[UUID]) -> int:
 async def _act(connection: Connection, what: str, event_ids: Sequence[UUID]) -> int:
     async with connection.transaction():
         rows = await connection.fetch(QUERIES[f"{what}_parked"], list(event_ids))
-        await Operation(connection, f"parked {what}").tell(
-            Act(_audit_key(row), {"event": row["event_id"], "reason": row["reason"]}) for row in rows
+        await Operation(connection, f"parked {what}").record(
+            OperatorAction(_audit_key(row), {"event": row["event_id"], "reason": row["reason"]}) for row in rows
         )
     return len(rows)
 

@@ -44,12 +44,12 @@ class SnapshotFollower(Generic[K]):
         self.ready.set()
         now = asyncio.get_running_loop().time()
         snapshot, at = self._reported
-        if self._definition is None or self._definition.settled is None:
+        if self._definition is None or self._definition.on_caught_up is None:
             return
         if snapshot is self.value and now < at + _REPORT_SECONDS:
             return
         try:
-            await with_timeout(_REPORT_SECONDS, self._definition.settled(value := self.value))
+            await with_timeout(_REPORT_SECONDS, self._definition.on_caught_up(value := self.value))
         except Exception as error:
             if not is_transient(error):
                 raise

@@ -37,15 +37,15 @@ class LateResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TurnResult:
     """A committed turn: intents to do now, items handled before, parked records, published types, late results."""
 
     tasks: tuple[Task, ...]
     owner: int
     repeated: frozenset[UUID]
-    aside: tuple[ParkedArrival, ...]
+    parked: tuple[ParkedArrival, ...]
     published: tuple[str, ...]
-    belated: tuple[LateResult, ...] = ()
+    late_results: tuple[LateResult, ...] = ()
 
 
 class Turns(Generic[S, K]):
@@ -56,7 +56,7 @@ class Turns(Generic[S, K]):
         self._pool = pool
         self._chain = chain
 
-    async def take(self, items: Sequence[Item], known: K, now: datetime, owner: int, wake: str) -> Outcome:
+    async def take(self, items: Sequence[Item], known: K, now: datetime, owner: int, wake: str) -> TurnResult:
         """Handle the items in one transaction. `owner` is new intents' owner, `wake` the channel that wakes the relay.
 
         Raises database errors, `Conflict`, `Transient`, and `Stuck` for a result or deadline that `decide` raises at.
@@ -95,13 +95,13 @@ class Turns(Generic[S, K]):
         now: datetime,
         owner: int,
         wake: str,
-    ) -> tuple[Outcome, Head | None]:
+    ) -> tuple[TurnResult, Head | None]:
         """Decide and write. Return the turn's result, and the audit chain's head once it is committed."""
         current, parked = await _claim(connection, items, keys)
         crash_point("claimed")
         unclaimed = _unclaimed_results(items, current)
         if not current and not unclaimed:
-            return Outcome((), owner, frozenset(item.id for item in items), (), ()), self._chain.head
+            return TurnResult((), owner, frozenset(item.id for item in items), (), ()), self._chain.head
         stored = {entry.key: entry for entry in await self._service.store.load(connection, keys)}
         if self._service.prepare is not None:
             happened = [what for item in current if not isinstance(what := _what(item), Poison)]
@@ -116,29 +116,29 @@ class Turns(Generic[S, K]):
         crash_point("saved")
         head = await self._write(connection, folded, now, owner, wake) if folded.decided else self._chain.head
         crash_point("written")
-        outcome = Outcome(
+        outcome = TurnResult(
             tasks=tuple(
                 Task(each.id, each.key, each.intent.kind, each.intent.data, now, each.traceparent)
                 for each in folded.intended
             ),
             owner=owner,
             repeated=frozenset(item.id for item in items) - {item.id for item in current},
-            aside=tuple(folded.aside),
+            parked=tuple(folded.parked),
             published=tuple(event.data.TYPE for event in folded.published),
-            belated=late,
+            late_results=late,
         )
         return outcome, head
 
     def _late_results(self, unclaimed: Sequence[Result], stored: Mapping[str, Stored[S]]) -> tuple[LateResult, ...]:
         codes = [
-            (result, self._service.belated(entry.state if (entry := stored.get(result.key)) else None, result))
+            (result, self._service.late_result_code(entry.state if (entry := stored.get(result.key)) else None, result))
             for result in unclaimed
         ]
         return tuple(LateResult(result, code) for result, code in codes if code is not None)
 
     async def _write(self, connection: Connection, folded: Folded[S], now: datetime, owner: int, wake: str) -> Head:
-        deadlines = [deadline for deadline in folded.armed.values() if deadline.at is not None]
-        cancelled = [deadline for deadline in folded.armed.values() if deadline.at is None]
+        deadlines = [deadline for deadline in folded.deadlines.values() if deadline.at is not None]
+        cancelled = [deadline for deadline in folded.deadlines.values() if deadline.at is None]
         rows = await self._chain.rows(connection, folded.decided, now)
         try:
             await connection.execute(
@@ -173,8 +173,8 @@ class Turns(Generic[S, K]):
             )
         except PostgresError as error:
             raise self._chain.write_error(error) from error
-        if folded.aside:
-            await park(connection, self._service.name, self._service.storable, folded.aside, now)
+        if folded.parked:
+            await park(connection, self._service.name, self._service.storable, folded.parked, now)
         return Head(rows[-1].seq, rows[-1].hash)
 
 

@@ -34,7 +34,7 @@ from .fold import Item
 from .leader import Leader
 from .loop import Loop, log_fields, wait_any
 from .snapshot import SnapshotFollower
-from .turn import Outcome, Turns
+from .turn import TurnResult, Turns
 
 log = logging.getLogger(__name__)
 S = TypeVar("S")
@@ -171,7 +171,7 @@ class Worker(Generic[S, K]):
             fields = {"error": error_summary(error)}
             log.warning("The last audit checkpoint was not signed; the next leader signs it", extra=fields)
 
-    async def _take(self, items: Sequence[Item], now: datetime) -> Outcome:
+    async def _take(self, items: Sequence[Item], now: datetime) -> TurnResult:
         started = perf_counter()
         owner, channel = self._effects.owner, self._leader.channel
         try:
@@ -185,16 +185,16 @@ class Worker(Generic[S, K]):
     async def _recover(self) -> None:
         await self._effects.recover(self._pool)
 
-    def _after_turn(self, result: Outcome, items: Sequence[Item]) -> None:
+    def _after_turn(self, result: TurnResult, items: Sequence[Item]) -> None:
         self._effects.recorded(item.id for item in items if isinstance(item, Result))
         self._effects.submit(result.tasks, result.owner)
         crash_point("dispatched")
-        if result.published or result.aside:
+        if result.published or result.parked:
             self._leader.wake_relay()
-        for late in result.belated:
+        for late in result.late_results:
             fields = {"code": late.code, "key": late.result.key, "intent": str(late.result.id)}
             log.error("alarm: a late result contradicts the recorded one", extra=fields)
-        for parked in result.aside:
+        for parked in result.parked:
             fields = {"reason": parked.reason, **log_fields(parked.arrival, parked.error)}
             log.error("A record is parked: see `servicecert parked list`", extra=fields)
 

@@ -21,7 +21,7 @@ from ..faults import OperatorError
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class OperatorAction:
     """An operator's action on a key. `facts` hold no personal data, and are kept for ever."""
 
     key: str
@@ -43,14 +43,14 @@ class Operation:
         self._chain: Chain | None = None
         self._operator = ""
 
-    async def tell(self, acts: Iterable[Act]) -> None:
+    async def record(self, actions: Iterable[OperatorAction]) -> None:
         """Record actions, in their transaction. Raises `OperatorError` if the login may not write the audit."""
         now = self._clock()
-        for act in acts:
+        for action in actions:
             if self._chain is None:
                 self._chain = await self._begin_chain(now)
-            happened = {"command": self._command, "facts": {"operator": self._operator, **act.facts}}
-            await self._chain.add(self._connection, act.key, to_json({"happened": happened}).decode(), now)
+            happened = {"command": self._command, "facts": {"operator": self._operator, **action.facts}}
+            await self._chain.add(self._connection, action.key, to_json({"happened": happened}).decode(), now)
 
     async def _begin_chain(self, now: datetime) -> Chain:
         row = await self._connection.fetchrow("select session_user::text as login, current_schema()::text as service")

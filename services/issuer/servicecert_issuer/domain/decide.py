@@ -95,7 +95,7 @@ def is_relevant(data: EventData) -> bool:
     return isinstance(data, ApplicationAccepted | AcceptedWithdrawn | KeyCompromised)
 
 
-def belated(state: State | None, result: Result) -> str | None:
+def late_result_code(state: State | None, result: Result) -> str | None:
     """Return the code of a signature that arrives after its serial number became void: it is never released (I3).
 
     A second signature of a recorded certificate is dropped: it is equivalent.

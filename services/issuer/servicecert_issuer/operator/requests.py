@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
-from servicecert_worker.storage.operator_requests import Act, Operation
+from servicecert_worker.storage.operator_requests import Operation, OperatorAction
 
 from ..storage import QUERIES
 
@@ -36,7 +36,7 @@ async def retry(connection: asyncpg.Connection[Any], keys: Sequence[str]) -> int
     """Schedule stopped applications to be examined again at once. Return how many."""
     async with connection.transaction():
         rows = await connection.fetch(QUERIES["retry"], list(keys))
-        await Operation(connection, "ca retry").tell(Act(row["key"]) for row in rows)
+        await Operation(connection, "ca retry").record(OperatorAction(row["key"]) for row in rows)
     return len(rows)
 
 
@@ -44,5 +44,5 @@ async def give_up(connection: asyncpg.Connection[Any], key: str, reason: str) ->
     """Void an intent unless it is signed first. Return whether there is one that is old enough."""
     async with connection.transaction():
         recorded = bool(await connection.fetchval(QUERIES["give_up"], key, reason, _SETTLES_AFTER))
-        await Operation(connection, "ca void").tell([Act(key, {"reason": reason})] if recorded else [])
+        await Operation(connection, "ca void").record([OperatorAction(key, {"reason": reason})] if recorded else [])
     return recorded
