@@ -240,8 +240,8 @@ class Change:
 class TopicSnapshot(Generic[K]):
     """A snapshot of topics with unlimited retention, which a service decides with, e.g. the registers.
 
-    `apply` returns a new snapshot from the old one and changes; a record may be applied more than once. Each worker
-    calls `on_caught_up`, if set, when a snapshot has reached the topics' end, and again every 30 s. It must be idempotent.
+    `apply` returns a new snapshot from the old one and changes; a record may be applied more than once. A worker calls
+    `on_caught_up`, if set, when a snapshot has reached the topics' end, and again every 30 s. It must be idempotent.
     """
 
     topics: tuple[Topic, ...]
@@ -276,8 +276,8 @@ class Service(Generic[S, K]):
     `waits_for_topics` are kinds of deadlines that may end what an event could have saved: such a deadline is decided
     only when every record written up to that long before has been handled, however long the service was down.
 
-    `late_result_code` gets the key's state and a result that arrives after another result ended its intent. It returns a stable
-    code if the two contradict each other, which is audited and logged as an alarm; None if the late one may be dropped.
+    `late_result_code` gets the key's state and a result that arrives after another result ended its intent. It returns
+    a stable code if the two contradict each other, which is audited and logged as an alarm, or else None.
     """
 
     name: str

@@ -108,9 +108,9 @@ class UnexpectedCancellation(ConnectionError):
 async def guard_cancellation(act: Awaitable[T]) -> T:
     """Await `act`, and end with CancelledError if, and only if, this task was asked to cancel.
 
-    Raises UnexpectedCancellation for any other cancellation: a closing client cancels futures that others await, and a TaskGroup
-    ignores a task that ends with CancelledError. Raises CancelledError also if `act` swallowed it, as asyncio.wait_for
-    may up to Python 3.11: a task that runs on after its cancellation blocks its owner for ever.
+    Raises UnexpectedCancellation for any other cancellation: a closing client cancels futures that others await, and
+    a TaskGroup ignores a task that ends with CancelledError. Raises CancelledError also if `act` swallowed it, as
+    asyncio.wait_for may up to Python 3.11: a task that runs on after its cancellation blocks its owner for ever.
     """
     task = asyncio.current_task()
     before = task.cancelling() if task else 0
@@ -155,7 +155,7 @@ async def background(part: Coroutine[Any, Any, NoReturn]) -> AsyncIterator[None]
 
 
 async def with_timeout(seconds: float, act: Awaitable[T]) -> T:
-    """Await `act` for at most `seconds`, guarded by `guard_cancellation`. Raises TimeoutError and UnexpectedCancellation."""
+    """Await `act` for at most `seconds`, by `guard_cancellation`. Raises TimeoutError and UnexpectedCancellation."""
     async with asyncio.timeout(seconds):
         return await guard_cancellation(act)
 
