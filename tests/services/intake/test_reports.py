@@ -58,9 +58,9 @@ def test_C3_what_came_back_later_is_seen_too_and_what_arrived_at_last(after, hap
 
 
 def test_C3_who_supplements_corrects_the_address_there(after, happen, happenings):
-    told = happenings["return mailed"]
-    data = MailRefused(**told.data.model_dump() | {"answer": "5xx"})
-    decision = happen(replace(told, data=data), after("submitted wrongly"))
+    mail = happenings["return mailed"]
+    data = MailRefused(**mail.data.model_dump() | {"answer": "5xx"})
+    decision = happen(replace(mail, data=data), after("submitted wrongly"))
     assert view(decision).state is CaseState.RETURNED
     assert "correct that e-mail address in the supplement" in view(decision).next_step.en
 
