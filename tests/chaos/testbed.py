@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import ClassVar
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from servicecert_cli.e_service.publishing import publish
@@ -33,6 +34,9 @@ SESSION_SECONDS = "2"
 @dataclass(frozen=True)
 class Testbed:
     """Everything that a run needs."""
+
+    __test__: ClassVar[bool] = False
+    """pytest collects no tests of this class, despite its name."""
 
     system: System
     mail_server: MailServer

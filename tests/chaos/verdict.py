@@ -180,7 +180,7 @@ _ENDED = frozenset({scenario.end_state for scenario in Scenario} | {CaseState.DE
 
 
 def _wrong_mails(evidence: Evidence) -> Iterator[str]:
-    """I9: every row of the mail ledger was handed over, published and received, or superseded; no other mail came."""
+    """I9: every row of the mail ledger was handed over, published and received, or superseded; no others."""
     reported = {mail_id for each in evidence.topics.cases.values() for mail_id in each.handed_over}
     for mail_id, (case_id, state) in evidence.tables.mails.items():
         if state not in _SETTLED_WELL:

@@ -348,7 +348,7 @@ def earlier_of(''',
         copy.edit(service, "import Find\n", "import Find, burn\n")
         copy.edit(service, "import LOOK_UP, LookUp\n", "import LOOK_UP, Bid, LookUp\n")
         copy.edit(service, "effects={", 'effects={"burn": Effect(Bid, burn), ')
-        copy.edit(f"{intake}/domain/customer.py", "import LOOK_UP, ProbedCopy", "import LOOK_UP, Bid, ProbedCopy")
+        copy.edit(f"{intake}/domain/customer.py", "import LOOK_UP, Followed", "import LOOK_UP, Bid, Followed")
         copy.edit(
             f"{intake}/domain/customer.py",
             "(AcceptedWithdrawn(case_id=case.case_id),))",

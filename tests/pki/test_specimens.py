@@ -116,7 +116,7 @@ def openssl(questions: list[Question], _folder: Path) -> list[str]:
 
 def gnutls(questions: list[Question], folder: Path) -> list[str]:
     if datetime.now(UTC) < CEREMONY:
-        pytest.skip("GnuTLS cannot be told the time, and this machine's clock is before the CA's beginning")
+        pytest.skip("GnuTLS always uses the clock, which is before the CA's start")
 
     def answer(it: Question) -> str:
         chain, crl = folder / "chain.pem", folder / "crl.pem"
@@ -209,7 +209,7 @@ def test_javas_program_is_compiled_from_its_source(program: str) -> None:
     source = hashlib.sha256((VERIFIERS / "java" / f"{program}.java").read_bytes()).hexdigest()
     compiled = (VERIFIERS / "java" / f"{program}.class.source").read_text().strip()
     assert compiled == source, (
-        f"javac --release 17 tests/verifiers/java/{program}.java, and write the source's SHA-256 anew"
+        f"javac --release 17 tests/verifiers/java/{program}.java, and store the source's new SHA-256"
     )
 
 
