@@ -200,8 +200,8 @@ def test_D2_an_operators_own_tables_never_stand_in_for_the_revokers(stocked):
     [
         (("incident", "plan", "--serials", "missing", "--out", "p"), 66, "cannot be read"),
         (("incident", "plan", "--serials", "bad", "--out", "p"), 65, "line 1: not a serial number"),
-        (("incident", "plan", "--key-file", "bad", "--out", "p"), 65, "holds no key"),
-        (("incident", "plan", "--key-file", "strange", "--out", "p"), 65, "holds no key"),
+        (("incident", "plan", "--key-file", "bad", "--out", "p"), 65, "holds no readable key"),
+        (("incident", "plan", "--key-file", "strange", "--out", "p"), 65, "holds no readable key"),
         (("incident", "plan", "--ca", "x", "--out", "none/p"), 73, "cannot be written"),
         (("incident", "propose", "bad", "--reason", "key-exposed", "--why", "x"), 65, "is not a plan"),
         (("incident", "propose", "missing", "--reason", "key-exposed", "--why", "x"), 66, "cannot be read"),
