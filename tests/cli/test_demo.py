@@ -50,7 +50,7 @@ def started(folder, environment, **options):
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory, environment):
-    """The demonstration, run once: its folder, and what it said."""
+    """The demonstration, run once: its folder, and what it printed."""
     folder = tmp_path_factory.mktemp("demo") / "demo"
     (folder / "certificates").mkdir(parents=True)
     (folder / "certificates" / "of-an-earlier-run.pem").touch()
@@ -123,7 +123,7 @@ def test_E1_states_are_told_in_order_with_their_times(demo, full):
         *("revocation requested", "revoked"),
         *("submitted", "waiting for CSR", "lapsed"),
     ]
-    # The last one is told by a clock that runs half a year ahead.
+    # The last one is by a clock that runs half a year ahead.
     assert moments[:-1] == sorted(moments[:-1], key=lambda moment: moment[0])
 
 
@@ -223,14 +223,14 @@ def test_B4_openssl_accepts_each_certificate_but_the_revoked_one(folder, type):
     environment = "test" if type.startswith("test") else "production"
     family = "rsa" if "RSA 4096" in issuer else "ec"
     assert environment.capitalize() in issuer
-    code, said = openssl(
+    code, output = openssl(
         folder,
         *("verify", "-x509_strict", "-crl_check", "-CAfile", f"ca/roots/{environment}-root-{family}.pem"),
         *("-untrusted", f"ca/issuing/{environment}-{family}.pem", "-CRLfile", f"crls/{environment}-{family}.crl"),
         f"certificates/{type}.pem",
     )
     assert (code == 0) is (type != "server")
-    assert ("certificate revoked" in said) is (type == "server")
+    assert ("certificate revoked" in output) is (type == "server")
 
 
 @pytest.mark.parametrize("type", TYPES)

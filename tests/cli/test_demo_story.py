@@ -44,7 +44,7 @@ STORY = (
 
 
 @pytest.fixture
-def told(tmp_path):
+def outputs(tmp_path):
     """The story on a terminal, in story.txt and in story.html."""
 
     def tell(*, full):
@@ -57,8 +57,8 @@ def told(tmp_path):
     return tell
 
 
-def test_the_brief_story_leaves_out_details_and_says_where_the_rest_of_a_mail_is(told):
-    brief, _, _ = told(full=False)
+def test_the_brief_story_leaves_out_details_and_says_where_the_rest_of_a_mail_is(outputs):
+    brief, _, _ = outputs(full=False)
     assert "one, two" in brief
     assert "a long one" not in brief
     assert re.findall("│ (.*)", brief) == ["The first", "The second", "The third", "… 2 more lines in mail/0007-*.eml"]
@@ -67,15 +67,15 @@ def test_the_brief_story_leaves_out_details_and_says_where_the_rest_of_a_mail_is
     assert "Nej." not in brief
 
 
-def test_the_full_story_has_everything_and_story_txt_is_the_same(told):
-    full, text, _ = told(full=True)
+def test_the_full_story_has_everything_and_story_txt_is_the_same(outputs):
+    full, text, _ = outputs(full=True)
     assert full == text
     for part in ("a long one", "The fifth", "-CAfile root.pem", "C = FI", "Nej.", "Ei."):
         assert part in full
 
 
-def test_the_page_escapes_what_it_shows(told):
-    _, _, html = told(full=False)
+def test_the_page_escapes_what_it_shows(outputs):
+    _, _, html = outputs(full=False)
     page = ElementTree.fromstring(html.removeprefix("<!DOCTYPE html>\n"))
     assert {each.tag for each in page.iter()} & {"script", "img", "link", "object"} == set()
     assert HOSTILE in "".join(page.itertext())
@@ -84,8 +84,8 @@ def test_the_page_escapes_what_it_shows(told):
     assert frame.attrib["srcdoc"] == MAIL.html
 
 
-def test_the_page_loads_nothing_and_runs_nothing(told):
-    _, _, html = told(full=False)
+def test_the_page_loads_nothing_and_runs_nothing(outputs):
+    _, _, html = outputs(full=False)
     page = ElementTree.fromstring(html.removeprefix("<!DOCTYPE html>\n"))
     policy = next(each for each in page.iter("meta") if each.get("http-equiv") == "Content-Security-Policy")
     assert policy.attrib["content"] == "default-src 'none'; style-src 'unsafe-inline'"
@@ -104,8 +104,8 @@ def luminance(colour):
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def test_its_colours_have_the_contrast_of_WCAG_AA_in_light_and_dark(told):
-    _, _, html = told(full=False)
+def test_its_colours_have_the_contrast_of_WCAG_AA_in_light_and_dark(outputs):
+    _, _, html = outputs(full=False)
     palettes = [
         dict(re.findall(r"--(\w+): (#[0-9a-f]{6});", block)) for block in re.findall(r":root \{([^}]+)\}", html)
     ]

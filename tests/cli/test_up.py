@@ -20,15 +20,15 @@ def variables(path):
 
 @pytest.fixture
 def up(tmp_path):
-    """Everything running, with one worker of each service; its output is in `said`."""
+    """Everything running, with one worker of each service; its output is in `output`."""
     environment = {
         name: value for name, value in os.environ.items() if name not in ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL")
     }
-    with (tmp_path / "said").open("w") as said:
+    with (tmp_path / "output").open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "servicecert_cli", "up", "--folder", str(tmp_path / "up")],
             env={**environment, "COLUMNS": "80"},
-            stdout=said,
+            stdout=output,
             stderr=subprocess.STDOUT,
         )
     try:
@@ -38,9 +38,9 @@ def up(tmp_path):
         process.wait(30)
 
 
-def pasted_command_gives_a_certificate(said, folder):
+def pasted_command_gives_a_certificate(output, folder):
     """Runs the command that `up` printed, as it stands there, in another folder and a shell that knows nothing."""
-    (line,) = [line for line in said.splitlines() if "servicecert example" in line]
+    (line,) = [line for line in output.splitlines() if "servicecert example" in line]
     bare = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "COLUMNS": "200"}
     done = subprocess.run(line, shell=True, cwd=folder, env=bare, capture_output=True, text=True, timeout=90)
     assert (done.returncode, done.stderr) == (0, "")
@@ -63,20 +63,22 @@ def pasted_command_gives_a_certificate(said, folder):
 
 
 def test_it_is_used_from_another_terminal_heals_and_ends_at_once(up, tmp_path):
-    said = tmp_path / "said"
-    told = until(lambda: variables(tmp_path / "up" / "environment"), up)
+    output = tmp_path / "output"
+    environment = until(lambda: variables(tmp_path / "up" / "environment"), up)
     assert (tmp_path / "up" / "environment").stat().st_mode & 0o777 == 0o600
-    assert {"KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "ISSUER_DATABASE_URL"} <= set(told)
-    assert run_process("topics", "list", environment=told).code == 0
-    assert run_process("lag", environment=told).code == 0
-    assert run_process("parked", "list", "--service", "issuer", environment=told).out == "0 records are parked.\n"
-    pasted_command_gives_a_certificate(said.read_text(), tmp_path)
+    assert {"KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "ISSUER_DATABASE_URL"} <= set(environment)
+    assert run_process("topics", "list", environment=environment).code == 0
+    assert run_process("lag", environment=environment).code == 0
+    assert (
+        run_process("parked", "list", "--service", "issuer", environment=environment).out == "0 records are parked.\n"
+    )
+    pasted_command_gives_a_certificate(output.read_text(), tmp_path)
     first = until(lambda: worker_of("notifier", tmp_path), up)
     os.kill(first, signal.SIGKILL)
-    until(lambda: "notifier was ended by signal 9 and starts again at once." in said.read_text(), up)
-    until(lambda: "service notifier, workers 1/1, restarts 1" in said.read_text(), up)
+    until(lambda: "notifier was ended by signal 9 and starts again at once." in output.read_text(), up)
+    until(lambda: "service notifier, workers 1/1, restarts 1" in output.read_text(), up)
     up.send_signal(signal.SIGINT)
     assert up.wait(30) == 0
-    assert "Everything is stopped." in said.read_text()
+    assert "Everything is stopped." in output.read_text()
     assert not (tmp_path / "up" / "environment").exists()
     assert worker_of("notifier", tmp_path) is None

@@ -22,7 +22,7 @@ from journeys import everything, retention
 from journeys.certificate import Facts, facts, verified
 from journeys.desk import PATIENCE_SECONDS, Desk, applicant, opened_desk
 from servicecert_cli.demo import openssl
-from servicecert_cli.demo.story import mistaken
+from servicecert_cli.demo.applications import mistaken
 from servicecert_cli.e_service.application import example, read_csr
 from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.operations import auditing, erasing

@@ -58,12 +58,12 @@ def command(workers: int, folder: Path) -> None:
 
 
 async def _run(folder: Path, workers: int, console: Console) -> None:
-    teller = Teller(console)
-    teller.title("Service certificates on this machine")
+    printer = Teller(console)
+    printer.title("Service certificates on this machine")
     own_database = not os.environ.get("DATABASE_URL")
-    stopping = teller.waiting("stopping everything")
+    stopping = printer.waiting("stopping everything")
     async with AsyncExitStack() as stack:
-        stack.callback(teller.line, "   ", Text("Everything is stopped."))
+        stack.callback(printer.line, "   ", Text("Everything is stopped."))
         stack.callback(stopping.stop)
         with Steps(console) as steps:
             authority = None if own_database else folder / "ca"
@@ -73,13 +73,13 @@ async def _run(folder: Path, workers: int, console: Console) -> None:
         stack.callback(stopping.start)
         environment = write_environment(system)
         stack.callback(environment.unlink, missing_ok=True)
-        _announce(teller, system, environment)
+        _announce(printer, system, environment)
         await _watch(system, console)
 
 
-def _announce(teller: Teller, system: System, environment: Path) -> None:
+def _announce(printer: Teller, system: System, environment: Path) -> None:
     """Print where everything is, and how to get a certificate."""
-    teller.blank()
+    printer.blank()
     for name, value in (
         ("Kafka", system.cluster.bootstrap),
         ("CRLs", f"{system.crl_url}/<CA>.crl"),
@@ -87,11 +87,11 @@ def _announce(teller: Teller, system: System, environment: Path) -> None:
         ("logs", f"{system.folder}/logs/"),
         ("passwords", f"{environment}: the DATABASE_URL of each service"),
     ):
-        teller.fact(name, value)
-    teller.say("To get a certificate, paste this in another terminal:")
+        printer.fact(name, value)
+    printer.say("To get a certificate, paste this in another terminal:")
     # Not wrapped: it is to be copied whole.
-    teller.line("   ", Text(f". {quote(str(environment.absolute()))} && servicecert example", "cyan"))
-    teller.blank()
+    printer.line("   ", Text(f". {quote(str(environment.absolute()))} && servicecert example", "cyan"))
+    printer.blank()
 
 
 def write_environment(system: System) -> Path:

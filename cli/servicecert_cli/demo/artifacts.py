@@ -19,7 +19,7 @@ def keep_authority(authority: Path, folder: Path) -> None:
 def keep_certificate(issued: CertificateIssued, folder: Path) -> str:
     """Write a certificate as .pem and .der into `certificates/`; return the path without an ending.
 
-    The name is the certificate's type, with a number where that name is taken.
+    The name is the certificate's type, with a number where there is one already.
     """
     certificates = folder / "certificates"
     certificates.mkdir(exist_ok=True)

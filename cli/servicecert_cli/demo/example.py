@@ -38,7 +38,7 @@ MAIL_FOLDER = "SERVICECERT_EXAMPLE_MAILS"
 _ENDS = (CaseState.DELIVERED, CaseState.REFUSED, CaseState.RETURNED)
 
 
-async def run_example(place: Cluster, type: CertificateType, folder: Path, seconds: float, teller: Teller) -> None:
+async def run_example(place: Cluster, type: CertificateType, folder: Path, seconds: float, printer: Teller) -> None:
     """Make a key, apply, follow the case to its delivery, write the certificate. Raises UserError and OperatorError."""
     case_id, application = uuid4(), example(type)
     customer = Customer.of(application.applicant.business_id)
@@ -49,13 +49,13 @@ async def run_example(place: Cluster, type: CertificateType, folder: Path, secon
     csr = read_csr(await openssl.make_request(openssl.RSA_3072, "example", files, type))
     opened = customer.opened(application.applicant.business_id, application.unit_long_name)
     await publish(place, opened, customer.submitted(case_id, application, csr))
-    case = await _followed(place, case_id, seconds, teller)
+    case = await _followed(place, case_id, seconds, printer)
     if case.state is not CaseState.DELIVERED:
         codes = ", ".join(each.code for each in case.deficiencies)
         raise UserError(f"The case {case_id} is {case.state} ({codes}): see `servicecert cases open {case_id}`.")
     (files / f"{type}.pem").write_text(ssl.DER_cert_to_PEM_cert(await _certificate(place, case_id)))
     handed_over = await _of_case(place, NOTIFICATIONS, case_id, MailHandedOver)
-    teller.blank()
+    printer.blank()
     for label, value in (
         ("certificate", files / f"{type}.pem"),
         ("key", files / f"{type}.key"),
@@ -64,16 +64,16 @@ async def run_example(place: Cluster, type: CertificateType, folder: Path, secon
         ("", f"servicecert cases open {case_id}"),
     ):
         # Not wrapped: paths and commands are to be copied whole.
-        teller.line("    ", Text(f"{label:<12}{value}"))
+        printer.line("    ", Text(f"{label:<12}{value}"))
 
 
-async def _followed(place: Cluster, case_id: UUID, seconds: float, teller: Teller) -> CaseChanged:
+async def _followed(place: Cluster, case_id: UUID, seconds: float, printer: Teller) -> CaseChanged:
     """Print the states of a case as they come; return it at its end. Raises UserError after so many seconds."""
-    shown, state = 0, "not taken in"
+    shown, state = 0, "not received by intake"
     try:
         async with asyncio.timeout(seconds), aclosing(changes(place, case_id)) as views:
             async for case in views:
-                teller.states(case, shown)
+                printer.states(case, shown)
                 shown, state = len(case.history), case.state
                 if case.state in _ENDS:
                     return case

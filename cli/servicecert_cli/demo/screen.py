@@ -37,7 +37,7 @@ class Screen:
     """Prints the story."""
 
     def __init__(self, console: Console, *, full: bool) -> None:
-        self._teller = Teller(console)
+        self._printer = Teller(console)
         self._console = console
         self._full = full
         self._last: type[Element] = Title
@@ -46,20 +46,20 @@ class Screen:
         if not self._full and isinstance(element, Facts) and all(fact.detail for fact in element.facts):
             return
         if self._is_apart(type(element)):
-            self._teller.gap()
+            self._printer.gap()
         self._last = type(element)
         match element:
             case Title():
-                self._teller.title(element.text)
-                self._teller.line("   ", Text(element.note))
+                self._printer.title(element.text)
+                self._printer.line("   ", Text(element.note))
             case Chapter():
-                self._teller.heading(f"{element.number}  {element.title}")
+                self._printer.heading(f"{element.number}  {element.title}")
             case Paragraph():
-                self._teller.say(element.text, blank_after=self._full)
+                self._printer.say(element.text, blank_after=self._full)
             case Facts():
                 self._facts(element.facts)
             case Progress():
-                self._teller.states(element.case, element.shown)
+                self._printer.states(element.case, element.shown)
             case Deficiencies():
                 self._deficiencies(element)
             case Reply():
@@ -85,35 +85,35 @@ class Screen:
         for fact in facts:
             style = "red" if fact.bad else ""
             if self._full:
-                self._teller.fact(fact.label, fact.value, style, width=width)
+                self._printer.fact(fact.label, fact.value, style, width=width)
             elif not fact.detail:
-                self._teller.fact(fact.label, fact.value.replace("\n", ", "), style, width=width)
+                self._printer.fact(fact.label, fact.value.replace("\n", ", "), style, width=width)
 
     def _deficiencies(self, element: Deficiencies) -> None:
         if self._full:
-            self._teller.deficiencies(element.deficiencies)
+            self._printer.deficiencies(element.deficiencies)
             return
         for each in element.deficiencies:
-            self._teller.fact("to mend", each.texts.en, "yellow")
+            self._printer.fact("to mend", each.texts.en, "yellow")
 
     def _reply(self, element: Reply) -> None:
         if self._full:
-            self._teller.texts(element.texts)
+            self._printer.texts(element.texts)
         else:
-            self._teller.fact("answer", element.texts.en)
+            self._printer.fact("answer", element.texts.en)
 
     def _certificate(self, element: IssuedCertificate) -> None:
         if self._full:
             self._facts(element.facts)
             return
-        self._teller.fact("certificate", f"{element.path}.pem, issued by {element.issued.issuer}")
+        self._printer.fact("certificate", f"{element.path}.pem, issued by {element.issued.issuer}")
 
     def _mail(self, mail: Mail) -> None:
-        self._teller.fact("mail", mail.subject)
+        self._printer.fact("mail", mail.subject)
         if self._full:
-            self._teller.fact("to", "\n".join(mail.recipients))
+            self._printer.fact("to", "\n".join(mail.recipients))
             if mail.attachments:
-                self._teller.fact("with", "\n".join(_SERIAL.sub(r"\1…", name) for name in mail.attachments))
+                self._printer.fact("with", "\n".join(_SERIAL.sub(r"\1…", name) for name in mail.attachments))
         if mail.quoted:
             self._quote(mail)
 
@@ -121,7 +121,7 @@ class Screen:
         """Print a mail as its reader sees it, in the form for readers without HTML. In brief: its first lines."""
         lines = [part for line in mail.text.splitlines() for part in self._wrapped(line)]
         if self._full:
-            self._teller.say("This is what the technical contact reads:")
+            self._printer.say("This is what the technical contact reads:")
             head = (f"To: {mail.recipients[-1]}", f"Subject: {mail.subject}")
             lines = [*(part for line in head for part in self._wrapped(line)), Text(), *lines]
         else:
@@ -129,7 +129,7 @@ class Screen:
             rest = Text(f"… {len(lines) - QUOTED_LINES} more lines in {mail.path.partition('-')[0]}-*.eml", "dim")
             lines = [*lines[:QUOTED_LINES], rest]
         for each in lines:
-            self._teller.line("    │ ", each)
+            self._printer.line("    │ ", each)
 
     def _wrapped(self, line: str) -> list[Text]:
         return list(Text(line).wrap(self._console, WIDTH - 6)) or [Text()]
@@ -140,27 +140,29 @@ class Screen:
         style = "green" if answer.content else "red"
         words = answer.command.split()
         if not self._full:
-            self._teller.line("    ", Text.assemble(f"{words[1]:<12}{answer.certificate:<40}", (answer.verdict, style)))
+            self._printer.line(
+                "    ", Text.assemble(f"{words[1]:<12}{answer.certificate:<40}", (answer.verdict, style))
+            )
             return
         shown = _folded(words) if checked.whole else f"$ {words[0]} {words[1]} … {words[-1]}"
         for line in shown.splitlines():
-            self._teller.line("    ", Text(line, style="dim"))
+            self._printer.line("    ", Text(line, style="dim"))
         for line in answer.output.splitlines():
             for part in Text(line, style=style).wrap(self._console, WIDTH - 4):
-                self._teller.line("    ", part)
+                self._printer.line("    ", part)
 
     def _cases(self, cases: CaseList) -> None:
         if self._full:
             cases.draw(self._console)
             return
         for state, name in cases.rows:
-            self._teller.fact(state, name)
+            self._printer.fact(state, name)
 
     def _ending(self, ending: Ending) -> None:
-        self._teller.heading("Everything is stopped")
-        self._teller.line("   ", Text(f"To look at, in {ending.folder}:"))
+        self._printer.heading("Everything is stopped")
+        self._printer.line("   ", Text(f"To look at, in {ending.folder}:"))
         self._facts(ending.files, width=16)
-        self._teller.say("Next:", blank_after=False)
+        self._printer.say("Next:", blank_after=False)
         self._facts(ending.next, width=16)
 
 

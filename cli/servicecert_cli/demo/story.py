@@ -15,21 +15,20 @@ from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.event import Role
 from servicecert_schemas.mail import MailKind
-from servicecert_schemas.register import Organisation
 from servicecert_schemas.revocation import CertificateRevoked, RevocationReason
 from servicecert_schemas.values import CertificateType
 
-from ..e_service.application import Application, example, read_csr
+from ..e_service.application import example, read_csr
 from ..e_service.cases import of_account
 from ..e_service.customer import Customer
 from ..e_service.publishing import publish
 from ..faults import UserError, user_error
 from ..operations.mail_preview import write_preview
-from ..registers.reading import FICTITIOUS_REGISTERS, read_register
 from ..stand.progress import Steps
 from ..stand.system import System
 from ..stand.witness import witnessing
 from . import openssl
+from .applications import KEYS, at_first, introduction, registered_name
 from .artifacts import keep_authority, keep_certificate, keep_events
 from .elements import (
     CaseList,
@@ -47,12 +46,6 @@ from .elements import (
 from .narrator import Narrator
 from .session import Session
 
-KEYS = {
-    CertificateType.SERVER: openssl.RSA_3072,
-    CertificateType.TEST_SERVER: openssl.EC_P384,
-    CertificateType.SYSTEM_SIGNATURE: openssl.EC_P384,
-    CertificateType.TEST_SYSTEM_SIGNATURE: openssl.RSA_2048,
-}
 TITLES = {
     CertificateType.SERVER: "A server certificate",
     CertificateType.TEST_SERVER: "A test server certificate, whose request comes later",
@@ -181,27 +174,6 @@ async def _attach(session: Session, customer: Customer, case_id: UUID, csr: str)
     await publish(session.system.cluster, invited, contact.attached(case_id, csr))
 
 
-def introduction(application: Application, name: str) -> Facts:
-    """Return who applies for what."""
-    capacity = application.applying_as.replace("-", " ").replace("kanta", "Kanta")
-    facts = [
-        Fact("applicant", f"{name}, {capacity} ({application.applicant.business_id})"),
-        Fact("unit", application.unit_long_name, detail=True),
-    ]
-    if application.names.dns:
-        facts.append(Fact("for", "\n".join(application.names.dns)))
-        usages = " and ".join(usage.removesuffix("-auth") for usage in application.usages)
-        facts.append(Fact("used as", usages, detail=True))
-    elif (system := application.information_system) is not None:
-        facts.append(Fact("for", f"{system.name} ({system.system_id})"))
-    facts += [
-        Fact("attached", f"conformity certificate {attachment.certificate_number}", detail=True)
-        for attachment in application.attachments
-    ]
-    facts.append(Fact("key", f"{KEYS[application.type].name}, request made by openssl req", detail=True))
-    return Facts(tuple(facts))
-
-
 async def revoke(session: Session, granted: Granted) -> None:
     """The customer fears that a key is exposed, and asks for the certificate's revocation."""
     narrator = session.narrator
@@ -326,27 +298,4 @@ def ending(folder: Path, events: int) -> Ending:
             Fact("make up", "everything running; one command then gets you a certificate"),
             Fact("your first hour", "docs/development.md"),
         ),
-    )
-
-
-def at_first(application: Application) -> Application:
-    """The application as it is sent at first: two of the four forget or mistake something."""
-    if application.type is CertificateType.SYSTEM_SIGNATURE:
-        return application.model_copy(update={"attachments": ()})
-    return mistaken(application) if application.type is CertificateType.TEST_SYSTEM_SIGNATURE else application
-
-
-def mistaken(application: Application) -> Application:
-    """The application with two mistakes: a name that is not the register's, and no mark of the Kanta intermediary."""
-    contact = application.technical_contact.model_copy(update={"organisation": "Unelmasilta"})
-    return application.model_copy(update={"unit_long_name": "Unelmasilta Välityspalvelu", "technical_contact": contact})
-
-
-def registered_name(business_id: str) -> str:
-    """The name of an organisation of the fictitious registers."""
-    entries = (each.entry for each in read_register(FICTITIOUS_REGISTERS))
-    return next(
-        entry.registered_name
-        for entry in entries
-        if isinstance(entry, Organisation) and entry.business_id == business_id
     )
