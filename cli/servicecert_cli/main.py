@@ -16,6 +16,7 @@ SUBJECTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "up": "Everything running on this machine until Ctrl-C, with a live board.",
         },
         "Be the e-service": {
+            "example": "Get an example certificate, from the key to the mail.",
             "submit": "Publish an application, as the e-service would.",
             "revoke": "Request the revocation of a case's certificate.",
             "csr": "Certificate requests, judged without applying.",

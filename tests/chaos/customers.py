@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from uuid import UUID
 
 from servicecert_cli.demo import openssl
-from servicecert_cli.demo.story import mistaken
+from servicecert_cli.demo.applications import mistaken
 from servicecert_cli.e_service.application import Application, example, read_csr
 from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.e_service.publishing import E_SERVICE

@@ -6,13 +6,27 @@ import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from email import message_from_bytes, policy
+from itertools import pairwise
+from xml.etree import ElementTree
 
 import pytest
 from commandline import Ended, processes_of, until, worker_of
 from servicecert_cli.stand.system import PARTITIONS
 from servicecert_pki.partitions import partition_of
 
+LINES = 130
+CHAPTERS = [
+    "A server certificate",
+    "A test server certificate, whose request comes later",
+    "A system signature certificate, whose attachment was forgotten",
+    "A test system signature certificate, at the second try",
+    "A revocation",
+    "What OpenSSL says",
+    "An application that lapses",
+    "What the customer sees",
+]
 TYPES = ("server", "test-server", "system-signature", "test-system-signature")
 
 
@@ -36,7 +50,7 @@ def started(folder, environment, **options):
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory, environment):
-    """The demonstration, run once: its folder, and what it said."""
+    """The demonstration, run once: its folder, and what it printed."""
     folder = tmp_path_factory.mktemp("demo") / "demo"
     (folder / "certificates").mkdir(parents=True)
     (folder / "certificates" / "of-an-earlier-run.pem").touch()
@@ -48,6 +62,20 @@ def demo(tmp_path_factory, environment):
 @pytest.fixture(scope="module")
 def folder(demo):
     return demo[0]
+
+
+@pytest.fixture(scope="module")
+def full(folder):
+    """What `--full` prints."""
+    return (folder / "story.txt").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    """The story for a browser."""
+    text = (folder / "story.html").read_text("utf-8")
+    assert text.startswith("<!DOCTYPE html>\n")
+    return ElementTree.fromstring(text.partition("\n")[2])
 
 
 @pytest.fixture(scope="module")
@@ -66,24 +94,27 @@ def test_it_succeeds_and_leaves_nothing_running(demo):
     assert processes_of(folder) == {}
 
 
-def test_it_is_told_in_80_columns_without_colour(demo):
+def test_the_brief_story_has_at_most_130_lines_and_a_screen_for_each_chapter(demo):
     lines = demo[1].out.splitlines()
-    assert max(map(len, lines)) <= 80
-    assert "\x1b" not in demo[1].out
-    assert [line.strip(" ─") for line in lines if "──" in line and line.strip("─ ")] == [
-        "1  A server certificate",
-        "2  A test server certificate, whose request comes later",
-        "3  A system signature certificate, whose attachment was forgotten",
-        "4  A test system signature certificate, at the second try",
-        "5  A revocation",
-        "6  What OpenSSL says",
-        "7  An application that lapses",
-        "8  What the customer sees",
-    ]
+    assert len(lines) <= LINES
+    heads = [number for number, line in enumerate(lines) if line.endswith("──")]
+    assert max(after - before for before, after in pairwise(heads)) <= 24
 
 
-def test_E1_states_are_told_in_order_with_their_times(demo):
-    moments = re.findall(r"^    (\d\d:\d\d:\d\d\.\d{3})  (\w+(?: \w+)*)(?:  |$)", demo[1].out, re.MULTILINE)
+def test_both_are_told_in_80_columns_without_colour(demo, full):
+    for text in (demo[1].out, full):
+        lines = text.splitlines()
+        assert max(map(len, lines)) <= 80
+        assert "\x1b" not in text
+        heads = [line.strip(" ─") for line in lines if line.endswith("──")]
+        chapters = [f"{number}  {title}" for number, title in enumerate(CHAPTERS, 1)]
+        assert heads == [*chapters, "Everything is stopped"]
+
+
+def test_E1_states_are_told_in_order_with_their_times(demo, full):
+    states = r"^    (\d\d:\d\d:\d\d\.\d{3})  (\w+(?: \w+)*)(?:  |$)"
+    moments = re.findall(states, demo[1].out, re.MULTILINE)
+    assert moments == re.findall(states, full, re.MULTILINE)
     to_the_end = ["accepted", "issued", "delivered"]
     assert [state for _, state in moments] == [
         *("submitted", *to_the_end),
@@ -92,7 +123,7 @@ def test_E1_states_are_told_in_order_with_their_times(demo):
         *("revocation requested", "revoked"),
         *("submitted", "waiting for CSR", "lapsed"),
     ]
-    # The last one is told by a clock that runs half a year ahead.
+    # The last one is by a clock that runs half a year ahead.
     assert moments[:-1] == sorted(moments[:-1], key=lambda moment: moment[0])
 
 
@@ -107,28 +138,67 @@ def test_A12_six_months_without_a_request_end_in_a_lapse_and_who_comes_later_is_
     assert "The case has lapsed and is closed." in demo[1].out
 
 
-def test_A10_what_is_to_be_mended_is_told_in_three_languages(demo):
-    assert demo[1].out.count("to mend") == 3
+def test_A10_what_is_to_be_mended_is_told_in_three_languages(demo, full):
+    assert demo[1].out.count("    to mend ") == full.count("    to mend ") == 3
     for language in ("svenska", "suomi", "English"):
-        assert demo[1].out.count(f"    {language} ") == 4, "three deficiencies and an answer"
+        assert full.count(f"    {language} ") == 4, "three deficiencies and an answer"
 
 
-def test_C2_one_mail_is_shown_as_its_reader_sees_it_and_all_lie_in_a_preview(demo, folder):
-    shown = "\n".join(re.findall(r"^    │ (.*)$", demo[1].out, re.MULTILINE))
+def test_C2_a_mail_is_quoted_and_its_rest_is_in_the_file_that_is_named(demo, full, folder):
+    *quoted, rest = re.findall(r"^    │ (.*)$", demo[1].out, re.MULTILINE)
+    (path,) = folder.glob(rest.rpartition(" ")[2])
+    text = message_from_bytes(path.read_bytes(), policy=policy.default).get_body(("plain",)).get_content()
+    assert " ".join(quoted) in " ".join(text.split())
+    shown = "\n".join(re.findall(r"^    │ (.*)$", full, re.MULTILINE))
     assert "Subject: Varmenne on valmis: testi.onnelan6.example" in shown
     assert "openssl verify" in shown
     assert "preview/" in demo[1].out
     assert "All mails" in (folder / "preview" / "index.html").read_text("utf-8")
 
 
-def test_E4_the_customer_s_page_has_the_permit_and_the_lapsed_matter(demo):
-    _, page = demo[1].out.split("What the customer sees")
-    assert re.findall(r"^     (toimitettu|rauennut)", page, re.MULTILINE) == ["toimitettu", "rauennut"]
+def test_E4_the_customer_s_page_has_the_permit_and_the_lapsed_matter(demo, full):
+    for text, first in ((demo[1].out, ["rauennut", "toimitettu"]), (full, ["toimitettu", "rauennut"])):
+        _, page = text.split("What the customer sees")
+        assert re.findall(r"^ {4,5}(toimitettu|rauennut)", page, re.MULTILINE) == first
+
+
+def test_the_web_page_tells_the_same_chapters_states_mails_certificates_and_checks(page, events, folder):
+    heads = ["".join(each.itertext()) for each in page.iter("h2")]
+    assert [f"{number}{title}" for number, title in enumerate(CHAPTERS, 1)] == heads[2:10]
+    words = Counter(each.text for each in page.iter("span") if each.get("class") == "words")
+    # Each state stands in its chapter, and on the line of time of its case.
+    assert words == {
+        **{"submitted": 10, "accepted": 8, "issued": 8, "delivered": 8, "waiting for CSR": 4, "returned": 4},
+        **{"revocation requested": 2, "revoked": 2, "lapsed": 2},
+    }
+    text = "".join(page.itertext())
+    for event in events:
+        if event["headers"]["ce_type"] == "servicecert.certificate.issued.v1":
+            assert event["value"]["serial"] in text
+    assert text.count("key usage") == 4
+    assert text.count("certificate revoked") == 2, "the verdict, and in OpenSSL's words"
+    frames = list(page.iter("iframe"))
+    assert len(frames) == 9
+    assert all("<!DOCTYPE html>" in each.attrib["srcdoc"] for each in frames)
+    files = {each.attrib["href"] for each in page.iter("a") if not each.attrib["href"].startswith("#")}
+    assert len(files) == 4 * 2 + 9
+    assert all((folder / file).is_file() for file in files)
+
+
+def test_the_web_page_has_one_h1_and_no_level_of_headings_is_skipped(page):
+    levels = [int(each.tag[1]) for each in page.iter() if re.fullmatch("h[1-6]", each.tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    identities = [each.attrib["id"] for each in page.iter() if "id" in each.attrib]
+    assert len(identities) == len(set(identities))
+    for each in page.iter():
+        assert each.get("aria-labelledby") is None or each.attrib["aria-labelledby"] in identities
 
 
 def test_only_what_it_made_is_in_its_folder(folder):
     assert sorted(path.name for path in folder.iterdir()) == [
-        *("ca", "certificates", "crls", "events.jsonl", "logs", "mail", "preview")
+        *("ca", "certificates", "crls", "events.jsonl", "logs", "mail", "preview", "story.html", "story.txt")
     ]
     assert sorted(path.name for path in (folder / "certificates").iterdir()) == sorted(
         f"{type}.{ending}" for type in TYPES for ending in ("der", "pem")
@@ -153,14 +223,14 @@ def test_B4_openssl_accepts_each_certificate_but_the_revoked_one(folder, type):
     environment = "test" if type.startswith("test") else "production"
     family = "rsa" if "RSA 4096" in issuer else "ec"
     assert environment.capitalize() in issuer
-    code, said = openssl(
+    code, output = openssl(
         folder,
         *("verify", "-x509_strict", "-crl_check", "-CAfile", f"ca/roots/{environment}-root-{family}.pem"),
         *("-untrusted", f"ca/issuing/{environment}-{family}.pem", "-CRLfile", f"crls/{environment}-{family}.crl"),
         f"certificates/{type}.pem",
     )
     assert (code == 0) is (type != "server")
-    assert ("certificate revoked" in said) is (type == "server")
+    assert ("certificate revoked" in output) is (type == "server")
 
 
 @pytest.mark.parametrize("type", TYPES)
@@ -178,7 +248,7 @@ def test_keys_of_both_families_were_certified(folder):
     assert "Public-Key: (2048 bit)" in texts[3]
 
 
-def test_I7_the_revoked_certificate_alone_is_on_a_crl(demo, folder):
+def test_I7_the_revoked_certificate_alone_is_on_a_crl(demo, full, folder):
     _, serial = openssl(folder, "x509", "-in", "certificates/server.pem", "-noout", "-serial")
     number = serial.strip().removeprefix("serial=")
     listed = {
@@ -192,7 +262,8 @@ def test_I7_the_revoked_certificate_alone_is_on_a_crl(demo, folder):
     for name in ("production-rsa", partition):
         assert f"Serial Number: {number}" in listed[name]
         assert "Key Compromise" in listed[name]
-    assert number.lower() in demo[1].out
+    assert f"{bytes.fromhex(number).hex(':').upper()}, as typed" in demo[1].out
+    assert number.lower() in full
 
 
 def test_C1_each_certificate_was_mailed_in_both_encodings(folder):

@@ -1,6 +1,7 @@
 """`servicecert up` without a terminal."""
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -14,7 +15,7 @@ def variables(path):
     if not path.exists():
         return {}
     words = (shlex.split(line) for line in path.read_text().splitlines())
-    return dict(word.partition("=")[::2] for _, word in words)
+    return {name: value for _, word in words for name, _, value in (word.partition("="),) if name != "PATH"}
 
 
 @pytest.fixture
@@ -37,6 +38,30 @@ def up(tmp_path):
         process.wait(30)
 
 
+def pasted_command_gives_a_certificate(output, folder):
+    """Runs the command that `up` printed, as it stands there, in another folder and a shell that knows nothing."""
+    (line,) = [line for line in output.splitlines() if "servicecert example" in line]
+    bare = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "COLUMNS": "200"}
+    done = subprocess.run(line, shell=True, cwd=folder, env=bare, capture_output=True, text=True, timeout=90)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = {
+        label: folder / path for label, path in re.findall(r"^    (certificate|key|mail) +(\S+)$", done.stdout, re.M)
+    }
+    key, certified = (
+        subprocess.check_output(["openssl", *command, "-in", found[label]])
+        for label, command in (("key", ("pkey", "-pubout")), ("certificate", ("x509", "-noout", "-pubkey")))
+    )
+    assert key == certified
+    assert re.findall(r"  (submitted|accepted|issued|delivered)\b", done.stdout) == [
+        "submitted",
+        "accepted",
+        "issued",
+        "delivered",
+    ]
+    assert found["key"].stat().st_mode & 0o777 == 0o600
+    assert found["mail"].read_bytes().count(b"filename=") >= 3
+
+
 def test_it_is_used_from_another_terminal_heals_and_ends_at_once(up, tmp_path):
     output = tmp_path / "output"
     environment = until(lambda: variables(tmp_path / "up" / "environment"), up)
@@ -47,6 +72,7 @@ def test_it_is_used_from_another_terminal_heals_and_ends_at_once(up, tmp_path):
     assert (
         run_process("parked", "list", "--service", "issuer", environment=environment).out == "0 records are parked.\n"
     )
+    pasted_command_gives_a_certificate(output.read_text(), tmp_path)
     first = until(lambda: worker_of("notifier", tmp_path), up)
     os.kill(first, signal.SIGKILL)
     until(lambda: "notifier was ended by signal 9 and restarts at once." in output.read_text(), up)

@@ -22,7 +22,7 @@ from journeys import retention, stored_data
 from journeys.certificate import Facts, facts, verified
 from journeys.client import PATIENCE_SECONDS, CustomerClient, applicant, connected_client
 from servicecert_cli.demo import openssl
-from servicecert_cli.demo.story import mistaken
+from servicecert_cli.demo.applications import mistaken
 from servicecert_cli.e_service.application import example, read_csr
 from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.operations import auditing, erasing

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from ..demo.narrator import Narrator
-from ..demo.story import tell
+from ..demo.narrator import narrating
+from ..demo.story import run_story
 from ..stand.folders import emptied
 from ..terminal import interruption
 from ..terminal.output import console
@@ -18,22 +18,22 @@ from .options import FOLDER
     type=FOLDER,
     default=Path("var/demo"),
     show_default=True,
-    help="Emptied first; gets certificates, CRLs, mails and every event.",
+    help="Emptied first; gets the story, certificates, CRLs, mails and every event.",
 )
-def command(folder: Path) -> None:
+@click.option("--full", is_flag=True, help="Print everything: whole mails, all languages, OpenSSL's whole output.")
+def command(folder: Path, full: bool) -> None:
     """Four applications all the way to certificates, told as it happens.
 
     Starts Kafka, PostgreSQL, a mail catcher and the four services, acts as the
-    e-service, revokes one of the certificates, has OpenSSL judge them all, lets half a
-    year pass by for one more application, and stops everything.
+    e-service, revokes one of the certificates, has OpenSSL check them all, lets half a
+    year pass by for one more application, and stops everything. The folder's story.html
+    is the same story for a browser, story.txt what --full prints.
     KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL are used where they are set.
 
     \b
     Examples:
       servicecert demo
-      NO_COLOR=1 servicecert demo | less
+      NO_COLOR=1 servicecert demo --full | less
     """
-    teller = Narrator(console())
-    teller.title("Service certificates: four certificates, one revocation, one lapse")
-    teller.say("The organisations are invented. Times of day are those of Helsinki.")
-    interruption.run(tell(emptied(folder), teller))
+    with narrating(emptied(folder), console(), full=full) as narrator:
+        interruption.run(run_story(folder, narrator))

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from ..demo.example import MAIL_FOLDER
 from ..operations.files import write_private
 from ..stand.board import Rates, board, rows
 from ..stand.folders import emptied
@@ -34,7 +36,7 @@ LINE_SECONDS = 10.0
     type=FOLDER,
     default=Path("var/up"),
     show_default=True,
-    help="For mails, CRLs, logs and the environment file. Emptied first, unless DATABASE_URL names a database of your own.",
+    help="For mails, CRLs, logs and the environment file. Emptied first, unless DATABASE_URL is set.",
 )
 def command(workers: int, folder: Path) -> None:
     """Everything running on this machine until Ctrl-C, with a live board.
@@ -47,7 +49,8 @@ def command(workers: int, folder: Path) -> None:
     \b
     Examples:
       servicecert up --workers 2
-      . var/up/environment && servicecert lag      (in another terminal)
+      . var/up/environment && servicecert example  (in another terminal)
+      servicecert lag
     """
     if not os.environ.get("DATABASE_URL"):
         emptied(folder)
@@ -55,12 +58,12 @@ def command(workers: int, folder: Path) -> None:
 
 
 async def _run(folder: Path, workers: int, console: Console) -> None:
-    teller = Teller(console)
-    teller.title("Service certificates on this machine")
+    printer = Teller(console)
+    printer.title("Service certificates on this machine")
     own_database = not os.environ.get("DATABASE_URL")
-    stopping = teller.waiting("stopping everything")
+    stopping = printer.waiting("stopping everything")
     async with AsyncExitStack() as stack:
-        stack.callback(teller.line, "   ", Text("Everything is stopped."))
+        stack.callback(printer.line, "   ", Text("Everything is stopped."))
         stack.callback(stopping.stop)
         with Steps(console) as steps:
             authority = None if own_database else folder / "ca"
@@ -70,13 +73,13 @@ async def _run(folder: Path, workers: int, console: Console) -> None:
         stack.callback(stopping.start)
         environment = write_environment(system)
         stack.callback(environment.unlink, missing_ok=True)
-        _announce(teller, system, environment)
+        _announce(printer, system, environment)
         await _watch(system, console)
 
 
-def _announce(teller: Teller, system: System, environment: Path) -> None:
-    """Where everything is, for people and for their shells."""
-    teller.blank()
+def _announce(printer: Teller, system: System, environment: Path) -> None:
+    """Print where everything is, and how to get a certificate."""
+    printer.blank()
     for name, value in (
         ("Kafka", system.cluster.bootstrap),
         ("CRLs", f"{system.crl_url}/<CA>.crl"),
@@ -84,37 +87,32 @@ def _announce(teller: Teller, system: System, environment: Path) -> None:
         ("logs", f"{system.folder}/logs/"),
         ("passwords", f"{environment}: the DATABASE_URL of each service"),
     ):
-        teller.fact(name, value)
-    teller.say("In another terminal:")
-    for line in (
-        f". {environment}",
-        "servicecert submit --example server > server.toml",
-        "openssl req -new -newkey rsa:3072 -nodes -keyout server.key \\",
-        "    -subj /CN=server -out server.csr",
-        "servicecert watch $(servicecert submit server.toml --csr server.csr)",
-        "servicecert lag",
-    ):
-        teller.fact("", line, "cyan", width=0)
-    teller.blank()
+        printer.fact(name, value)
+    printer.say("To get a certificate, paste this in another terminal:")
+    # Not wrapped: it is to be copied whole.
+    printer.line("   ", Text(f". {quote(str(environment.absolute()))} && servicecert example", "cyan"))
+    printer.blank()
 
 
 def write_environment(system: System) -> Path:
-    """The file that a shell reads to use this system: its own commands, and each service's DATABASE_URL."""
+    """Write the file that a shell reads to use this system: addresses, the services' DATABASE_URLs, and PATH."""
     variables = {
         **system.cluster.environment,
         "DATABASE_URL": system.place.admin_url,
         "SERVICECERT_AUDIT_KEYS": str(system.audit_folder),
+        MAIL_FOLDER: str(system.mail_folder.absolute()),
         **{f"{service.upper()}_DATABASE_URL": url for service, url in system.urls.items()},
     }
     path = system.folder / "environment"
-    write_private(
-        path, "".join(f"export {name}={quote(value)}\n" for name, value in variables.items()).encode(), replace=True
-    )
+    lines = [f"export {name}={quote(value)}\n" for name, value in variables.items()]
+    # `servicecert` is found without the virtual environment's activation.
+    lines.append(f'export PATH={quote(str(Path(sys.executable).parent))}:"$PATH"\n')
+    write_private(path, "".join(lines).encode(), replace=True)
     return path
 
 
 async def _watch(system: System, console: Console) -> None:
-    """Shows the board, or prints a line now and then where nobody looks at a terminal; starts what has died. For ever."""
+    """Show the board, or where there is no terminal print a line now and then; restart what has died. For ever."""
     supervisor, rates = Supervisor(system, time.monotonic), Rates()
     printed, last = [""], -LINE_SECONDS
     with Live(console=console, auto_refresh=False, transient=True) as live:

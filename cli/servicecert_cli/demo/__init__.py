@@ -1,1 +1,1 @@
-"""`servicecert demo`: four applications all the way to certificates, and one certificate's revocation, told as it happens."""
+"""`servicecert demo`: four applications all the way to certificates, and one revocation, narrated as it happens."""

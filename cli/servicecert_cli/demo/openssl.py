@@ -1,7 +1,8 @@
-"""What OpenSSL's command line does in the demonstration: it makes the customers' requests, and it is the second opinion on what comes of them."""
+"""OpenSSL's command line in the demonstration: it makes the customers' requests, and checks what was issued."""
 
 import asyncio
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Sequence
@@ -10,10 +11,12 @@ from pathlib import Path
 
 from ..faults import UserError
 
+_LOOKUP_ERROR = re.compile(r"^error \d+ at \d+ depth lookup: (.+)$", re.MULTILINE)
+
 
 @dataclass(frozen=True, slots=True)
 class KeyKind:
-    """A kind of key as `openssl req -newkey` names it, and as people do."""
+    """A kind of key: its name, and the options of `openssl req` that make one."""
 
     name: str
     options: tuple[str, ...]
@@ -26,48 +29,59 @@ EC_P384 = KeyKind("EC P-384", ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A command as a person would type it, what it said, and whether it was content."""
+    """A command as a person types it, its output, and whether OpenSSL accepts `certificate`."""
 
     command: str
-    said: str
+    output: str
     content: bool
+    certificate: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """The output's words on the certificate alone: `OK`, `good`, `revoked`, `certificate revoked`."""
+        if found := _LOOKUP_ERROR.search(self.output):
+            return found[1]
+        about = f"{self.certificate}: "
+        return next((line.removeprefix(about) for line in self.output.splitlines() if line.startswith(about)), "")
 
 
 async def version() -> str:
-    """`OpenSSL 3.0.19`. Raises UserError where there is none."""
-    said = (await _ask(["version"], Path())).said
-    return " ".join(said.split()[:2])
+    """Return `OpenSSL 3.0.19`. Raises UserError where there is none."""
+    output = (await _run(["version"], Path())).output
+    return " ".join(output.split()[:2])
 
 
 async def make_request(kind: KeyKind, common_name: str, folder: Path, name: str) -> Path:
-    """Makes a key and a request for it, `name.key` and `name.csr`. Raises UserError."""
+    """Make a key and a request for it, `name.key` and `name.csr`; return the path of the latter. Raises UserError."""
     options = [*kind.options, "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={common_name}"]
-    answer = await _ask(["req", "-new", *options], folder)
+    answer = await _run(["req", "-new", *options], folder)
     if not answer.content:
-        raise UserError(f"OpenSSL made no request: {answer.said}", os.EX_UNAVAILABLE)
+        raise UserError(f"OpenSSL made no request: {answer.output}", os.EX_UNAVAILABLE)
     return folder / f"{name}.csr"
 
 
 async def verify(folder: Path, certificate: str, *, root: str, issuing: str, crl: str) -> Answer:
-    """`openssl verify -x509_strict -crl_check` in `folder`, to which all paths are relative."""
+    """Run `openssl verify -x509_strict -crl_check` in `folder`, to which all paths are relative."""
     trust = ["-CAfile", root, "-untrusted", issuing, "-CRLfile", crl]
-    return await _ask(["verify", "-x509_strict", "-crl_check", *trust, certificate], folder)
+    answer = await _run(["verify", "-x509_strict", "-crl_check", *trust, certificate], folder)
+    return replace(answer, certificate=certificate)
 
 
 async def ask_ocsp(folder: Path, certificate: str, *, root: str, issuing: str, url: str) -> Answer:
-    """`openssl ocsp` in `folder`; content where the responder's signature is right and it says good."""
+    """Run `openssl ocsp`; content where the responder's signature is right and its status is good."""
     about = ["-CAfile", root, "-issuer", issuing, "-cert", certificate]
-    answer = await _ask(["ocsp", *about, "-url", url], folder)
-    said = answer.said.splitlines()
-    good = answer.content and "Response verify OK" in said and f"{certificate}: good" in said
-    return replace(answer, content=good)
+    answer = await _run(["ocsp", *about, "-url", url], folder)
+    lines = answer.output.splitlines()
+    good = answer.content and "Response verify OK" in lines and f"{certificate}: good" in lines
+    return replace(answer, content=good, certificate=certificate)
 
 
-async def _ask(arguments: Sequence[str], folder: Path) -> Answer:
+async def _run(arguments: Sequence[str], folder: Path) -> Answer:
     if shutil.which("openssl") is None:
         raise UserError("OpenSSL's command line is missing: install the package `openssl`.", os.EX_UNAVAILABLE)
-    asked = await asyncio.create_subprocess_exec(
+    process = await asyncio.create_subprocess_exec(
         "openssl", *arguments, cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    said, _ = await asked.communicate()
-    return Answer(shlex.join(["openssl", *arguments]), said.decode(errors="replace").strip(), asked.returncode == 0)
+    output, _ = await process.communicate()
+    command = shlex.join(["openssl", *arguments])
+    return Answer(command, output.decode(errors="replace").strip(), process.returncode == 0)

@@ -1,7 +1,8 @@
-"""How commands speak to people: quiet, 80 columns, times on the left, colour on a terminal only."""
+"""What commands print about cases: paragraphs, labelled values, states and deficiencies, in 79 columns."""
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.status import Status
@@ -25,73 +26,105 @@ STYLES = {
 }
 
 
+class Transition(NamedTuple):
+    """One state of a case in words. `moment` is Helsinki's time of day; `remark` is empty but for the newest state."""
+
+    moment: str
+    words: str
+    remark: str
+    state: CaseState
+
+
+def transitions(case: CaseChanged, shown: int = 0) -> list[Transition]:
+    """Return the states of a case that follow the first `shown` ones, in order."""
+    return [
+        Transition(
+            f"{entry.at.astimezone(HELSINKI):%H:%M:%S.%f}"[:-3],
+            entry.state.replace("-", " ").replace("csr", "CSR"),
+            _remark(case) if entry is case.history[-1] else "",
+            entry.state,
+        )
+        for entry in case.history[shown:]
+    ]
+
+
 class Teller:
-    """Prints sentences, facts and the states of cases. While something is waited for, a terminal shows what."""
+    """Prints paragraphs, labelled values and the states of cases. On a terminal it also shows what is waited for."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self._apart = False
+        self._after_blank = False
 
     def title(self, text: str) -> None:
         self.blank()
         self.line(" ", Text(text, style="bold"))
         self.blank()
 
-    def say(self, text: str) -> None:
-        """A paragraph, indented and wrapped, between blank lines."""
-        if not self._apart:
-            self.blank()
+    def heading(self, text: str) -> None:
+        """Print a heading followed by a rule, after a blank line; what follows needs no blank line."""
+        head = f" {text} "
+        self.gap()
+        self.line("", Text.assemble((head, "bold cyan"), ("─" * max(0, WIDTH - len(head)), "cyan dim")))
+        self._after_blank = True
+
+    def say(self, text: str, *, blank_after: bool = True) -> None:
+        """Print a paragraph, indented and wrapped, after a blank line."""
+        self.gap()
         for line in Text(text).wrap(self.console, WIDTH - 3):
             self.line("   ", line)
-        self.blank()
+        if blank_after:
+            self.blank()
 
     def fact(self, label: str, value: str, style: str = "", *, width: int = 12) -> None:
-        """A labelled value; its further lines stand below its first."""
+        """Print a labelled value, its further lines below its first."""
         for number, line in enumerate(Text(value, style=style).wrap(self.console, WIDTH - 4 - width)):
             self.line(f"    {'' if number else label:<{width}}", line)
 
     def waiting(self, text: str) -> Status:
-        """What a terminal shows once it is started, and while it is entered."""
+        """Return what a terminal shows while it is started or entered."""
         return self.console.status(Text(text, style="dim"), spinner_style="cyan")
 
     def blank(self) -> None:
         self.console.print()
-        self._apart = True
+        self._after_blank = True
+
+    def gap(self) -> None:
+        """Print a blank line unless the last line was one."""
+        if not self._after_blank:
+            self.blank()
 
     def line(self, margin: str, line: Text) -> None:
-        """A line behind a margin, not wrapped."""
+        """Print a line behind a margin, not wrapped."""
         line.rstrip()
-        self._apart = False
+        self._after_blank = False
         self.console.print(Text.assemble((margin, "dim"), line), soft_wrap=True)
 
-    def states(self, case: CaseChanged, told: int) -> None:
-        """The states that a case came to after those that were told, and when."""
-        for entry in case.history[told:]:
-            remark = _remark(case) if entry is case.history[-1] else ""
-            moment = f"{entry.at.astimezone(HELSINKI):%H:%M:%S.%f}"[:-3]
-            state = f"{entry.state.replace('-', ' ').replace('csr', 'CSR'):<22}"
-            self.line(f"    {moment}  ", Text.assemble((state, STYLES.get(entry.state, "")), remark))
+    def states(self, case: CaseChanged, shown: int) -> None:
+        """Print the states of a case that follow the first `shown` ones, with their times."""
+        for each in transitions(case, shown):
+            state = (f"{each.words:<22}", STYLES.get(each.state, ""))
+            self.line(f"    {each.moment}  ", Text.assemble(state, each.remark))
 
-    def deficiencies(self, lacks: Iterable[Deficiency]) -> None:
-        for lack in lacks:
+    def deficiencies(self, deficiencies: Iterable[Deficiency]) -> None:
+        for each in deficiencies:
             self.blank()
-            self.fact("to mend", f"{lack.field}: {lack.code}", "yellow")
-            self.texts(lack.texts)
+            self.fact("to mend", f"{each.field}: {each.code}", "yellow")
+            self.texts(each.texts)
 
     def texts(self, texts: Texts) -> None:
-        """A text in the three languages."""
+        """Print a text in the three languages."""
         for language, text in (("svenska", texts.sv), ("suomi", texts.fi), ("English", texts.en)):
             self.fact(language, text)
 
 
 def fingerprint(sha256: str) -> str:
-    """Octets in capitals between colons, as OpenSSL writes them, in two lines."""
+    """Return a hash in capitals between colons, as OpenSSL writes it, in two lines."""
     octets = bytes.fromhex(sha256)
     return f"{octets[:16].hex(':').upper()}:\n{octets[16:].hex(':').upper()}"
 
 
 def relative_names(subject: str) -> str:
-    """The parts of a distinguished name (RFC 4514), one a line."""
+    """Return the parts of a distinguished name (RFC 4514), one a line."""
     return "\n".join(_RDN.findall(subject))
 
 

@@ -1,4 +1,4 @@
-"""What the demonstration leaves: certificates, CAs, CRLs, mails and every event, as files to look at with any tool."""
+"""The files that the demonstration leaves: certificates, CAs, CRLs, mails and every event."""
 
 import shutil
 import ssl
@@ -11,13 +11,16 @@ from ..stand.witness import Witness
 
 
 def keep_authority(authority: Path, folder: Path) -> None:
-    """Copies the certificates of roots and issuing CAs, and no key."""
+    """Copy the certificates of roots and issuing CAs, and no key."""
     for kind in ("roots", "issuing"):
         shutil.copytree(authority / kind, folder / "ca" / kind)
 
 
 def keep_certificate(issued: CertificateIssued, folder: Path) -> str:
-    """Writes a certificate as .pem and .der, named by its type, and with a number where there is one already. Answers the name."""
+    """Write a certificate as .pem and .der into `certificates/`; return the path without an ending.
+
+    The name is the certificate's type, with a number where there is one already.
+    """
     certificates = folder / "certificates"
     certificates.mkdir(exist_ok=True)
     name, number = str(issued.type), 1
@@ -27,11 +30,11 @@ def keep_certificate(issued: CertificateIssued, folder: Path) -> str:
     der = b64decode(issued.certificate)
     (certificates / f"{name}.der").write_bytes(der)
     (certificates / f"{name}.pem").write_text(ssl.DER_cert_to_PEM_cert(der))
-    return name
+    return f"certificates/{name}"
 
 
 async def keep_events(witness: Witness, folder: Path) -> int:
-    """Writes every event that was said, in order of time, a line of JSON each. Answers how many."""
+    """Write every event in order of time, a line of JSON each; return how many there are."""
     await witness.caught_up()
     lines = [seen.line() for seen in witness.in_order()]
     (folder / "events.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

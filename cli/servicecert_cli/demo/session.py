@@ -1,0 +1,103 @@
+"""The running system of the demonstration: waits for what happens in it, never too long, and narrates it."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from servicecert_notifier.domain.planning import addressed
+from servicecert_schemas.case import CaseChanged, CaseState
+from servicecert_schemas.event import EventData
+from servicecert_schemas.mail import MailHandedOver, MailKind
+from servicecert_schemas.revocation import CrlPublished
+
+from ..faults import UserError
+from ..stand.system import System
+from ..stand.witness import Witness
+from .elements import Mail, Progress
+from .narrator import Narrator
+
+PATIENCE_SECONDS = 30.0
+POLL_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Session:
+    """A running system, a witness of all its events, the narrator, and how many states of each case it has narrated."""
+
+    system: System
+    witness: Witness
+    narrator: Narrator
+    shown: dict[UUID, int] = field(default_factory=dict)
+
+    async def follow(self, case_id: UUID, end: CaseState, service: str) -> CaseChanged:
+        """Narrate each state of a case up to `end`. Raises UserError where it ends otherwise, or nothing happens."""
+        while True:
+            shown = self.shown.get(case_id, 0)
+            case = await self._next_state(case_id, shown, service)
+            self.narrator.show(Progress(case, shown))
+            self.shown[case_id] = len(case.history)
+            if case.state is end:
+                return case
+            if case.state in (CaseState.REFUSED, CaseState.RETURNED):
+                codes = ", ".join(each.code for each in case.deficiencies) or "no deficiency"
+                raise UserError(f"the case is {case.state} ({codes}) and not {end}.")
+
+    async def _next_state(self, case_id: UUID, shown: int, service: str) -> CaseChanged:
+        """Return the case once it has more states than were shown."""
+
+        def has_more(data: EventData) -> bool:
+            return isinstance(data, CaseChanged) and data.case_id == case_id and len(data.history) > shown
+
+        case = await self.until(has_more, service)
+        assert isinstance(case, CaseChanged)
+        return case
+
+    async def answered(self, case_id: UUID) -> CaseChanged:
+        """Return the case once it has an answer to an event that did not fit it."""
+
+        def has_answer(data: EventData) -> bool:
+            return isinstance(data, CaseChanged) and data.case_id == case_id and data.answer is not None
+
+        case = await self.until(has_answer, "intake")
+        assert isinstance(case, CaseChanged)
+        return case
+
+    async def mails(self, case: CaseChanged, kind: MailKind, *, quoted: bool = False) -> None:
+        """Narrate the mail of one kind for a case, once it is handed over to each recipient."""
+
+        def handed_over() -> list[MailHandedOver]:
+            return [each for each in self.witness.of_case(case.case_id, MailHandedOver) if each.kind is kind]
+
+        await self.until(lambda _: len(handed_over()) >= len(addressed(case.recipients, kind)), "notifier")
+        ids = {str(each.mail_id) for each in handed_over()}
+        kept = [mail for mail in self.system.mails.mails if mail.path is not None]
+        mails = [mail for mail in kept if any(id in str(mail.path) for id in ids)]
+        self.narrator.show(Mail.of(mails, case.language, quoted=quoted))
+
+    async def crl_of(self, issuer: str, partition: int) -> None:
+        """Wait for the first CRL of a CA's partition."""
+
+        def is_first(data: EventData) -> bool:
+            return isinstance(data, CrlPublished) and (data.issuer, data.partition) == (issuer, partition)
+
+        await self.until(is_first, "revoker")
+
+    async def until(self, is_wanted: Callable[[EventData], bool], service: str) -> EventData:
+        """Return the first wanted event. Raises UserError with the service's last log lines where none comes."""
+        waiting = asyncio.create_task(self.witness.until(is_wanted))
+        status = self.narrator.waiting(f"waiting for the {service}")
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while not (await asyncio.wait([waiting], timeout=POLL_SECONDS))[0]:
+                    self.system.require_alive()
+                    status.start()
+            return waiting.result()
+        except TimeoutError:
+            lines = self.system.children[service].said(5)
+            raise UserError(
+                f"nothing happened for {PATIENCE_SECONDS:.0f} s. Last log lines of the {service}:\n{lines}"
+            ) from None
+        finally:
+            status.stop()
+            waiting.cancel()
