@@ -36,9 +36,9 @@ from servicecert_revoker.crl.domain.publication import PublishOrder
 from servicecert_revoker.crl.effects.files import CrlFiles
 from servicecert_revoker.crl.effects.publish import Publish
 from servicecert_revoker.crl.effects.publishers import Distribution
-from servicecert_revoker.crl.effects.run import Press, Timing
+from servicecert_revoker.crl.effects.run import CrlRunner, Timing
 from servicecert_revoker.crl.effects.server import serve
-from servicecert_revoker.crl.operator.gauges import Tally
+from servicecert_revoker.crl.operator.gauges import CrlStats
 from servicecert_revoker.domain.decide import schedule_key
 from servicecert_revoker.domain.status import Registered, Revocation
 from servicecert_revoker.service import MIGRATIONS
@@ -106,8 +106,8 @@ async def opened(stack: AsyncExitStack, url: str, ca: Path, folder: Path) -> Sta
     base = await stack.enter_async_context(serve(folder, "127.0.0.1", 0))
     session = await stack.enter_async_context(aiohttp.ClientSession())
     timing = Timing(timedelta(hours=24), timedelta(hours=72))
-    press = Press(files, Distribution(base, (), session), PARTITIONS, timing, pool, lambda: datetime.now(UTC))
-    return Stand(Publish(authority, keys, press, Tally()), pool)
+    press = CrlRunner(files, Distribution(base, (), session), PARTITIONS, timing, pool, lambda: datetime.now(UTC))
+    return Stand(Publish(authority, keys, press, CrlStats()), pool)
 
 
 async def revoke(stand: Stand, issuer: str) -> Task:

@@ -33,7 +33,7 @@ from servicecert_notifier.operator.samples import samples
 from servicecert_notifier.settings import Settings
 from servicecert_notifier.smtp.domain.answers import Envelope
 from servicecert_notifier.smtp.effects.conversation import Conversation, open_conversation, tls_context
-from servicecert_notifier.smtp.effects.handover import Postman
+from servicecert_notifier.smtp.effects.handover import Mailer
 from servicecert_schemas.values import Language
 from servicecert_worker.decider import Done, Task
 from servicecert_worker.process import logs
@@ -97,7 +97,7 @@ def _tasks(count: int, readers: int = 1) -> list[Task]:
 
 async def _rate(server: Server, connections: int, readers: int) -> float:
     """Return the mails a second that the notifier writes and hands over."""
-    postman = Postman(server.settings(), lambda: datetime.now(UTC))
+    postman = Mailer(server.settings(), lambda: datetime.now(UTC))
     tasks = _tasks(COUNT, readers)
     await _deliver(postman, _tasks(connections), connections)
     started = perf_counter()
@@ -107,7 +107,7 @@ async def _rate(server: Server, connections: int, readers: int) -> float:
     return COUNT / seconds
 
 
-async def _deliver(postman: Postman, tasks: Sequence[Task], connections: int) -> None:
+async def _deliver(postman: Mailer, tasks: Sequence[Task], connections: int) -> None:
     """Hand all over as the worker does: in batches, over `connections` at the same time."""
     batches = iter([tasks[start : start + BATCH] for start in range(0, len(tasks), BATCH)])
 
@@ -148,7 +148,7 @@ def _bytes(mail: MailTask, settings: Settings) -> tuple[Envelope, bytes]:
 
 async def _memory(server: Server) -> tuple[float, float]:
     """Return the resident memory in MB after the first tenth of the mails and at the end; freeze the server between."""
-    postman = Postman(server.settings(), lambda: datetime.now(UTC))
+    postman = Mailer(server.settings(), lambda: datetime.now(UTC))
     part = MEMORY_MAILS // 10
     await _deliver(postman, _tasks(part), 4)
     before = psutil.Process().memory_info().rss / 1e6

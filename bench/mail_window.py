@@ -33,7 +33,7 @@ drop table public.mail_window;
 @asynccontextmanager
 async def watched_window(system: System) -> AsyncIterator[None]:
     """Measure for each mail the time between the server's answer and the commit of its row."""
-    connection = await asyncpg.connect(system.place.admin_url)
+    connection = await asyncpg.connect(system.backends.admin_url)
     try:
         await connection.execute(_OPEN)
         try:

@@ -1,4 +1,4 @@
-"""Real parts for all tests: one broker and one database server a session, a schema and topics of its own for each test that asks."""
+"""Real parts for all tests: one broker and one database server a session; own schemas and topics for each test that asks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ settings.load_profile("patient")
 ServicePool = Callable[[str, Path], Awaitable["asyncpg.Pool[Any]"]]
 
 OF_POSTGRES = {"fsync": "off"}
-"""Tests kill the server and not the machine, and what was written survives that also while it is on its way to the disk."""
+"""Tests kill the server and not the machine: what was written survives that without being forced to the disk."""
 
 LONGEST = (
     "journeys/test_killed_at_every_step.py",
@@ -65,7 +65,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def measuring() -> Iterator[str | None]:
-    """Processes that tests start are not measured, since that doubles the time of their start; `measured_processes` are. Gives how."""
+    """Processes that tests start are measured by `measured_processes` only: it doubles the time of their start."""
     with pytest.MonkeyPatch.context() as patch:
         how = os.environ.get(MEASURED)
         patch.delenv(MEASURED, raising=False)
@@ -130,7 +130,7 @@ def database_url(parts: Parts) -> Iterator[str]:
 
 @pytest.fixture
 async def service_pool(database_url: str) -> AsyncIterator[ServicePool]:
-    """Gives a pool on a fresh schema with the worker's and a service's tables: `await service_pool("issuer", MIGRATIONS)`."""
+    """Return a pool on a new schema with a service's tables: `await service_pool("issuer", MIGRATIONS)`."""
     pools: list[asyncpg.Pool[Any]] = []
 
     async def make(service: str, migrations: Path) -> asyncpg.Pool[Any]:

@@ -17,7 +17,7 @@ starting process, even after kill -9, and their temporary folders are deleted.
         intake.freeze(); intake.thaw()                 # SIGSTOP, SIGCONT
         intake.kill()                                  # SIGKILL; returns when it and its own children have ended
         intake.stop(timeout=10)                        # SIGTERM, then SIGKILL; returns the exit status
-        intake.said(5)                                 # the last lines of its log
+        intake.tail(5)                                 # the last lines of its log
         if parts.kafka and parts.postgres:             # None where the environment named the operator's own
             parts.kafka.kill(); parts.kafka.restart()  # same address, same records
             parts.kafka.freeze(); parts.kafka.thaw()

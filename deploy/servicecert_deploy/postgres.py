@@ -83,7 +83,7 @@ class Postgres(Server):
         ]
         initdb = Child(command, log=folder / "initdb.log", folder=folder, account=self._account, remove=folder)
         if initdb.wait(START_SECONDS) != 0:
-            raise StartFailed(f"PostgreSQL's data folder could not be made: {initdb.said()}")
+            raise StartFailed(f"PostgreSQL's data folder could not be made: {initdb.tail()}")
         password.unlink()
 
     def _choose_ports(self) -> None:

@@ -123,7 +123,7 @@ class Child:
         """Send SIGCONT: it goes on."""
         self.send(signal.SIGCONT)
 
-    def said(self, lines: int = 3) -> str:
+    def tail(self, lines: int = 3) -> str:
         """Return the last lines of its log."""
         with self.log.open("rb") as log:
             log.seek(max(0, os.fstat(log.fileno()).st_size - 8192))
@@ -134,7 +134,7 @@ class Child:
         deadline = time.monotonic() + timeout
         while not ready():
             if not self.alive:
-                raise StartFailed(f"{self.name} ended with status {self.returncode} at its start: {self.said()}")
+                raise StartFailed(f"{self.name} ended with status {self.returncode} at its start: {self.tail()}")
             if time.monotonic() > deadline:
-                raise StartFailed(f"{self.name} was not ready after {timeout:.0f} s: {self.said()}")
+                raise StartFailed(f"{self.name} was not ready after {timeout:.0f} s: {self.tail()}")
             time.sleep(PAUSE)

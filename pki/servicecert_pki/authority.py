@@ -135,7 +135,7 @@ class Authority:
             )
         return self.issuers[issuer]
 
-    def takes_over_after(self, moment: datetime) -> tuple[IssuerInfo, ...]:
+    def activated_after(self, moment: datetime) -> tuple[IssuerInfo, ...]:
         """Return the CAs that are activated for a date after `moment` (aware)."""
         return tuple(self.issuers[id] for id, since in self.active_from.items() if since is not None and since > moment)
 

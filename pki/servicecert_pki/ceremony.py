@@ -41,7 +41,7 @@ from .manifest import (
 )
 from .profile import Environment
 from .profiles import Profiles
-from .protocol import Deed, place_text
+from .protocol import Action, place_text
 from .root_crl import copy_root_crls, make_root_crls
 from .serials import draw_serial
 from .software_key import encrypted_pem, generate
@@ -65,7 +65,7 @@ def make_authority(
     now: datetime,
     random: Random = os.urandom,
     store: KeyStore | None = None,
-) -> list[Deed]:
+) -> list[Action]:
     """Make the roots and the first generation of issuing CAs, active at once.
 
     `passphrases` encrypt the roots' keys, and without a `store` the issuing CAs' keys too; `profiles` give the
@@ -77,24 +77,24 @@ def make_authority(
     with alone_in(directory):
         if (directory / MANIFEST).exists():
             raise AuthorityExists(f"There is a CA in {directory} already; name another directory for a new one.")
-        deeds = make_roots(offline, passphrases, now, random, again=True)
-        deeds += _request(directory, ids, store or PemStore(directory, passphrases), again=True)
+        actions = make_roots(offline, passphrases, now, random, again=True)
+        actions += _request(directory, ids, store or PemStore(directory, passphrases), again=True)
         requests = [directory / "requests" / f"{id}.csr" for id in ids]
-        deeds += sign_requests(offline, requests, passphrases, profiles, now, random, again=True)
-        deeds += make_root_crls(offline, passphrases, now)
+        actions += sign_requests(offline, requests, passphrases, profiles, now, random, again=True)
+        actions += make_root_crls(offline, passphrases, now)
         copy_root_crls(offline, directory)
-        return deeds + _install(directory, [offline / "issued" / f"{id}.pem" for id in ids], now)
+        return actions + _install(directory, [offline / "issued" / f"{id}.pem" for id in ids], now)
 
 
 def make_roots(
     offline: Path, passphrases: Passphrases, now: datetime, random: Random = os.urandom, *, again: bool = False
-) -> list[Deed]:
+) -> list[Action]:
     """Make an RSA 4096 and an EC P-384 root for production and test each, in a folder that is kept offline.
 
     Existing roots are kept with `again`; otherwise they raise AuthorityExists.
     """
     check_passphrases(passphrases)
-    deeds = []
+    actions = []
     with alone_in(offline):
         ids = {root_id(*kind): kind for kind in KINDS}
         existing = [id for id in ids if (offline / "roots" / f"{id}.pem").exists()]
@@ -109,8 +109,10 @@ def make_roots(
                 pem = encrypted_pem(key, passphrases[environment])
                 write_whole(offline / "keys" / f"{id}.pem", pem, mode=0o600)
                 write_whole(offline / "roots" / f"{id}.pem", certificate.public_bytes(Encoding.PEM))
-            deeds.append(Deed.certified("root", id, certificate, ("key is in", f"{offline}/keys/{id}.pem, encrypted")))
-    return deeds
+            actions.append(
+                Action.certified("root", id, certificate, ("key is in", f"{offline}/keys/{id}.pem, encrypted"))
+            )
+    return actions
 
 
 def next_ids(directory: Path, kinds: Sequence[tuple[Environment, KeyFamily]]) -> list[str]:
@@ -122,14 +124,14 @@ def next_ids(directory: Path, kinds: Sequence[tuple[Environment, KeyFamily]]) ->
     ]
 
 
-def request_cas(directory: Path, ids: Sequence[str], store: KeyStore) -> list[Deed]:
+def request_cas(directory: Path, ids: Sequence[str], store: KeyStore) -> list[Action]:
     """Make the keys of issuing CAs in `store`, and a request for each in `requests/`, to carry to the roots."""
     with alone_in(directory):
         return _request(directory, ids, store)
 
 
-def _request(directory: Path, ids: Sequence[str], store: KeyStore, *, again: bool = False) -> list[Deed]:
-    deeds = []
+def _request(directory: Path, ids: Sequence[str], store: KeyStore, *, again: bool = False) -> list[Action]:
+    actions = []
     for id in ids:
         file = directory / "requests" / f"{id}.csr"
         if file.exists():
@@ -141,8 +143,8 @@ def _request(directory: Path, ids: Sequence[str], store: KeyStore, *, again: boo
             request = x509.load_der_x509_csr(make_request(key, id))
             write_whole(file, request.public_bytes(Encoding.PEM))
         place = _PLACE.validate_json(file.with_suffix(".json").read_bytes())
-        deeds.append(Deed.requested(id, place_text(place), read_request(file)))
-    return deeds
+        actions.append(Action.requested(id, place_text(place), read_request(file)))
+    return actions
 
 
 def sign_requests(
@@ -155,14 +157,14 @@ def sign_requests(
     *,
     again: bool = False,
     crl_base_url: str | None = None,
-) -> list[Deed]:
+) -> list[Action]:
     """Sign requests, each named `<id>.csr`, with the root of its environment and family.
 
     `issued/<id>.pem` then holds the certificate and its root's, to carry back. A name is certified only once.
     With `crl_base_url` the certificate names the URL of its root's CRL.
     """
     check_passphrases(passphrases)
-    deeds = []
+    actions = []
     with alone_in(offline):
         for path in requests:
             id, request = path.stem, read_request(path)
@@ -177,11 +179,11 @@ def sign_requests(
             url = f"{crl_base_url.rstrip('/')}/{root_file}.crl" if crl_base_url else None
             certificate = make_issuing(root, root_key, public_key, id, policies, second(now), draw_serial(random), url)
             write_whole(issued, certificate.public_bytes(Encoding.PEM) + root.public_bytes(Encoding.PEM))
-            deeds.append(Deed.certified("issuing CA", id, certificate))
-    return deeds
+            actions.append(Action.certified("issuing CA", id, certificate))
+    return actions
 
 
-def install(directory: Path, certificates: Sequence[Path], now: datetime) -> list[Deed]:
+def install(directory: Path, certificates: Sequence[Path], now: datetime) -> list[Action]:
     """Store certificates from the roots with the keys that were made for them.
 
     The first generation of a kind issues from its first second of validity; a later one waits for `activate`.
@@ -190,18 +192,18 @@ def install(directory: Path, certificates: Sequence[Path], now: datetime) -> lis
         return _install(directory, certificates, now)
 
 
-def _install(directory: Path, certificates: Sequence[Path], now: datetime) -> list[Deed]:
+def _install(directory: Path, certificates: Sequence[Path], now: datetime) -> list[Action]:
     exists = (directory / MANIFEST).exists()
     manifest = read_manifest(directory) if exists else Manifest(made=second(now), issuing=())
-    deeds = []
+    actions = []
     for path in certificates:
         entry, certificate = _entry(directory, path, manifest)
         manifest = manifest.model_copy(update={"issuing": (*manifest.issuing, entry)})
         since = f"{entry.active_from:%Y-%m-%dT%H:%M:%SZ}" if entry.active_from else "issues nothing yet"
         facts = (("key is in", place_text(entry.key)), ("issues from", since))
-        deeds.append(Deed.certified("installed", entry.id, certificate, *facts))
+        actions.append(Action.certified("installed", entry.id, certificate, *facts))
     write_manifest(directory, manifest)
-    return deeds
+    return actions
 
 
 def _entry(directory: Path, path: Path, manifest: Manifest) -> tuple[Entry, x509.Certificate]:
@@ -242,7 +244,7 @@ def _entry(directory: Path, path: Path, manifest: Manifest) -> tuple[Entry, x509
     return entry, certificate
 
 
-def activate(directory: Path, id: str, moment: datetime, now: datetime) -> list[Deed]:
+def activate(directory: Path, id: str, moment: datetime, now: datetime) -> list[Action]:
     """Let an installed CA issue from the future `moment` (aware); the previous generation still signs its CRLs."""
     with alone_in(directory):
         authority = Authority.load(directory)
@@ -263,7 +265,7 @@ def activate(directory: Path, id: str, moment: datetime, now: datetime) -> list[
         write_manifest(directory, manifest.model_copy(update={"issuing": entries}))
     text = f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     certificate = x509.load_der_x509_certificate(issuer.certificate_der)
-    return [Deed.certified("activated", id, certificate, ("issues from", text))]
+    return [Action.certified("activated", id, certificate, ("issues from", text))]
 
 
 def check_passphrases(passphrases: Passphrases) -> None:

@@ -27,7 +27,7 @@ class OutOfOrder(Exception):
     """The entries of a list are not in the order of their serial numbers."""
 
 
-class OtherOrder(Exception):
+class ReferenceOutOfOrder(Exception):
     """The same for the list that it is compared with, which another program may have written."""
 
 
@@ -41,7 +41,7 @@ class SerialSet:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class CrlFields:
     """A list's fields without its entries. `scope` is the DER issuing distribution point, None for a full list."""
 
     issuer: bytes
@@ -65,7 +65,7 @@ def load(encoded: bytes) -> x509.CertificateRevocationList:
         raise Unreadable("it is no CRL") from None
 
 
-def said(crl: x509.CertificateRevocationList) -> Said:
+def crl_fields(crl: x509.CertificateRevocationList) -> CrlFields:
     """Return the list's fields without its entries. Raises Unreadable."""
     try:
         extensions = {it.oid: it for it in crl.extensions}
@@ -73,7 +73,7 @@ def said(crl: x509.CertificateRevocationList) -> Said:
         if number is None:
             raise Unreadable("it has no number")
         assert isinstance(number.value, x509.CRLNumber)
-        return Said(
+        return CrlFields(
             issuer=crl.issuer.public_bytes(),
             number=number.value.crl_number,
             key_id=key_id.value.key_identifier
@@ -91,7 +91,7 @@ def said(crl: x509.CertificateRevocationList) -> Said:
 
 def number_of(encoded: bytes) -> int:
     """Return the CRL number of a DER list. Raises Unreadable."""
-    return said(load(encoded)).number
+    return crl_fields(load(encoded)).number
 
 
 def is_signed(encoded: bytes, crl: x509.CertificateRevocationList, issuer: IssuerInfo) -> bool:
@@ -118,10 +118,10 @@ def serials(crl: x509.CertificateRevocationList) -> Iterator[int]:
     return (entry.serial_number for entry in crl)
 
 
-def compared(new: Iterable[int], old: Iterable[int]) -> tuple[SerialSet, list[int]]:
+def compare_serials(new: Iterable[int], old: Iterable[int]) -> tuple[SerialSet, list[int]]:
     """Return the set of the `new` serial numbers, and the `old` ones that are missing in it. Both must ascend.
 
-    Raises OutOfOrder for the new, OtherOrder for the old ones.
+    Raises OutOfOrder for the new, ReferenceOutOfOrder for the old ones.
     """
     hashed, count, total, last, missing = sha256(), 0, 0, 0, list[int]()
     previous = _ascending(old)
@@ -147,7 +147,7 @@ def _ascending(serials: Iterable[int]) -> Iterator[int]:
     last = 0
     for serial in serials:
         if serial <= last:
-            raise OtherOrder
+            raise ReferenceOutOfOrder
         last = serial
         yield serial
 

@@ -13,7 +13,7 @@ from . import csr_faults as fault
 from . import der
 from .csr_faults import CsrFault, CsrRefused, Stop
 from .csr_forms import ends_early, unwrapped
-from .key_checks import BATTERY, KeyCheck
+from .key_checks import KEY_CHECKS, KeyCheck
 from .keys import PublicKey, family_of_key
 from .spki import KeyFamily, spki_of, spki_sha256
 
@@ -38,7 +38,7 @@ class Csr:
     spki_sha256: str
 
 
-def read_csr(source: str | bytes, check: KeyCheck = BATTERY) -> Csr:
+def read_csr(source: str | bytes, check: KeyCheck = KEY_CHECKS) -> Csr:
     """Return the accepted request; raises CsrRefused with all its faults."""
     judged = judge_csr(source, check)
     if isinstance(judged, Csr):
@@ -46,7 +46,7 @@ def read_csr(source: str | bytes, check: KeyCheck = BATTERY) -> Csr:
     raise CsrRefused(judged)
 
 
-def judge_csr(source: str | bytes, check: KeyCheck = BATTERY) -> Csr | tuple[CsrFault, ...]:
+def judge_csr(source: str | bytes, check: KeyCheck = KEY_CHECKS) -> Csr | tuple[CsrFault, ...]:
     """Return the accepted request, or all faults that can be found at once (A4, A10).
 
     `source` is PEM with any text around it, base64 of DER or PEM, or DER; text in UTF-8, UTF-16 or an 8-bit encoding.

@@ -31,7 +31,7 @@ CHECKS: Mapping[str, CsrFault] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class KeyBattery:
+class KeyChecks:
     """Every check of a key's quality, with the loaded lists of compromised keys. Safe for concurrent use by threads."""
 
     lists: KeyLists = NO_LISTS
@@ -41,7 +41,7 @@ class KeyBattery:
         return (*weaknesses(key), *self.lists.faults(key))
 
 
-BATTERY = KeyBattery()
+KEY_CHECKS = KeyChecks()
 """All checks, without lists."""
 
 

@@ -16,7 +16,7 @@ DNS_NAME_LIMIT = 253
 DNS_LABEL_LIMIT = 63
 
 # Letters, marks and symbols by category that are invisible: fillers, a joiner, inherent vowels and the braille blank.
-UNSEEN = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+INVISIBLE = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
 
 _CHECK_WEIGHTS = (7, 9, 10, 5, 8, 4, 2)
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
@@ -127,7 +127,7 @@ def check_subject_text(text: str, field: str, longest: int = SUBJECT_LIMIT) -> s
         raise NameRefused(
             "text-too-long", field, f"The text has {len(text)} characters; a certificate holds {longest}."
         )
-    if text != text.strip() or not text.isprintable() or not set(UNSEEN).isdisjoint(text):
+    if text != text.strip() or not text.isprintable() or not set(INVISIBLE).isdisjoint(text):
         raise NameRefused(
             "text-characters", field, "Remove blanks at the ends, line breaks and invisible characters from the text."
         )

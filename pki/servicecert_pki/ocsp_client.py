@@ -26,7 +26,7 @@ class OcspUnsound(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class OcspQuery:
     """A query about one certificate, with a nonce of 32 octets so that no old response is accepted (RFC 9654)."""
 
     issuer: IssuerInfo

@@ -16,7 +16,7 @@ from .spki import spki_of
 
 
 @dataclass(frozen=True)
-class Deed:
+class Action:
     """One action of a ceremony: what was done, to which CA, and named details."""
 
     what: str
@@ -24,7 +24,7 @@ class Deed:
     facts: tuple[tuple[str, str], ...]
 
     @classmethod
-    def certified(cls, what: str, id: str, certificate: x509.Certificate, *more: tuple[str, str]) -> "Deed":
+    def certified(cls, what: str, id: str, certificate: x509.Certificate, *more: tuple[str, str]) -> "Action":
         """Return the record of a certificate, with `more` details."""
         der = certificate.public_bytes(Encoding.DER)
         not_before, not_after = certificate.not_valid_before_utc, certificate.not_valid_after_utc
@@ -44,7 +44,7 @@ class Deed:
         )
 
     @classmethod
-    def requested(cls, id: str, place: str, request: x509.CertificateSigningRequest) -> "Deed":
+    def requested(cls, id: str, place: str, request: x509.CertificateSigningRequest) -> "Action":
         """Return the record of a new key and its request."""
         return cls(
             "request",
@@ -59,7 +59,7 @@ class Deed:
         )
 
     @classmethod
-    def listed(cls, id: str, number: int, crl: x509.CertificateRevocationList) -> "Deed":
+    def listed(cls, id: str, number: int, crl: x509.CertificateRevocationList) -> "Action":
         """Return the record of a root's CRL and the certificates that it revokes."""
         return cls(
             "root CRL",
@@ -74,7 +74,7 @@ class Deed:
         )
 
 
-def protocol(step: str, operator: str, host: str, when: datetime, deeds: Sequence[Deed]) -> str:
+def protocol(step: str, operator: str, host: str, when: datetime, actions: Sequence[Action]) -> str:
     """Return the protocol of one step, with a line for signatures at its end."""
     lines = [
         f"Protocol of: {step}",
@@ -82,8 +82,8 @@ def protocol(step: str, operator: str, host: str, when: datetime, deeds: Sequenc
         f"Host:        {host}",
         f"Operator:    {operator}",
     ]
-    for deed in deeds:
-        lines += ["", f"{deed.what}: {deed.id}", *(f"  {name + ':':<21}{value}" for name, value in deed.facts)]
+    for action in actions:
+        lines += ["", f"{action.what}: {action.id}", *(f"  {name + ':':<21}{value}" for name, value in action.facts)]
     return "\n".join([*lines, "", "Signed: ______________________   Witness: ______________________", ""])
 
 

@@ -13,7 +13,7 @@ from .spki import spki_of, spki_sha256
 
 
 @dataclass(frozen=True, slots=True)
-class Stocked:
+class StoredCertificate:
     """A certificate as stored: the bytes to be signed, the certificate, and the values recorded with it."""
 
     key: str
@@ -26,7 +26,7 @@ class Stocked:
     certificate: bytes
 
 
-def recheck(stocked: Stocked, issuer: IssuerInfo | None) -> tuple[str, ...]:
+def recheck(stocked: StoredCertificate, issuer: IssuerInfo | None) -> tuple[str, ...]:
     """Return the codes of all findings: those of this module, and pkilint's of warning level or worse.
 
     `issuer` is the recorded CA, None if it is no longer installed. The codes quote nothing of the certificate.
@@ -64,5 +64,5 @@ def _certified(read: x509.Certificate) -> tuple[int, datetime, datetime, str]:
     return read.serial_number, read.not_valid_before_utc, read.not_valid_after_utc, key
 
 
-def _recorded(stocked: Stocked) -> tuple[int, datetime, datetime, str]:
+def _recorded(stocked: StoredCertificate) -> tuple[int, datetime, datetime, str]:
     return stocked.serial, stocked.not_before, stocked.not_after, stocked.key_sha256

@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from .authority import AuthorityExists, AuthorityMissing, AuthorityRefused
 from .ca_certificate import sign_root_crl
 from .ceremony_files import alone_in, kind_of_file, open_root, read_certificate, second
-from .crl_reading import Unreadable, load, said
+from .crl_reading import Unreadable, crl_fields, load
 from .manifest import KINDS, root_id, write_whole
 from .profile import Environment
-from .protocol import Deed
+from .protocol import Action
 
 DAYS = 365
 """Default number of days from a root's CRL to its next update."""
@@ -44,7 +44,7 @@ def make_root_crls(
     now: datetime,
     days: int = DAYS,
     revoked: Sequence[tuple[str, str]] = (),
-) -> list[Deed]:
+) -> list[Action]:
     """Make the next CRL of each root: the previous entries, and the issuing CAs `revoked` now with one of REASONS each.
 
     Nothing is written unless all of them can be made. Raises AuthorityRefused or a subclass.
@@ -58,7 +58,7 @@ def make_root_crls(
             crls[id] = _next(offline, id, passphrases[environment], second(now), days, entries)
         for id, crl in crls.items():
             write_whole(root_crl_file(offline, id), crl.public_bytes(Encoding.DER))
-    return [Deed.listed(id, said(crl).number, crl) for id, crl in crls.items()]
+    return [Action.listed(id, crl_fields(crl).number, crl) for id, crl in crls.items()]
 
 
 def copy_root_crls(offline: Path, directory: Path) -> None:
@@ -89,7 +89,7 @@ def _next(
     if (file := root_crl_file(offline, id)).exists():
         try:
             previous = load(file.read_bytes())
-            last = said(previous)
+            last = crl_fields(previous)
         except Unreadable:
             raise AuthorityRefused(f"{file} is not readable as a CRL: bring back the last one that was made.") from None
         if now < last.this_update:

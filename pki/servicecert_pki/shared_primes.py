@@ -33,41 +33,43 @@ def modulus_of(spki: bytes) -> int:
 
 
 def find_shared_primes(
-    moduli: Sequence[int], chunk: int = CHUNK, go_on: Callable[[], bool] = lambda: True
+    moduli: Sequence[int], chunk: int = CHUNK, keep_going: Callable[[], bool] = lambda: True
 ) -> list[tuple[int, ...]]:
     """Return groups of indexes into `moduli` whose moduli share a factor; groups and indexes are sorted.
 
-    Equal moduli are one key and no group. The GIL is released meanwhile. Raises `Stopped` once `go_on` returns False.
+    Equal moduli are one key and no group. The GIL is released. Raises `Stopped` once `keep_going` returns False.
     """
     distinct = sorted(set(moduli))
     with gmpy2.context(gmpy2.get_context(), allow_release_gil=True):
-        shared = _shared([gmpy2.mpz(modulus) for modulus in distinct], chunk, go_on)
+        shared = _shared([gmpy2.mpz(modulus) for modulus in distinct], chunk, keep_going)
     return _groups(moduli, {int(modulus): int(factor) for modulus, factor in shared})
 
 
-def _shared(moduli: Sequence[_Number], chunk: int, go_on: Callable[[], bool]) -> list[tuple[_Number, _Number]]:
+def _shared(moduli: Sequence[_Number], chunk: int, keep_going: Callable[[], bool]) -> list[tuple[_Number, _Number]]:
     """Return the moduli that share a factor with the product of all others, and that factor."""
     chunks = [moduli[start : start + chunk] for start in range(0, len(moduli), chunk)]
-    products = [_tree(each, go_on)[-1][0] for each in chunks]
-    whole = _tree(products, go_on)[-1][0] if products else gmpy2.mpz(1)
-    return [shared for each in chunks for shared in _shared_in(each, whole, go_on)]
+    products = [_tree(each, keep_going)[-1][0] for each in chunks]
+    whole = _tree(products, keep_going)[-1][0] if products else gmpy2.mpz(1)
+    return [shared for each in chunks for shared in _shared_in(each, whole, keep_going)]
 
 
-def _shared_in(moduli: Sequence[_Number], whole: _Number, go_on: Callable[[], bool]) -> list[tuple[_Number, _Number]]:
-    tree = _tree(moduli, go_on)
+def _shared_in(
+    moduli: Sequence[_Number], whole: _Number, keep_going: Callable[[], bool]
+) -> list[tuple[_Number, _Number]]:
+    tree = _tree(moduli, keep_going)
     rests = [whole]
     for level in reversed(tree):
-        _check(go_on)
+        _check(keep_going)
         rests = [rests[index // 2] % (number * number) for index, number in enumerate(level)]
     factors = [gmpy2.gcd(rest // modulus, modulus) for rest, modulus in zip(rests, moduli, strict=True)]
     return [(modulus, factor) for modulus, factor in zip(moduli, factors, strict=True) if factor != 1]
 
 
-def _tree(numbers: Sequence[_Number], go_on: Callable[[], bool]) -> list[list[_Number]]:
+def _tree(numbers: Sequence[_Number], keep_going: Callable[[], bool]) -> list[list[_Number]]:
     """Return the levels of a product tree: the numbers, the products of pairs, and so on up to the product of all."""
     levels = [list(numbers)]
     while len(levels[-1]) > 1:
-        _check(go_on)
+        _check(keep_going)
         below = levels[-1]
         pairs = zip(below[::2], below[1::2], strict=False)
         levels.append([one * other for one, other in pairs] + below[len(below) & ~1 :])
@@ -89,6 +91,6 @@ def _groups(moduli: Sequence[int], shared: dict[int, int]) -> list[tuple[int, ..
     return sorted(groups)
 
 
-def _check(go_on: Callable[[], bool]) -> None:
-    if not go_on():
+def _check(keep_going: Callable[[], bool]) -> None:
+    if not keep_going():
         raise Stopped

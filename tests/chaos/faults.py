@@ -96,7 +96,7 @@ class FaultInjector:
             child.stop()
 
     def _cut_connections(self) -> None:
-        with psycopg.connect(self._system.place.admin_url, autocommit=True) as connection:
+        with psycopg.connect(self._system.backends.admin_url, autocommit=True) as connection:
             connection.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity"
                 " where datname = current_database() and pid <> pg_backend_pid()"
@@ -114,7 +114,7 @@ class FaultInjector:
                     continue
                 expected = child.returncode == UNAVAILABLE and time.monotonic() < self._unavailable_until
                 if child.pid not in self._killed and not expected:
-                    self.unexpected_exits.append(f"{name} ended with status {child.returncode}: {child.said(1)}")
+                    self.unexpected_exits.append(f"{name} ended with status {child.returncode}: {child.tail(1)}")
                 await asyncio.to_thread(self._system.start, name)
 
 

@@ -80,7 +80,7 @@ class IdleCheck:
 
     async def _open(self) -> Open:
         cluster = self.system.cluster
-        connection = await asyncpg.connect(self.system.place.admin_url, timeout=5, command_timeout=10)
+        connection = await asyncpg.connect(self.system.backends.admin_url, timeout=5, command_timeout=10)
         try:
             open = {row[0]: row[1] for row in await connection.fetch(_OPEN)}
         finally:

@@ -70,7 +70,7 @@ _OPEN = " union all ".join(
 
 async def read_tables(system: System) -> Tables:
     """Return the contents, read as the administrator."""
-    connection = await asyncpg.connect(system.place.admin_url)
+    connection = await asyncpg.connect(system.backends.admin_url)
     try:
         return Tables(
             certificates={

@@ -18,7 +18,7 @@ class Worker:
     def end(self, status: int, words: str = "") -> None:
         self.alive, self.returncode, self.words = False, status, words
 
-    def said(self, lines: int) -> str:
+    def tail(self, lines: int) -> str:
         return self.words
 
 
@@ -85,12 +85,12 @@ def supervisor(clock):
 
 
 def test_who_lives_is_left_alone(supervisor):
-    assert supervisor.look() == []
+    assert supervisor.restart_dead() == []
 
 
 def test_what_has_died_starts_at_once_and_is_counted(supervisor):
     supervisor._system.children["intake"].end(137)
-    assert supervisor.look() == ["intake was ended by signal 9 and restarts at once."]
+    assert supervisor.restart_dead() == ["intake was ended by signal 9 and restarts at once."]
     assert supervisor._system.children["intake"].alive
     assert supervisor.restarts == {"intake": 1}
 
@@ -99,10 +99,10 @@ def test_what_dies_again_soon_waits_longer_each_time_and_is_told_once(supervisor
     lines = []
     for _ in range(3):
         supervisor._system.children["intake"].end(78, "intake: set X")
-        lines += supervisor.look()
-        assert supervisor.look() == []
+        lines += supervisor.restart_dead()
+        assert supervisor.restart_dead() == []
         clock[0] += 5
-        supervisor.look()
+        supervisor.restart_dead()
     assert lines == [
         "intake ended with status 78 (intake: set X) and restarts at once.",
         "intake ended with status 78 (intake: set X) and restarts in 2 s.",
@@ -114,5 +114,5 @@ def test_what_dies_again_soon_waits_longer_each_time_and_is_told_once(supervisor
 def test_what_worked_for_a_while_starts_at_once_again(supervisor, clock):
     for _ in range(3):
         supervisor._system.children["intake-2"].end(70, '{"event": "a line of its log"}')
-        assert supervisor.look() == ["intake-2 ended with status 70 and restarts at once."]
+        assert supervisor.restart_dead() == ["intake-2 ended with status 70 and restarts at once."]
         clock[0] += 60

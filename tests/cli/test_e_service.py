@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from servicecert_cli.e_service.application import read_application
 from servicecert_cli.e_service.publishing import publish
-from servicecert_cli.stand.witness import witnessing
+from servicecert_cli.stand.topic_reader import reading_topics
 from servicecert_schemas.application import ApplicationSubmitted, ApplicationSupplemented, CsrAttached
 from servicecert_schemas.case import CaseChanged
 from servicecert_schemas.event import Assurance, Role
@@ -45,7 +45,7 @@ def published(cluster, kind):
     """The one event of a kind that is on its topic."""
 
     async def look():
-        async with asyncio.timeout(60), witnessing(cluster) as witness:
+        async with asyncio.timeout(60), reading_topics(cluster) as witness:
             return await witness.until(lambda data: isinstance(data, kind))
 
     return do(look)

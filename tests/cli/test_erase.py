@@ -151,7 +151,7 @@ def test_E3_the_job_erases_at_three_in_the_night_in_helsinki(now, night):
 def test_E3_the_job_erases_at_once_and_goes_on(servicecert, database_with_cases, tmp_path):
     command = [sys.executable, "-m", "servicecert_cli", "erase", "--due", "--nightly"]
     job = Child(command, log=tmp_path / "job.log", environment=dict(os.environ))
-    job.await_ready(lambda: "2 cases are erased." in job.said(), 60)
+    job.await_ready(lambda: "2 cases are erased." in job.tail(), 60)
     assert (job.alive, job.stop(60)) == (True, 0)
     assert servicecert("erase", "--due", "--nightly", "--dry-run").exit_code == 2
 

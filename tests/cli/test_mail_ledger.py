@@ -8,7 +8,7 @@ import pytest
 from commandline import do, one_sentence
 from servicecert_notifier.domain import contents
 from servicecert_notifier.domain.ledger import Ledger
-from servicecert_notifier.domain.planning import Occasion, planned
+from servicecert_notifier.domain.planning import Mailing, planned
 from servicecert_notifier.domain.reminders import NOTHING_PREPARED
 from servicecert_notifier.domain.settling import settled, woken
 from servicecert_notifier.domain.task import MailOutcome, MailState
@@ -31,7 +31,7 @@ def ledger(admin_url, monkeypatch):
     (url,) = database.prepare(admin_url, {"notifier": database.new_password()}).values()
     database.migrate(url, "notifier", [MIGRATIONS])
     monkeypatch.setenv("DATABASE_URL", url)
-    occasion = Occasion(
+    occasion = Mailing(
         contents.of_issued(ISSUED), "0a", Language.SWEDISH, ISSUED.recipients[:2], NOW, NOW + timedelta(days=1)
     )
     found, intents = planned(Ledger(ISSUED.case_id), occasion)

@@ -23,8 +23,8 @@ from servicecert_revoker.domain.status import (
     Valid,
     Void,
 )
-from servicecert_revoker.ocsp.domain.standings import Known
 from servicecert_revoker.ocsp.domain.standings import Revoked as RevokedStatus
+from servicecert_revoker.ocsp.domain.standings import SerialStatus
 from servicecert_revoker.operator.standings import read_standings
 from servicecert_revoker.service import MIGRATIONS
 from servicecert_revoker.storage.store import RevocationStore
@@ -71,11 +71,11 @@ STATES = (
     Revoked(void(6), replace(ENTRY, request_id=UUID(int=6))),
 )
 EXPECTED = {
-    1: Known.VALID,
-    2: Known.VALID,
+    1: SerialStatus.VALID,
+    2: SerialStatus.VALID,
     3: RevokedStatus(Reason.KEY_COMPROMISE, AT, ENTRY.invalid_since),
     4: RevokedStatus(Reason.CESSATION_OF_OPERATION, AT, ENTRY.invalid_since),
-    5: Known.NEVER_ISSUED,
+    5: SerialStatus.NEVER_ISSUED,
     6: RevokedStatus(Reason.KEY_COMPROMISE, AT, ENTRY.invalid_since),
 }
 
@@ -113,7 +113,7 @@ def test_D8_I7_topic_that_was_lost_is_told_again_what_a_published_crl_says(servi
     whole = StandingChanged(issuer="test-ec", serial="01", standing=Standing.VALID, not_after=OVER)
     do(lambda: publish(empty_cluster, whole, whole.model_copy(update={"serial": "03"})))
     assert servicecert("standings").stdout == "4 of 5 standings are missing; add --yes to publish them.\n"
-    assert topic_statuses()[4] is Known.NEVER_ISSUED
+    assert topic_statuses()[4] is SerialStatus.NEVER_ISSUED
     assert servicecert("standings", "--yes").stdout.startswith("Published 4 of 5 standings again")
     assert topic_statuses() == EXPECTED
     again = json.loads(servicecert("standings", "--yes", "--json").stdout)

@@ -13,7 +13,7 @@ from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.faults import UserError
 from servicecert_cli.stand.samples import summed
 from servicecert_cli.stand.system import System, worker_names
-from servicecert_cli.stand.witness import witnessing
+from servicecert_cli.stand.topic_reader import reading_topics
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.values import CertificateType
 from servicecert_worker.kafka.cluster import Cluster
@@ -51,7 +51,7 @@ async def test_it_works_and_leaves_nothing_in_parts_that_others_use(system, part
         assert system.cluster.prefix
         assert len(databases(parts)) == len(before) + 5
         customer, case_id = Customer("account-1"), uuid4()
-        async with witnessing(system.cluster) as witness:
+        async with reading_topics(system.cluster) as witness:
             await publish(system.cluster, customer.opened("9900001-8", "Kuvitelman hyvinvointialue"))
             await publish(system.cluster, customer.submitted(case_id, example(CertificateType.SERVER), None))
             # If intake reads the application before the account, the case is first waiting for the account (A2).

@@ -79,10 +79,10 @@ def _view(decision: Any) -> object:
 
 def refusals() -> object:
     """Return the English answers of issuer and revoker, by code."""
-    from servicecert_issuer.domain import refusals
+    from servicecert_issuer.domain import unissuable
     from servicecert_revoker.domain.requests import TEXTS
 
-    return {code: texts.en for code, texts in (*refusals._TEXTS.items(), *TEXTS.items())}
+    return {code: texts.en for code, texts in (*unissuable._TEXTS.items(), *TEXTS.items())}
 
 
 def mails(state: str) -> object:

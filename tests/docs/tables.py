@@ -45,7 +45,7 @@ from servicecert_schemas.values import Texts
 from servicecert_worker.decider import Gauge as ServiceGauge
 from servicecert_worker.process.metrics import Metrics
 from servicecert_worker.process.settings import ProcessSettings, WorkerSettings
-from services.intake.steps import WAYS
+from services.intake.steps import TRANSITION_CAUSES
 
 DOCS = CHECKOUT / "docs"
 LANGUAGES = ("svenska", "suomi", "English")
@@ -129,7 +129,7 @@ def notifier_metrics() -> list[str]:
 def revoker_metrics() -> list[str]:
     """Return the additional metrics of the revoker's workers."""
     unread: Any = None
-    crls = crl_gauges.gauges((), crl_gauges.Tally(), unread)
+    crls = crl_gauges.gauges((), crl_gauges.CrlStats(), unread)
     return _gauges([*crls, *open_gauges(unread, unread)])
 
 
@@ -218,13 +218,16 @@ def next_steps() -> list[str]:
 def case() -> list[str]:
     """Return the state diagram of a case, with the events of each transition."""
     names = {state: state.replace("-", "_") for state in CaseState}
-    ends = [state for state in CaseState if not any(before is state for before, _ in WAYS)]
+    ends = [state for state in CaseState if not any(before is state for before, _ in TRANSITION_CAUSES)]
     return [
         "```mermaid",
         "stateDiagram-v2",
         *(f'    state "{state}" as {name}' for state, name in names.items() if state != name),
         f"    [*] --> {names[CaseState.SUBMITTED]}: application.submitted",
-        *(f"    {names[before]} --> {names[after]}: {', '.join(events)}" for (before, after), events in WAYS.items()),
+        *(
+            f"    {names[before]} --> {names[after]}: {', '.join(events)}"
+            for (before, after), events in TRANSITION_CAUSES.items()
+        ),
         *(f"    {names[state]} --> [*]" for state in ends),
         "```",
     ]

@@ -16,7 +16,7 @@ from servicecert_cli.e_service.application import Application, example
 from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.stand.system import System
-from servicecert_cli.stand.witness import Witness, witnessing
+from servicecert_cli.stand.topic_reader import TopicReader, reading_topics
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.event import CaseEvent, EventData
 from servicecert_schemas.mail import MailHandedOver
@@ -31,7 +31,7 @@ class CustomerClient:
     """A running system, a reader of all its topics, and customers with their requests."""
 
     system: System
-    witness: Witness
+    witness: TopicReader
     customers: Customers
 
     def request(self, type: CertificateType, number: int = 0) -> str:
@@ -61,12 +61,12 @@ class CustomerClient:
     async def latest(self, case_id: UUID, kind: type[C], count: int = 1) -> C:
         """Return the newest event of a kind about a case, once there are `count`."""
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await self.witness.until(lambda _: len(self.witness.of_case(case_id, kind)) >= count)
-        return self.witness.of_case(case_id, kind)[-1]
+            await self.witness.until(lambda _: len(self.witness.events_of_case(case_id, kind)) >= count)
+        return self.witness.events_of_case(case_id, kind)[-1]
 
     def mails(self, case_id: UUID) -> list[EmailMessage]:
         """Return the mails that were handed over for a case, as the mail server received them."""
-        ids = {str(each.mail_id) for each in self.witness.of_case(case_id, MailHandedOver)}
+        ids = {str(each.mail_id) for each in self.witness.events_of_case(case_id, MailHandedOver)}
         mails = (message_from_bytes(mail.content, policy=policy.default) for mail in self.system.mails.mails)
         return [mail for mail in mails if mail["Message-ID"].strip("<>").partition("@")[0] in ids]
 
@@ -79,7 +79,7 @@ def applicant(type: CertificateType) -> Customer:
 @asynccontextmanager
 async def connected_client(system: System, customers: Customers):
     """Connect a client to a running system."""
-    async with witnessing(system.cluster) as witness:
+    async with reading_topics(system.cluster) as witness:
         await publish(system.cluster, *account_openings())
         await witness.caught_up()
         yield CustomerClient(system, witness, customers)

@@ -54,7 +54,7 @@ async def _topics(system: System) -> dict[str, bytes]:
 
 
 async def _tables(system: System) -> dict[str, bytes]:
-    connection = await asyncpg.connect(system.place.admin_url)
+    connection = await asyncpg.connect(system.backends.admin_url)
     try:
         names = [row[0] for row in await connection.fetch(_TABLES)]
         return {f"table {name}": await _rows(connection, name) for name in names}

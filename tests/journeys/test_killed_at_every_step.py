@@ -73,7 +73,7 @@ class CrashSchedule:
         for service, remaining in self._remaining.items():
             child = self._system.children[service]
             if not child.alive:
-                assert child.returncode == KILLED, f"{service} ended by itself: {child.said(5)}"
+                assert child.returncode == KILLED, f"{service} ended by itself: {child.tail(5)}"
                 self.crashed[service].append(remaining.pop(0))
                 self._start(service)
 
@@ -142,7 +142,7 @@ async def _send(testbed: Testbed, cases: Iterator[Case], count: int) -> list[Cas
 
 
 async def _differences(system: System) -> list[Difference]:
-    connection = await asyncpg.connect(system.place.admin_url, server_settings={"search_path": "issuer"})
+    connection = await asyncpg.connect(system.backends.admin_url, server_settings={"search_path": "issuer"})
     try:
         return await differences(connection)
     finally:
@@ -151,7 +151,7 @@ async def _differences(system: System) -> list[Difference]:
 
 async def _due_now(system: System, service: str, kind: str) -> None:
     """Make future deadlines due now: the next CRLs, or reminders, of which none is owed yet."""
-    connection = await asyncpg.connect(system.place.admin_url)
+    connection = await asyncpg.connect(system.backends.admin_url)
     try:
         await connection.execute(f"update {service}.deadlines set at = now() where kind = $1", kind)
     finally:

@@ -58,7 +58,7 @@ def secrets(system: System) -> Iterator[tuple[str, bytes]]:
     """Yield all secrets: passphrases, passwords of the database, private keys in several forms."""
     passphrases = read_passphrases(system.passphrase_file)
     yield from ((f"the passphrase of {name}", secret) for name, secret in passphrases.items())
-    for service, url in {**system.urls, "the administrator": system.place.admin_url}.items():
+    for service, url in {**system.urls, "the administrator": system.backends.admin_url}.items():
         password = urlsplit(url).password
         assert password
         yield f"the database password of {service}", unquote(password).encode()
@@ -104,7 +104,7 @@ async def faulty(completed_run: CompletedRun, tmp_path_factory: pytest.TempPathF
     assert b"passphrase does not open" in log
     log = await _fail(system, "notifier-wrong", DATABASE_URL=system.urls["notifier"].replace("@", "not@"))
     assert b"refuses the password" in log
-    with psycopg.connect(system.place.admin_url, autocommit=True) as connection:
+    with psycopg.connect(system.backends.admin_url, autocommit=True) as connection:
         connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()")
     await asyncio.to_thread(system.children["issuer"].kill)
     system.start("issuer")
@@ -159,7 +159,7 @@ def _with_value(record: Record, value: bytes) -> Record:
 
 async def _returned(system: System, case_id: UUID) -> None:
     """Wait until intake has returned a case."""
-    connection = await asyncpg.connect(system.place.admin_url)
+    connection = await asyncpg.connect(system.backends.admin_url)
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             while await connection.fetchval(_STATE, str(case_id)) != "returned":  # noqa: ASYNC110  -- the database's

@@ -122,7 +122,7 @@ async def test_B6_the_chains_of_all_services_verify_and_tell_each_certificate_s_
     system = completed_run.testbed.system
     exported = await auditing.exported(system.cluster)
     verified = await auditing.verified(
-        system.place.admin_url,
+        system.backends.admin_url,
         SERVICES,
         read_public_keys(system.audit_folder),
         exported,
@@ -134,9 +134,9 @@ async def test_B6_the_chains_of_all_services_verify_and_tell_each_certificate_s_
     evidence = (await completed_run.testbed.evidence()).topics
     case, case_events = next((case, each) for case, each in evidence.cases.items() if each.issued)
     (certificate,) = case_events.issued.values()
-    rows = await auditing.life(system.place.admin_url, certificate.serial)
-    assert rows == await auditing.life(system.place.admin_url, str(case))
-    lines = [f"{row.service} {text}" for row in rows for text, _ in auditing.told(row)]
+    rows = await auditing.history(system.backends.admin_url, certificate.serial)
+    assert rows == await auditing.history(system.backends.admin_url, str(case))
+    lines = [f"{row.service} {text}" for row in rows for text, _ in auditing.described(row)]
     expected = ["intake publishes application.accepted", "issuer intends sign", "issuer result of sign"]
     expected += ["issuer publishes certificate.issued", "notifier intends mail", "notifier publishes mail.handed-over"]
     position = 0
@@ -147,7 +147,7 @@ async def test_B6_the_chains_of_all_services_verify_and_tell_each_certificate_s_
 
 
 async def test_B6_every_issued_certificate_has_a_row_and_every_row_a_certificate(completed_run: CompletedRun) -> None:
-    connection = await asyncpg.connect(completed_run.testbed.system.place.admin_url)
+    connection = await asyncpg.connect(completed_run.testbed.system.backends.admin_url)
     try:
         rows = await connection.fetch("select entry from issuer.audit where key <> ''")
         issued = await connection.fetch("select issuer, serial from issuer.certificates where certificate is not null")

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from servicecert_intake.domain.deadlines import due_day
 from servicecert_intake.domain.rules.validity import validity_days
-from servicecert_issuer.domain.examine import starting
+from servicecert_issuer.domain.examine import start_of_validity
 from servicecert_pki.profile import Profile
 from servicecert_pki.profiles import load_profiles
 from servicecert_pki.validity import HELSINKI, validity
@@ -40,6 +40,6 @@ def test_A14_B1_what_is_accepted_is_granted(profile: Profile, day: date, ahead: 
     first, end = (
         datetime.combine(each, time(), HELSINKI).astimezone(UTC) for each in (day, due_day(day) + timedelta(days=1))
     )
-    begins = starting(SimpleNamespace(start_date=start), first + (end - first) * later, profile.backdating)
+    begins = start_of_validity(SimpleNamespace(start_date=start), first + (end - first) * later, profile.backdating)
     assert validity(profile, begins, most).not_after <= validity(profile, begins).not_after
     assert most >= 730

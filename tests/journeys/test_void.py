@@ -18,7 +18,7 @@ from servicecert_cli.stand.system import System
 from servicecert_deploy import Parts
 from servicecert_issuer.operator import requests as wishes
 from servicecert_pki.authority import Authority
-from servicecert_pki.ocsp_client import Question
+from servicecert_pki.ocsp_client import OcspQuery
 from servicecert_pki.partitions import FULL, crl_name
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
@@ -40,7 +40,7 @@ async def test_B2_I7_what_was_signed_and_then_given_up_is_revoked_for_relying_pa
         connected_client(system, known_customers) as client,
     ):
         case_id = await _signed_by_a_dying_issuer(client)
-        issuer, tbs = await _void(system.place.admin_url, case_id)
+        issuer, tbs = await _void(system.backends.admin_url, case_id)
         signature = f"{_ca_key(system, issuer)} {sha256(tbs).hexdigest()}"
         assert log.read_text().count(signature) == 1
         system.start("issuer")
@@ -54,8 +54,8 @@ async def test_B2_I7_what_was_signed_and_then_given_up_is_revoked_for_relying_pa
         await client.view(case_id, CaseState.REFUSED)
         assert log.read_text().count(signature) == 1, "a voided certificate is not signed again"
         for kind in (CertificateIssued, RevocationRegistered, CertificateRevoked):
-            assert not client.witness.of_case(case_id, kind)
-        assert {it.kind for it in client.witness.of_case(case_id, MailHandedOver)} <= {"application-refused"}
+            assert not client.witness.events_of_case(case_id, kind)
+        assert {it.kind for it in client.witness.events_of_case(case_id, MailHandedOver)} <= {"application-refused"}
 
 
 async def _signed_by_a_dying_issuer(client: CustomerClient) -> UUID:
@@ -66,7 +66,7 @@ async def _signed_by_a_dying_issuer(client: CustomerClient) -> UUID:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while child.alive:  # noqa: ASYNC110  -- a process ends
             await asyncio.sleep(0.05)
-    assert child.returncode == KILLED, child.said(5)
+    assert child.returncode == KILLED, child.tail(5)
     return case_id
 
 
@@ -90,7 +90,7 @@ def _ca_key(system: System, issuer: str) -> str:
 
 
 async def _until_ocsp_says_revoked(system: System, voided: CertificateVoided) -> None:
-    question = Question(Authority.load(system.ca_folder).issuer(voided.issuer), int(voided.serial, 16), NONCE)
+    question = OcspQuery(Authority.load(system.ca_folder).issuer(voided.issuer), int(voided.serial, 16), NONCE)
     headers = {"Content-Type": "application/ocsp-request"}
     async with aiohttp.ClientSession(headers=headers) as session, asyncio.timeout(PATIENCE_SECONDS):
         while True:

@@ -30,7 +30,7 @@ from servicecert_cli.stand.system import OCSP, System
 from servicecert_deploy import Parts
 from servicecert_pki.authority import Authority
 from servicecert_pki.issuer import IssuerInfo
-from servicecert_pki.ocsp_client import Question
+from servicecert_pki.ocsp_client import OcspQuery
 from servicecert_pki.partitions import FULL, crl_name
 from servicecert_schemas.application import Orderer
 from servicecert_schemas.case import CaseState
@@ -159,7 +159,7 @@ async def test_A10_a_returned_case_is_supplemented_and_delivered(client: Custome
     await client.send(applicant(type).supplemented(case_id, example(type), None))
     view = await client.view(case_id, CaseState.DELIVERED)
     assert [entry.state for entry in view.history] == ["submitted", "returned", "accepted", "issued", "delivered"]
-    kinds = sorted(each.kind for each in client.witness.of_case(case_id, MailHandedOver))
+    kinds = sorted(each.kind for each in client.witness.events_of_case(case_id, MailHandedOver))
     assert kinds == ["application-returned"] * 2 + ["certificate-issued"] * 2
 
 
@@ -180,7 +180,7 @@ async def test_A2_who_was_not_strongly_authenticated_is_refused(client: Customer
     view = await client.view(case_id, CaseState.REFUSED)
     assert view.answer is not None
     assert view.answer.code == "not-strongly-authenticated"
-    assert not client.witness.of_case(case_id, ApplicationAccepted)
+    assert not client.witness.events_of_case(case_id, ApplicationAccepted)
 
 
 async def test_I7_D1_D5_a_revoked_certificate_is_on_the_crl_before_anybody_is_told(
@@ -223,8 +223,10 @@ async def test_I7_D5_nobody_is_told_of_a_revocation_while_the_responder_is_away(
     _, serials = read_crl((system.crl_folder / crl_name(issued.issuer, issued.partition)).read_bytes())
     assert int(issued.serial, 16) in serials
     await client.witness.caught_up()
-    assert not client.witness.of_case(case_id, CertificateRevoked)
-    assert {each.kind for each in client.witness.of_case(case_id, MailHandedOver)} == {MailKind.CERTIFICATE_ISSUED}
+    assert not client.witness.events_of_case(case_id, CertificateRevoked)
+    assert {each.kind for each in client.witness.events_of_case(case_id, MailHandedOver)} == {
+        MailKind.CERTIFICATE_ISSUED
+    }
     system.start(OCSP)
     await system.ready(OCSP)
     view = await client.view(case_id, CaseState.REVOKED, lambda view: len(view.deliveries) == 4)
@@ -233,7 +235,7 @@ async def test_I7_D5_nobody_is_told_of_a_revocation_while_the_responder_is_away(
 
 async def ocsp_status(ocsp_url: str, issuer: IssuerInfo, serial: int) -> OCSPCertStatus:
     """Return the responder's status of a serial number, from a valid response to a new query. Raises OcspUnsound."""
-    question = Question(issuer, serial, uuid4().bytes * 2)
+    question = OcspQuery(issuer, serial, uuid4().bytes * 2)
     async with (
         aiohttp.ClientSession(headers={"Content-Type": "application/ocsp-request"}) as session,
         session.post(ocsp_url, data=question.request()) as response,
@@ -290,11 +292,11 @@ async def test_D1_D3_another_account_learns_nothing_and_a_second_request_changes
     )
     view = await client.view(case_id, CaseState.DELIVERED, lambda view: view.answer is not None)
     assert view.answer.event_id == mistyped.request_id
-    assert not client.witness.of_case(case_id, CertificateRevoked)
+    assert not client.witness.events_of_case(case_id, CertificateRevoked)
     for _ in range(2):
         await client.send(applicant(TEST_SERVER).revocation(case_id, str(int(issued.serial, 16)), reason))
     await client.view(case_id, CaseState.REVOKED, lambda view: len(view.deliveries) == 4)
-    assert len(client.witness.of_case(case_id, CertificateRevoked)) == 1
+    assert len(client.witness.events_of_case(case_id, CertificateRevoked)) == 1
 
 
 async def test_I2_I3_an_application_that_is_sent_again_is_answered_and_issued_once(client: CustomerClient) -> None:
@@ -303,8 +305,8 @@ async def test_I2_I3_an_application_that_is_sent_again_is_answered_and_issued_on
     await client.send(applicant(SERVER).submitted(case_id, example(SERVER), client.request(SERVER, 2)))
     view = await client.view(case_id, CaseState.DELIVERED, lambda view: view.answer is not None)
     assert view.answer.code == "already-submitted"
-    assert len(client.witness.of_case(case_id, ApplicationAccepted)) == 1
-    assert len(client.witness.of_case(case_id, CertificateIssued)) == 1
+    assert len(client.witness.events_of_case(case_id, ApplicationAccepted)) == 1
+    assert len(client.witness.events_of_case(case_id, CertificateIssued)) == 1
 
 
 async def test_E3_once_a_case_is_erased_nobody_is_found_in_any_table_topic_or_log(
@@ -326,7 +328,7 @@ async def test_E3_once_a_case_is_erased_nobody_is_found_in_any_table_topic_or_lo
         *(f"table {name}" for name in ("intake.cases", "issuer.certificates", "revoker.statuses")),
     }
 
-    later, url = issued.not_after.replace(year=issued.not_after.year + 5) + timedelta(days=1), system.place.admin_url
+    later, url = issued.not_after.replace(year=issued.not_after.year + 5) + timedelta(days=1), system.backends.admin_url
     assert str(case_id) not in await erasing.due(url, later - timedelta(days=2))
     assert str(case_id) in await erasing.due(url, later)
     async with asyncio.timeout(PATIENCE_SECONDS):
@@ -349,7 +351,7 @@ async def test_E3_once_a_case_is_erased_nobody_is_found_in_any_table_topic_or_lo
     )
     assert {name: each.findings for name, each in audited.items()} == {name: [] for name in SERVICES}
     assert ("intake", "erase") in [
-        (row.service, row.entry["happened"].get("command")) for row in await auditing.life(url, str(case_id))
+        (row.service, row.entry["happened"].get("command")) for row in await auditing.history(url, str(case_id))
     ]
 
 

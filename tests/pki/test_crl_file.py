@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from servicecert_pki.authority import Authority
 from servicecert_pki.crl import CrlFile, CrlHead, CrlUnsound, Reason, RevokedCertificate, check_entry, entry_der
 from servicecert_pki.crl_reading import (
-    OtherOrder,
     OutOfOrder,
+    ReferenceOutOfOrder,
     SerialSet,
     Unreadable,
-    compared,
+    compare_serials,
+    crl_fields,
     entries,
     is_signed,
     load,
     number_of,
-    said,
     serials,
 )
 from servicecert_pki.keys import PublicKey, SigningKey
@@ -82,7 +82,7 @@ def test_D7_a_file_is_the_list_made_in_memory(
     assert read.is_signature_valid(meant.issuer.public_key)
     assert list(serials(read)) == list(range(1, count + 1))
     assert bytes(entries(crl)) == b"".join(listed(*range(1, count + 1)))
-    fields = said(read)
+    fields = crl_fields(read)
     assert (fields.number, fields.this_update, fields.next_update) == (7, NOW, NOW + timedelta(days=3))
     assert (fields.scope is None, fields.scope_critical) == (url is None, url is not None)
 
@@ -134,19 +134,19 @@ def test_what_is_no_list_is_unreadable(wrong: bytes) -> None:
 @given(st.sets(st.integers(1, 1 << 159)), st.sets(st.integers(1, 1 << 159)), st.sets(st.integers(1, 1 << 159)))
 def test_I7_what_vanished_is_found(kept: set[int], gone: set[int], come: set[int]) -> None:
     new, old = kept | come, kept | gone
-    serials, missing = compared(sorted(new), sorted(old))
+    serials, missing = compare_serials(sorted(new), sorted(old))
     assert missing == sorted(old - new)
     assert (serials.count, serials.total) == (len(new), sum(new))
-    assert serials == compared(sorted(new), ())[0]
+    assert serials == compare_serials(sorted(new), ())[0]
     assert isinstance(serials, SerialSet)
 
 
 def test_disorder_is_seen_on_both_sides() -> None:
     for wrong in ([2, 1], [1, 1]):
         with pytest.raises(OutOfOrder):
-            compared(wrong, ())
-        with pytest.raises(OtherOrder):
-            compared([5], wrong)
+            compare_serials(wrong, ())
+        with pytest.raises(ReferenceOutOfOrder):
+            compare_serials([5], wrong)
 
 
 def test_D7_an_entry_is_read_back_before_it_is_stored() -> None:

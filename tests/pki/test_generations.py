@@ -70,7 +70,7 @@ def test_B5_before_the_first_generation_s_date_nobody_issues(two: TwoGenerations
 
 
 def test_B5_a_generation_whose_date_lies_ahead_is_known_before_it_issues(two: TwoGenerations) -> None:
-    ahead = two.authority.takes_over_after
+    ahead = two.authority.activated_after
     assert [issuer.id for issuer in ahead(SWITCH - timedelta(seconds=1))] == ["production-ec-2"]
     assert ahead(SWITCH) == ()
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from servicecert_pki.csr import judge_csr
-from servicecert_pki.key_checks import CHECKS, KeyBattery, no_check, weaknesses
+from servicecert_pki.key_checks import CHECKS, KeyChecks, no_check, weaknesses
 
 from pki import weak_keys
 
@@ -19,10 +19,10 @@ WEAK: dict[str, Callable[[], int]] = {
 }
 
 
-BATTERY = KeyBattery()
+KEY_CHECKS = KeyChecks()
 
 
-def codes(modulus: int, check=BATTERY) -> tuple[str, ...]:
+def codes(modulus: int, check=KEY_CHECKS) -> tuple[str, ...]:
     return tuple(fault.code for fault in judge_csr(weak_keys.request(modulus), check))
 
 
@@ -69,7 +69,7 @@ def test_a_key_of_absurd_size_is_refused_unlooked_at():
 
 
 def test_elliptic_keys_have_no_such_weakness():
-    assert KeyBattery()(ec.generate_private_key(ec.SECP384R1()).public_key()) == ()
+    assert KeyChecks()(ec.generate_private_key(ec.SECP384R1()).public_key()) == ()
 
 
 def test_without_the_battery_nothing_is_looked_for():

@@ -5,7 +5,7 @@ from hashlib import sha256
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from servicecert_pki.key_checks import KeyBattery
+from servicecert_pki.key_checks import KeyChecks
 from servicecert_pki.key_lists import KeyListDamaged, key_digest, load_key_lists
 
 from pki import weak_keys
@@ -27,7 +27,7 @@ def folder(tmp_path):
 
 
 def codes(folder, key) -> tuple[str, ...]:
-    return tuple(fault.code for fault in KeyBattery(load_key_lists(folder))(key))
+    return tuple(fault.code for fault in KeyChecks(load_key_lists(folder))(key))
 
 
 @pytest.mark.parametrize("key", [RSA_KEY, EC_KEY])

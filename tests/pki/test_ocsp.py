@@ -30,7 +30,7 @@ from servicecert_pki.extensions import extension
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.lint import throw_away_keys
-from servicecert_pki.ocsp_client import OcspUnsound, Question
+from servicecert_pki.ocsp_client import OcspQuery, OcspUnsound
 from servicecert_pki.ocsp_request import (
     LARGEST_REQUEST,
     LONGEST_NONCE,
@@ -294,7 +294,7 @@ def test_D8_nothing_is_certified_beyond_the_ca_s_own_validity(issuer: IssuerInfo
 
 
 def answered(
-    question: Question, signer: Signer, status: bytes = GOOD, this: datetime = NOW, until: datetime = LATER
+    question: OcspQuery, signer: Signer, status: bytes = GOOD, this: datetime = NOW, until: datetime = LATER
 ) -> bytes:
     read = read_request(question.request())
     return signer.response([single_response(read.certificates[0].encoded, status, this, until)], NOW, read.nonce)
@@ -303,7 +303,7 @@ def answered(
 def test_I7_who_asks_believes_a_delegated_responder_only(
     issuer: IssuerInfo, signer: Signer, authority: Authority, ca_keys: Mapping[str, SigningKey]
 ) -> None:
-    question = Question(issuer, SERIAL, NONCE)
+    question = OcspQuery(issuer, SERIAL, NONCE)
     assert question.is_revoked(answered(question, signer, STATUSES["revoked"]), NOW)
     assert not question.is_revoked(answered(question, signer), NOW)
     assert not question.is_revoked(answered(question, signer, UNKNOWN), NOW)
@@ -316,9 +316,9 @@ def test_I7_who_asks_believes_a_delegated_responder_only(
         (answered(question, stranger), "no valid certificate of"),
         (answered(question, subscriber), "verifies its signature"),
         (answered(question, another_key), "verifies its signature"),
-        (answered(Question(issuer, SERIAL + 1, NONCE), signer), "another certificate"),
-        (answered(Question(other, SERIAL, NONCE), signer), "another certificate"),
-        (answered(Question(issuer, SERIAL, bytes(32)), signer), "nonce"),
+        (answered(OcspQuery(issuer, SERIAL + 1, NONCE), signer), "another certificate"),
+        (answered(OcspQuery(other, SERIAL, NONCE), signer), "another certificate"),
+        (answered(OcspQuery(issuer, SERIAL, bytes(32)), signer), "nonce"),
         (answered(question, signer, this=LATER), "not of this time"),
         (answered(question, signer, until=NOW - timedelta(hours=1)), "not of this time"),
         (fault_response(Fault.TRY_LATER), "TRY_LATER"),

@@ -54,7 +54,7 @@ def test_no_keys_share_nothing():
 
 def test_a_search_can_be_stopped():
     with pytest.raises(Stopped):
-        find_shared_primes(moduli((0, 1), (2, 3)), go_on=lambda: False)
+        find_shared_primes(moduli((0, 1), (2, 3)), keep_going=lambda: False)
 
 
 def test_the_modulus_is_read_from_a_request_s_key():

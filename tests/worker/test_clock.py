@@ -69,4 +69,4 @@ async def test_E2_a_deadline_fires_once_for_workers_whose_clock_has_run_past_it(
             assert 'servicecert_clock_ahead_seconds{service="toy"} 1.6416e+07' in await answer.text()
     assert [worker.stop(60) for worker in workers] == [0, 0, 0]
     assert await stand.fetchval("select (body::jsonb ->> 'woken')::int from tally") == 2
-    assert "SERVICECERT_CLOCK_AHEAD" in workers[-1].said(50)
+    assert "SERVICECERT_CLOCK_AHEAD" in workers[-1].tail(50)

@@ -83,7 +83,7 @@ async def test_a_topic_that_is_created_again_stops_the_worker_with_a_sentence(st
     await topic_creation.create(stand.bootstrap, TOPICS, stand.prefix)
     await stand.wait_dead(worker, "the look at the topics' ids")
     assert worker.returncode == 65
-    (sentence,) = worker.said(1).splitlines()
+    (sentence,) = worker.tail(1).splitlines()
     assert f"topic {stand.prefix}applications was deleted and created again" in sentence
     assert "servicecert topics accept toy" in sentence
 
@@ -92,7 +92,7 @@ async def test_a_missing_topic_is_named_with_the_way_out(stand: Stand) -> None:
     worker = stand.work(SERVICECERT_TOPIC_PREFIX="nowhere-")
     await stand.wait_dead(worker, "the look for its topics")
     assert worker.returncode == 78
-    assert "run `servicecert topics create`" in worker.said(1)
+    assert "run `servicecert topics create`" in worker.tail(1)
 
 
 async def test_the_worker_says_whether_it_is_live_and_ready_and_what_it_counts(stand: Stand) -> None:
@@ -140,7 +140,7 @@ async def test_an_outage_is_logged_once_and_shows_in_readiness(stand: Stand, own
     await stand.send(numbered(uuid4(), "1"))
     await stand.wait_handled(2)
     assert worker.alive
-    outages = [line for line in worker.said(500).splitlines() if "unavailable" in line]
+    outages = [line for line in worker.tail(500).splitlines() if "unavailable" in line]
     assert 1 <= len(outages) <= 3
 
 
@@ -171,7 +171,7 @@ async def test_a_worker_that_hangs_ends_for_a_supervisor_to_start_a_better_one(s
     await stand.send(numbered(uuid4(), "hang-in-decide"))
     await stand.wait_dead(worker, "the watchdog")
     assert worker.returncode == 70
-    assert "the event loop is blocked" in worker.said(1)
+    assert "the event loop is blocked" in worker.tail(1)
 
 
 async def test_an_act_that_raises_is_tried_again_and_says_nothing_personal(stand: Stand) -> None:
@@ -179,5 +179,5 @@ async def test_an_act_that_raises_is_tried_again_and_says_nothing_personal(stand
     worker = stand.work()
     await stand.send(numbered(case, "act-raises", "2"))
     await assert_exact(stand, {case: ["act-raises", "2"]})
-    assert "RuntimeError at service.py" in worker.said(50)
-    assert "personal" not in worker.said(50)
+    assert "RuntimeError at service.py" in worker.tail(50)
+    assert "personal" not in worker.tail(50)

@@ -29,7 +29,11 @@ async def test_what_we_read_of_a_consumer_in_a_group_and_of_one_in_none(stand: S
     name = stand.prefix + topics.APPLICATIONS.name
     for group in (None, stand.prefix + "internals"):
         consumer = AIOKafkaConsumer(
-            name, bootstrap_servers=stand.bootstrap, group_id=group, auto_offset_reset="earliest"
+            name,
+            bootstrap_servers=stand.bootstrap,
+            group_id=group,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
         )
         assert position_of(consumer, TopicPartition(name, 0)) is None
         await consumer.start()

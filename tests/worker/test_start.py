@@ -42,9 +42,9 @@ async def test_a_worker_that_waits_for_the_broker_ends_in_order_on_a_signal(stan
     worker = stand.work(command, KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{free_port()}")
 
     async def waits() -> bool:
-        return "Waiting: Kafka does not answer" in worker.said(20)
+        return "Waiting: Kafka does not answer" in worker.tail(20)
 
-    await eventually(waits, lambda: worker.said(20))
+    await eventually(waits, lambda: worker.tail(20))
     assert worker.stop(60, number) == 0
 
 
@@ -63,7 +63,7 @@ async def test_a_worker_that_faststream_runs_does_the_same_and_ends_in_order(sta
     await stand.send(numbered(case, "1", "2"))
     await assert_exact(stand, {case: ["1", "2"]})
     assert worker.stop(60, number) == 0
-    assert "Stopped" in worker.said(20)
+    assert "Stopped" in worker.tail(20)
 
 
 async def test_a_worker_whose_broker_is_gone_ends_in_order_on_a_signal(stand: Stand, parts: Parts) -> None:

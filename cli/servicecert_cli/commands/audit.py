@@ -121,7 +121,7 @@ def show(what: str, as_json: bool) -> None:
       servicecert audit show 7b1f0c9e-…
       servicecert audit show 3A:F0:… --json
     """
-    rows = interruption.run(auditing.life(database_url(), what))
+    rows = interruption.run(auditing.history(database_url(), what))
     if as_json:
         print_json([asdict(row) for row in rows])
         return
@@ -129,7 +129,7 @@ def show(what: str, as_json: bool) -> None:
         raise UserError(f"Nothing is recorded about {what}: give a case id, or the serial number of a certificate.")
     out = console()
     for row in rows:
-        (happened, facts), *effects = auditing.told(row)
+        (happened, facts), *effects = auditing.described(row)
         out.print(
             f"{row.at:%Y-%m-%d %H:%M:%S.%f}"[:-3] + f"  {row.service:<9} {happened}", markup=False, soft_wrap=True
         )

@@ -9,7 +9,7 @@ from servicecert_pki.ceremony import make_roots, next_ids, request_cas, sign_req
 from servicecert_pki.keyring import read_passphrases
 from servicecert_pki.manifest import kind_of
 from servicecert_pki.profiles import load_profiles
-from servicecert_pki.protocol import Deed
+from servicecert_pki.protocol import Action
 from servicecert_pki.root_crl import make_root_crls
 from servicecert_pki.validity import HELSINKI
 
@@ -79,8 +79,8 @@ def root_sign(
         return
     passphrases = read_passphrases(options.default_passphrase_file(offline, passphrase_file))
     url = _http(crl_base_url)
-    deeds = sign_requests(offline, requests, passphrases, load_profiles(), datetime.now(UTC), crl_base_url=url)
-    _report(offline, "root sign", operator, deeds)
+    actions = sign_requests(offline, requests, passphrases, load_profiles(), datetime.now(UTC), crl_base_url=url)
+    _report(offline, "root sign", operator, actions)
 
 
 @root.command("crl")
@@ -122,8 +122,8 @@ def root_crl(
         click.echo(f"Would make the next CRLs of the roots in {offline}, valid for {days} days, and revoke {which}.")
         return
     passphrases = read_passphrases(options.default_passphrase_file(offline, passphrase_file))
-    deeds = make_root_crls(offline, passphrases, datetime.now(UTC), days, revoked)
-    _report(offline, "root crl", operator, deeds)
+    actions = make_root_crls(offline, passphrases, datetime.now(UTC), days, revoked)
+    _report(offline, "root crl", operator, actions)
 
 
 @click.command()
@@ -228,7 +228,7 @@ def _names(files: tuple[Path, ...]) -> str:
     return ", ".join(file.stem for file in files)
 
 
-def _report(folder: Path, step: str, operator: str, deeds: list[Deed]) -> None:
-    text, file = record(folder, step, operator, deeds)
+def _report(folder: Path, step: str, operator: str, actions: list[Action]) -> None:
+    text, file = record(folder, step, operator, actions)
     click.echo(text)
     click.echo(f"This protocol is stored in {file}.")

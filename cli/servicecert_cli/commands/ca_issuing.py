@@ -9,7 +9,7 @@ from uuid import UUID
 
 import click
 from servicecert_issuer.operator import reconciliation, requests
-from servicecert_issuer.operator.reconciliation import Difference, Published, Serials
+from servicecert_issuer.operator.reconciliation import Difference, PublishedOutcomes, Serials
 from servicecert_issuer.operator.requests import StoppedCase
 from servicecert_pki.authority import Authority
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
@@ -91,7 +91,7 @@ def reconcile(published: bool, as_json: bool) -> None:
         print_json(
             {
                 "cas": [asdict(each) for each in serials],
-                "published": None if topics is None else topics.told,
+                "published": None if topics is None else topics.count,
                 "differences": [asdict(each) for each in differences],
             }
         )
@@ -100,7 +100,7 @@ def reconcile(published: bool, as_json: bool) -> None:
             sums = f"{each.allocated} allocated = {each.issued} issued + {each.void} void + {each.open} open"
             click.echo(f"{each.issuer}: {sums}")
         if topics is not None:
-            click.echo(f"{topics.told} results of cases are published.")
+            click.echo(f"{topics.count} results of cases are published.")
         for line in reconciliation.sentences(differences):
             click.echo(line)
         click.echo(f"{len(differences)} differences.")
@@ -164,16 +164,16 @@ def void(case_id: UUID, reason: str, yes: bool, as_json: bool) -> None:
     say(as_json, {"void": str(case_id)}, f"Gave up the intent of {case_id}, unless it is being signed at this moment.")
 
 
-async def _published(kafka_cluster: Cluster) -> Published:
+async def _published(kafka_cluster: Cluster) -> PublishedOutcomes:
     """Return what the topics hold about certificates and their standings. Raises OperatorError."""
-    published = Published()
+    published = PublishedOutcomes()
 
     def take(change: Change) -> None:
         match change.data:
             case CertificateIssued() | CertificateVoided():
-                published.take(change.data)
+                published.add_outcome(change.data)
             case StandingChanged():
-                published.hear(change.data)
+                published.add_standing(change.data)
 
     for topic in (CERTIFICATES, CERTIFICATE_STANDINGS):
         await kafka.read(kafka_cluster, topic, take)

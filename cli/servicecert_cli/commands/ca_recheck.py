@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from servicecert_issuer.effects.recheck import Bad, next_part
+from servicecert_issuer.effects.recheck import BadCertificate, next_part
 from servicecert_pki.authority import Authority
 
 from ..connections.addresses import database_url
@@ -45,9 +45,9 @@ def recheck(directory: Path, part: int, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-async def _check_all(authority: Authority, part: int, *, quiet: bool) -> tuple[int, int, list[Bad]]:
+async def _check_all(authority: Authority, part: int, *, quiet: bool) -> tuple[int, int, list[BadCertificate]]:
     """Return the counts of the whole run, and the bad certificates among those checked now."""
-    bad_certificates: list[Bad] = []
+    bad_certificates: list[BadCertificate] = []
     async with connected(database_url(), "issuer") as connection:
         while True:
             progress = await next_part(connection, authority, part)
@@ -58,5 +58,5 @@ async def _check_all(authority: Authority, part: int, *, quiet: bool) -> tuple[i
                 click.echo(f"{progress.good + progress.bad} checked, {progress.bad} of them bad …", err=True)
 
 
-def _facts(bad: Bad) -> dict[str, Any]:
+def _facts(bad: BadCertificate) -> dict[str, Any]:
     return {"issuer": bad.issuer, "serial": bad.serial, "case_id": bad.key, "codes": list(bad.codes)}

@@ -7,7 +7,7 @@ import click
 from servicecert_intake.domain.rules.deficiencies import CSR_FAULTS
 from servicecert_pki.csr import Csr, judge_csr
 from servicecert_pki.csr_faults import CsrFault
-from servicecert_pki.key_checks import KeyBattery
+from servicecert_pki.key_checks import KeyChecks
 from servicecert_pki.key_lists import NO_LISTS, KeyListDamaged, KeyLists, load_key_lists
 from servicecert_schemas.values import Language
 
@@ -49,7 +49,7 @@ def check(path: Path, lists_dir: Path | None, language: str, as_json: bool) -> N
       servicecert csr check server.csr --language fi --json
     """
     lists = _lists(lists_dir)
-    judged = judge_csr(_read(path), KeyBattery(lists))
+    judged = judge_csr(_read(path), KeyChecks(lists))
     if as_json:
         print_json(_facts(judged, lists, language))
     elif isinstance(judged, Csr):

@@ -6,7 +6,7 @@ import click
 
 from ..demo.narrator import narrating
 from ..demo.story import run_story
-from ..stand.folders import emptied
+from ..stand.folders import empty_folder
 from ..terminal import interruption
 from ..terminal.output import console
 from .options import FOLDER
@@ -35,5 +35,5 @@ def command(folder: Path, full: bool) -> None:
       servicecert demo
       NO_COLOR=1 servicecert demo --full | less
     """
-    with narrating(emptied(folder), console(), full=full) as narrator:
+    with narrating(empty_folder(folder), console(), full=full) as narrator:
         interruption.run(run_story(folder, narrator))

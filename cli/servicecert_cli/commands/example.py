@@ -9,7 +9,7 @@ from ..connections.addresses import cluster
 from ..demo.example import run_example
 from ..terminal import interruption
 from ..terminal.output import console
-from ..terminal.telling import Teller
+from ..terminal.printing import Printer
 from .options import FOLDER, one_of
 
 
@@ -43,4 +43,4 @@ def command(type_: str, folder: Path, timeout: float) -> None:
       . var/up/environment && servicecert example
       servicecert example --type test-server --folder /tmp/example
     """
-    interruption.run(run_example(cluster(), CertificateType(type_), folder, timeout, Teller(console())))
+    interruption.run(run_example(cluster(), CertificateType(type_), folder, timeout, Printer(console())))

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import click
 from email_validator import EmailNotValidError, validate_email
-from servicecert_notifier.domain.ledger import Notice, Wanted, resend_id
+from servicecert_notifier.domain.ledger import Notice, NoticeKind, resend_id
 from servicecert_notifier.domain.task import MailState
 from servicecert_notifier.operator import mail_rows
 from servicecert_notifier.operator.mail_requests import notify
@@ -140,7 +140,9 @@ def resend(mail_id: UUID, reason: str, address: str | None, as_json: bool) -> No
                 " Contact the customer another way."
             )
         now = datetime.now(UTC)
-        await notify(connection, Notice(identity, mail.case_id, mail_id, Wanted.RESEND, reason.strip(), now, address))
+        await notify(
+            connection, Notice(identity, mail.case_id, mail_id, NoticeKind.RESEND, reason.strip(), now, address)
+        )
         act = OperatorAction(str(mail.case_id), {"mail": mail_id, "as": resend_id(identity)})
         await Operation(connection, "mail resend", lambda: now).record([act])
         return mail

@@ -16,13 +16,13 @@ from rich.text import Text
 from ..demo.example import MAIL_FOLDER
 from ..operations.files import write_private
 from ..stand.board import Rates, board, rows
-from ..stand.folders import emptied
+from ..stand.folders import empty_folder
 from ..stand.progress import Steps
 from ..stand.supervision import Supervisor
 from ..stand.system import System
 from ..terminal import interruption
 from ..terminal.output import console
-from ..terminal.telling import Teller
+from ..terminal.printing import Printer
 from .options import FOLDER
 
 LOOK_SECONDS = 1.0
@@ -53,12 +53,12 @@ def command(workers: int, folder: Path) -> None:
       servicecert lag
     """
     if not os.environ.get("DATABASE_URL"):
-        emptied(folder)
+        empty_folder(folder)
     interruption.run(_run(folder, workers, console()), is_end=True)
 
 
 async def _run(folder: Path, workers: int, console: Console) -> None:
-    printer = Teller(console)
+    printer = Printer(console)
     printer.title("Service certificates on this machine")
     own_database = not os.environ.get("DATABASE_URL")
     stopping = printer.waiting("stopping everything")
@@ -77,7 +77,7 @@ async def _run(folder: Path, workers: int, console: Console) -> None:
         await _watch(system, console)
 
 
-def _announce(printer: Teller, system: System, environment: Path) -> None:
+def _announce(printer: Printer, system: System, environment: Path) -> None:
     """Print where everything is, and how to get a certificate."""
     printer.blank()
     for name, value in (
@@ -98,7 +98,7 @@ def write_environment(system: System) -> Path:
     """Write the file that a shell reads to use this system: addresses, the services' DATABASE_URLs, and PATH."""
     variables = {
         **system.cluster.environment,
-        "DATABASE_URL": system.place.admin_url,
+        "DATABASE_URL": system.backends.admin_url,
         "SERVICECERT_AUDIT_KEYS": str(system.audit_folder),
         MAIL_FOLDER: str(system.mail_folder.absolute()),
         **{f"{service.upper()}_DATABASE_URL": url for service, url in system.urls.items()},
@@ -117,7 +117,7 @@ async def _watch(system: System, console: Console) -> None:
     printed, last = [""], -LINE_SECONDS
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while True:
-            for line in await asyncio.to_thread(supervisor.look):
+            for line in await asyncio.to_thread(supervisor.restart_dead):
                 console.print(f"   {line}", style="yellow", markup=False, soft_wrap=True)
             found = [(row, rates.of(row, time.monotonic())) for row in await rows(system, supervisor.restarts)]
             if console.is_terminal:

@@ -12,7 +12,7 @@ from ..e_service.cases import changes
 from ..faults import UserError
 from ..terminal import interruption
 from ..terminal.output import as_json, console
-from ..terminal.telling import Teller
+from ..terminal.printing import Printer
 from .options import one_of
 
 
@@ -69,7 +69,7 @@ async def _follow(case_id: UUID, states: tuple[str, ...], seconds: float | None,
 
 def _print(case: CaseChanged, before: CaseChanged | None) -> None:
     """Print what is new in a case: states, what to correct, the certificate, the next step, an answer."""
-    teller = Teller(console())
+    teller = Printer(console())
     printed = 0 if before is None else len(before.history)
     moved = len(case.history) > printed
     teller.states(case, printed)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from servicecert_schemas.certificate import CertificateIssued
 
-from ..stand.witness import Witness
+from ..stand.topic_reader import TopicReader
 
 
 def keep_authority(authority: Path, folder: Path) -> None:
@@ -33,7 +33,7 @@ def keep_certificate(issued: CertificateIssued, folder: Path) -> str:
     return f"certificates/{name}"
 
 
-async def keep_events(witness: Witness, folder: Path) -> int:
+async def keep_events(witness: TopicReader, folder: Path) -> int:
     """Write every event in order of time, a line of JSON each; return how many there are."""
     await witness.caught_up()
     lines = [seen.line() for seen in witness.in_order()]

@@ -17,7 +17,7 @@ from servicecert_schemas.values import Language, Texts
 
 from ..e_service import page_words
 from ..e_service.page import Page
-from ..terminal.telling import fingerprint, relative_names
+from ..terminal.printing import fingerprint, relative_names
 from .openssl import Answer
 
 _AUTHORITIES = {

@@ -26,8 +26,8 @@ from ..e_service.cases import changes
 from ..e_service.customer import Customer
 from ..e_service.publishing import publish
 from ..faults import UserError
-from ..operations.files import can_be
-from ..terminal.telling import Teller
+from ..operations.files import file_errors
+from ..terminal.printing import Printer
 from . import openssl
 
 C = TypeVar("C", bound=CaseEvent)
@@ -38,13 +38,13 @@ MAIL_FOLDER = "SERVICECERT_EXAMPLE_MAILS"
 _ENDS = (CaseState.DELIVERED, CaseState.REFUSED, CaseState.RETURNED)
 
 
-async def run_example(place: Cluster, type: CertificateType, folder: Path, seconds: float, printer: Teller) -> None:
+async def run_example(place: Cluster, type: CertificateType, folder: Path, seconds: float, printer: Printer) -> None:
     """Make a key, apply, follow the case to its delivery, write the certificate. Raises UserError and OperatorError."""
     case_id, application = uuid4(), example(type)
     customer = Customer.of(application.applicant.business_id)
     # Keys of earlier runs stay.
     files = folder / str(case_id)[:8]
-    with can_be("written", files, "choose another --folder"):
+    with file_errors("written", files, "choose another --folder"):
         files.mkdir(parents=True)
     csr = read_csr(await openssl.make_request(openssl.RSA_3072, "example", files, type))
     opened = customer.opened(application.applicant.business_id, application.unit_long_name)
@@ -67,7 +67,7 @@ async def run_example(place: Cluster, type: CertificateType, folder: Path, secon
         printer.line("    ", Text(f"{label:<12}{value}"))
 
 
-async def _followed(place: Cluster, case_id: UUID, seconds: float, printer: Teller) -> CaseChanged:
+async def _followed(place: Cluster, case_id: UUID, seconds: float, printer: Printer) -> CaseChanged:
     """Print the states of a case as they come; return it at its end. Raises UserError after so many seconds."""
     shown, state = 0, "not received by intake"
     try:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from rich.console import Console
 from rich.text import Text
 
-from ..terminal.telling import WIDTH, Teller
+from ..terminal.printing import WIDTH, Printer
 from .elements import (
     CaseList,
     Chapter,
@@ -37,7 +37,7 @@ class Screen:
     """Prints the story."""
 
     def __init__(self, console: Console, *, full: bool) -> None:
-        self._printer = Teller(console)
+        self._printer = Printer(console)
         self._console = console
         self._full = full
         self._last: type[Element] = Title

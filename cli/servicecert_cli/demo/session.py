@@ -13,7 +13,7 @@ from servicecert_schemas.revocation import CrlPublished
 
 from ..faults import UserError
 from ..stand.system import System
-from ..stand.witness import Witness
+from ..stand.topic_reader import TopicReader
 from .elements import Mail, Progress
 from .narrator import Narrator
 
@@ -26,7 +26,7 @@ class Session:
     """A running system, a witness of all its events, the narrator, and how many states of each case it has narrated."""
 
     system: System
-    witness: Witness
+    witness: TopicReader
     narrator: Narrator
     shown: dict[UUID, int] = field(default_factory=dict)
 
@@ -67,7 +67,7 @@ class Session:
         """Narrate the mail of one kind for a case, once it is handed over to each recipient."""
 
         def handed_over() -> list[MailHandedOver]:
-            return [each for each in self.witness.of_case(case.case_id, MailHandedOver) if each.kind is kind]
+            return [each for each in self.witness.events_of_case(case.case_id, MailHandedOver) if each.kind is kind]
 
         await self.until(lambda _: len(handed_over()) >= len(addressed(case.recipients, kind)), "notifier")
         ids = {str(each.mail_id) for each in handed_over()}
@@ -94,7 +94,7 @@ class Session:
                     status.start()
             return waiting.result()
         except TimeoutError:
-            lines = self.system.children[service].said(5)
+            lines = self.system.children[service].tail(5)
             raise UserError(
                 f"nothing happened for {PATIENCE_SECONDS:.0f} s. Last log lines of the {service}:\n{lines}"
             ) from None

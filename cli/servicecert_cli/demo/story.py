@@ -26,7 +26,7 @@ from ..faults import UserError, user_error
 from ..operations.mail_preview import write_preview
 from ..stand.progress import Steps
 from ..stand.system import System
-from ..stand.witness import witnessing
+from ..stand.topic_reader import reading_topics
 from . import openssl
 from .applications import KEYS, at_first, introduction, registered_name
 from .artifacts import keep_authority, keep_certificate, keep_events
@@ -124,7 +124,7 @@ async def _start(folder: Path, narrator: Narrator, stack: AsyncExitStack) -> tup
         finally:
             requests.cancel()
     keep_authority(system.ca_folder, folder)
-    witness = await stack.enter_async_context(witnessing(system.cluster))
+    witness = await stack.enter_async_context(reading_topics(system.cluster))
     return Session(system, witness, narrator), csrs
 
 
@@ -157,7 +157,7 @@ async def apply(session: Session, type: CertificateType, csr: str) -> Granted:
         narrator.show(Paragraph(MENDED[type]))
         await publish(session.system.cluster, customer.supplemented(case_id, application, csr))
     delivered = await session.follow(case_id, CaseState.DELIVERED, "notifier")
-    (issued,) = session.witness.of_case(case_id, CertificateIssued)
+    (issued,) = session.witness.events_of_case(case_id, CertificateIssued)
     path = keep_certificate(issued, session.system.folder)
     narrator.show(IssuedCertificate(issued, path))
     await session.mails(delivered, MailKind.CERTIFICATE_ISSUED, quoted=comes_later)
@@ -192,7 +192,7 @@ async def revoke(session: Session, granted: Granted) -> None:
     request = granted.customer.revocation(granted.case_id, typed, RevocationReason.KEY_EXPOSED)
     await publish(session.system.cluster, request)
     case = await session.follow(granted.case_id, CaseState.REVOKED, "revoker")
-    (revoked,) = session.witness.of_case(granted.case_id, CertificateRevoked)
+    (revoked,) = session.witness.events_of_case(granted.case_id, CertificateRevoked)
     narrator.show(published_crl(session.system.crl_folder, revoked))
     await session.mails(case, MailKind.CERTIFICATE_REVOKED)
 
@@ -215,7 +215,7 @@ async def check(session: Session, granted: Granted, *, whole: bool, by_ocsp: boo
     answers = [await openssl.verify(folder, certificate, **chain, crl=crl)]
     if by_ocsp:
         answers.append(await openssl.ask_ocsp(folder, certificate, **chain, url=session.system.ocsp_url))
-    revoked = bool(session.witness.of_case(granted.case_id, CertificateRevoked))
+    revoked = bool(session.witness.events_of_case(granted.case_id, CertificateRevoked))
     for answer in answers:
         session.narrator.show(Checked(answer, whole))
         if answer.content is revoked:

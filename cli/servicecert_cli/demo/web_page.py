@@ -11,7 +11,7 @@ from jinja2 import Environment, StrictUndefined
 from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.case import CaseChanged, CaseState
 
-from ..terminal.telling import transitions
+from ..terminal.printing import transitions
 from .elements import Chapter, Element, Ending, Progress, Title
 
 State = Mapping[str, str]

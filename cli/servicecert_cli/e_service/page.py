@@ -7,7 +7,7 @@ from rich.text import Text
 from servicecert_schemas.case import CaseCertificate, CaseChanged, CaseState
 from servicecert_schemas.values import Language, Texts
 
-from ..terminal.telling import STYLES, WIDTH, Teller, fingerprint, relative_names
+from ..terminal.printing import STYLES, WIDTH, Printer, fingerprint, relative_names
 from . import page_words as words
 
 LABEL = 24
@@ -20,7 +20,7 @@ class Page:
 
     def __init__(self, console: Console, language: Language) -> None:
         self._console = console
-        self._teller = Teller(console)
+        self._teller = Printer(console)
         self._language = language
 
     def listed(self, account_id: str, cases: Sequence[CaseChanged]) -> None:

@@ -88,7 +88,7 @@ async def verified(
     return results
 
 
-async def life(url: str, what: str) -> list[HistoryRow]:
+async def history(url: str, what: str) -> list[HistoryRow]:
     """Return the rows of a case, or of a certificate's serial number, in order of time.
 
     They include who proposed and confirmed its revocation. Raises UserError and OperatorError.
@@ -124,7 +124,7 @@ async def _decided_by_operators(connection: asyncpg.Connection[Any], cases: Sequ
     return [HistoryRow(row["at"], "revoker", json.loads(row["entry"])) for row in rows]
 
 
-def told(row: HistoryRow) -> Iterator[tuple[str, str]]:
+def described(row: HistoryRow) -> Iterator[tuple[str, str]]:
     """Yield what happened, then each effect, as text with its facts."""
     happened = row.entry["happened"]
     kinds = {"event": "", "result": "result of ", "deadline": "deadline ", "command": "command "}

@@ -12,7 +12,7 @@ from servicecert_pki.key_store import KeyStore
 from servicecert_pki.keyring import read_passphrases
 from servicecert_pki.profile import Environment
 from servicecert_pki.profiles import load_profiles
-from servicecert_pki.protocol import Deed, protocol, store_protocol
+from servicecert_pki.protocol import Action, protocol, store_protocol
 
 from .files import write_private
 
@@ -29,8 +29,8 @@ def make_authority(
     """
     draw_passphrases(passphrase_file)
     now = datetime.now(UTC)
-    deeds = ceremony.make_authority(directory, read_passphrases(passphrase_file), load_profiles(), now, store=store)
-    record(directory, "init", operator, deeds, now)
+    actions = ceremony.make_authority(directory, read_passphrases(passphrase_file), load_profiles(), now, store=store)
+    record(directory, "init", operator, actions, now)
     return Authority.load(directory)
 
 
@@ -42,9 +42,9 @@ def draw_passphrases(file: Path) -> None:
 
 
 def record(
-    directory: Path, step: str, operator: str, deeds: Sequence[Deed], now: datetime | None = None
+    directory: Path, step: str, operator: str, actions: Sequence[Action], now: datetime | None = None
 ) -> tuple[str, Path]:
     """Store the protocol of a step below `directory`. Return its text and its path."""
     now = now or datetime.now(UTC)
-    text = protocol(f"servicecert ca {step}", operator, socket.gethostname(), now, deeds)
+    text = protocol(f"servicecert ca {step}", operator, socket.gethostname(), now, actions)
     return text, store_protocol(directory, step, now, text)

@@ -8,7 +8,7 @@ from ..operations.files import file_errors
 _WAY_OUT = "name another --folder, or change its owner to yours"
 
 
-def emptied(folder: Path) -> Path:
+def empty_folder(folder: Path) -> Path:
     """Empty the folder, create it if missing, and return it. Raises UserError."""
     with file_errors("emptied", folder, _WAY_OUT):
         if folder.exists():

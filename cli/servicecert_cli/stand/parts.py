@@ -23,7 +23,7 @@ from .progress import Report
 
 
 @dataclass(frozen=True)
-class Place:
+class Backends:
     """Addresses of a system's topics and tables. `urls` are those of the services, `admin_url` made their roles."""
 
     parts: Parts
@@ -33,7 +33,9 @@ class Place:
 
 
 @asynccontextmanager
-async def open_place(existing: Parts | None, report: Report, *, apart: bool, throughput: bool) -> AsyncIterator[Place]:
+async def open_place(
+    existing: Parts | None, report: Report, *, apart: bool, throughput: bool
+) -> AsyncIterator[Backends]:
     """Use the existing parts, or those of the environment, or start them, and prepare the database for the services.
 
     With `apart` the system gets its own database and topic prefix in shared parts; both are removed afterwards. Raises
@@ -56,7 +58,7 @@ async def open_place(existing: Parts | None, report: Report, *, apart: bool, thr
         try:
             passwords = {service: database.new_password() for service in SERVICES}
             urls = await asyncio.to_thread(database.prepare, admin_url, passwords)
-            yield Place(parts, cluster, admin_url, urls)
+            yield Backends(parts, cluster, admin_url, urls)
         finally:
             if shared_kafka:
                 await _delete_topics(cluster)

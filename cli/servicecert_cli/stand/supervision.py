@@ -22,7 +22,7 @@ class Supervisor:
         self._soon: Counter[str] = Counter()
         self._due: dict[str, float] = {}
 
-    def look(self) -> list[str]:
+    def restart_dead(self) -> list[str]:
         """Start the dead workers whose pause is over. Return a line for each newly dead one."""
         now = self._clock()
         lines = [self._plan_restart(name, now) for name in self._system.processes if self._is_newly_dead(name)]
@@ -50,5 +50,5 @@ def _end_of(child: Child) -> str:
     status = child.returncode or 0
     if status > 128:
         return f"was ended by signal {status - 128}"
-    line = child.said(1)
+    line = child.tail(1)
     return f"ended with status {status}" + (f" ({line})" if line and not line.startswith("{") else "")

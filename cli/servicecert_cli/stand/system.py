@@ -41,7 +41,7 @@ from ..operations.authority import make_authority
 from ..registers.loading import publish_entries
 from ..registers.reading import FICTITIOUS_REGISTERS, read_register
 from .folders import make_folders
-from .parts import Place, open_place
+from .parts import Backends, open_place
 from .progress import Report, silent
 from .samples import Samples, summed
 from .token_authority import make_token_authority
@@ -91,7 +91,7 @@ class System:
         self.children: dict[str, Child] = {}
         self.workers = [name for service in SERVICES for name in worker_names(service, workers)]
         self.processes = [*self.workers, OCSP]
-        self.place: Place
+        self.backends: Backends
         self.mails: MailCatcher
         self.crl_url: str
         self.ocsp_url: str
@@ -108,17 +108,17 @@ class System:
     @property
     def cluster(self) -> Cluster:
         """The cluster, with this system's topic prefix."""
-        return self.place.cluster
+        return self.backends.cluster
 
     @property
     def parts(self) -> Parts:
         """Broker and database server."""
-        return self.place.parts
+        return self.backends.parts
 
     @property
     def urls(self) -> Mapping[str, str]:
         """The database URL of each service's own role."""
-        return self.place.urls
+        return self.backends.urls
 
     async def __aenter__(self) -> Self:
         try:
@@ -144,7 +144,7 @@ class System:
         authority = asyncio.create_task(self._make_authority())
         # A thread cannot be interrupted: it must end before its folder is removed.
         self._stack.push_async_callback(asyncio.wait, [authority])
-        self.place = await self._stack.enter_async_context(
+        self.backends = await self._stack.enter_async_context(
             open_place(self._parts, self._report, apart=self._apart, throughput=self._throughput)
         )
         await topic_creation.create(self.cluster.bootstrap, CATALOGUE, self.cluster.prefix, access=self.cluster.access)
@@ -252,7 +252,7 @@ class System:
         for name in names or tuple(self.children):
             child = self.children[name]
             if not child.alive:
-                raise UserError(f"{name} ended with status {child.returncode}: {child.said(4)}", os.EX_SOFTWARE)
+                raise UserError(f"{name} ended with status {child.returncode}: {child.tail(4)}", os.EX_SOFTWARE)
 
     async def _answer(self, name: str, path: str) -> str | None:
         """Return a worker's answer over HTTP; None if it does not answer, or answers with an error."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from servicecert_pki.key_checks import KeyBattery
+from servicecert_pki.key_checks import KeyChecks
 from servicecert_pki.private_keys import without_private_keys
 from servicecert_pki.profiles import load_profiles
 from servicecert_schemas.topics import (
@@ -61,7 +61,7 @@ async def open_service(
         store=CaseStore(),
         decide=partial(decide, load_profiles()),
         is_relevant=is_relevant,
-        examine=partial(examine, check=KeyBattery(lists)),
+        examine=partial(examine, check=KeyChecks(lists)),
         effects={LOOK_UP: Effect(LookUp, Find(pool)), SEARCH: Effect(SearchOrder, Search(pool))},
         initial_deadlines=((SEARCH_KEY, SEARCH),),
         gauges=(*lost_keys.gauges(lists, pool), *open_clocks.gauges(pool, clock)),

@@ -60,7 +60,7 @@ async def open_service(
     now = clock()
     # The CAs that issue now; below also those that take over later without a restart. Others do not count.
     active = [authority.issuer_for(*kind, now) for kind in sorted(kinds)]
-    check_issuers(profiles.by_type.values(), [*active, *authority.takes_over_after(now)], now)
+    check_issuers(profiles.by_type.values(), [*active, *authority.activated_after(now)], now)
     rehearse(linter, profiles.by_type.values(), authority.issuers.values(), context.addresses, now)
     monitor = ClockMonitor(timedelta(seconds=settings.clock_limit_seconds))
     await monitor.poll(pool)

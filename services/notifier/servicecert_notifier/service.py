@@ -18,7 +18,7 @@ from .domain.task import MailTask
 from .effects.bounce_reader import read_bounces
 from .operator.gauges import Waiting, gauges
 from .settings import Settings
-from .smtp.effects.handover import Postman
+from .smtp.effects.handover import Mailer
 from .storage.prepare import Prepare
 from .storage.store import LedgerStore
 
@@ -32,7 +32,7 @@ async def open_service(
     settings: Settings, pool: asyncpg.Pool, clock: Clock = machine_clock
 ) -> AsyncIterator[Service[Ledger, Prepared]]:
     """Yield the notifier. Its conversations with mail servers open with the first mail and end with the service."""
-    mailer = Postman(settings, clock=clock)
+    mailer = Mailer(settings, clock=clock)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(mailer.close)
         if settings.servicecert_bounce_maildir is not None:

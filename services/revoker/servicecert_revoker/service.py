@@ -21,8 +21,8 @@ from .crl.effects.files import CrlFiles
 from .crl.effects.publish import Publish
 from .crl.effects.publishers import Distribution
 from .crl.effects.root_crls import RootCrls
-from .crl.effects.run import Press, Timing
-from .crl.operator.gauges import Tally, gauges, last_crls
+from .crl.effects.run import CrlRunner, Timing
+from .crl.operator.gauges import CrlStats, gauges, last_crls
 from .domain.decide import ALARM, Late, State, decide, is_relevant, schedule_key
 from .domain.examine import Examine
 from .domain.knowledge import NOTHING_KNOWN, Knowledge, apply
@@ -68,8 +68,8 @@ async def open_service(
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_FETCH_SECONDS)) as session:
         distribution = Distribution(settings.crl_base_url, settings.publishers(), session)
         timing = Timing(settings.interval, settings.validity)
-        runner = Press(files, distribution, settings.crl_partitions, timing, pool, clock)
-        stats = Tally([publisher.name for publisher in distribution.publishers])
+        runner = CrlRunner(files, distribution, settings.crl_partitions, timing, pool, clock)
+        stats = CrlStats([publisher.name for publisher in distribution.publishers])
         publish = Publish(authority, keys, runner, stats)
         roots = RootCrls(authority, files, distribution, stats, clock)
         await roots.start()

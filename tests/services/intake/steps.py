@@ -29,7 +29,7 @@ A closed case is never reopened, and the authority's acts are never undone. A ce
 services report is shown whatever intake had decided: the customer must see what exists.
 """
 
-WAYS = MappingProxyType(
+TRANSITION_CAUSES = MappingProxyType(
     {
         (CaseState.SUBMITTED, CaseState.WAITING_FOR_CSR): ("application.submitted",),
         (CaseState.SUBMITTED, CaseState.RETURNED): ("application.submitted",),

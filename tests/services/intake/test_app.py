@@ -29,7 +29,7 @@ async def intake(service_pool):
 
 
 async def test_an_application_opens_a_case_and_is_returned_with_what_it_lacks(intake):
-    await intake.takes(APPLICATION)
+    await intake.handle(APPLICATION)
     (case,) = await intake.published()
     assert isinstance(case, CaseChanged)
     assert (case.case_id, case.version, case.state) == (APPLICATION.case_id, 1, CaseState.RETURNED)
@@ -37,14 +37,14 @@ async def test_an_application_opens_a_case_and_is_returned_with_what_it_lacks(in
 
 
 async def test_A14_the_certificate_that_an_application_follows_is_looked_up_first(intake):
-    await intake.takes(SUBMITTED)
+    await intake.handle(SUBMITTED)
     (case,) = await intake.published()
     assert case.state is CaseState.SUBMITTED
-    assert "look-up" in await intake.acts()
+    assert "look-up" in await intake.intents()
 
 
 async def test_I6_what_is_no_event_is_parked_with_its_reason(intake):
-    await intake.takes_raw("applications", b"\xff\x00", {"ce_id": "?"})
+    await intake.handle_raw("applications", b"\xff\x00", {"ce_id": "?"})
     (notice,) = await intake.published()
     assert isinstance(notice, RecordParked)
     assert await intake.parked() == ["no-event"]

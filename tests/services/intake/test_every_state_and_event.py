@@ -14,10 +14,10 @@ from servicecert_schemas.case import CaseChanged, CaseState, EventRefused, Histo
 from servicecert_schemas.codec import decode, to_record
 from servicecert_worker.decider import Decision, Unanswerable
 from services.intake.steps import ALLOWED_TRANSITIONS
-from services.intake.steps import WAYS as DRAWN
+from services.intake.steps import TRANSITION_CAUSES as DRAWN
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
-WAYS = {
+TRANSITION_CAUSES = {
     CaseState.WAITING_FOR_CSR: ("submitted without request",),
     CaseState.RETURNED: ("submitted wrongly",),
     CaseState.ACCEPTED: ("submitted",),
@@ -40,7 +40,7 @@ TOPICS = (
 @pytest.fixture(scope="session")
 def cases(after: Callable[..., Case]) -> dict[CaseState, Case]:
     """Return a case in each state; the lapsed one is constructed."""
-    reached = {state: after(*way) for state, way in WAYS.items()}
+    reached = {state: after(*way) for state, way in TRANSITION_CAUSES.items()}
     returned = reached[CaseState.RETURNED]
     lapsed = HistoryEntry(state=CaseState.LAPSED, at=NOW)
     made = replace(returned, filed=CaseState.LAPSED, entered=(*returned.entered, lapsed), deficiencies=())

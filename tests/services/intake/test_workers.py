@@ -11,7 +11,7 @@ from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.registers.loading import publish_entries
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
-from servicecert_cli.stand.witness import witnessing
+from servicecert_cli.stand.topic_reader import reading_topics
 from servicecert_deploy import Child
 from servicecert_intake.service import NAME
 from servicecert_schemas.case import CaseChanged, CaseState
@@ -53,9 +53,9 @@ async def test_A12_E2_a_case_lapses_once_after_six_months_in_which_nobody_was_aw
     customer = Customer.of(application.applicant.business_id)
 
     def views(state):
-        return [view for view in witness.of_case(case_id, CaseChanged) if view.state is state]
+        return [view for view in witness.events_of_case(case_id, CaseChanged) if view.state is state]
 
-    async with witnessing(cluster) as witness:
+    async with reading_topics(cluster) as witness:
         first = start()
         opened = customer.opened(application.applicant.business_id, "Kuvitelman hyvinvointialue")
         await publish(cluster, customer.submitted(case_id, application, None), opened)
@@ -75,10 +75,10 @@ async def test_A12_what_was_sent_in_time_is_heard_before_the_case_lapses_though_
     cluster, start = workers
     application, case_id = example(CertificateType.SERVER), uuid4()
     customer = Customer.of(application.applicant.business_id)
-    async with witnessing(cluster) as witness:
+    async with reading_topics(cluster) as witness:
 
         def views(*states):
-            return [view for view in witness.of_case(case_id, CaseChanged) if view.state in states]
+            return [view for view in witness.events_of_case(case_id, CaseChanged) if view.state in states]
 
         first = start()
         opened = customer.opened(application.applicant.business_id, "Kuvitelman hyvinvointialue")
@@ -98,15 +98,15 @@ async def test_A11_what_is_entered_in_the_registers_wakes_the_case_that_waits_fo
     application, case_id = example(CertificateType.SERVER), uuid4()
     customer = Customer.of(application.applicant.business_id)
     opened = customer.opened(application.applicant.business_id, "Kuvitelman hyvinvointialue")
-    async with witnessing(cluster) as witness:
+    async with reading_topics(cluster) as witness:
         three = [start() for _ in range(3)]
         await publish(cluster, customer.submitted(case_id, application, None), opened)
-        await witness.until(lambda _: len(witness.of_case(case_id, CaseChanged)) == 1)
+        await witness.until(lambda _: len(witness.events_of_case(case_id, CaseChanged)) == 1)
         await publish_entries(cluster, read_register(FICTITIOUS_REGISTERS))
-        await witness.until(lambda _: len(witness.of_case(case_id, CaseChanged)) == 2)
+        await witness.until(lambda _: len(witness.events_of_case(case_id, CaseChanged)) == 2)
         await publish(cluster, customer.supplemented(case_id, application, None))
-        await witness.until(lambda _: len(witness.of_case(case_id, CaseChanged)) == 3)
-        assert [(view.version, view.state) for view in witness.of_case(case_id, CaseChanged)] == [
+        await witness.until(lambda _: len(witness.events_of_case(case_id, CaseChanged)) == 3)
+        assert [(view.version, view.state) for view in witness.events_of_case(case_id, CaseChanged)] == [
             (1, CaseState.RETURNED),
             (2, CaseState.WAITING_FOR_CSR),
             (3, CaseState.WAITING_FOR_CSR),

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servicecert_issuer.domain.examine import IssuingContext, examine_application
 from servicecert_issuer.domain.issuance import Linted
-from servicecert_issuer.domain.refusals import Unissuable
-from servicecert_pki.names import UNSEEN
+from servicecert_issuer.domain.unissuable import Unissuable
+from servicecert_pki.names import INVISIBLE
 from servicecert_schemas.certificate import ApplicationAccepted, ServerNames, Subject
 from servicecert_schemas.values import CertificateType, Usage
 
@@ -32,7 +32,7 @@ KEY_USAGE = {
 POLICY = {it: f"1.3.6.1.4.1.32473.1.{number}" for number, it in enumerate(CertificateType, 1)}
 
 # Letters of every script, digits, punctuation, emoji; nothing invisible.
-texts = st.text(st.characters(categories=("L", "N", "P", "S"), exclude_characters=UNSEEN), min_size=1, max_size=64)
+texts = st.text(st.characters(categories=("L", "N", "P", "S"), exclude_characters=INVISIBLE), min_size=1, max_size=64)
 hosts = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?\.(example|xn--trdgrd-cuak)\.(fi|FI)", fullmatch=True).filter(
     lambda it: not it.startswith("xn--")
 )

@@ -19,12 +19,12 @@ async def issuer(service_pool, authority, passphrase_file):
 
 
 async def test_I4_an_accepted_application_becomes_an_intent_to_sign(issuer):
-    await issuer.takes(example(ApplicationAccepted))
-    assert await issuer.acts() == ["sign"]
+    await issuer.handle(example(ApplicationAccepted))
+    assert await issuer.intents() == ["sign"]
     assert await issuer.published() == []
 
 
 async def test_I2_I3_an_application_that_comes_twice_is_signed_once(issuer):
     application = example(ApplicationAccepted)
-    await issuer.takes(application, application)
-    assert await issuer.acts() == ["sign"]
+    await issuer.handle(application, application)
+    assert await issuer.intents() == ["sign"]

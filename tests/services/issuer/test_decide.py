@@ -22,7 +22,7 @@ from servicecert_issuer.domain.issuance import (
     Untimely,
     Voided,
 )
-from servicecert_issuer.domain.refusals import STOPPED, VOIDED, WITHDRAWN, unissuable
+from servicecert_issuer.domain.unissuable import STOPPED, VOIDED, WITHDRAWN, unissuable
 from servicecert_pki.authority import Authority
 from servicecert_pki.certificate import CertificateUnsound
 from servicecert_pki.keys import SigningKey

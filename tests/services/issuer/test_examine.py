@@ -8,9 +8,15 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from servicecert_issuer.domain.examine import Examine, IssuingContext, contents_of, examine_application, starting
+from servicecert_issuer.domain.examine import (
+    Examine,
+    IssuingContext,
+    contents_of,
+    examine_application,
+    start_of_validity,
+)
 from servicecert_issuer.domain.issuance import Allocated, Linted, Stopped, Untimely
-from servicecert_issuer.domain.refusals import Unissuable
+from servicecert_issuer.domain.unissuable import Unissuable
 from servicecert_pki.certificate import Contents, sign_tbs
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.lint import Linter, LintSetting
@@ -117,7 +123,7 @@ def test_B1_shorter_validity_is_given(context: IssuingContext, accepted: Accepte
     ],
 )
 def test_A14_start_date_is_midnight_in_helsinki(accepted: Accepted, asked: date | None, begins: datetime) -> None:
-    assert starting(accepted(start_date=asked), NOW) == begins
+    assert start_of_validity(accepted(start_date=asked), NOW) == begins
 
 
 def test_B1_a_stricter_limit_holds_for_a_certificate_that_is_to_start_on_its_day(
@@ -283,7 +289,7 @@ def test_B1_two_years_from_odd_days(
     ],
 )
 def test_A14_start_date_beside_daylight_saving(accepted: Accepted, asked: date, begins: datetime) -> None:
-    assert starting(accepted(start_date=asked), NOW) == begins
+    assert start_of_validity(accepted(start_date=asked), NOW) == begins
 
 
 def test_year_2050_is_written_as_generalized_time(context: IssuingContext, accepted: Accepted, linter: Linter) -> None:

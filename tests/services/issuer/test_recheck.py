@@ -18,7 +18,7 @@ from servicecert_pki import der
 from servicecert_pki.authority import Authority
 from servicecert_pki.certificate import Contents, build_tbs, sign_tbs
 from servicecert_pki.keys import SigningKey
-from servicecert_pki.recheck import Stocked, recheck
+from servicecert_pki.recheck import StoredCertificate, recheck
 from servicecert_pki.spki import spki_sha256
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.decider import Deadline, Due, Intent, Result, Task
@@ -41,14 +41,14 @@ def draft(context: IssuingContext, accepted: Callable[..., ApplicationAccepted])
 
 
 @pytest.fixture(scope="module")
-def stocked(draft: Callable[[int], Contents], ca_keys: Mapping[str, SigningKey]) -> Callable[..., Stocked]:
+def stocked(draft: Callable[[int], Contents], ca_keys: Mapping[str, SigningKey]) -> Callable[..., StoredCertificate]:
     """Return a factory of valid issued certificates, with changes to the record."""
 
-    def make(key: str = "a", **changes: Any) -> Stocked:
+    def make(key: str = "a", **changes: Any) -> StoredCertificate:
         contents = draft(0x4A00 + ord(key[0]))
         tbs = build_tbs(contents)
         certificate = sign_tbs(tbs, ca_keys[contents.issuer.id])
-        sound = Stocked(
+        sound = StoredCertificate(
             key,
             contents.issuer.id,
             contents.serial,
@@ -63,12 +63,14 @@ def stocked(draft: Callable[[int], Contents], ca_keys: Mapping[str, SigningKey])
     return make
 
 
-def test_B4_a_sound_certificate_has_nothing_wrong(stocked: Callable[..., Stocked], authority: Authority) -> None:
+def test_B4_a_sound_certificate_has_nothing_wrong(
+    stocked: Callable[..., StoredCertificate], authority: Authority
+) -> None:
     sound = stocked()
     assert recheck(sound, authority.issuers[sound.issuer]) == ()
 
 
-def test_B4_each_thing_that_is_wrong_is_told(stocked: Callable[..., Stocked], authority: Authority) -> None:
+def test_B4_each_thing_that_is_wrong_is_told(stocked: Callable[..., StoredCertificate], authority: Authority) -> None:
     sound = stocked()
     issuer, another = authority.issuers[sound.issuer], stocked("b")
     broken = sound.certificate[:-1] + bytes((sound.certificate[-1] ^ 1,))
@@ -91,7 +93,7 @@ def members(encoded: bytes) -> list[bytes]:
 
 
 def test_B4_a_key_that_nobody_knows_is_told_and_ends_no_run(
-    draft: Callable[[int], Contents], ca_keys: Mapping[str, SigningKey], stocked: Callable[..., Stocked]
+    draft: Callable[[int], Contents], ca_keys: Mapping[str, SigningKey], stocked: Callable[..., StoredCertificate]
 ) -> None:
     contents = draft(0x4A61)
     *before, key, extensions = members(build_tbs(contents))
@@ -112,7 +114,7 @@ def test_B4_a_key_that_nobody_knows_is_told_and_ends_no_run(
 def test_B3_a_certificate_that_could_sign_certificates_is_reported(
     draft: Callable[[int], Contents],
     ca_keys: Mapping[str, SigningKey],
-    stocked: Callable[..., Stocked],
+    stocked: Callable[..., StoredCertificate],
     before: str,
     after: str,
 ) -> None:
@@ -130,7 +132,7 @@ def test_B3_a_certificate_that_could_sign_certificates_is_reported(
 def test_B3_a_finding_of_pkilint_is_told(
     draft: Callable[[int], Contents],
     ca_keys: Mapping[str, SigningKey],
-    stocked: Callable[..., Stocked],
+    stocked: Callable[..., StoredCertificate],
     authority: Authority,
 ) -> None:
     contents = replace(draft(0x4A61), crl_url="http://under_score/a.crl")
@@ -140,7 +142,7 @@ def test_B3_a_finding_of_pkilint_is_told(
 
 
 @pytest.fixture
-async def stock(service_pool: ServicePool, stocked: Callable[..., Stocked]) -> Pool:
+async def stock(service_pool: ServicePool, stocked: Callable[..., StoredCertificate]) -> Pool:
     """Five certificates, the third of them with another's bytes."""
     pool = await service_pool("issuer", MIGRATIONS)
     await pool.execute("alter table certificates disable trigger user")

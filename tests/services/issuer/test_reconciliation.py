@@ -12,7 +12,13 @@ import asyncpg
 import pytest
 from servicecert_issuer.domain.examine import IssuingContext
 from servicecert_issuer.domain.issuance import Intended, Recorded, SigningOrder, Unsigned
-from servicecert_issuer.operator.reconciliation import Published, count_refused, count_serials, differences, sentences
+from servicecert_issuer.operator.reconciliation import (
+    PublishedOutcomes,
+    count_refused,
+    count_serials,
+    differences,
+    sentences,
+)
 from servicecert_issuer.storage.store import CertificateStore
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued, CertificateVoided
@@ -152,16 +158,16 @@ async def test_B2_published_outcomes_are_compared_with_the_tables(
     issued = CertificateIssued.model_validate_json(row["payload"])
     state = await issuer.state(issued.case_id)
     assert isinstance(state, Recorded)
-    published = Published()
+    published = PublishedOutcomes()
     for _ in range(2):
-        published.take(issued)
+        published.add_outcome(issued)
     async with issuer.pool.acquire() as connection:
-        assert (published.told, await published.differences(connection)) == (1, [])
+        assert (published.count, await published.differences(connection)) == (1, [])
         void = CertificateVoided(
             case_id=issued.case_id, issuer=issued.issuer, serial=issued.serial, serial_decimal="1", code="x"
         )
-        published.take(void)
-        published.take(issued.model_copy(update={"case_id": uuid4()}))
+        published.add_outcome(void)
+        published.add_outcome(issued.model_copy(update={"case_id": uuid4()}))
         differing = await published.differences(connection)
     assert {each.what for each in differing} == {"told-twice", "told-otherwise"}
     assert all(line.split()[1] == "is" for line in sentences(differing))
@@ -178,10 +184,10 @@ async def test_B2_D4_what_is_void_for_a_day_and_not_revoked_is_found(issuer: Iss
     listed = valid.model_copy(update={"standing": Standing.REVOKED})
 
     async def found(*events: StandingChanged) -> set[str]:
-        published = Published()
-        published.take(void)
+        published = PublishedOutcomes()
+        published.add_outcome(void)
         for each in events:
-            published.hear(each)
+            published.add_standing(each)
         async with issuer.pool.acquire() as connection:
             return {each.what for each in await published.differences(connection)}
 

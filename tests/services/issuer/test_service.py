@@ -129,7 +129,7 @@ async def test_a_generation_that_takes_over_later_is_judged_at_the_start(
 ) -> None:
     """The issuer is not restarted at that date, so faults must be found before."""
     (later,) = (replace(it, id="test-ec-2", policies=frozenset()) for it in [authority.issuer("test-ec")])
-    monkeypatch.setattr(Authority, "takes_over_after", lambda *_: (later,))
+    monkeypatch.setattr(Authority, "activated_after", lambda *_: (later,))
     with pytest.raises(ProfileUnsafe, match="which the certificate of test-ec-2 does not name"):
         async with open_service(settings(authority.directory, passphrase_file), NO_POOL):
             pass

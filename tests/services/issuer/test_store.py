@@ -18,7 +18,7 @@ from servicecert_issuer.domain.issuance import (
     Stopped,
     Voided,
 )
-from servicecert_issuer.domain.refusals import KEY_OF_ANOTHER
+from servicecert_issuer.domain.unissuable import KEY_OF_ANOTHER
 from servicecert_issuer.storage.store import CertificateStore, count_open, recorded_intents
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey

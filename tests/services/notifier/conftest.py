@@ -25,7 +25,7 @@ from servicecert_notifier.domain.decide import decide
 from servicecert_notifier.domain.task import MailTask
 from servicecert_notifier.operator.samples import NOW, example
 from servicecert_notifier.settings import Settings
-from servicecert_notifier.smtp.effects.handover import Postman
+from servicecert_notifier.smtp.effects.handover import Mailer
 from servicecert_schemas import (
     CaseChanged,
     CertificateIssued,
@@ -114,14 +114,14 @@ def mails(planned: Callable[..., MailTask], issued: CertificateIssued) -> Callab
 
 
 @pytest.fixture
-async def make_mailer() -> AsyncIterator[Callable[..., Postman]]:
+async def make_mailer() -> AsyncIterator[Callable[..., Mailer]]:
     """Makes mailers for a mail server, closed at the end. Their clock stands still."""
-    made: list[Postman] = []
+    made: list[Mailer] = []
 
-    def make(port: int, at: datetime = NOW, **settings: Any) -> Postman:
+    def make(port: int, at: datetime = NOW, **settings: Any) -> Mailer:
         server = {"smtp_host": "127.0.0.1", "smtp_port": port, "servicecert_mail_from": "ca@example.fi"}
         chosen: dict[str, Any] = server | {"smtp_tls": "off", "smtp_timeout_seconds": 5} | settings
-        mailer = Postman(Settings(**chosen), lambda: at)
+        mailer = Mailer(Settings(**chosen), lambda: at)
         made.append(mailer)
         return mailer
 

@@ -16,11 +16,11 @@ async def notifier(service_pool):
 
 async def test_C1_an_issued_certificate_is_mailed_to_each_recipient(notifier):
     certificate = example(CertificateIssued)
-    await notifier.takes(certificate)
-    assert len(await notifier.acts()) == len(certificate.recipients)
+    await notifier.handle(certificate)
+    assert len(await notifier.intents()) == len(certificate.recipients)
 
 
 async def test_I2_C1_an_event_that_comes_twice_is_mailed_once(notifier):
     certificate = example(CertificateIssued)
-    await notifier.takes(certificate, certificate)
-    assert len(await notifier.acts()) == len(certificate.recipients)
+    await notifier.handle(certificate, certificate)
+    assert len(await notifier.intents()) == len(certificate.recipients)

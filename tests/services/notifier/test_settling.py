@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 from servicecert_notifier.domain.decide import decide
-from servicecert_notifier.domain.ledger import Ledger, Notice, Wanted
+from servicecert_notifier.domain.ledger import Ledger, Notice, NoticeKind
 from servicecert_notifier.domain.planning import with_superseded
 from servicecert_notifier.domain.reminders import Prepared
 from servicecert_notifier.domain.settling import NOTICE, retry_delay
@@ -170,7 +170,7 @@ def test_C3_what_was_under_way_when_it_was_superseded_may_still_be_handed_over(r
 def test_C3_an_operator_has_a_mail_sent_again_under_a_row_of_its_own(one, now, end):
     ledger, task = one
     ledger = decide(ledger, result(task, end, now, answer="250"), None, now).state
-    request = notice(task, Wanted.RESEND, "the mailbox was full", now + timedelta(days=1))
+    request = notice(task, NoticeKind.RESEND, "the mailbox was full", now + timedelta(days=1))
     decision = decide(ledger, due(task, now, NOTICE), prepared(task, request), now)
     old, new = decision.state.rows
     assert old.state is end
@@ -186,7 +186,7 @@ def test_C3_an_operator_has_a_mail_sent_again_under_a_row_of_its_own(one, now, e
 def test_C3_an_operator_has_a_mail_sent_to_another_address(one, now):
     ledger, task = one
     ledger = decide(ledger, result(task, MailState.REFUSED, now, answer="550 5.1.1"), None, now).state
-    request = replace(notice(task, Wanted.RESEND, "misspelt", now), address="saga@example.fi")
+    request = replace(notice(task, NoticeKind.RESEND, "misspelt", now), address="saga@example.fi")
     decision = decide(ledger, due(task, now, NOTICE), prepared(task, request), now)
     assert decision.intents[0].data.recipient == task.recipient.model_copy(update={"email": "saga@example.fi"})
 
@@ -194,7 +194,7 @@ def test_C3_an_operator_has_a_mail_sent_to_another_address(one, now):
 def test_I2_a_wish_that_is_taken_already_sends_nothing_more(one, now):
     ledger, task = one
     ledger = decide(ledger, result(task, MailState.HANDED_OVER, now, answer="250"), None, now).state
-    first, second = (notice(task, Wanted.RESEND, "again", now) for _ in range(2))
+    first, second = (notice(task, NoticeKind.RESEND, "again", now) for _ in range(2))
     ledger = decide(ledger, due(task, now, NOTICE), prepared(task, first), now).state
     both = decide(ledger, due(task, now, NOTICE), prepared(task, first, second), now)
     assert [row.copy for row in both.state.rows] == [0, 1, 2]
@@ -203,7 +203,7 @@ def test_I2_a_wish_that_is_taken_already_sends_nothing_more(one, now):
 
 def test_C3_sending_a_deferred_mail_again_supersedes_it(one, now):
     _, task = one
-    request = notice(task, Wanted.RESEND, "the address is mended", now)
+    request = notice(task, NoticeKind.RESEND, "the address is mended", now)
     decision = decide(deferred(one, now).state, due(task, now, NOTICE), prepared(task, request), now)
     old, new = decision.state.rows
     assert (old.state, old.superseded_by) == (MailState.SUPERSEDED, new.mail_id)
@@ -211,7 +211,7 @@ def test_C3_sending_a_deferred_mail_again_supersedes_it(one, now):
 
 def test_C3_a_mail_that_is_on_its_way_or_erased_is_not_sent_again(one, now):
     ledger, task = one
-    request = notice(task, Wanted.RESEND, "quick", now)
+    request = notice(task, NoticeKind.RESEND, "quick", now)
     assert decide(ledger, due(task, now, NOTICE), prepared(task, request), now).state is ledger
     done = decide(ledger, result(task, MailState.HANDED_OVER, now, answer="250"), None, now).state
     erased = Prepared(notices={str(task.case_id): (request,)})
@@ -222,7 +222,7 @@ def test_C3_a_bounce_is_seen_in_the_ledger_and_told(one, now):
     ledger, task = one
     ledger = decide(ledger, result(task, MailState.HANDED_OVER, now, answer="250"), None, now).state
     later = now + timedelta(minutes=5)
-    report = notice(task, Wanted.BOUNCE, "5.1.1", later)
+    report = notice(task, NoticeKind.BOUNCE, "5.1.1", later)
     decision = decide(ledger, due(task, later, NOTICE), prepared(task, report), later)
     (row,) = decision.state.rows
     assert (row.state, row.answer, row.bounce, row.bounced_at) == (MailState.BOUNCED, "250", "5.1.1", later)
@@ -236,7 +236,7 @@ def test_C3_a_bounce_is_seen_in_the_ledger_and_told(one, now):
 def test_C3_a_bounce_of_what_was_never_handed_over_is_nothing(one, now, state):
     ledger, task = one
     ledger = decide(ledger, result(task, state, now, answer=NO_ANSWER), None, now).state
-    report = notice(task, Wanted.BOUNCE, "5.1.1", now)
+    report = notice(task, NoticeKind.BOUNCE, "5.1.1", now)
     assert decide(ledger, due(task, now, NOTICE), prepared(task, report), now).state is ledger
     stranger = replace(report, mail_id=uuid4())
     assert decide(ledger, due(task, now, NOTICE), prepared(task, stranger), now).state is ledger

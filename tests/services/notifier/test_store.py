@@ -8,7 +8,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from servicecert_notifier.domain.decide import decide
-from servicecert_notifier.domain.ledger import Notice, Wanted
+from servicecert_notifier.domain.ledger import Notice, NoticeKind
 from servicecert_notifier.domain.pace import Limits
 from servicecert_notifier.domain.reminders import NOTHING_PREPARED, Prepared
 from servicecert_notifier.domain.task import MailState
@@ -169,7 +169,7 @@ async def test_C3_what_is_to_be_sent_is_recalled_for_a_retry_and_for_a_notice(co
     again = await prepared(Due(uuid4(), key, f"try/{task.mail_id}", now))
     assert again.orders == {task.mail_id: task}
     assert again.notices == {}
-    notice = Notice(uuid4(), issued.case_id, task.mail_id, Wanted.RESEND, "the mailbox was full", now)
+    notice = Notice(uuid4(), issued.case_id, task.mail_id, NoticeKind.RESEND, "the mailbox was full", now)
     async with connection.transaction():
         assert await notify(connection, notice)
     due = await connection.fetchrow("select key, kind, at from deadlines")
@@ -184,7 +184,7 @@ async def test_a_mail_bounces_once(connection, issued, as_event, now):
     await STORE.save(connection, [Stored(str(issued.case_id), 0, decision.state)])
     stored = []
     for _ in range(2):
-        notice = Notice(uuid4(), issued.case_id, decision.state.rows[0].mail_id, Wanted.BOUNCE, "5.1.1", now)
+        notice = Notice(uuid4(), issued.case_id, decision.state.rows[0].mail_id, NoticeKind.BOUNCE, "5.1.1", now)
         async with connection.transaction():
             stored.append(await notify(connection, notice))
     assert stored == [True, False]

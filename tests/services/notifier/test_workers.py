@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from commandline import begun
 from servicecert_cli.e_service.publishing import publish
-from servicecert_cli.stand.witness import witnessing
+from servicecert_cli.stand.topic_reader import reading_topics
 from servicecert_deploy import Child
 from servicecert_deploy.mail_catcher import MailCatcher
 from servicecert_notifier.operator.samples import example
@@ -74,9 +74,11 @@ async def test_C4_after_weeks_of_downtime_the_right_reminders_come_once(workers)
 
     def handed_over(data):
         """The number of mails handed over, by kind. A topic may hold an event twice if a worker stops in between."""
-        return Counter({each.mail_id: each.kind for each in witness.of_case(data.case_id, MailHandedOver)}.values())
+        return Counter(
+            {each.mail_id: each.kind for each in witness.events_of_case(data.case_id, MailHandedOver)}.values()
+        )
 
-    async with witnessing(cluster) as witness:
+    async with reading_topics(cluster) as witness:
         first = start()
         await publish(cluster, kept, renewed)
         await witness.until(lambda _: handed_over(kept).total() + handed_over(renewed).total() == 2 * everybody)

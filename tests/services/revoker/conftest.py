@@ -23,9 +23,9 @@ from servicecert_revoker.crl.domain.publication import PublishOrder
 from servicecert_revoker.crl.effects.files import CrlFiles
 from servicecert_revoker.crl.effects.publish import Publish
 from servicecert_revoker.crl.effects.publishers import Distribution
-from servicecert_revoker.crl.effects.run import Press, Timing
+from servicecert_revoker.crl.effects.run import CrlRunner, Timing
 from servicecert_revoker.crl.effects.server import serve
-from servicecert_revoker.crl.operator.gauges import Tally
+from servicecert_revoker.crl.operator.gauges import CrlStats
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN, Knowledge, apply
 from servicecert_revoker.domain.status import (
     Asked,
@@ -239,7 +239,7 @@ async def publish(
     pool: Pool, files: CrlFiles, clock: Clock, authority: Authority, ca_keys: Mapping[str, SigningKey]
 ) -> AsyncIterator[Publish]:
     async with serve(files.folder, "127.0.0.1", 0) as base, aiohttp.ClientSession() as session:
-        runner = Press(
+        runner = CrlRunner(
             files=files,
             distribution=Distribution(base, (), session),
             partitions=3,
@@ -247,7 +247,7 @@ async def publish(
             pool=pool,
             clock=clock,
         )
-        yield Publish(authority, ca_keys, runner, Tally())
+        yield Publish(authority, ca_keys, runner, CrlStats())
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ async def revoker(service_pool, authority, passphrase_file, tmp_path):
 
 async def test_I7_a_certificate_that_is_issued_is_told_to_responders_as_valid(revoker):
     certificate = example(CertificateIssued)
-    await revoker.takes(certificate)
+    await revoker.handle(certificate)
     (standing,) = await revoker.published()
     assert isinstance(standing, StandingChanged)
     assert (standing.serial, standing.standing) == (certificate.serial, Standing.VALID)
-    assert await revoker.acts() == []
+    assert await revoker.intents() == []

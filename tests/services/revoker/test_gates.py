@@ -10,7 +10,7 @@ from crls import build_crl
 from servicecert_pki import der
 from servicecert_pki.authority import Authority
 from servicecert_pki.crl import CrlHead, Reason, entry_der
-from servicecert_pki.crl_reading import OCTETS, SerialSet, load, said
+from servicecert_pki.crl_reading import OCTETS, SerialSet, crl_fields, load
 from servicecert_pki.keys import SigningKey
 from servicecert_revoker.crl.domain import gates
 from servicecert_revoker.crl.domain.gates import Expected, GateFailed
@@ -118,7 +118,7 @@ def test_D7_entries_out_of_order_or_twice_or_of_other_certificates_are_stopped(
 
 
 def test_D7_unknown_extensions_are_stopped(build: Callable[..., bytes], expected: Expected) -> None:
-    found = said(load(build()))
+    found = crl_fields(load(build()))
     gates.check_head(found, expected.head)
     others = replace(found, others=frozenset({"1.2.3"}))
     assert stopped_by(lambda: gates.check_head(others, expected.head)) == "scope"

@@ -20,7 +20,7 @@ from servicecert_deploy.ports import HOST, free_port
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.lint import throw_away_keys
-from servicecert_pki.ocsp_client import OcspUnsound, Question
+from servicecert_pki.ocsp_client import OcspQuery, OcspUnsound
 from servicecert_revoker.domain.decide import decide
 from servicecert_revoker.domain.examine import Examine
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN
@@ -137,7 +137,7 @@ class Asker:
         self._url = f"http://{HOST}:{port}"
 
     async def says(self, serial: int) -> str:
-        question = Question(self._issuer, serial, uuid4().bytes * 2)
+        question = OcspQuery(self._issuer, serial, uuid4().bytes * 2)
         try:
             async with (
                 aiohttp.ClientSession() as session,

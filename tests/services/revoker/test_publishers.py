@@ -18,7 +18,7 @@ from servicecert_revoker.crl.effects.files import CrlFiles
 from servicecert_revoker.crl.effects.publish import Publish
 from servicecert_revoker.crl.effects.publishers import CommandPublisher, NotFetched, Publisher, fetch_back
 from servicecert_revoker.crl.effects.server import serve
-from servicecert_revoker.crl.operator.gauges import Tally, gauges, last_crls
+from servicecert_revoker.crl.operator.gauges import CrlStats, gauges, last_crls
 from servicecert_revoker.domain.decide import schedule_key
 from servicecert_worker.decider import Done, Outcome, Retry, Task
 from services.revoker.bucket import Storage
@@ -50,7 +50,7 @@ def through(publish: Publish, publisher: Publisher, base_url: str | None = None)
     before = publish.runner.distribution
     distribution = replace(before, publishers=(publisher,), base_url=base_url or before.base_url)
     runner = replace(publish.runner, distribution=distribution)
-    return replace(publish, runner=runner, stats=Tally([publisher.name]))
+    return replace(publish, runner=runner, stats=CrlStats([publisher.name]))
 
 
 @pytest.mark.parametrize("step", ["servicecert_pki.crl.os.fsync", "servicecert_pki.crl.CrlFile.add"])

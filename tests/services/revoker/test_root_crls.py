@@ -25,7 +25,7 @@ from servicecert_revoker.crl.effects.publish import Publish
 from servicecert_revoker.crl.effects.publishers import Distribution, Publisher
 from servicecert_revoker.crl.effects.root_crls import RootCrls
 from servicecert_revoker.crl.effects.server import serve
-from servicecert_revoker.crl.operator.gauges import Tally
+from servicecert_revoker.crl.operator.gauges import CrlStats
 from servicecert_worker.decider import Task
 from services.revoker.bucket import Storage
 
@@ -53,7 +53,7 @@ def secrets(passphrase_file: Path) -> Mapping[Environment, bytes]:
 @pytest.fixture
 async def roots(ca: Authority, files: CrlFiles) -> AsyncIterator[RootCrls]:
     async with serve(files.folder, "127.0.0.1", 0) as base, aiohttp.ClientSession() as session:
-        yield RootCrls(ca, files, Distribution(base, (), session), Tally(), lambda: LATER)
+        yield RootCrls(ca, files, Distribution(base, (), session), CrlStats(), lambda: LATER)
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,9 @@ async def test_D7_publisher_that_fails_is_seen_and_gets_the_roots_crls_at_the_ne
     roots: RootCrls, object_storage: Storage, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     bucket = object_storage.bucket(tmp_path)
-    into = replace(roots, distribution=replace(roots.distribution, publishers=(bucket.publisher,)), stats=Tally(["s3"]))
+    into = replace(
+        roots, distribution=replace(roots.distribution, publishers=(bucket.publisher,)), stats=CrlStats(["s3"])
+    )
     await into.start()
     object_storage.gateway.fault = 500
     await into.check()

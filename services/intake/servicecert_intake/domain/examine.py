@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from servicecert_pki.csr import Csr, judge_csr
-from servicecert_pki.key_checks import BATTERY, KeyCheck
+from servicecert_pki.key_checks import KEY_CHECKS, KeyCheck
 from servicecert_schemas.application import (
     ApplicationSubmitted,
     ApplicationSupplemented,
@@ -35,7 +35,7 @@ class ApplicationParts(Facts):
     csr: JudgedCsr | None = None
 
 
-def examine(events: Sequence[Event], check: KeyCheck = BATTERY) -> Sequence[Event]:
+def examine(events: Sequence[Event], check: KeyCheck = KEY_CHECKS) -> Sequence[Event]:
     """Return the events, in order, each with its application parts; `check` finds weak and leaked keys."""
     return [_examined(event, check) for event in events]
 
@@ -55,7 +55,7 @@ def application_parts(data: EventData, csr: JudgedCsr | None) -> ApplicationPart
     return ApplicationParts(_normalised_form(data.form), attachments, recipients(data.form), csr)
 
 
-def judge_request(text: str, check: KeyCheck = BATTERY) -> JudgedCsr:
+def judge_request(text: str, check: KeyCheck = KEY_CHECKS) -> JudgedCsr:
     """Judge a request. Of a refused one only the reasons are kept, since it may hold a private key."""
     result = judge_csr(text, check)
     if isinstance(result, Csr):

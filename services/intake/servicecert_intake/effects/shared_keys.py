@@ -46,7 +46,7 @@ async def search(connection: "asyncpg.Connection[Any] | Connection") -> SharedKe
 
 
 def _search(keys: Sequence[bytes], stopped: Event) -> list[tuple[int, ...]]:
-    return find_shared_primes([modulus_of(key) for key in keys], go_on=lambda: not stopped.is_set())
+    return find_shared_primes([modulus_of(key) for key in keys], keep_going=lambda: not stopped.is_set())
 
 
 async def cases_of(

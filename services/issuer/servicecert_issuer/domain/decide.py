@@ -32,7 +32,7 @@ from .issuance import (
     Voided,
 )
 from .recheck_plan import Rechecked, plan
-from .refusals import STOPPED, VOIDED, WITHDRAWN, Unissuable
+from .unissuable import STOPPED, VOIDED, WITHDRAWN, Unissuable
 
 Decided: TypeAlias = Decision[State]
 

@@ -27,7 +27,7 @@ from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.decider import Event
 
 from .issuance import Allocated, Lint, Linted, LintFailed, Stopped, Untimely
-from .refusals import Unissuable, unissuable
+from .unissuable import Unissuable, unissuable
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def contents_of(context: IssuingContext, application: ApplicationAccepted, seria
         raise CertificateRefused("no-profile", f"There is no profile for {application.type}.")
     spki = public_key_of(b64decode(application.csr))
     issuer = context.authority.issuer_for(profile.environment, family_of(spki), moment)
-    start = max(starting(application, moment, profile.backdating), issuer.not_before)
+    start = max(start_of_validity(application, moment, profile.backdating), issuer.not_before)
     period = validity(profile, start, application.validity_days)
     crl, ca_issuers_url, ocsp_url = context.addresses(issuer, serial)
     return Contents(
@@ -154,7 +154,9 @@ def public_key_of(request: bytes) -> bytes:
     return spki
 
 
-def starting(application: ApplicationAccepted, moment: datetime, backdating: timedelta = timedelta()) -> datetime:
+def start_of_validity(
+    application: ApplicationAccepted, moment: datetime, backdating: timedelta = timedelta()
+) -> datetime:
     """Return the first second of validity: now, backdated, or the start of a later requested day (A14)."""
     now = moment.astimezone(UTC).replace(microsecond=0)
     if application.start_date is not None:

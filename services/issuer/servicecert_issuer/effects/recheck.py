@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 from asyncpg import Record
 from servicecert_pki.authority import Authority
-from servicecert_pki.recheck import Stocked, recheck
+from servicecert_pki.recheck import StoredCertificate, recheck
 from servicecert_worker.decider import Done, Outcome, Task
 
 from ..domain.recheck_plan import Rechecked
@@ -23,7 +23,7 @@ _PART_SIZE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Bad:
+class BadCertificate:
     """A certificate with findings: their codes."""
 
     key: str
@@ -39,7 +39,7 @@ class Progress:
     good: int
     bad: int
     ended: bool
-    found: tuple[Bad, ...]
+    found: tuple[BadCertificate, ...]
 
 
 async def next_part(connection: Any, authority: Authority, size: int = _PART_SIZE) -> Progress:
@@ -62,13 +62,13 @@ async def next_part(connection: Any, authority: Authority, size: int = _PART_SIZ
             return Progress(run["good"] + good, run["bad"] + len(bad), ended, bad)
 
 
-def _check(rows: Sequence[Record], authority: Authority) -> tuple[Bad, ...]:
+def _check(rows: Sequence[Record], authority: Authority) -> tuple[BadCertificate, ...]:
     bad = []
     for row in rows:
-        stocked = Stocked(**{**row, "serial": int(row["serial"], 16)})
+        stocked = StoredCertificate(**{**row, "serial": int(row["serial"], 16)})
         codes = recheck(stocked, authority.issuers.get(stocked.issuer))
         if codes:
-            bad.append(Bad(stocked.key, stocked.issuer, row["serial"], codes))
+            bad.append(BadCertificate(stocked.key, stocked.issuer, row["serial"], codes))
     return tuple(bad)
 
 

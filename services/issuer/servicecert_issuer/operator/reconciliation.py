@@ -81,25 +81,25 @@ def _sum(serials: Serials) -> int:
     return serials.issued + serials.void + serials.open
 
 
-class Published:
+class PublishedOutcomes:
     """The published outcomes, compared with the tables: one for each case, as recorded, and void ones are revoked."""
 
     def __init__(self) -> None:
-        self.told = 0
+        self.count = 0
         self._ends: dict[str, tuple[str, str, str, str | None]] = {}
         self._revoked: set[tuple[str, str]] = set()
         self._differences: list[Difference] = []
 
-    def take(self, data: CertificateIssued | CertificateVoided) -> None:
+    def add_outcome(self, data: CertificateIssued | CertificateVoided) -> None:
         """Add an event; it may be added more than once."""
         end: tuple[str, str, str, str | None] = (data.issuer, data.serial, "voided", None)
         if isinstance(data, CertificateIssued):
             end = (data.issuer, data.serial, "issued", data.fingerprint)
         if self._ends.setdefault(data.key(), end) != end:
             self._differences.append(Difference("told-twice", data.key(), "is published with two outcomes"))
-        self.told = len(self._ends)
+        self.count = len(self._ends)
 
-    def hear(self, event: StandingChanged) -> None:
+    def add_standing(self, event: StandingChanged) -> None:
         """Add an event for OCSP responders."""
         if event.standing is Standing.REVOKED:
             self._revoked.add((event.issuer, event.serial))

@@ -12,7 +12,7 @@ from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.decider import Conflict, Connection, FactsInvalid, Stored
 
 from ..domain.issuance import Allocated, Grant, Intended, Recorded, RecordedIntent, Refused, State, Stopped, Voided
-from ..domain.refusals import KEY_COMPROMISED, KEY_OF_ANOTHER
+from ..domain.unissuable import KEY_COMPROMISED, KEY_OF_ANOTHER
 from . import QUERIES
 
 _GRANT = TypeAdapter(Grant)

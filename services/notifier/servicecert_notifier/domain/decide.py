@@ -13,7 +13,7 @@ from servicecert_worker.decider import Deadline, Decision, Due, Event, Happened,
 from . import contents, reminders
 from .case_facts import with_event
 from .ledger import Ledger
-from .planning import RETRY_PERIOD, Occasion, planned
+from .planning import RETRY_PERIOD, Mailing, planned
 from .reminders import REMIND, Prepared
 from .settling import settled, woken
 
@@ -65,19 +65,19 @@ def _apply_event(state: Ledger | None, event: Event, now: datetime) -> Decision[
     return Decision(after, intents=intents, deadlines=() if unchanged else (Deadline(REMIND, wake_at),))
 
 
-def _occasion(event: Event, now: datetime) -> Occasion | None:
+def _occasion(event: Event, now: datetime) -> Mailing | None:
     """Return the mails that an event causes."""
     match event.data:
         case CertificateIssued() as issued:
             give_up_at = max(issued.due, now + MIN_RETRY_PERIOD)
             content = contents.of_issued(issued)
-            return Occasion(content, issued.serial, issued.language, issued.recipients, event.time, give_up_at)
+            return Mailing(content, issued.serial, issued.language, issued.recipients, event.time, give_up_at)
         case CertificateRevoked() as revoked:
             content, about = contents.of_revoked(revoked), str(revoked.request_id)
-            return Occasion(content, about, revoked.language, revoked.recipients, event.time, now + RETRY_PERIOD)
+            return Mailing(content, about, revoked.language, revoked.recipients, event.time, now + RETRY_PERIOD)
         case CaseChanged() as case if (view := contents.of_view(case)) is not None:
             about = contents.occasion_of(case)
-            return Occasion(view, about, case.language, case.recipients, event.time, now + RETRY_PERIOD)
+            return Mailing(view, about, case.language, case.recipients, event.time, now + RETRY_PERIOD)
         case _:
             return None
 
@@ -94,7 +94,7 @@ def _remind(ledger: Ledger, prepared: Prepared, now: datetime) -> Decision[Ledge
         held = replace(ledger, facts=replace(ledger.facts, slot=slot))
         return Decision(held, deadlines=(Deadline(REMIND, slot),))
     content, about = contents.of_reminder(reminder, to, now)
-    after, intents = planned(ledger, Occasion(content, about, to.language, to.recipients, now, now + RETRY_PERIOD))
+    after, intents = planned(ledger, Mailing(content, about, to.language, to.recipients, now, now + RETRY_PERIOD))
     return replace(_after_reminder(after, now), intents=intents)
 
 

@@ -56,7 +56,7 @@ class Row:
     order: MailTask | None = field(default=None, compare=False, repr=False)
 
 
-class Wanted(StrEnum):
+class NoticeKind(StrEnum):
     """The kinds of notices."""
 
     RESEND = "resend"
@@ -73,7 +73,7 @@ class Notice:
     id: UUID
     case_id: UUID
     mail_id: UUID
-    kind: Wanted
+    kind: NoticeKind
     text: str
     at: datetime
     address: str | None = None

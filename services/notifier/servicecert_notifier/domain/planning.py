@@ -63,7 +63,7 @@ _SUPERSEDES: Mapping[MailKind, frozenset[MailKind]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Occasion:
+class Mailing:
     """Mails to plan: one content to each recipient. `about` identifies the occasion, for which each is sent once."""
 
     content: Content
@@ -74,7 +74,7 @@ class Occasion:
     give_up_at: datetime
 
 
-def planned(ledger: Ledger, occasion: Occasion) -> tuple[Ledger, tuple[Intent, ...]]:
+def planned(ledger: Ledger, occasion: Mailing) -> tuple[Ledger, tuple[Intent, ...]]:
     """Return the ledger with the mails not planned before, and their intents; the same ledger if there are none.
 
     Deferred mails that are now outdated become superseded.

@@ -18,8 +18,8 @@ from servicecert_schemas.mail import (
 )
 from servicecert_worker.decider import Deadline, Decision, Due, Intent, Result
 
-from .ledger import Ledger, Notice, Row, Wanted, resend_id
-from .planning import ALL_ROLES, INTENT, RETRY_PERIOD, Occasion, addressed, planned, superseded
+from .ledger import Ledger, Notice, NoticeKind, Row, resend_id
+from .planning import ALL_ROLES, INTENT, RETRY_PERIOD, Mailing, addressed, planned, superseded
 from .reminders import Prepared
 from .task import AddressRefusedContent, MailOutcome, MailState, MailTask
 
@@ -106,7 +106,9 @@ def _handle_notices(state: Ledger, prepared: Prepared, now: datetime) -> Decisio
     for notice in prepared.notices.get(str(state.case_id), ()):
         ledger = decision.state or state
         more = (
-            _resend(ledger, notice, prepared.orders, now) if notice.kind is Wanted.RESEND else _bounce(ledger, notice)
+            _resend(ledger, notice, prepared.orders, now)
+            if notice.kind is NoticeKind.RESEND
+            else _bounce(ledger, notice)
         )
         decision = Decision(
             more.state,
@@ -196,7 +198,7 @@ def _report_address(ledger: Ledger, row: Row, now: datetime) -> tuple[Ledger, tu
         serial=certificate and certificate.serial,
     )
     about = f"{row.recipient}/{row.place}"
-    return planned(ledger, Occasion(content, about, to.language, (other,), now, now + RETRY_PERIOD))
+    return planned(ledger, Mailing(content, about, to.language, (other,), now, now + RETRY_PERIOD))
 
 
 def _other_recipient(ledger: Ledger) -> Recipient | None:

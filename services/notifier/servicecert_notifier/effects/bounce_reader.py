@@ -20,7 +20,7 @@ from servicecert_worker.clock import Clock
 from servicecert_worker.faults import background, error_summary
 
 from ..domain import bounces
-from ..domain.ledger import Notice, Wanted
+from ..domain.ledger import Notice, NoticeKind
 from ..operator.mail_requests import notify
 from ..storage import QUERIES
 
@@ -97,7 +97,7 @@ class BounceReader:
                 # The mail is still retried, so this is not its final report. That one has to count.
                 log.info("ignored a bounce: the mail is still retried", extra={"mail": str(bounce.mail_id)})
                 return True
-            notice = Notice(uuid4(), row["case_id"], bounce.mail_id, Wanted.BOUNCE, bounce.status, self._clock())
+            notice = Notice(uuid4(), row["case_id"], bounce.mail_id, NoticeKind.BOUNCE, bounce.status, self._clock())
             if await notify(connection, notice):
                 log.warning(
                     "mail bounced",

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from servicecert_worker.decider import Connection, Due, Happened, Stored
 
-from ..domain.ledger import Ledger, Notice, Wanted
+from ..domain.ledger import Ledger, Notice, NoticeKind
 from ..domain.pace import Limits, Paces, allocate, domain_of
 from ..domain.planning import addressed
 from ..domain.reminders import (
@@ -47,7 +47,9 @@ class Prepare:
             return NOTHING_PREPARED
         notices = await _notices(connection, [UUID(due.key) for due in dues if due.kind == NOTICE])
         again = [UUID(due.kind.removeprefix(RETRY)) for due in dues if due.kind.startswith(RETRY)]
-        again += [notice.mail_id for of_case in notices.values() for notice in of_case if notice.kind is Wanted.RESEND]
+        again += [
+            notice.mail_id for of_case in notices.values() for notice in of_case if notice.kind is NoticeKind.RESEND
+        ]
         prepared = Prepared(notices=notices, orders=await _orders(connection, again))
         due = [each.key for each in dues if each.kind == REMIND]
         if not due:
@@ -84,7 +86,7 @@ async def _notices(connection: Connection, cases: Sequence[UUID]) -> Mapping[str
             row["id"],
             row["case_id"],
             row["mail_id"],
-            Wanted(row["wanted"]),
+            NoticeKind(row["wanted"]),
             row["text"],
             row["at"],
             row["address"],

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import aiohttp
 from servicecert_pki.authority import Authority, AuthorityMissing
-from servicecert_pki.ocsp_client import OcspUnsound, Question
+from servicecert_pki.ocsp_client import OcspQuery, OcspUnsound
 from servicecert_worker.decider import Done, Outcome, Retry, Task
 
 from ..crl.domain.publication import Confirmed, ConfirmOrder
@@ -43,7 +43,7 @@ class Confirm:
         if self.url is None:
             return Done(Confirmed(**dict(order), confirmed_at=None))
         try:
-            question = Question(self.authority.issuer(order.issuer), int(order.serial, 16), self.random(32))
+            question = OcspQuery(self.authority.issuer(order.issuer), int(order.serial, 16), self.random(32))
             answer = await self._ask(self.url, question.request())
             if question.is_revoked(answer, self.clock()):
                 return Done(Confirmed(**dict(order), confirmed_at=self.clock()))

@@ -43,7 +43,7 @@ _LEVELS = {
 """The log level of each outcome."""
 
 
-class Postman:
+class Mailer:
     """Hands mails over through a few open conversations, with the first mail server that answers."""
 
     def __init__(self, settings: Settings, clock: Callable[[], datetime]) -> None:

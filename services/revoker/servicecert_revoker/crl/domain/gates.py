@@ -12,16 +12,16 @@ from cryptography import x509
 from servicecert_pki import der
 from servicecert_pki.crl import CrlHead
 from servicecert_pki.crl_reading import (
-    OtherOrder,
+    CrlFields,
     OutOfOrder,
-    Said,
+    ReferenceOutOfOrder,
     SerialSet,
     Unreadable,
-    compared,
+    compare_serials,
+    crl_fields,
     entries,
     is_signed,
     load,
-    said,
     serials,
 )
 from servicecert_pki.extensions import issuing_distribution_point
@@ -76,7 +76,7 @@ def check(crl: bytes, expected: Expected, published: bytes | None) -> Passed:
     """Raise GateFailed unless the CRL, read by another library, is as expected and may replace the `published` one."""
     try:
         read = load(crl)
-        contents = said(read)
+        contents = crl_fields(read)
     except Unreadable as fault:
         raise GateFailed("readable", f"It cannot be read back: {fault}.") from None
     if not is_signed(crl, read, expected.head.issuer):
@@ -102,14 +102,14 @@ def _compared(read: x509.CertificateRevocationList, published: bytes | None) -> 
     except Unreadable:
         old = None
     if old is None:
-        return compared(serials(read), ())
+        return compare_serials(serials(read), ())
     try:
-        return compared(serials(read), serials(old))
-    except OtherOrder:
-        return compared(serials(read), sorted(set(serials(old))))
+        return compare_serials(serials(read), serials(old))
+    except ReferenceOutOfOrder:
+        return compare_serials(serials(read), sorted(set(serials(old))))
 
 
-def check_head(contents: Said, head: CrlHead) -> None:
+def check_head(contents: CrlFields, head: CrlHead) -> None:
     """Raise GateFailed unless a CRL's head and extensions are as expected."""
     scope = None if head.url is None else issuing_distribution_point(head.url)
     if (contents.issuer, contents.key_id) != (head.issuer.subject_der, head.issuer.key_id):

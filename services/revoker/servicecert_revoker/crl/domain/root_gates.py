@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
-from servicecert_pki.crl_reading import Said, Unreadable, is_signed, load, said
+from servicecert_pki.crl_reading import CrlFields, Unreadable, crl_fields, is_signed, load
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.pkix_lint import lint_crl
 
@@ -18,7 +18,7 @@ class RootCrl:
     """A parsed CRL, its head and extensions, and the serial numbers of the CAs that it revokes."""
 
     read: x509.CertificateRevocationList
-    contents: Said
+    contents: CrlFields
     listed: frozenset[int]
 
 
@@ -28,12 +28,12 @@ def read_root_crl(crl: bytes | None) -> RootCrl | None:
         return None
     try:
         read = load(crl)
-        return RootCrl(read, said(read), frozenset(it.serial_number for it in read))
+        return RootCrl(read, crl_fields(read), frozenset(it.serial_number for it in read))
     except (Unreadable, ValueError):
         return None
 
 
-def check_root(crl: bytes, root: IssuerInfo, published: bytes | None, now: datetime) -> Said:
+def check_root(crl: bytes, root: IssuerInfo, published: bytes | None, now: datetime) -> CrlFields:
     """Return a root's CRL's head and extensions. Raise GateFailed if it must not replace the `published` one."""
     made = read_root_crl(crl)
     if made is None:

@@ -12,10 +12,10 @@ from servicecert_worker.decider import Done, Outcome, Retry, Task
 
 from ..domain.gates import GateFailed
 from ..domain.publication import Published, PublishedCrl, PublishOrder
-from ..operator.gauges import Tally
+from ..operator.gauges import CrlStats
 from .files import CrlFilesError
 from .publishers import NotPublished
-from .run import Press
+from .run import CrlRunner
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +46,8 @@ class Publish:
 
     authority: Authority
     keys: Mapping[str, SigningKey]
-    runner: Press
-    stats: Tally
+    runner: CrlRunner
+    stats: CrlStats
     _queues: dict[str, _Queue] = field(default_factory=dict, init=False)
     _passes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_PASSES), init=False)
 
@@ -125,7 +125,7 @@ def _announcer(tasks: Sequence[Task]) -> UUID:
     return next((task.id for task in tasks if task.data.serial is None), tasks[0].id)
 
 
-def report(stats: Tally, issuer: str, fault: Exception) -> Retry:
+def report(stats: CrlStats, issuer: str, fault: Exception) -> Retry:
     """Count and log a CRL that could not be published; the old one stays. Return the retry."""
     if isinstance(fault, GateFailed):
         stats.gate_failed(fault.gate)

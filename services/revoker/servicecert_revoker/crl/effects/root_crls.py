@@ -23,7 +23,7 @@ from ..domain.gates import GateFailed
 from ..domain.plan import CrlVersion
 from ..domain.publication import PublishOrder, is_scheduled
 from ..domain.root_gates import check_root, days_left, read_root_crl
-from ..operator.gauges import InForce, Tally
+from ..operator.gauges import CrlStats, InForce
 from .files import CrlFiles, CrlFilesError, Superseded, write
 from .publish import Publish, report
 from .publishers import Distribution, NotPublished
@@ -43,7 +43,7 @@ class RootCrls:
     authority: Authority
     files: CrlFiles
     distribution: Distribution
-    stats: Tally
+    stats: CrlStats
     clock: Callable[[], datetime]
     every: float = _EVERY_SECONDS
     _undelivered: set[str] = field(default_factory=set, init=False)

@@ -33,7 +33,7 @@ class Timing:
 
 
 @dataclass(frozen=True, repr=False)
-class Press:
+class CrlRunner:
     """Publishes CRLs. `partitions` is the number of partitions that new certificates are spread over."""
 
     files: CrlFiles

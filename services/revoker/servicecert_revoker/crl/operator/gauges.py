@@ -18,7 +18,7 @@ from ..effects.publishers import ADDRESS, FOLDER
 
 
 @dataclass(eq=False)
-class Tally:
+class CrlStats:
     """The time of this process's last passes, and its failures by gate and by publisher."""
 
     publishers: Sequence[str] = ()
@@ -74,7 +74,7 @@ def last_crls(pool: "asyncpg.Pool[Any]", issuers: Sequence[str], partitions: int
     return read
 
 
-def gauges(readers: Sequence[ReadCrls], stats: Tally, clock: Callable[[], datetime]) -> tuple[Gauge, ...]:
+def gauges(readers: Sequence[ReadCrls], stats: CrlStats, clock: Callable[[], datetime]) -> tuple[Gauge, ...]:
     """Return the gauges. `readers` give the CRLs of issuing CAs and of roots."""
 
     async def crls() -> Mapping[str, InForce]:

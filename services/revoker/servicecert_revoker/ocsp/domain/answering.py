@@ -15,7 +15,7 @@ from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.ocsp_request import CertId, OcspRequest, RequestMalformed, read_request
 from servicecert_pki.ocsp_response import GOOD, UNKNOWN, Fault, Signer, fault_response, revoked, single_response
 
-from .standings import Known, Revoked, Standings
+from .standings import Revoked, SerialStatus, Standings
 
 
 class Kind(StrEnum):
@@ -192,27 +192,27 @@ class Answering:
         self.signed += 1
         if len(statuses) > 1:
             return Answer(body, Kind.SEVERAL)
-        if request.nonce is not None or statuses[0] is Known.NEVER_ISSUED:
+        if request.nonce is not None or statuses[0] is SerialStatus.NEVER_ISSUED:
             return Answer(body, _kind(statuses[0]))
         return Answer(body, _kind(statuses[0]), *times[0], f'"{sha256(body).hexdigest()[:32]}"')
 
-    def _times(self, status: Revoked | Known, signer: Signer, now: datetime) -> tuple[datetime, datetime]:
+    def _times(self, status: Revoked | SerialStatus, signer: Signer, now: datetime) -> tuple[datetime, datetime]:
         """Return this and next update. A revocation is final, so its this update is now."""
         assert self.moment is not None
         since = (now if isinstance(status, Revoked) else self.moment).replace(microsecond=0)
-        validity = min(self._validity, UNKNOWN_FOR) if status is Known.NEVER_ISSUED else self._validity
+        validity = min(self._validity, UNKNOWN_FOR) if status is SerialStatus.NEVER_ISSUED else self._validity
         return since, min(since + validity, signer.not_after)
 
 
-def _kind(status: Revoked | Known) -> Kind:
+def _kind(status: Revoked | SerialStatus) -> Kind:
     if isinstance(status, Revoked):
         return Kind.REVOKED
-    return Kind.GOOD if status is Known.VALID else Kind.UNKNOWN
+    return Kind.GOOD if status is SerialStatus.VALID else Kind.UNKNOWN
 
 
-def _single(cert_id: CertId, status: Revoked | Known, this_update: datetime, next_update: datetime) -> bytes:
+def _single(cert_id: CertId, status: Revoked | SerialStatus, this_update: datetime, next_update: datetime) -> bytes:
     if isinstance(status, Revoked):
         encoded = revoked(status.revoked_at, status.reason)
         return single_response(cert_id.encoded, encoded, this_update, next_update, status.invalid_since)
-    encoded = GOOD if status is Known.VALID else UNKNOWN
+    encoded = GOOD if status is SerialStatus.VALID else UNKNOWN
     return single_response(cert_id.encoded, encoded, this_update, next_update)

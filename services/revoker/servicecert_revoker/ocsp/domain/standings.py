@@ -11,7 +11,7 @@ from servicecert_schemas.revocation import RevocationReason, Standing, StandingC
 from ...crl.domain.entries import REASONS
 
 
-class Known(Enum):
+class SerialStatus(Enum):
     """The status of a serial number that is not revoked."""
 
     VALID = "valid"
@@ -41,19 +41,19 @@ class Standings:
         """Return the CAs with unexpired certificates."""
         return (issuer for issuer, until in self._until.items() if until >= now)
 
-    def of(self, issuer: str, serial: int) -> Revoked | Known:
-        status = self._of.get(issuer, _NOTHING).get(serial, Known.NEVER_ISSUED)
-        return Known.VALID if status is None else status
+    def of(self, issuer: str, serial: int) -> Revoked | SerialStatus:
+        status = self._of.get(issuer, _NOTHING).get(serial, SerialStatus.NEVER_ISSUED)
+        return SerialStatus.VALID if status is None else status
 
     def take(self, event: StandingChanged, at: datetime) -> bool:
         """Apply an event with its time, and return whether it changed anything."""
         of = self._of.setdefault(event.issuer, {})
         self._until[event.issuer] = max(event.not_after, self._until.get(event.issuer, event.not_after))
         serial = int(event.serial, 16)
-        before = of.get(serial, Known.NEVER_ISSUED)
+        before = of.get(serial, SerialStatus.NEVER_ISSUED)
         if event.standing is Standing.VALID:
             of.setdefault(serial, None)
-            return before is Known.NEVER_ISSUED
+            return before is SerialStatus.NEVER_ISSUED
         worse = event.reason is RevocationReason.KEY_EXPOSED
         if isinstance(before, Revoked) and (not worse or before.reason is Reason.KEY_COMPROMISE):
             return False

@@ -48,7 +48,7 @@ def transitions(case: CaseChanged, shown: int = 0) -> list[Transition]:
     ]
 
 
-class Teller:
+class Printer:
     """Prints paragraphs, labelled values and the states of cases. On a terminal it also shows what is waited for."""
 
     def __init__(self, console: Console) -> None:

@@ -23,7 +23,7 @@ C = TypeVar("C", bound=CaseEvent)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenRecord:
     """A record, with its data if it is one of our events. `topic` is the catalogue's name."""
 
     topic: str
@@ -51,11 +51,11 @@ class Seen:
         )
 
 
-class Witness:
+class TopicReader:
     """All records of the catalogue's topics, in the order in which they were read."""
 
     def __init__(self, cluster: Cluster, consumer: AIOKafkaConsumer) -> None:
-        self.seen: list[Seen] = []
+        self.seen: list[SeenRecord] = []
         self._place = cluster
         self._consumer = consumer
         self._partitions = [
@@ -91,24 +91,24 @@ class Witness:
         async with self._more:
             await self._more.wait_for(lambda: len(self.seen) >= records)
 
-    def of_case(self, case_id: UUID, kind: type[C]) -> list[C]:
+    def events_of_case(self, case_id: UUID, kind: type[C]) -> list[C]:
         """Return the events of one kind about a case, in order."""
-        return [data for data in self.all_of(kind) if data.case_id == case_id]
+        return [data for data in self.events_of_kind(kind) if data.case_id == case_id]
 
-    def all_of(self, kind: type[D]) -> list[D]:
+    def events_of_kind(self, kind: type[D]) -> list[D]:
         """Return the events of one kind, in order."""
         return [seen.data for seen in self.seen if isinstance(seen.data, kind)]
 
-    def in_order(self) -> Iterator[Seen]:
+    def in_order(self) -> Iterator[SeenRecord]:
         """Return all records by time, then by topic, partition and offset."""
         return iter(sorted(self.seen, key=lambda seen: (seen.written, seen.topic, seen.partition, seen.offset)))
 
 
 @asynccontextmanager
-async def witnessing(cluster: Cluster) -> AsyncIterator[Witness]:
+async def reading_topics(cluster: Cluster) -> AsyncIterator[TopicReader]:
     """Read all topics until the context ends. Raises OperatorError."""
     async with kafka.reader(cluster) as consumer:
-        witness = Witness(cluster, consumer)
+        witness = TopicReader(cluster, consumer)
         reading = asyncio.create_task(witness.read())
         try:
             yield witness
@@ -117,12 +117,12 @@ async def witnessing(cluster: Cluster) -> AsyncIterator[Witness]:
             await asyncio.wait([reading])
 
 
-def _seen(record: Any, prefix: str) -> Seen:
+def _seen(record: Any, prefix: str) -> SeenRecord:
     try:
         _, data = decode(record.key, record.headers, record.value)
     except Undecodable:
         data = None
-    return Seen(
+    return SeenRecord(
         record.topic.removeprefix(prefix),
         record.partition,
         record.offset,
