@@ -1,4 +1,4 @@
-"""Real parts for all tests: one broker and one database server a session; own schemas and topics for each test that asks."""
+"""Real parts for all tests: one broker and one database server a session, own schemas and topics for each test."""
 
 from __future__ import annotations
 
