@@ -12,7 +12,7 @@ CERTIFICATES ?= 100000
 FOREIGN := pyp[i]\.|pythonh[o]sted|de[b]\.debian|np[m]js\.|repo1?\.m[a]ven|ma[v]en\.apache|proxy\.g[o]lang|crat[e]s\.io|/hom[e]/|/roo[t]/|/User[s]/|/wor[k]/
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test chaos fuzz bench drill specimens check format lock clean
+.PHONY: help setup demo up test test-long chaos fuzz bench drill specimens check format lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,11 +31,15 @@ up: setup ## everything running until Ctrl-C, with a live board
 
 # The tests start hundreds of processes: none of them is to compile all modules anew.
 test: export PYTHONDONTWRITEBYTECODE =
-test: setup ## all tests, on real Kafka and PostgreSQL, with the coverage gates
+test: setup ## the tests, on real Kafka and PostgreSQL, with the coverage gates
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && export COVERAGE_FILE="$$folder/coverage" && \
-	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report= && \
+	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m 'not long' --cov --cov-report= && \
 	$(BIN)/coverage report --skip-covered --show-missing --fail-under=90 && \
 	$(BIN)/coverage report --skip-covered --show-missing --fail-under=100 --include='*/domain/*'
+
+test-long: export PYTHONDONTWRITEBYTECODE =
+test-long: setup ## the tests that are long by nature: kills at every step, three brokers, a small chaos run, every command of docs/
+	@$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m long
 
 chaos: setup ## N=… applications while everything is killed at random, drawn from SEED=…; TOKEN=1 keeps the CA keys in SoftHSM2
 	@PYTHONPATH=tests $(BIN)/python -m chaos --applications $(N) --seed $(SEED) $(if $(TOKEN),--token)

@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CHECKOUT = Path(__file__).parents[2]
 
 
+@pytest.mark.long
 def test_D2_D4_incident_is_carried_out_whole_though_a_revoker_dies_on_the_way(parts, database_url):
     own = {"KAFKA_BOOTSTRAP_SERVERS": parts.bootstrap, "DATABASE_URL": database_url}
     command = [sys.executable, "-m", "bench.drill", "--certificates", "40", "--factor", "400", "--hours", "1"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from servicecert_cli.stand.system import OCSP, worker_names
 from servicecert_deploy import Parts
 from servicecert_schemas.topics import SERVICES
@@ -17,6 +18,7 @@ from chaos.testbed import open_testbed
 APPLICATIONS, SEED = 120, 7
 
 
+@pytest.mark.long
 async def test_I1_I2_I3_I4_I6_I7_I8_I9_nothing_is_lost_or_doubled_whatever_dies(
     parts: Parts, authority: Path, known_customers: Customers, tmp_path: Path
 ) -> None:

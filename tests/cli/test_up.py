@@ -62,6 +62,7 @@ def pasted_command_gives_a_certificate(output, folder):
     assert found["mail"].read_bytes().count(b"filename=") >= 3
 
 
+@pytest.mark.long
 def test_it_is_used_from_another_terminal_heals_and_ends_at_once(up, tmp_path):
     output = tmp_path / "output"
     environment = until(lambda: variables(tmp_path / "up" / "environment"), up)

@@ -86,6 +86,7 @@ def test_a_first_start_prepares_everything(parts: Parts, database_url: str, tmp_
     assert (tmp_path / "service-urls").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.long
 async def test_what_operators_do_works(parts: Parts, authority: Path, tmp_path: Path) -> None:
     async with System(tmp_path, parts=parts, authority=authority) as system:
         environment = write_environment(system)
@@ -97,6 +98,7 @@ async def test_what_operators_do_works(parts: Parts, authority: Path, tmp_path: 
         assert await served(system) == {row[0].strip("`") for row in rows}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if page != OPERATIONS and shown(page, bare=False)], ids=lambda p: p.stem
 )

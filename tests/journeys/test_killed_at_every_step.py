@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
+import pytest
 from chaos.customers import Customers
 from chaos.idle import IdleCheck
 from chaos.plan import Burst, Case, Scenario, draw
@@ -89,6 +90,7 @@ class CrashSchedule:
         return ", ".join(f"{service} at {self.next(service)}" for service in SERVICES if self.next(service))
 
 
+@pytest.mark.long
 async def test_I1_I2_I3_I4_I7_I8_I9_services_die_at_every_step_and_nothing_comes_of_it(
     parts: Parts, authority: Path, known_customers: Customers, tmp_path: Path
 ) -> None:

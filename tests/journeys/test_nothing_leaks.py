@@ -32,7 +32,7 @@ from servicecert_pki.keyring import read_passphrases
 from servicecert_schemas.codec import Record, to_record
 from servicecert_schemas.values import CertificateType
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="module")]
 
 PEOPLE = (
     b"Saga P\xc3\xa5hittad",

@@ -25,7 +25,7 @@ from servicecert_worker.audit.checkpoints import read_public_keys
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.lag import committed
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="module")]
 
 
 def essence(topics: Topics) -> dict[UUID, tuple[object, ...]]:

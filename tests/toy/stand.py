@@ -122,10 +122,14 @@ class Stand:
             )
         await asyncio.gather(*sent)
 
-    async def send_raw(self, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]] = ()) -> None:
-        await self.producer.send_and_wait(
+    async def send_raw(
+        self, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]] = ()
+    ) -> tuple[int, int]:
+        """Publish a record as it is; return its partition and offset."""
+        sent = await self.producer.send_and_wait(
             self.prefix + topics.APPLICATIONS.name, value=value, key=key, headers=list(headers)
         )
+        return sent.partition, sent.offset
 
     async def published(self, topic: str = topics.CERTIFICATES.name) -> list[tuple[UUID, EventData]]:
         """Return all events of a topic, in order within each key; copies of an event once."""

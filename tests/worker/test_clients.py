@@ -98,6 +98,7 @@ async def fetching_in_vain(stand: Stand, parts: Parts) -> AIOKafkaConsumer:
     return consumer
 
 
+@pytest.mark.long
 async def test_a_consumer_whose_broker_died_is_stopped_and_leaves_nothing(stand: Stand, parts: Parts) -> None:
     before = asyncio.all_tasks()
     try:

@@ -30,7 +30,13 @@ DEATHS = {
 }
 
 
-@pytest.mark.parametrize("step", CRASH_POINTS)
+SHORT = ("decided", "committed", "relay-acked")
+"""The steps that `make test` has; `make test-long` has the others."""
+
+
+@pytest.mark.parametrize(
+    "step", [pytest.param(step, marks=() if step in SHORT else pytest.mark.long) for step in CRASH_POINTS]
+)
 async def test_I1_I2_a_worker_killed_at_any_step_loses_and_doubles_nothing(stand: Stand, step: str) -> None:
     cases = {uuid4(): ["1", "2", "3"] for _ in range(20)}
     await play(stand, cases)

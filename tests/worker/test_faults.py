@@ -32,6 +32,7 @@ async def steadily(stand: Stand, disturb: Callable[[], object]) -> None:
     assert worker.alive
 
 
+@pytest.mark.long
 async def test_I1_a_broker_that_is_killed_and_comes_back(stand: Stand, own_kafka: Kafka) -> None:
     def disturb() -> None:
         own_kafka.kill()
@@ -117,6 +118,7 @@ async def test_the_worker_says_whether_it_is_live_and_ready_and_what_it_counts(s
     assert worker.stop(60) == 0
 
 
+@pytest.mark.long
 async def test_an_outage_is_logged_once_and_shows_in_readiness(stand: Stand, own_kafka: Kafka) -> None:
     worker = stand.work()
     await stand.send(numbered(uuid4(), "1"))

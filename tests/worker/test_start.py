@@ -66,6 +66,7 @@ async def test_a_worker_that_faststream_runs_does_the_same_and_ends_in_order(sta
     assert "Stopped" in worker.tail(20)
 
 
+@pytest.mark.long
 async def test_a_worker_whose_broker_is_gone_ends_in_order_on_a_signal(stand: Stand, parts: Parts) -> None:
     assert parts.kafka is not None
     worker = stand.work()

@@ -13,7 +13,7 @@ from servicecert_deploy import Kafka, Parts
 from toy.brokers import COUNT, three_brokers
 from toy.stand import Stand, assert_exact, numbered
 
-pytestmark = pytest.mark.usefixtures("measured_processes")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("measured_processes")]
 
 
 @pytest.fixture(scope="module")
