@@ -79,7 +79,7 @@ async def test_a_timeout_is_a_timeout() -> None:
 
 async def fetching_in_vain(stand: Stand, parts: Parts) -> AIOKafkaConsumer:
     """A consumer whose broker has died, in the pause before it fetches again."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=stand.bootstrap, group_id=None, retry_backoff_ms=60_000)
+    consumer = AIOKafkaConsumer(bootstrap_servers=stand.bootstrap, group_id=None, retry_backoff_ms=8_000)
     await consumer.start()
     consumer.assign([TopicPartition(stand.prefix + topics.APPLICATIONS.name, 0)])
     await consumer.seek_to_beginning()
