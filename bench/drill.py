@@ -83,7 +83,7 @@ class DrillResult:
 async def drill(
     parts: Parts, url: str, certificates: int, factor: float, folder: Path, within: timedelta = _WITHIN
 ) -> DrillResult:
-    """Play an incident in an empty database at `url`, whose role may make roles; all is ordered within `within`."""
+    """Play an incident in an empty database at `url`, whose role may make roles; all is requested within `within`."""
     cluster = Cluster(parts.bootstrap, f"drill-{uuid4().hex[:8]}.")
     await topic_creation.create(parts.bootstrap, CATALOGUE, cluster.prefix)
     (own,) = database.prepare(url, {NAME: database.new_password()}).values()
@@ -171,7 +171,7 @@ async def _until(url: str, proposal: UUID, revoked: int) -> dict[str, int]:
         if monotonic() > printed_at + 30:
             printed_at = monotonic()
             ordered = await connection.fetchval("select ordered from proposals where id = $1", proposal)
-            print(f"{ordered} ordered, {standings}", flush=True)
+            print(f"{ordered} requested, {standings}", flush=True)
         await asyncio.sleep(0.5)
 
 
@@ -213,7 +213,7 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--certificates", type=int, default=100_000)
     options.add_argument("--factor", type=float, default=180.0, help="how many times faster the clock runs")
-    options.add_argument("--hours", type=float, default=_WITHIN / timedelta(hours=1), help="until all is ordered")
+    options.add_argument("--hours", type=float, default=_WITHIN / timedelta(hours=1), help="until all is requested")
     chosen = options.parse_args()
     within = timedelta(hours=chosen.hours)
     with start_parts() as parts, tempfile.TemporaryDirectory(prefix="servicecert-drill-") as folder:

@@ -91,5 +91,5 @@ def worker_of(service: str, folder: Path) -> int | None:
 async def begun(workers: Iterable[Child]) -> None:
     """Wait until each worker is ready and can be stopped gracefully."""
     async with asyncio.timeout(90):
-        while not all("Ready to work" in worker.tail(100) for worker in workers):  # noqa: ASYNC110  -- it is in a file
+        while not all("Started" in worker.tail(100) for worker in workers):  # noqa: ASYNC110  -- it is in a file
             await asyncio.sleep(0.1)

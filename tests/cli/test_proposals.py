@@ -127,7 +127,7 @@ def test_D2_incident_is_planned_proposed_and_confirmed_by_another(
     assert servicecert("proposals", "confirm", proposal["id"], "--yes").exit_code == 1
     assert one(connection, "select key from deadlines") == f"proposal/{proposal['id']}"
     shown = servicecert("incident", "show", proposal["id"])
-    assert shown.stdout.startswith("running: of 4 certificates 0 are ordered")
+    assert shown.stdout.startswith("running: revocation requested for 0 of 4 certificates")
     (listed,) = json.loads(servicecert("proposals", "list", "--json").stdout)
     assert (listed["proposed_by"][-4:], listed["confirmed_by"][-6:]) == ("anna", "bertil")
     # B6: what they did is found by the proposal, and by each of its cases.

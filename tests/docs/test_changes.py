@@ -315,9 +315,9 @@ def test_a_metric(following: Callable[[str], Any]) -> None:
         assert 'servicecert_turns_total{service="revoker"} 1.0' in shown
 
 
-def test_an_act(following: Callable[[str], Any]) -> None:
+def test_a_side_effect(following: Callable[[str], Any]) -> None:
     intake = "services/intake/servicecert_intake"
-    with following("An act on the world") as copy:
+    with following("A side effect") as copy:
         copy.edit(
             f"{RULES}/renewal.py",
             "class LookedUp(BaseModel):",

@@ -84,7 +84,7 @@ def test_commands_and_their_options_exist(page: Path, line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "row", pages.rows(OPERATIONS, "faults") + pages.rows(OPERATIONS, "told"), ids=lambda row: row[0]
+    "row", pages.rows(OPERATIONS, "faults") + pages.rows(OPERATIONS, "log-lines"), ids=lambda row: row[0]
 )
 def test_sentences_are_what_the_code_says(row: list[str]) -> None:
     sentence = html.unescape(row[0])

@@ -85,7 +85,7 @@ async def test_a_topic_that_is_created_again_stops_the_worker_with_a_sentence(st
     await stand.wait_dead(worker, "the look at the topics' ids")
     assert worker.returncode == 65
     (sentence,) = worker.tail(1).splitlines()
-    assert f"topic {stand.prefix}applications was deleted and created again" in sentence
+    assert f"topic {stand.prefix}applications was recreated" in sentence
     assert "servicecert topics accept toy" in sentence
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from base64 import b64encode
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -71,14 +73,19 @@ async def test_I6_one_event_that_a_handler_raises_at_is_found_among_many(stand: 
     events += numbered(bad, f"raise-in-{where}")
     events += [event for case in good[15:] for event in numbered(case, "1")]
     await stand.send(events)
-    stand.work()
+    worker = stand.work()
     await stand.wait_handled(30)
+    await stand.wait_until("select count(*) from parked", 1)
     (record,) = await parked(stand)
     storing = {"decide": "decide-raised", "examine": "examine-raised", "save": "storing-raised"}
     assert (record.key, record.reason) == (str(bad), storing[where])
+    assert worker.stop(60) == 0
     log = (stand.folder / "worker-0.log").read_text()
     assert PERSONAL not in record.error
     assert PERSONAL not in log
+    (line,) = [json.loads(line) for line in log.splitlines() if '"level": "error"' in line]
+    assert (line["reason"], line["event_id"], line["key"]) == (record.reason, str(record.event_id), record.key)
+    assert re.fullmatch(r"\w+ at \w+\.pyx?:\d+", line["error"])
     assert (await stand.codes()).keys() == set(good)
 
 

@@ -128,3 +128,15 @@ async def test_a_result_with_invalid_facts_is_postponed_and_blocks_no_others() -
     await take_turn(draws, arrival(uuid4()), Result(uuid4(), "case", "act", Act(case_id="a", number="1")))
     assert draws.turns == [[1], [], [1]]
     assert (draws.loop.stuck, draws.loop.unavailable) == (1, None)
+
+
+async def test_a_postponed_result_counts_as_stuck_until_a_turn_succeeds() -> None:
+    result = Result(uuid4(), "case", "act", Act(case_id="a", number="1"))
+    draws = Draws([FactsInvalid("A number is taken.")] * 2)
+    await take_turn(draws, result)
+    draws.loop._retry(result)
+    await draws.loop._round(NoSource(), 0)
+    assert draws.loop.stuck == 1
+    draws.loop._retry(result)
+    await draws.loop._round(NoSource(), 0)
+    assert draws.loop.stuck == 0

@@ -177,5 +177,5 @@ class Outage:
     def ended(self) -> None:
         if self.since is not None:
             seconds = (datetime.now(UTC) - self.since).total_seconds()
-            log.warning("%s is back", self.what, extra={"seconds": round(seconds, 1)})
+            log.warning("%s is back", self.what, extra={"outage_seconds": round(seconds, 1)})
             self.since = None

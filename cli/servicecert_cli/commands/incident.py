@@ -28,9 +28,9 @@ def command() -> None:
     """Revoke many certificates after an incident.
 
     Select them with `plan`, propose the plan, let another operator confirm it, and follow
-    it with `show`. The revoker revokes at the chosen rate, also across restarts. Each
-    owner gets a mail once the certificate is on the CRL. DATABASE_URL names the
-    operator's own login.
+    it with `show`. The revoker revokes at the chosen rate, also across restarts. The
+    recipients get a mail once the CRL is published and OCSP answers `revoked`.
+    DATABASE_URL names the operator's own login.
     """
 
 
@@ -129,38 +129,39 @@ def show(proposal: UUID, as_json: bool) -> None:
     """
 
     async def work(connection: Any) -> tuple[Proposal, Any]:
-        return await proposing.proposal(connection, proposal), await proposing.standings(connection, proposal)
+        return await proposing.proposal(connection, proposal), await proposing.status_counts(connection, proposal)
 
-    proposed, standings = in_schema("revoker", work)
-    revoked = standings.get("revoked", 0)
-    under_way = standings.get("registered", 0) + standings.get("listed", 0)
-    left = proposed.total - proposed.ordered
+    proposed, status_counts = in_schema("revoker", work)
+    revoked = status_counts.get("revoked", 0)
+    in_progress = status_counts.get("registered", 0) + status_counts.get("listed", 0)
+    minutes = round((proposed.total - proposed.ordered) / proposed.rate, 1)
     report = {
         "state": proposed.state,
         "certificates": proposed.total,
-        "ordered": proposed.ordered,
-        "under_way": under_way,
+        "requested": proposed.ordered,
+        "in_progress": in_progress,
         "revoked": revoked,
-        "not_revoked": proposed.total - revoked - under_way,
-        "minutes_left": round(left / proposed.rate, 1),
+        "minutes_until_all_requested": minutes,
         "proposed_by": proposed.proposed_by,
         "confirmed_by": proposed.confirmed_by,
         "confirmed_at": proposed.confirmed_at,
         "done_at": proposed.done_at,
     }
+    if proposed.state == "done":
+        report["not_revoked"] = proposed.total - revoked - in_progress
     if as_json:
         print_json(report)
         return
     click.echo(
-        f"{proposed.state}: of {proposed.total} certificates {proposed.ordered} are ordered,"
-        f" {under_way} in progress, {revoked} revoked and published."
+        f"{proposed.state}: revocation requested for {proposed.ordered} of {proposed.total} certificates:"
+        f" {in_progress} in progress, {revoked} revoked and published."
     )
     if proposed.state == "running":
-        click.echo(f"At {proposed.rate} a minute the rest is ordered in {report['minutes_left']} minutes.")
+        click.echo(f"At {proposed.rate} a minute, all are requested in {minutes} minutes.")
     if proposed.state == "done":
         click.echo(
             f"Proposed by {proposed.proposed_by}, confirmed by {proposed.confirmed_by} at"
-            f" {proposed.confirmed_at:%Y-%m-%d %H:%M:%S}, all ordered at {proposed.done_at:%Y-%m-%d %H:%M:%S} (UTC)."
+            f" {proposed.confirmed_at:%Y-%m-%d %H:%M:%S}, all requested at {proposed.done_at:%Y-%m-%d %H:%M:%S} (UTC)."
             f" {report['not_revoked']} are not revoked: they had expired, or are still pending."
         )
 

@@ -67,7 +67,7 @@ def list_proposals(everything: bool, as_json: bool) -> None:
         for it in proposals
     ]
     if rows:
-        print_table(("proposal", "kind", "reason", "state", "ordered", "proposed by", "confirmed by"), rows)
+        print_table(("proposal", "kind", "reason", "state", "requested", "proposed by", "confirmed by"), rows)
     click.echo(f"{len(rows)} proposals.")
 
 
@@ -85,17 +85,17 @@ def show(proposal: UUID, as_json: bool) -> None:
     async def work(connection: Any) -> tuple[Proposal, list[Any], Any]:
         stored = await proposing.proposal(connection, proposal)
         cases = await proposing.cases_of(connection, proposal)
-        return stored, await proposing.counts(connection, cases), await proposing.standings(connection, proposal)
+        return stored, await proposing.counts(connection, cases), await proposing.status_counts(connection, proposal)
 
-    stored, counts, standings = in_schema("revoker", work)
+    stored, counts, status_counts = in_schema("revoker", work)
     if as_json:
-        print_json({**facts(stored), "concerns": counts, "standings": standings})
+        print_json({**facts(stored), "concerns": counts, "standings": status_counts})
         return
     print_table(("", ""), [(name, str(fact)) for name, fact in facts(stored).items() if fact is not None])
     if counts:
         click.echo()
         print_counts(counts)
-        click.echo("Status now: " + ", ".join(f"{count} {name}" for name, count in sorted(standings.items())) + ".")
+        click.echo("Status now: " + ", ".join(f"{count} {name}" for name, count in sorted(status_counts.items())) + ".")
 
 
 @command.command()
@@ -103,7 +103,7 @@ def show(proposal: UUID, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Confirm it. Without this option nothing is changed.")
 @as_json
 def confirm(proposal: UUID, yes: bool, as_json: bool) -> None:
-    """Confirm another operator's proposal, or one that the revoker stopped at.
+    """Confirm another operator's proposal, or the revoker's for a compromised key.
 
     The certificates are then revoked. This cannot be undone.
 

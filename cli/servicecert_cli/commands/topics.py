@@ -81,9 +81,9 @@ def list_topics(as_json: bool) -> None:
 def accept(service: str, yes: bool, as_json: bool) -> None:
     """Accept that a service's topics were replaced.
 
-    A worker stops if the cluster or a topic is not the one that its state was made from:
-    a topic was deleted and created again, or the address leads to another cluster. If
-    that is intended, this forgets the old topics and moves the service to the first
+    A worker stops if the IDs of the cluster or of a topic differ from the stored ones:
+    a topic was recreated, or the address leads to another cluster. If that is
+    intended, this forgets the stored IDs and moves the service to the first
     record of each topic; events handled before have no second effect. Stop its workers
     first. DATABASE_URL names the service's role.
 

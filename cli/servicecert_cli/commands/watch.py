@@ -1,4 +1,4 @@
-"""`servicecert watch`: follow a case as its owner sees it."""
+"""`servicecert watch`: follow a case as the customer sees it."""
 
 import asyncio
 from contextlib import aclosing

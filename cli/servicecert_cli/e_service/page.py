@@ -39,7 +39,7 @@ class Page:
             self._print(Text(f" {self._in(words.OPEN)}: servicecert cases open {(granted or cases)[0].case_id}", "dim"))
 
     def opened(self, case: CaseChanged) -> None:
-        """Print one case: the decision, its certificate, and what its owner can do."""
+        """Print one case: the decision, its certificate, and what the customer can do."""
         self._head(case)
         self._fact(words.APPLICANT, f"{case.applied_for.business_id}, {case.applied_for.unit_long_name}")
         self._fact(words.APPLIED_FOR, "\n".join(_names(case)))

@@ -23,7 +23,7 @@ _LIST = """
     from proposals where ($1::uuid is null or id = $1) and ($2 or (done_at is null and dropped_at is null))
     order by proposed_at
 """
-_STANDINGS = """
+_STATUS_COUNTS = """
     select c.standing::text as standing, count(*) as certificates, max(c.revoked_at) as last
     from proposal_items as i join operators_certificates as c on c.key = i.key where i.proposal = $1 group by 1
 """
@@ -124,9 +124,9 @@ async def drop(connection: asyncpg.Connection[Any], id: UUID) -> bool:
         raise UserError(NO_LOGIN, os.EX_NOPERM) from None
 
 
-async def standings(connection: asyncpg.Connection[Any], id: UUID) -> Mapping[str, int]:
+async def status_counts(connection: asyncpg.Connection[Any], id: UUID) -> Mapping[str, int]:
     """Return the number of a proposal's certificates by status: valid, registered, revoked, and so on."""
-    return {row["standing"]: row["certificates"] for row in await connection.fetch(_STANDINGS, id)}
+    return {row["standing"]: row["certificates"] for row in await connection.fetch(_STATUS_COUNTS, id)}
 
 
 async def counts(connection: asyncpg.Connection[Any], cases: Sequence[str]) -> list[Mapping[str, Any]]:

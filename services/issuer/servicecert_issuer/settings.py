@@ -14,7 +14,8 @@ class Settings(SigningSettings):
         LintSetting,
         Field(
             alias="SERVICECERT_LINT",
-            description="which certificates pkilint sees before they are signed: every one, or the first of each shape",
+            description="which certificates pkilint checks before they are signed: every (all of them), or shape (the "
+            "first of each shape, in each process)",
         ),
     ] = LintSetting.SHAPE
     sign_within_hours: Annotated[

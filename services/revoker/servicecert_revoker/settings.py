@@ -46,7 +46,7 @@ class Settings(SigningSettings, S3Settings):
             alias="SERVICECERT_CASCADE_MOST",
             ge=0,
             le=1_000,
-            description="how many other certificates of an exposed key are revoked without an operator's confirmation",
+            description="how many other certificates of a compromised key are revoked without an operator",
         ),
     ] = 20
 

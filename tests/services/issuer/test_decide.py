@@ -10,6 +10,7 @@ import pytest
 from cryptography import x509
 from servicecert_issuer.domain.decide import EXAMINE, RETRY, Decide, late_result_code
 from servicecert_issuer.domain.issuance import (
+    ClockUntrusted,
     Intended,
     Linted,
     Recorded,
@@ -19,7 +20,6 @@ from servicecert_issuer.domain.issuance import (
     State,
     Stopped,
     Unsigned,
-    Untimely,
     Voided,
 )
 from servicecert_issuer.domain.unissuable import STOPPED, VOIDED, WITHDRAWN, unissuable
@@ -153,7 +153,7 @@ def test_B3_same_findings_again_are_no_news(stopped: Stopped, accepted: Accepted
 
 def test_nothing_is_decided_with_what_was_found_under_a_wrong_clock(accepted: Accepted, event: MakeEvent) -> None:
     with pytest.raises(FactsInvalid, match="The clock jumped"):
-        decide(None, event(accepted(), Untimely("The clock jumped.")), None, NOW)
+        decide(None, event(accepted(), ClockUntrusted("The clock jumped.")), None, NOW)
 
 
 def test_event_that_was_not_examined_is_a_defect(accepted: Accepted, event: MakeEvent) -> None:

@@ -15,7 +15,7 @@ from servicecert_issuer.domain.examine import (
     examine_application,
     start_of_validity,
 )
-from servicecert_issuer.domain.issuance import Allocated, Linted, Stopped, Untimely
+from servicecert_issuer.domain.issuance import Allocated, ClockUntrusted, Linted, Stopped
 from servicecert_issuer.domain.unissuable import Unissuable
 from servicecert_pki.certificate import Contents, sign_tbs
 from servicecert_pki.keys import SigningKey
@@ -256,7 +256,7 @@ def test_nothing_is_drawn_while_the_clock_is_wrong(
 
     examine = Examine(context, random=never, clock=lambda: NOW, clock_fault=lambda: "The clock jumped.")
     (examined_event,) = examine([event(accepted())])
-    assert examined_event.facts == Untimely("The clock jumped.")
+    assert examined_event.facts == ClockUntrusted("The clock jumped.")
 
 
 @pytest.mark.parametrize(

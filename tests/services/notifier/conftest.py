@@ -249,4 +249,4 @@ def fake_server() -> type[FakeServer]:
 def reasons(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     """The logged reasons of deferred mails."""
     caplog.set_level(logging.INFO, "servicecert_notifier.smtp.effects.handover")
-    return lambda: [record.reason for record in caplog.records if record.getMessage() == "mail deferred"]
+    return lambda: [record.reason for record in caplog.records if record.getMessage() == "Mail deferred"]

@@ -114,6 +114,6 @@ async def test_E3_no_address_is_logged_or_answered(mail_server, make_mailer, mai
         outcomes = await make_mailer(server.port).deliver(mails(3))
     logged = [record for record in caplog.records if record.name == "servicecert_notifier.smtp.effects.handover"]
     output = repr([vars(record) for record in logged]) + repr(outcomes)
-    assert {record.getMessage() for record in logged} == {"mail refused", "mail deferred", "mail handed-over"}
+    assert {record.getMessage() for record in logged} == {"Mail refused", "Mail deferred", "Mail handed-over"}
     assert "a***@example.fi" in output
     assert not any(f"a{number}@" in output for number in range(3))

@@ -11,7 +11,7 @@ from servicecert_revoker.crl.domain.publication import Confirmed, Published, Pub
 from servicecert_revoker.domain.decide import CLOCK, State, decide
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.life import ANSWER
-from servicecert_revoker.domain.requests import MOST_HELD
+from servicecert_revoker.domain.requests import MOST_PENDING
 from servicecert_revoker.domain.status import (
     Awaited,
     Entered,
@@ -20,7 +20,7 @@ from servicecert_revoker.domain.status import (
     Revoked,
     Valid,
     certificate_of,
-    held_of,
+    pending_of,
 )
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.deadline import DeadlineWarned
@@ -113,9 +113,9 @@ class History:
         warned = [each.mark for each in self.events if isinstance(each, DeadlineWarned)]
         assert len(warned) == len(set(warned)), "E2: each mark once"
         assert (CLOCK in self.deadlines) <= open_now, "D4: the clock runs for what is open alone"
-        held = held_of(after)
-        assert (ANSWER in self.deadlines) == bool(held), "whatever waits is woken"
-        assert len(held) <= MOST_HELD
+        pending = pending_of(after)
+        assert (ANSWER in self.deadlines) == bool(pending), "whatever waits is woken"
+        assert len(pending) <= MOST_PENDING
 
     def do(self, place: int) -> None:
         """One of the acts that are to be done, in any order."""

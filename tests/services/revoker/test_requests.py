@@ -23,7 +23,16 @@ from servicecert_revoker.domain.requests import (
     revocation,
     serial_matches,
 )
-from servicecert_revoker.domain.status import Asked, Certificate, Entered, Listed, Registered, Revoked, Valid, held_of
+from servicecert_revoker.domain.status import (
+    Asked,
+    Certificate,
+    Entered,
+    Listed,
+    Registered,
+    Revoked,
+    Valid,
+    pending_of,
+)
 from servicecert_schemas.event import Assurance, Role
 from servicecert_schemas.revocation import RevocationReason, RevocationRefused, RevocationRequested
 from servicecert_worker.domain.membership import MEMBERSHIP_RETRIES
@@ -226,7 +235,7 @@ def test_D1_case_of_another_account_is_answered_as_one_without_a_certificate_at_
     waits = [ask(status, request, Context(known, NOW)) for status in (there, None)]
     assert waits[0].deadlines == waits[1].deadlines
     assert waits[0].events == waits[1].events == ()
-    assert held_of(waits[0].state) == held_of(waits[1].state) == (request,)
+    assert pending_of(waits[0].state) == pending_of(waits[1].state) == (request,)
     for now, verdict in ((NOW, Wait(HERE + TAKES_EFFECT_WITHIN)), (HERE + TAKES_EFFECT_WITHIN, None)):
         known_one, unknown_one = (
             calls(lambda found=found, now=now: judged(request, found, known, now))  # type: ignore[misc]

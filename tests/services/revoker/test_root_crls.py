@@ -122,7 +122,7 @@ async def test_D7_an_older_crl_of_a_root_leaves_the_newer_one_and_an_alarm_says_
     make_root_crls(offline, secrets, LATER, 20)
     copy_root_crls(offline, ca.directory)
     await roots.start()
-    assert "alarm: the CRL of test-root-ec is good for 20 days" in caplog.text
+    assert "The CRL of root test-root-ec expires in 20 days" in caplog.text
     (ca.directory / "crls" / "test-root-ec.crl").write_bytes(old)
     await roots.start()
     assert number(files) == 2

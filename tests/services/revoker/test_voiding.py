@@ -171,4 +171,4 @@ def test_B2_requests_that_wait_go_on_waiting(
     waiting = Awaited((asked(),))
     status = decide(waiting, event(voided), known, NOW).state
     assert isinstance(status, Registered)
-    assert status.held == waiting.asked
+    assert status.pending == waiting.pending

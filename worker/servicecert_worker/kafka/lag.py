@@ -17,12 +17,13 @@ from aiokafka.errors import (
     NotCoordinatorForGroupError,
     for_code,
 )
-from servicecert_schemas.topics import CATALOGUE, REGISTERS
+from servicecert_schemas.topics import ACCOUNTS, CATALOGUE, REGISTERS
 
 from ..faults import backoff
 from ..runtime.record import time_of
 from .internals import assigned_to
 
+_FOLLOWED = (REGISTERS, ACCOUNTS)
 _FETCH_SECONDS = 10.0
 _COORDINATOR_SECONDS = 15.0
 _COORDINATOR_NOT_READY = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
@@ -110,14 +111,14 @@ async def _partitions_read(
 ) -> list[TopicPartition]:
     """Return all partitions of the topics that a group has read or is reading.
 
-    For a group that never existed these are the catalogue's topics for the service, without the registers, which are
-    followed outside the group.
+    For a group that never existed these are the catalogue's topics for the service, without those that services follow
+    outside their groups.
     """
     topics = {partition.topic for partition in handled}
     for partitions in await members(admin, prefix + service):
         topics |= {partition.topic for partition in partitions}
     if not topics:
-        topics = {prefix + topic.name for topic in CATALOGUE if service in topic.readers and topic is not REGISTERS}
+        topics = {prefix + topic.name for topic in CATALOGUE if service in topic.readers and topic not in _FOLLOWED}
     return sorted(
         TopicPartition(topic["topic"], part["partition"])
         for topic in await admin.describe_topics(sorted(topics))

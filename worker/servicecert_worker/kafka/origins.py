@@ -83,7 +83,7 @@ async def compare(pool: Pool[Any], service: str, ids: Mapping[str, str]) -> None
     if changed:
         names = ", ".join(name if name == CLUSTER else f"topic {name}" for name in changed)
         raise OperatorError(
-            f"Kafka is not the one that {service}'s state was made from: {names} was deleted and created again, "
+            f"The cluster or topic IDs differ from those stored by {service}: {names} was recreated, "
             "or KAFKA_BOOTSTRAP_SERVERS points to another cluster, and records would be skipped silently. "
             f"Point it back; or, if the change is intended, stop {service}'s workers and run "
             f"`servicecert topics accept {service}`: it then reads from the first record on, "

@@ -67,7 +67,7 @@ class Application(FastStream):
             logs.configure(name, settings.log_format, settings.log_level)
             _tune_interpreter()
             async with opened() as running, serve(running, settings, worker_id or 0) as address:
-                log.info("Ready to work", extra={"health": address})
+                log.info("Started", extra={"health_address": address})
                 async with running.working():
                     self._running = running
                     yield

@@ -41,7 +41,10 @@ class Metrics:
             registry=self.registry,
         )
         self.published = Counter(
-            "servicecert_published", "Events decided, by type.", ["service", "type"], registry=self.registry
+            "servicecert_published",
+            "Events that committed turns have decided, by type: the relay publishes them soon after.",
+            ["service", "type"],
+            registry=self.registry,
         )
         self.lag = Gauge(
             "servicecert_consumer_lag_messages",
@@ -84,7 +87,7 @@ class Metrics:
         )
         self.stuck = Gauge(
             "servicecert_stuck",
-            "Results and deadlines that could not be decided since the start.",
+            "Results and deadlines that cannot be decided now; each is retried every 10 s.",
             ["service"],
             registry=self.registry,
         )

@@ -80,7 +80,7 @@ class WorkerSettings(ProcessSettings):
     ] = 200
     session_seconds: Annotated[
         float,
-        Field(alias="SERVICECERT_SESSION_SECONDS", ge=1, le=60, description="seconds until a dead worker is missed"),
+        Field(alias="SERVICECERT_SESSION_SECONDS", ge=1, le=60, description="Kafka session timeout in seconds"),
     ] = 6.0
     inbox_days: Annotated[
         int,

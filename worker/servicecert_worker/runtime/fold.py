@@ -61,12 +61,13 @@ class DecidedDeadline:
 
 @dataclass(frozen=True, slots=True)
 class ParkedArrival:
-    """A record to park: the culprit, or a later one of its key."""
+    """A record to park: the culprit, which itself failed, or a later record of its key. `raised` is as in `Poison`."""
 
     arrival: Arrival
     culprit: bool
     reason: str
     error: str
+    raised: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ def fold(
                 folded.park(ParkedArrival(item, False, "behind", "An earlier event of the same key is parked."))
                 continue
             if isinstance(item.what, Poison):
-                folded.park(ParkedArrival(item, True, item.what.reason, item.what.error))
+                folded.park(ParkedArrival(item, True, item.what.reason, item.what.error, item.what.raised))
                 waiting.add(item.key)
                 continue
             happened = item.what
@@ -157,9 +158,10 @@ def fold(
 
 
 def _parked(arrival: Arrival, error: Exception) -> ParkedArrival:
+    raised = error_summary(error)
     if isinstance(error, Unanswerable):
-        return ParkedArrival(arrival, True, error.code, str(error))
-    return ParkedArrival(arrival, True, "decide-raised", f"Deciding raised {error_summary(error)}.")
+        return ParkedArrival(arrival, True, error.code, str(error), raised)
+    return ParkedArrival(arrival, True, "decide-raised", f"Deciding raised {raised}.", raised)
 
 
 def _published(happened: Happened, place: int, data: EventData) -> DecidedEvent:

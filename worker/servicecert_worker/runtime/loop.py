@@ -1,7 +1,8 @@
 """The loop: takes what is waiting from all sources, and handles it in turns.
 
 Items are records, results of intents, and deadlines; a turn handles what is waiting of each. After a transient error it
-is retried with the same items; after any other it is halved until the culprit is alone, and that is parked.
+is retried with the same items. After a conflict or any other error its items are handled in smaller turns, until every
+turn succeeds, or one failing item is left: a record is parked, a result or deadline is retried later.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -31,17 +32,17 @@ _STUCK_SECONDS = 10.0
 _GAP_SECONDS = 0.02
 _FEW = 4
 
-Take = Callable[[Sequence[Item], datetime], Awaitable[TurnResult]]
+RunTurn = Callable[[Sequence[Item], datetime], Awaitable[TurnResult]]
 
 
 class Loop(Generic[S, K]):
-    """Takes turns with `take` until stopped. `done` gets each turn's result; `recover` is called between turns."""
+    """Takes turns with `run_turn` until stopped. `done` gets each turn's result; `recover` is called between turns."""
 
     def __init__(
         self,
         service: Service[S, K],
         batch: int,
-        take: Take,
+        run_turn: RunTurn,
         done: Callable[[TurnResult, Sequence[Item]], None],
         recover: Callable[[], Awaitable[None]],
         clock: Callable[[], datetime],
@@ -49,7 +50,7 @@ class Loop(Generic[S, K]):
         self._service = service
         self._compacted = tuple(topic.name for topic in service.reads if topic.compacted)
         self._batch = batch
-        self._take = take
+        self._run_turn = run_turn
         self._done = done
         self._recover = recover
         self._clock = clock
@@ -60,7 +61,6 @@ class Loop(Generic[S, K]):
         self._wake = asyncio.Event()
         self._outage = Outage("PostgreSQL")
         self._invalid_facts: FactsInvalid | None = None
-        self.stuck = 0
         self.progressed = clock()
 
     @property
@@ -74,6 +74,11 @@ class Loop(Generic[S, K]):
     def waiting(self) -> int:
         """The number of results, deadlines and released records that wait for a turn."""
         return len(self._results) + len(self._queued)
+
+    @property
+    def stuck(self) -> int:
+        """The number of results and deadlines that cannot be decided now."""
+        return len(self._postponed)
 
     def wake(self) -> None:
         """Wake the loop: there may be something to take."""
@@ -99,7 +104,7 @@ class Loop(Generic[S, K]):
 
     async def run(self, source: Source, stopping: asyncio.Event) -> None:
         """Take turns until `stopping` is set; finish the current turn."""
-        pause = asyncio.get_running_loop().time
+        monotonic = asyncio.get_running_loop().time
         last = 0.0
         while not stopping.is_set():
             await self._recover()
@@ -108,9 +113,9 @@ class Loop(Generic[S, K]):
                 await wait_any(self._wake, stopping)
                 continue
             # A turn costs the same for one record as for some, so records gather for a moment. Results do not wait.
-            if (gap := last + _GAP_SECONDS - pause()) > 0 and not self._results and len(source) < self._batch:
+            if (gap := last + _GAP_SECONDS - monotonic()) > 0 and not self._results and len(source) < self._batch:
                 await asyncio.sleep(gap)
-            last = pause()
+            last = monotonic()
             await self._round(source, self._batch)
             self.progressed = self._clock()
 
@@ -167,7 +172,7 @@ class Loop(Generic[S, K]):
         async for _ in backoff():
             now = self._clock()
             try:
-                result = await self._take(items, now)
+                result = await self._run_turn(items, now)
             except Stuck as stuck:
                 self._postpone(stuck)
                 items = [item for item in items if item.id != stuck.item.id]
@@ -195,6 +200,7 @@ class Loop(Generic[S, K]):
             else:
                 self._outage.ended()
                 self._invalid_facts = None
+                self._postponed.difference_update(item.id for item in items)
                 self._done(result, items)
                 return
 
@@ -209,7 +215,7 @@ class Loop(Generic[S, K]):
         return [_with_facts(each, facts[each.key]) if each.key in facts else next(new) for each in arrivals]
 
     async def _halve(self, items: Sequence[Item], error: Exception) -> None:
-        """Handle the items in smaller turns until none conflict, or until the one that the database refuses is alone.
+        """Handle the items in smaller turns until every turn succeeds, or one failing item is left.
 
         Raises the error if no item can be its cause: the database rejects a statement's syntax or rights, or a record
         cannot even be parked. The process then ends before it parks good records.
@@ -226,15 +232,13 @@ class Loop(Generic[S, K]):
             if isinstance(item.what, Poison):
                 raise error
             summary = error_summary(error)
-            log.error("The decision on a record cannot be stored; parking it", extra=log_fields(item, summary))
-            poison = Poison(item.id, item.key, "storing-raised", f"Storing raised {summary}.")
+            poison = Poison(item.id, item.key, "storing-raised", f"Storing raised {summary}.", summary)
             await self._handle([Arrival(item.record, poison, item.parked)])
             return
         self._postpone(Stuck(item, error))
 
     def _postpone(self, stuck: Stuck) -> None:
         """Keep a result or deadline open, and retry it later: only records can be parked."""
-        self.stuck += 1
         item = stuck.item
         fields = {"kind": item.kind, "key": item.key, "id": str(item.id), "error": error_summary(stuck.error)}
         log.error("A result or deadline cannot be decided; it stays open and is retried every 10 s", extra=fields)
@@ -242,7 +246,6 @@ class Loop(Generic[S, K]):
         asyncio.get_running_loop().call_later(_STUCK_SECONDS, self._retry, item)
 
     def _retry(self, item: Result | Due) -> None:
-        self._postponed.discard(item.id)
         self._in_progress.discard(item.id)
         if isinstance(item, Result):
             self.give_result(item)
@@ -260,9 +263,7 @@ def _examined(examine: Callable[[Sequence[Event]], Sequence[Event]], events: Seq
             middle = len(events) // 2
             return _examined(examine, events[:middle]) + _examined(examine, events[middle:])
         (event,), summary = events, error_summary(error)
-        fields = {"event_id": str(event.id), "key": event.key, "error": summary}
-        log.error("An event cannot be examined; parking it", extra=fields)
-        return [Poison(event.id, event.key, "examine-raised", f"Examining raised {summary}.")]
+        return [Poison(event.id, event.key, "examine-raised", f"Examining raised {summary}.", summary)]
 
 
 def _split(items: Sequence[Item]) -> tuple[list[Item], list[Arrival]]:
@@ -278,13 +279,6 @@ def _with_replacement(item: Item, replacements: Mapping[str, Facts]) -> Item:
 
 def _with_facts(arrival: Arrival, facts: Facts) -> Arrival:
     return replace(arrival, what=replace(arrival.what, facts=facts)) if isinstance(arrival.what, Event) else arrival
-
-
-def log_fields(arrival: Arrival, error: str) -> dict[str, Any]:
-    """Return the fields that identify a record in the log, with its error."""
-    record = arrival.record
-    position = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-    return {"event_id": str(arrival.id), "key": arrival.key, **position, "error": error}
 
 
 async def wait_any(*events: asyncio.Event) -> None:

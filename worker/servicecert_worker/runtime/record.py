@@ -1,13 +1,14 @@
 """Kafka records as the worker handles them, and what they decode to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from servicecert_schemas.codec import MAX_HEADER_BYTES, Undecodable, decode, read_envelope
 
 from ..decider import Event
+from ..faults import error_summary
 
 _LAST_MILLISECOND = 253_402_300_799_000
 
@@ -32,12 +33,16 @@ def time_of(milliseconds: int) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Poison:
-    """A record that cannot be handled, in its place among the others. `error` quotes no value of the record."""
+    """A record that cannot be decoded, examined or stored, in its place among the others.
+
+    `error` quotes no value of the record; `raised` is the type and line of the exception, if there was one.
+    """
 
     id: UUID
     key: str
     reason: str
     error: str
+    raised: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,8 @@ def arrive(record: Record, parked: ParkedRow | None = None) -> Arrival:
     try:
         envelope, data = decode(record.key, record.headers, record.value)
     except Undecodable as fault:
-        return Arrival(record, Poison(_poison_id(record), key_of(record), fault.code, fault.text), parked)
+        poison = Poison(_poison_id(record), key_of(record), fault.code, fault.text, error_summary(fault))
+        return Arrival(record, poison, parked)
     event = Event(envelope.id, envelope.partitionkey, data, envelope.time, None, envelope.traceparent)
     return Arrival(record, event, parked)
 

@@ -30,9 +30,9 @@ from ..process.watchdog import give_up, heartbeat
 from ..storage import QUERIES
 from .crash_points import crash_point
 from .effects import Effects
-from .fold import Item
+from .fold import Item, ParkedArrival
 from .leader import Leader
-from .loop import Loop, log_fields, wait_any
+from .loop import Loop, wait_any
 from .snapshot import SnapshotFollower
 from .turn import TurnResult, Turns
 
@@ -83,7 +83,7 @@ class Worker(Generic[S, K]):
         self._chain = Chain(service.name, {**service.audited, **configuration}, os.urandom)
         self._turns = Turns(service, pool, self._chain)
         self._snapshot: SnapshotFollower[K] = SnapshotFollower(service.snapshot, broker, self._cluster)
-        self._loop = Loop(service, settings.batch, self._take, self._after_turn, self._recover, clock)
+        self._loop = Loop(service, settings.batch, self._run_turn, self._after_turn, self._recover, clock)
         self._effects = Effects(url, service.name, service.effects, self._loop.give_result, self._loop.wake)
         self._source = source
         source.bind(self._loop.wake, self._room)
@@ -171,7 +171,7 @@ class Worker(Generic[S, K]):
             fields = {"error": error_summary(error)}
             log.warning("The last audit checkpoint was not signed; the next leader signs it", extra=fields)
 
-    async def _take(self, items: Sequence[Item], now: datetime) -> TurnResult:
+    async def _run_turn(self, items: Sequence[Item], now: datetime) -> TurnResult:
         started = perf_counter()
         owner, channel = self._effects.owner, self._leader.channel
         try:
@@ -195,8 +195,7 @@ class Worker(Generic[S, K]):
             fields = {"code": late.code, "key": late.result.key, "intent": str(late.result.id)}
             log.error("alarm: a late result contradicts the recorded one", extra=fields)
         for parked in result.parked:
-            fields = {"reason": parked.reason, **log_fields(parked.arrival, parked.error)}
-            log.error("A record is parked: see `servicecert parked list`", extra=fields)
+            log.error("A record is parked: see `servicecert parked list`", extra=_fields(parked))
 
     def _room(self) -> int:
         """Return how many more items may be taken in, so that memory stays bounded whatever the backlog."""
@@ -264,3 +263,11 @@ class Worker(Generic[S, K]):
             for kind in ("outbox", "intents"):
                 metrics.backlog_age.labels(service, kind).set(row[f"{kind}_age"])
         return metrics.text()
+
+
+def _fields(parked: ParkedArrival) -> dict[str, object]:
+    """Return the log fields of a parked record. `error` is None where nothing was raised, as behind another record."""
+    arrival, record = parked.arrival, parked.arrival.record
+    position = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+    identity = {"event_id": str(arrival.id), "key": arrival.key, **position}
+    return {"reason": parked.reason, **identity, "error": parked.raised}

@@ -156,7 +156,7 @@ def _revoked(case: Case, state: RevocationState, data: RevocationRegistered | Ce
 
 
 def _weight(revocation: CaseRevocation) -> tuple[bool, bool, float]:
-    """Return a revocation's rank: revoked, then an exposed key (D3: overrides others), then the earlier request."""
+    """Return a revocation's rank: revoked, then a compromised key (D3: overrides others), then the earlier request."""
     return (
         revocation.state is RevocationState.REVOKED,
         revocation.reason is RevocationReason.KEY_EXPOSED,

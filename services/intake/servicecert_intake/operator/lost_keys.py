@@ -36,7 +36,9 @@ def gauges(lists: KeyLists, pool: "asyncpg.Pool[Any]") -> tuple[Gauge, ...]:
         return dict(lists.sizes()) or {"none": 0}
 
     return (
-        Gauge("servicecert_key_list_records", "Keys in the lists of lost keys, by file; 0 of none.", "list", sizes),
+        Gauge(
+            "servicecert_key_list_records", "Keys in the lists of leaked and compromised keys, by file.", "list", sizes
+        ),
         Gauge(
             "servicecert_keys_blocked", "Keys that are never certified again.", "reason", partial(blocked_keys, pool)
         ),

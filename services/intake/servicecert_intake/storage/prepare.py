@@ -45,7 +45,7 @@ async def prepare(
 
 
 async def record_keys(connection: Connection, changed: Sequence[Stored[Case]]) -> None:
-    """Record the owner of each accepted request's key, and block exposed keys (D6).
+    """Record the owner of each accepted request's key, and block compromised keys (D6).
 
     Raise `Conflict` where this turn accepts one key for two organisations, or a key that it blocks: decided one by
     one, the second is returned.

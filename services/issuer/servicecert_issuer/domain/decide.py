@@ -19,6 +19,7 @@ from servicecert_schemas.event import EventData
 from servicecert_worker.decider import Decision, Due, Event, Examined, Facts, FactsInvalid, Happened, Intent, Result
 
 from .issuance import (
+    ClockUntrusted,
     Intended,
     Linted,
     Recorded,
@@ -28,10 +29,9 @@ from .issuance import (
     State,
     Stopped,
     Unsigned,
-    Untimely,
     Voided,
 )
-from .recheck_plan import Rechecked, plan
+from .recheck_plan import RECHECK, Rechecked, plan
 from .unissuable import STOPPED, VOIDED, WITHDRAWN, Unissuable
 
 Decided: TypeAlias = Decision[State]
@@ -43,7 +43,7 @@ RETRY = "retry"
 
 @dataclass(frozen=True, slots=True)
 class Decide:
-    """Decide to sign once for a case, and end that intent once: with a certificate, or void.
+    """Decides at most one signing intent per case; the intent ends as issued or void.
 
     `sign_within` is how long an intent may wait for its CA's key.
     """
@@ -60,7 +60,7 @@ class Decide:
                 return self._begin(None, application, facts, now)
             case Event(data=AcceptedWithdrawn() as withdrawn) if state is None or isinstance(state, Stopped):
                 return _refuse(withdrawn.case_id, WITHDRAWN)
-            case Due(kind="retry") if isinstance(state, Stopped):
+            case Due(kind=kind) if kind == RETRY and isinstance(state, Stopped):
                 return Decision(state, intents=(Intent(EXAMINE, state.application),))
             case Result(data=Examined(facts=facts)) if isinstance(state, Stopped):
                 return self._begin(state, state.application, facts, now)
@@ -68,7 +68,9 @@ class Decide:
                 return _record(happened.key, state, signed)
             case Result(data=Unsigned() as unsigned) if isinstance(state, Intended):
                 return _void(happened.key, state, unsigned)
-            case Due(kind="recheck") | Result(data=Rechecked()):
+            case Due(kind=kind) if kind == RECHECK:
+                return plan(happened, now)
+            case Result(data=Rechecked()):
                 return plan(happened, now)
             case _:
                 return Decision(state)
@@ -76,7 +78,7 @@ class Decide:
     def _begin(
         self, state: Stopped | None, application: ApplicationAccepted, facts: Facts | None, now: datetime
     ) -> Decided:
-        """Decide an examined application. Raise FactsInvalid where the clock was wrong."""
+        """Decide an examined application. Raise FactsInvalid if the clock was wrong."""
         match facts:
             case Linted():
                 intended = Intended.of(facts, application, now + self.sign_within)
@@ -85,9 +87,9 @@ class Decide:
                 return _refuse(application.case_id, facts)
             case Stopped():
                 return _stop(state, facts)
-            case Untimely(text=text):
+            case ClockUntrusted(text=text):
                 raise FactsInvalid(text)
-        raise TypeError(f"An accepted application is examined to {type(facts).__name__}.")
+        raise TypeError(f"Unexpected facts {type(facts).__name__}.")
 
 
 def is_relevant(data: EventData) -> bool:

@@ -26,7 +26,7 @@ from servicecert_pki.validity import HELSINKI, ValidityRefused, validity
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.decider import Event
 
-from .issuance import Allocated, Lint, Linted, LintFailed, Stopped, Untimely
+from .issuance import Allocated, ClockUntrusted, Lint, Linted, LintFailed, Stopped
 from .unissuable import Unissuable, unissuable
 
 
@@ -47,7 +47,7 @@ class IssuingContext:
         return crl, f"{self.base_url}/{issuer.id}.cer", self.ocsp_url
 
 
-ApplicationFacts: TypeAlias = Linted | Unissuable | Stopped | Untimely
+ApplicationFacts: TypeAlias = Linted | Unissuable | Stopped | ClockUntrusted
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Examine:
     def facts(self, application: ApplicationAccepted) -> ApplicationFacts:
         """Return the facts that the case is decided with."""
         if fault := self.clock_fault():
-            return Untimely(fault)
+            return ClockUntrusted(fault)
         return examine_application(self.context, application, draw_serial(self.random), self.clock())
 
 

@@ -79,7 +79,7 @@ class Linted(Facts):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """The parts of the application in the issued event: owner, decision, due time and recipients."""
+    """The parts of the application in the issued event: account, decision, due time and recipients."""
 
     account_id: str
     decision_id: UUID
@@ -226,7 +226,7 @@ class Stopped(Facts):
 
 
 @dataclass(frozen=True, slots=True)
-class Untimely(Facts):
+class ClockUntrusted(Facts):
     """Facts from a wrong clock: nothing is decided with them. `text` is for an operator."""
 
     text: str

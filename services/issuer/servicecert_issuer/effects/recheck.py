@@ -89,7 +89,7 @@ class Recheck:
             log.error(
                 "alarm: an issued certificate failed the check: %s",
                 " ".join(bad.codes),
-                extra={"serial": bad.serial, "issuer": bad.issuer, "case": bad.key},
+                extra={"serial": bad.serial, "issuer": bad.issuer, "key": bad.key},
             )
         if progress.ended:
             log.info("Checked all issued certificates: %d good, %d bad", progress.good, progress.bad)

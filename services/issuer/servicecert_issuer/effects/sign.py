@@ -12,7 +12,7 @@ from servicecert_pki.keys import KeyUnavailable, SigningKey
 from servicecert_worker.decider import Done, Examined, Outcome, Retry, Task
 
 from ..domain.examine import Examine
-from ..domain.issuance import RecordedIntent, Signed, SigningOrder, Unsigned, Untimely
+from ..domain.issuance import ClockUntrusted, RecordedIntent, Signed, SigningOrder, Unsigned
 
 log = logging.getLogger(__name__)
 
@@ -52,10 +52,10 @@ class Sign:
         order: SigningOrder = task.data
         if recorded is None or not recorded.is_of(order):
             log.error(
-                "Refused to sign: the bytes differ from the recorded intent; run `servicecert ca reconcile`",
-                extra={"case": task.key, "issuer": order.issuer},
+                "alarm: refused to sign: the bytes differ from the recorded intent; run `servicecert ca reconcile`",
+                extra={"key": task.key, "issuer": order.issuer},
             )
-            return Retry("alarm: the bytes differ from the recorded intent", _AFTER_ALARM)
+            return Retry("the bytes differ from the recorded intent", _AFTER_ALARM)
         if not recorded.open:
             return Done(Unsigned(code="ended"))
         if recorded.unwanted or (order.sign_by is not None and now > order.sign_by):
@@ -70,8 +70,8 @@ class Sign:
             self._log_unavailable(order.issuer)
             return Retry(str(error))
         except CertificateUnsound as unsound:
-            log.error("A certificate of %s is not released: %s", order.issuer, unsound, extra={"case": task.key})
-            return Retry(f"alarm: {unsound}", _AFTER_ALARM)
+            log.error("alarm: a certificate of %s is not released: %s", order.issuer, unsound, extra={"key": task.key})
+            return Retry(str(unsound), _AFTER_ALARM)
         if order.issuer in self.unavailable:
             self.unavailable.discard(order.issuer)
             log.warning("The key of %s is available again: signing continues", order.issuer)
@@ -93,6 +93,6 @@ class ExamineStopped:
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
         examined = await asyncio.to_thread(lambda: [self.examine.facts(task.data) for task in tasks])
         return [
-            Retry(facts.text, _AFTER_CLOCK) if isinstance(facts, Untimely) else Done(Examined(facts=facts))
+            Retry(facts.text, _AFTER_CLOCK) if isinstance(facts, ClockUntrusted) else Done(Examined(facts=facts))
             for facts in examined
         ]

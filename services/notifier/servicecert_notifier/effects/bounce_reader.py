@@ -50,8 +50,8 @@ class BounceReader:
                 faults = [fault]
             if faults and not failing:
                 log.warning(
-                    "bounce reports cannot be read or stored, retrying: check folder permissions and database",
-                    extra={"fault": error_summary(faults[0]), "reports": len(faults)},
+                    "Bounce reports cannot be read or stored, retrying: check folder permissions and database",
+                    extra={"error": error_summary(faults[0]), "reports": len(faults)},
                 )
             failing = bool(faults)
             await asyncio.sleep(POLL_SECONDS)
@@ -84,24 +84,24 @@ class BounceReader:
         """Store a report's bounce. Return False to read it again: it can arrive before the hand-over is recorded."""
         bounce = await asyncio.to_thread(bounces.read, content, self._domain)
         if bounce is None:
-            log.info("ignored a mail in the bounce folder: it reports no bounce of one of our mails")
+            log.info("Ignored a mail in the bounce folder: it reports no bounce of one of our mails")
             return True
         async with self._pool.acquire() as connection, connection.transaction():
             row = await connection.fetchrow(QUERIES["find_bounced"], bounce.mail_id)
             if row is None:
-                log.info("ignored a bounce: the ledger has no such mail", extra={"mail": str(bounce.mail_id)})
+                log.info("Ignored a bounce: the ledger has no such mail", extra={"mail": str(bounce.mail_id)})
                 return True
             if row["state"] in _UNSETTLED:
                 if time.time() - arrived_at < _EARLY_SECONDS:
                     return False
                 # The mail is still retried, so this is not its final report. That one has to count.
-                log.info("ignored a bounce: the mail is still retried", extra={"mail": str(bounce.mail_id)})
+                log.info("Ignored a bounce: the mail is still retried", extra={"mail": str(bounce.mail_id)})
                 return True
             notice = Notice(uuid4(), row["case_id"], bounce.mail_id, NoticeKind.BOUNCE, bounce.status, self._clock())
             if await notify(connection, notice):
                 log.warning(
-                    "mail bounced",
-                    extra={"mail": str(bounce.mail_id), "case": str(row["case_id"]), "status": bounce.status},
+                    "Mail bounced",
+                    extra={"mail": str(bounce.mail_id), "key": str(row["case_id"]), "status": bounce.status},
                 )
         return True
 

@@ -52,7 +52,7 @@ from .status import (
     Valid,
     Void,
     certificate_of,
-    held_of,
+    pending_of,
 )
 
 Decided: TypeAlias = Decision[Status]
@@ -64,7 +64,9 @@ ANSWER = "answer"
 _VOIDED = UUID("8a7f1f0e-51c3-4b8e-9f57-3c7a2b9d6e15")
 
 _LONGEST = timedelta(days=3 * 366)
-"""How long a void certificate without an end is listed: longer than any lives (B1), even if it starts later (A14)."""
+"""CRL lifetime of a void serial number with unknown `not_after`: longer than the longest validity (B1) plus a later
+start (A14).
+"""
 
 
 def learn(before: Awaited | None, issued: CertificateIssued, at: datetime, context: Context) -> Decided:
@@ -72,15 +74,15 @@ def learn(before: Awaited | None, issued: CertificateIssued, at: datetime, conte
 
     A certificate with a compromised key is revoked at once, without a request (D6).
     """
-    certificate, held, now = Certificate.of(issued, at), held_of(before), context.now
-    key, asked = certificate.key_sha256, held
+    certificate, pending, now = Certificate.of(issued, at), pending_of(before), context.now
+    key, asked = certificate.key_sha256, pending
     if key in context.known.compromised and now <= certificate.not_after:
         item = Item(issued.case_id, certificate.account_id, certificate.serial)
-        asked = (*(Asked(request, now, now) for request in cascade_requests(key, (item,), now)), *held)
+        asked = (*(Asked(request, now, now) for request in cascade_requests(key, (item,), now)), *pending)
     valid = StandingChanged(
         issuer=certificate.issuer, serial=certificate.serial, standing=Standing.VALID, not_after=certificate.not_after
     )
-    decision = _answer_all(Valid(certificate, held), asked, context)
+    decision = _answer_all(Valid(certificate, pending), asked, context)
     return replace(decision, events=(valid, *decision.events))
 
 
@@ -102,13 +104,13 @@ def void(before: Awaited | None, voided: CertificateVoided, at: datetime, contex
         due=since + TAKES_EFFECT_WITHIN,
         revoked_at=context.now.replace(microsecond=0),
     )
-    registered = Registered(certificate, revocation, held_of(before))
+    registered = Registered(certificate, revocation, pending_of(before))
     return Decision(registered, intents=(_publish_intent(registered),))
 
 
 def ask(status: Status | None, asked: Asked, context: Context) -> Decided:
     """Answer a request, after those that are pending. A repeated request changes nothing."""
-    pending = held_of(status)
+    pending = pending_of(status)
     if any(each.request.request_id == asked.request.request_id for each in pending):
         return Decision(status)
     return _answer_all(status, (*pending, asked), context)
@@ -116,12 +118,12 @@ def ask(status: Status | None, asked: Asked, context: Context) -> Decided:
 
 def answer(status: Status | None, context: Context) -> Decided:
     """Answer the pending requests when their deadline is due."""
-    return _answer_all(status, held_of(status), context)
+    return _answer_all(status, pending_of(status), context)
 
 
 def _answer_all(status: Status | None, asked: Sequence[Asked], context: Context) -> Decided:
     """Judge all requests, then fold the verdicts over the status. Pending ones wait until the first of them is due."""
-    verdicts, pending = judge_all(asked, certificate_of(status), context)
+    verdicts, waiting = judge_all(asked, certificate_of(status), context)
     decided: Decided = Decision(status)
     for request, verdict in verdicts:
         if isinstance(verdict, Granted):
@@ -129,23 +131,23 @@ def _answer_all(status: Status | None, asked: Sequence[Asked], context: Context)
         else:
             after = Decision(decided.state, events=(_refusal(request, verdict),))
         decided = Decision(after.state, decided.events + after.events, decided.intents + after.intents)
-    due = min((until for _, until in pending), default=None)
-    deadlines = (Deadline(ANSWER, due),) if pending or held_of(status) else ()
-    held = tuple(waiting for waiting, _ in pending)
-    return replace(decided, state=_with_held(decided.state, held), deadlines=deadlines)
+    due = min((until for _, until in waiting), default=None)
+    deadlines = (Deadline(ANSWER, due),) if waiting or pending_of(status) else ()
+    pending = tuple(each for each, _ in waiting)
+    return replace(decided, state=_with_pending(decided.state, pending), deadlines=deadlines)
 
 
-def _with_held(status: Status | None, held: tuple[Asked, ...]) -> Status | None:
+def _with_pending(status: Status | None, pending: tuple[Asked, ...]) -> Status | None:
     """Return the status with these pending requests; the same object if they are the same."""
-    if held == held_of(status):
+    if pending == pending_of(status):
         return status
-    return replace(status, held=held) if isinstance(status, Numbered) else Awaited(held)
+    return replace(status, pending=pending) if isinstance(status, Numbered) else Awaited(pending)
 
 
 def _grant(status: Status | None, request: RevocationRequested, granted: Granted, context: Context) -> Decided:
-    """Register the revocation. Later requests get the first one's reason and times; only an exposed key overrides (D3).
+    """Register the revocation. Later requests get the first one's reason and times; only `key-exposed` overrides (D3).
 
-    The authority's own requests get no refusal for an expired certificate: its owner did not ask.
+    The authority's own requests get no refusal for an expired certificate: the customer did not ask.
     """
     certificate, new = granted.certificate, granted.revocation
     compromised, cascade = _compromised(certificate, new.reason, context)
@@ -162,7 +164,7 @@ def _grant(status: Status | None, request: RevocationRequested, granted: Granted
         worse = replace(first, request_id=new.request_id, reason=new.reason, invalid_since=new.invalid_since)
         entered: Entered = replace(status, revocation=worse)
     else:
-        entered = Registered(certificate, new, held_of(status))
+        entered = Registered(certificate, new, pending_of(status))
     events = (_registration(entered, request), *compromised)
     return Decision(entered, events, (_publish_intent(entered), *cascade))
 
@@ -170,7 +172,7 @@ def _grant(status: Status | None, request: RevocationRequested, granted: Granted
 def _compromised(
     certificate: Certificate, reason: RevocationReason, context: Context
 ) -> tuple[tuple[EventData, ...], tuple[Intent, ...]]:
-    """Report an exposed key and search its other certificates (D6), for an expired certificate too."""
+    """Report a compromised key and search its other certificates (D6), for an expired certificate too."""
     key = certificate.key_sha256
     if reason is not RevocationReason.KEY_EXPOSED or key in context.known.compromised:
         return (), ()
@@ -193,7 +195,7 @@ def _publish_intent(status: Entered) -> Intent:
 def mark_listed(status: Status | None, published: Published) -> Decided:
     """A published CRL lists the certificate: OCSP may say revoked, and is asked before anybody else is notified (I7).
 
-    If an exposed key has changed the entry meanwhile, the new entry's CRL counts. Recipients are notified once (D5).
+    If a compromised key has changed the entry meanwhile, the new entry's CRL counts. Recipients are notified once (D5).
     Scheduled CRLs, which have no request, are scheduled again.
     """
     announced = tuple(CrlPublished(issuer=published.issuer, **dict(crl)) for crl in published.announced)
@@ -222,18 +224,18 @@ def mark_listed(status: Status | None, published: Published) -> Decided:
         crl_url=published.crl.url,
         published_at=published.published_at,
     )
-    return Decision(Listed(certificate, entry, status.held), events, (Intent(CONFIRM, order),))
+    return Decision(Listed(certificate, entry, status.pending), events, (Intent(CONFIRM, order),))
 
 
 def mark_revoked(status: Listed, confirmed: Confirmed, case_id: UUID) -> Decided:
     """OCSP says revoked too: mail and the customer's view follow (D5, I7).
 
-    If an exposed key has changed the entry meanwhile, the new entry counts. Nobody is notified of a void one.
+    If a compromised key has changed the entry meanwhile, the new entry counts. Nobody is notified of a void one.
     """
     certificate, entry = status.certificate, status.revocation
     if confirmed.request_id != entry.request_id:
         return Decision(status)
-    after = Revoked(certificate, entry, status.held)
+    after = Revoked(certificate, entry, status.pending)
     if isinstance(certificate, Void):
         return Decision(after)
     event = CertificateRevoked(

@@ -25,7 +25,7 @@ from .status import Asked, Certificate, Revocation
 TAKES_EFFECT_WITHIN = timedelta(hours=24)
 """The time from sending a request to a published CRL (D4), and how long a request waits for its certificate."""
 
-MOST_HELD = 20
+MOST_PENDING = 20
 """How many requests of a case may be pending; no honest customer sends more."""
 
 CASCADE = "cascade"
@@ -83,14 +83,14 @@ class Wait:
 def judge_all(
     asked: Iterable[Asked], certificate: Certificate | None, context: Context
 ) -> tuple[list[tuple[RevocationRequested, Granted | Refused]], list[tuple[Asked, datetime]]]:
-    """Return the requests with a verdict, and up to `MOST_HELD` pending ones with their times; more are refused."""
+    """Return the requests with a verdict, and up to `MOST_PENDING` pending ones with their times; more are refused."""
     verdicts: list[tuple[RevocationRequested, Granted | Refused]] = []
     pending: list[tuple[Asked, datetime]] = []
     for each in asked:
         verdict = judge(each, certificate, context)
         if not isinstance(verdict, Wait):
             verdicts.append((each.request, verdict))
-        elif len(pending) < MOST_HELD:
+        elif len(pending) < MOST_PENDING:
             pending.append((each, verdict.until))
         else:
             verdicts.append((each.request, Refused(Code.NO_SUCH_CERTIFICATE, in_case=False)))

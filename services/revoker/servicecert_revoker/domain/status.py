@@ -87,15 +87,15 @@ class Revocation:
 class Awaited:
     """Requests that were read before the certificate: two topics have no common order."""
 
-    asked: tuple[Asked, ...]
+    pending: tuple[Asked, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Valid:
-    """No request for its revocation was granted. `held` are, here and below, the pending requests: see `requests`."""
+    """No request for its revocation was granted. `pending`, here and below, are requests: see `requests`."""
 
     certificate: Certificate
-    held: tuple[Asked, ...] = ()
+    pending: tuple[Asked, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Registered:
 
     certificate: Certificate | Void
     revocation: Revocation
-    held: tuple[Asked, ...] = ()
+    pending: tuple[Asked, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Listed:
 
     certificate: Certificate | Void
     revocation: Revocation
-    held: tuple[Asked, ...] = ()
+    pending: tuple[Asked, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class Revoked:
 
     certificate: Certificate | Void
     revocation: Revocation
-    held: tuple[Asked, ...] = ()
+    pending: tuple[Asked, ...] = ()
 
 
 Entered: TypeAlias = Registered | Listed | Revoked
@@ -140,8 +140,6 @@ def certificate_of(status: Status | None) -> Certificate | None:
     return certificate if isinstance(certificate, Certificate) else None
 
 
-def held_of(status: Status | None) -> tuple[Asked, ...]:
+def pending_of(status: Status | None) -> tuple[Asked, ...]:
     """Return the pending requests, in their order."""
-    if status is None:
-        return ()
-    return status.asked if isinstance(status, Awaited) else status.held
+    return () if status is None else status.pending

@@ -48,8 +48,8 @@ class Cascade:
             why = f"The key {key} is compromised, and more than {self.most} other certificates have it."
             await connection.execute(QUERIES["propose"], proposal := uuid4(), why, key, _RATE, cases)
         log.error(
-            "A compromised key has %d other certificates, too many to revoke without an operator: check them with "
-            "`servicecert proposals show %s`, then confirm or drop the proposal",
+            "alarm: a compromised key has %d other certificates, too many to revoke without an operator: check them "
+            "with `servicecert proposals show %s`, then confirm or drop the proposal",
             len(cases),
             proposal,
         )

@@ -31,7 +31,8 @@ class Settings(ProcessSettings):
             alias="SERVICECERT_OCSP_VALIDITY_MINUTES",
             ge=2,
             le=24 * 60,
-            description="minutes from this to next update of an answer: so long it answers without Kafka",
+            description="validity of an answer in minutes (thisUpdate to nextUpdate), and how long answers continue "
+            "without Kafka",
         ),
     ] = 240
     ocsp_cache_seconds: Annotated[

@@ -43,7 +43,8 @@ def open_gauges(pool: "asyncpg.Pool[Any]", clock: Callable[[], datetime]) -> tup
         ),
         Gauge(
             "servicecert_proposals",
-            "The authority's own revocations that are not done: unconfirmed, stopped, running.",
+            "The authority's own revocations that are not done: unconfirmed, stopped (unconfirmed, of a compromised "
+            "key), running.",
             "state",
             proposals,
         ),

@@ -17,7 +17,7 @@ from servicecert_worker.runtime.turn import key_lock
 
 from ..domain.decide import State
 from ..domain.knowledge import Knowledge
-from ..domain.status import Certificate, certificate_of, held_of
+from ..domain.status import Certificate, certificate_of, pending_of
 from ..proposals.domain.proposal import Proposal, request_id
 from . import QUERIES
 
@@ -71,4 +71,4 @@ def _requests(happened: Sequence[Happened], stored: Mapping[str, Stored[State]])
             yield each.data
     for entry in stored.values():
         if not isinstance(entry.state, Proposal):
-            yield from (held.request for held in held_of(entry.state))
+            yield from (each.request for each in pending_of(entry.state))

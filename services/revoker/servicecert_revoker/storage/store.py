@@ -23,7 +23,7 @@ from ..domain.status import (
     Status,
     Valid,
     Void,
-    held_of,
+    pending_of,
 )
 from ..proposals.domain.proposal import Proposal
 from ..proposals.storage.store import load_proposals, save_proposals
@@ -76,8 +76,8 @@ def _columns(rows: list[tuple[Any, ...]], count: int) -> list[Sequence[Any]]:
 
 
 def _row(key: str, version: int, status: Status) -> tuple[Any, ...]:
-    held = held_of(status)
-    asked = _ASKED.dump_json(held).decode() if held or isinstance(status, Awaited) else None
+    pending = pending_of(status)
+    asked = _ASKED.dump_json(pending).decode() if pending or isinstance(status, Awaited) else None
     if isinstance(status, Awaited):
         return (key, version, "awaited", None, None, FULL, None, asked)
     certificate = status.certificate
@@ -104,13 +104,13 @@ def _entry(key: str, certificate: Certificate | Void, revocation: Revocation) ->
 
 
 def _status(row: Record) -> Status:
-    held = () if row["asked"] is None else _ASKED.validate_json(row["asked"])
+    pending = () if row["asked"] is None else _ASKED.validate_json(row["asked"])
     if row["standing"] == "awaited":
-        return Awaited(held)
+        return Awaited(pending)
     certificate = _CERTIFICATE.validate_json(row["certificate"])
     if row["standing"] == "valid":
         assert isinstance(certificate, Certificate)
-        return Valid(certificate, held)
+        return Valid(certificate, pending)
     revocation = Revocation(
         request_id=row["request_id"],
         reason=RevocationReason(row["reason"]),
@@ -119,4 +119,4 @@ def _status(row: Record) -> Status:
         revoked_at=row["revoked_at"],
         invalid_since=row["invalid_since"],
     )
-    return _ENTERED[row["standing"]](certificate, revocation, held)
+    return _ENTERED[row["standing"]](certificate, revocation, pending)

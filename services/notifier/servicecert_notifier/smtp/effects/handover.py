@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Literal
 
 from servicecert_worker.decider import Done, Outcome, Task
+from servicecert_worker.faults import error_summary
 
 from ...domain.task import NO_ANSWER, MailOutcome, MailState, MailTask
 from ...mail.domain.letters import write
@@ -145,10 +146,10 @@ class Mailer:
         except UnsendableAddress:
             return self._done(task, MailState.REFUSED, NO_ANSWER)
         except Exception as fault:
-            # The exception's text may quote the mail, its type does not.
+            # The exception's text may quote the mail, its type and line do not.
             log.error(
-                "mail not composed, retrying: report this fault to the developers",
-                extra={**_log_fields(task), "fault": type(fault).__name__},
+                "Mail not composed; it is retried: report this fault to the developers",
+                extra={**_log_fields(task), "error": error_summary(fault)},
             )
             return Deferred(f"The mail could not be composed ({type(fault).__name__}).")
         try:
@@ -182,7 +183,7 @@ class Mailer:
     def _failed(self, relay: Relay, reason: str) -> None:
         self._relays.failed(relay, asyncio.get_running_loop().time())
         if self._answers.get(str(relay)) != 0:
-            log.warning("mail server failed, mails are retried", extra={"relay": str(relay), "reason": reason})
+            log.warning("Mail server failed; its mails are retried", extra={"relay": str(relay), "reason": reason})
         self._answers[str(relay)] = 0.0
 
     def _outcome_of(self, task: Task, answer: Answer) -> Done | Deferred:
@@ -210,7 +211,7 @@ class Mailer:
         # Most mails are handed over and logged at DEBUG: the fields are collected only if the line is written.
         if log.isEnabledFor(level):
             fields = {**_log_fields(task), "answer": answer, "attempts": attempts, "reason": reason}
-            log.log(level, "mail %s", state, extra=fields)
+            log.log(level, "Mail %s", state, extra=fields)
         self._outcomes[mail.content.kind, state] += 1
         return Done(MailOutcome(mail_id=mail.mail_id, state=state, answer=answer, attempts=attempts, at=self._clock()))
 
@@ -218,4 +219,4 @@ class Mailer:
 def _log_fields(task: Task) -> dict[str, object]:
     """Return the log fields of a mail, with the address masked."""
     mail: MailTask = task.data
-    return {"mail": str(mail.mail_id), "case": str(mail.case_id), "recipient": masked(mail.recipient.email)}
+    return {"mail": str(mail.mail_id), "key": str(mail.case_id), "recipient": masked(mail.recipient.email)}

@@ -129,8 +129,8 @@ def report(stats: CrlStats, issuer: str, fault: Exception) -> Retry:
     """Count and log a CRL that could not be published; the old one stays. Return the retry."""
     if isinstance(fault, GateFailed):
         stats.gate_failed(fault.gate)
-        log.error("The CRL of %s is not published, the old one stays: gate %s: %s", issuer, fault.gate, fault)
-        return Retry(f"alarm: gate {fault.gate}: {fault}")
+        log.error("alarm: the CRL of %s is not published, the old one stays: gate %s: %s", issuer, fault.gate, fault)
+        return Retry(f"gate {fault.gate}: {fault}")
     if isinstance(fault, CrlFilesError | NotPublished):
         stats.publisher_failed(fault.publisher)
     log.error("The CRL of %s is not published: %s", issuer, fault)

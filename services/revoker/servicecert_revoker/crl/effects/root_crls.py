@@ -112,9 +112,9 @@ class RootCrls:
         published = read_root_crl(await asyncio.to_thread(self.files.content, root.id, FULL))
         left = days_left(published, self.clock())
         if published is None:
-            log.warning("%s has no CRL: make one with `servicecert ca root crl` and carry it to crls/.", root.id)
+            log.warning("Root %s has no CRL: make one with `servicecert ca root crl` and carry it to crls/", root.id)
         elif left is not None:
-            log.error("alarm: the CRL of %s is good for %d days: make the next one in a ceremony", root.id, left)
+            log.error("The CRL of root %s expires in %d days; make the next one in a ceremony", root.id, left)
 
     async def _publish(self, root: IssuerInfo) -> None:
         """Copy a newer CRL if there is one, and deliver the published one everywhere."""

@@ -20,8 +20,8 @@ class SameTopics:
         before = self._origins or ids
         if changed := [name for name in sorted(before) if ids.get(name) != before[name]]:
             raise OperatorError(
-                f"The topic was deleted and created again: {', '.join(changed)}. The responder stops: records may be "
-                "missing: fill it with `servicecert standings --yes`, then start the responder again.",
+                f"Topic {', '.join(changed)} was recreated; records may be missing: "
+                "run `servicecert standings --yes`, then start the responder again.",
                 exit_code=65,
             )
         self._origins = ids

@@ -1,6 +1,6 @@
-"""Carries out a confirmed proposal of operators: a number of certificates a minute, until all are ordered. Pure.
+"""Carries out a confirmed proposal of operators: a number of certificates a minute, until all are requested. Pure.
 
-Each revocation is ordered by an event on `revocations`, as a customer's is, and judged like any other. The request's id
+Each revocation is requested by an event on `revocations`, like a customer's, and judged like it. The request's id
 follows from proposal and case: a repeat has no effect. After a crash it continues from the last committed turn.
 """
 
@@ -16,7 +16,7 @@ from servicecert_worker.decider import Deadline, Decision, Intent
 from ...domain.requests import CASCADE, CascadeOrder, Item, authority_request
 
 CARRY_OUT = "carry-out"
-"""The deadline at which the next part of a proposal is ordered."""
+"""The deadline at which the next part of a proposal is requested."""
 
 MOST_AT_ONCE = 500
 """How many certificates one turn orders at most."""

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from servicecert_revoker.domain.decide import State, decide
 from servicecert_revoker.domain.knowledge import Knowledge
-from servicecert_revoker.domain.requests import MOST_HELD
+from servicecert_revoker.domain.requests import MOST_PENDING
 from servicecert_revoker.domain.status import Asked, Awaited, Registered
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.revocation import (
@@ -70,7 +70,7 @@ def test_D4_request_without_a_certificate_is_answered_in_time(
 def test_waiting_requests_are_bounded(
     known: Knowledge, asked: MakeAsked, requested: Requested, event: MakeEvent
 ) -> None:
-    full = Awaited(tuple(asked() for _ in range(MOST_HELD)))
+    full = Awaited(tuple(asked() for _ in range(MOST_PENDING)))
     decision = decide(full, event(requested()), known, NOW)
     assert decision.state is full
     assert [type(each) for each in decision.events] == [RevocationRefused]
