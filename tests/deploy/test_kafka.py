@@ -14,6 +14,8 @@ from servicecert_deploy.exercise import exercise
 from servicecert_deploy.java import Java, make_start_cache, prepare
 from servicecert_deploy.kafka import train
 
+pytestmark = pytest.mark.long
+
 RECORDS = [f"record {n}".encode() for n in range(50)]
 PLACE = TopicPartition("kept", 0)
 

@@ -14,6 +14,8 @@ from servicecert_deploy import MissingPart, Postgres, free_port
 from servicecert_deploy.accounts import Account, unprivileged
 from servicecert_deploy.postgres import find_programs, within_reach
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def postgres() -> Iterator[Postgres]:
