@@ -12,10 +12,10 @@ CERTIFICATES ?= 100000
 FOREIGN := pyp[i]\.|pythonh[o]sted|de[b]\.debian|np[m]js\.|repo1?\.m[a]ven|ma[v]en\.apache|proxy\.g[o]lang|crat[e]s\.io|/hom[e]/|/roo[t]/|/User[s]/|/wor[k]/
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-long chaos fuzz bench drill specimens check format lock clean
+.PHONY: help setup demo up test test-long chaos compose-test fuzz bench drill specimens check format lock clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.ready ## install everything into .venv; leaves .venv/bin/servicecert
 
@@ -43,6 +43,9 @@ test-long: setup ## the tests that are long by nature: kills at every step, thre
 
 chaos: setup ## N=… applications while everything is killed at random, drawn from SEED=…; TOKEN=1 keeps the CA keys in SoftHSM2
 	@PYTHONPATH=tests $(BIN)/python -m chaos --applications $(N) --seed $(SEED) $(if $(TOKEN),--token)
+
+compose-test: setup ## docker-compose.yml as it is, run on podman without a Docker engine, with kills and restarts
+	@PYTHONPATH=tests $(BIN)/python -m containers
 
 fuzz: setup ## SECONDS=… of inputs found by coverage, against the reader of requests and the decoders of events
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --quiet --require-hashes -r tests/fuzz/requirements.lock
@@ -75,6 +78,7 @@ LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --
 lock: setup ## pin the newest versions that pyproject.toml allows, with hashes
 	@$(LOCK) --extra embedded --extra dev --upgrade -o requirements.lock
 	@$(LOCK) --constraint requirements.lock --no-annotate -o deploy/requirements.lock
+	@echo hatchling | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --constraint requirements.lock --no-annotate -o deploy/build-requirements.lock
 	@$(BIN)/uv pip compile tests/fuzz/requirements.in --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --no-annotate --upgrade -o tests/fuzz/requirements.lock
 
 clean: ## remove what was made, the environment and Kafka's jars included

@@ -28,6 +28,7 @@ SUBJECTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "topics": "The topics of the catalogue in Kafka.",
             "registers": "The registers that applications are checked against.",
             "ca": "The certificate authority's keys and certificates.",
+            "compose": "Passwords and passphrases for docker-compose.yml.",
         },
         "Operate": {
             "run": "Run one worker of a service until stopped.",

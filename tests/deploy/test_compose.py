@@ -11,6 +11,7 @@ import pytest
 import yaml
 from check_jsonschema.builtin_schemas import get_builtin_schema
 from pydantic_settings import BaseSettings
+from servicecert_cli.operations import compose_secrets
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_worker.process.settings import WorkerSettings
 
@@ -21,9 +22,8 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
 WORKERS = ("intake", "issuer", "revoker", "notifier")
 RUNTIMES = {field.alias for field in WorkerSettings.model_fields.values()}
-# A secret is read from a file of Compose, or is a variable that has to be set.
-REFERENCE = re.compile(r"/run/secrets/[\w-]+$|\$\{\w+:\?[^}]+\}$")
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)")
+PROXY = (CHECKOUT / "deploy" / "proxy" / "haproxy.cfg").read_text()
 DOCKERFILE = (CHECKOUT / "deploy" / "Dockerfile").read_text()
 
 
@@ -48,18 +48,17 @@ def test_the_schema_would_notice(break_it: Any) -> None:
 def test_what_it_refers_to_is_there() -> None:
     for name, service in SERVICES.items():
         assert set(service.get("depends_on", {})) <= set(SERVICES), name
-        assert set(service.get("secrets", [])) <= set(COMPOSE["secrets"]), name
-        assert {volume.split(":")[0] for volume in service.get("volumes", [])} <= set(COMPOSE["volumes"]), name
+        sources = {volume.split(":")[0] for volume in service.get("volumes", [])}
+        assert {each for each in sources if not each.startswith(".")} <= set(COMPOSE["volumes"]), name
+        assert all((CHECKOUT / each).exists() for each in sources if each.startswith(".")), name
     for name, service in OURS.items():
         assert (CHECKOUT / service["build"]["dockerfile"]).is_file(), name
 
 
 @pytest.mark.parametrize("worker", WORKERS)
-def test_each_service_waits_for_the_preparation_and_says_when_it_is_ready(worker: str) -> None:
+def test_each_service_waits_for_the_preparation(worker: str) -> None:
     service = SERVICES[worker]
     assert service["depends_on"]["prepare"] == {"condition": "service_completed_successfully"}
-    port = service["environment"]["SERVICECERT_HEALTH_PORT"]
-    assert f":{port}/ready" in " ".join(service["healthcheck"]["test"])
 
 
 @pytest.mark.parametrize("worker", WORKERS)
@@ -78,7 +77,7 @@ def test_the_revoker_takes_the_bucket_of_the_page(monkeypatch: pytest.MonkeyPatc
     more = yaml.safe_load(page.partition("### CRLs in a bucket")[2].partition("```yaml\n")[2].partition("```")[0])
     jsonschema.validate(more, get_builtin_schema("vendor.compose-spec"))
     given = more["services"]["revoker"]
-    assert set(given["secrets"]) == {*SERVICES["revoker"]["secrets"], *more["secrets"]}
+    assert set(given["secrets"]) == set(more["secrets"])
     (secret := tmp_path / "secret").write_text("a secret\n")
     for name, value in {**SERVICES["revoker"]["environment"], **given["environment"]}.items():
         monkeypatch.setenv(name, str(secret) if value == "/run/secrets/crl-s3" else value)
@@ -86,54 +85,96 @@ def test_the_revoker_takes_the_bucket_of_the_page(monkeypatch: pytest.MonkeyPatc
     assert publisher.where == "bucket crls at https://s3.example.fi"
 
 
-def test_a_responder_takes_its_environment_and_says_when_it_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_responder_takes_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     service = SERVICES["ocsp"]
     for name, value in service["environment"].items():
         monkeypatch.setenv(name, value)
     settings = ResponderSettings()
     assert set(service["environment"]) <= {field.alias for field in ResponderSettings.model_fields.values()}
-    assert f":{settings.health_port}/ready" in " ".join(service["healthcheck"]["test"])
-    assert SERVICES["revoker"]["environment"]["SERVICECERT_OCSP_URL"].endswith(f":{settings.ocsp_port}")
+    assert f"server-template ocsp- 8 ocsp:{settings.ocsp_port} check port {settings.health_port}" in PROXY
 
 
-def test_crls_and_ocsp_are_where_the_revoker_asks_for_them() -> None:
-    revoker = SERVICES["revoker"]
-    for name, url in (("crl", "SERVICECERT_CRL_BASE_URL"), ("ocsp", "SERVICECERT_OCSP_URL")):
-        address = revoker["environment"][url].removeprefix("http://")
-        assert SERVICES[name]["network_mode"] == "service:revoker"
-        assert f"{address}:{address.rpartition(':')[2]}" in revoker["ports"]
+def test_crls_and_ocsp_are_at_the_proxy_by_the_name_that_certificates_have() -> None:
+    (name,) = SERVICES["proxy"]["networks"]["default"]["aliases"]
+    for signer in ("issuer", "revoker"):
+        assert SERVICES[signer]["environment"]["SERVICECERT_CRL_BASE_URL"] == f"http://{name}:8080/crl"
+        assert SERVICES[signer]["environment"]["SERVICECERT_OCSP_URL"] == f"http://{name}:8080/ocsp"
+    assert "127.0.0.1:8080:8080" in SERVICES["proxy"]["ports"]
+    assert "server-template crl- 8 crl:8080" in PROXY
 
 
-def test_every_secret_comes_from_the_environment_file_and_none_is_written_down() -> None:
+@pytest.mark.parametrize("service", [*WORKERS, "crl", "ocsp"])
+def test_each_service_can_be_scaled(service: str) -> None:
+    """A fixed port, a name or a network of another container would be there once only."""
+    scaled = SERVICES[service]
+    assert "container_name" not in scaled
+    assert "network_mode" not in scaled
+    assert all(port.startswith("127.0.0.1::") for port in scaled.get("ports", []))
+
+
+@pytest.mark.parametrize("service", [*WORKERS, "ocsp"])
+def test_metrics_are_reachable_from_the_host_and_a_frozen_process_is_killed(service: str) -> None:
+    environment, ports = SERVICES[service]["environment"], SERVICES[service]["ports"]
+    assert environment["SERVICECERT_HEALTH_HOST"] == "0.0.0.0"
+    assert ports == [f"127.0.0.1::{environment['SERVICECERT_HEALTH_PORT']}"]
+    assert SERVICES[service]["healthcheck"]["test"] == ["CMD", "python", "-m", "servicecert_worker.process.probe"]
+    assert SERVICES[service]["init"] is True
+    assert SERVICES[service]["restart"] == "unless-stopped"
+
+
+def test_every_worker_may_end_in_order() -> None:
+    """A worker ends within 10 s (docs/operations.md); Compose kills it after this time."""
+    for service in (*WORKERS, "ocsp"):
+        assert int(SERVICES[service]["stop_grace_period"].removesuffix("s")) > 10
+
+
+def test_no_secret_is_one_that_docker_refuses() -> None:
+    """Docker cannot mount a secret from the environment into a container with a read-only root; podman can."""
+    assert "secrets" not in COMPOSE
+    assert not any("secrets" in service for service in SERVICES.values())
+
+
+def test_the_variables_of_env_are_those_that_are_drawn_where_they_are_missing() -> None:
     example = dict(
         line.split("=", 1)
         for line in (CHECKOUT / "deploy" / ".env.example").read_text().splitlines()
         if line and not line.startswith("#")
     )
-    needed = set(VARIABLE.findall(TEXT)) | {secret["environment"] for secret in COMPOSE["secrets"].values()}
-    assert set(example) == needed
-    assert set(example.values()) == {""}
-    for service in SERVICES.values():
-        for name, value in service.get("environment", {}).items():
-            assert "PASS" not in name or REFERENCE.match(str(value)), name
-            assert "://" not in value or "@" not in value or re.search(r"//\w+:\$\{\w+:\?[^}]+\}@", value), name
+    assert example == dict.fromkeys(compose_secrets.VARIABLES, "")
+    assert SERVICES["prepare-secrets"]["environment"] == {name: f"${{{name}:-}}" for name in example}
+    for name, service in SERVICES.items():
+        if name != "prepare-secrets":
+            assert not VARIABLE.search(str(service)), name
 
 
-def test_each_service_has_a_database_role_of_its_own_that_is_prepared() -> None:
-    prepared = SERVICES["prepare-database"]["environment"]
-    database = re.escape(SERVICES["postgres"]["environment"]["POSTGRES_DB"])
+def test_each_service_sees_its_own_secrets_only() -> None:
+    secrets = {
+        name: {volume.split(":")[0] for volume in service.get("volumes", []) if volume.startswith("secrets-")}
+        for name, service in SERVICES.items()
+    }
+    assert {name for name, seen in secrets.items() if "secrets-ca" in seen} == {
+        "prepare-secrets",
+        "prepare",
+        "issuer",
+        "revoker",
+    }
     for worker in WORKERS:
-        url = SERVICES[worker]["environment"]["DATABASE_URL"]
-        password = prepared[f"SERVICECERT_{worker.upper()}_DATABASE_PASSWORD"]
-        assert re.fullmatch(rf"postgresql://{database}_{worker}:{re.escape(password)}@postgres:5432/{database}", url)
+        assert secrets[worker] - {"secrets-ca"} == {f"secrets-{worker}"}
+        assert f"secrets-{worker}:/run/servicecert:ro" in SERVICES[worker]["volumes"]
+        file = SERVICES["prepare-database"]["environment"][f"SERVICECERT_{worker.upper()}_DATABASE_PASSWORD_FILE"]
+        assert file == f"/run/servicecert-secrets/{worker}/password"
+    assert {name for name, seen in secrets.items() if "secrets-admin" in seen} == {
+        "prepare-secrets",
+        "prepare-database",
+        "erase",
+    }
 
 
-def test_I10_only_who_signs_holds_the_keys_and_their_passphrase() -> None:
-    holders = {name for name, service in SERVICES.items() if "ca-passphrase" in service.get("secrets", [])}
+def test_I10_only_who_signs_holds_the_keys() -> None:
     mounted = {
         name for name, service in SERVICES.items() if any(v.startswith("ca:") for v in service.get("volumes", []))
     }
-    assert holders == mounted == {"prepare", "issuer", "revoker"}
+    assert mounted == {"prepare", "issuer", "revoker"}
 
 
 def test_B6_each_service_has_the_key_of_its_own_checkpoints_and_no_other_is_in_its_reach() -> None:

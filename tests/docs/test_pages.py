@@ -64,8 +64,8 @@ def test_the_readme_is_short_and_names_both_commands() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
 def test_targets_of_make_exist(page: Path) -> None:
-    targets = set(re.findall(r"^([a-z]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
-    for target in re.findall(r"(?:`|    )make ([a-z]+)", page.read_text()):
+    targets = set(re.findall(r"^([a-z-]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
+    for target in re.findall(r"(?:`|    )make ([a-z-]+)", page.read_text()):
         assert target in targets
 
 

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from servicecert_worker.kafka.access import KafkaAccess
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.process.application import settings_fault
+from servicecert_worker.process.settings import SECRETS
 
 from ..faults import UserError
 
@@ -25,7 +26,9 @@ def kafka_access() -> KafkaAccess:
 
 
 def database_url() -> str:
-    """Return the URL of the database that the environment names. Raises UserError."""
+    """Return the URL of the database, from the environment or a file of SECRETS. Raises UserError."""
+    if not os.environ.get("DATABASE_URL") and (file := SECRETS / "DATABASE_URL").is_file():
+        return file.read_text().strip()
     return _named("DATABASE_URL", "postgresql://user:password@host:port/database")
 
 

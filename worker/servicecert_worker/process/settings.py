@@ -5,9 +5,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import SettingsConfigDict
 
 from ..kafka.access import KafkaAccess
 from ..kafka.cluster import Cluster
+
+SECRETS = Path("/run/servicecert")
+"""The folder of secrets that a container is given as files, each named as its variable."""
 
 
 def _seconds(duration: object) -> object:
@@ -67,7 +71,9 @@ class ProcessSettings(KafkaAccess):
 
 
 class WorkerSettings(ProcessSettings):
-    """The settings of every service."""
+    """The settings of every service. `DATABASE_URL` may also be a file of that name in SECRETS."""
+
+    model_config = SettingsConfigDict(secrets_dir=SECRETS if SECRETS.is_dir() else None)
 
     database_url: Annotated[
         SecretStr,

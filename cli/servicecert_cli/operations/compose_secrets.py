@@ -1,0 +1,100 @@
+"""The secrets of docker-compose.yml: drawn once, or those of `.env`, each written only where its reader can see it."""
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from servicecert_schemas.topics import SERVICES
+
+from ..faults import UserError
+from .files import file_errors
+
+LEAST_CHARACTERS = 16
+_ENTROPY_BYTES = 24
+
+_PASSWORDS = {"postgres": "POSTGRES_PASSWORD", **{each: f"{each.upper()}_DATABASE_PASSWORD" for each in SERVICES}}
+_PASSPHRASES = {"production": "CA_PASSPHRASE_PRODUCTION", "test": "CA_PASSPHRASE_TEST"}
+VARIABLES = (*_PASSWORDS.values(), *_PASSPHRASES.values())
+"""The variables of .env."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How many secrets were drawn, given by the environment, or there from an earlier start."""
+
+    drawn: int = 0
+    given: int = 0
+    there: int = 0
+
+
+def environment_file() -> str:
+    """Return the text of a .env with a drawn value for each variable."""
+    return "".join(f"{name}={secrets.token_hex(_ENTROPY_BYTES)}\n" for name in VARIABLES)
+
+
+def write(folder: Path, environment: Mapping[str, str]) -> Kept:
+    """Write what is not there yet: a password for each role, database URLs, the CA's passphrases.
+
+    `folder` gets `postgres/password` for the database server; `admin/DATABASE_URL`; `<service>/password` and
+    `<service>/DATABASE_URL`; `ca/ca.passphrases`. Raises UserError for a value that is too short, has another character
+    than the visible ones of ASCII, or differs from the one that is there, and where nothing can be written.
+    """
+    given = {name: value for name in VARIABLES if (value := environment.get(name, ""))}
+    for name, value in given.items():
+        _check(name, value)
+    before = _read(folder)
+    for name, value in given.items():
+        if before.get(name, value) != value:
+            raise UserError(
+                f"{name} differs from the one that the volumes were made with: set that again, or delete the volumes "
+                "with all they hold (docker compose down --volumes).",
+                os.EX_CONFIG,
+            )
+    drawn = {name: secrets.token_hex(_ENTROPY_BYTES) for name in VARIABLES if name not in given and name not in before}
+    values = {**drawn, **before, **given}
+    with file_errors("written", folder, "mount a volume there that this process may write"):
+        for reader, name in _PASSWORDS.items():
+            user, place = ("postgres", "admin") if reader == "postgres" else (f"servicecert_{reader}", reader)
+            _write(folder / reader / "password", values[name], 0o444)
+            url = f"postgresql://{user}:{quote(values[name], safe='')}@postgres:5432/servicecert"
+            _write(folder / place / "DATABASE_URL", url, 0o400)
+        lines = "".join(f"{environment}={values[name]}\n" for environment, name in _PASSPHRASES.items())
+        _write(folder / "ca" / "ca.passphrases", lines, 0o400)
+    there = len(before)
+    return Kept(len(drawn), len(given.keys() - before.keys()), there)
+
+
+def _check(name: str, value: str) -> None:
+    if len(value) < LEAST_CHARACTERS or not value.isascii() or not value.isprintable() or " " in value:
+        raise UserError(
+            f"{name} in .env must have at least {LEAST_CHARACTERS} visible ASCII characters, without spaces: write a "
+            "longer one, leave it out to have one drawn, or run `servicecert compose env`.",
+            os.EX_CONFIG,
+        )
+
+
+def _read(folder: Path) -> dict[str, str]:
+    """Return the secrets of an earlier start, by variable."""
+    found = {}
+    for reader, name in _PASSWORDS.items():
+        if (path := folder / reader / "password").exists():
+            found[name] = path.read_text()
+    if (path := folder / "ca" / "ca.passphrases").exists():
+        lines = dict(line.split("=", 1) for line in path.read_text().splitlines())
+        found |= {name: lines[environment] for environment, name in _PASSPHRASES.items()}
+    return found
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    """Write a file whole, of this mode from the first byte on; one with the same text stays."""
+    if path.exists() and path.read_text() == text:
+        return
+    partial = path.with_name(f".{path.name}.partial")
+    partial.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+        file.write(text)
+    partial.replace(path)

@@ -1,0 +1,92 @@
+"""`servicecert compose`: what Compose's containers may know."""
+
+import pytest
+from servicecert_cli.operations import compose_secrets
+
+LONG = "a-long-random-value"
+
+
+def files(folder):
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_every_secret_is_drawn_once(servicecert, tmp_path):
+    first = servicecert("compose", "secrets", "--folder", str(tmp_path))
+    assert (first.exit_code, first.stdout) == (
+        0,
+        "7 secrets were drawn, 0 taken from the environment, 0 were there.\n",
+    )
+    before = files(tmp_path)
+    again = servicecert("compose", "secrets", "--folder", str(tmp_path))
+    assert again.stdout == "0 secrets were drawn, 0 taken from the environment, 7 were there.\n"
+    assert files(tmp_path) == before
+    assert len(set(before.values())) == len(before)
+
+
+def test_each_reader_gets_its_own(tmp_path):
+    compose_secrets.write(tmp_path, {})
+    assert {name.partition("/")[0] for name in files(tmp_path)} == {
+        "postgres",
+        "admin",
+        "ca",
+        "intake",
+        "issuer",
+        "revoker",
+        "notifier",
+    }
+    password = (tmp_path / "issuer" / "password").read_text()
+    url = (tmp_path / "issuer" / "DATABASE_URL").read_text()
+    assert url == f"postgresql://servicecert_issuer:{password}@postgres:5432/servicecert"
+    lines = (tmp_path / "ca" / "ca.passphrases").read_text().splitlines()
+    assert [line.partition("=")[0] for line in lines] == ["production", "test"]
+    assert (tmp_path / "ca" / "ca.passphrases").stat().st_mode & 0o777 == 0o400
+
+
+def test_given_values_are_taken_and_kept(tmp_path):
+    given = {"POSTGRES_PASSWORD": f"{LONG}/@:", "CA_PASSPHRASE_TEST": f"{LONG}=="}
+    kept = compose_secrets.write(tmp_path, given)
+    assert (kept.drawn, kept.given, kept.there) == (5, 2, 0)
+    assert (tmp_path / "admin" / "DATABASE_URL").read_text().startswith(f"postgresql://postgres:{LONG}%2F%40%3A@")
+    assert f"test={LONG}==\n" in (tmp_path / "ca" / "ca.passphrases").read_text()
+    kept = compose_secrets.write(tmp_path, given)
+    assert (kept.drawn, kept.given, kept.there) == (0, 0, 7)
+
+
+@pytest.mark.parametrize("value", ["short", "with a space in the middle", "på-finlandssvenska-nu"])
+def test_a_value_that_is_too_short_or_cannot_be_typed_is_refused(servicecert, tmp_path, monkeypatch, value):
+    monkeypatch.setenv("CA_PASSPHRASE_TEST", value)
+    done = servicecert("compose", "secrets", "--folder", str(tmp_path))
+    assert done.exit_code == 78
+    assert "CA_PASSPHRASE_TEST in .env must have at least 16" in done.stderr
+    assert value not in done.stderr
+    assert files(tmp_path) == {}
+
+
+def test_a_value_that_differs_from_the_one_of_the_volumes_is_refused(servicecert, tmp_path, monkeypatch):
+    compose_secrets.write(tmp_path, {"ISSUER_DATABASE_PASSWORD": LONG})
+    before = files(tmp_path)
+    monkeypatch.setenv("ISSUER_DATABASE_PASSWORD", f"another-{LONG}")
+    done = servicecert("compose", "secrets", "--folder", str(tmp_path))
+    assert done.exit_code == 78
+    assert "ISSUER_DATABASE_PASSWORD differs" in done.stderr
+    assert files(tmp_path) == before
+
+
+def test_a_folder_that_cannot_be_written_is_named(servicecert, tmp_path):
+    (tmp_path / "file").touch()
+    done = servicecert("compose", "secrets", "--folder", str(tmp_path / "file" / "secrets"))
+    assert done.exit_code == 73
+    assert "cannot be written" in done.stderr
+
+
+def test_env_writes_a_file_that_compose_secrets_takes(servicecert, tmp_path):
+    out = tmp_path / ".env"
+    done = servicecert("compose", "env", "--out", str(out))
+    assert done.exit_code == 0
+    assert out.stat().st_mode & 0o777 == 0o600
+    values = dict(line.split("=", 1) for line in out.read_text().splitlines())
+    assert tuple(values) == compose_secrets.VARIABLES
+    assert compose_secrets.write(tmp_path / "secrets", values).given == len(values)
+    again = servicecert("compose", "env", "--out", str(out))
+    assert again.exit_code == 73
+    assert "is not overwritten" in again.stderr

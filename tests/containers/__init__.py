@@ -1,0 +1,11 @@
+"""Run the real docker-compose.yml without a Docker engine: Docker Compose on podman, with stand-ins for base images.
+
+A stand-in has the tag of the real image, and reads the environment, files and arguments that the real one reads.
+What only a real image can show is in NOT_RUN.
+"""
+
+NOT_RUN = (
+    "the images of Kafka, PostgreSQL, Mailpit and HAProxy themselves: stand-ins of the same tag run, made of Debian's "
+    "packages, the wheels and jars of this project, and a mail catcher with the first page of Mailpit's API",
+    "health checks by the engine's timer: podman drives them by systemd timers, so the run asks for them itself",
+)

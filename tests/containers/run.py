@@ -1,0 +1,287 @@
+"""The run: up, an application, a revocation, restarts, kills, a frozen process, more workers."""
+
+import json
+import re
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from email import message_from_bytes, policy
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509 import ocsp
+from cryptography.x509.oid import AuthorityInformationAccessOID
+
+from .engine import Engine, Failed, run
+from .images import CHECKOUT
+
+SERVICES = ("intake", "issuer", "revoker", "notifier")
+SCALED = (*SERVICES, "crl", "ocsp")
+PROXY = "http://127.0.0.1:8080"
+MAILPIT = "http://127.0.0.1:8025/api/v1"
+_PATIENCE_SECONDS = 120.0
+_CASE_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A certificate as its recipient gets it: the case it belongs to, and the file in the mail."""
+
+    case_id: str
+    certificate: x509.Certificate
+
+    @property
+    def crl_path(self) -> str:
+        """The path of its CRL, as the certificate names it."""
+        points = self.certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+        names = points[0].full_name or []
+        return str(names[0].value).removeprefix("http://pki.localhost:8080")
+
+
+class Run:
+    """Docker Compose with the real file; each step prints what was seen and after how many seconds."""
+
+    def __init__(self, engine: Engine, compose: Path) -> None:
+        self._engine = engine
+        self._program = compose
+        self._started = time.monotonic()
+        self._ended = threading.Event()
+
+    def __enter__(self) -> Self:
+        self.compose("down", "--volumes", "--remove-orphans")
+        self._checks = threading.Thread(target=self._check_health, daemon=True)
+        self._checks.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            print(self._engine.podman("ps", "--all", "--format", "{{.Names}}  {{.Status}}"))
+            for name in SERVICES:
+                with suppress(Failed):
+                    print(self.compose("logs", "--tail", "5", name)[-2000:])
+        self._ended.set()
+        self._checks.join()
+        self.compose("down", "--volumes", "--remove-orphans", "--timeout", "15")
+
+    def all(self) -> None:
+        """Every step, in order. Raises Failed and AssertionError."""
+        self.comes_up()
+        first = self.certificate("an application is accepted, and the certificate mailed")
+        self.is_good(first)
+        self.revoked(first)
+        self.scaled()
+        self.survives_the_revoker()
+        self.frozen()
+        for name in ("kafka", "postgres", "mail", "proxy", *SCALED):
+            self.compose("restart", "--timeout", "15", name)
+            self.certificate(f"after a restart of {name}: another certificate")
+        self.say("every container was restarted; nothing is parked")
+        for service in SERVICES:
+            query = f"select count(*) from {service}.parked"
+            assert self.sql(query) == "0", f"{service} has parked records"
+
+    def comes_up(self) -> None:
+        """`docker compose up`, with the values of deploy/.env.example."""
+        self.compose("build", "prepare-secrets")
+        self.say("the image is built")
+        self.compose("up", "--detach")
+        self.until(lambda: set(SCALED) - {"crl"} <= self.healthy(), "all services are healthy")
+        for container in self._engine.containers():
+            print(f"      {container['Names'][0]:<34} {container['Status']}")
+
+    def certificate(self, what: str) -> Issued:
+        """Apply by the documented command, and read the certificate from the mail."""
+        before = self.mails()["total"]
+        # Right after a restart of Kafka the command ends with a sentence, and is run again.
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while len(ids := set(_CASE_ID.findall(self.compose("run", "--rm", "-T", "e-service")))) != 1:
+            assert time.monotonic() < deadline, f"no application could be sent: {what}"
+        (case_id,) = ids
+        mail: list[bytes] = []
+
+        def arrived() -> bool:
+            for each in self.mails()["messages"][: self.mails()["total"] - before]:
+                content = get(f"{MAILPIT}/message/{each['ID']}/raw")
+                if b"-----BEGIN CERTIFICATE-----" in content or b"application/" in content:
+                    mail[:] = [content]
+                    return True
+            return False
+
+        self.until(arrived, what)
+        parts = message_from_bytes(mail[0], policy=policy.default).iter_attachments()
+        (der,) = (part.get_content() for part in parts if str(part.get_filename()).endswith(".der"))
+        return Issued(case_id, x509.load_der_x509_certificate(der))
+
+    def is_good(self, issued: Issued) -> None:
+        """The proxy serves the CRL that the certificate names, and OCSP says good."""
+        self.until(
+            lambda: self.revoked_on_crl(issued) is None and self.ocsp(issued) == "good",
+            "its CRL does not list it, and OCSP says good",
+        )
+
+    def revoked(self, issued: Issued, what: str = "its revocation is on the CRL and in OCSP") -> None:
+        """Ask for the revocation, and wait until relying parties see it."""
+        serial = f"{issued.certificate.serial_number:x}"
+        command = ("servicecert", "revoke", issued.case_id, "--serial", serial, "--reason", "no-longer-needed")
+        self.compose("run", "--rm", "-T", "e-service", *command)
+        self.until(lambda: self.revoked_on_crl(issued) is not None and self.ocsp(issued) == "revoked", what)
+
+    def scaled(self) -> None:
+        """Two of each service by one command, each with its own /metrics."""
+        self.compose("up", "--detach", "--no-recreate", *(f"--scale={name}=2" for name in SCALED))
+        self.until(lambda: all(self.count(name) == 2 for name in SCALED), "two of each service run")
+        for name in (*SERVICES, "ocsp"):
+            for index in (1, 2):
+                address = self.compose("port", "--index", str(index), name, "8000").strip()
+                self.until(partial(has_metrics, address), f"/metrics of {name} {index} at {address}")
+        self.certificate("a certificate with two of each")
+
+    def survives_the_revoker(self) -> None:
+        """One of two revokers is killed: CRLs and OCSP are served, and a revocation is published."""
+        issued = self.certificate("a certificate to revoke")
+        self.signal("servicecert-revoker-1", "SIGKILL")
+        assert self.ocsp(issued) == "good"
+        self.revoked(issued, "a revoker is killed; the other one revokes")
+        self.until(lambda: self.count("revoker") == 2, "the killed revoker runs again")
+
+    def frozen(self) -> None:
+        """A process that stands still is killed by its health check, and runs again."""
+        started = self.started_at("servicecert-issuer-1")
+        self.signal("servicecert-issuer-1", "SIGSTOP")
+        self.until(
+            lambda: self.started_at("servicecert-issuer-1") not in ("", started),
+            "a frozen issuer is killed by its health check and runs again",
+        )
+        self.certificate("a certificate after that")
+
+    # What is seen from outside.
+
+    def mails(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(get(f"{MAILPIT}/messages"))
+        return found
+
+    def revoked_on_crl(self, issued: Issued) -> x509.RevokedCertificate | None:
+        crl = x509.load_der_x509_crl(get(f"{PROXY}{issued.crl_path}"))
+        return crl.get_revoked_certificate_by_serial_number(issued.certificate.serial_number)
+
+    def ocsp(self, issued: Issued) -> str:
+        access = issued.certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+        (ca,) = (str(each.access_location.value) for each in access if each.access_method == CA_ISSUERS)
+        issuer = x509.load_der_x509_certificate(get(f"{PROXY}{ca.removeprefix('http://pki.localhost:8080')}"))
+        builder = ocsp.OCSPRequestBuilder().add_certificate(issued.certificate, issuer, hashes.SHA1())
+        request = builder.build().public_bytes(serialization.Encoding.DER)
+        answer = ocsp.load_der_ocsp_response(post(f"{PROXY}/ocsp", request, "application/ocsp-request"))
+        if answer.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
+            return answer.response_status.name.lower()
+        return answer.certificate_status.name.lower()
+
+    def sql(self, query: str) -> str:
+        url = "open('/run/servicecert/DATABASE_URL').read()"
+        program = f"import psycopg; print(psycopg.connect({url}).execute({query!r}).fetchone()[0])"
+        return self.compose("exec", "-T", "erase", "python", "-c", program).strip()
+
+    # The engine.
+
+    def compose(self, *arguments: str) -> str:
+        """Run Docker Compose in the checkout and return its standard output. Raises Failed."""
+        return run(
+            self._program,
+            "--env-file",
+            "deploy/.env.example",
+            *arguments,
+            environment=self._engine.environment,
+            cwd=CHECKOUT,
+        )
+
+    def healthy(self) -> set[str]:
+        return {
+            container["Labels"]["com.docker.compose.service"]
+            for container in self._engine.containers()
+            if "(healthy)" in container["Status"]
+        }
+
+    def count(self, service: str) -> int:
+        return sum(
+            container["Labels"].get("com.docker.compose.service") == service
+            and container["State"] == "running"
+            and ("healthy" in container["Status"] or service == "crl")
+            and "unhealthy" not in container["Status"]
+            for container in self._engine.containers()
+        )
+
+    def signal(self, container: str, name: str) -> None:
+        """Send a signal to the process of a container, from inside: the engine is not asked for it."""
+        program = (
+            "import os, signal\nfrom pathlib import Path\n"
+            "from servicecert_worker.process.probe import children_of_init\n"
+            f"[os.kill(each, signal.{name}) for each in children_of_init(Path('/proc'))"
+            " if b'servicecert' in Path(f'/proc/{each}/cmdline').read_bytes()]"
+        )
+        with suppress(Failed):
+            # A container that ends by the signal ends this command, too.
+            self._engine.podman("exec", container, "python", "-c", program)
+
+    def started_at(self, container: str) -> str:
+        """Return when a running container was started; the empty string while it does not run."""
+        shown = self._engine.podman("inspect", "--format", "{{.State.Running}} {{.State.StartedAt}}", container)
+        return shown.removeprefix("true ") if shown.startswith("true") else ""
+
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait for a condition, and say so. Raises AssertionError after two minutes."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            with suppress(OSError, ValueError, Failed):
+                if condition():
+                    break
+            assert time.monotonic() < deadline, f"not seen within {_PATIENCE_SECONDS:.0f} s: {what}"
+            time.sleep(0.3)
+        self.say(what)
+
+    def say(self, what: str) -> None:
+        print(f"{time.monotonic() - self._started:6.1f} s  {what}", flush=True)
+
+    def _check_health(self) -> None:
+        """podman's health checks, which a timer of systemd would run."""
+        while not self._ended.wait(1.0):
+            with suppress(Failed):
+                for container in self._engine.containers():
+                    if container["State"] == "running":
+                        subprocess.run(
+                            ["podman", "healthcheck", "run", container["Names"][0]],
+                            env=self._engine.full_environment,
+                            capture_output=True,
+                            timeout=60,
+                        )
+
+
+CA_ISSUERS = AuthorityInformationAccessOID.CA_ISSUERS
+
+
+def get(url: str) -> bytes:
+    """Return what is at an address. Raises OSError."""
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        content: bytes = answer.read()
+    return content
+
+
+def has_metrics(address: str) -> bool:
+    """Return whether a process serves its metrics."""
+    return b"servicecert_" in get(f"http://{address}/metrics")
+
+
+def post(url: str, content: bytes, kind: str) -> bytes:
+    """Return the answer to a POST. Raises OSError."""
+    request = urllib.request.Request(url, content, {"Content-Type": kind})
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        found: bytes = answer.read()
+    return found
