@@ -79,6 +79,7 @@ async def test_a_worker_that_was_killed_is_started_under_its_name(running):
     running.require_alive()
 
 
+@pytest.mark.long
 async def test_a_worker_that_cannot_start_is_told_with_its_last_words(parts, authority, tmp_path):
     broken = System(tmp_path, parts=parts, authority=authority, environment={"SMTP_PORT": "none"})
     with pytest.raises(UserError, match=r"(?i)notifier ended with status 78: notifier: .*SMTP_PORT"):

@@ -72,6 +72,7 @@ async def test_a_lost_owner_connection_lets_another_owner_adopt(stand: Stand, pa
     await steadily(stand, disturb)
 
 
+@pytest.mark.long
 async def test_a_topic_that_is_created_again_stops_the_worker_with_a_sentence(stand: Stand) -> None:
     worker = stand.work()
     await stand.send(numbered(uuid4(), "1"))

@@ -21,6 +21,8 @@ from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.storage import database
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 async def workers(parts, database_url, tmp_path):

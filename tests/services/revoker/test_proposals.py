@@ -103,7 +103,7 @@ async def test_D2_withdrawal_that_another_operator_confirms_is_carried_out_in_bo
     async with login("anna") as connection:
         done = await proposing.proposal(connection, made.id)
         assert (done.state, done.ordered) == ("done", 1)
-        assert await proposing.standings(connection, made.id) == {"revoked": 1}
+        assert await proposing.status_counts(connection, made.id) == {"revoked": 1}
 
 
 async def test_D2_request_without_a_confirmed_proposal_is_not_obeyed(
