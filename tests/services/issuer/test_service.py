@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 from pydantic import ValidationError
 from servicecert_issuer.domain.issuance import SigningOrder
+from servicecert_issuer.domain.recheck_plan import Rechecked
 from servicecert_issuer.service import NAME, Settings, open_service
 from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.keys import KeyUnavailable
@@ -142,6 +143,8 @@ async def test_issued_certificates_are_checked_from_the_first_start_on(
         assert service.initial_deadlines == (("recheck", "recheck"),)
         (intent,) = service.decide(None, Due(uuid4(), "recheck", "recheck", NOW), None, NOW).intents
         assert service.effects[intent.kind].data is type(intent.data)
+        checked = Result(uuid4(), "recheck", intent.kind, Rechecked(ended=False))
+        assert service.decide(None, checked, None, NOW).intents == (intent,)
 
 
 async def test_B6_each_ceremony_is_audited_before_its_keys_sign(authority: Authority, passphrase_file: Path) -> None:
