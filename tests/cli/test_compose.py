@@ -39,7 +39,10 @@ def test_each_reader_gets_its_own(tmp_path):
     assert url == f"postgresql://servicecert_issuer:{password}@postgres:5432/servicecert"
     lines = (tmp_path / "ca" / "ca.passphrases").read_text().splitlines()
     assert [line.partition("=")[0] for line in lines] == ["production", "test"]
-    assert (tmp_path / "ca" / "ca.passphrases").stat().st_mode & 0o777 == 0o400
+    modes = {
+        str(path.relative_to(tmp_path)): path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()
+    }
+    assert {name for name, mode in modes.items() if mode != 0o400} == {"postgres/password"}
 
 
 def test_given_values_are_taken_and_kept(tmp_path):

@@ -58,13 +58,13 @@ def write(folder: Path, environment: Mapping[str, str]) -> Kept:
     with file_errors("written", folder, "mount a volume there that this process may write"):
         for reader, name in _PASSWORDS.items():
             user, place = ("postgres", "admin") if reader == "postgres" else (f"servicecert_{reader}", reader)
-            _write(folder / reader / "password", values[name], 0o444)
+            # PostgreSQL's container has another user; its volume is mounted nowhere else.
+            _write(folder / reader / "password", values[name], 0o444 if reader == "postgres" else 0o400)
             url = f"postgresql://{user}:{quote(values[name], safe='')}@postgres:5432/servicecert"
             _write(folder / place / "DATABASE_URL", url, 0o400)
-        lines = "".join(f"{environment}={values[name]}\n" for environment, name in _PASSPHRASES.items())
+        lines = "".join(f"{use}={values[name]}\n" for use, name in _PASSPHRASES.items())
         _write(folder / "ca" / "ca.passphrases", lines, 0o400)
-    there = len(before)
-    return Kept(len(drawn), len(given.keys() - before.keys()), there)
+    return Kept(len(drawn), len(given.keys() - before.keys()), len(before))
 
 
 def _check(name: str, value: str) -> None:
@@ -84,7 +84,7 @@ def _read(folder: Path) -> dict[str, str]:
             found[name] = path.read_text()
     if (path := folder / "ca" / "ca.passphrases").exists():
         lines = dict(line.split("=", 1) for line in path.read_text().splitlines())
-        found |= {name: lines[environment] for environment, name in _PASSPHRASES.items()}
+        found |= {name: lines[use] for use, name in _PASSPHRASES.items()}
     return found
 
 
