@@ -24,12 +24,12 @@ SINK = Path(__file__).with_name("smtp_sink.py")
 
 
 @asynccontextmanager
-async def measured_system() -> AsyncIterator[System]:
-    """Run the measured system, with mails to the sink."""
+async def measured_system(workers: int = 1) -> AsyncIterator[System]:
+    """Run the measured system, with so many workers of each service and with mails to the sink."""
     async with mail_sink() as (port, _):
         mail = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(port)}
         with tempfile.TemporaryDirectory(prefix="servicecert-bench-") as folder:
-            async with System(Path(folder), throughput=False, environment=mail) as system:
+            async with System(Path(folder), workers=workers, throughput=False, environment=mail) as system:
                 yield system
 
 

@@ -46,6 +46,7 @@ class Broker(KafkaBroker):
     """A `KafkaBroker` for reading. It retries its start while Kafka is down, and always stops within seconds."""
 
     def __init__(self, cluster: Cluster, client_id: str) -> None:
+        self.client_id = client_id
         super().__init__(
             cluster.bootstrap.split(","),
             client_id=client_id,

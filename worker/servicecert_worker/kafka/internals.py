@@ -4,14 +4,18 @@
 """
 
 import asyncio
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.client import AIOKafkaClient
+from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from aiokafka.errors import UnknownMemberIdError, for_code
+from aiokafka.protocol.admin import DescribeGroupsRequest
 from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.group import LeaveGroupRequest
 from aiokafka.protocol.types import (
     AbstractType,
     Boolean,
@@ -53,6 +57,36 @@ def assigned_to(member: bytes) -> set[TopicPartition]:
         return set()
     assignment = ConsumerProtocolMemberAssignment.decode(member).assignment
     return {TopicPartition(topic, partition) for topic, partitions in assignment for partition in partitions}
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMember:
+    """A member of a consumer group: the id that the coordinator gave it, and its client's."""
+
+    id: str
+    client_id: str
+
+
+async def group_members(client: AIOKafkaClient, group: str) -> list[GroupMember]:
+    """Return a group's members. Raises what aiokafka raises."""
+    coordinator = await client.coordinator_lookup(CoordinationType.GROUP, group)
+    answer: Any = await client.send(coordinator, DescribeGroupsRequest([group]))
+    ((error, _group, _state, _type, _protocol, members, *_),) = answer.groups
+    _raise_for(error)
+    return [GroupMember(member[0], member[1]) for member in members]
+
+
+async def remove_member(client: AIOKafkaClient, group: str, member: str) -> None:
+    """Remove a member from its group, as if it had left. One that is no member any more is no error."""
+    coordinator = await client.coordinator_lookup(CoordinationType.GROUP, group)
+    answer: Any = await client.send(coordinator, LeaveGroupRequest(group, member))
+    if for_code(answer.error_code) is not UnknownMemberIdError:
+        _raise_for(answer.error_code)
+
+
+def _raise_for(code: int) -> None:
+    if code:
+        raise for_code(code)
 
 
 async def topic_ids(client: AIOKafkaClient, topics: list[str]) -> tuple[str, dict[str, str]]:

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.2
 _COMMIT_SECONDS = 1.0
 _ROOM_SECONDS = 0.05
+_HEARTBEAT_MS = 500
+"""A member learns by its heartbeat that others joined or left; until all have, nobody in the group reads."""
 _FETCH_BYTES = 8 * 1024 * 1024
 
 
@@ -54,7 +56,7 @@ class Source:
             group_id=group,
             max_records=max_records,
             session_timeout_ms=session_ms,
-            heartbeat_interval_ms=max(200, session_ms // 3),
+            heartbeat_interval_ms=min(_HEARTBEAT_MS, session_ms // 3),
             max_poll_interval_ms=1_800_000,
             fetch_max_bytes=_FETCH_BYTES,
             listener=_RebalanceListener(self),

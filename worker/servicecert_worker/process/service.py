@@ -25,6 +25,7 @@ from ..faults import OperatorError, backoff, error_summary, is_transient, no_bro
 from ..kafka.broker import Broker
 from ..kafka.cluster import Cluster
 from ..kafka.source import Source
+from ..runtime.members import member_name
 from ..runtime.worker import Worker
 from ..storage import database
 from .application import Application, Unusable, configuration, exit_at_once_until_it_runs
@@ -60,7 +61,7 @@ def application(module: ServiceModule) -> FastStream:
     except ValidationError as error:
         return Unusable(module.NAME, error)
     cluster = settings.cluster
-    broker = Broker(cluster, cluster.group(module.NAME))
+    broker = Broker(cluster, member_name(cluster.group(module.NAME)))
     source = Source(
         broker,
         [cluster.name(topic) for topic in module.READS],

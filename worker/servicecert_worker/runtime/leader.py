@@ -1,6 +1,7 @@
 """The leader: the one worker of a service that runs the relay, deadlines, replays, adoption, checkpoints and pruning.
 
-It holds an advisory lock on the connection that the relay reads with: a worker that loses one loses the other.
+It also removes dead workers from the consumer group. It holds an advisory lock on the connection that the relay reads
+with: a worker that loses one loses the other.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -20,11 +22,13 @@ from ..decider import Due, Service
 from ..faults import Outage, backoff, guard_cancellation, is_transient, with_timeout
 from ..kafka.caught_up import is_caught_up
 from ..kafka.clients import stop
+from ..kafka.internals import client_of
 from ..process.settings import WorkerSettings
 from ..storage import QUERIES
 from ..storage.database import connection_options
 from .crash_points import crash_point
 from .effects import Effects
+from .members import DeadMembers, register
 from .parking import released
 from .record import Arrival
 from .relay import relay, relay_producer
@@ -34,6 +38,7 @@ log = logging.getLogger(__name__)
 _RELAYS = 7079
 _POLL_SECONDS = 0.25
 _ADOPT_SECONDS = 0.5
+_MEMBERS_SECONDS = 0.5
 _PRUNE_SECONDS = 30.0
 
 
@@ -45,6 +50,7 @@ class Leader:
         service: Service[Any, Any],
         settings: WorkerSettings,
         pool: asyncpg.Pool[Any],
+        member: str,
         effects: Effects,
         give: Callable[[Sequence[Due | Arrival]], None],
         room: Callable[[], int],
@@ -55,6 +61,7 @@ class Leader:
         self._settings = settings
         self._cluster = settings.cluster
         self._pool = pool
+        self._member = member
         self._effects = effects
         self._give = give
         self._room = room
@@ -89,6 +96,7 @@ class Leader:
             self._settings.database_url.get_secret_value(), **connection_options(self._service.name)
         )
         try:
+            await register(connection, self._member)
             async for _ in backoff(longest=0.5):
                 if await connection.fetchval(QUERIES["elect"], _RELAYS, self._service.name):
                     await self._lead(connection)
@@ -100,6 +108,7 @@ class Leader:
         await connection.add_listener(f"outbox_{self._service.name}", lambda *_: self._wake.set())
         await self._set_initial_deadlines()
         producer = relay_producer(self._cluster, self._service.name)
+        dead = DeadMembers(self._cluster.group(self._service.name))
         try:
             await with_timeout(15, producer.start())
             self._leading = True
@@ -108,6 +117,7 @@ class Leader:
                     relay(connection, producer, self._cluster, f"/{self._service.name}", self._wake),
                     _every(_POLL_SECONDS, self._poll),
                     _every(_ADOPT_SECONDS, self._adopt),
+                    _every(_MEMBERS_SECONDS, partial(dead.remove, client_of(producer), self._pool)),
                     _every(_PRUNE_SECONDS, self._prune),
                     _every(self._settings.audit_seconds, self.attest),
                 ):

@@ -88,7 +88,15 @@ class Worker(Generic[S, K]):
         self._source = source
         source.bind(self._loop.wake, self._room)
         self._leader = Leader(
-            service, settings, pool, self._effects, self._loop.give, self._room, clock, self._attestor()
+            service,
+            settings,
+            pool,
+            broker.client_id,
+            self._effects,
+            self._loop.give,
+            self._room,
+            clock,
+            self._attestor(),
         )
         self._kafka_outage = Outage("Kafka")
         self._turns_task: asyncio.Task[None] | None = None

@@ -99,6 +99,9 @@ cross join lateral (select seq, hash from audit where chain = c.chain order by s
 where h.seq > c.attested
 limit $1
 
+-- name: hold
+select pg_advisory_lock($1, hashtext($2))
+
 -- name: outbox
 select id, topic, key, event_id, type, traceparent, at, payload from outbox order by id limit $1
 
@@ -146,6 +149,10 @@ select p.* from parked p join keys using (key) order by keys.place, p.seq
 -- name: replay_parked
 update parked set released = true where culprit and event_id = any($1::uuid[])
 returning event_id, key, topic, partition, "offset", type, reason
+
+-- name: unheld
+-- The lock is taken for the moment of the question only.
+select name from unnest($2::text[]) as n (name) where pg_try_advisory_xact_lock($1, hashtext(name))
 
 -- name: write
 -- All that a turn decided, in one round trip, with its rows of the audit chain $22. $1 is the moment, $2 the owner of the intents, $3 the channel that

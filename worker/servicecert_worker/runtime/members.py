@@ -1,0 +1,73 @@
+"""Dead workers are removed from their consumer group at once, instead of after the session timeout.
+
+Nobody reads the partitions of a dead member. And a rebalance, such as the start of its successor causes, waits for it:
+until its session ends nobody in the group reads anything. A worker's connection to PostgreSQL shows its death sooner:
+it holds an advisory lock of the worker's name, which is also its client id in Kafka.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+from typing import Any
+
+import asyncpg
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+
+from ..faults import error_summary, with_timeout
+from ..kafka.internals import GroupMember, group_members, remove_member
+from ..storage import QUERIES
+
+log = logging.getLogger(__name__)
+
+_MEMBERS = 7080
+"""The class of the members' advisory locks."""
+_ANSWER_SECONDS = 5.0
+
+
+def member_name(group: str) -> str:
+    """Return a name for this process as a member of a group, which no other process ever has."""
+    return f"{group}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+
+
+async def register(connection: asyncpg.Connection[Any], name: str) -> None:
+    """Hold the lock that says that this worker lives, as long as the connection does."""
+    await connection.execute(QUERIES["hold"], _MEMBERS, name)
+
+
+class DeadMembers:
+    """Removes a group's dead members. Call `remove` regularly, from one worker of the service.
+
+    A worker is dead if two calls in a row find its lock free: one that has just started may not hold it yet. Each name
+    is removed once: a worker that lives without PostgreSQL joins again, and is left alone.
+    """
+
+    def __init__(self, group: str) -> None:
+        self._group = group
+        self._suspects: set[str] = set()
+        self._removed: set[str] = set()
+
+    async def remove(self, client: AIOKafkaClient, pool: asyncpg.Pool[Any]) -> None:
+        """Look once. If Kafka does not answer, nothing happens. Raises what asyncpg raises."""
+        try:
+            members = await with_timeout(_ANSWER_SECONDS, group_members(client, self._group))
+            dead = await self._dead(pool, members)
+            for member in members:
+                if member.client_id in dead:
+                    await with_timeout(_ANSWER_SECONDS, remove_member(client, self._group, member.id))
+                    log.info("A worker is dead; its partitions go to others now", extra={"member": member.client_id})
+        except (KafkaError, OSError, TimeoutError) as error:
+            log.debug("The group's members are unknown", extra={"error": error_summary(error)})
+
+    async def _dead(self, pool: asyncpg.Pool[Any], members: list[GroupMember]) -> set[str]:
+        names = {member.client_id for member in members if member.client_id.startswith(f"{self._group}-")}
+        self._removed &= names
+        rows = await pool.fetch(QUERIES["unheld"], _MEMBERS, list(names - self._removed))
+        suspects = {row["name"] for row in rows}
+        dead = suspects & self._suspects
+        self._suspects = suspects - dead
+        self._removed |= dead
+        return dead
