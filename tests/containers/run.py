@@ -1,4 +1,4 @@
-"""The run: up, an application, a revocation, restarts, kills, a frozen process, more workers."""
+"""The run: up, an application, a revocation, more workers, kills, a frozen process, restarts under load."""
 
 import json
 import re
@@ -7,11 +7,13 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from functools import partial
 from pathlib import Path
+from statistics import median
 from types import TracebackType
 from typing import Any, Self
 
@@ -82,9 +84,11 @@ class Run:
         self.scaled()
         self.survives_the_revoker()
         self.frozen()
-        for name in ("kafka", "postgres", "mail", "proxy", *SCALED):
+        self.rolling_restart()
+        for name in ("kafka", "postgres", "mail", "proxy"):
             self.compose("restart", "--timeout", "15", name)
-            self.certificate(f"after a restart of {name}: another certificate")
+            self.until(lambda: "total" in self.mails(), f"{name} was restarted")
+            self.certificate("another certificate")
         self.say("every container was restarted; nothing is parked")
         for service in SERVICES:
             query = f"select count(*) from {service}.parked"
@@ -139,7 +143,7 @@ class Run:
     def scaled(self) -> None:
         """Two of each service by one command, each with its own /metrics."""
         self.compose("up", "--detach", "--no-recreate", *(f"--scale={name}=2" for name in SCALED))
-        self.until(lambda: all(self.count(name) == 2 for name in SCALED), "two of each service run")
+        self.until(lambda: all(map(self.two_run, SCALED)), "two of each service run")
         for name in (*SERVICES, "ocsp"):
             for index in (1, 2):
                 address = self.compose("port", "--index", str(index), name, "8000").strip()
@@ -152,7 +156,7 @@ class Run:
         self.signal("servicecert-revoker-1", "SIGKILL")
         assert self.ocsp(issued) == "good"
         self.revoked(issued, "a revoker is killed; the other one revokes")
-        self.until(lambda: self.count("revoker") == 2, "the killed revoker runs again")
+        self.until(partial(self.two_run, "revoker"), "the killed revoker runs again")
 
     def frozen(self) -> None:
         """A process that stands still is killed by its health check, and runs again."""
@@ -163,6 +167,28 @@ class Run:
             "a frozen issuer is killed by its health check and runs again",
         )
         self.certificate("a certificate after that")
+
+    def rolling_restart(self) -> None:
+        """Restart the containers of all services, one after another, while two customers apply without a pause."""
+        customers = [f"servicecert-customer-{number}" for number in (1, 2)]
+        with ThreadPoolExecutor(len(customers)) as threads:
+            running = [
+                threads.submit(self.compose, "run", "--rm", "-T", "--name", name, "e-service", "sh", "-c", CUSTOMER)
+                for name in customers
+            ]
+            try:
+                for service in SCALED:
+                    for index in (1, 2):
+                        self._engine.podman("restart", "--time", "15", f"servicecert-{service}-{index}")
+                        self.until(partial(self.two_run, service), f"{service} {index} was restarted")
+            finally:
+                for name in customers:
+                    self._engine.podman("exec", name, "touch", "/tmp/enough")
+            seconds = [float(each) / 1000 for each in "".join(each.result() for each in running).split()]
+        self.say(
+            f"{len(seconds)} applications meanwhile, and all got their certificate:"
+            f" after {median(seconds):.1f} s, the longest after {max(seconds):.1f} s, key and all included"
+        )
 
     # What is seen from outside.
 
@@ -219,6 +245,9 @@ class Run:
             for container in self._engine.containers()
         )
 
+    def two_run(self, service: str) -> bool:
+        return self.count(service) == 2
+
     def signal(self, container: str, name: str) -> None:
         """Send a signal to the process of a container, from inside: the engine is not asked for it."""
         program = (
@@ -263,6 +292,15 @@ class Run:
                             timeout=60,
                         )
 
+
+CUSTOMER = """
+while [ ! -e /tmp/enough ]; do
+    began=$(date +%s%3N)
+    servicecert example --folder /tmp/example >&2 || exit 1
+    echo $(($(date +%s%3N) - began))
+done
+"""
+"""Applies again and again, and prints the milliseconds until each certificate. One that is missing ends it with 1."""
 
 CA_ISSUERS = AuthorityInformationAccessOID.CA_ISSUERS
 
