@@ -4,8 +4,8 @@
 
 A round carries applications from stage to stage: only one service's workers run and the others' are frozen, so that
 each stage has a backlog of real events, and the machine for itself. Then all run together, from a backlog and at a
-steady rate. From these costs, and the rate of what only one process can do, `bench.capacity` calculates the throughput
-of more cores. The keys are P-384, in files.
+steady rate. From the costs with the most workers, and the rates of what only one process can do, `bench.capacity`
+calculates the throughput of more cores. The keys are P-384, in files.
 """
 
 import argparse
