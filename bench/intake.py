@@ -26,7 +26,7 @@ from servicecert_worker.kafka.lag import members
 
 from bench import load
 from bench.results import keep
-from bench.stand import cpu_seconds, in_processes, measured_system, print_cpu_times, rate_of
+from bench.stand import cpu_seconds, cpu_times, in_processes, measured_system, print_cpu_times, rate_of
 
 COUNT = 8_000
 KEYS = {"ec": COUNT, "rsa": 60}
@@ -99,7 +99,7 @@ async def _alone(system: System, csrs: list[str], workers: int, arguments: Seque
         await _all_read(system, workers)
         before, accepted, since = cpu_seconds(system), len(watch.seen_at), perf_counter()
         await watch.until(COUNT, PATIENCE)
-        print_cpu_times(before, cpu_seconds(system), COUNT - accepted, "an application")
+        print_cpu_times(cpu_times(before, cpu_seconds(system), COUNT - accepted), "an application")
         await system.stop_all()
         return (COUNT - accepted) / (max(watch.seen_at.values()) - since)
 

@@ -2,11 +2,10 @@
 
 import asyncio
 import os
-import signal
 import tempfile
 from base64 import b64encode
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,7 +29,7 @@ from servicecert_schemas.values import CertificateType, Language, Usage
 
 from bench import load, raw_signing
 from bench.results import keep
-from bench.stand import all_reach, cpu_seconds, family, in_processes, print_cpu_times, rate_of
+from bench.stand import all_reach, cpu_seconds, cpu_times, frozen, in_processes, print_cpu_times, rate_of
 
 CA_KEYS = {"ec": "p384", "rsa": "rsa4096"}
 BACKLOG = {"ec": 8_000, "rsa": 4_000}
@@ -74,7 +73,7 @@ async def measure(share: float = 1.0) -> None:
                 used, count = cpu_seconds(system), max(1, int(BACKLOG[family] * share))
                 speed = await _backlog(system, csrs[family], count)
                 keep(f"issuer-{key}{variant.name}", speed, "per second", against, reference)
-                print_cpu_times(used, cpu_seconds(system), count, "a certificate")
+                print_cpu_times(cpu_times(used, cpu_seconds(system), count), "a certificate")
 
 
 @asynccontextmanager
@@ -98,23 +97,11 @@ async def _backlog(system: System, csrs: list[str], count: int) -> float:
     """Return the certificates a second, from the moment at which the issuers can read the whole backlog."""
     records = _accepted(count, csrs)
     async with kafka.producer(system.cluster) as producer, load.watching(system.cluster, CERTIFICATES) as watch:
-        with _frozen(system):
+        with frozen(system.children.values()):
             await send(producer, system.cluster, records)
             started = perf_counter()
         await watch.until(count, PATIENCE)
         return count / (max(watch.seen_at.values()) - started)
-
-
-@contextmanager
-def _frozen(system: System) -> Iterator[None]:
-    processes = [each for child in system.children.values() for each in family(child.pid)]
-    for process in processes:
-        process.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.send_signal(signal.SIGCONT)
 
 
 def _accepted(count: int, csrs: list[str]) -> list[Record]:

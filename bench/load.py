@@ -55,10 +55,11 @@ def _one_recipient(application: Application) -> Application:
 
 
 class Watch:
-    """The arrival time of a topic's records by key, in seconds of `perf_counter`."""
+    """The arrival time of a topic's first record of each key, and of the latest, in seconds of `perf_counter`."""
 
     def __init__(self) -> None:
         self.seen_at: dict[bytes, float] = {}
+        self.latest_at = 0.0
         self._more = asyncio.Condition()
 
     async def read(self, consumer: AIOKafkaConsumer) -> None:
@@ -67,6 +68,7 @@ class Watch:
             now = perf_counter()
             async with self._more:
                 for batch in batches.values():
+                    self.latest_at = now
                     for record in batch:
                         self.seen_at.setdefault(record.key, now)
                 self._more.notify_all()

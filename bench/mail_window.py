@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import asyncpg
 from servicecert_cli.stand.system import System
 
 from bench.results import keep, percentiles
+from bench.stand import connected
 
 LIMIT_MS = {"p50": 50.0, "p99": 250.0}
 
@@ -33,15 +33,12 @@ drop table public.mail_window;
 @asynccontextmanager
 async def watched_window(system: System) -> AsyncIterator[None]:
     """Measure for each mail the time between the server's answer and the commit of its row."""
-    connection = await asyncpg.connect(system.backends.admin_url)
-    try:
+    async with connected(system.backends.admin_url) as connection:
         await connection.execute(_OPEN)
         try:
             yield
             times = [row["ms"] for row in await connection.fetch("select ms from public.mail_window")]
         finally:
             await connection.execute(_CLOSE)
-    finally:
-        await connection.close()
     for name, value in percentiles(times).items():
         keep(f"mail-window-{name}", value, "ms", "limit at 50/s", LIMIT_MS[name])

@@ -1,35 +1,42 @@
 """The measured system: all parts on this machine, one worker of each service, and a mail sink."""
 
+from __future__ import annotations
+
 import asyncio
 import multiprocessing
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import asyncpg
 import psutil
+from servicecert_cli.connections import kafka
 from servicecert_cli.stand.samples import Samples
-from servicecert_cli.stand.system import System
-from servicecert_deploy import Postgres
+from servicecert_cli.stand.system import System, service_of
+from servicecert_deploy import Child, Postgres
 from servicecert_revoker.domain.status import Certificate
+from servicecert_schemas.topics import SERVICES
 from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.faults import backoff
+from servicecert_worker.kafka import lag
 from servicecert_worker.storage import database
 
 SINK = Path(__file__).with_name("smtp_sink.py")
 
 
 @asynccontextmanager
-async def measured_system(workers: int = 1) -> AsyncIterator[System]:
-    """Run the measured system, with so many workers of each service and with mails to the sink."""
+async def measured_system(workers: int = 1, **environment: str) -> AsyncIterator[System]:
+    """Run so many workers of each service, with mails to the sink; `environment` is added to each service's."""
     async with mail_sink() as (port, _):
-        mail = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(port)}
+        environment |= {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(port)}
         with tempfile.TemporaryDirectory(prefix="servicecert-bench-") as folder:
-            async with System(Path(folder), workers=workers, throughput=False, environment=mail) as system:
+            async with System(Path(folder), workers=workers, throughput=False, environment=environment) as system:
                 yield system
 
 
@@ -66,6 +73,48 @@ async def all_reach(
         async for _ in backoff(longest=0.5):
             if all([is_reached(await system.metrics(name)) for name in names]):
                 return
+
+
+async def idle(system: System, services: Sequence[str] = SERVICES, seconds: float = 600.0) -> None:
+    """Wait until these services have handled and published everything. Raises TimeoutError."""
+    tables = (f"(select count(*) from {service}.{each})" for service in services for each in ("outbox", "intents"))
+    query = f"select {' + '.join(tables)}"
+    cluster = system.cluster
+    async with (
+        kafka.admin(cluster) as admin,
+        kafka.reader(cluster) as reader,
+        connected(system.backends.admin_url) as connection,
+        asyncio.timeout(seconds),
+    ):
+        async for _ in backoff(longest=0.5):
+            if await connection.fetchval(query):
+                continue
+            lags = await lag.measure(admin, reader, cluster.prefix, services, datetime.now(UTC))
+            if not any(each.messages for each in lags):
+                return
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """Connect to a database."""
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@contextmanager
+def frozen(children: Iterable[Child]) -> Iterator[None]:
+    """Freeze processes meanwhile."""
+    stopped = list(children)
+    try:
+        for child in stopped:
+            child.freeze()
+        yield
+    finally:
+        for child in stopped:
+            child.thaw()
 
 
 def in_processes(count: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
@@ -124,10 +173,20 @@ def cpu_seconds(system: System) -> dict[str, float]:
     return {name: sum(_used(each) for each in family(pid)) for name, pid in pids.items()}
 
 
-def print_cpu_times(before: dict[str, float], after: dict[str, float], count: int, what: str) -> None:
-    """Print the processor time of each part between two measurements, in milliseconds for each of `count` items."""
-    spent = {name: (after[name] - before[name]) / count * 1000 for name in after}
-    parts = ", ".join(f"{name} {milliseconds:.2f}" for name, milliseconds in spent.items())
+def cpu_times(before: dict[str, float], after: dict[str, float], count: int) -> dict[str, float]:
+    """Return the processor time of each part between two measurements, in milliseconds for each of `count` items.
+
+    A service's workers are one part.
+    """
+    spent: dict[str, float] = defaultdict(float)
+    for name, seconds in after.items():
+        spent[service_of(name)] += (seconds - before[name]) / count * 1000
+    return dict(spent)
+
+
+def print_cpu_times(spent: dict[str, float], what: str) -> None:
+    """Print the processor time of each part, in milliseconds, and the sum."""
+    parts = ", ".join(f"{name} {milliseconds:.2f}" for name, milliseconds in spent.items() if milliseconds >= 0.005)
     print(f"  processor ms {what}: {parts}, in all {sum(spent.values()):.2f}", flush=True)
 
 

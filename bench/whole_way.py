@@ -9,12 +9,12 @@ from servicecert_cli.connections import kafka
 from servicecert_cli.connections.kafka import send
 from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.stand.system import System
-from servicecert_schemas.topics import NOTIFICATIONS, SERVICES
+from servicecert_schemas.topics import NOTIFICATIONS
 
 from bench import load, raw_signing
 from bench.mail_window import watched_window
 from bench.results import keep, percentiles
-from bench.stand import all_reach, cpu_seconds, measured_system, memory, print_cpu_times
+from bench.stand import cpu_seconds, cpu_times, idle, measured_system, memory, print_cpu_times
 
 BACKLOG = {"ec": 8_000, "rsa": 5_000}
 CA_KEYS = {"ec": "p384", "rsa": "rsa4096"}
@@ -32,35 +32,40 @@ async def measure() -> None:
         with tempfile.TemporaryDirectory() as folder:
             csrs = {family: await load.requests(family, Path(folder)) for family in CA_KEYS}
         for family in CA_KEYS:
-            await _backlog(system, csrs[family], WARM_UP)
+            await backlog(system, csrs[family], WARM_UP)
         before = memory(system)
         for family, key in CA_KEYS.items():
             used = cpu_seconds(system)
-            speed = await _backlog(system, csrs[family], BACKLOG[family])
+            speed = await backlog(system, csrs[family], BACKLOG[family])
             keep(f"whole-way-{key}", speed, "per second", f"raw {key} signing", raw[family])
-            print_cpu_times(used, cpu_seconds(system), BACKLOG[family], "a certificate")
+            print_cpu_times(cpu_times(used, cpu_seconds(system), BACKLOG[family]), "a certificate")
         async with watched_window(system):
             await _latency(system, csrs["ec"], 50)
         await _latency(system, csrs["ec"], 200)
         _keep_memory(before, memory(system))
 
 
-async def _backlog(system: System, csrs: list[str], count: int) -> float:
-    """Return the certificates a second, from the first application to the last mail, when no worker has a lag."""
+async def backlog(system: System, csrs: list[str], count: int) -> float:
+    """Return the certificates a second, from the first application to the last mail, once all is handled."""
     records = load.records(count, csrs)
     await publish(system.cluster, load.opening())
     async with kafka.producer(system.cluster) as producer, load.watching(system.cluster, NOTIFICATIONS) as watch:
         started = perf_counter()
         await send(producer, system.cluster, records)
         await watch.until(count, PATIENCE)
-        # The OCSP responder has no consumer group, so no lag.
-        await all_reach(system, SERVICES, lambda each: not each.get("servicecert_consumer_lag_messages", 1), PATIENCE)
+        await idle(system)
         return count / (max(watch.seen_at.values()) - started)
 
 
 async def _latency(system: System, csrs: list[str], rate: int) -> None:
-    """Measure the milliseconds from sending an application to its event `mail handed over`, at a steady rate."""
-    records = load.records(rate * LATENCY_SECONDS, csrs)
+    """Measure the latency at a steady rate."""
+    for name, value in percentiles(await at_rate(system, csrs, rate, LATENCY_SECONDS)).items():
+        keep(f"latency-{rate}-{name}", value, "ms", "limit at 50/s", LATENCY_LIMITS[name])
+
+
+async def at_rate(system: System, csrs: list[str], rate: int, seconds: float) -> list[float]:
+    """Return the milliseconds from sending each application to its event `mail handed over`, at a steady rate."""
+    records = load.records(round(rate * seconds), csrs)
     sent: dict[bytes, float] = {}
     async with kafka.producer(system.cluster) as producer, load.watching(system.cluster, NOTIFICATIONS) as watch:
         started = perf_counter()
@@ -71,8 +76,7 @@ async def _latency(system: System, csrs: list[str], rate: int) -> None:
                 system.cluster.prefix + record.topic, value=record.value, key=record.key, headers=record.headers
             )
         await watch.until(len(records), PATIENCE)
-    for name, value in percentiles((watch.seen_at[key] - at) * 1000 for key, at in sent.items()).items():
-        keep(f"latency-{rate}-{name}", value, "ms", "limit at 50/s", LATENCY_LIMITS[name])
+    return [(watch.seen_at[key] - at) * 1000 for key, at in sent.items()]
 
 
 def _keep_memory(before: dict[str, float], after: dict[str, float]) -> None:
