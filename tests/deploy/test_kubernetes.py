@@ -3,7 +3,10 @@
 These tests read the files as they stand. What kustomize makes of them is in test_kubernetes_rendered.py.
 """
 
+import asyncio
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -33,6 +36,7 @@ from manifests import (
     settings_of,
 )
 from servicecert_cli.main import main
+from servicecert_revoker.crl.effects import server as crl_server
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.kafka.access import KafkaAccess
 from servicecert_worker.process.settings import WorkerSettings
@@ -213,3 +217,32 @@ def test_probes_ask_the_health_port(component: str) -> None:
     asked = {probe: container[probe]["httpGet"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")}
     paths = {"startupProbe": "/live", "livenessProbe": "/live", "readinessProbe": "/ready"}
     assert asked == {probe: {"path": path, "port": "health"} for probe, path in paths.items()}
+
+
+def test_the_ca_is_unpacked_as_it_was_packed(tmp_path: Path) -> None:
+    (folder := tmp_path / "ca" / "issuing").mkdir(parents=True)
+    (folder / "production-ec.pem").write_text("a certificate")
+    run("tar", "-czf", str(tmp_path / "ca.tar.gz"), "-C", str(tmp_path / "ca"), ".")
+    (tmp_path / "mounted").mkdir()
+    (unpack,) = PODS["issuer"]["initContainers"]
+    assert unpack == PODS["revoker"]["initContainers"][0]
+    packed, mounted = unpack["args"]
+    assert {packed.rpartition("/")[0], mounted} == {each["mountPath"] for each in unpack["volumeMounts"]}
+    python, *words = unpack["command"]
+    assert python == "python"
+    run(sys.executable, *words, str(tmp_path / "ca.tar.gz"), str(tmp_path / "mounted"))
+    assert (tmp_path / "mounted" / "issuing" / "production-ec.pem").read_text() == "a certificate"
+
+
+async def test_a_server_of_crls_lives_while_it_answers(tmp_path: Path) -> None:
+    (container,) = PODS["crl"]["containers"]
+    _, option, script = container["livenessProbe"]["exec"]["command"]
+    async with crl_server.serve(tmp_path, "127.0.0.1", 0) as address:
+        script = script.replace("8080", address.rpartition(":")[2])
+        await asyncio.to_thread(run, sys.executable, option, script)
+    with pytest.raises(subprocess.CalledProcessError):
+        run(sys.executable, option, script)
+
+
+def run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)
