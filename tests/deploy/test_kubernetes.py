@@ -1,0 +1,248 @@
+"""deploy/kubernetes is what Kubernetes understands, and each workload is given its own settings and secrets only.
+
+These tests read the files as they stand. What kustomize makes of them is in test_kubernetes_rendered.py.
+"""
+
+import asyncio
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import click
+import kubernetes_validate
+import pytest
+import yaml
+from manifests import (
+    BASE,
+    BASE_MAPS,
+    BY_NAME,
+    DEPLOYED,
+    NEWEST,
+    NIGHTLY,
+    OLDEST,
+    PAGE,
+    PLAIN,
+    PODS,
+    PRODUCTION,
+    PRODUCTION_MAPS,
+    SECRETS,
+    TEMPLATES,
+    containers,
+    environment,
+    kustomization,
+    names,
+    settings_of,
+)
+from servicecert_cli.main import main
+from servicecert_revoker.crl.effects import server as crl_server
+from servicecert_schemas.topics import SERVICES
+from servicecert_worker.kafka.access import KafkaAccess
+from servicecert_worker.process.settings import WorkerSettings
+
+from docs import pages
+
+HARDENED = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+
+
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+def test_every_object_fits_the_schemas_of_kubernetes(version: str) -> None:
+    for each in PLAIN:
+        kubernetes_validate.validate(each, version, strict=True)
+
+
+def test_the_schemas_would_notice() -> None:
+    broken = yaml.safe_load(yaml.safe_dump(BY_NAME["Deployment", "intake"]))
+    broken["spec"]["template"]["spec"]["containers"][0]["readynessProbe"] = {}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(broken, NEWEST, strict=True)
+
+
+@pytest.mark.parametrize("folder", [BASE, PRODUCTION], ids=["base", "production"])
+def test_every_file_is_used(folder: Path) -> None:
+    files = {file.name for file in folder.glob("*.yaml")} - {"kustomization.yaml"}
+    assert files == {name for name in kustomization(folder)["resources"] if name.endswith(".yaml")}
+
+
+def test_all_services_and_jobs_are_there() -> None:
+    assert set(PODS) == {*DEPLOYED, *NIGHTLY, "prepare"}
+
+
+@pytest.mark.parametrize("component", PODS)
+def test_a_pod_has_no_rights_that_it_does_not_need(component: str) -> None:
+    pod = PODS[component]
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] > 0
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert pod["serviceAccountName"] == ("nightly" if component in NIGHTLY else component)
+    assert BY_NAME["ServiceAccount", pod["serviceAccountName"]]["automountServiceAccountToken"] is False
+    for container in containers(pod):
+        assert container["securityContext"] == HARDENED
+        assert container["image"] == "servicecert"
+        assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+        assert "memory" in container["resources"]["limits"]
+
+
+@pytest.mark.parametrize("component", PODS)
+def test_commands_exist(component: str) -> None:
+    for container in containers(PODS[component]):
+        if "command" not in container:
+            program, *words = container["args"]
+            assert program == "servicecert"
+            command: click.Command = main
+            while isinstance(command, click.Group):
+                found = command.get_command(click.Context(command), words.pop(0))
+                assert found is not None, container["args"]
+                command = found
+            command.make_context("servicecert", words, resilient_parsing=True)
+            options = {name for parameter in command.params for name in parameter.opts}
+            assert {word for word in words if word.startswith("--")} <= options
+
+
+@pytest.mark.parametrize("of", [BASE_MAPS, PRODUCTION_MAPS], ids=["base", "production"])
+@pytest.mark.parametrize("component", [*SERVICES, "ocsp"])
+def test_the_settings_of_a_service_take_its_environment(
+    component: str, of: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The secrets are laid out as the kubelet does: links into a folder that is replaced as a whole."""
+    (tmp_path / "..data").mkdir()
+    for key in keys_of(component, of):
+        (tmp_path / "..data" / key).write_text("secret\n")
+        (tmp_path / key).symlink_to(f"..data/{key}")
+    monkeypatch.setattr("ssl.create_default_context", lambda cafile=None: Path(cafile).read_text())
+    given = environment(PODS[component]["containers"][0], of)
+    if of is BASE_MAPS:
+        del given["KAFKA_SASL_USERNAME"]  # Its key is optional, and not there without SASL.
+    for name, value in given.items():
+        monkeypatch.setenv(name, value.replace(SECRETS, f"{tmp_path}/"))
+    for settings in settings_of(component):
+        settings(**({"_secrets_dir": tmp_path} if settings is WorkerSettings else {}))
+    assert set(given) <= set().union(*map(names, settings_of(component)))
+
+
+@pytest.mark.parametrize("component", ["prepare", *NIGHTLY])
+def test_jobs_are_given_only_what_commands_read(component: str) -> None:
+    passwords = {f"SERVICECERT_{each.upper()}_DATABASE_PASSWORD_FILE" for each in SERVICES}
+    known = names(KafkaAccess) | {"KAFKA_BOOTSTRAP_SERVERS"}
+    for container in containers(PODS[component]):
+        mine = known | passwords if container["name"] == "roles" else known
+        assert set(environment(container, PRODUCTION_MAPS)) <= mine
+
+
+def keys_of(component: str, of: Mapping[str, Mapping[str, str]]) -> set[str]:
+    """Return the keys that a workload needs in its Secret."""
+    found = set()
+    for container in PODS[component]["containers"] + PODS[component].get("initContainers", []):
+        given = environment(container, of).values()
+        found |= {value.removeprefix(SECRETS) for value in given if value.startswith(SECRETS)}
+        if of is PRODUCTION_MAPS and "kafka-username" in given:
+            found.add("kafka-username")
+    return found | ({"DATABASE_URL"} if component not in ("ocsp", "crl") else set())
+
+
+def test_the_page_lists_the_keys_of_every_secret() -> None:
+    listed = {row[0].strip("`"): set(re.findall(r"`([^`]+)`", row[1])) for row in pages.rows(PAGE, "secrets")}
+    owners = {"nightly": NIGHTLY, **{each: (each,) for each in ("prepare", *SERVICES, "ocsp")}}
+    expected = {
+        secret: set().union(*(keys_of(each, PRODUCTION_MAPS) | keys_of(each, BASE_MAPS) for each in components))
+        for secret, components in owners.items()
+    }
+    scaler = {each["key"] for each in BY_NAME["TriggerAuthentication", "kafka"]["spec"]["secretTargetRef"]}
+    assert listed == {**expected, "ca": {"ca.tar.gz"}, "scaler": scaler}
+
+
+@pytest.mark.parametrize("component", PODS)
+def test_I10_each_workload_sees_its_own_secret_only_and_who_signs_the_ca(component: str) -> None:
+    seen = {each["secret"]["secretName"] for each in PODS[component]["volumes"] if "secret" in each}
+    seen |= {
+        entry["valueFrom"]["secretKeyRef"]["name"]
+        for container in containers(PODS[component])
+        for entry in container.get("env", [])
+        if "valueFrom" in entry
+    }
+    own = {"nightly"} if component in NIGHTLY else set() if component == "crl" else {component}
+    assert seen == own | ({"ca"} if component in ("issuer", "revoker") else set())
+
+
+def test_B6_each_service_signs_its_checkpoints_with_a_key_of_its_own_secret() -> None:
+    for component in SERVICES:
+        given = environment(PODS[component]["containers"][0], PRODUCTION_MAPS)
+        assert given["SERVICECERT_AUDIT_KEY_FILE"] == f"{SECRETS}audit.key"
+
+
+def mounts(component: str) -> Iterator[tuple[str, bool]]:
+    for mount in PODS[component]["containers"][0]["volumeMounts"]:
+        yield mount["name"], mount.get("readOnly", False)
+
+
+def test_only_the_revoker_writes_the_crls() -> None:
+    seen = {(each, read_only) for each in PODS for name, read_only in mounts(each) if name == "crls"}
+    assert seen == {("revoker", False), ("crl", True)}
+    assert BY_NAME["PersistentVolumeClaim", "crls"]["spec"]["accessModes"] == ["ReadWriteMany"]
+
+
+def test_nobody_writes_the_ca_but_who_unpacks_it() -> None:
+    assert {(each, ro) for each in PODS for name, ro in mounts(each) if name == "ca"} == {
+        ("issuer", True),
+        ("revoker", True),
+    }
+
+
+@pytest.mark.parametrize("component", DEPLOYED)
+def test_a_rollout_never_stops_two_at_once_and_gives_time_to_end(component: str) -> None:
+    """A worker ends within 10 s of SIGTERM (docs/operations.md), after the pause that takes it out of its Service."""
+    deployment = BY_NAME["Deployment", component]
+    assert deployment["spec"]["selector"]["matchLabels"].items() <= TEMPLATES[component]["metadata"]["labels"].items()
+    assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+    (container,) = PODS[component]["containers"]
+    pause = container["lifecycle"]["preStop"]["sleep"]["seconds"] if "lifecycle" in container else 0
+    assert bool(pause) is (("Service", component) in BY_NAME)
+    assert PODS[component]["terminationGracePeriodSeconds"] >= pause + 20
+    budget = BY_NAME["PodDisruptionBudget", component]["spec"]
+    assert budget["maxUnavailable"] == 1
+    assert budget["selector"] == deployment["spec"]["selector"]
+    spread = PODS[component]["topologySpreadConstraints"]
+    assert {each["topologyKey"] for each in spread} == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
+    assert all(each["labelSelector"] == deployment["spec"]["selector"] for each in spread)
+
+
+@pytest.mark.parametrize("component", [*SERVICES, "ocsp"])
+def test_probes_ask_the_health_port(component: str) -> None:
+    (container,) = PODS[component]["containers"]
+    port = int(environment(container, BASE_MAPS)["SERVICECERT_HEALTH_PORT"])
+    assert {"name": "health", "containerPort": port} in container["ports"]
+    assert environment(container, BASE_MAPS)["SERVICECERT_HEALTH_HOST"] == "0.0.0.0"
+    asked = {probe: container[probe]["httpGet"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")}
+    paths = {"startupProbe": "/live", "livenessProbe": "/live", "readinessProbe": "/ready"}
+    assert asked == {probe: {"path": path, "port": "health"} for probe, path in paths.items()}
+
+
+def test_the_ca_is_unpacked_as_it_was_packed(tmp_path: Path) -> None:
+    (folder := tmp_path / "ca" / "issuing").mkdir(parents=True)
+    (folder / "production-ec.pem").write_text("a certificate")
+    run("tar", "-czf", str(tmp_path / "ca.tar.gz"), "-C", str(tmp_path / "ca"), ".")
+    (tmp_path / "mounted").mkdir()
+    (unpack,) = PODS["issuer"]["initContainers"]
+    assert unpack == PODS["revoker"]["initContainers"][0]
+    packed, mounted = unpack["args"]
+    assert {packed.rpartition("/")[0], mounted} == {each["mountPath"] for each in unpack["volumeMounts"]}
+    python, *words = unpack["command"]
+    assert python == "python"
+    run(sys.executable, *words, str(tmp_path / "ca.tar.gz"), str(tmp_path / "mounted"))
+    assert (tmp_path / "mounted" / "issuing" / "production-ec.pem").read_text() == "a certificate"
+
+
+async def test_a_server_of_crls_lives_while_it_answers(tmp_path: Path) -> None:
+    (container,) = PODS["crl"]["containers"]
+    _, option, script = container["livenessProbe"]["exec"]["command"]
+    async with crl_server.serve(tmp_path, "127.0.0.1", 0) as address:
+        script = script.replace("8080", address.rpartition(":")[2])
+        await asyncio.to_thread(run, sys.executable, option, script)
+    with pytest.raises(subprocess.CalledProcessError):
+        run(sys.executable, option, script)
+
+
+def run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)

@@ -1,0 +1,177 @@
+"""deploy/systemd is what systemd understands, and each unit is given its own settings and secrets only."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import click
+import pytest
+from manifests import CHECKOUT, names, settings_of
+from servicecert_cli.main import main
+from servicecert_schemas.topics import SERVICES
+from servicecert_worker.kafka.access import KafkaAccess
+from servicecert_worker.process.settings import WorkerSettings
+
+UNITS = CHECKOUT / "deploy" / "systemd"
+PROGRAM = "/opt/servicecert/bin/servicecert"
+SECRETS = "/run/servicecert/"
+WORKERS = (*SERVICES, "ocsp")
+NIGHTLY = ("erase", "reconcile", "audit")
+ACCOUNTS = (UNITS / "servicecert.sysusers").read_text()
+HARDENING = "servicecert-.service.d"
+
+Unit = dict[str, list[str]]
+
+
+def read(name: str) -> Unit:
+    """Return the values of each option of a unit, in order."""
+    found: Unit = {}
+    for line in (UNITS / name).read_text().splitlines():
+        if "=" in line and not line.startswith("#"):
+            option, _, value = line.partition("=")
+            found.setdefault(option, []).append(value)
+    return found
+
+
+def unit(service: str) -> Unit:
+    return read(f"servicecert-{service}{'@' if service in WORKERS else ''}.service")
+
+
+def environment(service: str, number: str = "01") -> dict[str, str]:
+    """Return the variables of a unit, as systemd reads them from its files and itself."""
+    given: dict[str, str] = {}
+    for file in unit(service).get("EnvironmentFile", []):
+        example = UNITS / "etc" / Path(file.removeprefix("-")).name
+        if example.exists():
+            lines = [line for line in example.read_text().splitlines() if line and not line.startswith("#")]
+            given |= {name: value.strip('"') for name, value in (line.split("=", 1) for line in lines)}
+    return given | dict(value.replace("%i", number).split("=", 1) for value in unit(service).get("Environment", []))
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """Return a folder of all units, two of each worker, with a program that is there."""
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze is not installed")
+    shutil.copytree(UNITS / HARDENING, tmp_path / HARDENING)
+    for file in UNITS.iterdir():
+        if file.suffix in (".service", ".timer", ".target"):
+            for name in [file.name.replace("@", f"@{number}") for number in ("01", "02")]:
+                (tmp_path / name).write_text(file.read_text().replace(PROGRAM, "/bin/true"))
+    return tmp_path
+
+
+def analyze(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    given = {**os.environ, "SYSTEMD_UNIT_PATH": f"{folder}:"}
+    return subprocess.run(["systemd-analyze", *words], cwd=folder, env=given, capture_output=True, text=True)
+
+
+def test_systemd_verifies_every_unit(installed: Path) -> None:
+    files = [f"./{file.name}" for file in installed.iterdir() if file.is_file()]
+    assert len(files) == 2 * len(WORKERS) + 1 + 2 * len(NIGHTLY) + 1
+    result = analyze(installed, "verify", *files)
+    assert result.returncode == 0
+    assert str(installed) not in result.stderr
+
+
+def test_systemd_would_notice(installed: Path) -> None:
+    broken = installed / "servicecert-crl.service"
+    broken.write_text(broken.read_text().replace("Restart=always", "Restart=forever"))
+    assert "servicecert-crl.service" in analyze(installed, "verify", f"./{broken.name}").stderr
+
+
+def test_the_hardening_reaches_every_unit(installed: Path) -> None:
+    """systemd rates a service without any at 9.6 of 10."""
+    for file in installed.glob("*.service"):
+        told = analyze(installed, "security", "--offline=true", "--no-pager", f"./{file.name}").stdout
+        rating = re.search(r"exposure level for \S+: ([\d.]+)", told)
+        assert rating, told
+        assert float(rating[1]) < 2
+
+
+def test_who_holds_keys_may_forbid_core_dumps(installed: Path) -> None:
+    """keyring.py and the OCSP responder call setrlimit, and end where they may not."""
+    filters = read(f"{HARDENING}/hardening.conf")["SystemCallFilter"]
+    assert filters[0] == "@system-service"
+    for denied in [group for line in filters if line.startswith("~") for group in line[1:].split()]:
+        assert "setrlimit" not in analyze(installed, "syscall-filter", denied).stdout.split()
+
+
+@pytest.mark.parametrize("service", [*WORKERS, "crl", *NIGHTLY])
+def test_commands_exist(service: str) -> None:
+    (line,) = unit(service)["ExecStart"]
+    program, *words = line.split()
+    assert program == PROGRAM
+    command: click.Command = main
+    while isinstance(command, click.Group):
+        found = command.get_command(click.Context(command), words.pop(0))
+        assert found is not None, line
+        command = found
+    command.make_context("servicecert", words, resilient_parsing=True)
+    options = {name for parameter in command.params for name in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= options
+
+
+@pytest.mark.parametrize("service", WORKERS)
+def test_the_settings_of_a_service_take_its_environment(
+    service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "DATABASE_URL").write_text("postgresql://a:b@c/d\n")
+    (tmp_path / "smtp-password").write_text("secret\n")
+    given = environment(service)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value.replace(SECRETS, f"{tmp_path}/"))
+    for settings in settings_of(service):
+        settings(**({"_secrets_dir": tmp_path} if settings is WorkerSettings else {}))
+    assert set(given) <= set().union(*map(names, settings_of(service)))
+
+
+def test_jobs_are_given_only_what_commands_read() -> None:
+    known = names(KafkaAccess) | {"KAFKA_BOOTSTRAP_SERVERS", "SERVICECERT_HEALTH_HOST"}
+    for job in NIGHTLY:
+        assert set(environment(job)) <= known
+
+
+def test_workers_of_one_machine_have_ports_of_their_own() -> None:
+    ports = [environment(each, f"{n:02}")["SERVICECERT_HEALTH_PORT"] for each in WORKERS for n in range(1, 13)]
+    assert len(set(ports)) == len(ports)
+    assert all(1024 < int(port) < 65_536 for port in ports)
+
+
+@pytest.mark.parametrize("service", [*WORKERS, "crl", *NIGHTLY])
+def test_I10_each_account_sees_its_own_secrets_and_who_signs_the_ca(service: str) -> None:
+    account = "nightly" if service in NIGHTLY else service
+    assert unit(service)["User"] == [f"servicecert-{account}"]
+    assert f"\nu servicecert-{account} -" in ACCOUNTS
+    mounted = unit(service).get("BindReadOnlyPaths", [])
+    assert mounted == ([] if service == "crl" else [f"/etc/servicecert/{account}:/run/servicecert"])
+    signs = service in ("issuer", "revoker")
+    assert ("servicecert-ca" in unit(service).get("SupplementaryGroups", [])) is signs
+    assert (f"\nm servicecert-{account} servicecert-ca" in ACCOUNTS) is signs
+    assert ("SERVICECERT_CA_DIR" in environment(service)) is signs
+
+
+@pytest.mark.parametrize("service", [*WORKERS, "crl"])
+def test_a_service_is_started_again_but_not_with_a_wrong_configuration(service: str) -> None:
+    """A worker ends within 10 s, and with 78 where its configuration is wrong (docs/operations.md)."""
+    assert unit(service)["Restart"] == ["always"]
+    assert unit(service)["RestartPreventExitStatus"] == ["78"]
+    assert unit(service)["StartLimitIntervalSec"] == ["0"]
+    assert int(unit(service)["TimeoutStopSec"][0]) > 10
+    assert unit(service)["PartOf"] == unit(service)["WantedBy"] == ["servicecert.target"]
+
+
+def test_only_the_revoker_writes() -> None:
+    writers = {each: unit(each)["ReadWritePaths"] for each in (*WORKERS, "crl") if "ReadWritePaths" in unit(each)}
+    assert writers == {"revoker": [environment("revoker")["SERVICECERT_CRL_DIR"]]}
+    assert environment("crl") == {"SERVICECERT_CRL_DIR": environment("revoker")["SERVICECERT_CRL_DIR"]}
+
+
+@pytest.mark.parametrize("job", NIGHTLY)
+def test_a_job_runs_each_night(job: str) -> None:
+    timer = read(f"servicecert-{job}.timer")
+    assert re.fullmatch(r"\*-\*-\* 0[34]:\d\d:00 Europe/Helsinki", timer["OnCalendar"][0])
+    assert timer["WantedBy"] == ["servicecert.target"]
+    assert unit(job)["Type"] == ["oneshot"]
