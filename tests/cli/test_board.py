@@ -2,7 +2,20 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
-from servicecert_cli.stand.board import HANDLED, MESSAGES, PARKED, SECONDS, Rates, Row, board, rows
+from servicecert_cli.stand.board import (
+    HANDLED,
+    MESSAGES,
+    PARKED,
+    PARTITIONS,
+    READY,
+    SECONDS,
+    Rates,
+    Row,
+    board,
+    look,
+    rows,
+    works,
+)
 from servicecert_cli.stand.supervision import Supervisor
 
 ROW = Row("intake", 1, 2, restarts=3, handled=1_000, messages=12_345, oldest=6.5, intents=7, parked=2)
@@ -17,6 +30,9 @@ class Worker:
 
     def end(self, status: int, words: str = "") -> None:
         self.alive, self.returncode, self.words = False, status, words
+
+    def stop(self) -> None:
+        self.end(0)
 
     def tail(self, lines: int) -> str:
         return self.words
@@ -43,9 +59,29 @@ async def test_a_service_is_the_sum_of_its_workers_and_its_tables_count_once():
         intake={"servicecert_ready": 1, HANDLED: 10, MESSAGES: 3, SECONDS: 1.5, PARKED: 4},
         intake_2={"servicecert_ready": 1, HANDLED: 20, MESSAGES: 2, SECONDS: 2.5, PARKED: 4},
     )
-    found = await rows(workers, {"intake-2": 6})
+    found = rows(await look(workers), {"intake-2": 6})
     assert found[0] == Row("intake", 2, 2, restarts=6, handled=30, messages=5, oldest=2.5, intents=0, parked=4)
-    assert [row.service for row in found] == ["intake", "issuer", "revoker", "notifier"]
+    assert [row.service for row in found] == ["intake", "issuer", "revoker", "notifier", "ocsp"]
+
+
+def test_of_responders_the_answers_are_shown_and_nothing_waits():
+    (row,) = rows({"ocsp": {READY: 1, "servicecert_ocsp_answers_total:good": 7}}, {"ocsp": 2})[-1:]
+    assert row.line(3.5) == "service ocsp, workers 1/1, restarts 2, events/s 3.5, events 7"
+
+
+@pytest.mark.parametrize(
+    ("name", "samples", "expected"),
+    [
+        ("issuer-2", {READY: 1.0, PARTITIONS: 12.0}, True),
+        ("issuer-2", {READY: 1.0, PARTITIONS: 0.0}, False),
+        ("issuer-2", {READY: 0.0, PARTITIONS: 12.0}, False),
+        ("issuer-2", {}, False),
+        ("ocsp-2", {READY: 1.0}, True),
+        ("ocsp-2", {}, False),
+    ],
+)
+def test_a_worker_works_once_it_is_ready_and_reads_partitions(name, samples, expected):
+    assert works(name, samples) is expected
 
 
 def test_a_rate_is_what_came_since_the_last_look():
@@ -57,8 +93,9 @@ def test_a_rate_is_what_came_since_the_last_look():
 
 def test_the_board_fits_80_columns():
     console = Console(width=80, record=True, force_terminal=True)
-    console.print(board([(ROW, 123.4), (replace(ROW, service="notifier"), 0.0)]))
+    console.print(board([(ROW, 123.4), (replace(ROW, service="notifier"), 0.0)], ["not ready: issuer-2"]))
     lines = [line.rstrip() for line in console.export_text().splitlines()]
+    assert lines[-1] == "  not ready: issuer-2"
     assert max(map(len, lines)) <= 80
     assert lines[0].split() == [
         "service",
@@ -116,3 +153,19 @@ def test_what_worked_for_a_while_starts_at_once_again(supervisor, clock):
         supervisor._system.children["intake-2"].end(70, '{"event": "a line of its log"}')
         assert supervisor.restart_dead() == ["intake-2 ended with status 70 and restarts at once."]
         clock[0] += 60
+
+
+async def test_a_restart_on_purpose_is_not_counted_and_replaces_a_planned_one(supervisor, clock):
+    before = supervisor._system.children["intake"]
+    await supervisor.restart("intake")
+    assert (before.returncode, supervisor._system.children["intake"].alive) == (0, True)
+    assert supervisor.restarts == {}
+    for _ in range(2):
+        supervisor._system.children["intake"].end(78)
+        lines = supervisor.restart_dead()
+    assert lines == ["intake ended with status 78 and restarts in 2 s."]
+    await supervisor.restart("intake")
+    started = supervisor._system.children["intake"]
+    clock[0] += 5
+    assert supervisor.restart_dead() == []
+    assert supervisor._system.children["intake"] is started

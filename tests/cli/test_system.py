@@ -103,6 +103,19 @@ async def test_I10_only_the_services_that_sign_know_where_the_keys_are(running):
     assert environments["ocsp"].get("DATABASE_URL") is None
 
 
+def test_each_service_has_the_processes_that_are_asked_for(tmp_path):
+    assert System(tmp_path, workers={"issuer": 2, "ocsp": 2}).processes == [
+        "intake",
+        "issuer",
+        "issuer-2",
+        "revoker",
+        "notifier",
+        "ocsp",
+        "ocsp-2",
+    ]
+    assert System(tmp_path, workers=2).processes[-2:] == ["notifier-2", "ocsp"]
+
+
 def test_workers_have_the_name_of_their_service_and_then_numbers():
     assert worker_names("issuer", 3) == ["issuer", "issuer-2", "issuer-3"]
 

@@ -62,6 +62,17 @@ def pasted_command_gives_a_certificate(output, folder):
     assert found["mail"].read_bytes().count(b"filename=") >= 3
 
 
+def restarts_one_after_another(up, output):
+    """Sends SIGHUP twice: each process is restarted once, in order."""
+    for expected in ("Rolling restart of 5 processes begins.", "A rolling restart is in progress"):
+        up.send_signal(signal.SIGHUP)
+        until(lambda: expected in output.read_text(), up)  # noqa: B023  -- called at once
+    until(lambda: "Rolling restart finished after" in output.read_text(), up)
+    names = re.findall(r"^   (\S+) was restarted and works again after [\d.]+ s\.$", output.read_text(), re.M)
+    assert names == ["intake", "issuer", "revoker", "notifier", "ocsp"]
+    assert output.read_text().count("Rolling restart of") == 1
+
+
 @pytest.mark.long
 def test_it_is_used_from_another_terminal_heals_and_ends_at_once(up, tmp_path):
     output = tmp_path / "output"
@@ -78,6 +89,7 @@ def test_it_is_used_from_another_terminal_heals_and_ends_at_once(up, tmp_path):
     os.kill(first, signal.SIGKILL)
     until(lambda: "notifier was ended by signal 9 and restarts at once." in output.read_text(), up)
     until(lambda: "service notifier, workers 1/1, restarts 1" in output.read_text(), up)
+    restarts_one_after_another(up, output)
     up.send_signal(signal.SIGINT)
     assert up.wait(30) == 0
     assert "Everything is stopped." in output.read_text()

@@ -26,7 +26,8 @@ from servicecert_cli.demo.applications import mistaken
 from servicecert_cli.e_service.application import example, read_csr
 from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.operations import auditing, erasing
-from servicecert_cli.stand.system import OCSP, System
+from servicecert_cli.stand.system import System
+from servicecert_cli.stand.worker_counts import OCSP
 from servicecert_deploy import Parts
 from servicecert_pki.authority import Authority
 from servicecert_pki.issuer import IssuerInfo

@@ -2,11 +2,14 @@
 
 import asyncio
 import os
+import signal
 import sys
 import time
-from contextlib import AsyncExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 import click
 from rich.console import Console
@@ -15,11 +18,13 @@ from rich.text import Text
 
 from ..demo.example import MAIL_FOLDER
 from ..operations.files import write_private
-from ..stand.board import Rates, board, rows
+from ..stand import rollout
+from ..stand.board import Rates, board, look, rows, works
 from ..stand.folders import empty_folder
 from ..stand.progress import Steps
 from ..stand.supervision import Supervisor
 from ..stand.system import System
+from ..stand.worker_counts import parse_counts
 from ..terminal import interruption
 from ..terminal.output import console
 from ..terminal.printing import Printer
@@ -27,10 +32,30 @@ from .options import FOLDER
 
 LOOK_SECONDS = 1.0
 LINE_SECONDS = 10.0
+ROLLOUT_LOOK_SECONDS = 0.2
+
+
+class Counts(click.ParamType[Mapping[str, int]]):
+    """The processes by service, as `parse_counts` reads them."""
+
+    name = "counts"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Mapping[str, int]:
+        try:
+            return parse_counts(str(value))
+        except ValueError as fault:
+            self.fail(str(fault), param, ctx)
 
 
 @click.command()
-@click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True, help="Processes of each service.")
+@click.option(
+    "--workers",
+    type=Counts(),
+    metavar="N|SERVICE=N,…",
+    default="1",
+    show_default=True,
+    help="Processes of each service, or of those named (also ocsp).",
+)
 @click.option(
     "--folder",
     type=FOLDER,
@@ -38,7 +63,7 @@ LINE_SECONDS = 10.0
     show_default=True,
     help="For mails, CRLs, logs and the environment file. Emptied first, unless DATABASE_URL is set.",
 )
-def command(workers: int, folder: Path) -> None:
+def command(workers: Mapping[str, int], folder: Path) -> None:
     """Everything running on this machine until Ctrl-C, with a live board.
 
     Kafka, PostgreSQL, a certificate authority, fictitious registers, a mail catcher, a
@@ -46,9 +71,13 @@ def command(workers: int, folder: Path) -> None:
     KAFKA_BOOTSTRAP_SERVERS or DATABASE_URL set, those are used. The file `environment`
     in the folder tells other terminals where everything is.
 
+    SIGHUP restarts every process, one after another: the next one is stopped when
+    the last one works again. The line that `up` prints at its start has the command.
+
     \b
     Examples:
       servicecert up --workers 2
+      servicecert up --workers issuer=4,notifier=2
       . var/up/environment && servicecert example  (in another terminal)
       servicecert lag
     """
@@ -57,7 +86,7 @@ def command(workers: int, folder: Path) -> None:
     interruption.run(_run(folder, workers, console()), is_end=True)
 
 
-async def _run(folder: Path, workers: int, console: Console) -> None:
+async def _run(folder: Path, workers: Mapping[str, int], console: Console) -> None:
     printer = Printer(console)
     printer.title("Service certificates on this machine")
     own_database = not os.environ.get("DATABASE_URL")
@@ -91,6 +120,8 @@ def _announce(printer: Printer, system: System, environment: Path) -> None:
     printer.say("To get a certificate, paste this in another terminal:")
     # Not wrapped: it is to be copied whole.
     printer.line("   ", Text(f". {quote(str(environment.absolute()))} && servicecert example", "cyan"))
+    printer.say("To restart every process, one after another:")
+    printer.line("   ", Text(f"kill -HUP {os.getpid()}", "cyan"))
     printer.blank()
 
 
@@ -112,19 +143,90 @@ def write_environment(system: System) -> Path:
 
 
 async def _watch(system: System, console: Console) -> None:
-    """Show the board, or where there is no terminal print a line now and then; restart what has died. For ever."""
+    """Show the board, or where there is no terminal print a line now and then; restart what has died. For ever.
+
+    SIGHUP begins a rolling restart.
+    """
     supervisor, rates = Supervisor(system, time.monotonic), Rates()
+    restarts = RollingRestart(system, supervisor, console)
     printed, last = [""], -LINE_SECONDS
-    with Live(console=console, auto_refresh=False, transient=True) as live:
+    with Live(console=console, auto_refresh=False, transient=True) as live, restarts.on_hangup():
         while True:
             for line in await asyncio.to_thread(supervisor.restart_dead):
-                console.print(f"   {line}", style="yellow", markup=False, soft_wrap=True)
-            found = [(row, rates.of(row, time.monotonic())) for row in await rows(system, supervisor.restarts)]
+                _say(console, line)
+            samples = await look(system)
+            working = {name: works(name, each) for name, each in samples.items()}
+            found = [(row, rates.of(row, time.monotonic())) for row in rows(samples, supervisor.restarts)]
             if console.is_terminal:
-                live.update(board(found), refresh=True)
+                idle = [name for name, each in working.items() if not each]
+                notes = [f"not ready: {', '.join(idle)}"] if idle else []
+                live.update(board(found, [*notes, *restarts.notes()]), refresh=True)
             elif (
                 lines := [row.line(rate) for row, rate in found]
             ) != printed and time.monotonic() - last >= LINE_SECONDS:
                 printed, last = lines, time.monotonic()
                 console.print("\n".join(lines), soft_wrap=True)
-            await asyncio.sleep(LOOK_SECONDS)
+            await restarts.advance(working)
+            await asyncio.sleep(ROLLOUT_LOOK_SECONDS if restarts.running else LOOK_SECONDS)
+
+
+class RollingRestart:
+    """Carries out what `stand/rollout.py` decides, and prints a line for each restarted process."""
+
+    def __init__(self, system: System, supervisor: Supervisor, console: Console) -> None:
+        self.running: rollout.Rollout | None = None
+        self._system = system
+        self._supervisor = supervisor
+        self._console = console
+        self._terminals = [number for number in range(3) if os.isatty(number)]
+
+    @contextmanager
+    def on_hangup(self) -> Iterator[None]:
+        """Begin a rolling restart at each SIGHUP, unless one is in progress."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, self._begin)
+        try:
+            yield
+        finally:
+            loop.remove_signal_handler(signal.SIGHUP)
+
+    def _begin(self) -> None:
+        if not all(map(os.isatty, self._terminals)):
+            # The terminal was closed, which sends SIGHUP too: end, as without a handler.
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGHUP)
+        elif self.running is not None:
+            _say(self._console, "A rolling restart is in progress: send SIGHUP again when it has finished.")
+        else:
+            self.running = rollout.begin(self._system.processes, time.monotonic())
+            _say(self._console, f"Rolling restart of {self.running.total} processes begins.")
+
+    def notes(self) -> list[str]:
+        """Return its progress for the board."""
+        return [self.running.words()] if self.running else []
+
+    async def advance(self, working: Mapping[str, bool]) -> None:
+        """Do what is to be done now: `working` says which processes work."""
+        if self.running is None:
+            return
+        self.running, step = rollout.step(self.running, working, time.monotonic())
+        match step:
+            case rollout.Restart(name):
+                await self._supervisor.restart(name)
+            case rollout.Restarted(name, seconds):
+                _say(self._console, f"{name} was restarted and works again after {seconds:.1f} s.")
+            case rollout.Finished(seconds):
+                _say(self._console, f"Rolling restart finished after {seconds:.1f} s.")
+                self.running = None
+            case rollout.Stuck(name, left):
+                _say(
+                    self._console,
+                    f"Rolling restart ended: {name} does not work after {rollout.PATIENCE_SECONDS:.0f} s.",
+                )
+                rest = ", ".join(left) or "no process"
+                _say(self._console, f"Not restarted: {rest}. See {self._system.log(name)}, then send SIGHUP again.")
+                self.running = None
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(f"   {line}", style="yellow", markup=False, soft_wrap=True)

@@ -4,14 +4,18 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
-from servicecert_schemas.topics import SERVICES
 
 from .samples import Samples
 from .system import System, service_of
+from .worker_counts import COUNTED, OCSP
 
+READY = "servicecert_ready"
+PARTITIONS = "servicecert_assigned_partitions"
 HANDLED = "servicecert_events_total:handled"
+ANSWERS = "servicecert_ocsp_answers_total:"
 MESSAGES = "servicecert_consumer_lag_messages"
 SECONDS = "servicecert_consumer_lag_seconds"
 INTENTS = "servicecert_backlog:intents"
@@ -21,7 +25,10 @@ HEAD = ("service", "workers", "restarts", "events/s", "events", "waiting", "olde
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A service's numbers at one moment. `oldest` is in seconds; `handled` counts since its workers started."""
+    """A service's numbers at one moment. `oldest` is in seconds; `handled` counts since its workers started.
+
+    Of OCSP responders `handled` counts answers, and nothing waits.
+    """
 
     service: str
     ready: int
@@ -35,26 +42,34 @@ class Row:
 
     def cells(self, rate: float) -> tuple[str, ...]:
         """Return the cells for the board, in the order of `HEAD`."""
-        counts = (
-            f"{self.handled:.0f}",
-            f"{self.messages:.0f}",
-            f"{self.oldest:.1f} s",
-            f"{self.intents:.0f}",
-            f"{self.parked:.0f}",
-        )
-        return (self.service, f"{self.ready}/{self.workers}", str(self.restarts), f"{rate:.1f}", *counts)
+        first = (self.service, f"{self.ready}/{self.workers}", str(self.restarts), f"{rate:.1f}", f"{self.handled:.0f}")
+        if self.service == OCSP:
+            return (*first, "", "", "", "")
+        waiting = (f"{self.messages:.0f}", f"{self.oldest:.1f} s", f"{self.intents:.0f}", f"{self.parked:.0f}")
+        return (*first, *waiting)
 
     def line(self, rate: float) -> str:
         """Return the row as a line for a log."""
-        return ", ".join(f"{name} {cell}" for name, cell in zip(HEAD, self.cells(rate), strict=True))
+        return ", ".join(f"{name} {cell}" for name, cell in zip(HEAD, self.cells(rate), strict=True) if cell)
 
 
-async def rows(system: System, restarts: Mapping[str, int]) -> list[Row]:
-    """Return a row for each service; all workers are queried at the same time."""
-    samples = dict(zip(system.workers, await asyncio.gather(*map(system.metrics, system.workers)), strict=True))
+async def look(system: System) -> Mapping[str, Samples]:
+    """Return the metrics of each process, all queried at the same time."""
+    names = system.processes
+    return dict(zip(names, await asyncio.gather(*map(system.metrics, names)), strict=True))
+
+
+def works(name: str, samples: Samples) -> bool:
+    """Return whether a process is ready and, if it is a service's worker, reads partitions."""
+    reads = service_of(name) == OCSP or samples.get(PARTITIONS, 0) > 0
+    return bool(samples.get(READY)) and reads
+
+
+def rows(samples: Mapping[str, Samples], restarts: Mapping[str, int]) -> list[Row]:
+    """Return a row for each service, from the metrics of each process."""
     return [
         _row(service, {name: each for name, each in samples.items() if service_of(name) == service}, restarts)
-        for service in SERVICES
+        for service in COUNTED
     ]
 
 
@@ -70,10 +85,10 @@ def _row(service: str, samples: Mapping[str, Samples], restarts: Mapping[str, in
 
     return Row(
         service,
-        ready=int(total("servicecert_ready")),
+        ready=int(total(READY)),
         workers=len(samples),
         restarts=sum(restarts.get(name, 0) for name in samples),
-        handled=total(HANDLED),
+        handled=total(HANDLED) + sum(value for each in workers for name, value in each.items() if ANSWERS in name),
         messages=total(MESSAGES),
         oldest=greatest(SECONDS),
         intents=greatest(INTENTS),
@@ -94,8 +109,8 @@ class Rates:
         return max(0.0, row.handled - handled) / (now - at) if now > at else 0.0
 
 
-def board(rates: Sequence[tuple[Row, float]]) -> Table:
-    """Return the table. Values that need attention are yellow."""
+def board(rates: Sequence[tuple[Row, float]], notes: Sequence[str] = ()) -> RenderableType:
+    """Return the table, with notes below it. Values that need attention are yellow."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     table.add_column("  service", min_width=11)
     for title in HEAD[1:]:
@@ -108,4 +123,4 @@ def board(rates: Sequence[tuple[Row, float]]) -> Table:
             if alarming:
                 cells[number].stylize("yellow")
         table.add_row(*cells)
-    return table
+    return Group(table, *(Text(f"  {note}", "yellow") for note in notes))

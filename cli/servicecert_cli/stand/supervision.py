@@ -1,5 +1,6 @@
 """Restarts dead workers: at once the first time, with growing pauses if they die again soon."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 
@@ -32,6 +33,13 @@ class Supervisor:
             self._started[name] = now
             self.restarts[name] += 1
         return lines
+
+    async def restart(self, name: str) -> None:
+        """Stop a process and start it again, on purpose: it does not count as a restart. Not during `restart_dead`."""
+        await asyncio.to_thread(self._system.children[name].stop)
+        self._due.pop(name, None)
+        await asyncio.to_thread(self._system.start, name)
+        self._started[name] = self._clock()
 
     def _is_newly_dead(self, name: str) -> bool:
         return name not in self._due and not self._system.children[name].alive

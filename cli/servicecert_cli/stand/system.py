@@ -45,9 +45,7 @@ from .parts import Backends, open_place
 from .progress import Report, silent
 from .samples import Samples, summed
 from .token_authority import make_token_authority
-
-OCSP = "ocsp"
-"""The name of the OCSP responder's process."""
+from .worker_counts import COUNTED, OCSP
 
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.02
@@ -62,18 +60,19 @@ class System:
     """Starts everything on entry, and stops everything on exit in any case.
 
     `folder` gets `mail/`, `crls/`, `logs/` and, while it runs, `private/`. `workers` is the number of processes of each
-    service. `parts` are a running broker and database server; the default is those of the environment, or new ones. In
-    shared parts `apart` gives the system its own database and topic prefix, removed afterwards. `authority` is a folder
-    with a CA and, beside it, its passphrase file; it is made if missing, and by default a CA is made for this run. With
-    `token` a CA is always made for this run, and its keys are in SoftHSM2. `environment` is added to each service's.
-    Raises UserError, OperatorError and the authority's errors, each one sentence.
+    service, or those by service. `parts` are a running broker and database server; the default is those of the
+    environment, or new ones. In shared parts `apart` gives the system its own database and topic prefix, removed
+    afterwards. `authority` is a folder with a CA and, beside it, its passphrase file; it is made if missing, and by
+    default a CA is made for this run. With `token` a CA is always made for this run, and its keys are in SoftHSM2.
+    `environment` is added to each service's. Raises UserError, OperatorError and the authority's errors, each one
+    sentence.
     """
 
     def __init__(
         self,
         folder: Path,
         *,
-        workers: int = 1,
+        workers: int | Mapping[str, int] = 1,
         parts: Parts | None = None,
         apart: bool = True,
         authority: Path | None = None,
@@ -89,8 +88,9 @@ class System:
         self.passphrase_file = self.ca_folder.with_name(f"{self.ca_folder.name}.passphrases")
         self.audit_folder = self.ca_folder.with_name("audit-keys")
         self.children: dict[str, Child] = {}
-        self.workers = [name for service in SERVICES for name in worker_names(service, workers)]
-        self.processes = [*self.workers, OCSP]
+        counts = dict.fromkeys(SERVICES, workers) if isinstance(workers, int) else workers
+        self.processes = [name for part in COUNTED for name in worker_names(part, counts.get(part, 1))]
+        self.workers = [name for name in self.processes if service_of(name) != OCSP]
         self.backends: Backends
         self.mails: MailCatcher
         self.crl_url: str
