@@ -49,6 +49,8 @@ async def test_only_a_member_of_ours_without_its_lock_is_removed_and_only_once(s
         await watch.remove(client, stand.pool)
         assert {member.client_id: member.id for member in await group_members(client, group)} == before
         await watch.remove(client, stand.pool)
+        # It learns of its removal by its next heartbeat: here it is no member.
+        await watch.remove(client, stand.pool)
 
         async def joined_again() -> bool:
             members = {member.client_id: member.id for member in await group_members(client, group)}
@@ -61,6 +63,17 @@ async def test_only_a_member_of_ours_without_its_lock_is_removed_and_only_once(s
             await watch.remove(client, stand.pool)
         assert {member.client_id: member.id for member in await group_members(client, group)} == again
         assert {name for name in again if again[name] == before[name]} == {"a-foreign-tool", alive}
+        # It holds its lock again, and then dies.
+        returned = await asyncpg.connect(stand.url)
+        await register(returned, dead)
+        await watch.remove(client, stand.pool)
+        await returned.close()
+
+        async def removed_again() -> bool:
+            await watch.remove(client, stand.pool)
+            return again[dead] not in {member.id for member in await group_members(client, group)}
+
+        await eventually(removed_again)
         await connection.close()
 
 

@@ -41,8 +41,8 @@ async def register(connection: asyncpg.Connection[Any], name: str) -> None:
 class DeadMembers:
     """Removes a group's dead members. Call `remove` regularly, from one worker of the service.
 
-    A worker is dead if two calls in a row find its lock free: one that has just started may not hold it yet. Each name
-    is removed once: a worker that lives without PostgreSQL joins again, and is left alone.
+    A worker is dead if two calls in a row find its lock free: one that has just started may not hold it yet. A worker
+    that lives without PostgreSQL joins again; it is left alone until it has held its lock once more.
     """
 
     def __init__(self, group: str) -> None:
@@ -64,10 +64,10 @@ class DeadMembers:
 
     async def _dead(self, pool: asyncpg.Pool[Any], members: list[GroupMember]) -> set[str]:
         names = {member.client_id for member in members if member.client_id.startswith(f"{self._group}-")}
-        self._removed &= names
-        rows = await pool.fetch(QUERIES["unheld"], _MEMBERS, list(names - self._removed))
-        suspects = {row["name"] for row in rows}
-        dead = suspects & self._suspects
-        self._suspects = suspects - dead
+        suspects = {row["name"] for row in await pool.fetch(QUERIES["unheld"], _MEMBERS, list(names))}
+        # Not those that are absent now: a removed worker that lives is no member until its next heartbeat.
+        self._removed -= names - suspects
+        dead = (suspects & self._suspects) - self._removed
+        self._suspects = suspects
         self._removed |= dead
         return dead
