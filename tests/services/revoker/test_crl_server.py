@@ -102,6 +102,21 @@ async def test_D7_two_crls_of_one_second_are_told_apart_by_their_tags_alone(
     assert len(tags) == 4
 
 
+def test_published_files_can_be_read_by_the_account_of_a_server(tmp_path: Path) -> None:
+    """The units of deploy/systemd have a server of its own account, and a umask."""
+    before = os.umask(0o077)
+    try:
+        (made := tmp_path / ".made").write_bytes(b"a list")
+        CrlFiles(tmp_path).put_crl("test-ec", 0, made, 1)
+        CrlFiles(tmp_path).put_certificate("test-ec", b"a certificate")
+    finally:
+        os.umask(before)
+    assert {file.name: oct(file.stat().st_mode & 0o777) for file in tmp_path.iterdir()} == {
+        "test-ec.crl": "0o644",
+        "test-ec.cer": "0o644",
+    }
+
+
 @pytest.mark.parametrize(
     "path",
     [
