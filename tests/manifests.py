@@ -1,9 +1,11 @@
 """The files of deploy/kubernetes as they stand, read for the tests."""
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import yaml
 from pydantic_settings import BaseSettings
@@ -90,3 +92,9 @@ def settings_of(component: str) -> list[type[BaseSettings]]:
 
 def names(settings: type[BaseSettings]) -> set[str]:
     return {field.alias or name.upper() for name, field in settings.model_fields.items()}
+
+
+def is_once_a_day(hour: int, minute: int, zone: str) -> bool:
+    """Return whether a time of day exists on every day of a year, and only once: clocks are changed."""
+    days = [datetime(2027, 1, 1, hour, minute, tzinfo=ZoneInfo(zone)) + timedelta(days=n) for n in range(365)]
+    return all(day.utcoffset() == day.replace(fold=1).utcoffset() for day in days)

@@ -31,6 +31,7 @@ from manifests import (
     TEMPLATES,
     containers,
     environment,
+    is_once_a_day,
     kustomization,
     names,
     settings_of,
@@ -232,6 +233,15 @@ def test_the_ca_is_unpacked_as_it_was_packed(tmp_path: Path) -> None:
     assert python == "python"
     run(sys.executable, *words, str(tmp_path / "ca.tar.gz"), str(tmp_path / "mounted"))
     assert (tmp_path / "mounted" / "issuing" / "production-ec.pem").read_text() == "a certificate"
+
+
+@pytest.mark.parametrize("job", NIGHTLY)
+def test_a_job_runs_each_night_also_when_clocks_are_changed(job: str) -> None:
+    spec = BY_NAME["CronJob", job]["spec"]
+    minute, hour, *days = spec["schedule"].split()
+    assert days == ["*", "*", "*"]
+    assert is_once_a_day(int(hour), int(minute), spec["timeZone"])
+    assert not is_once_a_day(3, 30, spec["timeZone"])
 
 
 async def test_a_server_of_crls_lives_while_it_answers(tmp_path: Path) -> None:
