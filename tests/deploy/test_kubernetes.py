@@ -244,10 +244,11 @@ def test_a_job_runs_each_night_also_when_clocks_are_changed(job: str) -> None:
     assert not is_once_a_day(3, 30, spec["timeZone"])
 
 
-async def test_a_server_of_crls_lives_while_it_answers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("most_connections", [10, 0], ids=["free", "full"])
+async def test_a_server_of_crls_lives_while_it_answers_or_is_full(tmp_path: Path, most_connections: int) -> None:
     (container,) = PODS["crl"]["containers"]
     _, option, script = container["livenessProbe"]["exec"]["command"]
-    async with crl_server.serve(tmp_path, "127.0.0.1", 0) as address:
+    async with crl_server.serve(tmp_path, "127.0.0.1", 0, most_connections=most_connections) as address:
         script = script.replace("8080", address.rpartition(":")[2])
         await asyncio.to_thread(run, sys.executable, option, script)
     with pytest.raises(subprocess.CalledProcessError):
