@@ -57,14 +57,14 @@ def test_a_group_without_topics_is_at_its_limit():
     ("before", "now", "seconds", "verdict", "words"),
     [
         (9, 0, 0.0, OK, "No message waits"),
-        (5, 9, 9.9, OK, "and grow; the oldest is 10 s old"),
-        (5, 9, 10.0, NEAR, "and grow"),
-        (9, 9, 59.9, NEAR, "unchanged"),
-        (9, 9, 60.0, LIMIT, "unchanged"),
-        (5, 9, 60.0, LIMIT, "and grow"),
-        (9, 8, 3600.0, NEAR, "and become fewer"),
-        (9, 9, None, LIMIT, "the oldest is unknown"),
-        (9, 8, None, NEAR, "the oldest is unknown"),
+        (5, 9, 9.9, OK, "9 messages wait, more and more; the oldest is 10 s old"),
+        (5, 9, 10.0, NEAR, "more and more"),
+        (9, 9, 59.9, NEAR, "no fewer"),
+        (9, 9, 60.0, LIMIT, "no fewer"),
+        (5, 9, 60.0, LIMIT, "more and more"),
+        (9, 8, 3600.0, NEAR, "fewer and fewer"),
+        (9, 9, None, LIMIT, "the oldest is of unknown age"),
+        (9, 8, None, NEAR, "the oldest is of unknown age"),
     ],
 )
 def test_messages_that_are_old_and_do_not_become_fewer_are_a_limit(before, now, seconds, verdict, words):

@@ -128,9 +128,8 @@ def check_lag(lag: Lag) -> Check:
     subject = f"{lag.service} lag"
     if not lag.now:
         return Check(subject, Verdict.OK, "No message waits.")
-    grows = lag.now > lag.before
-    trend = "and grow" if grows else "and become fewer" if lag.now < lag.before else "unchanged"
-    age = "unknown" if lag.seconds is None else f"{lag.seconds:.0f} s old"
+    trend = "more and more" if lag.now > lag.before else "fewer and fewer" if lag.now < lag.before else "no fewer"
+    age = "of unknown age" if lag.seconds is None else f"{lag.seconds:.0f} s old"
     finding = f"{lag.now} messages wait, {trend}; the oldest is {age}."
     verdict = _verdict_of_age(LIMIT_SECONDS if lag.seconds is None else lag.seconds)
     if verdict is Verdict.OK:
@@ -185,14 +184,12 @@ def check_connections(connections: Connections | None, workers: int | None) -> C
         return Check("connections", Verdict.LIMIT, "PostgreSQL has none left.", f"{raised}, or stop workers.")
     usable = connections.most - connections.reserved
     if workers is None:
-        needed, parts = connections.used, f"{connections.used} in use"
+        needed, finding = connections.used, f"{connections.used} of {usable} in use."
     else:
         others = connections.used - connections.used_by_services
         needed = CONNECTIONS_PER_WORKER * workers + others
         parts = f"{CONNECTIONS_PER_WORKER} for each of {workers} workers, {others} for others"
-    finding = f"{needed} of {usable} needed: {parts}; {connections.used} in use."
-    if workers is None:
-        finding = f"{connections.used} of {usable} in use."
+        finding = f"{needed} of {usable} needed: {parts}; {connections.used} in use."
     room = (usable - needed) // CONNECTIONS_PER_WORKER
     if needed > usable or connections.used >= usable:
         return Check("connections", Verdict.LIMIT, finding, f"{raised}, or stop workers: some cannot start again.")
