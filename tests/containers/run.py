@@ -68,7 +68,7 @@ class Run:
     ) -> None:
         if error is not None:
             print(self._engine.podman("ps", "--all", "--format", "{{.Names}}  {{.Status}}"))
-            for name in SERVICES:
+            for name in ("prepare-topics", "prepare-database", "prepare", *SERVICES):
                 with suppress(Failed):
                     print(self.compose("logs", "--tail", "5", name)[-2000:])
         self._ended.set()
