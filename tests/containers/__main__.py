@@ -8,8 +8,11 @@ from pathlib import Path
 
 from . import NOT_RUN
 from .engine import Engine, Failed
-from .images import CHECKOUT, prepare
+from .images import BASE, CHECKOUT, prepare
 from .run import Run
+
+UNAVAILABLE = 69
+_PROGRAMS = ("podman", "runc", "debootstrap", "netavark")
 
 
 def main() -> int:
@@ -17,16 +20,16 @@ def main() -> int:
     folder = CHECKOUT / "var" / "containers"
     parser.add_argument("--folder", type=Path, default=folder, help="for images, kept for the next run")
     arguments = parser.parse_args()
-    if os.geteuid() != 0 or shutil.which("podman") is None or shutil.which("debootstrap") is None:
-        print(
-            "compose-test: run it as root, after `apt-get install podman runc debootstrap netavark aardvark-dns`.",
-            file=sys.stderr,
-        )
-        return 69
+    if os.geteuid() != 0 or not all(map(_is_installed, _PROGRAMS)):
+        return _unavailable("run it as root, after `apt-get install podman runc debootstrap netavark aardvark-dns`")
     engine = Engine(arguments.folder.resolve())
     engine.configure()
     try:
         compose = prepare(engine)
+        try:
+            engine.podman("run", "--rm", "--network", "none", BASE, "true")
+        except Failed as fault:
+            return _unavailable(f"podman cannot run a container on this machine: {fault}")
         with engine.serving(), Run(engine, compose) as run:
             run.all()
     except (Failed, AssertionError) as fault:
@@ -34,6 +37,16 @@ def main() -> int:
         return 1
     print("\nNot run here:", *(f"  {each}" for each in NOT_RUN), sep="\n")
     return 0
+
+
+def _is_installed(program: str) -> bool:
+    """Return whether a program is there; netavark is not on the PATH."""
+    return shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/usr/lib/podman") is not None
+
+
+def _unavailable(why: str) -> int:
+    print(f"compose-test: {why}.", file=sys.stderr)
+    return UNAVAILABLE
 
 
 if __name__ == "__main__":

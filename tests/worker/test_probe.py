@@ -63,8 +63,10 @@ async def test_one_that_does_not_answer_three_times_in_a_row_is_killed(
 ) -> None:
     nobody = "http://127.0.0.1:1/ready"
     count = tmp_path / "count"
-    assert probe.main(nobody, count, processes) == probe.main(nobody, count, processes) == 1
-    assert await answered("200 OK", count, processes) == 0
+    for status in ("503 Service Unavailable", "200 OK"):
+        await answered(status, count, processes)
+        assert probe.main(nobody, count, processes) == probe.main(nobody, count, processes) == 1
+    await answered("200 OK", count, processes)
     for _ in range(2):
         probe.main(nobody, count, processes)
         assert killed == []
@@ -72,10 +74,17 @@ async def test_one_that_does_not_answer_three_times_in_a_row_is_killed(
     assert sorted(killed) == [50, 51]
 
 
-def test_nobody_is_killed_where_process_1_is_no_containers_init(
+def test_one_that_has_not_answered_yet_is_starting(tmp_path: Path, processes: Path, killed: list[int]) -> None:
+    for _ in range(9):
+        assert probe.main("http://127.0.0.1:1/ready", tmp_path / "count", processes) == 1
+    assert killed == []
+
+
+async def test_nobody_is_killed_where_process_1_is_no_containers_init(
     tmp_path: Path, processes: Path, killed: list[int]
 ) -> None:
     (processes / "1" / "comm").write_text("systemd\n")
+    await answered("200 OK", tmp_path / "count", processes)
     for _ in range(9):
         assert probe.main("http://127.0.0.1:1/ready", tmp_path / "count", processes) == 1
     assert killed == []

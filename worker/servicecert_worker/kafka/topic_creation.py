@@ -1,15 +1,19 @@
 """Creates the catalogue's topics, and waits until each partition has a leader."""
 
+import logging
 from collections.abc import Sequence
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from servicecert_schemas.topics import Topic
 
-from ..faults import OperatorError, backoff, no_broker, with_timeout
+from ..faults import OperatorError, backoff, error_summary, no_broker, with_timeout
 from .access import PLAINTEXT_ACCESS, KafkaAccess
 
-_LEADER_SECONDS = 30.0
+log = logging.getLogger(__name__)
+
+_START_SECONDS = 15.0
+_PATIENCE_SECONDS = 120.0
 
 
 async def create(
@@ -22,24 +26,37 @@ async def create(
 ) -> list[str]:
     """Create the topics that do not exist, and return their names. Raises `OperatorError`.
 
-    `replication` is the number of replicas, `min_in_sync` how many must have a record before it is acknowledged.
+    `replication` is the number of replicas, `min_in_sync` how many must have a record before it is acknowledged. A
+    broker that has just started may need a minute for hundreds of partitions.
     """
+    wanted = [
+        NewTopic(prefix + topic.name, topic.partitions, replication, topic_configs=_config(topic, min_in_sync))
+        for topic in topics
+    ]
     admin = AIOKafkaAdminClient(**access.to(bootstrap_servers))
     try:
-        await with_timeout(15, admin.start())
-        answer = await admin.create_topics(
-            [
-                NewTopic(prefix + topic.name, topic.partitions, replication, topic_configs=_config(topic, min_in_sync))
-                for topic in topics
-            ]
-        )
-        created = [name for name, code, *_ in answer.topic_errors if _was_created(name, code)]
-        await with_timeout(_LEADER_SECONDS, _wait_for_leaders(admin, [prefix + topic.name for topic in topics]))
+        await with_timeout(_START_SECONDS, admin.start())
+        return await with_timeout(_PATIENCE_SECONDS, _create(admin, wanted))
     except (KafkaError, OSError, TimeoutError):
         raise no_broker(bootstrap_servers, access) from None
     finally:
         await admin.close()
-    return created
+
+
+async def _create(admin: AIOKafkaAdminClient, wanted: Sequence[NewTopic]) -> list[str]:
+    """Create the topics; ask again for what a busy broker did not do in time."""
+    created: list[str] = []
+    async for _ in backoff(longest=2.0):
+        try:
+            answer = await admin.create_topics(list(wanted))
+            created += [name for name, code, *_ in answer.topic_errors if _was_created(name, code)]
+            await _wait_for_leaders(admin, [topic.name for topic in wanted])
+            return created
+        except (KafkaError, OSError) as error:
+            if isinstance(error, KafkaError) and not error.retriable:
+                raise
+            log.debug("Topics are not created yet", extra={"error": error_summary(error)})
+    raise AssertionError("The pauses never end.")
 
 
 def _config(topic: Topic, min_in_sync: int) -> dict[str, str]:
@@ -52,6 +69,8 @@ def _was_created(name: str, code: int) -> bool:
     fault = for_code(code)
     if fault is TopicAlreadyExistsError:
         return False
+    if fault.retriable:
+        raise fault
     raise OperatorError(f"Kafka refuses to create the topic {name}: {fault.description or fault.__name__}", 77)
 
 

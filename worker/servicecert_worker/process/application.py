@@ -21,12 +21,13 @@ from faststream.kafka import KafkaBroker
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from ..faults import OperatorError, error_trace, operator_message
+from ..faults import OperatorError, background, error_trace, operator_message
 from ..kafka.access import over_tls
 from . import logs
 from .contract import Contract
 from .health import HealthSource, serve
 from .settings import ProcessSettings
+from .supervisor import notify, report_alive
 
 log = logging.getLogger(__name__)
 
@@ -68,9 +69,11 @@ class Application(FastStream):
             _tune_interpreter()
             async with opened() as running, serve(running, settings, worker_id or 0) as address:
                 log.info("Started", extra={"health_address": address})
-                async with running.working():
+                async with running.working(), background(report_alive()):
                     self._running = running
+                    notify("READY=1")
                     yield
+                    notify("STOPPING=1")
 
         super().__init__(broker, logger=None, lifespan=lifespan, specification=Contract(), on_shutdown=[self._finish])
         self.name = name

@@ -1,7 +1,8 @@
 """The health check of a container: `python -m servicecert_worker.process.probe` exits with 0 if its process is ready.
 
-Docker starts a process again that has ended, and not one that is frozen. So the probe kills a process that did not
-answer at all, three times in a row. It does so only where an init is process 1, as `init: true` has it in Compose.
+Docker starts a process again that has ended, and not one that is frozen. So the probe kills a process that answered
+before and does not answer at all three times in a row; one that has not answered yet is starting, and may wait for its
+broker or migrate its tables. It does so only where an init is process 1, as `init: true` has it in Compose.
 """
 
 import os
@@ -17,15 +18,21 @@ _ANSWER_SECONDS = 3.0
 
 
 def main(url: str, count: Path, processes: Path = Path("/proc")) -> int:
-    """Return 0 if `url` answers that the process is ready, else 1. `count` is a file that counts unanswered probes."""
+    """Return 0 if `url` answers that the process is ready, else 1.
+
+    `count` is a file with the number of unanswered probes since the last answer. It must not outlive the process.
+    """
     try:
         urllib.request.urlopen(url, timeout=_ANSWER_SECONDS)  # noqa: S310  -- an address of this container
     except urllib.error.HTTPError as error:
-        count.unlink(missing_ok=True)
+        count.write_text("0")
         print(error.read(200).decode(errors="replace").strip())
         return 1
     except OSError:
-        unanswered = (int(count.read_text()) if count.exists() else 0) + 1
+        if not count.exists():
+            print("no answer yet")
+            return 1
+        unanswered = int(count.read_text()) + 1
         count.write_text(str(unanswered))
         print(f"no answer, {unanswered} times in a row")
         if unanswered >= _MOST_UNANSWERED and name_of(processes / "1") in _INITS:
@@ -33,7 +40,7 @@ def main(url: str, count: Path, processes: Path = Path("/proc")) -> int:
             for child in children_of_init(processes):
                 os.kill(child, signal.SIGKILL)
         return 1
-    count.unlink(missing_ok=True)
+    count.write_text("0")
     return 0
 
 
