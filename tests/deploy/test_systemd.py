@@ -163,6 +163,11 @@ def test_a_service_is_started_again_but_not_with_a_wrong_configuration(service: 
     assert unit(service)["PartOf"] == unit(service)["WantedBy"] == ["servicecert.target"]
 
 
+def test_a_responder_may_wait_for_a_revoker_for_any_time() -> None:
+    assert unit("ocsp")["Type"] == ["notify"]
+    assert unit("ocsp")["TimeoutStartSec"] == ["infinity"]
+
+
 def test_only_the_revoker_writes() -> None:
     writers = {each: unit(each)["ReadWritePaths"] for each in (*WORKERS, "crl") if "ReadWritePaths" in unit(each)}
     assert writers == {"revoker": [environment("revoker")["SERVICECERT_CRL_DIR"]]}

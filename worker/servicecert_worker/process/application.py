@@ -35,6 +35,7 @@ EX_SOFTWARE = 70
 EX_CONFIG = 78
 
 _SWITCH_SECONDS = 0.0005
+_READY_SECONDS = 0.1
 
 
 class Runnable(HealthSource, Protocol):
@@ -71,11 +72,17 @@ class Application(FastStream):
                 log.info("Started", extra={"health_address": address})
                 async with running.working(), background(report_alive()):
                     self._running = running
-                    notify("READY=1")
                     yield
                     notify("STOPPING=1")
 
-        super().__init__(broker, logger=None, lifespan=lifespan, specification=Contract(), on_shutdown=[self._finish])
+        super().__init__(
+            broker,
+            logger=None,
+            lifespan=lifespan,
+            specification=Contract(),
+            after_startup=[self._report_ready],
+            on_shutdown=[self._finish],
+        )
         self.name = name
 
     async def run(self, log_level: int = logging.INFO, run_extra_options: Any = None, sleep_time: float = 0.1) -> None:
@@ -102,6 +109,12 @@ class Application(FastStream):
     async def _stop_brokers(self) -> None:
         with suppress(Exception):
             await asyncio.gather(*(broker.stop() for broker in self.brokers))
+
+    async def _report_ready(self) -> None:
+        """Report to the service manager that the process works, once its subscribers read and `/ready` is true."""
+        while self._running is not None and not self._running.ready()[0]:  # noqa: ASYNC110  -- no event says it
+            await asyncio.sleep(_READY_SECONDS)
+        notify("READY=1")
 
     async def _finish(self) -> None:
         if self._running is not None:
