@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from unittest.mock import AsyncMock
 from uuid import uuid4
 
-import asyncpg
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import NodeNotReadyError
 from servicecert_schemas import topics
+from servicecert_worker.faults import background
 from servicecert_worker.kafka.internals import client_of, group_members, remove_member
-from servicecert_worker.runtime.members import DeadMembers, member_name, register
+from servicecert_worker.runtime.members import DeadMembers, hold_lock, member_name
+from servicecert_worker.storage import QUERIES
 from toy.stand import Stand, eventually, numbered
 
 LONG_SESSION = {"SERVICECERT_SESSION_SECONDS": "60"}
@@ -40,9 +42,12 @@ async def test_only_a_member_of_ours_without_its_lock_is_removed_and_only_once(s
     group = stand.prefix + "group"
     alive, dead = member_name(group), member_name(group)
     client = client_of(stand.producer)
-    async with _member(stand, group, "a-foreign-tool"), _member(stand, group, alive), _member(stand, group, dead):
-        connection = await asyncpg.connect(stand.url)
-        await register(connection, alive)
+    async with (
+        _member(stand, group, "a-foreign-tool"),
+        _member(stand, group, alive),
+        _member(stand, group, dead),
+        _lock_held(stand, alive),
+    ):
         watch = DeadMembers(group)
         before = {member.client_id: member.id for member in await group_members(client, group)}
         assert before.keys() == {"a-foreign-tool", alive, dead}
@@ -64,17 +69,26 @@ async def test_only_a_member_of_ours_without_its_lock_is_removed_and_only_once(s
         assert {member.client_id: member.id for member in await group_members(client, group)} == again
         assert {name for name in again if again[name] == before[name]} == {"a-foreign-tool", alive}
         # It holds its lock again, and then dies.
-        returned = await asyncpg.connect(stand.url)
-        await register(returned, dead)
-        await watch.remove(client, stand.pool)
-        await returned.close()
+        async with _lock_held(stand, dead):
+            await watch.remove(client, stand.pool)
 
         async def removed_again() -> bool:
             await watch.remove(client, stand.pool)
             return again[dead] not in {member.id for member in await group_members(client, group)}
 
         await eventually(removed_again)
-        await connection.close()
+
+
+async def test_a_lock_whose_connection_is_lost_is_taken_again(stand: Stand) -> None:
+    name = member_name("group")
+    async with _lock_held(stand, name):
+        for _ in range(3):
+            lost = await stand.fetchval(
+                "select pid from pg_locks where locktype = 'advisory' and classid = 7080 and database ="
+                " (select oid from pg_database where datname = current_database())"
+            )
+            await stand.fetchval(f"select pg_terminate_backend({lost}, 10000)")
+            await eventually(partial(_is_held, stand, name))
 
 
 async def test_an_error_from_the_broker_is_left_to_the_next_look(stand: Stand, monkeypatch) -> None:
@@ -100,6 +114,17 @@ async def test_a_member_that_has_left_is_removed_without_an_error(stand: Stand) 
     group = stand.prefix + "group"
     async with _member(stand, group, "another"):
         await remove_member(client_of(stand.producer), group, "left-long-ago")
+
+
+@asynccontextmanager
+async def _lock_held(stand: Stand, name: str) -> AsyncIterator[None]:
+    async with background(hold_lock(stand.url, "toy", name)):
+        await eventually(partial(_is_held, stand, name))
+        yield
+
+
+async def _is_held(stand: Stand, name: str) -> bool:
+    return not await stand.pool.fetch(QUERIES["unheld"], 7080, [name])
 
 
 @asynccontextmanager

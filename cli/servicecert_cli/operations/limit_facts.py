@@ -49,8 +49,7 @@ select current_setting('max_connections')::int as most,
        + coalesce(current_setting('reserved_connections', true)::int, 0) as reserved,
        count(*) as used,
        count(*) filter (where datname = current_database() and application_name = any($1::text[])) as used_by_services,
-       current_setting('max_locks_per_transaction')::int as locks,
-       current_setting('jit')::boolean as jit
+       current_setting('max_locks_per_transaction')::int as locks
 from pg_stat_activity
 where datid is not null and coalesce(backend_type, 'client backend') = 'client backend'
 """
@@ -157,7 +156,7 @@ async def _ask_database() -> Callable[[int | None], list[Check]]:
         row = await connection.fetchrow(_CONNECTIONS, [f"servicecert-{service}" for service in SERVICES])
         assert row is not None
         connections = Connections(row["most"], row["reserved"], row["used"], row["used_by_services"])
-        found = [check_database_settings(row["locks"], row["jit"]), *await _ask_tables(connection)]
+        found = [check_database_settings(row["locks"]), *await _ask_tables(connection)]
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
         unknown = Check("PostgreSQL", Verdict.UNKNOWN, f"It stopped answering: {type(fault).__name__}.")
         return lambda _: [unknown]

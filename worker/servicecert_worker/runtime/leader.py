@@ -28,7 +28,7 @@ from ..storage import QUERIES
 from ..storage.database import connection_options
 from .crash_points import crash_point
 from .effects import Effects
-from .members import DeadMembers, register
+from .members import DeadMembers
 from .parking import released
 from .record import Arrival
 from .relay import relay, relay_producer
@@ -50,7 +50,6 @@ class Leader:
         service: Service[Any, Any],
         settings: WorkerSettings,
         pool: asyncpg.Pool[Any],
-        member: str,
         effects: Effects,
         give: Callable[[Sequence[Due | Arrival]], None],
         room: Callable[[], int],
@@ -61,7 +60,6 @@ class Leader:
         self._settings = settings
         self._cluster = settings.cluster
         self._pool = pool
-        self._member = member
         self._effects = effects
         self._give = give
         self._room = room
@@ -96,7 +94,6 @@ class Leader:
             self._settings.database_url.get_secret_value(), **connection_options(self._service.name)
         )
         try:
-            await register(connection, self._member)
             async for _ in backoff(longest=0.5):
                 if await connection.fetchval(QUERIES["elect"], _RELAYS, self._service.name):
                     await self._lead(connection)

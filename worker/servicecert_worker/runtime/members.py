@@ -1,25 +1,28 @@
 """Dead workers are removed from their consumer group at once, instead of after the session timeout.
 
 Nobody reads the partitions of a dead member. And a rebalance, such as the start of its successor causes, waits for it:
-until its session ends nobody in the group reads anything. A worker's connection to PostgreSQL shows its death sooner:
-it holds an advisory lock of the worker's name, which is also its client id in Kafka.
+until its session ends nobody in the group reads anything. A connection to PostgreSQL shows a worker's death sooner: it
+does nothing but hold an advisory lock of the worker's name, which is also its client id in Kafka.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import secrets
 import socket
-from typing import Any
+from typing import Any, NoReturn
 
 import asyncpg
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
-from ..faults import error_summary, with_timeout
+from ..faults import Outage, backoff, is_transient, with_timeout
 from ..kafka.internals import GroupMember, group_members, remove_member
 from ..storage import QUERIES
+from ..storage.database import connection_options
+from .effects import watch
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +36,26 @@ def member_name(group: str) -> str:
     return f"{group}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
 
 
-async def register(connection: asyncpg.Connection[Any], name: str) -> None:
-    """Hold the lock that says that this worker lives, as long as the connection does."""
-    await connection.execute(QUERIES["hold"], _MEMBERS, name)
+async def hold_lock(url: str, service: str, name: str) -> NoReturn:
+    """Hold the lock that says that this worker lives, for ever; take it again whenever its connection was lost."""
+    outage = Outage("The database connection that says that this worker lives")
+    while True:
+        async for _ in backoff(longest=1.0):
+            try:
+                connection = await asyncpg.connect(url, **connection_options(service))
+                try:
+                    lost = asyncio.Event()
+                    connection.add_termination_listener(lambda _, lost=lost: lost.set())
+                    await connection.execute(QUERIES["hold"], _MEMBERS, name)
+                    outage.ended()
+                    await watch(connection, lost)
+                    break
+                finally:
+                    connection.terminate()
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                outage.began(error)
 
 
 class DeadMembers:
@@ -49,6 +69,7 @@ class DeadMembers:
         self._group = group
         self._suspects: set[str] = set()
         self._removed: set[str] = set()
+        self._outage = Outage("The members of the consumer group")
 
     async def remove(self, client: AIOKafkaClient, pool: asyncpg.Pool[Any]) -> None:
         """Look once. If Kafka does not answer, nothing happens. Raises what asyncpg raises."""
@@ -59,8 +80,9 @@ class DeadMembers:
                 if member.client_id in dead:
                     await with_timeout(_ANSWER_SECONDS, remove_member(client, self._group, member.id))
                     log.info("A worker is dead; its partitions go to others now", extra={"member": member.client_id})
+            self._outage.ended()
         except (KafkaError, OSError, TimeoutError) as error:
-            log.debug("The group's members are unknown", extra={"error": error_summary(error)})
+            self._outage.began(error)
 
     async def _dead(self, pool: asyncpg.Pool[Any], members: list[GroupMember]) -> set[str]:
         names = {member.client_id for member in members if member.client_id.startswith(f"{self._group}-")}

@@ -33,6 +33,7 @@ from .effects import Effects
 from .fold import Item, ParkedArrival
 from .leader import Leader
 from .loop import Loop, wait_any
+from .members import hold_lock
 from .snapshot import SnapshotFollower
 from .turn import TurnResult, Turns
 
@@ -72,7 +73,8 @@ class Worker(Generic[S, K]):
         clock: Clock = machine_clock,
         configuration: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
-        url = settings.database_url.get_secret_value()
+        self._url = settings.database_url.get_secret_value()
+        self._name = broker.client_id
         self._service = service
         self._settings = settings
         self._cluster = settings.cluster
@@ -84,19 +86,11 @@ class Worker(Generic[S, K]):
         self._turns = Turns(service, pool, self._chain)
         self._snapshot: SnapshotFollower[K] = SnapshotFollower(service.snapshot, broker, self._cluster)
         self._loop = Loop(service, settings.batch, self._run_turn, self._after_turn, self._recover, clock)
-        self._effects = Effects(url, service.name, service.effects, self._loop.give_result, self._loop.wake)
+        self._effects = Effects(self._url, service.name, service.effects, self._loop.give_result, self._loop.wake)
         self._source = source
         source.bind(self._loop.wake, self._room)
         self._leader = Leader(
-            service,
-            settings,
-            pool,
-            broker.client_id,
-            self._effects,
-            self._loop.give,
-            self._room,
-            clock,
-            self._attestor(),
+            service, settings, pool, self._effects, self._loop.give, self._room, clock, self._attestor()
         )
         self._kafka_outage = Outage("Kafka")
         self._turns_task: asyncio.Task[None] | None = None
@@ -111,6 +105,7 @@ class Worker(Generic[S, K]):
                     group.create_task(guard_cancellation(part), name=name)
                     for name, part in {
                         "followed topics": self._snapshot.run(),
+                        "membership": hold_lock(self._url, self._service.name, self._name),
                         "effects": self._effects.run(),
                         "leader": self._leader.run(),
                         "source": self._source.watch(),
