@@ -11,6 +11,8 @@ import pytest
 
 PATIENCE_SECONDS = 30.0
 
+_INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
 Until = Callable[[Callable[[], bool]], None]
 Launch = Callable[[str], "Launcher"]
 
@@ -29,11 +31,18 @@ def until() -> Until:
 
 
 class Launcher:
-    """A Python process that runs code which prints one line once its children run."""
+    """A Python process that runs code which prints one line once its children run.
+
+    It can be interrupted, though a shell that runs the tests in its background has them ignore SIGINT.
+    """
 
     def __init__(self, code: str, folder: Path) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=folder, start_new_session=True
+            [sys.executable, "-c", _INTERRUPTIBLE + code],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=folder,
+            start_new_session=True,
         )
         assert self.process.stdout is not None
         self.first_line = self.process.stdout.readline().strip()
