@@ -102,6 +102,20 @@ async def test_D7_two_crls_of_one_second_are_told_apart_by_their_tags_alone(
     assert len(tags) == 4
 
 
+def test_what_is_published_is_readable_by_the_web_servers_own_account(folder: Path) -> None:
+    made = folder / ".made"
+    made.write_bytes(b"first.")
+    made.chmod(0o600)
+    files = CrlFiles(folder)
+    files.put_crl("test-ec", 12, made, 1)
+    before = os.umask(0o077)
+    try:
+        files.put_certificate("test-ec", b"a certificate")
+    finally:
+        os.umask(before)
+    assert [(folder / name).stat().st_mode & 0o777 for name in ("test-ec.12.crl", "test-ec.cer")] == [0o644, 0o644]
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -23,6 +23,8 @@ from .publishers import FOLDER
 
 _TEMPORARY = ".making-"
 _ABANDONED_SECONDS = 3600.0
+_PUBLIC = 0o644
+"""Whatever the umask: the web server has an account of its own."""
 
 
 class CrlFilesError(Exception):
@@ -101,6 +103,7 @@ class CrlFiles:
             # Last-Modified and ETag come from this time: it grows even if the clock goes back.
             changed = max(time.time_ns(), target.stat().st_mtime_ns + 1 if published else 0)
             os.utime(made, ns=(changed, changed))
+            made.chmod(_PUBLIC)
             made.replace(target)
 
     def put_certificate(self, issuer: str, certificate: bytes) -> None:
@@ -108,6 +111,7 @@ class CrlFiles:
         with self.temporary_folder() as temporary, self._locked():
             made = temporary / f"{issuer}.cer"
             write(made, certificate)
+            made.chmod(_PUBLIC)
             made.replace(self.folder / made.name)
 
     @contextmanager
