@@ -58,6 +58,34 @@ def test_a_schema_that_nobody_prepared_is_named(database_url: str) -> None:
         database.migrate(database_url, "intake", [])
 
 
+def test_the_role_of_another_service_is_refused_in_one_sentence(database_url: str) -> None:
+    urls = prepared(database_url, "intake", "issuer")
+    with pytest.raises(OperatorError, match="may not use the schema 'intake': set DATABASE_URL") as caught:
+        database.migrate(urls["issuer"], "intake", [])
+    assert caught.value.exit_code == 78
+
+
+def test_a_server_that_is_too_old_is_refused_before_anything_is_made(database_url: str, monkeypatch) -> None:
+    monkeypatch.setattr(database, "_OLDEST", 99)
+    with pytest.raises(OperatorError, match=r"is version \d+: use 99 or newer"):
+        prepared(database_url, "intake")
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("select 1 from pg_namespace where nspname = 'intake'").fetchone() is None
+
+
+def test_a_server_without_a_free_connection_is_named_and_waited_for(database_url: str) -> None:
+    (url,) = prepared(database_url, "intake").values()
+    with psycopg.connect(database_url, autocommit=True) as admin:
+        admin.execute(
+            psycopg.sql.SQL("alter role {} connection limit 0").format(
+                psycopg.sql.Identifier(urlsplit(url).username or "")
+            )
+        )
+    with pytest.raises(OperatorError, match="has no free connection: raise its max_connections") as caught:
+        database.migrate(url, "intake", [])
+    assert caught.value.exit_code == 69
+
+
 def test_a_wrong_password_is_one_sentence_without_it(database_url: str) -> None:
     wrong = database.url_of(database_url, urlsplit(database_url).username or "", "n0t-the-0ne")
     with pytest.raises(OperatorError, match="refuses the password of") as caught:

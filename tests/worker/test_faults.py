@@ -12,7 +12,9 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from servicecert_deploy import Kafka, Parts
 from servicecert_schemas import topics
-from servicecert_worker.kafka import topic_creation
+from servicecert_worker.faults import Outage
+from servicecert_worker.kafka import origins, topic_creation
+from servicecert_worker.kafka.cluster import Cluster
 from toy.stand import TOPICS, Stand, assert_exact, eventually, numbered
 
 pytestmark = pytest.mark.usefixtures("measured_processes")
@@ -152,6 +154,50 @@ def own_kafka(parts: Parts) -> Kafka:
     """The broker, for tests that kill it: only where it is ours."""
     assert parts.kafka is not None
     return parts.kafka
+
+
+async def test_a_database_that_does_not_answer_shows_in_readiness_and_no_other_part_is_blamed(
+    stand: Stand, parts: Parts
+) -> None:
+    assert parts.postgres is not None
+    worker = stand.work()
+    await stand.send(numbered(uuid4(), "1"))
+    await stand.wait_handled(1)
+
+    async def ready() -> str:
+        address = stand.health_file(0).read_text()
+        async with aiohttp.ClientSession() as session, session.get(f"http://{address}/ready") as answer:
+            return f"{answer.status} {(await answer.text()).strip()}"
+
+    async def unready() -> bool:
+        return await ready() == "503 PostgreSQL is unavailable"
+
+    async def well() -> bool:
+        return await ready() == "200 ready"
+
+    await asyncio.to_thread(parts.postgres.stop_immediate)
+    try:
+        await eventually(unready)
+    finally:
+        await asyncio.to_thread(parts.postgres.restart)
+    await eventually(well)
+    assert worker.alive
+
+
+async def test_ids_that_cannot_be_compared_for_now_are_no_outage_of_kafka(stand: Stand) -> None:
+    outage, asked = Outage("Kafka"), asyncio.Event()
+
+    async def refuse(_: object) -> None:
+        asked.set()
+        raise ConnectionRefusedError
+
+    cluster = Cluster(stand.bootstrap, stand.prefix)
+    topic = cluster.name(topics.APPLICATIONS)
+    watching = asyncio.create_task(origins.watch(cluster, [topic], refuse, outage))
+    await asyncio.wait({watching, asyncio.create_task(asked.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    assert not watching.done()
+    assert outage.since is None
+    watching.cancel()
 
 
 async def test_an_act_under_way_is_finished_and_recorded_before_the_worker_stops(stand: Stand) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from servicecert_notifier.settings import Settings
+from servicecert_worker.process.application import settings_fault
 
 GOOD: dict[str, Any] = {"smtp_host": "mail.example", "servicecert_mail_from": "ca@example.fi"}
 
@@ -25,6 +26,17 @@ def test_the_environment_names_are_the_documented_ones(monkeypatch, tmp_path):
     assert (settings.smtp_port, settings.password(), settings.sender.address) == (2525, "secret", "ca@example.fi")
     assert settings.contact == "ca@example.fi"
     assert "secret" not in repr(settings)
+
+
+def test_a_fault_names_the_variable_as_it_is_written(monkeypatch):
+    for name in ("SMTP_HOST", "SERVICECERT_MAIL_FROM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SMTP_PORT", "mail")
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    sentence = settings_fault(refused.value)
+    assert sentence.startswith("set SMTP_HOST; SMTP_PORT: ")
+    assert sentence.endswith("; set SERVICECERT_MAIL_FROM")
 
 
 def test_whom_to_ask_can_be_set():

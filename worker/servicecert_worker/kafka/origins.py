@@ -42,18 +42,26 @@ async def watch(cluster: Cluster, topics: Sequence[str], compare: Compare, outag
             while True:
                 ids = await with_timeout(_ANSWER_SECONDS, fetch_ids(client, topics))
                 require_topics(ids, topics)
-                await compare(ids)
                 outage.ended()
+                await _compare_or_wait(compare, ids)
                 await asyncio.sleep(_LOOK_SECONDS)
         except Exception as error:
             if not is_transient(error):
                 raise
-            if not isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
-                outage.began(error)
+            outage.began(error)
         finally:
             with suppress(KafkaError, OSError):
                 await client.close()
         await asyncio.sleep(1)
+
+
+async def _compare_or_wait(compare: Compare, ids: Mapping[str, str]) -> None:
+    """Compare, or leave it to the next look while the database is unavailable: that is no outage of Kafka."""
+    try:
+        await compare(ids)
+    except Exception as error:
+        if not is_transient(error):
+            raise
 
 
 async def fetch_ids(client: AIOKafkaClient, topics: Sequence[str]) -> dict[str, str]:

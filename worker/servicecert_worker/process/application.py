@@ -157,9 +157,9 @@ def report_exit(name: str, error: BaseException) -> int:
 def settings_fault(error: ValidationError) -> str:
     """Return which environment variables are missing or wrong, without their values."""
     return "; ".join(
-        f"set {fault['loc'][0]}"
+        f"set {str(fault['loc'][0]).upper()}"
         if fault["type"] == "missing"
-        else ": ".join((*map(str, fault["loc"][:1]), fault["msg"].removeprefix("Value error, ")))
+        else ": ".join((*(str(name).upper() for name in fault["loc"][:1]), fault["msg"].removeprefix("Value error, ")))
         for fault in error.errors(include_url=False, include_input=False, include_context=False)
     )
 

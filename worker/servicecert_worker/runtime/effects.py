@@ -67,6 +67,11 @@ class Effects:
         """The number of this worker's intents that have no result yet."""
         return self._open
 
+    @property
+    def unavailable(self) -> str | None:
+        """Why intents are left to other workers for now: there is no connection to own them by."""
+        return None if self._outage.since is None else "PostgreSQL is unavailable"
+
     def submit(self, tasks: Sequence[Task], owner: int) -> None:
         """Queue intents. Those of an owner that this worker no longer is are left for adoption."""
         if owner == NOBODY or owner != self.owner:

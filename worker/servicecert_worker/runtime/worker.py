@@ -232,8 +232,8 @@ class Worker(Generic[S, K]):
             return False, "the audit chain cannot be written"
         if not self._snapshot.ready.is_set():
             return False, "the followed topics are not read to their end yet"
-        if self._loop.unavailable is not None:
-            return False, self._loop.unavailable
+        if unavailable := self._loop.unavailable or self._effects.unavailable:
+            return False, unavailable
         if self._kafka_outage.since is not None:
             return False, "Kafka is unavailable"
         if self._stopping.is_set():

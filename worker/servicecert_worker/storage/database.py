@@ -24,6 +24,8 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 CONNECT_SECONDS = 5.0
 COMMAND_SECONDS = 20.0
 _LOCK = 7077_0001
+_OLDEST = 16
+"""PostgreSQL 16 is the first with `is json`."""
 
 
 def role_of(database: str, service: str) -> str:
@@ -39,6 +41,8 @@ def prepare(admin_url: str, passwords: Mapping[str, str]) -> dict[str, str]:
     urls: dict[str, str] = {}
     with closing(_connect(admin_url)) as connection:
         database = connection.info.dbname
+        if (version := connection.info.server_version // 10_000) < _OLDEST:
+            raise OperatorError(f"PostgreSQL at {_place(admin_url)} is version {version}: use {_OLDEST} or newer.")
         with connection.transaction():
             connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
             for service, password in passwords.items():
@@ -80,10 +84,16 @@ def migrate(url: str, service: str, folders: Sequence[Path]) -> None:
     Raises `OperatorError` if the database cannot be reached or used, or its schema is of a newer version.
     """
     with closing(_connect(url)) as lock:
-        if lock.execute("select 1 from pg_namespace where nspname = %s", (service,)).fetchone() is None:
+        schema = "select has_schema_privilege(oid, 'create') from pg_namespace where nspname = %s"
+        if (may_create := lock.execute(schema, (service,)).fetchone()) is None:
             raise OperatorError(
                 f"The database has no schema {service!r}: "
                 "run `servicecert db prepare` with the administrator's DATABASE_URL."
+            )
+        if may_create == (False,):
+            raise OperatorError(
+                f"The role {lock.info.user!r} may not use the schema {service!r}: "
+                f"set DATABASE_URL to the one that `servicecert db prepare` wrote for {service}."
             )
         lock.execute("select pg_advisory_lock(%s, hashtext(%s))", (7078, service))
         backend = yoyo.get_backend(_yoyo_url(url, service))
@@ -116,8 +126,7 @@ def _connect(url: str) -> psycopg.Connection[tuple[Any, ...]]:
 
 def database_refused(url: str, text: str) -> OperatorError:
     """Return why a database refuses the connection, in one sentence without the password."""
-    parts = urlsplit(url)
-    place = f"{parts.hostname or 'the local socket'}:{parts.port or 5432}"
+    parts, place = urlsplit(url), _place(url)
     name = parts.path.lstrip("/") or "postgres"
     lowered = text.lower()
     if "password authentication failed" in lowered or "no password supplied" in lowered:
@@ -130,7 +139,16 @@ def database_refused(url: str, text: str) -> OperatorError:
             "create it, or correct DATABASE_URL.",
             78,
         )
+    if "too many" in lowered or "connection slots" in lowered:
+        return OperatorError(
+            f"PostgreSQL at {place} has no free connection: raise its max_connections, or stop workers.", 69
+        )
     return OperatorError(f"PostgreSQL does not answer at {place}: start it, or correct DATABASE_URL.", 69)
+
+
+def _place(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname or 'the local socket'}:{parts.port or 5432}"
 
 
 async def open_pool(url: str, service: str, size: int = 4) -> asyncpg.Pool[Any]:

@@ -24,7 +24,7 @@ from .publishers import FOLDER
 _TEMPORARY = ".making-"
 _ABANDONED_SECONDS = 3600.0
 _PUBLIC = 0o644
-"""Whatever the process' umask: the server of the folder may run under another account."""
+"""Whatever the umask: the web server has an account of its own."""
 
 
 class CrlFilesError(Exception):
