@@ -7,10 +7,14 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from servicecert_worker.faults import background
+from servicecert_worker.faults import background, with_timeout
+from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.internals import client_of, group_members
+from servicecert_worker.process.application import Application
+from servicecert_worker.process.settings import ProcessSettings
 from servicecert_worker.process.supervisor import notify, report_alive
 from toy import service as toy
 from toy.stand import Stand
@@ -64,3 +68,29 @@ def test_an_abstract_socket(monkeypatch) -> None:
 def test_a_manager_that_is_gone_is_no_error(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
     notify("READY=1")
+
+
+async def test_a_process_that_ends_before_it_is_ready_waits_for_nothing(monkeypatch, manager: socket.socket) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", manager.getsockname())
+    application = toy_application()
+    application._running = NeverReady()  # type: ignore[assignment]
+    reporting = asyncio.create_task(application._report_ready())
+    await asyncio.sleep(0)
+    application.exit()
+    await with_timeout(30, reporting)
+    with pytest.raises(BlockingIOError):
+        manager.recv(100)
+
+
+class NeverReady:
+    def ready(self) -> tuple[bool, str]:
+        return False, "not yet"
+
+
+def toy_application() -> Application:
+    settings = ProcessSettings(bootstrap_servers="nowhere:1")
+
+    def opened() -> Any:
+        raise AssertionError("It does not run.")
+
+    return Application("toy", settings, Broker(settings.cluster, "toy"), opened)

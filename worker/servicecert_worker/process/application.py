@@ -61,6 +61,7 @@ class Application(FastStream):
 
     def __init__(self, name: str, settings: ProcessSettings, broker: KafkaBroker, opened: OpenRunnable) -> None:
         self._running: Runnable | None = None
+        self._is_ending = False
         self._code = 0
 
         @asynccontextmanager
@@ -104,6 +105,7 @@ class Application(FastStream):
         """Shut down in order, or exit at once if nothing runs yet."""
         if self._running is None:
             os._exit(self._code)
+        self._is_ending = True
         super().exit()
 
     async def _stop_brokers(self) -> None:
@@ -111,10 +113,15 @@ class Application(FastStream):
             await asyncio.gather(*(broker.stop() for broker in self.brokers))
 
     async def _report_ready(self) -> None:
-        """Report to the service manager that the process works, once its subscribers read and `/ready` is true."""
-        while self._running is not None and not self._running.ready()[0]:  # noqa: ASYNC110  -- no event says it
+        """Report to the service manager that the process works, once its subscribers read and `/ready` is true.
+
+        End when the process does: the broker's stop waits for this.
+        """
+        while not self._is_ending:
+            if self._running is not None and self._running.ready()[0]:
+                notify("READY=1")
+                return
             await asyncio.sleep(_READY_SECONDS)
-        notify("READY=1")
 
     async def _finish(self) -> None:
         if self._running is not None:
