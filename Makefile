@@ -73,7 +73,7 @@ format: setup ## format the code, mend what the linter can mend, write the table
 	@$(BIN)/python tests/docs/tables.py
 
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet --no-header \
-	--no-emit-index-url --no-emit-package servicecert-schemas
+	--no-emit-index-url --no-strip-extras --no-emit-package servicecert-schemas
 
 lock: setup ## pin the newest versions that pyproject.toml allows, with hashes
 	@$(LOCK) --extra embedded --extra dev --upgrade -o requirements.lock
