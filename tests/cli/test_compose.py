@@ -4,6 +4,7 @@ import pytest
 from servicecert_cli.operations import compose_secrets
 
 LONG = "a-long-random-value"
+ALL = dict.fromkeys(compose_secrets.VARIABLES, LONG)
 
 
 def files(folder):
@@ -46,9 +47,9 @@ def test_each_reader_gets_its_own(tmp_path):
 
 
 def test_given_values_are_taken_and_kept(tmp_path):
-    given = {"POSTGRES_PASSWORD": f"{LONG}/@:", "CA_PASSPHRASE_TEST": f"{LONG}=="}
+    given = ALL | {"POSTGRES_PASSWORD": f"{LONG}/@:", "CA_PASSPHRASE_TEST": f"{LONG}=="}
     kept = compose_secrets.write(tmp_path, given)
-    assert (kept.drawn, kept.given, kept.there) == (5, 2, 0)
+    assert (kept.drawn, kept.given, kept.there) == (0, 7, 0)
     assert (tmp_path / "admin" / "DATABASE_URL").read_text().startswith(f"postgresql://postgres:{LONG}%2F%40%3A@")
     assert f"test={LONG}==\n" in (tmp_path / "ca" / "ca.passphrases").read_text()
     kept = compose_secrets.write(tmp_path, given)
@@ -65,8 +66,19 @@ def test_a_value_that_is_too_short_or_cannot_be_typed_is_refused(servicecert, tm
     assert files(tmp_path) == {}
 
 
+def test_some_values_without_the_others_are_refused_before_the_first_start(servicecert, tmp_path, monkeypatch):
+    for name in ALL.keys() - {"CA_PASSPHRASE_TEST"}:
+        monkeypatch.setenv(name, LONG)
+    done = servicecert("compose", "secrets", "--folder", str(tmp_path))
+    assert done.exit_code == 78
+    assert "CA_PASSPHRASE_TEST missing in .env: write all 7 values, or none" in done.stderr
+    assert files(tmp_path) == {}
+    compose_secrets.write(tmp_path, ALL)
+    assert servicecert("compose", "secrets", "--folder", str(tmp_path)).exit_code == 0
+
+
 def test_a_value_that_differs_from_the_one_of_the_volumes_is_refused(servicecert, tmp_path, monkeypatch):
-    compose_secrets.write(tmp_path, {"ISSUER_DATABASE_PASSWORD": LONG})
+    compose_secrets.write(tmp_path, ALL)
     before = files(tmp_path)
     monkeypatch.setenv("ISSUER_DATABASE_PASSWORD", f"another-{LONG}")
     done = servicecert("compose", "secrets", "--folder", str(tmp_path))

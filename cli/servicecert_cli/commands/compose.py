@@ -42,9 +42,9 @@ def env(out: Path) -> None:
 def secrets(folder: Path) -> None:
     """Write each service's secrets into its own folder: the first step of Compose.
 
-    A value of the environment is taken, and has at least 16 characters; what is not there
-    is drawn, once. A value that differs from the one of an earlier start is refused, since
-    database and keys were made with that.
+    Without values in the environment all are drawn, once. Values that are given must be
+    complete, have at least 16 characters, and be those of earlier starts: database and
+    keys were made with them.
 
     \b
     Example:

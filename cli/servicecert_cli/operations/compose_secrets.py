@@ -40,7 +40,8 @@ def write(folder: Path, environment: Mapping[str, str]) -> Kept:
 
     `folder` gets `postgres/password` for the database server; `admin/DATABASE_URL`; `<service>/password` and
     `<service>/DATABASE_URL`; `ca/ca.passphrases`. Raises UserError for a value that is too short, has another character
-    than the visible ones of ASCII, or differs from the one that is there, and where nothing can be written.
+    than the visible ones of ASCII, or differs from the one that is there, where only some are given, and where nothing
+    can be written.
     """
     given = {name: value for name in VARIABLES if (value := environment.get(name, ""))}
     for name, value in given.items():
@@ -53,7 +54,14 @@ def write(folder: Path, environment: Mapping[str, str]) -> Kept:
                 "with all they hold (docker compose down --volumes).",
                 os.EX_CONFIG,
             )
-    drawn = {name: secrets.token_hex(_ENTROPY_BYTES) for name in VARIABLES if name not in given and name not in before}
+    missing = [name for name in VARIABLES if name not in given and name not in before]
+    if given and missing:
+        raise UserError(
+            f"{', '.join(missing)} missing in .env: write all {len(VARIABLES)} values, or none to have them drawn, or"
+            " run `servicecert compose env`.",
+            os.EX_CONFIG,
+        )
+    drawn = {name: secrets.token_hex(_ENTROPY_BYTES) for name in missing}
     values = {**drawn, **before, **given}
     with file_errors("written", folder, "mount a volume there that this process may write"):
         for reader, name in _PASSWORDS.items():
@@ -71,7 +79,7 @@ def _check(name: str, value: str) -> None:
     if len(value) < LEAST_CHARACTERS or not value.isascii() or not value.isprintable() or " " in value:
         raise UserError(
             f"{name} in .env must have at least {LEAST_CHARACTERS} visible ASCII characters, without spaces: write a "
-            "longer one, leave it out to have one drawn, or run `servicecert compose env`.",
+            "longer one, or run `servicecert compose env`.",
             os.EX_CONFIG,
         )
 
