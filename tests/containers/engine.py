@@ -103,3 +103,5 @@ class Engine:
         finally:
             service.terminate()
             service.wait()
+            # podman leaves the folder of its images mounted on itself: it could not be removed.
+            subprocess.run(["umount", self.folder / "images" / "overlay"], capture_output=True, check=False)
