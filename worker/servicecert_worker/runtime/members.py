@@ -79,6 +79,7 @@ class DeadMembers:
             for member in members:
                 if member.client_id in dead:
                     await with_timeout(_ANSWER_SECONDS, remove_member(client, self._group, member.id))
+                    self._removed.add(member.client_id)
                     log.info("A worker is dead; its partitions go to others now", extra={"member": member.client_id})
             self._outage.ended()
         except (KafkaError, OSError, TimeoutError) as error:
@@ -91,5 +92,4 @@ class DeadMembers:
         self._removed -= names - suspects
         dead = (suspects & self._suspects) - self._removed
         self._suspects = suspects
-        self._removed |= dead
         return dead
