@@ -94,11 +94,11 @@ def _mail_files(ids: Iterable[str]) -> list[Path]:
 
 
 async def _of_case(place: Cluster, topic: Topic, case_id: UUID, kind: type[C]) -> list[C]:
-    """Return the events of one kind about a case."""
+    """Return the events of one kind about a case, each once: a record may be there twice."""
     found: list[C] = []
 
     def keep(change: Change) -> None:
-        if isinstance(change.data, kind) and change.data.case_id == case_id:
+        if isinstance(change.data, kind) and change.data.case_id == case_id and change.data not in found:
             found.append(change.data)
 
     await kafka.read(place, topic, keep)
