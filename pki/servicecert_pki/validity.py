@@ -1,13 +1,20 @@
-"""The validity of a certificate (B1).
+"""The validity of a certificate (A14, B1), for intake that accepts a number of days and the issuer that grants it.
 
 Years are counted in UTC, as relying parties count them. The day from which a limit applies is a day in Helsinki, like
-every day in the rules (A12): it begins at midnight there, when it is still the day before in UTC.
+every day in the rules (A12): it begins at midnight there, when it is still the day before in UTC. So the longest
+validity in days depends on the second at which a certificate starts: two years are 731 days where a leap day is in
+them, else 730. Unless a later day is asked for, that second is known only at the signing.
+
+The rule: a number of days is accepted if it can be granted whenever the certificate is signed, from when the
+application was sent until delivery is due (A13). What was accepted is granted. Only a certificate that is signed after
+it was due, when the number has become too long, is valid as long as its type allows then; its case says so.
 
 ValidityRefused     the requested validity is longer than the type allows, or less than a day
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from .profile import Profile
@@ -28,6 +35,48 @@ class Validity:
     not_before: datetime
     not_after: datetime
 
+    @property
+    def days(self) -> int:
+        """The length in whole days of 24 hours."""
+        return (self.not_after + _SECOND - self.not_before).days
+
+
+def start_of_validity(profile: Profile, signed_at: datetime, start_date: date | None = None) -> datetime:
+    """Return the first second of a certificate that is signed at a moment (A14).
+
+    It is the midnight with which the requested day begins in Helsinki, or the moment of signing, dated back as the
+    profile says, if that is later.
+    """
+    start = signed_at.astimezone(UTC).replace(microsecond=0) - profile.backdating
+    return start if start_date is None else max(start, _midnight(start_date))
+
+
+def most_days(profile: Profile, start_date: date | None, first: datetime, last: datetime) -> int:
+    """Return how many days can be granted whenever a certificate is signed, from `first` to `last` (B1)."""
+    starts = (start_of_validity(profile, moment, start_date) for moment in (first, last))
+    return min(validity(profile, start).days for start in _changes(*starts))
+
+
+def granted(
+    profile: Profile,
+    signed_at: datetime,
+    due: datetime,
+    start_date: date | None = None,
+    days: int | None = None,
+    earliest: datetime | None = None,
+) -> Validity:
+    """Return the validity of a certificate that is signed now, `due` then, and starts no earlier than `earliest`.
+
+    It has the requested days, or fewer if these are not possible any more. Raises ValidityRefused for a number that
+    could not be accepted: it is too long at the end of the time for delivery.
+    """
+    start = start_of_validity(profile, signed_at, start_date)
+    longest = validity(profile, start if earliest is None else max(start, earliest))
+    if days is None:
+        return longest
+    accepted = validity(profile, start_of_validity(profile, due, start_date), days)
+    return validity(profile, longest.not_before, min(accepted.days, longest.days))
+
 
 def validity(profile: Profile, start: datetime, days: int | None = None) -> Validity:
     """Return the validity of a certificate that starts at `start` (aware, truncated to the second).
@@ -42,7 +91,7 @@ def validity(profile: Profile, start: datetime, days: int | None = None) -> Vali
         return Validity(not_before, longest)
     if days < 1:
         raise ValidityRefused("A certificate is valid for at least one day.")
-    most = (longest + _SECOND - not_before).days
+    most = Validity(not_before, longest).days
     if days > most:
         raise ValidityRefused(
             f"A {profile.type_id} certificate is valid for at most {most} days; ask for no more, or for no number."
@@ -56,3 +105,16 @@ def _years_later(when: datetime, years: int) -> datetime:
         return when.replace(year=when.year + years)
     except ValueError:
         return when.replace(year=when.year + years, day=28)
+
+
+def _changes(first: datetime, last: datetime) -> Iterator[datetime]:
+    """Yield two starts and all between them at which the longest validity can change: the midnights of both clocks."""
+    yield from (first, last)
+    for number in range((last - first).days + 3):
+        day = first.date() + timedelta(days=number)
+        yield from (it for it in (_midnight(day), datetime.combine(day, time(), UTC)) if first < it < last)
+
+
+def _midnight(day: date) -> datetime:
+    """Return the moment, in UTC, at which a day begins in Helsinki."""
+    return datetime.combine(day, time(), HELSINKI).astimezone(UTC)

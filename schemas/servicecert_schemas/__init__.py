@@ -88,7 +88,6 @@ from .mail import MailHandedOver as MailHandedOver
 from .mail import MailKind as MailKind
 from .mail import MailRefused as MailRefused
 from .parked import RecordParked as RecordParked
-from .reasons import ALLOWED as ALLOWED
 from .reasons import REASONS as REASONS
 from .reasons import reason_named as reason_named
 from .register import ConformityCertificate as ConformityCertificate
@@ -112,6 +111,11 @@ from .revocation import RevocationRegistered as RevocationRegistered
 from .revocation import RevocationRequested as RevocationRequested
 from .revocation import Standing as Standing
 from .revocation import StandingChanged as StandingChanged
+from .rights import MAY as MAY
+from .rights import Act as Act
+from .rights import act_of as act_of
+from .rights import may as may
+from .rights import reasons_of as reasons_of
 from .topics import ACCEPTED_APPLICATIONS as ACCEPTED_APPLICATIONS
 from .topics import ACCOUNTS as ACCOUNTS
 from .topics import APPLICATIONS as APPLICATIONS

@@ -2,7 +2,6 @@
 
 from types import MappingProxyType
 
-from .event import Role
 from .revocation import RevocationReason
 from .values import Texts
 
@@ -30,19 +29,6 @@ REASONS = MappingProxyType(
         ),
     }
 )
-
-_CUSTOMERS = frozenset(RevocationReason) - {RevocationReason.PRIVILEGE_WITHDRAWN}
-
-ALLOWED = MappingProxyType(
-    {
-        Role.COLLEAGUE: _CUSTOMERS,
-        Role.TECHNICAL_PARTNER: _CUSTOMERS,
-        # The holder of the key may report that it is exposed. The decision belongs to others (A3).
-        Role.TECHNICAL_CONTACT: frozenset({RevocationReason.KEY_EXPOSED}),
-        Role.OPERATOR: frozenset(RevocationReason),
-    }
-)
-"""The reasons that each role may give. A second operator confirms an operator's request."""
 
 
 def reason_named(text: str) -> RevocationReason | None:

@@ -19,6 +19,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from docs.pages import CHECKOUT
+from docs.rights import ACTS, PEOPLE, YES, answer
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
@@ -39,7 +40,8 @@ from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_revoker.operator.gauges import open_gauges
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.event import Role
-from servicecert_schemas.reasons import ALLOWED, REASONS
+from servicecert_schemas.reasons import REASONS
+from servicecert_schemas.rights import reasons_of
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_schemas.values import Texts
 from servicecert_worker.decider import Gauge as ServiceGauge
@@ -141,13 +143,25 @@ def reasons() -> list[str]:
         (
             (
                 f"`{reason}`",
-                ", ".join(f"`{role}`" for role in roles if reason in ALLOWED[role]) or "the authority alone",
+                ", ".join(f"`{role}`" for role in roles if reason in reasons_of(role)) or "the authority alone",
                 texts.sv,
                 texts.fi,
                 texts.en,
             )
             for reason, texts in REASONS.items()
         ),
+    )
+
+
+def rights() -> list[str]:
+    """Return who may do what in a case, and the code of the answer to everybody else."""
+
+    def shown(code: str) -> str:
+        return code if code == YES else f"`{code}`"
+
+    return _table(
+        ("who", *ACTS),
+        ((person.name, *(shown(answer(person, act)) for act in ACTS)) for person in PEOPLE),
     )
 
 
@@ -310,6 +324,7 @@ WHOLE: dict[str, Callable[[], list[str]]] = {
     "notifier-metrics": notifier_metrics,
     "revoker-metrics": revoker_metrics,
     "reasons": reasons,
+    "rights": rights,
     "revocation-answers": revocation_answers,
     "topics": topics,
     "deficiencies": deficiencies,

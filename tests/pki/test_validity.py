@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servicecert_pki.profile import LongestValidity, Profile
 from servicecert_pki.profiles import Profiles
-from servicecert_pki.validity import HELSINKI, ValidityRefused, validity
+from servicecert_pki.validity import HELSINKI, ValidityRefused, granted, most_days, start_of_validity, validity
+
+NOW = datetime(2026, 11, 24, 10, 30, 15, 250_000, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")
@@ -70,3 +72,56 @@ def test_B1_no_validity_is_longer_than_the_longest(profile: Profile, start: date
         return
     assert granted.not_after <= longest.not_after
     assert granted.not_after - granted.not_before + timedelta(seconds=1) == timedelta(days=days)
+
+
+@pytest.mark.parametrize(
+    ("asked", "begins"),
+    [
+        (None, datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)),
+        (date(2026, 11, 1), datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)),
+        (date(2026, 12, 24), datetime(2026, 12, 23, 22, tzinfo=UTC)),
+        (date(2027, 6, 1), datetime(2027, 5, 31, 21, tzinfo=UTC)),
+    ],
+)
+def test_A14_start_date_is_midnight_in_helsinki(profile: Profile, asked: date | None, begins: datetime) -> None:
+    assert start_of_validity(profile, NOW, asked) == begins
+
+
+@pytest.mark.parametrize(
+    ("asked", "begins"),
+    [
+        # The night in which the clock is put forward, and the one in which it is put back.
+        (date(2027, 3, 28), datetime(2027, 3, 27, 22, tzinfo=UTC)),
+        (date(2027, 3, 29), datetime(2027, 3, 28, 21, tzinfo=UTC)),
+        (date(2027, 10, 31), datetime(2027, 10, 30, 21, tzinfo=UTC)),
+        (date(2027, 11, 1), datetime(2027, 10, 31, 22, tzinfo=UTC)),
+    ],
+)
+def test_A14_start_date_beside_daylight_saving(profile: Profile, asked: date, begins: datetime) -> None:
+    assert start_of_validity(profile, NOW, asked) == begins
+
+
+def test_A14_a_certificate_dated_back_does_not_begin_before_the_day_asked_for(profile: Profile) -> None:
+    hour = timedelta(hours=1)
+    early = Profile(**{**vars(profile), "backdating": hour})
+    midnight = datetime(2026, 11, 24, tzinfo=HELSINKI)
+    starts = [start_of_validity(early, midnight + after, date(2026, 11, 24)) for after in (-hour, hour / 2, 2 * hour)]
+    assert starts == [midnight, midnight, midnight + hour]
+
+
+def test_B1_the_most_days_fit_on_every_day_between(profile: Profile) -> None:
+    """A stricter limit falls into the time, and a leap day after it: the least is neither of first nor of last."""
+    limits = (LongestValidity(2), LongestValidity(1, date(2027, 2, 24)))
+    strict = Profile(**{**vars(profile), "longest_validity": limits})
+    first, last = datetime(2027, 2, 23, 12, tzinfo=UTC), datetime(2027, 3, 1, 12, tzinfo=UTC)
+    assert [validity(strict, each).days for each in (first, last)] == [731, 366]
+    assert most_days(strict, None, first, last) == 365
+    assert most_days(strict, date(2027, 3, 2), first, last) == 366
+    assert most_days(profile, None, first, last) == 731
+
+
+def test_B1_a_number_that_was_never_possible_is_refused_at_the_signing(profile: Profile) -> None:
+    signed, due = datetime(2028, 3, 1, tzinfo=UTC), datetime(2028, 2, 25, 21, 59, 59, tzinfo=UTC)
+    assert granted(profile, signed, due, days=731).days == 730
+    with pytest.raises(ValidityRefused, match="at most 731 days"):
+        granted(profile, signed, due, days=732)

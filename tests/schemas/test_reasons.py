@@ -1,8 +1,7 @@
 """The texts of the revocation reasons (D2)."""
 
 import pytest
-from servicecert_schemas.event import Role
-from servicecert_schemas.reasons import ALLOWED, REASONS, reason_named
+from servicecert_schemas.reasons import REASONS, reason_named
 from servicecert_schemas.revocation import RevocationReason
 
 
@@ -16,10 +15,3 @@ def test_D2_each_reason_is_found_by_its_code_and_by_its_words_in_each_language(r
 
 def test_D2_other_words_name_no_reason():
     assert [reason_named(text) for text in ("", "certificateHold", "removeFromCRL", "förlorat")] == [None] * 4
-
-
-def test_D2_each_role_has_its_reasons_and_the_authority_keeps_one_for_itself():
-    own = RevocationReason.PRIVILEGE_WITHDRAWN
-    assert set(ALLOWED) == set(Role)
-    assert [role for role in Role if own in ALLOWED[role]] == [Role.OPERATOR]
-    assert ALLOWED[Role.TECHNICAL_CONTACT] == {RevocationReason.KEY_EXPOSED}

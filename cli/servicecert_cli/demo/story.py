@@ -259,7 +259,7 @@ async def lapse(session: Session) -> None:
     assert waiting.lapses is not None
     ahead = waiting.lapses - datetime.now(UTC) + timedelta(hours=2)
     narrator.show(
-        Facts((Fact("lapses on", f"{waiting.lapses.astimezone(HELSINKI):%-d %B %Y}", detail=True),)),
+        Facts((Fact("lapses after", f"{waiting.lapses.astimezone(HELSINKI):%-d %B %Y}", detail=True),)),
         Paragraph(f"Intake is started again, with its clock {ahead.days} days ahead."),
     )
     with narrator.waiting("waiting for the intake of another day"):

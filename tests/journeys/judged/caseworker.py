@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 from uuid import UUID, uuid5
@@ -12,7 +12,7 @@ from journeys.judged.table import FIRST_DAY, FOLDER, By, Step, form_and_attachme
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
 from servicecert_intake.domain.case import Case
 from servicecert_intake.domain.rules.renewal import Earlier, Followed, LookedUp
-from servicecert_schemas.account import AccountMemberAdded, AccountOpened
+from servicecert_schemas.account import AccountMemberAdded, AccountMemberRemoved, AccountOpened
 from servicecert_schemas.application import (
     ApplicationEvent,
     ApplicationSubmitted,
@@ -127,8 +127,12 @@ def _changes() -> tuple[Change, ...]:
         *registers,
         _opened("account-2", ANY_ORGANISATION),
         _opened(OWN_ACCOUNT, OWN_ACCOUNT.removeprefix("account-")),
-        _contact("contact-1", CASE),
-        _contact("contact-2", UUID(int=2)),
+        _invited("contact-1", Role.TECHNICAL_CONTACT, CASE),
+        _invited("contact-2", Role.TECHNICAL_CONTACT, UUID(int=2)),
+        _invited("partner-1", Role.TECHNICAL_PARTNER),
+        _invited("colleague-2", Role.COLLEAGUE),
+        *_gone("gone-colleague", Role.COLLEAGUE),
+        *_gone("gone-partner", Role.TECHNICAL_PARTNER),
     )
 
 
@@ -145,16 +149,24 @@ def _actor_of(account: str) -> Actor:
     return Actor(user_id="user-1", account_id=account, role=Role.COLLEAGUE, assurance=Assurance.HIGH)
 
 
-def _contact(user: str, case_id: UUID) -> Change:
+def _invited(user: str, role: Role, case_id: UUID | None = None) -> Change:
     added = AccountMemberAdded(
-        account_id="account-1",
-        actor=_actor_of("account-1"),
+        account_id=APPLICANTS_ACCOUNT,
+        actor=_actor_of(APPLICANTS_ACCOUNT),
         user_id=user,
-        role=Role.TECHNICAL_CONTACT,
+        role=role,
         invited_by="user-1",
         case_id=case_id,
     )
-    return Change("account-1", added, FIRST_DAY)
+    return Change(APPLICANTS_ACCOUNT, added, FIRST_DAY)
+
+
+def _gone(user: str, role: Role) -> tuple[Change, Change]:
+    """Return the invitation of a user, and the removal a day later."""
+    removed = AccountMemberRemoved(
+        account_id=APPLICANTS_ACCOUNT, actor=_actor_of(APPLICANTS_ACCOUNT), user_id=user, role=role
+    )
+    return _invited(user, role), Change(APPLICANTS_ACCOUNT, removed, FIRST_DAY + timedelta(days=1))
 
 
 def _opened(account: str, business_id: str) -> Change:

@@ -43,6 +43,7 @@ MINUTE = timedelta(minutes=1)
 CASE_ID = UUID("0d9bb3a2-5d0a-4c5e-8a43-4b7d6c1c9f10")
 GOOD_CSR = JudgedCsr(der="MIIB")
 COLLEAGUE = {"user_id": "user-1", "account_id": "account-1", "assurance": "substantial", "role": "colleague"}
+CONTACT = {"user_id": "contact", "role": "technical-contact"}
 
 SERVER_FORM: Mapping[str, Any] = {
     "type": "server",
@@ -127,18 +128,26 @@ def member(user_id: str, account_id: str = "account-1", **about: Any) -> Change:
     return Change(account_id, AccountMemberAdded(actor=actor, **added), NOW - timedelta(days=30))
 
 
+MEMBERS = (
+    member("u"),
+    member("partner", role="technical-partner"),
+    member("contact", role="technical-contact", case_id=CASE_ID),
+)
+"""The members of the applicant's account beside the one who opened it."""
+
+
 def from_own_account(known: Knowledge, form: Form) -> Knowledge:
     """Return the known facts, with an account of the applicant."""
     typed = form.applicant.business_id
     if not is_business_id(typed):
         return known
-    return replace(known, accounts=accounts_after(NO_ACCOUNTS, [opened("account-1", typed), member("u")]))
+    return replace(known, accounts=accounts_after(NO_ACCOUNTS, [opened("account-1", typed), *MEMBERS]))
 
 
 @pytest.fixture(scope="session")
 def accounts() -> Accounts:
     """Two accounts, the applicant's and another organisation's, each with its members."""
-    return accounts_after(NO_ACCOUNTS, [opened("account-1"), member("u"), opened("account-2", "9900001-8")])
+    return accounts_after(NO_ACCOUNTS, [opened("account-1"), *MEMBERS, opened("account-2", "9900001-8")])
 
 
 @pytest.fixture(scope="session")
@@ -332,20 +341,20 @@ def customer_events() -> dict[str, Event]:
         "submitted without request": event(ApplicationSubmitted(**about, form=form)),
         "submitted wrongly": event(ApplicationSubmitted(**about, form=wrong, csr="sent"), GOOD_CSR),
         "submitted weakly": event(ApplicationSubmitted(**by(assurance="low"), form=form, csr="sent"), GOOD_CSR),
-        "submitted by contact": event(ApplicationSubmitted(**by(role="technical-contact"), form=form)),
+        "submitted by contact": event(ApplicationSubmitted(**by(**CONTACT), form=form)),
         "supplemented": event(ApplicationSupplemented(**about, form=form)),
         "supplemented with request": event(ApplicationSupplemented(**about, form=form, csr="sent"), GOOD_CSR),
         "supplemented wrongly": event(ApplicationSupplemented(**about, form=wrong)),
         "supplemented by another": event(ApplicationSupplemented(**by(account_id="account-2"), form=form)),
-        "supplemented by contact": event(ApplicationSupplemented(**by(role="technical-contact"), form=form)),
+        "supplemented by contact": event(ApplicationSupplemented(**by(**CONTACT), form=form)),
         "request attached": event(CsrAttached(**about, csr="sent"), GOOD_CSR),
-        "request attached by contact": event(CsrAttached(**by(role="technical-contact"), csr="sent"), GOOD_CSR),
+        "request attached by contact": event(CsrAttached(**by(**CONTACT), csr="sent"), GOOD_CSR),
         "request attached by another": event(CsrAttached(**by(account_id="account-2"), csr="sent"), GOOD_CSR),
         "request attached by operator": event(CsrAttached(**by(role="operator"), csr="sent"), GOOD_CSR),
         "bad request attached": event(CsrAttached(**about, csr="sent"), JudgedCsr(faults=("key-size",))),
         "withdrawn": event(ApplicationWithdrawn(**about)),
         "withdrawn weakly": event(ApplicationWithdrawn(**by(assurance="low"))),
-        "withdrawn by contact": event(ApplicationWithdrawn(**by(role="technical-contact"))),
+        "withdrawn by contact": event(ApplicationWithdrawn(**by(**CONTACT))),
     }
 
 

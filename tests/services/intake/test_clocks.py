@@ -8,14 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from servicecert_intake.domain.clocks import clock_deadline, clock_of
+from servicecert_intake.domain.customer import ASK_AGAIN
 from servicecert_intake.domain.deadlines import due_day, is_weekday, lapse_time, months_after
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.deadline import DeadlineWarned
 from servicecert_worker.decider import Due
+from servicecert_worker.domain.membership import accounts_after
+from services.intake.conftest import member
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 LAPSES = datetime(2027, 5, 24, 20, 59, 59, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +104,7 @@ def test_E2_an_incomplete_application_warns_at_half_and_at_nine_tenths_and_lapse
     assert wake(half.state).at == since + (LAPSES - since) * 9 / 10
     late = due(happen, half.state, wake(half.state).at)
     assert warnings(late) == [("completion", "nine-tenths")]
-    assert wake(late.state).at == LAPSES + HOUR
+    assert wake(late.state).at == LAPSES + SECOND + HOUR
     lapsed = due(happen, late.state, wake(late.state).at)
     view = lapsed.events[0]
     assert (view.state, view.lapses, warnings(lapsed)) == (CaseState.LAPSED, None, [])
@@ -121,6 +125,39 @@ def test_A12_it_does_not_lapse_while_what_was_sent_in_time_may_be_under_way(happ
     assert warnings(decision) == [("completion", "nine-tenths")]
     in_time = replace(happenings["supplemented with request"], time=LAPSES)
     assert happen(in_time, decision.state, LAPSES + HOUR / 2).state.state is CaseState.ACCEPTED
+
+
+def test_A12_the_last_second_of_the_last_day_counts(happen, happenings):
+    case = happen(happenings["submitted wrongly"]).state
+    end = LAPSES + SECOND
+    sent = {at: replace(happenings["supplemented with request"], time=at) for at in (end - timedelta.resolution, end)}
+    assert [happen(each, case, end + HOUR / 2).state.state for each in sent.values()] == [
+        CaseState.ACCEPTED,
+        CaseState.LAPSED,
+    ]
+
+
+@pytest.mark.parametrize(("late", "state"), [(timedelta(), CaseState.ACCEPTED), (SECOND, CaseState.LAPSED)])
+def test_A12_an_event_that_was_sent_in_time_and_waits_for_an_invitation_is_decided_before_the_lapse(
+    happen, happenings, known, late, state
+):
+    sent = happenings["supplemented with request"]
+    actor = sent.data.actor.model_copy(update={"user_id": "new-colleague"})
+    sent = replace(sent, data=sent.data.model_copy(update={"actor": actor}), time=LAPSES + late)
+    wakes = LAPSES + SECOND + HOUR
+    case = happen(happenings["submitted wrongly"]).state
+    held = happen(sent, case, wakes - SECOND).state
+    decision = due(happen, held, wakes)
+    invited = replace(
+        known, accounts=accounts_after(known.accounts, [replace(member("new-colleague"), time=LAPSES - HOUR)])
+    )
+    again = happen(Due(uuid4(), str(case.case_id), ASK_AGAIN, wakes), decision.state, wakes + SECOND, invited)
+    assert again.state.state is state
+    if state is CaseState.ACCEPTED:
+        (later,) = decision.deadlines
+        assert (later.kind, later.at > wakes) == (wake(held).kind, True)
+    else:
+        assert decision.state.state is CaseState.LAPSED
 
 
 @pytest.mark.parametrize("name", ["supplemented with request", "request attached", "withdrawn"])
@@ -154,7 +191,7 @@ def test_A13_E2_a_delivery_warns_at_half_at_nine_tenths_and_when_it_is_late(happ
     assert marks == [
         ("half", since + (until - since) / 2),
         ("nine-tenths", since + (until - since) * 9 / 10),
-        ("passed", until),
+        ("passed", until + SECOND),
     ]
     assert wake(case) is None
 

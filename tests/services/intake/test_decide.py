@@ -57,7 +57,7 @@ def test_A2_a_submission_by_the_wrong_user_is_a_refused_case(happen, happenings,
 
 @pytest.mark.parametrize("assurance", ["substantial", "high"])
 def test_A2_strong_authentication_is_substantial_or_high(accepts, assurance):
-    accepts(actor={"user_id": "u", "account_id": "account-1", "assurance": assurance, "role": "technical-partner"})
+    accepts(actor={"user_id": "u", "account_id": "account-1", "assurance": assurance, "role": "colleague"})
 
 
 @pytest.mark.parametrize(

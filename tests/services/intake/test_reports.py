@@ -23,6 +23,21 @@ def test_E1_the_certificate_is_shown_when_it_is_issued(after, happen, happenings
     assert view(decision).history[-1].at == happenings["issued"].time
 
 
+def test_B1_the_case_says_where_a_certificate_is_shorter_than_was_accepted(accepts, happen, happenings):
+    """It was signed so late that two years had become a day shorter."""
+    case = accepts(validity_days=731).state
+    issued = happenings["issued"]
+    for days, says in ((730, True), (731, False)):
+        end = issued.data.not_before + timedelta(days=days) - timedelta(seconds=1)
+        decision = happen(replace(issued, data=issued.data.model_copy(update={"not_after": end})), case)
+        assert ("fewer days than you asked for" in view(decision).next_step.en) is says
+        undelivered = happen(
+            happenings["orderer given up"], happen(happenings["contact refused"], decision.state).state
+        )
+        assert ("fewer days than you asked for" in view(undelivered).next_step.en) is says
+        assert "could not be delivered" in view(undelivered).next_step.en
+
+
 def test_E1_delivered_means_that_every_mail_has_come_to_its_end(after):
     assert after("submitted", "issued", "orderer has it").state is CaseState.ISSUED
     assert after("submitted", "issued", "orderer has it", "contact refused").state is CaseState.DELIVERED

@@ -13,7 +13,6 @@ from servicecert_issuer.domain.examine import (
     IssuingContext,
     contents_of,
     examine_application,
-    start_of_validity,
 )
 from servicecert_issuer.domain.issuance import Allocated, ClockUntrusted, Linted, Stopped
 from servicecert_issuer.domain.unissuable import Unissuable
@@ -107,23 +106,28 @@ def test_B1_validity_is_the_types_longest_and_begins_with_the_second(
     assert found.not_after == datetime(2028, 11, 24, 10, 30, 14, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    ("moment", "days", "granted"),
+    [
+        ("2028-02-28T23:59:59+00:00", 731, 731),
+        ("2028-02-29T00:00:00+00:00", 731, 730),
+        ("2028-02-29T00:00:00+00:00", 730, 730),
+    ],
+)
+def test_B1_what_was_accepted_is_never_refused_where_it_is_signed_late(
+    context: IssuingContext, accepted: Accepted, moment: str, days: int, granted: int
+) -> None:
+    """Delivery was due before the leap day; what fitted then is as long as possible now."""
+    late = accepted(validity_days=days, due=datetime(2028, 2, 25, 21, 59, 59, tzinfo=UTC))
+    found = allocate(context, late, SERIAL, datetime.fromisoformat(moment))
+    assert isinstance(found, Allocated)
+    assert found.not_after - found.not_before == timedelta(days=granted) - timedelta(seconds=1)
+
+
 def test_B1_shorter_validity_is_given(context: IssuingContext, accepted: Accepted) -> None:
     found = allocate(context, accepted(validity_days=30), SERIAL, NOW)
     assert isinstance(found, Allocated)
     assert found.not_after - found.not_before == timedelta(days=30) - timedelta(seconds=1)
-
-
-@pytest.mark.parametrize(
-    ("asked", "begins"),
-    [
-        (None, datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)),
-        (date(2026, 11, 1), datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)),
-        (date(2026, 12, 24), datetime(2026, 12, 23, 22, tzinfo=UTC)),
-        (date(2027, 6, 1), datetime(2027, 5, 31, 21, tzinfo=UTC)),
-    ],
-)
-def test_A14_start_date_is_midnight_in_helsinki(accepted: Accepted, asked: date | None, begins: datetime) -> None:
-    assert start_of_validity(accepted(start_date=asked), NOW) == begins
 
 
 def test_B1_a_stricter_limit_holds_for_a_certificate_that_is_to_start_on_its_day(
@@ -276,20 +280,6 @@ def test_B1_two_years_from_odd_days(
 ) -> None:
     certificate = certificate_of(allocate(context, accepted(), SERIAL, begins), ca_keys)
     assert (certificate.not_valid_before_utc, certificate.not_valid_after_utc) == (begins, ends)
-
-
-@pytest.mark.parametrize(
-    ("asked", "begins"),
-    [
-        # The night in which the clock is put forward, and the one in which it is put back.
-        (date(2027, 3, 28), datetime(2027, 3, 27, 22, tzinfo=UTC)),
-        (date(2027, 3, 29), datetime(2027, 3, 28, 21, tzinfo=UTC)),
-        (date(2027, 10, 31), datetime(2027, 10, 30, 21, tzinfo=UTC)),
-        (date(2027, 11, 1), datetime(2027, 10, 31, 22, tzinfo=UTC)),
-    ],
-)
-def test_A14_start_date_beside_daylight_saving(accepted: Accepted, asked: date, begins: datetime) -> None:
-    assert start_of_validity(accepted(start_date=asked), NOW) == begins
 
 
 def test_year_2050_is_written_as_generalized_time(context: IssuingContext, accepted: Accepted, linter: Linter) -> None:

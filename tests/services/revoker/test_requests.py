@@ -36,7 +36,7 @@ from servicecert_revoker.domain.status import (
 from servicecert_schemas.event import Assurance, Role
 from servicecert_schemas.revocation import RevocationReason, RevocationRefused, RevocationRequested
 from servicecert_worker.domain.membership import MEMBERSHIP_RETRIES
-from services.revoker.conftest import member
+from services.revoker.conftest import member, opened
 
 Requested = Callable[..., RevocationRequested]
 MakeAsked = Callable[..., Asked]
@@ -156,13 +156,27 @@ def test_A3_technical_contact_may_say_that_the_key_of_the_one_case_is_exposed_an
     assert judged(colleague, certificate, known, NOW) == Refused(Code.ROLE_NOT_ALLOWED, in_case=True)
 
 
+@pytest.mark.parametrize("claimed", [Role.COLLEAGUE, Role.TECHNICAL_PARTNER, Role.TECHNICAL_CONTACT])
 @pytest.mark.parametrize("reason", [reason for reason in RevocationReason if reason is not WITHDRAWN])
-@pytest.mark.parametrize("user", ["user-1", "partner-1"])
-def test_D2_members_of_the_account_may_give_each_reason_of_customers(
-    known: Knowledge, asked: MakeAsked, certificate: Certificate, user: str, reason: RevocationReason
+@pytest.mark.parametrize("user", ["user-1", "partner-1", "contact-1"])
+def test_A3_D2_a_colleague_gives_each_reason_and_who_holds_the_key_its_exposure_whatever_role_they_claim(
+    known: Knowledge, asked: MakeAsked, certificate: Certificate, user: str, reason: RevocationReason, claimed: Role
 ) -> None:
-    role = Role.COLLEAGUE if user == "user-1" else Role.TECHNICAL_PARTNER
-    assert isinstance(judged(asked(user=user, role=role, reason=reason), certificate, known, NOW), Granted)
+    verdict = judged(asked(user=user, role=claimed, reason=reason), certificate, known, NOW)
+    if user == "user-1" or reason is KEY_EXPOSED:
+        assert isinstance(verdict, Granted)
+    else:
+        assert verdict == Refused(Code.ROLE_NOT_ALLOWED, in_case=True)
+
+
+@pytest.mark.parametrize("reason", RevocationReason)
+def test_A3_membership_as_an_operator_gives_no_right_of_a_customer(
+    asked: MakeAsked, certificate: Certificate, reason: RevocationReason
+) -> None:
+    """Nor does it make the user one of the authority's operators: these need a second one's confirmation (D2)."""
+    staff = apply(NOTHING_KNOWN, [opened(), member("staff-1", Role.OPERATOR)])
+    for claimed in Role:
+        assert isinstance(judged(asked(user="staff-1", role=claimed, reason=reason), certificate, staff, NOW), Refused)
 
 
 def test_D2_privilege_withdrawn_is_the_authoritys_own_reason(

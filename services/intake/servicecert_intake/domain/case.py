@@ -5,7 +5,7 @@ computed from both, so topics may overtake one another.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from servicecert_schemas.application import ApplicationEvent, ApplicationWithdrawn, Attachment, CsrAttached, Form
@@ -115,6 +115,14 @@ class Case:
 def is_stopped(case: Case) -> bool:
     """Return whether the last answer says that issuing is stopped by a fault on the authority's side (B3)."""
     return case.answer is not None and case.answer.code == "stopped"
+
+
+def is_shortened(case: Case) -> bool:
+    """Return whether the certificate is valid for fewer days than accepted, as it was signed after it was due (B1)."""
+    asked, certificate = case.form.validity_days, case.certificate
+    if asked is None or certificate is None:
+        return False
+    return certificate.not_after - certificate.not_before < timedelta(days=asked) - timedelta(seconds=1)
 
 
 def mails_ended(case: Case) -> bool:

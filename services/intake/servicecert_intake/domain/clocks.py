@@ -3,7 +3,7 @@
 A case has one clock at a time. Its deadline's kind is `<clock>/<mark>`.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from servicecert_schemas.case import CaseState
@@ -14,8 +14,14 @@ from servicecert_worker.domain.clocks import Clock, marks_after
 from .case import Case
 from .deadlines import lapse_time
 
+LAST_SECOND = timedelta(seconds=1)
+"""The ends of both clocks are the last second of a day, and all of that second counts (A12, A13)."""
+
 GRACE = timedelta(hours=1)
-"""How long after its end an application lapses, so that a supplement sent in time still counts."""
+"""How long after its last day an application lapses, so that a supplement sent in time still counts."""
+
+AGAIN = timedelta(minutes=1)
+"""How long after a lapse that had to wait it is tried again."""
 
 WAITS_FOR_TOPICS = MappingProxyType({f"{DeadlineKind.COMPLETION}/{mark}": GRACE for mark in DeadlineMark})
 """An application lapses only after all that was sent before was read, also after an outage. Any mark may be last."""
@@ -28,10 +34,16 @@ def clock_of(case: Case) -> Clock | None:
     """Return the running clock of a case. A supplement does not restart that of an incomplete application (A12)."""
     if case.state in _PENDING:
         submitted = case.entered[0].at
-        return Clock(DeadlineKind.COMPLETION, submitted, lapse_time(submitted), GRACE)
+        return Clock(DeadlineKind.COMPLETION, submitted, lapse_time(submitted), LAST_SECOND + GRACE)
     if case.state in _UNDELIVERED and case.due is not None and case.complete_at is not None:
-        return Clock(DeadlineKind.DELIVERY, case.complete_at, case.due)
+        return Clock(DeadlineKind.DELIVERY, case.complete_at, case.due, LAST_SECOND)
     return None
+
+
+def is_late(case: Case, sent: datetime) -> bool:
+    """Return whether an event of a pending case was sent after its last day (A12), whenever it is handled."""
+    clock = clock_of(case)
+    return clock is not None and clock.kind is DeadlineKind.COMPLETION and sent >= clock.until + LAST_SECOND
 
 
 def clock_deadline(case: Case | None) -> Deadline | None:

@@ -6,17 +6,17 @@ An event that waits for an invitation or a lookup keeps its place: later events 
 from dataclasses import replace
 from datetime import datetime
 
-from servicecert_schemas.application import ApplicationEvent, ApplicationSubmitted, ApplicationWithdrawn, CsrAttached
+from servicecert_schemas.application import ApplicationEvent, ApplicationSubmitted, ApplicationWithdrawn
 from servicecert_schemas.case import Answer, CaseState, EventRefused, HistoryEntry
 from servicecert_schemas.certificate import AcceptedWithdrawn
-from servicecert_schemas.deadline import DeadlineKind
 from servicecert_schemas.event import Role
+from servicecert_schemas.rights import may
 from servicecert_worker.decider import Deadline, Decision, Event, Intent
 from servicecert_worker.domain.membership import is_strongly_authenticated, role_of, role_or_wait
 
 from .answers import TOO_LATE, AnswerCode
 from .case import Case, Waiting
-from .clocks import clock_of
+from .clocks import is_late
 from .examine import ApplicationParts
 from .judging import judge_case
 from .knowledge import Context
@@ -26,8 +26,6 @@ from .rules.renewal import LOOK_UP, Followed, LookUp
 
 ASK_AGAIN = "ask-again"
 """The deadline at which the first waiting event of a case is checked again."""
-
-_APPLICANTS = frozenset({Role.COLLEAGUE, Role.TECHNICAL_PARTNER})
 
 MOST_WAITING = 10
 """How many events of a case wait at most. A further one is rejected: it can be sent again later."""
@@ -97,16 +95,15 @@ def _process(case: Case, happened: Event, data: ApplicationEvent, since: datetim
 
 
 def _objection(event: ApplicationEvent, invited_as: Role) -> AnswerCode | None:
-    """Return why an invited user may not do this, or None (A2).
+    """Return why an invited user may not do this, or None (A2, A3).
 
-    A technical contact may only send the certificate request (A3). The lesser of invited and acting role counts.
+    The role of the membership counts. Who claims to be an operator acts for the authority, and so not for a customer.
     """
-    role = event.actor.role
     if not is_strongly_authenticated(event.actor):
         return AnswerCode.NOT_STRONGLY_AUTHENTICATED
-    if {invited_as, role} <= _APPLICANTS or (isinstance(event, CsrAttached) and role is not Role.OPERATOR):
-        return None
-    return AnswerCode.ROLE_NOT_ALLOWED
+    if event.actor.role is Role.OPERATOR or not may(invited_as, event):
+        return AnswerCode.ROLE_NOT_ALLOWED
+    return None
 
 
 def _apply(case: Case, state: CaseState, happened: Event, context: Context) -> tuple[Decision[Case], AnswerCode | None]:
@@ -136,9 +133,7 @@ def _hold(case: Case, happened: Event, since: datetime, until: Decision[Case]) -
 
 def _state_at(case: Case, sent: datetime) -> CaseState:
     """Return the state when an event was sent: lapsed after 6 months, even before the deadline ran (A12)."""
-    clock = clock_of(case)
-    late = clock is not None and clock.kind is DeadlineKind.COMPLETION and sent > clock.until
-    return CaseState.LAPSED if late else case.state
+    return CaseState.LAPSED if is_late(case, sent) else case.state
 
 
 def _refusal(happened: Event, data: ApplicationEvent, code: AnswerCode, now: datetime) -> EventRefused:

@@ -37,7 +37,7 @@ def due_day(complete: date) -> date:
 
 
 def due_time(complete: datetime) -> datetime:
-    """Return the last second, in UTC, of the fifth weekday after the day of `complete`."""
+    """Return the last second, in UTC, of the fifth weekday after the day of `complete`. All of it counts (A13)."""
     return datetime.combine(due_day(day_of(complete)), _END_OF_DAY, HELSINKI).astimezone(UTC)
 
 
@@ -49,6 +49,6 @@ def months_after(day: date, months: int) -> date:
 
 
 def lapse_time(submitted: datetime) -> datetime:
-    """Return the last second, in UTC, of the day 6 months after submission: the application lapses after it (A12)."""
+    """Return the last second, in UTC, of the day 6 months after submission. All of it counts, then it lapses (A12)."""
     last = months_after(day_of(submitted), PENDING_MONTHS)
     return datetime.combine(last, _END_OF_DAY, HELSINKI).astimezone(UTC)

@@ -19,7 +19,7 @@ from servicecert_worker.decider import Deadline, Decision, Due, Event, Happened,
 
 from . import customer, key_search
 from .case import Case
-from .clocks import clock_changes, clock_deadline, clock_of, is_clock_deadline
+from .clocks import AGAIN, clock_changes, clock_deadline, clock_of, is_clock_deadline, is_late
 from .judging import reassess
 from .knowledge import Context, Knowledge
 from .moves import transition, with_view
@@ -65,18 +65,23 @@ def _decide(case: Case | None, happened: Happened, context: Context) -> Decision
         case Due(kind=reassessment.REASSESS):
             return reassess(case, happened.id, context)
         case Due() if is_clock_deadline(happened):
-            return _check_clock(case, context.now)
+            return _check_clock(case, happened.kind, context.now)
         case _:
             return Decision(case)
 
 
-def _check_clock(case: Case, now: datetime) -> Decision[Case]:
-    """Warn once of each mark of the clock (E2); at its end an application that is still incomplete lapses (A12)."""
+def _check_clock(case: Case, kind: str, now: datetime) -> Decision[Case]:
+    """Warn once of each mark of the clock (E2). After its end an application that is still incomplete lapses (A12).
+
+    An event that was sent in time and still waits, for an invitation or a lookup, is decided before that.
+    """
     clock = clock_of(case)
     mark = None if clock is None else clock.reached(now)
     if clock is None or mark is None or mark is case.told:
         next = clock_deadline(case)
         return Decision(case, deadlines=() if next is None else (next,))
     if clock.kind is DeadlineKind.COMPLETION and mark is DeadlineMark.PASSED:
+        if any(not is_late(case, each.time) for each in case.waiting):
+            return Decision(case, deadlines=(Deadline(kind, now + AGAIN),))
         return with_view(transition(case, CaseState.LAPSED, now, csr=None))
     return Decision(replace(case, told=mark), (clock.warning(case.case_id, mark),))

@@ -30,7 +30,7 @@ def reassess(case: Case, cause: UUID, context: Context) -> Decision[Case]:
 
 
 def judge_case(case: Case, cause: UUID, as_of: datetime, context: Context) -> Decision[Case]:
-    """Judge the case by all rules as of the day on which its newest part was sent (A10), or of the reassessment (A11).
+    """Judge the case by all rules as of when its newest part was sent (A10), or of the reassessment (A11).
 
     The decision's id follows from `cause`, so that a repeated decision has the same id.
     """
@@ -49,7 +49,7 @@ def judge_case(case: Case, cause: UUID, as_of: datetime, context: Context) -> De
         key=None if key is None else known.keys.get(key.sha256),
     )
     registers = known.registers
-    outcome = judge(application, registers, context.profiles, day_of(as_of))
+    outcome = judge(application, registers, context.profiles, as_of)
     if not isinstance(outcome, Grant):
         state = CaseState.REFUSED if is_final(outcome) else CaseState.RETURNED
         judged_by = registers.fingerprint if reassessment.waits(state, outcome) else None

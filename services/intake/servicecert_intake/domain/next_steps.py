@@ -4,12 +4,20 @@ from servicecert_schemas.case import CaseState
 from servicecert_schemas.values import Texts
 from servicecert_worker.texts import read_texts
 
-from .case import Case, is_missed, is_stopped, mails_ended
+from .case import Case, is_missed, is_shortened, is_stopped, mails_ended
 
 NEXT_STEPS = read_texts(
     "servicecert_intake.domain",
     "next-steps",
-    (*CaseState, "returned-without-request", "undelivered", "correct-the-address", "address-missed", "stopped"),
+    (
+        *CaseState,
+        "returned-without-request",
+        "undelivered",
+        "correct-the-address",
+        "address-missed",
+        "shortened",
+        "stopped",
+    ),
 )
 """The texts of the next step, by state or by a situation within one."""
 
@@ -18,11 +26,15 @@ _WITH_THE_SERVICE = (CaseState.ACCEPTED, CaseState.ISSUED, CaseState.DELIVERED)
 
 
 def next_step(case: Case, state: CaseState) -> Texts:
-    """Return the next step of a case in `state`, and what to do where a mail did not arrive (C3)."""
-    if state is CaseState.ISSUED and mails_ended(case):
-        return NEXT_STEPS["undelivered"]
-    step = _step(case, state)
-    if not is_missed(case):
+    """Return the next step of a case in `state`.
+
+    It says so where a certificate is shorter than was accepted (B1), and what to do where a mail did not arrive (C3).
+    """
+    undelivered = state is CaseState.ISSUED and mails_ended(case)
+    step = NEXT_STEPS["undelivered"] if undelivered else _step(case, state)
+    if is_shortened(case) and state in _WITH_THE_SERVICE:
+        step = _both(step, NEXT_STEPS["shortened"])
+    if undelivered or not is_missed(case):
         return step
     if state in _SUPPLEMENTED:
         return _both(step, NEXT_STEPS["correct-the-address"])

@@ -7,7 +7,7 @@ clock. Nothing is binding before it is intended.
 from base64 import b64decode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime
 from typing import TypeAlias
 
 from cryptography import x509
@@ -22,7 +22,7 @@ from servicecert_pki.profile import Usage
 from servicecert_pki.profiles import Profiles
 from servicecert_pki.serials import draw_serial
 from servicecert_pki.spki import family_of, spki_sha256
-from servicecert_pki.validity import HELSINKI, ValidityRefused, validity
+from servicecert_pki.validity import ValidityRefused, granted
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.decider import Event
 
@@ -98,8 +98,9 @@ def contents_of(context: IssuingContext, application: ApplicationAccepted, seria
         raise CertificateRefused("no-profile", f"There is no profile for {application.type}.")
     spki = public_key_of(b64decode(application.csr))
     issuer = context.authority.issuer_for(profile.environment, family_of(spki), moment)
-    start = max(start_of_validity(application, moment, profile.backdating), issuer.not_before)
-    period = validity(profile, start, application.validity_days)
+    period = granted(
+        profile, moment, application.due, application.start_date, application.validity_days, issuer.not_before
+    )
     crl, ca_issuers_url, ocsp_url = context.addresses(issuer, serial)
     return Contents(
         profile=profile,
@@ -152,15 +153,3 @@ def public_key_of(request: bytes) -> bytes:
     except (ValueError, UnsupportedAlgorithm):
         raise CertificateRefused("key", "The request holds neither an RSA nor an EC P-384 key.") from None
     return spki
-
-
-def start_of_validity(
-    application: ApplicationAccepted, moment: datetime, backdating: timedelta = timedelta()
-) -> datetime:
-    """Return the first second of validity: now, backdated, or the start of a later requested day (A14)."""
-    now = moment.astimezone(UTC).replace(microsecond=0)
-    if application.start_date is not None:
-        requested = datetime.combine(application.start_date, time(), HELSINKI).astimezone(UTC)
-        if requested > now:
-            return requested
-    return now - backdating

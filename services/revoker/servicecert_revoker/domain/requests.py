@@ -14,8 +14,8 @@ from uuid import UUID, uuid5
 from pydantic import BaseModel, ConfigDict
 from servicecert_pki.serials import serial_readings
 from servicecert_schemas.event import Actor, Assurance, Role
-from servicecert_schemas.reasons import ALLOWED
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
+from servicecert_schemas.rights import may
 from servicecert_worker.domain.membership import is_strongly_authenticated, role_or_wait
 from servicecert_worker.texts import read_texts
 
@@ -113,7 +113,7 @@ def judge(asked: Asked, certificate: Certificate | None, context: Context) -> Gr
         return Refused(Code.NO_SUCH_CERTIFICATE, in_case=False)
     if request.reason is RevocationReason.PRIVILEGE_WITHDRAWN:
         return Refused(Code.REASON_RESERVED, in_case=True)
-    if request.reason not in ALLOWED[invited_as] & ALLOWED[request.actor.role]:
+    if not may(invited_as, request):
         return Refused(Code.ROLE_NOT_ALLOWED, in_case=True)
     if certificate is None or request.actor.account_id != certificate.account_id:
         return _wait_for_certificate(asked, context.now)

@@ -1,7 +1,7 @@
 """Apply all rules: an application is granted, or gets all its deficiencies at once (A10)."""
 
 from collections import Counter
-from datetime import date
+from datetime import datetime
 from functools import cache
 
 from servicecert_pki.profile import KeyUsage
@@ -9,6 +9,7 @@ from servicecert_pki.profiles import Profiles
 from servicecert_pki.spki import KeyFamily
 from servicecert_schemas.certificate import Subject
 
+from ..deadlines import day_of
 from ..registers.snapshot import Registers
 from . import applicant, csr, intermediary, names, recipients, subject, system, unit, validity
 from .application import Application, Grant
@@ -18,9 +19,9 @@ MOST_DEFICIENCIES = 50
 """How many deficiencies are reported at most, so that a case always fits an event."""
 
 
-def judge(application: Application, registers: Registers, profiles: Profiles, day: date) -> Grant | Deficiencies:
-    """Judge the application as of `day`. A missing request is no deficiency: the case waits for it (A3)."""
-    form = application.form
+def judge(application: Application, registers: Registers, profiles: Profiles, sent: datetime) -> Grant | Deficiencies:
+    """Judge the application as of the moment it was sent. A missing request is no deficiency: the case waits (A3)."""
+    form, day = application.form, day_of(sent)
     organisation = applicant.registered(form, registers, day)
     matched, wrong_unit = unit.matched_unit(form, organisation, registers, day)
     server_names, wrong_names = names.server_names(form)
@@ -43,7 +44,7 @@ def judge(application: Application, registers: Registers, profiles: Profiles, da
         *wrong_usages,
         *system.conformity(application, organisation, registers, day),
         *validity.start_date(form, day),
-        *validity.validity_days(form, profiles[form.type], day),
+        *validity.validity_days(form, profiles[form.type], sent),
         *validity.follows(application),
         *recipients.addresses(form),
         *csr.request(application, organisation),

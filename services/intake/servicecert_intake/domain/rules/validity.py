@@ -1,12 +1,12 @@
 """The certificate's start and length of validity (A14, B1)."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 from servicecert_pki.profile import Profile
-from servicecert_pki.validity import HELSINKI, validity
+from servicecert_pki.validity import most_days
 from servicecert_schemas.application import Form
 
-from ..deadlines import due_day
+from ..deadlines import day_of, due_time
 from . import deficiencies as lacking
 from .application import Application
 from .deficiencies import Deficiencies
@@ -25,37 +25,16 @@ def start_date(form: Form, day: date) -> Deficiencies:
     return ()
 
 
-def validity_days(form: Form, profile: Profile, day: date) -> Deficiencies:
-    """Require that the requested validity is no longer than the type allows (B1). An invalid start date is ignored.
+def validity_days(form: Form, profile: Profile, sent: datetime) -> Deficiencies:
+    """Require that the requested validity can be granted whenever the certificate is signed until it is due (B1, A13).
 
-    The number of days in two years depends on the start: an accepted length is valid for every possible start.
+    An invalid start date is ignored.
     """
     if form.validity_days is None:
         return ()
-    most = min(_longest(profile, start) for start in _possible_starts(form, profile, day))
+    start = None if start_date(form, day_of(sent)) else form.start_date
+    most = most_days(profile, start, sent, due_time(sent))
     return () if form.validity_days <= most else (lacking.VALIDITY_TOO_LONG.deficiency(days=str(most)),)
-
-
-def _longest(profile: Profile, start: datetime) -> int:
-    """Return the longest validity of the type in days."""
-    longest = validity(profile, start)
-    return (longest.not_after - longest.not_before).days + 1
-
-
-def _possible_starts(form: Form, profile: Profile, day: date) -> tuple[datetime, datetime]:
-    """Return first and last possible start: today, backdated, until delivery is due (A13), or a later requested day.
-
-    The number of days changes at most once between the two.
-    """
-    first, last = _start_of(day) - profile.backdating, _start_of(due_day(day) + timedelta(days=1))
-    if form.start_date is None or form.start_date <= day or start_date(form, day):
-        return first, last
-    requested = _start_of(form.start_date)
-    return requested, max(requested, last)
-
-
-def _start_of(day: date) -> datetime:
-    return datetime.combine(day, time(), HELSINKI).astimezone(UTC)
 
 
 def follows(application: Application) -> Deficiencies:

@@ -1,0 +1,75 @@
+"""What each role may do in a case (A2, A3, D2): one table, for intake, for the revoker and for the e-service.
+
+The role is that of the user's membership (topic `accounts`). The role that an event claims gives no right: it only
+tells the authority's operators from customers, and an operator has no right of a customer.
+"""
+
+from enum import StrEnum
+from types import MappingProxyType
+
+from .application import (
+    ApplicationEvent,
+    ApplicationSubmitted,
+    ApplicationSupplemented,
+    ApplicationWithdrawn,
+    CsrAttached,
+)
+from .event import EventData, Role
+from .revocation import RevocationReason, RevocationRequested
+
+
+class Act(StrEnum):
+    """What a customer can do in a case."""
+
+    SUBMIT = "submit"
+    SUPPLEMENT = "supplement"
+    ATTACH_REQUEST = "attach-request"
+    WITHDRAW = "withdraw"
+    REVOKE_EXPOSED = "revoke-exposed"
+    REVOKE_OTHERWISE = "revoke-otherwise"
+
+
+_KEY_HOLDERS = frozenset({Act.ATTACH_REQUEST, Act.REVOKE_EXPOSED})
+
+MAY = MappingProxyType(
+    {
+        Role.COLLEAGUE: frozenset(Act),
+        # Outsiders who hold the key: a partner in the cases of the account, a contact in one case.
+        Role.TECHNICAL_PARTNER: _KEY_HOLDERS,
+        Role.TECHNICAL_CONTACT: _KEY_HOLDERS,
+        Role.OPERATOR: frozenset[Act](),
+    }
+)
+"""The acts of each role of a membership. The authority's own acts are no acts of a case (D2, D6)."""
+
+_EVENTS: MappingProxyType[type[EventData], Act] = MappingProxyType(
+    {
+        ApplicationSubmitted: Act.SUBMIT,
+        ApplicationSupplemented: Act.SUPPLEMENT,
+        CsrAttached: Act.ATTACH_REQUEST,
+        ApplicationWithdrawn: Act.WITHDRAW,
+    }
+)
+
+_REASONS = MappingProxyType(
+    {
+        RevocationReason.KEY_EXPOSED: Act.REVOKE_EXPOSED,
+        RevocationReason.NO_LONGER_NEEDED: Act.REVOKE_OTHERWISE,
+        RevocationReason.PURPOSE_OR_DATA_CHANGED: Act.REVOKE_OTHERWISE,
+    }
+)
+
+
+def act_of(event: ApplicationEvent | RevocationRequested) -> Act | None:
+    """Return what a customer does by an event; None for a revocation for the authority's own reason."""
+    return _REASONS.get(event.reason) if isinstance(event, RevocationRequested) else _EVENTS[type(event)]
+
+
+def may(role: Role, event: ApplicationEvent | RevocationRequested) -> bool:
+    """Return whether a member with this role may send an event."""
+    return act_of(event) in MAY[role]
+
+
+def reasons_of(role: Role) -> tuple[RevocationReason, ...]:
+    """Return the reasons for which a member with this role may ask for a revocation (D2)."""
+    return tuple(reason for reason, act in _REASONS.items() if act in MAY[role])

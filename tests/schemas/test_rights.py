@@ -1,0 +1,44 @@
+"""What each role may do (A3, D2), and that the table names every act and every event of a customer."""
+
+from uuid import UUID
+
+import pytest
+from servicecert_schemas.application import ApplicationEvent, ApplicationWithdrawn, CsrAttached
+from servicecert_schemas.event import Actor, Role
+from servicecert_schemas.revocation import RevocationReason, RevocationRequested
+from servicecert_schemas.rights import MAY, Act, act_of, may, reasons_of
+
+OUTSIDERS = (Role.TECHNICAL_PARTNER, Role.TECHNICAL_CONTACT)
+ACTOR = Actor(user_id="user-1", account_id="account-1", assurance="high", role=Role.COLLEAGUE)
+ABOUT = {"case_id": UUID(int=1), "actor": ACTOR}
+
+
+def revocation(reason):
+    return RevocationRequested(
+        **ABOUT, request_id=UUID(int=2), serial_as_typed="0a", reason=reason, sent_at="2026-11-24T10:00:00Z"
+    )
+
+
+def test_A3_the_table_names_each_role_and_the_organisations_own_people_may_do_everything():
+    assert set(MAY) == set(Role)
+    assert MAY[Role.COLLEAGUE] == set(Act)
+    assert MAY[Role.OPERATOR] == set()
+
+
+@pytest.mark.parametrize("role", OUTSIDERS)
+def test_A3_who_holds_the_key_attaches_the_request_and_reports_that_the_key_is_exposed(role):
+    assert may(role, CsrAttached(**ABOUT, csr="sent"))
+    assert not may(role, ApplicationWithdrawn(**ABOUT))
+    assert reasons_of(role) == (RevocationReason.KEY_EXPOSED,)
+    assert [reason for reason in RevocationReason if may(role, revocation(reason))] == [RevocationReason.KEY_EXPOSED]
+
+
+def test_A3_every_event_of_an_application_is_an_act_of_the_table():
+    acts = {act_of(kind.model_construct(**ABOUT)) for kind in ApplicationEvent.__subclasses__()}
+    assert acts == set(Act) - {Act.REVOKE_EXPOSED, Act.REVOKE_OTHERWISE}
+
+
+def test_D2_the_authority_keeps_one_reason_for_itself():
+    own = RevocationReason.PRIVILEGE_WITHDRAWN
+    assert set(reasons_of(Role.COLLEAGUE)) == set(RevocationReason) - {own}
+    assert [role for role in Role if may(role, revocation(own))] == []
