@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 from uuid import UUID, uuid5
@@ -132,6 +132,8 @@ def _changes() -> tuple[Change, ...]:
     )
 
 
+ACCOUNTS_OPENED = datetime(2020, 1, 1, 10, tzinfo=UTC)
+
 APPLICANTS_ACCOUNT = "account-1"
 """The account of the organisation that applies first."""
 
@@ -161,7 +163,7 @@ def _opened(account: str, business_id: str) -> Change:
     opened = AccountOpened(
         account_id=account, actor=_actor_of(account), business_id=business_id, organisation_name="Exempel"
     )
-    return Change(account, opened, FIRST_DAY)
+    return Change(account, opened, ACCOUNTS_OPENED)
 
 
 def _event(step: Step, base: str) -> ApplicationEvent | None:
