@@ -51,7 +51,8 @@ class Entry(Value):
 class Organisation(Entry):
     """An organisation or unit of the code service of Kela and THL (A6).
 
-    `registered_name`, of the organisation with this business id, becomes the subject's O; `names` the OU.
+    `registered_name`, of the organisation with this business id, becomes the subject's O; `names` the OU. Where the
+    entry states no sector, `sector_stated` is false and `sector` is private, the stricter, for older readers.
     """
 
     kind: Literal["organisation"] = "organisation"
@@ -63,6 +64,7 @@ class Organisation(Entry):
     organisation_kind: OrganisationKind
     valid_from: date
     valid_to: date | None = None
+    sector_stated: bool = True
 
 
 class Intermediary(Entry):

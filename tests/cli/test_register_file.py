@@ -72,6 +72,13 @@ def test_A7_the_sector_is_also_read_as_the_code_service_writes_it(read):
     assert entry.entry.sector is Sector.PRIVATE
 
 
+def test_A7_an_entry_may_state_no_sector_and_older_readers_take_the_stricter(read):
+    (entry,) = read(ORGANISATIONS, ORGANISATION.replace("private", ""))
+    assert (entry.entry.sector_stated, entry.entry.sector) == (False, Sector.PRIVATE)
+    (entry,) = read(ORGANISATIONS, ORGANISATION)
+    assert entry.entry.sector_stated
+
+
 def test_A6_a_name_in_one_language_only_may_stand_in_either_column(read):
     (entry,) = read(ORGANISATIONS, ORGANISATION.replace("Onnelan I apteekki", ""))
     assert entry.entry.names.fi == entry.entry.names.sv == "Apoteket Lyckebo I"

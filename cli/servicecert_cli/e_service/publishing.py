@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
+from servicecert_schemas.account import AccountOpened
 from servicecert_schemas.codec import to_record
 from servicecert_schemas.event import EventData
 from servicecert_worker.kafka.cluster import Cluster
@@ -11,12 +12,18 @@ from ..connections import kafka
 
 E_SERVICE = "/e-service"
 
+# An account is older than every application that is signed in it (A8).
+_ACCOUNTS_OPENED = datetime(2020, 1, 1, tzinfo=UTC)
+
 
 async def publish(cluster: Cluster, *events: EventData) -> list[UUID]:
     """Publish events in order; return their ids. Raises OperatorError."""
     now = datetime.now(UTC)
     ids = [uuid4() for _ in events]
-    records = [to_record(data, source=E_SERVICE, id=id, time=now) for id, data in zip(ids, events, strict=True)]
+    records = [
+        to_record(data, source=E_SERVICE, id=id, time=_ACCOUNTS_OPENED if isinstance(data, AccountOpened) else now)
+        for id, data in zip(ids, events, strict=True)
+    ]
     async with kafka.producer(cluster) as producer:
         await kafka.send(producer, cluster, records)
     return ids

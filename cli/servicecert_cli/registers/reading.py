@@ -82,7 +82,7 @@ def _entries(path: Path) -> Iterator[tuple[Line, RegisterEntry]]:
 def _organisations(lines: Iterator[Line]) -> Iterator[tuple[Line, RegisterEntry]]:
     for line in lines:
         valid_from, valid_to = line.period("valid_from", "valid_to")
-        sector = line.text("sector")
+        sector = line.optional("sector")
         name_sv = line.optional("name_sv")
         fields = {
             "kind": "organisation",
@@ -94,7 +94,8 @@ def _organisations(lines: Iterator[Line]) -> Iterator[tuple[Line, RegisterEntry]
                 "sv": name_sv,
                 "abbreviation": line.optional("abbreviation"),
             },
-            "sector": _SECTORS.get(sector.casefold(), sector),
+            "sector": Sector.PRIVATE if sector is None else _SECTORS.get(sector.casefold(), sector),
+            "sector_stated": sector is not None,
             "organisation_kind": line.text("kind"),
             "valid_from": valid_from,
             "valid_to": valid_to,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 from uuid import UUID, uuid5
@@ -136,6 +136,8 @@ def _changes() -> tuple[Change, ...]:
     )
 
 
+ACCOUNTS_OPENED = datetime(2020, 1, 1, 10, tzinfo=UTC)
+
 APPLICANTS_ACCOUNT = "account-1"
 """The account of the organisation that applies first."""
 
@@ -173,7 +175,7 @@ def _opened(account: str, business_id: str) -> Change:
     opened = AccountOpened(
         account_id=account, actor=_actor_of(account), business_id=business_id, organisation_name="Exempel"
     )
-    return Change(account, opened, FIRST_DAY)
+    return Change(account, opened, ACCOUNTS_OPENED)
 
 
 def _event(step: Step, base: str) -> ApplicationEvent | None:

@@ -39,6 +39,7 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+OPENED = datetime(2020, 1, 1, 10, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 CASE_ID = UUID("0d9bb3a2-5d0a-4c5e-8a43-4b7d6c1c9f10")
 GOOD_CSR = JudgedCsr(der="MIIB")
@@ -118,7 +119,7 @@ def opened(account_id: str, business_id: str = SERVER_FORM["applicant"]["busines
     """Return an older event that opens an organisation's account. Its first member is user-1."""
     actor = Actor.model_validate({**COLLEAGUE, "account_id": account_id})
     about = {"account_id": account_id, "business_id": business_id, "organisation_name": "Exempel"}
-    return Change(account_id, AccountOpened(actor=actor, **about), NOW - timedelta(days=30))
+    return Change(account_id, AccountOpened(actor=actor, **about), OPENED)
 
 
 def member(user_id: str, account_id: str = "account-1", **about: Any) -> Change:

@@ -1,11 +1,14 @@
 """A5, A8, A9, A11: who applies."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 
 import pytest
 from servicecert_intake.domain.registers.snapshot import Registers
+from servicecert_schemas.application import ApplicationSubmitted, Form
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import ApplicationAccepted
+from servicecert_schemas.event import Actor
+from services.intake.conftest import CASE_ID, COLLEAGUE
 
 PROVIDER = {
     "applying_as": "care-provider",
@@ -83,19 +86,38 @@ def test_A8_a_provider_applies_for_a_system_signature_certificate(accepts, signa
     accepts(signature_form, **PROVIDER)
 
 
-@pytest.mark.parametrize("signatory", [None, {"name": " ", "title": "johtaja"}, {"name": "Aino", "title": ""}])
-def test_A8_a_missing_signatory_is_returned(returns, signature_form, signatory):
-    signed = signatory and {**signatory, "signed_at": datetime(2026, 11, 20, tzinfo=UTC)}
-    returns("signatory-missing", signature_form, signatory=signed, **PROVIDER)
+@pytest.mark.parametrize("business_id", ["0204819-8", "9900074-8", "", "not registered"])
+def test_A8_what_a_corrected_business_id_can_mend_is_never_refused(returns, signature_form, business_id):
+    view = returns(
+        {"capacity-mismatch", business_id_lacks(business_id)},
+        signature_form,
+        type="test-system-signature",
+        applying_as="it-supplier",
+        applicant={"business_id": business_id},
+    )
+    assert "Otherwise ask the care provider" in view.deficiencies[-1].texts.en
 
 
-def test_A8_a_server_certificate_needs_no_signatory(accepts):
-    accepts(signatory=None)
+def business_id_lacks(business_id: str) -> str:
+    return {"0204819-8": "applicant-not-registered", "9900074-8": "business-id-check-digit"}.get(
+        business_id, "business-id-form"
+    )
 
 
-@pytest.mark.parametrize("mark", ["Kanta-förmedlare", "Kanta-välittäjä", " Kanta-välittäjä ", "Kanta-fo\u0308rmedlare"])
-def test_A9_a_listed_intermediary_with_its_mark_is_accepted(accepts, intermediary_form, contact, mark):
-    accepts(intermediary_form, technical_contact={**contact, "organisation": mark})
+def test_A8_a_supplier_s_business_id_in_another_organisation_s_account_is_returned(happen, known, signature_form):
+    form = {
+        **signature_form,
+        "type": "test-system-signature",
+        "applying_as": "it-supplier",
+        "applicant": {"business_id": "9900074-7"},
+        "unit_long_name": "Kuviteltu Tietotekniikka Oy",
+    }
+    submitted = ApplicationSubmitted(
+        case_id=CASE_ID, actor=Actor.model_validate(COLLEAGUE), form=Form.model_validate(form)
+    )
+    (view,) = happen(submitted, known=known).events
+    assert view.state is CaseState.RETURNED
+    assert {each.code for each in view.deficiencies} == {"capacity-mismatch", "applicant-of-another-account"}
 
 
 def test_A9_a_listed_intermediary_without_its_mark_is_returned(returns, intermediary_form, contact):
@@ -105,10 +127,6 @@ def test_A9_a_listed_intermediary_without_its_mark_is_returned(returns, intermed
 def test_A9_a_listed_intermediary_needs_no_mark_for_a_server(accepts, intermediary_form, contact):
     server = {"type": "server", "names": {"dns": ["a.example.fi"]}, "usages": ["client-auth"]}
     accepts(intermediary_form, technical_contact=contact, **server)
-
-
-def test_A9_the_mark_of_one_who_is_not_listed_is_returned(returns, contact):
-    returns("intermediary-mark-unfounded", technical_contact={**contact, "organisation": "Kanta-välittäjä"})
 
 
 def test_A9_an_intermediary_that_is_not_listed_is_returned(returns, contact):

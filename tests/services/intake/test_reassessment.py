@@ -71,7 +71,8 @@ def test_A11_what_only_the_applicant_can_mend_is_not(submit):
 
 
 def test_A11_an_application_that_is_refused_or_accepted_does_not_wait(submit, signature_form):
-    refused = submit({**signature_form, **MISSING, "applying_as": "it-supplier"})
+    supplier = {"applying_as": "it-supplier", "applicant": {"business_id": "9900074-7"}, "unit_long_name": "?"}
+    refused = submit({**signature_form, **supplier})
     assert refused.state.state is CaseState.REFUSED
     assert rechecks(refused) == rechecks(submit()) == []
 

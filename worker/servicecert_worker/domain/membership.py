@@ -38,9 +38,13 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account. Members are kept by user, and by case if they were invited for one case only."""
+    """One account. Members are kept by user, and by case if they were invited for one case only.
+
+    `opened_at` is when it was first opened.
+    """
 
     business_id: str | None = None
+    opened_at: datetime | None = None
     members: Mapping[tuple[str, UUID | None], Member] = field(default_factory=lambda: MappingProxyType({}))
 
     def member(self, user_id: str, case_id: UUID, sent: datetime) -> Role | None:
@@ -67,7 +71,8 @@ def _account_after(account: Account | None, data: EventData | None, at: datetime
     match data:
         case AccountOpened():
             # An account is bound to its organisation once, for ever. The user who opened it is its first member.
-            bound = replace(before, business_id=before.business_id or data.business_id)
+            opened_at = min(at, before.opened_at or at)
+            bound = replace(before, business_id=before.business_id or data.business_id, opened_at=opened_at)
             return _added(bound, data.actor.user_id, data.actor.role, None, at)
         case AccountMemberAdded():
             return _added(before, data.user_id, data.role, data.case_id, at)

@@ -6,8 +6,10 @@ computed from both, so topics may overtake one another.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Annotated
 from uuid import UUID
 
+from pydantic import AfterValidator
 from servicecert_schemas.application import ApplicationEvent, ApplicationWithdrawn, Attachment, CsrAttached, Form
 from servicecert_schemas.case import (
     Answer,
@@ -27,6 +29,7 @@ from servicecert_schemas.deadline import DeadlineMark
 from servicecert_schemas.mail import MailKind
 from servicecert_worker.decider import Event
 
+from .cleaning import cleaned_form
 from .examine import ApplicationParts, application_parts
 from .rules.application import Grant, JudgedCsr, JudgedKey
 from .rules.renewal import Followed
@@ -63,8 +66,9 @@ class Waiting:
 class Case:
     """A case, stored as JSON. `filed` is the last state that intake decided, `entered` the times of each.
 
-    `version` is that of the last `CaseChanged`. Times: `received_at` the newest form or request was sent, `complete_at`
-    the application was complete (A13), `certified_at` the certificate was issued, `unissued_at` issuing was refused.
+    `version` is that of the last `CaseChanged`. Times: `received_at` the newest form or request was sent,
+    `form_sent_at` the form was sent (A8; None in records of earlier versions), `complete_at` the application was
+    complete (A13), `certified_at` the certificate was issued, `unissued_at` issuing was refused.
 
     `answer` answers the last rejected event. `waiting` are undecided events in order. `judged_by` is the fingerprint of
     the registers that last judged a waiting case (A11), `told` the last mark of the clock warned of (E2), `withdrawal`
@@ -78,7 +82,7 @@ class Case:
     filed: CaseState
     entered: tuple[HistoryEntry, ...]
     received_at: datetime
-    form: Form
+    form: Annotated[Form, AfterValidator(cleaned_form)]
     recipients: tuple[Recipient, ...]
     attachments: tuple[Attachment, ...] = ()
     csr: JudgedCsr | None = None
@@ -100,6 +104,7 @@ class Case:
     renewal: Renewal | None = None
     grant: Grant | None = None
     key: JudgedKey | None = None
+    form_sent_at: datetime | None = None
 
     @property
     def state(self) -> CaseState:

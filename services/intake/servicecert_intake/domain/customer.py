@@ -22,6 +22,7 @@ from .judging import judge_case
 from .knowledge import Context
 from .moves import transition, with_view
 from .rules.application import JudgedCsr
+from .rules.intermediary import with_canonical_mark
 from .rules.renewal import LOOK_UP, Followed, LookUp
 
 ASK_AGAIN = "ask-again"
@@ -174,7 +175,13 @@ def _judge(case: Case, happened: Event, context: Context) -> Decision[Case]:
     new = _parts(happened)
     newer = replace(case, received_at=max(case.received_at, happened.time), csr=new.csr or case.csr)
     if new.form is not None:
-        newer = replace(newer, form=new.form, attachments=new.attachments, recipients=new.recipients)
+        newer = replace(
+            newer,
+            form=new.form,
+            form_sent_at=happened.time,
+            attachments=new.attachments,
+            recipients=new.recipients,
+        )
     follows = newer.form.follows
     if follows and (newer.followed is None or newer.followed.typed != follows):
         return Decision(case, intents=(Intent(LOOK_UP, LookUp(account_id=case.account_id, typed=follows)),))
@@ -194,5 +201,6 @@ def _answer_resubmission(case: Case, happened: Event) -> AnswerCode:
     # An accepted case keeps only the key of its request.
     sent, kept = new.csr or JudgedCsr(), case.csr or JudgedCsr(key=case.key)
     same_request = (sent.key, sent.faults) == (kept.key, kept.faults)
-    same = same_request and (new.form, new.attachments) == (case.form, case.attachments)
+    sent_form, kept_form = new.form and with_canonical_mark(new.form), with_canonical_mark(case.form)
+    same = same_request and (sent_form, new.attachments) == (kept_form, case.attachments)
     return AnswerCode.ALREADY_RECEIVED if same else AnswerCode.ALREADY_SUBMITTED

@@ -14,6 +14,7 @@ from .knowledge import Context
 from .moves import transition, with_view
 from .rules import reassessment
 from .rules.application import Application, Grant
+from .rules.intermediary import with_canonical_mark
 from .rules.judgement import is_final, judge
 from .rules.renewal import renewal
 
@@ -35,6 +36,9 @@ def judge_case(case: Case, cause: UUID, as_of: datetime, context: Context) -> De
     The decision's id follows from `cause`, so that a repeated decision has the same id.
     """
     known, now = context.known, context.now
+    registers, day = known.registers, day_of(as_of)
+    if registers.is_intermediary(case.form.applicant.business_id, day):
+        case = replace(case, form=with_canonical_mark(case.form))
     account = known.accounts.get(case.account_id)
     followed = case.followed
     # A lookup of another serial number does not count.
@@ -44,11 +48,12 @@ def judge_case(case: Case, cause: UUID, as_of: datetime, context: Context) -> De
         case.form,
         case.attachments,
         case.csr,
+        sent_at=case.form_sent_at or case.received_at,
         account_of=None if account is None else account.business_id,
+        account_opened_at=None if account is None else account.opened_at,
         follows_unknown=bool(case.form.follows) and earlier is None,
         key=None if key is None else known.keys.get(key.sha256),
     )
-    registers = known.registers
     outcome = judge(application, registers, context.profiles, as_of)
     if not isinstance(outcome, Grant):
         state = CaseState.REFUSED if is_final(outcome) else CaseState.RETURNED

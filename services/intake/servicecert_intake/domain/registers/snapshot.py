@@ -20,19 +20,23 @@ from servicecert_schemas.register import (
 )
 from servicecert_schemas.values import organisation_oid
 
+from ..cleaning import cleaned_text
 from .name_index import NameIndex, build_index
 
 EntryIds = tuple[str, ...]
 
 
 def normalised(text: str) -> str:
-    """Return a name for comparison, with composed characters (Unicode NFC)."""
-    return unicodedata.normalize("NFC", text)
+    """Return a name for comparison: cleaned, with composed characters (Unicode NFC)."""
+    return unicodedata.normalize("NFC", cleaned_text(text))
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """An organisation or a unit of one in the code service (A6). `registered_name` is that of its organisation."""
+    """An organisation or a unit of one in the code service (A6). `registered_name` is that of its organisation.
+
+    `sector` is None where the entry does not state one (A7).
+    """
 
     oid: str
     business_id: str
@@ -40,7 +44,7 @@ class Unit:
     name_fi: str
     name_sv: str | None
     abbreviation: str | None
-    sector: Sector
+    sector: Sector | None
     kind: OrganisationKind
     valid_from: date
     valid_to: date | None
@@ -51,6 +55,11 @@ class Unit:
             f"{self.oid}\n{self.business_id}\n{self.registered_name}\n{self.name_fi}\n{self.name_sv}\n{self.abbreviation}\n"
             f"{self.sector}\n{self.kind}\n{self.valid_from}\n{self.valid_to}"
         )
+
+    @property
+    def is_organisation(self) -> bool:
+        """Whether this is the entry of the organisation itself (A5). The code service may list only units of one."""
+        return self.oid == organisation_oid(self.business_id)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -228,7 +237,7 @@ def _unit(entry: Organisation) -> Unit:
         normalised(names.fi),
         None if names.sv is None else normalised(names.sv),
         None if names.abbreviation is None else normalised(names.abbreviation),
-        entry.sector,
+        entry.sector if entry.sector_stated else None,
         entry.organisation_kind,
         entry.valid_from,
         entry.valid_to,

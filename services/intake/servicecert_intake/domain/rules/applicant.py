@@ -55,16 +55,18 @@ def organisation_oid(form: Form, organisation: Unit | None, registers: Registers
     return (lacking.ORGANISATION_OID_MISMATCH.deficiency(),)
 
 
-def capacity(form: Form, organisation: Unit | None, registers: Registers, day: date) -> Deficiencies:
+def capacity(application: Application, organisation: Unit | None, registers: Registers, day: date) -> Deficiencies:
     """Require that the registers confirm the capacity that the organisation states (A8).
 
-    A supplier's application for a system signature certificate is refused. An organisation that may apply, and only
-    stated the wrong capacity, can correct it.
+    A registered supplier's own application for a system signature certificate is refused. Where a corrected business
+    id, the register or another capacity can still mend it, the application is returned.
     """
+    form = application.form
     if form.applying_as is ApplyingAs.IT_SUPPLIER and not form.type.is_server:
         provides_care = not _kinds(organisation, registers, day).isdisjoint(_REGISTERED_AS.values())
         may_apply = provides_care or registers.is_intermediary(form.applicant.business_id, day)
-        return ((lacking.CAPACITY_MISMATCH if may_apply else lacking.SUPPLIER_CANNOT_APPLY).deficiency(),)
+        is_supplier = organisation is not None and not may_apply and not of_account(application)
+        return ((lacking.SUPPLIER_CANNOT_APPLY if is_supplier else lacking.CAPACITY_SUPPLIER).deficiency(),)
     kind = _REGISTERED_AS.get(form.applying_as)
     if kind is None or organisation is None or kind in _kinds(organisation, registers, day):
         return ()
@@ -74,9 +76,3 @@ def capacity(form: Form, organisation: Unit | None, registers: Registers, day: d
 def _kinds(organisation: Unit | None, registers: Registers, day: date) -> set[OrganisationKind]:
     """Return the kinds that the organisation and its units are registered as."""
     return set() if organisation is None else {unit.kind for unit in registers.units_of(organisation.business_id, day)}
-
-
-def signatory(form: Form) -> Deficiencies:
-    """Require a signatory for a system signature certificate (A8)."""
-    signed = form.signatory is not None and form.signatory.name.strip() and form.signatory.title.strip()
-    return () if form.type.is_server or signed else (lacking.SIGNATORY_MISSING.deficiency(),)

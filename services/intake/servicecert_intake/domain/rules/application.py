@@ -1,6 +1,7 @@
 """The input and output of the rules."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from servicecert_pki.profile import KeyUsage
@@ -45,14 +46,17 @@ class KeyRecord:
 class Application:
     """An application: the newest form and attachments, and the newest request, if any.
 
-    `account_of` is the business id of the account's organisation, where known. `follows_unknown` is true where the
+    `sent_at` is when the form was sent. `account_of` is the business id of the account's organisation, where known, and
+    `account_opened_at` when the account was opened. `follows_unknown` is true where the
     lookup of the followed certificate found none. `key` is the record of the request's key.
     """
 
     form: Form
     attachments: tuple[Attachment, ...] = ()
     csr: JudgedCsr | None = None
+    sent_at: datetime | None = None
     account_of: str | None = None
+    account_opened_at: datetime | None = None
     follows_unknown: bool = False
     key: KeyRecord | None = None
 

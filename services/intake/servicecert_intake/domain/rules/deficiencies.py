@@ -66,8 +66,12 @@ APPLICANT_OF_ANOTHER_ACCOUNT = Lack("applicant-of-another-account", "applicant.b
 FOLLOWS_UNKNOWN = Lack("follows-unknown", "follows")
 ORGANISATION_OID_MISMATCH = Lack("organisation-oid-mismatch", "applicant.organisation_oid", _REASSESSED)
 CAPACITY_MISMATCH = Lack("capacity-mismatch", "applying_as", _REASSESSED)
+CAPACITY_SUPPLIER = Lack("capacity-mismatch", "applying_as", _REASSESSED, key="capacity-supplier")
 SUPPLIER_CANNOT_APPLY = Lack("supplier-cannot-apply", "applying_as", _REFUSED)
 SIGNATORY_MISSING = Lack("signatory-missing", "signatory")
+SIGNATORY_WITHOUT_LETTERS = Lack("signatory-without-letters", "signatory.name")
+SIGNED_IN_FUTURE = Lack("signed-in-future", "signatory.signed_at")
+SIGNED_BEFORE_ACCOUNT = Lack("signed-before-account", "signatory.signed_at")
 INTERMEDIARY_NOT_LISTED = Lack("intermediary-not-listed", "applying_as", _REASSESSED)
 INTERMEDIARY_MARK_MISSING = Lack("intermediary-mark-missing", "technical_contact.organisation")
 INTERMEDIARY_MARK_UNFOUNDED = Lack("intermediary-mark-unfounded", "technical_contact.organisation", _REASSESSED)
@@ -79,6 +83,9 @@ ORGANISATION_NAME_TOO_LONG = Lack("organisation-name-too-long", "applicant.busin
 SYSTEM_NAME_UNFIT = Lack("system-name-unfit", "information_system.name")
 SYSTEM_MISSING = Lack("information-system-missing", "information_system")
 CONFORMITY_MISSING = Lack("conformity-certificate-missing", "attachments")
+CONFORMITY_MISSING_WITHOUT_SECTOR = Lack(
+    "conformity-certificate-missing", "attachments", key="conformity-certificate-missing-without-sector"
+)
 CONFORMITY_OTHER_SYSTEM = Lack("conformity-certificate-other-system", "attachments")
 CONFORMITY_NOT_VALID = Lack("conformity-certificate-not-valid", "attachments")
 CONFORMITY_UNKNOWN = Lack("conformity-certificate-unknown", "attachments", _REASSESSED)

@@ -11,7 +11,7 @@ from servicecert_schemas.certificate import Subject
 
 from ..deadlines import day_of
 from ..registers.snapshot import Registers
-from . import applicant, csr, intermediary, names, recipients, subject, system, unit, validity
+from . import applicant, csr, intermediary, names, recipients, signatory, subject, system, unit, validity
 from .application import Application, Grant
 from .deficiencies import SEVERITIES, Deficiencies, Severity
 
@@ -33,8 +33,8 @@ def judge(application: Application, registers: Registers, profiles: Profiles, se
         *applicant.business_id(form, organisation),
         *applicant.of_account(application),
         *applicant.organisation_oid(form, organisation, registers, day),
-        *applicant.capacity(form, organisation, registers, day),
-        *applicant.signatory(form),
+        *applicant.capacity(application, organisation, registers, day),
+        *signatory.signatory(application),
         *intermediary.intermediary(form, registers, day),
         *wrong_unit,
         *unfit_o,
@@ -42,7 +42,7 @@ def judge(application: Application, registers: Registers, profiles: Profiles, se
         *unfit_cn,
         *wrong_names,
         *wrong_usages,
-        *system.conformity(application, organisation, registers, day),
+        *system.conformity(application, organisation, matched, registers, day),
         *validity.start_date(form, day),
         *validity.validity_days(form, profiles[form.type], sent),
         *validity.follows(application),

@@ -32,7 +32,7 @@ def _dns_names(typed: tuple[str, ...]) -> tuple[list[str], Deficiencies]:
     wrong: list[Deficiency] = []
     for place, text in enumerate(typed):
         try:
-            good.append(check_dns_name(text.strip()))
+            good.append(check_dns_name(text))
         except NameRefused as refused:
             wrong.append(lacking.DNS_NAMES[refused.code].deficiency(f"names.dns[{place}]", value=printable(text)))
     if not wrong:
@@ -48,7 +48,7 @@ def _ip_addresses(typed: tuple[str, ...]) -> tuple[list[str], Deficiencies]:
     wrong: list[Deficiency] = []
     for place, text in enumerate(typed):
         try:
-            good.append(str(check_ip_address(text.strip())))
+            good.append(str(check_ip_address(text)))
         except NameRefused:
             wrong.append(lacking.IP_ADDRESS_FORM.deficiency(f"names.ip[{place}]", value=printable(text)))
     return good, tuple(wrong)
@@ -63,6 +63,6 @@ def usages(form: Form) -> tuple[tuple[Usage, ...], Deficiencies]:
 
 
 def printable(typed: str) -> str:
-    """Return a typed text for a deficiency: shortened, so that many fit an event, without unprintable characters."""
+    """Return a typed text for a deficiency: shortened, so that many fit an event, without control characters."""
     visible = "".join(character if character.isprintable() else "\ufffd" for character in typed[:_SHOWN])
     return visible if len(typed) <= _SHOWN else f"{visible}…"

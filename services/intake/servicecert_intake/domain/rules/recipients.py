@@ -36,15 +36,15 @@ def addresses(form: Form) -> Deficiencies:
 def _addressees(form: Form) -> tuple[tuple[RecipientRole, str, str, str | None], ...]:
     """Return role, field, typed address and name of each addressee."""
     people = (
-        (RecipientRole.ORDERER, "orderer.email", form.orderer.email.strip(), form.orderer.name),
+        (RecipientRole.ORDERER, "orderer.email", form.orderer.email, form.orderer.name),
         (
             RecipientRole.TECHNICAL_CONTACT,
             "technical_contact.email",
-            form.technical_contact.email.strip(),
+            form.technical_contact.email,
             form.technical_contact.name,
         ),
     )
-    shared = (form.shared_mailbox or "").strip()
+    shared = form.shared_mailbox
     return (*people, (RecipientRole.SHARED_MAILBOX, "shared_mailbox", shared, None)) if shared else people
 
 

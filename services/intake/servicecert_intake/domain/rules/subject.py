@@ -3,7 +3,6 @@
 from servicecert_pki.names import NameRefused, fitting_text, server_common_name
 from servicecert_schemas.application import Form
 from servicecert_schemas.certificate import ServerNames
-from servicecert_schemas.values import organisation_oid
 
 from ..registers.snapshot import Registers, Unit
 from . import deficiencies as lacking
@@ -17,9 +16,8 @@ def organisation_name(organisation: Unit | None) -> Fitting:
     """Return O: the registered name, or where it is too long the organisation's abbreviation."""
     if organisation is None:
         return None, ()
-    # The code service may list only units: their abbreviations are not the organisation's.
-    itself = organisation.oid == organisation_oid(organisation.business_id)
-    abbreviation = organisation.abbreviation if itself else None
+    # A unit's abbreviation is not the organisation's.
+    abbreviation = organisation.abbreviation if organisation.is_organisation else None
     return _fitting(organisation.registered_name, abbreviation, lacking.ORGANISATION_NAME_TOO_LONG)
 
 
@@ -40,7 +38,7 @@ def common_name(form: Form, organisation: str | None, names: ServerNames | None,
     system = form.information_system
     if system is None:
         return organisation, ()
-    entry, typed = registers.system(system.system_id), system.name.strip()
+    entry, typed = registers.system(system.system_id), system.name
     return _fitting(typed if entry is None else entry.name, typed, lacking.SYSTEM_NAME_UNFIT)
 
 

@@ -1,4 +1,4 @@
-"""The information system and its conformity certificate (A7)."""
+"""The information system and its conformity certificate, which private care needs (A7)."""
 
 from datetime import date
 
@@ -10,31 +10,45 @@ from ..registers.snapshot import Registers, Unit
 from . import deficiencies as lacking
 from .application import Application
 from .deficiencies import Deficiencies, Lack
+from .unit import MatchedUnit
 
 
-def conformity(application: Application, organisation: Unit | None, registers: Registers, day: date) -> Deficiencies:
-    """Require a conformity certificate, in force on `day`, for a private applicant's system signature certificate.
+def conformity(
+    application: Application, organisation: Unit | None, matched: MatchedUnit | None, registers: Registers, day: date
+) -> Deficiencies:
+    """Require a conformity certificate, in force on `day`, for a system signature certificate of private care.
 
-    The code service says who is private. The test type needs none.
+    The test type needs none.
     """
     form = application.form
-    if (
-        form.type is not CertificateType.SYSTEM_SIGNATURE
-        or organisation is None
-        or organisation.sector is not Sector.PRIVATE
-    ):
+    sectors = _sectors(organisation, matched)
+    if form.type is not CertificateType.SYSTEM_SIGNATURE or not _is_needed(sectors, matched):
         return ()
     system = form.information_system
     attached = [each for each in application.attachments if each.kind is AttachmentKind.CONFORMITY_CERTIFICATE]
-    lack = _lack(system, attached, registers, day)
+    missing = lacking.CONFORMITY_MISSING if sectors else lacking.CONFORMITY_MISSING_WITHOUT_SECTOR
+    lack = _lack(system, attached, registers, day) if attached else missing
     unnamed = () if system is not None else (lacking.SYSTEM_MISSING.deficiency(),)
     return unnamed if lack is None else (*unnamed, lack.deficiency())
 
 
+def _sectors(organisation: Unit | None, matched: MatchedUnit | None) -> frozenset[Sector]:
+    """Return the sectors that the code service states of the certified unit and of the organisation itself."""
+    entries = () if matched is None else matched.entries
+    itself = () if organisation is None or not organisation.is_organisation else (organisation,)
+    return frozenset(entry.sector for entry in (*entries, *itself) if entry.sector is not None)
+
+
+def _is_needed(sectors: frozenset[Sector], matched: MatchedUnit | None) -> bool:
+    """Return whether the sectors require a conformity certificate: the stricter counts, also where none is stated.
+
+    As long as the unit is not found, only a private organisation is known to need one.
+    """
+    return Sector.PRIVATE in sectors or (matched is not None and not sectors)
+
+
 def _lack(system: InformationSystem | None, attached: list[Attachment], registers: Registers, day: date) -> Lack | None:
     """Return the first condition that no attached certificate meets, or None. Any system counts if none is named."""
-    if not attached:
-        return lacking.CONFORMITY_MISSING
     of_system = [each for each in attached if system is None or each.system_id == system.system_id]
     if not of_system:
         return lacking.CONFORMITY_OTHER_SYSTEM

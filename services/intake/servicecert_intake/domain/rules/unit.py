@@ -21,10 +21,15 @@ MANY = 1_000
 
 @dataclass(frozen=True, slots=True)
 class MatchedUnit:
-    """A unit and its long name in the matched language."""
+    """The applicant's entries with one long name, in the order of their OIDs, and that name in the matched language."""
 
-    unit: Unit
+    entries: tuple[Unit, ...]
     long_name: str
+
+    @property
+    def unit(self) -> Unit:
+        """The entry that is certified."""
+        return self.entries[0]
 
 
 def matched_unit(
@@ -40,7 +45,7 @@ def matched_unit(
     own = [unit for unit in named if unit.business_id == organisation.business_id]
     if not own:
         return None, (lacking.UNIT_OF_ANOTHER.deficiency(),)
-    return MatchedUnit(min(own, key=lambda unit: unit.oid), normalised(form.unit_long_name)), ()
+    return MatchedUnit(tuple(sorted(own, key=lambda unit: unit.oid)), normalised(form.unit_long_name)), ()
 
 
 def _not_found(typed: str, organisation: Unit | None, registers: Registers, day: date) -> Deficiency:

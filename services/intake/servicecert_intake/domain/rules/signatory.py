@@ -1,0 +1,42 @@
+"""The signature of an application for a system signature certificate (A8)."""
+
+import unicodedata
+from collections.abc import Iterator
+from datetime import timedelta
+
+from servicecert_schemas.application import Signatory
+from servicecert_schemas.case import Deficiency
+
+from . import deficiencies as lacking
+from .application import Application
+from .deficiencies import Deficiencies
+from .names import printable
+
+TOLERANCE = timedelta(minutes=5)
+"""How far the clock of the e-service may be ahead of itself between signing and sending."""
+
+_LETTERS = frozenset({"Lu", "Ll", "Lt", "Lo"})
+
+
+def signatory(application: Application) -> Deficiencies:
+    """Require a signatory with name and title, who signed between the account's opening and the form's sending."""
+    if application.form.type.is_server:
+        return ()
+    signed = application.form.signatory
+    if signed is None or not (signed.name and signed.title):
+        return (lacking.SIGNATORY_MISSING.deficiency(),)
+    return (*_without_letters(signed), *_wrong_time(signed, application))
+
+
+def _without_letters(signed: Signatory) -> Iterator[Deficiency]:
+    for field, typed in (("signatory.name", signed.name), ("signatory.title", signed.title)):
+        if not any(unicodedata.category(character) in _LETTERS for character in typed):
+            yield lacking.SIGNATORY_WITHOUT_LETTERS.deficiency(field, value=printable(typed))
+
+
+def _wrong_time(signed: Signatory, application: Application) -> Iterator[Deficiency]:
+    sent, opened = application.sent_at, application.account_opened_at
+    if sent is not None and signed.signed_at > sent + TOLERANCE:
+        yield lacking.SIGNED_IN_FUTURE.deficiency()
+    if opened is not None and signed.signed_at < opened:
+        yield lacking.SIGNED_BEFORE_ACCOUNT.deficiency()
