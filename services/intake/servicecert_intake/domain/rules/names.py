@@ -63,6 +63,6 @@ def usages(form: Form) -> tuple[tuple[Usage, ...], Deficiencies]:
 
 
 def printable(typed: str) -> str:
-    """Return a typed text for a deficiency: shortened, so that many fit an event, without control characters."""
+    """Return a typed text for a deficiency: shortened, so that many fit an event, without unprintable characters."""
     visible = "".join(character if character.isprintable() else "\ufffd" for character in typed[:_SHOWN])
     return visible if len(typed) <= _SHOWN else f"{visible}…"

@@ -13,7 +13,7 @@ from .deficiencies import Deficiencies
 from .names import printable
 
 TOLERANCE = timedelta(minutes=5)
-"""How far the clock of the e-service may be ahead of itself between signing and sending."""
+"""How much the clocks by which a form is signed and sent may differ."""
 
 _LETTERS = frozenset({"Lu", "Ll", "Lt", "Lo"})
 
