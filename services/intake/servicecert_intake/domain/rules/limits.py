@@ -8,12 +8,13 @@ from servicecert_pki.spki import CURVES, KeyFamily
 from servicecert_schemas.values import Language, Texts
 from servicecert_worker.texts import read_texts
 
-_WORDS = read_texts("servicecert_intake.domain", "limits", ("or", *ProfileUsage))
+WORDS = read_texts("servicecert_intake.domain", "limits", ("or", *ProfileUsage))
+"""The words of usages, and the conjunction."""
 
 
 def usages(profile: Profile) -> Texts:
     """Return the extended key usages that a certificate of the type may have."""
-    return _choice(_WORDS[usage] for usage in ProfileUsage if usage in profile.usages)
+    return _choice(WORDS[usage] for usage in ProfileUsage if usage in profile.usages)
 
 
 def rsa_sizes(profile: Profile) -> Texts:
@@ -38,4 +39,4 @@ def _choice(options: Iterable[Texts]) -> Texts:
 
 def _joined(options: tuple[Texts, ...], language: Language) -> str:
     *most, last = (option.in_language(language) for option in options)
-    return f"{', '.join(most)} {_WORDS['or'].in_language(language)} {last}" if most else last
+    return f"{', '.join(most)} {WORDS['or'].in_language(language)} {last}" if most else last
