@@ -90,7 +90,8 @@ class Issuer:
         accepted = Event(UUID(int=2), application.key(), application, NOW, facts)
         decision = DECIDE(None, accepted, None, NOW)
         (intent,) = decision.intents
-        order: SigningOrder = intent.data
+        order = intent.data
+        assert isinstance(order, SigningOrder)
         signed = Signed.by(self.authority.issuer(order.issuer), keys[order.issuer], order)
         result = Result(UUID(int=3), application.key(), intent.kind, signed)
         (issued,) = DECIDE(decision.state, result, None, NOW).events
