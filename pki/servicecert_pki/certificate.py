@@ -26,7 +26,7 @@ from .names import (
 )
 from .profile import Attribute, ExtensionName, Profile, StringType, SubjectField, Usage
 from .serials import LARGEST_SERIAL
-from .spki import family_of, key_identifier, key_size
+from .spki import family_of, key_identifier
 from .validity import validity
 
 _URL = re.compile(r"http://[!-~]+")
@@ -217,7 +217,7 @@ def _check_issuer(contents: Contents) -> None:
         family = None
     if family is not issuer.family:
         raise CertificateRefused("key-family", f"{issuer.id} signs {issuer.family} keys only.")
-    if key_size(contents.spki) not in rules.sizes:
+    if not profile.allows_key(contents.spki):
         raise CertificateRefused(
             "key-size", f"A {profile.type_id} certificate holds no {issuer.family} key of this size."
         )
@@ -235,7 +235,8 @@ def _check_names(contents: Contents) -> None:
     for it in contents.profile.subject:
         if it.field is not None:
             check_subject_text(values[it.field], it.field.replace("-", "_"), it.longest)
-    check_printable(check_business_id(subject.business_id), "business_id")
+    longest = contents.profile.longest
+    check_printable(check_business_id(subject.business_id), "business_id", longest(SubjectField.BUSINESS_ID))
     if not contents.profile.dns_names:
         if names.dns or names.ip:
             raise NameRefused("names", "names", "This certificate type has no alternative names.")
@@ -246,8 +247,11 @@ def _check_names(contents: Contents) -> None:
         raise NameRefused("names", "names", "A name is given twice.")
     if any(check_dns_name(name) != name for name in names.dns):
         raise NameRefused("names", "names", "DNS names are written in lower case.")
-    if subject.common_name != server_common_name(names.dns, "names"):
-        raise NameRefused("names", "common_name", "The common name is the first DNS name of at most 64 characters.")
+    most = longest(SubjectField.COMMON_NAME)
+    if subject.common_name != server_common_name(names.dns, most, "names"):
+        raise NameRefused(
+            "names", "common_name", f"The common name is the first DNS name of at most {most} characters."
+        )
 
 
 def sign_tbs(tbs: bytes, key: SigningKey) -> bytes:

@@ -1,6 +1,7 @@
 """Certificate signing requests, PKCS#10 (RFC 2986): which are accepted, and every fault of the others (A4).
 
-A request's subject and extensions are ignored: it only proves possession of a key.
+A request's subject and extensions are ignored: it only proves possession of a key. Its size is one that a profile may
+allow; `Profile.allows_key` says whether that of a certificate type does.
 """
 
 from dataclasses import dataclass
@@ -15,9 +16,8 @@ from .csr_faults import CsrFault, CsrRefused, Stop
 from .csr_forms import ends_early, unwrapped
 from .key_checks import KEY_CHECKS, KeyCheck
 from .keys import PublicKey, family_of_key
-from .spki import KeyFamily, spki_of, spki_sha256
+from .spki import KEY_SIZES, KeyFamily, family_of, spki_of, spki_sha256
 
-RSA_SIZES = (2048, 3072, 4096)
 RSA_EXPONENT = 65537
 WEAK_HASHES = frozenset({"md5", "sha1"})
 
@@ -62,7 +62,7 @@ def judge_csr(source: str | bytes, check: KeyCheck = KEY_CHECKS) -> Csr | tuple[
         key = _public_key(request, spki)
     except Stop as stop:
         return (stop.fault, *_hash_faults(request))
-    faults = (*_kind_faults(key), *check(key))
+    faults = (*_kind_faults(key, spki), *check(key))
     faults = (*faults, *(_hash_faults(request) or _signature_faults(request, verify=not faults)))
     return faults or _accepted(encoded, key, spki)
 
@@ -126,13 +126,20 @@ def _has_explicit_curve(spki: bytes) -> bool:
     return [member.tag for member in der.members(spki, algorithm)][1:] == [der.SEQUENCE]
 
 
-def _kind_faults(key: PublicKey) -> tuple[CsrFault, ...]:
+def _kind_faults(key: PublicKey, spki: bytes) -> tuple[CsrFault, ...]:
     """Return the faults of the key's size, exponent or curve."""
     if isinstance(key, ec.EllipticCurvePublicKey):
-        return () if isinstance(key.curve, ec.SECP384R1) else (fault.KEY_CURVE,)
-    size = () if key.key_size in RSA_SIZES else (fault.KEY_SIZE,)
+        return () if _is_on_known_curve(spki) else (fault.KEY_CURVE,)
+    size = () if key.key_size in KEY_SIZES[KeyFamily.RSA] else (fault.KEY_SIZE,)
     exponent = () if key.public_numbers().e == RSA_EXPONENT else (fault.KEY_EXPONENT,)
     return (*size, *exponent)
+
+
+def _is_on_known_curve(spki: bytes) -> bool:
+    try:
+        return family_of(spki) is KeyFamily.EC
+    except ValueError:
+        return False
 
 
 def _hash_faults(request: x509.CertificateSigningRequest) -> tuple[CsrFault, ...]:
@@ -158,5 +165,5 @@ def _signature_faults(request: x509.CertificateSigningRequest, *, verify: bool) 
 
 
 def _accepted(encoded: bytes, key: PublicKey, spki: bytes) -> Csr:
-    name = f"RSA {key.key_size}" if isinstance(key, rsa.RSAPublicKey) else "EC P-384"
+    name = f"RSA {key.key_size}" if isinstance(key, rsa.RSAPublicKey) else f"EC P-{key.key_size}"
     return Csr(encoded, spki, family_of_key(key), name, spki_sha256(spki))

@@ -5,7 +5,12 @@ CsrRefused          what `csr.read_csr` raises; carries the same faults that `cs
 
 from dataclasses import dataclass
 
+from .spki import CURVES, KEY_SIZES, KeyFamily
+
 LARGEST_CSR = 16 * 1024
+
+_SIZES = ", ".join(map(str, KEY_SIZES[KeyFamily.RSA]))
+_CURVES = ", ".join(CURVES[size] for size in KEY_SIZES[KeyFamily.EC])
 
 
 @dataclass(frozen=True)
@@ -51,16 +56,18 @@ ALGORITHM = CsrFault(
 SIGNATURE = CsrFault(
     "csr-signature-invalid", "The request's signature does not verify; make the request anew with the key it is for."
 )
-KEY_ALGORITHM = CsrFault("key-algorithm", "The key is neither RSA nor elliptic curve; make an RSA or an EC P-384 key.")
+KEY_ALGORITHM = CsrFault(
+    "key-algorithm", f"The key is neither RSA nor elliptic curve; make an RSA key, or an EC key on {_CURVES}."
+)
 KEY_ENCODING = CsrFault(
     "key-encoding", "The public key is not written in its standard form; make the request with another program."
 )
-KEY_SIZE = CsrFault("key-size", "An RSA key has 2048, 3072 or 4096 bits; make a new key of one of these sizes.")
+KEY_SIZE = CsrFault("key-size", f"The size of the RSA key is none of {_SIZES} bits; make a new key of one of these.")
 KEY_EXPONENT = CsrFault("key-exponent", "An RSA key has the public exponent 65537; make a new key with it.")
-KEY_CURVE = CsrFault("key-curve", "The elliptic curve is not P-384 (secp384r1); make a new key on that curve.")
+KEY_CURVE = CsrFault("key-curve", f"The elliptic curve is not {_CURVES}; make a new key on that curve.")
 KEY_EXPLICIT_CURVE = CsrFault(
     "key-explicit-curve",
-    "The elliptic curve is written out as parameters; make a new key on the named curve P-384 (secp384r1).",
+    f"The elliptic curve is written out as parameters; make a new key on the named curve {_CURVES}.",
 )
 KEY_OFF_CURVE = CsrFault(
     "key-off-curve", "The public key is no point of its elliptic curve; make a new key and its request."

@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from .csr_faults import KEY_CLOSE_PRIMES, KEY_KNOWN_PRIME, KEY_PATTERN, KEY_ROCA, KEY_SMALL_FACTOR, CsrFault
 from .key_lists import NO_LISTS, KeyLists
 from .keys import PublicKey
+from .spki import KEY_SIZES, KeyFamily
 
-LARGEST_RSA = 4096
+LARGEST_RSA = max(KEY_SIZES[KeyFamily.RSA])
 """The largest RSA key that is checked: larger ones are refused for their size, and are costly to check."""
 
 KeyCheck: TypeAlias = Callable[[PublicKey], tuple[CsrFault, ...]]

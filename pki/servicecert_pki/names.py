@@ -9,9 +9,13 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import idna
 
-# RFC 5280, appendix A: ub-organization-name, ub-organizational-unit-name, ub-common-name and ub-serial-number
-# count characters, whatever their size in UTF-8.
-SUBJECT_LIMIT = 64
+SUBJECT_BOUND = 64
+"""The upper bound of each length in a profile, in characters, whatever their size in UTF-8.
+
+RFC 5280, appendix A: ub-organization-name, ub-organizational-unit-name, ub-common-name and ub-serial-number.
+"""
+
+BUSINESS_ID_LENGTH = 9
 DNS_NAME_LIMIT = 253
 DNS_LABEL_LIMIT = 63
 
@@ -115,7 +119,7 @@ def check_ip_address(text: str, field: str = "ip") -> IPv4Address | IPv6Address:
     return address
 
 
-def check_subject_text(text: str, field: str, longest: int = SUBJECT_LIMIT) -> str:
+def check_subject_text(text: str, field: str, longest: int) -> str:
     """Return a text that fits a subject field: 1 to `longest` visible characters, no outer blanks.
 
     Raises NameRefused with ``text-empty``, ``text-too-long`` (the register's abbreviation may fit) or
@@ -134,17 +138,17 @@ def check_subject_text(text: str, field: str, longest: int = SUBJECT_LIMIT) -> s
     return text
 
 
-def fitting_text(name: str, abbreviation: str | None, field: str) -> str:
-    """Return `name`, or the register's `abbreviation` if the name is too long for a subject field.
+def fitting_text(name: str, abbreviation: str | None, field: str, longest: int) -> str:
+    """Return `name`, or the register's `abbreviation` if the name has more than `longest` characters.
 
     Raises NameRefused like `check_subject_text`.
     """
-    return check_subject_text(abbreviation if abbreviation and len(name) > SUBJECT_LIMIT else name, field)
+    return check_subject_text(abbreviation if abbreviation and len(name) > longest else name, field, longest)
 
 
-def check_printable(text: str, field: str) -> str:
-    """Return a text of 1 to 64 PrintableString characters (X.680, 41.4); raises NameRefused."""
-    check_subject_text(text, field)
+def check_printable(text: str, field: str, longest: int) -> str:
+    """Return a text of 1 to `longest` PrintableString characters (X.680, 41.4); raises NameRefused."""
+    check_subject_text(text, field, longest)
     if _PRINTABLE.fullmatch(text) is None:
         raise NameRefused(
             "printable-characters", field, "Only letters a to z, digits, blanks and '()+,-./:=? may stand here."
@@ -152,14 +156,12 @@ def check_printable(text: str, field: str) -> str:
     return text
 
 
-def server_common_name(dns_names: Iterable[str], field: str = "dns") -> str:
-    """Return the first of the DNS names that fits a common name, 64 characters.
+def server_common_name(dns_names: Iterable[str], longest: int, field: str = "dns") -> str:
+    """Return the first of the DNS names that has at most `longest` characters, the common name's limit.
 
     Raises NameRefused with ``common-name-missing``.
     """
     for name in dns_names:
-        if len(name) <= SUBJECT_LIMIT:
+        if len(name) <= longest:
             return name
-    raise NameRefused(
-        "common-name-missing", field, f"Give at least one host name of at most {SUBJECT_LIMIT} characters."
-    )
+    raise NameRefused("common-name-missing", field, f"Give at least one host name of at most {longest} characters.")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
-from .spki import KeyFamily
+from .spki import KeyFamily, family_of, key_size
 
 
 class Environment(StrEnum):
@@ -127,6 +127,14 @@ class Profile:
     subject: tuple[SubjectAttribute, ...]
     extensions: tuple[ExtensionRule, ...]
     digest: str
+
+    def longest(self, field: SubjectField) -> int:
+        """Return how many characters the subject's attribute of `field` holds at most."""
+        return next(it.longest for it in self.subject if it.field is field)
+
+    def allows_key(self, spki: bytes) -> bool:
+        """Return whether a DER SubjectPublicKeyInfo has an allowed size; see `family_of` for what is raised."""
+        return key_size(spki) in self.keys[family_of(spki)].sizes
 
     def years_on(self, day: date) -> int:
         """Return the longest validity in years of a certificate that starts on `day`."""

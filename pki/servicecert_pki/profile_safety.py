@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 
 from . import der
 from .issuer import ANY_POLICY, IssuerInfo
-from .names import SUBJECT_LIMIT
+from .names import BUSINESS_ID_LENGTH, SUBJECT_BOUND
 from .profile import (
     Attribute,
     Environment,
@@ -21,7 +21,7 @@ from .profile import (
     SubjectAttribute,
     SubjectField,
 )
-from .spki import KeyFamily
+from .spki import KEY_SIZES, KeyFamily
 
 # The environment of each type, and whether it is a server's. A profile file cannot change them (I11).
 _TYPES = {
@@ -38,8 +38,8 @@ _COUNTRY = "FI"
 _MOST_YEARS = 2
 _MOST_BACKDATING = timedelta(hours=1)
 
-# A4: the allowed key sizes.
-_SIZES = {KeyFamily.RSA: {2048, 3072, 4096}, KeyFamily.EC: {384}}
+# An application has no more names of each kind: a larger limit would promise what no event can hold.
+MOST_NAMES = 100
 
 # RFC 5280, 4.2.1.3 and 4.2.1.9 require these to be critical, and not the others of a service certificate.
 _CRITICAL = {ExtensionName.KEY_USAGE, ExtensionName.BASIC_CONSTRAINTS}
@@ -70,8 +70,8 @@ def check_alone(profile: Profile) -> None:
         raise ValueError("policy: anyPolicy says nothing; name the type's own")
     if profile.dns_names != bool(profile.usages):
         raise ValueError("names: extended_key_usage belongs to a type with dns, and only to such a type")
-    if profile.dns_names != bool(profile.most_names):
-        raise ValueError("names: most is at least 1 for a type with dns, and 0 for another")
+    if profile.most_names not in (range(1, MOST_NAMES + 1) if profile.dns_names else (0,)):
+        raise ValueError(f"names: most is 1 to {MOST_NAMES} for a type with dns, and 0 for another")
     _check_type(profile)
     _check_validity(profile)
     _check_subject(profile.subject)
@@ -114,8 +114,12 @@ def _check_subject(subject: tuple[SubjectAttribute, ...]) -> None:
         if it.field is None:
             if it.text != _COUNTRY:
                 raise ValueError(f"subject: C must be {_COUNTRY}")
-        elif it.text or not 1 <= it.longest <= SUBJECT_LIMIT:
-            raise ValueError(f"subject: {it.attribute} has no text of its own, and longest is 1 to {SUBJECT_LIMIT}")
+            continue
+        least = BUSINESS_ID_LENGTH if it.field is SubjectField.BUSINESS_ID else 1
+        if it.text or not least <= it.longest <= SUBJECT_BOUND:
+            raise ValueError(
+                f"subject: {it.attribute} has no text of its own, and longest is {least} to {SUBJECT_BOUND}"
+            )
 
 
 def _check_extensions(profile: Profile) -> None:
@@ -132,8 +136,8 @@ def _check_extensions(profile: Profile) -> None:
 def _check_keys(family: KeyFamily, rules: KeyRules, usage: set[KeyUsage]) -> None:
     if not rules.ca:
         raise ValueError(f"keys.{family}: ca names no CA")
-    if not rules.sizes or not set(rules.sizes) <= _SIZES[family]:
-        raise ValueError(f"keys.{family}: sizes must be some of {sorted(_SIZES[family])}")
+    if not rules.sizes or not set(rules.sizes) <= set(KEY_SIZES[family]):
+        raise ValueError(f"keys.{family}: sizes must be some of {list(KEY_SIZES[family])}")
     if rules.usage != usage:
         raise ValueError(f"keys.{family}: usage must be {' and '.join(sorted(usage))}, which is what the type is for")
 

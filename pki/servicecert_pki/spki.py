@@ -1,7 +1,9 @@
 """SubjectPublicKeyInfo: the two supported key families, and the identifiers derived from a key."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from hashlib import sha1, sha256
+from types import MappingProxyType
 
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -15,6 +17,14 @@ class KeyFamily(StrEnum):
     RSA = "rsa"
     EC = "ec"
 
+
+KEY_SIZES: Mapping[KeyFamily, tuple[int, ...]] = MappingProxyType(
+    {KeyFamily.RSA: (2048, 3072, 4096), KeyFamily.EC: (384,)}
+)
+"""All sizes in bits of an applicant's key that a profile may allow (A4). A profile allows some of them."""
+
+CURVES: Mapping[int, str] = MappingProxyType({384: "P-384 (secp384r1)"})
+"""The name of the curve of each size of an EC key."""
 
 # rsaEncryption with NULL (RFC 3279, 2.3.1) and id-ecPublicKey with secp384r1 (RFC 5480, 2.1.1).
 _ALGORITHM = {

@@ -67,10 +67,13 @@ class ServerNames(Value):
 
 
 class ApplicationAccepted(CaseEvent):
-    """An application was accepted: the data that issuing needs, and no more."""
+    """An application was accepted: the data that issuing needs, and no more.
+
+    `profile_version` is that of the profile by which intake judged; earlier events have none.
+    """
 
     TYPE: ClassVar[str] = "servicecert.application.accepted.v1"
-    AUDITED: ClassVar[tuple[str, ...]] = ("decision_id", "type")
+    AUDITED: ClassVar[tuple[str, ...]] = ("decision_id", "type", "profile_version")
 
     account_id: Identifier
     decision_id: UUID
@@ -84,6 +87,7 @@ class ApplicationAccepted(CaseEvent):
     due: Instant
     language: Language
     recipients: Recipients
+    profile_version: Number | None = None
 
 
 class AcceptedWithdrawn(CaseEvent):

@@ -115,7 +115,9 @@ DistinguishedName = Annotated[str, StringConstraints(pattern=_STORABLE, min_leng
 """A subject as text (RFC 4514)."""
 
 AttributeText = Annotated[str, StringConstraints(pattern=_STORABLE, min_length=1, max_length=64)]
-"""One attribute of a subject, limited in characters (RFC 5280 appendix A.1: ub-organization-name and others)."""
+"""One attribute of a subject. The limit is RFC 5280's upper bound (appendix A.1, ub-organization-name and others).
+
+The profile of the certificate type may allow less: intake and issuer judge by that."""
 
 EmailAddress = Annotated[
     str,

@@ -1,6 +1,7 @@
 """`servicecert csr check`: the findings that an applicant would get, before applying."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from commandline import one_sentence
@@ -8,7 +9,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from journeys.judged.table import request
+from servicecert_cli.commands import csr
 from servicecert_pki.key_lists import key_digest
+from servicecert_pki.profiles import Profiles, load_profiles
+from servicecert_pki.spki import KeyFamily
 
 from pki import weak_keys
 
@@ -62,6 +67,19 @@ def test_A4_a_listed_key_is_refused_and_the_lists_are_shown(servicecert, good, t
     assert report["lists"] == {"ours.dat": 1}
     assert [fault["code"] for fault in report["faults"]] == ["key-compromised"]
     assert result.stderr == ""
+
+
+def test_A4_a_key_is_judged_by_the_limits_of_the_certificate_type(servicecert, monkeypatch, tmp_path):
+    shipped = load_profiles()
+    rsa_rules = replace(shipped["server"].keys[KeyFamily.RSA], sizes=(3072, 4096))
+    narrower = replace(shipped["server"], keys={**shipped["server"].keys, KeyFamily.RSA: rsa_rules})
+    monkeypatch.setattr(csr, "load_profiles", lambda: Profiles({**shipped.by_type, "server": narrower}))
+    (tmp_path / "rsa.csr").write_text(request("rsa-2048.pem"))
+    refused = servicecert("csr", "check", tmp_path / "rsa.csr")
+    assert refused.exit_code == 1
+    assert refused.stdout.startswith("Refused:\n  key-size: ")
+    assert "3072 or 4096 bits" in refused.stdout
+    assert servicecert("csr", "check", tmp_path / "rsa.csr", "--type", "test-server").exit_code == 0
 
 
 def test_an_acceptable_request_as_json(servicecert, good):

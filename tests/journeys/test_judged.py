@@ -26,6 +26,9 @@ NEEDS_MORE = {
     "key-shared-prime",
     "key-compromised",
     "key-of-another-organisation",
+    "dns-names-too-many",  # these need a narrower profile: test_profiles_hold_for_intake.py
+    "ip-addresses-too-many",
+    "usages-not-allowed",
 }
 """Deficiencies that a single application cannot cause; tests/pki and tests/services/intake test them."""
 

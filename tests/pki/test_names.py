@@ -125,16 +125,16 @@ def test_other_ip_addresses_are_refused(wrong: str) -> None:
 
 
 def test_a_subject_text_is_counted_in_characters_and_not_in_bytes() -> None:
-    assert check_subject_text("ö" * 64, "unit") == "ö" * 64
+    assert check_subject_text("ö" * 64, "unit", 64) == "ö" * 64
     with pytest.raises(NameRefused, match="65 characters") as refused:
-        check_subject_text("ö" * 65, "unit")
+        check_subject_text("ö" * 65, "unit", 64)
     assert refused.value.code == "text-too-long"
 
 
 @pytest.mark.parametrize("text", ["", "  ", "\t"])
 def test_an_empty_subject_text_is_refused(text: str) -> None:
     with pytest.raises(NameRefused) as refused:
-        check_subject_text(text, "unit")
+        check_subject_text(text, "unit", 64)
     assert refused.value.code == "text-empty"
 
 
@@ -143,32 +143,32 @@ def test_an_empty_subject_text_is_refused(text: str) -> None:
 )
 def test_invisible_characters_are_refused(text: str) -> None:
     with pytest.raises(NameRefused) as refused:
-        check_subject_text(text, "unit")
+        check_subject_text(text, "unit", 64)
     assert refused.value.code == "text-characters"
 
 
 def test_the_abbreviation_stands_in_for_a_name_that_is_too_long() -> None:
-    assert fitting_text("Long enough", "LE", "unit") == "Long enough"
-    assert fitting_text("L" * 65, "LE", "unit") == "LE"
+    assert fitting_text("Long enough", "LE", "unit", 11) == "Long enough"
+    assert fitting_text("Long enough", "LE", "unit", 10) == "LE"
     for name, abbreviation in (("L" * 65, None), ("L" * 65, "l" * 65)):
         with pytest.raises(NameRefused) as refused:
-            fitting_text(name, abbreviation, "unit")
+            fitting_text(name, abbreviation, "unit", 64)
         assert (refused.value.code, refused.value.field) == ("text-too-long", "unit")
 
 
 def test_printable_strings_have_their_own_alphabet() -> None:
-    assert check_printable("0204819-8 (a)", "business_id")
+    assert check_printable("0204819-8 (a)", "business_id", 13)
     for wrong in ("ö", "a@b", "a_b", "a*"):
         with pytest.raises(NameRefused) as refused:
-            check_printable(wrong, "business_id")
+            check_printable(wrong, "business_id", 64)
         assert refused.value.code == "printable-characters"
 
 
 def test_the_common_name_is_the_first_host_name_that_fits() -> None:
     long = "a" * 62 + ".fi"
-    assert server_common_name([long, "b.fi", "c.fi"]) == "b.fi"
-    assert server_common_name(["a" * 61 + ".fi"]) == "a" * 61 + ".fi"
+    assert server_common_name([long, "b.fi", "c.fi"], 64) == "b.fi"
+    assert server_common_name(["a" * 61 + ".fi"], 64) == "a" * 61 + ".fi"
     for names in ([], [long]):
         with pytest.raises(NameRefused) as refused:
-            server_common_name(names)
+            server_common_name(names, 64)
         assert refused.value.code == "common-name-missing"

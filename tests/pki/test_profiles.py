@@ -80,7 +80,8 @@ def test_a_profile_that_is_not_text_is_refused(tmp_path: Path) -> None:
         ),
         ("dns = true", 'dns = "yes"', "names.dns: Input should be a valid boolean"),
         ("dns = true", "dns = false", "extended_key_usage belongs to"),
-        ("most = 100", "most = 0", "names: most is at least 1"),
+        ("most = 100", "most = 0", "names: most is 1 to 100"),
+        ("most = 100", "most = 101", "names: most is 1 to 100"),
         ('["server-auth", "client-auth"]', '["code-signing"]', "names.extended_key_usage.0: Input should be"),
         ("[keys.ec]", "[keys.dsa]", "keys.dsa"),
         ('[keys.ec]\nca = "production-ec"\nsizes = [384]\nusage = ["digital-signature"]\n', "", "what rsa and ec keys"),
@@ -108,6 +109,11 @@ def test_a_profile_that_is_not_text_is_refused(tmp_path: Path) -> None:
         ('attribute = "CN", string = "utf8"', 'attribute = "CN", string = "printable"', "CN has the wrong string type"),
         ('"unit", longest = 64', '"unit", longest = 65', "OU has no text of its own, and longest is 1 to 64"),
         ('"unit", longest = 64', '"unit"', "OU has no text of its own, and longest is 1 to 64"),
+        (
+            '"business-id", longest = 64',
+            '"business-id", longest = 8',
+            "serialNumber has no text of its own, and longest is 9",
+        ),
         ("[validity]", "[", "cannot be used"),
     ],
 )

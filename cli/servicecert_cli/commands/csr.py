@@ -4,12 +4,14 @@ import os
 from pathlib import Path
 
 import click
-from servicecert_intake.domain.rules.deficiencies import CSR_FAULTS
+from servicecert_intake.domain.rules.csr import deficiency, unfit_key
 from servicecert_pki.csr import Csr, judge_csr
 from servicecert_pki.csr_faults import CsrFault
 from servicecert_pki.key_checks import KeyChecks
 from servicecert_pki.key_lists import NO_LISTS, KeyListDamaged, KeyLists, load_key_lists
-from servicecert_schemas.values import Language
+from servicecert_pki.profile import Profile
+from servicecert_pki.profiles import load_profiles
+from servicecert_schemas.values import CertificateType, Language
 
 from ..faults import UserError
 from ..terminal.output import as_json, print_json
@@ -34,9 +36,12 @@ def command() -> None:
     type=click.Path(path_type=Path),
     help="Folder with lists of leaked and compromised keys (*.dat).",
 )
+@click.option(
+    "--type", "type_id", type=one_of(CertificateType), default="server", show_default=True, help="Whose limits apply."
+)
 @click.option("--language", type=one_of(Language), default="en", show_default=True)
 @as_json
-def check(path: Path, lists_dir: Path | None, language: str, as_json: bool) -> None:
+def check(path: Path, lists_dir: Path | None, type_id: str, language: str, as_json: bool) -> None:
     """Judge a certificate request as in an application (rule A4).
 
     FILE is a request in PEM or DER, or - for standard input. Nothing is stored or sent.
@@ -46,24 +51,27 @@ def check(path: Path, lists_dir: Path | None, language: str, as_json: bool) -> N
     \b
     Examples:
       servicecert csr check server.csr
-      servicecert csr check server.csr --language fi --json
+      servicecert csr check server.csr --type test-server --language fi --json
     """
-    lists = _lists(lists_dir)
+    lists, profile = _lists(lists_dir), load_profiles()[type_id]
     judged = judge_csr(_read(path), KeyChecks(lists))
+    faults = _faults(judged, profile, Language(language))
     if as_json:
-        print_json(_facts(judged, lists, language))
-    elif isinstance(judged, Csr):
+        key = {"key": judged.key, "key_sha256": judged.spki_sha256} if isinstance(judged, Csr) else {}
+        found = [{"code": code, "text": text} for code, text in faults.items()]
+        print_json({"acceptable": not faults, "lists": dict(lists.sizes()), **key, "faults": found})
+    elif isinstance(judged, Csr) and not faults:
         click.echo(f"Acceptable: {judged.key}, SHA-256 of the key {judged.spki_sha256}")
     else:
         click.echo("Refused:")
-        for fault in judged:
-            click.echo(f"  {fault.code}: {_text(fault, language)}")
+        for code, text in faults.items():
+            click.echo(f"  {code}: {text}")
     if not lists.lists:
         click.echo(
             "Debian's weak keys and leaked keys were not checked: no lists were given. Name their folder with --lists.",
             err=True,
         )
-    if not isinstance(judged, Csr):
+    if faults:
         raise SystemExit(1)
 
 
@@ -86,13 +94,7 @@ def _lists(folder: Path | None) -> KeyLists:
         raise UserError(str(damaged), os.EX_CONFIG) from None
 
 
-def _facts(judged: Csr | tuple[CsrFault, ...], lists: KeyLists, language: str) -> dict[str, object]:
-    about = {"acceptable": isinstance(judged, Csr), "lists": dict(lists.sizes())}
-    if isinstance(judged, Csr):
-        return {**about, "key": judged.key, "key_sha256": judged.spki_sha256, "faults": []}
-    return {**about, "faults": [{"code": fault.code, "text": _text(fault, language)} for fault in judged]}
-
-
-def _text(fault: CsrFault, language: str) -> str:
-    """Return the text that an applicant gets."""
-    return CSR_FAULTS[fault.code].texts.in_language(Language(language))
+def _faults(judged: Csr | tuple[CsrFault, ...], profile: Profile, language: Language) -> dict[str, str]:
+    """Return the texts that an applicant gets, by code."""
+    codes = unfit_key(judged.spki_der, profile) if isinstance(judged, Csr) else [fault.code for fault in judged]
+    return {code: deficiency(code, profile).texts.in_language(language) for code in codes}

@@ -4,8 +4,9 @@ from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
+from journeys.judged.table import request
 from pydantic import TypeAdapter
-from servicecert_intake.domain.rules.application import JudgedCsr, JudgedKey
+from servicecert_intake.domain.examine import judge_request
 from servicecert_intake.domain.rules.renewal import LOOK_UP, Followed, LookedUp, LookUp
 from servicecert_intake.effects.follow import Find, earlier_of
 from servicecert_intake.service import MIGRATIONS, NAME
@@ -15,18 +16,14 @@ from servicecert_schemas.case import CaseState
 from servicecert_worker.decider import Result, Stored, Task
 from services.intake.conftest import from_own_account, with_form
 
-RSA, EC = JudgedKey("1" * 64, "rsa"), JudgedKey("2" * 64, "ec")
+RSA, EC = (judge_request(request(f"{name}.pem")) for name in ("rsa-2048", "ec-p384"))
 SERIAL = "0a" * 16
-
-
-def with_key(key):
-    return JudgedCsr(der="MIIB", key=key)
 
 
 @pytest.fixture
 def issued(accepts, happen, happenings):
     """A case with a certificate, of an RSA key."""
-    return happen(happenings["issued"], accepts(csr=with_key(RSA)).state).state
+    return happen(happenings["issued"], accepts(csr=RSA).state).state
 
 
 def found(happen, decision, earlier, known=None):
@@ -38,7 +35,7 @@ def found(happen, decision, earlier, known=None):
 
 
 def test_A14_the_followed_certificate_is_looked_up_before_the_application_is_judged(submit, happen, issued):
-    asked = submit(follows=SERIAL, csr=with_key(EC))
+    asked = submit(follows=SERIAL, csr=EC)
     assert (asked.events[0].state, asked.intents[0].data) == (
         CaseState.SUBMITTED,
         LookUp(account_id="account-1", typed=SERIAL),
@@ -51,7 +48,7 @@ def test_A14_the_followed_certificate_is_looked_up_before_the_application_is_jud
 def test_A14_every_difference_in_subject_names_and_key_usage_is_shown(submit, happen, issued):
     asked = submit(
         follows=SERIAL,
-        csr=with_key(EC),
+        csr=EC,
         usages=["client-auth"],
         names={"dns": ["uusi.onnela.example.fi", "kanta.onnela.example.fi"]},
     )
@@ -70,7 +67,7 @@ def test_A14_of_very_many_names_every_one_that_differs_is_told(submit, happen, h
     label = "kanta-ja-muut-palvelut-" * 2
     names = ["kanta.onnela.example.fi", *(f"{label}{number:02}.onnela.example.fi" for number in range(99))]
     before = happen(happenings["issued"], accepts(names={"dns": names[:99]}).state).state
-    asked = submit(follows=SERIAL, csr=with_key(EC), names={"dns": [*names[:98], names[99]], "ip": ["192.0.2.1"]})
+    asked = submit(follows=SERIAL, csr=EC, names={"dns": [*names[:98], names[99]], "ip": ["192.0.2.1"]})
     (difference,) = [
         each for each in found(happen, asked, earlier_of(before)).events[0].renewal.differences if each.field == "names"
     ]
@@ -93,14 +90,14 @@ def test_A14_another_type_and_unit_are_differences_too(submit, happen, issued, i
 def test_A14_the_key_usage_is_that_of_each_certificate_s_own_profile(submit, happen, issued):
     earlier = earlier_of(issued)
     assert earlier is not None
-    assert (earlier.grant.key_usage, with_key(RSA).key.family) == (("digital-signature", "key-encipherment"), "rsa")
+    assert (earlier.grant.key_usage, RSA.key.family) == (("digital-signature", "key-encipherment"), "rsa")
     signed = replace(earlier, grant=replace(earlier.grant, key_usage=(KeyUsage("digital-signature"),)))
-    (difference,) = found(happen, submit(follows=SERIAL, csr=with_key(RSA)), signed).events[0].renewal.differences
+    (difference,) = found(happen, submit(follows=SERIAL, csr=RSA), signed).events[0].renewal.differences
     assert (difference.field, difference.removed, difference.added) == ("key_usage", (), ("keyEncipherment",))
 
 
 def test_A14_the_same_again_has_no_difference_and_the_same_key_is_warned_of(submit, happen, issued):
-    decision = found(happen, submit(follows=SERIAL, csr=with_key(RSA)), earlier_of(issued))
+    decision = found(happen, submit(follows=SERIAL, csr=RSA), earlier_of(issued))
     renewal = decision.events[0].renewal
     assert renewal.differences == ()
     assert "same key" in renewal.key_reused.en

@@ -64,10 +64,13 @@ def judge_case(case: Case, cause: UUID, as_of: datetime, context: Context) -> De
     case = replace(case, renewal=None if earlier is None else renewal(case.form.type, outcome, key, earlier))
     if case.csr is None or case.csr.der is None:
         return transition(case, CaseState.WAITING_FOR_CSR, now, deficiencies=())
-    return _accept(case, case.csr.der, outcome, cause, as_of, now)
+    version = context.profiles[case.form.type].version
+    return _accept(case, case.csr.der, outcome, cause, as_of, now, version)
 
 
-def _accept(case: Case, csr: str, grant: Grant, cause: UUID, complete: datetime, now: datetime) -> Decision[Case]:
+def _accept(
+    case: Case, csr: str, grant: Grant, cause: UUID, complete: datetime, now: datetime, profile_version: int
+) -> Decision[Case]:
     """Accept the case: set decision and due time (A13), publish all that issuing needs, drop the request.
 
     `complete` is when the last part was sent, or when a case that waited for the registers was judged again (A11).
@@ -89,6 +92,7 @@ def _accept(case: Case, csr: str, grant: Grant, cause: UUID, complete: datetime,
         due=due,
         language=form.language,
         recipients=case.recipients,
+        profile_version=profile_version,
     )
     return transition(
         case,

@@ -18,7 +18,7 @@ from servicecert_pki.certificate import AlternativeNames, CertificateRefused, Co
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.names import NameRefused, check_ip_address
 from servicecert_pki.partitions import crl_url, partition_of
-from servicecert_pki.profile import Usage
+from servicecert_pki.profile import Profile, Usage
 from servicecert_pki.profiles import Profiles
 from servicecert_pki.serials import draw_serial
 from servicecert_pki.spki import family_of, spki_sha256
@@ -46,6 +46,9 @@ class IssuingContext:
         crl = crl_url(self.base_url, issuer.id, partition_of(serial, self.partitions))
         return crl, f"{self.base_url}/{issuer.id}.cer", self.ocsp_url
 
+
+NO_KEY = "key"
+"""The code of a request whose key is neither RSA nor EC P-384."""
 
 ApplicationFacts: TypeAlias = Linted | Unissuable | Stopped | ClockUntrusted
 
@@ -80,9 +83,9 @@ def examine_application(
         contents = contents_of(context, application, serial, moment)
         allocated = allocate(contents, application.subject.business_id, partition_of(serial, context.partitions))
     except ValidityRefused:
-        return unissuable("validity")
+        return _refused(context, application, "validity", moment)
     except (CertificateRefused, NameRefused) as refused:
-        return unissuable(refused.code)
+        return _refused(context, application, refused.code, moment)
     except AuthorityMissing:
         return unissuable("no-issuer")
     try:
@@ -91,13 +94,27 @@ def examine_application(
         return Stopped(application, allocated.issuer, failed.findings)
 
 
+def _refused(
+    context: IssuingContext, application: ApplicationAccepted, code: str, moment: datetime
+) -> Unissuable | Stopped:
+    """Return why there is no draft: a stop where intake judged by another version of the profile, else a refusal.
+
+    A granted decision is not taken back because a release changed a profile in between: an operator looks at it.
+    """
+    profile = context.profiles.by_type.get(application.type)
+    if profile is None or code == NO_KEY or application.profile_version in (None, profile.version):
+        return unissuable(code)
+    issuer = _issuer_of(context, profile, public_key_of(b64decode(application.csr)), moment)
+    return Stopped(application, issuer.id, (f"profile.{code}",))
+
+
 def contents_of(context: IssuingContext, application: ApplicationAccepted, serial: int, moment: datetime) -> Contents:
     """Return the certificate's contents. Raise CertificateRefused, NameRefused, ValidityRefused or AuthorityMissing."""
     profile = context.profiles.by_type.get(application.type)
     if profile is None:
         raise CertificateRefused("no-profile", f"There is no profile for {application.type}.")
     spki = public_key_of(b64decode(application.csr))
-    issuer = context.authority.issuer_for(profile.environment, family_of(spki), moment)
+    issuer = _issuer_of(context, profile, spki, moment)
     period = granted(
         profile, moment, application.due, application.start_date, application.validity_days, issuer.not_before
     )
@@ -123,6 +140,10 @@ def contents_of(context: IssuingContext, application: ApplicationAccepted, seria
         ca_issuers_url=ca_issuers_url,
         ocsp_url=ocsp_url,
     )
+
+
+def _issuer_of(context: IssuingContext, profile: Profile, spki: bytes, moment: datetime) -> IssuerInfo:
+    return context.authority.issuer_for(profile.environment, family_of(spki), moment)
 
 
 def allocate(contents: Contents, business_id: str, partition: int) -> Allocated:
@@ -151,5 +172,5 @@ def public_key_of(request: bytes) -> bytes:
         spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         family_of(spki)
     except (ValueError, UnsupportedAlgorithm):
-        raise CertificateRefused("key", "The request holds neither an RSA nor an EC P-384 key.") from None
+        raise CertificateRefused(NO_KEY, "The request holds neither an RSA nor an EC P-384 key.") from None
     return spki

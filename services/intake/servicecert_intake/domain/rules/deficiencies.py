@@ -7,11 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+from typing import TypeAlias
 
 from servicecert_pki.csr_faults import FAULTS
 from servicecert_schemas.case import Deficiency
-from servicecert_schemas.values import Texts
+from servicecert_schemas.values import Language, Texts
 from servicecert_worker.texts import read_texts
+
+Filling: TypeAlias = str | Texts | Sequence[str]
+"""What fills a placeholder: a text, the same in all languages or not, or several, which are quoted."""
 
 
 class Severity(StrEnum):
@@ -36,22 +40,27 @@ class Lack:
         """The text with what to do, with placeholders such as `{value}`."""
         return TEXTS[self.key or self.code]
 
-    def deficiency(self, field: str | None = None, **values: str | Sequence[str]) -> Deficiency:
+    def deficiency(self, field: str | None = None, **values: Filling) -> Deficiency:
         """Return the deficiency, with placeholders filled in; `field` names one of several, such as `names.dns[2]`."""
         return Deficiency(code=self.code, field=field or self.field, texts=_filled(self.texts, values))
 
 
-def _filled(texts: Texts, values: Mapping[str, str | Sequence[str]]) -> Texts:
-    northern, english = _quoted(values, "”"), _quoted(values, "“")
-    return Texts(sv=texts.sv.format(**northern), fi=texts.fi.format(**northern), en=texts.en.format(**english))
+def _filled(texts: Texts, values: Mapping[str, Filling]) -> Texts:
+    return Texts(
+        **{
+            language: texts.in_language(language).format(
+                **{name: _in_language(value, language) for name, value in values.items()}
+            )
+            for language in Language
+        }
+    )
 
 
-def _quoted(values: Mapping[str, str | Sequence[str]], opening: str) -> dict[str, str]:
-    """Return the values as text: several of them in quotation marks."""
-    return {
-        name: value if isinstance(value, str) else ", ".join(f"{opening}{each}”" for each in value)
-        for name, value in values.items()
-    }
+def _in_language(value: Filling, language: Language) -> str:
+    if isinstance(value, Texts):
+        return value.in_language(language)
+    opening = "“" if language is Language.ENGLISH else "”"
+    return value if isinstance(value, str) else ", ".join(f"{opening}{each}”" for each in value)
 
 
 Deficiencies = tuple[Deficiency, ...]
@@ -93,11 +102,14 @@ EMAIL_WRONG = Lack("email-wrong", "orderer.email")
 START_DATE_PAST = Lack("start-date-past", "start_date")
 START_DATE_TOO_LATE = Lack("start-date-too-late", "start_date")
 VALIDITY_TOO_LONG = Lack("validity-too-long", "validity_days")
+DNS_NAMES_TOO_MANY = Lack("dns-names-too-many", "names.dns")
+IP_ADDRESSES_TOO_MANY = Lack("ip-addresses-too-many", "names.ip")
 NAMES_NOT_FOR_TYPE = Lack("names-not-for-type", "names")
 DNS_NAME_MISSING = Lack("dns-name-missing", "names.dns")
 COMMON_NAME_MISSING = Lack("common-name-missing", "names.dns")
 IP_ADDRESS_FORM = Lack("ip-address-form", "names.ip")
 USAGES_MISSING = Lack("usages-missing", "usages")
+USAGES_NOT_ALLOWED = Lack("usages-not-allowed", "usages")
 USAGES_NOT_FOR_TYPE = Lack("usages-not-for-type", "usages")
 DNS_NAMES = MappingProxyType(
     {

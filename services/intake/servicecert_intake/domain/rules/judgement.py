@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import datetime
 from functools import cache
 
-from servicecert_pki.profile import KeyUsage
+from servicecert_pki.profile import KeyUsage, Profile
 from servicecert_pki.profiles import Profiles
 from servicecert_pki.spki import KeyFamily
 from servicecert_schemas.certificate import Subject
@@ -21,14 +21,14 @@ MOST_DEFICIENCIES = 50
 
 def judge(application: Application, registers: Registers, profiles: Profiles, sent: datetime) -> Grant | Deficiencies:
     """Judge the application as of the moment it was sent. A missing request is no deficiency: the case waits (A3)."""
-    form, day = application.form, day_of(sent)
+    form, day, profile = application.form, day_of(sent), profiles[application.form.type]
     organisation = applicant.registered(form, registers, day)
     matched, wrong_unit = unit.matched_unit(form, organisation, registers, day)
-    server_names, wrong_names = names.server_names(form)
-    usages, wrong_usages = names.usages(form)
-    o, unfit_o = subject.organisation_name(organisation)
-    ou, unfit_ou = subject.unit_name(matched)
-    cn, unfit_cn = subject.common_name(form, o, server_names, registers)
+    server_names, wrong_names = names.server_names(form, profile)
+    usages, wrong_usages = names.usages(form, profile)
+    o, unfit_o = subject.organisation_name(organisation, profile)
+    ou, unfit_ou = subject.unit_name(matched, profile)
+    cn, unfit_cn = subject.common_name(form, organisation, server_names, registers, profile)
     deficiencies = (
         *applicant.business_id(form, organisation),
         *applicant.of_account(application),
@@ -44,10 +44,10 @@ def judge(application: Application, registers: Registers, profiles: Profiles, se
         *wrong_usages,
         *system.conformity(application, organisation, matched, registers, day),
         *validity.start_date(form, day),
-        *validity.validity_days(form, profiles[form.type], sent),
+        *validity.validity_days(form, profile, sent),
         *validity.follows(application),
         *recipients.addresses(form),
-        *csr.request(application, organisation),
+        *csr.request(application, organisation, profile),
     )
     # Without deficiencies all values are present; the conditions are for the type checker.
     if deficiencies or organisation is None or server_names is None or o is None or ou is None or cn is None:
@@ -56,15 +56,15 @@ def judge(application: Application, registers: Registers, profiles: Profiles, se
         Subject(organisation=o, organisational_unit=ou, business_id=organisation.business_id, common_name=cn),
         server_names,
         usages,
-        _key_usage(application, profiles),
+        _key_usage(application, profile),
     )
 
 
-def _key_usage(application: Application, profiles: Profiles) -> tuple[KeyUsage, ...]:
+def _key_usage(application: Application, profile: Profile) -> tuple[KeyUsage, ...]:
     """Return the key usage of the request's key, from its profile."""
     if application.csr is None or application.csr.key is None:
         return ()
-    return _in_order(profiles[application.form.type].keys[KeyFamily(application.csr.key.family)].usage)
+    return _in_order(profile.keys[KeyFamily(application.csr.key.family)].usage)
 
 
 @cache

@@ -1,33 +1,43 @@
 """The names and usages of a certificate (the table of the four types)."""
 
 from servicecert_pki.names import NameRefused, check_dns_name, check_ip_address, server_common_name
+from servicecert_pki.profile import Profile, SubjectField
 from servicecert_schemas.application import Form
 from servicecert_schemas.case import Deficiency
 from servicecert_schemas.certificate import ServerNames
 from servicecert_schemas.values import Usage
 
 from . import deficiencies as lacking
-from .deficiencies import Deficiencies
+from . import limits
+from .deficiencies import Deficiencies, Lack
 
 _SHOWN = 60
 """How many characters of a typed name a deficiency's text repeats."""
 
 
-def server_names(form: Form) -> tuple[ServerNames | None, Deficiencies]:
+def server_names(form: Form, profile: Profile) -> tuple[ServerNames | None, Deficiencies]:
     """Return the names in canonical form, each once. A system signature certificate has none."""
     typed = form.names
-    if not form.type.is_server:
+    if not profile.dns_names:
         return (None, (lacking.NAMES_NOT_FOR_TYPE.deficiency(),)) if typed.dns or typed.ip else (ServerNames(), ())
-    dns, wrong_dns = _dns_names(typed.dns)
+    dns, wrong_dns = _dns_names(typed.dns, profile)
     ip, wrong_ip = _ip_addresses(typed.ip)
-    if wrong_dns or wrong_ip:
-        return None, (*wrong_dns, *wrong_ip)
-    return ServerNames(dns=tuple(dict.fromkeys(dns)), ip=tuple(dict.fromkeys(ip))), ()
+    wrong = (
+        *wrong_dns,
+        *_too_many(dns, lacking.DNS_NAMES_TOO_MANY, profile),
+        *wrong_ip,
+        *_too_many(ip, lacking.IP_ADDRESSES_TOO_MANY, profile),
+    )
+    return (None, wrong) if wrong else (ServerNames(dns=dns, ip=ip), ())
 
 
-def _dns_names(typed: tuple[str, ...]) -> tuple[list[str], Deficiencies]:
+def _too_many(names: tuple[str, ...], lack: Lack, profile: Profile) -> Deficiencies:
+    return (lack.deficiency(most=str(profile.most_names)),) if len(names) > profile.most_names else ()
+
+
+def _dns_names(typed: tuple[str, ...], profile: Profile) -> tuple[tuple[str, ...], Deficiencies]:
     if not typed:
-        return [], (lacking.DNS_NAME_MISSING.deficiency(),)
+        return (), (lacking.DNS_NAME_MISSING.deficiency(),)
     good: list[str] = []
     wrong: list[Deficiency] = []
     for place, text in enumerate(typed):
@@ -36,14 +46,15 @@ def _dns_names(typed: tuple[str, ...]) -> tuple[list[str], Deficiencies]:
         except NameRefused as refused:
             wrong.append(lacking.DNS_NAMES[refused.code].deficiency(f"names.dns[{place}]", value=printable(text)))
     if not wrong:
+        longest = profile.longest(SubjectField.COMMON_NAME)
         try:
-            server_common_name(good)
+            server_common_name(good, longest)
         except NameRefused:
-            wrong.append(lacking.COMMON_NAME_MISSING.deficiency())
-    return good, tuple(wrong)
+            wrong.append(lacking.COMMON_NAME_MISSING.deficiency(most=str(longest)))
+    return tuple(dict.fromkeys(good)), tuple(wrong)
 
 
-def _ip_addresses(typed: tuple[str, ...]) -> tuple[list[str], Deficiencies]:
+def _ip_addresses(typed: tuple[str, ...]) -> tuple[tuple[str, ...], Deficiencies]:
     good: list[str] = []
     wrong: list[Deficiency] = []
     for place, text in enumerate(typed):
@@ -51,15 +62,19 @@ def _ip_addresses(typed: tuple[str, ...]) -> tuple[list[str], Deficiencies]:
             good.append(str(check_ip_address(text)))
         except NameRefused:
             wrong.append(lacking.IP_ADDRESS_FORM.deficiency(f"names.ip[{place}]", value=printable(text)))
-    return good, tuple(wrong)
+    return tuple(dict.fromkeys(good)), tuple(wrong)
 
 
-def usages(form: Form) -> tuple[tuple[Usage, ...], Deficiencies]:
+def usages(form: Form, profile: Profile) -> tuple[tuple[Usage, ...], Deficiencies]:
     """Return the extended key usages, each once and in a fixed order. A system signature certificate has none."""
     chosen = tuple(usage for usage in Usage if usage in form.usages)
-    if form.type.is_server:
-        return chosen, () if chosen else (lacking.USAGES_MISSING.deficiency(),)
-    return (), (lacking.USAGES_NOT_FOR_TYPE.deficiency(),) if chosen else ()
+    if not profile.usages:
+        return (), (lacking.USAGES_NOT_FOR_TYPE.deficiency(),) if chosen else ()
+    if not chosen:
+        return (), (lacking.USAGES_MISSING.deficiency(usages=limits.usages(profile)),)
+    if {*map(str, chosen)} - {*map(str, profile.usages)}:
+        return (), (lacking.USAGES_NOT_ALLOWED.deficiency(usages=limits.usages(profile)),)
+    return chosen, ()
 
 
 def printable(typed: str) -> str:

@@ -1,6 +1,7 @@
-"""The subject's fields: from the registers and the form, never from the request. At most 64 characters each."""
+"""The subject's fields: from the registers and the form, never from the request. Their lengths are the profile's."""
 
 from servicecert_pki.names import NameRefused, fitting_text, server_common_name
+from servicecert_pki.profile import Profile, SubjectField
 from servicecert_schemas.application import Form
 from servicecert_schemas.certificate import ServerNames
 
@@ -12,38 +13,46 @@ from .unit import MatchedUnit
 Fitting = tuple[str | None, Deficiencies]
 
 
-def organisation_name(organisation: Unit | None) -> Fitting:
+def organisation_name(organisation: Unit | None, profile: Profile) -> Fitting:
     """Return O: the registered name, or where it is too long the organisation's abbreviation."""
     if organisation is None:
         return None, ()
+    return _organisation(organisation, profile.longest(SubjectField.ORGANISATION))
+
+
+def _organisation(organisation: Unit, longest: int) -> Fitting:
     # A unit's abbreviation is not the organisation's.
     abbreviation = organisation.abbreviation if organisation.is_organisation else None
-    return _fitting(organisation.registered_name, abbreviation, lacking.ORGANISATION_NAME_TOO_LONG)
+    return _fitting(organisation.registered_name, abbreviation, lacking.ORGANISATION_NAME_TOO_LONG, longest)
 
 
-def unit_name(matched: MatchedUnit | None) -> Fitting:
+def unit_name(matched: MatchedUnit | None, profile: Profile) -> Fitting:
     """Return OU: the matched long name (A6), or where it is too long its abbreviation."""
     if matched is None:
         return None, ()
-    return _fitting(matched.long_name, matched.unit.abbreviation, lacking.UNIT_NAME_TOO_LONG)
+    longest = profile.longest(SubjectField.UNIT)
+    return _fitting(matched.long_name, matched.unit.abbreviation, lacking.UNIT_NAME_TOO_LONG, longest)
 
 
-def common_name(form: Form, organisation: str | None, names: ServerNames | None, registers: Registers) -> Fitting:
+def common_name(
+    form: Form, organisation: Unit | None, names: ServerNames | None, registers: Registers, profile: Profile
+) -> Fitting:
     """Return CN: a server's first host name that fits; else the information system's name; else the organisation's.
 
     A system's registered name is used, or the typed one where that is too long: registers do not abbreviate systems.
     """
-    if form.type.is_server:
-        return None if names is None else server_common_name(names.dns), ()
+    longest = profile.longest(SubjectField.COMMON_NAME)
+    if profile.dns_names:
+        return None if names is None else server_common_name(names.dns, longest), ()
     system = form.information_system
     if system is None:
-        return organisation, ()
+        return (None, ()) if organisation is None else _organisation(organisation, longest)
     entry, typed = registers.system(system.system_id), system.name
-    return _fitting(typed if entry is None else entry.name, typed, lacking.SYSTEM_NAME_UNFIT)
+    return _fitting(typed if entry is None else entry.name, typed, lacking.SYSTEM_NAME_UNFIT, longest)
 
 
-def _fitting(name: str, abbreviation: str | None, lack: Lack) -> Fitting:
+def _fitting(name: str, abbreviation: str | None, lack: Lack, longest: int) -> Fitting:
     try:
-        return fitting_text(name, abbreviation, lack.field), ()
+        return fitting_text(name, abbreviation, lack.field, longest), ()
     except NameRefused:
-        return None, (lack.deficiency(),)
+        return None, (lack.deficiency(most=str(longest)),)
