@@ -3,6 +3,7 @@
 from types import MappingProxyType
 
 from .event import Role
+from .open_list import UnknownMember, value_of
 from .revocation import RevocationReason
 from .values import Texts
 
@@ -43,6 +44,15 @@ ALLOWED = MappingProxyType(
     }
 )
 """The reasons that each role may give. A second operator confirms an operator's request."""
+
+
+def may_give(role: Role | UnknownMember, reason: RevocationReason | UnknownMember) -> bool:
+    """Return whether a role may give a reason. An unknown role may give none.
+
+    A reason that this version does not know may be given by those who may give every reason of a customer.
+    """
+    allowed = value_of(ALLOWED, role, frozenset())
+    return allowed >= _CUSTOMERS if isinstance(reason, UnknownMember) else reason in allowed
 
 
 def reason_named(text: str) -> RevocationReason | None:

@@ -11,6 +11,7 @@ from servicecert_schemas.case import Answer, CaseState, EventRefused, HistoryEnt
 from servicecert_schemas.certificate import AcceptedWithdrawn
 from servicecert_schemas.deadline import DeadlineKind
 from servicecert_schemas.event import Role
+from servicecert_schemas.open_list import UnknownMember
 from servicecert_worker.decider import Deadline, Decision, Event, Intent
 from servicecert_worker.domain.membership import is_strongly_authenticated, role_of, role_or_wait
 
@@ -28,6 +29,7 @@ ASK_AGAIN = "ask-again"
 """The deadline at which the first waiting event of a case is checked again."""
 
 _APPLICANTS = frozenset({Role.COLLEAGUE, Role.TECHNICAL_PARTNER})
+_INVITED = _APPLICANTS | {Role.TECHNICAL_CONTACT}
 
 MOST_WAITING = 10
 """How many events of a case wait at most. A further one is rejected: it can be sent again later."""
@@ -96,7 +98,7 @@ def _process(case: Case, happened: Event, data: ApplicationEvent, since: datetim
     return with_view(Decision(after, decision.events, deadlines=decision.deadlines))
 
 
-def _objection(event: ApplicationEvent, invited_as: Role) -> AnswerCode | None:
+def _objection(event: ApplicationEvent, invited_as: Role | UnknownMember) -> AnswerCode | None:
     """Return why an invited user may not do this, or None (A2).
 
     A technical contact may only send the certificate request (A3). The lesser of invited and acting role counts.
@@ -104,7 +106,7 @@ def _objection(event: ApplicationEvent, invited_as: Role) -> AnswerCode | None:
     role = event.actor.role
     if not is_strongly_authenticated(event.actor):
         return AnswerCode.NOT_STRONGLY_AUTHENTICATED
-    if {invited_as, role} <= _APPLICANTS or (isinstance(event, CsrAttached) and role is not Role.OPERATOR):
+    if {invited_as, role} <= (_INVITED if isinstance(event, CsrAttached) else _APPLICANTS):
         return None
     return AnswerCode.ROLE_NOT_ALLOWED
 

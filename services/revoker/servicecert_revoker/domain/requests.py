@@ -14,7 +14,7 @@ from uuid import UUID, uuid5
 from pydantic import BaseModel, ConfigDict
 from servicecert_pki.serials import serial_readings
 from servicecert_schemas.event import Actor, Assurance, Role
-from servicecert_schemas.reasons import ALLOWED
+from servicecert_schemas.reasons import may_give
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
 from servicecert_worker.domain.membership import is_strongly_authenticated, role_or_wait
 from servicecert_worker.texts import read_texts
@@ -113,7 +113,7 @@ def judge(asked: Asked, certificate: Certificate | None, context: Context) -> Gr
         return Refused(Code.NO_SUCH_CERTIFICATE, in_case=False)
     if request.reason is RevocationReason.PRIVILEGE_WITHDRAWN:
         return Refused(Code.REASON_RESERVED, in_case=True)
-    if request.reason not in ALLOWED[invited_as] & ALLOWED[request.actor.role]:
+    if not all(may_give(role, request.reason) for role in (invited_as, request.actor.role)):
         return Refused(Code.ROLE_NOT_ALLOWED, in_case=True)
     if certificate is None or request.actor.account_id != certificate.account_id:
         return _wait_for_certificate(asked, context.now)
@@ -151,12 +151,20 @@ def revocation(asked: Asked, certificate: Certificate, now: datetime) -> Revocat
     exposed = request.exposed_since if request.reason is RevocationReason.KEY_EXPOSED else None
     return Revocation(
         request_id=request.request_id,
-        reason=request.reason,
+        reason=_reason(request),
         requested_at=sent,
         due=sent + TAKES_EFFECT_WITHIN,
         revoked_at=now.replace(microsecond=0),
         invalid_since=None if exposed is None else max(certificate.issued_at, min(exposed, now)).replace(microsecond=0),
     )
+
+
+def _reason(request: RevocationRequested) -> RevocationReason:
+    """Return the reason for the CRL (D2). One that this version does not know revokes, and claims the least.
+
+    The audit keeps it as it was sent. If it means that the key is exposed, a request that says so overrides it (D3).
+    """
+    return request.reason if isinstance(request.reason, RevocationReason) else RevocationReason.NO_LONGER_NEEDED
 
 
 def _sent_at(asked: Asked, certificate: Certificate, now: datetime) -> datetime:
