@@ -2,7 +2,8 @@
 
 import pytest
 from servicecert_schemas.event import Role
-from servicecert_schemas.reasons import ALLOWED, REASONS, reason_named
+from servicecert_schemas.open_list import UnknownMember
+from servicecert_schemas.reasons import ALLOWED, REASONS, may_give, reason_named
 from servicecert_schemas.revocation import RevocationReason
 
 
@@ -23,3 +24,15 @@ def test_D2_each_role_has_its_reasons_and_the_authority_keeps_one_for_itself():
     assert set(ALLOWED) == set(Role)
     assert [role for role in Role if own in ALLOWED[role]] == [Role.OPERATOR]
     assert ALLOWED[Role.TECHNICAL_CONTACT] == {RevocationReason.KEY_EXPOSED}
+
+
+def test_D2_a_role_gives_the_reasons_that_it_has_and_an_unknown_one_none():
+    for role in Role:
+        assert {reason for reason in RevocationReason if may_give(role, reason)} == ALLOWED[role]
+    assert not any(may_give(UnknownMember("auditor"), reason) for reason in (*RevocationReason, UnknownMember("lost")))
+
+
+def test_D2_an_unknown_reason_is_for_those_who_may_give_every_reason_of_a_customer():
+    may = {role for role in Role if may_give(role, UnknownMember("lost"))}
+    assert {Role.COLLEAGUE, Role.OPERATOR} <= may
+    assert Role.TECHNICAL_CONTACT not in may

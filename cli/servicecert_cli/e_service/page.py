@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 from servicecert_schemas.case import CaseCertificate, CaseChanged, CaseState
-from servicecert_schemas.open_list import value_of
+from servicecert_schemas.open_list import UnknownMember, value_of
 from servicecert_schemas.values import Language, Texts
 
 from ..terminal.printing import STYLES, WIDTH, Printer, fingerprint, relative_names
@@ -80,7 +80,7 @@ class Page:
         elif case.due is not None and case.certificate is None:
             state.append(f", {self._in(words.DUE).lower()} {words.day(case.due, self._language)}")
         self._lines("     ", state)
-        if case.certificate is None:
+        if case.certificate is None or isinstance(case.state, UnknownMember):
             self._lines("     ", Text(self._in(case.next_step)))
         self._lines("     ", Text(f"{case.case_id}  {words.day(case.history[0].at, self._language)}", "dim"))
 
