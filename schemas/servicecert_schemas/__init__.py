@@ -87,6 +87,11 @@ from .mail import MailGivenUp as MailGivenUp
 from .mail import MailHandedOver as MailHandedOver
 from .mail import MailKind as MailKind
 from .mail import MailRefused as MailRefused
+from .open_list import MEMBER as MEMBER
+from .open_list import MEMBER_LENGTH as MEMBER_LENGTH
+from .open_list import Open as Open
+from .open_list import UnknownMember as UnknownMember
+from .open_list import value_of as value_of
 from .parked import RecordParked as RecordParked
 from .reasons import REASONS as REASONS
 from .reasons import reason_named as reason_named

@@ -4,6 +4,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from .event import Actor, EventData, Role
+from .open_list import Open
 from .values import BusinessId, Identifier, Text, UserId
 
 
@@ -32,7 +33,7 @@ class AccountMemberAdded(AccountEvent):
     TYPE: ClassVar[str] = "servicecert.account.member-added.v1"
 
     user_id: UserId
-    role: Role
+    role: Open[Role]
     invited_by: UserId
     case_id: UUID | None = None
 
@@ -43,6 +44,6 @@ class AccountMemberRemoved(AccountEvent):
     TYPE: ClassVar[str] = "servicecert.account.member-removed.v1"
 
     user_id: UserId
-    role: Role
+    role: Open[Role]
     invited_by: UserId | None = None
     case_id: UUID | None = None

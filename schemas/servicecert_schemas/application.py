@@ -7,11 +7,15 @@ from typing import Annotated, ClassVar
 from pydantic import Field, StringConstraints
 
 from .event import Actor, CaseEvent
+from .open_list import Open
 from .values import AddressText, CertificateType, CsrText, Instant, Language, LongText, Sha256, Text, Usage, Value
 
 
 class ApplyingAs(StrEnum):
-    """The capacity in which the applicant applies, as it states itself."""
+    """The capacity in which the applicant applies, as it states itself.
+
+    Closed: no rule can judge an unknown capacity (A7 to A9).
+    """
 
     CARE_PROVIDER = "care-provider"
     PHARMACY = "pharmacy"
@@ -86,7 +90,10 @@ class Form(Value):
 
 
 class AttachmentKind(StrEnum):
-    """What an attachment proves."""
+    """What an attachment proves.
+
+    Open: an attachment of an unknown kind proves nothing.
+    """
 
     CONFORMITY_CERTIFICATE = "conformity-certificate"
 
@@ -94,7 +101,7 @@ class AttachmentKind(StrEnum):
 class Attachment(Value):
     """A file in the e-service's storage: by reference and hash, never inline."""
 
-    kind: AttachmentKind
+    kind: Open[AttachmentKind]
     reference: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*:[^\s\x00]+$", max_length=2_000)]
     sha256: Sha256
     size: Annotated[int, Field(ge=1, le=100_000_000)]

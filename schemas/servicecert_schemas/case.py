@@ -10,6 +10,7 @@ from pydantic import Field
 from .certificate import RecipientRole, Recipients
 from .event import CaseEvent, EventData
 from .mail import MailKind
+from .open_list import Open
 from .revocation import RevocationReason
 from .values import (
     AddressText,
@@ -31,7 +32,10 @@ from .values import (
 
 
 class CaseState(StrEnum):
-    """The state of a case (E1)."""
+    """The state of a case (E1).
+
+    Open: show the state's identifier and `next_step`; the case is not over.
+    """
 
     SUBMITTED = "submitted"
     WAITING_FOR_CSR = "waiting-for-csr"
@@ -86,7 +90,10 @@ class CaseCertificate(Value):
 
 
 class RevocationState(StrEnum):
-    """The state of the certificate's revocation."""
+    """The state of the certificate's revocation.
+
+    Open: show its identifier; the certificate does not count as revoked yet.
+    """
 
     REQUESTED = "requested"
     REVOKED = "revoked"
@@ -95,14 +102,17 @@ class RevocationState(StrEnum):
 class CaseRevocation(Value):
     """The revocation of the certificate."""
 
-    state: RevocationState
-    reason: RevocationReason
+    state: Open[RevocationState]
+    reason: Open[RevocationReason]
     requested_at: Instant
     revoked_at: Instant | None = None
 
 
 class DeliveryProblem(StrEnum):
-    """Why a mail was not delivered: it was refused, not accepted in time, or returned later."""
+    """Why a mail was not delivered: it was refused, not accepted in time, or returned later.
+
+    Open: show its identifier; `delivered` says whether the mail arrived.
+    """
 
     REFUSED = "refused"
     GIVEN_UP = "given-up"
@@ -112,17 +122,17 @@ class DeliveryProblem(StrEnum):
 class Delivery(Value):
     """A mail, by the recipient's role: whether it was delivered, and why not."""
 
-    kind: MailKind
-    recipient: RecipientRole
+    kind: Open[MailKind]
+    recipient: Open[RecipientRole]
     delivered: bool
     at: Instant
-    problem: DeliveryProblem | None = None
+    problem: Open[DeliveryProblem] | None = None
 
 
 class HistoryEntry(Value):
     """A state of the case, and when it began."""
 
-    state: CaseState
+    state: Open[CaseState]
     at: Instant
 
 
@@ -165,7 +175,7 @@ class CaseChanged(CaseEvent):
 
     account_id: Identifier
     version: Number
-    state: CaseState
+    state: Open[CaseState]
     type: CertificateType
     language: Language
     applied_for: AppliedFor

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from .event import CaseEvent
+from .open_list import Open
 from .values import (
     AttributeText,
     Base64,
@@ -32,7 +33,10 @@ from .values import (
 
 
 class RecipientRole(StrEnum):
-    """The capacity in which a person receives a mail. Events without recipients name only the role."""
+    """The capacity in which a person receives a mail. Events without recipients name only the role.
+
+    Open: show the role's identifier; our services send no mail to an unknown role.
+    """
 
     ORDERER = "orderer"
     TECHNICAL_CONTACT = "technical-contact"
@@ -42,7 +46,7 @@ class RecipientRole(StrEnum):
 class Recipient(Value):
     """A recipient of mails."""
 
-    role: RecipientRole
+    role: Open[RecipientRole]
     email: EmailAddress
     name: Text | None = None
 

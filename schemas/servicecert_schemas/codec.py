@@ -230,4 +230,6 @@ def _without_values(error: ValidationError) -> str:
 
 
 def _fault(kind: str, message: str) -> str:
+    if kind == "union_tag_invalid":
+        return "is of a kind that this version does not know"
     return message.removeprefix("Value error, ") if kind in _WITHOUT_VALUES else f"is malformed ({kind})"

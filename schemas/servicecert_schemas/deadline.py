@@ -4,11 +4,15 @@ from enum import StrEnum
 from typing import ClassVar
 
 from .event import CaseEvent
+from .open_list import Open
 from .values import Instant
 
 
 class DeadlineKind(StrEnum):
-    """The kinds of deadlines: an application's completion (A12), a certificate's delivery (A13), a revocation (D4)."""
+    """The kinds of deadlines: an application's completion (A12), a certificate's delivery (A13), a revocation (D4).
+
+    Open: show the kind's identifier; no reminder follows from it.
+    """
 
     COMPLETION = "completion"
     DELIVERY = "delivery"
@@ -16,7 +20,10 @@ class DeadlineKind(StrEnum):
 
 
 class DeadlineMark(StrEnum):
-    """The share of the time that has passed."""
+    """The share of the time that has passed.
+
+    Open: show the mark's identifier; no reminder follows from it.
+    """
 
     HALF = "half"
     NINE_TENTHS = "nine-tenths"
@@ -29,7 +36,7 @@ class DeadlineWarned(CaseEvent):
     TYPE: ClassVar[str] = "servicecert.deadline.warned.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("kind", "mark", "since", "until")
 
-    kind: DeadlineKind
-    mark: DeadlineMark
+    kind: Open[DeadlineKind]
+    mark: Open[DeadlineMark]
     since: Instant
     until: Instant

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
 
+from .open_list import Open
 from .values import Identifier, UserId, Value
 
 
@@ -35,7 +36,10 @@ class CaseEvent(EventData):
 
 
 class Assurance(StrEnum):
-    """The level of a user's authentication (eIDAS, Regulation (EU) 910/2014 article 8)."""
+    """The level of a user's authentication (eIDAS, Regulation (EU) 910/2014 article 8).
+
+    Closed: eIDAS names these levels, and an unknown level cannot be ranked.
+    """
 
     LOW = "low"
     SUBSTANTIAL = "substantial"
@@ -43,7 +47,10 @@ class Assurance(StrEnum):
 
 
 class Role(StrEnum):
-    """The capacity in which a user acts for an account."""
+    """The capacity in which a user acts for an account.
+
+    Open: an unknown role may do nothing.
+    """
 
     COLLEAGUE = "colleague"
     TECHNICAL_PARTNER = "technical-partner"
@@ -57,7 +64,7 @@ class Actor(Value):
     user_id: UserId
     account_id: Identifier
     assurance: Assurance
-    role: Role
+    role: Open[Role]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,15 @@ from uuid import UUID
 
 from .certificate import RecipientRole
 from .event import CaseEvent
+from .open_list import Open
 from .values import Instant, Number
 
 
 class MailKind(StrEnum):
-    """The kinds of mails (C1, C4, D5). Each reminder of a certificate's end is a kind, sent once to each recipient."""
+    """The kinds of mails (C1, C4, D5). Each reminder of a certificate's end is a kind, sent once to each recipient.
+
+    Open: show the kind's identifier; no decision depends on an unknown kind.
+    """
 
     CSR_INVITED = "csr-invited"
     APPLICATION_RETURNED = "application-returned"
@@ -26,7 +30,10 @@ class MailKind(StrEnum):
 
 
 class AnswerClass(StrEnum):
-    """The class of the mail server's last answer (RFC 5321 section 4.2.1)."""
+    """The class of the mail server's last answer (RFC 5321 section 4.2.1).
+
+    Open: show its identifier; the type of the event says what became of the mail.
+    """
 
     ACCEPTED = "2xx"
     TEMPORARY = "4xx"
@@ -40,9 +47,9 @@ class MailEvent(CaseEvent):
     AUDITED: ClassVar[tuple[str, ...]] = ("kind", "recipient", "answer")
 
     mail_id: UUID
-    kind: MailKind
-    recipient: RecipientRole
-    answer: AnswerClass
+    kind: Open[MailKind]
+    recipient: Open[RecipientRole]
+    answer: Open[AnswerClass]
     attempts: Number
     at: Instant
 

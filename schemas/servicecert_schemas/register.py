@@ -11,14 +11,20 @@ from .values import BusinessId, Identifier, Oid, Text, Value
 
 
 class Sector(StrEnum):
-    """The sector field of the code service (A7)."""
+    """The sector field of the code service (A7).
+
+    Closed: it decides whether a conformity certificate is needed (A7).
+    """
 
     PUBLIC = "public"
     PRIVATE = "private"
 
 
 class OrganisationKind(StrEnum):
-    """The kinds of organisations in the code service."""
+    """The kinds of organisations in the code service.
+
+    Closed: `other` stands for every further kind.
+    """
 
     CARE_PROVIDER = "care-provider"
     PHARMACY = "pharmacy"

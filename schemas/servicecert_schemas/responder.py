@@ -8,7 +8,10 @@ from .values import Base64, Identifier, Instant, SerialNumber, Sha256
 
 
 class ResponderEnvironment(StrEnum):
-    """The environment of a responder's CAs: production and test share no key (I11)."""
+    """The environment of a responder's CAs: production and test share no key (I11).
+
+    Closed: a key belongs to one of the two, and they share nothing (I11).
+    """
 
     PRODUCTION = "production"
     TEST = "test"

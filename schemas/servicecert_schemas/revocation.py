@@ -6,6 +6,7 @@ from uuid import UUID
 
 from .certificate import Recipients
 from .event import Actor, CaseEvent, EventData
+from .open_list import Open
 from .values import (
     DecimalSerialNumber,
     DistinguishedName,
@@ -23,7 +24,10 @@ from .values import (
 
 
 class RevocationReason(StrEnum):
-    """Why a certificate is revoked (D2)."""
+    """Why a certificate is revoked (D2).
+
+    Open: the certificate is revoked all the same; show the reason's identifier, and state no reason in OCSP.
+    """
 
     KEY_EXPOSED = "key-exposed"
     NO_LONGER_NEEDED = "no-longer-needed"
@@ -40,7 +44,7 @@ class RevocationRequested(CaseEvent):
     actor: Actor
     request_id: UUID
     serial_as_typed: Text
-    reason: RevocationReason
+    reason: Open[RevocationReason]
     exposed_since: Instant | None = None
     explanation: LongText | None = None
     sent_at: Instant
@@ -54,7 +58,7 @@ class RevocationRegistered(CaseEvent):
 
     request_id: UUID
     serial: SerialNumber
-    reason: RevocationReason
+    reason: Open[RevocationReason]
     requested_at: Instant
     due: Instant
 
@@ -86,7 +90,7 @@ class CertificateRevoked(CaseEvent):
     serial: SerialNumber
     serial_decimal: DecimalSerialNumber
     subject: DistinguishedName
-    reason: RevocationReason
+    reason: Open[RevocationReason]
     requested_at: Instant
     revoked_at: Instant
     invalid_since: Instant | None = None
@@ -98,7 +102,10 @@ class CertificateRevoked(CaseEvent):
 
 
 class Standing(StrEnum):
-    """The OCSP status of an issued certificate (RFC 6960 section 2.2, where valid is called good)."""
+    """The OCSP status of an issued certificate (RFC 6960 section 2.2, where valid is called good).
+
+    Closed: OCSP says good or revoked of an issued certificate (RFC 6960); on hold does not exist (D2).
+    """
 
     VALID = "valid"
     REVOKED = "revoked"
@@ -117,7 +124,7 @@ class StandingChanged(EventData):
     issuer: Identifier
     serial: SerialNumber
     standing: Standing
-    reason: RevocationReason | None = None
+    reason: Open[RevocationReason] | None = None
     revoked_at: Instant | None = None
     invalid_since: Instant | None = None
     not_after: Instant

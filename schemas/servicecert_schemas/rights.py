@@ -4,7 +4,7 @@ The role is that of the user's membership (topic `accounts`). The role that an e
 tells the authority's operators from customers, and an operator has no right of a customer.
 """
 
-from enum import StrEnum
+from enum import Enum
 from types import MappingProxyType
 
 from .application import (
@@ -15,11 +15,12 @@ from .application import (
     CsrAttached,
 )
 from .event import EventData, Role
+from .open_list import UnknownMember, value_of
 from .revocation import RevocationReason, RevocationRequested
 
 
-class Act(StrEnum):
-    """What a customer can do in a case."""
+class Act(Enum):
+    """What a customer can do in a case. No event holds one."""
 
     SUBMIT = "submit"
     SUPPLEMENT = "supplement"
@@ -61,13 +62,18 @@ _REASONS = MappingProxyType(
 
 
 def act_of(event: ApplicationEvent | RevocationRequested) -> Act | None:
-    """Return what a customer does by an event; None for a revocation for the authority's own reason."""
-    return _REASONS.get(event.reason) if isinstance(event, RevocationRequested) else _EVENTS[type(event)]
+    """Return what a customer does by an event; None for a revocation for the authority's own reason.
+
+    A reason that this version does not know is not for those who may only report an exposed key.
+    """
+    if not isinstance(event, RevocationRequested):
+        return _EVENTS[type(event)]
+    return Act.REVOKE_OTHERWISE if isinstance(event.reason, UnknownMember) else _REASONS.get(event.reason)
 
 
-def may(role: Role, event: ApplicationEvent | RevocationRequested) -> bool:
-    """Return whether a member with this role may send an event."""
-    return act_of(event) in MAY[role]
+def may(role: Role | UnknownMember, event: ApplicationEvent | RevocationRequested) -> bool:
+    """Return whether a member with this role may send an event. An unknown role gives no right."""
+    return act_of(event) in value_of(MAY, role, frozenset())
 
 
 def reasons_of(role: Role) -> tuple[RevocationReason, ...]:

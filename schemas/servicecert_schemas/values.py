@@ -139,7 +139,10 @@ Number = Annotated[int, Field(ge=0, le=2**53 - 1)]
 
 
 class Language(StrEnum):
-    """The language of a case."""
+    """The language of a case.
+
+    Closed: every text exists in these languages (`Texts`).
+    """
 
     SWEDISH = "sv"
     FINNISH = "fi"
@@ -147,7 +150,10 @@ class Language(StrEnum):
 
 
 class CertificateType(StrEnum):
-    """The four service certificates."""
+    """The four service certificates.
+
+    Closed: each type has its own rules, profile and CA; a reader without them can do nothing right.
+    """
 
     SERVER = "server"
     TEST_SERVER = "test-server"
@@ -164,7 +170,10 @@ class CertificateType(StrEnum):
 
 
 class Usage(StrEnum):
-    """The extended key usages of a server certificate."""
+    """The extended key usages of a server certificate.
+
+    Closed: without a usage that it does not know, a reader would issue another certificate than was applied for.
+    """
 
     SERVER_AUTH = "server-auth"
     CLIENT_AUTH = "client-auth"

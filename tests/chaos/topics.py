@@ -124,7 +124,8 @@ class Topics:
             return
         case_events.view_ids.add(event_id)
         case_events.versions.append(view.version)
-        case_events.state, case_events.deliveries = view.state, sum(each.delivered for each in view.deliveries)
+        case_events.state = CaseState(view.state)
+        case_events.deliveries = sum(each.delivered for each in view.deliveries)
         case_events.serial = None if view.certificate is None else view.certificate.serial
 
 

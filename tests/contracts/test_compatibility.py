@@ -58,6 +58,15 @@ def shapes(node: Schema, definitions: Schema, path: str = "") -> Iterator[tuple[
             yield from shapes(kind["items"], definitions, f"{path}/*")
 
 
+def members(schema: Schema) -> dict[str, set[str]]:
+    """Return the known members of each open list, by the name of its definition."""
+    return {
+        name: set(definition["x-extensible-enum"])
+        for name, definition in schema.get("$defs", {}).items()
+        if "x-extensible-enum" in definition
+    }
+
+
 def shapes_by_path(schema: Schema) -> dict[str, frozenset[str]]:
     merged: dict[str, frozenset[str]] = {}
     for path, here in shapes(schema, schema.get("$defs", {})):
@@ -85,6 +94,12 @@ def faults(old: Schema, new: Schema) -> list[str]:
     if not check_compat(json.dumps(closed(any_of(new))), json.dumps(any_of(old)), "deserializer"):
         reasons.append("the old version does not read what the new one writes")
     before, after = (shapes_by_path(schema) for schema in (old, new))
+    known = members(new)
+    reasons += [
+        f"a member less in the open list {name}"
+        for name, listed in members(old).items()
+        if name in known and not listed <= known[name]
+    ]
     return reasons + [
         f"another pattern or format at {path}" for path in before.keys() & after.keys() if before[path] != after[path]
     ]
@@ -117,6 +132,11 @@ def form(schema: Schema) -> Schema:
     return form
 
 
+def open_list(schema: Schema) -> Schema:
+    role: Schema = schema["$defs"]["Role"]
+    return role
+
+
 ALLOWED: dict[str, Callable[[Schema], Any]] = {
     "nothing": lambda schema: None,
     "another description": lambda schema: schema.update(description="Other words."),
@@ -125,6 +145,7 @@ ALLOWED: dict[str, Callable[[Schema], Any]] = {
         more={"type": "object", "properties": {"a": {"type": "string", "format": "uuid"}}, "required": ["a"]}
     ),
     "an optional field less": lambda schema: form(schema)["properties"].pop("customer_reference"),
+    "a member more of an open list": lambda schema: open_list(schema)["x-extensible-enum"].append("auditor"),
 }
 
 FORBIDDEN: dict[str, Callable[[Schema], Any]] = {
@@ -144,8 +165,13 @@ FORBIDDEN: dict[str, Callable[[Schema], Any]] = {
         form(schema)["required"].append("tongue"),
     ),
     "another type": lambda schema: schema["$defs"]["Applicant"]["properties"].update(business_id={"type": "integer"}),
-    "a member more": lambda schema: schema["$defs"]["Language"]["enum"].append("se"),
-    "a member less": lambda schema: schema["$defs"]["Language"]["enum"].remove("en"),
+    "a member more of a closed list": lambda schema: schema["$defs"]["Language"]["enum"].append("se"),
+    "a member less of a closed list": lambda schema: schema["$defs"]["Language"]["enum"].remove("en"),
+    "a member less of an open list": lambda schema: open_list(schema)["x-extensible-enum"].remove("colleague"),
+    "an open list that is closed": lambda schema: schema["$defs"].update(
+        Role={"enum": open_list(schema)["x-extensible-enum"], "type": "string"}
+    ),
+    "a closed list that is opened": lambda schema: schema["$defs"].update(Language=open_list(schema)),
     "a longer text": lambda schema: schema["$defs"]["Applicant"]["properties"]["business_id"].update(maxLength=201),
     "a shorter text": lambda schema: schema["$defs"]["Applicant"]["properties"]["business_id"].update(maxLength=199),
     "a longer list": lambda schema: schema["properties"]["attachments"].update(maxItems=51),

@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from contracts.members import NEWER
 from cryptography import x509
 from servicecert_deploy import Kafka
 from servicecert_deploy.jars import class_path
@@ -170,18 +171,19 @@ async def test_E1_the_states_of_a_case_are_read_from_python(workdir: Path, boots
         view(uuid4(), 1, "delivered", 0),
         view(case_id, 2, "accepted", 1),
         view(case_id, 2, "accepted", 1),
-        view(case_id, 3, "delivered", 0),
+        view(case_id, 3, NEWER, 1),
+        view(case_id, 4, "delivered", 0),
     ):
         await publish(bootstrap, case)
     output = await run(workdir, bootstrap, sys.executable, "watch.py", str(case_id))
-    assert re.findall(r"^([a-z-]+) -", output, re.MULTILINE) == ["returned", "accepted", "delivered"]
+    assert re.findall(r"^([a-z-]+) -", output, re.MULTILINE) == ["returned", "accepted", NEWER, "delivered"]
     assert "attachments - Liitä tietojärjestelmän vaatimustenmukaisuustodistus." in output
     assert "4d8a31f07c5be29461a0d3c97e18f2b5" in output
 
 
 async def test_E4_the_customers_page_is_drawn_from_the_cases_alone(workdir: Path, bootstrap: str) -> None:
     account = f"account-{uuid4()}"
-    granted, unfinished, closed, erased, foreign = (uuid4() for _ in range(5))
+    granted, unfinished, closed, erased, foreign, newer = (uuid4() for _ in range(6))
     (workdir / "page.py").write_text(shown("python", "async def cases_of"))
     for case in (
         view(granted, 1, "accepted", 0, account),
@@ -189,6 +191,7 @@ async def test_E4_the_customers_page_is_drawn_from_the_cases_alone(workdir: Path
         view(unfinished, 2, "returned", 1, account),
         view(closed, 1, "withdrawn", 1, account),
         view(foreign, 1, "delivered", 0),
+        view(newer, 1, NEWER, 1, account),
         view(granted, 3, "delivered", 0, account),
         view(granted, 2, "issued", 0, account),
         view(unfinished, 2, "returned", 1, account),
@@ -198,14 +201,17 @@ async def test_E4_the_customers_page_is_drawn_from_the_cases_alone(workdir: Path
     output = await run(workdir, bootstrap, sys.executable, "page.py", account)
     assert sorted(line.split()[:4] for line in output.splitlines()) == [
         ["granted", str(granted), "server", "delivered"],
-        ["unfinished", str(unfinished), "system-signature", "returned"],
+        *sorted(
+            ["unfinished", str(case_id), "system-signature", state]
+            for case_id, state in ((unfinished, "returned"), (newer, NEWER))
+        ),
     ]
 
 
 async def test_E1_a_portal_built_on_faststream_reads_the_cases(workdir: Path, bootstrap: str) -> None:
     case_id = uuid4()
     (workdir / "portal.py").write_text(shown("python", "FastStream"))
-    await publish(bootstrap, view(case_id, 1, "returned", 1))
+    await publish(bootstrap, view(case_id, 1, NEWER, 1))
     process = await start(workdir, bootstrap, sys.executable, "portal.py")
     assert process.stdout is not None
     try:
@@ -215,7 +221,7 @@ async def test_E1_a_portal_built_on_faststream_reads_the_cases(workdir: Path, bo
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         await process.communicate()
-    assert line.decode().split() == [str(case_id), "1", "returned"]
+    assert line.decode().split() == [str(case_id), "1", NEWER]
 
 
 async def test_E1_the_cases_are_seen_with_the_console_tools(workdir: Path, bootstrap: str) -> None:

@@ -74,11 +74,11 @@ PEOPLE = (
 )
 COLLEAGUE = PEOPLE[0]
 REVOCATIONS = {
-    Act.REVOKE_EXPOSED: RevocationReason.KEY_EXPOSED,
-    Act.REVOKE_OTHERWISE: RevocationReason.NO_LONGER_NEEDED,
+    Act.REVOKE_EXPOSED.value: RevocationReason.KEY_EXPOSED,
+    Act.REVOKE_OTHERWISE.value: RevocationReason.NO_LONGER_NEEDED,
     "privilege-withdrawn": RevocationReason.PRIVILEGE_WITHDRAWN,
 }
-ACTS: Sequence[str] = (*Act, "privilege-withdrawn")
+ACTS: Sequence[str] = (*(act.value for act in Act), "privilege-withdrawn")
 
 
 def answer(person: Person, act: str) -> str:

@@ -12,12 +12,14 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import servicecert_schemas
 from docs.pages import CHECKOUT
 from docs.rights import ACTS, PEOPLE, YES, answer
 from prometheus_client.metrics import MetricWrapperBase
@@ -163,6 +165,24 @@ def rights() -> list[str]:
         ("who", *ACTS),
         ((person.name, *(shown(answer(person, act)) for act in ACTS)) for person in PEOPLE),
     )
+
+
+def lists() -> list[str]:
+    """Return the open and the closed lists, with what a reader does with an unknown member, or why there is none."""
+    found = {each.__name__: each for each in vars(servicecert_schemas).values() if _is_list(each)}
+    return _table(
+        ("list", "is", "members", "a reader that does not know a member; why it is closed"),
+        (
+            (f"`{name}`", standing.lower(), ", ".join(f"`{member}`" for member in found[name]), " ".join(text.split()))
+            for name in sorted(found)
+            for _, _, about in [(found[name].__doc__ or "").partition("\n\n")]
+            for standing, _, text in [about.strip().rstrip(".").partition(": ")]
+        ),
+    )
+
+
+def _is_list(it: object) -> bool:
+    return isinstance(it, type) and issubclass(it, StrEnum)
 
 
 def revocation_answers() -> list[str]:
@@ -325,6 +345,7 @@ WHOLE: dict[str, Callable[[], list[str]]] = {
     "revoker-metrics": revoker_metrics,
     "reasons": reasons,
     "rights": rights,
+    "lists": lists,
     "revocation-answers": revocation_answers,
     "topics": topics,
     "deficiencies": deficiencies,

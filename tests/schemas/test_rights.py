@@ -5,6 +5,7 @@ from uuid import UUID
 import pytest
 from servicecert_schemas.application import ApplicationEvent, ApplicationWithdrawn, CsrAttached
 from servicecert_schemas.event import Actor, Role
+from servicecert_schemas.open_list import UnknownMember
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
 from servicecert_schemas.rights import MAY, Act, act_of, may, reasons_of
 
@@ -42,3 +43,9 @@ def test_D2_the_authority_keeps_one_reason_for_itself():
     own = RevocationReason.PRIVILEGE_WITHDRAWN
     assert set(reasons_of(Role.COLLEAGUE)) == set(RevocationReason) - {own}
     assert [role for role in Role if may(role, revocation(own))] == []
+
+
+def test_D2_an_unknown_role_gives_no_reason_and_an_unknown_reason_is_for_those_who_may_give_every_one():
+    unknown = UnknownMember("lost")
+    assert not any(may(UnknownMember("auditor"), revocation(reason)) for reason in (*RevocationReason, unknown))
+    assert [role for role in Role if may(role, revocation(unknown))] == [Role.COLLEAGUE]

@@ -191,7 +191,7 @@ class CaseList:
         """Each case in brief: its state, and what it is for, in the customer's language."""
         return [
             (
-                page_words.STATES[case.state].in_language(self.language),
+                page_words.state(case.state).in_language(self.language),
                 f"{page_words.TYPES[case.type].in_language(self.language)} {', '.join(case.applied_for.dns)}",
             )
             for case in self.cases

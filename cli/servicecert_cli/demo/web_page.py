@@ -10,6 +10,7 @@ from uuid import UUID
 from jinja2 import Environment, StrictUndefined
 from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.case import CaseChanged, CaseState
+from servicecert_schemas.open_list import value_of
 
 from ..terminal.printing import transitions
 from .elements import Chapter, Element, Ending, Progress, Title
@@ -98,7 +99,7 @@ def _states(progress: Progress) -> list[State]:
             "moment": each.moment,
             "words": each.words,
             "remark": each.remark,
-            "tone": TONES.get(each.state, "plain"),
+            "tone": value_of(TONES, each.state, "plain"),
             "since": _duration(entry.at - began),
         }
         for each, entry in zip(transitions(case, shown), case.history[shown:], strict=True)

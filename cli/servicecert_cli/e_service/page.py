@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 from servicecert_schemas.case import CaseCertificate, CaseChanged, CaseState
+from servicecert_schemas.open_list import UnknownMember, value_of
 from servicecert_schemas.values import Language, Texts
 
 from ..terminal.printing import STYLES, WIDTH, Printer, fingerprint, relative_names
@@ -45,7 +46,7 @@ class Page:
         self._fact(words.APPLIED_FOR, "\n".join(_names(case)))
         if case.applied_for.customer_reference:
             self._fact(words.REFERENCE, case.applied_for.customer_reference)
-        self._fact(words.STATE, self._in(words.STATES[case.state]), STYLES.get(case.state, ""))
+        self._fact(words.STATE, self._in(words.state(case.state)), value_of(STYLES, case.state, ""))
         self._fact(words.NEXT, self._in(case.next_step))
         if case.due is not None and case.certificate is None:
             self._fact(words.DUE, words.day(case.due, self._language))
@@ -72,14 +73,14 @@ class Page:
     def _entry(self, case: CaseChanged) -> None:
         """Print a case in three lines: certificate type, state, and id."""
         self._lines("   ", Text.assemble((self._in(words.TYPES[case.type]), "bold"), "  ", _names(case)[0]))
-        state = Text.assemble((self._in(words.STATES[case.state]), STYLES.get(case.state, "")))
+        state = Text.assemble((self._in(words.state(case.state)), value_of(STYLES, case.state, "")))
         if case.certificate is not None and case.revocation is None:
             until = words.day(case.certificate.not_after, self._language)
             state.append(f", {self._in(words.VALID_UNTIL)} {until}{' asti' if self._language == 'fi' else ''}")
         elif case.due is not None and case.certificate is None:
             state.append(f", {self._in(words.DUE).lower()} {words.day(case.due, self._language)}")
         self._lines("     ", state)
-        if case.certificate is None:
+        if case.certificate is None or isinstance(case.state, UnknownMember):
             self._lines("     ", Text(self._in(case.next_step)))
         self._lines("     ", Text(f"{case.case_id}  {words.day(case.history[0].at, self._language)}", "dim"))
 
@@ -123,7 +124,7 @@ class Page:
         self._fact(words.ISSUER, certificate.issuer)
         mails = [each for each in case.deliveries if each.kind is words.CERTIFICATE_MAIL]
         deliveries = [
-            f"{self._in(words.ROLES[each.recipient])}, "
+            f"{self._in(words.role(each.recipient))}, "
             f"{words.moment(each.at, self._language) if each.delivered else self._in(words.UNDELIVERED)}"
             for each in mails
         ]
@@ -133,7 +134,7 @@ class Page:
     def _history(self, case: CaseChanged) -> None:
         self._rule(words.HISTORY)
         for entry in case.history:
-            state = Text(self._in(words.STATES[entry.state]), STYLES.get(entry.state, ""))
+            state = Text(self._in(words.state(entry.state)), value_of(STYLES, entry.state, ""))
             self._lines(f"    {words.moment(entry.at, self._language):<{LABEL}}", state)
 
     def _revocation(self, case: CaseChanged, certificate: CaseCertificate) -> None:

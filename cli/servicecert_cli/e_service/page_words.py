@@ -7,6 +7,7 @@ from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import RecipientRole
 from servicecert_schemas.mail import MailKind
+from servicecert_schemas.open_list import UnknownMember, value_of
 from servicecert_schemas.values import CertificateType, Language, Texts
 
 
@@ -96,6 +97,16 @@ ROLES = MappingProxyType(
     }
 )
 CERTIFICATE_MAIL = MailKind.CERTIFICATE_ISSUED
+
+
+def state(state: CaseState | UnknownMember) -> Texts:
+    """Return the words for a state. An unknown state has its identifier, in every language."""
+    return value_of(STATES, state, _words(state, state, state))
+
+
+def role(role: RecipientRole | UnknownMember) -> Texts:
+    """Return the words for a recipient's role. An unknown role has its identifier, in every language."""
+    return value_of(ROLES, role, _words(role, role, role))
 
 
 def day(moment: datetime, language: Language) -> str:

@@ -9,6 +9,7 @@ from rich.status import Status
 from rich.text import Text
 from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.case import CaseChanged, CaseState, Deficiency
+from servicecert_schemas.open_list import UnknownMember, value_of
 from servicecert_schemas.values import Texts
 
 WIDTH = 79
@@ -32,7 +33,7 @@ class Transition(NamedTuple):
     moment: str
     words: str
     remark: str
-    state: CaseState
+    state: CaseState | UnknownMember
 
 
 def transitions(case: CaseChanged, shown: int = 0) -> list[Transition]:
@@ -102,7 +103,7 @@ class Printer:
     def states(self, case: CaseChanged, shown: int) -> None:
         """Print the states of a case that follow the first `shown` ones, with their times."""
         for each in transitions(case, shown):
-            state = (f"{each.words:<22}", STYLES.get(each.state, ""))
+            state = (f"{each.words:<22}", value_of(STYLES, each.state, ""))
             self.line(f"    {each.moment}  ", Text.assemble(state, each.remark))
 
     def deficiencies(self, deficiencies: Iterable[Deficiency]) -> None:

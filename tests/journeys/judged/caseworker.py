@@ -54,7 +54,7 @@ class Caseworker:
     def judge(self, step: Step, base: str, day: datetime) -> None:
         """Handle a step of the table, after the deadlines that pass before it."""
         now = step.handled or day
-        self.was = None if self.view is None else self.view.state
+        self.was = None if self.view is None else CaseState(self.view.state)
         self.accepted = self.parked = self.refused = None
         self._wait(now)
         if (data := _event(step, base)) is not None:

@@ -1,6 +1,7 @@
 """Intake's handler, from an event to what is published: FastStream's test broker, a real database, no Kafka."""
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 from servicecert_intake import service
@@ -9,6 +10,9 @@ from servicecert_intake.settings import Settings
 from servicecert_schemas.account import AccountOpened
 from servicecert_schemas.application import ApplicationSubmitted
 from servicecert_schemas.case import CaseChanged, CaseState
+from servicecert_schemas.codec import to_record
+from servicecert_schemas.mail import MailHandedOver, MailKind
+from servicecert_schemas.open_list import UnknownMember
 from servicecert_schemas.parked import RecordParked
 from servicecert_worker.decider import Change
 from services.handler import example, handling
@@ -41,6 +45,27 @@ async def test_A14_the_certificate_that_an_application_follows_is_looked_up_firs
     (case,) = await intake.published()
     assert case.state is CaseState.SUBMITTED
     assert "look-up" in await intake.intents()
+
+
+async def test_C3_a_mail_of_a_kind_that_intake_does_not_know_is_stored_published_and_audited(intake):
+    newer = example(MailHandedOver, case_id=str(APPLICATION.case_id), kind=UnknownMember("certificate-renewed"))
+    known = newer.model_copy(update={"kind": MailKind.ADDRESS_REFUSED, "mail_id": UUID(int=1)})
+    await intake.handle(APPLICATION, newer, known)
+    *_, case = await intake.published()
+    assert {each.kind for each in case.deliveries} == {"certificate-renewed", MailKind.ADDRESS_REFUSED}
+    assert await intake.parked() == []
+
+
+async def test_I6_a_newer_member_of_a_closed_list_is_parked_with_the_known_ones(intake):
+    record = to_record(APPLICATION, source="/e-service", id=UUID(int=2), time=datetime(2026, 11, 24, tzinfo=UTC))
+    headers = {name: value.decode() for name, value in record.headers}
+    value = record.value.replace(b'"applying_as":"care-provider"', b'"applying_as":"newcomer"')
+    assert value != record.value
+    await intake.handle_raw(record.topic, value, headers)
+    (notice,) = await intake.published()
+    assert isinstance(notice, RecordParked)
+    assert notice.reason == "wrong-schema"
+    assert "form.applying_as: Input should be 'care-provider', 'pharmacy'" in notice.error
 
 
 async def test_I6_what_is_no_event_is_parked_with_its_reason(intake):

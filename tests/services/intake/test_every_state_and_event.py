@@ -122,7 +122,8 @@ def test_I8_along_any_way_versions_grow_and_states_do_not_go_back(happen, happen
 
 def steps_of(decision: Decision[Case], before: CaseState) -> list[tuple[CaseState, CaseState]]:
     """Return the single transitions of a decision, by its views."""
-    shown = [before, *(event.state for event in decision.events if isinstance(event, CaseChanged))]
+    views = [event for event in decision.events if isinstance(event, CaseChanged)]
+    shown = [before, *(CaseState(view.state) for view in views)]
     return [(old, new) for old, new in pairwise(shown) if old is not new]
 
 

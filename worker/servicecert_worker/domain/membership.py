@@ -13,6 +13,7 @@ from uuid import UUID
 from immutables import Map
 from servicecert_schemas.account import AccountMemberAdded, AccountMemberRemoved, AccountOpened
 from servicecert_schemas.event import Actor, Assurance, EventData, Role
+from servicecert_schemas.open_list import UnknownMember
 
 from ..decider import Change
 
@@ -26,7 +27,7 @@ _STRONG = frozenset({Assurance.SUBSTANTIAL, Assurance.HIGH})
 class Member:
     """Someone who may act from `since` on, until `until` if removed. `stated_at` is when the role was last stated."""
 
-    role: Role
+    role: Role | UnknownMember
     since: datetime
     stated_at: datetime
     until: datetime | None = None
@@ -47,7 +48,7 @@ class Account:
     opened_at: datetime | None = None
     members: Mapping[tuple[str, UUID | None], Member] = field(default_factory=lambda: MappingProxyType({}))
 
-    def member(self, user_id: str, case_id: UUID, sent: datetime) -> Role | None:
+    def member(self, user_id: str, case_id: UUID, sent: datetime) -> Role | UnknownMember | None:
         """Return a user's role in a case: as a member of the account, or else as invited for that case."""
         for scope in (None, case_id):
             member = self.members.get((user_id, scope))
@@ -82,7 +83,7 @@ def _account_after(account: Account | None, data: EventData | None, at: datetime
             return account
 
 
-def _added(account: Account, user_id: str, role: Role, case_id: UUID | None, at: datetime) -> Account:
+def _added(account: Account, user_id: str, role: Role | UnknownMember, case_id: UUID | None, at: datetime) -> Account:
     before = account.members.get((user_id, case_id))
     if before is not None and at < (before.until or before.stated_at):
         return account
@@ -110,7 +111,7 @@ def accounts_after(accounts: Accounts, changes: Iterable[Change]) -> Accounts:
     return draft.finish()
 
 
-def role_of(actor: Actor, case_id: UUID, accounts: Accounts, sent: datetime) -> Role | None:
+def role_of(actor: Actor, case_id: UUID, accounts: Accounts, sent: datetime) -> Role | UnknownMember | None:
     """Return the role in which a user may act in a case at the time `sent`; None if they were not invited.
 
     Nobody may act for an account without an organisation: it could act for any organisation.
@@ -123,7 +124,7 @@ def role_of(actor: Actor, case_id: UUID, accounts: Accounts, sent: datetime) -> 
 
 def role_or_wait(
     actor: Actor, case_id: UUID, accounts: Accounts, sent: datetime, since: datetime, now: datetime
-) -> Role | datetime | None:
+) -> Role | UnknownMember | datetime | None:
     """Return a user's role; or when to check again, if the event arrived (`since`) only a moment ago; or None."""
     later = (since + after for after in MEMBERSHIP_RETRIES if since + after > now)
     return role_of(actor, case_id, accounts, sent) or next(later, None)

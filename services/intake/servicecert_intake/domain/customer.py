@@ -10,6 +10,7 @@ from servicecert_schemas.application import ApplicationEvent, ApplicationSubmitt
 from servicecert_schemas.case import Answer, CaseState, EventRefused, HistoryEntry
 from servicecert_schemas.certificate import AcceptedWithdrawn
 from servicecert_schemas.event import Role
+from servicecert_schemas.open_list import UnknownMember
 from servicecert_schemas.rights import may
 from servicecert_worker.decider import Deadline, Decision, Event, Intent
 from servicecert_worker.domain.membership import is_strongly_authenticated, role_of, role_or_wait
@@ -95,7 +96,7 @@ def _process(case: Case, happened: Event, data: ApplicationEvent, since: datetim
     return with_view(Decision(after, decision.events, deadlines=decision.deadlines))
 
 
-def _objection(event: ApplicationEvent, invited_as: Role) -> AnswerCode | None:
+def _objection(event: ApplicationEvent, invited_as: Role | UnknownMember) -> AnswerCode | None:
     """Return why an invited user may not do this, or None (A2, A3).
 
     The role of the membership counts. Who claims to be an operator acts for the authority, and so not for a customer.

@@ -89,8 +89,8 @@ def with_event(facts: CaseFacts, data: EventData) -> CaseFacts:
             after = _with_certificate(facts, data)
         case CertificateRevoked():
             after = replace(facts, revoked=True)
-        case DeadlineWarned(kind=DeadlineKind.COMPLETION) if _may_warn(facts, data):
-            after = replace(facts, warned=LapseWarning(data.mark, data.since, data.until))
+        case DeadlineWarned(kind=DeadlineKind.COMPLETION, mark=DeadlineMark() as mark) if _may_warn(facts, mark):
+            after = replace(facts, warned=LapseWarning(mark, data.since, data.until))
         case CaseChanged() if facts.correspondence is None or data.version > facts.correspondence.version:
             after = _with_view(facts, data)
         case _:
@@ -104,10 +104,10 @@ def application_name(case: CaseChanged) -> str:
     return next(iter(applied_for.dns), None) or applied_for.information_system or applied_for.unit_long_name
 
 
-def _may_warn(facts: CaseFacts, data: DeadlineWarned) -> bool:
+def _may_warn(facts: CaseFacts, mark: DeadlineMark) -> bool:
     """Return whether the application may still be pending. Its view may arrive after the warning."""
     is_over = facts.correspondence is not None and facts.application is None
-    return data.mark is not DeadlineMark.PASSED and not is_over
+    return mark is not DeadlineMark.PASSED and not is_over
 
 
 def _with_certificate(facts: CaseFacts, data: CertificateIssued) -> CaseFacts:

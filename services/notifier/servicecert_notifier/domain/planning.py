@@ -8,6 +8,7 @@ mail that a new one makes outdated is not retried.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from types import MappingProxyType
 from uuid import UUID
 
@@ -84,7 +85,8 @@ def planned(ledger: Ledger, occasion: Mailing) -> tuple[Ledger, tuple[Intent, ..
     rows: list[Row] = []
     intents: list[Intent] = []
     for recipient, place in addressed(occasion.recipients, kind):
-        identity = mail_id(ledger.case_id, kind, occasion.about, recipient.role, place)
+        role = RecipientRole(recipient.role)
+        identity = mail_id(ledger.case_id, kind, occasion.about, role, place)
         if identity in existing:
             continue
         task = MailTask(
@@ -94,7 +96,7 @@ def planned(ledger: Ledger, occasion: Mailing) -> tuple[Ledger, tuple[Intent, ..
             recipient=recipient,
             date=occasion.date,
             give_up_at=occasion.give_up_at,
-            content=for_role(occasion.content, recipient.role),
+            content=for_role(occasion.content, role),
         )
         intents.append(Intent(INTENT, task))
         rows.append(
@@ -102,7 +104,7 @@ def planned(ledger: Ledger, occasion: Mailing) -> tuple[Ledger, tuple[Intent, ..
                 identity,
                 kind,
                 occasion.about,
-                recipient.role,
+                role,
                 place,
                 planned_at=occasion.date,
                 give_up_at=occasion.give_up_at,
@@ -122,10 +124,11 @@ def for_role(content: Content, role: RecipientRole) -> Content:
 def addressed(recipients: Recipients, kind: MailKind) -> tuple[tuple[Recipient, int], ...]:
     """Return the recipients of a mail of this kind, each address once, each with its place among those of its role.
 
-    If no recipient has a role of the audience, the mail goes to the first recipient, so that somebody is informed.
+    If no recipient has a role of the audience, the mail goes to the first one, so that somebody is informed. An unknown
+    role gets no mail.
     """
     once = tuple(_addressed_once(recipients, AUDIENCES[kind]))
-    return once or tuple(_addressed_once(recipients[:1], ALL_ROLES))
+    return once or tuple(islice(_addressed_once(recipients, ALL_ROLES), 1))
 
 
 def _addressed_once(recipients: Recipients, roles: tuple[RecipientRole, ...]) -> Iterator[tuple[Recipient, int]]:
@@ -134,7 +137,7 @@ def _addressed_once(recipients: Recipients, roles: tuple[RecipientRole, ...]) ->
     Code that waits for the mails of all recipients counts addresses in the same way.
     """
     seen: set[tuple[str, str]] = set()
-    places: dict[RecipientRole, int] = {}
+    places: dict[str, int] = {}
     for recipient in recipients:
         local, _, domain = recipient.email.rpartition("@")
         address = (local, domain.lower())

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 from servicecert_schemas.certificate import Recipient, RecipientRole
 from servicecert_schemas.mail import AnswerClass, MailKind
+from servicecert_schemas.open_list import Open
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_schemas.values import CertificateType, Instant, Language, Value
 
@@ -44,7 +45,7 @@ class RevokedContent(Value):
     serial: str
     serial_decimal: str
     subject: str
-    reason: RevocationReason
+    reason: Open[RevocationReason]
     requested_at: Instant
     revoked_at: Instant
     invalid_since: Instant | None

@@ -151,12 +151,20 @@ def revocation(asked: Asked, certificate: Certificate, now: datetime) -> Revocat
     exposed = request.exposed_since if request.reason is RevocationReason.KEY_EXPOSED else None
     return Revocation(
         request_id=request.request_id,
-        reason=request.reason,
+        reason=_reason(request),
         requested_at=sent,
         due=sent + TAKES_EFFECT_WITHIN,
         revoked_at=now.replace(microsecond=0),
         invalid_since=None if exposed is None else max(certificate.issued_at, min(exposed, now)).replace(microsecond=0),
     )
+
+
+def _reason(request: RevocationRequested) -> RevocationReason:
+    """Return the reason for the CRL (D2). One that this version does not know revokes, and claims the least.
+
+    The audit keeps it as it was sent. If it means that the key is exposed, a request that says so overrides it (D3).
+    """
+    return request.reason if isinstance(request.reason, RevocationReason) else RevocationReason.NO_LONGER_NEEDED
 
 
 def _sent_at(asked: Asked, certificate: Certificate, now: datetime) -> datetime:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import assert_never
 
+from servicecert_schemas.open_list import value_of
+
 from ...domain.task import (
     AddressRefusedContent,
     Content,
@@ -126,7 +128,7 @@ def _expiring(content: ExpiringContent, wording: Wording) -> TemplateValues:
 
 def _revoked(content: RevokedContent, wording: Wording) -> TemplateValues:
     return {
-        "reason": wording.reasons[content.reason],
+        "reason": value_of(wording.reasons, content.reason, content.reason),
         "key_exposed": content.reason == "key-exposed",
         "requested_at": wording.moment_of(content.requested_at),
         "revoked_at": wording.moment_of(content.revoked_at),

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import Enum
 
 from servicecert_pki.crl import Reason
+from servicecert_schemas.open_list import value_of
 from servicecert_schemas.revocation import RevocationReason, Standing, StandingChanged
 
 from ...crl.domain.entries import REASONS
@@ -58,7 +59,9 @@ class Standings:
         if isinstance(before, Revoked) and (not worse or before.reason is Reason.KEY_COMPROMISE):
             return False
         of[serial] = Revoked(
-            None if event.reason is None else REASONS[event.reason], event.revoked_at or at, event.invalid_since
+            None if event.reason is None else value_of(REASONS, event.reason, None),
+            event.revoked_at or at,
+            event.invalid_since,
         )
         return True
 

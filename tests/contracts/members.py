@@ -1,0 +1,89 @@
+"""The stored records, with a member of a list replaced by one of a newer writer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from servicecert_schemas.codec import EVENTS
+from servicecert_schemas.export import Document, json_schema, stored_examples
+
+NEWER = "a-newer-member"
+
+EXAMPLES = stored_examples()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a stored record has a member of a list. `name` is the enumeration's, `variant` the record of its type."""
+
+    type: str
+    variant: int
+    path: tuple[str | int, ...]
+    name: str
+    is_open: bool
+
+    def __str__(self) -> str:
+        return f"{self.type.removeprefix('servicecert.')}[{self.variant}].{'.'.join(map(str, self.path))}"
+
+    @property
+    def example(self) -> Document:
+        return EXAMPLES[self.type][self.variant]
+
+    def value(self) -> Document:
+        """Return the data of the record, with the newer member at this place."""
+        value: Document = deepcopy(self.example["value"])
+        node: Any = value
+        for step in self.path[:-1]:
+            node = node[step]
+        node[self.path[-1]] = NEWER
+        return value
+
+    def raw(self) -> tuple[bytes, list[tuple[str, bytes]], bytes]:
+        """Return key, headers and value of the record, as a newer writer sends it."""
+        example = self.example
+        headers = [(name, text.encode()) for name, text in example["headers"].items()]
+        return example["key"].encode(), headers, json.dumps(self.value()).encode()
+
+
+@cache
+def places() -> list[Place]:
+    """Return every place of every stored record."""
+    return [
+        Place(event_type, variant, path, name, is_open)
+        for event_type, examples in EXAMPLES.items()
+        for schema in [json_schema(EVENTS[event_type])]
+        for variant, example in enumerate(examples)
+        for path, name, is_open in _members(example["value"], schema, schema.get("$defs", {}))
+    ]
+
+
+def _members(value: Any, schema: Any, defs: Any) -> Iterator[tuple[tuple[str | int, ...], str, bool]]:
+    match schema:
+        case {"$ref": reference}:
+            name = reference.removeprefix("#/$defs/")
+            if "enum" in defs[name] or "x-extensible-enum" in defs[name]:
+                yield (), name, "enum" not in defs[name]
+            else:
+                yield from _members(value, defs[name], defs)
+        case {"anyOf": kinds} if value is not None:
+            yield from _members(value, kinds[0], defs)
+        case {"oneOf": kinds}:
+            (kind,) = [each for each in kinds if _kind(each, defs) == value["kind"]]
+            yield from _members(value, kind, defs)
+        case {"items": items}:
+            for index, each in enumerate(value):
+                for path, name, is_open in _members(each, items, defs):
+                    yield (index, *path), name, is_open
+        case {"properties": properties}:
+            for field in properties.keys() & value.keys():
+                for path, name, is_open in _members(value[field], properties[field], defs):
+                    yield (field, *path), name, is_open
+
+
+def _kind(schema: Any, defs: Any) -> str:
+    return str(defs[schema["$ref"].removeprefix("#/$defs/")]["properties"]["kind"]["const"])
