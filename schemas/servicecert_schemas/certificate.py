@@ -32,19 +32,24 @@ from .values import (
 
 
 class RecipientRole(StrEnum):
-    """The capacity in which a person receives a mail. Events without recipients name only the role."""
+    """The capacity in which a person receives a mail. Events without recipients name only the role.
+
+    A requester asked for the revocation, and is no other recipient of the case (D5).
+    """
 
     ORDERER = "orderer"
     TECHNICAL_CONTACT = "technical-contact"
     SHARED_MAILBOX = "shared-mailbox"
+    REQUESTER = "requester"
 
 
 class Recipient(Value):
-    """A recipient of mails."""
+    """A recipient of mails. `language` is the recipient's own, None for that of the case."""
 
     role: RecipientRole
     email: EmailAddress
     name: Text | None = None
+    language: Language | None = None
 
 
 Recipients = Annotated[tuple[Recipient, ...], Field(max_length=10)]

@@ -12,8 +12,9 @@ from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.ocsp_client import OcspQuery, OcspUnsound
 from servicecert_worker.decider import Done, Outcome, Retry, Task
 
+from ..crl.domain.entries import REASONS
 from ..crl.domain.publication import Confirmed, ConfirmOrder
-from ..domain.decide import Alarmed
+from ..domain.clocks import Alarmed
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,8 @@ class Confirm:
         try:
             question = OcspQuery(self.authority.issuer(order.issuer), int(order.serial, 16), self.random(32))
             answer = await self._ask(self.url, question.request())
-            if question.is_revoked(answer, self.clock()):
+            reason = None if order.reason is None else REASONS[order.reason]
+            if question.is_revoked(answer, self.clock(), reason):
                 return Done(Confirmed(**dict(order), confirmed_at=self.clock()))
             fault = f"OCSP at {self.url} does not say revoked yet."
         except (aiohttp.ClientError, TimeoutError) as error:

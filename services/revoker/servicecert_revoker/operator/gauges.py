@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 from servicecert_worker.decider import Gauge
 
+from ..domain.requests import TAKES_EFFECT_WITHIN
 from ..storage import QUERIES
 
 
@@ -14,12 +15,12 @@ def open_gauges(pool: "asyncpg.Pool[Any]", clock: Callable[[], datetime]) -> tup
     """Return the gauges. An index finds the open revocations, however many are done."""
 
     async def revocations() -> Mapping[str, float]:
-        row = await pool.fetchrow(QUERIES["open"], clock())
+        row = await pool.fetchrow(QUERIES["open"], clock(), TAKES_EFFECT_WITHIN)
         assert row is not None
         return {"open": row["open"], "late": row["late"]}
 
     async def oldest() -> Mapping[str, float]:
-        row = await pool.fetchrow(QUERIES["open"], clock())
+        row = await pool.fetchrow(QUERIES["open"], clock(), TAKES_EFFECT_WITHIN)
         assert row is not None
         return {"revoker": row["oldest"]}
 
@@ -31,13 +32,13 @@ def open_gauges(pool: "asyncpg.Pool[Any]", clock: Callable[[], datetime]) -> tup
     return (
         Gauge(
             "servicecert_revocations",
-            "Revocations that relying parties cannot see yet: open, and late.",
+            "Revocations, or changes of their entries, that relying parties cannot see yet: open, and late.",
             "state",
             revocations,
         ),
         Gauge(
             "servicecert_revocation_oldest_seconds",
-            "Age of the oldest open revocation, since it was requested.",
+            "Age of the oldest open revocation or change, since it was requested.",
             "service",
             oldest,
         ),

@@ -26,8 +26,8 @@ select count(*) filter (where confirmed_by is null and kind <> 'cascade') as unc
 from proposals where done_at is null and dropped_by is null
 
 -- name: erase
--- E3: of a certificate that is erased the recipients go, and who asked for its revocation and still waits.
-update statuses set certificate = jsonb_set(certificate, '{recipients}', '[]'), asked = null where key = $1 and certificate is not null
+-- E3: of a certificate that is erased the recipients go, and who asked for its revocation, whether it still waits or not.
+update statuses set certificate = jsonb_set(certificate, '{recipients}', '[]'), asked = null, requesters = null where key = $1 and certificate is not null
 
 -- name: highest_partition
 select coalesce(max(partition), 0) from statuses where issuer = $1
@@ -54,7 +54,8 @@ cross join lateral (
 
 -- name: load
 select s.key, s.version, s.standing::text as standing, s.certificate::text as certificate, s.asked::text as asked,
-       r.request_id, r.reason, r.requested_at, r.due, r.revoked_at, r.invalid_since
+       s.requesters::text as requesters, s.listing::text as listing, s.changed,
+       r.request_id, r.reason, r.requested_at, r.due, r.revoked_at, r.invalid_since, r.changed_at
 from statuses as s left join revocations as r using (key)
 where s.key = any($1::text[])
 
@@ -76,10 +77,14 @@ select pg_advisory_lock(hashtext(current_schema() || '/crl'), hashtext($1))
 select pg_advisory_xact_lock(lock) from unnest($1::bigint[]) as l (lock)
 
 -- name: open
-select count(*) as open, count(*) filter (where r.due < $1) as late,
-       coalesce(extract(epoch from $1 - min(r.requested_at)), 0)::float as oldest
-from statuses as s join revocations as r using (key)
-where s.standing > 'valid' and s.standing < 'revoked'
+-- What relying parties cannot see yet, by its oldest request: the first one, or one that changed the entry later; $2 is the time that each has.
+select count(*) as open, count(*) filter (where since + $2::interval < $1) as late,
+       coalesce(extract(epoch from $1 - min(since)), 0)::float as oldest
+from (
+    select case when s.standing < 'revoked' then r.requested_at else r.changed_at end as since
+    from statuses as s join revocations as r using (key)
+    where s.standing > 'valid' and s.standing < 'revoked' or s.changed
+) as o
 
 -- name: others
 -- The valid certificates of a key that no confirmed proposal about it holds, at most $3.
@@ -139,22 +144,25 @@ where serial_sum is not null
 -- name: save
 -- A row whose version moved is not saved and not counted. An entry changes only with the request that gave its reason.
 with saved as (
-    insert into statuses as s (key, version, standing, issuer, serial, partition, certificate, asked)
-    select key, version + 1, standing::standing, issuer, serial, partition, certificate::jsonb, asked::jsonb
-    from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[])
-        as n (key, version, standing, issuer, serial, partition, certificate, asked)
+    insert into statuses as s (key, version, standing, issuer, serial, partition, certificate, asked, requesters, listing, changed)
+    select key, version + 1, standing::standing, issuer, serial, partition, certificate::jsonb, asked::jsonb, requesters::jsonb, listing::jsonb, changed
+    from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[], $9::text[], $10::text[], $11::boolean[])
+        as n (key, version, standing, issuer, serial, partition, certificate, asked, requesters, listing, changed)
     on conflict (key) do update
         set version = excluded.version, standing = excluded.standing, issuer = excluded.issuer, serial = excluded.serial,
-            partition = excluded.partition, certificate = excluded.certificate, asked = excluded.asked
+            partition = excluded.partition, certificate = excluded.certificate, asked = excluded.asked,
+            requesters = excluded.requesters, listing = excluded.listing, changed = excluded.changed
         where s.version = excluded.version - 1
     returning 1
 ),
 entered as (
-    insert into revocations as r (issuer, serial, partition, key, request_id, reason, requested_at, due, revoked_at, invalid_since, not_after, entry)
-    select * from unnest($9::text[], $10::text[], $11::int[], $12::text[], $13::uuid[], $14::text[], $15::timestamptz[], $16::timestamptz[],
-                         $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::bytea[])
+    insert into revocations as r (issuer, serial, partition, key, request_id, reason, requested_at, due, revoked_at, invalid_since, changed_at,
+                                  not_after, entry)
+    select * from unnest($12::text[], $13::text[], $14::int[], $15::text[], $16::uuid[], $17::text[], $18::timestamptz[], $19::timestamptz[],
+                         $20::timestamptz[], $21::timestamptz[], $22::timestamptz[], $23::timestamptz[], $24::bytea[])
     on conflict (issuer, serial) do update
-        set request_id = excluded.request_id, reason = excluded.reason, invalid_since = excluded.invalid_since, entry = excluded.entry
+        set request_id = excluded.request_id, reason = excluded.reason, invalid_since = excluded.invalid_since, changed_at = excluded.changed_at,
+            entry = excluded.entry
         where r.request_id <> excluded.request_id
 )
 select count(*) from saved
