@@ -6,7 +6,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
-from servicecert_schemas.deadline import DeadlineKind
+from servicecert_schemas.deadline import DeadlineKind, DeadlineWarned
 from servicecert_worker.decider import Deadline, Decision, Intent
 from servicecert_worker.domain.clocks import MARKS, Clock, marks_after
 
@@ -20,11 +20,11 @@ CHANGE_CLOCK = "change-clock"
 """The deadline at which the clock of a request that changed the entry is checked next."""
 
 ALARM = "alarm"
-"""The act that logs an alarm about a late revocation."""
+"""The act that logs an alarm about a late revocation or confirmation."""
 
 
 class Late(BaseModel):
-    """A revocation that relying parties cannot see after 24 hours."""
+    """A revocation that relying parties cannot see after 24 hours, or a confirmation that is not done (D6)."""
 
     model_config = ConfigDict(frozen=True)
     AUDITED: ClassVar[tuple[str, ...]] = ("due",)
@@ -62,10 +62,17 @@ def check_clock(status: Status | None, kind: str, case_id: UUID, now: datetime) 
     clock = clocks_of(status).get(kind)
     if clock is None:
         return Decision(status)
+    warning, alarms, again = marked(clock, kind, case_id, now)
+    return Decision(status, () if warning is None else (warning,), alarms, again)
+
+
+def marked(
+    clock: Clock, kind: str, case_id: UUID, now: datetime
+) -> tuple[DeadlineWarned | None, tuple[Intent, ...], tuple[Deadline, ...]]:
+    """Return the warning of the last mark that has passed, the alarm after the end, the deadline of the next mark."""
     mark = clock.reached(now)
     left = marks_after(mark)
     again = (Deadline(kind, clock.wakes(left[0])),) if left else ()
     if mark is None:
-        return Decision(status, deadlines=again)
-    alarms = () if left else (Intent(ALARM, Late(due=clock.until)),)
-    return Decision(status, (clock.warning(case_id, mark),), alarms, again)
+        return None, (), again
+    return clock.warning(case_id, mark), () if left else (Intent(ALARM, Late(due=clock.until)),), again

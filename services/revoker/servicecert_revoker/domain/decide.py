@@ -14,7 +14,7 @@ from servicecert_worker.decider import Decision, Due, Event, Facts, Happened, In
 
 from ..crl.domain import publication
 from ..crl.domain.publication import Confirmed, Published, PublishOrder
-from ..proposals.domain import proposal
+from ..proposals.domain import confirmation, proposal
 from ..proposals.domain.proposal import Proposal
 from . import life
 from .clocks import CHANGE_CLOCK, CLOCK, check_clock, clock_deadlines
@@ -34,6 +34,9 @@ def decide(state: State | None, happened: Happened, known: Knowledge, now: datet
         case Proposal(), Due(kind=proposal.CARRY_OUT):
             carried = proposal.carry_out(state, now)
             return Decision(carried.state, carried.events, carried.intents, carried.deadlines)
+        case Proposal(), Due(kind=confirmation.CONFIRMATION_CLOCK):
+            checked = confirmation.check(state, now)
+            return Decision(checked.state, checked.events, checked.intents, checked.deadlines)
         case Proposal(), _:
             return Decision(state)
         case _:

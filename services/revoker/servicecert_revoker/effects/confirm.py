@@ -15,6 +15,7 @@ from servicecert_worker.decider import Done, Outcome, Retry, Task
 from ..crl.domain.entries import REASONS
 from ..crl.domain.publication import Confirmed, ConfirmOrder
 from ..domain.clocks import Alarmed
+from ..proposals.domain.proposal import proposal_of
 
 log = logging.getLogger(__name__)
 
@@ -73,11 +74,20 @@ class Confirm:
 
 
 async def alarm(tasks: Sequence[Task]) -> Sequence[Outcome]:
-    """Log an alarm for each late revocation (D4): an act, so that a crash does not lose it."""
+    """Log an alarm for each late revocation (D4) or confirmation (D6): an act, so that a crash does not lose it."""
     for task in tasks:
+        proposal, due = proposal_of(task.key), task.data.due.isoformat()
+        if proposal is not None:
+            log.error(
+                "alarm: certificates of a compromised key were to be revoked by %s and are not: check them with "
+                "`servicecert proposals show %s`, then confirm or drop the proposal",
+                due,
+                proposal,
+            )
+            continue
         log.error(
             "alarm: the revocation of the certificate of %s was due at %s and relying parties cannot see it",
             task.key,
-            task.data.due.isoformat(),
+            due,
         )
     return [Done(Alarmed()) for _ in tasks]

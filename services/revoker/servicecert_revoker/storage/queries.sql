@@ -60,15 +60,16 @@ from statuses as s left join revocations as r using (key)
 where s.key = any($1::text[])
 
 -- name: load_proposals
--- Confirmed proposals that are not dropped, each with the first $2 of the certificates that are left.
+-- Confirmed proposals and stopped cascades, each with the first $2 of the certificates that are left.
 select p.id, p.version, p.reason, p.proposed_by || '/' || p.confirmed_by as operators, p.key_sha256, p.rate, p.total, p.ordered, p.carried_at, p.done_at,
+       p.proposed_at, w.first_case,
        coalesce((
            select jsonb_agg(jsonb_build_object('case_id', s.key, 'account_id', s.certificate ->> 'account_id', 'serial', s.serial) order by i.place)
            from proposal_items as i join statuses as s on s.key = i.key
            where i.proposal = p.id and i.place > p.ordered and i.place <= p.ordered + $2
        ), '[]')::text as next
-from proposals as p
-where p.id = any($1::uuid[]) and p.confirmed_by is not null
+from proposals as p left join waiting_cascades as w on w.id = p.id
+where p.id = any($1::uuid[]) and (p.confirmed_by is not null or p.kind = 'cascade')
 
 -- name: lock_crls
 select pg_advisory_lock(hashtext(current_schema() || '/crl'), hashtext($1))
@@ -118,6 +119,16 @@ from (
     order by octets
     limit 20000
 ) as part
+
+-- name: start_confirmation_clock
+-- $3 is how long after the proposal its clock is checked first.
+insert into deadlines (key, kind, id, at) select 'proposal/' || id, $2, gen_random_uuid(), proposed_at + $3::interval from proposals where id = $1
+
+-- name: waiting_cascades
+-- Stopped cascades whose certificates are not all revoked; $2 is the time that each has.
+select count(*) as open, count(*) filter (where proposed_at + $2::interval < $1) as late,
+       coalesce(extract(epoch from $1 - min(proposed_at)), 0)::float as oldest
+from waiting_cascades
 
 -- name: propose
 select propose($1, 'cascade', 'key-exposed', $2, $3, $4, $5)
