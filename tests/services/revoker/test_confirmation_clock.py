@@ -81,6 +81,16 @@ async def test_D6_E2_wait_for_a_confirmation_has_its_own_24_hours_with_warnings_
     assert await stand.parked() == 0
 
 
+async def test_D6_clock_that_is_checked_early_waits_for_its_first_mark(
+    stand: Stand, issued: CertificateIssued, requested: Callable[..., RevocationRequested]
+) -> None:
+    began = await stopped(stand, issued, requested)
+    await stand.pool.execute("update deadlines set at = $1", began)
+    stand.now = began
+    assert await confirmation_clock(stand) == ([], 0)
+    assert await stand.pool.fetchval("select at from deadlines") == began + timedelta(hours=12)
+
+
 @pytest.mark.parametrize("end", ["confirmed", "dropped", "expired"])
 async def test_D6_clock_of_a_confirmation_ends_once_nothing_is_left_to_decide(
     stand: Stand,
