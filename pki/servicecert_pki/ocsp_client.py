@@ -6,6 +6,7 @@ OcspUnsound         a response that no relying party would accept
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+from types import MappingProxyType
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -14,11 +15,21 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
+from .crl import Reason
 from .issuer import IssuerInfo
 from .keys import verify_signature
 
 # How far the clocks of client and responder may differ.
 _SKEW = timedelta(minutes=1)
+
+_FLAGS = MappingProxyType(
+    {
+        Reason.KEY_COMPROMISE: x509.ReasonFlags.key_compromise,
+        Reason.AFFILIATION_CHANGED: x509.ReasonFlags.affiliation_changed,
+        Reason.CESSATION_OF_OPERATION: x509.ReasonFlags.cessation_of_operation,
+        Reason.PRIVILEGE_WITHDRAWN: x509.ReasonFlags.privilege_withdrawn,
+    }
+)
 
 
 class OcspUnsound(Exception):
@@ -40,8 +51,10 @@ class OcspQuery:
         request = builder.add_extension(x509.OCSPNonce(self.nonce), critical=False).build()
         return request.public_bytes(Encoding.DER)
 
-    def is_revoked(self, answer: bytes, now: datetime) -> bool:
+    def is_revoked(self, answer: bytes, now: datetime, reason: Reason | None = None) -> bool:
         """Return whether the response, valid `now` for this query and by a delegated responder, says revoked.
+
+        With a `reason` it must say that one.
 
         Raises OcspUnsound.
         """
@@ -51,7 +64,9 @@ class OcspQuery:
                 raise OcspUnsound(f"The responder answers {read.response_status.name}.")
             _check_signature(read, self.issuer, now)
             self._check_matches(read, now)
-            return read.certificate_status is ocsp.OCSPCertStatus.REVOKED
+            if read.certificate_status is not ocsp.OCSPCertStatus.REVOKED:
+                return False
+            return reason is None or read.revocation_reason is _FLAGS[reason]
         except ValueError:
             raise OcspUnsound("The answer is no OCSP response.") from None
 

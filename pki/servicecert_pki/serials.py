@@ -2,14 +2,30 @@
 
 import os
 import re
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Sequence
 
 # Serial numbers of 16 octets whose first bits are 01: always positive, always 16 octets, 126 bits random.
 _OCTETS = 16
 
-# A label that was copied with the number, and separators between digits.
-_NAMED = re.compile(r"^\s*(?:serial(?:\s*number)?|serienummer|sarjanumero)\s*[=:]?", re.IGNORECASE)
-_BETWEEN = re.compile(r"[\s:\u200b\u2060\ufeff]|(?<=[0-9A-Fa-f])-(?=[0-9A-Fa-f])")
+# A label that was copied with the number, with a bullet or a mark of quotation before it, and the base after it: as our
+# own mails and page, OpenSSL, Java's keytool and Windows write it.
+_BASE = r"(?:hex(?:adecimalt?)?|heksadesimaali[a-z]*|decimalt?|desimaali[a-z]*)(?![a-z0-9])"
+_LABEL = re.compile(
+    r"[-*\u2022> ]*(?:"
+    r"(?:serial(?: ?(?:number|no\.?))?|serienummer|sarjanumero)(?![a-z0-9])"
+    rf"(?:,? ?\(?(?P<base>{_BASE})\)?)?"
+    rf"|(?:in )?(?P<alone>{_BASE})"
+    r") ?[:=]?",
+    re.IGNORECASE,
+)
+
+# The files of our mails have the serial number in their names.
+_FILE = re.compile(r"_([0-9a-f]{32,40})(?:-(?:full)?chain)?\.(?:pem|der|p12)(?![a-z0-9])")
+
+_BOTH = re.compile(r"([0-9]{1,80}) \(0x([0-9a-f]{1,80})\)", re.IGNORECASE)
+_BRACKETS = re.compile(r"\[(.*)\]|\((.*)\)|\"(.*)\"|'(.*)'")
+_BETWEEN = re.compile(r"[ :]|(?<=[0-9A-Fa-f])[-\u2010-\u2015](?=[0-9A-Fa-f])")
 
 # RFC 5280, 4.1.2.2: at most 20 octets, without the sign bit.
 LARGEST_SERIAL = (1 << 159) - 1
@@ -30,14 +46,53 @@ def serial_hex(serial: int) -> str:
 def serial_readings(typed: str) -> frozenset[int]:
     """Return every serial number that a typed text can mean (D1); empty if it is none.
 
-    Hexadecimal in any case, with colons, spaces, hyphens, leading zeros or `0x`, or decimal; with a label as in
-    `openssl` (`serial=…`), mails and portals. Digits alone have two readings; the caller knows which one exists.
+    Hexadecimal in any case, with colons, blanks, hyphens, leading zeros or `0x`, or decimal; in brackets, with a label,
+    or whole lines of mails and tools; characters that nobody sees do not matter. Digits alone have two readings; the
+    caller knows which one exists. Of several numbers in one text each must mean the same.
     """
-    digits = _BETWEEN.sub("", _NAMED.sub("", typed))
-    digits = re.sub(r"^0[xX]", "", digits)
+    text = " ".join("".join(filter(_is_visible, typed)).split())
+    labels = list(_LABEL.finditer(text))
+    if files := _FILE.findall(text):
+        return _shared([_in_base(digits, "hex") for digits in files])
+    if not labels:
+        return _value(text, None)
+    if labels[0].start() > 0:
+        return frozenset()
+    ends = [*(label.start() for label in labels[1:]), len(text)]
+    return _shared(
+        [
+            _value(text[label.end() : end].rstrip(" \\.,;"), label["base"] or label["alone"])
+            for label, end in zip(labels, ends, strict=True)
+        ]
+    )
+
+
+def _is_visible(character: str) -> bool:
+    """Return whether people see a character: no control of direction, joiner, mark of order or variation selector."""
+    return unicodedata.category(character) != "Cf" and not "\ufe00" <= character <= "\ufe0f" and character != "\u034f"
+
+
+def _shared(readings: Sequence[frozenset[int]]) -> frozenset[int]:
+    return frozenset.intersection(*readings)
+
+
+def _value(text: str, base: str | None) -> frozenset[int]:
+    """Return the readings of a number without its label: maybe in brackets, or as `1234 (0x4D2)`."""
+    text = text.strip()
+    if bracketed := _BRACKETS.fullmatch(text):
+        text = bracketed[bracketed.lastindex or 0].strip()
+    if both := _BOTH.fullmatch(text):
+        return _in_base(both[1], "dec") & _in_base(both[2], "hex")
+    return _in_base(_BETWEEN.sub("", text), base)
+
+
+def _in_base(digits: str, base: str | None) -> frozenset[int]:
+    """Return the readings of digits in a base, in both if it is not known."""
+    is_decimal = base is None or base.casefold().startswith("de")
+    is_hexadecimal = base is None or not is_decimal
     readings = set[int]()
-    if re.fullmatch(r"[0-9A-Fa-f]{1,80}", digits):
-        readings.add(int(digits, 16))
-    if re.fullmatch(r"[0-9]{1,80}", digits):
+    if is_hexadecimal and (match := re.fullmatch(r"(?:0[xX])?([0-9A-Fa-f]{1,80})", digits)):
+        readings.add(int(match[1], 16))
+    if is_decimal and re.fullmatch(r"[0-9]{1,80}", digits):
         readings.add(int(digits))
     return frozenset(serial for serial in readings if 0 < serial <= LARGEST_SERIAL)

@@ -110,6 +110,7 @@ from .responder import ResponderEvent as ResponderEvent
 from .responder import ResponderRequested as ResponderRequested
 from .revocation import CertificateRevoked as CertificateRevoked
 from .revocation import CrlPublished as CrlPublished
+from .revocation import Notify as Notify
 from .revocation import RevocationReason as RevocationReason
 from .revocation import RevocationRefused as RevocationRefused
 from .revocation import RevocationRegistered as RevocationRegistered

@@ -41,14 +41,17 @@ class RecipientRole(StrEnum):
     ORDERER = "orderer"
     TECHNICAL_CONTACT = "technical-contact"
     SHARED_MAILBOX = "shared-mailbox"
+    # Who asked for the revocation, and is no other recipient of the case (D5).
+    REQUESTER = "requester"
 
 
 class Recipient(Value):
-    """A recipient of mails."""
+    """A recipient of mails. `language` is the recipient's own, None for that of the case."""
 
     role: Open[RecipientRole]
     email: EmailAddress
     name: Text | None = None
+    language: Language | None = None
 
 
 Recipients = Annotated[tuple[Recipient, ...], Field(max_length=10)]

@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 from typing import ClassVar
+from uuid import UUID
 
 from .event import CaseEvent
 from .open_list import Open
@@ -17,6 +18,8 @@ class DeadlineKind(StrEnum):
     COMPLETION = "completion"
     DELIVERY = "delivery"
     REVOCATION = "revocation"
+    # Of a person, for the other certificates of a compromised key (D6).
+    CONFIRMATION = "confirmation"
 
 
 class DeadlineMark(StrEnum):
@@ -31,7 +34,10 @@ class DeadlineMark(StrEnum):
 
 
 class DeadlineWarned(CaseEvent):
-    """The time from `since` to `until` has reached a mark. After an interruption only the last mark is published."""
+    """The time from `since` to `until` has reached a mark. After an interruption only the last mark is published.
+
+    Of a confirmation `proposal_id` is what a person must confirm or drop, and the case the first of its cases.
+    """
 
     TYPE: ClassVar[str] = "servicecert.deadline.warned.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("kind", "mark", "since", "until")
@@ -40,3 +46,4 @@ class DeadlineWarned(CaseEvent):
     mark: Open[DeadlineMark]
     since: Instant
     until: Instant
+    proposal_id: UUID | None = None

@@ -1,13 +1,16 @@
 """Revocation requests and their outcomes (topics `revocations` and `certificate-status`)."""
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
+
+from pydantic import ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from .certificate import Recipients
 from .event import Actor, CaseEvent, EventData
 from .open_list import Open
 from .values import (
+    AddressText,
     DecimalSerialNumber,
     DistinguishedName,
     HttpUrl,
@@ -20,6 +23,7 @@ from .values import (
     Sha256,
     Text,
     Texts,
+    Value,
 )
 
 
@@ -35,8 +39,29 @@ class RevocationReason(StrEnum):
     PRIVILEGE_WITHDRAWN = "privilege-withdrawn"
 
 
+def _or_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """Return the valid value, else None: a field that is only for a mail never stops a revocation."""
+    try:
+        return validate(value)
+    except ValidationError:
+        return None
+
+
+class Notify(Value):
+    """Where who requests a revocation wants the mail about it (D5).
+
+    The address is as typed. A wrong one gets no mail; without a known language the mail is in that of the case.
+    """
+
+    email: AddressText
+    language: Annotated[Language | None, WrapValidator(_or_none)] = None
+
+
 class RevocationRequested(CaseEvent):
-    """A user requests the revocation of a decision's certificate (D1). The serial number is as typed."""
+    """A user requests the revocation of a decision's certificate (D1). The serial number is as typed.
+
+    `notify` is personal data, and names nobody who may act. A malformed one counts as none.
+    """
 
     TYPE: ClassVar[str] = "servicecert.revocation.requested.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("request_id", "reason", "sent_at")
@@ -47,6 +72,7 @@ class RevocationRequested(CaseEvent):
     reason: Open[RevocationReason]
     exposed_since: Instant | None = None
     explanation: LongText | None = None
+    notify: Annotated[Notify | None, WrapValidator(_or_none)] = None
     sent_at: Instant
 
 
@@ -80,7 +106,11 @@ class RevocationRefused(CaseEvent):
 
 
 class CertificateRevoked(CaseEvent):
-    """A published CRL lists the certificate as revoked (I7)."""
+    """A published CRL lists the certificate as revoked (I7), with this reason and date.
+
+    Follows each request that changed the entry (D3). Another one follows who asked again and gave an address: its only
+    recipient (D5).
+    """
 
     TYPE: ClassVar[str] = "servicecert.certificate.revoked.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("request_id", "issuer", "serial", "reason", "revoked_at", "crl_number")
@@ -114,8 +144,9 @@ class Standing(StrEnum):
 class StandingChanged(EventData):
     """The status of a certificate for OCSP responders: it was issued, or a published CRL lists it as revoked (D8, I7).
 
-    The key is the certificate. Copies and older records may follow newer ones, so readers never undo a revocation, and
-    the reason key-exposed overrides a weaker one (D3). A valid certificate has neither `reason` nor `revoked_at`.
+    The key is the certificate. Copies and older records may follow newer ones, so readers never undo a revocation; the
+    reason key-exposed overrides a weaker one, and its earlier `invalid_since` a later one or none (D3). A valid
+    certificate has neither `reason` nor `revoked_at`.
     """
 
     TYPE: ClassVar[str] = "servicecert.certificate.standing.v1"

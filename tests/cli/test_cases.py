@@ -2,18 +2,22 @@
 
 import json
 from datetime import UTC, datetime
+from io import StringIO
 from uuid import UUID, uuid4
 
 import pytest
 from commandline import do, one_sentence
+from rich.console import Console
 from servicecert_cli.connections import kafka
 from servicecert_cli.e_service import page_words as words
+from servicecert_cli.e_service.page import Page
 from servicecert_cli.e_service.publishing import publish
+from servicecert_pki.serials import serial_readings
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import RecipientRole
 from servicecert_schemas.export import stored_examples
 from servicecert_schemas.topics import CASES
-from servicecert_schemas.values import CertificateType
+from servicecert_schemas.values import CertificateType, Language
 
 GRANTED, RETURNED = (each["value"] for each in stored_examples()[CaseChanged.TYPE][:2])
 ACCOUNT = GRANTED["account_id"]
@@ -71,6 +75,18 @@ def test_E4_the_list_of_an_account_has_its_permits_and_matters_and_no_others(ser
     found = json.loads(servicecert("cases", "--account", ACCOUNT, "--json").stdout)
     newest = {GRANTED["case_id"]: GRANTED["version"], RETURNED["case_id"]: 2, str(UUID(int=3)): 1}
     assert {each["case_id"]: each["version"] for each in found} == newest
+
+
+@pytest.mark.parametrize("language", Language)
+def test_D1_every_line_of_the_page_that_holds_a_serial_number_is_read_as_it(language):
+    screen = Console(file=StringIO(), width=80, highlight=False)
+    Page(screen, language).opened(valid())
+    certificate = valid().certificate
+    lines = [line for line in screen.file.getvalue().splitlines() if certificate.serial in line]
+    lines += [line for line in screen.file.getvalue().splitlines() if certificate.serial_decimal in line]
+    assert len(lines) == 3
+    for line in lines:
+        assert serial_readings(line) == {int(certificate.serial, 16)}, line
 
 
 def test_E4_a_permit_opens_as_a_decision_and_a_matter_with_what_is_to_be_mended(servicecert, published):

@@ -127,6 +127,12 @@ def test_E1_states_are_told_in_order_with_their_times(demo, full):
     assert moments[:-1] == sorted(moments[:-1], key=lambda moment: moment[0])
 
 
+def test_D5_the_colleague_who_asks_for_the_revocation_gets_the_mail_in_the_own_language(folder):
+    mails = [message_from_bytes(path.read_bytes(), policy=policy.default) for path in (folder / "mail").glob("*.eml")]
+    colleagues = [each for each in mails if each["To"] == "kaisa.kollega@onnela.example"]
+    assert [each["Subject"] for each in colleagues] == ["The certificate for kanta.sagoudden.example has been revoked"]
+
+
 def test_A12_six_months_without_a_request_end_in_a_lapse_and_who_comes_later_is_told(demo, events):
     ahead = re.search(r"with its clock (\d+) days ahead", demo[1].out)
     assert ahead is not None

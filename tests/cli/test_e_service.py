@@ -18,7 +18,7 @@ from servicecert_cli.stand.topic_reader import reading_topics
 from servicecert_schemas.application import ApplicationSubmitted, ApplicationSupplemented, CsrAttached
 from servicecert_schemas.case import CaseChanged
 from servicecert_schemas.event import Assurance, Role
-from servicecert_schemas.revocation import RevocationRequested
+from servicecert_schemas.revocation import Notify, RevocationRequested
 from servicecert_schemas.values import CertificateType
 
 TEXTS = {"sv": "a", "fi": "b", "en": "c"}
@@ -175,6 +175,24 @@ def test_D1_a_revocation_is_asked_for_by_the_account_of_the_case(servicecert, cl
     assert str(event.request_id) in done.stdout
     assert (event.case_id, event.actor.account_id, event.serial_as_typed) == (case_id, "account-9900001-8", "5B:2F")
     assert (event.reason, event.explanation) == ("key-exposed", "Lost.")
+
+
+def test_D5_who_asks_names_the_address_for_the_mail_and_its_language(servicecert, cluster):
+    asked = (
+        "revoke",
+        uuid4(),
+        "--serial",
+        "1",
+        "--reason",
+        "key-exposed",
+        "--account",
+        "account-1",
+        "--language",
+        "sv",
+    )
+    assert "--notify" in servicecert(*asked).stderr
+    assert servicecert(*asked, "--notify", "kollega@example.fi").exit_code == 0
+    assert published(cluster, RevocationRequested).notify == Notify(email="kollega@example.fi", language="sv")
 
 
 def test_D2_a_customer_asks_by_the_words_of_a_reason(servicecert, cluster):

@@ -17,6 +17,7 @@ import pytest_asyncio
 from asn1crypto.pem import unarmor
 from chaos.customers import Customers
 from chaos.observers import read_crl
+from cryptography import x509
 from cryptography.x509.ocsp import OCSPCertStatus, load_der_ocsp_response
 from journeys import retention, stored_data
 from journeys.certificate import Facts, facts, verified
@@ -38,9 +39,9 @@ from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued
 from servicecert_schemas.event import Assurance, Role
 from servicecert_schemas.mail import MailHandedOver, MailKind
-from servicecert_schemas.revocation import CertificateRevoked, CrlPublished, RevocationReason, RevocationRefused
+from servicecert_schemas.revocation import CertificateRevoked, CrlPublished, Notify, RevocationReason, RevocationRefused
 from servicecert_schemas.topics import CASES, SERVICES
-from servicecert_schemas.values import CertificateType
+from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.audit.checkpoints import read_public_keys
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -211,6 +212,39 @@ async def test_I7_D1_D5_a_revoked_certificate_is_on_the_crl_before_anybody_is_to
     assert all(revoked.crl_url in text for text in texts)
 
 
+async def test_D3_D5_an_exposed_key_overrides_the_reason_for_everybody_and_is_mailed_again(
+    client: CustomerClient, tmp_path: Path
+) -> None:
+    request = await openssl.make_request(openssl.EC_P384, "kanta.example", tmp_path, "overridden")
+    case_id, orderer = uuid4(), applicant(SERVER)
+    await client.send(orderer.submitted(case_id, example(SERVER), read_csr(request)))
+    await client.view(case_id, CaseState.DELIVERED)
+    issued = await client.latest(case_id, CertificateIssued)
+    for number, (reason, language) in enumerate(
+        ((RevocationReason.NO_LONGER_NEEDED, Language.FINNISH), (RevocationReason.KEY_EXPOSED, Language.ENGLISH)), 1
+    ):
+        colleague = replace(orderer, user_id=f"colleague-{number}")
+        notify = Notify(email=f"colleague-{number}@example.fi", language=language)
+        asked = colleague.revocation(
+            case_id, issued.serial, reason, exposed_since=issued.not_before - timedelta(days=1), notify=notify
+        )
+        await client.send(orderer.invited(colleague.user_id), asked)
+        view = await client.view(
+            case_id, CaseState.REVOKED, lambda view, mails=2 + 3 * number: len(view.deliveries) == mails
+        )
+        assert view.revocation.reason is reason
+    first, second = client.witness.events_of_case(case_id, CertificateRevoked)
+    assert (second.revoked_at, second.invalid_since) == (first.revoked_at, issued.not_before)
+    crl = x509.load_der_x509_crl((client.system.crl_folder / crl_name(issued.issuer, issued.partition)).read_bytes())
+    entry = crl.get_revoked_certificate_by_serial_number(int(issued.serial, 16))
+    assert entry.extensions.get_extension_for_class(x509.CRLReason).value.reason is x509.ReasonFlags.key_compromise
+    assert entry.extensions.get_extension_for_class(x509.InvalidityDate).value.invalidity_date_utc == issued.not_before
+    mails = [mail for mail in client.mails(case_id) if not list(mail.iter_attachments())]
+    own = {mail["To"]: mail["Subject"].partition(" ")[0] for mail in mails if "colleague" in mail["To"]}
+    assert own == {"colleague-1@example.fi": "Varmenne", "colleague-2@example.fi": "The"}
+    assert len(mails) == 6, "two recipients hear of both"
+
+
 async def test_I7_D5_nobody_is_told_of_a_revocation_while_the_responder_is_away(client: CustomerClient) -> None:
     case_id, system = await client.apply(TEST_SERVER, number=1), client.system
     await client.view(case_id, CaseState.DELIVERED)
@@ -322,8 +356,9 @@ async def test_E3_once_a_case_is_erased_nobody_is_found_in_any_table_topic_or_lo
     await client.view(case_id, CaseState.DELIVERED)
     issued = await client.latest(case_id, CertificateIssued)
     reason = RevocationReason.NO_LONGER_NEEDED
-    await client.send(applicant(SERVER).revocation(case_id, issued.serial, reason, "Siiri Satuhahmo needs it no more."))
-    await client.view(case_id, CaseState.REVOKED, lambda view: len(view.deliveries) == 4)
+    why, notify = "Siiri Satuhahmo needs it no more.", Notify(email="siiri.satuhahmo@muualla.example")
+    await client.send(applicant(SERVER).revocation(case_id, issued.serial, reason, why, notify=notify))
+    await client.view(case_id, CaseState.REVOKED, lambda view: len(view.deliveries) == 5)
     assert occurrences(people, await stored_data.stores(system)) >= {
         *(f"topic {name}" for name in ("applications", "cases", "certificates", "certificate-status", "revocations")),
         *(f"table {name}" for name in ("intake.cases", "issuer.certificates", "revoker.statuses")),

@@ -7,6 +7,8 @@ from uuid import UUID
 import click
 from pydantic import ValidationError
 from servicecert_schemas.reasons import REASONS, reason_named
+from servicecert_schemas.revocation import Notify
+from servicecert_schemas.values import Language
 
 from ..connections.addresses import cluster
 from ..e_service.cases import newest
@@ -15,7 +17,7 @@ from ..e_service.publishing import publish
 from ..faults import UserError
 from ..terminal import interruption
 from ..terminal.output import as_json, say
-from .options import Moment
+from .options import Moment, one_of
 
 
 @click.command()
@@ -30,6 +32,8 @@ from .options import Moment
 @click.option("--user", default="user-1", show_default=True, help="The requesting user.")
 @click.option("--exposed-since", type=Moment(), help="Since when the key may be exposed (UTC).")
 @click.option("--explanation", help="The customer's explanation.")
+@click.option("--notify", metavar="ADDRESS", help="Where the requesting user wants the mail about it.")
+@click.option("--language", type=one_of(Language), help="The language of that mail; the default is the case's.")
 @as_json
 def command(
     case_id: UUID,
@@ -39,6 +43,8 @@ def command(
     user: str,
     exposed_since: datetime | None,
     explanation: str | None,
+    notify: str | None,
+    language: str | None,
     as_json: bool,
 ) -> None:
     """Request the revocation of a case's certificate.
@@ -49,8 +55,12 @@ def command(
     \b
     Example:
       servicecert revoke 0d9e6f5e-… --serial 5B:2F:52:CF:… --reason key-exposed
+      servicecert revoke 0d9e6f5e-… --serial 5B:2F:52:CF:… --reason key-exposed \\
+        --user colleague-2 --notify colleague@example.fi --language sv
     """
     chosen = reason_named(reason)
+    if language is not None and notify is None:
+        raise click.UsageError("--language is that of the mail to the --notify address: name one.")
     if chosen is None:
         raise click.BadParameter(f"use one of {', '.join(REASONS)}, or its words.", param_hint="--reason")
 
@@ -63,7 +73,8 @@ def command(
             account_id = case.account_id
         customer = Customer(account_id, user)
         try:
-            request = customer.revocation(case_id, serial, chosen, explanation, exposed_since)
+            to = None if notify is None else Notify(email=notify, language=language and Language(language))
+            request = customer.revocation(case_id, serial, chosen, explanation, exposed_since, to)
         except ValidationError as fault:
             field = fault.errors(include_url=False, include_input=False)[0]
             raise UserError(

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from servicecert_notifier.domain.planning import addressed
 from servicecert_schemas.case import CaseChanged, CaseState
+from servicecert_schemas.certificate import Recipients
 from servicecert_schemas.event import EventData
 from servicecert_schemas.mail import MailHandedOver, MailKind
 from servicecert_schemas.revocation import CrlPublished
@@ -63,17 +64,26 @@ class Session:
         assert isinstance(case, CaseChanged)
         return case
 
-    async def mails(self, case: CaseChanged, kind: MailKind, *, quoted: bool = False) -> None:
-        """Narrate the mail of one kind for a case, once it is handed over to each recipient."""
+    async def mails(
+        self, case: CaseChanged, kind: MailKind, *, to: Recipients | None = None, quoted: bool = False
+    ) -> None:
+        """Narrate the mail of one kind, once it is handed over to each recipient: those of the case, or `to`.
+
+        Those in another language are narrated by themselves.
+        """
 
         def handed_over() -> list[MailHandedOver]:
             return [each for each in self.witness.events_of_case(case.case_id, MailHandedOver) if each.kind is kind]
 
-        await self.until(lambda _: len(handed_over()) >= len(addressed(case.recipients, kind)), "notifier")
+        recipients = [each for each, _ in addressed(case.recipients if to is None else to, kind)]
+        await self.until(lambda _: len(handed_over()) >= len(recipients), "notifier")
         ids = {str(each.mail_id) for each in handed_over()}
         kept = [mail for mail in self.system.mails.mails if mail.path is not None]
         mails = [mail for mail in kept if any(id in str(mail.path) for id in ids)]
-        self.narrator.show(Mail.of(mails, case.language, quoted=quoted))
+        languages = {each.email: each.language or case.language for each in recipients}
+        for language in dict.fromkeys(languages.values()):
+            of_language = [mail for mail in mails if languages[mail.recipients[0]] is language]
+            self.narrator.show(Mail.of(of_language, language, quoted=quoted))
 
     async def crl_of(self, issuer: str, partition: int) -> None:
         """Wait for the first CRL of a CA's partition."""

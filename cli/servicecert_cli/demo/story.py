@@ -15,8 +15,8 @@ from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.event import Role
 from servicecert_schemas.mail import MailKind
-from servicecert_schemas.revocation import CertificateRevoked, RevocationReason
-from servicecert_schemas.values import CertificateType
+from servicecert_schemas.revocation import CertificateRevoked, Notify, RevocationReason
+from servicecert_schemas.values import CertificateType, Language
 
 from ..e_service.application import example, read_csr
 from ..e_service.cases import of_account
@@ -57,6 +57,10 @@ MENDED = {
     CertificateType.TEST_SYSTEM_SIGNATURE: "The applicant mends both and sends the form again.",
 }
 """How those mend their application that sent an incomplete one first."""
+
+
+COLLEAGUE = Notify(email="kaisa.kollega@onnela.example", language=Language.ENGLISH)
+"""Where the colleague who asks for the revocation wants the mail about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,26 +179,28 @@ async def _attach(session: Session, customer: Customer, case_id: UUID, csr: str)
 
 
 async def revoke(session: Session, granted: Granted) -> None:
-    """The customer fears that a key is exposed, and asks for the certificate's revocation."""
+    """A colleague fears that a key is exposed, asks for the certificate's revocation, and gets the mail, too (D5)."""
     narrator = session.narrator
     narrator.show(Paragraph("A relying party checks the first certificate with OpenSSL: CRL, then OCSP:"))
     await check(session, granted, whole=True)
     typed = bytes.fromhex(granted.issued.serial).hex(":").upper()
     narrator.show(
-        Paragraph("The customer fears that the key is exposed, and asks for revocation:"),
+        Paragraph("A colleague fears that the key is exposed, and asks for revocation:"),
         Facts(
             (
                 Fact("serial", f"{typed}, as typed"),
+                Fact("mail to", f"{COLLEAGUE.email}, in English", detail=True),
                 Fact("reason", "the key may be exposed", detail=True),
             )
         ),
     )
-    request = granted.customer.revocation(granted.case_id, typed, RevocationReason.KEY_EXPOSED)
-    await publish(session.system.cluster, request)
+    colleague = replace(granted.customer, user_id="colleague-1")
+    request = colleague.revocation(granted.case_id, typed, RevocationReason.KEY_EXPOSED, notify=COLLEAGUE)
+    await publish(session.system.cluster, granted.customer.invited(colleague.user_id), request)
     case = await session.follow(granted.case_id, CaseState.REVOKED, "revoker")
     (revoked,) = session.witness.events_of_case(granted.case_id, CertificateRevoked)
     narrator.show(published_crl(session.system.crl_folder, revoked))
-    await session.mails(case, MailKind.CERTIFICATE_REVOKED)
+    await session.mails(case, MailKind.CERTIFICATE_REVOKED, to=revoked.recipients)
 
 
 async def check_all(session: Session, granted: list[Granted]) -> None:

@@ -13,7 +13,7 @@ from servicecert_schemas.application import (
     CsrAttached,
 )
 from servicecert_schemas.event import Actor, Assurance, Role
-from servicecert_schemas.revocation import RevocationReason, RevocationRequested
+from servicecert_schemas.revocation import Notify, RevocationReason, RevocationRequested
 
 from .application import Application
 
@@ -82,6 +82,7 @@ class Customer:
         reason: RevocationReason,
         explanation: str | None = None,
         exposed_since: datetime | None = None,
+        notify: Notify | None = None,
     ) -> RevocationRequested:
         return RevocationRequested(
             case_id=case_id,
@@ -91,5 +92,6 @@ class Customer:
             reason=reason,
             explanation=explanation,
             exposed_since=exposed_since,
+            notify=notify,
             sent_at=datetime.now(UTC),
         )

@@ -94,6 +94,7 @@ ROLES = MappingProxyType(
         RecipientRole.ORDERER: _words("beställaren", "tilaaja", "orderer"),
         RecipientRole.TECHNICAL_CONTACT: _words("teknisk kontaktperson", "tekninen yhteyshenkilö", "technical contact"),
         RecipientRole.SHARED_MAILBOX: _words("gemensam brevlåda", "yhteispostilaatikko", "shared mailbox"),
+        RecipientRole.REQUESTER: _words("den som begärde spärrningen", "sulkupyynnön lähettäjä", "requester"),
     }
 )
 CERTIFICATE_MAIL = MailKind.CERTIFICATE_ISSUED

@@ -23,7 +23,8 @@ from .crl.effects.publishers import Distribution
 from .crl.effects.root_crls import RootCrls
 from .crl.effects.run import CrlRunner, Timing
 from .crl.operator.gauges import CrlStats, gauges, last_crls
-from .domain.decide import ALARM, Late, State, decide, is_relevant, schedule_key
+from .domain.clocks import ALARM, Late
+from .domain.decide import State, decide, is_relevant, schedule_key
 from .domain.examine import Examine
 from .domain.knowledge import NOTHING_KNOWN, Knowledge, apply
 from .domain.requests import CASCADE, CascadeOrder

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
+from servicecert_intake.domain.reports import handle_report
 from servicecert_schemas.case import CaseState, DeliveryProblem, EventRefused
 from servicecert_schemas.mail import MailRefused
 
@@ -116,6 +117,16 @@ def test_D3_an_exposed_key_overrides_a_weaker_reason_and_nothing_overrides_it(af
     assert case.revocation.reason == "key-exposed"
     assert after("to be revoked", case=case) is case
     assert after("revoked", "revoked for exposure", "revoked", case=case).revocation.reason == "key-exposed"
+
+
+def test_D3_the_case_follows_an_exposed_key_once_its_crl_is_published_and_keeps_the_first_times(after, happenings):
+    case = after("submitted", "issued", "to be revoked", "revoked", "key exposed")
+    assert case.revocation.reason == "no-longer-needed", "I7: not before the CRL says so"
+    first, later = case.revocation, timedelta(hours=9)
+    exposed = happenings["revoked for exposure"]
+    event = replace(exposed, data=exposed.data.model_copy(update={"requested_at": first.requested_at + later}))
+    shown = handle_report(case, event, event.time).state.revocation
+    assert shown == first.model_copy(update={"reason": "key-exposed"})
 
 
 def test_E1_a_refused_revocation_is_answered(after, happen, happenings):

@@ -17,6 +17,7 @@ from servicecert_schemas import (
     DeadlineKind,
     DeadlineMark,
     HistoryEntry,
+    Language,
     MailGivenUp,
     MailHandedOver,
     MailKind,
@@ -64,6 +65,36 @@ def test_D5_a_revocation_on_a_published_list_is_told(revoked, as_event, now):
     decision = decide(None, as_event(to(revoked, ORDERER)), None, now)
     assert decision.intents[0].data.content.crl_number == revoked.crl_number
     assert decision.intents[0].data.give_up_at == now + RETRY_PERIOD
+
+
+REQUESTER = Recipient(role=RecipientRole.REQUESTER, email="colleague@example.fi", language=Language.FINNISH)
+
+
+def test_D5_who_asked_gets_the_mail_beside_the_recipients_in_the_own_language(revoked, as_event, now):
+    decision = decide(None, as_event(to(revoked, ORDERER, REQUESTER)), None, now)
+    mails = [(intent.data.recipient.role, intent.data.language) for intent in decision.intents]
+    assert mails == [(ORDERER.role, revoked.language), (RecipientRole.REQUESTER, Language.FINNISH)]
+    assert revoked.language is not Language.FINNISH
+
+
+def test_D5_an_address_gets_one_mail_about_a_revocation_whatever_the_case_of_its_domain(revoked, as_event, now):
+    local, _, domain = ORDERER.email.partition("@")
+    same = REQUESTER.model_copy(update={"email": f"{local}@{domain.upper()}"})
+    assert len(decide(None, as_event(to(revoked, ORDERER, same)), None, now).intents) == 1
+
+
+def test_D3_D5_who_asks_again_gets_the_mail_and_nobody_else(revoked, as_event, now):
+    first = decide(None, as_event(to(revoked, ORDERER, REQUESTER)), None, now)
+    again = to(revoked, REQUESTER.model_copy(update={"email": "other@example.fi"}))
+    later = decide(first.state, as_event(again.model_copy(update={"request_id": uuid4()})), None, now)
+    assert [intent.data.recipient.email for intent in later.intents] == ["other@example.fi"]
+
+
+def test_D5_E3_who_asked_gets_no_other_mail_of_the_case(revoked, issued, as_event, now):
+    first = decide(None, as_event(to(revoked, ORDERER, REQUESTER)), None, now)
+    assert "colleague@example.fi" not in repr(first.state)
+    mails = decide(first.state, as_event(to(issued, ORDERER)), None, now).intents
+    assert [intent.data.recipient.role for intent in mails] == [ORDERER.role]
 
 
 def test_C4_a_returned_case_is_told_with_all_deficiencies_in_its_language(returned, as_event, now):

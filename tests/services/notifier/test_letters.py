@@ -14,6 +14,7 @@ from servicecert_notifier.mail.domain.filling import common_name, file_stem, fin
 from servicecert_notifier.mail.domain.letters import pem, write
 from servicecert_notifier.mail.domain.wording import WORDING
 from servicecert_notifier.operator.samples import samples
+from servicecert_pki.serials import serial_readings
 from servicecert_schemas import CertificateType, Language, RevocationReason
 
 EVERY_LANGUAGE = pytest.mark.parametrize("language", list(Language))
@@ -240,3 +241,24 @@ def test_a_source_becomes_text_and_page():
         "<ol>\n{% for n in x %}\n<li>{{ n }}</li>\n{% endfor %}\n</ol>\n\n"
         "<pre><code>a &gt; b\nc</code></pre>\n<h2>z</h2>"
     )
+
+
+@pytest.mark.parametrize(
+    ("language", "name", "task"),
+    [
+        pytest.param(language, name, task, id=f"{name}.{language}")
+        for language in Language
+        for name, task in samples(language)
+    ],
+)
+def test_D1_every_line_of_a_mail_that_holds_a_serial_number_is_read_as_it(language, name, task):
+    serial = getattr(task.content, "serial", None)
+    if serial is None:
+        return
+    letter = write(task, CONTACT)
+    rows = re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", letter.html)
+    lines = [*letter.text.splitlines(), *("\t".join(row) for row in rows), *("\n".join(row) for row in rows)]
+    holding = [line for line in lines if (serial in line or str(int(serial, 16)) in line) and len(line) <= 200]
+    assert len(holding) >= 3, "as text, and as two forms of a row of the page"
+    for line in holding:
+        assert serial_readings(line) == {int(serial, 16)}, line

@@ -11,7 +11,15 @@ from servicecert_notifier.domain.planning import with_superseded
 from servicecert_notifier.domain.reminders import Prepared
 from servicecert_notifier.domain.settling import NOTICE, retry_delay
 from servicecert_notifier.domain.task import NO_ANSWER, MailOutcome, MailState
-from servicecert_schemas import AnswerClass, CaseState, HistoryEntry, MailBounced, MailHandedOver, MailKind
+from servicecert_schemas import (
+    AnswerClass,
+    CaseState,
+    HistoryEntry,
+    MailBounced,
+    MailHandedOver,
+    MailKind,
+    RecipientRole,
+)
 from servicecert_worker.decider import Deadline, Due, Result
 
 
@@ -153,6 +161,24 @@ def test_C3_what_is_out_of_date_once_a_mail_is_planned(one, now, old, new, state
     ledger, task = one
     waiting = deferred((ledger.with_row(replace(ledger.rows[0], kind=old)), task), now).state
     newer = replace(ledger.rows[0], mail_id=uuid4(), kind=new)
+    assert with_superseded(waiting, [newer]).rows[0].state is state
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "state"),
+    [
+        (("orderer", 1), ("orderer", 1), MailState.SUPERSEDED),
+        (("orderer", 1), ("requester", 1), MailState.DEFERRED),
+        (("orderer", 1), ("orderer", 2), MailState.DEFERRED),
+        (("requester", 1), ("requester", 1), MailState.DEFERRED),
+    ],
+)
+def test_D5_a_mail_about_a_revocation_replaces_an_earlier_one_to_the_same_recipient_only(one, now, old, new, state):
+    ledger, task = one
+    (role, place), (to, at) = old, new
+    row = replace(ledger.rows[0], kind=MailKind.CERTIFICATE_REVOKED, recipient=RecipientRole(role), place=place)
+    waiting = deferred((ledger.with_row(row), task), now).state
+    newer = replace(row, mail_id=uuid4(), recipient=RecipientRole(to), place=at)
     assert with_superseded(waiting, [newer]).rows[0].state is state
 
 

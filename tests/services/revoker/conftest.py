@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ import aiohttp
 import asyncpg
 import pytest
 from crls import build_crl
+from servicecert_cli.operations.operators import add_operator
 from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import make_authority
 from servicecert_pki.keyring import open_keys, read_passphrases
@@ -48,6 +50,8 @@ from servicecert_worker.decider import Change, Event, Stored, Task
 from services.revoker.bucket import Storage, storage
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
+Login: TypeAlias = "Callable[[str], Any]"
+"""Opens connections by the operators' own logins."""
 ServicePool: TypeAlias = "Callable[[str, Path], Awaitable[Pool]]"
 
 CASE = UUID("7d2c1c52-1f0e-4d1e-9a44-0c2f8f2f6a01")
@@ -324,3 +328,21 @@ def known() -> Knowledge:
             member("partner-1", Role.TECHNICAL_PARTNER),
         ],
     )
+
+
+@pytest.fixture
+def login(pool, database_url: str) -> Login:
+    """Connections by the operators' own logins."""
+    urls: dict[str, str] = {}
+
+    @asynccontextmanager
+    async def as_operator(name: str):
+        if name not in urls:
+            urls[name] = add_operator(database_url, name)
+        connection = await asyncpg.connect(urls[name])
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    return as_operator

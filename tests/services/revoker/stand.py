@@ -12,7 +12,8 @@ from uuid import UUID, uuid4
 import asyncpg
 from servicecert_pki.partitions import FULL
 from servicecert_revoker.crl.domain.publication import Confirmed, ConfirmOrder, Published, PublishedCrl, PublishOrder
-from servicecert_revoker.domain.decide import ALARM, Late, State, decide, is_relevant
+from servicecert_revoker.domain.clocks import ALARM, Late
+from servicecert_revoker.domain.decide import State, decide, is_relevant
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.requests import CASCADE, CascadeOrder
 from servicecert_revoker.effects.cascade import Cascade

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from servicecert_pki.partitions import FULL
 from servicecert_revoker.crl.domain.publication import Confirmed, Published, PublishedCrl
-from servicecert_revoker.domain.decide import CLOCK, State, decide
+from servicecert_revoker.domain.clocks import CHANGE_CLOCK, CLOCK
+from servicecert_revoker.domain.decide import State, decide
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.life import ANSWER
 from servicecert_revoker.domain.requests import MOST_PENDING
@@ -27,6 +28,7 @@ from servicecert_schemas.deadline import DeadlineWarned
 from servicecert_schemas.event import Assurance, Role
 from servicecert_schemas.revocation import (
     CertificateRevoked,
+    Notify,
     RevocationReason,
     RevocationRefused,
     RevocationRegistered,
@@ -47,7 +49,13 @@ REQUESTS = st.fixed_dictionaries(
         "role": st.sampled_from([Role.COLLEAGUE, Role.COLLEAGUE, Role.TECHNICAL_CONTACT, Role.OPERATOR]),
         "assurance": st.sampled_from([Assurance.HIGH, Assurance.HIGH, Assurance.LOW]),
         "reason": st.sampled_from(RevocationReason),
-        "serial_as_typed": st.sampled_from(["4a00000000000000000000000000000b", "77"]),
+        "serial_as_typed": st.sampled_from(
+            ["4a00000000000000000000000000000b", "4a00000000000000000000000000000b", "77"]
+        ),
+        "exposed_since": st.sampled_from([None, BEGIN - timedelta(minutes=30), BEGIN - timedelta(days=9)]),
+        "notify": st.sampled_from(
+            [None, *(Notify(email=email) for email in ("a@example.fi", "b@example.fi", "b@EXAMPLE.fi", "c@example.fi"))]
+        ),
     }
 )
 CRASH_POINTS = st.lists(
@@ -99,20 +107,32 @@ class History:
             was, now = before.revocation, after.revocation
             assert (was.requested_at, was.due, was.revoked_at) == (now.requested_at, now.due, now.revoked_at)
             assert was.reason is now.reason or now.reason is RevocationReason.KEY_EXPOSED
-            assert was.reason is not RevocationReason.KEY_EXPOSED or was == now
+            if was.reason is RevocationReason.KEY_EXPOSED and was != now:
+                assert now.invalid_since is not None
+                assert now.invalid_since < (was.invalid_since or was.revoked_at), "D3: never to a later date"
         for each in events:
             if isinstance(each, CertificateRevoked):
-                assert isinstance(before, Listed), "I7: reported only after the CRL and OCSP"
-                assert each.request_id in self.listed
+                assert isinstance(before, Listed | Revoked), "I7: reported only after the CRL and OCSP"
+                assert isinstance(after, Revoked)
+                assert not after.changed
+                assert before.revocation.request_id in self.listed
                 assert each.reason is before.revocation.reason
             if isinstance(each, StandingChanged) and each.reason is not None:
                 assert isinstance(after, Entered)
                 assert after.revocation.request_id in self.listed, "I7: OCSP says it after the CRL"
-        assert len([each for each in self.events if isinstance(each, CertificateRevoked)]) <= 1
+        mailed = [
+            (each.reason, each.invalid_since, recipient.email)
+            for each in self.events
+            if isinstance(each, CertificateRevoked)
+            for recipient in each.recipients
+        ]
+        assert len(mailed) == len(set(mailed)), "D5: each address once about each entry"
         open_now = isinstance(after, Registered | Listed)
-        warned = [each.mark for each in self.events if isinstance(each, DeadlineWarned)]
+        warned = [(each.since, each.mark) for each in self.events if isinstance(each, DeadlineWarned)]
         assert len(warned) == len(set(warned)), "E2: each mark once"
         assert (CLOCK in self.deadlines) <= open_now, "D4: the clock runs for what is open alone"
+        changed = isinstance(after, Revoked) and after.changed
+        assert (CHANGE_CLOCK in self.deadlines) <= (open_now or changed), "D4: and that of a change"
         pending = pending_of(after)
         assert (ANSWER in self.deadlines) == bool(pending), "whatever waits is woken"
         assert len(pending) <= MOST_PENDING
@@ -194,6 +214,7 @@ def test_D3_D4_I7_any_interleaving_takes_nothing_back_and_leaves_nothing_unanswe
     assert answered == history.asked, "every request is answered in the end"
     assert not isinstance(history.state, Registered | Listed), "what is right is revoked in the end"
     if isinstance(history.state, Revoked):
+        assert not history.state.changed, "what changes it, too"
         is_notified = any(isinstance(each, CertificateRevoked) for each in history.events)
         assert is_notified is (certificate_of(history.state) is not None), "B2: nobody is notified of a void one"
     if isinstance(history.state, Entered) and certificate_of(history.state) is None:

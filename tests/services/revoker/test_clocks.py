@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from servicecert_revoker.domain.decide import CLOCK, decide
+from servicecert_revoker.domain.clocks import CHANGE_CLOCK, CLOCK
+from servicecert_revoker.domain.decide import decide
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.status import Certificate, Listed, Registered, Revoked, Valid
 from servicecert_revoker.operator.gauges import open_gauges
@@ -67,7 +68,7 @@ def test_D4_clock_of_what_is_not_to_be_revoked_or_is_revoked_tells_nothing(
         assert (decision.events, decision.intents, decision.deadlines) == ((), (), ())
 
 
-def test_D4_request_that_comes_late_has_less_time_and_an_exposed_key_no_more(
+def test_D4_request_that_comes_late_has_less_time_and_an_exposed_key_its_own(
     known: Knowledge,
     certificate: Certificate,
     requested: Callable[..., RevocationRequested],
@@ -76,8 +77,9 @@ def test_D4_request_that_comes_late_has_less_time_and_an_exposed_key_no_more(
     late = SENT_AT + 20 * HOUR
     first = decide(Valid(certificate), event(requested(), late), known, late)
     assert first.deadlines == (Deadline(CLOCK, HALF),), "it is checked at once, and warns of the time that has passed"
-    worse = decide(first.state, event(requested(reason=RevocationReason.KEY_EXPOSED), late), known, late)
-    assert worse.deadlines == (), "the clock goes on as it was"
+    request = requested(reason=RevocationReason.KEY_EXPOSED, sent_at=late)
+    worse = decide(first.state, event(request, late), known, late)
+    assert worse.deadlines == (Deadline(CHANGE_CLOCK, late + 12 * HOUR),), "the first clock goes on as it was"
 
 
 async def test_D4_E2_breach_is_told_once_by_several_revokers_and_after_all_were_down(

@@ -14,17 +14,19 @@ from servicecert_revoker.crl.domain.publication import ConfirmOrder
 from servicecert_revoker.effects.confirm import Confirm
 from servicecert_revoker.ocsp.domain.answering import Answering
 from servicecert_revoker.ocsp.effects.server import serve
+from servicecert_schemas.revocation import RevocationReason
 from servicecert_worker.decider import Done, Retry, Task
 from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, answering, revoked
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 
-def task(serial: int, issuer: str = "test-ec", tries: int = 0) -> Task:
+def task(serial: int, issuer: str = "test-ec", tries: int = 0, reason: RevocationReason | None = None) -> Task:
     order = ConfirmOrder(
         issuer=issuer,
         serial=f"{serial:04x}",
         request_id=uuid4(),
+        reason=reason,
         crl_number=7,
         crl_url="http://crl.example.fi/test-ec.crl",
         published_at=NOW,
@@ -57,6 +59,18 @@ async def test_I7_only_a_responder_that_says_revoked_confirms(confirm: Confirm, 
     responder.changed("test-ec", GOOD, NOW)
     (done,) = await confirm([task(GOOD)])
     assert isinstance(done, Done)
+
+
+async def test_D3_I7_a_changed_reason_is_confirmed_by_a_responder_that_says_this_one(
+    confirm: Confirm, responder: Answering
+) -> None:
+    said = revoked(GOOD, NOW)
+    responder._standings.take(said, NOW)
+    responder.changed("test-ec", GOOD, NOW)
+    outcomes = await confirm([task(GOOD, reason=reason) for reason in RevocationReason])
+    assert [reason for reason, each in zip(RevocationReason, outcomes, strict=True) if isinstance(each, Done)] == [
+        said.reason
+    ]
 
 
 async def test_I7_a_responder_that_is_away_is_asked_again_at_growing_intervals_and_alarms_once(

@@ -10,7 +10,7 @@ from servicecert_revoker.crl.domain.publication import PublishOrder
 from servicecert_revoker.domain.decide import decide, is_relevant
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.requests import TEXTS, CascadeOrder, Code
-from servicecert_revoker.domain.status import Certificate, Entered, Registered, Revocation, Valid
+from servicecert_revoker.domain.status import Certificate, Entered, Registered, Revocation, Revoked, Valid
 from servicecert_revoker.proposals.domain.proposal import Proposal, proposal_key
 from servicecert_schemas.certificate import CertificateIssued, IssuingRefused
 from servicecert_schemas.compromise import KeyCompromised
@@ -95,7 +95,7 @@ def test_expired_certificate_need_not_be_revoked(
     known: Knowledge, certificate: Certificate, requested: Requested, event: MakeEvent
 ) -> None:
     later = certificate.not_after + timedelta(seconds=1)
-    (refused,) = decide(Valid(certificate), event(requested()), known, later).events
+    (refused,) = decide(Valid(certificate), event(requested(sent_at=later), later), known, later).events
     assert isinstance(refused, RevocationRefused)
     assert refused.code == "certificate-expired"
 
@@ -136,8 +136,11 @@ def test_D3_exposed_key_overrides_a_weaker_reason_once(
         request_id=worse.request_id,
         reason=RevocationReason.KEY_EXPOSED,
         invalid_since=SENT_AT,
+        changed_at=SENT_AT,
     )
     overridden = replace(final, revocation=entry)
+    if isinstance(overridden, Revoked):
+        overridden = replace(overridden, changed=True)
     order = PublishOrder(issuer="test-ec", partition=5, serial=SERIAL, request_id=worse.request_id)
     assert decision.state == overridden
     assert decision.intents == (Intent("publish", order), Intent("cascade", CascadeOrder(key_sha256="1" * 64)))

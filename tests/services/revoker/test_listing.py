@@ -8,7 +8,7 @@ from servicecert_pki.partitions import crl_url
 from servicecert_revoker.crl.domain.publication import Confirmed, ConfirmOrder, Published, PublishedCrl, PublishOrder
 from servicecert_revoker.domain.decide import decide
 from servicecert_revoker.domain.knowledge import Knowledge
-from servicecert_revoker.domain.status import Listed, Registered, Revoked
+from servicecert_revoker.domain.status import Listed, Listing, Registered, Revoked
 from servicecert_schemas.revocation import (
     CertificateRevoked,
     CrlPublished,
@@ -72,7 +72,8 @@ def listed(registered: Registered) -> Listed:
 
 
 def revoked(registered: Registered) -> Revoked:
-    return Revoked(registered.certificate, registered.revocation)
+    listing = Listing(7, "http://crl.example.fi/test-ec.5.crl", NOW)
+    return Revoked(registered.certificate, registered.revocation, listing=listing)
 
 
 def test_I7_D8_published_crl_lets_ocsp_say_so_and_nobody_else(
@@ -92,6 +93,7 @@ def test_I7_D8_published_crl_lets_ocsp_say_so_and_nobody_else(
         issuer="test-ec",
         serial=SERIAL,
         request_id=entry.request_id,
+        reason=entry.reason,
         crl_number=7,
         crl_url="http://crl.example.fi/test-ec.5.crl",
         published_at=NOW,

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -14,7 +13,6 @@ import pytest
 from servicecert_cli.commands.incident import FASTEST
 from servicecert_cli.faults import UserError
 from servicecert_cli.operations import proposing
-from servicecert_cli.operations.operators import add_operator
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.requests import Item
 from servicecert_revoker.operator.gauges import open_gauges
@@ -28,35 +26,17 @@ from servicecert_schemas.revocation import (
     RevocationRequested,
 )
 from servicecert_worker.audit.verification import verify
+from services.revoker.conftest import Login
 from services.revoker.stand import Stand, another, renewed
 
 NOW = datetime(2026, 11, 24, 10, 2, 3, tzinfo=UTC)
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 KEY = "1" * 64
-Login = Callable[[str], Any]
 
 
 @pytest.fixture
 def stand(pool, known: Knowledge) -> Stand:
     return Stand(pool, known, most=3)
-
-
-@pytest.fixture
-def login(pool, database_url: str) -> Login:
-    """Connections by the operators' own logins."""
-    urls: dict[str, str] = {}
-
-    @asynccontextmanager
-    async def as_operator(name: str):
-        if name not in urls:
-            urls[name] = add_operator(database_url, name)
-        connection = await asyncpg.connect(urls[name])
-        try:
-            yield connection
-        finally:
-            await connection.close()
-
-    return as_operator
 
 
 async def proposed(login: Login, cases: list[UUID], by: str = "anna", **changes: Any) -> proposing.Proposal:

@@ -204,6 +204,27 @@ async def test_D7_entry_stays_until_one_scheduled_crl_after_expiry(
     assert done(repeated).crl.entries == 2
 
 
+async def test_D3_D7_what_is_revoked_after_its_end_is_on_one_scheduled_crl_too(
+    publish: Publish, register: Register, files: CrlFiles, clock: Any
+) -> None:
+    """Its request was sent before the end and handled after it, when a scheduled CRL had already been published."""
+    clock.now = NOW - timedelta(minutes=5)
+    await publish([scheduled()])
+    clock.now = NOW
+    task = await register(1, not_after=NOW - timedelta(hours=1))
+    await publish([task])
+    assert serials(crl_in(files)) == {1}
+    clock.now = NOW + timedelta(minutes=1)
+    await publish([await register(2)])
+    assert serials(crl_in(files)) == {1, 2}
+    clock.now = NOW + timedelta(hours=1)
+    await publish([scheduled()])
+    assert serials(crl_in(files)) == {1, 2}
+    clock.now = NOW + timedelta(hours=25)
+    await publish([scheduled()])
+    assert serials(crl_in(files)) == {2}
+
+
 async def test_I7_crl_that_nobody_can_fetch_is_not_published(publish: Publish, register: Register, pool: Pool) -> None:
     async with serve(publish.runner.files.folder, "127.0.0.1", 0) as closed:
         pass

@@ -10,7 +10,8 @@ from cryptography import x509
 from servicecert_pki.partitions import crl_name
 from servicecert_revoker.crl.domain.publication import ConfirmOrder, PublishOrder
 from servicecert_revoker.crl.effects.publish import Publish
-from servicecert_revoker.domain.decide import CLOCK, clock_of, decide, is_relevant
+from servicecert_revoker.domain.clocks import CLOCK, clocks_of
+from servicecert_revoker.domain.decide import decide, is_relevant
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.status import Asked, Awaited, Certificate, Registered, Revoked, Valid, Void
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
@@ -59,7 +60,7 @@ def test_B2_D4_void_serial_number_is_to_be_listed_as_needed_no_longer(
     assert (entry.reason, entry.revoked_at) == (RevocationReason.NO_LONGER_NEEDED, NOW)
     assert (entry.requested_at, entry.due) == (NOW - timedelta(seconds=9), NOW - timedelta(seconds=9) + DAY)
     order = PublishOrder(issuer="test-ec", partition=2, serial=SERIAL, request_id=entry.request_id)
-    clock = Deadline(CLOCK, clock_of(entry).wakes(DeadlineMark.HALF))
+    clock = Deadline(CLOCK, clocks_of(status)[CLOCK].wakes(DeadlineMark.HALF))
     assert decision == Decision(status, intents=(Intent("publish", order),), deadlines=(clock,))
     again = decide(None, event(voided, NOW - timedelta(seconds=9)), known, NOW).state
     assert again == status, "the same event has the same outcome at each revoker"

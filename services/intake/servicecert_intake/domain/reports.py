@@ -150,9 +150,21 @@ def _revoked(case: Case, state: RevocationState, data: RevocationRegistered | Ce
         requested_at=data.requested_at,
         revoked_at=data.revoked_at if isinstance(data, CertificateRevoked) else None,
     )
-    if case.revocation is not None and _weight(revocation) <= _weight(case.revocation):
-        return case
-    return replace(case, revocation=revocation)
+    after = revocation if case.revocation is None else _merged(case.revocation, revocation)
+    return case if after == case.revocation else replace(case, revocation=after)
+
+
+def _merged(one: CaseRevocation, other: CaseRevocation) -> CaseRevocation:
+    """Return the revocation after two reports in any order.
+
+    The reason is that of a published CRL, where there is one; of two, an exposed key overrides the other (D3). The
+    times are the first ones, since revocation is never undone.
+    """
+    stronger = max(one, other, key=_weight)
+    revoked_at = min((each.revoked_at for each in (one, other) if each.revoked_at is not None), default=None)
+    return stronger.model_copy(
+        update={"requested_at": min(one.requested_at, other.requested_at), "revoked_at": revoked_at}
+    )
 
 
 def _weight(revocation: CaseRevocation) -> tuple[bool, bool, float]:

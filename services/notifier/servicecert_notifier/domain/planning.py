@@ -16,6 +16,7 @@ from servicecert_schemas.certificate import Recipient, RecipientRole, Recipients
 from servicecert_schemas.mail import MailKind
 from servicecert_schemas.values import Language
 from servicecert_worker.decider import Intent
+from servicecert_worker.domain.mailboxes import identity
 
 from .ledger import Ledger, Row, mail_id
 from .task import REMINDERS, Content, MailState, MailTask
@@ -26,7 +27,7 @@ RETRY_PERIOD = timedelta(days=5)
 """How long a mail without a due time is tried (RFC 5321 section 4.5.4.1 asks for 4 to 5 days)."""
 
 ALL_ROLES = (RecipientRole.ORDERER, RecipientRole.TECHNICAL_CONTACT, RecipientRole.SHARED_MAILBOX)
-"""Every role, the one to write to first in front."""
+"""Every role in a case, the one to write to first in front."""
 
 _APPLICANTS = (RecipientRole.ORDERER, RecipientRole.TECHNICAL_CONTACT)
 
@@ -41,7 +42,7 @@ AUDIENCES: Mapping[MailKind, tuple[RecipientRole, ...]] = MappingProxyType(
         MailKind.EXPIRES_IN_60_DAYS: ALL_ROLES,
         MailKind.EXPIRES_IN_30_DAYS: ALL_ROLES,
         MailKind.EXPIRES_IN_7_DAYS: ALL_ROLES,
-        MailKind.CERTIFICATE_REVOKED: ALL_ROLES,
+        MailKind.CERTIFICATE_REVOKED: (*ALL_ROLES, RecipientRole.REQUESTER),
         MailKind.ADDRESS_REFUSED: ALL_ROLES,
     }
 )
@@ -92,7 +93,7 @@ def planned(ledger: Ledger, occasion: Mailing) -> tuple[Ledger, tuple[Intent, ..
         task = MailTask(
             mail_id=identity,
             case_id=ledger.case_id,
-            language=occasion.language,
+            language=recipient.language or occasion.language,
             recipient=recipient,
             date=occasion.date,
             give_up_at=occasion.give_up_at,
@@ -132,15 +133,14 @@ def addressed(recipients: Recipients, kind: MailKind) -> tuple[tuple[Recipient, 
 
 
 def _addressed_once(recipients: Recipients, roles: tuple[RecipientRole, ...]) -> Iterator[tuple[Recipient, int]]:
-    """Return recipients with different addresses: a domain has no case, a local part may (RFC 5321 section 2.4).
+    """Return recipients with different addresses.
 
     Code that waits for the mails of all recipients counts addresses in the same way.
     """
     seen: set[tuple[str, str]] = set()
     places: dict[str, int] = {}
     for recipient in recipients:
-        local, _, domain = recipient.email.rpartition("@")
-        address = (local, domain.lower())
+        address = identity(recipient.email)
         if recipient.role in roles and address not in seen:
             seen.add(address)
             places[recipient.role] = places.get(recipient.role, 0) + 1
@@ -163,6 +163,13 @@ def superseded(row: Row, by: UUID, at: datetime) -> Row:
 
 
 def _supersedes(new: Row, row: Row) -> bool:
-    """Return whether a new mail makes a deferred one outdated. Topics may overtake one another, so the dates decide."""
+    """Return whether a new mail makes a deferred one outdated. Topics may overtake one another, so the dates decide.
+
+    A mail about a revocation replaces an earlier one to the same recipient only, never to one of those who asked: each
+    of them is another person.
+    """
     older = row.planned_at <= new.planned_at
-    return older and row.state is MailState.DEFERRED and row.kind in _SUPERSEDES.get(new.kind, ())
+    if not older or row.state is not MailState.DEFERRED or row.kind not in _SUPERSEDES.get(new.kind, ()):
+        return False
+    same = row.recipient is not RecipientRole.REQUESTER and (row.recipient, row.place) == (new.recipient, new.place)
+    return same or row.kind is not MailKind.CERTIFICATE_REVOKED

@@ -2,49 +2,28 @@
 
 from base64 import b64encode
 from datetime import datetime
-from typing import ClassVar, TypeAlias
+from typing import TypeAlias
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
 from servicecert_pki.partitions import FULL
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
-from servicecert_schemas.deadline import DeadlineKind
 from servicecert_schemas.event import EventData
 from servicecert_schemas.responder import ResponderCertified, ResponderRequested
 from servicecert_schemas.revocation import RevocationRequested
-from servicecert_worker.decider import Deadline, Decision, Due, Event, Facts, Happened, Intent, Result, Unanswerable
-from servicecert_worker.domain.clocks import MARKS, Clock, marks_after
+from servicecert_worker.decider import Decision, Due, Event, Facts, Happened, Intent, Result, Unanswerable
 
 from ..crl.domain import publication
 from ..crl.domain.publication import Confirmed, Published, PublishOrder
-from ..proposals.domain import proposal
+from ..proposals.domain import confirmation, proposal
 from ..proposals.domain.proposal import Proposal
 from . import life
+from .clocks import CHANGE_CLOCK, CLOCK, check_clock, clock_deadlines
 from .knowledge import Knowledge
 from .requests import CascadeFound, Context, cascade_requests
 from .responders import CERTIFY, Certified, Drafted, Rejected
-from .status import Asked, Awaited, Entered, Listed, Registered, Revocation, Revoked, Status
+from .status import Asked, Awaited, Listed, Revoked, Status
 
 State: TypeAlias = Status | Proposal
-
-CLOCK = "revocation-clock"
-"""The deadline at which a revocation's clock is checked next."""
-
-ALARM = "alarm"
-"""The act that logs an alarm about a late revocation."""
-
-
-class Late(BaseModel):
-    """A revocation that relying parties cannot see after 24 hours."""
-
-    model_config = ConfigDict(frozen=True)
-    AUDITED: ClassVar[tuple[str, ...]] = ("due",)
-
-    due: datetime
-
-
-class Alarmed(BaseModel):
-    """The alarm was logged."""
 
 
 def decide(state: State | None, happened: Happened, known: Knowledge, now: datetime) -> Decision[State]:
@@ -55,11 +34,14 @@ def decide(state: State | None, happened: Happened, known: Knowledge, now: datet
         case Proposal(), Due(kind=proposal.CARRY_OUT):
             carried = proposal.carry_out(state, now)
             return Decision(carried.state, carried.events, carried.intents, carried.deadlines)
+        case Proposal(), Due(kind=confirmation.CONFIRMATION_CLOCK):
+            checked = confirmation.check(state, now)
+            return Decision(checked.state, checked.events, checked.intents, checked.deadlines)
         case Proposal(), _:
             return Decision(state)
         case _:
             decision = _transition(state, happened, Context(known, now))
-            deadlines = (*decision.deadlines, *_clock_deadlines(state, decision.state))
+            deadlines = (*decision.deadlines, *clock_deadlines(state, decision.state))
             return Decision(decision.state, decision.events, decision.intents, deadlines)
 
 
@@ -76,10 +58,10 @@ def _transition(status: Status | None, happened: Happened, context: Context) -> 
             return life.void(status, voided, happened.time, context)
         case _, Result(data=Published() as published):
             return life.mark_listed(status, published)
-        case Listed(), Result(data=Confirmed() as confirmed):
+        case Listed() | Revoked(), Result(data=Confirmed() as confirmed):
             return life.mark_revoked(status, confirmed, UUID(happened.key))
-        case Registered() | Listed(), Due(kind=kind) if kind == CLOCK:
-            return Decision(status, *_check_clock(UUID(happened.key), status.revocation, context.now))
+        case _, Due(kind=kind) if kind in (CLOCK, CHANGE_CLOCK):
+            return check_clock(status, kind, UUID(happened.key), context.now)
         case _, Due(kind=publication.PUBLISH) if issuer := issuer_of_schedule(happened.key):
             return Decision(status, intents=(Intent(publication.PUBLISH, PublishOrder(issuer=issuer)),))
         case _, Event(data=ResponderRequested(), facts=facts):
@@ -113,37 +95,6 @@ def _certified(certified: Certified) -> EventData:
         issuer_certificate=b64encode(certified.issuer_certificate).decode(),
         not_after=certified.not_after,
     )
-
-
-def _open_revocation(status: Status | None) -> Revocation | None:
-    """Return the revocation that relying parties cannot see yet, if there is one."""
-    return status.revocation if isinstance(status, Entered) and not isinstance(status, Revoked) else None
-
-
-def clock_of(entry: Revocation) -> Clock:
-    """Return the 24 hours of D4."""
-    return Clock(DeadlineKind.REVOCATION, entry.requested_at, entry.due)
-
-
-def _clock_deadlines(before: Status | None, after: Status | None) -> tuple[Deadline, ...]:
-    """Start the clock with the registration, however much time has passed, and stop it with the revocation."""
-    was, now = _open_revocation(before), _open_revocation(after)
-    if was is None and now is not None:
-        return (Deadline(CLOCK, clock_of(now).wakes(MARKS[0])),)
-    return (Deadline(CLOCK, None),) if was is not None and now is None else ()
-
-
-def _check_clock(
-    case_id: UUID, entry: Revocation, now: datetime
-) -> tuple[tuple[EventData, ...], tuple[Intent, ...], tuple[Deadline, ...]]:
-    """Warn of the last mark that has passed, alarm after the end, and wait for the next mark."""
-    clock = clock_of(entry)
-    mark = clock.reached(now)
-    left = marks_after(mark)
-    again = (Deadline(CLOCK, clock.wakes(left[0])),) if left else ()
-    if mark is None:
-        return (), (), again
-    return (clock.warning(case_id, mark),), () if left else (Intent(ALARM, Late(due=entry.due)),), again
 
 
 def is_relevant(data: EventData) -> bool:

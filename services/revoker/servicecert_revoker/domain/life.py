@@ -13,11 +13,8 @@ from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.event import EventData, Role
 from servicecert_schemas.revocation import (
-    CertificateRevoked,
     CrlPublished,
     RevocationReason,
-    RevocationRefused,
-    RevocationRegistered,
     RevocationRequested,
     Standing,
     StandingChanged,
@@ -25,10 +22,10 @@ from servicecert_schemas.revocation import (
 from servicecert_worker.decider import Deadline, Decision, Intent
 
 from ..crl.domain.publication import CONFIRM, PUBLISH, Confirmed, ConfirmOrder, Published, PublishOrder
+from .notices import notified, refusal, registration, revoked, standing, with_requester
 from .requests import (
     CASCADE,
     TAKES_EFFECT_WITHIN,
-    TEXTS,
     CascadeOrder,
     Code,
     Context,
@@ -36,6 +33,7 @@ from .requests import (
     Item,
     Refused,
     cascade_requests,
+    changed,
     judge_all,
 )
 from .status import (
@@ -44,6 +42,7 @@ from .status import (
     Certificate,
     Entered,
     Listed,
+    Listing,
     Numbered,
     Registered,
     Revocation,
@@ -52,6 +51,7 @@ from .status import (
     Valid,
     Void,
     certificate_of,
+    is_open,
     pending_of,
 )
 
@@ -129,7 +129,7 @@ def _answer_all(status: Status | None, asked: Sequence[Asked], context: Context)
         if isinstance(verdict, Granted):
             after = _grant(decided.state, request, verdict, context)
         else:
-            after = Decision(decided.state, events=(_refusal(request, verdict),))
+            after = Decision(decided.state, events=(refusal(request, verdict),))
         decided = Decision(after.state, decided.events + after.events, decided.intents + after.intents)
     due = min((until for _, until in waiting), default=None)
     deadlines = (Deadline(ANSWER, due),) if waiting or pending_of(status) else ()
@@ -145,28 +145,52 @@ def _with_pending(status: Status | None, pending: tuple[Asked, ...]) -> Status |
 
 
 def _grant(status: Status | None, request: RevocationRequested, granted: Granted, context: Context) -> Decided:
-    """Register the revocation. Later requests get the first one's reason and times; only `key-exposed` overrides (D3).
+    """Register the revocation. Later requests get the first one's result, unless they change the entry (D3).
 
     The authority's own requests get no refusal for an expired certificate: the customer did not ask.
     """
     certificate, new = granted.certificate, granted.revocation
     compromised, cascade = _compromised(certificate, new.reason, context)
-    if isinstance(status, Valid) and certificate.not_after < context.now:
-        expired = _refusal(request, Refused(Code.EXPIRED, in_case=True))
+    if isinstance(status, Valid) and certificate.not_after < new.requested_at:
+        expired = refusal(request, Refused(Code.EXPIRED, in_case=True))
         refusals: tuple[EventData, ...] = () if request.actor.role is Role.OPERATOR else (expired,)
         return Decision(status, refusals + compromised, cascade)
     if isinstance(status, Entered):
-        first = status.revocation
-        if new.request_id == first.request_id:
+        if new.request_id == status.revocation.request_id:
             return Decision(status)
-        if new.reason is not RevocationReason.KEY_EXPOSED or first.reason is RevocationReason.KEY_EXPOSED:
-            return Decision(status, events=(_registration(status, request),))
-        worse = replace(first, request_id=new.request_id, reason=new.reason, invalid_since=new.invalid_since)
-        entered: Entered = replace(status, revocation=worse)
+        entry = changed(status.revocation, new)
+        if entry is None:
+            return _repeat(status, certificate, request)
+        entered = _with_change(status, replace(entry, changed_at=new.requested_at), request)
     else:
-        entered = Registered(certificate, new, pending_of(status))
-    events = (_registration(entered, request), *compromised)
+        entered = Registered(certificate, new, pending_of(status), with_requester((), request))
+    events = (registration(request, certificate, new), *compromised)
     return Decision(entered, events, (_publish_intent(entered), *cascade))
+
+
+def _with_change(status: Entered, entry: Revocation, request: RevocationRequested) -> Entered:
+    """Return the status with a changed entry, and with those who get its mail.
+
+    The clock of an earlier change that is open goes on: its end is the earlier one.
+    """
+    if isinstance(status, Revoked) and not status.changed:
+        return replace(status, revocation=entry, requesters=with_requester((), request), changed=True)
+    entry = replace(entry, changed_at=status.revocation.changed_at or entry.changed_at)
+    return replace(status, revocation=entry, requesters=with_requester(status.requesters, request))
+
+
+def _repeat(status: Entered, certificate: Certificate, request: RevocationRequested) -> Decided:
+    """Answer with the first result. An address that has not had the mail gets it once relying parties see the entry."""
+    answered = registration(request, certificate, status.revocation)
+    requesters = with_requester(status.requesters, request)
+    if requesters == status.requesters:
+        return Decision(status, (answered,))
+    after = replace(status, requesters=requesters)
+    before, to = (notified(certificate, each) for each in (status.requesters, requesters))
+    if not isinstance(after, Revoked) or is_open(after) or after.listing is None or len(to) == len(before):
+        return Decision(after, (answered,))
+    mailed = revoked(request.case_id, request.request_id, after, certificate, after.listing, to[len(before) :])
+    return Decision(after, (answered, mailed))
 
 
 def _compromised(
@@ -195,8 +219,8 @@ def _publish_intent(status: Entered) -> Intent:
 def mark_listed(status: Status | None, published: Published) -> Decided:
     """A published CRL lists the certificate: OCSP may say revoked, and is asked before anybody else is notified (I7).
 
-    If a compromised key has changed the entry meanwhile, the new entry's CRL counts. Recipients are notified once (D5).
-    Scheduled CRLs, which have no request, are scheduled again.
+    If a later request has changed the entry meanwhile, the new entry's CRL counts. Scheduled CRLs, which have no
+    request, are scheduled again.
     """
     announced = tuple(CrlPublished(issuer=published.issuer, **dict(crl)) for crl in published.announced)
     if published.request_id is None:
@@ -204,77 +228,33 @@ def mark_listed(status: Status | None, published: Published) -> Decided:
     if not isinstance(status, Entered) or published.request_id != status.revocation.request_id:
         return Decision(status, announced)
     certificate, entry = status.certificate, status.revocation
-    revoked = StandingChanged(
-        issuer=certificate.issuer,
-        serial=certificate.serial,
-        standing=Standing.REVOKED,
-        reason=entry.reason,
-        revoked_at=entry.revoked_at,
-        invalid_since=entry.invalid_since,
-        not_after=certificate.not_after,
-    )
-    events = (revoked, *announced)
-    if isinstance(status, Revoked):
+    events = (standing(certificate, entry), *announced)
+    if not is_open(status):
         return Decision(status, events)
     order = ConfirmOrder(
         issuer=certificate.issuer,
         serial=certificate.serial,
         request_id=entry.request_id,
+        reason=entry.reason,
         crl_number=published.crl.number,
         crl_url=published.crl.url,
         published_at=published.published_at,
     )
-    return Decision(Listed(certificate, entry, status.pending), events, (Intent(CONFIRM, order),))
+    after = status if isinstance(status, Revoked) else Listed(certificate, entry, status.pending, status.requesters)
+    return Decision(after, events, (Intent(CONFIRM, order),))
 
 
-def mark_revoked(status: Listed, confirmed: Confirmed, case_id: UUID) -> Decided:
-    """OCSP says revoked too: mail and the customer's view follow (D5, I7).
+def mark_revoked(status: Listed | Revoked, confirmed: Confirmed, case_id: UUID) -> Decided:
+    """OCSP says it too: mail and the customer's view follow (D5, I7).
 
-    If a compromised key has changed the entry meanwhile, the new entry counts. Nobody is notified of a void one.
+    If a later request has changed the entry meanwhile, the new entry counts. Nobody is notified of a void one.
     """
     certificate, entry = status.certificate, status.revocation
-    if confirmed.request_id != entry.request_id:
+    if confirmed.request_id != entry.request_id or not is_open(status):
         return Decision(status)
-    after = Revoked(certificate, entry, status.pending)
+    listing = Listing(confirmed.crl_number, confirmed.crl_url, confirmed.published_at)
+    after = Revoked(certificate, entry, status.pending, status.requesters, listing)
     if isinstance(certificate, Void):
         return Decision(after)
-    event = CertificateRevoked(
-        case_id=case_id,
-        request_id=entry.request_id,
-        issuer=certificate.issuer,
-        serial=certificate.serial,
-        serial_decimal=str(int(certificate.serial, 16)),
-        subject=certificate.subject,
-        reason=entry.reason,
-        requested_at=entry.requested_at,
-        revoked_at=entry.revoked_at,
-        invalid_since=entry.invalid_since,
-        crl_number=confirmed.crl_number,
-        crl_url=confirmed.crl_url,
-        published_at=confirmed.published_at,
-        language=certificate.language,
-        recipients=certificate.recipients,
-    )
-    return Decision(after, events=(event,))
-
-
-def _registration(status: Entered, request: RevocationRequested) -> RevocationRegistered:
-    return RevocationRegistered(
-        case_id=request.case_id,
-        request_id=request.request_id,
-        serial=status.certificate.serial,
-        reason=status.revocation.reason,
-        requested_at=status.revocation.requested_at,
-        due=status.revocation.due,
-    )
-
-
-def _refusal(request: RevocationRequested, refused: Refused) -> RevocationRefused:
-    return RevocationRefused(
-        case_id=request.case_id,
-        request_id=request.request_id,
-        account_id=request.actor.account_id,
-        in_case=refused.in_case,
-        code=refused.code.value,
-        texts=TEXTS[refused.code],
-    )
+    to = notified(certificate, status.requesters)
+    return Decision(after, events=(revoked(case_id, entry.request_id, after, certificate, listing, to),))

@@ -5,7 +5,7 @@ the same time and work, with or without a certificate: the request waits, as if 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar
@@ -146,7 +146,10 @@ def serial_matches(typed: str, serial: str) -> bool:
 
 
 def revocation(asked: Asked, certificate: Certificate, now: datetime) -> Revocation:
-    """Return the revocation of a granted request. Its invalidity date (RFC 5280, 5.3.2) is between issuance and now."""
+    """Return the revocation of a granted request.
+
+    Its invalidity date (RFC 5280, 5.3.2) is not in the future, and not before the certificate's first moment.
+    """
     request, sent = asked.request, _sent_at(asked, certificate, now)
     exposed = request.exposed_since if request.reason is RevocationReason.KEY_EXPOSED else None
     return Revocation(
@@ -155,7 +158,7 @@ def revocation(asked: Asked, certificate: Certificate, now: datetime) -> Revocat
         requested_at=sent,
         due=sent + TAKES_EFFECT_WITHIN,
         revoked_at=now.replace(microsecond=0),
-        invalid_since=None if exposed is None else max(certificate.issued_at, min(exposed, now)).replace(microsecond=0),
+        invalid_since=None if exposed is None else max(certificate.begins, min(exposed, now)).replace(microsecond=0),
     )
 
 
@@ -167,8 +170,25 @@ def _reason(request: RevocationRequested) -> RevocationReason:
     return request.reason if isinstance(request.reason, RevocationReason) else RevocationReason.NO_LONGER_NEEDED
 
 
+def changed(entry: Revocation, new: Revocation) -> Revocation | None:
+    """Return the entry after a later request, None if it stays (D3).
+
+    Only an exposed key overrides a weaker reason, and only an earlier date of suspicion moves the date. An entry
+    without a date is invalid since its revocation.
+    """
+    if new.reason is not RevocationReason.KEY_EXPOSED:
+        return None
+    is_earlier = new.invalid_since is not None and new.invalid_since < (entry.invalid_since or entry.revoked_at)
+    if entry.reason is RevocationReason.KEY_EXPOSED and not is_earlier:
+        return None
+    return replace(entry, request_id=new.request_id, reason=new.reason, invalid_since=new.invalid_since)
+
+
 def _sent_at(asked: Asked, certificate: Certificate, now: datetime) -> datetime:
-    """Return the start of D4's 24 hours: the sending time if between issuance and its event, else the event's time."""
+    """Return the moment that a request is judged by, and the start of D4's 24 hours.
+
+    It is the sending time that the e-service states, if between issuance and the event's time; else the event's time.
+    """
     written = max(certificate.issued_at, min(asked.at, now))
     sent = asked.request.sent_at
     return sent if certificate.issued_at <= sent <= written else written

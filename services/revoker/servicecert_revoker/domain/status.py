@@ -32,6 +32,12 @@ class Certificate:
     profile: str
     profile_version: int
     partition: int = FULL
+    not_before: datetime | None = None
+
+    @property
+    def begins(self) -> datetime:
+        """The certificate's first moment. Those stored by earlier versions lack it: their issuance counts."""
+        return self.not_before or self.issued_at
 
     @classmethod
     def of(cls, issued: CertificateIssued, issued_at: datetime) -> "Certificate":
@@ -49,6 +55,7 @@ class Certificate:
             profile=issued.profile,
             profile_version=issued.profile_version,
             partition=issued.partition,
+            not_before=issued.not_before,
         )
 
 
@@ -73,7 +80,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """A granted request. `request_id` is the request that gave the reason; the times are the first request's (D3)."""
+    """A granted request, as CRLs list it. `request_id` is the request that gave the reason and the date.
+
+    The other times are the first request's: they never change (D3). `changed_at` is when a request was sent that
+    changed reason or date.
+    """
 
     request_id: UUID
     reason: RevocationReason
@@ -81,6 +92,16 @@ class Revocation:
     due: datetime
     revoked_at: datetime
     invalid_since: datetime | None = None
+    changed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The published CRL of which the recipients were notified."""
+
+    crl_number: int
+    crl_url: str
+    published_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +121,15 @@ class Valid:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """The revocation is decided and its entry stored. No published CRL lists it yet."""
+    """The revocation is decided and its entry stored. No published CRL lists it yet.
+
+    `requesters`, here and below, asked for it and gave an address: they get the mail beside the recipients (D5).
+    """
 
     certificate: Certificate | Void
     revocation: Revocation
     pending: tuple[Asked, ...] = ()
+    requesters: Recipients = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +139,23 @@ class Listed:
     certificate: Certificate | Void
     revocation: Revocation
     pending: tuple[Asked, ...] = ()
+    requesters: Recipients = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """A published CRL lists it and OCSP says revoked. The recipients are notified."""
+    """A published CRL lists it and OCSP says revoked. The recipients are notified of it, by `listing`.
+
+    `changed`: a later request changed the entry (D3). Relying parties cannot see the new one yet, nobody is notified of
+    it, and `requesters` are those of the new one. Earlier versions stored no listing.
+    """
 
     certificate: Certificate | Void
     revocation: Revocation
     pending: tuple[Asked, ...] = ()
+    requesters: Recipients = ()
+    listing: Listing | None = None
+    changed: bool = False
 
 
 Entered: TypeAlias = Registered | Listed | Revoked
@@ -132,6 +165,11 @@ Numbered: TypeAlias = Valid | Entered
 """A status with a serial number, a certificate's or a void one. It never changes."""
 
 Status: TypeAlias = Awaited | Numbered
+
+
+def is_open(status: Entered) -> bool:
+    """Return whether relying parties cannot see the entry yet."""
+    return not isinstance(status, Revoked) or status.changed
 
 
 def certificate_of(status: Status | None) -> Certificate | None:

@@ -15,6 +15,7 @@ import asyncpg
 from servicecert_worker.decider import Done, Outcome, Task
 
 from ..domain.requests import CascadeFound, CascadeOrder, Item, cascade_result
+from ..proposals.domain.confirmation import CONFIRMATION_CLOCK, FIRST_CHECK
 from ..storage import QUERIES
 from ..storage.prepare import lock_keys
 
@@ -25,7 +26,7 @@ _RATE = 600
 
 @dataclass(frozen=True, slots=True)
 class Cascade:
-    """The effect. Beyond `most` certificates it stores one proposal for an operator to confirm, and orders nothing."""
+    """The effect. Beyond `most` certificates it stores one proposal for an operator to confirm, with its clock."""
 
     pool: "asyncpg.Pool[Any]"
     most: int
@@ -47,6 +48,7 @@ class Cascade:
             cases = [row["case_id"] for row in await connection.fetch(QUERIES["others"], key, self.clock(), None)]
             why = f"The key {key} is compromised, and more than {self.most} other certificates have it."
             await connection.execute(QUERIES["propose"], proposal := uuid4(), why, key, _RATE, cases)
+            await connection.execute(QUERIES["start_confirmation_clock"], proposal, CONFIRMATION_CLOCK, FIRST_CHECK)
         log.error(
             "alarm: a compromised key has %d other certificates, too many to revoke without an operator: check them "
             "with `servicecert proposals show %s`, then confirm or drop the proposal",

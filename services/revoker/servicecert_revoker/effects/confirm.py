@@ -12,8 +12,10 @@ from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.ocsp_client import OcspQuery, OcspUnsound
 from servicecert_worker.decider import Done, Outcome, Retry, Task
 
+from ..crl.domain.entries import REASONS
 from ..crl.domain.publication import Confirmed, ConfirmOrder
-from ..domain.decide import Alarmed
+from ..domain.clocks import Alarmed
+from ..proposals.domain.proposal import proposal_of
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +47,8 @@ class Confirm:
         try:
             question = OcspQuery(self.authority.issuer(order.issuer), int(order.serial, 16), self.random(32))
             answer = await self._ask(self.url, question.request())
-            if question.is_revoked(answer, self.clock()):
+            reason = None if order.reason is None else REASONS[order.reason]
+            if question.is_revoked(answer, self.clock(), reason):
                 return Done(Confirmed(**dict(order), confirmed_at=self.clock()))
             fault = f"OCSP at {self.url} does not say revoked yet."
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -71,11 +74,20 @@ class Confirm:
 
 
 async def alarm(tasks: Sequence[Task]) -> Sequence[Outcome]:
-    """Log an alarm for each late revocation (D4): an act, so that a crash does not lose it."""
+    """Log an alarm for each late revocation (D4) or confirmation (D6): an act, so that a crash does not lose it."""
     for task in tasks:
+        proposal, due = proposal_of(task.key), task.data.due.isoformat()
+        if proposal is not None:
+            log.error(
+                "alarm: certificates of a compromised key were to be revoked by %s and are not: check them with "
+                "`servicecert proposals show %s`, then confirm or drop the proposal",
+                due,
+                proposal,
+            )
+            continue
         log.error(
             "alarm: the revocation of the certificate of %s was due at %s and relying parties cannot see it",
             task.key,
-            task.data.due.isoformat(),
+            due,
         )
     return [Done(Alarmed()) for _ in tasks]

@@ -31,7 +31,7 @@ async def read_standings(
 
 def event_id(event: StandingChanged) -> UUID:
     """Return the id of its event: the same each time that the same content is published."""
-    return uuid5(_EVENTS, f"{event.key()}/{event.standing}/{event.reason}")
+    return uuid5(_EVENTS, f"{event.key()}/{event.standing}/{event.reason}/{event.invalid_since}")
 
 
 def _event(row: Record) -> StandingChanged:

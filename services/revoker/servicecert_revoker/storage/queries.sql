@@ -26,8 +26,8 @@ select count(*) filter (where confirmed_by is null and kind <> 'cascade') as unc
 from proposals where done_at is null and dropped_by is null
 
 -- name: erase
--- E3: of a certificate that is erased the recipients go, and who asked for its revocation and still waits.
-update statuses set certificate = jsonb_set(certificate, '{recipients}', '[]'), asked = null where key = $1 and certificate is not null
+-- E3: of a certificate that is erased the recipients go, and who asked for its revocation, whether it still waits or not.
+update statuses set certificate = jsonb_set(certificate, '{recipients}', '[]'), asked = null, requesters = null where key = $1 and certificate is not null
 
 -- name: highest_partition
 select coalesce(max(partition), 0) from statuses where issuer = $1
@@ -54,20 +54,22 @@ cross join lateral (
 
 -- name: load
 select s.key, s.version, s.standing::text as standing, s.certificate::text as certificate, s.asked::text as asked,
-       r.request_id, r.reason, r.requested_at, r.due, r.revoked_at, r.invalid_since
+       s.requesters::text as requesters, s.listing::text as listing, s.changed,
+       r.request_id, r.reason, r.requested_at, r.due, r.revoked_at, r.invalid_since, r.changed_at
 from statuses as s left join revocations as r using (key)
 where s.key = any($1::text[])
 
 -- name: load_proposals
--- Confirmed proposals that are not dropped, each with the first $2 of the certificates that are left.
+-- Confirmed proposals and stopped cascades, each with the first $2 of the certificates that are left.
 select p.id, p.version, p.reason, p.proposed_by || '/' || p.confirmed_by as operators, p.key_sha256, p.rate, p.total, p.ordered, p.carried_at, p.done_at,
+       p.proposed_at, w.first_case,
        coalesce((
            select jsonb_agg(jsonb_build_object('case_id', s.key, 'account_id', s.certificate ->> 'account_id', 'serial', s.serial) order by i.place)
            from proposal_items as i join statuses as s on s.key = i.key
            where i.proposal = p.id and i.place > p.ordered and i.place <= p.ordered + $2
        ), '[]')::text as next
-from proposals as p
-where p.id = any($1::uuid[]) and p.confirmed_by is not null
+from proposals as p left join waiting_cascades as w on w.id = p.id
+where p.id = any($1::uuid[]) and (p.confirmed_by is not null or p.kind = 'cascade')
 
 -- name: lock_crls
 select pg_advisory_lock(hashtext(current_schema() || '/crl'), hashtext($1))
@@ -76,10 +78,14 @@ select pg_advisory_lock(hashtext(current_schema() || '/crl'), hashtext($1))
 select pg_advisory_xact_lock(lock) from unnest($1::bigint[]) as l (lock)
 
 -- name: open
-select count(*) as open, count(*) filter (where r.due < $1) as late,
-       coalesce(extract(epoch from $1 - min(r.requested_at)), 0)::float as oldest
-from statuses as s join revocations as r using (key)
-where s.standing > 'valid' and s.standing < 'revoked'
+-- What relying parties cannot see yet, by its oldest request: the first one, or one that changed the entry later; $2 is the time that each has.
+select count(*) as open, count(*) filter (where since + $2::interval < $1) as late,
+       coalesce(extract(epoch from $1 - min(since)), 0)::float as oldest
+from (
+    select case when s.standing < 'revoked' then r.requested_at else r.changed_at end as since
+    from statuses as s join revocations as r using (key)
+    where s.standing > 'valid' and s.standing < 'revoked' or s.changed
+) as o
 
 -- name: others
 -- The valid certificates of a key that no confirmed proposal about it holds, at most $3.
@@ -114,6 +120,16 @@ from (
     limit 20000
 ) as part
 
+-- name: start_confirmation_clock
+-- $3 is how long after the proposal its clock is checked first.
+insert into deadlines (key, kind, id, at) select 'proposal/' || id, $2, gen_random_uuid(), proposed_at + $3::interval from proposals where id = $1
+
+-- name: waiting_cascades
+-- Stopped cascades whose certificates are not all revoked; $2 is the time that each has.
+select count(*) as open, count(*) filter (where proposed_at + $2::interval < $1) as late,
+       coalesce(extract(epoch from $1 - min(proposed_at)), 0)::float as oldest
+from waiting_cascades
+
 -- name: propose
 select propose($1, 'cascade', 'key-exposed', $2, $3, $4, $5)
 
@@ -139,22 +155,25 @@ where serial_sum is not null
 -- name: save
 -- A row whose version moved is not saved and not counted. An entry changes only with the request that gave its reason.
 with saved as (
-    insert into statuses as s (key, version, standing, issuer, serial, partition, certificate, asked)
-    select key, version + 1, standing::standing, issuer, serial, partition, certificate::jsonb, asked::jsonb
-    from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[])
-        as n (key, version, standing, issuer, serial, partition, certificate, asked)
+    insert into statuses as s (key, version, standing, issuer, serial, partition, certificate, asked, requesters, listing, changed)
+    select key, version + 1, standing::standing, issuer, serial, partition, certificate::jsonb, asked::jsonb, requesters::jsonb, listing::jsonb, changed
+    from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[], $9::text[], $10::text[], $11::boolean[])
+        as n (key, version, standing, issuer, serial, partition, certificate, asked, requesters, listing, changed)
     on conflict (key) do update
         set version = excluded.version, standing = excluded.standing, issuer = excluded.issuer, serial = excluded.serial,
-            partition = excluded.partition, certificate = excluded.certificate, asked = excluded.asked
+            partition = excluded.partition, certificate = excluded.certificate, asked = excluded.asked,
+            requesters = excluded.requesters, listing = excluded.listing, changed = excluded.changed
         where s.version = excluded.version - 1
     returning 1
 ),
 entered as (
-    insert into revocations as r (issuer, serial, partition, key, request_id, reason, requested_at, due, revoked_at, invalid_since, not_after, entry)
-    select * from unnest($9::text[], $10::text[], $11::int[], $12::text[], $13::uuid[], $14::text[], $15::timestamptz[], $16::timestamptz[],
-                         $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::bytea[])
+    insert into revocations as r (issuer, serial, partition, key, request_id, reason, requested_at, due, revoked_at, invalid_since, changed_at,
+                                  not_after, entry)
+    select * from unnest($12::text[], $13::text[], $14::int[], $15::text[], $16::uuid[], $17::text[], $18::timestamptz[], $19::timestamptz[],
+                         $20::timestamptz[], $21::timestamptz[], $22::timestamptz[], $23::timestamptz[], $24::bytea[])
     on conflict (issuer, serial) do update
-        set request_id = excluded.request_id, reason = excluded.reason, invalid_since = excluded.invalid_since, entry = excluded.entry
+        set request_id = excluded.request_id, reason = excluded.reason, invalid_since = excluded.invalid_since, changed_at = excluded.changed_at,
+            entry = excluded.entry
         where r.request_id <> excluded.request_id
 )
 select count(*) from saved

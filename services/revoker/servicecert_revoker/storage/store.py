@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from asyncpg import Record
 from pydantic import Field, TypeAdapter
 from servicecert_pki.partitions import FULL
+from servicecert_schemas.certificate import Recipients
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_worker.decider import Conflict, Connection, Stored
 
@@ -17,6 +18,8 @@ from ..domain.status import (
     Certificate,
     Entered,
     Listed,
+    Listing,
+    Numbered,
     Registered,
     Revocation,
     Revoked,
@@ -34,11 +37,13 @@ _CERTIFICATE: TypeAdapter[Certificate | Void] = TypeAdapter(
     Annotated[Certificate | Void, Field(union_mode="left_to_right")]
 )
 _ASKED = TypeAdapter(tuple[Asked, ...])
+_REQUESTERS = TypeAdapter(Recipients)
+_LISTING = TypeAdapter(Listing)
 
 _STANDING: dict[type[Status], str] = {Valid: "valid", Registered: "registered", Listed: "listed", Revoked: "revoked"}
-_ENTERED: dict[str, type[Entered]] = {"registered": Registered, "listed": Listed, "revoked": Revoked}
-_STATUS_COLUMNS = 8
-_ENTRY_COLUMNS = 12
+_ENTERED: dict[str, type[Registered | Listed]] = {"registered": Registered, "listed": Listed}
+_STATUS_COLUMNS = 11
+_ENTRY_COLUMNS = 13
 
 
 class RevocationStore:
@@ -79,11 +84,22 @@ def _row(key: str, version: int, status: Status) -> tuple[Any, ...]:
     pending = pending_of(status)
     asked = _ASKED.dump_json(pending).decode() if pending or isinstance(status, Awaited) else None
     if isinstance(status, Awaited):
-        return (key, version, "awaited", None, None, FULL, None, asked)
+        return (key, version, "awaited", None, None, FULL, None, asked, None, None, False)
     certificate = status.certificate
     known = _CERTIFICATE.dump_json(certificate).decode()
     place = (certificate.issuer, certificate.serial, certificate.partition)
-    return (key, version, _STANDING[type(status)], *place, known, asked)
+    return (key, version, _STANDING[type(status)], *place, known, asked, *_mails(status))
+
+
+def _mails(status: Numbered) -> tuple[str | None, str | None, bool]:
+    """Return the columns about who is notified of the revocation: requesters, listing, changed."""
+    requesters = status.requesters if isinstance(status, Entered) else ()
+    listing = status.listing if isinstance(status, Revoked) else None
+    return (
+        _REQUESTERS.dump_json(requesters).decode() if requesters else None,
+        None if listing is None else _LISTING.dump_json(listing).decode(),
+        isinstance(status, Revoked) and status.changed,
+    )
 
 
 def _entry(key: str, certificate: Certificate | Void, revocation: Revocation) -> tuple[Any, ...]:
@@ -98,7 +114,8 @@ def _entry(key: str, certificate: Certificate | Void, revocation: Revocation) ->
         revocation.due,
         revocation.revoked_at,
         revocation.invalid_since,
-        certificate.not_after,
+        revocation.changed_at,
+        max(certificate.not_after, revocation.revoked_at),
         entry(certificate, revocation),
     )
 
@@ -118,5 +135,10 @@ def _status(row: Record) -> Status:
         due=row["due"],
         revoked_at=row["revoked_at"],
         invalid_since=row["invalid_since"],
+        changed_at=row["changed_at"],
     )
-    return _ENTERED[row["standing"]](certificate, revocation, pending)
+    requesters = () if row["requesters"] is None else _REQUESTERS.validate_json(row["requesters"])
+    if row["standing"] == "revoked":
+        listing = None if row["listing"] is None else _LISTING.validate_json(row["listing"])
+        return Revoked(certificate, revocation, pending, requesters, listing, row["changed"])
+    return _ENTERED[row["standing"]](certificate, revocation, pending, requesters)

@@ -1,11 +1,9 @@
 """The recipients of the certificate and the mails of a case (C1)."""
 
-from functools import lru_cache
-
-from email_validator import EmailNotValidError, validate_email
 from pydantic import ValidationError
 from servicecert_schemas.application import Form
 from servicecert_schemas.certificate import Recipient, RecipientRole
+from servicecert_worker.domain.mailboxes import mailbox
 
 from . import deficiencies as lacking
 from .deficiencies import Deficiencies
@@ -50,21 +48,8 @@ def _addressees(form: Form) -> tuple[tuple[RecipientRole, str, str, str | None],
 
 def _recipient(role: RecipientRole, email: str, name: str | None) -> Recipient | None:
     """Return the recipient, or None for an invalid address."""
-    mailbox = _mailbox(email)
+    address = mailbox(email)
     try:
-        return None if mailbox is None else Recipient(role=role, email=mailbox, name=name)
+        return None if address is None else Recipient(role=role, email=address, name=name)
     except ValidationError:
         return None
-
-
-@lru_cache(maxsize=512)
-def _mailbox(email: str) -> str | None:
-    """Return the address with the domain in A-labels, or None. The local part may be non-ASCII (RFC 6531).
-
-    Whether the domain or mailbox exists is not checked. Cached: validating takes longer than all other rules.
-    """
-    try:
-        address = validate_email(email, check_deliverability=False, allow_smtputf8=True)
-    except EmailNotValidError:
-        return None
-    return f"{address.local_part}@{address.ascii_domain}"

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 from servicecert_pki.partitions import FULL
+from servicecert_schemas.revocation import RevocationReason
 
 PUBLISH = "publish"
 """The act that publishes a CRL with a revocation."""
@@ -72,7 +73,10 @@ class Published(BaseModel):
 
 
 class ConfirmOrder(BaseModel):
-    """An order to ask whether OCSP says revoked, as the CRL does; `request_id` is the request that gave the reason."""
+    """An order to ask whether OCSP says what the CRL does; `request_id` is the request that gave the reason.
+
+    An order of an earlier version has no reason: then any counts.
+    """
 
     model_config = ConfigDict(frozen=True)
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial")
@@ -80,6 +84,7 @@ class ConfirmOrder(BaseModel):
     issuer: str
     serial: str
     request_id: UUID
+    reason: RevocationReason | None = None
     crl_number: int
     crl_url: str
     published_at: datetime

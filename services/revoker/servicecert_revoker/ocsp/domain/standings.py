@@ -7,7 +7,7 @@ from enum import Enum
 
 from servicecert_pki.crl import Reason
 from servicecert_schemas.open_list import value_of
-from servicecert_schemas.revocation import RevocationReason, Standing, StandingChanged
+from servicecert_schemas.revocation import Standing, StandingChanged
 
 from ...crl.domain.entries import REASONS
 
@@ -29,7 +29,7 @@ class Revoked:
 
 
 class Standings:
-    """The statuses by CA and serial number. A repeated, late or weaker record changes nothing (D3)."""
+    """The statuses by CA and serial number. A repeated, late or weaker record and a later date change nothing (D3)."""
 
     def __init__(self) -> None:
         self._of: dict[str, dict[int, Revoked | None]] = {}
@@ -55,15 +55,23 @@ class Standings:
         if event.standing is Standing.VALID:
             of.setdefault(serial, None)
             return before is SerialStatus.NEVER_ISSUED
-        worse = event.reason is RevocationReason.KEY_EXPOSED
-        if isinstance(before, Revoked) and (not worse or before.reason is Reason.KEY_COMPROMISE):
-            return False
-        of[serial] = Revoked(
+        after = Revoked(
             None if event.reason is None else value_of(REASONS, event.reason, None),
             event.revoked_at or at,
             event.invalid_since,
         )
+        if isinstance(before, Revoked) and not _changes(before, after):
+            return False
+        of[serial] = after
         return True
+
+
+def _changes(before: Revoked, after: Revoked) -> bool:
+    """Return whether a record about a revoked certificate counts: a compromised key, or its earlier date."""
+    if after.reason is not Reason.KEY_COMPROMISE:
+        return False
+    is_earlier = after.invalid_since is not None and after.invalid_since < (before.invalid_since or before.revoked_at)
+    return is_earlier or before.reason is not Reason.KEY_COMPROMISE
 
 
 _NOTHING: dict[int, Revoked | None] = {}

@@ -27,12 +27,24 @@ _KEYS = "proposal/"
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits for a person's confirmation, or for what it orders: since when, and the first case of it (D6)."""
+
+    since: datetime
+    case_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
-    """A confirmed proposal and its progress. `rate` is certificates a minute, `next` the first of those left."""
+    """A proposal and its progress. `rate` is certificates a minute, `next` the first of those left.
+
+    `operators` is None until a second one confirms it. `waiting` is set for a stopped cascade while some of its
+    certificates are valid and not revoked.
+    """
 
     id: UUID
     reason: RevocationReason
-    operators: str
+    operators: str | None
     key_sha256: str | None
     rate: int
     total: int
@@ -40,6 +52,7 @@ class Proposal:
     carried_at: datetime | None
     next: tuple[Item, ...]
     done_at: datetime | None = None
+    waiting: Waiting | None = None
 
 
 def proposal_key(id: UUID) -> str:
@@ -58,15 +71,19 @@ def request_id(proposal: UUID, case_id: UUID | str) -> UUID:
 
 
 def carry_out(proposal: Proposal, now: datetime) -> Decision[Proposal]:
-    """Order as many as are due. First it reports the key, if any; at the end it searches for newer certificates."""
-    if proposal.done_at is not None:
+    """Order as many as are due, once confirmed.
+
+    First it reports the key, if any; at the end it searches for newer certificates.
+    """
+    operators = proposal.operators
+    if operators is None or proposal.done_at is not None:
         return Decision(proposal)
     events: list[EventData] = []
     if proposal.key_sha256 is not None and proposal.carried_at is None:
         events.append(KeyCompromised(key_sha256=proposal.key_sha256, known_at=now))
     count = min(_due(proposal, now), len(proposal.next))
     events += [
-        authority_request(request_id(proposal.id, it.case_id), it, proposal.reason, proposal.operators, now)
+        authority_request(request_id(proposal.id, it.case_id), it, proposal.reason, operators, now)
         for it in proposal.next[:count]
     ]
     so_far = proposal.ordered + count

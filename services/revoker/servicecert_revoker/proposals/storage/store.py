@@ -1,6 +1,7 @@
 """Stores the progress of proposals. What operators may do with them is in the database (migrations/)."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from asyncpg import Record
 from pydantic import TypeAdapter
@@ -9,13 +10,13 @@ from servicecert_worker.decider import Conflict, Connection
 
 from ...domain.requests import Item
 from ...storage import QUERIES
-from ..domain.proposal import MOST_AT_ONCE, Proposal, proposal_key, proposal_of
+from ..domain.proposal import MOST_AT_ONCE, Proposal, Waiting, proposal_key, proposal_of
 
 _ITEMS = TypeAdapter(tuple[Item, ...])
 
 
 async def load_proposals(connection: Connection, keys: Sequence[str]) -> list[tuple[str, int, Proposal]]:
-    """Return the confirmed proposals among the keys, each with its key and its version."""
+    """Return the proposals among the keys that are confirmed or stopped cascades, each with its key and its version."""
     ids = [id for key in keys if (id := proposal_of(key)) is not None]
     rows = await connection.fetch(QUERIES["load_proposals"], ids, MOST_AT_ONCE) if ids else []
     return [(proposal_key(row["id"]), row["version"], _proposal(row)) for row in rows]
@@ -47,4 +48,5 @@ def _proposal(row: Record) -> Proposal:
         carried_at=row["carried_at"],
         next=_ITEMS.validate_json(row["next"]),
         done_at=row["done_at"],
+        waiting=None if row["first_case"] is None else Waiting(row["proposed_at"], UUID(row["first_case"])),
     )
