@@ -50,11 +50,12 @@ def _or_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
 class Notify(Value):
     """Where who requests a revocation wants the mail about it (D5).
 
-    The address is as typed. A wrong one gets no mail; without a known language the mail is in that of the case.
+    The address is as typed, and a wrong one gets no mail. The language is sv, fi or en; with any other the mail is in
+    that of the case.
     """
 
     email: AddressText
-    language: Annotated[Language | None, WrapValidator(_or_none)] = None
+    language: Annotated[Text | None, WrapValidator(_or_none)] = None
 
 
 class RevocationRequested(CaseEvent):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64decode
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -35,7 +35,7 @@ from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.ocsp_client import OcspQuery
 from servicecert_pki.partitions import FULL, crl_name
 from servicecert_schemas.application import Orderer
-from servicecert_schemas.case import CaseState
+from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued
 from servicecert_schemas.event import Assurance, Role
 from servicecert_schemas.mail import MailHandedOver, MailKind
@@ -212,6 +212,10 @@ async def test_I7_D1_D5_a_revoked_certificate_is_on_the_crl_before_anybody_is_to
     assert all(revoked.crl_url in text for text in texts)
 
 
+def has_mails(count: int) -> Callable[[CaseChanged], bool]:
+    return lambda view: len(view.deliveries) == count
+
+
 async def test_D3_D5_an_exposed_key_overrides_the_reason_for_everybody_and_is_mailed_again(
     client: CustomerClient, tmp_path: Path
 ) -> None:
@@ -229,9 +233,7 @@ async def test_D3_D5_an_exposed_key_overrides_the_reason_for_everybody_and_is_ma
             case_id, issued.serial, reason, exposed_since=issued.not_before - timedelta(days=1), notify=notify
         )
         await client.send(orderer.invited(colleague.user_id), asked)
-        view = await client.view(
-            case_id, CaseState.REVOKED, lambda view, mails=2 + 3 * number: len(view.deliveries) == mails
-        )
+        view = await client.view(case_id, CaseState.REVOKED, has_mails(2 + 3 * number))
         assert view.revocation.reason is reason
     first, second = client.witness.events_of_case(case_id, CertificateRevoked)
     assert (second.revoked_at, second.invalid_since) == (first.revoked_at, issued.not_before)

@@ -73,7 +73,7 @@ def command(
             account_id = case.account_id
         customer = Customer(account_id, user)
         try:
-            to = None if notify is None else Notify(email=notify, language=language and Language(language))
+            to = None if notify is None else Notify(email=notify, language=language)
             request = customer.revocation(case_id, serial, chosen, explanation, exposed_since, to)
         except ValidationError as fault:
             field = fault.errors(include_url=False, include_input=False)[0]

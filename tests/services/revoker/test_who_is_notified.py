@@ -19,7 +19,6 @@ from servicecert_schemas.certificate import CertificateIssued, Recipient, Recipi
 from servicecert_schemas.codec import decode, to_record
 from servicecert_schemas.deadline import DeadlineMark, DeadlineWarned
 from servicecert_schemas.event import EventData
-from servicecert_schemas.open_list import UnknownMember
 from servicecert_schemas.revocation import (
     CertificateRevoked,
     Notify,
@@ -52,7 +51,7 @@ async def stand(pool: Pool, known: Knowledge, issued: CertificateIssued) -> Stan
     return stand
 
 
-def mails(events: list[EventData]) -> list[tuple[RevocationReason | UnknownMember, list[str]]]:
+def mails(events: list[EventData]) -> list[tuple[str, list[str]]]:
     return [
         (each.reason, [to.email for to in each.recipients]) for each in events if isinstance(each, CertificateRevoked)
     ]
@@ -110,11 +109,14 @@ async def test_D5_wrong_address_never_stops_a_revocation(stand: Stand, requested
     assert mails(await ask(stand, request)) == [(RevocationReason.NO_LONGER_NEEDED, [ORDERER])]
 
 
-def test_D5_unknown_language_leaves_the_address(requested: Requested) -> None:
+@pytest.mark.parametrize("language", ["se", "", "x" * 300, 7, None])
+async def test_D5_unknown_language_leaves_the_address(stand: Stand, requested: Requested, language: Any) -> None:
     made = to_record(requested(notify=notify("b@example.fi")), source="/e-service", id=uuid4(), time=NOW)
-    _, request = decode(made.key, made.headers, made.value.replace(b'"language":null', b'"language":"se"'))
+    written = f'"language":{json.dumps(language)}'.encode()
+    _, request = decode(made.key, made.headers, made.value.replace(b'"language":null', written))
     assert isinstance(request, RevocationRequested)
-    assert request.notify == notify("b@example.fi")
+    (revoked,) = [each for each in await ask(stand, request) if isinstance(each, CertificateRevoked)]
+    assert [(to.email, to.language) for to in revoked.recipients] == [(ORDERER, None), ("b@example.fi", None)]
 
 
 async def test_D3_D5_who_asks_again_gets_the_first_result_and_the_mail_once(stand: Stand, requested: Requested) -> None:

@@ -11,6 +11,7 @@ from servicecert_schemas.revocation import (
     Standing,
     StandingChanged,
 )
+from servicecert_schemas.values import Language
 from servicecert_worker.domain.mailboxes import identity, mailbox
 
 from .requests import TAKES_EFFECT_WITHIN, TEXTS, Refused
@@ -29,7 +30,8 @@ def with_requester(before: Recipients, request: RevocationRequested) -> Recipien
         return before
     if identity(address) in {identity(each.email) for each in before}:
         return before
-    return (*before, Recipient(role=RecipientRole.REQUESTER, email=address, language=request.notify.language))
+    language = next((each for each in Language if each == request.notify.language), None)
+    return (*before, Recipient(role=RecipientRole.REQUESTER, email=address, language=language))
 
 
 def notified(certificate: Certificate, requesters: Recipients) -> Recipients:
