@@ -184,10 +184,10 @@ def test_the_web_page_tells_the_same_chapters_states_mails_certificates_and_chec
     assert text.count("key usage") == 4
     assert text.count("certificate revoked") == 2, "the verdict, and in OpenSSL's words"
     frames = list(page.iter("iframe"))
-    assert len(frames) == 9
+    assert len(frames) == 10, "the mail about the revocation in two languages"
     assert all("<!DOCTYPE html>" in each.attrib["srcdoc"] for each in frames)
     files = {each.attrib["href"] for each in page.iter("a") if not each.attrib["href"].startswith("#")}
-    assert len(files) == 4 * 2 + 9
+    assert len(files) == 4 * 2 + 10
     assert all((folder / file).is_file() for file in files)
 
 
