@@ -262,18 +262,18 @@ def _entries(drawn: Drawn, day: date) -> Iterator[dict[str, Any]]:
 
 
 def _organisation(drawn: Drawn, sector: str, is_unit: bool, since: date, until: date | None) -> dict[str, Any]:
-    entry = {
+    return {
         "kind": "organisation",
         "oid": f"{ORGANISATION_OID}.10.1" if is_unit else ORGANISATION_OID,
         "business_id": BUSINESS_ID,
         "registered_name": ORGANISATION,
         "names": {"fi": UNIT if is_unit else ORGANISATION},
-        "sector": sector,
+        "sector": "private" if sector == "none" else sector,
+        "sector_stated": sector != "none",
         "organisation_kind": drawn["kind"],
         "valid_from": since,
         "valid_to": until,
     }
-    return {name: value for name, value in entry.items() if (name, value) != ("sector", "none")}
 
 
 def _accounts(drawn: Drawn, times: Times) -> Iterator[Change]:
