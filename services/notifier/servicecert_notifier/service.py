@@ -45,7 +45,7 @@ async def open_service(
             decide=decide,
             is_relevant=is_relevant,
             effects=MappingProxyType({INTENT: Effect(MailTask, mailer.deliver, concurrency=settings.smtp_connections)}),
-            gauges=gauges(mailer.outcomes, mailer.answers, mailer.connections, Waiting(pool, clock)),
+            gauges=gauges(mailer.outcomes, mailer.answers, mailer.refusing, mailer.connections, Waiting(pool, clock)),
             prepare=Prepare(settings.limits, clock),
         )
 

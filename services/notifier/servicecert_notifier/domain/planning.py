@@ -160,6 +160,15 @@ def superseded(row: Row, by: UUID, at: datetime) -> Row:
 
 
 def _supersedes(new: Row, row: Row) -> bool:
-    """Return whether a new mail makes a deferred one outdated. Topics may overtake one another, so the dates decide."""
-    older = row.planned_at <= new.planned_at
-    return older and row.state is MailState.DEFERRED and row.kind in _SUPERSEDES.get(new.kind, ())
+    """Return whether a new mail supersedes a deferred one."""
+    return row.state is MailState.DEFERRED and _makes_outdated(new, row)
+
+
+def is_outdated(row: Row, rows: Sequence[Row]) -> bool:
+    """Return whether a later occasion of the case makes a mail outdated: it is not worth sending again."""
+    return any(_makes_outdated(new, row) for new in rows if (new.kind, new.occasion) != (row.kind, row.occasion))
+
+
+def _makes_outdated(new: Row, row: Row) -> bool:
+    """Return whether a mail makes an older one outdated. Topics may overtake one another, so the dates decide."""
+    return row.planned_at <= new.planned_at and row.kind in _SUPERSEDES.get(new.kind, ())
