@@ -43,7 +43,7 @@ from bench.stand import mail_sink
 
 COUNT = 5_000
 ROUNDS = 2
-BATCH = 50
+BATCH = 1
 MEMORY_MAILS = 100_000
 STALL_SECONDS = 10.0
 MEMORY_LIMIT = 15.0
@@ -108,7 +108,7 @@ async def _rate(server: Server, connections: int, readers: int) -> float:
 
 
 async def _deliver(postman: Mailer, tasks: Sequence[Task], connections: int) -> None:
-    """Hand all over as the worker does: in batches, over `connections` at the same time."""
+    """Hand all over as the worker does: one by one, over `connections` at the same time."""
     batches = iter([tasks[start : start + BATCH] for start in range(0, len(tasks), BATCH)])
 
     async def lane() -> None:

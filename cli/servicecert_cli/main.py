@@ -38,7 +38,7 @@ SUBJECTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "lag": "Show what the services have not handled yet, in messages and seconds.",
             "doctor": "Say which limit is near: workers, lag, connections, topics, side effects, CRLs.",
             "keys": "The keys of applications: search, list and block weak or leaked ones.",
-            "mail": "The mails to customers: preview them, look up their state, send one again.",
+            "mail": "The mails to customers: preview them, look up their state, send them again.",
             "parked": "Records that a service could not handle.",
             "audit": "The record of every decision and signature.",
             "proposals": "Revocations by the authority, which two operators decide.",

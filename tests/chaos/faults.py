@@ -11,6 +11,7 @@ import psutil
 import psycopg
 from servicecert_cli.stand.system import System
 from servicecert_deploy import Kafka, Postgres
+from servicecert_notifier.service import NAME as NOTIFIER
 
 from chaos.observers import Failure, MailServer
 from chaos.plan import Fault, FaultKind
@@ -40,6 +41,7 @@ class FaultInjector:
         assert postgres is not None, "the database to be killed must be our own: unset DATABASE_URL"
         self.done: Counter[FaultKind] = Counter()
         self.unexpected_exits: list[str] = []
+        self.notifier_losses = 0
         self._system = system
         self._kafka = kafka
         self._postgres = postgres
@@ -56,6 +58,16 @@ class FaultInjector:
                 self._unavailable_until = time.monotonic() + fault.seconds + RECOVERY_SECONDS
             await asyncio.to_thread(self._inject, fault)
         self.done[fault.kind] += 1
+        if part == "database":
+            # A notifier that loses the connection that owns its intents leaves them to others.
+            self.notifier_losses += len(self._notifiers)
+        elif fault.kind is FaultKind.FREEZE and fault.target in self._notifiers:
+            # It takes answers for late ones when it continues.
+            self.notifier_losses += 1
+
+    @property
+    def _notifiers(self) -> list[str]:
+        return [name for name in self._system.children if name.startswith(NOTIFIER)]
 
     def _inject(self, fault: Fault) -> None:
         match fault.kind:
@@ -103,7 +115,7 @@ class FaultInjector:
             )
 
     async def supervise(self) -> None:
-        """Restart workers that ended, for ever. Records unexpected exits with the last log line.
+        """Restart workers that ended, for ever. Records unexpected exits with the last log line, and lost notifiers.
 
         Status 69 is expected of a worker that starts while broker or database are away for longer than its timeout.
         """
@@ -112,6 +124,7 @@ class FaultInjector:
             for name, child in tuple(self._system.children.items()):
                 if child.alive:
                     continue
+                self.notifier_losses += name in self._notifiers
                 expected = child.returncode == UNAVAILABLE and time.monotonic() < self._unavailable_until
                 if child.pid not in self._killed and not expected:
                     self.unexpected_exits.append(f"{name} ended with status {child.returncode}: {child.tail(1)}")

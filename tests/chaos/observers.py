@@ -96,7 +96,12 @@ class MailServer:
         mail = self.mails.setdefault(UUID(message_id.decode()), Mail(0, set(), _certificate(content)))
         mail.times += 1
         mail.texts.add(sha256(content).digest())
-        await asyncio.sleep(max(0.0, self._left(Failure.STALLED)))
+        try:
+            await asyncio.sleep(max(0.0, self._left(Failure.STALLED)))
+        except asyncio.CancelledError:
+            # The notifier did not wait so long.
+            self.lost += 1
+            raise
         if self.lose or self._left(Failure.DEAD) > 0:
             self.lose = max(0, self.lose - 1)
             self.lost += 1

@@ -60,8 +60,8 @@ def table(outcome: Outcome) -> Iterator[tuple[str, str]]:
     yield "returned", f"{returned}, and {scenarios[Scenario.SUPPLEMENTED]} supplemented"
     yield "revoked", f"{sum(bool(each.revoked) for each in cases)}, on {len(evidence.fetched)} CRLs"
     yield "mails handed over", str(sum(state == "handed-over" for _, state in evidence.tables.mails.values()))
-    repeated = sum(mail.times - 1 for mail in evidence.mails.values())
-    yield "mails received again", f"{repeated}, the same bytes; {outcome.answers_lost} answers were lost"
+    allowed = f"at most {evidence.copies_allowed} allowed, {evidence.answers_lost} answers were lost"
+    yield "mails received again", f"{evidence.copies}, the same bytes; {allowed}"
     yield "records in topics", f"{evidence.topics.records}, {evidence.topics.copies} of them copies"
     yield "signatures made", str(len(list(evidence.signatures)))
     for kind in FaultKind:

@@ -38,7 +38,6 @@ class Outcome:
     verdict: Verdict
     faults: Mapping[FaultKind, int]
     unexpected_exits: tuple[str, ...]
-    answers_lost: int
     seconds: float
 
 
@@ -78,13 +77,12 @@ async def run(testbed: Testbed, plan: Plan, report: Callable[[State], None] = la
         reporting.cancel()
         supervising.cancel()
         await asyncio.wait([reporting, supervising])
-    evidence = await testbed.evidence()
+    evidence = await testbed.evidence(injector.notifier_losses)
     return Outcome(
         plan=plan,
         evidence=evidence,
         verdict=judge(plan.cases, evidence),
         faults=injector.done,
         unexpected_exits=tuple(injector.unexpected_exits),
-        answers_lost=testbed.mail_server.lost,
         seconds=time.monotonic() - started,
     )

@@ -16,7 +16,7 @@ from chaos.observers import Mail, Signature
 from chaos.plan import Case, Poison, PoisonRecord, Scenario
 from chaos.tables import CertificateRow, ParkedRow, Tables
 from chaos.topics import CaseEvents, Issued, Revoked, Topics
-from chaos.verdict import Evidence, _wrong_voids, judge
+from chaos.verdict import CONVERSATIONS, Evidence, _wrong_voids, judge
 
 CASE = Case(UUID(int=1), CertificateType.TEST_SERVER, 0, Scenario.REVOKED, (uuid4(), uuid4(), uuid4()), False, False)
 POISON = PoisonRecord(Poison.NOISE, "applications", uuid4(), uuid4())
@@ -70,6 +70,18 @@ def case_events(evidence: Evidence) -> CaseEvents:
 
 def test_a_good_run_is_clean() -> None:
     assert judge([CASE], good()).is_clean
+
+
+def received_again(evidence: Evidence, copies: int) -> Evidence:
+    return replace(evidence, mails={**evidence.mails, MAILS[0]: Mail(1 + copies, {b"text"}, "whole")})
+
+
+def test_C3_a_mail_may_come_again_for_each_lost_answer_and_each_conversation_of_a_lost_notifier() -> None:
+    assert judge([CASE], replace(received_again(good(), 1), answers_lost=1)).is_clean
+    lost = replace(good(), answers_lost=3, notifier_losses=4)
+    assert judge([CASE], received_again(lost, 3 + 4 * CONVERSATIONS)).is_clean
+    (finding,) = judge([CASE], received_again(lost, 3 + 4 * CONVERSATIONS + 1)).doubled
+    assert finding.startswith(f"{4 + 4 * CONVERSATIONS} mails were received again")
 
 
 def no_certificate(evidence: Evidence) -> Evidence:

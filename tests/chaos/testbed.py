@@ -44,7 +44,7 @@ class Testbed:
     traffic: Traffic
     signature_log: Path
 
-    async def evidence(self) -> Evidence:
+    async def evidence(self, notifier_losses: int = 0) -> Evidence:
         """Return the current evidence for a verdict."""
         authority = Authority.load(self.system.ca_folder)
         return Evidence(
@@ -60,6 +60,8 @@ class Testbed:
                 sha256(info.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest(): id
                 for id, info in authority.issuers.items()
             },
+            answers_lost=self.mail_server.lost,
+            notifier_losses=notifier_losses,
         )
 
     async def run_plan(self, plan: Plan) -> Verdict:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from uuid import UUID
 
+from servicecert_notifier.settings import Settings
 from servicecert_pki.partitions import FULL, crl_name
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.revocation import Standing
@@ -18,11 +19,16 @@ from chaos.plan import READERS, Case, PoisonRecord, Scenario
 from chaos.tables import Tables
 from chaos.topics import CaseEvents, RecordPosition, Topics
 
+CONVERSATIONS: int = Settings.model_fields["smtp_connections"].default
+"""How many SMTP conversations a notifier has, each with at most one mail that is accepted and not recorded."""
+
 
 @dataclass(frozen=True)
 class Evidence:
     """The data for a verdict. `poison` are the poison records with their positions, `published` the last CRLs (number,
-    serials) by CA, `fetched` all fetched CRLs, in `fetch_order`, `ca_keys` the CAs by the SHA-256 of their keys."""
+    serials) by CA, `fetched` all fetched CRLs, in `fetch_order`, `ca_keys` the CAs by the SHA-256 of their keys.
+    `answers_lost` are the mail server's, `notifier_losses` how often a notifier was lost with what it had not recorded.
+    """
 
     topics: Topics
     tables: Tables
@@ -33,6 +39,18 @@ class Evidence:
     fetch_order: Sequence[tuple[str, int]]
     signatures: Iterable[Signature]
     ca_keys: Mapping[str, str]
+    answers_lost: int = 0
+    notifier_losses: int = 0
+
+    @property
+    def copies(self) -> int:
+        """How many mails were received again."""
+        return sum(mail.times - 1 for mail in self.mails.values())
+
+    @property
+    def copies_allowed(self) -> int:
+        """How many mails may be received again (C3): one for each lost answer and each conversation that was lost."""
+        return self.answers_lost + self.notifier_losses * CONVERSATIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +139,11 @@ def _doubled(evidence: Evidence) -> Iterator[str]:
         for mail_id, mail in evidence.mails.items()
         if len(mail.texts) > 1
     )
+    if evidence.copies > evidence.copies_allowed:
+        yield (
+            f"{evidence.copies} mails were received again, and at most {evidence.copies_allowed} may be: "
+            f"{evidence.answers_lost} answers were lost, {evidence.notifier_losses} times a notifier"
+        )
 
 
 def _orphans(evidence: Evidence) -> Iterator[str]:

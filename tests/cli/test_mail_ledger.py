@@ -36,7 +36,12 @@ def ledger(admin_url, monkeypatch):
     )
     found, intents = planned(Ledger(ISSUED.case_id), occasion)
     outcome = MailOutcome(
-        mail_id=intents[0].data.mail_id, state=MailState.REFUSED, answer="550 5.1.1", attempts=1, at=NOW
+        mail_id=intents[0].data.mail_id,
+        state=MailState.REFUSED,
+        answer="550 5.1.1",
+        relay="mail.example.fi:587",
+        attempts=1,
+        at=NOW,
     )
     after = settled(found, Result(outcome.mail_id, CASE, "mail", outcome), NOW).state
     do(lambda: on(url, lambda connection: LedgerStore().save(connection, [Stored(CASE, 0, after)])))
@@ -95,6 +100,73 @@ def test_C3_a_mail_is_sent_again_through_the_decider_and_on_record(servicecert, 
     login = do(lambda: on(url, lambda c: c.fetchval("select session_user::text")))
     facts = {"operator": login, "mail": refused, "as": result["again"]}
     assert json.loads(noted)["happened"] == {"command": "mail resend", "facts": facts}
+
+
+def test_C3_refused_mails_are_counted_first_and_then_all_sent_again_once(servicecert, ledger):
+    url, (refused, _) = ledger
+    words = ("mail", "resend", "--refused-since", "2026-11-24", "--relay", "mail.example.fi", "--reason", "relaying")
+    shown = servicecert(*words).stdout
+    domain = ISSUED.recipients[0].email.rpartition("@")[2]
+    assert ["certificate-issued", f"***@{domain}", "1"] in [line.split() for line in shown.splitlines()]
+    assert shown.endswith("1 mails would be sent again; add --yes to do it.\n")
+    assert not do(lambda: on(url, lambda c: c.fetchval("select exists (select from notices)")))
+    assert servicecert(*words, "--yes").stdout.endswith("1 mails will be sent again: see `servicecert mail list`.\n")
+    (intent,) = do(lambda: on(url, decide)).intents
+    assert intent.data.recipient == ISSUED.recipients[0]
+    facts = json.loads(do(lambda: on(url, lambda c: c.fetchval("select entry from audit where key = $1", CASE))))
+    assert facts["happened"]["facts"]["mail"] == refused
+    again = json.loads(servicecert(*words, "--yes", "--json").stdout)
+    assert again == {"selected": [], "left": {}, "requested": 0}
+
+
+@pytest.mark.parametrize(
+    ("since", "relay", "mails"),
+    [
+        ("2026-11-24T10:00:00", "mail.example.fi:587", 1),
+        ("2026-11-24T10:00:01", "mail.example.fi", 0),
+        ("2026-11-24", "mail.example.fi:25", 0),
+        ("2026-11-24", "other.example.fi", 0),
+    ],
+)
+def test_C3_refused_mails_are_chosen_by_their_time_and_server(servicecert, ledger, since, relay, mails):
+    words = ("mail", "resend", "--refused-since", since, "--relay", relay, "--reason", "relaying", "--json")
+    assert sum(each["mails"] for each in json.loads(servicecert(*words).stdout)["selected"]) == mails
+
+
+@pytest.mark.parametrize(
+    ("change", "obstacle"),
+    [
+        ("delete from orders", "its content was erased"),
+        (
+            "insert into mails (mail_id, case_id, kind, occasion, recipient, place, planned_at, state, attempts,"
+            " answer, settled_at) select gen_random_uuid(), case_id, 'certificate-revoked', 'later', recipient, place,"
+            " planned_at, 'given-up', attempts, answer, settled_at from mails where state = 'refused'",
+            "a later mail of its case makes it outdated",
+        ),
+    ],
+)
+def test_C3_a_refused_mail_that_makes_no_sense_any_more_is_left_out(servicecert, ledger, change, obstacle):
+    url, _ = ledger
+    outdate = "alter table mails disable trigger guard_mail; update mails set kind = 'expires-in-7-days'"
+    do(lambda: on(url, lambda connection: connection.execute(f"{outdate}; {change}")))
+    words = ("mail", "resend", "--refused-since", "2026-11-24", "--reason", "relaying", "--yes")
+    shown = servicecert(*words).stdout
+    assert f"1 mails are left out: {obstacle}." in shown
+    assert "0 mails will be sent again" in shown
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("3f2b8c1e-0000-4000-8000-000000000000", "--refused-since", "2026-11-24"),
+        ("3f2b8c1e-0000-4000-8000-000000000000", "--relay", "mail.example.fi"),
+        ("3f2b8c1e-0000-4000-8000-000000000000", "--yes"),
+        ("--refused-since", "2026-11-24", "--to", "saga@fantasin.example"),
+    ],
+)
+def test_one_mail_or_all_refused_ones_are_sent_again(servicecert, words):
+    assert servicecert("mail", "resend", "--reason", "relaying", *words).exit_code == 2
 
 
 def test_C3_a_mail_is_sent_to_the_right_address_instead(servicecert, ledger):

@@ -127,7 +127,7 @@ def intake_metrics() -> list[str]:
 def notifier_metrics() -> list[str]:
     """Return the additional metrics of the notifier's workers."""
     unread: Any = None
-    return _gauges(mail_gauges(unread, unread, unread, Waiting(unread, unread)))
+    return _gauges(mail_gauges(unread, unread, unread, unread, Waiting(unread, unread)))
 
 
 def revoker_metrics() -> list[str]:

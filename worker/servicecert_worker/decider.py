@@ -204,12 +204,17 @@ class Effect:
 
     `data` is the model of the intents' data. A task whose owner died is done again, so `do` must be idempotent. If `do`
     raises, the whole batch is retried.
+
+    `result` is the model of the results. If it is given, the results of a batch are stored with their intents before
+    the next batch is begun: of a worker that dies, at most `batch` times `concurrency` tasks are done again, whatever
+    the backlog.
     """
 
     data: type[BaseModel]
     do: Callable[[Sequence[Task]], Awaitable[Sequence[Outcome]]]
     batch: int = 50
     concurrency: int = 1
+    result: type[BaseModel] | None = None
 
 
 @dataclass(frozen=True, slots=True)

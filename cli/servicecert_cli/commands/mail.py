@@ -1,11 +1,11 @@
-"""`servicecert mail`: preview the mails to customers, look up their state, send one again."""
+"""`servicecert mail`: preview the mails to customers, look up their state, send them again."""
 
 import os
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import click
@@ -17,11 +17,14 @@ from servicecert_notifier.operator.mail_requests import notify
 from servicecert_notifier.operator.mail_rows import MailRow
 from servicecert_worker.storage.operator_requests import Operation, OperatorAction
 
+from ..connections.addresses import database_url
 from ..faults import UserError
 from ..operations.files import file_errors
 from ..operations.mail_preview import write_preview
+from ..operations.mail_resending import Resending, resend_refused
+from ..terminal import interruption
 from ..terminal.output import as_json, print_json, print_table, say
-from .options import FOLDER, MOMENT, one_of
+from .options import FOLDER, MOMENT, one_of, yes
 from .schema import in_schema
 
 _STANDARD_INPUT = "-"
@@ -31,7 +34,7 @@ _UNKNOWN = "There is no mail {}: see `servicecert mail list`."
 
 @click.group()
 def command() -> None:
-    """The mails to customers: preview them, look up their state, send one again."""
+    """The mails to customers: preview them, look up their state, send them again."""
 
 
 @command.command("list")
@@ -101,26 +104,82 @@ def show(mail_id: UUID, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("mail_id", metavar="MAIL", type=click.UUID)
+@click.argument("mail_id", metavar="[MAIL]", type=click.UUID, required=False)
 @click.option("--reason", required=True, help="Why, for the audit. Do not name a person.")
 @click.option(
     "--to", "address", metavar="ADDRESS", help="Send to this address instead; - reads it from standard input."
 )
+@click.option(
+    "--refused-since",
+    type=MOMENT,
+    metavar="MOMENT",
+    help="All mails that a mail server refused since: 2026-01-31 or 2026-01-31T12:00:00 (UTC), or with a zone.",
+)
+@click.option(
+    "--relay", metavar="HOST", help="With --refused-since: refused by this mail server, as host or host:port."
+)
+@yes
 @as_json
-def resend(mail_id: UUID, reason: str, address: str | None, as_json: bool) -> None:
-    """Send a mail again, as a new mail.
+def resend(
+    mail_id: UUID | None,
+    reason: str,
+    address: str | None,
+    refused_since: datetime | None,
+    relay: str | None,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Send a mail again, as a new mail; or all refused ones, with --yes.
 
     The notifier sends it, so it must run. A mail that is still retried is superseded by
     the new one; one that is being sent now cannot be sent again yet. Other users of this
     machine can see an address in the command line: use --to - instead.
 
+    With --refused-since, the mails are counted first, by kind and domain; with --yes they
+    are sent. Mails that were sent again before, or that a later mail of their case makes
+    outdated, are left out: a second call sends nothing twice.
+
     \b
     Examples:
       servicecert mail resend 3f2b8c1e-… --reason "the mailbox was full"
       servicecert mail resend 3f2b8c1e-… --reason "misspelt" --to - < address
+      servicecert mail resend --refused-since 2026-01-31 --relay mail.example.fi --reason "relaying was denied"
+      servicecert mail resend --refused-since 2026-01-31 --reason "relaying was denied" --yes
     """
     if not reason.strip() or len(reason) > _LONGEST_REASON:
         raise click.UsageError(f"--reason: give a reason of 1 to {_LONGEST_REASON} characters.")
+    if (mail_id is None) == (refused_since is None):
+        raise click.UsageError("Choose the mails: one MAIL, or --refused-since.")
+    if refused_since is None:
+        if relay is not None or yes:
+            raise click.UsageError("--relay and --yes need --refused-since.")
+        _resend_one(cast(UUID, mail_id), reason.strip(), address, as_json=as_json)
+    else:
+        if address is not None:
+            raise click.UsageError("--to needs one MAIL.")
+        work = resend_refused(database_url(), refused_since, relay, reason.strip(), datetime.now(UTC), yes=yes)
+        _report(interruption.run(work), yes=yes, as_json=as_json)
+
+
+def _report(resending: Resending, *, yes: bool, as_json: bool) -> None:
+    """Print what is or would be sent, by kind and domain, without local parts (E3)."""
+    if as_json:
+        counts = [{"kind": kind, "to": domain, "mails": mails} for kind, domain, mails in resending.counts]
+        print_json({"selected": counts, "left": resending.obstacles, "requested": resending.requested})
+        return
+    if resending.counts:
+        rows = [(kind, domain, str(mails)) for kind, domain, mails in resending.counts]
+        print_table(("kind", "to", "mails"), rows, right=frozenset({2}))
+    for obstacle, mails in resending.obstacles.items():
+        click.echo(f"{mails} mails are left out: {obstacle}.")
+    if yes:
+        click.echo(f"{resending.requested} mails will be sent again: see `servicecert mail list`.")
+    else:
+        selected = sum(mails for _, _, mails in resending.counts)
+        click.echo(f"{selected} mails would be sent again; add --yes to do it.")
+
+
+def _resend_one(mail_id: UUID, reason: str, address: str | None, *, as_json: bool) -> None:
     if address is not None:
         address = _checked(sys.stdin.readline() if address == _STANDARD_INPUT else address)
     identity = uuid4()
@@ -140,9 +199,7 @@ def resend(mail_id: UUID, reason: str, address: str | None, as_json: bool) -> No
                 " Contact the customer another way."
             )
         now = datetime.now(UTC)
-        await notify(
-            connection, Notice(identity, mail.case_id, mail_id, NoticeKind.RESEND, reason.strip(), now, address)
-        )
+        await notify(connection, Notice(identity, mail.case_id, mail_id, NoticeKind.RESEND, reason, now, address))
         act = OperatorAction(str(mail.case_id), {"mail": mail_id, "as": resend_id(identity)})
         await Operation(connection, "mail resend", lambda: now).record([act])
         return mail

@@ -14,7 +14,7 @@ from .domain.decide import decide, is_relevant
 from .domain.ledger import Ledger
 from .domain.planning import INTENT
 from .domain.reminders import Prepared
-from .domain.task import MailTask
+from .domain.task import MailOutcome, MailTask
 from .effects.bounce_reader import read_bounces
 from .operator.gauges import Waiting, gauges
 from .settings import Settings
@@ -44,8 +44,18 @@ async def open_service(
             store=LedgerStore(),
             decide=decide,
             is_relevant=is_relevant,
-            effects=MappingProxyType({INTENT: Effect(MailTask, mailer.deliver, concurrency=settings.smtp_connections)}),
-            gauges=gauges(mailer.outcomes, mailer.answers, mailer.connections, Waiting(pool, clock)),
+            effects=MappingProxyType(
+                {
+                    INTENT: Effect(
+                        MailTask,
+                        mailer.deliver,
+                        batch=1,
+                        concurrency=settings.smtp_connections,
+                        result=MailOutcome,
+                    )
+                }
+            ),
+            gauges=gauges(mailer.outcomes, mailer.answers, mailer.refusing, mailer.connections, Waiting(pool, clock)),
             prepare=Prepare(settings.limits, clock),
         )
 

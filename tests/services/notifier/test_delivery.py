@@ -32,10 +32,11 @@ async def test_C3_a_refused_address_is_final_and_the_others_go_on(mail_server, m
     assert server.connections == 1
 
 
-async def test_C3_a_refused_content_is_final(mail_server, make_mailer, mails, fake_server):
-    async with mail_server(fake_server(data=["554 5.6.0 No"])) as server:
+async def test_C3_a_mail_that_is_too_large_is_final(mail_server, make_mailer, mails, fake_server):
+    async with mail_server(fake_server(data=["552 5.3.4 No"])) as server:
         (outcome,) = await make_mailer(server.port).deliver(mails(1, tries=4))
-    assert (outcome.data.state, outcome.data.answer, outcome.data.attempts) == (MailState.REFUSED, "554 5.6.0", 5)
+    assert (outcome.data.state, outcome.data.answer, outcome.data.attempts) == (MailState.REFUSED, "552 5.3.4", 5)
+    assert outcome.data.relay == f"127.0.0.1:{server.port}"
 
 
 @pytest.mark.parametrize("script", [{"rcpt": ["450 4.2.1 Later"]}, {"data": ["451 4.3.0 Later"]}])

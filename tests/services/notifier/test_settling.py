@@ -83,11 +83,28 @@ def test_C3_pauses_grow_to_a_quarter_of_an_hour():
     assert [retry_delay(attempts).total_seconds() for attempts in (1, 2, 3, 10, 11, 99)] == [1, 2, 4, 512, 900, 900]
 
 
-def test_C3_the_last_try_is_made_when_the_time_is_over_and_none_lies_in_the_past(one, now):
+def test_C3_the_last_try_is_made_when_the_time_is_over(one, now):
     ledger, task = one
-    for at in (task.give_up_at - timedelta(seconds=3), task.give_up_at + timedelta(hours=1)):
-        decision = decide(ledger, result(task, MailState.DEFERRED, at, 11), None, at)
-        assert decision.state.rows[0].next_try_at == max(at, task.give_up_at)
+    soon = task.give_up_at - timedelta(seconds=3)
+    decision = decide(ledger, result(task, MailState.DEFERRED, soon, 11), None, soon)
+    assert decision.state.rows[0].next_try_at == task.give_up_at
+
+
+def test_C3_a_mail_that_waits_for_us_is_tried_after_its_time_too_with_pauses(one, now):
+    ledger, task = one
+    late = task.give_up_at + timedelta(hours=1)
+    decision = decide(ledger, result(task, MailState.DEFERRED, late, 11), None, late)
+    assert decision.deadlines == (Deadline(f"try/{task.mail_id}", late + timedelta(minutes=15)),)
+
+
+def test_C3_the_row_knows_which_server_answered_and_since_when_the_mail_is_refused(one, now):
+    ledger, task = one
+    outcome = result(task, MailState.DEFERRED, now, answer="554 5.7.1")
+    of = outcome.data.model_copy(update={"relay": "mail.example.fi:587", "refused_since": now})
+    waiting = decide(ledger, replace(outcome, data=of), None, now).state
+    assert (waiting.rows[0].relay, waiting.rows[0].refused_since) == ("mail.example.fi:587", now)
+    (again,) = decide(waiting, due(task, now), prepared(task), now).intents
+    assert again.data.refused_since == now
 
 
 def test_a_row_of_an_older_version_without_an_end_is_tried_again_too(one, now):

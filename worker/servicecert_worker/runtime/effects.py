@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -57,6 +57,8 @@ class Effects:
         self._open = 0
         self._busy = 0
         self._in_progress: set[UUID] = set()
+        self._unstored: dict[UUID, bytes] = {}
+        self._storing = asyncio.Lock()
         self._has_unconfirmed_commit = False
         self._adopting = asyncio.Lock()
         self._closing = False
@@ -96,11 +98,11 @@ class Effects:
             if (owner := self.owner) == NOBODY:
                 return
             try:
-                tasks = await _adopt(pool, self._effects, owner, limit)
+                tasks = await _adopt(pool, owner, limit)
             except BaseException:
                 self.commit_unconfirmed()
                 raise
-            self.submit(tasks, owner)
+            self._take(tasks, owner)
 
     async def recover(self, pool: asyncpg.Pool[Any]) -> None:
         """After an unconfirmed commit, do this owner's intents that it does not know of. No turn may run meanwhile.
@@ -122,10 +124,22 @@ class Effects:
         owner = self.owner
         if owner != NOBODY:
             rows = await pool.fetch(QUERIES["own"], owner, list(self._in_progress))
-            self.submit([_task(self._effects, row) for row in rows], owner)
+            self._take(rows, owner)
             if rows:
                 log.warning("An unconfirmed commit had stored intents; doing them now", extra={"intents": len(rows)})
         self._has_unconfirmed_commit = False
+
+    def _take(self, rows: Sequence[asyncpg.Record], owner: int) -> None:
+        """Do stored intents; of those that were done, pass on the stored result."""
+        self.submit([_task(self._effects, row) for row in rows if row["result"] is None], owner)
+        if owner != self.owner:
+            return
+        for row in rows:
+            model = self._effects[row["kind"]].result
+            if row["result"] is not None and model is not None:
+                self._in_progress.add(row["id"])
+                data = model.model_validate_json(row["result"])
+                self._give(Result(row["id"], row["key"], row["kind"], data, row["traceparent"]))
 
     async def drain(self, seconds: float) -> None:
         """Start no more intents, and wait for results of those in progress. Other workers adopt the rest."""
@@ -161,21 +175,22 @@ class Effects:
         self._queues = {kind: asyncio.Queue() for kind in self._effects}
         self._open = 0
         self._in_progress = set()
+        self._unstored = {}
         self.owner = owner
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(self._do(kind, effect))
+                group.create_task(self._do(kind, effect, connection, lost))
                 for kind, effect in self._effects.items()
                 for _ in range(effect.concurrency)
             ]
             try:
-                await watch(connection, lost)
+                await watch(connection, lost, self._storing)
             finally:
                 self.owner = NOBODY
                 for task in tasks:
                     task.cancel()
 
-    async def _do(self, kind: str, effect: Effect) -> None:
+    async def _do(self, kind: str, effect: Effect, connection: asyncpg.Connection[Any], lost: asyncio.Event) -> None:
         queue = self._queues[kind]
         while True:
             tasks = [await queue.get()]
@@ -185,14 +200,42 @@ class Effects:
                 return
             self._busy += 1
             try:
-                await self._do_once(kind, effect, tasks)
+                crash_point("effect-start")
+                outcomes = await _outcomes(effect, tasks)
+                crash_point("effect-done")
+                try:
+                    if effect.result is not None:
+                        await self._store(tasks, outcomes, connection, lost)
+                finally:
+                    self._pass_on(kind, tasks, outcomes)
             finally:
                 self._busy -= 1
 
-    async def _do_once(self, kind: str, effect: Effect, tasks: Sequence[Task]) -> None:
-        crash_point("effect-start")
-        outcomes = await _outcomes(effect, tasks)
-        crash_point("effect-done")
+    async def _store(
+        self,
+        tasks: Sequence[Task],
+        outcomes: Sequence[Outcome],
+        connection: asyncpg.Connection[Any],
+        lost: asyncio.Event,
+    ) -> None:
+        """Store results with their intents, together with those that others have meanwhile.
+
+        The connection is the one that owns them: if it cannot store, the intents are left to others.
+        """
+        for task, outcome in zip(tasks, outcomes, strict=True):
+            if isinstance(outcome, Done):
+                self._unstored[task.id] = outcome.data.model_dump_json().encode()
+        async with self._storing:
+            results, self._unstored = self._unstored, {}
+            try:
+                if results:
+                    await connection.execute(QUERIES["keep_results"], list(results), list(results.values()))
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                lost.set()
+
+    def _pass_on(self, kind: str, tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> None:
         for task, outcome in zip(tasks, outcomes, strict=True):
             if isinstance(outcome, Done):
                 self._open -= 1
@@ -209,14 +252,20 @@ class Effects:
         asyncio.get_running_loop().call_later(pause.total_seconds(), queue.put_nowait, later)
 
 
-async def watch(connection: asyncpg.Connection[Any], lost: asyncio.Event) -> None:
-    """Return when the connection is lost. A query every 5 s finds a broken one that nothing reports."""
+async def watch(
+    connection: asyncpg.Connection[Any], lost: asyncio.Event, in_use: AbstractAsyncContextManager[Any] | None = None
+) -> None:
+    """Return when the connection is lost. A query every 5 s finds a broken one that nothing reports.
+
+    `in_use` is held while others use the connection.
+    """
     while not lost.is_set():
         with suppress(TimeoutError):
             await with_timeout(5, lost.wait())
             return
         try:
-            await connection.fetchval("select 1")
+            async with in_use or nullcontext():
+                await connection.fetchval("select 1")
         except Exception as error:
             if not is_transient(error):
                 raise
@@ -232,9 +281,9 @@ async def _outcomes(effect: Effect, tasks: Sequence[Task]) -> Sequence[Outcome]:
         return [Retry(f"it raised {summary}")] * len(tasks)
 
 
-async def _adopt(pool: asyncpg.Pool[Any], effects: Mapping[str, Effect], owner: int, limit: int) -> list[Task]:
+async def _adopt(pool: asyncpg.Pool[Any], owner: int, limit: int) -> list[asyncpg.Record]:
     """Make up to `limit` intents of dead owners this owner's, and return them, each owner's oldest first."""
-    adopted: list[Task] = []
+    adopted: list[asyncpg.Record] = []
     async with pool.acquire() as connection:
         others = await connection.fetch("select distinct owner from intents where owner <> $1", owner)
         for (other,) in others:
@@ -243,8 +292,7 @@ async def _adopt(pool: asyncpg.Pool[Any], effects: Mapping[str, Effect], owner: 
                     "select pg_try_advisory_xact_lock($1, $2)", OWNERS, other
                 )
                 if is_dead and len(adopted) < limit:
-                    rows = await connection.fetch(QUERIES["adopt"], owner, other, limit - len(adopted))
-                    adopted += [_task(effects, row) for row in rows]
+                    adopted += await connection.fetch(QUERIES["adopt"], owner, other, limit - len(adopted))
     if adopted:
         crash_point("adopted")
     return adopted

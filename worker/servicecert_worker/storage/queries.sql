@@ -1,7 +1,7 @@
 -- name: adopt
 update intents set owner = $1
 where id in (select id from intents where owner = $2 order by since, id limit $3 for update skip locked)
-returning id, key, kind, data, traceparent, since
+returning id, key, kind, data, traceparent, since, result
 
 -- name: backlog
 -- What is open in the service's own tables: counts, and the age in seconds of the oldest where it has one. $1 is the moment.
@@ -105,9 +105,13 @@ select pg_advisory_lock($1, hashtext($2))
 -- name: outbox
 select id, topic, key, event_id, type, traceparent, at, payload from outbox order by id limit $1
 
+-- name: keep_results
+-- Stores results with their intents. One that a turn has recorded meanwhile has no row.
+update intents as i set result = r.result from unnest($1::uuid[], $2::bytea[]) as r (id, result) where i.id = r.id
+
 -- name: own
 -- The intents of an owner that are not among those in its hands, oldest first.
-select id, key, kind, data, traceparent, since from intents where owner = $1 and id <> all($2::uuid[]) order by since, id
+select id, key, kind, data, traceparent, since, result from intents where owner = $1 and id <> all($2::uuid[]) order by since, id
 
 -- name: park
 -- Parks records, each behind those of its key that are parked already; one that was parked before keeps its place.

@@ -26,7 +26,8 @@ def resend_id(notice_id: UUID) -> UUID:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One mail. `occasion` is its cause, `place` counts a role's addresses from 1, `answer` is as in `MailOutcome`.
+    """One mail. `occasion` is its cause, `place` counts a role's addresses from 1; `answer`, `relay` and
+    `refused_since` are as in `MailOutcome`.
 
     `copy` counts how often an operator had it sent again, for a `reason`; `resends` is the mail that this one repeats.
     `superseded_by` is the mail that replaced it. `bounce` is the status in the bounce report (RFC 3463). `order` is the
@@ -44,6 +45,8 @@ class Row:
     state: MailState = MailState.PLANNED
     attempts: int = 0
     answer: str | None = None
+    relay: str | None = None
+    refused_since: datetime | None = None
     first_tried_at: datetime | None = None
     tried_at: datetime | None = None
     next_try_at: datetime | None = None

@@ -163,13 +163,22 @@ def superseded(row: Row, by: UUID, at: datetime) -> Row:
 
 
 def _supersedes(new: Row, row: Row) -> bool:
-    """Return whether a new mail makes a deferred one outdated. Topics may overtake one another, so the dates decide.
+    """Return whether a new mail supersedes a deferred one."""
+    return row.state is MailState.DEFERRED and _makes_outdated(new, row)
+
+
+def is_outdated(row: Row, rows: Sequence[Row]) -> bool:
+    """Return whether a later occasion of the case makes a mail outdated: it is not worth sending again."""
+    return any(_makes_outdated(new, row) for new in rows if (new.kind, new.occasion) != (row.kind, row.occasion))
+
+
+def _makes_outdated(new: Row, row: Row) -> bool:
+    """Return whether a mail makes an older one outdated. Topics may overtake one another, so the dates decide.
 
     A mail about a revocation replaces an earlier one to the same recipient only, never to one of those who asked: each
     of them is another person.
     """
-    older = row.planned_at <= new.planned_at
-    if not older or row.state is not MailState.DEFERRED or row.kind not in _SUPERSEDES.get(new.kind, ()):
+    if row.planned_at > new.planned_at or row.kind not in _SUPERSEDES.get(new.kind, ()):
         return False
     same = row.recipient is not RecipientRole.REQUESTER and (row.recipient, row.place) == (new.recipient, new.place)
     return same or row.kind is not MailKind.CERTIFICATE_REVOKED

@@ -62,13 +62,16 @@ def settled(state: Ledger | None, result: Result, now: datetime) -> Decision[Led
         state=outcome.state,
         attempts=outcome.attempts,
         answer=outcome.answer,
+        relay=outcome.relay,
+        refused_since=outcome.refused_since,
         first_tried_at=row.first_tried_at or outcome.at,
         tried_at=outcome.at,
         next_try_at=None,
     )
     if outcome.state is MailState.DEFERRED:
         at = now + retry_delay(outcome.attempts)
-        at = at if row.give_up_at is None else min(at, max(row.give_up_at, now))
+        # The last try is made when the time is over. A mail that is still deferred then waits until a server takes us.
+        at = at if row.give_up_at is None or row.give_up_at <= now else min(at, row.give_up_at)
         deferred = replace(tried, next_try_at=at)
         return Decision(state.with_row(deferred), deadlines=(Deadline(f"{RETRY}{row.mail_id}", at),))
     event = _EVENT_OF[outcome.state](
@@ -96,7 +99,9 @@ def woken(state: Ledger | None, due: Due, prepared: Prepared, now: datetime) -> 
     row = state.row(UUID(due.kind.removeprefix(RETRY)))
     if row.state is not MailState.DEFERRED:
         return Decision(state)
-    order = prepared.orders[row.mail_id].model_copy(update={"attempts": row.attempts})
+    order = prepared.orders[row.mail_id].model_copy(
+        update={"attempts": row.attempts, "refused_since": row.refused_since}
+    )
     return Decision(state, intents=(Intent(INTENT, order),))
 
 

@@ -138,7 +138,8 @@ REMINDERS = (MailKind.EXPIRES_IN_60_DAYS, MailKind.EXPIRES_IN_30_DAYS, MailKind.
 class MailTask(Value):
     """One mail to one recipient. `date` is the event's time, so that a repeat has the same bytes.
 
-    `give_up_at` is when it is no longer retried (C3), `attempts` how often it was tried before.
+    `give_up_at` is when it is no longer retried (C3), `attempts` how often it was tried before. `refused_since` is when
+    a mail server first refused it in a way that may be about us (see `smtp.domain.refusals`).
     """
 
     mail_id: UUID
@@ -149,6 +150,7 @@ class MailTask(Value):
     give_up_at: Instant
     content: Annotated[Content, Field(discriminator="kind")]
     attempts: Annotated[int, Field(ge=0)] = 0
+    refused_since: Instant | None = None
 
 
 class MailState(StrEnum):
@@ -173,7 +175,8 @@ NO_ANSWER = "none"
 class MailOutcome(Value):
     """The outcome of an attempt. `answer` is the reply code, with the enhanced status code if there is one (RFC 3463).
 
-    It never holds the server's text, which often repeats the address.
+    It never holds the server's text, which often repeats the address. `relay` is the mail server that answered, as
+    host:port.
     """
 
     AUDITED: ClassVar[tuple[str, ...]] = ("mail_id", "state", "answer", "attempts")
@@ -181,6 +184,8 @@ class MailOutcome(Value):
     mail_id: UUID
     state: Literal[MailState.DEFERRED, MailState.HANDED_OVER, MailState.REFUSED, MailState.GIVEN_UP]
     answer: Annotated[str, StringConstraints(pattern=r"^(none|[2-5]\d\d( [245]\.\d{1,3}\.\d{1,3})?)$")]
+    relay: str | None = None
+    refused_since: Instant | None = None
     attempts: Annotated[int, Field(ge=1)]
     at: Instant
 

@@ -38,7 +38,9 @@ class Waiting:
         return await self._pool.fetch(QUERIES["waiting_mails"], self._clock())
 
 
-def gauges(outcomes: ReadPairs, answers: Read, connections: Read, waiting: Waiting) -> tuple[Gauge, ...]:
+def gauges(
+    outcomes: ReadPairs, answers: Read, refusing: Read, connections: Read, waiting: Waiting
+) -> tuple[Gauge, ...]:
     """Return the gauges, each with the source of its values."""
     return (
         Gauge(
@@ -60,6 +62,12 @@ def gauges(outcomes: ReadPairs, answers: Read, connections: Read, waiting: Waiti
             "The class of each mail server's last answer to a mail: 2, 4 or 5; 0 if it does not answer.",
             "relay",
             answers,
+        ),
+        Gauge(
+            "servicecert_mail_server_refuses_us",
+            "1 if a mail server refuses us, and not a recipient: its mails wait until an operator corrects it.",
+            "relay",
+            refusing,
         ),
         Gauge("servicecert_mail_connections", "Open SMTP conversations.", "relay", connections),
     )

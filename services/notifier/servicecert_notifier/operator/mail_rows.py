@@ -26,6 +26,7 @@ class MailRow:
     state: str
     attempts: int
     answer: str | None
+    relay: str | None
     planned_at: datetime
     first_tried_at: datetime | None
     tried_at: datetime | None

@@ -20,7 +20,7 @@ select case_id, state from mails where mail_id = $1
 
 -- name: find_mails
 -- Rows of the ledger for an operator, the newest first. A null argument matches every row.
-select m.mail_id, m.case_id, m.kind, m.recipient, m.place, m.copy, m.state, m.attempts, m.answer, m.planned_at, m.first_tried_at, m.tried_at,
+select m.mail_id, m.case_id, m.kind, m.recipient, m.place, m.copy, m.state, m.attempts, m.answer, m.relay, m.planned_at, m.first_tried_at, m.tried_at,
        m.next_try_at, m.give_up_at, m.settled_at, m.resends, m.reason, m.superseded_by, m.bounce, m.bounced_at,
        exists (select from orders o where o.mail_id = m.mail_id) as can_be_resent
 from mails m
@@ -31,6 +31,16 @@ where ($1::uuid is null or m.mail_id = $1)
   and ($5::timestamptz is null or m.planned_at >= $5)
 order by m.planned_at desc, m.entry desc
 limit $6
+
+-- name: find_refused
+-- The refused mails since a moment, by any mail server or by one, that nobody asked to resend: the oldest first. An erased case has no task.
+select m.mail_id, m.case_id, m.kind, convert_from(o.data, 'UTF8')::jsonb -> 'recipient' ->> 'email' as address
+from mails m
+left join orders o on o.mail_id = m.mail_id
+where m.state = 'refused' and m.settled_at >= $1
+  and ($2::text is null or m.relay = $2 or regexp_replace(m.relay, ':[0-9]+$', '') = $2)
+  and not exists (select from notices n where n.mail_id = m.mail_id and n.wanted = 'resend')
+order by m.settled_at, m.entry
 
 -- name: held_reminders
 select coalesce(sum(mails) filter (where minute <= $1::timestamptz + interval '1 hour'), 0) as soon,
@@ -56,7 +66,7 @@ delete from paces where filled_until < $5::timestamptz and domain <> all ($1::te
 -- The ledgers of the given cases, the rows of each in the order they were planned.
 select l.case_id, l.version, l.standing, m.mail_id, m.kind, m.occasion, m.recipient, m.place, m.planned_at, m.copy,
        m.give_up_at, m.state, m.attempts, m.answer, m.first_tried_at, m.tried_at, m.next_try_at, m.settled_at, m.resends, m.reason, m.superseded_by,
-       m.bounce, m.bounced_at
+       m.bounce, m.bounced_at, m.relay, m.refused_since
 from ledgers l
 left join mails m on m.case_id = l.case_id
 where l.case_id = any ($1::uuid[])
@@ -116,21 +126,24 @@ with given as (
     returning case_id
 ), written as (
     insert into mails as m (case_id, mail_id, kind, occasion, recipient, place, planned_at, copy, give_up_at, state, attempts, answer,
-                            first_tried_at, tried_at, next_try_at, settled_at, resends, reason, superseded_by, bounce, bounced_at)
+                            first_tried_at, tried_at, next_try_at, settled_at, resends, reason, superseded_by, bounce, bounced_at,
+                            relay, refused_since)
     select r.*
     from unnest($4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::int[], $10::timestamptz[], $11::int[], $12::timestamptz[],
                 $13::text[], $14::int[], $15::text[], $16::timestamptz[], $17::timestamptz[], $18::timestamptz[], $19::timestamptz[],
-                $20::uuid[], $21::text[], $22::uuid[], $23::text[], $24::timestamptz[])
+                $20::uuid[], $21::text[], $22::uuid[], $23::text[], $24::timestamptz[], $25::text[], $26::timestamptz[])
         as r (case_id, mail_id, kind, occasion, recipient, place, planned_at, copy, give_up_at, state, attempts, answer,
-              first_tried_at, tried_at, next_try_at, settled_at, resends, reason, superseded_by, bounce, bounced_at)
+              first_tried_at, tried_at, next_try_at, settled_at, resends, reason, superseded_by, bounce, bounced_at,
+              relay, refused_since)
     on conflict (mail_id) do update
         set state = excluded.state, attempts = excluded.attempts, answer = excluded.answer, first_tried_at = excluded.first_tried_at,
             tried_at = excluded.tried_at, next_try_at = excluded.next_try_at, settled_at = excluded.settled_at,
-            superseded_by = excluded.superseded_by, bounce = excluded.bounce, bounced_at = excluded.bounced_at
+            superseded_by = excluded.superseded_by, bounce = excluded.bounce, bounced_at = excluded.bounced_at,
+            relay = excluded.relay, refused_since = excluded.refused_since
         where (m.state, m.attempts) is distinct from (excluded.state, excluded.attempts)
 ), ordered as (
     insert into orders (mail_id, data)
-    select * from unnest($25::uuid[], $26::bytea[]) as o (mail_id, data)
+    select * from unnest($27::uuid[], $28::bytea[]) as o (mail_id, data)
     on conflict do nothing
 )
 select count(*) from kept

@@ -60,6 +60,8 @@ class LedgerStore:
             [row.superseded_by for _, row in rows],
             [row.bounce for _, row in rows],
             [row.bounced_at for _, row in rows],
+            [row.relay for _, row in rows],
+            [row.refused_since for _, row in rows],
             [order.mail_id for order in orders],
             [order.model_dump_json().encode() for order in orders],
         )
@@ -111,4 +113,6 @@ def _row(record: Record) -> Row:
         superseded_by=record["superseded_by"],
         bounce=record["bounce"],
         bounced_at=record["bounced_at"],
+        relay=record["relay"],
+        refused_since=record["refused_since"],
     )

@@ -7,10 +7,19 @@ from enum import Enum, auto
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?= |$)")
 
 _SETUP_FAULTS = frozenset((454, 530, 534, 535, 538))
-"""Replies that require a login or encryption (RFC 4954 section 6, RFC 3207 section 4): no fault of the mail."""
+"""Replies that require a login or encryption (RFC 4954 section 6, RFC 3207 section 4), or refuse to relay for now."""
 
 _TOO_LARGE = 552
-"""The reply to MAIL that refuses the size of the mail (RFC 1870 section 6), not the sender."""
+"""The reply that refuses the size of the mail (RFC 1870 section 6), or a mailbox that is full."""
+
+_MAIL_STATUS = re.compile(r"5\.(1\.[1-6]|1\.10|2\.[1-4]|3\.4)")
+"""The enhanced statuses of this recipient's address or mailbox, and of this mail's size (RFC 3463, RFC 7505)."""
+
+_SENDER_STATUS = frozenset(("5.1.7", "5.1.8"))
+"""The enhanced statuses of the sender's address. Servers give them at any step."""
+
+_MAIL_TOO_LARGE = "5.3.4"
+_POLICY = "5.7."
 
 _SYSTEM_FAULT = "4.3."
 """The prefix of an enhanced status for a temporary fault of the server, such as a full disk (RFC 3463 section 3.4)."""
@@ -48,6 +57,20 @@ class Reply:
         return f"{self.code} {self.enhanced}".rstrip()
 
 
+class Meaning(Enum):
+    """What an answer says about a mail.
+
+    `MAIL`: this recipient or mail is refused for good. `US`: the server refuses our sender, login, encryption or
+    relaying, whatever the mail. `UNCLEAR`: a permanent refusal that may be either, such as 5.7.1: see `refusals`.
+    """
+
+    TAKEN = auto()
+    LATER = auto()
+    MAIL = auto()
+    US = auto()
+    UNCLEAR = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The server's answer to a mail: the reply that ended the transaction."""
@@ -56,15 +79,27 @@ class Answer:
     reply: Reply
 
     @property
-    def is_setup_fault(self) -> bool:
-        """Return whether the server refuses our sender, login or encryption, not the mail. An operator has to act."""
-        code = self.reply.code
-        return code in _SETUP_FAULTS or (self.step is Step.SENDER and not self.reply.positive and code != _TOO_LARGE)
+    def meaning(self) -> Meaning:
+        """Return what the code, the enhanced status and the step say. MAIL names the sender only: it is about us."""
+        code, status = self.reply.code, self.reply.enhanced
+        if self.reply.positive:
+            return Meaning.TAKEN
+        if code in _SETUP_FAULTS or status in _SENDER_STATUS:
+            return Meaning.US
+        if code < 500:
+            return Meaning.LATER
+        if code == _TOO_LARGE and not status.startswith(_POLICY):
+            return Meaning.MAIL
+        if self.step is Step.SENDER:
+            return Meaning.MAIL if status == _MAIL_TOO_LARGE else Meaning.US
+        return Meaning.MAIL if _MAIL_STATUS.fullmatch(status) else Meaning.UNCLEAR
 
     @property
     def is_server_fault(self) -> bool:
         """Return whether the reason is the server or our setup, not the mail: another server may take it."""
-        return self.is_setup_fault or self.reply.enhanced.startswith(_SYSTEM_FAULT)
+        meaning = self.meaning
+        refuses_sender = self.step is Step.SENDER and meaning is Meaning.LATER
+        return meaning is Meaning.US or refuses_sender or self.reply.enhanced.startswith(_SYSTEM_FAULT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,13 @@ from typing import Literal
 from servicecert_worker.decider import Done, Outcome, Task
 from servicecert_worker.faults import error_summary
 
+from ...domain.pace import domain_of
 from ...domain.task import NO_ANSWER, MailOutcome, MailState, MailTask
 from ...mail.domain.letters import write
 from ...mail.domain.message import UnsendableAddress, compose, mailbox, masked
 from ...settings import Settings
-from ..domain.answers import Answer, Envelope, Offers
+from ..domain.answers import Answer, Envelope, Meaning, Offers
+from ..domain.refusals import Refusals
 from ..domain.relays import Relay, Relays
 from .conversation import Conversation, ConversationFailed, LoginRefused, NoAnswer, open_conversation, tls_context
 
@@ -27,10 +29,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """A mail that could not be handed over now: the reason, and the server's answer."""
+    """A mail that could not be handed over now: the reason, the server and its answer.
+
+    One that waits because the server refuses us is not given up (C3). `refused_since` is as in `MailTask`.
+    """
 
     reason: str
     answer: str = NO_ANSWER
+    relay: Relay | None = None
+    is_about_us: bool = False
+    refused_since: datetime | None = None
 
 
 AttemptState = Literal[MailState.DEFERRED, MailState.HANDED_OVER, MailState.REFUSED, MailState.GIVEN_UP]
@@ -56,6 +64,8 @@ class Mailer:
         self._clock = clock
         self._tls = tls_context(settings)
         self._relays = Relays(settings.relays)
+        self._refusals = Refusals()
+        self._refusing: set[Relay] = set()
         self._idle: list[Conversation] = []
         self._busy: Counter[str] = Counter()
         self._outcomes: Counter[tuple[str, str]] = Counter()
@@ -67,8 +77,8 @@ class Mailer:
         Each call uses one conversation, one mail after another. A call can be repeated.
         """
         outcomes: list[Done | Deferred] = []
-        reason = await self._hand_over_all(tasks, outcomes)
-        outcomes += [Deferred(reason)] * (len(tasks) - len(outcomes))
+        rest = await self._hand_over_all(tasks, outcomes)
+        outcomes += [rest] * (len(tasks) - len(outcomes))
         return [self._final(task, outcome) for task, outcome in zip(tasks, outcomes, strict=True)]
 
     async def close(self) -> None:
@@ -84,18 +94,22 @@ class Mailer:
         """Return the class of each mail server's last answer to a mail: 2, 4 or 5, and 0 if it does not answer."""
         return dict(self._answers)
 
+    async def refusing(self) -> Mapping[str, float]:
+        """Return 1 for each mail server that refuses us, 0 for the others."""
+        return {str(relay): float(self._refusals.refuses_us(relay, self._clock())) for relay in self._relays.all}
+
     async def connections(self) -> Mapping[str, float]:
         """Return the number of open conversations, by mail server."""
         idle = Counter(str(conversation.relay) for conversation in self._idle if conversation.usable)
         return {str(relay): float(self._busy[str(relay)] + idle[str(relay)]) for relay in self._relays.all}
 
-    async def _hand_over_all(self, tasks: Sequence[Task], outcomes: list[Done | Deferred]) -> str:
+    async def _hand_over_all(self, tasks: Sequence[Task], outcomes: list[Done | Deferred]) -> Deferred:
         """Hand over one mail after another. Return why some are left, if no server opens or answers."""
         while len(outcomes) < len(tasks):
             try:
                 conversation = await self._conversation()
             except ConversationFailed as failed:
-                return str(failed)
+                return Deferred(str(failed), is_about_us=isinstance(failed, LoginRefused))
             relay = str(conversation.relay)
             self._busy[relay] += 1
             try:
@@ -106,13 +120,13 @@ class Mailer:
             except NoAnswer as fault:
                 outcomes.append(Deferred(str(fault)))
                 if self._relays.all_failed(asyncio.get_running_loop().time()):
-                    return str(fault)
+                    return Deferred(str(fault))
             except BaseException:
                 conversation.abort()
                 raise
             finally:
                 self._busy[relay] -= 1
-        return "The mail was not tried."
+        return Deferred("The mail was not tried.")
 
     async def _conversation(self) -> Conversation:
         """Return an idle conversation, or a new one with the first server that answers. Raise the last fault."""
@@ -134,6 +148,8 @@ class Mailer:
                 self._failed(relay, str(failed))
                 if isinstance(failed, LoginRefused):
                     self._relays.login_refused(relay, str(failed), loop.time())
+                    self._refusals.refused_us(relay, self._clock())
+                    self._report_refusing(relay)
             else:
                 self._relays.answered(relay)
                 return conversation
@@ -144,7 +160,7 @@ class Mailer:
         try:
             envelope, message = self._compose(task.data, conversation.offers)
         except UnsendableAddress:
-            return self._done(task, MailState.REFUSED, NO_ANSWER)
+            return self._done(task, MailState.REFUSED)
         except Exception as fault:
             # The exception's text may quote the mail, its type and line do not.
             log.error(
@@ -160,9 +176,10 @@ class Mailer:
                 raise
             return Deferred(str(failed))
         self._answers[str(conversation.relay)] = float(answer.reply.code // 100)
-        if answer.is_server_fault:
+        outcome = self._outcome_of(task, answer, conversation.relay)
+        if answer.is_server_fault or conversation.relay in self._refusing:
             await self._switch_server(conversation)
-        return self._outcome_of(task, answer)
+        return outcome
 
     def _compose(self, mail: MailTask, offers: Offers) -> tuple[Envelope, bytes]:
         """Return the mail as bytes, for a server with these extensions. Raise `UnsendableAddress`."""
@@ -186,25 +203,62 @@ class Mailer:
             log.warning("Mail server failed; its mails are retried", extra={"relay": str(relay), "reason": reason})
         self._answers[str(relay)] = 0.0
 
-    def _outcome_of(self, task: Task, answer: Answer) -> Done | Deferred:
-        """Return the outcome of an answer. A fault of our setup defers the mail, until an operator has corrected it."""
-        reply = answer.reply
-        if reply.positive:
-            return self._done(task, MailState.HANDED_OVER, str(reply))
-        if reply.code >= 500 and not answer.is_setup_fault:
-            return self._done(task, MailState.REFUSED, str(reply))
-        return Deferred(f"The mail server answered {reply} to the {answer.step.name.lower()} of the mail.", str(reply))
+    def _outcome_of(self, task: Task, answer: Answer, relay: Relay) -> Done | Deferred:
+        """Return the outcome of an answer. A refusal of us defers the mail, until an operator has corrected it."""
+        mail: MailTask = task.data
+        reply, meaning, now = answer.reply, answer.meaning, self._clock()
+        self._refusals.answered(relay, domain_of(mail.recipient.email), meaning, now)
+        self._report_refusing(relay)
+        if meaning is Meaning.TAKEN:
+            return self._done(task, MailState.HANDED_OVER, str(reply), relay)
+        since = mail.refused_since
+        if meaning is Meaning.UNCLEAR:
+            since = since or now
+            is_final = self._refusals.is_about_the_recipient(relay, since, now)
+        else:
+            is_final = meaning is Meaning.MAIL
+        if is_final:
+            return self._done(task, MailState.REFUSED, str(reply), relay)
+        reason = f"The mail server answered {reply} to the {answer.step.name.lower()} of the mail."
+        return Deferred(reason, str(reply), relay, meaning in (Meaning.US, Meaning.UNCLEAR), since)
+
+    def _report_refusing(self, relay: Relay) -> None:
+        """Log when a server begins to refuse us, and when it no longer does."""
+        refuses = self._refusals.refuses_us(relay, self._clock())
+        if refuses == (relay in self._refusing):
+            return
+        if refuses:
+            self._refusing.add(relay)
+            log.error("alarm: a mail server refuses us, not a recipient; all mails wait", extra={"relay": str(relay)})
+        else:
+            self._refusing.remove(relay)
+            log.info("A mail server no longer refuses us", extra={"relay": str(relay)})
 
     def _final(self, task: Task, outcome: Done | Deferred) -> Outcome:
-        """Return the outcome to store. A deferred mail whose time is over is given up."""
+        """Return the outcome to store. A deferred mail whose time is over is given up, unless the server refuses us."""
         if isinstance(outcome, Done):
             return outcome
         mail: MailTask = task.data
-        if self._clock() >= mail.give_up_at:
-            return self._done(task, MailState.GIVEN_UP, outcome.answer)
-        return self._done(task, MailState.DEFERRED, outcome.answer, outcome.reason)
+        if self._clock() >= mail.give_up_at and not outcome.is_about_us:
+            return self._done(task, MailState.GIVEN_UP, outcome.answer, outcome.relay)
+        return self._done(
+            task,
+            MailState.DEFERRED,
+            outcome.answer,
+            outcome.relay,
+            reason=outcome.reason,
+            refused_since=outcome.refused_since or mail.refused_since,
+        )
 
-    def _done(self, task: Task, state: AttemptState, answer: str, reason: str | None = None) -> Done:
+    def _done(
+        self,
+        task: Task,
+        state: AttemptState,
+        answer: str = NO_ANSWER,
+        relay: Relay | None = None,
+        reason: str | None = None,
+        refused_since: datetime | None = None,
+    ) -> Done:
         mail: MailTask = task.data
         attempts = mail.attempts + task.tries + 1
         level = _LEVELS[state]
@@ -213,7 +267,17 @@ class Mailer:
             fields = {**_log_fields(task), "answer": answer, "attempts": attempts, "reason": reason}
             log.log(level, "Mail %s", state, extra=fields)
         self._outcomes[mail.content.kind, state] += 1
-        return Done(MailOutcome(mail_id=mail.mail_id, state=state, answer=answer, attempts=attempts, at=self._clock()))
+        return Done(
+            MailOutcome(
+                mail_id=mail.mail_id,
+                state=state,
+                answer=answer,
+                relay=None if relay is None else str(relay),
+                refused_since=refused_since,
+                attempts=attempts,
+                at=self._clock(),
+            )
+        )
 
 
 def _log_fields(task: Task) -> dict[str, object]:

@@ -1,0 +1,92 @@
+"""C3, I9: a notifier that is killed under backlog doubles at most one mail for each of its conversations."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from servicecert_cli.e_service.publishing import publish
+from servicecert_deploy import Child, Parts
+from servicecert_notifier.operator.samples import example
+from servicecert_notifier.service import NAME
+from servicecert_schemas import CertificateIssued
+from servicecert_schemas.topics import CATALOGUE
+from servicecert_worker.kafka import topic_creation
+from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.storage import database
+
+from chaos.observers import MailServer
+
+CERTIFICATES = 150
+CONVERSATIONS = 3
+KILLED_AT = (40, 90, 140, 200)
+"""How many mails the server has when a notifier is killed. It decides all of them in its first turns."""
+
+
+def _backlog() -> list[CertificateIssued]:
+    now = datetime.now(UTC)
+    issued = example("servicecert.certificate.issued.v1", CertificateIssued)
+    fresh = {"not_before": now, "not_after": now + timedelta(days=365), "due": now + timedelta(days=5)}
+    return [
+        issued.model_copy(update={**fresh, "case_id": uuid4(), "recipients": issued.recipients[:2]})
+        for _ in range(CERTIFICATES)
+    ]
+
+
+@pytest.mark.long
+async def test_C3_I9_a_notifier_killed_under_backlog_doubles_no_more_mails_than_it_has_conversations(
+    parts: Parts, database_url: str, tmp_path: Path
+) -> None:
+    prefix = f"t{uuid4().hex[:8]}-"
+    (url,) = database.prepare(database_url, {NAME: database.new_password()}).values()
+    await topic_creation.create(parts.bootstrap, CATALOGUE, prefix)
+    await publish(Cluster(parts.bootstrap, prefix), *_backlog())
+    mail_server = MailServer()
+    doubled: list[int] = []
+
+    def received() -> int:
+        return sum(mail.times for mail in mail_server.mails.values())
+
+    async with mail_server.serving() as server, asyncio.timeout(300):
+        environment = {
+            **os.environ,
+            "KAFKA_BOOTSTRAP_SERVERS": parts.bootstrap,
+            "DATABASE_URL": url,
+            "SERVICECERT_TOPIC_PREFIX": prefix,
+            "SERVICECERT_SESSION_SECONDS": "1",
+            **server,
+            "SMTP_TLS": "off",
+            "SMTP_CONNECTIONS": str(CONVERSATIONS),
+            "SERVICECERT_MAIL_FROM": "certificates@authority.example",
+        }
+        command = [sys.executable, "-m", "servicecert_cli", "run", NAME]
+        for number, mails in enumerate((*KILLED_AT, 2 * CERTIFICATES)):
+            notifier = Child(command, log=tmp_path / f"{number}.log", environment=environment)
+            try:
+                while received() - sum(doubled) < mails:
+                    assert notifier.alive, notifier.tail(5)
+                    await asyncio.sleep(0.001)
+                if mails == 2 * CERTIFICATES:
+                    await _settled(url)
+            finally:
+                notifier.kill()
+            doubled = [mail.times - 1 for mail in mail_server.mails.values()]
+            assert sum(doubled) <= len(KILLED_AT[: number + 1]) * CONVERSATIONS
+    assert len(mail_server.mails) == 2 * CERTIFICATES
+    assert {len(mail.texts) for mail in mail_server.mails.values()} == {1}
+
+
+async def _settled(url: str) -> None:
+    connection = await asyncpg.connect(url, server_settings={"search_path": NAME})
+    try:
+        handed_over = "select count(*) from mails where state = 'handed-over'"
+        while await connection.fetchval(handed_over) < 2 * CERTIFICATES:  # noqa: ASYNC110  -- rows have no event
+            await asyncio.sleep(0.05)
+    finally:
+        await connection.close()
