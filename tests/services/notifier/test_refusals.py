@@ -139,6 +139,19 @@ def test_C3_a_certain_refusal_of_us_is_said_at_once_and_ends_with_the_next_accep
     assert not seen.refuses_us(SECOND)
 
 
+async def test_C3_a_refused_login_is_an_alarm_and_ends_nothing(make_mailer, mails, now, tmp_path, server_key, caplog):
+    (tmp_path / "password").write_text("wrong\n")
+    account = {"smtp_username": "ca", "smtp_password_file": tmp_path / "password"}
+    tls = {"smtp_tls": "implicit", "smtp_ca_file": server_key.pem}
+    offers = ("AUTH PLAIN", "PIPELINING")
+    async with Script({"AUTH": "535 5.7.8 No"}, offers=offers).serving(server_key.context) as script:
+        mailer = make_mailer(script.port, at=now + timedelta(days=9), **account, **tls)
+        (outcome,) = await mailer.deliver(mails(1))
+        assert outcome.data.state is MailState.DEFERRED, "beyond the time, too"
+        assert await mailer.refusing() == {f"127.0.0.1:{script.port}": 1}
+    assert any(record.getMessage().startswith("alarm: ") for record in caplog.records)
+
+
 @pytest.mark.parametrize("meaning", [Meaning.MAIL, Meaning.LATER])
 def test_C3_refused_addresses_and_busy_servers_say_nothing_about_us(seen, meaning):
     for number in range(9):

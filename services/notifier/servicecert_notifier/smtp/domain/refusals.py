@@ -86,7 +86,7 @@ class Refusals:
                 seen.refusing_since = seen.refusing_since or now
             case Meaning.US:
                 seen.said_so_at = now
-            case Meaning.MAIL | Meaning.LATER:
+            case _:
                 pass
         if self.refuses_us(relay, now):
             seen.refused_us_at = now
