@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 
 _INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 

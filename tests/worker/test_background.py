@@ -32,7 +32,7 @@ async def is_abandoned() -> NoReturn:
 
 @pytest.mark.parametrize(("part", "fault"), [(fails, ZeroDivisionError), (is_abandoned, UnexpectedCancellation)])
 async def test_a_part_that_dies_ends_what_it_runs_beside(part, fault) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         with pytest.raises(fault):
             async with background(part()):
                 await asyncio.Event().wait()
@@ -70,7 +70,7 @@ async def test_turns_that_end_by_a_timeout_are_no_orderly_end(tmp_path: Path, mo
 
     monkeypatch.setattr(worker._loop, "run", times_out)
     monkeypatch.setattr(worker, "_begin_chain", begins)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         with pytest.raises(BaseExceptionGroup) as ended:
             async with worker.working():
                 await asyncio.Event().wait()

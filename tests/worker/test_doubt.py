@@ -58,12 +58,12 @@ class Acts:
 
     async def owned(self, before: int = NOBODY) -> None:
         """Wait until this worker owns intents, under another number than before."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while self.effects.owner in (before, NOBODY):  # noqa: ASYNC110  -- the owner is drawn within a second
                 await asyncio.sleep(0.01)
 
     async def ended(self) -> UUID:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             return (await self.results.get()).id
 
 

@@ -43,7 +43,7 @@ class SnapshotHandler:
         self.event.set()
 
     async def next(self) -> frozenset[str]:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await self.event.wait()
         self.event.clear()
         return self.snapshots[-1]
@@ -84,7 +84,7 @@ async def test_A11_a_service_gets_each_snapshot_at_the_topics_end_also_after_an_
 
 
 async def test_a_defect_of_the_handler_ends_the_worker(cluster):
-    async with following(cluster, SnapshotHandler(LookupError())) as running, asyncio.timeout(30):
+    async with following(cluster, SnapshotHandler(LookupError())) as running, asyncio.timeout(120):
         with pytest.raises(LookupError):
             await asyncio.shield(running)
 
@@ -135,7 +135,7 @@ async def test_a_defect_at_a_record_ends_the_follower(cluster):
     await publish_entries(cluster, ENTRIES[:1])
     await broker.start()
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             with pytest.raises(ZeroDivisionError):
                 await follower.watch()
     finally:

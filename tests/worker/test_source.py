@@ -53,14 +53,14 @@ def reading(consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> Source:
 async def test_offsets_are_committed_after_a_commit_that_the_client_gave_up(fault, monkeypatch) -> None:
     consumer = Consumer([fault])
     watching = asyncio.create_task(reading(consumer, monkeypatch).watch())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         assert await consumer.committed.get() == 7
     watching.cancel()
     await asyncio.wait([watching])
 
 
 async def test_a_commit_that_fails_by_a_defect_ends_the_reading(monkeypatch) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         with pytest.raises(ZeroDivisionError):
             await reading(Consumer([ZeroDivisionError()]), monkeypatch).watch()
 

@@ -52,7 +52,7 @@ class Lanes:
         return task.id
 
     async def given(self, count: int) -> list[UUID]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             return [(await self.results.get()).id for _ in range(count)]
 
 
@@ -61,7 +61,7 @@ async def working(pool: asyncpg.Pool[Any]) -> AsyncIterator[Lanes]:
     lanes = Lanes(pool)
     running = asyncio.create_task(lanes.effects.run())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while lanes.effects.owner == NOBODY:  # noqa: ASYNC110  -- the owner is drawn within a second
                 await asyncio.sleep(0.01)
         yield lanes
@@ -77,7 +77,7 @@ async def pool(service_pool: Callable[[str, Path], Awaitable[asyncpg.Pool[Any]]]
 
 async def _waits_for_a_lock(pool: asyncpg.Pool[Any]) -> None:
     blocked = "select exists (select from pg_locks where not granted and database = (select oid from pg_database"
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not await pool.fetchval(f"{blocked} where datname = current_database()))"):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
@@ -103,7 +103,7 @@ async def test_C3_I9_what_a_dead_worker_has_done_is_not_done_again_by_the_next(p
         ids = await lanes.intend(3)
         assert sorted(await lanes.given(3)) == sorted(ids)
     async with working(pool) as heir:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while heir.results.qsize() < 3:
                 await heir.effects.adopt(pool, 10)
                 await asyncio.sleep(0.01)
@@ -125,6 +125,6 @@ async def test_C3_a_worker_that_cannot_store_leaves_its_intents_and_passes_its_r
             )
             await connection.execute("commit")
         assert await lanes.given(1) == [only]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while lanes.effects.owner in (before, NOBODY):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)

@@ -109,7 +109,7 @@ async def test_a_server_that_goes_on_answering_fills_no_memory_and_takes_no_othe
         writer.close()
 
     server, port = await listening(talk)
-    async with server, asyncio.timeout(30):
+    async with server, asyncio.timeout(120):
         mailer = make_mailer(port)
         assert states(await mailer.deliver(mails(1))) == [MailState.HANDED_OVER]
         taken.set()

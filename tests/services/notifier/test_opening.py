@@ -147,7 +147,7 @@ async def test_a_server_that_ends_as_it_opens_is_not_asked_for_ever(make_mailer,
         writer.close()
 
     server, port = await listening(talk)
-    async with server, asyncio.timeout(30):
+    async with server, asyncio.timeout(120):
         assert states(await make_mailer(port).deliver(mails(3))) == [MailState.DEFERRED] * 3
     assert connections <= 3
     assert ["ended" in reason or "421" in reason or "broke off" in reason for reason in reasons()] == [True] * 3

@@ -89,7 +89,7 @@ async def test_I8_publisher_that_dies_before_recording_repeats_no_number(
     with monkeypatch.context() as patch:
         patch.setattr("servicecert_revoker.crl.effects.publishers.fetch_back", never)
         dying = asyncio.create_task(publish([task]))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             await reached.wait()
         dying.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -168,7 +168,7 @@ async def test_D7_orders_that_come_during_a_pass_share_the_next_one(
 
     monkeypatch.setattr("servicecert_revoker.crl.effects.publishers.fetch_back", slow)
     first = asyncio.create_task(publish(tasks[:1]))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         await reached.wait()
     rest = [asyncio.create_task(publish([task])) for task in tasks[1:]]
     await asyncio.sleep(0)

@@ -165,7 +165,7 @@ async def connected(base: str, sent: bytes) -> tuple[asyncio.StreamReader, async
 async def test_D7_a_client_that_is_slow_to_ask_is_let_go_and_one_that_asks_is_kept(
     folder: Path, session: aiohttp.ClientSession
 ) -> None:
-    async with asyncio.timeout(30), serve(folder, "127.0.0.1", 0, patience_seconds=0.3) as base:
+    async with asyncio.timeout(120), serve(folder, "127.0.0.1", 0, patience_seconds=0.3) as base:
         slow = [await connected(base, sent) for sent in (b"", b"GET /", b"GET /test-ec.crl HTTP/1.1\r\nHost: x\r\n")]
         ends = asyncio.gather(*(reader.read() for reader, _ in slow), return_exceptions=True)
         while not ends.done():
@@ -205,7 +205,7 @@ async def served_at_last(base: str) -> None:
 async def test_D7_who_never_reads_what_it_asked_for_is_let_go(folder: Path) -> None:
     (folder / "test-ec.crl").write_bytes(LARGE)
     async with (
-        asyncio.timeout(30),
+        asyncio.timeout(120),
         serve(folder, "127.0.0.1", 0, most_connections=1, patience_seconds=0.1, download_seconds=0.3) as base,
     ):
         reader, writer = await connected(base, b"GET /test-ec.crl HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -215,7 +215,7 @@ async def test_D7_who_never_reads_what_it_asked_for_is_let_go(folder: Path) -> N
 
 
 async def test_D7_one_connection_too_many_is_closed_and_its_place_is_given_again(folder: Path) -> None:
-    async with asyncio.timeout(30), serve(folder, "127.0.0.1", 0, most_connections=1, patience_seconds=0.3) as base:
+    async with asyncio.timeout(120), serve(folder, "127.0.0.1", 0, most_connections=1, patience_seconds=0.3) as base:
         _, writer = await connected(base, b"")
         async with aiohttp.ClientSession() as session:
             with pytest.raises(aiohttp.ClientError):

@@ -39,7 +39,7 @@ from servicecert_worker.process import health
 from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, revoked, said
 
 POST = {"Content-Type": "application/ocsp-request"}
-WAIT_SECONDS = 30
+WAIT_SECONDS = 120
 
 
 @pytest.fixture
