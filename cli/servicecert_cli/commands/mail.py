@@ -143,8 +143,9 @@ def resend(
     Examples:
       servicecert mail resend 3f2b8c1e-… --reason "the mailbox was full"
       servicecert mail resend 3f2b8c1e-… --reason "misspelt" --to - < address
-      servicecert mail resend --refused-since 2026-01-31 --relay mail.example.fi --reason "relaying was denied"
-      servicecert mail resend --refused-since 2026-01-31 --reason "relaying was denied" --yes
+      servicecert mail resend --refused-since 2026-01-31 --reason "no relaying"
+      servicecert mail resend --refused-since 2026-01-31 --relay mail.example.fi \\
+        --reason "no relaying" --yes
     """
     if not reason.strip() or len(reason) > _LONGEST_REASON:
         raise click.UsageError(f"--reason: give a reason of 1 to {_LONGEST_REASON} characters.")
