@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -92,12 +94,44 @@ def parts() -> Iterator[Parts]:
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate authority for all tests; its passphrases are beside it in `ca.passphrases`."""
+    """A certificate authority of today for all tests; its passphrases are beside it in `ca.passphrases`."""
     from servicecert_cli.operations.authority import make_authority
 
-    directory = tmp_path_factory.mktemp("authority") / "ca"
-    make_authority(directory, directory.with_name("ca.passphrases"))
-    return directory
+    def make(folder: Path) -> None:
+        make_authority(folder / "ca", folder / "ca.passphrases")
+
+    return made_once(tmp_path_factory, "authority", make) / "ca"
+
+
+@pytest.fixture(scope="session")
+def authority_of_2026(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate authority of 1 January 2026, for tests with a clock of their own, like `authority`."""
+    from servicecert_pki.ceremony import make_authority
+    from servicecert_pki.keyring import read_passphrases
+    from servicecert_pki.profiles import load_profiles
+
+    def make(folder: Path) -> None:
+        passphrases = folder / "ca.passphrases"
+        passphrases.touch(mode=0o600)
+        passphrases.write_text("production=a production passphrase\ntest=a test passphrase\n")
+        make_authority(folder / "ca", read_passphrases(passphrases), load_profiles(), datetime(2026, 1, 1, tzinfo=UTC))
+
+    return made_once(tmp_path_factory, "authority-of-2026", make) / "ca"
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """Return a folder that `make` filled once for all processes of this run. Tests that change it take a copy."""
+    shared = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder, finished = shared / name, shared / f"{name}.made"
+    with (shared / f"{name}.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        if not finished.exists():
+            folder.mkdir()
+            make(folder)
+            finished.touch()
+    return folder
 
 
 @pytest.fixture(scope="session")

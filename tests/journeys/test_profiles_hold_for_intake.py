@@ -5,7 +5,6 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 from journeys.profiles_in_use import Issuer, judged
 from servicecert_issuer.domain.issuance import Linted
 from servicecert_pki.authority import Authority
-from servicecert_pki.ceremony import make_authority
 from servicecert_pki.lint import Linter, LintSetting
 from servicecert_pki.names import SUBJECT_BOUND
 from servicecert_pki.profile_safety import MOST_NAMES, ProfileUnsafe
@@ -220,11 +218,8 @@ REFUSED = (
 
 
 @pytest.fixture(scope="module")
-def issuer(tmp_path_factory: pytest.TempPathFactory) -> Issuer:
-    folder = tmp_path_factory.mktemp("profiles") / "ca"
-    secrets = {"production": b"a production passphrase", "test": b"a test passphrase"}
-    make_authority(folder, secrets, load_profiles(), datetime(2026, 1, 1, tzinfo=UTC))
-    return Issuer(Authority.load(folder), Linter.with_new_keys(LintSetting.SHAPE))
+def issuer(authority_of_2026: Path) -> Issuer:
+    return Issuer(Authority.load(authority_of_2026), Linter.with_new_keys(LintSetting.SHAPE))
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import made_once
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from servicecert_pki.authority import Authority
@@ -41,9 +42,10 @@ def profiles() -> Profiles:
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory, profiles: Profiles) -> Authority:
-    folder = tmp_path_factory.mktemp("authority") / "ca"
-    make_authority(folder, PASSPHRASES, profiles, CEREMONY)
-    return Authority.load(folder)
+    def make(folder: Path) -> None:
+        make_authority(folder / "ca", PASSPHRASES, profiles, CEREMONY)
+
+    return Authority.load(made_once(tmp_path_factory, "authority-of-pki", make) / "ca")
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,6 @@ from servicecert_issuer.domain.examine import IssuingContext, examine_applicatio
 from servicecert_issuer.domain.issuance import Intended, Linted
 from servicecert_issuer.service import MIGRATIONS
 from servicecert_pki.authority import Authority
-from servicecert_pki.ceremony import make_authority
 from servicecert_pki.keyring import open_keys, read_passphrases
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.profiles import load_profiles
@@ -36,17 +35,13 @@ SIGN_BY = NOW + timedelta(days=7)
 
 
 @pytest.fixture(scope="session")
-def passphrase_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("passphrases") / "passphrases"
-    file.write_text("production=a production passphrase\ntest=a test passphrase\n")
-    return file
+def passphrase_file(authority_of_2026: Path) -> Path:
+    return authority_of_2026.with_name("ca.passphrases")
 
 
 @pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory, passphrase_file: Path) -> Authority:
-    folder = tmp_path_factory.mktemp("ca")
-    make_authority(folder, read_passphrases(passphrase_file), load_profiles(), datetime(2026, 1, 1, tzinfo=UTC))
-    return Authority.load(folder)
+def authority(authority_of_2026: Path) -> Authority:
+    return Authority.load(authority_of_2026)
 
 
 @pytest.fixture(scope="session")

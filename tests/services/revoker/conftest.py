@@ -15,11 +15,9 @@ import pytest
 from crls import build_crl
 from servicecert_cli.operations.operators import add_operator
 from servicecert_pki.authority import Authority
-from servicecert_pki.ceremony import make_authority
 from servicecert_pki.keyring import open_keys, read_passphrases
 from servicecert_pki.keys import KeyUnavailable, PublicKey, SigningKey
 from servicecert_pki.partitions import FULL
-from servicecert_pki.profiles import load_profiles
 from servicecert_pki.spki import KeyFamily
 from servicecert_revoker.crl.domain.publication import PublishOrder
 from servicecert_revoker.crl.effects.files import CrlFiles
@@ -64,17 +62,13 @@ NOW_EXACTLY = datetime(2026, 11, 24, 10, 2, 3, 450_000, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")
-def passphrase_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("passphrases") / "passphrases"
-    file.write_text("production=a production passphrase\ntest=a test passphrase\n")
-    return file
+def passphrase_file(authority_of_2026: Path) -> Path:
+    return authority_of_2026.with_name("ca.passphrases")
 
 
 @pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory, passphrase_file: Path) -> Authority:
-    folder = tmp_path_factory.mktemp("ca")
-    make_authority(folder, read_passphrases(passphrase_file), load_profiles(), datetime(2026, 1, 1, tzinfo=UTC))
-    return Authority.load(folder)
+def authority(authority_of_2026: Path) -> Authority:
+    return Authority.load(authority_of_2026)
 
 
 @pytest.fixture(scope="session")
