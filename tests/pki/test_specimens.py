@@ -160,7 +160,9 @@ def judge_of(name: str) -> Callable[[list[OcspQuery], Path], list[str]]:
 
 
 @pytest.mark.parametrize("partition", [FULL, specimens.PARTITION], ids=["full", "partition"])
-@pytest.mark.parametrize("name", JUDGES)
+@pytest.mark.parametrize(
+    "name", [name if name == "openssl" else pytest.param(name, marks=pytest.mark.long) for name in JUDGES]
+)
 def test_D7_every_verifier_accepts_each_certificate_until_it_is_revoked(
     stock: Stock, tmp_path: Path, name: str, partition: int
 ) -> None:
