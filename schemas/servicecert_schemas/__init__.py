@@ -3,7 +3,7 @@
 Write and read:
 
     record = to_record(ApplicationSubmitted(...), source="/e-service", id=uuid4(), time=datetime.now(UTC))
-    envelope, data = decode(record.key, record.headers, record.value)
+    envelope, data = decode(record.topic, record.key, record.headers, record.value)
 
 Malformed or missing data raise `Undecodable`, too large data `TooLarge`, with a sentence that says what to correct.
 """
@@ -139,6 +139,7 @@ from .topics import REGISTERS as REGISTERS
 from .topics import REVOCATIONS as REVOCATIONS
 from .topics import SERVICES as SERVICES
 from .topics import TOPIC_OF as TOPIC_OF
+from .topics import TOPICS as TOPICS
 from .topics import Topic as Topic
 from .topics import parked_topic as parked_topic
 from .upcasting import UPCASTERS as UPCASTERS

@@ -135,7 +135,7 @@ def records(*paths: str) -> object:
 
     def data(stored: Mapping[str, Any]) -> object:
         headers = [(name, text.encode()) for name, text in stored["headers"].items()]
-        _, data = decode(stored["key"].encode(), headers, json.dumps(stored["value"]).encode())
+        _, data = decode(stored["topic"], stored["key"].encode(), headers, json.dumps(stored["value"]).encode())
         return {"type": data.TYPE, **data.model_dump(mode="json")}
 
     return [data(json.loads(Path(path).read_text())) for path in paths]
