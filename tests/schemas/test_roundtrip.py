@@ -31,6 +31,8 @@ def strings(node: dict[str, Any]) -> st.SearchStrategy[str]:
     match node:
         case {"format": "uuid"}:
             return st.uuids().map(str)
+        case {"format": "date", "pattern": _}:
+            return st.dates(EARLIEST.date(), LATEST.date()).map(lambda day: day.isoformat())
         case {"format": "date"}:
             return st.dates().map(lambda day: day.isoformat())
         case {"format": "date-time"}:

@@ -171,7 +171,7 @@ async def test_f1_a_snapshot_takes_no_type_of_another_topic() -> None:
     for service, definition in SNAPSHOTS.items():
         topics: Sequence[Topic] = definition.topics
         for topic, event in product(topics, EVENTS.values()):
-            follower: Any = SnapshotFollower[Any](definition, Broker(CLUSTER, service))  # type: ignore[arg-type]
+            follower: Any = SnapshotFollower[Any](definition, Broker(CLUSTER, service))
             name = event.TYPE.removeprefix("servicecert.").removesuffix(".v1")
             await follower._follower.receive([fetched(name, topic.name)])
             assert bool(follower.skipped) is (event not in topic.events), (event.TYPE, topic.name)
