@@ -186,7 +186,7 @@ async def _result(
     seen: set[UUID] = set()
     for topic in (CERTIFICATE_STATUS, DEADLINES):
         async for record in records(cluster, topic):
-            envelope, data = decode(record.key, record.headers, record.value)
+            envelope, data = decode(topic.name, record.key, record.headers, record.value)
             # A duplicate record has the same id, and readers drop it.
             if envelope.id in seen:
                 continue

@@ -141,7 +141,7 @@ async def _revocations(system: System, cases: set[bytes]) -> list[Record]:
     requests = []
     async for record in kafka.records(system.cluster, topics.CERTIFICATES):
         if record.key in cases:
-            envelope, issued = decode(record.key, record.headers, record.value)
+            envelope, issued = decode(topics.CERTIFICATES.name, record.key, record.headers, record.value)
             assert isinstance(issued, CertificateIssued)
             request = customer.revocation(issued.case_id, issued.serial, RevocationReason.NO_LONGER_NEEDED)
             requests.append(to_record(request, source=E_SERVICE, id=request.request_id, time=envelope.time))

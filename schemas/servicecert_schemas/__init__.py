@@ -3,7 +3,7 @@
 Write and read:
 
     record = to_record(ApplicationSubmitted(...), source="/e-service", id=uuid4(), time=datetime.now(UTC))
-    envelope, data = decode(record.key, record.headers, record.value)
+    envelope, data = decode(record.topic, record.key, record.headers, record.value)
 
 Malformed or missing data raise `Undecodable`, too large data `TooLarge`, with a sentence that says what to correct.
 """
@@ -139,17 +139,27 @@ from .topics import REGISTERS as REGISTERS
 from .topics import REVOCATIONS as REVOCATIONS
 from .topics import SERVICES as SERVICES
 from .topics import TOPIC_OF as TOPIC_OF
+from .topics import TOPICS as TOPICS
 from .topics import Topic as Topic
 from .topics import parked_topic as parked_topic
 from .upcasting import UPCASTERS as UPCASTERS
 from .upcasting import Upcasters as Upcasters
 from .upcasting import upcast as upcast
+from .values import FIRST_YEAR as FIRST_YEAR
+from .values import LAST_YEAR as LAST_YEAR
+from .values import MOST_COUNTED as MOST_COUNTED
+from .values import MOST_DAYS as MOST_DAYS
+from .values import MOST_NUMBERED as MOST_NUMBERED
+from .values import MOST_PARTITIONS as MOST_PARTITIONS
 from .values import AddressText as AddressText
 from .values import AttributeText as AttributeText
 from .values import Base64 as Base64
 from .values import BusinessId as BusinessId
 from .values import CertificateType as CertificateType
+from .values import Count as Count
 from .values import CsrText as CsrText
+from .values import Day as Day
+from .values import Days as Days
 from .values import DecimalSerialNumber as DecimalSerialNumber
 from .values import DistinguishedName as DistinguishedName
 from .values import DnsName as DnsName
@@ -162,6 +172,7 @@ from .values import Language as Language
 from .values import LongText as LongText
 from .values import Number as Number
 from .values import Oid as Oid
+from .values import Partition as Partition
 from .values import SerialNumber as SerialNumber
 from .values import Sha256 as Sha256
 from .values import Text as Text

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import StringConstraints
 
 from .event import EventData
-from .values import Identifier, Number, Sha256
+from .values import Count, Identifier, Sha256
 
 
 class AuditCheckpoint(EventData):
@@ -17,7 +17,7 @@ class AuditCheckpoint(EventData):
     TYPE: ClassVar[str] = "servicecert.audit.checkpoint.v1"
 
     service: Identifier
-    number: Number
+    number: Count
     text: Annotated[str, StringConstraints(pattern=r"^[ -~]*$", max_length=100_000)]
     key_id: Sha256
     signature: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{86}==$", max_length=88)]

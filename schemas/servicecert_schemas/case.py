@@ -1,6 +1,5 @@
 """The customer's view of a case (topic `cases`). A page needs only the last one of each case (E1, E4)."""
 
-from datetime import date
 from enum import StrEnum
 from typing import Annotated, ClassVar
 from uuid import UUID
@@ -15,13 +14,14 @@ from .revocation import RevocationReason
 from .values import (
     AddressText,
     CertificateType,
+    Count,
+    Day,
     DecimalSerialNumber,
     DistinguishedName,
     Identifier,
     Instant,
     Language,
     LongText,
-    Number,
     SerialNumber,
     Sha256,
     Text,
@@ -74,7 +74,7 @@ class GrantedDecision(Value):
     """The decision (beslut) that grants the application."""
 
     decision_id: UUID
-    date: date
+    date: Day
 
 
 class CaseCertificate(Value):
@@ -174,7 +174,7 @@ class CaseChanged(CaseEvent):
     AUDITED: ClassVar[tuple[str, ...]] = ("state", "version")
 
     account_id: Identifier
-    version: Number
+    version: Count
     state: Open[CaseState]
     type: CertificateType
     language: Language

@@ -1,6 +1,5 @@
 """Accepted applications and the results of issuing (topics `accepted-applications` and `certificates`)."""
 
-from datetime import date
 from enum import StrEnum
 from typing import Annotated, ClassVar
 from uuid import UUID
@@ -14,6 +13,9 @@ from .values import (
     Base64,
     BusinessId,
     CertificateType,
+    Count,
+    Day,
+    Days,
     DecimalSerialNumber,
     DistinguishedName,
     DnsName,
@@ -22,7 +24,7 @@ from .values import (
     Instant,
     IpAddress,
     Language,
-    Number,
+    Partition,
     SerialNumber,
     Sha256,
     Text,
@@ -89,12 +91,12 @@ class ApplicationAccepted(CaseEvent):
     names: ServerNames = ServerNames()
     usages: Annotated[tuple[Usage, ...], Field(max_length=2)] = ()
     csr: Base64
-    start_date: date | None = None
-    validity_days: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    start_date: Day | None = None
+    validity_days: Days | None = None
     due: Instant
     language: Language
     recipients: Recipients
-    profile_version: Number | None = None
+    profile_version: Count | None = None
 
 
 class AcceptedWithdrawn(CaseEvent):
@@ -133,8 +135,8 @@ class CertificateIssued(CaseEvent):
     fingerprint: Sha256
     key_sha256: Sha256
     profile: Identifier
-    profile_version: Number
-    partition: Number = 0
+    profile_version: Count
+    partition: Partition = 0
     certificate: Base64
     chain: Annotated[tuple[Base64, ...], Field(max_length=5)]
     due: Instant
@@ -177,4 +179,4 @@ class CertificateVoided(CaseEvent):
     serial_decimal: DecimalSerialNumber
     code: Identifier
     not_after: Instant | None = None
-    partition: Number = 0
+    partition: Partition = 0

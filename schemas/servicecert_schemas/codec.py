@@ -17,7 +17,7 @@ from uuid import UUID
 from pydantic import TypeAdapter, ValidationError
 
 from .event import Envelope, EventData
-from .topics import CATALOGUE, MAX_EVENT_BYTES, TOPIC_OF
+from .topics import CATALOGUE, MAX_EVENT_BYTES, TOPIC_OF, Topic
 from .upcasting import UPCASTERS, Upcasters, upcast
 from .values import in_utc
 
@@ -129,17 +129,22 @@ def to_record(data: EventData, *, source: str, id: UUID, time: datetime, tracepa
 
 
 class Reader:
-    """Decodes records of any version into events of the newest."""
+    """Decodes records of any version into events of the newest. A type is an event on the topics that list it (F1)."""
 
-    def __init__(self, events: Iterable[type[EventData]], upcasters: Upcasters) -> None:
-        self._adapters = {event.TYPE: TypeAdapter(event) for event in (*events, *upcasters)}
+    def __init__(self, topics: Iterable[Topic], upcasters: Upcasters) -> None:
+        bound = {topic.name: topic.events for topic in topics}
+        newest = {event.TYPE: event for events in bound.values() for event in events}
+        self._adapters = {event.TYPE: TypeAdapter(event) for event in (*newest.values(), *upcasters)}
+        self._bound = {name: frozenset(_unversioned(event.TYPE) for event in events) for name, events in bound.items()}
         self._upcasters = upcasters
 
-    def decode(self, key: bytes | None, headers: Headers, value: bytes | None) -> tuple[Envelope, EventData]:
-        """Return the event of a record.
+    def decode(
+        self, topic: str, key: bytes | None, headers: Headers, value: bytes | None
+    ) -> tuple[Envelope, EventData]:
+        """Return the event of a record. `topic` is the catalogue's name, without an installation's prefix.
 
         Raise `Undecodable` with one of the codes `no-value`, `too-large`, `no-event` (a CloudEvents attribute is
-        missing or malformed), `unknown-type`, `wrong-schema`, `wrong-key`.
+        missing or malformed), `unknown-type`, `wrong-topic`, `wrong-schema`, `wrong-key`.
         """
         if value is None:
             raise Undecodable("no-value", "The record has no value.")
@@ -149,6 +154,8 @@ class Reader:
         adapter = self._adapters.get(envelope.type)
         if adapter is None:
             raise Undecodable("unknown-type", "The header ce_type names no event type that this version knows.")
+        if _unversioned(envelope.type) not in self._bound.get(topic, ()):
+            raise Undecodable("wrong-topic", "The header ce_type names a type that does not belong on this topic.")
         try:
             # Strict, as in other languages: "12" is not a number, and 0 not a time.
             data = upcast(adapter.validate_json(value, strict=True), self._upcasters)
@@ -159,7 +166,12 @@ class Reader:
         return envelope, data
 
 
-_reader = Reader(EVENTS.values(), UPCASTERS)
+def _unversioned(event_type: str) -> str:
+    """Return a type without its version: all its versions belong on the same topics."""
+    return event_type.rpartition(".v")[0]
+
+
+_reader = Reader(CATALOGUE, UPCASTERS)
 decode = _reader.decode
 
 

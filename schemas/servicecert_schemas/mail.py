@@ -7,7 +7,7 @@ from uuid import UUID
 from .certificate import RecipientRole
 from .event import CaseEvent
 from .open_list import Open
-from .values import Instant, Number
+from .values import Count, Instant
 
 
 class MailKind(StrEnum):
@@ -50,7 +50,7 @@ class MailEvent(CaseEvent):
     kind: Open[MailKind]
     recipient: Open[RecipientRole]
     answer: Open[AnswerClass]
-    attempts: Number
+    attempts: Count
     at: Instant
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from .event import EventData
-from .values import Identifier, Instant, Number
+from .values import Count, Identifier, Instant, Number
 
 
 class RecordParked(EventData):
@@ -21,12 +21,12 @@ class RecordParked(EventData):
     event_id: UUID
     record_key: Annotated[str, Field(max_length=1_000)]
     topic: Identifier
-    partition: Number
+    partition: Count
     offset: Number
     culprit: bool
     reason: Identifier
     error: Annotated[str, Field(max_length=2_000)]
-    attempts: Number
+    attempts: Count
     first_at: Instant
     last_at: Instant
 

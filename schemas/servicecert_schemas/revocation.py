@@ -11,6 +11,7 @@ from .event import Actor, CaseEvent, EventData
 from .open_list import Open
 from .values import (
     AddressText,
+    Count,
     DecimalSerialNumber,
     DistinguishedName,
     HttpUrl,
@@ -19,6 +20,7 @@ from .values import (
     Language,
     LongText,
     Number,
+    Partition,
     SerialNumber,
     Sha256,
     Text,
@@ -172,11 +174,11 @@ class CrlPublished(EventData):
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "partition", "number", "entries", "sha256")
 
     issuer: Identifier
-    partition: Number = 0
+    partition: Partition = 0
     number: Number
     this_update: Instant
     next_update: Instant
-    entries: Number
+    entries: Count
     url: HttpUrl
     sha256: Sha256
 

@@ -1,5 +1,6 @@
 """The topic catalogue: names, keys, partitions, retention, writers and readers."""
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
@@ -36,13 +37,22 @@ MAX_EVENT_BYTES = 262_144
 """The largest value of a record that a service reads. A larger one is parked unread."""
 
 
+_CASE = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_IDENTIFIER = "[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}"
+_SHA256 = "[0-9a-f]{64}"
+
+
 def _milliseconds(period: timedelta) -> str:
     return str(period // timedelta(milliseconds=1))
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A Kafka topic. `retention` is None if records are kept for ever (if compacted: the last one of each key)."""
+    """A Kafka topic. `retention` is None if records are kept for ever (if compacted: the last one of each key).
+
+    `key_form` is the pattern of its keys. What waits behind a record that is no event follows from its key, so a writer
+    of one topic cannot name a key of another one (F1).
+    """
 
     name: str
     key: str
@@ -52,6 +62,11 @@ class Topic:
     partitions: int = 12
     retention: timedelta | None = timedelta(days=90)
     compacted: bool = False
+    key_form: str = _CASE
+
+    def has_key(self, key: str) -> bool:
+        """Return whether an event on this topic may have this key."""
+        return re.fullmatch(self.key_form, key) is not None
 
     @property
     def config(self) -> dict[str, str]:
@@ -91,6 +106,7 @@ ACCOUNTS = Topic(
     writers=("e-service",),
     readers=("intake", "revoker"),
     retention=None,
+    key_form=_IDENTIFIER,
 )
 REGISTERS = Topic(
     "registers",
@@ -100,6 +116,7 @@ REGISTERS = Topic(
     readers=("intake",),
     retention=None,
     compacted=True,
+    key_form=_IDENTIFIER,
 )
 ACCEPTED_APPLICATIONS = Topic(
     "accepted-applications",
@@ -128,6 +145,7 @@ CERTIFICATE_STATUS = Topic(
     events=(RevocationRegistered, RevocationRefused, CertificateRevoked, CrlPublished, KeyCompromised),
     writers=("revoker",),
     readers=("notifier", "intake", "issuer"),
+    key_form=f"{_CASE}|crl/{_IDENTIFIER}/[0-9]+|key/{_SHA256}",
 )
 # Kept for ever, not compacted: a relay that was paused may publish an older record last, which compaction would keep.
 CERTIFICATE_STANDINGS = Topic(
@@ -137,6 +155,7 @@ CERTIFICATE_STANDINGS = Topic(
     writers=("revoker",),
     readers=("ocsp responders",),
     retention=None,
+    key_form=f"{_IDENTIFIER}/[0-9a-f]+",
 )
 OCSP_RESPONDERS = Topic(
     "ocsp-responders",
@@ -146,6 +165,7 @@ OCSP_RESPONDERS = Topic(
     readers=("revoker", "ocsp responders"),
     partitions=1,
     retention=timedelta(days=30),
+    key_form=f"ocsp/(production|test)/{_SHA256}",
 )
 NOTIFICATIONS = Topic(
     "notifications",
@@ -162,6 +182,7 @@ CASES = Topic(
     readers=("e-service", "notifier"),
     retention=None,
     compacted=True,
+    key_form=f"{_CASE}|account/{_IDENTIFIER}",
 )
 # Kept for ever and never compacted: readers must notice a missing checkpoint.
 AUDIT_CHECKPOINTS = Topic(
@@ -172,6 +193,7 @@ AUDIT_CHECKPOINTS = Topic(
     readers=("auditors",),
     partitions=1,
     retention=None,
+    key_form=_IDENTIFIER,
 )
 
 DEADLINES = Topic(
@@ -196,6 +218,7 @@ def parked_topic(service: str) -> Topic:
         readers=("operators",),
         partitions=1,
         retention=timedelta(days=365),
+        key_form=".*",
     )
 
 
@@ -215,6 +238,9 @@ CATALOGUE = (
     AUDIT_CHECKPOINTS,
     *(parked_topic(service) for service in SERVICES),
 )
+
+TOPICS = MappingProxyType({topic.name: topic for topic in CATALOGUE})
+"""The catalogue by name."""
 
 TOPIC_OF = MappingProxyType(
     {event.TYPE: topic for topic in CATALOGUE for event in topic.events if event is not RecordParked}

@@ -6,12 +6,25 @@ faults, and the event is never refused for them.
 """
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from operator import mul
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+
+# What the numbers of events can mean at most (F5): a service may work in proportion to any of them.
+MOST_PARTITIONS = 1_024
+"""The most partitioned CRLs of a CA. Services take no setting that needs more."""
+MOST_DAYS = 3_660
+"""The longest validity that a service is asked for. Profiles allow less (B1)."""
+MOST_COUNTED = 2**31 - 1
+"""The largest count. Tables hold counts as 32-bit integers."""
+MOST_NUMBERED = 2**53 - 1
+"""The largest sequence number: every JSON reader represents it exactly (RFC 8259 section 6)."""
+FIRST_YEAR = 1950
+LAST_YEAR = 2999
+"""The last year of times. No time zone or period makes one overflow."""
 
 _BUSINESS_ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2)
 
@@ -38,13 +51,27 @@ def _business_id(text: str) -> str:
 
 def in_utc(instant: datetime) -> datetime:
     """Return the time in UTC. Raise ValueError for a year that later calculations could overflow."""
-    if not 1950 <= instant.year < 3000:
-        raise ValueError("is not between the years 1950 and 2999")
-    return instant.astimezone(UTC)
+    return _in_years(instant).astimezone(UTC)
+
+
+_Dated = TypeVar("_Dated", bound=date)
+
+
+def _in_years(day: _Dated) -> _Dated:
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise ValueError(f"is not between the years {FIRST_YEAR} and {LAST_YEAR}")
+    return day
 
 
 Instant = Annotated[AwareDatetime, AfterValidator(in_utc)]
 """A time with its time zone, converted to UTC."""
+
+Day = Annotated[
+    date,
+    AfterValidator(_in_years),
+    WithJsonSchema({"type": "string", "format": "date", "pattern": "^(19[5-9][0-9]|2[0-9]{3})-"}),
+]
+"""A day that a service reckons with. What people type is any `date`, and judged by intake."""
 
 # PostgreSQL cannot store U+0000. In typed text it becomes U+FFFD, so that intake's rules explain the fault.
 _STORABLE = r"^[^\x00]*$"
@@ -102,8 +129,15 @@ BusinessId = Annotated[str, StringConstraints(pattern=r"^[0-9]{7}-[0-9]$", max_l
 Oid = Annotated[str, StringConstraints(pattern=r"^[0-2](\.(0|[1-9][0-9]{0,38})){1,30}$", max_length=200)]
 """An object identifier in dotted decimals."""
 
-SerialNumber = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}){1,20}$", max_length=40)]
-"""A certificate's serial number in lower-case hexadecimal, at most 20 octets (RFC 5280 section 4.1.2.2)."""
+SerialNumber = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^((0[1-9a-f]|[1-9a-f][0-9a-f])([0-9a-f]{2}){0,18}|(0[1-9a-f]|[1-7][0-9a-f])([0-9a-f]{2}){19})$",
+        max_length=40,
+    ),
+]
+"""A certificate's serial number in lower-case hexadecimal: positive, its first octet not 0, and at most 20 octets
+without the sign bit (RFC 5280 section 4.1.2.2). A CRL could not list any other."""
 
 DecimalSerialNumber = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,48}$", max_length=49)]
 """The same serial number in decimal, as some tools show it."""
@@ -134,8 +168,17 @@ HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s\x00]+$", max
 IpAddress = Annotated[str, StringConstraints(pattern=r"^[0-9a-f.:]{2,45}$", max_length=45)]
 """An IPv4 or IPv6 address in canonical form (RFC 5952)."""
 
-Number = Annotated[int, Field(ge=0, le=2**53 - 1)]
-"""A count or sequence number, in the range that every JSON reader represents exactly (RFC 8259 section 6)."""
+Number = Annotated[int, Field(ge=0, le=MOST_NUMBERED)]
+"""A sequence number, such as a CRL's, which is only compared."""
+
+Count = Annotated[int, Field(ge=0, le=MOST_COUNTED)]
+"""A version, or a count of attempts or entries."""
+
+Partition = Annotated[int, Field(ge=0, le=MOST_PARTITIONS)]
+"""The number of a partitioned CRL; 0 is the full one."""
+
+Days = Annotated[int, Field(ge=1, le=MOST_DAYS)]
+"""A period of validity."""
 
 
 class Language(StrEnum):

@@ -151,17 +151,17 @@ async def read_topics(cluster: Cluster) -> Topics:
             await reader.seek_to_beginning(*partitions)
             ends = await reader.end_offsets(partitions)
             for partition, end in ends.items():
-                await _read(reader, partition, end, topics)
+                await _read(reader, partition, topic.name, end, topics)
     return topics
 
 
-async def _read(reader: Any, partition: TopicPartition, end: int, topics: Topics) -> None:
+async def _read(reader: Any, partition: TopicPartition, name: str, end: int, topics: Topics) -> None:
     while await reader.position(partition) < end:
         for records in (await reader.getmany(partition, timeout_ms=500, max_records=500)).values():
             for record in records:
                 topics.records += 1
                 try:
-                    envelope, data = decode(record.key, record.headers, record.value)
+                    envelope, data = decode(name, record.key, record.headers, record.value)
                 except Undecodable:
                     continue
                 topics.add(envelope.id, data)

@@ -48,7 +48,7 @@ async def test_I2_an_entry_that_is_published_again_is_the_same_event(cluster):
     entries = list(read_register(FICTITIOUS_REGISTERS))
     for _ in range(2):
         await publish_entries(cluster, iter(entries))
-    seen = [decode(each.key, each.headers, each.value) for each in await records(cluster)]
+    seen = [decode(REGISTERS.name, each.key, each.headers, each.value) for each in await records(cluster)]
     assert sorted(str(envelope.id) for envelope, _ in seen) == sorted(str(event_id(each)) for each in entries * 2)
     assert await current_entries(cluster) == {each.entry_id: each for each in entries}
 

@@ -43,11 +43,11 @@ class Place:
         node[self.path[-1]] = NEWER
         return value
 
-    def raw(self) -> tuple[bytes, list[tuple[str, bytes]], bytes]:
-        """Return key, headers and value of the record, as a newer writer sends it."""
+    def raw(self) -> tuple[str, bytes, list[tuple[str, bytes]], bytes]:
+        """Return topic, key, headers and value of the record, as a newer writer sends it."""
         example = self.example
         headers = [(name, text.encode()) for name, text in example["headers"].items()]
-        return example["key"].encode(), headers, json.dumps(self.value()).encode()
+        return example["topic"], example["key"].encode(), headers, json.dumps(self.value()).encode()
 
 
 @cache

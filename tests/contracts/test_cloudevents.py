@@ -51,6 +51,6 @@ def test_we_read_what_another_writer_writes() -> None:
     message = to_binary(event, JSONFormat())
     assert message.key is not None
     key = message.key if isinstance(message.key, bytes) else message.key.encode()
-    envelope, data = decode(key, list(message.headers.items()), message.value)
+    envelope, data = decode("applications", key, list(message.headers.items()), message.value)
     assert str(envelope.id) == example["headers"]["ce_id"]
     assert json.loads(data.model_dump_json()) == example["value"]

@@ -3,6 +3,9 @@
 `schemas/released/<version>/` holds the schemas of every released version of the package; they never change. A writer
 may omit fields with a default and adds no unknown ones, so its schema is closed in the comparison; a reader ignores
 unknown fields, so its schema is open.
+
+`schemas/released/narrowed.json` lists the bounds that were narrowed since, by event type and JSON pointer, with the
+value that is in force. Only our own services write these types, and no event of theirs ever exceeded the new bound.
 """
 
 import json
@@ -15,17 +18,37 @@ import pytest
 import servicecert_schemas
 from jsoncompat import check_compat
 from servicecert_schemas.export import EXPORTED
+from servicecert_schemas.topics import CATALOGUE, SERVICES
 
 Schema = dict[str, Any]
 
 RELEASED = Path(servicecert_schemas.__file__).parents[1] / "released"
 FILES = sorted(RELEASED.glob("*/*.json"))
+NARROWED: dict[str, Schema] = json.loads((RELEASED / "narrowed.json").read_text())
 
 
 def load(path: Path) -> Schema:
     """Return a schema without `$id`, with which the comparison would not resolve local references."""
     schema: Schema = json.loads(path.read_text())
     return {name: part for name, part in schema.items() if name != "$id"}
+
+
+def placed(schema: Schema, pointer: str) -> tuple[Any, str]:
+    """Return the part of a schema that a JSON pointer leads to, and the keyword in it."""
+    *steps, keyword = pointer.removeprefix("/").split("/")
+    node: Any = schema
+    for step in steps:
+        node = node[int(step)] if isinstance(node, list) else node[step]
+    return node, keyword
+
+
+def narrowed(schema: Schema, bounds: Schema) -> Schema:
+    """Return a released schema with the bounds that were narrowed since."""
+    copy = deepcopy(schema)
+    for pointer, bound in bounds.items():
+        node, keyword = placed(copy, pointer)
+        node[keyword] = bound
+    return copy
 
 
 def any_of(node: Any) -> Any:
@@ -109,7 +132,27 @@ def faults(old: Schema, new: Schema) -> list[str]:
 def test_a_released_version_and_the_present_one_read_each_other(path: Path) -> None:
     present = EXPORTED / "json" / path.name
     assert present.exists(), "a released event type is read for ever: give it an upcaster"
-    assert faults(load(path), load(present)) == [], "make it a new version of the event type instead"
+    released = narrowed(load(path), NARROWED.get(path.stem, {}))
+    assert faults(released, load(present)) == [], "make it a new version of the event type instead"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_f5_a_narrowed_bound_is_narrower_is_in_force_and_binds_our_own_services_alone(path: Path) -> None:
+    bounds = NARROWED.get(path.stem, {})
+    for pointer, bound in bounds.items():
+        old, keyword = placed(load(path), pointer)
+        new, _ = placed(load(EXPORTED / "json" / path.name), pointer)
+        assert new[keyword] == bound
+        assert old[keyword] > bound if keyword == "maximum" else keyword == "pattern" and old.get(keyword) != bound
+    if bounds:
+        writers = {
+            writer
+            for topic in CATALOGUE
+            for event in topic.events
+            if path.stem == event.TYPE
+            for writer in topic.writers
+        }
+        assert writers <= {*SERVICES, "ocsp responders"}, "others may have written what it forbids"
 
 
 def test_every_released_version_is_whole() -> None:

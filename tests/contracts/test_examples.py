@@ -36,14 +36,14 @@ def lost(stored: Any, written: Any, path: str = "") -> list[str]:
 def test_every_stored_record_is_read_and_written_again(path: Path) -> None:
     example = load(path)
     headers = [(name, text.encode()) for name, text in example["headers"].items()]
-    envelope, data = decode(example["key"].encode(), headers, json.dumps(example["value"]).encode())
+    envelope, data = decode(example["topic"], example["key"].encode(), headers, json.dumps(example["value"]).encode())
     written_headers, written = encode(envelope, data)
     if envelope.type in EVENTS:
         assert written_headers == headers
         assert lost(example["value"], json.loads(written)) == []
     else:
         assert type(data) in EVENTS.values()
-    assert decode(example["key"].encode(), written_headers, written)[1] == data
+    assert decode(example["topic"], example["key"].encode(), written_headers, written)[1] == data
 
 
 def test_what_is_lost_is_found() -> None:

@@ -120,7 +120,7 @@ async def published(bootstrap: str, case_id: UUID) -> ApplicationSubmitted:
     ):
         async for record in consumer:
             if record.key == str(case_id).encode():
-                envelope, data = decode(record.key, record.headers, record.value)
+                envelope, data = decode(record.topic, record.key, record.headers, record.value)
                 assert isinstance(data, ApplicationSubmitted)
                 assert envelope.source == "/e-service"
                 return data

@@ -82,7 +82,7 @@ def told(event_type: str, variant: int, newer: Place | None) -> Event:
         value = {**value, "actor": {**value["actor"], "account_id": "account-3107"}}
     key = str(CASE) if example["key"] == example["value"].get("case_id") else example["key"]
     headers = [(name, text.encode()) for name, text in {**example["headers"], "ce_partitionkey": key}.items()]
-    envelope, data = decode(key.encode(), headers, json.dumps(value).encode())
+    envelope, data = decode(example["topic"], key.encode(), headers, json.dumps(value).encode())
     return Event(uuid5(CASE, f"{event_type}/{variant}"), data.key(), data, envelope.time)
 
 

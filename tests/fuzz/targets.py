@@ -104,11 +104,12 @@ def _redaction(data: bytes) -> None:
     assert without_private_keys(kept) == kept
 
 
-def _examples() -> Sequence[tuple[str, list[tuple[str, bytes]], bytes]]:
-    """Return a stored record of every version of every type: key, headers, value."""
+def _examples() -> Sequence[tuple[str, str, list[tuple[str, bytes]], bytes]]:
+    """Return a stored record of every version of every type: topic, key, headers, value."""
     loaded = [json.loads(path.read_text()) for path in sorted((EXPORTED / "examples").glob("*.json"))]
     return [
         (
+            each["topic"],
             each["key"],
             [(name, text.encode()) for name, text in each["headers"].items()],
             json.dumps(each["value"]).encode(),
@@ -122,7 +123,7 @@ _EXAMPLES = _examples()
 
 def _event(data: bytes) -> None:
     """A decoder: the first octet says which type. After a NUL comes, instead of a value, one header's value."""
-    key, headers, value = _EXAMPLES[data[0] % len(_EXAMPLES) if data else 0]
+    topic, key, headers, value = _EXAMPLES[data[0] % len(_EXAMPLES) if data else 0]
     rest = data[1:]
     if rest[:1] == b"\0":
         index = rest[1] % len(headers) if len(rest) > 1 else 0
@@ -130,21 +131,21 @@ def _event(data: bytes) -> None:
     else:
         value = rest
     try:
-        decode(key.encode(), headers, value)
+        decode(topic, key.encode(), headers, value)
     except Undecodable as fault:
         assert fault.code  # noqa: PT017
 
 
 def _event_seeds() -> Sequence[bytes]:
-    values = [bytes((index,)) + value for index, (_, _, value) in enumerate(_EXAMPLES)]
-    headers = [bytes((0, 0, index)) + value for index, (_, value) in enumerate(_EXAMPLES[0][1])]
+    values = [bytes((index,)) + value for index, (*_, value) in enumerate(_EXAMPLES)]
+    headers = [bytes((0, 0, index)) + value for index, (_, value) in enumerate(_EXAMPLES[0][2])]
     return (*values, *headers)
 
 
 def _redaction_seeds() -> Sequence[bytes]:
     return (
         *(json.dumps({"csr": seed.decode("latin-1")}).encode() for seed in _csr_seeds()),
-        *(value for _, _, value in _EXAMPLES[:5]),
+        *(value for *_, value in _EXAMPLES[:5]),
     )
 
 

@@ -120,11 +120,13 @@ async def test_B6_the_chains_of_all_services_verify_and_tell_each_certificate_s_
     completed_run: CompletedRun,
 ) -> None:
     system = completed_run.testbed.system
-    exported = await auditing.exported(system.cluster)
+    keys = read_public_keys(system.audit_folder)
+    exported = await auditing.exported(system.cluster, keys)
+    assert not exported.ignored
     verified = await auditing.verified(
         system.backends.admin_url,
         SERVICES,
-        read_public_keys(system.audit_folder),
+        keys,
         exported,
         lambda *_: None,
         system.cluster,

@@ -379,11 +379,12 @@ async def test_E3_once_a_case_is_erased_nobody_is_found_in_any_table_topic_or_lo
     data = {**await stored_data.logs(system), **await stored_data.stores(system)}
     assert occurrences(people, data) == set()
     assert f"account-{application.applicant.business_id}".encode() in data["topic accounts"]
+    keys = read_public_keys(system.audit_folder)
     audited = await auditing.verified(
         url,
         SERVICES,
-        read_public_keys(system.audit_folder),
-        await auditing.exported(system.cluster),
+        keys,
+        await auditing.exported(system.cluster, keys),
         lambda *_: None,
         system.cluster,
     )

@@ -12,6 +12,7 @@ from servicecert_schemas import (
     ApplicationSubmitted,
     CsrAttached,
     EventData,
+    Headers,
     Record,
     RegisterEntry,
     TooLarge,
@@ -45,7 +46,7 @@ def changed(header: str, raw: bytes | None) -> list[tuple[str, bytes | None]]:
 def undecodable(headers: list[tuple[str, bytes | None]], *, key: bytes | None = None) -> Undecodable:
     good = record()
     with pytest.raises(Undecodable) as caught:
-        decode(key or good.key, headers, good.value)
+        decode(good.topic, key or good.key, headers, good.value)
     return caught.value
 
 
@@ -63,14 +64,14 @@ def wrong_schema(event: type[EventData], **fields: object) -> str:
         else:
             place[last] = field
     with pytest.raises(Undecodable) as caught:
-        decode(good.key, good.headers, json.dumps(value).encode())
+        decode(good.topic, good.key, good.headers, json.dumps(value).encode())
     assert caught.value.code == "wrong-schema"
     return caught.value.text
 
 
 def test_what_was_written_is_read() -> None:
     good = record()
-    envelope, data = decode(good.key, good.headers, good.value)
+    envelope, data = decode(good.topic, good.key, good.headers, good.value)
     assert data == example(ApplicationSubmitted)
     assert (envelope.id, envelope.source, envelope.type, envelope.time) == (ID, "/e-service", data.TYPE, NOW)
     assert envelope.subject == envelope.partitionkey == data.key() == good.key.decode()
@@ -81,7 +82,8 @@ def test_an_unknown_additional_field_and_header_are_ignored() -> None:
     good = record()
     value = json.loads(good.value)
     value["new"] = value["form"]["new"] = {"a": 1}
-    _, data = decode(good.key, [*good.headers, ("ce_new", b"1"), ("other", None)], json.dumps(value).encode())
+    more: list[tuple[str, bytes | None]] = [*good.headers, ("ce_new", b"1"), ("other", None)]
+    _, data = decode(good.topic, good.key, more, json.dumps(value).encode())
     assert data == example(ApplicationSubmitted)
 
 
@@ -127,7 +129,7 @@ def test_a_record_without_key_is_no_event() -> None:
 
 
 def test_a_subject_is_the_key_where_none_is_named() -> None:
-    envelope, _ = decode(record().key, changed("ce_subject", None), record().value)
+    envelope, _ = decode(record().topic, record().key, changed("ce_subject", None), record().value)
     assert envelope.subject == envelope.partitionkey
 
 
@@ -142,18 +144,23 @@ def test_a_trace_context_is_carried_and_a_malformed_one_is_dropped() -> None:
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     good = to_record(example(CsrAttached), source="/e-service", id=ID, time=NOW, traceparent=trace)
     assert ("traceparent", trace.encode()) in good.headers
-    assert decode(good.key, good.headers, good.value)[0].traceparent == trace
-    assert decode(record().key, changed("traceparent", f"{trace}\n".encode()), record().value)[0].traceparent is None
-    assert decode(record().key, changed("ce_traceparent", trace.encode()), record().value)[0].traceparent == trace
+
+    def read(headers: Headers) -> str | None:
+        plain = record()
+        return decode(plain.topic, plain.key, headers, plain.value)[0].traceparent
+
+    assert decode(good.topic, good.key, good.headers, good.value)[0].traceparent == trace
+    assert read(changed("traceparent", f"{trace}\n".encode())) is None
+    assert read(changed("ce_traceparent", trace.encode())) == trace
 
 
 def test_a_record_without_value_and_one_too_large_are_not_read() -> None:
     good = record()
     with pytest.raises(Undecodable) as caught:
-        decode(good.key, good.headers, None)
+        decode(good.topic, good.key, good.headers, None)
     assert caught.value.code == "no-value"
     with pytest.raises(Undecodable) as caught:
-        decode(good.key, good.headers, b" " * (MAX_EVENT_BYTES + 1))
+        decode(good.topic, good.key, good.headers, b" " * (MAX_EVENT_BYTES + 1))
     assert caught.value.code == "too-large"
 
 
@@ -212,14 +219,14 @@ def test_many_faults_are_counted_and_ten_are_named() -> None:
 def test_I6_bytes_that_are_no_event_are_undecodable(value: bytes) -> None:
     good = record()
     with pytest.raises(Undecodable):
-        decode(good.key, good.headers, value)
+        decode(good.topic, good.key, good.headers, value)
 
 
 @pytest.mark.parametrize("value", [b"", b"{", b"null", b"[]", b'"' + PERSONAL.encode() + b'"', b"\xff", b"[" * 100_000])
 def test_I6_what_is_no_json_object_is_undecodable_without_its_value(value: bytes) -> None:
     good = record()
     with pytest.raises(Undecodable) as caught:
-        decode(good.key, good.headers, value)
+        decode(good.topic, good.key, good.headers, value)
     assert caught.value.text.startswith("the value: ")
     assert PERSONAL not in caught.value.text
 
@@ -231,7 +238,7 @@ def test_I6_what_is_no_json_object_is_undecodable_without_its_value(value: bytes
 )
 def test_I6_whatever_stands_in_the_headers_raises_undecodable_only(headers: list[tuple[str, bytes | None]]) -> None:
     with pytest.raises(Undecodable):
-        decode(record().key, headers, b"{}")
+        decode(record().topic, record().key, headers, b"{}")
 
 
 def test_a_writer_is_told_of_an_event_that_nobody_would_read() -> None:
@@ -254,5 +261,5 @@ def test_times_are_written_in_utc() -> None:
 
 def test_the_envelope_alone_makes_the_same_headers() -> None:
     good = record()
-    envelope, data = decode(good.key, good.headers, good.value)
+    envelope, data = decode(good.topic, good.key, good.headers, good.value)
     assert encode(envelope, data) == (good.headers, good.value)

@@ -58,7 +58,7 @@ def test_it_works_where_only_pydantic_is(wheel: Path, tmp_path: Path) -> None:
         "for stored in (record for records in e.stored_examples().values() for record in records):\n"
         "    import json\n"
         "    headers = [(name, text.encode()) for name, text in stored['headers'].items()]\n"
-        "    s.decode(stored['key'].encode(), headers, json.dumps(stored['value']).encode())\n"
+        "    s.decode(stored['topic'], stored['key'].encode(), headers, json.dumps(stored['value']).encode())\n"
         "print(s.__file__)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(site)}

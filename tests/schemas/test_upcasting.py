@@ -12,6 +12,7 @@ from servicecert_schemas import (
     LongText,
     Reader,
     Text,
+    Topic,
     Undecodable,
     Upcasters,
     encode,
@@ -55,13 +56,14 @@ def to_v3(old: CommentedV2) -> Commented:
 
 
 UPCASTERS: Upcasters = {CommentedV1: to_v2, CommentedV2: to_v3}
-READER = Reader([Commented], UPCASTERS)
+TOPIC = Topic("tests", key="case", events=(Commented,), writers=(), readers=())
+READER = Reader([TOPIC], UPCASTERS)
 
 
 def read(data: EventData, value: bytes | None = None) -> EventData:
     envelope = Envelope(CASE, "/test", data.TYPE, data.key(), datetime.now(UTC), data.key())
     headers, encoded = encode(envelope, data)
-    found, newest = READER.decode(data.key().encode(), headers, encoded if value is None else value)
+    found, newest = READER.decode(TOPIC.name, data.key().encode(), headers, encoded if value is None else value)
     assert found.type == data.TYPE
     assert dict(headers)["ce_dataschema"].decode() == dataschema(data.TYPE)
     return newest

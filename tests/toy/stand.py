@@ -135,7 +135,7 @@ class Stand:
         """Return all events of a topic, in order within each key; copies of an event once."""
         events: dict[UUID, EventData] = {}
         for record in await self.records(topic):
-            envelope, data = decode(record.key, record.headers, record.value)
+            envelope, data = decode(topic, record.key, record.headers, record.value)
             assert events.setdefault(envelope.id, data) == data, "two events under one id"
         return list(events.items())
 

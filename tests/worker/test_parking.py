@@ -12,6 +12,7 @@ import pytest
 from servicecert_schemas.codec import decode, encode
 from servicecert_schemas.event import Envelope
 from servicecert_schemas.parked import RecordParked
+from servicecert_schemas.topics import parked_topic
 from servicecert_worker.runtime import parking
 from toy.stand import Stand, numbered
 
@@ -61,7 +62,10 @@ async def test_I6_what_is_no_event_is_parked_and_its_partition_goes_on(stand: St
     records = await parked(stand)
     assert {(each.partition, each.offset): each.reason for each in records} == expected
     assert all((each.culprit, each.attempts) == (True, 1) for each in records)
-    notices = [decode(each.key, each.headers, each.value)[1] for each in await stand.records("toy.parked")]
+    notices = [
+        decode(parked_topic("intake").name, each.key, each.headers, each.value)[1]
+        for each in await stand.records("toy.parked")
+    ]
     assert {(each.partition, each.offset) for each in notices if isinstance(each, RecordParked)} == expected.keys()
 
 

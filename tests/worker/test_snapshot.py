@@ -58,7 +58,7 @@ async def following(cluster: Cluster, handler: SnapshotHandler) -> AsyncIterator
         on_caught_up=handler,
     )
     broker = Broker(cluster, "toy")
-    snapshot = SnapshotFollower(definition, broker, cluster)
+    snapshot = SnapshotFollower(definition, broker)
     running = asyncio.create_task(snapshot.run())
     await broker.start()
     try:
@@ -105,7 +105,7 @@ class Recorder:
 
 async def test_a_reopened_follower_continues_where_it_was(cluster):
     recorder, broker = Recorder(), Broker(cluster, "toy")
-    follower = Follower(broker, [cluster.name(REGISTERS)], recorder.take, recorder.at_the_end)
+    follower = Follower(broker, [REGISTERS], recorder.take, recorder.at_the_end)
     await publish_entries(cluster, ENTRIES[:5])
     watching = asyncio.create_task(follower.watch())
     await broker.start()
@@ -131,7 +131,7 @@ async def test_a_defect_at_a_record_ends_the_follower(cluster):
         raise ZeroDivisionError
 
     broker = Broker(cluster, "toy")
-    follower = Follower(broker, [cluster.name(REGISTERS)], cannot, Recorder().at_the_end)
+    follower = Follower(broker, [REGISTERS], cannot, Recorder().at_the_end)
     await publish_entries(cluster, ENTRIES[:1])
     await broker.start()
     try:

@@ -44,7 +44,7 @@ async def test_E3_a_tombstone_is_skipped_and_any_other_empty_one_is_parked() -> 
         """There is nothing to recover."""
 
     service = replace(toy.toy(Path(os.devnull), 0), reads=(topics.CASES, topics.APPLICATIONS))
-    loop = Loop(service, 10, take, lambda *_: None, recover, lambda: NOW)
+    loop = Loop(service, 10, take, lambda *_: None, recover, lambda: NOW, "x.")
     source = ListSource(Record(f"x.{name}", 0, 0, b"k", (), None, NOW) for name in ("cases", "applications"))
     await loop.run(source, stopping)
     (arrival,) = handled_items

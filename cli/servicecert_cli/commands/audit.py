@@ -1,6 +1,7 @@
 """`servicecert audit`: the record of every decision and signature."""
 
 import sys
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
@@ -64,7 +65,8 @@ def verify(keys: Path, file: Path | None, services: tuple[str, ...], as_json: bo
     """Recompute all chains and compare them with the signed checkpoints.
 
     Lists each row that was changed, deleted, moved or forged; the exit code is then 1.
-    Checkpoints are read from Kafka, or from --exported.
+    Checkpoints are read from Kafka, or from --exported. What no trusted key of its
+    service signed proves nothing: it is counted and ignored.
 
     \b
     Examples:
@@ -73,17 +75,23 @@ def verify(keys: Path, file: Path | None, services: tuple[str, ...], as_json: bo
     """
     trusted = read_public_keys(keys)
 
-    async def work() -> dict[str, Verified]:
+    async def work() -> tuple[dict[str, Verified], Counter[str]]:
         topic = cluster() if file is None else None
-        checkpoints = auditing.read_exported(file) if file is not None else await auditing.exported(cluster())
-        return await auditing.verified(database_url(), services or SERVICES, trusted, checkpoints, _progress, topic)
+        checkpoints = (
+            auditing.read_exported(file, trusted) if file is not None else await auditing.exported(cluster(), trusted)
+        )
+        names = services or SERVICES
+        results = await auditing.verified(database_url(), names, trusted, checkpoints, _progress, topic)
+        return results, checkpoints.ignored
 
-    results = interruption.run(work())
+    results, ignored = interruption.run(work())
     _progress("", 0)
     if as_json:
-        print_json({service: asdict(result) for service, result in results.items()})
+        print_json({**{service: asdict(result) for service, result in results.items()}, "ignored": ignored})
     else:
         _print(results)
+        if ignored:
+            click.echo(f"\n{_ignored(ignored)}")
     if any(result.findings for result in results.values()):
         sys.exit(1)
 
@@ -102,6 +110,15 @@ def _print(results: dict[str, Verified]) -> None:
             click.echo(f"  {finding.text}")
     count = sum(len(result.findings) for result in results.values())
     click.echo(f"\n{count} findings." if count else "\nNo row was changed, deleted, moved or forged.")
+
+
+def _ignored(ignored: Counter[str]) -> str:
+    """Return a sentence on the records that are no checkpoints, or not those of the service that they name."""
+    return f"Ignored {ignored.total()} records that no trusted key of their service signed: {_counted(ignored)}."
+
+
+def _counted(ignored: Counter[str]) -> str:
+    return ", ".join(f"{reason} {count}" for reason, count in sorted(ignored.items()))
 
 
 def _progress(service: str, rows: int) -> None:
@@ -146,6 +163,10 @@ def export() -> None:
     Example:
       servicecert audit export > /media/write-once/2026-11-24.jsonl
     """
-    checkpoints: list[AuditCheckpoint] = interruption.run(auditing.exported(cluster()))
-    for checkpoint in checkpoints:
-        click.echo(checkpoint.model_dump_json())
+    ignored: Counter[str] = interruption.run(auditing.read_topic(cluster(), _echo))
+    if ignored:
+        click.echo(f"Left out {ignored.total()} records that are no checkpoints: {_counted(ignored)}.", err=True)
+
+
+def _echo(checkpoint: AuditCheckpoint) -> None:
+    click.echo(checkpoint.model_dump_json())

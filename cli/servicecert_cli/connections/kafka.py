@@ -10,12 +10,12 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
-from servicecert_schemas.codec import Record
+from servicecert_schemas.codec import Record, Undecodable
 from servicecert_schemas.topics import Topic
 from servicecert_worker.decider import Change
 from servicecert_worker.faults import OperatorError, no_broker, with_timeout
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.kafka.follower import change_of
+from servicecert_worker.kafka.follower import change_of, log_skipped
 
 OPEN_SECONDS = 15.0
 SEND_SECONDS = 30.0
@@ -95,12 +95,23 @@ async def records(cluster: Cluster, topic: Topic, only: Sequence[int] | None = N
 
 
 async def read(
-    cluster: Cluster, topic: Topic, take: Callable[[Change], object], only: Sequence[int] | None = None
+    cluster: Cluster,
+    topic: Topic,
+    take: Callable[[Change], object],
+    only: Sequence[int] | None = None,
+    skip: Callable[[ConsumerRecord, Undecodable], object] = log_skipped,
 ) -> None:
-    """Call `take` with each change that a topic, or some of its partitions, has now, in order. Raises OperatorError."""
+    """Call `take` with each change that a topic, or some of its partitions, has now, in order. Raises OperatorError.
+
+    `skip` is called with each record that is no event.
+    """
     async with aclosing(records(cluster, topic, only)) as all_records:
         async for record in all_records:
-            if (change := change_of(record)) is not None:
+            try:
+                change = change_of(topic, record)
+            except Undecodable as fault:
+                skip(record, fault)
+            else:
                 take(change)
 
 

@@ -6,10 +6,11 @@ from uuid import UUID
 from aiokafka import TopicPartition
 from aiokafka.partitioner import DefaultPartitioner
 from servicecert_schemas.case import CaseChanged
+from servicecert_schemas.codec import Undecodable
 from servicecert_schemas.topics import CASES
 from servicecert_worker.decider import Change
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.kafka.follower import change_of
+from servicecert_worker.kafka.follower import change_of, log_skipped
 
 from ..connections import kafka
 
@@ -28,8 +29,14 @@ async def changes(cluster: Cluster, case_id: UUID) -> AsyncGenerator[CaseChanged
         consumer.assign([partition])
         while True:
             for record in (await consumer.getmany(partition, timeout_ms=500)).get(partition, ()):
-                change = change_of(record) if record.key == str(case_id).encode() else None
-                if change is not None and isinstance(change.data, CaseChanged):
+                if record.key != str(case_id).encode():
+                    continue
+                try:
+                    change = change_of(CASES, record)
+                except Undecodable as fault:
+                    log_skipped(record, fault)
+                    continue
+                if isinstance(change.data, CaseChanged):
                     yield change.data
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,9 +15,10 @@ from typing import Any
 import asyncpg
 from servicecert_pki.serials import serial_hex, serial_readings
 from servicecert_schemas.audit import AuditCheckpoint
+from servicecert_schemas.codec import Undecodable
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS, SERVICES
 from servicecert_worker.audit.checkpoints import TrustedKey
-from servicecert_worker.audit.verification import Signed, Verified, verify
+from servicecert_worker.audit.verification import Exported, Signed, Verified, verify
 from servicecert_worker.decider import Change
 from servicecert_worker.kafka.cluster import Cluster
 
@@ -42,48 +44,62 @@ class HistoryRow:
     entry: Mapping[str, Any]
 
 
-async def exported(cluster: Cluster) -> list[AuditCheckpoint]:
-    """Return all checkpoints of the topic, in the order in which they were written."""
-    changes: list[Change] = []
-    await kafka.read(cluster, AUDIT_CHECKPOINTS, changes.append)
-    return [change.data for change in changes if isinstance(change.data, AuditCheckpoint)]
+async def read_topic(cluster: Cluster, take: Callable[[AuditCheckpoint], object]) -> Counter[str]:
+    """Call `take` with each checkpoint of the topic, in order. Return how many records are none, by reason."""
+    ignored: Counter[str] = Counter()
+
+    def take_event(change: Change) -> None:
+        if isinstance(change.data, AuditCheckpoint):
+            take(change.data)
+
+    def skip(_: object, fault: Undecodable) -> None:
+        ignored[fault.code] += 1
+
+    await kafka.read(cluster, AUDIT_CHECKPOINTS, take_event, skip=skip)
+    return ignored
 
 
-def read_exported(path: Path) -> list[AuditCheckpoint]:
-    """Return the checkpoints of a file that `audit export` wrote. Raises UserError."""
+async def exported(cluster: Cluster, keys: Mapping[str, TrustedKey]) -> Exported:
+    """Return the signed checkpoints of the topic."""
+    checkpoints = Exported(keys)
+    checkpoints.ignored += await read_topic(cluster, checkpoints.add)
+    return checkpoints
+
+
+def read_exported(path: Path, keys: Mapping[str, TrustedKey]) -> Exported:
+    """Return the signed checkpoints of a file that `audit export` wrote. Raises UserError."""
+    checkpoints = Exported(keys)
     with file_errors("read", path, "name a file that `audit export` wrote"):
         lines = path.read_bytes().splitlines()
     try:
-        return [AuditCheckpoint.model_validate_json(line) for line in lines]
+        for line in lines:
+            checkpoints.add(AuditCheckpoint.model_validate_json(line))
     except ValueError:
         raise UserError(
             f"{path} does not hold checkpoints: name a file that `audit export` wrote.", os.EX_DATAERR
         ) from None
-
-
-def _of(checkpoints: Sequence[AuditCheckpoint], service: str) -> list[Signed]:
-    return [Signed.of(each) for each in checkpoints if each.service == service]
+    return checkpoints
 
 
 async def verified(
     url: str,
     services: Sequence[str],
     keys: Mapping[str, TrustedKey],
-    checkpoints: Sequence[AuditCheckpoint],
+    checkpoints: Exported,
     progress: Callable[[str, int], None],
     topic: Cluster | None = None,
 ) -> dict[str, Verified]:
     """Return the result by service. Later checkpoints are read from `topic`; None if `checkpoints` are from a file."""
 
     async def later(service: str) -> list[Signed]:
-        return [] if topic is None else _of(await exported(topic), service)
+        return [] if topic is None else (await exported(topic, keys)).of(service)
 
     results: dict[str, Verified] = {}
     for service in services:
         read_later = None if topic is None else partial(later, service)
         async with connected(url, service) as connection:
             results[service] = await verify(
-                connection, service, keys, _of(checkpoints, service), partial(progress, service), read_later
+                connection, service, keys, checkpoints.of(service), partial(progress, service), read_later
             )
     return results
 

@@ -118,12 +118,13 @@ async def reading_topics(cluster: Cluster) -> AsyncIterator[TopicReader]:
 
 
 def _seen(record: Any, prefix: str) -> SeenRecord:
+    topic = record.topic.removeprefix(prefix)
     try:
-        _, data = decode(record.key, record.headers, record.value)
+        _, data = decode(topic, record.key, record.headers, record.value)
     except Undecodable:
         data = None
     return SeenRecord(
-        record.topic.removeprefix(prefix),
+        topic,
         record.partition,
         record.offset,
         record.key,

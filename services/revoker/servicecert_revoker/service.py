@@ -26,7 +26,7 @@ from .crl.operator.gauges import CrlStats, gauges, last_crls
 from .domain.clocks import ALARM, Late
 from .domain.decide import State, decide, is_relevant, schedule_key
 from .domain.examine import Examine
-from .domain.knowledge import NOTHING_KNOWN, Knowledge, apply
+from .domain.knowledge import Knowledge, apply
 from .domain.requests import CASCADE, CascadeOrder
 from .domain.responders import CERTIFY, CertifyOrder
 from .effects.cascade import Cascade
@@ -74,6 +74,7 @@ async def open_service(
         publish = Publish(authority, keys, runner, stats)
         roots = RootCrls(authority, files, distribution, stats, clock)
         await roots.start()
+        known = Knowledge(partitions=settings.crl_partitions)
         last = last_crls(pool, sorted(authority.issuers), settings.crl_partitions)
         service = Service(
             NAME,
@@ -95,7 +96,9 @@ async def open_service(
             gauges=(*gauges((last, roots.in_force), stats, clock), *open_gauges(pool, clock)),
             audited=authority.audited,
             prepare=prepare,
-            snapshot=TopicSnapshot(topics=(ACCOUNTS,), empty=NOTHING_KNOWN, apply=apply),
+            snapshot=TopicSnapshot(
+                topics=(ACCOUNTS,), empty=known, apply=apply
+            ),
         )
         async with roots.watching():
             yield service

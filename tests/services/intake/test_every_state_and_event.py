@@ -68,7 +68,7 @@ def assert_defined(before: Case, decision: Decision[Case]) -> None:
         CaseState.REVOCATION_REQUESTED,
     )
     record = to_record(changed, source="/intake", id=before.case_id, time=NOW)
-    assert decode(record.key, record.headers, record.value)[1] == changed
+    assert decode(record.topic, record.key, record.headers, record.value)[1] == changed
 
 
 @pytest.mark.parametrize("state", CaseState)

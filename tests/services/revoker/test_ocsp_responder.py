@@ -58,7 +58,7 @@ async def revoker(cluster: Cluster, authority: Authority, ca_keys: Mapping[str, 
     async def run() -> None:
         async with consumer(cluster) as records:
             async for record in records:
-                _, data = decode(record.key, record.headers, record.value)
+                _, data = decode(OCSP_RESPONDERS.name, record.key, record.headers, record.value)
                 if isinstance(data, ResponderRequested):
                     (event,) = examine([Event(uuid4(), data.key(), data, datetime.now(UTC))])
                     for intent in decide(None, event, NOTHING_KNOWN, event.time).intents:

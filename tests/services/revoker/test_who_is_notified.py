@@ -104,7 +104,7 @@ async def test_D5_wrong_address_never_stops_a_revocation(stand: Stand, requested
     made = to_record(requested(), source="/e-service", id=uuid4(), time=NOW)
     value = made.value.replace(b'"notify":null', b'"notify":' + json.dumps(written).encode())
     assert b'"notify":null' not in value or written is None
-    _, request = decode(made.key, made.headers, value)
+    _, request = decode(made.topic, made.key, made.headers, value)
     assert isinstance(request, RevocationRequested)
     assert mails(await ask(stand, request)) == [(RevocationReason.NO_LONGER_NEEDED, [ORDERER])]
 
@@ -113,7 +113,7 @@ async def test_D5_wrong_address_never_stops_a_revocation(stand: Stand, requested
 async def test_D5_unknown_language_leaves_the_address(stand: Stand, requested: Requested, language: Any) -> None:
     made = to_record(requested(notify=notify("b@example.fi")), source="/e-service", id=uuid4(), time=NOW)
     written = f'"language":{json.dumps(language)}'.encode()
-    _, request = decode(made.key, made.headers, made.value.replace(b'"language":null', written))
+    _, request = decode(made.topic, made.key, made.headers, made.value.replace(b'"language":null', written))
     assert isinstance(request, RevocationRequested)
     (revoked,) = [each for each in await ask(stand, request) if isinstance(each, CertificateRevoked)]
     assert [(to.email, to.language) for to in revoked.recipients] == [(ORDERER, None), ("b@example.fi", None)]

@@ -60,10 +60,10 @@ class Checkpoint:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Parse a text. Raises `ValueError` if it is not a checkpoint's."""
+        """Parse a text. Raises `ValueError` if it is not a checkpoint's, whatever it is."""
         try:
             facts = json.loads(text)
-            heads = {UUID(chain): Head(int(seq), bytes.fromhex(hash)) for chain, (seq, hash) in facts["heads"].items()}
+            heads = {UUID(chain): _head(*head) for chain, head in facts["heads"].items()}
             return cls(
                 str(facts["service"]),
                 int(facts["number"]),
@@ -71,8 +71,14 @@ class Checkpoint:
                 str(facts["previous"]),
                 heads,
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError("is not a checkpoint") from error
+
+
+def _head(seq: object, hash: object) -> Head:
+    if not (isinstance(seq, int) and 0 < seq < 2**63 and isinstance(hash, str) and len(hash) == 64):
+        raise ValueError("is not the head of a chain")
+    return Head(seq, bytes.fromhex(hash))
 
 
 def fingerprint(text: str) -> str:

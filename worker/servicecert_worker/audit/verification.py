@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -66,6 +67,39 @@ class Signed:
         return cls(event.number, event.text, event.key_id, b64decode(event.signature))
 
 
+class Exported:
+    """The checkpoints of the topic or of a file: by service those that its own trusted key signed.
+
+    Whoever may write to the topic may write anything there, so nothing follows from the others: they are counted by
+    reason in `ignored`. A copy counts once.
+    """
+
+    def __init__(self, keys: Mapping[str, TrustedKey]) -> None:
+        self.ignored: Counter[str] = Counter()
+        self._keys = keys
+        self._signed: dict[tuple[str, int, str], Signed] = {}
+
+    def add(self, event: AuditCheckpoint) -> None:
+        """Take a checkpoint, or count it as ignored."""
+        signed = Signed.of(event)
+        if event.service not in {service for key in self._keys.values() for service in key.services}:
+            self.ignored["unknown-service"] += 1
+        elif (fault := _signature_fault(event.service, self._keys, signed)) is not None:
+            self.ignored[fault.code] += 1
+        else:
+            self._signed.setdefault((event.service, event.number, event.text), signed)
+
+    def of(self, service: str) -> list[Signed]:
+        """Return the service's checkpoints, in the order in which they were added."""
+        return [signed for (name, *_), signed in self._signed.items() if name == service]
+
+
+@dataclass(frozen=True, slots=True)
+class _SignatureFault:
+    code: str
+    text: str
+
+
 @dataclass(slots=True)
 class Verified:
     """What was verified, and what is wrong. `attested` counts the rows that a signed checkpoint covers."""
@@ -99,7 +133,7 @@ async def verify(
 ) -> Verified:
     """Verify everything, in one database snapshot. Memory use: some 200 bytes for each head in a checkpoint.
 
-    `keys` are the trusted ones, by id. `exported` holds the service's checkpoints in the topic; None skips that check.
+    `keys` are the trusted ones, by id. `exported` holds the service's checkpoints of `Exported`; None skips that check.
     `later` reads the topic again, for newer checkpoints; without it `exported` is a file, which does not have them.
     """
     verified = Verified()
@@ -144,21 +178,31 @@ def _checkpoints(
 
 
 def _signed(verified: Verified, service: str, keys: Mapping[str, TrustedKey], each: Signed) -> Checkpoint | None:
-    trusted = keys.get(each.key_id)
-    if trusted is None:
-        verified.add(Kind.BAD_SIGNATURE, "no trusted key signed it", None, each.number)
+    """Return a checkpoint that may be trusted; otherwise add a finding and return None."""
+    if (fault := _signature_fault(service, keys, each)) is not None:
+        verified.add(Kind.BAD_SIGNATURE, fault.text, None, each.number)
         return None
-    if service not in trusted.services:
-        others = " and ".join(sorted(trusted.services))
-        verified.add(Kind.BAD_SIGNATURE, f"the key of {others} signed it", None, each.number)
+    try:
+        checkpoint = Checkpoint.read(each.text)
+    except ValueError:
+        verified.add(Kind.BAD_CHECKPOINT, "its text is signed, but is not a checkpoint's", None, each.number)
         return None
-    if not is_signed(each.text, each.signature, trusted.key):
-        verified.add(Kind.BAD_SIGNATURE, "the signature is invalid", None, each.number)
-        return None
-    checkpoint = Checkpoint.read(each.text)
     if (checkpoint.service, checkpoint.number) != (service, each.number):
         verified.add(Kind.BAD_CHECKPOINT, "it is signed for another service or number", None, each.number)
+        return None
     return checkpoint
+
+
+def _signature_fault(service: str, keys: Mapping[str, TrustedKey], each: Signed) -> _SignatureFault | None:
+    trusted = keys.get(each.key_id)
+    if trusted is None:
+        return _SignatureFault("unknown-key", "no trusted key signed it")
+    if service not in trusted.services:
+        others = " and ".join(sorted(trusted.services))
+        return _SignatureFault("key-of-another-service", f"the key of {others} signed it")
+    if not is_signed(each.text, each.signature, trusted.key):
+        return _SignatureFault("invalid-signature", "the signature is invalid")
+    return None
 
 
 def _compare_exported(

@@ -47,6 +47,7 @@ class Broker(KafkaBroker):
 
     def __init__(self, cluster: Cluster, client_id: str) -> None:
         self.client_id = client_id
+        self.cluster = cluster
         super().__init__(
             cluster.bootstrap.split(","),
             client_id=client_id,

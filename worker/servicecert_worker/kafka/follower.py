@@ -5,6 +5,7 @@ The services' topic snapshots and the OCSP responder use it.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -13,6 +14,7 @@ from typing import NoReturn
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 from servicecert_schemas.codec import Undecodable, decode
+from servicecert_schemas.topics import Topic
 
 from ..clock import Clock, machine_clock
 from ..decider import Change
@@ -29,28 +31,30 @@ _LOOK_SECONDS = 0.5
 _MOST = 5_000
 # Larger slices would block the event loop, and with it the OCSP responder's answers.
 _SLICE = 100
+# Whoever may write to a topic may write junk, which is read again at each start: the metric counts on.
+_MOST_LOGGED = 100
 
 
 class Follower:
     """Passes the topics' changes to `take`, and calls `reached` with each moment up to which the topics are read.
 
     That moment is when the broker was asked for the topics' ends, so it stands still during an outage. `watch` raises
-    what either function raises. `outage_name` names Kafka in the log of an outage. `faulty` counts records that are not
-    events. `origins` checks that the topics are still the same.
+    what either function raises. `outage_name` names Kafka in the log of an outage. `skipped` counts records that are no
+    events, by topic and reason.
     """
 
     def __init__(
         self,
         broker: Broker,
-        topics: Sequence[str],
+        topics: Sequence[Topic],
         take: Callable[[Sequence[Change]], None],
         reached: Callable[[datetime], Awaitable[None]],
         clock: Clock = machine_clock,
         outage_name: str = "Kafka",
     ) -> None:
-        self.faulty = 0
+        self.skipped: Counter[tuple[str, str]] = Counter()
         self._broker = broker
-        self._topics = frozenset(topics)
+        self._topics = {broker.cluster.name(topic): topic for topic in topics}
         self._take = take
         self._reached = reached
         self._clock = clock
@@ -58,7 +62,7 @@ class Follower:
         self._busy = False
         self._fault: Exception | None = None
         self._outage = Outage(outage_name)
-        self._subscriber = subscribe(broker, topics, self.receive, group_id=None, max_records=_MOST)
+        self._subscriber = subscribe(broker, list(self._topics), self.receive, group_id=None, max_records=_MOST)
 
     async def receive(self, records: Sequence[ConsumerRecord]) -> None:
         """Take fetched records, each once, a slice at a time: the subscriber's handler."""
@@ -75,10 +79,19 @@ class Follower:
 
     def _take_slice(self, records: Sequence[ConsumerRecord]) -> None:
         new = [each for each in records if each.offset >= self._next.get(_partition(each), 0)]
-        changes = [change for record in new if (change := change_of(record)) is not None]
-        self.faulty += len(new) - len(changes)
-        self._take(changes)
+        self._take([change for record in new if (change := self._change(record)) is not None])
         self._next.update((_partition(record), record.offset + 1) for record in new)
+
+    def _change(self, record: ConsumerRecord) -> Change | None:
+        """Return a record's change; count and log one that is not an event, and return None."""
+        topic = self._topics[record.topic]
+        try:
+            return change_of(topic, record)
+        except Undecodable as fault:
+            self.skipped[topic.name, fault.code] += 1
+            if self.skipped[topic.name, fault.code] <= _MOST_LOGGED:
+                log_skipped(record, fault)
+            return None
 
     async def watch(self) -> NoReturn:
         """Report how far the topics are read, and reopen a stuck subscriber where it was."""
@@ -106,7 +119,7 @@ class Follower:
         asked = self._clock()
         try:
             partitions = consumer.assignment()
-            is_whole = {partition.topic for partition in partitions} == self._topics
+            is_whole = {partition.topic for partition in partitions} == self._topics.keys()
             ends = await with_timeout(_ANSWER_SECONDS, consumer.end_offsets(partitions)) if partitions else {}
             positions = {each: position_of(consumer, each) or 0 for each in partitions}
         except (KafkaError, OSError, TimeoutError) as error:
@@ -123,18 +136,21 @@ class Follower:
         return True
 
 
-def change_of(record: ConsumerRecord) -> Change | None:
-    """Return a record's change; log an error and return None if it is not an event."""
-    key = (record.key or b"").decode(errors="replace")
-    if record.value is None:
-        return Change(key, None, time_of(record.timestamp))
-    try:
-        envelope, data = decode(record.key, record.headers, record.value)
-    except Undecodable as fault:
-        fields = {"topic": record.topic, "partition": record.partition, "offset": record.offset, "reason": fault.code}
-        log.error("A record of a followed topic is not an event and is skipped", extra=fields)
-        return None
-    return Change(key, data, envelope.time)
+def change_of(topic: Topic, record: ConsumerRecord) -> Change:
+    """Return the change of a record of `topic`. Raises `Undecodable`.
+
+    A record without a value deletes its key on a compacted topic, and is no event on any other.
+    """
+    if record.value is None and record.key and topic.compacted:
+        return Change(record.key.decode(errors="replace"), None, time_of(record.timestamp))
+    envelope, data = decode(topic.name, record.key, record.headers, record.value)
+    return Change(envelope.partitionkey, data, envelope.time)
+
+
+def log_skipped(record: ConsumerRecord, fault: Undecodable) -> None:
+    """Log where a record is that is not an event, and why."""
+    fields = {"topic": record.topic, "partition": record.partition, "offset": record.offset, "reason": fault.code}
+    log.error("A record of a followed topic is not an event and is skipped", extra=fields)
 
 
 def _partition(record: ConsumerRecord) -> TopicPartition:

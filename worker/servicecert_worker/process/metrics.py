@@ -13,6 +13,13 @@ from ..runtime.turn import TurnResult
 
 _AGE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 
+SKIPPED = (
+    "servicecert_skipped_records",
+    "Records of followed topics that are no events, by topic and reason, since the start.",
+    ["service", "topic", "reason"],
+)
+"""The metric of every process that follows topics."""
+
 
 class Metrics:
     """The metrics of one worker, in a registry of their own."""
@@ -85,6 +92,7 @@ class Metrics:
             ["service", "code"],
             registry=self.registry,
         )
+        self.skipped = Gauge(*SKIPPED, registry=self.registry)
         self.stuck = Gauge(
             "servicecert_stuck",
             "Results and deadlines that cannot be decided now; each is retried every 10 s.",

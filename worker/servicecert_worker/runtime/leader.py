@@ -139,7 +139,7 @@ class Leader:
             return
         async with self._pool.acquire() as connection:
             rows = await connection.fetch(QUERIES["due"], self._clock(), room)
-            arrivals = await released(connection, 20)
+            arrivals = await released(connection, 20, self._cluster.prefix)
         if rows or arrivals:
             crash_point("due-read")
             self._give(arrivals)

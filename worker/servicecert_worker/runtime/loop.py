@@ -36,7 +36,10 @@ RunTurn = Callable[[Sequence[Item], datetime], Awaitable[TurnResult]]
 
 
 class Loop(Generic[S, K]):
-    """Takes turns with `run_turn` until stopped. `done` gets each turn's result; `recover` is called between turns."""
+    """Takes turns with `run_turn` until stopped. `done` gets each turn's result; `recover` is called between turns.
+
+    `prefix` is what the topics' names in the cluster begin with.
+    """
 
     def __init__(
         self,
@@ -46,9 +49,11 @@ class Loop(Generic[S, K]):
         done: Callable[[TurnResult, Sequence[Item]], None],
         recover: Callable[[], Awaitable[None]],
         clock: Callable[[], datetime],
+        prefix: str = "",
     ) -> None:
         self._service = service
-        self._compacted = tuple(topic.name for topic in service.reads if topic.compacted)
+        self._prefix = prefix
+        self._compacted = frozenset(prefix + topic.name for topic in service.reads if topic.compacted)
         self._batch = batch
         self._run_turn = run_turn
         self._done = done
@@ -124,7 +129,8 @@ class Loop(Generic[S, K]):
         queued = [self._queued.popleft() for _ in range(min(self._batch, len(self._queued)))]
         taken = source.take(records)
         crash_point("fetched")
-        arrivals = [item for item in queued if isinstance(item, Arrival)] + [arrive(record) for record in taken]
+        arrivals = [item for item in queued if isinstance(item, Arrival)]
+        arrivals += [arrive(record, prefix=self._prefix) for record in taken]
         relevant = [arrival for arrival in arrivals if self._is_relevant(arrival)]
         crash_point("decoded")
         examined = await self._examine(relevant)
@@ -144,8 +150,7 @@ class Loop(Generic[S, K]):
             return True
         if isinstance(arrival.what, Poison):
             record = arrival.record
-            is_tombstone = record.value is None and record.key and record.topic.endswith(self._compacted)
-            return not is_tombstone
+            return not (record.value is None and record.key and record.topic in self._compacted)
         return self._service.is_relevant(arrival.what.data)
 
     async def _examine(self, arrivals: Sequence[Arrival]) -> list[Arrival]:

@@ -7,7 +7,7 @@ of a parked event changes nothing. Later events of a parked record's key wait be
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
@@ -89,20 +89,22 @@ def _notice(service: str, parked: ParkedArrival, now: datetime) -> RecordParked:
     )
 
 
-async def released(connection: Connection, limit: int) -> list[Arrival]:
+async def released(connection: Connection, limit: int, prefix: str = "") -> list[Arrival]:
     """Return the records of up to `limit` released keys, decoded again, each key's in the order they were parked."""
-    return [_arrival(row) for row in await connection.fetch(QUERIES["released"], limit)]
+    return [_arrival(row, prefix) for row in await connection.fetch(QUERIES["released"], limit)]
 
 
-def _arrival(row: Row) -> Arrival:
+def _arrival(row: Row, prefix: str) -> Arrival:
     headers = [(name, None if raw is None else b64decode(raw)) for name, raw in json.loads(row["headers"])]
     record = Record(
         row["topic"], row["partition"], row["offset"], row["record_key"], headers, row["value"], row["first_at"]
     )
-    arrival = arrive(record, ParkedRow(row["seq"], row["attempts"], row["first_at"]))
-    if arrival.id != row["event_id"]:
+    arrival = arrive(record, ParkedRow(row["seq"], row["attempts"], row["first_at"]), prefix)
+    if isinstance(arrival.what, Poison):
+        return replace(arrival, what=replace(arrival.what, id=row["event_id"], key=row["key"]))
+    if (arrival.id, arrival.key) != (row["event_id"], row["key"]):
         poison = Poison(row["event_id"], row["key"], "changed", "The record decodes to another event than before.")
-        return Arrival(record, poison, arrival.parked)
+        return replace(arrival, what=poison)
     return arrival
 
 

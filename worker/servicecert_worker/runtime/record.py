@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from servicecert_schemas.codec import MAX_HEADER_BYTES, Undecodable, decode, read_envelope
+from servicecert_schemas.topics import TOPICS
 
 from ..decider import Event
 from ..faults import error_summary
@@ -15,7 +16,7 @@ _LAST_MILLISECOND = 253_402_300_799_000
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as read from Kafka. `written` is its producer's timestamp."""
+    """A record as read from Kafka. `topic` is its name there; `written` is its producer's timestamp."""
 
     topic: str
     partition: int
@@ -71,32 +72,39 @@ class Arrival:
         return self.what.id
 
 
-def arrive(record: Record, parked: ParkedRow | None = None) -> Arrival:
-    """Return a record with what it decodes to: `Poison` if that is not a valid event."""
+def arrive(record: Record, parked: ParkedRow | None = None, prefix: str = "") -> Arrival:
+    """Return a record with what it decodes to: `Poison` if that is not a valid event. `prefix` is the topics'."""
+    topic = record.topic.removeprefix(prefix)
     try:
-        envelope, data = decode(record.key, record.headers, record.value)
+        envelope, data = decode(topic, record.key, record.headers, record.value)
     except Undecodable as fault:
-        poison = Poison(_poison_id(record), key_of(record), fault.code, fault.text, error_summary(fault))
-        return Arrival(record, poison, parked)
+        id, key = _poison_identity(record, topic, fault)
+        return Arrival(record, Poison(id, key, fault.code, fault.text, error_summary(fault)), parked)
     event = Event(envelope.id, envelope.partitionkey, data, envelope.time, None, envelope.traceparent)
     return Arrival(record, event, parked)
 
 
-def key_of(record: Record) -> str:
-    """Return the key that orders a record: its position if the key is unreadable or huge, so that no other waits."""
-    try:
-        if record.key and len(record.key) <= MAX_HEADER_BYTES:
-            return record.key.decode().replace("\0", "")
-    except UnicodeDecodeError:
-        pass
-    return f"{record.topic}/{record.partition}/{record.offset}"
+def _poison_identity(record: Record, topic: str, fault: Undecodable) -> tuple[UUID, str]:
+    """Return the id and the key of a record that is no event: its own, as far as they can belong to its topic.
 
-
-def _poison_id(record: Record) -> UUID:
-    """Return the event's own id if it has one, so that a second copy is recognised."""
+    By its own id a second copy is recognised, and behind its own key later events wait (I5). But no writer of a topic
+    may hold up or replace an event of another topic (F1): where its own could, they are those of its position.
+    """
+    position = f"{record.topic}/{record.partition}/{record.offset}"
+    here = uuid5(NAMESPACE_OID, f"{position}/{record.written.astimezone(UTC)}")
+    if fault.code == "wrong-topic":
+        return here, position
+    key = _key_of(record)
     try:
-        return read_envelope(record.key, record.headers).id
+        own = read_envelope(record.key, record.headers).id
     except Undecodable:
-        return uuid5(
-            NAMESPACE_OID, f"{record.topic}/{record.partition}/{record.offset}/{record.written.astimezone(UTC)}"
-        )
+        own = here
+    return own, key if key is not None and topic in TOPICS and TOPICS[topic].has_key(key) else position
+
+
+def _key_of(record: Record) -> str | None:
+    """Return a record's key; None if it is unreadable or huge."""
+    try:
+        return record.key.decode() if record.key and len(record.key) <= MAX_HEADER_BYTES else None
+    except UnicodeDecodeError:
+        return None

@@ -1,14 +1,13 @@
 """A service's snapshot of topics: complete before the first turn, and kept up to date."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from ..decider import Change, TopicSnapshot
 from ..faults import Outage, is_transient, with_timeout
 from ..kafka.broker import Broker
-from ..kafka.cluster import Cluster
 from ..kafka.follower import Follower
 
 K = TypeVar("K")
@@ -19,7 +18,7 @@ _REPORT_SECONDS = 30.0
 class SnapshotFollower(Generic[K]):
     """Keeps the value of a `TopicSnapshot` up to date. `ready` is set once it has reached the end of the topics."""
 
-    def __init__(self, definition: TopicSnapshot[K] | None, broker: Broker, cluster: Cluster) -> None:
+    def __init__(self, definition: TopicSnapshot[K] | None, broker: Broker) -> None:
         self.value: Any = None if definition is None else definition.empty
         self.ready = asyncio.Event()
         self._definition = definition
@@ -28,8 +27,14 @@ class SnapshotFollower(Generic[K]):
         if definition is None:
             self.ready.set()
         else:
-            topics = [cluster.name(topic) for topic in definition.topics]
-            self._follower = Follower(broker, topics, self._take, self._at_end, outage_name="Kafka (followed topics)")
+            self._follower = Follower(
+                broker, definition.topics, self._take, self._at_end, outage_name="Kafka (followed topics)"
+            )
+
+    @property
+    def skipped(self) -> Mapping[tuple[str, str], int]:
+        """How many records of the topics were not events, by topic and reason."""
+        return {} if self._definition is None else self._follower.skipped
 
     async def run(self) -> None:
         """Follow the topics for ever; return at once if there are none. Raises what the service's functions raise."""

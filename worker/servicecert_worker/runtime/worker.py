@@ -84,8 +84,10 @@ class Worker(Generic[S, K]):
         self._metrics = Metrics(service.name, service.gauges)
         self._chain = Chain(service.name, {**service.audited, **configuration}, os.urandom)
         self._turns = Turns(service, pool, self._chain)
-        self._snapshot: SnapshotFollower[K] = SnapshotFollower(service.snapshot, broker, self._cluster)
-        self._loop = Loop(service, settings.batch, self._run_turn, self._after_turn, self._recover, clock)
+        self._snapshot: SnapshotFollower[K] = SnapshotFollower(service.snapshot, broker)
+        self._loop = Loop(
+            service, settings.batch, self._run_turn, self._after_turn, self._recover, clock, self._cluster.prefix
+        )
         self._effects = Effects(self._url, service.name, service.effects, self._loop.give_result, self._loop.wake)
         self._source = source
         source.bind(self._loop.wake, self._room)
@@ -257,6 +259,8 @@ class Worker(Generic[S, K]):
         metrics.ready.labels(service).set(int(self.ready()[0]))
         metrics.stuck.labels(service).set(self._loop.stuck)
         metrics.clock_ahead.labels(service).set((self._settings.clock_ahead or timedelta()).total_seconds())
+        for (topic, reason), records in self._snapshot.skipped.items():
+            metrics.skipped.labels(service, topic, reason).set(records)
         await metrics.read_own()
         with suppress(Exception):
             (row,) = await self._pool.fetch(QUERIES["backlog"], self._clock())

@@ -25,6 +25,9 @@ from .status import Asked, Awaited, Listed, Revoked, Status
 
 State: TypeAlias = Status | Proposal
 
+NO_SUCH_PARTITION = "The event names a partitioned CRL above SERVICECERT_CRL_PARTITIONS, so no CRL would list it."
+"""Each pass makes the CRLs of all partitions: what an event says must not add any (F5)."""
+
 
 def decide(state: State | None, happened: Happened, known: Knowledge, now: datetime) -> Decision[State]:
     """Decide about a case, a proposal (key `proposal/<id>`) or a CA's schedule (key `crl/<issuer>/0`, no state)."""
@@ -52,6 +55,10 @@ def _transition(status: Status | None, happened: Happened, context: Context) -> 
             return life.ask(status, Asked(request, happened.time, context.now), context)
         case _, Due(kind=life.ANSWER):
             return life.answer(status, context)
+        case _, Event(data=CertificateIssued() | CertificateVoided() as reported) if (
+            reported.partition > context.known.partitions
+        ):
+            raise Unanswerable("no-such-partition", NO_SUCH_PARTITION)
         case None | Awaited(), Event(data=CertificateIssued() as issued):
             return life.learn(status, issued, happened.time, context)
         case None | Awaited(), Event(data=CertificateVoided() as voided):

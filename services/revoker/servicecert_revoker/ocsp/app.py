@@ -77,7 +77,7 @@ class Responder:
         self._enrolment = Enrolment()
         self._metrics = Metrics()
         topics = [self._cluster.name(topic) for topic in TOPICS]
-        self._feed = Follower(broker, topics, self._apply, self._set_moment, clock)
+        self._feed = Follower(broker, TOPICS, self._apply, self._set_moment, clock)
         self._origins = partial(
             origins.watch, self._cluster, topics, SameTopics(), Outage("Kafka, for the topics' ids,")
         )
@@ -134,7 +134,7 @@ class Responder:
     async def metrics(self) -> bytes:
         """Return the metrics in Prometheus' text format."""
         ready, _ = self.ready()
-        return self._metrics.text(self._answering, self._standings, self._feed.faulty, self._clock(), ready=ready)
+        return self._metrics.text(self._answering, self._standings, self._feed.skipped, self._clock(), ready=ready)
 
     def _respond(self, request: bytes, now: datetime) -> Answer:
         answer = self._answering.answer(request, now)

@@ -1,8 +1,10 @@
 """The responder's metrics for Prometheus."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from servicecert_worker.process.metrics import SKIPPED
 
 from ..domain.answering import Answering, Kind
 from ..domain.standings import Standings
@@ -27,9 +29,7 @@ class Metrics:
         self.feed = Gauge(
             "servicecert_ocsp_feed_age_seconds", "Time since the standings were last caught up.", registry=self.registry
         )
-        self.faulty = Gauge(
-            "servicecert_ocsp_faulty_records", "Records that are no valid events.", registry=self.registry
-        )
+        self.skipped = Gauge(*SKIPPED, registry=self.registry)
         self.certificates = Gauge(
             "servicecert_ocsp_certificates", "Certificates with a known status.", registry=self.registry
         )
@@ -45,14 +45,23 @@ class Metrics:
     def count(self, kind: Kind) -> None:
         self._counts[kind].inc()
 
-    def text(self, answering: Answering, standings: Standings, faulty: int, now: datetime, *, ready: bool) -> bytes:
+    def text(
+        self,
+        answering: Answering,
+        standings: Standings,
+        skipped: Mapping[tuple[str, str], int],
+        now: datetime,
+        *,
+        ready: bool,
+    ) -> bytes:
         """Return all metrics in Prometheus' text format."""
         oldest = answering.oldest()
         self.signed.set(answering.signed)
         self.kept.set(len(answering))
         self.oldest.set(0.0 if oldest is None else age(oldest, now))
         self.feed.set(age(answering.moment, now))
-        self.faulty.set(faulty)
+        for (topic, reason), records in skipped.items():
+            self.skipped.labels("ocsp", topic, reason).set(records)
         self.certificates.set(len(standings))
         for issuer, signer in answering.signers.items():
             self.days_left.labels(issuer).set((signer.not_after - now).total_seconds() / _DAY)

@@ -1,0 +1,235 @@
+"""F5: whatever number, list, text or date an event holds, a turn with it is bounded, and so is what follows from it.
+
+Each field of each event is set to its extremes by its exported JSON Schema. The event is decoded, and decided by each
+service that reads it, in each state that a case can have. The work is counted in lines, not in time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import pytest
+from contracts.extremes import Extreme, TooMuchWork, extremes, limited
+from contracts.members import EXAMPLES
+from contracts.test_newer_members import CASE, NOW, PROFILES, accounts, read_by, story
+from pydantic import ValidationError
+from servicecert_intake.domain import decide as intake
+from servicecert_intake.domain.examine import application_parts, examine
+from servicecert_intake.domain.knowledge import Knowledge as IntakeKnowledge
+from servicecert_intake.domain.knowledge import apply as apply_to_intake
+from servicecert_intake.domain.registers.snapshot import NO_REGISTERS
+from servicecert_intake.domain.rules.application import JudgedCsr
+from servicecert_issuer.domain.decide import Decide
+from servicecert_issuer.domain.examine import IssuingContext, examine_application
+from servicecert_notifier.domain import decide as notifier
+from servicecert_notifier.mail.domain.letters import write
+from servicecert_pki.authority import Authority
+from servicecert_pki.partitions import MOST_PARTITIONS as MOST_OF_SETTINGS
+from servicecert_pki.responder_certificate import ResponderRefused, requested_key
+from servicecert_pki.serials import LARGEST_SERIAL
+from servicecert_revoker.domain.decide import NO_SUCH_PARTITION
+from servicecert_revoker.domain.decide import decide as decide_revocation
+from servicecert_revoker.domain.knowledge import Knowledge as RevokerKnowledge
+from servicecert_revoker.domain.knowledge import apply as apply_to_revoker
+from servicecert_revoker.domain.responders import Rejected
+from servicecert_revoker.ocsp.domain.standings import Standings
+from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued, CertificateVoided
+from servicecert_schemas.codec import EVENTS, MAX_EVENT_BYTES, encode
+from servicecert_schemas.event import Envelope
+from servicecert_schemas.responder import ResponderRequested
+from servicecert_schemas.revocation import StandingChanged
+from servicecert_schemas.topics import ACCOUNTS, REGISTERS, TOPIC_OF
+from servicecert_schemas.values import MOST_PARTITIONS
+from servicecert_worker.decider import Change, Decision, Event, Unanswerable
+from servicecert_worker.runtime.record import Poison, Record, arrive
+
+LINES = 600_000
+"""What one event may cost."""
+FOLLOWING = 40
+"""How many events, intents and deadlines may follow from one event."""
+
+EXTREMES = [pytest.param(each, id=str(each)) for each in extremes()]
+Decided: TypeAlias = Decision[Any]
+Decider: TypeAlias = Callable[[Any, Event], Decided]
+
+
+@cache
+def known_to_intake() -> IntakeKnowledge:
+    return IntakeKnowledge(NO_REGISTERS, accounts(story()))
+
+
+@cache
+def known_to_revoker() -> RevokerKnowledge:
+    return RevokerKnowledge(accounts(story()), partitions=16)
+
+
+def by_intake(case: Any, event: Event) -> Decided:
+    (examined,) = examine([event])
+    return intake.decide(PROFILES, case, examined, known_to_intake(), NOW)
+
+
+def by_intake_with_a_good_request(case: Any, event: Event) -> Decided:
+    examined = Event(event.id, event.key, event.data, event.time, application_parts(event.data, JudgedCsr(der="MIIB")))
+    return intake.decide(PROFILES, case, examined, known_to_intake(), NOW)
+
+
+def by_revoker(status: Any, event: Event) -> Decided:
+    if isinstance(event.data, ResponderRequested):
+        with pytest.raises(ResponderRefused) as refused:
+            requested_key(event.data.request.encode())
+        event = Event(event.id, event.key, event.data, event.time, Rejected(str(refused.value)))
+    return decide_revocation(status, event, known_to_revoker(), NOW)
+
+
+def by_notifier(ledger: Any, event: Event) -> Decided:
+    decision = notifier.decide(ledger, event, None, NOW)
+    for intent in decision.intents:
+        write(intent.data, "help@service.example")
+    return decision
+
+
+def by_issuer(context: IssuingContext) -> Decider:
+    def decide(state: Any, event: Event) -> Decided:
+        data = event.data
+        facts = examine_application(context, data, 1, NOW) if isinstance(data, ApplicationAccepted) else None
+        return Decide(timedelta(days=7))(state, Event(event.id, event.key, data, event.time, facts), None, NOW)
+
+    return decide
+
+
+@pytest.fixture(scope="session")
+def context(authority: Path) -> IssuingContext:
+    return IssuingContext(Authority.load(authority), PROFILES, "http://crl.example.fi", lambda *_: (), partitions=16)
+
+
+@cache
+def states(service: str) -> tuple[Any, ...]:
+    """Return each state that a case has in the story, with none first."""
+    decide = {"intake": by_intake_with_a_good_request, "revoker": by_revoker, "notifier": by_notifier}.get(service)
+    found: list[Any] = [None]
+    for event in read_by(service, story()):
+        if decide is not None and event.key == str(CASE) and is_relevant(service, event):
+            found.append(decide(found[-1], event).state)
+    return tuple({id(state): state for state in found}.values())
+
+
+def is_relevant(service: str, event: Event) -> bool:
+    if service == "intake":
+        return intake.is_relevant(event.data)
+    return notifier.is_relevant(event.data) if service == "notifier" else event.data.TYPE in TOPIC_OF
+
+
+def event_of(extreme: Extreme) -> Event | Poison:
+    """Return what the record decodes to, under the key that its data name."""
+    example = EXAMPLES[extreme.type][extreme.variant]
+    value = json.dumps(extreme.value, ensure_ascii=False)
+    try:
+        key = EVENTS[extreme.type].model_validate_json(value).key()
+    except ValidationError as error:
+        pytest.fail(f"the schema allows what the model refuses: {error.error_count()} faults")
+    headers = [(name, text.encode()) for name, text in example["headers"].items()]
+    return arrive(Record(example["topic"], 0, 0, key.encode(), headers, value.encode(), NOW)).what
+
+
+def turns(extreme: Extreme, event: Event, context: IssuingContext) -> Iterator[Callable[[], object]]:
+    """Yield what each reader does with the event, in each state."""
+    topic = TOPIC_OF.get(extreme.type)
+    change = Change(event.key, event.data, event.time)
+    deciders: dict[str, Decider] = {
+        "intake": by_intake,
+        "issuer": by_issuer(context),
+        "revoker": by_revoker,
+        "notifier": by_notifier,
+    }
+    for reader in () if topic is None else topic.readers:
+        if topic in (ACCOUNTS, REGISTERS):
+            yield lambda: apply_to_intake(IntakeKnowledge(), [change])
+            yield lambda: apply_to_revoker(RevokerKnowledge(), [change])
+        elif reader in deciders and is_relevant(reader, event):
+            for state in states(reader):
+                yield lambda reader=reader, state=state: checked(deciders[reader](state, event))
+    if isinstance(event.data, StandingChanged):
+        yield lambda: Standings().take(event.data, event.time)
+
+
+def checked(decision: Decided) -> None:
+    """Check that what follows from an event is bounded."""
+    assert len(decision.events) + len(decision.intents) + len(decision.deadlines) <= FOLLOWING
+    for data in decision.events:
+        _, value = encode(Envelope(CASE, "/test", data.TYPE, data.key(), NOW, data.key()), data)
+        assert len(value) <= MAX_EVENT_BYTES
+
+
+@pytest.mark.parametrize("extreme", EXTREMES)
+def test_f5_an_event_at_an_extreme_costs_a_bounded_turn(extreme: Extreme, context: IssuingContext) -> None:
+    with limited(LINES):
+        event = event_of(extreme)
+    if isinstance(event, Poison):
+        assert event.reason == "too-large" or extreme.type == "servicecert.record.parked.v1"
+        return
+    for turn in turns(extreme, event, context):
+        # An event that nobody can be answered about is parked.
+        with limited(LINES), suppress(Unanswerable):
+            turn()
+
+
+def issued(**changes: object) -> bytes:
+    """Return the value of a `certificate.issued`."""
+    return json.dumps({**EXAMPLES[CertificateIssued.TYPE][0]["value"], **changes}).encode()
+
+
+def read(value: bytes) -> Event | Poison:
+    example = EXAMPLES[CertificateIssued.TYPE][0]
+    headers = [(name, text.encode()) for name, text in example["headers"].items()]
+    return arrive(Record(example["topic"], 0, 0, example["key"].encode(), headers, value, NOW)).what
+
+
+@pytest.mark.parametrize("partition", [MOST_PARTITIONS + 1, 2**31 - 1, 2**53 - 1, -1])
+def test_f5_a_partition_that_no_setting_allows_is_no_event(partition: int) -> None:
+    """With it, a pass over a CA's CRLs went through two thousand million numbers: no certificate was revoked again."""
+    what = read(issued(partition=partition))
+    assert isinstance(what, Poison)
+    assert what.reason == "wrong-schema"
+
+
+@pytest.mark.parametrize("kind", [CertificateIssued, CertificateVoided])
+@pytest.mark.parametrize("state", range(3))
+def test_f5_a_partition_above_the_setting_is_an_alarm_and_adds_no_crl(kind: type[Any], state: int) -> None:
+    value = EXAMPLES[kind.TYPE][0]["value"]
+    for partition, is_known in ((16, True), (17, False), (MOST_PARTITIONS, False)):
+        data = kind.model_validate_json(json.dumps({**value, "case_id": str(CASE), "partition": partition}))
+        event = Event(UUID(int=1), data.key(), data, NOW)
+        if is_known:
+            by_revoker(states("revoker")[state], event)
+        else:
+            with pytest.raises(Unanswerable, match=NO_SUCH_PARTITION) as parked:
+                by_revoker(states("revoker")[state], event)
+            assert parked.value.code == "no-such-partition"
+
+
+@pytest.mark.parametrize("serial", [LARGEST_SERIAL + 1, 2**160 - 1, 0])
+def test_f5_a_serial_number_that_no_crl_can_list_is_no_event(serial: int) -> None:
+    """Otherwise the lint of each CRL with it fails (D7), and the old CRL stays for ever."""
+    what = read(issued(serial=serial.to_bytes(20).hex()))
+    assert isinstance(what, Poison)
+    assert isinstance(read(issued(serial=LARGEST_SERIAL.to_bytes(20).hex())), Event)
+
+
+def test_f5_the_bounds_of_events_are_those_of_the_settings() -> None:
+    assert MOST_PARTITIONS == MOST_OF_SETTINGS
+
+
+def test_f5_work_without_end_is_found() -> None:
+    def walk() -> None:
+        for number in range(2**31):
+            str(number)
+
+    with pytest.raises(TooMuchWork), limited(1_000):
+        walk()
