@@ -40,9 +40,15 @@ def _milliseconds(period: timedelta) -> str:
     return str(period // timedelta(milliseconds=1))
 
 
+SERVICES = ("intake", "issuer", "revoker", "notifier")
+
+
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A Kafka topic. `retention` is None if records are kept for ever (if compacted: the last one of each key)."""
+    """A Kafka topic. `retention` is None if records are kept for ever (if compacted: the last one of each key).
+
+    Services sign what they write (F2). `unsigned` are the events that others write to a topic of a service.
+    """
 
     name: str
     key: str
@@ -52,6 +58,12 @@ class Topic:
     partitions: int = 12
     retention: timedelta | None = timedelta(days=90)
     compacted: bool = False
+    unsigned: tuple[type[EventData], ...] = ()
+
+    def signers(self, event_type: str) -> tuple[str, ...]:
+        """Return the services of which one must have signed an event of this type; none if others write it (F2)."""
+        services = tuple(writer for writer in self.writers if writer in SERVICES)
+        return () if any(event.TYPE == event_type for event in self.unsigned) else services
 
     @property
     def config(self) -> dict[str, str]:
@@ -121,6 +133,8 @@ REVOCATIONS = Topic(
     events=(RevocationRequested,),
     writers=("e-service", "revoker"),
     readers=("revoker",),
+    # The revoker's own requests are compared with its own tables.
+    unsigned=(RevocationRequested,),
 )
 CERTIFICATE_STATUS = Topic(
     "certificate-status",
@@ -146,6 +160,7 @@ OCSP_RESPONDERS = Topic(
     readers=("revoker", "ocsp responders"),
     partitions=1,
     retention=timedelta(days=30),
+    unsigned=(ResponderRequested,),
 )
 NOTIFICATIONS = Topic(
     "notifications",
@@ -183,8 +198,6 @@ DEADLINES = Topic(
     retention=timedelta(days=365),
 )
 
-SERVICES = ("intake", "issuer", "revoker", "notifier")
-
 
 def parked_topic(service: str) -> Topic:
     """Return the topic with the records that a service has parked, for operators."""
@@ -215,6 +228,9 @@ CATALOGUE = (
     AUDIT_CHECKPOINTS,
     *(parked_topic(service) for service in SERVICES),
 )
+
+BY_NAME = MappingProxyType({topic.name: topic for topic in CATALOGUE})
+"""The topics by name."""
 
 TOPIC_OF = MappingProxyType(
     {event.TYPE: topic for topic in CATALOGUE for event in topic.events if event is not RecordParked}

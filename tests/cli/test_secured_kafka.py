@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from servicecert_deploy import Kafka
-from servicecert_worker.audit.checkpoints import make_keys
+from servicecert_worker.service_keys import make_keys
 from servicecert_worker.storage import database
 
 SECONDS = 60
@@ -98,7 +98,7 @@ def test_commands_and_a_worker_reach_it(servicecert, secured, database_url, tmp_
             **secured,
             "PATH": "",
             "DATABASE_URL": url,
-            "SERVICECERT_AUDIT_KEY_FILE": str(tmp_path / "audit" / "intake.key"),
+            "SERVICECERT_SERVICE_KEY_FILE": str(tmp_path / "audit" / "intake.key"),
             "SERVICECERT_AUDIT_SECONDS": "0.5",
         },
     )

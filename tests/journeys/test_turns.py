@@ -21,7 +21,7 @@ from servicecert_cli.operations import auditing
 from servicecert_cli.stand.system import service_of
 from servicecert_deploy import Parts
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.audit.checkpoints import read_public_keys
+from servicecert_worker.service_keys import read_public_keys
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.lag import committed
 
@@ -124,7 +124,7 @@ async def test_B6_the_chains_of_all_services_verify_and_tell_each_certificate_s_
     verified = await auditing.verified(
         system.backends.admin_url,
         SERVICES,
-        read_public_keys(system.audit_folder),
+        read_public_keys(system.keys_folder),
         exported,
         lambda *_: None,
         system.cluster,

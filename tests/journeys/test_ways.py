@@ -42,7 +42,7 @@ from servicecert_schemas.mail import MailHandedOver, MailKind
 from servicecert_schemas.revocation import CertificateRevoked, CrlPublished, Notify, RevocationReason, RevocationRefused
 from servicecert_schemas.topics import CASES, SERVICES
 from servicecert_schemas.values import CertificateType, Language
-from servicecert_worker.audit.checkpoints import read_public_keys
+from servicecert_worker.service_keys import read_public_keys
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -382,7 +382,7 @@ async def test_E3_once_a_case_is_erased_nobody_is_found_in_any_table_topic_or_lo
     audited = await auditing.verified(
         url,
         SERVICES,
-        read_public_keys(system.audit_folder),
+        read_public_keys(system.keys_folder),
         await auditing.exported(system.cluster),
         lambda *_: None,
         system.cluster,

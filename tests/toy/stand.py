@@ -24,7 +24,7 @@ from servicecert_schemas.application import ApplicationWithdrawn
 from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_schemas.codec import decode, encode
 from servicecert_schemas.event import Actor, Assurance, Envelope, EventData, Role
-from servicecert_worker.audit.checkpoints import make_keys, read_public_keys
+from servicecert_worker.service_keys import make_keys, read_public_keys
 from servicecert_worker.audit.verification import Signed, Verified, verify
 from servicecert_worker.kafka import topic_creation
 from servicecert_worker.storage import database
@@ -98,7 +98,7 @@ class Stand:
                 "SERVICECERT_TOPIC_PREFIX": self.prefix,
                 "SERVICECERT_SESSION_SECONDS": "1",
                 "SERVICECERT_HEALTH_FILE": str(self.health_file(len(self.workers))),
-                "SERVICECERT_AUDIT_KEY_FILE": str(self.audit_keys / f"{toy.NAME}.key"),
+                "SERVICECERT_SERVICE_KEY_FILE": str(self.audit_keys / f"{toy.NAME}.key"),
                 "SERVICECERT_AUDIT_SECONDS": "0.3",
                 "TOY_ACTS": str(self.acts),
                 **environment,

@@ -16,6 +16,7 @@ from servicecert_worker.decider import Change
 from servicecert_worker.faults import OperatorError, no_broker, with_timeout
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.follower import change_of
+from servicecert_worker.signatures import Verifier
 
 OPEN_SECONDS = 15.0
 SEND_SECONDS = 30.0
@@ -95,12 +96,19 @@ async def records(cluster: Cluster, topic: Topic, only: Sequence[int] | None = N
 
 
 async def read(
-    cluster: Cluster, topic: Topic, take: Callable[[Change], object], only: Sequence[int] | None = None
+    cluster: Cluster,
+    topic: Topic,
+    take: Callable[[Change], object],
+    only: Sequence[int] | None = None,
+    verifier: Verifier | None = None,
 ) -> None:
-    """Call `take` with each change that a topic, or some of its partitions, has now, in order. Raises OperatorError."""
+    """Call `take` with each change that a topic, or some of its partitions, has now, in order. Raises OperatorError.
+
+    With a verifier only those of the topic's writers.
+    """
     async with aclosing(records(cluster, topic, only)) as all_records:
         async for record in all_records:
-            if (change := change_of(record)) is not None:
+            if (change := change_of(record, verifier)) is not None:
                 take(change)
 
 

@@ -18,6 +18,7 @@ from ..clock import Clock, machine_clock
 from ..decider import Change
 from ..faults import Outage, with_timeout
 from ..runtime.record import time_of
+from ..signatures import UNTRUSTED, Verifier
 from .broker import Broker, is_stuck, subscribe
 from .internals import position_of
 
@@ -29,6 +30,7 @@ _LOOK_SECONDS = 0.5
 _MOST = 5_000
 # Larger slices would block the event loop, and with it the OCSP responder's answers.
 _SLICE = 100
+_NO_EVENT = "A record of a followed topic is not an event"
 
 
 class Follower:
@@ -45,6 +47,7 @@ class Follower:
         topics: Sequence[str],
         take: Callable[[Sequence[Change]], None],
         reached: Callable[[datetime], Awaitable[None]],
+        verifier: Verifier,
         clock: Clock = machine_clock,
         outage_name: str = "Kafka",
     ) -> None:
@@ -53,6 +56,7 @@ class Follower:
         self._topics = frozenset(topics)
         self._take = take
         self._reached = reached
+        self._verifier = verifier
         self._clock = clock
         self._next: dict[TopicPartition, int] = {}
         self._busy = False
@@ -75,7 +79,7 @@ class Follower:
 
     def _take_slice(self, records: Sequence[ConsumerRecord]) -> None:
         new = [each for each in records if each.offset >= self._next.get(_partition(each), 0)]
-        changes = [change for record in new if (change := change_of(record)) is not None]
+        changes = [change for record in new if (change := change_of(record, self._verifier)) is not None]
         self.faulty += len(new) - len(changes)
         self._take(changes)
         self._next.update((_partition(record), record.offset + 1) for record in new)
@@ -123,16 +127,22 @@ class Follower:
         return True
 
 
-def change_of(record: ConsumerRecord) -> Change | None:
-    """Return a record's change; log an error and return None if it is not an event."""
+def change_of(record: ConsumerRecord, verifier: Verifier | None = None) -> Change | None:
+    """Return a record's change; log an error and return None if it is not an event, or not one of its writer (F2).
+
+    Without a verifier any writer is believed: for showing only.
+    """
     key = (record.key or b"").decode(errors="replace")
     if record.value is None:
         return Change(key, None, time_of(record.timestamp))
     try:
+        if verifier is not None:
+            verifier.verify(record.topic, record.key, record.headers, record.value)
         envelope, data = decode(record.key, record.headers, record.value)
     except Undecodable as fault:
         fields = {"topic": record.topic, "partition": record.partition, "offset": record.offset, "reason": fault.code}
-        log.error("A record of a followed topic is not an event and is skipped", extra=fields)
+        what = "alarm: a record of a followed topic is not signed by a service that may write it,"
+        log.error("%s and is skipped", what if fault.code in UNTRUSTED else _NO_EVENT, extra=fields)
         return None
     return Change(key, data, envelope.time)
 

@@ -21,6 +21,7 @@ from ..faults import Outage, backoff, error_summary, is_transient
 from ..kafka.source import Source
 from .crash_points import crash_point
 from .fold import Item, Stuck
+from ..signatures import NOBODY, Verifier
 from .record import Arrival, Poison, arrive
 from .turn import TurnResult
 
@@ -46,8 +47,10 @@ class Loop(Generic[S, K]):
         done: Callable[[TurnResult, Sequence[Item]], None],
         recover: Callable[[], Awaitable[None]],
         clock: Callable[[], datetime],
+        verifier: Verifier = NOBODY,
     ) -> None:
         self._service = service
+        self._verifier = verifier
         self._compacted = tuple(topic.name for topic in service.reads if topic.compacted)
         self._batch = batch
         self._run_turn = run_turn
@@ -124,7 +127,9 @@ class Loop(Generic[S, K]):
         queued = [self._queued.popleft() for _ in range(min(self._batch, len(self._queued)))]
         taken = source.take(records)
         crash_point("fetched")
-        arrivals = [item for item in queued if isinstance(item, Arrival)] + [arrive(record) for record in taken]
+        arrivals = [item for item in queued if isinstance(item, Arrival)] + [
+            arrive(record, self._verifier) for record in taken
+        ]
         relevant = [arrival for arrival in arrivals if self._is_relevant(arrival)]
         crash_point("decoded")
         examined = await self._examine(relevant)

@@ -9,6 +9,7 @@ from servicecert_schemas.codec import MAX_HEADER_BYTES, Undecodable, decode, rea
 
 from ..decider import Event
 from ..faults import error_summary
+from ..signatures import UNTRUSTED, Verifier
 
 _LAST_MILLISECOND = 253_402_300_799_000
 
@@ -33,7 +34,7 @@ def time_of(milliseconds: int) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Poison:
-    """A record that cannot be decoded, examined or stored, in its place among the others.
+    """A record that is not its writer's, or cannot be decoded, examined or stored, in its place among the others.
 
     `error` quotes no value of the record; `raised` is the type and line of the exception, if there was one.
     """
@@ -71,13 +72,18 @@ class Arrival:
         return self.what.id
 
 
-def arrive(record: Record, parked: ParkedRow | None = None) -> Arrival:
-    """Return a record with what it decodes to: `Poison` if that is not a valid event."""
+def arrive(record: Record, verifier: Verifier, parked: ParkedRow | None = None) -> Arrival:
+    """Return a record with what it decodes to: `Poison` if that is not a valid event of one who may write it (F2).
+
+    A record of an outsider neither stops the key nor takes the id that it names: both are of its position.
+    """
     try:
+        verifier.verify(record.topic, record.key, record.headers, record.value)
         envelope, data = decode(record.key, record.headers, record.value)
     except Undecodable as fault:
-        poison = Poison(_poison_id(record), key_of(record), fault.code, fault.text, error_summary(fault))
-        return Arrival(record, poison, parked)
+        trusted = fault.code not in UNTRUSTED
+        id, key = (_poison_id(record), key_of(record)) if trusted else (_position_id(record), _position(record))
+        return Arrival(record, Poison(id, key, fault.code, fault.text, error_summary(fault)), parked)
     event = Event(envelope.id, envelope.partitionkey, data, envelope.time, None, envelope.traceparent)
     return Arrival(record, event, parked)
 
@@ -89,6 +95,10 @@ def key_of(record: Record) -> str:
             return record.key.decode().replace("\0", "")
     except UnicodeDecodeError:
         pass
+    return _position(record)
+
+
+def _position(record: Record) -> str:
     return f"{record.topic}/{record.partition}/{record.offset}"
 
 
@@ -97,6 +107,8 @@ def _poison_id(record: Record) -> UUID:
     try:
         return read_envelope(record.key, record.headers).id
     except Undecodable:
-        return uuid5(
-            NAMESPACE_OID, f"{record.topic}/{record.partition}/{record.offset}/{record.written.astimezone(UTC)}"
-        )
+        return _position_id(record)
+
+
+def _position_id(record: Record) -> UUID:
+    return uuid5(NAMESPACE_OID, f"{_position(record)}/{record.written.astimezone(UTC)}")

@@ -10,6 +10,7 @@ from ..faults import Outage, is_transient, with_timeout
 from ..kafka.broker import Broker
 from ..kafka.cluster import Cluster
 from ..kafka.follower import Follower
+from ..signatures import NOBODY, Verifier
 
 K = TypeVar("K")
 
@@ -19,7 +20,9 @@ _REPORT_SECONDS = 30.0
 class SnapshotFollower(Generic[K]):
     """Keeps the value of a `TopicSnapshot` up to date. `ready` is set once it has reached the end of the topics."""
 
-    def __init__(self, definition: TopicSnapshot[K] | None, broker: Broker, cluster: Cluster) -> None:
+    def __init__(
+        self, definition: TopicSnapshot[K] | None, broker: Broker, cluster: Cluster, verifier: Verifier = NOBODY
+    ) -> None:
         self.value: Any = None if definition is None else definition.empty
         self.ready = asyncio.Event()
         self._definition = definition
@@ -29,7 +32,9 @@ class SnapshotFollower(Generic[K]):
             self.ready.set()
         else:
             topics = [cluster.name(topic) for topic in definition.topics]
-            self._follower = Follower(broker, topics, self._take, self._at_end, outage_name="Kafka (followed topics)")
+            self._follower = Follower(
+                broker, topics, self._take, self._at_end, verifier, outage_name="Kafka (followed topics)"
+            )
 
     async def run(self) -> None:
         """Follow the topics for ever; return at once if there are none. Raises what the service's functions raise."""
