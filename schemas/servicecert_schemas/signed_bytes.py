@@ -1,4 +1,4 @@
-"""The bytes of a record that its writer signs (F2): exactly those in Kafka, so that no reader encodes anything again."""
+"""The bytes of a record that its writer signs (F2): exactly those in Kafka, so that no reader encodes anew."""
 
 from collections.abc import Sequence
 

@@ -63,7 +63,7 @@ class Topic:
     def signers(self, event_type: str) -> tuple[str, ...]:
         """Return the services of which one must have signed an event of this type; none if others write it (F2)."""
         services = tuple(writer for writer in self.writers if writer in SERVICES)
-        return () if any(event.TYPE == event_type for event in self.unsigned) else services
+        return () if any(event_type == event.TYPE for event in self.unsigned) else services
 
     @property
     def config(self) -> dict[str, str]:

@@ -17,10 +17,10 @@ from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.audit.chain import Chain
 from servicecert_worker.audit.checkpoints import Attestor
-from servicecert_worker.service_keys import read_key, read_public_keys
 from servicecert_worker.decider import Result
 from servicecert_worker.runtime.record import Arrival, Poison, Record
 from servicecert_worker.runtime.turn import Turns
+from servicecert_worker.service_keys import read_key, read_public_keys
 from servicecert_worker.storage import database
 from toy import service as toy
 from worker.test_fold import arrival

@@ -21,9 +21,9 @@ from servicecert_cli.operations import auditing
 from servicecert_cli.stand.system import service_of
 from servicecert_deploy import Parts
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.service_keys import read_public_keys
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.lag import committed
+from servicecert_worker.service_keys import read_public_keys
 
 pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="module")]
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
 import asyncpg
 from faststream.kafka import KafkaBroker, TestKafkaBroker
-from servicecert_schemas.codec import EVENTS, to_record
+from identities import Identities
+from servicecert_schemas.codec import EVENTS, Record, to_record
 from servicecert_schemas.event import EventData
 from servicecert_schemas.export import stored_examples
 from servicecert_worker.clock import machine_clock
@@ -32,18 +35,23 @@ def example(event: type[E], **changes: Any) -> E:
 class Handler:
     """Hands events to the service, and reads what its turns stored."""
 
-    def __init__(self, broker: KafkaBroker, pool: asyncpg.Pool[Any]) -> None:
+    def __init__(self, broker: KafkaBroker, pool: asyncpg.Pool[Any], identities: Identities) -> None:
+        self.identities = identities
         self._broker = broker
         self._pool = pool
         self._sent = 0
 
     async def handle(self, *events: EventData) -> None:
-        """Have the service handle events, one after the other, as if read from their topics."""
+        """Have the service handle events, one after the other, as if their writers had published them."""
         for data in events:
             record = to_record(data, source="/test", id=uuid4(), time=machine_clock())
-            headers = {name: value.decode() for name, value in record.headers}
-            await self._broker.publish(record.value, record.topic, key=record.key, headers=headers)
-            await self._handled()
+            await self.handle_record(self.identities.signed(record))
+
+    async def handle_record(self, record: Record) -> None:
+        """Have the service handle a record as it is."""
+        headers = {name: value.decode() for name, value in record.headers}
+        await self._broker.publish(record.value, record.topic, key=record.key, headers=headers)
+        await self._handled()
 
     async def handle_raw(self, topic: str, value: bytes, headers: Mapping[str, str]) -> None:
         """Have the service handle a raw record."""
@@ -78,17 +86,20 @@ async def handling(
     module: ServiceModule, settings: Any, pool: asyncpg.Pool[Any], known: Any = None
 ) -> AsyncIterator[Handler]:
     """Yield the service's handler; `known` is its snapshot. Intents are stored and not done."""
-    worker_settings = WorkerSettings(bootstrap_servers="none:1", database_url="postgresql://none")
-    broker = Broker(worker_settings.cluster, module.NAME)
-    source = Source(broker, [topic.name for topic in module.READS], module.NAME)
-    async with module.open_service(settings, pool, machine_clock) as service:
-        worker = Worker(service, worker_settings, pool, broker, source)
-        if known is not None:
-            worker._snapshot.value = known
-        await worker._begin_chain()
-        stopping = asyncio.Event()
-        async with TestKafkaBroker(broker):
-            turns = asyncio.create_task(worker._loop.run(source, stopping))
-            yield Handler(broker, pool)
-            stopping.set()
-            await turns
+    with tempfile.TemporaryDirectory() as folder:
+        identities = Identities(Path(folder) / "service-keys")
+        places = {"KAFKA_BOOTSTRAP_SERVERS": "none:1", "DATABASE_URL": "postgresql://none"}
+        worker_settings = WorkerSettings(**places, **identities.environment(module.NAME))
+        broker = Broker(worker_settings.cluster, module.NAME)
+        source = Source(broker, [topic.name for topic in module.READS], module.NAME)
+        async with module.open_service(settings, pool, machine_clock) as service:
+            worker = Worker(service, worker_settings, pool, broker, source)
+            if known is not None:
+                worker._snapshot.value = known
+            await worker._begin_chain()
+            stopping = asyncio.Event()
+            async with TestKafkaBroker(broker):
+                turns = asyncio.create_task(worker._loop.run(source, stopping))
+                yield Handler(broker, pool, identities)
+                stopping.set()
+                await turns

@@ -18,13 +18,13 @@ from conftest import ServicePool
 from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_worker.audit.chain import Chain, Unrecorded, digest
 from servicecert_worker.audit.checkpoints import Attestor
-from servicecert_worker.service_keys import TrustedKey, make_keys, read_key, read_public_keys
 from servicecert_worker.audit.verification import Kind, Signed, Verified, verify
 from servicecert_worker.decider import Conflict, Due, Result
 from servicecert_worker.faults import OperatorError, is_transient
 from servicecert_worker.runtime.fold import Item
 from servicecert_worker.runtime.record import Arrival, Poison, Record
 from servicecert_worker.runtime.turn import Turns
+from servicecert_worker.service_keys import TrustedKey, make_keys, read_key, read_public_keys
 from servicecert_worker.storage import QUERIES
 from toy import service as toy
 from worker.test_fold import arrival

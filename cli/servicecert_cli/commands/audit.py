@@ -7,14 +7,14 @@ from pathlib import Path
 import click
 from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.service_keys import read_public_keys
 from servicecert_worker.audit.verification import Verified
+from servicecert_worker.service_keys import read_public_keys
 
 from ..connections.addresses import cluster, database_url
 from ..faults import UserError
 from ..operations import auditing
 from ..terminal import interruption
-from ..terminal.output import as_json, console, print_json, print_table, say
+from ..terminal.output import as_json, console, print_json, print_table
 from .options import FILE, PUBLIC_KEYS
 
 

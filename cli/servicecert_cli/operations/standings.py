@@ -36,7 +36,8 @@ class Comparison:
 async def republish(url: str, cluster: Cluster, keys: TrustedKeys, signer: Signer | None) -> Comparison:
     """Publish what the topic lacks, signed, or only count it without a signer. Raises OperatorError.
 
-    A record that none of the revoker's pinned keys has signed counts as missing: responders do not believe it. The transaction that writes a batch's audit entry commits once the broker has the batch.
+    A record that none of the revoker's pinned keys has signed counts as missing: responders do not believe it. The
+    transaction that writes a batch's audit entry commits once the broker has the batch.
     """
     known = missing_count = 0
     async with connected(url, NAME) as connection, AsyncExitStack() as stack:

@@ -32,9 +32,9 @@ from servicecert_pki.manifest import MANIFEST
 from servicecert_revoker.crl.effects import server as crl_server
 from servicecert_revoker.effects import admission
 from servicecert_schemas.topics import CATALOGUE, SERVICES
-from servicecert_worker.service_keys import make_keys
 from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.service_keys import make_keys
 
 from ..faults import UserError
 from ..operations.authority import make_authority

@@ -34,6 +34,7 @@ from servicecert_worker.faults import OperatorError
 from servicecert_worker.runtime.loop import Loop
 from servicecert_worker.runtime.record import Arrival, Record, arrive
 from servicecert_worker.runtime.turn import Turns
+from servicecert_worker.signatures import NOBODY
 from services.intake.conftest import COLLEAGUE, NOW, SERVER_FORM
 
 from pki import weak_keys
@@ -63,7 +64,7 @@ def application(csr: str | None = None, case: UUID | None = None, **fields: Any)
 
 def arrived(data: EventData) -> Arrival:
     made = to_record(data, source="/e-service", id=uuid4(), time=NOW)
-    return arrive(Record(made.topic, 0, 0, made.key, made.headers, made.value, NOW))
+    return arrive(Record(made.topic, 0, 0, made.key, made.headers, made.value, NOW), NOBODY)
 
 
 class IntakeHarness:

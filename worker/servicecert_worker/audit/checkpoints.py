@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -137,7 +137,11 @@ class Attestor:
             list(checkpoint.heads),
             [head.seq for head in checkpoint.heads.values()],
         )
-        topic, id, payload = AUDIT_CHECKPOINTS.name, uuid5(_CHECKPOINT, fingerprint(text)), event.model_dump_json().encode()
+        topic, id, payload = (
+            AUDIT_CHECKPOINTS.name,
+            uuid5(_CHECKPOINT, fingerprint(text)),
+            event.model_dump_json().encode(),
+        )
         await connection.execute(
             QUERIES["publish"],
             [topic],

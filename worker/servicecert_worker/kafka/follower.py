@@ -29,7 +29,7 @@ _SOON_SECONDS = 0.02
 _LOOK_SECONDS = 0.5
 _MOST = 5_000
 # Larger slices would block the event loop, and with it the OCSP responder's answers.
-_SLICE = 100
+_SLICE = 20
 _NO_EVENT = "A record of a followed topic is not an event"
 
 

@@ -19,9 +19,9 @@ import asyncpg
 from ..decider import Conflict, Due, Event, Examined, Facts, FactsInvalid, Result, Service
 from ..faults import Outage, backoff, error_summary, is_transient
 from ..kafka.source import Source
+from ..signatures import NOBODY, Verifier
 from .crash_points import crash_point
 from .fold import Item, Stuck
-from ..signatures import NOBODY, Verifier
 from .record import Arrival, Poison, arrive
 from .turn import TurnResult
 

@@ -55,9 +55,7 @@ class Turns(Generic[S, K]):
     Readers refuse what is published without `signer` (F2).
     """
 
-    def __init__(
-        self, service: Service[S, K], pool: Pool[Any], chain: Chain, signer: Signer | None = None
-    ) -> None:
+    def __init__(self, service: Service[S, K], pool: Pool[Any], chain: Chain, signer: Signer | None = None) -> None:
         self._service = service
         self._pool = pool
         self._chain = chain
