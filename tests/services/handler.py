@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 from faststream.kafka import KafkaBroker, TestKafkaBroker
@@ -21,6 +21,7 @@ from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.source import Source
 from servicecert_worker.process.service import ServiceModule
 from servicecert_worker.process.settings import WorkerSettings
+from servicecert_worker.runtime import parking
 from servicecert_worker.runtime.worker import Worker
 from toy.stand import eventually
 
@@ -35,8 +36,11 @@ def example(event: type[E], **changes: Any) -> E:
 class Handler:
     """Hands events to the service, and reads what its turns stored."""
 
-    def __init__(self, broker: KafkaBroker, pool: asyncpg.Pool[Any], identities: Identities) -> None:
+    def __init__(
+        self, broker: KafkaBroker, pool: asyncpg.Pool[Any], identities: Identities, worker: Worker[Any, Any]
+    ) -> None:
         self.identities = identities
+        self._worker = worker
         self._broker = broker
         self._pool = pool
         self._sent = 0
@@ -72,6 +76,26 @@ class Handler:
         rows = await self._pool.fetch("select type, payload from outbox order by id")
         return [EVENTS[row["type"]].model_validate_json(row["payload"]) for row in rows]
 
+    async def replay(self) -> None:
+        """Have an operator replay all parked records, and the service handle them with the keys that are pinned now."""
+        async with self._pool.acquire() as connection:
+            culprits = await parking.find(connection, parking.Selection())
+            await parking.replay(connection, [each.event_id for each in culprits])
+            self._worker._loop.give(await parking.released(connection, 100, self.identities.verifier()))
+
+    async def attempts(self, count: int) -> bool:
+        """Return whether the parked records were handled so often in all."""
+        return bool(await self._pool.fetchval("select coalesce(sum(attempts), 0) from parked") == count)
+
+    async def handled_ids(self) -> set[UUID]:
+        """Return the ids of the events that had their effect."""
+        return {row["event_id"] for row in await self._pool.fetch("select event_id from inbox")}
+
+    async def untrusted(self) -> float:
+        """Return the metric of records that none of their writers has signed."""
+        shown = (await self._worker.metrics()).decode().splitlines()
+        return sum(float(line.split()[-1]) for line in shown if line.startswith("servicecert_untrusted_records_total"))
+
     async def intents(self) -> list[str]:
         """Return the kinds of the open intents."""
         return [row["kind"] for row in await self._pool.fetch("select kind from intents order by since, id")]
@@ -100,6 +124,6 @@ async def handling(
             stopping = asyncio.Event()
             async with TestKafkaBroker(broker):
                 turns = asyncio.create_task(worker._loop.run(source, stopping))
-                yield Handler(broker, pool, identities)
+                yield Handler(broker, pool, identities, worker)
                 stopping.set()
                 await turns

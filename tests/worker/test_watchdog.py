@@ -20,9 +20,8 @@ PLACES = {"KAFKA_BOOTSTRAP_SERVERS": "nowhere:1", "DATABASE_URL": "postgresql://
 
 async def test_a_long_time_without_work_is_no_stall_and_waiting_work_is(tmp_path: Path) -> None:
     now = [datetime(2026, 11, 24, tzinfo=UTC)]
-    settings = WorkerSettings(
-        **PLACES, **Identities(tmp_path / "service-keys", ["toy"]).environment("toy"), SERVICECERT_STALL_SECONDS=60
-    )
+    own = Identities(tmp_path / "service-keys", ["toy"]).environment("toy")
+    settings = WorkerSettings(**PLACES, **own, SERVICECERT_STALL_SECONDS=60)
     no_pool: Any = None
     broker = Broker(settings.cluster, "toy")
     source = Source(broker, ["applications"], "toy")
