@@ -163,10 +163,13 @@ class Asker:
         return {await self.says(serial) for _ in range(10)} == {what}
 
 
-async def test_D8_I7_responders_without_state_say_what_the_topic_says(
+async def test_D8_F2_I7_responders_without_state_say_what_the_revoker_says(
     cluster: Cluster, identities: Identities, revoker: None, authority: Authority, tmp_path: Path
 ) -> None:
     signer = identities.signer("revoker")
+    # F2: whoever may write to the topic, without the revoker's key.
+    await publish(cluster, revoked(GOOD, datetime.now(UTC)), said(NEVER_ISSUED))
+    await publish(cluster, revoked(GOOD, datetime.now(UTC)), signer=identities.signer("intake"))
     await publish(cluster, said(GOOD), said(REVOKED), revoked(REVOKED, datetime.now(UTC)), signer=signer)
     port = free_port()
     first, second = (Whole(settings(cluster, port, health_file=tmp_path / name)) for name in ("first", "second"))
@@ -175,6 +178,7 @@ async def test_D8_I7_responders_without_state_say_what_the_topic_says(
         await until(lambda: asker.all_say(REVOKED, "revoked"))
         assert await asker.says(GOOD) == "not revoked"
         assert await asker.says(NEVER_ISSUED) == "not revoked"
+        assert first.responder._feed.faulty == 3
         await publish(cluster, revoked(GOOD, datetime.now(UTC)), said(GOOD), signer=signer)
         await until(lambda: asker.all_say(GOOD, "revoked"))
         async with aiohttp.ClientSession() as session:
