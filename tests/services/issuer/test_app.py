@@ -1,7 +1,7 @@
 """The issuer's handler, from an event to what it intends: FastStream's test broker, a real database, no Kafka."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -96,3 +96,12 @@ async def test_F2_I1_I2_what_was_signed_before_its_key_was_pinned_is_replayed_on
     await eventually(lambda: issuer.attempts(0))
     assert await issuer.intents() == ["sign"]
     assert await issuer.handled_ids() == {id}
+
+
+async def test_F2_I3_a_second_application_for_a_case_is_an_alarm_and_a_copy_of_the_first_is_not(issuer):
+    first = example(ApplicationAccepted)
+    await issuer.handle(first, first)
+    assert await issuer.parked() == []
+    await issuer.handle(first.model_copy(update={"due": first.due + timedelta(days=1)}))
+    assert await issuer.intents() == ["sign"]
+    assert await issuer.parked() == ["second-application"]

@@ -8,6 +8,7 @@ from servicecert_revoker import service
 from servicecert_revoker.settings import Settings
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.codec import to_record
+from servicecert_schemas.parked import RecordParked
 from servicecert_schemas.revocation import Standing, StandingChanged
 from services.handler import example, handling
 
@@ -40,5 +41,5 @@ async def test_F2_what_the_issuer_has_not_signed_is_neither_known_nor_revoked(re
     forged = record if signer is None else revoker.identities.signer(signer).signed(record)
     await revoker.handle_record(forged)
     assert await revoker.parked() == ["unsigned" if signer is None else "wrong-signature"]
-    assert await revoker.published() == []
+    assert [type(event) for event in await revoker.published()] == [RecordParked]
     assert await revoker.intents() == []
