@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from servicecert_schemas.codec import Headers, Record, Undecodable, headers_of
 from servicecert_schemas.event import Envelope
-from servicecert_schemas.signed_bytes import SIGNATURE, signed_bytes
+from servicecert_schemas.signed_bytes import SIGNATURE, SIGNATURE_FORM, signed_bytes
 from servicecert_schemas.topics import BY_NAME
 
 from .service_keys import TrustedKey, TrustedKeys, key_id
@@ -26,7 +26,7 @@ UNTRUSTED = frozenset((UNSIGNED, WRONG_SIGNATURE))
 """The reasons why a record is not its writer's. Its key and its id are then an outsider's words."""
 
 _ID_DIGITS = 16
-_FORM = re.compile(rb"([0-9a-f]{16}):([A-Za-z0-9+/]{86}==)")
+_FORM = re.compile(SIGNATURE_FORM.encode())
 _TYPE = "ce_type"
 
 
