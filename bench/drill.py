@@ -37,6 +37,7 @@ from servicecert_schemas.topics import CATALOGUE, CERTIFICATE_STATUS, DEADLINES
 from servicecert_worker.decider import Stored
 from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.service_keys import make_keys
 from servicecert_worker.storage import database
 
 from bench.stand import certificate
@@ -89,6 +90,7 @@ async def drill(
     (own,) = database.prepare(url, {NAME: database.new_password()}).values()
     await asyncio.to_thread(database.migrate, own, NAME, [MIGRATIONS])
     await asyncio.to_thread(make_authority, folder / "ca", folder / "passphrases")
+    make_keys(folder / "service-keys", [NAME])
     (folder / "crls").mkdir()
     since = datetime.now(UTC)
     await _insert(own, certificates, since)
@@ -97,6 +99,8 @@ async def drill(
             **os.environ,
             **cluster.environment,
             "DATABASE_URL": own,
+            "SERVICECERT_SERVICE_KEYS": str(folder / "service-keys"),
+            "SERVICECERT_SERVICE_KEY_FILE": str(folder / "service-keys" / f"{NAME}.key"),
             "SERVICECERT_CA_DIR": str(folder / "ca"),
             "SERVICECERT_CA_PASSPHRASE_FILE": str(folder / "passphrases"),
             "SERVICECERT_CRL_DIR": str(folder / "crls"),

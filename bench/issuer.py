@@ -26,6 +26,8 @@ from servicecert_schemas.certificate import ApplicationAccepted, Recipient, Reci
 from servicecert_schemas.codec import Record, to_record
 from servicecert_schemas.topics import CERTIFICATES
 from servicecert_schemas.values import CertificateType, Language, Usage
+from servicecert_worker.service_keys import read_key
+from servicecert_worker.signatures import Signer
 
 from bench import load, raw_signing
 from bench.results import keep
@@ -95,7 +97,8 @@ async def _issuing(variant: Variant) -> AsyncIterator[System]:
 
 async def _backlog(system: System, csrs: list[str], count: int) -> float:
     """Return the certificates a second, from the moment at which the issuers can read the whole backlog."""
-    records = _accepted(count, csrs)
+    intake = Signer("intake", read_key(system.keys_folder / "intake.key"))
+    records = [intake.signed(record) for record in _accepted(count, csrs)]
     async with kafka.producer(system.cluster) as producer, load.watching(system.cluster, CERTIFICATES) as watch:
         with frozen(system.children.values()):
             await send(producer, system.cluster, records)

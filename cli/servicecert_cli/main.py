@@ -27,6 +27,7 @@ SUBJECTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "db": "Roles and schemas of the services in PostgreSQL.",
             "topics": "The topics of the catalogue in Kafka.",
             "registers": "The registers that applications are checked against.",
+            "service-keys": "Make the services' own keys, by which they know each other's records.",
             "ca": "The certificate authority's keys and certificates.",
             "compose": "Passwords and passphrases for docker-compose.yml.",
         },
@@ -61,7 +62,7 @@ class Commands(click.Group):
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in SENTENCES:
             return None
-        command = importlib.import_module(f"servicecert_cli.commands.{cmd_name}").command
+        command = importlib.import_module(f"servicecert_cli.commands.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 

@@ -122,6 +122,9 @@ from .rights import Act as Act
 from .rights import act_of as act_of
 from .rights import may as may
 from .rights import reasons_of as reasons_of
+from .signed_bytes import SIGNATURE as SIGNATURE
+from .signed_bytes import SIGNATURE_FORM as SIGNATURE_FORM
+from .signed_bytes import signed_bytes as signed_bytes
 from .topics import ACCEPTED_APPLICATIONS as ACCEPTED_APPLICATIONS
 from .topics import ACCOUNTS as ACCOUNTS
 from .topics import APPLICATIONS as APPLICATIONS

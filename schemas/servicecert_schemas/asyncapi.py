@@ -6,6 +6,7 @@ from pydantic.json_schema import models_json_schema
 
 from .codec import CONTENT_TYPE, EVENTS, MAX_HEADER_BYTES, SOURCE, TRACEPARENT, dataschema
 from .event import EventData
+from .signed_bytes import SIGNATURE, SIGNATURE_FORM
 from .topics import CATALOGUE, Topic
 
 Document = dict[str, Any]
@@ -13,6 +14,14 @@ Document = dict[str, Any]
 
 BINDING = "0.5.0"
 """The version of AsyncAPI's Kafka bindings."""
+
+_SIGNED: Document = {
+    SIGNATURE: {
+        "type": "string",
+        "pattern": SIGNATURE_FORM,
+        "description": "The Ed25519 signature of the service that wrote the record (see signed_bytes).",
+    }
+}
 
 
 def document(version: str, examples: dict[str, list[Document]]) -> Document:
@@ -88,14 +97,15 @@ def _message(event: type[EventData], payload: Document, examples: list[Document]
         "title": event.__name__,
         "summary": (event.__doc__ or "").partition("\n")[0],
         "contentType": CONTENT_TYPE,
-        "headers": _headers(event.TYPE),
+        "headers": _headers(event),
         "payload": payload,
         "bindings": {"kafka": {"key": {"type": "string", "maxLength": MAX_HEADER_BYTES}, "bindingVersion": BINDING}},
         "examples": [{"headers": example["headers"], "payload": example["value"]} for example in examples],
     }
 
 
-def _headers(event_type: str) -> Document:
+def _headers(event: type[EventData]) -> Document:
+    event_type = event.TYPE
     return {
         "type": "object",
         "required": ["ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time"],
@@ -114,5 +124,6 @@ def _headers(event_type: str) -> Document:
             "ce_dataschema": {"const": dataschema(event_type)},
             "content-type": {"const": CONTENT_TYPE},
             "traceparent": {"type": "string", "pattern": f"^{TRACEPARENT}$", "description": "W3C Trace Context."},
+            **(_SIGNED if any(topic.signers(event_type) for topic in CATALOGUE if event in topic.events) else {}),
         },
     }

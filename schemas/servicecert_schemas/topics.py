@@ -46,12 +46,16 @@ def _milliseconds(period: timedelta) -> str:
     return str(period // timedelta(milliseconds=1))
 
 
+SERVICES = ("intake", "issuer", "revoker", "notifier")
+
+
 @dataclass(frozen=True, slots=True)
 class Topic:
     """A Kafka topic. `retention` is None if records are kept for ever (if compacted: the last one of each key).
 
     `key_form` is the pattern of its keys. What waits behind a record that is no event follows from its key, so a writer
-    of one topic cannot name a key of another one (F1).
+    of one topic cannot name a key of another one (F1). Services sign what they write (F2). `unsigned` are the events
+    that others write to a topic of a service.
     """
 
     name: str
@@ -63,10 +67,18 @@ class Topic:
     retention: timedelta | None = timedelta(days=90)
     compacted: bool = False
     key_form: str = _CASE
+    unsigned: tuple[type[EventData], ...] = ()
 
     def has_key(self, key: str) -> bool:
         """Return whether an event on this topic may have this key."""
         return re.fullmatch(self.key_form, key) is not None
+
+    def signers(self, event_type: str) -> tuple[str, ...]:
+        """Return the services of which one must have signed an event of this type; none if others write it (F2)."""
+        believed = {event.TYPE for event in self.unsigned}
+        if event_type in believed or all(event.TYPE in believed for event in self.events):
+            return ()
+        return tuple(writer for writer in self.writers if writer in SERVICES)
 
     @property
     def config(self) -> dict[str, str]:
@@ -138,6 +150,8 @@ REVOCATIONS = Topic(
     events=(RevocationRequested,),
     writers=("e-service", "revoker"),
     readers=("revoker",),
+    # The revoker's own requests are compared with its own tables.
+    unsigned=(RevocationRequested,),
 )
 CERTIFICATE_STATUS = Topic(
     "certificate-status",
@@ -166,6 +180,7 @@ OCSP_RESPONDERS = Topic(
     partitions=1,
     retention=timedelta(days=30),
     key_form=f"ocsp/(production|test)/{_SHA256}",
+    unsigned=(ResponderRequested,),
 )
 NOTIFICATIONS = Topic(
     "notifications",
@@ -204,8 +219,6 @@ DEADLINES = Topic(
     readers=("operators", "notifier"),
     retention=timedelta(days=365),
 )
-
-SERVICES = ("intake", "issuer", "revoker", "notifier")
 
 
 def parked_topic(service: str) -> Topic:

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from identities import Identities
 from servicecert_cli.e_service.publishing import publish
 from servicecert_deploy import Child, Parts
 from servicecert_notifier.operator.samples import example
@@ -46,7 +47,8 @@ async def test_C3_I9_a_notifier_killed_under_backlog_doubles_no_more_mails_than_
     prefix = f"t{uuid4().hex[:8]}-"
     (url,) = database.prepare(database_url, {NAME: database.new_password()}).values()
     await topic_creation.create(parts.bootstrap, CATALOGUE, prefix)
-    await publish(Cluster(parts.bootstrap, prefix), *_backlog())
+    identities = Identities(tmp_path / "service-keys")
+    await publish(Cluster(parts.bootstrap, prefix), *_backlog(), signer=identities.signer("issuer"))
     mail_server = MailServer()
     doubled: list[int] = []
 
@@ -60,6 +62,7 @@ async def test_C3_I9_a_notifier_killed_under_backlog_doubles_no_more_mails_than_
             "DATABASE_URL": url,
             "SERVICECERT_TOPIC_PREFIX": prefix,
             "SERVICECERT_SESSION_SECONDS": "1",
+            **identities.environment(NAME),
             **server,
             "SMTP_TLS": "off",
             "SMTP_CONNECTIONS": str(CONVERSATIONS),

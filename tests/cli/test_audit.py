@@ -14,12 +14,12 @@ from servicecert_cli.connections import kafka
 from servicecert_cli.connections.kafka import send
 from servicecert_schemas import to_record
 from servicecert_schemas.audit import AuditCheckpoint
-from servicecert_schemas.topics import SERVICES
 from servicecert_worker.audit.chain import Chain
-from servicecert_worker.audit.checkpoints import Attestor, read_key, read_public_keys
+from servicecert_worker.audit.checkpoints import Attestor
 from servicecert_worker.decider import Result
 from servicecert_worker.runtime.record import Arrival, Poison, Record
 from servicecert_worker.runtime.turn import Turns
+from servicecert_worker.service_keys import read_key
 from servicecert_worker.storage import database
 from toy import service as toy
 from worker.test_fold import arrival
@@ -31,15 +31,8 @@ CASE = UUID(int=1)
 @pytest.fixture
 def keys(servicecert, tmp_path):
     folder = tmp_path / "keys"
-    assert servicecert("audit", "init", folder).stdout.startswith(f"Made 8 files in {folder}")
+    assert servicecert("service-keys", folder).stdout.startswith(f"Made 8 files in {folder}")
     return folder
-
-
-def test_B6_each_service_can_be_given_a_folder_that_holds_its_own_key_alone(servicecert, tmp_path):
-    assert servicecert("audit", "init", "--apart", tmp_path / "apart").exit_code == 0
-    for service in SERVICES:
-        assert {path.name for path in (tmp_path / "apart" / service).iterdir()} == {f"{service}.key", f"{service}.pub"}
-    assert len(read_public_keys(tmp_path / "apart")) == len(SERVICES)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 from commandline import one_sentence, run_process
+from identities import Identities
 from pydantic_settings import BaseSettings
 from servicecert_schemas.export import EXPORTED
 from servicecert_schemas.topics import ACCOUNTS, CATALOGUE, REGISTERS, SERVICES
@@ -31,6 +32,7 @@ def around(parts, database_url, authority, tmp_path):
         "SERVICECERT_CRL_BASE_URL": "http://127.0.0.1:1",
         "SERVICECERT_PATIENCE_SECONDS": "0",
         "SERVICECERT_LOG_LEVEL": "error",
+        **Identities(tmp_path / "service-keys").environment("issuer"),
     }
 
 

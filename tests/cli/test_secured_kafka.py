@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from identities import Identities
 from servicecert_deploy import Kafka
-from servicecert_worker.audit.checkpoints import make_keys
 from servicecert_worker.storage import database
 
 SECONDS = 60
@@ -91,14 +91,13 @@ def test_commands_and_a_worker_reach_it(servicecert, secured, database_url, tmp_
     made = servicecert("topics", "create")
     assert made.exit_code == 0, made.output
     (url,) = database.prepare(database_url, {"intake": database.new_password()}).values()
-    make_keys(tmp_path / "audit", ["intake"])
     worker = subprocess.Popen(
         [sys.executable, "-m", "servicecert_cli", "run", "intake"],
         env={
             **secured,
             "PATH": "",
             "DATABASE_URL": url,
-            "SERVICECERT_AUDIT_KEY_FILE": str(tmp_path / "audit" / "intake.key"),
+            **Identities(tmp_path / "service-keys").environment("intake"),
             "SERVICECERT_AUDIT_SECONDS": "0.5",
         },
     )
@@ -128,6 +127,7 @@ def test_I10_a_wrong_password_and_an_unknown_ca_are_told_and_not_shown(
             **secured,
             "DATABASE_URL": url,
             "SERVICECERT_PATIENCE_SECONDS": "0",
+            **Identities(tmp_path / "service-keys").environment("intake"),
             "SERVICECERT_LOG_LEVEL": "error",
         },
     )

@@ -10,6 +10,7 @@ import asyncpg
 import psycopg
 import pytest
 from commandline import do, one_sentence
+from identities import Identities
 from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.operations.standings import published
 from servicecert_pki.crl import Reason
@@ -99,9 +100,15 @@ def revoker(admin_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return url
 
 
-def test_D8_I7_topic_that_was_lost_is_told_again_what_a_published_crl_says(servicecert, empty_cluster, revoker):
+def test_D8_I7_topic_that_was_lost_is_told_again_what_a_published_crl_says(
+    servicecert, empty_cluster, revoker, tmp_path, monkeypatch
+):
+    identities = Identities(tmp_path / "service-keys")
+    for name, value in identities.environment("revoker").items():
+        monkeypatch.setenv(name, value)
+
     def topic_statuses() -> dict[int, Any]:
-        topic = do(lambda: published(empty_cluster))
+        topic = do(lambda: published(empty_cluster, identities.verifier().keys))
         return {number: topic.of("test-ec", number) for number in EXPECTED}
 
     done = servicecert("standings", "--yes")
@@ -111,7 +118,10 @@ def test_D8_I7_topic_that_was_lost_is_told_again_what_a_published_crl_says(servi
     do(lambda: topic_creation.create(empty_cluster.bootstrap, topics, empty_cluster.prefix))
     # The topic has the right status of one certificate, and an outdated one of another.
     whole = StandingChanged(issuer="test-ec", serial="01", standing=Standing.VALID, not_after=OVER)
-    do(lambda: publish(empty_cluster, whole, whole.model_copy(update={"serial": "03"})))
+    outdated = whole.model_copy(update={"serial": "03"})
+    do(lambda: publish(empty_cluster, whole, outdated, signer=identities.signer("revoker")))
+    # F2: a record that the revoker has not signed says nothing, here as to responders.
+    do(lambda: publish(empty_cluster, whole.model_copy(update={"serial": "02"})))
     assert servicecert("standings").stdout == "4 of 5 standings are missing; add --yes to publish them.\n"
     assert topic_statuses()[4] is SerialStatus.NEVER_ISSUED
     assert servicecert("standings", "--yes").stdout.startswith("Published 4 of 5 standings again")

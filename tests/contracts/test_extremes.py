@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -19,6 +19,7 @@ import pytest
 from contracts.extremes import Extreme, TooMuchWork, extremes, limited
 from contracts.members import EXAMPLES
 from contracts.test_newer_members import CASE, NOW, PROFILES, accounts, read_by, story
+from identities import InMemory
 from pydantic import ValidationError
 from servicecert_intake.domain import decide as intake
 from servicecert_intake.domain.examine import application_parts, examine
@@ -42,6 +43,7 @@ from servicecert_revoker.domain.responders import Rejected
 from servicecert_revoker.ocsp.domain.standings import Standings
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued, CertificateVoided
 from servicecert_schemas.codec import EVENTS, MAX_EVENT_BYTES, encode
+from servicecert_schemas.codec import Record as Made
 from servicecert_schemas.event import Envelope
 from servicecert_schemas.responder import ResponderRequested
 from servicecert_schemas.revocation import StandingChanged
@@ -55,6 +57,7 @@ LINES = 600_000
 FOLLOWING = 40
 """How many events, intents and deadlines may follow from one event."""
 
+WRITERS = InMemory()
 EXTREMES = [pytest.param(each, id=str(each)) for each in extremes()]
 Decided: TypeAlias = Decision[Any]
 Decider: TypeAlias = Callable[[Any, Event], Decided]
@@ -135,7 +138,8 @@ def event_of(extreme: Extreme) -> Event | Poison:
     except ValidationError as error:
         pytest.fail(f"the schema allows what the model refuses: {error.error_count()} faults")
     headers = [(name, text.encode()) for name, text in example["headers"].items()]
-    return arrive(Record(example["topic"], 0, 0, key.encode(), headers, value.encode(), NOW)).what
+    made = WRITERS.signed(Made(example["topic"], key.encode(), headers, value.encode()))
+    return arrive(Record(made.topic, 0, 0, made.key, made.headers, made.value, NOW), WRITERS.verifier).what
 
 
 def turns(extreme: Extreme, event: Event, context: IssuingContext) -> Iterator[Callable[[], object]]:
@@ -154,13 +158,14 @@ def turns(extreme: Extreme, event: Event, context: IssuingContext) -> Iterator[C
             yield lambda: apply_to_revoker(RevokerKnowledge(), [change])
         elif reader in deciders and is_relevant(reader, event):
             for state in states(reader):
-                yield lambda reader=reader, state=state: checked(deciders[reader](state, event))
+                yield partial(checked_turn, deciders[reader], state, event)
     if isinstance(event.data, StandingChanged):
         yield lambda: Standings().take(event.data, event.time)
 
 
-def checked(decision: Decided) -> None:
+def checked_turn(decide: Decider, state: Any, event: Event) -> None:
     """Check that what follows from an event is bounded."""
+    decision = decide(state, event)
     assert len(decision.events) + len(decision.intents) + len(decision.deadlines) <= FOLLOWING
     for data in decision.events:
         _, value = encode(Envelope(CASE, "/test", data.TYPE, data.key(), NOW, data.key()), data)
@@ -188,7 +193,8 @@ def issued(**changes: object) -> bytes:
 def read(value: bytes) -> Event | Poison:
     example = EXAMPLES[CertificateIssued.TYPE][0]
     headers = [(name, text.encode()) for name, text in example["headers"].items()]
-    return arrive(Record(example["topic"], 0, 0, example["key"].encode(), headers, value, NOW)).what
+    made = WRITERS.signed(Made(example["topic"], example["key"].encode(), headers, value))
+    return arrive(Record(made.topic, 0, 0, made.key, made.headers, made.value, NOW), WRITERS.verifier).what
 
 
 @pytest.mark.parametrize("partition", [MOST_PARTITIONS + 1, 2**31 - 1, 2**53 - 1, -1])

@@ -178,17 +178,17 @@ def test_I10_only_who_signs_holds_the_keys() -> None:
 
 
 def test_B6_each_service_has_the_key_of_its_own_checkpoints_and_no_other_is_in_its_reach() -> None:
-    made = SERVICES["prepare-audit"]
-    assert "servicecert audit init --apart /var/lib/servicecert/audit" in " ".join(made["command"])
+    made = SERVICES["prepare-service-keys"]
+    assert "servicecert service-keys --apart /var/lib/servicecert/audit" in " ".join(made["command"])
     for worker in WORKERS:
-        key = SERVICES[worker]["environment"]["SERVICECERT_AUDIT_KEY_FILE"]
+        key = SERVICES[worker]["environment"]["SERVICECERT_SERVICE_KEY_FILE"]
         assert key == f"/var/lib/servicecert/audit/{worker}.key"
         held = [volume for volume in SERVICES[worker]["volumes"] if volume.startswith("audit")]
         assert held == [f"audit-{worker}:/var/lib/servicecert/audit:ro"]
         assert f"audit-{worker}:/var/lib/servicecert/audit/{worker}" in made["volumes"]
         assert f"/var/lib/servicecert/audit/{worker}" in DOCKERFILE
     holders = {name for name, service in SERVICES.items() if "audit-" in str(service.get("volumes"))}
-    assert holders == {*WORKERS, "prepare-audit"}
+    assert holders == {*WORKERS, "prepare-service-keys"}
 
 
 def test_ports_are_opened_to_this_machine_alone() -> None:

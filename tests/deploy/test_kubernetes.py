@@ -170,7 +170,7 @@ def test_I10_each_workload_sees_its_own_secret_only_and_who_signs_the_ca(compone
 def test_B6_each_service_signs_its_checkpoints_with_a_key_of_its_own_secret() -> None:
     for component in SERVICES:
         given = environment(PODS[component]["containers"][0], PRODUCTION_MAPS)
-        assert given["SERVICECERT_AUDIT_KEY_FILE"] == f"{SECRETS}audit.key"
+        assert given["SERVICECERT_SERVICE_KEY_FILE"] == f"{SECRETS}service.key"
 
 
 def mounts(component: str) -> Iterator[tuple[str, bool]]:

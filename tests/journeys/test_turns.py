@@ -21,9 +21,9 @@ from servicecert_cli.operations import auditing
 from servicecert_cli.stand.system import service_of
 from servicecert_deploy import Parts
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.audit.checkpoints import read_public_keys
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.lag import committed
+from servicecert_worker.service_keys import read_public_keys
 
 pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="module")]
 
@@ -120,7 +120,7 @@ async def test_B6_the_chains_of_all_services_verify_and_tell_each_certificate_s_
     completed_run: CompletedRun,
 ) -> None:
     system = completed_run.testbed.system
-    keys = read_public_keys(system.audit_folder)
+    keys = read_public_keys(system.keys_folder)
     exported = await auditing.exported(system.cluster, keys)
     assert not exported.ignored
     verified = await auditing.verified(

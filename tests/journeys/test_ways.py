@@ -42,7 +42,7 @@ from servicecert_schemas.mail import MailHandedOver, MailKind
 from servicecert_schemas.revocation import CertificateRevoked, CrlPublished, Notify, RevocationReason, RevocationRefused
 from servicecert_schemas.topics import CASES, SERVICES
 from servicecert_schemas.values import CertificateType, Language
-from servicecert_worker.audit.checkpoints import read_public_keys
+from servicecert_worker.service_keys import read_public_keys
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -379,7 +379,7 @@ async def test_E3_once_a_case_is_erased_nobody_is_found_in_any_table_topic_or_lo
     data = {**await stored_data.logs(system), **await stored_data.stores(system)}
     assert occurrences(people, data) == set()
     assert f"account-{application.applicant.business_id}".encode() in data["topic accounts"]
-    keys = read_public_keys(system.audit_folder)
+    keys = read_public_keys(system.keys_folder)
     audited = await auditing.verified(
         url,
         SERVICES,

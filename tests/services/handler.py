@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, TypeVar
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 from faststream.kafka import KafkaBroker, TestKafkaBroker
-from servicecert_schemas.codec import EVENTS, to_record
+from identities import Identities
+from servicecert_schemas.codec import EVENTS, Record, to_record
 from servicecert_schemas.event import EventData
 from servicecert_schemas.export import stored_examples
 from servicecert_worker.clock import machine_clock
@@ -18,6 +21,7 @@ from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.source import Source
 from servicecert_worker.process.service import ServiceModule
 from servicecert_worker.process.settings import WorkerSettings
+from servicecert_worker.runtime import parking
 from servicecert_worker.runtime.worker import Worker
 from toy.stand import eventually
 
@@ -32,18 +36,26 @@ def example(event: type[E], **changes: Any) -> E:
 class Handler:
     """Hands events to the service, and reads what its turns stored."""
 
-    def __init__(self, broker: KafkaBroker, pool: asyncpg.Pool[Any]) -> None:
+    def __init__(
+        self, broker: KafkaBroker, pool: asyncpg.Pool[Any], identities: Identities, worker: Worker[Any, Any]
+    ) -> None:
+        self.identities = identities
+        self._worker = worker
         self._broker = broker
         self._pool = pool
         self._sent = 0
 
     async def handle(self, *events: EventData) -> None:
-        """Have the service handle events, one after the other, as if read from their topics."""
+        """Have the service handle events, one after the other, as if their writers had published them."""
         for data in events:
             record = to_record(data, source="/test", id=uuid4(), time=machine_clock())
-            headers = {name: value.decode() for name, value in record.headers}
-            await self._broker.publish(record.value, record.topic, key=record.key, headers=headers)
-            await self._handled()
+            await self.handle_record(self.identities.signed(record))
+
+    async def handle_record(self, record: Record) -> None:
+        """Have the service handle a record as it is."""
+        headers = {name: value.decode() for name, value in record.headers}
+        await self._broker.publish(record.value, record.topic, key=record.key, headers=headers)
+        await self._handled()
 
     async def handle_raw(self, topic: str, value: bytes, headers: Mapping[str, str]) -> None:
         """Have the service handle a raw record."""
@@ -64,6 +76,26 @@ class Handler:
         rows = await self._pool.fetch("select type, payload from outbox order by id")
         return [EVENTS[row["type"]].model_validate_json(row["payload"]) for row in rows]
 
+    async def replay(self) -> None:
+        """Have an operator replay all parked records, and the service handle them with the keys that are pinned now."""
+        async with self._pool.acquire() as connection:
+            culprits = await parking.find(connection, parking.Selection())
+            await parking.replay(connection, [each.event_id for each in culprits])
+            self._worker._loop.give(await parking.released(connection, 100, self.identities.verifier()))
+
+    async def attempts(self, count: int) -> bool:
+        """Return whether the parked records were handled so often in all."""
+        return bool(await self._pool.fetchval("select coalesce(sum(attempts), 0) from parked") == count)
+
+    async def handled_ids(self) -> set[UUID]:
+        """Return the ids of the events that had their effect."""
+        return {row["event_id"] for row in await self._pool.fetch("select event_id from inbox")}
+
+    async def untrusted(self) -> float:
+        """Return the metric of records that none of their writers has signed."""
+        shown = (await self._worker.metrics()).decode().splitlines()
+        return sum(float(line.split()[-1]) for line in shown if line.startswith("servicecert_untrusted_records_total"))
+
     async def intents(self) -> list[str]:
         """Return the kinds of the open intents."""
         return [row["kind"] for row in await self._pool.fetch("select kind from intents order by since, id")]
@@ -78,17 +110,20 @@ async def handling(
     module: ServiceModule, settings: Any, pool: asyncpg.Pool[Any], known: Any = None
 ) -> AsyncIterator[Handler]:
     """Yield the service's handler; `known` is its snapshot. Intents are stored and not done."""
-    worker_settings = WorkerSettings(bootstrap_servers="none:1", database_url="postgresql://none")
-    broker = Broker(worker_settings.cluster, module.NAME)
-    source = Source(broker, [topic.name for topic in module.READS], module.NAME)
-    async with module.open_service(settings, pool, machine_clock) as service:
-        worker = Worker(service, worker_settings, pool, broker, source)
-        if known is not None:
-            worker._snapshot.value = known
-        await worker._begin_chain()
-        stopping = asyncio.Event()
-        async with TestKafkaBroker(broker):
-            turns = asyncio.create_task(worker._loop.run(source, stopping))
-            yield Handler(broker, pool)
-            stopping.set()
-            await turns
+    with tempfile.TemporaryDirectory() as folder:
+        identities = Identities(Path(folder) / "service-keys")
+        places = {"KAFKA_BOOTSTRAP_SERVERS": "none:1", "DATABASE_URL": "postgresql://none"}
+        worker_settings = WorkerSettings(**places, **identities.environment(module.NAME))
+        broker = Broker(worker_settings.cluster, module.NAME)
+        source = Source(broker, [topic.name for topic in module.READS], module.NAME)
+        async with module.open_service(settings, pool, machine_clock) as service:
+            worker = Worker(service, worker_settings, pool, broker, source)
+            if known is not None:
+                worker._snapshot.value = known
+            await worker._begin_chain()
+            stopping = asyncio.Event()
+            async with TestKafkaBroker(broker):
+                turns = asyncio.create_task(worker._loop.run(source, stopping))
+                yield Handler(broker, pool, identities, worker)
+                stopping.set()
+                await turns

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
 from itertools import product
@@ -17,12 +18,14 @@ from uuid import UUID
 
 import pytest
 from aiokafka import ConsumerRecord
+from identities import Identities, InMemory
 from servicecert_intake.domain.knowledge import NOTHING_KNOWN as NOTHING_KNOWN_BY_INTAKE
 from servicecert_intake.domain.knowledge import apply as apply_to_intake
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN, apply
 from servicecert_revoker.ocsp.app import Responder
 from servicecert_revoker.ocsp.settings import Settings
 from servicecert_schemas.codec import EVENTS
+from servicecert_schemas.codec import Record as Made
 from servicecert_schemas.export import stored_examples
 from servicecert_schemas.topics import ACCOUNTS, CATALOGUE, REGISTERS, SERVICES, Topic
 from servicecert_worker.decider import Event, TopicSnapshot
@@ -35,6 +38,7 @@ from servicecert_worker.runtime.snapshot import SnapshotFollower
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PREFIX = "t1-"
+WRITERS = InMemory(PREFIX)
 CLUSTER = Cluster("nowhere:1", PREFIX)
 POISON_KEY = "6f1c9d52-8f0a-4c58-9b3e-0d9b6a3c7e11"
 
@@ -48,11 +52,12 @@ SNAPSHOTS = {
 
 
 def record(event_type: str, topic: str, key: str | None = None) -> Record:
-    """Return the stored record of a type, on a topic of the cluster."""
+    """Return the stored record of a type, on a topic of the cluster, and signed by that topic's writer."""
     example = stored_examples()[f"servicecert.{event_type}.v1"][0]
     headers = [(name, text.encode()) for name, text in example["headers"].items()]
     value = json.dumps(example["value"]).encode()
-    return Record(PREFIX + topic, 0, 7, (key or example["key"]).encode(), headers, value, NOW)
+    made = WRITERS.signed(Made(topic, (key or example["key"]).encode(), headers, value))
+    return Record(PREFIX + topic, 0, 7, made.key, made.headers, value, NOW)
 
 
 def fetched(event_type: str, topic: str, offset: int = 0) -> ConsumerRecord[bytes, bytes]:
@@ -80,7 +85,7 @@ IN_TURNS = {
 def test_f1_an_event_of_another_topic_is_poison_in_a_turn(attack: str) -> None:
     service, event_type, topic = IN_TURNS[attack]
     assert topic in {read.name for read in READS[service]}
-    arrival = arrive(record(event_type, topic), prefix=PREFIX)
+    arrival = arrive(record(event_type, topic), WRITERS.verifier)
     assert isinstance(arrival.what, Poison)
     assert arrival.what.reason == "wrong-topic"
 
@@ -90,21 +95,21 @@ def test_f1_no_type_of_the_catalogue_is_an_event_where_a_service_reads_another()
     for service, event in product(SERVICES, EVENTS.values()):
         for topic in READS[service]:
             name = event.TYPE.removeprefix("servicecert.").removesuffix(".v1")
-            what = arrive(record(name, topic.name), prefix=PREFIX).what
+            what = arrive(record(name, topic.name), WRITERS.verifier).what
             assert isinstance(what, Event) is (event in topic.events), (event.TYPE, topic.name)
             tried += 1
     assert tried == len(EVENTS) * sum(map(len, READS.values()))
 
 
 def test_f1_without_the_installation_s_prefix_a_topic_is_another_one() -> None:
-    assert isinstance(arrive(record("account.opened", "accounts"), prefix=PREFIX).what, Event)
-    assert isinstance(arrive(record("account.opened", "accounts")).what, Poison)
+    assert isinstance(arrive(record("account.opened", "accounts"), WRITERS.verifier).what, Event)
+    assert isinstance(arrive(record("account.opened", "accounts"), replace(WRITERS.verifier, prefix="")).what, Poison)
 
 
 def test_f1_a_record_of_another_topic_holds_up_and_replaces_no_event() -> None:
     """Later events of its key do not wait behind it, and an event with its id is no second copy of it."""
-    arrival = arrive(record("revocation.requested", "ocsp-responders"), prefix=PREFIX)
-    genuine = arrive(record("revocation.requested", "revocations"), prefix=PREFIX)
+    arrival = arrive(record("revocation.requested", "ocsp-responders"), WRITERS.verifier)
+    genuine = arrive(record("revocation.requested", "revocations"), WRITERS.verifier)
     assert arrival.key == f"{PREFIX}ocsp-responders/0/7"
     assert arrival.id != genuine.id
 
@@ -113,9 +118,9 @@ def test_f1_a_record_of_another_topic_holds_up_and_replaces_no_event() -> None:
 def test_f1_junk_with_the_key_of_another_topic_holds_up_nothing(junk: bytes) -> None:
     """A responder may write to one topic that the revoker reads. It could suppress the revocation of any case."""
     wrong = Record(PREFIX + "ocsp-responders", 0, 7, POISON_KEY.encode(), (), junk, NOW)
-    assert arrive(wrong, prefix=PREFIX).key == f"{PREFIX}ocsp-responders/0/7"
+    assert arrive(wrong, WRITERS.verifier).key == f"{PREFIX}ocsp-responders/0/7"
     right = Record(PREFIX + "revocations", 0, 7, POISON_KEY.encode(), (), junk, NOW)
-    assert arrive(right, prefix=PREFIX).key == POISON_KEY, "its own writer's order stays (I5)"
+    assert arrive(right, WRITERS.verifier).key == POISON_KEY, "its own writer's order stays (I5)"
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -124,7 +129,7 @@ async def test_f1_a_turn_parks_what_is_on_a_wrong_topic_also_where_it_uses_no_su
     loop: Any = object.__new__(Loop)
     loop._service = module
     loop._compacted = frozenset()
-    assert loop._is_relevant(arrive(record("audit.checkpoint", READS[service][0].name), prefix=PREFIX))
+    assert loop._is_relevant(arrive(record("audit.checkpoint", READS[service][0].name), WRITERS.verifier))
 
 
 class Parked:
@@ -143,7 +148,7 @@ async def test_f1_a_replayed_record_is_read_by_the_topic_that_it_was_parked_from
     """Also one that a version without this rule parked as an event. It keeps its place, whatever it decodes to."""
     it, event_id = record("revocation.requested", "ocsp-responders"), UUID(int=9)
     connection: Any = Parked(it, event_id, POISON_KEY)
-    (arrival,) = await released(connection, 20, PREFIX)
+    (arrival,) = await released(connection, 20, WRITERS.verifier)
     assert isinstance(arrival, Arrival)
     assert isinstance(arrival.what, Poison)
     assert (arrival.id, arrival.key, arrival.what.reason) == (event_id, POISON_KEY, "wrong-topic")
@@ -161,7 +166,7 @@ async def test_f1_an_event_of_another_topic_is_not_in_a_snapshot(attack: str) ->
     service, event_type, topic = IN_SNAPSHOTS[attack]
     definition: Any = SNAPSHOTS[service]
     assert topic in {each.name for each in definition.topics}
-    snapshot = SnapshotFollower(definition, Broker(CLUSTER, service))
+    snapshot = SnapshotFollower(definition, Broker(CLUSTER, service), WRITERS.verifier)
     await snapshot._follower.receive([fetched(event_type, topic)])
     assert snapshot.value == definition.empty
     assert snapshot.skipped == {(topic, "wrong-topic"): 1}
@@ -171,7 +176,7 @@ async def test_f1_a_snapshot_takes_no_type_of_another_topic() -> None:
     for service, definition in SNAPSHOTS.items():
         topics: Sequence[Topic] = definition.topics
         for topic, event in product(topics, EVENTS.values()):
-            follower: Any = SnapshotFollower[Any](definition, Broker(CLUSTER, service))
+            follower: Any = SnapshotFollower[Any](definition, Broker(CLUSTER, service), WRITERS.verifier)
             name = event.TYPE.removeprefix("servicecert.").removesuffix(".v1")
             await follower._follower.receive([fetched(name, topic.name)])
             assert bool(follower.skipped) is (event not in topic.events), (event.TYPE, topic.name)
@@ -180,7 +185,7 @@ async def test_f1_a_snapshot_takes_no_type_of_another_topic() -> None:
 async def test_f1_a_record_without_a_value_deletes_nothing_but_on_its_compacted_topic() -> None:
     """Otherwise the e-service could delete entries of the code service."""
     definition: Any = SNAPSHOTS["intake"]
-    snapshot = SnapshotFollower(definition, Broker(CLUSTER, "intake"))
+    snapshot = SnapshotFollower(definition, Broker(CLUSTER, "intake"), WRITERS.verifier)
     await snapshot._follower.receive([fetched("register.entry", "registers")])
     assert snapshot.value.registers.systems
     key = record("register.entry", "registers").key
@@ -193,8 +198,11 @@ async def test_f1_a_record_without_a_value_deletes_nothing_but_on_its_compacted_
 
 @pytest.fixture
 def responder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Responder:
-    settings = Settings(bootstrap_servers=CLUSTER.bootstrap, topic_prefix=PREFIX, ocsp_port=0)
-    return Responder(settings, Broker(settings.cluster, "ocsp"), lambda: NOW)
+    keys = Identities(tmp_path / "service-keys").folder
+    settings = Settings(bootstrap_servers=CLUSTER.bootstrap, topic_prefix=PREFIX, ocsp_port=0, service_keys=keys)
+    made = Responder(settings, Broker(settings.cluster, "ocsp"), lambda: NOW)
+    made._feed._verifier = WRITERS.verifier
+    return made
 
 
 async def test_f1_a_standing_on_the_responders_own_topic_says_nothing_at_ocsp(responder: Responder) -> None:

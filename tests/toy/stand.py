@@ -18,15 +18,16 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from identities import Identities
 from servicecert_deploy import Child, Parts
 from servicecert_schemas import topics
 from servicecert_schemas.application import ApplicationWithdrawn
 from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_schemas.codec import decode, encode
 from servicecert_schemas.event import Actor, Assurance, Envelope, EventData, Role
-from servicecert_worker.audit.checkpoints import make_keys, read_public_keys
 from servicecert_worker.audit.verification import Signed, Verified, verify
 from servicecert_worker.kafka import topic_creation
+from servicecert_worker.service_keys import read_public_keys
 from servicecert_worker.storage import database
 
 from toy import service as toy
@@ -64,8 +65,7 @@ class Stand:
         self.folder = folder
         self.acts = folder / "acts"
         self.acts.touch()
-        self.audit_keys = folder / "audit"
-        make_keys(self.audit_keys, [toy.NAME])
+        self.identities = Identities(folder / "service-keys", [toy.NAME])
         self.workers: list[Child] = []
         self.url = database.prepare(database_url, {toy.NAME: database.new_password()})[toy.NAME]
         database.migrate(self.url, toy.NAME, [toy.MIGRATIONS])
@@ -98,7 +98,7 @@ class Stand:
                 "SERVICECERT_TOPIC_PREFIX": self.prefix,
                 "SERVICECERT_SESSION_SECONDS": "1",
                 "SERVICECERT_HEALTH_FILE": str(self.health_file(len(self.workers))),
-                "SERVICECERT_AUDIT_KEY_FILE": str(self.audit_keys / f"{toy.NAME}.key"),
+                **self.identities.environment(toy.NAME),
                 "SERVICECERT_AUDIT_SECONDS": "0.3",
                 "TOY_ACTS": str(self.acts),
                 **environment,
@@ -173,7 +173,7 @@ class Stand:
 
         before = await exported()
         async with self.pool.acquire() as connection:
-            return await verify(connection, toy.NAME, read_public_keys(self.audit_keys), before, later=exported)
+            return await verify(connection, toy.NAME, read_public_keys(self.identities.folder), before, later=exported)
 
     async def fetchval(self, query: str) -> Any:
         return await self.pool.fetchval(query)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from base64 import b64decode
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,13 +16,14 @@ import pytest
 from conftest import ServicePool
 from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_worker.audit.chain import Chain, Unrecorded, digest
-from servicecert_worker.audit.checkpoints import Attestor, TrustedKey, make_keys, read_key, read_public_keys
+from servicecert_worker.audit.checkpoints import Attestor
 from servicecert_worker.audit.verification import Kind, Signed, Verified, verify
 from servicecert_worker.decider import Conflict, Due, Result
-from servicecert_worker.faults import OperatorError, is_transient
+from servicecert_worker.faults import is_transient
 from servicecert_worker.runtime.fold import Item
 from servicecert_worker.runtime.record import Arrival, Poison, Record
 from servicecert_worker.runtime.turn import Turns
+from servicecert_worker.service_keys import TrustedKey, make_keys, read_key, read_public_keys
 from servicecert_worker.storage import QUERIES
 from toy import service as toy
 from worker.test_fold import arrival
@@ -341,22 +341,3 @@ async def test_B6_after_a_commit_of_unknown_outcome_the_chain_goes_on_where_it_e
         await audit_log.take(chain, [arrival(CASES[0], "3")])
     await audit_log.take(chain, [arrival(CASES[0], "3")])
     assert [(f.kind, f.number) for f in (await audit_log.verified()).findings] == [(Kind.CHANGED, 4)]
-
-
-def test_an_invalid_audit_key_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    created = make_keys(tmp_path, ["issuer"])
-    assert [path.name for path in created] == ["issuer.key", "issuer.pub"]
-    assert created[0].stat().st_mode & 0o777 == 0o600
-    with pytest.raises(OperatorError, match="is not overwritten"):
-        make_keys(tmp_path, ["issuer"])
-    with pytest.raises(OperatorError, match="cannot be read"):
-        read_key(tmp_path / "nothing")
-    with pytest.raises(OperatorError, match="holds no Ed25519 private key"):
-        read_key(created[1])
-    with pytest.raises(OperatorError, match="There is no public key"):
-        read_public_keys(tmp_path / "nowhere")
-    created[1].write_bytes(b64decode("AAAA"))
-    with pytest.raises(OperatorError, match="holds no Ed25519 public key"):
-        read_public_keys(tmp_path)
-    with pytest.raises(OperatorError, match="cannot be written"):
-        make_keys(created[1] / "below", ["issuer"])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 import pytest
-from pydantic import SecretStr
+from identities import Identities
 from servicecert_worker.faults import UnexpectedCancellation, background
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.source import Source
@@ -15,6 +15,8 @@ from servicecert_worker.process.settings import WorkerSettings
 from servicecert_worker.runtime.worker import Worker
 from toy.service import toy
 from toy.stand import assert_cancelled
+
+PLACES = {"KAFKA_BOOTSTRAP_SERVERS": "nowhere:1", "DATABASE_URL": "postgresql://nowhere:1/none"}
 
 
 async def for_ever() -> NoReturn:
@@ -57,7 +59,7 @@ async def test_whoever_is_cancelled_beside_a_part_stays_cancelled() -> None:
 
 
 async def test_turns_that_end_by_a_timeout_are_no_orderly_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = WorkerSettings(bootstrap_servers="nowhere:1", database_url=SecretStr("postgresql://nowhere:1/none"))
+    settings = WorkerSettings(**PLACES, **Identities(tmp_path / "service-keys", ["toy"]).environment("toy"))
     broker = Broker(settings.cluster, "toy")
     source = Source(broker, ["applications"], "toy")
     worker = Worker(toy(tmp_path / "acts", 0), settings, cast("Any", None), broker, source)

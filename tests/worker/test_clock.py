@@ -16,7 +16,12 @@ from toy.stand import Stand, eventually, numbered
 pytestmark = pytest.mark.usefixtures("measured_processes")
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
-PLACES = {"KAFKA_BOOTSTRAP_SERVERS": "nowhere:1", "DATABASE_URL": "postgresql://nowhere"}
+PLACES = {
+    "KAFKA_BOOTSTRAP_SERVERS": "nowhere:1",
+    "DATABASE_URL": "postgresql://nowhere",
+    "SERVICECERT_SERVICE_KEYS": "nowhere",
+    "SERVICECERT_SERVICE_KEY_FILE": "nowhere/toy.key",
+}
 
 
 def test_a_clock_runs_ahead_of_another():

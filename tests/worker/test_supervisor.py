@@ -88,7 +88,7 @@ class NeverReady:
 
 
 def toy_application() -> Application:
-    settings = ProcessSettings(bootstrap_servers="nowhere:1")
+    settings = ProcessSettings(bootstrap_servers="nowhere:1", service_keys=Path("nowhere"))
 
     def opened() -> Any:
         raise AssertionError("It does not run.")

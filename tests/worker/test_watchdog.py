@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from identities import Identities
 from servicecert_worker.decider import Result
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.source import Source
@@ -14,10 +15,13 @@ from servicecert_worker.process.settings import WorkerSettings
 from servicecert_worker.runtime.worker import Worker
 from toy import service as toy
 
+PLACES = {"KAFKA_BOOTSTRAP_SERVERS": "nowhere:1", "DATABASE_URL": "postgresql://nowhere:1/none"}
+
 
 async def test_a_long_time_without_work_is_no_stall_and_waiting_work_is(tmp_path: Path) -> None:
     now = [datetime(2026, 11, 24, tzinfo=UTC)]
-    settings = WorkerSettings(bootstrap_servers="nowhere:1", database_url="postgresql://nowhere", stall_seconds=60)
+    own = Identities(tmp_path / "service-keys", ["toy"]).environment("toy")
+    settings = WorkerSettings(**PLACES, **own, SERVICECERT_STALL_SECONDS=60)
     no_pool: Any = None
     broker = Broker(settings.cluster, "toy")
     source = Source(broker, ["applications"], "toy")

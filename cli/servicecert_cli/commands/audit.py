@@ -8,15 +8,15 @@ from pathlib import Path
 import click
 from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.audit.checkpoints import make_keys, read_public_keys
 from servicecert_worker.audit.verification import Verified
+from servicecert_worker.service_keys import read_public_keys
 
 from ..connections.addresses import cluster, database_url
 from ..faults import UserError
 from ..operations import auditing
 from ..terminal import interruption
-from ..terminal.output import as_json, console, print_json, print_table, say
-from .options import FILE, FOLDER
+from ..terminal.output import as_json, console, print_json, print_table
+from .options import FILE, PUBLIC_KEYS
 
 
 @click.group()
@@ -29,35 +29,7 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("folder", type=FOLDER)
-@click.option("--apart", is_flag=True, help="Put each service's keys into a folder with its name.")
-@as_json
-def init(folder: Path, apart: bool, as_json: bool) -> None:
-    """Make the keys that sign checkpoints: <service>.key and <service>.pub for each.
-
-    Give each service its own .key with SERVICECERT_AUDIT_KEY_FILE, on a machine that
-    database administrators cannot read. Keep the .pub files for `audit verify`.
-
-    \b
-    Example:
-      servicecert audit init audit-keys
-    """
-    paths = make_keys(folder, SERVICES, apart=apart)
-    say(
-        as_json,
-        {"made": [str(path) for path in paths]},
-        f"Made {len(paths)} files in {folder}. Give each service its own .key and no other.",
-    )
-
-
-@command.command()
-@click.option(
-    "--keys",
-    envvar="SERVICECERT_AUDIT_KEYS",
-    required=True,
-    type=FOLDER,
-    help="Folder of the public keys (*.pub), or SERVICECERT_AUDIT_KEYS.",
-)
+@click.option("--keys", **PUBLIC_KEYS)
 @click.option("--exported", "file", type=FILE, help="A file that `audit export` wrote, instead of the topic.")
 @click.option("--service", "services", multiple=True, type=click.Choice(SERVICES), help="Only this service.")
 @as_json
@@ -70,8 +42,8 @@ def verify(keys: Path, file: Path | None, services: tuple[str, ...], as_json: bo
 
     \b
     Examples:
-      servicecert audit verify --keys audit-keys
-      servicecert audit verify --keys audit-keys --exported kept.jsonl --json
+      servicecert audit verify --keys service-keys
+      servicecert audit verify --keys service-keys --exported kept.jsonl --json
     """
     trusted = read_public_keys(keys)
 

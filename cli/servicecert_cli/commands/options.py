@@ -10,6 +10,14 @@ import click
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
+PUBLIC_KEYS: dict[str, Any] = {
+    "envvar": "SERVICECERT_SERVICE_KEYS",
+    "required": True,
+    "type": FOLDER,
+    "help": "Folder of the services' public keys (*.pub), or SERVICECERT_SERVICE_KEYS.",
+}
+"""The option `--keys`."""
+
 yes = click.option("--yes", is_flag=True, help="Do it. Without this option nothing is changed.")
 
 

@@ -130,7 +130,7 @@ def write_environment(system: System) -> Path:
     variables = {
         **system.cluster.environment,
         "DATABASE_URL": system.backends.admin_url,
-        "SERVICECERT_AUDIT_KEYS": str(system.audit_folder),
+        "SERVICECERT_SERVICE_KEYS": str(system.keys_folder),
         MAIL_FOLDER: str(system.mail_folder.absolute()),
         **{f"{service.upper()}_DATABASE_URL": url for service, url in system.urls.items()},
     }

@@ -16,6 +16,7 @@ from servicecert_worker.decider import Change
 from servicecert_worker.faults import OperatorError, no_broker, with_timeout
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.follower import change_of, log_skipped
+from servicecert_worker.signatures import Verifier
 
 OPEN_SECONDS = 15.0
 SEND_SECONDS = 30.0
@@ -99,16 +100,17 @@ async def read(
     topic: Topic,
     take: Callable[[Change], object],
     only: Sequence[int] | None = None,
+    verifier: Verifier | None = None,
     skip: Callable[[ConsumerRecord, Undecodable], object] = log_skipped,
 ) -> None:
     """Call `take` with each change that a topic, or some of its partitions, has now, in order. Raises OperatorError.
 
-    `skip` is called with each record that is no event.
+    `skip` is called with each record that is no event; with a verifier also with those that its writer has not signed.
     """
     async with aclosing(records(cluster, topic, only)) as all_records:
         async for record in all_records:
             try:
-                change = change_of(topic, record)
+                change = change_of(topic, record, verifier)
             except Undecodable as fault:
                 skip(record, fault)
             else:

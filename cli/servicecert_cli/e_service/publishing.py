@@ -7,6 +7,7 @@ from servicecert_schemas.account import AccountOpened
 from servicecert_schemas.codec import to_record
 from servicecert_schemas.event import EventData
 from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.signatures import Signer
 
 from ..connections import kafka
 
@@ -16,14 +17,16 @@ E_SERVICE = "/e-service"
 _ACCOUNTS_OPENED = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-async def publish(cluster: Cluster, *events: EventData) -> list[UUID]:
-    """Publish events in order; return their ids. Raises OperatorError."""
+async def publish(cluster: Cluster, *events: EventData, signer: Signer | None = None) -> list[UUID]:
+    """Publish events in order, for tests as the service that signs; return their ids. Raises OperatorError."""
     now = datetime.now(UTC)
     ids = [uuid4() for _ in events]
     records = [
         to_record(data, source=E_SERVICE, id=id, time=_ACCOUNTS_OPENED if isinstance(data, AccountOpened) else now)
         for id, data in zip(ids, events, strict=True)
     ]
+    if signer is not None:
+        records = [signer.signed(record) for record in records]
     async with kafka.producer(cluster) as producer:
         await kafka.send(producer, cluster, records)
     return ids

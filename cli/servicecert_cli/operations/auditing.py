@@ -17,10 +17,10 @@ from servicecert_pki.serials import serial_hex, serial_readings
 from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_schemas.codec import Undecodable
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS, SERVICES
-from servicecert_worker.audit.checkpoints import TrustedKey
 from servicecert_worker.audit.verification import Exported, Signed, Verified, verify
 from servicecert_worker.decider import Change
 from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.service_keys import TrustedKey
 
 from ..connections import kafka
 from ..connections.schema import connected, opened

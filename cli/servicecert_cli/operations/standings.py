@@ -17,6 +17,8 @@ from servicecert_schemas.revocation import StandingChanged
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS
 from servicecert_worker.decider import Change
 from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.service_keys import TrustedKeys
+from servicecert_worker.signatures import Signer, Verifier
 from servicecert_worker.storage.operator_requests import Operation, OperatorAction
 
 from ..connections import kafka
@@ -31,37 +33,39 @@ class Comparison:
     missing: int
 
 
-async def republish(url: str, cluster: Cluster, *, act: bool) -> Comparison:
-    """Publish what the topic lacks, or only count it. Raises OperatorError.
+async def republish(url: str, cluster: Cluster, keys: TrustedKeys, signer: Signer | None) -> Comparison:
+    """Publish what the topic lacks, signed, or only count it without a signer. Raises OperatorError.
 
-    The transaction that writes a batch's audit entry commits once the broker has the batch.
+    A record that none of the revoker's pinned keys has signed counts as missing: responders do not believe it. The
+    transaction that writes a batch's audit entry commits once the broker has the batch.
     """
     known = missing_count = 0
     async with connected(url, NAME) as connection, AsyncExitStack() as stack:
-        producer = await stack.enter_async_context(kafka.producer(cluster)) if act else None
+        producer = None if signer is None else await stack.enter_async_context(kafka.producer(cluster))
         operation = Operation(connection, "standings")
-        topic = await published(cluster)
+        topic = await published(cluster, keys)
         async for count, missing in _missing(connection, topic):
             known, missing_count = known + count, missing_count + len(missing)
-            if producer is None or not missing:
+            if producer is None or signer is None or not missing:
                 continue
             now = datetime.now(UTC)
             async with connection.transaction():
                 await operation.record([OperatorAction("", {"standings": len(missing)})])
                 records = [to_record(each, source=f"/{NAME}", id=event_id(each), time=now) for each in missing]
+                records = [signer.signed(record) for record in records]
                 await kafka.send(producer, cluster, records)
     return Comparison(known, missing_count)
 
 
-async def published(cluster: Cluster) -> Standings:
-    """Return all standings of the topic. Raises OperatorError."""
+async def published(cluster: Cluster, keys: TrustedKeys) -> Standings:
+    """Return all standings of the topic that the revoker has signed. Raises OperatorError."""
     topic = Standings()
 
     def take(change: Change) -> None:
         if isinstance(change.data, StandingChanged):
             topic.take(change.data, change.time)
 
-    await kafka.read(cluster, CERTIFICATE_STANDINGS, take)
+    await kafka.read(cluster, CERTIFICATE_STANDINGS, take, verifier=Verifier(keys, cluster.prefix))
     return topic
 
 

@@ -32,9 +32,9 @@ from servicecert_pki.manifest import MANIFEST
 from servicecert_revoker.crl.effects import server as crl_server
 from servicecert_revoker.effects import admission
 from servicecert_schemas.topics import CATALOGUE, SERVICES
-from servicecert_worker.audit.checkpoints import make_keys
 from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.service_keys import make_keys
 
 from ..faults import UserError
 from ..operations.authority import make_authority
@@ -86,7 +86,7 @@ class System:
         self.crl_folder = folder / "crls"
         self.ca_folder = authority if authority and not token else folder / "private" / "ca"
         self.passphrase_file = self.ca_folder.with_name(f"{self.ca_folder.name}.passphrases")
-        self.audit_folder = self.ca_folder.with_name("audit-keys")
+        self.keys_folder = self.ca_folder.with_name("service-keys")
         self.children: dict[str, Child] = {}
         counts = dict.fromkeys(SERVICES, workers) if isinstance(workers, int) else workers
         self.processes = [name for part in COUNTED for name in worker_names(part, counts.get(part, 1))]
@@ -162,8 +162,8 @@ class System:
     def _make_folders(self) -> None:
         private = make_folders(self.folder)
         self._stack.callback(shutil.rmtree, private, ignore_errors=True)
-        if not self.audit_folder.exists():
-            make_keys(self.audit_folder, SERVICES)
+        if not self.keys_folder.exists():
+            make_keys(self.keys_folder, SERVICES)
 
     async def _make_authority(self) -> None:
         if (self.ca_folder / MANIFEST).exists():
@@ -195,6 +195,7 @@ class System:
         return {
             **{key: value for key, value in os.environ.items() if not key.startswith(_OWN)},
             **self.cluster.environment,
+            "SERVICECERT_SERVICE_KEYS": str(self.keys_folder),
             "SERVICECERT_HEALTH_FILE": str(self._health_file(name)),
             **({} if service == OCSP else self._worker_environment(service)),
             **own.get(service, {}),
@@ -204,7 +205,7 @@ class System:
     def _worker_environment(self, service: str) -> dict[str, str]:
         return {
             "DATABASE_URL": self.urls[service],
-            "SERVICECERT_AUDIT_KEY_FILE": str(self.audit_folder / f"{service}.key"),
+            "SERVICECERT_SERVICE_KEY_FILE": str(self.keys_folder / f"{service}.key"),
             "SERVICECERT_AUDIT_SECONDS": "10",
         }
 

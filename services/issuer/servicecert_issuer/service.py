@@ -25,6 +25,7 @@ from .domain.issuance import SigningOrder, State
 from .domain.recheck_plan import INITIAL_DEADLINE, RECHECK, RecheckOrder
 from .effects.clock_monitor import ClockMonitor
 from .effects.recheck import Recheck
+from .effects.request_alarm import RequestAlarm
 from .effects.sign import ExamineStopped, Sign
 from .operator.gauges import gauges
 from .settings import Settings
@@ -64,7 +65,8 @@ async def open_service(
     rehearse(linter, profiles.by_type.values(), authority.issuers.values(), context.addresses, now)
     monitor = ClockMonitor(timedelta(seconds=settings.clock_limit_seconds))
     await monitor.poll(pool)
-    examine = Examine(context, os.urandom, clock, monitor.fault)
+    request_alarm = RequestAlarm()
+    examine = Examine(context, os.urandom, clock, monitor.fault, request_alarm)
     sign = Sign(authority, keys, clock, monitor.fault, partial(recorded_intents, pool))
     async with background(monitor.watch(pool)):
         yield Service(
@@ -82,7 +84,9 @@ async def open_service(
             },
             initial_deadlines=(INITIAL_DEADLINE,),
             late_result_code=late_result_code,
-            gauges=gauges(partial(count_open, pool), sign.unavailable_keys, monitor.gauge, linter.warnings),
+            gauges=gauges(
+                partial(count_open, pool), sign.unavailable_keys, monitor.gauge, linter.warnings, request_alarm.gauge
+            ),
             audited={
                 **authority.audited,
                 "profiles": {id: profile.digest for id, profile in profiles.by_type.items()},

@@ -34,6 +34,7 @@ from servicecert_worker.faults import OperatorError
 from servicecert_worker.runtime.loop import Loop
 from servicecert_worker.runtime.record import Arrival, Record, arrive
 from servicecert_worker.runtime.turn import Turns
+from servicecert_worker.signatures import NOBODY
 from services.intake.conftest import COLLEAGUE, NOW, SERVER_FORM
 
 from pki import weak_keys
@@ -63,7 +64,8 @@ def application(csr: str | None = None, case: UUID | None = None, **fields: Any)
 
 def arrived(data: EventData) -> Arrival:
     made = to_record(data, source="/e-service", id=uuid4(), time=NOW)
-    return arrive(Record(made.topic, 0, 0, made.key, made.headers, made.value, NOW))
+    event = Event(uuid4(), data.key(), data, NOW)
+    return Arrival(Record(made.topic, 0, 0, made.key, made.headers, made.value, NOW), event)
 
 
 class IntakeHarness:
@@ -255,11 +257,8 @@ async def test_I10_a_private_key_is_in_no_table_also_where_its_event_is_parked(i
     await intake.handle([refused, orphan, orphan.model_copy(update={"csr": pem.replace("\n", "\r\n")})])
     await intake.pool.execute("DELETE FROM inbox")
     damaged = arrived(application(pem))
-    damaged = arrive(
-        Record(
-            "applications", 0, 1, damaged.record.key, damaged.record.headers, (damaged.record.value or b"")[:-40], NOW
-        )
-    )
+    value = (damaged.record.value or b"")[:-40]
+    damaged = arrive(Record("applications", 0, 1, damaged.record.key, damaged.record.headers, value, NOW), NOBODY)
     loop_items = [damaged]
     chain = Chain(NAME, {}, os.urandom)
     await chain.begin(intake.pool, NOW)

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 from commandline import begun
+from identities import Identities
 from servicecert_cli.e_service.application import example
 from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.e_service.publishing import publish
@@ -31,6 +32,7 @@ async def workers(parts, database_url, tmp_path):
     (url,) = database.prepare(database_url, {NAME: database.new_password()}).values()
     await topic_creation.create(parts.bootstrap, CATALOGUE, prefix)
     started: list[Child] = []
+    identities = Identities(tmp_path / "service-keys")
 
     def start(**environment):
         own = {
@@ -38,6 +40,7 @@ async def workers(parts, database_url, tmp_path):
             "DATABASE_URL": url,
             "SERVICECERT_TOPIC_PREFIX": prefix,
             "SERVICECERT_SESSION_SECONDS": "1",
+            **identities.environment(NAME),
         }
         log = tmp_path / f"{len(started)}.log"
         command = [sys.executable, "-m", "servicecert_cli", "run", NAME]

@@ -50,7 +50,7 @@ class IssuerHarness:
     def __post_init__(self) -> None:
         numbers = count(1)
         random = self.random or (lambda octets: next(numbers).to_bytes(octets))
-        examine = Examine(self.context, random, lambda: self.now, lambda: self.fault)
+        examine = Examine(self.context, random, lambda: self.now, lambda: self.fault, lambda *_: None)
         sign = Sign(
             self.context.authority,
             self.keys,

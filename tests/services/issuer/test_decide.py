@@ -21,6 +21,7 @@ from servicecert_issuer.domain.issuance import (
     Stopped,
     Unsigned,
     Voided,
+    application_digest,
 )
 from servicecert_issuer.domain.unissuable import STOPPED, VOIDED, WITHDRAWN, unissuable
 from servicecert_pki.authority import Authority
@@ -34,7 +35,7 @@ from servicecert_schemas.certificate import (
     IssuingRefused,
     IssuingStopped,
 )
-from servicecert_worker.decider import Decision, Due, Event, Examined, FactsInvalid, Intent, Result
+from servicecert_worker.decider import Decision, Due, Event, Examined, FactsInvalid, Intent, Result, Unanswerable
 
 Accepted = Callable[..., ApplicationAccepted]
 MakeEvent = Callable[..., Event]
@@ -67,11 +68,11 @@ def signed(intended: Intended, authority: Authority, ca_keys: Mapping[str, Signi
 
 
 @pytest.fixture(params=["intended", "issued", "refused", "voided"])
-def settled(request: pytest.FixtureRequest, intended: Intended, signed: Signed) -> State:
+def settled(request: pytest.FixtureRequest, intended: Intended, signed: Signed, accepted: Accepted) -> State:
     states: dict[str, State] = {
         "intended": intended,
         "issued": Recorded.of(intended, signed),
-        "refused": Refused("validity"),
+        "refused": Refused("validity", application_digest(accepted())),
         "voided": Voided(intended, "deadline"),
     }
     return states[request.param]
@@ -113,7 +114,8 @@ def test_A15_withdrawal_before_the_intent_is_in_time_and_holds(
     before = stopped if is_stopped else None
     decision = decide(before, event(AcceptedWithdrawn(case_id=accepted().case_id)), None, NOW)
     refused = IssuingRefused(case_id=accepted().case_id, code="withdrawn", texts=WITHDRAWN.texts)
-    assert decision == Decision(Refused("withdrawn"), events=(refused,))
+    digest = application_digest(accepted()) if is_stopped else None
+    assert decision == Decision(Refused("withdrawn", digest), events=(refused,))
     late = decide(decision.state, event(accepted(), linted), None, NOW)
     assert late == Decision(decision.state)
 
@@ -122,7 +124,7 @@ def test_what_cannot_be_issued_is_refused_in_words(accepted: Accepted, event: Ma
     reason = unissuable("validity")
     decision = decide(None, event(accepted(), reason), None, NOW)
     refused = IssuingRefused(case_id=accepted().case_id, code="validity", texts=reason.texts)
-    assert decision == Decision(Refused("validity"), events=(refused,))
+    assert decision == Decision(Refused("validity", application_digest(accepted())), events=(refused,))
 
 
 def test_B3_what_fails_the_checks_is_stopped_and_told_and_nothing_is_intended(
@@ -243,3 +245,15 @@ def test_serial_number_is_written_with_two_digits_an_octet(linted: Linted) -> No
 def test_signing_order_survives_its_storage(intended: Intended) -> None:
     order = SigningOrder.of(intended)
     assert SigningOrder.model_validate_json(order.model_dump_json()) == order
+
+
+def test_F2_I3_another_application_for_a_case_is_parked_in_whatever_state_it_is(
+    settled: State, stopped: Stopped, linted: Linted, accepted: Accepted, event: MakeEvent
+) -> None:
+    for state in (settled, stopped):
+        # Recipients can be erased, and do not count.
+        for same in (accepted(), accepted(recipients=())):
+            assert decide(state, event(same, linted), None, NOW) == Decision(state)
+        with pytest.raises(Unanswerable) as caught:
+            decide(state, event(accepted(csr="AAAA"), linted), None, NOW)
+        assert caught.value.code == "second-application"

@@ -197,7 +197,9 @@ async def test_nothing_is_signed_or_given_up_under_a_wrong_clock(
 
 async def test_stopped_application_is_examined_with_another_serial(context: IssuingContext, accepted: Accepted) -> None:
     fault: list[str] = []
-    examine = Examine(context, lambda count: bytes(count), lambda: NOW, lambda: fault[0] if fault else None)
+    examine = Examine(
+        context, lambda count: bytes(count), lambda: NOW, lambda: fault[0] if fault else None, lambda *_: None
+    )
     (outcome,) = await ExamineStopped(examine)([task(accepted())])
     assert isinstance(outcome, Done)
     assert isinstance(outcome.data, Examined)

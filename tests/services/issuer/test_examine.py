@@ -32,6 +32,10 @@ NOW = datetime(2026, 11, 24, 10, 30, 15, 250_000, tzinfo=UTC)
 SERIAL = 0x4A00_0000_0000_0000_0000_0000_0000_0001
 
 
+def unexpected(application: ApplicationAccepted, findings: Sequence[str]) -> None:
+    raise AssertionError(f"An alarm for {application.case_id}: {findings}")
+
+
 def allocate(
     context: IssuingContext, application: ApplicationAccepted, serial: int, moment: datetime
 ) -> Allocated | Unissuable:
@@ -210,7 +214,9 @@ def test_each_accepted_application_gets_its_own_serial(
 ) -> None:
     drawn = iter([b"\x01" * 16, b"\x02" * 16])
     withdrawn = event(AcceptedWithdrawn(case_id=accepted().case_id))
-    examine = Examine(context, random=lambda _: next(drawn), clock=lambda: NOW, clock_fault=lambda: None)
+    examine = Examine(
+        context, random=lambda _: next(drawn), clock=lambda: NOW, clock_fault=lambda: None, alarm=unexpected
+    )
     first, second, third = examine([event(accepted()), withdrawn, event(accepted())])
     assert second is withdrawn
     assert {first.facts.allocated.serial, third.facts.allocated.serial} == {
@@ -258,7 +264,9 @@ def test_nothing_is_drawn_while_the_clock_is_wrong(
     def never(_: int) -> bytes:
         raise AssertionError("A serial number was drawn.")
 
-    examine = Examine(context, random=never, clock=lambda: NOW, clock_fault=lambda: "The clock jumped.")
+    examine = Examine(
+        context, random=never, clock=lambda: NOW, clock_fault=lambda: "The clock jumped.", alarm=unexpected
+    )
     (examined_event,) = examine([event(accepted())])
     assert examined_event.facts == ClockUntrusted("The clock jumped.")
 

@@ -17,6 +17,7 @@ from servicecert_issuer.domain.issuance import (
     State,
     Stopped,
     Voided,
+    application_digest,
 )
 from servicecert_issuer.domain.unissuable import KEY_OF_ANOTHER
 from servicecert_issuer.storage.store import CertificateStore, count_open, recorded_intents
@@ -67,7 +68,12 @@ async def test_stopped_application_goes_on_or_is_refused(pool: Pool, intended: I
     stopped = Stopped(accepted(), "production-ec", ("pkix.a", 'with "quotes", {braces} and \\'))
     await save(pool, *(Stored(key, 0, stopped) for key in "abc"))
     assert await load(pool, "a", "b") == [Stored("a", 1, stopped), Stored("b", 1, stopped)]
-    changed: dict[str, State] = {"a": intended, "b": Refused("withdrawn"), "c": replace(stopped, findings=("pkix.b",))}
+    digest = application_digest(accepted())
+    changed: dict[str, State] = {
+        "a": intended,
+        "b": Refused("withdrawn", digest),
+        "c": replace(stopped, findings=("pkix.b",)),
+    }
     await save(pool, *(Stored(key, 1, state) for key, state in changed.items()))
     assert await load(pool, "a", "b", "c") == [Stored(key, 2, state) for key, state in changed.items()]
     with pytest.raises(Conflict):

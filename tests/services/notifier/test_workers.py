@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from commandline import begun
+from identities import Identities
 from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.stand.topic_reader import reading_topics
 from servicecert_deploy import Child
@@ -30,6 +31,7 @@ async def workers(parts, database_url, tmp_path):
     (url,) = database.prepare(database_url, {NAME: database.new_password()}).values()
     await topic_creation.create(parts.bootstrap, CATALOGUE, prefix)
     started: list[Child] = []
+    identities = Identities(tmp_path / "service-keys")
     async with MailCatcher() as mails:
 
         def start(ahead=timedelta()):
@@ -38,6 +40,7 @@ async def workers(parts, database_url, tmp_path):
                 "DATABASE_URL": url,
                 "SERVICECERT_TOPIC_PREFIX": prefix,
                 "SERVICECERT_SESSION_SECONDS": "1",
+                **identities.environment(NAME),
                 "SERVICECERT_CLOCK_AHEAD": f"{ahead.total_seconds():.0f}",
                 "SMTP_HOST": mails.host,
                 "SMTP_PORT": str(mails.port),

@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
+from identities import Identities
 from servicecert_cli.e_service.publishing import publish
 from servicecert_deploy import Child
 from servicecert_deploy.ports import HOST, free_port
@@ -42,15 +43,23 @@ POST = {"Content-Type": "application/ocsp-request"}
 WAIT_SECONDS = 120
 
 
+@pytest.fixture(scope="module")
+def identities(tmp_path_factory: pytest.TempPathFactory) -> Identities:
+    return Identities(tmp_path_factory.mktemp("identities") / "service-keys")
+
+
 @pytest.fixture
-async def cluster(parts: Any) -> Cluster:
+async def cluster(parts: Any, identities: Identities, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    monkeypatch.setenv("SERVICECERT_SERVICE_KEYS", str(identities.folder))
     cluster = Cluster(parts.bootstrap, f"t{uuid4().hex[:8]}-")
     await topic_creation.create(cluster.bootstrap, (CERTIFICATE_STANDINGS, OCSP_RESPONDERS), cluster.prefix)
     return cluster
 
 
 @pytest.fixture
-async def revoker(cluster: Cluster, authority: Authority, ca_keys: Mapping[str, SigningKey]) -> AsyncIterator[None]:
+async def revoker(
+    cluster: Cluster, identities: Identities, authority: Authority, ca_keys: Mapping[str, SigningKey]
+) -> AsyncIterator[None]:
     """Answers responders as the revoker does, by its own decisions and acts."""
     examine = Examine(authority, throw_away_keys(), lambda size: uuid4().bytes[:size], lambda: datetime.now(UTC))
     certify = Certify(authority, ca_keys)
@@ -64,7 +73,8 @@ async def revoker(cluster: Cluster, authority: Authority, ca_keys: Mapping[str, 
                     for intent in decide(None, event, NOTHING_KNOWN, event.time).intents:
                         (done,) = await certify([Task(uuid4(), event.key, intent.kind, intent.data, event.time)])
                         result = Result(uuid4(), event.key, intent.kind, done.data)
-                        await publish(cluster, *decide(None, result, NOTHING_KNOWN, event.time).events)
+                        events = decide(None, result, NOTHING_KNOWN, event.time).events
+                        await publish(cluster, *events, signer=identities.signer("revoker"))
 
     running = asyncio.create_task(run())
     yield
@@ -153,10 +163,14 @@ class Asker:
         return {await self.says(serial) for _ in range(10)} == {what}
 
 
-async def test_D8_I7_responders_without_state_say_what_the_topic_says(
-    cluster: Cluster, revoker: None, authority: Authority, tmp_path: Path
+async def test_D8_F2_I7_responders_without_state_say_what_the_revoker_says(
+    cluster: Cluster, identities: Identities, revoker: None, authority: Authority, tmp_path: Path
 ) -> None:
-    await publish(cluster, said(GOOD), said(REVOKED), revoked(REVOKED, datetime.now(UTC)))
+    signer = identities.signer("revoker")
+    # F2: whoever may write to the topic, without the revoker's key.
+    await publish(cluster, revoked(GOOD, datetime.now(UTC)), said(NEVER_ISSUED))
+    await publish(cluster, revoked(GOOD, datetime.now(UTC)), signer=identities.signer("intake"))
+    await publish(cluster, said(GOOD), said(REVOKED), revoked(REVOKED, datetime.now(UTC)), signer=signer)
     port = free_port()
     first, second = (Whole(settings(cluster, port, health_file=tmp_path / name)) for name in ("first", "second"))
     asker = Asker(authority, port)
@@ -164,7 +178,8 @@ async def test_D8_I7_responders_without_state_say_what_the_topic_says(
         await until(lambda: asker.all_say(REVOKED, "revoked"))
         assert await asker.says(GOOD) == "not revoked"
         assert await asker.says(NEVER_ISSUED) == "not revoked"
-        await publish(cluster, revoked(GOOD, datetime.now(UTC)), said(GOOD))
+        assert first.responder._feed.faulty == 3
+        await publish(cluster, revoked(GOOD, datetime.now(UTC)), said(GOOD), signer=signer)
         await until(lambda: asker.all_say(GOOD, "revoked"))
         async with aiohttp.ClientSession() as session:
             for name in ("first", "second"):
@@ -195,9 +210,9 @@ async def test_D8_nothing_is_answered_before_a_ca_has_certified_the_key(
 
 
 async def test_D8_a_topic_made_anew_stops_a_responder_with_one_sentence(
-    cluster: Cluster, revoker: None, authority: Authority
+    cluster: Cluster, identities: Identities, revoker: None, authority: Authority
 ) -> None:
-    await publish(cluster, *(said(serial) for serial in range(1, 200)))
+    await publish(cluster, *(said(serial) for serial in range(1, 200)), signer=identities.signer("revoker"))
     port = free_port()
     responder = Whole(settings(cluster, port))
     asker = Asker(authority, port)
@@ -251,7 +266,7 @@ async def test_a_port_that_is_taken_is_one_sentence(cluster: Cluster) -> None:
     assert ended.group_contains(OperatorError, match="SERVICECERT_OCSP_HOST")
 
 
-async def test_a_responder_that_waits_for_the_broker_ends_in_order_when_it_is_told_to(tmp_path):
+async def test_a_responder_that_waits_for_the_broker_ends_in_order_when_it_is_told_to(tmp_path, identities):
     asked = asyncio.Event()
 
     async def says_nothing(reader, writer):
@@ -263,7 +278,11 @@ async def test_a_responder_that_waits_for_the_broker_ends_in_order_when_it_is_to
     async with silent:
         bootstrap = f"127.0.0.1:{silent.sockets[0].getsockname()[1]}"
         command = [sys.executable, "-m", "servicecert_cli", "ocsp"]
-        environment = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": bootstrap}
+        environment = {
+            **os.environ,
+            "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
+            "SERVICECERT_SERVICE_KEYS": str(identities.folder),
+        }
         responder = Child(command, log=tmp_path / "ocsp.log", environment=environment)
         async with asyncio.timeout(60):
             await asked.wait()

@@ -7,35 +7,28 @@ key that the database's administrator does not have, and is exported to the topi
 from __future__ import annotations
 
 import json
-import os
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, Self
 from uuid import UUID, uuid5
 
 import asyncpg
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-    load_pem_public_key,
-)
 from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS
 
-from ..faults import OperatorError
 from ..runtime.turn import key_lock
+from ..service_keys import key_id
+from ..signatures import Signer
 from ..storage import QUERIES
 from .chain import Head
 
+# The key also signs events: nothing that is signed as one counts as the other.
+_PURPOSE = b"servicecert checkpoint v1\n"
 _CHECKPOINT = uuid5(UUID(int=0), "servicecert.audit.checkpoint")
 MAX_HEADS = 500
 """The most chains that one checkpoint names; the next one names the rest."""
@@ -86,87 +79,10 @@ def fingerprint(text: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
-def key_id(key: Ed25519PublicKey) -> str:
-    """Return the SHA-256 of the key's SubjectPublicKeyInfo, in hexadecimal."""
-    return sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
-
-
-def make_keys(folder: Path, services: Sequence[str], *, apart: bool = False) -> list[Path]:
-    """Create a key pair for each service, with `apart` in a folder of its name, and return the files.
-
-    `<service>.key` (mode 0600) signs, `<service>.pub` verifies. Never overwrites a file. Raises `OperatorError`.
-    """
-    created: list[Path] = []
-    try:
-        for service in services:
-            own = folder / service if apart else folder
-            own.mkdir(parents=True, exist_ok=True)
-            key = Ed25519PrivateKey.generate()
-            private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-            for suffix, mode, content in (("key", 0o600, private), ("pub", 0o644, public)):
-                path = own / f"{service}.{suffix}"
-                with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-                    file.write(content)
-                created.append(path)
-    except FileExistsError as fault:
-        raise OperatorError(f"{fault.filename} exists and is not overwritten: name another folder.", 73) from None
-    except OSError as fault:
-        raise OperatorError(f"{folder} cannot be written ({fault.strerror}): name another folder.", 73) from None
-    return created
-
-
-def read_key(path: Path) -> Ed25519PrivateKey:
-    """Return the key that signs checkpoints. Raises `OperatorError`."""
-    try:
-        key = load_pem_private_key(path.read_bytes(), None)
-    except OSError as fault:
-        raise OperatorError(f"SERVICECERT_AUDIT_KEY_FILE: {path} cannot be read ({fault.strerror}).", 66) from None
-    except (ValueError, TypeError):
-        key = None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise OperatorError(
-            f"SERVICECERT_AUDIT_KEY_FILE: {path} holds no Ed25519 private key: make one with `servicecert audit init`.",
-            65,
-        )
-    return key
-
-
-@dataclass(frozen=True, slots=True)
-class TrustedKey:
-    """A public key, and the services whose checkpoints it verifies: each worker has only its own service's key."""
-
-    key: Ed25519PublicKey
-    services: frozenset[str]
-
-
-def read_public_keys(folder: Path) -> dict[str, TrustedKey]:
-    """Return the public keys in a folder and its subfolders, by id: `<service>.pub` or several `<service>-….pub`.
-
-    Raises `OperatorError` if there is none, or a file is not one.
-    """
-    keys: dict[str, TrustedKey] = {}
-    for path in sorted(folder.rglob("*.pub")):
-        try:
-            key = load_pem_public_key(path.read_bytes())
-        except (OSError, ValueError):
-            key = None
-        if not isinstance(key, Ed25519PublicKey):
-            raise OperatorError(f"{path} holds no Ed25519 public key: remove it, or name another folder.", 65)
-        id, service = key_id(key), path.stem.partition("-")[0]
-        others = keys[id].services if id in keys else frozenset()
-        keys[id] = TrustedKey(key, others | {service})
-    if not keys:
-        raise OperatorError(
-            f"There is no public key (*.pub) in {folder}: name the folder that `servicecert audit init` made.", 66
-        )
-    return keys
-
-
 def is_signed(text: str, signature: bytes, key: Ed25519PublicKey) -> bool:
-    """Return whether the key signed the text."""
+    """Return whether the key signed the text as a checkpoint."""
     try:
-        key.verify(signature, text.encode())
+        key.verify(signature, _PURPOSE + text.encode())
     except InvalidSignature:
         return False
     return True
@@ -182,6 +98,7 @@ class Attestor:
         self._pool = pool
         self._key = key
         self._key_id = key_id(key.public_key())
+        self._signer = Signer(service, key)
         self._clock = clock
 
     async def attest(self) -> bool:
@@ -205,7 +122,7 @@ class Attestor:
 
     async def _store(self, connection: Any, checkpoint: Checkpoint) -> None:
         text = checkpoint.text()
-        signature = self._key.sign(text.encode())
+        signature = self._key.sign(_PURPOSE + text.encode())
         event = AuditCheckpoint(
             service=self._service,
             number=checkpoint.number,
@@ -226,12 +143,18 @@ class Attestor:
             list(checkpoint.heads),
             [head.seq for head in checkpoint.heads.values()],
         )
+        topic, id, payload = (
+            AUDIT_CHECKPOINTS.name,
+            uuid5(_CHECKPOINT, fingerprint(text)),
+            event.model_dump_json().encode(),
+        )
         await connection.execute(
             QUERIES["publish"],
-            [AUDIT_CHECKPOINTS.name],
+            [topic],
             [event.key()],
-            [uuid5(_CHECKPOINT, fingerprint(text))],
+            [id],
             [event.TYPE],
-            [event.model_dump_json().encode()],
+            [payload],
             checkpoint.at,
+            [self._signer.sign(topic, event.key(), id, event.TYPE, payload, checkpoint.at)],
         )

@@ -14,8 +14,9 @@ from uuid import UUID
 import asyncpg
 from servicecert_schemas.audit import AuditCheckpoint
 
+from ..service_keys import TrustedKey
 from .chain import FIRST, Head, line, row_hash
-from .checkpoints import Checkpoint, TrustedKey, fingerprint, is_signed
+from .checkpoints import Checkpoint, fingerprint, is_signed
 
 _ROWS = 2_000
 _PATIENCE = 3_600.0

@@ -5,6 +5,7 @@ The services' topic snapshots and the OCSP responder use it.
 
 import asyncio
 import logging
+import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -20,6 +21,7 @@ from ..clock import Clock, machine_clock
 from ..decider import Change
 from ..faults import Outage, with_timeout
 from ..runtime.record import time_of
+from ..signatures import UNTRUSTED, Verifier
 from .broker import Broker, is_stuck, subscribe
 from .internals import position_of
 
@@ -30,9 +32,13 @@ _SOON_SECONDS = 0.02
 _LOOK_SECONDS = 0.5
 _MOST = 5_000
 # Larger slices would block the event loop, and with it the OCSP responder's answers.
-_SLICE = 100
+_SLICE = 50
+_THREADS = os.cpu_count() or 1
+_FEW = 4
 # Whoever may write to a topic may write junk, which is read again at each start: the metric counts on.
 _MOST_LOGGED = 100
+_NO_EVENT = "A record of a followed topic is not an event"
+_UNTRUSTED = "alarm: a record of a followed topic is not signed by a service that may write it,"
 
 
 class Follower:
@@ -49,6 +55,7 @@ class Follower:
         topics: Sequence[Topic],
         take: Callable[[Sequence[Change]], None],
         reached: Callable[[datetime], Awaitable[None]],
+        verifier: Verifier,
         clock: Clock = machine_clock,
         outage_name: str = "Kafka",
     ) -> None:
@@ -57,6 +64,7 @@ class Follower:
         self._topics = {broker.cluster.name(topic): topic for topic in topics}
         self._take = take
         self._reached = reached
+        self._verifier = verifier
         self._clock = clock
         self._next: dict[TopicPartition, int] = {}
         self._busy = False
@@ -68,8 +76,8 @@ class Follower:
         """Take fetched records, each once, a slice at a time: the subscriber's handler."""
         self._busy = True
         try:
-            for start in range(0, len(records), _SLICE):
-                self._take_slice(records[start : start + _SLICE])
+            for start in range(0, len(records), _SLICE * _THREADS):
+                await self._take_slices(records[start : start + _SLICE * _THREADS])
                 await asyncio.sleep(0)
         except Exception as error:
             self._fault = error
@@ -77,21 +85,37 @@ class Follower:
         finally:
             self._busy = False
 
-    def _take_slice(self, records: Sequence[ConsumerRecord]) -> None:
+    async def _take_slices(self, records: Sequence[ConsumerRecord]) -> None:
+        """Read slices at once in threads, since verifying a signature releases the interpreter; take them in order."""
         new = [each for each in records if each.offset >= self._next.get(_partition(each), 0)]
-        self._take([change for record in new if (change := self._change(record)) is not None])
+        slices = [new[start : start + _SLICE] for start in range(0, len(new), _SLICE)]
+        if len(new) > _FEW:
+            read = await asyncio.gather(*(asyncio.to_thread(self._read, each) for each in slices))
+        else:
+            read = [self._read(each) for each in slices]
+        for slice_read in read:
+            self._take([change for change in map(self._change, slice_read) if change is not None])
         self._next.update((_partition(record), record.offset + 1) for record in new)
 
-    def _change(self, record: ConsumerRecord) -> Change | None:
-        """Return a record's change; count and log one that is not an event, and return None."""
-        topic = self._topics[record.topic]
+    def _read(self, records: Sequence[ConsumerRecord]) -> list[Change | tuple[ConsumerRecord, Undecodable]]:
+        return [self._read_one(record) for record in records]
+
+    def _read_one(self, record: ConsumerRecord) -> Change | tuple[ConsumerRecord, Undecodable]:
         try:
-            return change_of(topic, record)
+            return change_of(self._topics[record.topic], record, self._verifier)
         except Undecodable as fault:
-            self.skipped[topic.name, fault.code] += 1
-            if self.skipped[topic.name, fault.code] <= _MOST_LOGGED:
-                log_skipped(record, fault)
-            return None
+            return record, fault
+
+    def _change(self, read: Change | tuple[ConsumerRecord, Undecodable]) -> Change | None:
+        """Return a record's change; count and log one that is not an event, and return None."""
+        if isinstance(read, Change):
+            return read
+        record, fault = read
+        kind = self._topics[record.topic].name, fault.code
+        self.skipped[kind] += 1
+        if self.skipped[kind] <= _MOST_LOGGED:
+            log_skipped(record, fault)
+        return None
 
     async def watch(self) -> NoReturn:
         """Report how far the topics are read, and reopen a stuck subscriber where it was."""
@@ -136,21 +160,24 @@ class Follower:
         return True
 
 
-def change_of(topic: Topic, record: ConsumerRecord) -> Change:
-    """Return the change of a record of `topic`. Raises `Undecodable`.
+def change_of(topic: Topic, record: ConsumerRecord, verifier: Verifier | None = None) -> Change:
+    """Return the change of a record of `topic`. Raises `Undecodable`, also for one that its writer has not signed (F2).
 
-    A record without a value deletes its key on a compacted topic, and is no event on any other.
+    A record without a value deletes its key on a compacted topic, and is no event on any other. Without a verifier any
+    writer is believed: for showing only.
     """
     if record.value is None and record.key and topic.compacted:
         return Change(record.key.decode(errors="replace"), None, time_of(record.timestamp))
+    if verifier is not None:
+        verifier.verify(record.topic, record.key, record.headers, record.value)
     envelope, data = decode(topic.name, record.key, record.headers, record.value)
     return Change(envelope.partitionkey, data, envelope.time)
 
 
 def log_skipped(record: ConsumerRecord, fault: Undecodable) -> None:
-    """Log where a record is that is not an event, and why."""
+    """Log where a record is that is not an event, or not one of its writer, and why."""
     fields = {"topic": record.topic, "partition": record.partition, "offset": record.offset, "reason": fault.code}
-    log.error("A record of a followed topic is not an event and is skipped", extra=fields)
+    log.error("%s and is skipped", _UNTRUSTED if fault.code in UNTRUSTED else _NO_EVENT, extra=fields)
 
 
 def _partition(record: ConsumerRecord) -> TopicPartition:

@@ -10,6 +10,7 @@ from ..decider import Gauge as ServiceGauge
 from ..runtime.fold import Item
 from ..runtime.record import Arrival
 from ..runtime.turn import TurnResult
+from ..signatures import UNTRUSTED
 
 _AGE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 
@@ -93,6 +94,12 @@ class Metrics:
             registry=self.registry,
         )
         self.skipped = Gauge(*SKIPPED, registry=self.registry)
+        self.untrusted = Counter(
+            "servicecert_untrusted_records",
+            "Records that none of the services that may write them has signed, by topic: parked, and never acted on.",
+            ["service", "topic"],
+            registry=self.registry,
+        )
         self.stuck = Gauge(
             "servicecert_stuck",
             "Results and deadlines that cannot be decided now; each is retried every 10 s.",
@@ -128,6 +135,9 @@ class Metrics:
             self.published.labels(self._service, type).inc()
         for late in result.late_results:
             self.late_results.labels(self._service, late.code).inc()
+        for each in result.parked:
+            if each.reason in UNTRUSTED:
+                self.untrusted.labels(self._service, each.arrival.record.topic).inc()
         parked = {each.arrival.id for each in result.parked}
         age = self.age.labels(self._service)
         for item in items:

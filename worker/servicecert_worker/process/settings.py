@@ -31,6 +31,14 @@ class ProcessSettings(KafkaAccess):
             description="before the name of every topic and group, so that installations share a cluster",
         ),
     ] = ""
+    service_keys: Annotated[
+        Path,
+        Field(
+            alias="SERVICECERT_SERVICE_KEYS",
+            description="the folder of the services' public keys (`<service>.pub`, several as `<service>-….pub`): what "
+            "none of a writer's keys has signed is parked",
+        ),
+    ]
     health_host: Annotated[
         str, Field(alias="SERVICECERT_HEALTH_HOST", description="the address that serves /live, /ready and /metrics")
     ] = "127.0.0.1"
@@ -96,14 +104,14 @@ class WorkerSettings(ProcessSettings):
             description="days that handled event ids are kept: longer than any topic is kept or replayed",
         ),
     ] = 100
-    audit_key_file: Annotated[
-        Path | None,
+    service_key_file: Annotated[
+        Path,
         Field(
-            alias="SERVICECERT_AUDIT_KEY_FILE",
-            description="the Ed25519 key that signs the audit's checkpoints (`servicecert audit init`): "
-            "out of reach for the database's administrators. Without it none is signed",
+            alias="SERVICECERT_SERVICE_KEY_FILE",
+            description="the service's own Ed25519 key (`servicecert service-keys`), which signs its events and the "
+            "audit's checkpoints: for this service only, and out of reach for the database's administrators",
         ),
-    ] = None
+    ]
     audit_seconds: Annotated[
         float,
         Field(alias="SERVICECERT_AUDIT_SECONDS", gt=0, le=3600, description="seconds between two such checkpoints"),

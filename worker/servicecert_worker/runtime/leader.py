@@ -24,6 +24,7 @@ from ..kafka.caught_up import is_caught_up
 from ..kafka.clients import stop
 from ..kafka.internals import client_of
 from ..process.settings import WorkerSettings
+from ..signatures import Verifier
 from ..storage import QUERIES
 from ..storage.database import connection_options
 from .crash_points import crash_point
@@ -54,7 +55,8 @@ class Leader:
         give: Callable[[Sequence[Due | Arrival]], None],
         room: Callable[[], int],
         clock: Clock,
-        attestor: Attestor | None,
+        attestor: Attestor,
+        verifier: Verifier,
     ) -> None:
         self._service = service
         self._settings = settings
@@ -65,6 +67,7 @@ class Leader:
         self._room = room
         self._clock = clock
         self._attestor = attestor
+        self._verifier = verifier
         self._wake = asyncio.Event()
         self._leading = False
         self._outage = Outage("The relay's PostgreSQL or Kafka")
@@ -139,7 +142,7 @@ class Leader:
             return
         async with self._pool.acquire() as connection:
             rows = await connection.fetch(QUERIES["due"], self._clock(), room)
-            arrivals = await released(connection, 20, self._cluster.prefix)
+            arrivals = await released(connection, 20, self._verifier)
         if rows or arrivals:
             crash_point("due-read")
             self._give(arrivals)
@@ -159,8 +162,8 @@ class Leader:
             await self._effects.adopt(self._pool, room)
 
     async def attest(self) -> None:
-        """Sign a checkpoint of the audit chains, if this worker leads and has the key (B6)."""
-        if self._leading and self._attestor is not None and await self._attestor.attest():
+        """Sign a checkpoint of the audit chains, if this worker leads (B6)."""
+        if self._leading and await self._attestor.attest():
             self._wake.set()
 
     async def _prune(self) -> None:

@@ -19,9 +19,10 @@ import asyncpg
 from ..decider import Conflict, Due, Event, Examined, Facts, FactsInvalid, Result, Service
 from ..faults import Outage, backoff, error_summary, is_transient
 from ..kafka.source import Source
+from ..signatures import NOBODY, Verifier
 from .crash_points import crash_point
 from .fold import Item, Stuck
-from .record import Arrival, Poison, arrive
+from .record import Arrival, Poison, Record, arrive
 from .turn import TurnResult
 
 log = logging.getLogger(__name__)
@@ -49,11 +50,11 @@ class Loop(Generic[S, K]):
         done: Callable[[TurnResult, Sequence[Item]], None],
         recover: Callable[[], Awaitable[None]],
         clock: Callable[[], datetime],
-        prefix: str = "",
+        verifier: Verifier = NOBODY,
     ) -> None:
         self._service = service
-        self._prefix = prefix
-        self._compacted = frozenset(prefix + topic.name for topic in service.reads if topic.compacted)
+        self._verifier = verifier
+        self._compacted = frozenset(verifier.prefix + topic.name for topic in service.reads if topic.compacted)
         self._batch = batch
         self._run_turn = run_turn
         self._done = done
@@ -129,8 +130,7 @@ class Loop(Generic[S, K]):
         queued = [self._queued.popleft() for _ in range(min(self._batch, len(self._queued)))]
         taken = source.take(records)
         crash_point("fetched")
-        arrivals = [item for item in queued if isinstance(item, Arrival)]
-        arrivals += [arrive(record, prefix=self._prefix) for record in taken]
+        arrivals = [*(item for item in queued if isinstance(item, Arrival)), *await self._arrive(taken)]
         relevant = [arrival for arrival in arrivals if self._is_relevant(arrival)]
         crash_point("decoded")
         examined = await self._examine(relevant)
@@ -140,6 +140,15 @@ class Loop(Generic[S, K]):
         source.handled(taken)
         crash_point("offsets")
         self._in_progress.difference_update({item.id for item in queued} - self._postponed)
+
+    async def _arrive(self, records: Sequence[Record]) -> list[Arrival]:
+        """Return the records read, many in a thread: verifying a signature releases the interpreter."""
+        if len(records) <= _FEW:
+            return self._read(records)
+        return await asyncio.to_thread(self._read, records)
+
+    def _read(self, records: Sequence[Record]) -> list[Arrival]:
+        return [arrive(record, self._verifier) for record in records]
 
     def _is_relevant(self, arrival: Arrival) -> bool:
         """Return whether an arrival needs a turn. One that was parked does, so that its row is deleted.

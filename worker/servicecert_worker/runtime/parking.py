@@ -18,6 +18,7 @@ from servicecert_schemas.topics import parked_topic
 
 from ..audit.chain import is_case
 from ..decider import Connection
+from ..signatures import UNTRUSTED, Signer, Verifier
 from ..storage import QUERIES
 from ..storage.operator_requests import Operation, OperatorAction
 from .fold import ParkedArrival
@@ -28,20 +29,31 @@ Storable = Callable[[bytes], bytes]
 
 
 async def park(
-    connection: Connection, service: str, storable: Storable, items: Sequence[ParkedArrival], now: datetime
+    connection: Connection,
+    service: str,
+    storable: Storable,
+    items: Sequence[ParkedArrival],
+    now: datetime,
+    signer: Signer | None = None,
 ) -> None:
     """Park records in the turn's transaction, `storable` parts only, and publish that to the service's parked topic."""
     rows = [_row(parked, storable, now) for parked in items]
     await connection.execute(QUERIES["park"], *map(list, zip(*rows, strict=True)))
-    notices = [_notice(service, parked, now) for parked in items]
+    topic, notices = parked_topic(service).name, [_notice(service, parked, now) for parked in items]
+    ids = [uuid5(_NOTICE, f"{notice.event_id}/{notice.attempts}") for notice in notices]
+    payloads = [notice.model_dump_json().encode() for notice in notices]
     await connection.execute(
         QUERIES["publish"],
-        [parked_topic(service).name] * len(notices),
+        [topic] * len(notices),
         [notice.key() for notice in notices],
-        [uuid5(_NOTICE, f"{notice.event_id}/{notice.attempts}") for notice in notices],
+        ids,
         [RecordParked.TYPE] * len(notices),
-        [notice.model_dump_json().encode() for notice in notices],
+        payloads,
         now,
+        [
+            None if signer is None else signer.sign(topic, notice.key(), id, notice.TYPE, payload, now)
+            for notice, id, payload in zip(notices, ids, payloads, strict=True)
+        ],
     )
 
 
@@ -89,20 +101,20 @@ def _notice(service: str, parked: ParkedArrival, now: datetime) -> RecordParked:
     )
 
 
-async def released(connection: Connection, limit: int, prefix: str = "") -> list[Arrival]:
-    """Return the records of up to `limit` released keys, decoded again, each key's in the order they were parked."""
-    return [_arrival(row, prefix) for row in await connection.fetch(QUERIES["released"], limit)]
+async def released(connection: Connection, limit: int, verifier: Verifier) -> list[Arrival]:
+    """Return the records of up to `limit` released keys, read again, each key's in the order they were parked."""
+    return [_arrival(row, verifier) for row in await connection.fetch(QUERIES["released"], limit)]
 
 
-def _arrival(row: Row, prefix: str) -> Arrival:
+def _arrival(row: Row, verifier: Verifier) -> Arrival:
     headers = [(name, None if raw is None else b64decode(raw)) for name, raw in json.loads(row["headers"])]
     record = Record(
         row["topic"], row["partition"], row["offset"], row["record_key"], headers, row["value"], row["first_at"]
     )
-    arrival = arrive(record, ParkedRow(row["seq"], row["attempts"], row["first_at"]), prefix)
+    arrival = arrive(record, verifier, ParkedRow(row["seq"], row["attempts"], row["first_at"]))
     if isinstance(arrival.what, Poison):
         return replace(arrival, what=replace(arrival.what, id=row["event_id"], key=row["key"]))
-    if (arrival.id, arrival.key) != (row["event_id"], row["key"]):
+    if (arrival.id, arrival.key) != (row["event_id"], row["key"]) and row["reason"] not in UNTRUSTED:
         poison = Poison(row["event_id"], row["key"], "changed", "The record decodes to another event than before.")
         return replace(arrival, what=poison)
     return arrival

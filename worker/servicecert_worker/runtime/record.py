@@ -10,6 +10,7 @@ from servicecert_schemas.topics import TOPICS
 
 from ..decider import Event
 from ..faults import error_summary
+from ..signatures import UNTRUSTED, Verifier
 
 _LAST_MILLISECOND = 253_402_300_799_000
 
@@ -34,7 +35,7 @@ def time_of(milliseconds: int) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Poison:
-    """A record that cannot be decoded, examined or stored, in its place among the others.
+    """A record that is not its writer's, or cannot be decoded, examined or stored, in its place among the others.
 
     `error` quotes no value of the record; `raised` is the type and line of the exception, if there was one.
     """
@@ -72,10 +73,11 @@ class Arrival:
         return self.what.id
 
 
-def arrive(record: Record, parked: ParkedRow | None = None, prefix: str = "") -> Arrival:
-    """Return a record with what it decodes to: `Poison` if that is not a valid event. `prefix` is the topics'."""
-    topic = record.topic.removeprefix(prefix)
+def arrive(record: Record, verifier: Verifier, parked: ParkedRow | None = None) -> Arrival:
+    """Return a record with what it decodes to: `Poison` if that is not a valid event of one who may write it (F2)."""
+    topic = record.topic.removeprefix(verifier.prefix)
     try:
+        verifier.verify(record.topic, record.key, record.headers, record.value)
         envelope, data = decode(topic, record.key, record.headers, record.value)
     except Undecodable as fault:
         id, key = _poison_identity(record, topic, fault)
@@ -88,11 +90,12 @@ def _poison_identity(record: Record, topic: str, fault: Undecodable) -> tuple[UU
     """Return the id and the key of a record that is no event: its own, as far as they can belong to its topic.
 
     By its own id a second copy is recognised, and behind its own key later events wait (I5). But no writer of a topic
-    may hold up or replace an event of another topic (F1): where its own could, they are those of its position.
+    may hold up or replace an event of another topic (F1), and no outsider one of the topic's writer (F2): where its own
+    could, they are those of its position.
     """
     position = f"{record.topic}/{record.partition}/{record.offset}"
     here = uuid5(NAMESPACE_OID, f"{position}/{record.written.astimezone(UTC)}")
-    if fault.code == "wrong-topic":
+    if fault.code == "wrong-topic" or fault.code in UNTRUSTED:
         return here, position
     key = _key_of(record)
     try:

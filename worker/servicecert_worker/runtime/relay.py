@@ -15,6 +15,7 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 from servicecert_schemas.codec import headers_of
 from servicecert_schemas.event import Envelope
+from servicecert_schemas.signed_bytes import SIGNATURE
 
 from ..clock import machine_clock
 from ..faults import with_timeout
@@ -78,12 +79,14 @@ async def _publish(
 async def _send(producer: AIOKafkaProducer, prefix: str, source: str, row: asyncpg.Record) -> asyncio.Future[Any]:
     key = row["key"]
     at = row["at"].astimezone(UTC)
-    envelope = Envelope(row["event_id"], source, row["type"], key, at, key, row["traceparent"])
+    headers = headers_of(Envelope(row["event_id"], source, row["type"], key, at, key, row["traceparent"]))
+    if row["signature"] is not None:
+        headers.append((SIGNATURE, row["signature"].encode()))
     sent: asyncio.Future[Any] = await producer.send(
         prefix + row["topic"],
         value=row["payload"],
         key=key.encode(),
-        headers=headers_of(envelope),
+        headers=headers,
         # A broker refuses timestamps more than an hour ahead of its clock; SERVICECERT_CLOCK_AHEAD may set ours ahead.
         timestamp_ms=int(min(at, machine_clock()).timestamp() * 1000),
     )

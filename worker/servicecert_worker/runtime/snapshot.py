@@ -9,6 +9,7 @@ from ..decider import Change, TopicSnapshot
 from ..faults import Outage, is_transient, with_timeout
 from ..kafka.broker import Broker
 from ..kafka.follower import Follower
+from ..signatures import NOBODY, Verifier
 
 K = TypeVar("K")
 
@@ -18,7 +19,7 @@ _REPORT_SECONDS = 30.0
 class SnapshotFollower(Generic[K]):
     """Keeps the value of a `TopicSnapshot` up to date. `ready` is set once it has reached the end of the topics."""
 
-    def __init__(self, definition: TopicSnapshot[K] | None, broker: Broker) -> None:
+    def __init__(self, definition: TopicSnapshot[K] | None, broker: Broker, verifier: Verifier = NOBODY) -> None:
         self.value: Any = None if definition is None else definition.empty
         self.ready = asyncio.Event()
         self._definition = definition
@@ -28,7 +29,7 @@ class SnapshotFollower(Generic[K]):
             self.ready.set()
         else:
             self._follower = Follower(
-                broker, definition.topics, self._take, self._at_end, outage_name="Kafka (followed topics)"
+                broker, definition.topics, self._take, self._at_end, verifier, outage_name="Kafka (followed topics)"
             )
 
     @property

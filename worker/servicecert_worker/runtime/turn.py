@@ -18,9 +18,10 @@ from servicecert_schemas.topics import TOPIC_OF
 
 from ..audit.chain import Chain, Head
 from ..decider import Connection, Due, Happened, Result, Service, Stored, Task
+from ..signatures import Signer
 from ..storage import QUERIES
 from .crash_points import crash_point
-from .fold import Decided, Folded, Item, ParkedArrival, fold
+from .fold import Decided, DecidedEvent, Folded, Item, ParkedArrival, fold
 from .parking import park
 from .record import Arrival, Poison
 
@@ -49,12 +50,16 @@ class TurnResult:
 
 
 class Turns(Generic[S, K]):
-    """Takes turns for a service, and writes each to the audit chain."""
+    """Takes turns for a service, and writes each to the audit chain.
 
-    def __init__(self, service: Service[S, K], pool: Pool[Any], chain: Chain) -> None:
+    Readers refuse what is published without `signer` (F2).
+    """
+
+    def __init__(self, service: Service[S, K], pool: Pool[Any], chain: Chain, signer: Signer | None = None) -> None:
         self._service = service
         self._pool = pool
         self._chain = chain
+        self._signer = signer
 
     async def take(self, items: Sequence[Item], known: K, now: datetime, owner: int, wake: str) -> TurnResult:
         """Handle the items in one transaction. `owner` is new intents' owner, `wake` the channel that wakes the relay.
@@ -170,12 +175,19 @@ class Turns(Generic[S, K]):
                 [row.entry for row in rows],
                 [row.hash for row in rows],
                 [row.salt for row in rows],
+                [self._signature(event, now) for event in folded.published],
             )
         except PostgresError as error:
             raise self._chain.write_error(error) from error
         if folded.parked:
-            await park(connection, self._service.name, self._service.storable, folded.parked, now)
+            await park(connection, self._service.name, self._service.storable, folded.parked, now, self._signer)
         return Head(rows[-1].seq, rows[-1].hash)
+
+    def _signature(self, event: DecidedEvent, now: datetime) -> str | None:
+        if self._signer is None:
+            return None
+        topic, key, type = TOPIC_OF[event.data.TYPE].name, event.data.key(), event.data.TYPE
+        return self._signer.sign(topic, key, event.id, type, event.payload, now, event.traceparent)
 
 
 def _unclaimed_results(items: Sequence[Item], current: Sequence[Item]) -> list[Result]:
@@ -201,6 +213,7 @@ async def _claim(
         [row.attempts for row in parked],
         [item.id for item in items if isinstance(item, Arrival) and item.parked is None],
         keys,
+        [item.id for item in items if isinstance(item, Arrival) and item.parked is not None],
     )
     claimed = {row["claimed"] for row in rows if row["key"] is None}
     current: list[Item] = []

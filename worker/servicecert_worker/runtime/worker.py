@@ -17,7 +17,7 @@ from asyncpg import Pool
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS, CATALOGUE, Topic, parked_topic
 
 from ..audit.chain import Chain
-from ..audit.checkpoints import Attestor, read_key
+from ..audit.checkpoints import Attestor
 from ..clock import Clock, machine_clock
 from ..decider import Result, Service
 from ..faults import Outage, backoff, error_summary, guard_cancellation, is_transient
@@ -27,6 +27,8 @@ from ..kafka.source import Source
 from ..process.metrics import Metrics
 from ..process.settings import WorkerSettings
 from ..process.watchdog import give_up, heartbeat
+from ..service_keys import read_key, read_public_keys
+from ..signatures import UNTRUSTED, Signer, Verifier
 from ..storage import QUERIES
 from .crash_points import crash_point
 from .effects import Effects
@@ -44,6 +46,7 @@ K = TypeVar("K")
 _STOP_SECONDS = 9.0
 _DRAIN_SECONDS = 5.0
 _OPEN_BATCHES = 4
+_UNTRUSTED = "alarm: a record that is not signed by a service that may write it"
 
 
 def used_topics(service: Service[Any, Any]) -> list[Topic]:
@@ -60,7 +63,7 @@ def used_topics(service: Service[Any, Any]) -> list[Topic]:
 class Worker(Generic[S, K]):
     """Takes turns for a service over what `source` reads, and runs all background tasks.
 
-    `configuration` describes the settings in the audit chain's first row. Raises `OperatorError` for a bad audit key.
+    `configuration` describes the settings in the audit chain's first row. Raises `OperatorError` for a bad service key.
     """
 
     def __init__(
@@ -83,16 +86,17 @@ class Worker(Generic[S, K]):
         self._stopping = asyncio.Event()
         self._metrics = Metrics(service.name, service.gauges)
         self._chain = Chain(service.name, {**service.audited, **configuration}, os.urandom)
-        self._turns = Turns(service, pool, self._chain)
-        self._snapshot: SnapshotFollower[K] = SnapshotFollower(service.snapshot, broker)
-        self._loop = Loop(
-            service, settings.batch, self._run_turn, self._after_turn, self._recover, clock, self._cluster.prefix
-        )
+        key = read_key(settings.service_key_file)
+        verifier = Verifier(read_public_keys(settings.service_keys), self._cluster.prefix)
+        self._turns = Turns(service, pool, self._chain, Signer(service.name, key))
+        self._snapshot: SnapshotFollower[K] = SnapshotFollower(service.snapshot, broker, verifier)
+        self._loop = Loop(service, settings.batch, self._run_turn, self._after_turn, self._recover, clock, verifier)
         self._effects = Effects(self._url, service.name, service.effects, self._loop.give_result, self._loop.wake)
         self._source = source
         source.bind(self._loop.wake, self._room)
+        attestor = Attestor(service.name, pool, key, clock)
         self._leader = Leader(
-            service, settings, pool, self._effects, self._loop.give, self._room, clock, self._attestor()
+            service, settings, pool, self._effects, self._loop.give, self._room, clock, attestor, verifier
         )
         self._kafka_outage = Outage("Kafka")
         self._turns_task: asyncio.Task[None] | None = None
@@ -161,12 +165,6 @@ class Worker(Generic[S, K]):
                 outage.ended()
                 return
 
-    def _attestor(self) -> Attestor | None:
-        if self._settings.audit_key_file is None:
-            log.warning("Audit checkpoints are not signed: set SERVICECERT_AUDIT_KEY_FILE")
-            return None
-        return Attestor(self._service.name, self._pool, read_key(self._settings.audit_key_file), self._clock)
-
     async def _sign_last_checkpoint(self) -> None:
         try:
             await self._leader.attest()
@@ -200,7 +198,8 @@ class Worker(Generic[S, K]):
             fields = {"code": late.code, "key": late.result.key, "intent": str(late.result.id)}
             log.error("alarm: a late result contradicts the recorded one", extra=fields)
         for parked in result.parked:
-            log.error("A record is parked: see `servicecert parked list`", extra=_fields(parked))
+            what = _UNTRUSTED if parked.reason in UNTRUSTED else "A record"
+            log.error("%s is parked: see `servicecert parked list`", what, extra=_fields(parked))
 
     def _room(self) -> int:
         """Return how many more items may be taken in, so that memory stays bounded whatever the backlog."""

@@ -22,20 +22,22 @@ insert into audit (chain, seq, at, key, entry, hash) values ($1, $2, $3, $4, $5,
 
 -- name: claim
 -- What of a turn's items counts: a result, a deadline or a released record if its row is deleted here as it was read, an event if it is new to the
--- inbox and not parked. And which of the keys have parked records, and from which place on. The keys are locked.
+-- inbox and not parked. And which of the keys have parked records, and from which place on. The keys are locked. A released record counts by the id
+-- that it has now: one whose signature was not trusted before had none of its own.
 with result as (delete from intents where id = any($1::uuid[]) returning id),
 due as (delete from deadlines where id = any($2::uuid[]) returning id),
 released as (
-    delete from parked using unnest($3::bigint[], $4::int[]) as r (seq, attempts)
+    delete from parked using unnest($3::bigint[], $4::int[], $7::uuid[]) as r (seq, attempts, event_id)
     where parked.seq = r.seq and parked.attempts = r.attempts
-    returning parked.seq, parked.event_id
+    returning parked.seq, r.event_id
 ),
 fresh as (
     insert into inbox (event_id)
     select id from (
         select id from unnest($5::uuid[]) as id where not exists (select from parked where event_id = id)
         union
-        select event_id from released
+        select r.event_id from released r
+        where not exists (select from parked p where p.event_id = r.event_id and p.seq <> r.seq)
     ) as event
     order by id
     on conflict do nothing
@@ -103,7 +105,7 @@ limit $1
 select pg_advisory_lock($1, hashtext($2))
 
 -- name: outbox
-select id, topic, key, event_id, type, traceparent, at, payload from outbox order by id limit $1
+select id, topic, key, event_id, type, traceparent, at, payload, signature from outbox order by id limit $1
 
 -- name: keep_results
 -- Stores results with their intents. One that a turn has recorded meanwhile has no row.
@@ -137,10 +139,10 @@ delete from inbox where ctid = any(array(select ctid from inbox where at < now()
 
 -- name: publish
 -- Events into the outbox, in order.
-insert into outbox (topic, key, event_id, type, payload, at)
-select topic, key, event_id, type, payload, $6
-from unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::bytea[])
-    with ordinality as o (topic, key, event_id, type, payload, place)
+insert into outbox (topic, key, event_id, type, payload, at, signature)
+select topic, key, event_id, type, payload, $6, signature
+from unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::bytea[], $7::text[])
+    with ordinality as o (topic, key, event_id, type, payload, signature, place)
 order by place
 
 -- name: released
@@ -162,10 +164,10 @@ select name from unnest($2::text[]) as n (name) where pg_try_advisory_xact_lock(
 -- All that a turn decided, in one round trip, with its rows of the audit chain $22. $1 is the moment, $2 the owner of the intents, $3 the channel that
 -- wakes the relay, or ''.
 with published as (
-    insert into outbox (topic, key, event_id, type, traceparent, payload, at)
-    select topic, key, event_id, type, traceparent, payload, $1
-    from unnest($4::text[], $5::text[], $6::uuid[], $7::text[], $8::text[], $9::bytea[])
-        with ordinality as o (topic, key, event_id, type, traceparent, payload, place)
+    insert into outbox (topic, key, event_id, type, traceparent, payload, signature, at)
+    select topic, key, event_id, type, traceparent, payload, signature, $1
+    from unnest($4::text[], $5::text[], $6::uuid[], $7::text[], $8::text[], $9::bytea[], $28::text[])
+        with ordinality as o (topic, key, event_id, type, traceparent, payload, signature, place)
     order by place
 ),
 intended as (

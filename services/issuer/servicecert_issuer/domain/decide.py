@@ -16,7 +16,18 @@ from servicecert_schemas.certificate import (
 )
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.event import EventData
-from servicecert_worker.decider import Decision, Due, Event, Examined, Facts, FactsInvalid, Happened, Intent, Result
+from servicecert_worker.decider import (
+    Decision,
+    Due,
+    Event,
+    Examined,
+    Facts,
+    FactsInvalid,
+    Happened,
+    Intent,
+    Result,
+    Unanswerable,
+)
 
 from .issuance import (
     ClockUntrusted,
@@ -30,9 +41,11 @@ from .issuance import (
     Stopped,
     Unsigned,
     Voided,
+    accepted_digest,
+    application_digest,
 )
 from .recheck_plan import RECHECK, Rechecked, plan
-from .unissuable import STOPPED, VOIDED, WITHDRAWN, Unissuable
+from .unissuable import STOPPED, STOPPED_REQUEST, VOIDED, WITHDRAWN, Unissuable
 
 Decided: TypeAlias = Decision[State]
 
@@ -58,8 +71,10 @@ class Decide:
         match happened:
             case Event(data=ApplicationAccepted() as application, facts=facts) if state is None:
                 return self._begin(None, application, facts, now)
+            case Event(data=ApplicationAccepted() as application) if is_another(application, state):
+                raise Unanswerable("second-application", "Another application was accepted for this case before.")
             case Event(data=AcceptedWithdrawn() as withdrawn) if state is None or isinstance(state, Stopped):
-                return _refuse(withdrawn.case_id, WITHDRAWN)
+                return _refuse(withdrawn.case_id, WITHDRAWN, None if state is None else state.application)
             case Due(kind=kind) if kind == RETRY and isinstance(state, Stopped):
                 return Decision(state, intents=(Intent(EXAMINE, state.application),))
             case Result(data=Examined(facts=facts)) if isinstance(state, Stopped):
@@ -84,7 +99,7 @@ class Decide:
                 intended = Intended.of(facts, application, now + self.sign_within)
                 return Decision(intended, intents=(Intent(SIGN, SigningOrder.of(intended)),))
             case Unissuable():
-                return _refuse(application.case_id, facts)
+                return _refuse(application.case_id, facts, application)
             case Stopped():
                 return _stop(state, facts)
             case ClockUntrusted(text=text):
@@ -105,16 +120,24 @@ def late_result_code(state: State | None, result: Result) -> str | None:
     return "signed-after-void" if isinstance(state, Voided) and isinstance(result.data, Signed) else None
 
 
-def _refuse(case_id: UUID, reason: Unissuable) -> Decided:
+def is_another(application: ApplicationAccepted, state: State | None) -> bool:
+    """Return whether a case began with another application: intake signs one for each (F2, I3)."""
+    known = None if state is None else accepted_digest(state)
+    return known is not None and known != application_digest(application)
+
+
+def _refuse(case_id: UUID, reason: Unissuable, application: ApplicationAccepted | None) -> Decided:
     refused = IssuingRefused(case_id=case_id, code=reason.code, texts=reason.texts)
-    return Decision(Refused(reason.code), events=(refused,))
+    digest = None if application is None else application_digest(application)
+    return Decision(Refused(reason.code, digest), events=(refused,))
 
 
 def _stop(before: Stopped | None, stopped: Stopped) -> Decided:
     """Stop the case. Publish nothing where the findings are the same as before."""
     if before == stopped:
         return Decision(before)
-    event = IssuingStopped(case_id=stopped.application.case_id, code=STOPPED.code, texts=STOPPED.texts)
+    reason = STOPPED_REQUEST if stopped.is_by_request else STOPPED
+    event = IssuingStopped(case_id=stopped.application.case_id, code=reason.code, texts=reason.texts)
     return Decision(stopped, events=(event,))
 
 

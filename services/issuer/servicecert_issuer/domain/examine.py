@@ -15,6 +15,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.certificate import AlternativeNames, CertificateRefused, Contents, Subject, build_tbs
+from servicecert_pki.csr import Csr, judge_csr
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.names import NameRefused, check_ip_address
 from servicecert_pki.partitions import crl_url, partition_of
@@ -26,7 +27,7 @@ from servicecert_pki.validity import ValidityRefused, granted
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.decider import Event
 
-from .issuance import Allocated, ClockUntrusted, Lint, Linted, LintFailed, Stopped
+from .issuance import REQUEST_FINDING, Allocated, ClockUntrusted, Lint, Linted, LintFailed, Stopped
 from .unissuable import Unissuable, unissuable
 
 
@@ -50,17 +51,23 @@ class IssuingContext:
 NO_KEY = "key"
 """The code of a request whose key is neither RSA nor EC P-384."""
 
+Alarm: TypeAlias = Callable[[ApplicationAccepted, tuple[str, ...]], None]
+
 ApplicationFacts: TypeAlias = Linted | Unissuable | Stopped | ClockUntrusted
 
 
 @dataclass(frozen=True)
 class Examine:
-    """Examine the accepted applications of a batch. `clock_fault` returns why the clock is not trusted, or None."""
+    """Examine the accepted applications of a batch. `clock_fault` returns why the clock is not trusted, or None.
+
+    `alarm` is called with an application whose request intake should never have accepted, and the codes why.
+    """
 
     context: IssuingContext
     random: Callable[[int], bytes]
     clock: Callable[[], datetime]
     clock_fault: Callable[[], str | None]
+    alarm: Alarm
 
     def __call__(self, events: Sequence[Event]) -> Sequence[Event]:
         return [
@@ -72,7 +79,12 @@ class Examine:
         """Return the facts that the case is decided with."""
         if fault := self.clock_fault():
             return ClockUntrusted(fault)
-        return examine_application(self.context, application, draw_serial(self.random), self.clock())
+        facts = examine_application(self.context, application, draw_serial(self.random), self.clock())
+        if isinstance(facts, Stopped) and facts.is_by_request:
+            self.alarm(application, facts.findings)
+        elif isinstance(facts, Unissuable) and facts.code == NO_KEY:
+            self.alarm(application, (facts.code,))
+        return facts
 
 
 def examine_application(
@@ -80,6 +92,8 @@ def examine_application(
 ) -> Linted | Unissuable | Stopped:
     """Return the linted draft for `application` with this serial number, issued at `moment`, or why there is none."""
     try:
+        if faults := request_faults(b64decode(application.csr)):
+            return Stopped(application, _issuer_for(context, application, moment).id, faults)
         contents = contents_of(context, application, serial, moment)
         allocated = allocate(contents, application.subject.business_id, partition_of(serial, context.partitions))
     except ValidityRefused:
@@ -104,15 +118,28 @@ def _refused(
     profile = context.profiles.by_type.get(application.type)
     if profile is None or code == NO_KEY or application.profile_version in (None, profile.version):
         return unissuable(code)
-    issuer = _issuer_of(context, profile, public_key_of(b64decode(application.csr)), moment)
-    return Stopped(application, issuer.id, (f"profile.{code}",))
+    return Stopped(application, _issuer_for(context, application, moment).id, (f"profile.{code}",))
+
+
+def request_faults(request: bytes) -> tuple[str, ...]:
+    """Return the codes of all faults of a request: its signature, its key, and their form in DER (A4, F2).
+
+    Intake checked the same. It is checked again because a CA's key follows from it.
+    """
+    judged = judge_csr(request)
+    if isinstance(judged, Csr):
+        return () if judged.der == request else (f"{REQUEST_FINDING}not-der",)
+    return tuple(REQUEST_FINDING + fault.code for fault in judged)
+
+
+def _issuer_for(context: IssuingContext, application: ApplicationAccepted, moment: datetime) -> IssuerInfo:
+    """Return the CA of an application. Raise CertificateRefused or AuthorityMissing."""
+    return _issuer_of(context, _profile_of(context, application), public_key_of(b64decode(application.csr)), moment)
 
 
 def contents_of(context: IssuingContext, application: ApplicationAccepted, serial: int, moment: datetime) -> Contents:
     """Return the certificate's contents. Raise CertificateRefused, NameRefused, ValidityRefused or AuthorityMissing."""
-    profile = context.profiles.by_type.get(application.type)
-    if profile is None:
-        raise CertificateRefused("no-profile", f"There is no profile for {application.type}.")
+    profile = _profile_of(context, application)
     spki = public_key_of(b64decode(application.csr))
     issuer = _issuer_of(context, profile, spki, moment)
     period = granted(
@@ -142,6 +169,13 @@ def contents_of(context: IssuingContext, application: ApplicationAccepted, seria
     )
 
 
+def _profile_of(context: IssuingContext, application: ApplicationAccepted) -> Profile:
+    profile = context.profiles.by_type.get(application.type)
+    if profile is None:
+        raise CertificateRefused("no-profile", f"There is no profile for {application.type}.")
+    return profile
+
+
 def _issuer_of(context: IssuingContext, profile: Profile, spki: bytes, moment: datetime) -> IssuerInfo:
     return context.authority.issuer_for(profile.environment, family_of(spki), moment)
 
@@ -163,10 +197,7 @@ def allocate(contents: Contents, business_id: str, partition: int) -> Allocated:
 
 
 def public_key_of(request: bytes) -> bytes:
-    """Return the DER SubjectPublicKeyInfo of a DER request. Raise CertificateRefused with the code `key`.
-
-    The request's signature is not verified again: intake has done so (A4), and it is the slowest step.
-    """
+    """Return the DER SubjectPublicKeyInfo of a DER request. Raise CertificateRefused with the code `key`."""
     try:
         key = x509.load_der_x509_csr(request).public_key()
         spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

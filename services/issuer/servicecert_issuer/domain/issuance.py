@@ -55,6 +55,10 @@ Lint: TypeAlias = Callable[[Contents, bytes], Sequence[str]]
 """Checks the DER bytes to be signed against the contents. Returns the codes of findings of error level or worse."""
 
 
+REQUEST_FINDING = "request."
+"""What the findings about a certificate request begin with."""
+
+
 class LintFailed(Exception):
     """The certificate to be signed has findings: codes that quote nothing of the certificate."""
 
@@ -89,13 +93,26 @@ class Grant:
     recipients: Recipients
 
 
+def application_digest(application: ApplicationAccepted) -> str:
+    """Return the SHA-256 of all that an application says but its recipients, who can be erased (E3).
+
+    Members with their defaults do not count, so that a later version with more of them returns the same.
+    """
+    facts = application.model_dump_json(exclude={"recipients"}, exclude_defaults=True)
+    return sha256(facts.encode()).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class Intended:
-    """The point of no return: these bytes, and no others, will be signed for this case, until `sign_by`."""
+    """The point of no return: these bytes, and no others, will be signed for this case, until `sign_by`.
+
+    `application_sha256` is of the application that led to it.
+    """
 
     allocated: Allocated
     grant: Grant
     sign_by: datetime
+    application_sha256: str | None = None
 
     @classmethod
     def of(cls, linted: Linted, application: ApplicationAccepted, sign_by: datetime) -> "Intended":
@@ -110,6 +127,7 @@ class Intended:
                 recipients=application.recipients,
             ),
             sign_by,
+            application_digest(application),
         )
 
 
@@ -203,9 +221,10 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An application that cannot be issued, with the reason's code."""
+    """An application that cannot be issued, with the reason's code; one withdrawn before it was read has no digest."""
 
     code: str
+    application_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,11 +237,19 @@ class Voided:
 
 @dataclass(frozen=True, slots=True)
 class Stopped(Facts):
-    """An application whose draft has findings (B3). Nothing is intended; the drawn serial number is discarded."""
+    """An application whose draft, or whose request, has findings (B3, F2). Nothing is intended.
+
+    The drawn serial number is discarded.
+    """
 
     application: ApplicationAccepted
     issuer: str
     findings: tuple[str, ...]
+
+    @property
+    def is_by_request(self) -> bool:
+        """Return whether intake accepted a request that is invalid."""
+        return any(finding.startswith(REQUEST_FINDING) for finding in self.findings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,3 +260,14 @@ class ClockUntrusted(Facts):
 
 
 State: TypeAlias = Intended | Recorded | Refused | Voided | Stopped
+
+
+def accepted_digest(state: State) -> str | None:
+    """Return the digest of the application that a case began with, if it is known."""
+    match state:
+        case Stopped(application=application):
+            return application_digest(application)
+        case Recorded(intended=intended) | Voided(intended=intended):
+            return intended.application_sha256
+        case Intended() | Refused():
+            return state.application_sha256

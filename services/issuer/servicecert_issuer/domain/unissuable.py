@@ -17,7 +17,7 @@ class Unissuable(Facts):
 
 
 _BY_CODE = MappingProxyType(
-    {"common-name-missing": "names", "ip-address-form": "names"}
+    {"common-name-missing": "names", "ip-address-form": "names", "stopped-request": "stopped"}
     | {
         code: code
         for code in (
@@ -54,6 +54,9 @@ VOIDED = unissuable("voided")
 
 STOPPED = unissuable("stopped")
 """The draft has findings; the case does not end with it (B3)."""
+
+STOPPED_REQUEST = unissuable("stopped-request")
+"""Intake accepted a certificate request that the issuer finds invalid; the case does not end with it (F2)."""
 
 KEY_OF_ANOTHER = unissuable("key-of-another-organisation")
 """The key was intended for another organisation first (A4)."""

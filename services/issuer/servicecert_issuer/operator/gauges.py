@@ -8,7 +8,9 @@ from servicecert_worker.decider import Gauge
 Read: TypeAlias = Callable[[], Awaitable[Mapping[str, float]]]
 
 
-def gauges(open_issuances: Read, keys_away: Read, clock_wrong: Read, warnings: Read) -> tuple[Gauge, ...]:
+def gauges(
+    open_issuances: Read, keys_away: Read, clock_wrong: Read, warnings: Read, invalid_requests: Read
+) -> tuple[Gauge, ...]:
     """Return the gauges with the readers of their values."""
     return (
         Gauge(
@@ -19,6 +21,12 @@ def gauges(open_issuances: Read, keys_away: Read, clock_wrong: Read, warnings: R
         ),
         Gauge("servicecert_ca_key_away", "1 for each CA whose key did not answer last.", "issuer", keys_away),
         Gauge("servicecert_clock_wrong", "1 while the machine's clock is not trusted.", "service", clock_wrong),
+        Gauge(
+            "servicecert_invalid_requests",
+            "Findings about certificate requests that intake accepted and this worker found invalid, by code.",
+            "code",
+            invalid_requests,
+        ),
         Gauge(
             "servicecert_lint_warnings",
             "Certificates that this worker checked before signing and that pkilint warns of, by its code.",

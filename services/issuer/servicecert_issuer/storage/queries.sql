@@ -44,7 +44,8 @@ returning true
 
 -- name: load
 select key, version, state::text as state, issuer, serial, tbs, profile, profile_version, partition, not_before, not_after, key_sha256,
-       business_id, sign_by, "grant"::text as "grant", certificate, refusal, application::text as application, findings::text as findings
+       business_id, sign_by, "grant"::text as "grant", certificate, refusal, application::text as application, findings::text as findings,
+       application_sha256
 from certificates where key = any($1::text[])
 
 -- name: lock_blocked
@@ -159,16 +160,18 @@ returning key
 with states as (
     select *
     from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::int[], $9::int[], $10::timestamptz[],
-                $11::timestamptz[], $12::text[], $13::text[], $14::timestamptz[], $15::text[], $16::text[], $17::text[], $18::text[])
+                $11::timestamptz[], $12::text[], $13::text[], $14::timestamptz[], $15::text[], $16::text[], $17::text[], $18::text[],
+                $19::text[])
         as b (key, version, state, issuer, serial, tbs, profile, profile_version, partition, not_before, not_after, key_sha256, business_id,
-              sign_by, "grant", refusal, application, findings)
+              sign_by, "grant", refusal, application, findings, application_sha256)
     order by key_sha256
 ),
 begun as (
     insert into certificates (key, version, state, issuer, serial, tbs, profile, profile_version, partition, not_before, not_after, key_sha256,
-                              business_id, sign_by, "grant", refusal, application, findings)
+                              business_id, sign_by, "grant", refusal, application, findings, application_sha256)
     select key, 1, state::certificate_state, issuer, serial, tbs, profile, profile_version, partition, not_before, not_after, key_sha256,
-           coalesce(business_id, ''), coalesce(sign_by, now()), "grant"::jsonb, refusal, application::jsonb, findings::jsonb
+           coalesce(business_id, ''), coalesce(sign_by, now()), "grant"::jsonb, refusal, application::jsonb, findings::jsonb,
+           application_sha256
     from states where version = 0
     on conflict (key) do nothing
     returning 1
@@ -187,7 +190,7 @@ resumed as (
 ended as (
     update certificates as c
     set version = c.version + 1, state = i.state::certificate_state, certificate = i.certificate, refusal = i.refusal, ended_at = now()
-    from unnest($19::text[], $20::int[], $21::text[], $22::bytea[], $23::text[]) as i (key, version, state, certificate, refusal)
+    from unnest($20::text[], $21::int[], $22::text[], $23::bytea[], $24::text[]) as i (key, version, state, certificate, refusal)
     where c.key = i.key and c.version = i.version
     returning 1
 )

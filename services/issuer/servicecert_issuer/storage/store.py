@@ -11,7 +11,18 @@ from pydantic import TypeAdapter
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.decider import Conflict, Connection, FactsInvalid, Stored
 
-from ..domain.issuance import Allocated, Grant, Intended, Recorded, RecordedIntent, Refused, State, Stopped, Voided
+from ..domain.issuance import (
+    Allocated,
+    Grant,
+    Intended,
+    Recorded,
+    RecordedIntent,
+    Refused,
+    State,
+    Stopped,
+    Voided,
+    application_digest,
+)
 from ..domain.unissuable import KEY_COMPROMISED, KEY_OF_ANOTHER
 from . import QUERIES
 
@@ -35,6 +46,7 @@ _BEGUN = (
     "refusal",
     "application",
     "findings",
+    "application_sha256",
 )
 _ENDED = ("key", "version", "state", "certificate", "refusal")
 
@@ -93,8 +105,8 @@ def _columns(rows: list[Mapping[str, Any]], names: Sequence[str]) -> list[Sequen
 def _begun(entry: Stored[State]) -> Mapping[str, Any]:
     row: dict[str, Any] = {"key": entry.key, "version": entry.version}
     match entry.state:
-        case Refused(code=code):
-            return {**row, "state": "refused", "refusal": code}
+        case Refused(code=code, application_sha256=digest):
+            return {**row, "state": "refused", "refusal": code, "application_sha256": digest}
         case Stopped() as stopped:
             return {
                 **row,
@@ -102,6 +114,7 @@ def _begun(entry: Stored[State]) -> Mapping[str, Any]:
                 "issuer": stopped.issuer,
                 "application": stopped.application.model_dump_json(),
                 "findings": json.dumps(stopped.findings),
+                "application_sha256": application_digest(stopped.application),
             }
         case Intended(allocated=it) as intended:
             return {
@@ -119,6 +132,7 @@ def _begun(entry: Stored[State]) -> Mapping[str, Any]:
                 "business_id": it.business_id,
                 "sign_by": intended.sign_by,
                 "grant": _GRANT.dump_json(intended.grant).decode(),
+                "application_sha256": intended.application_sha256,
             }
     raise TypeError(f"A case does not begin as {type(entry.state).__name__}.")
 
@@ -134,7 +148,7 @@ def _ended(entry: Stored[State]) -> Mapping[str, Any]:
 def _state(row: Record) -> State:
     match row["state"]:
         case "refused":
-            return Refused(row["refusal"])
+            return Refused(row["refusal"], row["application_sha256"])
         case "stopped":
             application = ApplicationAccepted.model_validate_json(row["application"])
             return Stopped(application, row["issuer"], tuple(json.loads(row["findings"])))
@@ -153,6 +167,7 @@ def _state(row: Record) -> State:
         ),
         _GRANT.validate_json(row["grant"]),
         row["sign_by"],
+        row["application_sha256"],
     )
     match row["state"]:
         case "intended":

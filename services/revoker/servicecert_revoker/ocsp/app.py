@@ -26,6 +26,8 @@ from servicecert_worker.kafka.follower import Follower
 from servicecert_worker.process.application import Application, Unusable, exit_at_once_until_it_runs
 from servicecert_worker.process.health import Check
 from servicecert_worker.process.service import wait_for_broker
+from servicecert_worker.service_keys import read_public_keys
+from servicecert_worker.signatures import Verifier
 
 from .domain.answering import Answer, Answering
 from .domain.standings import Standings
@@ -77,7 +79,8 @@ class Responder:
         self._enrolment = Enrolment()
         self._metrics = Metrics()
         topics = [self._cluster.name(topic) for topic in TOPICS]
-        self._feed = Follower(broker, TOPICS, self._apply, self._set_moment, clock)
+        verifier = Verifier(read_public_keys(settings.service_keys), self._cluster.prefix)
+        self._feed = Follower(broker, TOPICS, self._apply, self._set_moment, verifier, clock)
         self._origins = partial(
             origins.watch, self._cluster, topics, SameTopics(), Outage("Kafka, for the topics' ids,")
         )

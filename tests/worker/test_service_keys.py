@@ -1,0 +1,54 @@
+"""Services' own keys in files, and the public keys that readers pin (F2)."""
+
+from base64 import b64decode
+from pathlib import Path
+
+import pytest
+from servicecert_schemas.topics import SERVICES
+from servicecert_worker.faults import OperatorError
+from servicecert_worker.service_keys import PUBLIC, key_id, make_keys, read_key, read_public_keys
+
+
+def test_an_invalid_key_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    created = make_keys(tmp_path, ["issuer"])
+    assert [path.name for path in created] == ["issuer.key", "issuer.pub"]
+    assert created[0].stat().st_mode & 0o777 == 0o600
+    with pytest.raises(OperatorError, match="is not overwritten"):
+        make_keys(tmp_path, ["issuer"])
+    with pytest.raises(OperatorError, match="cannot be read"):
+        read_key(tmp_path / "nothing")
+    wrong = tmp_path / "wrong.key"
+    wrong.write_bytes(created[1].read_bytes())
+    wrong.chmod(0o400)
+    with pytest.raises(OperatorError, match="holds no Ed25519 private key"):
+        read_key(wrong)
+    with pytest.raises(OperatorError, match="There is no public key"):
+        read_public_keys(tmp_path / "nowhere")
+    created[1].write_bytes(b64decode("AAAA"))
+    with pytest.raises(OperatorError, match="holds no Ed25519 public key"):
+        read_public_keys(tmp_path)
+    with pytest.raises(OperatorError, match="cannot be written"):
+        make_keys(created[1] / "below", ["issuer"])
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o620, 0o640 | 0o010, 0o644, 0o666])
+def test_F2_a_key_that_others_may_use_is_refused(tmp_path: Path, mode: int) -> None:
+    private, _ = make_keys(tmp_path, ["issuer"])
+    private.chmod(mode)
+    with pytest.raises(OperatorError, match=f"has the mode {mode:04o}.* set 0400"):
+        read_key(private)
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o600, 0o440])
+def test_F2_a_key_of_its_owner_or_of_a_pod_s_group_is_read(tmp_path: Path, mode: int) -> None:
+    private, _ = make_keys(tmp_path, ["issuer"])
+    private.chmod(mode)
+    assert key_id(read_key(private).public_key()) in read_public_keys(tmp_path)
+
+
+def test_F2_each_private_key_can_have_a_folder_of_its_own_and_all_share_the_public_ones(tmp_path: Path) -> None:
+    make_keys(tmp_path, SERVICES, apart=True)
+    for service in SERVICES:
+        assert [path.name for path in (tmp_path / service).iterdir()] == [f"{service}.key"]
+    assert {path.name for path in (tmp_path / PUBLIC).iterdir()} == {f"{service}.pub" for service in SERVICES}
+    assert len(read_public_keys(tmp_path / PUBLIC)) == len(SERVICES)

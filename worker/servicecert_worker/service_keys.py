@@ -1,0 +1,124 @@
+"""Each service's own Ed25519 key: it signs the service's events and audit checkpoints, which others act on (F2, B6).
+
+One key serves both, because the same process holds it for the same time; the signed bytes begin differently. Readers
+pin the public keys in one folder, several for each service at once, so that a key can be replaced.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TypeAlias
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+from .faults import OperatorError
+
+PUBLIC = "public"
+"""The folder of all public keys, where each service's private key has a folder of its own."""
+
+_OTHERS = stat.S_IRWXO | stat.S_IWGRP | stat.S_IXGRP
+
+
+def key_id(key: Ed25519PublicKey) -> str:
+    """Return the SHA-256 of the key's SubjectPublicKeyInfo, in hexadecimal."""
+    return sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def make_keys(folder: Path, services: Sequence[str], *, apart: bool = False) -> list[Path]:
+    """Create a key pair for each service, and return the files.
+
+    `<service>.key` (mode 0600) signs, `<service>.pub` verifies. With `apart` each private key is in a folder with its
+    service's name, and all public keys are in the folder `public`. Never overwrites a file. Raises `OperatorError`.
+    """
+    created: list[Path] = []
+    try:
+        for service in services:
+            key = Ed25519PrivateKey.generate()
+            private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+            for suffix, own, mode, content in (("key", service, 0o600, private), ("pub", PUBLIC, 0o644, public)):
+                path = (folder / own if apart else folder) / f"{service}.{suffix}"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+                    file.write(content)
+                created.append(path)
+    except FileExistsError as fault:
+        raise OperatorError(f"{fault.filename} exists and is not overwritten: name another folder.", 73) from None
+    except OSError as fault:
+        raise OperatorError(f"{folder} cannot be written ({fault.strerror}): name another folder.", 73) from None
+    return created
+
+
+def read_key(path: Path) -> Ed25519PrivateKey:
+    """Return a service's private key. Raises `OperatorError`, also where others than its owner may use the file."""
+    try:
+        mode = path.stat().st_mode
+        content = path.read_bytes()
+    except OSError as fault:
+        raise OperatorError(f"SERVICECERT_SERVICE_KEY_FILE: {path} cannot be read ({fault.strerror}).", 66) from None
+    # A group may read it: Kubernetes gives the files of a secret to the group of the pod.
+    if mode & _OTHERS:
+        raise OperatorError(
+            f"SERVICECERT_SERVICE_KEY_FILE: {path} has the mode {stat.S_IMODE(mode):04o}, so that others may use the "
+            "key: set 0400.",
+            77,
+        )
+    try:
+        key = load_pem_private_key(content, None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise OperatorError(
+            f"SERVICECERT_SERVICE_KEY_FILE: {path} holds no Ed25519 private key: make one with "
+            "`servicecert service-keys`.",
+            65,
+        )
+    return key
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedKey:
+    """A pinned public key, and the services that it speaks for: each worker has only its own service's key."""
+
+    key: Ed25519PublicKey
+    services: frozenset[str]
+
+
+TrustedKeys: TypeAlias = Mapping[str, TrustedKey]
+"""The pinned public keys, by id."""
+
+
+def read_public_keys(folder: Path) -> dict[str, TrustedKey]:
+    """Return the public keys in a folder and its subfolders, by id: `<service>.pub` or several `<service>-….pub`.
+
+    Raises `OperatorError` if there is none, or a file is not one.
+    """
+    keys: dict[str, TrustedKey] = {}
+    for path in sorted(folder.rglob("*.pub")):
+        try:
+            key = load_pem_public_key(path.read_bytes())
+        except (OSError, ValueError):
+            key = None
+        if not isinstance(key, Ed25519PublicKey):
+            raise OperatorError(f"{path} holds no Ed25519 public key: remove it, or name another folder.", 65)
+        id, service = key_id(key), path.stem.partition("-")[0]
+        others = keys[id].services if id in keys else frozenset()
+        keys[id] = TrustedKey(key, others | {service})
+    if not keys:
+        raise OperatorError(
+            f"There is no public key (*.pub) in {folder}: name the folder that `servicecert service-keys` made.", 66
+        )
+    return keys

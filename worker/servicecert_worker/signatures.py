@@ -1,0 +1,104 @@
+"""What a service publishes is signed by it, and verified by every reader of ours before anything follows from it (F2).
+
+The turn signs what it decided, so that a row of the outbox that no turn wrote has no signature. The topics' catalogue
+says whose signature an event needs.
+"""
+
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from servicecert_schemas.codec import Headers, Record, Undecodable, headers_of
+from servicecert_schemas.event import Envelope
+from servicecert_schemas.signed_bytes import SIGNATURE, SIGNATURE_FORM, signed_bytes
+from servicecert_schemas.topics import TOPICS
+
+from .service_keys import TrustedKey, TrustedKeys, key_id
+
+UNSIGNED = "unsigned"
+WRONG_SIGNATURE = "wrong-signature"
+UNTRUSTED = frozenset((UNSIGNED, WRONG_SIGNATURE))
+"""The reasons why a record is not its writer's. Its key and its id are then an outsider's words."""
+
+_ID_DIGITS = 16
+_FORM = re.compile(SIGNATURE_FORM.encode())
+_TYPE = "ce_type"
+
+
+class Signer:
+    """Signs a service's events with its key."""
+
+    def __init__(self, service: str, key: Ed25519PrivateKey) -> None:
+        self._source = f"/{service}"
+        self._key = key
+        self._id = key_id(key.public_key())[:_ID_DIGITS]
+
+    def sign(
+        self, topic: str, key: str, id: UUID, type: str, payload: bytes, at: datetime, traceparent: str | None = None
+    ) -> str:
+        """Return the signature of an event as the relay will publish it, as in its header."""
+        headers = headers_of(Envelope(id, self._source, type, key, at, key, traceparent))
+        return self._sign(topic, key.encode(), headers, payload)
+
+    def signed(self, record: Record) -> Record:
+        """Return a record with its signature."""
+        signature = self._sign(record.topic, record.key, record.headers, record.value)
+        return replace(record, headers=[*record.headers, (SIGNATURE, signature.encode())])
+
+    def _sign(self, topic: str, key: bytes, headers: Headers, value: bytes) -> str:
+        signature = self._key.sign(signed_bytes(topic, key, headers, value))
+        return f"{self._id}:{b64encode(signature).decode()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """Verifies records with the pinned keys. `prefix` is what the installation puts before the topics' names."""
+
+    keys: TrustedKeys
+    prefix: str = ""
+
+    def verify(self, topic: str, key: bytes | None, headers: Headers, value: bytes | None) -> None:
+        """Raise `Undecodable`, with a code of `UNTRUSTED`, unless a service that may write the event has signed it."""
+        name = topic.removeprefix(self.prefix)
+        entry = TOPICS.get(name)
+        signers = entry.signers(_type(headers)) if entry is not None else ()
+        if not signers:
+            return
+        signatures = [raw for header, raw in headers if header == SIGNATURE]
+        if not signatures:
+            raise Undecodable(UNSIGNED, f"The record has no signature of {_any_of(signers)}.")
+        form = _FORM.fullmatch(signatures[0] or b"") if len(signatures) == 1 else None
+        if form is None:
+            raise Undecodable(WRONG_SIGNATURE, f"The header {SIGNATURE} is malformed.")
+        id = form[1].decode()
+        pinned = next((each for full, each in self.keys.items() if full.startswith(id)), None)
+        if pinned is None or pinned.services.isdisjoint(signers):
+            text = f"The record is signed by the key {id}, which is not pinned as one of {_any_of(signers)}."
+            raise Undecodable(WRONG_SIGNATURE, text)
+        _verify(pinned, b64decode(form[2]), signed_bytes(name, key, headers, value))
+
+
+NOBODY = Verifier({})
+"""Trusts no service."""
+
+
+def _verify(pinned: TrustedKey, signature: bytes, signed: bytes) -> None:
+    try:
+        pinned.key.verify(signature, signed)
+    except InvalidSignature:
+        raise Undecodable(WRONG_SIGNATURE, "The signature is not that of this record.") from None
+
+
+def _type(headers: Headers) -> str:
+    """Return the event's type as the decoder reads it: the last header of that name."""
+    raw = next((raw for name, raw in reversed(headers) if name == _TYPE and raw is not None), b"")
+    return raw.decode(errors="replace")
+
+
+def _any_of(services: Sequence[str]) -> str:
+    return " or ".join(services)
