@@ -61,9 +61,13 @@ class Topic:
     unsigned: tuple[type[EventData], ...] = ()
 
     def signers(self, event_type: str) -> tuple[str, ...]:
-        """Return the services of which one must have signed an event of this type; none if others write it (F2)."""
+        """Return the services of which one must have signed an event of this type; none if others write it (F2).
+
+        A type that does not exist is nobody's where others write too: their mistake is told as such.
+        """
+        is_others = event_type not in TOPIC_OF or any(event_type == event.TYPE for event in self.unsigned)
         services = tuple(writer for writer in self.writers if writer in SERVICES)
-        return () if any(event_type == event.TYPE for event in self.unsigned) else services
+        return () if self.unsigned and is_others else services
 
     @property
     def config(self) -> dict[str, str]:
