@@ -126,7 +126,7 @@ def test_the_settings_of_a_service_take_its_environment(
 @pytest.mark.parametrize("component", ["prepare", *NIGHTLY])
 def test_jobs_are_given_only_what_commands_read(component: str) -> None:
     passwords = {f"SERVICECERT_{each.upper()}_DATABASE_PASSWORD_FILE" for each in SERVICES}
-    known = names(KafkaAccess) | {"KAFKA_BOOTSTRAP_SERVERS"}
+    known = names(KafkaAccess) | {"KAFKA_BOOTSTRAP_SERVERS", "SERVICECERT_SERVICE_KEYS"}
     for container in containers(PODS[component]):
         mine = known | passwords if container["name"] == "roles" else known
         assert set(environment(container, PRODUCTION_MAPS)) <= mine

@@ -33,7 +33,6 @@ _MOST = 5_000
 _SLICE = 50
 _THREADS = os.cpu_count() or 1
 _FEW = 4
-_NO_EVENT = "A record of a followed topic is not an event"
 
 
 class Follower:
@@ -153,8 +152,10 @@ def change_of(record: ConsumerRecord, verifier: Verifier | None = None) -> Chang
         envelope, data = decode(record.key, record.headers, record.value)
     except Undecodable as fault:
         fields = {"topic": record.topic, "partition": record.partition, "offset": record.offset, "reason": fault.code}
-        what = "alarm: a record of a followed topic is not signed by a service that may write it,"
-        log.error("%s and is skipped", what if fault.code in UNTRUSTED else _NO_EVENT, extra=fields)
+        if fault.code in UNTRUSTED:
+            log.error("alarm: no writer of the topic has signed this record; it is skipped", extra=fields)
+        else:
+            log.error("A record of a followed topic is not an event and is skipped", extra=fields)
         return None
     return Change(key, data, envelope.time)
 
