@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-SIGNATURE = "servicecert_signature"
+SIGNATURE = "servicecert-signature"
 """The header of the signature: 16 digits of the key's id, a colon, and the Ed25519 signature in base64 (RFC 8032)."""
 
 SIGNATURE_FORM = "^([0-9a-f]{16}):([A-Za-z0-9+/]{86}==)$"

@@ -74,11 +74,13 @@ class Topic:
         return re.fullmatch(self.key_form, key) is not None
 
     def signers(self, event_type: str) -> tuple[str, ...]:
-        """Return the services of which one must have signed an event of this type; none if others write it (F2)."""
-        believed = {event.TYPE for event in self.unsigned}
-        if event_type in believed or all(event.TYPE in believed for event in self.events):
-            return ()
-        return tuple(writer for writer in self.writers if writer in SERVICES)
+        """Return the services of which one must have signed an event of this type; none if others write it (F2).
+
+        A type that does not exist is nobody's where others write too: their mistake is told as such.
+        """
+        is_others = event_type not in TOPIC_OF or any(event_type == event.TYPE for event in self.unsigned)
+        services = tuple(writer for writer in self.writers if writer in SERVICES)
+        return () if self.unsigned and is_others else services
 
     @property
     def config(self) -> dict[str, str]:

@@ -125,6 +125,18 @@ def test_I10_a_wrong_passphrase(refused, around, tmp_path):
     assert "mistyped" not in sentence
 
 
+def test_F2_public_keys_that_are_not_there(refused, around, tmp_path):
+    code, sentence = refused(SERVICECERT_SERVICE_KEYS=str(tmp_path / "nothing"))
+    assert code == 66
+    assert "There is no public key" in sentence
+
+
+def test_F2_without_pinned_keys_nothing_starts(refused, around):
+    code, sentence = refused("SERVICECERT_SERVICE_KEYS", "SERVICECERT_SERVICE_KEY_FILE")
+    assert code == 78
+    assert "set SERVICECERT_SERVICE_KEYS; set SERVICECERT_SERVICE_KEY_FILE" in sentence
+
+
 def test_a_setting_that_is_missing(refused, around):
     code, sentence = refused("SERVICECERT_CA_DIR")
     assert code == 78

@@ -177,17 +177,22 @@ def test_I10_only_who_signs_holds_the_keys() -> None:
     assert mounted == {"prepare", "issuer", "revoker"}
 
 
-def test_B6_each_service_has_the_key_of_its_own_checkpoints_and_no_other_is_in_its_reach() -> None:
-    made = SERVICES["prepare-service-keys"]
-    assert "servicecert service-keys --apart /var/lib/servicecert/audit" in " ".join(made["command"])
+def test_F2_B6_each_service_has_its_own_key_alone_and_all_public_ones_and_no_other_is_in_its_reach() -> None:
+    made, folder = SERVICES["prepare-service-keys"], "/var/lib/servicecert/service-keys"
+    assert f"servicecert service-keys --apart {folder}" in " ".join(made["command"])
+    assert f"service-keys:{folder}/public" in made["volumes"]
+    assert f"{folder}/public" in DOCKERFILE
     for worker in WORKERS:
         key = SERVICES[worker]["environment"]["SERVICECERT_SERVICE_KEY_FILE"]
-        assert key == f"/var/lib/servicecert/audit/{worker}.key"
-        held = [volume for volume in SERVICES[worker]["volumes"] if volume.startswith("audit")]
-        assert held == [f"audit-{worker}:/var/lib/servicecert/audit:ro"]
-        assert f"audit-{worker}:/var/lib/servicecert/audit/{worker}" in made["volumes"]
-        assert f"/var/lib/servicecert/audit/{worker}" in DOCKERFILE
-    holders = {name for name, service in SERVICES.items() if "audit-" in str(service.get("volumes"))}
+        assert key == f"{folder}/{worker}/{worker}.key"
+        held = [volume for volume in SERVICES[worker]["volumes"] if volume.startswith("service-key")]
+        assert held == [f"service-key-{worker}:{folder}/{worker}:ro", f"service-keys:{folder}/public:ro"]
+        assert f"service-key-{worker}:{folder}/{worker}" in made["volumes"]
+        assert f"{folder}/{worker}" in DOCKERFILE
+    for reader in (*WORKERS, "ocsp"):
+        assert SERVICES[reader]["environment"]["SERVICECERT_SERVICE_KEYS"] == f"{folder}/public"
+        assert f"service-keys:{folder}/public:ro" in SERVICES[reader]["volumes"]
+    holders = {name for name, service in SERVICES.items() if "service-key-" in str(service.get("volumes"))}
     assert holders == {*WORKERS, "prepare-service-keys"}
 
 

@@ -126,7 +126,7 @@ def test_the_settings_of_a_service_take_its_environment(
 @pytest.mark.parametrize("component", ["prepare", *NIGHTLY])
 def test_jobs_are_given_only_what_commands_read(component: str) -> None:
     passwords = {f"SERVICECERT_{each.upper()}_DATABASE_PASSWORD_FILE" for each in SERVICES}
-    known = names(KafkaAccess) | {"KAFKA_BOOTSTRAP_SERVERS"}
+    known = names(KafkaAccess) | {"KAFKA_BOOTSTRAP_SERVERS", "SERVICECERT_SERVICE_KEYS"}
     for container in containers(PODS[component]):
         mine = known | passwords if container["name"] == "roles" else known
         assert set(environment(container, PRODUCTION_MAPS)) <= mine
@@ -167,10 +167,16 @@ def test_I10_each_workload_sees_its_own_secret_only_and_who_signs_the_ca(compone
     assert seen == own | ({"ca"} if component in ("issuer", "revoker") else set())
 
 
-def test_B6_each_service_signs_its_checkpoints_with_a_key_of_its_own_secret() -> None:
+def test_F2_B6_each_service_signs_with_a_key_of_its_own_secret_and_knows_all_public_ones() -> None:
     for component in SERVICES:
         given = environment(PODS[component]["containers"][0], PRODUCTION_MAPS)
         assert given["SERVICECERT_SERVICE_KEY_FILE"] == f"{SECRETS}service.key"
+    for component in (*SERVICES, "ocsp", "audit-verify"):
+        (container,) = PODS[component]["containers"]
+        folder = environment(container, PRODUCTION_MAPS)["SERVICECERT_SERVICE_KEYS"]
+        mount = {"name": "service-keys", "mountPath": folder, "readOnly": True}
+        assert mount in container["volumeMounts"]
+        assert {"name": "service-keys", "configMap": {"name": "service-keys"}} in PODS[component]["volumes"]
 
 
 def mounts(component: str) -> Iterator[tuple[str, bool]]:

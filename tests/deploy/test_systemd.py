@@ -129,7 +129,7 @@ def test_the_settings_of_a_service_take_its_environment(
 
 
 def test_jobs_are_given_only_what_commands_read() -> None:
-    known = names(KafkaAccess) | {"KAFKA_BOOTSTRAP_SERVERS", "SERVICECERT_HEALTH_HOST"}
+    known = names(KafkaAccess) | {"KAFKA_BOOTSTRAP_SERVERS", "SERVICECERT_HEALTH_HOST", "SERVICECERT_SERVICE_KEYS"}
     for job in NIGHTLY:
         assert set(environment(job)) <= known
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
-from toy.stand import Stand, numbered
+from servicecert_schemas.certificate import IssuingRefused
+from servicecert_schemas.topics import CERTIFICATES
+from servicecert_worker.decider import Event
+from servicecert_worker.runtime.record import Poison, Record, arrive
+from toy.stand import Stand, eventually, numbered
 
 pytestmark = pytest.mark.usefixtures("measured_processes")
 
@@ -50,3 +55,31 @@ async def test_a_decision_that_changes_nothing_stores_nothing(stand: Stand) -> N
     await stand.wait_handled(1)
     assert await stand.fetchval("select count(*) from tally") == 1
     assert await stand.fetchval("select version from tally") == 1
+
+
+async def test_F2_what_a_turn_decided_is_signed_and_what_is_written_into_the_outbox_is_not(stand: Stand) -> None:
+    stand.work()
+    await stand.send(numbered(uuid4(), "1"))
+    await stand.wait_handled(1)
+    (refused,) = [data for _, data in await stand.published() if isinstance(data, IssuingRefused)][:1]
+    forged = refused.model_copy(update={"case_id": uuid4()})
+    await stand.pool.execute(
+        "insert into outbox (topic, key, event_id, type, at, payload) values ($1, $2, $3, $4, now(), $5)",
+        *(CERTIFICATES.name, forged.key(), uuid4(), forged.TYPE, forged.model_dump_json().encode()),
+    )
+
+    async def all_published() -> bool:
+        return len(await stand.records(CERTIFICATES.name)) == 3
+
+    await eventually(all_published)
+    # The toy writes to the issuer's topic: its key is pinned as the issuer's here.
+    (stand.identities.folder / "toy.pub").rename(stand.identities.folder / "issuer.pub")
+    verifier = stand.identities.verifier(stand.prefix)
+    arrivals = [
+        arrive(
+            Record(it.topic, it.partition, it.offset, it.key, it.headers, it.value, datetime.now(UTC)), verifier
+        ).what
+        for it in await stand.records(CERTIFICATES.name)
+    ]
+    assert sorted(each.key for each in arrivals if isinstance(each, Event)) == [refused.key()] * 2
+    assert [each.reason for each in arrivals if isinstance(each, Poison)] == ["unsigned"]

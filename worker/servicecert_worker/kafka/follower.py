@@ -37,8 +37,6 @@ _THREADS = os.cpu_count() or 1
 _FEW = 4
 # Whoever may write to a topic may write junk, which is read again at each start: the metric counts on.
 _MOST_LOGGED = 100
-_NO_EVENT = "A record of a followed topic is not an event"
-_UNTRUSTED = "alarm: a record of a followed topic is not signed by a service that may write it,"
 
 
 class Follower:
@@ -177,7 +175,10 @@ def change_of(topic: Topic, record: ConsumerRecord, verifier: Verifier | None = 
 def log_skipped(record: ConsumerRecord, fault: Undecodable) -> None:
     """Log where a record is that is not an event, or not one of its writer, and why."""
     fields = {"topic": record.topic, "partition": record.partition, "offset": record.offset, "reason": fault.code}
-    log.error("%s and is skipped", _UNTRUSTED if fault.code in UNTRUSTED else _NO_EVENT, extra=fields)
+    if fault.code in UNTRUSTED:
+        log.error("alarm: no writer of the topic has signed this record; it is skipped", extra=fields)
+    else:
+        log.error("A record of a followed topic is not an event and is skipped", extra=fields)
 
 
 def _partition(record: ConsumerRecord) -> TopicPartition:

@@ -131,10 +131,10 @@ class Application(FastStream):
 class Unusable(FastStream):
     """The application for invalid settings: it has an AsyncAPI document, and reports the fault when it is run."""
 
-    def __init__(self, name: str, fault: ValidationError) -> None:
+    def __init__(self, name: str, fault: ValidationError | OperatorError) -> None:
         super().__init__(KafkaBroker(), logger=None, specification=Contract())
         self._name = name
-        self._fault = OperatorError(settings_fault(fault), EX_CONFIG)
+        self._fault = fault if isinstance(fault, OperatorError) else OperatorError(settings_fault(fault), EX_CONFIG)
 
     async def run(self, *_: Any, **__: Any) -> None:
         """Print the fault and raise SystemExit."""

@@ -46,7 +46,6 @@ K = TypeVar("K")
 _STOP_SECONDS = 9.0
 _DRAIN_SECONDS = 5.0
 _OPEN_BATCHES = 4
-_UNTRUSTED = "alarm: a record that is not signed by a service that may write it"
 
 
 def used_topics(service: Service[Any, Any]) -> list[Topic]:
@@ -198,8 +197,10 @@ class Worker(Generic[S, K]):
             fields = {"code": late.code, "key": late.result.key, "intent": str(late.result.id)}
             log.error("alarm: a late result contradicts the recorded one", extra=fields)
         for parked in result.parked:
-            what = _UNTRUSTED if parked.reason in UNTRUSTED else "A record"
-            log.error("%s is parked: see `servicecert parked list`", what, extra=_fields(parked))
+            if parked.reason in UNTRUSTED:
+                log.error("alarm: no writer of the topic has signed this record; it is parked", extra=_fields(parked))
+            else:
+                log.error("A record is parked: see `servicecert parked list`", extra=_fields(parked))
 
     def _room(self) -> int:
         """Return how many more items may be taken in, so that memory stays bounded whatever the backlog."""

@@ -57,7 +57,10 @@ def app() -> FastStream:
     except ValidationError as error:
         return Unusable(NAME, error)
     broker = Broker(settings.cluster, NAME)
-    responder = Responder(settings, broker, clock_ahead(settings.clock_ahead or timedelta()))
+    try:
+        responder = Responder(settings, broker, clock_ahead(settings.clock_ahead or timedelta()))
+    except OperatorError as error:
+        return Unusable(NAME, error)
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Responder]:
