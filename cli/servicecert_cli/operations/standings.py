@@ -17,7 +17,7 @@ from servicecert_schemas.revocation import StandingChanged
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS
 from servicecert_worker.decider import Change
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.storage.operator_requests import Operation, OperatorAction
+from servicecert_worker.storage.operator_requests import OperatorAction, record
 
 from ..connections import kafka
 from ..connections.schema import connected
@@ -39,7 +39,6 @@ async def republish(url: str, cluster: Cluster, *, act: bool) -> Comparison:
     known = missing_count = 0
     async with connected(url, NAME) as connection, AsyncExitStack() as stack:
         producer = await stack.enter_async_context(kafka.producer(cluster)) if act else None
-        operation = Operation(connection, "standings")
         topic = await published(cluster)
         async for count, missing in _missing(connection, topic):
             known, missing_count = known + count, missing_count + len(missing)
@@ -47,7 +46,7 @@ async def republish(url: str, cluster: Cluster, *, act: bool) -> Comparison:
                 continue
             now = datetime.now(UTC)
             async with connection.transaction():
-                await operation.record([OperatorAction("", {"standings": len(missing)})])
+                await record(connection, "standings", [OperatorAction("", {"standings": len(missing)})])
                 records = [to_record(each, source=f"/{NAME}", id=event_id(each), time=now) for each in missing]
                 await kafka.send(producer, cluster, records)
     return Comparison(known, missing_count)

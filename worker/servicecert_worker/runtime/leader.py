@@ -35,7 +35,6 @@ from .relay import relay, relay_producer
 
 log = logging.getLogger(__name__)
 
-_RELAYS = 7079
 _POLL_SECONDS = 0.25
 _ADOPT_SECONDS = 0.5
 _MEMBERS_SECONDS = 0.5
@@ -95,7 +94,7 @@ class Leader:
         )
         try:
             async for _ in backoff(longest=0.5):
-                if await connection.fetchval(QUERIES["elect"], _RELAYS, self._service.name):
+                if await connection.fetchval(QUERIES["try_lock"], "leader"):
                     await self._lead(connection)
         finally:
             self._leading = False
