@@ -137,7 +137,7 @@ async def service_pool(database_url: str) -> AsyncIterator[ServicePool]:
 
     async def make(service: str, migrations: Path) -> asyncpg.Pool[Any]:
         (url,) = database.prepare(database_url, {service: database.new_password()}).values()
-        database.migrate(url, service, [migrations])
+        database.migrate(database_url, service, [migrations])
         pool = await database.open_pool(url, service)
         pools.append(pool)
         return pool

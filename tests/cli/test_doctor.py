@@ -25,7 +25,7 @@ def prepared(admin_url):
     """The environment names an administrator of a database with all four schemas; returns the services' URLs."""
     urls = database.prepare(admin_url, {service: database.new_password() for service in limit_facts.SERVICES})
     for service, url in urls.items():
-        database.migrate(url, service, [MIGRATIONS] if service == "revoker" else [])
+        database.migrate(admin_url, service, [MIGRATIONS] if service == "revoker" else [])
     return urls
 
 

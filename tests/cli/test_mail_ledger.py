@@ -29,7 +29,7 @@ CASE = str(ISSUED.case_id)
 def ledger(admin_url, monkeypatch):
     """The environment names the notifier's role, whose ledger has a refused mail and one that is being sent."""
     (url,) = database.prepare(admin_url, {"notifier": database.new_password()}).values()
-    database.migrate(url, "notifier", [MIGRATIONS])
+    database.migrate(admin_url, "notifier", [MIGRATIONS])
     monkeypatch.setenv("DATABASE_URL", url)
     occasion = Mailing(
         contents.of_issued(ISSUED), "0a", Language.SWEDISH, ISSUED.recipients[:2], NOW, NOW + timedelta(days=1)

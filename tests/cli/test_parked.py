@@ -25,7 +25,7 @@ async def ask(url, statement, *arguments):
 def prepared(admin_url, monkeypatch):
     """The environment names intake's role on its own schema."""
     (url,) = database.prepare(admin_url, {"intake": database.new_password()}).values()
-    database.migrate(url, "intake", [])
+    database.migrate(admin_url, "intake", [])
     monkeypatch.setenv("DATABASE_URL", url)
     return url
 

@@ -53,7 +53,7 @@ def certificate(number: int, **changes) -> Certificate:
 def revoker(database_url: str) -> str:
     """The URL of a revoker's role, whose schema is as after its first start."""
     (url,) = database.prepare(database_url, {"revoker": database.new_password()}).values()
-    database.migrate(url, "revoker", [MIGRATIONS])
+    database.migrate(database_url, "revoker", [MIGRATIONS])
     return url
 
 

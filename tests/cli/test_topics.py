@@ -48,7 +48,7 @@ def test_without_a_broker_it_says_what_to_set(servicecert, monkeypatch):
 def intake_url(admin_url, monkeypatch):
     """The environment names intake's role, on a schema that remembers an origin."""
     (url,) = database.prepare(admin_url, {"intake": database.new_password()}).values()
-    database.migrate(url, "intake", [])
+    database.migrate(admin_url, "intake", [])
     do(lambda: execute(url, "insert into origins values ('the cluster', 'another one')"))
     monkeypatch.setenv("DATABASE_URL", url)
     return url

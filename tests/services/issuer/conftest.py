@@ -136,7 +136,7 @@ def issuer_url(parts: Parts) -> Iterator[str]:
         connection.execute(f'create database "{name}"')
     admin = parts.database_url.rpartition("/")[0] + f"/{name}"
     (url,) = database.prepare(admin, {"issuer": database.new_password()}).values()
-    database.migrate(url, "issuer", [MIGRATIONS])
+    database.migrate(admin, "issuer", [MIGRATIONS])
     yield url
     with psycopg.connect(parts.database_url, autocommit=True) as connection:
         connection.execute(f'drop database "{name}" with (force)')

@@ -87,15 +87,17 @@ def application(module: ServiceModule) -> FastStream:
 
 
 async def _prepared(module: ServiceModule, settings: WorkerSettings) -> asyncpg.Pool[Any]:
-    """Return the database pool once Kafka and PostgreSQL answer and the schema is migrated. Raises `OperatorError`."""
+    """Return the database pool once Kafka and PostgreSQL answer and the schema is of this version. Raises `OperatorError`."""
     url = settings.database_url.get_secret_value()
     until = monotonic() + settings.patience_seconds
     async for number in backoff(first=0.2, longest=2.0):
         fault = await broker_fault(settings.cluster) or await _database_fault(url)
         if fault is None:
             try:
-                await asyncio.to_thread(database.migrate, url, module.NAME, [module.MIGRATIONS])
+                await asyncio.to_thread(database.check, url, module.NAME, [module.MIGRATIONS])
                 return await database.open_pool(url, module.NAME)
+            except OperatorError as error:
+                fault = error
             except Exception as error:
                 if not (is_transient(error) or isinstance(error, psycopg.OperationalError)):
                     raise
