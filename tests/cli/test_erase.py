@@ -92,7 +92,7 @@ async def audited(url, folder):
 
 @pytest.fixture
 def database_with_cases(admin_url, cluster):
-    for service, url in database.prepare(admin_url, {name: database.new_password() for name in SERVICES}).items():
+    for service in database.prepare(admin_url, {name: database.new_password() for name in SERVICES}):
         database.migrate(admin_url, service, [importlib.import_module(f"servicecert_{service}.service").MIGRATIONS])
     do(partial(run, admin_url, ROWS))
     return admin_url

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 from servicecert_schemas.topics import SERVICES
+from servicecert_worker.process.secret_files import SecretUnreadable, read_secret
 from servicecert_worker.storage import database
 
 from ..connections.addresses import database_url
@@ -108,11 +109,6 @@ def configured_password(service: str, environment: Mapping[str, str]) -> str | N
     if not (path := environment.get(f"{name}_FILE")):
         return None
     try:
-        password = Path(path).read_text().partition("\n")[0].rstrip("\r")
-    except (OSError, UnicodeDecodeError) as fault:
-        raise UserError(
-            f"{name}_FILE: {path} cannot be read ({getattr(fault, 'strerror', 'not UTF-8')}).", os.EX_NOINPUT
-        ) from None
-    if not password:
-        raise UserError(f"{name}_FILE: the first line of {path} is empty: write the password there.", os.EX_NOINPUT)
-    return password
+        return read_secret(Path(path))
+    except SecretUnreadable as fault:
+        raise UserError(f"{name}_FILE: {fault}.", os.EX_NOINPUT) from None

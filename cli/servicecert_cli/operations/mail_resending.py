@@ -29,9 +29,7 @@ class Resending:
         return dict(Counter(mail.obstacle for mail in self.mails if mail.obstacle is not None))
 
 
-async def resend_refused(
-    url: str, since: datetime, relay: str | None, reason: str, *, yes: bool
-) -> Resending:
+async def resend_refused(url: str, since: datetime, relay: str | None, reason: str, *, yes: bool) -> Resending:
     """Find the refused mails, and with `yes` request them again. Raises OperatorError."""
     async with connected(url, "notifier") as connection:
         mails = await refused_mails(connection, since, relay)

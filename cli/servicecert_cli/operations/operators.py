@@ -12,6 +12,8 @@ from servicecert_worker.storage import database
 from ..faults import UserError
 
 MOST_LETTERS = 63
+
+
 def add_operator(admin_url: str, name: str) -> str:
     """Make a login of the group of operators. Return its URL. Raises UserError."""
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name):

@@ -286,9 +286,7 @@ async def _adopt(pool: asyncpg.Pool[Any], owner: int, limit: int) -> list[asyncp
         others = await connection.fetch("select distinct owner from intents where owner <> $1", owner)
         for (other,) in others:
             async with connection.transaction():
-                is_dead = other == NOBODY or await connection.fetchval(
-                    QUERIES["try_lock_for_now"], f"owner/{other}"
-                )
+                is_dead = other == NOBODY or await connection.fetchval(QUERIES["try_lock_for_now"], f"owner/{other}")
                 if is_dead and len(adopted) < limit:
                     adopted += await connection.fetch(QUERIES["adopt"], owner, other, limit - len(adopted))
     if adopted:

@@ -89,9 +89,7 @@ class Leader:
                     self._outage.began(error)
 
     async def _campaign(self) -> None:
-        connection = await asyncpg.connect(
-            self._settings.database_url.get_secret_value(), **connection_options(self._service.name)
-        )
+        connection = await asyncpg.connect(self._settings.dsn, **connection_options(self._service.name))
         try:
             async for _ in backoff(longest=0.5):
                 if await connection.fetchval(QUERIES["try_lock"], "leader"):

@@ -192,6 +192,12 @@ def check(url: str, service: str, folders: Sequence[Path]) -> None:
             )
 
 
+def require_least_rights(url: str, service: str) -> None:
+    """Raise `OperatorError` if the role has more rights than the service needs (F4)."""
+    with closing(_connect(url)) as connection:
+        rights.require_least(connection, service)
+
+
 def _unprepared(service: str) -> str:
     return (
         f"The database has no schema {service!r}: "
@@ -230,6 +236,29 @@ def database_refused(url: str, text: str) -> OperatorError:
         return OperatorError(
             f"PostgreSQL at {place} refuses the password of {parts.username!r}: correct DATABASE_URL.", 77
         )
+    if (
+        "certificate verify failed" in lowered
+        or "certificate_verify_failed" in lowered
+        or "does not match host" in lowered
+    ):
+        reason = "its name is another" if "match" in lowered else "another CA signed it, or it expired"
+        return OperatorError(
+            f"The certificate of PostgreSQL at {place} does not verify ({reason}): correct sslrootcert or the host "
+            "in DATABASE_URL, or the server's certificate.",
+            69,
+        )
+    if (
+        "no pg_hba.conf entry" in lowered
+        or "no encryption" in lowered
+        or "requires a valid client certificate" in lowered
+    ):
+        return OperatorError(
+            f"PostgreSQL at {place} refuses this way of connecting: add sslmode=verify-full to DATABASE_URL, and, "
+            "if it wants client certificates, sslcert and sslkey.",
+            77,
+        )
+    if "root certificate file" in lowered or ("ssl" in lowered and "no such file" in lowered):
+        return OperatorError("sslrootcert, sslcert or sslkey in DATABASE_URL names a file that cannot be read.")
     if "does not exist" in lowered:
         return OperatorError(
             f"PostgreSQL at {place} has no database {name!r} or no role {parts.username!r}: "

@@ -1,4 +1,4 @@
-"""Advisory locks by name. Their numbers are hashed with a secret of the schema, so that no other login can guess one."""
+"""Advisory locks by name. A secret of the schema is hashed into their numbers, so that no other login can guess one."""
 
 from __future__ import annotations
 

@@ -12,9 +12,7 @@ from pydantic_core import to_json
 from ..decider import Connection
 from ..faults import OperatorError
 
-NOT_PERMITTED = (
-    "The login of DATABASE_URL may not do this: use an operator's own (`servicecert db operator NAME`)."
-)
+NOT_PERMITTED = "The login of DATABASE_URL may not do this: use an operator's own (`servicecert db operator NAME`)."
 
 
 @dataclass(frozen=True, slots=True)

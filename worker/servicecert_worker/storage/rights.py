@@ -16,15 +16,15 @@ NAME = "rights.sql"
 _GRANTEES = """
 select distinct grantee::regrole::text
 from (
-    select (aclexplode(coalesce(relacl, acldefault('r', relowner)))).grantee from pg_class where relnamespace = %(schema)s::regnamespace
+    select aclexplode(relacl) as it, relnamespace as schema from pg_class
     union all
-    select (aclexplode(attacl)).grantee from pg_attribute join pg_class on attrelid = pg_class.oid where relnamespace = %(schema)s::regnamespace
+    select aclexplode(attacl), relnamespace from pg_attribute join pg_class on attrelid = pg_class.oid
     union all
-    select (aclexplode(coalesce(proacl, acldefault('f', proowner)))).grantee from pg_proc where pronamespace = %(schema)s::regnamespace
+    select aclexplode(proacl), pronamespace from pg_proc
     union all
-    select (aclexplode(nspacl)).grantee from pg_namespace where oid = %(schema)s::regnamespace
-) as acl
-where grantee <> 0 and grantee <> %(owner)s::regrole
+    select aclexplode(nspacl), oid from pg_namespace
+) as acl, lateral (select (acl.it).grantee) as g
+where schema = %(schema)s::regnamespace and grantee <> 0 and grantee <> %(owner)s::regrole
 """
 
 _LOCKS = """
@@ -42,7 +42,7 @@ select case
     when has_schema_privilege(%(schema)s, 'create') then 'may create tables in its schema'
     else (
         select 'reads the schema ' || n.nspname from pg_namespace as n
-        where n.nspname <> %(schema)s and n.nspname <> 'public' and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
+        where n.nspname not in (%(schema)s, 'public', 'information_schema') and not starts_with(n.nspname, 'pg_')
           and has_schema_privilege(n.oid, 'usage')
         order by 1 limit 1
     )

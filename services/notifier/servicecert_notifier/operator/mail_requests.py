@@ -33,7 +33,10 @@ async def notify(connection: Connection | asyncpg.Connection[Any], notice: Notic
 
 
 async def request(
-    connection: asyncpg.Connection[Any], mails: Sequence[tuple[UUID, UUID, UUID, UUID]], reason: str, address: str | None
+    connection: asyncpg.Connection[Any],
+    mails: Sequence[tuple[UUID, UUID, UUID, UUID]],
+    reason: str,
+    address: str | None,
 ) -> int:
     """Request mails again, each as (id of the request, case, mail, id of the new mail), for an operator.
 
