@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from databases import new_database
 from psycopg import sql
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.faults import OperatorError
@@ -33,10 +34,7 @@ def migrations(service: str) -> Path:
 def installed(parts) -> Iterator[tuple[str, dict[str, str]]]:
     """A database with all four schemas: its administrator's URL, and the URLs of all logins."""
     name = "test_rights"
-    with psycopg.connect(parts.database_url, autocommit=True) as admin:
-        admin.execute(f"create database {name}")
-    admin_url = parts.database_url.rpartition("/")[0] + f"/{name}"
-    try:
+    with new_database(parts, name) as admin_url:
         logins = (*SERVICES, database.MIGRATOR, database.ERASER)
         urls = database.prepare(admin_url, {each: database.new_password() for each in logins})
         for service in SERVICES:
@@ -47,13 +45,6 @@ def installed(parts) -> Iterator[tuple[str, dict[str, str]]]:
                 admin.execute(f"create role {login} login password '{password}' in role {name}_{group}")
                 urls[group] = database.url_of(admin_url, login, password)
         yield admin_url, urls
-    finally:
-        with psycopg.connect(parts.database_url, autocommit=True) as admin:
-            admin.execute(f"drop database {name} with (force)")
-            for (role,) in admin.execute(
-                "select rolname from pg_roles where starts_with(rolname, 'test_rights_')"
-            ).fetchall():
-                admin.execute(f"drop role {role}")
 
 
 def granted(service: str) -> dict[str, set[tuple[str, str]]]:
@@ -228,8 +219,8 @@ def test_f4_an_operators_act_is_audited_whatever_client_does_it(installed):
     _, urls = installed
     with psycopg.connect(urls["intake"], autocommit=True) as service:
         service.execute(
-            'insert into parked (event_id, key, topic, partition, "offset", headers, culprit, reason, error, first_at, last_at)'
-            " values ('7b1f0c9e-5d47-4a8e-8d21-b6a7c2e4f905', 'somebody', 'accounts', 0, 7, '[]', true, 'x', '', now(), now())"
+            'insert into parked (event_id, key, topic, partition, "offset", headers, culprit, reason, error, first_at,'
+            " last_at) values (gen_random_uuid(), 'somebody', 'accounts', 0, 7, '[]', true, 'x', '', now(), now())"
         )
     with psycopg.connect(urls[database.OPERATORS], autocommit=True) as operator:
         assert operator.execute(
@@ -298,5 +289,5 @@ def test_the_password_is_read_from_its_file(tmp_path):
     settings = WorkerSettings(**given, DATABASE_PASSWORD_FILE=file)
     assert settings.dsn == "postgresql://u:p%40ss%2Fw@db/d?sslmode=verify-full"
     file.chmod(0o644)
-    with pytest.raises(ValueError, match="DATABASE_PASSWORD_FILE: .* may be read by others"):
+    with pytest.raises(ValueError, match=r"DATABASE_PASSWORD_FILE: .* may be read by others"):
         WorkerSettings(**given, DATABASE_PASSWORD_FILE=file)

@@ -15,7 +15,7 @@ create function lock_of(name text) returns bigint language sql stable as $$
 $$;
 
 -- A row of the audit as the worker writes it, see servicecert_worker/audit/chain.py.
-create or replace function audit_line(chain uuid, seq bigint, at timestamptz, key text, entry jsonb) returns bytea language sql as $$
+create function operation_line(chain uuid, seq bigint, at timestamptz, key text, entry jsonb) returns bytea language sql as $$
     select convert_to(format(
         '["%s","%s",%s,"%s",%s,%s]',
         current_schema(), chain, seq, to_char(at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'), to_json(key), entry
@@ -30,7 +30,7 @@ declare
     chain uuid := gen_random_uuid();
     begun jsonb := jsonb_build_object('begun', jsonb_build_object('command', command, 'operator', session_user));
     done jsonb;
-    head bytea := sha256(decode(repeat('00', 32), 'hex') || audit_line(chain, 1, now(), '', begun));
+    head bytea := sha256(decode(repeat('00', 32), 'hex') || operation_line(chain, 1, now(), '', begun));
 begin
     if coalesce(cardinality(keys), 0) = 0 then
         return 0;
@@ -40,7 +40,7 @@ begin
     for place in 1 .. cardinality(keys) loop
         done := jsonb_build_object('happened', jsonb_build_object(
             'command', command, 'facts', jsonb_build_object('operator', session_user) || jsonb_strip_nulls(facts[place])));
-        head := sha256(head || audit_line(chain, place + 1, now(), keys[place], done));
+        head := sha256(head || operation_line(chain, place + 1, now(), keys[place], done));
         insert into audit (chain, seq, at, key, entry, hash) values (chain, place + 1, now(), keys[place], done, head);
     end loop;
     return cardinality(keys);

@@ -24,3 +24,4 @@ create or replace function tell_operation(command text, key text, facts jsonb) r
 begin
     perform record_operation(command, array[key], array[facts]);
 end $$;
+drop function audit_line(uuid, bigint, timestamptz, text, jsonb);
