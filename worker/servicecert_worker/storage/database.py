@@ -98,7 +98,8 @@ def _prepare_schema(connection: psycopg.Connection[Any], database: str, service:
     )
     schema = sql.Identifier(service)
     _create_role(connection, owner_of(database, service), "nologin")
-    connection.execute(sql.SQL("grant {} to current_user, {}").format(owner, migrator))
+    connection.execute(sql.SQL("grant {} to current_user").format(owner))
+    connection.execute(sql.SQL("grant {} to {} with inherit false, set true").format(owner, migrator))
     before = connection.execute(
         "select nspowner::regrole::text from pg_namespace where nspname = %s", (service,)
     ).fetchone()
