@@ -157,9 +157,8 @@ def test_f4_no_login_enters_a_schema_that_is_not_its_own_or_changes_what_it_may_
             if ("insert", table) in granted(service).get(login, set()):
                 del acts[0]
             for act in acts:
-                with pytest.raises(_REFUSED):
-                    with connection.transaction():
-                        connection.execute(sql.SQL(act).format(place))
+                with pytest.raises(_REFUSED), connection.transaction():
+                    connection.execute(sql.SQL(act).format(place))
 
 
 @pytest.mark.parametrize("login", [database.OPERATORS, database.READERS])
