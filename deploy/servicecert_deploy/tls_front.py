@@ -1,4 +1,4 @@
-"""TLS before a PostgreSQL server that was built without it: our wheel's. Its clients see a server with TLS and no other.
+"""TLS before a PostgreSQL server that was built without it, as our wheel's was: clients see one that has TLS alone.
 
     python tls_front.py HOST PORT SOCKET CERTIFICATE KEY [CLIENT-CA]
 
@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 SSL_REQUEST = struct.pack("!II", 8, 80877103)
-_REFUSAL = b"SFATAL\0C28000\0Mno pg_hba.conf entry for host, no encryption\0\0"
+_NO_TLS = "no pg_hba.conf entry for host, no encryption"
+_NO_CERTIFICATE = "connection requires a valid client certificate"
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -25,20 +26,27 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
+def _refusal(text: str) -> bytes:
+    """Return a server's message that it refuses a client (its protocol, ErrorResponse)."""
+    fields = f"SFATAL\0C28000\0M{text}\0\0".encode()
+    return b"E" + struct.pack("!I", 4 + len(fields)) + fields
+
+
 async def _serve(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, socket: str, context: ssl.SSLContext
 ) -> None:
     try:
         if await reader.readexactly(8) != SSL_REQUEST:
-            writer.write(b"E" + struct.pack("!I", 4 + len(_REFUSAL)) + _REFUSAL)
-            return
+            return writer.write(_refusal(_NO_TLS))
         writer.write(b"S")
         await writer.drain()
         await writer.start_tls(context)
+        if context.verify_mode is not ssl.CERT_NONE and not writer.get_extra_info("peercert"):
+            return writer.write(_refusal(_NO_CERTIFICATE))
         from_server, to_server = await asyncio.open_unix_connection(socket)
         await asyncio.gather(_copy(reader, to_server), _copy(from_server, writer))
     except (OSError, EOFError):
-        return
+        return None
     finally:
         writer.close()
 
@@ -50,7 +58,7 @@ async def run(host: str, port: int, socket: str, certificate: str, key: str, cli
     context.load_cert_chain(certificate, key)
     for file in client_ca:
         context.load_verify_locations(file)
-        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_mode = ssl.CERT_OPTIONAL
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await _serve(reader, writer, socket, context)

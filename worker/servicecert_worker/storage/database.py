@@ -19,7 +19,7 @@ import yoyo
 from psycopg import sql
 
 from ..faults import OperatorError
-from . import rights
+from . import rights, transport
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 MIGRATOR = "migrator"
@@ -233,6 +233,8 @@ def database_refused(url: str, text: str) -> OperatorError:
     parts, place = urlsplit(url), _place(url)
     name = parts.path.lstrip("/") or "postgres"
     lowered = text.lower()
+    if (file := transport.unreadable_file(url)) is not None:
+        return OperatorError(f"{file} in DATABASE_URL cannot be read: correct sslrootcert, sslcert or sslkey there.")
     if "password authentication failed" in lowered or "no password supplied" in lowered:
         return OperatorError(
             f"PostgreSQL at {place} refuses the password of {parts.username!r}: correct DATABASE_URL.", 77
@@ -258,8 +260,6 @@ def database_refused(url: str, text: str) -> OperatorError:
             "if it wants client certificates, sslcert and sslkey.",
             77,
         )
-    if "root certificate file" in lowered or ("ssl" in lowered and "no such file" in lowered):
-        return OperatorError("sslrootcert, sslcert or sslkey in DATABASE_URL names a file that cannot be read.")
     if "does not exist" in lowered:
         return OperatorError(
             f"PostgreSQL at {place} has no database {name!r} or no role {parts.username!r}: "

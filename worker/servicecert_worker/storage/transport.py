@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from ipaddress import ip_address
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from ..faults import OperatorError
+
+
+def unreadable_file(url: str) -> str | None:
+    """Return a file of TLS that a URL names and that cannot be read, None if all can."""
+    query = parse_qs(urlsplit(url).query)
+    files = (file for name in ("sslrootcert", "sslcert", "sslkey") for file in query.get(name, ()) if file != "system")
+    return next((file for file in files if not os.access(file, os.R_OK)), None)
 
 
 def is_private(url: str) -> bool:
