@@ -13,7 +13,7 @@ from ..connections.addresses import database_url
 from ..faults import UserError
 from ..operations import migrating
 from ..operations.files import write_private
-from ..operations.operators import add_operator
+from ..operations.operators import add_login
 from ..terminal.output import as_json, print_json
 from .options import FILE
 
@@ -96,9 +96,28 @@ def operator(name: str, out: Path) -> None:
     Example:
       servicecert db operator anna --out anna-url
     """
-    url = add_operator(database_url(), name)
+    url = add_login(database_url(), name, "operator")
     write_private(out, f"DATABASE_URL={url}\n".encode(), replace=True)
     click.echo(f"The operator {name} has a login; its DATABASE_URL is in {out}.")
+
+
+@command.command()
+@click.argument("name")
+@click.option("--out", type=FILE, required=True, help="Write the reader's DATABASE_URL here.")
+def reader(name: str, out: Path) -> None:
+    """Make a login that looks and changes nothing, for monitoring and auditors.
+
+    It sees no content of an application, an event or a mail. DATABASE_URL names a role that
+    may create roles. The login is a member of the group <database>_readers. May be run
+    again: the login gets a new password.
+
+    \b
+    Example:
+      servicecert db reader nightly --out nightly-url
+    """
+    url = add_login(database_url(), name, "reader")
+    write_private(out, f"DATABASE_URL={url}\n".encode(), replace=True)
+    click.echo(f"The reader {name} has a login; its DATABASE_URL is in {out}.")
 
 
 def configured_password(service: str, environment: Mapping[str, str]) -> str | None:

@@ -1,4 +1,4 @@
-"""Operators' database logins, so that the database knows which two operators decided (D2)."""
+"""Database logins of persons: the database knows which two operators decided (D2), and readers change nothing (F4)."""
 
 import os
 import re
@@ -14,18 +14,22 @@ from ..faults import UserError
 MOST_LETTERS = 63
 
 
-def add_operator(admin_url: str, name: str) -> str:
-    """Make a login of the group of operators. Return its URL. Raises UserError."""
+KINDS = {"operator": database.OPERATORS, "reader": database.READERS}
+"""The groups of persons' logins, by the word in their names."""
+
+
+def add_login(admin_url: str, name: str, kind: str) -> str:
+    """Make a login of the group of a kind. Return its URL. Raises UserError."""
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name):
         raise UserError(f"{name!r} is not a valid name: use up to 31 lower-case letters, digits and hyphens.", 2)
     password = database.new_password()
     try:
         with closing(psycopg.connect(admin_url, connect_timeout=5, autocommit=True)) as connection:
-            role = f"{connection.info.dbname}_operator_{name}"
+            role = f"{connection.info.dbname}_{kind}_{name}"
             if len(role) > MOST_LETTERS:
                 raise UserError(f"The login {role} is longer than {MOST_LETTERS} letters: choose a shorter name.", 2)
             with connection.transaction():
-                _make(connection, role, password)
+                _make(connection, role, password, KINDS[kind])
     except psycopg.OperationalError as fault:
         raise database.database_refused(admin_url, str(fault)) from None
     except psycopg.errors.UndefinedObject:
@@ -37,9 +41,9 @@ def add_operator(admin_url: str, name: str) -> str:
     return database.url_of(admin_url, role, password)
 
 
-def _make(connection: psycopg.Connection[Any], role: str, password: str) -> None:
+def _make(connection: psycopg.Connection[Any], role: str, password: str, of: str) -> None:
     name = connection.info.dbname
-    group = database.role_of(name, database.OPERATORS)
+    group = database.role_of(name, of)
     if connection.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone() is None:
         connection.execute(sql.SQL("create role {} login").format(sql.Identifier(role)))
     connection.execute(sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(password)))

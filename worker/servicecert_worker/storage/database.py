@@ -274,8 +274,8 @@ def database_refused(url: str, text: str) -> OperatorError:
 
 
 def _place(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.hostname or 'the local socket'}:{parts.port or 5432}"
+    address = urlsplit(url).netloc.rpartition("@")[2]
+    return address if ":" in address else f"{address or 'the local socket'}:5432"
 
 
 async def open_pool(url: str, service: str, size: int = 4) -> asyncpg.Pool[Any]:

@@ -12,7 +12,7 @@ grant select, insert on origins to {service};
 grant select, insert on audit to {service};
 grant select, insert, update (attested) on audit_chains to {service};
 grant select, insert on audit_checkpoints to {service};
-grant select on lock_salt to {service};
+grant select on lock_salt, checkpoints_to_publish to {service};
 grant select on _yoyo_migration to {service};
 grant execute on function lock_of, record_operation to {service};
 
@@ -27,13 +27,14 @@ grant execute on function lock_of, record_operation to {eraser};
 
 -- Operators change nothing but by these functions, which write the audit.
 grant execute on function replay_parked, discard_parked, forget_origins to {operators};
-grant select on inbox, outbox, intents, deadlines, parked, origins, audit_chains, audit_checkpoints, _yoyo_migration to {operators};
+grant select on inbox, intents, deadlines, parked, origins, audit_chains, audit_checkpoints, checkpoints_to_publish, _yoyo_migration to {operators};
+grant select (id, topic, key, event_id, type, at) on outbox to {operators};
 grant select (chain, seq, at, key, entry, hash) on audit to {operators};
 
 -- Readers, such as a monitoring system or an auditor, see no content of a record, event or act.
 grant select (event_id, at) on inbox to {readers};
 grant select (id, topic, key, event_id, type, at) on outbox to {readers};
 grant select (id, key, kind, owner, since) on intents to {readers};
-grant select on deadlines, origins, audit_chains, audit_checkpoints, _yoyo_migration to {readers};
+grant select on deadlines, origins, audit_chains, audit_checkpoints, checkpoints_to_publish, _yoyo_migration to {readers};
 grant select (seq, event_id, topic, partition, "offset", type, culprit, reason, attempts, first_at, last_at, released) on parked to {readers};
 grant select (chain, seq, at, key, entry, hash) on audit to {readers};

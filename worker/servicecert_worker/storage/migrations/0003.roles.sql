@@ -14,6 +14,10 @@ create function lock_of(name text) returns bigint language sql stable as $$
     select ('x' || encode(substring(sha256(salt || convert_to(name, 'utf8')) from 1 for 8), 'hex'))::bit(64)::bigint from lock_salt
 $$;
 
+-- The checkpoints that are signed and not yet published, for those who verify the audit: they see no other event.
+create view checkpoints_to_publish as
+select (convert_from(payload, 'utf8')::jsonb ->> 'number')::int as number from outbox where topic = 'audit-checkpoints';
+
 -- A row of the audit as the worker writes it, see servicecert_worker/audit/chain.py.
 create function operation_line(chain uuid, seq bigint, at timestamptz, key text, entry jsonb) returns bytea language sql as $$
     select convert_to(format(
