@@ -13,7 +13,7 @@ from ..connections.addresses import database_url
 from ..faults import UserError
 from ..operations import migrating
 from ..operations.files import write_private
-from ..operations.operators import add_login
+from ..operations.operators import add_operator, add_reader
 from ..terminal.output import as_json, print_json
 from .options import FILE
 
@@ -96,7 +96,7 @@ def operator(name: str, out: Path) -> None:
     Example:
       servicecert db operator anna --out anna-url
     """
-    url = add_login(database_url(), name, "operator")
+    url = add_operator(database_url(), name)
     write_private(out, f"DATABASE_URL={url}\n".encode(), replace=True)
     click.echo(f"The operator {name} has a login; its DATABASE_URL is in {out}.")
 
@@ -115,7 +115,7 @@ def reader(name: str, out: Path) -> None:
     Example:
       servicecert db reader nightly --out nightly-url
     """
-    url = add_login(database_url(), name, "reader")
+    url = add_reader(database_url(), name)
     write_private(out, f"DATABASE_URL={url}\n".encode(), replace=True)
     click.echo(f"The reader {name} has a login; its DATABASE_URL is in {out}.")
 
