@@ -69,4 +69,4 @@ async def run(host: str, port: int, socket: str, certificate: str, key: str, cli
 
 if __name__ == "__main__":
     with suppress(KeyboardInterrupt):
-        asyncio.run(run(sys.argv[1], int(sys.argv[2]), *sys.argv[3:6], sys.argv[6:]))  # type: ignore[call-arg, arg-type]
+        asyncio.run(run(sys.argv[1], int(sys.argv[2]), *sys.argv[3:6], sys.argv[6:]))  # type: ignore[call-arg]

@@ -30,7 +30,7 @@ def stock(admin_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     (url,) = database.prepare(admin_url, {"issuer": database.new_password()}).values()
     database.migrate(admin_url, "issuer", [MIGRATIONS])
     monkeypatch.setenv("DATABASE_URL", url)
-    return url
+    return admin_url
 
 
 async def store(url: str, authority: Authority) -> None:

@@ -113,7 +113,7 @@ def test_E3_after_erasing_what_is_due_a_search_finds_nobody(servicecert, databas
     kept = do(partial(run, database_with_cases, "select certificate from issuer.certificates where serial = '0a'"))
     assert kept[0]["certificate"] == b"der"
     verified = do(partial(audited, database_with_cases, tmp_path / "keys"))
-    assert (verified.rows, verified.findings) == (3, [])
+    assert (verified.rows, verified.findings) == (4, [])
     history = json.loads(servicecert("audit", "show", EXPIRED, "--json").stdout)
     assert [row["entry"]["happened"] for row in history] == [{"command": "erase", "facts": {"operator": "postgres"}}]
     assert "command erase" in servicecert("audit", "show", EXPIRED).stdout

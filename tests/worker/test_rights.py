@@ -197,6 +197,16 @@ def test_f4_a_function_runs_for_those_who_are_named_only(installed):
                     assert may == ((role, name) in listed), (role, function)
 
 
+def test_f4_functions_with_the_owners_rights_look_for_temporary_tables_last(installed):
+    admin_url, _ = installed
+    with psycopg.connect(admin_url) as admin:
+        found = admin.execute(
+            "select pronamespace::regnamespace::text, proconfig from pg_proc where prosecdef"
+        ).fetchall()
+    assert {schema for schema, _ in found} == set(SERVICES)
+    assert all(config == [f"search_path={schema}, pg_temp"] for schema, config in found)
+
+
 def test_f4_migrating_takes_back_a_right_that_is_not_listed(installed):
     admin_url, urls = installed
     with psycopg.connect(admin_url, autocommit=True) as admin:

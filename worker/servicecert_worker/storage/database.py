@@ -215,8 +215,7 @@ def _newer(service: str, unknown: int) -> OperatorError:
 
 def _yoyo_url(url: str, service: str, owner: str) -> str:
     parts = urlsplit(url)
-    # What comes last is looked at last: functions take this path as theirs.
-    options = quote(f"-c role={owner} -c search_path={service},pg_temp -c lock_timeout=10s -c statement_timeout=60s")
+    options = quote(f"-c role={owner} -c search_path={service} -c lock_timeout=10s -c statement_timeout=60s")
     query = "&".join(filter(None, (parts.query, f"schema={service}", f"options={options}")))
     return urlunsplit(parts._replace(scheme="postgresql+psycopg", query=query))
 
