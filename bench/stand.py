@@ -59,7 +59,7 @@ def own_schema(service: str, migrations: Path) -> Iterator[tuple[str, str]]:
     postgres.start()
     try:
         (url,) = database.prepare(postgres.url, {service: database.new_password()}).values()
-        database.migrate(url, service, [migrations])
+        database.migrate(postgres.url, service, [migrations])
         yield url, postgres.url
     finally:
         postgres.stop()

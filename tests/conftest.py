@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import asyncpg
-import psycopg
 import pytest
+from databases import new_database
 from hypothesis import settings
 from servicecert_deploy import Parts, start_parts
 from servicecert_worker.storage import database
@@ -153,15 +153,8 @@ def hsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SoftHsm]:
 @pytest.fixture
 def database_url(parts: Parts) -> Iterator[str]:
     """A database of its own for one test, as its administrator."""
-    name = f"test_{uuid4().hex[:12]}"
-    with psycopg.connect(parts.database_url, autocommit=True) as connection:
-        connection.execute(f'create database "{name}"')
-    yield parts.database_url.rpartition("/")[0] + f"/{name}"
-    with psycopg.connect(parts.database_url, autocommit=True) as connection:
-        connection.execute(f'drop database "{name}" with (force)')
-        roles = connection.execute("select rolname from pg_roles where rolname like %s", (name + "_%",)).fetchall()
-        for (role,) in roles:
-            connection.execute(f'drop role "{role}"')
+    with new_database(parts, f"test_{uuid4().hex[:12]}") as url:
+        yield url
 
 
 @pytest.fixture
@@ -171,7 +164,7 @@ async def service_pool(database_url: str) -> AsyncIterator[ServicePool]:
 
     async def make(service: str, migrations: Path) -> asyncpg.Pool[Any]:
         (url,) = database.prepare(database_url, {service: database.new_password()}).values()
-        database.migrate(url, service, [migrations])
+        database.migrate(database_url, service, [migrations])
         pool = await database.open_pool(url, service)
         pools.append(pool)
         return pool

@@ -3,6 +3,8 @@
 import secrets
 import shutil
 import signal
+import socket
+import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +15,7 @@ from .ports import HOST, FreePort, free_port
 from .processes import Child
 from .reports import Report, silent
 from .server import START_SECONDS, STOP_SECONDS, Server
+from .throw_away_ca import ThrowAwayCa
 
 SUPERUSER = "postgres"
 
@@ -33,7 +36,10 @@ SETTINGS: Mapping[str, str] = {
 class Postgres(Server):
     """A database server with its own address and data; both survive `kill` and `restart` until `stop`.
 
-    `settings` are added to `SETTINGS`, or replace them. Raises MissingPart and StartFailed.
+    `settings` are added to `SETTINGS`, or replace them. With `secure` it is reached by TLS alone (1.3, SCRAM), with the
+    certificate of a CA of its own; with `client_certificates` its clients need one of that CA, too. The wheel's server
+    has no TLS: a process before it has, and the server listens on a socket in its own folder. Raises MissingPart and
+    StartFailed.
     """
 
     NAME = "PostgreSQL"
@@ -41,9 +47,18 @@ class Postgres(Server):
     PORT_TAKEN = "could not bind"
 
     def __init__(
-        self, *, settings: Mapping[str, str] = {}, report: Report = silent, choose_port: FreePort = free_port
+        self,
+        *,
+        settings: Mapping[str, str] = {},
+        report: Report = silent,
+        choose_port: FreePort = free_port,
+        secure: bool = False,
+        client_certificates: bool = False,
     ) -> None:
         super().__init__(report, choose_port)
+        self._ca = ThrowAwayCa("PostgreSQL on this machine") if secure else None
+        self._client_certificates = client_certificates
+        self._front: Child | None = None
         self._settings = {**SETTINGS, **settings}
         self._password = secrets.token_urlsafe(24)
         self._account: Account | None = None
@@ -52,7 +67,23 @@ class Postgres(Server):
     @property
     def url(self) -> str:
         """The superuser's URL, as asyncpg and psycopg read it."""
-        return f"postgresql://{SUPERUSER}:{self._password}@{HOST}:{self._port}/postgres"
+        url = f"postgresql://{SUPERUSER}:{self._password}@{HOST}:{self._port}/postgres"
+        if self._ca is None:
+            return url
+        client = f"&sslcert={self._home() / 'client.crt'}&sslkey={self._home() / 'client.key'}"
+        files = f"sslmode=verify-full&sslrootcert={self.root}{client if self._client_certificates else ''}"
+        return f"{url}?{files}"
+
+    @property
+    def root(self) -> Path:
+        """The certificate that verifies a secure server's."""
+        return self._home() / "root.crt"
+
+    @property
+    def ca(self) -> ThrowAwayCa:
+        """The CA of a secure server, for certificates of more clients."""
+        assert self._ca is not None, "The server is not secure"
+        return self._ca
 
     def start(self) -> None:
         """Start a new, empty server on a free port; return when it accepts connections."""
@@ -85,6 +116,21 @@ class Postgres(Server):
         if initdb.wait(START_SECONDS) != 0:
             raise StartFailed(f"PostgreSQL's data folder could not be made: {initdb.tail()}")
         password.unlink()
+        if self._ca is not None:
+            self._ca.write_root(self.root)
+            self._ca.write(folder / "server.crt", folder / "server.key", "PostgreSQL", [HOST, "localhost"])
+            self._ca.write(folder / "client.crt", folder / "client.key", SUPERUSER)
+
+    def stop(self) -> None:
+        if self._front is not None:
+            self._front.kill()
+            self._front = None
+        super().stop()
+
+    def kill(self) -> None:
+        if self._front is not None:
+            self._front.kill()
+        super().kill()
 
     def _choose_ports(self) -> None:
         self._port = self._choose_port()
@@ -92,6 +138,9 @@ class Postgres(Server):
     def _process(self) -> Child:
         folder = self._home()
         settings = {**self._settings, "port": str(self._port)}
+        if self._ca is not None:
+            settings |= {"listen_addresses": "", "unix_socket_directories": str(folder)}
+            self._start_front()
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return Child(
             [self._programs / "postgres", "-D", self._data(), *options],
@@ -108,7 +157,24 @@ class Postgres(Server):
             lines = (self._data() / "postmaster.pid").read_text().splitlines()
         except OSError:
             return False
-        return len(lines) == 8 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
+        if len(lines) != 8 or lines[0] != str(self.pid) or lines[7].strip() != "ready":
+            return False
+        if self._front is None:
+            return True
+        with socket.socket() as probe:
+            return probe.connect_ex((HOST, self._port)) == 0
+
+    def _start_front(self) -> None:
+        folder = self._home()
+        if self._front is not None and self._front.alive:
+            return
+        command: list[str | Path] = [
+            Path(sys.executable),
+            Path(__file__).with_name("tls_front.py"),
+            *(HOST, str(self._port), folder / f".s.PGSQL.{self._port}", folder / "server.crt", folder / "server.key"),
+            *([self.root] if self._client_certificates else []),
+        ]
+        self._front = Child(command, log=folder / "front.log", folder=folder)
 
 
 def find_programs() -> Path:

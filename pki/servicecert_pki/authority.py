@@ -102,6 +102,11 @@ class Authority:
         return {id: sha256(issuer.certificate_der).hexdigest() for id, issuer in self.issuers.items()}
 
     @property
+    def has_production(self) -> bool:
+        """Whether any of its issuing CAs is of production."""
+        return any(issuer.environment is Environment.PRODUCTION for issuer in self.issuers.values())
+
+    @property
     def audited(self) -> Mapping[str, object]:
         """The fields of the audit entry at each start (B6): CAs, activation times, SHA-256 of each ceremony's protocol.
 

@@ -15,7 +15,7 @@ from identities import Identities
 from servicecert_cli.e_service.publishing import publish
 from servicecert_deploy import Child, Parts
 from servicecert_notifier.operator.samples import example
-from servicecert_notifier.service import NAME
+from servicecert_notifier.service import MIGRATIONS, NAME
 from servicecert_schemas import CertificateIssued
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_worker.kafka import topic_creation
@@ -46,6 +46,7 @@ async def test_C3_I9_a_notifier_killed_under_backlog_doubles_no_more_mails_than_
 ) -> None:
     prefix = f"t{uuid4().hex[:8]}-"
     (url,) = database.prepare(database_url, {NAME: database.new_password()}).values()
+    database.migrate(database_url, NAME, [MIGRATIONS])
     await topic_creation.create(parts.bootstrap, CATALOGUE, prefix)
     identities = Identities(tmp_path / "service-keys")
     await publish(Cluster(parts.bootstrap, prefix), *_backlog(), signer=identities.signer("issuer"))

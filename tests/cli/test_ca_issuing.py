@@ -50,8 +50,8 @@ from certificates
 def issuer_tables(database_url: str, monkeypatch: pytest.MonkeyPatch):
     """The issuer's tables, as an administrator; the environment names them."""
     monkeypatch.setenv("DATABASE_URL", database_url)
-    (url,) = database.prepare(database_url, {"issuer": database.new_password()}).values()
-    database.migrate(url, "issuer", [MIGRATIONS])
+    database.prepare(database_url, {"issuer": database.new_password()})
+    database.migrate(database_url, "issuer", [MIGRATIONS])
     with psycopg.connect(database_url, autocommit=True, options="-c search_path=issuer") as connection:
         yield connection
 

@@ -28,9 +28,9 @@ values ($1, 2, 'issued', $2, '4a01', 'x', 'server', 1, 0, $3, $4, repeat('0', 64
 def stock(admin_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The environment names the issuer's role; the stock is empty."""
     (url,) = database.prepare(admin_url, {"issuer": database.new_password()}).values()
-    database.migrate(url, "issuer", [MIGRATIONS])
+    database.migrate(admin_url, "issuer", [MIGRATIONS])
     monkeypatch.setenv("DATABASE_URL", url)
-    return url
+    return admin_url
 
 
 async def store(url: str, authority: Authority) -> None:

@@ -17,7 +17,7 @@ def test_each_service_gets_a_role_that_sees_its_own_schema(servicecert, admin_ur
     assert str(out) in done.stdout
     assert out.stat().st_mode & 0o777 == 0o600
     assert set(urls(out.read_text())) == {
-        f"{service}_DATABASE_URL" for service in ("INTAKE", "ISSUER", "REVOKER", "NOTIFIER")
+        f"{service}_DATABASE_URL" for service in ("INTAKE", "ISSUER", "REVOKER", "NOTIFIER", "MIGRATOR", "ERASER")
     }
     with psycopg.connect(urls(out.read_text())["ISSUER_DATABASE_URL"]) as connection:
         assert connection.execute("show search_path").fetchone() == ("issuer",)
@@ -26,26 +26,55 @@ def test_each_service_gets_a_role_that_sees_its_own_schema(servicecert, admin_ur
 def test_a_second_run_keeps_the_schemas_and_draws_new_passwords(servicecert, admin_url, tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     assert servicecert("db", "prepare", "--out", first).exit_code == 0
-    with psycopg.connect(urls(first.read_text())["INTAKE_DATABASE_URL"]) as connection:
-        connection.execute("create table kept (it int)")
+    with psycopg.connect(admin_url) as connection:
+        connection.execute("create table intake.inbox (it int)")
     assert servicecert("db", "prepare", "--out", second).exit_code == 0
     with psycopg.connect(urls(second.read_text())["INTAKE_DATABASE_URL"]) as connection:
-        assert connection.execute("select count(*) from kept").fetchone() == (0,)
+        assert connection.execute("select to_regclass('intake.inbox') is not null").fetchone() == (True,)
 
 
 def test_passwords_are_taken_from_the_environment_and_from_files(servicecert, admin_url, tmp_path, monkeypatch):
     secret = tmp_path / "secret"
     secret.write_text("from a file\nnot this line\n")
+    secret.chmod(0o400)
     monkeypatch.setenv("SERVICECERT_ISSUER_DATABASE_PASSWORD", "from the environment")
     monkeypatch.setenv("SERVICECERT_REVOKER_DATABASE_PASSWORD_FILE", str(secret))
     done = servicecert("db", "prepare")
-    assert "New passwords of intake, notifier were not written" in done.stdout
+    assert "New passwords of intake, notifier, migrator, eraser were not written" in done.stdout
     parts = urlsplit(admin_url)
     name = parts.path[1:]
     for service, password in (("issuer", "from%20the%20environment"), ("revoker", "from%20a%20file")):
         netloc = f"{name}_{service}:{password}@{parts.hostname}:{parts.port}"
         with psycopg.connect(urlunsplit(parts._replace(netloc=netloc))) as connection:
             assert connection.execute("select current_user").fetchone() == (f"{name}_{service}",)
+
+
+def test_f4_all_is_migrated_by_the_migrator_and_by_no_service(servicecert, admin_url, tmp_path, monkeypatch):
+    out = tmp_path / "urls"
+    servicecert("db", "prepare", "--out", out)
+    logins = urls(out.read_text())
+    monkeypatch.setenv("DATABASE_URL", logins["INTAKE_DATABASE_URL"])
+    refused = servicecert("db", "migrate", "intake")
+    assert refused.exit_code == 78
+    assert "may not migrate the schema 'intake': set DATABASE_URL to the migrator's" in one_sentence(refused.stderr)
+    monkeypatch.setenv("DATABASE_URL", logins["MIGRATOR_DATABASE_URL"])
+    done = servicecert("db", "migrate", "--json")
+    assert json.loads(done.stdout) == {"services": ["intake", "issuer", "revoker", "notifier"]}
+    assert servicecert("db", "migrate", "revoker").stdout == "The schemas of revoker are of this version.\n"
+    with psycopg.connect(logins["NOTIFIER_DATABASE_URL"]) as connection:
+        assert connection.execute("select count(*) from mails").fetchone() == (0,)
+
+
+def test_f4_a_readers_login_sees_what_is_issued_and_no_person(servicecert, admin_url, tmp_path):
+    out = tmp_path / "urls"
+    servicecert("db", "prepare", "--out", out)
+    servicecert("db", "migrate")
+    assert servicecert("db", "reader", "nightly", "--out", tmp_path / "reader").exit_code == 0
+    with psycopg.connect(urls((tmp_path / "reader").read_text())["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute("select serial, tbs, certificate from issuer.certificates")
+        for private in ('"grant" from issuer.certificates', "body from intake.cases", "value from intake.parked"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(f"select {private}".encode())
 
 
 def test_json_names_the_services_and_no_password(servicecert, admin_url):
@@ -60,6 +89,7 @@ def test_a_password_file_that_gives_none_is_named(servicecert, admin_url, tmp_pa
     path = tmp_path / "secret"
     if content is not None:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
+        path.chmod(0o400)
     monkeypatch.setenv("SERVICECERT_ISSUER_DATABASE_PASSWORD_FILE", str(path))
     done = servicecert("db", "prepare")
     assert done.exit_code == 66

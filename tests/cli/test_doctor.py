@@ -24,8 +24,8 @@ def _quick(monkeypatch):
 def prepared(admin_url):
     """The environment names an administrator of a database with all four schemas; returns the services' URLs."""
     urls = database.prepare(admin_url, {service: database.new_password() for service in limit_facts.SERVICES})
-    for service, url in urls.items():
-        database.migrate(url, service, [MIGRATIONS] if service == "revoker" else [])
+    for service in urls:
+        database.migrate(admin_url, service, [MIGRATIONS] if service == "revoker" else [])
     return urls
 
 

@@ -92,8 +92,8 @@ async def audited(url, folder):
 
 @pytest.fixture
 def database_with_cases(admin_url, cluster):
-    for service, url in database.prepare(admin_url, {name: database.new_password() for name in SERVICES}).items():
-        database.migrate(url, service, [importlib.import_module(f"servicecert_{service}.service").MIGRATIONS])
+    for service in database.prepare(admin_url, {name: database.new_password() for name in SERVICES}):
+        database.migrate(admin_url, service, [importlib.import_module(f"servicecert_{service}.service").MIGRATIONS])
     do(partial(run, admin_url, ROWS))
     return admin_url
 
@@ -113,7 +113,7 @@ def test_E3_after_erasing_what_is_due_a_search_finds_nobody(servicecert, databas
     kept = do(partial(run, database_with_cases, "select certificate from issuer.certificates where serial = '0a'"))
     assert kept[0]["certificate"] == b"der"
     verified = do(partial(audited, database_with_cases, tmp_path / "keys"))
-    assert (verified.rows, verified.findings) == (3, [])
+    assert (verified.rows, verified.findings) == (4, [])
     history = json.loads(servicecert("audit", "show", EXPIRED, "--json").stdout)
     assert [row["entry"]["happened"] for row in history] == [{"command": "erase", "facts": {"operator": "postgres"}}]
     assert "command erase" in servicecert("audit", "show", EXPIRED).stdout

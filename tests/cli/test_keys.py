@@ -17,7 +17,7 @@ from pki import weak_keys
 def prepared(admin_url, monkeypatch):
     """The environment names intake's role on its own schema."""
     (url,) = database.prepare(admin_url, {"intake": database.new_password()}).values()
-    database.migrate(url, "intake", [MIGRATIONS])
+    database.migrate(admin_url, "intake", [MIGRATIONS])
     monkeypatch.setenv("DATABASE_URL", url)
     return url
 

@@ -53,7 +53,7 @@ def certificate(number: int, **changes) -> Certificate:
 def revoker(database_url: str) -> str:
     """The URL of a revoker's role, whose schema is as after its first start."""
     (url,) = database.prepare(database_url, {"revoker": database.new_password()}).values()
-    database.migrate(url, "revoker", [MIGRATIONS])
+    database.migrate(database_url, "revoker", [MIGRATIONS])
     return url
 
 
@@ -229,8 +229,8 @@ def test_plan_without_a_condition_or_with_two_keys_is_wrong_usage(servicecert, a
     assert servicecert(*arguments).exit_code == 2
 
 
-def test_operator_before_the_revokers_first_start_is_one_sentence(servicecert, database_url, monkeypatch, tmp_path):
+def test_operator_before_the_database_is_prepared_is_one_sentence(servicecert, database_url, monkeypatch, tmp_path):
     monkeypatch.setenv("DATABASE_URL", database_url)
     done = servicecert("db", "operator", "anna", "--out", tmp_path / "u")
     assert done.exit_code == 78
-    assert "start revoker once" in one_sentence(done.stderr)
+    assert "run `servicecert db prepare` first" in one_sentence(done.stderr)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 from importlib import import_module
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import pytest
 from commandline import one_sentence, run_process
 from identities import Identities
 from pydantic_settings import BaseSettings
+from servicecert_issuer.service import MIGRATIONS
 from servicecert_schemas.export import EXPORTED
 from servicecert_schemas.topics import ACCOUNTS, CATALOGUE, REGISTERS, SERVICES
 from servicecert_worker.process import application
@@ -23,6 +25,7 @@ from servicecert_worker.storage import database
 def around(parts, database_url, authority, tmp_path):
     """The environment variables that the issuer needs."""
     (url,) = database.prepare(database_url, {"issuer": database.new_password()}).values()
+    database.migrate(database_url, "issuer", [MIGRATIONS])
     return {
         "KAFKA_BOOTSTRAP_SERVERS": parts.bootstrap,
         "DATABASE_URL": url,
@@ -82,18 +85,45 @@ def test_a_schema_that_was_never_prepared(refused, around, database_url):
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("drop schema issuer cascade")
     code, sentence = refused()
-    assert code == 78
+    assert code == 69
     assert "servicecert db prepare" in sentence
 
 
-def test_a_schema_of_a_newer_version(refused, around):
-    database.migrate(around["DATABASE_URL"], "issuer", [])
-    with psycopg.connect(around["DATABASE_URL"], autocommit=True) as connection:
+def test_f4_a_schema_that_was_never_migrated(refused, around, database_url):
+    """The service waits for it: only the migrator may."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("drop table issuer._yoyo_migration")
+    code, sentence = refused()
+    assert code == 69
+    assert "servicecert db migrate" in sentence
+
+
+def test_f4_a_role_that_may_do_more_than_the_service_needs(refused, around, database_url):
+    code, sentence = refused(DATABASE_URL=database_url)
+    assert code == 78
+    assert "is a superuser: set DATABASE_URL to the one that `servicecert db prepare` wrote" in sentence
+
+
+def test_a_schema_of_a_newer_version(refused, around, database_url):
+    with psycopg.connect(database_url, autocommit=True) as connection:
         columns = "migration_hash, migration_id, applied_at_utc"
         connection.execute(f"insert into issuer._yoyo_migration ({columns}) values ('x', '9999', now())")
     code, sentence = refused()
     assert code == 78
     assert "newer version" in sentence
+
+
+def test_f4_a_database_that_another_machine_may_answer_for(refused, around):
+    """Production keys are open: the issuer refuses to work with a database in the clear."""
+    url = re.sub(r"@127\.0\.0\.1:(\d+)/", r"@127.0.0.1:\1,db.invalid:\1/", around["DATABASE_URL"])
+    code, sentence = refused(DATABASE_URL=url)
+    assert code == 78
+    assert "without verified TLS, and production keys are open: add ?sslmode=verify-full" in sentence
+    _, sentence = refused(DATABASE_URL=url, SERVICECERT_INSECURE="rights,database")
+    assert "servicecert topics create" in sentence
+    code, sentence = refused(SERVICECERT_INSECURE="everything")
+    assert code == 78
+    assert "SERVICECERT_INSECURE" in sentence
 
 
 def test_topics_that_were_never_made(refused, around):

@@ -85,7 +85,7 @@ EXPECTED = {
 def revoker(admin_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The environment names a revoker's role, which knows certificates of every standing."""
     (url,) = database.prepare(admin_url, {"revoker": database.new_password()}).values()
-    database.migrate(url, "revoker", [MIGRATIONS])
+    database.migrate(admin_url, "revoker", [MIGRATIONS])
     stored = [Stored(str(UUID(int=number)), 0, state) for number, state in enumerate(STATES)]
 
     async def save() -> None:

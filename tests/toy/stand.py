@@ -68,7 +68,7 @@ class Stand:
         self.identities = Identities(folder / "service-keys", [toy.NAME])
         self.workers: list[Child] = []
         self.url = database.prepare(database_url, {toy.NAME: database.new_password()})[toy.NAME]
-        database.migrate(self.url, toy.NAME, [toy.MIGRATIONS])
+        database.migrate(database_url, toy.NAME, [toy.MIGRATIONS])
         self.pool: asyncpg.Pool[Any]
         self.producer: AIOKafkaProducer
 

@@ -18,18 +18,18 @@ def prepared(url: str, *services: str) -> dict[str, str]:
     return database.prepare(url, {service: database.new_password() for service in services})
 
 
-def test_several_workers_may_migrate_at_once(database_url: str) -> None:
-    (url,) = prepared(database_url, "intake").values()
+def test_several_may_migrate_at_once(database_url: str) -> None:
+    urls = prepared(database_url, "intake", database.MIGRATOR)
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: database.migrate(url, "intake", []), range(8)))
-    with psycopg.connect(url) as connection:
+        list(pool.map(lambda _: database.migrate(urls[database.MIGRATOR], "intake", []), range(8)))
+    with psycopg.connect(urls["intake"]) as connection:
         assert connection.execute("select count(*) from inbox").fetchone() == (0,)
 
 
 async def test_a_service_cannot_read_anothers_schema(database_url: str) -> None:
     urls = prepared(database_url, "intake", "issuer")
-    for service, url in urls.items():
-        database.migrate(url, service, [])
+    for service in urls:
+        database.migrate(database_url, service, [])
     pool = await database.open_pool(urls["intake"], "intake")
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await pool.fetch("select * from issuer.inbox")
@@ -38,31 +38,68 @@ async def test_a_service_cannot_read_anothers_schema(database_url: str) -> None:
 
 def test_preparing_again_changes_the_password_and_keeps_what_is_there(database_url: str) -> None:
     (first,) = prepared(database_url, "intake").values()
-    database.migrate(first, "intake", [])
+    database.migrate(database_url, "intake", [])
     (second,) = prepared(database_url, "intake").values()
-    database.migrate(second, "intake", [])
+    database.check(second, "intake", [])
     with pytest.raises(OperatorError, match="refuses the password"):
-        database.migrate(first, "intake", [])
+        database.check(first, "intake", [])
 
 
 def test_a_schema_of_a_newer_version_is_left_alone(database_url: str, tmp_path: Path) -> None:
     (url,) = prepared(database_url, "intake").values()
     (tmp_path / "0099.newer.sql").write_text("create table newer (id int);")
-    database.migrate(url, "intake", [tmp_path])
-    with pytest.raises(OperatorError, match="newer version of servicecert"):
-        database.migrate(url, "intake", [])
+    database.migrate(database_url, "intake", [tmp_path])
+    for act, login in ((database.migrate, database_url), (database.check, url)):
+        with pytest.raises(OperatorError, match="newer version of servicecert") as caught:
+            act(login, "intake", [])
+        assert caught.value.exit_code == 78
+
+
+def test_a_service_waits_for_the_migration_of_its_version(database_url: str, tmp_path: Path) -> None:
+    (url,) = prepared(database_url, "intake").values()
+    (tmp_path / "0099.newer.sql").write_text("create table newer (id int);")
+    with pytest.raises(OperatorError, match="may not use the schema 'intake': run `servicecert db migrate`") as caught:
+        database.check(url, "intake", [])
+    assert caught.value.exit_code == 69
+    database.migrate(database_url, "intake", [])
+    database.check(url, "intake", [])
+    with pytest.raises(OperatorError, match="lacks 1 migrations of this version: run `servicecert db m") as caught:
+        database.check(url, "intake", [tmp_path])
+    assert caught.value.exit_code == 69
+
+
+def test_a_schema_that_its_service_owned_goes_to_its_owner_with_all_it_holds(database_url: str) -> None:
+    (url,) = prepared(database_url, "intake").values()
+    database.migrate(database_url, "intake", [])
+    name = urlsplit(database_url).path.lstrip("/")
+    role, owner = database.role_of(name, "intake"), database.owner_of(name, "intake")
+    with psycopg.connect(database_url, autocommit=True) as admin:
+        admin.execute(f'reassign owned by "{owner}" to "{role}"')
+        admin.execute("insert into intake.inbox (event_id) values (gen_random_uuid())")
+    with pytest.raises(OperatorError, match="run `servicecert db prepare` of this version"):
+        database.migrate(database_url, "intake", [])
+    (url,) = prepared(database_url, "intake").values()
+    database.migrate(database_url, "intake", [])
+    with psycopg.connect(url) as connection:
+        assert connection.execute("select count(*) from inbox").fetchone() == (1,)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("drop table inbox")
 
 
 def test_a_schema_that_nobody_prepared_is_named(database_url: str) -> None:
     with pytest.raises(OperatorError, match="run `servicecert db prepare`"):
         database.migrate(database_url, "intake", [])
+    with pytest.raises(OperatorError, match="run `servicecert db prepare`"):
+        database.check(database_url, "intake", [])
 
 
 def test_the_role_of_another_service_is_refused_in_one_sentence(database_url: str) -> None:
     urls = prepared(database_url, "intake", "issuer")
-    with pytest.raises(OperatorError, match="may not use the schema 'intake': set DATABASE_URL") as caught:
+    with pytest.raises(OperatorError, match="may not migrate the schema 'intake': set DATABASE_URL"):
         database.migrate(urls["issuer"], "intake", [])
-    assert caught.value.exit_code == 78
+    database.migrate(database_url, "intake", [])
+    with pytest.raises(OperatorError, match="may not use the schema 'intake'"):
+        database.check(urls["issuer"], "intake", [])
 
 
 def test_a_server_that_is_too_old_is_refused_before_anything_is_made(database_url: str, monkeypatch) -> None:
@@ -82,7 +119,7 @@ def test_a_server_without_a_free_connection_is_named_and_waited_for(database_url
             )
         )
     with pytest.raises(OperatorError, match="has no free connection: raise its max_connections") as caught:
-        database.migrate(url, "intake", [])
+        database.check(url, "intake", [])
     assert caught.value.exit_code == 69
 
 

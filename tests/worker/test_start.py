@@ -14,8 +14,8 @@ from toy.stand import BY_FASTSTREAM, BY_US, Stand, assert_exact, eventually, num
 
 pytestmark = pytest.mark.usefixtures("measured_processes")
 
-LOCK = "select pg_advisory_lock(7078, hashtext('toy'))"
-WAITING = "wait_event_type = 'Lock' and query like 'select pg_advisory_lock%' and datname = current_database()"
+LOCK = "lock table toy._yoyo_migration in access exclusive mode"
+WAITING = "wait_event_type = 'Lock' and query like 'select migration_hash%' and datname = current_database()"
 
 
 def admin_url(stand: Stand, parts: Parts) -> str:
@@ -23,13 +23,23 @@ def admin_url(stand: Stand, parts: Parts) -> str:
     return f"{parts.database_url.rpartition('/')[0]}/{stand.url.rpartition('/')[2]}"
 
 
-async def test_I1_a_database_that_goes_away_during_the_migration_is_waited_for(stand: Stand, parts: Parts) -> None:
-    with psycopg.connect(admin_url(stand, parts), autocommit=True) as admin:
+async def wait_for(admin: psycopg.Connection, condition: str) -> None:
+    """Wait until a session of the database is so: what it waits for is locked by this connection."""
+
+    async def found() -> bool:
+        query = f"select exists (select from pg_stat_activity where {condition})"
+        return admin.execute(query.encode()).fetchone() == (True,)
+
+    await eventually(found)
+
+
+async def test_I1_a_database_that_goes_away_during_the_start_is_waited_for(stand: Stand, parts: Parts) -> None:
+    with psycopg.connect(admin_url(stand, parts), autocommit=True) as admin, admin.transaction():
         admin.execute(LOCK)
         worker = stand.work()
-        await stand.wait_until(f"select exists (select from pg_stat_activity where {WAITING})")
+        await wait_for(admin, WAITING)
         admin.execute(f"select pg_terminate_backend(pid) from pg_stat_activity where {WAITING}")
-        await stand.wait_until(f"select exists (select from pg_stat_activity where {WAITING})")
+        await wait_for(admin, WAITING)
     case = uuid4()
     await stand.send(numbered(case, "1"))
     await assert_exact(stand, {case: ["1"]})
@@ -49,11 +59,27 @@ async def test_a_worker_that_waits_for_the_broker_ends_in_order_on_a_signal(stan
 
 
 async def test_a_worker_that_waits_for_its_schema_ends_in_order_on_a_signal(stand: Stand, parts: Parts) -> None:
-    with psycopg.connect(admin_url(stand, parts), autocommit=True) as admin:
+    with psycopg.connect(admin_url(stand, parts), autocommit=True) as admin, admin.transaction():
         admin.execute(LOCK)
         worker = stand.work()
-        await stand.wait_until(f"select exists (select from pg_stat_activity where {WAITING})")
+        await wait_for(admin, WAITING)
         assert worker.stop(60) == 0
+
+
+async def test_f4_a_worker_waits_for_the_migration_that_it_may_not_do(stand: Stand, parts: Parts) -> None:
+    with psycopg.connect(admin_url(stand, parts), autocommit=True) as admin:
+        admin.execute("create table kept as select * from toy._yoyo_migration where migration_id like '0003%'")
+        admin.execute("delete from toy._yoyo_migration where migration_id like '0003%'")
+        worker = stand.work()
+
+        async def waits() -> bool:
+            return "lacks 1 migrations of this version: run `servicecert db migrate`" in worker.tail(20)
+
+        await eventually(waits, lambda: worker.tail(20))
+        admin.execute("insert into toy._yoyo_migration select * from kept")
+    case = uuid4()
+    await stand.send(numbered(case, "1"))
+    await assert_exact(stand, {case: ["1"]})
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

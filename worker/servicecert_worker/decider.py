@@ -283,6 +283,8 @@ class Service(Generic[S, K]):
 
     `late_result_code` gets the key's state and a result that arrives after another result ended its intent. It returns
     a stable code if the two contradict each other, which is audited and logged as an alarm, or else None.
+
+    `signs_for_production` is whether it opened a production CA's key: then nothing insecure is tolerated (F4).
     """
 
     name: str
@@ -300,3 +302,4 @@ class Service(Generic[S, K]):
     storable: Callable[[bytes], bytes] = bytes
     waits_for_topics: Mapping[str, timedelta] = field(default_factory=lambda: MappingProxyType({}))
     late_result_code: Callable[[S | None, Result], str | None] = _never
+    signs_for_production: bool = False

@@ -6,14 +6,18 @@ from pathlib import Path
 
 import click
 from servicecert_schemas.topics import SERVICES
+from servicecert_worker.process.secret_files import SecretUnreadable, read_secret
 from servicecert_worker.storage import database
 
 from ..connections.addresses import database_url
 from ..faults import UserError
+from ..operations import migrating
 from ..operations.files import write_private
-from ..operations.operators import add_operator
+from ..operations.operators import add_operator, add_reader
 from ..terminal.output import as_json, print_json
 from .options import FILE
+
+_LOGINS = (*SERVICES, database.MIGRATOR, database.ERASER)
 
 
 @click.group()
@@ -25,29 +29,30 @@ def command() -> None:
 @click.option("--out", type=FILE, help="Write each service's DATABASE_URL here.")
 @as_json
 def prepare(out: Path | None, as_json: bool) -> None:
-    """Make a role and a schema for each service.
+    """Make the roles, and a schema for each service.
 
-    DATABASE_URL names a role that may create roles. May be run again: schemas stay, roles
-    get the given password. A service's password is SERVICECERT_<SERVICE>_DATABASE_PASSWORD,
-    or the first line of the file SERVICECERT_<SERVICE>_DATABASE_PASSWORD_FILE. Without
-    either a new one is made and written only to --out: lines <SERVICE>_DATABASE_URL=…,
-    readable by the file's owner alone.
+    DATABASE_URL names a role that may create roles; nothing else needs it. The roles: one
+    for each service, MIGRATOR for `servicecert db migrate`, ERASER for `servicecert erase`.
+    May be run again: schemas stay, roles get the given password. A role's password is
+    SERVICECERT_<ROLE>_DATABASE_PASSWORD, or the first line of the file
+    SERVICECERT_<ROLE>_DATABASE_PASSWORD_FILE. Without either a new one is made and written
+    only to --out: lines <ROLE>_DATABASE_URL=…, readable by the file's owner alone.
 
     \b
     Examples:
       servicecert db prepare --out service-urls
       SERVICECERT_INTAKE_DATABASE_PASSWORD_FILE=secret servicecert db prepare
     """
-    configured = {service: configured_password(service, os.environ) for service in SERVICES}
+    configured = {service: configured_password(service, os.environ) for service in _LOGINS}
     passwords = {service: password or database.new_password() for service, password in configured.items()}
     urls = database.prepare(database_url(), passwords)
     if out is not None:
         lines = [f"{service.upper()}_DATABASE_URL={url}\n" for service, url in urls.items()]
         write_private(out, "".join(lines).encode(), replace=True)
     if as_json:
-        print_json({"services": list(urls), "urls": None if out is None else str(out)})
+        print_json({"services": list(SERVICES), "urls": None if out is None else str(out)})
         return
-    click.echo(f"Roles and schemas exist for {', '.join(urls)}.")
+    click.echo(f"Roles and schemas exist for {', '.join(SERVICES)}. Now run `servicecert db migrate`.")
     if out is not None:
         click.echo(f"Their database URLs are in {out}.")
     elif new := [service for service, password in configured.items() if password is None]:
@@ -55,12 +60,35 @@ def prepare(out: Path | None, as_json: bool) -> None:
 
 
 @command.command()
+@click.argument("services", nargs=-1, type=click.Choice(SERVICES))
+@as_json
+def migrate(services: tuple[str, ...], as_json: bool) -> None:
+    """Bring the schemas to this version, and set exactly the rights of its roles.
+
+    Run it before a new version of the services starts: they wait for it. DATABASE_URL names
+    the migrator, whom `servicecert db prepare` makes. Without SERVICES all are migrated.
+    May be run again, also while services work.
+
+    \b
+    Example:
+      servicecert db migrate
+    """
+    chosen = services or SERVICES
+    migrating.migrate(database_url(), chosen)
+    if as_json:
+        print_json({"services": list(chosen)})
+    else:
+        click.echo(f"The schemas of {', '.join(chosen)} are of this version.")
+
+
+@command.command()
 @click.argument("name")
 @click.option("--out", type=FILE, required=True, help="Write the operator's DATABASE_URL here.")
 def operator(name: str, out: Path) -> None:
-    """Make a login for an operator who proposes and confirms revocations.
+    """Make a login for an operator: who proposes, confirms, replays, resends and verifies.
 
-    DATABASE_URL names a role that may create roles; the revoker must have started once.
+    DATABASE_URL names a role that may create roles. The login is a member of the group
+    <database>_operators, and may do nothing else than that.
     NAME has lower-case letters, digits and hyphens. May be run again: the login gets a
     new password. The file has one line, DATABASE_URL=…, readable by its owner alone.
 
@@ -73,6 +101,25 @@ def operator(name: str, out: Path) -> None:
     click.echo(f"The operator {name} has a login; its DATABASE_URL is in {out}.")
 
 
+@command.command()
+@click.argument("name")
+@click.option("--out", type=FILE, required=True, help="Write the reader's DATABASE_URL here.")
+def reader(name: str, out: Path) -> None:
+    """Make a login that looks and changes nothing, for monitoring and auditors.
+
+    It sees no content of an application, an event or a mail. DATABASE_URL names a role that
+    may create roles. The login is a member of the group <database>_readers. May be run
+    again: the login gets a new password.
+
+    \b
+    Example:
+      servicecert db reader nightly --out nightly-url
+    """
+    url = add_reader(database_url(), name)
+    write_private(out, f"DATABASE_URL={url}\n".encode(), replace=True)
+    click.echo(f"The reader {name} has a login; its DATABASE_URL is in {out}.")
+
+
 def configured_password(service: str, environment: Mapping[str, str]) -> str | None:
     """Return the password that the environment sets for a service's role. Raises UserError for an unreadable file."""
     name = f"SERVICECERT_{service.upper()}_DATABASE_PASSWORD"
@@ -81,11 +128,6 @@ def configured_password(service: str, environment: Mapping[str, str]) -> str | N
     if not (path := environment.get(f"{name}_FILE")):
         return None
     try:
-        password = Path(path).read_text().partition("\n")[0].rstrip("\r")
-    except (OSError, UnicodeDecodeError) as fault:
-        raise UserError(
-            f"{name}_FILE: {path} cannot be read ({getattr(fault, 'strerror', 'not UTF-8')}).", os.EX_NOINPUT
-        ) from None
-    if not password:
-        raise UserError(f"{name}_FILE: the first line of {path} is empty: write the password there.", os.EX_NOINPUT)
-    return password
+        return read_secret(Path(path))
+    except SecretUnreadable as fault:
+        raise UserError(f"{name}_FILE: {fault}.", os.EX_NOINPUT) from None

@@ -58,7 +58,7 @@ async def _erase(case: UUID | None, dry_run: bool) -> tuple[list[str], list[str]
         if str(case) not in due:
             raise UserError(f"The case {case} is unknown or not due: it must have ended 5 years ago.")
         due = [str(case)]
-    return due, [] if dry_run else await erasing.erase(database_url(), cluster(), due, now)
+    return due, [] if dry_run else await erasing.erase(database_url(), cluster(), due)
 
 
 def _report(due: list[str], skipped: list[str], *, dry_run: bool, as_json: bool) -> None:

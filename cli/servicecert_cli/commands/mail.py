@@ -3,19 +3,18 @@
 import os
 import sys
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID, uuid4
 
 import click
 from email_validator import EmailNotValidError, validate_email
-from servicecert_notifier.domain.ledger import Notice, NoticeKind, resend_id
+from servicecert_notifier.domain.ledger import resend_id
 from servicecert_notifier.domain.task import MailState
 from servicecert_notifier.operator import mail_rows
-from servicecert_notifier.operator.mail_requests import notify
+from servicecert_notifier.operator.mail_requests import request
 from servicecert_notifier.operator.mail_rows import MailRow
-from servicecert_worker.storage.operator_requests import Operation, OperatorAction
 
 from ..connections.addresses import database_url
 from ..faults import UserError
@@ -158,7 +157,7 @@ def resend(
     else:
         if address is not None:
             raise click.UsageError("--to needs one MAIL.")
-        work = resend_refused(database_url(), refused_since, relay, reason.strip(), datetime.now(UTC), yes=yes)
+        work = resend_refused(database_url(), refused_since, relay, reason.strip(), yes=yes)
         _report(interruption.run(work), yes=yes, as_json=as_json)
 
 
@@ -199,10 +198,7 @@ def _resend_one(mail_id: UUID, reason: str, address: str | None, *, as_json: boo
                 f"The mail {mail_id} cannot be sent again: its content was erased, or is of an older version."
                 " Contact the customer another way."
             )
-        now = datetime.now(UTC)
-        await notify(connection, Notice(identity, mail.case_id, mail_id, NoticeKind.RESEND, reason, now, address))
-        act = OperatorAction(str(mail.case_id), {"mail": mail_id, "as": resend_id(identity)})
-        await Operation(connection, "mail resend", lambda: now).record([act])
+        await request(connection, [(identity, mail.case_id, mail_id, resend_id(identity))], reason, address)
         return mail
 
     mail = in_schema("notifier", work)

@@ -1,12 +1,15 @@
 """Addresses of the broker and the database, from the same environment variables as the services."""
 
 import os
+from pathlib import Path
 
 from pydantic import ValidationError
 from servicecert_worker.kafka.access import KafkaAccess
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.process.application import settings_fault
+from servicecert_worker.process.secret_files import SecretUnreadable, read_secret
 from servicecert_worker.process.settings import SECRETS
+from servicecert_worker.storage.database import with_password
 
 from ..faults import UserError
 
@@ -26,10 +29,16 @@ def kafka_access() -> KafkaAccess:
 
 
 def database_url() -> str:
-    """Return the URL of the database, from the environment or a file of SECRETS. Raises UserError."""
-    if not os.environ.get("DATABASE_URL") and (file := SECRETS / "DATABASE_URL").is_file():
-        return file.read_text().strip()
-    return _named("DATABASE_URL", "postgresql://user:password@host:port/database")
+    """Return the database's URL with its password, from the environment or a file of SECRETS. Raises UserError."""
+    if not (url := os.environ.get("DATABASE_URL")) and (file := SECRETS / "DATABASE_URL").is_file():
+        url = file.read_text().strip()
+    url = url or _named("DATABASE_URL", "postgresql://user:password@host:port/database")
+    if not (path := os.environ.get("DATABASE_PASSWORD_FILE")):
+        return url
+    try:
+        return with_password(url, read_secret(Path(path)))
+    except SecretUnreadable as fault:
+        raise UserError(f"DATABASE_PASSWORD_FILE: {fault}.", os.EX_NOINPUT) from None
 
 
 def _named(name: str, shape: str) -> str:

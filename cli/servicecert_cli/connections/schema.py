@@ -21,7 +21,7 @@ async def connected(url: str, service: str | None) -> AsyncIterator[asyncpg.Conn
     async with opened(url, service) as connection:
         if not await connection.fetchval("select to_regclass('parked') is not null"):
             raise OperatorError(
-                f"The schema {service!r} is not prepared: run `servicecert db prepare`, then start {service} once."
+                f"The schema {service!r} is not prepared: run `servicecert db prepare`, then `servicecert db migrate`."
             )
         yield connection
 

@@ -113,7 +113,9 @@ async def history(url: str, what: str) -> list[HistoryRow]:
         services = [
             service
             for service in SERVICES
-            if await connection.fetchval("select has_table_privilege(to_regclass($1), 'select')", f"{service}.audit")
+            if await connection.fetchval(
+                "select has_any_column_privilege(to_regclass($1), 'select')", f"{service}.audit"
+            )
         ]
         cases = await _cases(connection, what)
         rows = await _decided_by_operators(connection, cases) if "revoker" in services else []

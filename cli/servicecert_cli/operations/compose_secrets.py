@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from servicecert_schemas.topics import SERVICES
+from servicecert_worker.storage.database import ERASER, MIGRATOR
 
 from ..faults import UserError
 from .files import file_errors
@@ -15,7 +16,8 @@ from .files import file_errors
 LEAST_CHARACTERS = 16
 _ENTROPY_BYTES = 24
 
-_PASSWORDS = {"postgres": "POSTGRES_PASSWORD", **{each: f"{each.upper()}_DATABASE_PASSWORD" for each in SERVICES}}
+_LOGINS = (*SERVICES, MIGRATOR, ERASER)
+_PASSWORDS = {"postgres": "POSTGRES_PASSWORD", **{each: f"{each.upper()}_DATABASE_PASSWORD" for each in _LOGINS}}
 _PASSPHRASES = {"production": "CA_PASSPHRASE_PRODUCTION", "test": "CA_PASSPHRASE_TEST"}
 VARIABLES = (*_PASSWORDS.values(), *_PASSPHRASES.values())
 """The variables of .env."""

@@ -18,9 +18,8 @@ from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.topics import CASES, SERVICES
 from servicecert_worker.faults import with_timeout
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.runtime.turn import key_lock
 from servicecert_worker.storage import QUERIES
-from servicecert_worker.storage.operator_requests import Operation, OperatorAction
+from servicecert_worker.storage.operator_requests import OperatorAction, record
 from servicecert_worker.storage.queries import read_queries
 
 from ..connections import kafka
@@ -60,11 +59,10 @@ def next_night(now: datetime) -> datetime:
     return tonight if tonight > now else tomorrow
 
 
-async def erase(url: str, cluster: Cluster, cases: Sequence[str], now: datetime) -> list[str]:
+async def erase(url: str, cluster: Cluster, cases: Sequence[str]) -> list[str]:
     """Erase the cases, each in one transaction of all services. Return the skipped ones, which have pending work."""
     skipped: list[str] = []
     async with kafka.producer(cluster) as producer, connected(url, "intake") as connection:
-        operation = Operation(connection, "erase", lambda: now)
         for case in cases:
             async with connection.transaction():
                 if await _has_pending(connection, case):
@@ -77,7 +75,7 @@ async def erase(url: str, cluster: Cluster, cases: Sequence[str], now: datetime)
                 for service in _ERASING:
                     await _within(connection, service, _queries(service)["erase"], case)
                 await connection.execute("set local search_path = intake")
-                await operation.record([OperatorAction(case)])
+                await record(connection, "erase", [OperatorAction(case)])
     return skipped
 
 
@@ -94,7 +92,7 @@ async def _erase_view(producer: AIOKafkaProducer, cluster: Cluster, case: str) -
 async def _has_pending(connection: asyncpg.Connection[Any], case: str) -> bool:
     """Lock the case at all services, and return whether it has unpublished events or open intents."""
     for service in SERVICES:
-        await connection.execute("select pg_advisory_xact_lock($1)", key_lock(service, case))
+        await _within(connection, service, "select pg_advisory_xact_lock(lock_of('key/' || $1))", case)
     for service in SERVICES:
         await connection.execute(f"set local search_path = {service}")
         query = "select exists (select from outbox where key = $1) or exists (select from intents where key = $1)"

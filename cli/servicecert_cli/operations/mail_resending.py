@@ -4,10 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from servicecert_notifier.operator.refused_mails import Obstacle, RefusedMail, refused_mails, resend
-from servicecert_worker.storage.operator_requests import Operation
 
 from ..connections.schema import connected
 
@@ -31,12 +29,9 @@ class Resending:
         return dict(Counter(mail.obstacle for mail in self.mails if mail.obstacle is not None))
 
 
-async def resend_refused(
-    url: str, since: datetime, relay: str | None, reason: str, now: datetime, *, yes: bool
-) -> Resending:
+async def resend_refused(url: str, since: datetime, relay: str | None, reason: str, *, yes: bool) -> Resending:
     """Find the refused mails, and with `yes` request them again. Raises OperatorError."""
     async with connected(url, "notifier") as connection:
         mails = await refused_mails(connection, since, relay)
         sendable = [mail for mail in mails if mail.obstacle is None]
-        operation: Any = Operation(connection, "mail resend", lambda: now)
-        return Resending(mails, await resend(connection, sendable, reason, operation, now) if yes else 0)
+        return Resending(mails, await resend(connection, sendable, reason) if yes else 0)

@@ -19,7 +19,7 @@ from servicecert_worker.decider import Change
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.service_keys import TrustedKeys
 from servicecert_worker.signatures import Signer, Verifier
-from servicecert_worker.storage.operator_requests import Operation, OperatorAction
+from servicecert_worker.storage.operator_requests import OperatorAction, record
 
 from ..connections import kafka
 from ..connections.schema import connected
@@ -42,7 +42,6 @@ async def republish(url: str, cluster: Cluster, keys: TrustedKeys, signer: Signe
     known = missing_count = 0
     async with connected(url, NAME) as connection, AsyncExitStack() as stack:
         producer = None if signer is None else await stack.enter_async_context(kafka.producer(cluster))
-        operation = Operation(connection, "standings")
         topic = await published(cluster, keys)
         async for count, missing in _missing(connection, topic):
             known, missing_count = known + count, missing_count + len(missing)
@@ -50,7 +49,7 @@ async def republish(url: str, cluster: Cluster, keys: TrustedKeys, signer: Signe
                 continue
             now = datetime.now(UTC)
             async with connection.transaction():
-                await operation.record([OperatorAction("", {"standings": len(missing)})])
+                await record(connection, "standings", [OperatorAction("", {"standings": len(missing)})])
                 records = [to_record(each, source=f"/{NAME}", id=event_id(each), time=now) for each in missing]
                 records = [signer.signed(record) for record in records]
                 await kafka.send(producer, cluster, records)

@@ -19,6 +19,7 @@ from servicecert_worker.storage import database
 
 from ..connections import kafka
 from ..connections.addresses import kafka_access
+from ..operations.migrating import migrate
 from .progress import Report
 
 
@@ -56,8 +57,8 @@ async def open_place(
         if shared_postgres:
             admin_url = await asyncio.to_thread(_create_database, parts.database_url, suffix)
         try:
-            passwords = {service: database.new_password() for service in SERVICES}
-            urls = await asyncio.to_thread(database.prepare, admin_url, passwords)
+            passwords = {name: database.new_password() for name in (*SERVICES, database.MIGRATOR, database.ERASER)}
+            urls = await asyncio.to_thread(_prepared, admin_url, passwords)
             yield Backends(parts, cluster, admin_url, urls)
         finally:
             if shared_kafka:
@@ -67,6 +68,13 @@ async def open_place(
     finally:
         if existing is None:
             await asyncio.to_thread(_kill, parts)
+
+
+def _prepared(admin_url: str, passwords: Mapping[str, str]) -> dict[str, str]:
+    """Prepare the database, and migrate all schemas as the migrator. Return the URLs."""
+    urls = database.prepare(admin_url, passwords)
+    migrate(urls[database.MIGRATOR], SERVICES)
+    return urls
 
 
 def _kill(parts: Parts) -> None:
@@ -117,9 +125,10 @@ def _drop_database(url: str, suffix: str) -> None:
     name = f"servicecert_{suffix}"
     with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
         connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
-        for service in SERVICES:
-            role = sql.Identifier(database.role_of(name, service))
-            connection.execute(sql.SQL("drop role if exists {}").format(role))
+        for (role,) in connection.execute(
+            "select rolname from pg_roles where starts_with(rolname, %s)", (f"{name}_",)
+        ).fetchall():
+            connection.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(role)))
 
 
 async def _delete_topics(cluster: Cluster) -> None:

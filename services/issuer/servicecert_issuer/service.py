@@ -84,6 +84,7 @@ async def open_service(
             },
             initial_deadlines=(INITIAL_DEADLINE,),
             late_result_code=late_result_code,
+            signs_for_production=authority.has_production,
             gauges=gauges(
                 partial(count_open, pool), sign.unavailable_keys, monitor.gauge, linter.warnings, request_alarm.gauge
             ),

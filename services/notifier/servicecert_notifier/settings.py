@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, DirectoryPath, Field, FilePath, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from servicecert_worker.process.secret_files import SecretUnreadable, read_secret
 
 from .domain.pace import Limits
 from .mail.domain.message import Sender, UnsendableAddress, mailbox
@@ -130,6 +131,14 @@ class Settings(BaseSettings):
     ] = None
 
     @model_validator(mode="after")
+    def _password_is_readable(self) -> Self:
+        try:
+            self.password()
+        except SecretUnreadable as fault:
+            raise ValueError(f"SMTP_PASSWORD_FILE: {fault}") from None
+        return self
+
+    @model_validator(mode="after")
     def _login_is_complete_and_encrypted(self) -> Self:
         if (self.smtp_username is None) != (self.smtp_password_file is None):
             raise ValueError("SMTP_USERNAME and SMTP_PASSWORD_FILE belong together: set both, or neither")
@@ -183,4 +192,4 @@ class Settings(BaseSettings):
         """Return the password of the mail server's account: the first line of its file."""
         if self.smtp_password_file is None:
             return None
-        return self.smtp_password_file.read_text().partition("\n")[0].rstrip("\r")
+        return read_secret(self.smtp_password_file)

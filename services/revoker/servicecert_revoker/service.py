@@ -92,6 +92,7 @@ async def open_service(
                 ALARM: Effect(Late, alarm),
                 CERTIFY: Effect(CertifyOrder, Certify(authority, keys)),
             },
+            signs_for_production=authority.has_production,
             initial_deadlines=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers)),
             gauges=(*gauges((last, roots.in_force), stats, clock), *open_gauges(pool, clock)),
             audited=authority.audited,

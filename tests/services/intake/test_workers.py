@@ -14,7 +14,7 @@ from servicecert_cli.registers.loading import publish_entries
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
 from servicecert_cli.stand.topic_reader import reading_topics
 from servicecert_deploy import Child
-from servicecert_intake.service import NAME
+from servicecert_intake.service import MIGRATIONS, NAME
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_schemas.values import CertificateType
@@ -30,6 +30,7 @@ async def workers(parts, database_url, tmp_path):
     """Start workers of intake, each a process."""
     prefix = f"t{uuid4().hex[:8]}-"
     (url,) = database.prepare(database_url, {NAME: database.new_password()}).values()
+    database.migrate(database_url, NAME, [MIGRATIONS])
     await topic_creation.create(parts.bootstrap, CATALOGUE, prefix)
     started: list[Child] = []
     identities = Identities(tmp_path / "service-keys")

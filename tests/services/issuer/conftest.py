@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
+from databases import new_database
 from servicecert_deploy import Parts
 from servicecert_issuer.domain.examine import IssuingContext, examine_application
 from servicecert_issuer.domain.issuance import Intended, Linted
@@ -124,28 +125,31 @@ def intend(context: IssuingContext, accepted: Accepted) -> Callable[..., Intende
 
 
 @pytest.fixture(scope="session")
-def issuer_url(parts: Parts) -> Iterator[str]:
-    """A database with the issuer's tables, for all its tests: the role's URL."""
-    name = f"issuer_{uuid4().hex[:12]}"
-    with psycopg.connect(parts.database_url, autocommit=True) as connection:
-        connection.execute(f'create database "{name}"')
-    admin = parts.database_url.rpartition("/")[0] + f"/{name}"
-    (url,) = database.prepare(admin, {"issuer": database.new_password()}).values()
-    database.migrate(url, "issuer", [MIGRATIONS])
-    yield url
-    with psycopg.connect(parts.database_url, autocommit=True) as connection:
-        connection.execute(f'drop database "{name}" with (force)')
-        connection.execute(f'drop role "{name}_issuer"')
+def issuer_admin(parts: Parts) -> Iterator[str]:
+    """A database for all the issuer's tests: its administrator's URL."""
+    with new_database(parts, f"issuer_{uuid4().hex[:12]}") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def issuer_url(issuer_admin: str) -> str:
+    """The issuer's tables: the URL of its role."""
+    (url,) = database.prepare(issuer_admin, {"issuer": database.new_password()}).values()
+    database.migrate(issuer_admin, "issuer", [MIGRATIONS])
+    return url
 
 
 @pytest.fixture
-async def pool(issuer_url: str) -> "AsyncIterator[asyncpg.Pool[Any]]":
+async def pool(issuer_admin: str, issuer_url: str) -> "AsyncIterator[asyncpg.Pool[Any]]":
     """The issuer's tables, empty except for the audit chains."""
-    pool = await database.open_pool(issuer_url, "issuer")
     names = (
-        "select string_agg(quote_ident(tablename), ', ') from pg_tables"
-        " where schemaname = 'issuer' and tablename !~ 'yoyo|audit'"
+        "select string_agg('issuer.' || quote_ident(tablename), ', ') from pg_tables"
+        " where schemaname = 'issuer' and tablename !~ 'yoyo|audit|lock_salt'"
     )
-    await pool.execute(f"truncate {await pool.fetchval(names)} restart identity")
+    with psycopg.connect(issuer_admin, autocommit=True) as admin:
+        row = admin.execute(names).fetchone()
+        assert row is not None
+        admin.execute(f"truncate {row[0]} restart identity".encode())
+    pool = await database.open_pool(issuer_url, "issuer")
     yield pool
     pool.terminate()

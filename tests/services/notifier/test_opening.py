@@ -71,6 +71,7 @@ async def test_a_login_that_fails_refuses_no_mail(
 
     file = tmp_path / "password"
     file.write_text(password + "\n")
+    file.chmod(0o600)
     tls = {"tls_context": server_key.context, "auth_required": True, "authenticator": authenticator}
     async with mail_server(**tls) as fake_server:
         mailer = make_mailer(
@@ -101,6 +102,7 @@ async def test_a_login_that_is_refused_is_not_tried_for_each_mail(
 
     file = tmp_path / "password"
     file.write_text("wrong\n")
+    file.chmod(0o600)
     tls = {"tls_context": server_key.context, "auth_required": True, "authenticator": authenticator}
     login = {"smtp_tls": "starttls", "smtp_ca_file": server_key.pem, "smtp_username": "notifier"}
     async with mail_server(**tls) as fake_server:

@@ -13,6 +13,7 @@ GOOD: dict[str, Any] = {"smtp_host": "mail.example", "servicecert_mail_from": "c
 def test_the_environment_names_are_the_documented_ones(monkeypatch, tmp_path):
     password = tmp_path / "password"
     password.write_text("secret\r\nand a remark\n")
+    password.chmod(0o600)
     for name, value in {
         "SMTP_HOST": "mail.example",
         "SMTP_PORT": "2525",
@@ -61,5 +62,6 @@ def test_a_wrong_setting_is_refused_with_the_way_out(wrong, sentence):
 
 def test_a_password_never_goes_unencrypted(tmp_path):
     (tmp_path / "password").write_text("secret")
+    (tmp_path / "password").chmod(0o600)
     with pytest.raises(ValidationError, match="SMTP_TLS=starttls"):
         Settings(**GOOD, smtp_username="x", smtp_password_file=tmp_path / "password", smtp_tls="opportunistic")

@@ -14,7 +14,7 @@ from servicecert_cli.stand.topic_reader import reading_topics
 from servicecert_deploy import Child
 from servicecert_deploy.mail_catcher import MailCatcher
 from servicecert_notifier.operator.samples import example
-from servicecert_notifier.service import NAME
+from servicecert_notifier.service import MIGRATIONS, NAME
 from servicecert_schemas import CertificateIssued, MailHandedOver, MailKind
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_worker.kafka import topic_creation
@@ -29,6 +29,7 @@ async def workers(parts, database_url, tmp_path):
     """Starts workers of the notifier, each a process, with a clock that runs ahead."""
     prefix = f"t{uuid4().hex[:8]}-"
     (url,) = database.prepare(database_url, {NAME: database.new_password()}).values()
+    database.migrate(database_url, NAME, [MIGRATIONS])
     await topic_creation.create(parts.bootstrap, CATALOGUE, prefix)
     started: list[Child] = []
     identities = Identities(tmp_path / "service-keys")

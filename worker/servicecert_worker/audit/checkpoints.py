@@ -21,7 +21,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS
 
-from ..runtime.turn import key_lock
 from ..service_keys import key_id
 from ..signatures import Signer
 from ..storage import QUERIES
@@ -105,7 +104,7 @@ class Attestor:
         """Sign the heads of the chains that grew, store that, and queue it for the relay. Return whether one grew."""
         async with self._pool.acquire() as connection, connection.transaction():
             # An old and a new leader may both be here: the second sees what the first stored.
-            await connection.execute("select pg_advisory_xact_lock($1)", key_lock(self._service, self._service))
+            await connection.execute("select pg_advisory_xact_lock(lock_of('checkpoints'))")
             grown = await connection.fetch(QUERIES["grown"], MAX_HEADS)
             if not grown:
                 return False

@@ -20,9 +20,7 @@ from .checkpoints import Checkpoint, fingerprint, is_signed
 
 _ROWS = 2_000
 _PATIENCE = 3_600.0
-_UNSENT = """
-select (convert_from(payload, 'utf8')::jsonb ->> 'number')::int as number from outbox where topic = 'audit-checkpoints'
-"""
+_UNSENT = "select number from checkpoints_to_publish"
 _CHAINS = """
 select chain, attested from audit_chains right join (select distinct chain from audit) as kept using (chain) order by 1
 """

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Self
 from pydantic import Field, FilePath, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ..process.secret_files import SecretUnreadable, read_secret
+
 
 class SecurityProtocol(StrEnum):
     """Kafka's security protocols."""
@@ -107,12 +109,9 @@ class KafkaAccess(BaseSettings):
 def _first_line(access: KafkaAccess) -> str:
     assert access.sasl_password_file is not None
     try:
-        lines = access.sasl_password_file.read_text().splitlines()
-    except (OSError, UnicodeDecodeError):
-        lines = []
-    if not lines or not lines[0]:
-        raise ValueError("KAFKA_SASL_PASSWORD_FILE cannot be read, or its first line is empty")
-    return lines[0]
+        return read_secret(access.sasl_password_file)
+    except SecretUnreadable as fault:
+        raise ValueError(f"KAFKA_SASL_PASSWORD_FILE: {fault}") from None
 
 
 def over_tls() -> bool:

@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 from asyncpg import Pool
 
 from ..faults import OperatorError, Outage, is_transient, with_timeout
-from ..storage.operator_requests import Operation, OperatorAction
+from ..storage.operator_requests import permitted
 from .cluster import Cluster
 from .internals import topic_ids
 
@@ -102,7 +102,4 @@ async def compare(pool: Pool[Any], service: str, ids: Mapping[str, str]) -> None
 
 async def forget(connection: asyncpg.Connection[Any]) -> None:
     """Delete the stored ids, so that the next start stores the current ones."""
-    async with connection.transaction():
-        rows = await connection.fetch("delete from origins returning name, id")
-        ids = {row["name"]: row["id"] for row in rows}
-        await Operation(connection, "topics accept").record([OperatorAction("", {"forgotten": ids})] if ids else [])
+    await permitted(connection.fetchval("select forget_origins()"))

@@ -28,7 +28,9 @@ from ..kafka.source import Source
 from ..runtime.members import member_name
 from ..runtime.worker import Worker
 from ..storage import database
+from ..storage.transport import require_private
 from .application import Application, Unusable, configuration, exit_at_once_until_it_runs
+from .insecure import Insecure
 from .settings import ProcessSettings, WorkerSettings
 
 log = logging.getLogger(__name__)
@@ -79,6 +81,8 @@ def application(module: ServiceModule) -> FastStream:
         pool = await _prepared(module, settings)
         try:
             async with module.open_service(own, pool, clock) as service:
+                if service.signs_for_production and Insecure.DATABASE not in settings.insecure:
+                    require_private(settings.dsn)
                 yield Worker(service, settings, pool, broker, source, clock, configuration(settings, own))
         finally:
             pool.terminate()
@@ -88,14 +92,18 @@ def application(module: ServiceModule) -> FastStream:
 
 async def _prepared(module: ServiceModule, settings: WorkerSettings) -> asyncpg.Pool[Any]:
     """Return the database pool once Kafka and PostgreSQL answer and the schema is migrated. Raises `OperatorError`."""
-    url = settings.database_url.get_secret_value()
+    url = settings.dsn
     until = monotonic() + settings.patience_seconds
     async for number in backoff(first=0.2, longest=2.0):
         fault = await broker_fault(settings.cluster) or await _database_fault(url)
         if fault is None:
             try:
-                await asyncio.to_thread(database.migrate, url, module.NAME, [module.MIGRATIONS])
+                await asyncio.to_thread(database.check, url, module.NAME, [module.MIGRATIONS])
+                if Insecure.RIGHTS not in settings.insecure:
+                    await asyncio.to_thread(database.require_least_rights, url, module.NAME)
                 return await database.open_pool(url, module.NAME)
+            except OperatorError as error:
+                fault = error
             except Exception as error:
                 if not (is_transient(error) or isinstance(error, psycopg.OperationalError)):
                     raise

@@ -1,14 +1,18 @@
 """Settings, from environment variables."""
 
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr
-from pydantic_settings import SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from ..kafka.access import KafkaAccess
 from ..kafka.cluster import Cluster
+from ..storage.database import with_password
+from .insecure import Insecure
+from .secret_files import SecretUnreadable, read_secret
 
 SECRETS = Path("/run/servicecert")
 """The folder of secrets that a container is given as files, each named as its variable."""
@@ -17,6 +21,11 @@ SECRETS = Path("/run/servicecert")
 def _seconds(duration: object) -> object:
     """Return a plain number as seconds, anything else unchanged."""
     return int(duration) if isinstance(duration, str) and duration.isascii() and duration.isdigit() else duration
+
+
+def _words(text: object) -> object:
+    """Return the words of a comma separated list, anything else unchanged."""
+    return [word.strip() for word in text.split(",") if word.strip()] if isinstance(text, str) else text
 
 
 class ProcessSettings(KafkaAccess):
@@ -72,6 +81,17 @@ class ProcessSettings(KafkaAccess):
         ),
     ] = None
 
+    insecure: Annotated[
+        frozenset[Insecure],
+        NoDecode,
+        BeforeValidator(_words),
+        Field(
+            alias="SERVICECERT_INSECURE",
+            description="for trials only: what a service tolerates although production keys are open, as "
+            "broker,database,rights",
+        ),
+    ] = frozenset()
+
     @property
     def cluster(self) -> Cluster:
         """The cluster that these settings name."""
@@ -86,9 +106,18 @@ class WorkerSettings(ProcessSettings):
     database_url: Annotated[
         SecretStr,
         Field(
-            alias="DATABASE_URL", description="the service's own role, as postgresql://user:password@host:port/database"
+            alias="DATABASE_URL",
+            description="the service's own role, as postgresql://user:password@host:port/database?sslmode=verify-full"
+            "&sslrootcert=FILE",
         ),
     ]
+    database_password_file: Annotated[
+        Path | None,
+        Field(
+            alias="DATABASE_PASSWORD_FILE",
+            description="a file whose first line is the password, for a DATABASE_URL without one",
+        ),
+    ] = None
     batch: Annotated[
         int, Field(alias="SERVICECERT_BATCH", ge=1, le=500, description="the most records that one turn takes")
     ] = 200
@@ -120,3 +149,19 @@ class WorkerSettings(ProcessSettings):
         float,
         Field(alias="SERVICECERT_STALL_SECONDS", ge=1, description="seconds without progress until the process ends"),
     ] = 60.0
+
+    @model_validator(mode="after")
+    def _password_is_readable(self) -> Self:
+        _ = self.dsn
+        return self
+
+    @cached_property
+    def dsn(self) -> str:
+        """The database's URL with its password, which is read once."""
+        url = self.database_url.get_secret_value()
+        if self.database_password_file is None:
+            return url
+        try:
+            return with_password(url, read_secret(self.database_password_file))
+        except SecretUnreadable as fault:
+            raise ValueError(f"DATABASE_PASSWORD_FILE: {fault}") from None

@@ -25,8 +25,6 @@ from .crash_points import crash_point
 
 log = logging.getLogger(__name__)
 
-OWNERS = 7077
-"""The class of the owners' advisory locks."""
 
 NOBODY = 0
 """The owner of intents that are decided while the worker holds no lock: the next adoption takes them."""
@@ -158,7 +156,7 @@ class Effects:
             try:
                 connection = await asyncpg.connect(self._url, **connection_options(self._service))
                 try:
-                    if await connection.fetchval("select pg_try_advisory_lock($1, $2)", OWNERS, owner):
+                    if await connection.fetchval(QUERIES["try_lock"], f"owner/{owner}"):
                         self._outage.ended()
                         await self._own(connection, owner)
                 finally:
@@ -288,9 +286,7 @@ async def _adopt(pool: asyncpg.Pool[Any], owner: int, limit: int) -> list[asyncp
         others = await connection.fetch("select distinct owner from intents where owner <> $1", owner)
         for (other,) in others:
             async with connection.transaction():
-                is_dead = other == NOBODY or await connection.fetchval(
-                    "select pg_try_advisory_xact_lock($1, $2)", OWNERS, other
-                )
+                is_dead = other == NOBODY or await connection.fetchval(QUERIES["try_lock_for_now"], f"owner/{other}")
                 if is_dead and len(adopted) < limit:
                     adopted += await connection.fetch(QUERIES["adopt"], owner, other, limit - len(adopted))
     if adopted:

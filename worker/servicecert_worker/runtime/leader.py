@@ -36,7 +36,6 @@ from .relay import relay, relay_producer
 
 log = logging.getLogger(__name__)
 
-_RELAYS = 7079
 _POLL_SECONDS = 0.25
 _ADOPT_SECONDS = 0.5
 _MEMBERS_SECONDS = 0.5
@@ -93,12 +92,10 @@ class Leader:
                     self._outage.began(error)
 
     async def _campaign(self) -> None:
-        connection = await asyncpg.connect(
-            self._settings.database_url.get_secret_value(), **connection_options(self._service.name)
-        )
+        connection = await asyncpg.connect(self._settings.dsn, **connection_options(self._service.name))
         try:
             async for _ in backoff(longest=0.5):
-                if await connection.fetchval(QUERIES["elect"], _RELAYS, self._service.name):
+                if await connection.fetchval(QUERIES["try_lock"], "leader"):
                     await self._lead(connection)
         finally:
             self._leading = False

@@ -26,8 +26,6 @@ from .effects import watch
 
 log = logging.getLogger(__name__)
 
-_MEMBERS = 7080
-"""The class of the members' advisory locks."""
 _ANSWER_SECONDS = 5.0
 
 
@@ -46,7 +44,7 @@ async def hold_lock(url: str, service: str, name: str) -> NoReturn:
                 try:
                     lost = asyncio.Event()
                     connection.add_termination_listener(lambda _, lost=lost: lost.set())
-                    await connection.execute(QUERIES["hold"], _MEMBERS, name)
+                    await connection.execute(QUERIES["hold"], f"member/{name}")
                     outage.ended()
                     await watch(connection, lost)
                     break
@@ -87,7 +85,7 @@ class DeadMembers:
 
     async def _dead(self, pool: asyncpg.Pool[Any], members: list[GroupMember]) -> set[str]:
         names = {member.client_id for member in members if member.client_id.startswith(f"{self._group}-")}
-        suspects = {row["name"] for row in await pool.fetch(QUERIES["unheld"], _MEMBERS, list(names))}
+        suspects = {row["name"] for row in await pool.fetch(QUERIES["unheld"], list(names))}
         # Not those that are absent now: a removed worker that lives is no member until its next heartbeat.
         self._removed -= names - suspects
         dead = (suspects & self._suspects) - self._removed

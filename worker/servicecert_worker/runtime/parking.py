@@ -16,11 +16,10 @@ from asyncpg import Record as Row
 from servicecert_schemas.parked import RecordParked
 from servicecert_schemas.topics import parked_topic
 
-from ..audit.chain import is_case
 from ..decider import Connection
 from ..signatures import UNTRUSTED, Signer, Verifier
 from ..storage import QUERIES
-from ..storage.operator_requests import Operation, OperatorAction
+from ..storage.operator_requests import permitted
 from .fold import ParkedArrival
 from .record import Arrival, ParkedRow, Poison, Record, arrive
 
@@ -167,24 +166,9 @@ async def value(connection: Connection, event_id: UUID) -> bytes | None:
 
 async def replay(connection: Connection, event_ids: Sequence[UUID]) -> int:
     """Release the keys of these culprits: a worker handles their records again, in order. Return how many matched."""
-    return await _act(connection, "replay", event_ids)
+    return await permitted(connection.fetchval("select replay_parked($1)", list(event_ids)))
 
 
 async def discard(connection: Connection, event_ids: Sequence[UUID]) -> int:
     """Delete these culprits for good, and release the records behind them. Return how many matched."""
-    return await _act(connection, "discard", event_ids)
-
-
-async def _act(connection: Connection, what: str, event_ids: Sequence[UUID]) -> int:
-    async with connection.transaction():
-        rows = await connection.fetch(QUERIES[f"{what}_parked"], list(event_ids))
-        await Operation(connection, f"parked {what}").record(
-            OperatorAction(_audit_key(row), {"event": row["event_id"], "reason": row["reason"]}) for row in rows
-        )
-    return len(rows)
-
-
-def _audit_key(row: Row) -> str:
-    """Return the audit's key of a record: its position unless it is an event, because any other key may be personal."""
-    is_event = row["type"] is not None or is_case(row["key"])
-    return row["key"] if is_event else f"{row['topic']}/{row['partition']}/{row['offset']}"
+    return await permitted(connection.fetchval("select discard_parked($1)", list(event_ids)))

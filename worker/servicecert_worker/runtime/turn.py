@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import blake2b
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -20,6 +19,7 @@ from ..audit.chain import Chain, Head
 from ..decider import Connection, Due, Happened, Result, Service, Stored, Task
 from ..signatures import Signer
 from ..storage import QUERIES
+from ..storage.locks import lock_of, read_salt
 from .crash_points import crash_point
 from .fold import Decided, DecidedEvent, Folded, Item, ParkedArrival, fold
 from .parking import park
@@ -60,6 +60,7 @@ class Turns(Generic[S, K]):
         self._pool = pool
         self._chain = chain
         self._signer = signer
+        self._salt = b""
 
     async def take(self, items: Sequence[Item], known: K, now: datetime, owner: int, wake: str) -> TurnResult:
         """Handle the items in one transaction. `owner` is new intents' owner, `wake` the channel that wakes the relay.
@@ -86,7 +87,8 @@ class Turns(Generic[S, K]):
 
         Every later statement sees what the previous turn on one of the keys committed.
         """
-        locks = sorted(key_lock(self._service.name, key) for key in keys)
+        self._salt = self._salt or await read_salt(connection)
+        locks = sorted(lock_of(self._salt, f"key/{key}") for key in keys)
         crash_point("begun")
         await connection.execute("begin; " + "; ".join(f"select pg_advisory_xact_lock({lock})" for lock in locks))
         crash_point("locked")
@@ -230,8 +232,3 @@ async def _roll_back(connection: Connection) -> None:
         await connection.execute("rollback")
     except Exception:
         connection.terminate()
-
-
-def key_lock(service: str, key: str) -> int:
-    """Return the advisory lock of a service's key, a signed 64-bit hash. All services share the database's locks."""
-    return int.from_bytes(blake2b(f"{service}/{key}".encode(), digest_size=8).digest(), signed=True)

@@ -75,7 +75,7 @@ class Worker(Generic[S, K]):
         clock: Clock = machine_clock,
         configuration: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
-        self._url = settings.database_url.get_secret_value()
+        self._url = settings.dsn
         self._name = broker.client_id
         self._service = service
         self._settings = settings

@@ -1,7 +1,7 @@
-"""A service's schema: its role, its migrations, its connections.
+"""The services' schemas: who owns them, their migrations, and connections to them (F4).
 
-An administrator creates roles and schemas once (`prepare`); each service then migrates its own schema as its own role
-(`migrate`), under an advisory lock, so that several workers may start at once.
+An administrator makes roles and schemas once (`prepare`). The migrator migrates each schema as its owner, and says who
+may do what there (`migrate`). The services, which own nothing, find the schema of their version (`check`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import asyncpg
 import psycopg
@@ -19,51 +19,98 @@ import yoyo
 from psycopg import sql
 
 from ..faults import OperatorError
+from . import rights, transport
 
 MIGRATIONS = Path(__file__).with_name("migrations")
+MIGRATOR = "migrator"
+"""The login that migrates: a member of each schema's owner."""
+ERASER = "eraser"
+"""The login that erases cases (E3)."""
+OPERATORS = "operators"
+"""The group of operators' logins."""
+READERS = "readers"
+"""The group of logins that look and change nothing."""
 CONNECT_SECONDS = 5.0
 COMMAND_SECONDS = 20.0
 _LOCK = 7077_0001
 _OLDEST = 16
 """PostgreSQL 16 is the first with `is json`."""
+_SHARED = {MIGRATOR: "login", ERASER: "login", OPERATORS: "nologin", READERS: "nologin"}
 
 
-def role_of(database: str, service: str) -> str:
-    """Return a service's role in a database. Roles belong to the whole cluster, so the name includes the database."""
-    return f"{database}_{service}"
+def role_of(database: str, name: str) -> str:
+    """Return the role of a service, or of MIGRATOR, ERASER, OPERATORS or READERS, in a database.
+
+    Roles belong to the whole cluster, so the name includes the database.
+    """
+    return f"{database}_{name}"
+
+
+def owner_of(database: str, service: str) -> str:
+    """Return the role that owns a service's schema. Nobody logs in as it."""
+    return f"{database}_{service}_owner"
 
 
 def prepare(admin_url: str, passwords: Mapping[str, str]) -> dict[str, str]:
-    """Create a role and a schema for each service, and return their database URLs by service.
+    """Create the roles and a schema for each service, and return the database URLs by name of `passwords`.
 
-    An existing role keeps its schema and gets the new password. No other role may use it. Raises `OperatorError`.
+    `passwords` has services, MIGRATOR and ERASER; one that exists keeps its schema and gets the new password. Schemas
+    that an older version gave to the services themselves go to their owners. Raises `OperatorError`.
     """
-    urls: dict[str, str] = {}
     with closing(_connect(admin_url)) as connection:
         database = connection.info.dbname
         if (version := connection.info.server_version // 10_000) < _OLDEST:
             raise OperatorError(f"PostgreSQL at {_place(admin_url)} is version {version}: use {_OLDEST} or newer.")
-        with connection.transaction():
-            connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
-            for service, password in passwords.items():
-                role = sql.Identifier(role_of(database, service))
-                schema = sql.Identifier(service)
-                exists = connection.execute(
-                    "select 1 from pg_roles where rolname = %s", (role_of(database, service),)
-                ).fetchone()
-                change = sql.SQL(
-                    "alter role {} with login password {}" if exists else "create role {} login password {}"
+        try:
+            with connection.transaction():
+                connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
+                for name, kind in _SHARED.items():
+                    _create_role(connection, role_of(database, name), kind)
+                for name, password in passwords.items():
+                    role = role_of(database, name)
+                    _create_role(connection, role, "login")
+                    change = sql.SQL("alter role {} with login password {}")
+                    connection.execute(change.format(sql.Identifier(role), sql.Literal(password)))
+                    if name not in _SHARED:
+                        _prepare_schema(connection, database, name)
+                rights.keep_locks(
+                    connection,
+                    [
+                        *(role_of(database, name) for name in {*passwords, MIGRATOR, ERASER}),
+                        *(owner_of(database, name) for name in passwords if name not in _SHARED),
+                    ],
                 )
-                connection.execute(change.format(role, sql.Literal(password)))
-                connection.execute(sql.SQL("grant {} to current_user").format(role))
-                connection.execute(sql.SQL("create schema if not exists {} authorization {}").format(schema, role))
-                connection.execute(
-                    sql.SQL("alter role {} in database {} set search_path = {}").format(
-                        role, sql.Identifier(database), schema
-                    )
-                )
-                urls[service] = url_of(admin_url, role_of(database, service), password)
-    return urls
+        except psycopg.errors.InsufficientPrivilege:
+            raise OperatorError(
+                f"The role {connection.info.user!r} may not create roles and schemas: use an administrator's.", 77
+            ) from None
+    return {name: url_of(admin_url, role_of(database, name), password) for name, password in passwords.items()}
+
+
+def _create_role(connection: psycopg.Connection[Any], role: str, kind: str) -> None:
+    if connection.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone() is None:
+        connection.execute(sql.SQL(f"create role {{}} {kind}").format(sql.Identifier(role)))
+
+
+def _prepare_schema(connection: psycopg.Connection[Any], database: str, service: str) -> None:
+    role, owner, migrator = map(
+        sql.Identifier, (role_of(database, service), owner_of(database, service), role_of(database, MIGRATOR))
+    )
+    schema = sql.Identifier(service)
+    _create_role(connection, owner_of(database, service), "nologin")
+    connection.execute(sql.SQL("grant {} to current_user").format(owner))
+    connection.execute(sql.SQL("grant {} to {} with inherit false, set true").format(owner, migrator))
+    before = connection.execute(
+        "select nspowner::regrole::text from pg_namespace where nspname = %s", (service,)
+    ).fetchone()
+    if before is None:
+        connection.execute(sql.SQL("create schema {} authorization {}").format(schema, owner))
+    elif before[0] == role_of(database, service):
+        connection.execute(sql.SQL("grant {} to current_user").format(role))
+        connection.execute(sql.SQL("reassign owned by {} to {}").format(role, owner))
+    connection.execute(
+        sql.SQL("alter role {} in database {} set search_path = {}").format(role, sql.Identifier(database), schema)
+    )
 
 
 def new_password() -> str:
@@ -78,41 +125,97 @@ def url_of(url: str, user: str, password: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{quote(user, safe='')}:{quote(password, safe='')}@{address}"))
 
 
-def migrate(url: str, service: str, folders: Sequence[Path]) -> None:
-    """Migrate the service's schema to this version: the worker's migrations, then the service's own.
+def with_password(url: str, password: str) -> str:
+    """Return a URL with this password."""
+    return url_of(url, unquote(urlsplit(url).username or ""), password)
 
-    Raises `OperatorError` if the database cannot be reached or used, or its schema is of a newer version.
+
+def migrate(url: str, service: str, folders: Sequence[Path]) -> None:
+    """Migrate a schema to this version, the worker's migrations first, and grant exactly the rights of this version.
+
+    `url` is the migrator's, or an administrator's. Several may migrate at once. Raises `OperatorError` if the database
+    cannot be reached or used, or its schema is of a newer version.
     """
-    with closing(_connect(url)) as lock:
-        schema = "select has_schema_privilege(oid, 'create') from pg_namespace where nspname = %s"
-        if (may_create := lock.execute(schema, (service,)).fetchone()) is None:
+    with closing(_connect(url)) as connection:
+        database, user = connection.info.dbname, connection.info.user
+        owner = owner_of(database, service)
+        if (whose := rights.owner(connection, service)) is None:
+            raise OperatorError(_unprepared(service))
+        if whose != owner:
             raise OperatorError(
-                f"The database has no schema {service!r}: "
-                "run `servicecert db prepare` with the administrator's DATABASE_URL."
+                f"The schema {service!r} belongs to {whose!r}: run `servicecert db prepare` of this version with the "
+                "administrator's DATABASE_URL."
             )
-        if may_create == (False,):
+        if connection.execute("select pg_has_role(%s, 'set')", (owner,)).fetchone() == (False,):
             raise OperatorError(
-                f"The role {lock.info.user!r} may not use the schema {service!r}: "
-                f"set DATABASE_URL to the one that `servicecert db prepare` wrote for {service}."
+                f"The role {user!r} may not migrate the schema {service!r}: "
+                "set DATABASE_URL to the migrator's, which `servicecert db prepare` wrote."
             )
-        lock.execute("select pg_advisory_lock(%s, hashtext(%s))", (7078, service))
-        backend = yoyo.get_backend(_yoyo_url(url, service))
+        connection.execute("select pg_advisory_lock(%s, hashtext(%s))", (7078, service))
+        backend = yoyo.get_backend(_yoyo_url(url, service, owner))
         try:
             migrations = yoyo.read_migrations(*(str(folder) for folder in (MIGRATIONS, *folders)))
-            applied = set(backend.get_applied_migration_hashes())
-            if unknown := applied - {migration.hash for migration in migrations}:
-                raise OperatorError(
-                    f"The schema {service!r} was made by a newer version of servicecert "
-                    f"({len(unknown)} migrations are unknown to this one): start that version, or a newer one."
-                )
+            if unknown := set(backend.get_applied_migration_hashes()) - {each.hash for each in migrations}:
+                raise _newer(service, len(unknown))
             backend.apply_migrations(backend.to_apply(migrations))
         finally:
             backend.connection.close()
+        roles = {name: role_of(database, name) for name in _SHARED} | {"service": role_of(database, service)}
+        rights.apply(connection, service, owner, roles, rights.read((MIGRATIONS, *folders)))
 
 
-def _yoyo_url(url: str, service: str) -> str:
+def check(url: str, service: str, folders: Sequence[Path]) -> None:
+    """Return if the schema is of this version. Raises `OperatorError`; with exit code 69 a migration mends it."""
+    with closing(_connect(url)) as connection:
+        if rights.owner(connection, service) is None:
+            raise OperatorError(_unprepared(service), 69)
+        try:
+            rows = connection.execute(
+                sql.SQL("select migration_hash from {}._yoyo_migration").format(sql.Identifier(service))
+            ).fetchall()
+        except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
+            rows = []
+        known = {each.hash for each in yoyo.read_migrations(*(str(folder) for folder in (MIGRATIONS, *folders)))}
+        applied = {row[0] for row in rows}
+        if not rows and not rights.may_use(connection, service):
+            raise OperatorError(
+                f"The role {connection.info.user!r} may not use the schema {service!r}: run `servicecert db migrate`, "
+                f"and set DATABASE_URL to the one that `servicecert db prepare` wrote for {service}.",
+                69,
+            )
+        if unknown := applied - known:
+            raise _newer(service, len(unknown))
+        if missing := known - applied:
+            raise OperatorError(
+                f"The schema {service!r} lacks {len(missing)} migrations of this version: "
+                "run `servicecert db migrate` with the migrator's DATABASE_URL.",
+                69,
+            )
+
+
+def require_least_rights(url: str, service: str) -> None:
+    """Raise `OperatorError` if the role has more rights than the service needs (F4)."""
+    with closing(_connect(url)) as connection:
+        rights.require_least(connection, service)
+
+
+def _unprepared(service: str) -> str:
+    return (
+        f"The database has no schema {service!r}: "
+        "run `servicecert db prepare` with the administrator's DATABASE_URL, then `servicecert db migrate`."
+    )
+
+
+def _newer(service: str, unknown: int) -> OperatorError:
+    return OperatorError(
+        f"The schema {service!r} was made by a newer version of servicecert "
+        f"({unknown} migrations are unknown to this one): start that version, or a newer one."
+    )
+
+
+def _yoyo_url(url: str, service: str, owner: str) -> str:
     parts = urlsplit(url)
-    options = quote(f"-c search_path={service} -c lock_timeout=10s -c statement_timeout=60s")
+    options = quote(f"-c role={owner} -c search_path={service} -c lock_timeout=10s -c statement_timeout=60s")
     query = "&".join(filter(None, (parts.query, f"schema={service}", f"options={options}")))
     return urlunsplit(parts._replace(scheme="postgresql+psycopg", query=query))
 
@@ -129,9 +232,32 @@ def database_refused(url: str, text: str) -> OperatorError:
     parts, place = urlsplit(url), _place(url)
     name = parts.path.lstrip("/") or "postgres"
     lowered = text.lower()
+    if (file := transport.unreadable_file(url)) is not None:
+        return OperatorError(f"{file} in DATABASE_URL cannot be read: correct sslrootcert, sslcert or sslkey there.")
     if "password authentication failed" in lowered or "no password supplied" in lowered:
         return OperatorError(
             f"PostgreSQL at {place} refuses the password of {parts.username!r}: correct DATABASE_URL.", 77
+        )
+    if (
+        "certificate verify failed" in lowered
+        or "certificate_verify_failed" in lowered
+        or "does not match host" in lowered
+    ):
+        reason = "its name is another" if "match" in lowered else "another CA signed it, or it expired"
+        return OperatorError(
+            f"The certificate of PostgreSQL at {place} does not verify ({reason}): correct sslrootcert or the host "
+            "in DATABASE_URL, or the server's certificate.",
+            69,
+        )
+    if (
+        "no pg_hba.conf entry" in lowered
+        or "no encryption" in lowered
+        or "requires a valid client certificate" in lowered
+    ):
+        return OperatorError(
+            f"PostgreSQL at {place} refuses this way of connecting: add sslmode=verify-full to DATABASE_URL, and, "
+            "if it wants client certificates, sslcert and sslkey.",
+            77,
         )
     if "does not exist" in lowered:
         return OperatorError(
@@ -147,8 +273,8 @@ def database_refused(url: str, text: str) -> OperatorError:
 
 
 def _place(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.hostname or 'the local socket'}:{parts.port or 5432}"
+    address = urlsplit(url).netloc.rpartition("@")[2]
+    return address if ":" in address else f"{address or 'the local socket'}:5432"
 
 
 async def open_pool(url: str, service: str, size: int = 4) -> asyncpg.Pool[Any]:

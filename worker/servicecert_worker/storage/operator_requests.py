@@ -1,68 +1,44 @@
-"""Operators' commands in the audit (B6).
-
-A function that changes state takes an `Operation`, so that it writes an audit row, in a chain of the command's own.
-"""
+"""Operators' commands: what they change, they change by functions of the schema, which write the audit too (B6, F4)."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import asyncpg
 from pydantic_core import to_json
 
-from ..audit.chain import Chain, Unrecorded
-from ..clock import machine_clock
 from ..decider import Connection
 from ..faults import OperatorError
+
+NOT_PERMITTED = "The login of DATABASE_URL may not do this: use an operator's own (`servicecert db operator NAME`)."
 
 
 @dataclass(frozen=True, slots=True)
 class OperatorAction:
-    """An operator's action on a key. `facts` hold no personal data, and are kept for ever."""
+    """An action on a key. `facts` hold no personal data, and are kept for ever."""
 
     key: str
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Operation:
-    """An operator's command, on a connection to the service's schema. The operator is the database login."""
+async def permitted(acted: Awaitable[int | None]) -> int:
+    """Return how many an act of the schema's functions concerned. Raises `OperatorError` if the login may not act."""
+    try:
+        return await acted or 0
+    except asyncpg.InsufficientPrivilegeError:
+        raise OperatorError(NOT_PERMITTED, 77) from None
 
-    def __init__(
-        self,
-        connection: Connection | asyncpg.Connection[Any],
-        command: str,
-        clock: Callable[[], datetime] = machine_clock,
-    ) -> None:
-        self._connection = connection
-        self._command = command
-        self._clock = clock
-        self._chain: Chain | None = None
-        self._operator = ""
 
-    async def record(self, actions: Iterable[OperatorAction]) -> None:
-        """Record actions, in their transaction. Raises `OperatorError` if the login may not write the audit."""
-        now = self._clock()
-        for action in actions:
-            if self._chain is None:
-                self._chain = await self._begin_chain(now)
-            happened = {"command": self._command, "facts": {"operator": self._operator, **action.facts}}
-            await self._chain.add(self._connection, action.key, to_json({"happened": happened}).decode(), now)
+async def record(
+    connection: Connection | asyncpg.Connection[Any], command: str, actions: Iterable[OperatorAction]
+) -> None:
+    """Record a command's actions in the audit, in their transaction; the operator is the login.
 
-    async def _begin_chain(self, now: datetime) -> Chain:
-        row = await self._connection.fetchrow("select session_user::text as login, current_schema()::text as service")
-        assert row is not None
-        self._operator = row["login"]
-        chain = Chain(row["service"], {"command": self._command, "operator": self._operator}, os.urandom)
-        try:
-            await chain.begin(self._connection, now)
-        except Unrecorded:
-            raise OperatorError(
-                f"{self._operator} may not write the audit of {row['service']}, so nothing was changed: "
-                "set DATABASE_URL to the service's own role, or an administrator's.",
-                77,
-            ) from None
-        return chain
+    Raises `OperatorError` if the login may not.
+    """
+    chosen = list(actions)
+    facts = [to_json(action.facts).decode() for action in chosen]
+    query = "select record_operation($1, $2, $3::text[]::jsonb[])"
+    await permitted(connection.fetchval(query, command, [action.key for action in chosen], facts))

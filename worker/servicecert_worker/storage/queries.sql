@@ -51,28 +51,9 @@ select null, key, min(seq) from parked
 where key = any($6::text[]) and seq not in (select seq from released)
 group by key
 
--- name: discard_parked
--- The discarded events count as handled; what waited behind them goes on.
-with gone as (
-    delete from parked where culprit and event_id = any($1::uuid[])
-    returning event_id, key, topic, partition, "offset", type, reason
-),
-handled as (
-    insert into inbox (event_id) select event_id from gone on conflict do nothing
-),
-freed as (
-    update parked set released = true
-    where key in (select key from gone) and event_id not in (select event_id from gone)
-)
-select event_id, key, topic, partition, "offset", type, reason from gone
-
 -- name: due
 -- Read without locks: the turn that handles one claims it.
 select id, key, kind, at, traceparent from deadlines where at <= $1 order by at limit $2
-
--- name: elect
--- Asked for again and again: a session that waited for the lock would hold back vacuum.
-select pg_try_advisory_lock($1, hashtext($2))
 
 -- name: erase
 -- E3: what the worker keeps of a key that may hold a person's data: parked records, and the salts without which a digest of the audit says nothing.
@@ -102,7 +83,7 @@ where h.seq > c.attested
 limit $1
 
 -- name: hold
-select pg_advisory_lock($1, hashtext($2))
+select pg_advisory_lock(lock_of($1))
 
 -- name: outbox
 select id, topic, key, event_id, type, traceparent, at, payload, signature from outbox order by id limit $1
@@ -152,13 +133,17 @@ with keys as (
 )
 select p.* from parked p join keys using (key) order by keys.place, p.seq
 
--- name: replay_parked
-update parked set released = true where culprit and event_id = any($1::uuid[])
-returning event_id, key, topic, partition, "offset", type, reason
+-- name: try_lock
+-- Asked for again and again: a session that waited for the lock would hold back vacuum.
+select pg_try_advisory_lock(lock_of($1))
+
+-- name: try_lock_for_now
+-- Until the transaction ends.
+select pg_try_advisory_xact_lock(lock_of($1))
 
 -- name: unheld
 -- The lock is taken for the moment of the question only.
-select name from unnest($2::text[]) as n (name) where pg_try_advisory_xact_lock($1, hashtext(name))
+select name from unnest($1::text[]) as n (name) where pg_try_advisory_xact_lock(lock_of('member/' || name))
 
 -- name: write
 -- All that a turn decided, in one round trip, with its rows of the audit chain $22. $1 is the moment, $2 the owner of the intents, $3 the channel that

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
-from servicecert_worker.storage.operator_requests import Operation, OperatorAction
+from servicecert_worker.storage.operator_requests import permitted
 
 from ..storage import QUERIES
 
@@ -34,15 +34,9 @@ async def find_stopped(connection: asyncpg.Connection[Any], key: str | None = No
 
 async def retry(connection: asyncpg.Connection[Any], keys: Sequence[str]) -> int:
     """Schedule stopped applications to be examined again at once. Return how many."""
-    async with connection.transaction():
-        rows = await connection.fetch(QUERIES["retry"], list(keys))
-        await Operation(connection, "ca retry").record(OperatorAction(row["key"]) for row in rows)
-    return len(rows)
+    return await permitted(connection.fetchval("select retry_stopped($1)", list(keys)))
 
 
 async def give_up(connection: asyncpg.Connection[Any], key: str, reason: str) -> bool:
     """Void an intent unless it is signed first. Return whether there is one that is old enough."""
-    async with connection.transaction():
-        recorded = bool(await connection.fetchval(QUERIES["give_up"], key, reason, _SETTLES_AFTER))
-        await Operation(connection, "ca void").record([OperatorAction(key, {"reason": reason})] if recorded else [])
-    return recorded
+    return await permitted(connection.fetchval("select give_up($1, $2, $3)", key, reason, _SETTLES_AFTER)) > 0

@@ -35,13 +35,6 @@ with stopped as (
 )
 update certificates set "grant" = jsonb_set("grant", '{recipients}', '[]') where key = $1 and "grant" is not null
 
--- name: give_up
-insert into unwanted (key, reason)
-select c.key, $2 from certificates c join intents i on i.key = c.key and i.kind = 'sign'
-where c.key = $1 and c.state = 'intended' and i.since < now() - $3::interval
-on conflict (key) do update set reason = excluded.reason
-returning true
-
 -- name: load
 select key, version, state::text as state, issuer, serial, tbs, profile, profile_version, partition, not_before, not_after, key_sha256,
        business_id, sign_by, "grant"::text as "grant", certificate, refusal, application::text as application, findings::text as findings,
@@ -49,7 +42,7 @@ select key, version, state::text as state, issuer, serial, tbs, profile, profile
 from certificates where key = any($1::text[])
 
 -- name: lock_blocked
-select pg_advisory_xact_lock(hashtextextended(current_schema() || '/blocked/' || key_sha256, 0)) from unnest($1::text[]) as k (key_sha256)
+select pg_advisory_xact_lock(lock_of('blocked/' || key_sha256)) from unnest($1::text[]) as k (key_sha256)
 
 -- name: recorded_intents
 select c.key, c.issuer, encode(sha256(c.tbs), 'hex') as tbs_sha256, c.state = 'intended' as open, u.key is not null as unwanted
@@ -147,12 +140,6 @@ order by 1, 2
 
 -- name: recorded
 select issuer, serial, state::text as state, encode(sha256(certificate), 'hex') as fingerprint from certificates where key = $1
-
--- name: retry
-insert into deadlines (key, kind, id, at)
-select key, 'retry', gen_random_uuid(), now() from certificates where application is not null and key = any($1::text[])
-on conflict (key, kind) do update set id = excluded.id, at = excluded.at
-returning key
 
 -- name: save
 -- Insert new cases, update stopped ones, and add the end of intended ones. A row whose version has changed is not counted.

@@ -10,14 +10,13 @@ from typing import Any
 from uuid import UUID, uuid5
 
 import asyncpg
-from servicecert_worker.storage.operator_requests import Operation, OperatorAction
 
-from ..domain.ledger import Notice, NoticeKind, resend_id
+from ..domain.ledger import resend_id
 from ..domain.pace import domain_of
 from ..domain.planning import is_outdated
 from ..storage import QUERIES
 from ..storage.store import LedgerStore
-from .mail_requests import lock_cases, notify
+from .mail_requests import request
 
 _REQUESTS = UUID("0f8f6a52-7f0c-5f0e-8a53-6c8b0d1b9a3e")
 _BATCH = 100
@@ -58,27 +57,15 @@ async def refused_mails(
     return mails
 
 
-async def resend(
-    connection: asyncpg.Connection[Any], mails: Sequence[RefusedMail], reason: str, operation: Operation, now: datetime
-) -> int:
+async def resend(connection: asyncpg.Connection[Any], mails: Sequence[RefusedMail], reason: str) -> int:
     """Request these mails again, in transactions of their own. Return how many: a second request for one is none."""
-    return sum([await _request(connection, batch, reason, operation, now) for batch in _batches(mails)])
+    return sum([await request(connection, list(map(_requested, batch)), reason, None) for batch in _batches(mails)])
 
 
-async def _request(
-    connection: asyncpg.Connection[Any], mails: Sequence[RefusedMail], reason: str, operation: Operation, now: datetime
-) -> int:
-    actions = []
-    async with connection.transaction():
-        await lock_cases(connection, [mail.case_id for mail in mails])
-        for mail in mails:
-            # The same id each time, so that a mail is requested once, whoever else asks.
-            identity = uuid5(_REQUESTS, str(mail.mail_id))
-            if await notify(connection, Notice(identity, mail.case_id, mail.mail_id, NoticeKind.RESEND, reason, now)):
-                facts = {"mail": mail.mail_id, "as": resend_id(identity)}
-                actions.append(OperatorAction(str(mail.case_id), facts))
-        await operation.record(actions)
-    return len(actions)
+def _requested(mail: RefusedMail) -> tuple[UUID, UUID, UUID, UUID]:
+    # The same id each time, so that a mail is requested once, whoever else asks.
+    identity = uuid5(_REQUESTS, str(mail.mail_id))
+    return identity, mail.case_id, mail.mail_id, resend_id(identity)
 
 
 def _batches(mails: Sequence[RefusedMail]) -> Iterator[Sequence[RefusedMail]]:

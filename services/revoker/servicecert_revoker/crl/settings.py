@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from obstore.store import S3Store
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from servicecert_worker.process.secret_files import SecretUnreadable, read_secret
 
 from .effects.s3_publisher import S3Publisher
 
@@ -157,9 +158,6 @@ class S3Settings(BaseSettings):
     def _secret(self) -> str:
         assert self.crl_s3_secret_access_key_file is not None
         try:
-            lines = self.crl_s3_secret_access_key_file.read_text().splitlines()
-        except (OSError, UnicodeDecodeError):
-            lines = []
-        if not lines or not lines[0]:
-            raise ValueError("SERVICECERT_CRL_S3_SECRET_ACCESS_KEY_FILE cannot be read, or its first line is empty")
-        return lines[0]
+            return read_secret(self.crl_s3_secret_access_key_file)
+        except SecretUnreadable as fault:
+            raise ValueError(f"SERVICECERT_CRL_S3_SECRET_ACCESS_KEY_FILE: {fault}") from None

@@ -13,15 +13,12 @@ from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.event import Role
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
 from servicecert_worker.decider import Connection, Event, Happened, Stored
-from servicecert_worker.runtime.turn import key_lock
 
 from ..domain.decide import State
 from ..domain.knowledge import Knowledge
 from ..domain.status import Certificate, certificate_of, pending_of
 from ..proposals.domain.proposal import Proposal, request_id
 from . import QUERIES
-
-_LOCKED_AS = "revoker/compromised-keys"
 
 
 async def prepare(
@@ -56,8 +53,8 @@ async def prepare(
 
 
 async def lock_keys(connection: Connection, keys: Iterable[str]) -> None:
-    """Lock keys, sorted, until the transaction ends."""
-    await connection.execute(QUERIES["lock_keys"], sorted(key_lock(_LOCKED_AS, key) for key in keys))
+    """Lock keys until the transaction ends, in the order of their locks."""
+    await connection.execute(QUERIES["lock_keys"], list(keys))
 
 
 def _certificate_in(entry: Stored[State] | None) -> Certificate | None:

@@ -72,10 +72,10 @@ from proposals as p left join waiting_cascades as w on w.id = p.id
 where p.id = any($1::uuid[]) and (p.confirmed_by is not null or p.kind = 'cascade')
 
 -- name: lock_crls
-select pg_advisory_lock(hashtext(current_schema() || '/crl'), hashtext($1))
+select pg_advisory_lock(lock_of('crl/' || $1))
 
 -- name: lock_keys
-select pg_advisory_xact_lock(lock) from unnest($1::bigint[]) as l (lock)
+select pg_advisory_xact_lock(lock) from (select lock_of('compromised/' || key) as lock from unnest($1::text[]) as k (key) order by 1 offset 0) as l
 
 -- name: open
 -- What relying parties cannot see yet, by its oldest request: the first one, or one that changed the entry later; $2 is the time that each has.
@@ -214,7 +214,7 @@ order by s.key
 limit $2
 
 -- name: unlock_crls
-select pg_advisory_unlock(hashtext(current_schema() || '/crl'), hashtext($1))
+select pg_advisory_unlock(lock_of('crl/' || $1))
 
 -- name: vanished
 -- Of serial numbers that are on a CRL no more, those that may be missing: they expired before this moment.

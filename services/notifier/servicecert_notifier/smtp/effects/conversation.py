@@ -14,6 +14,7 @@ from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPRespons
 from aiosmtplib.protocol import SMTPProtocol
 from aiosmtplib.response import SMTPResponse
 from servicecert_worker.faults import guard_cancellation, with_timeout
+from servicecert_worker.process.secret_files import SecretUnreadable
 
 from ...settings import Settings, Tls
 from ..domain.answers import Answer, Envelope, Offers, Reply, Step, stuffed
@@ -171,6 +172,8 @@ def _sentence(fault: Exception, server: str) -> str:
     match cause:
         case SMTPAuthenticationError():
             return f"Login refused ({cause.code}) by {server}: check SMTP_USERNAME and SMTP_PASSWORD_FILE."
+        case SecretUnreadable():
+            return f"SMTP_PASSWORD_FILE: {cause}."
         case ssl.SSLCertVerificationError():
             way_out = _WAYS_OUT.get(cause.verify_code, "set SMTP_CA_FILE to the CA that signed it")
             return f"The certificate of {server} does not verify ({cause.verify_message.rstrip('.')}): {way_out}."

@@ -1,0 +1,3 @@
+grant select, insert, update, delete on tally to {service};
+grant select, delete on tally to {eraser};
+grant select on tally to {operators}, {readers};

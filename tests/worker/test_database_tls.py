@@ -1,0 +1,88 @@
+"""F4: the database by TLS: who is another server, or has no client certificate, is refused in one sentence."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from servicecert_deploy import Child, Postgres, free_port, tls_front
+from servicecert_deploy.throw_away_ca import ThrowAwayCa
+from servicecert_worker.faults import OperatorError
+from servicecert_worker.process.service import _database_fault
+from servicecert_worker.storage import database
+from servicecert_worker.storage.transport import is_private
+from toy.service import MIGRATIONS, NAME
+
+
+@pytest.fixture(scope="module")
+def secure() -> Iterator[Postgres]:
+    """A server that only TLS and a client certificate reach."""
+    server = Postgres(settings={"fsync": "off"}, secure=True, client_certificates=True)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def url(secure: Postgres) -> str:
+    """The URL of the toy's role, migrated by the migrator."""
+    urls = database.prepare(secure.url, {each: database.new_password() for each in (NAME, database.MIGRATOR)})
+    database.migrate(urls[database.MIGRATOR], NAME, [MIGRATIONS])
+    return urls[NAME]
+
+
+async def refusals(url: str) -> set[str]:
+    """Return what both libraries say of a URL."""
+    fault = await _database_fault(url)
+    assert fault is not None
+    with pytest.raises(OperatorError) as caught:
+        database.check(url, NAME, [MIGRATIONS])
+    assert fault.exit_code == caught.value.exit_code
+    return {str(fault), str(caught.value)}
+
+
+async def test_f4_both_libraries_work_by_tls_with_a_client_certificate(url: str) -> None:
+    assert is_private(url)
+    database.check(url, NAME, [MIGRATIONS])
+    database.require_least_rights(url, NAME)
+    pool = await database.open_pool(url, NAME)
+    assert await pool.fetchval("select count(*) from tally") == 0
+    await pool.close()
+
+
+async def test_f4_a_server_that_another_ca_vouches_for_is_refused(url: str, secure: Postgres, tmp_path: Path) -> None:
+    other = ThrowAwayCa("another").write_root(tmp_path / "other.crt")
+    (sentence,) = await refusals(url.replace(str(secure.root), str(other)))
+    assert "does not verify (another CA signed it, or it expired): correct sslrootcert" in sentence
+
+
+async def test_f4_a_server_of_another_name_is_refused(url: str, secure: Postgres, tmp_path: Path) -> None:
+    """Also if the same CA vouches for it: who has any certificate of that CA is not the database."""
+    certificate, key, port = tmp_path / "other.crt", tmp_path / "other.key", free_port()
+    secure.ca.write(certificate, key, "another", ["db.example.fi"])
+    place = urlsplit(url).port
+    command = [Path(sys.executable), Path(tls_front.__file__), "127.0.0.1", str(port)]
+    front = Child([*command, secure.root.with_name(f".s.PGSQL.{place}"), certificate, key], log=tmp_path / "log")
+    with socket.socket() as probe:
+        front.await_ready(lambda: probe.connect_ex(("127.0.0.1", port)) == 0, 60)
+    try:
+        (sentence,) = await refusals(url.replace(f":{place}/", f":{port}/"))
+    finally:
+        front.kill()
+    assert "does not verify (its name is another): correct sslrootcert or the host" in sentence
+
+
+async def test_f4_a_client_without_a_certificate_or_without_tls_is_refused(url: str) -> None:
+    without = url.partition("&sslcert=")[0]
+    for wrong in (without, url.partition("?")[0] + "?sslmode=disable"):
+        (sentence,) = await refusals(wrong)
+        assert "refuses this way of connecting: add sslmode=verify-full" in sentence
+
+
+async def test_f4_a_file_that_is_missing_is_named_by_its_setting(url: str, secure: Postgres) -> None:
+    (sentence,) = await refusals(url.replace(str(secure.root), "/nowhere/root.crt"))
+    assert sentence.startswith("/nowhere/root.crt in DATABASE_URL cannot be read: correct sslrootcert")

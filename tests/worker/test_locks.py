@@ -1,0 +1,55 @@
+"""F4: another login of the database cannot hold up a service by taking its advisory locks."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import psycopg
+import pytest
+from servicecert_cli.operations.operators import add_operator
+from servicecert_deploy import Parts
+from servicecert_worker.storage import database
+from servicecert_worker.storage.locks import lock_of, read_salt
+from toy.stand import Stand, assert_exact, numbered
+
+
+async def test_f4_an_operators_login_that_holds_guessed_locks_stops_no_turn(stand: Stand, parts: Parts) -> None:
+    """Not even on a server whose administrator cannot keep the functions from other logins."""
+    admin_url = f"{parts.database_url.rpartition('/')[0]}/{stand.url.rpartition('/')[2]}"
+    with psycopg.connect(admin_url, autocommit=True) as admin:
+        admin.execute("grant execute on function pg_advisory_lock(bigint), pg_advisory_lock(int, int) to public")
+    case = uuid4()
+    operator = await asyncpg.connect(add_operator(admin_url, "anna"))
+    try:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await operator.fetchval("select salt from toy.lock_salt")
+        for name in (f"key/{case}", "leader", "checkpoints", *(f"owner/{number}" for number in range(100))):
+            await operator.execute("select pg_advisory_lock($1)", lock_of(b"", name))
+        # What the numbers were without a secret.
+        unsalted = int.from_bytes(blake2b(f"toy/{case}".encode(), digest_size=8).digest(), signed=True)
+        await operator.execute("select pg_advisory_lock($1)", unsalted)
+        await operator.execute("select pg_advisory_lock(7079, hashtext('toy'))")
+        stand.work()
+        await stand.send(numbered(case, "1", "2"))
+        await assert_exact(stand, {case: ["1", "2"]})
+    finally:
+        await operator.close()
+
+
+async def test_f4_each_schema_draws_its_own_secret_and_keeps_it(database_url: str) -> None:
+    urls = database.prepare(database_url, {each: database.new_password() for each in ("intake", "issuer")})
+    salts = set()
+    for service, url in urls.items():
+        for _ in range(2):
+            database.migrate(database_url, service, [Path("none")])
+            pool = await database.open_pool(url, service)
+            async with pool.acquire() as connection:
+                salt = await read_salt(connection)
+                assert await connection.fetchval("select lock_of('key/Ä')") == lock_of(salt, "key/Ä")
+            pool.terminate()
+            salts.add(salt)
+    assert len(salts) == 2
+    assert all(len(salt) == 32 for salt in salts)

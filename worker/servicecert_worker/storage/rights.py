@@ -1,0 +1,118 @@
+"""Rights in a service's schema: exactly those of the files `rights.sql` beside the migrations (F4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from ..faults import OperatorError
+
+NAME = "rights.sql"
+
+_GRANTEES = """
+select distinct grantee::regrole::text
+from (
+    select aclexplode(relacl) as it, relnamespace as schema from pg_class
+    union all
+    select aclexplode(attacl), relnamespace from pg_attribute join pg_class on attrelid = pg_class.oid
+    union all
+    select aclexplode(proacl), pronamespace from pg_proc
+    union all
+    select aclexplode(nspacl), oid from pg_namespace
+) as acl, lateral (select (acl.it).grantee) as g
+where schema = %(schema)s::regnamespace and grantee <> 0 and grantee <> %(owner)s::regrole
+"""
+
+_LOCKS = """
+select string_agg(oid::regprocedure::text, ', ') from pg_proc
+where pronamespace = 'pg_catalog'::regnamespace and proname ~ '^pg_(try_)?advisory_(xact_)?lock(_shared)?$'
+"""
+
+_WIDER = """
+select case
+    when r.rolsuper then 'is a superuser'
+    when r.rolcreaterole then 'may create roles'
+    when r.rolcreatedb then 'may create databases'
+    when r.rolreplication or r.rolbypassrls then 'may replicate or bypass row security'
+    when pg_has_role((select nspowner from pg_namespace where nspname = %(schema)s), 'member') then 'owns its schema'
+    when has_schema_privilege(%(schema)s, 'create') then 'may create tables in its schema'
+    else (
+        select 'reads the schema ' || n.nspname from pg_namespace as n
+        where n.nspname not in (%(schema)s, 'public', 'information_schema') and not starts_with(n.nspname, 'pg_')
+          and has_schema_privilege(n.oid, 'usage')
+        order by 1 limit 1
+    )
+end
+from pg_roles as r where r.rolname = session_user
+"""
+
+
+def read(folders: Sequence[Path]) -> str:
+    """Return the rights of these folders of migrations."""
+    return "\n".join(file.read_text("utf-8") for folder in folders if (file := folder.with_name(NAME)).exists())
+
+
+def owner(connection: psycopg.Connection[Any], schema: str) -> str | None:
+    """Return the owner of a schema, None if there is no such schema."""
+    row = connection.execute(
+        "select rolname from pg_namespace join pg_roles on pg_roles.oid = nspowner where nspname = %s", (schema,)
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def may_use(connection: psycopg.Connection[Any], schema: str) -> bool:
+    """Return whether the session's role may use a schema."""
+    return connection.execute("select has_schema_privilege(%s, 'usage')", (schema,)).fetchone() == (True,)
+
+
+def apply(
+    connection: psycopg.Connection[Any], schema: str, owner: str, roles: Mapping[str, str], statements: str
+) -> None:
+    """Revoke all rights in a schema, then grant those of `statements`, in one transaction.
+
+    There `{schema}`, and `{name}` for each of `roles`, stand for the names of schema and roles.
+    """
+    names = {"{schema}": schema, **{f"{{{name}}}": role for name, role in roles.items()}}
+    for word, name in names.items():
+        statements = statements.replace(word, sql.Identifier(name).as_string(connection))
+    place = sql.Identifier(schema)
+    with connection.transaction():
+        connection.execute(sql.SQL("set local role {}").format(sql.Identifier(owner)))
+        connection.execute(sql.SQL("set local search_path = {}").format(place))
+        found = connection.execute(
+            _GRANTEES, {"schema": place.as_string(connection), "owner": sql.Identifier(owner).as_string(connection)}
+        ).fetchall()
+        for grantee in (sql.SQL("public"), *(sql.SQL(role) for (role,) in found)):
+            for kind in ("all tables in schema", "all sequences in schema", "all routines in schema", "schema"):
+                connection.execute(sql.SQL(f"revoke all on {kind} {{}} from {{}} cascade").format(place, grantee))
+        connection.execute(statements.encode())
+
+
+def keep_locks(connection: psycopg.Connection[Any], roles: Sequence[str]) -> None:
+    """Let only these roles take advisory locks in this database, if the administrator is a superuser.
+
+    Where it is none, other logins can take locks, but cannot guess the numbers of ours.
+    """
+    if connection.info.parameter_status("is_superuser") == "on" and (row := connection.execute(_LOCKS).fetchone()):
+        functions, grantees = sql.SQL(row[0]), sql.SQL(", ").join(map(sql.Identifier, roles))
+        connection.execute(sql.SQL("revoke execute on function {} from public").format(functions))
+        connection.execute(sql.SQL("grant execute on function {} to {}").format(functions, grantees))
+
+
+def too_wide(connection: psycopg.Connection[Any], schema: str) -> str | None:
+    """Return in which way the session's role has more rights than a service needs, None if it has not."""
+    row = connection.execute(_WIDER.encode(), {"schema": schema}).fetchone()
+    return None if row is None or row[0] is None else str(row[0])
+
+
+def require_least(connection: psycopg.Connection[Any], schema: str) -> None:
+    """Raise `OperatorError` if the session's role has more rights than a service needs."""
+    if (wider := too_wide(connection, schema)) is not None:
+        raise OperatorError(
+            f"The role {connection.info.user!r} {wider}: set DATABASE_URL to the one that `servicecert db prepare` "
+            "wrote for this service, or, for a trial, SERVICECERT_INSECURE=rights."
+        )

@@ -1,0 +1,40 @@
+-- What each role may do with the worker's tables (F4). `servicecert db migrate` revokes all, then grants what stands here: nothing else is permitted.
+-- {service} is the service's own role, {operators} and {readers} are groups of logins, {eraser} is the login that erases (E3).
+grant usage on schema {schema} to {service}, {eraser}, {operators}, {readers};
+
+grant select, insert, delete on inbox to {service};
+grant select, insert, delete on outbox to {service};
+grant select, insert, update (owner, result), delete on intents to {service};
+grant select, insert, update (id, at, traceparent), delete on deadlines to {service};
+grant select, insert, delete on parked to {service};
+grant usage on sequence parked_seq_seq to {service};
+grant select, insert on origins to {service};
+grant select, insert on audit to {service};
+grant select, insert, update (attested) on audit_chains to {service};
+grant select, insert on audit_checkpoints to {service};
+grant select on lock_salt, checkpoints_to_publish to {service};
+grant select on _yoyo_migration to {service};
+grant execute on function lock_of, record_operation to {service};
+
+-- E3: parked records, deadlines and the audit's salts of a case; whether it has something to publish or to do.
+grant select (key), delete on parked to {eraser};
+grant select (key), delete on deadlines to {eraser};
+grant select (key) on outbox to {eraser};
+grant select (key) on intents to {eraser};
+grant select (key, salt), update (salt) on audit to {eraser};
+grant select on lock_salt to {eraser};
+grant execute on function lock_of, record_operation to {eraser};
+
+-- Operators change nothing but by these functions, which write the audit.
+grant execute on function replay_parked, discard_parked, forget_origins to {operators};
+grant select on inbox, intents, deadlines, parked, origins, audit_chains, audit_checkpoints, checkpoints_to_publish, _yoyo_migration to {operators};
+grant select (id, topic, key, event_id, type, at) on outbox to {operators};
+grant select (chain, seq, at, key, entry, hash) on audit to {operators};
+
+-- Readers, such as a monitoring system or an auditor, see no content of a record, event or act.
+grant select (event_id, at) on inbox to {readers};
+grant select (id, topic, key, event_id, type, at) on outbox to {readers};
+grant select (id, key, kind, owner, since) on intents to {readers};
+grant select on deadlines, origins, audit_chains, audit_checkpoints, checkpoints_to_publish, _yoyo_migration to {readers};
+grant select (seq, event_id, topic, partition, "offset", type, culprit, reason, attempts, first_at, last_at, released) on parked to {readers};
+grant select (chain, seq, at, key, entry, hash) on audit to {readers};
