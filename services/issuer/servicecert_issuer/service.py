@@ -65,7 +65,7 @@ async def open_service(
     monitor = ClockMonitor(timedelta(seconds=settings.clock_limit_seconds))
     await monitor.poll(pool)
     examine = Examine(context, os.urandom, clock, monitor.fault)
-    sign = Sign(authority, keys, clock, monitor.fault, partial(recorded_intents, pool))
+    sign = Sign(context, keys, clock, monitor.fault, partial(recorded_intents, pool))
     async with background(monitor.watch(pool)):
         yield Service(
             NAME,
@@ -82,7 +82,9 @@ async def open_service(
             },
             initial_deadlines=(INITIAL_DEADLINE,),
             late_result_code=late_result_code,
-            gauges=gauges(partial(count_open, pool), sign.unavailable_keys, monitor.gauge, linter.warnings),
+            gauges=gauges(
+                partial(count_open, pool), sign.unavailable_keys, sign.refusals, monitor.gauge, linter.warnings
+            ),
             audited={
                 **authority.audited,
                 "profiles": {id: profile.digest for id, profile in profiles.by_type.items()},

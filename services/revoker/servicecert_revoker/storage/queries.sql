@@ -9,6 +9,9 @@ returning number
 -- name: asked
 select octets, partition from revocations where issuer = $1 and octets = any($2::bytea[])
 
+-- name: booked
+select r.* from responder_certificates as r join unnest($1::text[], $2::text[]) as n (issuer, serial) using (issuer, serial)
+
 -- name: cascade_is_proposed
 select exists (select from proposals where key_sha256 = $1 and kind = 'cascade' and confirmed_by is null and dropped_by is null)
 
@@ -38,6 +41,14 @@ insert into crls (issuer, partition, number, scheduled) select $1, partition, $3
 
 -- name: keep_compromised
 insert into compromised_keys (key_sha256, source) values ($1, $2) on conflict do nothing
+
+-- name: holders
+-- The keys under which certificates are stored.
+select s.key, s.issuer, s.serial from statuses as s join unnest($1::text[], $2::text[]) as n (issuer, serial) using (issuer, serial)
+
+-- name: keep_second
+-- A second certificate of a case, under a key of its own, unless it is stored already (F2).
+insert into statuses (key, version, standing, issuer, serial, partition, certificate) values ($1, 1, 'valid', $2, $3, $4, $5::jsonb) on conflict do nothing
 
 -- name: last_crls
 -- The last published CRL of each CA ($1) and partition, up to the greatest that is in use, which is at least $2.
@@ -70,6 +81,9 @@ select p.id, p.version, p.reason, p.proposed_by || '/' || p.confirmed_by as oper
        ), '[]')::text as next
 from proposals as p left join waiting_cascades as w on w.id = p.id
 where p.id = any($1::uuid[]) and (p.confirmed_by is not null or p.kind = 'cascade')
+
+-- name: load_responders
+select * from responder_certificates where key_sha256 = any($1::text[]) order by issuer
 
 -- name: lock_crls
 select pg_advisory_lock(hashtext(current_schema() || '/crl'), hashtext($1))
@@ -177,6 +191,19 @@ entered as (
         where r.request_id <> excluded.request_id
 )
 select count(*) from saved
+
+-- name: responders_of_a_day
+-- How many keys of responders were certified in the last 24 hours, by environment.
+select environment, count(distinct key_sha256) as keys from responder_certificates where intended_at > now() - interval '24 hours' group by environment
+
+-- name: save_responder
+insert into responder_certificates as r (environment, key_sha256, issuer, serial, tbs_sha256, not_after, fingerprint, refusal)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
+on conflict (issuer, serial) do update set fingerprint = excluded.fingerprint, refusal = excluded.refusal
+where (r.fingerprint, r.refusal) is distinct from (excluded.fingerprint, excluded.refusal)
+
+-- name: second_certificates
+select count(*) from statuses where certificate ->> 'second_of' is not null
 
 -- name: save_proposals
 -- How far proposals are carried out; a key that one is about is compromised from its first step on. A row whose version moved is not saved and not counted.
