@@ -11,7 +11,7 @@ CrlUnsound              the same for a list
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from typing import TypeVar
 

@@ -57,8 +57,8 @@ class Settings(SigningSettings, S3Settings):
             alias="SERVICECERT_OCSP_MOST_RESPONDERS",
             ge=1,
             le=10_000,
-            description="how many OCSP responders' keys are certified in 24 hours, for each environment; further requests "
-            "are parked",
+            description="how many OCSP responders' keys are certified in 24 hours, for each environment; further "
+            "requests are parked",
         ),
     ] = MOST_RESPONDERS
 

@@ -14,6 +14,7 @@ from servicecert_pki.partitions import FULL, partition_of
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_worker.decider import Facts
 
+
 @dataclass(frozen=True, slots=True)
 class Verified(Facts):
     """A certificate's own values, its CA's signature verified. `differ` names the event's fields that say otherwise."""

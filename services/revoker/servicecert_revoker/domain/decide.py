@@ -28,7 +28,7 @@ State: TypeAlias = Status | Proposal | Responder
 
 
 def decide(state: State | None, happened: Happened, known: Knowledge, now: datetime) -> Decision[State]:
-    """Decide about a case, a proposal (`proposal/<id>`), a responder's key (`ocsp/…`) or a CA's schedule (`crl/<issuer>/0`)."""
+    """Decide about a case, or by their keys `proposal/…`, a responder (`ocsp/…`) and a CA's schedule (`crl/…`)."""
     match state, happened:
         case _, Result(data=CascadeFound() as search):
             return Decision(state, cascade_requests(search.key_sha256, search.others, now))
@@ -60,7 +60,7 @@ def _widened(decision: Decision[Responder]) -> Decision[State]:
 
 
 def _published(decision: Decision[Status]) -> tuple[EventData, ...]:
-    """Return the events. Those of a case are left out for a second certificate: its case is about the first one (F2)."""
+    """Return the events, of a second certificate without those of a case: its case is about the first one (F2)."""
     certificate = certificate_of(decision.state)
     if certificate is None or certificate.second_of is None:
         return decision.events

@@ -28,6 +28,7 @@ from servicecert_worker.decider import Event
 from .certificates import bound, verify
 from .responders import CertifyOrder, Drafted, Rejected, ResponderFacts
 
+
 @dataclass(frozen=True)
 class Examine:
     """Adds facts to each certificate, void serial number and responder's request in a batch.

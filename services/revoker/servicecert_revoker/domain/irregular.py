@@ -1,4 +1,4 @@
-"""Events of certificates that are not as they must be (F2): each is an alarm, and a second certificate is kept. Pure."""
+"""Events of certificates that are not as they must be (F2): each is an alarm, a second certificate is kept. Pure."""
 
 from typing import ClassVar
 from uuid import UUID, uuid5

@@ -1,4 +1,4 @@
-"""What the revoker knows besides a case: accounts, compromised keys, confirmed requests, and who holds a certificate."""
+"""What the revoker knows besides a case: accounts, compromised keys, confirmed requests, holders of certificates."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -71,8 +71,8 @@ def learn(
     """The certificate is issued: OCSP says good (D8), and the pending requests are answered in their order.
 
     A certificate with a compromised key is revoked at once, without a request (D6). A second one of the case is stored
-    beside the first under a key of its own, so that both can be revoked, with an alarm (F2). Nobody is notified of it, so
-    it has no recipients (E3).
+    beside the first under a key of its own, so that both can be revoked, with an alarm (F2). Nobody is notified of it,
+    so it has no recipients (E3).
     """
     certificate, now = Certificate.of(issued, verified, at), context.now
     place, case = (certificate.issuer, certificate.serial), str(issued.case_id)
@@ -91,9 +91,7 @@ def learn(
         asked = (*(Asked(request, now, now) for request in cascade_requests(key, (item,), now)), *pending)
     decision = _answer_all(Valid(certificate, pending), asked, context)
     differing = (alarm("fields-differ", verified),) if verified.differ else ()
-    return replace(
-        decision, events=(valid(certificate), *decision.events), intents=(*decision.intents, *differing)
-    )
+    return replace(decision, events=(valid(certificate), *decision.events), intents=(*decision.intents, *differing))
 
 
 def keep_second(status: Status | None, noted: Noted, now: datetime) -> Decided:

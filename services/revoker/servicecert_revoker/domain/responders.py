@@ -101,7 +101,9 @@ class Rejected(Facts):
 ResponderFacts: TypeAlias = Drafted | Rejected
 
 
-def enrol(before: Responder | None, request: ResponderRequested, facts: Facts | None, *, over_limit: bool) -> Decision[Responder]:
+def enrol(
+    before: Responder | None, request: ResponderRequested, facts: Facts | None, *, over_limit: bool
+) -> Decision[Responder]:
     """Intend a certificate of each CA of the environment. Raises Unanswerable for an operator.
 
     A key that was certified before gets nothing more.
@@ -112,7 +114,9 @@ def enrol(before: Responder | None, request: ResponderRequested, facts: Facts | 
         case Drafted() if before is not None:
             return Decision(before)
         case Drafted() if over_limit:
-            raise Unanswerable("responder-limit", "More responders asked for certificates in 24 hours than are allowed.")
+            raise Unanswerable(
+                "responder-limit", "More responders asked for certificates in 24 hours than are allowed."
+            )
         case Drafted(orders):
             books = tuple(Booked(it.issuer, it.serial, it.tbs_sha256, it.not_after) for it in orders)
             after = Responder(request.environment, request.key_sha256, books) if books else None

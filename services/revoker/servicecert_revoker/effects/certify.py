@@ -23,7 +23,7 @@ Books = Callable[[Sequence[tuple[str, str]]], Awaitable[Mapping[tuple[str, str],
 
 @dataclass(frozen=True, repr=False)
 class Certify:
-    """Checks, signs and verifies the ordered bytes, in a thread. A repeat signs the same bytes; the first result counts.
+    """Checks, signs and verifies the ordered bytes, in a thread. A repeat signs the same; the first result counts.
 
     Bytes that differ from the books, or are no responder's certificate, are refused, with an alarm (F3).
     """
@@ -51,9 +51,7 @@ class Certify:
             issuer = self.authority.issuer(order.issuer)
             if issuer.environment != order.environment.value:
                 raise SigningRefused("environment", f"{order.issuer} certifies no responders of {order.environment}.")
-            checked = check_responder(
-                order.tbs, int(order.serial, 16), order.key_sha256, order.not_after, issuer, now
-            )
+            checked = check_responder(order.tbs, int(order.serial, 16), order.key_sha256, order.not_after, issuer, now)
             key = self.keys.get(order.issuer)
             if key is None:
                 raise KeyUnavailable(f"The key of {order.issuer} is not in SERVICECERT_CA_DIR; bring that CA back.")

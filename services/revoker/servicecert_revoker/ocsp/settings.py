@@ -30,8 +30,8 @@ class Settings(ProcessSettings):
         Path | None,
         Field(
             alias="SERVICECERT_OCSP_CA_CERTIFICATES",
-            description="a folder of the issuing CAs' certificates, `<CA>.cer` or `<CA>.pem`; the responder works for no "
-            "other CA",
+            description="a folder of the issuing CAs' certificates, `<CA>.cer` or `<CA>.pem`; the responder works for "
+            "no other CA",
         ),
     ] = None
     ocsp_validity_minutes: Annotated[

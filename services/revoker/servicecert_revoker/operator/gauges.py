@@ -102,7 +102,9 @@ def trust_gauges(pool: "asyncpg.Pool[Any]", refusals: Read, alarms: Read) -> tup
             "code",
             alarms,
         ),
-        Gauge("servicecert_second_certificates", "Cases with a second certificate; any is an attack.", "service", seconds),
+        Gauge(
+            "servicecert_second_certificates", "Cases with a second certificate; any is an attack.", "service", seconds
+        ),
         Gauge(
             "servicecert_responders_certified",
             "OCSP responders' keys that were certified in the last 24 hours.",

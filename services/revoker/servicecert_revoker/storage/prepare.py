@@ -1,4 +1,4 @@
-"""Reads what the tables hold on a turn's items, in the turn's transaction: compromised keys, requests, holders (D6, F2).
+"""Reads what the tables hold on a turn's items, in the turn's transaction: keys, requests, holders (D6, F2).
 
 A turn with a certificate and one with its compromised key lock the key, so they run one after the other. These locks
 follow those of the turn's own keys, sorted, so that turns never deadlock.
@@ -57,11 +57,15 @@ async def prepare(
         for each in stored.values()
         if isinstance(each.state, Proposal) and each.state.key_sha256 is not None
     }
-    requested = [each for each in happened if isinstance(each, Event) and isinstance(each.data, ResponderRequested)]
-    environments = {f"ocsp/{each.data.environment}" for each in requested}
+    requested = {
+        each.key: each.data.environment.value
+        for each in happened
+        if isinstance(each, Event) and isinstance(each.data, ResponderRequested)
+    }
+    environments = {f"ocsp/{environment}" for environment in requested.values()}
     if keys or environments:
         await lock_keys(connection, keys | environments)
-    if new := {each.key: each.data.environment.value for each in requested if each.key not in stored}:
+    if new := {key: environment for key, environment in requested.items() if key not in stored}:
         known = replace(known, over_limit=await _over_limit(connection, new, most_responders))
     if keys:
         rows = await connection.fetch(QUERIES["compromised"], list(keys))

@@ -29,7 +29,9 @@ def _responder(rows: Sequence[asyncpg.Record]) -> Responder:
         ResponderEnvironment(rows[0]["environment"]),
         rows[0]["key_sha256"],
         tuple(
-            Booked(row["issuer"], row["serial"], row["tbs_sha256"], row["not_after"], row["fingerprint"], row["refusal"])
+            Booked(
+                row["issuer"], row["serial"], row["tbs_sha256"], row["not_after"], row["fingerprint"], row["refusal"]
+            )
             for row in rows
         ),
     )
@@ -38,7 +40,16 @@ def _responder(rows: Sequence[asyncpg.Record]) -> Responder:
 async def save_responders(connection: Connection, responders: Sequence[Responder]) -> None:
     """Store what is intended and how it ended. The database refuses a second end."""
     rows = [
-        (each.environment.value, each.key_sha256, it.issuer, it.serial, it.tbs_sha256, it.not_after, it.fingerprint, it.refusal)
+        (
+            each.environment.value,
+            each.key_sha256,
+            it.issuer,
+            it.serial,
+            it.tbs_sha256,
+            it.not_after,
+            it.fingerprint,
+            it.refusal,
+        )
         for each in responders
         for it in each.certificates
     ]

@@ -50,7 +50,7 @@ _ENTRY_COLUMNS = 13
 
 
 class RevocationStore:
-    """A `Store` of certificates' statuses, in `statuses` and `revocations`, of operators' proposals and of responders."""
+    """A `Store` of certificates' statuses, in `statuses` and `revocations`, of proposals, and of responders."""
 
     async def load(self, connection: Connection, keys: Sequence[str]) -> Sequence[Stored[State]]:
         rows = await connection.fetch(QUERIES["load"], keys)
@@ -67,9 +67,7 @@ class RevocationStore:
         if responders:
             await save_responders(connection, responders)
         statuses = [
-            (each.key, each.version, each.state)
-            for each in changed
-            if not isinstance(each.state, Proposal | Responder)
+            (each.key, each.version, each.state) for each in changed if not isinstance(each.state, Proposal | Responder)
         ]
         if statuses:
             await _save_statuses(connection, statuses)

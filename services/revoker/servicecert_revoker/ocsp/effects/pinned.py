@@ -19,7 +19,8 @@ def pinned(folder: Path) -> Mapping[str, bytes]:
     except (OSError, ValueError) as fault:
         reason = fault.strerror if isinstance(fault, OSError) else "a file is no certificate"
         raise OperatorError(
-            f"The CAs' certificates in {folder} cannot be read ({reason}): correct SERVICECERT_OCSP_CA_CERTIFICATES.", 78
+            f"The CAs' certificates in {folder} cannot be read ({reason}): correct SERVICECERT_OCSP_CA_CERTIFICATES.",
+            78,
         ) from None
 
 
