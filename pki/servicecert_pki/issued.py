@@ -21,7 +21,7 @@ from .spki import spki_sha256
 
 
 class CertificateUntrusted(Exception):
-    """`code` is `unreadable`, `unknown-ca` or `signature`."""
+    """`code` is `unreadable`, `unknown-ca`, `signature` or `chain`."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -42,8 +42,11 @@ class IssuedCertificate:
     crl_url: str | None
 
     def differences(self, told: object) -> tuple[str, ...]:
-        """Return the names of the values that `told`, with attributes of these names, has otherwise."""
-        names = ("serial", "serial_decimal", "subject", "not_before", "not_after", "fingerprint", "key_sha256")
+        """Return the names of the values that `told`, with attributes of these names, has otherwise.
+
+        The subject is left out: a name has several texts.
+        """
+        names = ("serial", "serial_decimal", "not_before", "not_after", "fingerprint", "key_sha256")
         return tuple(name for name in names if getattr(told, name) != getattr(self, name))
 
 
@@ -93,8 +96,10 @@ def check_chain(encoded: bytes, chain: Iterable[bytes]) -> IssuedCertificate:
     Says nothing about whose chain that is. Raises CertificateUntrusted.
     """
     _, issued = read_certificate(encoded)
-    below = encoded
-    for above in (*(parents := tuple(chain)), *parents[-1:]):
+    parents, below = tuple(chain), encoded
+    if not parents:
+        raise CertificateUntrusted("chain", "The certificate has no chain.")
+    for above in (*parents, parents[-1]):
         child, parent = _load(below), _load(above)
         if child.issuer != parent.subject:
             raise CertificateUntrusted("chain", "The certificate and its chain do not belong together.")

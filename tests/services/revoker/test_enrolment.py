@@ -26,8 +26,8 @@ from servicecert_revoker.domain.responders import (
     Certified,
     CertifyOrder,
     Drafted,
+    EnrolledKey,
     Rejected,
-    Responder,
     Uncertified,
 )
 from servicecert_revoker.effects.certify import Certify
@@ -79,7 +79,7 @@ async def certificates(requested: ResponderRequested, examine: Examine, certify:
     decision = decide(None, event, NOTHING_KNOWN, NOW)
     assert is_relevant(requested)
     responder = decision.state
-    assert isinstance(responder, Responder)
+    assert isinstance(responder, EnrolledKey)
     BOOKS.add(*responder.certificates)
     events: list[Any] = []
     for intent in decision.intents:
@@ -90,7 +90,7 @@ async def certificates(requested: ResponderRequested, examine: Examine, certify:
         result = Result(uuid4(), requested.key(), intent.kind, certified)
         answered = decide(responder, result, NOTHING_KNOWN, NOW)
         events += answered.events
-        assert isinstance(answered.state, Responder)
+        assert isinstance(answered.state, EnrolledKey)
         responder = answered.state
         assert decide(responder, result, NOTHING_KNOWN, NOW) == Decision(responder), "the first signature counts"
     assert all(it.fingerprint and not it.refusal for it in responder.certificates)
@@ -333,7 +333,7 @@ async def test_f3_a_refused_order_ends_and_is_not_tried_for_ever(
     (outcome,) = await act([Task(uuid4(), "x", "certify", honest, NOW)])
     assert isinstance(outcome, Done)
     assert outcome.data.code == "other-bytes"
-    responder = Responder(ResponderEnvironment.TEST, honest.key_sha256, (booked(honest),))
+    responder = EnrolledKey(ResponderEnvironment.TEST, honest.key_sha256, (booked(honest),))
     ended = decide(responder, Result(uuid4(), "x", "certify", outcome.data), NOTHING_KNOWN, NOW)
     assert ended == Decision(replace(responder, certificates=(booked(honest, refusal="other-bytes"),)))
 

@@ -24,7 +24,7 @@ from servicecert_pki.ocsp_client import OcspQuery, OcspUnsound
 from servicecert_revoker.domain.decide import decide
 from servicecert_revoker.domain.examine import Examine
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN
-from servicecert_revoker.domain.responders import Booked, Responder
+from servicecert_revoker.domain.responders import Booked, EnrolledKey
 from servicecert_revoker.effects.certify import Certify
 from servicecert_revoker.ocsp.app import Responder
 from servicecert_revoker.ocsp.settings import Settings
@@ -69,7 +69,7 @@ async def revoker(cluster: Cluster, authority: Authority, ca_keys: Mapping[str, 
                     (event,) = examine([Event(uuid4(), data.key(), data, datetime.now(UTC))])
                     decision = decide(None, event, NOTHING_KNOWN, event.time)
                     responder = decision.state
-                    assert isinstance(responder, Responder)
+                    assert isinstance(responder, EnrolledKey)
                     books.update({(it.issuer, it.serial): it for it in responder.certificates})
                     for intent in decision.intents:
                         (done,) = await certify([Task(uuid4(), event.key, intent.kind, intent.data, event.time)])

@@ -21,10 +21,10 @@ from .clocks import CHANGE_CLOCK, CLOCK, check_clock, clock_deadlines
 from .irregular import Noted
 from .knowledge import Knowledge
 from .requests import CascadeFound, Context, cascade_requests
-from .responders import Certified, Responder, Uncertified
+from .responders import Certified, EnrolledKey, Uncertified
 from .status import Asked, Listed, Revoked, Status, certificate_of
 
-State: TypeAlias = Status | Proposal | Responder
+State: TypeAlias = Status | Proposal | EnrolledKey
 
 
 def decide(state: State | None, happened: Happened, known: Knowledge, now: datetime) -> Decision[State]:
@@ -40,14 +40,14 @@ def decide(state: State | None, happened: Happened, known: Knowledge, now: datet
             return Decision(checked.state, checked.events, checked.intents, checked.deadlines)
         case Proposal(), _:
             return Decision(state)
-        case None | Responder(), Event(data=ResponderRequested() as request, facts=facts):
+        case None | EnrolledKey(), Event(data=ResponderRequested() as request, facts=facts):
             over_limit = happened.key in known.over_limit
             return _widened(responders.enrol(state, request, facts, over_limit=over_limit))
-        case Responder(), Result(data=Certified() as result):
+        case EnrolledKey(), Result(data=Certified() as result):
             return _widened(responders.certified(state, result))
-        case Responder(), Result(data=Uncertified() as result):
+        case EnrolledKey(), Result(data=Uncertified() as result):
             return _widened(responders.uncertified(state, result))
-        case Responder(), _:
+        case EnrolledKey(), _:
             return Decision(state)
         case _:
             decision = _transition(state, happened, Context(known, now))
@@ -55,7 +55,7 @@ def decide(state: State | None, happened: Happened, known: Knowledge, now: datet
             return Decision(decision.state, _published(decision), decision.intents, deadlines)
 
 
-def _widened(decision: Decision[Responder]) -> Decision[State]:
+def _widened(decision: Decision[EnrolledKey]) -> Decision[State]:
     return Decision(decision.state, decision.events, decision.intents)
 
 

@@ -76,7 +76,7 @@ class Booked:
 
 
 @dataclass(frozen=True, slots=True)
-class Responder:
+class EnrolledKey:
     """A responder's key, with the certificates that are intended for it."""
 
     environment: ResponderEnvironment
@@ -102,8 +102,8 @@ ResponderFacts: TypeAlias = Drafted | Rejected
 
 
 def enrol(
-    before: Responder | None, request: ResponderRequested, facts: Facts | None, *, over_limit: bool
-) -> Decision[Responder]:
+    before: EnrolledKey | None, request: ResponderRequested, facts: Facts | None, *, over_limit: bool
+) -> Decision[EnrolledKey]:
     """Intend a certificate of each CA of the environment. Raises Unanswerable for an operator.
 
     A key that was certified before gets nothing more.
@@ -119,12 +119,12 @@ def enrol(
             )
         case Drafted(orders):
             books = tuple(Booked(it.issuer, it.serial, it.tbs_sha256, it.not_after) for it in orders)
-            after = Responder(request.environment, request.key_sha256, books) if books else None
+            after = EnrolledKey(request.environment, request.key_sha256, books) if books else None
             return Decision(after, intents=tuple(Intent(CERTIFY, order) for order in orders))
     raise TypeError("A responder's request is examined before it is decided.")
 
 
-def certified(before: Responder, result: Certified) -> Decision[Responder]:
+def certified(before: EnrolledKey, result: Certified) -> Decision[EnrolledKey]:
     """Record the certificate, and bring it to the responder."""
     event = ResponderCertified(
         environment=result.environment,
@@ -140,12 +140,12 @@ def certified(before: Responder, result: Certified) -> Decision[Responder]:
     return Decision(before) if after == before else Decision(after, (event,))
 
 
-def uncertified(before: Responder, result: Uncertified) -> Decision[Responder]:
+def uncertified(before: EnrolledKey, result: Uncertified) -> Decision[EnrolledKey]:
     """Record the refusal. The responder draws another key when it misses the certificate."""
     return Decision(_ended(before, result.issuer, result.serial, None, result.code))
 
 
-def _ended(before: Responder, issuer: str, serial: str, fingerprint: str | None, refusal: str | None) -> Responder:
+def _ended(before: EnrolledKey, issuer: str, serial: str, fingerprint: str | None, refusal: str | None) -> EnrolledKey:
     """Return the books with the end of a certificate that has none yet."""
     certificates = tuple(
         replace(it, fingerprint=fingerprint, refusal=refusal)

@@ -19,7 +19,7 @@ from servicecert_worker.runtime.turn import key_lock
 from ..domain.certificates import Verified
 from ..domain.decide import State
 from ..domain.knowledge import Knowledge
-from ..domain.responders import Responder
+from ..domain.responders import EnrolledKey
 from ..domain.status import Certificate, certificate_of, pending_of
 from ..proposals.domain.proposal import Proposal, request_id
 from . import QUERIES
@@ -101,7 +101,7 @@ async def lock_keys(connection: Connection, keys: Iterable[str]) -> None:
 
 
 def _certificate_in(entry: Stored[State] | None) -> Certificate | None:
-    return None if entry is None or isinstance(entry.state, Proposal | Responder) else certificate_of(entry.state)
+    return None if entry is None or isinstance(entry.state, Proposal | EnrolledKey) else certificate_of(entry.state)
 
 
 def _requests(happened: Sequence[Happened], stored: Mapping[str, Stored[State]]) -> Iterator[RevocationRequested]:
@@ -110,5 +110,5 @@ def _requests(happened: Sequence[Happened], stored: Mapping[str, Stored[State]])
         if isinstance(each, Event) and isinstance(each.data, RevocationRequested):
             yield each.data
     for entry in stored.values():
-        if not isinstance(entry.state, Proposal | Responder):
+        if not isinstance(entry.state, Proposal | EnrolledKey):
             yield from (each.request for each in pending_of(entry.state))

@@ -7,13 +7,13 @@ import asyncpg
 from servicecert_schemas.responder import ResponderEnvironment
 from servicecert_worker.decider import Connection
 
-from ..domain.responders import Booked, Responder
+from ..domain.responders import Booked, EnrolledKey
 from . import QUERIES
 
 _KIND = "ocsp/"
 
 
-async def load_responders(connection: Connection, keys: Sequence[str]) -> list[tuple[str, int, Responder]]:
+async def load_responders(connection: Connection, keys: Sequence[str]) -> list[tuple[str, int, EnrolledKey]]:
     """Return the responders that are in the books, each with its key; nothing is read where no key is one of these."""
     digests = [key.rpartition("/")[2] for key in keys if key.startswith(_KIND)]
     if not digests:
@@ -24,8 +24,8 @@ async def load_responders(connection: Connection, keys: Sequence[str]) -> list[t
     return [(key, 1, _responder(rows)) for key, rows in found.items() if key in keys]
 
 
-def _responder(rows: Sequence[asyncpg.Record]) -> Responder:
-    return Responder(
+def _responder(rows: Sequence[asyncpg.Record]) -> EnrolledKey:
+    return EnrolledKey(
         ResponderEnvironment(rows[0]["environment"]),
         rows[0]["key_sha256"],
         tuple(
@@ -37,7 +37,7 @@ def _responder(rows: Sequence[asyncpg.Record]) -> Responder:
     )
 
 
-async def save_responders(connection: Connection, responders: Sequence[Responder]) -> None:
+async def save_responders(connection: Connection, responders: Sequence[EnrolledKey]) -> None:
     """Store what is intended and how it ended. The database refuses a second end."""
     rows = [
         (

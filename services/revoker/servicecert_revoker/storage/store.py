@@ -13,7 +13,7 @@ from servicecert_worker.decider import Conflict, Connection, Stored
 
 from ..crl.domain.entries import entry
 from ..domain.decide import State
-from ..domain.responders import Responder
+from ..domain.responders import EnrolledKey
 from ..domain.status import (
     Asked,
     Awaited,
@@ -63,11 +63,13 @@ class RevocationStore:
         proposals = [(each.version, each.state) for each in changed if isinstance(each.state, Proposal)]
         if proposals:
             await save_proposals(connection, proposals)
-        responders = [each.state for each in changed if isinstance(each.state, Responder)]
+        responders = [each.state for each in changed if isinstance(each.state, EnrolledKey)]
         if responders:
             await save_responders(connection, responders)
         statuses = [
-            (each.key, each.version, each.state) for each in changed if not isinstance(each.state, Proposal | Responder)
+            (each.key, each.version, each.state)
+            for each in changed
+            if not isinstance(each.state, Proposal | EnrolledKey)
         ]
         if statuses:
             await _save_statuses(connection, statuses)
