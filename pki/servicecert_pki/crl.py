@@ -9,6 +9,7 @@ size: a gap is left for it, and the rest of the file is moved in the rare case t
 
 import mmap
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -62,6 +63,25 @@ def entry_der(serial: int, revoked_at: datetime, reason: Reason, invalidity_date
     if invalidity_date is not None:
         extensions.append(extension("2.5.29.24", der.generalized_time(invalidity_date)))
     return der.sequence(der.integer(serial), der.time(revoked_at), der.sequence(*extensions))
+
+
+_DIGITS = rb"[0-9]"
+_REASON = rb"0\x0a\x06\x03U\x1d\x15\x04\x03\x0a\x01[%b]" % bytes(Reason)
+_INVALID = rb"0\x18\x06\x03U\x1d\x18\x04\x11\x18\x0f%b{14}Z" % _DIGITS
+_SERIAL = b"|".join(re.escape(bytes((size,))) + b".{%d}" % size for size in range(1, 21))
+_ENTRIES = re.compile(
+    rb"(?:0.\x02(?:%b)(?:\x17\x0d%b{12}Z|\x18\x0f%b{14}Z)(?:0\x0c%b|0\x26%b%b))*+"
+    % (_SERIAL, _DIGITS, _DIGITS, _REASON, _REASON, _INVALID),
+    re.DOTALL,
+)
+
+
+def are_entries(encoded: memoryview) -> bool:
+    """Return whether these are entries as `entry_der` makes them, and nothing else: a million take less than a second.
+
+    Another library has read them as DER, so that their lengths are right.
+    """
+    return _ENTRIES.fullmatch(encoded) is not None
 
 
 def check_entry(encoded: bytes, expected: RevokedCertificate) -> None:

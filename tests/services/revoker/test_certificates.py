@@ -112,14 +112,8 @@ def test_f2_a_certificate_of_a_ca_that_calls_itself_ours_is_parked(
 
 def test_f2_f5_the_values_of_a_void_serial_number_are_bounded(issued: CertificateIssued, authority: Authority) -> None:
     voided = CertificateVoided(
-        case_id=CASE,
-        issuer="test-ec",
-        serial=issued.serial,
-        serial_decimal=issued.serial_decimal,
-        code="deadline",
-        not_after=datetime(9999, 1, 1, tzinfo=UTC),
-        partition=2**31 - 1,
-    )
+        case_id=CASE, issuer="test-ec", serial=issued.serial, serial_decimal=issued.serial_decimal, code="deadline"
+    ).model_copy(update={"not_after": datetime(2999, 1, 1, tzinfo=UTC), "partition": 2**31 - 1})
     end = authority.issuer("test-ec").not_after
     assert bound(voided, authority, 16) == BoundedVoid(partition_of(int(issued.serial, 16), 16), end)
     unsaid = voided.model_copy(update={"not_after": None})

@@ -22,6 +22,15 @@ select key_sha256 from compromised_keys where key_sha256 = any($1::text[])
 -- What two operators confirmed for these cases.
 select p.id, i.key, p.reason from proposal_items as i join proposals as p on p.id = i.proposal where i.key = any($1::text[]) and p.confirmed_by is not null
 
+-- name: count_signatures
+select issuer, coalesce(responders, 0) as responders, coalesce(open, 0) as open, coalesce(crls, 0) as crls
+from (
+    select issuer, count(fingerprint) as responders, count(*) filter (where fingerprint is null and refusal is null) as open
+    from responder_certificates group by issuer
+) as r
+full join (select issuer, count(published_at) as crls from crls group by issuer) as c using (issuer)
+order by issuer
+
 -- name: count_proposals
 select count(*) filter (where confirmed_by is null and kind <> 'cascade') as unconfirmed,
        count(*) filter (where confirmed_by is null and kind = 'cascade') as stopped,
@@ -152,6 +161,62 @@ update crls as c
 set this_update = $3, next_update = $4, published_at = $5, entries = n.entries, sha256 = n.sha256, serial_sum = n.serial_sum
 from unnest($6::int[], $7::int[], $8::text[], $9::numeric[]) as n (partition, entries, sha256, serial_sum)
 where c.issuer = $1 and c.number = $2 and c.partition = n.partition
+
+-- name: reconcile
+-- All differences within the books of responders' certificates, a row for each: code, key, words.
+with acts as materialized (
+    select key, convert_from(data, 'utf8')::jsonb as act from intents where kind = 'certify'
+)
+select 'never-finished' as what, r.issuer || '/' || r.serial as key, 'is intended for a responder, and no act is open that would sign or end it' as words
+from responder_certificates as r
+where r.fingerprint is null and r.refusal is null
+  and not exists (select from acts where act ->> 'issuer' = r.issuer and act ->> 'serial' = r.serial)
+union all
+select 'nothing-intended', coalesce(act ->> 'issuer', '') || '/' || coalesce(act ->> 'serial', ''), 'has an act open that signs other bytes than are intended'
+from acts
+where not exists (
+    select from responder_certificates as r
+    where r.issuer = act ->> 'issuer' and r.serial = act ->> 'serial'
+      and r.tbs_sha256 = encode(sha256(decode(translate(act ->> 'tbs', '-_', '+/'), 'base64')), 'hex')
+)
+union all
+select 'second-certificate', s.key, 'is the second certificate of ' || (s.certificate ->> 'second_of') || ', and is not revoked'
+from statuses as s where s.certificate ->> 'second_of' is not null and s.standing = 'valid'
+order by 1, 2
+
+-- name: reconcile_audit
+-- All differences between the books and the audit since the first entry of the books (B6), a row for each: code, key, words.
+with since as (select coalesce(min(intended_at), 'infinity') as first from responder_certificates),
+entries as materialized (
+    select case when entry is json then entry::jsonb end as entry from audit where entry like '%"certify"%' and at >= (select first from since) - interval '1 day'
+),
+intended as materialized (
+    select act #>> '{facts,issuer}' as issuer, act #>> '{facts,serial}' as serial, act #>> '{facts,tbs_sha256}' as tbs_sha256
+    from entries, jsonb_path_query(entry, '$.intents[*] ? (@.kind == "certify")') as act
+),
+signed as materialized (
+    select entry #>> '{happened,facts,issuer}' as issuer, entry #>> '{happened,facts,serial}' as serial, entry #>> '{happened,facts,fingerprint}' as fingerprint
+    from entries where entry #>> '{happened,result}' = 'certify' and entry #>> '{happened,facts,fingerprint}' is not null
+)
+select 'not-audited' as what, issuer || '/' || serial as key, 'is intended for a responder, but the audit has no record of its intent' as words
+from (select issuer, serial, tbs_sha256 from responder_certificates except select issuer, serial, tbs_sha256 from intended) as it
+union all
+select 'end-not-audited', issuer || '/' || serial, 'is certified, but the audit has no record of its signature'
+from (select issuer, serial, fingerprint from responder_certificates where fingerprint is not null except select issuer, serial, fingerprint from signed) as it
+union all
+select 'not-decided', issuer || '/' || serial, 'was signed, but the audit has no record of its intent'
+from (select issuer, serial from signed except select issuer, serial from intended) as it
+order by 1, 2
+
+-- name: unbooked
+-- Of these certificates of responders, those that the books lack and that were made since there are books.
+select n.issuer, n.serial
+from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) as n (issuer, serial, fingerprint, not_after)
+where n.not_after >= (select coalesce(min(not_after), 'infinity') from responder_certificates)
+  and not exists (
+      select from responder_certificates as r where r.issuer = n.issuer and r.serial = n.serial and r.fingerprint = n.fingerprint
+  )
+order by 1, 2
 
 -- name: recorded
 -- The last published CRL of each of these partitions.

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from cryptography import x509
 from servicecert_pki import der
-from servicecert_pki.crl import CrlHead
+from servicecert_pki.crl import CrlHead, are_entries
 from servicecert_pki.crl_reading import (
     CrlFields,
     OutOfOrder,
@@ -84,6 +84,8 @@ def check(crl: bytes, expected: Expected, published: bytes | None) -> Passed:
     check_head(contents, expected.head)
     body = entries(crl)
     check_lint(expected.head, body)
+    if not are_entries(body):
+        raise GateFailed("entries", "An entry is none that this service makes.")
     if sha256(body).hexdigest() != expected.body_sha256:
         raise GateFailed("entries", "Its entries differ from the stored ones.")
     try:
