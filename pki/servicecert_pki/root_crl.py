@@ -94,7 +94,9 @@ def _next(
             if not previous.is_signature_valid(key.public_key()):
                 raise Unreadable("the root did not sign it")
         except Unreadable:
-            raise AuthorityRefused(f"{file} is no CRL that this root signed: bring back the last one that was made.") from None
+            raise AuthorityRefused(
+                f"{file} is no CRL that this root signed: bring back the last one that was made."
+            ) from None
         if now < last.this_update:
             raise AuthorityRefused(
                 f"{file} is from {last.this_update:%Y-%m-%dT%H:%M:%SZ}, which lies ahead: set this machine's clock."
