@@ -35,7 +35,8 @@ from .effects.cascade import Cascade
 from .effects.certify import Certify
 from .effects.confirm import Confirm, alarm
 from .effects.irregularity import Irregularities
-from .operator.gauges import open_gauges, trust_gauges
+from .operator.gauges import open_gauges
+from .operator.trust_gauges import trust_gauges
 from .settings import Settings
 from .storage.prepare import prepare
 from .storage.responders import booked

@@ -1,16 +1,14 @@
-"""The revoker's own gauges: open revocations (D4), cascades (D6), proposals for an operator, and signs of an attack."""
+"""The revoker's own gauges: open revocations (D4), cascades (D6), and proposals that wait for an operator."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any
 
 import asyncpg
 from servicecert_worker.decider import Gauge
 
 from ..domain.requests import TAKES_EFFECT_WITHIN
 from ..storage import QUERIES
-
-Read: TypeAlias = Callable[[], Awaitable[Mapping[str, float]]]
 
 
 def open_gauges(pool: "asyncpg.Pool[Any]", clock: Callable[[], datetime]) -> tuple[Gauge, ...]:
@@ -75,40 +73,5 @@ def open_gauges(pool: "asyncpg.Pool[Any]", clock: Callable[[], datetime]) -> tup
             "key), running.",
             "state",
             proposals,
-        ),
-    )
-
-
-def trust_gauges(pool: "asyncpg.Pool[Any]", refusals: Read, alarms: Read) -> tuple[Gauge, ...]:
-    """Return the gauges of what an attack would show in (F2, F3)."""
-
-    async def responders() -> Mapping[str, float]:
-        rows = await pool.fetch(QUERIES["responders_of_a_day"])
-        return {row["environment"]: float(row["keys"]) for row in rows}
-
-    async def seconds() -> Mapping[str, float]:
-        return {"revoker": float(await pool.fetchval(QUERIES["second_certificates"]))}
-
-    return (
-        Gauge(
-            "servicecert_signing_refused",
-            "Orders that this worker refused to sign with a CA's key, by why; any is an attack or a defect.",
-            "code",
-            refusals,
-        ),
-        Gauge(
-            "servicecert_certificate_alarms",
-            "Events of certificates that were not as they must be, which this worker read, by what was wrong.",
-            "code",
-            alarms,
-        ),
-        Gauge(
-            "servicecert_second_certificates", "Cases with a second certificate; any is an attack.", "service", seconds
-        ),
-        Gauge(
-            "servicecert_responders_certified",
-            "OCSP responders' keys that were certified in the last 24 hours.",
-            "environment",
-            responders,
         ),
     )
