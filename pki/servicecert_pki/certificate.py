@@ -32,7 +32,7 @@ from .validity import validity
 _URL = re.compile(r"http://[!-~]+")
 
 _STRING_TYPE = {StringType.PRINTABLE: der.PRINTABLE_STRING, StringType.UTF8: der.UTF8_STRING}
-_ATTRIBUTE_OID = {
+ATTRIBUTE_OID = {
     Attribute.COUNTRY: "2.5.4.6",
     Attribute.ORGANISATION: "2.5.4.10",
     Attribute.UNIT: "2.5.4.11",
@@ -168,7 +168,7 @@ def subject_name(profile: Profile, subject: Subject) -> bytes:
             der.tlv(
                 der.SET,
                 der.sequence(
-                    der.oid(_ATTRIBUTE_OID[it.attribute]),
+                    der.oid(ATTRIBUTE_OID[it.attribute]),
                     der.tlv(_STRING_TYPE[it.string], (values[it.field] if it.field else it.text).encode()),
                 ),
             )
@@ -255,7 +255,7 @@ def _check_names(contents: Contents) -> None:
 
 
 def sign_tbs(tbs: bytes, key: SigningKey) -> bytes:
-    """Return the DER certificate: the stored bytes and their signature."""
+    """Return the DER certificate: the bytes and their signature. With a CA's key only `ca_signing` calls it (F3)."""
     return der.sequence(tbs, SIGNATURE_ALGORITHM[key.family], der.bit_string(key.sign(tbs)))
 
 

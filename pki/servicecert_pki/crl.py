@@ -1,6 +1,6 @@
 """Certificate revocation lists (RFC 5280, 5): entries, encoded and checked once, the fields around them, and the file.
 
-CrlUnsound          an encoded entry differs from the revocation (D7)
+CrlUnsound          an encoded entry differs from the revocation, or a signed list from the checked one (D7)
 
 A list is written to its file entry by entry, so a million of them need no more memory than a few. The total size of
 the entries is known at the start, and with it every header but the outermost. That one depends on the signature's
@@ -9,12 +9,14 @@ size: a gap is left for it, and the rest of the file is moved in the rare case t
 
 import mmap
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
+from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO, Self, cast
+from typing import BinaryIO, Generic, Self, TypeVar, cast
 
 from cryptography import x509
 
@@ -24,11 +26,13 @@ from .issuer import IssuerInfo
 from .keys import SIGNATURE_ALGORITHM, SigningKey
 from .spki import KeyFamily
 
+T = TypeVar("T")
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class CrlUnsound(Exception):
-    """An entry must not be stored; the message is one sentence."""
+    """An entry must not be stored, or a list not published; the message is one sentence."""
 
 
 class Reason(IntEnum):
@@ -59,6 +63,25 @@ def entry_der(serial: int, revoked_at: datetime, reason: Reason, invalidity_date
     if invalidity_date is not None:
         extensions.append(extension("2.5.29.24", der.generalized_time(invalidity_date)))
     return der.sequence(der.integer(serial), der.time(revoked_at), der.sequence(*extensions))
+
+
+_DIGITS = rb"[0-9]"
+_REASON = rb"0\x0a\x06\x03U\x1d\x15\x04\x03\x0a\x01[%b]" % bytes(Reason)
+_INVALID = rb"0\x18\x06\x03U\x1d\x18\x04\x11\x18\x0f%b{14}Z" % _DIGITS
+_SERIAL = b"|".join(re.escape(bytes((size,))) + b".{%d}" % size for size in range(1, 21))
+_ENTRIES = re.compile(
+    rb"(?:0.\x02(?:%b)(?:\x17\x0d%b{12}Z|\x18\x0f%b{14}Z)(?:0\x0c%b|0\x26%b%b))*+"
+    % (_SERIAL, _DIGITS, _DIGITS, _REASON, _REASON, _INVALID),
+    re.DOTALL,
+)
+
+
+def are_entries(encoded: memoryview) -> bool:
+    """Return whether these are entries as `entry_der` makes them, and nothing else: a million take less than a second.
+
+    Another library has read them as DER, so that their lengths are right.
+    """
+    return _ENTRIES.fullmatch(encoded) is not None
 
 
 def check_entry(encoded: bytes, expected: RevokedCertificate) -> None:
@@ -124,18 +147,18 @@ class CrlHead:
 
 
 class CrlFile:
-    """A list that is written to `path`: `add` all `size` octets of entries, leave the context, then `sign`.
+    """A list that is written to `path`: `add` all `size` octets of entries, leave the context, then `read_back`.
 
-    All raise OSError, for instance when the disk is full.
+    `sign` is called by `ca_signing` only. All raise OSError, for instance when the disk is full.
     """
 
     def __init__(self, path: Path, head: CrlHead, size: int) -> None:
         self.path = path
-        self._head = head
+        self.head = head
         self._before, self._after = head.around(size)
         self._left = size
         self._tbs_size = len(self._before) + size + len(self._after)
-        self._gap = len(self._outer(bytes(head.issuer.public_key.key_size // 8)))
+        self._gap = len(self._outer(self._unsigned))
         self._file: BinaryIO
 
     def __enter__(self) -> Self:
@@ -153,27 +176,47 @@ class CrlFile:
             raise ValueError("the entries are larger than the announced size")
         self._file.write(entries)
 
-    def sign(self, key: SigningKey) -> None:
-        """Sign the list and flush it to disk. Raises KeyUnavailable, and ValueError if entries are missing."""
+    def read_back(self, check: Callable[[bytes], T]) -> "ReadBack[T]":
+        """Have `check` read the whole list, DER with an empty signature, and return what may be signed (F3).
+
+        `check` raises for any list that is not the expected one. Raises ValueError if entries are missing.
+        """
         if self._left:
             raise ValueError("the entries are smaller than the announced size")
         with self.path.open("r+b") as file:
-            file.seek(0, os.SEEK_END)
-            file.write(self._after)
-            file.flush()
+            self._complete(file, self._after, self._unsigned)
+        content = self.path.read_bytes()
+        with memoryview(content) as whole, whole[self._gap : self._gap + self._tbs_size] as tbs:
+            digest = sha256(tbs).digest()
+        passed = check(content)
+        os.truncate(self.path, self._gap + self._tbs_size)
+        return ReadBack(self, digest, passed)
+
+    def sign(self, key: SigningKey) -> None:
+        """Sign the list and flush it to disk. Raises KeyUnavailable."""
+        with self.path.open("r+b") as file:
             signature = self._signed(file, key)
             outer = self._outer(signature)
             if len(outer) != self._gap:
                 _move(file, self._gap, len(outer))
-            file.seek(0, os.SEEK_END)
-            file.write(self._head.algorithm + der.bit_string(signature))
-            file.seek(0)
-            file.write(outer)
+            self._complete(file, b"", signature)
             file.flush()
             os.fsync(file.fileno())
 
+    def _complete(self, file: BinaryIO, after: bytes, signature: bytes) -> None:
+        """Write what follows the entries and the signature's field, and the outermost header before them."""
+        file.seek(0, os.SEEK_END)
+        file.write(after + self.head.algorithm + der.bit_string(signature))
+        file.seek(0)
+        file.write(self._outer(signature))
+
+    @property
+    def _unsigned(self) -> bytes:
+        """An empty signature of the size for which the gap is left."""
+        return bytes(self.head.issuer.public_key.key_size // 8)
+
     def _outer(self, signature: bytes) -> bytes:
-        size = self._tbs_size + len(self._head.algorithm) + len(der.bit_string(signature))
+        size = self._tbs_size + len(self.head.algorithm) + len(der.bit_string(signature))
         return der.header(der.SEQUENCE, size)
 
     def _signed(self, file: BinaryIO, key: SigningKey) -> bytes:
@@ -184,6 +227,15 @@ class CrlFile:
         ):
             # Hashing takes any buffer, so the list is not copied.
             return key.sign(cast(bytes, tbs))
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack(Generic[T]):
+    """A complete list that passed its check: the SHA-256 of its bytes to be signed, and what the check returned."""
+
+    file: CrlFile
+    tbs_sha256: bytes
+    passed: T
 
 
 def _move(file: BinaryIO, old: int, new: int) -> None:

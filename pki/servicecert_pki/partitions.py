@@ -4,6 +4,8 @@ Partitions are numbered from 1; 0 is the full list, which covers every certifica
 ``<issuer>.crl`` and ``<issuer>.<partition>.crl``; a CA's name has no dot, so the names are unambiguous.
 """
 
+import re
+
 FULL = 0
 """The full list, and the partition of a certificate that only the full list covers."""
 
@@ -30,3 +32,10 @@ def crl_name(issuer: str, partition: int) -> str:
 def crl_url(base: str, issuer: str, partition: int) -> str:
     """Return the URL of a list: the CRL distribution point in its certificates, and in a partition's list itself."""
     return f"{base}/{crl_name(issuer, partition)}"
+
+
+def partition_in(url: str, issuer: str) -> int | None:
+    """Return the partition of the list at a URL, None for any other file than a list of this CA."""
+    match = re.fullmatch(rf"{re.escape(issuer)}(?:\.([1-9][0-9]{{0,3}}))?\.crl", url.rpartition("/")[2])
+    partition = int((match and match[1]) or FULL)
+    return partition if match and partition <= MOST_PARTITIONS else None

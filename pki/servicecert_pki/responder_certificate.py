@@ -3,7 +3,7 @@
 ResponderRefused    a request that is not certified, or contents with a linter finding
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 from cryptography import x509
@@ -21,6 +21,14 @@ from .spki import key_identifier, spki_of
 _OCSP_SIGNING = der.sequence(der.oid("1.3.6.1.5.5.7.3.9"))
 # id-pkix-ocsp-nocheck: relying parties do not check its revocation, so the certificate is valid for days only.
 _NO_CHECK = extensions.extension("1.3.6.1.5.5.7.48.1.5", b"\x05\x00")
+
+LIFE = timedelta(days=4)
+"""How long a responder's certificate is valid. It cannot be revoked, so its key is renewed at half of this time."""
+
+BACKDATING = timedelta(minutes=10)
+"""For relying parties whose clocks are behind."""
+
+LONGEST_LIFE = LIFE + BACKDATING
 
 
 class ResponderRefused(ValueError):

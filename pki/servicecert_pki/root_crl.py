@@ -85,13 +85,18 @@ def _next(
     days: int,
     added: Iterable[x509.RevokedCertificate],
 ) -> x509.CertificateRevocationList:
+    root, key = open_root(offline, id, passphrase)
     number, entries = 0, dict[int, x509.RevokedCertificate]()
     if (file := root_crl_file(offline, id)).exists():
         try:
             previous = load(file.read_bytes())
             last = crl_fields(previous)
+            if not previous.is_signature_valid(key.public_key()):
+                raise Unreadable("the root did not sign it")
         except Unreadable:
-            raise AuthorityRefused(f"{file} is not readable as a CRL: bring back the last one that was made.") from None
+            raise AuthorityRefused(
+                f"{file} is no CRL that this root signed: bring back the last one that was made."
+            ) from None
         if now < last.this_update:
             raise AuthorityRefused(
                 f"{file} is from {last.this_update:%Y-%m-%dT%H:%M:%SZ}, which lies ahead: set this machine's clock."
@@ -101,6 +106,5 @@ def _next(
         if entry.serial_number in entries:
             raise AuthorityExists(f"One of the CAs is on {file} already: leave it out, revoked it stays.")
         entries[entry.serial_number] = entry
-    root, key = open_root(offline, id, passphrase)
     ordered = [entries[serial] for serial in sorted(entries)]
     return sign_root_crl(root, key, number + 1, now, now + timedelta(days=days), ordered)

@@ -14,9 +14,11 @@ from click.testing import Result
 from commandline import do, one_sentence
 from servicecert_cli.e_service.publishing import publish
 from servicecert_issuer.service import MIGRATIONS
+from servicecert_revoker.service import MIGRATIONS as REVOKER_MIGRATIONS
 from servicecert_schemas.certificate import CertificateVoided
+from servicecert_schemas.responder import ResponderCertified, ResponderEnvironment
 from servicecert_schemas.revocation import Standing, StandingChanged
-from servicecert_schemas.topics import CERTIFICATE_STANDINGS, CERTIFICATES
+from servicecert_schemas.topics import CERTIFICATE_STANDINGS, CERTIFICATES, OCSP_RESPONDERS
 from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.storage import database
@@ -36,6 +38,8 @@ ORDER = """
 insert into intents (id, key, kind, data, owner, since)
 values (gen_random_uuid(), %s, 'sign', '{"issuer": "test-ec", "tbs": "SgE="}', 0, now() - interval '3 hours')
 """
+
+UNREADABLE = "This login cannot read the revoker's books: responders and CRLs are not compared."
 
 AUDITED = """
 insert into audit (chain, seq, at, key, entry, hash)
@@ -131,7 +135,7 @@ def test_B2_books_that_do_not_agree_are_told_and_end_with_1(
     done = servicecert("ca", "reconcile")
     assert (done.exit_code, done.stdout.splitlines()) == (
         0,
-        ["test-ec: 1 allocated = 0 issued + 0 void + 1 open", "0 differences."],
+        ["test-ec: 1 allocated = 0 issued + 0 void + 1 open", UNREADABLE, "0 differences."],
     )
     issuer_tables.execute("delete from intents")
     done = servicecert("ca", "reconcile")
@@ -157,13 +161,14 @@ def test_B2_D4_published_ends_are_compared_and_what_is_void_is_revoked(
     void = CertificateVoided(
         case_id=case, issuer="test-ec", serial="4a01", serial_decimal="18945", code="x", not_after=until
     )
-    topics = (CERTIFICATES, CERTIFICATE_STANDINGS)
+    topics = (CERTIFICATES, CERTIFICATE_STANDINGS, OCSP_RESPONDERS)
     do(lambda: topic_creation.create(empty_cluster.bootstrap, topics, empty_cluster.prefix))
     do(lambda: publish(empty_cluster, void))
     done = servicecert("ca", "reconcile", "--published")
     assert (done.exit_code, done.stdout.splitlines()[1:]) == (
         1,
         [
+            UNREADABLE,
             "1 results of cases are published.",
             f"{case} has been void for 24 hours, but is not revoked",
             "1 differences.",
@@ -172,3 +177,67 @@ def test_B2_D4_published_ends_are_compared_and_what_is_void_is_revoked(
     revoked = StandingChanged(issuer="test-ec", serial="4a01", standing=Standing.REVOKED, not_after=until)
     do(lambda: publish(empty_cluster, revoked))
     assert servicecert("ca", "reconcile", "--published").exit_code == 0
+
+
+BOOKED = """
+insert into responder_certificates (issuer, serial, environment, key_sha256, tbs_sha256, not_after, fingerprint)
+values ('test-ec', '4a02', 'test', repeat('b', 64), encode(sha256('tbs'), 'hex'), now() + interval '4 days',
+        repeat('c', 64))
+"""
+CERTIFY_AUDITED = """
+insert into audit (chain, seq, at, key, entry, hash)
+select gen_random_uuid(), 1, now(), 'x', entry::text, sha256('')
+from (values
+    (json_build_object('intents', json_build_array(json_build_object('kind', 'certify', 'facts',
+        json_build_object('issuer', 'test-ec', 'serial', '4a02', 'tbs_sha256', encode(sha256('tbs'), 'hex')))))),
+    (json_build_object('happened', json_build_object('result', 'certify', 'facts',
+        json_build_object('issuer', 'test-ec', 'serial', '4a02', 'fingerprint', repeat('c', 64)))))
+) as e (entry)
+"""
+PLANTED = """
+insert into intents (id, key, kind, data, owner, since)
+values (gen_random_uuid(), 'x', 'certify', '{"issuer": "test-ec", "serial": "4a02", "tbs": "SgE="}', 0, now())
+"""
+
+
+def test_f3_responders_certificates_are_compared_and_the_signatures_of_each_ca_are_counted(
+    servicecert: Callable[..., Result], issuer_tables: psycopg.Connection, database_url: str, empty_cluster: Cluster
+) -> None:
+    (url,) = database.prepare(database_url, {"revoker": database.new_password()}).values()
+    database.migrate(url, "revoker", [REVOKER_MIGRATIONS])
+    issuer_tables.execute(INTENDED, [str(uuid4())])
+    issuer_tables.execute("update certificates set state = 'voided', refusal = 'x', ended_at = now()")
+    issuer_tables.execute(AUDITED)
+    with psycopg.connect(database_url, autocommit=True, options="-c search_path=revoker") as tables:
+        tables.execute(BOOKED)
+        tables.execute("insert into crls (issuer, partition, number, scheduled) values ('test-ec', 0, 1, true)")
+        done = servicecert("ca", "reconcile", "--json")
+        report = json.loads(done.stdout)
+        assert report["signatures"] == {"test-ec": {"certificates": 0, "void": 1, "responders": 1, "CRLs": 0}}
+        assert [each["what"] for each in report["differences"]] == ["end-not-audited", "not-audited"]
+        tables.execute(CERTIFY_AUDITED)
+        done = servicecert("ca", "reconcile")
+        assert (done.exit_code, done.stdout.splitlines()[1]) == (
+            0,
+            "test-ec: signed 0 certificates, 1 void, 1 responders, 0 CRLs",
+        )
+        tables.execute(PLANTED)
+        done = servicecert("ca", "reconcile")
+        assert "test-ec/4a02 has an act open that signs other bytes than are intended" in done.stdout
+        tables.execute("delete from intents")
+    topics = (CERTIFICATES, CERTIFICATE_STANDINGS, OCSP_RESPONDERS)
+    do(lambda: topic_creation.create(empty_cluster.bootstrap, topics, empty_cluster.prefix))
+    unknown = ResponderCertified(
+        environment=ResponderEnvironment.TEST,
+        key_sha256="d" * 64,
+        issuer="test-ec",
+        serial="4a03",
+        fingerprint="e" * 64,
+        certificate="MIIB",
+        issuer_certificate="MIIB",
+        not_after=datetime(2090, 1, 1, tzinfo=UTC),
+    )
+    do(lambda: publish(empty_cluster, unknown))
+    done = servicecert("ca", "reconcile", "--published")
+    assert done.exit_code == 1
+    assert "test-ec/4a03 is published as a responder's certificate, and is not in the books" in done.stdout

@@ -13,7 +13,6 @@ from datetime import timedelta
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeAlias
-from uuid import UUID
 
 import pytest
 from contracts.extremes import Extreme, TooMuchWork, extremes, limited
@@ -33,9 +32,10 @@ from servicecert_notifier.domain import decide as notifier
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_pki.authority import Authority
 from servicecert_pki.partitions import MOST_PARTITIONS as MOST_OF_SETTINGS
+from servicecert_pki.partitions import partition_of
 from servicecert_pki.responder_certificate import ResponderRefused, requested_key
 from servicecert_pki.serials import LARGEST_SERIAL
-from servicecert_revoker.domain.decide import NO_SUCH_PARTITION
+from servicecert_revoker.domain.certificates import BoundedVoid, bound
 from servicecert_revoker.domain.decide import decide as decide_revocation
 from servicecert_revoker.domain.knowledge import Knowledge as RevokerKnowledge
 from servicecert_revoker.domain.knowledge import apply as apply_to_revoker
@@ -51,6 +51,7 @@ from servicecert_schemas.topics import ACCOUNTS, REGISTERS, TOPIC_OF
 from servicecert_schemas.values import MOST_PARTITIONS
 from servicecert_worker.decider import Change, Decision, Event, Unanswerable
 from servicecert_worker.runtime.record import Poison, Record, arrive
+from services.revoker.stand import examined as as_examined_by_revoker
 
 LINES = 600_000
 """What one event may cost."""
@@ -70,7 +71,7 @@ def known_to_intake() -> IntakeKnowledge:
 
 @cache
 def known_to_revoker() -> RevokerKnowledge:
-    return RevokerKnowledge(accounts(story()), partitions=16)
+    return RevokerKnowledge(accounts(story()))
 
 
 def by_intake(case: Any, event: Event) -> Decided:
@@ -88,7 +89,7 @@ def by_revoker(status: Any, event: Event) -> Decided:
         with pytest.raises(ResponderRefused) as refused:
             requested_key(event.data.request.encode())
         event = Event(event.id, event.key, event.data, event.time, Rejected(str(refused.value)))
-    return decide_revocation(status, event, known_to_revoker(), NOW)
+    return decide_revocation(status, as_examined_by_revoker(event), known_to_revoker(), NOW)
 
 
 def by_notifier(ledger: Any, event: Event) -> Decided:
@@ -205,19 +206,14 @@ def test_f5_a_partition_that_no_setting_allows_is_no_event(partition: int) -> No
     assert what.reason == "wrong-schema"
 
 
-@pytest.mark.parametrize("kind", [CertificateIssued, CertificateVoided])
-@pytest.mark.parametrize("state", range(3))
-def test_f5_a_partition_above_the_setting_is_an_alarm_and_adds_no_crl(kind: type[Any], state: int) -> None:
-    value = EXAMPLES[kind.TYPE][0]["value"]
-    for partition, is_known in ((16, True), (17, False), (MOST_PARTITIONS, False)):
-        data = kind.model_validate_json(json.dumps({**value, "case_id": str(CASE), "partition": partition}))
-        event = Event(UUID(int=1), data.key(), data, NOW)
-        if is_known:
-            by_revoker(states("revoker")[state], event)
-        else:
-            with pytest.raises(Unanswerable, match=NO_SUCH_PARTITION) as parked:
-                by_revoker(states("revoker")[state], event)
-            assert parked.value.code == "no-such-partition"
+@pytest.mark.parametrize("partition", [0, 17, MOST_PARTITIONS])
+def test_f5_the_partition_of_a_void_number_follows_from_the_number(partition: int, authority: Path) -> None:
+    """Whatever the event says, it is one of those that the settings name."""
+    ca = Authority.load(authority)
+    value = {**EXAMPLES[CertificateVoided.TYPE][0]["value"], "issuer": next(iter(ca.issuers)), "partition": partition}
+    bounds = bound(CertificateVoided.model_validate_json(json.dumps(value)), ca, 16)
+    assert isinstance(bounds, BoundedVoid)
+    assert bounds.partition == partition_of(int(value["serial"], 16), 16) <= 16
 
 
 @pytest.mark.parametrize("serial", [LARGEST_SERIAL + 1, 2**160 - 1, 0])

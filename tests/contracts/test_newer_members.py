@@ -62,6 +62,7 @@ from servicecert_schemas.topics import CATALOGUE, SERVICES, TOPIC_OF, parked_top
 from servicecert_schemas.values import Language
 from servicecert_worker.decider import Change, Event
 from servicecert_worker.domain.membership import NO_ACCOUNTS, accounts_after
+from services.revoker.stand import examined
 
 NOW = datetime(2027, 3, 3, 12, tzinfo=UTC)
 CASE = UUID("6f1c9d52-8f0a-4c58-9b3e-0d9b6a3c7e11")
@@ -134,7 +135,7 @@ def revoker_after(told: Story) -> tuple[Any, list[EventData]]:
     published: list[EventData] = []
     for each in read_by("revoker", told):
         if each.key == str(CASE) and not isinstance(each.data, AccountMemberAdded):
-            decision = decide_revocation(status, each, known, NOW)
+            decision = decide_revocation(status, examined(each), known, NOW)
             status = decision.state
             published += decision.events
     if isinstance(status, Entered):

@@ -186,7 +186,7 @@ def mounts(component: str) -> Iterator[tuple[str, bool]]:
 
 def test_only_the_revoker_writes_the_crls() -> None:
     seen = {(each, read_only) for each in PODS for name, read_only in mounts(each) if name == "crls"}
-    assert seen == {("revoker", False), ("crl", True)}
+    assert seen == {("revoker", False), ("crl", True), ("ocsp", True)}
     assert BY_NAME["PersistentVolumeClaim", "crls"]["spec"]["accessModes"] == ["ReadWriteMany"]
 
 

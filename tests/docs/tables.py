@@ -40,6 +40,7 @@ from servicecert_revoker.domain.requests import TEXTS as REFUSALS
 from servicecert_revoker.ocsp.operator.metrics import Metrics as ResponderMetrics
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_revoker.operator.gauges import open_gauges
+from servicecert_revoker.operator.trust_gauges import trust_gauges
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.event import Role
 from servicecert_schemas.reasons import REASONS
@@ -115,7 +116,7 @@ async def _unread() -> dict[str, float]:
 
 def issuer_metrics() -> list[str]:
     """Return the additional metrics of the issuer's workers."""
-    return _gauges(gauges(_unread, _unread, _unread, _unread, _unread))
+    return _gauges(gauges(_unread, _unread, _unread, _unread, _unread, _unread))
 
 
 def intake_metrics() -> list[str]:
@@ -134,7 +135,7 @@ def revoker_metrics() -> list[str]:
     """Return the additional metrics of the revoker's workers."""
     unread: Any = None
     crls = crl_gauges.gauges((), crl_gauges.CrlStats(), unread)
-    return _gauges([*crls, *open_gauges(unread, unread)])
+    return _gauges([*crls, *open_gauges(unread, unread), *trust_gauges(unread, unread, unread)])
 
 
 def reasons() -> list[str]:

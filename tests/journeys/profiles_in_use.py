@@ -15,8 +15,8 @@ from servicecert_intake.domain.examine import examine
 from servicecert_intake.domain.knowledge import Knowledge
 from servicecert_intake.domain.registers.snapshot import NO_REGISTERS, apply
 from servicecert_issuer.domain.decide import Decide
-from servicecert_issuer.domain.examine import ApplicationFacts, IssuingContext, examine_application
-from servicecert_issuer.domain.issuance import Signed, SigningOrder
+from servicecert_issuer.domain.examine import ApplicationFacts, IssuingContext, check_order, examine_application
+from servicecert_issuer.domain.issuance import Linted, Signed, SigningOrder
 from servicecert_notifier.domain.decide import decide as notify
 from servicecert_notifier.domain.reminders import NOTHING_PREPARED
 from servicecert_notifier.domain.task import MailTask
@@ -32,6 +32,7 @@ from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssu
 from servicecert_schemas.event import Actor
 from servicecert_worker.decider import Event, Result
 from services.intake.conftest import CASE_ID, COLLEAGUE, SERVER_FORM, from_own_account
+from services.issuer.harness import recorded_intent
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 DECIDE = Decide(sign_within=timedelta(days=7))
@@ -92,7 +93,9 @@ class Issuer:
         (intent,) = decision.intents
         order = intent.data
         assert isinstance(order, SigningOrder)
-        signed = Signed.by(self.authority.issuer(order.issuer), keys[order.issuer], order)
+        context = IssuingContext(self.authority, profiles, "http://crl.example.fi", self.linter, partitions=16)
+        assert isinstance(facts, Linted)
+        signed = Signed.by(check_order(context, order, recorded_intent(facts.allocated)), keys[order.issuer])
         result = Result(UUID(int=3), application.key(), intent.kind, signed)
         (issued,) = DECIDE(decision.state, result, None, NOW).events
         assert isinstance(issued, CertificateIssued)

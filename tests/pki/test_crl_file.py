@@ -58,6 +58,7 @@ def written(path: Path, head: CrlHead, key: SigningKey, parts: list[bytes]) -> b
     with CrlFile(path, head, sum(map(len, parts))) as file:
         for part in parts:
             file.add(part)
+    file.read_back(bytes)
     file.sign(key)
     return path.read_bytes()
 
@@ -102,9 +103,7 @@ def test_D7_the_outer_header_fits_whatever_the_signatures_size(
         assert crl[2 + (crl[1] & 0x7F)] == 0x30
 
 
-def test_entries_are_as_many_as_were_announced(
-    authority: Authority, ca_keys: Mapping[str, SigningKey], tmp_path: Path
-) -> None:
+def test_entries_are_as_many_as_were_announced(authority: Authority, tmp_path: Path) -> None:
     with CrlFile(tmp_path / "crl", head(authority), 10) as file:
         file.add(bytes(9))
         with pytest.raises(ValueError, match="larger than the announced size"):
@@ -112,7 +111,7 @@ def test_entries_are_as_many_as_were_announced(
     with CrlFile(tmp_path / "crl", head(authority), 10) as file:
         file.add(bytes(9))
     with pytest.raises(ValueError, match="smaller than the announced size"):
-        file.sign(ca_keys["test-ec"])
+        file.read_back(bytes)
 
 
 def test_D7_another_signature_is_seen(authority: Authority, ca_keys: Mapping[str, SigningKey], tmp_path: Path) -> None:

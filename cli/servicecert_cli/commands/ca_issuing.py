@@ -12,9 +12,12 @@ from servicecert_issuer.operator import reconciliation, requests
 from servicecert_issuer.operator.reconciliation import Difference, PublishedOutcomes, Serials
 from servicecert_issuer.operator.requests import StoppedCase
 from servicecert_pki.authority import Authority
+from servicecert_revoker.operator import reconciliation as revoked
+from servicecert_revoker.operator.reconciliation import Discrepancy, PublishedResponders, Signatures
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
+from servicecert_schemas.responder import ResponderCertified
 from servicecert_schemas.revocation import StandingChanged
-from servicecert_schemas.topics import CERTIFICATE_STANDINGS, CERTIFICATES
+from servicecert_schemas.topics import CERTIFICATE_STANDINGS, CERTIFICATES, OCSP_RESPONDERS
 from servicecert_worker.decider import Change
 from servicecert_worker.kafka.cluster import Cluster
 
@@ -73,12 +76,19 @@ def reconcile(published: bool, as_json: bool) -> None:
     number that is void for a day is revoked. Workers may run meanwhile. Lists the
     differences; the exit code is then 1.
 
+    A login that reads the revoker's tables too also compares the certificates of OCSP
+    responders, and counts what each CA signed: compare that with the log of your HSM.
+
     \b
     Examples:
       servicecert ca reconcile
       servicecert ca reconcile --published
     """
-    topics = interruption.run(_published(cluster())) if published else None
+    topics, responders = interruption.run(_published(cluster())) if published else (None, PublishedResponders())
+
+    async def compare_revoker(connection: Any) -> tuple[list[Signatures], list[Discrepancy]]:
+        found = await revoked.discrepancies(connection) + await responders.discrepancies(connection)
+        return await revoked.count_signatures(connection), found
 
     async def compare(connection: Any) -> tuple[list[Serials], list[Difference]]:
         found = await reconciliation.differences(connection)
@@ -87,10 +97,14 @@ def reconcile(published: bool, as_json: bool) -> None:
         return await reconciliation.count_serials(connection), found
 
     serials, differences = in_schema("issuer", compare, snapshot=True)
+    readable = in_schema("issuer", _may_read_revoker)
+    signatures, others = in_schema("revoker", compare_revoker, snapshot=True) if readable else ([], [])
+    differences += [Difference(**asdict(each)) for each in others]
     if as_json:
         print_json(
             {
                 "cas": [asdict(each) for each in serials],
+                "signatures": _signatures(serials, signatures) if readable else None,
                 "published": None if topics is None else topics.count,
                 "differences": [asdict(each) for each in differences],
             }
@@ -99,6 +113,10 @@ def reconcile(published: bool, as_json: bool) -> None:
         for each in serials:
             sums = f"{each.allocated} allocated = {each.issued} issued + {each.void} void + {each.open} open"
             click.echo(f"{each.issuer}: {sums}")
+        for issuer, counts in _signatures(serials, signatures).items() if readable else ():
+            click.echo(f"{issuer}: signed {', '.join(f'{count} {what}' for what, count in counts.items())}")
+        if not readable:
+            click.echo("This login cannot read the revoker's books: responders and CRLs are not compared.")
         if topics is not None:
             click.echo(f"{topics.count} results of cases are published.")
         for line in reconciliation.sentences(differences):
@@ -164,9 +182,38 @@ def void(case_id: UUID, reason: str, yes: bool, as_json: bool) -> None:
     say(as_json, {"void": str(case_id)}, f"Gave up the intent of {case_id}, unless it is being signed at this moment.")
 
 
-async def _published(kafka_cluster: Cluster) -> PublishedOutcomes:
-    """Return what the topics hold about certificates and their standings. Raises OperatorError."""
-    published = PublishedOutcomes()
+_READABLE = """
+    select coalesce((select has_schema_privilege(oid, 'usage') from pg_namespace where nspname = 'revoker'), false)
+       and exists (
+           select from information_schema.tables
+           where table_schema = 'revoker' and table_name = 'responder_certificates'
+       )
+"""
+
+
+async def _may_read_revoker(connection: Any) -> bool:
+    """Return whether the login reads the revoker's tables. Only those that it may read are in the schema's view."""
+    return bool(await connection.fetchval(_READABLE))
+
+
+def _signatures(serials: list[Serials], signatures: list[Signatures]) -> dict[str, dict[str, int]]:
+    """Return what each CA's key signed, by the books. A key may have signed what is void, and a repeat twice."""
+    issued = {each.issuer: each for each in serials}
+    others = {each.issuer: each for each in signatures}
+    return {
+        issuer: {
+            "certificates": issued[issuer].issued if issuer in issued else 0,
+            "void": issued[issuer].void if issuer in issued else 0,
+            "responders": others[issuer].responders if issuer in others else 0,
+            "CRLs": others[issuer].crls if issuer in others else 0,
+        }
+        for issuer in sorted({*issued, *others})
+    }
+
+
+async def _published(kafka_cluster: Cluster) -> tuple[PublishedOutcomes, PublishedResponders]:
+    """Return what the topics hold about certificates, standings and responders. Raises OperatorError."""
+    published, responders = PublishedOutcomes(), PublishedResponders()
 
     def take(change: Change) -> None:
         match change.data:
@@ -174,10 +221,12 @@ async def _published(kafka_cluster: Cluster) -> PublishedOutcomes:
                 published.add_outcome(change.data)
             case StandingChanged():
                 published.add_standing(change.data)
+            case ResponderCertified():
+                responders.add(change.data)
 
-    for topic in (CERTIFICATES, CERTIFICATE_STANDINGS):
+    for topic in (CERTIFICATES, CERTIFICATE_STANDINGS, OCSP_RESPONDERS):
         await kafka.read(kafka_cluster, topic, take)
-    return published
+    return published, responders
 
 
 def _show_cas(serials: list[Serials], until: Mapping[str, datetime]) -> None:

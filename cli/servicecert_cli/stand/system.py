@@ -190,7 +190,11 @@ class System:
                 "SMTP_TLS": "off",
                 "SERVICECERT_MAIL_FROM": "Service certificates <certificates@authority.example>",
             },
-            OCSP: {"SERVICECERT_OCSP_HOST": HOST, "SERVICECERT_OCSP_PORT": str(self._ocsp_port)},
+            OCSP: {
+                "SERVICECERT_OCSP_HOST": HOST,
+                "SERVICECERT_OCSP_PORT": str(self._ocsp_port),
+                "SERVICECERT_OCSP_CA_CERTIFICATES": str(self.ca_folder / "issuing"),
+            },
         }
         return {
             **{key: value for key, value in os.environ.items() if not key.startswith(_OWN)},

@@ -67,7 +67,7 @@ async def open_service(
     await monitor.poll(pool)
     request_alarm = RequestAlarm()
     examine = Examine(context, os.urandom, clock, monitor.fault, request_alarm)
-    sign = Sign(authority, keys, clock, monitor.fault, partial(recorded_intents, pool))
+    sign = Sign(context, keys, clock, monitor.fault, partial(recorded_intents, pool))
     async with background(monitor.watch(pool)):
         yield Service(
             NAME,
@@ -86,7 +86,12 @@ async def open_service(
             late_result_code=late_result_code,
             signs_for_production=authority.has_production,
             gauges=gauges(
-                partial(count_open, pool), sign.unavailable_keys, monitor.gauge, linter.warnings, request_alarm.gauge
+                partial(count_open, pool),
+                sign.unavailable_keys,
+                sign.refusals,
+                monitor.gauge,
+                linter.warnings,
+                request_alarm.gauge,
             ),
             audited={
                 **authority.audited,

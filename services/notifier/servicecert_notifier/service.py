@@ -11,6 +11,7 @@ from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Service
 
 from .domain.decide import decide, is_relevant
+from .domain.examine import examine
 from .domain.ledger import Ledger
 from .domain.planning import INTENT
 from .domain.reminders import Prepared
@@ -43,6 +44,7 @@ async def open_service(
             reads=READS,
             store=LedgerStore(),
             decide=decide,
+            examine=examine,
             is_relevant=is_relevant,
             effects=MappingProxyType(
                 {

@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +27,19 @@ from .crl.operator.gauges import CrlStats, gauges, last_crls
 from .domain.clocks import ALARM, Late
 from .domain.decide import State, decide, is_relevant, schedule_key
 from .domain.examine import Examine
-from .domain.knowledge import Knowledge, apply
+from .domain.irregular import IRREGULAR, Irregular
+from .domain.knowledge import NOTHING_KNOWN, Knowledge, apply
 from .domain.requests import CASCADE, CascadeOrder
 from .domain.responders import CERTIFY, CertifyOrder
 from .effects.cascade import Cascade
 from .effects.certify import Certify
 from .effects.confirm import Confirm, alarm
+from .effects.irregularity import Irregularities
 from .operator.gauges import open_gauges
+from .operator.trust_gauges import trust_gauges
 from .settings import Settings
 from .storage.prepare import prepare
+from .storage.responders import booked
 from .storage.store import RevocationStore
 
 __all__ = ["MIGRATIONS", "NAME", "READS", "Settings", "open_service"]
@@ -74,14 +79,17 @@ async def open_service(
         publish = Publish(authority, keys, runner, stats)
         roots = RootCrls(authority, files, distribution, stats, clock)
         await roots.start()
-        known = Knowledge(partitions=settings.crl_partitions)
         last = last_crls(pool, sorted(authority.issuers), settings.crl_partitions)
+        irregularities = Irregularities(pool)
+        certify = Certify(authority, keys, partial(booked, pool), clock)
         service = Service(
             NAME,
             reads=READS,
             store=RevocationStore(),
             decide=decide,
-            examine=Examine(authority, await asyncio.to_thread(throw_away_keys), os.urandom, clock),
+            examine=Examine(
+                authority, await asyncio.to_thread(throw_away_keys), os.urandom, clock, settings.crl_partitions
+            ),
             is_relevant=is_relevant,
             effects={
                 PUBLISH: Effect(
@@ -90,14 +98,19 @@ async def open_service(
                 CONFIRM: Effect(ConfirmOrder, Confirm(settings.ocsp_url, authority, session, clock)),
                 CASCADE: Effect(CascadeOrder, Cascade(pool, settings.cascade_most, clock)),
                 ALARM: Effect(Late, alarm),
-                CERTIFY: Effect(CertifyOrder, Certify(authority, keys)),
+                IRREGULAR: Effect(Irregular, irregularities),
+                CERTIFY: Effect(CertifyOrder, certify),
             },
             signs_for_production=authority.has_production,
             initial_deadlines=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers)),
-            gauges=(*gauges((last, roots.in_force), stats, clock), *open_gauges(pool, clock)),
+            gauges=(
+                *gauges((last, roots.in_force), stats, clock),
+                *open_gauges(pool, clock),
+                *trust_gauges(pool, certify.refusals, irregularities.alarms),
+            ),
             audited=authority.audited,
-            prepare=prepare,
-            snapshot=TopicSnapshot(topics=(ACCOUNTS,), empty=known, apply=apply),
+            prepare=partial(prepare, most_responders=settings.ocsp_most_responders),
+            snapshot=TopicSnapshot(topics=(ACCOUNTS,), empty=NOTHING_KNOWN, apply=apply),
         )
         async with roots.watching():
             yield service

@@ -10,6 +10,7 @@ from servicecert_pki.signing_settings import SigningSettings
 
 from .crl.effects.publishers import CommandPublisher, Publisher
 from .crl.settings import S3Settings
+from .storage.prepare import MOST_RESPONDERS
 
 
 class Settings(SigningSettings, S3Settings):
@@ -49,6 +50,17 @@ class Settings(SigningSettings, S3Settings):
             description="how many other certificates of a compromised key are revoked without an operator",
         ),
     ] = 20
+
+    ocsp_most_responders: Annotated[
+        int,
+        Field(
+            alias="SERVICECERT_OCSP_MOST_RESPONDERS",
+            ge=1,
+            le=10_000,
+            description="how many OCSP responders' keys are certified in 24 hours, for each environment; further "
+            "requests are parked",
+        ),
+    ] = MOST_RESPONDERS
 
     crl_publish_command: Annotated[
         str | None,

@@ -7,14 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from hashlib import sha256
 from itertools import count
 from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 import asyncpg
 from servicecert_issuer.domain.decide import EXAMINE, SIGN, Decide, is_relevant, late_result_code
-from servicecert_issuer.domain.examine import Examine, IssuingContext
-from servicecert_issuer.domain.issuance import SigningOrder, State
+from servicecert_issuer.domain.examine import Examine, IssuingContext, check_order
+from servicecert_issuer.domain.issuance import Allocated, Intended, RecordedIntent, Signed, SigningOrder, State
 from servicecert_issuer.effects.sign import ExamineStopped, Sign
 from servicecert_issuer.storage.prepare import prepare
 from servicecert_issuer.storage.store import CertificateStore, recorded_intents
@@ -52,7 +53,7 @@ class IssuerHarness:
         random = self.random or (lambda octets: next(numbers).to_bytes(octets))
         examine = Examine(self.context, random, lambda: self.now, lambda: self.fault, lambda *_: None)
         sign = Sign(
-            self.context.authority,
+            self.context,
             self.keys,
             lambda: self.now,
             lambda: self.fault,
@@ -141,6 +142,28 @@ class IssuerHarness:
     async def parked(self) -> int:
         count: int = await self.pool.fetchval("select count(*) from parked")
         return count
+
+
+def recorded_intent(it: Allocated, **changes: Any) -> RecordedIntent:
+    """What the table holds of a draft that is intended."""
+    recorded = RecordedIntent(
+        issuer=it.issuer,
+        tbs_sha256=sha256(it.tbs).hexdigest(),
+        profile=it.profile,
+        profile_version=it.profile_version,
+        serial=it.serial,
+        not_before=it.not_before,
+        not_after=it.not_after,
+        key_sha256=it.key_sha256,
+        partition=it.partition,
+    )
+    return replace(recorded, **changes)
+
+
+def signed(context: IssuingContext, keys: Mapping[str, SigningKey], intended: Intended) -> Signed:
+    """Sign an intent, as the act does."""
+    checked = check_order(context, SigningOrder.of(intended), recorded_intent(intended.allocated))
+    return Signed.by(checked, keys[intended.allocated.issuer])
 
 
 class _NoSource:

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from cryptography import x509
 from servicecert_issuer.domain.decide import EXAMINE, RETRY, Decide, late_result_code
+from servicecert_issuer.domain.examine import IssuingContext
 from servicecert_issuer.domain.issuance import (
     ClockUntrusted,
     Intended,
@@ -37,6 +38,8 @@ from servicecert_schemas.certificate import (
 )
 from servicecert_worker.decider import Decision, Due, Event, Examined, FactsInvalid, Intent, Result, Unanswerable
 
+from services.issuer import harness
+
 Accepted = Callable[..., ApplicationAccepted]
 MakeEvent = Callable[..., Event]
 
@@ -62,9 +65,8 @@ def stopped(accepted: Accepted) -> Stopped:
 
 
 @pytest.fixture(scope="module")
-def signed(intended: Intended, authority: Authority, ca_keys: Mapping[str, SigningKey]) -> Signed:
-    issuer = intended.allocated.issuer
-    return Signed.by(authority.issuer(issuer), ca_keys[issuer], SigningOrder.of(intended))
+def signed(intended: Intended, context: IssuingContext, ca_keys: Mapping[str, SigningKey]) -> Signed:
+    return harness.signed(context, ca_keys, intended)
 
 
 @pytest.fixture(params=["intended", "issued", "refused", "voided"])

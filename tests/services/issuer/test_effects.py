@@ -7,16 +7,19 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from cryptography import x509
 from servicecert_issuer.domain.examine import Examine, IssuingContext, examine_application
 from servicecert_issuer.domain.issuance import Intended, Linted, RecordedIntent, Signed, SigningOrder, Unsigned
 from servicecert_issuer.effects.sign import ExamineStopped, Sign
 from servicecert_pki.authority import Authority
 from servicecert_pki.certificate import verify_certificate
 from servicecert_pki.keys import KeyUnavailable, PublicKey, SigningKey
+from servicecert_pki.profiles import load_profiles
 from servicecert_pki.spki import KeyFamily
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.values import CertificateType
 from servicecert_worker.decider import Done, Examined, Outcome, Retry, Task
+from services.issuer.harness import recorded_intent
 
 Accepted = Callable[..., ApplicationAccepted]
 
@@ -26,10 +29,16 @@ NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
 WEEK = timedelta(days=7)
 
 
+INTENDED: dict[str, RecordedIntent] = {}
+"""What the table holds of the orders of these tests, by the hash of their bytes."""
+
+
 def order(context: IssuingContext, application: ApplicationAccepted) -> SigningOrder:
     facts = examine_application(context, application, 77, NOW)
     assert isinstance(facts, Linted)
-    return SigningOrder.of(Intended.of(facts, application, NOW + WEEK))
+    made = SigningOrder.of(Intended.of(facts, application, NOW + WEEK))
+    INTENDED[made.tbs_sha256] = recorded_intent(facts.allocated)
+    return made
 
 
 def task(data: Any, since: datetime = NOW, tries: int = 0) -> Task:
@@ -39,15 +48,15 @@ def task(data: Any, since: datetime = NOW, tries: int = 0) -> Task:
 class Signer:
     """`Sign` with a settable time, clock fault and recorded intents (`otherwise`). `asked` counts those reads."""
 
-    def __init__(self, authority: Authority, keys: Mapping[str, SigningKey]) -> None:
+    def __init__(self, context: IssuingContext, keys: Mapping[str, SigningKey]) -> None:
         self.now = NOW
         self.fault: str | None = None
         self.otherwise: dict[str, RecordedIntent | None] = {}
         self.asked = 0
-        self.act = Sign(authority, keys, lambda: self.now, lambda: self.fault, self._recorded_intents)
+        self.act = Sign(context, keys, lambda: self.now, lambda: self.fault, self._recorded_intents)
 
     async def sign(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
-        matching = {it.key: RecordedIntent(it.data.issuer, it.data.tbs_sha256) for it in tasks}
+        matching = {it.key: INTENDED[it.data.tbs_sha256] for it in tasks if it.data.tbs_sha256 in INTENDED}
         self._recorded = {**matching, **self.otherwise}
         return await self.act(tasks)
 
@@ -75,11 +84,18 @@ class Token:
         return self._key.sign(*parts, *self._slip)
 
 
+class Refusing(dict[str, SigningKey]):
+    """Keys of which none may be used."""
+
+    def get(self, *_: Any) -> Any:
+        raise AssertionError("a key was asked for")
+
+
 async def test_I4_signs_exactly_what_is_ordered_each_by_its_own_ca(
     context: IssuingContext, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
 ) -> None:
     orders = [order(context, accepted(type, key)) for type in CertificateType for key in ("ec", "rsa")]
-    outcomes = await Signer(authority, ca_keys).sign([task(each) for each in orders])
+    outcomes = await Signer(context, ca_keys).sign([task(each) for each in orders])
     for each, outcome in zip(orders, outcomes, strict=True):
         assert isinstance(outcome, Done)
         assert isinstance(outcome.data, Signed)
@@ -88,22 +104,21 @@ async def test_I4_signs_exactly_what_is_ordered_each_by_its_own_ca(
 
 
 async def test_rsa_signature_is_the_same_when_repeated(
-    context: IssuingContext, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
+    context: IssuingContext, accepted: Accepted, ca_keys: Mapping[str, SigningKey]
 ) -> None:
     twice = [task(order(context, accepted(key="rsa")))] * 2
-    first, second = await Signer(authority, ca_keys).sign(twice)
+    first, second = await Signer(context, ca_keys).sign(twice)
     assert first == second
 
 
 async def test_key_that_is_away_alarms_once_and_is_tried_again_until_it_is_back(
     context: IssuingContext,
     accepted: Accepted,
-    authority: Authority,
     ca_keys: Mapping[str, SigningKey],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     token = Token(ca_keys["production-ec"], away=True, slips=False)
-    signer = Signer(authority, {"production-ec": token})
+    signer = Signer(context, {"production-ec": token})
     outcomes = await signer.sign([task(order(context, accepted()))] * 2)
     assert outcomes == [Retry("The token is not there; put it back.")] * 2
     assert await signer.act.unavailable_keys() == {"production-ec": 1.0}
@@ -115,9 +130,9 @@ async def test_key_that_is_away_alarms_once_and_is_tried_again_until_it_is_back(
 
 
 async def test_B2_order_whose_time_is_over_is_not_signed(
-    context: IssuingContext, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
+    context: IssuingContext, accepted: Accepted, ca_keys: Mapping[str, SigningKey]
 ) -> None:
-    signer = Signer(authority, ca_keys)
+    signer = Signer(context, ca_keys)
     signer.now = NOW + WEEK
     (just,) = await signer.sign([task(order(context, accepted()))])
     assert isinstance(just, Done)
@@ -130,14 +145,13 @@ async def test_B2_order_whose_time_is_over_is_not_signed(
 async def test_B2_order_that_an_operator_does_not_want_is_not_signed(
     context: IssuingContext,
     accepted: Accepted,
-    authority: Authority,
     ca_keys: Mapping[str, SigningKey],
     since: datetime,
     tries: int,
 ) -> None:
-    signer = Signer(authority, ca_keys)
+    signer = Signer(context, ca_keys)
     waiting = task(order(context, accepted()), since, tries)
-    recorded = RecordedIntent(waiting.data.issuer, waiting.data.tbs_sha256)
+    recorded = INTENDED[waiting.data.tbs_sha256]
     signer.otherwise = {waiting.key: replace(recorded, unwanted=True)}
     assert await signer.sign([waiting]) == [Done(Unsigned(code="operator"))]
     signer.otherwise = {"another": replace(recorded, unwanted=True)}
@@ -147,48 +161,98 @@ async def test_B2_order_that_an_operator_does_not_want_is_not_signed(
 
 
 async def test_B2_order_that_has_an_end_already_is_not_signed_again(
-    context: IssuingContext, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
+    context: IssuingContext, accepted: Accepted, ca_keys: Mapping[str, SigningKey]
 ) -> None:
-    signer, waiting = Signer(authority, ca_keys), task(order(context, accepted()))
-    signer.otherwise = {waiting.key: RecordedIntent(waiting.data.issuer, waiting.data.tbs_sha256, open=False)}
+    signer, waiting = Signer(context, ca_keys), task(order(context, accepted()))
+    signer.otherwise = {waiting.key: replace(INTENDED[waiting.data.tbs_sha256], open=False)}
     assert await signer.sign([waiting]) == [Done(Unsigned(code="ended"))]
 
 
-@pytest.mark.parametrize(
-    "recorded",
-    [None, RecordedIntent("production-ec", "00" * 32), RecordedIntent("production-ec", "00" * 32, open=False)],
-)
-async def test_B2_I4_order_of_other_bytes_than_are_intended_signs_nothing_and_alarms(
+@pytest.mark.parametrize("recorded", [None, {"tbs_sha256": "00" * 32}, {"issuer": "test-ec"}])
+async def test_f3_B2_I4_an_order_of_other_bytes_than_are_intended_ends_unsigned_with_an_alarm(
     context: IssuingContext,
     accepted: Accepted,
-    authority: Authority,
     ca_keys: Mapping[str, SigningKey],
     caplog: pytest.LogCaptureFixture,
-    recorded: RecordedIntent | None,
+    recorded: dict[str, str] | None,
 ) -> None:
     """The intent was written by somebody with access to the database."""
-    signer, planted = Signer(authority, ca_keys), task(order(context, accepted()))
-    signer.otherwise = {planted.key: recorded}
-    (outcome,) = await signer.sign([planted])
-    assert isinstance(outcome, Retry)
+    signer, planted = Signer(context, ca_keys), task(order(context, accepted()))
+    honest = INTENDED[planted.data.tbs_sha256]
+    signer.otherwise = {planted.key: None if recorded is None else replace(honest, **recorded)}
+    assert await signer.sign([planted]) == [Done(Unsigned(code="other-bytes"))]
     assert [record.getMessage().split()[0] for record in caplog.records] == ["alarm:"]
-    signer.otherwise = {planted.key: RecordedIntent("test-ec", planted.data.tbs_sha256)}
-    (outcome,) = await signer.sign([planted])
-    assert isinstance(outcome, Retry), "by another CA"
+    assert await signer.act.refusals() == {"other-bytes": 1.0}
+
+
+def planted(context: IssuingContext, tbs: bytes, issuer: str = "production-ec", **row: Any) -> Task:
+    """An intent and its row of the table, both written by somebody with access to the database."""
+    made = SigningOrder(issuer=issuer, tbs=tbs)
+    honest = INTENDED[order(context, row.pop("accepted")()).tbs_sha256]
+    INTENDED[made.tbs_sha256] = replace(honest, issuer=issuer, tbs_sha256=made.tbs_sha256, **row)
+    return task(made)
+
+
+async def test_f3_a_ca_certificate_in_the_table_and_the_intent_is_not_signed(
+    context: IssuingContext, accepted: Accepted, ca_keys: Mapping[str, SigningKey], caplog: pytest.LogCaptureFixture
+) -> None:
+    ca = x509.load_der_x509_certificate(context.authority.issuer("production-ec").certificate_der)
+    attack = planted(context, ca.tbs_certificate_bytes, accepted=accepted)
+    signer = Signer(context, Refusing())
+    assert await signer.sign([attack]) == [Done(Unsigned(code="profile"))]
+    assert await signer.act.refusals() == {"profile": 1.0}
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+async def test_f3_bytes_that_no_row_explains_or_the_linter_finds_fault_with_are_not_signed(
+    context: IssuingContext, accepted: Accepted
+) -> None:
+    tbs = order(context, accepted()).tbs
+    rows: list[tuple[dict[str, Any], str]] = [
+        ({"serial": 78}, "books"),
+        ({"profile": "system-signature"}, "profile"),
+        ({"profile": "gone"}, "profile"),
+    ]
+    for row, code in rows:
+        attack = planted(context, tbs, accepted=accepted, **row)
+        assert await Signer(context, Refusing()).sign([attack]) == [Done(Unsigned(code=code))]
+    strict = Signer(replace(context, lint=lambda *_: ("pkix.a",)), Refusing())
+    assert await strict.sign([task(order(context, accepted()))]) == [Done(Unsigned(code="lint"))]
+
+
+async def test_f3_what_was_intended_under_other_settings_waits_with_an_alarm_until_its_deadline(
+    context: IssuingContext, accepted: Accepted, ca_keys: Mapping[str, SigningKey], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A release changed the profile, or an operator the addresses: the granted decision is not taken back at once."""
+    honest = task(order(context, accepted()))
+    changed = load_profiles()
+    server = replace(changed.by_type["server"], version=2, policy="1.3.6.1.4.1.32473.9")
+    newer = replace(context, profiles=replace(changed, by_type={**changed.by_type, "server": server}))
+    for other in (newer, replace(context, base_url="http://other.example.fi")):
+        signer = Signer(other, Refusing())
+        (outcome,) = await signer.sign([honest])
+        assert isinstance(outcome, Retry)
+        assert outcome.after is not None
+        signer.now = NOW + WEEK + timedelta(seconds=1)
+        assert await signer.sign([honest]) == [Done(Unsigned(code="deadline"))]
+    assert [record.getMessage().split()[0] for record in caplog.records] == ["alarm:", "alarm:"]
+    (outcome,) = await Signer(context, ca_keys).sign([honest])
+    assert isinstance(outcome, Done)
+    assert isinstance(outcome.data, Signed)
 
 
 async def test_orders_are_asked_of_together(
-    context: IssuingContext, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
+    context: IssuingContext, accepted: Accepted, ca_keys: Mapping[str, SigningKey]
 ) -> None:
-    signer = Signer(authority, ca_keys)
+    signer = Signer(context, ca_keys)
     await signer.sign([task(order(context, accepted())), task(order(context, accepted()))])
     assert signer.asked == 1
 
 
 async def test_nothing_is_signed_or_given_up_under_a_wrong_clock(
-    context: IssuingContext, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
+    context: IssuingContext, accepted: Accepted, ca_keys: Mapping[str, SigningKey]
 ) -> None:
-    signer = Signer(authority, ca_keys)
+    signer = Signer(context, ca_keys)
     signer.now, signer.fault = NOW + 2 * WEEK, "The clock jumped."
     (outcome,) = await signer.sign([task(order(context, accepted()))])
     assert isinstance(outcome, Retry)
@@ -210,9 +274,9 @@ async def test_stopped_application_is_examined_with_another_serial(context: Issu
 
 
 async def test_ca_that_was_taken_away_is_asked_back(
-    context: IssuingContext, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
+    context: IssuingContext, accepted: Accepted, ca_keys: Mapping[str, SigningKey]
 ) -> None:
-    (outcome,) = await Signer(authority, {}).sign([task(order(context, accepted()))])
+    (outcome,) = await Signer(context, {}).sign([task(order(context, accepted()))])
     assert isinstance(outcome, Retry)
     assert "production-ec" in outcome.reason
     assert "SERVICECERT_CA_DIR" in outcome.reason
@@ -221,15 +285,14 @@ async def test_ca_that_was_taken_away_is_asked_back(
 async def test_B4_wrong_signature_is_not_released_and_alarms(
     context: IssuingContext,
     accepted: Accepted,
-    authority: Authority,
     ca_keys: Mapping[str, SigningKey],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     slipping = {"production-ec": Token(ca_keys["production-ec"], away=False)}
-    (outcome,) = await Signer(authority, slipping).sign([task(order(context, accepted()))])
+    (outcome,) = await Signer(context, slipping).sign([task(order(context, accepted()))])
     assert isinstance(outcome, Retry)
     assert [record.getMessage().split()[0] for record in caplog.records] == ["alarm:"]
 
 
-def test_I10_representation_shows_no_key(authority: Authority, ca_keys: Mapping[str, SigningKey]) -> None:
-    assert "keys" not in repr(Signer(authority, ca_keys).act)
+def test_I10_representation_shows_no_key(context: IssuingContext, ca_keys: Mapping[str, SigningKey]) -> None:
+    assert "keys" not in repr(Signer(context, ca_keys).act)

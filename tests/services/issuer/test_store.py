@@ -7,12 +7,12 @@ from typing import Any, TypeAlias
 
 import asyncpg
 import pytest
+from servicecert_issuer.domain.examine import IssuingContext
 from servicecert_issuer.domain.issuance import (
     Intended,
     Recorded,
     RecordedIntent,
     Refused,
-    Signed,
     SigningOrder,
     State,
     Stopped,
@@ -21,10 +21,10 @@ from servicecert_issuer.domain.issuance import (
 )
 from servicecert_issuer.domain.unissuable import KEY_OF_ANOTHER
 from servicecert_issuer.storage.store import CertificateStore, count_open, recorded_intents
-from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.decider import Conflict, FactsInvalid, Stored
+from services.issuer.harness import recorded_intent, signed
 
 Accepted = Callable[..., ApplicationAccepted]
 Pool: TypeAlias = "asyncpg.Pool[Any]"
@@ -39,10 +39,8 @@ def intended(intend: Callable[..., Intended]) -> Intended:
 
 
 @pytest.fixture(scope="module")
-def recorded(intended: Intended, authority: Authority, ca_keys: Mapping[str, SigningKey]) -> Recorded:
-    issuer = intended.allocated.issuer
-    signed = Signed.by(authority.issuer(issuer), ca_keys[issuer], SigningOrder.of(intended))
-    return Recorded.of(intended, signed)
+def recorded(intended: Intended, context: IssuingContext, ca_keys: Mapping[str, SigningKey]) -> Recorded:
+    return Recorded.of(intended, signed(context, ca_keys, intended))
 
 
 async def save(pool: Pool, *changed: Stored[State]) -> None:
@@ -191,7 +189,7 @@ async def test_what_is_recorded_of_intents_is_read(pool: Pool, intended: Intende
         assert found.is_of(order)
         return found
 
-    assert await recorded() == RecordedIntent(order.issuer, order.tbs_sha256, open=True, unwanted=False)
+    assert await recorded() == recorded_intent(intended.allocated)
     await pool.execute("insert into unwanted (key, reason) values ('a', 'the token is destroyed')")
     assert (await recorded()).unwanted
     await save(pool, Stored("a", 1, Voided(intended, "operator")))

@@ -46,6 +46,7 @@ from servicecert_schemas.revocation import RevocationReason, RevocationRequested
 from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.decider import Change, Event, Stored, Task
 from services.revoker.bucket import Storage, storage
+from services.revoker.stand import examined, verified
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 Login: TypeAlias = "Callable[[str], Any]"
@@ -105,7 +106,7 @@ def issued() -> CertificateIssued:
 
 @pytest.fixture(scope="session")
 def certificate(issued: CertificateIssued) -> Certificate:
-    return Certificate.of(issued, ISSUED_AT)
+    return Certificate.of(issued, verified(issued), ISSUED_AT)
 
 
 @pytest.fixture(scope="session")
@@ -147,7 +148,7 @@ def event() -> Callable[..., Event]:
     """A maker of events of a case."""
 
     def make(data: Any, time: datetime = WRITTEN_AT) -> Event:
-        return Event(uuid4(), data.key(), data, time)
+        return examined(Event(uuid4(), data.key(), data, time))
 
     return make
 

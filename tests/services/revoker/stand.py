@@ -12,15 +12,18 @@ from uuid import UUID, uuid4
 import asyncpg
 from servicecert_pki.partitions import FULL
 from servicecert_revoker.crl.domain.publication import Confirmed, ConfirmOrder, Published, PublishedCrl, PublishOrder
+from servicecert_revoker.domain.certificates import BoundedVoid, Verified
 from servicecert_revoker.domain.clocks import ALARM, Late
 from servicecert_revoker.domain.decide import State, decide, is_relevant
+from servicecert_revoker.domain.irregular import IRREGULAR, Irregular
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.requests import CASCADE, CascadeOrder
 from servicecert_revoker.effects.cascade import Cascade
 from servicecert_revoker.effects.confirm import alarm
+from servicecert_revoker.effects.irregularity import Irregularities
 from servicecert_revoker.storage.prepare import prepare
 from servicecert_revoker.storage.store import RevocationStore
-from servicecert_schemas.certificate import CertificateIssued
+from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.codec import EVENTS, to_record
 from servicecert_schemas.event import EventData
 from servicecert_schemas.topics import CERTIFICATES, REVOCATIONS
@@ -54,11 +57,13 @@ class Stand:
             decide,
             is_relevant=is_relevant,
             prepare=prepare,
+            examine=lambda events: [examined(each) for each in events],
             effects={
                 "publish": Effect(PublishOrder, self._publish),
                 "confirm": Effect(ConfirmOrder, self._confirm),
                 CASCADE: Effect(CascadeOrder, Cascade(self.pool, self.most, lambda: self.now)),
                 ALARM: Effect(Late, alarm),
+                IRREGULAR: Effect(Irregular, Irregularities(self.pool)),
             },
         )
         self.chain = Chain("revoker", {}, os.urandom)
@@ -167,6 +172,25 @@ class Stand:
     async def parked(self) -> int:
         count: int = await self.pool.fetchval("select count(*) from parked")
         return count
+
+
+def verified(issued: CertificateIssued, **other: Any) -> Verified:
+    """What the certificate of an event says: the same as the event, but for `other`."""
+    own = {
+        name: getattr(issued, name)
+        for name in ("issuer", "serial", "subject", "not_before", "not_after", "key_sha256", "partition", "fingerprint")
+    }
+    return Verified(**{**own, **other})
+
+
+def examined(event: Event) -> Event:
+    """An event with facts as if a CA had signed its certificate, unless it has some."""
+    match event.data:
+        case CertificateIssued() as issued if event.facts is None:
+            return replace(event, facts=verified(issued))
+        case CertificateVoided() as voided if event.facts is None:
+            return replace(event, facts=BoundedVoid(voided.partition, voided.not_after))
+    return event
 
 
 def another(issued: CertificateIssued, number: int, **changes: Any) -> CertificateIssued:

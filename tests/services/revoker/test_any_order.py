@@ -36,6 +36,7 @@ from servicecert_schemas.revocation import (
     StandingChanged,
 )
 from servicecert_worker.decider import Due, Event, Happened, Intent, Result
+from services.revoker.stand import examined
 
 CASE = UUID("7d2c1c52-1f0e-4d1e-9a44-0c2f8f2f6a01")
 BEGIN = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
@@ -87,6 +88,8 @@ class History:
     def happen(self, make: Any) -> None:
         self.happenings += 1
         happened: Happened = make(uuid5(CASE, str(self.happenings)))
+        if isinstance(happened, Event):
+            happened = examined(happened)
         before = self.state
         decision = decide(before, happened, self.known, self.now)
         self.state = decision.state

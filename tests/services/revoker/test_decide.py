@@ -43,13 +43,11 @@ def test_issued_certificate_becomes_known(
     assert decision == Decision(Valid(certificate), events=(expected,))
 
 
-def test_I3_second_certificate_of_a_case_is_none(
-    known: Knowledge, final: Entered, certificate: Certificate, issued: CertificateIssued, event: MakeEvent
+def test_I3_the_same_certificate_again_changes_nothing(
+    known: Knowledge, final: Entered, issued: CertificateIssued, event: MakeEvent
 ) -> None:
-    for status in (Valid(certificate), final):
-        decision = decide(status, event(issued.model_copy(update={"serial": "77"})), known, NOW)
-        assert decision.state is status
-        assert decision == Decision(status)
+    for held in (known, replace(known, holders={("test-ec", issued.serial): issued.key()})):
+        assert decide(final, event(issued), held, NOW) == Decision(final)
 
 
 def test_D4_right_request_is_registered_and_to_be_published(

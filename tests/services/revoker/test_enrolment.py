@@ -1,26 +1,47 @@
 """A responder's key: asked for, intended, signed, used, renewed; and nobody else's (D8, I4, I10, I11)."""
 
+import os
 from base64 import b64encode
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from cryptography import x509
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.lint import throw_away_keys
 from servicecert_pki.ocsp_response import ResponderKey
+from servicecert_pki.responder_certificate import BACKDATING, LIFE, build_responder_tbs
 from servicecert_pki.spki import spki_sha256
 from servicecert_revoker.domain.decide import decide, is_relevant
-from servicecert_revoker.domain.examine import LIFE, Examine
+from servicecert_revoker.domain.examine import Examine
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN
-from servicecert_revoker.domain.responders import Certified, Drafted, Rejected
+from servicecert_revoker.domain.responders import (
+    Booked,
+    Certified,
+    CertifyOrder,
+    Drafted,
+    EnrolledKey,
+    Rejected,
+    Uncertified,
+)
 from servicecert_revoker.effects.certify import Certify
-from servicecert_revoker.ocsp.effects.enrolment import ASK_AGAIN, MISSING_AGAIN, CertificateMismatch, Enrolment
+from servicecert_revoker.ocsp.effects.enrolment import (
+    ASK_AGAIN,
+    MISSING_AGAIN,
+    UNANSWERED_AGAIN,
+    CertificateMismatch,
+    Enrolment,
+)
+from servicecert_revoker.ocsp.effects.pinned import pinned
 from servicecert_schemas.responder import ResponderCertified, ResponderEnvironment, ResponderRequested
 from servicecert_worker.decider import Decision, Done, Event, Result, Retry, Task, Unanswerable
+from servicecert_worker.faults import OperatorError
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 CAS = {"production-ec", "production-rsa", "test-ec", "test-rsa"}
@@ -28,12 +49,28 @@ CAS = {"production-ec", "production-rsa", "test-ec", "test-rsa"}
 
 @pytest.fixture(scope="module")
 def examine(authority: Authority) -> Examine:
-    return Examine(authority, throw_away_keys(), bytes, lambda: NOW)
+    return Examine(authority, throw_away_keys(), os.urandom, lambda: NOW, 16)
+
+
+class Books:
+    """What was intended in these tests, as the table holds it."""
+
+    def __init__(self) -> None:
+        self.entries: dict[tuple[str, str], Booked] = {}
+
+    def add(self, *booked: Booked) -> None:
+        self.entries.update({(it.issuer, it.serial): it for it in booked})
+
+    async def __call__(self, orders: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Booked]:
+        return {order: self.entries[order] for order in orders if order in self.entries}
+
+
+BOOKS = Books()
 
 
 @pytest.fixture
 def certify(authority: Authority, ca_keys: Mapping[str, SigningKey]) -> Certify:
-    return Certify(authority, ca_keys)
+    return Certify(authority, ca_keys, BOOKS, lambda: NOW)
 
 
 async def certificates(requested: ResponderRequested, examine: Examine, certify: Certify) -> list[ResponderCertified]:
@@ -41,14 +78,23 @@ async def certificates(requested: ResponderRequested, examine: Examine, certify:
     (event,) = examine([Event(uuid4(), requested.key(), requested, NOW)])
     decision = decide(None, event, NOTHING_KNOWN, NOW)
     assert is_relevant(requested)
+    responder = decision.state
+    assert isinstance(responder, EnrolledKey)
+    BOOKS.add(*responder.certificates)
     events: list[Any] = []
     for intent in decision.intents:
         (outcome,) = await certify([Task(uuid4(), requested.key(), intent.kind, intent.data, NOW)])
         assert isinstance(outcome, Done)
         certified = Certified.model_validate_json(outcome.data.model_dump_json())
         assert certified.tbs == intent.data.tbs
-        (answer,) = decide(None, Result(uuid4(), requested.key(), intent.kind, certified), NOTHING_KNOWN, NOW).events
-        events.append(answer)
+        result = Result(uuid4(), requested.key(), intent.kind, certified)
+        answered = decide(responder, result, NOTHING_KNOWN, NOW)
+        events += answered.events
+        assert isinstance(answered.state, EnrolledKey)
+        responder = answered.state
+        assert decide(responder, result, NOTHING_KNOWN, NOW) == Decision(responder), "the first signature counts"
+    assert all(it.fingerprint and not it.refusal for it in responder.certificates)
+    assert decide(responder, event, NOTHING_KNOWN, NOW) == Decision(responder), "a key is certified once"
     return events
 
 
@@ -111,6 +157,58 @@ async def test_D8_a_ca_that_is_new_is_asked_for_soon_but_not_all_the_time(examin
     assert asked.data.environment is ResponderEnvironment.TEST
 
 
+async def test_f2_a_ca_that_the_operator_did_not_give_is_not_answered_for(
+    authority: Authority, examine: Examine, certify: Certify
+) -> None:
+    given = {id: issuer.certificate_der for id, issuer in authority.issuers.items() if id != "test-rsa"}
+    enrolment = Enrolment(lambda: given)
+    for asked in enrolment.due(NOW, ()):
+        for each in await certificates(asked.data, examine, certify):
+            if each.issuer == "test-rsa":
+                with pytest.raises(CertificateMismatch, match="gave no such certificate"):
+                    enrolment.accept(each, NOW)
+            else:
+                assert enrolment.accept(each, NOW) is not None
+            renamed = each.model_copy(update={"issuer": "production-forged"})
+            with pytest.raises(CertificateMismatch, match="gave no such certificate"):
+                enrolment.accept(renamed, NOW)
+    assert enrolment.due(NOW + MISSING_AGAIN, {*CAS, "test-forged"}) == [], "the topic's word draws no keys"
+    given["test-rsa"] = authority.issuer("test-rsa").certificate_der
+    (asked,) = enrolment.due(NOW + MISSING_AGAIN, {*CAS, "test-forged"})
+    assert asked.data.environment is ResponderEnvironment.TEST
+
+
+async def test_f2_I11_a_pinned_ca_of_the_other_environment_is_not_used(
+    authority: Authority, examine: Examine, certify: Certify
+) -> None:
+    enrolment = Enrolment(lambda: {id: issuer.certificate_der for id, issuer in authority.issuers.items()})
+    (production, _) = enrolment.due(NOW, ())
+    each, *_ = await certificates(production.data, examine, certify)
+    test = authority.issuer("test-ec").certificate_der
+    forged = each.model_copy(update={"issuer": "test-ec", "issuer_certificate": b64encode(test).decode()})
+    with pytest.raises(CertificateMismatch, match="no CA of production"):
+        enrolment.accept(forged, NOW)
+
+
+def test_D8_a_key_that_nobody_certifies_is_given_up_after_a_day() -> None:
+    enrolment = Enrolment()
+    first = enrolment.due(NOW, ())
+    assert enrolment.due(NOW + UNANSWERED_AGAIN - timedelta(seconds=1), ()) == first
+    assert {asked.id for asked in enrolment.due(NOW + UNANSWERED_AGAIN, ())}.isdisjoint({asked.id for asked in first})
+
+
+def test_f2_the_operators_certificates_are_files(authority: Authority, tmp_path: Path) -> None:
+    der = authority.issuer("test-ec").certificate_der
+    (tmp_path / "test-ec.cer").write_bytes(der)
+    (tmp_path / "test-rsa.pem").write_bytes((authority.directory / "issuing" / "test-rsa.pem").read_bytes())
+    (tmp_path / "test-ec.crl").write_bytes(b"not read")
+    assert pinned(tmp_path) == {"test-ec": der, "test-rsa": authority.issuer("test-rsa").certificate_der}
+    (tmp_path / "test-ec.cer").write_bytes(b"none")
+    for folder in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(OperatorError, match="SERVICECERT_OCSP_CA_CERTIFICATES"):
+            pinned(folder)
+
+
 async def test_D8_what_belongs_to_another_is_not_used(examine: Examine, certify: Certify) -> None:
     enrolment, another = Enrolment(), Enrolment()
     (_, asked), (_, others) = enrolment.due(NOW, ()), another.due(NOW, ())
@@ -149,6 +247,14 @@ def test_D8_a_wrong_request_is_parked_for_an_operator(examine: Examine) -> None:
         decide(None, Event(uuid4(), "ocsp/test/0", requested(key), NOW), NOTHING_KNOWN, NOW)
 
 
+def test_f5_more_responders_than_are_allowed_are_parked(examine: Examine) -> None:
+    asked = requested(ResponderKey.draw())
+    (event,) = examine([Event(uuid4(), asked.key(), asked, NOW)])
+    with pytest.raises(Unanswerable) as parked:
+        decide(None, event, replace(NOTHING_KNOWN, over_limit=frozenset({asked.key()})), NOW)
+    assert parked.value.code == "responder-limit"
+
+
 def test_D8_without_a_ca_of_the_environment_nothing_is_drafted(examine: Examine) -> None:
     late = replace(examine, clock=lambda: datetime(2100, 1, 1, tzinfo=UTC))
     assert isinstance(late.facts(requested(ResponderKey.draw())), Rejected)
@@ -159,16 +265,89 @@ def test_other_events_are_not_examined(examine: Examine) -> None:
     assert examine([event]) == [event]
 
 
-async def test_D8_a_key_that_is_away_is_waited_for(
-    examine: Examine, certify: Certify, authority: Authority, token: Any
-) -> None:
+def booked(order: CertifyOrder, **changes: Any) -> Booked:
+    return replace(Booked(order.issuer, order.serial, order.tbs_sha256, order.not_after), **changes)
+
+
+def ordered(examine: Examine, issuer: str = "test-ec", **changes: Any) -> CertifyOrder:
+    """An order as the revoker drafts it, with changes by somebody with access to its database."""
     draft = examine.facts(requested(ResponderKey.draw()))
+    assert isinstance(draft, Drafted)
+    order = next(it for it in draft.orders if it.issuer == issuer)
+    return order.model_copy(update=changes)
+
+
+class Refusing(dict[str, SigningKey]):
+    """Keys of which none may be used."""
+
+    def get(self, *_: Any) -> Any:
+        raise AssertionError("a key was asked for")
+
+
+async def test_f3_an_intent_with_a_ca_certificate_is_not_signed(
+    authority: Authority, examine: Examine, certify: Certify, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ten years, CA: TRUE; the books were written by the same hand."""
+    ca = x509.load_der_x509_certificate(authority.issuer("test-ec").certificate_der)
+    order = ordered(
+        examine, tbs=ca.tbs_certificate_bytes, serial=f"{ca.serial_number:x}", not_after=ca.not_valid_after_utc
+    )
+    BOOKS.add(booked(order))
+    act = replace(certify, keys=Refusing(), refused=Counter())
+    (outcome,) = await act([Task(uuid4(), "x", "certify", order, NOW)])
+    assert outcome == Done(Uncertified(issuer="test-ec", serial=order.serial, code="profile"))
+    assert await act.refusals() == {"profile": 1.0}
+    assert [record.getMessage().split()[0] for record in caplog.records] == ["alarm:"]
+
+
+async def test_f3_a_refused_order_ends_and_is_not_tried_for_ever(
+    authority: Authority, examine: Examine, certify: Certify
+) -> None:
+    issuer = authority.issuer("test-ec")
+    honest, key = ordered(examine), ResponderKey.draw()
+    serial, until = int(honest.serial, 16), honest.not_after
+
+    def order(tbs: bytes, **changes: Any) -> CertifyOrder:
+        return honest.model_copy(update={"tbs": tbs, **changes})
+
+    longer = build_responder_tbs(issuer, key.spki, serial, NOW, NOW + 10 * LIFE)
+    later = build_responder_tbs(issuer, key.spki, serial, NOW + LIFE, NOW + 2 * LIFE)
+    another = build_responder_tbs(issuer, key.spki, serial, NOW - BACKDATING, until)
+    digest = spki_sha256(key.spki)
+    refused = [
+        (order(longer, key_sha256=digest, not_after=NOW + 10 * LIFE), "life"),
+        (order(later, key_sha256=digest, not_after=NOW + 2 * LIFE), "life"),
+        (order(another), "books"),
+        (order(honest.tbs, not_after=until - timedelta(days=1)), "books"),
+        (order(b"\x30\x00"), "profile"),
+        (order(honest.tbs[:-1] + b"\x01"), "profile"),
+        (order(honest.tbs, environment=ResponderEnvironment.PRODUCTION), "environment"),
+        (order(honest.tbs, issuer="test-rsa"), "profile"),
+    ]
+    act = replace(certify, keys=Refusing())
+    for attack, code in refused:
+        BOOKS.add(booked(attack))
+        (outcome,) = await act([Task(uuid4(), "x", "certify", attack, NOW)])
+        assert outcome == Done(Uncertified(issuer=attack.issuer, serial=attack.serial, code=code)), code
+    BOOKS.add(booked(honest, tbs_sha256="0" * 64))
+    (outcome,) = await act([Task(uuid4(), "x", "certify", honest, NOW)])
+    assert isinstance(outcome, Done)
+    assert outcome.data.code == "other-bytes"
+    responder = EnrolledKey(ResponderEnvironment.TEST, honest.key_sha256, (booked(honest),))
+    ended = decide(responder, Result(uuid4(), "x", "certify", outcome.data), NOTHING_KNOWN, NOW)
+    assert ended == Decision(replace(responder, certificates=(booked(honest, refusal="other-bytes"),)))
+
+
+async def test_D8_a_key_that_is_away_is_waited_for(examine: Examine, certify: Certify, token: Any) -> None:
+    draft = examine.facts(requested(ResponderKey.draw()))
+    assert isinstance(draft, Drafted)
     order = next(it for it in draft.orders if it.issuer == "test-ec")
     tasks = [Task(uuid4(), "x", "certify", order, NOW)]
-    away = Certify(authority, {"test-ec": token(certify.keys["test-ec"], True)})
-    (outcome,) = await away(tasks)
-    assert isinstance(outcome, Retry)
-    slips = Certify(authority, {"test-ec": token(certify.keys["test-ec"], False)})
+    BOOKS.add(booked(order))
+    for keys in ({}, {"test-ec": token(certify.keys["test-ec"], True)}):
+        (outcome,) = await replace(certify, keys=keys)(tasks)
+        assert isinstance(outcome, Retry)
+    slips = replace(certify, keys={"test-ec": token(certify.keys["test-ec"], False)})
     (outcome,) = await slips(tasks)
     assert isinstance(outcome, Retry)
     assert "signature" in outcome.reason

@@ -25,6 +25,7 @@ from servicecert_pki.ocsp_client import OcspQuery, OcspUnsound
 from servicecert_revoker.domain.decide import decide
 from servicecert_revoker.domain.examine import Examine
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN
+from servicecert_revoker.domain.responders import Booked, EnrolledKey
 from servicecert_revoker.effects.certify import Certify
 from servicecert_revoker.ocsp.app import Responder
 from servicecert_revoker.ocsp.settings import Settings
@@ -61,8 +62,13 @@ async def revoker(
     cluster: Cluster, identities: Identities, authority: Authority, ca_keys: Mapping[str, SigningKey]
 ) -> AsyncIterator[None]:
     """Answers responders as the revoker does, by its own decisions and acts."""
-    examine = Examine(authority, throw_away_keys(), lambda size: uuid4().bytes[:size], lambda: datetime.now(UTC))
-    certify = Certify(authority, ca_keys)
+    examine = Examine(authority, throw_away_keys(), lambda size: uuid4().bytes[:size], lambda: datetime.now(UTC), 16)
+    books: dict[tuple[str, str], Booked] = {}
+
+    async def booked(_: object) -> Mapping[tuple[str, str], Booked]:
+        return books
+
+    certify = Certify(authority, ca_keys, booked, lambda: datetime.now(UTC))
 
     async def run() -> None:
         async with consumer(cluster) as records:
@@ -70,10 +76,14 @@ async def revoker(
                 _, data = decode(OCSP_RESPONDERS.name, record.key, record.headers, record.value)
                 if isinstance(data, ResponderRequested):
                     (event,) = examine([Event(uuid4(), data.key(), data, datetime.now(UTC))])
-                    for intent in decide(None, event, NOTHING_KNOWN, event.time).intents:
+                    decision = decide(None, event, NOTHING_KNOWN, event.time)
+                    responder = decision.state
+                    assert isinstance(responder, EnrolledKey)
+                    books.update({(it.issuer, it.serial): it for it in responder.certificates})
+                    for intent in decision.intents:
                         (done,) = await certify([Task(uuid4(), event.key, intent.kind, intent.data, event.time)])
                         result = Result(uuid4(), event.key, intent.kind, done.data)
-                        events = decide(None, result, NOTHING_KNOWN, event.time).events
+                        events = decide(responder, result, NOTHING_KNOWN, event.time).events
                         await publish(cluster, *events, signer=identities.signer("revoker"))
 
     running = asyncio.create_task(run())

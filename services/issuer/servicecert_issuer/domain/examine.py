@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from servicecert_pki.authority import Authority, AuthorityMissing
+from servicecert_pki.ca_signing import Checked, Intention, SigningRefused, check_service_certificate
 from servicecert_pki.certificate import AlternativeNames, CertificateRefused, Contents, Subject, build_tbs
 from servicecert_pki.csr import Csr, judge_csr
 from servicecert_pki.issuer import IssuerInfo
@@ -27,7 +28,17 @@ from servicecert_pki.validity import ValidityRefused, granted
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.decider import Event
 
-from .issuance import REQUEST_FINDING, Allocated, ClockUntrusted, Lint, Linted, LintFailed, Stopped
+from .issuance import (
+    REQUEST_FINDING,
+    Allocated,
+    ClockUntrusted,
+    Lint,
+    Linted,
+    LintFailed,
+    RecordedIntent,
+    SigningOrder,
+    Stopped,
+)
 from .unissuable import Unissuable, unissuable
 
 
@@ -44,8 +55,15 @@ class IssuingContext:
 
     def addresses(self, issuer: IssuerInfo, serial: int) -> tuple[str, str, str | None]:
         """Return the URLs of the serial number's CRL partition, the CA certificate and the OCSP responder (D7)."""
-        crl = crl_url(self.base_url, issuer.id, partition_of(serial, self.partitions))
-        return crl, f"{self.base_url}/{issuer.id}.cer", self.ocsp_url
+        return self.addresses_in(issuer, partition_of(serial, self.partitions))
+
+    def addresses_in(self, issuer: IssuerInfo, partition: int) -> tuple[str, str, str | None]:
+        """Return the URLs for a certificate in this partition."""
+        return (
+            crl_url(self.base_url, issuer.id, partition),
+            f"{self.base_url}/{issuer.id}.cer",
+            self.ocsp_url,
+        )
 
 
 NO_KEY = "key"
@@ -178,6 +196,27 @@ def _profile_of(context: IssuingContext, application: ApplicationAccepted) -> Pr
 
 def _issuer_of(context: IssuingContext, profile: Profile, spki: bytes, moment: datetime) -> IssuerInfo:
     return context.authority.issuer_for(profile.environment, family_of(spki), moment)
+
+
+def check_order(context: IssuingContext, order: SigningOrder, recorded: RecordedIntent) -> Checked:
+    """Return what may be signed for an order: what the table intends, as its profile builds it, and linted (F3).
+
+    Raise SigningRefused, SettingsDiffer or AuthorityMissing.
+    """
+    if not recorded.is_of(order):
+        raise SigningRefused("other-bytes", "The bytes differ from the recorded intent.")
+    issuer, profile = context.authority.issuer(order.issuer), context.profiles.by_type.get(recorded.profile)
+    if profile is None:
+        raise SigningRefused("profile", f"There is no profile {recorded.profile}.")
+    intention = Intention(
+        profile_version=recorded.profile_version,
+        serial=recorded.serial,
+        not_before=recorded.not_before,
+        not_after=recorded.not_after,
+        key_sha256=recorded.key_sha256,
+        addresses=context.addresses_in(issuer, recorded.partition),
+    )
+    return check_service_certificate(order.tbs, intention, issuer, profile, context.lint)
 
 
 def allocate(contents: Contents, business_id: str, partition: int) -> Allocated:

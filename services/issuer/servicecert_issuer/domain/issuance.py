@@ -18,11 +18,11 @@ from typing import ClassVar, TypeAlias
 from uuid import UUID
 
 from cryptography import x509
-from cryptography.x509.oid import NameOID
 from pydantic import BaseModel, ConfigDict
 from servicecert_pki import der
-from servicecert_pki.certificate import CertificateUnsound, Contents, sign_tbs, verify_certificate
-from servicecert_pki.issuer import IssuerInfo
+from servicecert_pki.ca_signing import Checked, sign_certificate
+from servicecert_pki.certificate import CertificateUnsound, Contents
+from servicecert_pki.issued import subject_text
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted, Recipients
 from servicecert_schemas.values import CertificateType, Language
@@ -158,6 +158,13 @@ class RecordedIntent:
 
     issuer: str
     tbs_sha256: str
+    profile: str
+    profile_version: int
+    serial: int
+    not_before: datetime
+    not_after: datetime
+    key_sha256: str
+    partition: int
     open: bool = True
     unwanted: bool = False
 
@@ -182,23 +189,26 @@ class Signed(BaseModel):
     fingerprint: str
 
     @classmethod
-    def by(cls, issuer: IssuerInfo, key: SigningKey, order: SigningOrder) -> "Signed":
-        """Sign the ordered bytes and verify the signature. Raise CertificateUnsound, or KeyUnavailable."""
-        certificate = sign_tbs(order.tbs, key)
-        verify_certificate(certificate, order.tbs, issuer.public_key)
-        subject = x509.load_der_x509_certificate(certificate).subject
+    def by(cls, checked: Checked, key: SigningKey) -> "Signed":
+        """Sign what was checked in this act (F3). Raise CertificateUnsound, or KeyUnavailable."""
+        certificate, issuer = sign_certificate(checked, key), checked.issuer
         return cls(
             certificate=certificate,
             chain=(issuer.certificate_der, issuer.root_der),
-            subject=subject.rfc4514_string({NameOID.SERIAL_NUMBER: "serialNumber"}),
+            subject=subject_text(x509.load_der_x509_certificate(certificate)),
             fingerprint=sha256(certificate).hexdigest(),
         )
 
 
 class Unsigned(BaseModel):
-    """The result of an order that was not signed: `deadline` (expired), `operator` (voided), `ended` (ended before)."""
+    """The result of an order that was not signed: `deadline` (expired), `operator` (voided), `ended` (ended before).
+
+    Or it was refused (F3): `other-bytes` (not those that the table intends), or a code of SigningRefused.
+    """
 
     model_config = ConfigDict(frozen=True)
+
+    AUDITED: ClassVar[tuple[str, ...]] = ("code",)
 
     code: str
 

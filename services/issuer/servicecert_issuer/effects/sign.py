@@ -2,16 +2,18 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from servicecert_pki.authority import Authority, AuthorityMissing
+from servicecert_pki.authority import AuthorityMissing
+from servicecert_pki.ca_signing import SettingsDiffer, SigningRefused
 from servicecert_pki.certificate import CertificateUnsound
 from servicecert_pki.keys import KeyUnavailable, SigningKey
 from servicecert_worker.decider import Done, Examined, Outcome, Retry, Task
 
-from ..domain.examine import Examine
+from ..domain.examine import Examine, IssuingContext, check_order
 from ..domain.issuance import ClockUntrusted, RecordedIntent, Signed, SigningOrder, Unsigned
 
 log = logging.getLogger(__name__)
@@ -22,19 +24,21 @@ _AFTER_CLOCK = timedelta(seconds=5)
 
 @dataclass(frozen=True, repr=False)
 class Sign:
-    """Sign and verify orders in a thread, so that the event loop stays free.
+    """Check, sign and verify orders in a thread, so that the event loop stays free.
 
     Repeating an order signs the same bytes: the first recorded signature counts. Expired and voided orders are not
-    signed, nor orders whose bytes differ from `recorded_intents` (B2): no turn wrote those. Nothing is signed or voided
-    while `clock_fault` returns why the clock is not trusted.
+    signed. Bytes that differ from `recorded_intents`, or that no profile allows, are refused, with an alarm, and end
+    void (B2, F3): no turn wrote those. Nothing is signed or voided while `clock_fault` returns why the clock is not
+    trusted.
     """
 
-    authority: Authority
+    context: IssuingContext
     keys: Mapping[str, SigningKey]
     clock: Callable[[], datetime]
     clock_fault: Callable[[], str | None]
     recorded_intents: Callable[[Sequence[str]], Awaitable[Mapping[str, RecordedIntent]]]
     unavailable: set[str] = field(default_factory=set)
+    refused: Counter[str] = field(default_factory=Counter)
 
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
         if fault := self.clock_fault():
@@ -47,25 +51,31 @@ class Sign:
         """Return the CAs whose keys were unavailable the last time."""
         return dict.fromkeys(sorted(self.unavailable), 1.0)
 
+    async def refusals(self) -> Mapping[str, float]:
+        """Return how many orders this worker refused to sign, by code."""
+        return {code: float(count) for code, count in self.refused.items()}
+
     def _finish(self, task: Task, recorded: RecordedIntent | None, now: datetime) -> Outcome:
         """Return the single outcome of an order, signed or not (B2)."""
         order: SigningOrder = task.data
-        if recorded is None or not recorded.is_of(order):
-            log.error(
-                "alarm: refused to sign: the bytes differ from the recorded intent; run `servicecert ca reconcile`",
-                extra={"key": task.key, "issuer": order.issuer},
-            )
-            return Retry("the bytes differ from the recorded intent", _AFTER_ALARM)
-        if not recorded.open:
-            return Done(Unsigned(code="ended"))
-        if recorded.unwanted or (order.sign_by is not None and now > order.sign_by):
-            return Done(Unsigned(code="operator" if recorded.unwanted else "deadline"))
-        key = self.keys.get(order.issuer)
-        if key is None:
-            self._log_unavailable(order.issuer)
-            return Retry(f"The key of {order.issuer} is not in SERVICECERT_CA_DIR; bring that CA back.", _AFTER_ALARM)
+        if recorded is None:
+            return self._refuse(task, SigningRefused("other-bytes", "The table of certificates intends nothing here."))
+        if recorded.is_of(order):
+            if not recorded.open:
+                return Done(Unsigned(code="ended"))
+            if recorded.unwanted or (order.sign_by is not None and now > order.sign_by):
+                return Done(Unsigned(code="operator" if recorded.unwanted else "deadline"))
         try:
-            signed = Done(Signed.by(self.authority.issuer(order.issuer), key, order))
+            checked = check_order(self.context, order, recorded)
+            key = self.keys.get(order.issuer)
+            if key is None:
+                raise KeyUnavailable(f"The key of {order.issuer} is not in SERVICECERT_CA_DIR; bring that CA back.")
+            signed = Done(Signed.by(checked, key))
+        except SettingsDiffer as differ:
+            log.error("alarm: an intended certificate waits for other settings: %s", differ, extra={"key": task.key})
+            return Retry(str(differ), _AFTER_ALARM)
+        except SigningRefused as refused:
+            return self._refuse(task, refused)
         except (KeyUnavailable, AuthorityMissing) as error:
             self._log_unavailable(order.issuer)
             return Retry(str(error))
@@ -76,6 +86,16 @@ class Sign:
             self.unavailable.discard(order.issuer)
             log.warning("The key of %s is available again: signing continues", order.issuer)
         return signed
+
+    def _refuse(self, task: Task, refused: SigningRefused) -> Outcome:
+        """Alarm, and end the intent without a signature."""
+        self.refused[refused.code] += 1
+        log.error(
+            "alarm: refused to sign: %s Run `servicecert ca reconcile`",
+            refused,
+            extra={"key": task.key, "issuer": task.data.issuer, "code": refused.code},
+        )
+        return Done(Unsigned(code=refused.code))
 
     def _log_unavailable(self, issuer: str) -> None:
         """Log once when a key becomes unavailable."""

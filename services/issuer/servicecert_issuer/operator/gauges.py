@@ -9,7 +9,7 @@ Read: TypeAlias = Callable[[], Awaitable[Mapping[str, float]]]
 
 
 def gauges(
-    open_issuances: Read, keys_away: Read, clock_wrong: Read, warnings: Read, invalid_requests: Read
+    open_issuances: Read, keys_away: Read, refusals: Read, clock_wrong: Read, warnings: Read, invalid_requests: Read
 ) -> tuple[Gauge, ...]:
     """Return the gauges with the readers of their values."""
     return (
@@ -20,6 +20,12 @@ def gauges(
             open_issuances,
         ),
         Gauge("servicecert_ca_key_away", "1 for each CA whose key did not answer last.", "issuer", keys_away),
+        Gauge(
+            "servicecert_signing_refused",
+            "Orders that this worker refused to sign with a CA's key, by why; any is an attack or a defect.",
+            "code",
+            refusals,
+        ),
         Gauge("servicecert_clock_wrong", "1 while the machine's clock is not trusted.", "service", clock_wrong),
         Gauge(
             "servicecert_invalid_requests",

@@ -45,7 +45,8 @@ from certificates where key = any($1::text[])
 select pg_advisory_xact_lock(lock_of('blocked/' || key_sha256)) from unnest($1::text[]) as k (key_sha256)
 
 -- name: recorded_intents
-select c.key, c.issuer, encode(sha256(c.tbs), 'hex') as tbs_sha256, c.state = 'intended' as open, u.key is not null as unwanted
+select c.key, c.issuer, encode(sha256(c.tbs), 'hex') as tbs_sha256, c.profile, c.profile_version, c.serial, c.not_before, c.not_after,
+       c.key_sha256, c.partition, c.state = 'intended' as open, u.key is not null as unwanted
 from certificates c left join unwanted u using (key)
 where c.key = any($1::text[]) and c.tbs is not null
 

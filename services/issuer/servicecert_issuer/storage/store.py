@@ -86,7 +86,7 @@ def _invalid_facts(violation: asyncpg.UniqueViolationError) -> Exception:
 async def recorded_intents(pool: "Pool[Any]", keys: Sequence[str]) -> Mapping[str, RecordedIntent]:
     """Return the recorded intents of cases, by case."""
     return {
-        row["key"]: RecordedIntent(row["issuer"], row["tbs_sha256"], row["open"], row["unwanted"])
+        row["key"]: RecordedIntent(**{**dict(list(row.items())[1:]), "serial": int(row["serial"], 16)})
         for row in await pool.fetch(QUERIES["recorded_intents"], list(keys))
     }
 

@@ -8,10 +8,11 @@ from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark, DeadlineWarned
 from servicecert_schemas.event import EventData
 from servicecert_schemas.revocation import CertificateRevoked
-from servicecert_worker.decider import Deadline, Decision, Due, Event, Happened, Result
+from servicecert_worker.decider import Deadline, Decision, Due, Event, Happened, Result, Unanswerable
 
 from . import contents, reminders
 from .case_facts import with_event
+from .examine import Unfitting
 from .ledger import Ledger
 from .planning import RETRY_PERIOD, Mailing, planned
 from .reminders import REMIND, Prepared
@@ -48,8 +49,10 @@ def is_relevant(data: EventData) -> bool:
 
 
 def _apply_event(state: Ledger | None, event: Event, now: datetime) -> Decision[Ledger]:
-    """Add an event's facts to its case, and plan the mails that it causes."""
+    """Add an event's facts to its case, and plan the mails that it causes. Raises Unanswerable (F2)."""
     data = event.data
+    if isinstance(event.facts, Unfitting):
+        raise Unanswerable(event.facts.code, event.facts.text)
     if not isinstance(data, CertificateIssued | CertificateRevoked | CaseChanged | DeadlineWarned):
         return Decision(state)
     before = state or Ledger(data.case_id)

@@ -1,14 +1,13 @@
-"""Decides about a case, an operators' proposal and a CA's schedule of CRLs: a table of transitions. Pure."""
+"""Decides about a case, a proposal, a responder's key and a CA's schedule of CRLs: a table of transitions. Pure."""
 
-from base64 import b64encode
 from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
 from servicecert_pki.partitions import FULL
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
-from servicecert_schemas.event import EventData
-from servicecert_schemas.responder import ResponderCertified, ResponderRequested
+from servicecert_schemas.event import CaseEvent, EventData
+from servicecert_schemas.responder import ResponderRequested
 from servicecert_schemas.revocation import RevocationRequested
 from servicecert_worker.decider import Decision, Due, Event, Facts, Happened, Intent, Result, Unanswerable
 
@@ -16,21 +15,20 @@ from ..crl.domain import publication
 from ..crl.domain.publication import Confirmed, Published, PublishOrder
 from ..proposals.domain import confirmation, proposal
 from ..proposals.domain.proposal import Proposal
-from . import life
+from . import life, responders
+from .certificates import BoundedVoid, Untrusted, Verified
 from .clocks import CHANGE_CLOCK, CLOCK, check_clock, clock_deadlines
+from .irregular import Noted
 from .knowledge import Knowledge
 from .requests import CascadeFound, Context, cascade_requests
-from .responders import CERTIFY, Certified, Drafted, Rejected
-from .status import Asked, Awaited, Listed, Revoked, Status
+from .responders import Certified, EnrolledKey, Uncertified
+from .status import Asked, Listed, Revoked, Status, certificate_of
 
-State: TypeAlias = Status | Proposal
-
-NO_SUCH_PARTITION = "The event names a partitioned CRL above SERVICECERT_CRL_PARTITIONS, so no CRL would list it."
-"""Each pass makes the CRLs of all partitions: what an event says must not add any (F5)."""
+State: TypeAlias = Status | Proposal | EnrolledKey
 
 
 def decide(state: State | None, happened: Happened, known: Knowledge, now: datetime) -> Decision[State]:
-    """Decide about a case, a proposal (key `proposal/<id>`) or a CA's schedule (key `crl/<issuer>/0`, no state)."""
+    """Decide about a case, or by their keys `proposal/…`, a responder (`ocsp/…`) and a CA's schedule (`crl/…`)."""
     match state, happened:
         case _, Result(data=CascadeFound() as search):
             return Decision(state, cascade_requests(search.key_sha256, search.others, now))
@@ -42,27 +40,48 @@ def decide(state: State | None, happened: Happened, known: Knowledge, now: datet
             return Decision(checked.state, checked.events, checked.intents, checked.deadlines)
         case Proposal(), _:
             return Decision(state)
+        case None | EnrolledKey(), Event(data=ResponderRequested() as request, facts=facts):
+            over_limit = happened.key in known.over_limit
+            return _widened(responders.enrol(state, request, facts, over_limit=over_limit))
+        case EnrolledKey(), Result(data=Certified() as result):
+            return _widened(responders.certified(state, result))
+        case EnrolledKey(), Result(data=Uncertified() as result):
+            return _widened(responders.uncertified(state, result))
+        case EnrolledKey(), _:
+            return Decision(state)
         case _:
             decision = _transition(state, happened, Context(known, now))
             deadlines = (*decision.deadlines, *clock_deadlines(state, decision.state))
-            return Decision(decision.state, decision.events, decision.intents, deadlines)
+            return Decision(decision.state, _published(decision), decision.intents, deadlines)
+
+
+def _widened(decision: Decision[EnrolledKey]) -> Decision[State]:
+    return Decision(decision.state, decision.events, decision.intents)
+
+
+def _published(decision: Decision[Status]) -> tuple[EventData, ...]:
+    """Return the events, of a second certificate without those of a case: its case is about the first one (F2)."""
+    certificate = certificate_of(decision.state)
+    if certificate is None or certificate.second_of is None:
+        return decision.events
+    return tuple(event for event in decision.events if not isinstance(event, CaseEvent))
 
 
 def _transition(status: Status | None, happened: Happened, context: Context) -> Decision[Status]:
-    """The table. A second end of a case that has one changes nothing (I3)."""
+    """The table. A second end of a case that has one does not change the first (I3)."""
     match status, happened:
         case _, Event(data=RevocationRequested() as request):
             return life.ask(status, Asked(request, happened.time, context.now), context)
         case _, Due(kind=life.ANSWER):
             return life.answer(status, context)
-        case _, Event(data=CertificateIssued() | CertificateVoided() as reported) if (
-            reported.partition > context.known.partitions
-        ):
-            raise Unanswerable("no-such-partition", NO_SUCH_PARTITION)
-        case None | Awaited(), Event(data=CertificateIssued() as issued):
-            return life.learn(status, issued, happened.time, context)
-        case None | Awaited(), Event(data=CertificateVoided() as voided):
-            return life.void(status, voided, happened.time, context)
+        case _, Event(data=CertificateIssued() as issued, facts=Verified() as verified):
+            return life.learn(status, issued, verified, happened.time, context)
+        case _, Event(data=CertificateVoided() as voided, facts=BoundedVoid() as bounded):
+            return life.void(status, voided, bounded, happened.time, context)
+        case _, Event(data=CertificateIssued() | CertificateVoided(), facts=facts):
+            raise _unverified(facts)
+        case _, Result(data=Noted() as noted):
+            return life.keep_second(status, noted, context.now)
         case _, Result(data=Published() as published):
             return life.mark_listed(status, published)
         case Listed() | Revoked(), Result(data=Confirmed() as confirmed):
@@ -71,37 +90,15 @@ def _transition(status: Status | None, happened: Happened, context: Context) -> 
             return check_clock(status, kind, UUID(happened.key), context.now)
         case _, Due(kind=publication.PUBLISH) if issuer := issuer_of_schedule(happened.key):
             return Decision(status, intents=(Intent(publication.PUBLISH, PublishOrder(issuer=issuer)),))
-        case _, Event(data=ResponderRequested(), facts=facts):
-            return Decision(status, intents=_certify(facts))
-        case _, Result(data=Certified() as certified):
-            return Decision(status, (_certified(certified),))
         case _:
             return Decision(status)
 
 
-def _certify(facts: Facts | None) -> tuple[Intent, ...]:
-    """Return an order for each CA of the environment. Raises Unanswerable for a wrong request, for an operator."""
-    match facts:
-        case Drafted(orders):
-            return tuple(Intent(CERTIFY, order) for order in orders)
-        case Rejected(text):
-            raise Unanswerable("responder-refused", text)
-        case _:
-            raise TypeError("A responder's request is examined before it is decided.")
-
-
-def _certified(certified: Certified) -> EventData:
-    """Return the event that brings a responder its certificate."""
-    return ResponderCertified(
-        environment=certified.environment,
-        key_sha256=certified.key_sha256,
-        issuer=certified.issuer,
-        serial=certified.serial,
-        fingerprint=certified.fingerprint,
-        certificate=b64encode(certified.certificate).decode(),
-        issuer_certificate=b64encode(certified.issuer_certificate).decode(),
-        not_after=certified.not_after,
-    )
+def _unverified(facts: Facts | None) -> Exception:
+    """Return why the event of a certificate is parked (F2)."""
+    if isinstance(facts, Untrusted):
+        return Unanswerable(facts.code, facts.text)
+    return TypeError("A certificate is examined before it is decided.")
 
 
 def is_relevant(data: EventData) -> bool:

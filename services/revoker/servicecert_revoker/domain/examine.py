@@ -1,4 +1,4 @@
-"""Checks a responder's request before the decision, and drafts the bytes that the CAs are to sign for it.
+"""Verifies certificates and checks a responder's request before the decision, and drafts what CAs are to sign for it.
 
 Serial numbers and times are drawn here. Nothing drawn here counts before it is intended.
 """
@@ -6,40 +6,54 @@ Serial numbers and times are drawn here. Nothing drawn here counts before it is 
 from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from servicecert_pki.authority import Authority
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
-from servicecert_pki.responder_certificate import ResponderRefused, build_responder_tbs, lint_responder, requested_key
+from servicecert_pki.responder_certificate import (
+    BACKDATING,
+    LIFE,
+    ResponderRefused,
+    build_responder_tbs,
+    lint_responder,
+    requested_key,
+)
 from servicecert_pki.serials import draw_serial, serial_hex
 from servicecert_pki.spki import KeyFamily, spki_sha256
+from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.responder import ResponderRequested
 from servicecert_worker.decider import Event
 
+from .certificates import bound, verify
 from .responders import CertifyOrder, Drafted, Rejected, ResponderFacts
-
-LIFE = timedelta(days=4)
-"""How long a responder's certificate is valid. It cannot be revoked, so its key is renewed at half of this time."""
-
-# For relying parties whose clocks are behind.
-_BEFORE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
 class Examine:
-    """Adds facts to each responder's request in a batch. `throw_away` keys sign the copies that are linted."""
+    """Adds facts to each certificate, void serial number and responder's request in a batch.
+
+    `throw_away` keys sign the copies that are linted. `partitions` is the number that new certificates are spread over.
+    """
 
     authority: Authority
     throw_away: Mapping[KeyFamily, SigningKey]
     random: Callable[[int], bytes]
     clock: Callable[[], datetime]
+    partitions: int
 
     def __call__(self, events: Sequence[Event]) -> Sequence[Event]:
-        return [
-            replace(event, facts=self.facts(event.data)) if isinstance(event.data, ResponderRequested) else event
-            for event in events
-        ]
+        return [self._examined(event) for event in events]
+
+    def _examined(self, event: Event) -> Event:
+        match event.data:
+            case CertificateIssued() as issued:
+                return replace(event, facts=verify(issued, self.authority))
+            case CertificateVoided() as voided:
+                return replace(event, facts=bound(voided, self.authority, self.partitions))
+            case ResponderRequested() as request:
+                return replace(event, facts=self.facts(request))
+        return event
 
     def facts(self, request: ResponderRequested) -> ResponderFacts:
         """Return the orders that follow from a request, or the reason why it is rejected."""
@@ -66,7 +80,7 @@ class Examine:
     def _draft(self, request: ResponderRequested, spki: bytes, issuer: IssuerInfo, now: datetime) -> CertifyOrder:
         serial = draw_serial(self.random)
         not_after = min(now + LIFE, issuer.not_after)
-        tbs = build_responder_tbs(issuer, spki, serial, now - _BEFORE, not_after)
+        tbs = build_responder_tbs(issuer, spki, serial, now - BACKDATING, not_after)
         lint_responder(tbs, self.throw_away[issuer.family])
         return CertifyOrder(
             environment=request.environment,

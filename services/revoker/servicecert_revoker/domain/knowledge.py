@@ -1,27 +1,26 @@
-"""What the revoker knows besides a case: the accounts, the compromised keys and the confirmed requests of operators."""
+"""What the revoker knows besides a case: accounts, compromised keys, confirmed requests, holders of certificates."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from uuid import UUID
 
-from servicecert_pki.partitions import MOST_PARTITIONS
 from servicecert_worker.decider import Change
 from servicecert_worker.domain.membership import NO_ACCOUNTS, Accounts, accounts_after
 
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """A snapshot of the accounts and, for one turn, the compromised keys and the requests that operators confirmed.
-
-    `partitions` is the number of partitioned CRLs that each CA has.
-    """
+    """A snapshot of the accounts, and for one turn what the tables hold on its items."""
 
     accounts: Accounts = NO_ACCOUNTS
-    partitions: int = MOST_PARTITIONS
     compromised: frozenset[str] = frozenset()
     confirmed: Mapping[tuple[UUID, UUID], str] = field(default_factory=lambda: MappingProxyType({}))
     """The confirmed reason, by request id and case."""
+    holders: Mapping[tuple[str, str], str] = field(default_factory=lambda: MappingProxyType({}))
+    """The key that a certificate of this turn is stored under, by issuer and serial number (F2)."""
+    over_limit: frozenset[str] = frozenset()
+    """The keys of this turn's responders beyond the limit of a day."""
 
 
 NOTHING_KNOWN = Knowledge()

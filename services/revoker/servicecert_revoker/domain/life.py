@@ -12,17 +12,13 @@ from uuid import UUID, uuid5
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.event import EventData, Role
-from servicecert_schemas.revocation import (
-    CrlPublished,
-    RevocationReason,
-    RevocationRequested,
-    Standing,
-    StandingChanged,
-)
+from servicecert_schemas.revocation import CrlPublished, RevocationReason, RevocationRequested
 from servicecert_worker.decider import Deadline, Decision, Intent
 
 from ..crl.domain.publication import CONFIRM, PUBLISH, Confirmed, ConfirmOrder, Published, PublishOrder
-from .notices import notified, refusal, registration, revoked, standing, with_requester
+from .certificates import BoundedVoid, Verified
+from .irregular import IRREGULAR, Irregular, Noted, alarm, second_key
+from .notices import notified, refusal, registration, revoked, standing, valid, with_requester
 from .requests import (
     CASCADE,
     TAKES_EFFECT_WITHIN,
@@ -69,32 +65,68 @@ start (A14).
 """
 
 
-def learn(before: Awaited | None, issued: CertificateIssued, at: datetime, context: Context) -> Decided:
+def learn(
+    before: Status | None, issued: CertificateIssued, verified: Verified, at: datetime, context: Context
+) -> Decided:
     """The certificate is issued: OCSP says good (D8), and the pending requests are answered in their order.
 
-    A certificate with a compromised key is revoked at once, without a request (D6).
+    A certificate with a compromised key is revoked at once, without a request (D6). A second one of the case is stored
+    beside the first under a key of its own, so that both can be revoked, with an alarm (F2). Nobody is notified of it,
+    so it has no recipients (E3).
     """
-    certificate, pending, now = Certificate.of(issued, at), pending_of(before), context.now
+    certificate, now = Certificate.of(issued, verified, at), context.now
+    place, case = (certificate.issuer, certificate.serial), str(issued.case_id)
+    holder = context.known.holders.get(place)
+    if holder in (case, str(second_key(case, *place))) or _place(before) == place:
+        return Decision(before)
+    if holder is not None:
+        return Decision(before, intents=(alarm("certificate-of-another-case", verified),))
+    if isinstance(before, Numbered):
+        second = replace(certificate, second_of=case, recipients=())
+        return Decision(before, intents=(alarm("second-certificate", verified, second),))
+    pending = pending_of(before)
     key, asked = certificate.key_sha256, pending
     if key in context.known.compromised and now <= certificate.not_after:
         item = Item(issued.case_id, certificate.account_id, certificate.serial)
         asked = (*(Asked(request, now, now) for request in cascade_requests(key, (item,), now)), *pending)
-    valid = StandingChanged(
-        issuer=certificate.issuer, serial=certificate.serial, standing=Standing.VALID, not_after=certificate.not_after
-    )
     decision = _answer_all(Valid(certificate, pending), asked, context)
-    return replace(decision, events=(valid, *decision.events))
+    differing = (alarm("fields-differ", verified),) if verified.differ else ()
+    return replace(decision, events=(valid(certificate), *decision.events), intents=(*decision.intents, *differing))
 
 
-def void(before: Awaited | None, voided: CertificateVoided, at: datetime, context: Context) -> Decided:
+def keep_second(status: Status | None, noted: Noted, now: datetime) -> Decided:
+    """A second certificate is stored: OCSP says good, and with a compromised key its revocation is requested (D6)."""
+    second = noted.second
+    if second is None:
+        return Decision(status)
+    key = second_key(str(second.second_of), second.issuer, second.serial)
+    item = Item(key, second.account_id, second.serial)
+    requests = cascade_requests(second.key_sha256, (item,), now) if noted.compromised else ()
+    return Decision(status, (valid(second), *requests))
+
+
+def _place(status: Status | None) -> tuple[str, str] | None:
+    """Return the issuer and the serial number, if the status has them."""
+    return (status.certificate.issuer, status.certificate.serial) if isinstance(status, Numbered) else None
+
+
+def void(
+    before: Status | None, voided: CertificateVoided, bounded: BoundedVoid, at: datetime, context: Context
+) -> Decided:
     """Revoke a void serial number: a CA's key may have signed its certificate. Nobody is notified (B2).
 
     Only an intended certificate is reported as void: without intended bytes no key was used. The entry is on the CRLs
     that the certificate would name, for as long as it would be valid. The reason is "no longer needed" (D2); the 24
     hours of D4 run from `at`, when it became void. Pending requests keep waiting, and are refused in the end.
+
+    A case with a certificate keeps it (I3); another serial number than that one's is an alarm (F2).
     """
     since = min(at, context.now)
-    certificate = Void(voided.issuer, voided.serial, voided.not_after or since + _LONGEST, voided.partition)
+    if isinstance(before, Numbered):
+        same = _place(before) == (voided.issuer, voided.serial)
+        odd = Irregular(code="second-end", issuer=voided.issuer, serial=voided.serial)
+        return Decision(before, intents=() if same else (Intent(IRREGULAR, odd),))
+    certificate = Void(voided.issuer, voided.serial, bounded.not_after or since + _LONGEST, bounded.partition)
     if certificate.not_after < context.now:
         return Decision(before)
     revocation = Revocation(

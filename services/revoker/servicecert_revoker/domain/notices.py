@@ -73,6 +73,13 @@ def revoked(
     )
 
 
+def valid(certificate: Certificate) -> StandingChanged:
+    """Return the event that lets OCSP say good."""
+    return StandingChanged(
+        issuer=certificate.issuer, serial=certificate.serial, standing=Standing.VALID, not_after=certificate.not_after
+    )
+
+
 def standing(certificate: Certificate | Void, entry: Revocation) -> StandingChanged:
     """Return the event that lets OCSP say revoked."""
     return StandingChanged(

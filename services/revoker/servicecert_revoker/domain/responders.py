@@ -1,13 +1,17 @@
-"""Certificates of OCSP responders: requested, intended with their exact bytes, signed, published (D8, I4). Pure."""
+"""Certificates of OCSP responders: requested, intended with their exact bytes, signed, published (D8, I4). Pure.
 
-from dataclasses import dataclass
+A key is certified once. At most so many keys of an environment are certified in 24 hours; further requests are parked.
+"""
+
+from base64 import b64encode
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
-from servicecert_schemas.responder import ResponderEnvironment
-from servicecert_worker.decider import Facts
+from servicecert_schemas.responder import ResponderCertified, ResponderEnvironment, ResponderRequested
+from servicecert_worker.decider import Decision, Facts, Intent, Unanswerable
 
 CERTIFY = "certify"
 
@@ -44,6 +48,42 @@ class Certified(CertifyOrder):
         return sha256(self.certificate).hexdigest()
 
 
+class Uncertified(BaseModel):
+    """The act refused to sign an order (F3): the `code` of SigningRefused, or `other-bytes`."""
+
+    model_config = ConfigDict(frozen=True)
+    AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial", "code")
+
+    issuer: str
+    serial: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """A certificate in the books: what is intended, and its end, a fingerprint or the code of a refusal."""
+
+    issuer: str
+    serial: str
+    tbs_sha256: str
+    not_after: datetime
+    fingerprint: str | None = None
+    refusal: str | None = None
+
+    def is_of(self, order: CertifyOrder) -> bool:
+        """Return whether an order has this certificate's bytes."""
+        return (self.issuer, self.serial, self.tbs_sha256) == (order.issuer, order.serial, order.tbs_sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolledKey:
+    """A responder's key, with the certificates that are intended for it."""
+
+    environment: ResponderEnvironment
+    key_sha256: str
+    certificates: tuple[Booked, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Drafted(Facts):
     """The orders of a valid request, one for each CA of its environment."""
@@ -59,3 +99,58 @@ class Rejected(Facts):
 
 
 ResponderFacts: TypeAlias = Drafted | Rejected
+
+
+def enrol(
+    before: EnrolledKey | None, request: ResponderRequested, facts: Facts | None, *, over_limit: bool
+) -> Decision[EnrolledKey]:
+    """Intend a certificate of each CA of the environment. Raises Unanswerable for an operator.
+
+    A key that was certified before gets nothing more.
+    """
+    match facts:
+        case Rejected(text):
+            raise Unanswerable("responder-refused", text)
+        case Drafted() if before is not None:
+            return Decision(before)
+        case Drafted() if over_limit:
+            raise Unanswerable(
+                "responder-limit", "More responders asked for certificates in 24 hours than are allowed."
+            )
+        case Drafted(orders):
+            books = tuple(Booked(it.issuer, it.serial, it.tbs_sha256, it.not_after) for it in orders)
+            after = EnrolledKey(request.environment, request.key_sha256, books) if books else None
+            return Decision(after, intents=tuple(Intent(CERTIFY, order) for order in orders))
+    raise TypeError("A responder's request is examined before it is decided.")
+
+
+def certified(before: EnrolledKey, result: Certified) -> Decision[EnrolledKey]:
+    """Record the certificate, and bring it to the responder."""
+    event = ResponderCertified(
+        environment=result.environment,
+        key_sha256=result.key_sha256,
+        issuer=result.issuer,
+        serial=result.serial,
+        fingerprint=result.fingerprint,
+        certificate=b64encode(result.certificate).decode(),
+        issuer_certificate=b64encode(result.issuer_certificate).decode(),
+        not_after=result.not_after,
+    )
+    after = _ended(before, result.issuer, result.serial, result.fingerprint, None)
+    return Decision(before) if after == before else Decision(after, (event,))
+
+
+def uncertified(before: EnrolledKey, result: Uncertified) -> Decision[EnrolledKey]:
+    """Record the refusal. The responder draws another key when it misses the certificate."""
+    return Decision(_ended(before, result.issuer, result.serial, None, result.code))
+
+
+def _ended(before: EnrolledKey, issuer: str, serial: str, fingerprint: str | None, refusal: str | None) -> EnrolledKey:
+    """Return the books with the end of a certificate that has none yet."""
+    certificates = tuple(
+        replace(it, fingerprint=fingerprint, refusal=refusal)
+        if (it.issuer, it.serial, it.fingerprint, it.refusal) == (issuer, serial, None, None)
+        else it
+        for it in before.certificates
+    )
+    return before if certificates == before.certificates else replace(before, certificates=certificates)

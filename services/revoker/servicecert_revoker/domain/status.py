@@ -10,13 +10,16 @@ from servicecert_schemas.certificate import CertificateIssued, Recipients
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
 from servicecert_schemas.values import CertificateType, Language
 
+from .certificates import Verified
+
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
     """What a revocation needs of an issued certificate.
 
     `serial` is lower-case hexadecimal, `subject` RFC 4514 text, `partition` its CRL's (D7), `key_sha256` of its
-    SubjectPublicKeyInfo (D6). Operators select the certificates of an incident by type and profile.
+    SubjectPublicKeyInfo (D6). Operators select the certificates of an incident by type and profile. `second_of` is the
+    case of a certificate that came after another one of its case (F2): it has a key of its own, and nobody is notified.
     """
 
     issuer: str
@@ -33,6 +36,7 @@ class Certificate:
     profile_version: int
     partition: int = FULL
     not_before: datetime | None = None
+    second_of: str | None = None
 
     @property
     def begins(self) -> datetime:
@@ -40,22 +44,23 @@ class Certificate:
         return self.not_before or self.issued_at
 
     @classmethod
-    def of(cls, issued: CertificateIssued, issued_at: datetime) -> "Certificate":
+    def of(cls, issued: CertificateIssued, verified: Verified, issued_at: datetime) -> "Certificate":
+        """Return what the certificate says itself (F2), and of the event only the rest."""
         return cls(
-            issuer=issued.issuer,
-            serial=issued.serial,
+            issuer=verified.issuer,
+            serial=verified.serial,
             account_id=issued.account_id,
-            subject=issued.subject,
+            subject=verified.subject,
             issued_at=issued_at,
-            not_after=issued.not_after,
+            not_after=verified.not_after,
             language=issued.language,
             recipients=issued.recipients,
-            key_sha256=issued.key_sha256,
+            key_sha256=verified.key_sha256,
             type=issued.type,
             profile=issued.profile,
             profile_version=issued.profile_version,
-            partition=issued.partition,
-            not_before=issued.not_before,
+            partition=verified.partition,
+            not_before=verified.not_before,
         )
 
 

@@ -2,34 +2,68 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from servicecert_pki.authority import Authority, AuthorityMissing
-from servicecert_pki.certificate import CertificateUnsound, sign_tbs, verify_certificate
+from servicecert_pki.ca_signing import SigningRefused, check_responder, sign_certificate
+from servicecert_pki.certificate import CertificateUnsound
 from servicecert_pki.keys import KeyUnavailable, SigningKey
 from servicecert_worker.decider import Done, Outcome, Retry, Task
 
-from ..domain.responders import Certified, CertifyOrder
+from ..domain.responders import Booked, Certified, CertifyOrder, Uncertified
 
 log = logging.getLogger(__name__)
+
+Books = Callable[[Sequence[tuple[str, str]]], Awaitable[Mapping[tuple[str, str], Booked]]]
+"""Returns what is intended, by issuer and serial number."""
 
 
 @dataclass(frozen=True, repr=False)
 class Certify:
-    """Signs and verifies the ordered bytes, in a thread. A repeat signs the same bytes; the first result counts."""
+    """Checks, signs and verifies the ordered bytes, in a thread. A repeat signs the same; the first result counts.
+
+    Bytes that differ from the books, or are no responder's certificate, are refused, with an alarm (F3).
+    """
 
     authority: Authority
     keys: Mapping[str, SigningKey]
+    books: Books
+    clock: Callable[[], datetime]
+    refused: Counter[str] = field(default_factory=Counter)
 
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
-        return await asyncio.to_thread(lambda: [self._outcome(task.data) for task in tasks])
+        books, now = await self.books([(task.data.issuer, task.data.serial) for task in tasks]), self.clock()
+        return await asyncio.to_thread(lambda: [self._outcome(task, books, now) for task in tasks])
 
-    def _outcome(self, order: CertifyOrder) -> Outcome:
+    async def refusals(self) -> Mapping[str, float]:
+        """Return how many orders this worker refused to sign, by code."""
+        return {code: float(count) for code, count in self.refused.items()}
+
+    def _outcome(self, task: Task, books: Mapping[tuple[str, str], Booked], now: datetime) -> Outcome:
+        order: CertifyOrder = task.data
+        entry = books.get((order.issuer, order.serial))
         try:
+            if entry is None or not entry.is_of(order):
+                raise SigningRefused("other-bytes", "The bytes differ from the recorded intent.")
             issuer = self.authority.issuer(order.issuer)
-            certificate = sign_tbs(order.tbs, self.keys[order.issuer])
-            verify_certificate(certificate, order.tbs, issuer.public_key)
+            if issuer.environment != order.environment.value:
+                raise SigningRefused("environment", f"{order.issuer} certifies no responders of {order.environment}.")
+            checked = check_responder(order.tbs, int(order.serial, 16), order.key_sha256, order.not_after, issuer, now)
+            key = self.keys.get(order.issuer)
+            if key is None:
+                raise KeyUnavailable(f"The key of {order.issuer} is not in SERVICECERT_CA_DIR; bring that CA back.")
+            certificate = sign_certificate(checked, key)
+        except SigningRefused as refused:
+            self.refused[refused.code] += 1
+            log.error(
+                "alarm: refused to sign: %s Run `servicecert ca reconcile`",
+                refused,
+                extra={"key": task.key, "issuer": order.issuer, "code": refused.code},
+            )
+            return Done(Uncertified(issuer=order.issuer, serial=order.serial, code=refused.code))
         except (KeyUnavailable, AuthorityMissing, CertificateUnsound) as fault:
             log.error("No certificate for an OCSP responder from %s; trying again: %s", order.issuer, fault)
             return Retry(str(fault))

@@ -33,6 +33,7 @@ from .domain.answering import Answer, Answering
 from .domain.standings import Standings
 from .effects.enrolment import CertificateMismatch, Enrolment, KeyRequest
 from .effects.feed import TOPICS, SameTopics
+from .effects.pinned import pinned
 from .effects.server import serve
 from .operator.metrics import Metrics
 from .settings import Settings
@@ -79,7 +80,11 @@ class Responder:
         self._clock = clock
         self._standings = Standings()
         self._answering = Answering(self._standings, settings.validity, settings.ocsp_kept)
-        self._enrolment = Enrolment()
+        if settings.ocsp_ca_certificates is None:
+            log.warning("Every CA that Kafka names is trusted: set SERVICECERT_OCSP_CA_CERTIFICATES")
+            self._enrolment = Enrolment()
+        else:
+            self._enrolment = Enrolment(partial(pinned, settings.ocsp_ca_certificates))
         self._metrics = Metrics()
         topics = [self._cluster.name(topic) for topic in TOPICS]
         verifier = Verifier(read_public_keys(settings.service_keys), self._cluster.prefix)
@@ -92,6 +97,8 @@ class Responder:
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Answer until the context ends. Raises OperatorError where an operator must act."""
+        if self._settings.ocsp_ca_certificates is not None:
+            pinned(self._settings.ocsp_ca_certificates)
         async with self._served(), asyncio.TaskGroup() as group:
             parts = [
                 group.create_task(guard_cancellation(part))

@@ -1,6 +1,7 @@
 """The OCSP responder's settings, from environment variables that are named by the aliases."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -25,6 +26,14 @@ class Settings(ProcessSettings):
             description="its port, which several responders on one machine share",
         ),
     ] = 8081
+    ocsp_ca_certificates: Annotated[
+        Path | None,
+        Field(
+            alias="SERVICECERT_OCSP_CA_CERTIFICATES",
+            description="a folder of the issuing CAs' certificates, `<CA>.cer` or `<CA>.pem`; the responder works for "
+            "no other CA",
+        ),
+    ] = None
     ocsp_validity_minutes: Annotated[
         int,
         Field(

@@ -9,6 +9,9 @@ returning number
 -- name: asked
 select octets, partition from revocations where issuer = $1 and octets = any($2::bytea[])
 
+-- name: booked
+select r.* from responder_certificates as r join unnest($1::text[], $2::text[]) as n (issuer, serial) using (issuer, serial)
+
 -- name: cascade_is_proposed
 select exists (select from proposals where key_sha256 = $1 and kind = 'cascade' and confirmed_by is null and dropped_by is null)
 
@@ -18,6 +21,15 @@ select key_sha256 from compromised_keys where key_sha256 = any($1::text[])
 -- name: confirmed
 -- What two operators confirmed for these cases.
 select p.id, i.key, p.reason from proposal_items as i join proposals as p on p.id = i.proposal where i.key = any($1::text[]) and p.confirmed_by is not null
+
+-- name: count_signatures
+select issuer, coalesce(responders, 0) as responders, coalesce(open, 0) as open, coalesce(crls, 0) as crls
+from (
+    select issuer, count(fingerprint) as responders, count(*) filter (where fingerprint is null and refusal is null) as open
+    from responder_certificates group by issuer
+) as r
+full join (select issuer, count(published_at) as crls from crls group by issuer) as c using (issuer)
+order by issuer
 
 -- name: count_proposals
 select count(*) filter (where confirmed_by is null and kind <> 'cascade') as unconfirmed,
@@ -38,6 +50,14 @@ insert into crls (issuer, partition, number, scheduled) select $1, partition, $3
 
 -- name: keep_compromised
 insert into compromised_keys (key_sha256, source) values ($1, $2) on conflict do nothing
+
+-- name: holders
+-- The keys under which certificates are stored.
+select s.key, s.issuer, s.serial from statuses as s join unnest($1::text[], $2::text[]) as n (issuer, serial) using (issuer, serial)
+
+-- name: keep_second
+-- A second certificate of a case, under a key of its own, unless it is stored already (F2).
+insert into statuses (key, version, standing, issuer, serial, partition, certificate) values ($1, 1, 'valid', $2, $3, $4, $5::jsonb) on conflict do nothing
 
 -- name: last_crls
 -- The last published CRL of each CA ($1) and partition, up to the greatest that is in use, which is at least $2.
@@ -70,6 +90,9 @@ select p.id, p.version, p.reason, p.proposed_by || '/' || p.confirmed_by as oper
        ), '[]')::text as next
 from proposals as p left join waiting_cascades as w on w.id = p.id
 where p.id = any($1::uuid[]) and (p.confirmed_by is not null or p.kind = 'cascade')
+
+-- name: load_responders
+select * from responder_certificates where key_sha256 = any($1::text[]) order by issuer
 
 -- name: lock_crls
 select pg_advisory_lock(lock_of('crl/' || $1))
@@ -139,6 +162,62 @@ set this_update = $3, next_update = $4, published_at = $5, entries = n.entries, 
 from unnest($6::int[], $7::int[], $8::text[], $9::numeric[]) as n (partition, entries, sha256, serial_sum)
 where c.issuer = $1 and c.number = $2 and c.partition = n.partition
 
+-- name: reconcile
+-- All differences within the books of responders' certificates, a row for each: code, key, words.
+with acts as materialized (
+    select key, convert_from(data, 'utf8')::jsonb as act from intents where kind = 'certify'
+)
+select 'never-finished' as what, r.issuer || '/' || r.serial as key, 'is intended for a responder, and no act is open that would sign or end it' as words
+from responder_certificates as r
+where r.fingerprint is null and r.refusal is null
+  and not exists (select from acts where act ->> 'issuer' = r.issuer and act ->> 'serial' = r.serial)
+union all
+select 'nothing-intended', coalesce(act ->> 'issuer', '') || '/' || coalesce(act ->> 'serial', ''), 'has an act open that signs other bytes than are intended'
+from acts
+where not exists (
+    select from responder_certificates as r
+    where r.issuer = act ->> 'issuer' and r.serial = act ->> 'serial'
+      and r.tbs_sha256 = encode(sha256(decode(translate(act ->> 'tbs', '-_', '+/'), 'base64')), 'hex')
+)
+union all
+select 'second-certificate', s.key, 'is the second certificate of ' || (s.certificate ->> 'second_of') || ', and is not revoked'
+from statuses as s where s.certificate ->> 'second_of' is not null and s.standing = 'valid'
+order by 1, 2
+
+-- name: reconcile_audit
+-- All differences between the books and the audit since the first entry of the books (B6), a row for each: code, key, words.
+with since as (select coalesce(min(intended_at), 'infinity') as first from responder_certificates),
+entries as materialized (
+    select case when entry is json then entry::jsonb end as entry from audit where entry like '%"certify"%' and at >= (select first from since) - interval '1 day'
+),
+intended as materialized (
+    select act #>> '{facts,issuer}' as issuer, act #>> '{facts,serial}' as serial, act #>> '{facts,tbs_sha256}' as tbs_sha256
+    from entries, jsonb_path_query(entry, '$.intents[*] ? (@.kind == "certify")') as act
+),
+signed as materialized (
+    select entry #>> '{happened,facts,issuer}' as issuer, entry #>> '{happened,facts,serial}' as serial, entry #>> '{happened,facts,fingerprint}' as fingerprint
+    from entries where entry #>> '{happened,result}' = 'certify' and entry #>> '{happened,facts,fingerprint}' is not null
+)
+select 'not-audited' as what, issuer || '/' || serial as key, 'is intended for a responder, but the audit has no record of its intent' as words
+from (select issuer, serial, tbs_sha256 from responder_certificates except select issuer, serial, tbs_sha256 from intended) as it
+union all
+select 'end-not-audited', issuer || '/' || serial, 'is certified, but the audit has no record of its signature'
+from (select issuer, serial, fingerprint from responder_certificates where fingerprint is not null except select issuer, serial, fingerprint from signed) as it
+union all
+select 'not-decided', issuer || '/' || serial, 'was signed, but the audit has no record of its intent'
+from (select issuer, serial from signed except select issuer, serial from intended) as it
+order by 1, 2
+
+-- name: unbooked
+-- Of these certificates of responders, those that the books lack and that were made since there are books.
+select n.issuer, n.serial
+from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) as n (issuer, serial, fingerprint, not_after)
+where n.not_after >= (select coalesce(min(not_after), 'infinity') from responder_certificates)
+  and not exists (
+      select from responder_certificates as r where r.issuer = n.issuer and r.serial = n.serial and r.fingerprint = n.fingerprint
+  )
+order by 1, 2
+
 -- name: recorded
 -- The last published CRL of each of these partitions.
 select partition, entries, sha256, serial_sum
@@ -177,6 +256,19 @@ entered as (
         where r.request_id <> excluded.request_id
 )
 select count(*) from saved
+
+-- name: responders_of_a_day
+-- How many keys of responders were certified in the last 24 hours, by environment.
+select environment, count(distinct key_sha256) as keys from responder_certificates where intended_at > now() - interval '24 hours' group by environment
+
+-- name: save_responder
+insert into responder_certificates as r (environment, key_sha256, issuer, serial, tbs_sha256, not_after, fingerprint, refusal)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
+on conflict (issuer, serial) do update set fingerprint = excluded.fingerprint, refusal = excluded.refusal
+where (r.fingerprint, r.refusal) is distinct from (excluded.fingerprint, excluded.refusal)
+
+-- name: second_certificates
+select count(*) from statuses where certificate ->> 'second_of' is not null
 
 -- name: save_proposals
 -- How far proposals are carried out; a key that one is about is compromised from its first step on. A row whose version moved is not saved and not counted.

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any
 
+import asyncpg
 from asyncpg import Record
 from pydantic import Field, TypeAdapter
 from servicecert_pki.partitions import FULL
@@ -12,6 +13,7 @@ from servicecert_worker.decider import Conflict, Connection, Stored
 
 from ..crl.domain.entries import entry
 from ..domain.decide import State
+from ..domain.responders import EnrolledKey
 from ..domain.status import (
     Asked,
     Awaited,
@@ -31,6 +33,7 @@ from ..domain.status import (
 from ..proposals.domain.proposal import Proposal
 from ..proposals.storage.store import load_proposals, save_proposals
 from . import QUERIES
+from .responders import load_responders, save_responders
 
 # A void one lacks the required fields of a certificate.
 _CERTIFICATE: TypeAdapter[Certificate | Void] = TypeAdapter(
@@ -47,19 +50,27 @@ _ENTRY_COLUMNS = 13
 
 
 class RevocationStore:
-    """A `Store` of certificates' statuses, in the tables `statuses` and `revocations`, and of operators' proposals."""
+    """A `Store` of certificates' statuses, in `statuses` and `revocations`, of proposals, and of responders."""
 
     async def load(self, connection: Connection, keys: Sequence[str]) -> Sequence[Stored[State]]:
         rows = await connection.fetch(QUERIES["load"], keys)
         statuses: list[Stored[State]] = [Stored(row["key"], row["version"], _status(row)) for row in rows]
-        return statuses + [Stored(*each) for each in await load_proposals(connection, keys)]
+        proposals = [Stored[State](*each) for each in await load_proposals(connection, keys)]
+        return statuses + proposals + [Stored(*each) for each in await load_responders(connection, keys)]
 
     async def save(self, connection: Connection, changed: Sequence[Stored[State]]) -> None:
         """Store changed states. Raises Conflict; asyncpg's constraint violations where a revocation would be undone."""
         proposals = [(each.version, each.state) for each in changed if isinstance(each.state, Proposal)]
         if proposals:
             await save_proposals(connection, proposals)
-        statuses = [(each.key, each.version, each.state) for each in changed if not isinstance(each.state, Proposal)]
+        responders = [each.state for each in changed if isinstance(each.state, EnrolledKey)]
+        if responders:
+            await save_responders(connection, responders)
+        statuses = [
+            (each.key, each.version, each.state)
+            for each in changed
+            if not isinstance(each.state, Proposal | EnrolledKey)
+        ]
         if statuses:
             await _save_statuses(connection, statuses)
 
@@ -69,9 +80,14 @@ async def _save_statuses(connection: Connection, changed: Sequence[tuple[str, in
     entries = [
         _entry(key, status.certificate, status.revocation) for key, _, status in changed if isinstance(status, Entered)
     ]
-    saved = await connection.fetchval(
-        QUERIES["save"], *_columns(rows, _STATUS_COLUMNS), *_columns(entries, _ENTRY_COLUMNS)
-    )
+    try:
+        saved = await connection.fetchval(
+            QUERIES["save"], *_columns(rows, _STATUS_COLUMNS), *_columns(entries, _ENTRY_COLUMNS)
+        )
+    except asyncpg.UniqueViolationError as violation:
+        if violation.constraint_name != "statuses_issuer_serial_key":
+            raise
+        raise Conflict("A certificate was told of for another case meanwhile.") from None
     if saved != len(changed):
         raise Conflict(f"{len(changed) - saved} of {len(changed)} certificates were changed by another worker.")
 
@@ -86,9 +102,14 @@ def _row(key: str, version: int, status: Status) -> tuple[Any, ...]:
     if isinstance(status, Awaited):
         return (key, version, "awaited", None, None, FULL, None, asked, None, None, False)
     certificate = status.certificate
-    known = _CERTIFICATE.dump_json(certificate).decode()
+    known = certificate_json(certificate)
     place = (certificate.issuer, certificate.serial, certificate.partition)
     return (key, version, _STANDING[type(status)], *place, known, asked, *_mails(status))
+
+
+def certificate_json(certificate: Certificate | Void) -> str:
+    """Return a certificate as it is stored."""
+    return _CERTIFICATE.dump_json(certificate).decode()
 
 
 def _mails(status: Numbered) -> tuple[str | None, str | None, bool]:

@@ -41,6 +41,7 @@ from servicecert_schemas.revocation import (
 from servicecert_worker.decider import Change, Due, Event, Result, Stored
 from servicecert_worker.runtime.fold import Folded, Item, fold
 from servicecert_worker.runtime.record import Arrival
+from services.revoker.stand import examined
 
 SERIAL = "4a1b2c3d4e5f60718293a4b5c6d7e8f9"
 DIGITS_ONLY = "40112233445566778899001122334455"
@@ -80,7 +81,7 @@ class Desk:
     def hear(self, data: EventData, sent: datetime, handled: datetime) -> None:
         """Handle an event, after the deadlines that pass before it."""
         self.wait(handled)
-        self._decide(Arrival(PLACE, Event(uuid4(), data.key(), data, sent)), handled)
+        self._decide(Arrival(PLACE, examined(Event(uuid4(), data.key(), data, sent))), handled)
 
     def wait(self, until: datetime) -> None:
         """Handle every deadline that passes until then, in order."""

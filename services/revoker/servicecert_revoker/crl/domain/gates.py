@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from cryptography import x509
 from servicecert_pki import der
-from servicecert_pki.crl import CrlHead
+from servicecert_pki.crl import CrlHead, are_entries
 from servicecert_pki.crl_reading import (
     CrlFields,
     OutOfOrder,
@@ -20,7 +20,6 @@ from servicecert_pki.crl_reading import (
     compare_serials,
     crl_fields,
     entries,
-    is_signed,
     load,
     serials,
 )
@@ -73,17 +72,20 @@ class Passed:
 
 
 def check(crl: bytes, expected: Expected, published: bytes | None) -> Passed:
-    """Raise GateFailed unless the CRL, read by another library, is as expected and may replace the `published` one."""
+    """Raise GateFailed unless the CRL, read by another library, is as expected and may replace the `published` one.
+
+    It is read before it is signed (F3): its signature is checked with the signing.
+    """
     try:
         read = load(crl)
         contents = crl_fields(read)
     except Unreadable as fault:
         raise GateFailed("readable", f"It cannot be read back: {fault}.") from None
-    if not is_signed(crl, read, expected.head.issuer):
-        raise GateFailed("signature", f"It is not signed by {expected.head.issuer.id}.")
     check_head(contents, expected.head)
     body = entries(crl)
     check_lint(expected.head, body)
+    if not are_entries(body):
+        raise GateFailed("entries", "An entry is none that this service makes.")
     if sha256(body).hexdigest() != expected.body_sha256:
         raise GateFailed("entries", "Its entries differ from the stored ones.")
     try:

@@ -1,4 +1,4 @@
-"""Builds, signs and checks the CRLs of one pass, in a temporary folder (D7)."""
+"""Builds, checks and signs the CRLs of one pass, in a temporary folder: a CA's key signs what passed (D7, F3)."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from servicecert_pki.crl import CrlFile, CrlHead
+from servicecert_pki.ca_signing import sign_crl
+from servicecert_pki.crl import CrlFile, CrlHead, CrlUnsound, ReadBack
 from servicecert_pki.crl_reading import OCTETS, SerialSet
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL
@@ -29,7 +30,7 @@ class UnsignedCrl:
 
 @dataclass(frozen=True, slots=True)
 class CheckedCrl:
-    """A CRL that passed the gates; `listed` and `sha256` are of what was read back."""
+    """A CRL that passed the gates and is signed; `listed` and `sha256` are of what was read back."""
 
     partition: int
     path: Path
@@ -50,7 +51,7 @@ class CrlBuilder:
     files: CrlFiles
 
     async def build(self, orders: Sequence[PublishOrder]) -> list[CheckedCrl]:
-        """Return the checked CRLs for the orders, the full one last. Raises GateFailed, OSError, KeyUnavailable."""
+        """Return the signed CRLs for the orders, the full one last. Raises GateFailed, OSError, KeyUnavailable."""
         ordered = {octets(order.serial): order.partition for order in orders if order.serial is not None}
         recorded = await self.store.recorded(self.published)
         async with self.store.listing(ordered) as listing:
@@ -63,9 +64,11 @@ class CrlBuilder:
         await self.store.intend(parts, unsigned[-1].expected.head.number, scheduled=is_scheduled(orders))
         checked = [await self._check(crl, listing) for crl in unsigned]
         kept = [(it.entries, it.total) for partition, it in recorded.items() if partition not in partitions]
-        built = [(it.listed.count, it.listed.total) for it in checked[:-1]]
-        gates.check_union(checked[-1].listed, [uncovered, *kept, *built])
-        return checked
+        built = [(it.passed.listed.count, it.passed.listed.total) for it in checked[:-1]]
+        gates.check_union(checked[-1].passed.listed, [uncovered, *kept, *built])
+        return [
+            await asyncio.to_thread(self._sign, crl.partition, it) for crl, it in zip(unsigned, checked, strict=True)
+        ]
 
     async def _write(self, listing: Listing, partition: int, sizes: Mapping[int, Size]) -> UnsignedCrl:
         """Write a CRL, entry after entry, as far as possible without a signature."""
@@ -80,15 +83,20 @@ class CrlBuilder:
                 count += len(part.serials) // OCTETS
         return UnsignedCrl(partition, file, gates.Expected(head, count, body.hexdigest(), serials.hexdigest()))
 
-    async def _check(self, crl: UnsignedCrl, listing: Listing) -> CheckedCrl:
+    async def _check(self, crl: UnsignedCrl, listing: Listing) -> ReadBack[gates.Passed]:
         head, published = crl.expected.head, self.published[crl.partition]
         gates.check_grows(head.number, published.number if published else 0)
-        passed, digest = await asyncio.to_thread(self._sign_and_read_back, crl)
-        gates.check_vanished(await self.store.count_unexpired(passed.vanished, listing.since))
-        return CheckedCrl(crl.partition, crl.file.path, head, passed.listed, digest)
+        checked = await asyncio.to_thread(self._read_back, crl)
+        gates.check_vanished(await self.store.count_unexpired(checked.passed.vanished, listing.since))
+        return checked
 
-    def _sign_and_read_back(self, crl: UnsignedCrl) -> tuple[gates.Passed, str]:
-        crl.file.sign(self.key)
-        content = crl.file.path.read_bytes()
+    def _read_back(self, crl: UnsignedCrl) -> ReadBack[gates.Passed]:
         published = self.files.content(crl.expected.head.issuer.id, crl.partition)
-        return gates.check(content, crl.expected, published), sha256(content).hexdigest()
+        return crl.file.read_back(lambda content: gates.check(content, crl.expected, published))
+
+    def _sign(self, partition: int, crl: ReadBack[gates.Passed]) -> CheckedCrl:
+        try:
+            content = sign_crl(crl, self.key)
+        except CrlUnsound as fault:
+            raise gates.GateFailed("signature", str(fault)) from None
+        return CheckedCrl(partition, crl.file.path, crl.file.head, crl.passed.listed, sha256(content).hexdigest())

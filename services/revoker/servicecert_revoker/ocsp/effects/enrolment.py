@@ -1,12 +1,14 @@
 """A responder's keys and certificates: drawn here, certified on request by a topic, renewed at half of their time.
 
-Keys never leave the process. Production and test have one each (I11). The old serves until the new is certified.
+Keys never leave the process. Production and test have one each (I11). The old serves until the new is certified. The
+CAs are those whose certificates the operator gave, whatever the topic says (F2).
 """
 
 from base64 import b64decode, b64encode
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
 from uuid import UUID, uuid4
 
 from cryptography import x509
@@ -24,6 +26,12 @@ ASK_AGAIN = timedelta(seconds=30)
 
 MISSING_AGAIN = timedelta(minutes=10)
 """How often a new key is drawn because an issuing CA has not certified the last one."""
+
+UNANSWERED_AGAIN = timedelta(days=1)
+"""When a new key is drawn because nobody certified the last one: the revoker certifies so many in a day."""
+
+Pins: TypeAlias = Callable[[], Mapping[str, bytes]]
+"""Returns the DER certificates of the CAs that the operator gave, by CA name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +59,13 @@ class CertificateMismatch(ValueError):
 
 
 class Enrolment:
-    """Makes the requests for certificates, and accepts the certificates."""
+    """Makes the requests for certificates, and accepts the certificates.
 
-    def __init__(self) -> None:
+    Without `pins` it trusts every CA that the topic names.
+    """
+
+    def __init__(self, pins: Pins | None = None) -> None:
+        self._pins = pins
         self._of = {environment: _Enrolled() for environment in ResponderEnvironment}
 
     def due(self, now: datetime, issuers: Iterable[str]) -> list[KeyRequest]:
@@ -79,10 +91,15 @@ class Enrolment:
         return of.asked
 
     def _misses(self, environment: ResponderEnvironment, of: _Enrolled, now: datetime, ids: set[str]) -> bool:
-        """Return whether a CA of the environment has not certified the newest key for a long time: it is a new CA."""
+        """Return whether the newest key has been uncertified for a long time: by a new CA, or at all."""
         assert of.asked is not None
+        if not of.certified:
+            return now >= of.asked.at + UNANSWERED_AGAIN
         ours = {it for it in ids if it.startswith("test-") is (environment is ResponderEnvironment.TEST)}
-        return bool(of.certified) and not ours <= of.certified and now >= of.asked.at + MISSING_AGAIN
+        missing = ours - of.certified
+        if not missing or now < of.asked.at + MISSING_AGAIN:
+            return False
+        return self._pins is None or not missing.isdisjoint(self._pins())
 
     def accept(self, event: ResponderCertified, now: datetime) -> tuple[IssuerInfo, Signer] | None:
         """Return the signer of one of this process's keys, None for another's. Raises CertificateMismatch."""
@@ -90,6 +107,8 @@ class Enrolment:
         key = of.keys.get(event.key_sha256)
         if key is None or event.not_after <= now:
             return None
+        if self._pins is not None:
+            _check_pinned(event, self._pins())
         issuer, certificate = _issuer(event), b64decode(event.certificate)
         _check(certificate, key, issuer)
         if of.asked is not None and event.key_sha256 == of.asked.data.key_sha256:
@@ -97,6 +116,14 @@ class Enrolment:
             half = of.asked.at + (event.not_after - of.asked.at) / 2
             of.renew_at = min(half, of.renew_at or half)
         return issuer, Signer(key, certificate, event.not_after.astimezone(UTC))
+
+
+def _check_pinned(event: ResponderCertified, pins: Mapping[str, bytes]) -> None:
+    """Raise CertificateMismatch unless the operator gave exactly this certificate of the CA, for this environment."""
+    if pins.get(event.issuer) != b64decode(event.issuer_certificate):
+        raise CertificateMismatch(f"The operator gave no such certificate of {event.issuer}.")
+    if event.issuer.startswith("test-") is not (event.environment is ResponderEnvironment.TEST):
+        raise CertificateMismatch(f"{event.issuer} is no CA of {event.environment}.")
 
 
 def _issuer(event: ResponderCertified) -> IssuerInfo:

@@ -1,0 +1,240 @@
+"""The only door to a CA's key (F3): each check reads the exact bytes back and rebuilds them in the act that signs.
+
+`check_service_certificate` and `check_responder` give a `Checked` certificate, `CrlFile.read_back` a `ReadBack` list;
+nothing else is signed with a CA's key by issuer or revoker. A test finds every other call of `SigningKey.sign`.
+
+SigningRefused          no profile allows these bytes, or the books intend others: they are never signed
+└── SettingsDiffer      they were intended under other settings than this process has: they wait
+CertificateUnsound      the key made a signature that does not verify (B4)
+CrlUnsound              the same for a list
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import TypeVar
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
+
+from . import der
+from .certificate import (
+    ATTRIBUTE_OID,
+    AlternativeNames,
+    CertificateRefused,
+    Contents,
+    Subject,
+    build_tbs,
+    sign_tbs,
+    verify_certificate,
+)
+from .crl import CrlUnsound, ReadBack
+from .crl_reading import is_signed, load
+from .issuer import IssuerInfo
+from .keys import SIGNATURE_ALGORITHM, KeyUnavailable, SigningKey
+from .pkix_lint import lint_certificate
+from .profile import Profile, SubjectField, Usage
+from .responder_certificate import LONGEST_LIFE, ResponderRefused, build_responder_tbs
+from .spki import spki_sha256
+
+T = TypeVar("T")
+
+_USAGE = {ExtendedKeyUsageOID.SERVER_AUTH: Usage.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH: Usage.CLIENT_AUTH}
+
+
+class SigningRefused(Exception):
+    """A stable `code`, and one sentence that quotes nothing of the bytes."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class SettingsDiffer(SigningRefused):
+    """Another version of the profile, or other addresses: a worker with those settings can sign it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A certificate that may be signed with this CA's key. Only the checks of this module make one."""
+
+    issuer: IssuerInfo
+    tbs: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Intention:
+    """What the books intend to certify. `addresses` are the URLs of CRL, CA certificate and OCSP responder."""
+
+    profile_version: int
+    serial: int
+    not_before: datetime
+    not_after: datetime
+    key_sha256: str
+    addresses: tuple[str, str, str | None]
+
+
+def check_service_certificate(
+    tbs: bytes,
+    intention: Intention,
+    issuer: IssuerInfo,
+    profile: Profile,
+    lint: Callable[[Contents, bytes], Sequence[str]],
+) -> Checked:
+    """Return the certificate if it is the intended one, as its profile builds it, and without findings.
+
+    `tbs` is DER. Raises SigningRefused or SettingsDiffer.
+    """
+    contents = _contents(tbs, issuer, profile)
+    if contents is None or not _is_rebuilt(contents, tbs):
+        if intention.profile_version != profile.version:
+            raise SettingsDiffer(
+                "profile-version",
+                f"It was intended with version {intention.profile_version} of the profile {profile.type_id}, "
+                f"and this worker has version {profile.version}.",
+            )
+        raise SigningRefused("profile", f"The bytes are no certificate of the profile {profile.type_id}.")
+    certified = (contents.serial, contents.not_before, contents.not_after, spki_sha256(contents.spki))
+    if certified != (intention.serial, intention.not_before, intention.not_after, intention.key_sha256):
+        raise SigningRefused("books", "The bytes have another serial number, validity or key than was recorded.")
+    if (contents.crl_url, contents.ca_issuers_url, contents.ocsp_url) != intention.addresses:
+        raise SettingsDiffer("addresses", "The bytes name other addresses than this worker's settings.")
+    if findings := lint(contents, tbs):
+        raise SigningRefused("lint", f"The linter finds {', '.join(findings)}.")
+    return Checked(issuer, tbs)
+
+
+def check_responder(
+    tbs: bytes, serial: int, key_sha256: str, not_after: datetime, issuer: IssuerInfo, now: datetime
+) -> Checked:
+    """Return the OCSP responder's certificate if it is the ordered one, as it is always built, and without findings.
+
+    `tbs` is DER, `now` aware. Its life is at most LONGEST_LIFE, because it cannot be revoked. Raises SigningRefused.
+    """
+    read = _read(tbs, issuer)
+    spki = _spki(read) if read is not None else None
+    if read is None or spki is None:
+        raise SigningRefused("profile", "The bytes are no certificate of an OCSP responder.")
+    not_before, ends = read.not_valid_before_utc, read.not_valid_after_utc
+    try:
+        rebuilt = build_responder_tbs(issuer, spki, read.serial_number, not_before, ends)
+    except ResponderRefused:
+        rebuilt = b""
+    if rebuilt != tbs:
+        raise SigningRefused("profile", "The bytes are no certificate of an OCSP responder.")
+    if ends - not_before > LONGEST_LIFE or ends > now + LONGEST_LIFE:
+        raise SigningRefused("life", "The certificate of an OCSP responder would be valid for longer than 4 days.")
+    if (read.serial_number, spki_sha256(spki), ends) != (serial, key_sha256, not_after.replace(microsecond=0)):
+        raise SigningRefused("books", "The bytes have another serial number, validity or key than was ordered.")
+    if findings := lint_certificate(_with_empty_signature(tbs, issuer)):
+        raise SigningRefused("lint", f"The linter finds {', '.join(it.code for it in findings)}.")
+    return Checked(issuer, tbs)
+
+
+def sign_certificate(checked: Checked, key: SigningKey) -> bytes:
+    """Return the DER certificate, its signature verified. Raises KeyUnavailable, or CertificateUnsound (B4)."""
+    _check_key(checked.issuer, key)
+    certificate = sign_tbs(checked.tbs, key)
+    verify_certificate(certificate, checked.tbs, checked.issuer.public_key)
+    return certificate
+
+
+def sign_crl(crl: ReadBack[T], key: SigningKey) -> bytes:
+    """Sign a list that was read back, in its file, and return it, its signature verified.
+
+    Raises KeyUnavailable, OSError, or CrlUnsound (D7).
+    """
+    issuer = crl.file.head.issuer
+    _check_key(issuer, key)
+    crl.file.sign(key)
+    content = crl.file.path.read_bytes()
+    tbs = next(der.members(content, der.read(content)))
+    if sha256(memoryview(content)[tbs.start : tbs.end]).digest() != crl.tbs_sha256:
+        raise CrlUnsound("It was changed between its check and its signature.")
+    if not is_signed(content, load(content), issuer):
+        raise CrlUnsound(f"It is not signed by {issuer.id}.")
+    return content
+
+
+def _check_key(issuer: IssuerInfo, key: SigningKey) -> None:
+    if key.public_key() != issuer.public_key:
+        raise KeyUnavailable(f"The key at hand is not that of {issuer.id}.")
+
+
+def _is_rebuilt(contents: Contents, tbs: bytes) -> bool:
+    """Return whether the profile allows the contents, and builds exactly these bytes from them."""
+    try:
+        return build_tbs(contents) == tbs
+    except CertificateRefused:
+        return False
+
+
+def _contents(tbs: bytes, issuer: IssuerInfo, profile: Profile) -> Contents | None:
+    """Return the contents as another library reads them, None if something is missing."""
+    read = _read(tbs, issuer)
+    spki = _spki(read) if read is not None else None
+    if read is None or spki is None:
+        return None
+    try:
+        extensions = {type(it.value): it.value for it in read.extensions}
+        subject = _subject(read, profile)
+        names = extensions.get(x509.SubjectAlternativeName, x509.SubjectAlternativeName([]))
+        purposes = extensions.get(x509.ExtendedKeyUsage, ())
+        access = {it.access_method: it.access_location.value for it in extensions[x509.AuthorityInformationAccess]}
+        (point,) = extensions[x509.CRLDistributionPoints]
+        (crl_url,) = point.full_name
+        return Contents(
+            profile=profile,
+            issuer=issuer,
+            subject=subject,
+            names=AlternativeNames(
+                tuple(names.get_values_for_type(x509.DNSName)), tuple(names.get_values_for_type(x509.IPAddress))
+            ),
+            usages=frozenset(_USAGE[it] for it in purposes),
+            spki=spki,
+            serial=read.serial_number,
+            not_before=read.not_valid_before_utc,
+            not_after=read.not_valid_after_utc,
+            crl_url=crl_url.value,
+            ca_issuers_url=access[AuthorityInformationAccessOID.CA_ISSUERS],
+            ocsp_url=access.get(AuthorityInformationAccessOID.OCSP),
+        )
+    except (KeyError, TypeError, ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        return None
+
+
+def _subject(read: x509.Certificate, profile: Profile) -> Subject:
+    """Return the subject's values, where each attribute occurs once. Raises ValueError or KeyError."""
+    values = {}
+    for it in profile.subject:
+        if it.field is not None:
+            (attribute,) = read.subject.get_attributes_for_oid(x509.ObjectIdentifier(ATTRIBUTE_OID[it.attribute]))
+            values[it.field] = str(attribute.value)
+    return Subject(
+        organisation=values[SubjectField.ORGANISATION],
+        unit=values[SubjectField.UNIT],
+        business_id=values[SubjectField.BUSINESS_ID],
+        common_name=values[SubjectField.COMMON_NAME],
+    )
+
+
+def _read(tbs: bytes, issuer: IssuerInfo) -> x509.Certificate | None:
+    try:
+        return x509.load_der_x509_certificate(_with_empty_signature(tbs, issuer))
+    except ValueError:
+        return None
+
+
+def _with_empty_signature(tbs: bytes, issuer: IssuerInfo) -> bytes:
+    """Return a certificate that no key signed, to be read back."""
+    return der.sequence(tbs, SIGNATURE_ALGORITHM[issuer.family], der.bit_string(bytes(64)))
+
+
+def _spki(read: x509.Certificate) -> bytes | None:
+    try:
+        return read.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except (ValueError, UnsupportedAlgorithm):
+        return None

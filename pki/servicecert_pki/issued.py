@@ -1,0 +1,134 @@
+"""What a certificate says of itself, for those who act on what an event says of it (F2).
+
+CertificateUntrusted    not a certificate of these CAs: a stable `code` and one sentence
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import NameOID
+
+from .certificate import CertificateUnsound, fingerprint, verify_certificate
+from .issuer import IssuerInfo
+from .keys import PublicKey
+from .partitions import partition_in
+from .serials import serial_hex
+from .spki import spki_sha256
+
+
+class CertificateUntrusted(Exception):
+    """`code` is `unreadable`, `unknown-ca`, `signature` or `chain`."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedCertificate:
+    """A certificate's own values, named and written as in events. `crl_url` is its CRL distribution point, if any."""
+
+    serial: str
+    serial_decimal: str
+    subject: str
+    not_before: datetime
+    not_after: datetime
+    fingerprint: str
+    key_sha256: str
+    crl_url: str | None
+
+    def differences(self, told: object) -> tuple[str, ...]:
+        """Return the names of the values that `told`, with attributes of these names, has otherwise.
+
+        The subject is left out: a name has several texts.
+        """
+        names = ("serial", "serial_decimal", "not_before", "not_after", "fingerprint", "key_sha256")
+        return tuple(name for name in names if getattr(told, name) != getattr(self, name))
+
+
+def read_certificate(encoded: bytes) -> tuple[x509.Certificate, IssuedCertificate]:
+    """Return a DER certificate and its values. Raises CertificateUntrusted."""
+    try:
+        read = x509.load_der_x509_certificate(encoded)
+        spki = read.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return read, IssuedCertificate(
+            serial=serial_hex(read.serial_number).lower(),
+            serial_decimal=str(read.serial_number),
+            subject=subject_text(read),
+            not_before=read.not_valid_before_utc,
+            not_after=read.not_valid_after_utc,
+            fingerprint=fingerprint(encoded),
+            key_sha256=spki_sha256(spki),
+            crl_url=_crl_url(read),
+        )
+    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        raise CertificateUntrusted("unreadable", "The certificate cannot be read.") from None
+
+
+def read_issued(encoded: bytes, issuers: Iterable[IssuerInfo]) -> tuple[IssuerInfo, IssuedCertificate]:
+    """Return the CA that signed a DER certificate, and the certificate's values. Raises CertificateUntrusted."""
+    read, issued = read_certificate(encoded)
+    name = read.issuer.public_bytes()
+    issuer = next((it for it in issuers if it.subject_der == name), None)
+    if issuer is None:
+        raise CertificateUntrusted("unknown-ca", "The certificate names a CA that is not ours.")
+    check_signed(encoded, read, issuer.public_key)
+    return issuer, issued
+
+
+def check_signed(encoded: bytes, read: x509.Certificate, key: object) -> None:
+    """Raise CertificateUntrusted unless a CA's `key` signed exactly this certificate."""
+    try:
+        if not isinstance(key, PublicKey):
+            raise CertificateUnsound("The CA's key is neither RSA nor EC.")
+        verify_certificate(encoded, read.tbs_certificate_bytes, key)
+    except CertificateUnsound:
+        raise CertificateUntrusted("signature", "The certificate is not signed by the CA that it names.") from None
+
+
+def check_chain(encoded: bytes, chain: Iterable[bytes]) -> IssuedCertificate:
+    """Return the values of a DER certificate if each of `chain` signed the one before it, the last one itself.
+
+    Says nothing about whose chain that is. Raises CertificateUntrusted.
+    """
+    _, issued = read_certificate(encoded)
+    parents, below = tuple(chain), encoded
+    if not parents:
+        raise CertificateUntrusted("chain", "The certificate has no chain.")
+    for above in (*parents, parents[-1]):
+        child, parent = _load(below), _load(above)
+        if child.issuer != parent.subject:
+            raise CertificateUntrusted("chain", "The certificate and its chain do not belong together.")
+        check_signed(below, child, parent.public_key())
+        below = above
+    return issued
+
+
+def subject_text(read: x509.Certificate) -> str:
+    """Return a certificate's subject as RFC 4514 text."""
+    return read.subject.rfc4514_string({NameOID.SERIAL_NUMBER: "serialNumber"})
+
+
+def partition_of_certificate(issuer: IssuerInfo, issued: IssuedCertificate) -> int | None:
+    """Return the CRL partition that a certificate names (D7), None if it names none of its CA's lists."""
+    return None if issued.crl_url is None else partition_in(issued.crl_url, issuer.id)
+
+
+def _load(encoded: bytes) -> x509.Certificate:
+    try:
+        return x509.load_der_x509_certificate(encoded)
+    except ValueError:
+        raise CertificateUntrusted("unreadable", "A certificate of the chain cannot be read.") from None
+
+
+def _crl_url(read: x509.Certificate) -> str | None:
+    try:
+        (point,) = read.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+    except (x509.ExtensionNotFound, ValueError):
+        return None
+    urls = [it.value for it in point.full_name or () if isinstance(it, x509.UniformResourceIdentifier)]
+    return urls[0] if len(urls) == 1 else None

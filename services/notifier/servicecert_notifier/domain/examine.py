@@ -1,0 +1,38 @@
+"""Checks that a certificate, its chain and its event belong together, before a mail brings it to people (F2). Pure.
+
+The notifier holds no CA's certificate: whose chain it is, others verify.
+"""
+
+from base64 import b64decode
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from servicecert_pki.issued import CertificateUntrusted, check_chain
+from servicecert_schemas.certificate import CertificateIssued
+from servicecert_worker.decider import Event, Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Unfitting(Facts):
+    """Why a certificate is not mailed: a stable code and one sentence."""
+
+    code: str
+    text: str
+
+
+def examine(events: Sequence[Event]) -> Sequence[Event]:
+    """Add facts to each event whose certificate must not be mailed."""
+    return [
+        replace(event, facts=_fault(event.data)) if isinstance(event.data, CertificateIssued) else event
+        for event in events
+    ]
+
+
+def _fault(issued: CertificateIssued) -> Unfitting | None:
+    try:
+        read = check_chain(b64decode(issued.certificate), [b64decode(each) for each in issued.chain])
+    except CertificateUntrusted as untrusted:
+        return Unfitting(f"certificate-{untrusted.code}", str(untrusted))
+    if differ := read.differences(issued):
+        return Unfitting("certificate-differs", f"The event says another {', '.join(differ)} than its certificate.")
+    return None
