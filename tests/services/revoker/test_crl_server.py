@@ -206,7 +206,7 @@ async def test_D7_who_never_reads_what_it_asked_for_is_let_go(folder: Path) -> N
     (folder / "test-ec.crl").write_bytes(LARGE)
     async with (
         asyncio.timeout(120),
-        serve(folder, "127.0.0.1", 0, most_connections=1, patience_seconds=0.1, download_seconds=0.3) as base,
+        serve(folder, "127.0.0.1", 0, most_connections=1, patience_seconds=0.1, octets_per_second=1e8) as base,
     ):
         reader, writer = await connected(base, b"GET /test-ec.crl HTTP/1.1\r\nHost: x\r\n\r\n")
         await reader.readuntil(b"\r\n\r\n")

@@ -169,7 +169,7 @@ async def test_D8_what_is_asked_wrongly_is_answered_in_words_or_in_ocsp(
 
 
 async def test_D8_a_defect_is_an_internal_error(session: aiohttp.ClientSession, now: datetime) -> None:
-    def broken(asked: bytes, at: datetime) -> Any:
+    def broken(asked: bytes, at: datetime, client: str) -> Any:
         raise RuntimeError("a defect")
 
     async with (
