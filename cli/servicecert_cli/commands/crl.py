@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 from servicecert_revoker.crl.effects import server as crl_server
+from servicecert_worker.process.clients import Proxies
 
 from ..faults import UserError
 from ..terminal import interruption
@@ -22,7 +23,15 @@ def command() -> None:
 )
 @click.option("--host", default="", help="Address to listen on; the default is all addresses of this machine.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="0 takes a free port.")
-def serve(folder: Path, host: str, port: int) -> None:
+@click.option(
+    "--proxies",
+    "proxy_networks",
+    envvar="SERVICECERT_PROXY_NETWORKS",
+    default="",
+    metavar="NETWORKS",
+    help="Networks of the proxies in front, such as 10.0.0.0/8: only they may hold more than an eighth of the places.",
+)
+def serve(folder: Path, host: str, port: int, proxy_networks: str) -> None:
     """Serve the CRLs and CA certificates of a folder until stopped.
 
     DIR is the folder that the revoker publishes to; it may also be given as
@@ -33,9 +42,14 @@ def serve(folder: Path, host: str, port: int) -> None:
       servicecert crl serve crls --host 127.0.0.1 --port 8080
     """
 
+    try:
+        proxies = Proxies.of(proxy_networks)
+    except ValueError:
+        raise UserError("Give --proxies networks, separated by commas, such as 10.0.0.0/8.") from None
+
     async def serving() -> None:
         try:
-            async with crl_server.serve(folder, host, port) as address:
+            async with crl_server.serve(folder, host, port, proxies=proxies) as address:
                 click.echo(f"CRLs are served at {address}/<CA>.crl")
                 await asyncio.Event().wait()
         except OSError:

@@ -72,7 +72,9 @@ async def open_service(
     files = CrlFiles(settings.crl_dir)
     await asyncio.to_thread(_publish_certificates, files, authority)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_FETCH_SECONDS)) as session:
-        distribution = Distribution(settings.crl_base_url, settings.publishers(), session)
+        distribution = Distribution(
+            settings.crl_base_url, settings.publishers(), session, internal_url=settings.crl_internal_url
+        )
         timing = Timing(settings.interval, settings.validity)
         runner = CrlRunner(files, distribution, settings.crl_partitions, timing, pool, clock)
         stats = CrlStats([publisher.name for publisher in distribution.publishers])
@@ -95,7 +97,7 @@ async def open_service(
                 PUBLISH: Effect(
                     PublishOrder, roots.publish_with_scheduled(publish), batch=_BATCH, concurrency=_CONCURRENT
                 ),
-                CONFIRM: Effect(ConfirmOrder, Confirm(settings.ocsp_url, authority, session, clock)),
+                CONFIRM: Effect(ConfirmOrder, Confirm(settings.confirming_url, authority, session, clock)),
                 CASCADE: Effect(CascadeOrder, Cascade(pool, settings.cascade_most, clock)),
                 ALARM: Effect(Late, alarm),
                 IRREGULAR: Effect(Irregular, irregularities),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
-from servicecert_pki.signing_settings import SigningSettings
+from servicecert_pki.signing_settings import HttpUrl, SigningSettings
 
 from .crl.effects.publishers import CommandPublisher, Publisher
 from .crl.settings import S3Settings
@@ -40,6 +40,23 @@ class Settings(SigningSettings, S3Settings):
             description="hours until a CRL's next update: at least twice the interval",
         ),
     ] = 72
+
+    crl_internal_url: Annotated[
+        HttpUrl | None,
+        Field(
+            alias="SERVICECERT_CRL_INTERNAL_URL",
+            description="where the revoker fetches each published CRL back: the server behind the proxy of the public "
+            "address, so that nobody outside can keep it from that; the public address without it",
+        ),
+    ] = None
+    ocsp_internal_url: Annotated[
+        HttpUrl | None,
+        Field(
+            alias="SERVICECERT_OCSP_INTERNAL_URL",
+            description="where the revoker asks OCSP whether it says revoked, behind the proxy; the public address "
+            "without it",
+        ),
+    ] = None
 
     cascade_most: Annotated[
         int,
@@ -95,6 +112,11 @@ class Settings(SigningSettings, S3Settings):
         command = shlex.split(self.crl_publish_command or "")
         publishers = (self.s3_publisher, CommandPublisher(tuple(command)) if command else None)
         return tuple(publisher for publisher in publishers if publisher is not None)
+
+    @property
+    def confirming_url(self) -> str | None:
+        """The address that is asked before anybody is told; None if certificates name no responder."""
+        return self.ocsp_url and (self.ocsp_internal_url or self.ocsp_url)
 
     @property
     def interval(self) -> timedelta:

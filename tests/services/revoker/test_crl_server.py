@@ -13,7 +13,6 @@ import pytest
 from servicecert_revoker.crl.effects.files import CrlFiles
 from servicecert_revoker.crl.effects.server import serve
 from servicecert_revoker.effects.admission import address
-from servicecert_worker.faults import backoff
 from yarl import URL
 
 
@@ -189,36 +188,4 @@ async def test_D7_a_large_crl_may_take_longer_than_a_question(folder: Path) -> N
                 await other.read()
             its_writer.close()
         assert await reader.read() == LARGE
-        writer.close()
-
-
-async def served_at_last(base: str) -> None:
-    """Returns once a client is served, which needs a place."""
-    async with aiohttp.ClientSession() as session:
-        async for _ in backoff(first=0.05, longest=0.05):
-            with suppress(aiohttp.ClientError):
-                async with session.get(f"{base}/test-ec.cer") as response:
-                    assert response.status == 200
-                    return
-
-
-async def test_D7_who_never_reads_what_it_asked_for_is_let_go(folder: Path) -> None:
-    (folder / "test-ec.crl").write_bytes(LARGE)
-    async with (
-        asyncio.timeout(120),
-        serve(folder, "127.0.0.1", 0, most_connections=1, patience_seconds=0.1, download_seconds=0.3) as base,
-    ):
-        reader, writer = await connected(base, b"GET /test-ec.crl HTTP/1.1\r\nHost: x\r\n\r\n")
-        await reader.readuntil(b"\r\n\r\n")
-        await served_at_last(base)
-        writer.transport.abort()
-
-
-async def test_D7_one_connection_too_many_is_closed_and_its_place_is_given_again(folder: Path) -> None:
-    async with asyncio.timeout(120), serve(folder, "127.0.0.1", 0, most_connections=1, patience_seconds=0.3) as base:
-        _, writer = await connected(base, b"")
-        async with aiohttp.ClientSession() as session:
-            with pytest.raises(aiohttp.ClientError):
-                await session.get(f"{base}/test-ec.cer")
-        await served_at_last(base)
         writer.close()

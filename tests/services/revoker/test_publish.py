@@ -1,6 +1,8 @@
 """Publishing CRLs with real keys, a real database and a real HTTP server (D7, I7)."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -10,14 +12,17 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from aiohttp import web
 from cryptography import x509
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL, crl_name, crl_url
+from servicecert_revoker.crl.domain.plan import by_urgency, covering, partitions_to_publish
 from servicecert_revoker.crl.domain.publication import Published, PublishedCrl, PublishOrder
 from servicecert_revoker.crl.effects.files import CrlFiles
 from servicecert_revoker.crl.effects.publish import Publish
 from servicecert_revoker.crl.effects.server import serve
+from servicecert_revoker.crl.operator.gauges import last_crls
 from servicecert_revoker.domain.decide import schedule_key
 from servicecert_revoker.domain.status import Certificate, Valid
 from servicecert_revoker.storage.store import RevocationStore
@@ -45,6 +50,18 @@ def done(outcome: Outcome) -> Published:
     assert isinstance(outcome, Done), outcome
     assert isinstance(outcome.data, Published)
     return outcome.data
+
+
+@asynccontextmanager
+async def serving(answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> AsyncIterator[str]:
+    """An address that answers so."""
+    runner = web.ServerRunner(web.Server(answer), shutdown_timeout=0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
 
 
 def crl_in(files: CrlFiles, issuer: str = "test-ec", partition: int = FULL) -> x509.CertificateRevocationList:
@@ -113,12 +130,12 @@ async def test_D7_certificates_keep_their_partition_whatever_number_is_configure
         # A new one, as after a restart with another setting.
         (outcome, *_) = await replace(publish, runner=runner)([*asked, scheduled()])
         assert done(outcome).crl.number == number
-        for partition in range(max(6, configured) + 1):
+        for partition in {*range(configured + 1), 5, 6}:
             assert serials(crl_in(files, partition=partition)) == ({0x05} if partition in (FULL, 5) else set())
         asked = []
     # What was made for the greater number goes on being published only where a certificate names it.
     kept = await pool.fetch("select partition from crls where number = 3 and published_at is not null")
-    assert {row["partition"] for row in kept} == set(range(7))
+    assert {row["partition"] for row in kept} == {0, 1, 2, 5, 6}
     task = await register(0x06, partition=5)
     (outcome,) = await replace(publish, runner=replace(publish.runner, partitions=1))([task])
     assert done(outcome).crl.partition == 5
@@ -239,7 +256,7 @@ async def test_I7_other_bytes_than_the_published_are_not_published(
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    (elsewhere / "test-ec.3.crl").write_bytes(b"an old copy")
+    (elsewhere / "test-ec.crl").write_bytes(b"an old copy")
     async with serve(elsewhere, "127.0.0.1", 0) as stale:
         (outcome,) = await at(publish, stale)([await register(1)])
     assert isinstance(outcome, Retry)
@@ -273,3 +290,98 @@ def test_I10_representation_shows_no_key(publish: Publish) -> None:
 def test_results_survive_their_storage() -> None:
     order = PublishOrder(issuer="test-ec", serial="0a", request_id=UUID(int=1))
     assert PublishOrder.model_validate_json(order.model_dump_json()) == order
+
+
+async def test_f5_i7_one_crl_that_cannot_be_fetched_holds_no_other_up_and_is_tried_again_alone(
+    publish: Publish, register: Register, files: CrlFiles, pool: Pool
+) -> None:
+    """The slow address of one CRL: its order waits, the others are done, and the next pass makes that one again."""
+    asked: list[str] = []
+    mended = asyncio.Event()
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        asked.append(request.path)
+        if request.path == "/test-ec.2.crl":
+            await mended.wait()
+        return web.Response(body=(files.folder / request.path[1:]).read_bytes())
+
+    async with serving(answer) as address:
+        distribution = replace(publish.runner.distribution, internal_url=address, fetch_seconds=0.5)
+        runner = replace(publish.runner, distribution=distribution, partitions=3)
+        publish = replace(publish, runner=runner)
+        held, other, planned = await publish(
+            [await register(1, partition=2), await register(2, partition=1), scheduled()]
+        )
+        assert isinstance(held, Retry)
+        assert isinstance(planned, Retry)
+        assert {crl.partition for crl in done(other).announced} == {0, 1, 3}
+        assert asked[:3] == ["/test-ec.2.crl", "/test-ec.1.crl", "/test-ec.crl"], "new revocations come first"
+        assert serials(crl_in(files)) == {1, 2}, "all are written before one is fetched"
+        kept = await pool.fetch("select partition from crls where published_at is not null")
+        assert {row["partition"] for row in kept} == {0, 1, 3}
+        mended.set()
+        asked.clear()
+        (result,) = await publish([scheduled()])
+        assert {crl.partition for crl in done(result).announced} == {0, 1, 2, 3}
+
+
+async def test_f5_a_scheduled_order_that_is_tried_again_makes_only_what_is_left(
+    publish: Publish, files: CrlFiles
+) -> None:
+    asked: list[str] = []
+    missing = {"/test-ec.2.crl"}
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        asked.append(request.path)
+        if request.path in missing:
+            raise web.HTTPServiceUnavailable
+        return web.Response(body=(files.folder / request.path[1:]).read_bytes())
+
+    async with serving(answer) as address:
+        distribution = replace(publish.runner.distribution, internal_url=address)
+        publish = replace(publish, runner=replace(publish.runner, distribution=distribution))
+        (first,) = await publish([task := scheduled()])
+        assert isinstance(first, Retry)
+        missing.clear()
+        asked.clear()
+        (second,) = await publish([task])
+        assert set(asked) == {"/test-ec.crl", "/test-ec.2.crl"}
+        assert {crl.partition for crl in done(second).announced} == {0, 1, 2, 3}, "also those of the first pass"
+        asked.clear()
+        (third,) = await publish([scheduled()])
+        assert len(asked) == 4
+        assert {crl.number for crl in done(third).announced} == {3}
+
+
+async def test_f5_a_partition_that_no_certificate_can_name_costs_no_work_and_is_on_the_full_crl(
+    publish: Publish, register: Register, files: CrlFiles, pool: Pool
+) -> None:
+    """As after a forged certificate: the pass would have walked over two thousand million numbers."""
+    forged = await register(1, partition=2**31 - 1)
+    async with asyncio.timeout(120):
+        (outcome,) = await publish([await register(2, partition=1)])
+        assert {crl.partition for crl in done(outcome).announced} == {0, 1, 2, 3}
+        (outcome,) = await publish([forged])
+        assert done(outcome).crl.partition == FULL
+        assert serials(crl_in(files)) == {1, 2}
+        shown = await last_crls(pool, ["test-ec"], 3)()
+    assert set(shown) == {crl_name("test-ec", partition) for partition in range(4)}
+
+
+async def test_f5_a_pass_starts_nothing_more_when_its_time_is_over(publish: Publish, register: Register) -> None:
+    (outcome,) = await replace(publish, runner=replace(publish.runner, most_seconds=-1))([await register(1)])
+    assert isinstance(outcome, Retry)
+    assert "the next goes on" in outcome.reason
+    assert (await publish.stats.failures())["address"] == 1
+    (outcome,) = await publish([await register(2)])
+    assert done(outcome).number == 2
+
+
+def test_f5_pass_is_bounded_by_the_partitions_that_exist() -> None:
+    far = PublishOrder(issuer="test-ec", partition=2**31 - 1, serial="01")
+    published = {0: None, 1: None, 2: None}
+    assert partitions_to_publish([far], {}, {}, published) == frozenset(published)
+    assert covering(far.partition, published) == FULL
+    assert by_urgency(published, [far]) == [0, 2, 1]
+    assert by_urgency(published, [PublishOrder(issuer="test-ec", partition=1, serial="01")]) == [1, 0, 2]
+    assert by_urgency(published, [PublishOrder(issuer="test-ec")]) == [2, 1, 0]

@@ -1,16 +1,24 @@
-"""`/live`, `/ready`, `/metrics` and `/asyncapi.json` over HTTP: FastStream's ASGI routes, served by uvicorn."""
+"""`/live`, `/ready`, `/metrics` and `/asyncapi.json` over HTTP: FastStream's ASGI routes, served by uvicorn.
+
+Who reaches them cannot stop a worker (F5): connections are limited, each has one request, and the metrics are read once
+for all who ask at a time.
+"""
 
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Protocol, TypeAlias
+from time import monotonic
+from typing import Any, Protocol, TypeAlias, cast
 
 import uvicorn
 from faststream.asgi import AsgiFastStream, AsgiResponse, get
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ..faults import OperatorError, error_summary, guard_cancellation
+from ..faults import OperatorError, background, error_summary, guard_cancellation
+from .connections import Closed, Connections, Limits, raise_file_limit
 from .contract import Contract
 from .settings import ProcessSettings
 
@@ -18,6 +26,9 @@ log = logging.getLogger(__name__)
 
 Check: TypeAlias = tuple[bool, str]
 """The result of a check, and its reason."""
+
+LIMITS = Limits(most=64, most_per_client=32, patience_seconds=15.0)
+_FRESH_SECONDS = 0.5
 
 _TEXT = {"content-type": "text/plain; charset=utf-8"}
 _METRICS = {"content-type": "text/plain; version=0.0.4; charset=utf-8"}
@@ -40,8 +51,45 @@ class HealthSource(Protocol):
         ...
 
 
-def routes(checked: HealthSource) -> list[tuple[str, Any]]:
+class _Shared:
+    """A reading that all share who ask meanwhile, or shortly after: however many ask, one at a time is made."""
+
+    def __init__(self, read: Callable[[], Awaitable[bytes]]) -> None:
+        self._read = read
+        self._reading: asyncio.Future[tuple[bytes, float]] | None = None
+
+    async def __call__(self) -> bytes:
+        if self._reading is None or self._is_over(self._reading):
+            self._reading = asyncio.ensure_future(self._timed())
+        text, _ = await asyncio.shield(self._reading)
+        return text
+
+    async def _timed(self) -> tuple[bytes, float]:
+        return await self._read(), monotonic()
+
+    @staticmethod
+    def _is_over(reading: "asyncio.Future[tuple[bytes, float]]") -> bool:
+        if not reading.done():
+            return False
+        return reading.cancelled() or bool(reading.exception()) or monotonic() - reading.result()[1] > _FRESH_SECONDS
+
+
+def routes(checked: HealthSource, connections: Connections) -> list[tuple[str, Any]]:
     """Return the ASGI routes, by path."""
+    registry = CollectorRegistry()
+    closed = Gauge(
+        "servicecert_health_connections_closed",
+        "Connections to /live, /ready and /metrics closed because of a limit, by reason.",
+        ["reason"],
+        registry=registry,
+    )
+
+    async def read() -> bytes:
+        for reason in Closed:
+            closed.labels(str(reason)).set(connections.closed[reason])
+        return await checked.metrics() + generate_latest(registry)
+
+    shared = _Shared(read)
 
     def answering(check: Callable[[], Check]) -> Any:
         @get
@@ -53,7 +101,7 @@ def routes(checked: HealthSource) -> list[tuple[str, Any]]:
 
     @get
     async def metrics(_: Any) -> AsgiResponse:
-        return AsgiResponse(await checked.metrics(), 200, _METRICS)
+        return AsgiResponse(await shared(), 200, _METRICS)
 
     @get
     async def contract(_: Any) -> AsgiResponse:
@@ -68,7 +116,9 @@ def routes(checked: HealthSource) -> list[tuple[str, Any]]:
 
 
 @asynccontextmanager
-async def serve(checked: HealthSource, settings: ProcessSettings, number: int = 0) -> AsyncIterator[str]:
+async def serve(
+    checked: HealthSource, settings: ProcessSettings, number: int = 0, *, limits: Limits = LIMITS
+) -> AsyncIterator[str]:
     """Serve until the context ends; yield the bound address `host:port`.
 
     `number` is added to a fixed port, for one of several processes. Raises `OperatorError` if the port is in use.
@@ -85,16 +135,22 @@ async def serve(checked: HealthSource, settings: ProcessSettings, number: int = 
         address = "{}:{}".format(*bound.getsockname()[:2])
         if (file := settings.health_file) is not None:
             (file.with_name(f"{file.name}.{number}") if number else file).write_text(address)
+        connections = Connections(limits)
+        raise_file_limit()
         server = _Server(
             uvicorn.Config(
-                AsgiFastStream(asgi_routes=routes(checked), logger=None),
+                AsgiFastStream(asgi_routes=routes(checked, connections), logger=None),
+                # A callable that returns a protocol is all that uvicorn needs.
+                http=cast("Any", lambda **parts: connections.guard(H11Protocol(**parts))),
+                headers=[("Connection", "close")],
+                backlog=limits.most,
                 lifespan="off",
                 log_config=None,
                 access_log=False,
                 timeout_graceful_shutdown=1,
             )
         )
-        async with asyncio.TaskGroup() as group:
+        async with background(connections.watch()), asyncio.TaskGroup() as group:
             group.create_task(guard_cancellation(_serve(server, bound)))
             try:
                 yield address

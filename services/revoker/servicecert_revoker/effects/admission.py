@@ -1,94 +1,89 @@
-"""Limits the clients of an HTTP server: the number of connections, and the time of one without a request."""
+"""HTTP servers that strangers reach: each connection, request and response is limited (F5)."""
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import NoReturn
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import cast
 
 from aiohttp import web
-from servicecert_worker.faults import background
+from aiohttp.http_exceptions import HttpProcessingError
+from servicecert_worker.faults import background, error_trace
+from servicecert_worker.process.clients import Proxies
+from servicecert_worker.process.connections import Connections, Limits, raise_file_limit
 
 log = logging.getLogger(__name__)
 
 MOST_CONNECTIONS = 900
 """Below the 1,024 open files that most systems allow a process by default."""
 PATIENCE_SECONDS = 10.0
+_SHARE = 8
+"""The part of the connections that one client may hold."""
+
+
+def limits(most: int, patience_seconds: float, most_per_client: int | None = None) -> Limits:
+    """Return the limits of a server with this many connections."""
+    return Limits(most, max(1, most // _SHARE) if most_per_client is None else most_per_client, patience_seconds)
 
 
 class Admission(web.Server):
-    """A server that closes each connection beyond the `most`, and remembers which ones were answered recently."""
+    """A server whose connections are limited. A large response is sent within `limited.sending`."""
 
     def __init__(
-        self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], most: int = MOST_CONNECTIONS
+        self,
+        handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        limits: Limits,
+        proxies: Proxies = Proxies(),  # noqa: B008  -- it is frozen
     ) -> None:
         async def answer(request: web.BaseRequest) -> web.StreamResponse:
             response = await handler(request)
-            self.answered.add(request.protocol)
+            self.limited.answered(request.transport)
             return response
 
         super().__init__(answer, access_log=None)
-        self._most = most
-        self.open: dict[web.RequestHandler, asyncio.Transport] = {}
-        self.answered: set[web.RequestHandler] = set()
-        self.sending: set[web.RequestHandler] = set()
-        self.rejected = 0
+        self.limited = Connections(limits, proxies)
 
-    @contextmanager
-    def sends(self, handler: web.RequestHandler) -> Iterator[None]:
-        """Keep a connection open meanwhile: a large response is being sent."""
-        self.sending.add(handler)
-        try:
-            yield
-        finally:
-            self.sending.discard(handler)
-
-    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        super().connection_made(handler, transport)
-        self.open[handler] = transport
-        if len(self.open) > self._most:
-            self.rejected += 1
-            transport.abort()
-
-    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
-        self.open.pop(handler, None)
-        self.answered.discard(handler)
-        super().connection_lost(handler, exc)
+    def __call__(self) -> web.RequestHandler:
+        """Return the protocol of a new connection."""
+        return cast("web.RequestHandler", self.limited.guard(_Handler(self, loop=self._loop, **self._kwargs)))
 
 
-async def close_idle_connections(server: Admission, patience_seconds: float) -> NoReturn:
-    """Close the connections that were not answered for `patience_seconds`, at the latest after twice that time.
+class _Handler(web.RequestHandler):
+    """aiohttp's protocol, which logs one line about what is no request: strangers send TLS, and anything else."""
 
-    It makes no difference whether a client sends slowly, reads slowly or only waits: it can connect again.
-    """
-    before: set[web.RequestHandler] = set()
-    while True:
-        await asyncio.sleep(patience_seconds)
-        for slow in before - server.answered - server.sending:
-            if transport := server.open.get(slow):
-                transport.abort()
-        before = set(server.open)
-        server.answered.clear()
-        if server.rejected:
-            log.warning("%d connections were rejected: too many are open", server.rejected)
-            server.rejected = 0
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002  -- it may quote what was sent
+    ) -> web.StreamResponse:
+        if exc is None or isinstance(exc, HttpProcessingError):
+            log.debug("Not an HTTP request", extra={"status": status})
+        else:
+            log.error("A request failed because of a defect: %s", error_trace(exc))
+        if request.writer.output_size > 0:
+            raise ConnectionResetError
+        response = web.Response(status=status, text="This is no request that can be answered.\n")
+        response.force_close()
+        return response
 
 
 @asynccontextmanager
-async def serving(
-    server: Admission, host: str | None, port: int, patience_seconds: float, *, reuse_port: bool = False
-) -> AsyncIterator[str]:
+async def serving(server: Admission, host: str | None, port: int, *, reuse_port: bool = False) -> AsyncIterator[str]:
     """Serve until the context ends, and yield the address, `http://host:port`. Port 0 takes a free one.
 
     Raises OSError where the address is in use or not this machine's.
     """
+    raise_file_limit()
     runner = web.ServerRunner(server)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port, reuse_port=reuse_port, backlog=1024)
         await site.start()
         bound, bound_port, *_ = runner.addresses[0]
-        async with background(close_idle_connections(server, patience_seconds)):
+        async with background(server.limited.watch()):
             yield address(bound, bound_port)
     finally:
         await runner.cleanup()

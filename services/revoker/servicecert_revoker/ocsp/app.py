@@ -30,6 +30,7 @@ from servicecert_worker.service_keys import read_public_keys
 from servicecert_worker.signatures import Verifier
 
 from .domain.answering import Answer, Answering
+from .domain.budget import Budget
 from .domain.standings import Standings
 from .effects.enrolment import CertificateMismatch, Enrolment, KeyRequest
 from .effects.feed import TOPICS, SameTopics
@@ -46,6 +47,8 @@ _POLL_SECONDS = 0.5
 _PUBLISH_SECONDS = 10.0
 # How many answers are signed again at once: clients wait for some milliseconds.
 _AT_ONCE = 40
+# Some tenth of a core: who has many addresses gets no more signed than this.
+_SIGNED_PER_SECOND = 1_000
 
 
 def app() -> FastStream:
@@ -79,7 +82,8 @@ class Responder:
         self._cluster = settings.cluster
         self._clock = clock
         self._standings = Standings()
-        self._answering = Answering(self._standings, settings.validity, settings.ocsp_kept)
+        budget = Budget(settings.ocsp_signed_per_second, max(_SIGNED_PER_SECOND, settings.ocsp_signed_per_second))
+        self._answering = Answering(self._standings, settings.validity, settings.ocsp_kept, budget)
         if settings.ocsp_ca_certificates is None:
             log.warning("Every CA that Kafka names is trusted: set SERVICECERT_OCSP_CA_CERTIFICATES")
             self._enrolment = Enrolment()
@@ -118,7 +122,13 @@ class Responder:
             try:
                 address = await stack.enter_async_context(
                     serve(
-                        self._respond, self._clock, settings.ocsp_cache_seconds, settings.ocsp_host, settings.ocsp_port
+                        self._respond,
+                        self._clock,
+                        settings.ocsp_cache_seconds,
+                        settings.ocsp_host,
+                        settings.ocsp_port,
+                        proxies=settings.proxies,
+                        closed=self._metrics.watch_connections,
                     )
                 )
             except OSError as fault:
@@ -149,8 +159,8 @@ class Responder:
         ready, _ = self.ready()
         return self._metrics.text(self._answering, self._standings, self._feed.skipped, self._clock(), ready=ready)
 
-    def _respond(self, request: bytes, now: datetime) -> Answer:
-        answer = self._answering.answer(request, now)
+    def _respond(self, request: bytes, now: datetime, client: str) -> Answer:
+        answer = self._answering.answer(request, now, client)
         self._metrics.count(answer.kind)
         return answer
 

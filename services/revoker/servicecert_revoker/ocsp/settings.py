@@ -4,7 +4,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from servicecert_worker.process.clients import Proxies
 from servicecert_worker.process.settings import ProcessSettings
 
 
@@ -61,6 +62,38 @@ class Settings(ProcessSettings):
             description="how many signed answers are cached, some 2 KB each; others are signed on request",
         ),
     ] = 100_000
+
+    ocsp_signed_per_second: Annotated[
+        float,
+        Field(
+            alias="SERVICECERT_OCSP_SIGNED_PER_SECOND",
+            gt=0,
+            le=100_000,
+            description="how many answers a second each client address may have signed anew (with a nonce, about an "
+            "unknown serial number, about several), after ten times as many at once; beyond it `tryLater`",
+        ),
+    ] = 20
+    proxy_networks: Annotated[
+        str,
+        Field(
+            alias="SERVICECERT_PROXY_NETWORKS",
+            description="the networks of the proxies in front of CRLs and OCSP, such as 10.0.0.0/8: only they may have "
+            "more connections than one client, and only their X-Forwarded-For counts",
+        ),
+    ] = ""
+
+    @field_validator("proxy_networks")
+    @classmethod
+    def _networks(cls, text: str) -> str:
+        try:
+            Proxies.of(text)
+        except ValueError:
+            raise ValueError("give networks, separated by commas, such as 10.0.0.0/8,fd00::/8") from None
+        return text
+
+    @property
+    def proxies(self) -> Proxies:
+        return Proxies.of(self.proxy_networks)
 
     @property
     def validity(self) -> timedelta:

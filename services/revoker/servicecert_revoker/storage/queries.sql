@@ -41,9 +41,6 @@ from proposals where done_at is null and dropped_by is null
 -- E3: of a certificate that is erased the recipients go, and who asked for its revocation, whether it still waits or not.
 update statuses set certificate = jsonb_set(certificate, '{recipients}', '[]'), asked = null, requesters = null where key = $1 and certificate is not null
 
--- name: highest_partition
-select coalesce(max(partition), 0) from statuses where issuer = $1
-
 -- name: intend
 -- The partitions' CRLs of a pass have the number of its full one.
 insert into crls (issuer, partition, number, scheduled) select $1, partition, $3, $4 from unnest($2::int[]) as n (partition)
@@ -60,10 +57,20 @@ select s.key, s.issuer, s.serial from statuses as s join unnest($1::text[], $2::
 insert into statuses (key, version, standing, issuer, serial, partition, certificate) values ($1, 1, 'valid', $2, $3, $4, $5::jsonb) on conflict do nothing
 
 -- name: last_crls
--- The last published CRL of each CA ($1) and partition, up to the greatest that is in use, which is at least $2.
+-- The last published CRL of each CA ($1) and partition in use: all up to $2, and those up to $3 that certificates name.
 select issuer, partition, last.this_update, last.next_update, last.entries
 from unnest($1::text[]) as ca (issuer)
-cross join lateral generate_series(0, greatest($2::int, (select max(s.partition) from statuses as s where s.issuer = ca.issuer))) as n (partition)
+cross join lateral (
+    with recursive named (partition) as (
+        select min(partition) from statuses where issuer = ca.issuer
+        union all
+        select (select min(s.partition) from statuses as s where s.issuer = ca.issuer and s.partition > named.partition)
+        from named where named.partition < $3::int
+    )
+    select partition from named where partition <= $3::int
+    union
+    select generate_series(0, $2::int)
+) as n (partition)
 cross join lateral (
     select this_update, next_update, entries
     from crls
@@ -132,6 +139,17 @@ from (
     limit 20000
 ) as part
 
+-- name: part_of_others
+-- The next entries of the partitions beyond $5, for which no CRL is made, in the order of their serial numbers, after that of the last part ($4).
+select string_agg(entry, ''::bytea order by octets) as entries, string_agg(octets, ''::bytea order by octets) as serials
+from (
+    select octets, entry
+    from revocations
+    where issuer = $1 and partition > $5 and octets > $4 and (not_after >= $2 or octets = any($3::bytea[]))
+    order by octets
+    limit 20000
+) as part
+
 -- name: part_of_partition
 -- The next entries of a partition's CRL, in the order of their serial numbers, after that of the last part ($4).
 select string_agg(entry, ''::bytea order by octets) as entries, string_agg(octets, ''::bytea order by octets) as serials
@@ -142,6 +160,18 @@ from (
     order by octets
     limit 20000
 ) as part
+
+-- name: partitions
+-- The partitions of a CA ($1) in use: all up to $2, and those up to $3 that certificates name, each found by one look into their index.
+with recursive named (partition) as (
+    select min(partition) from statuses where issuer = $1
+    union all
+    select (select min(s.partition) from statuses as s where s.issuer = $1 and s.partition > named.partition)
+    from named where named.partition < $3::int
+)
+select partition from named where partition <= $3::int
+union
+select generate_series(0, $2::int)
 
 -- name: start_confirmation_clock
 -- $3 is how long after the proposal its clock is checked first.

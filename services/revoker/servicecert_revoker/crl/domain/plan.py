@@ -67,7 +67,8 @@ def partitions_to_publish(
 ) -> Collection[int]:
     """Return the full CRL, the ordered partitions and the outdated ones; for a scheduled order all in `published`.
 
-    Between scheduled CRLs a partition only grows, so the number of its entries tells whether it is current.
+    Between scheduled CRLs a partition only grows, so the number of its entries tells whether it is current. The result
+    is a part of `published`, whatever the orders say.
     """
     if is_scheduled(orders):
         return frozenset(published)
@@ -76,7 +77,23 @@ def partitions_to_publish(
         for partition, crl in published.items()
         if not _is_current(crl, recorded.get(partition), sizes.get(partition, Size()))
     }
-    return outdated | {FULL} | {order.partition for order in orders}
+    return outdated | {FULL} | {covering(order.partition, published) for order in orders}
+
+
+def covering(partition: int, published: Collection[int]) -> int:
+    """Return the partition, or the full CRL if no CRL is made for it: then only the full one covers its certificates.
+
+    So the work of a pass is bounded by the partitions that certificates can name, and not by a number in an event (F5).
+    """
+    return partition if partition in published else FULL
+
+
+def by_urgency(partitions: Collection[int], orders: Sequence[PublishOrder]) -> list[int]:
+    """Return the partitions, those with new revocations first (D4)."""
+    urgent = {covering(order.partition, partitions) for order in orders if order.serial is not None}
+    if urgent:
+        urgent.add(FULL)
+    return sorted(partitions, key=lambda partition: (partition not in urgent, -partition))
 
 
 def _is_current(published: CrlVersion | None, recorded: Recorded | None, size: Size) -> bool:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from servicecert_pki.partitions import FULL
 from servicecert_schemas.revocation import RevocationReason
 
@@ -17,7 +17,10 @@ CONFIRM = "confirm"
 
 
 class PublishOrder(BaseModel):
-    """An order for the full CRL of `issuer` and a partition, both with `serial`; without it for all, as scheduled."""
+    """An order for the full CRL of `issuer` and a partition, both with `serial`; without it for all, as scheduled.
+
+    `rest` is an order for what a scheduled pass has left; it is never stored.
+    """
 
     model_config = ConfigDict(frozen=True)
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "partition", "serial")
@@ -26,6 +29,7 @@ class PublishOrder(BaseModel):
     partition: int = FULL
     serial: str | None = None
     request_id: UUID | None = None
+    rest: bool = Field(default=False, exclude=True)
 
 
 class PublishedCrl(BaseModel):
@@ -100,4 +104,4 @@ class Confirmed(ConfirmOrder):
 
 def is_scheduled(orders: Iterable[PublishOrder]) -> bool:
     """Return whether one of the orders is for all CRLs."""
-    return any(order.serial is None for order in orders)
+    return any(order.serial is None and not order.rest for order in orders)

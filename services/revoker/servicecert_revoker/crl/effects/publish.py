@@ -1,4 +1,7 @@
-"""The act that publishes CRLs. A CA has one pass at a time, and each pass serves all orders that wait for it."""
+"""The act that publishes CRLs. A CA has one pass at a time, and each pass serves all orders that wait for it.
+
+An order is done when its own CRLs are published; those of other orders do not hold it up.
+"""
 
 import asyncio
 import logging
@@ -8,14 +11,16 @@ from uuid import UUID
 
 from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.keys import KeyUnavailable, SigningKey
+from servicecert_pki.partitions import FULL
 from servicecert_worker.decider import Done, Outcome, Retry, Task
 
 from ..domain.gates import GateFailed
+from ..domain.plan import covering
 from ..domain.publication import Published, PublishedCrl, PublishOrder
 from ..operator.gauges import CrlStats
 from .files import CrlFilesError
 from .publishers import NotPublished
-from .run import CrlRunner
+from .run import CrlRunner, Pass
 
 log = logging.getLogger(__name__)
 
@@ -28,16 +33,22 @@ class _Orders:
     """Orders that wait for a pass, and its result."""
 
     tasks: Sequence[Task]
-    result: tuple[PublishedCrl, ...] | Retry | None = None
-    announcer: UUID | None = None
+    result: Pass | Retry | None = None
+    announced: Mapping[UUID, tuple[PublishedCrl, ...]] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
 class _Queue:
-    """The orders for one CA. Those that arrive during a pass are in the next one."""
+    """The orders for one CA. Those that arrive during a pass are in the next one.
+
+    `rest` are the scheduled orders whose pass has published the full CRL but not all others, and `unannounced` the
+    published CRLs whose pass had no order that was done.
+    """
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     waiting: list[_Orders] = field(default_factory=list)
+    rest: set[UUID] = field(default_factory=set)
+    unannounced: dict[int, PublishedCrl] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,20 +86,25 @@ class Publish:
             except BaseException:
                 queue.waiting += [each for each in batch if each is not orders]
                 raise
-            announcer = _announcer([task for each in batch for task in each.tasks])
+            tasks = [task for each in batch for task in each.tasks]
+            announced = {} if isinstance(result, Retry) else _settle(queue, result, tasks)
             for each in batch:
-                each.result, each.announcer = result, announcer
+                each.result, each.announced = result, announced
 
-    async def _pass(self, issuer: str, queue: _Queue, batch: list[_Orders]) -> tuple[PublishedCrl, ...] | Retry:
+    async def _pass(self, issuer: str, queue: _Queue, batch: list[_Orders]) -> Pass | Retry:
         def take() -> list[PublishOrder]:
             batch.extend(queue.waiting)
             queue.waiting.clear()
-            return [task.data for each in batch for task in each.tasks]
+            return [
+                task.data.model_copy(update={"rest": task.id in queue.rest}) for each in batch for task in each.tasks
+            ]
 
         try:
             info = self.authority.issuer(issuer)
             with self.stats.measured(issuer):
-                return await self.runner.run(info, self._key(issuer), take)
+                result = await self.runner.run(info, self._key(issuer), take)
+            report_failed(self.stats, issuer, list(result.failed.values()))
+            return result
         except (GateFailed, CrlFilesError, NotPublished, KeyUnavailable, AuthorityMissing) as fault:
             return report(self.stats, issuer, fault)
         finally:
@@ -107,12 +123,15 @@ class Publish:
         if isinstance(result, Retry):
             return result
         order: PublishOrder = task.data
-        crl = next(crl for crl in result if crl.partition == order.partition)
+        if fault := _fault(result, order):
+            return Retry(str(fault))
+        crls = {crl.partition: crl for crl in result.published}
+        crl = crls[covering(order.partition, crls)]
         return Done(
             Published(
                 issuer=order.issuer,
                 crl=crl,
-                announced=result if task.id == orders.announcer else (),
+                announced=orders.announced.get(task.id, ()),
                 next_planned=crl.this_update + self.runner.timing.interval,
                 published_at=self.runner.clock(),
                 request_id=order.request_id,
@@ -120,9 +139,38 @@ class Publish:
         )
 
 
-def _announcer(tasks: Sequence[Task]) -> UUID:
-    """Return the one task that announces the CRLs: the scheduled one if there is one."""
-    return next((task.id for task in tasks if task.data.serial is None), tasks[0].id)
+def _fault(result: Pass, order: PublishOrder) -> NotPublished | None:
+    """Return why one of the CRLs that the order needs is not published: its own and the full one, or all."""
+    if order.serial is None:
+        return next(iter(result.failed.values()), None)
+    own = result.failed.get(order.partition)
+    return own or result.failed.get(FULL)
+
+
+def _settle(queue: _Queue, result: Pass, tasks: Sequence[Task]) -> Mapping[UUID, tuple[PublishedCrl, ...]]:
+    """Return what the one task announces that is done, preferably a scheduled one: all CRLs not announced before.
+
+    A scheduled order that is retried needs no second pass over all CRLs.
+    """
+    scheduled = {task.id for task in tasks if task.data.serial is None}
+    queue.rest -= scheduled
+    if result.failed and FULL not in result.failed:
+        queue.rest |= scheduled
+    queue.unannounced |= {crl.partition: crl for crl in result.published}
+    done = [task.id for task in tasks if _fault(result, task.data) is None]
+    if not done:
+        return {}
+    announced = sorted(queue.unannounced.values(), key=lambda crl: -crl.partition)
+    queue.unannounced.clear()
+    return {next((id for id in done if id in scheduled), done[0]): tuple(announced)}
+
+
+def report_failed(stats: CrlStats, issuer: str, faults: Sequence[NotPublished]) -> None:
+    """Count the publishers that failed in a pass, and log the first fault."""
+    for publisher in {fault.publisher for fault in faults}:
+        stats.publisher_failed(publisher)
+    if faults:
+        log.error("CRLs of %s are not published, and tried again: %s", issuer, faults[0], extra={"crls": len(faults)})
 
 
 def report(stats: CrlStats, issuer: str, fault: Exception) -> Retry:

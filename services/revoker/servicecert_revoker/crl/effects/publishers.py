@@ -2,7 +2,8 @@
 
 NotPublished
 ├── PublisherFailed     the storage or the command failed; it is tried again
-└── NotFetched          the published CRL cannot be fetched, or another one is fetched
+├── NotFetched          the published CRL cannot be fetched, or another one is fetched
+└── OutOfTime           the pass took too long; the next one goes on
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from ..domain.plan import CrlVersion
 
 _COMMAND_SECONDS = 60.0
 _CHUNK = 1 << 20
+_FETCH_SECONDS = 10.0
 
 
 FOLDER, ADDRESS = "folder", "address"
@@ -43,6 +45,12 @@ class PublisherFailed(NotPublished):
 
 class NotFetched(NotPublished):
     """The published CRL cannot be fetched, or another one is fetched."""
+
+    publisher = ADDRESS
+
+
+class OutOfTime(NotPublished):
+    """A pass took too long to publish this CRL too."""
 
     publisher = ADDRESS
 
@@ -102,18 +110,19 @@ def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if not name.startswith(ours)}
 
 
-async def fetch_back(session: aiohttp.ClientSession, url: str, digest: str) -> None:
+async def fetch_back(session: aiohttp.ClientSession, url: str, digest: str, seconds: float = _FETCH_SECONDS) -> None:
     """Raise NotFetched unless the address gives exactly the bytes with this SHA-256: published means fetchable (I7)."""
     hashed = sha256()
+    limit = aiohttp.ClientTimeout(total=seconds)
     try:
-        async with session.get(url, headers={"Cache-Control": "no-cache"}) as response:
+        async with session.get(url, headers={"Cache-Control": "no-cache"}, timeout=limit) as response:
             response.raise_for_status()
             async for chunk in response.content.iter_chunked(_CHUNK):
                 hashed.update(chunk)
     except (aiohttp.ClientError, TimeoutError) as fault:
         raise NotFetched(
             f"The CRL cannot be fetched from {url} ({type(fault).__name__}): "
-            "serve SERVICECERT_CRL_DIR at SERVICECERT_CRL_BASE_URL."
+            "serve SERVICECERT_CRL_DIR at SERVICECERT_CRL_BASE_URL and, if set, at SERVICECERT_CRL_INTERNAL_URL."
         ) from None
     if hashed.hexdigest() != digest:
         raise NotFetched(
@@ -124,11 +133,17 @@ async def fetch_back(session: aiohttp.ClientSession, url: str, digest: str) -> N
 
 @dataclass(frozen=True, repr=False)
 class Distribution:
-    """The places of a CRL besides the folder: the `publishers`, and `base_url`, where relying parties fetch it."""
+    """The places of a CRL besides the folder: the `publishers`, and `base_url`, where relying parties fetch it.
+
+    It is fetched back from `internal_url`, the server behind the proxy of `base_url`: nobody outside can keep the
+    revoker from that. Without one it is fetched from `base_url`.
+    """
 
     base_url: str
     publishers: Sequence[Publisher]
     session: aiohttp.ClientSession
+    internal_url: str | None = None
+    fetch_seconds: float = _FETCH_SECONDS
 
     def url(self, issuer: str, partition: int) -> str:
         """Return a CRL's address, which is its certificates' distribution point."""
@@ -136,7 +151,16 @@ class Distribution:
 
     async def deliver(self, folder: Path, issuer: str, partition: int, crl: CrlVersion) -> None:
         """Copy a CRL from the folder to all publishers, and fetch it back. Raises NotPublished."""
+        await self.copy(folder, issuer, partition, crl)
+        await self.fetch_back(issuer, partition, crl)
+
+    async def copy(self, folder: Path, issuer: str, partition: int, crl: CrlVersion) -> None:
+        """Copy a CRL from the folder to all publishers. Raises PublisherFailed."""
         name = crl_name(issuer, partition)
         for publisher in self.publishers:
             await publisher.put(name, folder / name, crl.number)
-        await fetch_back(self.session, self.url(issuer, partition), crl.sha256)
+
+    async def fetch_back(self, issuer: str, partition: int, crl: CrlVersion) -> None:
+        """Fetch a CRL from where it is served, within `fetch_seconds`. Raises NotFetched."""
+        url = crl_url(self.internal_url or self.base_url, issuer, partition)
+        await fetch_back(self.session, url, crl.sha256, self.fetch_seconds)

@@ -1,13 +1,16 @@
 """One pass over a CA's CRLs: number, list, sign, check, publish, fetch back, record. A failure leaves the old CRLs.
 
 A pass makes the full CRL and the partitions that orders name or that are outdated; a scheduled one makes all. All list
-what the database holds at one moment. The partitions are published before the full one.
+what the database holds at one moment. All are written before one is fetched back, those with new revocations first. A
+CRL that cannot be copied or fetched holds no other up: it is not recorded, so the next pass makes it again (F5).
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from time import monotonic
 from typing import Any
 
 import asyncpg
@@ -16,12 +19,15 @@ from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL
 
-from ..domain.plan import CrlVersion
+from ..domain.plan import CrlVersion, by_urgency
 from ..domain.publication import PublishedCrl, PublishOrder, is_scheduled
 from ..storage.store import CrlStore, open_crl_store
 from .build import CheckedCrl, CrlBuilder
 from .files import CrlFiles
-from .publishers import Distribution
+from .publishers import Distribution, NotPublished, OutOfTime
+
+_MOST_SECONDS = 120.0
+_FETCHES_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +38,20 @@ class Timing:
     validity: timedelta
 
 
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """The CRLs that a pass published, the full one last, and by partition why others are not published."""
+
+    published: tuple[PublishedCrl, ...]
+    failed: Mapping[int, NotPublished]
+
+
 @dataclass(frozen=True, repr=False)
 class CrlRunner:
-    """Publishes CRLs. `partitions` is the number of partitions that new certificates are spread over."""
+    """Publishes CRLs. `partitions` is the number of partitions that new certificates are spread over.
+
+    A pass starts no further copy or fetch after `most_seconds`.
+    """
 
     files: CrlFiles
     distribution: Distribution
@@ -42,14 +59,13 @@ class CrlRunner:
     timing: Timing
     pool: "asyncpg.Pool[Any]"
     clock: Callable[[], datetime]
+    most_seconds: float = _MOST_SECONDS
 
-    async def run(
-        self, issuer: IssuerInfo, key: SigningKey, take_orders: Callable[[], Sequence[PublishOrder]]
-    ) -> tuple[PublishedCrl, ...]:
-        """Run one pass, and return the published CRLs, the full one last.
+    async def run(self, issuer: IssuerInfo, key: SigningKey, take_orders: Callable[[], Sequence[PublishOrder]]) -> Pass:
+        """Run one pass and return its result.
 
         It takes the orders when it holds the CA's lock, so that those that arrived meanwhile are included. Raises
-        GateFailed, CrlFilesError, NotPublished, KeyUnavailable, and asyncpg's errors.
+        GateFailed, CrlFilesError, KeyUnavailable, and asyncpg's errors.
         """
         async with open_crl_store(self.pool, issuer.id) as store:
             orders = take_orders()
@@ -59,16 +75,18 @@ class CrlRunner:
             with self.files.temporary_folder() as folder:
                 builder = CrlBuilder(store, key, self._heads(issuer, number), published, folder, self.files)
                 checked = await builder.build(orders)
-                crls = [(self._published(crl), crl.listed.total) for crl in checked]
-                for file, (crl, _) in zip(checked, crls, strict=True):
-                    await self._publish(store, issuer.id, file, crl)
+                by_partition = {crl.partition: crl for crl in checked}
+                urgent_first = [by_partition[it] for it in by_urgency(by_partition, orders)]
+                await self._write(store, issuer.id, urgent_first)
+            failed = await self._deliver(store, issuer.id, urgent_first)
+            crls = [(self._published(crl), crl.listed.total) for crl in checked if crl.partition not in failed]
             await store.record(crls, self.clock())
-        return tuple(crl for crl, _ in crls)
+        return Pass(tuple(crl for crl, _ in crls), failed)
 
     async def _present(self, store: CrlStore, issuer: str) -> Mapping[int, CrlVersion | None]:
         """Return the published CRLs of all partitions in use."""
-        last = max(self.partitions, await store.highest_partition())
-        return await asyncio.to_thread(lambda: {it: self.files.published(issuer, it) for it in range(last + 1)})
+        partitions = await store.partitions(self.partitions)
+        return await asyncio.to_thread(lambda: {it: self.files.published(issuer, it) for it in sorted(partitions)})
 
     def _heads(self, issuer: IssuerInfo, number: int) -> Callable[[int], CrlHead]:
         """Return a function that gives the head of a pass's CRL by partition."""
@@ -93,8 +111,39 @@ class CrlRunner:
             sha256=crl.sha256,
         )
 
-    async def _publish(self, store: CrlStore, issuer: str, file: CheckedCrl, crl: PublishedCrl) -> None:
-        # Without its connection a revoker holds no lock, and must not publish.
-        await store.check_lock()
-        await asyncio.to_thread(self.files.put_crl, issuer, file.partition, file.path, crl.number)
-        await self.distribution.deliver(self.files.folder, issuer, file.partition, CrlVersion(crl.number, crl.sha256))
+    async def _write(self, store: CrlStore, issuer: str, crls: Sequence[CheckedCrl]) -> None:
+        """Write all CRLs to the folder, which a server behind the address reads."""
+        for crl in crls:
+            # Without its connection a revoker holds no lock, and must not publish.
+            await store.check_lock()
+            await asyncio.to_thread(self.files.put_crl, issuer, crl.partition, crl.path, crl.head.number)
+
+    async def _deliver(self, store: CrlStore, issuer: str, crls: Sequence[CheckedCrl]) -> Mapping[int, NotPublished]:
+        """Copy all CRLs to the publishers, then fetch all back, each by itself. Return those that failed, and why."""
+        until = monotonic() + self.most_seconds
+        failed: dict[int, NotPublished] = {}
+        at_once = asyncio.Semaphore(_FETCHES_AT_ONCE)
+
+        async def step(crl: CheckedCrl, act: Callable[[CrlVersion], Awaitable[None]]) -> None:
+            try:
+                if monotonic() > until:
+                    raise OutOfTime(
+                        f"A pass over the CRLs of {issuer} took {self.most_seconds:.0f} s; the next goes on."
+                    )
+                await act(CrlVersion(crl.head.number, crl.sha256))
+            except NotPublished as fault:
+                failed[crl.partition] = fault
+
+        async def fetch(crl: CheckedCrl) -> None:
+            async with at_once:
+                await step(crl, partial(self.distribution.fetch_back, issuer, crl.partition))
+
+        if self.distribution.publishers:
+            for crl in crls:
+                await store.check_lock()
+                await step(crl, partial(self.distribution.copy, self.files.folder, issuer, crl.partition))
+        async with asyncio.TaskGroup() as group:
+            for crl in crls:
+                if crl.partition not in failed:
+                    group.create_task(fetch(crl))
+        return failed

@@ -1,6 +1,5 @@
 """A small HTTP server for the CRLs and CA certificates of one folder, and nothing else."""
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,16 +10,17 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
+from servicecert_worker.process.clients import Proxies
 
-from ...effects.admission import PATIENCE_SECONDS, Admission, serving
+from ...effects.admission import PATIENCE_SECONDS, Admission, limits, serving
 
 MEDIA_TYPES = MappingProxyType({".crl": "application/pkix-crl", ".cer": "application/pkix-cert"})
 """RFC 2585, 4."""
 
 MOST_CONNECTIONS = 450
 """Each may have a file open too: together below the 1,024 that most systems allow a process by default."""
-DOWNLOAD_SECONDS = 600.0
-"""How long a client may take to read a CRL of a million entries, some 40 MB."""
+OCTETS_PER_SECOND = 64 * 1024
+"""How fast a client must read, on the average: a CRL of a million entries, some 40 MB, within 10 minutes."""
 
 # Long enough to spare a busy server, short enough for "revoked within a minute" (D4).
 CACHE = "public, max-age=30"
@@ -38,14 +38,17 @@ async def serve(
     *,
     most_connections: int = MOST_CONNECTIONS,
     patience_seconds: float = PATIENCE_SECONDS,
-    download_seconds: float = DOWNLOAD_SECONDS,
+    octets_per_second: float = OCTETS_PER_SECOND,
+    proxies: Proxies = Proxies(),  # noqa: B008  -- it is frozen
+    most_per_client: int | None = None,
 ) -> AsyncIterator[str]:
     """Serve the folder until the context ends, and yield the address, `http://host:port`, without a final slash.
 
     GET and HEAD of `/<issuer>.crl`, `/<issuer>.<partition>.crl` and `/<issuer>.cer`, with ETag and, once unambiguous,
-    Last-Modified. A connection too many is closed at once, one without a complete request after `patience_seconds`,
-    and one that has not read its file after `download_seconds`. Port 0 takes a free one. Raises OSError where the
-    address is in use or not this machine's.
+    Last-Modified. A connection without a complete request is closed after `patience_seconds`, one that reads its file
+    more slowly than `octets_per_second` after that time and the patience; where all places are taken, or its eighth by
+    a client that is no proxy, the oldest. Port 0 takes a free one. Raises OSError where the address is in use or not
+    this machine's.
     """
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
@@ -55,32 +58,28 @@ async def serve(
             return web.Response(status=404, text="Not found.\n")
         if request.method not in _METHODS:
             return web.Response(status=405, text="Ask by GET.\n", headers={"Allow": ", ".join(_METHODS)})
-        return _File(path, server, download_seconds)
+        return _File(path, server, patience_seconds, octets_per_second)
 
-    server = Admission(answer, most_connections)
-    async with serving(server, host, port, patience_seconds) as address:
+    server = Admission(answer, limits(most_connections, patience_seconds, most_per_client), proxies)
+    async with serving(server, host, port) as address:
         yield address
 
 
 class _File(web.FileResponse):
-    """The response with a file, which the client must read within `seconds`."""
+    """The response with a file, which the client must read in a time that depends on its size."""
 
-    def __init__(self, path: Path, server: Admission, seconds: float) -> None:
+    def __init__(self, path: Path, server: Admission, patience_seconds: float, octets_per_second: float) -> None:
         super().__init__(path, headers={"Content-Type": MEDIA_TYPES[path.suffix], "Cache-Control": CACHE})
-        self._server = server
-        self._seconds = seconds
+        self._file = path
+        self._connections = server.limited
+        self._patience = patience_seconds
+        self._rate = octets_per_second
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Send the file. Raises ConnectionResetError if that takes too long."""
-        transport = request.transport
-        try:
-            with self._server.sends(request.protocol):
-                async with asyncio.timeout(self._seconds):
-                    return await super().prepare(request)
-        except TimeoutError:
-            if transport is not None:
-                transport.abort()
-            raise ConnectionResetError from None
+        """Send the file; a connection that reads it too slowly is closed."""
+        seconds = self._patience + self._file.stat().st_size / self._rate
+        with self._connections.sending(request.transport, seconds):
+            return await super().prepare(request)
 
     @property
     def last_modified(self) -> datetime | None:

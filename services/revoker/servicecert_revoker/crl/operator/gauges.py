@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 import asyncpg
-from servicecert_pki.partitions import crl_name
+from servicecert_pki.partitions import MOST_PARTITIONS, crl_name
 from servicecert_worker.decider import Gauge
 
 from ...storage import QUERIES
@@ -68,7 +68,7 @@ def last_crls(pool: "asyncpg.Pool[Any]", issuers: Sequence[str], partitions: int
     async def read() -> Mapping[str, InForce]:
         return {
             crl_name(row["issuer"], row["partition"]): InForce(row["this_update"], row["next_update"], row["entries"])
-            for row in await pool.fetch(QUERIES["last_crls"], list(issuers), partitions)
+            for row in await pool.fetch(QUERIES["last_crls"], list(issuers), partitions, MOST_PARTITIONS)
         }
 
     return read
@@ -104,7 +104,7 @@ def gauges(readers: Sequence[ReadCrls], stats: CrlStats, clock: Callable[[], dat
         ),
         Gauge(
             "servicecert_crl_publisher_failures",
-            "CRLs that a publisher failed to copy, or that could not be fetched from their address.",
+            "Passes in which a publisher failed to copy CRLs, or CRLs could not be fetched from their address.",
             "publisher",
             stats.failures,
         ),

@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 from servicecert_pki.crl_reading import OCTETS
-from servicecert_pki.partitions import FULL
+from servicecert_pki.partitions import FULL, MOST_PARTITIONS
 from servicecert_worker.decider import Connection
 
 from ...storage import QUERIES
@@ -58,9 +58,10 @@ class Listing:
     async def uncovered(self) -> tuple[int, int]:
         """Return the count of the entries that no partition covers, and the sum of their serial numbers."""
         count = total = 0
-        async for part in self._parts("part_of_partition", FULL):
-            numbers = [int.from_bytes(part.serials[at : at + OCTETS]) for at in range(0, len(part.serials), OCTETS)]
-            count, total = count + len(numbers), total + sum(numbers)
+        for kind, partition in (("part_of_partition", FULL), ("part_of_others", MOST_PARTITIONS)):
+            async for part in self._parts(kind, partition):
+                numbers = [int.from_bytes(part.serials[at : at + OCTETS]) for at in range(0, len(part.serials), OCTETS)]
+                count, total = count + len(numbers), total + sum(numbers)
         return count, total
 
     async def _parts(self, kind: str, *more: int) -> AsyncIterator[Part]:
@@ -96,10 +97,10 @@ class CrlStore:
             since = await self.connection.fetchval(QUERIES["since"], self.issuer)
             yield Listing(self.connection, self.issuer, since, tuple(sorted(ordered)))
 
-    async def highest_partition(self) -> int:
-        """Return the highest partition of this CA's certificates."""
-        highest: int = await self.connection.fetchval(QUERIES["highest_partition"], self.issuer)
-        return highest
+    async def partitions(self, configured: int) -> Sequence[int]:
+        """Return the partitions in use: those configured, and those that this CA's certificates name, 1,024 at most."""
+        rows = await self.connection.fetch(QUERIES["partitions"], self.issuer, configured, MOST_PARTITIONS)
+        return [row["partition"] for row in rows]
 
     async def recorded(self, partitions: Iterable[int]) -> Mapping[int, Recorded]:
         """Return the last published CRL of each of these partitions that has one."""
@@ -119,6 +120,8 @@ class CrlStore:
 
     async def record(self, crls: Sequence[tuple[PublishedCrl, int]], published_at: datetime) -> None:
         """Store a pass's CRLs, each with its sum of serial numbers. Raises CheckViolationError after a later one."""
+        if not crls:
+            return
         first = crls[0][0]
         await self.connection.execute(
             QUERIES["record"],

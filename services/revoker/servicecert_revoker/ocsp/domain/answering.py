@@ -15,6 +15,7 @@ from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.ocsp_request import CertId, OcspRequest, RequestMalformed, read_request
 from servicecert_pki.ocsp_response import GOOD, UNKNOWN, Fault, Signer, fault_response, revoked, single_response
 
+from .budget import Budget
 from .standings import Revoked, SerialStatus, Standings
 
 
@@ -28,6 +29,7 @@ class Kind(StrEnum):
     MALFORMED = "malformed-request"
     UNAUTHORIZED = "unauthorized"
     TRY_LATER = "try-later"
+    LIMITED = "limited"
     INTERNAL_ERROR = "internal-error"
 
 
@@ -45,6 +47,8 @@ class Answer:
 MALFORMED = Answer(fault_response(Fault.MALFORMED_REQUEST), Kind.MALFORMED)
 UNAUTHORIZED = Answer(fault_response(Fault.UNAUTHORIZED), Kind.UNAUTHORIZED)
 TRY_LATER = Answer(fault_response(Fault.TRY_LATER), Kind.TRY_LATER)
+LIMITED = Answer(fault_response(Fault.TRY_LATER), Kind.LIMITED)
+"""For a client that has too many answers signed anew."""
 INTERNAL_ERROR = Answer(fault_response(Fault.INTERNAL_ERROR), Kind.INTERNAL_ERROR)
 
 UNKNOWN_FOR = timedelta(minutes=5)
@@ -70,10 +74,12 @@ class _CachedAnswer:
 class Answering:
     """Answers requests. `moment` is the time up to which the standings are read; None until they are caught up.
 
-    Answers are valid for `validity`; the newest `most_kept` are cached.
+    Answers are valid for `validity`; the newest `most_kept` are cached. What cannot be cached is signed as far as the
+    `budget` goes (F5).
     """
 
-    def __init__(self, standings: Standings, validity: timedelta, most_kept: int) -> None:
+    def __init__(self, standings: Standings, validity: timedelta, most_kept: int, budget: Budget | None = None) -> None:
+        self._budget = budget
         self.moment: datetime | None = None
         self.signed = 0
         self._standings = standings
@@ -99,8 +105,8 @@ class Answering:
             self._issuers[algorithm, digest(issuer.subject_der), digest(issuer.key_bits)] = issuer.id
         self._signers[issuer.id] = signer
 
-    def answer(self, encoded: bytes, now: datetime) -> Answer:
-        """Return the answer to an encoded request."""
+    def answer(self, encoded: bytes, now: datetime, client: str = "") -> Answer:
+        """Return the answer to an encoded request of a client."""
         try:
             request = read_request(encoded)
         except RequestMalformed:
@@ -111,8 +117,11 @@ class Answering:
         issuer = issuers.pop()
         if issuer is None or issuers:
             return UNAUTHORIZED
-        if request.nonce is None and len(request.certificates) == 1:
-            return self._cached_answer(request.certificates[0], issuer, now)
+        first = request.certificates[0]
+        if request.nonce is None and len(request.certificates) == 1 and self._is_issued(issuer, first):
+            return self._cached_answer(first, issuer, now)
+        if self._budget is not None and not self._budget.take(client, now):
+            return LIMITED
         return self._sign(request, issuer, now)
 
     def changed(self, issuer: str, serial: int, now: datetime) -> None:
@@ -144,6 +153,9 @@ class Answering:
         assert self.moment is not None
         assert cached.answer.this_update is not None
         return self.moment - cached.answer.this_update >= self._validity / 2
+
+    def _is_issued(self, issuer: str, cert_id: CertId) -> bool:
+        return self._standings.of(issuer, cert_id.serial) is not SerialStatus.NEVER_ISSUED
 
     def _cached_answer(self, cert_id: CertId, issuer: str, now: datetime) -> Answer:
         """Return the answer about one certificate without a nonce: signed once for all who ask the same."""

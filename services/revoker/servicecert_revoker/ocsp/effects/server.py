@@ -5,7 +5,7 @@
 
 import logging
 from base64 import b64decode
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from email.utils import format_datetime
@@ -14,8 +14,10 @@ from urllib.parse import unquote
 from aiohttp import web
 from servicecert_pki.ocsp_request import LARGEST_REQUEST
 from servicecert_worker.faults import error_trace
+from servicecert_worker.process.clients import Proxies
+from servicecert_worker.process.connections import Closed
 
-from ...effects.admission import MOST_CONNECTIONS, PATIENCE_SECONDS, Admission, serving
+from ...effects.admission import MOST_CONNECTIONS, PATIENCE_SECONDS, Admission, limits, serving
 from ..domain.answering import INTERNAL_ERROR, MALFORMED, Answer
 
 log = logging.getLogger(__name__)
@@ -26,7 +28,8 @@ RESPONSE_TYPE = "application/ocsp-response"
 _NOT_KEPT = "no-store"
 _METHODS = "GET, HEAD, POST"
 
-Respond = Callable[[bytes, datetime], Answer]
+Respond = Callable[[bytes, datetime, str], Answer]
+"""Returns the answer to an encoded request, now, of a client."""
 
 
 @asynccontextmanager
@@ -39,21 +42,34 @@ async def serve(
     *,
     most_connections: int = MOST_CONNECTIONS,
     patience_seconds: float = PATIENCE_SECONDS,
+    proxies: Proxies = Proxies(),  # noqa: B008  -- it is frozen
+    most_per_client: int | None = None,
+    closed: Callable[[Mapping[Closed, int]], None] = lambda _: None,
 ) -> AsyncIterator[str]:
     """Serve until the context ends, and yield the address, `http://host:port`.
 
-    Any number of processes may serve at one port. A connection too many is closed at once, and one without a complete
-    request soon after `patience_seconds`. Raises OSError where the address is in use or not this machine's.
+    Any number of processes may serve at one port. A connection without a complete request is closed after
+    `patience_seconds`; where all places are taken, or its eighth by a client that is no proxy, the oldest. `closed` is
+    given the counts of closed connections, once. Raises OSError where the address is in use or not this machine's.
     """
-    server = Admission(Handler(respond, clock, cache_seconds), most_connections)
-    async with serving(server, host, port, patience_seconds, reuse_port=True) as address:
+    handler = Handler(respond, clock, cache_seconds, proxies)
+    server = Admission(handler, limits(most_connections, patience_seconds, most_per_client), proxies)
+    closed(server.limited.closed)
+    async with serving(server, host, port, reuse_port=True) as address:
         yield address
 
 
 class Handler:
     """Answers HTTP requests. An OCSP error is an OCSP response with status 200."""
 
-    def __init__(self, respond: Respond, clock: Callable[[], datetime], cache_seconds: int) -> None:
+    def __init__(
+        self,
+        respond: Respond,
+        clock: Callable[[], datetime],
+        cache_seconds: int,
+        proxies: Proxies = Proxies(),  # noqa: B008  -- it is frozen
+    ) -> None:
+        self._proxies = proxies
         self._respond = respond
         self._clock = clock
         self._cache_seconds = cache_seconds
@@ -65,18 +81,19 @@ class Handler:
             body = await _read(request)
             if body is None:
                 return web.Response(status=413, text=f"An OCSP request has at most {LARGEST_REQUEST} octets.\n")
-            return self._response(self._answer(body), cached=False)
+            return self._response(self._answer(body, request), cached=False)
         if request.method not in ("GET", "HEAD"):
             return web.Response(status=405, text="Ask by GET or POST.\n", headers={"Allow": _METHODS})
         encoded = _from_path(request.raw_path)
-        answer = MALFORMED if encoded is None else self._answer(encoded)
+        answer = MALFORMED if encoded is None else self._answer(encoded, request)
         if answer.etag is not None and answer.etag in request.headers.get("If-None-Match", ""):
             return web.Response(status=304, headers=self._caching(answer))
         return self._response(answer, cached=True)
 
-    def _answer(self, encoded: bytes) -> Answer:
+    def _answer(self, encoded: bytes, request: web.BaseRequest) -> Answer:
         try:
-            return self._respond(encoded, self._clock())
+            client = self._proxies.client(request.remote or "", request.headers.getall("X-Forwarded-For", ()))
+            return self._respond(encoded, self._clock(), client)
         except Exception as error:
             log.error("An OCSP request failed because of a defect: %s", error_trace(error))
             return INTERNAL_ERROR

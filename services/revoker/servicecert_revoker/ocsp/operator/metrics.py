@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from servicecert_worker.process.connections import Closed
 from servicecert_worker.process.metrics import SKIPPED
 
 from ..domain.answering import Answering, Kind
@@ -39,8 +40,19 @@ class Metrics:
             ["issuer"],
             registry=self.registry,
         )
+        self.closed = Gauge(
+            "servicecert_ocsp_connections_closed",
+            "Connections closed because of a limit, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
         self.ready = Gauge("servicecert_ready", "1 while it answers.", ["service"], registry=self.registry)
         self._counts = {kind: self.answers.labels(kind.value) for kind in Kind}
+        self._connections: Mapping[Closed, int] = {}
+
+    def watch_connections(self, closed: Mapping[Closed, int]) -> None:
+        """Show these counts, as they are at each reading."""
+        self._connections = closed
 
     def count(self, kind: Kind) -> None:
         self._counts[kind].inc()
@@ -63,6 +75,8 @@ class Metrics:
         for (topic, reason), records in skipped.items():
             self.skipped.labels("ocsp", topic, reason).set(records)
         self.certificates.set(len(standings))
+        for reason in Closed:
+            self.closed.labels(str(reason)).set(self._connections.get(reason, 0))
         for issuer, signer in answering.signers.items():
             self.days_left.labels(issuer).set((signer.not_after - now).total_seconds() / _DAY)
         self.ready.labels("ocsp").set(ready)
