@@ -21,6 +21,7 @@ from .deadline import DeadlineWarned
 from .event import EventData
 from .mail import MailBounced, MailGivenUp, MailHandedOver, MailRefused
 from .parked import RecordParked
+from .principals import Principal
 from .register import RegisterEntry
 from .responder import ResponderCertified, ResponderRequested
 from .revocation import (
@@ -47,8 +48,8 @@ class Topic:
     name: str
     key: str
     events: tuple[type[EventData], ...]
-    writers: tuple[str, ...]
-    readers: tuple[str, ...]
+    writers: tuple[Principal, ...]
+    readers: tuple[Principal, ...]
     partitions: int = 12
     retention: timedelta | None = timedelta(days=90)
     compacted: bool = False
@@ -80,24 +81,24 @@ APPLICATIONS = Topic(
     "applications",
     key="case",
     events=(ApplicationSubmitted, ApplicationSupplemented, CsrAttached, ApplicationWithdrawn),
-    writers=("e-service",),
-    readers=("intake",),
+    writers=(Principal.E_SERVICE,),
+    readers=(Principal.INTAKE,),
 )
 # Kept for ever but not compacted: an account's members are events of one key, and compaction would keep only the last.
 ACCOUNTS = Topic(
     "accounts",
     key="account",
     events=(AccountOpened, AccountMemberAdded, AccountMemberRemoved),
-    writers=("e-service",),
-    readers=("intake", "revoker"),
+    writers=(Principal.E_SERVICE,),
+    readers=(Principal.INTAKE, Principal.REVOKER),
     retention=None,
 )
 REGISTERS = Topic(
     "registers",
     key="register entry",
     events=(RegisterEntry,),
-    writers=("registers loader",),
-    readers=("intake",),
+    writers=(Principal.REGISTERS_LOADER,),
+    readers=(Principal.INTAKE,),
     retention=None,
     compacted=True,
 )
@@ -105,45 +106,45 @@ ACCEPTED_APPLICATIONS = Topic(
     "accepted-applications",
     key="case",
     events=(ApplicationAccepted, AcceptedWithdrawn),
-    writers=("intake",),
-    readers=("issuer",),
+    writers=(Principal.INTAKE,),
+    readers=(Principal.ISSUER,),
 )
 CERTIFICATES = Topic(
     "certificates",
     key="case",
     events=(CertificateIssued, IssuingRefused, IssuingStopped, CertificateVoided),
-    writers=("issuer",),
-    readers=("notifier", "revoker", "intake"),
+    writers=(Principal.ISSUER,),
+    readers=(Principal.NOTIFIER, Principal.REVOKER, Principal.INTAKE),
 )
 REVOCATIONS = Topic(
     "revocations",
     key="case",
     events=(RevocationRequested,),
-    writers=("e-service", "revoker"),
-    readers=("revoker",),
+    writers=(Principal.E_SERVICE, Principal.REVOKER),
+    readers=(Principal.REVOKER,),
 )
 CERTIFICATE_STATUS = Topic(
     "certificate-status",
     key="case; of a CRL its CA and partition; of a compromised key the key",
     events=(RevocationRegistered, RevocationRefused, CertificateRevoked, CrlPublished, KeyCompromised),
-    writers=("revoker",),
-    readers=("notifier", "intake", "issuer"),
+    writers=(Principal.REVOKER,),
+    readers=(Principal.NOTIFIER, Principal.INTAKE, Principal.ISSUER),
 )
 # Kept for ever, not compacted: a relay that was paused may publish an older record last, which compaction would keep.
 CERTIFICATE_STANDINGS = Topic(
     "certificate-standings",
     key="CA and serial number",
     events=(StandingChanged,),
-    writers=("revoker",),
-    readers=("ocsp responders",),
+    writers=(Principal.REVOKER,),
+    readers=(Principal.OCSP_RESPONDER,),
     retention=None,
 )
 OCSP_RESPONDERS = Topic(
     "ocsp-responders",
     key="environment and key of the responder",
     events=(ResponderRequested, ResponderCertified),
-    writers=("ocsp responders", "revoker"),
-    readers=("revoker", "ocsp responders"),
+    writers=(Principal.OCSP_RESPONDER, Principal.REVOKER),
+    readers=(Principal.REVOKER, Principal.OCSP_RESPONDER),
     partitions=1,
     retention=timedelta(days=30),
 )
@@ -151,15 +152,16 @@ NOTIFICATIONS = Topic(
     "notifications",
     key="case",
     events=(MailHandedOver, MailRefused, MailGivenUp, MailBounced),
-    writers=("notifier",),
-    readers=("intake",),
+    writers=(Principal.NOTIFIER,),
+    readers=(Principal.INTAKE,),
 )
 CASES = Topic(
     "cases",
     key="case; of a refused event its account",
     events=(CaseChanged, EventRefused),
-    writers=("intake",),
-    readers=("e-service", "notifier"),
+    # What is erased leaves by a record without a value (E3).
+    writers=(Principal.INTAKE, Principal.ERASER),
+    readers=(Principal.E_SERVICE, Principal.NOTIFIER),
     retention=None,
     compacted=True,
 )
@@ -168,8 +170,8 @@ AUDIT_CHECKPOINTS = Topic(
     "audit-checkpoints",
     key="service",
     events=(AuditCheckpoint,),
-    writers=("intake", "issuer", "revoker", "notifier"),
-    readers=("auditors",),
+    writers=(Principal.INTAKE, Principal.ISSUER, Principal.REVOKER, Principal.NOTIFIER),
+    readers=(Principal.AUDITOR,),
     partitions=1,
     retention=None,
 )
@@ -178,8 +180,8 @@ DEADLINES = Topic(
     "deadlines",
     key="case",
     events=(DeadlineWarned,),
-    writers=("intake", "revoker"),
-    readers=("operators", "notifier"),
+    writers=(Principal.INTAKE, Principal.REVOKER),
+    readers=(Principal.OPERATOR, Principal.NOTIFIER),
     retention=timedelta(days=365),
 )
 
@@ -192,8 +194,8 @@ def parked_topic(service: str) -> Topic:
         f"{service}.parked",
         key="as the parked record's",
         events=(RecordParked,),
-        writers=(service,),
-        readers=("operators",),
+        writers=tuple(principal for principal in Principal if principal == service),
+        readers=(Principal.OPERATOR,),
         partitions=1,
         retention=timedelta(days=365),
     )
@@ -215,6 +217,9 @@ CATALOGUE = (
     AUDIT_CHECKPOINTS,
     *(parked_topic(service) for service in SERVICES),
 )
+
+FOLLOWED = (REGISTERS, ACCOUNTS)
+"""The topics that services read from their first record on, outside their groups."""
 
 TOPIC_OF = MappingProxyType(
     {event.TYPE: topic for topic in CATALOGUE for event in topic.events if event is not RecordParked}

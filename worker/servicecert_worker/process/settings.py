@@ -9,6 +9,7 @@ from pydantic_settings import SettingsConfigDict
 
 from ..kafka.access import KafkaAccess
 from ..kafka.cluster import Cluster
+from .insecure import InsecureSetting
 
 SECRETS = Path("/run/servicecert")
 """The folder of secrets that a container is given as files, each named as its variable."""
@@ -54,6 +55,7 @@ class ProcessSettings(KafkaAccess):
             alias="SERVICECERT_PATIENCE_SECONDS", ge=0, description="seconds to wait for broker and database at start"
         ),
     ] = 30.0
+    insecure: InsecureSetting = frozenset()
     clock_ahead: Annotated[
         Annotated[timedelta, Field(ge=timedelta(), le=timedelta(days=36_500))] | None,
         BeforeValidator(_seconds),
