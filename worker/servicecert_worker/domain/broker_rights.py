@@ -25,11 +25,11 @@ _MOST_NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The broker's answers: operations on each topic that exists, groups that may be seen, and whether rights may be."""
+    """The broker's answers: operations on each topic that exists, groups that may be seen, and whether ACLs may be."""
 
     topics: Mapping[str, Collection[str]]
     groups: Collection[str]
-    sees_rights: bool
+    sees_acls: bool
 
 
 def named(bits: int) -> frozenset[str]:
@@ -48,7 +48,7 @@ def surplus(principal: Principal, prefix: str, found: Found) -> list[str]:
     groups = [
         f"Describe on the group {group}" for group in sorted(found.groups) if (Resource.GROUP, group) not in allowed
     ]
-    return [*topics, *groups, *(["Describe on the cluster"] if found.sees_rights else [])]
+    return [*topics, *groups, *(["Describe on the cluster"] if found.sees_acls else [])]
 
 
 def missing(principal: Principal, prefix: str, found: Found) -> list[str]:
@@ -56,9 +56,7 @@ def missing(principal: Principal, prefix: str, found: Found) -> list[str]:
     return [
         f"{acl.operation} on {acl.name}"
         for acl in sorted(acls(prefix=prefix)[principal])
-        if acl.resource is Resource.TOPIC
-        and acl.name in found.topics
-        and acl.operation not in found.topics[acl.name]
+        if acl.resource is Resource.TOPIC and acl.name in found.topics and acl.operation not in found.topics[acl.name]
     ]
 
 

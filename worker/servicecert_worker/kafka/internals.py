@@ -317,16 +317,23 @@ async def may_describe_group(client: AIOKafkaClient, group: str) -> bool:
     return True
 
 
-async def may_list_rights(client: AIOKafkaClient) -> bool:
+async def list_acls(client: AIOKafkaClient) -> set[tuple[int, str, int, str, str, int, int]]:
+    """Return all rights, as `create_acls` takes them. Raises what aiokafka raises."""
+    every = DescribeAclsRequest(_ANY, None, _ANY, None, None, _ANY, _ANY)
+    answer: Any = await client.send(client.get_random_node(), every)
+    _raise_for(answer.error_code)
+    return {(kind, name, pattern, *acl) for kind, name, pattern, acls in answer.resources for acl in acls}
+
+
+async def may_list_acls(client: AIOKafkaClient) -> bool:
     """Return whether this client sees who has which rights, as those who may change them do.
 
     It also does at a broker that checks no rights at all. Raises what aiokafka raises.
     """
-    every = DescribeAclsRequest(_ANY, None, _ANY, None, None, _ANY, _ANY)  # type: ignore[arg-type]
-    answer: Any = await client.send(client.get_random_node(), every)
-    if for_code(answer.error_code) is ClusterAuthorizationFailedError:
+    try:
+        await list_acls(client)
+    except ClusterAuthorizationFailedError:
         return False
-    if for_code(answer.error_code) is not SecurityDisabled:
-        _raise_for(answer.error_code)
+    except SecurityDisabled:
+        pass
     return True
-

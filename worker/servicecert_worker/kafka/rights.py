@@ -7,7 +7,7 @@ from servicecert_schemas.topics import CATALOGUE, SERVICES
 from ..domain.broker_rights import Found, missing, named, shown, surplus
 from ..faults import OperatorError
 from .cluster import Cluster
-from .internals import authorized_operations, may_describe_group, may_list_rights
+from .internals import authorized_operations, may_describe_group, may_list_acls
 
 
 async def found(client: AIOKafkaClient, cluster: Cluster) -> Found:
@@ -17,7 +17,7 @@ async def found(client: AIOKafkaClient, cluster: Cluster) -> Found:
     return Found(
         {topic: named(bits) for topic, bits in operations.items()},
         [group for group in groups if await may_describe_group(client, group)],
-        await may_list_rights(client),
+        await may_list_acls(client),
     )
 
 
