@@ -61,7 +61,8 @@ def start_parts(
     """Start what `environment` does not name, both at once, and return when both answer.
 
     `report` gets a line for each step, from any thread. `throughput` tunes for benchmarks, `settings` are added to
-    PostgreSQL's, `secured` is what the broker is started with. Raises MissingPart, TamperedJar, StartFailed; then nothing is left running.
+    PostgreSQL's, `secured` is what the broker is started with. Raises MissingPart, TamperedJar, StartFailed; then
+    nothing is left running.
     """
     bootstrap, url = environment.get(KAFKA_BOOTSTRAP_SERVERS), environment.get(DATABASE_URL)
     kafka = None if bootstrap else Kafka(throughput=throughput, secured=secured, cache=cache, report=report)

@@ -51,8 +51,8 @@ broker.heartbeat.interval.ms=300
 """
 
 
-# Nobody without a name, no name without rights: also a broker is its own client by a certificate. The file's format wants
-# a PEM on one line.
+# Nobody without a name, no name without rights: the broker too is a client of itself, by its certificate. The file's
+# format wants a PEM on one line.
 SECURED_PROPERTIES = """\
 listeners=SASL_SSL://{{host}}:{{port}},SSL://{{host}}:{{certificates_port}},CONTROLLER://{{host}}:{{controller_port}}
 advertised.listeners=SASL_SSL://{{host}}:{{port}},SSL://{{host}}:{{certificates_port}}
