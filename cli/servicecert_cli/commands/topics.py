@@ -81,9 +81,7 @@ def list_topics(as_json: bool) -> None:
 
 
 @command.command()
-@click.option(
-    "--strimzi", metavar="CLUSTER", help="Print KafkaUser resources for Strimzi's Kafka of this name instead."
-)
+@click.option("--strimzi", metavar="CLUSTER", help="Print KafkaUser resources for Strimzi's Kafka of this name.")
 @click.option(
     "--authentication",
     type=click.Choice(("scram-sha-512", "tls")),
@@ -104,14 +102,13 @@ def acls(strimzi: str | None, authentication: str, user: str, only: tuple[str, .
 
     Each service, responder and kind of command is a user with exactly the rights that
     it needs, and nobody else has any. A service that finds that it may do more does not
-    start. Without an option these are lines for a shell, where KAFKA_ACLS is Kafka's
-    kafka-acls.sh with its addresses and login. Only SERVICECERT_TOPIC_PREFIX is read.
-    Rights that are there already stay.
+    start. Without an option these are lines for a shell, with KAFKA_BOOTSTRAP_SERVERS
+    and the administrator's client properties in KAFKA_ADMIN_CONFIG. The names have the
+    prefix SERVICECERT_TOPIC_PREFIX. Rights that are there already stay.
 
     \b
     Examples:
-      KAFKA_ACLS="kafka-acls.sh --bootstrap-server kafka:9092 --command-config admin.properties"
-      export KAFKA_ACLS; servicecert topics acls | sh -eu
+      servicecert topics acls | KAFKA_ADMIN_CONFIG=admin.properties sh -eu
       servicecert topics acls --strimzi kafka > users.yaml
       servicecert topics acls --apply
     """

@@ -9,17 +9,28 @@ from servicecert_worker.kafka.rights_creation import ANY_HOST
 
 Rights = Mapping[Principal, Iterable[Acl]]
 
+TOOL = 'kafka-acls.sh --bootstrap-server "$KAFKA_BOOTSTRAP_SERVERS" --command-config "$KAFKA_ADMIN_CONFIG"'
 STRIMZI_API = "kafka.strimzi.io/v1beta2"
 
 
 def commands(rights: Rights, user: str) -> Iterator[str]:
-    """Yield a line of `kafka-acls.sh` for each resource of each user. `user` is its name in Kafka, with {} for ours."""
+    """Yield lines for a shell, one for the resources on which a user may do the same.
+
+    `user` is its name in Kafka, with {} for ours.
+    """
     for principal, acls in rights.items():
+        names: dict[tuple[Resource, bool, tuple[Operation, ...]], list[str]] = {}
         for (resource, name, prefixed), operations in _by_resource(acls).items():
-            given = " ".join(f"--operation {each}" for each in operations)
-            pattern = " --resource-pattern-type prefixed" if prefixed else ""
-            allowed = quote(user.format(principal))
-            yield f"$KAFKA_ACLS --add --allow-principal {allowed} {given} --{resource} {quote(name)}{pattern}"
+            names.setdefault((resource, prefixed, tuple(operations)), []).append(name)
+        for (resource, prefixed, operations_of_all), same in names.items():
+            words = [
+                TOOL,
+                f"--add --allow-principal {quote(user.format(principal))}",
+                *(f"--operation {each}" for each in operations_of_all),
+                *(f"--{resource} {quote(each)}" for each in same),
+                *(["--resource-pattern-type prefixed"] if prefixed else []),
+            ]
+            yield " ".join(words)
 
 
 def strimzi(rights: Rights, cluster: str, authentication: str) -> list[dict[str, object]]:
