@@ -44,18 +44,15 @@ async def run_example(place: Cluster, type: CertificateType, folder: Path, secon
     if case.state is not CaseState.DELIVERED:
         codes = ", ".join(each.code for each in case.deficiencies)
         raise UserError(f"The case {case_id} is {case.state} ({codes}): see `servicecert cases open {case_id}`.")
+    pem = files / f"{type}.pem"
     mail, certificate = _mailed(case.certificate.fingerprint) if case.certificate else (None, None)
     if certificate is not None:
-        (files / f"{type}.pem").write_text(ssl.DER_cert_to_PEM_cert(certificate))
+        pem.write_text(ssl.DER_cert_to_PEM_cert(certificate))
     printer.blank()
     for label, value in (
-        ("certificate", "in the mail" if certificate is None else files / f"{type}.pem"),
+        ("certificate", "in the mail" if certificate is None else pem),
         ("key", files / f"{type}.key"),
-        *(
-            ()
-            if certificate is None
-            else (("mail", mail), ("next", f"openssl x509 -in {files / type}.pem -noout -text"))
-        ),
+        *(() if certificate is None else (("mail", mail), ("next", f"openssl x509 -in {pem} -noout -text"))),
         ("next" if certificate is None else "", f"servicecert cases open {case_id}"),
     ):
         # Not wrapped: paths and commands are to be copied whole.

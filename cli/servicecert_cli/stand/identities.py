@@ -31,6 +31,7 @@ class Identities:
     @classmethod
     def make(cls, folder: Path) -> "Identities":
         """Fill the folder. Raises UserError."""
+        folder = folder.absolute()
         folder.mkdir(mode=0o700, parents=True)
         ca = BrokerCa()
         own = ca.issue(BROKER, [_HOST])

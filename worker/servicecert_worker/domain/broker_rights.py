@@ -43,7 +43,7 @@ def surplus(principal: Principal, prefix: str, found: Found) -> list[str]:
     topics = [
         f"{operation} on {topic}"
         for topic, operations in sorted(found.topics.items())
-        for operation in sorted(set(operations) - allowed.get((Resource.TOPIC, topic), set()))
+        for operation in _without_implied(set(operations) - allowed.get((Resource.TOPIC, topic), set()))
     ]
     groups = [
         f"Describe on the group {group}" for group in sorted(found.groups) if (Resource.GROUP, group) not in allowed
@@ -64,6 +64,11 @@ def shown(phrases: list[str]) -> str:
     """Return the first phrases, and how many more there are."""
     more = len(phrases) - _MOST_NAMED
     return ", ".join(phrases[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _without_implied(operations: set[str]) -> list[str]:
+    """Return the operations in order, without Describe where another one says more."""
+    return sorted(operations - {Operation.DESCRIBE} or operations)
 
 
 def _allowed(principal: Principal, prefix: str) -> Mapping[tuple[Resource, str], set[str]]:
