@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 from commandline import one_sentence
-from servicecert_schemas.acls import Acl, Operation, Resource, acls
+from servicecert_schemas.broker_acls import Acl, AclOperation, AclResource, acls
 from servicecert_schemas.principals import Principal
 
 PREFIX = "trial."
@@ -25,8 +25,8 @@ def of_command(line):
     (who,) = given["--allow-principal"]
     prefixed = given["--resource-pattern-type"] == ["prefixed"]
     return who, {
-        Acl(resource, name, Operation(operation), prefixed)
-        for resource in Resource
+        Acl(resource, name, AclOperation(operation), prefixed)
+        for resource in AclResource
         for name in given[f"--{resource}"]
         for operation in given["--operation"]
     }
@@ -55,9 +55,9 @@ def test_f4_strimzis_users_have_the_rights_of_the_catalogue(servicecert, monkeyp
         assert user["spec"]["authentication"] == {"type": "tls"}
         given[user["metadata"]["name"]] = {
             Acl(
-                Resource(rule["resource"]["type"]),
+                AclResource(rule["resource"]["type"]),
                 rule["resource"]["name"],
-                Operation(operation),
+                AclOperation(operation),
                 rule["resource"]["patternType"] == "prefix",
             )
             for rule in user["spec"]["authorization"]["acls"]

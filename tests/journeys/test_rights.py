@@ -30,7 +30,7 @@ from servicecert_cli.main import main
 from servicecert_cli.operations.broker_identities import ADMINISTRATOR
 from servicecert_cli.stand.identities import Identities
 from servicecert_deploy import Parts
-from servicecert_schemas.acls import Acl, Operation, Resource, acls
+from servicecert_schemas.broker_acls import Acl, AclOperation, AclResource, acls
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.kafka import rights_creation, topic_creation
@@ -119,12 +119,12 @@ async def test_f4_each_user_reads_writes_and_joins_what_is_its_own_and_nothing_e
         writes = {each for each in TOPICS if await allowed(lambda each=each: producer.send_and_wait(each, b"", b"a"))}
         joins = {each for each in GROUPS if await allowed(lambda each=each: join(client, each))}
     mine = EXPECTED[user]
-    assert reads == {each for each in TOPICS if Acl(Resource.TOPIC, each, Operation.READ) in mine}
-    assert writes == {each for each in TOPICS if Acl(Resource.TOPIC, each, Operation.WRITE) in mine}
+    assert reads == {each for each in TOPICS if Acl(AclResource.TOPIC, each, AclOperation.READ) in mine}
+    assert writes == {each for each in TOPICS if Acl(AclResource.TOPIC, each, AclOperation.WRITE) in mine}
     assert joins == {
         each
         for each in GROUPS
-        if Acl(Resource.GROUP, each, Operation.READ) in mine or (user is Principal.E_SERVICE and user in each)
+        if Acl(AclResource.GROUP, each, AclOperation.READ) in mine or (user is Principal.E_SERVICE and user in each)
     }
 
 
@@ -215,7 +215,7 @@ async def test_f4_a_service_does_not_start_with_more_rights_than_its_own(broker:
 async def test_f4_a_service_whose_rights_were_forgotten_says_which(broker: Broker) -> None:
     cluster = broker.cluster(ADMINISTRATOR, "forgotten.")
     await topic_creation.create(cluster.bootstrap, CATALOGUE, "forgotten.", access=cluster.access)
-    mine = {Acl(Resource.TOPIC, f"forgotten.{name}", Operation.READ) for name in ("cases",)}
+    mine = {Acl(AclResource.TOPIC, f"forgotten.{name}", AclOperation.READ) for name in ("cases",)}
     await rights_creation.apply(cluster, {Principal.NOTIFIER: mine})
     code, sentence = await fault("notifier", broker.cluster(Principal.NOTIFIER, "forgotten."))
     assert code == 77

@@ -4,7 +4,7 @@ import json
 import os
 
 import click
-from servicecert_schemas.acls import acls as catalogued_acls
+from servicecert_schemas.broker_acls import acls as catalogued_acls
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.kafka import rights_creation, topic_creation

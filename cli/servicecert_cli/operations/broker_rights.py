@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from shlex import quote
 
-from servicecert_schemas.acls import Acl, Operation, Resource
+from servicecert_schemas.broker_acls import Acl, AclOperation, AclResource
 from servicecert_schemas.principals import Principal
 from servicecert_worker.kafka.rights_creation import ANY_HOST
 
@@ -19,7 +19,7 @@ def commands(rights: Rights, user: str) -> Iterator[str]:
     `user` is its name in Kafka, with {} for ours.
     """
     for principal, acls in rights.items():
-        names: dict[tuple[Resource, bool, tuple[Operation, ...]], list[str]] = {}
+        names: dict[tuple[AclResource, bool, tuple[AclOperation, ...]], list[str]] = {}
         for (resource, name, prefixed), operations in _by_resource(acls).items():
             names.setdefault((resource, prefixed, tuple(operations)), []).append(name)
         for (resource, prefixed, operations_of_all), same in names.items():
@@ -63,8 +63,8 @@ def strimzi(rights: Rights, cluster: str, authentication: str) -> list[dict[str,
     ]
 
 
-def _by_resource(acls: Iterable[Acl]) -> dict[tuple[Resource, str, bool], list[Operation]]:
-    operations: dict[tuple[Resource, str, bool], list[Operation]] = {}
+def _by_resource(acls: Iterable[Acl]) -> dict[tuple[AclResource, str, bool], list[AclOperation]]:
+    operations: dict[tuple[AclResource, str, bool], list[AclOperation]] = {}
     for acl in sorted(acls):
         operations.setdefault((acl.resource, acl.name, acl.prefixed), []).append(acl.operation)
     return operations

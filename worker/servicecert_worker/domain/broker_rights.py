@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from servicecert_schemas.acls import Operation, Resource, acls
+from servicecert_schemas.broker_acls import AclOperation, AclResource, acls
 from servicecert_schemas.principals import Principal
 
 _OPERATIONS = (
@@ -19,7 +19,7 @@ _OPERATIONS = (
     "IdempotentWrite",
 )
 _FIRST_BIT = 3
-_IMPLYING_DESCRIBE = {Operation.READ, Operation.WRITE}
+_IMPLYING_DESCRIBE = {AclOperation.READ, AclOperation.WRITE}
 _MOST_NAMED = 3
 
 
@@ -43,20 +43,22 @@ def surplus(principal: Principal, prefix: str, found: Found) -> list[str]:
     topics = [
         f"{operation} on {topic}"
         for topic, operations in sorted(found.topics.items())
-        for operation in _without_implied(set(operations) - allowed.get((Resource.TOPIC, topic), set()))
+        for operation in _without_implied(set(operations) - allowed.get((AclResource.TOPIC, topic), set()))
     ]
     groups = [
-        f"Describe on the group {group}" for group in sorted(found.groups) if (Resource.GROUP, group) not in allowed
+        f"Describe on the group {group}" for group in sorted(found.groups) if (AclResource.GROUP, group) not in allowed
     ]
     return [*topics, *groups, *(["Describe on the cluster"] if found.sees_acls else [])]
 
 
 def missing(principal: Principal, prefix: str, found: Found) -> list[str]:
     """Return what the principal needs on topics that exist and the broker does not allow, one phrase each."""
+    needed = (acl for acl in sorted(acls(prefix=prefix)[principal]) if acl.resource is AclResource.TOPIC)
+    # Of a topic that does not exist somebody else says so.
     return [
         f"{acl.operation} on {acl.name}"
-        for acl in sorted(acls(prefix=prefix)[principal])
-        if acl.resource is Resource.TOPIC and acl.name in found.topics and acl.operation not in found.topics[acl.name]
+        for acl in needed
+        if acl.operation not in found.topics.get(acl.name, {acl.operation})
     ]
 
 
@@ -68,14 +70,14 @@ def shown(phrases: list[str]) -> str:
 
 def _without_implied(operations: set[str]) -> list[str]:
     """Return the operations in order, without Describe where another one says more."""
-    return sorted(operations - {Operation.DESCRIBE} or operations)
+    return sorted(operations - {AclOperation.DESCRIBE} or operations)
 
 
-def _allowed(principal: Principal, prefix: str) -> Mapping[tuple[Resource, str], set[str]]:
-    allowed: dict[tuple[Resource, str], set[str]] = {}
+def _allowed(principal: Principal, prefix: str) -> Mapping[tuple[AclResource, str], set[str]]:
+    allowed: dict[tuple[AclResource, str], set[str]] = {}
     for acl in acls(prefix=prefix)[principal]:
         operations = allowed.setdefault((acl.resource, acl.name), set())
         operations.add(acl.operation)
         if acl.operation in _IMPLYING_DESCRIBE:
-            operations.add(Operation.DESCRIBE)
+            operations.add(AclOperation.DESCRIBE)
     return allowed

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import ClusterAuthorizationFailedError, KafkaError, SecurityDisabled
-from servicecert_schemas.acls import Acl, Operation, Resource
+from servicecert_schemas.broker_acls import Acl, AclOperation, AclResource
 from servicecert_schemas.principals import Principal
 
 from ..faults import OperatorError, backoff, no_broker, with_timeout
@@ -19,13 +19,13 @@ ANY_HOST = "*"
 
 _START_SECONDS = 15.0
 _PATIENCE_SECONDS = 60.0
-_RESOURCES = {Resource.TOPIC: 2, Resource.GROUP: 3}
+_RESOURCES = {AclResource.TOPIC: 2, AclResource.GROUP: 3}
 _OPERATIONS = {
-    Operation.READ: 3,
-    Operation.WRITE: 4,
-    Operation.CREATE: 5,
-    Operation.DESCRIBE: 8,
-    Operation.DESCRIBE_CONFIGS: 10,
+    AclOperation.READ: 3,
+    AclOperation.WRITE: 4,
+    AclOperation.CREATE: 5,
+    AclOperation.DESCRIBE: 8,
+    AclOperation.DESCRIBE_CONFIGS: 10,
 }
 _LITERAL, _PREFIXED = 3, 4
 _ALLOW = 3

@@ -1,7 +1,7 @@
 """The rights of the broker's users: exactly the catalogue's writers and readers, and what commands need (F4)."""
 
 import pytest
-from servicecert_schemas.acls import Acl, Operation, Resource, acls
+from servicecert_schemas.broker_acls import Acl, AclOperation, AclResource, acls
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 
@@ -19,14 +19,14 @@ BY_COMMANDS = {
 
 
 def on(topic, operation):
-    return {who for who, mine in RIGHTS.items() if Acl(Resource.TOPIC, topic.name, operation) in mine}
+    return {who for who, mine in RIGHTS.items() if Acl(AclResource.TOPIC, topic.name, operation) in mine}
 
 
 @pytest.mark.parametrize("topic", CATALOGUE, ids=lambda topic: topic.name)
 def test_f4_who_writes_and_reads_a_topic_is_what_the_catalogue_says(topic):
-    assert on(topic, Operation.WRITE) == set(topic.writers)
+    assert on(topic, AclOperation.WRITE) == set(topic.writers)
     commands = {who for who, topics in BY_COMMANDS.items() if topic.name in topics}
-    assert on(topic, Operation.READ) == set(topic.readers) | commands
+    assert on(topic, AclOperation.READ) == set(topic.readers) | commands
 
 
 def test_f4_orders_to_the_ca_keys_come_from_one_writer_each():
@@ -40,17 +40,17 @@ def test_f4_orders_to_the_ca_keys_come_from_one_writer_each():
 
 def test_f4_operators_monitoring_and_auditors_write_nothing():
     for who in (Principal.OPERATOR, Principal.MONITORING, Principal.AUDITOR, Principal.TOPICS_CREATOR):
-        assert not {acl for acl in RIGHTS[who] if acl.operation is Operation.WRITE}
-    assert not {acl for acl in RIGHTS[Principal.MONITORING] if acl.operation is Operation.READ}
+        assert not {acl for acl in RIGHTS[who] if acl.operation is AclOperation.WRITE}
+    assert not {acl for acl in RIGHTS[Principal.MONITORING] if acl.operation is AclOperation.READ}
 
 
 def test_f4_groups_are_joined_by_their_own_service_alone():
-    joined = {(who, acl) for who in Principal for acl in RIGHTS[who] if acl.resource is Resource.GROUP}
-    assert {(who, acl.name, acl.prefixed) for who, acl in joined if acl.operation is Operation.READ} == {
+    joined = {(who, acl) for who in Principal for acl in RIGHTS[who] if acl.resource is AclResource.GROUP}
+    assert {(who, acl.name, acl.prefixed) for who, acl in joined if acl.operation is AclOperation.READ} == {
         *((Principal(service), service, False) for service in SERVICES),
         (Principal.E_SERVICE, "e-service", True),
     }
-    assert {who for who, acl in joined if acl.operation is not Operation.READ} == {
+    assert {who for who, acl in joined if acl.operation is not AclOperation.READ} == {
         Principal.OPERATOR,
         Principal.MONITORING,
     }

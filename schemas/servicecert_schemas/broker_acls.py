@@ -13,14 +13,14 @@ from .principals import Principal
 from .topics import CATALOGUE, CERTIFICATE_STANDINGS, FOLLOWED, SERVICES, Topic
 
 
-class Resource(StrEnum):
+class AclResource(StrEnum):
     """What a right is about."""
 
     TOPIC = "topic"
     GROUP = "group"
 
 
-class Operation(StrEnum):
+class AclOperation(StrEnum):
     """What a principal may do, by Kafka's names."""
 
     READ = "Read"
@@ -34,9 +34,9 @@ class Operation(StrEnum):
 class Acl:
     """A right of one principal. `prefixed`: on everything whose name begins with `name`."""
 
-    resource: Resource
+    resource: AclResource
     name: str
-    operation: Operation
+    operation: AclOperation
     prefixed: bool = False
 
 
@@ -46,7 +46,7 @@ def acls(catalogue: Iterable[Topic] = CATALOGUE, prefix: str = "") -> Mapping[Pr
 
     def of(principal: Principal) -> frozenset[Acl]:
         on_topics = (
-            Acl(Resource.TOPIC, prefix + topic.name, operation)
+            Acl(AclResource.TOPIC, prefix + topic.name, operation)
             for topic in topics
             for operation in _on_topic(principal, topic)
         )
@@ -55,30 +55,30 @@ def acls(catalogue: Iterable[Topic] = CATALOGUE, prefix: str = "") -> Mapping[Pr
     return {principal: of(principal) for principal in Principal}
 
 
-def _on_topic(principal: Principal, topic: Topic) -> set[Operation]:
-    operations = {Operation.WRITE} if principal in topic.writers else set()
+def _on_topic(principal: Principal, topic: Topic) -> set[AclOperation]:
+    operations = {AclOperation.WRITE} if principal in topic.writers else set()
     if principal in topic.readers:
-        operations.add(Operation.READ)
+        operations.add(AclOperation.READ)
     match principal:
         case Principal.REGISTERS_LOADER if principal in topic.writers:
             # What changes is found by comparison with what is there.
-            operations.add(Operation.READ)
+            operations.add(AclOperation.READ)
         case Principal.REVOKER if topic == CERTIFICATE_STANDINGS:
             # `servicecert standings` compares the topic with the revoker's tables.
-            operations.add(Operation.READ)
+            operations.add(AclOperation.READ)
         case Principal.OPERATOR:
             # The age of what a service has not handled is that of a record.
             if topic == CERTIFICATE_STANDINGS or _has_lag(topic):
-                operations.add(Operation.READ)
-            operations |= {Operation.DESCRIBE_CONFIGS} if Operation.READ in operations else _SEEN
+                operations.add(AclOperation.READ)
+            operations |= {AclOperation.DESCRIBE_CONFIGS} if AclOperation.READ in operations else _SEEN
         case Principal.MONITORING:
             operations |= _SEEN
         case Principal.TOPICS_CREATOR:
-            operations |= {Operation.CREATE, Operation.DESCRIBE}
+            operations |= {AclOperation.CREATE, AclOperation.DESCRIBE}
     return operations
 
 
-_SEEN = {Operation.DESCRIBE, Operation.DESCRIBE_CONFIGS}
+_SEEN = {AclOperation.DESCRIBE, AclOperation.DESCRIBE_CONFIGS}
 
 
 def _has_lag(topic: Topic) -> bool:
@@ -87,10 +87,10 @@ def _has_lag(topic: Topic) -> bool:
 
 def _on_groups(principal: Principal, prefix: str) -> Iterable[Acl]:
     if principal in SERVICES:
-        return [Acl(Resource.GROUP, prefix + principal, Operation.READ)]
+        return [Acl(AclResource.GROUP, prefix + principal, AclOperation.READ)]
     if principal is Principal.E_SERVICE:
         # It names its groups itself: each begins with its name.
-        return [Acl(Resource.GROUP, prefix + principal, Operation.READ, prefixed=True)]
+        return [Acl(AclResource.GROUP, prefix + principal, AclOperation.READ, prefixed=True)]
     if principal in (Principal.OPERATOR, Principal.MONITORING):
-        return [Acl(Resource.GROUP, prefix + service, Operation.DESCRIBE) for service in SERVICES]
+        return [Acl(AclResource.GROUP, prefix + service, AclOperation.DESCRIBE) for service in SERVICES]
     return []
