@@ -1,9 +1,9 @@
 """`topics acls`: the printed rights are the catalogue's, in Kafka's words and in Strimzi's (F4)."""
 
-import json
 import shlex
 
 import pytest
+import yaml
 from commandline import one_sentence
 from servicecert_schemas.broker_acls import Acl, AclOperation, AclResource, acls
 from servicecert_schemas.principals import Principal
@@ -49,8 +49,7 @@ def test_f4_strimzis_users_have_the_rights_of_the_catalogue(servicecert, monkeyp
     monkeypatch.setenv("SERVICECERT_TOPIC_PREFIX", PREFIX)
     printed = servicecert("topics", "acls", "--strimzi", "kafka", "--authentication", "tls").stdout
     given = {}
-    for document in printed.split("---\n")[1:]:
-        user = json.loads(document)
+    for user in yaml.safe_load_all(printed):
         assert (user["kind"], user["metadata"]["labels"]) == ("KafkaUser", {"strimzi.io/cluster": "kafka"})
         assert user["spec"]["authentication"] == {"type": "tls"}
         given[user["metadata"]["name"]] = {

@@ -1,6 +1,5 @@
 """`servicecert topics`: the catalogue's topics in a cluster."""
 
-import json
 import os
 
 import click
@@ -120,9 +119,8 @@ def acls(strimzi: str | None, authentication: str, user: str, only: tuple[str, .
         created = interruption.run(rights_creation.apply(cluster(), chosen, user))
         click.echo(f"Gave {created} rights to {len(chosen)} users; the others were there already.")
     elif strimzi is not None:
-        for resource in broker_rights.strimzi(chosen, strimzi, authentication):
-            # JSON is YAML.
-            click.echo(f"---\n{json.dumps(resource, indent=2)}")
+        for line in broker_rights.strimzi(chosen, strimzi, authentication):
+            click.echo(line)
     else:
         for line in broker_rights.commands(chosen, user):
             click.echo(line)

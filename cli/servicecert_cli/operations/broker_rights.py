@@ -10,7 +10,6 @@ from servicecert_worker.kafka.rights_creation import ANY_HOST
 Rights = Mapping[Principal, Iterable[Acl]]
 
 TOOL = 'kafka-acls.sh --bootstrap-server "$KAFKA_BOOTSTRAP_SERVERS" --command-config "$KAFKA_ADMIN_CONFIG"'
-STRIMZI_API = "kafka.strimzi.io/v1beta2"
 
 
 def commands(rights: Rights, user: str) -> Iterator[str]:
@@ -33,34 +32,28 @@ def commands(rights: Rights, user: str) -> Iterator[str]:
             yield " ".join(words)
 
 
-def strimzi(rights: Rights, cluster: str, authentication: str) -> list[dict[str, object]]:
-    """Return a KafkaUser for each principal, in the Kafka that Strimzi calls `cluster`."""
-    return [
-        {
-            "apiVersion": STRIMZI_API,
-            "kind": "KafkaUser",
-            "metadata": {"name": str(principal), "labels": {"strimzi.io/cluster": cluster}},
-            "spec": {
-                "authentication": {"type": authentication},
-                "authorization": {
-                    "type": "simple",
-                    "acls": [
-                        {
-                            "resource": {
-                                "type": str(resource),
-                                "name": name,
-                                "patternType": "prefix" if prefixed else "literal",
-                            },
-                            "operations": [str(each) for each in operations],
-                            "host": ANY_HOST,
-                        }
-                        for (resource, name, prefixed), operations in _by_resource(acls).items()
-                    ],
-                },
-            },
-        }
-        for principal, acls in rights.items()
-    ]
+def strimzi(rights: Rights, cluster: str, authentication: str) -> Iterator[str]:
+    """Yield a KafkaUser for each principal, in YAML, of the Kafka that Strimzi calls `cluster`."""
+    for principal, acls in rights.items():
+        yield _USER.format(name=principal, cluster=cluster, authentication=authentication)
+        for (resource, name, prefixed), operations in _by_resource(acls).items():
+            pattern = "prefix" if prefixed else "literal"
+            about = f"{{type: {resource}, name: {name}, patternType: {pattern}}}"
+            yield f'      - {{resource: {about}, operations: [{", ".join(operations)}], host: "{ANY_HOST}"}}'
+
+
+_USER = """\
+---
+apiVersion: kafka.strimzi.io/v1beta2
+kind: KafkaUser
+metadata:
+  name: {name}
+  labels: {{strimzi.io/cluster: {cluster}}}
+spec:
+  authentication: {{type: {authentication}}}
+  authorization:
+    type: simple
+    acls:"""
 
 
 def _by_resource(acls: Iterable[Acl]) -> dict[tuple[AclResource, str, bool], list[AclOperation]]:
