@@ -60,6 +60,9 @@ MEASURED = "COVERAGE_PROCESS_CONFIG"
 """Where coverage tells a process that is started to measure itself too."""
 
 
+INSECURE = "SERVICECERT_INSECURE"
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first, after everything was put into random order."""
@@ -74,6 +77,14 @@ def measuring() -> Iterator[str | None]:
         how = os.environ.get(MEASURED)
         patch.delenv(MEASURED, raising=False)
         yield how
+
+
+@pytest.fixture(scope="session", autouse=True)
+def in_the_clear() -> Iterator[None]:
+    """The broker of most tests is in the clear, and gives everybody every right; the journeys' does not."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(INSECURE, "broker,rights")
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -180,3 +191,4 @@ def _no_leaks(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("SERVICECERT_", "SMTP_")):
             monkeypatch.delenv(name)
+    monkeypatch.setenv(INSECURE, "broker,rights")

@@ -34,7 +34,7 @@ for a person: `MissingPart`, `TamperedJar`, `StartFailed`, `TokenMissing`.
 
 from .environment import Parts, start_parts
 from .errors import DeployError, MissingPart, StartFailed, TamperedJar, TokenMissing
-from .kafka import Kafka, Node
+from .kafka import Kafka, Node, Secured
 from .ports import free_port
 from .postgres import Postgres
 from .processes import Child
@@ -48,6 +48,7 @@ __all__ = [
     "Node",
     "Parts",
     "Postgres",
+    "Secured",
     "SoftHsm",
     "StartFailed",
     "TamperedJar",

@@ -51,6 +51,58 @@ broker.heartbeat.interval.ms=300
 """
 
 
+# Nobody without a name, no name without rights: the broker too is a client of itself, by its certificate. The file's
+# format wants a PEM on one line.
+SECURED_PROPERTIES = """\
+listeners=SASL_SSL://{{host}}:{{port}},SSL://{{host}}:{{certificates_port}},CONTROLLER://{{host}}:{{controller_port}}
+advertised.listeners=SASL_SSL://{{host}}:{{port}},SSL://{{host}}:{{certificates_port}}
+inter.broker.listener.name=SSL
+listener.security.protocol.map=SASL_SSL:SASL_SSL,SSL:SSL,CONTROLLER:SSL
+listener.name.ssl.ssl.client.auth=required
+listener.name.controller.ssl.client.auth=required
+ssl.keystore.type=PEM
+ssl.keystore.certificate.chain={certificate}
+ssl.keystore.key={key}
+ssl.truststore.type=PEM
+ssl.truststore.certificates={ca}
+ssl.principal.mapping.rules=RULE:^CN=([^,]+)$/$1/
+sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=\\
+    org.apache.kafka.common.security.scram.ScramLoginModule required;
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+allow.everyone.if.no.acl.found=false
+super.users={administrators}
+"""
+
+
+@dataclass(frozen=True)
+class Secured:
+    """What a broker with TLS, identities and rights is given: PEMs of its key and certificate, and of its users' CA.
+
+    Users log in by SCRAM-SHA-512 at one port, by a certificate of the CA at another; its CN is the user's name.
+    `administrators` may do everything; they include the CN of the broker's own certificate.
+    """
+
+    certificate: str
+    key: str
+    ca: str
+    administrators: Collection[str]
+
+    @property
+    def properties(self) -> str:
+        """The broker's properties, with the addresses to be filled in."""
+        return SECURED_PROPERTIES.format(
+            certificate=_on_one_line(self.certificate),
+            key=_on_one_line(self.key),
+            ca=_on_one_line(self.ca),
+            administrators=";".join(f"User:{name}" for name in self.administrators),
+        )
+
+
+def _on_one_line(pem: str) -> str:
+    return pem.replace("\n", "\\n")
+
+
 def _cluster_id() -> str:
     """Return a random id in hex: an id that begins with a hyphen is not accepted everywhere."""
     return uuid.uuid4().hex[:22]
@@ -72,9 +124,9 @@ class Kafka(Server):
     """A broker with its own address and records; both survive `kill` and `restart` until `stop`.
 
     `throughput` uses the full just-in-time compiler: for benchmarks, 1 s slower to start. `cache` holds the jars and
-    the start-up cache. `properties` are added to its own, and may contain {host}, {port} and {controller_port}. With a
-    `node` it is one of several, to be started at the same time: it answers once most of them do. Raises MissingPart,
-    TamperedJar, StartFailed.
+    the start-up cache. `properties` are added to its own, and may contain {host}, {port} and {controller_port}.
+    `secured` has users log in and checks their rights. With a `node` it is one of several, to be started at the same
+    time: it answers once most of them do. Raises MissingPart, TamperedJar, StartFailed.
     """
 
     NAME = "Kafka"
@@ -85,6 +137,7 @@ class Kafka(Server):
         *,
         throughput: bool = False,
         properties: str = "",
+        secured: Secured | None = None,
         node: Node | None = None,
         cache: Path = CACHE,
         report: Report = silent,
@@ -92,7 +145,9 @@ class Kafka(Server):
     ) -> None:
         super().__init__(report, choose_port)
         self._tuning = FOR_THROUGHPUT if throughput else FOR_START
-        self._properties = PROPERTIES + properties
+        self._secured = secured
+        self._certificates_port = 0
+        self._properties = PROPERTIES + (secured.properties if secured else "") + properties
         self._node = node
         self._cache = cache.resolve()
         self._java: Java | None = None
@@ -101,6 +156,11 @@ class Kafka(Server):
     def bootstrap(self) -> str:
         """`host:port` for clients."""
         return f"{HOST}:{self._port}"
+
+    @property
+    def certificates_bootstrap(self) -> str:
+        """`host:port` for clients with a certificate, of a secured broker."""
+        return f"{HOST}:{self._certificates_port}"
 
     def start(self) -> None:
         """Start a new, empty broker on free ports; return when it answers."""
@@ -119,6 +179,9 @@ class Kafka(Server):
         node = self._identity
         self._port = self._another_port(node.controllers.values())
         self._controller_port = node.controllers.get(node.id) or self._another_port([self._port])
+        if self._secured is not None:
+            others = [self._port, self._controller_port, *node.controllers.values()]
+            self._certificates_port = self._another_port(others)
 
     def _another_port(self, reserved: Collection[int]) -> int:
         """Return a free port; the system may offer one that is reserved for another listener."""
@@ -134,6 +197,7 @@ class Kafka(Server):
                 host=HOST,
                 port=self._port,
                 controller_port=self._controller_port,
+                certificates_port=self._certificates_port,
                 logs=folder / "logs",
                 node=self._identity.id,
                 voters=",".join(f"{id}@{HOST}:{port}" for id, port in controllers.items()),

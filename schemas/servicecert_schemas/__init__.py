@@ -28,6 +28,10 @@ from .application import Orderer as Orderer
 from .application import Signatory as Signatory
 from .application import TechnicalContact as TechnicalContact
 from .audit import AuditCheckpoint as AuditCheckpoint
+from .broker_acls import Acl as Acl
+from .broker_acls import AclOperation as AclOperation
+from .broker_acls import AclResource as AclResource
+from .broker_acls import acls as acls
 from .case import Answer as Answer
 from .case import AppliedFor as AppliedFor
 from .case import CaseCertificate as CaseCertificate
@@ -93,6 +97,7 @@ from .open_list import Open as Open
 from .open_list import UnknownMember as UnknownMember
 from .open_list import value_of as value_of
 from .parked import RecordParked as RecordParked
+from .principals import Principal as Principal
 from .reasons import REASONS as REASONS
 from .reasons import reason_named as reason_named
 from .register import ConformityCertificate as ConformityCertificate
@@ -135,6 +140,7 @@ from .topics import CERTIFICATE_STANDINGS as CERTIFICATE_STANDINGS
 from .topics import CERTIFICATE_STATUS as CERTIFICATE_STATUS
 from .topics import CERTIFICATES as CERTIFICATES
 from .topics import DEADLINES as DEADLINES
+from .topics import FOLLOWED as FOLLOWED
 from .topics import MAX_EVENT_BYTES as MAX_EVENT_BYTES
 from .topics import NOTIFICATIONS as NOTIFICATIONS
 from .topics import OCSP_RESPONDERS as OCSP_RESPONDERS

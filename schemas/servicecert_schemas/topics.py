@@ -22,6 +22,7 @@ from .deadline import DeadlineWarned
 from .event import EventData
 from .mail import MailBounced, MailGivenUp, MailHandedOver, MailRefused
 from .parked import RecordParked
+from .principals import Principal
 from .register import RegisterEntry
 from .responder import ResponderCertified, ResponderRequested
 from .revocation import (
@@ -61,8 +62,8 @@ class Topic:
     name: str
     key: str
     events: tuple[type[EventData], ...]
-    writers: tuple[str, ...]
-    readers: tuple[str, ...]
+    writers: tuple[Principal, ...]
+    readers: tuple[Principal, ...]
     partitions: int = 12
     retention: timedelta | None = timedelta(days=90)
     compacted: bool = False
@@ -109,16 +110,16 @@ APPLICATIONS = Topic(
     "applications",
     key="case",
     events=(ApplicationSubmitted, ApplicationSupplemented, CsrAttached, ApplicationWithdrawn),
-    writers=("e-service",),
-    readers=("intake",),
+    writers=(Principal.E_SERVICE,),
+    readers=(Principal.INTAKE,),
 )
 # Kept for ever but not compacted: an account's members are events of one key, and compaction would keep only the last.
 ACCOUNTS = Topic(
     "accounts",
     key="account",
     events=(AccountOpened, AccountMemberAdded, AccountMemberRemoved),
-    writers=("e-service",),
-    readers=("intake", "revoker"),
+    writers=(Principal.E_SERVICE,),
+    readers=(Principal.INTAKE, Principal.REVOKER),
     retention=None,
     key_form=_IDENTIFIER,
 )
@@ -126,8 +127,8 @@ REGISTERS = Topic(
     "registers",
     key="register entry",
     events=(RegisterEntry,),
-    writers=("registers loader",),
-    readers=("intake",),
+    writers=(Principal.REGISTERS_LOADER,),
+    readers=(Principal.INTAKE,),
     retention=None,
     compacted=True,
     key_form=_IDENTIFIER,
@@ -136,22 +137,22 @@ ACCEPTED_APPLICATIONS = Topic(
     "accepted-applications",
     key="case",
     events=(ApplicationAccepted, AcceptedWithdrawn),
-    writers=("intake",),
-    readers=("issuer",),
+    writers=(Principal.INTAKE,),
+    readers=(Principal.ISSUER,),
 )
 CERTIFICATES = Topic(
     "certificates",
     key="case",
     events=(CertificateIssued, IssuingRefused, IssuingStopped, CertificateVoided),
-    writers=("issuer",),
-    readers=("notifier", "revoker", "intake"),
+    writers=(Principal.ISSUER,),
+    readers=(Principal.NOTIFIER, Principal.REVOKER, Principal.INTAKE),
 )
 REVOCATIONS = Topic(
     "revocations",
     key="case",
     events=(RevocationRequested,),
-    writers=("e-service", "revoker"),
-    readers=("revoker",),
+    writers=(Principal.E_SERVICE, Principal.REVOKER),
+    readers=(Principal.REVOKER,),
     # The revoker's own requests are compared with its own tables.
     unsigned=(RevocationRequested,),
 )
@@ -159,8 +160,8 @@ CERTIFICATE_STATUS = Topic(
     "certificate-status",
     key="case; of a CRL its CA and partition; of a compromised key the key",
     events=(RevocationRegistered, RevocationRefused, CertificateRevoked, CrlPublished, KeyCompromised),
-    writers=("revoker",),
-    readers=("notifier", "intake", "issuer"),
+    writers=(Principal.REVOKER,),
+    readers=(Principal.NOTIFIER, Principal.INTAKE, Principal.ISSUER),
     key_form=f"{_CASE}|crl/{_IDENTIFIER}/[0-9]+|key/{_SHA256}",
 )
 # Kept for ever, not compacted: a relay that was paused may publish an older record last, which compaction would keep.
@@ -168,8 +169,8 @@ CERTIFICATE_STANDINGS = Topic(
     "certificate-standings",
     key="CA and serial number",
     events=(StandingChanged,),
-    writers=("revoker",),
-    readers=("ocsp responders",),
+    writers=(Principal.REVOKER,),
+    readers=(Principal.OCSP_RESPONDER,),
     retention=None,
     key_form=f"{_IDENTIFIER}/[0-9a-f]+",
 )
@@ -177,8 +178,8 @@ OCSP_RESPONDERS = Topic(
     "ocsp-responders",
     key="environment and key of the responder",
     events=(ResponderRequested, ResponderCertified),
-    writers=("ocsp responders", "revoker"),
-    readers=("revoker", "ocsp responders"),
+    writers=(Principal.OCSP_RESPONDER, Principal.REVOKER),
+    readers=(Principal.REVOKER, Principal.OCSP_RESPONDER),
     partitions=1,
     retention=timedelta(days=30),
     key_form=f"ocsp/(production|test)/{_SHA256}",
@@ -188,15 +189,16 @@ NOTIFICATIONS = Topic(
     "notifications",
     key="case",
     events=(MailHandedOver, MailRefused, MailGivenUp, MailBounced),
-    writers=("notifier",),
-    readers=("intake",),
+    writers=(Principal.NOTIFIER,),
+    readers=(Principal.INTAKE,),
 )
 CASES = Topic(
     "cases",
     key="case; of a refused event its account",
     events=(CaseChanged, EventRefused),
-    writers=("intake",),
-    readers=("e-service", "notifier"),
+    # What is erased leaves by a record without a value (E3).
+    writers=(Principal.INTAKE, Principal.ERASER),
+    readers=(Principal.E_SERVICE, Principal.NOTIFIER),
     retention=None,
     compacted=True,
     key_form=f"{_CASE}|account/{_IDENTIFIER}",
@@ -206,8 +208,8 @@ AUDIT_CHECKPOINTS = Topic(
     "audit-checkpoints",
     key="service",
     events=(AuditCheckpoint,),
-    writers=("intake", "issuer", "revoker", "notifier"),
-    readers=("auditors",),
+    writers=(Principal.INTAKE, Principal.ISSUER, Principal.REVOKER, Principal.NOTIFIER),
+    readers=(Principal.AUDITOR,),
     partitions=1,
     retention=None,
     key_form=_IDENTIFIER,
@@ -217,8 +219,8 @@ DEADLINES = Topic(
     "deadlines",
     key="case",
     events=(DeadlineWarned,),
-    writers=("intake", "revoker"),
-    readers=("operators", "notifier"),
+    writers=(Principal.INTAKE, Principal.REVOKER),
+    readers=(Principal.OPERATOR, Principal.NOTIFIER),
     retention=timedelta(days=365),
 )
 
@@ -229,8 +231,8 @@ def parked_topic(service: str) -> Topic:
         f"{service}.parked",
         key="as the parked record's",
         events=(RecordParked,),
-        writers=(service,),
-        readers=("operators",),
+        writers=tuple(principal for principal in Principal if principal == service),
+        readers=(Principal.OPERATOR,),
         partitions=1,
         retention=timedelta(days=365),
         key_form=".*",
@@ -256,6 +258,8 @@ CATALOGUE = (
 
 TOPICS = MappingProxyType({topic.name: topic for topic in CATALOGUE})
 """The catalogue by name."""
+FOLLOWED = (REGISTERS, ACCOUNTS)
+"""The topics that services read from their first record on, outside their groups."""
 
 TOPIC_OF = MappingProxyType(
     {event.TYPE: topic for topic in CATALOGUE for event in topic.events if event is not RecordParked}

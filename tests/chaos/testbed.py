@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import System
 from servicecert_deploy import Parts
 from servicecert_pki.authority import Authority
@@ -82,8 +83,11 @@ async def open_testbed(
     token: bool = False,
     customers: Customers | None = None,
     environment: Mapping[str, str] | None = None,
+    identities: Identities | None = None,
 ) -> AsyncIterator[Testbed]:
     """Start a system in an existing folder, with running parts. Raises the errors of System.
+
+    The parts' broker was started with the `identities`.
 
     Without `customers`, new ones are made, which takes seconds.
     """
@@ -97,6 +101,7 @@ async def open_testbed(
             parts=parts,
             authority=authority,
             token=token,
+            identities=identities,
             environment={
                 **await stack.enter_async_context(mail_server.serving()),
                 **await stack.enter_async_context(archive.serving()),

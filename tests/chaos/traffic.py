@@ -69,7 +69,7 @@ class Traffic:
                 await self._listen()
 
     async def _listen(self) -> None:
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._cluster.bootstrap, group_id=None, request_timeout_ms=10_000)
+        consumer = AIOKafkaConsumer(**self._cluster.client, group_id=None, request_timeout_ms=10_000)
         await consumer.start()
         try:
             consumer.assign(self._partitions)
@@ -112,7 +112,7 @@ class Traffic:
 async def traffic(cluster: Cluster, customers: Customers) -> AsyncIterator[Traffic]:
     """Run an e-service until the context ends."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=cluster.bootstrap,
+        **cluster.client,
         acks="all",
         enable_idempotence=True,
         request_timeout_ms=int(SEND_SECONDS * 1000),

@@ -1,7 +1,9 @@
 """`servicecert compose`: what Compose's containers may know."""
 
 import pytest
+from cryptography import x509
 from servicecert_cli.operations import compose_secrets
+from servicecert_worker.kafka.access import KafkaAccess
 
 LONG = "a-long-random-value"
 ALL = dict.fromkeys(compose_secrets.VARIABLES, LONG)
@@ -21,7 +23,8 @@ def test_every_secret_is_drawn_once(servicecert, tmp_path):
     again = servicecert("compose", "secrets", "--folder", str(tmp_path))
     assert again.stdout == "0 secrets were drawn, 0 taken from the environment, 7 were there.\n"
     assert files(tmp_path) == before
-    assert len(set(before.values())) == len(before)
+    drawn = [text for name, text in before.items() if not name.endswith("/ca.pem")]
+    assert len(set(drawn)) == len(drawn)
 
 
 def test_each_reader_gets_its_own(tmp_path):
@@ -34,6 +37,7 @@ def test_each_reader_gets_its_own(tmp_path):
         "issuer",
         "revoker",
         "notifier",
+        "kafka",
     }
     password = (tmp_path / "issuer" / "password").read_text()
     url = (tmp_path / "issuer" / "DATABASE_URL").read_text()
@@ -43,7 +47,31 @@ def test_each_reader_gets_its_own(tmp_path):
     modes = {
         str(path.relative_to(tmp_path)): path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()
     }
-    assert {name for name, mode in modes.items() if mode != 0o400} == {"postgres/password"}
+    # The database's and the broker's containers have other users. A CA's certificate is no secret.
+    readable = {name for name, mode in modes.items() if mode != 0o400 and not name.endswith("/ca.pem")}
+    assert readable == {"postgres/password", "kafka/broker/keystore.pem", "kafka/broker/client.properties"}
+
+
+def test_f4_each_user_of_the_broker_gets_a_certificate_of_its_own_from_one_ca(tmp_path):
+    compose_secrets.write(tmp_path, {})
+    users = {path.name for path in (tmp_path / "kafka").iterdir()}
+    assert users == {"broker", *compose_secrets.USERS}
+    (ca_pem,) = {(tmp_path / "kafka" / user / "ca.pem").read_text() for user in users}
+    ca = x509.load_pem_x509_certificate(ca_pem.encode())
+    for user in compose_secrets.USERS:
+        folder = tmp_path / "kafka" / user
+        certificate = x509.load_pem_x509_certificate((folder / "certificate.pem").read_bytes())
+        certificate.verify_directly_issued_by(ca)
+        assert certificate.subject.rfc4514_string() == f"CN={user}"
+        KafkaAccess(
+            security_protocol="SSL",
+            kafka_ca_file=folder / "ca.pem",
+            certificate_file=folder / "certificate.pem",
+            key_file=folder / "key.pem",
+        )
+    (tmp_path / "kafka" / "intake" / "ca.pem").unlink()
+    compose_secrets.write(tmp_path, {})
+    assert {(tmp_path / "kafka" / user / "ca.pem").read_text() for user in users} != {ca_pem}
 
 
 def test_given_values_are_taken_and_kept(tmp_path):

@@ -1,5 +1,8 @@
 """`example`: what it shows of a case that the services have answered."""
 
+from base64 import b64decode
+from email.message import EmailMessage
+from hashlib import sha256
 from uuid import UUID
 
 from commandline import do
@@ -14,15 +17,38 @@ def first(kind, **changes):
     return kind.model_validate({**stored_examples()[kind.TYPE][0]["value"], **changes})
 
 
-def test_I2_a_certificate_that_was_published_twice_is_shown_once(servicecert, cluster, monkeypatch, tmp_path):
-    case_id = UUID(int=7)
+def delivered(case_id, content):
+    """The last view of a case whose certificate is this."""
+    case = first(CaseChanged, case_id=case_id, state="delivered", revocation=None)
+    certificate = case.certificate.model_copy(update={"fingerprint": sha256(content).hexdigest()})
+    return case.model_copy(update={"certificate": certificate})
+
+
+def mailed(folder, name, *contents):
+    """Keep a mail with attachments, as a mail catcher does."""
+    mail = EmailMessage()
+    mail.set_content("Your certificate.")
+    for content in contents:
+        mail.add_attachment(content, "application", "pkix-cert", filename="certificate.der")
+    (folder / name).write_bytes(mail.as_bytes())
+
+
+def test_the_certificate_is_taken_from_the_mail_as_customers_do_and_without_one_it_is_said(
+    servicecert, cluster, monkeypatch, tmp_path
+):
+    case_id, content = UUID(int=7), b64decode(first(CertificateIssued).certificate)
     monkeypatch.setattr(example, "uuid4", lambda: case_id)
-    issued = first(CertificateIssued, case_id=case_id)
-    delivered = first(CaseChanged, case_id=case_id, state="delivered", revocation=None)
-    # The issuer was killed between Kafka's answer and its own note of it.
-    do(lambda: publish(cluster, issued, issued, delivered))
-    shown = servicecert("example", "--folder", tmp_path)
+    monkeypatch.setenv(example.MAIL_FOLDER, str(tmp_path))
+    do(lambda: publish(cluster, delivered(case_id, content)))
+    mailed(tmp_path, "1.eml", b"another's")
+    shown = servicecert("example", "--folder", tmp_path / "without")
+    assert shown.exit_code == 0, shown.output
+    assert "certificate in the mail" in shown.output
+    mailed(tmp_path, "2.eml", b"terms", content)
+    mailed(tmp_path, "3.eml", content)
+    shown = servicecert("example", "--folder", tmp_path / "with")
     assert shown.exit_code == 0, shown.output
     assert shown.output.count("server.pem\n") == 1
-    (written,) = tmp_path.glob("*/server.pem")
+    assert str(tmp_path / "2.eml") in shown.output
+    (written,) = tmp_path.glob("with/*/server.pem")
     assert written.read_text().startswith("-----BEGIN CERTIFICATE-----")

@@ -74,6 +74,7 @@ def broker(certificate):
 def secured(broker, certificate, tmp_path, monkeypatch):
     """The environment names the broker, its CA and a login."""
     (tmp_path / "ca.pem").write_bytes(certificate[0])
+    (tmp_path / "password").touch(mode=0o600)
     (tmp_path / "password").write_text(f"{PASSWORD}\n")
     environment = {
         "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
@@ -82,6 +83,8 @@ def secured(broker, certificate, tmp_path, monkeypatch):
         "KAFKA_SASL_MECHANISM": "PLAIN",
         "KAFKA_SASL_USERNAME": "us",
         "KAFKA_SASL_PASSWORD_FILE": str(tmp_path / "password"),
+        # This broker checks who it is, but not what he may do.
+        "SERVICECERT_INSECURE": "rights",
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

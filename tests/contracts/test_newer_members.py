@@ -193,7 +193,7 @@ READERS: dict[str, Callable[[Story], object]] = {
     "issuer": issuer_after,
     "revoker": revoker_after,
     "notifier": mails_after,
-    "ocsp responders": responder_after,
+    "ocsp-responder": responder_after,
     "e-service": shown,
 }
 

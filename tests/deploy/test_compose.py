@@ -85,10 +85,12 @@ def test_the_revoker_takes_the_bucket_of_the_page(monkeypatch: pytest.MonkeyPatc
     assert publisher.where == "bucket crls at https://s3.example.fi"
 
 
-def test_a_responder_takes_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    service = SERVICES["ocsp"]
+def test_a_responder_takes_its_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    compose_secrets.write(tmp_path, {})
+    service, own = SERVICES["ocsp"], str(tmp_path / "kafka" / "ocsp-responder")
+    assert "kafka-ocsp-responder:/run/servicecert-kafka:ro" in service["volumes"]
     for name, value in service["environment"].items():
-        monkeypatch.setenv(name, value)
+        monkeypatch.setenv(name, value.replace("/run/servicecert-kafka", own))
     settings = ResponderSettings()
     assert set(service["environment"]) <= {field.alias for field in ResponderSettings.model_fields.values()}
     assert f"server-template ocsp- 8 ocsp:{settings.ocsp_port} check port {settings.health_port}" in PROXY
@@ -101,6 +103,30 @@ def test_crls_and_ocsp_are_at_the_proxy_by_the_name_that_certificates_have() -> 
         assert SERVICES[signer]["environment"]["SERVICECERT_OCSP_URL"] == f"http://{name}:8080/ocsp"
     assert "127.0.0.1:8080:8080" in SERVICES["proxy"]["ports"]
     assert "server-template crl- 8 crl:8080" in PROXY
+
+
+def test_f4_each_process_is_the_user_that_its_volume_makes_it_and_none_tolerates_a_broker_in_the_clear() -> None:
+    users = {
+        name: {each.partition(":")[0] for each in service["volumes"] if each.endswith(":/run/servicecert-kafka:ro")}
+        for name, service in SERVICES.items()
+        if "KAFKA_BOOTSTRAP_SERVERS" in service.get("environment", {})
+    }
+    assert users.pop("prepare") == set()
+    assert users == {
+        **{name: {f"kafka-{name}"} for name in (*WORKERS, "e-service", "operator", "auditor")},
+        "ocsp": {"kafka-ocsp-responder"},
+        "erase": {"kafka-eraser"},
+        "prepare-topics": {"kafka-administrator"},
+        "prepare-registers": {"kafka-registers-loader"},
+    }
+    assert "kafka-broker:/run/servicecert-kafka:ro" in SERVICES["kafka"]["volumes"]
+    drawn = {each for each in SERVICES["prepare-secrets"]["volumes"] if each.startswith("kafka-")}
+    assert drawn == {
+        f"kafka-{each}:/run/servicecert-secrets/kafka/{each}" for each in ("broker", *compose_secrets.USERS)
+    }
+    assert "PLAINTEXT" not in str(SERVICES["kafka"]["environment"])
+    tolerated = [service.get("environment", {}).get("SERVICECERT_INSECURE", "") for service in SERVICES.values()]
+    assert not any("broker" in each or "rights" in each for each in tolerated)
 
 
 @pytest.mark.parametrize("service", [*WORKERS, "crl", "ocsp"])

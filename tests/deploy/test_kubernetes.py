@@ -14,6 +14,7 @@ import click
 import kubernetes_validate
 import pytest
 import yaml
+from click.testing import CliRunner
 from manifests import (
     BASE,
     BASE_MAPS,
@@ -111,11 +112,10 @@ def test_the_settings_of_a_service_take_its_environment(
     (tmp_path / "..data").mkdir()
     for key in keys_of(component, of):
         (tmp_path / "..data" / key).write_text("secret\n")
+        (tmp_path / "..data" / key).chmod(0o440)
         (tmp_path / key).symlink_to(f"..data/{key}")
     monkeypatch.setattr("ssl.create_default_context", lambda cafile=None: Path(cafile).read_text())
     given = environment(PODS[component]["containers"][0], of)
-    if of is BASE_MAPS:
-        del given["KAFKA_SASL_USERNAME"]  # Its key is optional, and not there without SASL.
     for name, value in given.items():
         monkeypatch.setenv(name, value.replace(SECRETS, f"{tmp_path}/"))
     for settings in settings_of(component):
@@ -138,18 +138,15 @@ def keys_of(component: str, of: Mapping[str, Mapping[str, str]]) -> set[str]:
     for container in PODS[component]["containers"] + PODS[component].get("initContainers", []):
         given = environment(container, of).values()
         found |= {value.removeprefix(SECRETS) for value in given if value.startswith(SECRETS)}
-        if of is PRODUCTION_MAPS and "kafka-username" in given:
+        if "kafka-username" in given:
             found.add("kafka-username")
     return found | ({"DATABASE_URL"} if component not in ("ocsp", "crl") else set())
 
 
 def test_the_page_lists_the_keys_of_every_secret() -> None:
     listed = {row[0].strip("`"): set(re.findall(r"`([^`]+)`", row[1])) for row in pages.rows(PAGE, "secrets")}
-    owners = {"nightly": NIGHTLY, **{each: (each,) for each in ("prepare", *SERVICES, "ocsp")}}
-    expected = {
-        secret: set().union(*(keys_of(each, PRODUCTION_MAPS) | keys_of(each, BASE_MAPS) for each in components))
-        for secret, components in owners.items()
-    }
+    owners = ("prepare", *SERVICES, "ocsp", *NIGHTLY)
+    expected = {each: keys_of(each, PRODUCTION_MAPS) | keys_of(each, BASE_MAPS) for each in owners}
     scaler = {each["key"] for each in BY_NAME["TriggerAuthentication", "kafka"]["spec"]["secretTargetRef"]}
     assert listed == {**expected, "ca": {"ca.tar.gz"}, "scaler": scaler}
 
@@ -163,7 +160,7 @@ def test_I10_each_workload_sees_its_own_secret_only_and_who_signs_the_ca(compone
         for entry in container.get("env", [])
         if "valueFrom" in entry
     }
-    own = {"nightly"} if component in NIGHTLY else set() if component == "crl" else {component}
+    own = set() if component == "crl" else {component}
     assert seen == own | ({"ca"} if component in ("issuer", "revoker") else set())
 
 
@@ -263,3 +260,20 @@ async def test_a_server_of_crls_lives_while_it_answers_or_is_full(tmp_path: Path
 
 def run(*command: str) -> None:
     subprocess.run(command, check=True, capture_output=True)
+
+
+def test_f4_every_pod_logs_in_over_tls_as_a_user_of_its_own() -> None:
+    for component, pod in PODS.items():
+        for container in containers(pod):
+            given = environment(container, BASE_MAPS)
+            assert "SERVICECERT_INSECURE" not in given
+            if "KAFKA_BOOTSTRAP_SERVERS" in given:
+                assert (component, given["KAFKA_SECURITY_PROTOCOL"]) == (component, "SASL_SSL")
+                (name,) = (each for each in container["env"] if each["name"] == "KAFKA_SASL_USERNAME")
+                assert name["valueFrom"]["secretKeyRef"] == {"name": component, "key": "kafka-username"}
+
+
+def test_f4_the_users_of_strimzi_are_those_of_the_command() -> None:
+    """Made anew by `servicecert topics acls --strimzi kafka > deploy/kubernetes/strimzi/users.yaml`."""
+    made = CliRunner().invoke(main, ["topics", "acls", "--strimzi", "kafka"]).stdout
+    assert (BASE.parent / "strimzi" / "users.yaml").read_text() == made

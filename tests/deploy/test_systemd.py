@@ -10,6 +10,8 @@ import click
 import pytest
 from manifests import CHECKOUT, is_once_a_day, names, settings_of
 from servicecert_cli.main import main
+from servicecert_cli.operations.broker_identities import BrokerCa
+from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.kafka.access import KafkaAccess
 from servicecert_worker.process.settings import WorkerSettings
@@ -119,10 +121,16 @@ def test_the_settings_of_a_service_take_its_environment(
     service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "DATABASE_URL").write_text("postgresql://a:b@c/d\n")
-    (tmp_path / "smtp-password").write_text("secret\n")
+    for name in ("smtp-password", "kafka-password"):
+        (tmp_path / name).touch(mode=0o400)
+        (tmp_path / name).write_text("secret\n")
+    (tmp_path / "kafka-ca.crt").write_text(BrokerCa().certificate)
     given = environment(service)
     for name, value in given.items():
-        monkeypatch.setenv(name, value.replace(SECRETS, f"{tmp_path}/"))
+        own = value.replace(SECRETS, f"{tmp_path}/").replace(
+            "/etc/servicecert/kafka-ca.crt", f"{tmp_path}/kafka-ca.crt"
+        )
+        monkeypatch.setenv(name, own)
     for settings in settings_of(service):
         settings(**({"_secrets_dir": tmp_path} if settings is WorkerSettings else {}))
     assert set(given) <= set().union(*map(names, settings_of(service)))
@@ -134,6 +142,16 @@ def test_jobs_are_given_only_what_commands_read() -> None:
         assert set(environment(job)) <= known
 
 
+def test_f4_every_unit_logs_in_over_tls_as_a_user_of_its_own() -> None:
+    users = {each: environment(each)["KAFKA_SASL_USERNAME"] for each in (*WORKERS, *NIGHTLY)}
+    other = {"ocsp": "ocsp-responder", "erase": "eraser", "reconcile": "operator", "audit": "auditor"}
+    assert users == {each: other.get(each, each) for each in users}
+    assert set(users.values()) <= set(Principal)
+    for each in users:
+        assert environment(each)["KAFKA_SECURITY_PROTOCOL"] == "SASL_SSL"
+        assert "SERVICECERT_INSECURE" not in environment(each)
+
+
 def test_workers_of_one_machine_have_ports_of_their_own() -> None:
     ports = [environment(each, f"{n:02}")["SERVICECERT_HEALTH_PORT"] for each in WORKERS for n in range(1, 13)]
     assert len(set(ports)) == len(ports)
@@ -142,14 +160,13 @@ def test_workers_of_one_machine_have_ports_of_their_own() -> None:
 
 @pytest.mark.parametrize("service", [*WORKERS, "crl", *NIGHTLY])
 def test_I10_each_account_sees_its_own_secrets_and_who_signs_the_ca(service: str) -> None:
-    account = "nightly" if service in NIGHTLY else service
-    assert unit(service)["User"] == [f"servicecert-{account}"]
-    assert f"\nu servicecert-{account} -" in ACCOUNTS
+    assert unit(service)["User"] == [f"servicecert-{service}"]
+    assert f"\nu servicecert-{service} -" in ACCOUNTS
     mounted = unit(service).get("BindReadOnlyPaths", [])
-    assert mounted == ([] if service == "crl" else [f"/etc/servicecert/{account}:/run/servicecert"])
+    assert mounted == ([] if service == "crl" else [f"/etc/servicecert/{service}:/run/servicecert"])
     signs = service in ("issuer", "revoker")
     assert ("servicecert-ca" in unit(service).get("SupplementaryGroups", [])) is signs
-    assert (f"\nm servicecert-{account} servicecert-ca" in ACCOUNTS) is signs
+    assert (f"\nm servicecert-{service} servicecert-ca" in ACCOUNTS) is signs
     assert ("SERVICECERT_CA_DIR" in environment(service)) is signs
 
 

@@ -41,8 +41,10 @@ from servicecert_revoker.ocsp.operator.metrics import Metrics as ResponderMetric
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_revoker.operator.gauges import open_gauges
 from servicecert_revoker.operator.trust_gauges import trust_gauges
+from servicecert_schemas.broker_acls import AclOperation, AclResource, acls
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.event import Role
+from servicecert_schemas.principals import Principal
 from servicecert_schemas.reasons import REASONS
 from servicecert_schemas.rights import reasons_of
 from servicecert_schemas.topics import CATALOGUE, SERVICES
@@ -223,6 +225,52 @@ def topics() -> list[str]:
     )
 
 
+_LETTERS = {
+    AclOperation.READ: "R",
+    AclOperation.WRITE: "W",
+    AclOperation.CREATE: "C",
+    AclOperation.DESCRIBE: "d",
+    AclOperation.DESCRIBE_CONFIGS: "s",
+}
+
+
+def broker_rights() -> list[str]:
+    """Return what each user of the broker may do with each topic."""
+    rights = acls()
+
+    def letters(user: Principal, topic: str) -> str:
+        mine = {each.operation for each in rights[user] if (each.resource, each.name) == (AclResource.TOPIC, topic)}
+        return " ".join(letter for operation, letter in _LETTERS.items() if operation in mine)
+
+    return _table(
+        ("topic", *(f"`{user}`" for user in Principal)),
+        ((f"`{topic.name}`", *(letters(user, topic.name) for user in Principal)) for topic in CATALOGUE),
+    )
+
+
+def broker_groups() -> list[str]:
+    """Return who may join or see which consumer groups."""
+    groups = [
+        (user, each) for user, mine in acls().items() for each in sorted(mine) if each.resource is AclResource.GROUP
+    ]
+    acts = {AclOperation.READ: "joins", AclOperation.DESCRIBE: "sees"}
+    return _table(
+        ("user", "may", "groups"),
+        (
+            (f"`{user}`", acts[operation], ", ".join(f"`{name}`" for name in names))
+            for user in Principal
+            for operation in acts
+            if (
+                names := [
+                    each.name + ("…" if each.prefixed else "")
+                    for who, each in groups
+                    if (who, each.operation) == (user, operation)
+                ]
+            )
+        ),
+    )
+
+
 def deficiencies() -> list[str]:
     """Return all deficiencies of applications."""
     lacks = {each.key or each.code: each for each in LACKS}
@@ -317,7 +365,7 @@ def _default(field: FieldInfo) -> str:
         return "must be set"
     value = field.default
     assert not isinstance(value, SecretStr)
-    if value is None or value == "":
+    if value is None or value in ("", frozenset()):
         return "none"
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
@@ -349,6 +397,8 @@ WHOLE: dict[str, Callable[[], list[str]]] = {
     "lists": lists,
     "revocation-answers": revocation_answers,
     "topics": topics,
+    "broker-rights": broker_rights,
+    "broker-groups": broker_groups,
     "deficiencies": deficiencies,
     "answers": answers,
     "notes": notes,

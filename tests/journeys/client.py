@@ -20,6 +20,7 @@ from servicecert_cli.stand.topic_reader import TopicReader, reading_topics
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.event import CaseEvent, EventData
 from servicecert_schemas.mail import MailHandedOver
+from servicecert_schemas.principals import Principal
 from servicecert_schemas.values import CertificateType
 
 C = TypeVar("C", bound=CaseEvent)
@@ -39,7 +40,7 @@ class CustomerClient:
         return self.customers.requests[type][number]
 
     async def send(self, *events: EventData) -> list[UUID]:
-        return await publish(self.system.cluster, *events)
+        return await publish(self.system.cluster_of(Principal.E_SERVICE), *events)
 
     async def apply(self, type: CertificateType, *, number: int = 0, application: Application | None = None) -> UUID:
         """Submit an application with the customer's request of that number; return the case."""
@@ -80,6 +81,6 @@ def applicant(type: CertificateType) -> Customer:
 async def connected_client(system: System, customers: Customers):
     """Connect a client to a running system."""
     async with reading_topics(system.cluster) as witness:
-        await publish(system.cluster, *account_openings())
+        await publish(system.cluster_of(Principal.E_SERVICE), *account_openings())
         await witness.caught_up()
         yield CustomerClient(system, witness, customers)

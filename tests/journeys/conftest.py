@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,8 @@ from chaos.idle import IdleCheck
 from chaos.plan import Case, Plan, draw
 from chaos.testbed import Testbed, open_testbed
 from chaos.verdict import Verdict, judge
-from servicecert_deploy import Parts
+from servicecert_cli.stand.identities import Identities
+from servicecert_deploy import Kafka, Parts
 from servicecert_schemas.topics import SERVICES
 
 CASES, SEED = 60, 11
@@ -36,15 +37,34 @@ class CompletedRun:
         return judge(self.cases, await self.testbed.evidence())
 
 
+@pytest.fixture(scope="session")
+def identities(tmp_path_factory: pytest.TempPathFactory) -> Identities:
+    """A user of the broker for each service, responder and command."""
+    return Identities.make(tmp_path_factory.mktemp("identities") / "kafka")
+
+
+@pytest.fixture(scope="session")
+def parts(parts: Parts, identities: Identities) -> Iterator[Parts]:
+    """All journeys are made at a broker with TLS that tells its users apart and checks their rights (F4)."""
+    broker = Kafka(secured=identities.broker)
+    broker.start()
+    yield replace(parts, bootstrap=broker.bootstrap, kafka=broker)
+    broker.stop()
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def completed_run(
-    parts: Parts, authority: Path, known_customers: Customers, tmp_path_factory: pytest.TempPathFactory
+    parts: Parts,
+    identities: Identities,
+    authority: Path,
+    known_customers: Customers,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[CompletedRun]:
     """Two workers of each service: one handles one record at a time, the other seven."""
     folder, plan = tmp_path_factory.mktemp("journeys"), draw(SEED, CASES, [], faults=0)
     environment = {"SERVICECERT_BATCH": "1"}
     async with open_testbed(
-        folder, parts, authority=authority, customers=known_customers, environment=environment
+        folder, parts, authority=authority, customers=known_customers, environment=environment, identities=identities
     ) as testbed:
         others = [f"{service}-2" for service in SERVICES]
         await asyncio.gather(*(asyncio.to_thread(testbed.system.start, name, SERVICECERT_BATCH="7") for name in others))

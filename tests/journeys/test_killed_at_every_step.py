@@ -17,6 +17,7 @@ from chaos.report import findings
 from chaos.testbed import Testbed, open_testbed
 from chaos.verdict import judge
 from servicecert_cli.faults import UserError
+from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import System
 from servicecert_deploy import Parts
 from servicecert_issuer.operator.reconciliation import Difference, differences
@@ -92,11 +93,16 @@ class CrashSchedule:
 
 @pytest.mark.long
 async def test_I1_I2_I3_I4_I7_I8_I9_services_die_at_every_step_and_nothing_comes_of_it(
-    parts: Parts, authority: Path, known_customers: Customers, tmp_path: Path
+    parts: Parts, identities: Identities, authority: Path, known_customers: Customers, tmp_path: Path
 ) -> None:
     environment = {"SERVICECERT_SESSION_SECONDS": "1", "SERVICECERT_BATCH": "10"}
     async with open_testbed(
-        tmp_path, parts, authority=authority, customers=known_customers, environment=environment
+        tmp_path,
+        parts,
+        authority=authority,
+        customers=known_customers,
+        environment=environment,
+        identities=identities,
     ) as testbed:
         crashes = CrashSchedule(testbed.system)
         sent = await _crash_at_each_step(testbed, crashes)

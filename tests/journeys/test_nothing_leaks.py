@@ -30,6 +30,7 @@ from servicecert_cli.stand.system import System, service_of
 from servicecert_pki.ceremony import offline_folder
 from servicecert_pki.keyring import read_passphrases
 from servicecert_schemas.codec import Record, to_record
+from servicecert_schemas.principals import Principal
 from servicecert_schemas.values import CertificateType
 
 pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="module")]
@@ -128,7 +129,7 @@ async def _send_poison_with_people(system: System) -> None:
     records = [
         _with_value(to_record(event, source=E_SERVICE, id=uuid4(), time=datetime.now(UTC)), value) for value in values
     ]
-    async with kafka.producer(system.cluster) as producer:
+    async with kafka.producer(system.cluster_of(Principal.E_SERVICE)) as producer:
         await send(producer, system.cluster, records)
 
 
@@ -147,7 +148,7 @@ async def _send_private_keys(system: System) -> None:
     sent = [to_record(event, source=E_SERVICE, id=uuid4(), time=datetime.now(UTC)) for event in events]
     whole = to_record(events[0], source=E_SERVICE, id=uuid4(), time=datetime.now(UTC))
     cut = _with_value(whole, whole.value[:-20])
-    async with kafka.producer(system.cluster) as producer:
+    async with kafka.producer(system.cluster_of(Principal.E_SERVICE)) as producer:
         await send(producer, system.cluster, [*sent, cut])
     await _returned(system, case_id)
 

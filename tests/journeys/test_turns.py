@@ -18,6 +18,7 @@ from chaos.topics import Topics, read_topics
 from journeys.conftest import CompletedRun
 from servicecert_cli.connections import kafka
 from servicecert_cli.operations import auditing
+from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import service_of
 from servicecert_deploy import Parts
 from servicecert_schemas.topics import SERVICES
@@ -43,10 +44,20 @@ async def test_I3_I6_I7_I8_I9_I11_I12_two_workers_that_cut_differently_make_what
 
 
 async def test_I12_one_worker_that_takes_large_turns_makes_the_same(
-    completed_run: CompletedRun, parts: Parts, authority: Path, known_customers: Customers, tmp_path: Path
+    completed_run: CompletedRun,
+    parts: Parts,
+    identities: Identities,
+    authority: Path,
+    known_customers: Customers,
+    tmp_path: Path,
 ) -> None:
     async with open_testbed(
-        tmp_path, parts, authority=authority, customers=known_customers, environment={"SERVICECERT_BATCH": "500"}
+        tmp_path,
+        parts,
+        authority=authority,
+        customers=known_customers,
+        environment={"SERVICECERT_BATCH": "500"},
+        identities=identities,
     ) as testbed:
         assert not list(findings(await testbed.run_plan(completed_run.plan)))
         whole = essence(await read_topics(testbed.system.cluster))

@@ -14,6 +14,7 @@ from chaos.customers import Customers
 from chaos.observers import SIGNATURE_HOOK, read_crl
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from journeys.client import PATIENCE_SECONDS, CustomerClient, connected_client
+from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import System
 from servicecert_deploy import Parts
 from servicecert_issuer.operator import requests as wishes
@@ -31,12 +32,12 @@ NONCE = bytes(32)
 
 
 async def test_B2_I7_what_was_signed_and_then_given_up_is_revoked_for_relying_parties(
-    parts: Parts, authority: Path, known_customers: Customers, tmp_path: Path
+    parts: Parts, identities: Identities, authority: Path, known_customers: Customers, tmp_path: Path
 ) -> None:
     log = tmp_path / "signatures"
     environment = {"SIGNATURE_LOG": str(log), "PYTHONPATH": str(SIGNATURE_HOOK), "SERVICECERT_SESSION_SECONDS": "1"}
     async with (
-        System(tmp_path, parts=parts, authority=authority, environment=environment) as system,
+        System(tmp_path, parts=parts, authority=authority, environment=environment, identities=identities) as system,
         connected_client(system, known_customers) as client,
     ):
         case_id = await _signed_by_a_dying_issuer(client)

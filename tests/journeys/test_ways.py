@@ -27,6 +27,7 @@ from servicecert_cli.demo.applications import mistaken
 from servicecert_cli.e_service.application import example, read_csr
 from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.operations import auditing, erasing
+from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import System
 from servicecert_cli.stand.worker_counts import OCSP
 from servicecert_deploy import Parts
@@ -39,6 +40,7 @@ from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued
 from servicecert_schemas.event import Assurance, Role
 from servicecert_schemas.mail import MailHandedOver, MailKind
+from servicecert_schemas.principals import Principal
 from servicecert_schemas.revocation import CertificateRevoked, CrlPublished, Notify, RevocationReason, RevocationRefused
 from servicecert_schemas.topics import CASES, SERVICES
 from servicecert_schemas.values import CertificateType, Language
@@ -51,11 +53,15 @@ SERVER, TEST_SERVER = CertificateType.SERVER, CertificateType.TEST_SERVER
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def client(
-    parts: Parts, authority: Path, known_customers: Customers, tmp_path_factory: pytest.TempPathFactory
+    parts: Parts,
+    identities: Identities,
+    authority: Path,
+    known_customers: Customers,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[CustomerClient]:
     folder = tmp_path_factory.mktemp("ways")
     async with (
-        System(folder, parts=parts, authority=authority) as system,
+        System(folder, parts=parts, authority=authority, identities=identities) as system,
         connected_client(system, known_customers) as client,
     ):
         yield client
@@ -370,7 +376,7 @@ async def test_E3_once_a_case_is_erased_nobody_is_found_in_any_table_topic_or_lo
     assert str(case_id) not in await erasing.due(url, later - timedelta(days=2))
     assert str(case_id) in await erasing.due(url, later)
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while await erasing.erase(url, system.cluster, [str(case_id)], later):  # noqa: ASYNC110  -- the workers' acts end
+        while await erasing.erase(url, system.cluster_of(Principal.ERASER), [str(case_id)], later):  # noqa: ASYNC110  -- the workers' acts end
             await asyncio.sleep(0.2)
     await client.witness.caught_up()
     await retention.expire(system.cluster)
@@ -384,7 +390,7 @@ async def test_E3_once_a_case_is_erased_nobody_is_found_in_any_table_topic_or_lo
         url,
         SERVICES,
         keys,
-        await auditing.exported(system.cluster, keys),
+        await auditing.exported(system.cluster_of(Principal.AUDITOR), keys),
         lambda *_: None,
         system.cluster,
     )

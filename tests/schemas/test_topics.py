@@ -27,8 +27,8 @@ def test_every_topic_has_a_name_of_its_own_a_writer_and_a_reader() -> None:
     assert all(topic.writers and topic.readers and topic.events and topic.partitions >= 1 for topic in CATALOGUE)
 
 
-def test_E1_one_writer_per_state_cases_are_written_by_intake_alone() -> None:
-    assert CASES.writers == ("intake",)
+def test_E1_one_writer_per_state_cases_are_written_by_intake_and_erased_by_one_command() -> None:
+    assert CASES.writers == ("intake", "eraser")
 
 
 def test_E3_compaction_takes_away_what_is_erased_in_a_week_and_readers_who_were_away_still_hear_of_it() -> None:

@@ -5,7 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from pydantic import ValidationError
+from servicecert_cli.operations.broker_identities import BrokerCa
 from servicecert_worker.kafka.access import PLAINTEXT_ACCESS, KafkaAccess
 from servicecert_worker.process.application import settings_fault
 
@@ -14,6 +21,7 @@ from servicecert_worker.process.application import settings_fault
 def password(tmp_path: Path) -> Path:
     file = tmp_path / "password"
     file.write_text("secret\nand a remark\n")
+    file.chmod(0o640)
     return file
 
 
@@ -65,15 +73,61 @@ def test_I10_a_login_comes_from_a_file_and_is_not_shown(password: Path) -> None:
             },
             "so that the password is never sent unencrypted",
         ),
+        (
+            {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_USERNAME": "us", "KAFKA_SASL_PASSWORD_FILE": "{open}"},
+            "KAFKA_SASL_PASSWORD_FILE is open to all users of this machine",
+        ),
+        ({"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_KEY_FILE": "{password}"}, "set both, or none"),
+        (
+            {"KAFKA_CERTIFICATE_FILE": "{password}", "KAFKA_KEY_FILE": "{password}"},
+            "KAFKA_KEY_FILE needs KAFKA_SECURITY_PROTOCOL=SSL or SASL_SSL",
+        ),
+        (
+            {
+                "KAFKA_SECURITY_PROTOCOL": "SSL",
+                "KAFKA_CERTIFICATE_FILE": "{password}",
+                "KAFKA_KEY_FILE": "{open}",
+            },
+            "KAFKA_KEY_FILE is open to all users of this machine",
+        ),
+        (
+            {
+                "KAFKA_SECURITY_PROTOCOL": "SSL",
+                "KAFKA_CERTIFICATE_FILE": "{password}",
+                "KAFKA_KEY_FILE": "{password}",
+            },
+            "or are no certificate and its unencrypted key",
+        ),
     ],
 )
 def test_what_is_incomplete_or_unsafe_is_refused_in_a_sentence(
     password: Path, tmp_path: Path, variables: dict[str, Any], sentence: str
 ) -> None:
-    (tmp_path / "empty").touch()
-    environment = {name: value.format(password=password, empty=tmp_path / "empty") for name, value in variables.items()}
+    (tmp_path / "empty").touch(mode=0o600)
+    (tmp_path / "open").write_text("secret\n")
+    (tmp_path / "open").chmod(0o644)
+    files = {"password": password, "empty": tmp_path / "empty", "open": tmp_path / "open"}
+    environment = {name: value.format(**files) for name, value in variables.items()}
     with pytest.raises(ValidationError) as refused:
         KafkaAccess(**environment)
     fault = settings_fault(refused.value)
     assert sentence in fault
     assert "Value error" not in fault
+
+
+def test_f4_a_client_certificate_is_loaded_and_an_encrypted_key_is_not_asked_for(tmp_path: Path) -> None:
+    identity = BrokerCa().issue("intake")
+    certificate, key = tmp_path / "intake.pem", tmp_path / "intake.key"
+    certificate.write_text(identity.certificate)
+    key.touch(mode=0o600)
+    key.write_text(identity.key)
+    access = KafkaAccess(security_protocol="SSL", certificate_file=certificate, key_file=key)
+    assert access.environment == {
+        "KAFKA_SECURITY_PROTOCOL": "SSL",
+        "KAFKA_CERTIFICATE_FILE": str(certificate),
+        "KAFKA_KEY_FILE": str(key),
+    }
+    private = load_pem_private_key(identity.key.encode(), None)
+    key.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"known")))
+    with pytest.raises(ValidationError, match="its unencrypted key"):
+        KafkaAccess(security_protocol="SSL", certificate_file=certificate, key_file=key)

@@ -1,15 +1,20 @@
 """`servicecert topics`: the catalogue's topics in a cluster."""
 
+import os
+
 import click
+from servicecert_schemas.broker_acls import acls as catalogued_acls
+from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
-from servicecert_worker.kafka import topic_creation
+from servicecert_worker.kafka import rights_creation, topic_creation
 
 from ..connections.addresses import cluster, database_url
+from ..operations import broker_rights
 from ..operations.topics import accept as accept_topics
 from ..operations.topics import survey
 from ..terminal import interruption
 from ..terminal.output import as_json, print_json, print_table
-from .options import yes
+from .options import one_of, yes
 
 
 @click.group()
@@ -72,6 +77,53 @@ def list_topics(as_json: bool) -> None:
         print_table(("topic", "partitions", "kept", "read by"), [each.row() for each in topics], right=frozenset({1}))
     if any(each.partitions is None for each in topics):
         raise SystemExit(1)
+
+
+@command.command()
+@click.option("--strimzi", metavar="CLUSTER", help="Print KafkaUser resources for Strimzi's Kafka of this name.")
+@click.option(
+    "--authentication",
+    type=click.Choice(("scram-sha-512", "tls")),
+    default="scram-sha-512",
+    show_default=True,
+    help="With --strimzi: how the users log in.",
+)
+@click.option(
+    "--user",
+    default="User:{}",
+    show_default=True,
+    help="A user's name in Kafka, with {} for ours, e.g. 'User:CN={}' for client certificates.",
+)
+@click.option("--only", "only", type=one_of(Principal), multiple=True, metavar="USER", help="Only for this user.")
+@click.option("--apply", "apply_", is_flag=True, help="Give the rights to the cluster, as its administrator.")
+def acls(strimzi: str | None, authentication: str, user: str, only: tuple[str, ...], apply_: bool) -> None:
+    """Print what each user of the cluster may do, or give them these rights.
+
+    Each service, responder and kind of command is a user with exactly the rights that
+    it needs, and nobody else has any. A service that finds that it may do more does not
+    start. Without an option these are lines for a shell, with KAFKA_BOOTSTRAP_SERVERS
+    and the administrator's client properties in KAFKA_ADMIN_CONFIG. The names have the
+    prefix SERVICECERT_TOPIC_PREFIX. Rights that are there already stay.
+
+    \b
+    Examples:
+      servicecert topics acls | KAFKA_ADMIN_CONFIG=admin.properties sh -eu
+      servicecert topics acls --strimzi kafka > users.yaml
+      servicecert topics acls --apply
+    """
+    if "{}" not in user:
+        raise click.BadParameter("it must hold {} for our name.", param_hint="--user")
+    rights = catalogued_acls(prefix=os.environ.get("SERVICECERT_TOPIC_PREFIX", ""))
+    chosen = {each: rights[each] for each in Principal if not only or each in only}
+    if apply_:
+        created = interruption.run(rights_creation.apply(cluster(), chosen, user))
+        click.echo(f"Gave {created} rights to {len(chosen)} users; the others were there already.")
+    elif strimzi is not None:
+        for line in broker_rights.strimzi(chosen, strimzi, authentication):
+            click.echo(line)
+    else:
+        for line in broker_rights.commands(chosen, user):
+            click.echo(line)
 
 
 @command.command()

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import time
@@ -15,8 +16,11 @@ import click
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
+from servicecert_schemas.principals import Principal
+from servicecert_worker.kafka.access import KafkaAccess
 
 from ..demo.example import MAIL_FOLDER
+from ..operations.broker_identities import ADMINISTRATOR
 from ..operations.files import write_private
 from ..stand import rollout
 from ..stand.board import Rates, board, look, rows, works
@@ -63,13 +67,19 @@ class Counts(click.ParamType[Mapping[str, int]]):
     show_default=True,
     help="For mails, CRLs, logs and the environment file. Emptied first, unless DATABASE_URL is set.",
 )
-def command(workers: Mapping[str, int], folder: Path) -> None:
+@click.option(
+    "--secure", is_flag=True, help="With TLS: each process and command is a user of the broker, with its own rights."
+)
+def command(workers: Mapping[str, int], folder: Path, secure: bool) -> None:
     """Everything running on this machine until Ctrl-C, with a live board.
 
     Kafka, PostgreSQL, a certificate authority, fictitious registers, a mail catcher, a
     server for CRLs and the four services. A service that dies is started again. With
     KAFKA_BOOTSTRAP_SERVERS or DATABASE_URL set, those are used. The file `environment`
     in the folder tells other terminals where everything is.
+
+    With --secure, `environment` is the e-service's, and the files in the folder `as` are
+    those of the other users, such as `as/operator`.
 
     SIGHUP restarts every process, one after another: the next one is stopped when
     the last one works again. The line that `up` prints at its start has the command.
@@ -78,15 +88,17 @@ def command(workers: Mapping[str, int], folder: Path) -> None:
     Examples:
       servicecert up --workers 2
       servicecert up --workers issuer=4,notifier=2
+      servicecert up --secure
+      . var/up/as/operator && servicecert lag
       . var/up/environment && servicecert example  (in another terminal)
       servicecert lag
     """
     if not os.environ.get("DATABASE_URL"):
         empty_folder(folder)
-    interruption.run(_run(folder, workers, console()), is_end=True)
+    interruption.run(_run(folder, workers, console(), secure=secure), is_end=True)
 
 
-async def _run(folder: Path, workers: Mapping[str, int], console: Console) -> None:
+async def _run(folder: Path, workers: Mapping[str, int], console: Console, *, secure: bool) -> None:
     printer = Printer(console)
     printer.title("Service certificates on this machine")
     own_database = not os.environ.get("DATABASE_URL")
@@ -97,11 +109,13 @@ async def _run(folder: Path, workers: Mapping[str, int], console: Console) -> No
         with Steps(console) as steps:
             authority = None if own_database else folder / "ca"
             system = await stack.enter_async_context(
-                System(folder, workers=workers, apart=False, authority=authority, report=steps)
+                System(folder, workers=workers, apart=False, authority=authority, secure=secure, report=steps)
             )
         stack.callback(stopping.start)
         environment = write_environment(system)
         stack.callback(environment.unlink, missing_ok=True)
+        if secure:
+            stack.callback(shutil.rmtree, write_users(system), ignore_errors=True)
         _announce(printer, system, environment)
         await _watch(system, console)
 
@@ -128,18 +142,34 @@ def _announce(printer: Printer, system: System, environment: Path) -> None:
 def write_environment(system: System) -> Path:
     """Write the file that a shell reads to use this system: addresses, the services' DATABASE_URLs, and PATH."""
     variables = {
-        **system.cluster.environment,
+        **system.cluster_of(Principal.E_SERVICE).environment,
         "DATABASE_URL": system.backends.admin_url,
         "SERVICECERT_SERVICE_KEYS": str(system.keys_folder),
         MAIL_FOLDER: str(system.mail_folder.absolute()),
         **{f"{service.upper()}_DATABASE_URL": url for service, url in system.urls.items()},
     }
     path = system.folder / "environment"
-    lines = [f"export {name}={quote(value)}\n" for name, value in variables.items()]
     # `servicecert` is found without the virtual environment's activation.
-    lines.append(f'export PATH={quote(str(Path(sys.executable).parent))}:"$PATH"\n')
-    write_private(path, "".join(lines).encode(), replace=True)
+    found = f'export PATH={quote(str(Path(sys.executable).parent))}:"$PATH"\n'
+    write_private(path, (_exports(variables) + found).encode(), replace=True)
     return path
+
+
+def write_users(system: System) -> Path:
+    """Write a file for each user of the broker that reads the common file and logs in as that user."""
+    folder = system.folder / "as"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    common = quote(str((system.folder / "environment").absolute()))
+    settings = " ".join(str(field.alias) for field in KafkaAccess.model_fields.values())
+    clusters = {str(each): system.cluster_of(each) for each in Principal} | {ADMINISTRATOR: system.cluster}
+    for name, cluster in clusters.items():
+        text = f". {common}\nunset {settings}\n{_exports(cluster.environment)}"
+        write_private(folder / name, text.encode(), replace=True)
+    return folder
+
+
+def _exports(variables: Mapping[str, str]) -> str:
+    return "".join(f"export {name}={quote(value)}\n" for name, value in variables.items())
 
 
 async def _watch(system: System, console: Console) -> None:

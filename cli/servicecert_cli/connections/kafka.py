@@ -9,7 +9,13 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
 from servicecert_schemas.codec import Record, Undecodable
 from servicecert_schemas.topics import Topic
 from servicecert_worker.decider import Change
@@ -69,6 +75,8 @@ async def partitions_of(cluster: Cluster, names: Collection[str]) -> dict[str, l
     async with admin(cluster) as client:
         described = {each["topic"]: each for each in await client.describe_topics(sorted(names))}
     for name in sorted(names):
+        if for_code(described[name]["error_code"]) is TopicAuthorizationFailedError:
+            raise refused(f"the topic {name}")
         if described[name]["error_code"] != 0:
             raise OperatorError(f"Kafka has no topic {name}: run `servicecert topics create`.", os.EX_CONFIG)
     return {name: sorted(part["partition"] for part in each["partitions"]) for name, each in described.items()}
@@ -137,12 +145,23 @@ async def _opened(cluster: Cluster, start: Any, stop: Any) -> AsyncIterator[None
     try:
         await with_timeout(OPEN_SECONDS, start())
         yield
+    except (TopicAuthorizationFailedError, GroupAuthorizationFailedError, ClusterAuthorizationFailedError) as fault:
+        raise refused("this") from fault
     except (KafkaError, OSError, TimeoutError):
         raise unanswered(cluster) from None
     finally:
         # The error is already raised, or the work is done.
         with suppress(Exception):
             await with_timeout(OPEN_SECONDS, stop())
+
+
+def refused(what: str) -> OperatorError:
+    """Return the error of a broker that does not give this user a right."""
+    return OperatorError(
+        f"Kafka does not allow this user {what}: run the command as the user that `servicecert topics acls` gives the "
+        "right to.",
+        os.EX_NOPERM,
+    )
 
 
 def unanswered(cluster: Cluster) -> OperatorError:

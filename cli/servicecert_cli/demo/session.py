@@ -10,7 +10,9 @@ from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import Recipients
 from servicecert_schemas.event import EventData
 from servicecert_schemas.mail import MailHandedOver, MailKind
+from servicecert_schemas.principals import Principal
 from servicecert_schemas.revocation import CrlPublished
+from servicecert_worker.kafka.cluster import Cluster
 
 from ..faults import UserError
 from ..stand.system import System
@@ -30,6 +32,11 @@ class Session:
     witness: TopicReader
     narrator: Narrator
     shown: dict[UUID, int] = field(default_factory=dict)
+
+    @property
+    def e_service(self) -> Cluster:
+        """The cluster as the e-service reaches it."""
+        return self.system.cluster_of(Principal.E_SERVICE)
 
     async def follow(self, case_id: UUID, end: CaseState, service: str) -> CaseChanged:
         """Narrate each state of a case up to `end`. Raises UserError where it ends otherwise, or nothing happens."""

@@ -151,7 +151,7 @@ async def apply(session: Session, type: CertificateType, csr: str) -> Granted:
     comes_later = type is CertificateType.TEST_SERVER
     opened = customer.opened(application.applicant.business_id, name)
     submitted = customer.submitted(case_id, first, None if comes_later else csr)
-    await publish(session.system.cluster, opened, submitted)
+    await publish(session.e_service, opened, submitted)
     if comes_later:
         await _attach(session, customer, case_id, csr)
     if type in MENDED:
@@ -159,7 +159,7 @@ async def apply(session: Session, type: CertificateType, csr: str) -> Granted:
         narrator.show(Deficiencies(returned.deficiencies))
         await session.mails(returned, MailKind.APPLICATION_RETURNED)
         narrator.show(Paragraph(MENDED[type]))
-        await publish(session.system.cluster, customer.supplemented(case_id, application, csr))
+        await publish(session.e_service, customer.supplemented(case_id, application, csr))
     delivered = await session.follow(case_id, CaseState.DELIVERED, "notifier")
     (issued,) = session.witness.events_of_case(case_id, CertificateIssued)
     path = keep_certificate(issued, session.system.folder)
@@ -175,7 +175,7 @@ async def _attach(session: Session, customer: Customer, case_id: UUID, csr: str)
     session.narrator.show(Paragraph("The technical contact, whom the orderer invites, attaches the key's request."))
     contact = replace(customer, user_id="contact-1", role=Role.TECHNICAL_CONTACT)
     invited = customer.invited(contact.user_id, contact.role, case_id)
-    await publish(session.system.cluster, invited, contact.attached(case_id, csr))
+    await publish(session.e_service, invited, contact.attached(case_id, csr))
 
 
 async def revoke(session: Session, granted: Granted) -> None:
@@ -196,7 +196,7 @@ async def revoke(session: Session, granted: Granted) -> None:
     )
     colleague = replace(granted.customer, user_id="colleague-1")
     request = colleague.revocation(granted.case_id, typed, RevocationReason.KEY_EXPOSED, notify=COLLEAGUE)
-    await publish(session.system.cluster, granted.customer.invited(colleague.user_id), request)
+    await publish(session.e_service, granted.customer.invited(colleague.user_id), request)
     case = await session.follow(granted.case_id, CaseState.REVOKED, "revoker")
     (revoked,) = session.witness.events_of_case(granted.case_id, CertificateRevoked)
     narrator.show(published_crl(session.system.crl_folder, revoked))
@@ -260,7 +260,7 @@ async def lapse(session: Session) -> None:
     application, narrator, case_id = example(CertificateType.TEST_SERVER), session.narrator, uuid4()
     customer = Customer.of(application.applicant.business_id)
     narrator.show(Paragraph("The pharmacy applies for another certificate, and forgets it."))
-    await publish(session.system.cluster, customer.submitted(case_id, application, None))
+    await publish(session.e_service, customer.submitted(case_id, application, None))
     waiting = await session.follow(case_id, CaseState.WAITING_FOR_CSR, "intake")
     assert waiting.lapses is not None
     ahead = waiting.lapses - datetime.now(UTC) + timedelta(hours=2)
@@ -274,7 +274,7 @@ async def lapse(session: Session) -> None:
         await session.system.ready("intake")
     lapsed = await session.follow(case_id, CaseState.LAPSED, "intake")
     await session.mails(lapsed, MailKind.APPLICATION_LAPSED)
-    await publish(session.system.cluster, customer.withdrawn(case_id))
+    await publish(session.e_service, customer.withdrawn(case_id))
     answered = await session.answered(case_id)
     assert answered.answer is not None
     narrator.show(Paragraph("The applicant withdraws it, too late, and gets an answer:"), Reply(answered.answer.texts))
@@ -283,7 +283,7 @@ async def lapse(session: Session) -> None:
 async def show_page(session: Session, account_id: str) -> None:
     """Narrate the page of the customer who applied twice, as it is drawn from `cases` alone (E4)."""
     session.narrator.show(Paragraph(f"From the topic `cases`: servicecert cases --account {account_id}"))
-    cases = await of_account(session.system.cluster, account_id)
+    cases = await of_account(session.e_service, account_id)
     session.narrator.show(CaseList(account_id, tuple(cases)))
 
 

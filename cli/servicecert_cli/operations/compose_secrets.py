@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.storage.database import ERASER, MIGRATOR
 
 from ..faults import UserError
+from .broker_identities import ADMINISTRATOR, BROKER, BrokerCa
 from .files import file_errors
 
 LEAST_CHARACTERS = 16
@@ -19,6 +21,12 @@ _ENTROPY_BYTES = 24
 _LOGINS = (*SERVICES, MIGRATOR, ERASER)
 _PASSWORDS = {"postgres": "POSTGRES_PASSWORD", **{each: f"{each.upper()}_DATABASE_PASSWORD" for each in _LOGINS}}
 _PASSPHRASES = {"production": "CA_PASSPHRASE_PRODUCTION", "test": "CA_PASSPHRASE_TEST"}
+_BROKER_HOSTS = ("kafka", "localhost", "127.0.0.1")
+USERS = (
+    ADMINISTRATOR,
+    *(who for who in Principal if who not in (Principal.MONITORING, Principal.TOPICS_CREATOR)),
+)
+"""The broker's users that a container is; the administrator creates the topics."""
 VARIABLES = (*_PASSWORDS.values(), *_PASSPHRASES.values())
 """The variables of .env."""
 
@@ -38,12 +46,12 @@ def environment_file() -> str:
 
 
 def write(folder: Path, environment: Mapping[str, str]) -> Kept:
-    """Write what is not there yet: a password for each role, database URLs, the CA's passphrases.
+    """Write what is not there yet: passwords for roles, database URLs, the CA's passphrases, the broker's identities.
 
     `folder` gets `postgres/password` for the database server; `admin/DATABASE_URL`; `<service>/password` and
-    `<service>/DATABASE_URL`; `ca/ca.passphrases`. Raises UserError for a value that is too short, has another character
-    than the visible ones of ASCII, or differs from the one that is there, where only some are given, and where nothing
-    can be written.
+    `<service>/DATABASE_URL`; `ca/ca.passphrases`; `kafka/broker` and `kafka/<user>`. Raises UserError for a value that
+    is too short, has another character than the visible ones of ASCII, or differs from the one that is there, where
+    only some are given, and where nothing can be written.
     """
     given = {name: value for name in VARIABLES if (value := environment.get(name, ""))}
     for name, value in given.items():
@@ -74,7 +82,35 @@ def write(folder: Path, environment: Mapping[str, str]) -> Kept:
             _write(folder / place / "DATABASE_URL", url, 0o400)
         lines = "".join(f"{use}={values[name]}\n" for use, name in _PASSPHRASES.items())
         _write(folder / "ca" / "ca.passphrases", lines, 0o400)
+        _write_identities(folder / "kafka")
     return Kept(len(drawn), len(given.keys() - before.keys()), len(before))
+
+
+def _write_identities(folder: Path) -> None:
+    """Write a certificate for the broker and each of its users: all of one CA, so all again where one is missing."""
+    if all((folder / name / "ca.pem").exists() for name in (BROKER, *USERS)):
+        return
+    ca = BrokerCa()
+    own = ca.issue(BROKER, _BROKER_HOSTS)
+    # Kafka's container has another user; its volume is mounted nowhere else.
+    _write(folder / BROKER / "keystore.pem", own.key + own.certificate + ca.certificate, 0o444)
+    _write(folder / BROKER / "client.properties", _AS_BROKER, 0o444)
+    for user in USERS:
+        identity = ca.issue(user)
+        _write(folder / user / "key.pem", identity.key, 0o400)
+        _write(folder / user / "certificate.pem", identity.certificate, 0o400)
+    for name in (BROKER, *USERS):
+        _write(folder / name / "ca.pem", ca.certificate, 0o444)
+
+
+_AS_BROKER = """\
+security.protocol=SSL
+ssl.keystore.type=PEM
+ssl.keystore.location=/run/servicecert-kafka/keystore.pem
+ssl.truststore.type=PEM
+ssl.truststore.location=/run/servicecert-kafka/ca.pem
+"""
+"""How the health check of the broker's container reaches it."""
 
 
 def _check(name: str, value: str) -> None:

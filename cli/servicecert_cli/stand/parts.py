@@ -11,6 +11,7 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 from servicecert_deploy import Parts, start_parts
+from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.faults import OperatorError
 from servicecert_worker.kafka.access import PLAINTEXT_ACCESS
@@ -19,47 +20,59 @@ from servicecert_worker.storage import database
 
 from ..connections import kafka
 from ..connections.addresses import kafka_access
+from ..operations.broker_identities import ADMINISTRATOR
 from ..operations.migrating import migrate
+from .identities import Identities
 from .progress import Report
 
 
 @dataclass(frozen=True)
 class Backends:
-    """Addresses of a system's topics and tables. `urls` are those of the services, `admin_url` made their roles."""
+    """Addresses of a system's topics and tables. `urls` are those of the services, `admin_url` made their roles.
+
+    `cluster` is the broker as its administrator reaches it; without `identities` there is nobody else.
+    """
 
     parts: Parts
     cluster: Cluster
     admin_url: str
     urls: Mapping[str, str]
+    identities: Identities | None = None
+
+    def cluster_of(self, principal: Principal) -> Cluster:
+        """Return the cluster as a principal reaches it."""
+        if self.identities is None:
+            return self.cluster
+        return self.identities.cluster(self.parts, principal, self.cluster.prefix)
 
 
 @asynccontextmanager
 async def open_place(
-    existing: Parts | None, report: Report, *, apart: bool, throughput: bool
+    existing: Parts | None, report: Report, *, apart: bool, throughput: bool, identities: Identities | None = None
 ) -> AsyncIterator[Backends]:
     """Use the existing parts, or those of the environment, or start them, and prepare the database for the services.
 
-    With `apart` the system gets its own database and topic prefix in shared parts; both are removed afterwards. Raises
-    DeployError and OperatorError.
+    With `apart` the system gets its own database and topic prefix in shared parts; both are removed afterwards. The
+    broker knows the `identities`: existing parts were started with them. Raises DeployError and OperatorError.
     """
-    parts = existing or await _started(report, throughput)
+    parts = existing or await _started(report, throughput, identities)
     try:
         suffix = uuid4().hex[:8]
         shared_kafka = apart and (existing is not None or parts.kafka is None)
         shared_postgres = apart and (existing is not None or parts.postgres is None)
         prefix = os.environ.get("SERVICECERT_TOPIC_PREFIX", "")
-        cluster = Cluster(
-            parts.bootstrap,
-            f"servicecert-{suffix}." if shared_kafka else prefix,
-            kafka_access() if parts.kafka is None else PLAINTEXT_ACCESS,
-        )
+        prefix = f"servicecert-{suffix}." if shared_kafka else prefix
+        if identities is None:
+            cluster = Cluster(parts.bootstrap, prefix, kafka_access() if parts.kafka is None else PLAINTEXT_ACCESS)
+        else:
+            cluster = identities.cluster(parts, ADMINISTRATOR, prefix)
         admin_url = parts.database_url
         if shared_postgres:
             admin_url = await asyncio.to_thread(_create_database, parts.database_url, suffix)
         try:
             passwords = {name: database.new_password() for name in (*SERVICES, database.MIGRATOR, database.ERASER)}
             urls = await asyncio.to_thread(_prepared, admin_url, passwords)
-            yield Backends(parts, cluster, admin_url, urls)
+            yield Backends(parts, cluster, admin_url, urls, identities)
         finally:
             if shared_kafka:
                 await _delete_topics(cluster)
@@ -85,12 +98,15 @@ def _kill(parts: Parts) -> None:
     parts.stop()
 
 
-async def _started(report: Report, throughput: bool) -> Parts:
+async def _started(report: Report, throughput: bool, identities: Identities | None) -> Parts:
     """Start the parts in a thread and return them. If cancelled, wait for the start and stop them."""
     report.began("parts", "Kafka and PostgreSQL")
     starting = asyncio.create_task(
         asyncio.to_thread(
-            start_parts, report=lambda line: report.began("parts", line.capitalize()), throughput=throughput
+            start_parts,
+            report=lambda line: report.began("parts", line.capitalize()),
+            throughput=throughput,
+            secured=identities.broker if identities else None,
         )
     )
     try:

@@ -31,6 +31,7 @@ from servicecert_deploy.ports import HOST, free_port
 from servicecert_pki.manifest import MANIFEST
 from servicecert_revoker.crl.effects import server as crl_server
 from servicecert_revoker.effects import admission
+from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
@@ -41,6 +42,7 @@ from ..operations.authority import make_authority
 from ..registers.loading import publish_entries
 from ..registers.reading import FICTITIOUS_REGISTERS, read_register
 from .folders import make_folders
+from .identities import Identities
 from .parts import Backends, open_place
 from .progress import Report, silent
 from .samples import Samples, summed
@@ -50,7 +52,7 @@ from .worker_counts import COUNTED, OCSP
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.02
 
-_OWN = ("SERVICECERT_", "SMTP_", "DATABASE_URL")
+_OWN = ("SERVICECERT_", "SMTP_", "DATABASE_URL", "KAFKA_")
 
 PARTITIONS = 4
 """Of each CA's CRLs."""
@@ -64,8 +66,9 @@ class System:
     environment, or new ones. In shared parts `apart` gives the system its own database and topic prefix, removed
     afterwards. `authority` is a folder with a CA and, beside it, its passphrase file; it is made if missing, and by
     default a CA is made for this run. With `token` a CA is always made for this run, and its keys are in SoftHSM2.
-    `environment` is added to each service's. Raises UserError, OperatorError and the authority's errors, each one
-    sentence.
+    With `secure` each process is a user of its own at a broker with TLS that checks rights, which is started for this
+    run; or the parts' broker was started with the `identities`. `environment` is added to each service's. Raises
+    UserError, OperatorError and the authority's errors, each one sentence.
     """
 
     def __init__(
@@ -78,6 +81,8 @@ class System:
         authority: Path | None = None,
         token: bool = False,
         throughput: bool = False,
+        secure: bool = False,
+        identities: Identities | None = None,
         environment: Mapping[str, str] | None = None,
         report: Report = silent,
     ) -> None:
@@ -100,6 +105,8 @@ class System:
         self._token = token
         self._token_environment: Mapping[str, str] = {}
         self._throughput = throughput
+        self._secure = secure
+        self._identities = identities
         self._overrides = dict(environment or {})
         self._report = report
         self._stack = AsyncExitStack()
@@ -107,8 +114,12 @@ class System:
 
     @property
     def cluster(self) -> Cluster:
-        """The cluster, with this system's topic prefix."""
+        """The cluster, with this system's topic prefix, as the broker's administrator reaches it."""
         return self.backends.cluster
+
+    def cluster_of(self, principal: Principal) -> Cluster:
+        """The same, as a principal reaches it."""
+        return self.backends.cluster_of(principal)
 
     @property
     def parts(self) -> Parts:
@@ -136,6 +147,13 @@ class System:
 
     async def _open(self) -> None:
         self._make_folders()
+        if self._secure and self._identities is None:
+            if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+                raise UserError(
+                    "A secure system starts its own broker: unset KAFKA_BOOTSTRAP_SERVERS, or leave --secure out.",
+                    os.EX_CONFIG,
+                )
+            self._identities = Identities.make(self.folder / "private" / "kafka")
         self._session = await self._stack.enter_async_context(aiohttp.ClientSession())
         self.mails = await self._stack.enter_async_context(MailCatcher(self.mail_folder))
         self.crl_url = await self._stack.enter_async_context(crl_server.serve(self.crl_folder, "127.0.0.1", 0))
@@ -145,12 +163,21 @@ class System:
         # A thread cannot be interrupted: it must end before its folder is removed.
         self._stack.push_async_callback(asyncio.wait, [authority])
         self.backends = await self._stack.enter_async_context(
-            open_place(self._parts, self._report, apart=self._apart, throughput=self._throughput)
+            open_place(
+                self._parts,
+                self._report,
+                apart=self._apart,
+                throughput=self._throughput,
+                identities=self._identities,
+            )
         )
         await topic_creation.create(self.cluster.bootstrap, CATALOGUE, self.cluster.prefix, access=self.cluster.access)
+        if self._identities is not None:
+            await self._identities.register(self.parts, self.cluster.prefix)
         self._stack.push_async_callback(self.stop_all)
         # Before intake starts: it becomes ready once it has read the registers.
-        await publish_entries(self.cluster, await asyncio.to_thread(list, read_register(FICTITIOUS_REGISTERS)))
+        loader = self.cluster_of(Principal.REGISTERS_LOADER)
+        await publish_entries(loader, await asyncio.to_thread(list, read_register(FICTITIOUS_REGISTERS)))
         signing = ("issuer", "revoker")
         self._report.began("services", "Services")
         self._start_all([name for name in self.processes if service_of(name) not in signing])
@@ -198,7 +225,9 @@ class System:
         }
         return {
             **{key: value for key, value in os.environ.items() if not key.startswith(_OWN)},
-            **self.cluster.environment,
+            **self.cluster_of(principal_of(service)).environment,
+            # A trial without identities has a broker in the clear, where everybody may do everything.
+            **({} if self._identities else {"SERVICECERT_INSECURE": "broker,rights"}),
             "SERVICECERT_SERVICE_KEYS": str(self.keys_folder),
             "SERVICECERT_HEALTH_FILE": str(self._health_file(name)),
             **({} if service == OCSP else self._worker_environment(service)),
@@ -295,6 +324,11 @@ def worker_names(service: str, count: int) -> list[str]:
 def service_of(name: str) -> str:
     """Return the service of a worker."""
     return name.partition("-")[0]
+
+
+def principal_of(service: str) -> Principal:
+    """Return as whom a service, or the OCSP responder, logs in."""
+    return Principal.OCSP_RESPONDER if service == OCSP else Principal(service)
 
 
 @contextmanager

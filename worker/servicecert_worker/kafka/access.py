@@ -1,9 +1,14 @@
-"""How Kafka is reached: in plain text, or by TLS and SASL. All our clients, of workers and of commands, use this."""
+"""How Kafka is reached: in plain text, or by TLS with a password or a client certificate (F4).
+
+All our clients, of workers and of commands, use this.
+"""
 
 import os
 import ssl
+import stat
 from enum import StrEnum
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import Field, FilePath, model_validator
@@ -63,6 +68,16 @@ class KafkaAccess(BaseSettings):
         FilePath | None,
         Field(alias="KAFKA_SASL_PASSWORD_FILE", description="for SASL: a file whose first line is the password"),
     ] = None
+    certificate_file: Annotated[
+        FilePath | None,
+        Field(
+            alias="KAFKA_CERTIFICATE_FILE", description="for mutual TLS: the client's certificate and its CAs, in PEM"
+        ),
+    ] = None
+    key_file: Annotated[
+        FilePath | None,
+        Field(alias="KAFKA_KEY_FILE", description="for mutual TLS: the key of that certificate, unencrypted, in PEM"),
+    ] = None
 
     @model_validator(mode="after")
     def _is_whole_and_safe(self) -> Self:
@@ -74,6 +89,10 @@ class KafkaAccess(BaseSettings):
             )
         if self.kafka_ca_file is not None and not protocol.is_encrypted:
             raise ValueError("KAFKA_CA_FILE needs KAFKA_SECURITY_PROTOCOL=SSL or SASL_SSL")
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("KAFKA_CERTIFICATE_FILE and KAFKA_KEY_FILE go together: set both, or none")
+        if self.key_file is not None and not protocol.is_encrypted:
+            raise ValueError("KAFKA_KEY_FILE needs KAFKA_SECURITY_PROTOCOL=SSL or SASL_SSL")
         if protocol is SecurityProtocol.SASL_PLAINTEXT and self.sasl_mechanism is SaslMechanism.PLAIN:
             raise ValueError(
                 "KAFKA_SASL_MECHANISM=PLAIN needs KAFKA_SECURITY_PROTOCOL=SASL_SSL, "
@@ -81,6 +100,16 @@ class KafkaAccess(BaseSettings):
             )
         _ = self._secrets
         return self
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables that say the same, without those that have their default."""
+        fields = type(self).model_fields
+        return {
+            str(fields[name].alias): str(getattr(self, name))
+            for name in KafkaAccess.model_fields
+            if getattr(self, name) != fields[name].default
+        }
 
     def to(self, bootstrap_servers: str) -> dict[str, Any]:
         """Return the options of aiokafka's clients for these brokers."""
@@ -99,6 +128,8 @@ class KafkaAccess(BaseSettings):
                 options["ssl_context"] = ssl.create_default_context(cafile=self.kafka_ca_file)
             except (OSError, ssl.SSLError):
                 raise ValueError("KAFKA_CA_FILE cannot be read, or holds no certificate in PEM") from None
+            if self.certificate_file is not None and self.key_file is not None:
+                _load(options["ssl_context"], self.certificate_file, self.key_file)
         if self.sasl_password_file is not None:
             options["sasl_mechanism"] = self.sasl_mechanism.value
             options["sasl_plain_username"] = self.sasl_username
@@ -108,10 +139,28 @@ class KafkaAccess(BaseSettings):
 
 def _first_line(access: KafkaAccess) -> str:
     assert access.sasl_password_file is not None
+    _require_private("KAFKA_SASL_PASSWORD_FILE", access.sasl_password_file)
     try:
         return read_secret(access.sasl_password_file)
     except SecretUnreadable as fault:
         raise ValueError(f"KAFKA_SASL_PASSWORD_FILE: {fault}") from None
+
+
+def _load(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """Load the client's certificate. An encrypted key is refused: OpenSSL would ask a terminal for its passphrase."""
+    _require_private("KAFKA_KEY_FILE", key)
+    try:
+        context.load_cert_chain(certificate, key, password=b"")
+    except (OSError, ssl.SSLError):
+        raise ValueError(
+            "KAFKA_CERTIFICATE_FILE and KAFKA_KEY_FILE cannot be read, or are no certificate and its unencrypted key"
+        ) from None
+
+
+def _require_private(variable: str, file: Path) -> None:
+    """Raise ValueError if other users may read a secret file. Its group may: so Kubernetes mounts secrets."""
+    if stat.S_IMODE(file.stat().st_mode) & stat.S_IRWXO:
+        raise ValueError(f"{variable} is open to all users of this machine: run `chmod o= {file}`")
 
 
 def over_tls() -> bool:

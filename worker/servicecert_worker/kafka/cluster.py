@@ -24,7 +24,11 @@ class Cluster:
     @property
     def environment(self) -> dict[str, str]:
         """The environment variables of a service that uses this cluster."""
-        return {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap, "SERVICECERT_TOPIC_PREFIX": self.prefix}
+        return {
+            "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
+            "SERVICECERT_TOPIC_PREFIX": self.prefix,
+            **self.access.environment,
+        }
 
     def name(self, topic: Topic) -> str:
         """Return the topic's name in this cluster."""

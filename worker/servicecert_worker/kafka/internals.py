@@ -4,6 +4,7 @@
 """
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -12,15 +13,26 @@ from uuid import UUID
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
-from aiokafka.errors import UnknownMemberIdError, for_code
-from aiokafka.protocol.admin import DescribeGroupsRequest
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    GroupCoordinatorNotAvailableError,
+    SecurityDisabled,
+    TopicAuthorizationFailedError,
+    UnknownMemberIdError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
+from aiokafka.protocol.admin import CreateAclsRequest_v1, DescribeAclsRequest, DescribeGroupsRequest
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.group import LeaveGroupRequest
 from aiokafka.protocol.types import (
     AbstractType,
     Boolean,
     CompactArray,
+    CompactBytes,
     CompactString,
+    Int8,
     Int16,
     Int32,
     Schema,
@@ -177,7 +189,7 @@ class MetadataRequest_v12(RequestStruct):  # noqa: N801  -- named as aiokafka na
 
 
 class TopicIdsRequest(Request[MetadataRequest_v12]):
-    """Asks for the ids of topics by name, without creating them."""
+    """Asks for topics by name, with what the asking principal may do with them, without creating them."""
 
     API_KEY = 3
 
@@ -185,4 +197,143 @@ class TopicIdsRequest(Request[MetadataRequest_v12]):
         self._topics = topics
 
     def build(self, request_struct_class: type[MetadataRequest_v12]) -> MetadataRequest_v12:
-        return request_struct_class([(UUID(int=0), name, {}) for name in self._topics], False, False, {})
+        return request_struct_class([(UUID(int=0), name, {}) for name in self._topics], False, True, {})
+
+
+# What the broker's administrator needs and aiokafka's admin client lacks: rights, and users with passwords (KIP-554).
+
+_ANY = 1
+"""In a filter: of every type, operation and permission."""
+
+
+class CreateAllAcls(Request[CreateAclsRequest_v1]):
+    """Creates many rights; aiokafka's own request creates one."""
+
+    API_KEY = 30
+
+    def __init__(self, acls: list[tuple[int, str, int, str, str, int, int]]) -> None:
+        self._acls = acls
+
+    def build(self, request_struct_class: type[CreateAclsRequest_v1]) -> CreateAclsRequest_v1:
+        return request_struct_class(self._acls)
+
+
+class AlterUserScramCredentialsResponse_v0(Response):  # noqa: N801  -- named as aiokafka names its own
+    API_KEY = 51
+    API_VERSION = 0
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "results",
+            CompactArray(
+                ("user", CompactString("utf-8")),
+                ("error_code", Int16),
+                ("error_message", CompactString("utf-8")),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("tags", TaggedFields),
+    )
+
+
+class AlterUserScramCredentialsRequest_v0(RequestStruct):  # noqa: N801
+    FLEXIBLE_VERSION = True
+    API_KEY = 51
+    API_VERSION = 0
+    RESPONSE_TYPE = AlterUserScramCredentialsResponse_v0
+    SCHEMA = Schema(
+        (
+            "deletions",
+            CompactArray(("name", CompactString("utf-8")), ("mechanism", Int8), ("tags", TaggedFields)),
+        ),
+        (
+            "upsertions",
+            CompactArray(
+                ("name", CompactString("utf-8")),
+                ("mechanism", Int8),
+                ("iterations", Int32),
+                ("salt", CompactBytes),
+                ("salted_password", CompactBytes),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("tags", TaggedFields),
+    )
+
+
+class SetPasswords(Request[AlterUserScramCredentialsRequest_v0]):
+    """Gives users their passwords for SCRAM-SHA-512."""
+
+    API_KEY = 51
+
+    def __init__(self, users: list[tuple[str, int, int, bytes, bytes, dict[int, bytes]]]) -> None:
+        self._users = users
+
+    def build(self, request_struct_class: type[AlterUserScramCredentialsRequest_v0]) -> Any:
+        return request_struct_class([], self._users, {})
+
+
+async def create_acls(client: AIOKafkaClient, acls: list[tuple[int, str, int, str, str, int, int]]) -> None:
+    """Create rights; those that are there stay. Raises what aiokafka raises."""
+    answer: Any = await client.send(client.get_random_node(), CreateAllAcls(acls))
+    for code, *_ in answer.creation_responses:
+        _raise_for(code)
+
+
+async def set_scram_credentials(
+    client: AIOKafkaClient, users: Iterable[tuple[str, int, bytes, bytes]], mechanism: int
+) -> None:
+    """Set each user's iterations, salt and salted password. Raises what aiokafka raises."""
+    request = SetPasswords([(name, mechanism, rounds, salt, salted, {}) for name, rounds, salt, salted in users])
+    answer: Any = await client.send(client.get_random_node(), request)
+    for _, code, *_ in answer.results:
+        _raise_for(code)
+
+
+async def authorized_operations(client: AIOKafkaClient, topics: list[str]) -> dict[str, int]:
+    """Return what this client may do with topics that exist, a bit for each of Kafka's operations.
+
+    Raises what aiokafka raises.
+    """
+    answer: Any = await client.send(client.get_random_node(), TopicIdsRequest(topics))
+    found: dict[str, int] = {}
+    for code, name, _, _, _, operations, _ in answer.topics:
+        if for_code(code) is TopicAuthorizationFailedError:
+            found[name] = 0
+        elif for_code(code) is not UnknownTopicOrPartitionError:
+            _raise_for(code)
+            found[name] = operations
+    return found
+
+
+async def may_describe_group(client: AIOKafkaClient, group: str) -> bool:
+    """Return whether this client may see a group. Raises what aiokafka raises."""
+    try:
+        await client.coordinator_lookup(CoordinationType.GROUP, group)
+    except GroupAuthorizationFailedError:
+        return False
+    except GroupCoordinatorNotAvailableError:
+        pass
+    return True
+
+
+async def list_acls(client: AIOKafkaClient) -> set[tuple[int, str, int, str, str, int, int]]:
+    """Return all rights, as `create_acls` takes them. Raises what aiokafka raises."""
+    every = DescribeAclsRequest(_ANY, None, _ANY, None, None, _ANY, _ANY)
+    answer: Any = await client.send(client.get_random_node(), every)
+    _raise_for(answer.error_code)
+    return {(kind, name, pattern, *acl) for kind, name, pattern, acls in answer.resources for acl in acls}
+
+
+async def may_list_acls(client: AIOKafkaClient) -> bool:
+    """Return whether this client sees who has which rights, as those who may change them do.
+
+    It also does at a broker that checks no rights at all. Raises what aiokafka raises.
+    """
+    try:
+        await list_acls(client)
+    except ClusterAuthorizationFailedError:
+        return False
+    except SecurityDisabled:
+        pass
+    return True

@@ -15,15 +15,15 @@ from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
     GroupLoadInProgressError,
     NotCoordinatorForGroupError,
+    TopicAuthorizationFailedError,
     for_code,
 )
-from servicecert_schemas.topics import ACCOUNTS, CATALOGUE, REGISTERS
+from servicecert_schemas.topics import CATALOGUE, FOLLOWED
 
 from ..faults import backoff
 from ..runtime.record import time_of
 from .internals import assigned_to
 
-_FOLLOWED = (REGISTERS, ACCOUNTS)
 _FETCH_SECONDS = 10.0
 _COORDINATOR_SECONDS = 15.0
 _COORDINATOR_NOT_READY = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
@@ -31,7 +31,10 @@ _COORDINATOR_NOT_READY = (GroupCoordinatorNotAvailableError, GroupLoadInProgress
 
 @dataclass(frozen=True, slots=True)
 class PartitionLag:
-    """The lag of a partition. `seconds` is 0 without lag, None if the oldest unhandled record was not read in time."""
+    """The lag of a partition.
+
+    `seconds` is 0 without lag, None if the oldest unhandled record was not read in time, or may not be read.
+    """
 
     group: str
     topic: str
@@ -118,7 +121,7 @@ async def _partitions_read(
     for partitions in await members(admin, prefix + service):
         topics |= {partition.topic for partition in partitions}
     if not topics:
-        topics = {prefix + topic.name for topic in CATALOGUE if service in topic.readers and topic not in _FOLLOWED}
+        topics = {prefix + topic.name for topic in CATALOGUE if service in topic.readers and topic not in FOLLOWED}
     return sorted(
         TopicPartition(topic["topic"], part["partition"])
         for topic in await admin.describe_topics(sorted(topics))
@@ -139,7 +142,11 @@ async def _oldest(reader: AIOKafkaConsumer, positions: Mapping[TopicPartition, i
     until = loop.time() + _FETCH_SECONDS
     while len(written) < len(positions) and loop.time() < until:
         missing = [partition for partition in positions if partition not in written]
-        batches: Mapping[TopicPartition, Sequence[Any]] = await reader.getmany(*missing, timeout_ms=200)
+        try:
+            batches: Mapping[TopicPartition, Sequence[Any]] = await reader.getmany(*missing, timeout_ms=200)
+        except TopicAuthorizationFailedError as fault:
+            positions = {partition: at for partition, at in positions.items() if partition.topic != fault.args[0]}
+            continue
         for partition, records in batches.items():
             written.setdefault(partition, time_of(records[0].timestamp))
     return written

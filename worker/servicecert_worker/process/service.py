@@ -17,13 +17,14 @@ from aiokafka.client import AIOKafkaClient
 from faststream import FastStream
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
+from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import Topic
 
 from ..clock import clock_ahead
 from ..decider import Service
 from ..faults import OperatorError, backoff, error_summary, is_transient, no_broker, with_timeout
 from ..kafka.broker import Broker
-from ..kafka.cluster import Cluster
+from ..kafka.rights import rights_fault
 from ..kafka.source import Source
 from ..runtime.members import member_name
 from ..runtime.worker import Worker
@@ -34,6 +35,8 @@ from .insecure import Insecure
 from .settings import ProcessSettings, WorkerSettings
 
 log = logging.getLogger(__name__)
+
+_BROKER_SECONDS = 5.0
 
 
 class ServiceModule(Protocol):
@@ -95,7 +98,7 @@ async def _prepared(module: ServiceModule, settings: WorkerSettings) -> asyncpg.
     url = settings.dsn
     until = monotonic() + settings.patience_seconds
     async for number in backoff(first=0.2, longest=2.0):
-        fault = await broker_fault(settings.cluster) or await _database_fault(url)
+        fault = await broker_fault(settings, module.NAME) or await _database_fault(url)
         if fault is None:
             try:
                 await asyncio.to_thread(database.check, url, module.NAME, [module.MIGRATIONS])
@@ -116,28 +119,36 @@ async def _prepared(module: ServiceModule, settings: WorkerSettings) -> asyncpg.
     raise AssertionError("The pauses never end.")
 
 
-async def wait_for_broker(settings: ProcessSettings) -> None:
-    """Return once a broker answers. Raises `OperatorError` if none does within `patience_seconds`."""
+async def wait_for_broker(settings: ProcessSettings, principal: str) -> None:
+    """Return once a broker answers and is safe. Raises `OperatorError` if none answers within `patience_seconds`."""
     until = monotonic() + settings.patience_seconds
     async for _ in backoff(first=0.2, longest=2.0):
-        if (fault := await broker_fault(settings.cluster)) is None:
+        if (fault := await broker_fault(settings, principal)) is None:
             return
-        if monotonic() > until:
+        if fault.exit_code != 69 or monotonic() > until:
             raise fault
 
 
-async def broker_fault(cluster: Cluster) -> OperatorError | None:
-    """Return the error for the operator if no broker answers, None if one does."""
+async def broker_fault(settings: ProcessSettings, principal: str) -> OperatorError | None:
+    """Return the error for the operator if no broker answers, or if it is not safe; None if all is well (F4)."""
+    cluster, tolerated = settings.cluster, settings.insecure
+    if not cluster.access.security_protocol.is_encrypted and Insecure.BROKER not in tolerated:
+        return OperatorError(
+            f"Kafka would be reached in the clear ({cluster.access.security_protocol}), where others can forge orders: "
+            "set KAFKA_SECURITY_PROTOCOL=SASL_SSL or SSL, or for a trial SERVICECERT_INSECURE=broker,rights."
+        )
     client = AIOKafkaClient(**cluster.client)
     try:
-        await with_timeout(5, client.bootstrap())
+        await with_timeout(_BROKER_SECONDS, client.bootstrap())
+        if Insecure.RIGHTS in tolerated:
+            return None
+        return await with_timeout(_BROKER_SECONDS, rights_fault(client, cluster, Principal(principal)))
     except Exception as error:
         if not is_transient(error) and not isinstance(error, ValueError):
             raise
         return no_broker(cluster.bootstrap, cluster.access)
     finally:
         await client.close()
-    return None
 
 
 async def _database_fault(url: str) -> OperatorError | None:

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from ..kafka.access import KafkaAccess
 from ..kafka.cluster import Cluster
 from ..storage.database import with_password
-from .insecure import Insecure
+from .insecure import InsecureSetting
 from .secret_files import SecretUnreadable, read_secret
 
 SECRETS = Path("/run/servicecert")
@@ -21,11 +21,6 @@ SECRETS = Path("/run/servicecert")
 def _seconds(duration: object) -> object:
     """Return a plain number as seconds, anything else unchanged."""
     return int(duration) if isinstance(duration, str) and duration.isascii() and duration.isdigit() else duration
-
-
-def _words(text: object) -> object:
-    """Return the words of a comma separated list, anything else unchanged."""
-    return [word.strip() for word in text.split(",") if word.strip()] if isinstance(text, str) else text
 
 
 class ProcessSettings(KafkaAccess):
@@ -71,6 +66,7 @@ class ProcessSettings(KafkaAccess):
             alias="SERVICECERT_PATIENCE_SECONDS", ge=0, description="seconds to wait for broker and database at start"
         ),
     ] = 30.0
+    insecure: InsecureSetting = frozenset()
     clock_ahead: Annotated[
         Annotated[timedelta, Field(ge=timedelta(), le=timedelta(days=36_500))] | None,
         BeforeValidator(_seconds),
@@ -80,17 +76,6 @@ class ProcessSettings(KafkaAccess):
             "as an ISO 8601 duration such as P184D, or in seconds",
         ),
     ] = None
-
-    insecure: Annotated[
-        frozenset[Insecure],
-        NoDecode,
-        BeforeValidator(_words),
-        Field(
-            alias="SERVICECERT_INSECURE",
-            description="for trials only: what a service tolerates although production keys are open, as "
-            "broker,database,rights",
-        ),
-    ] = frozenset()
 
     @property
     def cluster(self) -> Cluster:

@@ -14,6 +14,7 @@ from faststream import FastStream
 from pydantic import ValidationError
 from servicecert_schemas.codec import to_record
 from servicecert_schemas.event import EventData
+from servicecert_schemas.principals import Principal
 from servicecert_schemas.responder import ResponderCertified
 from servicecert_schemas.revocation import StandingChanged
 from servicecert_worker.clock import clock_ahead
@@ -68,7 +69,7 @@ def app() -> FastStream:
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Responder]:
-        await wait_for_broker(settings)
+        await wait_for_broker(settings, Principal.OCSP_RESPONDER)
         yield responder
 
     return Application(NAME, settings, broker, opened)

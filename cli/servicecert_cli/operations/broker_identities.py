@@ -1,0 +1,117 @@
+"""Certificates for a broker and its users: a CA that issues them once and then forgets its key (F4).
+
+For trials. An authority's own Kafka has a CA of its own, or Strimzi's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+ADMINISTRATOR = "administrator"
+"""The user who may do everything: creates topics, users and rights."""
+BROKER = "broker"
+"""The broker's own name, as a client of itself."""
+
+_VALID = timedelta(days=825)
+_SLACK = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A certificate and its unencrypted key, in PEM."""
+
+    certificate: str
+    key: str
+
+
+class BrokerCa:
+    """A CA of the broker's users. Its key is in this process only."""
+
+    def __init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = _named("Service certificates: broker and its users")
+        extensions = (
+            (x509.BasicConstraints(ca=True, path_length=0), True),
+            (_usage(signs_certificates=True), True),
+        )
+        self._certificate = self._sign(self._name, self._key.public_key(), extensions)
+
+    @property
+    def certificate(self) -> str:
+        """The CA's certificate in PEM."""
+        return _pem(self._certificate)
+
+    def issue(self, name: str, hosts: Sequence[str] = ()) -> Identity:
+        """Return a new key with a certificate for a user; `hosts` make it also a server's."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        extensions: list[tuple[x509.ExtensionType, bool]] = [
+            (x509.BasicConstraints(ca=False, path_length=None), True),
+            (_usage(signs_certificates=False), True),
+            (
+                x509.ExtendedKeyUsage(
+                    [ExtendedKeyUsageOID.CLIENT_AUTH, *([ExtendedKeyUsageOID.SERVER_AUTH] if hosts else [])]
+                ),
+                False,
+            ),
+        ]
+        if hosts:
+            extensions.append((x509.SubjectAlternativeName([_host(each) for each in hosts]), False))
+        certificate = self._sign(_named(name), key.public_key(), extensions)
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return Identity(_pem(certificate), private.decode())
+
+    def _sign(
+        self, name: x509.Name, key: ec.EllipticCurvePublicKey, extensions: Sequence[tuple[x509.ExtensionType, bool]]
+    ) -> x509.Certificate:
+        now = datetime.now(UTC)
+        issuer_key = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(self._name)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - _SLACK)
+            .not_valid_after(now + _VALID)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer_key), critical=False)
+        )
+        for extension, is_critical in extensions:
+            builder = builder.add_extension(extension, is_critical)
+        return builder.sign(self._key, SHA256())
+
+
+def _named(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _host(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(Encoding.PEM).decode()

@@ -1,0 +1,262 @@
+"""Every user of the broker tries everything that is not its own, and is refused by the broker (F4)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    MemberIdRequired,
+    NoError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
+from aiokafka.protocol.group import JoinGroupRequest
+from click.testing import CliRunner
+from commandline import one_sentence, run_process
+from servicecert_cli.main import main
+from servicecert_cli.operations.broker_identities import ADMINISTRATOR
+from servicecert_cli.stand.identities import Identities
+from servicecert_deploy import Parts
+from servicecert_schemas.broker_acls import Acl, AclOperation, AclResource, acls
+from servicecert_schemas.principals import Principal
+from servicecert_schemas.topics import CATALOGUE, SERVICES
+from servicecert_worker.kafka import rights_creation, topic_creation
+from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.process.service import broker_fault
+from servicecert_worker.process.settings import ProcessSettings
+
+asynchronous = pytest.mark.asyncio(loop_scope="module")
+
+PREFIX = "rights."
+SECONDS = 60
+EXPECTED = acls(prefix=PREFIX)
+TOPICS = [PREFIX + topic.name for topic in CATALOGUE]
+GROUPS = [PREFIX + name for name in (*SERVICES, "e-service-portal", "another")]
+
+
+class Broker:
+    """The broker as each user reaches it."""
+
+    def __init__(self, parts: Parts, identities: Identities) -> None:
+        self._parts, self._identities = parts, identities
+
+    def cluster(self, user: str, prefix: str = PREFIX) -> Cluster:
+        return self._identities.cluster(self._parts, user, prefix)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def broker(parts: Parts, identities: Identities) -> Broker:
+    """The catalogue's topics with a record in each, and everybody's rights."""
+    broker = Broker(parts, identities)
+    cluster = broker.cluster(ADMINISTRATOR)
+    await topic_creation.create(cluster.bootstrap, CATALOGUE, PREFIX, access=cluster.access)
+    await identities.register(parts, PREFIX)
+    async with AIOKafkaProducer(**cluster.client) as producer:
+        for topic in TOPICS:
+            await producer.send_and_wait(topic, b"{}", key=b"a", partition=0)
+    return broker
+
+
+async def allowed(attempt: Callable[[], object]) -> bool:
+    """Return whether the broker lets it happen; other errors than a refusal are raised."""
+    try:
+        async with asyncio.timeout(SECONDS):
+            await attempt()
+    except (TopicAuthorizationFailedError, GroupAuthorizationFailedError, ClusterAuthorizationFailedError):
+        return False
+    return True
+
+
+async def read(client: AIOKafkaClient, consumer: AIOKafkaConsumer, topic: str) -> None:
+    await client._wait_on_metadata(topic)
+    partition = TopicPartition(topic, 0)
+    consumer.assign([partition])
+    consumer.seek(partition, 0)
+    while not await consumer.getmany(partition, timeout_ms=100):
+        pass
+
+
+async def join(client: AIOKafkaClient, group: str) -> None:
+    request = JoinGroupRequest(group, 6_000, 6_000, "", None, "consumer", [("range", b"\0")])
+    while True:
+        try:
+            answer = await client.send(await client.coordinator_lookup(0, group), request)
+            if for_code(answer.error_code) in (NoError, MemberIdRequired):
+                return
+            raise for_code(answer.error_code)
+        except KafkaError as fault:
+            # A broker makes the topic of all groups' offsets when it is first asked.
+            if not fault.retriable:
+                raise
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("user", Principal)
+@asynchronous
+async def test_f4_each_user_reads_writes_and_joins_what_is_its_own_and_nothing_else(
+    broker: Broker, user: Principal
+) -> None:
+    options = broker.cluster(user).client
+    async with (
+        AIOKafkaProducer(**options) as producer,
+        AIOKafkaConsumer(**options, group_id=None, enable_auto_commit=False, fetch_max_wait_ms=50) as consumer,
+    ):
+        client = producer.client
+        reads = {each for each in TOPICS if await allowed(lambda each=each: read(client, consumer, each))}
+        writes = {each for each in TOPICS if await allowed(lambda each=each: producer.send_and_wait(each, b"", b"a"))}
+        joins = {each for each in GROUPS if await allowed(lambda each=each: join(client, each))}
+    mine = EXPECTED[user]
+    assert reads == {each for each in TOPICS if Acl(AclResource.TOPIC, each, AclOperation.READ) in mine}
+    assert writes == {each for each in TOPICS if Acl(AclResource.TOPIC, each, AclOperation.WRITE) in mine}
+    assert joins == {
+        each
+        for each in GROUPS
+        if Acl(AclResource.GROUP, each, AclOperation.READ) in mine or (user is Principal.E_SERVICE and user in each)
+    }
+
+
+@pytest.mark.parametrize("user", Principal)
+@asynchronous
+async def test_f4_nobody_alters_or_deletes_topics_or_gives_rights_and_passwords(
+    broker: Broker, user: Principal
+) -> None:
+    cluster = broker.cluster(user)
+    admin = AIOKafkaAdminClient(**cluster.client)
+    await admin.start()
+    try:
+        created = await admin.create_topics([NewTopic(f"{PREFIX}other-{user}", 1, 1)])
+        deleted = await admin.delete_topics(TOPICS)
+        resources = [ConfigResource(ConfigResourceType.TOPIC, each, {"retention.ms": "1"}) for each in TOPICS]
+        altered = [each for answer in await admin.alter_configs(resources) for each in answer.resources]
+    finally:
+        await admin.close()
+    codes = [code for _, code, *_ in created.topic_errors]
+    codes += [code for _, code, *_ in deleted.topic_error_codes]
+    codes += [code for code, *_ in altered]
+    assert len(codes) == 1 + 2 * len(TOPICS)
+    assert {for_code(code) for code in codes} == {TopicAuthorizationFailedError}
+    everything = {user: acls(prefix=f"{uuid4().hex}.")[Principal.REVOKER]}
+    with pytest.raises(Exception, match="use the broker's administrator"):
+        await rights_creation.apply(cluster, everything)
+    with pytest.raises(Exception, match="use the broker's administrator"):
+        await rights_creation.set_passwords(cluster, {Principal.INTAKE: "known"})
+
+
+@asynchronous
+async def test_f4_who_has_no_identity_or_a_foreign_certificate_does_nothing(
+    broker: Broker, parts: Parts, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    others = Identities.make(tmp_path_factory.mktemp("others") / "kafka")
+    for user in (Principal.ISSUER, Principal.INTAKE):
+        genuine, foreign = broker.cluster(user), others.access(user)
+        forged = foreign.model_copy(update={"kafka_ca_file": genuine.access.kafka_ca_file})
+        with pytest.raises(KafkaError):
+            await AIOKafkaClient(**Cluster(genuine.bootstrap, PREFIX, forged).client).bootstrap()
+    for address in (parts.bootstrap, parts.kafka.certificates_bootstrap):
+        with pytest.raises(KafkaError):
+            await AIOKafkaClient(bootstrap_servers=address).bootstrap()
+
+
+async def fault(service: str, cluster: Cluster, **tolerated: str) -> tuple[int, str]:
+    """Return with what exit code and sentence a service refuses to start so."""
+    settings = ProcessSettings(**{"SERVICECERT_INSECURE": "", **cluster.environment, **tolerated})
+    found = await broker_fault(settings, service)
+    assert found is not None
+    return found.exit_code, str(found)
+
+
+def test_f4_a_service_does_not_start_at_a_broker_in_the_clear() -> None:
+    environment = {
+        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "DATABASE_URL": "postgresql://nobody:nothing@127.0.0.1:1/nowhere",
+        "SERVICECERT_CA_DIR": os.devnull,
+        "SERVICECERT_CRL_BASE_URL": "http://crl.example",
+        "SERVICECERT_PATIENCE_SECONDS": "0",
+        "SERVICECERT_INSECURE": "rights",
+    }
+    for command in (("run", "issuer"), ("ocsp",)):
+        done = run_process(*command, environment=environment)
+        assert done.code == 78
+        sentence = one_sentence(done.err.splitlines()[-1])
+        assert "Kafka would be reached in the clear (PLAINTEXT)" in sentence
+        assert "SERVICECERT_INSECURE=broker,rights" in sentence
+
+
+@asynchronous
+async def test_f4_a_service_does_not_start_with_more_rights_than_its_own(broker: Broker) -> None:
+    code, sentence = await fault("revoker", broker.cluster(ADMINISTRATOR))
+    assert code == 78
+    assert "allows revoker more than it needs, Alter on rights.accepted-applications" in sentence
+    code, sentence = await fault(Principal.OCSP_RESPONDER, broker.cluster(Principal.REGISTERS_LOADER))
+    assert code == 78
+    assert "more than it needs, Read on rights.registers, Write on rights.registers: give its user" in sentence
+    for service in SERVICES:
+        for user in Principal:
+            refused = await broker_fault(
+                ProcessSettings(**{"SERVICECERT_INSECURE": "", **broker.cluster(user).environment}), service
+            )
+            assert (refused is None) == (service == user), (service, user)
+
+
+@asynchronous
+async def test_f4_a_service_whose_rights_were_forgotten_says_which(broker: Broker) -> None:
+    cluster = broker.cluster(ADMINISTRATOR, "forgotten.")
+    await topic_creation.create(cluster.bootstrap, CATALOGUE, "forgotten.", access=cluster.access)
+    mine = {Acl(AclResource.TOPIC, f"forgotten.{name}", AclOperation.READ) for name in ("cases",)}
+    await rights_creation.apply(cluster, {Principal.NOTIFIER: mine})
+    code, sentence = await fault("notifier", broker.cluster(Principal.NOTIFIER, "forgotten."))
+    assert code == 77
+    assert "does not allow notifier what it needs" in sentence
+    assert "Read on forgotten.certificates" in sentence
+    async with _at(broker.cluster(ADMINISTRATOR, "forgotten.")) as admin:
+        await admin.delete_topics([f"forgotten.{topic.name}" for topic in CATALOGUE])
+
+
+@asynccontextmanager
+async def _at(cluster: Cluster) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(**cluster.client)
+    await admin.start()
+    try:
+        yield admin
+    finally:
+        await admin.close()
+
+
+COMMANDS = {
+    Principal.OPERATOR: (("lag", "--json"), ("topics", "list"), ("cases", "--account", "nobody")),
+    Principal.MONITORING: (("lag", "--json"), ("topics", "list")),
+    Principal.AUDITOR: (("audit", "export"),),
+    Principal.TOPICS_CREATOR: (("topics", "create"), ("topics", "list")),
+    Principal.REGISTERS_LOADER: (("registers", "load", "--fictitious"),),
+}
+
+
+@pytest.mark.parametrize("user", COMMANDS)
+def test_f4_each_command_works_as_its_user(broker: Broker, user: Principal) -> None:
+    for command in COMMANDS[user]:
+        result = CliRunner().invoke(main, command, env=broker.cluster(user).environment)
+        assert result.exit_code == 0, (command, result.stderr)
+
+
+def test_f4_a_command_as_another_user_says_so(broker: Broker) -> None:
+    for user, command in (
+        (Principal.AUDITOR, ("registers", "load", "--fictitious")),
+        (Principal.OPERATOR, ("registers", "load", "--fictitious")),
+        (Principal.MONITORING, ("audit", "export")),
+        (Principal.OPERATOR, ("topics", "acls", "--apply")),
+    ):
+        result = CliRunner().invoke(main, command, env=broker.cluster(user).environment)
+        assert (result.exit_code, "user" in one_sentence(result.stderr)) == (77, True), (user, command)

@@ -1,0 +1,62 @@
+"""The rights of the broker's users: exactly the catalogue's writers and readers, and what commands need (F4)."""
+
+import pytest
+from servicecert_schemas.broker_acls import Acl, AclOperation, AclResource, acls
+from servicecert_schemas.principals import Principal
+from servicecert_schemas.topics import CATALOGUE, SERVICES
+
+RIGHTS = acls()
+BY_COMMANDS = {
+    # `registers load` and `standings` compare a topic before they write to it.
+    Principal.REGISTERS_LOADER: {"registers"},
+    Principal.REVOKER: {"certificate-standings"},
+    # `lag` and `ca reconcile --published`.
+    Principal.OPERATOR: {
+        *("accepted-applications", "applications", "cases", "certificate-standings", "certificate-status"),
+        *("certificates", "notifications", "ocsp-responders", "revocations"),
+    },
+}
+
+
+def on(topic, operation):
+    return {who for who, mine in RIGHTS.items() if Acl(AclResource.TOPIC, topic.name, operation) in mine}
+
+
+@pytest.mark.parametrize("topic", CATALOGUE, ids=lambda topic: topic.name)
+def test_f4_who_writes_and_reads_a_topic_is_what_the_catalogue_says(topic):
+    assert on(topic, AclOperation.WRITE) == set(topic.writers)
+    commands = {who for who, topics in BY_COMMANDS.items() if topic.name in topics}
+    assert on(topic, AclOperation.READ) == set(topic.readers) | commands
+
+
+def test_f4_orders_to_the_ca_keys_come_from_one_writer_each():
+    names = {topic.name: set(topic.writers) for topic in CATALOGUE}
+    assert names["accepted-applications"] == {Principal.INTAKE}
+    assert names["certificates"] == {Principal.ISSUER}
+    assert names["certificate-standings"] == {Principal.REVOKER}
+    assert names["revocations"] == {Principal.E_SERVICE, Principal.REVOKER}
+    assert names["ocsp-responders"] == {Principal.OCSP_RESPONDER, Principal.REVOKER}
+
+
+def test_f4_operators_monitoring_and_auditors_write_nothing():
+    for who in (Principal.OPERATOR, Principal.MONITORING, Principal.AUDITOR, Principal.TOPICS_CREATOR):
+        assert not {acl for acl in RIGHTS[who] if acl.operation is AclOperation.WRITE}
+    assert not {acl for acl in RIGHTS[Principal.MONITORING] if acl.operation is AclOperation.READ}
+
+
+def test_f4_groups_are_joined_by_their_own_service_alone():
+    joined = {(who, acl) for who in Principal for acl in RIGHTS[who] if acl.resource is AclResource.GROUP}
+    assert {(who, acl.name, acl.prefixed) for who, acl in joined if acl.operation is AclOperation.READ} == {
+        *((Principal(service), service, False) for service in SERVICES),
+        (Principal.E_SERVICE, "e-service", True),
+    }
+    assert {who for who, acl in joined if acl.operation is not AclOperation.READ} == {
+        Principal.OPERATOR,
+        Principal.MONITORING,
+    }
+
+
+def test_f4_a_prefix_is_before_every_name():
+    assert {acl.name for mine in acls(prefix="trial.").values() for acl in mine} == {
+        f"trial.{acl.name}" for mine in RIGHTS.values() for acl in mine
+    }
