@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -50,8 +50,8 @@ from servicecert_schemas.values import MOST_PARTITIONS
 from servicecert_worker.decider import Change, Decision, Event, Unanswerable
 from servicecert_worker.runtime.record import Poison, Record, arrive
 
-LINES = 600_000
-"""What one event may cost."""
+LINES = 100_000
+"""The most lines of Python that one event may cost: a few times what the largest application needs."""
 FOLLOWING = 40
 """How many events, intents and deadlines may follow from one event."""
 
@@ -154,13 +154,14 @@ def turns(extreme: Extreme, event: Event, context: IssuingContext) -> Iterator[C
             yield lambda: apply_to_revoker(RevokerKnowledge(), [change])
         elif reader in deciders and is_relevant(reader, event):
             for state in states(reader):
-                yield lambda reader=reader, state=state: checked(deciders[reader](state, event))
+                yield partial(decided, deciders[reader], state, event)
     if isinstance(event.data, StandingChanged):
         yield lambda: Standings().take(event.data, event.time)
 
 
-def checked(decision: Decided) -> None:
-    """Check that what follows from an event is bounded."""
+def decided(decide: Decider, state: Any, event: Event) -> None:
+    """Decide an event, and check that what follows from it is bounded."""
+    decision = decide(state, event)
     assert len(decision.events) + len(decision.intents) + len(decision.deadlines) <= FOLLOWING
     for data in decision.events:
         _, value = encode(Envelope(CASE, "/test", data.TYPE, data.key(), NOW, data.key()), data)

@@ -96,9 +96,7 @@ async def open_service(
             gauges=(*gauges((last, roots.in_force), stats, clock), *open_gauges(pool, clock)),
             audited=authority.audited,
             prepare=prepare,
-            snapshot=TopicSnapshot(
-                topics=(ACCOUNTS,), empty=known, apply=apply
-            ),
+            snapshot=TopicSnapshot(topics=(ACCOUNTS,), empty=known, apply=apply),
         )
         async with roots.watching():
             yield service
