@@ -114,7 +114,8 @@ def _print(results: dict[str, Verified]) -> None:
 
 def _ignored(ignored: Counter[str]) -> str:
     """Return a sentence on the records that are no checkpoints, or not those of the service that they name."""
-    return f"Ignored {ignored.total()} records that are no checkpoints signed by the service they name: {_counted(ignored)}."
+    about = f"Ignored {ignored.total()} records that are no checkpoints signed by the service they name"
+    return f"{about}: {_counted(ignored)}."
 
 
 def _counted(ignored: Counter[str]) -> str:
