@@ -51,6 +51,7 @@ LONGEST = (
     "services/intake/test_workers.py",
     "docs/test_changes.py",
     "deploy/test_postgres.py",
+    "contracts/test_extremes.py",
     "cli/test_lag.py",
     "pki/test_specimens.py",
 )

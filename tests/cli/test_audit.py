@@ -1,6 +1,7 @@
 import asyncio
 import json
 import os
+from base64 import b64encode
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -14,12 +15,14 @@ from servicecert_cli.connections import kafka
 from servicecert_cli.connections.kafka import send
 from servicecert_schemas import to_record
 from servicecert_schemas.audit import AuditCheckpoint
+from servicecert_schemas.codec import Record as CodecRecord
+from servicecert_schemas.export import stored_examples
 from servicecert_worker.audit.chain import Chain
-from servicecert_worker.audit.checkpoints import Attestor
+from servicecert_worker.audit.checkpoints import Attestor, Checkpoint
 from servicecert_worker.decider import Result
 from servicecert_worker.runtime.record import Arrival, Poison, Record
 from servicecert_worker.runtime.turn import Turns
-from servicecert_worker.service_keys import read_key
+from servicecert_worker.service_keys import key_id, read_key
 from servicecert_worker.storage import database
 from toy import service as toy
 from worker.test_fold import arrival
@@ -120,3 +123,148 @@ def test_B6_what_was_exported_can_be_kept_elsewhere(servicecert, cluster, export
 
     asyncio.run(publish())
     assert servicecert("audit", "export").stdout.encode() == exported.read_bytes()
+
+
+def junk(checkpoint, **changes):
+    """Return the record of a checkpoint with changed fields, as whoever may write to the topic could send it."""
+    return to_record(checkpoint.model_copy(update=changes), source="/notifier", id=uuid4(), time=NOW)
+
+
+def raw(value, *, like):
+    record = to_record(like, source="/notifier", id=uuid4(), time=NOW)
+    return CodecRecord(record.topic, record.key, record.headers, value)
+
+
+@pytest.fixture
+def attacked(cluster, exported, keys):
+    """The topic with the good checkpoint, and everything else that its writers and others could put there."""
+    good = AuditCheckpoint.model_validate_json(exported.read_bytes())
+    foreign = read_key(keys / "notifier.key")
+    forged = good.text.replace('"number":1', '"number":7')
+    texts = {
+        "nested": "[" * 90_000,
+        "infinite": '{"service":"intake","number":Infinity,"at":"2026-11-24","previous":"","heads":{}}',
+        "huge": '{"service":"intake","number":' + "9" * 4_000 + ',"at":"2026-11-24","previous":"","heads":{}}',
+        "no checkpoint": "null",
+    }
+    wrong = to_record(good, source="/notifier", id=uuid4(), time=NOW)
+    issued = stored_examples()["servicecert.certificate.issued.v1"][0]
+    records = [
+        raw(b"not JSON", like=good),
+        raw(b"{" * 100_000, like=good),
+        raw(b" " * 300_000, like=good),
+        raw(b'{"number":' + b"9" * 5_000 + b"}", like=good),
+        raw(None, like=good),
+        CodecRecord(wrong.topic, b"k", [], b"{}"),
+        CodecRecord(
+            wrong.topic,
+            issued["key"].encode(),
+            [(name, text.encode()) for name, text in issued["headers"].items()],
+            json.dumps(issued["value"]).encode(),
+        ),
+        *(junk(good, text=text, number=9) for text in texts.values()),
+        junk(good, number=2),
+        junk(good, text=forged, number=7),
+        junk(good, text=forged, number=7, key_id="0" * 64),
+        junk(good, text=forged, number=7, key_id=key_id(foreign.public_key()), signature=signed(foreign, forged)),
+        junk(good, service="nobody"),
+        to_record(good, source="/intake", id=uuid4(), time=NOW),
+        to_record(good, source="/intake", id=uuid4(), time=NOW),
+    ]
+
+    async def publish():
+        async with kafka.producer(cluster) as producer:
+            await send(producer, cluster, records)
+
+    do(publish)
+    return good
+
+
+def signed(key, text):
+    return b64encode(key.sign(text.encode())).decode()
+
+
+IGNORED = {
+    "invalid-signature": 5,
+    "key-of-another-service": 1,
+    "misnamed": 1,
+    "no-event": 1,
+    "no-value": 1,
+    "too-large": 1,
+    "unknown-key": 1,
+    "unknown-service": 1,
+    "wrong-schema": 3,
+    "wrong-topic": 1,
+}
+
+
+def test_f5_verify_survives_counts_and_ignores_what_others_put_among_the_checkpoints(servicecert, attacked, keys):
+    """No finding follows from it: otherwise any writer of the topic could keep the audit in alarm for ever."""
+    command = ("audit", "verify", "--keys", keys, "--service", "intake")
+    result = json.loads(servicecert(*command, "--json").stdout)
+    assert result["ignored"] == IGNORED
+    assert result["intake"]["findings"] == []
+    assert result["intake"]["attested"] == 4
+    shown = servicecert(*command)
+    assert shown.exit_code == 0
+    assert (
+        f"Ignored {sum(IGNORED.values())} records that are no checkpoints signed by the service they name: "
+        in shown.stdout
+    )
+    assert "invalid-signature 5, key-of-another-service 1, misnamed 1, no-event 1" in shown.stdout
+
+
+def test_f5_export_survives_and_counts_what_is_no_checkpoint(servicecert, attacked, exported):
+    result = servicecert("audit", "export")
+    assert result.exit_code == 0
+    assert exported.read_bytes().decode() in result.stdout
+    assert "Left out 7 records that are no checkpoints: no-event 1, no-value 1, too-large 1, wrong-schema 3" in (
+        " ".join(result.stderr.split())
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 90_000,
+        "null",
+        "{}",
+        '{"service":"intake","number":1,"at":"2026-11-24","previous":"","heads":{"x":[1,"00"]}}',
+        '{"service":"intake","number":1,"at":"x","previous":"","heads":{}}',
+        '{"service":"intake","number":1e999,"at":"2026-11-24","previous":"","heads":{}}',
+        '{"service":"intake","number":' + "9" * 5_000 + ',"at":"2026-11-24","previous":"","heads":{}}',
+        json.dumps(
+            {
+                "service": "intake",
+                "number": 1,
+                "at": "2026-11-24",
+                "previous": "",
+                "heads": {str(CASE): [2**63, "0" * 64]},
+            }
+        ),
+    ],
+    ids=lambda text: text[-40:],
+)
+def test_f5_whatever_a_text_is_it_is_a_checkpoint_or_not(text):
+    with pytest.raises(ValueError):  # noqa: PT011 -- also that of json
+        Checkpoint.read(text)
+
+
+def test_f5_a_signed_checkpoint_of_another_service_s_name_or_of_no_form_is_said_and_not_trusted(
+    servicecert, exported, keys, cluster, tmp_path
+):
+    """A service signs with its own key whatever it wants: it vouches for no other, and stops no verification."""
+    good = AuditCheckpoint.model_validate_json(exported.read_bytes())
+    own = read_key(keys / "intake.key")
+    texts = {3: good.text.replace('"service":"intake"', '"service":"issuer"'), 4: "[" * 90_000}
+    file = tmp_path / "more.jsonl"
+    lines = [
+        good.model_copy(update={"text": text, "number": number, "signature": signed(own, text)}).model_dump_json()
+        for number, text in texts.items()
+    ]
+    file.write_text("\n".join([exported.read_text().strip(), *lines]) + "\n")
+    command = ("audit", "verify", "--keys", keys, "--exported", file, "--service", "intake", "--json")
+    result = json.loads(servicecert(*command).stdout)
+    assert result["ignored"] == {"misnamed": 1, "unreadable": 1}
+    assert result["intake"]["findings"] == []
+    assert result["intake"]["attested"] == 4

@@ -53,8 +53,8 @@ from servicecert_worker.decider import Change, Decision, Event, Unanswerable
 from servicecert_worker.runtime.record import Poison, Record, arrive
 from services.revoker.stand import examined as as_examined_by_revoker
 
-LINES = 600_000
-"""What one event may cost."""
+LINES = 100_000
+"""The most lines of Python that one event may cost: a few times what the largest application needs."""
 FOLLOWING = 40
 """How many events, intents and deadlines may follow from one event."""
 
@@ -159,13 +159,13 @@ def turns(extreme: Extreme, event: Event, context: IssuingContext) -> Iterator[C
             yield lambda: apply_to_revoker(RevokerKnowledge(), [change])
         elif reader in deciders and is_relevant(reader, event):
             for state in states(reader):
-                yield partial(checked_turn, deciders[reader], state, event)
+                yield partial(decided, deciders[reader], state, event)
     if isinstance(event.data, StandingChanged):
         yield lambda: Standings().take(event.data, event.time)
 
 
-def checked_turn(decide: Decider, state: Any, event: Event) -> None:
-    """Check that what follows from an event is bounded."""
+def decided(decide: Decider, state: Any, event: Event) -> None:
+    """Decide an event, and check that what follows from it is bounded."""
     decision = decide(state, event)
     assert len(decision.events) + len(decision.intents) + len(decision.deadlines) <= FOLLOWING
     for data in decision.events:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import servicecert_schemas
 from pydantic import BaseModel, Field, ValidationError
-from servicecert_schemas import EVENTS, CaseEvent, EventData, EventRefused, Value
+from servicecert_schemas import EVENTS, MOST_COUNTED, MOST_PARTITIONS, CaseEvent, EventData, EventRefused, Value
 from servicecert_schemas.export import json_schema
 
 PACKAGE = Path(servicecert_schemas.__file__).parent
@@ -48,6 +48,24 @@ def unbounded(node: Any, path: str = "") -> Iterator[str]:
 @pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
 def test_every_size_of_every_event_is_bounded(event: type[EventData]) -> None:
     assert list(unbounded(json_schema(event))) == []
+
+
+def integers(node: Any, name: str = "") -> Iterator[tuple[str, int]]:
+    """Yield each whole number of a JSON Schema by the name of its field, with its maximum."""
+    if isinstance(node, list):
+        for part in node:
+            yield from integers(part, name)
+    if isinstance(node, dict):
+        if node.get("type") == "integer":
+            yield name, node["maximum"]
+        for key, part in node.items():
+            yield from integers(part, name if key in ("anyOf", "oneOf", "items", "properties", "$defs") else key)
+
+
+def test_f5_only_numbers_that_are_merely_compared_have_the_whole_range_of_json() -> None:
+    found = {each for event in EVENTS.values() for each in integers(json_schema(event))}
+    assert {name for name, most in found if most > MOST_COUNTED} == {"number", "crl_number", "offset"}
+    assert {name for name, most in found if most == MOST_PARTITIONS} == {"partition"}
 
 
 def test_the_check_of_bounds_finds_what_is_unbounded() -> None:

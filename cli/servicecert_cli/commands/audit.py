@@ -37,8 +37,8 @@ def verify(keys: Path, file: Path | None, services: tuple[str, ...], as_json: bo
     """Recompute all chains and compare them with the signed checkpoints.
 
     Lists each row that was changed, deleted, moved or forged; the exit code is then 1.
-    Checkpoints are read from Kafka, or from --exported. What no trusted key of its
-    service signed proves nothing: it is counted and ignored.
+    Checkpoints are read from Kafka, or from --exported. Records that are no checkpoints
+    signed by the service they name prove nothing: they are counted and ignored.
 
     \b
     Examples:
@@ -86,7 +86,8 @@ def _print(results: dict[str, Verified]) -> None:
 
 def _ignored(ignored: Counter[str]) -> str:
     """Return a sentence on the records that are no checkpoints, or not those of the service that they name."""
-    return f"Ignored {ignored.total()} records that no trusted key of their service signed: {_counted(ignored)}."
+    about = f"Ignored {ignored.total()} records that are no checkpoints signed by the service they name"
+    return f"{about}: {_counted(ignored)}."
 
 
 def _counted(ignored: Counter[str]) -> str:

@@ -67,7 +67,7 @@ class Signed:
 
 
 class Exported:
-    """The checkpoints of the topic or of a file: by service those that its own trusted key signed.
+    """The checkpoints of the topic or of a file: by service those that its own trusted key signed for it.
 
     Whoever may write to the topic may write anything there, so nothing follows from the others: they are counted by
     reason in `ignored`. A copy counts once.
@@ -81,12 +81,22 @@ class Exported:
     def add(self, event: AuditCheckpoint) -> None:
         """Take a checkpoint, or count it as ignored."""
         signed = Signed.of(event)
-        if event.service not in {service for key in self._keys.values() for service in key.services}:
-            self.ignored["unknown-service"] += 1
-        elif (fault := _signature_fault(event.service, self._keys, signed)) is not None:
-            self.ignored[fault.code] += 1
+        if (reason := self._fault(event.service, signed)) is not None:
+            self.ignored[reason] += 1
         else:
             self._signed.setdefault((event.service, event.number, event.text), signed)
+
+    def _fault(self, service: str, signed: Signed) -> str | None:
+        if service not in {name for key in self._keys.values() for name in key.services}:
+            return "unknown-service"
+        if (fault := _signature_fault(service, self._keys, signed)) is not None:
+            return fault.code
+        try:
+            checkpoint = Checkpoint.read(signed.text)
+        except ValueError:
+            return "unreadable"
+        # The signature covers the text alone, so anybody may copy it under another number.
+        return None if (checkpoint.service, checkpoint.number) == (service, signed.number) else "misnamed"
 
     def of(self, service: str) -> list[Signed]:
         """Return the service's checkpoints, in the order in which they were added."""
