@@ -41,6 +41,7 @@ from servicecert_revoker.crl.effects import server as crl_server
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.kafka.access import KafkaAccess
 from servicecert_worker.process.settings import WorkerSettings
+from servicecert_worker.storage.database import ERASER, MIGRATOR
 
 from docs import pages
 
@@ -70,6 +71,10 @@ def test_all_services_and_jobs_are_there() -> None:
     assert set(PODS) == {*DEPLOYED, *NIGHTLY, "prepare"}
 
 
+OWNERS = dict.fromkeys(NIGHTLY, "nightly") | {"erase": "eraser"}
+"""Whose account and Secret a job has."""
+
+
 @pytest.mark.parametrize("component", PODS)
 def test_a_pod_has_no_rights_that_it_does_not_need(component: str) -> None:
     pod = PODS[component]
@@ -77,7 +82,7 @@ def test_a_pod_has_no_rights_that_it_does_not_need(component: str) -> None:
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["runAsUser"] > 0
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert pod["serviceAccountName"] == ("nightly" if component in NIGHTLY else component)
+    assert pod["serviceAccountName"] == OWNERS.get(component, component)
     assert BY_NAME["ServiceAccount", pod["serviceAccountName"]]["automountServiceAccountToken"] is False
     for container in containers(pod):
         assert container["securityContext"] == HARDENED
@@ -111,6 +116,7 @@ def test_the_settings_of_a_service_take_its_environment(
     (tmp_path / "..data").mkdir()
     for key in keys_of(component, of):
         (tmp_path / "..data" / key).write_text("secret\n")
+        (tmp_path / "..data" / key).chmod(0o440)
         (tmp_path / key).symlink_to(f"..data/{key}")
     monkeypatch.setattr("ssl.create_default_context", lambda cafile=None: Path(cafile).read_text())
     given = environment(PODS[component]["containers"][0], of)
@@ -125,7 +131,7 @@ def test_the_settings_of_a_service_take_its_environment(
 
 @pytest.mark.parametrize("component", ["prepare", *NIGHTLY])
 def test_jobs_are_given_only_what_commands_read(component: str) -> None:
-    passwords = {f"SERVICECERT_{each.upper()}_DATABASE_PASSWORD_FILE" for each in SERVICES}
+    passwords = {f"SERVICECERT_{each.upper()}_DATABASE_PASSWORD_FILE" for each in (*SERVICES, MIGRATOR, ERASER)}
     known = names(KafkaAccess) | {"KAFKA_BOOTSTRAP_SERVERS"}
     for container in containers(PODS[component]):
         mine = known | passwords if container["name"] == "roles" else known
@@ -145,13 +151,14 @@ def keys_of(component: str, of: Mapping[str, Mapping[str, str]]) -> set[str]:
 
 def test_the_page_lists_the_keys_of_every_secret() -> None:
     listed = {row[0].strip("`"): set(re.findall(r"`([^`]+)`", row[1])) for row in pages.rows(PAGE, "secrets")}
-    owners = {"nightly": NIGHTLY, **{each: (each,) for each in ("prepare", *SERVICES, "ocsp")}}
+    nightly = [each for each in NIGHTLY if OWNERS[each] == "nightly"]
+    owners = {"nightly": nightly, "eraser": ("erase",), **{each: (each,) for each in ("prepare", *SERVICES, "ocsp")}}
     expected = {
         secret: set().union(*(keys_of(each, PRODUCTION_MAPS) | keys_of(each, BASE_MAPS) for each in components))
         for secret, components in owners.items()
     }
     scaler = {each["key"] for each in BY_NAME["TriggerAuthentication", "kafka"]["spec"]["secretTargetRef"]}
-    assert listed == {**expected, "ca": {"ca.tar.gz"}, "scaler": scaler}
+    assert listed == {**expected, "ca": {"ca.tar.gz"}, "scaler": scaler, "migrator": {"DATABASE_URL"}}
 
 
 @pytest.mark.parametrize("component", PODS)
@@ -163,7 +170,8 @@ def test_I10_each_workload_sees_its_own_secret_only_and_who_signs_the_ca(compone
         for entry in container.get("env", [])
         if "valueFrom" in entry
     }
-    own = {"nightly"} if component in NIGHTLY else set() if component == "crl" else {component}
+    own = set() if component == "crl" else {OWNERS.get(component, component)}
+    own |= {"migrator"} if component == "prepare" else set()
     assert seen == own | ({"ca"} if component in ("issuer", "revoker") else set())
 
 
