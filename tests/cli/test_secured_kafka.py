@@ -76,6 +76,7 @@ def secured(broker, certificate, tmp_path, monkeypatch):
     (tmp_path / "ca.pem").write_bytes(certificate[0])
     (tmp_path / "password").touch(mode=0o600)
     (tmp_path / "password").write_text(f"{PASSWORD}\n")
+    (tmp_path / "password").chmod(0o600)
     environment = {
         "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
         "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",

@@ -79,6 +79,7 @@ def test_the_revoker_takes_the_bucket_of_the_page(monkeypatch: pytest.MonkeyPatc
     given = more["services"]["revoker"]
     assert set(given["secrets"]) == set(more["secrets"])
     (secret := tmp_path / "secret").write_text("a secret\n")
+    secret.chmod(0o400)
     for name, value in {**SERVICES["revoker"]["environment"], **given["environment"]}.items():
         monkeypatch.setenv(name, str(secret) if value == "/run/secrets/crl-s3" else value)
     (publisher,) = import_module("servicecert_revoker.settings").Settings().publishers()
@@ -192,8 +193,14 @@ def test_each_service_sees_its_own_secrets_only() -> None:
     assert {name for name, seen in secrets.items() if "secrets-admin" in seen} == {
         "prepare-secrets",
         "prepare-database",
-        "erase",
     }
+    for login, user in (("migrator", "migrate-database"), ("eraser", "erase")):
+        assert {name for name, seen in secrets.items() if f"secrets-{login}" in seen} == {
+            "prepare-secrets",
+            "prepare-database",
+            user,
+        }
+        assert f"secrets-{login}:/run/servicecert:ro" in SERVICES[user]["volumes"]
 
 
 def test_I10_only_who_signs_holds_the_keys() -> None:

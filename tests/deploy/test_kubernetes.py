@@ -42,6 +42,7 @@ from servicecert_revoker.crl.effects import server as crl_server
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.kafka.access import KafkaAccess
 from servicecert_worker.process.settings import WorkerSettings
+from servicecert_worker.storage.database import ERASER, MIGRATOR
 
 from docs import pages
 
@@ -71,6 +72,12 @@ def test_all_services_and_jobs_are_there() -> None:
     assert set(PODS) == {*DEPLOYED, *NIGHTLY, "prepare"}
 
 
+OWNERS = {"erase": "eraser"}
+"""Whose Secret a job has, if it is not its own."""
+ACCOUNTS = dict.fromkeys(NIGHTLY, "nightly") | OWNERS
+"""Whose account a job has, if it is not its own."""
+
+
 @pytest.mark.parametrize("component", PODS)
 def test_a_pod_has_no_rights_that_it_does_not_need(component: str) -> None:
     pod = PODS[component]
@@ -78,7 +85,7 @@ def test_a_pod_has_no_rights_that_it_does_not_need(component: str) -> None:
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["runAsUser"] > 0
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert pod["serviceAccountName"] == ("nightly" if component in NIGHTLY else component)
+    assert pod["serviceAccountName"] == ACCOUNTS.get(component, component)
     assert BY_NAME["ServiceAccount", pod["serviceAccountName"]]["automountServiceAccountToken"] is False
     for container in containers(pod):
         assert container["securityContext"] == HARDENED
@@ -125,7 +132,7 @@ def test_the_settings_of_a_service_take_its_environment(
 
 @pytest.mark.parametrize("component", ["prepare", *NIGHTLY])
 def test_jobs_are_given_only_what_commands_read(component: str) -> None:
-    passwords = {f"SERVICECERT_{each.upper()}_DATABASE_PASSWORD_FILE" for each in SERVICES}
+    passwords = {f"SERVICECERT_{each.upper()}_DATABASE_PASSWORD_FILE" for each in (*SERVICES, MIGRATOR, ERASER)}
     known = names(KafkaAccess) | {"KAFKA_BOOTSTRAP_SERVERS", "SERVICECERT_SERVICE_KEYS"}
     for container in containers(PODS[component]):
         mine = known | passwords if container["name"] == "roles" else known
@@ -146,9 +153,9 @@ def keys_of(component: str, of: Mapping[str, Mapping[str, str]]) -> set[str]:
 def test_the_page_lists_the_keys_of_every_secret() -> None:
     listed = {row[0].strip("`"): set(re.findall(r"`([^`]+)`", row[1])) for row in pages.rows(PAGE, "secrets")}
     owners = ("prepare", *SERVICES, "ocsp", *NIGHTLY)
-    expected = {each: keys_of(each, PRODUCTION_MAPS) | keys_of(each, BASE_MAPS) for each in owners}
+    expected = {OWNERS.get(each, each): keys_of(each, PRODUCTION_MAPS) | keys_of(each, BASE_MAPS) for each in owners}
     scaler = {each["key"] for each in BY_NAME["TriggerAuthentication", "kafka"]["spec"]["secretTargetRef"]}
-    assert listed == {**expected, "ca": {"ca.tar.gz"}, "scaler": scaler}
+    assert listed == {**expected, "ca": {"ca.tar.gz"}, "scaler": scaler, "migrator": {"DATABASE_URL"}}
 
 
 @pytest.mark.parametrize("component", PODS)
@@ -160,7 +167,8 @@ def test_I10_each_workload_sees_its_own_secret_only_and_who_signs_the_ca(compone
         for entry in container.get("env", [])
         if "valueFrom" in entry
     }
-    own = set() if component == "crl" else {component}
+    own = set() if component == "crl" else {OWNERS.get(component, component)}
+    own |= {"migrator"} if component == "prepare" else set()
     assert seen == own | ({"ca"} if component in ("issuer", "revoker") else set())
 
 

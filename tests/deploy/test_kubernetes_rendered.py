@@ -130,7 +130,7 @@ def test_production_reaches_the_brokers_at_their_port_and_keeps_three_copies() -
     ports = {int(each.rpartition(":")[2]) for each in settings["KAFKA_BOOTSTRAP_SERVERS"].split(",")}
     (rule,) = found["NetworkPolicy", "to-kafka"]["spec"]["egress"]
     assert {each["port"] for each in rule["ports"]} == ports
-    (topics,) = found["Job", "prepare"]["spec"]["template"]["spec"]["initContainers"]
+    topics, _ = found["Job", "prepare"]["spec"]["template"]["spec"]["initContainers"]
     assert topics["args"] == ["servicecert", "topics", "create", "--replication", "3"]
 
 

@@ -21,6 +21,7 @@ PROGRAM = "/opt/servicecert/bin/servicecert"
 SECRETS = "/run/servicecert/"
 WORKERS = (*SERVICES, "ocsp")
 NIGHTLY = ("erase", "reconcile", "audit")
+ONCE = ("migrate",)
 ACCOUNTS = (UNITS / "servicecert.sysusers").read_text()
 HARDENING = "servicecert-.service.d"
 
@@ -72,7 +73,7 @@ def analyze(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 def test_systemd_verifies_every_unit(installed: Path) -> None:
     files = [f"./{file.name}" for file in installed.iterdir() if file.is_file()]
-    assert len(files) == 2 * len(WORKERS) + 1 + 2 * len(NIGHTLY) + 1
+    assert len(files) == 2 * len(WORKERS) + 1 + 2 * len(NIGHTLY) + len(ONCE) + 1
     result = analyze(installed, "verify", *files)
     assert result.returncode == 0
     assert str(installed) not in result.stderr
@@ -101,7 +102,7 @@ def test_who_holds_keys_may_forbid_core_dumps(installed: Path) -> None:
         assert "setrlimit" not in analyze(installed, "syscall-filter", denied).stdout.split()
 
 
-@pytest.mark.parametrize("service", [*WORKERS, "crl", *NIGHTLY])
+@pytest.mark.parametrize("service", [*WORKERS, "crl", *NIGHTLY, *ONCE])
 def test_commands_exist(service: str) -> None:
     (line,) = unit(service)["ExecStart"]
     program, *words = line.split()
@@ -158,15 +159,16 @@ def test_workers_of_one_machine_have_ports_of_their_own() -> None:
     assert all(1024 < int(port) < 65_536 for port in ports)
 
 
-@pytest.mark.parametrize("service", [*WORKERS, "crl", *NIGHTLY])
+@pytest.mark.parametrize("service", [*WORKERS, "crl", *NIGHTLY, *ONCE])
 def test_I10_each_account_sees_its_own_secrets_and_who_signs_the_ca(service: str) -> None:
-    assert unit(service)["User"] == [f"servicecert-{service}"]
-    assert f"\nu servicecert-{service} -" in ACCOUNTS
+    account = {"erase": "eraser", "migrate": "migrator"}.get(service, service)
+    assert unit(service)["User"] == [f"servicecert-{account}"]
+    assert f"\nu servicecert-{account} -" in ACCOUNTS
     mounted = unit(service).get("BindReadOnlyPaths", [])
-    assert mounted == ([] if service == "crl" else [f"/etc/servicecert/{service}:/run/servicecert"])
+    assert mounted == ([] if service == "crl" else [f"/etc/servicecert/{account}:/run/servicecert"])
     signs = service in ("issuer", "revoker")
     assert ("servicecert-ca" in unit(service).get("SupplementaryGroups", [])) is signs
-    assert (f"\nm servicecert-{service} servicecert-ca" in ACCOUNTS) is signs
+    assert (f"\nm servicecert-{account} servicecert-ca" in ACCOUNTS) is signs
     assert ("SERVICECERT_CA_DIR" in environment(service)) is signs
 
 

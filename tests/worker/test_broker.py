@@ -87,6 +87,7 @@ def test_faststream_reaches_kafka_as_our_clients_do(tmp_path: Path) -> None:
     assert isinstance(over_tls.ssl_context, ssl.SSLContext)
     password = tmp_path / "password"
     password.write_text("of the broker\n")
+    password.chmod(0o600)
     both = security(KafkaAccess(security_protocol="SASL_SSL", sasl_username="us", sasl_password_file=password))
     assert isinstance(both, SASLScram512)
     assert (both.username, both.password, both.use_ssl) == ("us", "of the broker", True)

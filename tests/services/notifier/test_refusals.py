@@ -141,6 +141,7 @@ def test_C3_a_certain_refusal_of_us_is_said_at_once_and_ends_with_the_next_accep
 
 async def test_C3_a_refused_login_is_an_alarm_and_ends_nothing(make_mailer, mails, now, tmp_path, server_key, caplog):
     (tmp_path / "password").write_text("wrong\n")
+    (tmp_path / "password").chmod(0o600)
     account = {"smtp_username": "ca", "smtp_password_file": tmp_path / "password"}
     tls = {"smtp_tls": "implicit", "smtp_ca_file": server_key.pem}
     offers = ("AUTH PLAIN", "PIPELINING")

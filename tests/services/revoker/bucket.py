@@ -97,6 +97,7 @@ class Storage:
             self.make(name)
         secret = folder / f"{name}.secret"
         secret.write_text(f"{self.secret}\n")
+        secret.chmod(0o600)
         given = S3Settings(
             crl_s3_endpoint=self.endpoint,
             crl_s3_bucket=name,

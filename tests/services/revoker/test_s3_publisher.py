@@ -153,6 +153,7 @@ async def test_D7_fault_of_the_storage_is_a_sentence_and_passes(
 async def test_I10_wrong_key_is_a_sentence_without_the_key(bucket: Bucket, numbered: Numbered, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong"
     wrong.write_text("wrong-secret\n")
+    wrong.chmod(0o600)
     text = await failing(bucket.given(crl_s3_secret_access_key_file=wrong), numbered(1))
     assert "(403 SignatureDoesNotMatch)" in text
     assert "SERVICECERT_CRL_S3_SECRET_ACCESS_KEY_FILE" in text
@@ -207,7 +208,7 @@ async def test_D7_storage_is_verified_by_the_ca_that_is_given(
         ({"crl_s3_endpoint": "https://user:word@s3.example.fi"}, "such as https://s3.example.fi"),
         ({"crl_s3_bucket": "CRLs"}, "lower-case letters"),
         ({"crl_s3_prefix": "crl"}, "a slash at its end"),
-        ({"crl_s3_secret_access_key_file": Path("/nowhere")}, "cannot be read, or its first line is empty"),
+        ({"crl_s3_secret_access_key_file": Path("/nowhere")}, "SECRET_ACCESS_KEY_FILE: /nowhere cannot be read"),
         ({"crl_s3_ca_file": Path(__file__)}, "holds no certificate"),
     ],
 )

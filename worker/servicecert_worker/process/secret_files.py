@@ -4,6 +4,9 @@ import os
 import stat
 from pathlib import Path
 
+_MOUNTED = Path("/run/secrets")
+"""Where Docker Compose mounts secrets, always readable for all users of the container."""
+
 
 class SecretUnreadable(ValueError):
     """A secret's file cannot be used. The text is the rest of a sentence that begins with the setting's name."""
@@ -30,7 +33,7 @@ def require_private(path: Path) -> None:
         mode = stat.S_IMODE(path.stat().st_mode)
     except OSError as fault:
         raise SecretUnreadable(f"{path} cannot be read ({_why(fault)})") from None
-    if os.name == "posix" and mode & 0o027:
+    if os.name == "posix" and mode & (0o022 if path.is_relative_to(_MOUNTED) else 0o027):
         raise SecretUnreadable(f"{path} may be read by others (mode {mode:04o}): run `chmod 0400 {path}`")
 
 
