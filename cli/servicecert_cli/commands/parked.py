@@ -12,7 +12,7 @@ from servicecert_worker.runtime import parking
 from servicecert_worker.runtime.parking import ParkedRecord
 
 from ..faults import UserError
-from ..terminal.output import as_json, print_json, print_table
+from ..terminal.output import as_json, print_json, print_table, print_text
 from .options import MOMENT, yes
 from .schema import in_schema
 
@@ -90,9 +90,9 @@ def list_parked(service: str | None, as_json: bool, **conditions: Any) -> None:
 @click.option("--service", type=click.Choice(SERVICES), help="The service that parked it.")
 @as_json
 def show(event_id: UUID, service: str | None, as_json: bool) -> None:
-    """Show one parked record with its unchanged value.
+    """Show one parked record with its value.
 
-    The value can hold personal data.
+    The value can hold personal data. Control and invisible characters are shown escaped.
 
     \b
     Example:
@@ -112,7 +112,7 @@ def show(event_id: UUID, service: str | None, as_json: bool) -> None:
         return
     print_table(("", ""), [(name, str(fact)) for name, fact in facts.items()])
     click.echo()
-    click.echo("(no value)" if text is None else _readable(text))
+    print_text("(no value)" if text is None else _readable(text))
 
 
 @command.command()
@@ -173,7 +173,7 @@ def _act(
         click.echo(f"{count} records are {done}.")
     else:
         for each in records:
-            click.echo(f"{each.event_id}  {each.reason}  {each.waiting} behind it")
+            print_text(f"{each.event_id}  {each.reason}  {each.waiting} behind it")
         click.echo(f"{len(records)} records would be {done}; add --yes to do it.")
 
 
