@@ -23,12 +23,9 @@ BUSINESS_ID_LENGTH = 9
 DNS_NAME_LIMIT = 253
 DNS_LABEL_LIMIT = 63
 
-UNOWNED = frozenset(
-    # Special use: RFC 6761, 6762, 7686, 8375 and 9476, and ICANN's .internal.
-    "local localhost internal invalid onion alt arpa "
-    # Private use that ICANN never delegates, and RFC 6762 appendix G.
-    "corp home mail intranet private lan localdomain domain workgroup".split()
-)
+_SPECIAL_USE = frozenset({"local", "localhost", "internal", "invalid", "onion", "alt", "arpa"})  # RFC 6761 and others
+_PRIVATE_USE = frozenset({"corp", "home", "mail", "intranet", "private", "lan", "localdomain", "domain", "workgroup"})
+UNOWNED = _SPECIAL_USE | _PRIVATE_USE
 """Top-level domains under which nobody can own a name, so that a certificate would count in everybody's network.
 
 `example` and `test` are reserved too, but no network resolves them, and trials need them: they are certified.
