@@ -22,6 +22,7 @@ from servicecert_schemas.topics import (
 from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Service, TopicSnapshot
 
+from .domain.account_limits import Limits
 from .domain.case import Case
 from .domain.clocks import WAITS_FOR_TOPICS
 from .domain.decide import decide, is_relevant
@@ -55,6 +56,7 @@ async def open_service(
         await asyncio.to_thread(lambda: known.registers.names)
         await wake(pool, known.registers, clock())
 
+    limits = Limits(settings.most_unfinished, settings.most_events)
     yield Service(
         name=NAME,
         reads=READS,
@@ -65,7 +67,7 @@ async def open_service(
         effects={LOOK_UP: Effect(LookUp, Find(pool)), SEARCH: Effect(SearchOrder, Search(pool))},
         initial_deadlines=((SEARCH_KEY, SEARCH),),
         gauges=(*lost_keys.gauges(lists, pool), *open_clocks.gauges(pool, clock)),
-        prepare=prepare,
+        prepare=partial(prepare, limits, clock),
         waits_for_topics=WAITS_FOR_TOPICS,
         storable=without_private_keys,
         snapshot=TopicSnapshot(topics=(REGISTERS, ACCOUNTS), empty=NOTHING_KNOWN, apply=apply, on_caught_up=settled),
