@@ -11,7 +11,9 @@ from servicecert_schemas.topics import SERVICES
 from servicecert_worker.runtime import parking
 from servicecert_worker.runtime.parking import ParkedRecord
 
+from ..connections.addresses import cluster
 from ..faults import UserError
+from ..operations.refilling import refill
 from ..terminal.output import as_json, print_json, print_table, print_text
 from .options import MOMENT, yes
 from .schema import in_schema
@@ -112,6 +114,8 @@ def show(event_id: UUID, service: str | None, as_json: bool) -> None:
         return
     print_table(("", ""), [(name, str(fact)) for name, fact in facts.items()])
     click.echo()
+    if not records[0].kept:
+        text = "(not kept: too many records are parked; `servicecert parked replay` reads it from its topic)"
     print_text("(no value)" if text is None else _readable(text))
 
 
@@ -131,7 +135,7 @@ def replay(yes: bool, **options: Any) -> None:
       servicecert parked replay --service intake --reason decide-raised
       servicecert parked replay --service intake --reason decide-raised --yes
     """
-    _act("replayed", parking.replay, yes=yes, **options)
+    _act("replayed", _replay, yes=yes, **options)
 
 
 @command.command()
@@ -147,6 +151,14 @@ def discard(yes: bool, **options: Any) -> None:
       servicecert parked discard --service intake --id 3f2b8c1e-… --yes
     """
     _act("discarded", parking.discard, yes=yes, **options)
+
+
+async def _replay(connection: Any, event_ids: list[UUID]) -> int:
+    """Release the records, with the values that were not kept. Those that their topics no longer have fail again."""
+    if places := await parking.unkept(connection, event_ids):
+        for event_id in await refill(connection, cluster(), places):
+            click.echo(f"{event_id} is in its topic no longer: it can only be discarded.", err=True)
+    return await parking.replay(connection, event_ids)
 
 
 def _act(

@@ -5,6 +5,9 @@ from typing import Annotated
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from servicecert_worker.domain.membership import MOST_ACCOUNTS
+
+from .domain.registers.snapshot import MOST_ENTRIES
 
 
 class Settings(BaseSettings):
@@ -30,6 +33,22 @@ class Settings(BaseSettings):
             description="the most events that the users of one account may send in an hour; further ones are refused",
         ),
     ] = 10_000
+    most_entries: Annotated[
+        int,
+        Field(
+            alias="SERVICECERT_MOST_ENTRIES",
+            ge=1,
+            description="the most register entries held in memory, some 2 KB each; further ones are left out",
+        ),
+    ] = MOST_ENTRIES
+    most_accounts: Annotated[
+        int,
+        Field(
+            alias="SERVICECERT_MOST_ACCOUNTS",
+            ge=1,
+            description="the most customer accounts that intake knows; users of further ones are not invited",
+        ),
+    ] = MOST_ACCOUNTS
     most_unfinished: Annotated[
         int,
         Field(

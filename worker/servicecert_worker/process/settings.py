@@ -9,6 +9,7 @@ from pydantic_settings import SettingsConfigDict
 
 from ..kafka.access import KafkaAccess
 from ..kafka.cluster import Cluster
+from ..runtime.parking import MOST_KEPT
 
 SECRETS = Path("/run/servicecert")
 """The folder of secrets that a container is given as files, each named as its variable."""
@@ -96,6 +97,14 @@ class WorkerSettings(ProcessSettings):
             description="days that handled event ids are kept: longer than any topic is kept or replayed",
         ),
     ] = 100
+    parked_most: Annotated[
+        int,
+        Field(
+            alias="SERVICECERT_PARKED_MOST",
+            ge=0,
+            description="the most parked records that are kept whole; of further ones the value stays in Kafka only",
+        ),
+    ] = MOST_KEPT
     audit_key_file: Annotated[
         Path | None,
         Field(

@@ -21,7 +21,7 @@ from ..decider import Connection, Due, Happened, Result, Service, Stored, Task
 from ..storage import QUERIES
 from .crash_points import crash_point
 from .fold import Decided, Folded, Item, ParkedArrival, fold
-from .parking import park
+from .parking import MOST_KEPT, park
 from .record import Arrival, Poison
 
 S = TypeVar("S")
@@ -51,10 +51,11 @@ class TurnResult:
 class Turns(Generic[S, K]):
     """Takes turns for a service, and writes each to the audit chain."""
 
-    def __init__(self, service: Service[S, K], pool: Pool[Any], chain: Chain) -> None:
+    def __init__(self, service: Service[S, K], pool: Pool[Any], chain: Chain, parked_most: int = MOST_KEPT) -> None:
         self._service = service
         self._pool = pool
         self._chain = chain
+        self._parked_most = parked_most
 
     async def take(self, items: Sequence[Item], known: K, now: datetime, owner: int, wake: str) -> TurnResult:
         """Handle the items in one transaction. `owner` is new intents' owner, `wake` the channel that wakes the relay.
@@ -174,7 +175,7 @@ class Turns(Generic[S, K]):
         except PostgresError as error:
             raise self._chain.write_error(error) from error
         if folded.parked:
-            await park(connection, self._service.name, self._service.storable, folded.parked, now)
+            await park(connection, self._service, folded.parked, now, self._parked_most)
         return Head(rows[-1].seq, rows[-1].hash)
 
 

@@ -83,7 +83,7 @@ class Worker(Generic[S, K]):
         self._stopping = asyncio.Event()
         self._metrics = Metrics(service.name, service.gauges)
         self._chain = Chain(service.name, {**service.audited, **configuration}, os.urandom)
-        self._turns = Turns(service, pool, self._chain)
+        self._turns = Turns(service, pool, self._chain, settings.parked_most)
         self._snapshot: SnapshotFollower[K] = SnapshotFollower(service.snapshot, broker, self._cluster)
         self._loop = Loop(service, settings.batch, self._run_turn, self._after_turn, self._recover, clock)
         self._effects = Effects(self._url, service.name, service.effects, self._loop.give_result, self._loop.wake)
@@ -260,7 +260,7 @@ class Worker(Generic[S, K]):
         await metrics.read_own()
         with suppress(Exception):
             (row,) = await self._pool.fetch(QUERIES["backlog"], self._clock())
-            for kind in ("outbox", "intents", "parked", "culprits", "overdue"):
+            for kind in ("outbox", "intents", "parked", "culprits", "unkept", "overdue"):
                 metrics.backlog.labels(service, kind).set(row[kind])
             metrics.unattested.labels(service).set(row["unattested_age"])
             for kind in ("outbox", "intents"):
