@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 import click
+from servicecert_pki.characters import escaped
 
 from .faults import user_error
 
@@ -80,7 +81,7 @@ class Commands(click.Group):
             fault = user_error(error)
             if fault is None:
                 raise
-            click.echo(f"servicecert: {fault}", err=True)
+            click.echo(f"servicecert: {escaped(str(fault))}", err=True)
             ctx.exit(fault.exit_code)
 
 

@@ -5,9 +5,13 @@ NameRefused         a name, number or address that cannot be certified; names th
 
 import re
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from functools import cache
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import idna
+from publicsuffixlist import PublicSuffixList
+
+from .characters import foreign_letters, is_visible
 
 SUBJECT_BOUND = 64
 """The upper bound of each length in a profile, in characters, whatever their size in UTF-8.
@@ -19,9 +23,16 @@ BUSINESS_ID_LENGTH = 9
 DNS_NAME_LIMIT = 253
 DNS_LABEL_LIMIT = 63
 
-# Letters, marks and symbols by category that are invisible: fillers, a joiner, inherent vowels and the braille blank.
-INVISIBLE = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+_SPECIAL_USE = frozenset({"local", "localhost", "internal", "invalid", "onion", "alt", "arpa"})  # RFC 6761 and others
+_PRIVATE_USE = frozenset({"corp", "home", "mail", "intranet", "private", "lan", "localdomain", "domain", "workgroup"})
+UNOWNED = _SPECIAL_USE | _PRIVATE_USE
+"""Top-level domains under which nobody can own a name, so that a certificate would count in everybody's network.
 
+`example` and `test` are reserved too, but no network resolves them, and trials need them: they are certified.
+"""
+
+# Addresses of examples (RFC 5737 and 3849), which are certified like the names of examples.
+_EXAMPLES = tuple(map(ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")))
 _CHECK_WEIGHTS = (7, 9, 10, 5, 8, 4, 2)
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,\-./:=?]+")
@@ -57,7 +68,7 @@ def check_dns_name(text: str, field: str = "dns") -> str:
     """Return a host name in lower case: letters, digits and hyphens, at least two labels, IDN as A-labels.
 
     Raises NameRefused with ``dns-name-`` and one of ``idn``, ``wildcard``, ``underscore``, ``length``,
-    ``labels``, ``form`` or ``address``.
+    ``labels``, ``form``, ``address``, ``letters``, ``unowned`` or ``public-suffix``.
     """
     if not text.isascii():
         raise NameRefused("dns-name-idn", field, _ascii_hint(text))
@@ -84,9 +95,20 @@ def check_dns_name(text: str, field: str = "dns") -> str:
             "A host name ends with a top-level domain, which has two or more letters and no digits, such as fi.",
         ),
         (
-            not all(_is_a_label(label) for label in labels if label.startswith("xn--")),
+            any(label.startswith("xn--") and not _is_a_label(label) for label in labels),
             "idn",
             "A part that begins with xn-- is not a valid internationalised name.",
+        ),
+        (
+            any(foreign_letters(idna.ulabel(label)) for label in labels if _is_a_label(label)),
+            "letters",
+            "A part that begins with xn-- has letters of another alphabet, which look like those of ours.",
+        ),
+        (labels[-1] in UNOWNED, "unowned", "Nobody can own this name; give one under a public domain."),
+        (
+            _public_suffixes().publicsuffix(name, accept_unknown=False) == name,
+            "public-suffix",
+            "This is a public suffix, under which others own names; give a name of your own.",
         ),
     ):
         if wrong:
@@ -94,9 +116,15 @@ def check_dns_name(text: str, field: str = "dns") -> str:
     return name
 
 
+@cache
+def _public_suffixes() -> PublicSuffixList:
+    """Return the public suffixes of the registries, in A-labels. The list of private ones is not ours to keep."""
+    return PublicSuffixList(only_icann=True)
+
+
 def _is_a_label(label: str) -> bool:
     try:
-        return idna.alabel(idna.ulabel(label)) == label.encode()
+        return label.startswith("xn--") and idna.alabel(idna.ulabel(label)) == label.encode()
     except idna.IDNAError:
         return False
 
@@ -109,21 +137,33 @@ def _ascii_hint(text: str) -> str:
 
 
 def check_ip_address(text: str, field: str = "ip") -> IPv4Address | IPv6Address:
-    """Return an IPv4 or IPv6 address without a zone; raises NameRefused with ``ip-address-form``."""
+    """Return an IPv4 or IPv6 address without a zone.
+
+    Raises NameRefused with ``ip-address-form``, or ``ip-address-reserved`` for one that is private, of special use, or
+    an IPv4 address inside an IPv6 address: nobody owns it, so that a certificate would count in everybody's network.
+    """
     try:
         address = ip_address(text)
     except ValueError:
         address = None
     if address is None or (isinstance(address, IPv6Address) and address.scope_id is not None):
         raise NameRefused("ip-address-form", field, "Give one IPv4 or IPv6 address, without prefix length or zone.")
+    if not (_is_owned(address) or any(address in network for network in _EXAMPLES)):
+        raise NameRefused("ip-address-reserved", field, "Nobody can own this address; give a public one, or none.")
     return address
+
+
+def _is_owned(address: IPv4Address | IPv6Address) -> bool:
+    if isinstance(address, IPv6Address) and (address.ipv4_mapped or address.sixtofour or address.teredo):
+        return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
 
 
 def check_subject_text(text: str, field: str, longest: int) -> str:
     """Return a text that fits a subject field: 1 to `longest` visible characters, no outer blanks.
 
-    Raises NameRefused with ``text-empty``, ``text-too-long`` (the register's abbreviation may fit) or
-    ``text-characters``.
+    Raises NameRefused with ``text-empty``, ``text-too-long`` (the register's abbreviation may fit),
+    ``text-characters`` or ``text-letters`` (of another alphabet).
     """
     if not text.strip():
         raise NameRefused("text-empty", field, "The text is empty.")
@@ -131,9 +171,13 @@ def check_subject_text(text: str, field: str, longest: int) -> str:
         raise NameRefused(
             "text-too-long", field, f"The text has {len(text)} characters; a certificate holds {longest}."
         )
-    if text != text.strip() or not text.isprintable() or not set(INVISIBLE).isdisjoint(text):
+    if text != text.strip() or not is_visible(text):
         raise NameRefused(
             "text-characters", field, "Remove blanks at the ends, line breaks and invisible characters from the text."
+        )
+    if foreign := foreign_letters(text):
+        raise NameRefused(
+            "text-letters", field, f"Write the text in Latin letters; of another alphabet are {', '.join(foreign)}."
         )
     return text
 

@@ -2,8 +2,9 @@
 
 import os
 import re
-import unicodedata
 from collections.abc import Callable, Sequence
+
+from .characters import without_invisible
 
 # Serial numbers of 16 octets whose first bits are 01: always positive, always 16 octets, 126 bits random.
 _OCTETS = 16
@@ -50,7 +51,7 @@ def serial_readings(typed: str) -> frozenset[int]:
     or whole lines of mails and tools; characters that nobody sees do not matter. Digits alone have two readings; the
     caller knows which one exists. Of several numbers in one text each must mean the same.
     """
-    text = " ".join("".join(filter(_is_visible, typed)).split())
+    text = " ".join(without_invisible(typed).split())
     labels = list(_LABEL.finditer(text))
     if files := _FILE.findall(text):
         return _shared([_in_base(digits, "hex") for digits in files])
@@ -65,11 +66,6 @@ def serial_readings(typed: str) -> frozenset[int]:
             for label, end in zip(labels, ends, strict=True)
         ]
     )
-
-
-def _is_visible(character: str) -> bool:
-    """Return whether people see a character: no control of direction, joiner, mark of order or variation selector."""
-    return unicodedata.category(character) != "Cf" and not "\ufe00" <= character <= "\ufe0f" and character != "\u034f"
 
 
 def _shared(readings: Sequence[frozenset[int]]) -> frozenset[int]:

@@ -110,6 +110,8 @@ async def open_testbed(
                     [str(SIGNATURE_HOOK), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
                 ),
                 "SERVICECERT_SESSION_SECONDS": SESSION_SECONDS,
+                # All applications come from four accounts.
+                "SERVICECERT_MOST_EVENTS": "1000000000",
                 **(environment or {}),
             },
         )

@@ -37,7 +37,7 @@ def ledger(admin_url, monkeypatch):
     occasion = Mailing(
         contents.of_issued(ISSUED), "0a", Language.SWEDISH, ISSUED.recipients[:2], NOW, NOW + timedelta(days=1)
     )
-    found, intents = planned(Ledger(ISSUED.case_id), occasion)
+    found, intents, _ = planned(Ledger(ISSUED.case_id), occasion)
     outcome = MailOutcome(
         mail_id=intents[0].data.mail_id,
         state=MailState.REFUSED,

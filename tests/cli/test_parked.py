@@ -196,3 +196,15 @@ def test_I10_a_wrong_password_is_told_and_not_shown(servicecert, prepared, monke
     done = servicecert("parked", "list", *INTAKE)
     assert done.exit_code == 77
     assert "mistyped" not in one_sentence(done.stderr)
+
+
+def test_f5_a_stored_record_moves_no_terminal(servicecert, parked):
+    """What somebody wrote into a topic is printed, but not obeyed."""
+    wild = b"\x1b]0;owned\x07\x1b[2J\xe2\x80\xae\xc2\x9b1m"
+    update = "update parked set value = $2, error = $3, type = $3 where event_id = $1"
+    do(partial(ask, parked, update, SECOND, wild, "\x1b[31mred\r\u202e"))
+    for arguments in ((), ("--json",)):
+        printed = servicecert("parked", "show", SECOND, *arguments).stdout
+        assert "owned" in printed
+        assert "red" in printed
+        assert all(each.isprintable() or each == "\n" for each in printed)

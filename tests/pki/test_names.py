@@ -56,7 +56,9 @@ def test_A5_at_most_one_check_digit_is_right_and_remainder_one_has_none(number: 
         "xn--trdgrd-cuak.example.fi",
         "r3---sn.example.fi",
         "1.example.fi",
-        "example.xn--4gbrim",
+        "xn--hrvi-qoa.xn--no-lia73b.fi",
+        "kanta.example",
+        "kanta.test",
         "a." * 125 + "fi",
     ],
 )
@@ -89,6 +91,19 @@ def test_host_names_pass_in_lower_case(name: str) -> None:
         ("xn--a.fi", "idn"),
         ("xn--.fi", "form"),
         ("xn--99999999.fi", "idn"),
+        ("example.xn--4gbrim", "letters"),
+        ("xn--80ak6aa92e.com", "letters"),  # аррӏе, all in Cyrillic
+        ("xn--knta-53d.fi", "letters"),  # kаnta with a Cyrillic а
+        ("kanta.local", "unowned"),
+        ("kanta.internal", "unowned"),
+        ("a.localhost", "unowned"),
+        ("a.home.arpa", "unowned"),
+        ("a.lan", "unowned"),
+        ("a.corp", "unowned"),
+        ("a.onion", "unowned"),
+        ("a.invalid", "unowned"),
+        ("co.uk", "public-suffix"),
+        ("aland.fi", "public-suffix"),
     ],
 )
 def test_other_host_names_are_refused_each_for_its_reason(name: str, code: str) -> None:
@@ -122,6 +137,46 @@ def test_other_ip_addresses_are_refused(wrong: str) -> None:
     with pytest.raises(NameRefused, match="IPv4 or IPv6") as refused:
         check_ip_address(wrong)
     assert refused.value.code == "ip-address-form"
+
+
+@pytest.mark.parametrize(
+    "reserved",
+    [
+        *(
+            "10.0.0.1",
+            "192.168.1.1",
+            "172.16.0.1",
+            "127.0.0.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "224.0.0.1",
+            "100.64.0.1",
+        ),
+        *("255.255.255.255", "::", "::1", "fe80::1", "fd00::1", "ff02::1", "::ffff:8.8.8.8", "2002:808:808::1"),
+    ],
+)
+def test_f5_an_address_that_nobody_owns_is_refused(reserved: str) -> None:
+    with pytest.raises(NameRefused) as refused:
+        check_ip_address(reserved)
+    assert refused.value.code == "ip-address-reserved"
+    assert check_ip_address("8.8.8.8")
+    assert check_ip_address("2a00:1450::1")
+
+
+@pytest.mark.parametrize(
+    "text", ["K\u0430nta", "\u041a\u0430\u043d\u0442\u0430", "Apteekki \u2167", "\uff2banta", "a\u0307b\u0323"]
+)
+def test_f5_letters_that_look_like_others_are_refused(text: str) -> None:
+    with pytest.raises(NameRefused) as refused:
+        check_subject_text(text, "unit", 64)
+    assert refused.value.code == "text-letters"
+
+
+@pytest.mark.parametrize(
+    "text", ["Åbo Ärlig Öga", "Sámi dearvvašvuohta Ŋ Ŧ Đ Č Ž", "Sääʹm ǩiõll Ǯ Ǥ", "O\u0308ga", "Õhtu Oü – Nr 2™"]
+)
+def test_the_letters_of_the_languages_of_the_country_pass(text: str) -> None:
+    assert check_subject_text(text, "unit", 64) == text
 
 
 def test_a_subject_text_is_counted_in_characters_and_not_in_bytes() -> None:

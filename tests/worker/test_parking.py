@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
+from servicecert_cli.operations.refilling import refill
 from servicecert_schemas.codec import decode, encode
 from servicecert_schemas.event import Envelope
 from servicecert_schemas.parked import RecordParked
 from servicecert_schemas.topics import parked_topic
+from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.runtime import parking
 from toy.stand import Stand, numbered
 
@@ -175,3 +177,29 @@ async def test_I2_I6_a_parked_record_that_is_read_again_is_published_once(stand:
     await stand.wait_handled(8)
     assert await parked(stand) == before
     assert len(await stand.records("toy.parked")) == 1
+
+
+async def test_f5_beyond_the_most_a_record_is_parked_without_its_value_and_nothing_is_lost(stand: Stand) -> None:
+    """Who can write to a topic cannot fill the database; the case keeps its order, and a replay reads the topic."""
+    bad = uuid4()
+    await stand.pool.execute("alter table tally add constraint later check (body->>'numbers' not like '%not-yet%')")
+    stand.work(SERVICECERT_PARKED_MOST="1")
+    await stand.send_raw(b"k", b"no event " * 10_000, [])
+    await stand.wait_until("select count(*) from parked", 1)
+    await stand.send(numbered(bad, "1", "not-yet", "2"))
+    await stand.send(numbered(uuid4(), "1"))
+    await stand.wait_handled(2)
+    await stand.wait_until("select count(*) from parked", 3)
+    assert await stand.fetchval("select count(*) from parked where kept") == 1
+    assert await stand.fetchval("select count(*) from parked where not kept and value is null and headers = '[]'") == 2
+    (culprit,) = [each for each in await parked(stand) if each.key == str(bad)]
+    await stand.pool.execute("alter table tally drop constraint later")
+    await replay(stand, culprit.event_id)
+    await stand.wait_until("select max(attempts) from parked where reason = 'not-kept' and not released", 2)
+    async with stand.pool.acquire() as connection:
+        places = await parking.unkept(connection, [culprit.event_id])
+        assert (len(places), await refill(connection, Cluster(stand.bootstrap, stand.prefix), places)) == (2, [])
+        assert await parking.unkept(connection, [culprit.event_id]) == []
+    await replay(stand, culprit.event_id)
+    await stand.wait_handled(4)
+    assert [c for c in (await stand.codes())[bad] if c.startswith("n")] == ["n1", "nnot-yet", "n2"]

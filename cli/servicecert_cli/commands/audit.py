@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
+from servicecert_pki.characters import escaped
 from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.audit.verification import Verified
@@ -15,7 +16,7 @@ from ..connections.addresses import cluster, database_url
 from ..faults import UserError
 from ..operations import auditing
 from ..terminal import interruption
-from ..terminal.output import as_json, console, print_json, print_table
+from ..terminal.output import as_json, console, print_json, print_json_text, print_table, print_text
 from .options import FILE, PUBLIC_KEYS
 
 
@@ -78,8 +79,8 @@ def _print(results: dict[str, Verified]) -> None:
     for service, result in results.items():
         for finding in result.findings:
             place = f" {finding.number}" if finding.number else ""
-            click.echo(f"\n{service}: {finding.kind}{place}" + (f" of {finding.chain}" if finding.chain else ""))
-            click.echo(f"  {finding.text}")
+            print_text(f"\n{service}: {finding.kind}{place}" + (f" of {finding.chain}" if finding.chain else ""))
+            print_text(f"  {finding.text}")
     count = sum(len(result.findings) for result in results.values())
     click.echo(f"\n{count} findings." if count else "\nNo row was changed, deleted, moved or forged.")
 
@@ -121,10 +122,14 @@ def show(what: str, as_json: bool) -> None:
     for row in rows:
         (happened, facts), *effects = auditing.described(row)
         out.print(
-            f"{row.at:%Y-%m-%d %H:%M:%S.%f}"[:-3] + f"  {row.service:<9} {happened}", markup=False, soft_wrap=True
+            f"{row.at:%Y-%m-%d %H:%M:%S.%f}"[:-3] + f"  {row.service:<9} {escaped(happened)}",
+            markup=False,
+            soft_wrap=True,
         )
         for text in filter(None, (facts, *(f"{text}: {facts}" if facts else text for text, facts in effects))):
-            for line in out.render_str(text, markup=False, emoji=False, highlight=False).wrap(out, out.width - 27):
+            for line in out.render_str(escaped(text), markup=False, emoji=False, highlight=False).wrap(
+                out, out.width - 27
+            ):
                 out.print(" " * 25, line, soft_wrap=True)
 
 
@@ -142,4 +147,4 @@ def export() -> None:
 
 
 def _echo(checkpoint: AuditCheckpoint) -> None:
-    click.echo(checkpoint.model_dump_json())
+    print_json_text(checkpoint.model_dump_json())

@@ -25,7 +25,7 @@ from ..connections import kafka
 from ..connections.addresses import cluster
 from ..faults import UserError
 from ..terminal import interruption
-from ..terminal.output import as_json, print_json, print_table, say
+from ..terminal.output import as_json, print_json, print_table, print_text, say
 from .options import FOLDER, yes
 from .schema import in_schema
 
@@ -61,7 +61,7 @@ def status(ca_dir: Path | None, as_json: bool) -> None:
     click.echo(f"{sum(refused.values())} applications are refused{f': {codes}' if codes else ''}.")
     click.echo(f"{len(stopped)} applications are stopped.")
     for each in stopped:
-        click.echo(f"  {each.key}  {each.since:%Y-%m-%d %H:%M}  {each.findings}")
+        print_text(f"  {each.key}  {each.since:%Y-%m-%d %H:%M}  {each.findings}")
 
 
 @click.command()
@@ -120,7 +120,7 @@ def reconcile(published: bool, as_json: bool) -> None:
         if topics is not None:
             click.echo(f"{topics.count} results of cases are published.")
         for line in reconciliation.sentences(differences):
-            click.echo(line)
+            print_text(line)
         click.echo(f"{len(differences)} differences.")
     if differences:
         raise click.exceptions.Exit(1)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
+from servicecert_pki.characters import escaped
 
 from ..operations.limit_checks import Check, Verdict
 from ..operations.limit_facts import checks
@@ -43,7 +44,7 @@ def _print(found: Sequence[Check]) -> None:
     width = max(len(check.subject) for check in found)
     for check in found:
         verdict = click.style(f"{check.verdict:<7}", COLOURS[check.verdict])
-        click.echo(f"{verdict}  {check.subject:<{width}}  {check.finding}")
+        click.echo(f"{verdict}  " + escaped(f"{check.subject:<{width}}  {check.finding}"))
         if check.remedy:
             click.echo(f"{'':7}  {'':{width}}  -> {check.remedy}")
     count = Counter(check.verdict for check in found)

@@ -11,8 +11,10 @@ from servicecert_schemas.topics import SERVICES
 from servicecert_worker.runtime import parking
 from servicecert_worker.runtime.parking import ParkedRecord
 
+from ..connections.addresses import cluster
 from ..faults import UserError
-from ..terminal.output import as_json, print_json, print_table
+from ..operations.refilling import refill
+from ..terminal.output import as_json, print_json, print_table, print_text
 from .options import MOMENT, yes
 from .schema import in_schema
 
@@ -90,9 +92,9 @@ def list_parked(service: str | None, as_json: bool, **conditions: Any) -> None:
 @click.option("--service", type=click.Choice(SERVICES), help="The service that parked it.")
 @as_json
 def show(event_id: UUID, service: str | None, as_json: bool) -> None:
-    """Show one parked record with its unchanged value.
+    """Show one parked record with its value.
 
-    The value can hold personal data.
+    The value can hold personal data. Control and invisible characters are shown escaped.
 
     \b
     Example:
@@ -112,7 +114,9 @@ def show(event_id: UUID, service: str | None, as_json: bool) -> None:
         return
     print_table(("", ""), [(name, str(fact)) for name, fact in facts.items()])
     click.echo()
-    click.echo("(no value)" if text is None else _readable(text))
+    if not records[0].kept:
+        text = "(not kept: too many records are parked; `servicecert parked replay` reads it from its topic)"
+    print_text("(no value)" if text is None else _readable(text))
 
 
 @command.command()
@@ -131,7 +135,7 @@ def replay(yes: bool, **options: Any) -> None:
       servicecert parked replay --service intake --reason decide-raised
       servicecert parked replay --service intake --reason decide-raised --yes
     """
-    _act("replayed", parking.replay, yes=yes, **options)
+    _act("replayed", _replay, yes=yes, **options)
 
 
 @command.command()
@@ -147,6 +151,14 @@ def discard(yes: bool, **options: Any) -> None:
       servicecert parked discard --service intake --id 3f2b8c1e-… --yes
     """
     _act("discarded", parking.discard, yes=yes, **options)
+
+
+async def _replay(connection: Any, event_ids: list[UUID]) -> int:
+    """Release the records, with the values that were not kept. Those that their topics no longer have fail again."""
+    if places := await parking.unkept(connection, event_ids):
+        for event_id in await refill(connection, cluster(), places):
+            click.echo(f"{event_id} is in its topic no longer: it can only be discarded.", err=True)
+    return await parking.replay(connection, event_ids)
 
 
 def _act(
@@ -173,7 +185,7 @@ def _act(
         click.echo(f"{count} records are {done}.")
     else:
         for each in records:
-            click.echo(f"{each.event_id}  {each.reason}  {each.waiting} behind it")
+            print_text(f"{each.event_id}  {each.reason}  {each.waiting} behind it")
         click.echo(f"{len(records)} records would be {done}; add --yes to do it.")
 
 

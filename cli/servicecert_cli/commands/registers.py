@@ -12,7 +12,7 @@ from ..registers import loading
 from ..registers.changes import Changes
 from ..registers.reading import FICTITIOUS_REGISTERS, read_register
 from ..terminal import interruption
-from ..terminal.output import as_json, print_json
+from ..terminal.output import as_json, print_json, print_text
 
 _SHOWN = 20
 
@@ -78,7 +78,7 @@ def _summary(changes: Changes) -> str:
 def _show(changes: Changes) -> None:
     for sign, entries in (("+", changes.added), ("~", changes.changed), ("-", changes.ended)):
         for entry in entries[:_SHOWN]:
-            click.echo(f"{sign} {entry.entry_id} {_described(entry)}")
+            print_text(f"{sign} {entry.entry_id} {_described(entry)}")
         if len(entries) > _SHOWN:
             click.echo(f"{sign} and {len(entries) - _SHOWN} more")
     click.echo(f"{_summary(changes)}: nothing is published.")

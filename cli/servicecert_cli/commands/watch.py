@@ -11,7 +11,7 @@ from ..connections.addresses import cluster
 from ..e_service.cases import changes
 from ..faults import UserError
 from ..terminal import interruption
-from ..terminal.output import as_json, console
+from ..terminal.output import as_json, console, print_json_text
 from ..terminal.printing import Printer
 from .options import one_of
 
@@ -50,7 +50,7 @@ async def _follow(case_id: UUID, states: tuple[str, ...], seconds: float | None,
         async with asyncio.timeout(seconds) as limit, aclosing(changes(cluster(), case_id)) as views:
             async for case in views:
                 if as_json:
-                    click.echo(case.model_dump_json())
+                    print_json_text(case.model_dump_json())
                 else:
                     _print(case, last)
                 last = case

@@ -8,7 +8,7 @@ from servicecert_schemas.case import CaseCertificate, CaseChanged, CaseState
 from servicecert_schemas.open_list import UnknownMember, value_of
 from servicecert_schemas.values import Language, Texts
 
-from ..terminal.printing import STYLES, WIDTH, Printer, fingerprint, relative_names
+from ..terminal.printing import STYLES, WIDTH, Printer, fingerprint, harmless, relative_names
 from . import page_words as words
 
 LABEL = 24
@@ -159,8 +159,8 @@ class Page:
             line.rstrip()
             self._print(Text.assemble(" " * len(margin) if number else margin, line))
 
-    def _print(self, text: Text | str = "") -> None:
-        self._console.print(text, soft_wrap=True)
+    def _print(self, text: Text | None = None) -> None:
+        self._console.print("" if text is None else harmless(text), soft_wrap=True)
 
     def _in(self, texts: Texts) -> str:
         return texts.in_language(self._language)

@@ -1,4 +1,8 @@
-"""Prints tables and lines for people, JSON for programs."""
+"""Prints tables and lines for people, JSON for programs.
+
+Stored records hold what others wrote. A control or invisible character of theirs is printed escaped, never as it is: it
+could move the cursor, hide a line or type a command.
+"""
 
 import json
 import os
@@ -8,6 +12,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from servicecert_pki.characters import escaped, is_visible
 
 WIDTH = 80
 
@@ -21,12 +26,22 @@ def console() -> Console:
 
 def print_json(facts: Any) -> None:
     """Print one JSON document on one line."""
-    click.echo(json.dumps(facts, ensure_ascii=False, default=str))
+    print_json_text(json.dumps(facts, ensure_ascii=False, default=str))
+
+
+def print_json_text(text: str) -> None:
+    """Print a JSON document that is written already."""
+    click.echo("".join(each if is_visible(each) else json.dumps(each)[1:-1] for each in text))
+
+
+def print_text(text: str) -> None:
+    """Print text that others may have written, which can have several lines."""
+    click.echo(escaped(text))
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()) -> None:
     """Print a table without rules, its head dim on a terminal; `right` are the right-aligned columns."""
-    table = [tuple(head), *map(tuple, rows)]
+    table = [tuple(head), *(tuple(escaped(cell, keep="") for cell in row) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for number, row in enumerate(table):
         cells = [
@@ -41,7 +56,7 @@ def say(as_json: bool, facts: Any, sentence: str) -> None:
     if as_json:
         print_json(facts)
     else:
-        click.echo(sentence)
+        print_text(sentence)
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text for people.")

@@ -1,4 +1,7 @@
-"""What commands print about cases: paragraphs, labelled values, states and deficiencies, in 79 columns."""
+"""What commands print about cases: paragraphs, labelled values, states and deficiencies, in 79 columns.
+
+Control and invisible characters are printed escaped, as in `output`.
+"""
 
 import re
 from collections.abc import Iterable
@@ -7,6 +10,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.status import Status
 from rich.text import Text
+from servicecert_pki.characters import escaped
 from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.case import CaseChanged, CaseState, Deficiency
 from servicecert_schemas.open_list import UnknownMember, value_of
@@ -98,7 +102,7 @@ class Printer:
         """Print a line behind a margin, not wrapped."""
         line.rstrip()
         self._after_blank = False
-        self.console.print(Text.assemble((margin, "dim"), line), soft_wrap=True)
+        self.console.print(Text.assemble((margin, "dim"), harmless(line)), soft_wrap=True)
 
     def states(self, case: CaseChanged, shown: int) -> None:
         """Print the states of a case that follow the first `shown` ones, with their times."""
@@ -116,6 +120,12 @@ class Printer:
         """Print a text in the three languages."""
         for language, text in (("svenska", texts.sv), ("suomi", texts.fi), ("English", texts.en)):
             self.fact(language, text)
+
+
+def harmless(line: Text) -> Text:
+    """Return a line as it is, or without its colours and with control and invisible characters escaped."""
+    text = escaped(line.plain)
+    return line if text == line.plain else Text(text)
 
 
 def fingerprint(sha256: str) -> str:

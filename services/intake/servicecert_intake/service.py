@@ -22,6 +22,7 @@ from servicecert_schemas.topics import (
 from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Service, TopicSnapshot
 
+from .domain.account_limits import Limits
 from .domain.case import Case
 from .domain.clocks import WAITS_FOR_TOPICS
 from .domain.decide import decide, is_relevant
@@ -32,6 +33,7 @@ from .domain.rules.renewal import LOOK_UP, LookUp
 from .effects.follow import Find
 from .effects.shared_keys import Search
 from .operator import lost_keys, open_clocks
+from .operator.sizes import Sizes
 from .settings import Settings
 from .storage.prepare import prepare
 from .storage.store import CaseStore, wake
@@ -50,11 +52,16 @@ async def open_service(
     """Yield the service. Raise `ProfileUnsafe`, or `OperatorError` for a damaged list of keys."""
     lists = await asyncio.to_thread(lost_keys.load, settings.key_lists_dir)
 
+    sizes = Sizes(settings.most_entries, settings.most_accounts)
+
     async def settled(known: Knowledge) -> None:
+        sizes.note(known)
         # Building the index of names takes a second or two: built here, no turn waits for it.
         await asyncio.to_thread(lambda: known.registers.names)
         await wake(pool, known.registers, clock())
 
+    taken = partial(apply, most_entries=settings.most_entries, most_accounts=settings.most_accounts)
+    limits = Limits(settings.most_unfinished, settings.most_events)
     yield Service(
         name=NAME,
         reads=READS,
@@ -64,9 +71,9 @@ async def open_service(
         examine=partial(examine, check=KeyChecks(lists)),
         effects={LOOK_UP: Effect(LookUp, Find(pool)), SEARCH: Effect(SearchOrder, Search(pool))},
         initial_deadlines=((SEARCH_KEY, SEARCH),),
-        gauges=(*lost_keys.gauges(lists, pool), *open_clocks.gauges(pool, clock)),
-        prepare=prepare,
+        gauges=(*lost_keys.gauges(lists, pool), *open_clocks.gauges(pool, clock), *sizes.gauges()),
+        prepare=partial(prepare, limits, clock),
         waits_for_topics=WAITS_FOR_TOPICS,
         storable=without_private_keys,
-        snapshot=TopicSnapshot(topics=(REGISTERS, ACCOUNTS), empty=NOTHING_KNOWN, apply=apply, on_caught_up=settled),
+        snapshot=TopicSnapshot(topics=(REGISTERS, ACCOUNTS), empty=NOTHING_KNOWN, apply=taken, on_caught_up=settled),
     )

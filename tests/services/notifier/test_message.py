@@ -20,8 +20,8 @@ from servicecert_notifier.mail.domain.message import (
     encoded,
     mailbox,
     masked,
-    one_line,
 )
+from servicecert_pki.characters import one_line
 from servicecert_schemas import Language, Recipient, RecipientRole
 
 STRICT = policy.SMTP.clone(raise_on_defect=True)

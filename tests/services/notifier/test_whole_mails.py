@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from servicecert_notifier.domain.task import MailTask
 from servicecert_notifier.mail.domain.letters import write
-from servicecert_notifier.mail.domain.message import DEFAULT_SENDER_NAME, Letter, Sender, compose, mailbox, one_line
+from servicecert_notifier.mail.domain.message import DEFAULT_SENDER_NAME, Letter, Sender, compose, mailbox
 from servicecert_notifier.operator.samples import samples
+from servicecert_pki.characters import one_line
 from servicecert_schemas import Language, Recipient, RecipientRole
 
 STRICT = policy.SMTP.clone(raise_on_defect=True)

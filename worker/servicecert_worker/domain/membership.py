@@ -3,10 +3,9 @@
 Every service that authorises users follows the topic and keeps an immutable snapshot of it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import TypeAlias
 from uuid import UUID
 
@@ -19,6 +18,15 @@ from ..decider import Change
 
 MEMBERSHIP_RETRIES = tuple(timedelta(seconds=seconds) for seconds in (0.2, 1, 3, 10, 30, 60))
 """When an event of a user who is not a member is checked again: the invitation may still be on its way (A2)."""
+
+MOST_ACCOUNTS = 100_000
+"""How many accounts are known by default: every service that knows them holds them in memory (F5)."""
+
+MOST_MEMBERS = 50_000
+"""How many members an account has at most, removed ones included: a technical contact of each case is one (F5).
+
+A further one is not invited.
+"""
 
 _STRONG = frozenset({Assurance.SUBSTANTIAL, Assurance.HIGH})
 
@@ -46,7 +54,7 @@ class Account:
 
     business_id: str | None = None
     opened_at: datetime | None = None
-    members: Mapping[tuple[str, UUID | None], Member] = field(default_factory=lambda: MappingProxyType({}))
+    members: Map[tuple[str, UUID | None], Member] = field(default_factory=Map)
 
     def member(self, user_id: str, case_id: UUID, sent: datetime) -> Role | UnknownMember | None:
         """Return a user's role in a case: as a member of the account, or else as invited for that case."""
@@ -88,7 +96,9 @@ def _added(account: Account, user_id: str, role: Role | UnknownMember, case_id: 
     if before is not None and at < (before.until or before.stated_at):
         return account
     since = at if before is None or before.until is not None else before.since
-    return replace(account, members={**account.members, (user_id, case_id): Member(role, since, at)})
+    if before is None and len(account.members) >= MOST_MEMBERS:
+        return account
+    return replace(account, members=account.members.set((user_id, case_id), Member(role, since, at)))
 
 
 def _removed(account: Account, user_id: str, case_id: UUID | None, at: datetime) -> Account:
@@ -98,14 +108,20 @@ def _removed(account: Account, user_id: str, case_id: UUID | None, at: datetime)
         for (user, case), member in account.members.items()
         if user == user_id and case_id in (None, case) and member.until is None and member.since <= at
     }
-    return replace(account, members={**account.members, **removed})
+    return replace(account, members=account.members.update(removed))
 
 
-def accounts_after(accounts: Accounts, changes: Iterable[Change]) -> Accounts:
-    """Return the accounts after more events. One that is repeated or outdated changes nothing."""
+def accounts_after(accounts: Accounts, changes: Iterable[Change], most: int = MOST_ACCOUNTS) -> Accounts:
+    """Return the accounts after more events. One that is repeated or outdated changes nothing.
+
+    Beyond `most` accounts no more are known: their users are answered as if they were not invited (F5).
+    """
     draft = accounts.mutate()
     for change in changes:
-        after = _account_after(draft.get(change.key), change.data, change.time)
+        before = draft.get(change.key)
+        if before is None and len(draft) >= most:
+            continue
+        after = _account_after(before, change.data, change.time)
         if after is not None:
             draft[change.key] = after
     return draft.finish()

@@ -70,7 +70,7 @@ class Source:
         """Take in fetched records, and return once there is room for more: the subscriber's handler."""
         if self._finishing:
             return
-        self._records.extend([_record(record) for record in records])
+        self._records.extend([record_of(record) for record in records])
         self._wake()
         while self._room() <= len(self._records) and not self._finishing:
             self._has_room.clear()
@@ -196,7 +196,8 @@ class _RebalanceListener(ConsumerRebalanceListener):
         log.info("Partitions assigned", extra={"partitions": len(assigned)})
 
 
-def _record(record: ConsumerRecord) -> Record:
+def record_of(record: ConsumerRecord) -> Record:
+    """Return a fetched record."""
     return Record(
         record.topic,
         record.partition,

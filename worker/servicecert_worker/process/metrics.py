@@ -71,7 +71,7 @@ class Metrics:
         )
         self.backlog = Gauge(
             "servicecert_backlog",
-            "What is open in the service's tables: outbox, intents, parked, culprits, overdue deadlines.",
+            "What is open in the service's tables: outbox, intents, parked, culprits, unkept, overdue deadlines.",
             ["service", "kind"],
             registry=self.registry,
         )

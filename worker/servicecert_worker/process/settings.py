@@ -10,6 +10,7 @@ from pydantic_settings import SettingsConfigDict
 
 from ..kafka.access import KafkaAccess
 from ..kafka.cluster import Cluster
+from ..runtime.parking import MOST_KEPT
 from ..storage.database import with_password
 from .insecure import InsecureSetting
 from .secret_files import SecretUnreadable, read_secret
@@ -118,6 +119,14 @@ class WorkerSettings(ProcessSettings):
             description="days that handled event ids are kept: longer than any topic is kept or replayed",
         ),
     ] = 100
+    parked_most: Annotated[
+        int,
+        Field(
+            alias="SERVICECERT_PARKED_MOST",
+            ge=0,
+            description="the most parked records that are kept whole; of further ones the value stays in Kafka only",
+        ),
+    ] = MOST_KEPT
     service_key_file: Annotated[
         Path,
         Field(

@@ -16,7 +16,7 @@ from asyncpg import Record as Row
 from servicecert_schemas.parked import RecordParked
 from servicecert_schemas.topics import parked_topic
 
-from ..decider import Connection
+from ..decider import Connection, Service
 from ..signatures import UNTRUSTED, Signer, Verifier
 from ..storage import QUERIES
 from ..storage.operator_requests import permitted
@@ -27,18 +27,35 @@ _NOTICE = uuid5(UUID(int=0), "servicecert.record.parked")
 Storable = Callable[[bytes], bytes]
 
 
+MOST_KEPT = 10_000
+"""How many parked records are kept with headers and value by default (F5). Of a further one only the row is written.
+
+Who can write to a topic could fill the database with records that are no events. So the database gets of each about as
+much as of any handled record. The record itself is lost nowhere: it stays in its topic, for as long as that keeps it,
+and a replay reads it from there. Its row keeps its place, so that the case's later events wait behind it (I5), and all
+other cases go on (I6), which they would not if the partition stopped.
+"""
+
+
 async def park(
     connection: Connection,
-    service: str,
-    storable: Storable,
+    service: Service[Any, Any],
     items: Sequence[ParkedArrival],
     now: datetime,
+    most: int,
     signer: Signer | None = None,
 ) -> None:
-    """Park records in the turn's transaction, `storable` parts only, and publish that to the service's parked topic."""
-    rows = [_row(parked, storable, now) for parked in items]
+    """Park records in the turn's transaction, storable parts only, and publish that to the service's parked topic.
+
+    Turns that park at the same time on other workers can exceed `most` by what they park.
+    """
+    room = most - await connection.fetchval(QUERIES["parked_kept"], most)
+    rows = [
+        _row(parked, service.storable, now, keep=_had_value(parked) or place < room)
+        for place, parked in enumerate(items)
+    ]
     await connection.execute(QUERIES["park"], *map(list, zip(*rows, strict=True)))
-    topic, notices = parked_topic(service).name, [_notice(service, parked, now) for parked in items]
+    topic, notices = parked_topic(service.name).name, [_notice(service.name, parked, now) for parked in items]
     ids = [uuid5(_NOTICE, f"{notice.event_id}/{notice.attempts}") for notice in notices]
     payloads = [notice.model_dump_json().encode() for notice in notices]
     await connection.execute(
@@ -56,7 +73,16 @@ async def park(
     )
 
 
-def _row(parked: ParkedArrival, storable: Storable, now: datetime) -> tuple[Any, ...]:
+def _had_value(parked: ParkedArrival) -> bool:
+    return parked.arrival.parked is not None and parked.arrival.parked.kept
+
+
+def stored_headers(headers: Sequence[tuple[str, bytes | None]], storable: Storable) -> str:
+    """Return the storable part of a record's headers, as JSON."""
+    return json.dumps([[name, None if raw is None else b64encode(storable(raw)).decode()] for name, raw in headers])
+
+
+def _row(parked: ParkedArrival, storable: Storable, now: datetime, *, keep: bool) -> tuple[Any, ...]:
     arrival, record = parked.arrival, parked.arrival.record
     before = arrival.parked
     return (
@@ -67,10 +93,8 @@ def _row(parked: ParkedArrival, storable: Storable, now: datetime) -> tuple[Any,
         record.partition,
         record.offset,
         record.key,
-        json.dumps(
-            [[name, None if raw is None else b64encode(storable(raw)).decode()] for name, raw in record.headers]
-        ),
-        None if record.value is None else storable(record.value),
+        stored_headers(record.headers if keep else (), storable),
+        None if record.value is None or not keep else storable(record.value),
         None if isinstance(arrival.what, Poison) else arrival.what.data.TYPE,
         parked.culprit,
         parked.reason,
@@ -78,6 +102,7 @@ def _row(parked: ParkedArrival, storable: Storable, now: datetime) -> tuple[Any,
         1 if before is None else before.attempts + 1,
         now if before is None else before.first_at,
         now,
+        keep,
     )
 
 
@@ -110,7 +135,10 @@ def _arrival(row: Row, verifier: Verifier) -> Arrival:
     record = Record(
         row["topic"], row["partition"], row["offset"], row["record_key"], headers, row["value"], row["first_at"]
     )
-    arrival = arrive(record, verifier, ParkedRow(row["seq"], row["attempts"], row["first_at"]))
+    arrival = arrive(record, verifier, ParkedRow(row["seq"], row["attempts"], row["first_at"], row["kept"]))
+    if not row["kept"]:
+        poison = Poison(row["event_id"], row["key"], "not-kept", "The record is in its topic only: replay it again.")
+        return replace(arrival, what=poison)
     if isinstance(arrival.what, Poison):
         return replace(arrival, what=replace(arrival.what, id=row["event_id"], key=row["key"]))
     if (arrival.id, arrival.key) != (row["event_id"], row["key"]) and row["reason"] not in UNTRUSTED:
@@ -134,7 +162,10 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class ParkedRecord:
-    """A parked record as an operator sees it. `waiting` counts the later records of its key behind it."""
+    """A parked record as an operator sees it. `waiting` counts the later records of its key behind it.
+
+    `kept` is false where there were too many: headers and value are in its topic only.
+    """
 
     event_id: UUID
     key: str
@@ -149,6 +180,7 @@ class ParkedRecord:
     first_at: datetime
     last_at: datetime
     released: bool
+    kept: bool
     waiting: int
 
 
@@ -162,6 +194,27 @@ async def value(connection: Connection, event_id: UUID) -> bytes | None:
     """Return the stored value of a parked record."""
     stored: bytes | None = await connection.fetchval("select value from parked where event_id = $1", event_id)
     return stored
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a parked record is in Kafka."""
+
+    event_id: UUID
+    topic: str
+    partition: int
+    offset: int
+
+
+async def unkept(connection: Connection, event_ids: Sequence[UUID]) -> list[Place]:
+    """Return the places of the records that a replay of these culprits has to read from their topics."""
+    return [Place(**dict(row)) for row in await connection.fetch(QUERIES["parked_unkept"], list(event_ids))]
+
+
+async def refill(connection: Connection, event_id: UUID, record: Record, storable: Storable) -> None:
+    """Store headers and value of a record that was parked without."""
+    value = None if record.value is None else storable(record.value)
+    await connection.execute(QUERIES["refill_parked"], event_id, stored_headers(record.headers, storable), value)
 
 
 async def replay(connection: Connection, event_ids: Sequence[UUID]) -> int:

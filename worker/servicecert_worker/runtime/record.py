@@ -49,11 +49,15 @@ class Poison:
 
 @dataclass(frozen=True, slots=True)
 class ParkedRow:
-    """The row of a record that was parked before: its place, how often and since when it was parked."""
+    """The row of a record that was parked before: its place, how often and since when it was parked.
+
+    `kept` is whether it holds headers and value.
+    """
 
     seq: int
     attempts: int
     first_at: datetime
+    kept: bool = True
 
 
 @dataclass(frozen=True, slots=True)

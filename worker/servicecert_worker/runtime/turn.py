@@ -22,7 +22,7 @@ from ..storage import QUERIES
 from ..storage.locks import lock_of, read_salt
 from .crash_points import crash_point
 from .fold import Decided, DecidedEvent, Folded, Item, ParkedArrival, fold
-from .parking import park
+from .parking import MOST_KEPT, park
 from .record import Arrival, Poison
 
 S = TypeVar("S")
@@ -55,11 +55,19 @@ class Turns(Generic[S, K]):
     Readers refuse what is published without `signer` (F2).
     """
 
-    def __init__(self, service: Service[S, K], pool: Pool[Any], chain: Chain, signer: Signer | None = None) -> None:
+    def __init__(
+        self,
+        service: Service[S, K],
+        pool: Pool[Any],
+        chain: Chain,
+        signer: Signer | None = None,
+        parked_most: int = MOST_KEPT,
+    ) -> None:
         self._service = service
         self._pool = pool
         self._chain = chain
         self._signer = signer
+        self._parked_most = parked_most
         self._salt = b""
 
     async def take(self, items: Sequence[Item], known: K, now: datetime, owner: int, wake: str) -> TurnResult:
@@ -182,7 +190,7 @@ class Turns(Generic[S, K]):
         except PostgresError as error:
             raise self._chain.write_error(error) from error
         if folded.parked:
-            await park(connection, self._service.name, self._service.storable, folded.parked, now, self._signer)
+            await park(connection, self._service, folded.parked, now, self._parked_most, self._signer)
         return Head(rows[-1].seq, rows[-1].hash)
 
     def _signature(self, event: DecidedEvent, now: datetime) -> str | None:

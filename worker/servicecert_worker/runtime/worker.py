@@ -87,7 +87,7 @@ class Worker(Generic[S, K]):
         self._chain = Chain(service.name, {**service.audited, **configuration}, os.urandom)
         key = read_key(settings.service_key_file)
         verifier = Verifier(read_public_keys(settings.service_keys), self._cluster.prefix)
-        self._turns = Turns(service, pool, self._chain, Signer(service.name, key))
+        self._turns = Turns(service, pool, self._chain, Signer(service.name, key), settings.parked_most)
         self._snapshot: SnapshotFollower[K] = SnapshotFollower(service.snapshot, broker, verifier)
         self._loop = Loop(service, settings.batch, self._run_turn, self._after_turn, self._recover, clock, verifier)
         self._effects = Effects(self._url, service.name, service.effects, self._loop.give_result, self._loop.wake)
@@ -264,7 +264,7 @@ class Worker(Generic[S, K]):
         await metrics.read_own()
         with suppress(Exception):
             (row,) = await self._pool.fetch(QUERIES["backlog"], self._clock())
-            for kind in ("outbox", "intents", "parked", "culprits", "overdue"):
+            for kind in ("outbox", "intents", "parked", "culprits", "unkept", "overdue"):
                 metrics.backlog.labels(service, kind).set(row[kind])
             metrics.unattested.labels(service).set(row["unattested_age"])
             for kind in ("outbox", "intents"):

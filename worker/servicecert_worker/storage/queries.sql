@@ -11,6 +11,7 @@ select (select count(*) from outbox) as outbox,
        (select coalesce(extract(epoch from $1 - min(since)), 0)::float8 from intents) as intents_age,
        (select count(*) from parked) as parked,
        (select count(*) from parked where culprit) as culprits,
+       (select count(*) from parked where not kept) as unkept,
        (select count(*) from deadlines where at <= $1) as overdue,
        (select coalesce(extract(epoch from $1 - min(a.at)), 0)::float8
         from audit_chains c join audit a on a.chain = c.chain and a.seq = c.attested + 1) as unattested_age
@@ -64,7 +65,7 @@ update audit set salt = null where key = $1 and salt is not null
 -- name: find_parked
 -- The culprits of a selection, with how many wait behind each.
 select p.event_id, p.key, p.topic, p.partition, p."offset", p.type, p.culprit, p.reason, p.error, p.attempts,
-       p.first_at, p.last_at, p.released,
+       p.first_at, p.last_at, p.released, p.kept,
        (select count(*) from parked w where w.key = p.key and not w.culprit)::int as waiting
 from parked p
 where p.culprit
@@ -100,20 +101,30 @@ select id, key, kind, data, traceparent, since, result from intents where owner 
 -- Parks records, each behind those of its key that are parked already; one that was parked before keeps its place.
 with unhandled as (delete from inbox where event_id = any($2::uuid[]))
 insert into parked (seq, event_id, key, topic, partition, "offset", record_key, headers, value, type,
-                    culprit, reason, error, attempts, first_at, last_at)
+                    culprit, reason, error, attempts, first_at, last_at, kept)
 overriding system value
 select coalesce(p.seq, nextval(pg_get_serial_sequence('parked', 'seq'))),
        p.event_id, p.key, p.topic, p.partition, p."offset", p.record_key, p.headers, p.value, p.type,
-       p.culprit, p.reason, p.error, p.attempts, p.first_at, p.last_at
+       p.culprit, p.reason, p.error, p.attempts, p.first_at, p.last_at, p.kept
 from (
     select * from unnest($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::bigint[], $7::bytea[], $8::jsonb[],
                          $9::bytea[], $10::text[], $11::bool[], $12::text[], $13::text[], $14::int[],
-                         $15::timestamptz[], $16::timestamptz[])
+                         $15::timestamptz[], $16::timestamptz[], $17::bool[])
         with ordinality as p (seq, event_id, key, topic, partition, "offset", record_key, headers, value, type,
-                              culprit, reason, error, attempts, first_at, last_at, place)
+                              culprit, reason, error, attempts, first_at, last_at, kept, place)
     order by place
 ) p
 on conflict (event_id) do nothing
+
+-- name: parked_kept
+-- How many parked records have their values here, at most $1.
+select count(*) from (select from parked where kept limit $1) as kept
+
+-- name: parked_unkept
+-- The records without a value among these culprits and what waits behind them.
+select event_id, topic, partition, "offset" from parked
+where not kept and key in (select key from parked where culprit and event_id = any($1::uuid[]))
+order by seq
 
 -- name: prune
 delete from inbox where ctid = any(array(select ctid from inbox where at < now() - $1::interval limit 5000))
@@ -132,6 +143,9 @@ with keys as (
     select key, min(seq) as place from parked where released group by key order by place limit $1
 )
 select p.* from parked p join keys using (key) order by keys.place, p.seq
+
+-- name: refill_parked
+update parked set headers = $2::jsonb, value = $3, kept = true where event_id = $1 and not kept
 
 -- name: try_lock
 -- Asked for again and again: a session that waited for the lock would hold back vacuum.

@@ -73,7 +73,8 @@ class Case:
     `answer` answers the last rejected event. `waiting` are undecided events in order. `judged_by` is the fingerprint of
     the registers that last judged a waiting case (A11), `told` the last mark of the clock warned of (E2), `withdrawal`
     the event that asks to withdraw an accepted application (A15), `followed` the looked-up certificate that the form
-    names, `renewal` the comparison with it, `grant` what was granted for `key` (A14).
+    names, `renewal` the comparison with it, `grant` what was granted for `key` (A14). `supplements` is how many
+    supplements and requests were judged (F5).
     """
 
     case_id: UUID
@@ -105,6 +106,7 @@ class Case:
     grant: Grant | None = None
     key: JudgedKey | None = None
     form_sent_at: datetime | None = None
+    supplements: int = 0
 
     @property
     def state(self) -> CaseState:

@@ -5,28 +5,18 @@ selectors and fillers. Every kind of blank becomes a space, and the ends are tri
 blanks inside: people see the damage, and the rules answer it. Strict values, such as a hash, are not typed.
 """
 
-import re
 from typing import TypeVar
 
+from servicecert_pki.characters import without_invisible
 from servicecert_schemas.application import Attachment, Form
 from servicecert_schemas.values import Value
 
 V = TypeVar("V", bound=Value)
 
-# The property Default_Ignorable_Code_Point of the Unicode Character Database (DerivedCoreProperties.txt).
-_INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
-    "\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-)
-# The general category Zs, and the braille pattern without dots.
-_BLANK = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u2800\u3000]")
-
 
 def cleaned_text(typed: str) -> str:
     """Return a typed text without what nobody sees. It is never longer."""
-    if not typed.isascii():
-        typed = _BLANK.sub(" ", _INVISIBLE.sub("", typed))
-    return typed.strip()
+    return without_invisible(typed).strip()
 
 
 def cleaned_form(form: Form) -> Form:

@@ -12,9 +12,11 @@ from servicecert_schemas.certificate import AcceptedWithdrawn
 from servicecert_schemas.event import Role
 from servicecert_schemas.open_list import UnknownMember
 from servicecert_schemas.rights import may
+from servicecert_schemas.values import Texts
 from servicecert_worker.decider import Deadline, Decision, Event, Intent
 from servicecert_worker.domain.membership import is_strongly_authenticated, role_of, role_or_wait
 
+from . import account_limits
 from .answers import TOO_LATE, AnswerCode
 from .case import Case, Waiting
 from .clocks import is_late
@@ -33,10 +35,19 @@ MOST_WAITING = 10
 """How many events of a case wait at most. A further one is rejected: it can be sent again later."""
 
 
+MOST_SUPPLEMENTS = 500
+"""How many supplements and requests of a case are judged at most (F5): each is a version of it for all readers."""
+
+
 def handle_event(case: Case | None, happened: Event, data: ApplicationEvent, context: Context) -> Decision[Case]:
     """Decide an event of a customer. Only a submission opens a case. An event's time is at most `now`."""
     now = context.now
     happened = replace(happened, time=min(happened.time, now))
+    load, limits = context.known.loads.get(happened.id), context.known.limits
+    opens = case is None and isinstance(data, ApplicationSubmitted)
+    if load is not None and (too_much := account_limits.objection(limits, load, opens=opens)) is not None:
+        texts = account_limits.texts_of(too_much, limits, load)
+        return Decision(case, (_refusal(happened, data, too_much, now, texts),))
     if case is None and isinstance(data, ApplicationSubmitted):
         case = _open_case(happened, data)
     if case is None or data.actor.account_id != case.account_id:
@@ -118,6 +129,8 @@ def _apply(case: Case, state: CaseState, happened: Event, context: Context) -> t
         case CaseState.SUBMITTED | CaseState.WAITING_FOR_CSR | CaseState.RETURNED, ApplicationWithdrawn():
             return transition(case, CaseState.WITHDRAWN, context.now, csr=None, deficiencies=()), None
         case CaseState.SUBMITTED | CaseState.WAITING_FOR_CSR | CaseState.RETURNED, _:
+            if case.supplements >= MOST_SUPPLEMENTS:
+                return Decision(case), AnswerCode.TOO_MANY_SUPPLEMENTS
             return _judge(case, happened, context), None
         case CaseState.ACCEPTED, ApplicationWithdrawn():
             return _request_withdrawal(case, happened), AnswerCode.WITHDRAWAL_UNDER_WAY
@@ -138,11 +151,17 @@ def _state_at(case: Case, sent: datetime) -> CaseState:
     return CaseState.LAPSED if is_late(case, sent) else case.state
 
 
-def _refusal(happened: Event, data: ApplicationEvent, code: AnswerCode, now: datetime) -> EventRefused:
+def _refusal(
+    happened: Event, data: ApplicationEvent, code: AnswerCode, now: datetime, texts: Texts | None = None
+) -> EventRefused:
     """Return the answer to an event that is not shown in a case."""
-    account_id = data.actor.account_id
     return EventRefused(
-        event_id=happened.id, case_id=data.case_id, account_id=account_id, code=code, texts=code.texts, at=now
+        event_id=happened.id,
+        case_id=data.case_id,
+        account_id=data.actor.account_id,
+        code=code,
+        texts=texts or code.texts,
+        at=now,
     )
 
 
@@ -175,6 +194,8 @@ def _judge(case: Case, happened: Event, context: Context) -> Decision[Case]:
     """
     new = _parts(happened)
     newer = replace(case, received_at=max(case.received_at, happened.time), csr=new.csr or case.csr)
+    if not isinstance(happened.data, ApplicationSubmitted):
+        newer = replace(newer, supplements=case.supplements + 1)
     if new.form is not None:
         newer = replace(
             newer,

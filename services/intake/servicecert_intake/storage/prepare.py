@@ -5,30 +5,47 @@ apply with one key at the same time, on any workers, the second sees the first o
 """
 
 from base64 import b64decode
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID
 
 from servicecert_pki.csr import public_key_info
 from servicecert_pki.spki import KeyFamily
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.revocation import RevocationReason
+from servicecert_worker.clock import Clock
 from servicecert_worker.decider import Conflict, Connection, Event, Happened, Stored
 
+from ..domain.account_limits import Counted, Limits, Load, counted, loads
 from ..domain.case import Case
 from ..domain.examine import ApplicationParts
 from ..domain.knowledge import Knowledge
 from ..domain.rules.application import Blocked, JudgedCsr, KeyRecord
 from . import QUERIES
 
+KEPT = timedelta(days=7)
+"""How long the counts of an account's events are kept: an outage of intake can last so long."""
+
 
 async def prepare(
-    connection: Connection, happened: Sequence[Happened], stored: Mapping[str, Stored[Case]], known: Knowledge
+    limits: Limits,
+    clock: Clock,
+    connection: Connection,
+    happened: Sequence[Happened],
+    stored: Mapping[str, Stored[Case]],
+    known: Knowledge,
 ) -> Knowledge:
-    """Return the known facts, with the records of the keys of all requests that this turn may decide on.
+    """Return the known facts, with what the tables hold on the accounts and keys of this turn's events.
 
     Keys reported as compromised are blocked first, so that they are refused in the same turn (D6).
     """
+    now = clock()
+    events = [each for each in happened if isinstance(each, Event)]
+    if items := list(counted(events, frozenset(stored), known.accounts, now)):
+        known = replace(known, loads=await _count(connection, items, limits, now), limits=limits)
     reports = (each.data for each in happened if isinstance(each, Event))
     if keys := sorted({data.key_sha256 for data in reports if isinstance(data, KeyCompromised)}):
         await connection.execute(QUERIES["keep_keys"], keys, [None] * len(keys), [Blocked.COMPROMISED] * len(keys))
@@ -42,6 +59,28 @@ async def prepare(
         for row in rows
     }
     return replace(known, keys=records)
+
+
+async def _count(
+    connection: Connection, items: Sequence[Counted], limits: Limits, now: datetime
+) -> Mapping[UUID, Load]:
+    """Count the events of accounts, and return the load that each comes to.
+
+    Turns of other workers that are not committed yet do not count: each can exceed a limit by one turn.
+    """
+    numbers = sorted(Counter((each.account, each.hour) for each in items).items())
+    opening = {each.account for each in items if each.opens}
+    rows = await connection.fetch(
+        QUERIES["count_events"],
+        [account for (account, _), _ in numbers],
+        [hour for (_, hour), _ in numbers],
+        [number for _, number in numbers],
+        [account in opening for (account, _), _ in numbers],
+        limits.unfinished,
+        now - KEPT,
+    )
+    before = {(row["account_id"], row["hour"]): Load(row["hour"], row["events"], row["unfinished"]) for row in rows}
+    return loads(items, before)
 
 
 async def record_keys(connection: Connection, changed: Sequence[Stored[Case]]) -> None:

@@ -12,6 +12,31 @@ FROM cases
 WHERE body -> 'key' ->> 'sha256' = ANY ($1::text[])
 ORDER BY case_id
 
+-- name: count_events
+-- How many events of the same hours were counted before, and how many unfinished applications an account has, at most $5. Counts the turn's own. Each
+-- connection has rows of its own, more or less, so that turns on one account do not wait for one another. Counts from before $6 are deleted.
+WITH counted AS (
+    SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::int[], $4::bool[]) AS c (account_id, hour, events, opens)
+),
+kept AS (
+    INSERT INTO account_events AS kept (account_id, hour, stripe, events)
+    SELECT account_id, hour, pg_backend_pid() % 16, events FROM counted ORDER BY account_id, hour
+    ON CONFLICT (account_id, hour, stripe) DO UPDATE SET events = kept.events + excluded.events
+),
+old AS (
+    DELETE FROM account_events
+    WHERE ctid = ANY (ARRAY(SELECT ctid FROM account_events WHERE hour < $6 LIMIT 1000 FOR UPDATE SKIP LOCKED))
+)
+SELECT counted.account_id, counted.hour,
+       coalesce((SELECT sum(before.events) FROM account_events AS before
+                 WHERE before.account_id = counted.account_id AND before.hour = counted.hour), 0)::int AS events,
+       CASE WHEN counted.opens THEN
+           (SELECT count(*) FROM (SELECT FROM cases
+                                  WHERE cases.account_id = counted.account_id AND state IN ('submitted', 'waiting-for-csr', 'returned')
+                                  LIMIT $5) AS unfinished)
+       ELSE 0 END::int AS unfinished
+FROM counted
+
 -- name: erase
 -- E3: nothing of an erased case is kept. Its keys stay blocked or owned: they name nobody.
 delete from cases where case_id = $1

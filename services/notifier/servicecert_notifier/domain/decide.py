@@ -14,7 +14,7 @@ from . import contents, reminders
 from .case_facts import with_event
 from .examine import Unfitting
 from .ledger import Ledger
-from .planning import RETRY_PERIOD, Mailing, planned
+from .planning import RETRY_PERIOD, Mailing, Planned, planned
 from .reminders import REMIND, Prepared
 from .settling import settled, woken
 
@@ -60,12 +60,12 @@ def _apply_event(state: Ledger | None, event: Event, now: datetime) -> Decision[
     is_new = facts is not before.facts
     informed = replace(before, facts=facts) if is_new else before
     occasion = _occasion(event, now)
-    after, intents = (informed, ()) if occasion is None else planned(informed, occasion)
+    after, intents, held = Planned(informed) if occasion is None else planned(informed, occasion)
     if after is before:
         return Decision(state)
     wake_at = reminders.wake_at(after, now) if is_new else None
     unchanged = wake_at == (reminders.wake_at(before, now) if is_new else None)
-    return Decision(after, intents=intents, deadlines=() if unchanged else (Deadline(REMIND, wake_at),))
+    return Decision(after, intents=intents, deadlines=held if unchanged else (*held, Deadline(REMIND, wake_at)))
 
 
 def _occasion(event: Event, now: datetime) -> Mailing | None:
@@ -97,7 +97,7 @@ def _remind(ledger: Ledger, prepared: Prepared, now: datetime) -> Decision[Ledge
         held = replace(ledger, facts=replace(ledger.facts, slot=slot))
         return Decision(held, deadlines=(Deadline(REMIND, slot),))
     content, about = contents.of_reminder(reminder, to, now)
-    after, intents = planned(ledger, Mailing(content, about, to.language, to.recipients, now, now + RETRY_PERIOD))
+    after, intents, _ = planned(ledger, Mailing(content, about, to.language, to.recipients, now, now + RETRY_PERIOD))
     return replace(_after_reminder(after, now), intents=intents)
 
 

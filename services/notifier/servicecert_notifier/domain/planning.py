@@ -10,18 +10,30 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from types import MappingProxyType
+from typing import NamedTuple
 from uuid import UUID
 
 from servicecert_schemas.certificate import Recipient, RecipientRole, Recipients
 from servicecert_schemas.mail import MailKind
 from servicecert_schemas.values import Language
-from servicecert_worker.decider import Intent
+from servicecert_worker.decider import Deadline, Intent
 from servicecert_worker.domain.mailboxes import identity
 
 from .ledger import Ledger, Row, mail_id
 from .task import REMINDERS, Content, MailState, MailTask
 
 INTENT = "mail"
+
+RETRY = "try/"
+"""The prefix of the kind of a deadline that tries a mail, again or for the first time; the mail's id follows."""
+
+MOST_AN_HOUR = 10
+"""How many mails of a case a recipient gets in an hour at most (F5): a form that is sent again and again is no cannon.
+
+A further mail is tried an hour later, unless a newer one makes it outdated. Mails about a certificate are few.
+"""
+
+_HOUR = timedelta(hours=1)
 
 RETRY_PERIOD = timedelta(days=5)
 """How long a mail without a due time is tried (RFC 5321 section 4.5.4.1 asks for 4 to 5 days)."""
@@ -64,6 +76,18 @@ _SUPERSEDES: Mapping[MailKind, frozenset[MailKind]] = MappingProxyType(
 """The kinds that a new mail of the same case makes outdated: the task is done or over, or a newer reminder follows."""
 
 
+_LIMITED = frozenset((MailKind.CSR_INVITED, MailKind.APPLICATION_RETURNED))
+"""The kinds that a customer can cause again and again."""
+
+
+class Planned(NamedTuple):
+    """The ledger with new mails, their intents, and the deadlines of those that come later."""
+
+    ledger: Ledger
+    intents: tuple[Intent, ...] = ()
+    deadlines: tuple[Deadline, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Mailing:
     """Mails to plan: one content to each recipient. `about` identifies the occasion, for which each is sent once."""
@@ -76,15 +100,16 @@ class Mailing:
     give_up_at: datetime
 
 
-def planned(ledger: Ledger, occasion: Mailing) -> tuple[Ledger, tuple[Intent, ...]]:
+def planned(ledger: Ledger, occasion: Mailing) -> Planned:
     """Return the ledger with the mails not planned before, and their intents; the same ledger if there are none.
 
-    Deferred mails that are now outdated become superseded.
+    Deferred mails that are now outdated become superseded. A mail beyond `MOST_AN_HOUR` is deferred.
     """
     existing = {row.mail_id for row in ledger.rows}
     kind = occasion.content.kind
     rows: list[Row] = []
     intents: list[Intent] = []
+    deadlines: list[Deadline] = []
     for recipient, place in addressed(occasion.recipients, kind):
         role = RecipientRole(recipient.role)
         identity = mail_id(ledger.case_id, kind, occasion.about, role, place)
@@ -99,20 +124,37 @@ def planned(ledger: Ledger, occasion: Mailing) -> tuple[Ledger, tuple[Intent, ..
             give_up_at=occasion.give_up_at,
             content=for_role(occasion.content, role),
         )
-        intents.append(Intent(INTENT, task))
-        rows.append(
-            Row(
-                identity,
-                kind,
-                occasion.about,
-                role,
-                place,
-                planned_at=occasion.date,
-                give_up_at=occasion.give_up_at,
-                order=task,
-            )
+        row = Row(
+            identity,
+            kind,
+            occasion.about,
+            role,
+            place,
+            planned_at=occasion.date,
+            give_up_at=occasion.give_up_at,
+            order=task,
         )
-    return (with_superseded(ledger, rows).with_planned(tuple(rows)) if rows else ledger), tuple(intents)
+        if _is_too_soon(ledger, row):
+            row = replace(row, state=MailState.DEFERRED, next_try_at=occasion.date + _HOUR)
+            deadlines.append(Deadline(f"{RETRY}{identity}", row.next_try_at))
+        else:
+            intents.append(Intent(INTENT, task))
+        rows.append(row)
+    after = with_superseded(ledger, rows).with_planned(tuple(rows)) if rows else ledger
+    return Planned(after, tuple(intents), tuple(deadlines))
+
+
+def _is_too_soon(ledger: Ledger, new: Row) -> bool:
+    """Return whether the recipient has got the most mails of the case in the hour before. Copies of operators count."""
+    same = (
+        row
+        for row in ledger.rows
+        if (row.recipient, row.place) == (new.recipient, new.place)
+        and row.kind in _LIMITED
+        and abs(new.planned_at - row.planned_at) < _HOUR
+        and (row.attempts or row.state is not MailState.SUPERSEDED)
+    )
+    return new.kind in _LIMITED and sum(1 for _ in same) >= MOST_AN_HOUR
 
 
 def for_role(content: Content, role: RecipientRole) -> Content:

@@ -19,12 +19,9 @@ from servicecert_schemas.mail import (
 from servicecert_worker.decider import Deadline, Decision, Due, Intent, Result
 
 from .ledger import Ledger, Notice, NoticeKind, Row, resend_id
-from .planning import ALL_ROLES, INTENT, RETRY_PERIOD, Mailing, addressed, planned, superseded
+from .planning import ALL_ROLES, INTENT, RETRY, RETRY_PERIOD, Mailing, addressed, planned, superseded
 from .reminders import Prepared
 from .task import AddressRefusedContent, MailOutcome, MailState, MailTask
-
-RETRY = "try/"
-"""The prefix of the kind of a deadline that retries a mail; the mail's id follows."""
 
 NOTICE = "notices"
 """The kind of the deadline that handles a case's notices."""
@@ -203,7 +200,8 @@ def _report_address(ledger: Ledger, row: Row, now: datetime) -> tuple[Ledger, tu
         serial=certificate and certificate.serial,
     )
     about = f"{row.recipient}/{row.place}"
-    return planned(ledger, Mailing(content, about, to.language, (other,), now, now + RETRY_PERIOD))
+    after, intents, _ = planned(ledger, Mailing(content, about, to.language, (other,), now, now + RETRY_PERIOD))
+    return after, intents
 
 
 def _other_recipient(ledger: Ledger) -> Recipient | None:

@@ -12,7 +12,7 @@ from servicecert_worker.decider import Connection, Due, Happened, Stored
 
 from ..domain.ledger import Ledger, Notice, NoticeKind
 from ..domain.pace import Limits, Paces, allocate, domain_of
-from ..domain.planning import addressed
+from ..domain.planning import RETRY, addressed
 from ..domain.reminders import (
     NOTHING_PREPARED,
     REMIND,
@@ -22,7 +22,7 @@ from ..domain.reminders import (
     kind_of,
     other_certificate,
 )
-from ..domain.settling import NOTICE, RETRY
+from ..domain.settling import NOTICE
 from ..domain.task import MailTask
 from . import QUERIES
 from .store import facts_of

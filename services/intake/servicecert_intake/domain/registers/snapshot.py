@@ -89,6 +89,11 @@ class Registers:
     content: int = 0
 
     @property
+    def size(self) -> int:
+        """The number of entries."""
+        return len(self.units) + len(self.intermediaries) + len(self.systems)
+
+    @property
     def fingerprint(self) -> str:
         """The hash of all entries: the same for the same registers, whatever the order and batches of changes."""
         return f"{self.content:032x}"
@@ -134,9 +139,16 @@ class Registers:
 NO_REGISTERS = Registers()
 
 
-def apply(registers: Registers, changes: Sequence[tuple[str, EventData | None]]) -> Registers:
-    """Return a new snapshot after changes by entry id; None deletes. An event of another type changes nothing."""
-    draft = _Draft(registers)
+MOST_ENTRIES = 200_000
+"""How many entries the registers have at most by default: the code service has some ten thousand (F5)."""
+
+
+def apply(registers: Registers, changes: Sequence[tuple[str, EventData | None]], most: int = MOST_ENTRIES) -> Registers:
+    """Return a new snapshot after changes by entry id; None deletes. An event of another type changes nothing.
+
+    Beyond `most` entries a new one is left out, so that memory is bounded; changes of the others are applied.
+    """
+    draft = _Draft(registers, most)
     for entry_id, event in changes:
         draft.remove(entry_id)
         if isinstance(event, RegisterEntry):
@@ -147,7 +159,8 @@ def apply(registers: Registers, changes: Sequence[tuple[str, EventData | None]])
 class _Draft:
     """A snapshot under construction, on private copies."""
 
-    def __init__(self, old: Registers) -> None:
+    def __init__(self, old: Registers, most: int) -> None:
+        self._most = most
         self._units = old.units.mutate()
         self._intermediaries = old.intermediaries.mutate()
         self._systems = old.systems.mutate()
@@ -161,6 +174,8 @@ class _Draft:
         self._added: list[str] = []
 
     def add(self, entry_id: str, entry: Organisation | Intermediary | RegisteredSystem) -> None:
+        if len(self._units) + len(self._intermediaries) + len(self._systems) >= self._most:
+            return
         if isinstance(entry, Organisation):
             self._units[entry_id] = unit = _unit(entry)
             self._added += (name for name in unit.names if name not in self._old.by_name)

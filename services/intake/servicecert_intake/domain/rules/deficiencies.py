@@ -63,6 +63,16 @@ def _in_language(value: Filling, language: Language) -> str:
     return value if isinstance(value, str) else ", ".join(f"{opening}{each}”" for each in value)
 
 
+_SHOWN = 60
+"""How many characters of a typed name a deficiency's text repeats."""
+
+
+def printable(typed: str) -> str:
+    """Return a typed text for a deficiency: shortened, so that many fit an event, without unprintable characters."""
+    visible = "".join(character if character.isprintable() else "\ufffd" for character in typed[:_SHOWN])
+    return visible if len(typed) <= _SHOWN else f"{visible}…"
+
+
 Deficiencies = tuple[Deficiency, ...]
 """The result of a rule: empty where it is met. A rule that also returns a value returns None with deficiencies."""
 
@@ -107,14 +117,23 @@ IP_ADDRESSES_TOO_MANY = Lack("ip-addresses-too-many", "names.ip")
 NAMES_NOT_FOR_TYPE = Lack("names-not-for-type", "names")
 DNS_NAME_MISSING = Lack("dns-name-missing", "names.dns")
 COMMON_NAME_MISSING = Lack("common-name-missing", "names.dns")
-IP_ADDRESS_FORM = Lack("ip-address-form", "names.ip")
+IP_ADDRESSES = MappingProxyType(
+    {f"ip-address-{wrong}": Lack(f"ip-address-{wrong}", "names.ip") for wrong in ("form", "reserved")}
+)
+"""Faults of an IP address, by the code of `servicecert_pki.names`."""
+
+NAME_LETTERS = Lack("name-letters", "unit_long_name")
+REGISTERED_NAME_LETTERS = Lack("registered-name-letters", "unit_long_name", _REASSESSED)
 USAGES_MISSING = Lack("usages-missing", "usages")
 USAGES_NOT_ALLOWED = Lack("usages-not-allowed", "usages")
 USAGES_NOT_FOR_TYPE = Lack("usages-not-for-type", "usages")
 DNS_NAMES = MappingProxyType(
     {
         f"dns-name-{wrong}": Lack(f"dns-name-{wrong}", "names.dns")
-        for wrong in ("idn", "wildcard", "underscore", "length", "labels", "form", "address")
+        for wrong in (
+            *("idn", "wildcard", "underscore", "length", "labels", "form", "address"),
+            *("letters", "unowned", "public-suffix"),
+        )
     }
 )
 """Faults of a host name, by the code of `servicecert_pki.names`."""
@@ -131,6 +150,7 @@ CSR_FAULTS = MappingProxyType(
 LACKS: tuple[Lack, ...] = (
     *(each for each in tuple(globals().values()) if isinstance(each, Lack)),
     *DNS_NAMES.values(),
+    *IP_ADDRESSES.values(),
     *CSR_FAULTS.values(),
 )
 """All kinds, each once. A code has a second kind where the text has more to say, such as the closest names."""

@@ -8,8 +8,7 @@ from servicecert_schemas.application import ApplyingAs, Form
 
 from ..registers.snapshot import Registers
 from . import deficiencies as lacking
-from .deficiencies import Deficiencies
-from .names import printable
+from .deficiencies import Deficiencies, printable
 
 MARKS = ("Kanta-förmedlare", "Kanta-välittäjä")
 """What the technical contact's organisation must read where a Kanta intermediary applies in its own name."""

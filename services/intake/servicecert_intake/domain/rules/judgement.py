@@ -11,7 +11,7 @@ from servicecert_schemas.certificate import Subject
 
 from ..deadlines import day_of
 from ..registers.snapshot import Registers
-from . import applicant, csr, intermediary, names, recipients, signatory, subject, system, unit, validity
+from . import applicant, csr, intermediary, letters, names, recipients, signatory, subject, system, unit, validity
 from .application import Application, Grant
 from .deficiencies import SEVERITIES, Deficiencies, Severity
 
@@ -37,6 +37,7 @@ def judge(application: Application, registers: Registers, profiles: Profiles, se
         *signatory.signatory(application),
         *intermediary.intermediary(form, registers, day),
         *wrong_unit,
+        *letters.typed_names(form, matched),
         *unfit_o,
         *unfit_ou,
         *unfit_cn,

@@ -9,10 +9,7 @@ from servicecert_schemas.values import Usage
 
 from . import deficiencies as lacking
 from . import limits
-from .deficiencies import Deficiencies, Lack
-
-_SHOWN = 60
-"""How many characters of a typed name a deficiency's text repeats."""
+from .deficiencies import Deficiencies, Lack, printable
 
 
 def server_names(form: Form, profile: Profile) -> tuple[ServerNames | None, Deficiencies]:
@@ -60,8 +57,8 @@ def _ip_addresses(typed: tuple[str, ...]) -> tuple[tuple[str, ...], Deficiencies
     for place, text in enumerate(typed):
         try:
             good.append(str(check_ip_address(text)))
-        except NameRefused:
-            wrong.append(lacking.IP_ADDRESS_FORM.deficiency(f"names.ip[{place}]", value=printable(text)))
+        except NameRefused as refused:
+            wrong.append(lacking.IP_ADDRESSES[refused.code].deficiency(f"names.ip[{place}]", value=printable(text)))
     return tuple(dict.fromkeys(good)), tuple(wrong)
 
 
@@ -75,9 +72,3 @@ def usages(form: Form, profile: Profile) -> tuple[tuple[Usage, ...], Deficiencie
     if {*map(str, chosen)} - {*map(str, profile.usages)}:
         return (), (lacking.USAGES_NOT_ALLOWED.deficiency(usages=limits.usages(profile)),)
     return chosen, ()
-
-
-def printable(typed: str) -> str:
-    """Return a typed text for a deficiency: shortened, so that many fit an event, without unprintable characters."""
-    visible = "".join(character if character.isprintable() else "\ufffd" for character in typed[:_SHOWN])
-    return visible if len(typed) <= _SHOWN else f"{visible}…"

@@ -9,8 +9,7 @@ from servicecert_schemas.case import Deficiency
 
 from . import deficiencies as lacking
 from .application import Application
-from .deficiencies import Deficiencies
-from .names import printable
+from .deficiencies import Deficiencies, printable
 
 TOLERANCE = timedelta(minutes=5)
 """How much the clocks by which a form is signed and sent may differ."""

@@ -8,6 +8,7 @@ from servicecert_schemas.certificate import ServerNames
 from ..registers.snapshot import Registers, Unit
 from . import deficiencies as lacking
 from .deficiencies import Deficiencies, Lack
+from .letters import foreign
 from .unit import MatchedUnit
 
 Fitting = tuple[str | None, Deficiencies]
@@ -47,12 +48,19 @@ def common_name(
     system = form.information_system
     if system is None:
         return (None, ()) if organisation is None else _organisation(organisation, longest)
-    entry, typed = registers.system(system.system_id), system.name
-    return _fitting(typed if entry is None else entry.name, typed, lacking.SYSTEM_NAME_UNFIT, longest)
+    entry = registers.system(system.system_id)
+    if entry is None or len(entry.name) > longest:
+        return _fitting(system.name, None, lacking.SYSTEM_NAME_UNFIT, longest, lacking.NAME_LETTERS)
+    return _fitting(entry.name, None, lacking.SYSTEM_NAME_UNFIT, longest)
 
 
-def _fitting(name: str, abbreviation: str | None, lack: Lack, longest: int) -> Fitting:
+def _fitting(
+    name: str, abbreviation: str | None, lack: Lack, longest: int, letters: Lack = lacking.REGISTERED_NAME_LETTERS
+) -> Fitting:
+    """Return the name or its abbreviation; else `lack`, or `letters` where only the letters are wrong."""
     try:
         return fitting_text(name, abbreviation, lack.field, longest), ()
-    except NameRefused:
+    except NameRefused as refused:
+        if refused.code == "text-letters":
+            return None, foreign(letters, lack.field, abbreviation if abbreviation and len(name) > longest else name)
         return None, (lack.deficiency(most=str(longest)),)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import assert_never
 
+from servicecert_pki.characters import one_line
 from servicecert_schemas.open_list import value_of
 
 from ...domain.task import (
@@ -20,7 +21,6 @@ from ...domain.task import (
     ReturnedContent,
     RevokedContent,
 )
-from .message import one_line
 from .wording import Wording
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")

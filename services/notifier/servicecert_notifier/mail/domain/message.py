@@ -15,12 +15,12 @@ from functools import lru_cache
 from unicodedata import normalize
 from uuid import UUID
 
+from servicecert_pki.characters import one_line
 from servicecert_schemas.certificate import Recipient
 from servicecert_schemas.values import Language
 
 DEFAULT_SENDER_NAME = "Service certificates / Palveluvarmenteet / Servicecertifikat"
 
-_INVISIBLE = re.compile("[\\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
 _DOT_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _DOMAIN = re.compile(r"(?=.{1,255}$)[A-Za-z0-9]([A-Za-z0-9-]{0,62})?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62})?)*")
 _SENDER = re.compile(r'"?(?P<name>[^"<>]*?)"?\s*<(?P<address>[^<>\s]+)>|(?P<alone>[^<>\s]+)')
@@ -35,11 +35,6 @@ _PAGE = b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: q
 
 class UnsendableAddress(ValueError):
     """An address that SMTP without SMTPUTF8 (RFC 6531) cannot carry. The message does not contain it."""
-
-
-def one_line(text: str) -> str:
-    """Return text as one line: each run of white space, control and direction characters becomes one space."""
-    return _INVISIBLE.sub(" ", text).strip()
 
 
 def mailbox(address: str, *, utf8: bool = False) -> str:

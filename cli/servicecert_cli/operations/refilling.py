@@ -1,0 +1,39 @@
+"""Parked records whose value was not kept, since there were too many: it is read from their topics before a replay."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from aiokafka import TopicPartition
+from servicecert_pki.private_keys import without_private_keys
+from servicecert_worker.faults import with_timeout
+from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.kafka.source import record_of
+from servicecert_worker.runtime import parking
+from servicecert_worker.runtime.parking import Place
+
+from ..connections import kafka
+
+_READ_SECONDS = 15.0
+
+
+async def refill(connection: Any, cluster: Cluster, places: Sequence[Place]) -> list[UUID]:
+    """Store the values of parked records again. Return those that their topics no longer have. Raises OperatorError."""
+    gone: list[UUID] = []
+    async with kafka.reader(cluster) as consumer:
+        for place in places:
+            partition = TopicPartition(place.topic, place.partition)
+            consumer.assign([partition])
+            (first,) = (await consumer.beginning_offsets([partition])).values()
+            (end,) = (await consumer.end_offsets([partition])).values()
+            if not first <= place.offset < end:
+                gone.append(place.event_id)
+                continue
+            consumer.seek(partition, place.offset)
+            found = await with_timeout(_READ_SECONDS, consumer.getone(partition))
+            if found.offset != place.offset:
+                gone.append(place.event_id)
+                continue
+            # No service stores a private key that somebody sent.
+            await parking.refill(connection, place.event_id, record_of(found), without_private_keys)
+    return gone
