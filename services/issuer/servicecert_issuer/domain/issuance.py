@@ -274,10 +274,7 @@ State: TypeAlias = Intended | Recorded | Refused | Voided | Stopped
 
 def accepted_digest(state: State) -> str | None:
     """Return the digest of the application that a case began with, if it is known."""
-    match state:
-        case Stopped(application=application):
-            return application_digest(application)
-        case Recorded(intended=intended) | Voided(intended=intended):
-            return intended.application_sha256
-        case Intended() | Refused():
-            return state.application_sha256
+    if isinstance(state, Stopped):
+        return application_digest(state.application)
+    begun = state.intended if isinstance(state, Recorded | Voided) else state
+    return begun.application_sha256
