@@ -136,9 +136,10 @@ def plant(issuer: IssuerHarness, intend: Callable[..., Intended]) -> Callable[..
 async def test_I4_a_planted_act_signs_nothing(issuer: IssuerHarness, accepted: Accepted, plant: Any) -> None:
     planted = accepted(case_id=uuid4())
     await plant(planted, with_certificate=False)
-    await issuer.finish()
-    assert (await issuer.state(planted.case_id), len(issuer.tasks)) == (None, 1)
     assert await found(issuer.pool) == {"nothing-intended"}
+    await issuer.finish()
+    assert (await issuer.state(planted.case_id), len(issuer.tasks)) == (None, 0)
+    assert await found(issuer.pool) == set()
 
 
 async def test_B6_a_planted_certificate_is_found(issuer: IssuerHarness, accepted: Accepted, plant: Any) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -11,7 +11,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from pydantic import ValidationError
-from servicecert_issuer.domain.issuance import SigningOrder
+from servicecert_issuer.domain.issuance import Linted
 from servicecert_issuer.domain.recheck_plan import Rechecked
 from servicecert_issuer.service import NAME, Settings, open_service
 from servicecert_pki.authority import Authority, AuthorityMissing
@@ -20,6 +20,7 @@ from servicecert_pki.profile_safety import ProfileUnsafe
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued
 from servicecert_worker.decider import Done, Due, Event, FactsInvalid, Result, Task
 from servicecert_worker.process.application import settings_fault
+from services.issuer.harness import recorded_intent
 
 NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
 
@@ -57,16 +58,9 @@ async def test_application_becomes_a_certificate(
         (examined,) = service.examine([arrival])
         intended = service.decide(None, examined, None, NOW)
         (intent,) = intended.intents
-        order = cast("SigningOrder", intent.data)
-        pool.recorded = [
-            {
-                "key": arrival.key,
-                "issuer": order.issuer,
-                "tbs_sha256": order.tbs_sha256,
-                "open": True,
-                "unwanted": False,
-            }
-        ]
+        allocated = cast("Linted", examined.facts).allocated
+        row = {**asdict(recorded_intent(allocated)), "serial": allocated.serial_hex}
+        pool.recorded = [{"key": arrival.key, **row}]
         (outcome,) = await service.effects[intent.kind].do(
             [Task(uuid4(), arrival.key, intent.kind, intent.data, datetime.now(UTC))]
         )

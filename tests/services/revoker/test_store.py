@@ -87,7 +87,7 @@ async def test_moved_version_conflicts_and_saves_nothing(
 
 async def test_serial_belongs_to_one_case(pool: Pool, certificate: Certificate) -> None:
     await save(pool, Stored("a", 0, Valid(certificate)))
-    with pytest.raises(asyncpg.UniqueViolationError):
+    with pytest.raises(Conflict):
         await save(pool, Stored("b", 0, Valid(certificate)))
     await save(pool, Stored("b", 0, Valid(replace(certificate, issuer="test-rsa"))))
 

@@ -54,9 +54,10 @@ class RevocationStore:
 
     async def load(self, connection: Connection, keys: Sequence[str]) -> Sequence[Stored[State]]:
         rows = await connection.fetch(QUERIES["load"], keys)
-        statuses: list[Stored[State]] = [Stored(row["key"], row["version"], _status(row)) for row in rows]
-        proposals = [Stored[State](*each) for each in await load_proposals(connection, keys)]
-        return statuses + proposals + [Stored(*each) for each in await load_responders(connection, keys)]
+        stored: list[Stored[State]] = [Stored(row["key"], row["version"], _status(row)) for row in rows]
+        stored += [Stored(*each) for each in await load_proposals(connection, keys)]
+        stored += [Stored(*each) for each in await load_responders(connection, keys)]
+        return stored
 
     async def save(self, connection: Connection, changed: Sequence[Stored[State]]) -> None:
         """Store changed states. Raises Conflict; asyncpg's constraint violations where a revocation would be undone."""
