@@ -125,7 +125,9 @@ async def test_f5_slow_readers_stop_no_revocation_no_crl_and_no_answer(
     # The honest client has another address than the attackers, but for those with the whole network.
     async with (
         asyncio.timeout(300),
-        crl_server.serve(publish.runner.files.folder, HOST, 0, most_connections=places) as crls,
+        crl_server.serve(
+            publish.runner.files.folder, HOST, 0, most_connections=places, most_per_client=max(5, places // 8)
+        ) as crls,
         ocsp_server.serve(responder.answer, lambda: now, 30, HOST, 0, most_connections=places) as ocsp,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(local_addr=("127.0.0.77", 0))) as session,
     ):
