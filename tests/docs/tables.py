@@ -50,6 +50,7 @@ from servicecert_schemas.rights import reasons_of
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_schemas.values import Texts
 from servicecert_worker.decider import Gauge as ServiceGauge
+from servicecert_worker.process.health import Metrics as HealthMetrics
 from servicecert_worker.process.metrics import Metrics
 from servicecert_worker.process.settings import ProcessSettings, WorkerSettings
 from services.intake.steps import TRANSITION_CAUSES
@@ -88,7 +89,7 @@ def environment() -> list[str]:
 
 def metrics() -> list[str]:
     """Return each metric of a worker, by its Prometheus name."""
-    return _metrics(Metrics(""))
+    return [*_metrics(Metrics("")), *_metrics(HealthMetrics())[2:]]
 
 
 def ocsp_metrics() -> list[str]:

@@ -7,13 +7,15 @@ has waited or sent for the longest time. A request must be complete, and a respo
 import asyncio
 import logging
 import resource
+import socket
+import struct
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from time import monotonic
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .clients import Proxies, client_of
 
@@ -22,6 +24,7 @@ log = logging.getLogger(__name__)
 _FILES = 8_192
 _SWEEPS = 4
 _LOG_SECONDS = 10.0
+_AT_ONCE = struct.pack("ii", 1, 0)
 
 
 class Closed(StrEnum):
@@ -57,6 +60,7 @@ class _Connection:
     deadline: float
     received: int = 0
     is_idle: bool = False
+    sender: "asyncio.Task[Any] | None" = None
 
 
 class Connections:
@@ -98,10 +102,13 @@ class Connections:
             self._waiting.pop(connection, None)
             connection.since = monotonic()
             connection.deadline = connection.since + seconds
+            connection.sender = asyncio.current_task()
             self._sending[connection] = None
         try:
             yield
         finally:
+            if connection is not None:
+                connection.sender = None
             self.answered(transport)
 
     async def watch(self) -> NoReturn:
@@ -178,6 +185,13 @@ class Connections:
         self.closed[reason] += 1
         log.debug("Connection closed", extra={"reason": str(reason)})
         self.lost(connection)
+        if connection.sender is not None:
+            # A file that the system sends by itself would wait for ever.
+            connection.sender.cancel()
+        if (bound := connection.transport.get_extra_info("socket")) is not None:
+            # Without this the system keeps what is not read yet, for a client that may never read it.
+            with suppress(OSError):
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
         connection.transport.abort()
 
 

@@ -7,7 +7,7 @@ for all who ask at a time.
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from time import monotonic
 from typing import Any, Protocol, TypeAlias, cast
@@ -74,20 +74,31 @@ class _Shared:
         return reading.cancelled() or bool(reading.exception()) or monotonic() - reading.result()[1] > _FRESH_SECONDS
 
 
+class Metrics:
+    """The metrics of this server itself, in each process."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.closed = Gauge(
+            "servicecert_health_connections_closed",
+            "Connections to /live, /ready and /metrics that were closed because of a limit, by reason.",
+            ["reason"],
+            registry=self._registry,
+        )
+
+    def text(self, closed: Mapping[Closed, int]) -> bytes:
+        """Return them in Prometheus' text format."""
+        for reason in Closed:
+            self.closed.labels(str(reason)).set(closed.get(reason, 0))
+        return generate_latest(self._registry)
+
+
 def routes(checked: HealthSource, connections: Connections) -> list[tuple[str, Any]]:
     """Return the ASGI routes, by path."""
-    registry = CollectorRegistry()
-    closed = Gauge(
-        "servicecert_health_connections_closed",
-        "Connections to /live, /ready and /metrics closed because of a limit, by reason.",
-        ["reason"],
-        registry=registry,
-    )
+    own = Metrics()
 
     async def read() -> bytes:
-        for reason in Closed:
-            closed.labels(str(reason)).set(connections.closed[reason])
-        return await checked.metrics() + generate_latest(registry)
+        return await checked.metrics() + own.text(connections.closed)
 
     shared = _Shared(read)
 

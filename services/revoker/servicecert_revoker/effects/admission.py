@@ -3,7 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import cast
+from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -62,12 +62,19 @@ class _Handler(web.RequestHandler):
         if exc is None or isinstance(exc, HttpProcessingError):
             log.debug("Not an HTTP request", extra={"status": status})
         else:
-            log.error("A request failed because of a defect: %s", error_trace(exc))
+            self.log_exception(exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionResetError
         response = web.Response(status=status, text="This is no request that can be answered.\n")
         response.force_close()
         return response
+
+    def log_exception(self, *_: Any, exc_info: BaseException | None = None, **__: Any) -> None:
+        """Log a defect in one line; what fails on a connection that is closed is none."""
+        if isinstance(exc_info, ConnectionError) or self.transport is None or self.transport.is_closing():
+            log.debug("A client went away", extra={"error": type(exc_info).__name__})
+        elif exc_info is not None:
+            log.error("A request failed because of a defect: %s", error_trace(exc_info))
 
 
 @asynccontextmanager
