@@ -31,6 +31,7 @@ from servicecert_intake.domain.next_steps import NEXT_STEPS
 from servicecert_intake.domain.rules.deficiencies import LACKS, TEXTS
 from servicecert_intake.domain.rules.renewal import NOTES
 from servicecert_intake.operator import lost_keys, open_clocks
+from servicecert_intake.operator.sizes import Sizes
 from servicecert_issuer.operator.gauges import gauges
 from servicecert_notifier.operator.gauges import Waiting
 from servicecert_notifier.operator.gauges import gauges as mail_gauges
@@ -125,7 +126,7 @@ def issuer_metrics() -> list[str]:
 def intake_metrics() -> list[str]:
     """Return the additional metrics of intake's workers."""
     unread: Any = None
-    return _gauges([*lost_keys.gauges(NO_LISTS, unread), *open_clocks.gauges(unread, unread)])
+    return _gauges([*lost_keys.gauges(NO_LISTS, unread), *open_clocks.gauges(unread, unread), *Sizes(1, 1).gauges()])
 
 
 def notifier_metrics() -> list[str]:

@@ -103,6 +103,8 @@ async def propose(
         )
     except asyncpg.InsufficientPrivilegeError:
         raise UserError(NO_LOGIN, os.EX_NOPERM) from None
+    except asyncpg.ProgramLimitExceededError:
+        raise UserError("You have 50 undecided proposals: have some confirmed, or drop them first.") from None
     return await proposal(connection, id)
 
 

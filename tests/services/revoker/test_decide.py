@@ -135,6 +135,7 @@ def test_D3_exposed_key_overrides_a_weaker_reason_once(
         reason=RevocationReason.KEY_EXPOSED,
         invalid_since=SENT_AT,
         changed_at=SENT_AT,
+        changes=1,
     )
     overridden = replace(final, revocation=entry)
     if isinstance(overridden, Revoked):

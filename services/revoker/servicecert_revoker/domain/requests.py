@@ -28,6 +28,12 @@ TAKES_EFFECT_WITHIN = timedelta(hours=24)
 MOST_PENDING = 20
 """How many requests of a case may be pending; no honest customer sends more."""
 
+MOST_CHANGES = 20
+"""How often later requests may move a revocation's date of suspicion earlier (F5): each is a CRL and mails.
+
+An exposed key always overrides a weaker reason.
+"""
+
 CASCADE = "cascade"
 """The act that finds the other certificates of a compromised key."""
 
@@ -174,14 +180,20 @@ def changed(entry: Revocation, new: Revocation) -> Revocation | None:
     """Return the entry after a later request, None if it stays (D3).
 
     Only an exposed key overrides a weaker reason, and only an earlier date of suspicion moves the date. An entry
-    without a date is invalid since its revocation.
+    without a date is invalid since its revocation. After `MOST_CHANGES` the date stays.
     """
     if new.reason is not RevocationReason.KEY_EXPOSED:
         return None
     is_earlier = new.invalid_since is not None and new.invalid_since < (entry.invalid_since or entry.revoked_at)
-    if entry.reason is RevocationReason.KEY_EXPOSED and not is_earlier:
+    if entry.reason is RevocationReason.KEY_EXPOSED and not (is_earlier and entry.changes < MOST_CHANGES):
         return None
-    return replace(entry, request_id=new.request_id, reason=new.reason, invalid_since=new.invalid_since)
+    return replace(
+        entry,
+        request_id=new.request_id,
+        reason=new.reason,
+        invalid_since=new.invalid_since,
+        changes=entry.changes + 1,
+    )
 
 
 def _sent_at(asked: Asked, certificate: Certificate, now: datetime) -> datetime:

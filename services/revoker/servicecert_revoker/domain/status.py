@@ -88,7 +88,7 @@ class Revocation:
     """A granted request, as CRLs list it. `request_id` is the request that gave the reason and the date.
 
     The other times are the first request's: they never change (D3). `changed_at` is when a request was sent that
-    changed reason or date.
+    changed reason or date, and `changes` how often that happened.
     """
 
     request_id: UUID
@@ -98,6 +98,7 @@ class Revocation:
     revoked_at: datetime
     invalid_since: datetime | None = None
     changed_at: datetime | None = None
+    changes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

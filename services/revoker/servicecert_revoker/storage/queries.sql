@@ -82,7 +82,7 @@ cross join lateral (
 -- name: load
 select s.key, s.version, s.standing::text as standing, s.certificate::text as certificate, s.asked::text as asked,
        s.requesters::text as requesters, s.listing::text as listing, s.changed,
-       r.request_id, r.reason, r.requested_at, r.due, r.revoked_at, r.invalid_since, r.changed_at
+       r.request_id, r.reason, r.requested_at, r.due, r.revoked_at, r.invalid_since, r.changed_at, r.changes
 from statuses as s left join revocations as r using (key)
 where s.key = any($1::text[])
 
@@ -277,12 +277,12 @@ with saved as (
 ),
 entered as (
     insert into revocations as r (issuer, serial, partition, key, request_id, reason, requested_at, due, revoked_at, invalid_since, changed_at,
-                                  not_after, entry)
+                                  changes, not_after, entry)
     select * from unnest($12::text[], $13::text[], $14::int[], $15::text[], $16::uuid[], $17::text[], $18::timestamptz[], $19::timestamptz[],
-                         $20::timestamptz[], $21::timestamptz[], $22::timestamptz[], $23::timestamptz[], $24::bytea[])
+                         $20::timestamptz[], $21::timestamptz[], $22::timestamptz[], $23::int[], $24::timestamptz[], $25::bytea[])
     on conflict (issuer, serial) do update
         set request_id = excluded.request_id, reason = excluded.reason, invalid_since = excluded.invalid_since, changed_at = excluded.changed_at,
-            entry = excluded.entry
+            changes = excluded.changes, entry = excluded.entry
         where r.request_id <> excluded.request_id
 )
 select count(*) from saved

@@ -46,7 +46,7 @@ _LISTING = TypeAdapter(Listing)
 _STANDING: dict[type[Status], str] = {Valid: "valid", Registered: "registered", Listed: "listed", Revoked: "revoked"}
 _ENTERED: dict[str, type[Registered | Listed]] = {"registered": Registered, "listed": Listed}
 _STATUS_COLUMNS = 11
-_ENTRY_COLUMNS = 13
+_ENTRY_COLUMNS = 14
 
 
 class RevocationStore:
@@ -137,6 +137,7 @@ def _entry(key: str, certificate: Certificate | Void, revocation: Revocation) ->
         revocation.revoked_at,
         revocation.invalid_since,
         revocation.changed_at,
+        revocation.changes,
         max(certificate.not_after, revocation.revoked_at),
         entry(certificate, revocation),
     )
@@ -158,6 +159,7 @@ def _status(row: Record) -> Status:
         revoked_at=row["revoked_at"],
         invalid_since=row["invalid_since"],
         changed_at=row["changed_at"],
+        changes=row["changes"],
     )
     requesters = () if row["requesters"] is None else _REQUESTERS.validate_json(row["requesters"])
     if row["standing"] == "revoked":
