@@ -22,7 +22,7 @@ from .options import FILE, FOLDER
 def command() -> None:
     """The record of every decision and signature.
 
-    DATABASE_URL names an administrator. docs/audit.md says what is recorded and what
+    DATABASE_URL names a reader or an operator. docs/audit.md says what is recorded and what
     that proves.
     """
 
