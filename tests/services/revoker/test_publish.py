@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from cryptography import x509
+from databases import administer
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL, crl_name, crl_url
@@ -175,7 +176,7 @@ async def test_D7_changed_entry_is_found_before_publishing(
     publish: Publish, register: Register, pool: Pool, files: CrlFiles
 ) -> None:
     task, other = await register(1), await register(2)
-    await pool.execute("alter table revocations disable trigger revocations_final")
+    await administer(pool, "alter table revocations disable trigger revocations_final")
     await pool.execute(
         "update revocations set entry = (select entry from revocations where serial = '0002') where serial = '0001'"
     )
