@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import asyncpg
 import psycopg
 from psycopg import sql
 from servicecert_deploy import Parts
+
+_ADMINISTRATORS: dict[str, str] = {}
 
 
 @contextmanager
@@ -16,10 +20,22 @@ def new_database(parts: Parts, name: str) -> Iterator[str]:
     with psycopg.connect(parts.database_url, autocommit=True) as connection:
         connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
     try:
-        yield parts.database_url.rpartition("/")[0] + f"/{name}"
+        _ADMINISTRATORS[name] = parts.database_url.rpartition("/")[0] + f"/{name}"
+        yield _ADMINISTRATORS[name]
     finally:
         with psycopg.connect(parts.database_url, autocommit=True) as connection:
             connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
             roles = connection.execute("select rolname from pg_roles where starts_with(rolname, %s)", (f"{name}_",))
             for (role,) in roles.fetchall():
                 connection.execute(sql.SQL("drop role {}").format(sql.Identifier(role)))
+
+
+async def administer(pool: asyncpg.Pool[Any], statement: str, *arguments: Any) -> None:
+    """Do in a pool's schema, as the administrator of a `new_database`, what the service's role may not (F4)."""
+    row = await pool.fetchrow("select current_database() as database, current_schema() as schema")
+    assert row is not None
+    connection = await asyncpg.connect(_ADMINISTRATORS[row["database"]], server_settings={"search_path": row["schema"]})
+    try:
+        await connection.execute(statement, *arguments)
+    finally:
+        await connection.close()

@@ -372,11 +372,11 @@ async def test_E3_once_a_case_is_erased_nobody_is_found_in_any_table_topic_or_lo
         *(f"table {name}" for name in ("intake.cases", "issuer.certificates", "revoker.statuses")),
     }
 
-    later, url = issued.not_after.replace(year=issued.not_after.year + 5) + timedelta(days=1), system.backends.admin_url
+    later, url = issued.not_after.replace(year=issued.not_after.year + 5) + timedelta(days=1), system.urls["eraser"]
     assert str(case_id) not in await erasing.due(url, later - timedelta(days=2))
     assert str(case_id) in await erasing.due(url, later)
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while await erasing.erase(url, system.cluster_of(Principal.ERASER), [str(case_id)], later):  # noqa: ASYNC110  -- the workers' acts end
+        while await erasing.erase(url, system.cluster_of(Principal.ERASER), [str(case_id)]):  # noqa: ASYNC110  -- the workers' acts end
             await asyncio.sleep(0.2)
     await client.witness.caught_up()
     await retention.expire(system.cluster)

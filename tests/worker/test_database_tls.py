@@ -65,7 +65,7 @@ async def test_f4_a_server_of_another_name_is_refused(url: str, secure: Postgres
     certificate, key, port = tmp_path / "other.crt", tmp_path / "other.key", free_port()
     secure.ca.write(certificate, key, "another", ["db.example.fi"])
     place = urlsplit(url).port
-    command = [Path(sys.executable), Path(tls_front.__file__), "127.0.0.1", str(port)]
+    command: list[str | Path] = [Path(sys.executable), Path(tls_front.__file__), "127.0.0.1", str(port)]
     front = Child([*command, secure.root.with_name(f".s.PGSQL.{place}"), certificate, key], log=tmp_path / "log")
     with socket.socket() as probe:
         front.await_ready(lambda: probe.connect_ex(("127.0.0.1", port)) == 0, 60)

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from servicecert_worker.decider import Done, Effect, Result, Task
-from servicecert_worker.runtime.effects import NOBODY, OWNERS, Effects
+from servicecert_worker.runtime.effects import NOBODY, Effects
 from toy.service import MIGRATIONS, Act
 
 NOW = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
@@ -158,9 +158,10 @@ async def test_I1_an_act_that_ignores_cancellation_does_not_hold_up_what_follows
     acts.effects.submit([deaf], before)
     await acts.deaf.wait()
     holders = (
-        "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and (classid, objid) = ($1, $2)"
+        "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"
+        " and (classid::bigint << 32) | objid::bigint = lock_of('owner/' || $1)"
     )
-    assert await acts.pool.fetchval(holders, OWNERS, before)
+    assert await acts.pool.fetchval(holders, str(before))
     await acts.owned(before)
     later = await acts.intend()
     acts.effects.submit([later], acts.effects.owner)

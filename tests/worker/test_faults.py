@@ -64,11 +64,13 @@ async def test_I1_all_database_connections_are_terminated(stand: Stand, parts: P
     await steadily(stand, disturb)
 
 
-async def test_a_lost_owner_connection_lets_another_owner_adopt(stand: Stand, parts: Parts) -> None:
+async def test_a_lost_owner_connection_lets_another_owner_adopt(stand: Stand) -> None:
     def disturb() -> None:
-        with psycopg.connect(parts.database_url, autocommit=True) as connection:
+        with psycopg.connect(stand.url, autocommit=True) as connection:
             connection.execute(
-                "select pg_terminate_backend(l.pid) from pg_locks l where l.locktype = 'advisory' and l.classid = 7077"
+                "select pg_terminate_backend(l.pid) from pg_locks l join intents i"
+                " on (l.classid::bigint << 32) | l.objid::bigint = lock_of('owner/' || i.owner)"
+                " where l.locktype = 'advisory'"
             )
 
     await steadily(stand, disturb)

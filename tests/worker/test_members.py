@@ -85,8 +85,8 @@ async def test_a_lock_whose_connection_is_lost_is_taken_again(stand: Stand) -> N
     async with _lock_held(stand, name):
         for _ in range(3):
             lost = await stand.fetchval(
-                "select pid from pg_locks where locktype = 'advisory' and classid = 7080 and database ="
-                " (select oid from pg_database where datname = current_database())"
+                "select pid from pg_locks where locktype = 'advisory' and"
+                f" (classid::bigint << 32) | objid::bigint = lock_of('member/{name}')"
             )
             await stand.fetchval(f"select pg_terminate_backend({lost}, 10000)")
             await eventually(partial(_is_held, stand, name))

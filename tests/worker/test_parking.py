@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
+from databases import administer
 from servicecert_cli.operations.refilling import refill
 from servicecert_schemas.codec import decode, encode
 from servicecert_schemas.event import Envelope
@@ -114,14 +115,14 @@ async def test_I5_later_events_of_a_parked_case_wait_behind_it_and_other_cases_g
 
 async def test_a_replay_repairs_in_order_and_a_culprit_that_stays_one_is_counted(stand: Stand) -> None:
     bad = uuid4()
-    await stand.pool.execute("alter table tally add constraint later check (body->>'numbers' not like '%not-yet%')")
+    await administer(stand.pool, "alter table tally add constraint later check (body->>'numbers' not like '%not-yet%')")
     stand.work()
     await stand.send(numbered(bad, "1", "not-yet", "2"))
     await stand.wait_until("select count(*) from parked", 2)
     (culprit,) = await parked(stand)
     await replay(stand, culprit.event_id)
     await stand.wait_until("select max(attempts) from parked where not released", 2)
-    await stand.pool.execute("alter table tally drop constraint later")
+    await administer(stand.pool, "alter table tally drop constraint later")
     await replay(stand, culprit.event_id)
     await stand.wait_handled(3)
     assert [c for c in (await stand.codes())[bad] if c.startswith("n")] == ["n1", "nnot-yet", "n2"]

@@ -32,7 +32,8 @@ OTHERS = (database.ERASER, database.OPERATORS, database.READERS)
 
 
 def migrations(service: str) -> Path:
-    return importlib.import_module(f"servicecert_{service}.service").MIGRATIONS
+    folder: Path = importlib.import_module(f"servicecert_{service}.service").MIGRATIONS
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,13 @@ def installed(parts) -> Iterator[tuple[str, dict[str, str]]]:
                 admin.execute(f"create role {login} login password '{password}' in role {name}_{group}")
                 urls[group] = database.url_of(admin_url, login, password)
         yield admin_url, urls
+
+
+def one(connection: psycopg.Connection, query: str, arguments: tuple[object, ...]) -> object:
+    """Return the only value of a query."""
+    row = connection.execute(query.encode(), arguments).fetchone()
+    assert row is not None
+    return row[0]
 
 
 def granted(service: str) -> dict[str, set[tuple[str, str]]]:
@@ -87,9 +95,7 @@ def test_f4_every_role_has_the_listed_rights_on_every_table_and_no_other(install
                 for statement in STATEMENTS:
                     whole = statement in ("delete", "truncate", "trigger")
                     asked = "has_table_privilege" if whole else "has_any_column_privilege"
-                    (may,) = admin.execute(
-                        f"select {asked}(%s, %s, %s)", (login, f"{service}.{table}", statement)
-                    ).fetchone()
+                    may = one(admin, f"select {asked}(%s, %s, %s)", (login, f"{service}.{table}", statement))
                     assert may == ((statement, table) in listed.get(role, set())), (role, statement, table)
 
 
@@ -191,9 +197,9 @@ def test_f4_a_function_runs_for_those_who_are_named_only(installed):
             ).fetchall()
             for role, url in urls.items():
                 for function, name in functions:
-                    (may,) = admin.execute(
-                        "select has_function_privilege(%s, %s, 'execute')", (urlsplit(url).username, function)
-                    ).fetchone()
+                    may = one(
+                        admin, "select has_function_privilege(%s, %s, 'execute')", (urlsplit(url).username, function)
+                    )
                     assert may == ((role, name) in listed), (role, function)
 
 
@@ -219,12 +225,13 @@ def test_f4_migrating_takes_back_a_right_that_is_not_listed(installed):
     with psycopg.connect(admin_url) as admin:
         for role, right in (("intake", "update"), ("readers", "delete"), ("issuer", "update")):
             table = "intake.cases" if role == "readers" else "intake.audit"
-            (may,) = admin.execute(
+            may = one(
+                admin,
                 "select has_any_column_privilege(%s, %s, %s)"
                 if right == "update"
                 else "select has_table_privilege(%s, %s, %s)",
                 (f"test_rights_{role}", table, right),
-            ).fetchone()
+            )
             assert not may, role
         assert admin.execute("select has_schema_privilege('test_rights_issuer', 'intake', 'usage')").fetchone() == (
             False,

@@ -24,7 +24,7 @@ from .options import FILE, PUBLIC_KEYS
 def command() -> None:
     """The record of every decision and signature.
 
-    DATABASE_URL names an administrator. docs/audit.md says what is recorded and what
+    DATABASE_URL names a reader or an operator. docs/audit.md says what is recorded and what
     that proves.
     """
 

@@ -38,7 +38,7 @@ from .schema import in_schema
 def status(ca_dir: Path | None, as_json: bool) -> None:
     """Show what was issued, what is open, and what was refused or stopped, and why.
 
-    DATABASE_URL names the issuer's role or an administrator's. Counts the whole table.
+    DATABASE_URL names a reader or an operator. Counts the whole table.
 
     \b
     Examples:

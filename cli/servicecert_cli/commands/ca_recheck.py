@@ -23,7 +23,7 @@ from .options import FOLDER
 def recheck(directory: Path, part: int, as_json: bool) -> None:
     """Verify and lint every issued certificate, as the issuer does each night.
 
-    DATABASE_URL names the issuer's role or an administrator's. Continues a run that was
+    DATABASE_URL names the issuer's role or an operator. Continues a run that was
     stopped, also one of the issuer. The exit code is 1 if a certificate is bad.
 
     \b

@@ -27,7 +27,7 @@ def command(case: UUID | None, everything: bool, nightly: bool, dry_run: bool, a
 
     A case is due 5 years after its certificate's expiry; without a certificate, 5 years
     after its end. The certificate, its revocation and the audit stay, and the audit still
-    verifies. DATABASE_URL names an administrator.
+    verifies. DATABASE_URL names the eraser, whom `servicecert db prepare` makes.
 
     \b
     Examples:

@@ -30,8 +30,8 @@ def shared_primes(as_json: bool) -> None:
 
     Anybody can compute the private keys of such a pair. They are blocked at once: later
     applications with them are returned. Revoke the certificates of the listed cases.
-    Intake does the same search each night. DATABASE_URL names intake's role, or an
-    administrator's. The exit code is 1 if any key shares a prime.
+    Intake does the same search each night. DATABASE_URL names intake's role or an
+    operator. The exit code is 1 if any key shares a prime.
 
     \b
     Examples:

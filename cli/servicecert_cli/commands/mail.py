@@ -52,7 +52,7 @@ def list_mails(limit: int, as_json: bool, **conditions: Any) -> None:
     """List mails, the newest first.
 
     Recipients are shown by their role: addresses are not stored with mails. DATABASE_URL
-    names the notifier's role or an administrator's.
+    names an operator.
 
     \b
     Examples:

@@ -26,8 +26,7 @@ def command() -> None:
     """Records that a service could not handle.
 
     Each was parked with its reason. Later records of the same case wait behind it; other
-    cases go on. DATABASE_URL names the service's role, or an administrator's with
-    --service.
+    cases go on. DATABASE_URL names an operator, with --service.
     """
 
 

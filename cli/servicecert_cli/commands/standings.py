@@ -31,7 +31,7 @@ def command(yes: bool, keys: Path, key: Path | None, as_json: bool) -> None:
     Responders answer from the topic certificate-standings alone. If it was lost, create
     it again, run this, and only then start the responders: earlier they would answer
     unknown for revoked certificates. May be run again, also while the revoker runs.
-    DATABASE_URL names the revoker's role or an administrator's.
+    DATABASE_URL names the revoker's own role.
 
     \b
     Examples:

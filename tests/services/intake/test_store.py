@@ -6,6 +6,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from databases import administer
 from servicecert_intake.domain.case import Case
 from servicecert_intake.domain.deadlines import lapse_time
 from servicecert_intake.operator import open_clocks
@@ -150,6 +151,5 @@ async def test_E2_the_clocks_that_run_are_counted_and_the_first_end_is_told(serv
     assert await running.read() == {"completion": 2, "delivery": 2}
     lapses = lapse_time(cases[1].entered[0].at)
     assert await left.read() == {"completion": (lapses - now).total_seconds(), "delivery": -3600}
-    async with pool.acquire() as connection:
-        await connection.execute("delete from cases")
+    await administer(pool, "delete from cases")
     assert (await running.read(), await left.read()) == ({"completion": 0, "delivery": 0}, {})

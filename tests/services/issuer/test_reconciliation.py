@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from databases import administer
 from servicecert_issuer.domain.examine import IssuingContext
 from servicecert_issuer.domain.issuance import Intended, Recorded, SigningOrder, Unsigned
 from servicecert_issuer.operator.reconciliation import (
@@ -32,17 +33,15 @@ Pool: TypeAlias = "asyncpg.Pool[Any]"
 
 # Other tests' audit entries have no certificates any more.
 EMPTY_AUDIT = """
-grant truncate on audit to current_user;
 alter table audit disable trigger user;
 truncate audit, audit_chains;
 alter table audit enable trigger user;
-revoke truncate on audit from current_user;
 """
 
 
 @pytest.fixture
 async def issuer(pool: Pool, context: IssuingContext, ca_keys: Mapping[str, SigningKey]) -> IssuerHarness:
-    await pool.execute(EMPTY_AUDIT)
+    await administer(pool, EMPTY_AUDIT)
     return IssuerHarness(pool, context, ca_keys)
 
 
@@ -103,13 +102,12 @@ async def test_B2_B6_each_kind_of_damage_is_found(issuer: IssuerHarness, accepte
     await issuer.issue(accepted(case_id=uuid4()))
     await issuer.happen(accepted(case_id=uuid4()))
     assert await found(issuer.pool) == set()
-    async with issuer.pool.acquire() as connection:
-        await connection.execute("alter table certificates disable trigger user")
-        try:
-            await connection.execute(statement)
-            assert {each.what for each in await differences(connection)} == BREACHES[statement]
-        finally:
-            await connection.execute("alter table certificates enable trigger user")
+    await administer(issuer.pool, "alter table certificates disable trigger user")
+    try:
+        await administer(issuer.pool, statement)
+        assert await found(issuer.pool) == BREACHES[statement]
+    finally:
+        await administer(issuer.pool, "alter table certificates enable trigger user")
 
 
 @pytest.fixture
@@ -193,6 +191,6 @@ async def test_B2_D4_what_is_void_for_a_day_and_not_revoked_is_found(issuer: Iss
             return {each.what for each in await published.differences(connection)}
 
     assert await found() == set(), "it may be under way"
-    await issuer.pool.execute("alter table certificates disable trigger user")
+    await administer(issuer.pool, "alter table certificates disable trigger user")
     await issuer.pool.execute("update certificates set ended_at = now() - interval '25 hours'")
     assert (await found(), await found(valid), await found(valid, listed)) == ({"void-valid"}, {"void-valid"}, set())

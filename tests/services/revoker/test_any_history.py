@@ -10,6 +10,7 @@ import aiohttp
 import asyncpg
 import pytest
 from cryptography import x509
+from databases import administer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from servicecert_pki.partitions import FULL, crl_name, partition_of
@@ -135,7 +136,7 @@ class History:
 async def emptied(pool: Pool, files: CrlFiles) -> None:
     for path in files.folder.iterdir():
         path.unlink()
-    await pool.execute("truncate crls, revocations, statuses cascade")
+    await administer(pool, "truncate crls, revocations, statuses cascade")
 
 
 # What hypothesis would show of a failure is the fixtures' whole content.

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from databases import administer
 from servicecert_cli.operations import proposing
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.operator.gauges import open_gauges
@@ -146,7 +147,7 @@ async def test_D6_unconfirmed_cascade_orders_nothing_whatever_wakes_it(
 ) -> None:
     await stopped(stand, issued, requested)
     (waiting,) = await stand.pool.fetch("select id from proposals")
-    await stand.pool.execute("update deadlines set kind = 'carry-out', at = now()")
+    await administer(stand.pool, "update deadlines set kind = 'carry-out', at = now()")
     await stand.happen(Due(uuid4(), proposal_key(waiting["id"]), "carry-out", stand.now))
     stand.now = datetime.now(UTC) + SECOND
     await stand.wake()

@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 from aiohttp import web
 from cryptography import x509
+from databases import administer
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL, crl_name, crl_url
@@ -192,7 +193,7 @@ async def test_D7_changed_entry_is_found_before_publishing(
     publish: Publish, register: Register, pool: Pool, files: CrlFiles
 ) -> None:
     task, other = await register(1), await register(2)
-    await pool.execute("alter table revocations disable trigger revocations_final")
+    await administer(pool, "alter table revocations disable trigger revocations_final")
     await pool.execute(
         "update revocations set entry = (select entry from revocations where serial = '0002') where serial = '0001'"
     )

@@ -13,6 +13,7 @@ import aiohttp
 import asyncpg
 import pytest
 from aiohttp import web
+from databases import administer
 from servicecert_revoker.crl.domain.publication import PublishOrder
 from servicecert_revoker.crl.effects.files import CrlFiles
 from servicecert_revoker.crl.effects.publish import Publish
@@ -79,8 +80,8 @@ async def test_I7_what_the_database_forgot_is_not_taken_off_the_crl(
     """As after a restore from a backup that is older than the revocation."""
     await publish([await register(1, partition=2)])
     before = served(files)
-    await pool.execute("alter table revocations disable trigger revocations_stay")
-    await pool.execute("delete from revocations")
+    await administer(pool, "alter table revocations disable trigger revocations_stay")
+    await administer(pool, "delete from revocations")
     (outcome,) = await publish([scheduled()])
     assert "gate vanished: 1 unexpired entries" in stopped(outcome)
     assert served(files) == before
@@ -104,8 +105,8 @@ async def test_D7_serial_number_moved_to_another_partition_behind_our_back_stops
     await publish([scheduled()])
     await publish([await register(1, partition=1), await register(2, partition=2)])
     before = served(files)
-    await pool.execute("alter table revocations disable trigger revocations_final")
-    await pool.execute("update revocations set partition = 3 - partition")
+    await administer(pool, "alter table revocations disable trigger revocations_final")
+    await administer(pool, "update revocations set partition = 3 - partition")
     (outcome,) = await publish([await register(3, partition=1)])
     assert "gate vanished" in stopped(outcome)
     assert served(files) == before

@@ -1,7 +1,7 @@
 -- F4: no role that runs owns anything here. What operators may change, they change by the functions below, which run with the owner's rights and write
 -- the audit themselves: whatever client an operator uses, nothing is done without a row of it. Who may run which function is in rights.sql.
 -- The functions' search path ends with pg_temp, so that a caller's temporary tables are not taken for ours.
-select set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
+do $$ begin perform set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true); end $$;
 
 -- What the names of advisory locks are hashed with. All roles of a database share its locks, so that who could guess a number could hold a service up.
 create table lock_salt (

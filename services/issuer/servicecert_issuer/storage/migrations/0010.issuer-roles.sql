@@ -1,4 +1,4 @@
-select set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
+do $$ begin perform set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true); end $$;
 -- What operators may change (F4), and the lock of a blocked key by a number that no other login can guess.
 create function retry_stopped(keys text[]) returns int language sql security definer set search_path from current as $$
     with armed as (

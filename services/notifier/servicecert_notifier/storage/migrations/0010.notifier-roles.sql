@@ -1,4 +1,4 @@
-select set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
+do $$ begin perform set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true); end $$;
 -- What operators may change (F4): request mails again. It locks the cases as turns do, and returns how many mails: a second request with one id is none.
 create function resend_mails(requests uuid[], cases uuid[], mail_ids uuid[], again uuid[], reason text, address text) returns int
     language plpgsql security definer set search_path from current as $$
