@@ -5,8 +5,8 @@ import shlex
 import pytest
 import yaml
 from commandline import one_sentence
-from servicecert_schemas.broker_acls import Acl, AclOperation, AclResource, acls
 from servicecert_schemas.principals import Principal
+from servicecert_worker.domain.broker_acls import Acl, AclOperation, AclResource, acls
 
 PREFIX = "trial."
 

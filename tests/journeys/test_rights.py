@@ -30,9 +30,9 @@ from servicecert_cli.main import main
 from servicecert_cli.operations.broker_identities import ADMINISTRATOR
 from servicecert_cli.stand.identities import Identities
 from servicecert_deploy import Parts
-from servicecert_schemas.broker_acls import Acl, AclOperation, AclResource, acls
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
+from servicecert_worker.domain.broker_acls import Acl, AclOperation, AclResource, acls
 from servicecert_worker.kafka import rights_creation, topic_creation
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.process.service import broker_fault
