@@ -28,10 +28,6 @@ from .application import Orderer as Orderer
 from .application import Signatory as Signatory
 from .application import TechnicalContact as TechnicalContact
 from .audit import AuditCheckpoint as AuditCheckpoint
-from .broker_acls import Acl as Acl
-from .broker_acls import AclOperation as AclOperation
-from .broker_acls import AclResource as AclResource
-from .broker_acls import acls as acls
 from .case import Answer as Answer
 from .case import AppliedFor as AppliedFor
 from .case import CaseCertificate as CaseCertificate

@@ -5,8 +5,8 @@ import shlex
 import pytest
 import yaml
 from commandline import one_sentence
-from servicecert_schemas.broker_acls import Acl, AclOperation, AclResource, acls
 from servicecert_schemas.principals import Principal
+from servicecert_worker.domain.broker_acls import Acl, AclOperation, AclResource, acls
 
 PREFIX = "trial."
 
@@ -15,7 +15,8 @@ def of_command(line):
     """Return whose rights a line of the shell gives, as `kafka-acls.sh` reads it."""
     words = iter(shlex.split(line))
     assert next(words) == "kafka-acls.sh"
-    given = {"--operation": [], "--topic": [], "--group": [], "--resource-pattern-type": [], "--allow-principal": []}
+    options = ("operation", "topic", "group", "resource-pattern-type", "allow-principal")
+    given: dict[str, list[str]] = {f"--{each}": [] for each in options}
     for word in words:
         if word in given:
             given[word].append(next(words))
@@ -37,7 +38,7 @@ def of_command(line):
 )
 def test_f4_the_commands_for_kafkas_tool_give_the_rights_of_the_catalogue(servicecert, monkeypatch, option, shape):
     monkeypatch.setenv("SERVICECERT_TOPIC_PREFIX", PREFIX)
-    given = {}
+    given: dict[str, set[Acl]] = {}
     for line in servicecert("topics", "acls", *option).stdout.splitlines():
         who, rights = of_command(line)
         assert not rights & given.setdefault(who, set())
@@ -48,7 +49,7 @@ def test_f4_the_commands_for_kafkas_tool_give_the_rights_of_the_catalogue(servic
 def test_f4_strimzis_users_have_the_rights_of_the_catalogue(servicecert, monkeypatch):
     monkeypatch.setenv("SERVICECERT_TOPIC_PREFIX", PREFIX)
     printed = servicecert("topics", "acls", "--strimzi", "kafka", "--authentication", "tls").stdout
-    given = {}
+    given: dict[str, set[Acl]] = {}
     for user in yaml.safe_load_all(printed):
         assert (user["kind"], user["metadata"]["labels"]) == ("KafkaUser", {"strimzi.io/cluster": "kafka"})
         assert user["spec"]["authentication"] == {"type": "tls"}

@@ -128,10 +128,7 @@ def test_the_settings_of_a_service_take_its_environment(
     (tmp_path / "kafka-ca.crt").write_text(BrokerCa().certificate)
     given = environment(service)
     for name, value in given.items():
-        own = value.replace(SECRETS, f"{tmp_path}/").replace(
-            "/etc/servicecert/kafka-ca.crt", f"{tmp_path}/kafka-ca.crt"
-        )
-        monkeypatch.setenv(name, own)
+        monkeypatch.setenv(name, value.replace(SECRETS, f"{tmp_path}/").replace("/etc/servicecert", str(tmp_path)))
     for settings in settings_of(service):
         settings(**({"_secrets_dir": tmp_path} if settings is WorkerSettings else {}))
     assert set(given) <= set().union(*map(names, settings_of(service)))

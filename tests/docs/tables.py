@@ -42,7 +42,6 @@ from servicecert_revoker.ocsp.operator.metrics import Metrics as ResponderMetric
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_revoker.operator.gauges import open_gauges
 from servicecert_revoker.operator.trust_gauges import trust_gauges
-from servicecert_schemas.broker_acls import AclOperation, AclResource, acls
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.event import Role
 from servicecert_schemas.principals import Principal
@@ -51,6 +50,7 @@ from servicecert_schemas.rights import reasons_of
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_schemas.values import Texts
 from servicecert_worker.decider import Gauge as ServiceGauge
+from servicecert_worker.domain.broker_acls import AclOperation, AclResource, acls
 from servicecert_worker.process.health import Metrics as HealthMetrics
 from servicecert_worker.process.metrics import Metrics
 from servicecert_worker.process.settings import ProcessSettings, WorkerSettings
@@ -187,7 +187,7 @@ def lists() -> list[str]:
 
 
 def _is_list(it: object) -> bool:
-    return isinstance(it, type) and issubclass(it, StrEnum)
+    return isinstance(it, type) and issubclass(it, StrEnum) and it is not Principal
 
 
 def revocation_answers() -> list[str]:
@@ -252,9 +252,8 @@ def broker_rights() -> list[str]:
 
 def broker_groups() -> list[str]:
     """Return who may join or see which consumer groups."""
-    groups = [
-        (user, each) for user, mine in acls().items() for each in sorted(mine) if each.resource is AclResource.GROUP
-    ]
+    rights = ((user, each) for user, mine in acls().items() for each in sorted(mine))
+    groups = [(user, each) for user, each in rights if each.resource is AclResource.GROUP]
     acts = {AclOperation.READ: "joins", AclOperation.DESCRIBE: "sees"}
     return _table(
         ("user", "may", "groups"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
@@ -30,9 +30,9 @@ from servicecert_cli.main import main
 from servicecert_cli.operations.broker_identities import ADMINISTRATOR
 from servicecert_cli.stand.identities import Identities
 from servicecert_deploy import Parts
-from servicecert_schemas.broker_acls import Acl, AclOperation, AclResource, acls
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
+from servicecert_worker.domain.broker_acls import Acl, AclOperation, AclResource, acls
 from servicecert_worker.kafka import rights_creation, topic_creation
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.process.service import broker_fault
@@ -70,11 +70,11 @@ async def broker(parts: Parts, identities: Identities) -> Broker:
     return broker
 
 
-async def allowed(attempt: Callable[[], object]) -> bool:
+async def allowed(attempt: Awaitable[object]) -> bool:
     """Return whether the broker lets it happen; other errors than a refusal are raised."""
     try:
         async with asyncio.timeout(SECONDS):
-            await attempt()
+            await attempt
     except (TopicAuthorizationFailedError, GroupAuthorizationFailedError, ClusterAuthorizationFailedError):
         return False
     return True
@@ -115,9 +115,9 @@ async def test_f4_each_user_reads_writes_and_joins_what_is_its_own_and_nothing_e
         AIOKafkaConsumer(**options, group_id=None, enable_auto_commit=False, fetch_max_wait_ms=50) as consumer,
     ):
         client = producer.client
-        reads = {each for each in TOPICS if await allowed(lambda each=each: read(client, consumer, each))}
-        writes = {each for each in TOPICS if await allowed(lambda each=each: producer.send_and_wait(each, b"", b"a"))}
-        joins = {each for each in GROUPS if await allowed(lambda each=each: join(client, each))}
+        reads = {each for each in TOPICS if await allowed(read(client, consumer, each))}
+        writes = {each for each in TOPICS if await allowed(producer.send_and_wait(each, b"", b"a"))}
+        joins = {each for each in GROUPS if await allowed(join(client, each))}
     mine = EXPECTED[user]
     assert reads == {each for each in TOPICS if Acl(AclResource.TOPIC, each, AclOperation.READ) in mine}
     assert writes == {each for each in TOPICS if Acl(AclResource.TOPIC, each, AclOperation.WRITE) in mine}

@@ -5,7 +5,7 @@ from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_worker.domain.broker_rights import Found, missing, named, shown, surplus
 
-NOTHING = dict.fromkeys((topic.name for topic in CATALOGUE), frozenset())
+NOTHING: dict[str, frozenset[str]] = dict.fromkeys((topic.name for topic in CATALOGUE), frozenset())
 OWN = {
     "certificate-standings": {"Read", "Describe"},
     "ocsp-responders": {"Read", "Write", "Describe"},

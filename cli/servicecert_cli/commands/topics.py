@@ -3,9 +3,9 @@
 import os
 
 import click
-from servicecert_schemas.broker_acls import acls as catalogued_acls
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
+from servicecert_worker.domain.broker_acls import acls as catalogued_acls
 from servicecert_worker.kafka import rights_creation, topic_creation
 
 from ..connections.addresses import cluster, database_url

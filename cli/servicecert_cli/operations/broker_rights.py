@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from shlex import quote
 
-from servicecert_schemas.broker_acls import Acl, AclOperation, AclResource
 from servicecert_schemas.principals import Principal
+from servicecert_worker.domain.broker_acls import Acl, AclOperation, AclResource
 from servicecert_worker.kafka.rights_creation import ANY_HOST
 
 Rights = Mapping[Principal, Iterable[Acl]]

@@ -6,8 +6,8 @@ from functools import cached_property
 from pathlib import Path
 
 from servicecert_deploy import Parts, Secured
-from servicecert_schemas.broker_acls import acls
 from servicecert_schemas.principals import Principal
+from servicecert_worker.domain.broker_acls import acls
 from servicecert_worker.kafka import rights_creation
 from servicecert_worker.kafka.access import KafkaAccess, SecurityProtocol
 from servicecert_worker.kafka.cluster import Cluster

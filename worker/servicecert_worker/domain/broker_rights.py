@@ -3,8 +3,9 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from servicecert_schemas.broker_acls import AclOperation, AclResource, acls
 from servicecert_schemas.principals import Principal
+
+from .broker_acls import AclOperation, AclResource, acls
 
 _OPERATIONS = (
     "Read",

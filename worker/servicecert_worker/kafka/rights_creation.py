@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import ClusterAuthorizationFailedError, KafkaError, SecurityDisabled
-from servicecert_schemas.broker_acls import Acl, AclOperation, AclResource
 from servicecert_schemas.principals import Principal
 
+from ..domain.broker_acls import Acl, AclOperation, AclResource
 from ..faults import OperatorError, backoff, no_broker, with_timeout
 from .cluster import Cluster
 from .internals import create_acls, list_acls, set_scram_credentials

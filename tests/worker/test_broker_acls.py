@@ -1,9 +1,9 @@
 """The rights of the broker's users: exactly the catalogue's writers and readers, and what commands need (F4)."""
 
 import pytest
-from servicecert_schemas.broker_acls import Acl, AclOperation, AclResource, acls
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
+from servicecert_worker.domain.broker_acls import Acl, AclOperation, AclResource, acls
 
 RIGHTS = acls()
 BY_COMMANDS = {

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .principals import Principal
-from .topics import CATALOGUE, CERTIFICATE_STANDINGS, FOLLOWED, SERVICES, Topic
+from servicecert_schemas.principals import Principal
+from servicecert_schemas.topics import CATALOGUE, CERTIFICATE_STANDINGS, FOLLOWED, SERVICES, Topic
 
 
 class AclResource(StrEnum):
