@@ -62,10 +62,14 @@ async def attacker(port: int, number: int, ask: bytes, addresses: int = 1) -> so
     client.setblocking(False)
     client.bind((f"127.0.0.{1 + number % addresses}", 0))
     loop = asyncio.get_running_loop()
-    with suppress(ConnectionError):
-        await loop.sock_connect(client, (HOST, port))
-        # Silent, a head that goes on byte by byte, a request whose answer is not read.
-        await loop.sock_sendall(client, (b"", b"GET /test-ec.crl HTTP/1.1\r\nHost: x\r\nX-", ask)[number % 3])
+    try:
+        with suppress(ConnectionError):
+            await loop.sock_connect(client, (HOST, port))
+            # Silent, a head that goes on byte by byte, a request whose answer is not read.
+            await loop.sock_sendall(client, (b"", b"GET /test-ec.crl HTTP/1.1\r\nHost: x\r\nX-", ask)[number % 3])
+    except BaseException:
+        client.close()
+        raise
     return client
 
 
