@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import TypeAdapter
 
 from .authority import Authority, AuthorityExists, AuthorityMissing, AuthorityRefused
-from .ca_certificate import issuing_name, make_issuing, make_request, make_root, root_name
+from .ca_certificate import is_trial, issuing_name, make_issuing, make_request, make_root, root_name
 from .ceremony_files import alone_in, kind_of_file, open_root, read_certificate, read_request, second
 from .key_store import KeyStore, PemStore
 from .keys import PublicKey
@@ -66,7 +66,7 @@ def make_authority(
     random: Random = os.urandom,
     store: KeyStore | None = None,
 ) -> list[Action]:
-    """Make the roots and the first generation of issuing CAs, active at once.
+    """Make the roots and the first generation of issuing CAs, active at once and marked as a trial's.
 
     `passphrases` encrypt the roots' keys, and without a `store` the issuing CAs' keys too; `profiles` give the
     policies that an issuing CA may certify; `now` (aware) is the first second of validity; `random` draws the serial
@@ -77,7 +77,7 @@ def make_authority(
     with alone_in(directory):
         if (directory / MANIFEST).exists():
             raise AuthorityExists(f"There is a CA in {directory} already; name another directory for a new one.")
-        actions = make_roots(offline, passphrases, now, random, again=True)
+        actions = make_roots(offline, passphrases, now, random, again=True, trial=True)
         actions += _request(directory, ids, store or PemStore(directory, passphrases), again=True)
         requests = [directory / "requests" / f"{id}.csr" for id in ids]
         actions += sign_requests(offline, requests, passphrases, profiles, now, random, again=True)
@@ -87,11 +87,18 @@ def make_authority(
 
 
 def make_roots(
-    offline: Path, passphrases: Passphrases, now: datetime, random: Random = os.urandom, *, again: bool = False
+    offline: Path,
+    passphrases: Passphrases,
+    now: datetime,
+    random: Random = os.urandom,
+    *,
+    again: bool = False,
+    trial: bool = False,
 ) -> list[Action]:
     """Make an RSA 4096 and an EC P-384 root for production and test each, in a folder that is kept offline.
 
-    Existing roots are kept with `again`; otherwise they raise AuthorityExists.
+    Existing roots are kept with `again`; otherwise they raise AuthorityExists. With `trial` they and all CAs below them
+    are marked as a trial's.
     """
     check_passphrases(passphrases)
     actions = []
@@ -105,7 +112,8 @@ def make_roots(
                 certificate = read_certificate(offline / "roots" / f"{id}.pem")
             else:
                 key = generate(family)
-                certificate = make_root(key, root_name(environment, family), second(now), draw_serial(random))
+                name = root_name(environment, family, trial=trial)
+                certificate = make_root(key, name, second(now), draw_serial(random))
                 pem = encrypted_pem(key, passphrases[environment])
                 write_whole(offline / "keys" / f"{id}.pem", pem, mode=0o600)
                 write_whole(offline / "roots" / f"{id}.pem", certificate.public_bytes(Encoding.PEM))
@@ -222,9 +230,10 @@ def _entry(directory: Path, path: Path, manifest: Manifest) -> tuple[Entry, x509
         raise AuthorityRefused(
             f"{path} does not hold a CA's certificate and that of the root that signed it."
         ) from None
-    if certificate.public_key() != read_request(requested).public_key() or certificate.subject != issuing_name(id):
+    name = issuing_name(id, trial=is_trial(root))
+    if certificate.public_key() != read_request(requested).public_key() or certificate.subject != name:
         raise AuthorityRefused(f"{path} is not the certificate that {requested} asks for.")
-    if root.subject != root_name(environment, family):
+    if root.subject != root_name(environment, family, trial=is_trial(root)):
         raise AuthorityRefused(f"{path} is signed by a root of another kind than {root_id(environment, family)}.")
     place = _PLACE.validate_json(requested.with_suffix(".json").read_bytes())
     root_file = f"roots/{root_id(environment, family)}.pem"

@@ -272,6 +272,8 @@ class Service(Generic[S, K]):
     stored in the inbox. `initial_deadlines` are deadlines (key, kind) that exist from the first start on, due at once.
     `audited` describes the service in the first row of each audit chain, e.g. which keys it opened (B6).
 
+    `holds_production_keys` is set where the keys of a production CA are open: nothing that is for trials works there.
+
     `prepare` adds to the snapshot what the service's tables hold on the turn's items and states. It runs in the turn's
     transaction, so that `decide` sees what a concurrent turn stored. It may lock what it reads, and may write only what
     is true whatever `decide` returns: that a key was seen or is blocked, that a place among reminders is taken.
@@ -296,6 +298,7 @@ class Service(Generic[S, K]):
     initial_deadlines: tuple[tuple[str, str], ...] = ()
     gauges: tuple[Gauge, ...] = ()
     audited: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    holds_production_keys: bool = False
     prepare: Callable[[Connection, Sequence[Happened], Mapping[str, Stored[S]], K], Awaitable[K]] | None = None
     storable: Callable[[bytes], bytes] = bytes
     waits_for_topics: Mapping[str, timedelta] = field(default_factory=lambda: MappingProxyType({}))

@@ -83,6 +83,7 @@ async def open_service(
             initial_deadlines=(INITIAL_DEADLINE,),
             late_result_code=late_result_code,
             gauges=gauges(partial(count_open, pool), sign.unavailable_keys, monitor.gauge, linter.warnings),
+            holds_production_keys=authority.holds_production_keys,
             audited={
                 **authority.audited,
                 "profiles": {id: profile.digest for id, profile in profiles.by_type.items()},

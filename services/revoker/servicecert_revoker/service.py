@@ -94,6 +94,7 @@ async def open_service(
             initial_deadlines=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers)),
             gauges=(*gauges((last, roots.in_force), stats, clock), *open_gauges(pool, clock)),
             audited=authority.audited,
+            holds_production_keys=authority.holds_production_keys,
             prepare=prepare,
             snapshot=TopicSnapshot(topics=(ACCOUNTS,), empty=NOTHING_KNOWN, apply=apply),
         )

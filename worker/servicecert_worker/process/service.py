@@ -30,6 +30,7 @@ from ..runtime.worker import Worker
 from ..storage import database
 from .application import Application, Unusable, configuration, exit_at_once_until_it_runs
 from .settings import ProcessSettings, WorkerSettings
+from .trials import refuse_trials
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,8 @@ def application(module: ServiceModule) -> FastStream:
         pool = await _prepared(module, settings)
         try:
             async with module.open_service(own, pool, clock) as service:
+                if service.holds_production_keys:
+                    refuse_trials(settings)
                 yield Worker(service, settings, pool, broker, source, clock, configuration(settings, own))
         finally:
             pool.terminate()
