@@ -24,6 +24,7 @@ from pydantic import TypeAdapter
 from .authority import Authority, AuthorityExists, AuthorityMissing, AuthorityRefused
 from .ca_certificate import is_trial, issuing_name, make_issuing, make_request, make_root, root_name
 from .ceremony_files import alone_in, kind_of_file, open_root, read_certificate, read_request, second
+from .encrypted_key import WEAK, encrypted_pem, is_weak
 from .key_store import KeyStore, PemStore
 from .keys import PublicKey
 from .manifest import (
@@ -44,7 +45,7 @@ from .profiles import Profiles
 from .protocol import Action, place_text
 from .root_crl import copy_root_crls, make_root_crls
 from .serials import draw_serial
-from .software_key import encrypted_pem, generate
+from .software_key import generate
 from .spki import KeyFamily
 
 Passphrases = Mapping[Environment, bytes]
@@ -78,7 +79,7 @@ def make_authority(
         if (directory / MANIFEST).exists():
             raise AuthorityExists(f"There is a CA in {directory} already; name another directory for a new one.")
         actions = make_roots(offline, passphrases, now, random, again=True, trial=True)
-        actions += _request(directory, ids, store or PemStore(directory, passphrases), again=True)
+        actions += _request(directory, ids, store or PemStore(directory, passphrases, trial=True), again=True)
         requests = [directory / "requests" / f"{id}.csr" for id in ids]
         actions += sign_requests(offline, requests, passphrases, profiles, now, random, again=True)
         actions += make_root_crls(offline, passphrases, now)
@@ -100,7 +101,7 @@ def make_roots(
     Existing roots are kept with `again`; otherwise they raise AuthorityExists. With `trial` they and all CAs below them
     are marked as a trial's.
     """
-    check_passphrases(passphrases)
+    check_passphrases(passphrases, trial=trial)
     actions = []
     with alone_in(offline):
         ids = {root_id(*kind): kind for kind in KINDS}
@@ -114,7 +115,7 @@ def make_roots(
                 key = generate(family)
                 name = root_name(environment, family, trial=trial)
                 certificate = make_root(key, name, second(now), draw_serial(random))
-                pem = encrypted_pem(key, passphrases[environment])
+                pem = encrypted_pem(key, passphrases[environment], trial=trial)
                 write_whole(offline / "keys" / f"{id}.pem", pem, mode=0o600)
                 write_whole(offline / "roots" / f"{id}.pem", certificate.public_bytes(Encoding.PEM))
             actions.append(
@@ -277,10 +278,13 @@ def activate(directory: Path, id: str, moment: datetime, now: datetime) -> list[
     return [Action.certified("activated", id, certificate, ("issues from", text))]
 
 
-def check_passphrases(passphrases: Passphrases) -> None:
-    """Raise AuthorityRefused unless each environment has a passphrase of its own (I11)."""
+def check_passphrases(passphrases: Passphrases, *, trial: bool = True) -> None:
+    """Raise AuthorityRefused unless each environment has its own passphrase (I11); a weak one is for trials only."""
     values = [passphrases.get(environment) for environment in Environment]
     if not all(values):
         raise AuthorityRefused("Give a passphrase for the production keys and one for the test keys.")
     if len(set(values)) < len(values):
         raise AuthorityRefused("Production and test keys need different passphrases.")
+    for environment, passphrase in passphrases.items():
+        if not trial and is_weak(passphrase):
+            raise AuthorityRefused(WEAK.format(environment))

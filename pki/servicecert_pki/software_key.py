@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
-from .keys import KeyUnavailable, PrivateKey, PublicKey, SigningKey, digest_of
+from .keys import KeyRefused, KeyUnavailable, PrivateKey, PublicKey, SigningKey, digest_of
+from .secret_files import check_mode
 from .spki import KeyFamily
 
 
@@ -40,6 +41,7 @@ def open_key(path: Path, passphrase: bytes) -> SoftwareKey:
 
 def read_private_key(path: Path, passphrase: bytes) -> PrivateKey:
     """Return the private key itself, which only a ceremony needs; see `open_key`."""
+    check_mode(path, "key file")
     try:
         pem = path.read_bytes()
     except OSError as fault:
@@ -50,7 +52,7 @@ def read_private_key(path: Path, passphrase: bytes) -> PrivateKey:
         key = serialization.load_pem_private_key(pem, passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         # The cause is omitted: an exception's text about key material must not reach a log.
-        raise KeyUnavailable(f"The passphrase does not open the key file {path}.") from None
+        raise KeyRefused(f"The passphrase does not open the key file {path}.") from None
     if not isinstance(key, PrivateKey):
         raise KeyUnavailable(f"The key file {path} holds neither an RSA nor an EC key.")
     return key
@@ -61,12 +63,3 @@ def generate(family: KeyFamily) -> PrivateKey:
     if family is KeyFamily.RSA:
         return rsa.generate_private_key(65537, 4096)
     return ec.generate_private_key(ec.SECP384R1())
-
-
-def encrypted_pem(key: PrivateKey, passphrase: bytes) -> bytes:
-    """Return `key` as PKCS#8 PEM encrypted with `passphrase`."""
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.BestAvailableEncryption(passphrase),
-    )

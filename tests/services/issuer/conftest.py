@@ -38,6 +38,7 @@ SIGN_BY = NOW + timedelta(days=7)
 @pytest.fixture(scope="session")
 def passphrase_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("passphrases") / "passphrases"
+    file.touch(mode=0o600)
     file.write_text("production=a production passphrase\ntest=a test passphrase\n")
     return file
 

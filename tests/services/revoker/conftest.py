@@ -66,6 +66,7 @@ NOW_EXACTLY = datetime(2026, 11, 24, 10, 2, 3, 450_000, tzinfo=UTC)
 @pytest.fixture(scope="session")
 def passphrase_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("passphrases") / "passphrases"
+    file.touch(mode=0o600)
     file.write_text("production=a production passphrase\ntest=a test passphrase\n")
     return file
 

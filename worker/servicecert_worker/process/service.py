@@ -29,6 +29,7 @@ from ..runtime.members import member_name
 from ..runtime.worker import Worker
 from ..storage import database
 from .application import Application, Unusable, configuration, exit_at_once_until_it_runs
+from .secret_files import check_secret_files
 from .settings import ProcessSettings, WorkerSettings
 from .trials import refuse_trials
 
@@ -77,6 +78,7 @@ def application(module: ServiceModule) -> FastStream:
         if ahead:
             log.warning("SERVICECERT_CLOCK_AHEAD is set: remove it in production", extra={"ahead": str(ahead)})
         clock = clock_ahead(ahead)
+        check_secret_files(settings, own)
         pool = await _prepared(module, settings)
         try:
             async with module.open_service(own, pool, clock) as service:

@@ -25,6 +25,7 @@ from servicecert_worker.kafka.clients import stop
 from servicecert_worker.kafka.follower import Follower
 from servicecert_worker.process.application import Application, Unusable, exit_at_once_until_it_runs
 from servicecert_worker.process.health import Check
+from servicecert_worker.process.secret_files import check_secret_files
 from servicecert_worker.process.service import wait_for_broker
 
 from .domain.answering import Answer, Answering
@@ -59,6 +60,7 @@ def app() -> FastStream:
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Responder]:
+        check_secret_files(settings)
         await wait_for_broker(settings)
         yield responder
 
