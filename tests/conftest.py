@@ -125,7 +125,9 @@ def database_url(parts: Parts) -> Iterator[str]:
     yield parts.database_url.rpartition("/")[0] + f"/{name}"
     with psycopg.connect(parts.database_url, autocommit=True) as connection:
         connection.execute(f'drop database "{name}" with (force)')
-        roles = connection.execute("select rolname from pg_roles where rolname like %s", (name + "_%",)).fetchall()
+        # Operators' logins first: a role that made them stays until they are gone.
+        query = "select rolname from pg_roles where rolname like %s order by rolcanlogin desc"
+        roles = connection.execute(query, (name + "_%",)).fetchall()
         for (role,) in roles:
             connection.execute(f'drop role "{role}"')
 
