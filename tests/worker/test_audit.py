@@ -52,7 +52,7 @@ class AuditLog:
         await Turns(toy.toy(Path(os.devnull), 0), self.pool, chain).take(items, None, NOW, 0, "")
 
     async def attest(self) -> bool:
-        return await Attestor(toy.NAME, self.pool, read_key(self.keys / "toy.key"), lambda: NOW).attest()
+        return await Attestor(toy.NAME, self.pool, read_key(self.keys / "toy.key", toy.NAME), lambda: NOW).attest()
 
     async def exported(self) -> list[Signed]:
         rows = await self.admin.fetch("select payload from outbox where topic = 'audit-checkpoints' order by id")
@@ -229,7 +229,7 @@ async def test_B6_rewritten_history_contradicts_its_checkpoint(audit_log: AuditL
     await audit_log.admin.execute("delete from audit_checkpoints")
     make_keys(audit_log.keys.with_name("mallory"), [toy.NAME])
     await Attestor(
-        toy.NAME, audit_log.pool, read_key(audit_log.keys.with_name("mallory") / "toy.key"), lambda: NOW
+        toy.NAME, audit_log.pool, read_key(audit_log.keys.with_name("mallory") / "toy.key", toy.NAME), lambda: NOW
     ).attest()
     kinds = {finding.kind for finding in (await audit_log.verified(exported)).findings}
     assert {Kind.BAD_SIGNATURE, Kind.BAD_CHECKPOINT, Kind.FORGED} <= kinds
@@ -350,9 +350,10 @@ def test_an_invalid_audit_key_is_refused_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="is not overwritten"):
         make_keys(tmp_path, ["issuer"])
     with pytest.raises(OperatorError, match="cannot be read"):
-        read_key(tmp_path / "nothing")
+        read_key(tmp_path / "nothing", "issuer")
+    created[1].chmod(0o600)
     with pytest.raises(OperatorError, match="holds no Ed25519 private key"):
-        read_key(created[1])
+        read_key(created[1], "issuer")
     with pytest.raises(OperatorError, match="There is no public key"):
         read_public_keys(tmp_path / "nowhere")
     created[1].write_bytes(b64decode("AAAA"))
@@ -360,3 +361,18 @@ def test_an_invalid_audit_key_is_refused_in_a_sentence(tmp_path: Path) -> None:
         read_public_keys(tmp_path)
     with pytest.raises(OperatorError, match="cannot be written"):
         make_keys(created[1] / "below", ["issuer"])
+
+
+def test_B6_F4_a_service_does_not_sign_with_another_service_s_key(tmp_path: Path) -> None:
+    """A key says whose it is; one that an earlier version made does not."""
+    key, _, other, _ = make_keys(tmp_path, ["issuer", "notifier"])
+    with pytest.raises(OperatorError, match="is the key of notifier: give issuer its own"):
+        read_key(other, "issuer")
+    nameless = key.read_bytes().partition(b"\n")[2]
+    assert nameless.startswith(b"-----BEGIN")
+    expected = read_key(key, "issuer").public_key()
+    key.write_bytes(nameless)
+    assert read_key(key, "revoker").public_key() == expected
+    key.chmod(0o644)
+    with pytest.raises(OperatorError, match="others can read"):
+        read_key(key, "issuer")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,11 +33,13 @@ from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS
 
 from ..faults import OperatorError
+from ..process.secret_files import check_mode
 from ..runtime.turn import key_lock
 from ..storage import QUERIES
 from .chain import Head
 
 _CHECKPOINT = uuid5(UUID(int=0), "servicecert.audit.checkpoint")
+_OWNER = "Signs the audit of"
 MAX_HEADS = 500
 """The most chains that one checkpoint names; the next one names the rest."""
 
@@ -98,7 +101,8 @@ def make_keys(folder: Path, services: Sequence[str], *, apart: bool = False) -> 
             key = Ed25519PrivateKey.generate()
             private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
             public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-            for suffix, mode, content in (("key", 0o600, private), ("pub", 0o644, public)):
+            owner = f"{_OWNER} {service}\n".encode()
+            for suffix, mode, content in (("key", 0o600, owner + private), ("pub", 0o644, public)):
                 path = own / f"{service}.{suffix}"
                 with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
                     file.write(content)
@@ -110,10 +114,20 @@ def make_keys(folder: Path, services: Sequence[str], *, apart: bool = False) -> 
     return created
 
 
-def read_key(path: Path) -> Ed25519PrivateKey:
-    """Return the key that signs checkpoints. Raises `OperatorError`."""
+def read_key(path: Path, service: str) -> Ed25519PrivateKey:
+    """Return the key that signs the checkpoints of `service`. Raises `OperatorError`, also for another service's key.
+
+    A key without a service's name before it, as earlier versions made them, may be any service's.
+    """
+    check_mode(path, "SERVICECERT_AUDIT_KEY_FILE")
     try:
-        key = load_pem_private_key(path.read_bytes(), None)
+        pem = path.read_bytes()
+        owner = re.search(rf"^{_OWNER} (\S+)$".encode(), pem, re.MULTILINE)
+        if owner is not None and (name := owner[1].decode("ascii", "replace")) != service:
+            raise OperatorError(
+                f"SERVICECERT_AUDIT_KEY_FILE: {path} is the key of {name}: give {service} its own, and no other.", 78
+            )
+        key = load_pem_private_key(pem, None)
     except OSError as fault:
         raise OperatorError(f"SERVICECERT_AUDIT_KEY_FILE: {path} cannot be read ({fault.strerror}).", 66) from None
     except (ValueError, TypeError):

@@ -163,7 +163,9 @@ class Worker(Generic[S, K]):
         if self._settings.audit_key_file is None:
             log.warning("Audit checkpoints are not signed: set SERVICECERT_AUDIT_KEY_FILE")
             return None
-        return Attestor(self._service.name, self._pool, read_key(self._settings.audit_key_file), self._clock)
+        return Attestor(
+            self._service.name, self._pool, read_key(self._settings.audit_key_file, self._service.name), self._clock
+        )
 
     async def _sign_last_checkpoint(self) -> None:
         try:
