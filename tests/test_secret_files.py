@@ -3,7 +3,7 @@
 import os
 import stat
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType
 
 import pytest
 from servicecert_issuer.settings import Settings as IssuerSettings
@@ -20,6 +20,11 @@ from servicecert_worker.process.settings import WorkerSettings
 
 ALL_SETTINGS = (WorkerSettings, IssuerSettings, RevokerSettings, NotifierSettings, OcspSettings)
 ME, OURS, THEIRS = 10001, 10001, 50
+
+
+def status_of(mode: int, owner: int, group: int) -> os.stat_result:
+    return os.stat_result((stat.S_IFREG | mode, 0, 0, 1, owner, group, 0, 0, 0, 0))
+
 
 CASES = (
     ("the owner alone", 0o400, ME, THEIRS, (OURS,), False),
@@ -40,14 +45,15 @@ CASES = (
 @pytest.mark.parametrize(
     ("mode", "owner", "group", "groups", "is_open"), [it[1:] for it in CASES], ids=[it[0] for it in CASES]
 )
-def test_I10_only_the_process_itself_may_read_a_secret(module, mode, owner, group, groups, is_open) -> None:
-    status = SimpleNamespace(st_mode=stat.S_IFREG | mode, st_uid=owner, st_gid=group)
+def test_I10_only_the_process_itself_may_read_a_secret(
+    module: ModuleType, mode: int, owner: int, group: int, groups: tuple[int, ...], is_open: bool
+) -> None:
+    status = status_of(mode, owner, group)
     assert module.is_open_to_others(status, ME, groups) is is_open
 
 
 def test_I10_root_s_own_group_is_not_private() -> None:
-    status = SimpleNamespace(st_mode=stat.S_IFREG | 0o640, st_uid=0, st_gid=0)
-    assert secret_files.is_open_to_others(status, 0, (0,))
+    assert secret_files.is_open_to_others(status_of(0o640, 0, 0), 0, (0,))
 
 
 def test_I10_each_setting_that_names_a_file_is_checked_or_known_to_be_public(tmp_path: Path) -> None:

@@ -110,9 +110,10 @@ async def test_D2_F4_a_second_login_of_one_person_decides_nothing_unless_another
     async with connected(database_url) as administrator:
         await administrator.execute(f"""create role "{second}" login password '{password}'""")
         await administrator.execute(f'grant "{name}_operators" to "{second}"')
-    for first_two in (add_operator, lambda *of: add_login(*of, None)):
-        with pytest.raises(UserError, match="There are two operators already"):
-            first_two(database_url, "anna3")
+    with pytest.raises(UserError, match="There are two operators already"):
+        add_operator(database_url, "anna3")
+    with pytest.raises(UserError, match="There are two operators already"):
+        add_login(database_url, "anna3", None)
     async with connected(database.url_of(database_url, second, password)) as again:
         await again.execute("set search_path = revoker")
         for attempt in (
@@ -272,3 +273,13 @@ async def test_D2_logins_of_an_earlier_version_stay_and_can_be_reset(database_ur
         made = await proposing.propose_operator(anna, "operator-reset", "bertil", credential.verifier, "x")
         assert await proposing.confirm(bertil, made.id)
     await (await asyncpg.connect(database.url_of(database_url, str(made.login), credential.password))).close()
+
+
+async def test_D2_a_login_by_certificate_has_no_password(stand: Stand, login: Login, database_url: str) -> None:
+    assert await confirmed(login, await changed(login, "added", "carla"))
+    async with connected(database_url) as administrator:
+        name = await administrator.fetchval("select current_database()")
+        role = f"{name}_operator_carla"
+        assert await administrator.fetchval("select rolpassword is null from pg_authid where rolname = $1", role)
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await asyncpg.connect(database.url_of(database_url, role, "anything"))
