@@ -1,5 +1,6 @@
 """CA keys in encrypted PKCS#8 PEM files: for development, and for roots that are kept offline."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
+from .authority import Authority
+from .encrypted_key import ROUNDS, rounds_of
 from .keys import KeyRefused, KeyUnavailable, PrivateKey, PublicKey, SigningKey, digest_of
+from .manifest import PemPlace
 from .secret_files import check_mode
 from .spki import KeyFamily
 
@@ -63,3 +67,12 @@ def generate(family: KeyFamily) -> PrivateKey:
     if family is KeyFamily.RSA:
         return rsa.generate_private_key(65537, 4096)
     return ec.generate_private_key(ec.SECP384R1())
+
+
+def weak_files(authority: Authority) -> Iterator[tuple[Path, int]]:
+    """Yield the key files of a production CA that an earlier version encrypted, with the rounds of each."""
+    for place in authority.places.values() if authority.holds_production_keys else ():
+        if isinstance(place, PemPlace) and (file := authority.directory / place.file).exists():
+            rounds = rounds_of(file.read_bytes())
+            if rounds is not None and rounds < ROUNDS:
+                yield file, rounds

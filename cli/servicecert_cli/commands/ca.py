@@ -11,9 +11,11 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 from servicecert_pki.authority import Authority, AuthorityExists
 from servicecert_pki.ceremony import offline_folder
+from servicecert_pki.encrypted_key import ROUNDS
 from servicecert_pki.keyring import TokenAccess
 from servicecert_pki.manifest import MANIFEST, TokenPlace
 from servicecert_pki.protocol import place_text
+from servicecert_pki.software_key import weak_files
 
 from ..faults import UserError
 from ..operations.authority import make_authority
@@ -115,6 +117,8 @@ def show(directory: Path, as_json: bool) -> None:
         for facts in _facts(authority)
     ]
     print_table(("CA", "name", "issues from", "until", "key in", "SHA-256"), rows)
+    for file, rounds in weak_files(authority):
+        click.echo(f"{file} is encrypted with {rounds} rounds, of {ROUNDS} today: encrypt it anew (docs/ceremony.md).")
 
 
 @command.command()
