@@ -24,7 +24,6 @@ from pathlib import Path
 
 from cryptography import x509
 
-from .ca_certificate import is_trial
 from .issuer import IssuerInfo
 from .manifest import MANIFEST, Entry, KeyPlace, active, issuer_id, kind_of, read_manifest, root_id
 from .profile import Environment
@@ -100,11 +99,7 @@ class Authority:
     @property
     def holds_production_keys(self) -> bool:
         """Whether a CA here issues for production and is none for trials: then nothing that is for trials may be on."""
-        return any(
-            issuer.environment is Environment.PRODUCTION
-            and not is_trial(x509.load_der_x509_certificate(issuer.certificate_der))
-            for issuer in self.issuers.values()
-        )
+        return any(issuer.is_for_production for issuer in self.issuers.values())
 
     @property
     def fingerprints(self) -> Mapping[str, str]:

@@ -158,7 +158,9 @@ class Responder:
             except CertificateMismatch as fault:
                 log.error("A responder's certificate is invalid and not used: %s", fault)
                 return
-            if certified is not None:
+            if certified is not None and certified[0].is_for_production and self._settings.clock_ahead:
+                log.error("SERVICECERT_CLOCK_AHEAD is for trials: no answers for a production CA until it is removed")
+            elif certified is not None:
                 self._answering.certified(*certified)
                 log.info("Ready to answer for a CA", extra={"issuer": data.issuer, "until": data.not_after.isoformat()})
 
