@@ -12,7 +12,7 @@ CERTIFICATES ?= 100000
 FOREIGN := pyp[i]\.|pythonh[o]sted|de[b]\.debian|np[m]js\.|repo1?\.m[a]ven|ma[v]en\.apache|proxy\.g[o]lang|crat[e]s\.io|/hom[e]/|/roo[t]/|/User[s]/|/wor[k]/
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-long chaos compose-test fuzz bench drill specimens check format lock clean
+.PHONY: help setup demo up test test-long chaos compose-test pin-images fuzz bench drill specimens check format lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ chaos: setup ## N=… applications while everything is killed at random, drawn f
 
 compose-test: setup ## docker-compose.yml as it is, run on podman without a Docker engine, with kills and restarts
 	@PYTHONPATH=tests $(BIN)/python -m containers
+
+pin-images: ## write the digests of the images of docker-compose.yml into .env; CHECK=1 names those without one
+	@$(PYTHON) deploy/pin_images.py $(if $(CHECK),--check)
 
 fuzz: setup ## SECONDS=… of inputs found by coverage, against the reader of requests and the decoders of events
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --quiet --require-hashes -r tests/fuzz/requirements.lock

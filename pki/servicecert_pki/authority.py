@@ -97,14 +97,14 @@ class Authority:
         return roots
 
     @property
+    def holds_production_keys(self) -> bool:
+        """Whether a CA here issues for production and is none for trials: then nothing that is for trials may be on."""
+        return any(issuer.is_for_production for issuer in self.issuers.values())
+
+    @property
     def fingerprints(self) -> Mapping[str, str]:
         """The SHA-256 of each issuing CA's certificate, in hexadecimal, by CA name."""
         return {id: sha256(issuer.certificate_der).hexdigest() for id, issuer in self.issuers.items()}
-
-    @property
-    def has_production(self) -> bool:
-        """Whether any of its issuing CAs is of production."""
-        return any(issuer.environment is Environment.PRODUCTION for issuer in self.issuers.values())
 
     @property
     def audited(self) -> Mapping[str, object]:

@@ -1,6 +1,8 @@
 """Certificates of roots and issuing CAs, and the requests between them.
 
-The names are fictitious and say so; an authority sets its own here before its first ceremony.
+The names are fictitious and say so; an authority sets its own here before its first ceremony. A CA for trials has
+TRIAL before its names: the root's certificate says it, and the root says it in the certificates of its CAs. So the mark
+can be neither taken from a CA nor given to one afterwards.
 """
 
 from collections.abc import Iterable
@@ -16,6 +18,9 @@ from .keys import SIGNATURE_ALGORITHM, PrivateKey, PublicKey, SigningKey
 from .manifest import kind_of
 from .profile import Environment
 from .spki import KeyFamily, spki_of
+
+TRIAL = "Demonstration"
+"""The first word of the name of a CA whose keys protect nobody: `ca init` makes such CAs, a ceremony does not."""
 
 _ROOT_YEARS = 20
 _ISSUING_YEARS = 10
@@ -35,16 +40,25 @@ _KEY_USAGE = x509.KeyUsage(
 )
 
 
-def root_name(environment: Environment, family: KeyFamily) -> x509.Name:
+def root_name(environment: Environment, family: KeyFamily, *, trial: bool) -> x509.Name:
     """Return the subject of a root."""
-    return _name(f"Demonstration Root CA {environment.capitalize()} {_KEY[family]}")
+    return _name(f"Root CA {environment.capitalize()} {_KEY[family]}", trial)
 
 
-def issuing_name(id: str) -> x509.Name:
-    """Return the subject of an issuing CA. Each generation has its own, so that their CRLs cannot be confused."""
+def issuing_name(id: str, *, trial: bool = False) -> x509.Name:
+    """Return the subject of an issuing CA. Each generation has its own, so that their CRLs cannot be confused.
+
+    A request has no mark of a trial: its root adds it.
+    """
     environment, family, generation = kind_of(id)
     number = f" Generation {generation}" if generation > 1 else ""
-    return _name(f"Demonstration Issuing CA {environment.capitalize()} {_KEY[family]}{number}")
+    return _name(f"Issuing CA {environment.capitalize()} {_KEY[family]}{number}", trial)
+
+
+def is_trial(ca: x509.Certificate) -> bool:
+    """Return whether a root or an issuing CA is one for trials."""
+    names = ca.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return any(str(name.value).startswith(f"{TRIAL} ") for name in names)
 
 
 def make_root(key: PrivateKey, name: x509.Name, now: datetime, serial: int) -> x509.Certificate:
@@ -75,7 +89,7 @@ def make_issuing(
     root_key_id = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     information = [x509.PolicyInformation(x509.ObjectIdentifier(policy), None) for policy in policies]
     builder = (
-        _builder(key, issuing_name(id), now, _ISSUING_YEARS, serial)
+        _builder(key, issuing_name(id, trial=is_trial(root)), now, _ISSUING_YEARS, serial)
         .issuer_name(root.subject)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(x509.CertificatePolicies(information), critical=False)
@@ -125,12 +139,12 @@ def _builder(key: PublicKey, subject: x509.Name, now: datetime, years: int, seri
     )
 
 
-def _name(common_name: str) -> x509.Name:
+def _name(common_name: str, trial: bool) -> x509.Name:
     return x509.Name(
         [
             x509.NameAttribute(NameOID.COUNTRY_NAME, "FI"),
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Fictitious Certificate Authority"),
-            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
+            x509.NameAttribute(NameOID.COMMON_NAME, f"{TRIAL} {common_name}" if trial else common_name),
         ]
     )
 

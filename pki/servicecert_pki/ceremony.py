@@ -22,8 +22,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import TypeAdapter
 
 from .authority import Authority, AuthorityExists, AuthorityMissing, AuthorityRefused
-from .ca_certificate import issuing_name, make_issuing, make_request, make_root, root_name
+from .ca_certificate import is_trial, issuing_name, make_issuing, make_request, make_root, root_name
 from .ceremony_files import alone_in, kind_of_file, open_root, read_certificate, read_request, second
+from .encrypted_key import WEAK, encrypted_pem, is_weak
 from .key_store import KeyStore, PemStore
 from .keys import PublicKey
 from .manifest import (
@@ -44,7 +45,7 @@ from .profiles import Profiles
 from .protocol import Action, place_text
 from .root_crl import copy_root_crls, make_root_crls
 from .serials import draw_serial
-from .software_key import encrypted_pem, generate
+from .software_key import generate
 from .spki import KeyFamily
 
 Passphrases = Mapping[Environment, bytes]
@@ -66,7 +67,7 @@ def make_authority(
     random: Random = os.urandom,
     store: KeyStore | None = None,
 ) -> list[Action]:
-    """Make the roots and the first generation of issuing CAs, active at once.
+    """Make the roots and the first generation of issuing CAs, active at once and marked as a trial's.
 
     `passphrases` encrypt the roots' keys, and without a `store` the issuing CAs' keys too; `profiles` give the
     policies that an issuing CA may certify; `now` (aware) is the first second of validity; `random` draws the serial
@@ -77,8 +78,8 @@ def make_authority(
     with alone_in(directory):
         if (directory / MANIFEST).exists():
             raise AuthorityExists(f"There is a CA in {directory} already; name another directory for a new one.")
-        actions = make_roots(offline, passphrases, now, random, again=True)
-        actions += _request(directory, ids, store or PemStore(directory, passphrases), again=True)
+        actions = make_roots(offline, passphrases, now, random, again=True, trial=True)
+        actions += _request(directory, ids, store or PemStore(directory, passphrases, trial=True), again=True)
         requests = [directory / "requests" / f"{id}.csr" for id in ids]
         actions += sign_requests(offline, requests, passphrases, profiles, now, random, again=True)
         actions += make_root_crls(offline, passphrases, now)
@@ -87,13 +88,20 @@ def make_authority(
 
 
 def make_roots(
-    offline: Path, passphrases: Passphrases, now: datetime, random: Random = os.urandom, *, again: bool = False
+    offline: Path,
+    passphrases: Passphrases,
+    now: datetime,
+    random: Random = os.urandom,
+    *,
+    again: bool = False,
+    trial: bool = False,
 ) -> list[Action]:
     """Make an RSA 4096 and an EC P-384 root for production and test each, in a folder that is kept offline.
 
-    Existing roots are kept with `again`; otherwise they raise AuthorityExists.
+    Existing roots are kept with `again`; otherwise they raise AuthorityExists. With `trial` they and all CAs below them
+    are marked as a trial's.
     """
-    check_passphrases(passphrases)
+    check_passphrases(passphrases, trial=trial)
     actions = []
     with alone_in(offline):
         ids = {root_id(*kind): kind for kind in KINDS}
@@ -105,8 +113,9 @@ def make_roots(
                 certificate = read_certificate(offline / "roots" / f"{id}.pem")
             else:
                 key = generate(family)
-                certificate = make_root(key, root_name(environment, family), second(now), draw_serial(random))
-                pem = encrypted_pem(key, passphrases[environment])
+                name = root_name(environment, family, trial=trial)
+                certificate = make_root(key, name, second(now), draw_serial(random))
+                pem = encrypted_pem(key, passphrases[environment], trial=trial)
                 write_whole(offline / "keys" / f"{id}.pem", pem, mode=0o600)
                 write_whole(offline / "roots" / f"{id}.pem", certificate.public_bytes(Encoding.PEM))
             actions.append(
@@ -222,9 +231,10 @@ def _entry(directory: Path, path: Path, manifest: Manifest) -> tuple[Entry, x509
         raise AuthorityRefused(
             f"{path} does not hold a CA's certificate and that of the root that signed it."
         ) from None
-    if certificate.public_key() != read_request(requested).public_key() or certificate.subject != issuing_name(id):
+    name = issuing_name(id, trial=is_trial(root))
+    if certificate.public_key() != read_request(requested).public_key() or certificate.subject != name:
         raise AuthorityRefused(f"{path} is not the certificate that {requested} asks for.")
-    if root.subject != root_name(environment, family):
+    if root.subject != root_name(environment, family, trial=is_trial(root)):
         raise AuthorityRefused(f"{path} is signed by a root of another kind than {root_id(environment, family)}.")
     place = _PLACE.validate_json(requested.with_suffix(".json").read_bytes())
     root_file = f"roots/{root_id(environment, family)}.pem"
@@ -268,10 +278,13 @@ def activate(directory: Path, id: str, moment: datetime, now: datetime) -> list[
     return [Action.certified("activated", id, certificate, ("issues from", text))]
 
 
-def check_passphrases(passphrases: Passphrases) -> None:
-    """Raise AuthorityRefused unless each environment has a passphrase of its own (I11)."""
+def check_passphrases(passphrases: Passphrases, *, trial: bool = True) -> None:
+    """Raise AuthorityRefused unless each environment has its own passphrase (I11); a weak one is for trials only."""
     values = [passphrases.get(environment) for environment in Environment]
     if not all(values):
         raise AuthorityRefused("Give a passphrase for the production keys and one for the test keys.")
     if len(set(values)) < len(values):
         raise AuthorityRefused("Production and test keys need different passphrases.")
+    for environment, passphrase in passphrases.items():
+        if not trial and is_weak(passphrase):
+            raise AuthorityRefused(WEAK.format(environment))

@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from . import der
+from .ca_certificate import is_trial
 from .keys import PublicKey
 from .profile import Environment
 from .spki import KeyFamily, family_of, key_bits, key_identifier, spki_of
@@ -62,6 +63,13 @@ class IssuerInfo:
     def allows(self, policy: str) -> bool:
         """Return whether the chain of a certificate with this policy is valid for it."""
         return bool(self.policies & {policy, ANY_POLICY})
+
+    @cached_property
+    def is_for_production(self) -> bool:
+        """Whether it issues for production, and is none for trials."""
+        return self.environment is Environment.PRODUCTION and not is_trial(
+            x509.load_der_x509_certificate(self.certificate_der)
+        )
 
     def is_of(self, ca: str) -> bool:
         """Return whether this is a generation of the CA that profiles call `ca`: ``test-ec``, ``test-ec-2``."""

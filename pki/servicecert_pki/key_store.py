@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from .encrypted_key import WEAK, encrypted_pem, is_weak
 from .keyring import TokenAccess
-from .keys import SigningKey
+from .keys import KeyUnavailable, SigningKey
 from .manifest import KeyPlace, PemPlace, TokenPlace, kind_of, write_whole
 from .profile import Environment
-from .software_key import SoftwareKey, encrypted_pem, generate
+from .software_key import SoftwareKey, generate
 from .token_key import generate_in_token
 
 
@@ -23,17 +24,25 @@ class KeyStore(Protocol):
 
 @dataclass(frozen=True, repr=False)
 class PemStore:
-    """Encrypted files in the authority's directory, with one passphrase for each environment."""
+    """Encrypted files in the authority's directory, with one passphrase for each environment.
+
+    Only for a `trial` are they encrypted for a quick start, and with any passphrase.
+    """
 
     directory: Path
     passphrases: Mapping[Environment, bytes]
+    trial: bool = False
 
     def make(self, id: str) -> tuple[SigningKey, KeyPlace]:
         """See `KeyStore.make`."""
         environment, family, _ = kind_of(id)
         place = PemPlace(file=f"keys/{id}.pem")
+        passphrase = self.passphrases[environment]
+        if not self.trial and is_weak(passphrase):
+            raise KeyUnavailable(WEAK.format(environment))
         key = generate(family)
-        write_whole(self.directory / place.file, encrypted_pem(key, self.passphrases[environment]), mode=0o600)
+        pem = encrypted_pem(key, passphrase, trial=self.trial)
+        write_whole(self.directory / place.file, pem, mode=0o600)
         return SoftwareKey(key), place
 
 

@@ -14,6 +14,7 @@ from .keys import KeyUnavailable, SigningKey
 from .manifest import KeyPlace, PemPlace
 from .pkcs11_module import load_module
 from .profile import Environment
+from .secret_files import check_mode
 from .software_key import open_key
 from .token_key import Token, open_token_key
 
@@ -25,9 +26,10 @@ class TokenAccess:
     module: Path
     pin_file: Path
 
-    def token(self, label: str, environment: Environment) -> Token:
+    def token(self, label: str, environment: Environment, *, insists: bool = False) -> Token:
         """Return the token of that label, not opened yet; raises KeyUnavailable if the library cannot be loaded."""
-        return Token(load_module(self.module), label, lambda: read_secrets(self.pin_file, "PIN")[environment])
+        module = load_module(self.module)
+        return Token(module, label, lambda: read_secrets(self.pin_file, "PIN")[environment], insists=insists)
 
 
 def read_passphrases(path: Path) -> Mapping[Environment, bytes]:
@@ -37,6 +39,7 @@ def read_passphrases(path: Path) -> Mapping[Environment, bytes]:
 
 def read_secrets(path: Path, kind: str) -> Mapping[Environment, bytes]:
     """Return the secret of each environment from the `kind` file; raises KeyUnavailable, without quoting the file."""
+    check_mode(path, f"{kind} file")
     try:
         lines = path.read_bytes().splitlines()
     except OSError as fault:

@@ -2,7 +2,8 @@
 
 `software_key` implements it for an encrypted file, `token_key` for a PKCS#11 token.
 
-KeyUnavailable      the key cannot be used: missing, wrong passphrase or PIN, token absent, not a CA key
+KeyUnavailable      the key cannot be used: missing, token absent, not a CA key
+└── KeyRefused      the passphrase or PIN is wrong
 """
 
 from typing import Protocol
@@ -27,6 +28,12 @@ class KeyUnavailable(Exception):
     """A CA key cannot be used; the message is one sentence that names file or token and what to do."""
 
     exit_code = 77
+
+
+class KeyRefused(KeyUnavailable):
+    """A passphrase or PIN is wrong: a restart does not help, and with a token it would do harm."""
+
+    exit_code = 78
 
 
 class SigningKey(Protocol):

@@ -1,5 +1,6 @@
 """CA keys in encrypted PKCS#8 PEM files: for development, and for roots that are kept offline."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
-from .keys import KeyUnavailable, PrivateKey, PublicKey, SigningKey, digest_of
+from .authority import Authority
+from .encrypted_key import ROUNDS, rounds_of
+from .keys import KeyRefused, KeyUnavailable, PrivateKey, PublicKey, SigningKey, digest_of
+from .manifest import PemPlace
+from .secret_files import check_mode
 from .spki import KeyFamily
 
 
@@ -40,6 +45,7 @@ def open_key(path: Path, passphrase: bytes) -> SoftwareKey:
 
 def read_private_key(path: Path, passphrase: bytes) -> PrivateKey:
     """Return the private key itself, which only a ceremony needs; see `open_key`."""
+    check_mode(path, "key file")
     try:
         pem = path.read_bytes()
     except OSError as fault:
@@ -50,7 +56,7 @@ def read_private_key(path: Path, passphrase: bytes) -> PrivateKey:
         key = serialization.load_pem_private_key(pem, passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         # The cause is omitted: an exception's text about key material must not reach a log.
-        raise KeyUnavailable(f"The passphrase does not open the key file {path}.") from None
+        raise KeyRefused(f"The passphrase does not open the key file {path}.") from None
     if not isinstance(key, PrivateKey):
         raise KeyUnavailable(f"The key file {path} holds neither an RSA nor an EC key.")
     return key
@@ -63,10 +69,10 @@ def generate(family: KeyFamily) -> PrivateKey:
     return ec.generate_private_key(ec.SECP384R1())
 
 
-def encrypted_pem(key: PrivateKey, passphrase: bytes) -> bytes:
-    """Return `key` as PKCS#8 PEM encrypted with `passphrase`."""
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.BestAvailableEncryption(passphrase),
-    )
+def weak_files(authority: Authority) -> Iterator[tuple[Path, int]]:
+    """Yield the key files of a production CA that an earlier version encrypted, with the rounds of each."""
+    for place in authority.places.values() if authority.holds_production_keys else ():
+        if isinstance(place, PemPlace) and (file := authority.directory / place.file).exists():
+            rounds = rounds_of(file.read_bytes())
+            if rounds is not None and rounds < ROUNDS:
+                yield file, rounds

@@ -16,15 +16,17 @@ import pkcs11
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_der_public_key
-from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
+from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass, TokenFlag
 from pkcs11.types import SignMixin
 from pkcs11.util.ec import encode_ec_public_key, encode_named_curve_parameters
 
-from .keys import KeyUnavailable, PublicKey, SigningKey, digest_of
+from .keys import KeyRefused, KeyUnavailable, PublicKey, SigningKey, digest_of
 from .pkcs11_module import Pkcs11Module
 from .spki import KeyFamily
 
 T = TypeVar("T")
+
+_PIN_FAULTS = (pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange, pkcs11.PinLocked)
 
 # The DER DigestInfo before a SHA-512 digest (RFC 8017, 9.2): the token pads it and signs.
 _SHA512_DIGEST_INFO = bytes.fromhex("3051300d060960864801650304020305000440")
@@ -52,22 +54,32 @@ class _Session:
 class Token:
     """A token, identified by its label. `read_pin` returns the user's PIN; it is called at each login, and not stored.
 
-    A rejected PIN is not tried again, because a token locks itself after a few wrong ones; another PIN is tried.
+    A rejected PIN is not tried again, because a token locks itself after a few wrong ones; another PIN is tried. The
+    token remembers for the next process: while it says that a PIN was wrong and none was right since, only a process
+    that `insists` tries one (`servicecert ca login`).
     Sessions are never closed: closing the one that logged in logs all of them out.
     """
 
     def __init__(
-        self, module: Pkcs11Module, label: str, read_pin: Callable[[], bytes], retry_after: float = 2.0
+        self,
+        module: Pkcs11Module,
+        label: str,
+        read_pin: Callable[[], bytes],
+        retry_after: float = 2.0,
+        *,
+        insists: bool = False,
     ) -> None:
         self.label = label
         self._module = module
         self._read_pin = read_pin
         self._retry_after = retry_after
+        self._insists = insists
         self._retried_at = float("-inf")
         self._idle: deque[_Session] = deque()
         self._login = threading.Lock()
         self._login_epoch = 0
         self._rejected_pin: bytes | None = None
+        self._accepted_pin: bytes | None = None
 
     def __repr__(self) -> str:
         return f"<Token {self.label}>"
@@ -83,7 +95,7 @@ class Token:
         epoch = self._module.epoch
         try:
             return self._once(call, writing)
-        except (pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange, pkcs11.PinLocked) as fault:
+        except _PIN_FAULTS as fault:
             # Reinitialising would log the library's other tokens out, and not correct the PIN.
             raise self._unavailable(fault) from None
         except pkcs11.PKCS11Error as fault:
@@ -97,6 +109,10 @@ class Token:
             raise self._unavailable(fault) from None
         self._retried_at = float("-inf")
         return result
+
+    def login(self) -> None:
+        """Log in, or raise KeyUnavailable."""
+        self.use(lambda _: None)
 
     def _once(self, call: Callable[[_Session], T], writing: bool) -> T:
         with self._module.shared() as epoch:
@@ -125,6 +141,9 @@ class Token:
             digest = sha256(pin).digest()
             if digest == self._rejected_pin:
                 raise pkcs11.PinIncorrect
+            is_untried = digest != self._accepted_pin and self._rejected_pin is None and not self._insists
+            if is_untried and TokenFlag.USER_PIN_COUNT_LOW in token.flags:
+                raise KeyRefused(_PIN_WAS_REFUSED.format(label=self.label))
             try:
                 session = token.open(rw=writing, user_pin=pin.decode())
             except pkcs11.UserAlreadyLoggedIn:
@@ -132,17 +151,23 @@ class Token:
             except (pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange):
                 self._rejected_pin = digest
                 raise
-            self._login_epoch = epoch
+            self._login_epoch, self._accepted_pin = epoch, digest
             return _Session(epoch, session)
 
     def _unavailable(self, fault: pkcs11.PKCS11Error) -> KeyUnavailable:
-        return KeyUnavailable(
-            _SENTENCES.get(type(fault), _DEFAULT).format(label=self.label, fault=type(fault).__name__)
-        )
+        sentence = _SENTENCES.get(type(fault), _DEFAULT).format(label=self.label, fault=type(fault).__name__)
+        return KeyRefused(sentence) if isinstance(fault, _PIN_FAULTS) else KeyUnavailable(sentence)
 
 
+_PIN_WAS_REFUSED = (
+    "The token {label} refused a PIN, and no right one was given since: put the right one into the PIN file, then run "
+    "`servicecert ca login`, so that restarts do not lock the token."
+)
 _DEFAULT = "The token {label} cannot be used ({fault}); once it is back it is used again."
-_PIN_REFUSED = "The PIN does not open the token {label}: put the right one into the PIN file, it is not tried again."
+_PIN_REFUSED = (
+    "The PIN does not open the token {label}, and is not tried again: put the right one into the PIN file, then run "
+    "`servicecert ca login`."
+)
 _SENTENCES: dict[type[pkcs11.PKCS11Error], str] = {
     pkcs11.PinIncorrect: _PIN_REFUSED,
     pkcs11.PinInvalid: _PIN_REFUSED,

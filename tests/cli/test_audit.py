@@ -58,7 +58,7 @@ async def _record(url, keys):
     (row,) = await pool.fetch("select id, key from intents")
     acted = Result(row["id"], row["key"], "act", toy.Act(case_id=str(CASE), number="1"))
     await turns.take([acted, poison], None, NOW, 0, "")
-    await Attestor("intake", pool, read_key(keys / "intake.key"), lambda: NOW).attest()
+    await Attestor("intake", pool, read_key(keys / "intake.key", "intake"), lambda: NOW).attest()
     payload = await pool.fetchval("select payload from outbox where topic = 'audit-checkpoints'")
     pool.terminate()
     return payload

@@ -195,6 +195,45 @@ def test_D2_an_operators_own_tables_never_stand_in_for_the_revokers(stocked):
     assert one(connection, unsafe) == 0
 
 
+def test_D2_a_login_is_proposed_by_one_operator_and_confirmed_by_another(
+    stocked, servicecert, monkeypatch, tmp_path, database_url
+):
+    _, urls = stocked
+    out = tmp_path / "carla-url"
+    made = servicecert("proposals", "credential", "carla", "--out", out)
+    number = made.stdout.split()[-1]
+    assert out.stat().st_mode & 0o077 == 0
+    monkeypatch.setenv("DATABASE_URL", urls["anna"])
+    operator = ("proposals", "operator", "add", "carla", "--why", "ticket 12")
+    assert servicecert(*operator).exit_code == 2
+    verifier = out.with_name("carla-url.verifier")
+    assert "PRIVATE" not in verifier.read_text()
+    proposal = json.loads(servicecert(*operator, "--verifier", verifier, "--json").stdout)
+    assert proposal["verifier_sha256"] == number
+    monkeypatch.setenv("DATABASE_URL", urls["bertil"])
+    assert number in servicecert("proposals", "confirm", proposal["id"]).stdout
+    assert "operator_carla is added" in servicecert("proposals", "confirm", proposal["id"], "--yes").stdout
+    monkeypatch.setenv("DATABASE_URL", out.read_text().removeprefix("DATABASE_URL=").strip())
+    removed = servicecert("proposals", "operator", "remove", "bertil", "--why", "has left", "--json")
+    monkeypatch.setenv("DATABASE_URL", urls["anna"])
+    id = json.loads(removed.stdout)["id"]
+    assert "operator_bertil would be removed; add --yes" in servicecert("proposals", "confirm", id).stdout
+    assert servicecert("proposals", "confirm", id, "--yes").exit_code == 0
+    assert [bool(it["removed_at"]) for it in json.loads(servicecert("proposals", "operators", "--json").stdout)] == [
+        False,
+        True,
+        False,
+    ]
+    assert "operator_carla" in servicecert("proposals", "operators").stdout
+    assert "operator_carla" in servicecert("proposals", "list", "--all").stdout
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    for more in (("--verifier", verifier), ("--certificate",), ("--out", tmp_path / "x")):
+        refused = servicecert("db", "operator", "dora", *more)
+        assert refused.exit_code == 77
+        assert "There are two operators already" in one_sentence(refused.stderr)
+    assert servicecert("db", "operator", "dora").exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [

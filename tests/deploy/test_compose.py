@@ -3,6 +3,7 @@
 import re
 import tomllib
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,13 @@ from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_worker.process.settings import WorkerSettings
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+
+_spec = spec_from_file_location("pin_images", CHECKOUT / "deploy" / "pin_images.py")
+assert _spec is not None
+assert _spec.loader is not None
+pin_images = module_from_spec(_spec)
+_spec.loader.exec_module(pin_images)
+
 TEXT = (CHECKOUT / "docker-compose.yml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -171,7 +179,7 @@ def test_the_variables_of_env_are_those_that_are_drawn_where_they_are_missing() 
     assert SERVICES["prepare-secrets"]["environment"] == {name: f"${{{name}:-}}" for name in example}
     for name, service in SERVICES.items():
         if name != "prepare-secrets":
-            assert not VARIABLE.search(str(service)), name
+            assert not [each for each in VARIABLE.findall(str(service)) if not each.endswith("_IMAGE")], name
 
 
 def test_each_service_sees_its_own_secrets_only() -> None:
@@ -237,7 +245,7 @@ def test_ports_are_opened_to_this_machine_alone() -> None:
 
 def test_kafka_is_the_version_that_is_embedded() -> None:
     listed = (CHECKOUT / "deploy" / "kafka" / "SHA256SUMS").read_text()
-    version = SERVICES["kafka"]["image"].partition(":")[2]
+    version = pin_images.images()["KAFKA_IMAGE"].partition(":")[2]
     assert f"kafka_2.13-{version}.jar" in listed
 
 
@@ -248,8 +256,53 @@ def test_the_image_copies_what_exists_and_runs_as_nobody_special() -> None:
     assert all((CHECKOUT / source).exists() for source in sources)
     assert "\nUSER servicecert\n" in DOCKERFILE
     assert all(
-        "--require-hashes" in line or "/wheels" in line for line in DOCKERFILE.splitlines() if "pip install" in line
+        "--require-hashes" in line or "/wheels" in line
+        for line in DOCKERFILE.splitlines()
+        if re.search(r"pip .*install", line)
     )
+    final = DOCKERFILE.rpartition("\nFROM ")[2]
+    assert "pip install" not in final, "what installs and builds stays behind"
+    assert re.findall(r"^COPY (.+)$", final, re.MULTILINE) == ["--from=build /opt/servicecert /opt/servicecert"]
+
+
+def test_each_image_is_pinned_by_the_digest_that_its_tag_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a stand-in for skopeo: what it is asked for, and what it answers."""
+    foreign = {service["image"] for service in SERVICES.values() if "build" not in service}
+    assert len(foreign) == 4
+    named = {name: f"${{{name}:-{image}}}" for name, image in pin_images.images().items()}
+    assert foreign | {OURS["intake"]["build"]["args"]["PYTHON_IMAGE"]} == set(named.values())
+    assert f"\nARG PYTHON_IMAGE={pin_images.images()['PYTHON_IMAGE']}\n" in DOCKERFILE
+    skopeo = tmp_path / "skopeo"
+    skopeo.write_text('#!/bin/sh\nfor last; do :; done\necho "$last" >> "$0.asked"\nprintf "sha256:%064d" 7\n')
+    skopeo.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    before = f"# mine\nPOSTGRES_PASSWORD=x\nKAFKA_IMAGE=apache/kafka@sha256:{9:064}\n"
+    assert set(pin_images.unpinned(before)) == set(named) - {"KAFKA_IMAGE"}
+    pinned = pin_images.pin(before)
+    assert pinned == pin_images.pin(pinned), "again nothing changes"
+    assert pinned.startswith("# mine\nPOSTGRES_PASSWORD=x\n# image ")
+    assert f"# image postgres:18\nPOSTGRES_IMAGE=postgres@sha256:{7:064}\n" in pinned
+    assert pin_images.unpinned(pinned) == {}
+    asked = (tmp_path / "skopeo.asked").read_text().split()
+    assert {"docker://docker.io/library/postgres:18", "docker://docker.io/apache/kafka:4.3.1"} <= set(asked)
+
+
+def test_an_image_without_a_digest_is_named_and_a_registry_that_does_not_answer_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pin_images, "ENVIRONMENT", tmp_path / ".env")
+    monkeypatch.setattr("sys.argv", ["pin_images", "--check"])
+    with pytest.raises(SystemExit, match=r"Not pinned by a digest: .*postgres:18"):
+        pin_images.main()
+    monkeypatch.setattr("sys.argv", ["pin_images"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SystemExit, match="install skopeo or Docker"):
+        pin_images.main()
+    (tmp_path / "docker").write_text("#!/bin/sh\necho no such image >&2\nexit 1\n")
+    (tmp_path / "docker").chmod(0o755)
+    with pytest.raises(SystemExit, match=r"docker does not find \S+: no such image"):
+        pin_images.main()
+    assert not (tmp_path / ".env").exists()
 
 
 def test_the_image_is_given_only_what_the_lock_of_the_checkout_pins() -> None:

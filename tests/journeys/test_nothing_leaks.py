@@ -100,6 +100,7 @@ async def faulty(completed_run: CompletedRun, tmp_path_factory: pytest.TempPathF
     await _send_poison_with_people(system)
     await _send_private_keys(system)
     wrong = tmp_path_factory.mktemp("wrong") / "passphrases"
+    wrong.touch(mode=0o600)
     wrong.write_bytes(system.passphrase_file.read_bytes().replace(b"=", b"=not-"))
     log = await _fail(system, "issuer-wrong", SERVICECERT_CA_PASSPHRASE_FILE=str(wrong))
     assert b"passphrase does not open" in log

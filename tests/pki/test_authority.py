@@ -12,13 +12,18 @@ from subprocess import CompletedProcess
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pki.conftest import CEREMONY
 from servicecert_pki.authority import Authority, AuthorityDamaged, AuthorityExists, AuthorityMissing, AuthorityRefused
-from servicecert_pki.ceremony import make_authority, offline_folder
+from servicecert_pki.ceremony import make_authority, make_roots, offline_folder
+from servicecert_pki.encrypted_key import ROUNDS, rounds_of
+from servicecert_pki.key_store import PemStore
 from servicecert_pki.keyring import open_keys
-from servicecert_pki.keys import KeyUnavailable
+from servicecert_pki.keys import KeyRefused, KeyUnavailable
+from servicecert_pki.manifest import PemPlace
 from servicecert_pki.profile import Environment
 from servicecert_pki.profiles import Profiles
+from servicecert_pki.software_key import open_key
 from servicecert_pki.spki import KeyFamily
 
 Run = Callable[..., CompletedProcess[bytes]]
@@ -214,3 +219,47 @@ def test_files_that_do_not_belong_together_are_one_sentence(copy: Path, field: s
     (copy / "authority.json").write_text(json.dumps(manifest))
     with pytest.raises(AuthorityDamaged, match=sentence):
         Authority.load(copy)
+
+
+def test_B5_keys_of_a_ceremony_are_encrypted_with_600_000_rounds_and_openssl_reads_them(
+    passphrases: Mapping[Environment, bytes], openssl: Run, tmp_path: Path
+) -> None:
+    _, place = PemStore(tmp_path, passphrases).make("production-ec")
+    assert isinstance(place, PemPlace)
+    path = tmp_path / place.file
+    assert rounds_of(path.read_bytes()) == ROUNDS == 600_000
+    word = passphrases[Environment.PRODUCTION]
+    (tmp_path / "word").write_bytes(word)
+    read = openssl("pkey", "-in", path, "-passin", f"file:{tmp_path / 'word'}", "-pubout")
+    opened = open_key(path, word).public_key()
+    assert read.stdout == opened.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    with pytest.raises(KeyRefused, match="does not open the key file"):
+        open_key(path, word + b".")
+
+
+def test_B5_the_rounds_of_a_file_made_earlier_or_elsewhere_are_told(
+    authority: Authority, passphrases: Mapping[Environment, bytes], openssl: Run, tmp_path: Path
+) -> None:
+    file, word = authority.directory / "keys" / "test-ec.pem", tmp_path / "word"
+    secret = passphrases[Environment.TEST]
+    # OpenSSL takes the old passphrase from the first line and the new one from the second.
+    word.write_bytes(secret + b"\n" + secret + b"\n")
+    assert rounds_of(file.read_bytes()) == 2048
+    known = ("pkcs8", "-topk8", "-in", file, "-passin", f"file:{word}", "-passout", f"file:{word}")
+    assert rounds_of(openssl(*known, "-v2", "aes-256-cbc", "-iter", "700000").stdout) == 700_000
+    by_scrypt = openssl(*known, "-scrypt").stdout
+    (tmp_path / "key").touch(mode=0o600)
+    (tmp_path / "key").write_bytes(by_scrypt)
+    assert rounds_of(by_scrypt) is None
+    assert open_key(tmp_path / "key", secret).public_key() == authority.issuer("test-ec").public_key
+    assert rounds_of(b"no key") is None
+
+
+@pytest.mark.parametrize("weak", [b"fifteen letters", b"aaaaaaaaaaaaaaaaaaaaaaaa", b"1234567123456712345671234567"])
+def test_B5_a_ceremony_takes_no_weak_passphrase(tmp_path: Path, weak: bytes) -> None:
+    passphrases = {Environment.PRODUCTION: weak, Environment.TEST: b"the test passphrase"}
+    with pytest.raises(AuthorityRefused, match="passphrase of the production keys is too weak: take 16 characters"):
+        make_roots(tmp_path / "roots", passphrases, NOW)
+    with pytest.raises(KeyUnavailable, match="passphrase of the production keys is too weak"):
+        PemStore(tmp_path / "ca", passphrases).make("production-ec")
+    assert not list(tmp_path.iterdir())

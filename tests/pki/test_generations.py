@@ -13,7 +13,15 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 from pki.conftest import CEREMONY
 from servicecert_pki.authority import Authority, AuthorityDamaged, AuthorityMissing
-from servicecert_pki.ceremony import activate, install, next_ids, offline_folder, request_cas, sign_requests
+from servicecert_pki.ceremony import (
+    activate,
+    install,
+    make_roots,
+    next_ids,
+    offline_folder,
+    request_cas,
+    sign_requests,
+)
 from servicecert_pki.certificate import Contents, build_tbs, sign_tbs
 from servicecert_pki.crl import Reason, entry_der
 from servicecert_pki.key_store import PemStore
@@ -124,4 +132,22 @@ def test_I11_production_and_test_never_share_a_root(two: TwoGenerations, tmp_pat
     others = tuple(it for it in manifest.issuing if it is not entry)
     write_manifest(directory, manifest.model_copy(update={"issuing": (*others, mixed)}))
     with pytest.raises(AuthorityDamaged, match="production and test have a root in common"):
+        Authority.load(directory)
+
+
+def test_F3_a_ceremony_s_ca_holds_production_keys_and_one_for_trials_does_not(
+    two: TwoGenerations, profiles: Profiles, passphrases: Passphrases, tmp_path: Path
+) -> None:
+    """The mark is in the certificates: nobody can change a file so that a ceremony's CA looks like one for trials."""
+    assert not two.authority.holds_production_keys
+    directory, offline = tmp_path / "ca", tmp_path / "roots"
+    make_roots(offline, passphrases, CEREMONY)
+    request_cas(directory, ["test-ec", "production-ec"], PemStore(directory, passphrases))
+    for id, holds in (("test-ec", False), ("production-ec", True)):
+        sign_requests(offline, [directory / "requests" / f"{id}.csr"], passphrases, profiles, CEREMONY)
+        install(directory, [offline / "issued" / f"{id}.pem"], CEREMONY)
+        assert Authority.load(directory).holds_production_keys is holds
+    issued = two.authority.directory / "issuing" / "production-ec.pem"
+    shutil.copy(issued, directory / "issuing" / "production-ec.pem")
+    with pytest.raises(AuthorityDamaged, match="is not signed by"):
         Authority.load(directory)

@@ -21,7 +21,7 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import install, offline_folder, request_cas, sign_requests
 from servicecert_pki.key_store import KeyStore, PemStore, TokenStore
 from servicecert_pki.keyring import TokenAccess, open_keys
-from servicecert_pki.keys import KeyUnavailable, SigningKey, family_of_key, verify_signature
+from servicecert_pki.keys import KeyRefused, KeyUnavailable, SigningKey, family_of_key, verify_signature
 from servicecert_pki.manifest import PemPlace, TokenPlace
 from servicecert_pki.profile import Environment
 from servicecert_pki.profiles import Profiles
@@ -50,6 +50,7 @@ class Backend:
 
 
 def write_secrets(path: Path, secrets: Mapping[Environment, bytes]) -> Path:
+    path.touch(mode=0o600)
     path.write_bytes(b"".join(b"%b=%b\n" % (name.encode(), secret) for name, secret in secrets.items()))
     return path
 
@@ -122,6 +123,8 @@ def test_B5_a_wrong_secret_is_one_sentence_that_tells_nothing_of_it(backend: Bac
         backend.open(secrets=wrong)
     assert "never that one" not in str(refused.value)
     assert refused.value.__suppress_context__
+    assert refused.value.exit_code == 78, "no supervisor starts it again"
+    log_in(backend)
 
 
 def test_I11_the_test_secret_opens_no_production_key(backend: Backend, tmp_path: Path) -> None:
@@ -129,6 +132,7 @@ def test_I11_the_test_secret_opens_no_production_key(backend: Backend, tmp_path:
     forget_logins(backend)
     with pytest.raises(KeyUnavailable, match="production"):
         backend.open(secrets=write_secrets(tmp_path / "swapped", swapped))
+    log_in(backend)
 
 
 def forget_logins(backend: Backend) -> None:
@@ -136,6 +140,13 @@ def forget_logins(backend: Backend) -> None:
     if backend.tokens:
         module = backend.tokens.token("servicecert-production", Environment.PRODUCTION)._module
         module.reinitialise(module.epoch)
+
+
+def log_in(backend: Backend) -> None:
+    """Let the tokens forget a wrong PIN, as `servicecert ca login` does."""
+    for environment in Environment if backend.tokens else ():
+        assert backend.tokens
+        backend.tokens.token(f"servicecert-{environment}", environment, insists=True).login()
 
 
 def test_B5_a_missing_key_is_one_sentence(backend: Backend) -> None:
@@ -248,6 +259,37 @@ def test_B5_a_refused_pin_is_not_tried_until_the_token_locks_itself(
             open_token_key(token, "ca")
     write_secrets(tmp_path / "wrong-pin", dict.fromkeys(Environment, b"123456"))
     verify(generate_in_token(token, "ca", KeyFamily.EC))
+
+
+def test_B5_a_pin_that_was_refused_is_not_tried_by_the_next_process_either(
+    make_token: Callable[..., tuple[Token, Path]], tmp_path: Path
+) -> None:
+    """The token remembers: restarts do not lock it, and the right PIN in a hasty file neither."""
+    token, _ = make_token("restarts", b"wrong")
+    with pytest.raises(KeyRefused, match="PIN does not open the token restarts"):
+        token.login()
+    restarted = again(token)
+    for _ in range(20):
+        with pytest.raises(KeyRefused, match=r"refused a PIN, and no right one was given since.*servicecert ca login"):
+            restarted.login()
+    write_secrets(tmp_path / "restarts", dict.fromkeys(Environment, b"123456"))
+    with pytest.raises(KeyRefused, match="servicecert ca login"):
+        restarted.login()
+    again(token, insists=True).login()
+    restarted._module.reinitialise(restarted._module.epoch)
+    restarted.login()
+    # A process that was logged in logs in again, whoever tried a wrong PIN since.
+    write_secrets(tmp_path / "restarts", dict.fromkeys(Environment, b"wrong"))
+    restarted._module.reinitialise(restarted._module.epoch)
+    with pytest.raises(KeyRefused):
+        again(token).login()
+    write_secrets(tmp_path / "restarts", dict.fromkeys(Environment, b"123456"))
+    restarted.login()
+
+
+def again(token: Token, *, insists: bool = False) -> Token:
+    """The token as a new process has it."""
+    return Token(token._module, token.label, token._read_pin, 0.0, insists=insists)
 
 
 def test_B5_nothing_overwrites_a_key_in_a_token(make_token: Callable[..., tuple[Token, Path]]) -> None:

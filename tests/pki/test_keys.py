@@ -12,14 +12,16 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
+from servicecert_pki.encrypted_key import encrypted_pem
 from servicecert_pki.keys import KeyUnavailable, SigningKey, verify_signature
-from servicecert_pki.software_key import SoftwareKey, encrypted_pem, open_key
+from servicecert_pki.software_key import SoftwareKey, open_key
 from servicecert_pki.spki import KeyFamily
 
 
 @pytest.fixture
 def pem(tmp_path: Path) -> Path:
     path = tmp_path / "ca.pem"
+    path.touch(mode=0o600)
     path.write_bytes(encrypted_pem(ec.generate_private_key(ec.SECP384R1()), b"right"))
     return path
 
@@ -57,6 +59,7 @@ def test_a_missing_key_file_is_one_sentence(tmp_path: Path) -> None:
 def test_B5_a_key_in_the_clear_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "ca.pem"
     key = ec.generate_private_key(ec.SECP384R1())
+    path.touch(mode=0o600)
     path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     with pytest.raises(KeyUnavailable, match="not an encrypted"):
         open_key(path, b"right")
@@ -65,6 +68,7 @@ def test_B5_a_key_in_the_clear_is_refused(tmp_path: Path) -> None:
 def test_a_key_of_another_algorithm_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "ca.pem"
     key = ed25519.Ed25519PrivateKey.generate()
+    path.touch(mode=0o600)
     path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"right")))
     with pytest.raises(KeyUnavailable, match="neither an RSA nor an EC key"):
         open_key(path, b"right")

@@ -163,14 +163,15 @@ def examine(events: Sequence[Event]) -> Sequence[Event]:
 
 
 class Settings(BaseSettings):
-    """The file that the toy writes its acts to, and the seconds that one takes."""
+    """The file that the toy writes its acts to, the seconds that one takes, and whether it plays a production CA."""
 
     acts: Path = Field(alias="TOY_ACTS")
     act_seconds: float = Field(0.0, alias="TOY_ACT_SECONDS")
+    production: bool = Field(False, alias="TOY_PRODUCTION")
 
 
 @asynccontextmanager
 async def open_service(
     settings: Settings, pool: asyncpg.Pool[Any], _clock: Clock
 ) -> AsyncIterator[Service[Tally, None]]:
-    yield toy(settings.acts, settings.act_seconds)
+    yield replace(toy(settings.acts, settings.act_seconds), holds_production_keys=settings.production)

@@ -53,7 +53,7 @@ class AuditLog:
         await Turns(toy.toy(Path(os.devnull), 0), self.pool, chain).take(items, None, NOW, 0, "")
 
     async def attest(self) -> bool:
-        return await Attestor(toy.NAME, self.pool, read_key(self.keys / "toy.key"), lambda: NOW).attest()
+        return await Attestor(toy.NAME, self.pool, read_key(self.keys / "toy.key", toy.NAME), lambda: NOW).attest()
 
     async def exported(self) -> list[Signed]:
         rows = await self.admin.fetch("select payload from outbox where topic = 'audit-checkpoints' order by id")
@@ -230,7 +230,7 @@ async def test_B6_rewritten_history_contradicts_its_checkpoint(audit_log: AuditL
     await audit_log.admin.execute("delete from audit_checkpoints")
     make_keys(audit_log.keys.with_name("mallory"), [toy.NAME])
     await Attestor(
-        toy.NAME, audit_log.pool, read_key(audit_log.keys.with_name("mallory") / "toy.key"), lambda: NOW
+        toy.NAME, audit_log.pool, read_key(audit_log.keys.with_name("mallory") / "toy.key", toy.NAME), lambda: NOW
     ).attest()
     kinds = {finding.kind for finding in (await audit_log.verified(exported)).findings}
     assert {Kind.BAD_SIGNATURE, Kind.BAD_CHECKPOINT, Kind.FORGED} <= kinds

@@ -75,3 +75,10 @@ async def test_E2_a_deadline_fires_once_for_workers_whose_clock_has_run_past_it(
     assert [worker.stop(60) for worker in workers] == [0, 0, 0]
     assert await stand.fetchval("select (body::jsonb ->> 'woken')::int from tally") == 2
     assert "SERVICECERT_CLOCK_AHEAD" in workers[-1].tail(50)
+
+
+@pytest.mark.parametrize(("variable", "value"), [("SERVICECERT_CLOCK_AHEAD", "P1D"), ("SERVICECERT_DIE_AT", "fetched")])
+async def test_F3_what_is_for_trials_is_refused_with_production_keys(stand: Stand, variable: str, value: str) -> None:
+    worker = stand.work(TOY_PRODUCTION="1", **{variable: value})
+    assert worker.wait(120) == 78
+    assert f"{variable} is for trials, and this CA is none" in worker.tail(20)

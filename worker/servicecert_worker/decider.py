@@ -272,6 +272,9 @@ class Service(Generic[S, K]):
     stored in the inbox. `initial_deadlines` are deadlines (key, kind) that exist from the first start on, due at once.
     `audited` describes the service in the first row of each audit chain, e.g. which keys it opened (B6).
 
+    `holds_production_keys` is set where the keys of a production CA are open: nothing that is for trials works there,
+    and nothing insecure is tolerated (F4).
+
     `prepare` adds to the snapshot what the service's tables hold on the turn's items and states. It runs in the turn's
     transaction, so that `decide` sees what a concurrent turn stored. It may lock what it reads, and may write only what
     is true whatever `decide` returns: that a key was seen or is blocked, that a place among reminders is taken.
@@ -283,8 +286,6 @@ class Service(Generic[S, K]):
 
     `late_result_code` gets the key's state and a result that arrives after another result ended its intent. It returns
     a stable code if the two contradict each other, which is audited and logged as an alarm, or else None.
-
-    `signs_for_production` is whether it opened a production CA's key: then nothing insecure is tolerated (F4).
     """
 
     name: str
@@ -298,8 +299,8 @@ class Service(Generic[S, K]):
     initial_deadlines: tuple[tuple[str, str], ...] = ()
     gauges: tuple[Gauge, ...] = ()
     audited: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    holds_production_keys: bool = False
     prepare: Callable[[Connection, Sequence[Happened], Mapping[str, Stored[S]], K], Awaitable[K]] | None = None
     storable: Callable[[bytes], bytes] = bytes
     waits_for_topics: Mapping[str, timedelta] = field(default_factory=lambda: MappingProxyType({}))
     late_result_code: Callable[[S | None, Result], str | None] = _never
-    signs_for_production: bool = False

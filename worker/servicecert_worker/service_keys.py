@@ -7,7 +7,7 @@ pin the public keys in one folder, several for each service at once, so that a k
 from __future__ import annotations
 
 import os
-import stat
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -25,11 +25,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from .faults import OperatorError
+from .process.secret_files import check_mode
 
 PUBLIC = "public"
 """The folder of all public keys, where each service's private key has a folder of its own."""
 
-_OTHERS = stat.S_IRWXO | stat.S_IWGRP | stat.S_IXGRP
+_SETTING = "SERVICECERT_SERVICE_KEY_FILE"
+_OWNER = "Signs for"
 
 
 def key_id(key: Ed25519PublicKey) -> str:
@@ -49,7 +51,11 @@ def make_keys(folder: Path, services: Sequence[str], *, apart: bool = False) -> 
             key = Ed25519PrivateKey.generate()
             private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
             public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-            for suffix, own, mode, content in (("key", service, 0o600, private), ("pub", PUBLIC, 0o644, public)):
+            owner = f"{_OWNER} {service}\n".encode()
+            for suffix, own, mode, content in (
+                ("key", service, 0o600, owner + private),
+                ("pub", PUBLIC, 0o644, public),
+            ):
                 path = (folder / own if apart else folder) / f"{service}.{suffix}"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
@@ -62,29 +68,26 @@ def make_keys(folder: Path, services: Sequence[str], *, apart: bool = False) -> 
     return created
 
 
-def read_key(path: Path) -> Ed25519PrivateKey:
-    """Return a service's private key. Raises `OperatorError`, also where others than its owner may use the file."""
+def read_key(path: Path, service: str | None = None) -> Ed25519PrivateKey:
+    """Return the private key of `service`. Raises `OperatorError`, also for another service's key or an open file.
+
+    A key without a service's name before it, as earlier versions made them, may be any service's.
+    """
+    check_mode(path, _SETTING)
     try:
-        mode = path.stat().st_mode
         content = path.read_bytes()
     except OSError as fault:
-        raise OperatorError(f"SERVICECERT_SERVICE_KEY_FILE: {path} cannot be read ({fault.strerror}).", 66) from None
-    # A group may read it: Kubernetes gives the files of a secret to the group of the pod.
-    if mode & _OTHERS:
-        raise OperatorError(
-            f"SERVICECERT_SERVICE_KEY_FILE: {path} has the mode {stat.S_IMODE(mode):04o}, so that others may use the "
-            "key: set 0400.",
-            77,
-        )
+        raise OperatorError(f"{_SETTING}: {path} cannot be read ({fault.strerror}).", 66) from None
+    owner = re.search(rf"^{_OWNER} (\S+)$".encode(), content, re.MULTILINE)
+    if service and owner is not None and (name := owner[1].decode("ascii", "replace")) != service:
+        raise OperatorError(f"{_SETTING}: {path} is the key of {name}: give {service} its own, and no other.", 78)
     try:
         key = load_pem_private_key(content, None)
     except (ValueError, TypeError):
         key = None
     if not isinstance(key, Ed25519PrivateKey):
         raise OperatorError(
-            f"SERVICECERT_SERVICE_KEY_FILE: {path} holds no Ed25519 private key: make one with "
-            "`servicecert service-keys`.",
-            65,
+            f"{_SETTING}: {path} holds no Ed25519 private key: make one with `servicecert service-keys`.", 65
         )
     return key
 

@@ -11,15 +11,20 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 from servicecert_pki.authority import Authority, AuthorityExists
 from servicecert_pki.ceremony import offline_folder
-from servicecert_pki.manifest import MANIFEST
+from servicecert_pki.encrypted_key import ROUNDS
+from servicecert_pki.keyring import TokenAccess
+from servicecert_pki.manifest import MANIFEST, TokenPlace
 from servicecert_pki.protocol import place_text
+from servicecert_pki.software_key import weak_files
 
+from ..faults import UserError
 from ..operations.authority import make_authority
 from ..terminal.output import as_json, print_json, print_table
 from . import ceremony_options as options
 from .ca_ceremony import activate, install, request, root
 from .ca_issuing import reconcile, retry, status, void
 from .ca_recheck import recheck
+from .options import FILE
 
 
 @click.group()
@@ -66,7 +71,7 @@ def init(
         click.echo(f"Would make 4 roots in {offline_folder(directory)}, {where}.")
         click.echo(f"Would make 4 issuing CAs in {directory}, their keys in {place}.")
         return
-    make_authority(directory, file, place.store(directory, file), operator)
+    make_authority(directory, file, place.store(directory, file) if place.kind == "pkcs11" else None, operator)
     authority = Authority.load(directory)
     (protocol,) = (directory / "protocols").iterdir()
     if as_json:
@@ -112,6 +117,41 @@ def show(directory: Path, as_json: bool) -> None:
         for facts in _facts(authority)
     ]
     print_table(("CA", "name", "issues from", "until", "key in", "SHA-256"), rows)
+    for file, rounds in weak_files(authority):
+        click.echo(f"{file} is encrypted with {rounds} rounds, of {ROUNDS} today: encrypt it anew (docs/ceremony.md).")
+
+
+@command.command()
+@options.directory
+@click.option("--module", envvar="SERVICECERT_PKCS11_MODULE", type=FILE, required=True, help="The PKCS#11 library.")
+@click.option(
+    "--pin-file",
+    envvar="SERVICECERT_PKCS11_PIN_FILE",
+    type=FILE,
+    required=True,
+    help="Two lines, production=<PIN> and test=<PIN>.",
+)
+def login(directory: Path, module: Path, pin_file: Path) -> None:
+    """Log in once at the token of each CA, after a wrong PIN was corrected.
+
+    No service tries a PIN while the token remembers a wrong one, so that restarts do
+    not lock it. A right one, as here, makes it forget.
+
+    \b
+    Example:
+      servicecert ca login ca
+    """
+    authority, access = Authority.load(directory), TokenAccess(module, pin_file)
+    places = {
+        (place.token, authority.issuer(id).environment)
+        for id, place in authority.places.items()
+        if isinstance(place, TokenPlace)
+    }
+    for token, environment in sorted(places):
+        access.token(token, environment, insists=True).login()
+        click.echo(f"The token {token} accepts its PIN.")
+    if not places:
+        raise UserError(f"No CA in {directory} has its key in a token.")
 
 
 def _facts(authority: Authority) -> list[Mapping[str, Any]]:

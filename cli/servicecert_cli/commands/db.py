@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import click
+import psycopg
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.process.secret_files import SecretUnreadable, read_secret
 from servicecert_worker.storage import database
@@ -12,8 +13,8 @@ from servicecert_worker.storage import database
 from ..connections.addresses import database_url
 from ..faults import UserError
 from ..operations import migrating
-from ..operations.files import write_private
-from ..operations.operators import add_operator, add_reader
+from ..operations.files import file_errors, write_private
+from ..operations.operators import add_login, add_operator, add_reader, prepare_logins
 from ..terminal.output import as_json, print_json
 from .options import FILE
 
@@ -46,6 +47,8 @@ def prepare(out: Path | None, as_json: bool) -> None:
     configured = {service: configured_password(service, os.environ) for service in _LOGINS}
     passwords = {service: password or database.new_password() for service, password in configured.items()}
     urls = database.prepare(database_url(), passwords)
+    with psycopg.connect(database_url()) as connection:
+        prepare_logins(connection)
     if out is not None:
         lines = [f"{service.upper()}_DATABASE_URL={url}\n" for service, url in urls.items()]
         write_private(out, "".join(lines).encode(), replace=True)
@@ -83,22 +86,34 @@ def migrate(services: tuple[str, ...], as_json: bool) -> None:
 
 @command.command()
 @click.argument("name")
-@click.option("--out", type=FILE, required=True, help="Write the operator's DATABASE_URL here.")
-def operator(name: str, out: Path) -> None:
-    """Make a login for an operator: who proposes, confirms, replays, resends and verifies.
+@click.option("--out", type=FILE, help="Write the operator's DATABASE_URL here, with a new password.")
+@click.option("--verifier", "file", type=FILE, help="The operator's own password: a file of `proposals credential`.")
+@click.option("--certificate", is_flag=True, help="The login has no password, but a client certificate.")
+def operator(name: str, out: Path | None, file: Path | None, certificate: bool) -> None:
+    """Make the login of one of the first two operators.
 
-    DATABASE_URL names a role that may create roles. The login is a member of the group
-    <database>_operators, and may do nothing else than that.
-    NAME has lower-case letters, digits and hyphens. May be run again: the login gets a
-    new password. The file has one line, DATABASE_URL=…, readable by its owner alone.
+    They propose, confirm, replay, resend and verify, and do nothing else. All later logins,
+    and a new password for one, are proposals of these two; see `proposals operator`.
+    DATABASE_URL names a role that may create roles; `servicecert db migrate` must have run.
+    NAME has lower-case letters, digits and hyphens. With --out the administrator knows the
+    password: --verifier and --certificate are for production.
 
     \b
-    Example:
+    Examples:
+      servicecert db operator anna --verifier anna-url.verifier
       servicecert db operator anna --out anna-url
     """
-    url = add_operator(database_url(), name)
-    write_private(out, f"DATABASE_URL={url}\n".encode(), replace=True)
-    click.echo(f"The operator {name} has a login; its DATABASE_URL is in {out}.")
+    if (out is not None) + (file is not None) + certificate != 1:
+        raise click.UsageError("give one of --verifier FILE, --certificate and --out FILE")
+    if out is not None:
+        write_private(out, f"DATABASE_URL={add_operator(database_url(), name)}\n".encode(), replace=True)
+        click.echo(f"The operator {name} has a login; its DATABASE_URL is in {out}.")
+        return
+    verifier = None
+    if file is not None:
+        with file_errors("read", file, "name the file that `proposals credential` wrote"):
+            verifier = file.read_text("utf-8", "replace").strip()
+    click.echo(f"The operator {name} has the login {add_login(database_url(), name, verifier)}.")
 
 
 @command.command()

@@ -2,19 +2,28 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import click
+from servicecert_worker.storage import database
 
+from ..connections.addresses import database_url
 from ..faults import UserError
 from ..operations import proposing
+from ..operations.files import file_errors, write_private
+from ..operations.operators import Credential, fingerprint, login_of
 from ..operations.proposing import Proposal
 from ..terminal.output import as_json, print_json, print_table, say
+from .options import FILE
 from .schema import in_schema
 
 RATE = 600
 """Certificates a minute, unless the operator sets another rate."""
+
+_CHANGES = {"add": "operator-added", "reset": "operator-reset", "remove": "operator-removed"}
 
 
 @click.group()
@@ -63,7 +72,15 @@ def list_proposals(everything: bool, as_json: bool) -> None:
         print_json([facts(each) for each in proposals])
         return
     rows = [
-        (str(it.id), it.kind, it.reason, it.state, f"{it.ordered}/{it.total}", it.proposed_by, it.confirmed_by or "-")
+        (
+            str(it.id),
+            it.kind,
+            it.reason or it.login or "",
+            it.state,
+            f"{it.ordered}/{it.total}",
+            it.proposed_by,
+            it.confirmed_by or "-",
+        )
         for it in proposals
     ]
     if rows:
@@ -117,12 +134,9 @@ def confirm(proposal: UUID, yes: bool, as_json: bool) -> None:
         return stored, yes and await proposing.confirm(connection, proposal)
 
     stored, done = in_schema("revoker", work)
-    if not yes:
-        sentence = f"{stored.total} certificates would be revoked ({stored.reason}); add --yes to confirm it."
-    elif done:
-        sentence = f"Confirmed: {stored.total} certificates will be revoked, {stored.rate} a minute."
-    else:
+    if yes and not done:
         raise UserError(f"The proposal {proposal} is already {stored.state}: see `servicecert proposals list --all`.")
+    sentence = _about_login(stored, done) if stored.login is not None else _about_certificates(stored, done)
     say(as_json, {"proposal": str(proposal), "certificates": stored.total, "confirmed": done}, sentence)
 
 
@@ -139,6 +153,101 @@ def drop(proposal: UUID, as_json: bool) -> None:
     if not in_schema("revoker", lambda connection: proposing.drop(connection, proposal)):
         raise UserError(f"There is no unconfirmed proposal {proposal}: see `servicecert proposals list`.")
     say(as_json, {"proposal": str(proposal), "dropped": True}, "Dropped.")
+
+
+@command.command()
+@click.argument("name")
+@click.option("--out", type=FILE, required=True, help="Write your DATABASE_URL here.")
+def credential(name: str, out: Path) -> None:
+    """Make a new password for your own login, which nobody else ever sees.
+
+    DATABASE_URL gives host and database; its user does not matter, and nothing is
+    connected. Give FILE.verifier to who proposes it, and read the number that is printed
+    aloud to who confirms it. FILE works once that is done.
+
+    \b
+    Example:
+      servicecert proposals credential carla --out carla-url
+    """
+    url = database_url()
+    login = login_of(urlsplit(url).path.lstrip("/"), name)
+    made = Credential.new()
+    write_private(out, f"DATABASE_URL={database.url_of(url, login, made.password)}\n".encode(), replace=True)
+    file = out.with_name(f"{out.name}.verifier")
+    write_private(file, made.verifier.encode(), replace=True)
+    click.echo(f"Your login is in {out}, what others may have is in {file}.")
+    click.echo(f"Verifier: {fingerprint(made.verifier)}")
+
+
+@command.command()
+@click.argument("change", type=click.Choice(["add", "reset", "remove"]))
+@click.argument("name")
+@click.option(
+    "--verifier", "file", type=FILE, help="The file that the login's person made with `proposals credential`."
+)
+@click.option("--certificate", is_flag=True, help="It logs in by a client certificate alone, without a password.")
+@click.option("--why", required=True, help="A reference for the audit. Do not name a person.")
+@as_json
+def operator(change: str, name: str, file: Path | None, certificate: bool, why: str, as_json: bool) -> None:
+    """Propose to make, reset or remove an operator's login.
+
+    Another operator confirms it, as any proposal; the database then changes the login.
+    The person whose login it is makes the password, see `proposals credential`.
+
+    \b
+    Examples:
+      servicecert proposals operator add carla --verifier carla-url.verifier --why "ticket 12"
+      servicecert proposals operator remove bertil --why "has left"
+    """
+    if (change == "remove") + (file is not None) + certificate != 1:
+        raise click.UsageError(
+            "give --verifier FILE or --certificate to add or reset a login, and neither to remove it"
+        )
+    verifier = None
+    if file is not None:
+        with file_errors("read", file, "name the file that `proposals credential` wrote"):
+            verifier = file.read_text("utf-8", "replace").strip()
+    stored = in_schema(
+        "revoker", lambda connection: proposing.propose_operator(connection, _CHANGES[change], name, verifier, why)
+    )
+    report_proposal(stored, as_json, {}, "")
+
+
+@command.command()
+@as_json
+def operators(as_json: bool) -> None:
+    """List the operators, and those who were.
+
+    \b
+    Example:
+      servicecert proposals operators
+    """
+    rows = in_schema("revoker", proposing.operators)
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("login", "since", "by proposal", "removed"),
+        [
+            (it["login"], f"{it['since']:%Y-%m-%d}", str(it["proposal"] or "-"), f"{it['removed_at'] or '-':.10}")
+            for it in rows
+        ],
+    )
+
+
+def _about_certificates(stored: Proposal, done: bool) -> str:
+    if done:
+        return f"Confirmed: {stored.total} certificates will be revoked, {stored.rate} a minute."
+    return f"{stored.total} certificates would be revoked ({stored.reason}); add --yes to confirm it."
+
+
+def _about_login(stored: Proposal, done: bool) -> str:
+    what = f"login {stored.login} {'is' if done else 'would be'} {stored.kind.removeprefix('operator-')}"
+    if done:
+        return f"Confirmed: the {what}."
+    if stored.verifier_sha256 is None:
+        return f"The {what}; add --yes to confirm it."
+    return f"The {what}, with the verifier {stored.verifier_sha256}: ask its person for that number, then add --yes."
 
 
 def facts(proposal: Proposal) -> dict[str, Any]:
@@ -162,7 +271,8 @@ def report_proposal(stored: Proposal | None, as_json: bool, preview: Mapping[str
         say(as_json, preview, sentence)
         return
     confirm = f"servicecert proposals confirm {stored.id} --yes"
-    sentence = f"Proposed as {stored.id}: {stored.total} certificates. Another operator confirms it with `{confirm}`."
+    what = stored.login or f"{stored.total} certificates"
+    sentence = f"Proposed as {stored.id}: {what}. Another operator confirms it with `{confirm}`."
     say(as_json, facts(stored), sentence)
 
 

@@ -1,8 +1,19 @@
-"""Database logins of persons: the database knows which two operators decided (D2), and readers change nothing (F4)."""
+"""Logins of persons: the database knows which two operators decided (D2), and readers change nothing (F4).
+
+The administrator makes the first two operators. After that the operators themselves decide who has a login, by
+proposals that the database carries out: a role that cannot log in, and may only make roles, owns the function that
+changes logins, and only the owner of the revoker's schema may call it, which does so for a confirmed proposal.
+"""
 
 import os
 import re
-from contextlib import closing
+import secrets
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import pbkdf2_hmac, sha256
+from hmac import digest
 from typing import Any
 
 import psycopg
@@ -12,50 +23,161 @@ from servicecert_worker.storage import database
 from ..faults import UserError
 
 MOST_LETTERS = 63
+_ROUNDS = 4096
+_CHANGE = """
+create or replace function operator_logins.change(kind text, login text, verifier text) returns void
+    language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    operators text := current_database() || '_operators';
+begin
+    if not starts_with(login, current_database() || '_operator_') then
+        raise exception '% is no login of an operator', login using errcode = 'insufficient_privilege';
+    elsif kind = 'operator-added' then
+        execute format('create role %I login password %L', login, verifier);
+        execute format('grant %I to %I', operators, login);
+        execute format('alter role %I in database %I set search_path = revoker', login, current_database());
+    elsif kind = 'operator-reset' then
+        execute format('alter role %I password %L', login, verifier);
+    else
+        execute format('revoke %I from %I', operators, login);
+        execute format('alter role %I nologin password null', login);
+    end if;
+end $$
+"""
+
+
+@dataclass(frozen=True, repr=False)
+class Credential:
+    """A password that only its operator knows, and the verifier by which PostgreSQL recognises it (RFC 5802)."""
+
+    password: str
+    verifier: str
+
+    @classmethod
+    def new(cls) -> "Credential":
+        """Return a new one, of 192 bits."""
+        password, salt = database.new_password(), secrets.token_bytes(16)
+        salted = pbkdf2_hmac("sha256", password.encode(), salt, _ROUNDS)
+        stored = sha256(digest(salted, b"Client Key", "sha256")).digest()
+        server = digest(salted, b"Server Key", "sha256")
+        encoded = [b64encode(part).decode() for part in (salt, stored, server)]
+        return cls(password, f"SCRAM-SHA-256${_ROUNDS}:{encoded[0]}${encoded[1]}:{encoded[2]}")
+
+
+def fingerprint(verifier: str) -> str:
+    """Return what two people compare: the SHA-256 of a verifier, in hexadecimal."""
+    return sha256(verifier.encode()).hexdigest()
+
+
+def login_of(database_name: str, name: str) -> str:
+    """Return an operator's database role. Raises UserError."""
+    return _named(database_name, "operator", name)
+
+
+def _named(database_name: str, kind: str, name: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name):
+        raise UserError(f"{name!r} is not a valid name: use up to 31 lower-case letters, digits and hyphens.", 2)
+    login = f"{database_name}_{kind}_{name}"
+    if len(login) > MOST_LETTERS:
+        raise UserError(f"The login {login} is longer than {MOST_LETTERS} letters: choose a shorter name.", 2)
+    return login
 
 
 def add_operator(admin_url: str, name: str) -> str:
-    """Make a login of the group of operators. Return its URL. Raises UserError."""
-    return _add_login(admin_url, name, "operator", database.OPERATORS)
+    """Make one of the first two logins, with a new password. Return its URL. Raises UserError."""
+    credential = Credential.new()
+    return database.url_of(admin_url, add_login(admin_url, name, credential.verifier), credential.password)
 
 
 def add_reader(admin_url: str, name: str) -> str:
-    """Make a login of the group of readers. Return its URL. Raises UserError."""
-    return _add_login(admin_url, name, "reader", database.READERS)
-
-
-def _add_login(admin_url: str, name: str, kind: str, group: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name):
-        raise UserError(f"{name!r} is not a valid name: use up to 31 lower-case letters, digits and hyphens.", 2)
+    """Make a login of the group of readers, with a new password. Return its URL. Raises UserError."""
     password = database.new_password()
+    with _administering(admin_url) as connection:
+        name_of_database = connection.info.dbname
+        login = _named(name_of_database, "reader", name)
+        role = sql.Identifier(login)
+        if connection.execute("select 1 from pg_roles where rolname = %s", (login,)).fetchone() is None:
+            connection.execute(sql.SQL("create role {} login").format(role))
+        group = sql.Identifier(database.role_of(name_of_database, database.READERS))
+        connection.execute(sql.SQL("alter role {} password {}").format(role, sql.Literal(password)))
+        connection.execute(sql.SQL("grant {} to {}").format(group, role))
+    return database.url_of(admin_url, login, password)
+
+
+def add_login(admin_url: str, name: str, verifier: str | None) -> str:
+    """Make one of the first two logins; without a verifier it has no password. Return its role. Raises UserError."""
+    with _administering(admin_url) as connection:
+        login = login_of(connection.info.dbname, name)
+        prepare_logins(connection)
+        _make(connection, login, verifier)
+    return login
+
+
+@contextmanager
+def _administering(admin_url: str) -> Iterator[psycopg.Connection[Any]]:
+    """A transaction of the administrator. Raises UserError."""
     try:
-        with closing(psycopg.connect(admin_url, connect_timeout=5, autocommit=True)) as connection:
-            role = f"{connection.info.dbname}_{kind}_{name}"
-            if len(role) > MOST_LETTERS:
-                raise UserError(f"The login {role} is longer than {MOST_LETTERS} letters: choose a shorter name.", 2)
-            with connection.transaction():
-                _make(connection, role, password, group)
+        with psycopg.connect(admin_url, connect_timeout=5) as connection:
+            yield connection
     except psycopg.OperationalError as fault:
         raise database.database_refused(admin_url, str(fault)) from None
-    except psycopg.errors.UndefinedObject:
-        raise UserError("The database is not prepared: run `servicecert db prepare` first.", os.EX_CONFIG) from None
+    except (
+        psycopg.errors.UndefinedObject,
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.UndefinedFunction,
+        psycopg.errors.InvalidSchemaName,
+    ):
+        raise UserError(
+            "The database is not prepared: run `servicecert db prepare`, then `servicecert db migrate`.", os.EX_CONFIG
+        ) from None
     except psycopg.errors.InsufficientPrivilege:
         raise UserError(
             "The role of DATABASE_URL may not create roles: use the administrator's.", os.EX_NOPERM
         ) from None
-    return database.url_of(admin_url, role, password)
+    except (psycopg.errors.CheckViolation, psycopg.errors.UniqueViolation, psycopg.errors.DuplicateObject):
+        raise UserError(
+            "There are two operators already, or one of that name: operators themselves decide about all other logins, "
+            "and about a lost one. See `servicecert proposals operator --help`.",
+            os.EX_NOPERM,
+        ) from None
 
 
-def _make(connection: psycopg.Connection[Any], role: str, password: str, group: str) -> None:
+def prepare_logins(connection: psycopg.Connection[Any]) -> None:
+    """Make what changes operators' logins, in a transaction, in a prepared database. May be run again."""
     name = connection.info.dbname
-    if connection.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone() is None:
-        connection.execute(sql.SQL("create role {} login").format(sql.Identifier(role)))
-    connection.execute(sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(password)))
-    connection.execute(
-        sql.SQL("grant {} to {}").format(sql.Identifier(database.role_of(name, group)), sql.Identifier(role))
-    )
-    connection.execute(
-        sql.SQL("alter role {} in database {} set search_path = revoker").format(
-            sql.Identifier(role), sql.Identifier(name)
-        )
-    )
+    group, keeper = database.role_of(name, database.OPERATORS), f"{name}_operator_logins"
+    if connection.execute("select 1 from pg_roles where rolname = %s", (keeper,)).fetchone() is None:
+        connection.execute(sql.SQL("create role {} nologin createrole").format(sql.Identifier(keeper)))
+    owner = connection.execute("select nspowner::regrole::text from pg_namespace where nspname = 'revoker'").fetchone()
+    if owner is None:
+        raise psycopg.errors.InvalidSchemaName
+    kept, caller = sql.Identifier(keeper), sql.SQL(owner[0])
+    for statement in (
+        sql.SQL("grant {} to {} with admin option").format(sql.Identifier(group), kept),
+        sql.SQL("grant {} to current_user").format(kept),
+        sql.SQL("create schema if not exists operator_logins authorization {}").format(kept),
+        sql.SQL("set local role {}").format(kept),
+        sql.SQL(_CHANGE),
+        sql.SQL("revoke execute on function operator_logins.change from public"),
+        sql.SQL("grant usage on schema operator_logins to {}").format(caller),
+        sql.SQL("grant execute on function operator_logins.change to {}").format(caller),
+        sql.SQL("reset role"),
+    ):
+        connection.execute(statement)
+    # Logins that an earlier version made.
+    members = connection.execute(
+        "select r.rolname from pg_auth_members as m join pg_roles as r on r.oid = m.member where m.roleid = %s::regrole"
+        " and starts_with(r.rolname, %s) and r.rolcanlogin and not pg_has_role(%s, r.oid, 'member with admin option')",
+        (f'"{group}"', f"{name}_operator_", keeper),
+    ).fetchall()
+    for (member,) in members:
+        connection.execute(sql.SQL("grant {} to {} with admin option").format(sql.Identifier(member), kept))
+
+
+def _make(connection: psycopg.Connection[Any], login: str, verifier: str | None) -> None:
+    # Only an object's owner can grant rights on it.
+    (owner,) = connection.execute("select nspowner::regrole::text from pg_namespace where nspname = 'revoker'")
+    connection.execute(sql.SQL("set local role {}").format(sql.SQL(owner[0])))
+    connection.execute("insert into revoker.operators (login) values (%s)", (login,))
+    connection.execute("select operator_logins.change('operator-added', %s, %s)", (login, verifier))
+    connection.execute("reset role")

@@ -14,12 +14,13 @@ import asyncpg
 from ..faults import UserError
 
 NO_LOGIN = (
-    "This needs an operator's own login: make one with `servicecert db operator NAME`, and set DATABASE_URL to its URL."
+    "This needs an operator's own login in DATABASE_URL: the first two are made with `servicecert db operator NAME`, "
+    "the others with `servicecert proposals operator`."
 )
 
 _LIST = """
-    select id, kind, reason, why, key_sha256, rate, total, proposed_by, proposed_at, confirmed_by, confirmed_at,
-           dropped_by, dropped_at, ordered, done_at
+    select id, kind, reason, why, login, verifier_sha256, key_sha256, rate, total, proposed_by, proposed_at,
+           confirmed_by, confirmed_at, dropped_by, dropped_at, ordered, done_at
     from proposals where ($1::uuid is null or id = $1) and ($2 or (done_at is null and dropped_at is null))
     order by proposed_at
 """
@@ -43,12 +44,17 @@ _ITEMS = "select key from proposal_items where proposal = $1 order by place"
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A row of the database. `key_sha256` is set if a key is compromised; `rate` is in certificates a minute."""
+    """A row of the database. `key_sha256` is set if a key is compromised; `rate` is in certificates a minute.
+
+    `login` is set if it is about an operator's login, `verifier_sha256` if that has a new password.
+    """
 
     id: UUID
     kind: str
-    reason: str
+    reason: str | None
     why: str
+    login: str | None
+    verifier_sha256: str | None
     key_sha256: str | None
     rate: int
     total: int
@@ -108,14 +114,44 @@ async def propose(
     return await proposal(connection, id)
 
 
+async def propose_operator(
+    connection: asyncpg.Connection[Any], change: str, name: str, verifier: str | None, why: str
+) -> Proposal:
+    """Propose to make, reset or remove an operator's login, as the session's user. Raises UserError."""
+    id = uuid4()
+    try:
+        await connection.execute("select propose_operator($1, $2, $3, $4, $5)", id, change, name, verifier, why)
+    except asyncpg.InsufficientPrivilegeError:
+        raise UserError(NO_LOGIN, os.EX_NOPERM) from None
+    except asyncpg.InvalidParameterValueError:
+        raise UserError(
+            f"{name!r} cannot be that operator: a new one takes a name that was never used, a reset or removed one is "
+            "in `servicecert proposals operators`.",
+            os.EX_USAGE,
+        ) from None
+    except asyncpg.CheckViolationError:
+        raise UserError(
+            "That is no verifier of a password: give the file of `servicecert proposals credential`.", os.EX_DATAERR
+        ) from None
+    return await proposal(connection, id)
+
+
+async def operators(connection: asyncpg.Connection[Any]) -> list[Mapping[str, Any]]:
+    """Return the operators, and those who were."""
+    rows = await connection.fetch("select login, since, proposal, removed_at from operators order by since, login")
+    return [dict(row) for row in rows]
+
+
 async def confirm(connection: asyncpg.Connection[Any], id: UUID) -> bool:
     """Confirm as the session's user; return False if already confirmed or dropped. Raises UserError."""
     try:
         return bool(await connection.fetchval("select confirm($1)", id))
     except asyncpg.InsufficientPrivilegeError:
         raise UserError(NO_LOGIN, os.EX_NOPERM) from None
-    except asyncpg.CheckViolationError:
-        raise UserError("You proposed this yourself: ask another operator to confirm it.", os.EX_NOPERM) from None
+    except asyncpg.CheckViolationError as fault:
+        if fault.constraint_name == "proposals_four_eyes":
+            raise UserError("You proposed this yourself: ask another operator to confirm it.", os.EX_NOPERM) from None
+        raise UserError(f"That cannot be confirmed: {fault.message}.", os.EX_NOPERM) from None
 
 
 async def drop(connection: asyncpg.Connection[Any], id: UUID) -> bool:

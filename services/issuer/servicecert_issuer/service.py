@@ -84,7 +84,6 @@ async def open_service(
             },
             initial_deadlines=(INITIAL_DEADLINE,),
             late_result_code=late_result_code,
-            signs_for_production=authority.has_production,
             gauges=gauges(
                 partial(count_open, pool),
                 sign.unavailable_keys,
@@ -93,6 +92,7 @@ async def open_service(
                 linter.warnings,
                 request_alarm.gauge,
             ),
+            holds_production_keys=authority.holds_production_keys,
             audited={
                 **authority.audited,
                 "profiles": {id: profile.digest for id, profile in profiles.by_type.items()},

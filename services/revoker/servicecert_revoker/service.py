@@ -103,7 +103,6 @@ async def open_service(
                 IRREGULAR: Effect(Irregular, irregularities),
                 CERTIFY: Effect(CertifyOrder, certify),
             },
-            signs_for_production=authority.has_production,
             initial_deadlines=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers)),
             gauges=(
                 *gauges((last, roots.in_force), stats, clock),
@@ -111,6 +110,7 @@ async def open_service(
                 *trust_gauges(pool, certify.refusals, irregularities.alarms),
             ),
             audited=authority.audited,
+            holds_production_keys=authority.holds_production_keys,
             prepare=partial(prepare, most_responders=settings.ocsp_most_responders),
             snapshot=TopicSnapshot(topics=(ACCOUNTS,), empty=NOTHING_KNOWN, apply=apply),
         )

@@ -167,6 +167,7 @@ async def test_I10_passphrase_that_opens_nothing_is_one_sentence_without_it(
 ) -> None:
     file = tmp_path / "passphrases"
     if content is not None:
+        file.touch(mode=0o600)
         file.write_text(content)
     with pytest.raises(KeyUnavailable, match=sentence) as refused:
         async with open_service(settings(authority.directory, file), NO_POOL):
@@ -197,3 +198,12 @@ def test_settings_come_from_the_environment(environment: pytest.MonkeyPatch, tmp
     assert Settings().ocsp_url is None
     environment.setenv("SERVICECERT_OCSP_URL", "http://ocsp.example.fi")
     assert (Settings().ca_dir, Settings().ocsp_url) == (tmp_path / "CA_DIR", "http://ocsp.example.fi")
+
+
+@pytest.mark.parametrize("production", [False, True])
+async def test_F3_an_issuer_tells_the_worker_whose_keys_it_opened(
+    authority: Authority, passphrase_file: Path, monkeypatch: pytest.MonkeyPatch, production: bool
+) -> None:
+    monkeypatch.setattr(Authority, "holds_production_keys", production)
+    async with open_service(settings(authority.directory, passphrase_file), NO_POOL) as service:
+        assert service.holds_production_keys is production

@@ -13,7 +13,8 @@ import aiohttp
 import asyncpg
 import pytest
 from crls import build_crl
-from servicecert_cli.operations.operators import add_operator
+from servicecert_cli.operations import proposing
+from servicecert_cli.operations.operators import Credential, add_operator
 from servicecert_pki.authority import Authority
 from servicecert_pki.keyring import open_keys, read_passphrases
 from servicecert_pki.keys import KeyUnavailable, PublicKey, SigningKey
@@ -45,6 +46,7 @@ from servicecert_schemas.event import Actor, Assurance, Role
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
 from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.decider import Change, Event, Stored, Task
+from servicecert_worker.storage import database
 from services.revoker.bucket import Storage, storage
 from services.revoker.stand import examined, verified
 
@@ -325,6 +327,21 @@ def known() -> Knowledge:
     )
 
 
+FIRST_TWO = ("anna", "bertil")
+
+
+async def admitted(urls: dict[str, str], name: str) -> str:
+    """Let the first two operators make a login. Return its URL."""
+    credential = Credential.new()
+    proposer, confirmer = [await asyncpg.connect(urls[first]) for first in FIRST_TWO]
+    made = await proposing.propose_operator(proposer, "operator-added", name, credential.verifier, "ticket 12")
+    assert await proposing.confirm(confirmer, made.id)
+    for connection in (proposer, confirmer):
+        await connection.close()
+    assert made.login is not None
+    return database.url_of(urls["anna"], made.login, credential.password)
+
+
 @pytest.fixture
 def login(pool, database_url: str) -> Login:
     """Connections by the operators' own logins."""
@@ -332,8 +349,10 @@ def login(pool, database_url: str) -> Login:
 
     @asynccontextmanager
     async def as_operator(name: str):
+        for first in FIRST_TWO if not urls else ():
+            urls[first] = add_operator(database_url, first)
         if name not in urls:
-            urls[name] = add_operator(database_url, name)
+            urls[name] = await admitted(urls, name)
         connection = await asyncpg.connect(urls[name])
         try:
             yield connection

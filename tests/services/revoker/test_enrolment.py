@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 from cryptography import x509
 from servicecert_pki.authority import Authority
+from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.lint import throw_away_keys
 from servicecert_pki.ocsp_response import ResponderKey
@@ -31,6 +32,7 @@ from servicecert_revoker.domain.responders import (
     Uncertified,
 )
 from servicecert_revoker.effects.certify import Certify
+from servicecert_revoker.ocsp.app import Responder
 from servicecert_revoker.ocsp.effects.enrolment import (
     ASK_AGAIN,
     MISSING_AGAIN,
@@ -39,9 +41,11 @@ from servicecert_revoker.ocsp.effects.enrolment import (
     Enrolment,
 )
 from servicecert_revoker.ocsp.effects.pinned import pinned
+from servicecert_revoker.ocsp.settings import Settings
 from servicecert_schemas.responder import ResponderCertified, ResponderEnvironment, ResponderRequested
 from servicecert_worker.decider import Decision, Done, Event, Result, Retry, Task, Unanswerable
 from servicecert_worker.faults import OperatorError
+from servicecert_worker.kafka.broker import Broker
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 CAS = {"production-ec", "production-rsa", "test-ec", "test-rsa"}
@@ -354,3 +358,16 @@ async def test_D8_a_key_that_is_away_is_waited_for(examine: Examine, certify: Ce
     assert decide(
         None, Event(uuid4(), "x", requested(ResponderKey.draw()), NOW, Drafted(())), NOTHING_KNOWN, NOW
     ) == Decision(None)
+
+
+@pytest.mark.parametrize("production", [False, True])
+async def test_F3_a_responder_whose_clock_is_shifted_answers_for_no_production_ca(
+    examine: Examine, certify: Certify, monkeypatch: pytest.MonkeyPatch, production: bool
+) -> None:
+    monkeypatch.setattr(IssuerInfo, "is_for_production", production)
+    settings = Settings(KAFKA_BOOTSTRAP_SERVERS="nowhere:1", SERVICECERT_CLOCK_AHEAD="P1D")
+    responder = Responder(settings, Broker(settings.cluster, "ocsp"), lambda: NOW)
+    for request in responder._enrolment.due(NOW, CAS):
+        for certified in await certificates(request.data, examine, certify):
+            responder._apply_event(certified, NOW)
+    assert bool(responder._answering.signers) is not production

@@ -30,13 +30,19 @@ def settings(ca: Path, passphrases: Path, crls: Path, base: str = "http://crl.ex
 
 
 async def test_each_issuing_ca_has_its_certificate_served_and_its_crl_scheduled(
-    authority: Authority, passphrase_file: Path, tmp_path: Path, service_pool: ServicePool
+    authority: Authority,
+    passphrase_file: Path,
+    tmp_path: Path,
+    service_pool: ServicePool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pool = await service_pool("revoker", MIGRATIONS)
+    monkeypatch.setattr(Authority, "holds_production_keys", True)
     async with (
         serve(tmp_path, "127.0.0.1", 0) as base,
         open_service(settings(authority.directory, passphrase_file, tmp_path, base), pool) as service,
     ):
+        assert service.holds_production_keys
         assert {key for key, _ in service.initial_deadlines} == {f"crl/{issuer}/0" for issuer in authority.issuers}
         for issuer in authority.issuers.values():
             assert (tmp_path / f"{issuer.id}.cer").read_bytes() == issuer.certificate_der
@@ -64,6 +70,7 @@ async def test_ca_that_was_never_initialised_is_one_sentence(tmp_path: Path, pas
 
 async def test_wrong_passphrase_is_one_sentence(authority: Authority, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong"
+    wrong.touch(mode=0o600)
     wrong.write_text("production=wrong\ntest=wrong\n")
     with pytest.raises(KeyUnavailable, match="passphrase does not open"):
         async with open_service(settings(authority.directory, wrong, tmp_path), NO_POOL):

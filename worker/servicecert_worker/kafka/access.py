@@ -5,7 +5,6 @@ All our clients, of workers and of commands, use this.
 
 import os
 import ssl
-import stat
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, FilePath, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from ..process.secret_files import SecretUnreadable, read_secret
+from ..process.secret_files import SecretUnreadable, read_secret, require_private
 
 
 class SecurityProtocol(StrEnum):
@@ -139,7 +138,6 @@ class KafkaAccess(BaseSettings):
 
 def _first_line(access: KafkaAccess) -> str:
     assert access.sasl_password_file is not None
-    _require_private("KAFKA_SASL_PASSWORD_FILE", access.sasl_password_file)
     try:
         return read_secret(access.sasl_password_file)
     except SecretUnreadable as fault:
@@ -148,19 +146,16 @@ def _first_line(access: KafkaAccess) -> str:
 
 def _load(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
     """Load the client's certificate. An encrypted key is refused: OpenSSL would ask a terminal for its passphrase."""
-    _require_private("KAFKA_KEY_FILE", key)
+    try:
+        require_private(key)
+    except SecretUnreadable as fault:
+        raise ValueError(f"KAFKA_KEY_FILE: {fault}") from None
     try:
         context.load_cert_chain(certificate, key, password=b"")
     except (OSError, ssl.SSLError):
         raise ValueError(
             "KAFKA_CERTIFICATE_FILE and KAFKA_KEY_FILE cannot be read, or are no certificate and its unencrypted key"
         ) from None
-
-
-def _require_private(variable: str, file: Path) -> None:
-    """Raise ValueError if other users may read a secret file. Its group may: so Kubernetes mounts secrets."""
-    if stat.S_IMODE(file.stat().st_mode) & stat.S_IRWXO:
-        raise ValueError(f"{variable} is open to all users of this machine: run `chmod o= {file}`")
 
 
 def over_tls() -> bool:
@@ -170,5 +165,5 @@ def over_tls() -> bool:
     return os.environ.get("KAFKA_SECURITY_PROTOCOL", "").upper().endswith("SSL")
 
 
-PLAINTEXT_ACCESS = KafkaAccess.model_construct()
+PLAINTEXT_ACCESS: KafkaAccess = KafkaAccess.model_construct()
 """Without TLS and without a login, whatever the environment says."""

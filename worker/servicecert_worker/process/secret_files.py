@@ -1,11 +1,22 @@
-"""Secrets in files: the one way in which passwords, passphrases and PINs are read."""
+"""Secrets in files: the one way in which passwords, passphrases, PINs and keys of settings are read and checked.
+
+Nobody but the process may read such a file. A group may in two cases: it is the user's private one (it has the user's
+number, as in our containers), or root gives the file to a group of the process (as Kubernetes and packages do).
+`servicecert_pki.secret_files` has the same rule for the files of a CA.
+"""
 
 import os
-import stat
+from collections.abc import Collection, Iterator
 from pathlib import Path
+
+from pydantic_settings import BaseSettings
+
+from ..faults import OperatorError
 
 _MOUNTED = Path("/run/secrets")
 """Where Docker Compose mounts secrets, always readable for all users of the container."""
+_PUBLIC = ("_CA_FILE", "_CERTIFICATE_FILE", "_HEALTH_FILE")
+"""How the names of settings end whose files hold no secret. Any other `_FILE` does."""
 
 
 class SecretUnreadable(ValueError):
@@ -13,29 +24,57 @@ class SecretUnreadable(ValueError):
 
 
 def read_secret(path: Path) -> str:
-    """Return the first line of a file. Raises SecretUnreadable if there is none, or everybody may read it."""
+    """Return the first line of a file. Raises SecretUnreadable if there is none, or others can read it."""
     require_private(path)
     try:
         secret = path.read_text("utf-8").partition("\n")[0].rstrip("\r")
     except (OSError, UnicodeDecodeError) as fault:
-        raise SecretUnreadable(f"{path} cannot be read ({_why(fault)})") from None
+        raise SecretUnreadable(f"{path} cannot be read ({getattr(fault, 'strerror', None) or 'not UTF-8'})") from None
     if not secret:
         raise SecretUnreadable(f"the first line of {path} is empty: write the secret there")
     return secret
 
 
 def require_private(path: Path) -> None:
-    """Raise SecretUnreadable if all users may read or write a file, or its group may write it.
-
-    Its group may read it: so Kubernetes gives a container its secrets.
-    """
+    """Raise SecretUnreadable if others can read or change a file, if there is one."""
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-    except OSError as fault:
-        raise SecretUnreadable(f"{path} cannot be read ({_why(fault)})") from None
-    if os.name == "posix" and mode & (0o022 if path.is_relative_to(_MOUNTED) else 0o027):
-        raise SecretUnreadable(f"{path} may be read by others (mode {mode:04o}): run `chmod 0400 {path}`")
+        status = path.stat()
+    except OSError:
+        return
+    if path.is_relative_to(_MOUNTED) and not status.st_mode & 0o022:
+        return
+    if is_open_to_others(status, os.geteuid(), {os.getegid(), *os.getgroups()}):
+        raise SecretUnreadable(f"others can read {path}: run `chmod 600 {path}`, and replace what they may have read")
 
 
-def _why(fault: Exception) -> str:
-    return getattr(fault, "strerror", None) or "not UTF-8"
+def check_mode(path: Path, setting: str) -> None:
+    """Raise `OperatorError` if others can read or change the file that `setting` names, if there is one."""
+    try:
+        require_private(path)
+    except SecretUnreadable as fault:
+        raise OperatorError(f"{setting}: {fault}.") from None
+
+
+def check_secret_files(*settings: BaseSettings) -> None:
+    """Check the mode of each file of secrets that settings name, or come from. Raises `OperatorError`."""
+    for each in settings:
+        for name, path in _secret_files(each):
+            check_mode(path, name)
+
+
+def _secret_files(settings: BaseSettings) -> Iterator[tuple[str, Path]]:
+    folder = settings.model_config.get("secrets_dir")
+    for name, field in type(settings).model_fields.items():
+        setting, value = field.alias or name.upper(), getattr(settings, name)
+        if isinstance(value, Path) and setting.endswith("_FILE") and not setting.endswith(_PUBLIC):
+            yield setting, value
+        if isinstance(folder, str | Path):
+            yield setting, Path(folder, setting)
+
+
+def is_open_to_others(status: os.stat_result, user: int, groups: Collection[int]) -> bool:
+    """Return whether the mode lets anybody in but this user and a group that is the user's own, or given by root."""
+    if status.st_mode & 0o007:
+        return True
+    by_root = status.st_uid == 0 != user and not status.st_mode & 0o020
+    return bool(status.st_mode & 0o070) and not (status.st_gid in groups and (status.st_gid == user != 0 or by_root))

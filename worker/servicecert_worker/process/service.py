@@ -32,7 +32,9 @@ from ..storage import database
 from ..storage.transport import require_private
 from .application import Application, Unusable, configuration, exit_at_once_until_it_runs
 from .insecure import Insecure
+from .secret_files import check_secret_files
 from .settings import ProcessSettings, WorkerSettings
+from .trials import refuse_trials
 
 log = logging.getLogger(__name__)
 
@@ -81,11 +83,14 @@ def application(module: ServiceModule) -> FastStream:
         if ahead:
             log.warning("SERVICECERT_CLOCK_AHEAD is set: remove it in production", extra={"ahead": str(ahead)})
         clock = clock_ahead(ahead)
+        check_secret_files(settings, own)
         pool = await _prepared(module, settings)
         try:
             async with module.open_service(own, pool, clock) as service:
-                if service.signs_for_production and Insecure.DATABASE not in settings.insecure:
-                    require_private(settings.dsn)
+                if service.holds_production_keys:
+                    refuse_trials(settings)
+                    if Insecure.DATABASE not in settings.insecure:
+                        require_private(settings.dsn)
                 yield Worker(service, settings, pool, broker, source, clock, configuration(settings, own))
         finally:
             pool.terminate()

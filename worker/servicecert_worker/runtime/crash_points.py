@@ -34,6 +34,9 @@ CRASH_POINTS = (
 _fatal, _, _count = os.environ.get("SERVICECERT_DIE_AT", "").partition(":")
 _seen: Counter[str] = Counter()
 
+ARMED = bool(_fatal)
+"""Whether the environment names a step. Such a process refuses to work with production keys."""
+
 
 def crash_point(name: str) -> None:
     """Mark a step; kill the process here if the environment says so."""

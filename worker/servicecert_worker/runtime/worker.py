@@ -85,7 +85,7 @@ class Worker(Generic[S, K]):
         self._stopping = asyncio.Event()
         self._metrics = Metrics(service.name, service.gauges)
         self._chain = Chain(service.name, {**service.audited, **configuration}, os.urandom)
-        key = read_key(settings.service_key_file)
+        key = read_key(settings.service_key_file, service.name)
         verifier = Verifier(read_public_keys(settings.service_keys), self._cluster.prefix)
         self._turns = Turns(service, pool, self._chain, Signer(service.name, key), settings.parked_most)
         self._snapshot: SnapshotFollower[K] = SnapshotFollower(service.snapshot, broker, verifier)

@@ -6,7 +6,7 @@ grant select, insert, delete on inbox to {service};
 grant select, insert, delete on outbox to {service};
 grant select, insert, update (owner, result), delete on intents to {service};
 grant select, insert, update (id, at, traceparent), delete on deadlines to {service};
-grant select, insert, delete on parked to {service};
+grant select, insert, update (headers, value, kept), delete on parked to {service};
 grant usage on sequence parked_seq_seq to {service};
 grant select, insert on origins to {service};
 grant select, insert on audit to {service};

@@ -1,6 +1,7 @@
 -- What each role may do with intake's tables (F4); see servicecert_worker/storage/rights.sql.
 grant select, insert, update (version, state, body) on cases to {service};
 grant select, insert, update (business_id, blocked, seen_at) on keys to {service};
+grant select, insert, update (events), delete on account_events to {service};
 
 grant select (case_id, state, serial, body), delete on cases to {eraser};
 

@@ -26,6 +26,7 @@ from servicecert_worker.kafka.clients import stop
 from servicecert_worker.kafka.follower import Follower
 from servicecert_worker.process.application import Application, Unusable, exit_at_once_until_it_runs
 from servicecert_worker.process.health import Check
+from servicecert_worker.process.secret_files import check_secret_files
 from servicecert_worker.process.service import wait_for_broker
 from servicecert_worker.service_keys import read_public_keys
 from servicecert_worker.signatures import Verifier
@@ -69,6 +70,7 @@ def app() -> FastStream:
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Responder]:
+        check_secret_files(settings)
         await wait_for_broker(settings, Principal.OCSP_RESPONDER)
         yield responder
 
@@ -180,7 +182,9 @@ class Responder:
             except CertificateMismatch as fault:
                 log.error("A responder's certificate is invalid and not used: %s", fault)
                 return
-            if certified is not None:
+            if certified is not None and certified[0].is_for_production and self._settings.clock_ahead:
+                log.error("SERVICECERT_CLOCK_AHEAD is for trials: no answers for a production CA until it is removed")
+            elif certified is not None:
                 self._answering.certified(*certified)
                 log.info("Ready to answer for a CA", extra={"issuer": data.issuer, "until": data.not_after.isoformat()})
 

@@ -1,8 +1,9 @@
 -- What each role may do with the revoker's tables (F4); see servicecert_worker/storage/rights.sql.
 grant select, insert, update on statuses to {service};
-grant select, insert, update (request_id, reason, invalid_since, changed_at, entry) on revocations to {service};
+grant select, insert, update (request_id, reason, invalid_since, changed_at, entry, changes) on revocations to {service};
 grant select, insert, update (this_update, next_update, entries, serial_sum, sha256, published_at) on crls to {service};
 grant select, insert on compromised_keys to {service};
+grant select, insert, update (fingerprint, refusal) on responder_certificates to {service};
 -- Who proposes and confirms is written by functions, with the session's user (D2).
 grant select, update (version, ordered, carried_at, done_at) on proposals to {service};
 grant select on proposal_items, waiting_cascades to {service};
@@ -10,7 +11,7 @@ grant execute on function propose to {service};
 
 grant select (key, certificate), update (certificate, asked, requesters) on statuses to {eraser};
 
-grant execute on function propose, confirm, drop_proposal to {operators};
-grant select on proposals, proposal_items, compromised_keys, operators_certificates, crls, waiting_cascades to {operators};
+grant execute on function propose, propose_operator, confirm, drop_proposal to {operators};
+grant select on operators, proposals, proposal_items, compromised_keys, operators_certificates, crls, waiting_cascades, responder_certificates to {operators};
 
-grant select on operators_certificates, crls, compromised_keys, waiting_cascades to {readers};
+grant select on operators_certificates, crls, compromised_keys, waiting_cascades, responder_certificates to {readers};
