@@ -20,6 +20,7 @@ from servicecert_cli.connections import kafka
 from servicecert_cli.stand.samples import Samples
 from servicecert_cli.stand.system import System, service_of
 from servicecert_deploy import Child, Postgres
+from servicecert_pki.serials import serial_hex
 from servicecert_revoker.domain.status import Certificate
 from servicecert_schemas.topics import SERVICES
 from servicecert_schemas.values import CertificateType, Language
@@ -143,7 +144,7 @@ def certificate(issuer: str, serial: int, issued_at: datetime, **more: Any) -> C
     """Return a valid certificate as the revoker stores it."""
     facts = {
         "issuer": issuer,
-        "serial": f"{serial:032x}",
+        "serial": serial_hex(serial).lower(),
         "account_id": "account-1",
         "subject": "CN=kanta.example.fi,C=FI",
         "issued_at": issued_at,

@@ -13,6 +13,7 @@ from servicecert_intake.operator import open_clocks
 from servicecert_intake.service import MIGRATIONS, NAME, open_service
 from servicecert_intake.settings import Settings
 from servicecert_intake.storage.store import CaseStore
+from servicecert_pki.serials import serial_hex
 from servicecert_schemas.case import CaseState
 from servicecert_worker.decider import Conflict, Connection, Stored
 from services.intake.steps import ALLOWED_TRANSITIONS
@@ -117,7 +118,7 @@ def cases(after) -> list[Case]:
 
 def numbered(case: Case, number: int) -> Case:
     """Return the case with another id and, if any, another certificate."""
-    certificate = case.certificate and case.certificate.model_copy(update={"serial": f"{number:032x}"})
+    certificate = case.certificate and case.certificate.model_copy(update={"serial": serial_hex(number + 1).lower()})
     return replace(case, case_id=CASE_IDS[number], certificate=certificate)
 
 

@@ -19,6 +19,7 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.keyring import open_keys, read_passphrases
 from servicecert_pki.keys import KeyUnavailable, PublicKey, SigningKey
 from servicecert_pki.partitions import FULL
+from servicecert_pki.serials import serial_hex
 from servicecert_pki.spki import KeyFamily
 from servicecert_revoker.crl.domain.publication import PublishOrder
 from servicecert_revoker.crl.effects.files import CrlFiles
@@ -264,10 +265,14 @@ def register(pool: Pool, registered: Registered) -> Callable[..., Awaitable[Task
     ) -> Task:
         until = not_after or registered.certificate.not_after
         certificate = (
-            Void(issuer, f"{serial:04x}", until, partition)
+            Void(issuer, serial_hex(serial).lower(), until, partition)
             if void
             else replace(
-                registered.certificate, issuer=issuer, serial=f"{serial:04x}", partition=partition, not_after=until
+                registered.certificate,
+                issuer=issuer,
+                serial=serial_hex(serial).lower(),
+                partition=partition,
+                not_after=until,
             )
         )
         status = replace(registered, certificate=certificate)

@@ -15,6 +15,7 @@ from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.ocsp_response import ResponderKey, Signer
 from servicecert_pki.responder_certificate import build_responder_tbs
+from servicecert_pki.serials import serial_hex
 from servicecert_revoker.ocsp.domain.answering import Answering
 from servicecert_revoker.ocsp.domain.standings import Standings
 from servicecert_schemas.revocation import RevocationReason, Standing, StandingChanged
@@ -33,7 +34,7 @@ def said(
 ) -> StandingChanged:
     return StandingChanged(
         issuer=issuer,
-        serial=f"{serial:04x}",
+        serial=serial_hex(serial).lower(),
         standing=standing,
         reason=reason,
         revoked_at=at,

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 from servicecert_pki.partitions import FULL
+from servicecert_pki.serials import serial_hex
 from servicecert_revoker.crl.domain.publication import Confirmed, ConfirmOrder, Published, PublishedCrl, PublishOrder
 from servicecert_revoker.domain.certificates import BoundedVoid, Verified
 from servicecert_revoker.domain.clocks import ALARM, Late
@@ -195,7 +196,7 @@ def examined(event: Event) -> Event:
 
 def another(issued: CertificateIssued, number: int, **changes: Any) -> CertificateIssued:
     """Another case's certificate, by its number."""
-    own = {"case_id": UUID(int=number), "serial": f"{number:032x}", "serial_decimal": str(number)}
+    own = {"case_id": UUID(int=number), "serial": serial_hex(number).lower(), "serial_decimal": str(number)}
     return issued.model_copy(update={**own, **changes})
 
 

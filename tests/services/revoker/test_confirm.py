@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
+from servicecert_pki.serials import serial_hex
 from servicecert_revoker.crl.domain.publication import ConfirmOrder
 from servicecert_revoker.effects.confirm import Confirm
 from servicecert_revoker.ocsp.domain.answering import Answering
@@ -24,7 +25,7 @@ NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 def task(serial: int, issuer: str = "test-ec", tries: int = 0, reason: RevocationReason | None = None) -> Task:
     order = ConfirmOrder(
         issuer=issuer,
-        serial=f"{serial:04x}",
+        serial=serial_hex(serial).lower(),
         request_id=uuid4(),
         reason=reason,
         crl_number=7,
