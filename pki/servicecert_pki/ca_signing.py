@@ -224,7 +224,7 @@ def _subject(read: x509.Certificate, profile: Profile) -> Subject:
 def _read(tbs: bytes, issuer: IssuerInfo) -> x509.Certificate | None:
     try:
         return x509.load_der_x509_certificate(_with_empty_signature(tbs, issuer))
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         return None
 
 

@@ -263,7 +263,7 @@ def verify_certificate(certificate: bytes, tbs: bytes, issuer_key: PublicKey) ->
     """Raise CertificateUnsound unless the certificate holds exactly `tbs` and the issuer's signature (B4)."""
     try:
         parsed = x509.load_der_x509_certificate(certificate)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise CertificateUnsound("The signed certificate cannot be read back.") from None
     if parsed.tbs_certificate_bytes != tbs:
         raise CertificateUnsound("The signed certificate differs from the stored bytes.")

@@ -61,7 +61,7 @@ def load(encoded: bytes) -> x509.CertificateRevocationList:
     """Decode a DER list. Raises Unreadable."""
     try:
         return x509.load_der_x509_crl(encoded)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise Unreadable("it is no CRL") from None
 
 

@@ -65,7 +65,13 @@ def read_certificate(encoded: bytes) -> tuple[x509.Certificate, IssuedCertificat
             key_sha256=spki_sha256(spki),
             crl_url=_crl_url(read),
         )
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    except (
+        ValueError,
+        UnsupportedAlgorithm,
+        x509.InvalidVersion,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    ):
         raise CertificateUntrusted("unreadable", "The certificate cannot be read.") from None
 
 
@@ -121,7 +127,7 @@ def partition_of_certificate(issuer: IssuerInfo, issued: IssuedCertificate) -> i
 def _load(encoded: bytes) -> x509.Certificate:
     try:
         return x509.load_der_x509_certificate(encoded)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise CertificateUntrusted("unreadable", "A certificate of the chain cannot be read.") from None
 
 

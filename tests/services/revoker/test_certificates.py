@@ -86,7 +86,7 @@ def test_f2_what_the_certificate_says_counts(sound: CertificateIssued, authority
         assert verify(sound.model_copy(update={field: value}), authority) == replace(right, differ=(field,))
 
 
-@pytest.mark.parametrize("place", [-1, 60])
+@pytest.mark.parametrize("place", [-1, 12, 60])
 def test_f2_a_certificate_that_no_ca_of_ours_signed_is_parked(
     sound: CertificateIssued, authority: Authority, place: int
 ) -> None:
