@@ -58,8 +58,8 @@ from services.intake.steps import TRANSITION_CAUSES
 
 DOCS = CHECKOUT / "docs"
 LANGUAGES = ("svenska", "suomi", "English")
-_TEST = re.compile(r"^ *(?:async )?def test((?:_[A-EI]\d+)+)_", re.MULTILINE)
-_MARK = re.compile(r"mark\.rule\(\"([A-E]\d+)\"\)")
+_TEST = re.compile(r"^ *(?:async )?def test((?:_[A-FIf]\d+)+)_", re.MULTILINE)
+_MARK = re.compile(r"mark\.rule\(\"([A-F]\d+)\"\)")
 
 
 def environment() -> list[str]:
@@ -329,7 +329,7 @@ def _files_by_rule() -> dict[str, list[Path]]:
     files: dict[str, list[Path]] = defaultdict(list)
     for path in sorted((CHECKOUT / "tests").rglob("test_*.py")):
         text = path.read_text()
-        named = {name for names in _TEST.findall(text) for name in names.split("_")[1:]} | set(_MARK.findall(text))
+        named = {name.upper() for names in _TEST.findall(text) for name in names.split("_")[1:]} | set(_MARK.findall(text))
         for rule in named:
             files[rule].append(path)
     return files

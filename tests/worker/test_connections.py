@@ -83,16 +83,26 @@ def connect(connections: Connections, address: str) -> tuple[Transport, Behind, 
     return transport, behind, protocol
 
 
-def test_f5_a_new_client_gets_the_place_that_was_held_longest() -> None:
+async def test_f5_a_new_client_gets_the_place_that_was_held_longest() -> None:
     connections = Connections(Limits(3, 3, 10))
     first, second, third = (connect(connections, f"192.0.2.{number}")[0] for number in range(3))
     connections.answered(first)
     connect(connections, "198.51.100.1")
     assert [each.aborted for each in (first, second, third)] == [False, True, False]
-    with connections.sending(third, 60), connections.sending(first, 60):
+
+    async def send(transport: Transport) -> None:
+        with connections.sending(transport, 60):
+            await asyncio.Event().wait()
+
+    async with asyncio.TaskGroup() as group:
+        senders = [group.create_task(send(each)) for each in (third, first)]
+        await asyncio.sleep(0)
         connect(connections, "198.51.100.2")
         connect(connections, "198.51.100.3")
         assert [each.aborted for each in (first, third)] == [False, True], "sending is no protection"
+        await asyncio.wait(senders[:1])
+        assert senders[0].cancelled(), "and nothing goes on sending"
+        senders[1].cancel()
     assert connections.closed == {Closed.FULL: 3}
     assert len(connections) == 3
 

@@ -102,7 +102,7 @@ class History:
         """In a pass, before the CRL of that place is fetched back."""
         tasks, left = list(self.model.asked.values()), at
 
-        async def fetch_back(session: aiohttp.ClientSession, url: str, digest: str, seconds: float = 1.0) -> None:
+        async def fetch_back(session: aiohttp.ClientSession, url: str, digest: str, seconds: float = 10.0) -> None:
             nonlocal left
             left -= 1
             if left < 0:

@@ -142,8 +142,5 @@ class CrlRunner:
             for crl in crls:
                 await store.check_lock()
                 await step(crl, partial(self.distribution.copy, self.files.folder, issuer, crl.partition))
-        async with asyncio.TaskGroup() as group:
-            for crl in crls:
-                if crl.partition not in failed:
-                    group.create_task(fetch(crl))
+        await asyncio.gather(*(fetch(crl) for crl in crls if crl.partition not in failed))
         return failed
