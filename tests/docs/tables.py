@@ -329,7 +329,9 @@ def _files_by_rule() -> dict[str, list[Path]]:
     files: dict[str, list[Path]] = defaultdict(list)
     for path in sorted((CHECKOUT / "tests").rglob("test_*.py")):
         text = path.read_text()
-        named = {name.upper() for names in _TEST.findall(text) for name in names.split("_")[1:]} | set(_MARK.findall(text))
+        named = {name.upper() for names in _TEST.findall(text) for name in names.split("_")[1:]} | set(
+            _MARK.findall(text)
+        )
         for rule in named:
             files[rule].append(path)
     return files

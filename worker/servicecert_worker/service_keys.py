@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from .faults import OperatorError
-from .process.secret_files import check_mode
+from .process.secret_settings import check_mode
 
 PUBLIC = "public"
 """The folder of all public keys, where each service's private key has a folder of its own."""

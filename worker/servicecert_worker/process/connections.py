@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from time import monotonic
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from .clients import Proxies, client_of
 
@@ -172,7 +172,7 @@ class Connections:
             del self._of[connection.client]
 
     def _find(self, transport: asyncio.BaseTransport | None) -> _Connection | None:
-        return self._open.get(transport) if isinstance(transport, asyncio.Transport) else None
+        return None if transport is None else self._open.get(cast("asyncio.Transport", transport))
 
     def _wait(self, connection: _Connection) -> None:
         self._sending.pop(connection, None)
@@ -203,8 +203,8 @@ class _Guarded(asyncio.Protocol):
         self._protocol = protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._connection = self._connections.opened(transport)
+        # uvloop's transports are none of asyncio's classes.
+        self._connection = self._connections.opened(cast("asyncio.Transport", transport))
         self._protocol.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:

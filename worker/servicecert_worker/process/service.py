@@ -32,7 +32,7 @@ from ..storage import database
 from ..storage.transport import require_private
 from .application import Application, Unusable, configuration, exit_at_once_until_it_runs
 from .insecure import Insecure
-from .secret_files import check_secret_files
+from .secret_settings import check_secret_files
 from .settings import ProcessSettings, WorkerSettings
 from .trials import refuse_trials
 

@@ -26,7 +26,7 @@ from servicecert_worker.kafka.clients import stop
 from servicecert_worker.kafka.follower import Follower
 from servicecert_worker.process.application import Application, Unusable, exit_at_once_until_it_runs
 from servicecert_worker.process.health import Check
-from servicecert_worker.process.secret_files import check_secret_files
+from servicecert_worker.process.secret_settings import check_secret_files
 from servicecert_worker.process.service import wait_for_broker
 from servicecert_worker.service_keys import read_public_keys
 from servicecert_worker.signatures import Verifier
