@@ -47,7 +47,7 @@ from servicecert_schemas.event import Role
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.reasons import REASONS
 from servicecert_schemas.rights import reasons_of
-from servicecert_schemas.topics import CATALOGUE, SERVICES
+from servicecert_schemas.topics import CATALOGUE, SERVICES, Topic
 from servicecert_schemas.values import Texts
 from servicecert_worker.decider import Gauge as ServiceGauge
 from servicecert_worker.domain.broker_acls import AclOperation, AclResource, acls
@@ -250,6 +250,50 @@ def broker_rights() -> list[str]:
     )
 
 
+def principals() -> list[str]:
+    """Return for each user of the broker which topics it writes and reads, and whose signature its events need."""
+
+    def topics(user: Principal, who: Callable[[Topic], Iterable[str]]) -> str:
+        return ", ".join(f"`{topic.name}`" for topic in CATALOGUE if user in who(topic))
+
+    return _table(
+        ("user", "writes", "reads", "signs what it writes"),
+        (
+            (
+                f"`{user}`",
+                topics(user, lambda topic: topic.writers),
+                topics(user, lambda topic: topic.readers),
+                "yes" if user in SERVICES else "",
+            )
+            for user in Principal
+        ),
+    )
+
+
+_GRANT = re.compile(r"^grant (.+?) on (?!function|schema|sequence)(.+?) to ([^;]+);", re.MULTILINE | re.DOTALL)
+_STATEMENT = re.compile(r"(select|insert|update|delete)( \([^)]*\))?")
+_ROLES = ("service", "eraser", "operators", "readers")
+
+
+def database_rights() -> list[str]:
+    """Return the statements that each role may use on each table: S, I, U, D; in brackets on some columns only."""
+    rows: list[tuple[str, ...]] = []
+    for place in ("worker", *SERVICES):
+        package = import_module(f"servicecert_{place}").__path__[0]
+        rights: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+        for statements, tables, roles in _GRANT.findall((Path(package) / "storage" / "rights.sql").read_text()):
+            for verb, columns in _STATEMENT.findall(statements):
+                letter = verb[0].upper()
+                for table in tables.split(","):
+                    for role in re.findall(r"\{(\w+)\}", roles):
+                        rights[table.strip()][role].append(f"({letter})" if columns else letter)
+        schema = "every schema" if place == "worker" else place
+        rows += [
+            (schema, f"`{table}`", *(" ".join(mine.get(role, ())) for role in _ROLES)) for table, mine in rights.items()
+        ]
+    return _table(("schema", "table", "its service", "eraser", "operators", "readers"), rows)
+
+
 def broker_groups() -> list[str]:
     """Return who may join or see which consumer groups."""
     rights = ((user, each) for user, mine in acls().items() for each in sorted(mine))
@@ -402,6 +446,8 @@ WHOLE: dict[str, Callable[[], list[str]]] = {
     "topics": topics,
     "broker-rights": broker_rights,
     "broker-groups": broker_groups,
+    "principals": principals,
+    "database-rights": database_rights,
     "deficiencies": deficiencies,
     "answers": answers,
     "notes": notes,

@@ -43,6 +43,16 @@ def test_tables_are_current(page: Path) -> None:
     assert page.read_text() == tables.written(page), "run `make format`"
 
 
+def test_every_protection_names_a_test_that_exists() -> None:
+    """F1 to F5: what a compromised part cannot do is tried."""
+    page = (CHECKOUT / "docs" / "security.md").read_text()
+    files = (CHECKOUT / "tests").rglob("test_*.py")
+    exist = set(re.findall(r"^ *(?:async )?def (test_\w+)", "".join(file.read_text() for file in files), re.MULTILINE))
+    assert set(re.findall(r"`(test_\w+)`", page)) - exist == set()
+    rows = [row for row in re.findall(r"^\| .+ \|$", page, re.MULTILINE) if "test" in row and "|---" not in row]
+    assert len(rows) >= 40
+
+
 def test_every_page_is_found_from_the_readme() -> None:
     found, new = set(), {CHECKOUT / "README.md"}
     while new:
