@@ -96,7 +96,10 @@ def test_I10_a_folder_of_secrets_is_checked_too(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "DATABASE_URL").write_text("postgresql://x")
     (tmp_path / "DATABASE_URL").chmod(0o604)
     settings = WorkerSettings(
-        DATABASE_URL="postgresql://x", KAFKA_BOOTSTRAP_SERVERS="x:1", SERVICECERT_SERVICE_KEYS=tmp_path
+        DATABASE_URL="postgresql://x",
+        KAFKA_BOOTSTRAP_SERVERS="x:1",
+        SERVICECERT_SERVICE_KEYS=tmp_path,
+        SERVICECERT_SERVICE_KEY_FILE=tmp_path / "none",
     )
     with pytest.raises(OperatorError, match="DATABASE_URL: others can read"):
         secret_settings.check_secret_files(settings)
