@@ -131,6 +131,28 @@ def authority_of_2026(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made_once(tmp_path_factory, "authority-of-2026", make) / "ca"
 
 
+@pytest.fixture(scope="session")
+def authority_of_a_ceremony(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate authority with production keys, like `authority`."""
+    from servicecert_pki.ceremony import install, make_roots, offline_folder, request_cas, sign_requests
+    from servicecert_pki.key_store import PemStore
+    from servicecert_pki.keyring import read_passphrases
+    from servicecert_pki.profiles import load_profiles
+
+    def make(folder: Path) -> None:
+        file, ca, now = folder / "ca.passphrases", folder / "ca", datetime.now(UTC)
+        ids = [f"{environment}-{family}" for environment in ("production", "test") for family in ("rsa", "ec")]
+        file.touch(mode=0o600)
+        file.write_text("production=correct horse battery staple\ntest=another horse and its battery\n")
+        secrets = read_passphrases(file)
+        make_roots(offline_folder(ca), secrets, now)
+        request_cas(ca, ids, PemStore(ca, secrets))
+        sign_requests(offline_folder(ca), [ca / "requests" / f"{id}.csr" for id in ids], secrets, load_profiles(), now)
+        install(ca, [offline_folder(ca) / "issued" / f"{id}.pem" for id in ids], now)
+
+    return made_once(tmp_path_factory, "authority-of-a-ceremony", make) / "ca"
+
+
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
     """Return a folder that `make` filled once for all processes of this run. Tests that change it take a copy."""
     shared = factory.getbasetemp()

@@ -99,7 +99,7 @@ def test_f4_a_schema_that_was_never_migrated(refused, around, database_url):
 
 
 def test_f4_a_role_that_may_do_more_than_the_service_needs(refused, around, database_url):
-    code, sentence = refused(DATABASE_URL=database_url)
+    code, sentence = refused(DATABASE_URL=database_url, SERVICECERT_INSECURE="broker")
     assert code == 78
     assert "is a superuser: set DATABASE_URL to the one that `servicecert db prepare` wrote" in sentence
 
@@ -113,8 +113,12 @@ def test_a_schema_of_a_newer_version(refused, around, database_url):
     assert "newer version" in sentence
 
 
-def test_f4_a_database_that_another_machine_may_answer_for(refused, around):
+def test_f4_a_database_that_another_machine_may_answer_for(refused, around, authority_of_a_ceremony):
     """Production keys are open: the issuer refuses to work with a database in the clear."""
+    around |= {
+        "SERVICECERT_CA_DIR": str(authority_of_a_ceremony),
+        "SERVICECERT_CA_PASSPHRASE_FILE": f"{authority_of_a_ceremony}.passphrases",
+    }
     url = re.sub(r"@127\.0\.0\.1:(\d+)/", r"@127.0.0.1:\1,db.invalid:\1/", around["DATABASE_URL"])
     code, sentence = refused(DATABASE_URL=url)
     assert code == 78
@@ -149,8 +153,9 @@ def test_an_authority_that_was_never_made(refused, around, tmp_path):
 def test_I10_a_wrong_passphrase(refused, around, tmp_path):
     wrong = tmp_path / "passphrases"
     wrong.write_text("production=mistyped\ntest=too\n")
+    wrong.chmod(0o600)
     code, sentence = refused(SERVICECERT_CA_PASSPHRASE_FILE=str(wrong))
-    assert code == 77
+    assert code == 78
     assert "passphrase" in sentence
     assert "mistyped" not in sentence
 
@@ -202,6 +207,8 @@ def test_the_contract_is_what_faststream_prints(tmp_path):
 def test_a_service_subscribes_to_what_the_catalogue_lets_it_read(monkeypatch, name):
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     monkeypatch.setenv("DATABASE_URL", "postgresql://none")
+    monkeypatch.setenv("SERVICECERT_SERVICE_KEYS", "none")
+    monkeypatch.setenv("SERVICECERT_SERVICE_KEY_FILE", "none")
     module = import_module(f"servicecert_{name}.service")
     service = SimpleNamespace(NAME=name, MIGRATIONS=None, READS=module.READS, Settings=BaseSettings, open_service=None)
     (subscriber,) = service_application(service).broker.subscribers
