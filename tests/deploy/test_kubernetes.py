@@ -4,7 +4,9 @@ These tests read the files as they stand. What kustomize makes of them is in tes
 """
 
 import asyncio
+import os
 import re
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -41,6 +43,7 @@ from servicecert_cli.main import main
 from servicecert_revoker.crl.effects import server as crl_server
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.kafka.access import KafkaAccess
+from servicecert_worker.process import secret_files
 from servicecert_worker.process.settings import WorkerSettings
 from servicecert_worker.storage.database import ERASER, MIGRATOR
 
@@ -118,8 +121,8 @@ def test_the_settings_of_a_service_take_its_environment(
     """The secrets are laid out as the kubelet does: links into a folder that is replaced as a whole."""
     (tmp_path / "..data").mkdir()
     for key in keys_of(component, of):
+        (tmp_path / "..data" / key).touch(mode=0o600)
         (tmp_path / "..data" / key).write_text("secret\n")
-        (tmp_path / "..data" / key).chmod(0o440)
         (tmp_path / key).symlink_to(f"..data/{key}")
     monkeypatch.setattr("ssl.create_default_context", lambda cafile=None: Path(cafile).read_text())
     given = environment(PODS[component]["containers"][0], of)
@@ -182,6 +185,16 @@ def test_F2_B6_each_service_signs_with_a_key_of_its_own_secret_and_knows_all_pub
         mount = {"name": "service-keys", "mountPath": folder, "readOnly": True}
         assert mount in container["volumeMounts"]
         assert {"name": "service-keys", "configMap": {"name": "service-keys"}} in PODS[component]["volumes"]
+
+
+@pytest.mark.parametrize("component", PODS)
+def test_I10_no_process_finds_its_secrets_open_to_others(component: str) -> None:
+    """The kubelet gives the files to root and the group fsGroup."""
+    pod = PODS[component]
+    user, group, own = (pod["securityContext"][each] for each in ("runAsUser", "fsGroup", "runAsGroup"))
+    for mode in (each["secret"]["defaultMode"] for each in pod["volumes"] if "secret" in each):
+        status = os.stat_result((stat.S_IFREG | mode, 0, 0, 1, 0, group, 0, 0, 0, 0))
+        assert not secret_files.is_open_to_others(status, user, {own, group})
 
 
 def mounts(component: str) -> Iterator[tuple[str, bool]]:
@@ -278,7 +291,10 @@ def test_f4_every_pod_logs_in_over_tls_as_a_user_of_its_own() -> None:
             if "KAFKA_BOOTSTRAP_SERVERS" in given:
                 assert (component, given["KAFKA_SECURITY_PROTOCOL"]) == (component, "SASL_SSL")
                 (name,) = (each for each in container["env"] if each["name"] == "KAFKA_SASL_USERNAME")
-                assert name["valueFrom"]["secretKeyRef"] == {"name": component, "key": "kafka-username"}
+                assert name["valueFrom"]["secretKeyRef"] == {
+                    "name": OWNERS.get(component, component),
+                    "key": "kafka-username",
+                }
 
 
 def test_f4_the_users_of_strimzi_are_those_of_the_command() -> None:
