@@ -38,18 +38,23 @@ class OcspUnsound(Exception):
 
 @dataclass(frozen=True, slots=True)
 class OcspQuery:
-    """A query about one certificate, with a nonce of 32 octets so that no old response is accepted (RFC 9654)."""
+    """A query about one certificate.
+
+    With a nonce of 32 octets no old response is accepted (RFC 9654). Without one the response may have been signed
+    before the query, so it must say until when it is valid; a revocation is final, so an old "revoked" is still true.
+    """
 
     issuer: IssuerInfo
     serial: int
-    nonce: bytes
+    nonce: bytes | None = None
 
     def request(self) -> bytes:
         """Return the DER OCSPRequest, with SHA-256 in its CertID."""
         name, key = self._hashes()
         builder = ocsp.OCSPRequestBuilder().add_certificate_by_hash(name, key, self.serial, hashes.SHA256())
-        request = builder.add_extension(x509.OCSPNonce(self.nonce), critical=False).build()
-        return request.public_bytes(Encoding.DER)
+        if self.nonce is not None:
+            builder = builder.add_extension(x509.OCSPNonce(self.nonce), critical=False)
+        return builder.build().public_bytes(Encoding.DER)
 
     def is_revoked(self, answer: bytes, now: datetime, reason: Reason | None = None) -> bool:
         """Return whether the response, valid `now` for this query and by a delegated responder, says revoked.
@@ -73,18 +78,23 @@ class OcspQuery:
     def _check_matches(self, read: ocsp.OCSPResponse, now: datetime) -> None:
         if (read.issuer_name_hash, read.issuer_key_hash) != self._hashes() or read.serial_number != self.serial:
             raise OcspUnsound("The answer is about another certificate.")
-        try:
-            echoed = read.extensions.get_extension_for_class(x509.OCSPNonce).value.nonce
-        except x509.ExtensionNotFound:
-            echoed = None
-        if echoed != self.nonce:
+        if self.nonce is not None and _nonce(read) != self.nonce:
             raise OcspUnsound("The answer does not repeat the question's nonce.")
         until = read.next_update_utc
+        if until is None and self.nonce is None:
+            raise OcspUnsound("The answer does not say until when it is valid.")
         if read.this_update_utc > now + _SKEW or (until is not None and until < now - _SKEW):
             raise OcspUnsound("The answer is not of this time.")
 
     def _hashes(self) -> tuple[bytes, bytes]:
         return sha256(self.issuer.subject_der).digest(), sha256(self.issuer.key_bits).digest()
+
+
+def _nonce(read: ocsp.OCSPResponse) -> bytes | None:
+    try:
+        return read.extensions.get_extension_for_class(x509.OCSPNonce).value.nonce
+    except x509.ExtensionNotFound:
+        return None
 
 
 def _check_signature(read: ocsp.OCSPResponse, issuer: IssuerInfo, now: datetime) -> None:

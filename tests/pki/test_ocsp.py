@@ -335,3 +335,31 @@ def test_I7_who_asks_believes_a_delegated_responder_only(
     with pytest.raises(OcspUnsound, match="no valid certificate of"):
         question.is_revoked(answered(question, signer, until=ENDS + timedelta(days=9)), ENDS + timedelta(days=1))
     assert not question.is_revoked(good, NOW)
+
+
+def test_I7_who_asks_without_a_nonce_believes_a_signed_answer_about_the_certificate_until_its_next_update(
+    issuer: IssuerInfo, signer: Signer, authority: Authority, ca_keys: Mapping[str, SigningKey]
+) -> None:
+    question = OcspQuery(issuer, SERIAL)
+    assert read_request(question.request()).nonce is None
+    answer = answered(question, signer, STATUSES["revoked"])
+    assert question.is_revoked(answer, NOW)
+    assert question.is_revoked(answer, LATER)
+    assert question.is_revoked(answered(OcspQuery(issuer, SERIAL, NONCE), signer, STATUSES["revoked"]), NOW)
+    assert not question.is_revoked(answered(question, signer), NOW)
+    stranger = certified(authority.issuer("test-rsa"), ca_keys["test-rsa"], ResponderKey.draw())
+    cert_id = read_request(question.request()).certificates[0].encoded
+    endless = der.sequence(cert_id, STATUSES["revoked"], der.generalized_time(NOW))
+    for unsound, why in (
+        (answered(question, stranger, STATUSES["revoked"]), "no valid certificate of"),
+        (answered(question, replace(signer, key=ResponderKey.draw()), STATUSES["revoked"]), "verifies its signature"),
+        (answered(OcspQuery(issuer, SERIAL + 1), signer, STATUSES["revoked"]), "another certificate"),
+        (answered(question, signer, STATUSES["revoked"], this=LATER), "not of this time"),
+        (answered(question, signer, STATUSES["revoked"], until=NOW - timedelta(hours=1)), "not of this time"),
+        (signer.response([endless], NOW), "until when"),
+    ):
+        with pytest.raises(OcspUnsound, match=why):
+            question.is_revoked(unsound, NOW)
+    assert OcspQuery(issuer, SERIAL, NONCE).is_revoked(
+        signer.response([endless], NOW, read_request(OcspQuery(issuer, SERIAL, NONCE).request()).nonce), NOW
+    )

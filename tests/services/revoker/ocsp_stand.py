@@ -17,6 +17,7 @@ from servicecert_pki.ocsp_response import ResponderKey, Signer
 from servicecert_pki.responder_certificate import build_responder_tbs
 from servicecert_pki.serials import serial_hex
 from servicecert_revoker.ocsp.domain.answering import Answering
+from servicecert_revoker.ocsp.domain.budget import Budget
 from servicecert_revoker.ocsp.domain.standings import Standings
 from servicecert_schemas.revocation import RevocationReason, Standing, StandingChanged
 
@@ -63,11 +64,16 @@ def signer(issuer: IssuerInfo, ca_key: SigningKey, now: datetime, life: timedelt
 
 
 def answering(
-    authority: Authority, ca_keys: Mapping[str, SigningKey], now: datetime, *, most_kept: int = 100
+    authority: Authority,
+    ca_keys: Mapping[str, SigningKey],
+    now: datetime,
+    *,
+    most_kept: int = 100,
+    budget: Budget | None = None,
 ) -> Answering:
     """Answers for test-ec and test-rsa, where one certificate of test-ec is good and one revoked, as known `now`."""
     standings = Standings()
-    made = Answering(standings, timedelta(hours=4), most_kept)
+    made = Answering(standings, timedelta(hours=4), most_kept, budget)
     for issuer in (authority.issuer("test-ec"), authority.issuer("test-rsa")):
         made.certified(issuer, signer(issuer, ca_keys[issuer.id], now))
     for each in (said(GOOD), said(REVOKED), revoked(REVOKED, now - timedelta(hours=1))):

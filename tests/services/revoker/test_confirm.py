@@ -14,6 +14,7 @@ from servicecert_pki.serials import serial_hex
 from servicecert_revoker.crl.domain.publication import ConfirmOrder
 from servicecert_revoker.effects.confirm import Confirm
 from servicecert_revoker.ocsp.domain.answering import Answering
+from servicecert_revoker.ocsp.domain.budget import Budget
 from servicecert_revoker.ocsp.effects.server import serve
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_worker.decider import Done, Retry, Task
@@ -94,6 +95,21 @@ async def test_without_a_responder_nobody_is_asked(authority: Authority) -> None
         (done,) = await Confirm(None, authority, session, lambda: NOW)([task(GOOD)])
     assert isinstance(done, Done)
     assert done.data.confirmed_at is None
+
+
+async def test_F5_I7_a_mass_revocation_is_confirmed_beyond_what_a_responder_signs_anew_for_a_client(
+    authority: Authority, ca_keys: Mapping[str, SigningKey]
+) -> None:
+    budget = Budget(1, 1)
+    responder = answering(authority, ca_keys, NOW, budget=budget)
+    many = range(0x5001, 0x5001 + 50)
+    for serial in many:
+        responder._standings.take(revoked(serial, NOW), NOW)
+    async with serve(responder.answer, lambda: NOW, 30, "127.0.0.1", 0) as url, aiohttp.ClientSession() as session:
+        confirm = Confirm(url, authority, session, lambda: NOW)
+        outcomes = await confirm([task(serial) for serial in many])
+    assert [outcome for outcome in outcomes if not isinstance(outcome, Done)] == []
+    assert len(budget) == 0
 
 
 @pytest.mark.parametrize(("padding", "confirms"), [(0, True), (70_000, False)])

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,13 +28,16 @@ _LARGEST = 64 * 1024
 
 @dataclass(frozen=True, repr=False)
 class Confirm:
-    """Asks OCSP at `url` about each certificate, with a nonce against caches. Without a `url` it confirms at once."""
+    """Asks OCSP at `url` about each certificate. Without a `url` it confirms at once.
+
+    It asks without a nonce: responders limit how many answers they sign anew for a client (F5), and one mass revocation
+    has more. Nothing caches a POST, and a "revoked" of any time is final.
+    """
 
     url: str | None
     authority: Authority
     session: aiohttp.ClientSession
     clock: Callable[[], datetime]
-    random: Callable[[int], bytes] = os.urandom
 
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
         return await asyncio.gather(*(self._outcome(task) for task in tasks))
@@ -45,7 +47,7 @@ class Confirm:
         if self.url is None:
             return Done(Confirmed(**dict(order), confirmed_at=None))
         try:
-            question = OcspQuery(self.authority.issuer(order.issuer), int(order.serial, 16), self.random(32))
+            question = OcspQuery(self.authority.issuer(order.issuer), int(order.serial, 16))
             answer = await self._ask(self.url, question.request())
             reason = None if order.reason is None else REASONS[order.reason]
             if question.is_revoked(answer, self.clock(), reason):
