@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from databases import administer
 from servicecert_notifier.domain.decide import decide
 from servicecert_notifier.domain.ledger import Notice, NoticeKind
 from servicecert_notifier.domain.pace import Limits
@@ -23,8 +24,12 @@ STORE = LedgerStore()
 
 
 @pytest.fixture
-async def connection(service_pool):
-    pool = await service_pool(NAME, MIGRATIONS)
+async def pool(service_pool):
+    return await service_pool(NAME, MIGRATIONS)
+
+
+@pytest.fixture
+async def connection(pool):
     async with pool.acquire() as connection:
         yield connection
 
@@ -147,11 +152,39 @@ async def test_I9_a_row_moves_as_the_state_machine_says_and_not_otherwise(connec
     assert sorted(moved) == sorted(MOVES)
 
 
-async def test_I9_what_a_mail_is_never_changes_in_the_database(connection, ledgers):
+@pytest.mark.parametrize(
+    "change",
+    [
+        "mail_id = gen_random_uuid()",
+        "case_id = gen_random_uuid()",
+        "kind = 'expires-in-7-days'",
+        "occasion = 'another'",
+        "recipient = 'shared-mailbox'",
+        "place = place + 8",
+        "copy = copy + 1",
+        "planned_at = planned_at + interval '1 second'",
+        "resends = (select mail_id from mails limit 1)",
+    ],
+)
+async def test_I9_what_a_mail_is_never_changes_in_the_database(pool, connection, ledgers, change):
+    """The service's role lacks the right, and the trigger refuses it to who has it."""
     (ledger,) = ledgers(1)
     await STORE.save(connection, [Stored(str(ledger.case_id), 0, ledger)])
+    change = f"update mails set {change} where mail_id = '{ledger.rows[0].mail_id}'"
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await connection.execute("update mails set recipient = 'shared-mailbox', place = 9")
+        await connection.execute(change)
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="stays the mail it is"):
+        await administer(pool, change)
+
+
+async def test_I9_the_trigger_lets_nobody_move_a_mail_but_as_the_state_machine_says(pool, connection, ledgers, now):
+    (ledger,) = ledgers(1)
+    row = in_state(ledger.rows[0], MailState.HANDED_OVER, now, 1)
+    await STORE.save(connection, [Stored(str(ledger.case_id), 0, ledger.with_row(row))])
+    change = f"update mails set state = 'refused' where mail_id = '{row.mail_id}'"
+    for refused in (connection.execute(change), administer(pool, change)):
+        with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="does not become"):
+            await refused
 
 
 async def test_C3_what_is_to_be_sent_is_recalled_for_a_retry_and_for_a_notice(connection, issued, as_event, now):
