@@ -33,7 +33,7 @@ def test_every_command_has_help_with_an_example_in_80_columns(servicecert, path)
 
 @pytest.mark.parametrize("name", SENTENCES)
 def test_the_list_of_commands_says_what_each_command_says_first(name):
-    command = importlib.import_module(f"servicecert_cli.commands.{name}").command
+    command = importlib.import_module(f"servicecert_cli.commands.{name.replace('-', '_')}").command
     assert (command.help or "").splitlines()[0] == SENTENCES[name]
 
 

@@ -196,7 +196,8 @@ def operator(change: str, name: str, file: Path | None, certificate: bool, why: 
 
     \b
     Examples:
-      servicecert proposals operator add carla --verifier carla-url.verifier --why "ticket 12"
+      servicecert proposals operator add carla --verifier carla-url.verifier \\
+        --why "ticket 12"
       servicecert proposals operator remove bertil --why "has left"
     """
     if (change == "remove") + (file is not None) + certificate != 1:

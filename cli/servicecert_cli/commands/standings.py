@@ -36,7 +36,7 @@ def command(yes: bool, keys: Path, key: Path | None, as_json: bool) -> None:
     \b
     Examples:
       servicecert standings --keys service-keys
-      servicecert standings --keys service-keys --key service-keys/revoker.key --yes
+      servicecert standings --keys service-keys --key revoker.key --yes
     """
     if yes and key is None:
         raise UserError("Name the revoker's key by --key or SERVICECERT_SERVICE_KEY_FILE: responders believe no other.")
