@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import psycopg
 from psycopg import sql
 from servicecert_deploy import Parts
+from servicecert_worker.storage import database
 
 _ADMINISTRATORS: dict[str, str] = {}
 
@@ -28,6 +30,22 @@ def new_database(parts: Parts, name: str) -> Iterator[str]:
             roles = connection.execute("select rolname from pg_roles where starts_with(rolname, %s)", (f"{name}_",))
             for (role,) in roles.fetchall():
                 connection.execute(sql.SQL("drop role {}").format(sql.Identifier(role)))
+
+
+@asynccontextmanager
+async def operator(pool: asyncpg.Pool[Any]) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """A connection of an operator's login to a pool's schema, as `administer` knows it."""
+    row = await pool.fetchrow("select current_database() as database, current_schema() as schema")
+    assert row is not None
+    login, password = f"{row['database']}_an_operator_{uuid4().hex[:8]}", database.new_password()
+    group = database.role_of(row["database"], database.OPERATORS)
+    await administer(pool, f"create role {login} login password '{password}' in role {group}")
+    url = database.url_of(_ADMINISTRATORS[row["database"]], login, password)
+    connection = await asyncpg.connect(url, server_settings={"search_path": row["schema"]})
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 async def administer(pool: asyncpg.Pool[Any], statement: str, *arguments: Any) -> None:

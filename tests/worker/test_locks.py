@@ -9,7 +9,7 @@ from uuid import uuid4
 import asyncpg
 import psycopg
 import pytest
-from servicecert_cli.operations.operators import add_operator
+from databases import operator
 from servicecert_deploy import Parts
 from servicecert_worker.storage import database
 from servicecert_worker.storage.locks import lock_of, read_salt
@@ -22,21 +22,18 @@ async def test_f4_an_operators_login_that_holds_guessed_locks_stops_no_turn(stan
     with psycopg.connect(admin_url, autocommit=True) as admin:
         admin.execute("grant execute on function pg_advisory_lock(bigint), pg_advisory_lock(int, int) to public")
     case = uuid4()
-    operator = await asyncpg.connect(add_operator(admin_url, "anna"))
-    try:
+    async with operator(stand.pool) as login:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await operator.fetchval("select salt from toy.lock_salt")
+            await login.fetchval("select salt from toy.lock_salt")
         for name in (f"key/{case}", "leader", "checkpoints", *(f"owner/{number}" for number in range(100))):
-            await operator.execute("select pg_advisory_lock($1)", lock_of(b"", name))
+            await login.execute("select pg_advisory_lock($1)", lock_of(b"", name))
         # What the numbers were without a secret.
         unsalted = int.from_bytes(blake2b(f"toy/{case}".encode(), digest_size=8).digest(), signed=True)
-        await operator.execute("select pg_advisory_lock($1)", unsalted)
-        await operator.execute("select pg_advisory_lock(7079, hashtext('toy'))")
+        await login.execute("select pg_advisory_lock($1)", unsalted)
+        await login.execute("select pg_advisory_lock(7079, hashtext('toy'))")
         stand.work()
         await stand.send(numbered(case, "1", "2"))
         await assert_exact(stand, {case: ["1", "2"]})
-    finally:
-        await operator.close()
 
 
 async def test_f4_each_schema_draws_its_own_secret_and_keeps_it(database_url: str) -> None:

@@ -128,7 +128,7 @@ async def _lock_held(stand: Stand, name: str) -> AsyncIterator[None]:
 
 
 async def _is_held(stand: Stand, name: str) -> bool:
-    return not await stand.pool.fetch(QUERIES["unheld"], 7080, [name])
+    return not await stand.pool.fetch(QUERIES["unheld"], [name])
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
-from databases import administer
+from databases import administer, operator
 from servicecert_cli.operations.refilling import refill
 from servicecert_schemas.codec import decode, encode
 from servicecert_schemas.event import Envelope
@@ -107,7 +107,7 @@ async def test_I5_later_events_of_a_parked_case_wait_behind_it_and_other_cases_g
     await stand.wait_until("select count(*) from parked", 3)
     (culprit,) = await parked(stand)
     assert (culprit.reason, culprit.waiting) == ("decide-raised", 2)
-    async with stand.pool.acquire() as connection:
+    async with operator(stand.pool) as connection:
         assert await parking.discard(connection, [culprit.event_id]) == 1
     await stand.wait_handled(6)
     assert [c for c in (await stand.codes())[bad] if c.startswith("n")] == ["n1", "n2", "n3"]
@@ -143,14 +143,14 @@ async def test_I10_of_a_parked_record_only_what_is_storable_is_kept_and_it_goes_
     )
     assert b64encode(b"secret").decode() not in str(await stand.pool.fetch("select headers from parked"))
     (culprit,) = [each for each in await parked(stand) if each.key == str(bad)]
-    async with stand.pool.acquire() as connection:
+    async with operator(stand.pool) as connection:
         assert await parking.discard(connection, [culprit.event_id]) == 1
     await stand.wait_handled(3)
     assert [c for c in (await stand.codes())[bad] if c.startswith("n")] == ["n1", "nhidden"]
 
 
 async def replay(stand: Stand, event_id: UUID) -> None:
-    async with stand.pool.acquire() as connection:
+    async with operator(stand.pool) as connection:
         assert await parking.replay(connection, [event_id]) == 1
 
 
@@ -183,7 +183,7 @@ async def test_I2_I6_a_parked_record_that_is_read_again_is_published_once(stand:
 async def test_f5_beyond_the_most_a_record_is_parked_without_its_value_and_nothing_is_lost(stand: Stand) -> None:
     """Who can write to a topic cannot fill the database; the case keeps its order, and a replay reads the topic."""
     bad = uuid4()
-    await stand.pool.execute("alter table tally add constraint later check (body->>'numbers' not like '%not-yet%')")
+    await administer(stand.pool, "alter table tally add constraint later check (body->>'numbers' not like '%not-yet%')")
     stand.work(SERVICECERT_PARKED_MOST="1")
     await stand.send_raw(b"k", b"no event " * 10_000, [])
     await stand.wait_until("select count(*) from parked", 1)
@@ -194,7 +194,7 @@ async def test_f5_beyond_the_most_a_record_is_parked_without_its_value_and_nothi
     assert await stand.fetchval("select count(*) from parked where kept") == 1
     assert await stand.fetchval("select count(*) from parked where not kept and value is null and headers = '[]'") == 2
     (culprit,) = [each for each in await parked(stand) if each.key == str(bad)]
-    await stand.pool.execute("alter table tally drop constraint later")
+    await administer(stand.pool, "alter table tally drop constraint later")
     await replay(stand, culprit.event_id)
     await stand.wait_until("select max(attempts) from parked where reason = 'not-kept' and not released", 2)
     async with stand.pool.acquire() as connection:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import uuid4
 
 import psycopg
@@ -23,8 +25,17 @@ def admin_url(stand: Stand, parts: Parts) -> str:
     return f"{parts.database_url.rpartition('/')[0]}/{stand.url.rpartition('/')[2]}"
 
 
+@contextmanager
+def locked(stand: Stand, parts: Parts) -> Iterator[psycopg.Connection]:
+    """Keep the table of migrations locked, and look from another connection: a transaction sees old sessions."""
+    url = admin_url(stand, parts)
+    with psycopg.connect(url) as holder, psycopg.connect(url, autocommit=True) as admin:
+        holder.execute(LOCK)
+        yield admin
+
+
 async def wait_for(admin: psycopg.Connection, condition: str) -> None:
-    """Wait until a session of the database is so: what it waits for is locked by this connection."""
+    """Wait until a session of the database is so."""
 
     async def found() -> bool:
         query = f"select exists (select from pg_stat_activity where {condition})"
@@ -34,8 +45,7 @@ async def wait_for(admin: psycopg.Connection, condition: str) -> None:
 
 
 async def test_I1_a_database_that_goes_away_during_the_start_is_waited_for(stand: Stand, parts: Parts) -> None:
-    with psycopg.connect(admin_url(stand, parts), autocommit=True) as admin, admin.transaction():
-        admin.execute(LOCK)
+    with locked(stand, parts) as admin:
         worker = stand.work()
         await wait_for(admin, WAITING)
         admin.execute(f"select pg_terminate_backend(pid) from pg_stat_activity where {WAITING}")
@@ -59,8 +69,7 @@ async def test_a_worker_that_waits_for_the_broker_ends_in_order_on_a_signal(stan
 
 
 async def test_a_worker_that_waits_for_its_schema_ends_in_order_on_a_signal(stand: Stand, parts: Parts) -> None:
-    with psycopg.connect(admin_url(stand, parts), autocommit=True) as admin, admin.transaction():
-        admin.execute(LOCK)
+    with locked(stand, parts) as admin:
         worker = stand.work()
         await wait_for(admin, WAITING)
         assert worker.stop(60) == 0
