@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from copy import deepcopy
 from datetime import timedelta
 from functools import cache, partial
 from pathlib import Path
@@ -28,9 +29,11 @@ from servicecert_intake.domain.registers.snapshot import NO_REGISTERS
 from servicecert_intake.domain.rules.application import JudgedCsr
 from servicecert_issuer.domain.decide import Decide
 from servicecert_issuer.domain.examine import IssuingContext, examine_application
+from servicecert_issuer.domain.issuance import Linted
 from servicecert_notifier.domain import decide as notifier
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_pki.authority import Authority
+from servicecert_pki.names import check_dns_name
 from servicecert_pki.partitions import MOST_PARTITIONS as MOST_OF_SETTINGS
 from servicecert_pki.partitions import partition_of
 from servicecert_pki.responder_certificate import ResponderRefused, requested_key
@@ -54,7 +57,10 @@ from servicecert_worker.runtime.record import Poison, Record, arrive
 from services.revoker.stand import examined as as_examined_by_revoker
 
 LINES = 100_000
-"""The most lines of Python that one event may cost: a few times what the largest application needs."""
+"""The most lines of Python that one event may cost: a few times what an application with a hundred long names needs.
+
+A hundred names of A-labels alone need more: each label is converted. That is bounded by the schema too.
+"""
 FOLLOWING = 40
 """How many events, intents and deadlines may follow from one event."""
 
@@ -110,6 +116,8 @@ def by_issuer(context: IssuingContext) -> Decider:
 
 @pytest.fixture(scope="session")
 def context(authority: Path) -> IssuingContext:
+    # The list of public suffixes is read once in a process, so that it is no work of an event.
+    check_dns_name("host.example.fi")
     return IssuingContext(Authority.load(authority), PROFILES, "http://crl.example.fi", lambda *_: (), partitions=16)
 
 
@@ -184,6 +192,18 @@ def test_f5_an_event_at_an_extreme_costs_a_bounded_turn(extreme: Extreme, contex
         # An event that nobody can be answered about is parked.
         with limited(LINES), suppress(Unanswerable):
             turn()
+
+
+@pytest.mark.parametrize(
+    "names", [[], [f"{'a' * 63}.{'b' * 63}.{'c' * 63}.w{n}.example.fi" for n in range(99)]], ids=["example", "most"]
+)
+def test_f5_an_application_with_all_its_names_costs_a_bounded_draft(names: list[str], context: IssuingContext) -> None:
+    """The extremes above start from an application that gets a draft; most names of theirs are refused before."""
+    value = deepcopy(EXAMPLES[ApplicationAccepted.TYPE][0]["value"])
+    value["names"]["dns"] = [*value["names"]["dns"], *names][:100]
+    application = ApplicationAccepted.model_validate_json(json.dumps(value))
+    with limited(LINES):
+        assert isinstance(examine_application(context, application, 1, NOW), Linted)
 
 
 def issued(**changes: object) -> bytes:
