@@ -10,11 +10,12 @@ from uuid import UUID, uuid4
 
 import pytest
 from databases import administer, operator
-from servicecert_cli.operations.refilling import refill
+from servicecert_cli.operations import refilling
 from servicecert_schemas.codec import decode, encode
 from servicecert_schemas.event import Envelope
 from servicecert_schemas.parked import RecordParked
 from servicecert_schemas.topics import parked_topic
+from servicecert_worker.faults import OperatorError
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.runtime import parking
 from toy.stand import Stand, numbered
@@ -197,10 +198,20 @@ async def test_f5_beyond_the_most_a_record_is_parked_without_its_value_and_nothi
     await administer(stand.pool, "alter table tally drop constraint later")
     await replay(stand, culprit.event_id)
     await stand.wait_until("select max(attempts) from parked where reason = 'not-kept' and not released", 2)
-    async with stand.pool.acquire() as connection:
-        places = await parking.unkept(connection, [culprit.event_id])
-        assert (len(places), await refill(connection, Cluster(stand.bootstrap, stand.prefix), places)) == (2, [])
-        assert await parking.unkept(connection, [culprit.event_id]) == []
-    await replay(stand, culprit.event_id)
+    ids, told = [culprit.event_id], list[str]()
+
+    def cluster() -> Cluster:
+        return Cluster(stand.bootstrap, stand.prefix)
+
+    async with operator(stand.pool) as connection:
+        assert len(await parking.unkept(connection, ids)) == 2
+        with pytest.raises(OperatorError, match="once with the service's own DATABASE_URL"):
+            await refilling.replay(connection, ids, cluster, told.append)
+    async with stand.pool.acquire() as service:
+        assert await refilling.replay(service, ids, cluster, told.append) == 0
+        assert told == ["2 values are stored: run this again with an operator's DATABASE_URL."]
+        assert await parking.unkept(service, ids) == []
+    async with operator(stand.pool) as connection:
+        assert await refilling.replay(connection, ids, cluster, told.append) == 1
     await stand.wait_handled(4)
     assert [c for c in (await stand.codes())[bad] if c.startswith("n")] == ["n1", "nnot-yet", "n2"]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from servicecert_worker.runtime.parking import ParkedRecord
 
 from ..connections.addresses import cluster
 from ..faults import UserError
-from ..operations.refilling import refill
+from ..operations import refilling
 from ..terminal.output import as_json, print_json, print_table, print_text
 from .options import MOMENT, yes
 from .schema import in_schema
@@ -153,11 +154,7 @@ def discard(yes: bool, **options: Any) -> None:
 
 
 async def _replay(connection: Any, event_ids: list[UUID]) -> int:
-    """Release the records, with the values that were not kept. Those that their topics no longer have fail again."""
-    if places := await parking.unkept(connection, event_ids):
-        for event_id in await refill(connection, cluster(), places):
-            click.echo(f"{event_id} is in its topic no longer: it can only be discarded.", err=True)
-    return await parking.replay(connection, event_ids)
+    return await refilling.replay(connection, event_ids, cluster, partial(click.echo, err=True))
 
 
 def _act(

@@ -1,6 +1,6 @@
 """Parked records whose value was not kept, since there were too many: it is read from their topics before a replay."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +17,24 @@ from ..connections import kafka
 _READ_SECONDS = 15.0
 
 
+async def replay(
+    connection: Any, event_ids: Sequence[UUID], cluster: Callable[[], Cluster], tell: Callable[[str], None]
+) -> int:
+    """Release the records, as an operator; before, as the service, store the values that were not kept.
+
+    No login may do both: an operator must not be able to plant a record. Those that their topics no longer have fail
+    again. Return how many were released. Raises OperatorError.
+    """
+    if places := await parking.unkept(connection, event_ids):
+        gone = await refill(connection, cluster(), places)
+        for event_id in gone:
+            tell(f"{event_id} is in its topic no longer: it can only be discarded.")
+        if stored := len(places) - len(gone):
+            tell(f"{stored} values are stored: run this again with an operator's DATABASE_URL.")
+            return 0
+    return await parking.replay(connection, event_ids)
+
+
 async def refill(connection: Any, cluster: Cluster, places: Sequence[Place]) -> list[UUID]:
     """Store the values of parked records again. Return those that their topics no longer have. Raises OperatorError."""
     gone: list[UUID] = []
@@ -29,6 +47,8 @@ async def refill(connection: Any, cluster: Cluster, places: Sequence[Place]) -> 
             if not first <= place.offset < end:
                 gone.append(place.event_id)
                 continue
+            # Before it reads: an operator's user of the broker may not.
+            await parking.require_refilling(connection)
             consumer.seek(partition, place.offset)
             found = await with_timeout(_READ_SECONDS, consumer.getone(partition))
             if found.offset != place.offset:

@@ -17,6 +17,7 @@ from servicecert_schemas.parked import RecordParked
 from servicecert_schemas.topics import parked_topic
 
 from ..decider import Connection, Service
+from ..faults import OperatorError
 from ..signatures import UNTRUSTED, Signer, Verifier
 from ..storage import QUERIES
 from ..storage.operator_requests import permitted
@@ -209,6 +210,16 @@ class Place:
 async def unkept(connection: Connection, event_ids: Sequence[UUID]) -> list[Place]:
     """Return the places of the records that a replay of these culprits has to read from their topics."""
     return [Place(**dict(row)) for row in await connection.fetch(QUERIES["parked_unkept"], list(event_ids))]
+
+
+async def require_refilling(connection: Connection) -> None:
+    """Raise `OperatorError` if the login may not `refill`: an operator's could plant a record with it."""
+    if not await connection.fetchval("select has_column_privilege('parked', 'value', 'update')"):
+        raise OperatorError(
+            "Values of these records are in their topics only: run this once with the service's own DATABASE_URL, "
+            "which stores them, and then again with an operator's.",
+            77,
+        )
 
 
 async def refill(connection: Connection, event_id: UUID, record: Record, storable: Storable) -> None:

@@ -14,4 +14,5 @@ grant select (key, certificate), update (certificate, asked, requesters) on stat
 grant execute on function propose, propose_operator, confirm, drop_proposal to {operators};
 grant select on operators, proposals, proposal_items, compromised_keys, operators_certificates, crls, waiting_cascades, responder_certificates to {operators};
 
-grant select on operators_certificates, crls, compromised_keys, waiting_cascades, responder_certificates to {readers};
+-- Which cases an operator decided about is in the audit as the proposal only: `servicecert audit history` tells a reader.
+grant select on proposal_items, operators_certificates, crls, compromised_keys, waiting_cascades, responder_certificates to {readers};
