@@ -11,10 +11,13 @@ import pytest
 from click.testing import CliRunner, Result
 from servicecert_cli.connections import kafka
 from servicecert_cli.main import main
+from servicecert_cli.operations.operators import add_operator
 from servicecert_deploy import Parts
+from servicecert_revoker.service import MIGRATIONS as REVOKER_MIGRATIONS
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.storage import database
 
 Servicecert = Callable[..., Result]
 
@@ -76,3 +79,15 @@ def admin_url(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The environment names an administrator of a database of the test's own."""
     monkeypatch.setenv("DATABASE_URL", database_url)
     return database_url
+
+
+@pytest.fixture
+def as_operator(admin_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Makes an operator's login, which the environment then names."""
+
+    def make() -> None:
+        database.prepare(admin_url, {"revoker": database.new_password()})
+        database.migrate(admin_url, "revoker", [REVOKER_MIGRATIONS])
+        monkeypatch.setenv("DATABASE_URL", add_operator(admin_url, "anna"))
+
+    return make

@@ -181,7 +181,7 @@ def attacked(cluster, exported, keys):
 
 
 def signed(key, text):
-    return b64encode(key.sign(text.encode())).decode()
+    return b64encode(key.sign(b"servicecert checkpoint v1\n" + text.encode())).decode()
 
 
 IGNORED = {

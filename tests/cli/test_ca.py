@@ -51,6 +51,7 @@ def test_a_damaged_authority_is_told(servicecert, tmp_path):
 )
 def test_unfit_passphrases_are_told_and_not_shown(servicecert, tmp_path, content, code):
     file = tmp_path / "passphrases"
+    file.touch(mode=0o600)
     file.write_text(content)
     done = servicecert("ca", "init", tmp_path / "ca", "--passphrase-file", file)
     assert done.exit_code == code

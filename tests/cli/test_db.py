@@ -29,8 +29,13 @@ def test_a_second_run_keeps_the_schemas_and_draws_new_passwords(servicecert, adm
     with psycopg.connect(admin_url) as connection:
         connection.execute("create table intake.inbox (it int)")
     assert servicecert("db", "prepare", "--out", second).exit_code == 0
-    with psycopg.connect(urls(second.read_text())["INTAKE_DATABASE_URL"]) as connection:
+    with psycopg.connect(admin_url) as connection:
         assert connection.execute("select to_regclass('intake.inbox') is not null").fetchone() == (True,)
+    new = urls(second.read_text())["INTAKE_DATABASE_URL"]
+    with psycopg.connect(new) as connection:
+        assert connection.execute("select current_user").fetchone() == (urlsplit(new).username,)
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(urls(first.read_text())["INTAKE_DATABASE_URL"])
 
 
 def test_passwords_are_taken_from_the_environment_and_from_files(servicecert, admin_url, tmp_path, monkeypatch):

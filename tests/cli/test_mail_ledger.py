@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 from commandline import do, one_sentence
-from servicecert_cli.operations.operators import add_operator
 from servicecert_notifier.domain import contents
 from servicecert_notifier.domain.ledger import Ledger
 from servicecert_notifier.domain.planning import Mailing, planned
@@ -29,11 +28,11 @@ CASE = str(ISSUED.case_id)
 
 
 @pytest.fixture
-def ledger(admin_url, monkeypatch):
+def ledger(admin_url, as_operator):
     """The environment names an operator. The notifier's ledger has a refused mail and one that is being sent."""
     (url,) = database.prepare(admin_url, {"notifier": database.new_password()}).values()
     database.migrate(admin_url, "notifier", [MIGRATIONS])
-    monkeypatch.setenv("DATABASE_URL", add_operator(admin_url, "anna"))
+    as_operator()
     occasion = Mailing(
         contents.of_issued(ISSUED), "0a", Language.SWEDISH, ISSUED.recipients[:2], NOW, NOW + timedelta(days=1)
     )

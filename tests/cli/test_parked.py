@@ -7,7 +7,6 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from commandline import do, one_sentence
-from servicecert_cli.operations.operators import add_operator
 from servicecert_worker.storage import database
 
 CASE, OTHER = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
@@ -34,7 +33,7 @@ def prepared(admin_url, monkeypatch):
 
 
 @pytest.fixture
-def parked(prepared, admin_url, monkeypatch):
+def parked(prepared, admin_url, as_operator):
     """Two culprits, one with a record behind it; the environment names an operator."""
     insert = """insert into parked
         (event_id, key, topic, partition, "offset", headers, value, culprit, reason, error, first_at, last_at)
@@ -46,7 +45,7 @@ def parked(prepared, admin_url, monkeypatch):
     )
     for row in rows:
         do(partial(ask, prepared, insert, *row))
-    monkeypatch.setenv("DATABASE_URL", add_operator(admin_url, "anna"))
+    as_operator()
     return admin_url
 
 

@@ -272,4 +272,4 @@ def test_operator_before_the_database_is_prepared_is_one_sentence(servicecert, d
     monkeypatch.setenv("DATABASE_URL", database_url)
     done = servicecert("db", "operator", "anna", "--out", tmp_path / "u")
     assert done.exit_code == 78
-    assert "run `servicecert db prepare` first" in one_sentence(done.stderr)
+    assert "run `servicecert db prepare`, then `servicecert db migrate`" in one_sentence(done.stderr)

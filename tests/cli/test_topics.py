@@ -7,7 +7,6 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 from commandline import do, one_sentence, run_process
 from servicecert_cli.connections import kafka
-from servicecert_cli.operations.operators import add_operator
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_worker.kafka import lag
 from servicecert_worker.storage import database
@@ -46,12 +45,12 @@ def test_without_a_broker_it_says_what_to_set(servicecert, monkeypatch):
 
 
 @pytest.fixture
-def intake_url(admin_url, monkeypatch):
+def intake_url(admin_url, as_operator):
     """The environment names an operator, on a schema that remembers an origin. Returns the administrator's URL."""
     (url,) = database.prepare(admin_url, {"intake": database.new_password()}).values()
     database.migrate(admin_url, "intake", [])
     do(lambda: execute(url, "insert into origins values ('the cluster', 'another one')"))
-    monkeypatch.setenv("DATABASE_URL", add_operator(admin_url, "anna"))
+    as_operator()
     return admin_url
 
 
