@@ -203,8 +203,8 @@ values (gen_random_uuid(), 'x', 'certify', '{"issuer": "test-ec", "serial": "4a0
 def test_f3_responders_certificates_are_compared_and_the_signatures_of_each_ca_are_counted(
     servicecert: Callable[..., Result], issuer_tables: psycopg.Connection, database_url: str, empty_cluster: Cluster
 ) -> None:
-    (url,) = database.prepare(database_url, {"revoker": database.new_password()}).values()
-    database.migrate(url, "revoker", [REVOKER_MIGRATIONS])
+    database.prepare(database_url, {"revoker": database.new_password()})
+    database.migrate(database_url, "revoker", [REVOKER_MIGRATIONS])
     issuer_tables.execute(INTENDED, [str(uuid4())])
     issuer_tables.execute("update certificates set state = 'voided', refusal = 'x', ended_at = now()")
     issuer_tables.execute(AUDITED)

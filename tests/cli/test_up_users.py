@@ -18,7 +18,7 @@ def system(tmp_path):
     return SimpleNamespace(
         folder=tmp_path,
         mail_folder=tmp_path / "mail",
-        audit_folder=tmp_path / "audit",
+        keys_folder=tmp_path / "service-keys",
         backends=SimpleNamespace(admin_url="postgresql://a"),
         urls={},
         cluster=identities.cluster(parts, ADMINISTRATOR),
