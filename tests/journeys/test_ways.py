@@ -27,6 +27,7 @@ from servicecert_cli.demo.applications import mistaken
 from servicecert_cli.e_service.application import example, read_csr
 from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.operations import auditing, erasing
+from servicecert_cli.operations.operators import add_reader
 from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import System
 from servicecert_cli.stand.worker_counts import OCSP
@@ -276,9 +277,12 @@ async def test_I7_D5_nobody_is_told_of_a_revocation_while_the_responder_is_away(
     assert MailKind.CERTIFICATE_REVOKED in {each.kind for each in view.deliveries}
 
 
-async def ocsp_status(ocsp_url: str, issuer: IssuerInfo, serial: int) -> OCSPCertStatus:
-    """Return the responder's status of a serial number, from a valid response to a new query. Raises OcspUnsound."""
-    question = OcspQuery(issuer, serial, uuid4().bytes * 2)
+async def ocsp_status(ocsp_url: str, issuer: IssuerInfo, serial: int, *, often: bool = False) -> OCSPCertStatus:
+    """Return the responder's status of a serial number, from a valid response to a new query. Raises OcspUnsound.
+
+    Who asks `often` asks without a nonce: new signatures for one client are limited (F5).
+    """
+    question = OcspQuery(issuer, serial, None if often else uuid4().bytes * 2)
     async with (
         aiohttp.ClientSession(headers={"Content-Type": "application/ocsp-request"}) as session,
         session.post(ocsp_url, data=question.request()) as response,
@@ -307,12 +311,12 @@ async def test_D8_ocsp_answers_while_the_broker_is_away_and_knows_of_a_revocatio
         await asyncio.to_thread(parts.kafka.kill)
         try:
             while log_count("Kafka is unavailable") == unavailable:
-                assert await ask() is OCSPCertStatus.GOOD
+                assert await ask(often=True) is OCSPCertStatus.GOOD
             assert await ask() is OCSPCertStatus.GOOD
         finally:
             await asyncio.to_thread(parts.kafka.restart)
         while log_count("Kafka is back") == back:
-            assert await ask() is OCSPCertStatus.GOOD
+            assert await ask(often=True) is OCSPCertStatus.GOOD
     await client.send(applicant(TEST_SERVER).revocation(case_id, issued.serial, RevocationReason.NO_LONGER_NEEDED))
     await client.view(case_id, CaseState.REVOKED)
     assert await ask() is OCSPCertStatus.REVOKED
@@ -385,9 +389,9 @@ async def test_E3_once_a_case_is_erased_nobody_is_found_in_any_table_topic_or_lo
     data = {**await stored_data.logs(system), **await stored_data.stores(system)}
     assert occurrences(people, data) == set()
     assert f"account-{application.applicant.business_id}".encode() in data["topic accounts"]
-    keys = read_public_keys(system.keys_folder)
+    keys, reader = read_public_keys(system.keys_folder), add_reader(system.backends.admin_url, "auditor")
     audited = await auditing.verified(
-        url,
+        reader,
         SERVICES,
         keys,
         await auditing.exported(system.cluster_of(Principal.AUDITOR), keys),
@@ -396,7 +400,7 @@ async def test_E3_once_a_case_is_erased_nobody_is_found_in_any_table_topic_or_lo
     )
     assert {name: each.findings for name, each in audited.items()} == {name: [] for name in SERVICES}
     assert ("intake", "erase") in [
-        (row.service, row.entry["happened"].get("command")) for row in await auditing.history(url, str(case_id))
+        (row.service, row.entry["happened"].get("command")) for row in await auditing.history(reader, str(case_id))
     ]
 
 
