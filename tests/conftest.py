@@ -84,7 +84,7 @@ def measuring() -> Iterator[str | None]:
 def in_the_clear() -> Iterator[None]:
     """The broker of most tests is in the clear, and gives everybody every right; the journeys' does not."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(INSECURE, "broker,rights")
+        patch.setenv(INSECURE, "broker")
         yield
 
 
@@ -214,4 +214,4 @@ def _no_leaks(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("SERVICECERT_", "SMTP_")):
             monkeypatch.delenv(name)
-    monkeypatch.setenv(INSECURE, "broker,rights")
+    monkeypatch.setenv(INSECURE, "broker")

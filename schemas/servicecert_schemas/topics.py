@@ -80,8 +80,12 @@ class Topic:
         A type that does not exist is nobody's where others write too: their mistake is told as such.
         """
         is_others = event_type not in TOPIC_OF or any(event_type == event.TYPE for event in self.unsigned)
-        services = tuple(writer for writer in self.writers if writer in SERVICES)
-        return () if self.unsigned and is_others else services
+        return () if self.unsigned and is_others else self.services
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The services that write to it."""
+        return tuple(writer for writer in self.writers if writer in SERVICES)
 
     @property
     def config(self) -> dict[str, str]:

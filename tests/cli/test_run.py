@@ -99,7 +99,7 @@ def test_f4_a_schema_that_was_never_migrated(refused, around, database_url):
 
 
 def test_f4_a_role_that_may_do_more_than_the_service_needs(refused, around, database_url):
-    code, sentence = refused(DATABASE_URL=database_url, SERVICECERT_INSECURE="broker")
+    code, sentence = refused(DATABASE_URL=database_url)
     assert code == 78
     assert "is a superuser: set DATABASE_URL to the one that `servicecert db prepare` wrote" in sentence
 
@@ -123,7 +123,7 @@ def test_f4_a_database_that_another_machine_may_answer_for(refused, around, auth
     code, sentence = refused(DATABASE_URL=url)
     assert code == 78
     assert "without verified TLS, and production keys are open: add ?sslmode=verify-full" in sentence
-    _, sentence = refused(DATABASE_URL=url, SERVICECERT_INSECURE="rights,database")
+    _, sentence = refused(DATABASE_URL=url, SERVICECERT_INSECURE="broker,database")
     assert "servicecert topics create" in sentence
     code, sentence = refused(SERVICECERT_INSECURE="everything")
     assert code == 78

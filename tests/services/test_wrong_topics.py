@@ -119,7 +119,7 @@ def test_f1_junk_with_the_key_of_another_topic_holds_up_nothing(junk: bytes) -> 
     """A responder may write to one topic that the revoker reads. It could suppress the revocation of any case."""
     wrong = Record(PREFIX + "ocsp-responders", 0, 7, POISON_KEY.encode(), (), junk, NOW)
     assert arrive(wrong, WRITERS.verifier).key == f"{PREFIX}ocsp-responders/0/7"
-    right = Record(PREFIX + "revocations", 0, 7, POISON_KEY.encode(), (), junk, NOW)
+    right = Record(PREFIX + "applications", 0, 7, POISON_KEY.encode(), (), junk, NOW)
     assert arrive(right, WRITERS.verifier).key == POISON_KEY, "its own writer's order stays (I5)"
 
 
@@ -139,6 +139,7 @@ class Parked:
         headers = json.dumps([[name, b64encode(raw or b"").decode()] for name, raw in of.headers])
         self.row = {"topic": of.topic, "partition": 0, "offset": 7, "record_key": of.key, "headers": headers}
         self.row |= {"value": of.value, "first_at": NOW, "seq": 1, "attempts": 1, "event_id": event_id, "key": key}
+        self.row |= {"reason": "invalid", "kept": True}
 
     async def fetch(self, *_: object) -> list[dict[str, object]]:
         return [self.row]

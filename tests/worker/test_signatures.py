@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 import pytest
 from aiokafka import ConsumerRecord
@@ -16,6 +17,7 @@ from servicecert_schemas import topics
 from servicecert_schemas.codec import Record as Made
 from servicecert_schemas.codec import Undecodable, to_record
 from servicecert_schemas.export import stored_examples
+from servicecert_schemas.revocation import RevocationRequested
 from servicecert_schemas.signed_bytes import SIGNATURE, signed_bytes
 from servicecert_schemas.topics import CATALOGUE, SERVICES, TOPIC_OF, TOPICS, Topic
 from servicecert_worker.audit.checkpoints import is_signed
@@ -177,3 +179,40 @@ def test_F2_the_signer_foresees_the_record_of_the_relay(identities: Identities) 
         topics.ACCEPTED_APPLICATIONS.name, made.key.decode(), UUID(id), ACCEPTED, made.value, NOW
     )
     assert identities.signer("intake").signed(made).headers[-1] == (SIGNATURE, signature.encode())
+
+
+CASE = UUID("7d2c1c52-1f0e-4d1e-9a44-0c2f8f2f6a01")
+
+
+def revocation() -> Any:
+    return RevocationRequested.model_validate(
+        {**stored_examples()[RevocationRequested.TYPE][0]["value"], "case_id": CASE}
+    )
+
+
+def received(made: Made) -> Record:
+    return Record(made.topic, 0, 7, made.key, made.headers, made.value, NOW)
+
+
+FORESEEN = uuid5(CASE, "what a service would derive")
+
+
+def test_f2_who_is_no_service_takes_no_id_that_a_service_derives(identities: Identities) -> None:
+    """Ids of a service's events can be foreseen: with one, a customer could have theirs taken for a repetition."""
+    made = to_record(revocation(), source="/e-service", id=FORESEEN, time=NOW)
+    arrival, again = (arrive(received(made), identities.verifier()) for _ in range(2))
+    assert isinstance(arrival.what, Event)
+    assert arrival.id != FORESEEN
+    assert again.id == arrival.id, "a repeated event has one effect"
+    own = arrive(received(identities.signer("revoker").signed(made)), identities.verifier())
+    assert (type(own.what), own.id) == (Event, FORESEEN)
+
+
+@pytest.mark.parametrize("id", [FORESEEN, uuid4()])
+def test_f2_junk_among_requests_for_revocation_holds_up_and_replaces_nothing(identities: Identities, id: UUID) -> None:
+    """Otherwise the authority's own revocation of the case would wait behind it."""
+    made = to_record(revocation(), source="/e-service", id=id, time=NOW)
+    arrival = arrive(received(replace(made, value=b"{}")), identities.verifier())
+    assert isinstance(arrival.what, Poison)
+    assert arrival.key == "revocations/0/7"
+    assert arrival.id != id

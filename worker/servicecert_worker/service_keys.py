@@ -69,18 +69,14 @@ def make_keys(folder: Path, services: Sequence[str], *, apart: bool = False) -> 
 
 
 def read_key(path: Path, service: str | None = None) -> Ed25519PrivateKey:
-    """Return the private key of `service`. Raises `OperatorError`, also for another service's key or an open file.
-
-    A key without a service's name before it, as earlier versions made them, may be any service's.
-    """
+    """Return the private key of `service`. Raises `OperatorError`, also for another service's key or an open file."""
     check_mode(path, _SETTING)
     try:
         content = path.read_bytes()
     except OSError as fault:
         raise OperatorError(f"{_SETTING}: {path} cannot be read ({fault.strerror}).", 66) from None
     owner = re.search(rf"^{_OWNER} (\S+)$".encode(), content, re.MULTILINE)
-    if service and owner is not None and (name := owner[1].decode("ascii", "replace")) != service:
-        raise OperatorError(f"{_SETTING}: {path} is the key of {name}: give {service} its own, and no other.", 78)
+    name = "no service" if owner is None else owner[1].decode("ascii", "replace")
     try:
         key = load_pem_private_key(content, None)
     except (ValueError, TypeError):
@@ -89,6 +85,8 @@ def read_key(path: Path, service: str | None = None) -> Ed25519PrivateKey:
         raise OperatorError(
             f"{_SETTING}: {path} holds no Ed25519 private key: make one with `servicecert service-keys`.", 65
         )
+    if service not in (None, name):
+        raise OperatorError(f"{_SETTING}: {path} is the key of {name}: give {service} its own, and no other.", 78)
     return key
 
 

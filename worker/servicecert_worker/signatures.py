@@ -62,14 +62,18 @@ class Verifier:
     keys: TrustedKeys
     prefix: str = ""
 
-    def verify(self, topic: str, key: bytes | None, headers: Headers, value: bytes | None) -> None:
-        """Raise `Undecodable`, with a code of `UNTRUSTED`, unless a service that may write the event has signed it."""
+    def verify(self, topic: str, key: bytes | None, headers: Headers, value: bytes | None) -> bool:
+        """Return whether a service has signed the record; False for one that nobody needs to sign.
+
+        Raise `Undecodable`, with a code of `UNTRUSTED`, unless a service that may write the event has signed it, and
+        for a signature that is none of them.
+        """
         name = topic.removeprefix(self.prefix)
         entry = TOPICS.get(name)
-        signers = entry.signers(_type(headers)) if entry is not None else ()
-        if not signers:
-            return
         signatures = [raw for header, raw in headers if header == SIGNATURE]
+        signers = () if entry is None else entry.services if signatures else entry.signers(_type(headers))
+        if not signers:
+            return False
         if not signatures:
             raise Undecodable(UNSIGNED, f"The record has no signature of {_any_of(signers)}.")
         form = _FORM.fullmatch(signatures[0] or b"") if len(signatures) == 1 else None
@@ -81,6 +85,7 @@ class Verifier:
             text = f"The record is signed by the key {id}, which is not pinned as one of {_any_of(signers)}."
             raise Undecodable(WRONG_SIGNATURE, text)
         _verify(pinned, b64decode(form[2]), signed_bytes(name, key, headers, value))
+        return True
 
 
 NOBODY = Verifier({})

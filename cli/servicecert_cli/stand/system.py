@@ -227,7 +227,7 @@ class System:
             **{key: value for key, value in os.environ.items() if not key.startswith(_OWN)},
             **self.cluster_of(principal_of(service)).environment,
             # A trial without identities has a broker in the clear, where everybody may do everything.
-            **({} if self._identities else {"SERVICECERT_INSECURE": "broker,rights"}),
+            **({} if self._identities else {"SERVICECERT_INSECURE": "broker"}),
             "SERVICECERT_SERVICE_KEYS": str(self.keys_folder),
             "SERVICECERT_HEALTH_FILE": str(self._health_file(name)),
             **({} if service == OCSP else self._worker_environment(service)),

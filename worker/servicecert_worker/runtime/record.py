@@ -12,6 +12,9 @@ from ..decider import Event
 from ..faults import error_summary
 from ..signatures import UNTRUSTED, Verifier
 
+WRONG_TOPIC = "wrong-topic"
+_DERIVED = 5
+"""The version of the ids that services derive from what an event follows from (RFC 9562, 5.5)."""
 _LAST_MILLISECOND = 253_402_300_799_000
 
 
@@ -80,17 +83,19 @@ class Arrival:
 def arrive(record: Record, verifier: Verifier, parked: ParkedRow | None = None) -> Arrival:
     """Return a record with what it decodes to: `Poison` if that is not a valid event of one who may write it (F2)."""
     topic = record.topic.removeprefix(verifier.prefix)
+    signed = False
     try:
-        verifier.verify(record.topic, record.key, record.headers, record.value)
+        signed = verifier.verify(record.topic, record.key, record.headers, record.value)
         envelope, data = decode(topic, record.key, record.headers, record.value)
     except Undecodable as fault:
-        id, key = _poison_identity(record, topic, fault)
+        id, key = _poison_identity(record, topic, fault, signed=signed)
         return Arrival(record, Poison(id, key, fault.code, fault.text, error_summary(fault)), parked)
-    event = Event(envelope.id, envelope.partitionkey, data, envelope.time, None, envelope.traceparent)
+    id = envelope.id if signed else _outsiders(envelope.id, topic)
+    event = Event(id, envelope.partitionkey, data, envelope.time, None, envelope.traceparent)
     return Arrival(record, event, parked)
 
 
-def _poison_identity(record: Record, topic: str, fault: Undecodable) -> tuple[UUID, str]:
+def _poison_identity(record: Record, topic: str, fault: Undecodable, *, signed: bool) -> tuple[UUID, str]:
     """Return the id and the key of a record that is no event: its own, as far as they can belong to its topic.
 
     By its own id a second copy is recognised, and behind its own key later events wait (I5). But no writer of a topic
@@ -99,14 +104,25 @@ def _poison_identity(record: Record, topic: str, fault: Undecodable) -> tuple[UU
     """
     position = f"{record.topic}/{record.partition}/{record.offset}"
     here = uuid5(NAMESPACE_OID, f"{position}/{record.written.astimezone(UTC)}")
-    if fault.code == "wrong-topic" or fault.code in UNTRUSTED:
+    # Where a service writes too, what others write holds up nothing: the authority revokes in spite of their junk.
+    shared = topic in TOPICS and bool(TOPICS[topic].services) and not signed
+    if shared or fault.code == WRONG_TOPIC or fault.code in UNTRUSTED:
         return here, position
     key = _key_of(record)
     try:
         own = read_envelope(record.key, record.headers).id
     except Undecodable:
         own = here
+    own = own if signed or own is here else _outsiders(own, topic)
     return own, key if key is not None and topic in TOPICS and TOPICS[topic].has_key(key) else position
+
+
+def _outsiders(id: UUID, topic: str) -> UUID:
+    """Return the id under which an event of one who is no service is known here.
+
+    Ids that services derive can be foreseen: with one, it would be taken for theirs, and theirs for a repetition.
+    """
+    return uuid5(id, topic) if id.version == _DERIVED else id
 
 
 def _key_of(record: Record) -> str | None:

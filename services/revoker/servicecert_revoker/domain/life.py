@@ -141,9 +141,12 @@ def void(
 
 
 def ask(status: Status | None, asked: Asked, context: Context) -> Decided:
-    """Answer a request, after those that are pending. A repeated request changes nothing."""
-    pending = pending_of(status)
-    if any(each.request.request_id == asked.request.request_id for each in pending):
+    """Answer a request, after those that are pending. A repeated request changes nothing.
+
+    Another actor's request with the same id is another one: ids of the authority's can be foreseen.
+    """
+    pending, request = pending_of(status), asked.request
+    if any((each.request.request_id, each.request.actor) == (request.request_id, request.actor) for each in pending):
         return Decision(status)
     return _answer_all(status, (*pending, asked), context)
 

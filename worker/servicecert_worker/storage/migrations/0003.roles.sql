@@ -44,7 +44,7 @@ begin
     insert into audit (chain, seq, at, key, entry, hash) values (chain, 1, now(), '', begun, head);
     for place in 1 .. cardinality(keys) loop
         done := jsonb_build_object('happened', jsonb_build_object(
-            'command', command, 'facts', jsonb_build_object('operator', session_user) || jsonb_strip_nulls(facts[place])));
+            'command', command, 'facts', jsonb_strip_nulls(facts[place]) || jsonb_build_object('operator', session_user)));
         head := sha256(head || operation_line(chain, place + 1, now(), keys[place], done));
         insert into audit (chain, seq, at, key, entry, hash) values (chain, place + 1, now(), keys[place], done, head);
     end loop;
