@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import asyncpg
+from databases import operator
 from faststream.kafka import KafkaBroker, TestKafkaBroker
 from identities import Identities
 from servicecert_schemas.codec import EVENTS, Record, to_record
@@ -78,9 +79,10 @@ class Handler:
 
     async def replay(self) -> None:
         """Have an operator replay all parked records, and the service handle them with the keys that are pinned now."""
-        async with self._pool.acquire() as connection:
+        async with operator(self._pool) as connection:
             culprits = await parking.find(connection, parking.Selection())
             await parking.replay(connection, [each.event_id for each in culprits])
+        async with self._pool.acquire() as connection:
             self._worker._loop.give(await parking.released(connection, 100, self.identities.verifier()))
 
     async def attempts(self, count: int) -> bool:

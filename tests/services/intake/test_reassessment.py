@@ -156,5 +156,6 @@ def test_A11_every_answer_of_a_register_may_change_by_itself():
         "unit-of-another-organisation",
         "unit-name-too-long",
         "organisation-name-too-long",
+        "registered-name-letters",
         "conformity-certificate-unknown",
     }

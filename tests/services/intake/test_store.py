@@ -28,8 +28,12 @@ WAYS = (
 
 
 @pytest.fixture
-async def connection(service_pool):
-    pool = await service_pool(NAME, MIGRATIONS)
+async def pool(service_pool):
+    return await service_pool(NAME, MIGRATIONS)
+
+
+@pytest.fixture
+async def connection(pool):
     async with pool.acquire() as connection:
         yield connection
 
@@ -67,26 +71,29 @@ async def test_a_case_that_was_loaded_and_is_gone_conflicts(connection, cases):
         await STORE.save(connection, [stored(cases[0], 1)])
 
 
-async def test_E1_the_database_refuses_every_step_that_is_not_foreseen(connection, cases):
-    await connection.execute("ALTER TABLE cases DROP CONSTRAINT cases_check")
-    for check in range(1, 5):
-        await connection.execute(f"ALTER TABLE cases DROP CONSTRAINT IF EXISTS cases_check{check}")
+async def test_E1_the_database_refuses_every_step_that_is_not_foreseen(pool, connection, cases):
+    checks = ("cases_check", *(f"cases_check{number}" for number in range(1, 5)))
+    await administer(pool, ";".join(f"ALTER TABLE cases DROP CONSTRAINT IF EXISTS {check}" for check in checks))
     await STORE.save(connection, [stored(cases[0])])
-    allowed = {
-        (old, new) for old in CaseState for new in CaseState if old is not new and await steps(connection, old, new)
-    }
+    allowed = set()
+    for old in CaseState:
+        put = f"UPDATE cases SET state = '{old}'"
+        trigger = "ALTER TABLE cases {} TRIGGER no_step_back"
+        await administer(pool, f"{trigger.format('DISABLE')}; {put}; {trigger.format('ENABLE')}")
+        allowed |= {(old, new) for new in CaseState if old is not new and await steps(connection, new)}
     assert allowed == {(old, new) for old, targets in ALLOWED_TRANSITIONS.items() for new in targets}
 
 
-async def steps(connection: Connection, old: CaseState, new: CaseState) -> bool:
-    """Return whether the database allows a case to go from `old` to `new`; the change is rolled back."""
-    await connection.execute("ALTER TABLE cases DISABLE TRIGGER no_step_back")
-    await connection.execute("UPDATE cases SET state = $1::text::case_state", old)
-    await connection.execute("ALTER TABLE cases ENABLE TRIGGER no_step_back")
+async def steps(connection: Connection, new: CaseState) -> bool:
+    """Return whether the database allows the case to go to `new`; the change is rolled back."""
+    change = connection.transaction()
+    await change.start()
     try:
         await connection.execute("UPDATE cases SET state = $1::text::case_state", new)
     except asyncpg.CheckViolationError:
         return False
+    finally:
+        await change.rollback()
     return True
 
 

@@ -67,6 +67,7 @@ def soft_token(hsm: SoftHsm, tmp_path_factory: pytest.TempPathFactory) -> Signin
     """A key in SoftHSM2."""
     hsm.add_token("servicecert-order", "123456", "officer")
     pins = tmp_path_factory.mktemp("pins") / "pins"
+    pins.touch(mode=0o600)
     pins.write_text("production=123456\ntest=123456\n")
     opened = TokenAccess(hsm.module, pins).token("servicecert-order", Environment.PRODUCTION)
     return generate_in_token(opened, "production-ec", KeyFamily.EC)

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import asyncpg
 import pytest
+from databases import administer
 from servicecert_issuer.domain.examine import IssuingContext
 from servicecert_issuer.domain.issuance import (
     Intended,
@@ -151,10 +152,13 @@ async def test_issued_certificate_stays(pool: Pool, intended: Intended, recorded
         "update certificates set state = 'intended', certificate = null",
         "update certificates set state = 'refused', refusal = 'x'",
         "update certificates set certificate = 'another'",
-        "delete from certificates",
     ):
         with pytest.raises(asyncpg.CheckViolationError):
             await pool.execute(statement)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await pool.execute("delete from certificates")
+    with pytest.raises(asyncpg.CheckViolationError):
+        await administer(pool, "delete from certificates")
     assert await load(pool, "a") == [Stored("a", 2, recorded)]
 
 
