@@ -228,12 +228,12 @@ def deferred(ledger, now, place=0):
     return ledger.with_row(replace(row, first_tried_at=now, tried_at=now, next_try_at=now + timedelta(hours=1)))
 
 
-async def test_E3_no_address_is_in_a_row_and_none_anywhere_once_the_case_is_erased(connection, ledgers, now):
+async def test_E3_no_address_is_in_a_row_and_none_anywhere_once_the_case_is_erased(pool, connection, ledgers, now):
     ledger = deferred(ledgers(1)[0], now)
     await STORE.save(connection, [Stored(str(ledger.case_id), 0, ledger)])
     assert "@" not in await connection.fetchval("select string_agg(m::text, ' ') from mails m")
     assert await connection.fetchval("select count(*) from orders") == len(ledger.rows)
-    await connection.execute(QUERIES["erase"], str(ledger.case_id))
+    await administer(pool, QUERIES["erase"], str(ledger.case_id))
     assert await connection.fetchval("select count(*) from orders") == 0
     (mail_id, *_) = [row.mail_id for row in ledger.rows]
     assert await connection.fetchval("select state from mails where mail_id = $1", mail_id) == "given-up"
