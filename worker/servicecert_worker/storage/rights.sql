@@ -14,7 +14,7 @@ grant select, insert, update (attested) on audit_chains to {service};
 grant select, insert on audit_checkpoints to {service};
 grant select on lock_salt, checkpoints_to_publish to {service};
 grant select on _yoyo_migration to {service};
-grant execute on function lock_of, record_operation, replay_parked to {service};
+grant execute on function lock_of, record_operation to {service};
 
 -- E3: parked records, deadlines and the audit's salts of a case; whether it has something to publish or to do.
 grant select (key), delete on parked to {eraser};
