@@ -75,7 +75,7 @@ def test_I10_a_login_comes_from_a_file_and_is_not_shown(password: Path) -> None:
         ),
         (
             {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_USERNAME": "us", "KAFKA_SASL_PASSWORD_FILE": "{open}"},
-            "KAFKA_SASL_PASSWORD_FILE is open to all users of this machine",
+            "KAFKA_SASL_PASSWORD_FILE: others can read",
         ),
         ({"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_KEY_FILE": "{password}"}, "set both, or none"),
         (
@@ -88,7 +88,7 @@ def test_I10_a_login_comes_from_a_file_and_is_not_shown(password: Path) -> None:
                 "KAFKA_CERTIFICATE_FILE": "{password}",
                 "KAFKA_KEY_FILE": "{open}",
             },
-            "KAFKA_KEY_FILE is open to all users of this machine",
+            "KAFKA_KEY_FILE: others can read",
         ),
         (
             {

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from databases import administer
 from servicecert_pki.crl import Reason, entry_der
 from servicecert_revoker.domain.status import Asked, Awaited, Certificate, Listed, Registered, Revoked, Status, Valid
 from servicecert_revoker.service import MIGRATIONS
@@ -127,7 +128,7 @@ async def test_I7_revocation_is_never_undone_in_the_database(pool: Pool, registe
         "update revocations set reason = 'key-exposed', not_after = now()",
     ):
         with pytest.raises((asyncpg.CheckViolationError, asyncpg.ForeignKeyViolationError)):
-            await pool.execute(statement)
+            await administer(pool, statement)
     assert await load(pool, "a") == [Stored("a", 1, registered)]
 
 
@@ -140,4 +141,4 @@ async def test_I8_crl_numbers_only_grow(pool: Pool) -> None:
     await pool.execute(insert, 6)
     for statement in ("delete from crls", "update crls set number = 9 where number = 6"):
         with pytest.raises(asyncpg.CheckViolationError):
-            await pool.execute(statement)
+            await administer(pool, statement)
