@@ -194,9 +194,9 @@ async def test_D7_changed_entry_is_found_before_publishing(
 ) -> None:
     task, other = await register(1), await register(2)
     await administer(pool, "alter table revocations disable trigger revocations_final")
-    await pool.execute(
-        "update revocations set entry = (select entry from revocations where serial = '0002') where serial = '0001'"
-    )
+    serials = [each.data.serial for each in (task, other) if isinstance(each.data, PublishOrder)]
+    changed = "update revocations set entry = (select entry from revocations where serial = $2) where serial = $1"
+    assert await pool.execute(changed, *serials) == "UPDATE 1"
     (outcome, _) = await publish([task, other])
     assert isinstance(outcome, Retry)
     assert outcome.reason.startswith("gate entries: ")
