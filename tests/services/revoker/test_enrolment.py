@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 from cryptography import x509
+from identities import Identities
 from servicecert_pki.authority import Authority
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
@@ -362,10 +363,14 @@ async def test_D8_a_key_that_is_away_is_waited_for(examine: Examine, certify: Ce
 
 @pytest.mark.parametrize("production", [False, True])
 async def test_F3_a_responder_whose_clock_is_shifted_answers_for_no_production_ca(
-    examine: Examine, certify: Certify, monkeypatch: pytest.MonkeyPatch, production: bool
+    examine: Examine, certify: Certify, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, production: bool
 ) -> None:
     monkeypatch.setattr(IssuerInfo, "is_for_production", production)
-    settings = Settings(KAFKA_BOOTSTRAP_SERVERS="nowhere:1", SERVICECERT_CLOCK_AHEAD="P1D")
+    settings = Settings(
+        KAFKA_BOOTSTRAP_SERVERS="nowhere:1",
+        SERVICECERT_CLOCK_AHEAD="P1D",
+        SERVICECERT_SERVICE_KEYS=Identities(tmp_path / "service-keys").folder,
+    )
     responder = Responder(settings, Broker(settings.cluster, "ocsp"), lambda: NOW)
     for request in responder._enrolment.due(NOW, CAS):
         for certified in await certificates(request.data, examine, certify):
