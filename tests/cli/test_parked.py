@@ -203,7 +203,7 @@ def test_f5_a_stored_record_moves_no_terminal(servicecert, parked):
     update = "update parked set value = $2, error = $3, type = $3 where event_id = $1"
     do(partial(ask, parked, update, SECOND, wild, "\x1b[31mred\r\u202e"))
     for arguments in ((), ("--json",)):
-        printed = servicecert("parked", "show", SECOND, *arguments).stdout
+        printed = servicecert("parked", "show", SECOND, *INTAKE, *arguments).stdout
         assert "owned" in printed
         assert "red" in printed
         assert all(each.isprintable() or each == "\n" for each in printed)

@@ -25,12 +25,11 @@ async def revoker(service_pool, authority, passphrase_file, tmp_path):
         yield handler
 
 
-async def test_I7_a_certificate_that_is_issued_is_told_to_responders_as_valid(revoker):
-    certificate = example(CertificateIssued)
-    await revoker.handle(certificate)
+async def test_I7_a_certificate_that_is_issued_is_told_to_responders_as_valid(revoker, sound):
+    await revoker.handle(sound)
     (standing,) = await revoker.published()
     assert isinstance(standing, StandingChanged)
-    assert (standing.serial, standing.standing) == (certificate.serial, Standing.VALID)
+    assert (standing.serial, standing.standing) == (sound.serial, Standing.VALID)
     assert await revoker.intents() == []
 
 

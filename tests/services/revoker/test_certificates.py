@@ -1,21 +1,15 @@
 """F2: the revoker knows certificates by themselves, whatever an event says; both of a case can be revoked."""
 
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
 from servicecert_pki.authority import Authority
-from servicecert_pki.certificate import AlternativeNames, Contents, Subject, build_tbs, fingerprint, sign_tbs
-from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import partition_of
-from servicecert_pki.profile import Usage
-from servicecert_pki.profiles import load_profiles
-from servicecert_pki.spki import spki_of, spki_sha256
 from servicecert_revoker.domain.certificates import BoundedVoid, Untrusted, bound, verify
 from servicecert_revoker.domain.decide import decide
 from servicecert_revoker.domain.irregular import IRREGULAR, Irregular, Noted, second_key
@@ -33,40 +27,6 @@ MakeEvent = Callable[..., Event]
 
 NOW = datetime(2026, 11, 24, 10, 2, 3, tzinfo=UTC)
 SERIAL = 0x4A00_0000_0000_0000_0000_0000_0000_000C
-
-
-@pytest.fixture(scope="module")
-def sound(issued: CertificateIssued, authority: Authority, ca_keys: Mapping[str, SigningKey]) -> CertificateIssued:
-    """An event whose certificate its CA signed, and that says the same as the certificate."""
-    profile, issuer = load_profiles().by_type["test-server"], authority.issuer("test-ec")
-    spki = spki_of(ec.generate_private_key(ec.SECP384R1()).public_key())
-    contents = Contents(
-        profile=profile,
-        issuer=issuer,
-        subject=Subject("Apteekki Oy", "Apteekki", "0204819-8", "kanta.example.fi"),
-        names=AlternativeNames(("kanta.example.fi",)),
-        usages=frozenset({Usage.SERVER_AUTH}),
-        spki=spki,
-        serial=SERIAL,
-        not_before=NOW,
-        not_after=NOW + timedelta(days=30),
-        crl_url="http://crl.example.fi/test-ec.5.crl",
-        ca_issuers_url="http://crl.example.fi/test-ec.cer",
-    )
-    der = sign_tbs(build_tbs(contents), ca_keys["test-ec"])
-    return issued.model_copy(
-        update={
-            "serial": f"{SERIAL:x}",
-            "serial_decimal": str(SERIAL),
-            "subject": "CN=kanta.example.fi,serialNumber=0204819-8,OU=Apteekki,O=Apteekki Oy,C=FI",
-            "not_before": contents.not_before,
-            "not_after": contents.not_after,
-            "fingerprint": fingerprint(der),
-            "key_sha256": spki_sha256(spki),
-            "partition": 5,
-            "certificate": b64encode(der).decode(),
-        }
-    )
 
 
 def test_f2_what_the_certificate_says_counts(sound: CertificateIssued, authority: Authority) -> None:
