@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from databases import operator
 from servicecert_pki.authority import Authority
 from servicecert_pki.partitions import partition_of
 from servicecert_revoker.domain.certificates import BoundedVoid, Untrusted, bound, verify
@@ -94,7 +95,8 @@ async def test_f2_both_certificates_of_a_case_can_be_revoked(
     await stand.happen(requested(reason=RevocationReason.KEY_EXPOSED, serial_as_typed="4a0c"))
     assert await stand.standings() == {"registered": 1, "valid": 1}
     key = second_key(str(CASE), "test-ec", issued.serial)
-    assert await pool.fetchval("select second_of from operators_certificates where key = $1", str(key)) == str(CASE)
+    async with operator(pool) as anna:
+        assert await anna.fetchval("select second_of from operators_certificates where key = $1", str(key)) == str(CASE)
     await pool.execute("insert into compromised_keys (key_sha256, source) values ($1, 'x')", issued.key_sha256)
     operators = requested(
         reason=RevocationReason.KEY_EXPOSED, role=Role.OPERATOR, case_id=key, serial_as_typed=issued.serial

@@ -99,6 +99,7 @@ def administrator(issuer: Issuer) -> Iterator[str]:
             connection.execute("create database servicecert")
         url = postgres.url.rpartition("/")[0] + "/servicecert" + secure
         with psycopg.connect(url) as connection:
+            connection.execute("create role servicecert_operators")
             connection.execute("create schema revoker")
             prepare_logins(connection)
             for name in ("anna", "bertil"):
