@@ -27,7 +27,9 @@ def new_database(parts: Parts, name: str) -> Iterator[str]:
     finally:
         with psycopg.connect(parts.database_url, autocommit=True) as connection:
             connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
-            roles = connection.execute("select rolname from pg_roles where starts_with(rolname, %s)", (f"{name}_",))
+            # Logins first: a role that made some stays until they are gone.
+            own = "select rolname from pg_roles where starts_with(rolname, %s) order by rolcanlogin desc"
+            roles = connection.execute(own, (f"{name}_",))
             for (role,) in roles.fetchall():
                 connection.execute(sql.SQL("drop role {}").format(sql.Identifier(role)))
 

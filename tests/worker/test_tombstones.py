@@ -14,6 +14,7 @@ from servicecert_worker.runtime.fold import Item
 from servicecert_worker.runtime.loop import Loop
 from servicecert_worker.runtime.record import Arrival, Poison, Record
 from servicecert_worker.runtime.turn import TurnResult
+from servicecert_worker.signatures import Verifier
 from toy import service as toy
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -44,7 +45,7 @@ async def test_E3_a_tombstone_is_skipped_and_any_other_empty_one_is_parked() -> 
         """There is nothing to recover."""
 
     service = replace(toy.toy(Path(os.devnull), 0), reads=(topics.CASES, topics.APPLICATIONS))
-    loop = Loop(service, 10, take, lambda *_: None, recover, lambda: NOW, "x.")
+    loop = Loop(service, 10, take, lambda *_: None, recover, lambda: NOW, Verifier({}, "x."))
     source = ListSource(Record(f"x.{name}", 0, 0, b"k", (), None, NOW) for name in ("cases", "applications"))
     await loop.run(source, stopping)
     (arrival,) = handled_items

@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 import psycopg
 import pytest
+from databases import administer
 from servicecert_cli.faults import UserError
 from servicecert_cli.operations import proposing
 from servicecert_cli.operations.operators import (
@@ -16,7 +17,6 @@ from servicecert_cli.operations.operators import (
     add_login,
     add_operator,
     fingerprint,
-    grant_operators,
     prepare_logins,
 )
 from servicecert_revoker.service import MIGRATIONS
@@ -178,8 +178,9 @@ async def test_D2_B6_a_login_that_another_operator_confirms_works_and_is_in_the_
     assert await confirmed(login, removed.id)
     with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError):
         await asyncpg.connect(url)
+    async with connected(database_url) as administrator:
+        assert await administrator.fetchval("select count(*) from revoker.login_verifiers") == 0
     async with stand.pool.acquire() as connection:
-        assert await connection.fetchval("select count(*) from login_verifiers") == 0
         assert await connection.fetchval("select count(*) from deadlines where key like 'proposal/%'") == 0
         assert (await verify(connection, "revoker", {}, None)).findings == []
         rows = await connection.fetch("select entry from audit where entry like '%\"login\"%' order by at")
@@ -202,12 +203,13 @@ async def test_D2_two_operators_stay(stand: Stand, login: Login) -> None:
         await confirmed(login, await changed(login, "removed", "bertil"))
 
 
-async def test_D2_a_dropped_login_leaves_nothing_to_log_in_with(stand: Stand, login: Login) -> None:
+async def test_D2_a_dropped_login_leaves_nothing_to_log_in_with(login: Login, database_url: str) -> None:
     id = await changed(login, "added", "carla", VERIFIER)
     async with login("bertil") as bertil:
         assert await proposing.drop(bertil, id)
     assert not await confirmed(login, id)
-    assert await stand.pool.fetchval("select count(*) from login_verifiers") == 0
+    async with connected(database_url) as administrator:
+        assert await administrator.fetchval("select count(*) from revoker.login_verifiers") == 0
 
 
 @pytest.mark.parametrize(
@@ -234,7 +236,7 @@ async def test_D2_B6_when_all_have_lost_their_logins_the_administrator_begins_an
     stand: Stand, login: Login, database_url: str
 ) -> None:
     id = await changed(login, "added", "carla", VERIFIER)
-    await stand.pool.execute("select forget_operators('both lost')")
+    await administer(stand.pool, "select forget_operators('both lost')")
     with pytest.raises(UserError, match="operator's own login"):
         await confirmed(login, id)
     dora, elsa = [add_operator(database_url, name) for name in ("dora", "elsa")]
@@ -249,22 +251,19 @@ async def test_D2_B6_when_all_have_lost_their_logins_the_administrator_begins_an
 
 async def test_D2_logins_of_an_earlier_version_stay_and_can_be_reset(database_url: str) -> None:
     """Its administrator made a group and logins; this version finds them when it migrates, and keeps the functions."""
-    (url,) = database.prepare(database_url, {"revoker": database.new_password()}).values()
+    database.prepare(database_url, {"revoker": database.new_password()})
     passwords = {name: database.new_password() for name in FIRST_TWO}
     with psycopg.connect(database_url, autocommit=True) as administrator:
         name = administrator.info.dbname
-        administrator.execute(f'create role "{name}_operators"')
         for each, password in passwords.items():
             administrator.execute(f"""create role "{name}_operator_{each}" login password '{password}'""")
             administrator.execute(f'grant "{name}_operators" to "{name}_operator_{each}"')
-    database.migrate(url, "revoker", [MIGRATIONS])
+    database.migrate(database_url, "revoker", [MIGRATIONS])
     with psycopg.connect(database_url) as administrator:
         prepare_logins(administrator)
         prepare_logins(administrator)
     with pytest.raises(UserError, match="There are two operators already"):
         add_operator(database_url, "cecilia")
-    with psycopg.connect(url) as owner:
-        grant_operators(owner)
     credential = Credential.new()
     of = {each: database.url_of(database_url, f"{name}_operator_{each}", passwords[each]) for each in FIRST_TWO}
     async with connected(of["anna"]) as anna, connected(of["bertil"]) as bertil:
