@@ -220,7 +220,7 @@ class System:
             OCSP: {
                 "SERVICECERT_OCSP_HOST": HOST,
                 "SERVICECERT_OCSP_PORT": str(self._ocsp_port),
-                "SERVICECERT_OCSP_CA_CERTIFICATES": str(self.ca_folder / "issuing"),
+                "SERVICECERT_OCSP_CA_CERTIFICATES": str(self.crl_folder),
             },
         }
         return {
