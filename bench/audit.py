@@ -17,11 +17,13 @@ from statistics import median
 from uuid import uuid4
 
 import psycopg
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from servicecert_worker.audit.chain import Chain, Row
 from servicecert_worker.decider import Connection, Event
 from servicecert_worker.runtime.fold import Decided
 from servicecert_worker.runtime.record import Arrival, Record
 from servicecert_worker.runtime.turn import Turns
+from servicecert_worker.signatures import Signer
 from servicecert_worker.storage import database
 
 sys.path.insert(0, "tests")
@@ -49,7 +51,7 @@ async def work(url: str, kind: type[Chain]) -> float:
     now = datetime.now(UTC)
     chain = kind(toy.NAME, {}, os.urandom)
     await chain.begin(pool, now)
-    turns = Turns(toy.toy(Path(os.devnull), 0), pool, chain)
+    turns = Turns(toy.toy(Path(os.devnull), 0), pool, chain, Signer(toy.NAME, Ed25519PrivateKey.generate()))
     started = 0.0
     for number in range(TURNS + 5):
         if number == 5:

@@ -59,3 +59,8 @@ class InMemory(Writers):
 
     def signer(self, service: str) -> Signer:
         return self._signers[service]
+
+
+def any_signer(service: str) -> Signer:
+    """Return a signer with a key that nobody pins, for tests whose events no service reads."""
+    return Signer(service, Ed25519PrivateKey.generate())

@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from .ports import HOST, FreePort, free_port
 from .processes import Child
 from .reports import Report, silent
 from .server import START_SECONDS, STOP_SECONDS, Server
-from .throw_away_ca import ThrowAwayCa
 
 SUPERUSER = "postgres"
 
@@ -33,13 +33,25 @@ SETTINGS: Mapping[str, str] = {
 }
 
 
+@dataclass(frozen=True)
+class DatabaseTls:
+    """PEMs of a server's key and certificate, and of the CA of both sides.
+
+    `client` is the superuser's certificate and key: with it, all clients need one of that CA.
+    """
+
+    certificate: str
+    key: str
+    ca: str
+    client: tuple[str, str] | None = None
+
+
 class Postgres(Server):
     """A database server with its own address and data; both survive `kill` and `restart` until `stop`.
 
-    `settings` are added to `SETTINGS`, or replace them. With `secure` it is reached by TLS alone (1.3, SCRAM), with the
-    certificate of a CA of its own; with `client_certificates` its clients need one of that CA, too. The wheel's server
-    has no TLS: a process before it has, and the server listens on a socket in its own folder. Raises MissingPart and
-    StartFailed.
+    `settings` are added to `SETTINGS`, or replace them. With `tls` it is reached by TLS alone (1.3, SCRAM). The wheel's
+    server has no TLS: a process before it has, and the server listens on a socket in its own folder. Raises MissingPart
+    and StartFailed.
     """
 
     NAME = "PostgreSQL"
@@ -52,12 +64,10 @@ class Postgres(Server):
         settings: Mapping[str, str] = {},
         report: Report = silent,
         choose_port: FreePort = free_port,
-        secure: bool = False,
-        client_certificates: bool = False,
+        tls: DatabaseTls | None = None,
     ) -> None:
         super().__init__(report, choose_port)
-        self._ca = ThrowAwayCa("PostgreSQL on this machine") if secure else None
-        self._client_certificates = client_certificates
+        self._tls = tls
         self._front: Child | None = None
         self._settings = {**SETTINGS, **settings}
         self._password = secrets.token_urlsafe(24)
@@ -68,22 +78,15 @@ class Postgres(Server):
     def url(self) -> str:
         """The superuser's URL, as asyncpg and psycopg read it."""
         url = f"postgresql://{SUPERUSER}:{self._password}@{HOST}:{self._port}/postgres"
-        if self._ca is None:
+        if self._tls is None:
             return url
         client = f"&sslcert={self._home() / 'client.crt'}&sslkey={self._home() / 'client.key'}"
-        files = f"sslmode=verify-full&sslrootcert={self.root}{client if self._client_certificates else ''}"
-        return f"{url}?{files}"
+        return f"{url}?sslmode=verify-full&sslrootcert={self.root}{client if self._tls.client else ''}"
 
     @property
     def root(self) -> Path:
-        """The certificate that verifies a secure server's."""
+        """The CA's certificate, which verifies the server's."""
         return self._home() / "root.crt"
-
-    @property
-    def ca(self) -> ThrowAwayCa:
-        """The CA of a secure server, for certificates of more clients."""
-        assert self._ca is not None, "The server is not secure"
-        return self._ca
 
     def start(self) -> None:
         """Start a new, empty server on a free port; return when it accepts connections."""
@@ -116,10 +119,13 @@ class Postgres(Server):
         if initdb.wait(START_SECONDS) != 0:
             raise StartFailed(f"PostgreSQL's data folder could not be made: {initdb.tail()}")
         password.unlink()
-        if self._ca is not None:
-            self._ca.write_root(self.root)
-            self._ca.write(folder / "server.crt", folder / "server.key", "PostgreSQL", [HOST, "localhost"])
-            self._ca.write(folder / "client.crt", folder / "client.key", SUPERUSER)
+        if self._tls is not None:
+            self.root.write_text(self._tls.ca)
+            for name, pair in (("server", (self._tls.certificate, self._tls.key)), ("client", self._tls.client)):
+                for suffix, pem in zip(("crt", "key"), pair or (), strict=False):
+                    file = folder / f"{name}.{suffix}"
+                    file.touch(mode=0o600)
+                    file.write_text(pem)
 
     def stop(self) -> None:
         if self._front is not None:
@@ -138,9 +144,9 @@ class Postgres(Server):
     def _process(self) -> Child:
         folder = self._home()
         settings = {**self._settings, "port": str(self._port)}
-        if self._ca is not None:
+        if self._tls is not None:
             settings |= {"listen_addresses": "", "unix_socket_directories": str(folder)}
-            self._start_front()
+            self._start_front(self._tls)
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return Child(
             [self._programs / "postgres", "-D", self._data(), *options],
@@ -164,7 +170,7 @@ class Postgres(Server):
         with socket.socket() as probe:
             return probe.connect_ex((HOST, self._port)) == 0
 
-    def _start_front(self) -> None:
+    def _start_front(self, tls: DatabaseTls) -> None:
         folder = self._home()
         if self._front is not None and self._front.alive:
             return
@@ -172,7 +178,7 @@ class Postgres(Server):
             Path(sys.executable),
             Path(__file__).with_name("tls_front.py"),
             *(HOST, str(self._port), folder / f".s.PGSQL.{self._port}", folder / "server.crt", folder / "server.key"),
-            *([self.root] if self._client_certificates else []),
+            *([self.root] if tls.client else []),
         ]
         self._front = Child(command, log=folder / "front.log", folder=folder)
 

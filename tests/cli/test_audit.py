@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from commandline import do, one_sentence
+from identities import any_signer
 from servicecert_cli.connections import kafka
 from servicecert_cli.connections.kafka import send
 from servicecert_schemas import to_record
@@ -52,7 +53,7 @@ async def _record(url, keys):
     pool = await database.open_pool(url, "intake")
     chain = Chain("intake", {}, os.urandom)
     await chain.begin(pool, NOW)
-    turns = Turns(replace(toy.toy(Path(os.devnull), 0), name="intake"), pool, chain)
+    turns = Turns(replace(toy.toy(Path(os.devnull), 0), name="intake"), pool, chain, any_signer("intake"))
     poison = Arrival(Record("applications", 0, 1, None, (), b"", NOW), Poison(uuid4(), str(CASE), "wrong-schema", ""))
     await turns.take([arrival(CASE, "1")], None, NOW, 0, "")
     (row,) = await pool.fetch("select id, key from intents")

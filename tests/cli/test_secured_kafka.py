@@ -3,17 +3,11 @@
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 
 import pytest
 from commandline import one_sentence, run_process
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 from identities import Identities
+from servicecert_cli.operations.broker_identities import TrialCa
 from servicecert_deploy import Kafka
 from servicecert_intake.service import MIGRATIONS
 from servicecert_worker.storage import database
@@ -33,37 +27,21 @@ ssl.keystore.type=PEM
 ssl.truststore.type=PEM
 ssl.keystore.certificate.chain=CERTIFICATE
 ssl.keystore.key=KEY
-ssl.truststore.certificates=CERTIFICATE
+ssl.truststore.certificates=ROOT
 """
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """The broker's certificate, which is its own CA, and its key: as PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "broker")]), datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, SHA256())
-    )
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return made.public_bytes(Encoding.PEM), private
+def ca():
+    return TrialCa()
 
 
 @pytest.fixture(scope="module")
-def broker(certificate):
-    public, private = (pem.decode().replace("\n", "\\n") for pem in certificate)
-    properties = (
-        PROPERTIES.replace("CERTIFICATE", public).replace("KEY\n", f"{private}\n").replace("PASSWORD", PASSWORD)
-    )
+def broker(ca):
+    own = ca.issue("broker", ["127.0.0.1"])
+    public, private, root = (pem.replace("\n", "\\n") for pem in (own.certificate, own.key, ca.certificate))
+    properties = PROPERTIES.replace("CERTIFICATE", public).replace("ROOT", root)
+    properties = properties.replace("KEY\n", f"{private}\n").replace("PASSWORD", PASSWORD)
     kafka = Kafka(properties=properties)
     kafka.start()
     yield kafka
@@ -71,12 +49,11 @@ def broker(certificate):
 
 
 @pytest.fixture
-def secured(broker, certificate, tmp_path, monkeypatch):
+def secured(broker, ca, tmp_path, monkeypatch):
     """The environment names the broker, its CA and a login."""
-    (tmp_path / "ca.pem").write_bytes(certificate[0])
+    (tmp_path / "ca.pem").write_text(ca.certificate)
     (tmp_path / "password").touch(mode=0o600)
     (tmp_path / "password").write_text(f"{PASSWORD}\n")
-    (tmp_path / "password").chmod(0o600)
     environment = {
         "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
         "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",

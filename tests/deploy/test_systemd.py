@@ -10,7 +10,7 @@ import click
 import pytest
 from manifests import CHECKOUT, is_once_a_day, names, settings_of
 from servicecert_cli.main import main
-from servicecert_cli.operations.broker_identities import BrokerCa
+from servicecert_cli.operations.broker_identities import TrialCa
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.kafka.access import KafkaAccess
@@ -125,7 +125,7 @@ def test_the_settings_of_a_service_take_its_environment(
     for name in ("smtp-password", "kafka-password"):
         (tmp_path / name).touch(mode=0o400)
         (tmp_path / name).write_text("secret\n")
-    (tmp_path / "kafka-ca.crt").write_text(BrokerCa().certificate)
+    (tmp_path / "kafka-ca.crt").write_text(TrialCa().certificate)
     given = environment(service)
     for name, value in given.items():
         monkeypatch.setenv(name, value.replace(SECRETS, f"{tmp_path}/").replace("/etc/servicecert", str(tmp_path)))

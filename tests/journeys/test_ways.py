@@ -380,7 +380,8 @@ async def test_E3_once_a_case_is_erased_nobody_is_found_in_any_table_topic_or_lo
     assert str(case_id) not in await erasing.due(url, later - timedelta(days=2))
     assert str(case_id) in await erasing.due(url, later)
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while await erasing.erase(url, system.cluster_of(Principal.ERASER), [str(case_id)]):  # noqa: ASYNC110  -- the workers' acts end
+        eraser = system.cluster_of(Principal.ERASER)
+        while await erasing.erase(url, eraser, [str(case_id)]):  # noqa: ASYNC110  -- the workers' acts end
             await asyncio.sleep(0.2)
     await client.witness.caught_up()
     await retention.expire(system.cluster)

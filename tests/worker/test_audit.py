@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 from conftest import ServicePool
 from databases import administer
+from identities import any_signer
 from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_worker.audit.chain import Chain, Unrecorded, digest
 from servicecert_worker.audit.checkpoints import Attestor
@@ -50,7 +51,7 @@ class AuditLog:
         return chain
 
     async def take(self, chain: Chain, items: Sequence[Item]) -> None:
-        await Turns(toy.toy(Path(os.devnull), 0), self.pool, chain).take(items, None, NOW, 0, "")
+        await Turns(toy.toy(Path(os.devnull), 0), self.pool, chain, any_signer(toy.NAME)).take(items, None, NOW, 0, "")
 
     async def attest(self) -> bool:
         return await Attestor(toy.NAME, self.pool, read_key(self.keys / "toy.key", toy.NAME), lambda: NOW).attest()

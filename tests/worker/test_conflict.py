@@ -11,6 +11,7 @@ from servicecert_worker.decider import Conflict, Due, Service
 from servicecert_worker.runtime.fold import Item
 from servicecert_worker.runtime.loop import Loop
 from servicecert_worker.runtime.turn import TurnResult
+from servicecert_worker.signatures import Verifier
 
 NOW = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
 
@@ -32,7 +33,7 @@ async def test_I12_items_that_conflict_with_each_other_are_taken_in_turns_of_the
 
     service: Service[Any, Any] = Service("toy", (), None, None)
     loop: Loop[Any, Any] = Loop(
-        service, 10, take, lambda _, items: done.extend(item.id for item in items), recover, lambda: NOW
+        service, 10, take, lambda _, items: done.extend(item.id for item in items), recover, lambda: NOW, Verifier({})
     )
     items = [Due(UUID(int=place), key, "wake", NOW) for place, key in enumerate("axbyz")]
     await loop._handle(items)

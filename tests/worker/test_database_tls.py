@@ -9,8 +9,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from servicecert_cli.operations.broker_identities import TrialCa
 from servicecert_deploy import Child, Postgres, free_port, tls_front
-from servicecert_deploy.throw_away_ca import ThrowAwayCa
+from servicecert_deploy.postgres import DatabaseTls
 from servicecert_worker.faults import OperatorError
 from servicecert_worker.process.service import _database_fault
 from servicecert_worker.storage import database
@@ -19,9 +20,16 @@ from toy.service import MIGRATIONS, NAME
 
 
 @pytest.fixture(scope="module")
-def secure() -> Iterator[Postgres]:
+def ca() -> TrialCa:
+    return TrialCa()
+
+
+@pytest.fixture(scope="module")
+def secure(ca: TrialCa) -> Iterator[Postgres]:
     """A server that only TLS and a client certificate reach."""
-    server = Postgres(settings={"fsync": "off"}, secure=True, client_certificates=True)
+    own, superuser = ca.issue("PostgreSQL", ["127.0.0.1", "localhost"]), ca.issue("postgres")
+    tls = DatabaseTls(own.certificate, own.key, ca.certificate, (superuser.certificate, superuser.key))
+    server = Postgres(settings={"fsync": "off"}, tls=tls)
     server.start()
     yield server
     server.stop()
@@ -55,15 +63,18 @@ async def test_f4_both_libraries_work_by_tls_with_a_client_certificate(url: str)
 
 
 async def test_f4_a_server_that_another_ca_vouches_for_is_refused(url: str, secure: Postgres, tmp_path: Path) -> None:
-    other = ThrowAwayCa("another").write_root(tmp_path / "other.crt")
+    other = tmp_path / "other.crt"
+    other.write_text(TrialCa().certificate)
     (sentence,) = await refusals(url.replace(str(secure.root), str(other)))
     assert "does not verify (another CA signed it, or it expired): correct sslrootcert" in sentence
 
 
-async def test_f4_a_server_of_another_name_is_refused(url: str, secure: Postgres, tmp_path: Path) -> None:
+async def test_f4_a_server_of_another_name_is_refused(url: str, secure: Postgres, ca: TrialCa, tmp_path: Path) -> None:
     """Also if the same CA vouches for it: who has any certificate of that CA is not the database."""
     certificate, key, port = tmp_path / "other.crt", tmp_path / "other.key", free_port()
-    secure.ca.write(certificate, key, "another", ["db.example.fi"])
+    another = ca.issue("another", ["db.example.fi"])
+    certificate.write_text(another.certificate)
+    key.write_text(another.key)
     place = urlsplit(url).port
     command: list[str | Path] = [Path(sys.executable), Path(tls_front.__file__), "127.0.0.1", str(port)]
     front = Child([*command, secure.root.with_name(f".s.PGSQL.{place}"), certificate, key], log=tmp_path / "log")

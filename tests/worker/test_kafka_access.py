@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from pydantic import ValidationError
-from servicecert_cli.operations.broker_identities import BrokerCa
+from servicecert_cli.operations.broker_identities import TrialCa
 from servicecert_worker.kafka.access import PLAINTEXT_ACCESS, KafkaAccess
 from servicecert_worker.process.application import settings_fault
 
@@ -116,7 +116,7 @@ def test_what_is_incomplete_or_unsafe_is_refused_in_a_sentence(
 
 
 def test_f4_a_client_certificate_is_loaded_and_an_encrypted_key_is_not_asked_for(tmp_path: Path) -> None:
-    identity = BrokerCa().issue("intake")
+    identity = TrialCa().issue("intake")
     certificate, key = tmp_path / "intake.pem", tmp_path / "intake.key"
     certificate.write_text(identity.certificate)
     key.touch(mode=0o600)

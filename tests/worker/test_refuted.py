@@ -16,6 +16,7 @@ from servicecert_worker.runtime.fold import Item
 from servicecert_worker.runtime.loop import Loop
 from servicecert_worker.runtime.record import Arrival, Poison, Record
 from servicecert_worker.runtime.turn import TurnResult
+from servicecert_worker.signatures import Verifier
 from toy.service import Act
 from toy.stand import numbered
 
@@ -59,7 +60,9 @@ class Draws:
 
     def __post_init__(self) -> None:
         service: Service[Any, Any] = Service("toy", (), None, None, examine=self.examine)
-        self.loop: Loop[Any, Any] = Loop(service, 10, self.take, lambda *_: None, self.recover, lambda: NOW)
+        self.loop: Loop[Any, Any] = Loop(
+            service, 10, self.take, lambda *_: None, self.recover, lambda: NOW, Verifier({})
+        )
 
 
 def arrival(case: UUID) -> Arrival:

@@ -16,7 +16,7 @@ from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.follower import Follower
 from servicecert_worker.runtime.snapshot import SnapshotFollower
-from servicecert_worker.signatures import NOBODY
+from servicecert_worker.signatures import Verifier
 
 ENTRIES = list(read_register(FICTITIOUS_REGISTERS))
 
@@ -59,7 +59,7 @@ async def following(cluster: Cluster, handler: SnapshotHandler) -> AsyncIterator
         on_caught_up=handler,
     )
     broker = Broker(cluster, "toy")
-    snapshot = SnapshotFollower(definition, broker)
+    snapshot = SnapshotFollower(definition, broker, Verifier({}))
     running = asyncio.create_task(snapshot.run())
     await broker.start()
     try:
@@ -106,7 +106,7 @@ class Recorder:
 
 async def test_a_reopened_follower_continues_where_it_was(cluster):
     recorder, broker = Recorder(), Broker(cluster, "toy")
-    follower = Follower(broker, [REGISTERS], recorder.take, recorder.at_the_end, NOBODY)
+    follower = Follower(broker, [REGISTERS], recorder.take, recorder.at_the_end, Verifier({}))
     await publish_entries(cluster, ENTRIES[:5])
     watching = asyncio.create_task(follower.watch())
     await broker.start()
@@ -132,7 +132,7 @@ async def test_a_defect_at_a_record_ends_the_follower(cluster):
         raise ZeroDivisionError
 
     broker = Broker(cluster, "toy")
-    follower = Follower(broker, [REGISTERS], cannot, Recorder().at_the_end, NOBODY)
+    follower = Follower(broker, [REGISTERS], cannot, Recorder().at_the_end, Verifier({}))
     await publish_entries(cluster, ENTRIES[:1])
     await broker.start()
     try:

@@ -88,10 +88,6 @@ class Verifier:
         return True
 
 
-NOBODY = Verifier({})
-"""Trusts no service."""
-
-
 def _verify(pinned: TrustedKey, signature: bytes, signed: bytes) -> None:
     try:
         pinned.key.verify(signature, signed)

@@ -1,4 +1,4 @@
-"""Certificates for a broker and its users: a CA that issues them once and then forgets its key (F4).
+"""Certificates for a server and its users: a CA that issues them once and then forgets its key (F4).
 
 For trials. An authority's own Kafka has a CA of its own, or Strimzi's.
 """
@@ -31,12 +31,12 @@ class Identity:
     key: str
 
 
-class BrokerCa:
-    """A CA of the broker's users. Its key is in this process only."""
+class TrialCa:
+    """A CA of servers and their users. Its key is in this process only."""
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _named("Service certificates: broker and its users")
+        self._name = _named("Service certificates: servers and their users")
         extensions = (
             (x509.BasicConstraints(ca=True, path_length=0), True),
             (_usage(signs_certificates=True), True),

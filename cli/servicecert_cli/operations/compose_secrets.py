@@ -12,7 +12,7 @@ from servicecert_schemas.topics import SERVICES
 from servicecert_worker.storage.database import ERASER, MIGRATOR
 
 from ..faults import UserError
-from .broker_identities import ADMINISTRATOR, BROKER, BrokerCa
+from .broker_identities import ADMINISTRATOR, BROKER, TrialCa
 from .files import file_errors
 
 LEAST_CHARACTERS = 16
@@ -90,7 +90,7 @@ def _write_identities(folder: Path) -> None:
     """Write a certificate for the broker and each of its users: all of one CA, so all again where one is missing."""
     if all((folder / name / "ca.pem").exists() for name in (BROKER, *USERS)):
         return
-    ca = BrokerCa()
+    ca = TrialCa()
     own = ca.issue(BROKER, _BROKER_HOSTS)
     # Kafka's container has another user; its volume is mounted nowhere else.
     _write(folder / BROKER / "keystore.pem", own.key + own.certificate + ca.certificate, 0o444)

@@ -12,7 +12,7 @@ from servicecert_worker.kafka import rights_creation
 from servicecert_worker.kafka.access import KafkaAccess, SecurityProtocol
 from servicecert_worker.kafka.cluster import Cluster
 
-from ..operations.broker_identities import ADMINISTRATOR, BROKER, BrokerCa, Identity
+from ..operations.broker_identities import ADMINISTRATOR, BROKER, Identity, TrialCa
 from ..operations.files import write_private
 
 BY_CERTIFICATE = frozenset({ADMINISTRATOR, Principal.ISSUER, Principal.REVOKER, Principal.OCSP_RESPONDER})
@@ -33,7 +33,7 @@ class Identities:
         """Fill the folder. Raises UserError."""
         folder = folder.absolute()
         folder.mkdir(mode=0o700, parents=True)
-        ca = BrokerCa()
+        ca = TrialCa()
         own = ca.issue(BROKER, [_HOST])
         write_private(folder / "ca.pem", ca.certificate.encode())
         for name in (ADMINISTRATOR, *Principal):

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from databases import administer
+from identities import any_signer
 from servicecert_intake.domain.key_search import SEARCH, SEARCH_KEY, Searched, SearchOrder, next_search
 from servicecert_intake.domain.knowledge import NOTHING_KNOWN
 from servicecert_intake.domain.rules.application import Blocked, JudgedCsr, JudgedKey, KeyRecord
@@ -35,7 +36,7 @@ from servicecert_worker.faults import OperatorError
 from servicecert_worker.runtime.loop import Loop
 from servicecert_worker.runtime.record import Arrival, Record, arrive
 from servicecert_worker.runtime.turn import Turns
-from servicecert_worker.signatures import NOBODY
+from servicecert_worker.signatures import Verifier
 from services.intake.conftest import COLLEAGUE, NOW, SERVER_FORM
 
 from pki import weak_keys
@@ -81,7 +82,7 @@ class IntakeHarness:
     async def handle(self, items: Sequence[EventData | Due | Result]) -> None:
         chain = Chain(NAME, {}, os.urandom)
         await chain.begin(self.pool, NOW)
-        turns = Turns(self.service, self.pool, chain)
+        turns = Turns(self.service, self.pool, chain, any_signer("intake"))
 
         async def settle() -> None:
             pass
@@ -93,6 +94,7 @@ class IntakeHarness:
             lambda *_: None,
             settle,
             lambda: NOW,
+            Verifier({}),
         )
         received = [item if isinstance(item, Due | Result) else arrived(item) for item in items]
         arrivals = await loop._examine([item for item in received if isinstance(item, Arrival)])
@@ -261,11 +263,11 @@ async def test_I10_a_private_key_is_in_no_table_also_where_its_event_is_parked(i
     await intake.pool.execute("DELETE FROM inbox")
     damaged = arrived(application(pem))
     value = (damaged.record.value or b"")[:-40]
-    damaged = arrive(Record("applications", 0, 1, damaged.record.key, damaged.record.headers, value, NOW), NOBODY)
+    damaged = arrive(Record("applications", 0, 1, damaged.record.key, damaged.record.headers, value, NOW), Verifier({}))
     loop_items = [damaged]
     chain = Chain(NAME, {}, os.urandom)
     await chain.begin(intake.pool, NOW)
-    await Turns(intake.service, intake.pool, chain).take(loop_items, intake.known, NOW, 0, "")
+    await Turns(intake.service, intake.pool, chain, any_signer("intake")).take(loop_items, intake.known, NOW, 0, "")
     assert await intake.case(refused) == ("returned", {"csr-is-private-key"})
     assert await intake.pool.fetchval("SELECT count(*) FROM parked") >= 1
     secret = [line for line in pem.splitlines() if "-----" not in line]

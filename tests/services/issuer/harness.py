@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 import asyncpg
+from identities import any_signer
 from servicecert_issuer.domain.decide import EXAMINE, SIGN, Decide, is_relevant, late_result_code
 from servicecert_issuer.domain.examine import Examine, IssuingContext, check_order
 from servicecert_issuer.domain.issuance import Allocated, Intended, RecordedIntent, Signed, SigningOrder, State
@@ -30,6 +31,7 @@ from servicecert_worker.runtime.fold import Item
 from servicecert_worker.runtime.loop import Loop
 from servicecert_worker.runtime.record import Arrival, Record
 from servicecert_worker.runtime.turn import TurnResult, Turns
+from servicecert_worker.signatures import Verifier
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 OWNER = 7
@@ -71,8 +73,10 @@ class IssuerHarness:
             late_result_code=late_result_code,
         )
         self.chain = Chain("issuer", {}, os.urandom)
-        self.turns = Turns(self.service, self.pool, self.chain)
-        self.loop: Loop[State, None] = Loop(self.service, 100, self._take, self._done, self._settle, lambda: self.now)
+        self.turns = Turns(self.service, self.pool, self.chain, any_signer("issuer"))
+        self.loop: Loop[State, None] = Loop(
+            self.service, 100, self._take, self._done, self._settle, lambda: self.now, Verifier({})
+        )
 
     async def _take(self, items: Sequence[Item], now: datetime) -> TurnResult:
         if not self.chain.begun:

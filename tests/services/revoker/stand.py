@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 import asyncpg
+from identities import any_signer
 from servicecert_pki.partitions import FULL
 from servicecert_pki.serials import serial_hex
 from servicecert_revoker.crl.domain.publication import Confirmed, ConfirmOrder, Published, PublishedCrl, PublishOrder
@@ -34,6 +35,7 @@ from servicecert_worker.runtime.fold import Item
 from servicecert_worker.runtime.loop import Loop
 from servicecert_worker.runtime.record import Arrival, Record
 from servicecert_worker.runtime.turn import TurnResult, Turns
+from servicecert_worker.signatures import Verifier
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 
@@ -68,9 +70,9 @@ class Stand:
             },
         )
         self.chain = Chain("revoker", {}, os.urandom)
-        self.turns = Turns(self.service, self.pool, self.chain)
+        self.turns = Turns(self.service, self.pool, self.chain, any_signer("revoker"))
         self.loop: Loop[State, Knowledge] = Loop(
-            self.service, 200, self._take, self._done, self._settle, lambda: self.now
+            self.service, 200, self._take, self._done, self._settle, lambda: self.now, Verifier({})
         )
 
     async def _take(self, items: Sequence[Item], now: datetime) -> TurnResult:

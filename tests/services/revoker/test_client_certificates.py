@@ -1,22 +1,16 @@
 """D2, F4: operators who log in by a client certificate, to a PostgreSQL that asks for one."""
 
-import ipaddress
 import shutil
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
 import asyncpg
 import psycopg
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from servicecert_cli.operations.broker_identities import TrialCa
 from servicecert_cli.operations.operators import prepare_logins
 from servicecert_deploy import Postgres
 
@@ -31,35 +25,17 @@ class Issuer:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.key = ec.generate_private_key(ec.SECP256R1())
         self.file = folder / "ca.pem"
-        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "CA of a test")])
-        self.file.write_bytes(self._sign(self.name, self.key, ca=True).public_bytes(Encoding.PEM))
+        self._ca = TrialCa()
+        self.file.write_text(self._ca.certificate)
 
-    def issue(self, common_name: str) -> tuple[Path, Path]:
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    def issue(self, common_name: str, *hosts: str) -> tuple[Path, Path]:
         files = self.folder / f"{common_name}.pem", self.folder / f"{common_name}.key"
-        files[0].write_bytes(self._sign(name, key, ca=False).public_bytes(Encoding.PEM))
-        files[1].touch(mode=0o600)
-        files[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        made = self._ca.issue(common_name, hosts)
+        for file, pem in zip(files, (made.certificate, made.key), strict=True):
+            file.touch(mode=0o600)
+            file.write_text(pem)
         return files
-
-    def _sign(self, name: x509.Name, key: ec.EllipticCurvePrivateKey, *, ca: bool) -> x509.Certificate:
-        now = datetime.now(UTC)
-        address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-        return (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(self.name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(minutes=5))
-            .not_valid_after(now + timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-            .sign(self.key, hashes.SHA256())
-        )
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +60,7 @@ def administrator(issuer: Issuer) -> Iterator[str]:
     try:
         folder, account = postgres.log.parent / "tls", postgres._account
         folder.mkdir()
-        files = [Path(shutil.copy(file, folder)) for file in (issuer.file, *issuer.issue("server"))]
+        files = [Path(shutil.copy(file, folder)) for file in (issuer.file, *issuer.issue("server", "127.0.0.1"))]
         (folder / "hba").write_text(HBA)
         for path in (folder, folder / "hba", *files):
             path.chmod(0o700 if path == folder else 0o600)

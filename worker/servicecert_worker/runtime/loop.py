@@ -19,7 +19,7 @@ import asyncpg
 from ..decider import Conflict, Due, Event, Examined, Facts, FactsInvalid, Result, Service
 from ..faults import Outage, backoff, error_summary, is_transient
 from ..kafka.source import Source
-from ..signatures import NOBODY, Verifier
+from ..signatures import Verifier
 from .crash_points import crash_point
 from .fold import Item, Stuck
 from .record import Arrival, Poison, Record, arrive
@@ -50,7 +50,7 @@ class Loop(Generic[S, K]):
         done: Callable[[TurnResult, Sequence[Item]], None],
         recover: Callable[[], Awaitable[None]],
         clock: Callable[[], datetime],
-        verifier: Verifier = NOBODY,
+        verifier: Verifier,
     ) -> None:
         self._service = service
         self._verifier = verifier

@@ -44,7 +44,7 @@ async def park(
     items: Sequence[ParkedArrival],
     now: datetime,
     most: int,
-    signer: Signer | None = None,
+    signer: Signer,
 ) -> None:
     """Park records in the turn's transaction, storable parts only, and publish that to the service's parked topic.
 
@@ -68,7 +68,7 @@ async def park(
         payloads,
         now,
         [
-            None if signer is None else signer.sign(topic, notice.key(), id, notice.TYPE, payload, now)
+            signer.sign(topic, notice.key(), id, notice.TYPE, payload, now)
             for notice, id, payload in zip(notices, ids, payloads, strict=True)
         ],
     )

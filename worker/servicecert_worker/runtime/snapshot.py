@@ -9,7 +9,7 @@ from ..decider import Change, TopicSnapshot
 from ..faults import Outage, is_transient, with_timeout
 from ..kafka.broker import Broker
 from ..kafka.follower import Follower
-from ..signatures import NOBODY, Verifier
+from ..signatures import Verifier
 
 K = TypeVar("K")
 
@@ -19,7 +19,7 @@ _REPORT_SECONDS = 30.0
 class SnapshotFollower(Generic[K]):
     """Keeps the value of a `TopicSnapshot` up to date. `ready` is set once it has reached the end of the topics."""
 
-    def __init__(self, definition: TopicSnapshot[K] | None, broker: Broker, verifier: Verifier = NOBODY) -> None:
+    def __init__(self, definition: TopicSnapshot[K] | None, broker: Broker, verifier: Verifier) -> None:
         self.value: Any = None if definition is None else definition.empty
         self.ready = asyncio.Event()
         self._definition = definition

@@ -50,17 +50,14 @@ class TurnResult:
 
 
 class Turns(Generic[S, K]):
-    """Takes turns for a service, and writes each to the audit chain.
-
-    Readers refuse what is published without `signer` (F2).
-    """
+    """Takes turns for a service, signs what they publish (F2), and writes each to the audit chain."""
 
     def __init__(
         self,
         service: Service[S, K],
         pool: Pool[Any],
         chain: Chain,
-        signer: Signer | None = None,
+        signer: Signer,
         parked_most: int = MOST_KEPT,
     ) -> None:
         self._service = service
@@ -193,9 +190,7 @@ class Turns(Generic[S, K]):
             await park(connection, self._service, folded.parked, now, self._parked_most, self._signer)
         return Head(rows[-1].seq, rows[-1].hash)
 
-    def _signature(self, event: DecidedEvent, now: datetime) -> str | None:
-        if self._signer is None:
-            return None
+    def _signature(self, event: DecidedEvent, now: datetime) -> str:
         topic, key, type = TOPIC_OF[event.data.TYPE].name, event.data.key(), event.data.TYPE
         return self._signer.sign(topic, key, event.id, type, event.payload, now, event.traceparent)
 
