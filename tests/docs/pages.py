@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PAGES = (
@@ -93,3 +94,18 @@ def commands() -> Iterator[tuple[Path, str]]:
 
 def _anchor(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def table(head: Iterable[str], lines: Iterable[Iterable[Any]]) -> list[str]:
+    """Return the lines of a table in Markdown."""
+    head = tuple(head)
+    return [
+        f"| {' | '.join(head)} |",
+        f"|{'---|' * len(head)}",
+        *(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines),
+    ]
+
+
+def _cell(text: object) -> str:
+    """Return the text escaped for a Markdown table."""
+    return str(text).replace("|", "\\|").replace("<", "&lt;")

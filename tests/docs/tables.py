@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
@@ -20,8 +20,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import servicecert_schemas
-from docs.pages import CHECKOUT
+from docs.pages import CHECKOUT, table
 from docs.rights import ACTS, PEOPLE, YES, answer
+from docs.who_may import broker_groups, broker_rights, database_rights, principals
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
@@ -47,10 +48,9 @@ from servicecert_schemas.event import Role
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.reasons import REASONS
 from servicecert_schemas.rights import reasons_of
-from servicecert_schemas.topics import CATALOGUE, SERVICES, Topic
+from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_schemas.values import Texts
 from servicecert_worker.decider import Gauge as ServiceGauge
-from servicecert_worker.domain.broker_acls import AclOperation, AclResource, acls
 from servicecert_worker.process.health import Metrics as HealthMetrics
 from servicecert_worker.process.metrics import Metrics
 from servicecert_worker.process.settings import ProcessSettings, WorkerSettings
@@ -79,7 +79,7 @@ def environment() -> list[str]:
             variable = field.alias or name.upper()
             readers[variable].append(who)
             fields.setdefault(variable, field)
-    return _table(
+    return table(
         ("variable", "read by", "default", "meaning"),
         (
             (f"`{variable}`", ", ".join(readers[variable]), _default(field), field.description or "")
@@ -100,7 +100,7 @@ def ocsp_metrics() -> list[str]:
 
 def _metrics(of: object) -> list[str]:
     metrics = [each for each in vars(of).values() if isinstance(each, MetricWrapperBase)]
-    return _table(
+    return table(
         ("metric", "type", "labels", "meaning"),
         (
             (
@@ -145,7 +145,7 @@ def revoker_metrics() -> list[str]:
 def reasons() -> list[str]:
     """Return the reasons for a revocation, and the roles that may give them."""
     roles = [role for role in Role if role is not Role.OPERATOR]
-    return _table(
+    return table(
         ("code", "who may give it", *LANGUAGES),
         (
             (
@@ -166,7 +166,7 @@ def rights() -> list[str]:
     def shown(code: str) -> str:
         return code if code == YES else f"`{code}`"
 
-    return _table(
+    return table(
         ("who", *ACTS),
         ((person.name, *(shown(answer(person, act)) for act in ACTS)) for person in PEOPLE),
     )
@@ -175,7 +175,7 @@ def rights() -> list[str]:
 def lists() -> list[str]:
     """Return the open and the closed lists, with what a reader does with an unknown member, or why there is none."""
     found = {each.__name__: each for each in vars(servicecert_schemas).values() if _is_list(each)}
-    return _table(
+    return table(
         ("list", "is", "members", "a reader that does not know a member; why it is closed"),
         (
             (f"`{name}`", standing.lower(), ", ".join(f"`{member}`" for member in found[name]), " ".join(text.split()))
@@ -196,11 +196,11 @@ def revocation_answers() -> list[str]:
 
 
 def _texts(head: str, texts: Mapping[str, Texts], show: Callable[[str], str] = "`{}`".format) -> list[str]:
-    return _table((head, *LANGUAGES), ((show(key), it.sv, it.fi, it.en) for key, it in texts.items()))
+    return table((head, *LANGUAGES), ((show(key), it.sv, it.fi, it.en) for key, it in texts.items()))
 
 
 def _gauges(gauges: Sequence[ServiceGauge]) -> list[str]:
-    return _table(
+    return table(
         ("metric", "type", "labels", "meaning"),
         ((f"`{each.name}`", "gauge", ", ".join(each.labels), each.text) for each in gauges),
     )
@@ -208,7 +208,7 @@ def _gauges(gauges: Sequence[ServiceGauge]) -> list[str]:
 
 def topics() -> list[str]:
     """Return the catalogue of topics."""
-    return _table(
+    return table(
         ("topic", "key", "written by", "read by", "kept"),
         (
             (
@@ -227,99 +227,10 @@ def topics() -> list[str]:
     )
 
 
-_LETTERS = {
-    AclOperation.READ: "R",
-    AclOperation.WRITE: "W",
-    AclOperation.CREATE: "C",
-    AclOperation.DESCRIBE: "d",
-    AclOperation.DESCRIBE_CONFIGS: "s",
-}
-
-
-def broker_rights() -> list[str]:
-    """Return what each user of the broker may do with each topic."""
-    rights = acls()
-
-    def letters(user: Principal, topic: str) -> str:
-        mine = {each.operation for each in rights[user] if (each.resource, each.name) == (AclResource.TOPIC, topic)}
-        return " ".join(letter for operation, letter in _LETTERS.items() if operation in mine)
-
-    return _table(
-        ("topic", *(f"`{user}`" for user in Principal)),
-        ((f"`{topic.name}`", *(letters(user, topic.name) for user in Principal)) for topic in CATALOGUE),
-    )
-
-
-def principals() -> list[str]:
-    """Return for each user of the broker which topics it writes and reads, and whose signature its events need."""
-
-    def topics(user: Principal, who: Callable[[Topic], Iterable[str]]) -> str:
-        return ", ".join(f"`{topic.name}`" for topic in CATALOGUE if user in who(topic))
-
-    return _table(
-        ("user", "writes", "reads", "signs what it writes"),
-        (
-            (
-                f"`{user}`",
-                topics(user, lambda topic: topic.writers),
-                topics(user, lambda topic: topic.readers),
-                "yes" if user in SERVICES else "",
-            )
-            for user in Principal
-        ),
-    )
-
-
-_GRANT = re.compile(r"^grant (.+?) on (?!function|schema|sequence)(.+?) to ([^;]+);", re.MULTILINE | re.DOTALL)
-_STATEMENT = re.compile(r"(select|insert|update|delete)( \([^)]*\))?")
-_ROLES = ("service", "eraser", "operators", "readers")
-
-
-def database_rights() -> list[str]:
-    """Return the statements that each role may use on each table: S, I, U, D; in brackets on some columns only."""
-    rows: list[tuple[str, ...]] = []
-    for place in ("worker", *SERVICES):
-        package = import_module(f"servicecert_{place}").__path__[0]
-        rights: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-        for statements, tables, roles in _GRANT.findall((Path(package) / "storage" / "rights.sql").read_text()):
-            for verb, columns in _STATEMENT.findall(statements):
-                letter = verb[0].upper()
-                for table in tables.split(","):
-                    for role in re.findall(r"\{(\w+)\}", roles):
-                        rights[table.strip()][role].append(f"({letter})" if columns else letter)
-        schema = "every schema" if place == "worker" else place
-        rows += [
-            (schema, f"`{table}`", *(" ".join(mine.get(role, ())) for role in _ROLES)) for table, mine in rights.items()
-        ]
-    return _table(("schema", "table", "its service", "eraser", "operators", "readers"), rows)
-
-
-def broker_groups() -> list[str]:
-    """Return who may join or see which consumer groups."""
-    rights = ((user, each) for user, mine in acls().items() for each in sorted(mine))
-    groups = [(user, each) for user, each in rights if each.resource is AclResource.GROUP]
-    acts = {AclOperation.READ: "joins", AclOperation.DESCRIBE: "sees"}
-    return _table(
-        ("user", "may", "groups"),
-        (
-            (f"`{user}`", acts[operation], ", ".join(f"`{name}`" for name in names))
-            for user in Principal
-            for operation in acts
-            if (
-                names := [
-                    each.name + ("…" if each.prefixed else "")
-                    for who, each in groups
-                    if (who, each.operation) == (user, operation)
-                ]
-            )
-        ),
-    )
-
-
 def deficiencies() -> list[str]:
     """Return all deficiencies of applications."""
     lacks = {each.key or each.code: each for each in LACKS}
-    return _table(
+    return table(
         ("code", "field", "the case is", *LANGUAGES),
         (
             (f"`{lacks[key].code}`", f"`{lacks[key].field}`", lacks[key].severity, it.sv, it.fi, it.en)
@@ -384,12 +295,12 @@ def _files_by_rule() -> dict[str, list[Path]]:
 def written(page: Path) -> str:
     """Return a page with its tables generated."""
     text = page.read_text()
-    for name, table in WHOLE.items():
+    for name, lines in WHOLE.items():
         head = f"<!-- {name} -->\n"
         if head in text:
             before, _, rest = text.partition(head)
             _, end, after = rest.partition("<!-- end -->")
-            text = "".join((before, head, *(f"{line}\n" for line in table()), end, after))
+            text = "".join((before, head, *(f"{line}\n" for line in lines()), end, after))
     return re.sub(r"<!-- rules -->\n.*?<!-- end -->", lambda match: _with_tests(match[0]), text, flags=re.DOTALL)
 
 
@@ -415,20 +326,6 @@ def _default(field: FieldInfo) -> str:
     if value is None or value in ("", frozenset()):
         return "none"
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
-
-
-def _table(head: Iterable[str], lines: Iterable[Iterable[Any]]) -> list[str]:
-    head = tuple(head)
-    return [
-        f"| {' | '.join(head)} |",
-        f"|{'---|' * len(head)}",
-        *(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines),
-    ]
-
-
-def _cell(text: object) -> str:
-    """Return the text escaped for a Markdown table."""
-    return str(text).replace("|", "\\|").replace("<", "&lt;")
 
 
 WHOLE: dict[str, Callable[[], list[str]]] = {

@@ -13,18 +13,14 @@ import aiohttp
 import asyncpg
 import pytest
 from crls import build_crl
-from cryptography.hazmat.primitives.asymmetric import ec
 from servicecert_cli.operations import proposing
 from servicecert_cli.operations.operators import Credential, add_operator
 from servicecert_pki.authority import Authority
-from servicecert_pki.certificate import AlternativeNames, Contents, Subject, build_tbs, fingerprint, sign_tbs
 from servicecert_pki.keyring import open_keys, read_passphrases
 from servicecert_pki.keys import KeyUnavailable, PublicKey, SigningKey
 from servicecert_pki.partitions import FULL
-from servicecert_pki.profile import Usage
-from servicecert_pki.profiles import load_profiles
 from servicecert_pki.serials import serial_hex
-from servicecert_pki.spki import KeyFamily, spki_of, spki_sha256
+from servicecert_pki.spki import KeyFamily
 from servicecert_revoker.crl.domain.publication import PublishOrder
 from servicecert_revoker.crl.effects.files import CrlFiles
 from servicecert_revoker.crl.effects.publish import Publish
@@ -53,7 +49,7 @@ from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.decider import Change, Event, Stored, Task
 from servicecert_worker.storage import database
 from services.revoker.bucket import Storage, storage
-from services.revoker.stand import examined, verified
+from services.revoker.stand import examined, signed_by_its_ca, verified
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 Login: TypeAlias = "Callable[[str], Any]"
@@ -84,41 +80,9 @@ def ca_keys(authority: Authority, passphrase_file: Path) -> Mapping[str, Signing
     return open_keys(authority, read_passphrases(passphrase_file))
 
 
-SOUND_SERIAL = 0x4A00_0000_0000_0000_0000_0000_0000_000C
-
-
 @pytest.fixture(scope="session")
 def sound(issued: CertificateIssued, authority: Authority, ca_keys: Mapping[str, SigningKey]) -> CertificateIssued:
-    """An event whose certificate its CA signed, and that says the same as the certificate."""
-    profile, issuer = load_profiles().by_type["test-server"], authority.issuer("test-ec")
-    spki = spki_of(ec.generate_private_key(ec.SECP384R1()).public_key())
-    contents = Contents(
-        profile=profile,
-        issuer=issuer,
-        subject=Subject("Apteekki Oy", "Apteekki", "0204819-8", "kanta.example.fi"),
-        names=AlternativeNames(("kanta.example.fi",)),
-        usages=frozenset({Usage.SERVER_AUTH}),
-        spki=spki,
-        serial=SOUND_SERIAL,
-        not_before=NOW,
-        not_after=NOW + timedelta(days=30),
-        crl_url="http://crl.example.fi/test-ec.5.crl",
-        ca_issuers_url="http://crl.example.fi/test-ec.cer",
-    )
-    der = sign_tbs(build_tbs(contents), ca_keys["test-ec"])
-    return issued.model_copy(
-        update={
-            "serial": f"{SOUND_SERIAL:x}",
-            "serial_decimal": str(SOUND_SERIAL),
-            "subject": "CN=kanta.example.fi,serialNumber=0204819-8,OU=Apteekki,O=Apteekki Oy,C=FI",
-            "not_before": contents.not_before,
-            "not_after": contents.not_after,
-            "fingerprint": fingerprint(der),
-            "key_sha256": spki_sha256(spki),
-            "partition": 5,
-            "certificate": b64encode(der).decode(),
-        }
-    )
+    return signed_by_its_ca(issued, authority, ca_keys)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,102 @@
+"""Tables of who may do what at the broker and in the database, from the catalogue and the files `rights.sql` (F4)."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from pathlib import Path
+
+from docs.pages import table
+from servicecert_schemas.principals import Principal
+from servicecert_schemas.topics import CATALOGUE, SERVICES, Topic
+from servicecert_worker.domain.broker_acls import AclOperation, AclResource, acls
+
+_LETTERS = {
+    AclOperation.READ: "R",
+    AclOperation.WRITE: "W",
+    AclOperation.CREATE: "C",
+    AclOperation.DESCRIBE: "d",
+    AclOperation.DESCRIBE_CONFIGS: "s",
+}
+
+
+def broker_rights() -> list[str]:
+    """Return what each user of the broker may do with each topic."""
+    rights = acls()
+
+    def letters(user: Principal, topic: str) -> str:
+        mine = {each.operation for each in rights[user] if (each.resource, each.name) == (AclResource.TOPIC, topic)}
+        return " ".join(letter for operation, letter in _LETTERS.items() if operation in mine)
+
+    return table(
+        ("topic", *(f"`{user}`" for user in Principal)),
+        ((f"`{topic.name}`", *(letters(user, topic.name) for user in Principal)) for topic in CATALOGUE),
+    )
+
+
+def principals() -> list[str]:
+    """Return for each user of the broker which topics it writes and reads, and whose signature its events need."""
+
+    def topics(user: Principal, who: Callable[[Topic], Iterable[str]]) -> str:
+        return ", ".join(f"`{topic.name}`" for topic in CATALOGUE if user in who(topic))
+
+    return table(
+        ("user", "writes", "reads", "signs what it writes"),
+        (
+            (
+                f"`{user}`",
+                topics(user, lambda topic: topic.writers),
+                topics(user, lambda topic: topic.readers),
+                "yes" if user in SERVICES else "",
+            )
+            for user in Principal
+        ),
+    )
+
+
+_GRANT = re.compile(r"^grant (.+?) on (?!function|schema|sequence)(.+?) to ([^;]+);", re.MULTILINE | re.DOTALL)
+_STATEMENT = re.compile(r"(select|insert|update|delete)( \([^)]*\))?")
+_ROLES = ("service", "eraser", "operators", "readers")
+
+
+def database_rights() -> list[str]:
+    """Return the statements that each role may use on each table: S, I, U, D; in brackets on some columns only."""
+    rows: list[tuple[str, ...]] = []
+    for place in ("worker", *SERVICES):
+        package = import_module(f"servicecert_{place}").__path__[0]
+        rights: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+        for statements, tables, roles in _GRANT.findall((Path(package) / "storage" / "rights.sql").read_text()):
+            for verb, columns in _STATEMENT.findall(statements):
+                letter = verb[0].upper()
+                for name in tables.split(","):
+                    for role in re.findall(r"\{(\w+)\}", roles):
+                        rights[name.strip()][role].append(f"({letter})" if columns else letter)
+        schema = "every schema" if place == "worker" else place
+        rows += [
+            (schema, f"`{name}`", *(" ".join(mine.get(role, ())) for role in _ROLES)) for name, mine in rights.items()
+        ]
+    return table(("schema", "table", "its service", "eraser", "operators", "readers"), rows)
+
+
+def broker_groups() -> list[str]:
+    """Return who may join or see which consumer groups."""
+    rights = ((user, each) for user, mine in acls().items() for each in sorted(mine))
+    groups = [(user, each) for user, each in rights if each.resource is AclResource.GROUP]
+    acts = {AclOperation.READ: "joins", AclOperation.DESCRIBE: "sees"}
+    return table(
+        ("user", "may", "groups"),
+        (
+            (f"`{user}`", acts[operation], ", ".join(f"`{name}`" for name in names))
+            for user in Principal
+            for operation in acts
+            if (
+                names := [
+                    each.name + ("…" if each.prefixed else "")
+                    for who, each in groups
+                    if (who, each.operation) == (user, operation)
+                ]
+            )
+        ),
+    )
