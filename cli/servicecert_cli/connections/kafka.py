@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -129,30 +129,41 @@ async def send(producer: AIOKafkaProducer, cluster: Cluster, records: Sequence[R
     """Send records in order; return when the broker has them all. Raises OperatorError if a topic is missing."""
     # A producer waits long for a missing topic.
     await partitions_of(cluster, {cluster.prefix + record.topic for record in records})
-    async with asyncio.timeout(SEND_SECONDS):
-        await asyncio.gather(
-            *[
-                await producer.send(
-                    cluster.prefix + record.topic, value=record.value, key=record.key, headers=record.headers
-                )
-                for record in records
-            ]
-        )
+    with _explained(cluster, TimeoutError):
+        async with asyncio.timeout(SEND_SECONDS):
+            await asyncio.gather(
+                *[
+                    await producer.send(
+                        cluster.prefix + record.topic, value=record.value, key=record.key, headers=record.headers
+                    )
+                    for record in records
+                ]
+            )
 
 
 @asynccontextmanager
 async def _opened(cluster: Cluster, start: Any, stop: Any) -> AsyncIterator[None]:
     try:
-        await with_timeout(OPEN_SECONDS, start())
-        yield
-    except (TopicAuthorizationFailedError, GroupAuthorizationFailedError, ClusterAuthorizationFailedError) as fault:
-        raise refused("this") from fault
-    except (KafkaError, OSError, TimeoutError):
-        raise unanswered(cluster) from None
+        with _explained(cluster, OSError, TimeoutError):
+            await with_timeout(OPEN_SECONDS, start())
+        # A time limit of what is done with the client is not Kafka's.
+        with _explained(cluster):
+            yield
     finally:
         # The error is already raised, or the work is done.
         with suppress(Exception):
             await with_timeout(OPEN_SECONDS, stop())
+
+
+@contextmanager
+def _explained(cluster: Cluster, *others: type[Exception]) -> Iterator[None]:
+    """Raise OperatorError for Kafka's errors, and for `others` as if Kafka did not answer."""
+    try:
+        yield
+    except (TopicAuthorizationFailedError, GroupAuthorizationFailedError, ClusterAuthorizationFailedError) as fault:
+        raise refused("this") from fault
+    except (KafkaError, *others):
+        raise unanswered(cluster) from None
 
 
 def refused(what: str) -> OperatorError:

@@ -18,8 +18,10 @@ from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.lint import throw_away_keys
 from servicecert_pki.ocsp_response import ResponderKey
+from servicecert_pki.partitions import partition_of
 from servicecert_pki.responder_certificate import BACKDATING, LIFE, build_responder_tbs
 from servicecert_pki.spki import spki_sha256
+from servicecert_revoker.domain.certificates import BoundedVoid
 from servicecert_revoker.domain.decide import decide, is_relevant
 from servicecert_revoker.domain.examine import Examine
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN
@@ -43,8 +45,9 @@ from servicecert_revoker.ocsp.effects.enrolment import (
 )
 from servicecert_revoker.ocsp.effects.pinned import pinned
 from servicecert_revoker.ocsp.settings import Settings
+from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.responder import ResponderCertified, ResponderEnvironment, ResponderRequested
-from servicecert_worker.decider import Decision, Done, Event, Result, Retry, Task, Unanswerable
+from servicecert_worker.decider import Decision, Done, Due, Event, Result, Retry, Task, Unanswerable
 from servicecert_worker.faults import OperatorError
 from servicecert_worker.kafka.broker import Broker
 
@@ -250,6 +253,25 @@ def test_D8_a_wrong_request_is_parked_for_an_operator(examine: Examine) -> None:
             decide(None, event, NOTHING_KNOWN, NOW)
     with pytest.raises(TypeError):
         decide(None, Event(uuid4(), "ocsp/test/0", requested(key), NOW), NOTHING_KNOWN, NOW)
+
+
+def test_a_responder_is_changed_by_its_own_events_only() -> None:
+    responder = EnrolledKey(ResponderEnvironment.TEST, "a" * 64, ())
+    unknown = Due(uuid4(), "ocsp/test/" + "a" * 64, "publish", NOW)
+    assert decide(responder, unknown, NOTHING_KNOWN, NOW) == Decision(responder)
+
+
+def test_f2_a_void_serial_number_is_bounded_before_it_is_decided(examine: Examine, issued: CertificateIssued) -> None:
+    voided = CertificateVoided(
+        case_id=issued.case_id,
+        issuer=issued.issuer,
+        serial=issued.serial,
+        serial_decimal=issued.serial_decimal,
+        code="deadline",
+        partition=1_000,
+    )
+    (event,) = examine([Event(uuid4(), voided.key(), voided, NOW)])
+    assert event.facts == BoundedVoid(partition_of(int(issued.serial, 16), 16), None)
 
 
 def test_f5_more_responders_than_are_allowed_are_parked(examine: Examine) -> None:
